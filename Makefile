@@ -1,0 +1,72 @@
+# What can be done with this checkout. Needs python >= 3.11, make and git; the rest is installed into .venv.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHONS := python3.11 python3 python python3.12 python3.13 python3.14 python3.15
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lock fuzz clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed  ## make .venv with .venv/bin/ChatApp
+	@echo '$(BIN)/ChatApp is ready'
+
+demo: $(VENV)/.installed  ## play the main job with real processes and check every step
+	@$(BIN)/python -m examples.demo
+
+test: $(VENV)/.tested  ## run the tests
+	@$(BIN)/python -m pytest -n $(WORKERS)
+
+check: $(VENV)/.tested  ## format, lint, import contracts, types, tests
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -n $(WORKERS)
+
+fuzz: $(VENV)/.tested  ## run the properties and the simulation for many more seeds
+	@CHATAPP_SEEDS=$${CHATAPP_SEEDS:-20000} $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz
+
+lock:  ## resolve the dependencies anew (needs uv)
+	@command -v uv >/dev/null || { echo 'make lock needs uv (pip install uv)' >&2; exit 1; }
+	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-annotate --no-header --output-file requirements/run.txt pyproject.toml requirements/build.in
+	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-annotate --no-header --output-file requirements/dev.txt \
+		--constraint requirements/run.txt --extra dev pyproject.toml requirements/build.in
+	@if grep -nE '://|file:|^ *--(index|extra-index|find-links|trusted)|/(home|root|tmp|opt|Users)/' requirements/*.txt; then \
+		echo 'a lock file names a place' >&2; exit 1; fi
+
+clean:  ## remove what the above made
+	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@rm -rf $(VENV)
+	@for python in $(PYTHONS); do \
+		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+		$$python -m venv $(VENV) && touch $@ && exit 0; \
+		rm -rf $(VENV); broken="$$broken $$python"; \
+	done; \
+	if test -n "$$broken"; then \
+		echo "No venv module that works in:$$broken (Debian, Ubuntu: install python3-venv)" >&2; \
+	else \
+		echo 'ChatApp needs python >= 3.11, and none was found' >&2; \
+	fi; \
+	exit 1
+
+$(VENV)/.installed: $(VENV)/.made requirements/run.txt pyproject.toml
+	@echo 'Installing into $(VENV) ...'
+	@$(PIP) install --require-hashes --requirement requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed requirements/dev.txt
+	@echo 'Installing what the tests need ...'
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
