@@ -1,0 +1,63 @@
+"""This file is about where somebody is: a host and a port, and the one way to write them.
+
+It knows text; it must not look names up or open anything.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+from wire.errors import AddressRefused
+
+PORT_MIN: Final = 1_024
+PORT_MAX: Final = 65_535
+
+_PORT: Final = re.compile(r"[0-9]{1,5}\Z")
+_MAPPED: Final = "::ffff:"
+
+
+class Address(NamedTuple):
+    """Where datagrams go and come from. `host` is an IP address as text, as `normal` writes it."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def normal(host: str) -> str:
+    """`host` in the one form in which hosts are compared: no scope id, and IPv4 never inside IPv6.
+
+    Sockets write the rest in one way already; this runs for every datagram and so does no more than it must.
+    """
+    if ":" not in host:
+        return host
+    bare = host.partition("%")[0]
+    if bare[: len(_MAPPED)].lower() == _MAPPED and "." in bare:
+        return bare[len(_MAPPED) :]
+    return bare
+
+
+def literal(text: str) -> str | None:
+    """The IPv4 or IPv6 address that `text` writes out, in its normal form; None when it is none."""
+    import ipaddress  # not at the top: it costs milliseconds at a peer's start, and only faces parse addresses
+
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if found.version == 6 and found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return normal(str(found))
+
+
+def port_of(text: str, what: str) -> int:
+    """The port that `text` says, for the argument `what`. Raises AddressRefused, which names both and the range."""
+    if not _PORT.match(text) or not is_port(int(text)):
+        raise AddressRefused(what, text, f"is not a port; ports are {PORT_MIN}-{PORT_MAX}")
+    return int(text)
+
+
+def is_port(number: int) -> bool:
+    """Whether a program of ours may listen on port `number`."""
+    return PORT_MIN <= number <= PORT_MAX

@@ -1,0 +1,126 @@
+"""This file is about the TCP side of a link under asyncio: bytes in, whole frames out, writes gathered, a bound queue.
+
+Both ends use it. It cuts frames and keeps the bound; what frames mean, and when to cut off somebody, is a core's.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from typing import Protocol, cast
+
+from wire.address import Address, normal
+from wire.errors import DecodeError
+from wire.framing import FrameReader
+from wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX
+
+
+class LinkOwner(Protocol):
+    """Who is told what happens on a link."""
+
+    def link_opened(self, link: "Link") -> None:
+        """The connection stands."""
+
+    def link_greeting_size(self, link: "Link") -> int:
+        """How many raw bytes the other side sends before its first frame."""
+
+    def link_greeted(self, link: "Link", greeting: bytes) -> None:
+        """Those bytes came."""
+
+    def link_frames(self, link: "Link", frames: list[bytes]) -> None:
+        """Whole frames came, all that one read brought."""
+
+    def link_closed(self, link: "Link", reason: str) -> None:
+        """The connection is over; called once."""
+
+
+class Link(asyncio.Protocol):
+    """One TCP connection."""
+
+    def __init__(self, owner: LinkOwner, *, queue_max: int = LINK_QUEUE_MAX) -> None:
+        self._owner = owner
+        self._queue_max = queue_max
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._greeted = False
+        self._reason = "closed by the other side"
+        self.remote = Address("", 0)
+
+    # --- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Set the socket up: no delay, since writes are gathered already."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=self._queue_max)
+        source = self._transport.get_extra_info("peername") or ("", 0)
+        self.remote = Address(normal(source[0]), source[1])
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._owner.link_opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what came into frames and hand over all of them at once."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._reader.feed(data)
+        if not self._greeted and not self._take_greeting():
+            return
+        frames: list[bytes] = []
+        try:
+            while (frame := self._reader.next_frame()) is not None:
+                frames.append(frame)
+        except DecodeError as error:
+            self.cut(str(error))
+        if frames:
+            self._owner.link_frames(self, frames)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the owner, once."""
+        self._transport = None
+        self._owner.link_closed(self, self._reason if exc is None else f"{self._reason}: {exc}")
+
+    # --- the owner's side
+
+    def allow_full_frames(self) -> None:
+        """The other side has proved itself: frames may be as long as frames get."""
+        self._reader.largest = LINK_FRAME_MAX
+
+    def write(self, pieces: Iterable[bytes]) -> None:
+        """Send all of a loop turn in one write; cut a reader that left too much of the earlier turns unread."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if transport.get_write_buffer_size() > self._queue_max:
+            self.cut("reads too slowly")
+            return
+        transport.write(b"".join(pieces))
+
+    def pause_reading(self) -> None:
+        """Let the other side's bytes wait in the kernel."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def close(self, reason: str) -> None:
+        """Send what is queued, then end."""
+        self._reason = reason
+        if self._transport is not None:
+            self._transport.close()
+
+    def cut(self, reason: str) -> None:
+        """End now; what is queued is lost."""
+        self._reason = reason
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _take_greeting(self) -> bool:
+        greeting = self._reader.take_raw(self._owner.link_greeting_size(self))
+        if greeting is None:
+            return False
+        self._greeted = True
+        self._owner.link_greeted(self, greeting)
+        return self._transport is not None and not self._transport.is_closing()

@@ -1,0 +1,110 @@
+"""This file is about messages as bytes and back: msgpack by msgspec, every decoder total.
+
+Any bytes give a message or one `DecodeError`. It knows shapes and sizes; it must not know keys or roles.
+Encoders and decoders are made once: making one costs a hundred times what using it does.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+import msgspec
+
+from wire.errors import DecodeError
+from wire.limits import BODY_MAX, HELLO_SIZE
+from wire.messages.delivery import DeliveryFrame
+from wire.messages.direct import DirectBody
+from wire.messages.group import GroupBody
+from wire.messages.link import PeerRequest, RegistryNotice
+from wire.messages.mail import LetterBody, SignedLetter
+from wire.messages.presence import Leave, Left, Ping, Pong
+from wire.messages.registration import Cookie, Hello, Refused, Register, Welcome
+from wire.messages.table import Card, Row, TableBatch
+
+Decoded = TypeVar("Decoded")
+
+DatagramFrame = DeliveryFrame | Ping | Pong | Leave | Left
+"""All that may stand in a sealed datagram (clause 5.3)."""
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_hostile: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What msgspec raises on hostile bytes: its own family, bad UTF-8, and deep nesting."""
+
+
+def encode(message: object) -> bytes:
+    """Any message of the protocol as msgpack bytes."""
+    return _encoder.encode(message)
+
+
+def _decoder(shape: object, subject: str) -> Callable[[bytes | memoryview], object]:
+    decode = msgspec.msgpack.Decoder(shape).decode
+
+    def total(data: bytes | memoryview) -> object:
+        try:
+            return decode(data)
+        except _hostile as error:
+            raise DecodeError(subject, str(error)) from None
+
+    return total
+
+
+def _typed(shape: type[Decoded], subject: str) -> Callable[[bytes | memoryview], Decoded]:
+    return _decoder(shape, subject)  # type: ignore[return-value]
+
+
+decode_cookie: Final = _typed(Cookie, "COOKIE")
+decode_register: Final = _typed(Register, "REGISTER")
+decode_welcome: Final = _typed(Welcome, "WELCOME")
+decode_refused: Final = _typed(Refused, "REFUSED")
+decode_card: Final = _typed(Card, "card")
+decode_row: Final = _typed(Row, "row")
+decode_table_batch: Final = _typed(TableBatch, "table batch")
+decode_signed_letter: Final = _typed(SignedLetter, "letter")
+decode_letter_body: Final = _typed(LetterBody, "letter body")
+decode_group_body: Final = _typed(GroupBody, "group line")
+_decode_hello: Final = _typed(Hello, "HELLO")
+_decode_direct_body: Final = _typed(DirectBody, "message body")
+_decode_frames: Final = _decoder(list[DatagramFrame], "frames")
+_decode_request: Final = _decoder(PeerRequest, "request")
+_decode_notice: Final = _decoder(RegistryNotice, "notice")
+
+
+def decode_frames(payload: bytes) -> list[DatagramFrame]:
+    """The frames of a sealed datagram's plaintext (clause 5.3). Raises DecodeError."""
+    return _decode_frames(payload)  # type: ignore[return-value]
+
+
+def decode_request(payload: bytes) -> PeerRequest:
+    """What a peer said on its link (clause 9.3). Raises DecodeError."""
+    return _decode_request(payload)  # type: ignore[return-value]
+
+
+def decode_notice(payload: bytes) -> RegistryNotice:
+    """What the registry said on a link (clause 9.4). Raises DecodeError."""
+    return _decode_notice(payload)  # type: ignore[return-value]
+
+
+def decode_direct_body(body: bytes) -> DirectBody:
+    """The inside of a direct message (clause 6.1). Raises DecodeError."""
+    if len(body) > BODY_MAX:
+        raise DecodeError("message body", f"{len(body)} bytes, at most {BODY_MAX}")
+    return _decode_direct_body(body)
+
+
+def encode_hello(hello: Hello) -> bytes:
+    """A HELLO padded with zeros to its full size (clause 4.1), without the kind byte."""
+    return _encoder.encode(hello).ljust(HELLO_SIZE - 1, b"\0")
+
+
+def decode_hello(data: bytes | memoryview) -> Hello:
+    """A HELLO without its kind byte. Raises DecodeError, also when it is shorter than it must be (clause 4.1)."""
+    if len(data) != HELLO_SIZE - 1:
+        raise DecodeError("HELLO", f"{len(data) + 1} bytes instead of {HELLO_SIZE}")
+    return _decode_hello(bytes(data).rstrip(b"\0"))
+
+
+def join_frames(encoded: Iterable[bytes]) -> bytes:
+    """One msgpack array of frames that are encoded already (clause 5.3)."""
+    frames = list(encoded)
+    count = len(frames)
+    header = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+    return header + b"".join(frames)

@@ -1,0 +1,109 @@
+"""This file is about what can go wrong, as one tree of exceptions that carry their facts.
+
+    ChatAppError
+    +-- WireError             what another program sent
+    |   +-- DecodeError       bytes that are no message              subject, reason
+    |   +-- SealError         a seal that does not open              reason
+    |   +-- TooLong           text over the limit of the protocol    size, limit
+    +-- NameRefused           text that is no name                   name, reason
+    +-- AddressRefused        text that is no address or port        what, text, reason
+    +-- PortInUse             a port that another program holds      port
+
+`str()` of each is one clear line that is safe to print. It must not know sockets, roles or how a face shows an error.
+"""
+
+import errno
+
+from wire.text import clean
+
+_QUOTED_MAX = 100
+"""Characters of somebody's text quoted in an error: enough to recognise it."""
+
+
+class ChatAppError(Exception):
+    """Whatever this program raises on purpose."""
+
+
+class WireError(ChatAppError):
+    """Something from another program that is not as the protocol says: dropped and counted, never answered."""
+
+
+class DecodeError(WireError):
+    """Bytes that are not the message that they should be."""
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(subject, reason)
+        self.subject = subject
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.subject} does not decode: {quoted(self.reason)}"
+
+
+class SealError(WireError):
+    """Sealed bytes that were altered, replayed, or made with or for another key."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"seal refused: {quoted(self.reason)}"
+
+
+class TooLong(WireError):
+    """Text of more bytes (UTF-8) than one message may have."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(size, limit)
+        self.size = size
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"{self.size:,} bytes are too long; a message has at most {self.limit:,}"
+
+
+class NameRefused(ChatAppError):
+    """Text that cannot be anybody's name."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f'"{quoted(self.name)}" is not a name: {self.reason}'
+
+
+class AddressRefused(ChatAppError):
+    """Text that is no port, no address or no host; `what` is the argument that it stood for."""
+
+    def __init__(self, what: str, text: str, reason: str) -> None:
+        super().__init__(what, text, reason)
+        self.what = what
+        self.text = text
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f'{self.what}: "{quoted(self.text)}" {self.reason}'
+
+
+class PortInUse(ChatAppError):
+    """A port that cannot be had because another program has it."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.port = port
+
+    def __str__(self) -> str:
+        return f"Port {self.port} is already in use"
+
+    @classmethod
+    def when_taken(cls, port: int, error: OSError) -> Exception:
+        """What to raise for a bind that failed: PortInUse when the port is taken, else the error itself."""
+        return cls(port) if error.errno == errno.EADDRINUSE else error
+
+
+def quoted(text: str) -> str:
+    """Somebody's text, short and safe to print inside a line of ours."""
+    return clean(text, limit=_QUOTED_MAX)

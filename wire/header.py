@@ -1,0 +1,89 @@
+"""This file is about the first bytes of datagrams and link frames: what kind it is and whom it concerns (clause 2).
+
+It packs and unpacks; it opens nothing. A header is authenticated with the ciphertext behind it.
+"""
+
+import enum
+import struct
+from typing import Final, NamedTuple
+
+from wire.errors import DecodeError
+
+
+class Kind(enum.IntEnum):
+    """The first byte of every datagram and of every frame on a link (clause 2.1)."""
+
+    HELLO = 1
+    COOKIE = 2
+    REGISTER = 3
+    WELCOME = 4
+    REFUSED = 5
+    CARD = 6
+    SEALED = 7
+    GROUP = 8
+    GROUP_RELAYED = 9
+
+
+TAG_SIZE: Final = 8
+AEAD_TAG_SIZE: Final = 16
+_sealed: Final = struct.Struct(">B8sQ")
+_group: Final = struct.Struct(">B8sIIQ")
+_relayed: Final = struct.Struct(">BQ")
+
+SEALED_OVERHEAD: Final = _sealed.size + AEAD_TAG_SIZE
+GROUP_HEADER_SIZE: Final = _group.size
+GROUP_OVERHEAD: Final = _group.size + AEAD_TAG_SIZE
+
+
+class SealedHeader(NamedTuple):
+    """`tag` names the pair of live keys (clause 5.1), `counter` is the nonce."""
+
+    tag: bytes
+    counter: int
+
+
+class GroupHeader(NamedTuple):
+    """`tag` names the group, `epoch` its key; `station` and `counter` together are the nonce (clause 8.2)."""
+
+    tag: bytes
+    epoch: int
+    station: int
+    counter: int
+
+
+def pack_sealed(tag: bytes, counter: int) -> bytes:
+    """The 17-byte header of a sealed datagram."""
+    return _sealed.pack(Kind.SEALED, tag, counter)
+
+
+def unpack_sealed(data: bytes) -> SealedHeader:
+    """Raises DecodeError when the datagram is too short to hold a header and an AEAD tag."""
+    if len(data) < SEALED_OVERHEAD:
+        raise DecodeError("SEALED", f"{len(data)} bytes")
+    _, tag, counter = _sealed.unpack_from(data)
+    return SealedHeader(tag, counter)
+
+
+def pack_group(header: GroupHeader) -> bytes:
+    """The 25-byte header of a group frame."""
+    return _group.pack(Kind.GROUP, *header)
+
+
+def unpack_group(data: bytes | memoryview) -> GroupHeader:
+    """Raises DecodeError when the frame is too short to hold a header and an AEAD tag."""
+    if len(data) < GROUP_OVERHEAD:
+        raise DecodeError("GROUP", f"{len(data)} bytes")
+    _, tag, epoch, station, counter = _group.unpack_from(data)
+    return GroupHeader(tag, epoch, station, counter)
+
+
+def pack_relayed(position: int, frame: bytes) -> bytes:
+    """A group frame as the registry relays it: its place in the group's log goes before it (clause 8.4)."""
+    return _relayed.pack(Kind.GROUP_RELAYED, position) + frame
+
+
+def unpack_relayed(data: bytes) -> tuple[int, bytes]:
+    """(position, group frame). Raises DecodeError."""
+    if len(data) < _relayed.size + GROUP_OVERHEAD:
+        raise DecodeError("GROUP_RELAYED", f"{len(data)} bytes")
+    return _relayed.unpack_from(data)[1], data[_relayed.size :]

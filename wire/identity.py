@@ -1,0 +1,93 @@
+"""This file is about keys and cards: who somebody is, and what they say about themselves under their own name.
+
+Theory (clause 3): one Ed25519 identity key a name; one X25519 live key a program start, in memory only, so that a
+stolen disk opens no recorded talk; one X25519 mail key a week, on disk, so that mail can wait. The card ties the
+three together under the identity key's signature. It knows keys; it must not know files, addresses or clocks.
+"""
+
+import hashlib
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from nacl.exceptions import BadSignatureError
+from nacl.signing import SigningKey, VerifyKey
+
+from wire.codec import encode
+from wire.errors import SealError
+from wire.messages.table import Card
+
+_CARD: Final = b"chatapp card 1\0"
+
+
+class Identity:
+    """An Ed25519 signing key (RFC 8032); `public` is the 32 bytes that others know."""
+
+    __slots__ = ("_key", "public")
+
+    def __init__(self, seed: bytes) -> None:
+        self._key = SigningKey(seed)
+        self.public: Final = bytes(self._key.verify_key)
+
+    @property
+    def seed(self) -> bytes:
+        """The 32 secret bytes that make this key again."""
+        return bytes(self._key)
+
+    def sign(self, purpose: bytes, message: bytes) -> bytes:
+        """64 bytes. `purpose` keeps a signature made for one use from serving another."""
+        return self._key.sign(purpose + message).signature
+
+
+def is_signed_by(identity: bytes, purpose: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `identity` signed this. False for anything malformed, too."""
+    try:
+        VerifyKey(identity).verify(purpose + message, signature)
+    except (BadSignatureError, ValueError, TypeError):
+        return False
+    return True
+
+
+class AgreementKey:
+    """An X25519 key (RFC 7748): a live key or a mail key."""
+
+    __slots__ = ("public", "secret")
+
+    def __init__(self, raw: bytes) -> None:
+        self.secret: Final = X25519PrivateKey.from_private_bytes(raw)
+        self.public: Final = self.secret.public_key().public_bytes_raw()
+
+    @property
+    def raw(self) -> bytes:
+        """The 32 secret bytes that make this key again."""
+        return self.secret.private_bytes_raw()
+
+    def agree(self, other: bytes) -> bytes:
+        """The 32 shared bytes with the public key `other`. Raises SealError for a key of small order."""
+        try:
+            return self.secret.exchange(X25519PublicKey.from_public_bytes(other))
+        except ValueError:
+            raise SealError("the other side's key is no good X25519 key") from None
+
+
+def make_card(identity: Identity, *, name: str, live: bytes, mail: bytes, counter: int) -> Card:
+    """A signed card (clause 3.1)."""
+    signature = identity.sign(_CARD, _said(name, identity.public, live, mail, counter))
+    return Card(
+        name=name, identity=identity.public, live=live, mail=mail, counter=counter, signature=signature
+    )
+
+
+def is_authentic(card: Card) -> bool:
+    """Whether the card's own identity key signed it."""
+    said = _said(card.name, card.identity, card.live, card.mail, card.counter)
+    return is_signed_by(card.identity, _CARD, said, card.signature)
+
+
+def _said(name: str, identity: bytes, live: bytes, mail: bytes, counter: int) -> bytes:
+    return encode([name, identity, live, mail, counter])
+
+
+def fingerprint(identity: bytes) -> str:
+    """Eight groups of four hexadecimal digits: 128 bits of BLAKE2b over the key, for people to compare."""
+    digits = hashlib.blake2b(identity, digest_size=16, person=b"chatapp finger").hexdigest()
+    return " ".join(digits[start : start + 4] for start in range(0, 32, 4))

@@ -1,0 +1,41 @@
+"""This file is about what is said on the sealed link between a peer and its registry (clause 9)."""
+
+import msgspec
+
+from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
+from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
+from wire.messages.mail import DepositMail, MailBatch, MailExpired, MailRefused, MailSaved, TakeMail
+from wire.messages.presence import Leave, Left, Ping, Pong
+from wire.messages.table import Card, FetchTable, TablePage
+
+
+class Attach(msgspec.Struct, frozen=True, array_like=True, tag=60):
+    """Peer to registry: the first frame; opens the link."""
+
+
+class RegistryCard(msgspec.Struct, frozen=True, array_like=True, tag=61):
+    """Registry to peer: my live key is a new one."""
+
+    card: Card
+
+
+PeerRequest = Attach | FetchTable | DepositMail | TakeMail | RelayDatagram | FetchGroup | Ping | Leave
+"""All that a peer may say on its link."""
+
+RegistryNotice = (
+    TablePage
+    | MailSaved
+    | MailRefused
+    | MailBatch
+    | MailExpired
+    | DatagramRelayed
+    | RelayFailed
+    | GroupGranted
+    | GroupAccepted
+    | GroupRefused
+    | GroupPage
+    | RegistryCard
+    | Pong
+    | Left
+)
+"""All that a registry may say on a link."""

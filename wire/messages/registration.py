@@ -1,0 +1,76 @@
+"""This file is about coming in: the datagrams that are not sealed, because no key is shared yet (clause 4).
+
+HELLO -> COOKIE -> REGISTER -> WELCOME or REFUSED. All carry the nonce of the HELLO, so that an answer recorded
+earlier fits no later question.
+"""
+
+import enum
+from typing import Annotated
+
+import msgspec
+
+from wire.messages.table import Card, Count, Name, Port, Signature
+
+PROTOCOL_VERSION = 1
+
+Nonce = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+CookieBytes = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+
+
+class RefusalReason(enum.IntEnum):
+    """Why a registry lets somebody not in (clause 4.5)."""
+
+    NAME_TAKEN = 1
+    BAD_NAME = 2
+    OLD_CARD = 3
+    VERSION = 4
+    FULL = 5
+    NOT_SERVING = 6
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True):
+    """Peer to registry; padded to `limits.HELLO_SIZE` bytes by `wire.codec`. Costs the registry no state."""
+
+    version: Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+    nonce: Nonce
+
+
+class Cookie(msgspec.Struct, frozen=True, array_like=True):
+    """Registry to peer: proof that the peer receives at its address, and the registry's card."""
+
+    nonce: Nonce
+    cookie: CookieBytes
+    card: Card
+
+
+class Register(msgspec.Struct, frozen=True, array_like=True):
+    """Peer to registry. The signature covers all other fields and the registry's identity: a card seen in the
+    table is of no use to anybody else."""
+
+    nonce: Nonce
+    cookie: CookieBytes
+    card: Card
+    table_version: Count
+    signature: Signature
+
+
+class Welcome(msgspec.Struct, frozen=True, array_like=True):
+    """Registry to peer, signed: registered."""
+
+    nonce: Nonce
+    host: Annotated[str, msgspec.Meta(max_length=64)]
+    port: Port
+    table_version: Count
+    lease: Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+    """Seconds without a sign of life after which the peer is held to be away."""
+    link_port: Port
+    signature: Signature
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True):
+    """Registry to peer, signed: not registered, and why."""
+
+    nonce: Nonce
+    reason: RefusalReason
+    name: Name
+    signature: Signature

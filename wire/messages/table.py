@@ -1,0 +1,67 @@
+"""This file is about the table: what people say about themselves (cards) and what the registry adds (rows).
+
+Shapes are arrays in the order of their fields (protocol.md, clause 3).
+"""
+
+from typing import Annotated
+
+import msgspec
+
+Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+"""A 32-byte public key: Ed25519 (identity) or X25519 (live, mail)."""
+
+Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A number that fits a signed 64-bit integer, so that it also fits every store."""
+
+Name = Annotated[str, msgspec.Meta(max_length=32)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+
+
+class Card(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a person says about themself, signed with the identity key (clause 3.1). The registry's has no name."""
+
+    name: Name
+    identity: Key
+    live: Key
+    mail: Key
+    counter: Count
+    signature: Signature
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One person in the table (clause 3.2)."""
+
+    card: Card
+    host: Annotated[str, msgspec.Meta(max_length=64)]
+    port: Port
+    online: bool
+    since: Count
+    """Unix time in seconds of the last change of `online`."""
+    station: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+    """The sender's number in group frames while this link lasts; 0 for none (0 is the registry's own)."""
+    version: Count
+    """The table version in which this row changed."""
+
+
+class TableBatch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Changed rows, broadcast; rows stay encoded so that each is encoded once for everybody (clause 3.3)."""
+
+    since: Count
+    version: Count
+    rows: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=64)]
+
+
+class FetchTable(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    """Peer to registry: the rows that changed after version `since`."""
+
+    since: Count
+
+
+class TablePage(msgspec.Struct, frozen=True, array_like=True, tag=21):
+    """Registry to peer: rows changed in (since, version]; `more` says that the next page is to be asked for."""
+
+    since: Count
+    version: Count
+    more: bool
+    rows: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=4_096)]

@@ -1,0 +1,186 @@
+"""This file is about names of people: which text is one, when two are the same, alike, and how one names a file.
+
+A name is kept and shown as typed ("Bob"), compared by its key ("bob"), and refused beside a taken one that looks the
+same (its skeleton). It knows Unicode and PRECIS (RFC 8265); it must not know who holds a name.
+"""
+
+import base64
+import re
+import unicodedata
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Final, NewType
+
+from wire.errors import NameRefused
+
+if TYPE_CHECKING:
+    from precis_i18n.profile import Profile
+
+PeerName = NewType("PeerName", str)
+"""A name that `peer_name` has passed."""
+
+NAME_MAX: Final = 32
+"""Characters of a name. As UTF-8 it has at most four times as many bytes."""
+
+RESERVED: Final = frozenset({"server"})
+"""Keys that nobody gets: `server:` begins a command, and nobody shall speak in the server's name."""
+
+_TYPED_MAX: Final = 4 * NAME_MAX
+"""Characters looked at before composition (NFC), which makes one of three at most: a cap before any work."""
+
+_MARKS_MAX: Final = 4
+"""Marks in a row. Every living script manages; a stack of thirty would paint over the lines above and below."""
+
+_KEYS_REMEMBERED: Final = 4_096
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
+_PLAIN_FILE_NAME: Final = re.compile(r"[a-z0-9_-]{1,32}\Z")
+_TOO_LONG: Final = f"it has more than {NAME_MAX} characters"
+_DIRECTIONS: Final = "its writing directions do not fit together"
+_MARKED: Final = "a mark needs a letter before it, and a letter has at most four"
+_ALLOWED: Final = "only letters, digits, _ and - are allowed"
+
+
+def peer_name(text: str) -> PeerName:
+    """`text` as a name: 1-32 letters with their marks, decimal digits, `_`, `-` (PRECIS UsernameCasePreserved).
+
+    Full-width forms become plain ones and letters are composed (NFC). Raises NameRefused with a one-line reason.
+    """
+    if _PLAIN.match(text):
+        name, key = text, text.lower()
+    else:
+        name, key = _by_precis(text, "UsernameCasePreserved"), _by_precis(text, "UsernameCaseMapped")
+    if key in RESERVED:
+        raise NameRefused(text, "it is kept for the server itself")
+    return PeerName(name)
+
+
+@lru_cache(maxsize=_KEYS_REMEMBERED)
+def name_key(name: str) -> str:
+    """What names are compared by: two with one key are one name (PRECIS UsernameCaseMapped).
+
+    A key is a name itself and its own key. Raises NameRefused for text that is no name.
+    """
+    if _PLAIN.match(name):
+        return name.lower()
+    return _by_precis(name, "UsernameCaseMapped")
+
+
+def _by_precis(text: str, profile: str) -> str:
+    """`text` as the PRECIS profile makes it, within our own narrower rules."""
+    if not text:
+        raise NameRefused(text, "it is empty")
+    if len(text) > _TYPED_MAX:
+        raise NameRefused(text, _TOO_LONG)
+    try:
+        made = str(_profile(profile).enforce(text))
+    except UnicodeEncodeError as refusal:
+        directions = "bidi" in refusal.reason
+        raise NameRefused(text, _DIRECTIONS if directions else _ALLOWED) from None
+    if len(made) > NAME_MAX:
+        raise NameRefused(text, _TOO_LONG)
+    _check_characters(text, made)
+    return made
+
+
+def _check_characters(text: str, made: str) -> None:
+    """PRECIS allows all of ASCII's punctuation and any mark anywhere; we do not."""
+    marks = _MARKS_MAX  # so that no mark can stand first
+    for character in made:
+        category = unicodedata.category(character)
+        if category[0] == "M":
+            marks += 1
+            if marks > _MARKS_MAX:
+                raise NameRefused(text, _MARKED)
+        elif category[0] == "L":
+            marks = 0
+        elif category == "Nd" or character in "_-":
+            marks = _MARKS_MAX
+        else:
+            raise NameRefused(text, _ALLOWED)
+
+
+@cache
+def _profile(name: str) -> "Profile":
+    from precis_i18n import get_profile  # not at the top: most names are plain, and a peer's start is timed
+
+    return get_profile(name)
+
+
+def skeleton(name: str) -> str:
+    """What `name` looks like: two with one skeleton look the same (after UTS 39, section 4).
+
+    Differs from UTS 39 in one thing: plain ASCII stands for itself, whatever its case. So "user1" and "userl", "user0"
+    and "usero", "rn" and "m" are honest different names, while a letter of another script that looks like an ASCII one
+    counts as that one. The price: "BiII" with two capital i is another name than "Bill", as far as this goes.
+    """
+    if name.isascii():
+        return name.lower()
+    table = _prototypes()
+    seen, made = "", name
+    for _ in range(4):  # folding may bring a letter that looks like another again; twice is the most there is
+        if made == seen:
+            break
+        seen = made
+        made = unicodedata.normalize("NFD", made).translate(table).casefold()
+    return made
+
+
+def skeletons(name: PeerName) -> frozenset[str]:
+    """What `name` looks like as typed, and in lower case: a name that shares one with somebody else's is refused."""
+    return frozenset({skeleton(name), skeleton(name_key(name))})
+
+
+@cache
+def _prototypes() -> dict[int, str]:
+    """Each non-ASCII character that looks like something else, and what.
+
+    The library holds the table of Unicode in both directions at once, so that it is a set of stars: a prototype with
+    the characters that look like it around. Where a star holds one ASCII character, that one is its prototype here.
+    """
+    # Not at the top: it takes 50 ms, and only registries ask.
+    from confusable_homoglyphs.confusables import confusables_data
+
+    table: dict[int, str] = {}
+    for centre, entries in confusables_data.items():
+        leaves = [_bare(entry["c"]) for entry in entries]
+        if len(leaves) == 1 and len(confusables_data[entries[0]["c"]]) > 1:
+            continue  # a leaf: dealt with at its own centre
+        prototype = _prototype(_bare(centre), leaves)
+        alike = (one for one in (_bare(centre), *leaves) if len(one) == 1 and one != prototype)
+        table |= {ord(one): prototype for one in alike}
+    return {code: _as_typed(chr(code), to, table) for code, to in table.items() if code > 0x7F}
+
+
+def _bare(listed: str) -> str:
+    return listed.strip("\u200e")  # stands beside characters that are written from right to left
+
+
+def _prototype(centre: str, leaves: list[str]) -> str:
+    plain = [one for one in leaves if one.isascii() and len(one) == 1]
+    if plain and not (centre.isascii() and len(centre) == 1):
+        return plain[0]
+    if len(leaves) == 1 and not centre.isascii() and len(leaves[0]) == len(centre) == 1:
+        return min(centre, leaves[0])  # a pair is listed both ways round: either will do, if always the same
+    return centre.replace("rn", "m")
+
+
+def _as_typed(character: str, prototype: str, table: dict[int, str]) -> str:
+    """UTS 39 has one prototype for 0 and O, and one for 1, I and l. We tell these apart, so look-alikes must choose."""
+    if unicodedata.category(character) == "Nd":
+        return {"O": "0", "o": "0", "l": "1"}.get(prototype, prototype)
+    if prototype == "l" and table.get(ord(character.lower()[0])) == "i":
+        return "i"
+    return prototype
+
+
+def file_name_of(name: str) -> str:
+    """`name` as one component of a path, different for every name, also where a file system ignores case.
+
+    Small plain names stay readable behind a prefix, which also keeps them from being `-x`, `con` or hidden; the rest
+    is base32. At most 207 characters of a-z, 0-9, `_` and `-`. Raises ValueError for text longer than a name can be.
+    """
+    if _PLAIN_FILE_NAME.match(name):
+        return f"n-{name}"
+    if len(name) > NAME_MAX:
+        raise ValueError(f"{len(name)} characters are no name")
+    encoded = base64.b32encode(name.encode("utf-8", "surrogatepass")).decode("ascii")
+    return f"x-{encoded.rstrip('=').lower()}"

@@ -1,0 +1,199 @@
+"""This file is about sealing: what makes bytes unreadable and unforgeable between two programs, and in a group.
+
+Theory, once (clauses 5, 8 and 9). Two programs that hold each other's cards share X25519(live, live) with no
+handshake. HKDF-SHA256 (RFC 5869) turns it into one AES-256-GCM key a direction, bound to both identities and both
+live keys, so a key belongs to just this pair in just this order. The nonce is a counter that never repeats under
+one key: live keys are new at every start, so counters may begin at 0 again. A group has one key for all; there the
+nonce is station number and counter, and the registry never gives one number twice under one key.
+It knows keys and bytes; it must not know sockets, clocks or what the bytes mean.
+"""
+
+import hashlib
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from wire.errors import SealError
+from wire.header import GROUP_HEADER_SIZE, SEALED_OVERHEAD, TAG_SIZE, GroupHeader, Kind, SealedHeader
+from wire.header import pack_group, pack_sealed, unpack_group, unpack_sealed
+from wire.identity import AgreementKey
+
+_SESSION: Final = b"chatapp session 1\0"
+_LINK: Final = b"chatapp link 1\0"
+_SEALED_HEADER_SIZE: Final = SEALED_OVERHEAD - 16
+REPLAY_WINDOW: Final = 4_096
+"""Counters behind the newest that are still told apart; several full windows of datagrams in flight."""
+
+
+def session_tag(sender_live: bytes, recipient_live: bytes) -> bytes:
+    """8 bytes that name one direction between two live keys (clause 5.1); costs no key agreement."""
+    return hashlib.blake2s(sender_live + recipient_live, digest_size=TAG_SIZE, person=b"chat-tag").digest()
+
+
+def group_tag(name: str) -> bytes:
+    """8 bytes that name a group (clause 8.2)."""
+    return hashlib.blake2s(name.encode(), digest_size=TAG_SIZE, person=b"chat-grp").digest()
+
+
+def derive(secret: bytes, purpose: bytes, context: bytes) -> bytes:
+    """32 bytes of HKDF-SHA256 (RFC 5869) with an empty salt."""
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose + context).derive(secret)
+
+
+class ReplayWindow:
+    """Which counters were accepted already: the newest and a bit for each of those behind it (RFC 4303, 3.4.3)."""
+
+    __slots__ = ("_bits", "_newest")
+
+    def __init__(self) -> None:
+        self._newest = -1
+        self._bits = 0
+
+    def is_fresh(self, counter: int) -> bool:
+        """Whether this counter was never accepted and is not too old to tell."""
+        behind = self._newest - counter
+        return behind < 0 or (behind < REPLAY_WINDOW and not self._bits >> behind & 1)
+
+    def accept(self, counter: int) -> None:
+        """Note a counter whose datagram opened."""
+        ahead = counter - self._newest
+        if ahead <= 0:
+            self._bits |= 1 << -ahead
+            return
+        self._bits = (self._bits << ahead | 1) & _WINDOW_MASK if ahead < REPLAY_WINDOW else 1
+        self._newest = counter
+
+
+_WINDOW_MASK: Final = (1 << REPLAY_WINDOW) - 1
+
+
+class Session:
+    """One secure channel between our live key and another's: seals, opens, refuses replays (clause 5.2)."""
+
+    __slots__ = ("_counter", "_open", "_open_key", "_replay", "_seal", "_seal_key", "open_tag", "seal_tag")
+
+    def __init__(
+        self, *, live: AgreementKey, identity: bytes, their_live: bytes, their_identity: bytes
+    ) -> None:
+        secret = live.agree(their_live)
+        ours, theirs = identity + live.public, their_identity + their_live
+        self._seal_key = derive(secret, _SESSION, ours + theirs)
+        self._open_key = derive(secret, _SESSION, theirs + ours)
+        self._seal = AESGCM(self._seal_key).encrypt
+        self._open = AESGCM(self._open_key).decrypt
+        self._counter = 0
+        self._replay = ReplayWindow()
+        self.seal_tag: Final = session_tag(live.public, their_live)
+        self.open_tag: Final = session_tag(their_live, live.public)
+
+    def seal(self, payload: bytes) -> bytes:
+        """A sealed datagram: header, ciphertext, AEAD tag."""
+        counter = self._counter
+        self._counter = counter + 1
+        header = pack_sealed(self.seal_tag, counter)
+        return header + self._seal(counter.to_bytes(12, "big"), payload, header)
+
+    def open(self, datagram: bytes) -> bytes:
+        """The payload. Raises SealError for a forgery or a replay, DecodeError for too few bytes."""
+        return self.open_parts(unpack_sealed(datagram), datagram)
+
+    def open_parts(self, header: SealedHeader, datagram: bytes) -> bytes:
+        """`open` for a caller that has looked at the header already."""
+        counter = header.counter
+        if not self._replay.is_fresh(counter):
+            raise SealError("replayed")
+        try:
+            payload = self._open(
+                counter.to_bytes(12, "big"), datagram[_SEALED_HEADER_SIZE:], datagram[:_SEALED_HEADER_SIZE]
+            )
+        except InvalidTag:
+            raise SealError("does not open") from None
+        self._replay.accept(counter)
+        return payload
+
+    def link_cipher(self, our_random: bytes, their_random: bytes, *, is_peer: bool) -> "LinkCipher":
+        """The cipher of one TCP connection, fresh by both sides' 16 random bytes (clause 9.1)."""
+        randoms = our_random + their_random if is_peer else their_random + our_random
+        return LinkCipher(
+            seal_key=derive(self._seal_key, _LINK, randoms), open_key=derive(self._open_key, _LINK, randoms)
+        )
+
+
+class LinkCipher:
+    """Seals and opens the frames of one link. TCP keeps the order, so the counters need not travel (clause 9.2)."""
+
+    __slots__ = ("_open", "_opened", "_seal", "_sealed")
+
+    _HEADER: Final = bytes((Kind.SEALED,))
+
+    def __init__(self, *, seal_key: bytes, open_key: bytes) -> None:
+        self._seal = AESGCM(seal_key).encrypt
+        self._open = AESGCM(open_key).decrypt
+        self._sealed = 0
+        self._opened = 0
+
+    def seal(self, payload: bytes) -> bytes:
+        """A frame: the kind byte and the ciphertext."""
+        nonce = self._sealed.to_bytes(12, "big")
+        self._sealed += 1
+        return self._HEADER + self._seal(nonce, payload, self._HEADER)
+
+    def open(self, frame: bytes) -> bytes:
+        """The payload. Raises SealError."""
+        if frame[:1] != self._HEADER:
+            raise SealError("not a sealed frame")
+        try:
+            payload = self._open(self._opened.to_bytes(12, "big"), frame[1:], self._HEADER)
+        except InvalidTag:
+            raise SealError("does not open") from None
+        self._opened += 1
+        return payload
+
+
+class GroupKey:
+    """The key of one group in one epoch; members seal under their own station number (clause 8.2)."""
+
+    __slots__ = ("_counter", "_open", "_replay", "_seal", "epoch", "key", "tag")
+
+    def __init__(self, name: str, *, epoch: int, key: bytes) -> None:
+        self.tag: Final = group_tag(name)
+        self.epoch: Final = epoch
+        self.key: Final = key
+        cipher = AESGCM(key)
+        self._seal = cipher.encrypt
+        self._open = cipher.decrypt
+        self._counter = 0
+        self._replay: dict[int, ReplayWindow] = {}
+
+    @property
+    def next_counter(self) -> int:
+        """The counter under which the next frame will be sealed: its sender knows the answer to it by this."""
+        return self._counter
+
+    def seal(self, station: int, payload: bytes) -> bytes:
+        """A group frame, the same bytes for all members."""
+        header = GroupHeader(self.tag, self.epoch, station, self._counter)
+        self._counter += 1
+        packed = pack_group(header)
+        return packed + self._seal(packed[-12:], payload, packed)
+
+    def open(self, frame: bytes) -> bytes:
+        """The payload of a frame just relayed. Raises SealError for a forgery or a replay, DecodeError."""
+        header = unpack_group(frame)
+        window = self._replay.get(header.station)
+        if window is not None and not window.is_fresh(header.counter):
+            raise SealError("replayed")
+        payload = self.open_stored(frame)
+        self._replay.setdefault(header.station, ReplayWindow()).accept(header.counter)
+        return payload
+
+    def open_stored(self, frame: bytes) -> bytes:
+        """The payload of a frame out of the log, where its message number tells a repeat. Raises SealError."""
+        packed = frame[:GROUP_HEADER_SIZE]
+        try:
+            return self._open(packed[-12:], frame[GROUP_HEADER_SIZE:], packed)
+        except InvalidTag:
+            raise SealError("does not open") from None

@@ -1,0 +1,54 @@
+"""This file is about showing other people's text: `clean` stands between every remote string and a terminal.
+
+Theory: a terminal obeys control characters, some of them reorder or hide what stands beside them, and a line end in a
+text would forge a line of ours. What a person may honestly type is kept as typed: every letter, blank, tab, emoji,
+joiner and variation selector. It knows Unicode; it must not know who sent the text or where it is shown.
+"""
+
+import re
+from typing import Final
+
+SHOWN_MAX: Final = 4 * 65_536
+"""Characters of one text that are shown. The longest legal message passes whole though each of its characters grow to
+four (`\\x1b`)."""
+
+_LINE_END: Final = "\u23ce"
+_REPLACEMENT: Final = "\ufffd"
+_CUT: Final = "\u2026"
+
+_LINE_ENDS: Final = "\n\u0085\u2028\u2029"
+_CONTROLS: Final = "\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f"
+_BIDI: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_INVISIBLE: Final = (
+    "\u00ad\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # shorthand and music: format characters without a shape
+)
+_TAGS: Final = "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+_SURROGATES: Final = "\ud800-\udfff"
+_NONCHARACTERS: Final = "\ufdd0-\ufdef" + "".join(
+    f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17)
+)
+
+_UNSAFE: Final = re.compile(
+    f"\r\n|[{_LINE_ENDS}{_CONTROLS}{_BIDI}{_INVISIBLE}{_TAGS}{_SURROGATES}{_NONCHARACTERS}]"
+)
+
+
+def clean(text: str, limit: int = SHOWN_MAX) -> str:
+    r"""`text` as one line that a terminal shows and does not obey; at most `limit` characters, the last `…` when cut.
+
+    A line end of any kind (also CR LF) becomes `⏎`; another control character (C0 but the tab, DEL, C1) its escape
+    as in `\x1b`; bidi controls, invisible format characters, tags, lone surrogates and noncharacters U+FFFD.
+    Cleaning twice changes nothing more.
+    """
+    if text.isprintable() and len(text) <= limit:
+        return text
+    shown = _UNSAFE.sub(_visible, text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: max(limit - 1, 0)] + _CUT[: max(limit, 0)]
+
+
+def _visible(found: re.Match[str]) -> str:
+    character = found[0]
+    if character in _LINE_ENDS or character == "\r\n":
+        return _LINE_END
+    return f"\\x{ord(character):02x}" if character < "\xa0" else _REPLACEMENT
