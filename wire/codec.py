@@ -26,6 +26,8 @@ DatagramFrame = DeliveryFrame | Ping | Pong | Leave | Left
 """All that may stand in a sealed datagram (clause 5.3)."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
+_BIN8_HEADER: Final = 2
+"""Bytes before a msgpack byte string of up to 255 bytes."""
 _hostile: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What msgspec raises on hostile bytes: its own family, bad UTF-8, and deep nesting."""
 
@@ -91,15 +93,19 @@ def decode_direct_body(body: bytes) -> DirectBody:
 
 
 def encode_hello(hello: Hello) -> bytes:
-    """A HELLO padded with zeros to its full size (clause 4.1), without the kind byte."""
-    return _encoder.encode(hello).ljust(HELLO_SIZE - 1, b"\0")
+    """A HELLO padded to its full size (clause 4.1), without the kind byte.
+
+    The padding is one more element of the array: zeros behind the array could not be told from a nonce that ends in 0.
+    """
+    room = HELLO_SIZE - 1 - len(_encoder.encode(hello)) - _BIN8_HEADER
+    return _encoder.encode([hello.version, hello.nonce, bytes(room)])
 
 
 def decode_hello(data: bytes | memoryview) -> Hello:
     """A HELLO without its kind byte. Raises DecodeError, also when it is shorter than it must be (clause 4.1)."""
     if len(data) != HELLO_SIZE - 1:
         raise DecodeError("HELLO", f"{len(data) + 1} bytes instead of {HELLO_SIZE}")
-    return _decode_hello(bytes(data).rstrip(b"\0"))
+    return _decode_hello(data)
 
 
 def join_frames(encoded: Iterable[bytes]) -> bytes:

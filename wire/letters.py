@@ -38,17 +38,26 @@ def open_letter(
 ) -> LetterBody:
     """The body, proved to be by `sender` for `reader` (identity keys). Raises SealError, DecodeError."""
     hint, sealed = letter[:_KEY_HINT], letter[_KEY_HINT:]
+    problem = "sealed for a key that we no longer hold"
     for key in mail_keys:
-        if key.public[:_KEY_HINT] == hint:
-            return _opened(sealed, key, reader, sender)
-    raise SealError("sealed for a key that we no longer hold")
+        if key.public[:_KEY_HINT] != hint:
+            continue
+        encoded = _unsealed(sealed, key)
+        if encoded is not None:
+            return _proved(encoded, key, reader, sender)
+        problem = "does not open"  # with this one; another key may have the same hint
+    raise SealError(problem)
 
 
-def _opened(sealed: bytes, key: AgreementKey, reader: bytes, sender: bytes) -> LetterBody:
+def _unsealed(sealed: bytes, key: AgreementKey) -> bytes | None:
     try:
-        signed = decode_signed_letter(_suite.decrypt(sealed, key.secret, info=_LETTER))
+        return _suite.decrypt(sealed, key.secret, info=_LETTER)
     except (InvalidTag, ValueError):
-        raise SealError("does not open") from None
+        return None
+
+
+def _proved(encoded: bytes, key: AgreementKey, reader: bytes, sender: bytes) -> LetterBody:
+    signed = decode_signed_letter(encoded)
     if not is_signed_by(sender, _LETTER, key.public + signed.body, signed.signature):
         raise SealError("not signed by its sender")
     body = decode_letter_body(signed.body)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from wire.errors import SealError
-from wire.header import GROUP_HEADER_SIZE, SEALED_OVERHEAD, TAG_SIZE, GroupHeader, Kind, SealedHeader
+from wire.header import GROUP_HEADER_SIZE, GROUP_OVERHEAD, SEALED_OVERHEAD, TAG_SIZE, GroupHeader, Kind, SealedHeader
 from wire.header import pack_group, pack_sealed, unpack_group, unpack_sealed
 from wire.identity import AgreementKey
 
@@ -192,6 +192,8 @@ class GroupKey:
 
     def open_stored(self, frame: bytes) -> bytes:
         """The payload of a frame out of the log, where its message number tells a repeat. Raises SealError."""
+        if len(frame) < GROUP_OVERHEAD:
+            raise SealError("too short")
         packed = frame[:GROUP_HEADER_SIZE]
         try:
             return self._open(packed[-12:], frame[GROUP_HEADER_SIZE:], packed)

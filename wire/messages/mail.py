@@ -15,6 +15,8 @@ class LetterBody(msgspec.Struct, frozen=True, array_like=True):
 
     number: Count
     floor: Count
+    since: Count
+    """Every number from this one up to `number` is settled for ever: nothing waits for it (clause 6.3)."""
     sender: Key
     sender_name: Name
     recipient: Key

@@ -1,0 +1,33 @@
+"""This file is about rules for every test: none is empty, each failure can be repeated."""
+
+import os
+from collections.abc import Generator
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+_FUZZ_EXAMPLES: Final = int(os.environ.get("CHATAPP_EXAMPLES", "5000"))
+
+settings.register_profile("quick", deadline=None, print_blob=True, derandomize=False)
+settings.register_profile(
+    "fuzz",
+    deadline=None,
+    print_blob=True,
+    derandomize=False,
+    max_examples=_FUZZ_EXAMPLES,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("quick")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A test file that collects nothing fails: an emptied or misspelt test must not pass for a green one."""
+    report = yield
+    if isinstance(collector, pytest.Module) and report.passed and not report.result:
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} holds no test"
+    return report

@@ -1,0 +1,1 @@
+"""Tests of reliable delivery, all in virtual time."""

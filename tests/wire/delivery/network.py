@@ -1,0 +1,177 @@
+"""This file is about two owners of couriers and what lies between them, in virtual time.
+
+An `End` does what a program does: commits, confirms, shows, settles. Its `Disk` is what a kill -9 leaves of it.
+"""
+
+import random
+from dataclasses import dataclass, field
+from typing import assert_never, cast
+
+from wire.codec import decode_frames
+from wire.delivery.courier import PAYLOAD_LIMIT, Courier
+from wire.delivery.events import Acknowledged, Arrived, DeliveryEvent, GaveUp, Unanswered
+from wire.delivery.policy import Policy
+from wire.delivery.seen import Admission, Inbox
+from wire.messages.delivery import DeliveryFrame
+
+
+def frames_of(payload: bytes) -> list[DeliveryFrame]:
+    return cast("list[DeliveryFrame]", decode_frames(payload))
+
+
+def transfer(source: Courier, target: Courier, *, now: float) -> int:
+    """Everything that one has to send reaches the other."""
+    payloads = source.payloads_to_send(now=now)
+    for payload in payloads:
+        for frame in frames_of(payload):
+            target.receive(frame, now=now)
+    return len(payloads)
+
+
+def lose(source: Courier, *, now: float) -> int:
+    """Everything that one has to send is lost; how many payloads that was."""
+    return len(source.payloads_to_send(now=now))
+
+
+def make_courier(policy: Policy | None = None, *, seed: int = 1, inbox: Inbox | None = None) -> Courier:
+    return Courier(policy or Policy(), rng=random.Random(seed), inbox=inbox)
+
+
+@dataclass
+class Disk:
+    """What survives: our messages not settled, theirs stored, and the marks on those shown, in that order."""
+
+    next_number: int = 1_000
+    outgoing: dict[int, bytes] = field(default_factory=dict)
+    stored: dict[int, bytes] = field(default_factory=dict)
+    marked: dict[int, None] = field(default_factory=dict)
+    top: int = -1
+    floor: int = 0
+    skipped: set[int] = field(default_factory=set)
+    """For the check of order alone: the holes that were skipped, and what was stored below the floor."""
+
+
+class End:
+    """One program: a courier and its owner."""
+
+    def __init__(
+        self, disk: Disk, policy: Policy, *, now: float, seed: int, payload_limit: int = PAYLOAD_LIMIT
+    ) -> None:
+        self.disk = disk
+        self.policy = policy
+        inbox = Inbox(
+            policy,
+            floor=disk.floor,
+            seen=disk.stored,
+            shown=disk.top,
+            unshown=disk.stored.keys() - disk.marked.keys(),
+        )
+        self.courier = Courier(policy, rng=random.Random(seed), payload_limit=payload_limit, inbox=inbox)
+        self.waiting_for_disk: dict[int, bytes] = {}
+        self.given_up: set[int] = set()
+        self.acknowledged: list[int] = []
+        self.events: list[DeliveryEvent] = []
+        # For the check of order: when each held message began to wait.
+        self.held_since = dict.fromkeys(disk.stored.keys() - disk.marked.keys(), now)
+        self.courier.set_floor(self.floor)
+        for number, body in disk.outgoing.items():
+            self.courier.send(number, body, now=now)
+
+    @property
+    def floor(self) -> int:
+        return next(iter(self.disk.outgoing), self.disk.next_number)
+
+    def begin(self, body: bytes, *, now: float) -> int:
+        number = self.disk.next_number
+        self.disk.next_number += 1
+        self.disk.outgoing[number] = body
+        self.courier.send(number, body, now=now)
+        self.courier.set_floor(self.floor)
+        return number
+
+    def settle(self, number: int) -> None:
+        """Delivered, refused or expired: it never comes again."""
+        self.disk.outgoing.pop(number, None)
+        self.given_up.discard(number)
+        self.courier.withdraw(number)
+        self.courier.set_floor(self.floor)
+
+    def send_again(self, *, now: float) -> None:
+        for number in sorted(self.given_up):
+            self.courier.send(number, self.disk.outgoing[number], now=now)
+        self.given_up.clear()
+
+    def pump(self, *, now: float, is_disk_quick: bool = True) -> list[bytes]:
+        """What a shell does after each input: the events, the disk, the screen, the payloads."""
+        for event in self.courier.events():
+            self._handle(event)
+        if is_disk_quick:
+            self.commit(now=now)
+        self.show(now=now)
+        return self.courier.payloads_to_send(now=now)
+
+    def commit(self, *, now: float) -> None:
+        for number, body in self.waiting_for_disk.items():
+            self.disk.stored.setdefault(number, body)
+            self._hold(number, now)
+            self.courier.confirm(number, now=now)
+        self.waiting_for_disk.clear()
+
+    def receive_letter(self, number: int, body: bytes, *, now: float) -> None:
+        """The same message by another way, which asks the inbox alone."""
+        inbox = self.courier.inbox
+        if inbox.admit(number) is Admission.NEW:
+            self.disk.stored[number] = body
+            self._hold(number, now)
+            inbox.store(number, now)
+
+    def show(self, *, now: float) -> None:
+        for number in self.courier.inbox.ready(now):
+            assert number in self.disk.stored, "shown before it was stored"
+            assert number not in self.disk.marked, "I1: shown twice"
+            self._check_order(number, now)
+            self.disk.marked[number] = None
+            self.disk.top = max(self.disk.top, number)
+            self.held_since.pop(number, None)
+        self.disk.floor = max(self.disk.floor, self.courier.inbox.floor)
+
+    def _hold(self, number: int, now: float) -> None:
+        if number not in self.disk.marked:
+            self.held_since.setdefault(number, now)
+        if number < self.courier.inbox.floor:
+            self.disk.skipped.add(number)
+
+    def _check_order(self, number: int, now: float) -> None:
+        """I9: nothing overtakes a message that may still come, unless one has been held for 15 s."""
+        start = max(self.courier.inbox.floor, self.disk.top + 1)
+        if number < start:
+            held_below_floor = number > self.disk.top
+            assert held_below_floor or number in self.disk.skipped, "I9: out of order"
+            return
+        missing = [other for other in range(start, number) if other not in self.disk.stored]
+        if missing:
+            waited = [now - since for held, since in self.held_since.items() if held >= number]
+            assert max(waited) >= 15.0 - 1e-6, "I9: overtaken too early"
+            self.disk.skipped.update(missing)
+
+    def _handle(self, event: DeliveryEvent) -> None:
+        self.events.append(event)
+        match event:
+            case Arrived(number=number, body=body):
+                assert number not in self.waiting_for_disk, "arrived twice"
+                self.waiting_for_disk[number] = body
+            case Acknowledged(number=number):
+                self.acknowledged.append(number)
+                self.settle(number)
+            case GaveUp(number=number):
+                if number in self.disk.outgoing:
+                    self.given_up.add(number)
+            case Unanswered():
+                pass
+            case _:
+                assert_never(event)
+
+
+def next_timer(*couriers: Courier) -> float | None:
+    """The earliest deadline of all."""
+    return min((at for courier in couriers if (at := courier.next_timer()) is not None), default=None)

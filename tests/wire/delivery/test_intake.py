@@ -1,0 +1,179 @@
+"""This file is about what a receiver takes in, and what it says about it."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.wire.delivery.network import frames_of
+from wire.codec import join_frames
+from wire.delivery.events import Arrived, DeliveryEvent
+from wire.delivery.intake import Intake
+from wire.delivery.policy import Policy
+from wire.delivery.runs import spans
+from wire.delivery.seen import Inbox
+from wire.messages.delivery import Ack, DeliveryFrame, Part, PartAck
+
+
+class Receiver:
+    """An intake with its inbox and its notices."""
+
+    def __init__(self, policy: Policy | None = None, *, floor: int = 0) -> None:
+        self.policy = policy or Policy()
+        self.events: list[DeliveryEvent] = []
+        self.inbox = Inbox(self.policy, floor=floor)
+        self.intake = Intake(self.policy, self.inbox, self.events)
+
+    def say(self) -> list[DeliveryFrame]:
+        return frames_of(join_frames(self.intake.frames()))
+
+
+def numbers_in(frames: list[DeliveryFrame]) -> set[int]:
+    acks = [frame for frame in frames if isinstance(frame, Ack)]
+    return {
+        number for ack in acks for start, end in spans(ack.first, ack.runs) for number in range(start, end)
+    }
+
+
+def test_a_message_is_new_until_confirmed_and_a_repeat_for_ever() -> None:
+    receiver = Receiver()
+    intake = receiver.intake
+    for _ in range(3):
+        assert intake.receive_part(Part(5, 0, 1, b"hello"))
+    assert receiver.events == [Arrived(5, b"hello")]
+    assert not intake.owes
+    intake.confirm(5, 1.0)
+    assert receiver.say() == [Ack(5, [1])]
+    assert not intake.owes
+    assert intake.receive_part(Part(5, 0, 1, b"hello"))
+    assert receiver.say() == [Ack(5, [1])]
+    assert receiver.events == [Arrived(5, b"hello")]
+
+
+def test_what_could_not_be_stored_arrives_anew() -> None:
+    receiver = Receiver()
+    for _ in range(2):
+        receiver.intake.receive_part(Part(5, 0, 1, b"hello"))
+        receiver.intake.reject(5)
+    assert receiver.events == [Arrived(5, b"hello")] * 2
+    assert receiver.intake.unconfirmed_count == 0
+
+
+def test_parts_are_acknowledged_as_held_and_the_message_when_stored() -> None:
+    receiver = Receiver()
+    intake = receiver.intake
+    intake.receive_part(Part(5, 3, 4, b"d"))
+    intake.receive_part(Part(5, 0, 4, b"a"))
+    assert receiver.say() == [PartAck(5, 0, [1, 2, 1])]
+    assert receiver.say() == []
+    intake.receive_part(Part(5, 1, 4, b"b"))
+    intake.receive_part(Part(5, 2, 4, b"c"))
+    assert receiver.events == [Arrived(5, b"abcd")]
+    assert receiver.say() == [PartAck(5, 0, [4])]
+    intake.receive_part(Part(5, 2, 4, b"c"))
+    assert receiver.say() == [PartAck(5, 0, [4])]
+    intake.receive_part(Part(5, 2, 4, b"c"))
+    intake.confirm(5, 1.0)
+    assert receiver.say() == [Ack(5, [1])]
+
+
+def test_a_repeat_below_the_floor_is_acknowledged() -> None:
+    receiver = Receiver(floor=10)
+    receiver.intake.receive_part(Part(3, 0, 1, b"old"))
+    receiver.intake.receive_part(Part(12, 0, 1, b"new"))
+    receiver.intake.confirm(12, 1.0)
+    assert numbers_in(receiver.say()) == {3, 12}
+    assert receiver.events == [Arrived(12, b"new")]
+
+
+@given(
+    st.sets(st.integers(0, 300), max_size=200), st.sets(st.integers(0, 300), max_size=60), st.integers(0, 300)
+)
+def test_every_acknowledgement_that_is_owed_is_said_and_none_else(
+    stored: set[int], repeated: set[int], floor: int
+) -> None:
+    receiver = Receiver()
+    for number in stored:
+        receiver.intake.confirm(number, 1.0)
+    receiver.say()
+    receiver.intake.raise_floor(floor)
+    for number in repeated:
+        receiver.intake.receive_part(Part(number, 0, 1, b"again"))
+    known = stored | set(range(floor))
+    said = numbers_in(receiver.say())
+    assert repeated & known <= said <= known
+    assert {event.number for event in receiver.events if isinstance(event, Arrived)} == repeated - known
+
+
+def test_an_acknowledgement_holds_the_newest_runs() -> None:
+    receiver = Receiver()
+    for number in range(0, 200, 2):
+        receiver.intake.confirm(number, 1.0)
+    receiver.say()
+    receiver.intake.confirm(200, 1.0)
+    (ack,) = receiver.say()
+    assert ack == Ack(138, [1] * 63)
+
+
+def test_the_floor_drops_incomplete_messages() -> None:
+    receiver = Receiver()
+    receiver.intake.receive_part(Part(5, 0, 2, b"a"))
+    receiver.intake.raise_floor(6)
+    assert receiver.intake.bytes_held == 0
+    assert receiver.say() == []
+
+
+def test_a_message_that_came_by_mail_needs_its_parts_no_more() -> None:
+    receiver = Receiver()
+    receiver.intake.receive_part(Part(5, 0, 2, b"a"))
+    receiver.inbox.store(5, 1.0)
+    receiver.intake.receive_part(Part(5, 1, 2, b"b"))
+    assert receiver.intake.bytes_held == 0
+    assert Ack(5, [1]) in receiver.say()
+    assert receiver.events == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Part(5, 1, 1, b"x"),
+        Part(5, 0, 1, bytes(101)),
+        Part(5, 2, 2, b"x"),
+        Part(5, 0, 0, b"x"),
+        Part(5, 0, 2, b""),
+    ],
+)
+def test_nonsense_is_dropped_and_said_to_be(part: Part) -> None:
+    receiver = Receiver(Policy(message_limit=100))
+    assert not receiver.intake.receive_part(part)
+    assert receiver.events == []
+    assert not receiver.intake.owes
+
+
+def fill_hold(receiver: Receiver) -> None:
+    for number in range(1, 1 + receiver.policy.hold_numbers):
+        receiver.intake.confirm(number, 1.0)
+
+
+def fill_disk_queue(receiver: Receiver) -> None:
+    for number in range(100, 100 + receiver.policy.unconfirmed_parts):
+        receiver.intake.receive_part(Part(number, 0, 1, b"x"))
+
+
+@pytest.mark.parametrize("fill", [fill_hold, fill_disk_queue])
+def test_without_room_nothing_new_is_taken(fill: Callable[[Receiver], None]) -> None:
+    receiver = Receiver(Policy(hold_numbers=6, window_limit=2))
+    fill(receiver)
+    receiver.say()
+    before = len(receiver.events)
+    assert not receiver.intake.receive_part(Part(50, 0, 1, b"new"))
+    assert len(receiver.events) == before
+    assert not receiver.intake.owes
+
+
+def test_acknowledgements_that_nobody_fetches_are_bounded() -> None:
+    receiver = Receiver(Policy(hold_numbers=6), floor=100)
+    for number in range(50):
+        receiver.intake.receive_part(Part(number, 0, 1, b"old"))
+    assert len(numbers_in(receiver.say())) == 6

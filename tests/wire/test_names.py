@@ -1,0 +1,190 @@
+"""This file is about names: which text is one, which two are the same or look alike, and the files named after them."""
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from precis_i18n import get_profile
+
+from wire.errors import NameRefused
+from wire.names import NAME_MAX, PeerName, file_name_of, name_key, peer_name, skeleton, skeletons
+from wire.text import clean
+
+PLAIN = st.text(alphabet="abcXYZ019_-", min_size=1, max_size=NAME_MAX)
+LETTERS = st.characters(categories=["Lu", "Ll", "Lo", "Lm", "Mn", "Mc", "Nd"])
+WORDS = st.text(alphabet=LETTERS | st.sampled_from("aeО-_1ё"), min_size=1, max_size=NAME_MAX)
+ANYTHING = st.text(alphabet=st.characters(exclude_categories=[]), max_size=40)
+
+
+def is_name(text: str) -> bool:
+    try:
+        peer_name(text)
+    except NameRefused:
+        return False
+    return True
+
+
+@given(ANYTHING | WORDS | PLAIN)
+def test_any_text_is_a_name_by_the_rules_or_is_refused_in_one_line(text: str) -> None:
+    try:
+        name = peer_name(text)
+    except NameRefused as refusal:
+        assert clean(str(refusal)) == str(refusal)
+        assert refusal.name == text
+        return
+    assert 1 <= len(name) <= NAME_MAX
+    assert peer_name(name) == name
+    assert name.isprintable()
+    for character in name:
+        assert character in "_-" or unicodedata.category(character)[0] in "LM" or character.isdecimal()
+
+
+@given(WORDS | PLAIN)
+def test_a_key_is_a_name_and_its_own_key(text: str) -> None:
+    assume(is_name(text))
+    key = name_key(peer_name(text))
+    assert name_key(key) == key == peer_name(key)
+    assert name_key(text) == key
+
+
+@given(PLAIN)
+def test_plain_names_take_a_short_way_that_says_what_precis_says(text: str) -> None:
+    assert peer_name(text) == get_profile("UsernameCasePreserved").enforce(text)
+    assert name_key(text) == get_profile("UsernameCaseMapped").enforce(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["bob", "Bob_2", "-", "O-o", "Łukasz", "боб", "हिन्दी", "ไทย", "שלום", "李雷", "x" * 32]
+)
+def test_names_stay_as_typed(text: str) -> None:
+    assert peer_name(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "bob\n", "\nbob", "a b", "a,b", "a|b", "a/b", "../x", ".", "a.b", "a:b", "@bob", "a\x00"),
+        *(
+            "a\x1b",
+            "a\u200db",
+            "a\u202eb",
+            "a\ud800",
+            "\u0301a",
+            "1\u0301",
+            "a" + "\u0323" * 6,
+            "😀",
+            "½",
+            "²",
+        ),
+        *("x" * 33, "x" * 10_000, "й" * 10_000, "é" * 33, "שa", "ㅤ", "\u115f", "server", "SERVER", "ſerver"),
+    ],
+)
+def test_everything_else_is_refused(text: str) -> None:
+    with pytest.raises(NameRefused):
+        peer_name(text)
+    assert is_name(text) is False
+
+
+def test_a_name_is_found_in_any_case_and_composition() -> None:
+    assert name_key("Bob") == name_key("BOB") == "bob"
+    assert name_key("Е\u0308ж") == name_key("ёЖ")
+    assert peer_name("ｂｏｂ") == "bob"
+    assert peer_name("e\u0301") == "é"
+
+
+@pytest.mark.parametrize("text", ["bob\n", "a b", "b@b", "\u200d", ""])
+def test_only_names_have_a_key(text: str) -> None:
+    with pytest.raises(NameRefused):
+        name_key(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *(("paypal", "раураl"), ("alice", "аlісе"), ("BOB", "ВОВ"), ("bob", "ВОВ"), ("admin", "αdmin")),
+        *(
+            ("Ian", "Іan"),
+            ("ian", "іаn"),
+            ("tim", "tım"),
+            ("usero", "userо"),
+            ("user0", "user०"),
+            ("cop", "сор"),
+        ),
+        ("Bob", "bOB"),
+    ],
+)
+def test_names_that_look_alike_have_one_skeleton(one: str, other: str) -> None:
+    assert skeleton(peer_name(one)) == skeleton(peer_name(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("user1", "userl"),
+        ("user0", "usero"),
+        ("m", "rn"),
+        ("I1", "l1"),
+        ("vv", "w"),
+        ("bob", "bob_"),
+        ("é", "e"),
+    ],
+)
+def test_honest_neighbours_do_not_collide(one: str, other: str) -> None:
+    assert skeleton(one) != skeleton(other)
+
+
+@given(WORDS)
+def test_a_name_in_any_case_shares_a_skeleton_with_itself(text: str) -> None:
+    assume(is_name(text))
+    name = peer_name(text)
+    assert skeletons(name) & skeletons(peer_name(name_key(name)))
+    assert skeleton(name) in skeletons(name)
+
+
+def test_a_look_alike_of_the_other_case_is_caught_too() -> None:
+    held, forged = peer_name("БОБ"), peer_name("бoб")  # the second has a Latin o
+    assert skeleton(held) != skeleton(forged)
+    assert skeletons(held) & skeletons(forged)
+
+
+@given(PLAIN, PLAIN)
+def test_plain_names_collide_only_when_they_are_the_same(one: str, other: str) -> None:
+    assert (skeleton(one) == skeleton(other)) == (name_key(one) == name_key(other))
+
+
+@given(WORDS)
+def test_the_same_name_has_the_same_skeleton_and_a_skeleton_is_its_own(text: str) -> None:
+    assume(is_name(text))
+    name = peer_name(text)
+    assert skeleton(skeleton(name)) == skeleton(name)
+    assert skeleton(unicodedata.normalize("NFD", name)) == skeleton(name)
+
+
+def test_every_letter_has_a_skeleton_that_is_its_own() -> None:
+    for code in range(0x110000):
+        if unicodedata.category(chr(code))[0] in "LN":
+            assert skeleton(skeleton(chr(code))) == skeleton(chr(code))
+
+
+@given(*[st.text(alphabet=st.characters(exclude_categories=[]), max_size=NAME_MAX) | PLAIN] * 2)
+def test_file_names_are_injective_and_stay_in_their_folder(one: str, other: str) -> None:
+    for made in (file_name_of(one), file_name_of(other)):
+        assert re.fullmatch(r"[nx]-[a-z0-9_-]*", made)
+        assert len(made) <= 207
+    assert (file_name_of(one) == file_name_of(other)) == (one == other)
+
+
+def test_file_names_of_reserved_hidden_and_cased_names() -> None:
+    names = ["con", "CON", "nul", "-rf", "bob", "Bob", "BOB", "..", "a/b", "c:", ""]
+    made = {file_name_of(name).casefold() for name in names}
+    assert len(made) == len(names)
+    assert file_name_of("bob") == "n-bob"
+    with pytest.raises(ValueError, match="no name"):
+        file_name_of("x" * 33)
+
+
+def test_a_name_is_a_string() -> None:
+    name: PeerName = peer_name("bob")
+    assert isinstance(name, str)

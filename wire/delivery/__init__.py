@@ -1,0 +1,1 @@
+"""Reliable delivery of numbered messages over unreliable datagrams, without sockets, clocks, keys or names."""

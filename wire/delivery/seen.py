@@ -1,0 +1,189 @@
+"""This file is about what has come from one sender: which numbers are new, and in what order they are shown.
+
+It knows numbers, the sender's floor and arrival times; it must not know bodies, nor by which path a message came:
+direct, relayed or as mail, the number is the same, so the second copy is recognised.
+"""
+
+from collections.abc import Iterable
+from enum import Enum, auto
+from typing import Final
+
+from wire.delivery.policy import Policy
+from wire.delivery.runs import Runs
+
+
+SPANS_PASSED_MAX: Final = 64
+"""Spans remembered that are to be passed over: an honest sender has one a restart and one a refused message."""
+
+
+class Admission(Enum):
+    """What to do with a number that comes."""
+
+    NEW = auto()
+    """Store it, then say so with `store`."""
+    REPEAT = auto()
+    """Stored before, or settled for ever: acknowledge again, show nothing."""
+    BEYOND = auto()
+    """No room to hold it: drop it without an acknowledgement, the sender will come again."""
+
+
+class Inbox:
+    """The numbers of one sender: those stored, those held back for an earlier one, those ready to show.
+
+    A number is ready when every number from the floor (or from the last one shown) up to it is stored. It waits
+    at most `hold_span` seconds for a hole; whoever comes late out of a skipped hole is new, once, and ready at once.
+
+    Exactly once across a kill -9: the owner commits a message (this puts its number into `seen`) before it calls
+    `store` and before anything is acknowledged, so what the sender holds for delivered is on the disk. It commits a
+    mark on each number that `ready` returned before it shows it. After a restart it builds the inbox from these:
+    `seen` makes every copy of a stored message a repeat; what is stored and unmarked is ready or held again, so
+    nothing is lost between the two commits; what is marked never becomes ready again, so nothing is shown twice.
+    `shown` is the highest marked number and `unshown` the stored, unmarked numbers below it (latecomers).
+    """
+
+    __slots__ = ("_floor", "_held", "_hold_numbers", "_hold_span", "_next", "_passed", "_ready", "_runs", "_undated")
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        floor: int = 0,
+        seen: Iterable[int] = (),
+        shown: int = -1,
+        unshown: Iterable[int] = (),
+    ) -> None:
+        self._hold_span = policy.hold_span
+        self._hold_numbers = policy.hold_numbers
+        self._floor = floor
+        self._passed: dict[int, int] = {}
+        self._next = max(floor, shown + 1)
+        stored = set(seen).union(unshown)
+        self._runs = Runs(number for number in stored if number >= floor)
+        waiting = sorted(number for number in stored if number > shown)
+        self._ready = sorted({n for n in unshown if n <= shown}.union(n for n in waiting if n < self._next))
+        # In order of arrival, with the times. Those of an earlier life arrive with the first call that knows the time.
+        self._held = dict.fromkeys((n for n in waiting if n >= self._next), 0.0)
+        self._advance()
+        self._undated = bool(self._held)
+
+    @property
+    def floor(self) -> int:
+        """Every number below it is settled for ever."""
+        return self._floor
+
+    @property
+    def held_count(self) -> int:
+        """How many stored messages wait for an earlier one."""
+        return len(self._held)
+
+    @property
+    def run_count(self) -> int:
+        """How many separate runs of numbers are remembered."""
+        return self._runs.count
+
+    def admit(self, number: int) -> Admission:
+        """What to do with a message of this number; changes nothing."""
+        runs = self._runs
+        if number < self._floor or number in runs:
+            return Admission.REPEAT
+        if number > self._next and len(self._held) >= self._hold_numbers:
+            return Admission.BEYOND
+        if runs.count >= self._hold_numbers and not runs.touches(number):
+            return Admission.BEYOND
+        return Admission.NEW
+
+    def store(self, number: int, now: float) -> None:
+        """The owner has committed this message. A second time, or below the floor, it changes nothing."""
+        if number < self._floor or number in self._runs:
+            return
+        self._runs.add(number)
+        if number == self._next:
+            self._ready.append(number)
+            self._next = number + 1
+            if self._held:
+                self._advance()
+        elif number < self._next:
+            self._ready.append(number)
+        else:
+            self._date(now)
+            self._held[number] = now
+
+    def raise_floor(self, number: int) -> None:
+        """The sender says that nothing below `number` comes again. A lower floor than before is old news."""
+        if number <= self._floor:
+            return
+        self._floor = number
+        self._runs.drop_below(number)
+        if number > self._next:
+            self._release_below(number)
+
+    def pass_over(self, start: int, end: int) -> None:
+        """The sender says that none of [start, end) ever comes (again): nothing waits for it. Too many such spans at
+        once are ignored: the messages behind them then wait as for any hole."""
+        if len(self._passed) >= SPANS_PASSED_MAX or end <= max(start, self._floor):
+            return
+        self._runs.add_span(max(start, self._floor), end)
+        if end > self._next:
+            self._passed[start] = end
+            self._skip()
+
+    def ready(self, now: float) -> list[int]:
+        """Drains the numbers to show now, in order, each once."""
+        if self._held:
+            self.handle_timer(now)
+        ready, self._ready = self._ready, []
+        return ready
+
+    def handle_timer(self, now: float) -> None:
+        """Skips the holes for which the oldest held message has waited long enough."""
+        self._date(now)
+        held = self._held
+        while held:
+            number, arrived = next(iter(held.items()))
+            if now < arrived + self._hold_span:
+                return
+            self._release_below(number + 1)
+
+    def next_timer(self) -> float | None:
+        """When the next hole is skipped; 0.0 (at once) for an inbox restored with held numbers and not yet asked."""
+        if not self._held:
+            return None
+        if self._undated:
+            return 0.0
+        return next(iter(self._held.values())) + self._hold_span
+
+    def newest(self, limit: int) -> tuple[int, list[int]] | None:
+        """The highest `limit` runs of stored numbers as in an Ack frame; None while nothing is stored."""
+        return self._runs.newest(limit)
+
+    def _date(self, now: float) -> None:
+        if self._undated:
+            self._undated = False
+            self._held = dict.fromkeys(self._held, now)
+
+    def _release_below(self, number: int) -> None:
+        released = sorted(waiting for waiting in self._held if waiting < number)
+        for waiting in released:
+            del self._held[waiting]
+        self._ready += released
+        self._next = number
+        self._advance()
+
+    def _advance(self) -> None:
+        held = self._held
+        while self._next in held:
+            del held[self._next]
+            self._ready.append(self._next)
+            self._next += 1
+        if self._passed:
+            self._skip()
+
+    def _skip(self) -> None:
+        """Go over the spans that nothing is waited for any more."""
+        for start, end in sorted(self._passed.items()):
+            if start > self._next:
+                return
+            del self._passed[start]
+            if end > self._next:
+                self._release_below(end)
+                return  # which went on from there
