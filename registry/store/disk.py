@@ -1,0 +1,163 @@
+"""This file is about the calls to the operating system that the store makes, and there is no other way to it.
+
+It knows modes and flags, no records. It is a seam: tests put a disk in its place that fails, fills up or loses power at
+any one of these steps. POSIX only (the memory store is there for other systems).
+
+Everything is opened relative to its folder with O_NOFOLLOW: a link that somebody left there is never followed.
+"""
+
+import contextlib
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+
+
+class SyncFailed(OSError):
+    """The disk did not confirm. A second sync proves nothing: Linux reports a lost page once, then calls it clean."""
+
+
+class Disk:
+    """One method a step. All raise OSError; `sync` and `sync_folder` raise SyncFailed."""
+
+    def open_root(self, path: Path) -> int:
+        """The store's own folder; its last part is made when it is missing. An existing one keeps its mode."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(mode=_FOLDER_MODE)
+        except FileExistsError:
+            return _open_folder(path)
+        above = _open_folder(path.parent)
+        try:
+            self.sync_folder(above)
+        finally:
+            os.close(above)
+        return _open_folder(path)
+
+    def open_folder(self, within: int, name: str) -> int:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, _FOLDER_MODE, dir_fd=within)
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, dir_fd=within)
+
+    def names(self, folder: int) -> list[str]:
+        return sorted(os.listdir(folder))
+
+    def create(self, folder: int, name: str) -> int:
+        """A new file to append to and read; FileExistsError when there is one."""
+        return os.open(
+            name, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | _FLAGS, _FILE_MODE, dir_fd=folder
+        )
+
+    def open_to_append(self, folder: int, name: str) -> int:
+        return os.open(name, os.O_RDWR | os.O_APPEND | _FLAGS, dir_fd=folder)
+
+    def open_to_read(self, folder: int, name: str) -> int:
+        # O_NONBLOCK: a named pipe must not hold up the start.
+        return os.open(name, os.O_RDONLY | os.O_NONBLOCK | _FLAGS, dir_fd=folder)
+
+    def close(self, file: int) -> None:
+        os.close(file)
+
+    def size(self, file: int) -> int:
+        return os.fstat(file).st_size
+
+    def links(self, file: int) -> int:
+        return os.fstat(file).st_nlink
+
+    def read(self, file: int, length: int, offset: int) -> bytes:
+        return os.pread(file, length, offset)
+
+    def write(self, file: int, data: bytes | memoryview) -> int:
+        return os.write(file, data)
+
+    def cut(self, file: int, length: int) -> None:
+        os.ftruncate(file, length)
+
+    def sync(self, file: int) -> None:
+        try:
+            self._fdatasync(file)
+        except OSError as wrong:
+            raise SyncFailed(wrong.errno, wrong.strerror) from wrong
+
+    def sync_folder(self, folder: int) -> None:
+        """Makes names durable: files made, renamed and removed in it."""
+        try:
+            os.fsync(folder)
+        except OSError as wrong:
+            raise SyncFailed(wrong.errno, wrong.strerror) from wrong
+
+    def rename(self, folder: int, old: str, new: str) -> None:
+        os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def link(self, folder: int, old: str, new: str) -> None:
+        os.link(old, new, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+
+    def remove(self, folder: int, name: str) -> None:
+        os.unlink(name, dir_fd=folder)
+
+    def lock(self, folder: int, name: str) -> int | None:
+        """A lock that ends with its holder's process, or None when somebody else has it."""
+        file = os.open(name, os.O_RDWR | os.O_CREAT | _FLAGS, _FILE_MODE, dir_fd=folder)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return None
+        return file
+
+    def _fdatasync(self, file: int) -> None:
+        if sys.platform == "darwin":
+            fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+        else:
+            os.fdatasync(file)
+
+
+def _open_folder(path: Path) -> int:
+    # The person who starts the registry may have put a link here; below it nothing is followed.
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def write_whole(disk: Disk, file: int, data: bytes) -> None:
+    """One write; more only when the system took less than all."""
+    written = disk.write(file, data)
+    while written < len(data):
+        written += disk.write(file, memoryview(data)[written:])
+
+
+def read_file(disk: Disk, folder: int, name: str) -> bytes:
+    """All of a file."""
+    file = disk.open_to_read(folder, name)
+    try:
+        return disk.read(file, disk.size(file), 0)
+    finally:
+        disk.close(file)
+
+
+def set_aside(disk: Disk, folder: int, name: str, *, keep: bool) -> str:
+    """Give the file, damaged as it is, a name that the store never touches, and return that name.
+
+    With `keep` the first name stays too until a sound file takes its place: no copy is made, so it works on a full
+    disk. A file that has such a name already gets no second one.
+    """
+    taken = set(disk.names(folder))
+    number = next(n for n in range(1, len(taken) + 2) if f"{name}.damaged-{n}" not in taken)
+    if keep and number > 1 and _has_two_names(disk, folder, name):
+        return f"{name}.damaged-{number - 1}"
+    aside = f"{name}.damaged-{number}"
+    if keep:
+        disk.link(folder, name, aside)
+    else:
+        disk.rename(folder, name, aside)
+    return aside
+
+
+def _has_two_names(disk: Disk, folder: int, name: str) -> bool:
+    file = disk.open_to_read(folder, name)
+    try:
+        return disk.links(file) > 1
+    finally:
+        disk.close(file)

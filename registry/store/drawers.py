@@ -1,0 +1,143 @@
+"""This file is about where each record lies, and which files at rest are behind the journal. It makes no system calls.
+
+It is not safe for threads by itself: the file store holds its lock around every call.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from registry.store.entries import Entry, NameBound, Owner, owner_of
+from registry.store.image import Image
+
+AT_REST = 0
+
+# A group's file is written anew when more of it is dead than alive, and enough to be worth the writing.
+_WORTH_WRITING_ANEW = 64 * 1024
+
+
+class Place(NamedTuple):
+    """A whole record's bytes: in the journal of that generation, or (AT_REST) in its owner's own file.
+
+    Places sort into the order in which the records were said.
+    """
+
+    generation: int
+    offset: int
+    length: int
+
+
+Holder: TypeAlias = dict[int, Place]
+
+
+@dataclass(slots=True)
+class Drawer:
+    """One file at rest: its length (0: there is none), how much of it is dead, and whether it may be appended to."""
+
+    size: int = 0
+    dead: int = 0
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a checkpoint is to do for one owner: the live tables, each with a copy of the moment of planning."""
+
+    owner: Owner
+    drawer: Drawer
+    rewrite: bool
+    held: list[tuple[Holder, Holder]]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that the journals up to `generation` said and the files at rest don't say yet."""
+
+    generation: int
+    plans: list[Plan]
+    names: list[NameBound]
+    highest_serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One record on its way to a file: the table that tells its place, its key there, and the place until now."""
+
+    place: Place
+    holder: Holder
+    key: int
+
+
+class Drawers:
+    """The image of the file store, and the state of its files."""
+
+    def __init__(self) -> None:
+        self.image: Image[Place] = Image()
+        self.behind: dict[Owner, None] = {}  # whose file a checkpoint has to write, in order
+        self._drawers: dict[Owner, Drawer] = {}
+
+    def drawer(self, owner: Owner) -> Drawer:
+        found = self._drawers.get(owner)
+        if found is None:
+            found = self._drawers[owner] = Drawer()
+        return found
+
+    def take_in(self, entry: Entry, place: Place) -> None:
+        """Keep what `entry` says; its bytes lie at `place`."""
+        freed = self.image.apply(entry, place)
+        owner = owner_of(entry)
+        if owner is None:
+            return
+        if place.generation != AT_REST:
+            self.behind[owner] = None
+        for old in freed:
+            if old.generation == AT_REST:
+                self.drawer(owner).dead += old.length
+
+    def mistrust(self, owner: Owner) -> None:
+        """Have the file written anew: nothing may be appended to it as it is."""
+        self.drawer(owner).stale = True
+        self.behind[owner] = None
+
+    def snapshot(self, generation: int) -> Snapshot:
+        """Plan for everything that is behind. Copies tables only, as the store is locked meanwhile."""
+        plans = [self._plan(owner) for owner in self.behind]
+        self.behind = {}
+        return Snapshot(generation, plans, list(self.image.names.values()), self.image.highest_serial)
+
+    def give_back(self, plans: Iterable[Plan]) -> None:
+        """These were not carried out."""
+        self.behind.update(dict.fromkeys(plan.owner for plan in plans))
+
+    def came_to_rest(self, plan: Plan, items: list[Item], *, start: int, size: int) -> None:
+        """The records of `items` now lie one after the other in the owner's file, from `start` on."""
+        drawer = plan.drawer
+        if plan.rewrite:
+            drawer.dead, drawer.stale = 0, False
+        drawer.size = size
+        offset = start
+        for item in items:
+            length = item.place.length
+            if item.holder.get(item.key) == item.place:
+                item.holder[item.key] = Place(AT_REST, offset, length)
+            else:  # dropped while it was being written
+                drawer.dead += length
+            offset += length
+
+    def lose(self, items: Iterable[Item]) -> None:
+        """These records cannot be read any more."""
+        for item in items:
+            if item.holder.get(item.key) == item.place:
+                del item.holder[item.key]
+
+    def forget_file(self, plan: Plan) -> None:
+        """The owner's file is gone."""
+        if self._drawers.get(plan.owner) is plan.drawer:
+            del self._drawers[plan.owner]
+
+    def _plan(self, owner: Owner) -> Plan:
+        drawer = self.drawer(owner)
+        held = [(holder, holder.copy()) for holder in self.image.holders(owner)]
+        # A letter that was taken leaves the disk with the next checkpoint; a group's lines when they are many.
+        bearable = 0 if isinstance(owner, bytes) else max(_WORTH_WRITING_ANEW, drawer.size // 2)
+        return Plan(owner, drawer, drawer.stale or drawer.dead > bearable, held)

@@ -1,0 +1,107 @@
+"""This file is about what the journal can say: one closed union of entries, and their bytes. It knows no files.
+
+The same bytes stand in the journal and in the files at rest, so a checkpoint copies records and encodes nothing again.
+Tags and the order of fields are the format on disk: add at the end, never reuse a number.
+"""
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+IDENTITY_SIZE = 32
+
+Identity: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=IDENTITY_SIZE, max_length=IDENTITY_SIZE)]
+
+
+class NameBound(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
+    """`name_key` belongs to `identity`, whose newest card is `card`. The latest one for a name holds."""
+
+    name_key: str
+    identity: bytes
+    card: bytes
+    channel_since: int
+    at: int
+
+
+class MailStored(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
+    """A sealed letter waits for `recipient`. `serial` rises over the whole store; `number` is the sender's own."""
+
+    recipient: Identity
+    serial: int
+    sender: bytes
+    sender_name: str
+    number: int
+    at: int
+    letter: bytes
+
+
+class MailTaken(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """These letters were read and acknowledged, or have expired."""
+
+    recipient: Identity
+    serials: list[int]
+
+
+class GroupKeyMade(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
+    """A group's key from `epoch` on; epochs rise within their group."""
+
+    group: str
+    epoch: int
+    key: bytes
+
+
+class GroupLine(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
+    """A sealed line; positions rise within their group, from 0 or more."""
+
+    group: str
+    position: int
+    sender: bytes
+    epoch: int
+    at: int
+    frame: bytes
+
+
+class GroupCut(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
+    """The lines up to and including `position` are dropped, and with them the keys that only they needed."""
+
+    group: str
+    position: int
+
+
+class AtRest(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
+    """In files at rest only: this file says all that the journals up to `generation` said about its subject."""
+
+    generation: int
+    highest_serial: int
+
+
+Entry: TypeAlias = NameBound | MailStored | MailTaken | GroupKeyMade | GroupLine | GroupCut
+
+# Whose file an entry belongs to: an identity has a mailbox, a text is a group, None is the file of names.
+Owner: TypeAlias = bytes | str
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Entry | AtRest)
+
+
+def owner_of(entry: Entry) -> Owner | None:
+    """The subject of an entry, and so the file in which it comes to rest."""
+    if isinstance(entry, (MailStored, MailTaken)):
+        return entry.recipient
+    return None if isinstance(entry, NameBound) else entry.group
+
+
+def encode(entry: Entry | AtRest) -> bytes:
+    """ValueError (or msgspec's own) for an entry that could not be read back: it must never reach the disk."""
+    if isinstance(entry, (MailStored, MailTaken)) and len(entry.recipient) != IDENTITY_SIZE:
+        raise ValueError(f"an identity has {IDENTITY_SIZE} bytes, not {len(entry.recipient)}")
+    return _encoder.encode(entry)
+
+
+def decode(payload: bytes) -> Entry | AtRest | None:
+    """What a whole record says, or None: of another version, or no entry at all."""
+    try:
+        entry: Entry | AtRest = _decoder.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return entry

@@ -1,0 +1,64 @@
+"""This file is about what can go wrong in the store. It knows no files; every other file of the package raises these.
+
+StoreError
+    StoreInUse       another registry has the folder
+    StoreUnusable    the folder cannot be made, opened or read
+    StoreFull        no room now; nothing of the batch was kept, a later one may fit
+    StoreBroken      a call to the operating system failed in another way
+    StoreReadOnly    nothing more is promised until the registry is started again; what is there can be read
+    RecordLost       single records that were asked for cannot be read (any more)
+"""
+
+import errno
+from collections.abc import Sequence
+
+# EFBIG: the process may not make files that large (RLIMIT_FSIZE): to a user as good as a full disk.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class StoreError(Exception):
+    """`where` names the file or folder, `reason` says why in words for a person."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}")
+        self.where = where
+        self.reason = reason
+
+
+class StoreInUse(StoreError):
+    """Two registries never share a folder."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder, "another registry is using this folder")
+
+
+class StoreUnusable(StoreError):
+    """The folder cannot be made, opened or read."""
+
+
+class StoreFull(StoreError):
+    """There is no room now. Nothing of what was being written counts; old records can be read."""
+
+
+class StoreBroken(StoreError):
+    """A call to the operating system failed, and not for want of room."""
+
+
+class StoreReadOnly(StoreError):
+    """After a failed sync or a write that could not be undone: reading goes on, writing never again."""
+
+
+class RecordLost(StoreError):
+    """`keys` (serials or positions) cannot be read: never stored, dropped, or damaged on the disk."""
+
+    def __init__(self, where: str, keys: Sequence[int]) -> None:
+        super().__init__(where, f"cannot be read: {', '.join(map(str, keys))}")
+        self.keys = list(keys)
+
+
+def from_os_error(where: str, wrong: OSError) -> StoreFull | StoreBroken:
+    """The store's word for what the operating system said."""
+    reason = wrong.strerror or str(wrong)
+    if wrong.errno in _NO_ROOM:
+        return StoreFull(where, reason)
+    return StoreBroken(where, reason)

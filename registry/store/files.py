@@ -1,0 +1,236 @@
+"""This file is about the store on a disk: who may write when, and how a checkpoint begins and ends.
+
+It knows the journals, the locks and the threads (protocol.py says who calls what). It must not know what entries mean
+(image.py), how files at rest are written (filing.py), or how the start reads them (loading.py).
+
+    <folder>/lock                        held as long as a registry runs
+    <folder>/journal-<generation>        everything since the last checkpoint; usually one, two during a checkpoint
+    <folder>/names, mail/, groups/       what earlier journals said, at rest (shelf.py)
+
+`_lock` guards memory and is held for moments: the loop's thread takes it. `_syncing` makes the threads that sync wait
+for each other: a lost write is reported to one of two syncs only, and the other would say yes falsely.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from threading import Lock
+
+from registry.store.disk import Disk, SyncFailed
+from registry.store.drawers import Drawers, Place, Snapshot
+from registry.store.entries import AtRest, Entry, GroupLine, MailStored, Owner, encode
+from registry.store.errors import (
+    RecordLost,
+    StoreError,
+    StoreFull,
+    StoreInUse,
+    StoreReadOnly,
+    StoreUnusable,
+    from_os_error,
+)
+from registry.store.filing import Filing
+from registry.store.journals import Journals
+from registry.store.loading import Loading
+from registry.store.protocol import Loaded
+from registry.store.reading import Reader
+from registry.store.records import frame
+from registry.store.shelf import Shelf
+
+_log = logging.getLogger(__name__)
+
+# A checkpoint is due at this length of journal, after this time, or with this many journals of runs cut short.
+CHECKPOINT_BYTES = 16 * 1024 * 1024
+CHECKPOINT_SPAN = 60.0
+CHECKPOINT_JOURNALS = 8
+# After a failed one the next try waits: a full disk does not empty by itself.
+RETRY_SPAN = 5.0
+
+_UNCONFIRMED = (
+    "the disk did not confirm a write; nothing more can be promised until the registry is started again"
+)
+
+
+class FileStore:
+    """A `Store` in a folder of its own. `now` is the clock by which `checkpoint_due` is asked."""
+
+    def __init__(
+        self, folder: Path, *, now: Callable[[], float] = time.monotonic, disk: Disk | None = None
+    ) -> None:
+        """Takes the folder for this process. StoreInUse when another has it, StoreUnusable when it cannot be used."""
+        self._where = str(folder)
+        self._now = now
+        self._disk = disk or Disk()
+        self._lock = Lock()
+        self._syncing = Lock()
+        self._checkpointing = Lock()
+        self._read_only = ""  # the reason, once there is one
+        self._drawers = Drawers()
+        self._checkpoint_at = self._not_before = now()
+        self._is_urgent = False
+        try:
+            self._root, self._held = self._take(folder)
+            self._shelf = Shelf(self._disk, self._root)
+        except OSError as wrong:
+            raise StoreUnusable(self._where, wrong.strerror or str(wrong)) from wrong
+        self._journals = Journals(self._disk, self._root)
+        self._filing = Filing(
+            self._disk, self._shelf, self._drawers, self._journals.by_generation, self._lock
+        )
+
+    def load(self) -> Loaded:
+        loading = Loading(self._disk, self._shelf, self._drawers)
+        try:
+            loaded = loading.run()
+            self._journals.adopt(loading.journals, loading.highest_generation)
+            self._journals.turn(self._journals.prepare())
+            # The core will call what it was told here saved; the process before may have died before it synced that.
+            for journal in loading.journals:
+                journal.sync(journal.length)
+        except SyncFailed as wrong:
+            loaded.damage.append(str(self._give_up(wrong)))
+        except OSError as wrong:
+            raise from_os_error(self._where, wrong) from wrong
+        self._is_urgent = bool(loaded.damage)
+        return loaded
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        records = [frame(encode(entry)) for entry in entries]
+        if not records:
+            return
+        with self._lock:
+            self._check_writable()
+            journal = self._journals.current
+            try:
+                offset = journal.append(b"".join(records))
+            except StoreReadOnly as wrong:
+                self._read_only = wrong.reason
+                raise
+            except StoreFull:
+                self._is_urgent = True  # what was taken meanwhile may be let go, and make room
+                raise
+            for entry, record in zip(entries, records, strict=True):
+                length = len(record)
+                self._drawers.take_in(entry, Place(journal.generation, offset, length))
+                offset += length
+
+    def sync(self) -> None:
+        with self._syncing:
+            with self._lock:
+                self._check_writable()
+                journal = self._journals.current
+                upto = journal.length
+            try:
+                journal.sync(upto)
+            except SyncFailed as wrong:
+                raise self._give_up(wrong) from wrong
+
+    def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
+        with self._lock:
+            box = self._drawers.image.mail.get(recipient, {})
+            found = self._read(recipient, box, serials)
+        return [entry.letter for entry in found if isinstance(entry, MailStored)]
+
+    def read_lines(self, group: str, positions: Sequence[int]) -> list[bytes]:
+        with self._lock:
+            known = self._drawers.image.groups.get(group)
+            found = self._read(group, known.lines if known else {}, positions)
+        return [entry.frame for entry in found if isinstance(entry, GroupLine)]
+
+    def checkpoint_due(self, now: float) -> bool:
+        with self._lock:
+            if self._read_only or now < self._not_before or not self._has_work():
+                return False
+            return (
+                self._is_urgent
+                or now - self._checkpoint_at >= CHECKPOINT_SPAN
+                or self._journals.length >= CHECKPOINT_BYTES
+                or self._journals.count > CHECKPOINT_JOURNALS
+            )
+
+    def checkpoint(self) -> None:
+        with self._checkpointing:
+            with self._lock:
+                self._check_writable()
+                if not self._has_work():
+                    return
+            try:
+                snapshot = self._turn()
+                self._filing.bring_to_rest(snapshot)
+            except SyncFailed as wrong:
+                raise self._give_up(wrong) from wrong
+            except OSError as wrong:
+                self._not_before = self._now() + RETRY_SPAN
+                raise from_os_error(self._where, wrong) from wrong
+            with self._lock:
+                done = self._journals.take_out(snapshot.generation)
+                self._checkpoint_at = self._now()
+                self._is_urgent = False
+            for journal in done:
+                journal.retire()
+
+    def close(self) -> None:
+        try:
+            if self._journals.count and not self._read_only:
+                self.sync()
+                while self._has_work():
+                    self.checkpoint()
+        except StoreError as wrong:
+            _log.warning("the journal stays as it is: %s", wrong)
+        finally:
+            self._journals.close()
+            self._shelf.close()
+            self._disk.close(self._root)
+            self._disk.close(self._held)
+
+    def _take(self, folder: Path) -> tuple[int, int]:
+        root = self._disk.open_root(folder)
+        held = self._disk.lock(root, "lock")
+        if held is None:
+            self._disk.close(root)
+            raise StoreInUse(self._where)
+        return root, held
+
+    def _turn(self) -> Snapshot:
+        """Settle what this checkpoint brings to rest: everything until now, and see to it that it is on the disk.
+
+        Mostly a new journal begins here. When an earlier checkpoint failed, its journal is brought to rest first and
+        the present one goes on: on a disk that stays full, journals and open files must not pile up. Entries of the
+        present journal come to rest too then, and are told again in a replay, which changes nothing.
+        """
+        with self._syncing:
+            fresh = None if self._journals.is_behind else self._journals.prepare()
+            with self._lock:
+                present = self._journals.current
+                upto = present.length
+                snapshot = self._drawers.snapshot(present.generation if fresh else present.generation - 1)
+                if fresh:
+                    self._journals.turn(fresh)
+            present.sync(upto)
+        return snapshot
+
+    def _read(self, owner: Owner, holder: Mapping[int, Place], keys: Sequence[int]) -> list[Entry | AtRest]:
+        found: list[Entry | AtRest] = []
+        lost: list[int] = []
+        with closing(Reader(self._disk, self._shelf, self._journals.by_generation, owner)) as reader:
+            for key in keys:
+                entry = reader.entry(holder[key]) if key in holder else None
+                if entry is None:
+                    lost.append(key)
+                else:
+                    found.append(entry)
+        if lost:
+            raise RecordLost(owner if isinstance(owner, str) else owner.hex(), lost)
+        return found
+
+    def _has_work(self) -> bool:
+        return self._journals.length > 0 or bool(self._drawers.behind) or self._is_urgent
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise StoreReadOnly(self._where, self._read_only)
+
+    def _give_up(self, wrong: SyncFailed) -> StoreReadOnly:
+        self._read_only = f"{_UNCONFIRMED} ({wrong.strerror})"
+        return StoreReadOnly(self._where, self._read_only)

@@ -1,0 +1,164 @@
+"""This file is about the start: making the image from the files at rest and then from the journals.
+
+It knows the order in which files are read and what to do about damage: the whole records before it count, the file is
+kept under another name, and one line says so. It must not know what the registry does with what it finds.
+
+Replaying is idempotent. Each file at rest says up to which generation it is complete, and journals of those generations
+are passed over for its owner; so a letter that was taken does not come back, even when of a damaged journal only the
+storing can be read and not the taking.
+"""
+
+import errno
+from collections.abc import Iterator
+
+from registry.store.catalogue import Catalogue
+from registry.store.disk import Disk, read_file, set_aside
+from registry.store.drawers import AT_REST, Drawers, Place
+from registry.store.entries import AtRest, Entry, NameBound, Owner, decode, owner_of
+from registry.store.errors import StoreUnusable
+from registry.store.journal import Journal, generation_in, journal_name
+from registry.store.protocol import Loaded
+from registry.store.records import HEADER_SIZE, scan
+from registry.store.shelf import NAMES, Shelf, mailbox_owner
+
+# What an entry of the folder that is no readable file gives: a link, a folder, a pipe, a bad sector.
+_NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ESPIPE, errno.ENXIO, errno.EIO})
+
+
+class Loading:
+    """Reads a folder once, into `drawers`."""
+
+    def __init__(self, disk: Disk, shelf: Shelf, drawers: Drawers) -> None:
+        self._disk = disk
+        self._shelf = shelf
+        self._drawers = drawers
+        self._catalogue = Catalogue()
+        self._through: dict[Owner | None, int] = {}  # up to which generation an owner's file is complete
+        self._skipped = 0
+        self._damage: list[str] = []
+        self.journals: list[Journal] = []
+        self.highest_generation = 0
+
+    def run(self) -> Loaded:
+        """Everything in the folder. The journals that a checkpoint has still to bring to rest are in `journals`."""
+        self._shelf.tidy()
+        if NAMES in self._disk.names(self._shelf.root):
+            self._read_names()
+        for folder, name, shown in self._shelf.listing():
+            self._read_drawer(folder, name, shown)
+        for generation in sorted(filter(None, map(generation_in, self._disk.names(self._shelf.root)))):
+            self._read_journal(generation)
+        self.highest_generation = max(self.highest_generation, *self._through.values(), 0)
+        return self._catalogue.loaded(self._drawers.image, skipped=self._skipped, damage=self._damage)
+
+    def _read_names(self) -> None:
+        payloads, _ = self._recover(self._shelf.root, NAMES, NAMES)
+        odd = 0
+        for place, record in _placed(payloads, AT_REST):
+            if isinstance(record, AtRest):
+                self._mark(None, record)
+            elif isinstance(record, NameBound):
+                self._take_in(record, place)
+            else:
+                odd += 1
+        self._report_odd(self._shelf.root, NAMES, NAMES, odd)
+
+    def _read_drawer(self, folder: int, name: str, shown: str) -> None:
+        payloads, sound = self._recover(folder, name, shown)
+        owner: Owner | None = mailbox_owner(name)
+        marker: AtRest | None = None
+        size = odd = 0
+        for place, record in _placed(payloads, AT_REST):
+            size += place.length
+            marker = record if isinstance(record, AtRest) else None
+            if record is None or isinstance(record, AtRest):
+                odd += record is None
+            elif (whose := owner_of(record)) == owner or self._is_file_of(whose, folder, name):
+                owner = whose
+                self._take_in(record, place)
+            else:
+                odd += 1
+            if marker and owner is not None:
+                self._mark(owner, marker)
+        self._report_odd(folder, name, shown, odd)
+        if owner is not None and size:
+            self._settle(owner, size, trusted=sound and marker is not None)
+
+    def _settle(self, owner: Owner, size: int, *, trusted: bool) -> None:
+        """Only a file that the last counting checkpoint left like this may be appended to: of what an unfinished one
+        wrote, some may be in the kernel's memory only, with the error already forgotten."""
+        self._drawers.drawer(owner).size = size
+        is_hollow = not self._drawers.image.holders(owner)
+        if is_hollow or not trusted or self._through[owner] > self._through.get(None, 0):
+            self._drawers.mistrust(owner)
+
+    def _read_journal(self, generation: int) -> None:
+        self.highest_generation = generation
+        root, name = self._shelf.root, journal_name(generation)
+        if generation <= self._through.get(None, 0):
+            self._disk.remove(root, name)  # a checkpoint had counted and was not tidied up
+            return
+        payloads, sound = self._recover(root, name, name)
+        if not payloads:
+            if sound:
+                self._disk.remove(root, name)
+            return
+        odd = length = 0
+        for place, record in _placed(payloads, generation):
+            length += place.length
+            if record is None or isinstance(record, AtRest):
+                odd += 1
+            elif generation > self._through.get(owner_of(record), 0):
+                self._take_in(record, place)
+        self._report_odd(root, name, name, odd)
+        self.journals.append(Journal.reopen(self._disk, root, generation, length))
+
+    def _take_in(self, entry: Entry, place: Place) -> None:
+        self._catalogue.note(entry)
+        self._drawers.take_in(entry, place)
+
+    def _mark(self, owner: Owner | None, marker: AtRest) -> None:
+        self._through[owner] = marker.generation
+        image = self._drawers.image
+        image.highest_serial = max(image.highest_serial, marker.highest_serial)
+
+    def _is_file_of(self, owner: Owner | None, folder: int, name: str) -> bool:
+        return owner is not None and self._shelf.locate(owner) == (folder, name)
+
+    def _recover(self, folder: int, name: str, shown: str) -> tuple[list[bytes], bool]:
+        """The payloads of a file's whole records, and whether there is nothing else in it."""
+        try:
+            data = read_file(self._disk, folder, name)
+        except OSError as wrong:
+            if wrong.errno not in _NOT_A_FILE:
+                raise StoreUnusable(shown, wrong.strerror or str(wrong)) from wrong
+            self._keep_damaged(folder, name, f"{shown}: cannot be read ({wrong.strerror})", keep=False)
+            return [], False
+        payloads, whole = scan(data)
+        if whole == len(data):
+            return payloads, True
+        what = "torn or damaged (a torn end is usual after a power cut)"
+        line = f"{shown}: {len(payloads)} records are whole, the last {len(data) - whole} bytes are {what}"
+        self._keep_damaged(folder, name, line, keep=bool(payloads))
+        return payloads, False
+
+    def _report_odd(self, folder: int, name: str, shown: str, odd: int) -> None:
+        if odd:
+            self._skipped += odd
+            line = f"{shown}: {odd} records mean nothing to this version and were passed over"
+            self._keep_damaged(folder, name, line, keep=True)
+
+    def _keep_damaged(self, folder: int, name: str, line: str, *, keep: bool) -> None:
+        try:
+            self._damage.append(f"{line}; kept as {set_aside(self._disk, folder, name, keep=keep)}")
+        except OSError as wrong:
+            self._damage.append(f"{line}; it could not be kept ({wrong.strerror})")
+
+
+def _placed(payloads: list[bytes], generation: int) -> Iterator[tuple[Place, Entry | AtRest | None]]:
+    """Each record with its place in the file."""
+    offset = 0
+    for payload in payloads:
+        length = HEADER_SIZE + len(payload)
+        yield Place(generation, offset, length), decode(payload)
+        offset += length

@@ -1,0 +1,91 @@
+"""This file is about the seam between the registry and what keeps its promises. It knows no files.
+
+Rules of threads, the same for every store:
+
+- `load` first, once, before anything else; `close` last, when no other call runs.
+- `append`, `read_letters`, `read_lines` and `checkpoint_due` are for the thread of the event loop. They make no syncs.
+- `sync` and `checkpoint` are for worker threads. Either may wait for the disk, and while they do, appending and reading
+  go on. One worker that calls both in turn is enough; with two, a sync need not wait for a long checkpoint.
+
+A promise (*saved*) may be spoken when a `sync` has returned that began after the `append` returned.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from registry.store.entries import Entry, NameBound
+
+
+class LetterHead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A waiting letter without its bytes; `size` is their number."""
+
+    serial: int
+    sender: bytes
+    sender_name: str
+    number: int
+    at: int
+    size: int
+
+
+class LineHead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A group's line without its frame; `size` is the frame's length."""
+
+    position: int
+    sender: bytes
+    epoch: int
+    at: int
+    size: int
+
+
+class LoadedGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A group as it was. `cut` and `highest` are positions, -1 for none; the next line's is above `highest`."""
+
+    keys: dict[int, bytes]  # by epoch, the newest last
+    lines: list[LineHead]  # by position
+    cut: int
+    highest: int
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the core needs at its start."""
+
+    names: list[NameBound]  # the latest binding of each name, in the order in which they were made
+    letters: dict[bytes, list[LetterHead]]  # by recipient, the lowest serial first
+    groups: dict[str, LoadedGroup]
+    highest_serial: int  # ever used; 0 for none
+    skipped: int  # whole records that mean nothing to this version
+    damage: list[str]  # a line for a person about each file that was torn or damaged
+
+
+class Store(Protocol):
+    """What the registry relies on. Every method may raise StoreError; which one, is said where it matters."""
+
+    def load(self) -> Loaded:
+        """What was kept, also after a crash. Damage is reported in it, not raised."""
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Keep `entries`, in this order, without waiting for the disk.
+
+        Raises StoreFull (none of them counts; a later append may fit), StoreBroken (the same, for another reason) or
+        StoreReadOnly; ValueError for an entry that no store can hold.
+        """
+
+    def sync(self) -> None:
+        """Everything appended before this call is on the disk when it returns. StoreReadOnly: it never will be."""
+
+    def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
+        """The letters, in the order of `serials`. RecordLost names those that are not there or not readable."""
+
+    def read_lines(self, group: str, positions: Sequence[int]) -> list[bytes]:
+        """The frames, in the order of `positions`. RecordLost names those that are not there or not readable."""
+
+    def checkpoint_due(self, now: float) -> bool:
+        """Whether it is time to call `checkpoint`; `now` by the clock that the store was made with."""
+
+    def checkpoint(self) -> None:
+        """Bring to rest what the journal says, and begin it anew. When it raises, nothing is lost; it is due again later."""
+
+    def close(self) -> None:
+        """An orderly stop: sync, checkpoint, let go. It does not raise: what cannot come to rest stays in the journal."""

@@ -1,0 +1,195 @@
+"""This file is about what tests say to a store, and what they expect of it: entries in few words, and a plain model.
+
+The model knows the contract (protocol.py) and nothing of how a store keeps it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from registry.store.disk import Disk
+from registry.store.entries import (
+    Entry,
+    GroupCut,
+    GroupKeyMade,
+    GroupLine,
+    MailStored,
+    MailTaken,
+    NameBound,
+)
+from registry.store.files import FileStore
+from registry.store.protocol import Loaded, Store
+
+ALICE, BOB, CAROL = (bytes([letter]) * 32 for letter in b"ABC")
+
+View: TypeAlias = dict[str, Any]
+
+
+def stored(serial: int, recipient: bytes = BOB, *, size: int = 20) -> MailStored:
+    letter = bytes([serial % 256]) * size
+    return MailStored(recipient, serial, ALICE, "alice", 1000 + serial, 50 + serial, letter)
+
+
+def taken(*serials: int, recipient: bytes = BOB) -> MailTaken:
+    return MailTaken(recipient, list(serials))
+
+
+def bound(name: str, identity: bytes = ALICE, card: bytes = b"card") -> NameBound:
+    return NameBound(name, identity, card, 7, 9)
+
+
+def key(epoch: int, group: str = "tea") -> GroupKeyMade:
+    return GroupKeyMade(group, epoch, bytes([epoch % 256]) * 32)
+
+
+def line(position: int, group: str = "tea", *, epoch: int = 1, size: int = 15) -> GroupLine:
+    return GroupLine(group, position, ALICE, epoch, 70 + position, bytes([position % 256]) * size)
+
+
+def cut(position: int, group: str = "tea") -> GroupCut:
+    return GroupCut(group, position)
+
+
+@dataclass
+class Model:
+    """What a store holds, in the plainest words."""
+
+    names: dict[str, NameBound] = field(default_factory=dict)
+    mail: dict[bytes, dict[int, MailStored]] = field(default_factory=dict)
+    keys: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    lines: dict[str, list[GroupLine]] = field(default_factory=dict)
+    cuts: dict[str, int] = field(default_factory=dict)
+    tops: dict[str, int] = field(default_factory=dict)
+    last_use: dict[tuple[str, int], int] = field(default_factory=dict)
+    highest_serial: int = 0
+
+    def say(self, entries: Iterable[Entry]) -> "Model":
+        for entry in entries:
+            self._say(entry)
+        return self
+
+    def _say(self, entry: Entry) -> None:
+        match entry:
+            case NameBound():
+                self.names.pop(entry.name_key, None)
+                self.names[entry.name_key] = entry
+            case MailStored():
+                self.mail.setdefault(entry.recipient, {})[entry.serial] = entry
+                self.highest_serial = max(self.highest_serial, entry.serial)
+            case MailTaken():
+                for serial in entry.serials:
+                    self.mail.get(entry.recipient, {}).pop(serial, None)
+            case GroupKeyMade():
+                self.keys.setdefault(entry.group, {})[entry.epoch] = entry.key
+            case GroupLine():
+                self.lines.setdefault(entry.group, []).append(entry)
+                self.tops[entry.group] = entry.position
+                self.last_use[entry.group, entry.epoch] = entry.position
+            case GroupCut():
+                self._cut(entry.group, entry.position)
+
+    def _cut(self, group: str, position: int) -> None:
+        if position <= self.cuts.get(group, -1):
+            return
+        self.lines[group] = [said for said in self.lines.get(group, []) if said.position > position]
+        self.cuts[group] = position
+        self.tops[group] = max(self.tops.get(group, -1), position)
+        keys = self.keys.get(group, {})
+        for epoch in sorted(keys)[:-2]:
+            if self.last_use.get((group, epoch), -1) > position:
+                break
+            del keys[epoch]
+
+    def view(self) -> View:
+        groups = {*self.keys, *self.lines, *self.cuts}
+        return {
+            "names": list(self.names.values()),
+            "mail": {owner: list(box.values()) for owner, box in self.mail.items() if box},
+            "keys": {name: self.keys.get(name, {}) for name in groups},
+            "lines": {name: self.lines.get(name, []) for name in groups},
+            "cuts": {name: self.cuts.get(name, -1) for name in groups},
+            "tops": {name: self.tops.get(name, -1) for name in groups},
+            "highest_serial": self.highest_serial,
+        }
+
+
+def view(store: Store, loaded: Loaded) -> View:
+    """The same of a store: what it loaded, with the letters and frames that it reads."""
+    mail = {}
+    for owner, heads in loaded.letters.items():
+        letters = store.read_letters(owner, [head.serial for head in heads])
+        assert [head.size for head in heads] == list(map(len, letters))
+        mail[owner] = [
+            MailStored(owner, head.serial, head.sender, head.sender_name, head.number, head.at, letter)
+            for head, letter in zip(heads, letters, strict=True)
+        ]
+    lines = {}
+    for name, group in loaded.groups.items():
+        frames = store.read_lines(name, [head.position for head in group.lines])
+        assert [head.size for head in group.lines] == list(map(len, frames))
+        lines[name] = [
+            GroupLine(name, head.position, head.sender, head.epoch, head.at, frame)
+            for head, frame in zip(group.lines, frames, strict=True)
+        ]
+    return {
+        "names": loaded.names,
+        "mail": mail,
+        "keys": {name: group.keys for name, group in loaded.groups.items()},
+        "lines": lines,
+        "cuts": {name: group.cut for name, group in loaded.groups.items()},
+        "tops": {name: group.highest for name, group in loaded.groups.items()},
+        "highest_serial": loaded.highest_serial,
+    }
+
+
+def opened(folder: Path, disk: Disk) -> tuple[FileStore, Loaded]:
+    store = FileStore(folder, disk=disk, now=lambda: 0.0)
+    return store, store.load()
+
+
+@dataclass
+class Script:
+    """A play of steps for one store: entries to append, or the word "sync" or "checkpoint"."""
+
+    steps: list[list[Entry] | str]
+    appended: list[Entry] = field(default_factory=list)  # append returned
+    begun: list[Entry] = field(default_factory=list)  # append was called
+    synced: int = 0  # how many of `appended` were promised
+
+    def play(self, store: Store) -> None:
+        for step in self.steps:
+            if isinstance(step, list):
+                self.begun.extend(step)
+                store.append(step)
+                self.appended.extend(step)
+            else:
+                count = len(self.appended)
+                store.sync() if step == "sync" else store.checkpoint()
+                self.synced = count
+
+    def outcomes(self, at_least: int, before: Sequence[Entry] = ()) -> list[View]:
+        """All that may be left after a crash: at least so many entries, each with all before it."""
+        counts = range(at_least, len(self.begun) + 1)
+        return [Model().say([*before, *self.begun[:count]]).view() for count in counts]
+
+
+def full_script() -> Script:
+    """Everything that a checkpoint can meet: files new, longer, written anew, emptied; groups cut; names changed."""
+    return Script(
+        [
+            [bound("alice"), bound("bob", BOB), key(1), stored(1), stored(2), line(1), line(2)],
+            "sync",
+            [stored(3, CAROL), taken(1), line(3)],
+            "checkpoint",
+            [stored(4), key(2), line(4, epoch=2), stored(5, CAROL), taken(3, recipient=CAROL)],
+            "sync",
+            [bound("alice", ALICE, b"newer"), stored(6, ALICE), taken(6, recipient=ALICE)],
+            "checkpoint",
+            [taken(2, 4), key(3), line(5, "a/b", epoch=9), line(6, epoch=3), cut(3), stored(7, ALICE)],
+            "checkpoint",
+            [stored(8), taken(5, recipient=CAROL), key(4), cut(6)],
+            "sync",
+            [stored(9, ALICE), line(7, epoch=4)],
+        ]
+    )

@@ -1,0 +1,45 @@
+"""This file is about chance: entries as a core could say them, in any order that its rules allow."""
+
+from hypothesis import strategies as st
+
+from registry.store.entries import Entry
+from tests.registry.store.playbook import ALICE, BOB, CAROL, bound, cut, key, line, stored, taken
+
+PEOPLE = (ALICE, BOB, CAROL)
+GROUPS = ("tea", "a/b")
+
+
+class Author:
+    """Says entries with rising serials, positions and epochs, and takes letters that there are or were."""
+
+    def __init__(self) -> None:
+        self.serial = 0
+        self.position = dict.fromkeys(GROUPS, 0)
+        self.epoch = dict.fromkeys(GROUPS, 0)
+
+    def next_entry(self, data: st.DataObject) -> Entry:
+        kind = data.draw(st.sampled_from(("mail", "mail", "take", "line", "line", "key", "cut", "name")))
+        person = data.draw(st.sampled_from(PEOPLE))
+        group = data.draw(st.sampled_from(GROUPS))
+        if kind == "mail":
+            self.serial += 1
+            return stored(self.serial, person, size=data.draw(st.integers(0, 50)))
+        if kind == "take":
+            return taken(*data.draw(st.sets(st.integers(1, self.serial + 1), max_size=6)), recipient=person)
+        if kind == "line":
+            self.position[group] += data.draw(st.integers(1, 3))
+            # A line may still be sealed with the key before the newest.
+            return line(
+                self.position[group], group, epoch=max(1, self.epoch[group] - data.draw(st.integers(0, 1)))
+            )
+        if kind == "key":
+            self.epoch[group] += 1
+            return key(self.epoch[group], group)
+        if kind == "cut":
+            at = data.draw(st.integers(0, self.position[group] + 1))
+            self.position[group] = max(self.position[group], at)
+            return cut(at, group)
+        return bound(data.draw(st.sampled_from(("alice", "bob"))), person, data.draw(st.binary(max_size=3)))
+
+    def batch(self, data: st.DataObject) -> list[Entry]:
+        return [self.next_entry(data) for _ in range(data.draw(st.integers(1, 6)))]

@@ -1,0 +1,156 @@
+"""Crashes between any two steps: the process killed, or the power gone. Nothing synced is lost or comes back."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry.store.entries import Entry
+from tests.registry.store.disks import Died, DyingDisk, PowerDisk, WatchedDisk
+from tests.registry.store.playbook import (
+    BOB,
+    Model,
+    Script,
+    View,
+    bound,
+    cut,
+    full_script,
+    key,
+    line,
+    opened,
+    stored,
+    taken,
+    view,
+)
+from tests.registry.store.strategies import Author
+
+
+def states(folder: Path) -> Iterator[View]:
+    """What is in a folder, seen by one process after the other, with all that may happen in between."""
+    for _ in range(2):  # replaying twice changes nothing
+        disk = WatchedDisk()
+        yield view(*opened(folder, disk))
+        disk.kill()
+    disk = WatchedDisk()
+    store, _ = opened(folder, disk)
+    store.checkpoint()
+    disk.kill()
+    store, loaded = opened(folder, WatchedDisk())
+    yield view(store, loaded)
+    store.close()
+    store, loaded = opened(folder, WatchedDisk())
+    yield view(store, loaded)
+    store.close()
+
+
+def die_at(step: int, folder: Path, disk: DyingDisk) -> Script | None:
+    """The script up to that step; None when it ends before."""
+    script = full_script()
+    try:
+        store, _ = opened(folder, disk)
+        script.play(store)
+        store.close()
+    except Died:
+        disk.kill()
+        return script
+    return None
+
+
+def test_killed_between_any_two_steps(tmp_path: Path) -> None:
+    for step in itertools.count():
+        folder = tmp_path / str(step)
+        script = die_at(step, folder, DyingDisk(step))
+        if script is None:
+            break
+        first, *others = states(folder)
+        # What was written outlives the process, synced or not.
+        assert first in script.outcomes(len(script.appended)), step
+        assert all(other == first for other in others), step
+    assert step > 90
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_the_power_fails_between_any_two_steps(tmp_path: Path, share: float) -> None:
+    for step in itertools.count():
+        chance = Random(step)
+        disk = PowerDisk(step)
+        script = die_at(step, tmp_path / str(step), disk)
+        if script is None:
+            break
+        left = tmp_path / f"{step}-left"
+        left.mkdir()
+        disk.survivors(left, chance, share)
+        first, *others = states(left)
+        assert first in script.outcomes(script.synced), step
+        assert all(other == first for other in others), step
+    assert step > 90
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_play_through_several_deaths(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Each life begins with what the last one left; what it then finds, it must keep."""
+    folder = tmp_path_factory.mktemp("life")
+    author = Author()
+    past: list[Entry] = []
+    disk = PowerDisk(0)
+    for _ in range(data.draw(st.integers(1, 4))):
+        kinds = data.draw(
+            st.lists(st.sampled_from(("say", "say", "sync", "checkpoint")), min_size=1, max_size=10)
+        )
+        script = Script([author.batch(data) if kind == "say" else kind for kind in kinds])
+        disk.revive(data.draw(st.integers(2, 90)))
+        with suppress(Died):
+            store, loaded = opened(folder, disk)
+            assert view(store, loaded) == Model().say(past).view()
+            script.play(store)
+        if data.draw(st.booleans()):
+            disk.revive(1000)
+            at_least = len(script.appended)
+            first = view(*opened(folder, disk))
+        else:
+            disk.kill()
+            folder = tmp_path_factory.mktemp("life")
+            share = data.draw(st.sampled_from((0, 0.5, 1)))
+            disk.survivors(folder, Random(data.draw(st.integers(0, 9))), share)
+            disk = PowerDisk(0)
+            at_least = script.synced
+            first, *others = states(folder)
+            assert all(other == first for other in others)
+        outcomes = script.outcomes(at_least, past)
+        assert first in outcomes
+        past += script.begun[: at_least + outcomes.index(first)]
+    disk.kill()
+
+
+def test_a_damaged_journal_brings_nothing_back_that_its_files_have_passed(tmp_path: Path) -> None:
+    """Killed when the files were at rest and the journal still there; then the journal is cut at every byte."""
+    said: list[Entry] = [stored(1), stored(2), line(1), key(1), bound("al"), taken(1), cut(1), stored(3)]
+    steps = 0
+    while True:
+        folder = tmp_path / str(steps)
+        disk = DyingDisk(steps)
+        with suppress(Died):
+            store, _ = opened(folder, disk)
+            store.append(said)
+            store.checkpoint()
+        disk.kill()
+        if (folder / "names").exists():
+            break
+        last, steps = folder, steps + 1
+    journal = last / "journal-000000000001"
+    data = journal.read_bytes()
+    for end in range(len(data)):
+        journal.write_bytes(data[:end])
+        after = WatchedDisk()
+        _, loaded = opened(last, after)
+        assert [head.serial for head in loaded.letters[BOB]] == [2, 3]
+        assert loaded.groups["tea"].lines == []
+        after.kill()
