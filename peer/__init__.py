@@ -1,0 +1,1 @@
+"""One person's node: what is known, sent, kept and shown at one end of the conversation."""

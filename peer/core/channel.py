@@ -1,0 +1,137 @@
+"""This file is about the channel at our end: our lines until the registry has them, others' lines in order, the place
+in the registry's log up to which we have all.
+
+It knows group keys and positions; it must not know direct messages.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+from peer.core.conversation import Message, Outgoing
+from peer.core.records import StoredStream
+from wire.codec import encode
+from wire.messages.group import CHANNEL, EpochKey, GroupBody, GroupGranted
+from wire.sealing import GroupKey
+
+KEYS_KEPT: Final = 8
+"""Epochs whose keys are held: frames of the one before are still under way when a new one begins."""
+
+GAP_TIMEOUT: Final = 1.0
+"""Seconds after which a hole in the positions is asked for: our own line's answer may come behind others' lines."""
+
+
+class Channel:
+    """The channel as one member sees it."""
+
+    def __init__(self, stored: StoredStream, cursor: int | None) -> None:
+        self._keys: OrderedDict[int, GroupKey] = OrderedDict()
+        self._outgoing = Outgoing(stored)
+        self._numbered = False
+        self._beyond: set[int] = set()
+        self._in_flight: dict[tuple[int, int], Message] = {}
+        for message in self._outgoing:
+            self._outgoing.messages.pop(message.number)  # an earlier life told its user that these went unanswered
+        self.cursor = cursor
+        self.station = 0
+        self.gap_since: float | None = None
+
+    @property
+    def can_seal(self) -> bool:
+        """Whether the registry has given us a key and a number in it."""
+        return self.station > 0
+
+    def grant(self, granted: GroupGranted) -> bool:
+        """A key to seal with. True when there are lines that we have missed."""
+        self.station = granted.station
+        self._add_key(EpochKey(epoch=granted.epoch, key=granted.key))
+        if self.cursor is None:
+            self.cursor = granted.position
+        return granted.position > self.cursor
+
+    def revoke(self) -> None:
+        """The link is gone: the number is no longer ours. Keys stay, they open what is still on its way."""
+        self.station = 0
+        self.gap_since = None
+
+    def key(self, epoch: int) -> GroupKey | None:
+        """The key of an epoch, if we hold it."""
+        return self._keys.get(epoch)
+
+    def add(self, text: str, *, wall: float) -> Message:
+        """Begin a line."""
+        message = self._outgoing.add(text, wall=wall, is_first_of_life=not self._numbered)
+        self._numbered = True
+        return message
+
+    def seal(self, message: Message) -> bytes:
+        """The line as a group frame under the newest key."""
+        key = next(reversed(self._keys.values()))
+        body = GroupBody(
+            number=message.number, floor=self._outgoing.floor, at=message.at_ms, text=message.text
+        )
+        counter = key.next_counter
+        self._in_flight[(key.epoch, counter)] = message
+        return key.seal(self.station, encode(body))
+
+    def answered(self, epoch: int, counter: int) -> Message | None:
+        """The registry spoke of this line; None when it is none of ours."""
+        return self._in_flight.pop((epoch, counter), None)
+
+    def settle(self, message: Message) -> None:
+        """Accepted, refused or unanswered: nothing more happens to this line."""
+        self._outgoing.messages.pop(message.number, None)
+        self._in_flight = {key: other for key, other in self._in_flight.items() if other is not message}
+
+    @property
+    def unsettled(self) -> list[Message]:
+        """Lines that were not answered yet, in order."""
+        return list(self._outgoing.messages.values())
+
+    def note_position(self, position: int, *, now: float) -> bool:
+        """A line stands at this place of the log and we have it. True when the cursor moved."""
+        if self.cursor is None or position <= self.cursor:
+            return False
+        self._beyond.add(position)
+        return self._advance(now)
+
+    def note_page(self, position: int, *, now: float) -> bool:
+        """The registry sent all up to `position`. True when the cursor moved."""
+        if self.cursor is None or position <= self.cursor:
+            return False
+        self.cursor = position
+        self._beyond = {other for other in self._beyond if other > position}
+        self._advance(now)
+        return True
+
+    @property
+    def gap_due(self) -> float | None:
+        """When a hole in the positions is to be asked for."""
+        return None if self.gap_since is None else self.gap_since + GAP_TIMEOUT
+
+    def is_gap_due(self, now: float) -> bool:
+        """Whether a hole has been there for so long that it is to be asked for."""
+        return self.gap_due is not None and now >= self.gap_due
+
+    def keys_of(self, keys: list[EpochKey]) -> dict[int, GroupKey]:
+        """Keys of a page of the log, for its lines only."""
+        return {one.epoch: GroupKey(CHANNEL, epoch=one.epoch, key=one.key) for one in keys}
+
+    def _advance(self, now: float) -> bool:
+        assert self.cursor is not None
+        before = self.cursor
+        while self.cursor + 1 in self._beyond:
+            self.cursor += 1
+            self._beyond.discard(self.cursor)
+        if not self._beyond:
+            self.gap_since = None
+        elif self.gap_since is None or self.cursor != before:
+            self.gap_since = now
+        return self.cursor != before
+
+    def _add_key(self, one: EpochKey) -> None:
+        known = self._keys.get(one.epoch)
+        if known is None or known.key != one.key:
+            self._keys[one.epoch] = GroupKey(CHANNEL, epoch=one.epoch, key=one.key)
+        self._keys.move_to_end(one.epoch)
+        while len(self._keys) > KEYS_KEPT:
+            self._keys.popitem(last=False)

@@ -1,0 +1,210 @@
+"""This file is about people we know: their row, their pinned key, the sealed sessions with them.
+
+Only here (and in the registry's directory) does a name or a key become an address. It knows rows and seals; it must
+not know messages.
+"""
+
+import enum
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from peer.core.conversation import Conversation
+from wire.address import Address
+from wire.errors import NameRefused, SealError
+from wire.identity import AgreementKey, is_authentic
+from wire.limits import CONTACTS_MAX
+from wire.messages.table import Card, Row
+from wire.names import name_key
+from wire.sealing import Session, session_tag
+
+RELAY_STICKS_FOR: Final = 60.0
+"""Seconds for which a peer that could not be reached straight is written to both ways at once."""
+
+
+class Contact:
+    """One person: who (identity), where (address), how to talk (sessions), what is under way (conversation)."""
+
+    __slots__ = ("_card_is_checked", "address", "conversation", "identity", "is_heard", "relay_until", "row", "sessions")
+
+    def __init__(self, identity: bytes, row: Row) -> None:
+        self.identity: Final = identity
+        self.row = row
+        self.address = Address(row.host, row.port)
+        self.sessions: dict[bytes, Session] = {}
+        """By our own live key: the present one, and for a minute the one before."""
+        self.conversation: Conversation | None = None
+        self.is_heard = False
+        """Whether a datagram of theirs has opened since our live key is what it is: they hold our card then."""
+        self.relay_until = 0.0
+        self._card_is_checked = False
+
+    @property
+    def name(self) -> str:
+        """As its owner writes it."""
+        return self.row.card.name
+
+    def session(self, live: AgreementKey, identity: bytes) -> Session:
+        """The sealed session under our live key. Raises SealError when their card is not signed by their key."""
+        session = self.sessions.get(live.public)
+        if session is None:
+            self.check_card()
+            session = Session(
+                live=live, identity=identity, their_live=self.row.card.live, their_identity=self.identity
+            )
+            self.sessions[live.public] = session
+        return session
+
+    def check_card(self) -> None:
+        """A card is checked once, before its first use. Raises SealError."""
+        if not self._card_is_checked and not is_authentic(self.row.card):
+            raise SealError(f"the card of {self.name} is not signed by its owner")
+        self._card_is_checked = True
+
+    def take_row(self, row: Row) -> bool:
+        """A newer row; true when it brings another live key: the other program has started anew."""
+        is_restarted = row.card.live != self.row.card.live
+        if row.card != self.row.card:
+            self._card_is_checked = False
+        if is_restarted:
+            self.sessions.clear()
+            self.is_heard = False
+        self.row = row
+        self.address = Address(row.host, row.port)
+        return is_restarted
+
+
+class Change(enum.Enum):
+    """What a row did to the table."""
+
+    REFUSED = "an older card, a full table, or an impostor"
+    TAKEN = "nothing that matters to a conversation"
+    MOVED = "another address, or another state"
+    RESTARTED = "another live key"
+    KEY_CHANGED = "another identity under a name that we have pinned"
+
+
+class Contacts:
+    """Everybody in the table, by key, name, station and the tags of their datagrams."""
+
+    def __init__(self) -> None:
+        self._by_identity: dict[bytes, Contact] = {}
+        self._by_name: dict[str, Contact] = {}
+        self._by_station: dict[int, Contact] = {}
+        self._by_tag: dict[bytes, tuple[Contact, AgreementKey]] = {}
+        self._lives: list[AgreementKey] = []
+        self.blocked: set[str] = set()
+        """Name keys under which another identity showed up: nothing is sent there."""
+
+    def __iter__(self) -> Iterator[Contact]:
+        return iter(self._by_identity.values())
+
+    def __len__(self) -> int:
+        return len(self._by_identity)
+
+    def by_identity(self, identity: bytes) -> Contact | None:
+        """Whoever holds this key."""
+        return self._by_identity.get(identity)
+
+    def by_name(self, name: str) -> Contact | None:
+        """Whoever goes by this name, in whatever case it is typed."""
+        try:
+            return self._by_name.get(name_key(name))
+        except NameRefused:
+            return None
+
+    def by_station(self, station: int) -> Contact | None:
+        """Whoever seals group frames under this number."""
+        return self._by_station.get(station)
+
+    def by_tag(self, tag: bytes) -> tuple[Contact, AgreementKey] | None:
+        """Who sealed a datagram with this tag, and for which of our live keys."""
+        return self._by_tag.get(tag)
+
+    def is_own(self, name: str, own_name: str) -> bool:
+        """Whether `name` is our own, in whatever case it is typed."""
+        try:
+            return name_key(name) == name_key(own_name)
+        except NameRefused:
+            return False
+
+    def is_blocked(self, name: str) -> bool:
+        """Whether the key shown for this name is not the one that we hold."""
+        try:
+            return name_key(name) in self.blocked
+        except NameRefused:
+            return False
+
+    def use_lives(self, lives: Iterable[AgreementKey]) -> None:
+        """Our live keys from now on, the present one first."""
+        self._lives = list(lives)
+        known = {live.public for live in self._lives}
+        self._by_tag.clear()
+        for contact in self:
+            contact.sessions = {key: session for key, session in contact.sessions.items() if key in known}
+            self._tag(contact)
+
+    def take_row(self, row: Row) -> Change:
+        """A row of the table, from the registry."""
+        card = row.card
+        try:
+            key = name_key(card.name)
+        except NameRefused:
+            return Change.REFUSED
+        holder = self._by_name.get(key)
+        if holder is not None and holder.identity != card.identity:
+            self.blocked.add(key)
+            return Change.KEY_CHANGED
+        contact = self._by_identity.get(card.identity)
+        if contact is None:
+            return self._add(key, row)
+        if card.counter < contact.row.card.counter or row.version < contact.row.version:
+            return Change.REFUSED
+        return self._update(contact, row)
+
+    def take_card(self, card: Card) -> Contact | None:
+        """A bare card from another peer: only for a pinned identity, only a newer one, only well signed (clause 6.5).
+
+        It says nothing about where they are."""
+        contact = self._by_identity.get(card.identity)
+        if contact is None or card.name != contact.name or card.counter <= contact.row.card.counter:
+            return None
+        if not is_authentic(card):
+            return None
+        old = contact.row
+        where = contact.address
+        self._update(contact, Row(card, old.host, old.port, old.online, old.since, old.station, old.version))
+        contact.address = where
+        return contact
+
+    def _add(self, key: str, row: Row) -> Change:
+        if len(self._by_identity) >= CONTACTS_MAX:
+            return Change.REFUSED
+        contact = Contact(row.card.identity, row)
+        self._by_identity[contact.identity] = self._by_name[key] = contact
+        self._tag(contact)
+        if row.station:
+            self._by_station[row.station] = contact
+        return Change.MOVED
+
+    def _update(self, contact: Contact, row: Row) -> Change:
+        before = contact.row
+        if contact.take_row(row):
+            self._untag(before.card.live)
+            self._tag(contact)
+            change = Change.RESTARTED
+        else:
+            moved = (before.host, before.port, before.online) != (row.host, row.port, row.online)
+            change = Change.MOVED if moved else Change.TAKEN
+        if before.station != row.station:
+            self._by_station.pop(before.station, None)
+            if row.station:
+                self._by_station[row.station] = contact
+        return change
+
+    def _tag(self, contact: Contact) -> None:
+        for live in self._lives:
+            self._by_tag[session_tag(contact.row.card.live, live.public)] = (contact, live)
+
+    def _untag(self, their_live: bytes) -> None:
+        for live in self._lives:
+            self._by_tag.pop(session_tag(their_live, live.public), None)

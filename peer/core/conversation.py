@@ -1,0 +1,132 @@
+"""This file is about what is under way with one person: our unsettled messages, theirs, and who is owed what.
+
+It ties a courier (reliable delivery over datagrams) to the two streams; paths and lines are others' business.
+"""
+
+import enum
+import random
+from collections.abc import Iterator
+from typing import Final
+
+from peer.core.records import DEAD, FINAL, Standing, StoredStream
+from wire.codec import encode
+from wire.delivery.courier import Courier
+from wire.delivery.policy import Policy
+from wire.delivery.seen import Inbox
+from wire.messages.direct import DirectBody
+
+
+class Rung(enum.Enum):
+    """Where on the ladder one of our messages stands now."""
+
+    WAITING = "no way was open, or none was tried yet"
+    STRAIGHT = "being sent by UDP"
+    RELAYED = "being sent by UDP and through the registry"
+    MAIL = "to be left with the registry as a letter"
+
+
+class Message:
+    """One of our own messages that is not settled for ever."""
+
+    __slots__ = ("at_ms", "deadline", "number", "reference", "rung", "standing", "text")
+
+    def __init__(self, number: int, at_ms: int, text: str, standing: Standing = Standing.UNSETTLED) -> None:
+        self.number: Final = number
+        self.at_ms: Final = at_ms
+        self.text: Final = text
+        self.standing = standing
+        self.rung = Rung.WAITING
+        self.deadline: float | None = None
+        """When the present rung gives up by itself, for rungs that have no courier behind them."""
+        self.reference: int | None = None
+        """Of the letter on its way to the registry."""
+
+    @property
+    def body(self) -> bytes:
+        """What the recipient decodes (clause 6.1)."""
+        return encode(DirectBody(at=self.at_ms, text=self.text))
+
+
+class Outgoing:
+    """Our stream to one recipient: numbers that rise for ever, and the messages not settled for ever, in order."""
+
+    __slots__ = ("_last", "_voids", "messages")
+
+    def __init__(self, stored: StoredStream) -> None:
+        self._last = stored.last_sent
+        self._voids = list(stored.voids)
+        self.messages: dict[int, Message] = {
+            one.number: Message(one.number, one.at_ms, one.text, one.standing) for one in stored.outgoing
+        }
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(list(self.messages.values()))
+
+    def add(self, text: str, *, wall: float, is_first_of_life: bool) -> Message:
+        """The next message. The first of a program's life takes its number from the clock (microseconds) when that
+        is higher, so that a store that lost its newest records never gives one number twice (clause 6.2)."""
+        number = self._last + 1
+        if is_first_of_life:
+            number = max(number, int(wall * 1_000_000))
+            self._void(self._last + 1, number)
+        self._last = number
+        message = Message(number, int(wall * 1_000), text)
+        self.messages[number] = message
+        return message
+
+    def settle(self, message: Message, standing: Standing) -> None:
+        """The message got further; a final one is forgotten here."""
+        message.standing = standing
+        if standing in FINAL:
+            self.messages.pop(message.number, None)
+        if standing in DEAD:
+            self._void(message.number, message.number + 1)
+
+    @property
+    def voids(self) -> list[tuple[int, int]]:
+        """Spans above the floor that nobody need wait for: skipped at a start, or refused (clause 6.3)."""
+        if self._voids:
+            floor = self.floor
+            self._voids = [span for span in self._voids if span[1] > floor]
+        return self._voids
+
+    def since(self, message: Message) -> int:
+        """The first number after the last unsettled one before `message`."""
+        earlier = [number for number in self.messages if number < message.number]
+        return max(earlier) + 1 if earlier else self.floor
+
+    def _void(self, start: int, end: int) -> None:
+        if start < end and self.messages:
+            self._voids.append((start, end))
+
+    @property
+    def floor(self) -> int:
+        """The lowest number not settled for ever (clause 6.3)."""
+        return next(iter(self.messages), self._last + 1)
+
+
+class Conversation:
+    """Both streams with one person."""
+
+    __slots__ = ("_numbered", "courier", "outgoing", "texts")
+
+    def __init__(self, stored: StoredStream, policy: Policy, rng: random.Random) -> None:
+        self.outgoing = Outgoing(stored)
+        self.courier = Courier(policy, rng=rng, inbox=make_inbox(stored, policy))
+        self.texts: dict[int, tuple[int, str, bool]] = {
+            one.number: (one.at_ms, one.text, True) for one in stored.unshown
+        }
+        """Of messages to us that are not shown yet: (time in ms, text, whether it came late)."""
+        self._numbered = False
+
+    def add(self, text: str, *, wall: float) -> Message:
+        """Begin a message."""
+        message = self.outgoing.add(text, wall=wall, is_first_of_life=not self._numbered)
+        self._numbered = True
+        return message
+
+
+def make_inbox(stored: StoredStream, policy: Policy) -> Inbox:
+    """The inbox as it was when the records were stored."""
+    unshown = [one.number for one in stored.unshown]
+    return Inbox(policy, floor=stored.floor, seen=stored.seen, shown=stored.shown, unshown=unshown)

@@ -1,0 +1,345 @@
+"""This file is about the ladder: by which way each of our direct messages goes next, until it is settled.
+
+    straight -> relayed -> mail -> kept         (rungs 1 to 4 of docs/architecture.md)
+
+A message goes up a rung when the present one failed or cannot work, and begins again at the first one when
+something changed: the table, the link, a sign of life. Every copy carries the same number, so the recipient shows
+it once whichever came first. It decides; the courier, the link and the disk do. It must not know sockets or keys.
+"""
+
+import enum
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from peer.core.contacts import RELAY_STICKS_FOR, Contact
+from peer.core.conversation import Conversation, Message, Rung
+from peer.core.events import Delivered, Kept, Refused, Saved, Unacknowledged
+from peer.core.outputs import Outputs
+from peer.core.records import OutgoingAdded, OutgoingChanged, Standing
+from wire.delivery.policy import Policy
+from wire.messages.mail import DepositMail
+
+LETTERS_IN_FLIGHT: Final = 16
+BYTES_IN_FLIGHT: Final = 64 * 1024
+"""Letters given to the link and not yet confirmed: enough to share one commit, too few to fill a queue."""
+
+
+RETRY_SPAN: Final = 30.0
+"""Seconds between tries of kept messages while the registry is away: the recipient may be back unannounced."""
+
+
+class Reach(enum.Enum):
+    """What we know of the registry."""
+
+    UP = "the link stands: letters and relaying are possible"
+    SEEKING = "not heard of yet, or just lost: wait and see"
+    LOST = "it does not answer"
+    NONE = "we are offline by our own wish"
+
+
+WriteLetter = Callable[[Contact, Message], bytes]
+"""Seals a message as a letter. Raises SealError."""
+
+
+class Ladder:
+    """All our unsettled messages to everybody."""
+
+    def __init__(self, policy: Policy, outputs: Outputs, write_letter: WriteLetter) -> None:
+        self._policy = policy
+        self._out = outputs
+        self._write_letter = write_letter
+        self._waiting: dict[bytes, Contact] = {}
+        """Contacts with a message that is not final."""
+        self._letters: deque[tuple[Contact, Message]] = deque()
+        self._posted: dict[int, tuple[Contact, Message, int]] = {}
+        self._bytes_posted = 0
+        self._reference = 0
+        self._retry_at = 0.0
+        self._begun: dict[bytes, Contact] = {}
+        self.reach = Reach.SEEKING
+
+    # --- what the engine tells
+
+    def adopt(self, contact: Contact) -> None:
+        """A contact with messages from an earlier life."""
+        if contact.conversation is not None and contact.conversation.outgoing.messages:
+            self._waiting[contact.identity] = contact
+
+    def begin(self, contact: Contact, talk: Conversation, text: str, *, wall: float, now: float) -> Message:
+        """A new message to somebody else; it is on its way (or kept) when this returns."""
+        message = talk.add(text, wall=wall)
+        self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text))
+        self._waiting[contact.identity] = contact
+        self.climb(contact, now=now)
+        return message
+
+    def set_reach(self, reach: Reach, *, now: float) -> None:
+        """The registry came, went, or is being looked for."""
+        if reach is self.reach:
+            return
+        self.reach = reach
+        self._retry_at = now + RETRY_SPAN
+        if reach is not Reach.UP:
+            self._recall_letters()
+        for contact in list(self._waiting.values()):
+            if reach is Reach.LOST:
+                self._keep_tried(contact)
+            elif reach is Reach.NONE:
+                self._stop(contact)
+            else:
+                self.climb(contact, now=now)
+
+    def climb(self, contact: Contact, *, now: float) -> None:
+        """Something changed for this contact: let every waiting message go as far as it can now."""
+        talk = contact.conversation
+        if talk is None or self.reach is Reach.NONE or not talk.outgoing.messages:
+            return
+        if self.reach is Reach.UP and not contact.row.online:
+            self._go_by_mail(contact, talk)
+        else:
+            self._go_straight(contact, talk, now)
+
+    def acknowledged(self, contact: Contact, number: int, *, through_server: bool) -> None:
+        """The recipient has stored it."""
+        talk = contact.conversation
+        message = talk.outgoing.messages.get(number) if talk is not None else None
+        if message is None:
+            return
+        was_saved = message.standing is Standing.SAVED
+        self._settle(contact, message, Standing.DELIVERED)
+        if not was_saved:  # whoever read "saved" need not hear of it again
+            self._out.events.append(
+                Delivered(to=contact.name, number=number, through_server=through_server)
+            )
+
+    def gave_up(self, contact: Contact, number: int, *, now: float) -> None:
+        """All tries of a message went unanswered."""
+        talk = contact.conversation
+        message = talk.outgoing.messages.get(number) if talk is not None else None
+        if talk is None or message is None or message.rung not in (Rung.STRAIGHT, Rung.RELAYED):
+            return
+        can_relay = self.reach is Reach.UP and contact.row.online and message.standing is not Standing.SAVED
+        if can_relay and message.rung is Rung.STRAIGHT:
+            self._relay(contact, talk, message, now)
+        else:
+            self._fall_back(contact, message)
+        self._post()
+
+    def relay_failed(self, contact: Contact) -> None:
+        """The registry has no link to the recipient: what was relayed becomes mail at once."""
+        contact.relay_until = 0.0
+        if contact.conversation is None:
+            return
+        for message in contact.conversation.outgoing:
+            if message.rung is Rung.RELAYED:
+                contact.conversation.courier.withdraw(message.number)
+                self._fall_back(contact, message)
+        self._post()
+
+    def letter_saved(self, reference: int) -> None:
+        """The registry has a letter on its disk."""
+        posted = self._unpost(reference)
+        if posted is not None:
+            contact, message = posted
+            self._settle(contact, message, Standing.SAVED)
+            self._out.events.append(Saved(to=contact.name, number=message.number))
+        self._post()
+
+    def letter_refused(self, reference: int, reason: str) -> None:
+        """The registry did not take a letter."""
+        posted = self._unpost(reference)
+        if posted is not None:
+            contact, message = posted
+            self._settle(contact, message, Standing.REFUSED)
+            self._out.events.append(Refused(to=contact.name, number=message.number, reason=reason))
+        self._post()
+
+    def letter_expired(self, contact: Contact, number: int) -> None:
+        """A saved letter was never fetched."""
+        talk = contact.conversation
+        message = talk.outgoing.messages.get(number) if talk is not None else None
+        if message is not None:
+            self._settle(contact, message, Standing.EXPIRED)
+            self._out.events.append(
+                Refused(to=contact.name, number=number, reason="it was never fetched and has expired")
+            )
+
+    # --- time
+
+    def contacts_begun(self) -> dict[bytes, Contact]:
+        """Drained: whose couriers have been given something to send."""
+        begun, self._begun = self._begun, {}
+        return begun
+
+    def handle_timer(self, *, now: float) -> None:
+        """Messages that were relayed long enough become mail; kept ones are tried again now and then."""
+        if self.reach is Reach.LOST and now >= self._retry_at:
+            self._retry_at = now + RETRY_SPAN
+            for contact in list(self._waiting.values()):
+                self.climb(contact, now=now)
+        for contact in list(self._waiting.values()):
+            for message in self._relayed(contact):
+                if message.deadline is not None and now >= message.deadline:
+                    assert contact.conversation is not None
+                    contact.conversation.courier.withdraw(message.number)
+                    self._fall_back(contact, message)
+        self._post()
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline of a relayed message, or the next try of kept ones."""
+        dues = [
+            message.deadline
+            for contact in self._waiting.values()
+            if contact.relay_until
+            for message in self._relayed(contact)
+            if message.deadline is not None
+        ]
+        if self._waiting and self.reach is Reach.LOST:
+            dues.append(self._retry_at)
+        return min(dues, default=None)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under way: all is delivered, saved, kept or refused."""
+        return all(
+            message.standing in (Standing.KEPT, Standing.SAVED) and message.rung is Rung.WAITING
+            for contact in self._waiting.values()
+            if contact.conversation is not None
+            for message in contact.conversation.outgoing.messages.values()
+        )
+
+    # --- the rungs
+
+    def _go_straight(self, contact: Contact, talk: Conversation, now: float) -> None:
+        """Rung 1 for all that waits. Saved letters go along when something newer does: the recipient then has the
+        whole stream in order, and drops its second copy."""
+        messages = list(talk.outgoing)
+        if not any(m.rung is Rung.WAITING and m.standing is not Standing.SAVED for m in messages):
+            return
+        is_relaying = self.reach is Reach.UP and now < contact.relay_until
+        for message in messages:
+            if message.rung is not Rung.WAITING:
+                continue
+            message.rung = Rung.RELAYED if is_relaying else Rung.STRAIGHT
+            message.deadline = now + self._policy.give_up_after if is_relaying else None
+            talk.courier.send(message.number, message.body, now=now)
+        self._begun[contact.identity] = contact
+        self._tell_floor(talk)
+
+    def _relay(self, contact: Contact, talk: Conversation, message: Message, now: float) -> None:
+        """Rung 2: the same datagrams over both links as well, for two more timeouts."""
+        contact.relay_until = now + RELAY_STICKS_FOR
+        message.rung = Rung.RELAYED
+        message.deadline = now + 2 * self._policy.ack_timeout
+        talk.courier.send(message.number, message.body, now=now)
+        self._begun[contact.identity] = contact
+
+    def _go_by_mail(self, contact: Contact, talk: Conversation) -> None:
+        """Rung 3 for all that is not settled, when the recipient is away: nobody is there to answer lower rungs."""
+        for message in talk.outgoing:
+            if message.rung is not Rung.MAIL:
+                talk.courier.withdraw(message.number)
+                self._fall_back(contact, message)
+        self._post()
+
+    def _keep_tried(self, contact: Contact) -> None:
+        """The registry is lost: what no straight way could take stays with us."""
+        for message in contact.conversation.outgoing if contact.conversation is not None else ():
+            if message.rung is Rung.WAITING:
+                self._keep(contact, message)
+
+    def _stop(self, contact: Contact) -> None:
+        """We go offline: nothing is sent until we are back."""
+        talk = contact.conversation
+        for message in talk.outgoing if talk is not None else ():
+            assert talk is not None
+            talk.courier.withdraw(message.number)
+            message.rung, message.deadline = Rung.WAITING, None
+
+    def _fall_back(self, contact: Contact, message: Message) -> None:
+        """The straight ways failed: mail, or our own outbox, or wait until it is known which."""
+        message.rung, message.deadline = Rung.WAITING, None
+        if message.standing is Standing.SAVED:
+            return
+        if self.reach is Reach.UP:
+            self._to_mail(contact, message)
+        elif self.reach is not Reach.SEEKING:
+            self._keep(contact, message)
+
+    def _to_mail(self, contact: Contact, message: Message) -> None:
+        message.rung, message.deadline = Rung.MAIL, None
+        self._letters.append((contact, message))
+        self._out.events.append(Unacknowledged(to=contact.name, number=message.number))
+
+    def _keep(self, contact: Contact, message: Message) -> None:
+        """Rung 4, said once a message."""
+        if message.standing is Standing.UNSETTLED:
+            self._change(contact, message, Standing.KEPT)
+            self._out.events.append(Kept(to=contact.name, number=message.number))
+
+    def _post(self) -> None:
+        """Give letters to the link, as many as may be unconfirmed at once."""
+        while self._letters and self.reach is Reach.UP and len(self._posted) < LETTERS_IN_FLIGHT:
+            if self._bytes_posted >= BYTES_IN_FLIGHT:
+                return
+            contact, message = self._letters.popleft()
+            if message.rung is Rung.MAIL:
+                self._post_one(contact, message)
+
+    def _post_one(self, contact: Contact, message: Message) -> None:
+        letter = self._write_letter(contact, message)
+        self._reference = self._reference % (2**32 - 1) + 1
+        message.reference = self._reference
+        self._posted[self._reference] = (contact, message, len(letter))
+        self._bytes_posted += len(letter)
+        self._out.requests.append(
+            DepositMail(
+                reference=self._reference, recipient=contact.identity, number=message.number, letter=letter
+            )
+        )
+
+    def _unpost(self, reference: int) -> tuple[Contact, Message] | None:
+        posted = self._posted.pop(reference, None)
+        if posted is None:
+            return None
+        contact, message, size = posted
+        self._bytes_posted -= size
+        message.reference, message.rung = None, Rung.WAITING
+        return contact, message
+
+    def _recall_letters(self) -> None:
+        """The link is gone: letters without an answer wait again; the registry knows a repeat by its number."""
+        for message in [*(message for _, message, _ in self._posted.values()), *(message for _, message in self._letters)]:
+            if message.rung is Rung.MAIL:
+                message.rung, message.reference = Rung.WAITING, None
+        self._posted.clear()
+        self._letters.clear()
+        self._bytes_posted = 0
+
+    def _settle(self, contact: Contact, message: Message, standing: Standing) -> None:
+        message.rung, message.deadline = Rung.WAITING, None
+        self._change(contact, message, standing)
+        talk = contact.conversation
+        if talk is not None:
+            talk.courier.withdraw(message.number)
+            self._tell_floor(talk)
+            if not talk.outgoing.messages:
+                self._waiting.pop(contact.identity, None)
+
+    @staticmethod
+    def _tell_floor(talk: Conversation) -> None:
+        talk.courier.set_floor(talk.outgoing.floor)
+        talk.courier.set_voids(talk.outgoing.voids)
+
+    def _change(self, contact: Contact, message: Message, standing: Standing) -> None:
+        assert contact.conversation is not None
+        contact.conversation.outgoing.settle(message, standing)
+        self._out.records.append(OutgoingChanged(contact.identity, message.number, standing))
+
+    @staticmethod
+    def _relayed(contact: Contact) -> list[Message]:
+        talk = contact.conversation
+        if talk is None:
+            return []
+        return [message for message in talk.outgoing.messages.values() if message.rung is Rung.RELAYED]

@@ -1,0 +1,142 @@
+"""This file is about our end of the link to the registry: greeting, cipher, frames in and out, taking it up again.
+
+It knows seals and when to try again; it must not know what the frames say.
+"""
+
+import enum
+import random
+from typing import Final
+
+from peer.core.retry import Backoff
+from wire.codec import encode
+from wire.errors import SealError
+from wire.framing import frame
+from wire.header import Kind
+from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN
+from wire.messages.link import Attach, PeerRequest
+from wire.sealing import LinkCipher, Session
+
+RANDOM_SIZE: Final = 16
+STABLE_AFTER: Final = 10.0
+"""Seconds after which a link counts as good, so that the next loss is answered at once and not after a pause."""
+
+
+class LinkState(enum.Enum):
+    """Where our link stands."""
+
+    DOWN = "no connection, none wanted right now"
+    WAITING = "none, the next attempt is a moment away"
+    OPENING = "the shell is to connect, or the registry's greeting is awaited"
+    ATTACHED = "our first frame is sent; the first of the registry is awaited"
+    UP = "frames went both ways"
+
+
+class LinkEnd:
+    """The link of one node. The shell connects when `wants_connection` says so, and reports what became of it."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._backoff = Backoff(first=1.0, largest=20.0)
+        self._random = b""
+        self._session: Session | None = None
+        self._cipher: LinkCipher | None = None
+        self._out: list[bytes] = []
+        self._deadline: float | None = None
+        self._opened_at = 0.0
+        self._asked_to_connect = False
+        self._spoke_at = 0.0
+        self.state = LinkState.DOWN
+
+    @property
+    def is_up(self) -> bool:
+        """Whether requests can be made."""
+        return self.state is LinkState.UP
+
+    def wants_connection(self) -> bool:
+        """Drained: whether the shell is to connect now."""
+        asked, self._asked_to_connect = self._asked_to_connect, False
+        return asked
+
+    def open(self, session: Session, *, now: float) -> None:
+        """We are registered: have a link, at once or after the pause that a short-lived one earns."""
+        self._session = session
+        if self.state is LinkState.DOWN:
+            pause = 0.0
+            if self._opened_at and now - self._opened_at < STABLE_AFTER:
+                pause = self._backoff.next_wait(self._rng.random())
+            self.state, self._deadline = LinkState.WAITING, now + pause
+            self.handle_timer(now=now)
+
+    def drop(self) -> None:
+        """No link is wanted any more; the shell closes what it has."""
+        self.state, self._deadline, self._cipher = LinkState.DOWN, None, None
+        self._out.clear()
+
+    def connected(self, *, now: float) -> None:
+        """TCP stands: greet with our session's tag and 16 random bytes (clause 9.1)."""
+        if self.state is not LinkState.OPENING or self._session is None:
+            return
+        self._random = self._rng.randbytes(RANDOM_SIZE)
+        self._out.append(self._session.seal_tag + self._random)
+
+    def greeted(self, their_random: bytes, *, now: float) -> None:
+        """The registry's 16 random bytes: both sides can now seal."""
+        if self.state is not LinkState.OPENING or self._session is None:
+            return
+        self._cipher = self._session.link_cipher(self._random, their_random, is_peer=True)
+        self.state = LinkState.ATTACHED
+        self.send(Attach(), now=now)
+
+    def closed(self) -> None:
+        """The connection is over, or could not be made."""
+        self.drop()
+
+    def send(self, request: PeerRequest, *, now: float) -> None:
+        """Seal and queue a request."""
+        assert self._cipher is not None
+        self._out.append(frame(self._cipher.seal(encode(request))))
+        self._spoke_at = now
+
+    def send_group_frame(self, group_frame: bytes, *, now: float) -> None:
+        """Queue a group frame: it carries its own seal."""
+        self._out.append(frame(group_frame))
+        self._spoke_at = now
+
+    def opened(self, data: bytes, *, now: float) -> bytes | None:
+        """The payload of a sealed frame, None for a group frame. Raises SealError: the link is then no good."""
+        if self._cipher is None:
+            raise SealError("a frame before the greeting")
+        if data[:1] == bytes((Kind.GROUP_RELAYED,)) and self.state is LinkState.UP:
+            return None
+        payload = self._cipher.open(data)
+        if self.state is LinkState.ATTACHED:
+            self.state, self._deadline = LinkState.UP, None
+        if now - self._opened_at >= STABLE_AFTER:
+            self._backoff.reset()
+        return payload
+
+    def is_keepalive_due(self, now: float) -> bool:
+        """Whether we have been silent for so long that the registry may take the link for half-open."""
+        return self.state is LinkState.UP and now >= self._spoke_at + LINK_KEEPALIVE_SPAN
+
+    def handle_timer(self, *, now: float) -> bool:
+        """Connect when the pause is over. True when a connection under way took too long: close it."""
+        if self._deadline is None or now < self._deadline:
+            return False
+        if self.state is LinkState.WAITING:
+            self.state, self._asked_to_connect = LinkState.OPENING, True
+            self._opened_at = now
+            self._deadline = now + LINK_FIRST_FRAME_TIMEOUT
+            return False
+        return True
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        if self.state is LinkState.UP:
+            return self._spoke_at + LINK_KEEPALIVE_SPAN
+        return self._deadline
+
+    def bytes_to_send(self) -> list[bytes]:
+        """Drained: pieces for the connection, in order."""
+        out, self._out = self._out, []
+        return out

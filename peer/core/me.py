@@ -1,0 +1,110 @@
+"""This file is about ourselves: our keys, the card that shows them, and messages that we write to ourselves.
+
+It knows when a live key is old; it must not know who reads the card.
+"""
+
+import random
+from typing import Final
+
+from peer.core.conversation import Message, Outgoing
+from peer.core.events import Delivered, DirectReceived
+from peer.core.outputs import Outputs
+from peer.core.records import IncomingAdded, OutgoingAdded, OutgoingChanged, Shown, Standing, StoredStream
+from wire.identity import AgreementKey, Identity, make_card
+from wire.messages.table import Card
+
+LIVE_KEY_LASTS_FOR: Final = 86_400.0
+"""Seconds after which a new live key is made: what is recorded today is of no use to who steals tomorrow's."""
+
+OLD_LIVE_KEY_LASTS_FOR: Final = 60.0
+"""Seconds for which the one before still opens: others have not all heard of the new one yet (clause 3.1)."""
+
+
+class Me:
+    """Our name and keys."""
+
+    def __init__(
+        self, *, name: str, identity: Identity, live: bytes, mail_keys: list[AgreementKey], counter: int
+    ) -> None:
+        """`live`: 32 random bytes. `counter`: above every counter of an earlier card. `mail_keys`: newest first."""
+        self.name: Final = name
+        self.identity: Final = identity
+        self.mail_keys: Final = mail_keys
+        self.lives = [AgreementKey(live)]
+        self._counter = counter
+        self._renew_at: float | None = None
+        self._forget_at: float | None = None
+        self.card: Card = self._make_card()
+
+    @property
+    def live(self) -> AgreementKey:
+        """The present live key."""
+        return self.lives[0]
+
+    def handle_timer(self, rng: random.Random, *, now: float, wall: float) -> bool:
+        """True when the card has changed: show it to the registry. Also when a key went out of use."""
+        if self._renew_at is None:
+            self._renew_at = now + LIVE_KEY_LASTS_FOR
+        if self._forget_at is not None and now >= self._forget_at:
+            self._forget_at = None
+            del self.lives[1:]
+            return True
+        if now < self._renew_at:
+            return False
+        self._renew_at, self._forget_at = now + LIVE_KEY_LASTS_FOR, now + OLD_LIVE_KEY_LASTS_FOR
+        self.lives = [AgreementKey(rng.randbytes(32)), self.live]
+        self._counter = max(self._counter + 1, int(wall * 1_000))
+        self.card = self._make_card()
+        return True
+
+    def next_timer(self) -> float | None:
+        """When the next key changes."""
+        return self._renew_at if self._forget_at is None else self._forget_at
+
+    def _make_card(self) -> Card:
+        return make_card(
+            self.identity,
+            name=self.name,
+            live=self.live.public,
+            mail=self.mail_keys[0].public,
+            counter=self._counter,
+        )
+
+
+class Notebook:
+    """Messages to oneself: nothing travels, but they are stored, delivered and shown like all others."""
+
+    def __init__(self, me: Me, stored: StoredStream, outputs: Outputs) -> None:
+        self._me = me
+        self._outgoing = Outgoing(stored)
+        self._outgoing.messages.clear()
+        self._out = outputs
+        self._numbered = False
+        self._written: list[Message] = []
+
+    def write(self, text: str, *, wall: float) -> Message:
+        """Note something; it is delivered when it is stored."""
+        message = self._outgoing.add(text, wall=wall, is_first_of_life=not self._numbered)
+        self._numbered = True
+        key = self._me.identity.public
+        self._out.records += [
+            OutgoingAdded(key, message.number, message.at_ms, text),
+            OutgoingChanged(key, message.number, Standing.DELIVERED),
+            IncomingAdded(key, message.number, message.at_ms, text, False),
+            Shown(key, message.number),
+        ]
+        self._written.append(message)
+        return message
+
+    def stored(self) -> None:
+        """What was written is on disk."""
+        written, self._written = self._written, []
+        for message in written:
+            name, key, at = self._me.name, self._me.identity.public, message.at_ms / 1_000
+            self._outgoing.settle(message, Standing.DELIVERED)
+            self._out.events += [
+                DirectReceived(
+                    sender=name, identity=key, number=message.number, text=message.text, at=at, late=None
+                ),
+                Delivered(to=name, number=message.number, through_server=False),
+            ]

@@ -1,0 +1,90 @@
+"""This file is about our copy of the table: batches in order, gaps asked for, rows saved for a start without registry.
+
+It knows versions; what a changed row means for messages is the ladder's.
+"""
+
+import msgspec
+
+from peer.core.contacts import Change, Contact, Contacts
+from peer.core.events import KeyChanged, TableChanged
+from peer.core.outputs import Outputs
+from peer.core.records import RowsSaved
+from wire.codec import decode_row
+from wire.messages.table import FetchTable, Row, TableBatch, TablePage
+
+FETCH_TIMEOUT = 2.0
+"""Seconds after which an unanswered question for rows is asked again."""
+
+
+class Table:
+    """Our copy, and how far it goes."""
+
+    def __init__(self, contacts: Contacts, outputs: Outputs, *, version: int, saved_at: float) -> None:
+        self._contacts = contacts
+        self._out = outputs
+        self._fetching_since: float | None = None
+        self.asked = 0
+        self.answered = 0
+        """Questions for rows sent and answered on this link; answers come in the order of the questions."""
+        self.version = version
+        self.saved_at = saved_at
+        self.is_fresh = False
+        """Whether we have heard all that the registry knew when the present link came up."""
+
+    def link_lost(self) -> None:
+        """Nothing asked for will be answered."""
+        self._fetching_since = None
+        self.asked = self.answered = 0
+        self.is_fresh = False
+
+    def fetch(self, *, now: float) -> None:
+        """Ask for what we miss, unless that is being answered right now. Only while the link is up."""
+        if self._fetching_since is None or now >= self._fetching_since + FETCH_TIMEOUT:
+            self.fetch_anew(now=now)
+
+    def fetch_anew(self, *, now: float) -> None:
+        """Ask for what changed up to this very moment. Only while the link is up."""
+        self._fetching_since = now
+        self.asked += 1
+        self._out.requests.append(FetchTable(since=self.version))
+
+    def take_page(self, page: TablePage, *, now: float, wall: float) -> list[tuple[Contact, Change]]:
+        """An answer over the link; asks for the next page by itself. Raises DecodeError."""
+        self._fetching_since = None
+        self.answered += 1
+        changes: list[tuple[Contact, Change]] = []
+        if page.since <= self.version <= page.version:  # else a batch has overtaken the question
+            changes = self._take_rows(page.rows, page.version, wall)
+        if page.more:
+            self.fetch_anew(now=now)
+        else:
+            self.is_fresh = True
+        return changes
+
+    def take_batch(self, batch: TableBatch, *, wall: float) -> list[tuple[Contact, Change]] | None:
+        """A broadcast. None when rows before it are missing: fetch. Raises DecodeError."""
+        if batch.version <= self.version:
+            return []
+        if batch.since > self.version or not batch.rows:
+            return None
+        return self._take_rows(batch.rows, batch.version, wall)
+
+    def _take_rows(self, encoded: list[msgspec.Raw], version: int, wall: float) -> list[tuple[Contact, Change]]:
+        rows = [decode_row(raw) for raw in encoded]
+        changes: list[tuple[Contact, Change]] = []
+        saved: list[Row] = []
+        for row in rows:
+            change = self._contacts.take_row(row)
+            if change is Change.KEY_CHANGED:
+                self._out.events.append(KeyChanged(name=row.card.name))
+            contact = self._contacts.by_identity(row.card.identity)
+            if contact is not None and change not in (Change.REFUSED, Change.KEY_CHANGED):
+                changes.append((contact, change))
+                saved.append(row)
+        self.version, self.saved_at = version, wall
+        if rows:
+            self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
+            self._out.events.append(TableChanged())
+        return changes
+
+

@@ -1,0 +1,206 @@
+"""This file is about a node's memory on disk: messages, streams, the last table, in one SQLite file.
+
+WAL with synchronous=NORMAL: what is committed survives `kill -9` (design: the peer's bar), at some 10 us a commit.
+It stores and loads records; it must not know why they are stored.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, Protocol, assert_never
+
+import msgspec
+
+from peer.core.records import (
+    DEAD,
+    FINAL,
+    CursorMoved,
+    FloorRaised,
+    IncomingAdded,
+    Loaded,
+    OutgoingAdded,
+    OutgoingChanged,
+    Record,
+    RegistryPinned,
+    RowsSaved,
+    Shown,
+    Standing,
+    StoredIncoming,
+    StoredOutgoing,
+    StoredStream,
+)
+from wire.codec import decode_row, encode
+from wire.errors import DecodeError
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS outgoing (
+    stream BLOB NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL, text TEXT NOT NULL,
+    standing INTEGER NOT NULL, PRIMARY KEY (stream, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS incoming (
+    stream BLOB NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL, text TEXT NOT NULL,
+    late INTEGER NOT NULL, PRIMARY KEY (stream, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS streams (
+    stream BLOB NOT NULL PRIMARY KEY, floor INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS servers (
+    server TEXT NOT NULL PRIMARY KEY, identity BLOB, version INTEGER NOT NULL DEFAULT 0,
+    table_at REAL NOT NULL DEFAULT 0, cursor INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS people (
+    server TEXT NOT NULL, identity BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (server, identity)
+    ) WITHOUT ROWID;
+"""
+
+
+class Memory(Protocol):
+    """Where a node's records go."""
+
+    def load(self) -> Loaded:
+        """All that was applied before."""
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """Store all of them or none; they are durable when this returns."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
+class History:
+    """`history.db` of one person, as seen from one registry's address."""
+
+    def __init__(self, path: Path | str, *, server: str) -> None:
+        self._server = server
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+        self._db.execute("INSERT OR IGNORE INTO servers (server) VALUES (?)", (server,))
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """One transaction. Raises sqlite3.Error; then nothing of it is stored."""
+        execute = self._db.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            for record in records:
+                self._apply_one(record)
+            execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                execute("ROLLBACK")
+            raise
+
+    def load(self) -> Loaded:
+        """Everything that the core starts with."""
+        identity, version, table_at, cursor = self._db.execute(
+            "SELECT identity, version, table_at, cursor FROM servers WHERE server = ?", (self._server,)
+        ).fetchone()
+        rows = []
+        for (blob,) in self._db.execute("SELECT row FROM people WHERE server = ?", (self._server,)):
+            try:
+                rows.append(decode_row(blob))
+            except DecodeError:
+                version = 0  # the registry sends the table again; a bad row here must not stop the start
+        return Loaded(
+            registry=identity,
+            rows=tuple(rows),
+            version=version,
+            table_at=table_at,
+            cursor=cursor,
+            streams=self._streams(),
+        )
+
+    def close(self) -> None:
+        """Fold the write-ahead log in and close."""
+        self._db.close()
+
+    def _apply_one(self, record: Record) -> None:
+        execute = self._db.execute
+        match record:
+            case IncomingAdded(stream, number, at_ms, text, late):
+                execute(
+                    "INSERT OR IGNORE INTO incoming VALUES (?, ?, ?, ?, ?)", (stream, number, at_ms, text, late)
+                )
+            case OutgoingAdded(stream, number, at_ms, text):
+                execute(
+                    "INSERT INTO outgoing VALUES (?, ?, ?, ?, ?)",
+                    (stream, number, at_ms, text, Standing.UNSETTLED),
+                )
+            case OutgoingChanged(stream, number, standing):
+                execute(
+                    "UPDATE outgoing SET standing = ? WHERE stream = ? AND number = ?", (standing, stream, number)
+                )
+            case Shown(stream, number):
+                self._raise("shown", stream, number)
+            case FloorRaised(stream, floor):
+                self._raise("floor", stream, floor)
+            case CursorMoved(position):
+                execute("UPDATE servers SET cursor = ? WHERE server = ?", (position, self._server))
+            case RegistryPinned(identity):
+                execute("UPDATE servers SET identity = ? WHERE server = ?", (identity, self._server))
+            case RowsSaved():
+                self._save_rows(record)
+            case _:
+                assert_never(record)
+
+    def _raise(self, column: str, stream: bytes, number: int) -> None:
+        self._db.execute(
+            f"INSERT INTO streams (stream, {column}) VALUES (?, ?) "
+            f"ON CONFLICT (stream) DO UPDATE SET {column} = max({column}, excluded.{column})",
+            (stream, number),
+        )
+
+    def _save_rows(self, saved: RowsSaved) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO people VALUES (?, ?, ?)",
+            [(self._server, row.card.identity, encode(row)) for row in saved.rows],
+        )
+        self._db.execute(
+            "UPDATE servers SET version = ?, table_at = ? WHERE server = ?", (saved.version, saved.at, self._server)
+        )
+
+    def _streams(self) -> dict[bytes, StoredStream]:
+        streams: dict[bytes, StoredStream] = {}
+        query = self._db.execute
+
+        def change(stream: bytes, **fields: object) -> None:
+            streams[stream] = msgspec.structs.replace(streams.get(stream, StoredStream()), **fields)
+
+        for stream, floor, shown in query("SELECT stream, floor, shown FROM streams"):
+            change(stream, floor=floor, shown=shown)
+        for stream, last in query("SELECT stream, max(number) FROM outgoing GROUP BY stream"):
+            change(stream, last_sent=last)
+        for stream in [stream for (stream,) in query("SELECT DISTINCT stream FROM incoming")]:
+            known = streams.get(stream, StoredStream())
+            change(stream, seen=self._seen(stream, known.floor), unshown=self._unshown(stream, known.shown))
+        final = ",".join(str(int(standing)) for standing in FINAL)
+        waiting: dict[bytes, list[StoredOutgoing]] = {}
+        for stream, number, at_ms, text, standing in query(
+            f"SELECT stream, number, at_ms, text, standing FROM outgoing "
+            f"WHERE standing NOT IN ({final}) ORDER BY number"
+        ):
+            waiting.setdefault(stream, []).append(StoredOutgoing(number, at_ms, text, Standing(standing)))
+        for stream, messages in waiting.items():
+            change(stream, outgoing=tuple(messages), voids=self._voids(stream, messages[0].number))
+        return streams
+
+    def _voids(self, stream: bytes, floor: int) -> tuple[tuple[int, int], ...]:
+        """Between our unsettled messages: what is no number of a message that arrived or may arrive."""
+        dead = ",".join(str(int(standing)) for standing in DEAD)
+        alive = self._db.execute(
+            f"SELECT number FROM outgoing WHERE stream = ? AND number >= ? AND standing NOT IN ({dead}) "
+            "ORDER BY number",
+            (stream, floor),
+        )
+        numbers = [number for (number,) in alive]
+        return tuple((low + 1, high) for low, high in pairwise(numbers) if low + 1 < high)
+
+    def _seen(self, stream: bytes, floor: int) -> tuple[int, ...]:
+        rows = self._db.execute("SELECT number FROM incoming WHERE stream = ? AND number >= ?", (stream, floor))
+        return tuple(number for (number,) in rows)
+
+    def _unshown(self, stream: bytes, shown: int) -> tuple[StoredIncoming, ...]:
+        rows = self._db.execute(
+            "SELECT number, at_ms, text FROM incoming WHERE stream = ? AND number > ? ORDER BY number",
+            (stream, shown),
+        )
+        return tuple(StoredIncoming(*row) for row in rows)

@@ -1,0 +1,114 @@
+"""This file is about a person's keys on disk: the identity, the mail keys of the last weeks, the card counter.
+
+One folder a name, mode 0700, files 0600, a lock so that one name runs once. A secret is written to a new file that
+is then renamed, so no crash leaves half a key. It knows files; it must not know what the keys are used for.
+"""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+from wire.errors import ChatAppError
+from wire.identity import AgreementKey, Identity
+from wire.limits import MAIL_KEPT_FOR
+
+MAIL_KEY_LASTS_FOR: Final = 7 * 86_400.0
+"""Seconds for which one mail key stands in the card; it is then kept as long as mail sealed to it may wait."""
+
+_KEPT_FOR: Final = MAIL_KEY_LASTS_FOR + MAIL_KEPT_FOR
+
+
+class FolderInUse(ChatAppError):
+    """Another program holds this person's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"another ChatApp is using {folder}")
+        self.folder = folder
+
+
+class BrokenKeyFile(ChatAppError):
+    """A key file does not hold a key; nothing is made anew in its place, that would be another person."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} holds no key; restore it from a copy, or remove it to start as somebody new")
+        self.path = path
+
+
+class KeyFolder:
+    """The keys of one name. Open it with the running wall clock (Unix seconds); close it to let the name go."""
+
+    def __init__(self, folder: Path, *, wall: float) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chmod(folder, 0o700)
+        self._folder = folder
+        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise FolderInUse(folder) from None
+        try:
+            self.identity: Final = Identity(self._secret("identity.key"))
+            self.mail_keys: list[AgreementKey] = self._mail_keys(wall)
+        except ChatAppError:
+            self.close()
+            raise
+
+    @property
+    def history(self) -> Path:
+        """Where the person's messages are."""
+        return self._folder / "history.db"
+
+    def next_counter(self, wall: float) -> int:
+        """A card counter above every earlier one: the larger of the last + 1 and the clock in ms (clause 3.1)."""
+        path = self._folder / "card.counter"
+        try:
+            last = int(path.read_text())
+        except (OSError, ValueError):
+            last = 0
+        counter = max(last + 1, int(wall * 1_000))
+        _write(path, str(counter).encode())
+        return counter
+
+    def close(self) -> None:
+        """Let another program have the folder."""
+        os.close(self._lock)
+
+    def _secret(self, name: str) -> bytes:
+        path = self._folder / name
+        if not path.exists():
+            _write(path, os.urandom(32))
+        secret = path.read_bytes()
+        if len(secret) != 32:
+            raise BrokenKeyFile(path)
+        return secret
+
+    def _mail_keys(self, wall: float) -> list[AgreementKey]:
+        """The keys still honoured, newest first; a new one is made when the newest is a week old."""
+        path = self._folder / "mail.keys"
+        try:
+            kept = [(float(made), bytes.fromhex(raw)) for made, raw in json.loads(path.read_text())]
+            keys = [(made, AgreementKey(raw)) for made, raw in kept]
+        except FileNotFoundError:
+            keys = []
+        except (OSError, ValueError, TypeError):
+            raise BrokenKeyFile(path) from None
+        fresh = [(made, key) for made, key in keys if made > wall - _KEPT_FOR]
+        if not fresh or fresh[0][0] < wall - MAIL_KEY_LASTS_FOR:
+            fresh.insert(0, (wall, AgreementKey(os.urandom(32))))
+        if fresh != keys:
+            _write(path, json.dumps([(made, key.raw.hex()) for made, key in fresh]).encode())
+        return [key for _, key in fresh]
+
+
+def _write(path: Path, content: bytes) -> None:
+    scratch = path.with_suffix(".new")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(scratch, path)

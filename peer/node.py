@@ -1,0 +1,408 @@
+"""This file is about a peer that other programs can be: the SDK, which is also what every face stands on.
+
+    async with Peer("alice", ("192.0.2.1", 5000)) as me:
+        receipt = await me.send("bob", "hi")
+        print(await receipt.settled())
+        async for event in me.events(): ...
+
+It pumps: bytes and time into the core; datagrams, link bytes, records and events out of it. What they mean stands in
+`peer.core`.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import sqlite3
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final, Self
+
+from peer.core import events as happened
+from peer.core.engine import LookUp, PeerCore
+from peer.core.me import Me
+from peer.core.records import Record
+from peer.core.session import State
+from peer.history import History
+from peer.keys import KeyFolder
+from peer.receipts import CHANNEL, Outcome, Receipt, Receipts
+from wire.address import Address
+from wire.aio.datagram import DatagramEndpoint
+from wire.aio.link import Link
+from wire.delivery.policy import Policy
+from wire.names import file_name_of, peer_name
+
+LINK_QUEUE: Final = 8 * 1024 * 1024
+"""Bytes of our own that may wait for the registry to read them: our memory, our words."""
+
+STORE_AGAIN_AFTER: Final = 1.0
+"""Seconds between tries to write to a full disk; nothing is acknowledged meanwhile."""
+
+_log = logging.getLogger("chatapp.peer")
+
+
+def default_home() -> Path:
+    """CHATAPP_HOME, or where this platform keeps a program's data."""
+    named = os.environ.get("CHATAPP_HOME")
+    if named:
+        return Path(named)
+    from platformdirs import user_data_path  # costs a start 20 ms that most starts need not pay
+
+    return user_data_path("ChatApp", appauthor=False)
+
+
+class Peer:
+    """One node on real sockets and a real disk."""
+
+    def __init__(
+        self,
+        name: str,
+        server: tuple[str, int],
+        *,
+        port: int = 0,
+        home: Path | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        """`server`: the registry's IP address and port. `port`: our UDP port, 0 for any. Raises NameRefused."""
+        self.name: Final = peer_name(name)
+        self._server = Address(*server)
+        self._port = port
+        self._folder = (home or default_home()) / "peers" / file_name_of(self.name)
+        self._policy = policy or Policy()
+        self._receipts = Receipts()
+        self._events: deque[happened.Event] = deque()
+        self._unstored: list[Record] = []
+        self._store_at = 0.0
+        self._link: Link | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_pump_due = False
+        self._is_open = False
+        self._is_watched = False
+        """Whether events are wanted: a program that only sends must not gather them without end."""
+
+    # --- life
+
+    async def __aenter__(self) -> Self:
+        """Open, and wait until the registry has answered or is known not to."""
+        await self.open()
+        await self.ready()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave and close."""
+        await self.close()
+
+    async def open(self) -> None:
+        """Bind, lock, load, begin to register. Raises PortInUse, FolderInUse, BrokenKeyFile, sqlite3.Error."""
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._endpoint = DatagramEndpoint(self._loop, self._datagrams_came)
+        self._port = self._endpoint.open(self._port)
+        wall = time.time()
+        try:
+            self._keys = KeyFolder(self._folder, wall=wall)
+        except BaseException:
+            self._endpoint.close()
+            raise
+        try:
+            self._history = History(self._keys.history, server=str(self._server))
+            self._core = self._make_core(wall)
+        except BaseException:
+            self._endpoint.close()
+            self._keys.close()
+            raise
+        self._is_open = True
+        self._core.start(now=self._loop.time())
+        self._pump()
+
+    def _make_core(self, wall: float) -> PeerCore:
+        now = self._loop.time()
+        me = Me(
+            name=self.name,
+            identity=self._keys.identity,
+            live=os.urandom(32),
+            mail_keys=self._keys.mail_keys,
+            counter=self._keys.next_counter(wall),
+        )
+        return PeerCore(
+            me,
+            server=self._server,
+            loaded=self._history.load(),
+            rng=random.SystemRandom(),
+            policy=self._policy,
+            now=now,
+            wall_offset=wall - now,
+        )
+
+    async def ready(self) -> None:
+        """Wait until all that the registry had for us is here, or it is known not to answer."""
+        while self._is_open and not self._core.is_ready and self._core.state is not State.REFUSED:
+            await self._change()
+
+    async def close(self, *, within: float = 1.0) -> None:
+        """Leave, waiting at most `within` seconds for the registry's answer, and let go of everything."""
+        if not self._is_open:
+            return
+        if self._core.state is State.REGISTERED:
+            self._core.leave(now=self._loop.time())
+            self._pump()
+            deadline = self._loop.time() + within
+            while self._is_leaving and self._loop.time() < deadline:
+                try:
+                    await asyncio.wait_for(self._change(), deadline - self._loop.time())
+                except TimeoutError:
+                    break
+        self._shut()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+
+    def _shut(self) -> None:
+        self._store()
+        self._is_open = False
+        self._changed.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._link is not None:
+            self._link.close("leaving")
+        self._endpoint.close()
+        self._history.close()
+        self._keys.close()
+
+    # --- what one can do
+
+    async def send(self, to: str, text: str) -> Receipt:
+        """Begin a message. An unknown name is refused in the receipt. Raises TooLong."""
+        while (found := self._core.look_up(to, now=self._loop.time())) is LookUp.ASKING:
+            self._schedule()
+            await self._change()
+        if found is not LookUp.KNOWN:
+            return self._refuse(to, _WHY_NOT[found])
+        begun = self._core.send(to, text, now=self._loop.time())
+        self._schedule()
+        return self._receipts.open(begun.to, begun.number)
+
+    async def send_all(self, text: str) -> Receipt:
+        """Begin a line for the channel. Raises TooLong."""
+        number = self._core.send_all(text, now=self._loop.time())
+        self._schedule()
+        return self._receipts.open(CHANNEL, number)
+
+    async def settled(self) -> None:
+        """Wait until all that we said is delivered, saved, kept or refused."""
+        while self._is_open and not self._core.is_settled:
+            await self._change()
+
+    def leave(self) -> None:
+        """Go offline and stay in the program; `Left` or `LeaveUnanswered` follows."""
+        self._core.leave(now=self._loop.time())
+        self._schedule()
+
+    def come_back(self) -> None:
+        """Register again after `leave`."""
+        self._core.start(now=self._loop.time())
+        self._schedule()
+
+    def people(self) -> tuple[happened.Person, ...]:
+        """The table, by name."""
+        return self._core.people()
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether we left and have not come back."""
+        return self._core.is_offline
+
+    @property
+    def _is_leaving(self) -> bool:
+        return self._core.state is State.LEAVING
+
+    # --- what happens
+
+    async def events(self) -> AsyncIterator[happened.Event]:
+        """Everything that happens, one by one, until the peer is closed. Asking for the next says that one is done
+        with the last: messages that were never asked beyond are given again after a restart."""
+        while True:
+            batch = await self.next_events()
+            if not batch:
+                return
+            for event in batch:
+                try:
+                    yield event
+                finally:
+                    self.events_shown([event])
+
+    async def next_events(self) -> list[happened.Event]:
+        """All that happened since the last call; waits for something; empty when closed. Then say `events_shown`."""
+        self._is_watched = True
+        while not self._events and self._is_open:
+            await self._change()
+        return self.take_events()
+
+    def take_events(self) -> list[happened.Event]:
+        """What happened since the last call, without waiting."""
+        batch = list(self._events)
+        self._events.clear()
+        return batch
+
+    def events_shown(self, batch: Sequence[happened.Event]) -> None:
+        """These have been seen; their messages are not given again after a restart."""
+        for event in batch:
+            match event:
+                case happened.DirectReceived() | happened.ChannelReceived():
+                    self._core.line_shown(event)
+                case happened.MailReturned(lines=lines):
+                    for line in lines:
+                        self._core.line_shown(line)
+                case _:
+                    pass
+        if self._is_open and batch:
+            self._store()
+
+    # --- the pump
+
+    def _datagrams_came(self, batch: list[tuple[bytes, Address]]) -> None:
+        now = self._loop.time()
+        for data, source in batch:
+            self._core.receive_datagram(data, source, now=now)
+        self._pump()
+
+    def _timer_rang(self) -> None:
+        self._timer = None
+        self._core.wall_offset = time.time() - self._loop.time()
+        self._core.handle_timer(now=self._loop.time())
+        self._pump()
+
+    def _schedule(self) -> None:
+        """Pump once after this loop turn: all that it did shares datagrams and one commit."""
+        if not self._is_pump_due:
+            self._is_pump_due = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._is_pump_due = False
+        if not self._is_open:
+            return
+        now = self._loop.time()
+        self._endpoint.send_all(self._core.datagrams_to_send(now=now))
+        if self._store():
+            self._core.records_stored(now=now)
+            self._endpoint.send_all(self._core.datagrams_to_send(now=now))
+        self._tend_link(now)
+        events = self._core.events()
+        for event in events:
+            self._receipts.note(event)
+        if self._is_watched or len(self._events) < 1_000:
+            self._events += events
+        self._arm(now)
+        self._changed.set()
+
+    def _store(self) -> bool:
+        """Commit what the core wants stored; True when nothing is left to be stored."""
+        self._unstored += self._core.records_to_store()
+        if not self._unstored:
+            return True
+        if self._loop.time() < self._store_at:
+            return False
+        try:
+            self._history.apply(self._unstored)
+        except sqlite3.Error as error:
+            if not self._store_at:
+                text = f"Nothing can be stored ({error}); messages are not acknowledged until it can"
+                self._events.append(happened.Trouble(text=text))
+            self._store_at = self._loop.time() + STORE_AGAIN_AFTER
+            return False
+        self._store_at = 0.0
+        self._unstored.clear()
+        return True
+
+    def _arm(self, now: float) -> None:
+        due = self._core.next_timer()
+        if self._unstored:
+            due = self._store_at if due is None else min(due, self._store_at)
+        if due is None:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return  # it rings early, which is harmless, and costs less than a new one each turn
+            self._timer.cancel()
+        self._timer = self._loop.call_at(max(due, now), self._timer_rang)
+
+    async def _change(self) -> None:
+        """Wait for the next turn of the pump."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    # --- the link
+
+    def _tend_link(self, now: float) -> None:
+        if self._core.wants_link_closed() and self._link is not None:
+            self._link.close("no longer wanted")
+            self._link = None
+        pieces = self._core.link_bytes_to_send(now=now)
+        if self._link is not None and pieces:
+            self._link.write(pieces)
+        if self._core.wants_link():
+            if self._connecting is not None:
+                self._connecting.cancel()
+            self._connecting = self._loop.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        try:
+            await self._loop.create_connection(
+                lambda: Link(self, queue_max=LINK_QUEUE), self._server.host, self._core.link_port
+            )
+        except OSError as error:
+            _log.debug("no link: %s", error)
+            if self._is_open:
+                self._core.link_closed(now=self._loop.time())
+                self._pump()
+
+    def link_opened(self, link: Link) -> None:
+        """TCP stands."""
+        if not self._is_open:
+            link.cut("closed meanwhile")
+            return
+        self._link = link
+        self._core.link_connected(now=self._loop.time())
+        self._pump()
+
+    def link_greeting_size(self, link: Link) -> int:
+        """The registry's 16 random bytes."""
+        return 16
+
+    def link_greeted(self, link: Link, greeting: bytes) -> None:
+        """They came."""
+        if link is self._link and self._is_open:
+            link.allow_full_frames()
+            self._core.link_greeted(greeting, now=self._loop.time())
+            self._pump()
+
+    def link_frames(self, link: Link, frames: list[bytes]) -> None:
+        """Frames came."""
+        if link is self._link and self._is_open:
+            self._core.receive_frames(frames, now=self._loop.time())
+            self._pump()
+
+    def link_closed(self, link: Link, reason: str) -> None:
+        """The connection is over."""
+        if link is self._link and self._is_open:
+            _log.debug("link closed: %s", reason)
+            self._link = None
+            self._core.link_closed(now=self._loop.time())
+            self._pump()
+
+    def _refuse(self, to: str, reason: str) -> Receipt:
+        receipt = Receipt(to, 0)
+        receipt.settle(Outcome.REFUSED, reason)
+        self._events.append(happened.Refused(to=to, number=0, reason=reason))
+        self._changed.set()
+        return receipt
+
+
+_WHY_NOT: Final = {
+    LookUp.UNKNOWN: "nobody of that name is known here",
+    LookUp.BLOCKED: "the key shown for this name is not the one that we hold",
+}

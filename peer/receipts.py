@@ -1,0 +1,78 @@
+"""This file is about what became of a message, for programs that wait for it."""
+
+import asyncio
+import enum
+from typing import Final
+
+from peer.core.events import ChannelAccepted, ChannelUnanswered, Delivered, Event, Kept, Refused, Saved
+
+
+class Outcome(enum.Enum):
+    """Where a message came to rest."""
+
+    DELIVERED = "decrypted and stored by the recipient's program"
+    RELAYED = "the same, through the registry"
+    SAVED = "on the registry's disk, sealed"
+    KEPT = "in our own outbox; it goes out when a way opens"
+    REFUSED = "it will not arrive"
+
+
+CHANNEL: Final = ""
+"""Stands for the recipient of lines to everybody; nobody's name is empty."""
+
+
+class Receipt:
+    """One message of ours. `outcome` may still change from KEPT or SAVED to DELIVERED."""
+
+    def __init__(self, to: str, number: int) -> None:
+        self.to: Final = to
+        self.number: Final = number
+        self.outcome: Outcome | None = None
+        self.reason = ""
+        self._settled: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    async def settled(self) -> Outcome:
+        """The first outcome; waits for it."""
+        return await asyncio.shield(self._settled)
+
+    def settle(self, outcome: Outcome, reason: str = "") -> None:
+        """It came to rest here."""
+        self.outcome, self.reason = outcome, reason
+        if not self._settled.done():
+            self._settled.set_result(outcome)
+
+
+class Receipts:
+    """The receipts of messages that may still change."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, int], Receipt] = {}
+
+    def open(self, to: str, number: int) -> Receipt:
+        """A receipt for a message just begun."""
+        receipt = self._open[(to, number)] = Receipt(to, number)
+        return receipt
+
+    def note(self, event: Event) -> None:
+        """Let the receipt know, if the event is about one."""
+        match event:
+            case Delivered(to=to, number=number, through_server=relayed):
+                self._close(to, number, Outcome.RELAYED if relayed else Outcome.DELIVERED)
+            case Saved(to=to, number=number):
+                self._close(to, number, Outcome.SAVED)
+            case Refused(to=to, number=number, reason=reason):
+                self._close(to, number, Outcome.REFUSED, reason)
+            case Kept(to=to, number=number):
+                if (kept := self._open.get((to, number))) is not None:
+                    kept.settle(Outcome.KEPT)
+            case ChannelAccepted(number=number):
+                self._close(CHANNEL, number, Outcome.SAVED)
+            case ChannelUnanswered(number=number):
+                self._close(CHANNEL, number, Outcome.REFUSED, "the server is not responding")
+            case _:
+                pass
+
+    def _close(self, to: str, number: int, outcome: Outcome, reason: str = "") -> None:
+        receipt = self._open.pop((to, number), None)
+        if receipt is not None:
+            receipt.settle(outcome, reason)

@@ -1,0 +1,121 @@
+"""This file is about reading typed lines: `parse` makes a line an intention or a mistake, by the table of commands.
+
+It knows blanks, quotes and colons. It must not know how an intention is carried out, nor read or print anything.
+"""
+
+import re
+from typing import Final
+
+from peer.ui.commands import BY_SPELLING, COLON_USAGE, COMMANDS, Command, Shape, help_lines, unknown, usage
+from peer.ui.intentions import (
+    Context,
+    Empty,
+    Intention,
+    Leave,
+    Mistake,
+    Quit,
+    Return,
+    SendAll,
+    SendDirect,
+    ShowHelp,
+    ShowPeople,
+)
+from wire.errors import NameRefused
+from wire.names import peer_name
+
+__all__ = [
+    "BY_SPELLING",
+    "COMMANDS",
+    "Command",
+    "Context",
+    "Empty",
+    "Intention",
+    "Leave",
+    "Mistake",
+    "Quit",
+    "Return",
+    "SendAll",
+    "SendDirect",
+    "Shape",
+    "ShowHelp",
+    "ShowPeople",
+    "help_lines",
+    "parse",
+]
+
+_BY_COLON: Final = next(row for row in COMMANDS if row.colon)
+
+_BLANKS: Final = " \t"
+_COMMAND_SIGNS: Final = ("/", ".", "server:")
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_OFFLINE: Final = Mistake("[You are offline.]")
+
+
+def parse(line: str, context: Context) -> Intention | Mistake:
+    """What `line` means; total. The text of a message stays as typed, but for lone surrogates (broken input)."""
+    line = _SURROGATES.sub("\ufffd", line).rstrip("\r\n").lstrip(_BLANKS)
+    word, rest = _first_word(line)
+    if not word:
+        return Empty()
+    spelling = word.lower()
+    row = BY_SPELLING.get(spelling)
+    if row is not None:
+        return _read(row, usage(spelling, row.shape), context, _arguments(row, spelling, rest))
+    name, colon, _ = word.partition(":")
+    if colon and not spelling.startswith(_COMMAND_SIGNS) and _may_be_name(name):
+        text = line.partition(":")[2]
+        text = text[1:] if text[:1] in _BLANKS else text
+        return _read(_BY_COLON, COLON_USAGE, context, _some(name, text))
+    return unknown(word)
+
+
+def _read(row: Command, how: str, context: Context, arguments: tuple[str, ...] | None) -> Intention | Mistake:
+    if context.offline and not row.offline:
+        return _OFFLINE
+    if arguments is None:
+        return Mistake(f"[Usage: {how}]")
+    return row.intend(context, *arguments)
+
+
+def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None:
+    """What stands after the spelling, cut as the row's shape says; None when it does not fit."""
+    word, after = _first_word(rest.lstrip(_BLANKS))
+    match row.shape:
+        case Shape.NOTHING:
+            return None if word else ()
+        case Shape.NAME:
+            return None if after.strip(_BLANKS) else _some(word)
+        case Shape.MAYBE_COMMAND:
+            return None if after.strip(_BLANKS) else (word,) if word else ()
+        case Shape.TEXT:
+            return _some(_unquoted(rest) if spelling in row.unquoted else rest)
+        case Shape.NAME_AND_TEXT:
+            return _some(word, _unquoted(after) if spelling in row.unquoted else after)
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    """The characters before the first blank, and those after that one blank."""
+    for at, character in enumerate(text):
+        if character in _BLANKS:
+            return text[:at], text[at + 1 :]
+    return text, ""
+
+
+def _some(*arguments: str) -> tuple[str, ...] | None:
+    return arguments if all(one.strip(_BLANKS) for one in arguments) else None
+
+
+def _unquoted(text: str) -> str:
+    """`text` without the pair of quotes around the whole of it; `"a" and "b"` has no such pair."""
+    inner = text.strip(_BLANKS)
+    if len(inner) > 1 and inner[0] in "\"'" and inner[-1] == inner[0] and inner[0] not in inner[1:-1]:
+        return inner[1:-1]
+    return text
+
+
+def _may_be_name(text: str) -> bool:
+    try:
+        peer_name(text)
+    except NameRefused:
+        return False
+    return True
