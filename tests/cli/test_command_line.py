@@ -1,0 +1,253 @@
+"""This file is about the command line: a mistake is one line that names the culprit, what is right is passed on."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import types
+from pathlib import Path
+
+import pytest
+
+import chatapp
+from wire.address import Address
+
+CHECKOUT = Path(chatapp.__file__).parent
+PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
+
+
+class Started:
+    """Stands where the registry and the peer would start, and remembers what they were told."""
+
+    def __init__(self, status: int = 0) -> None:
+        self.status = status
+        self.mode = ""
+        self.told: dict[str, object] = {}
+
+    def serve(self, **told: object) -> int:
+        self.mode, self.told = "registry", told
+        return self.status
+
+    def chat(self, **told: object) -> int:
+        self.mode, self.told = "peer", told
+        return self.status
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+    stand_in = Started()
+    for name, run in (("registry.server", stand_in.serve), ("peer.ui.main", stand_in.chat)):
+        module = types.ModuleType(name)
+        vars(module)["run"] = run
+        monkeypatch.setitem(sys.modules, name, module)
+    return stand_in
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-s", "5000"], ["--server", "5000"], ["5000", "-s"], ["-s", "--plain", "5000"]]
+)
+def test_a_registry_is_started(started: Started, arguments: list[str]) -> None:
+    assert chatapp.main(arguments) == 0
+    assert started.mode == "registry"
+    assert started.told == {"port": 5000, "data": None, "log_level": "warning"}
+
+
+@pytest.mark.parametrize("arguments", [PEER, ["--client", *PEER[1:]], [*PEER[1:], "-c"]])
+def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
+    assert chatapp.main(arguments) == 0
+    assert started.mode == "peer"
+    assert started.told == {
+        "name": "alice",
+        "server": Address("127.0.0.1", 5000),
+        "port": 6000,
+        "data": None,
+        "plain": False,
+        "stay": False,
+        "log_level": "warning",
+    }
+
+
+def test_options_are_passed_on(started: Started, tmp_path: Path) -> None:
+    assert (
+        chatapp.main([*PEER, "--data", str(tmp_path / "new"), "--plain", "--stay", "--log-level", "debug"])
+        == 0
+    )
+    assert started.told["data"] == tmp_path / "new"
+    assert (started.told["plain"], started.told["stay"], started.told["log_level"]) == (True, True, "debug")
+    assert chatapp.main(["-s", "5000", "--data", str(tmp_path), "--log-level", "error"]) == 0
+    assert started.told == {"port": 5000, "data": tmp_path, "log_level": "error"}
+
+
+@pytest.mark.parametrize("arguments", [["-s", "5000"], PEER])
+def test_the_status_of_the_program_is_ours(started: Started, arguments: list[str]) -> None:
+    started.status = 1
+    assert chatapp.main(arguments) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [("::1", "::1"), ("::ffff:127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("0:0::1", "::1")],
+)
+def test_a_server_is_an_address_or_a_name_that_resolves(started: Started, host: str, found: str) -> None:
+    assert chatapp.main(["-c", "alice", host, "5000", "6000"]) == 0
+    assert started.told["server"] == Address(found, 5000)
+
+
+PORTS = "ports are 1024-65535"
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("", f"say which: {chatapp.SERVER_USAGE}, or {chatapp.CLIENT_USAGE}"),
+        ("5000", f"say which: {chatapp.SERVER_USAGE}, or {chatapp.CLIENT_USAGE}"),
+        ("-s -c alice 127.0.0.1 5000 6000", "-s and -c exclude each other: be the registry or a peer"),
+        ("-s", "-s needs <port>: <port> missing"),
+        ("-s 5000 6000", '-s needs <port>: "6000" is too much'),
+        ("-s 99", f'port: "99" is not a port; {PORTS}'),
+        ("-s 65536", f'port: "65536" is not a port; {PORTS}'),
+        ("-s -5", f'port: "-5" is not a port; {PORTS}'),
+        ("-s http", f'port: "http" is not a port; {PORTS}'),
+        (
+            "-c alice 127.0.0.1",
+            "-c needs <name> <server-ip> <server-port> <client-port>: <server-port> and <client-port> missing",
+        ),
+        (
+            "-c alice 127.0.0.1 5000 6000 7000",
+            '-c needs <name> <server-ip> <server-port> <client-port>: "7000" is too much',
+        ),
+        ("-c alice 127.0.0.1 80 6000", f'server-port: "80" is not a port; {PORTS}'),
+        ("-c alice 127.0.0.1 5000 99", f'client-port: "99" is not a port; {PORTS}'),
+        (
+            "-c al,ice 127.0.0.1 5000 6000",
+            'name: "al,ice" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        ("-c alice 300.0.0.1 5000 6000", 'server-ip: "300.0.0.1" is not an IP address'),
+        ("-c alice 127.1 5000 6000", 'server-ip: "127.1" is not an IP address'),
+        ("-c alice 0x7f000001 5000 6000", 'server-ip: "0x7f000001" is not an IP address'),
+        ("-c alice 0.0.0.0 5000 6000", 'server-ip: "0.0.0.0" is not the address of one machine'),
+        ("-s 5000 --stay", "--stay: only a peer (-c) has it"),
+        ("-s 5000 --foo", 'unknown option "--foo"; see ChatApp --help'),
+        ("-x -s 5000", 'unknown option "-x"; see ChatApp --help'),
+        ("-s 5000 --data /dev/null", '--data: "/dev/null" is not a folder'),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_culprit(
+    started: Started, capsys: pytest.CaptureFixture[str], typed: str, line: str
+) -> None:
+    assert chatapp.main(typed.split()) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == f"ChatApp: {line}\n"
+    assert started.mode == ""
+
+
+@pytest.mark.parametrize(
+    "typed", [["-s", "5000", "--log-level", "loud"], ["-s", "5000", "--data"], ["-s", "5000", "--plain=1"]]
+)
+def test_what_typer_refuses_is_one_line_too(
+    started: Started, capsys: pytest.CaptureFixture[str], typed: list[str]
+) -> None:
+    assert chatapp.main(typed) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("ChatApp: ")
+    assert shown.err.count("\n") == 1
+    assert "--" in shown.err
+    assert started.mode == ""
+
+
+@pytest.mark.parametrize("name", ["al\x1b[2Jice", "alice\n", "", " ", "../alice", "x" * 33])
+def test_a_bad_name_is_quoted_clean(started: Started, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert chatapp.main(["-c", name, "127.0.0.1", "5000", "6000"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith('ChatApp: name: "')
+    assert shown.removesuffix("\n").isprintable()
+    assert started.mode == ""
+
+
+@pytest.mark.parametrize("answer", [socket.gaierror("no such host"), UnicodeError("label too long")])
+def test_a_host_that_is_not_found(
+    started: Started, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answer: Exception
+) -> None:
+    def refuse(*_args: object, **_named: object) -> None:
+        raise answer
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert chatapp.main(["-c", "alice", "nowhere.example", "5000", "6000"]) == 2
+    assert capsys.readouterr().err == (
+        'ChatApp: server-ip: "nowhere.example" is neither an IP address nor the name of a host that can be found\n'
+    )
+
+
+def test_a_resolver_that_never_answers_is_not_waited_for(
+    started: Started, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = threading.Event()
+
+    def hang(*_args: object, **_named: object) -> list[object]:
+        given_up.wait()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(chatapp, "_LOOKUP_TIMEOUT", 0.0)
+    assert chatapp.main(["-c", "alice", "slow.example", "5000", "6000"]) == 2
+    given_up.set()
+    assert "slow.example" in capsys.readouterr().err
+
+
+def test_ipv4_is_preferred_where_a_host_has_both(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    def both(*_args: object, **_named: object) -> list[tuple[object, ...]]:
+        return [
+            (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("fe80::1%lo", 0, 0, 1)),
+            (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("192.0.2.7", 0)),
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    assert chatapp.main(["-c", "alice", "both.example", "5000", "6000"]) == 0
+    assert started.told["server"] == Address("192.0.2.7", 5000)
+
+
+def test_help_shows_both_modes_and_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert chatapp.main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for wanted in (chatapp.SERVER_USAGE, chatapp.CLIENT_USAGE, "--data", "--log-level", "--plain", "--stay"):
+        assert wanted in shown
+
+
+def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert chatapp.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("ChatApp ")
+
+
+# --- the real program ------------------------------------------------------------------------------------------
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(CHECKOUT / "chatapp.py"), *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
+    )
+
+
+def test_the_program_exits_with_2_and_no_traceback() -> None:
+    done = run("-c", "alice", "127.0.0.1", "5000", "99")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f'ChatApp: client-port: "99" is not a port; {PORTS}\n'
+
+
+def test_completion_goes_through_typer() -> None:
+    done = run(_CHATAPP_COMPLETE="complete_bash", COMP_WORDS="ChatApp --l", COMP_CWORD="1")
+    assert (done.returncode, done.stdout) == (0, "--log-level\n")
+
+
+def test_checking_a_command_line_loads_neither_program_nor_slow_libraries() -> None:
+    code = (
+        "import sys, chatapp; chatapp.main(['-c', 'alice', '127.0.0.1', '5000', '99']);"
+        "slow = {'registry', 'asyncio', 'pydantic', 'rich', 'precis_i18n', 'confusable_homoglyphs', 'cryptography'};"
+        "print(*slow & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=CHECKOUT
+    )
+    assert done.stdout == "\n"

@@ -1,0 +1,54 @@
+"""This file is about what surrounds the program: locks that name no place, and a test run that notices empty tests."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+LOCKS = sorted((CHECKOUT / "requirements").glob("*.txt"))
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_a_lock_names_versions_and_hashes_and_no_place(lock: Path) -> None:
+    for line in lock.read_text("utf-8").splitlines():
+        assert re.fullmatch(
+            r"[a-z0-9-]+==[\w.]+( ; [\w' !=.<>()]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line
+        )
+
+
+@pytest.mark.parametrize(("lock", "extra"), [("run.txt", None), ("dev.txt", "dev")])
+def test_everything_that_the_project_needs_is_locked(lock: str, extra: str | None) -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else ())]
+    locked = set(
+        re.findall(r"^([a-z0-9-]+)==", (CHECKOUT / "requirements" / lock).read_text("utf-8"), re.MULTILINE)
+    )
+    names = {re.split(r"[><=; ]", one)[0].lower().replace("_", "-") for one in needed}
+    assert names <= locked
+
+
+def test_both_locks_agree() -> None:
+    run, dev = (
+        {*re.findall(r"^\S+==\S+", lock.read_text("utf-8"), re.MULTILINE)} for lock in reversed(LOCKS)
+    )
+    assert run <= dev
+
+
+def test_a_test_file_that_holds_no_test_fails(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text((CHECKOUT / "tests/conftest.py").read_text("utf-8"), "utf-8")
+    (tmp_path / "test_empty.py").write_text("def tset_misspelt(): pass\n", "utf-8")
+    (tmp_path / "test_full.py").write_text("def test_well(): pass\n", "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode != 0
+    assert "test_empty.py holds no test" in done.stdout

@@ -1,0 +1,179 @@
+"""This file is about the registry in the simulated network: a real core on a store that survives a crash of the program.
+
+The store is in memory and forgets what was not synced; a sync takes a moment, as a disk does.
+"""
+
+import random
+from collections.abc import Callable
+
+from registry.core import RegistryCore
+from registry.store.entries import MailStored
+from registry.store.memory import MemoryStore
+from tests.support.network import Happening, Network, Pipe
+from tests.support.people import WALL_OFFSET, Person
+from wire.address import Address
+from wire.framing import FrameReader
+from wire.identity import Identity
+from wire.limits import LINK_FRAME_MAX
+
+SYNC_TAKES = 0.002
+GREETING_SIZE = 24
+
+
+class House:
+    """One registry."""
+
+    def __init__(self, network: Network, host: str) -> None:
+        self.network = network
+        self.address = Address(host, 5_000)
+        self.random = random.Random(network.random.random())
+        self.identity = Identity(self.random.randbytes(32))
+        self.store = MemoryStore()
+        self._core: RegistryCore | None = None
+        self._pipes: dict[int, Pipe] = {}
+        self._links = 0
+        self._timer: Happening | None = None
+        self._syncing = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the program runs."""
+        return self._core is not None
+
+    @property
+    def core(self) -> RegistryCore:
+        """The running program."""
+        assert self._core is not None
+        return self._core
+
+    def start(self) -> None:
+        """Start with what the disk holds."""
+        self._core = RegistryCore(
+            identity=self.identity,
+            rng=self.random,
+            loaded=self.store.load(),
+            read_letters=self.store.read_letters,
+            read_lines=self.store.read_lines,
+            link_port=self.address.port,
+            now=self.network.now,
+            wall=self.network.now + WALL_OFFSET,
+        )
+        self._syncing = 0
+        self.network.settle_at(self.address, self._datagram_came)
+        self.pump()
+
+    def crash(self) -> None:
+        """kill -9, and the machine forgets what was not synced: worse than any kill."""
+        self._core = None
+        self._timer = None
+        self.network.leave(self.address)
+        pipes, self._pipes = self._pipes, {}
+        for pipe in pipes.values():
+            pipe.close(1)
+        self.store.crash()
+
+    def holds(self, sender: bytes, recipient: bytes, number: int) -> bool:
+        """Whether a letter is durably in the mailbox."""
+        letters = self.store._durable.mail.get(recipient, {}).values()
+        return any(
+            isinstance(letter, MailStored) and letter.sender == sender and letter.number == number
+            for letter in letters
+        )
+
+    # --- the pump, as in `registry.server`
+
+    def pump(self) -> None:
+        """Move everything that the core has to say."""
+        core = self.core
+        for data, target in core.datagrams_to_send():
+            assert len(data) <= 1_200
+            self.network.send(data, self.address, target)
+        for data, targets in core.broadcasts_to_send():
+            assert len(data) <= 1_200
+            for target in targets:
+                self.network.send(data, self.address, target)
+        for number, pieces in core.link_writes():
+            if number in self._pipes:
+                self._pipes[number].write(1, b"".join(pieces))
+        for number, _ in core.links_to_close():
+            pipe = self._pipes.pop(number, None)
+            if pipe is not None:
+                pipe.close(1)
+        core.links_to_widen(), core.links_to_pause(), core.links_to_resume(), core.events()
+        self._store(core)
+        self._arm(core)
+
+    def _store(self, core: RegistryCore) -> None:
+        entries = core.entries_to_store()
+        if not entries:
+            return
+        self.store.append(entries)
+        self.network.after(SYNC_TAKES, lambda: self._synced(core, len(entries)))
+
+    def _synced(self, core: RegistryCore, count: int) -> None:
+        if core is self._core:
+            self.store.sync()
+            core.entries_stored(count, now=self.network.now)
+            self.pump()
+
+    def _datagram_came(self, data: bytes, source: Address) -> None:
+        self.core.receive_datagram(data, source, now=self.network.now)
+        self.pump()
+
+    def _arm(self, core: RegistryCore) -> None:
+        due = core.next_timer()
+        if self._timer is not None and self.network.now < self._timer.at <= due:
+            return
+        timer = self._timer = self.network.at(due, lambda: self._timer_rang(timer))
+
+    def _timer_rang(self, timer: Happening) -> None:
+        if timer is self._timer and self._core is not None:
+            self._timer = None
+            self._core.handle_timer(now=self.network.now)
+            self.pump()
+
+    # --- links
+
+    def connect(self, person: Person) -> None:
+        """A person's program connects to our TCP port."""
+        if not self.is_running or self.network.is_cut(person.address.host, self.address.host):
+            self.network.after(0.5, person.link_refused)
+            return
+        self._links += 1
+        number = self._links
+        pipe = Pipe(self.network, (person.address.host, self.address.host))
+        self._pipes[number] = pipe
+        pipe.receive[1], pipe.closed[1] = self._receiver(number), lambda: self._closed(number)
+        self.core.link_opened(number, Address(person.address.host, 40_000 + number), now=self.network.now)
+        self.pump()
+        person.link_made(pipe)
+
+    def _receiver(self, number: int) -> Callable[[bytes], None]:
+        reader = FrameReader()
+        reader.largest = LINK_FRAME_MAX
+        is_greeted = False
+
+        def receive(data: bytes) -> None:
+            nonlocal is_greeted
+            if number not in self._pipes or self._core is None:
+                return
+            reader.feed(data)
+            if not is_greeted:
+                greeting = reader.take_raw(GREETING_SIZE)
+                if greeting is None:
+                    return
+                is_greeted = True
+                self._core.link_greeted(number, greeting, now=self.network.now)
+            frames = []
+            while (frame := reader.next_frame()) is not None:
+                frames.append(frame)
+            if frames:
+                self._core.receive_frames(number, frames, now=self.network.now)
+            self.pump()
+
+        return receive
+
+    def _closed(self, number: int) -> None:
+        if self._pipes.pop(number, None) is not None and self._core is not None:
+            self._core.link_closed(number, now=self.network.now)
+            self.pump()

@@ -1,0 +1,49 @@
+"""This file is about UDP that gets lost: Python loads it at the start of a program under test whose PYTHONPATH names its
+folder. The program itself knows nothing of it.
+
+LOSSY_SHARE of the datagrams, decided by LOSSY_SEED and the count of datagrams so far, and every datagram to one of
+LOSSY_PORTS vanish as they are sent. LOSSY_REPORT is a file that says at the end how many were sent and lost.
+"""
+
+import atexit
+import os
+import random
+import socket
+from pathlib import Path
+from typing import Any
+
+_SHARE = float(os.environ.get("LOSSY_SHARE", "0"))
+_PORTS = frozenset(map(int, os.environ.get("LOSSY_PORTS", "").split()))
+_REPORT = os.environ.get("LOSSY_REPORT", "")
+_CHANCE = random.Random(int(os.environ.get("LOSSY_SEED", "0")))
+_counts = {"sent": 0, "lost": 0}
+
+
+class LossySocket(socket.socket):
+    """A socket as every other one, but for datagrams that do not arrive."""
+
+    def sendto(self, data: Any, *where: Any) -> int:
+        if self.type == socket.SOCK_DGRAM and _is_lost(where[-1][1]):
+            return len(data)
+        return super().sendto(data, *where)
+
+    def send(self, data: Any, *flags: Any) -> int:
+        if self.type == socket.SOCK_DGRAM and _is_lost(self.getpeername()[1]):
+            return len(data)
+        return super().send(data, *flags)
+
+
+def _is_lost(port: int) -> bool:
+    _counts["sent"] += 1
+    is_lost = _CHANCE.random() < _SHARE or port in _PORTS
+    _counts["lost"] += is_lost
+    return is_lost
+
+
+@atexit.register
+def _report() -> None:
+    if _REPORT:
+        Path(_REPORT).write_text(f"{_counts['sent']} {_counts['lost']}\n", "utf-8")
+
+
+socket.socket = LossySocket  # type: ignore[misc]

@@ -1,0 +1,168 @@
+"""This file is about a network in virtual time: datagrams that get lost, doubled, late; links that break; no clock.
+
+One function decides each datagram's fate (`fate`), one heap holds what is to happen, one `random.Random` is behind
+all chance, so a seed tells the whole story. It knows cores only by their verbs.
+"""
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from wire.address import Address
+
+
+@dataclass(slots=True)
+class Weather:
+    """How bad the network is."""
+
+    loss: float = 0.0
+    doubled: float = 0.0
+    delay_least: float = 0.001
+    delay_most: float = 0.005
+
+
+@dataclass(slots=True, order=True)
+class Happening:
+    """Something that is to happen."""
+
+    at: float
+    order: int
+    act: Callable[[], None] = field(compare=False)
+
+
+class Network:
+    """Virtual time, and what is under way in it."""
+
+    def __init__(self, seed: int, weather: Weather | None = None) -> None:
+        self.random = random.Random(seed)
+        self.weather = weather or Weather()
+        self.now = 1_000.0
+        self.after_each: Callable[[], None] = lambda: None
+        """Called after each step: where invariants are checked."""
+        self._heap: list[Happening] = []
+        self._order = itertools.count()
+        self._homes: dict[Address, Callable[[bytes, Address], None]] = {}
+        self._cut: set[frozenset[str]] = set()
+
+    # --- time
+
+    def at(self, when: float, act: Callable[[], None]) -> Happening:
+        """Let something happen at an absolute time."""
+        happening = Happening(max(when, self.now), next(self._order), act)
+        heapq.heappush(self._heap, happening)
+        return happening
+
+    def after(self, span: float, act: Callable[[], None]) -> Happening:
+        """Let something happen `span` seconds from now."""
+        return self.at(self.now + span, act)
+
+    def run_for(self, span: float) -> None:
+        """Let `span` seconds pass."""
+        self.run_until(lambda: False, within=span)
+
+    def run_until(self, is_done: Callable[[], bool], *, within: float) -> bool:
+        """Let time pass until something is so; False when it was not so `within` seconds."""
+        end = self.now + within
+        while not is_done():
+            if not self._heap or self._heap[0].at > end:
+                self.now = end
+                return is_done()
+            happening = heapq.heappop(self._heap)
+            self.now = max(self.now, happening.at)
+            happening.act()
+            self.after_each()
+        return True
+
+    # --- datagrams
+
+    def settle_at(self, home: Address, receive: Callable[[bytes, Address], None]) -> None:
+        """Datagrams for this address go here."""
+        self._homes[home] = receive
+
+    def leave(self, home: Address) -> None:
+        """Nobody listens there any more."""
+        self._homes.pop(home, None)
+
+    def send(self, data: bytes, source: Address, target: Address) -> None:
+        """One datagram sets out."""
+        for delay in self.fate(source, target):
+            self.after(delay, lambda: self._arrive(data, source, target))
+
+    def fate(self, source: Address, target: Address) -> list[float]:
+        """The delays of the copies that arrive: none, one or two."""
+        weather, chance = self.weather, self.random
+        if self.is_cut(source.host, target.host) or chance.random() < weather.loss:
+            return []
+        copies = 2 if chance.random() < weather.doubled else 1
+        return [chance.uniform(weather.delay_least, weather.delay_most) for _ in range(copies)]
+
+    def _arrive(self, data: bytes, source: Address, target: Address) -> None:
+        receive = self._homes.get(target)
+        if receive is not None and not self.is_cut(source.host, target.host):
+            receive(data, source)
+
+    # --- partitions
+
+    def cut(self, one: str, other: str) -> None:
+        """Nothing passes between two hosts."""
+        self._cut.add(frozenset((one, other)))
+
+    def heal(self) -> None:
+        """Everything passes again."""
+        self._cut.clear()
+
+    def is_cut(self, one: str, other: str) -> bool:
+        """Whether nothing passes between them."""
+        return frozenset((one, other)) in self._cut
+
+
+class Pipe:
+    """A TCP connection: bytes arrive whole and in order, or the connection breaks. Each end is told by callbacks."""
+
+    def __init__(self, network: Network, hosts: tuple[str, str]) -> None:
+        self._network = network
+        self._hosts = hosts
+        self._ready_at = [0.0, 0.0]
+        self.is_open = True
+        self.receive: list[Callable[[bytes], None]] = [lambda data: None, lambda data: None]
+        self.closed: list[Callable[[], None]] = [lambda: None, lambda: None]
+
+    def write(self, end: int, data: bytes) -> None:
+        """From one end (0 or 1) to the other."""
+        if not self.is_open or not data:
+            return
+        if self._network.is_cut(*self._hosts):
+            self._network.after(1.0, self.break_down)
+            return
+        weather = self._network.weather
+        delay = self._network.random.uniform(weather.delay_least, weather.delay_most)
+        other = 1 - end
+        self._ready_at[other] = max(self._ready_at[other], self._network.now + delay)
+        self._network.at(self._ready_at[other], lambda: self._deliver(other, data))
+
+    def close(self, end: int) -> None:
+        """One end closes (or dies); the other is told when all that was sent before has arrived."""
+        if not self.is_open:
+            return
+        other = 1 - end
+        self.closed[end] = self.receive_nothing
+        self.receive[end] = lambda data: None
+        self._ready_at[other] = max(self._ready_at[other], self._network.now + 0.001)
+        self._network.at(self._ready_at[other], self.break_down)
+
+    def break_down(self) -> None:
+        """The connection is over for both."""
+        if self.is_open:
+            self.is_open = False
+            for closed in self.closed:
+                closed()
+
+    @staticmethod
+    def receive_nothing() -> None:
+        """An end that closed by itself need not be told."""
+
+    def _deliver(self, end: int, data: bytes) -> None:
+        if self.is_open:
+            self.receive[end](data)

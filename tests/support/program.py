@@ -1,0 +1,213 @@
+"""This file is about the real program: started as processes, typed to and read from through pipes, stopped by their ids.
+
+It knows processes and pipes. Nothing here waits for time to pass: whoever waits, waits for a line or for an
+end, and a deadline only says when that has failed. It must not know what a line means.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+CHECKOUT: Final = Path(__file__).parents[2]
+WITHIN: Final = 20.0
+"""Seconds after which a wait has failed. Nothing takes so long; a loaded machine may."""
+
+_LINE_MAX: Final = 1 << 22
+_LINES_TOLD: Final = 60
+
+Wanted = str | re.Pattern[str] | Callable[[str], bool]
+"""A line to the letter, one that a pattern fully matches, or one of which something is true."""
+
+
+@dataclass(slots=True)
+class Line:
+    """One line that a program has shown, and when (monotonic seconds)."""
+
+    at: float
+    text: str
+    is_awaited: bool = False
+
+
+class Program:
+    """One process. A line counts as awaited once: who waits for the same line twice waits for two of them."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, prompt: str) -> None:
+        self.name: Final = name
+        self.lines: list[Line] = []
+        self.complaints: list[str] = []
+        """Standard error."""
+        self.started_at: Final = time.monotonic()
+        self.ended_at: float | None = None
+        self._process = process
+        self._prompt = prompt
+        self._news = asyncio.Event()
+        self._reading = asyncio.gather(
+            self._read(process.stdout, self._note), self._read(process.stderr, self.complaints.append)
+        )
+        self._ending = asyncio.ensure_future(self._end())
+
+    @classmethod
+    async def start(
+        cls,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str],
+        prompt: str = "",
+        stdin: int = asyncio.subprocess.PIPE,
+        stdout: int = asyncio.subprocess.PIPE,
+    ) -> Self:
+        """Run `command` in the checkout. Lines are expected to begin with `prompt`, which is taken off."""
+        process = await asyncio.create_subprocess_exec(
+            *map(str, command),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=CHECKOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "", **environment},
+            limit=_LINE_MAX,
+        )
+        return cls(name, process, prompt)
+
+    # --- what it is told
+
+    async def type(self, *lines: str) -> None:
+        """Type lines, each with its line end."""
+        await self.type_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+
+    async def type_bytes(self, typed: bytes) -> None:
+        """Type exactly these bytes."""
+        stdin = self._process.stdin
+        assert stdin is not None, f"{self.name} has no standard input"
+        try:
+            stdin.write(typed)
+            await stdin.drain()
+        except ConnectionError:
+            raise AssertionError(f"{self.name} reads no more\n{self}") from None
+
+    async def end_input(self) -> None:
+        """Close its standard input."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+            with contextlib.suppress(ConnectionError):
+                await self._process.stdin.wait_closed()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+
+    async def kill(self) -> None:
+        """Kill it (`kill -9`) and wait for its end."""
+        self.signal(signal.SIGKILL)
+        await self.end_input()
+        await self._ending
+
+    # --- what it shows
+
+    async def sees(self, wanted: Wanted, *, within: float = WITHIN) -> str:
+        """Wait for a line that nobody has waited for yet; returns it. AssertionError with all lines when none comes."""
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    line = self._next_line(wanted)
+                    if line is not None:
+                        return line.text
+                    if self._ending.done():
+                        break
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(
+                f"{self.name} did not show {_told(wanted)} within {within} s\n{self}"
+            ) from None
+        raise AssertionError(f"{self.name} ended without showing {_told(wanted)}\n{self}")
+
+    async def sees_all(self, *wanted: Wanted, within: float = WITHIN) -> None:
+        """Wait for several lines, in whatever order they come."""
+        for one in wanted:
+            await self.sees(one, within=within)
+
+    async def sees_times(self, count: int, wanted: Wanted, *, within: float = WITHIN) -> list[str]:
+        """Wait for `count` such lines; returns them in their order."""
+        return [await self.sees(wanted, within=within) for _ in range(count)]
+
+    def shown(self, wanted: Wanted = lambda text: True) -> list[str]:
+        """All such lines so far, in their order."""
+        return [line.text for line in self.lines if _fits(wanted, line.text)]
+
+    async def ends(self, *, within: float = WITHIN) -> int:
+        """Wait for its end; returns the exit status, minus the number for a signal."""
+        try:
+            async with asyncio.timeout(within):
+                return await asyncio.shield(self._ending)
+        except TimeoutError:
+            raise AssertionError(f"{self.name} has not ended within {within} s\n{self}") from None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over."""
+        return self._ending.done()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def complaint(self) -> str:
+        """All of standard error."""
+        return "\n".join(self.complaints)
+
+    def __str__(self) -> str:
+        shown = [
+            f"  {line.at - self.started_at:7.3f} {line.text[:300]}" for line in self.lines[-_LINES_TOLD:]
+        ]
+        return "\n".join([f"--- {self.name}", *shown, *(f"  stderr: {one}" for one in self.complaints)])
+
+    # --- inside
+
+    def _next_line(self, wanted: Wanted) -> Line | None:
+        for line in self.lines:
+            if not line.is_awaited and _fits(wanted, line.text):
+                line.is_awaited = True
+                return line
+        return None
+
+    def _note(self, text: str) -> None:
+        if not text.startswith(self._prompt):
+            text = f"(without the prompt) {text}"
+        self.lines.append(Line(time.monotonic(), text.removeprefix(self._prompt)))
+
+    async def _read(self, stream: asyncio.StreamReader | None, note: Callable[[str], None]) -> None:
+        while stream is not None and (line := await stream.readline()):
+            note(line.decode("utf-8", "backslashreplace").removesuffix("\n"))
+            self._news.set()
+
+    async def _end(self) -> int:
+        status = await self._process.wait()
+        await self._reading
+        self.ended_at = time.monotonic()
+        self._news.set()
+        return status
+
+
+def _fits(wanted: Wanted, text: str) -> bool:
+    match wanted:
+        case str():
+            return text == wanted
+        case re.Pattern():
+            return wanted.fullmatch(text) is not None
+        case _:
+            return wanted(text)
+
+
+def _told(wanted: Wanted) -> str:
+    return repr(wanted[:200] if isinstance(wanted, str) else getattr(wanted, "pattern", "the awaited line"))

@@ -1,0 +1,177 @@
+"""This file is about the programs of one test: a registry and peers on free ports, each with a home of its own.
+
+It knows command lines and how people are listed. It must not know how a process is driven.
+"""
+
+import asyncio
+import re
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from random import SystemRandom
+from typing import Final
+
+from tests.support.program import CHECKOUT, Program
+
+CHATAPP: Final = (sys.executable, str(CHECKOUT / "chatapp.py"))
+LOSSY: Final = Path(__file__).parent / "lossy"
+PROMPT: Final = ">>> "
+
+
+class Stage:
+    """The programs of one test, each with a home of its own below `folder`, all of them gone when it closes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder: Final = folder
+        self.port: Final = free_port()
+        """The registry's."""
+        self.programs: list[Program] = []
+
+    async def registry(self, *options: str, home: str = "registry", port: int | None = None) -> Program:
+        """Start the registry and wait until it listens."""
+        port = port or self.port
+        command = [*CHATAPP, "-s", str(port), *options]
+        registry = await self.run("registry", command, home=home)
+        await registry.sees(lambda line: str(port) in line)
+        return registry
+
+    async def peer(
+        self,
+        name: str,
+        *options: str,
+        home: str | None = None,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        server_port: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        stdin: int = asyncio.subprocess.PIPE,
+        stdout: int = asyncio.subprocess.PIPE,
+    ) -> Program:
+        """Start a peer; not waited for."""
+        mine = [name, host, str(server_port or self.port), str(port or free_port())]
+        return await self.run(
+            name,
+            [*CHATAPP, "-c", *mine, *options],
+            home=home or name,
+            prompt=PROMPT,
+            environment=environment,
+            stdin=stdin,
+            stdout=stdout,
+        )
+
+    async def welcome(self, *names: str) -> list[Program]:
+        """Start peers together and wait until each is registered and knows of all the others."""
+        peers = [await self.peer(name) for name in names]
+        for peer in peers:
+            await peer.sees("[Welcome, You are registered.]")
+        for peer in peers:
+            await knows(peer, *names)
+        return peers
+
+    async def run(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        home: str,
+        prompt: str = "",
+        environment: Mapping[str, str] | None = None,
+        stdin: int = asyncio.subprocess.PIPE,
+        stdout: int = asyncio.subprocess.PIPE,
+    ) -> Program:
+        """Start any program of ours with the home `home`."""
+        own = {"CHATAPP_HOME": str(self.folder / home), **(environment or {})}
+        program = await Program.start(
+            name, command, environment=own, prompt=prompt, stdin=stdin, stdout=stdout
+        )
+        self.programs.append(program)
+        return program
+
+    async def close(self) -> None:
+        """Kill what still runs, by its id."""
+        for program in self.programs:
+            program.signal(signal.SIGKILL)
+        for program in self.programs:
+            await program.kill()
+
+    def complaints(self) -> list[str]:
+        """What any program has said on standard error, or shown without its prompt: a test expects none."""
+        return [
+            f"{program.name}: {text}"
+            for program in self.programs
+            for text in (
+                *program.complaints,
+                *program.shown(lambda line: line.startswith("(without the prompt)")),
+            )
+        ]
+
+
+async def who(peer: Program) -> dict[str, str]:
+    """What `who` says now: `online` or `away since <time>` for each name."""
+    await peer.type("who", "/fence")
+    await peer.sees(lambda line: line.startswith('[Unknown command "/fence"'))
+    shown = [line.text for line in peer.lines]
+    earlier = [place for place, text in enumerate(shown) if text.startswith('[Unknown command "/fence"')][
+        -2:-1
+    ]
+    rows = (_ROW.fullmatch(text) for text in shown[earlier[0] if earlier else 0 :])
+    return {row[1]: row[2] for row in rows if row}
+
+
+async def knows(peer: Program, *online: str, away: Sequence[str] = ()) -> None:
+    """Wait until this peer's table says so; it is asked again after each change."""
+    while True:
+        table = await who(peer)
+        if all(table.get(name) == "online" for name in online) and all(
+            table.get(name, "").startswith("away") for name in away
+        ):
+            return
+        await peer.sees("[Client table updated.]")
+
+
+_ROW: Final = re.compile(r"\[(\S+) is (online|away since [-0-9: ]{19})\.\]")
+
+
+def lossy(
+    *, share: float = 0.0, seed: int = 0, ports: Sequence[int] = (), report: Path | None = None
+) -> dict[str, str]:
+    """The environment of a program whose UDP gets lost as it is sent: a share of all, and all to some ports."""
+    return {
+        "PYTHONPATH": str(LOSSY),
+        "LOSSY_SHARE": str(share),
+        "LOSSY_SEED": str(seed),
+        "LOSSY_PORTS": " ".join(map(str, ports)),
+        "LOSSY_REPORT": str(report or ""),
+    }
+
+
+def free_port() -> int:
+    """A port free for UDP and TCP on all addresses, below those that the system hands out by itself, and new each time."""
+    return next(_free_ports)
+
+
+def _ports() -> Iterator[int]:
+    first, last = 10_000, 32_000
+    start = SystemRandom().randrange(first, last)
+    while True:
+        for port in (*range(start, last), *range(first, start)):
+            if _is_free(port):
+                yield port
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            try:
+                with socket.socket(family, kind) as probe:
+                    if family == socket.AF_INET6:
+                        probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    probe.bind((host, port))
+            except OSError:
+                return False
+    return True
+
+
+_free_ports: Final = _ports()

@@ -1,0 +1,140 @@
+"""This file is about arbitrary messages: for each kind of message of the protocol, a strategy that gives all it can be.
+
+Strategies are made from the types themselves, so a new kind of message, or a new bound, is tested without a line here.
+It knows msgspec's types and the bounds in them; it must not know what a message means.
+"""
+
+import enum
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from msgspec import inspect
+
+import wire.messages
+from wire import codec
+from wire.messages.direct import DirectBody
+from wire.messages.group import GroupBody
+from wire.messages.link import PeerRequest, RegistryNotice
+from wire.messages.mail import LetterBody, SignedLetter
+from wire.messages.registration import Cookie, Hello, Refused, Register, Welcome
+from wire.messages.table import Card, Row, TableBatch
+
+Message = msgspec.Struct
+Decode = Callable[[bytes], object]
+
+FRAMES: Final[tuple[type[Message], ...]] = codec.DatagramFrame.__args__
+REQUESTS: Final[tuple[type[Message], ...]] = PeerRequest.__args__
+NOTICES: Final[tuple[type[Message], ...]] = RegistryNotice.__args__
+
+ALONE: Final[dict[type[Message], Decode]] = {
+    Hello: codec.decode_hello,
+    Cookie: codec.decode_cookie,
+    Register: codec.decode_register,
+    Welcome: codec.decode_welcome,
+    Refused: codec.decode_refused,
+    Card: codec.decode_card,
+    Row: codec.decode_row,
+    TableBatch: codec.decode_table_batch,
+    DirectBody: codec.decode_direct_body,
+    SignedLetter: codec.decode_signed_letter,
+    LetterBody: codec.decode_letter_body,
+    GroupBody: codec.decode_group_body,
+}
+"""Messages that stand alone, with their decoders."""
+
+DECODERS: Final[tuple[Decode, ...]] = (
+    *ALONE.values(),
+    codec.decode_frames,
+    codec.decode_request,
+    codec.decode_notice,
+)
+"""Every decoder of the protocol."""
+
+FEW: Final = settings(max_examples=max(10, settings.default.max_examples // 8))
+"""For properties that are tried once for each kind of message: together they have examples enough."""
+
+_LONG: Final = 24
+"""Texts, byte strings and lists are drawn up to about this length: their limits are tested by examples."""
+
+
+def all_shapes() -> frozenset[type[Message]]:
+    """Every struct that `wire.messages` defines."""
+    modules = [
+        importlib.import_module(f"wire.messages.{found.name}")
+        for found in pkgutil.iter_modules(wire.messages.__path__)
+    ]
+    found = {value for module in modules for value in vars(module).values() if isinstance(value, type)}
+    return frozenset(one for one in found if issubclass(one, Message) and one is not Message)
+
+
+def messages(shape: type[Message]) -> st.SearchStrategy[Message]:
+    """All messages of one kind."""
+    found = inspect.type_info(shape)
+    assert isinstance(found, inspect.StructType)
+    return _struct(found)
+
+
+def encoded(shape: type[Message]) -> st.SearchStrategy[bytes]:
+    """All messages of one kind, as the bytes that their decoder takes."""
+    return messages(shape).map(lambda message: bytes_of(message))
+
+
+def bytes_of(message: Message) -> bytes:
+    """A message as the bytes that its decoder takes."""
+    if isinstance(message, Hello):
+        return codec.encode_hello(message)
+    if isinstance(message, FRAMES):
+        return codec.join_frames([codec.encode(message)])
+    return codec.encode(message)
+
+
+def any_message() -> st.SearchStrategy[bytes]:
+    """The bytes of any message that a program may get."""
+    return st.sampled_from([*ALONE, *FRAMES, *REQUESTS, *NOTICES]).flatmap(encoded)
+
+
+# --- from types to strategies
+
+
+def _struct(found: inspect.StructType) -> st.SearchStrategy[Message]:
+    fields = {field.name: _of(field.type) for field in found.fields}
+    return st.builds(found.cls, **fields)
+
+
+def _of(found: inspect.Type) -> st.SearchStrategy[Any]:
+    match found:
+        case inspect.BoolType():
+            return st.booleans()
+        case inspect.IntType():
+            return _integers(found.ge, found.le)
+        case inspect.StrType():
+            return st.text(
+                st.characters(exclude_categories=["Cs"]), **_sizes(found.min_length, found.max_length)
+            )
+        case inspect.BytesType():
+            return st.binary(**_sizes(found.min_length, found.max_length))
+        case inspect.ListType():
+            return st.lists(_of(found.item_type), **_sizes(found.min_length, found.max_length))
+        case inspect.RawType():
+            return encoded(Row).map(msgspec.Raw)
+        case inspect.EnumType():
+            members: list[enum.Enum] = list(found.cls)
+            return st.sampled_from(members)
+        case inspect.StructType():
+            return _struct(found)
+    raise NotImplementedError(f"no strategy for {found}")
+
+
+def _integers(least: int | None, most: int | None) -> st.SearchStrategy[int]:
+    assert least is not None and most is not None, "a number on the wire has bounds"
+    return st.integers(least, most) | st.sampled_from([least, most])
+
+
+def _sizes(least: int | None, most: int | None) -> dict[str, int]:
+    least = least or 0
+    return {"min_size": least, "max_size": max(least, min(most or _LONG, _LONG))}
