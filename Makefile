@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lock fuzz clean
+.PHONY: help install demo test lint check lock fuzz clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,12 +22,13 @@ demo: $(VENV)/.installed  ## play the main job with real processes and check eve
 test: $(VENV)/.tested  ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
-check: $(VENV)/.tested  ## format, lint, import contracts, types, tests
+lint: $(VENV)/.tested  ## format, lint, import contracts, types
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n $(WORKERS)
+
+check: lint test  ## lint, then the tests
 
 fuzz: $(VENV)/.tested  ## run the properties and the simulation for many more seeds
 	@CHATAPP_SEEDS=$${CHATAPP_SEEDS:-20000} $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz
