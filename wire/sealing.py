@@ -17,8 +17,19 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from wire.errors import SealError
-from wire.header import GROUP_HEADER_SIZE, GROUP_OVERHEAD, SEALED_OVERHEAD, TAG_SIZE, GroupHeader, Kind, SealedHeader
-from wire.header import pack_group, pack_sealed, unpack_group, unpack_sealed
+from wire.header import (
+    GROUP_HEADER_SIZE,
+    GROUP_OVERHEAD,
+    SEALED_OVERHEAD,
+    TAG_SIZE,
+    GroupHeader,
+    Kind,
+    SealedHeader,
+    pack_group,
+    pack_sealed,
+    unpack_group,
+    unpack_sealed,
+)
 from wire.identity import AgreementKey
 
 _SESSION: Final = b"chatapp session 1\0"

@@ -406,7 +406,7 @@ class PeerCore:
             if isinstance(frame, DeliveryFrame):
                 talk.courier.receive(frame, now=now)
         self._heed_courier(contact, through_server, now)
-        self._inbound.note_floor(contact, now=now)
+        self._inbound.frames_read(contact, now=now)
         self._ladder.climb(contact, now=now)
         self._post.active[contact.identity] = contact
 
@@ -516,7 +516,7 @@ class PeerCore:
             saved_at = self._table.saved_at if self._table_in_hand else None
             self._out.events.append(happened.NoServerAtStart(table_time=saved_at))
         self._was_lost = True
-        self._link.drop()
+        self._uplink.drop_link()
         self._wants_close = True
         self._post.announce_to_all(now=now)
 
@@ -528,10 +528,8 @@ class PeerCore:
             self._out.events.append(happened.NotAdmitted(reason=REFUSALS[self._session.denied]))
 
     def _gone(self, event: happened.Event, now: float) -> None:
-        self._link.drop()
+        self._uplink.drop_link()
         self._wants_close = True
-        self._table.link_lost()
-        self._channel.revoke()
         self._out.events.append(event)
 
     def _wrong_key(self) -> None:

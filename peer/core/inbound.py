@@ -208,7 +208,7 @@ class Inbound:
         """Show what waited long enough for an earlier message."""
         for stream in list(self._streams.values()):
             due = stream.inbox.next_timer()
-            if due is not None and now >= due:
+            if (due is not None and now >= due) or stream.inbox.has_ready:
                 self._release(stream, now)
         self._home.release()
 
@@ -217,10 +217,10 @@ class Inbound:
         dues = [due for stream in self._streams.values() if (due := stream.inbox.next_timer()) is not None]
         return min(dues, default=None)
 
-    def note_floor(self, contact: Contact, *, now: float) -> None:
-        """The sender's floor may have risen: show what need not wait any more, and remember the floor."""
+    def frames_read(self, contact: Contact, *, now: float) -> None:
+        """The sender may have told what need not be waited for: show what waited, and remember the floor."""
         stream = self._streams[contact.identity]
-        if stream.inbox.floor > stream.floor:
+        if stream.inbox.floor > stream.floor or stream.inbox.has_ready:
             self._release(stream, now)
             self._home.release()
 

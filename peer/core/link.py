@@ -87,10 +87,6 @@ class LinkEnd:
         self.state = LinkState.ATTACHED
         self.send(Attach(), now=now)
 
-    def closed(self) -> None:
-        """The connection is over, or could not be made."""
-        self.drop()
-
     def send(self, request: PeerRequest, *, now: float) -> None:
         """Seal and queue a request."""
         assert self._cipher is not None

@@ -106,14 +106,18 @@ class Uplink:
 
     def link_closed(self, *, now: float) -> None:
         """The connection is over: find out at once whether the registry is, too."""
-        self._link.closed()
+        self.drop_link()
+        self._session.note_silence(now=now)
+        self.update_reach(now=now)
+
+    def drop_link(self) -> None:
+        """Nothing asked for on the link will be answered, and what it granted is void."""
+        self._link.drop()
         self._table.link_lost()
         self._channel.revoke()
         self._until_fresh.clear()
         self._home.give_up()
         self._home.release()
-        self._session.note_silence(now=now)
-        self.update_reach(now=now)
 
     def update_reach(self, *, now: float) -> None:
         """Tell the ladder how far the registry is in reach."""

@@ -63,7 +63,7 @@ class House:
         self.pump()
 
     def crash(self) -> None:
-        """kill -9, and the machine forgets what was not synced: worse than any kill."""
+        """Kill -9, and the machine forgets what was not synced: worse than any kill."""
         self._core = None
         self._timer = None
         self.network.leave(self.address)

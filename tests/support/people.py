@@ -110,7 +110,7 @@ class Person:
         self.pump()
 
     def crash(self) -> None:
-        """kill -9: what is on disk stays, the rest is gone."""
+        """Kill -9: what is on disk stays, the rest is gone."""
         self._core = None
         self._timer = None
         self.network.leave(self.address)

@@ -55,7 +55,7 @@ DECODERS: Final[tuple[Decode, ...]] = (
 )
 """Every decoder of the protocol."""
 
-FEW: Final = settings(max_examples=max(10, settings.default.max_examples // 8))
+FEW: Final = settings(max_examples=max(10, settings().max_examples // 8))
 """For properties that are tried once for each kind of message: together they have examples enough."""
 
 _LONG: Final = 24
@@ -113,13 +113,14 @@ def _of(found: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.IntType():
             return _integers(found.ge, found.le)
         case inspect.StrType():
-            return st.text(
-                st.characters(exclude_categories=["Cs"]), **_sizes(found.min_length, found.max_length)
-            )
+            least, most = _sizes(found.min_length, found.max_length)
+            return st.text(st.characters(exclude_categories=["Cs"]), min_size=least, max_size=most)
         case inspect.BytesType():
-            return st.binary(**_sizes(found.min_length, found.max_length))
+            least, most = _sizes(found.min_length, found.max_length)
+            return st.binary(min_size=least, max_size=most)
         case inspect.ListType():
-            return st.lists(_of(found.item_type), **_sizes(found.min_length, found.max_length))
+            least, most = _sizes(found.min_length, found.max_length)
+            return st.lists(_of(found.item_type), min_size=least, max_size=most)
         case inspect.RawType():
             return encoded(Row).map(msgspec.Raw)
         case inspect.EnumType():
@@ -135,6 +136,6 @@ def _integers(least: int | None, most: int | None) -> st.SearchStrategy[int]:
     return st.integers(least, most) | st.sampled_from([least, most])
 
 
-def _sizes(least: int | None, most: int | None) -> dict[str, int]:
+def _sizes(least: int | None, most: int | None) -> tuple[int, int]:
     least = least or 0
-    return {"min_size": least, "max_size": max(least, min(most or _LONG, _LONG))}
+    return least, max(least, min(most or _LONG, _LONG))

@@ -9,7 +9,7 @@ from peer.core.ladder import Reach
 from peer.core.records import Standing
 from tests.support.house import House
 from tests.support.network import Network, Weather
-from tests.support.people import Person
+from tests.support.people import POLICY, WALL_OFFSET, Person
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 
@@ -29,7 +29,8 @@ class World:
         self.network.after_each = self.check
         self._checked = dict.fromkeys(NAMES, 0)
         self._events_checked = dict.fromkeys(NAMES, 0)
-        self._newest: dict[tuple[str, type, bytes], int] = {}
+        self._shown: dict[tuple[str, type, bytes], dict[int, float]] = {}
+        self._newest: dict[tuple[str, type, bytes], happened.Line] = {}
         self._versions = dict.fromkeys(NAMES, 0)
 
     def start(self) -> None:
@@ -58,11 +59,16 @@ class World:
         lines = person.screen.lines
         for line in lines[self._checked[person.name] :]:
             stream = (person.name, type(line), line.identity)
-            newest = self._newest.get(stream, -1)
-            assert line.number > newest, (
-                f"I1/I9: {person.name} was shown {line.text!r} of {line.sender} after or again: {line.number} <= {newest}"
-            )
-            self._newest[stream] = line.number
+            shown = self._shown.setdefault(stream, {})
+            assert line.number not in shown, f"I1: {person.name} was shown {line.text!r} twice"
+            shown[line.number] = self.network.now
+            newest = self._newest.get(stream)
+            if newest is None or line.number > newest.number:
+                self._newest[stream] = line
+            else:
+                # Only behind a message that waited for it as long as messages wait (clause 6.4).
+                waited = shown[newest.number] + WALL_OFFSET - newest.at
+                assert waited >= POLICY.hold_span, f"I9: {person.name} was shown {line.text!r} after {newest.text!r}"
         self._checked[person.name] = len(lines)
 
     def _check_events(self, person: Person) -> None:

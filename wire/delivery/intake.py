@@ -8,7 +8,7 @@ from wire.delivery.events import Arrived, DeliveryEvent
 from wire.delivery.fragments import Assemblies
 from wire.delivery.policy import Policy
 from wire.delivery.runs import Runs
-from wire.delivery.seen import Admission, Inbox
+from wire.delivery.seen import BEYOND, REPEAT, Inbox
 from wire.messages.delivery import RUNS_LIMIT, Ack, Part, PartAck, encode_frame
 
 
@@ -60,7 +60,7 @@ class Intake:
         """False: it was dropped, as nonsense or for want of room."""
         number = part.number
         admission = self._inbox.admit(number)
-        if admission is Admission.REPEAT:
+        if admission is REPEAT:
             self._assemblies.drop(number)
             self._owe(number)
             return True
@@ -68,13 +68,15 @@ class Intake:
             if part.count > 1:
                 self._parts_owed[number] = None
             return True
-        if admission is Admission.BEYOND or self._unconfirmed_parts >= self._unconfirmed_limit:
+        if admission is BEYOND or self._unconfirmed_parts >= self._unconfirmed_limit:
             return False
         if part.count != 1:
             return self._receive_piece(part)
         if part.index or len(part.body) > self._message_limit:
             return False
-        self._arrive(number, 1, part.body)
+        self._unconfirmed[number] = 1
+        self._unconfirmed_parts += 1
+        self._events.append(Arrived(number, part.body))
         return True
 
     def confirm(self, number: int, now: float) -> None:
@@ -128,13 +130,10 @@ class Intake:
         self._parts_owed[part.number] = None
         body = self._assemblies.add(part)
         if body is not None:
-            self._arrive(part.number, part.count, body)
+            self._unconfirmed[part.number] = part.count
+            self._unconfirmed_parts += part.count
+            self._events.append(Arrived(part.number, body))
         return True
-
-    def _arrive(self, number: int, count: int, body: bytes) -> None:
-        self._unconfirmed[number] = count
-        self._unconfirmed_parts += count
-        self._events.append(Arrived(number, body))
 
     def _part_frames(self) -> list[bytes]:
         owed, self._parts_owed = self._parts_owed, {}

@@ -27,6 +27,10 @@ class Admission(Enum):
     """No room to hold it: drop it without an acknowledgement, the sender will come again."""
 
 
+# Looking a member up costs more than all that `admit` does.
+NEW, REPEAT, BEYOND = Admission.NEW, Admission.REPEAT, Admission.BEYOND
+
+
 class Inbox:
     """The numbers of one sender: those stored, those held back for an earlier one, those ready to show.
 
@@ -41,7 +45,17 @@ class Inbox:
     `shown` is the highest marked number and `unshown` the stored, unmarked numbers below it (latecomers).
     """
 
-    __slots__ = ("_floor", "_held", "_hold_numbers", "_hold_span", "_next", "_passed", "_ready", "_runs", "_undated")
+    __slots__ = (
+        "_floor",
+        "_held",
+        "_hold_numbers",
+        "_hold_span",
+        "_next",
+        "_passed",
+        "_ready",
+        "_runs",
+        "_undated",
+    )
 
     def __init__(
         self,
@@ -83,26 +97,31 @@ class Inbox:
 
     def admit(self, number: int) -> Admission:
         """What to do with a message of this number; changes nothing."""
+        if number == self._next:
+            return NEW
         runs = self._runs
         if number < self._floor or number in runs:
-            return Admission.REPEAT
+            return REPEAT
         if number > self._next and len(self._held) >= self._hold_numbers:
-            return Admission.BEYOND
+            return BEYOND
         if runs.count >= self._hold_numbers and not runs.touches(number):
-            return Admission.BEYOND
-        return Admission.NEW
+            return BEYOND
+        return NEW
 
     def store(self, number: int, now: float) -> None:
         """The owner has committed this message. A second time, or below the floor, it changes nothing."""
-        if number < self._floor or number in self._runs:
-            return
-        self._runs.add(number)
+        runs = self._runs
         if number == self._next:
+            runs.add(number)
             self._ready.append(number)
             self._next = number + 1
             if self._held:
                 self._advance()
-        elif number < self._next:
+            return
+        if number < self._floor or number in runs:
+            return
+        runs.add(number)
+        if number < self._next:
             self._ready.append(number)
         else:
             self._date(now)
@@ -133,6 +152,11 @@ class Inbox:
             self.handle_timer(now)
         ready, self._ready = self._ready, []
         return ready
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether `ready` has something to give."""
+        return bool(self._ready)
 
     def handle_timer(self, now: float) -> None:
         """Skips the holes for which the oldest held message has waited long enough."""
