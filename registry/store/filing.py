@@ -73,16 +73,11 @@ class Filing:
         items.sort(key=lambda item: item.place)
         if not items and not (plan.rewrite and plan.drawer.size):
             return
-        try:
-            in_place = self._write(plan, items, marker)
-        except OSError:
-            plan.drawer.stale = True
-            raise
-        if not in_place:
+        if not self._write(plan, items, marker):
             self._file(replace(plan, rewrite=True), marker)
 
     def _write(self, plan: Plan, items: list[Item], marker: bytes) -> bool:
-        """False when the file is not as it was left: somebody else's hand was in it."""
+        """False when the file is not as it was left: an earlier try failed half-way, or it was another's hand."""
         sound: list[Item] = []
         lost: list[Item] = []
         size: int | None

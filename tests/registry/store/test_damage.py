@@ -5,16 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from registry.store.entries import AtRest, Entry, decode
+from registry.store.entries import AtRest, Entry, GroupKeyMade, GroupLine, MailStored, decode
 from registry.store.records import scan
 from tests.registry.store.disks import WatchedDisk
-from tests.registry.store.playbook import BOB, Model, View, bound, key, line, opened, stored, view
+from tests.registry.store.playbook import BOB, Model, View, bound, opened, stored, view
 
 MAIL = f"mail/{BOB.hex()}.mail"
+
+
+def small(position: int) -> GroupLine:
+    return GroupLine("t", position, b"", 1, 0, b"x")
+
+
 ENTRIES: dict[str, list[Entry]] = {
-    "journal": [key(1, "t"), line(1, "t", size=1), bound("al", b"", b""), line(2, "t", size=1)],
-    "mail": [stored(1, size=0), stored(2, size=1)],
-    "groups": [key(1, "t"), line(1, "t", size=1), line(2, "t", size=1)],
+    "journal": [GroupKeyMade("t", 1, b"k"), small(1), bound("al", b"", b""), small(2)],
+    "mail": [MailStored(BOB, number, b"", "", 0, 0, b"x") for number in (1, 2)],
+    "groups": [GroupKeyMade("t", 1, b"k"), small(1), small(2)],
     "names": [bound("al", b"", b"c"), bound("bo", b"", b"d")],
 }
 

@@ -94,6 +94,23 @@ def test_what_stands_in_the_folder(tmp_path: Path) -> None:
     assert files(tmp_path) == ["lock", "names"]
 
 
+def test_an_empty_mailbox_that_could_not_be_removed_goes_later(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    store, _ = opened(tmp_path, disk)
+    store.append([stored(1)])
+    store.checkpoint()
+    store.append([taken(1)])
+    disk.wrong = lambda what: 13 if what == "remove" else None
+    store.checkpoint()
+    store.close()
+    assert MAIL in files(tmp_path)
+    disk.kill()
+    store, loaded = opened(tmp_path, WatchedDisk())
+    assert loaded.letters == {}
+    store.close()
+    assert files(tmp_path) == ["lock", "names"]
+
+
 def test_letters_that_were_taken_leave_the_disk(tmp_path: Path) -> None:
     store, _ = opened(tmp_path, WatchedDisk())
     store.append([stored(1, size=500), stored(2, size=600)])
@@ -298,6 +315,9 @@ def test_a_record_that_rots_is_named_and_the_others_stay(tmp_path: Path, at_rest
         store.read_letters(BOB, [1, 2, 3])
     assert caught.value.keys == [2]
     store.append([taken(1), stored(4)])
+    store.checkpoint()
+    with pytest.raises(RecordLost):
+        store.read_letters(BOB, [2])
     store.close()
     assert Path(f"{file}.damaged-1").read_bytes().startswith(rotten)
     store, loaded = opened(tmp_path, WatchedDisk())

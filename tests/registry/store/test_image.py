@@ -53,6 +53,15 @@ def test_a_mailbox_that_is_emptied_is_forgotten() -> None:
     assert list(image_of(stored(1), stored(2), taken(1, 7)).mail[BOB]) == [2]
 
 
+def test_the_first_place_of_a_record_is_its_place() -> None:
+    image: Image[int] = Image()
+    entries: list[Entry] = [stored(1), line(1), key(1), cut(0)]
+    for where in (1, 2):
+        for number, entry in enumerate(entries):
+            freed = image.apply(entry, 10 * where + number)
+            assert list(freed) == ([] if where == 1 else [20 + number])
+
+
 def test_the_latest_binding_of_a_name_holds_and_is_the_last() -> None:
     image = image_of(bound("alice"), bound("bob", BOB), bound("alice", card=b"new"))
     assert list(image.names.values()) == [bound("bob", BOB), bound("alice", card=b"new")]

@@ -1,0 +1,72 @@
+"""This file is about the gate: what an unknown address must show before anything costs us memory or much time.
+
+HELLO -> COOKIE costs one keyed hash and no state. A REGISTER is looked at only with a cookie that its address was given,
+within the address's rate, and then both its signatures are checked (clauses 4.1 to 4.3). Who may have which name is the
+directory's to say. It knows no clock and draws no number: the secret comes in.
+"""
+
+import hashlib
+from typing import Final
+
+from registry.buckets import Buckets
+from wire.address import Address
+from wire.admission import is_register_authentic, make_refused
+from wire.codec import decode_hello, decode_register, encode
+from wire.header import Kind
+from wire.identity import Identity, is_authentic
+from wire.limits import BUCKETS_MAX, REGISTERS_BURST, REGISTERS_PER_SECOND
+from wire.messages.registration import PROTOCOL_VERSION, Cookie, RefusalReason, Register
+from wire.messages.table import Card
+
+_COOKIE_SIZE: Final = 16
+_VERSION_REFUSALS_PER_SECOND: Final = 20.0
+"""Signed answers to HELLOs of another version, over all addresses: nobody has proved anything by a HELLO."""
+_BY_VERSION: Final = "version"
+
+
+class Gate:
+    """Stands before the directory."""
+
+    def __init__(self, registry: Identity, *, secret: bytes, window: float) -> None:
+        self._registry = registry
+        self._secret = secret
+        self._window: Final = window
+        self._registers: Buckets[str] = Buckets(
+            rate=REGISTERS_PER_SECOND, burst=REGISTERS_BURST, most=BUCKETS_MAX
+        )
+        self._refusals: Buckets[str] = Buckets(
+            rate=_VERSION_REFUSALS_PER_SECOND, burst=_VERSION_REFUSALS_PER_SECOND, most=1
+        )
+
+    def answer_hello(self, data: bytes, sender: Address, *, card: Card, now: float) -> bytes | None:
+        """The answer to a HELLO, never longer than it; None for no answer. Raises DecodeError."""
+        hello = decode_hello(data[1:])
+        if hello.version == PROTOCOL_VERSION:
+            cookie = Cookie(nonce=hello.nonce, cookie=self._cookie(sender, self._window_of(now)), card=card)
+            return bytes((Kind.COOKIE,)) + encode(cookie)
+        if not self._refusals.take(_BY_VERSION, now=now):
+            return None
+        refused = make_refused(self._registry, nonce=hello.nonce, reason=RefusalReason.VERSION, name="")
+        return bytes((Kind.REFUSED,)) + encode(refused)
+
+    def admit(self, data: bytes, sender: Address, *, now: float) -> Register | str:
+        """A REGISTER that its author sent from where it came from, else why it is dropped. Raises DecodeError."""
+        register = decode_register(data[1:])
+        if not self._is_cookie_good(register.cookie, sender, now):
+            return "bad cookie"
+        if not self._registers.take(sender.host, now=now):
+            return "too many registrations"
+        if not is_register_authentic(register, registry=self._registry.public):
+            return "bad registration signature"
+        return register if is_authentic(register.card) else "bad card signature"
+
+    def _is_cookie_good(self, cookie: bytes, sender: Address, now: float) -> bool:
+        window = self._window_of(now)
+        return cookie == self._cookie(sender, window) or cookie == self._cookie(sender, window - 1)
+
+    def _cookie(self, sender: Address, window: int) -> bytes:
+        place = f"{window} {sender.port} {sender.host}".encode()
+        return hashlib.blake2s(place, digest_size=_COOKIE_SIZE, key=self._secret, person=b"chat-cok").digest()
+
+    def _window_of(self, now: float) -> int:
+        return int(now // self._window)

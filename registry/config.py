@@ -1,0 +1,42 @@
+"""This file is about where a registry keeps its files, and what it asks of the machine. It opens none of them."""
+
+import os
+from pathlib import Path
+
+HOME_VARIABLE = "CHATAPP_HOME"
+_FOLDER_MODE = 0o700
+
+
+def folder_of(port: int, data: Path | None) -> Path:
+    """The folder of the registry on this port, in `data`, else in $CHATAPP_HOME, else where the platform keeps data."""
+    return (data or _home()) / "registry" / str(port)
+
+
+def make_private(folder: Path) -> None:
+    """Make `folder` and what is missing above it, all for this user alone. Raises OSError."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+    folder.chmod(_FOLDER_MODE)
+
+
+def raise_descriptor_limit() -> None:
+    """As many connections as the system lets us have: each peer is one."""
+    try:
+        import resource  # not on every platform
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        return  # what we have must do
+
+
+def _home() -> Path:
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        return Path(home).expanduser()
+    from platformdirs import user_data_path  # only asked for where nobody said
+
+    return user_data_path("ChatApp", appauthor=False)

@@ -1,0 +1,204 @@
+"""This file is about the directory: who holds which name, where they are, and the table of rows that all peers copy.
+
+It is the only place where a name or a key becomes an address. Rows belong to identities, so a name could change under
+one. It knows names, cards and versions (clause 3); it must not know keys' secrets, links, mail or clocks.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import msgspec
+
+from registry.changes import ChangeLog
+from wire.address import Address
+from wire.codec import encode
+from wire.limits import NAMES_MAX
+from wire.messages.registration import RefusalReason
+from wire.messages.table import Card, Row
+from wire.names import name_key, skeleton
+
+VERSION_LAST: Final = 2**62
+"""Versions that a peer claims are believed up to here: above it there is room for more changes than will ever be."""
+
+_NOWHERE: Final = Address("", 0)
+
+
+class Person:
+    """One row of the table, and what the directory knows beside it."""
+
+    __slots__ = ("address", "card", "channel_since", "encoded", "name_key", "online", "place", "since", "station",
+                 "version")  # fmt: skip
+
+    def __init__(self, card: Card, *, key: str, channel_since: int, since: int) -> None:
+        self.card = card
+        self.name_key: Final = key
+        self.channel_since: Final = channel_since
+        """The channel's newest position when this name was bound: nothing before it is theirs to read."""
+        self.address = _NOWHERE
+        self.online = False
+        self.since = since
+        self.station = 0
+        self.version = 0
+        self.place = -1
+        self.encoded: msgspec.Raw | None = None
+
+    def row(self) -> msgspec.Raw:
+        """The row's bytes, made once a change and shared by everybody who reads them."""
+        if self.encoded is None:
+            host, port = self.address
+            self.encoded = msgspec.Raw(
+                encode(Row(self.card, host, port, self.online, self.since, self.station, self.version))
+            )
+        return self.encoded
+
+
+class Delta(NamedTuple):
+    """Rows that changed in (since, version]; `more` says that others changed after `version`."""
+
+    rows: list[msgspec.Raw]
+    version: int
+    more: bool
+
+
+class Directory:
+    """Everybody who ever got a name here."""
+
+    def __init__(self, *, version: int) -> None:
+        self._people: dict[bytes, Person] = {}
+        self._holders: dict[str, bytes] = {}
+        self._skeletons: dict[str, bytes] = {}
+        self._lives: dict[bytes, bytes] = {}
+        self._changes: ChangeLog[Person] = ChangeLog()
+        self._online: dict[bytes, Address] = {}
+        self.version = version
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    def __iter__(self) -> Iterator[Person]:
+        return iter(self._people.values())
+
+    def person(self, identity: bytes) -> Person | None:
+        """Who holds this key."""
+        return self._people.get(identity)
+
+    def holder(self, key: str) -> bytes | None:
+        """The identity to which a name's key is bound (or promised)."""
+        return self._holders.get(key)
+
+    def online(self) -> list[bytes]:
+        """Everybody who is online."""
+        return list(self._online)
+
+    def online_addresses(self) -> list[Address]:
+        """Where everybody who is online is."""
+        return list(self._online.values())
+
+    # --- names
+
+    def refusal_of(self, card: Card, key: str) -> RefusalReason | None:
+        """Why this card cannot be let in under the name with this key; None when it can."""
+        person = self._people.get(card.identity)
+        if self._is_taken(card, key):
+            return RefusalReason.NAME_TAKEN
+        if person is None:
+            return RefusalReason.FULL if len(self._holders) >= NAMES_MAX else None
+        if person.name_key != key:
+            return RefusalReason.BAD_NAME  # somebody has a name already; changing it is not served yet
+        is_older = card.counter < person.card.counter
+        is_other = card.counter == person.card.counter and card != person.card
+        return RefusalReason.OLD_CARD if is_older or is_other else None
+
+    def _is_taken(self, card: Card, key: str) -> bool:
+        """By its key, by a look-alike, or by a card that shows another's live key (to catch their datagrams)."""
+        return (
+            self._holders.get(key, card.identity) != card.identity
+            or self._skeletons.get(skeleton(key), card.identity) != card.identity
+            or self._lives.get(card.live, card.identity) != card.identity
+        )
+
+    def promise(self, key: str, identity: bytes) -> None:
+        """Nobody else gets this name from now on, though it is not on disk yet."""
+        self._holders[key] = identity
+        self._skeletons[skeleton(key)] = identity
+
+    def take_back(self, key: str, identity: bytes) -> None:
+        """The disk did not take the name: it is free again."""
+        if identity not in self._people and self._holders.get(key) == identity:
+            del self._holders[key]
+            self._skeletons.pop(skeleton(key), None)
+
+    def bind(self, card: Card, *, channel_since: int, at: int, wall_ms: int) -> Person:
+        """The name is this identity's for ever. `at`: Unix seconds of what is last known of them."""
+        key = name_key(card.name)
+        self.promise(key, card.identity)
+        person = Person(card, key=key, channel_since=channel_since, since=at)
+        self._people[card.identity] = person
+        self._lives[card.live] = card.identity
+        self._changed(person, wall_ms)
+        return person
+
+    # --- changes
+
+    def renew_card(self, person: Person, card: Card, *, wall_ms: int) -> None:
+        """A newer card."""
+        if card == person.card:
+            return
+        if card.live != person.card.live:
+            self._lives.pop(person.card.live, None)
+            self._lives[card.live] = card.identity
+        person.card = card
+        self._changed(person, wall_ms)
+
+    def place(
+        self, person: Person, *, online: bool, station: int, address: Address | None = None, wall_ms: int
+    ) -> None:
+        """Where somebody is, whether they are there, and by which number they speak in groups."""
+        where = person.address if address is None else address
+        if (online, station, where) == (person.online, person.station, person.address):
+            return
+        if online is not person.online:
+            person.online, person.since = online, wall_ms // 1_000
+        person.station, person.address = station, where
+        if online:
+            self._online[person.card.identity] = where
+        else:
+            self._online.pop(person.card.identity, None)
+        self._changed(person, wall_ms)
+
+    def catch_up(self, claimed: int, *, wall_ms: int) -> bool:
+        """A peer has a table of a later version than ours: of an earlier life, under a clock that was set back since.
+
+        Every row is stamped anew above that version, or this peer would take our rows for old ones. True when done.
+        """
+        if not self.version < claimed <= VERSION_LAST:
+            return False
+        self.version = claimed
+        for person in [person for _, person in self._changes.after(-1)]:
+            self._changed(person, wall_ms)
+        return True
+
+    def _changed(self, person: Person, wall_ms: int) -> None:
+        self.version = person.version = max(self.version + 1, wall_ms)
+        person.encoded = None
+        if person.place >= 0:
+            self._changes.blank(person.place)
+        person.place = self._changes.append(person.version, person)
+        if self._changes.wants_rewriting:
+            for place, kept in self._changes.rewrite():
+                kept.place = place
+
+    # --- reading
+
+    def delta(self, since: int, *, bytes_max: int, rows_max: int) -> Delta:
+        """The oldest changes after `since`, as many as fit; one row goes whatever its size."""
+        rows: list[msgspec.Raw] = []
+        size, version = 0, since
+        for changed_in, person in self._changes.after(since):
+            row = person.row()
+            size += len(memoryview(row))
+            if rows and (size > bytes_max or len(rows) == rows_max):
+                return Delta(rows, version, more=True)
+            rows.append(row)
+            version = changed_in
+        return Delta(rows, max(self.version, since), more=False)

@@ -1,0 +1,144 @@
+"""This file is about what a decision of the registry leads to: effects as values. Whoever decides sends nothing.
+
+It also names who asks (`Caller`) and what the registry says to itself when the disk has answered (`Afterthought`), so
+that a rule can go on where it had to wait. It knows no bytes, sockets or files.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+from registry.store.entries import Entry
+from wire.address import Address
+from wire.messages.link import PeerRequest, RegistryNotice
+from wire.messages.registration import RefusalReason, Register
+from wire.messages.table import Card, Name
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Who asks, proved by their seal or signature, and by which way: a link, else a datagram from `address`."""
+
+    identity: bytes
+    link: int | None = None
+    address: Address | None = None
+    tag: bytes = b""
+    """The session of a datagram, under which it is answered."""
+    is_newest: bool = True
+    """Whether no later datagram of this session was opened before: only then does it say how things are now."""
+
+
+# --- what the registry says to itself
+
+
+class NameKept(msgspec.Struct, frozen=True, kw_only=True):
+    """A new name is on the disk, or will not be."""
+
+    card: Card
+    name_key: str
+    nonce: bytes
+    channel_since: int
+    is_kept: bool
+
+
+class LetterKept(msgspec.Struct, frozen=True, kw_only=True):
+    """A letter is on the disk, or will not be."""
+
+    recipient: bytes
+    serial: int
+    reference: int
+    is_kept: bool
+
+
+class LineLost(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a group will not be on the disk."""
+
+    group: str
+    position: int
+
+
+class EpochKept(msgspec.Struct, frozen=True, kw_only=True):
+    """A new group key is on the disk (or the disk takes nothing more, and the key serves without it)."""
+
+    group: str
+    epoch: int
+    key: bytes
+
+
+Afterthought: TypeAlias = NameKept | LetterKept | LineLost | EpochKept
+Request: TypeAlias = PeerRequest | Register | Afterthought
+"""All that the service is asked to handle."""
+
+
+# --- effects
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """To the caller, by the way they asked. Lost when that way is gone."""
+
+    to: Caller
+    message: RegistryNotice
+
+
+class Push(msgspec.Struct, frozen=True, kw_only=True):
+    """To somebody's link, unasked. Lost when there is none."""
+
+    link: int
+    message: RegistryNotice
+
+
+class Relay(msgspec.Struct, frozen=True, kw_only=True):
+    """The same bytes to all attached links but the sender's."""
+
+    frame: bytes
+    sender: int
+
+
+class Welcomed(msgspec.Struct, frozen=True, kw_only=True):
+    """This card is let in; answer its REGISTER, signed."""
+
+    to: Caller
+    card: Card
+    nonce: bytes
+    is_new: bool
+    """Whether this is a first coming in and no repeated datagram."""
+
+
+class Denied(msgspec.Struct, frozen=True, kw_only=True):
+    """It is not."""
+
+    to: Caller
+    nonce: bytes
+    name: Name
+    reason: RefusalReason
+
+
+class Disconnect(msgspec.Struct, frozen=True, kw_only=True):
+    """Close this link after what is queued for it."""
+
+    link: int
+    reason: str
+
+
+class Resume(msgspec.Struct, frozen=True, kw_only=True):
+    """Hand this back to the service."""
+
+    request: Request
+    to: Caller
+
+
+class Store(msgspec.Struct, frozen=True, kw_only=True):
+    """Keep `entries`; when they (and all before them) are on the disk do `then`, when they cannot be, `otherwise`."""
+
+    entries: tuple[Entry, ...]
+    then: tuple["Effect", ...] = ()
+    otherwise: tuple["Effect", ...] = ()
+
+
+class Drop(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing is done; it is counted under this reason."""
+
+    reason: str
+
+
+Effect: TypeAlias = Reply | Push | Relay | Welcomed | Denied | Disconnect | Resume | Store | Drop
+"""All that can follow from a decision."""

@@ -1,0 +1,61 @@
+"""This file is about what the operator's log may want to know. No text of a message is ever in it.
+
+Names and reasons here may be a stranger's text: whoever shows them cleans them first.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+from wire.address import Address
+from wire.messages.registration import RefusalReason
+
+
+class CameIn(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody registered."""
+
+    name: str
+    address: Address
+
+    def __str__(self) -> str:
+        return f"{self.name} came in from {self.address}"
+
+
+class TurnedAway(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody was refused."""
+
+    name: str
+    address: Address
+    reason: RefusalReason
+
+    def __str__(self) -> str:
+        return f"{self.name} was turned away from {self.address}: {self.reason.name}"
+
+
+class LinkEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """We ended a link."""
+
+    address: Address
+    reason: str
+
+    def __str__(self) -> str:
+        return f"link of {self.address} ended: {self.reason}"
+
+
+class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """The disk did not take what it was given."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"not stored: {self.reason}"
+
+
+class LiveKeyRenewed(msgspec.Struct, frozen=True, kw_only=True):
+    """Our live key is a new one."""
+
+    def __str__(self) -> str:
+        return "the live key was renewed"
+
+
+Event: TypeAlias = CameIn | TurnedAway | LinkEnded | StoreFailed | LiveKeyRenewed

@@ -1,0 +1,80 @@
+"""This file is about carrying out: each effect that the service decided on becomes bytes in a queue, or waits for the disk.
+
+It knows effects and promises; it must not know how requests came in, or rules.
+"""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from registry.effects import Denied, Disconnect, Drop, Effect, Push, Relay, Reply, Resume, Store, Welcomed
+from registry.events import LinkEnded, StoreFailed
+from registry.news import News
+from registry.outputs import Outputs
+from registry.policy import Policy
+from registry.promises import Promises
+from registry.service import Service
+from registry.sessions import Sessions
+from registry.store.entries import Entry
+from wire.identity import Identity
+
+
+class Execution(Outputs):
+    """The queues, and what fills them."""
+
+    def __init__(
+        self, identity: Identity, sessions: Sessions, service: Service, policy: Policy, *, link_port: int
+    ) -> None:
+        super().__init__(identity, sessions, policy, link_port=link_port)
+        self._service = service
+        self._promises = Promises()
+        self._news = News(service.directory, identity, policy)
+
+    # --- the disk
+
+    def entries_to_store(self) -> list[Entry]:
+        """Drained, in order. The shell appends and syncs them, then calls one of the next two."""
+        return self._promises.entries_to_store()
+
+    def entries_stored(self, count: int, *, now: float) -> None:
+        """The oldest `count` entries on their way are on the disk."""
+        self._carry_out(self._promises.stored(count), now)
+        self._settle(now)
+
+    def store_failed(self, reason: str, *, newest: int | None = None, now: float) -> None:
+        """The newest `newest` entries on their way (all, for None) will never be on the disk."""
+        self._note(StoreFailed(reason=reason))
+        self._carry_out(self._promises.failed(newest), now)
+        self._settle(now)
+
+    # --- carrying out
+
+    def _carry_out(self, effects: Iterable[Effect], now: float) -> None:
+        for effect in effects:
+            match effect:
+                case Relay():
+                    self._links.relay(effect.frame, sender=effect.sender)
+                case Store():
+                    self._carry_out(self._promises.add(effect), now)
+                case Reply():
+                    self._reply(effect.to, effect.message)
+                case Push():
+                    self._push(effect.link, effect.message)
+                case Resume():
+                    self._carry_out(self._service.handle(effect.request, effect.to, now=now), now)
+                case Welcomed():
+                    self._welcome(effect, table_version=self._service.directory.version, now=now)
+                case Denied():
+                    self._deny(effect)
+                case Disconnect():
+                    self._links.end(effect.link, effect.reason)
+                case Drop():
+                    self._drop(effect.reason)
+                case _:
+                    assert_never(effect)
+
+    def _settle(self, now: float) -> None:
+        """After each input: whoever's link we ended is away, and what changed in the table is news."""
+        for link, reason in self._links.ended():
+            self._note(LinkEnded(address=link.remote, reason=reason))
+            self._service.link_lost(link.identity, link.number, now=now)
+        self._news.notice(now=now)

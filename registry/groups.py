@@ -1,0 +1,169 @@
+"""This file is about groups as the registry sees them: who may speak now, in which order, and what is kept of it.
+
+A line is relayed as its sender sealed it; nothing here opens one. The channel is a group with everybody in it, rooms will
+be others. It knows epochs, positions and the index of the log (clause 8); it must not know links, files or clocks.
+"""
+
+import enum
+from bisect import bisect_right
+from typing import Final, NamedTuple
+
+from wire.header import GROUP_OVERHEAD, GroupHeader
+from wire.limits import BODY_MAX, GROUP_BYTES_MAX, GROUP_KEPT_FOR, GROUP_LINES_MAX, GROUP_PAGE_MAX
+from wire.messages.group import EpochKey
+from wire.sealing import GroupKey
+
+FRAME_MAX: Final = GROUP_OVERHEAD + BODY_MAX
+"""Bytes of a group frame: relayed, with its position before it, it still is a legal frame for every reader."""
+
+_LINE_OVERHEAD: Final = 64
+"""Bytes of a line in a page beside its frame."""
+_KEY_OVERHEAD: Final = 48
+"""Bytes of a key in a page."""
+_PAGE_LINES: Final = 1_024
+
+
+class Line(NamedTuple):
+    """A stored line without its frame."""
+
+    position: int
+    sender: bytes
+    epoch: int
+    size: int
+    expires_at: float
+
+
+class Verdict(enum.Enum):
+    """What becomes of a frame that somebody wants relayed."""
+
+    TAKEN = "relay and keep it"
+    OVER = "its epoch is over: the sender is told, and seals it anew"
+    FOREIGN = "not of this group, not by this station, or no frame at all: dropped"
+
+
+class Page(NamedTuple):
+    """Lines for one reader (their frames are still to be read), complete up to `position`."""
+
+    lines: list[Line]
+    keys: list[EpochKey]
+    position: int
+    more: bool
+
+
+class Group:
+    """One group: its keys, its order, its log."""
+
+    def __init__(self, name: str, *, position: int) -> None:
+        self.name: Final = name
+        self.position = position
+        """The newest line's, or where the next one follows."""
+        self._keys: dict[int, bytes] = {}
+        self._current: GroupKey | None = None
+        self._former_epoch = 0
+        self._former_until = 0.0
+        self._log: list[Line] = []
+        self._bytes = 0
+
+    # --- keys
+
+    @property
+    def key(self) -> GroupKey:
+        """The key in force, for sealing as station 0."""
+        assert self._current is not None, "no epoch has begun"
+        return self._current
+
+    def load(self, keys: dict[int, bytes], lines: list[Line]) -> None:
+        """What was kept from earlier lives."""
+        self._keys.update(keys)
+        for line in lines:
+            self.position = max(self.position, line.position)
+            self._append(line)
+
+    def begin_epoch(self, epoch: int, key: bytes, *, honoured_until: float) -> None:
+        """From now on this key; frames under the one before are taken until `honoured_until`."""
+        if self._current is not None:
+            self._former_epoch, self._former_until = self._current.epoch, honoured_until
+        self._current = GroupKey(self.name, epoch=epoch, key=key)
+        self._keys[epoch] = key
+
+    # --- speaking
+
+    def judge(self, header: GroupHeader, size: int, *, station: int, now: float) -> Verdict:
+        """Whether a frame with this header, from the link that has this station, is to be relayed."""
+        if header.tag != self.key.tag or header.station != station or size > FRAME_MAX:
+            return Verdict.FOREIGN
+        is_former = header.epoch == self._former_epoch and now < self._former_until
+        return Verdict.TAKEN if header.epoch == self.key.epoch or is_former else Verdict.OVER
+
+    def add(self, sender: bytes, epoch: int, size: int, *, now: float) -> Line:
+        """The next line."""
+        self.position += 1
+        line = Line(self.position, sender, epoch, size, now + GROUP_KEPT_FOR)
+        self._append(line)
+        return line
+
+    def forget(self, position: int) -> None:
+        """The disk did not take this line. Its place stays empty."""
+        place = self._place_after(position) - 1
+        if place >= 0 and self._log[place].position == position:
+            self._bytes -= self._log.pop(place).size
+
+    def _append(self, line: Line) -> None:
+        self._log.append(line)
+        self._bytes += line.size
+
+    # --- reading
+
+    def page(self, since: int, *, reader: bytes) -> Page:
+        """The oldest lines after `since` that are not the reader's own, as many as fit with the keys they need."""
+        lines: list[Line] = []
+        epochs: dict[int, None] = {}
+        size, upto = 0, since
+        for place in range(self._place_after(since), len(self._log)):
+            line = self._log[place]
+            if line.sender != reader:
+                size += line.size + _LINE_OVERHEAD + (0 if line.epoch in epochs else _KEY_OVERHEAD)
+                if lines and (size > GROUP_PAGE_MAX or len(lines) == _PAGE_LINES):
+                    return Page(lines, self._keys_of(epochs), upto, more=True)
+                lines.append(line)
+                epochs[line.epoch] = None
+            upto = line.position
+        return Page(lines, self._keys_of(epochs), max(self.position, since), more=False)
+
+    def _keys_of(self, epochs: dict[int, None]) -> list[EpochKey]:
+        return [EpochKey(epoch=epoch, key=self._keys[epoch]) for epoch in epochs if epoch in self._keys]
+
+    def _place_after(self, position: int) -> int:
+        return bisect_right(self._log, position, key=_position)
+
+    # --- keeping
+
+    def cut(self, *, now: float) -> int | None:
+        """Drop what is too old or too much; the position up to which lines are gone, None when nothing went."""
+        count, size = len(self._log), self._bytes
+        dropped = 0
+        for line in self._log:
+            if line.expires_at > now and count - dropped <= GROUP_LINES_MAX and size <= GROUP_BYTES_MAX:
+                break
+            dropped += 1
+            size -= line.size
+        if not dropped:
+            return None
+        last = self._log[dropped - 1].position
+        del self._log[:dropped]
+        self._bytes = size
+        self._forget_keys()
+        return last
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether the log is over its caps by so much that a cut is due now (a tenth: each cut costs a walk)."""
+        return len(self._log) > GROUP_LINES_MAX * 1.1 or self._bytes > GROUP_BYTES_MAX * 1.1
+
+    def _forget_keys(self) -> None:
+        needed = {line.epoch for line in self._log} | {self.key.epoch, self._former_epoch}
+        self._keys = {epoch: key for epoch, key in self._keys.items() if epoch in needed}
+
+
+def _position(line: Line) -> int:
+    return line.position

@@ -1,0 +1,253 @@
+"""This file is about links as the registry keeps them: from a connection that has proved nothing to an attached peer.
+
+    WAITING --greeting--> GREETED --first frame opens--> ATTACHED          any of them --> gone
+
+It knows ciphers, deadlines and queues of bytes (clauses 9.1 and 9.2); it must not know what frames say, or sockets.
+"""
+
+import enum
+from collections import deque
+from typing import Final
+
+from registry.buckets import Bucket
+from registry.leases import Leases
+from wire.address import Address
+from wire.framing import frame
+from wire.limits import (
+    LINK_FIRST_FRAME_TIMEOUT,
+    LINK_FRAME_MAX,
+    LINK_IDLE_TIMEOUT,
+    LINKS_WAITING_IN_ALL,
+    LINKS_WAITING_PER_ADDRESS,
+    REQUESTS_BURST,
+    REQUESTS_PER_SECOND,
+)
+from wire.sealing import LinkCipher
+
+GREETING_SIZE: Final = 8 + 16
+"""Bytes before a peer's first frame: its session's tag and 16 random bytes."""
+
+
+QUEUED_MAX: Final = 8 * LINK_FRAME_MAX
+"""Bytes of answers made for one link in one turn: who asks for more than that at once does not read it."""
+
+
+class LinkState(enum.Enum):
+    """Where a link stands."""
+
+    WAITING = "connected, nothing said"
+    GREETED = "has shown a tag that we know; nothing is proved yet"
+    ATTACHED = "its first frame opened: it is who it says"
+
+
+class Link:
+    """One connection. `number` is the shell's name for it."""
+
+    __slots__ = (
+        "bucket",
+        "cipher",
+        "identity",
+        "is_over",
+        "is_paused",
+        "number",
+        "pieces",
+        "queued",
+        "remote",
+        "state",
+        "station",
+    )
+
+    def __init__(self, number: int, remote: Address, *, now: float) -> None:
+        self.number: Final = number
+        self.remote: Final = remote
+        self.state = LinkState.WAITING
+        self.identity = b""
+        self.station = 0
+        self.cipher: LinkCipher | None = None
+        self.bucket = Bucket(REQUESTS_BURST, now=now)
+        self.is_paused = False
+        self.is_over = False
+        self.pieces: list[bytes] = []
+        self.queued = 0
+        """Bytes of answers among the pieces (relayed frames are shared, and do not count)."""
+
+
+class Links:
+    """All connections, and what is to be done with them."""
+
+    def __init__(self) -> None:
+        self._links: dict[int, Link] = {}
+        self._attached: dict[int, Link] = {}
+        self._waiting: Leases[int] = Leases(LINK_FIRST_FRAME_TIMEOUT)
+        self._idle: Leases[int] = Leases(LINK_IDLE_TIMEOUT)
+        self._waiting_of: dict[str, deque[int]] = {}
+        self._paused: dict[int, float] = {}
+        self._dirty: list[Link] = []
+        self._ended: list[tuple[Link, str]] = []
+        self._to_close: list[tuple[int, str]] = []
+        self._to_widen: list[int] = []
+        self._to_pause: list[int] = []
+        self._to_resume: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def attached(self) -> list[Link]:
+        """Those that have proved themselves."""
+        return list(self._attached.values())
+
+    def find(self, number: int) -> Link | None:
+        """The link, unless it is over."""
+        return self._links.get(number)
+
+    # --- coming and going
+
+    def open(self, number: int, remote: Address, *, now: float) -> None:
+        """A connection; the oldest that has proved nothing goes when there are too many of them."""
+        self._links[number] = Link(number, remote, now=now)
+        self._waiting.renew(number, now=now)
+        of_address = self._waiting_of.setdefault(remote.host, deque())
+        of_address.append(number)
+        if len(of_address) > LINKS_WAITING_PER_ADDRESS:
+            self.end(of_address[0], "too many connections of one address without a first frame")
+        if len(self._waiting) > LINKS_WAITING_IN_ALL:
+            oldest = self._waiting.oldest()
+            assert oldest is not None
+            self.end(oldest, "too many connections without a first frame")
+
+    def greet(self, link: Link, cipher: LinkCipher, identity: bytes, answer: bytes) -> None:
+        """Both sides' random bytes are known."""
+        link.state, link.cipher, link.identity = LinkState.GREETED, cipher, identity
+        self._queue(link, answer)
+
+    def attach(self, link: Link, *, now: float) -> None:
+        """It has proved itself: longer frames, and a longer patience."""
+        link.state = LinkState.ATTACHED
+        self._stop_waiting(link)
+        self._attached[link.number] = link
+        self._idle.renew(link.number, now=now)
+        self._to_widen.append(link.number)
+
+    def end(self, number: int, reason: str) -> None:
+        """Close it, from our side, once what is queued has gone."""
+        link = self.forget(number)
+        if link is not None:
+            self._to_close.append((number, reason))
+            self._ended.append((link, reason))
+
+    def forget(self, number: int) -> Link | None:
+        """It is over. Its queue is kept until it is drained."""
+        link = self._links.pop(number, None)
+        if link is not None:
+            link.is_over = True
+            self._stop_waiting(link)
+            self._idle.end(number)
+            self._attached.pop(number, None)
+            self._paused.pop(number, None)
+        return link
+
+    def _stop_waiting(self, link: Link) -> None:
+        self._waiting.end(link.number)
+        of_address = self._waiting_of.get(link.remote.host)
+        if of_address is not None and link.number in of_address:
+            of_address.remove(link.number)
+            if not of_address:
+                del self._waiting_of[link.remote.host]
+
+    # --- bytes
+
+    def send(self, link: Link, payload: bytes) -> None:
+        """Seal and queue a message; one too many ends the link."""
+        assert link.cipher is not None
+        link.queued += len(payload)
+        if link.queued > QUEUED_MAX:
+            link.pieces.clear()
+            self.end(link.number, "asks for more than it reads")
+            return
+        self._queue(link, frame(link.cipher.seal(payload)))
+
+    def relay(self, body: bytes, *, sender: int) -> None:
+        """Queue the same bytes, one object, for all attached links but the sender's."""
+        framed = frame(body)
+        dirty = self._dirty
+        for number, link in self._attached.items():
+            if number != sender:
+                pieces = link.pieces
+                if not pieces:
+                    dirty.append(link)
+                pieces.append(framed)
+
+    def _queue(self, link: Link, piece: bytes) -> None:
+        if not link.pieces:
+            self._dirty.append(link)
+        link.pieces.append(piece)
+
+    # --- pace and time
+
+    def note_frames(self, link: Link, count: int, *, now: float) -> None:
+        """Frames came: alive; and paused for a while when there were too many (none is dropped)."""
+        if link.is_over:
+            return
+        if link.state is LinkState.ATTACHED:
+            self._idle.renew(link.number, now=now)
+        wait = link.bucket.overdraw(count, rate=REQUESTS_PER_SECOND, burst=REQUESTS_BURST, now=now)
+        if wait:
+            self._paused[link.number] = now + wait
+            if not link.is_paused:
+                link.is_paused = True
+                self._to_pause.append(link.number)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Reads on where a pause is over; ends what was silent too long."""
+        for number, until in list(self._paused.items()):
+            if until <= now:
+                del self._paused[number]
+                self._links[number].is_paused = False
+                self._to_resume.append(number)
+        for number in self._waiting.expired(now=now):
+            self.end(number, "no first frame")
+        for number in self._idle.expired(now=now):
+            self.end(number, "silent")
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        deadlines = [self._waiting.next_deadline(), self._idle.next_deadline(), *self._paused.values()]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    # --- drained by the core
+
+    def ended(self) -> list[tuple[Link, str]]:
+        """Links that we ended, and why."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    # --- drained by the shell
+
+    def writes(self) -> list[tuple[int, list[bytes]]]:
+        """What each link is to be sent."""
+        dirty, self._dirty = self._dirty, []
+        drained: list[tuple[int, list[bytes]]] = []
+        for link in dirty:
+            pieces, link.pieces, link.queued = link.pieces, [], 0
+            drained.append((link.number, pieces))
+        return drained
+
+    def to_close(self) -> list[tuple[int, str]]:
+        """Links that are over, and why."""
+        closing, self._to_close = self._to_close, []
+        return closing
+
+    def to_widen(self) -> list[int]:
+        """Links whose frames may be as long as frames get from now on."""
+        widening, self._to_widen = self._to_widen, []
+        return widening
+
+    def to_pause(self) -> list[int]:
+        """Links to read no more from, for now."""
+        pausing, self._to_pause = self._to_pause, []
+        return pausing
+
+    def to_resume(self) -> list[int]:
+        """Links to read on from."""
+        resuming, self._to_resume = self._to_resume, []
+        return resuming

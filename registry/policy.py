@@ -1,0 +1,47 @@
+"""This file is about the numbers by which this registry runs, and the spans that follow from them.
+
+It knows numbers. Caps on what a stranger can make us hold stand in `wire.limits`; here is how patient we are.
+"""
+
+import msgspec
+
+from wire.limits import MAILBOX_LETTERS_MAX
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """Spans are in seconds."""
+
+    lease_span: int = 30
+    """Without a sign of life for so long, a peer without a link is held to be away."""
+    cookie_window: float = 30.0
+    """A cookie is good in the window in which it was made and in the next one."""
+    grace_span: float = 60.0
+    """How long what was replaced is still honoured: our live key, a peer's, a group's key."""
+
+    coalesce_span: float = 0.05
+    """Changes of the table are gathered for so long, then told together."""
+    announce_span: float = 0.25
+    """So long after the last change its version is told once more, so that a lost last datagram is noticed."""
+    storm_span: float = 0.5
+    """While more changes than a broadcast holds, the version is told no more often than this."""
+    broadcast_datagrams: int = 8
+    """A larger change is fetched over the links: each row then travels once, and acknowledged."""
+
+    live_key_span: float = 86_400.0
+    """Our live key is replaced so often."""
+    sessions_max: int = 50_000
+    """Sealed sessions in memory. A session may not be forgotten before its live key is (a nonce would be used twice), so
+    past this number the live key is replaced early."""
+    epoch_span: float = 60.0
+    """A group's key is replaced no more often than this, however often its members change."""
+    catch_up_span: float = 60.0
+    """The table's version follows a peer's memory of an earlier life of ours no more often than this."""
+
+    sweep_span: float = 60.0
+    """Expired mail and lines are looked for so often."""
+    restart_grace: float = 86_400.0
+    """What is loaded lives so long at least: after a restart the wall clock may be a year ahead, and set right later."""
+    letters_in_all: int = 4_000 * MAILBOX_LETTERS_MAX
+    """Letters waiting in all mailboxes together (about 0.3 KiB of memory each)."""
+    events_max: int = 10_000
+    """Events kept for the operator's log until they are drained."""

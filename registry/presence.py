@@ -1,0 +1,107 @@
+"""This file is about presence: who is online, where, until when, and how the table comes to say so.
+
+Online is who has a link, or has shown a sign of life within the lease. A link that ends is a person who is gone, at once;
+a later sign of life brings them back. It must not know how signs come in, or what is done for those who are here.
+"""
+
+from registry.clock import WallClock
+from registry.directory import Directory, Person
+from registry.effects import Caller, Disconnect, Drop, Effect, Reply
+from registry.leases import Leases
+from registry.policy import Policy
+from registry.roster import Roster
+from wire.messages.presence import Leave, Left, Ping, Pong
+
+
+class Presence:
+    """Keeps directory and roster in step with who is here."""
+
+    def __init__(self, directory: Directory, roster: Roster, clock: WallClock, policy: Policy) -> None:
+        self._directory = directory
+        self._roster = roster
+        self._clock = clock
+        self._leases: Leases[bytes] = Leases(policy.lease_span)
+
+    # --- signs of life
+
+    def arrive(self, person: Person, caller: Caller, *, now: float) -> None:
+        """They have registered."""
+        self._leases.renew(caller.identity, now=now)
+        self._show(person, caller, now)
+
+    def ping(self, ping: Ping, caller: Caller, *, now: float) -> list[Effect]:
+        """Keeps the lease, or brings somebody back; moves them to where their newest datagram came from."""
+        person = self._directory.person(caller.identity)
+        if person is None:
+            return [Drop(reason="ping of a stranger")]
+        if caller.is_newest and caller.address is not None:
+            self.arrive(person, caller, now=now)
+        return _answer(Pong(ping.reference, self._directory.version), caller, person)
+
+    def sit(self, caller: Caller, link: int, *, now: float) -> list[Effect] | None:
+        """They have a link; a former one goes. None when they have this one already, or no name."""
+        person, seat = self._directory.person(caller.identity), self._roster.seat(caller.identity)
+        if person is None or seat.link == link:
+            return None
+        former = seat.link
+        self._roster.sit(seat, link)
+        self._show(person, caller, now)
+        return [] if former is None else [Disconnect(link=former, reason="replaced by a newer link")]
+
+    # --- going
+
+    def leave(self, leave: Leave, caller: Caller, *, now: float) -> list[Effect]:
+        """Off on purpose; each repeat is answered again."""
+        person = self._directory.person(caller.identity)
+        if person is None:
+            return [Drop(reason="leave of a stranger")]
+        effects = _answer(Left(leave.reference), caller, person)
+        if caller.is_newest:  # an older one was sent before something that shows them here
+            link = self._roster.link_of(caller.identity)
+            if link is not None:
+                effects.append(Disconnect(link=link, reason="left"))
+            self._vanish(person, now)
+        return effects
+
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> bool:
+        """A link is over; whether it was the one that held somebody here."""
+        person = self._directory.person(identity)
+        if person is None or self._roster.link_of(identity) != link:
+            return False
+        self._vanish(person, now)
+        return True
+
+    def expire(self, *, now: float) -> None:
+        """Leases that are over."""
+        for identity in self._leases.expired(now=now):
+            person = self._directory.person(identity)
+            if person is not None:
+                self._show(person, None, now)
+
+    def next_timer(self) -> float | None:
+        """When the first lease ends."""
+        return self._leases.next_deadline()
+
+    def _vanish(self, person: Person, now: float) -> None:
+        identity = person.card.identity
+        self._leases.end(identity)
+        self._roster.rise(self._roster.seat(identity))
+        self._show(person, None, now)
+
+    def _show(self, person: Person, caller: Caller | None, now: float) -> None:
+        identity = person.card.identity
+        seat = self._roster.seat(identity)
+        self._directory.place(
+            person,
+            online=seat.link is not None or identity in self._leases,
+            station=seat.station,
+            address=None if caller is None else caller.address,
+            wall_ms=self._clock.millis(now),
+        )
+
+
+def _answer(message: Pong | Left, caller: Caller, person: Person) -> list[Effect]:
+    """Nobody is written to at a place for which only an old datagram speaks: it may have been sent on by anybody."""
+    if caller.address is None or caller.is_newest or caller.address == person.address:
+        return [Reply(to=caller, message=message)]
+    return [Drop(reason="old datagram from elsewhere")]

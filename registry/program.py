@@ -1,0 +1,167 @@
+"""This file is about one running registry: ports, folder, key and store put together, and taken apart in order.
+
+It pumps nothing itself (shell.py) and knows no signals (server.py). It must not know the protocol.
+"""
+
+import asyncio
+import logging
+import random
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from registry.config import folder_of, make_private
+from registry.core import RegistryCore
+from registry.keys import KeyUnusable, load_or_make
+from registry.shell import Shell
+from registry.store.errors import StoreError
+from registry.store.files import FileStore
+from registry.store.protocol import Loaded, Store
+from wire.address import Address
+from wire.aio.datagram import DatagramEndpoint
+from wire.aio.link import Link
+from wire.errors import ChatAppError, PortInUse, quoted
+from wire.identity import Identity, fingerprint
+from wire.text import clean
+
+_log = logging.getLogger(__name__)
+
+BACKLOG: Final = 1_024
+_LINE_MAX: Final = 1_000
+
+
+class Unable(ChatAppError):
+    """The registry cannot run; the text is the line that says why."""
+
+
+class Registry:
+    """One running registry. `start` raises what `run` turns into a line; `stop` is orderly."""
+
+    def __init__(self, port: int, data: Path | None, say: Callable[[str], None]) -> None:
+        self._port = port
+        self.folder = folder_of(port, data)
+        self.fingerprint = ""
+        self._say = say
+        self._shell: Shell | None = None
+        self._endpoint: DatagramEndpoint | None = None
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        """Ports first: when one is taken, nothing has been made."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_note_fault)
+        with ExitStack() as undo:
+            endpoint = DatagramEndpoint(loop, self._receive)
+            undo.callback(endpoint.close)
+            listeners = self._take_ports(endpoint, undo)
+            store = self._open_store()
+            undo.callback(store.close)
+            shell = self._load(loop, store)
+            undo.pop_all()
+        self._shell, self._endpoint = shell, endpoint
+        for listener in listeners:
+            server = await loop.create_server(lambda: Link(shell), sock=listener, backlog=BACKLOG)
+            self._servers.append(server)
+        shell.start(endpoint)
+        self._say(f"[Registry listening on UDP and TCP port {self._port}.]")
+        self._say(f"[Registry key {self.fingerprint}]")
+        self._say(f"[Files in {self.folder}]")
+
+    async def stop(self) -> None:
+        """No new connections, everything promised on the disk, links closed, files at rest."""
+        shell, endpoint = self._shell, self._endpoint
+        if shell is None or endpoint is None:
+            return
+        for server in self._servers:
+            server.close()
+        await shell.stop()
+        endpoint.close()
+
+    def _receive(self, batch: list[tuple[bytes, Address]]) -> None:
+        if self._shell is not None:  # else it is too early: a lost datagram, as any may be
+            self._shell.receive(batch)
+
+    # --- putting together
+
+    def _take_ports(self, endpoint: DatagramEndpoint, undo: ExitStack) -> list[socket.socket]:
+        try:
+            endpoint.open(self._port)
+            listeners: list[socket.socket] = []
+            for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+                listener = _listening(family, host, self._port)
+                if listener is not None:
+                    undo.callback(listener.close)
+                    listeners.append(listener)
+        except PortInUse as error:
+            raise Unable(f"[{error}]") from None
+        except OSError as error:
+            raise Unable(f"[Port {self._port} cannot be used: {error.strerror or error}]") from None
+        return listeners
+
+    def _open_store(self) -> Store:
+        try:
+            make_private(self.folder)
+            return FileStore(self.folder)
+        except (OSError, StoreError) as error:
+            raise Unable(f"[{clean(str(error), _LINE_MAX)}]") from None
+
+    def _load(self, loop: asyncio.AbstractEventLoop, store: Store) -> Shell:
+        try:
+            identity, is_new = load_or_make(self.folder)
+            loaded = store.load()
+        except (KeyUnusable, StoreError) as error:
+            raise Unable(f"[{clean(str(error), _LINE_MAX)}]") from None
+        self._report(loaded, is_new)
+        self.fingerprint = fingerprint(identity.public)
+        core = self._make_core(identity, loaded, store)
+        shell = Shell(loop, core, store)
+        shell.committer.commit_now()
+        return shell
+
+    def _make_core(self, identity: Identity, loaded: Loaded, store: Store) -> RegistryCore:
+        return RegistryCore(
+            identity=identity,
+            rng=random.SystemRandom(),
+            loaded=loaded,
+            read_letters=store.read_letters,
+            read_lines=store.read_lines,
+            link_port=self._port,
+            now=time.monotonic(),
+            wall=time.time(),
+        )
+
+    def _report(self, loaded: Loaded, is_new: bool) -> None:
+        for line in loaded.damage:
+            self._say(f"[{clean(line, _LINE_MAX)}]")
+        if is_new and loaded.names:
+            self._say("[The registry's key was missing: a new one was made, and peers will warn of it]")
+
+
+def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket | None:
+    """A TCP socket that listens; None where the machine has no IPv6. Raises PortInUse, OSError."""
+    listener: socket.socket | None = None
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        if listener is not None:
+            listener.close()
+        wrong = PortInUse.when_taken(port, error)
+        if family == socket.AF_INET6 and not isinstance(wrong, PortInUse):
+            return None
+        raise wrong from None
+    return listener
+
+
+def _note_fault(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """What asyncio would print with a traceback, such as a connection that could not be accepted."""
+    error = context.get("exception")
+    _log.warning("%s: %s", context.get("message"), quoted(repr(error)))

@@ -1,0 +1,132 @@
+"""This file is about coming in: what a REGISTER that proved its author leads to (clauses 4.3 to 4.5).
+
+A new name is promised at once and spoken of when the disk has it: nobody else ever gets it, not after a crash either.
+It knows names and cards; it must not know how authors are proved, or bytes.
+"""
+
+from registry.channel import ChannelRules
+from registry.clock import WallClock
+from registry.directory import Directory, Person
+from registry.effects import Caller, Denied, Drop, Effect, NameKept, Resume, Store, Welcomed
+from registry.policy import Policy
+from registry.presence import Presence
+from registry.roster import Roster
+from registry.store.entries import NameBound
+from registry.store.protocol import Loaded
+from wire.codec import decode_card, encode
+from wire.errors import DecodeError, NameRefused
+from wire.messages.registration import RefusalReason, Register
+from wire.messages.table import Card
+from wire.names import name_key, peer_name
+
+
+class Reception:
+    """Lets people in under their names."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        roster: Roster,
+        presence: Presence,
+        channel: ChannelRules,
+        clock: WallClock,
+        policy: Policy,
+    ) -> None:
+        self._directory = directory
+        self._roster = roster
+        self._presence = presence
+        self._channel = channel
+        self._clock = clock
+        self._catch_up_span = policy.catch_up_span
+        self._catch_up_at = float("-inf")
+
+    def load(self, loaded: Loaded, *, now: float) -> int:
+        """Names of earlier lives; how many cards there were of no shape that we know."""
+        unreadable = 0
+        wall, wall_ms = self._clock.seconds(now), self._clock.millis(now)
+        for bound in loaded.names:
+            try:
+                card = decode_card(bound.card)
+                at = min(bound.at // 1_000, wall)
+                self._directory.bind(card, channel_since=bound.channel_since, at=at, wall_ms=wall_ms)
+            except (DecodeError, NameRefused):
+                unreadable += 1
+        return unreadable
+
+    def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
+        """Welcome, refuse, or wait for the disk."""
+        card, nonce = register.card, register.nonce
+        key = _key_of(card)
+        if key is None:
+            return _denial(card, nonce, caller, RefusalReason.BAD_NAME)
+        refusal = self._directory.refusal_of(card, key)
+        if refusal is not None:
+            return _denial(card, nonce, caller, refusal)
+        self._catch_up(register.table_version, now)
+        person = self._directory.person(card.identity)
+        if person is not None:
+            return self._return(person, card, nonce, caller, now)
+        if self._directory.holder(key) is not None:
+            return []  # the name is on its way to the disk; the answer follows
+        return [self._bind(card, key, nonce, caller, now)]
+
+    def name_kept(self, note: NameKept, caller: Caller, *, now: float) -> list[Effect]:
+        """The disk has answered."""
+        card = note.card
+        if not note.is_kept:
+            self._directory.take_back(note.name_key, card.identity)
+            return _denial(card, note.nonce, caller, RefusalReason.NOT_SERVING)
+        wall_ms = self._clock.millis(now)
+        person = self._directory.bind(
+            card, channel_since=note.channel_since, at=wall_ms // 1_000, wall_ms=wall_ms
+        )
+        self._channel.members_changed(now=now)
+        return self._let_in(person, note.nonce, caller, now)
+
+    def _bind(self, card: Card, key: str, nonce: bytes, caller: Caller, now: float) -> Store:
+        self._directory.promise(key, card.identity)
+        since = self._channel.group.position
+
+        def note(*, is_kept: bool) -> Resume:
+            kept = NameKept(card=card, name_key=key, nonce=nonce, channel_since=since, is_kept=is_kept)
+            return Resume(request=kept, to=caller)
+
+        entry = self._entry(card, key, since, now)
+        return Store(entries=(entry,), then=(note(is_kept=True),), otherwise=(note(is_kept=False),))
+
+    def _return(self, person: Person, card: Card, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
+        """Somebody whose name is bound already. They need not wait for the disk: only the counter is new to it."""
+        if self._roster.seat(card.identity).nonce == nonce:
+            is_here = person.online and caller.address == person.address
+            repeated = Welcomed(to=caller, card=person.card, nonce=nonce, is_new=False)
+            return [repeated] if is_here else [Drop(reason="repeated registration of one who has left")]
+        effects: list[Effect] = []
+        if card.counter > person.card.counter:
+            self._directory.renew_card(person, card, wall_ms=self._clock.millis(now))
+            effects.append(Store(entries=(self._entry(card, person.name_key, person.channel_since, now),)))
+        return effects + self._let_in(person, nonce, caller, now)
+
+    def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
+        self._roster.seat(caller.identity).nonce = nonce
+        self._presence.arrive(person, caller, now=now)
+        return [Welcomed(to=caller, card=person.card, nonce=nonce, is_new=True)]
+
+    def _entry(self, card: Card, key: str, channel_since: int, now: float) -> NameBound:
+        return NameBound(key, card.identity, encode(card), channel_since, self._clock.millis(now))
+
+    def _catch_up(self, claimed: int, now: float) -> None:
+        """A table from an earlier life, of a version that our clock has not reached again (directory.catch_up)."""
+        if now >= self._catch_up_at and self._directory.catch_up(claimed, wall_ms=self._clock.millis(now)):
+            self._catch_up_at = now + self._catch_up_span
+
+
+def _key_of(card: Card) -> str | None:
+    """The key of the card's name, None when that is no name in its one right form."""
+    try:
+        return name_key(card.name) if peer_name(card.name) == card.name else None
+    except NameRefused:
+        return None
+
+
+def _denial(card: Card, nonce: bytes, caller: Caller, reason: RefusalReason) -> list[Effect]:
+    return [Denied(to=caller, nonce=nonce, name=card.name, reason=reason)]

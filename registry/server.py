@@ -1,0 +1,81 @@
+"""This file is about `run`: a registry as a program of its own, with signals, lines for its operator and an exit status.
+
+It knows signals and standard output; what a registry is made of, program.py knows.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from registry.config import raise_descriptor_limit
+from registry.program import Registry, Unable
+
+_STOPPED: Final = 0
+_FAILED: Final = 1
+_INTERRUPTED: Final = 130
+_GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
+"""Looking for cycles among the rows of thousands of people holds the loop; hardly any are ever made."""
+
+
+def run(*, port: int, data: Path | None, log_level: str) -> int:
+    """Be a registry until a signal comes; the exit status."""
+    logging.basicConfig(
+        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    raise_descriptor_limit()
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_until_signal(port, data))
+    except KeyboardInterrupt:  # before our own handler stood
+        return _INTERRUPTED
+    except Unable as error:
+        _say(str(error))
+        return _FAILED
+
+
+async def _until_signal(port: int, data: Path | None) -> int:
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[int] = loop.create_future()
+
+    def stop(status: int) -> None:
+        if not stopped.done():
+            stopped.set_result(status)
+
+    loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
+    loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # whoever said nohup means it
+        loop.add_signal_handler(signal.SIGHUP, stop, _STOPPED)
+    registry = Registry(port, data, say=_say)
+    await registry.start()
+    gc.freeze()  # what was loaded stays: it need not be walked again and again
+    try:
+        return await stopped
+    finally:
+        await registry.stop()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop  # not on every platform
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _say(line: str) -> None:
+    """One line for the operator. Nobody may be reading: that is no reason to stop."""
+    try:
+        print(line, flush=True)
+    except (OSError, ValueError):
+        with contextlib.suppress(
+            OSError
+        ):  # so that the interpreter does not fail on the same bytes when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,173 @@
+"""This file is about what the registry decides: what each request leads to.
+
+Each decision is a list of effects (effects.py); nothing is sent, stored or waited for here, so datagrams, links and
+tests share every rule. Coming in, presence, mail and channel have a file each; this one brings them together. It must
+not know bytes on the wire, seals or sockets.
+"""
+
+from typing import assert_never
+
+from registry.channel import ChannelRules, ReadLines
+from registry.clock import WallClock
+from registry.directory import Directory
+from registry.effects import (
+    Caller,
+    Drop,
+    Effect,
+    EpochKept,
+    LetterKept,
+    LineLost,
+    NameKept,
+    Push,
+    Reply,
+    Request,
+)
+from registry.mailroom import Mailroom, ReadLetters
+from registry.policy import Policy
+from registry.presence import Presence
+from registry.reception import Reception
+from registry.roster import Roster
+from registry.sessions import Randomness
+from registry.store.protocol import Loaded
+from wire.header import GroupHeader
+from wire.limits import DATAGRAM_MAX, TABLE_PAGE_MAX
+from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
+from wire.messages.group import CHANNEL, FetchGroup
+from wire.messages.link import Attach
+from wire.messages.mail import DepositMail, TakeMail
+from wire.messages.presence import Leave, Ping
+from wire.messages.registration import Register
+from wire.messages.table import FetchTable, TablePage
+
+_ROWS_A_PAGE = 4_096
+
+
+class Service:
+    """All rules."""
+
+    def __init__(
+        self,
+        *,
+        loaded: Loaded,
+        clock: WallClock,
+        policy: Policy,
+        rng: Randomness,
+        read_letters: ReadLetters,
+        read_lines: ReadLines,
+        now: float,
+    ) -> None:
+        self.directory = Directory(version=clock.millis(now))
+        # Stations begin where the clock is, so that a row of an earlier life never shows a station of this one.
+        self._roster = Roster(first_station=clock.seconds(now))
+        self._presence = Presence(self.directory, self._roster, clock, policy)
+        self._mail = Mailroom(self.directory, self._roster, clock, read_letters, policy)
+        self.channel = ChannelRules(self._roster, clock, rng, read_lines, policy, now=now)
+        self._reception = Reception(self.directory, self._roster, self._presence, self.channel, clock, policy)
+        self._sweep_span = policy.sweep_span
+        self._sweep_at = now + policy.sweep_span
+        self.unreadable_names = self._reception.load(loaded, now=now)
+        self._mail.load(loaded, now=now)
+        self._start = self.channel.load(loaded.groups.get(CHANNEL), now=now)
+
+    def start(self) -> list[Effect]:
+        """What has to be stored before the first request is served."""
+        return [self._start]
+
+    # --- requests
+
+    def handle(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
+        """What this request leads to. The caller is who they say; what they ask may still be nonsense."""
+        match request:
+            case DepositMail():
+                return self._mail.deposit(request, caller, now=now)
+            case TakeMail():
+                return self._mail.take(request, caller)
+            case RelayDatagram():
+                return self._relay(request, caller)
+            case FetchTable():
+                return [Reply(to=caller, message=self._table_page(request.since))]
+            case FetchGroup():
+                return self._fetch_group(request, caller)
+            case Ping():
+                return self._presence.ping(request, caller, now=now)
+            case Leave():
+                return self._leave(request, caller, now)
+            case Attach():
+                return self._attach(caller, now)
+            case Register():
+                return self._reception.register(request, caller, now=now)
+            case NameKept() | LetterKept() | LineLost() | EpochKept():
+                return self._go_on(request, caller, now)
+        assert_never(request)
+
+    def _go_on(
+        self, note: NameKept | LetterKept | LineLost | EpochKept, caller: Caller, now: float
+    ) -> list[Effect]:
+        """The disk has answered."""
+        match note:
+            case NameKept():
+                return self._reception.name_kept(note, caller, now=now)
+            case LetterKept():
+                return self._mail.kept(note, caller)
+            case LineLost():
+                return self.channel.line_lost(note)
+            case EpochKept():
+                return self.channel.epoch_kept(note, now=now)
+        assert_never(note)
+
+    def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
+        """A group frame from a link."""
+        return self.channel.speak(frame, header, caller, now=now)
+
+    def _attach(self, caller: Caller, now: float) -> list[Effect]:
+        if caller.link is None:
+            return [Drop(reason="misplaced attach")]
+        effects = self._presence.sit(caller, caller.link, now=now)
+        if effects is None:
+            return [Drop(reason="misplaced attach")]
+        seat = self._roster.seat(caller.identity)
+        self._mail.reader_left(caller.identity)
+        return [*effects, self.channel.grant(seat), *self._mail.welcome(caller.identity)]
+
+    def _leave(self, leave: Leave, caller: Caller, now: float) -> list[Effect]:
+        effects = self._presence.leave(leave, caller, now=now)
+        if self._roster.link_of(caller.identity) is None:
+            self._mail.reader_left(caller.identity)
+        return effects
+
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
+        """A link is over. Whoever had it is away at once, until they show themselves again."""
+        if self._presence.link_lost(identity, link, now=now):
+            self._mail.reader_left(identity)
+
+    def _table_page(self, since: int) -> TablePage:
+        delta = self.directory.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=_ROWS_A_PAGE)
+        return TablePage(since, delta.version, delta.more, delta.rows)
+
+    def _relay(self, request: RelayDatagram, caller: Caller) -> list[Effect]:
+        link = self._roster.link_of(request.recipient)
+        if link is None or len(request.datagram) > DATAGRAM_MAX:
+            return [Reply(to=caller, message=RelayFailed(request.recipient))]
+        return [Push(link=link, message=DatagramRelayed(caller.identity, request.datagram))]
+
+    def _fetch_group(self, request: FetchGroup, caller: Caller) -> list[Effect]:
+        person = self.directory.person(caller.identity)
+        if person is None:
+            return [Drop(reason="page for a stranger")]
+        return self.channel.fetch(request, caller, not_before=person.channel_since)
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Leases that are over, keys that are due, mail and lines that are too old."""
+        self._presence.expire(now=now)
+        effects = self.channel.handle_timer(now=now)
+        if now >= self._sweep_at:
+            self._sweep_at = now + self._sweep_span
+            effects += self._mail.sweep(now=now) + self.channel.sweep(now=now)
+        return effects
+
+    def next_timer(self) -> float:
+        """The earliest deadline."""
+        others = (self._presence.next_timer(), self.channel.next_timer())
+        return min([self._sweep_at, *(deadline for deadline in others if deadline is not None)])

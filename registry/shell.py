@@ -1,0 +1,202 @@
+"""This file is about pumping: bytes from sockets into the core, bytes from the core into sockets, one timer.
+
+All that comes in one turn of the loop is answered in one go at its end. It knows asyncio; what bytes mean is the core's.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+
+from registry.committer import Committer
+from registry.core import RegistryCore
+from registry.links import GREETING_SIZE
+from registry.store.protocol import Store
+from wire.address import Address
+from wire.aio.datagram import DatagramEndpoint
+from wire.aio.link import Link
+from wire.errors import quoted
+
+_log = logging.getLogger(__name__)
+
+BROADCAST_SLICE = 256
+"""Datagrams of a broadcast sent before others get the loop: 10,000 at once would hold it for 15 ms."""
+
+CARE_SPAN = 5.0
+"""Seconds between two looks at the wall clock and at the journal's length."""
+
+LINGER_FOR = 5.0
+"""Seconds that a link we closed may take for its last bytes: a reader that never reads must not keep it."""
+
+FLUSH_FOR = 0.25
+"""Seconds that links have for their last bytes when the registry stops."""
+
+
+class Shell:
+    """Between one core and the world. It is the owner of all links (`wire.aio.link.LinkOwner`)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, core: RegistryCore, store: Store) -> None:
+        self._loop = loop
+        self._core = core
+        self.committer = Committer(loop, core, store, self._wake)
+        self._endpoint: DatagramEndpoint | None = None
+        self._numbers: dict[Link, int] = {}
+        self._links: dict[int, Link] = {}
+        self._next_number = 1
+        self._is_awake = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+        self._care: asyncio.TimerHandle | None = None
+        self._broadcasts: deque[tuple[bytes, list[Address], int]] = deque()
+        self._is_broadcasting = False
+        self._emptied = asyncio.Event()
+
+    def start(self, endpoint: DatagramEndpoint) -> None:
+        """Serve from now on."""
+        self._endpoint = endpoint
+        self._take_care()
+        self._wake()
+
+    async def stop(self) -> None:
+        """Serve no more: what is promised is kept and said, then links end and the store is closed."""
+        await self.committer.settle()
+        self._turn()
+        for handle in (self._timer, self._care):
+            if handle is not None:
+                handle.cancel()
+        self._endpoint = None
+        await self._end_links("the registry stops")
+        await self.committer.finish()
+
+    async def _end_links(self, reason: str) -> None:
+        for end in (Link.close, Link.cut):
+            for link in list(self._numbers):
+                end(link, reason)
+            if self._links:
+                self._emptied.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._emptied.wait(), FLUSH_FOR)
+
+    # --- in
+
+    def receive(self, batch: list[tuple[bytes, Address]]) -> None:
+        """Datagrams."""
+        for data, sender in batch:
+            self._tell(self._core.receive_datagram, data, sender)
+
+    def link_opened(self, link: Link) -> None:
+        number = self._numbers[link] = self._next_number
+        self._next_number += 1
+        self._links[number] = link
+        self._tell(self._core.link_opened, number, link.remote)
+
+    def link_greeting_size(self, link: Link) -> int:
+        return GREETING_SIZE
+
+    def link_greeted(self, link: Link, greeting: bytes) -> None:
+        self._tell(self._core.link_greeted, self._numbers[link], greeting)
+
+    def link_frames(self, link: Link, frames: list[bytes]) -> None:
+        self._tell(self._core.receive_frames, self._numbers[link], frames)
+
+    def link_closed(self, link: Link, reason: str) -> None:
+        number = self._numbers.pop(link, None)
+        if number is not None:
+            del self._links[number]
+            _log.debug("link of %s is over: %s", link.remote, reason)
+            self._tell(self._core.link_closed, number)
+        if not self._links:
+            self._emptied.set()
+
+    def _tell(self, hear: Callable[..., None], *what: object) -> None:
+        """Let the core hear, behind the last fence: it is total, but should it not be, nobody else shall notice."""
+        try:
+            hear(*what, now=time.monotonic())
+        except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
+            self._core.dropped["fault of ours"] += 1
+            debugging = _log.isEnabledFor(logging.DEBUG)
+            _log.error("fault while serving: %s", quoted(repr(error)), exc_info=debugging)
+        self._wake()
+
+    # --- out
+
+    def _wake(self) -> None:
+        if not self._is_awake:
+            self._is_awake = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Let out everything that this turn of the loop brought forth."""
+        self._is_awake = False
+        core, links, endpoint = self._core, self._links, self._endpoint
+        self.committer.commit()
+        for number in core.links_to_widen():
+            if number in links:
+                links[number].allow_full_frames()
+        for number, pieces in core.link_writes():
+            if number in links:
+                links[number].write(pieces)
+        self._pace()
+        datagrams = core.datagrams_to_send()
+        if endpoint is not None:
+            endpoint.send_all(datagrams)
+        self._broadcasts.extend((data, to, 0) for data, to in core.broadcasts_to_send())
+        if self._broadcasts and not self._is_broadcasting:
+            self._broadcast()
+        for event in core.events():
+            _log.info("%s", quoted(str(event)))
+        self._arm()
+
+    def _pace(self) -> None:
+        """Pause, resume and close links as the core says."""
+        links = self._links
+        for number in self._core.links_to_pause():
+            if number in links:
+                links[number].pause_reading()
+        for number in self._core.links_to_resume():
+            if number in links:
+                links[number].resume_reading()
+        for number, reason in self._core.links_to_close():
+            if number in links:
+                links[number].close(reason)
+                self._loop.call_later(LINGER_FOR, links[number].cut, reason)
+
+    def _broadcast(self) -> None:
+        """One slice; the next one when others had their turn."""
+        self._is_broadcasting = False
+        if self._endpoint is None or not self._broadcasts:
+            self._broadcasts.clear()
+            return
+        data, addresses, start = self._broadcasts.popleft()
+        end = start + BROADCAST_SLICE
+        send = self._endpoint.send
+        for address in addresses[start:end]:
+            send(data, address)
+        if end < len(addresses):
+            self._broadcasts.appendleft((data, addresses, end))
+        if self._broadcasts:
+            self._is_broadcasting = True
+            self._loop.call_soon(self._broadcast)
+
+    # --- time
+
+    def _arm(self) -> None:
+        """One timer. One that comes too early does no harm, so a later deadline leaves it as it is."""
+        due = self._core.next_timer()
+        if due >= self._timer_at or self._endpoint is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        self._timer = self._loop.call_later(max(due - time.monotonic(), 0.0), self._fire)
+
+    def _fire(self) -> None:
+        self._timer, self._timer_at = None, float("inf")
+        self._tell(self._core.handle_timer)
+
+    def _take_care(self) -> None:
+        self._care = self._loop.call_later(CARE_SPAN, self._take_care)
+        self._core.set_wall(time.time(), now=time.monotonic())
+        self.committer.look_after()

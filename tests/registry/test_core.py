@@ -1,0 +1,165 @@
+"""This file is about the registry as one machine: total for any bytes, silent to strangers, modest in memory."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry.events import CameIn, LinkEnded, StoreFailed, TurnedAway
+from registry.policy import Policy
+from tests.registry.hand import Hand, Rig
+from wire.address import Address
+from wire.codec import encode, encode_hello
+from wire.header import Kind
+from wire.messages.direct import RelayDatagram
+from wire.messages.group import FetchGroup
+from wire.messages.link import Attach, PeerRequest
+from wire.messages.mail import DepositMail, TakeMail
+from wire.messages.presence import Leave, Ping
+from wire.messages.registration import Hello
+from wire.messages.table import FetchTable
+
+SOMEWHERE = Address("10.9.9.9", 999)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.binary(max_size=1_300), max_size=30))
+def test_any_datagrams_raise_nothing_and_get_no_answer(datagrams: list[bytes]) -> None:
+    rig = Rig()
+    for data in datagrams:
+        rig.receive(data, SOMEWHERE)
+    assert not rig.take(SOMEWHERE)
+    assert sum(rig.core.dropped.values()) == len(datagrams)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32), st.integers(1, 6))
+def test_mutated_datagrams_raise_nothing_and_change_nothing(seed: int, flips: int) -> None:
+    """Valid ones with a few bytes changed come further than noise does."""
+    rig, chance = Rig(), random.Random(seed)
+    bob = rig.hand("bob")
+    cookie = bob.hello()
+    register = bob.register_bytes(cookie)
+    rig.receive(register, bob.address)
+    bob.use_registry(cookie.card)
+    bob.answer()
+    before = rig.core._service.directory.version
+    hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
+    for valid in (hello, register, bob.seal(Ping(1)), bob.seal(Leave(1))):
+        mutated = bytearray(valid)
+        for _ in range(flips):
+            mutated[chance.randrange(len(mutated))] ^= 1 << chance.randrange(8)
+        if bytes(mutated) == valid:
+            continue
+        sent = rig.take(bob.address)
+        rig.receive(bytes(mutated), bob.address)
+        answers = rig.take(bob.address)
+        assert sum(map(len, answers)) <= len(mutated)
+        assert not sent
+    assert rig.core._service.directory.version == before
+    assert bob.id in rig.core._service.directory.online()
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32))
+def test_any_order_of_requests_of_members_raises_nothing(seed: int) -> None:
+    """Peers that are who they say may still ask nonsense, in any order, and vanish at any moment."""
+    chance = random.Random(seed)
+    rig = Rig(seed=seed)
+    hands = [rig.member(f"user{number}") for number in range(3)]
+    for _ in range(60):
+        hand = chance.choice(hands)
+        _do_something(rig, hand, chance, hands)
+        online = set(rig.core._service.directory.online())
+        linked = {link.identity for link in rig.core._links.attached()}
+        assert linked <= online
+        assert len(linked) == len(rig.core._links.attached())
+    rig.advance(400.0)
+    assert rig.core._service.directory.online() == []
+
+
+def _do_something(rig: Rig, hand: Hand, chance: random.Random, hands: list[Hand]) -> None:
+    number = chance.randrange(4)
+    key = chance.choice([one.id for one in hands] + [b"?" * 32])
+    requests: list[PeerRequest] = [
+        Attach(),
+        FetchTable(chance.choice((0, 2**63 - 1, number))),
+        DepositMail(number, key, number, chance.randbytes(chance.choice((0, 9, 60_000)))),
+        TakeMail([number, number + 1]),
+        RelayDatagram(key, chance.randbytes(chance.choice((0, 40, 2_000)))),
+        FetchGroup(chance.choice(("channel", "#room")), chance.choice((0, 2**63 - 1))),
+        Ping(number),
+        Leave(number),
+    ]
+    what = chance.randrange(8)
+    is_linked = hand.link is not None and rig.core._links.find(hand.link) is not None
+    if what < 4 and is_linked:
+        hand.send(chance.choice(requests))
+    elif what == 4 and is_linked:
+        hand.send_raw(hand.line("x", number))
+    elif what == 5 and is_linked:
+        hand.drop_link()
+    elif what == 6:
+        rig.store.full = chance.random() < 0.3
+        rig.advance(chance.choice((0.1, 5.0, 70.0)))
+    else:
+        hand.register()
+        if hand.session is not None:
+            hand.attach()
+
+
+def test_events_tell_the_operator(rig: Rig) -> None:
+    bob = rig.member("bob")
+    Hand(rig, "bob", host="10.5.5.5", seed=55).register()
+    rig.store.full = True
+    rig.hand("eve").register()
+    bob.send_raw(b"\x07" + bytes(20))
+    events = rig.core.events()
+    assert [type(event) for event in events] == [CameIn, TurnedAway, StoreFailed, TurnedAway, LinkEnded]
+    assert str(events[0]) == "bob came in from 10.0.0.1:6000"
+    assert str(events[1]) == "bob was turned away from 10.5.5.5:6000: NAME_TAKEN"
+    assert "no room" in str(events[2])
+    assert "does not open" in str(events[4])
+    assert rig.core.events() == []
+
+
+def test_events_that_nobody_drains_are_bounded() -> None:
+    rig = Rig(policy=Policy(events_max=3))
+    for number in range(9):
+        rig.hand(f"user{number}").register()
+    assert len(rig.core.events()) == 3
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_names_of_a_shape_that_we_do_not_know_are_passed_over(rig: Rig) -> None:
+    from registry.store.entries import NameBound
+
+    rig.store.append([NameBound("odd", b"o" * 32, b"\xc1", 0, 0)])
+    rig.store.sync()
+    rig.restart()
+    assert rig.core._service.unreadable_names == 1
+    assert rig.hand("bob").register() is not None
+
+
+def test_nothing_is_left_to_do_when_nobody_is_there(rig: Rig) -> None:
+    rig.advance(10.0)
+    assert rig.core.datagrams_to_send() == []
+    assert rig.core.link_writes() == []
+    assert rig.core.entries_to_store() == []
+    assert rig.core.next_timer() > rig.now
+
+
+def test_a_relayed_line_costs_no_encoding(rig: Rig) -> None:
+    """What goes to the members is the frame as it came, with its position and length before it."""
+    ann, bob = rig.member("ann"), rig.member("bob")
+    line = ann.line("hello")
+    rig.core.receive_frames(ann.link or 0, [line], now=rig.now)
+    ((link, (piece,)),) = rig.core.link_writes()
+    assert link == bob.link
+    assert piece.endswith(line)
+    assert encode(Ping(1)) not in piece[:13]

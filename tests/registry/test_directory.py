@@ -1,0 +1,227 @@
+"""This file is about the directory: one holder a name, versions that never go back, deltas that make the same table."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry.directory import VERSION_LAST, Directory, Person
+from wire.address import Address
+from wire.codec import decode_row
+from wire.identity import Identity, make_card
+from wire.limits import TABLE_PAGE_MAX
+from wire.messages.registration import RefusalReason
+from wire.messages.table import Card, Row
+from wire.names import name_key
+
+PEOPLE = [Identity(random.Random(seed).randbytes(32)) for seed in range(6)]
+
+
+def card_of(who: int, name: str | None = None, *, counter: int = 1, live: int | None = None) -> Card:
+    live_key = random.Random(1_000 + (who if live is None else live)).randbytes(32)
+    return make_card(PEOPLE[who], name=name or f"user{who}", live=live_key, mail=b"m" * 32, counter=counter)
+
+
+def refusal(directory: Directory, card: Card) -> RefusalReason | None:
+    return directory.refusal_of(card, name_key(card.name))
+
+
+def bind(directory: Directory, card: Card, wall_ms: int = 0) -> Person:
+    assert refusal(directory, card) is None
+    return directory.bind(card, channel_since=0, at=0, wall_ms=wall_ms)
+
+
+def read(directory: Directory, since: int, *, size: int = TABLE_PAGE_MAX) -> tuple[list[Row], int]:
+    """All pages after `since`, as a peer reads them."""
+    rows: list[Row] = []
+    while True:
+        delta = directory.delta(since, bytes_max=size, rows_max=4_096)
+        rows += [decode_row(raw) for raw in delta.rows]
+        assert delta.version >= since
+        assert delta.version > since or not delta.more
+        since = delta.version
+        if not delta.more:
+            return rows, since
+
+
+class TestNames:
+    def test_a_taken_name_is_refused_to_another_key(self) -> None:
+        directory = Directory(version=0)
+        bind(directory, card_of(0, "bob"))
+        assert refusal(directory, card_of(1, "bob")) is RefusalReason.NAME_TAKEN
+        assert refusal(directory, card_of(1, "BOB")) is RefusalReason.NAME_TAKEN
+        assert refusal(directory, card_of(0, "Bob")) is RefusalReason.OLD_CARD, "same counter, other card"
+        assert refusal(directory, card_of(0, "Bob", counter=2)) is None
+
+    def test_a_look_alike_is_refused_to_another_key(self) -> None:
+        directory = Directory(version=0)
+        bind(directory, card_of(0, "paypal"))
+        assert refusal(directory, card_of(1, "p\u0430ypal")) is RefusalReason.NAME_TAKEN
+
+    def test_another_name_under_the_same_key_is_not_served_yet(self) -> None:
+        directory = Directory(version=0)
+        bind(directory, card_of(0, "bob"))
+        assert refusal(directory, card_of(0, "rob", counter=2)) is RefusalReason.BAD_NAME
+
+    def test_a_lower_counter_is_refused_and_the_same_card_is_not(self) -> None:
+        directory = Directory(version=0)
+        bind(directory, card_of(0, counter=5))
+        assert refusal(directory, card_of(0, counter=4)) is RefusalReason.OLD_CARD
+        assert refusal(directory, card_of(0, counter=5, live=3)) is RefusalReason.OLD_CARD
+        assert refusal(directory, card_of(0, counter=5)) is None
+
+    def test_nobody_shows_another_ones_live_key(self) -> None:
+        directory = Directory(version=0)
+        bob = bind(directory, card_of(0))
+        assert refusal(directory, card_of(1, live=0)) is RefusalReason.NAME_TAKEN
+        directory.renew_card(bob, card_of(0, counter=2, live=3), wall_ms=0)
+        assert refusal(directory, card_of(1, live=3)) is RefusalReason.NAME_TAKEN
+        assert refusal(directory, card_of(1, live=0)) is None
+
+    def test_a_promised_name_is_taken_until_it_is_taken_back(self) -> None:
+        directory = Directory(version=0)
+        directory.promise("bob", PEOPLE[0].public)
+        assert refusal(directory, card_of(1, "bob")) is RefusalReason.NAME_TAKEN
+        directory.take_back("bob", PEOPLE[0].public)
+        assert refusal(directory, card_of(1, "bob")) is None
+
+    def test_a_bound_name_is_never_taken_back(self) -> None:
+        directory = Directory(version=0)
+        bind(directory, card_of(0, "bob"))
+        directory.take_back("bob", PEOPLE[0].public)
+        assert directory.holder("bob") == PEOPLE[0].public
+
+    def test_a_full_directory_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("registry.directory.NAMES_MAX", 2)
+        directory = Directory(version=0)
+        bind(directory, card_of(0))
+        bind(directory, card_of(1))
+        assert refusal(directory, card_of(2)) is RefusalReason.FULL
+        assert refusal(directory, card_of(1, counter=9)) is None
+
+
+class TestVersions:
+    def test_a_version_is_the_wall_clock_or_one_more(self) -> None:
+        directory = Directory(version=500)
+        assert bind(directory, card_of(0), wall_ms=1_000).version == 1_000
+        assert bind(directory, card_of(1), wall_ms=1_000).version == 1_001
+        assert bind(directory, card_of(2), wall_ms=3).version == 1_002
+
+    def test_what_changes_nothing_makes_no_version(self) -> None:
+        directory = Directory(version=0)
+        bob = bind(directory, card_of(0))
+        directory.place(bob, online=True, station=1, address=Address("10.0.0.1", 6_000), wall_ms=5_000)
+        version = directory.version
+        directory.place(bob, online=True, station=1, address=Address("10.0.0.1", 6_000), wall_ms=9_000)
+        directory.renew_card(bob, card_of(0), wall_ms=9_000)
+        assert directory.version == version
+        assert bob.since == 5
+
+    def test_a_page_is_cut_at_its_size(self) -> None:
+        directory = Directory(version=0)
+        for who in range(5):
+            bind(directory, card_of(who))
+        delta = directory.delta(0, bytes_max=500, rows_max=100)
+        assert (len(delta.rows), delta.more) == (2, True)
+        assert directory.delta(0, bytes_max=10, rows_max=100).rows, "one row goes whatever its size"
+        assert len(directory.delta(0, bytes_max=9_999, rows_max=3).rows) == 3
+
+    def test_a_table_of_a_later_version_than_ours_is_overtaken(self) -> None:
+        """A peer remembers version 9,000 of an earlier life, whose clock went ahead of the present one."""
+        directory = Directory(version=100)
+        for who in range(3):
+            bind(directory, card_of(who), wall_ms=100)
+        assert directory.catch_up(9_000, wall_ms=150)
+        rows, version = read(directory, 9_000)
+        assert {row.card.name for row in rows} == {"user0", "user1", "user2"}
+        assert version == directory.version > 9_000
+
+    def test_claims_beyond_reason_are_ignored(self) -> None:
+        directory = Directory(version=100)
+        assert not directory.catch_up(VERSION_LAST + 1, wall_ms=0)
+        assert not directory.catch_up(100, wall_ms=0)
+        assert directory.version == 100
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["bind", "card", "move", "online", "station", "catch up"]),
+        st.integers(0, 5),
+        st.integers(0, 3),
+        st.integers(-50, 50),
+    ),
+    max_size=120,
+)
+
+
+@settings(max_examples=150)
+@given(CHANGES, st.integers(0, 10_000))
+def test_a_delta_from_any_version_and_the_table_then_make_the_table_now(
+    changes: list[tuple[str, int, int, int]], seed: int
+) -> None:
+    directory = Directory(version=1_000)
+    people: dict[int, Person] = {}
+    snapshots: list[tuple[int, dict[str, Row]]] = [(0, {})]
+    wall = 1_000
+    chance = random.Random(seed)
+    for what, who, value, pause in changes:
+        before = directory.version
+        wall += pause  # a wall clock may run backwards
+        _change(directory, people, what, who, value, wall)
+        assert directory.version >= before
+        if chance.random() < 0.3:
+            rows, version = read(directory, 0)
+            snapshots.append((version, {row.card.name: row for row in rows}))
+    rows, version = read(directory, 0)
+    table = {row.card.name: row for row in rows}
+    assert len(rows) == len(table) == len(people)
+    for since, snapshot in snapshots:
+        newer, reached = read(directory, since, size=chance.choice((300, 800, TABLE_PAGE_MAX)))
+        assert snapshot | {row.card.name: row for row in newer} == table
+        assert reached == version
+        assert all(row.version > since for row in newer)
+
+
+def _change(
+    directory: Directory, people: dict[int, Person], what: str, who: int, value: int, wall: int
+) -> None:
+    person = people.get(who)
+    if what == "catch up":
+        directory.catch_up(directory.version + value, wall_ms=wall)
+    elif person is None:
+        if what == "bind":
+            people[who] = bind(directory, card_of(who), wall)
+    elif what == "card":
+        directory.renew_card(person, card_of(who, counter=person.card.counter + value), wall_ms=wall)
+    else:
+        directory.place(
+            person,
+            online=bool(value % 2) if what == "online" else person.online,
+            station=value if what == "station" else person.station,
+            address=Address("10.0.0.9", 6_000 + value) if what == "move" else None,
+            wall_ms=wall,
+        )
+
+
+def test_those_online_are_listed_where_they_are() -> None:
+    directory = Directory(version=0)
+    bob, eve = bind(directory, card_of(0)), bind(directory, card_of(1))
+    directory.place(bob, online=True, station=0, address=Address("10.0.0.1", 1), wall_ms=0)
+    directory.place(eve, online=True, station=0, address=Address("10.0.0.2", 2), wall_ms=0)
+    directory.place(bob, online=True, station=0, address=Address("10.0.0.3", 3), wall_ms=0)
+    directory.place(eve, online=False, station=0, wall_ms=0)
+    assert directory.online_addresses() == [Address("10.0.0.3", 3)]
+    assert directory.online() == [bob.card.identity]
+    assert len(directory) == 2
+
+
+def test_a_change_costs_its_own_size_however_often_there_were_others() -> None:
+    directory = Directory(version=0)
+    people = [bind(directory, card_of(who)) for who in range(6)]
+    for turn in range(2_000):
+        person = people[turn % 5]
+        directory.place(person, online=not person.online, station=0, wall_ms=0)
+    assert len(directory._changes._things) < 200
+    rows, _ = read(directory, directory.version - 3)
+    assert len(rows) == 3

@@ -1,0 +1,137 @@
+"""This file is about groups: who may speak, in which order, what a reader gets of the past, what is dropped."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.groups import FRAME_MAX, Group, Line, Verdict
+from wire.header import GroupHeader, pack_relayed
+from wire.limits import GROUP_BYTES_MAX, GROUP_KEPT_FOR, GROUP_LINES_MAX, GROUP_PAGE_MAX, LINK_FRAME_MAX
+from wire.messages.group import CHANNEL
+from wire.sealing import group_tag
+
+BOB, EVE = b"b" * 32, b"e" * 32
+TAG = group_tag(CHANNEL)
+
+
+def group(*epochs: int) -> Group:
+    made = Group(CHANNEL, position=100)
+    for epoch in epochs or (1,):
+        made.begin_epoch(epoch, bytes([epoch]) * 32, honoured_until=60.0)
+    return made
+
+
+def judge(
+    of: Group, *, epoch: int = 1, station: int = 5, tag: bytes = TAG, size: int = 90, now: float = 0.0
+) -> Verdict:
+    return of.judge(GroupHeader(tag, epoch, station, 0), size, station=5, now=now)
+
+
+class TestSpeaking:
+    def test_the_present_epoch_is_taken(self) -> None:
+        assert judge(group()) is Verdict.TAKEN
+
+    def test_the_epoch_before_is_taken_for_a_while(self) -> None:
+        assert judge(group(1, 2), now=59.0) is Verdict.TAKEN
+        assert judge(group(1, 2), now=60.0) is Verdict.OVER
+        assert judge(group(1, 2, 3), now=1.0) is Verdict.OVER
+
+    def test_another_group_or_station_is_dropped(self) -> None:
+        assert judge(group(), tag=group_tag("#room")) is Verdict.FOREIGN
+        assert judge(group(), station=6) is Verdict.FOREIGN
+        assert judge(group(), station=0) is Verdict.FOREIGN
+
+    def test_a_frame_that_no_reader_could_take_relayed_is_dropped(self) -> None:
+        assert judge(group(), size=FRAME_MAX) is Verdict.TAKEN
+        assert judge(group(), size=FRAME_MAX + 1) is Verdict.FOREIGN
+        assert len(pack_relayed(1, bytes(FRAME_MAX))) <= LINK_FRAME_MAX
+
+    def test_positions_rise_by_one(self) -> None:
+        made = group()
+        assert [made.add(BOB, 1, 90, now=0.0).position for _ in range(3)] == [101, 102, 103]
+        made.forget(102)
+        assert made.add(BOB, 1, 90, now=0.0).position == 104
+        assert [line.position for line in made.page(0, reader=EVE).lines] == [101, 103, 104]
+
+
+class TestPages:
+    def test_a_reader_gets_what_others_said_after(self) -> None:
+        made = group()
+        for sender in (BOB, EVE, BOB, EVE, EVE):
+            made.add(sender, 1, 90, now=0.0)
+        page = made.page(101, reader=EVE)
+        assert [line.position for line in page.lines] == [103]
+        assert (page.position, page.more) == (105, False)
+
+    def test_nothing_new_is_an_empty_page_at_the_end(self) -> None:
+        assert group().page(100, reader=EVE) == ([], [], 100, False)
+        assert group().page(900, reader=EVE).position == 900
+
+    def test_keys_of_earlier_epochs_come_along(self) -> None:
+        made = group(1)
+        made.add(BOB, 1, 90, now=0.0)
+        made.begin_epoch(2, b"2" * 32, honoured_until=60.0)
+        made.begin_epoch(3, b"3" * 32, honoured_until=60.0)
+        made.add(BOB, 3, 90, now=0.0)
+        assert [(key.epoch, key.key) for key in made.page(0, reader=EVE).keys] == [
+            (1, b"\x01" * 32),
+            (3, b"3" * 32),
+        ]
+
+    @given(st.lists(st.tuples(st.booleans(), st.integers(42, FRAME_MAX)), max_size=60))
+    def test_pages_together_are_everything_and_each_fits(self, lines: list[tuple[bool, int]]) -> None:
+        made = group()
+        for is_own, size in lines:
+            made.add(EVE if is_own else BOB, 1, size, now=0.0)
+        since, seen = 0, list[Line]()
+        while True:
+            page = made.page(since, reader=EVE)
+            assert len(page.lines) == 1 or sum(line.size for line in page.lines) <= GROUP_PAGE_MAX
+            seen += page.lines
+            assert page.position > since or not page.more
+            since = page.position
+            if not page.more:
+                break
+        assert [line.size for line in seen] == [size for is_own, size in lines if not is_own]
+        assert since == 100 + len(lines)
+
+
+class TestKeeping:
+    def test_old_lines_are_cut(self) -> None:
+        made = group()
+        for now in (0.0, 10.0, 20.0):
+            made.add(BOB, 1, 90, now=now)
+        assert made.cut(now=GROUP_KEPT_FOR - 1) is None
+        assert made.cut(now=GROUP_KEPT_FOR + 10) == 102
+        assert [line.position for line in made.page(0, reader=EVE).lines] == [103]
+
+    def test_too_many_lines_are_cut(self) -> None:
+        made = group()
+        for _ in range(GROUP_LINES_MAX + 5):
+            made.add(BOB, 1, 90, now=0.0)
+        assert not made.is_overfull
+        assert made.cut(now=0.0) == 105
+
+    def test_too_many_bytes_are_cut(self) -> None:
+        made = group()
+        count = GROUP_BYTES_MAX // FRAME_MAX + 1
+        for _ in range(count):
+            made.add(BOB, 1, FRAME_MAX, now=0.0)
+        assert made.cut(now=0.0) == 101
+        for _ in range(count // 5):
+            made.add(BOB, 1, FRAME_MAX, now=0.0)
+        assert made.is_overfull
+
+    def test_keys_that_no_line_needs_go(self) -> None:
+        made = group(1)
+        made.add(BOB, 1, 90, now=0.0)
+        for epoch in (2, 3, 4):
+            made.begin_epoch(epoch, bytes([epoch]) * 32, honoured_until=0.0)
+        made.cut(now=GROUP_KEPT_FOR)
+        assert set(made._keys) == {3, 4}
+
+    def test_what_was_loaded_goes_on(self) -> None:
+        made = Group(CHANNEL, position=50)
+        made.load({1: b"1" * 32}, [Line(70, BOB, 1, 90, 99.0)])
+        made.begin_epoch(2, b"2" * 32, honoured_until=0.0)
+        assert made.add(BOB, 2, 90, now=0.0).position == 71
+        assert [key.epoch for key in made.page(0, reader=EVE).keys] == [1, 2]

@@ -1,0 +1,225 @@
+"""This file is about links before and after they have proved themselves: deadlines, floods, pace, garbage."""
+
+import random
+
+import pytest
+
+from registry.links import QUEUED_MAX
+from tests.registry.hand import Hand, Rig
+from wire.codec import encode
+from wire.limits import (
+    LINK_FIRST_FRAME_TIMEOUT,
+    LINK_IDLE_TIMEOUT,
+    LINKS_WAITING_IN_ALL,
+    LINKS_WAITING_PER_ADDRESS,
+    REQUESTS_BURST,
+    REQUESTS_PER_SECOND,
+    TABLE_PAGE_MAX,
+)
+from wire.messages.link import Attach
+from wire.messages.presence import Ping, Pong
+from wire.messages.table import FetchTable
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+@pytest.fixture
+def bob(rig: Rig) -> Hand:
+    return rig.member("bob")
+
+
+def newcomer(rig: Rig, name: str = "ann") -> Hand:
+    hand = rig.hand(name)
+    hand.register()
+    return hand
+
+
+class TestProving:
+    def test_an_attach_opens_a_link(self, rig: Rig) -> None:
+        ann = newcomer(rig)
+        assert len(ann.attach()) == 2
+        assert ann.link in rig.widened
+        assert ann.link not in rig.closed
+
+    def test_a_greeting_of_no_session_ends_it_without_a_word(self, rig: Rig) -> None:
+        link = rig.open_link("10.0.0.9")
+        rig.core.link_greeted(link, bytes(24), now=rig.now)
+        rig.turn()
+        assert rig.closed[link] == "greeting of no session"
+        assert link not in rig.greetings
+
+    def test_a_first_frame_that_does_not_open_ends_it(self, rig: Rig) -> None:
+        ann = newcomer(rig)
+        ann.greet()
+        ann.send_raw(b"\x07" + bytes(40))
+        assert ann.link in rig.closed
+        assert not rig.widened
+        assert rig.frames[ann.link or 0] == []
+
+    def test_a_first_frame_that_is_no_attach_ends_it(self, rig: Rig) -> None:
+        for first in (encode(Ping(1)), b"\xc1", encode([99])):
+            ann = newcomer(rig, f"ann{first[0]}{len(first)}")
+            ann.greet()
+            ann.send_raw(ann.cipher.seal(first))
+            assert rig.closed[ann.link or 0] == "first frame is no attach"
+
+    def test_a_frame_before_the_greeting_ends_it(self, rig: Rig) -> None:
+        link = rig.open_link("10.0.0.9")
+        rig.core.receive_frames(link, [b"\x07" + bytes(40)], now=rig.now)
+        rig.turn()
+        assert link in rig.closed
+
+    def test_every_flipped_bit_of_the_attach_ends_it(self, rig: Rig) -> None:
+        ann = newcomer(rig)
+        for bit in range(8 * 19):
+            ann.greet()
+            attach = bytearray(ann.cipher.seal(encode(Attach())))
+            attach[bit // 8] ^= 1 << bit % 8
+            ann.send_raw(bytes(attach))
+            assert ann.link in rig.closed
+
+    def test_a_replayed_link_is_of_no_use(self, rig: Rig) -> None:
+        """The registry's random bytes are new each time."""
+        ann = newcomer(rig)
+        ann.greet()
+        frames = [ann.cipher.seal(encode(Attach())), ann.cipher.seal(encode(Ping(1)))]
+        ann.send_raw(*frames)
+        ann.greet()
+        ann.send_raw(*frames)
+        assert ann.link in rig.closed
+
+    def test_a_second_attach_is_dropped(self, rig: Rig, bob: Hand) -> None:
+        assert bob.ask(Attach()) == []
+        assert rig.core.dropped["misplaced attach"] == 1
+
+
+class TestDeadlines:
+    def test_a_silent_connection_ends(self, rig: Rig) -> None:
+        link = rig.open_link("10.0.0.9")
+        rig.advance(LINK_FIRST_FRAME_TIMEOUT - 0.1)
+        assert link not in rig.closed
+        rig.advance(0.2)
+        assert rig.closed[link] == "no first frame"
+
+    def test_a_greeting_alone_gives_no_more_time(self, rig: Rig) -> None:
+        ann = newcomer(rig)
+        link = rig.open_link(ann.address.host)
+        rig.advance(4.0)
+        assert ann.session is not None
+        rig.core.link_greeted(link, ann.session.seal_tag + bytes(16), now=rig.now)
+        rig.advance(1.1)
+        assert link in rig.closed
+
+    def test_an_idle_link_ends_and_its_peer_is_away(self, rig: Rig, bob: Hand) -> None:
+        rig.advance(LINK_IDLE_TIMEOUT - 10.0)
+        bob.notices()
+        assert bob.ask(Ping(5)) == [Pong(5, rig.core._service.directory.version)]
+        rig.advance(LINK_IDLE_TIMEOUT - 1.0)
+        assert bob.link not in rig.closed
+        rig.advance(2.0)
+        assert rig.closed[bob.link or 0] == "silent"
+        assert rig.core._service.directory.online() == []
+
+    def test_late_and_early_timers_are_harmless(self, rig: Rig, bob: Hand) -> None:
+        for _ in range(5):
+            rig.core.handle_timer(now=rig.now)
+        rig.now += 10_000.0
+        for _ in range(3):
+            rig.core.handle_timer(now=rig.now)
+            rig.turn()
+        assert bob.link in rig.closed
+        assert rig.core.next_timer() > rig.now
+
+
+class TestFloods:
+    def test_the_oldest_silent_connection_of_an_address_goes(self, rig: Rig, bob: Hand) -> None:
+        links = [rig.open_link("10.0.0.9") for _ in range(LINKS_WAITING_PER_ADDRESS + 3)]
+        assert set(rig.closed) == set(links[:3])
+        assert bob.link not in rig.closed
+
+    def test_a_real_peer_gets_in_beside_a_flood_of_its_own_address(self, rig: Rig) -> None:
+        ann = newcomer(rig)
+        for _ in range(100):
+            rig.open_link(ann.address.host)
+        ann.attach()
+        for _ in range(100):
+            rig.open_link(ann.address.host)
+        assert ann.link not in rig.closed
+
+    def test_the_oldest_of_all_goes_when_there_are_too_many(self, rig: Rig) -> None:
+        links = [rig.open_link(f"10.1.{n // 200}.{n % 200}") for n in range(LINKS_WAITING_IN_ALL + 5)]
+        assert set(rig.closed) == set(links[:5])
+
+    def test_links_that_end_are_forgotten(self, rig: Rig) -> None:
+        for _ in range(50):
+            link = rig.open_link("10.0.0.9")
+            rig.close_link(link)
+        links = rig.core._links
+        assert len(links) == len(links._waiting) == len(links._waiting_of) == 0
+
+
+class TestPace:
+    def test_who_asks_too_much_is_read_more_slowly_and_nothing_is_dropped(self, rig: Rig, bob: Hand) -> None:
+        count = int(REQUESTS_BURST) - 1  # the Attach was one
+        bob.send_raw(*(bob.cipher.seal(encode(Ping(1))) for _ in range(count)))
+        assert bob.link not in rig.paused
+        bob.send_raw(*(bob.cipher.seal(encode(Ping(1))) for _ in range(int(REQUESTS_PER_SECOND))))
+        assert bob.link in rig.paused
+        assert len(bob.notices()) == count + REQUESTS_PER_SECOND
+        rig.advance(0.99)
+        assert bob.link in rig.paused
+        rig.advance(0.02)
+        assert bob.link not in rig.paused
+
+    def test_a_paused_link_that_ends_is_not_resumed(self, rig: Rig, bob: Hand) -> None:
+        bob.send_raw(*(bob.cipher.seal(encode(Ping(1))) for _ in range(int(REQUESTS_BURST) + 100)))
+        bob.drop_link()
+        rig.advance(5.0)
+        assert rig.core.links_to_resume() == []
+
+    def test_who_asks_for_more_than_it_can_read_is_cut(self, rig: Rig, bob: Hand) -> None:
+        for number in range(300):
+            rig.hand(f"user{number}").register()
+        bob.send_raw(*(bob.cipher.seal(encode(FetchTable(0))) for _ in range(500)))
+        assert rig.closed[bob.link or 0] == "asks for more than it reads"
+        assert QUEUED_MAX >= 4 * TABLE_PAGE_MAX
+        assert bob.id not in rig.core._service.directory.online()
+
+
+class TestGarbage:
+    def test_garbage_on_an_open_link_ends_it(self, rig: Rig, bob: Hand) -> None:
+        bob.send_raw(b"\x07garbage")
+        assert rig.closed[bob.link or 0] == "a frame does not open"
+        assert bob.id not in rig.core._service.directory.online()
+
+    def test_an_unknown_request_is_dropped_and_the_link_goes_on(self, rig: Rig, bob: Hand) -> None:
+        bob.send_raw(*(bob.cipher.seal(body) for body in (b"", b"\xc1", encode([99, 1]), b"\x91" * 900)))
+        assert rig.core.dropped["malformed frame"] == 4
+        assert bob.ask(Ping(1))
+
+    def test_frames_behind_the_one_that_ended_it_are_not_served(self, rig: Rig, bob: Hand) -> None:
+        good = bob.cipher.seal(encode(Ping(1)))
+        bob.send_raw(b"\x07garbage", good)
+        assert bob.notices() == []
+
+    def test_no_garbage_raises_or_is_answered(self, rig: Rig, bob: Hand) -> None:
+        chance = random.Random(3)
+        for _ in range(400):
+            link = rig.open_link("10.0.0.9")
+            if chance.random() < 0.7:
+                assert bob.session is not None
+                tag = bob.session.seal_tag if chance.random() < 0.5 else chance.randbytes(8)
+                rig.core.link_greeted(link, tag + chance.randbytes(16), now=rig.now)
+            sizes = [chance.choice((0, 1, 2, 17, 30, 400)) for _ in range(3)]
+            frames = [bytes((chance.randrange(12),))[:size] + chance.randbytes(size) for size in sizes]
+            rig.core.receive_frames(link, frames, now=rig.now)
+            rig.turn()
+            assert link in rig.closed
+            assert not rig.frames[link]
+        rig.core.receive_frames(99_999, [b"x"], now=rig.now)
+        rig.core.link_greeted(99_999, bytes(24), now=rig.now)
+        rig.core.link_closed(99_999, now=rig.now)
+        assert bob.ask(Ping(1)), "nobody else noticed"

@@ -1,0 +1,274 @@
+"""This file is about mail at the registry: saved means on the disk, quotas, repeats, order, restarts, age."""
+
+import pytest
+
+from tests.registry.hand import Hand, Rig
+from wire.limits import (
+    LETTER_MAX,
+    MAIL_BATCH_MAX,
+    MAIL_KEPT_FOR,
+    MAILBOX_LETTERS_MAX,
+    MAILBOX_LETTERS_PER_SENDER,
+)
+from wire.messages.link import RegistryNotice
+from wire.messages.mail import (
+    DepositMail,
+    Letter,
+    MailBatch,
+    MailExpired,
+    MailRefusal,
+    MailRefused,
+    MailSaved,
+    TakeMail,
+)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+@pytest.fixture
+def ann(rig: Rig) -> Hand:
+    return rig.member("ann")
+
+
+@pytest.fixture
+def bob(rig: Rig) -> Hand:
+    """Has a name, and is away."""
+    bob = rig.hand("bob")
+    bob.register()
+    bob.leave()
+    return bob
+
+
+def letter(to: Hand, number: int = 1, *, reference: int = 1, text: bytes = b"sealed") -> DepositMail:
+    return DepositMail(reference=reference, recipient=to.id, number=number, letter=text)
+
+
+def come_back(hand: Hand) -> MailBatch:
+    """Register, attach, and the first batch."""
+    hand.register()
+    notices = hand.attach()
+    batch = notices[-1]
+    assert isinstance(batch, MailBatch)
+    return batch
+
+
+def batches(notices: list[RegistryNotice]) -> list[MailBatch]:
+    return [notice for notice in notices if isinstance(notice, MailBatch)]
+
+
+def numbers(batch: MailBatch) -> list[int]:
+    return [one.number for one in batch.letters]
+
+
+def test_saved_is_said_when_it_is_on_the_disk_and_not_before(rig: Rig, ann: Hand, bob: Hand) -> None:
+    rig.auto_commit = False
+    assert ann.ask(letter(bob)) == []
+    rig.hand_over()
+    rig.turn()
+    assert ann.notices() == []
+    rig.commit()
+    assert ann.notices() == [MailSaved(1)]
+
+
+def test_what_is_saved_survives_a_crash(rig: Rig, ann: Hand, bob: Hand) -> None:
+    ann.ask(letter(bob, 5, text=b"five"))
+    rig.restart(crash=True)
+    assert come_back(bob) == MailBatch([Letter(1, ann.id, 5, b"five")], more=False)
+
+
+def test_a_reader_without_mail_is_told_so(rig: Rig) -> None:
+    bob = rig.hand("bob")
+    assert come_back(bob) == MailBatch([], more=False)
+
+
+def test_mail_comes_back_oldest_first_and_goes_when_taken(rig: Rig, ann: Hand, bob: Hand) -> None:
+    assert ann.ask(*(letter(bob, number, reference=number) for number in (3, 4, 5))) == [
+        MailSaved(3),
+        MailSaved(4),
+        MailSaved(5),
+    ]
+    batch = come_back(bob)
+    assert (numbers(batch), batch.more) == ([3, 4, 5], False)
+    assert bob.ask(TakeMail([one.serial for one in batch.letters])) == []
+    assert come_back(bob) == MailBatch([], more=False)
+    rig.restart(crash=True)
+    assert come_back(bob) == MailBatch([], more=False)
+
+
+def test_what_was_not_taken_comes_again(rig: Rig, ann: Hand, bob: Hand) -> None:
+    ann.ask(letter(bob, 1), letter(bob, 2))
+    batch = come_back(bob)
+    bob.ask(TakeMail([batch.letters[0].serial]))
+    bob.drop_link()
+    assert numbers(come_back(bob)) == [2]
+
+
+def test_the_next_batch_follows_when_all_of_the_last_is_taken(rig: Rig, ann: Hand, bob: Hand) -> None:
+    half = bytes(MAIL_BATCH_MAX // 2)
+    for number in range(1, 6):
+        ann.ask(letter(bob, number, text=half))
+    batch = come_back(bob)
+    assert (numbers(batch), batch.more) == ([1, 2], True)
+    assert bob.ask(TakeMail([batch.letters[0].serial])) == []
+    (batch,) = batches(bob.ask(TakeMail([batch.letters[1].serial])))
+    assert (numbers(batch), batch.more) == ([3, 4], True)
+
+
+def test_mail_for_somebody_with_a_link_goes_on_at_once(rig: Rig, ann: Hand) -> None:
+    bob = rig.member("bob")
+    ann.ask(letter(bob, 1))
+    (batch,) = batches(bob.notices())
+    assert numbers(batch) == [1]
+    ann.ask(letter(bob, 2))
+    assert bob.notices() == [], "the first one is still out"
+    (batch,) = batches(bob.ask(TakeMail([batch.letters[0].serial])))
+    assert numbers(batch) == [2]
+
+
+def test_mail_to_oneself(ann: Hand) -> None:
+    saved, batch = ann.ask(letter(ann))
+    assert saved == MailSaved(1)
+    assert isinstance(batch, MailBatch)
+
+
+def test_the_same_letter_again_is_saved_already(rig: Rig, ann: Hand, bob: Hand) -> None:
+    ann.ask(letter(bob, 7))
+    assert ann.ask(letter(bob, 7, reference=2)) == [MailSaved(2)]
+    rig.restart()
+    ann.register()
+    ann.attach()
+    assert ann.ask(letter(bob, 7, reference=3)) == [MailSaved(3)]
+    assert numbers(come_back(bob)) == [7]
+
+
+def test_the_same_letter_while_it_is_being_stored_waits_for_the_disk(rig: Rig, ann: Hand, bob: Hand) -> None:
+    rig.auto_commit = False
+    assert ann.ask(letter(bob, 7), letter(bob, 7, reference=2)) == []
+    rig.commit()
+    assert ann.notices() == [MailSaved(1), MailSaved(2)]
+    rig.auto_commit = True
+    assert numbers(come_back(bob)) == [7]
+
+
+def test_the_same_number_of_two_senders_is_two_letters(rig: Rig, ann: Hand, bob: Hand) -> None:
+    eve = rig.member("eve")
+    ann.ask(letter(bob, 7))
+    eve.ask(letter(bob, 7))
+    assert numbers(come_back(bob)) == [7, 7]
+
+
+def test_a_full_disk_is_told_and_nothing_is_kept(rig: Rig, ann: Hand, bob: Hand) -> None:
+    ann.ask(letter(bob, 1))
+    rig.store.full = True
+    assert ann.ask(letter(bob, 2, reference=2)) == [MailRefused(2, MailRefusal.DISK_FULL)]
+    assert numbers(come_back(bob)) == [1], "what was there can be read"
+    rig.store.full = False
+    assert MailSaved(3) in ann.ask(letter(bob, 2, reference=3))
+
+
+def test_a_repeat_of_a_letter_that_the_disk_refused_is_a_new_try(rig: Rig, ann: Hand, bob: Hand) -> None:
+    rig.auto_commit = False
+    ann.ask(letter(bob, 7), letter(bob, 7, reference=2))
+    rig.store.full = True
+    entries = rig.core.entries_to_store()
+    rig.core.store_failed("no room", newest=len(entries), now=rig.now)
+    rig.store.full = False
+    rig.turn()
+    assert ann.notices() == [MailRefused(1, MailRefusal.DISK_FULL)]
+    rig.commit()
+    assert ann.notices() == [MailSaved(2)]
+
+
+def test_after_a_failed_sync_nothing_is_promised_and_old_mail_can_be_read(
+    rig: Rig, ann: Hand, bob: Hand
+) -> None:
+    ann.ask(letter(bob, 1))
+    rig.store.sync_fails = True
+    assert ann.ask(letter(bob, 2, reference=2)) == [MailRefused(2, MailRefusal.DISK_FULL)]
+    assert ann.ask(letter(bob, 3, reference=3)) == [MailRefused(3, MailRefusal.DISK_FULL)]
+    assert numbers(come_back(bob)) == [1]
+
+
+def test_nobody_gets_mail_whom_nobody_knows(ann: Hand, rig: Rig) -> None:
+    stranger = rig.hand("stranger")
+    assert ann.ask(letter(stranger)) == [MailRefused(1, MailRefusal.NAME_UNKNOWN)]
+
+
+def test_quotas_are_told(rig: Rig, ann: Hand, bob: Hand) -> None:
+    for number in range(MAILBOX_LETTERS_PER_SENDER):
+        ann.ask(letter(bob, number))
+    assert ann.ask(letter(bob, 99, reference=9)) == [MailRefused(9, MailRefusal.SENDER_QUOTA)]
+    for other in range(1, MAILBOX_LETTERS_MAX // MAILBOX_LETTERS_PER_SENDER):
+        sender = rig.member(f"user{other}")
+        for number in range(MAILBOX_LETTERS_PER_SENDER):
+            sender.ask(letter(bob, number))
+    eve = rig.member("eve")
+    assert eve.ask(letter(bob)) == [MailRefused(1, MailRefusal.MAILBOX_FULL)]
+
+
+def test_the_longest_letter_passes_and_a_longer_one_is_no_message(rig: Rig, ann: Hand, bob: Hand) -> None:
+    assert ann.ask(letter(bob, 1, text=bytes(LETTER_MAX))) == [MailSaved(1)]
+    assert ann.ask(letter(bob, 2, text=bytes(LETTER_MAX + 1))) == []
+    assert rig.core.dropped["malformed frame"] == 1
+    assert len(come_back(bob).letters[0].letter) == LETTER_MAX
+
+
+def test_nobody_takes_another_ones_mail(rig: Rig, ann: Hand, bob: Hand) -> None:
+    ann.ask(letter(bob))
+    ann.ask(TakeMail([1, 2, 3]))
+    assert numbers(come_back(bob)) == [1]
+
+
+def test_letters_that_the_disk_lost_are_told_and_do_not_stop_the_others(
+    rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann.ask(letter(bob, 1), letter(bob, 2))
+    rig.store._image.mail[bob.id].pop(1)
+    assert numbers(come_back(bob)) == [2]
+    assert ann.notices()[-1] == MailExpired(bob.id, 1)
+
+
+class TestAge:
+    def test_what_nobody_fetches_goes_and_its_sender_is_told(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        ann.ask(letter(bob, 7))
+        rig.now += MAIL_KEPT_FOR
+        ann.register()
+        ann.attach()
+        rig.advance(61.0)
+        assert MailExpired(bob.id, 7) in ann.notices()
+        assert come_back(bob).letters == []
+        rig.restart()
+        assert come_back(bob).letters == []
+
+    def test_a_wall_clock_that_jumps_while_we_run_ends_nothing_early(
+        self, rig: Rig, ann: Hand, bob: Hand
+    ) -> None:
+        ann.ask(letter(bob, 7))
+        for jump in (400 * 86_400.0, -800 * 86_400.0):
+            rig.wall_offset += jump
+            rig.core.set_wall(rig.now + rig.wall_offset, now=rig.now)
+            rig.advance(120.0)
+        assert numbers(come_back(bob)) == [7]
+
+    def test_age_goes_on_over_restarts(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        ann.ask(letter(bob, 7))
+        rig.restart(downtime=MAIL_KEPT_FOR - 86_400.0)
+        rig.restart(downtime=2 * 86_400.0)
+        rig.advance(86_400.0 - 120.0)
+        assert len(rig.core._service._mail) == 1, "a day of grace, should the clock be wrong"
+        rig.advance(240.0)
+        assert len(rig.core._service._mail) == 0
+
+    def test_a_clock_that_was_set_back_keeps_mail_no_longer_than_from_now(
+        self, rig: Rig, ann: Hand, bob: Hand
+    ) -> None:
+        ann.ask(letter(bob, 7))
+        rig.wall_offset -= 100 * 86_400.0
+        rig.restart()
+        rig.advance(MAIL_KEPT_FOR - 61.0)
+        assert len(rig.core._service._mail) == 1
+        rig.advance(180.0)
+        assert len(rig.core._service._mail) == 0

@@ -1,0 +1,257 @@
+"""This file is about a running registry over real loopback sockets: few tests, everything awaited, nothing slept."""
+
+import asyncio
+import random
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from registry.keys import KEY_FILE
+from registry.program import Registry, Unable
+from wire.address import Address
+from wire.admission import make_register
+from wire.codec import decode_cookie, decode_notice, decode_welcome, encode, encode_hello
+from wire.framing import FrameReader, frame
+from wire.header import Kind
+from wire.identity import AgreementKey, Identity, make_card
+from wire.limits import LINK_FRAME_MAX, LINKS_WAITING_PER_ADDRESS
+from wire.messages.group import GroupGranted
+from wire.messages.link import Attach, PeerRequest, RegistryNotice
+from wire.messages.mail import DepositMail, MailBatch, MailSaved
+from wire.messages.registration import Hello
+from wire.sealing import LinkCipher, Session
+
+TIMEOUT = 10.0
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+        udp.bind(("127.0.0.1", 0))
+        port = int(udp.getsockname()[1])
+        tcp.bind(("127.0.0.1", port))
+        return port
+
+
+class Client:
+    """A peer, written by hand over sockets."""
+
+    def __init__(self, port: int, name: str, host: str = "127.0.0.1") -> None:
+        self.rng = random.Random(name)
+        self.server = Address(host, port)
+        self.name = name
+        self.identity = Identity(self.rng.randbytes(32))
+        self.live = AgreementKey(self.rng.randbytes(32))
+        self.udp = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.setblocking(False)
+        self.udp.connect((host, port))
+        self.frames = FrameReader()
+        self.frames.largest = LINK_FRAME_MAX
+        self.cipher: LinkCipher
+
+    async def exchange(self, data: bytes, kind: Kind) -> bytes:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self.udp, data)
+        while True:
+            answer = await asyncio.wait_for(loop.sock_recv(self.udp, 2_048), TIMEOUT)
+            if answer[0] == kind:
+                return answer[1:]
+
+    async def register(self) -> None:
+        nonce = self.rng.randbytes(16)
+        hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=nonce))
+        cookie = decode_cookie(await self.exchange(hello, Kind.COOKIE))
+        card = make_card(self.identity, name=self.name, live=self.live.public, mail=b"m" * 32, counter=1)
+        register = make_register(
+            self.identity,
+            registry=cookie.card.identity,
+            nonce=nonce,
+            cookie=cookie.cookie,
+            card=card,
+            table_version=0,
+        )
+        welcome = await self.exchange(bytes((Kind.REGISTER,)) + encode(register), Kind.WELCOME)
+        assert decode_welcome(welcome).host == self.server.host
+        self.session = Session(
+            live=self.live,
+            identity=self.identity.public,
+            their_live=cookie.card.live,
+            their_identity=cookie.card.identity,
+        )
+
+    async def attach(self) -> list[RegistryNotice]:
+        self.reader, self.writer = await asyncio.open_connection(*self.server)
+        ours = self.rng.randbytes(16)
+        self.writer.write(self.session.seal_tag + ours)
+        theirs = await asyncio.wait_for(self.reader.readexactly(16), TIMEOUT)
+        self.cipher = self.session.link_cipher(ours, theirs, is_peer=True)
+        return [await self.ask(Attach()), await self.notice()]
+
+    async def ask(self, request: PeerRequest) -> RegistryNotice:
+        self.writer.write(frame(self.cipher.seal(encode(request))))
+        return await self.notice()
+
+    async def notice(self) -> RegistryNotice:
+        while (found := self.frames.next_frame()) is None:
+            data = await asyncio.wait_for(self.reader.read(65_536), TIMEOUT)
+            assert data, "the link ended"
+            self.frames.feed(data)
+        return decode_notice(self.cipher.open(found))
+
+    async def ended(self) -> bool:
+        return await asyncio.wait_for(self.reader.read(65_536), TIMEOUT) == b""
+
+    def close(self) -> None:
+        self.udp.close()
+        if hasattr(self, "writer"):
+            self.writer.close()
+
+
+class Running:
+    """A registry on a free port, and what it said."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.port = free_port()
+        self.lines: list[str] = []
+        self.registry = Registry(self.port, data, say=self.lines.append)
+        self.clients: list[Client] = []
+
+    def client(self, name: str, host: str = "127.0.0.1") -> Client:
+        self.clients.append(Client(self.port, name, host))
+        return self.clients[-1]
+
+    async def stop(self) -> None:
+        for client in self.clients:
+            client.close()
+        await self.registry.stop()
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    running = Running(tmp_path)
+    await running.registry.start()
+    yield running
+    await running.stop()
+
+
+async def test_it_says_where_it_is(running: Running) -> None:
+    assert running.lines == [
+        f"[Registry listening on UDP and TCP port {running.port}.]",
+        f"[Registry key {running.registry.fingerprint}]",
+        f"[Files in {running.data / 'registry' / str(running.port)}]",
+    ]
+
+
+async def test_a_peer_registers_attaches_and_has_mail_saved(running: Running) -> None:
+    ann = running.client("ann")
+    await ann.register()
+    granted, batch = await ann.attach()
+    assert isinstance(granted, GroupGranted)
+    assert batch == MailBatch([], more=False)
+    letter = DepositMail(reference=1, recipient=ann.identity.public, number=1, letter=bytes(60_000))
+    assert await ann.ask(letter) == MailSaved(1)
+    handed = await ann.notice()
+    assert isinstance(handed, MailBatch)
+    assert handed.letters[0].letter == bytes(60_000)
+
+
+async def test_by_ipv6_too(running: Running) -> None:
+    try:
+        ann = running.client("ann", "::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    await ann.register()
+    assert len(await ann.attach()) == 2
+
+
+async def test_strangers_are_cut_and_nobody_else_notices(running: Running) -> None:
+    ann = running.client("ann")
+    await ann.register()
+    silent = [
+        await asyncio.open_connection("127.0.0.1", running.port) for _ in range(LINKS_WAITING_PER_ADDRESS + 4)
+    ]
+    garbage_reader, garbage = await asyncio.open_connection("127.0.0.1", running.port)
+    garbage.write(b"\xff" * 5_000)
+    assert await asyncio.wait_for(garbage_reader.read(), TIMEOUT) == b""
+    assert await asyncio.wait_for(silent[0][0].read(), TIMEOUT) == b"", "the oldest silent one went"
+    for data in (b"", b"\x07" * 100, b"\x01", bytes(1_200), bytes(1_500)):
+        await asyncio.get_running_loop().sock_sendall(ann.udp, data)
+    assert len(await ann.attach()) == 2
+    for _, writer in [*silent, (garbage_reader, garbage)]:
+        writer.close()
+
+
+async def test_an_orderly_stop_ends_links_and_the_next_life_remembers(running: Running) -> None:
+    ann = running.client("ann")
+    await ann.register()
+    await ann.attach()
+    letter = DepositMail(reference=1, recipient=ann.identity.public, number=9, letter=b"sealed")
+    assert await ann.ask(letter) == MailSaved(1)
+    await ann.notice()
+    await running.registry.stop()
+    assert await ann.ended()
+    again = Registry(running.port, running.data, say=running.lines.append)
+    await again.start()
+    assert again.fingerprint == running.registry.fingerprint
+    back = running.client("ann")
+    await back.register()
+    batch = (await back.attach())[1]
+    assert isinstance(batch, MailBatch)
+    assert [one.number for one in batch.letters] == [9]
+    back.close()
+    await again.stop()
+    running.registry = Registry(running.port, running.data, say=running.lines.append)
+
+
+async def test_a_taken_port_is_named_and_nothing_is_made(tmp_path: Path) -> None:
+    port = free_port()
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as other:
+            other.bind(("0.0.0.0", port))
+            if kind == socket.SOCK_STREAM:
+                other.listen()
+            with pytest.raises(Unable, match=rf"^\[Port {port} is already in use\]\Z"):
+                await Registry(port, tmp_path, say=print).start()
+    assert not Registry(port, tmp_path, say=print).folder.exists()
+
+
+async def test_a_folder_in_use_is_named(running: Running) -> None:
+    other = free_port()
+    folder = running.data / "registry"
+    (folder / str(other)).symlink_to(folder / str(running.port))
+    with pytest.raises(Unable, match=r"^\[.*another registry is using this folder\]\Z"):
+        await Registry(other, running.data, say=print).start()
+
+
+async def test_a_broken_key_is_named(tmp_path: Path) -> None:
+    port = free_port()
+    folder = tmp_path / "registry" / str(port)
+    folder.mkdir(parents=True)
+    (folder / KEY_FILE).write_bytes(b"no key")
+    with pytest.raises(Unable, match=r"^\[.*identity\.key: holds no key"):
+        await Registry(port, tmp_path, say=print).start()
+    (folder / KEY_FILE).unlink()
+    lines: list[str] = []
+    registry = Registry(port, tmp_path, say=lines.append)
+    await registry.start()
+    await registry.stop()
+    assert len(lines) == 3
+
+
+async def test_damage_is_told_and_the_registry_runs(running: Running) -> None:
+    ann = running.client("ann")
+    await ann.register()
+    await running.registry.stop()
+    names = running.data / "registry" / str(running.port) / "names"
+    content = bytearray(names.read_bytes())
+    content[-1] ^= 1
+    names.write_bytes(content)
+    lines: list[str] = []
+    again = Registry(running.port, running.data, say=lines.append)
+    await again.start()
+    await again.stop()
+    assert len(lines) == 4
+    assert "names" in lines[0]
+    running.registry = Registry(running.port, running.data, say=lines.append)

@@ -1,0 +1,87 @@
+"""This file is about promises: said in order, and only when the disk has what they are about."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.effects import Drop, Effect, Store
+from registry.promises import Promises
+from registry.store.entries import Entry, GroupCut
+
+
+def entry(position: int) -> Entry:
+    return GroupCut("channel", position)
+
+
+def promise(number: int, count: int = 1) -> Store:
+    return Store(
+        entries=tuple(entry(number) for _ in range(count)),
+        then=(Drop(reason=f"{number} kept"),),
+        otherwise=(Drop(reason=f"{number} lost"),),
+    )
+
+
+def reasons(effects: "list[Effect] | tuple[Effect, ...]") -> list[str]:
+    return [effect.reason for effect in effects if isinstance(effect, Drop)]
+
+
+def test_a_promise_waits_for_its_entries() -> None:
+    promises = Promises()
+    assert not promises.add(promise(1, count=2))
+    assert len(promises.entries_to_store()) == 2
+    assert promises.stored(1) == []
+    assert reasons(promises.stored(1)) == ["1 kept"]
+    assert promises.is_idle
+
+
+def test_one_without_entries_waits_for_those_before_it() -> None:
+    promises = Promises()
+    promises.add(promise(1))
+    assert not promises.add(promise(2, count=0))
+    promises.entries_to_store()
+    assert reasons(promises.stored(1)) == ["1 kept", "2 kept"]
+    assert reasons(list(promises.add(promise(3, count=0)))) == ["3 kept"], "nothing is on its way"
+
+
+def test_a_failure_hits_the_newest_only() -> None:
+    promises = Promises()
+    promises.add(promise(1))
+    promises.entries_to_store()
+    promises.add(promise(2))
+    promises.entries_to_store()
+    assert reasons(promises.failed(1)) == ["2 lost"]
+    assert reasons(promises.stored(1)) == ["1 kept"]
+
+
+def test_a_failure_of_all_spares_what_was_not_handed_over() -> None:
+    promises = Promises()
+    promises.add(promise(1))
+    promises.entries_to_store()
+    promises.add(promise(2))
+    assert reasons(promises.failed(None)) == ["1 lost"]
+    promises.entries_to_store()
+    assert reasons(promises.stored(1)) == ["2 kept"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "hand", "store", "fail", "fail all"]), st.integers(0, 3))))
+def test_each_promise_is_settled_once_and_in_order(steps: list[tuple[str, int]]) -> None:
+    promises = Promises()
+    settled: list[str] = []
+    made = 0
+    on_the_way = 0
+    for what, value in [*steps, ("hand", 0), ("store", 99)]:
+        if what == "add":
+            made += 1
+            settled += reasons(list(promises.add(promise(made, count=value))))
+        elif what == "hand":
+            on_the_way += len(promises.entries_to_store())
+        elif what == "store":
+            settled += reasons(promises.stored(min(value, on_the_way)))
+            on_the_way -= min(value, on_the_way)
+        else:
+            count = None if what == "fail all" else value
+            settled += reasons(promises.failed(count))
+            on_the_way -= on_the_way if count is None else min(count, on_the_way)
+    numbers = [int(one.split()[0]) for one in settled]
+    assert sorted(numbers) == list(range(1, made + 1))
+    kept = [int(one.split()[0]) for one in settled if one.endswith("kept")]
+    assert kept == sorted(kept)
