@@ -32,7 +32,9 @@ class BrokenKeyFile(ChatAppError):
     """A key file does not hold a key; nothing is made anew in its place, that would be another person."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} holds no key; restore it from a copy, or remove it to start as somebody new")
+        super().__init__(
+            f"{path} holds no key; restore it from a copy, or remove it to start as somebody new"
+        )
         self.path = path
 
 

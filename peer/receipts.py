@@ -29,17 +29,21 @@ class Receipt:
         self.number: Final = number
         self.outcome: Outcome | None = None
         self.reason = ""
-        self._settled: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._settled: asyncio.Future[None] | None = None
 
     async def settled(self) -> Outcome:
         """The first outcome; waits for it."""
-        return await asyncio.shield(self._settled)
+        while self.outcome is None:
+            if self._settled is None:  # most receipts are never waited for, and cost no future
+                self._settled = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._settled)
+        return self.outcome
 
     def settle(self, outcome: Outcome, reason: str = "") -> None:
         """It came to rest here."""
         self.outcome, self.reason = outcome, reason
-        if not self._settled.done():
-            self._settled.set_result(outcome)
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
 
 
 class Receipts:

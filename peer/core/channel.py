@@ -30,7 +30,9 @@ class Channel:
         self._beyond: set[int] = set()
         self._in_flight: dict[tuple[int, int], Message] = {}
         for message in self._outgoing:
-            self._outgoing.messages.pop(message.number)  # an earlier life told its user that these went unanswered
+            self._outgoing.messages.pop(
+                message.number
+            )  # an earlier life told its user that these went unanswered
         self.cursor = cursor
         self.station = 0
         self.gap_since: float | None = None

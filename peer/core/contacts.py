@@ -24,7 +24,16 @@ RELAY_STICKS_FOR: Final = 60.0
 class Contact:
     """One person: who (identity), where (address), how to talk (sessions), what is under way (conversation)."""
 
-    __slots__ = ("_card_is_checked", "address", "conversation", "identity", "is_heard", "relay_until", "row", "sessions")
+    __slots__ = (
+        "_card_is_checked",
+        "address",
+        "conversation",
+        "identity",
+        "is_heard",
+        "relay_until",
+        "row",
+        "sessions",
+    )
 
     def __init__(self, identity: bytes, row: Row) -> None:
         self.identity: Final = identity

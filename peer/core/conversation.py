@@ -50,7 +50,7 @@ class Message:
 class Outgoing:
     """Our stream to one recipient: numbers that rise for ever, and the messages not settled for ever, in order."""
 
-    __slots__ = ("_last", "_voids", "messages")
+    __slots__ = ("_last", "_voids", "idle", "messages")
 
     def __init__(self, stored: StoredStream) -> None:
         self._last = stored.last_sent
@@ -58,6 +58,8 @@ class Outgoing:
         self.messages: dict[int, Message] = {
             one.number: Message(one.number, one.at_ms, one.text, one.standing) for one in stored.outgoing
         }
+        self.idle: dict[int, Message] = dict(self.messages)
+        """Those on the rung WAITING: what there is to begin, without looking through all that is on its way."""
 
     def __iter__(self) -> Iterator[Message]:
         return iter(list(self.messages.values()))
@@ -71,14 +73,23 @@ class Outgoing:
             self._void(self._last + 1, number)
         self._last = number
         message = Message(number, int(wall * 1_000), text)
-        self.messages[number] = message
+        self.messages[number] = self.idle[number] = message
         return message
+
+    def move(self, message: Message, rung: Rung, deadline: float | None = None) -> None:
+        """The message stands on another rung now."""
+        message.rung, message.deadline = rung, deadline
+        if rung is not Rung.WAITING:
+            self.idle.pop(message.number, None)
+        elif message.number in self.messages:
+            self.idle[message.number] = message
 
     def settle(self, message: Message, standing: Standing) -> None:
         """The message got further; a final one is forgotten here."""
         message.standing = standing
         if standing in FINAL:
             self.messages.pop(message.number, None)
+            self.idle.pop(message.number, None)
         if standing in DEAD:
             self._void(message.number, message.number + 1)
 

@@ -291,7 +291,9 @@ class PeerCore:
         if self.me.handle_timer(self._rng, now=now, wall=now + self.wall_offset):
             self._show_new_card(now)
         self._session.handle_timer(now=now)
-        self._inbound.handle_timer(now=now)  # before the couriers, which let go of what is due without showing it
+        self._inbound.handle_timer(
+            now=now
+        )  # before the couriers, which let go of what is due without showing it
         for contact in list(self._post.active.values()):
             if contact.conversation is not None:
                 contact.conversation.courier.handle_timer(now=now)
@@ -351,7 +353,7 @@ class PeerCore:
 
     def records_to_store(self) -> list[Record]:
         """Drained: store them, then call `records_stored`."""
-        return self._out.drain_records()
+        return self._out.drain_records() + self._inbound.marks()
 
     def events(self) -> list[happened.Event]:
         """Drained, in order."""

@@ -14,7 +14,15 @@ from peer.core.conversation import Conversation, make_inbox
 from peer.core.events import ChannelReceived, DirectReceived, Line, Trouble
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
-from peer.core.records import CHANNEL_MARK, CursorMoved, FloorRaised, IncomingAdded, Shown, StoredStream
+from peer.core.records import (
+    CHANNEL_MARK,
+    CursorMoved,
+    FloorRaised,
+    IncomingAdded,
+    Record,
+    Shown,
+    StoredStream,
+)
 from wire.codec import decode_direct_body, decode_group_body
 from wire.delivery.policy import Policy
 from wire.delivery.seen import Admission, Inbox
@@ -85,6 +93,7 @@ class Inbound:
         self._streams: dict[bytes, Stream] = {}
         self._written: list[tuple[Stream, int, bool]] = []
         """Records handed out but not known to be stored: (stream, number, whether to acknowledge by courier)."""
+        self._marks: dict[bytes, int] = {}
         self._held_frames: list[tuple[int, bytes]] = []
         self.reader: Final = reader
         self.mail_keys = mail_keys
@@ -226,8 +235,14 @@ class Inbound:
 
     def line_shown(self, line: Line) -> None:
         """Somebody has seen it; it is not shown again after a restart."""
-        prefix = CHANNEL_MARK if isinstance(line, ChannelReceived) else b""
-        self._out.records.append(Shown(prefix + line.identity, line.number))
+        stream = CHANNEL_MARK + line.identity if isinstance(line, ChannelReceived) else line.identity
+        if line.number > self._marks.get(stream, 0):
+            self._marks[stream] = line.number
+
+    def marks(self) -> list[Record]:
+        """Drained: up to where each stream has been shown; one record for however many lines."""
+        marks, self._marks = self._marks, {}
+        return [Shown(stream, number) for stream, number in marks.items()]
 
     # --- inside
 
@@ -235,7 +250,9 @@ class Inbound:
         contact = self._contacts.by_identity(letter.sender)
         body = open_letter(letter.letter, reader=self.reader, mail_keys=self.mail_keys, sender=letter.sender)
         if contact is None:
-            self._out.events.append(Trouble(text=f"A letter from {body.sender_name}, who is not in the table"))
+            self._out.events.append(
+                Trouble(text=f"A letter from {body.sender_name}, who is not in the table")
+            )
             return
         self.conversation(contact)
         stream = self._streams[contact.identity]

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import Final
 
 from peer.core.contacts import RELAY_STICKS_FOR, Contact
-from peer.core.conversation import Conversation, Message, Rung
+from peer.core.conversation import Conversation, Message, Outgoing, Rung
 from peer.core.events import Delivered, Kept, Refused, Saved, Unacknowledged
 from peer.core.outputs import Outputs
 from peer.core.records import OutgoingAdded, OutgoingChanged, Standing
 from wire.delivery.policy import Policy
+from wire.errors import SealError
 from wire.messages.mail import DepositMail
 
 LETTERS_IN_FLIGHT: Final = 16
@@ -109,9 +110,7 @@ class Ladder:
         was_saved = message.standing is Standing.SAVED
         self._settle(contact, message, Standing.DELIVERED)
         if not was_saved:  # whoever read "saved" need not hear of it again
-            self._out.events.append(
-                Delivered(to=contact.name, number=number, through_server=through_server)
-            )
+            self._out.events.append(Delivered(to=contact.name, number=number, through_server=through_server))
 
     def gave_up(self, contact: Contact, number: int, *, now: float) -> None:
         """All tries of a message went unanswered."""
@@ -214,15 +213,15 @@ class Ladder:
     def _go_straight(self, contact: Contact, talk: Conversation, now: float) -> None:
         """Rung 1 for all that waits. Saved letters go along when something newer does: the recipient then has the
         whole stream in order, and drops its second copy."""
-        messages = list(talk.outgoing)
-        if not any(m.rung is Rung.WAITING and m.standing is not Standing.SAVED for m in messages):
+        outgoing = talk.outgoing
+        idle = [outgoing.idle[number] for number in sorted(outgoing.idle)]
+        if all(message.standing is Standing.SAVED for message in idle):
             return
         is_relaying = self.reach is Reach.UP and now < contact.relay_until
-        for message in messages:
-            if message.rung is not Rung.WAITING:
-                continue
-            message.rung = Rung.RELAYED if is_relaying else Rung.STRAIGHT
-            message.deadline = now + self._policy.give_up_after if is_relaying else None
+        rung = Rung.RELAYED if is_relaying else Rung.STRAIGHT
+        deadline = now + self._policy.give_up_after if is_relaying else None
+        for message in idle:
+            outgoing.move(message, rung, deadline)
             talk.courier.send(message.number, message.body, now=now)
         self._begun[contact.identity] = contact
         self._tell_floor(talk)
@@ -230,8 +229,7 @@ class Ladder:
     def _relay(self, contact: Contact, talk: Conversation, message: Message, now: float) -> None:
         """Rung 2: the same datagrams over both links as well, for two more timeouts."""
         contact.relay_until = now + RELAY_STICKS_FOR
-        message.rung = Rung.RELAYED
-        message.deadline = now + 2 * self._policy.ack_timeout
+        talk.outgoing.move(message, Rung.RELAYED, now + 2 * self._policy.ack_timeout)
         talk.courier.send(message.number, message.body, now=now)
         self._begun[contact.identity] = contact
 
@@ -245,9 +243,8 @@ class Ladder:
 
     def _keep_tried(self, contact: Contact) -> None:
         """The registry is lost: what no straight way could take stays with us."""
-        for message in contact.conversation.outgoing if contact.conversation is not None else ():
-            if message.rung is Rung.WAITING:
-                self._keep(contact, message)
+        for message in list(self._outgoing(contact).idle.values()):
+            self._keep(contact, message)
 
     def _stop(self, contact: Contact) -> None:
         """We go offline: nothing is sent until we are back."""
@@ -255,11 +252,11 @@ class Ladder:
         for message in talk.outgoing if talk is not None else ():
             assert talk is not None
             talk.courier.withdraw(message.number)
-            message.rung, message.deadline = Rung.WAITING, None
+            talk.outgoing.move(message, Rung.WAITING)
 
     def _fall_back(self, contact: Contact, message: Message) -> None:
         """The straight ways failed: mail, or our own outbox, or wait until it is known which."""
-        message.rung, message.deadline = Rung.WAITING, None
+        self._outgoing(contact).move(message, Rung.WAITING)
         if message.standing is Standing.SAVED:
             return
         if self.reach is Reach.UP:
@@ -268,7 +265,7 @@ class Ladder:
             self._keep(contact, message)
 
     def _to_mail(self, contact: Contact, message: Message) -> None:
-        message.rung, message.deadline = Rung.MAIL, None
+        self._outgoing(contact).move(message, Rung.MAIL)
         self._letters.append((contact, message))
         self._out.events.append(Unacknowledged(to=contact.name, number=message.number))
 
@@ -288,7 +285,12 @@ class Ladder:
                 self._post_one(contact, message)
 
     def _post_one(self, contact: Contact, message: Message) -> None:
-        letter = self._write_letter(contact, message)
+        try:
+            letter = self._write_letter(contact, message)
+        except SealError as error:
+            self._settle(contact, message, Standing.REFUSED)
+            self._out.events.append(Refused(to=contact.name, number=message.number, reason=str(error)))
+            return
         self._reference = self._reference % (2**32 - 1) + 1
         message.reference = self._reference
         self._posted[self._reference] = (contact, message, len(letter))
@@ -305,27 +307,35 @@ class Ladder:
             return None
         contact, message, size = posted
         self._bytes_posted -= size
-        message.reference, message.rung = None, Rung.WAITING
+        message.reference = None
+        self._outgoing(contact).move(message, Rung.WAITING)
         return contact, message
 
     def _recall_letters(self) -> None:
         """The link is gone: letters without an answer wait again; the registry knows a repeat by its number."""
-        for message in [*(message for _, message, _ in self._posted.values()), *(message for _, message in self._letters)]:
+        posted = [(contact, message) for contact, message, _ in self._posted.values()]
+        for contact, message in [*posted, *self._letters]:
             if message.rung is Rung.MAIL:
-                message.rung, message.reference = Rung.WAITING, None
+                message.reference = None
+                self._outgoing(contact).move(message, Rung.WAITING)
         self._posted.clear()
         self._letters.clear()
         self._bytes_posted = 0
 
     def _settle(self, contact: Contact, message: Message, standing: Standing) -> None:
-        message.rung, message.deadline = Rung.WAITING, None
-        self._change(contact, message, standing)
         talk = contact.conversation
-        if talk is not None:
-            talk.courier.withdraw(message.number)
-            self._tell_floor(talk)
-            if not talk.outgoing.messages:
-                self._waiting.pop(contact.identity, None)
+        assert talk is not None
+        talk.outgoing.move(message, Rung.WAITING)
+        self._change(contact, message, standing)
+        talk.courier.withdraw(message.number)
+        self._tell_floor(talk)
+        if not talk.outgoing.messages:
+            self._waiting.pop(contact.identity, None)
+
+    @staticmethod
+    def _outgoing(contact: Contact) -> Outgoing:
+        assert contact.conversation is not None
+        return contact.conversation.outgoing
 
     @staticmethod
     def _tell_floor(talk: Conversation) -> None:
@@ -333,8 +343,7 @@ class Ladder:
         talk.courier.set_voids(talk.outgoing.voids)
 
     def _change(self, contact: Contact, message: Message, standing: Standing) -> None:
-        assert contact.conversation is not None
-        contact.conversation.outgoing.settle(message, standing)
+        self._outgoing(contact).settle(message, standing)
         self._out.records.append(OutgoingChanged(contact.identity, message.number, standing))
 
     @staticmethod

@@ -147,4 +147,3 @@ class Post:
                 self._out.requests.append(
                     RelayDatagram(recipient=contact.identity, datagram=session.seal(payload))
                 )
-

@@ -89,7 +89,13 @@ class RegistrySession:
     """Our registration at one registry address."""
 
     def __init__(
-        self, *, identity: Identity, address: Address, pinned: bytes | None, policy: Policy, rng: random.Random
+        self,
+        *,
+        identity: Identity,
+        address: Address,
+        pinned: bytes | None,
+        policy: Policy,
+        rng: random.Random,
     ) -> None:
         self._identity = identity
         self._policy = policy
@@ -180,10 +186,10 @@ class RegistrySession:
     def receive_pong(self, pong: Pong, *, now: float) -> None:
         """The registry lives."""
         self.known_version = max(self.known_version, pong.table_version)
-        if self.state is State.REGISTERED and self._question is not None:
-            if pong.reference == self._question.reference:
-                self._question = None
-                self._next_ping = now + self._ping_span()
+        question = self._question
+        if self.state is State.REGISTERED and question is not None and pong.reference == question.reference:
+            self._question = None
+            self._next_ping = now + self._ping_span()
 
     def receive_left(self, left: Left, *, now: float) -> None:
         """The registry has taken our leave."""

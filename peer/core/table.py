@@ -69,7 +69,9 @@ class Table:
             return None
         return self._take_rows(batch.rows, batch.version, wall)
 
-    def _take_rows(self, encoded: list[msgspec.Raw], version: int, wall: float) -> list[tuple[Contact, Change]]:
+    def _take_rows(
+        self, encoded: list[msgspec.Raw], version: int, wall: float
+    ) -> list[tuple[Contact, Change]]:
         rows = [decode_row(raw) for raw in encoded]
         changes: list[tuple[Contact, Change]] = []
         saved: list[Row] = []
@@ -86,5 +88,3 @@ class Table:
             self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
             self._out.events.append(TableChanged())
         return changes
-
-

@@ -292,4 +292,3 @@ class Uplink:
         message, _ = self._lines[number]
         self._close_line(message)
         self._out.events.append(ChannelUnanswered(number=number))
-

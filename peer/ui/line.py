@@ -195,10 +195,8 @@ def _read_lines(
             _hand_over([rest], queue, loop)
     except (OSError, RuntimeError):
         pass  # the input or the loop is gone
-    try:
+    with contextlib.suppress(RuntimeError):
         asyncio.run_coroutine_threadsafe(queue.put(None), loop)
-    except RuntimeError:
-        pass
 
 
 def _hand_over(

@@ -25,10 +25,14 @@ def run(
     *, name: str, server: Address, port: int, data: Path | None, plain: bool, stay: bool, log_level: str
 ) -> int:
     """Be a peer until the user ends it. Returns the exit status."""
-    logging.basicConfig(level=log_level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=log_level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     try:
-        return asyncio.run(_chat(Peer(name, server, port=port, home=data), is_terminal=is_terminal, stay=stay))
+        return asyncio.run(
+            _chat(Peer(name, server, port=port, home=data), is_terminal=is_terminal, stay=stay)
+        )
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -59,6 +63,8 @@ async def _chat(peer: Peer, *, is_terminal: bool, stay: bool) -> int:
 async def _terminal(is_terminal: bool) -> Terminal:
     if not is_terminal:
         return PipeTerminal()
-    from peer.ui.screen import ScreenTerminal  # prompt_toolkit takes 120 ms to import, which a pipe need not pay
+    from peer.ui.screen import (
+        ScreenTerminal,
+    )  # prompt_toolkit takes 120 ms to import, which a pipe need not pay
 
     return ScreenTerminal()

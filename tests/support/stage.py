@@ -28,6 +28,7 @@ class Stage:
         self.port: Final = free_port()
         """The registry's."""
         self.programs: list[Program] = []
+        self._ports: dict[str, int] = {}
 
     async def registry(self, *options: str, home: str = "registry", port: int | None = None) -> Program:
         """Start the registry and wait until it listens."""
@@ -49,17 +50,24 @@ class Stage:
         stdin: int = asyncio.subprocess.PIPE,
         stdout: int = asyncio.subprocess.PIPE,
     ) -> Program:
-        """Start a peer; not waited for."""
-        mine = [name, host, str(server_port or self.port), str(port or free_port())]
+        """Start a peer; not waited for. Whoever starts again has the port of the last time, as a person would."""
+        home = home or name
+        port = port or self._ports.get(home) or free_port()
+        self._ports[home] = port
+        mine = [name, host, str(server_port or self.port), str(port)]
         return await self.run(
             name,
             [*CHATAPP, "-c", *mine, *options],
-            home=home or name,
+            home=home,
             prompt=PROMPT,
             environment=environment,
             stdin=stdin,
             stdout=stdout,
         )
+
+    def port_of(self, name: str) -> int:
+        """The UDP port of a peer."""
+        return self._ports[name]
 
     async def welcome(self, *names: str) -> list[Program]:
         """Start peers together and wait until each is registered and knows of all the others."""

@@ -68,7 +68,9 @@ class World:
             else:
                 # Only behind a message that waited for it as long as messages wait (clause 6.4).
                 waited = shown[newest.number] + WALL_OFFSET - newest.at
-                assert waited >= POLICY.hold_span, f"I9: {person.name} was shown {line.text!r} after {newest.text!r}"
+                assert waited >= POLICY.hold_span, (
+                    f"I9: {person.name} was shown {line.text!r} after {newest.text!r}"
+                )
         self._checked[person.name] = len(lines)
 
     def _check_events(self, person: Person) -> None:

@@ -112,7 +112,10 @@ class Courier:
 
     def set_voids(self, spans: Sequence[tuple[int, int]]) -> None:
         """Spans [start, end) above the floor that were skipped or refused; said whenever parts are sent."""
-        self._void_frames = [encode_frame(Void(start, end - start)) for start, end in spans[:VOIDS_SAID_MAX]]
+        if spans or self._void_frames:
+            self._void_frames = [
+                encode_frame(Void(start, end - start)) for start, end in spans[:VOIDS_SAID_MAX]
+            ]
 
     def queue_frame(self, encoded: bytes) -> None:
         """Lets a frame of another kind ride along once. ValueError: longer than a payload."""

@@ -19,9 +19,11 @@ class Intake:
         "_assemblies",
         "_events",
         "_inbox",
+        "_least_unconfirmed",
         "_message_limit",
         "_owed",
         "_owed_limit",
+        "_overtaken",
         "_parts_owed",
         "_unconfirmed",
         "_unconfirmed_limit",
@@ -36,6 +38,9 @@ class Intake:
         # Number to count of parts of the whole messages that the owner has not confirmed.
         self._unconfirmed: dict[int, int] = {}
         self._unconfirmed_parts = 0
+        self._least_unconfirmed = 0
+        # Those of them that the floor has passed since they came.
+        self._overtaken: set[int] = set()
         self._unconfirmed_limit = policy.unconfirmed_parts
         self._owed: list[int] = []
         self._owed_limit = policy.hold_numbers
@@ -74,9 +79,7 @@ class Intake:
             return self._receive_piece(part)
         if part.index or len(part.body) > self._message_limit:
             return False
-        self._unconfirmed[number] = 1
-        self._unconfirmed_parts += 1
-        self._events.append(Arrived(number, part.body))
+        self._arrive(number, 1, part.body)
         return True
 
     def confirm(self, number: int, now: float) -> None:
@@ -84,16 +87,25 @@ class Intake:
         self._unconfirmed_parts -= self._unconfirmed.pop(number, 0)
         if self._parts_owed:
             self._parts_owed.pop(number, None)
-        self._inbox.store(number, now)
+        if number in self._overtaken:
+            self._overtaken.remove(number)
+            self._inbox.store_late(number)
+        else:
+            self._inbox.store(number, now)
         self._owe(number)
 
     def reject(self, number: int) -> None:
         """The owner could not store it: the next copy is new again."""
         self._unconfirmed_parts -= self._unconfirmed.pop(number, 0)
         self._parts_owed.pop(number, None)
+        self._overtaken.discard(number)
 
     def raise_floor(self, number: int) -> None:
-        """The sender has settled everything below `number`."""
+        """The sender has settled everything below `number`, even what waits for our disk: that is shown all the same."""
+        if self._unconfirmed and number > self._least_unconfirmed:
+            passed = [waiting for waiting in self._unconfirmed if waiting < number]
+            self._overtaken.update(waiting for waiting in passed if self._inbox.admit(waiting) is not REPEAT)
+            self._least_unconfirmed = min(self._unconfirmed)
         self._inbox.raise_floor(number)
         if len(self._assemblies):
             self._assemblies.drop_below(number)
@@ -130,10 +142,15 @@ class Intake:
         self._parts_owed[part.number] = None
         body = self._assemblies.add(part)
         if body is not None:
-            self._unconfirmed[part.number] = part.count
-            self._unconfirmed_parts += part.count
-            self._events.append(Arrived(part.number, body))
+            self._arrive(part.number, part.count, body)
         return True
+
+    def _arrive(self, number: int, count: int, body: bytes) -> None:
+        if number < self._least_unconfirmed or not self._unconfirmed:
+            self._least_unconfirmed = number
+        self._unconfirmed[number] = count
+        self._unconfirmed_parts += count
+        self._events.append(Arrived(number, body))
 
     def _part_frames(self) -> list[bytes]:
         owed, self._parts_owed = self._parts_owed, {}

@@ -11,7 +11,6 @@ from typing import Final
 from wire.delivery.policy import Policy
 from wire.delivery.runs import Runs
 
-
 SPANS_PASSED_MAX: Final = 64
 """Spans remembered that are to be passed over: an honest sender has one a restart and one a refused message."""
 
@@ -126,6 +125,10 @@ class Inbox:
         else:
             self._date(now)
             self._held[number] = now
+
+    def store_late(self, number: int) -> None:
+        """The owner has committed a new message that the floor passed meanwhile. Only whoever admitted it can know."""
+        self._ready.append(number)
 
     def raise_floor(self, number: int) -> None:
         """The sender says that nothing below `number` comes again. A lower floor than before is old news."""
