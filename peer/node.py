@@ -115,7 +115,7 @@ class Peer:
             self._keys.close()
             raise
         self._is_open = True
-        self._core.start(now=self._loop.time())
+        self._core.start(now=self._now())
         self._pump()
 
     def _make_core(self, wall: float) -> PeerCore:
@@ -147,7 +147,7 @@ class Peer:
         if not self._is_open:
             return
         if self._core.state is State.REGISTERED:
-            self._core.leave(now=self._loop.time())
+            self._core.leave(now=self._now())
             self._pump()
             deadline = self._loop.time() + within
             while self._is_leaving and self._loop.time() < deadline:
@@ -176,18 +176,18 @@ class Peer:
 
     async def send(self, to: str, text: str) -> Receipt:
         """Begin a message. An unknown name is refused in the receipt. Raises TooLong."""
-        while (found := self._core.look_up(to, now=self._loop.time())) is LookUp.ASKING:
+        while (found := self._core.look_up(to, now=self._now())) is LookUp.ASKING:
             self._schedule()
             await self._change()
         if found is not LookUp.KNOWN:
             return self._refuse(to, _WHY_NOT[found])
-        begun = self._core.send(to, text, now=self._loop.time())
+        begun = self._core.send(to, text, now=self._now())
         self._schedule()
         return self._receipts.open(begun.to, begun.number)
 
     async def send_all(self, text: str) -> Receipt:
         """Begin a line for the channel. Raises TooLong."""
-        number = self._core.send_all(text, now=self._loop.time())
+        number = self._core.send_all(text, now=self._now())
         self._schedule()
         return self._receipts.open(CHANNEL, number)
 
@@ -198,12 +198,12 @@ class Peer:
 
     def leave(self) -> None:
         """Go offline and stay in the program; `Left` or `LeaveUnanswered` follows."""
-        self._core.leave(now=self._loop.time())
+        self._core.leave(now=self._now())
         self._schedule()
 
     def come_back(self) -> None:
         """Register again after `leave`."""
-        self._core.start(now=self._loop.time())
+        self._core.start(now=self._now())
         self._schedule()
 
     def people(self) -> tuple[happened.Person, ...]:
@@ -263,16 +263,21 @@ class Peer:
 
     # --- the pump
 
-    def _datagrams_came(self, batch: list[tuple[bytes, Address]]) -> None:
+    def _now(self) -> float:
+        """Monotonic seconds for the core, and what the wall clock shows by it: both may be set at any time."""
         now = self._loop.time()
+        self._core.wall_offset = time.time() - now
+        return now
+
+    def _datagrams_came(self, batch: list[tuple[bytes, Address]]) -> None:
+        now = self._now()
         for data, source in batch:
             self._core.receive_datagram(data, source, now=now)
         self._pump()
 
     def _timer_rang(self) -> None:
         self._timer = None
-        self._core.wall_offset = time.time() - self._loop.time()
-        self._core.handle_timer(now=self._loop.time())
+        self._core.handle_timer(now=self._now())
         self._pump()
 
     def _schedule(self) -> None:
@@ -357,7 +362,7 @@ class Peer:
         except OSError as error:
             _log.debug("no link: %s", error)
             if self._is_open:
-                self._core.link_closed(now=self._loop.time())
+                self._core.link_closed(now=self._now())
                 self._pump()
 
     def link_opened(self, link: Link) -> None:
@@ -366,7 +371,7 @@ class Peer:
             link.cut("closed meanwhile")
             return
         self._link = link
-        self._core.link_connected(now=self._loop.time())
+        self._core.link_connected(now=self._now())
         self._pump()
 
     def link_greeting_size(self, link: Link) -> int:
@@ -377,13 +382,13 @@ class Peer:
         """They came."""
         if link is self._link and self._is_open:
             link.allow_full_frames()
-            self._core.link_greeted(greeting, now=self._loop.time())
+            self._core.link_greeted(greeting, now=self._now())
             self._pump()
 
     def link_frames(self, link: Link, frames: list[bytes]) -> None:
         """Frames came."""
         if link is self._link and self._is_open:
-            self._core.receive_frames(frames, now=self._loop.time())
+            self._core.receive_frames(frames, now=self._now())
             self._pump()
 
     def link_closed(self, link: Link, reason: str) -> None:
@@ -391,7 +396,7 @@ class Peer:
         if link is self._link and self._is_open:
             _log.debug("link closed: %s", reason)
             self._link = None
-            self._core.link_closed(now=self._loop.time())
+            self._core.link_closed(now=self._now())
             self._pump()
 
     def _refuse(self, to: str, reason: str) -> Receipt:

@@ -36,6 +36,8 @@ class Channel:
         self.cursor = cursor
         self.station = 0
         self.gap_since: float | None = None
+        self._highest = -1
+        """The newest position that we heard of; whatever lies between it and the cursor is missing."""
 
     @property
     def can_seal(self) -> bool:
@@ -94,7 +96,16 @@ class Channel:
         if self.cursor is None or position <= self.cursor:
             return False
         self._beyond.add(position)
+        self._highest = max(self._highest, position)
         return self._advance(now)
+
+    def note_missing(self, position: int, *, now: float) -> None:
+        """A line stands there that we cannot read as it came: the log says whose it is."""
+        if self.cursor is None or position <= self.cursor:
+            return
+        self._highest = max(self._highest, position)
+        if self.gap_since is None:
+            self.gap_since = now
 
     def note_page(self, position: int, *, now: float) -> bool:
         """The registry sent all up to `position`. True when the cursor moved."""
@@ -124,7 +135,7 @@ class Channel:
         while self.cursor + 1 in self._beyond:
             self.cursor += 1
             self._beyond.discard(self.cursor)
-        if not self._beyond:
+        if self.cursor >= self._highest:
             self.gap_since = None
         elif self.gap_since is None or self.cursor != before:
             self.gap_since = now

@@ -8,6 +8,8 @@ import enum
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+import msgspec
+
 from peer.core.conversation import Conversation
 from wire.address import Address
 from wire.errors import NameRefused, SealError
@@ -69,6 +71,13 @@ class Contact:
             raise SealError(f"the card of {self.name} is not signed by its owner")
         self._card_is_checked = True
 
+    def believes(self, card: Card) -> bool:
+        """Whether this card may replace the one by which we talk with them: not unless they signed it. Or a registry
+        could give them another name, or make us begin a session anew under counters used before (clause 5.2). Cards
+        of people with whom we do not talk are checked before their first use: that costs 60 us each."""
+        in_use = bool(self.sessions) or self.conversation is not None
+        return not in_use or card == self.row.card or is_authentic(card)
+
     def take_row(self, row: Row) -> bool:
         """A newer row; true when it brings another live key: the other program has started anew."""
         is_restarted = row.card.live != self.row.card.live
@@ -85,7 +94,7 @@ class Contact:
 class Change(enum.Enum):
     """What a row did to the table."""
 
-    REFUSED = "an older card, a full table, or an impostor"
+    REFUSED = "nothing: an older row, a forged card, no name, or a full table"
     TAKEN = "nothing that matters to a conversation"
     MOVED = "another address, or another state"
     RESTARTED = "another live key"
@@ -145,11 +154,13 @@ class Contacts:
 
     def use_lives(self, lives: Iterable[AgreementKey]) -> None:
         """Our live keys from now on, the present one first."""
-        self._lives = list(lives)
+        before, self._lives = self._lives, list(lives)
+        is_new = before[:1] != self._lives[:1]
         known = {live.public for live in self._lives}
         self._by_tag.clear()
         for contact in self:
             contact.sessions = {key: session for key, session in contact.sessions.items() if key in known}
+            contact.is_heard = contact.is_heard and not is_new
             self._tag(contact)
 
     def take_row(self, row: Row) -> Change:
@@ -166,9 +177,12 @@ class Contacts:
         contact = self._by_identity.get(card.identity)
         if contact is None:
             return self._add(key, row)
-        if card.counter < contact.row.card.counter or row.version < contact.row.version:
+        if row.version < contact.row.version:
             return Change.REFUSED
-        return self._update(contact, row)
+        if card.counter < contact.row.card.counter:
+            # Of a start before the one whose bare card we hold. The card is old news, whether they are there is not.
+            return self._update_in_place(contact, msgspec.structs.replace(row, card=contact.row.card))
+        return self._update(contact, row) if contact.believes(card) else Change.REFUSED
 
     def take_card(self, card: Card) -> Contact | None:
         """A bare card from another peer: only for a pinned identity, only a newer one, only well signed (clause 6.5).
@@ -179,11 +193,15 @@ class Contacts:
             return None
         if not is_authentic(card):
             return None
-        old = contact.row
-        where = contact.address
-        self._update(contact, Row(card, old.host, old.port, old.online, old.since, old.station, old.version))
-        contact.address = where
+        self._update_in_place(contact, msgspec.structs.replace(contact.row, card=card))
         return contact
+
+    def _update_in_place(self, contact: Contact, row: Row) -> Change:
+        """What a row says, but for the address."""
+        where = contact.address
+        change = self._update(contact, row)
+        contact.address = where
+        return change
 
     def _add(self, key: str, row: Row) -> Change:
         if len(self._by_identity) >= CONTACTS_MAX:
@@ -205,7 +223,8 @@ class Contacts:
             moved = (before.host, before.port, before.online) != (row.host, row.port, row.online)
             change = Change.MOVED if moved else Change.TAKEN
         if before.station != row.station:
-            self._by_station.pop(before.station, None)
+            if self._by_station.get(before.station) is contact:
+                del self._by_station[before.station]
             if row.station:
                 self._by_station[row.station] = contact
         return change

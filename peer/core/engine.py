@@ -493,7 +493,7 @@ class PeerCore:
                 case Notice.LEAVE_UNANSWERED:
                     self._gone(happened.LeaveUnanswered(), now)
                 case Notice.WRONG_KEY:
-                    self._wrong_key()
+                    self._wrong_key(now)
         for question in self._session.sealed_questions():
             self._out.requests.append(question)  # the link carries it too: there it cannot get lost
         self._uplink.update_reach(now=now)
@@ -517,6 +517,9 @@ class PeerCore:
         else:
             saved_at = self._table.saved_at if self._table_in_hand else None
             self._out.events.append(happened.NoServerAtStart(table_time=saved_at))
+        self._go_on_alone(now)
+
+    def _go_on_alone(self, now: float) -> None:
         self._was_lost = True
         self._uplink.drop_link()
         self._wants_close = True
@@ -534,13 +537,14 @@ class PeerCore:
         self._wants_close = True
         self._out.events.append(event)
 
-    def _wrong_key(self) -> None:
+    def _wrong_key(self, now: float) -> None:
         assert self._session.stranger is not None and self._session.pinned is not None
         self._out.events.append(
             happened.RegistryKeyChanged(
                 expected=fingerprint(self._session.pinned), got=fingerprint(self._session.stranger)
             )
         )
+        self._go_on_alone(now)
 
     def _show_new_card(self, now: float) -> None:
         self._post.use_lives(self.me.lives, self.me.card)

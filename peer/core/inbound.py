@@ -157,11 +157,13 @@ class Inbound:
         header = unpack_group(frame)
         key = self._channel.key(header.epoch)
         if key is None:
-            return True  # of an epoch in which we were away; the log has it
+            self._channel.note_missing(position, now=now)  # of an epoch whose key we missed; the log has both
+            return True
         contact = self._contacts.by_station(header.station)
         if contact is None:
             if len(self._held_frames) < GROUP_HELD_MAX:
                 self._held_frames.append((position, frame))
+            self._channel.note_missing(position, now=now)  # they may have left again before we learn of them
             return False
         self._line_arrived(contact, key.open(frame), late=False)
         self.position_known(position, now=now)

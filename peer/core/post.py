@@ -121,7 +121,7 @@ class Post:
         if relayed_by is not None and contact.identity != relayed_by:
             raise SealError("relayed for somebody else than its author")
         payload = contact.session(live, self._identity.public).open_parts(header, datagram)
-        contact.is_heard = True
+        contact.is_heard = contact.is_heard or live is self.lives[0]
         if source is not None:
             contact.address = source
         else:

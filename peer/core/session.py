@@ -24,6 +24,9 @@ SEARCH_FIRST: Final = 0.5
 SEARCH_LARGEST: Final = 3.0
 """Seconds between searches for a lost registry; jitter makes the longest 4.5: people are back within 5 s of it."""
 
+CHANNELS_KEPT: Final = 4
+"""Sealed sessions with the registry that are remembered: both sides renew their live keys, now and then at once."""
+
 
 class State(enum.Enum):
     """Where our registration stands."""
@@ -82,7 +85,7 @@ class Notice(enum.Enum):
     LOST = "the registry does not answer"
     LEFT = "we left"
     LEAVE_UNANSWERED = "we left without an answer"
-    WRONG_KEY = "only a registry with another key answered; `stranger` is that key"
+    WRONG_KEY = "the registry is lost, and another with a key of its own answers in its place: `stranger`"
 
 
 class RegistrySession:
@@ -112,6 +115,8 @@ class RegistrySession:
         self._out: list[bytes] = []
         self._sealed: list[Ping | Leave] = []
         self._notices: list[Notice] = []
+        self._channels: dict[tuple[bytes, bytes], Session] = {}
+        self._warned_of: bytes | None = None
         self.address: Final = address
         self.state = State.OFFLINE
         self.is_lost = False
@@ -131,7 +136,7 @@ class RegistrySession:
 
     def start(self, *, table_version: int, now: float) -> None:
         """Register, or register again with a new card."""
-        self._table_version, self.is_lost = table_version, False
+        self._table_version, self.is_lost, self._warned_of = table_version, False, None
         self._step(Input.START, now)
 
     def leave(self, *, now: float) -> None:
@@ -157,7 +162,7 @@ class RegistrySession:
         if self.pinned is not None and cookie.card.identity != self.pinned:
             self.stranger = cookie.card.identity
             return
-        self._cookie = cookie
+        self._cookie, self.stranger = cookie, None
         self._step(Input.COOKIE, now)
 
     def receive_welcome(self, data: bytes, *, now: float) -> None:
@@ -197,14 +202,21 @@ class RegistrySession:
             self._step(Input.LEFT, now)
 
     def accept_card(self, card: Card) -> None:
-        """The registry's card, new or renewed. Raises SealError when its live key is no good."""
+        """The registry's card, new, renewed or the same. Raises SealError when its live key is no good.
+
+        Who meets the same two live keys again goes on with the session that they had: a new one would seal under
+        counters that were used before, and the registry would take all of it for replays (clause 5.2)."""
         assert self._live is not None
-        self.channel = Session(
+        pair = (self._live.public, card.live)
+        channel = self._channels.pop(pair, None) or Session(
             live=self._live,
             identity=self._identity.public,
             their_live=card.live,
             their_identity=card.identity,
         )
+        self.channel = self._channels[pair] = channel
+        while len(self._channels) > CHANNELS_KEPT:
+            del self._channels[next(iter(self._channels))]
 
     # --- time
 
@@ -269,15 +281,21 @@ class RegistrySession:
             self._notices.append(Notice.DENIED)
         elif occurrence is Input.UNANSWERED and before is State.LEAVING:
             self._notices.append(Notice.LEAVE_UNANSWERED)
-        elif occurrence is Input.UNANSWERED and self.stranger is not None:
-            self._notices.append(Notice.WRONG_KEY)
-        elif occurrence is Input.UNANSWERED and not self.is_lost:
-            self.is_lost = True
-            self._notices.append(Notice.LOST)
+        elif occurrence is Input.UNANSWERED:
+            self._tell_lost()
         elif occurrence is Input.LEFT:
             self._notices.append(Notice.LEFT)
         elif occurrence is Input.LEAVE and self.state is State.OFFLINE:
             self._notices.append(Notice.LEAVE_UNANSWERED)  # the registry does not answer, so it cannot know
+
+    def _tell_lost(self) -> None:
+        """Once that the registry is lost; or, once, that somebody else is in its place."""
+        if self.stranger is not None and self.stranger != self._warned_of:
+            self._warned_of = self.stranger
+            self._notices.append(Notice.WRONG_KEY)
+        elif not self.is_lost:
+            self._notices.append(Notice.LOST)
+        self.is_lost = True
 
     def _ask(self, now: float) -> None:
         self._question = Question(self._policy, reference=self._rng.getrandbits(32), now=now)

@@ -44,20 +44,20 @@ class Table:
 
     def fetch_anew(self, *, now: float) -> None:
         """Ask for what changed up to this very moment. Only while the link is up."""
-        self._fetching_since = now
         self.asked += 1
-        self._out.requests.append(FetchTable(since=self.version))
+        self._ask(now)
 
     def take_page(self, page: TablePage, *, now: float, wall: float) -> list[tuple[Contact, Change]]:
-        """An answer over the link; asks for the next page by itself. Raises DecodeError."""
-        self._fetching_since = None
-        self.answered += 1
+        """An answer over the link, or the first part of one: the next is asked for. Raises DecodeError; the question
+        then counts as not answered."""
         changes: list[tuple[Contact, Change]] = []
         if page.since <= self.version <= page.version:  # else a batch has overtaken the question
             changes = self._take_rows(page.rows, page.version, wall)
         if page.more:
-            self.fetch_anew(now=now)
+            self._ask(now)
         else:
+            self._fetching_since = None
+            self.answered += 1
             self.is_fresh = True
         return changes
 
@@ -69,6 +69,10 @@ class Table:
             return None
         return self._take_rows(batch.rows, batch.version, wall)
 
+    def _ask(self, now: float) -> None:
+        self._fetching_since = now
+        self._out.requests.append(FetchTable(since=self.version))
+
     def _take_rows(
         self, encoded: list[msgspec.Raw], version: int, wall: float
     ) -> list[tuple[Contact, Change]]:
@@ -76,8 +80,9 @@ class Table:
         changes: list[tuple[Contact, Change]] = []
         saved: list[Row] = []
         for row in rows:
+            is_news = not self._contacts.is_blocked(row.card.name)
             change = self._contacts.take_row(row)
-            if change is Change.KEY_CHANGED:
+            if change is Change.KEY_CHANGED and is_news:
                 self._out.events.append(KeyChanged(name=row.card.name))
             contact = self._contacts.by_identity(row.card.identity)
             if contact is not None and change not in (Change.REFUSED, Change.KEY_CHANGED):

@@ -5,6 +5,7 @@ It knows processes; lines are `wording`'s, commands `grammar`'s, and what happen
 
 import asyncio
 import logging
+import os
 import signal
 import sqlite3
 import sys
@@ -25,6 +26,7 @@ def run(
     *, name: str, server: Address, port: int, data: Path | None, plain: bool, stay: bool, log_level: str
 ) -> int:
     """Be a peer until the user ends it. Returns the exit status."""
+    _open_closed_streams()
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
@@ -35,6 +37,18 @@ def run(
         )
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _open_closed_streams() -> None:
+    """Standard streams that were closed for us become empty ones: else a socket takes their number, and is written to."""
+    for descriptor, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, mode)  # takes the lowest free number, which is this one
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)
 
 
 async def _chat(peer: Peer, *, is_terminal: bool, stay: bool) -> int:

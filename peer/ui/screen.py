@@ -25,6 +25,7 @@ class ScreenTerminal:
     """A real terminal."""
 
     def __init__(self) -> None:
+        os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")  # a terminal that does not answer would bring a warning
         self._session: PromptSession[str] = PromptSession(
             PROMPT,
             completer=WordCompleter(sorted(BY_SPELLING), sentence=True),

@@ -32,11 +32,14 @@ class Stage:
 
     async def registry(self, *options: str, home: str = "registry", port: int | None = None) -> Program:
         """Start the registry and wait until it listens."""
-        port = port or self.port
-        command = [*CHATAPP, "-s", str(port), *options]
-        registry = await self.run("registry", command, home=home)
-        await registry.sees(lambda line: str(port) in line)
+        registry = await self.begin_registry(*options, home=home, port=port)
+        said = await registry.sees(lambda line: str(port or self.port) in line)
+        assert not said.endswith("in use]"), said
         return registry
+
+    async def begin_registry(self, *options: str, home: str = "registry", port: int | None = None) -> Program:
+        """Start the registry; not waited for."""
+        return await self.run("registry", [*CHATAPP, "-s", str(port or self.port), *options], home=home)
 
     async def peer(
         self,
