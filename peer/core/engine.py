@@ -534,6 +534,7 @@ class PeerCore:
 
     def _gone(self, event: happened.Event, now: float) -> None:
         self._uplink.drop_link()
+        self._link.forgive()
         self._wants_close = True
         self._out.events.append(event)
 

@@ -17,7 +17,7 @@ from wire.messages.link import Attach, PeerRequest
 from wire.sealing import LinkCipher, Session
 
 RANDOM_SIZE: Final = 16
-STABLE_AFTER: Final = 10.0
+STABLE_AFTER: Final = 2.0
 """Seconds after which a link counts as good, so that the next loss is answered at once and not after a pause."""
 
 
@@ -71,6 +71,11 @@ class LinkEnd:
         """No link is wanted any more; the shell closes what it has."""
         self.state, self._deadline, self._cipher = LinkState.DOWN, None, None
         self._out.clear()
+
+    def forgive(self) -> None:
+        """We ended the link by our own wish: the next one need not wait."""
+        self._opened_at = 0.0
+        self._backoff.reset()
 
     def connected(self, *, now: float) -> None:
         """TCP stands: greet with our session's tag and 16 random bytes (clause 9.1)."""
