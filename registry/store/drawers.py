@@ -32,11 +32,15 @@ Holder: TypeAlias = dict[int, Place]
 
 @dataclass(slots=True)
 class Drawer:
-    """One file at rest: its length (0: there is none), how much of it is dead, and whether it may be appended to."""
+    """One file at rest: its length (0: there is none), how much of it is dead, and whether it must be written anew.
+
+    `file` is open while the file that is read has not got its name yet.
+    """
 
     size: int = 0
     dead: int = 0
     stale: bool = False
+    file: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +113,38 @@ class Drawers:
         """These were not carried out."""
         self.behind.update(dict.fromkeys(plan.owner for plan in plans))
 
-    def came_to_rest(self, plan: Plan, items: list[Item], *, start: int, size: int) -> None:
-        """The records of `items` now lie one after the other in the owner's file, from `start` on."""
-        drawer = plan.drawer
-        if plan.rewrite:
-            drawer.dead, drawer.stale = 0, False
-        drawer.size = size
-        offset = start
+    def moved(self, plan: Plan, items: list[Item], offset: int) -> int:
+        """The records of `items` now lie one after the other in the owner's file, from `offset` to what is returned."""
         for item in items:
             length = item.place.length
             if item.holder.get(item.key) == item.place:
                 item.holder[item.key] = Place(AT_REST, offset, length)
             else:  # dropped while it was being written
-                drawer.dead += length
+                plan.drawer.dead += length
             offset += length
+        return offset
+
+    def read_from(self, plan: Plan, file: int, size: int) -> int | None:
+        """The owner's file is another one from now on. Returned is the one that was open in its place, to be closed."""
+        drawer = plan.drawer
+        before, drawer.file = drawer.file, file
+        drawer.size, drawer.dead, drawer.stale = size, 0, True
+        return before
+
+    def read_by_name(self, plan: Plan) -> int | None:
+        """The new file has got its name, and may be appended to. Returned is the file to be closed."""
+        plan.drawer.stale = False
+        before, plan.drawer.file = plan.drawer.file, None
+        return before
+
+    def file(self, owner: Owner) -> int | None:
+        """The owner's file, if it has to be read without its name."""
+        drawer = self._drawers.get(owner)
+        return drawer.file if drawer else None
+
+    def open_files(self) -> list[int]:
+        """Files that never got their names."""
+        return [drawer.file for drawer in self._drawers.values() if drawer.file is not None]
 
     def lose(self, items: Iterable[Item]) -> None:
         """These records cannot be read any more."""

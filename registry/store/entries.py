@@ -92,10 +92,13 @@ def owner_of(entry: Entry) -> Owner | None:
 
 
 def encode(entry: Entry | AtRest) -> bytes:
-    """ValueError (or msgspec's own) for an entry that could not be read back: it must never reach the disk."""
+    """ValueError for an entry that could not be read back: it must never reach the disk."""
     if isinstance(entry, (MailStored, MailTaken)) and len(entry.recipient) != IDENTITY_SIZE:
         raise ValueError(f"an identity has {IDENTITY_SIZE} bytes, not {len(entry.recipient)}")
-    return _encoder.encode(entry)
+    try:
+        return _encoder.encode(entry)
+    except OverflowError as wrong:
+        raise ValueError(str(wrong)) from wrong
 
 
 def decode(payload: bytes) -> Entry | AtRest | None:

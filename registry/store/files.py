@@ -181,8 +181,8 @@ class FileStore:
         finally:
             self._journals.close()
             self._shelf.close()
-            self._disk.close(self._root)
-            self._disk.close(self._held)
+            for file in (*self._drawers.open_files(), self._root, self._held):
+                self._disk.close(file)
 
     def _take(self, folder: Path) -> tuple[int, int]:
         root = self._disk.open_root(folder)
@@ -213,7 +213,8 @@ class FileStore:
     def _read(self, owner: Owner, holder: Mapping[int, Place], keys: Sequence[int]) -> list[Entry | AtRest]:
         found: list[Entry | AtRest] = []
         lost: list[int] = []
-        with closing(Reader(self._disk, self._shelf, self._journals.by_generation, owner)) as reader:
+        at_rest = self._drawers.file(owner)
+        with closing(Reader(self._disk, self._shelf, self._journals.by_generation, owner, at_rest)) as reader:
             for key in keys:
                 entry = reader.entry(holder[key]) if key in holder else None
                 if entry is None:

@@ -27,9 +27,12 @@ from registry.store.shelf import Shelf
 
 _log = logging.getLogger(__name__)
 
+# So many records get their new places in one go: a fraction of a millisecond in which the loop's thread may wait.
+_MOVED_AT_ONCE = 1000
+
 
 class Filing:
-    """Runs in the worker thread. `lock` is held for single renames and the updates of places that belong to them."""
+    """Runs in the worker thread. `lock` is held while places are updated, never over a call to the disk."""
 
     def __init__(
         self, disk: Disk, shelf: Shelf, drawers: Drawers, journals: Mapping[int, Journal], lock: Lock
@@ -52,7 +55,8 @@ class Filing:
                 if not any(copy for _, copy in plan.held):
                     hollow.append(plan)
             self._shelf.sync_folders()
-            self._shelf.prepare(None, self._names(snapshot, marker))
+            _, file = self._shelf.prepare(None, self._names(snapshot, marker))
+            self._close(file)
             self._shelf.put_in_place(None)
             self._disk.sync_folder(self._shelf.root)
         except OSError:
@@ -73,30 +77,51 @@ class Filing:
         items.sort(key=lambda item: item.place)
         if not items and not (plan.rewrite and plan.drawer.size):
             return
-        if not self._write(plan, items, marker):
+        if plan.rewrite:
+            self._write_anew(plan, items, marker)
+        elif not self._append(plan, items, marker):
             self._file(replace(plan, rewrite=True), marker)
 
-    def _write(self, plan: Plan, items: list[Item], marker: bytes) -> bool:
+    def _append(self, plan: Plan, items: list[Item], marker: bytes) -> bool:
         """False when the file is not as it was left: an earlier try failed half-way, or it was another's hand."""
-        sound: list[Item] = []
-        lost: list[Item] = []
-        size: int | None
-        with closing(Reader(self._disk, self._shelf, self._journals, plan.owner)) as reader:
-            records = chain(_copies(reader, items, sound, lost), [marker])
-            start = 0 if plan.rewrite else plan.drawer.size
-            if plan.rewrite:
-                size = self._shelf.prepare(plan.owner, records)
-            else:
-                size = self._shelf.append(plan.owner, records, size=start)
+        copies = _Copies(items)
+        offset = plan.drawer.size
+        with closing(self._reader(plan)) as reader:
+            size = self._shelf.append(plan.owner, chain(copies.taken_by(reader), [marker]), size=offset)
         if size is None:
             return False
-        self._report(plan.owner, lost)
+        self._report(plan.owner, copies.lost)
+        plan.drawer.size = size
+        for first in range(0, len(copies.sound), _MOVED_AT_ONCE):
+            with self._lock:
+                offset = self._drawers.moved(plan, copies.sound[first : first + _MOVED_AT_ONCE], offset)
         with self._lock:
-            if plan.rewrite:
-                self._shelf.put_in_place(plan.owner)
-            self._drawers.came_to_rest(plan, sound, start=start, size=size)
-            self._drawers.lose(lost)
+            self._drawers.lose(copies.lost)
         return True
+
+    def _write_anew(self, plan: Plan, items: list[Item], marker: bytes) -> None:
+        """All places change in one moment. From then on the new file is read, whatever its name is meanwhile:
+        renaming may have to wait for the disk, and the loop's thread must not wait with it."""
+        copies = _Copies(items)
+        with closing(self._reader(plan)) as reader:
+            size, file = self._shelf.prepare(plan.owner, chain(copies.taken_by(reader), [marker]))
+        self._report(plan.owner, copies.lost)
+        with self._lock:
+            before = self._drawers.read_from(plan, file, size)
+            self._drawers.moved(plan, copies.sound, 0)
+            self._drawers.lose(copies.lost)
+        self._close(before)
+        self._shelf.put_in_place(plan.owner)
+        with self._lock:
+            before = self._drawers.read_by_name(plan)
+        self._close(before)
+
+    def _reader(self, plan: Plan) -> Reader:
+        return Reader(self._disk, self._shelf, self._journals, plan.owner, plan.drawer.file)
+
+    def _close(self, file: int | None) -> None:
+        if file is not None:
+            self._disk.close(file)
 
     def _report(self, owner: Owner, lost: list[Item]) -> None:
         """Records rotted since they were written. The files that held them are kept for whoever can repair them."""
@@ -122,11 +147,19 @@ class Filing:
             yield frame(encode(name))
 
 
-def _copies(reader: Reader, items: list[Item], sound: list[Item], lost: list[Item]) -> Iterator[bytes]:
-    for item in items:
-        record = reader.record(item.place)
-        if record is None:
-            lost.append(item)
-        else:
-            sound.append(item)
-            yield record
+class _Copies:
+    """Records on their way, told apart while they are read."""
+
+    def __init__(self, items: list[Item]) -> None:
+        self._items = items
+        self.sound: list[Item] = []
+        self.lost: list[Item] = []
+
+    def taken_by(self, reader: Reader) -> Iterator[bytes]:
+        for item in self._items:
+            record = reader.record(item.place)
+            if record is None:
+                self.lost.append(item)
+            else:
+                self.sound.append(item)
+                yield record

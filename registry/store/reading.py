@@ -11,14 +11,25 @@ from registry.store.shelf import Shelf
 
 
 class Reader:
-    """Reads one owner's records; its file at rest is opened at the first need. To be closed."""
+    """Reads one owner's records. Its file at rest is `at_rest`, or is opened by its name at the first need.
 
-    def __init__(self, disk: Disk, shelf: Shelf, journals: Mapping[int, Journal], owner: Owner) -> None:
+    To be closed; `at_rest` stays open.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        shelf: Shelf,
+        journals: Mapping[int, Journal],
+        owner: Owner,
+        at_rest: int | None,
+    ) -> None:
         self._disk = disk
         self._shelf = shelf
         self._journals = journals
         self._owner = owner
-        self._file: int | None = None
+        self._file = at_rest
+        self._opened: int | None = None
 
     def record(self, place: Place) -> bytes | None:
         """The whole record, header and all, or None when it is damaged or gone. It never raises."""
@@ -34,12 +45,12 @@ class Reader:
         return decode(record[HEADER_SIZE:]) if record else None
 
     def close(self) -> None:
-        if self._file is not None:
-            self._disk.close(self._file)
+        if self._opened is not None:
+            self._disk.close(self._opened)
 
     def _bytes(self, place: Place) -> bytes:
         if place.generation != AT_REST:
             return self._journals[place.generation].read(place.length, place.offset)
         if self._file is None:
-            self._file = self._shelf.open(self._owner)
+            self._file = self._opened = self._shelf.open(self._owner)
         return self._disk.read(self._file, place.length, place.offset)

@@ -12,7 +12,7 @@ case only, or hold a slash.
 from collections.abc import Iterable
 from hashlib import sha256
 
-from registry.store.disk import Disk, set_aside, write_whole
+from registry.store.disk import Disk, write_whole
 from registry.store.entries import IDENTITY_SIZE, Owner
 
 NAMES = "names"
@@ -52,9 +52,9 @@ class Shelf:
 
     def tidy(self) -> None:
         """Remove new files that never took their place."""
-        for folder in (self.root, self.mail, self.groups):
+        for folder, is_ours in ((self.root, _is_names), (self.mail, _is_mail), (self.groups, _is_group)):
             for name in self._disk.names(folder):
-                if name.endswith(_NEW_SUFFIX):
+                if name.endswith(_NEW_SUFFIX) and is_ours(name.removesuffix(_NEW_SUFFIX)):
                     self._disk.remove(folder, name)
 
     def open(self, owner: Owner) -> int:
@@ -78,8 +78,8 @@ class Shelf:
         finally:
             self._disk.close(file)
 
-    def prepare(self, owner: Owner | None, records: Iterable[bytes]) -> int:
-        """Write and sync a new file, which `put_in_place` will make the owner's. Returned is its size."""
+    def prepare(self, owner: Owner | None, records: Iterable[bytes]) -> tuple[int, int]:
+        """Write and sync a new file, which `put_in_place` will make the owner's. Returned is its size, and it, open."""
         folder, name = self.locate(owner)
         new = name + _NEW_SUFFIX
         try:
@@ -88,9 +88,10 @@ class Shelf:
             self._disk.remove(folder, new)
             file = self._disk.create(folder, new)
         try:
-            return self._write(file, records)
-        finally:
+            return self._write(file, records), file
+        except OSError:
             self._disk.close(file)
+            raise
 
     def put_in_place(self, owner: Owner | None) -> None:
         folder, name = self.locate(owner)
@@ -98,9 +99,6 @@ class Shelf:
 
     def remove(self, owner: Owner) -> None:
         self._disk.remove(*self.locate(owner))
-
-    def set_aside(self, owner: Owner) -> str:
-        return set_aside(self._disk, *self.locate(owner), keep=True)
 
     def sync_folders(self) -> None:
         self._disk.sync_folder(self.mail)
@@ -130,6 +128,10 @@ def mailbox_owner(name: str) -> bytes | None:
     if stem == name or not _is_hex(stem):
         return None
     return bytes.fromhex(stem)
+
+
+def _is_names(name: str) -> bool:
+    return name == NAMES
 
 
 def _is_mail(name: str) -> bool:

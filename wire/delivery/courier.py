@@ -25,12 +25,12 @@ PAYLOAD_LIMIT: Final = DATAGRAM_MAX - SEALED_OVERHEAD
 PAYLOAD_LEAST: Final = 640
 """The smallest limit: the longest acknowledgement (600 bytes) must fit."""
 
-_ARRAY_HEADER: Final = 3
-_FLOOR_BYTES: Final = 11
-_PART_BYTES: Final = 20
 VOIDS_SAID_MAX: Final = 4
 """Spans said at once; they are rare, and what is behind a span that is not said only waits a little."""
 
+_ARRAY_HEADER: Final = 3
+_FLOOR_BYTES: Final = 11
+_PART_BYTES: Final = 20
 _ACK_ROOM: Final = 32
 """Left free beside a part of full size, so that a usual acknowledgement needs no datagram of its own."""
 
@@ -107,8 +107,6 @@ class Courier:
         if number > self._floor:
             self._floor = number
             self._floor_frame = b""
-            if self._outbox.highest_sent < 0:
-                self._floor_said = number
 
     def set_voids(self, spans: Sequence[tuple[int, int]]) -> None:
         """Spans [start, end) above the floor that were skipped or refused; said whenever parts are sent."""
@@ -182,7 +180,7 @@ class Courier:
         while lead or outbox.has_room:
             frames, room = _lead_of(lead, self._payload_limit - _ARRAY_HEADER)
             lead = lead[len(frames) :]
-            if not lead and outbox.has_room:
+            if outbox.has_room:
                 floor = self._say_floor()
                 parts = outbox.take(room - len(floor), now)
                 if parts:

@@ -19,11 +19,9 @@ class Intake:
         "_assemblies",
         "_events",
         "_inbox",
-        "_least_unconfirmed",
         "_message_limit",
         "_owed",
         "_owed_limit",
-        "_overtaken",
         "_parts_owed",
         "_unconfirmed",
         "_unconfirmed_limit",
@@ -37,10 +35,8 @@ class Intake:
         self._assemblies = Assemblies(policy)
         # Number to count of parts of the whole messages that the owner has not confirmed.
         self._unconfirmed: dict[int, int] = {}
+        inbox.storing = self._unconfirmed
         self._unconfirmed_parts = 0
-        self._least_unconfirmed = 0
-        # Those of them that the floor has passed since they came.
-        self._overtaken: set[int] = set()
         self._unconfirmed_limit = policy.unconfirmed_parts
         self._owed: list[int] = []
         self._owed_limit = policy.hold_numbers
@@ -87,25 +83,17 @@ class Intake:
         self._unconfirmed_parts -= self._unconfirmed.pop(number, 0)
         if self._parts_owed:
             self._parts_owed.pop(number, None)
-        if number in self._overtaken:
-            self._overtaken.remove(number)
-            self._inbox.store_late(number)
-        else:
-            self._inbox.store(number, now)
+        self._inbox.store(number, now)
         self._owe(number)
 
     def reject(self, number: int) -> None:
         """The owner could not store it: the next copy is new again."""
         self._unconfirmed_parts -= self._unconfirmed.pop(number, 0)
         self._parts_owed.pop(number, None)
-        self._overtaken.discard(number)
+        self._inbox.forget(number)
 
     def raise_floor(self, number: int) -> None:
-        """The sender has settled everything below `number`, even what waits for our disk: that is shown all the same."""
-        if self._unconfirmed and number > self._least_unconfirmed:
-            passed = [waiting for waiting in self._unconfirmed if waiting < number]
-            self._overtaken.update(waiting for waiting in passed if self._inbox.admit(waiting) is not REPEAT)
-            self._least_unconfirmed = min(self._unconfirmed)
+        """The sender has settled everything below `number`."""
         self._inbox.raise_floor(number)
         if len(self._assemblies):
             self._assemblies.drop_below(number)
@@ -146,8 +134,6 @@ class Intake:
         return True
 
     def _arrive(self, number: int, count: int, body: bytes) -> None:
-        if number < self._least_unconfirmed or not self._unconfirmed:
-            self._least_unconfirmed = number
         self._unconfirmed[number] = count
         self._unconfirmed_parts += count
         self._events.append(Arrived(number, body))

@@ -4,7 +4,7 @@ It knows numbers, the sender's floor and arrival times; it must not know bodies,
 direct, relayed or as mail, the number is the same, so the second copy is recognised.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import Enum, auto
 from typing import Final
 
@@ -33,6 +33,9 @@ NEW, REPEAT, BEYOND = Admission.NEW, Admission.REPEAT, Admission.BEYOND
 class Inbox:
     """The numbers of one sender: those stored, those held back for an earlier one, those ready to show.
 
+    `storing` is a view of the numbers that were admitted and are on their way to the disk; whoever admits keeps it. The
+    sender may settle one of them meanwhile (it let the message expire): that one is shown all the same, once.
+
     A number is ready when every number from the floor (or from the last one shown) up to it is stored. It waits
     at most `hold_span` seconds for a hole; whoever comes late out of a skipped hole is new, once, and ready at once.
 
@@ -49,11 +52,13 @@ class Inbox:
         "_held",
         "_hold_numbers",
         "_hold_span",
+        "_late",
         "_next",
         "_passed",
         "_ready",
         "_runs",
         "_undated",
+        "storing",
     )
 
     def __init__(
@@ -69,6 +74,9 @@ class Inbox:
         self._hold_numbers = policy.hold_numbers
         self._floor = floor
         self._passed: dict[int, int] = {}
+        self.storing: Collection[int] = ()
+        # Those of them that the sender has settled since they were admitted.
+        self._late: set[int] = set()
         self._next = max(floor, shown + 1)
         stored = set(seen).union(unshown)
         self._runs = Runs(number for number in stored if number >= floor)
@@ -114,26 +122,32 @@ class Inbox:
             runs.add(number)
             self._ready.append(number)
             self._next = number + 1
-            if self._held:
+            if self._held or self._passed:
                 self._advance()
             return
-        if number < self._floor or number in runs:
+        if number in self._late:
+            self._late.remove(number)
+        elif number < self._floor or number in runs:
             return
-        runs.add(number)
+        else:
+            runs.add(number)
         if number < self._next:
             self._ready.append(number)
         else:
             self._date(now)
             self._held[number] = now
 
-    def store_late(self, number: int) -> None:
-        """The owner has committed a new message that the floor passed meanwhile. Only whoever admitted it can know."""
-        self._ready.append(number)
+    def forget(self, number: int) -> None:
+        """The owner could not commit this message."""
+        self._late.discard(number)
 
     def raise_floor(self, number: int) -> None:
         """The sender says that nothing below `number` comes again. A lower floor than before is old news."""
         if number <= self._floor:
             return
+        # Almost always all of these are stored, and nobody looks through `storing`.
+        if self.storing and not self._runs.has_span(self._floor, number):
+            self._note_late(self._floor, number)
         self._floor = number
         self._runs.drop_below(number)
         if number > self._next:
@@ -142,11 +156,14 @@ class Inbox:
     def pass_over(self, start: int, end: int) -> None:
         """The sender says that none of [start, end) ever comes (again): nothing waits for it. Too many such spans at
         once are ignored: the messages behind them then wait as for any hole."""
-        if len(self._passed) >= SPANS_PASSED_MAX or end <= max(start, self._floor):
+        start = max(start, self._floor)
+        is_full = len(self._passed) >= SPANS_PASSED_MAX or self._runs.count >= self._hold_numbers
+        if is_full or start >= end:
             return
-        self._runs.add_span(max(start, self._floor), end)
+        self._note_late(start, end)
+        self._runs.add_span(start, end)
         if end > self._next:
-            self._passed[start] = end
+            self._passed[start] = max(end, self._passed.get(start, end))
             self._skip()
 
     def ready(self, now: float) -> list[int]:
@@ -182,6 +199,10 @@ class Inbox:
     def newest(self, limit: int) -> tuple[int, list[int]] | None:
         """The highest `limit` runs of stored numbers as in an Ack frame; None while nothing is stored."""
         return self._runs.newest(limit)
+
+    def _note_late(self, start: int, end: int) -> None:
+        runs = self._runs
+        self._late.update(n for n in self.storing if start <= n < end and n not in runs)
 
     def _date(self, now: float) -> None:
         if self._undated:

@@ -1,13 +1,13 @@
 """Crashes between any two steps: the process killed, or the power gone. Nothing synced is lost or comes back."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry.store.entries import Entry
@@ -46,6 +46,7 @@ def states(folder: Path) -> Iterator[View]:
     store, loaded = opened(folder, WatchedDisk())
     yield view(store, loaded)
     store.close()
+    assert not list(folder.rglob("*.new"))
 
 
 def die_at(step: int, folder: Path, disk: DyingDisk) -> Script | None:
@@ -111,13 +112,11 @@ def test_killed_between_any_two_steps_then_made_up_for_and_then_the_power_fails(
         assert all(state == found for state in states(left)), step
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_play_through_several_deaths(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
+def test_any_play_through_several_deaths(new_folder: Callable[[], Path], data: st.DataObject) -> None:
     """Each life begins with what the last one left; what it then finds, it must keep."""
-    folder = tmp_path_factory.mktemp("life")
+    folder = new_folder()
     author = Author()
     past: list[Entry] = []
     disk = PowerDisk(0)
@@ -137,7 +136,7 @@ def test_any_play_through_several_deaths(
             first = view(*opened(folder, disk))
         else:
             disk.kill()
-            folder = tmp_path_factory.mktemp("life")
+            folder = new_folder()
             share = data.draw(st.sampled_from((0, 0.5, 1)))
             disk.survivors(folder, Random(data.draw(st.integers(0, 9))), share)
             disk = PowerDisk(0)

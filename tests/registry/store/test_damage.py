@@ -101,6 +101,9 @@ def test_damaged_mail_is_kept_reported_once_and_written_anew(tmp_path: Path) -> 
     before[len(before) // 2] ^= 1
     file.write_bytes(before)
 
+    for _ in range(2):  # found twice, kept once
+        assert len(reopened(tmp_path)[1]) == 1
+    assert [path.name for path in (tmp_path / "mail").glob("*damaged*")] == [f"{file.name}.damaged-1"]
     store, loaded = opened(tmp_path, WatchedDisk())
     assert [head.serial for head in loaded.letters[BOB]] == [1]
     assert store.checkpoint_due(0.0)

@@ -85,10 +85,13 @@ def test_a_checkpoint_that_fails_at_any_step_is_made_up_for_later(
 
 def go_on(folder: Path, store: FileStore, disk: FailingDisk, more: list[Entry], failed: str) -> None:
     """Whatever happened: new entries count, the old ones are there, at every later moment."""
+    for owner, box in Model().say([*BEFORE, *AFTER]).mail.items():  # also while a new file has no name yet
+        assert store.read_letters(owner, list(box)) == [entry.letter for entry in box.values()]
     store.append(more)
     model = Model().say([*BEFORE, *AFTER, *more]).view()
     store.checkpoint()
     assert store.read_letters(ALICE, [6]) == [stored(6).letter]
+    assert len(disk._open) == 5  # three folders, the lock, one journal
     if "remove" not in failed:  # a removal is tried again at the next start only
         assert {path.stem for path in folder.glob("mail/*.mail")} == {owner.hex() for owner in model["mail"]}
     disk.kill()
@@ -130,21 +133,42 @@ def test_a_sync_that_fails_at_any_step_of_a_checkpoint_ends_all_promises(tmp_pat
     assert step > 10
 
 
-def test_a_disk_that_stays_full_piles_up_no_journals(tmp_path: Path) -> None:
+def test_a_disk_that_stays_full_piles_up_no_journals_and_no_open_files(tmp_path: Path) -> None:
     disk = FailingDisk()
     store, _ = opened(tmp_path, disk)
+    store.append([stored(1000), stored(1001)])
+    store.checkpoint()
+    store.append([taken(1000)])  # so that the mailbox has to be written anew, and renamed
+    open_before = len(disk._open)
     for serial in range(1, 30):
         disk.wrong = lambda what: None
         store.append([stored(serial)])
         disk.wrong = lambda what: errno.ENOSPC if what == "rename" else None
         with pytest.raises(StoreFull):
             store.checkpoint()
+        assert store.read_letters(BOB, [1001, serial]) == [stored(1001).letter, stored(serial).letter]
     assert len(list(tmp_path.glob("journal-*"))) == 2
+    assert len(disk._open) <= open_before + 2  # a journal, and a mailbox that has not got its name
     disk.wrong = lambda what: None
     store.close()
+    assert not disk._open
     assert not list(tmp_path.glob("journal-*"))
     store, loaded = opened(tmp_path, WatchedDisk())
-    assert [head.serial for head in loaded.letters[BOB]] == list(range(1, 30))
+    assert [head.serial for head in loaded.letters[BOB]] == [*range(1, 30), 1001]
+    store.close()
+
+
+def test_a_mailbox_that_never_got_its_name_is_let_go_of_in_the_end(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    store, _ = opened(tmp_path, disk)
+    store.append([stored(1), stored(2)])
+    store.checkpoint()
+    store.append([taken(1)])
+    disk.wrong = lambda what: errno.ENOSPC if what == "rename" else None
+    store.close()
+    assert not disk._open
+    store, loaded = opened(tmp_path, WatchedDisk())
+    assert [head.serial for head in loaded.letters[BOB]] == [2]
     store.close()
 
 
@@ -185,6 +209,8 @@ def test_half_a_write_that_cannot_be_taken_back_ends_all_promises(tmp_path: Path
     with pytest.raises(StoreReadOnly, match="taken back"):
         store.append([stored(2)])
     disk.wrong = lambda what: None
+    with pytest.raises(StoreReadOnly):
+        store.checkpoint()
     with pytest.raises(StoreReadOnly):
         store.append([stored(3)])
     store.close()

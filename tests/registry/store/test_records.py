@@ -1,5 +1,7 @@
 """The framing of records: round trip, totality, and the exact prefix of whole records from whatever is left."""
 
+from zlib import crc32
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,11 @@ def test_round_trip(parts: list[bytes]) -> None:
     data = joined(parts)
     assert scan(data) == (parts, len(data))
     assert [unframe(frame(part)) for part in parts] == parts
+
+
+def test_the_format_on_the_disk() -> None:
+    checksum = crc32(b"\0\0\0\3abc").to_bytes(4, "big")
+    assert frame(b"abc") == b"\0\0\0\3" + checksum + b"abc"
 
 
 @given(st.binary(max_size=300))

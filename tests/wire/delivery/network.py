@@ -47,6 +47,8 @@ class Disk:
     marked: dict[int, None] = field(default_factory=dict)
     top: int = -1
     floor: int = 0
+    voids: list[tuple[int, int]] = field(default_factory=list)
+    """Of our stream: the spans that never come."""
     skipped: set[int] = field(default_factory=set)
     """For the check of order alone: the holes that were skipped, and what was stored below the floor."""
 
@@ -73,7 +75,10 @@ class End:
         self.events: list[DeliveryEvent] = []
         # For the check of order: when each held message began to wait.
         self.held_since = dict.fromkeys(disk.stored.keys() - disk.marked.keys(), now)
-        self.courier.set_floor(self.floor)
+        disk.skipped.update(number for number in self.held_since if number < disk.floor)
+        self.excused: list[tuple[int, int]] = []
+        """For the check of order: the `voids` of the other end."""
+        self._say_what_is_settled()
         for number, body in disk.outgoing.items():
             self.courier.send(number, body, now=now)
 
@@ -81,20 +86,32 @@ class End:
     def floor(self) -> int:
         return next(iter(self.disk.outgoing), self.disk.next_number)
 
+    def _say_what_is_settled(self) -> None:
+        self.courier.set_floor(self.floor)
+        self.courier.set_voids([span for span in self.disk.voids if span[1] > self.floor])
+
+    def since(self, number: int) -> int:
+        """The first number after the last unsettled one before `number`: what a letter says."""
+        return max((other + 1 for other in self.disk.outgoing if other < number), default=self.floor)
+
     def begin(self, body: bytes, *, now: float) -> int:
         number = self.disk.next_number
         self.disk.next_number += 1
         self.disk.outgoing[number] = body
         self.courier.send(number, body, now=now)
-        self.courier.set_floor(self.floor)
+        self._say_what_is_settled()
         return number
+
+    def let_expire(self, number: int) -> None:
+        self.disk.voids.append((number, number + 1))
+        self.settle(number)
 
     def settle(self, number: int) -> None:
         """Delivered, refused or expired: it never comes again."""
         self.disk.outgoing.pop(number, None)
         self.given_up.discard(number)
         self.courier.withdraw(number)
-        self.courier.set_floor(self.floor)
+        self._say_what_is_settled()
 
     def send_again(self, *, now: float) -> None:
         for number in sorted(self.given_up):
@@ -117,9 +134,11 @@ class End:
             self.courier.confirm(number, now=now)
         self.waiting_for_disk.clear()
 
-    def receive_letter(self, number: int, body: bytes, *, now: float) -> None:
+    def receive_letter(self, number: int, body: bytes, *, floor: int, since: int, now: float) -> None:
         """The same message by another way, which asks the inbox alone."""
         inbox = self.courier.inbox
+        inbox.raise_floor(floor)
+        inbox.pass_over(since, number)
         if inbox.admit(number) is Admission.NEW:
             self.disk.stored[number] = body
             self._hold(number, now)
@@ -146,13 +165,21 @@ class End:
         start = max(self.courier.inbox.floor, self.disk.top + 1)
         if number < start:
             held_below_floor = number > self.disk.top
-            assert held_below_floor or number in self.disk.skipped, "I9: out of order"
+            is_excused = number in self.disk.skipped or self._is_void(number)
+            assert held_below_floor or is_excused, "I9: out of order"
             return
-        missing = [other for other in range(start, number) if other not in self.disk.stored]
+        missing = [
+            other
+            for other in range(start, number)
+            if other not in self.disk.stored and not self._is_void(other)
+        ]
         if missing:
             waited = [now - since for held, since in self.held_since.items() if held >= number]
             assert max(waited) >= 15.0 - 1e-6, "I9: overtaken too early"
             self.disk.skipped.update(missing)
+
+    def _is_void(self, number: int) -> bool:
+        return any(start <= number < end for start, end in self.excused)
 
     def _handle(self, event: DeliveryEvent) -> None:
         self.events.append(event)

@@ -17,6 +17,7 @@ from wire.messages.delivery import (
     Floor,
     Part,
     PartAck,
+    Void,
     encode_frame,
 )
 
@@ -33,6 +34,7 @@ frames = st.one_of(
     st.builds(Ack, first=numbers, runs=lengths),
     st.builds(PartAck, number=numbers, first=st.integers(0, PARTS_LIMIT - 1), runs=lengths),
     st.builds(Floor, number=numbers),
+    st.builds(Void, first=numbers, count=st.integers(1, LAST_NUMBER)),
 )
 
 
@@ -76,6 +78,8 @@ def test_a_changed_byte_gives_frames_or_one_error(frame: DeliveryFrame, data: st
         [4, -1],
         [4, 2**63],
         [4],
+        [5, 1, 0],
+        [5, -1, 1],
     ],
 )
 def test_numbers_and_lists_out_of_bounds_are_refused(fields: list[object]) -> None:

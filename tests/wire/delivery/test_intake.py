@@ -124,6 +124,31 @@ def test_the_floor_drops_incomplete_messages() -> None:
     assert receiver.say() == []
 
 
+def test_what_the_floor_passes_on_its_way_to_the_disk_is_shown_once() -> None:
+    """The sender let 5 and 6 expire while we were writing them; 6 had come by mail as well, and was shown."""
+    receiver = Receiver(floor=5)
+    for number in (5, 6, 7):
+        receiver.intake.receive_part(Part(number, 0, 1, b"x"))
+    receiver.inbox.store(6, 1.0)
+    receiver.intake.raise_floor(7)
+    receiver.intake.raise_floor(7)
+    assert receiver.inbox.ready(1.0) == [6]
+    for number in (5, 6, 7):
+        receiver.intake.confirm(number, 2.0)
+    assert receiver.inbox.ready(2.0) == [5, 7]
+    receiver.intake.confirm(5, 3.0)
+    assert receiver.inbox.ready(3.0) == []
+
+
+def test_what_could_not_be_stored_and_was_passed_by_the_floor_is_gone() -> None:
+    receiver = Receiver(floor=5)
+    receiver.intake.receive_part(Part(5, 0, 1, b"x"))
+    receiver.intake.raise_floor(6)
+    receiver.intake.reject(5)
+    receiver.intake.confirm(5, 1.0)
+    assert receiver.inbox.ready(1.0) == []
+
+
 def test_a_message_that_came_by_mail_needs_its_parts_no_more() -> None:
     receiver = Receiver()
     receiver.intake.receive_part(Part(5, 0, 2, b"a"))

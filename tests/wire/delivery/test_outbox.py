@@ -181,6 +181,34 @@ def test_a_slow_queue_on_a_living_path_is_not_given_up() -> None:
     assert sender.outbox.count == 0
 
 
+def test_one_unlucky_message_does_not_take_those_that_wait_with_it() -> None:
+    sender = Sender(Policy(window=4))
+    for number in range(20):
+        sender.outbox.send(number, b"hello", 0.0)
+    for at in range(26):
+        sender.outbox.handle_timer(at / 10)
+        sender.leave(now=at / 10)
+        if at % 5 == 4:
+            sender.outbox.acknowledge(1 + at // 5, [1], at / 10)
+    gave_up = [event.number for event in sender.drain() if isinstance(event, GaveUp)]
+    assert gave_up == [0]
+    assert sender.outbox.count == 14
+
+
+def test_a_part_that_arrives_is_an_answer_and_the_tries_begin_again() -> None:
+    sender = Sender()
+    sender.outbox.send(7, bytes(3 * SIZE), 0.0)
+    for now in (0.0, 0.5, 1.0, 1.5, 2.0):
+        sender.outbox.handle_timer(now)
+        sender.leave(now=now)
+    sender.outbox.acknowledge_parts(7, 0, [1], 2.4)
+    sender.drain()
+    for now in (2.9, 3.4, 3.9, 4.4, 4.9):
+        sender.outbox.handle_timer(now)
+        assert sender.leave(now=now) == ([[(7, 1), (7, 2)]] if now < 4.9 else [])
+    assert sender.drain() == [Unanswered(7, 2), Unanswered(7, 3), Unanswered(7, 4), GaveUp(7, 5)]
+
+
 def test_a_number_that_is_being_tried_is_left_alone() -> None:
     sender = Sender()
     for now in (0.0, 0.1):
@@ -329,6 +357,19 @@ def test_a_restart_sends_everything_afresh_in_order() -> None:
         sender.outbox.handle_timer(now)
         sender.leave(now=now)
     assert {event.number for event in sender.drain() if isinstance(event, GaveUp)} == {1, 2, 7}
+
+
+def test_a_path_that_is_dead_for_hours_costs_no_memory() -> None:
+    sender = Sender()
+    for number in range(200):
+        now = number * 3.0
+        sender.outbox.send(number, bytes(3 * SIZE), now)
+        for pause in (0.0, 0.5, 1.0, 1.5, 2.0, 2.5):
+            sender.outbox.handle_timer(now + pause)
+            sender.leave(now=now + pause)
+            assert len(sender.outbox._flight._records) <= 1
+    sender.drain()
+    assert all(not piece.encoded for message in sender.outbox._given_up.values() for piece in message.pieces)
 
 
 def test_the_memory_of_those_given_up_is_bounded() -> None:

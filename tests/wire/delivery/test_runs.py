@@ -35,6 +35,16 @@ def test_drop_below_keeps_the_rest(held: set[int], floor: int) -> None:
     assert list(runs) == sorted(number for number in held if number >= floor)
 
 
+@given(sets, numbers, st.integers(0, 20))
+def test_a_span_is_asked_for_and_added_as_a_whole(held: set[int], start: int, length: int) -> None:
+    runs, span = Runs(held), set(range(start, start + length))
+    if span:
+        assert runs.has_span(start, start + length) == (span <= held)
+        runs.add_span(start, start + length)
+    assert list(runs) == sorted(held | span)
+    assert runs.count == Runs(held | span).count
+
+
 @given(sets, st.integers(1, 30))
 def test_the_newest_runs_are_the_upper_end_of_the_set(held: set[int], limit: int) -> None:
     newest = Runs(held).newest(limit)
