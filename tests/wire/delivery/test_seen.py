@@ -204,6 +204,14 @@ def test_what_the_sender_settles_on_its_way_to_the_disk_is_shown_once_and_in_ord
     assert inbox.ready(0.0) == [2, 4]
 
 
+def test_what_is_void_below_the_floor_is_old_news() -> None:
+    inbox = Inbox(Policy(), floor=10)
+    inbox.pass_over(5, 10)
+    assert inbox.newest(32) is None
+    inbox.pass_over(5, 12)
+    assert inbox.newest(32) == (10, [2])
+
+
 def test_spans_that_are_void_are_bounded() -> None:
     inbox = Inbox(POLICY)
     for start in range(10, 1_000, 10):

@@ -1,0 +1,176 @@
+"""This file is about the protocol once more, written from docs/protocol.md and from nothing of ours.
+
+Only general primitives are used (hashlib, hmac, struct, the raw ciphers and curves), each as the document names it. Where
+these functions and `wire` make the same bytes, the document says all that somebody needs who writes another program.
+It must not import `wire`.
+"""
+
+import hashlib
+import hmac
+import struct
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+
+# --- msgpack, as far as it is used (clause 1.3)
+
+
+def packed(value: object) -> bytes:
+    """The shortest msgpack of numbers, truth values, texts, byte strings and arrays."""
+    match value:
+        case bool():
+            return b"\xc3" if value else b"\xc2"
+        case int():
+            return _packed_number(value)
+        case str():
+            data = value.encode()
+            short = bytes([0xA0 | len(data)]) if len(data) < 32 else b""
+            return (short or _sized(0xD9, len(data))) + data
+        case bytes():
+            return _sized(0xC4, len(value)) + value
+        case list():
+            many = b"\xdc" + struct.pack(">H", len(value))
+            few = bytes([0x90 | len(value)]) if len(value) < 16 else many
+            return few + b"".join(map(packed, value))
+    raise TypeError(type(value))
+
+
+def _packed_number(value: int) -> bytes:
+    assert value >= 0, "nothing on the wire is negative"
+    if value < 0x80:
+        return bytes([value])
+    for power, size in enumerate((1, 2, 4, 8)):
+        if value < 1 << 8 * size:
+            return bytes([0xCC + power]) + value.to_bytes(size, "big")
+    raise OverflowError(value)
+
+
+def _sized(first: int, size: int) -> bytes:
+    """A length in one, two or four bytes behind `first`, `first` + 1 or `first` + 2."""
+    if size < 1 << 8:
+        return struct.pack(">BB", first, size)
+    return struct.pack(">BH", first + 1, size) if size < 1 << 16 else struct.pack(">BI", first + 2, size)
+
+
+# --- keys (clauses 1.4, 3 and 5.2)
+
+
+def signed(seed: bytes, purpose: bytes, message: bytes) -> bytes:
+    """Ed25519 over the purpose and the message."""
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(purpose + message)
+
+
+def identity_of(seed: bytes) -> bytes:
+    """The public key of an Ed25519 seed."""
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def public_of(raw: bytes) -> bytes:
+    """The public key of X25519 secret bytes."""
+    return X25519PrivateKey.from_private_bytes(raw).public_key().public_bytes_raw()
+
+
+def agreed(raw: bytes, other: bytes) -> bytes:
+    """X25519."""
+    return X25519PrivateKey.from_private_bytes(raw).exchange(X25519PublicKey.from_public_bytes(other))
+
+
+def extracted(salt: bytes, material: bytes) -> bytes:
+    """HKDF-Extract with SHA-256 (RFC 5869, 2.2)."""
+    return hmac.digest(salt or bytes(32), material, "sha256")
+
+
+def expanded(key: bytes, info: bytes, size: int) -> bytes:
+    """HKDF-Expand with SHA-256 (RFC 5869, 2.3)."""
+    made, block, count = b"", b"", 0
+    while len(made) < size:
+        count += 1
+        block = hmac.digest(key, block + info + bytes([count]), "sha256")
+        made += block
+    return made[:size]
+
+
+def derived(secret: bytes, info: bytes) -> bytes:
+    """32 bytes of HKDF-SHA256 without a salt."""
+    return expanded(extracted(b"", secret), info, 32)
+
+
+def direction_key(
+    raw: bytes, sender: tuple[bytes, bytes], recipient: tuple[bytes, bytes], other: bytes
+) -> bytes:
+    """The key of one direction (clause 5.2). `sender` and `recipient`: (identity, live key); `raw`: our live secret."""
+    context = sender[0] + sender[1] + recipient[0] + recipient[1]
+    return derived(agreed(raw, other), b"chatapp session 1\0" + context)
+
+
+# --- cards (clause 3.1)
+
+
+def card(seed: bytes, name: str, live: bytes, mail: bytes, counter: int) -> list[object]:
+    """A signed card."""
+    said: list[object] = [name, identity_of(seed), live, mail, counter]
+    return [*said, signed(seed, b"chatapp card 1\0", packed(said))]
+
+
+# --- seals (clauses 5.1, 5.2, 8.2, 8.4, 9.1 and 9.2)
+
+
+def session_tag(sender_live: bytes, recipient_live: bytes) -> bytes:
+    """The tag of one direction."""
+    return hashlib.blake2s(sender_live + recipient_live, digest_size=8, person=b"chat-tag").digest()
+
+
+def group_tag(name: str) -> bytes:
+    """The tag of a group."""
+    return hashlib.blake2s(name.encode(), digest_size=8, person=b"chat-grp").digest()
+
+
+def sealed(key: bytes, tag: bytes, counter: int, payload: bytes) -> bytes:
+    """A SEALED datagram."""
+    header = struct.pack(">B8sQ", 7, tag, counter)
+    return header + AESGCM(key).encrypt(struct.pack(">IQ", 0, counter), payload, header)
+
+
+def group_frame(key: bytes, name: str, epoch: int, station: int, counter: int, payload: bytes) -> bytes:
+    """A GROUP frame."""
+    header = struct.pack(">B8sIIQ", 8, group_tag(name), epoch, station, counter)
+    return header + AESGCM(key).encrypt(struct.pack(">IQ", station, counter), payload, header)
+
+
+def link_frame(key: bytes, counter: int, payload: bytes) -> bytes:
+    """A SEALED frame of a link with its length."""
+    body = b"\x07" + AESGCM(key).encrypt(struct.pack(">IQ", 0, counter), payload, b"\x07")
+    return struct.pack(">I", len(body)) + body
+
+
+# --- letters (clause 7.1)
+
+
+def letter(body: list[object], seed: bytes, mail_key: bytes, ephemeral: bytes) -> bytes:
+    """A letter, with the secret bytes of HPKE's ephemeral key."""
+    encoded = packed(body)
+    signature = signed(seed, b"chatapp letter 1\0", mail_key + encoded)
+    return mail_key[:4] + hpke(packed([encoded, signature]), mail_key, b"chatapp letter 1\0", ephemeral)
+
+
+def hpke(payload: bytes, recipient: bytes, info: bytes, ephemeral: bytes) -> bytes:
+    """RFC 9180, base mode, one message: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305, no aad."""
+    enc = public_of(ephemeral)
+    kem, suite = b"KEM\0\x20", b"HPKE\0\x20\0\x01\0\x03"
+    prk = _labelled_extract(kem, b"", b"eae_prk", agreed(ephemeral, recipient))
+    shared = _labelled_expand(kem, prk, b"shared_secret", enc + recipient, 32)
+    context = b"\0" + _labelled_extract(suite, b"", b"psk_id_hash", b"")
+    context += _labelled_extract(suite, b"", b"info_hash", info)
+    secret = _labelled_extract(suite, shared, b"secret", b"")
+    key = _labelled_expand(suite, secret, b"key", context, 32)
+    nonce = _labelled_expand(suite, secret, b"base_nonce", context, 12)
+    return enc + ChaCha20Poly1305(key).encrypt(nonce, payload, b"")
+
+
+def _labelled_extract(suite: bytes, salt: bytes, label: bytes, material: bytes) -> bytes:
+    return extracted(salt, b"HPKE-v1" + suite + label + material)
+
+
+def _labelled_expand(suite: bytes, key: bytes, label: bytes, info: bytes, size: int) -> bytes:
+    return expanded(key, struct.pack(">H", size) + b"HPKE-v1" + suite + label + info, size)

@@ -1,0 +1,70 @@
+"""This file is about docs/protocol.md as data: its clauses, its tables, and its blocks of test vectors."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+_DOCUMENT: Final = ROOT / "docs" / "protocol.md"
+_HEADING: Final = re.compile(r"^##+ ([0-9]+(?:\.[0-9]+)?)\.? (.*)$", re.MULTILINE)
+_BLOCK: Final = re.compile(r"^```vectors (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_CELL: Final = re.compile(r"(?<!\\)\|")
+
+Vectors = dict[str, dict[str, str]]
+"""Blocks by name, each with values as they are written, by name."""
+
+
+@cache
+def text() -> str:
+    """The whole document."""
+    return _DOCUMENT.read_text(encoding="utf-8")
+
+
+@cache
+def clauses() -> dict[str, str]:
+    """The text of each clause by its number ("5.1"); that of a chapter ("5") is what stands before its first clause."""
+    headings = list(_HEADING.finditer(text()))
+    ends = [heading.start() for heading in headings[1:]] + [len(text())]
+    found: dict[str, str] = {}
+    for heading, end in zip(headings, ends, strict=True):
+        assert heading[1] not in found, f"clause {heading[1]} stands there twice"
+        found[heading[1]] = flowing(text()[heading.end() : end])
+    return found
+
+
+def flowing(some: str) -> str:
+    """Text without its line ends: where a line is broken says nothing."""
+    return " ".join(some.split())
+
+
+def rows(number: str, *, columns: int) -> list[list[str]]:
+    """The rows of all tables in a clause that have so many columns, without headings; cells as written."""
+    start = re.search(rf"^##+ {re.escape(number)}\.? .*$", text(), re.MULTILINE)
+    assert start is not None, f"there is no clause {number}"
+    end = _HEADING.search(text(), start.end())
+    lines = text()[start.end() : end.start() if end else None].splitlines()
+    tables = [line for line in lines if line.startswith("|")]
+    found = [[cell.strip() for cell in _CELL.split(line.strip())[1:-1]] for line in tables]
+    rulers = {place for place, row in enumerate(found) if set("".join(row)) <= {"-"} and any(row)}
+    headings = {place - 1 for place in rulers}
+    return [row for place, row in enumerate(found) if place not in rulers | headings and len(row) == columns]
+
+
+@cache
+def vectors() -> Vectors:
+    """The blocks of test vectors."""
+    return {name: _values(body) for name, body in _BLOCK.findall(text())}
+
+
+def _values(body: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    name = ""
+    for line in body.splitlines():
+        if line.startswith(" "):
+            values[name] += line.strip()
+        else:
+            name, _, value = line.partition(" = ")
+            assert name not in values, f"{name} stands there twice"
+            values[name] = value
+    return values

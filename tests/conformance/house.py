@@ -1,0 +1,107 @@
+"""This file is about our registry in virtual time, for conformance tests: bytes in, bytes out, a disk that never fails."""
+
+import random
+from collections import defaultdict
+
+from registry.core import RegistryCore
+from registry.store.memory import MemoryStore
+from tests.conformance.stranger import Fields, Stranger, unpacked
+from wire.address import Address
+from wire.framing import FrameReader
+from wire.identity import Identity
+from wire.limits import LINK_FRAME_MAX
+
+
+class House:
+    """One registry."""
+
+    def __init__(self, *, now: float = 1_000.0) -> None:
+        self.now = now
+        self.identity = Identity(b"\x21" * 32)
+        self._store = MemoryStore()
+        self.core = RegistryCore(
+            identity=self.identity,
+            rng=random.Random(1),
+            loaded=self._store.load(),
+            read_letters=self._store.read_letters,
+            read_lines=self._store.read_lines,
+            link_port=5_000,
+            now=now,
+            wall=now + 1_700_000_000,
+        )
+        self._streams: defaultdict[int, bytes] = defaultdict(bytes)
+        self.closed: dict[int, str] = {}
+        self._settle()
+
+    def _settle(self) -> None:
+        while entries := self.core.entries_to_store():
+            self._store.append(entries)
+            self.core.entries_stored(len(entries), now=self.now)
+        for link, pieces in self.core.link_writes():
+            self._streams[link] += b"".join(pieces)
+        self.closed.update(self.core.links_to_close())
+
+    # --- datagrams
+
+    def send(self, datagram: bytes, source: Address) -> list[bytes]:
+        """A datagram comes; what goes back to its source at once."""
+        self.core.receive_datagram(datagram, source, now=self.now)
+        self._settle()
+        answers = self.core.datagrams_to_send()
+        assert all(to == source for _, to in answers)
+        return [data for data, _ in answers]
+
+    def wait(self, span: float) -> list[tuple[bytes, list[Address]]]:
+        """Time passes; the broadcasts that went out."""
+        end = self.now + span
+        while self.now < end:
+            self.now = max(min(self.core.next_timer(), end), self.now + 1e-6)
+            self.core.handle_timer(now=self.now)
+            self._settle()
+        return self.core.broadcasts_to_send()
+
+    # --- links
+
+    def connect(self, link: int, greeting: bytes) -> bytes:
+        """A connection with its first bytes; the answer."""
+        self.core.link_opened(link, Address("192.0.2.1", 40_000 + link), now=self.now)
+        self.core.link_greeted(link, greeting, now=self.now)
+        self._settle()
+        return self._streams.pop(link, b"")
+
+    def write(self, link: int, framed: bytes) -> list[bytes]:
+        """Frames come on a link; the frames that went back on it."""
+        reader = FrameReader()
+        reader.largest = LINK_FRAME_MAX
+        reader.feed(framed)
+        frames = []
+        while (frame := reader.next_frame()) is not None:
+            frames.append(frame)
+        self.core.receive_frames(link, frames, now=self.now)
+        self._settle()
+        return self.read(link)
+
+    def read(self, link: int) -> list[bytes]:
+        """The frames that wait on a link."""
+        reader = FrameReader()
+        reader.largest = LINK_FRAME_MAX
+        reader.feed(self._streams.pop(link, b""))
+        frames = []
+        while (frame := reader.next_frame()) is not None:
+            frames.append(frame)
+        return frames
+
+    # --- all of it
+
+    def let_in(self, who: Stranger, source: Address) -> Fields:
+        """HELLO, COOKIE, REGISTER; the fields of the WELCOME."""
+        (cookie,) = self.send(who.hello(), source)
+        (welcome,) = self.send(who.register(cookie), source)
+        assert welcome[0] == 4, welcome
+        return unpacked(welcome[1:])
+
+    def link_up(self, who: Stranger, link: int) -> list[Fields]:
+        """A link for somebody who was let in; the notices that it begins with."""
+        random_bytes = self.connect(link, who.greeting())
+        assert len(random_bytes) == 16
+        return [who.read(frame) for frame in self.write(link, who.answered(random_bytes))]

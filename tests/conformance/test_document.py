@@ -1,0 +1,231 @@
+"""This file is about docs/protocol.md as a whole: cited clauses exist, quotes are quotes, tables are what the code says."""
+
+import ast
+import dataclasses
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from registry.crowd import TIME_TO_SPEAK, WAITING_AT_ONCE
+from tests.conformance import vectors
+from tests.conformance.document import ROOT, clauses, flowing, rows, text
+from tests.conformance.document import vectors as printed_vectors
+from tests.support.strategies import FRAMES, NOTICES, REQUESTS, Message, all_shapes
+from wire import admission, identity, letters, limits
+from wire.delivery.policy import Policy
+from wire.header import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
+from wire.messages.group import EpochKey, GroupLine
+from wire.messages.mail import Letter, MailRefusal
+from wire.messages.registration import RefusalReason
+
+CITED = re.compile(r"[Cc]lauses?\s+((?:[0-9]+(?:\.[0-9]+)?(?:,\s*|\s+and\s+|\s+to\s+)?)+)")
+QUOTED = re.compile(r'Clause ([0-9.]+): "(.*)"\.$', re.DOTALL)
+
+
+def sources(*folders: str) -> Iterator[Path]:
+    """All files of code in these folders."""
+    for folder in folders:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+# --- clauses
+
+
+def test_every_clause_that_is_cited_exists() -> None:
+    for path in sources("wire", "registry", "peer", "tests"):
+        for cited in CITED.findall(path.read_text(encoding="utf-8")):
+            for number in re.findall(r"[0-9]+(?:\.[0-9]+)?", cited):
+                assert number in clauses(), f"{path} cites clause {number}"
+
+
+def test_every_clause_that_the_document_cites_exists() -> None:
+    for cited in CITED.findall(text()):
+        for number in re.findall(r"[0-9]+(?:\.[0-9]+)?", cited):
+            assert number in clauses()
+
+
+def conformance_tests() -> Iterator[tuple[str, str | None]]:
+    """The name of each test that checks a clause, and its docstring."""
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        if path == Path(__file__):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                yield f"{path.name}::{node.name}", ast.get_docstring(node)
+
+
+@pytest.mark.parametrize(("name", "said"), list(conformance_tests()), ids=lambda value: str(value)[:60])
+def test_every_conformance_test_quotes_its_clause(name: str, said: str | None) -> None:
+    quote = QUOTED.search(said or "")
+    assert quote is not None, f"{name} quotes no clause"
+    number, words = quote[1], flowing(quote[2])
+    for piece in words.split(" ... "):
+        assert piece in clauses()[number], f"{name}: clause {number} does not say: {piece}"
+
+
+# --- tables
+
+
+def test_the_kinds() -> None:
+    """Clause 2.1."""
+    assert {int(row[0]): row[1] for row in rows("2.1", columns=6)} == {kind.value: kind.name for kind in Kind}
+
+
+def test_the_headers() -> None:
+    """Clause 2.2."""
+    sizes = rows("2.2", columns=8)
+    sealed, group = (sum(int(row[at]) for row in sizes if row[at]) for at in (1, 4))
+    assert (sealed, group) == (SEALED_OVERHEAD, GROUP_OVERHEAD)
+
+
+def tagged(number: str) -> dict[str, tuple[int, list[str]]]:
+    """Tag and fields of each message in a clause's table."""
+    table = [row for columns in (3, 4) for row in rows(number, columns=columns) if row[0].isdigit()]
+    return {row[1]: (int(row[0]), [one.strip() for one in row[2].split(",") if one.strip()]) for row in table}
+
+
+@pytest.mark.parametrize(("number", "shapes"), [("5.3", FRAMES), ("9.3", REQUESTS), ("9.4", NOTICES)])
+def test_tags_and_fields(number: str, shapes: tuple[type[Message], ...]) -> None:
+    """Clauses 5.3, 9.3 and 9.4."""
+    assert tagged(number) == {
+        shape.__name__: (shape.__struct_config__.tag, list(shape.__struct_fields__)) for shape in shapes
+    }
+
+
+def test_fields_of_what_stands_inside_notices() -> None:
+    """Clause 9.4."""
+    table = {row[0]: row[1].split(", ") for row in rows("9.4", columns=3)}
+    assert table == {one.__name__: list(one.__struct_fields__) for one in (Letter, EpochKey, GroupLine)}
+
+
+@pytest.mark.parametrize(
+    ("number", "shape"),
+    [
+        ("3.1", "Card"),
+        ("3.2", "Row"),
+        ("3.3", "TableBatch"),
+        ("4.2", "Cookie"),
+        ("4.3", "Register"),
+        ("4.4", "Welcome"),
+        ("4.5", "Refused"),
+        ("6.1", "DirectBody"),
+        ("7.1", "SignedLetter"),
+        ("7.1", "LetterBody"),
+        ("8.3", "GroupBody"),
+    ],
+)
+def test_fields_of_messages_without_a_tag(number: str, shape: str) -> None:
+    """Clauses 3, 4, 6.1, 7.1 and 8.3."""
+    (found,) = [one for one in all_shapes() if one.__name__ == shape]
+    assert found.__struct_config__.tag is None
+    assert f"`[{', '.join(found.__struct_fields__)}]`" in clauses()[number]
+
+
+@pytest.mark.parametrize(("number", "reasons"), [("4.5", RefusalReason), ("7.3", MailRefusal)])
+def test_reasons(number: str, reasons: type[RefusalReason] | type[MailRefusal]) -> None:
+    """Clauses 4.5 and 7.3."""
+    assert {int(row[0]): row[1] for row in rows(number, columns=3)} == {
+        one.value: one.name for one in reasons
+    }
+
+
+def test_purposes_of_signatures() -> None:
+    """Clause 1.4."""
+    table = {row[0].strip("`").encode() + b"\0" for row in rows("1.4", columns=3)}
+    assert table == {
+        identity._CARD,
+        letters._LETTER,
+        admission._REGISTER,
+        admission._WELCOME,
+        admission._REFUSED,
+        admission._TABLE,
+    }
+
+
+# --- numbers
+
+
+def value_of(dotted: str) -> float:
+    """A constant of a module, or a field of a policy with its usual value."""
+    parts = dotted.split(".")
+    owner, rest = (
+        (".".join(parts[:-2]), parts[-2:]) if parts[-2][0].isupper() else (".".join(parts[:-1]), parts[-1:])
+    )
+    found = importlib.import_module(owner)
+    value = getattr(found, rest[0])
+    return float(getattr(value(), rest[1]) if len(rest) == 2 else value)
+
+
+def numbers() -> dict[str, float]:
+    """The table of clause 10."""
+    return {row[0].strip("`"): float(row[1].replace(",", "")) for row in rows("10", columns=3)}
+
+
+@pytest.mark.parametrize(("dotted", "printed"), list(numbers().items()))
+def test_each_number_is_that_of_the_code(dotted: str, printed: float) -> None:
+    """Clause 10."""
+    assert value_of(dotted) == printed
+
+
+def test_no_limit_is_missing() -> None:
+    """Clause 10."""
+    named = {f"wire.limits.{name}" for name in vars(limits) if name.isupper()}
+    assert named <= set(numbers())
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("4.3", f"{limits.REGISTERS_PER_SECOND:.0f} a second, {limits.REGISTERS_BURST:,.0f} at once"),
+        ("6.1", f"at most {limits.BODY_MAX:,} bytes"),
+        ("6.4", f"tried {Policy().tries} times, {Policy().ack_timeout * 1000:.0f} ms apart"),
+        ("6.6", f"up to {Policy().assembly_bytes:,} bytes"),
+        ("6.7", f"for at most {Policy().hold_span:.0f} s, and up to {Policy().hold_numbers:,} messages"),
+        ("7.2", f"at most {limits.LETTER_MAX:,} bytes"),
+        ("7.3", f"{limits.MAILBOX_LETTERS_MAX} letters or {limits.MAILBOX_BYTES_MAX:,} bytes"),
+        ("7.3", f"{limits.MAILBOX_LETTERS_PER_SENDER} letters of this sender"),
+        ("8.4", f"at most {GROUP_OVERHEAD + limits.BODY_MAX:,} bytes"),
+        ("9.2", f"over {limits.LINK_FIRST_FRAME_MAX:,} before the link is attached"),
+        ("9.2", f"over {limits.LINK_FRAME_MAX:,} after"),
+        ("9.5", f"more than {limits.LINKS_WAITING_PER_ADDRESS} of one address"),
+        ("9.5", f"more than {limits.LINKS_WAITING_IN_ALL} in all"),
+        ("9.5", f"had {TIME_TO_SPEAK:.0f} s to do so"),
+        ("9.5", f"more than {WAITING_AT_ONCE:,}, or"),
+    ],
+)
+def test_numbers_in_sentences(number: str, said: str) -> None:
+    """Clause 10 has them once more."""
+    assert said in clauses()[number]
+
+
+def test_a_policy_is_all_that_delivery_waits_by() -> None:
+    """Clause 6: whoever adds a span to the policy that others can notice adds it to clause 10."""
+    inside = {"assemblies", "message_limit", "window", "window_floor", "loss_tolerated", "loss_memory"}
+    fields = {field.name for field in dataclasses.fields(Policy)} - inside
+    assert {f"wire.delivery.policy.Policy.{name}" for name in fields} <= set(numbers())
+
+
+# --- vectors
+
+
+@pytest.mark.parametrize("block", vectors.BLOCKS)
+def test_the_vectors_are_what_the_code_makes(block: str) -> None:
+    """Clause 11. `python -m tests.conformance.vectors` prints them anew."""
+    assert printed_vectors()[block] == vectors.made()[block]
+
+
+def test_no_block_of_vectors_is_left_over() -> None:
+    """Clause 11."""
+    assert set(printed_vectors()) == set(vectors.BLOCKS)
+    assert set(printed_vectors()) == set(re.findall(r"^```(?:vectors )?(\S+)$", text(), re.MULTILINE))
+
+
+def test_a_changed_vector_would_be_noticed() -> None:
+    """Clause 11: the reader of blocks reads all of a value."""
+    long = printed_vectors()["letter"]["letter"]
+    assert len(bytes.fromhex(long)) == 4 + 32 + 16 + 202
+    assert msgspec.msgpack.decode(bytes.fromhex(printed_vectors()["cards"]["alice.card"]))[0] == "alice"

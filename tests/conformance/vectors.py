@@ -1,0 +1,258 @@
+"""This file is about the test vectors of docs/protocol.md: fixed keys in, bytes out, made by the code itself.
+
+`python -m tests.conformance.vectors` prints the blocks for the document. Only HPKE draws its own random key, so the
+letter is made by hand (by_hand.py), and the code must open it.
+"""
+
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import Final
+
+import msgspec
+
+from tests.conformance import by_hand
+from tests.conformance.document import Vectors
+from wire.admission import make_refused, make_register, make_welcome, sign_table
+from wire.codec import encode, encode_hello, join_frames
+from wire.framing import frame
+from wire.header import Kind, pack_relayed
+from wire.identity import AgreementKey, Identity, fingerprint, make_card
+from wire.messages.delivery import Ack, Floor, Part, PartAck, Void
+from wire.messages.direct import DirectBody
+from wire.messages.group import GroupBody
+from wire.messages.link import Attach
+from wire.messages.mail import LetterBody
+from wire.messages.presence import Ping
+from wire.messages.registration import Cookie, Hello, RefusalReason
+from wire.messages.table import Card, FetchTable, Row, TableBatch
+from wire.sealing import GroupKey, Session
+
+Value = bytes | str | int
+_WIDTH: Final = 112
+
+AT: Final = 1_800_000_000_000
+NUMBER: Final = 1_800_000_000_000_000
+VERSION: Final = AT + 7
+NONCE: Final = bytes(range(15, -1, -1))
+"""Its last byte is 0."""
+COOKIE: Final = bytes(range(0xC0, 0xD0))
+TEXT: Final = "grüß dich 🙂"
+GROUP_KEY: Final = bytes(range(0x60, 0x80))
+EPHEMERAL: Final = b"\x0e" * 32
+PEER_RANDOM: Final = bytes(range(0xA0, 0xB0))
+REGISTRY_RANDOM: Final = bytes(range(0xB0, 0xC0))
+
+
+class Party:
+    """Somebody with fixed keys."""
+
+    def __init__(self, name: str, first: int) -> None:
+        self.name = name
+        self.identity = Identity(bytes([first]) * 32)
+        self.live = AgreementKey(bytes([first + 1]) * 32)
+        self.mail = AgreementKey(bytes([first + 2]) * 32)
+
+    @property
+    def card(self) -> Card:
+        """Their card."""
+        return make_card(
+            self.identity, name=self.name, live=self.live.public, mail=self.mail.public, counter=AT
+        )
+
+    def with_(self, other: "Party") -> Session:
+        """A new session with somebody."""
+        return Session(
+            live=self.live,
+            identity=self.identity.public,
+            their_live=other.live.public,
+            their_identity=other.identity.public,
+        )
+
+
+ALICE: Final = Party("alice", 0x01)
+BOB: Final = Party("bób", 0x11)
+REGISTRY: Final = Party("", 0x21)
+
+
+def _keys() -> Iterator[tuple[str, Value]]:
+    for who, party in (("alice", ALICE), ("bob", BOB), ("registry", REGISTRY)):
+        yield f"{who}.identity.seed", party.identity.seed
+        yield f"{who}.identity", party.identity.public
+        yield f"{who}.live.secret", party.live.raw
+        yield f"{who}.live", party.live.public
+        yield f"{who}.mail.secret", party.mail.raw
+        yield f"{who}.mail", party.mail.public
+    yield "alice.fingerprint", fingerprint(ALICE.identity.public)
+
+
+def _cards() -> Iterator[tuple[str, Value]]:
+    for who, party in (("alice", ALICE), ("bob", BOB), ("registry", REGISTRY)):
+        yield f"{who}.name", party.name
+        yield f"{who}.counter", party.card.counter
+        yield f"{who}.card", encode(party.card)
+
+
+def _table() -> Iterator[tuple[str, Value]]:
+    row = encode(Row(ALICE.card, "192.0.2.7", 6_000, True, AT // 1_000, 9, VERSION))
+    batch = encode(TableBatch(since=AT, version=VERSION, rows=[msgspec.Raw(row)]))
+    payload = sign_table(REGISTRY.identity, batch)
+    yield "row", row
+    yield "batch", batch
+    yield "payload", payload
+    yield "key", GROUP_KEY
+    yield "epoch", 3
+    yield "datagram", GroupKey("channel", epoch=3, key=GROUP_KEY).seal(0, payload)
+
+
+def _admission() -> Iterator[tuple[str, Value]]:
+    register = make_register(
+        ALICE.identity,
+        registry=REGISTRY.identity.public,
+        nonce=NONCE,
+        cookie=COOKIE,
+        card=ALICE.card,
+        table_version=AT,
+    )
+    welcome = make_welcome(
+        REGISTRY.identity,
+        card=ALICE.card,
+        nonce=NONCE,
+        host="192.0.2.7",
+        port=6_000,
+        table_version=VERSION,
+        lease=30,
+        link_port=5_000,
+    )
+    refused = make_refused(REGISTRY.identity, nonce=NONCE, reason=RefusalReason.NAME_TAKEN, name="alice")
+    cookie = Cookie(nonce=NONCE, cookie=COOKIE, card=REGISTRY.card)
+    yield "nonce", NONCE
+    yield "cookie", COOKIE
+    yield "hello", bytes([Kind.HELLO]) + encode_hello(Hello(version=1, nonce=NONCE))
+    yield "cookie.datagram", bytes([Kind.COOKIE]) + encode(cookie)
+    yield "register", bytes([Kind.REGISTER]) + encode(register)
+    yield "welcome", bytes([Kind.WELCOME]) + encode(welcome)
+    yield "refused", bytes([Kind.REFUSED]) + encode(refused)
+
+
+def _session() -> Iterator[tuple[str, Value]]:
+    session = ALICE.with_(BOB)
+    payload = join_frames([encode(Ping(reference=1))])
+    yield "agreement", ALICE.live.agree(BOB.live.public)
+    yield "tag.alice-to-bob", session.seal_tag
+    yield "tag.bob-to-alice", session.open_tag
+    yield "key.alice-to-bob", session._seal_key
+    yield "key.bob-to-alice", session._open_key
+    yield "payload", payload
+    yield "datagram.0", session.seal(payload)
+    yield "datagram.1", session.seal(payload)
+
+
+def _direct() -> Iterator[tuple[str, Value]]:
+    body = encode(DirectBody(at=AT, text=TEXT))
+    frames = [
+        Ack(first=7, runs=[3, 2, 1]),
+        PartAck(number=NUMBER - 1, first=0, runs=[2]),
+        Void(first=NUMBER - 3, count=2),
+        Floor(number=NUMBER - 4),
+        Part(number=NUMBER, index=0, count=1, body=body),
+    ]
+    yield "text", TEXT
+    yield "at", AT
+    yield "number", NUMBER
+    yield "body", body
+    yield "payload", join_frames([encode(one) for one in frames])
+
+
+def letter_body() -> LetterBody:
+    """What the letter says."""
+    return LetterBody(
+        number=NUMBER,
+        floor=NUMBER - 4,
+        since=NUMBER - 1,
+        sender=ALICE.identity.public,
+        sender_name=ALICE.name,
+        recipient=BOB.identity.public,
+        recipient_name=BOB.name,
+        at=AT,
+        text=TEXT,
+    )
+
+
+def _letter() -> Iterator[tuple[str, Value]]:
+    fields = list(msgspec.structs.astuple(letter_body()))
+    yield "body", encode(letter_body())
+    yield "ephemeral.secret", EPHEMERAL
+    yield "letter", by_hand.letter(fields, ALICE.identity.seed, BOB.mail.public, EPHEMERAL)
+
+
+def _group() -> Iterator[tuple[str, Value]]:
+    key = GroupKey("channel", epoch=3, key=GROUP_KEY)
+    body = encode(GroupBody(number=NUMBER, floor=NUMBER - 4, at=AT, text=TEXT))
+    first, second = key.seal(9, body), key.seal(9, body)
+    yield "tag", key.tag
+    yield "key", GROUP_KEY
+    yield "epoch", 3
+    yield "station", 9
+    yield "body", body
+    yield "frame.0", first
+    yield "frame.1", second
+    yield "relayed", pack_relayed(NUMBER, first)
+
+
+def _link() -> Iterator[tuple[str, Value]]:
+    peer = ALICE.with_(REGISTRY)
+    cipher = peer.link_cipher(PEER_RANDOM, REGISTRY_RANDOM, is_peer=True)
+    answer = REGISTRY.with_(ALICE).link_cipher(REGISTRY_RANDOM, PEER_RANDOM, is_peer=False)
+    yield "greeting", peer.seal_tag + PEER_RANDOM
+    yield "answer", REGISTRY_RANDOM
+    yield "session.key.up", peer._seal_key
+    yield "session.key.down", peer._open_key
+    yield "attach", encode(Attach())
+    yield "fetch", encode(FetchTable(since=AT))
+    yield "frame.up.0", frame(cipher.seal(encode(Attach())))
+    yield "frame.up.1", frame(cipher.seal(encode(FetchTable(since=AT))))
+    yield "frame.down.0", frame(answer.seal(b""))
+
+
+BLOCKS: Final = {
+    "keys": _keys,
+    "cards": _cards,
+    "table": _table,
+    "admission": _admission,
+    "session": _session,
+    "direct": _direct,
+    "letter": _letter,
+    "group": _group,
+    "link": _link,
+}
+
+
+def made() -> Vectors:
+    """All blocks, with values as the document writes them."""
+    return {name: {key: written(value) for key, value in block()} for name, block in BLOCKS.items()}
+
+
+def written(value: Value) -> str:
+    """A value as the document writes it."""
+    match value:
+        case bytes():
+            return value.hex()
+        case str():
+            return f'"{value}"'
+        case int():
+            return str(value)
+
+
+def printed() -> str:
+    """The blocks as Markdown."""
+    lines: list[str] = []
+    for name, values in made().items():
+        lines += [f"```vectors {name}"]
+        for key, value in values.items():
+            lines += wrap(f"{key} = {value}", _WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+        lines += ["```", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(printed())

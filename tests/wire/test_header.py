@@ -1,0 +1,82 @@
+"""This file is about headers: what is packed is unpacked, and too few bytes are one DecodeError."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wire.errors import DecodeError
+from wire.header import (
+    GROUP_HEADER_SIZE,
+    GROUP_OVERHEAD,
+    SEALED_OVERHEAD,
+    GroupHeader,
+    Kind,
+    SealedHeader,
+    pack_group,
+    pack_relayed,
+    pack_sealed,
+    unpack_group,
+    unpack_relayed,
+    unpack_sealed,
+)
+
+tags = st.binary(min_size=8, max_size=8)
+u32 = st.integers(0, 2**32 - 1)
+u64 = st.integers(0, 2**64 - 1)
+tails = st.binary(min_size=16, max_size=60)
+
+
+@given(tags, u64, tails)
+def test_a_sealed_header_survives(tag: bytes, counter: int, tail: bytes) -> None:
+    packed = pack_sealed(tag, counter)
+    assert len(packed) == SEALED_OVERHEAD - 16 == 17
+    assert packed[0] == Kind.SEALED
+    assert unpack_sealed(packed + tail) == SealedHeader(tag, counter)
+
+
+@given(tags, u32, u32, u64, tails)
+def test_a_group_header_survives(tag: bytes, epoch: int, station: int, counter: int, tail: bytes) -> None:
+    header = GroupHeader(tag, epoch, station, counter)
+    packed = pack_group(header)
+    assert len(packed) == GROUP_HEADER_SIZE == GROUP_OVERHEAD - 16 == 25
+    assert packed[0] == Kind.GROUP
+    assert packed[-12:] == station.to_bytes(4, "big") + counter.to_bytes(8, "big")  # the nonce
+    assert unpack_group(packed + tail) == unpack_group(memoryview(packed + tail)) == header
+
+
+@given(u64, st.binary(min_size=GROUP_OVERHEAD, max_size=100))
+def test_a_relayed_frame_is_the_senders_bytes(position: int, frame: bytes) -> None:
+    relayed = pack_relayed(position, frame)
+    assert relayed[0] == Kind.GROUP_RELAYED
+    assert unpack_relayed(relayed) == (position, frame)
+
+
+@pytest.mark.parametrize(
+    ("unpack", "least"),
+    [(unpack_sealed, SEALED_OVERHEAD), (unpack_group, GROUP_OVERHEAD), (unpack_relayed, 9 + GROUP_OVERHEAD)],
+)
+def test_any_bytes_of_any_length_give_a_header_or_one_error(
+    unpack: Callable[[bytes], object], least: int
+) -> None:
+    for size in range(100):
+        if size >= least:
+            unpack(b"\xff" * size)
+        else:
+            with pytest.raises(DecodeError):
+                unpack(b"\xff" * size)
+
+
+def test_kinds_are_what_they_were() -> None:
+    assert [(kind.name, kind.value) for kind in Kind] == [
+        ("HELLO", 1),
+        ("COOKIE", 2),
+        ("REGISTER", 3),
+        ("WELCOME", 4),
+        ("REFUSED", 5),
+        ("CARD", 6),
+        ("SEALED", 7),
+        ("GROUP", 8),
+        ("GROUP_RELAYED", 9),
+    ]
