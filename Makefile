@@ -31,7 +31,8 @@ lint: $(VENV)/.tested  ## format, lint, import contracts, types
 check: lint test  ## lint, then the tests
 
 fuzz: $(VENV)/.tested  ## run the properties and the simulation for many more seeds
-	@CHATAPP_SEEDS=$${CHATAPP_SEEDS:-20000} $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz
+	@CHATAPP_SEEDS=$${CHATAPP_SEEDS:-20000} $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz \
+		tests/simulation tests/wire tests/registry/store
 
 lock:  ## resolve the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo 'make lock needs uv (pip install uv)' >&2; exit 1; }

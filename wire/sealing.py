@@ -68,6 +68,10 @@ class ReplayWindow:
         behind = self._newest - counter
         return behind < 0 or (behind < REPLAY_WINDOW and not self._bits >> behind & 1)
 
+    def is_newest(self, counter: int) -> bool:
+        """Whether every counter accepted so far is lower."""
+        return counter > self._newest
+
     def accept(self, counter: int) -> None:
         """Note a counter whose datagram opened."""
         ahead = counter - self._newest
@@ -124,6 +128,10 @@ class Session:
             raise SealError("does not open") from None
         self._replay.accept(counter)
         return payload
+
+    def is_newest(self, counter: int) -> bool:
+        """Whether no later datagram has been opened: only then does it say how things are now."""
+        return self._replay.is_newest(counter)
 
     def link_cipher(self, our_random: bytes, their_random: bytes, *, is_peer: bool) -> "LinkCipher":
         """The cipher of one TCP connection, fresh by both sides' 16 random bytes (clause 9.1)."""
