@@ -1,0 +1,65 @@
+"""This file is about a bot: it says back whatever is said to it, to whoever said it.
+
+    python -m examples.echo_bot <name> <server-ip> <server-port>
+
+All of it stands on the SDK, as any program may. Two such bots that once spoke to each other would never stop; a real
+bot has something better to say.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator
+
+from peer.core.events import DirectReceived, Event, MailReturned, NameTaken, NotAdmitted, RegistryKeyChanged
+from peer.node import Peer
+from wire.address import port_of
+from wire.errors import ChatAppError
+
+
+async def echo(name: str, server: str, port: int) -> int:
+    """Be the bot until Ctrl-C or until the registry will not have it. Returns the exit status."""
+    me = asyncio.current_task()
+    assert me is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, me.cancel)
+    try:
+        async with Peer(name, (server, port)) as peer:
+            async for event in peer.events():
+                if isinstance(event, NameTaken | NotAdmitted | RegistryKeyChanged):
+                    print(f"{name} is not let in: {event}", file=sys.stderr)
+                    return 1
+                for said in messages_in(event):
+                    if said.sender != peer.name:
+                        await peer.send(said.sender, said.text)
+    except asyncio.CancelledError:
+        pass  # the peer has left and closed on the way here
+    return 0
+
+
+def messages_in(event: Event) -> Iterator[DirectReceived]:
+    """The direct messages that an event brings: one, or those that waited while we were away."""
+    match event:
+        case DirectReceived():
+            yield event
+        case MailReturned(lines=lines):
+            yield from (line for line in lines if isinstance(line, DirectReceived))
+        case _:
+            pass
+
+
+def main(words: list[str]) -> int:
+    """Check what was typed, then be the bot."""
+    if len(words) != 3:
+        print("usage: python -m examples.echo_bot <name> <server-ip> <server-port>", file=sys.stderr)
+        return 2
+    name, server, port = words
+    try:
+        return asyncio.run(echo(name, server, port_of(port, "server-port")))
+    except ChatAppError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,202 @@
+"""This file is about what the demo is played with: real processes that are typed to and watched, and their transcript.
+
+It knows the program only by its command line and its prompt. It must not know what is played.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import re
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
+
+CHECKOUT: Final = Path(__file__).parents[1]
+INSTALLED: Final = Path(sys.executable).with_name("ChatApp")
+PROGRAM: Final = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, str(CHECKOUT / "chatapp.py")]
+
+HOST: Final = "127.0.0.1"
+PROMPT: Final = ">>> "
+WITHIN: Final = 12.0
+"""Seconds in which a line must come. The longest honest wait is for five tries and a search for the registry."""
+
+Wanted = str | re.Pattern[str]
+"""A line to the letter, or a pattern of the whole of it."""
+
+
+class StepFailed(Exception):
+    """Something was not seen."""
+
+
+class Play:
+    """The clock and the count of the play."""
+
+    def __init__(self) -> None:
+        self.checks = 0
+        self._began = time.monotonic()
+
+    def tell(self, who: str, what: str, line: str) -> None:
+        """One line of the transcript."""
+        print(f"{self.seconds:7.2f}  {who:<8}  {what:<5}  {line}", flush=True)
+
+    def scene(self, title: str) -> None:
+        """What comes next."""
+        print(f"\n{title}", flush=True)
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self._began
+
+
+class Actor:
+    """One process, and what it has shown."""
+
+    def __init__(self, play: Play, name: str, process: asyncio.subprocess.Process) -> None:
+        self.name = name
+        self.seen: list[str] = []
+        self._play = play
+        self._process = process
+        self._unchecked: list[str] = []
+        self._is_over = False
+        self._news = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
+
+    async def types(self, line: str) -> None:
+        """Type a line."""
+        self._play.tell(self.name, "typed", line)
+        assert self._process.stdin is not None
+        with contextlib.suppress(ConnectionError):  # it has ended; what it should have shown will be missed
+            self._process.stdin.write(f"{line}\n".encode())
+            await self._process.stdin.drain()
+
+    async def sees(self, *lines: Wanted) -> None:
+        """Wait for each of these lines; raises StepFailed with what was seen instead."""
+        for wanted in lines:
+            try:
+                found = await asyncio.wait_for(self._find(wanted), WITHIN)
+            except TimeoutError:
+                found = False
+            if not found:
+                told = wanted if isinstance(wanted, str) else wanted.pattern
+                instead = "".join(f"\n    {line}" for line in self._unchecked) or " nothing"
+                raise StepFailed(f"{self.name} should have seen\n    {told}\nand saw{instead}")
+            self._play.checks += 1
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, by the id of this process."""
+        if self._process.returncode is None:
+            self._play.tell(self.name, "gets", number.name)
+            self._process.send_signal(number)
+
+    async def ends(self, wanted: int) -> None:
+        """Wait for the end; raises StepFailed for another exit status."""
+        try:
+            status = await asyncio.wait_for(self._process.wait(), WITHIN)
+        except TimeoutError:
+            raise StepFailed(f"{self.name} should have ended, and runs on") from None
+        await self._reading
+        self._play.tell(self.name, "ended", f"with status {status}")
+        if status != wanted:
+            raise StepFailed(f"{self.name} should have ended with status {wanted}, and did with {status}")
+        self._play.checks += 1
+
+    async def clear_away(self) -> None:
+        """Whatever happened: nothing of this process is left."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        await self._reading
+
+    async def _find(self, wanted: Wanted) -> bool:
+        """Wait for a line; False when the process has ended without it."""
+        while True:
+            for line in self._unchecked:
+                if line == wanted if isinstance(wanted, str) else wanted.fullmatch(line):
+                    self._unchecked.remove(line)
+                    return True
+            if self._is_over:
+                return False
+            self._news.clear()
+            await self._news.wait()
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while raw := await self._process.stdout.readline():
+            line = raw.decode().rstrip("\n").removeprefix(PROMPT)
+            self.seen.append(line)
+            self._unchecked.append(line)
+            self._play.tell(self.name, "saw", line)
+            self._news.set()
+        self._is_over = True
+        self._news.set()
+
+
+class Stage:
+    """Who is on it, and the ports and the folder that they share."""
+
+    def __init__(self, play: Play, folder: Path) -> None:
+        self._play = play
+        self._folder = folder
+        self._ports = free_ports()
+        self._port = next(self._ports)
+        self._actors: list[Actor] = []
+
+    async def registry(self) -> Actor:
+        """The registry, listening. Started twice, it works on the same data."""
+        registry = await self._start("registry", "-s", str(self._port))
+        await registry.sees(re.compile(f".*{self._port}.*"))
+        return registry
+
+    async def person(self, name: str) -> Actor:
+        """A peer; wait for its welcome."""
+        return await self._start(name, "-c", name, HOST, str(self._port), str(next(self._ports)))
+
+    async def clear_away(self) -> None:
+        """End all that still runs."""
+        for actor in self._actors:
+            await actor.clear_away()
+
+    async def _start(self, name: str, *words: str) -> Actor:
+        self._play.tell(name, "runs", " ".join(("ChatApp", *words)))
+        process = await asyncio.create_subprocess_exec(
+            *PROGRAM,
+            *words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, "CHATAPP_HOME": str(self._folder / name)},
+        )
+        actor = Actor(self._play, name, process)
+        self._actors.append(actor)
+        return actor
+
+
+def free_ports() -> Iterator[int]:
+    """Ports that are free for UDP and TCP, below those that the system hands out by itself."""
+    start = random.SystemRandom().randrange(10_000, 30_000)
+    for port in range(start, 32_000):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            try:
+                udp.bind(("0.0.0.0", port))
+                tcp.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def stage_for(play: Play) -> AsyncIterator[Stage]:
+    """A stage that is cleared away, processes and files, however the play ends."""
+    with tempfile.TemporaryDirectory(prefix="chatapp-demo-") as folder:
+        stage = Stage(play, Path(folder))
+        try:
+            yield stage
+        finally:
+            await stage.clear_away()

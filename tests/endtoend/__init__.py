@@ -1,0 +1,1 @@
+"""Tests of the real program: processes, pipes, terminals, sockets and signals."""

@@ -1,0 +1,128 @@
+"""This file is about a person at a real terminal: a peer on a pseudo-terminal of its own, keys in, what is drawn out.
+
+It knows terminals; what is drawn is compared as text without its escape sequences.
+"""
+
+import asyncio
+import fcntl
+import os
+import pty
+import re
+import struct
+import sys
+import termios
+from pathlib import Path
+from typing import Final, Self
+
+from tests.support.program import WITHIN
+from tests.support.stage import CHATAPP
+
+CTRL_C: Final = "\x03"
+CTRL_D: Final = "\x04"
+TAB: Final = "\t"
+
+_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>])")
+_WHERE: Final = b"\x1b[6n"
+_HERE: Final = b"\x1b[1;1R"
+_TAKE_TERMINAL: Final = (
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""The child's first act: the pseudo-terminal is its controlling one, so that closing it hangs up."""
+
+
+class Terminal:
+    """One terminal and the peer that runs on it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, master: int, *, answers: bool) -> None:
+        self.drawn = ""
+        """All output so far, escape sequences included."""
+        self._process = process
+        self._master: int | None = master
+        self._news = asyncio.Event()
+        self._from = 0
+        self._answers = answers
+        asyncio.get_running_loop().add_reader(master, self._read)
+
+    @classmethod
+    async def open(
+        cls, *words: str, home: Path, environment: dict[str, str] | None = None, answers: bool = True
+    ) -> Self:
+        """Start ChatApp with these arguments on a terminal of 24 lines of 80, which answers when it is asked where its
+        cursor is (as a screen does, and a program that plays one does not)."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _TAKE_TERMINAL,
+            *CHATAPP,
+            *words,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "TERM": "xterm-256color", "CHATAPP_HOME": str(home), **(environment or {})},
+        )
+        os.close(slave)
+        os.set_blocking(master, False)
+        return cls(process, master, answers=answers)
+
+    def press(self, keys: str) -> None:
+        """Type these keys; Enter is a carriage return."""
+        assert self._master is not None
+        os.write(self._master, keys.encode())
+
+    def resize(self, lines: int, columns: int) -> None:
+        """Another size of the window."""
+        assert self._master is not None
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    async def shows(self, text: str) -> None:
+        """Wait until this text was drawn after what was waited for last."""
+        try:
+            async with asyncio.timeout(WITHIN):
+                while (place := self.text.find(text, self._from)) < 0:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"{text!r} was not drawn; this was:\n{self.text[self._from :]}") from None
+        self._from = place + len(text)
+
+    @property
+    def text(self) -> str:
+        """What was drawn, without escape sequences."""
+        return _ESCAPES.sub("", self.drawn)
+
+    async def ends(self) -> int:
+        """Wait for the end; returns the exit status."""
+        async with asyncio.timeout(WITHIN):
+            return await self._process.wait()
+
+    def close(self) -> None:
+        """Close the terminal, as a closed window does."""
+        if self._master is not None:
+            asyncio.get_running_loop().remove_reader(self._master)
+            os.close(self._master)
+            self._master = None
+
+    async def clear_away(self) -> None:
+        """Whatever happened: nothing is left."""
+        self.close()
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+
+    def _read(self) -> None:
+        assert self._master is not None
+        try:
+            data = os.read(self._master, 65_536)
+        except BlockingIOError:
+            return
+        except OSError:  # the other end is closed
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._master)
+        self.drawn += data.decode("utf-8", "replace")
+        for _ in range(data.count(_WHERE) if self._answers else 0):
+            os.write(self._master, _HERE)
+        self._news.set()

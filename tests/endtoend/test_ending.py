@@ -1,0 +1,150 @@
+"""This file is about the end: of the input, by signals, by closed pipes; for peers and for the registry."""
+
+import asyncio
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.endtoend.lines import SAVED, WELCOME, beginning, mail, received
+from tests.support.stage import CHATAPP, PROMPT, Stage, free_port, knows
+
+
+async def test_at_the_end_of_input_all_is_settled_first(stage: Stage) -> None:
+    await stage.registry()
+    bob, carol = await stage.welcome("bob", "carol")
+    carol.signal(signal.SIGSTOP)  # she is there, as far as anybody knows, and does not answer
+    alice = await stage.peer("alice")
+    await alice.type("send bob hi", "send carol hello", "send_all everybody")
+    await alice.end_input()
+    assert await alice.ends() == 0
+    for line in (WELCOME, received("bob"), SAVED, "[Message received by Server.]"):
+        assert len(alice.shown(line)) == 1, str(alice)
+    await bob.sees_all("alice: hi", "[Channel_Message alice: everybody]")
+    carol.signal(signal.SIGCONT)
+    await carol.sees(lambda line: line == "alice: hello" or bool(mail("alice", "hello").fullmatch(line)))
+    await knows(carol, "carol")
+    assert len(carol.shown(beginning("alice: "))) == 1
+
+
+async def test_a_script_may_come_all_at_once_and_without_a_last_line_end(stage: Stage) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await stage.peer("alice")
+    await alice.type_bytes(b"send bob one\r\nsend bob two\nsend bob three")
+    await alice.end_input()
+    assert await alice.ends() == 0
+    await bob.sees_all("alice: one", "alice: two", "alice: three")
+    late = await stage.peer("alice")
+    await late.type("send bob four", "quit", "send bob never")
+    assert await late.ends() == 0
+    await bob.sees("alice: four")
+    assert bob.shown("alice: never") == []
+
+
+async def test_with_stay_the_end_of_input_changes_nothing(stage: Stage) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await stage.peer("alice", "--stay", stdin=asyncio.subprocess.DEVNULL)
+    await alice.sees(WELCOME)
+    await bob.type("send alice still there?")
+    await alice.sees("bob: still there?")
+    alice.signal(signal.SIGTERM)
+    assert await alice.ends() == 0
+    await knows(bob, away=["alice"])
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 130)],
+    ids=lambda it: str(int(it)),
+)
+async def test_signals_end_at_once_and_cleanly(stage: Stage, number: signal.Signals, status: int) -> None:
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    alice.signal(number)
+    assert await alice.ends(within=3) == status
+    await knows(bob, away=["alice"])
+    await bob.type("send alice nobody acknowledges this")
+    await bob.sees(SAVED)
+    early = await stage.peer("carol", server_port=free_port())  # before it is registered
+    await early.type("send bob hi")
+    registry.signal(number)
+    assert await registry.ends(within=5) == status
+    bob.signal(number)
+    assert await bob.ends(within=3) == status
+    assert len(registry.lines) == 3
+
+
+async def test_a_registry_without_an_input_goes_on(stage: Stage) -> None:
+    registry = await stage.registry()
+    await registry.end_input()
+    alice, bob = await stage.welcome("alice", "bob")
+    await alice.type("send bob hi")
+    await bob.sees("alice: hi")
+    assert not registry.has_ended
+
+
+async def test_a_reader_that_goes_away_ends_the_peer(stage: Stage) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    reading, writing = os.pipe()
+    alice = await stage.peer("alice", stdout=writing)
+    os.close(writing)
+    await knows(bob, "alice")
+    os.close(reading)
+    await bob.type("send alice hello?")
+    assert await alice.ends() == 0
+    await knows(bob, away=["alice"])
+
+
+async def test_a_reader_that_reads_no_more_keeps_nobody_from_ending(stage: Stage) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    reading, writing = os.pipe()
+    try:
+        alice = await stage.peer("alice", stdout=writing)
+        os.close(writing)
+        await knows(bob, "alice")
+        for _ in range(8):
+            await bob.type(f"send alice {'x' * 20_000}")
+        await bob.sees_times(8, beginning(received("alice"), SAVED))  # long before, the pipe was full
+        alice.signal(signal.SIGTERM)
+        assert await alice.ends(within=5) == 0
+    finally:
+        os.close(reading)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"])
+async def test_closed_standard_streams_are_no_crash(stage: Stage, closed: str) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    mine = ["-c", "alice", "127.0.0.1", str(stage.port), str(free_port())]
+    shell = ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", *CHATAPP, *mine]
+    alice = await stage.run("alice", shell, home="alice", prompt=PROMPT)
+    await alice.end_input()
+    assert await alice.ends() == 0
+    await bob.type("send bob undisturbed")
+    await bob.sees("bob: undisturbed")
+
+
+async def test_output_to_a_pipe_is_one_flushed_line_an_event(stage: Stage) -> None:
+    await stage.registry()
+    mine = ["-c", "alice", "127.0.0.1", str(stage.port), str(free_port()), "--plain"]
+    process = await asyncio.create_subprocess_exec(
+        *CHATAPP,
+        *mine,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "CHATAPP_HOME": str(stage.folder / "alice")},
+    )
+    async with asyncio.timeout(20):
+        output, _ = await process.communicate(b"send alice hi\n")
+    lines = output.decode().splitlines(keepends=True)
+    assert all(line.startswith(">>> ") and line.endswith("\n") for line in lines)
+    assert [line for line in lines if "table" not in line] == [
+        f">>> {WELCOME}\n",
+        ">>> alice: hi\n",
+        ">>> [Message received by alice.]\n",
+    ]

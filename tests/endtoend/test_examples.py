@@ -1,0 +1,73 @@
+"""This file is about the examples: they run, and do what they say."""
+
+import asyncio
+import re
+import signal
+import sys
+from pathlib import Path
+
+from tests.endtoend.lines import SAVED, beginning, mail, received
+from tests.support.stage import Stage, knows
+
+
+async def test_the_demo_plays_the_main_job(stage: Stage) -> None:
+    demo = await stage.run("demo", [sys.executable, "-m", "examples.demo"], home="demo")
+    assert await demo.ends(within=40) == 0
+    assert re.fullmatch(r"Everything went as it should: \d+ checks in \d+\.\d s", demo.lines[-1].text)
+    assert len(demo.shown(lambda line: "  saw    " in line)) > 50
+
+
+async def test_a_demo_that_is_interrupted_leaves_nothing_behind(stage: Stage) -> None:
+    demo = await stage.run("demo", [sys.executable, "-m", "examples.demo"], home="demo")
+    folder = re.search(r"/\S*chatapp-demo-[^/]*", await demo.sees(lambda line: "chatapp-demo-" in line))
+    port = re.search(r"-c alice 127\.0\.0\.1 (\d+)", await demo.sees(lambda line: "-c alice" in line))
+    assert folder and port
+    demo.signal(signal.SIGINT)
+    assert await demo.ends() == 130
+    assert folder[0] not in temporary_folders(folder[0])
+    await stage.registry(port=int(port[1]))
+
+
+def temporary_folders(one: str) -> list[str]:
+    """All that stand beside this one."""
+    return [str(folder) for folder in Path(one).parent.iterdir()]
+
+
+async def test_the_echo_bot_answers_what_is_said_to_it(stage: Stage) -> None:
+    await stage.registry()
+    command = [sys.executable, "-m", "examples.echo_bot", "echo", "127.0.0.1", str(stage.port)]
+    (alice,) = await stage.welcome("alice")
+    bot = await stage.run("echo", command, home="echo")
+    await knows(alice, "echo")
+    await alice.type(
+        "send echo hello", "send echo ✓ again", "send_all not you", f"send echo {'long ' * 5_000}"
+    )
+    await alice.sees_times(3, received("echo"))
+    await alice.sees_all("echo: hello", "echo: ✓ again", f"echo: {'long ' * 5_000}")
+    bot.signal(signal.SIGINT)
+    assert await bot.ends() == 0
+    await knows(alice, away=["echo"])
+
+    await alice.type("send echo later")
+    await alice.sees(SAVED)
+    again = await stage.run("echo", command, home="echo")
+    await alice.sees(lambda line: line == "echo: later" or bool(mail("echo", "later").fullmatch(line)))
+    assert len(alice.shown(beginning("echo: "))) == 4
+    twin = await stage.run("echo", command, home="another")
+    assert await twin.ends() == 1
+    assert "echo" in twin.complaints.pop()
+    again.signal(signal.SIGTERM)
+    assert await again.ends() == 0
+
+
+async def test_the_echo_bot_names_what_was_mistyped(stage: Stage) -> None:
+    words = [["echo", "127.0.0.1"], ["echo", "127.0.0.1", "80"], ["a/b", "127.0.0.1", "5000"]]
+    bots = [
+        await stage.run("echo", [sys.executable, "-m", "examples.echo_bot", *typed], home="echo")
+        for typed in words
+    ]
+    assert await asyncio.gather(*(bot.ends() for bot in bots)) == [2, 2, 2]
+    for bot, culprit in zip(bots, ("usage", "80", "a/b"), strict=True):
+        (line,) = bot.complaints
+        assert culprit in line
+        bot.complaints.clear()

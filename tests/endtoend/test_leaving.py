@@ -1,0 +1,110 @@
+"""This file is about leaving and coming back by command: dereg, reg, and the mail that waits meanwhile."""
+
+import asyncio
+import re
+from datetime import datetime
+
+from tests.endtoend.lines import (
+    BYE,
+    EXITING,
+    MAIL,
+    OFFLINE,
+    SAVED,
+    SILENT,
+    UPDATED,
+    WELCOME,
+    beginning,
+    mail,
+    no_ack,
+    received,
+)
+from tests.support.stage import Stage, knows
+
+
+async def test_mail_waits_and_comes_oldest_first(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+    await carol.type("dereg carol")
+    await carol.sees(BYE)
+    await asyncio.gather(knows(alice, away=["carol"]), knows(bob, away=["carol"]))
+    began = datetime.now().replace(microsecond=0)
+    order = [(alice, "first"), (bob, "second"), (alice, "third"), (bob, "fourth")]
+    for sender, text in order:
+        await sender.type(f"send carol {text}")
+        await sender.sees(no_ack("carol"))
+        await sender.sees(SAVED)
+    await carol.type("reg carol")
+    await carol.sees_all(WELCOME, MAIL, *(mail(sender.name, text) for sender, text in order))
+    shown = [line for line in carol.shown() if line != UPDATED]
+    letters = shown[shown.index(MAIL) + 1 :]
+    assert [line.split(" ", 3)[::3] for line in letters] == [
+        [f"{sender.name}:", text] for sender, text in order
+    ]
+    times = [datetime.strptime(" ".join(line.split(" ")[1:3]), "%Y-%m-%d %H:%M:%S") for line in letters]
+    assert times == sorted(times)
+    assert began <= times[0]
+    assert times[-1] <= datetime.now()
+
+    await knows(alice, "carol")
+    await alice.type("send carol direct again")
+    await carol.sees("alice: direct again")
+    await alice.sees(received("carol"))
+    await carol.type("quit")
+    assert await carol.ends() == 0
+    carol = await stage.peer("carol")  # nothing is shown again in the next life
+    await carol.sees(WELCOME)
+    await knows(carol, "alice")
+    assert [line for line in carol.shown() if line.startswith(("alice:", "bob:", MAIL))] == []
+
+
+async def test_who_is_offline_can_only_return_ask_for_help_or_quit(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await alice.type("dereg alice")
+    await alice.sees(BYE)
+    await alice.type("send bob hi", "bob:hi", "send_all hi", "who", "dereg alice")
+    await alice.sees_times(5, OFFLINE)
+    await alice.type("help", "reg bob")
+    await alice.sees(beginning("send <name> <text>"))
+    await alice.sees("[You are alice, not bob.]")
+    await bob.type("send alice are you there")
+    await bob.sees_all(no_ack("alice"), SAVED)
+    await alice.type("reg alice", "send bob back")
+    await alice.sees_all(WELCOME, MAIL, mail("bob", "are you there"), received("bob"))
+    await bob.sees("alice: back")
+    assert bob.shown(beginning("alice:")) == ["alice: back"]
+    await alice.type("dereg alice", "quit")  # as a script says it, without waiting
+    assert await alice.ends() == 0
+    assert len(alice.shown(BYE)) == 2
+
+
+async def test_leaving_a_registry_that_is_dead(stage: Stage) -> None:
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await registry.kill()
+    await asyncio.gather(alice.type("dereg alice"), bob.type("quit"))
+    assert await alice.ends() == 1
+    assert [line for line in alice.shown() if line not in (WELCOME, UPDATED) and " is online" not in line][
+        -2:
+    ] == [
+        SILENT,
+        EXITING,
+    ]
+    assert await bob.ends() == 0
+
+
+async def test_a_full_mailbox_refuses_and_says_why(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await bob.type("quit")
+    await bob.ends()
+    await knows(alice, away=["bob"])
+    await alice.type(*(f"send bob letter {number}" for number in range(34)))
+    await alice.sees_times(32, SAVED)
+    refusals = await alice.sees_times(2, re.compile(r"\[Message to bob refused: .+\.\]"))
+    assert refusals[0] == refusals[1]
+    assert "  " not in refusals[0] and ".." not in refusals[0]
+    bob = await stage.peer("bob")
+    await bob.sees(mail("alice", "letter 31"))
+    letters = bob.shown(beginning("alice: "))
+    assert [line.split(" ", 3)[3] for line in letters] == [f"letter {number}" for number in range(32)]

@@ -1,0 +1,131 @@
+"""This file is about a person at a terminal: typing that incoming lines never break, keys, and how it ends."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from tests.endtoend.lines import BYE, WELCOME, received
+from tests.endtoend.terminal import CTRL_C, CTRL_D, TAB, Terminal
+from tests.support.stage import Stage, free_port, knows
+
+Open = Callable[..., Awaitable[Terminal]]
+
+
+@pytest.fixture
+async def at_terminal(stage: Stage) -> AsyncIterator[Open]:
+    """Opens a terminal with a peer of some name on it; all are gone at the end."""
+    terminals: list[Terminal] = []
+
+    async def open_one(name: str, *options: str, answers: bool = True, **environment: str) -> Terminal:
+        words = ["-c", name, "127.0.0.1", str(stage.port), str(free_port()), *options]
+        terminal = await Terminal.open(
+            *words, home=stage.folder / name, environment=environment, answers=answers
+        )
+        terminals.append(terminal)
+        return terminal
+
+    yield open_one
+    for terminal in terminals:
+        await terminal.clear_away()
+
+
+async def test_a_line_being_typed_survives_what_comes_in(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    alice.press("send bob half a sen")
+    await alice.shows("half a sen")
+    await bob.type("send alice in between \x1b]0;owned\x07")
+    await alice.shows(r"bob: in between \x1b]0;owned\x07")
+    await alice.shows("send bob half a sen")
+    alice.press("tence\r")
+    await bob.sees("alice: half a sentence")
+    await alice.shows(received("bob"))
+    assert "\x1b]0;owned" not in alice.drawn
+    alice.resize(10, 40)
+    alice.press("/who\r")
+    await alice.shows("[bob is online.]")
+    alice.press("\x1b[A\x1b[A\r")  # up twice: the history of what was typed
+    await bob.sees("alice: half a sentence")
+    alice.press("send_a" + TAB)
+    await alice.shows("send_all")
+    alice.press(" to everybody\r")
+    await bob.sees("[Channel_Message alice: to everybody]")
+
+
+@pytest.mark.parametrize(
+    ("keys", "status"),
+    [(CTRL_D, 0), (CTRL_C, 130), ("quit\r", 0), ("send bob unsent" + CTRL_C, 130)],
+    ids=repr,
+)
+async def test_keys_that_end_it(stage: Stage, at_terminal: Open, keys: str, status: int) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    alice.press(keys)
+    assert await alice.ends() == status
+    assert "Traceback" not in alice.text
+    await knows(bob, away=["alice"])
+
+
+async def test_a_closed_terminal_ends_it(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    alice.close()
+    assert await alice.ends() == 0
+    await knows(bob, away=["alice"])
+
+
+async def test_colours_unless_asked_for_none(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    coloured = await at_terminal("alice")
+    await coloured.shows(WELCOME)
+    grey = await at_terminal("bob", NO_COLOR="1")
+    await grey.shows(WELCOME)
+    plain = await at_terminal("carol", "--plain")
+    await plain.shows(f">>> {WELCOME}")
+    dim = "\x1b[2m"
+    assert dim in coloured.drawn or "\x1b[0;2m" in coloured.drawn
+    assert dim not in grey.drawn
+    assert "\x1b[0;2m" not in grey.drawn
+    assert "\x1b" not in plain.drawn
+    for terminal, name in ((coloured, "alice"), (grey, "bob"), (plain, "carol")):
+        terminal.press(f"dereg {name}\r")
+        await terminal.shows(BYE)
+        terminal.press("quit\r")
+        assert await terminal.ends() == 0
+
+
+async def test_a_terminal_that_answers_no_questions(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice", answers=False)
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    for number in range(5):
+        alice.press(f"send bob {number}\r")
+        await bob.sees(f"alice: {number}")
+        await alice.shows(received("bob"))
+    alice.press("quit\r")
+    assert await alice.ends() == 0
+    assert "WARNING" not in alice.text
+
+
+async def test_a_burst_of_lines(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    await bob.type(*(f"send alice line {number} of many" for number in range(200)))
+    for number in range(200):
+        await alice.shows(f"bob: line {number} of many")
+    alice.press("send bob all read\r")
+    await bob.sees("alice: all read")

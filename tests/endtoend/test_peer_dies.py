@@ -1,0 +1,129 @@
+"""This file is about peers that are killed, restarted, frozen or out of reach: which rung takes the message."""
+
+import asyncio
+import signal
+
+from tests.endtoend.lines import (
+    CHANNEL_TAKEN,
+    MAIL,
+    SAVED,
+    UPDATED,
+    WELCOME,
+    beginning,
+    channel_mail,
+    mail,
+    no_ack,
+    on_channel,
+    received,
+    relayed,
+)
+from tests.support.stage import Stage, free_port, knows, lossy, who
+
+
+async def test_a_killed_and_restarted_peer_gets_the_next_message_without_a_word(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await alice.type("send bob one")
+    await bob.sees("alice: one")
+    await alice.sees(received("bob"))
+    await knows(bob, "alice")
+    for text in ("two", "three"):
+        await bob.kill()
+        bob = await stage.peer("bob")
+        await bob.sees(WELCOME)
+        await knows(alice, "bob")
+        await alice.type(f"send bob {text}")
+        await bob.sees(f"alice: {text}")
+        await alice.sees(received("bob"))
+        assert bob.shown(beginning("alice: ")) == [f"alice: {text}"]
+        await knows(
+            bob, "alice"
+        )  # what it has shown is noted by now: a death right before would show it again
+    assert alice.shown(no_ack("bob")) == []
+    await bob.type("send alice and back")
+    await alice.sees("bob: and back")
+
+
+async def test_a_killed_peer_is_seen_to_be_away_at_once(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await bob.kill()
+    await knows(alice, away=["bob"])
+    await alice.type("send bob later", "send_all for all")
+    await alice.sees_all(no_ack("bob"), SAVED, CHANNEL_TAKEN)
+    bob = await stage.peer("bob")
+    await bob.sees_all(WELCOME, MAIL, mail("alice", "later"), channel_mail("alice", "for all"))
+
+
+async def test_a_frozen_peer_gets_mail(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    bob.signal(signal.SIGSTOP)
+    await alice.type("send bob wake up")
+    await alice.sees(no_ack("bob"))
+    await alice.sees(SAVED)
+    assert alice.shown(received("bob")) == alice.shown(relayed("bob")) == []
+    bob.signal(signal.SIGCONT)
+    await bob.type("send alice I was away")
+    await alice.sees("bob: I was away")
+    await alice.type("send bob never mind")
+    await bob.sees("alice: never mind")
+    assert len(bob.shown(lambda line: line.endswith("wake up"))) == 1
+
+
+async def test_who_is_out_of_reach_is_reached_through_the_server(stage: Stage) -> None:
+    await stage.registry()
+    here, there = free_port(), free_port()
+    alice, bob = await asyncio.gather(
+        stage.peer("alice", port=here, environment=lossy(ports=[there])),
+        stage.peer("bob", port=there, environment=lossy(ports=[here])),
+    )
+    await asyncio.gather(alice.sees(WELCOME), bob.sees(WELCOME))
+    await knows(alice, "bob")
+    await alice.type("send bob can you hear me", "send bob and this")
+    await bob.sees_all("alice: can you hear me", "alice: and this")
+    await alice.sees_times(2, relayed("bob"))
+    await alice.type("send bob at once now")  # the way is known: nobody waits for five tries again
+    await bob.sees("alice: at once now", within=2)
+    await bob.type("send alice yes")
+    await alice.sees("bob: yes")
+    await bob.sees(relayed("alice"))
+    assert alice.shown(no_ack("bob")) == []
+    assert [line for line in bob.shown() if line not in (WELCOME, UPDATED)] == [
+        "alice: can you hear me",
+        "alice: and this",
+        "alice: at once now",
+        relayed("alice"),
+    ]
+
+
+async def test_a_peer_killed_with_its_message_on_the_way_sends_it_in_its_next_life(stage: Stage) -> None:
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    bob.signal(signal.SIGSTOP)
+    registry.signal(signal.SIGSTOP)
+    await alice.type("send bob from my last life")
+    for _ in range(2):  # an answer to a later line says that the message is in the outbox
+        await who(alice)
+    await alice.kill()
+    registry.signal(signal.SIGCONT)
+    bob.signal(signal.SIGCONT)
+    await bob.sees("alice: from my last life")
+    alice = await stage.peer("alice")
+    await alice.sees(WELCOME)
+    await alice.type("send bob and from this one")
+    await bob.sees("alice: and from this one")
+    assert len(bob.shown(beginning("alice: "))) == 2
+
+
+async def test_a_line_for_everybody_from_somebody_who_came_and_went_meanwhile(stage: Stage) -> None:
+    await stage.registry()
+    bob, carol = await stage.welcome("bob", "carol")
+    carol.signal(signal.SIGSTOP)
+    alice = await stage.peer("alice")
+    await alice.type("send_all hello and goodbye")
+    await alice.end_input()
+    assert await alice.ends() == 0
+    await bob.sees(on_channel("alice", "hello and goodbye"))
+    carol.signal(signal.SIGCONT)
+    await carol.sees(lambda line: line.startswith("[Channel_Message alice: ") and "hello and goodbye" in line)

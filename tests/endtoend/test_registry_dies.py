@@ -1,0 +1,167 @@
+"""This file is about a registry that is killed: chat goes on, nothing saved or kept is lost, and nothing comes twice."""
+
+import asyncio
+import re
+import signal
+
+from tests.endtoend.lines import (
+    BACK,
+    BYE,
+    CHANNEL_SILENT,
+    CHANNEL_TAKEN,
+    LOST,
+    MAIL,
+    SAVED,
+    WELCOME,
+    WORKING,
+    beginning,
+    kept,
+    mail,
+    no_ack,
+    on_channel,
+    received,
+)
+from tests.support.program import Program
+from tests.support.stage import Stage, knows
+
+
+async def test_direct_chat_goes_on_and_what_was_kept_arrives(stage: Stage) -> None:
+    registry = await stage.registry()
+    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+    await carol.type("quit")
+    await carol.ends()
+    await asyncio.gather(knows(alice, away=["carol"]), knows(bob, away=["carol"]))
+    for number in range(20):
+        await alice.type(f"send carol saved {number}")
+    await alice.sees_times(20, SAVED)
+
+    await registry.kill()
+    await alice.type("send bob just after")
+    await bob.sees("alice: just after")
+    await asyncio.gather(alice.sees(LOST), bob.sees(LOST))
+    await alice.type("send bob are you there", "send carol kept", "send_all anybody?", "send alice note")
+    await bob.type("send alice I am")
+    await alice.sees_all(received("bob"), received("bob"), "bob: I am", CHANNEL_SILENT, received("alice"))
+    await alice.sees(kept("carol"))
+    await bob.sees("alice: are you there")
+    await bob.type("who")
+    await bob.sees("[alice is online.]")
+
+    await stage.registry()
+    await asyncio.gather(alice.sees(BACK), bob.sees(BACK))
+    await alice.sees_all(no_ack("carol"), SAVED)
+    carol = await stage.peer("carol")
+    await carol.sees(mail("alice", "kept"))
+    letters = carol.shown(beginning("alice: "))
+    assert [line.split(" ", 3)[3] for line in letters] == [
+        *(f"saved {number}" for number in range(20)),
+        "kept",
+    ]
+    await asyncio.gather(knows(alice, "bob", "carol"), knows(bob, "alice", "carol"))
+    await carol.type("send alice all here", "send_all hello again")
+    await alice.sees("carol: all here")
+    await asyncio.gather(*(one.sees(on_channel("carol", "hello again")) for one in (alice, bob)))
+    await carol.sees(CHANNEL_TAKEN)
+    for peer in (alice, bob):
+        assert len(peer.shown(LOST)) == len(peer.shown(BACK)) == len(peer.shown(WELCOME)) == 1
+        assert peer.shown(beginning("carol: anybody")) == []
+
+
+async def test_what_is_kept_survives_its_senders_restart_and_goes_straight(stage: Stage) -> None:
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await bob.kill()
+    await registry.kill()
+    await alice.sees(LOST)
+    await alice.type("send bob one", "send bob two")
+    await alice.sees_times(2, kept("bob"))
+    await alice.kill()
+    alice = await stage.peer("alice")
+    await alice.sees(WORKING)
+    await stage.registry()
+    await alice.sees(WELCOME)
+    bob = await stage.peer("bob")
+    await bob.sees_all(*(re.compile(f"alice: (.* )?{text}") for text in ("one", "two")))
+    await bob.type("send alice got both")
+    await alice.sees("bob: got both")
+    assert len(bob.shown(beginning("alice: "))) == 2
+
+
+async def test_both_restarted_while_the_registry_is_dead(stage: Stage) -> None:
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await alice.type("send bob we know each other")
+    await bob.sees("alice: we know each other")
+    await registry.kill()
+    await alice.kill()
+    await bob.type("quit")
+    assert await bob.ends() == 0
+    alice, bob = await asyncio.gather(stage.peer("alice"), stage.peer("bob"))
+    await asyncio.gather(alice.sees(WORKING), bob.sees(WORKING))
+    await alice.type("send bob found you")
+    await bob.type("send alice found you too")
+    await asyncio.gather(bob.sees("alice: found you"), alice.sees("bob: found you too"))
+    await asyncio.gather(alice.sees(received("bob")), bob.sees(received("alice")))
+    assert alice.shown(kept("bob")) == bob.shown(kept("alice")) == []
+
+
+async def test_an_orderly_stop_loses_nothing_either(stage: Stage) -> None:
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await bob.type("dereg bob")
+    await bob.sees(BYE)
+    await alice.type("send bob before the stop")
+    await alice.sees(SAVED)
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+    await alice.sees(LOST)
+    await stage.registry()
+    await alice.sees(BACK)
+    await bob.type("reg bob")
+    await bob.sees_all(WELCOME, MAIL, mail("alice", "before the stop"))
+
+
+async def test_killed_while_four_people_store_mail(stage: Stage) -> None:
+    registry = await stage.registry()
+    *senders, dora = await stage.welcome("ann", "ben", "cem", "dan", "dora")
+    await dora.type("quit")
+    await dora.ends()
+    await asyncio.gather(*(knows(sender, away=["dora"]) for sender in senders))
+    for kill in range(3):
+        await asyncio.gather(*(store_ten(sender, kill) for sender in senders))
+        await senders[kill].sees(SAVED)  # one of this round: others are on their way
+        await registry.kill()
+        registry = await stage.registry()
+    for sender in senders:
+        while len(sender.shown(SAVED)) < 30:
+            await sender.sees(SAVED)
+        assert len(sender.shown(SAVED)) == 30
+    dora = await stage.peer("dora")
+    for sender in senders:
+        await dora.sees(mail(sender.name, "29"))
+        letters = dora.shown(beginning(f"{sender.name}: "))
+        assert [line.rpartition(" ")[2] for line in letters] == [str(number) for number in range(30)]
+    await dora.type("quit")
+    assert await dora.ends() == 0
+    dora = await stage.peer("dora")
+    await knows(dora, "dora")
+    assert dora.shown(MAIL) == []
+
+
+async def test_a_registry_that_dies_again_and_again_is_found_within_five_seconds_each_time(
+    stage: Stage,
+) -> None:
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await bob.type("quit")
+    await bob.ends()
+    await knows(alice, away=["bob"])
+    for time in range(5):
+        await registry.kill()
+        registry = await stage.registry()
+        await alice.type(f"send bob {time}")
+        await alice.sees(SAVED, within=8)  # five, and room for a busy machine
+
+
+async def store_ten(sender: Program, kill: int) -> None:
+    await sender.type(*(f"send dora {number}" for number in range(10 * kill, 10 * kill + 10)))

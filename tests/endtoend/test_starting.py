@@ -1,0 +1,184 @@
+"""This file is about starting: mistakes in the command line, taken ports, taken names, a registry that is not there."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import socket
+import stat
+
+import pytest
+
+from tests.endtoend.lines import EXITING, LOST, SILENT, WELCOME, WORKING, received, taken
+from tests.support.program import Program
+from tests.support.stage import CHATAPP, Stage, free_port
+
+RANGE = "1024-65535"
+MISTAKES: list[tuple[list[str], list[str]]] = [
+    ([], ["-s <port>", "-c <name> <server-ip> <server-port> <client-port>"]),
+    (["-s", "5000", "-c", "alice"], ["-s", "-c"]),
+    (["-s"], ["<port>"]),
+    (["-s", "80"], ["80", RANGE]),
+    (["-s", "65536"], ["65536", RANGE]),
+    (["-s", "-1"], ["-1", RANGE]),
+    (["-s", "five"], ["five", RANGE]),
+    (["-s", "5000", "6000"], ["6000"]),
+    (["-s", "5000", "--nonsense"], ["--nonsense"]),
+    (["-c", "alice"], ["<server-ip>", "<server-port>", "<client-port>"]),
+    (["-c", "alice", "127.0.0.1", "5000", "6000", "7000"], ["7000"]),
+    (["-c", "alice", "127.0.0.1", "80", "6000"], ["server-port", "80", RANGE]),
+    (["-c", "alice", "127.0.0.1", "5000", "70000"], ["client-port", "70000", RANGE]),
+    (["-c", "alice", "300.1.1.1", "5000", "6000"], ["300.1.1.1"]),
+    (["-c", "alice", "no.such.host.invalid", "5000", "6000"], ["no.such.host.invalid"]),
+    (["-c", "al ice", "127.0.0.1", "5000", "6000"], ["name", "al ice"]),
+    (["-c", "a/b", "127.0.0.1", "5000", "6000"], ["name", "a/b"]),
+    (["-c", "", "127.0.0.1", "5000", "6000"], ["name"]),
+    (["-c", "n" * 33, "127.0.0.1", "5000", "6000"], ["name", "n" * 33]),
+]
+
+
+async def test_a_mistake_is_one_line_that_names_the_culprit_and_status_2(stage: Stage) -> None:
+    async def make(typed: list[str], culprits: list[str]) -> None:
+        program = await Program.start("mistaken", [*CHATAPP, *typed], environment={})
+        try:
+            assert await program.ends() == 2, (typed, str(program))
+            assert len(program.complaints) == 1, (typed, program.complaint)
+            assert all(culprit in program.complaint for culprit in culprits), (typed, program.complaint)
+            assert program.lines == []
+        finally:
+            await program.kill()
+
+    for some in (MISTAKES[::2], MISTAKES[1::2]):
+        await asyncio.gather(*(make(typed, culprits) for typed, culprits in some))
+
+
+async def test_the_registry_says_where_it_is_and_what_its_key_is(stage: Stage) -> None:
+    registry = await stage.registry()
+    await registry.sees(re.compile(r".*([0-9a-f]{4} ?){8,}.*"))
+    where = await registry.sees(lambda line: str(stage.folder) in line)
+    folder = re.search(r"/[^\]]*", where)
+    assert folder is not None
+    assert stat.S_IMODE(os.stat(folder[0]).st_mode) == 0o700
+    assert len(registry.lines) == 3
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM], ids=["udp", "tcp"])
+async def test_a_registry_whose_port_is_taken(stage: Stage, kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as holder:
+        holder.bind(("0.0.0.0", stage.port))
+        if kind is socket.SOCK_STREAM:
+            holder.listen()
+        registry = await stage.begin_registry()
+        assert await registry.ends() == 1
+    assert registry.shown() == [f"[Port {stage.port} is already in use]"]
+
+
+async def test_two_registries_on_one_port(stage: Stage) -> None:
+    first = await stage.registry()
+    second = await stage.begin_registry(home="another")
+    assert await second.ends() == 1
+    assert second.shown() == [f"[Port {stage.port} is already in use]"]
+    await stage.welcome("alice")
+    assert not first.has_ended
+
+
+async def test_a_peer_whose_port_is_taken_registers_nothing(stage: Stage) -> None:
+    registry = await stage.registry()
+    port = free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("0.0.0.0", port))
+        blocked = await stage.peer("bob", port=port)
+        assert await blocked.ends() == 1
+    assert blocked.shown() == [f"[Port {port} is already in use]"]
+    impostor = await stage.peer("bob", home="elsewhere")  # the name is still free
+    await impostor.sees(WELCOME)
+    assert not registry.has_ended
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1", "127.0.0.1"])
+async def test_the_server_by_name_and_by_both_kinds_of_address(stage: Stage, host: str) -> None:
+    if host == "::1" and not _has_ipv6():
+        pytest.skip("this machine has no IPv6 loopback")
+    await stage.registry()
+    alice, bob = await asyncio.gather(stage.peer("alice", host=host), stage.peer("bob"))
+    await alice.sees(WELCOME)
+    await bob.sees(WELCOME)
+    if host != "::1":  # one that is reached by IPv6 only and one by IPv4 only have no straight way
+        await alice.type("send bob hi")
+        await alice.sees(received("bob"))
+    await alice.type("quit")
+    assert await alice.ends() == 0
+
+
+async def test_a_taken_name_is_told_and_its_holder_is_undisturbed(stage: Stage) -> None:
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    impostor = await stage.peer("Alice", home="impostor")  # names differ by more than case
+    assert await impostor.ends() == 1
+    assert [line.casefold() for line in impostor.shown()] == [taken("alice").casefold()]
+    await bob.type("send alice who are you")
+    await alice.sees("bob: who are you")
+    await alice.type("quit")
+    assert await alice.ends() == 0
+
+    late = await stage.peer("alice", home="impostor")  # nor is it free because she is away
+    assert await late.ends() == 1
+    await registry.kill()
+    await stage.registry()
+    later = await stage.peer("alice", home="impostor")  # nor because the registry was restarted
+    assert await later.ends() == 1
+    assert late.shown() == later.shown() == [taken("alice")]
+    owner = await stage.peer("alice")
+    await owner.sees(WELCOME)
+
+
+async def test_the_same_home_twice(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    twin = await stage.peer("alice", port=free_port())
+    assert await twin.ends() == 1
+    assert twin.shown() == [taken("alice")]
+    await bob.type("send alice still you?")
+    await alice.sees("bob: still you?")
+
+
+async def test_a_name_with_letters_of_other_alphabets(stage: Stage) -> None:
+    await stage.registry()
+    zoe, ivan = await stage.welcome("Zoë", "Иван")
+    await zoe.type("send Иван привет")
+    await ivan.sees("Zoë: привет")
+    await zoe.sees(received("Иван"))
+
+
+async def test_no_registry_and_no_table(stage: Stage) -> None:
+    alice = await stage.peer("alice")
+    assert await alice.ends() == 1
+    assert alice.shown() == [SILENT, EXITING]
+    assert alice.ended_at is not None
+    assert 2.4 <= alice.ended_at - alice.started_at < 8
+
+
+async def test_no_registry_and_a_table_of_an_earlier_run(stage: Stage) -> None:
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await alice.type("quit")
+    assert await alice.ends() == 0
+    await registry.kill()
+    await bob.sees(LOST)
+    alice = await stage.peer("alice")
+    await alice.sees(WORKING)
+    await alice.type("send bob back again")
+    await alice.sees(received("bob"))
+    await bob.sees("alice: back again")
+    await stage.registry()
+    await asyncio.gather(alice.sees(WELCOME), bob.sees("[Server is back.]"))
+    alice.signal(signal.SIGTERM)
+    assert await alice.ends() == 0
+
+
+def _has_ipv6() -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False

@@ -1,0 +1,173 @@
+"""This file is about talking while everybody is there: direct messages, the channel, who, help, and what was mistyped."""
+
+import asyncio
+import re
+
+from tests.endtoend.lines import (
+    CHANNEL_TAKEN,
+    TIME,
+    UPDATED,
+    WELCOME,
+    beginning,
+    channel_mail,
+    mail,
+    on_channel,
+    received,
+    unknown,
+)
+from tests.support.stage import Stage, knows, who
+
+
+async def test_direct_messages_all_ways_and_to_oneself(stage: Stage) -> None:
+    await stage.registry()
+    people = await stage.welcome("alice", "bob", "carol")
+    for sender in people:
+        for recipient in people:
+            await sender.type(f"send {recipient.name} from {sender.name} to {recipient.name}")
+    for sender in people:
+        await sender.sees_all(*(received(recipient.name) for recipient in people))
+        for recipient in people:
+            await recipient.sees(f"{sender.name}: from {sender.name} to {recipient.name}")
+    for person in people:
+        assert len(person.shown(lambda line: ": from " in line)) == 3
+        assert len(person.shown(re.compile(r"\[Message received by .*"))) == 3
+
+
+async def test_everybody_is_told_of_a_newcomer_once_a_batch(stage: Stage) -> None:
+    await stage.registry()
+    (alice,) = await stage.welcome("alice")
+    before = len(alice.shown(UPDATED))
+    bob = await stage.peer("bob")
+    await asyncio.gather(bob.sees(WELCOME), alice.sees(UPDATED))
+    await knows(alice, "bob")
+    assert len(alice.shown(UPDATED)) - before <= 2  # bob's name, and the line on which he can be reached
+    await bob.type("quit")
+    await bob.ends()
+    await knows(alice, away=["bob"])
+
+
+async def test_text_passes_as_typed(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    texts = {
+        "send bob plain": "plain",
+        "send bob   two  inner   blanks ": "  two  inner   blanks ",
+        "send bob \"quoted\" and 'so'": "\"quoted\" and 'so'",
+        'send bob "all of it"': '"all of it"',
+        '/dm bob "all of it but the quotes"': "all of it but the quotes",
+        '/msg bob "kept"': '"kept"',
+        "bob:with a colon": "with a colon",
+        "bob: and a blank: and another colon": "and a blank: and another colon",
+        "send bob send carol hi": "send carol hi",
+        "send bob héllo ✓ 你好 שלום 👩‍👩‍👧 é": "héllo ✓ 你好 שלום 👩‍👩‍👧 é",
+        "send bob a\ttab": "a\ttab",
+        "SEND bob shouted": "shouted",
+        "send BOB you": "you",
+    }
+    await alice.type(*texts)
+    for _ in texts:
+        await alice.sees(received("bob"))
+    await bob.sees_times(len(texts), beginning("alice: "))
+    said = [line.removeprefix("alice: ") for line in bob.shown(beginning("alice: "))]
+    assert said == list(texts.values())
+
+
+async def test_who_and_help(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    assert await who(alice) == {"alice": "online", "bob": "online"}
+    await bob.type("quit")
+    await bob.ends()
+    await knows(alice, "alice", away=["bob"])
+    assert re.fullmatch(f"away since {TIME}", (await who(alice))["bob"])
+    for spelling in ("/who", "/users", "server:who"):
+        before = len(alice.lines)
+        await alice.type(spelling, "/mark")
+        await alice.sees(unknown("/mark"))
+        assert [line.text[:7] for line in alice.lines[before:-1]] == ["[alice ", "[bob is"]
+
+    await alice.type("help", "/help send", "/mark")
+    await alice.sees(unknown("/mark"))
+    shown = alice.shown()
+    for command in (
+        "send <name> <text>",
+        "send_all <text>",
+        "dereg <name>",
+        "reg <name>",
+        "who",
+        "help [command]",
+        "quit",
+    ):
+        assert sum(line.startswith(f"{command} ") for line in shown) >= 1, command
+    await alice.sees(lambda line: line.startswith("Spellings: ") and "/dm <name> <text>" in line)
+    await alice.sees(beginning("Example: send "))
+
+
+async def test_what_was_mistyped_is_told_and_sends_nothing(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await alice.type(
+        "sned bob hi",
+        "/snd bob hi",
+        ".nonsense",
+        "server:nothing",
+        "hello everybody",
+        "send",
+        "send bob",
+        "send_all",
+        "",
+        "   ",
+    )
+    await alice.sees(lambda line: line.startswith('[Unknown command "sned": ') and '"send"' in line)
+    await alice.sees_all(*map(unknown, ("/snd", ".nonsense", "server:nothing", "hello")))
+    await alice.sees_all(
+        "[Usage: send <name> <text>]", "[Usage: send <name> <text>]", "[Usage: send_all <text>]"
+    )
+    await alice.type("dereg bob", "reg bob")
+    await alice.sees_times(2, "[You are alice, not bob.]")
+    await alice.type("send nobody hi", "send a/b hi", "send bob last")
+    await alice.sees(re.compile(r"\[Message to nobody refused: .+\.\]"))
+    await alice.sees(re.compile(r'\["a/b" is not a name.*\]'))
+    await alice.sees(received("bob"))
+    await bob.sees("alice: last")
+    assert bob.shown(beginning("alice")) == ["alice: last"]
+
+
+async def test_the_channel_reaches_all_but_its_sender_and_waits_for_the_absent(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+    await alice.type("send_all one", '/bm "two"', "/all three")
+    await alice.sees_times(3, CHANNEL_TAKEN)
+    for person in (bob, carol):
+        await person.sees_all(*(on_channel("alice", text) for text in ("one", "two", "three")))
+    await carol.type("quit")
+    assert await carol.ends() == 0
+    await bob.type("send_all while carol is away", "send carol and a letter")
+    await bob.sees_all(CHANNEL_TAKEN, "[Messages received by the server and saved]")
+    await alice.type("send_all from both")
+    await alice.sees(CHANNEL_TAKEN)
+    carol = await stage.peer("carol")
+    await carol.sees(channel_mail("alice", "from both"))
+    shown = carol.shown(lambda line: line != UPDATED)
+    assert shown[:2] == [WELCOME, "[You have messages]"]
+    assert len(shown) == 5, str(carol)
+    for text in (channel_mail("bob", "while carol is away"), mail("bob", "and a letter")):
+        assert any(text.fullmatch(line) for line in shown[2:4]), str(carol)
+    assert channel_mail("alice", "from both").fullmatch(shown[4]), str(carol)
+    channel = alice.shown(beginning("[Channel_Message"))
+    assert channel == [on_channel("bob", "while carol is away")]
+
+
+async def test_many_lines_for_everybody_keep_their_order(stage: Stage) -> None:
+    await stage.registry()
+    people = await stage.welcome("alice", "bob", "carol")
+    texts = [f"line {number}" for number in range(30)]
+    for person in people:
+        await person.type(*(f"send_all {text}" for text in texts))
+    for person in people:
+        await person.sees_times(30, CHANNEL_TAKEN)
+        for other in people:
+            if other is not person:
+                await person.sees(on_channel(other.name, texts[-1]))
+                said = person.shown(beginning(f"[Channel_Message {other.name}:"))
+                assert said == [on_channel(other.name, text) for text in texts]
