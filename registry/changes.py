@@ -6,7 +6,7 @@ change is constant on average. It must not know what the things are.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 Thing = TypeVar("Thing")
@@ -40,10 +40,17 @@ class ChangeLog(Generic[Thing]):
 
     def after(self, version: int) -> Iterator[tuple[int, Thing]]:
         """What changed after `version`, oldest change first."""
-        for place in range(bisect_right(self._versions, version), len(self._things)):
-            thing = self._things[place]
+        versions, things, begin = self.walk(version)
+        for place in range(begin, len(things)):
+            thing = things[place]
             if thing is not None:
-                yield self._versions[place], thing
+                yield versions[place], thing
+
+    def walk(self, version: int) -> tuple[Sequence[int], Sequence[Thing | None], int]:
+        """The versions, the things with blanks (None) among them, and where those after `version` begin.
+
+        For whoever walks a million of them: to be read at once, and not to be changed."""
+        return self._versions, self._things, bisect_right(self._versions, version)
 
     @property
     def wants_rewriting(self) -> bool:

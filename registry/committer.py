@@ -2,6 +2,8 @@
 
 There is no timer: the next sync begins when the last one ends. So a lone letter waits for one sync, and a crowd shares
 one. Syncs and checkpoints run in a thread each; the loop never waits for the disk. It must not know what entries mean.
+
+The core hears of what became of them through `tell`, the shell's fence, which also lets the answers out.
 """
 
 import asyncio
@@ -9,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from registry.core import RegistryCore
 from registry.store.errors import StoreError
@@ -18,15 +21,15 @@ _log = logging.getLogger(__name__)
 
 
 class Committer:
-    """Brings the core's entries to the disk, and tells it when they are there. `wake` lets the answers out."""
+    """Brings the core's entries to the disk, and tells it when they are there."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, core: RegistryCore, store: Store, wake: Callable[[], None]
+        self, loop: asyncio.AbstractEventLoop, core: RegistryCore, store: Store, tell: Callable[..., None]
     ) -> None:
         self._loop = loop
         self._core = core
         self._store = store
-        self._wake = wake
+        self._tell = tell
         self._sync_thread = ThreadPoolExecutor(1, "sync")
         self._checkpoint_thread = ThreadPoolExecutor(1, "checkpoint")
         self._appended = 0
@@ -97,18 +100,16 @@ class Committer:
             self._failed(error, newest=None)
         if running is not None:
             running.set_result(None)
-        self._wake()
 
     def _confirm(self, covered: int) -> None:
         count, self._stored = covered - self._stored, covered
-        self._core.entries_stored(count, now=time.monotonic())
+        self._tell(self._core.entries_stored, count)
 
     def _failed(self, error: BaseException, *, newest: int | None) -> None:
         if newest is None:
             self._stored = self._appended
         _log.error("not stored: %s", error)
-        self._core.store_failed(str(error), newest=newest, now=time.monotonic())
-        self._wake()
+        self._tell(partial(self._core.store_failed, newest=newest), str(error))
 
     def _checkpointed(self, done: asyncio.Future[None]) -> None:
         running, self._checkpoint = self._checkpoint, None

@@ -5,6 +5,9 @@ from pathlib import Path
 
 HOME_VARIABLE = "CHATAPP_HOME"
 _FOLDER_MODE = 0o700
+_DESCRIPTORS_KEPT = 48
+"""Descriptors for sockets that listen, the loop, journals and mailboxes being written."""
+_LINKS_MAX = 200_000
 
 
 def folder_of(port: int, data: Path | None) -> Path:
@@ -21,7 +24,7 @@ def make_private(folder: Path) -> None:
 
 
 def raise_descriptor_limit() -> None:
-    """As many connections as the system lets us have: each peer is one."""
+    """As many descriptors as the system lets us have: each peer takes one."""
     try:
         import resource  # not on every platform
     except ImportError:
@@ -31,6 +34,18 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (OSError, ValueError):
         return  # what we have must do
+
+
+def links_max() -> int:
+    """How many connections there may be, so that files and the next accept still find a descriptor."""
+    try:
+        import resource  # not on every platform
+    except ImportError:
+        return _LINKS_MAX
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _LINKS_MAX
+    return max(min(soft - _DESCRIPTORS_KEPT, _LINKS_MAX), 1)
 
 
 def _home() -> Path:

@@ -26,9 +26,11 @@ from wire.codec import decode_frames, decode_request, encode
 from wire.errors import DecodeError, SealError
 from wire.header import TAG_SIZE, Kind, unpack_group, unpack_sealed
 from wire.identity import Identity
+from wire.limits import NAMES_MAX
 from wire.messages.link import Attach, RegistryCard
 from wire.messages.presence import Leave, Ping
 
+LINKS_MAX = 2 * NAMES_MAX
 _RANDOM_SIZE = 16
 _SECRET_SIZE = 32
 _GROUP = bytes((Kind.GROUP,))
@@ -49,7 +51,9 @@ class RegistryCore(Execution):
         now: float,
         wall: float,
         policy: Policy | None = None,
+        links_max: int = LINKS_MAX,
     ) -> None:
+        """`links_max`: connections that the machine can hold, less what else needs a descriptor."""
         policy = policy or Policy()
         self._rng = rng
         self._clock = WallClock(now=now, wall=wall)
@@ -63,7 +67,7 @@ class RegistryCore(Execution):
             read_lines=read_lines,
             now=now,
         )
-        super().__init__(identity, sessions, service, policy, link_port=link_port)
+        super().__init__(identity, sessions, service, policy, link_port=link_port, links_max=links_max)
         self._gate = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
         self._carry_out(self._service.start(), now)
 

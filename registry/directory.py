@@ -26,8 +26,19 @@ _NOWHERE: Final = Address("", 0)
 class Person:
     """One row of the table, and what the directory knows beside it."""
 
-    __slots__ = ("address", "card", "channel_since", "encoded", "name_key", "online", "place", "since", "station",
-                 "version")  # fmt: skip
+    __slots__ = (
+        "address",
+        "card",
+        "channel_since",
+        "encoded",
+        "name_key",
+        "online",
+        "place",
+        "since",
+        "size",
+        "station",
+        "version",
+    )
 
     def __init__(self, card: Card, *, key: str, channel_since: int, since: int) -> None:
         self.card = card
@@ -41,14 +52,14 @@ class Person:
         self.version = 0
         self.place = -1
         self.encoded: msgspec.Raw | None = None
+        self.size = 0
 
     def row(self) -> msgspec.Raw:
         """The row's bytes, made once a change and shared by everybody who reads them."""
         if self.encoded is None:
             host, port = self.address
-            self.encoded = msgspec.Raw(
-                encode(Row(self.card, host, port, self.online, self.since, self.station, self.version))
-            )
+            row = encode(Row(self.card, host, port, self.online, self.since, self.station, self.version))
+            self.encoded, self.size = msgspec.Raw(row), len(row)
         return self.encoded
 
 
@@ -193,12 +204,16 @@ class Directory:
     def delta(self, since: int, *, bytes_max: int, rows_max: int) -> Delta:
         """The oldest changes after `since`, as many as fit; one row goes whatever its size."""
         rows: list[msgspec.Raw] = []
+        versions, people, begin = self._changes.walk(since)
         size, version = 0, since
-        for changed_in, person in self._changes.after(since):
-            row = person.row()
-            size += len(memoryview(row))
+        for place in range(begin, len(people)):
+            person = people[place]
+            if person is None:
+                continue
+            row = person.encoded or person.row()
+            size += person.size
             if rows and (size > bytes_max or len(rows) == rows_max):
                 return Delta(rows, version, more=True)
             rows.append(row)
-            version = changed_in
+            version = versions[place]
         return Delta(rows, max(self.version, since), more=False)

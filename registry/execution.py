@@ -22,9 +22,16 @@ class Execution(Outputs):
     """The queues, and what fills them."""
 
     def __init__(
-        self, identity: Identity, sessions: Sessions, service: Service, policy: Policy, *, link_port: int
+        self,
+        identity: Identity,
+        sessions: Sessions,
+        service: Service,
+        policy: Policy,
+        *,
+        link_port: int,
+        links_max: int,
     ) -> None:
-        super().__init__(identity, sessions, policy, link_port=link_port)
+        super().__init__(identity, sessions, policy, link_port=link_port, links_max=links_max)
         self._service = service
         self._promises = Promises()
         self._news = News(service.directory, identity, policy)

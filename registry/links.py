@@ -6,22 +6,14 @@ It knows ciphers, deadlines and queues of bytes (clauses 9.1 and 9.2); it must n
 """
 
 import enum
-from collections import deque
 from typing import Final
 
-from registry.buckets import Bucket
+from registry.crowd import Crowd
 from registry.leases import Leases
+from registry.pace import Pace
 from wire.address import Address
 from wire.framing import frame
-from wire.limits import (
-    LINK_FIRST_FRAME_TIMEOUT,
-    LINK_FRAME_MAX,
-    LINK_IDLE_TIMEOUT,
-    LINKS_WAITING_IN_ALL,
-    LINKS_WAITING_PER_ADDRESS,
-    REQUESTS_BURST,
-    REQUESTS_PER_SECOND,
-)
+from wire.limits import LINK_FRAME_MAX, LINK_IDLE_TIMEOUT
 from wire.sealing import LinkCipher
 
 GREETING_SIZE: Final = 8 + 16
@@ -43,29 +35,14 @@ class LinkState(enum.Enum):
 class Link:
     """One connection. `number` is the shell's name for it."""
 
-    __slots__ = (
-        "bucket",
-        "cipher",
-        "identity",
-        "is_over",
-        "is_paused",
-        "number",
-        "pieces",
-        "queued",
-        "remote",
-        "state",
-        "station",
-    )
+    __slots__ = ("cipher", "identity", "is_over", "number", "pieces", "queued", "remote", "state")
 
-    def __init__(self, number: int, remote: Address, *, now: float) -> None:
+    def __init__(self, number: int, remote: Address) -> None:
         self.number: Final = number
         self.remote: Final = remote
         self.state = LinkState.WAITING
         self.identity = b""
-        self.station = 0
         self.cipher: LinkCipher | None = None
-        self.bucket = Bucket(REQUESTS_BURST, now=now)
-        self.is_paused = False
         self.is_over = False
         self.pieces: list[bytes] = []
         self.queued = 0
@@ -75,19 +52,17 @@ class Link:
 class Links:
     """All connections, and what is to be done with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int) -> None:
+        self._most: Final = most
         self._links: dict[int, Link] = {}
         self._attached: dict[int, Link] = {}
-        self._waiting: Leases[int] = Leases(LINK_FIRST_FRAME_TIMEOUT)
         self._idle: Leases[int] = Leases(LINK_IDLE_TIMEOUT)
-        self._waiting_of: dict[str, deque[int]] = {}
-        self._paused: dict[int, float] = {}
+        self.crowd: Final = Crowd()
+        self.pace: Final = Pace()
         self._dirty: list[Link] = []
         self._ended: list[tuple[Link, str]] = []
         self._to_close: list[tuple[int, str]] = []
         self._to_widen: list[int] = []
-        self._to_pause: list[int] = []
-        self._to_resume: list[int] = []
 
     def __len__(self) -> int:
         return len(self._links)
@@ -103,27 +78,28 @@ class Links:
     # --- coming and going
 
     def open(self, number: int, remote: Address, *, now: float) -> None:
-        """A connection; the oldest that has proved nothing goes when there are too many of them."""
-        self._links[number] = Link(number, remote, now=now)
-        self._waiting.renew(number, now=now)
-        of_address = self._waiting_of.setdefault(remote.host, deque())
-        of_address.append(number)
-        if len(of_address) > LINKS_WAITING_PER_ADDRESS:
-            self.end(of_address[0], "too many connections of one address without a first frame")
-        if len(self._waiting) > LINKS_WAITING_IN_ALL:
-            oldest = self._waiting.oldest()
-            assert oldest is not None
-            self.end(oldest, "too many connections without a first frame")
+        """A connection. Where there are too many, older ones go that have proved nothing."""
+        if len(self._links) >= self._most:
+            oldest = self.crowd.oldest()
+            if oldest is None:
+                self._to_close.append((number, "too many links"))
+                return
+            self.end(oldest, "too many links")
+        self._links[number] = Link(number, remote)
+        self.crowd.join(number, remote.host, now=now)
+        while (gone := self.crowd.one_too_many(remote.host, now=now)) is not None:
+            self.end(gone, "too many connections without a first frame")
 
     def greet(self, link: Link, cipher: LinkCipher, identity: bytes, answer: bytes) -> None:
         """Both sides' random bytes are known."""
         link.state, link.cipher, link.identity = LinkState.GREETED, cipher, identity
+        self.crowd.greeted(link.number, link.remote.host)
         self._queue(link, answer)
 
     def attach(self, link: Link, *, now: float) -> None:
         """It has proved itself: longer frames, and a longer patience."""
         link.state = LinkState.ATTACHED
-        self._stop_waiting(link)
+        self.crowd.leave(link.number, link.remote.host)
         self._attached[link.number] = link
         self._idle.renew(link.number, now=now)
         self._to_widen.append(link.number)
@@ -140,19 +116,11 @@ class Links:
         link = self._links.pop(number, None)
         if link is not None:
             link.is_over = True
-            self._stop_waiting(link)
+            self.crowd.leave(number, link.remote.host)
+            self.pace.forget(number)
             self._idle.end(number)
             self._attached.pop(number, None)
-            self._paused.pop(number, None)
         return link
-
-    def _stop_waiting(self, link: Link) -> None:
-        self._waiting.end(link.number)
-        of_address = self._waiting_of.get(link.remote.host)
-        if of_address is not None and link.number in of_address:
-            of_address.remove(link.number)
-            if not of_address:
-                del self._waiting_of[link.remote.host]
 
     # --- bytes
 
@@ -182,36 +150,27 @@ class Links:
             self._dirty.append(link)
         link.pieces.append(piece)
 
-    # --- pace and time
+    # --- time
 
     def note_frames(self, link: Link, count: int, *, now: float) -> None:
-        """Frames came: alive; and paused for a while when there were too many (none is dropped)."""
+        """Frames came: it is alive, and asks."""
         if link.is_over:
             return
         if link.state is LinkState.ATTACHED:
             self._idle.renew(link.number, now=now)
-        wait = link.bucket.overdraw(count, rate=REQUESTS_PER_SECOND, burst=REQUESTS_BURST, now=now)
-        if wait:
-            self._paused[link.number] = now + wait
-            if not link.is_paused:
-                link.is_paused = True
-                self._to_pause.append(link.number)
+        self.pace.note(link.number, count, now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Reads on where a pause is over; ends what was silent too long."""
-        for number, until in list(self._paused.items()):
-            if until <= now:
-                del self._paused[number]
-                self._links[number].is_paused = False
-                self._to_resume.append(number)
-        for number in self._waiting.expired(now=now):
+        self.pace.handle_timer(now=now)
+        for number in self.crowd.expired(now=now):
             self.end(number, "no first frame")
         for number in self._idle.expired(now=now):
             self.end(number, "silent")
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        deadlines = [self._waiting.next_deadline(), self._idle.next_deadline(), *self._paused.values()]
+        deadlines = (self.crowd.next_deadline(), self._idle.next_deadline(), self.pace.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # --- drained by the core
@@ -241,13 +200,3 @@ class Links:
         """Links whose frames may be as long as frames get from now on."""
         widening, self._to_widen = self._to_widen, []
         return widening
-
-    def to_pause(self) -> list[int]:
-        """Links to read no more from, for now."""
-        pausing, self._to_pause = self._to_pause, []
-        return pausing
-
-    def to_resume(self) -> list[int]:
-        """Links to read on from."""
-        resuming, self._to_resume = self._to_resume, []
-        return resuming

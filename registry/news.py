@@ -31,7 +31,7 @@ class News:
         self._noticed = self._told = directory.version
         self._due_at: float | None = None
         self._repeat_at: float | None = None
-        self._last_storm = float("-inf")
+        self._last = self._last_storm = float("-inf")
 
     def notice(self, *, now: float) -> None:
         """Look whether the table has changed since the last look."""
@@ -39,7 +39,7 @@ class News:
             self._noticed = self._directory.version
             self._repeat_at = now + self._policy.announce_span
             if self._due_at is None:
-                self._due_at = now + self._policy.coalesce_span
+                self._due_at = max(now + self._policy.coalesce_span, self._last + self._policy.busy_span)
 
     def handle_timer(self, *, now: float) -> list[bytes]:
         """Signed payloads that are due, in order."""
@@ -66,7 +66,7 @@ class News:
                 return self._storm(now)
             batches.append(TableBatch(since, delta.version, delta.rows))
             since = delta.version
-        self._told, self._due_at = since, None
+        self._told, self._due_at, self._last = since, None, now
         return [self._signed(batch) for batch in batches]
 
     def _storm(self, now: float) -> list[bytes]:

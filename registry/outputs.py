@@ -21,7 +21,9 @@ from wire.messages.link import RegistryNotice
 class Outputs:
     """The queues."""
 
-    def __init__(self, identity: Identity, sessions: Sessions, policy: Policy, *, link_port: int) -> None:
+    def __init__(
+        self, identity: Identity, sessions: Sessions, policy: Policy, *, link_port: int, links_max: int
+    ) -> None:
         self._identity = identity
         self._sessions = sessions
         self._policy = policy
@@ -29,7 +31,7 @@ class Outputs:
         self._datagrams: list[tuple[bytes, Address]] = []
         self._broadcasts: list[tuple[bytes, list[Address]]] = []
         self._events: list[Event] = []
-        self._links = Links()
+        self._links = Links(most=links_max)
         self.dropped: Counter[str] = Counter()
         """What was not served, by reason."""
 
@@ -55,11 +57,11 @@ class Outputs:
 
     def links_to_pause(self) -> list[int]:
         """Drained: links that ask too much. Pause before you resume."""
-        return self._links.to_pause()
+        return self._links.pace.to_pause()
 
     def links_to_resume(self) -> list[int]:
         """Drained: links to read on from."""
-        return self._links.to_resume()
+        return self._links.pace.to_resume()
 
     def links_to_close(self) -> list[tuple[int, str]]:
         """Drained: links that are over, and why; what was written to them still goes."""

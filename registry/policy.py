@@ -18,11 +18,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     grace_span: float = 60.0
     """How long what was replaced is still honoured: our live key, a peer's, a group's key."""
 
-    coalesce_span: float = 0.05
-    """Changes of the table are gathered for so long, then told together."""
+    coalesce_span: float = 0.005
+    """The first changes after a quiet while are gathered for so long, then told: whoever came is known at once."""
+    busy_span: float = 0.1
+    """While it goes on changing, it is told no more often than this."""
     announce_span: float = 0.25
     """So long after the last change its version is told once more, so that a lost last datagram is noticed."""
-    storm_span: float = 0.5
+    storm_span: float = 1.0
     """While more changes than a broadcast holds, the version is told no more often than this."""
     broadcast_datagrams: int = 8
     """A larger change is fetched over the links: each row then travels once, and acknowledged."""

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from registry.config import folder_of, make_private
+from registry.config import folder_of, links_max, make_private
 from registry.core import RegistryCore
 from registry.keys import KeyUnusable, load_or_make
 from registry.shell import Shell
@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 BACKLOG: Final = 1_024
 _LINE_MAX: Final = 1_000
+_FAULTS_SPAN: Final = 10.0
 
 
 class Unable(ChatAppError):
@@ -52,7 +53,7 @@ class Registry:
     async def start(self) -> None:
         """Ports first: when one is taken, nothing has been made."""
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(_note_fault)
+        loop.set_exception_handler(_Faults().note)
         with ExitStack() as undo:
             endpoint = DatagramEndpoint(loop, self._receive)
             undo.callback(endpoint.close)
@@ -131,6 +132,7 @@ class Registry:
             link_port=self._port,
             now=time.monotonic(),
             wall=time.time(),
+            links_max=links_max(),
         )
 
     def _report(self, loaded: Loaded, is_new: bool) -> None:
@@ -161,7 +163,18 @@ def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.soc
     return listener
 
 
-def _note_fault(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """What asyncio would print with a traceback, such as a connection that could not be accepted."""
-    error = context.get("exception")
-    _log.warning("%s: %s", context.get("message"), quoted(repr(error)))
+class _Faults:
+    """What asyncio would print with a traceback, such as a connection that could not be accepted: a line, seldom."""
+
+    def __init__(self) -> None:
+        self._silent_until = 0.0
+        self._unsaid = 0
+
+    def note(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """The event loop's exception handler. A flood of faults must not become a flood of lines."""
+        self._unsaid += 1
+        if loop.time() >= self._silent_until:
+            self._silent_until = loop.time() + _FAULTS_SPAN
+            reason = quoted(repr(context.get("exception")))
+            _log.warning("%s: %s (%d)", context.get("message"), reason, self._unsaid)
+            self._unsaid = 0

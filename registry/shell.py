@@ -40,7 +40,7 @@ class Shell:
     def __init__(self, loop: asyncio.AbstractEventLoop, core: RegistryCore, store: Store) -> None:
         self._loop = loop
         self._core = core
-        self.committer = Committer(loop, core, store, self._wake)
+        self.committer = Committer(loop, core, store, self._tell)
         self._endpoint: DatagramEndpoint | None = None
         self._numbers: dict[Link, int] = {}
         self._links: dict[int, Link] = {}

@@ -6,7 +6,7 @@
 import random
 from collections import defaultdict
 
-from registry.core import RegistryCore
+from registry.core import LINKS_MAX, RegistryCore
 from registry.policy import Policy
 from registry.store.entries import Entry
 from registry.store.errors import StoreError
@@ -52,7 +52,9 @@ class Rig:
         now: float = 100.0,
         wall: float = WALL,
         policy: Policy | None = None,
+        links_max: int = LINKS_MAX,
     ) -> None:
+        self.links_max = links_max
         self.now = now
         self.wall_offset = wall - now
         self.rng = random.Random(seed)
@@ -83,6 +85,7 @@ class Rig:
             now=self.now,
             wall=self.now + self.wall_offset,
             policy=self.policy,
+            links_max=self.links_max,
         )
         self._commit_all(core)
         return core

@@ -186,7 +186,7 @@ class TestNews:
         ann.batches()
         version = rig.core._service.directory.version
         bob.drop_link()
-        rig.advance(0.04)
+        rig.advance(0.004)
         assert ann.batches() == []
         rig.advance(0.02)
         (batch,) = ann.batches()
@@ -257,7 +257,7 @@ class TestNews:
                 rig.hand(f"user{turn}x{number}").register()
             rig.advance(0.1)
             told += len(ann.batches())
-        assert 4 <= told <= 7
+        assert 2 <= told <= 4
 
     def test_those_away_are_not_told(self, rig: Rig) -> None:
         ann, bob = rig.member("ann"), rig.member("bob")
