@@ -4,10 +4,16 @@ It knows arguments and the line that names a wrong one. It must not know how eit
 when asked for, so that a peer never loads the registry.
 """
 
+import signal
+import sys
+
+if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
+    # While modules load, Ctrl-C ends the program as it ends any other; then each mode has its own way.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import enum
 import re
 import socket
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path

@@ -32,7 +32,7 @@ from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
 from wire.aio.link import Link
 from wire.delivery.policy import Policy
-from wire.names import file_name_of, peer_name
+from wire.names import file_name_of, name_key, peer_name
 
 LINK_QUEUE: Final = 8 * 1024 * 1024
 """Bytes of our own that may wait for the registry to read them: our memory, our words."""
@@ -69,7 +69,7 @@ class Peer:
         self.name: Final = peer_name(name)
         self._server = Address(*server)
         self._port = port
-        self._folder = (home or default_home()) / "peers" / file_name_of(self.name)
+        self.folder: Final = (home or default_home()) / "peers" / file_name_of(name_key(self.name))
         self._policy = policy or Policy()
         self._receipts = Receipts()
         self._events: deque[happened.Event] = deque()
@@ -103,7 +103,7 @@ class Peer:
         self._port = self._endpoint.open(self._port)
         wall = time.time()
         try:
-            self._keys = KeyFolder(self._folder, wall=wall)
+            self._keys = KeyFolder(self.folder, wall=wall)
         except BaseException:
             self._endpoint.close()
             raise
@@ -200,6 +200,11 @@ class Peer:
         """Go offline and stay in the program; `Left` or `LeaveUnanswered` follows."""
         self._core.leave(now=self._now())
         self._schedule()
+
+    async def left(self) -> None:
+        """Wait until the registry has answered our leave, or all tries are over."""
+        while self._is_open and self._is_leaving:
+            await self._change()
 
     def come_back(self) -> None:
         """Register again after `leave`."""

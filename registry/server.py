@@ -49,6 +49,7 @@ async def _until_signal(port: int, data: Path | None) -> int:
         if not stopped.done():
             stopped.set_result(status)
 
+    _heed_end_of_input(loop, lambda: stop(_STOPPED))
     loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # whoever said nohup means it
@@ -60,6 +61,26 @@ async def _until_signal(port: int, data: Path | None) -> int:
         return await stopped
     finally:
         await registry.stop()
+
+
+def _heed_end_of_input(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
+    """Ctrl-D on the operator's terminal ends the registry. Without a terminal the end of input means nothing."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return
+    descriptor = sys.stdin.fileno()
+
+    def read() -> None:
+        is_ours = False
+        with contextlib.suppress(OSError):
+            # In the background what is typed is somebody else's, and reading it would stop us.
+            is_ours = os.tcgetpgrp(descriptor) == os.getpgrp()
+            if is_ours and os.read(descriptor, 4_096):
+                return
+        loop.remove_reader(descriptor)
+        if is_ours:
+            end()
+
+    loop.add_reader(descriptor, read)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -8,7 +8,8 @@ from collections import OrderedDict
 from typing import Final
 
 from peer.core.conversation import Message, Outgoing
-from peer.core.records import StoredStream
+from peer.core.outputs import Outputs
+from peer.core.records import CHANNEL_MARK, OutgoingAdded, OutgoingChanged, Standing, StoredStream
 from wire.codec import encode
 from wire.messages.group import CHANNEL, EpochKey, GroupBody, GroupGranted
 from wire.sealing import GroupKey
@@ -23,16 +24,15 @@ GAP_TIMEOUT: Final = 1.0
 class Channel:
     """The channel as one member sees it."""
 
-    def __init__(self, stored: StoredStream, cursor: int | None) -> None:
+    def __init__(self, stored: StoredStream, cursor: int | None, outputs: Outputs) -> None:
+        self._out = outputs
         self._keys: OrderedDict[int, GroupKey] = OrderedDict()
         self._outgoing = Outgoing(stored)
         self._numbered = False
         self._beyond: set[int] = set()
         self._in_flight: dict[tuple[int, int], Message] = {}
         for message in self._outgoing:
-            self._outgoing.messages.pop(
-                message.number
-            )  # an earlier life told its user that these went unanswered
+            self.settle(message, Standing.REFUSED)  # nobody waits for the answer any more
         self.cursor = cursor
         self.station = 0
         self.gap_since: float | None = None
@@ -62,9 +62,10 @@ class Channel:
         return self._keys.get(epoch)
 
     def add(self, text: str, *, wall: float) -> Message:
-        """Begin a line."""
+        """Begin a line. It is stored so that numbers rise though the clock is set back (clause 6.2)."""
         message = self._outgoing.add(text, wall=wall, is_first_of_life=not self._numbered)
         self._numbered = True
+        self._out.records.append(OutgoingAdded(CHANNEL_MARK, message.number, message.at_ms, text))
         return message
 
     def seal(self, message: Message) -> bytes:
@@ -81,9 +82,12 @@ class Channel:
         """The registry spoke of this line; None when it is none of ours."""
         return self._in_flight.pop((epoch, counter), None)
 
-    def settle(self, message: Message) -> None:
-        """Accepted, refused or unanswered: nothing more happens to this line."""
-        self._outgoing.messages.pop(message.number, None)
+    def settle(self, message: Message, standing: Standing) -> None:
+        """Accepted (DELIVERED), refused or unanswered (REFUSED): nothing more happens to this line."""
+        self._outgoing.settle(
+            message, Standing.DELIVERED
+        )  # as far as the stream goes: nothing is void in the log
+        self._out.records.append(OutgoingChanged(CHANNEL_MARK, message.number, standing))
         self._in_flight = {key: other for key, other in self._in_flight.items() if other is not message}
 
     @property

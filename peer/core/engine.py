@@ -17,6 +17,7 @@ from peer.core.conversation import Message
 from peer.core.inbound import Inbound
 from peer.core.ladder import Ladder, Reach
 from peer.core.link import LinkEnd
+from peer.core.lookup import LookUps
 from peer.core.mail import Homecoming
 from peer.core.me import Me, Notebook
 from peer.core.outputs import Outputs
@@ -40,6 +41,7 @@ from wire.messages.direct import DatagramRelayed
 from wire.messages.mail import LetterBody
 from wire.messages.presence import Left, Pong
 from wire.messages.registration import RefusalReason
+from wire.sealing import Session
 
 REFUSALS: Final = {
     RefusalReason.BAD_NAME: "it does not accept this name",
@@ -87,12 +89,11 @@ class PeerCore:
         self._rng = rng
         self._policy = policy
         self._pinned = loaded.registry
-        self._table_in_hand = bool(loaded.rows)
         self._streams = dict(loaded.streams)
-        self._look_ups: dict[str, tuple[int, float]] = {}
         self._wants_close = False
         self._was_lost = False
         self._has_begun = False
+        self._last_channel: Session | None = None
         self._out = Outputs()
         self._contacts = Contacts()
         self._post = Post(me.identity, self._contacts, self._out)
@@ -102,9 +103,10 @@ class PeerCore:
         )
         self._link = LinkEnd(rng)
         self._table = Table(self._contacts, self._out, version=loaded.version, saved_at=loaded.table_at)
+        self._look_ups = LookUps(self._table, policy)
         self._home = Homecoming(self._out)
         self._notebook = Notebook(me, self._streams.pop(me.identity.public, StoredStream()), self._out)
-        self._channel = Channel(self._streams.pop(CHANNEL_MARK, StoredStream()), loaded.cursor)
+        self._channel = Channel(self._streams.pop(CHANNEL_MARK, StoredStream()), loaded.cursor, self._out)
         self._inbound = self._make_inbound()
         self._uplink = self._make_uplink()
         self._post.use_lives(me.lives, me.card)
@@ -153,6 +155,7 @@ class PeerCore:
         if self._ladder.reach is Reach.NONE:
             self._ladder.set_reach(Reach.SEEKING, now=now)
         self._has_begun = False
+        self._uplink.seek(now=now)
         self._session.use_card(self.me.card, self.me.live)
         self._session.start(table_version=self._table.version, now=now)
         self._heed_session(now)
@@ -170,22 +173,17 @@ class PeerCore:
         if self._contacts.is_blocked(name):
             return LookUp.BLOCKED
         if contact is not None or self._contacts.is_own(name, self.me.name):
-            self._look_ups.pop(name, None)
+            self._look_ups.forget(name)
             return LookUp.KNOWN
-        if self._ladder.reach in (Reach.LOST, Reach.NONE):
+        reach = self._ladder.reach
+        if reach in (Reach.LOST, Reach.NONE):
+            self._look_ups.forget(name)
             return LookUp.UNKNOWN
-        after, deadline = self._look_ups.setdefault(name, (0, now + self._policy.give_up_after))
-        if not after and self._ladder.reach is Reach.UP:
-            self._table.fetch_anew(now=now)
-            self._look_ups[name] = (self._table.asked, deadline)
-            return LookUp.ASKING
-        if now >= deadline or (after and self._table.answered >= after):
-            del self._look_ups[name]
-            return LookUp.UNKNOWN
-        return LookUp.ASKING
+        is_over = self._look_ups.is_over(name, can_ask=reach is Reach.UP, now=now)
+        return LookUp.UNKNOWN if is_over else LookUp.ASKING
 
     def send(self, to: str, text: str, *, now: float) -> Begun:
-        """Begin a message to somebody who is KNOWN. Raises TooLong, KeyError."""
+        """Begin a message to somebody who is KNOWN. Raises TooLong, UnicodeEncodeError, KeyError."""
         check_length(text)
         wall = now + self.wall_offset
         if self._contacts.is_own(to, self.me.name):
@@ -198,7 +196,7 @@ class PeerCore:
         return Begun(contact.name, message.number)
 
     def send_all(self, text: str, *, now: float) -> int:
-        """Begin a line for the channel; returns its number. Raises TooLong."""
+        """Begin a line for the channel; returns its number. Raises TooLong, UnicodeEncodeError."""
         check_length(text)
         message = self._channel.add(text, wall=now + self.wall_offset)
         self._uplink.say(message, now=now)
@@ -288,17 +286,18 @@ class PeerCore:
 
     def handle_timer(self, *, now: float) -> None:
         """Whatever is due; early and late calls are harmless."""
-        if self.me.handle_timer(self._rng, now=now, wall=now + self.wall_offset):
-            self._show_new_card(now)
+        card = self.me.card
+        if self.me.handle_timer(self._rng, now=now):
+            self._use_lives(now, is_new=self.me.card is not card)
         self._session.handle_timer(now=now)
-        self._inbound.handle_timer(
-            now=now
-        )  # before the couriers, which let go of what is due without showing it
+        # Before the couriers, which let go of what is due without showing it.
+        self._inbound.handle_timer(now=now)
         for contact in list(self._post.active.values()):
             if contact.conversation is not None:
                 contact.conversation.courier.handle_timer(now=now)
                 self._heed_courier(contact, None, now)
         self._ladder.handle_timer(now=now)
+        self._look_ups.handle_timer(now=now)
         self._post.handle_timer(now=now)
         if self._uplink.handle_timer(now=now):
             self._cut_link(now)
@@ -315,7 +314,7 @@ class PeerCore:
             self._post.next_timer(),
             self._uplink.next_timer(),
             self.me.next_timer(),
-            *(deadline for _, deadline in self._look_ups.values()),
+            self._look_ups.next_timer(),
             *(
                 contact.conversation.courier.next_timer()
                 for contact in self._post.active.values()
@@ -448,7 +447,8 @@ class PeerCore:
         key = self._channel.key(unpack_group(data).epoch)
         if key is None or self._session.pinned is None:
             return  # before the link came up; the first page brings what we miss
-        signed = signed_table(key.open(data), registry=self._session.pinned)
+        # Not held against the replay window: any member could move that, as it has the key. The version tells repeats.
+        signed = signed_table(key.open_stored(data), registry=self._session.pinned)
         if signed is None:
             raise SealError("a table that the registry has not signed")
         batch = decode_table_batch(signed)
@@ -505,17 +505,21 @@ class PeerCore:
         if not self._has_begun:
             self._out.events.append(happened.Registered())
         if self._was_lost:
+            self._uplink.seek(now=now)
             self._out.events.append(happened.ServerBack())
         self._has_begun, self._was_lost = True, False
         self._post.stop_announcing()
         assert self._session.channel is not None
+        if self._session.channel is not self._last_channel:
+            self._link.forgive()  # another life of the registry: what its last one did to links is no sign
+            self._last_channel = self._session.channel
         self._link.open(self._session.channel, now=now)
 
     def _lost(self, now: float) -> None:
         if self._has_begun:
             self._out.events.append(happened.ServerLost())
         else:
-            saved_at = self._table.saved_at if self._table_in_hand else None
+            saved_at = self._table.saved_at if len(self._contacts) else None
             self._out.events.append(happened.NoServerAtStart(table_time=saved_at))
         self._go_on_alone(now)
 
@@ -547,10 +551,11 @@ class PeerCore:
         )
         self._go_on_alone(now)
 
-    def _show_new_card(self, now: float) -> None:
+    def _use_lives(self, now: float, *, is_new: bool) -> None:
+        """Open with these from now on, and show a new one to everybody."""
         self._post.use_lives(self.me.lives, self.me.card)
         self._session.use_card(self.me.card, self.me.live)
-        if self._session.state is State.REGISTERED:
+        if is_new and self._session.state is State.REGISTERED:
             self._session.start(table_version=self._table.version, now=now)
 
     def _write_letter(self, contact: Contact, message: Message) -> bytes:
@@ -571,7 +576,7 @@ class PeerCore:
 
 
 def check_length(text: str) -> None:
-    """Raises TooLong for a text of more than TEXT_MAX bytes of UTF-8."""
-    size = len(text.encode("utf-8", "surrogatepass"))
+    """Raises TooLong for a text of more than TEXT_MAX bytes of UTF-8, UnicodeEncodeError for lone surrogates."""
+    size = len(text.encode())
     if size > TEXT_MAX:
         raise TooLong(size, TEXT_MAX)

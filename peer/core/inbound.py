@@ -4,8 +4,9 @@ Straight, relayed, as a letter or out of the channel's log: each ends as one rec
 disk is anything acknowledged or shown. It must not know how datagrams are opened, nor our own messages.
 """
 
+import contextlib
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from peer.core.channel import Channel
@@ -35,6 +36,9 @@ from wire.messages.group import GroupLine, GroupPage
 from wire.messages.mail import Letter, MailBatch
 from wire.sealing import GroupKey
 
+RISES_A_RECORD: Final = 32
+"""The floor is stored each so many rises. A lower one on disk loses nothing: the numbers above it are stored themselves."""
+
 Texts = dict[int, tuple[int, str, bool]]
 
 
@@ -48,7 +52,8 @@ class Stream:
     texts: Texts
     talk: Conversation | None
     """The conversation for direct messages; None for the channel."""
-    floor: int = field(default=0)
+    floor: int = 0
+    rises: int = 0
 
     def line(self, number: int) -> Line | None:
         """What to show for a number that is ready."""
@@ -91,10 +96,14 @@ class Inbound:
         self._policy: Final = policy
         self._rng = rng
         self._streams: dict[bytes, Stream] = {}
+        self._holding: dict[bytes, Stream] = {}
+        """Those with messages that wait for an earlier one: only they have deadlines."""
         self._written: list[tuple[Stream, int, bool]] = []
         """Records handed out but not known to be stored: (stream, number, whether to acknowledge by courier)."""
         self._marks: dict[bytes, int] = {}
         self._held_frames: list[tuple[int, bytes]] = []
+        self._floors: dict[bytes, tuple[int, int]] = {}
+        """Of streams to the channel, by the newest line: (its position, the floor that it says)."""
         self.reader: Final = reader
         self.mail_keys = mail_keys
 
@@ -165,15 +174,17 @@ class Inbound:
                 self._held_frames.append((position, frame))
             self._channel.note_missing(position, now=now)  # they may have left again before we learn of them
             return False
-        self._line_arrived(contact, key.open(frame), late=False)
+        self._line_arrived(contact, key.open(frame), position, late=False)
         self.position_known(position, now=now)
         return True
 
     def rows_came(self, *, now: float) -> None:
-        """Frames of unknown senders get another look."""
+        """Frames of unknown senders get another look. One that is no good stays a hole, which the log fills or not;
+        it does not keep the others from theirs."""
         held, self._held_frames = self._held_frames, []
         for position, frame in held:
-            self.line_relayed(position, frame, now=now)
+            with contextlib.suppress(WireError):
+                self.line_relayed(position, frame, now=now)
 
     def page_arrived(self, page: GroupPage, *, now: float) -> None:
         """Lines of the channel that were said while we were away."""
@@ -210,6 +221,8 @@ class Inbound:
             else:
                 stream.inbox.store(number, now)
             touched[stream.key] = stream
+        if self._floors:
+            touched.update((stream.key, stream) for stream in self._raise_floors())
         self._home.stored()
         for stream in touched.values():
             self._release(stream, now)
@@ -217,7 +230,7 @@ class Inbound:
 
     def handle_timer(self, *, now: float) -> None:
         """Show what waited long enough for an earlier message."""
-        for stream in list(self._streams.values()):
+        for stream in list(self._holding.values()):
             due = stream.inbox.next_timer()
             if (due is not None and now >= due) or stream.inbox.has_ready:
                 self._release(stream, now)
@@ -225,7 +238,7 @@ class Inbound:
 
     def next_timer(self) -> float | None:
         """When the next message has waited long enough."""
-        dues = [due for stream in self._streams.values() if (due := stream.inbox.next_timer()) is not None]
+        dues = [due for stream in self._holding.values() if (due := stream.inbox.next_timer()) is not None]
         return min(dues, default=None)
 
     def frames_read(self, contact: Contact, *, now: float) -> None:
@@ -256,6 +269,7 @@ class Inbound:
                 Trouble(text=f"A letter from {body.sender_name}, who is not in the table")
             )
             return
+        contact.check_card()  # the name under which it is shown is the registry's word until then
         self.conversation(contact)
         stream = self._streams[contact.identity]
         stream.inbox.raise_floor(body.floor)
@@ -266,18 +280,39 @@ class Inbound:
         contact = self._contacts.by_identity(line.sender)
         key = keys.get(unpack_group(line.frame).epoch)
         if contact is not None and key is not None:
-            self._line_arrived(contact, key.open_stored(line.frame), late=True)
+            self._line_arrived(contact, key.open_stored(line.frame), line.position, late=True)
 
-    def _line_arrived(self, contact: Contact, payload: bytes, *, late: bool) -> None:
+    def _line_arrived(self, contact: Contact, payload: bytes, position: int, *, late: bool) -> None:
         body = decode_group_body(payload)
         stream = self._channel_stream(contact)
-        stream.inbox.raise_floor(body.floor)
+        if position >= self._floors.get(stream.key, (0, 0))[0]:
+            self._floors[stream.key] = (position, body.floor)
         self._take(stream, body.number, body.at, body.text, late=late)
+
+    def _raise_floors(self) -> list[Stream]:
+        """What is below the floor of a line is settled for its sender, but we may still have to take it out of the
+        log: a floor counts when we have all up to that line, and have it on disk."""
+        due = self._due_floors()
+        for stream, floor in due:
+            del self._floors[stream.key]
+            stream.inbox.raise_floor(floor)
+        return [stream for stream, _ in due]
+
+    def _due_floors(self) -> list[tuple[Stream, int]]:
+        cursor = self._channel.cursor
+        assert cursor is not None
+        return [
+            (self._streams[key], floor)
+            for key, (position, floor) in self._floors.items()
+            if position <= cursor
+        ]
 
     def _take(
         self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool, by_courier: bool = False
     ) -> None:
         if stream.inbox.admit(number) is not Admission.NEW:
+            if by_courier and stream.talk is not None:
+                stream.talk.courier.reject(number)  # settled by what came behind it in the same datagram
             return
         if number not in stream.texts:
             stream.texts[number] = (at_ms, text, late)
@@ -285,8 +320,7 @@ class Inbound:
         self._written.append((stream, number, by_courier))
 
     def _release(self, stream: Stream, now: float) -> None:
-        if stream.inbox.floor > stream.floor:
-            self._remember_floor(stream)
+        self._remember_floor(stream, stream.inbox.floor)
         for number in stream.inbox.ready(now):
             line = stream.line(number)
             if line is None:
@@ -295,14 +329,24 @@ class Inbound:
                 self._home.gather(line)
             else:
                 self._out.events.append(line)
+        if stream.inbox.held_count:
+            self._holding[stream.key] = stream
+        else:
+            self._holding.pop(stream.key, None)
 
-    def _remember_floor(self, stream: Stream) -> None:
-        stream.floor = stream.inbox.floor
-        self._out.records.append(FloorRaised(stream.key, stream.floor))
+    def _remember_floor(self, stream: Stream, floor: int) -> None:
+        if floor <= stream.floor:
+            return
+        stream.floor = floor
+        stream.rises += 1
+        if stream.rises % RISES_A_RECORD == 1:
+            self._out.records.append(FloorRaised(stream.key, stream.floor))
 
     def _move_cursor(self) -> None:
         assert self._channel.cursor is not None
         self._out.records.append(CursorMoved(self._channel.cursor))
+        for stream, floor in self._due_floors():
+            self._remember_floor(stream, floor)
 
     def _name(self, identity: bytes) -> str:
         contact = self._contacts.by_identity(identity)

@@ -200,8 +200,8 @@ class Ladder:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is under way: all is delivered, saved, kept or refused."""
-        return all(
+        """Whether nothing is under way: all is delivered, saved, kept or refused; or we are offline, and all waits."""
+        return self.reach is Reach.NONE or all(
             message.standing in (Standing.KEPT, Standing.SAVED) and message.rung is Rung.WAITING
             for contact in self._waiting.values()
             if contact.conversation is not None
@@ -308,6 +308,10 @@ class Ladder:
         contact, message, size = posted
         self._bytes_posted -= size
         message.reference = None
+        if message.number not in self._outgoing(contact).messages:
+            return (
+                None  # acknowledged while the letter was on its way: delivered is not also saved, or refused
+            )
         self._outgoing(contact).move(message, Rung.WAITING)
         return contact, message
 

@@ -58,13 +58,13 @@ class LinkEnd:
         return asked
 
     def open(self, session: Session, *, now: float) -> None:
-        """We are registered: have a link, at once or after the pause that a short-lived one earns."""
+        """We are registered: have a link, at once or so long after the last attempt as those that failed have earned."""
         self._session = session
         if self.state is LinkState.DOWN:
-            pause = 0.0
-            if self._opened_at and now - self._opened_at < STABLE_AFTER:
-                pause = self._backoff.next_wait(self._rng.random())
-            self.state, self._deadline = LinkState.WAITING, now + pause
+            earliest = now
+            if self._opened_at:
+                earliest = self._opened_at + self._backoff.next_wait(self._rng.random())
+            self.state, self._deadline = LinkState.WAITING, max(now, earliest)
             self.handle_timer(now=now)
 
     def drop(self) -> None:

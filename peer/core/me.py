@@ -41,8 +41,8 @@ class Me:
         """The present live key."""
         return self.lives[0]
 
-    def handle_timer(self, rng: random.Random, *, now: float, wall: float) -> bool:
-        """True when the card has changed: show it to the registry. Also when a key went out of use."""
+    def handle_timer(self, rng: random.Random, *, now: float) -> bool:
+        """True when our live keys have changed: a new one and a new card, or the one before went out of use."""
         if self._renew_at is None:
             self._renew_at = now + LIVE_KEY_LASTS_FOR
         if self._forget_at is not None and now >= self._forget_at:
@@ -53,7 +53,7 @@ class Me:
             return False
         self._renew_at, self._forget_at = now + LIVE_KEY_LASTS_FOR, now + OLD_LIVE_KEY_LASTS_FOR
         self.lives = [AgreementKey(rng.randbytes(32)), self.live]
-        self._counter = max(self._counter + 1, int(wall * 1_000))
+        self._counter += 1  # and not the clock: a start under a clock set back must find a counter above it
         self.card = self._make_card()
         return True
 

@@ -43,8 +43,9 @@ class Post:
 
     def use_lives(self, lives: list[AgreementKey], card: Card) -> None:
         """Our keys from now on, the present one first, and the card that says so."""
+        if card != self.card:
+            self._introduced.clear()
         self.lives, self.card = lives, card
-        self._introduced.clear()
         self._contacts.use_lives(lives)
 
     # --- out
@@ -112,7 +113,7 @@ class Post:
     ) -> tuple[Contact, bytes]:
         """Who sealed it, and the payload. `source` None: it came through the registry, from `relayed_by`.
 
-        An opened datagram, and only that, tells where somebody is now. Raises DecodeError, SealError."""
+        An opened datagram, and only the newest, tells where somebody is now. Raises DecodeError, SealError."""
         header = unpack_sealed(datagram)
         found = self._contacts.by_tag(header.tag)
         if found is None:
@@ -120,12 +121,14 @@ class Post:
         contact, live = found
         if relayed_by is not None and contact.identity != relayed_by:
             raise SealError("relayed for somebody else than its author")
-        payload = contact.session(live, self._identity.public).open_parts(header, datagram)
+        session = contact.session(live, self._identity.public)
+        is_newest = session.is_newest(header.counter)
+        payload = session.open_parts(header, datagram)
         contact.is_heard = contact.is_heard or live is self.lives[0]
-        if source is not None:
-            contact.address = source
-        else:
+        if source is None:
             contact.relay_until = now + RELAY_STICKS_FOR
+        elif is_newest:  # one that was held back on its way says where they were, not where they are
+            contact.address = source
         return contact, payload
 
     def take_card(self, data: bytes) -> Contact | None:

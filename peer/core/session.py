@@ -24,8 +24,9 @@ SEARCH_FIRST: Final = 0.5
 SEARCH_LARGEST: Final = 3.0
 """Seconds between searches for a lost registry; jitter makes the longest 4.5: people are back within 5 s of it."""
 
-CHANNELS_KEPT: Final = 4
-"""Sealed sessions with the registry that are remembered: both sides renew their live keys, now and then at once."""
+CHANNELS_KEPT: Final = 64
+"""Sealed sessions with the registry that are remembered, so that no nonce is used twice when a live key comes up again:
+more than a registry makes in the day that our own live key lasts, so old cards replayed on the path evict none."""
 
 
 class State(enum.Enum):

@@ -16,6 +16,7 @@ from peer.core.ladder import Ladder, Reach
 from peer.core.link import LinkEnd
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
+from peer.core.records import Standing
 from peer.core.session import RegistrySession
 from peer.core.table import Table
 from wire.codec import decode_notice
@@ -77,7 +78,9 @@ class Uplink:
         self._rows_changed = rows_changed
         self._relayed = relayed
         self._seeking_since: float | None = None
-        self._until_fresh: list[MailBatch | GroupPage] = []
+        self._until_known: list[MailBatch | GroupPage] = []
+        self._known_by = 0
+        """The question for rows whose answer brings those of all senders of what waits."""
         self._lines: dict[int, tuple[Message, float]] = {}
         """Our lines of the channel that are not answered: the deadline of each."""
 
@@ -115,9 +118,14 @@ class Uplink:
         self._link.drop()
         self._table.link_lost()
         self._channel.revoke()
-        self._until_fresh.clear()
+        self._until_known.clear()
+        self._known_by = 0
         self._home.give_up()
         self._home.release()
+
+    def seek(self, *, now: float) -> None:
+        """There is reason to expect the registry: for a while it counts as being looked for."""
+        self._seeking_since = now
 
     def update_reach(self, *, now: float) -> None:
         """Tell the ladder how far the registry is in reach."""
@@ -180,7 +188,8 @@ class Uplink:
         dues = [deadline for _, deadline in self._lines.values()]
         if self._seeking_since is not None and self._ladder.reach is Reach.SEEKING:
             dues.append(self._seeking_since + SEEKING_SPAN)
-        dues += [due for due in (self._link.next_timer(), self._channel.gap_due) if due is not None]
+        gap_due = self._channel.gap_due if self._link.is_up else None  # without a link nobody can be asked
+        dues += [due for due in (self._link.next_timer(), gap_due) if due is not None]
         return min(dues, default=None)
 
     # --- inside
@@ -199,8 +208,7 @@ class Uplink:
             case TablePage():
                 self._page_came(notice, now, wall)
             case MailBatch() | GroupPage():
-                self._until_fresh.append(notice)
-                self._take_returned(now)
+                self._returned_came(notice, now)
             case MailSaved(reference):
                 self._ladder.letter_saved(reference)
             case MailRefused(reference, reason):
@@ -235,11 +243,21 @@ class Uplink:
         self._rows_changed(changes, now)
         self._take_returned(now)
 
+    def _returned_came(self, notice: MailBatch | GroupPage, now: float) -> None:
+        """Letters and stored lines name their senders by key: they wait until the rows are here.
+
+        A sender may be newer than the table that came with the link: the broadcast of their row may be lost."""
+        self._until_known.append(notice)
+        of = notice.letters if isinstance(notice, MailBatch) else notice.lines
+        if self._table.is_fresh and any(self._contacts.by_identity(one.sender) is None for one in of):
+            self._table.fetch_anew(now=now)
+            self._known_by = self._table.asked
+        self._take_returned(now)
+
     def _take_returned(self, now: float) -> None:
-        """Letters and stored lines name their senders by key: they wait until the rows are here."""
-        if not self._table.is_fresh:
+        if not self._table.is_fresh or self._table.answered < self._known_by:
             return
-        waiting, self._until_fresh = self._until_fresh, []
+        waiting, self._until_known = self._until_known, []
         for notice in waiting:
             if isinstance(notice, MailBatch):
                 self._inbound.batch_arrived(notice)
@@ -272,17 +290,17 @@ class Uplink:
         match answer:
             case GroupAccepted(position=position):
                 self._inbound.position_known(position, now=now)
-                self._close_line(message)
+                self._close_line(message, Standing.DELIVERED)
                 self._out.events.append(ChannelAccepted(number=message.number))
             case GroupRefused(disk_full=True):
-                self._close_line(message)
+                self._close_line(message, Standing.REFUSED)
                 self._out.events.append(Trouble(text="Channel message refused: the server's disk is full"))
             case GroupRefused():
                 self._link.send_group_frame(self._channel.seal(message), now=now)  # that epoch is over
 
-    def _close_line(self, message: Message) -> None:
+    def _close_line(self, message: Message, standing: Standing) -> None:
         self._lines.pop(message.number, None)
-        self._channel.settle(message)
+        self._channel.settle(message, standing)
 
     def _give_up_lines(self) -> None:
         for number in list(self._lines):
@@ -290,5 +308,5 @@ class Uplink:
 
     def _give_up_line(self, number: int) -> None:
         message, _ = self._lines[number]
-        self._close_line(message)
+        self._close_line(message, Standing.REFUSED)
         self._out.events.append(ChannelUnanswered(number=number))

@@ -6,30 +6,30 @@ and `wording`.
 
 import asyncio
 import contextlib
-import os
-import sys
-import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final, Protocol, assert_never
 
 from peer.core import events as happened
 from peer.node import Peer
 from peer.ui import grammar
-from peer.ui.wording import PROMPT, lines_of
+from peer.ui.pipe import LINE_MAX
+from peer.ui.wording import lines_of
 from wire.errors import TooLong
 from wire.limits import TEXT_MAX
 
 FAILED: Final = 1
-CHUNK: Final = 65_536
-LINE_MAX: Final = 8 * TEXT_MAX
-"""Bytes of one typed line that are kept; a longer one is a mistake, said once."""
+LAST_WORDS_WITHIN: Final = 0.5
+"""Seconds that the terminal has for the last lines when the program ends."""
 
 
 class Terminal(Protocol):
     """Where lines are shown and come from."""
 
     def show(self, lines: Iterable[str]) -> None:
-        """Each as a line of its own, at once. Raises BrokenPipeError, OSError when nobody reads any more."""
+        """Each as a line of its own, soon."""
+
+    async def shown(self) -> None:
+        """Until all of them are. Raises OSError when nobody reads any more."""
 
     def typed(self) -> AsyncIterator[str]:
         """Lines as they are typed, until the end of input. Raises KeyboardInterrupt for Ctrl-C."""
@@ -63,8 +63,8 @@ class LineFace:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            with contextlib.suppress(OSError):
-                self._show(self._peer.take_events())
+            with contextlib.suppress(OSError, TimeoutError):
+                await asyncio.wait_for(self._show(self._peer.take_events()), LAST_WORDS_WITHIN)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or self._status.done():
@@ -81,13 +81,14 @@ class LineFace:
 
     async def _show_events(self) -> None:
         while batch := await self._peer.next_events():
-            self._show(batch)
+            await self._show(batch)
             for event in batch:
                 self._heed(event)
 
-    def _show(self, batch: Sequence[happened.Event]) -> None:
+    async def _show(self, batch: Sequence[happened.Event]) -> None:
         """One write for all of them; only what was written counts as shown."""
         self._terminal.show([line for event in batch for line in lines_of(event)])
+        await self._terminal.shown()
         self._peer.events_shown(batch)
 
     def _heed(self, event: happened.Event) -> None:
@@ -108,8 +109,8 @@ class LineFace:
     # --- what is typed
 
     async def _obey(self) -> None:
-        await self._peer.ready()
         async for line in self._terminal.typed():
+            await self._peer.ready()  # after the prompt is up, so that what is typed early is not lost
             if len(line) > LINE_MAX:
                 self._terminal.show([f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"])
                 continue
@@ -119,6 +120,7 @@ class LineFace:
                 return
         if self._stay:
             return
+        await self._peer.ready()
         await self._peer.settled()
         self.stop(0)
 
@@ -133,6 +135,7 @@ class LineFace:
                     self._say(happened.TooLong(to="everybody", size=error.size, limit=error.limit))
             case grammar.Leave():
                 self._peer.leave()
+                await self._peer.left()
             case grammar.Return():
                 self._peer.come_back()
                 await self._peer.ready()
@@ -157,50 +160,3 @@ class LineFace:
 
     def _say(self, event: happened.Event) -> None:
         self._terminal.show(lines_of(event))
-
-
-class PipeTerminal:
-    """Lines on standard input and output: one event a line after the prompt, flushed; no colours, no editing."""
-
-    def show(self, lines: Iterable[str]) -> None:
-        """Written at once."""
-        text = "".join(f"{PROMPT}{line}\n" for line in lines).encode("utf-8", "backslashreplace")
-        sys.stdout.flush()
-        descriptor = sys.stdout.fileno()
-        while text:
-            text = text[os.write(descriptor, text) :]
-
-    async def typed(self) -> AsyncIterator[str]:
-        """Lines of standard input, read by a thread: a file or a terminal cannot be waited for by the loop."""
-        queue: asyncio.Queue[list[str] | None] = asyncio.Queue(maxsize=2)
-        loop = asyncio.get_running_loop()
-        threading.Thread(target=_read_lines, args=(sys.stdin.fileno(), queue, loop), daemon=True).start()
-        while (lines := await queue.get()) is not None:
-            for line in lines:
-                yield line
-
-
-def _read_lines(
-    descriptor: int, queue: asyncio.Queue[list[str] | None], loop: asyncio.AbstractEventLoop
-) -> None:
-    """In a thread of its own; waits for the loop to take each batch before it reads more."""
-    rest = b""
-    try:
-        while data := os.read(descriptor, CHUNK):
-            *whole, rest = (rest + data).split(b"\n")
-            rest = rest[: LINE_MAX + 1]
-            if whole:
-                _hand_over(whole, queue, loop)
-        if rest:
-            _hand_over([rest], queue, loop)
-    except (OSError, RuntimeError):
-        pass  # the input or the loop is gone
-    with contextlib.suppress(RuntimeError):
-        asyncio.run_coroutine_threadsafe(queue.put(None), loop)
-
-
-def _hand_over(
-    lines: list[bytes], queue: asyncio.Queue[list[str] | None], loop: asyncio.AbstractEventLoop
-) -> None:
-    texts = [line.decode("utf-8", "replace") for line in lines]
-    asyncio.run_coroutine_threadsafe(queue.put(texts), loop).result()

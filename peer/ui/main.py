@@ -4,6 +4,7 @@ It knows processes; lines are `wording`'s, commands `grammar`'s, and what happen
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -14,7 +15,8 @@ from typing import Final
 
 from peer.keys import FolderInUse
 from peer.node import Peer
-from peer.ui.line import LineFace, PipeTerminal, Terminal
+from peer.ui.line import LineFace, Terminal
+from peer.ui.pipe import PipeTerminal
 from wire.address import Address
 from wire.errors import ChatAppError, PortInUse
 
@@ -41,14 +43,14 @@ def run(
 
 def _open_closed_streams() -> None:
     """Standard streams that were closed for us become empty ones: else a socket takes their number, and is written to."""
-    for descriptor, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
+    for descriptor, mode, name in ((0, "r", "stdin"), (1, "w", "stdout"), (2, "w", "stderr")):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, mode)  # takes the lowest free number, which is this one
-    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)
-    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)
+            # The lowest free number is taken, which is this one; it stays open as long as the program runs.
+            os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 async def _chat(peer: Peer, *, is_terminal: bool, stay: bool) -> int:
@@ -56,14 +58,15 @@ async def _chat(peer: Peer, *, is_terminal: bool, stay: bool) -> int:
     try:
         await peer.open()
     except PortInUse as error:
-        terminal.show([f"[{error}]"])
-        return FAILED
+        return await _fail(terminal, f"[{error}]")
     except FolderInUse:
-        terminal.show([f"[Name {peer.name} is taken.]"])
-        return FAILED
-    except (ChatAppError, OSError, sqlite3.Error) as error:
-        print(f"ChatApp: {error}", file=sys.stderr)
-        return FAILED
+        return await _fail(terminal, f"[Name {peer.name} is taken.]")
+    except sqlite3.Error as error:
+        return _refuse(f"{peer.folder / 'history.db'}: {error}")
+    except OSError as error:
+        return _refuse(f"{error.filename or peer.folder}: {error.strerror or error}")
+    except ChatAppError as error:
+        return _refuse(str(error))
     face = LineFace(peer, terminal, stay=stay)
     loop = asyncio.get_running_loop()
     for number, status in ((signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, INTERRUPTED)):
@@ -72,6 +75,18 @@ async def _chat(peer: Peer, *, is_terminal: bool, stay: bool) -> int:
         return await face.run()
     finally:
         await peer.close(within=0.3)
+
+
+async def _fail(terminal: Terminal, line: str) -> int:
+    terminal.show([line])
+    with contextlib.suppress(OSError):
+        await terminal.shown()
+    return FAILED
+
+
+def _refuse(why: str) -> int:
+    print(f"ChatApp: {why}", file=sys.stderr)
+    return FAILED
 
 
 async def _terminal(is_terminal: bool) -> Terminal:

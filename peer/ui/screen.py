@@ -25,11 +25,14 @@ class ScreenTerminal:
     """A real terminal."""
 
     def __init__(self) -> None:
-        os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")  # a terminal that does not answer would bring a warning
+        os.environ.setdefault(
+            "PROMPT_TOOLKIT_NO_CPR", "1"
+        )  # a terminal that does not answer would bring a warning
         self._session: PromptSession[str] = PromptSession(
             PROMPT,
             completer=WordCompleter(sorted(BY_SPELLING), sentence=True),
             complete_while_typing=False,
+            enable_suspend=True,
             history=InMemoryHistory(),
         )
         self._coloured = not os.environ.get("NO_COLOR")
@@ -39,6 +42,9 @@ class ScreenTerminal:
         with patch_stdout(raw=True):
             for line in lines:
                 print_formatted_text(ANSI(self._coloured_line(line)) if self._coloured else line)
+
+    async def shown(self) -> None:
+        """They are."""
 
     async def typed(self) -> AsyncIterator[str]:
         """Until Ctrl-D; Ctrl-C raises KeyboardInterrupt."""

@@ -1,0 +1,59 @@
+"""This file is about names that are not in our table: the registry is asked, and somebody waits for what it says.
+
+It knows questions and their deadlines. Whoever waits asks again after each turn, or loses interest without a word.
+"""
+
+from peer.core.table import Table
+from wire.delivery.policy import Policy
+
+
+class LookUp:
+    """One name that is being looked for."""
+
+    __slots__ = ("deadline", "has_rung", "question")
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.has_rung = False
+        self.question = 0
+        """The question for rows whose answer settles it; 0 while there is no link to ask on."""
+
+
+class LookUps:
+    """All names that are being looked for."""
+
+    def __init__(self, table: Table, policy: Policy) -> None:
+        self._table = table
+        self._span = policy.give_up_after
+        self._open: dict[str, LookUp] = {}
+
+    def is_over(self, name: str, *, can_ask: bool, now: float) -> bool:
+        """Whether it is known by now that nobody has this name; until then the registry is asked."""
+        one = self._open.get(name)
+        if (
+            one is None or now >= one.deadline + self._span
+        ):  # the latter was asked by somebody who has gone since
+            one = self._open[name] = LookUp(now + self._span)
+        if not one.question and can_ask:
+            self._table.fetch_anew(now=now)
+            one.question = self._table.asked
+            return False
+        if now < one.deadline and not 0 < one.question <= self._table.answered:
+            return False
+        self.forget(name)
+        return True
+
+    def forget(self, name: str) -> None:
+        """It is found, or not looked for any more."""
+        self._open.pop(name, None)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Ring once for each deadline; what nobody asks about after that is forgotten."""
+        for name, one in list(self._open.items()):
+            one.has_rung = now >= one.deadline
+            if now >= one.deadline + self._span:
+                del self._open[name]
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline that has not rung."""
+        return min((one.deadline for one in self._open.values() if not one.has_rung), default=None)

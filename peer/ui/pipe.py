@@ -1,0 +1,108 @@
+"""This file is about standard input and output that are no terminal: one event a line after the prompt, flushed.
+
+Reading and writing wait in threads of their own: whoever gives no input, or reads no output, must not keep the peer from
+acknowledging or from ending. It knows bytes and lines, not what they mean.
+"""
+
+import asyncio
+import contextlib
+import os
+import queue
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+from peer.ui.wording import PROMPT
+from wire.limits import TEXT_MAX
+
+CHUNK: Final = 65_536
+LINE_MAX: Final = 8 * TEXT_MAX
+"""Bytes of one typed line that are kept; a longer one is a mistake, said once."""
+
+
+class PipeTerminal:
+    """Lines on standard input and output; no colours, no editing."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._output: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._unwritten = 0
+        self._error: OSError | None = None
+        self._changed = asyncio.Event()
+        descriptor = sys.stdout.fileno()
+        sys.stdout.flush()
+        threading.Thread(target=self._write_all, args=(descriptor,), daemon=True).start()
+
+    def show(self, lines: Iterable[str]) -> None:
+        """Handed to the writing thread; `shown` waits for it."""
+        text = "".join(f"{PROMPT}{line}\n" for line in lines)
+        if text:
+            self._unwritten += 1
+            self._output.put(text.encode("utf-8", "backslashreplace"))
+
+    async def shown(self) -> None:
+        """Until all that was to be shown is written. Raises OSError when nobody reads any more."""
+        while self._unwritten and self._error is None:
+            self._changed.clear()
+            await self._changed.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def typed(self) -> AsyncIterator[str]:
+        """Lines of standard input: a file cannot be waited for by the loop, so a thread does it."""
+        lines: asyncio.Queue[list[str] | None] = asyncio.Queue(maxsize=2)
+        threading.Thread(
+            target=_read_lines, args=(sys.stdin.fileno(), lines, self._loop), daemon=True
+        ).start()
+        while (batch := await lines.get()) is not None:
+            for line in batch:
+                yield line
+
+    def _write_all(self, descriptor: int) -> None:
+        """In a thread of its own."""
+        while True:
+            text = self._output.get()
+            error = None
+            try:
+                while text:
+                    text = text[os.write(descriptor, text) :]
+            except OSError as wrong:
+                error = wrong
+            try:
+                self._loop.call_soon_threadsafe(self._written, error)
+            except RuntimeError:
+                return  # the loop is closed: the program ends
+            if error is not None:
+                return
+
+    def _written(self, error: OSError | None) -> None:
+        self._unwritten -= 1
+        self._error = self._error or error
+        self._changed.set()
+
+
+def _read_lines(
+    descriptor: int, lines: asyncio.Queue[list[str] | None], loop: asyncio.AbstractEventLoop
+) -> None:
+    """In a thread of its own; waits for the loop to take each batch before it reads more."""
+    rest = b""
+    try:
+        while data := os.read(descriptor, CHUNK):
+            *whole, rest = (rest + data).split(b"\n")
+            rest = rest[: LINE_MAX + 1]
+            if whole:
+                _hand_over(whole, lines, loop)
+        if rest:
+            _hand_over([rest], lines, loop)
+    except (OSError, RuntimeError):
+        pass  # the input or the loop is gone
+    with contextlib.suppress(RuntimeError):
+        asyncio.run_coroutine_threadsafe(lines.put(None), loop)
+
+
+def _hand_over(
+    whole: list[bytes], lines: asyncio.Queue[list[str] | None], loop: asyncio.AbstractEventLoop
+) -> None:
+    texts = [line.decode("utf-8", "replace") for line in whole]
+    asyncio.run_coroutine_threadsafe(lines.put(texts), loop).result()

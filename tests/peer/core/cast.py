@@ -1,0 +1,158 @@
+"""This file is about people made up for tests: keys, cards and rows in one line each, and a registry played by hand.
+
+Nobody here does anything by themselves; whoever reads a test sees who says what.
+"""
+
+import hashlib
+import random
+from typing import Any, Final
+
+import msgspec
+
+from peer.core.contacts import Contact
+from peer.core.conversation import Conversation
+from peer.core.records import StoredStream
+from wire.address import Address
+from wire.admission import make_refused, make_welcome
+from wire.codec import decode_frames, decode_hello, decode_register, encode, join_frames
+from wire.delivery.policy import Policy
+from wire.header import Kind
+from wire.identity import AgreementKey, Identity, make_card
+from wire.messages.registration import Cookie, Hello, RefusalReason, Register
+from wire.messages.table import Card, Row
+from wire.sealing import Session, session_tag
+
+POLICY: Final = Policy()
+WALL: Final = 1_800_000_000.0
+SERVER: Final = Address("9.9.9.9", 5_000)
+
+
+class Someone:
+    """A person, with the keys of one start of their program."""
+
+    def __init__(self, name: str, *, life: int = 1) -> None:
+        self.name = name
+        self.identity = Identity(_secret(name, "identity"))
+        self.mail_key = AgreementKey(_secret(name, "mail"))
+        self.live = AgreementKey(_secret(name, f"live {life}"))
+        self.counter = life
+        self.home = Address("1.1.1.1", 6_000)
+
+    @property
+    def id(self) -> bytes:
+        """The identity key."""
+        return self.identity.public
+
+    def again(self, *, life: int = 2) -> "Someone":
+        """The same person after a new start: another live key, a higher counter."""
+        return Someone(self.name, life=life)
+
+    def card(self, **said: Any) -> Card:
+        """Signed by its owner, whatever it says."""
+        words: dict[str, Any] = {
+            "name": self.name,
+            "live": self.live.public,
+            "mail": self.mail_key.public,
+            "counter": self.counter,
+        }
+        words.update(said)
+        return make_card(self.identity, **words)
+
+    def row(self, version: int = 1, *, online: bool = True, station: int = 0, **said: Any) -> Row:
+        """As the registry shows them."""
+        return Row(self.card(**said), *self.home, online, 0, station, version)
+
+    def contact(self, *, online: bool = True, stored: StoredStream | None = None) -> Contact:
+        """As somebody else knows them, with a conversation begun."""
+        contact = Contact(self.id, self.row(online=online))
+        contact.conversation = Conversation(stored or StoredStream(), POLICY, random.Random(1))
+        return contact
+
+    def session_with(self, other: "Someone") -> Session:
+        """Their end of the sealed session with somebody."""
+        return Session(
+            live=self.live, identity=self.id, their_live=other.live.public, their_identity=other.id
+        )
+
+
+class Porter:
+    """A registry at the door: it answers what it is shown, as often as it is asked to."""
+
+    def __init__(self, name: str = "registry") -> None:
+        keys = Someone(name)
+        self.identity = keys.identity
+        self.live = keys.live
+        self.card = keys.card(name="")
+        self.session: Session | None = None
+        self.lease = 30
+
+    @property
+    def id(self) -> bytes:
+        """The identity key."""
+        return self.identity.public
+
+    def cookie(self, hello: bytes, *, nonce: bytes | None = None) -> bytes:
+        """COOKIE for a HELLO (without its kind, as the session wants it)."""
+        return encode(Cookie(nonce=nonce or hello_of(hello).nonce, cookie=b"c" * 16, card=self.card))
+
+    def welcome(self, register: bytes, *, version: int = 7, by: Identity | None = None) -> bytes:
+        """WELCOME for a REGISTER. As a real registry, it keeps the session of a live key that it knows."""
+        asked = register_of(register)
+        tag = session_tag(asked.card.live, self.live.public)
+        if self.session is None or self.session.open_tag != tag:
+            self.session = Session(
+                live=self.live,
+                identity=self.id,
+                their_live=asked.card.live,
+                their_identity=asked.card.identity,
+            )
+        return encode(
+            make_welcome(
+                by or self.identity,
+                card=asked.card,
+                nonce=asked.nonce,
+                host="1.1.1.1",
+                port=6_000,
+                table_version=version,
+                lease=self.lease,
+                link_port=5_000,
+            )
+        )
+
+    def refused(self, register: bytes, reason: RefusalReason, *, by: Identity | None = None) -> bytes:
+        """REFUSED for a REGISTER."""
+        asked = register_of(register)
+        return encode(
+            make_refused(by or self.identity, nonce=asked.nonce, reason=reason, name=asked.card.name)
+        )
+
+    def opened(self, datagram: bytes) -> list[object]:
+        """The frames of a sealed datagram to us. Raises SealError for a counter that came before."""
+        assert self.session is not None
+        return list(decode_frames(self.session.open(datagram)))
+
+    def sealed(self, *frames: object) -> bytes:
+        """A sealed datagram from us."""
+        assert self.session is not None
+        return self.session.seal(join_frames([encode(frame) for frame in frames]))
+
+
+def hello_of(datagram: bytes) -> Hello:
+    """What a datagram says, which must be a HELLO."""
+    assert datagram[0] == Kind.HELLO, datagram
+    return decode_hello(datagram[1:])
+
+
+def register_of(datagram: bytes) -> Register:
+    """What a datagram says, which must be a REGISTER."""
+    assert datagram[0] == Kind.REGISTER, datagram
+    return decode_register(datagram[1:])
+
+
+def raw(*rows: Row) -> list[msgspec.Raw]:
+    """Rows as a page or a batch holds them."""
+    return [msgspec.Raw(encode(row)) for row in rows]
+
+
+def _secret(name: str, what: str) -> bytes:
+    return hashlib.sha256(f"{name} {what}".encode()).digest()

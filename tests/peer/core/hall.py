@@ -1,0 +1,176 @@
+"""This file is about one whole core, and the world around it played by hand: a registry, other people, a disk, the time.
+
+It moves bytes as a shell does and does nothing that a test has not asked for.
+"""
+
+import random
+
+from peer.core.engine import PeerCore
+from peer.core.events import Event
+from peer.core.me import Me
+from peer.core.records import Record
+from peer.core.session import State
+from peer.history import History
+from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone, raw
+from wire.address import Address
+from wire.codec import decode_request, encode
+from wire.framing import FrameReader
+from wire.header import Kind
+from wire.limits import LINK_FRAME_MAX
+from wire.messages.group import CHANNEL, GroupGranted
+from wire.messages.link import Attach, PeerRequest
+from wire.messages.mail import MailBatch
+from wire.messages.table import FetchTable, Row, TablePage
+from wire.sealing import GroupKey, LinkCipher
+
+KEY = b"k" * 32
+STATION = 3
+
+
+class Node:
+    """Alice's core."""
+
+    def __init__(self, *, disk: History | None = None, porter: Porter | None = None, life: int = 1) -> None:
+        self.alice = Someone("alice", life=life)
+        self.porter = porter or Porter()
+        self.disk = disk or History(":memory:", server="registry")
+        self.now = 1_000.0
+        me = Me(
+            name="alice",
+            identity=self.alice.identity,
+            live=self.alice.live.raw,
+            mail_keys=[self.alice.mail_key],
+            counter=life,
+        )
+        self.core = PeerCore(
+            me,
+            server=SERVER,
+            loaded=self.disk.load(),
+            rng=random.Random(life),
+            policy=POLICY,
+            now=self.now,
+            wall_offset=WALL,
+        )
+        self.records: list[Record] = []
+        self.happened: list[Event] = []
+        self.datagrams: list[tuple[bytes, Address]] = []
+        self.key = GroupKey(CHANNEL, epoch=1, key=KEY)
+        self._frames: list[bytes] = []
+        self._reader = FrameReader()
+        self._cipher: LinkCipher
+
+    # --- the pump
+
+    def pump(self) -> None:
+        """All that the core has to say comes out; all that it wants stored is stored."""
+        self.datagrams += self.core.datagrams_to_send(now=self.now)
+        records = self.core.records_to_store()
+        self.disk.apply(records)
+        self.records += records
+        self.core.records_stored(now=self.now)
+        self.datagrams += self.core.datagrams_to_send(now=self.now)
+        self._reader.feed(b"".join(self.core.link_bytes_to_send(now=self.now)))
+        self.happened += self.core.events()
+
+    def pass_time(self, span: float, *, rings_most: int = 1_000) -> None:
+        """Every deadline on the way is met. A core that wants to be woken again and again for nothing is caught."""
+        end = self.now + span
+        self.pump()
+        while (due := self.core.next_timer()) is not None and due <= end:
+            rings_most -= 1
+            assert rings_most, "the timer rings without end"
+            self.now = max(self.now, due)
+            self.core.handle_timer(now=self.now)
+            self.pump()
+        self.now = end
+
+    # --- the registry by UDP
+
+    def hears(self, datagram: bytes, source: Address = SERVER) -> None:
+        self.core.receive_datagram(datagram, source, now=self.now)
+        self.pump()
+
+    def sent(self, kind: Kind) -> list[bytes]:
+        """Drained: datagrams of one kind."""
+        sent = [data for data, _ in self.datagrams if data[0] == kind]
+        self.datagrams = [(data, to) for data, to in self.datagrams if data[0] != kind]
+        return sent
+
+    def start(self) -> None:
+        self.core.start(now=self.now)
+        self.pump()
+
+    def register(self) -> None:
+        """From a HELLO that is out, or the next one, to WELCOME."""
+        while not (self.core.state is State.GREETING and (hellos := self.sent(Kind.HELLO))):
+            self.pass_time(0.1)
+        hello = hellos[-1]
+        self.hears(bytes((Kind.COOKIE,)) + self.porter.cookie(hello))
+        register = self.sent(Kind.REGISTER)[-1]
+        self.hears(bytes((Kind.WELCOME,)) + self.porter.welcome(register, version=0))
+
+    # --- the link
+
+    def attach(self, *rows: Row, version: int = 100, position: int = 0) -> None:
+        """From a link that is wanted to one that is up, with a whole table and an empty mailbox."""
+        self.greet()
+        assert self.asked() == [Attach()]
+        self.told(GroupGranted(CHANNEL, 1, KEY, STATION, position), MailBatch([], more=False))
+        since = [request.since for request in self.asked() if isinstance(request, FetchTable)]
+        self.told(TablePage(since[-1], version, more=False, rows=raw(*rows)))
+
+    def greet(self) -> None:
+        """TCP stands and both sides have said their random bytes."""
+        while not self.core.wants_link():
+            self.pass_time(0.1)
+        assert self.porter.session is not None
+        self._reader = FrameReader()
+        self._reader.largest = LINK_FRAME_MAX
+        self.core.link_connected(now=self.now)
+        self.pump()
+        greeting = self._reader.take_raw(24)
+        assert greeting is not None
+        self._cipher = self.porter.session.link_cipher(b"r" * 16, greeting[8:], is_peer=False)
+        self.core.link_greeted(b"r" * 16, now=self.now)
+        self.pump()
+
+    def come_in(self, *rows: Row, version: int = 100) -> None:
+        """All the way: registered, with a link, knowing these people."""
+        self.start()
+        self.register()
+        self.attach(*rows, version=version)
+
+    def told(self, *notices: object) -> None:
+        """The registry says this on the link, in one read."""
+        self.frames(*(self._cipher.seal(encode(notice)) for notice in notices))
+
+    def frames(self, *frames: bytes) -> None:
+        self.core.receive_frames(frames, now=self.now)
+        self.pump()
+
+    def asked(self) -> list[PeerRequest]:
+        """Drained: what was asked on the link; lines of the channel are kept for `lines`."""
+        requests: list[PeerRequest] = []
+        while (frame := self._reader.next_frame()) is not None:
+            if frame[0] == Kind.GROUP:
+                self._frames.append(frame)
+            else:
+                requests.append(decode_request(self._cipher.open(frame)))
+        return requests
+
+    def lines(self) -> list[bytes]:
+        """Drained: frames for the channel."""
+        self.asked()
+        frames, self._frames = self._frames, []
+        return frames
+
+    def lose_link(self) -> None:
+        self.core.link_closed(now=self.now)
+        self.pump()
+
+    # --- what was seen
+
+    def saw(self) -> list[Event]:
+        """Drained: what happened."""
+        seen, self.happened = self.happened, []
+        return seen

@@ -1,0 +1,180 @@
+"""This file is about the channel at our end: sealing, answers, the place in the log up to which we have all."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peer.core.channel import GAP_TIMEOUT, KEYS_KEPT, Channel
+from peer.core.outputs import Outputs
+from peer.core.records import (
+    CHANNEL_MARK,
+    OutgoingAdded,
+    OutgoingChanged,
+    Standing,
+    StoredOutgoing,
+    StoredStream,
+)
+from tests.peer.core.cast import WALL
+from wire.codec import decode_group_body
+from wire.header import unpack_group
+from wire.messages.group import CHANNEL, GroupGranted
+from wire.sealing import GroupKey
+
+
+def granted(epoch: int = 1, *, station: int = 3, position: int = 0) -> GroupGranted:
+    return GroupGranted(CHANNEL, epoch, bytes((epoch,)) * 32, station, position)
+
+
+@pytest.fixture
+def channel() -> Channel:
+    """With a key, at the beginning of the log."""
+    channel = Channel(StoredStream(), 0, Outputs())
+    assert not channel.grant(granted())
+    return channel
+
+
+def test_a_new_member_begins_at_the_newest_line() -> None:
+    channel = Channel(StoredStream(), None, Outputs())
+    assert not channel.grant(granted(position=40))
+    assert channel.cursor == 40
+
+
+def test_who_comes_back_has_missed_what_was_said_since() -> None:
+    channel = Channel(StoredStream(), 30, Outputs())
+    assert channel.grant(granted(position=40))
+    assert channel.cursor == 30
+
+
+def test_a_line_is_sealed_under_the_newest_key_and_our_station(channel: Channel) -> None:
+    """Clause 8.2: and never twice under one counter."""
+    first = channel.seal(channel.add("one", wall=WALL))
+    channel.grant(granted(2))
+    second, third = (channel.seal(channel.add(text, wall=WALL)) for text in ("two", "three"))
+    headers = [unpack_group(frame) for frame in (first, second, third)]
+    assert [(one.epoch, one.station, one.counter) for one in headers] == [(1, 3, 0), (2, 3, 0), (2, 3, 1)]
+    body = decode_group_body(GroupKey(CHANNEL, epoch=2, key=b"\2" * 32).open(second))
+    assert body.text == "two"
+
+
+def test_the_same_key_granted_again_goes_on_counting(channel: Channel) -> None:
+    """A new link in the same epoch: a counter that began anew would be used twice."""
+    before = unpack_group(channel.seal(channel.add("one", wall=WALL)))
+    channel.revoke()
+    channel.grant(granted())
+    after = unpack_group(channel.seal(channel.add("two", wall=WALL)))
+    assert after.counter == before.counter + 1
+
+
+def test_without_a_station_nothing_can_be_sealed(channel: Channel) -> None:
+    channel.revoke()
+    assert not channel.can_seal
+
+
+def test_numbers_rise_over_lives_even_if_the_clock_is_set_back(channel: Channel) -> None:
+    """Clause 6.2."""
+    before = channel.add("one", wall=WALL).number
+    reborn = Channel(StoredStream(last_sent=before), 0, Outputs())
+    assert reborn.add("two", wall=WALL - 3_600).number == before + 1
+    assert reborn.add("three", wall=WALL + 3_600).number == before + 2
+
+
+def test_lines_are_stored_so_that_their_numbers_are_not_given_again(channel: Channel) -> None:
+    out = channel._out
+    message = channel.add("one", wall=WALL)
+    assert out.drain_records() == [OutgoingAdded(CHANNEL_MARK, message.number, message.at_ms, "one")]
+    channel.settle(message, Standing.DELIVERED)
+    assert out.drain_records() == [OutgoingChanged(CHANNEL_MARK, message.number, Standing.DELIVERED)]
+
+
+def test_lines_that_an_earlier_life_left_are_not_said_again() -> None:
+    out = Outputs()
+    stored = StoredOutgoing(7, 0, "old", Standing.UNSETTLED)
+    channel = Channel(StoredStream(last_sent=7, outgoing=(stored,)), 0, out)
+    assert out.drain_records() == [OutgoingChanged(CHANNEL_MARK, 7, Standing.REFUSED)]
+    assert channel.unsettled == []
+    channel.grant(granted())
+    frame = channel.seal(channel.add("new", wall=0))
+    body = decode_group_body(GroupKey(CHANNEL, epoch=1, key=b"\1" * 32).open(frame))
+    assert body.number == body.floor == 8
+
+
+def test_answers_find_their_line_by_epoch_and_counter_once(channel: Channel) -> None:
+    message = channel.add("one", wall=WALL)
+    header = unpack_group(channel.seal(message))
+    assert channel.answered(header.epoch, header.counter + 1) is None
+    assert channel.answered(header.epoch, header.counter) is message
+    assert channel.answered(header.epoch, header.counter) is None
+
+
+def test_a_line_that_was_sealed_twice_is_settled_once(channel: Channel) -> None:
+    message = channel.add("one", wall=WALL)
+    frames = [unpack_group(channel.seal(message)) for _ in range(2)]
+    assert channel.answered(1, frames[0].counter) is message
+    channel.settle(message, Standing.DELIVERED)
+    assert channel.answered(1, frames[1].counter) is None
+    assert channel.unsettled == []
+
+
+def test_old_keys_are_let_go(channel: Channel) -> None:
+    for epoch in range(2, KEYS_KEPT + 2):
+        channel.grant(granted(epoch))
+    assert channel.key(1) is None
+    assert channel.key(2) is not None
+
+
+def test_lines_in_order_move_the_cursor(channel: Channel) -> None:
+    assert channel.note_position(1, now=0.0)
+    assert not channel.note_position(1, now=0.0)
+    assert channel.cursor == 1
+    assert channel.gap_due is None
+
+
+def test_a_hole_is_asked_for_after_a_while_and_closed_by_what_comes(channel: Channel) -> None:
+    """Clause 8.5."""
+    assert not channel.note_position(2, now=5.0)
+    assert channel.cursor == 0
+    assert not channel.is_gap_due(5.0 + GAP_TIMEOUT - 0.01)
+    assert channel.is_gap_due(5.0 + GAP_TIMEOUT)
+    assert channel.note_position(1, now=6.0)
+    assert channel.cursor == 2
+    assert channel.gap_due is None
+
+
+def test_a_line_that_could_not_be_read_is_a_hole(channel: Channel) -> None:
+    channel.note_missing(1, now=5.0)
+    assert channel.gap_due == 5.0 + GAP_TIMEOUT
+    assert channel.note_page(1, now=6.0)
+    assert channel.gap_due is None
+
+
+def test_a_page_goes_as_far_as_it_says(channel: Channel) -> None:
+    channel.note_position(5, now=0.0)
+    channel.note_position(9, now=0.0)
+    assert channel.note_page(4, now=0.0)
+    assert channel.cursor == 5
+    assert not channel.note_page(3, now=0.0)
+    assert channel.gap_due is not None
+
+
+@given(st.permutations(range(1, 9)), st.randoms(use_true_random=False), st.integers(0, 8))
+def test_the_cursor_is_the_end_of_what_came_without_a_hole(
+    order: list[int], chance: random.Random, page: int
+) -> None:
+    """However lines and a page come, and come again."""
+    channel = Channel(StoredStream(), 0, Outputs())
+    here: set[int] = set()
+    cursors = [0]
+    page_after = chance.randrange(len(order))
+    for turn, position in enumerate(order):
+        channel.note_position(position, now=0.0)
+        here.add(position)
+        if turn == page_after:
+            channel.note_page(page, now=0.0)
+            here.update(range(1, page + 1))
+        whole = next(at for at in range(10) if at + 1 not in here)
+        assert channel.cursor == whole
+        assert (channel.gap_due is None) is (whole == max(here))
+        cursors.append(whole)
+    assert cursors == sorted(cursors)

@@ -1,0 +1,289 @@
+"""This file is about the core as a whole: what strangers cannot do to it, and what is decided where its parts meet."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peer.core import events as happened
+from peer.core.engine import LookUp
+from peer.core.ladder import Reach
+from peer.core.me import LIVE_KEY_LASTS_FOR, OLD_LIVE_KEY_LASTS_FOR
+from peer.core.records import OutgoingAdded
+from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, raw, register_of
+from tests.peer.core.hall import KEY, Node
+from tests.support.strategies import any_message
+from wire.address import Address
+from wire.admission import sign_table
+from wire.codec import encode, join_frames
+from wire.errors import TooLong
+from wire.header import Kind
+from wire.limits import TEXT_MAX
+from wire.messages.delivery import Part
+from wire.messages.direct import DirectBody
+from wire.messages.presence import Leave, Left
+from wire.messages.table import FetchTable, TableBatch, TablePage
+from wire.sealing import GroupKey
+
+BOB = Someone("bob")
+STRANGE = Address("6.6.6.6", 666)
+
+
+@pytest.fixture
+def node() -> Node:
+    """Registered, with a link, knowing bob."""
+    node = Node()
+    node.come_in(node.alice.row(1), BOB.row(2))
+    node.saw()
+    return node
+
+
+def kinds(seen: list[happened.Event]) -> list[type[happened.Event]]:
+    return [type(event) for event in seen]
+
+
+# --- strangers
+
+NODE = Node()
+NODE.come_in(NODE.alice.row(1), BOB.row(2))
+BOBS = BOB.session_with(NODE.alice)
+
+
+@given(
+    st.sampled_from([SERVER, STRANGE, BOB.home]), st.integers(0, 12), any_message() | st.binary(max_size=99)
+)
+def test_no_datagram_of_a_stranger_raises_is_answered_or_changes_anything(
+    source: Address, kind: int, body: bytes
+) -> None:
+    NODE.datagrams.clear()
+    before = (NODE.core.state, NODE.core.reach, NODE.core.people(), NODE.core.table_version)
+    NODE.hears(bytes((kind,)) + body, source)
+    NODE.hears(body, source)
+    assert NODE.datagrams == []
+    assert (NODE.core.state, NODE.core.reach, NODE.core.people(), NODE.core.table_version) == before
+
+
+@given(any_message())
+def test_no_frames_of_somebody_known_raise(body: bytes) -> None:
+    """What opens is not for that reason what it should be."""
+    NODE.hears(BOBS.seal(body), BOB.home)
+
+
+@given(st.lists(any_message() | st.binary(max_size=99), max_size=3))
+def test_no_notice_of_the_registry_raises(bodies: list[bytes]) -> None:
+    node = Node()
+    node.come_in(node.alice.row(1), BOB.row(2))
+    node.frames(*(node._cipher.seal(body) for body in bodies))
+    node.frames(*(bytes((Kind.GROUP_RELAYED,)) + body for body in bodies))
+    node.pass_time(5.0)
+    node.frames(*bodies)
+    node.pass_time(5.0)
+
+
+def test_a_member_cannot_silence_the_table_of_others(node: Node) -> None:
+    """Every member has the key of the channel, and could move the window in which the registry's counters count."""
+    forger = GroupKey("channel", epoch=1, key=KEY)
+    forger._counter = 2**62
+    node.hears(bytes(forger.seal(0, b"x" * 99)))
+    carol = Someone("carol")
+    batch = encode(TableBatch(100, 101, raw(carol.row(101))))
+    node.hears(node.key.seal(0, sign_table(node.porter.identity, batch)))
+    assert node.core.table_version == 101
+
+
+def test_a_batch_that_another_signed_is_no_batch(node: Node) -> None:
+    batch = encode(TableBatch(100, 101, raw(Someone("carol").row(101))))
+    node.hears(node.key.seal(0, sign_table(BOB.identity, batch)))
+    node.hears(node.key.seal(0, sign_table(node.porter.identity, batch)), STRANGE)
+    assert node.core.table_version == 100
+
+
+# --- coming in
+
+
+def test_registered_is_said_once_however_often_it_happens(node: Node) -> None:
+    node.lose_link()
+    node.register()
+    node.attach(version=101)
+    assert kinds(node.saw()) == []
+    assert node.core.reach is Reach.UP
+
+
+def test_no_registry_at_all() -> None:
+    node = Node()
+    node.start()
+    node.pass_time(30.0)
+    assert node.saw() == [happened.NoServerAtStart(table_time=None)]
+    assert node.core.is_ready
+
+
+def test_no_registry_but_a_table_of_an_earlier_run(node: Node) -> None:
+    later = Node(disk=node.disk, life=2)
+    later.start()
+    later.pass_time(30.0)
+    (told,) = later.saw()
+    assert isinstance(told, happened.NoServerAtStart)
+    assert told.table_time is not None
+
+
+def test_no_registry_on_return_but_the_table_of_this_run(node: Node) -> None:
+    """`reg` while it is away must not end a program that can go on without it."""
+    node.core.leave(now=node.now)
+    node.pass_time(5.0)
+    node.saw()
+    node.start()
+    node.pass_time(5.0)
+    (told,) = node.saw()
+    assert isinstance(told, happened.NoServerAtStart)
+    assert told.table_time is not None
+
+
+def test_another_registry_in_its_place_is_told_once_and_we_go_on_without(node: Node) -> None:
+    node.lose_link()
+    node.porter, real = Porter("stranger"), node.porter
+    for _ in range(200):
+        for hello in node.sent(Kind.HELLO):
+            node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hello))
+        node.pass_time(0.2)
+    assert kinds(node.saw()) == [happened.RegistryKeyChanged]
+    assert node.core.reach is Reach.LOST
+    assert node.sent(Kind.CARD)  # nobody else tells the others our key
+    node.porter = real
+    node.register()
+    assert kinds(node.saw()) == [happened.ServerBack]
+
+
+def test_the_first_registry_is_pinned_for_later_lives(node: Node) -> None:
+    assert node.disk.load().registry == node.porter.id
+
+
+# --- leaving and coming back
+
+
+def test_after_leaving_nothing_is_acknowledged_and_nothing_is_sent(node: Node) -> None:
+    node.core.leave(now=node.now)
+    node.pump()
+    node.datagrams.clear()
+    part = Part(5, 0, 1, encode(DirectBody(at=0, text="hi")))
+    node.hears(BOB.session_with(node.alice).seal(join_frames([encode(part)])), BOB.home)
+    node.pass_time(60.0)
+    assert [to for _, to in node.datagrams if to != SERVER] == []
+    assert kinds(node.saw()) == [happened.LeaveUnanswered]
+
+
+def test_leaving_goes_both_ways_and_is_over_with_the_first_answer(node: Node) -> None:
+    node.asked()
+    node.core.leave(now=node.now)
+    node.pump()
+    (leave,) = [request for request in node.asked() if isinstance(request, Leave)]
+    (sealed,) = node.sent(Kind.SEALED)
+    assert node.porter.opened(sealed) == [leave]
+    node.hears(node.porter.sealed(Left(leave.reference)))
+    assert kinds(node.saw()) == [happened.Left]
+    assert node.core.wants_link_closed()
+    assert node.core.is_offline
+    assert node.core.is_settled
+
+
+def test_a_line_said_right_after_the_return_is_not_given_up(node: Node) -> None:
+    """The registry has just been asked for: that it was out of reach for long, by our own wish, says nothing."""
+    node.core.leave(now=node.now)
+    node.pass_time(60.0)
+    node.saw()
+    node.start()
+    assert node.core.reach is Reach.SEEKING
+    node.core.send_all("hello again", now=node.now)
+    node.register()
+    node.attach(version=101)
+    assert kinds(node.saw()) == [happened.Registered]
+    assert len(node.lines()) == 1
+
+
+def test_a_line_said_when_the_server_is_back_is_not_given_up(node: Node) -> None:
+    node.lose_link()
+    node.pass_time(60.0)
+    node.pass_time(5.0)
+    node.register()
+    assert kinds(node.saw()) == [happened.ServerLost, happened.ServerBack]
+    node.core.send_all("hello again", now=node.now)
+    node.attach(version=101)
+    assert kinds(node.saw()) == []
+    assert len(node.lines()) == 1
+
+
+# --- names
+
+
+def test_a_name_is_unknown_when_the_registry_has_said_so(node: Node) -> None:
+    assert node.core.look_up("BOB", now=node.now) is LookUp.KNOWN
+    assert node.core.look_up("carol", now=node.now) is LookUp.ASKING
+    node.pump()
+    assert FetchTable(100) in node.asked()
+    assert node.core.look_up("carol", now=node.now) is LookUp.ASKING
+    node.told(TablePage(100, 100, more=False, rows=[]))
+    assert node.core.look_up("carol", now=node.now) is LookUp.UNKNOWN
+
+
+def test_a_name_that_the_registry_finds_is_known(node: Node) -> None:
+    node.core.look_up("carol", now=node.now)
+    node.pump()
+    node.told(TablePage(100, 101, more=False, rows=raw(Someone("carol").row(101))))
+    assert node.core.look_up("carol", now=node.now) is LookUp.KNOWN
+
+
+def test_a_registry_that_does_not_say_is_waited_for_a_while(node: Node) -> None:
+    assert node.core.look_up("carol", now=node.now) is LookUp.ASKING
+    node.pass_time(POLICY.give_up_after - 0.01)
+    assert node.core.look_up("carol", now=node.now) is LookUp.ASKING
+    node.pass_time(0.01)
+    assert node.core.look_up("carol", now=node.now) is LookUp.UNKNOWN
+
+
+def test_a_question_that_nobody_waits_for_any_more_keeps_nobody_awake(node: Node) -> None:
+    node.core.look_up("carol", now=node.now)
+    node.pass_time(2 * POLICY.give_up_after, rings_most=20)
+    assert node.core.look_up("carol", now=node.now) is LookUp.ASKING  # and is no answer to a later one
+
+
+# --- texts
+
+
+def test_a_text_that_cannot_be_sent_is_refused_before_anything_is_begun(node: Node) -> None:
+    node.records.clear()
+    for text, error in (("x" * (TEXT_MAX + 1), TooLong), ("\ud800", UnicodeEncodeError)):
+        with pytest.raises(error):
+            node.core.send("bob", text, now=node.now)
+        with pytest.raises(error):
+            node.core.send_all(text, now=node.now)
+    node.pump()
+    assert not [record for record in node.records if isinstance(record, OutgoingAdded)]
+
+
+# --- keys
+
+
+def test_a_new_live_key_is_shown_to_the_registry_and_the_old_one_dropped_in_silence(node: Node) -> None:
+    node.core.handle_timer(now=node.now)
+    first = node.core.me.card
+    node.now += LIVE_KEY_LASTS_FOR
+    node.core.handle_timer(now=node.now)
+    node.pump()
+    node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(node.sent(Kind.HELLO)[-1]))
+    (register,) = node.sent(Kind.REGISTER)
+    assert register_of(register).card == node.core.me.card != first
+    node.hears(bytes((Kind.WELCOME,)) + node.porter.welcome(register))
+    assert node.core.reach is Reach.UP  # the link stays
+    node.now += OLD_LIVE_KEY_LASTS_FOR
+    node.core.handle_timer(now=node.now)
+    node.pump()
+    assert node.sent(Kind.HELLO) == []
+
+
+def test_the_wall_clock_may_jump_while_the_program_runs(node: Node) -> None:
+    before = node.core.send("bob", "one", now=node.now)
+    node.core.wall_offset -= 365 * 86_400.0
+    after = node.core.send("bob", "two", now=node.now)
+    assert after.number == before.number + 1
+
+
+def test_people_are_listed_by_name(node: Node) -> None:
+    assert [person.name for person in node.core.people()] == ["alice", "bob"]

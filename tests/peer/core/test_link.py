@@ -1,0 +1,225 @@
+"""This file is about our end of the link: greeting and cipher, what ends it, and when it is tried again."""
+
+import random
+
+import pytest
+
+from peer.core.link import STABLE_AFTER, LinkEnd, LinkState
+from tests.peer.core.cast import Porter, Someone
+from wire.codec import decode_request, encode
+from wire.errors import SealError
+from wire.framing import FrameReader
+from wire.header import GroupHeader, pack_group, pack_relayed
+from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN
+from wire.messages.link import Attach
+from wire.messages.presence import Ping, Pong
+from wire.sealing import LinkCipher, Session
+
+ALICE, PORTER = Someone("alice"), Porter()
+THEIR_RANDOM = b"r" * 16
+RELAYED = pack_relayed(1, pack_group(GroupHeader(b"t" * 8, 1, 2, 3)) + bytes(16))
+
+
+class Wire:
+    """Alice's end, the time, and a registry that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.end = LinkEnd(random.Random(1))
+        self.session = Session(
+            live=ALICE.live, identity=ALICE.id, their_live=PORTER.live.public, their_identity=PORTER.id
+        )
+        self.cipher: LinkCipher
+
+    def open(self) -> None:
+        self.end.open(self.session, now=self.now)
+
+    def greet(self) -> None:
+        """TCP stands and the greetings cross."""
+        self.end.connected(now=self.now)
+        (greeting,) = self.end.bytes_to_send()
+        theirs = Session(
+            live=PORTER.live, identity=PORTER.id, their_live=ALICE.live.public, their_identity=ALICE.id
+        )
+        assert greeting[:8] == theirs.open_tag
+        self.cipher = theirs.link_cipher(THEIR_RANDOM, greeting[8:], is_peer=False)
+        self.end.greeted(THEIR_RANDOM, now=self.now)
+
+    def bring_up(self) -> None:
+        self.open()
+        assert self.end.wants_connection()
+        self.greet()
+        assert self.said() == [Attach()]
+        self.hears(Pong(1, 1))
+
+    def hears(self, notice: object) -> bytes | None:
+        return self.end.opened(self.cipher.seal(encode(notice)), now=self.now)
+
+    def said(self) -> list[object]:
+        reader = FrameReader()
+        reader.feed(b"".join(self.end.bytes_to_send()))
+        frames = []
+        while (frame := reader.next_frame()) is not None:
+            frames.append(frame)
+        return [decode_request(self.cipher.open(frame)) for frame in frames]
+
+    def waits(self) -> float:
+        """Seconds until the next attempt is wanted."""
+        began = self.now
+        while not self.end.wants_connection():
+            due = self.end.next_timer()
+            assert due is not None
+            self.now = due
+            self.end.handle_timer(now=due)
+        return self.now - began
+
+
+def test_the_first_link_is_wanted_at_once_and_asked_for_once() -> None:
+    wire = Wire()
+    wire.open()
+    assert wire.end.wants_connection()
+    assert not wire.end.wants_connection()
+
+
+def test_it_is_up_when_the_first_frame_has_opened() -> None:
+    """Clause 9.1."""
+    wire = Wire()
+    wire.bring_up()
+    assert wire.end.is_up
+    wire.end.send(Ping(3), now=wire.now)
+    assert wire.said() == [Ping(3)]
+
+
+def test_bytes_of_a_connection_that_nobody_wants_change_nothing() -> None:
+    wire = Wire()
+    wire.end.connected(now=wire.now)
+    wire.end.greeted(THEIR_RANDOM, now=wire.now)
+    assert wire.end.bytes_to_send() == []
+    assert wire.end.state is LinkState.DOWN
+
+
+@pytest.mark.parametrize("stage", ["connecting", "greeting", "attached"])
+def test_a_connection_that_comes_to_nothing_is_closed_in_time(stage: str) -> None:
+    wire = Wire()
+    wire.open()
+    if stage == "greeting":
+        wire.end.connected(now=wire.now)
+    elif stage == "attached":
+        wire.greet()
+    assert not wire.end.handle_timer(now=wire.now + LINK_FIRST_FRAME_TIMEOUT - 0.01)
+    assert wire.end.next_timer() == wire.now + LINK_FIRST_FRAME_TIMEOUT
+    assert wire.end.handle_timer(now=wire.now + LINK_FIRST_FRAME_TIMEOUT)
+
+
+def test_frames_that_do_not_open_are_an_error() -> None:
+    wire = Wire()
+    with pytest.raises(SealError):
+        wire.end.opened(b"\x07frame", now=wire.now)  # before the greeting
+    wire.open()
+    wire.greet()
+    good = wire.cipher.seal(encode(Pong(1, 1)))
+    with pytest.raises(SealError):
+        wire.end.opened(good[:-1] + bytes((good[-1] ^ 1,)), now=wire.now)
+    with pytest.raises(SealError):
+        wire.end.opened(RELAYED, now=wire.now)  # before the registry has proved itself
+    wire.end.opened(good, now=wire.now)
+    with pytest.raises(SealError):
+        wire.end.opened(good, now=wire.now)  # a replay
+
+
+def test_group_frames_carry_their_own_seal() -> None:
+    wire = Wire()
+    wire.bring_up()
+    assert wire.end.opened(RELAYED, now=wire.now) is None
+    wire.end.send_group_frame(b"\x08frame", now=wire.now)
+    assert wire.end.bytes_to_send() == [b"\0\0\0\x06\x08frame"]
+
+
+def test_attempts_that_fail_are_made_more_and_more_rarely() -> None:
+    """Backoff from 1 s, doubled up to 20 s, each with jitter of half to one and a half."""
+    wire = Wire()
+    wire.open()
+    assert wire.end.wants_connection()
+    waits = []
+    for _ in range(8):
+        wire.end.drop()
+        wire.open()
+        waits.append(wire.waits())
+    spans = [1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0, 20.0]
+    for waited, span in zip(waits, spans, strict=True):
+        assert 0.5 * span <= waited < 1.5 * span
+
+
+def test_attempts_that_hang_are_made_more_and_more_rarely_too() -> None:
+    """Where TCP is swallowed, each takes its whole time before it fails."""
+    wire = Wire()
+    wire.open()
+    began = wire.now
+    for _ in range(8):
+        wire.waits()
+        wire.now += LINK_FIRST_FRAME_TIMEOUT
+        assert wire.end.handle_timer(now=wire.now)
+        wire.end.drop()
+        wire.open()
+    assert wire.now - began > 8 * LINK_FIRST_FRAME_TIMEOUT + 20.0
+
+
+def test_after_a_long_time_without_a_registry_the_link_is_wanted_at_once() -> None:
+    wire = Wire()
+    wire.open()
+    wire.waits()
+    wire.end.drop()
+    wire.now += 60.0
+    wire.open()
+    assert wire.waits() == 0.0
+
+
+def test_after_a_wish_of_ours_the_next_link_need_not_wait() -> None:
+    wire = Wire()
+    wire.bring_up()
+    wire.end.drop()
+    wire.end.forgive()
+    wire.open()
+    assert wire.waits() == 0.0
+
+
+def test_a_link_that_was_good_is_taken_up_again_at_once() -> None:
+    wire = Wire()
+    wire.bring_up()
+    wire.now += STABLE_AFTER
+    wire.hears(Pong(1, 1))
+    wire.end.drop()
+    wire.open()
+    assert wire.waits() == 0.0
+
+
+def test_a_silent_link_is_kept_alive() -> None:
+    wire = Wire()
+    wire.bring_up()
+    assert wire.end.next_timer() == wire.now + LINK_KEEPALIVE_SPAN
+    assert not wire.end.is_keepalive_due(wire.now + LINK_KEEPALIVE_SPAN - 0.01)
+    assert wire.end.is_keepalive_due(wire.now + LINK_KEEPALIVE_SPAN)
+    wire.now += 5.0
+    wire.end.send(Ping(0), now=wire.now)
+    assert wire.end.next_timer() == wire.now + LINK_KEEPALIVE_SPAN
+
+
+def test_a_dropped_link_forgets_what_it_had_to_say() -> None:
+    wire = Wire()
+    wire.bring_up()
+    wire.end.send(Ping(3), now=wire.now)
+    wire.end.drop()
+    assert wire.end.bytes_to_send() == []
+    assert wire.end.next_timer() is None
+    assert not wire.end.is_up
+
+
+def test_each_connection_has_a_cipher_of_its_own() -> None:
+    wire = Wire()
+    wire.bring_up()
+    before = wire.cipher
+    wire.now += STABLE_AFTER
+    wire.end.drop()
+    wire.bring_up()
+    with pytest.raises(SealError):
+        wire.end.opened(before.seal(encode(Pong(1, 1))), now=wire.now)

@@ -1,0 +1,105 @@
+"""This file is about what waited for us: when it is shown, in which order, and when the registry may let it go."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned
+from peer.core.mail import Homecoming, in_order
+from peer.core.outputs import Outputs
+from wire.messages.mail import TakeMail
+
+
+def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Line:
+    shape = ChannelReceived if channel else DirectReceived
+    return shape(sender=by, identity=by.encode(), number=number, text=f"{by} {number}", at=at, late=at)
+
+
+class Hall:
+    """A homecoming and what comes out of it."""
+
+    def __init__(self) -> None:
+        self.out = Outputs()
+        self.home = Homecoming(self.out)
+
+    def shown(self) -> list[tuple[Line, ...]]:
+        self.home.release()
+        return [event.lines for event in self.out.drain_events() if isinstance(event, MailReturned)]
+
+
+def test_lines_are_shown_as_one_when_mailbox_and_channel_are_drained() -> None:
+    hall = Hall()
+    hall.home.begin()
+    hall.home.gather(line(1, 20.0))
+    assert hall.shown() == []
+    hall.home.is_mail_drained = True
+    assert hall.shown() == []
+    hall.home.gather(line(5, 10.0, by="carol", channel=True))
+    hall.home.is_channel_drained = True
+    assert hall.shown() == [(line(5, 10.0, by="carol", channel=True), line(1, 20.0))]
+    assert hall.shown() == []
+
+
+def test_a_letter_that_comes_later_is_shown_by_itself() -> None:
+    hall = Hall()
+    hall.home.gather(line(1, 20.0))
+    assert hall.shown() == [(line(1, 20.0),)]
+
+
+def test_what_is_here_is_shown_when_the_link_is_lost() -> None:
+    hall = Hall()
+    hall.home.begin()
+    hall.home.gather(line(1, 20.0))
+    hall.home.take_later(4)
+    hall.home.give_up()
+    assert hall.shown() == [(line(1, 20.0),)]
+    hall.home.stored()
+    assert hall.out.requests == []  # the next link hands the letter over again
+
+
+def test_a_newer_line_of_the_same_stream_does_not_overtake() -> None:
+    hall = Hall()
+    hall.home.begin()
+    hall.home.gather(line(1, 20.0))
+    assert hall.home.holds_back(line(2, 30.0))
+    assert not hall.home.holds_back(line(2, 30.0, by="carol"))
+    assert not hall.home.holds_back(line(2, 30.0, channel=True))
+
+
+def test_letters_are_let_go_when_they_are_stored_and_once() -> None:
+    hall = Hall()
+    hall.home.take_later(4)
+    hall.home.take_later(5)
+    assert hall.out.requests == []
+    hall.home.stored()
+    hall.home.stored()
+    assert hall.out.requests == [TakeMail(serials=[4, 5])]
+
+
+def test_a_clock_that_was_set_back_changes_no_order_of_its_owner() -> None:
+    first, second, third = line(1, 100.0), line(2, 40.0), line(3, 41.0)
+    other = line(9, 60.0, by="carol")
+    assert in_order([third, other, second, first]) == [other, first, second, third]
+
+
+streams = st.sampled_from(["bob", "carol"])
+
+
+@given(st.lists(st.tuples(streams, st.booleans(), st.integers(0, 50)), max_size=20))
+def test_each_stream_keeps_its_order_and_honest_clocks_give_the_order_of_time(
+    said: list[tuple[str, bool, int]],
+) -> None:
+    lines = [line(number, float(at), by=by, channel=it) for number, (by, it, at) in enumerate(said)]
+    ordered = in_order(lines)
+    assert sorted(ordered, key=lambda one: one.number) == lines
+    for stream in {(type(one), one.identity) for one in lines}:
+        numbers = [one.number for one in ordered if (type(one), one.identity) == stream]
+        assert numbers == sorted(numbers)
+    honest = [line(number, float(number), by=by, channel=it) for number, (by, it, _) in enumerate(said)]
+    assert in_order(honest[::-1]) == honest
+
+
+@pytest.mark.parametrize("same", [1, 2])
+def test_equal_times_keep_the_order_of_numbers(same: int) -> None:
+    lines = [line(1, 5.0), line(2, 5.0), line(3, 5.0)]
+    assert in_order(lines[::-1] if same == 1 else lines) == lines

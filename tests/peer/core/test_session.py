@@ -1,0 +1,338 @@
+"""This file is about our registration: what each input does in each state, who is believed, what is said how often.
+
+Time is a number; the registry is played by hand.
+"""
+
+import itertools
+import random
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from peer.core.session import TRANSITIONS, Input, Notice, RegistrySession, State
+from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, hello_of, register_of
+from wire.header import Kind
+from wire.messages.presence import Leave, Left, Ping, Pong
+from wire.messages.registration import RefusalReason
+
+ASKING = {State.GREETING, State.REGISTERING, State.LEAVING}
+RESTING = {State.OFFLINE, State.REFUSED}
+
+
+class Scene:
+    """Alice's session, a registry, and the time."""
+
+    def __init__(self, *, pinned: bytes | None = None) -> None:
+        self.alice = Someone("alice")
+        self.porter = Porter()
+        self.now = 100.0
+        self.session = RegistrySession(
+            identity=self.alice.identity,
+            address=SERVER,
+            pinned=pinned,
+            policy=POLICY,
+            rng=random.Random(1),
+        )
+        self.session.use_card(self.alice.card(), self.alice.live)
+
+    @property
+    def state(self) -> State:
+        return self.session.state
+
+    def start(self) -> bytes:
+        """Returns the HELLO."""
+        self.session.start(table_version=0, now=self.now)
+        return self.said()
+
+    def said(self) -> bytes:
+        """The one datagram that the session has to send."""
+        (datagram,) = self.session.datagrams_to_send()
+        return datagram
+
+    def greet(self, hello: bytes) -> bytes:
+        """The right COOKIE comes; returns the REGISTER."""
+        self.session.receive_cookie(self.porter.cookie(hello), now=self.now)
+        return self.said()
+
+    def register(self) -> None:
+        """All the way in, from wherever it begins."""
+        self.let_in(self.start())
+
+    def let_in(self, hello: bytes) -> None:
+        """COOKIE, REGISTER, WELCOME."""
+        register = self.greet(hello)
+        self.session.receive_welcome(self.porter.welcome(register), now=self.now)
+        assert self.session.state is State.REGISTERED
+
+    def pass_time(self, span: float) -> list[tuple[float, bytes]]:
+        """What is sent and when, if nobody answers."""
+        sent = []
+        began, end = self.now, self.now + span
+        while (due := self.session.next_timer()) is not None and due <= end:
+            self.now = max(self.now, due)
+            self.session.handle_timer(now=self.now)
+            sent += [(round(self.now - began, 3), one) for one in self.session.datagrams_to_send()]
+        self.now = end
+        return sent
+
+    def search(self) -> bytes:
+        """Let time pass until the registry is looked for; returns the HELLO."""
+        while True:
+            for _, datagram in self.pass_time(0.1):
+                if datagram[0] == Kind.HELLO:
+                    return datagram
+
+    def told(self) -> list[Notice]:
+        return self.session.notices()
+
+
+def test_each_input_in_each_state_does_what_the_table_says() -> None:
+    for before, occurrence in itertools.product(State, Input):
+        scene = Scene()
+        scene.register()
+        scene.session.state = before
+        scene.session._step(occurrence, scene.now)
+        after = TRANSITIONS.get((before, occurrence), before)
+        assert scene.state is after, (before, occurrence)
+        if (before, occurrence) not in TRANSITIONS:
+            continue
+        has_asked = bool(scene.session.datagrams_to_send())
+        assert has_asked is (after in ASKING), (before, occurrence)
+        assert (scene.session.next_timer() is None) is (after in RESTING), (before, occurrence)
+
+
+def test_no_state_but_the_resting_ones_lasts_without_an_answer() -> None:
+    for state in State:
+        by_time = {TRANSITIONS.get((state, one)) for one in (Input.UNANSWERED, Input.PAUSED)} - {None}
+        assert bool(by_time) is (state not in RESTING), state
+
+
+def test_a_hello_is_tried_five_times_half_a_second_apart() -> None:
+    """Clause 4.6."""
+    scene = Scene()
+    first = scene.start()
+    sent = scene.pass_time(2.49)
+    assert [at for at, _ in sent] == [0.5, 1.0, 1.5, 2.0]
+    assert {hello_of(one).nonce for _, one in sent} == {hello_of(first).nonce}
+    assert scene.told() == []
+    scene.pass_time(0.01)
+    assert scene.told() == [Notice.LOST]
+    assert scene.state is State.PAUSING
+
+
+def test_a_register_is_tried_five_times_half_a_second_apart() -> None:
+    """Clause 4.6."""
+    scene = Scene()
+    register = scene.greet(scene.start())
+    sent = scene.pass_time(2.49)
+    assert [at for at, _ in sent] == [0.5, 1.0, 1.5, 2.0]
+    assert {register_of(one).nonce for _, one in sent} == {register_of(register).nonce}
+    scene.pass_time(0.01)
+    assert scene.told() == [Notice.LOST]
+
+
+def test_each_search_has_a_nonce_of_its_own_and_none_is_later_than_five_seconds() -> None:
+    scene = Scene()
+    scene.start()
+    hellos = [(at, hello_of(one).nonce) for at, one in scene.pass_time(120.0)]
+    first_of = {nonce: at for at, nonce in reversed(hellos)}
+    starts = sorted(first_of.values())
+    assert len(starts) > 15
+    assert max(later - before for before, later in itertools.pairwise(starts)) <= 2.5 + 4.5
+
+
+def test_lost_is_said_once_and_then_that_it_is_back() -> None:
+    scene = Scene()
+    scene.register()
+    assert scene.told() == [Notice.WELCOMED]
+    scene.pass_time(60.0)
+    assert scene.told() == [Notice.LOST]
+    scene.let_in(scene.search())
+    assert scene.told() == [Notice.WELCOMED]
+    assert not scene.session.is_lost
+
+
+@pytest.mark.parametrize("forge", ["nonce", "card"])
+def test_a_forged_cookie_is_ignored(forge: str) -> None:
+    scene = Scene()
+    hello = scene.start()
+    if forge == "card":
+        scene.porter.card = msgspec.structs.replace(scene.porter.card, live=Someone("mallory").live.public)
+    cookie = scene.porter.cookie(hello, nonce=b"n" * 16 if forge == "nonce" else None)
+    scene.session.receive_cookie(cookie, now=scene.now)
+    assert scene.state is State.GREETING
+
+
+def forged_welcome(scene: Scene, register: bytes) -> None:
+    scene.session.receive_welcome(scene.porter.welcome(register, by=scene.alice.identity), now=scene.now)
+
+
+def forged_refusal(scene: Scene, register: bytes) -> None:
+    refused = scene.porter.refused(register, RefusalReason.NAME_TAKEN, by=scene.alice.identity)
+    scene.session.receive_refused(refused, now=scene.now)
+
+
+def recorded_welcome(scene: Scene, register: bytes) -> None:
+    old = Scene()
+    old.session._rng.seed(99)
+    scene.session.receive_welcome(old.porter.welcome(old.greet(old.start())), now=scene.now)
+
+
+@pytest.mark.parametrize("come", [forged_welcome, forged_refusal, recorded_welcome])
+def test_a_forged_or_recorded_answer_is_ignored(come: Callable[[Scene, bytes], None]) -> None:
+    """Clauses 4.4 and 4.5."""
+    scene = Scene()
+    come(scene, scene.greet(scene.start()))
+    assert scene.state is State.REGISTERING
+    assert scene.session.pinned is None
+    assert scene.told() == []
+
+
+def test_a_refusal_by_the_registry_ends_the_tries() -> None:
+    scene = Scene()
+    register = scene.greet(scene.start())
+    scene.session.receive_refused(scene.porter.refused(register, RefusalReason.FULL), now=scene.now)
+    assert scene.told() == [Notice.DENIED]
+    assert scene.session.denied is RefusalReason.FULL
+    assert scene.pass_time(60.0) == []
+
+
+def test_the_first_registry_that_lets_us_in_is_pinned() -> None:
+    """Clause 3.5."""
+    scene = Scene()
+    scene.register()
+    assert scene.session.pinned == scene.porter.id
+
+
+def test_another_key_than_the_pinned_one_counts_only_when_all_tries_are_over() -> None:
+    scene = Scene(pinned=Porter().id)
+    stranger = Porter("stranger")
+    scene.session.receive_cookie(stranger.cookie(scene.start()), now=scene.now)
+    assert scene.state is State.GREETING
+    assert scene.told() == []
+    scene.pass_time(2.5)
+    assert scene.told() == [Notice.WRONG_KEY]
+    assert scene.session.stranger == stranger.id
+    assert scene.session.pinned == Porter().id
+
+
+def test_the_pinned_registry_is_heard_though_another_answered_first() -> None:
+    scene = Scene(pinned=Porter().id)
+    hello = scene.start()
+    scene.session.receive_cookie(Porter("stranger").cookie(hello), now=scene.now)
+    scene.let_in(hello)
+    scene.told()
+    scene.pass_time(15.0)
+    assert scene.told() == [Notice.LOST]  # and not that a stranger answered, which was long ago
+
+
+def test_a_stranger_in_the_registrys_place_is_told_once_and_the_registry_counts_as_lost() -> None:
+    scene = Scene(pinned=Porter().id)
+    stranger = Porter("stranger")
+    said = [(0.0, scene.start())]
+    while scene.now < 160.0:
+        for _, hello in said:
+            scene.session.receive_cookie(stranger.cookie(hello), now=scene.now)
+        said = scene.pass_time(0.5)
+    assert scene.told() == [Notice.WRONG_KEY]
+    assert scene.session.is_lost
+
+
+def test_a_ping_is_sent_every_third_of_the_lease_and_repeated_until_it_is_answered() -> None:
+    scene = Scene()
+    scene.register()
+    sent = scene.pass_time(11.4)
+    assert [at for at, _ in sent] == [10.0, 10.5, 11.0]
+    pings = [scene.porter.opened(one)[0] for _, one in sent]
+    assert len(set(map(repr, pings))) == 1  # one question
+    (ping,) = {one for one in pings if isinstance(one, Ping)}
+    scene.session.receive_pong(Pong(ping.reference, 9), now=scene.now)
+    assert scene.session.known_version == 9
+    assert [at for at, _ in scene.pass_time(10.0)] == [10.0]
+
+
+def test_an_answer_to_another_ping_does_not_count() -> None:
+    scene = Scene()
+    scene.register()
+    ((_, sent),) = scene.pass_time(10.0)
+    (ping,) = scene.porter.opened(sent)
+    assert isinstance(ping, Ping)
+    scene.session.receive_pong(Pong(ping.reference ^ 1, 0), now=scene.now)
+    scene.told()
+    scene.pass_time(2.5)
+    assert scene.told() == [Notice.LOST]
+
+
+def test_leaving_is_tried_five_times_and_then_done_without_an_answer() -> None:
+    scene = Scene()
+    scene.register()
+    scene.told()
+    scene.session.leave(now=scene.now)
+    first = scene.said()
+    sent = scene.pass_time(2.5)
+    assert [at for at, _ in sent] == [0.5, 1.0, 1.5, 2.0]
+    frames = [scene.porter.opened(one) for one in (first, *(one for _, one in sent))]
+    assert all(isinstance(frame, Leave) for (frame,) in frames)
+    assert scene.told() == [Notice.LEAVE_UNANSWERED]
+    assert scene.state is State.OFFLINE
+    assert scene.pass_time(60.0) == []
+
+
+def test_leaving_is_over_when_the_registry_has_confirmed_it() -> None:
+    scene = Scene()
+    scene.register()
+    scene.told()
+    scene.session.leave(now=scene.now)
+    (leave,) = scene.porter.opened(scene.said())
+    assert isinstance(leave, Leave)
+    scene.session.receive_left(Left(leave.reference ^ 1), now=scene.now)
+    assert scene.told() == []
+    scene.session.receive_left(Left(leave.reference), now=scene.now)
+    assert scene.told() == [Notice.LEFT]
+    assert scene.state is State.OFFLINE
+
+
+def test_a_new_live_key_is_shown_without_being_lost_in_between() -> None:
+    scene = Scene()
+    scene.register()
+    scene.told()
+    renewed = scene.alice.again()
+    scene.session.use_card(renewed.card(), renewed.live)
+    hello = scene.start()
+    assert not scene.session.is_lost
+    register = scene.greet(hello)
+    assert register_of(register).card == renewed.card()
+    scene.session.receive_welcome(scene.porter.welcome(register), now=scene.now)
+    assert scene.told() == [Notice.WELCOMED]
+    ((_, ping),) = scene.pass_time(10.0)
+    assert scene.porter.opened(ping)
+
+
+def test_no_counter_is_used_twice_under_one_pair_of_live_keys() -> None:
+    """Clause 5.2: a registration that is repeated goes on with the session that it had."""
+    scene = Scene()
+    scene.register()
+    for _ in range(3):
+        ((_, ping),) = scene.pass_time(10.0)
+        assert scene.porter.opened(ping)  # raises for a counter that came before
+        scene.session.note_silence(now=scene.now)
+        scene.let_in(scene.said())
+
+
+def test_a_late_timer_sends_one_datagram_and_no_burst() -> None:
+    scene = Scene()
+    scene.start()
+    for late in (1_000.0, 2_000.0):
+        scene.session.handle_timer(now=late)
+        assert len(scene.session.datagrams_to_send()) == 1
+        scene.session.handle_timer(now=late)
+        assert scene.session.datagrams_to_send() == []
+
+
+@pytest.mark.parametrize("early", [0.0, 0.1, 0.499])
+def test_an_early_timer_does_nothing(early: float) -> None:
+    scene = Scene()
+    scene.start()
+    scene.session.handle_timer(now=scene.now + early)
+    assert scene.session.datagrams_to_send() == []

@@ -1,0 +1,289 @@
+"""This file is about what passes on the link: in which order what waited for us is taken, and what becomes of our lines."""
+
+import msgspec
+import pytest
+
+from peer.core import events as happened
+from peer.core.ladder import Reach
+from peer.core.records import Standing
+from peer.core.uplink import SEEKING_SPAN
+from tests.peer.core.cast import POLICY, Someone, raw
+from tests.peer.core.hall import KEY, STATION, Node
+from wire.codec import encode
+from wire.header import Kind, pack_relayed, unpack_group
+from wire.letters import seal_letter
+from wire.limits import LINK_KEEPALIVE_SPAN
+from wire.messages.group import (
+    CHANNEL,
+    EpochKey,
+    FetchGroup,
+    GroupAccepted,
+    GroupBody,
+    GroupGranted,
+    GroupLine,
+    GroupPage,
+    GroupRefused,
+)
+from wire.messages.link import RegistryCard
+from wire.messages.mail import DepositMail, Letter, LetterBody, MailBatch, TakeMail
+from wire.messages.presence import Ping
+from wire.messages.table import FetchTable, TablePage
+from wire.sealing import GroupKey
+
+BOB, CAROL = Someone("bob"), Someone("carol")
+
+
+@pytest.fixture
+def node() -> Node:
+    """Registered, with a link, knowing bob."""
+    node = Node()
+    node.come_in(node.alice.row(1), BOB.row(2, station=7))
+    node.saw()
+    node.asked()
+    return node
+
+
+def kinds(seen: list[happened.Event]) -> list[type[happened.Event]]:
+    return [type(event) for event in seen]
+
+
+def letter(by: Someone, number: int, text: str) -> Letter:
+    alice = Someone("alice")
+    body = LetterBody(number, number, number, by.id, by.name, alice.id, "alice", 0, text)
+    return Letter(
+        number, by.id, number, seal_letter(body, author=by.identity, mail_key=alice.mail_key.public)
+    )
+
+
+def said(number: int, text: str, *, station: int = 7) -> bytes:
+    key = GroupKey(CHANNEL, epoch=1, key=KEY)
+    key._counter = number
+    return key.seal(station, encode(GroupBody(number=number, floor=number, at=0, text=text)))
+
+
+def texts(node: Node) -> list[str]:
+    lines: list[happened.Line] = []
+    for event in node.saw():
+        if isinstance(event, happened.MailReturned):
+            lines += event.lines
+        elif isinstance(event, happened.DirectReceived | happened.ChannelReceived):
+            lines.append(event)
+    return [line.text for line in lines]
+
+
+# --- coming up
+
+
+def test_mail_that_comes_before_the_table_waits_for_it() -> None:
+    node = Node()
+    node.start()
+    node.register()
+    node.greet()
+    node.asked()
+    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([letter(BOB, 5, "hi")], more=False))
+    assert texts(node) == []
+    node.told(TablePage(0, 100, more=False, rows=raw(BOB.row(2))))
+    assert texts(node) == ["hi"]
+    assert TakeMail([5]) in node.asked()
+
+
+def test_a_letter_of_somebody_newer_than_our_table_waits_for_their_row(node: Node) -> None:
+    """The broadcast of a newcomer's row may be lost; a letter that is let go unread is lost for ever."""
+    node.told(MailBatch([letter(CAROL, 5, "I am new")], more=False))
+    assert node.asked() == [FetchTable(100)]
+    assert texts(node) == []
+    node.told(MailBatch([letter(BOB, 6, "behind it")], more=False))
+    assert node.asked() == []
+    node.told(TablePage(100, 101, more=False, rows=raw(CAROL.row(101))))
+    assert texts(node) == ["I am new", "behind it"]
+    assert [request for request in node.asked() if isinstance(request, TakeMail)] == [TakeMail([5, 6])]
+
+
+def test_a_letter_of_somebody_whom_the_registry_does_not_know_either_is_told_of(node: Node) -> None:
+    node.told(MailBatch([letter(CAROL, 5, "boo")], more=False))
+    node.told(TablePage(100, 100, more=False, rows=[]))
+    assert kinds(node.saw()) == [happened.Trouble]
+    assert TakeMail([5]) in node.asked()
+
+
+def test_a_stored_line_of_somebody_newer_than_our_table_waits_for_their_row(node: Node) -> None:
+    line = GroupLine(1, CAROL.id, said(5, "I am new", station=8))
+    node.told(GroupPage(CHANNEL, [EpochKey(1, KEY)], [line], 1, more=False))
+    assert texts(node) == []
+    node.told(TablePage(100, 101, more=False, rows=raw(CAROL.row(101))))
+    assert texts(node) == ["I am new"]
+
+
+def test_a_lost_link_means_seeking_and_then_lost(node: Node) -> None:
+    node.lose_link()
+    assert node.core.reach is Reach.SEEKING
+    node.register()
+    node.pass_time(SEEKING_SPAN)
+    assert node.core.reach.name == "LOST"  # it answers by UDP and has no link for us
+    assert node.saw() == []
+
+
+def test_what_was_asked_on_a_lost_link_is_asked_anew_on_the_next_and_not_before_it_is_up(node: Node) -> None:
+    node.core.send("bob", "hi", now=node.now)
+    node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
+    (before,) = [request for request in node.asked() if isinstance(request, DepositMail)]
+    node.lose_link()
+    node.core.look_up("carol", now=node.now)
+    node.register()
+    node.attach(version=102)
+    (after,) = [request for request in node.asked() if isinstance(request, DepositMail)]
+    assert after.number == before.number
+
+
+def test_a_frame_that_does_not_open_ends_the_link(node: Node) -> None:
+    """Clause 9.2."""
+    node.frames(b"\x07garbage")
+    assert node.core.wants_link_closed()
+    assert node.core.reach is Reach.SEEKING
+
+
+def test_a_notice_that_is_none_is_dropped_and_counted(node: Node) -> None:
+    node.frames(node._cipher.seal(b"\xc1"))
+    assert node.core.dropped["frame"] == 1
+    assert not node.core.wants_link_closed()
+
+
+def test_a_silent_link_is_kept_alive() -> None:
+    node = Node()
+    node.porter.lease = 86_400
+    node.come_in()
+    node.asked()
+    node.pass_time(LINK_KEEPALIVE_SPAN - 0.01)
+    assert node.asked() == []
+    node.pass_time(0.01)
+    assert node.asked() == [Ping(reference=0)]
+
+
+def channel_tag(node: Node) -> bytes:
+    channel = node.core._session.channel
+    assert channel is not None
+    return channel.seal_tag
+
+
+def test_a_renewed_card_of_the_registry_makes_a_new_session(node: Node) -> None:
+    before, renewed = channel_tag(node), Someone("registry", life=2).card(name="")
+    node.told(RegistryCard(msgspec.structs.replace(renewed, counter=9)), RegistryCard(BOB.card()))
+    assert channel_tag(node) == before
+    node.told(RegistryCard(renewed))
+    assert channel_tag(node) != before
+
+
+# --- our lines of the channel (clause 8.4)
+
+
+def test_a_line_is_accepted_when_the_registry_says_so(node: Node) -> None:
+    number = node.core.send_all("hi", now=node.now)
+    node.pump()
+    (line,) = node.lines()
+    header = unpack_group(line)
+    assert header.station == STATION
+    assert node.saw() == []
+    node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
+    node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
+    assert node.saw() == [happened.ChannelAccepted(number=number)]
+    assert node.core.is_settled
+    assert node.disk.load().cursor == 1
+
+
+def test_a_line_in_an_epoch_that_is_over_is_sealed_anew(node: Node) -> None:
+    node.core.send_all("hi", now=node.now)
+    node.pump()
+    (line,) = node.lines()
+    header = unpack_group(line)
+    node.told(
+        GroupGranted(CHANNEL, 2, b"n" * 32, STATION, 0),
+        GroupRefused(CHANNEL, header.epoch, header.counter, disk_full=False),
+    )
+    (again,) = node.lines()
+    assert unpack_group(again).epoch == 2
+    assert node.saw() == []
+
+
+def test_a_line_that_the_servers_disk_does_not_take_is_told_of(node: Node) -> None:
+    node.core.send_all("hi", now=node.now)
+    node.pump()
+    header = unpack_group(node.lines()[0])
+    node.told(GroupRefused(CHANNEL, header.epoch, header.counter, disk_full=True))
+    assert kinds(node.saw()) == [happened.Trouble]
+    assert node.core.is_settled
+
+
+def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_lives(node: Node) -> None:
+    number = node.core.send_all("hi", now=node.now)
+    node.pass_time(POLICY.give_up_after - 0.01)
+    assert node.saw() == []
+    node.pass_time(0.01)
+    assert node.saw() == [happened.ChannelUnanswered(number=number)]
+    node.pass_time(POLICY.give_up_after)
+    assert kinds(node.saw()) == [happened.ServerLost]
+
+
+def test_a_line_that_a_lost_link_took_along_is_said_again_on_the_next(node: Node) -> None:
+    """Its number tells who has it already."""
+    node.core.send_all("hi", now=node.now)
+    node.pump()
+    (before,) = node.lines()
+    node.lose_link()
+    node.register()
+    node.greet()
+    node.told(GroupGranted(CHANNEL, 1, KEY, STATION + 1, 0))
+    (after,) = node.lines()
+    assert unpack_group(after).counter > unpack_group(before).counter
+    assert unpack_group(after).station == STATION + 1
+
+
+def test_without_a_registry_a_line_is_given_up_at_once() -> None:
+    node = Node()
+    node.start()
+    node.pass_time(10.0)
+    node.saw()
+    node.core.send_all("hi", now=node.now)
+    node.pump()
+    assert kinds(node.saw()) == [happened.ChannelUnanswered]
+
+
+def test_numbers_of_lines_rise_over_lives_though_the_clock_is_set_back(node: Node) -> None:
+    """Clause 6.2: or others would take the newer ones for repeats, and not show them."""
+    before = node.core.send_all("one", now=node.now)
+    node.pump()
+    later = Node(disk=node.disk, life=2)
+    later.core.wall_offset -= 3_600.0
+    assert later.core.send_all("two", now=later.now) == before + 1
+    later.pump()
+    assert [record.standing for record in later.records if hasattr(record, "standing")] == [Standing.REFUSED]
+
+
+# --- others' lines
+
+
+def test_lines_are_shown_as_they_come_and_holes_asked_for(node: Node) -> None:
+    node.frames(pack_relayed(1, said(5, "one")))
+    assert texts(node) == ["one"]
+    node.frames(pack_relayed(3, said(7, "three")))
+    node.pass_time(1.0)
+    assert FetchGroup(CHANNEL, since=1) in node.asked()
+    node.told(
+        GroupPage(CHANNEL, [EpochKey(1, KEY)], [GroupLine(2, BOB.id, said(6, "two"))], 2, more=False),
+        GroupPage(CHANNEL, [], [], 3, more=False),
+    )
+    assert texts(node) == ["two", "three"]
+
+
+def test_a_line_of_an_unknown_station_asks_for_the_row(node: Node) -> None:
+    node.frames(pack_relayed(1, said(5, "I am new", station=8)))
+    assert node.asked() == [FetchTable(100)]
+    node.told(TablePage(100, 101, more=False, rows=raw(CAROL.row(101, station=8))))
+    assert texts(node) == ["I am new"]
+
+
+def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: Node) -> None:
+    """A line of somebody unknown is looked at again when a row comes, and that may be without a link."""
+    node.frames(pack_relayed(2, said(5, "I am new", station=8)))
+    node.lose_link()
+    node.hears(bytes((Kind.CARD,)) + encode(BOB.again().card()), BOB.home)
+    node.pass_time(60.0)

@@ -1,0 +1,232 @@
+"""This file is about a node's memory on disk: what was applied comes back, all of it or nothing, over lives."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from peer.core.records import (
+    DEAD,
+    FINAL,
+    CursorMoved,
+    FloorRaised,
+    IncomingAdded,
+    Loaded,
+    OutgoingAdded,
+    OutgoingChanged,
+    Record,
+    RegistryPinned,
+    RowsSaved,
+    Shown,
+    Standing,
+    StoredIncoming,
+    StoredOutgoing,
+    StoredStream,
+)
+from peer.history import History
+from tests.peer.core.cast import Someone
+from wire.messages.delivery import LAST_NUMBER
+
+BOB, CAROL = Someone("bob"), Someone("carol")
+PEOPLE: Final = (BOB, CAROL)
+STREAMS: Final = (b"b" * 32, b"#" + b"b" * 32)
+
+
+# --- a model: the records themselves, and what they mean
+
+
+class Model:
+    """What has been applied, as plain dictionaries."""
+
+    def __init__(self) -> None:
+        self.outgoing: dict[bytes, dict[int, OutgoingAdded]] = {}
+        self.standing: dict[tuple[bytes, int], Standing] = {}
+        self.incoming: dict[bytes, dict[int, IncomingAdded]] = {}
+        self.floor: dict[bytes, int] = {}
+        self.shown: dict[bytes, int] = {}
+        self.rows: dict[bytes, object] = {}
+        self.fixed: dict[str, object] = {"registry": None, "version": 0, "table_at": 0.0, "cursor": None}
+
+    def apply(self, record: Record) -> None:
+        match record:
+            case OutgoingAdded(stream, number):
+                self.outgoing.setdefault(stream, {})[number] = record
+                self.standing[(stream, number)] = Standing.UNSETTLED
+            case OutgoingChanged(stream, number, standing):
+                if (stream, number) in self.standing:
+                    self.standing[(stream, number)] = standing
+            case IncomingAdded(stream, number):
+                self.incoming.setdefault(stream, {}).setdefault(number, record)
+            case Shown(stream, number):
+                self.shown[stream] = max(number, self.shown.get(stream, 0))
+            case FloorRaised(stream, floor):
+                self.floor[stream] = max(floor, self.floor.get(stream, 0))
+            case CursorMoved(position):
+                self.fixed["cursor"] = position
+            case RegistryPinned(identity):
+                self.fixed["registry"] = identity
+            case RowsSaved(rows, version, at):
+                self.fixed |= {"version": version, "table_at": at}
+                self.rows |= {row.card.identity: row for row in rows}
+
+    def check(self, loaded: Loaded) -> None:
+        """Whether this is what comes back."""
+        for field, value in self.fixed.items():
+            assert getattr(loaded, field) == value, field
+        assert {row.card.identity: row for row in loaded.rows} == self.rows
+        for stream in STREAMS:
+            self._check_stream(stream, loaded.streams.get(stream, StoredStream()))
+
+    def _check_stream(self, stream: bytes, loaded: StoredStream) -> None:
+        floor, shown = self.floor.get(stream, 0), self.shown.get(stream, 0)
+        assert (loaded.floor, loaded.shown) == (floor, shown)
+        incoming = self.incoming.get(stream, {})
+        assert sorted(loaded.seen) == sorted(number for number in incoming if number >= floor)
+        assert loaded.unshown == tuple(
+            StoredIncoming(number, one.at_ms, one.text)
+            for number, one in sorted(incoming.items())
+            if number > shown
+        )
+        outgoing = self.outgoing.get(stream, {})
+        assert loaded.last_sent == max(outgoing, default=0)
+        standing = {number: self.standing[(stream, number)] for number in sorted(outgoing)}
+        assert loaded.outgoing == tuple(
+            StoredOutgoing(number, outgoing[number].at_ms, outgoing[number].text, how)
+            for number, how in standing.items()
+            if how not in FINAL
+        )
+        waiting = [number for number, how in standing.items() if how not in FINAL]
+        alive = [number for number, how in standing.items() if how not in DEAD]
+        void = {number for start, end in loaded.voids for number in range(start, end)}
+        between = range(waiting[0], max(alive)) if waiting else range(0)
+        assert void == set(between) - set(alive)
+
+
+streams = st.sampled_from(STREAMS)
+numbers = st.integers(1, 12)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+rows = st.builds(lambda who, version: PEOPLE[who].row(version), st.integers(0, 1), st.integers(1, 9))
+records: st.SearchStrategy[Record] = st.one_of(
+    st.builds(OutgoingAdded, streams, numbers, numbers, texts),
+    st.builds(OutgoingChanged, streams, numbers, st.sampled_from(Standing)),
+    st.builds(IncomingAdded, streams, numbers, numbers, texts, st.booleans()),
+    st.builds(Shown, streams, numbers),
+    st.builds(FloorRaised, streams, numbers),
+    st.builds(CursorMoved, numbers),
+    st.builds(RegistryPinned, st.sampled_from([BOB.id, CAROL.id])),
+    st.builds(RowsSaved, st.lists(rows, max_size=2).map(tuple), numbers, st.floats(0, 9)),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(records, max_size=8), max_size=5))
+def test_what_was_applied_comes_back(tmp_path: Path, batches: list[list[Record]]) -> None:
+    path = tmp_path / "history.db"
+    path.unlink(missing_ok=True)
+    model, given_out = Model(), set()
+    for batch in batches:
+        kept = []
+        for record in batch:
+            if isinstance(record, OutgoingAdded):
+                if (record.stream, record.number) in given_out:
+                    continue  # a number is given once
+                given_out.add((record.stream, record.number))
+            kept.append(record)
+            model.apply(record)
+        history = History(path, server="here")
+        history.apply(kept)
+        history.close()
+    history = History(path, server="here")
+    model.check(history.load())
+    history.close()
+
+
+# --- examples
+
+
+@pytest.fixture
+def history() -> History:
+    return History(":memory:", server="here")
+
+
+def test_a_new_one_is_empty(history: History) -> None:
+    assert history.load() == Loaded()
+
+
+def test_all_or_nothing(history: History) -> None:
+    before: Sequence[Record] = [OutgoingAdded(BOB.id, 1, 0, "one"), IncomingAdded(BOB.id, 5, 0, "hi", False)]
+    history.apply(before)
+    held = history.load()
+    with pytest.raises(sqlite3.IntegrityError):
+        history.apply([Shown(BOB.id, 5), CursorMoved(9), OutgoingAdded(BOB.id, 1, 0, "a number given twice")])
+    assert history.load() == held
+    history.apply([Shown(BOB.id, 5)])  # and it goes on
+    assert history.load().streams[BOB.id].shown == 5
+
+
+def test_what_another_connection_has_locked_is_an_error_and_then_works(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.db", server="here")
+    other = sqlite3.connect(tmp_path / "history.db", isolation_level=None)
+    history._db.execute("PRAGMA busy_timeout = 1")
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError):
+        history.apply([CursorMoved(9)])
+    other.execute("ROLLBACK")
+    history.apply([CursorMoved(9)])
+    assert history.load().cursor == 9
+    other.close()
+    history.close()
+
+
+def test_the_largest_number_is_kept(history: History) -> None:
+    history.apply([IncomingAdded(BOB.id, LAST_NUMBER, LAST_NUMBER, "hi", True), Shown(BOB.id, LAST_NUMBER)])
+    assert history.load().streams[BOB.id].seen == (LAST_NUMBER,)
+
+
+def test_a_text_may_hold_anything(history: History) -> None:
+    history.apply([IncomingAdded(BOB.id, 5, 0, "a\0b\U0001f600'; --", False)])
+    assert history.load().streams[BOB.id].unshown[0].text == "a\0b\U0001f600'; --"
+
+
+def test_each_registry_has_its_own_table_and_people_their_one_stream(tmp_path: Path) -> None:
+    here = History(tmp_path / "history.db", server="here")
+    here.apply(
+        [
+            RowsSaved((BOB.row(3),), 3, 1.0),
+            RegistryPinned(CAROL.id),
+            CursorMoved(7),
+            OutgoingAdded(BOB.id, 1, 0, "hi"),
+        ]
+    )
+    here.close()
+    there = History(tmp_path / "history.db", server="there")
+    loaded = there.load()
+    there.close()
+    assert (loaded.rows, loaded.version, loaded.registry, loaded.cursor) == ((), 0, None, None)
+    assert len(loaded.streams[BOB.id].outgoing) == 1
+
+
+def test_a_broken_row_is_left_out_and_the_table_asked_for_anew(history: History) -> None:
+    history.apply([RowsSaved((BOB.row(3), CAROL.row(4)), 4, 1.0)])
+    history._db.execute("UPDATE people SET row = x'c1' WHERE identity = ?", (BOB.id,))
+    loaded = history.load()
+    assert (loaded.rows, loaded.version) == ((CAROL.row(4),), 0)
+
+
+def test_voids_are_what_was_never_given_or_never_arrives(history: History) -> None:
+    """Clause 6.3: between our unsettled messages; what arrived is none, though it is settled."""
+    history.apply([OutgoingAdded(BOB.id, number, 0, "") for number in (1, 2, 3, 4, 5, 900, 901)])
+    history.apply(
+        [
+            OutgoingChanged(BOB.id, 1, Standing.DELIVERED),
+            OutgoingChanged(BOB.id, 2, Standing.SAVED),
+            OutgoingChanged(BOB.id, 3, Standing.REFUSED),
+            OutgoingChanged(BOB.id, 4, Standing.DELIVERED),
+            OutgoingChanged(BOB.id, 5, Standing.EXPIRED),
+        ]
+    )
+    assert history.load().streams[BOB.id].voids == ((3, 4), (5, 900))

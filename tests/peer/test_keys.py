@@ -1,0 +1,140 @@
+"""This file is about keys on disk: who may read them, what stays, what is made anew, what is never used twice."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from peer.core.me import LIVE_KEY_LASTS_FOR
+from peer.keys import MAIL_KEY_LASTS_FOR, RENEWALS_MAX, BrokenKeyFile, FolderInUse, KeyFolder
+from wire.limits import MAIL_KEPT_FOR
+
+NOW = 1_800_000_000.0
+DAY = 86_400.0
+
+
+def publics(folder: Path, wall: float) -> list[bytes]:
+    """The mail keys of a start at this time, newest first."""
+    keys = KeyFolder(folder, wall=wall)
+    keys.close()
+    return [key.public for key in keys.mail_keys]
+
+
+def counter(folder: Path, wall: float) -> int:
+    keys = KeyFolder(folder, wall=wall)
+    keys.close()
+    return keys.next_counter(wall)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "peers" / "n-alice"
+
+
+def test_nobody_else_may_read_anything(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        keys = KeyFolder(folder, wall=NOW)
+        keys.next_counter(NOW)
+        keys.close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert modes == dict.fromkeys(("lock", "identity.key", "mail.keys", "card.counter", "history.db"), 0o600)
+
+
+def test_a_folder_that_was_open_to_others_is_closed(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    KeyFolder(folder, wall=NOW).close()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_identity_is_made_once(folder: Path) -> None:
+    first = KeyFolder(folder, wall=NOW)
+    first.close()
+    second = KeyFolder(folder, wall=NOW + 1_000 * DAY)
+    second.close()
+    assert first.identity.public == second.identity.public
+
+
+def test_one_name_runs_once(folder: Path) -> None:
+    first = KeyFolder(folder, wall=NOW)
+    with pytest.raises(FolderInUse, match="n-alice"):
+        KeyFolder(folder, wall=NOW)
+    first.close()
+    KeyFolder(folder, wall=NOW).close()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("identity.key", b"short"), ("mail.keys", b"{"), ("mail.keys", b"[[1]]"), ("mail.keys", b'[[1, "00"]]')],
+)
+def test_a_broken_key_file_is_said_and_left_as_it_is(folder: Path, name: str, content: bytes) -> None:
+    """A new identity in its place would be another person."""
+    KeyFolder(folder, wall=NOW).close()
+    (folder / name).write_bytes(content)
+    with pytest.raises(BrokenKeyFile, match=name):
+        KeyFolder(folder, wall=NOW)
+    assert (folder / name).read_bytes() == content
+    (folder / name).unlink()
+    KeyFolder(folder, wall=NOW).close()  # and the lock was let go
+
+
+def test_a_folder_that_cannot_be_read_lets_the_lock_go(folder: Path) -> None:
+    KeyFolder(folder, wall=NOW).close()
+    (folder / "identity.key").unlink()
+    (folder / "identity.key").mkdir()
+    with pytest.raises(IsADirectoryError):
+        KeyFolder(folder, wall=NOW)
+    (folder / "identity.key").rmdir()
+    KeyFolder(folder, wall=NOW).close()
+
+
+def test_a_mail_key_lasts_a_week(folder: Path) -> None:
+    first = publics(folder, NOW)
+    assert publics(folder, NOW + MAIL_KEY_LASTS_FOR) == first
+    assert publics(folder, NOW + MAIL_KEY_LASTS_FOR + 1)[1:] == first
+
+
+def test_a_mail_key_opens_as_long_as_letters_sealed_to_it_may_wait(folder: Path) -> None:
+    """It is in the table until the next start, so for somebody who was away its time begins there."""
+    (first,) = publics(folder, NOW)
+    back = NOW + 300 * DAY
+    new, old = publics(folder, back)
+    assert old == first
+    assert first in publics(folder, back + MAIL_KEPT_FOR - DAY)
+    last = publics(folder, back + MAIL_KEPT_FOR + DAY)
+    assert first not in last
+    assert new in last
+
+
+def test_a_clock_that_was_a_year_ahead_once_loses_no_mail_key(folder: Path) -> None:
+    (first,) = publics(folder, NOW)
+    assert first in publics(folder, NOW + 365 * DAY)
+    assert first in publics(folder, NOW + DAY)
+
+
+def test_a_clock_that_stands_at_its_beginning_loses_no_mail_key(folder: Path) -> None:
+    (first,) = publics(folder, NOW)
+    assert first in publics(folder, 0.0)
+    assert first in publics(folder, NOW + DAY)
+
+
+def test_counters_rise_though_the_clock_is_set_back(folder: Path) -> None:
+    """Clause 3.1: also above those of cards made while the program ran."""
+    first = counter(folder, NOW)
+    assert first == NOW * 1_000
+    renewed = first + int(30 * DAY / LIVE_KEY_LASTS_FOR)
+    second = counter(folder, NOW - 365 * DAY)
+    assert second > renewed
+    assert counter(folder, NOW - 365 * DAY) == second + RENEWALS_MAX + 1
+    assert counter(folder, NOW + DAY) == (NOW + DAY) * 1_000
+
+
+def test_a_broken_counter_begins_with_the_clock(folder: Path) -> None:
+    counter(folder, NOW)
+    (folder / "card.counter").write_text("many")
+    assert counter(folder, NOW) == NOW * 1_000
