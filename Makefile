@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check lock fuzz clean
+.PHONY: help install demo test lint check lock fuzz bench bench-growth clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed  ## make .venv with .venv/bin/ChatApp
 	@echo '$(BIN)/ChatApp is ready'
@@ -33,6 +33,17 @@ check: lint test  ## lint, then the tests
 fuzz: $(VENV)/.tested  ## run the properties and the simulation for many more seeds
 	@CHATAPP_SEEDS=$${CHATAPP_SEEDS:-20000} $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz \
 		tests/simulation tests/wire tests/registry/store
+
+bench: $(VENV)/.installed  ## measure limits, rivals and ours side by side (ONLY=D1,F2 for some)
+ifdef ONLY
+	@$(BIN)/python -m bench --only $(ONLY) --json bench.json
+else
+	@$(BIN)/python -m bench --into docs/performance.md --json bench.json
+	@$(BIN)/python -m bench.chart bench.json docs/bench.svg
+endif
+
+bench-growth: $(VENV)/.installed  ## how cost grows with people online
+	@$(BIN)/python -m bench.growth --into docs/performance.md --chart docs/growth.svg
 
 lock:  ## resolve the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo 'make lock needs uv (pip install uv)' >&2; exit 1; }

@@ -1,0 +1,94 @@
+"""This file is about the command line of the bench.
+
+python -m bench [--only D1,F2] [--rounds 5] [--json FILE] [--quick]
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench import direct, fanout, joining, mail, presence, size
+from bench.document import put_section
+from bench.figures import Figure, Run, save
+from bench.machine import Failed, allow_descriptors, described
+from bench.measures import Plan
+from bench.report import in_markdown, sides, table
+
+MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
+    "D1": direct.d1,
+    "D2": direct.d2,
+    "D3": direct.d3,
+    "F1": fanout.f1,
+    "F2": fanout.f2,
+    "M1": mail.m1,
+    "J1": joining.j1,
+    "T1": presence.t1,
+    "S1": size.s1,
+    "S2": size.s2,
+}
+
+
+def main() -> int:
+    """0 when everything asked for was measured, whether or not the goals hold; 1 when something could not be."""
+    asked = _parsed()
+    allow_descriptors()
+    run = Run(machine=described(), rounds=asked.rounds, began=time.strftime("%Y-%m-%d %H:%M"))
+    plan, began, failures = Plan(run, quick=asked.quick), time.monotonic(), 0
+    for name in asked.only:
+        print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
+        start = time.monotonic()
+        try:
+            run.figures += MEASURES[name](plan)
+        except Failed as failure:
+            failures += 1
+            print(f"failed: {failure}", file=sys.stderr)
+            continue
+        print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
+    run.seconds = round(time.monotonic() - began, 1)
+    _tell(run)
+    if asked.into is not None:
+        put_section(asked.into, "bench", in_markdown(run))
+    if asked.json is not None:
+        asked.json.write_bytes(save(run))
+    return 1 if failures else 0
+
+
+def _tell(run: Run) -> None:
+    machine = run.machine
+    print(
+        f"{machine['cores']} cores of {machine['processor']}, Linux {machine['kernel']}, Python {machine['python']}, "
+        f"load {machine['load'][0]} at the start; medians of {run.rounds} rounds; {run.seconds:.0f} s\n"
+    )
+    if run.figures:
+        print(table(run))
+    if run.sides:
+        print("\nWho was busy (1.0 is one core):")
+        print(sides(run))
+    for why in run.skipped:
+        print(why)
+
+
+def _parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Limit, rival and ours, in turn.")
+    parser.add_argument("--only", type=_names, default=[*MEASURES], help="such as D1,F2; all without it")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--into", type=Path, help="a Markdown file with a bench section")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the load: tries the bench, says little"
+    )
+    return parser.parse_args()
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip().upper() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(MEASURES)}")
+    return names or [*MEASURES]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""This file is about a crowd of simulated peers in one process: all sockets in one epoll, bounded numbers on their way.
+
+It knows sockets and how a crowd comes in; it must not know what is measured with it.
+"""
+
+import select
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, Self
+
+from bench.machine import Failed
+from bench.members import Member, host_of
+from wire.admission import is_welcome_authentic, signed_table
+from wire.codec import decode_cookie, decode_refused, decode_table_batch, decode_welcome, encode
+from wire.errors import DecodeError, SealError
+from wire.framing import frame
+from wire.header import Kind
+from wire.messages.group import GroupBody
+from wire.messages.presence import Ping
+from wire.messages.table import TableBatch
+
+JOINING: Final = 160
+"""Members on their way in at once: below the registry's bound of unproved links, 16 an address."""
+
+_AGAIN_AFTER: Final = 0.5
+_PATIENCE: Final = 120.0
+_UDP_BUFFER: Final = 1 << 20
+_CHECKED: Final = 10
+
+
+class Crowd:
+    """Members and their sockets. Use it as a context."""
+
+    def __init__(self, port: int, members: Iterable[Member], *, sockets: int | None = None) -> None:
+        """`sockets`: UDP sockets that members share; one each without it."""
+        self.port: Final = port
+        self.members: Final = list(members)
+        self.seconds_asleep = 0.0
+        self._registry = ("127.0.0.1", port)
+        self._poll = select.epoll()
+        self._by_nonce = {member.nonce: member for member in self.members}
+        self._udp: list[socket.socket] = []
+        self._udp_of: dict[int, socket.socket] = {}
+        self._members_at: dict[int, list[Member]] = {}
+        self._readers: dict[int, Callable[[], None]] = {}
+        self._batches: dict[bytes, TableBatch | None] = {}
+        self.datagrams_heard = 0
+        for place in range(min(sockets or len(self.members), len(self.members))):
+            self._open_udp(place)
+        for place, member in enumerate(self.members):
+            sock = self._udp[place % len(self._udp)]
+            self._udp_of[member.index] = sock
+            self._members_at[sock.fileno()].append(member)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for sock in self._udp:
+            sock.close()
+        for member in self.members:
+            if member.link is not None:
+                member.link.close()
+        self._poll.close()
+
+    def _open_udp(self, place: int) -> None:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UDP_BUFFER)
+        sock.bind((host_of(place), 0))
+        self._udp.append(sock)
+        self._members_at[sock.fileno()] = []
+        self._watch(sock, lambda: self._read_udp(sock))
+
+    def _watch(self, sock: socket.socket, reader: Callable[[], None]) -> None:
+        self._readers[sock.fileno()] = reader
+        self._poll.register(sock.fileno(), select.EPOLLIN)
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """The UDP sockets, for those who read them in their own way."""
+        return self._udp
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where the registry reaches each member by UDP."""
+        return [self._udp_of[member.index].getsockname() for member in self.members]
+
+    # --- coming in
+
+    def join(self, *, links: bool = True, tables: bool = False) -> float:
+        """Everybody registers, and has a link and a whole table where that is wanted; the seconds it took."""
+        began = time.monotonic()
+        waiting = list(reversed(self.members))
+        for member in self.members:
+            member.wants_table = tables
+        coming: dict[int, tuple[Member, float]] = {}
+        while waiting or coming:
+            now = time.monotonic()
+            while waiting and len(coming) < JOINING:
+                member = waiting.pop()
+                coming[member.index] = (member, now)
+                self.send(member, member.hello())
+            self.turn(0.05)
+            now = time.monotonic()
+            if now - began > _PATIENCE:
+                raise Failed(self._state(f"{len(coming)} members did not get in within {_PATIENCE:.0f} s"))
+            for index, (member, since) in list(coming.items()):
+                if self._is_in(member, links):
+                    del coming[index]
+                elif now - since > _AGAIN_AFTER and not member.is_welcome:
+                    coming[index] = (member, now)
+                    self.send(member, member.hello())
+        if tables:
+            self._complete(began)
+        return time.monotonic() - began
+
+    def _is_in(self, member: Member, links: bool) -> bool:
+        if not links:
+            return member.is_welcome
+        if member.is_welcome and member.link is None:
+            link = member.connect(self.port)
+            self._watch(link, lambda: self._read_link(member))
+        return member.granted is not None and member.has_mail_answer
+
+    def _complete(self, began: float) -> None:
+        """Until everybody's table tells of everybody, online and with a station."""
+        witness = self.members[0]
+        assert witness.rows is not None, "the first member must look into rows"
+        own = {member.card.identity for member in self.members}
+        needed = None
+        while True:
+            if needed is None:
+                rows = [row for key, row in witness.rows.items() if key in own]
+                if len(rows) == len(own) and all(row.online and row.station for row in rows):
+                    needed = max(row.version for row in rows)
+            if needed is not None and all(member.version >= needed for member in self.members):
+                return
+            if time.monotonic() - began > _PATIENCE:
+                raise Failed(self._state(f"tables were not complete within {_PATIENCE:.0f} s"))
+            self.turn(0.05)
+
+    def _state(self, problem: str) -> str:
+        members = self.members
+        facts = {
+            "datagrams": self.datagrams_heard,
+            "cookies": sum(member.session is not None for member in members),
+            "welcomes": sum(member.is_welcome for member in members),
+            "links": sum(member.link is not None for member in members),
+            "attached": sum(member.is_attached for member in members),
+        }
+        return f"{problem}; " + ", ".join(f"{key} {value}" for key, value in facts.items())
+
+    # --- turns
+
+    def turn(self, patience: float) -> int:
+        """Read what is there, or wait for something; how many sockets had something."""
+        before = time.monotonic()
+        ready = self._poll.poll(patience, 512)
+        self.seconds_asleep += time.monotonic() - before
+        for fd, _ in ready:
+            self._readers[fd]()
+        return len(ready)
+
+    def quiet(self, span: float = 0.4) -> None:
+        """Read until nothing has come for `span` seconds."""
+        while self.turn(span):
+            pass
+
+    def send(self, member: Member, data: bytes) -> None:
+        """A datagram to the registry from a member's address."""
+        self._udp_of[member.index].sendto(data, self._registry)
+
+    def _read_udp(self, sock: socket.socket) -> None:
+        for _ in range(64):
+            try:
+                data = sock.recv(2_048)
+            except BlockingIOError:
+                return
+            self.datagrams_heard += 1
+            kind = data[0]
+            if kind == Kind.COOKIE:
+                cookie = decode_cookie(data[1:])
+                member = self._by_nonce[cookie.nonce]
+                self.send(member, member.register(cookie))
+            elif kind == Kind.WELCOME:
+                self._welcomed(data)
+            elif kind == Kind.REFUSED:
+                raise Failed(f"the registry refuses a member: {decode_refused(data[1:]).reason.name}")
+            elif kind == Kind.GROUP:
+                self._told(data, self._members_at[sock.fileno()])
+
+    def _welcomed(self, data: bytes) -> None:
+        welcome = decode_welcome(data[1:])
+        member = self._by_nonce[welcome.nonce]
+        if member.index < _CHECKED and not is_welcome_authentic(
+            welcome, registry=member.registry, identity=member.card.identity
+        ):
+            raise Failed("a WELCOME that the registry did not sign")
+        member.is_welcome = True
+
+    def _told(self, data: bytes, members: list[Member]) -> None:
+        """A broadcast: opened and checked once for all who share it, since its bytes are the same for all."""
+        if data not in self._batches:
+            knowing = next((member for member in self.members if member.granted is not None), None)
+            if knowing is None:
+                return
+            self._batches[data] = _opened(data, knowing)
+        batch = self._batches[data]
+        if batch is not None:
+            for member in members:
+                member.take_batch(batch)
+
+    def _read_link(self, member: Member) -> None:
+        for relayed in member.read():
+            self.relayed(member, relayed)
+
+    def relayed(self, member: Member, data: bytes, /) -> None:
+        """A group frame came; those who care replace this."""
+
+    # --- handing links over
+
+    def keep_alive(self) -> None:
+        """A byte on each link, so that none of them is closed as silent."""
+        for member in self.members:
+            if member.cipher is not None:
+                member.request(Ping(reference=1))
+
+
+def _opened(data: bytes, knowing: Member) -> TableBatch | None:
+    try:
+        payload = knowing.group_key().open_stored(data)
+        batch = signed_table(payload, registry=knowing.registry)
+        return None if batch is None else decode_table_batch(batch)
+    except (SealError, DecodeError):
+        return None
+
+
+def lines_of(member: Member, count: int, *, text: str) -> list[bytes]:
+    """Sealed channel lines of a member, framed, in the order in which they must go out."""
+    key, granted = member.group_key(), member.granted
+    assert granted is not None
+    base = time.time_ns() // 1_000
+    return [
+        frame(key.seal(granted.station, encode(GroupBody(base + place, base, base // 1_000, text))))
+        for place in range(count)
+    ]
+
+
+def script_of(pieces: Iterable[bytes]) -> bytes:
+    """What the load generator replays: each piece with its length before it."""
+    return b"".join(len(piece).to_bytes(4, "big") + piece for piece in pieces)

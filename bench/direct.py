@@ -1,0 +1,202 @@
+"""This file is about D1 to D3: direct messages between two real processes, sealed, stored at both ends, in order."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.figures import HIGHER, LOWER, Figure
+from bench.machine import Failed, Process, built, free_port, said, scratch
+from bench.measures import Plan, Side
+from bench.registry import RegistryProcess
+from bench.rivals import Absent, ngircd, room_of
+
+LOSS = 0.05
+HERE, THERE = 0, 1
+"""The two ends have a core each, in the limit and in ours: two machines, as far as one can be two. Without that the
+scheduler puts a C ping-pong on one core whenever the other is busy, and the ratio is a matter of luck."""
+
+
+class Pair:
+    """Two nodes that know each other."""
+
+    def __init__(self, alice: Process, bob: Process) -> None:
+        self.alice, self.bob = alice, bob
+
+    def ping(self, count: int) -> dict[str, Any]:
+        """One at a time; round trips in seconds."""
+        ready(self.bob, {"do": "expect", "count": count})
+        found: dict[str, Any] = self.alice.ask(json.dumps({"do": "ping", "to": "bob", "count": count}))
+        found["bob"] = checked(self.bob.told())["cpu"]
+        return found
+
+    def stream(self, count: int, window: int) -> dict[str, Any]:
+        """Many at once. `seconds` is until acknowledged, `shown` until the last was shown at the other end."""
+        ready(self.bob, {"do": "expect", "count": count})
+        found: dict[str, Any] = self.alice.ask(
+            json.dumps({"do": "stream", "to": "bob", "count": count, "window": window})
+        )
+        there = checked(self.bob.told())
+        found["shown"] = there["ended"] - found["began"]  # one clock: CLOCK_MONOTONIC is the machine's
+        found["bob"], found["lost"] = there["cpu"], there["lost"]
+        return found
+
+    def lose(self, share: float) -> None:
+        """On the way to either."""
+        for node in (self.alice, self.bob):
+            node.ask(json.dumps({"do": "lose", "share": share}))
+
+
+def ready(node: Process, order: dict[str, Any]) -> None:
+    """Give an order that is answered twice: at once, and when it is carried out."""
+    if node.ask(json.dumps(order)) != "ready":
+        raise Failed("a node is out of step")
+
+
+def checked(there: dict[str, Any]) -> dict[str, Any]:
+    """A figure counts only for messages that came once and in order."""
+    if not there["in_order_once"]:
+        raise Failed("messages were not shown once and in order")
+    return there
+
+
+@contextmanager
+def pair(*, seeds: tuple[int, int] = (1, 2), loop: str = "") -> Iterator[Pair]:
+    """A registry and two nodes, gone afterwards."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        registry = stack.enter_context(RegistryProcess(folder / "registry"))
+        nodes = [
+            stack.enter_context(node(name, registry.port, folder, seed, core, loop))
+            for name, seed, core in zip(("bob", "alice"), seeds, (THERE, HERE), strict=True)
+        ]
+        for one in nodes:
+            if one.told() != "ready":
+                raise Failed("a node did not start")
+        both = Pair(alice=nodes[1], bob=nodes[0])
+        both.ping(50)  # the first message waits for a session and fills caches
+        yield both
+
+
+def node(name: str, port: int, folder: Path, seed: int, core: int, loop: str = "") -> Process:
+    """One end."""
+    words = [sys.executable, "-m", "bench.node", name, str(port), str(folder / name), str(seed)]
+    return Process([*words, loop] if loop else words, core=core)
+
+
+@contextmanager
+def c_server() -> Iterator[tuple[Process, int]]:
+    """The other end of the limit."""
+    port = free_port()
+    with Process([built("udp"), "serve", str(port)], core=THERE) as server:
+        server.line()
+        yield server, port
+
+
+def d1(plan: Plan) -> Iterator[Figure]:
+    """Window 1."""
+    count = plan.count(1_500)
+    ours, limit, rival = [], [], []
+    with ExitStack() as stack:
+        both = stack.enter_context(pair())
+        _, port = stack.enter_context(c_server())
+        relay = None
+        try:
+            relay = stack.enter_context(room_of(stack.enter_context(ngircd(core=THERE)), 2, core=HERE))
+        except Absent as absence:
+            plan.skip(f"D1: {absence}")
+        for _ in plan.rounds():
+            limit.append(said([built("udp"), "ping", str(port), str(count)], core=HERE)["p50"] * 1e6)
+            if relay is not None:
+                rival.append(relay.ask(f"answer {count}")["p50"] * 1e6)
+            ours.append(both.ping(count)["p50"] * 1e6)
+    what = "one message, acknowledged, p50"
+    yield Figure(
+        goal="D1",
+        what=what,
+        unit="us",
+        ours=ours,
+        against="C ping-pong",
+        theirs=limit,
+        sense=LOWER,
+        bound=2.0,
+    )
+    if rival:
+        yield Figure(
+            goal="D1",
+            what=what,
+            unit="us",
+            ours=ours,
+            against="ngircd, message and answer",
+            theirs=rival,
+            sense=LOWER,
+            bound=1.0,
+        )
+
+
+def d2(plan: Plan) -> Iterator[Figure]:
+    """Window 64."""
+    count, c_count = plan.count(10_000), plan.count(100_000)
+    ours, limit, cost, c_cost = [], [], [], []
+    alice, bob = Side("alice"), Side("bob")
+    with pair() as both, c_server() as (server, port):
+        for _ in plan.rounds():
+            before = server.cpu()
+            found = said([built("udp"), "stream", str(port), str(c_count), "64"], core=HERE)
+            limit.append(found["rate"])
+            c_cost.append((found["cpu"] + server.cpu() - before) / c_count * 1e6)
+            found = both.stream(count, 64)
+            ours.append(count / found["seconds"])
+            cost.append((found["cpu"] + found["bob"]) / count * 1e6)
+            alice.add(found["cpu"], found["seconds"])
+            bob.add(found["bob"], found["seconds"])
+    plan.side("D2 ours", alice, bob)
+    yield Figure(
+        goal="D2",
+        what="window 64, acknowledged a second",
+        unit="/s",
+        ours=ours,
+        against="C in the clear",
+        theirs=limit,
+        sense=HIGHER,
+        bound=0.4,
+    )
+    yield Figure(
+        goal="D2",
+        what="CPU a message, both ends",
+        unit="us",
+        ours=cost,
+        against="(a number)",
+        theirs=[],
+        sense=LOWER,
+        bound=12.0,
+        note=f"C: {min(c_cost):.1f} us",
+    )
+
+
+def d3(plan: Plan) -> Iterator[Figure]:
+    """10,000 messages over a line that loses 5 % of the datagrams either way."""
+    count = plan.count(10_000)
+    lossy, clean = [], []
+    lost = 0
+    with pair(seeds=(11, 12)) as both:
+        for _ in plan.rounds():
+            both.lose(0.0)
+            clean.append(both.stream(count, 0)["shown"])
+            both.lose(LOSS)
+            found = both.stream(count, 0)
+            lossy.append(found["shown"])
+            lost += found["lost"]
+    yield Figure(
+        goal="D3",
+        what=f"{count:,} shown, 5 % lost",
+        unit="s",
+        ours=lossy,
+        against="without loss",
+        theirs=clean,
+        sense=LOWER,
+        bound=3.0,
+        note=f"{lost // plan.rounds_wanted} datagrams a round lost on the way there",
+    )

@@ -1,0 +1,14 @@
+"""This file is about figures in a document: what a run found stands between two marks, and the next run replaces it."""
+
+import re
+from pathlib import Path
+
+
+def put_section(document: Path, name: str, text: str) -> None:
+    """Replace what stands between `<!-- name -->` and `<!-- /name -->`. Raises ValueError where there is no such place."""
+    marks = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
+    before = document.read_text()
+    after, count = marks.subn(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", before)
+    if count != 1:
+        raise ValueError(f"{document.name} has no place for {name}")
+    document.write_text(after)

@@ -1,0 +1,185 @@
+"""This file is about M1: letters saved a second, 50 senders at once, each waiting for its answer before the next.
+
+Ours are sealed letters in sealed frames, made in advance so that the load is a replay; each answer is opened afterwards.
+Everything ends on the same file system: the registry's journal, Redis's append-only file, the plain file.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from bench.crowd import Crowd, script_of
+from bench.figures import HIGHER, Figure
+from bench.machine import Failed, Process, built, said, scratch
+from bench.measures import Plan, Side
+from bench.members import Member
+from bench.registry import RegistryProcess
+from bench.rivals import Absent, redis
+from wire.codec import decode_notice, encode
+from wire.framing import FrameReader, frame
+from wire.letters import seal_letter
+from wire.limits import LINK_FRAME_MAX, MAILBOX_LETTERS_MAX
+from wire.messages.mail import DepositMail, LetterBody, MailSaved
+
+SENDERS: Final = 50
+_COUNT: Final = 8_000
+_SYNCS: Final = 500
+_TEXT: Final = "x" * 100
+
+
+def letter_of(sender: Member, reader: Member) -> bytes:
+    """A real letter. The registry cannot tell it from another one, so each sender's frames all carry its one."""
+    now = time.time_ns() // 1_000_000
+    body = LetterBody(
+        number=now * 1_000,
+        floor=now * 1_000,
+        since=now * 1_000,
+        sender=sender.identity.public,
+        sender_name=sender.card.name,
+        recipient=reader.identity.public,
+        recipient_name=reader.card.name,
+        at=now,
+        text=_TEXT,
+    )
+    return seal_letter(body, author=sender.identity, mail_key=reader.mail.public)
+
+
+def deposits(sender: Member, readers: list[Member], count: int) -> Iterator[bytes]:
+    """Frames of one sender, its readers in turn, so that no mailbox fills before the others."""
+    assert sender.cipher is not None
+    letter = letter_of(sender, readers[0])
+    for place in range(count):
+        reader = readers[(sender.index * 7 + place) % len(readers)]
+        asked = DepositMail(
+            reference=place, recipient=reader.identity.public, number=1 + place, letter=letter
+        )
+        yield frame(sender.cipher.seal(encode(asked)))
+
+
+class Office:
+    """A registry with senders in place."""
+
+    def __init__(
+        self, registry: RegistryProcess, crowd: Crowd, load: Process, scripts: list[Path], size: int
+    ) -> None:
+        self.registry, self.crowd, self.load, self.size = registry, crowd, load, size
+        self.folder, self.port = registry.folder, registry.port
+        self._scripts = scripts
+
+    def prove(self, count: int) -> None:
+        """Every answer opens and says that a letter is saved, each sender's in order."""
+        saved = 0
+        for member, script in zip(self.crowd.members, self._scripts, strict=True):
+            reader = FrameReader()
+            reader.largest = LINK_FRAME_MAX
+            reader.feed(script.with_name(f"{script.name}.answers").read_bytes())
+            assert member.cipher is not None
+            reference = 0
+            while (whole := reader.next_frame()) is not None:
+                notice = decode_notice(member.cipher.open(whole))
+                if not isinstance(notice, MailSaved) or notice.reference != reference:
+                    raise Failed(f"letter {reference} of {member.card.name} was answered by {notice}")
+                reference += 1
+            saved += reference
+        if saved != count:
+            raise Failed(f"{saved} letters saved of {count}")
+
+
+@contextmanager
+def office(count: int, *, readers: int | None = None) -> Iterator[Office]:
+    """Room for `count` letters. Names are bound in an earlier life: a newcomer makes a channel key due later on."""
+    readers_wanted = readers or count // (MAILBOX_LETTERS_MAX - 8) + SENDERS
+    each = -(-count // SENDERS) + count // SENDERS // 2 + 100  # who is answered sooner asks more
+    counter = time.time_ns() // 1_000_000
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        everybody = [Member(index, counter=counter) for index in range(SENDERS + readers_wanted)]
+        boxes = everybody[SENDERS:]
+        with RegistryProcess(folder / "data") as first, Crowd(first.port, everybody, sockets=100) as crowd:
+            port = first.port
+            crowd.join(links=False)
+        registry = stack.enter_context(RegistryProcess(folder / "data", port))
+        senders = [Member(index, counter=counter + 1) for index in range(SENDERS)]
+        crowd = stack.enter_context(Crowd(port, senders))
+        crowd.join()
+        crowd.quiet()
+        scripts = []
+        for sender in senders:
+            script = folder / f"letters-{sender.index}"
+            script.write_bytes(script_of(deposits(sender, boxes, each)))
+            scripts.append(script)
+        fds = [sender.link.fileno() for sender in senders if sender.link is not None]
+        words: list[str | Path] = [built("clerks"), "links", "-", str(SENDERS), *scripts, *map(str, fds)]
+        load = stack.enter_context(Process(words, fds=fds))
+        load.line()
+        yield Office(registry, crowd, load, scripts, len(letter_of(senders[0], boxes[0])))
+
+
+def m1(plan: Plan) -> Iterator[Figure]:
+    """Saved a second."""
+    count, syncs = plan.count(_COUNT), plan.count(_SYNCS)
+    ours: list[float] = []
+    rival: list[float] = []
+    limit: list[float] = []
+    sides = {name: (Side("server"), Side("load")) for name in ("ours", "Redis")}
+    waits: list[float] = []
+    with ExitStack() as stack:
+        total = count * (plan.rounds_wanted + 1)
+        here = stack.enter_context(office(total))
+        folder = stack.enter_context(scratch())
+        server = load = None
+        try:
+            server = stack.enter_context(redis(durable=True))
+            words: list[str | Path] = [
+                built("clerks"),
+                "redis",
+                str(server.port),
+                str(SENDERS),
+                str(here.size),
+            ]
+            load = stack.enter_context(Process(words))
+            load.line()
+            load.ask(f"run {count}")
+        except Absent as absence:
+            plan.skip(f"M1: {absence}")
+        here.load.ask(f"run {count}")
+        for _ in plan.rounds():
+            found = said([built("sync"), folder / "plain", str(syncs), str(here.size)])
+            limit.append(found["rate"])
+            if server is not None and load is not None:
+                before = server.process.cpu()
+                found = load.ask(f"run {count}")
+                rival.append(found["rate"])
+                _note(sides["Redis"], server.process.cpu() - before, found)
+            before = here.registry.cpu()
+            found = here.load.ask(f"run {count}")
+            ours.append(found["rate"])
+            waits.append(found["p50"] * 1e3)
+            _note(sides["ours"], here.registry.cpu() - before, found)
+        here.prove(total)
+    plan.side("M1 ours", *sides["ours"], **{"letter bytes": float(here.size), "p50 ms": min(waits)})
+    if rival:
+        plan.side("M1 Redis", *sides["Redis"])
+    what = f"letters saved, {SENDERS} senders at once"
+    for against, theirs, bound in (
+        ("Redis, appendfsync always", rival, 0.9),
+        ("one fdatasync each", limit, 8.0),
+    ):
+        if theirs:
+            yield Figure(
+                goal="M1",
+                what=what,
+                unit="/s",
+                ours=ours,
+                against=against,
+                theirs=theirs,
+                sense=HIGHER,
+                bound=bound,
+            )
+
+
+def _note(sides: tuple[Side, Side], server: float, found: dict[str, float]) -> None:
+    sides[0].add(server, found["seconds"])
+    sides[1].add(found["cpu"], found["seconds"])

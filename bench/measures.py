@@ -1,0 +1,51 @@
+"""This file is about what every measure is given: how many rounds, how much in each, and where to say what was seen."""
+
+from typing import Final
+
+from bench.figures import Run, short
+
+
+class Side:
+    """A process of a measure: how much of a core it took."""
+
+    def __init__(self, name: str) -> None:
+        self.name: Final = name
+        self._cpu = self._seconds = 0.0
+
+    def add(self, cpu: float, seconds: float) -> None:
+        """One round's."""
+        self._cpu += cpu
+        self._seconds += seconds
+
+    @property
+    def share(self) -> float:
+        """Of one core; above 1 for programs of several threads."""
+        return self._cpu / self._seconds if self._seconds else 0.0
+
+
+class Plan:
+    """How much is to be done, and what was noted beside the figures."""
+
+    def __init__(self, run: Run, *, quick: bool) -> None:
+        self._run = run
+        self.rounds_wanted: Final = run.rounds
+        self.is_quick: Final = quick
+
+    def rounds(self, most: int | None = None) -> range:
+        """One for each round; `most` where a round is dear."""
+        return range(self.rounds_wanted if most is None else min(self.rounds_wanted, most))
+
+    def count(self, full: int) -> int:
+        """`full`, or a tenth of it when only the bench itself is to be tried."""
+        return max(full // 10, 1) if self.is_quick else full
+
+    def skip(self, why: str) -> None:
+        """Something could not be measured here."""
+        self._run.skipped.append(why)
+
+    def side(self, case: str, *sides: Side, **facts: float | str) -> None:
+        """Each side's share of a core, and other facts."""
+        told: dict[str, float | str] = {"case": case}
+        told |= {f"{side.name} (cores)": round(side.share, 2) for side in sides}
+        told |= {key: short(value) if isinstance(value, float) else value for key, value in facts.items()}
+        self._run.sides.append(told)

@@ -1,0 +1,202 @@
+"""This file is about simulated peers: as much of one as a registry can see, on real sockets, without disk or delivery.
+
+Each speaks the protocol with `wire`'s own functions: HELLO, REGISTER, link, table. Identities follow from their index, so
+the same people come back after a restart of the registry. It must not know how many there are, or why.
+"""
+
+import hashlib
+import os
+import socket
+from typing import Final
+
+from wire.admission import make_register
+from wire.codec import decode_notice, decode_row, encode, encode_hello
+from wire.framing import FrameReader, frame
+from wire.header import Kind
+from wire.identity import AgreementKey, Identity, make_card
+from wire.limits import LINK_FRAME_MAX
+from wire.messages.group import GroupGranted
+from wire.messages.link import Attach, PeerRequest, RegistryNotice
+from wire.messages.mail import MailBatch
+from wire.messages.presence import Ping
+from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello
+from wire.messages.table import Card, FetchTable, Row, TableBatch, TablePage
+from wire.sealing import GroupKey, LinkCipher, Session
+
+HOSTS: Final = 40
+"""Loopback addresses that simulated peers are spread over: the registry bounds what one address may ask."""
+
+_GREETING: Final = 16
+_READ: Final = 1 << 18
+
+
+def host_of(index: int) -> str:
+    """127.0.0.2 and on."""
+    return f"127.0.0.{2 + index % HOSTS}"
+
+
+class Member:
+    """One simulated peer."""
+
+    def __init__(self, index: int, *, counter: int) -> None:
+        self.index: Final = index
+        self.host: Final = host_of(index)
+        seed = hashlib.blake2s(index.to_bytes(8, "big"), person=b"bench").digest()
+        self.identity: Final = Identity(seed)
+        self.live: Final = AgreementKey(os.urandom(32))
+        self.mail: Final = AgreementKey(seed)
+        self.card: Final[Card] = make_card(
+            self.identity,
+            name=f"member{index:05d}",
+            live=self.live.public,
+            mail=self.mail.public,
+            counter=counter,
+        )
+        self.nonce: Final = index.to_bytes(8, "big") + os.urandom(8)
+        self.session: Session | None = None
+        self.registry = b""
+        self.link: socket.socket | None = None
+        self.cipher: LinkCipher | None = None
+        self.is_attached = False
+        self.is_welcome = False
+        self.granted: GroupGranted | None = None
+        self.has_mail_answer = False
+        self.version = 0
+        self.is_fetching = False
+        self.wants_table = False
+        self.is_registered_at = 0.0
+        self.bytes_in = 0
+        self.table_bytes = 0
+        self.rows: dict[bytes, Row] | None = None
+        """The table itself, for members that look into rows."""
+        self._random = b""
+        self._reader = FrameReader()
+        self._reader.largest = LINK_FRAME_MAX
+
+    # --- coming in
+
+    def hello(self) -> bytes:
+        """The first datagram."""
+        return bytes((Kind.HELLO,)) + encode_hello(Hello(version=PROTOCOL_VERSION, nonce=self.nonce))
+
+    def register(self, cookie: Cookie) -> bytes:
+        """The answer to a COOKIE."""
+        self.registry = cookie.card.identity
+        self.session = Session(
+            live=self.live,
+            identity=self.identity.public,
+            their_live=cookie.card.live,
+            their_identity=cookie.card.identity,
+        )
+        asked = make_register(
+            self.identity,
+            registry=cookie.card.identity,
+            nonce=self.nonce,
+            cookie=cookie.cookie,
+            card=self.card,
+            table_version=0,
+        )
+        return bytes((Kind.REGISTER,)) + encode(asked)
+
+    def ping(self) -> bytes:
+        """A sign of life by UDP."""
+        assert self.session is not None
+        return self.session.seal(b"\x91" + encode(Ping(reference=0)))
+
+    # --- the link
+
+    def connect(self, port: int) -> socket.socket:
+        """Open the link and greet."""
+        assert self.session is not None
+        self.link = socket.socket()
+        self.link.settimeout(10.0)
+        self.link.bind((self.host, 0))
+        self.link.connect(("127.0.0.1", port))
+        self.link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._random = os.urandom(16)
+        self.link.sendall(self.session.seal_tag + self._random)
+        self.link.setblocking(False)
+        return self.link
+
+    def request(self, asked: PeerRequest) -> None:
+        """Say something on the link."""
+        assert self.link is not None and self.cipher is not None
+        self.link.send(frame(self.cipher.seal(encode(asked))))
+
+    def fetch(self) -> None:
+        """Ask for what changed in the table, unless that is asked already."""
+        if not self.is_fetching and self.is_attached:
+            self.is_fetching = True
+            self.request(FetchTable(since=self.version))
+
+    def read(self) -> list[bytes]:
+        """Take what came on the link; group frames are returned as they are."""
+        assert self.link is not None and self.session is not None
+        try:
+            data = self.link.recv(_READ)
+        except BlockingIOError:
+            return []
+        if not data:
+            raise ConnectionError(f"the registry closed the link of {self.card.name}")
+        self.bytes_in += len(data)
+        self._reader.feed(data)
+        if self.cipher is None:
+            greeting = self._reader.take_raw(_GREETING)
+            if greeting is None:
+                return []
+            self.cipher = self.session.link_cipher(self._random, greeting, is_peer=True)
+            self.request(Attach())
+        relayed: list[bytes] = []
+        while (whole := self._reader.next_frame()) is not None:
+            if whole[0] == Kind.GROUP_RELAYED:
+                relayed.append(whole)
+            else:
+                self._take(decode_notice(self.cipher.open(whole)), len(whole))
+        return relayed
+
+    def _take(self, notice: RegistryNotice, size: int) -> None:
+        if not self.is_attached:
+            self.is_attached = True
+            if self.wants_table:
+                self.fetch()
+        match notice:
+            case TablePage():
+                self._take_page(notice, size)
+            case GroupGranted():
+                self.granted = notice
+            case MailBatch():
+                self.has_mail_answer = True
+            case _:
+                pass
+
+    # --- the table
+
+    def _take_page(self, page: TablePage, size: int) -> None:
+        self.is_fetching = False
+        self.table_bytes += size
+        if page.since <= self.version <= page.version:
+            self.version = page.version
+            self._look_into(page.rows)
+        if page.more:
+            self.fetch()
+
+    def take_batch(self, batch: TableBatch) -> None:
+        """A broadcast, as the product takes it: the next in the chain, or a reason to ask."""
+        if not self.wants_table or batch.version <= self.version:
+            return
+        if batch.since > self.version or not batch.rows:
+            self.fetch()
+            return
+        self.version = batch.version
+        self._look_into(batch.rows)
+
+    def _look_into(self, rows: object) -> None:
+        if self.rows is not None:
+            for raw in rows:  # type: ignore[attr-defined]
+                row = decode_row(raw)
+                self.rows[row.card.identity] = row
+
+    def group_key(self) -> GroupKey:
+        """The key that was granted."""
+        assert self.granted is not None
+        return GroupKey(self.granted.group, epoch=self.granted.epoch, key=self.granted.key)

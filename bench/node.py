@@ -1,0 +1,201 @@
+"""This file is about one end of a direct conversation under measurement: the SDK's `Peer` in a process of its own.
+
+    python -m bench.node NAME REGISTRY-PORT FOLDER LOSS-SEED [uvloop]
+
+Told by lines of JSON on standard input, answers by one line each:
+
+    {"do": "ping", "to": NAME, "count": N}                 one at a time, each awaited: round trips
+    {"do": "stream", "to": NAME, "count": N, "window": W}  at most W that are not settled; 0 for no bound of ours
+    {"do": "expect", "count": N}                           "ready"; then, when N texts were shown, what came of them
+    {"do": "lose", "share": S}                             from now on, this share of what arrives by UDP is lost
+
+Texts are 100 bytes and begin with their index, so the receiver can tell that each came once and in order.
+"""
+
+import asyncio
+import json
+import random
+import statistics
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import peer.node
+from peer.core.events import DirectReceived, MailReturned
+from peer.node import Peer
+from peer.receipts import Outcome, Receipt
+from wire.address import Address
+from wire.aio.datagram import DatagramEndpoint, Receive
+
+TEXT_SIZE = 100
+_PATIENCE = 120.0
+
+
+class Loss:
+    """Which datagrams are lost: the same ones in each run, by their order of arrival."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)
+        self.share = 0.0
+        self.lost = 0
+
+    def spares(self, _: object) -> bool:
+        """Whether this one arrives."""
+        if self.share and self._chance.random() < self.share:
+            self.lost += 1
+            return False
+        return True
+
+
+class LossyEndpoint(DatagramEndpoint):
+    """The product's endpoint behind a line that loses datagrams."""
+
+    loss = Loss(0)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive) -> None:
+        def receive_some(batch: list[tuple[bytes, Address]]) -> None:
+            if self.loss.share:
+                batch = [*filter(self.loss.spares, batch)]
+            if batch:
+                receive(batch)
+
+        super().__init__(loop, receive_some)
+
+
+def text_of(index: int) -> str:
+    """100 bytes that begin with the index."""
+    return f"{index:08d} ".ljust(TEXT_SIZE, "x")
+
+
+class Node:
+    """Carries out what it is told."""
+
+    def __init__(self, me: Peer) -> None:
+        self._me = me
+        self._done = asyncio.Event()
+        self._wanted = 0
+        self._shown: list[int] = []
+        self._times: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    async def watch(self) -> None:
+        """Show what comes, as a face does: batch by batch, each marked as shown."""
+        while batch := await self._me.next_events():
+            for event in batch:
+                if isinstance(event, DirectReceived):
+                    self._shown.append(int(event.text[:8]))
+                elif isinstance(event, MailReturned):
+                    self._shown += [
+                        int(line.text[:8]) for line in event.lines if isinstance(line, DirectReceived)
+                    ]
+            self._me.events_shown(batch)
+            if self._wanted and len(self._shown) >= self._wanted:
+                self._times = (*self._times[:2], time.monotonic())
+                self._done.set()
+
+    async def obey(self, order: dict[str, Any]) -> None:
+        """One order."""
+        match order["do"]:
+            case "ping":
+                tell(await self._ping(order["to"], order["count"]))
+            case "stream":
+                tell(await self._stream(order["to"], order["count"], order["window"]))
+            case "expect":
+                await self._expect(order["count"])
+            case "lose":
+                LossyEndpoint.loss.share = order["share"]
+                tell({})
+
+    async def _ping(self, to: str, count: int) -> dict[str, Any]:
+        took, cpu = [], time.process_time()
+        for index in range(count):
+            start = time.perf_counter()
+            receipt = await self._me.send(to, text_of(index))
+            await receipt.settled()
+            took.append(time.perf_counter() - start)
+            if receipt.outcome is not Outcome.DELIVERED:
+                raise RuntimeError(f"message {index}: {receipt.outcome} {receipt.reason}")
+        return {
+            "p50": statistics.median(took),
+            "p90": sorted(took)[int(0.9 * count)],
+            "cpu": time.process_time() - cpu,
+        }
+
+    async def _stream(self, to: str, count: int, window: int) -> dict[str, Any]:
+        waiting: deque[Receipt] = deque()
+        start, cpu = time.monotonic(), time.process_time()
+        for index in range(count):
+            while window and len(waiting) >= window:
+                await waiting[0].settled()
+                while waiting and waiting[0].outcome is not None:
+                    check(waiting.popleft())
+            waiting.append(await self._me.send(to, text_of(index)))
+            if not window and index % 64 == 63:
+                await asyncio.sleep(
+                    0
+                )  # a program that hands over 10,000 lines also reads its input in between
+        for receipt in waiting:
+            await receipt.settled()
+            check(receipt)
+        seconds = time.monotonic() - start
+        return {"began": start, "seconds": seconds, "cpu": time.process_time() - cpu}
+
+    async def _expect(self, count: int) -> None:
+        self._done.clear()
+        self._shown.clear()
+        self._wanted, cpu, LossyEndpoint.loss.lost = count, time.process_time(), 0
+        tell("ready")
+        await asyncio.wait_for(self._done.wait(), _PATIENCE)
+        self._wanted = 0
+        tell(
+            {
+                "ended": self._times[2],
+                "cpu": time.process_time() - cpu,
+                "in_order_once": self._shown == list(range(count)),
+                "lost": LossyEndpoint.loss.lost,
+            }
+        )
+
+
+def check(receipt: Receipt) -> None:
+    """Every message was acknowledged; by which way is said by the product, and a detour would spoil the figure."""
+    if receipt.outcome is not Outcome.DELIVERED:
+        raise RuntimeError(f"message {receipt.number}: {receipt.outcome} {receipt.reason}")
+
+
+def tell(answer: object) -> None:
+    """One line."""
+    print(json.dumps(answer), flush=True)
+
+
+async def run(name: str, port: int, folder: Path) -> None:
+    """Until standard input ends."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    async with Peer(name, ("127.0.0.1", port), home=folder) as me:
+        node = Node(me)
+        watching = asyncio.create_task(node.watch())
+        tell("ready")
+        while line := await reader.readline():
+            await node.obey(json.loads(line))
+        watching.cancel()
+
+
+def main() -> None:
+    """The command line."""
+    name, port, folder, seed, *rest = sys.argv[1:]
+    LossyEndpoint.loss = Loss(int(seed))
+    setattr(peer.node, "DatagramEndpoint", LossyEndpoint)  # noqa: B010 - the one seam below the product
+    what = run(name, int(port), Path(folder))
+    if rest == ["uvloop"]:
+        import uvloop
+
+        uvloop.run(what)
+    else:
+        asyncio.run(what)
+
+
+if __name__ == "__main__":
+    main()

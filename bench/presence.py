@@ -1,0 +1,192 @@
+"""This file is about T1: one person's status changes, and 10,000 who are online are told by UDP.
+
+The kernel stamps each datagram's arrival; nobody reads while a broadcast runs, so that readers do not slow the sender.
+C sends the same bytes to the same sockets.
+"""
+
+import select
+import socket
+import struct
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from bench.crowd import Crowd
+from bench.figures import LOWER, Figure
+from bench.machine import Failed, Process, built, free_port, scratch
+from bench.measures import Plan
+from bench.members import Member
+from bench.registry import RegistryProcess
+from wire.codec import encode
+from wire.messages.presence import Leave, Ping
+
+ONLINE: Final = 10_000
+_STAMPED: Final = getattr(socket, "SO_TIMESTAMPNS", 35)
+_SETTLED_AFTER: Final = 0.6
+"""Seconds: changes are gathered for 50 ms, and the last version is told once more after 250 ms."""
+
+
+class Ears:
+    """Sockets whose arrivals are stamped by the kernel."""
+
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        self._poll = select.epoll()
+        self._sockets = {sock.fileno(): sock for sock in sockets}
+        for sock in sockets:
+            sock.setsockopt(socket.SOL_SOCKET, _STAMPED, 1)
+            self._poll.register(sock.fileno(), select.EPOLLIN)
+
+    def heard(self) -> dict[bytes, list[float]]:
+        """When each distinct datagram arrived where it did: seconds, one for each socket."""
+        found: dict[bytes, list[float]] = defaultdict(list)
+        while ready := self._poll.poll(0.05, 1_024):
+            for fd, _ in ready:
+                while (one := _received(self._sockets[fd])) is not None:
+                    found[one[0]].append(one[1])
+        return found
+
+
+def _received(sock: socket.socket) -> tuple[bytes, float] | None:
+    try:
+        data, extra, _, _ = sock.recvmsg(2_048, 64)
+    except BlockingIOError:
+        return None
+    for level, kind, stamp in extra:
+        if level == socket.SOL_SOCKET and kind == _STAMPED:
+            seconds, nanoseconds = struct.unpack("qq", stamp[:16])
+            return data, seconds + nanoseconds / 1e9
+    return data, 0.0
+
+
+def spread(stamps: list[float]) -> float:
+    """From the first arrival to the last, in milliseconds."""
+    return (max(stamps) - min(stamps)) * 1e3
+
+
+class Changing:
+    """Somebody who comes and goes, without a link."""
+
+    def __init__(self, port: int, index: int, counter: int) -> None:
+        self._member = Member(index, counter=counter)
+        self._crowd = Crowd(port, [self._member])
+        self._crowd.join(links=False)
+        self._is_here = True
+
+    def change(self) -> None:
+        """Leave, or come back."""
+        session = self._member.session
+        assert session is not None
+        frame = encode(Leave(reference=1) if self._is_here else Ping(reference=1))
+        self._crowd.send(self._member, session.seal(b"\x91" + frame))
+        self._is_here = not self._is_here
+
+    def waits(self, span: float) -> float:
+        """Ask for signs of life for so long; the longest wait for an answer, in milliseconds."""
+        longest, ends = 0.0, time.monotonic() + span
+        while time.monotonic() < ends:
+            start = time.monotonic()
+            self._crowd.send(self._member, self._member.ping())
+            self._crowd.turn(1.0)
+            longest = max(longest, time.monotonic() - start)
+            time.sleep(0.0005)
+        return longest * 1e3
+
+
+def t1(plan: Plan) -> Iterator[Figure]:
+    """Told."""
+    online = ONLINE if not plan.is_quick else 1_000
+    counter = time.time_ns() // 1_000_000
+    ours: list[float] = []
+    limit: list[float] = []
+    cpu: list[float] = []
+    c_cpu: list[float] = []
+    waits: list[float] = []
+    calm: list[float] = []
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        registry = stack.enter_context(RegistryProcess(folder / "data"))
+        members = (Member(index, counter=counter) for index in range(online))
+        crowd = stack.enter_context(Crowd(registry.port, members))
+        crowd.join(links=False)
+        somebody = Changing(registry.port, online, counter)
+        probe = Changing(registry.port, online + 1, counter)
+        _ping_all(crowd)
+        ears = Ears(crowd.sockets)
+        time.sleep(2 * _SETTLED_AFTER)
+        ears.heard()
+        sender = None
+        for _ in plan.rounds():
+            before = registry.cpu()
+            somebody.change()
+            time.sleep(_SETTLED_AFTER)
+            cpu.append((registry.cpu() - before) / 2 * 1e3)  # the change, and its version once more
+            told = {data: stamps for data, stamps in ears.heard().items() if len(stamps) > online // 2}
+            data = max(told, key=len, default=b"")
+            if len(told) != 2 or len(told[data]) < online:
+                raise Failed(
+                    f"{online} were to be told in 2 broadcasts: {[len(one) for one in told.values()]}"
+                )
+            ours.append(spread(told[data]))
+            if sender is None:
+                sender = stack.enter_context(_sender(data, crowd.addresses, folder))
+            found = sender.ask("now")
+            c_cpu.append(found["cpu"] * 1e3)
+            limit.append(max(map(spread, ears.heard().values())))
+            calm.append(probe.waits(_SETTLED_AFTER / 2))
+            somebody.change()
+            waits.append(probe.waits(_SETTLED_AFTER))
+            ears.heard()
+    plan.side("T1", **{"longest wait without a broadcast, ms": min(calm), "distinct datagrams a change": 2.0})
+    what = f"one change to {online:,} online"
+    c = "C sendmmsg, same bytes"
+    yield Figure(
+        goal="T1",
+        what=f"{what}, first to last",
+        unit="ms",
+        ours=ours,
+        against=c,
+        theirs=limit,
+        sense=LOWER,
+        bound=1.25,
+    )
+    yield Figure(
+        goal="T1",
+        what=f"{what}, CPU a broadcast",
+        unit="ms",
+        ours=cpu,
+        against=c,
+        theirs=c_cpu,
+        sense=LOWER,
+        bound=1.25,
+    )
+    yield Figure(
+        goal="T1",
+        what="longest wait for an answer meanwhile",
+        unit="ms",
+        ours=waits,
+        against="(a number)",
+        theirs=[],
+        sense=LOWER,
+        bound=5.0,
+        note=f"without a broadcast: {min(calm):.1f} ms",
+    )
+
+
+def _ping_all(crowd: Crowd) -> None:
+    """Leases last 30 s, and the first to come in have used up some of it."""
+    for place, member in enumerate(crowd.members):
+        crowd.send(member, member.ping())
+        if place % 64 == 63:
+            crowd.turn(0.02)
+    crowd.quiet()
+
+
+def _sender(data: bytes, addresses: list[tuple[str, int]], folder: Path) -> Process:
+    (folder / "datagram").write_bytes(data)
+    (folder / "addresses").write_text("".join(f"{host} {port}\n" for host, port in addresses))
+    process = Process([built("tell"), str(free_port()), folder / "datagram", folder / "addresses"])
+    process.line()
+    return process

@@ -1,0 +1,22 @@
+"""This file is about the registry under load: the real program in a process of its own, on a folder of its own."""
+
+import sys
+from pathlib import Path
+
+from bench.machine import CHECKOUT, Process, free_port
+
+
+class RegistryProcess(Process):
+    """A running registry that listens. `start_seconds` is how long that took it."""
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.folder = folder
+        super().__init__(
+            [sys.executable, CHECKOUT / "chatapp.py", "-s", str(self.port), "--data", str(folder)]
+        )
+        try:
+            self.lines_until("listening")
+        except BaseException:
+            self.stop()
+            raise

@@ -1,0 +1,140 @@
+"""This file is about the servers that people would take instead: found on the PATH, run on loopback.
+
+They hold nothing back: flood limits and pings are off, nothing is written to disk unless the measure is about the disk.
+"""
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from bench.machine import Failed, Process, built, free_port, scratch
+
+_PATIENCE = 10.0
+
+
+class Absent(Exception):
+    """A rival is not installed."""
+
+
+class Rival:
+    """A running server."""
+
+    def __init__(self, name: str, protocol: str, process: Process, port: int) -> None:
+        self.name, self.protocol, self.process, self.port = name, protocol, process, port
+
+
+def _found(program: str, package: str) -> str:
+    places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    found = shutil.which(program, path=places)
+    if found is None:
+        raise Absent(f"{program} is not installed (Debian: {package}); skipped")
+    return found
+
+
+@contextmanager
+def _running(
+    name: str, protocol: str, command: list[str | Path], port: int, core: int | None = None
+) -> Iterator[Rival]:
+    with Process(command, quiet=True, core=core) as process:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1.0).close()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise Failed(f"{name} does not listen: {process.complaint()}") from None
+                time.sleep(0.02)
+        time.sleep(0.05)
+        yield Rival(name, protocol, process, port)
+
+
+@contextmanager
+def ngircd(*, core: int | None = None) -> Iterator[Rival]:
+    """An IRC server in C."""
+    program, port = _found("ngircd", "ngircd"), free_port()
+    with scratch() as folder:
+        settings = folder / "ngircd.conf"
+        settings.write_text(
+            f"[Global]\nName = irc.bench.test\nInfo = bench\nListen = 127.0.0.1\nPorts = {port}\n"
+            f"ServerUID = {os.getuid()}\nServerGID = {os.getgid()}\n"
+            "[Limits]\nMaxConnections = 0\nMaxConnectionsIP = 0\nMaxJoins = 0\nMaxNickLength = 20\n"
+            "MaxPenaltyTime = 0\nPingTimeout = 3600\nPongTimeout = 3600\n"
+            "[Options]\nDNS = no\nIdent = no\nPAM = no\nSyslogFacility = local1\n"
+        )
+        with _running("ngircd", "irc", [program, "-n", "-f", settings], port, core) as rival:
+            yield rival
+
+
+@contextmanager
+def nats() -> Iterator[Rival]:
+    """A message broker in Go."""
+    program, port = _found("nats-server", "nats-server"), free_port()
+    with scratch() as folder:
+        settings = folder / "nats.conf"
+        settings.write_text(
+            f'host: "127.0.0.1"\nport: {port}\nmax_connections: 70000\nping_interval: "1h"\nlogtime: false\n'
+        )
+        with _running("NATS", "nats", [program, "-c", settings], port) as rival:
+            yield rival
+
+
+@contextmanager
+def redis(*, durable: bool = False) -> Iterator[Rival]:
+    """Redis: pub/sub in memory; or `durable`, an answer only after the disk has it."""
+    program, port = _found("redis-server", "redis-server"), free_port()
+    with scratch() as folder:
+        disk = ["yes", "--appendfsync", "always"] if durable else ["no"]
+        command: list[str | Path] = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+        command += ["--dir", folder, "--appendonly", *disk, "--maxclients", "15000"]
+        with _running("Redis", "redis", command, port) as rival:
+            yield rival
+
+
+@contextmanager
+def mosquitto() -> Iterator[Rival]:
+    """An MQTT broker in C."""
+    program, port = _found("mosquitto", "mosquitto"), free_port()
+    with scratch() as folder:
+        settings = folder / "mosquitto.conf"
+        settings.write_text(
+            f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n"
+            f"persistence false\nuser {_user()}\n"
+        )
+        with _running("mosquitto", "mqtt", [program, "-c", settings], port) as rival:
+            yield rival
+
+
+def _user() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+@contextmanager
+def c_relay() -> Iterator[Rival]:
+    """The limit of a relay."""
+    port = free_port()
+    with Process([built("relay"), str(port)]) as process:
+        process.line()
+        yield Rival("C", "plain", process, port)
+
+
+RELAYS: tuple[tuple[str, Callable[[], AbstractContextManager[Rival]]], ...] = (
+    ("ngircd", ngircd),
+    ("NATS", nats),
+    ("Redis", redis),
+    ("mosquitto", mosquitto),
+)
+
+
+@contextmanager
+def room_of(rival: Rival, receivers: int, *, core: int | None = None) -> Iterator[Process]:
+    """A load of so many receivers that are all in the room; `joined` says how long that took."""
+    with Process([built("room"), rival.protocol, str(rival.port), str(receivers)], core=core) as load:
+        load.joined = load.told()
+        yield load

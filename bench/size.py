@@ -1,0 +1,138 @@
+"""This file is about S1 and S2: what an idle peer costs the registry, and how long a peer takes to its first prompt."""
+
+import os
+import pty
+import select
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from bench.crowd import Crowd
+from bench.figures import LOWER, Figure
+from bench.machine import CHECKOUT, Failed, free_port, scratch
+from bench.measures import Plan
+from bench.members import Member
+from bench.registry import RegistryProcess
+
+FEW, MANY = 200, 2_000
+_PROMPT: Final = b">>>"
+_PATIENCE: Final = 20.0
+
+
+def s1(plan: Plan) -> Iterator[Figure]:
+    """Bytes resident, as the slope between few and many people online, each with a link."""
+    few, many = (FEW, MANY) if not plan.is_quick else (50, 250)
+    slopes: list[float] = []
+    for _ in plan.rounds(3):
+        counter = time.time_ns() // 1_000_000
+        with scratch() as folder, RegistryProcess(folder / "data") as registry:
+            members = [Member(index, counter=counter) for index in range(many)]
+            with Crowd(registry.port, members[:few], sockets=100) as first:
+                first.join()
+                first.quiet(1.0)
+                before = registry.memory()
+                with Crowd(registry.port, members[few:], sockets=100) as rest:
+                    rest.join()
+                    rest.quiet(1.0)
+                    slopes.append((registry.memory() - before) / (many - few) / 1024)
+    yield Figure(
+        goal="S1",
+        what=f"registry memory a peer, {few} to {many:,} online",
+        unit="KiB",
+        ours=slopes,
+        against="(a number)",
+        theirs=[],
+        sense=LOWER,
+        bound=8.0,
+    )
+
+
+def s2(plan: Plan) -> Iterator[Figure]:
+    """From `exec` to the prompt, with a registry that answers. Files are in the page cache."""
+    on_terminal: list[float] = []
+    on_pipe: list[float] = []
+    bare: list[float] = []
+    imports: list[float] = []
+    with scratch() as folder, RegistryProcess(folder / "registry") as registry:
+        command = [
+            sys.executable,
+            str(CHECKOUT / "chatapp.py"),
+            "-c",
+            "starter",
+            "127.0.0.1",
+            str(registry.port),
+        ]
+        for number in range(plan.rounds_wanted + 1):
+            words = [*command, str(free_port()), "--data", str(folder / "starter")]
+            bare.append(_span([sys.executable, "-c", "pass"]))
+            imports.append(_span([sys.executable, "-c", "import chatapp, peer.ui.main"]))
+            on_terminal.append(_until_prompt(words, is_terminal=True))
+            on_pipe.append(_until_prompt(words, is_terminal=False))
+            if number == 0:  # the first start makes keys and fills caches
+                for one in (on_terminal, on_pipe, bare, imports):
+                    one.clear()
+    plan.side(
+        "S2",
+        **{
+            "on a pipe, s": statistics.median(on_pipe),
+            "imports alone, s": statistics.median(imports),
+            "python -c pass, s": statistics.median(bare),
+        },
+    )
+    yield Figure(
+        goal="S2",
+        what="start to first prompt, on a terminal",
+        unit="s",
+        ours=on_terminal,
+        against="(a number)",
+        theirs=[],
+        sense=LOWER,
+        bound=0.35,
+    )
+
+
+def _span(command: list[str]) -> float:
+    start = time.monotonic()
+    subprocess.run(command, check=True, cwd=CHECKOUT, timeout=_PATIENCE)
+    return time.monotonic() - start
+
+
+def _until_prompt(command: list[str], *, is_terminal: bool) -> float:
+    ours, theirs = pty.openpty() if is_terminal else os.pipe()
+    keyboard = theirs if is_terminal else subprocess.PIPE
+    start = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        stdin=keyboard,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        cwd=CHECKOUT,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while _PROMPT not in seen:
+            ready, _, _ = select.select([ours], [], [], _PATIENCE)
+            piece = os.read(ours, 4_096) if ready else b""
+            if not piece:
+                raise Failed(f"no prompt: {seen[-200:]!r}")
+            seen += piece
+            if is_terminal and b"\x1b[6n" in piece:
+                os.write(ours, b"\x1b[1;1R")  # where the cursor is: a terminal answers that
+        return time.monotonic() - start
+    except OSError as error:
+        raise Failed(f"no prompt: {error}; {seen[-200:]!r}") from None
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        os.close(ours)
+        if process.stdin is not None:
+            process.stdin.close()
