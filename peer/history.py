@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -62,19 +62,6 @@ _STATEMENTS: Final[dict[type[Record], str]] = {
     "ON CONFLICT (stream) DO UPDATE SET floor = max(floor, excluded.floor)",
 }
 """What stores a record, its fields in their order."""
-
-
-class Memory(Protocol):
-    """Where a node's records go."""
-
-    def load(self) -> Loaded:
-        """All that was applied before."""
-
-    def apply(self, records: Sequence[Record]) -> None:
-        """Store all of them or none; they are durable when this returns."""
-
-    def close(self) -> None:
-        """No more will come."""
 
 
 class History:

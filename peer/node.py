@@ -10,6 +10,7 @@ It pumps: bytes and time into the core; datagrams, link bytes, records and event
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -23,7 +24,7 @@ from typing import Final, Self
 from peer.core import events as happened
 from peer.core.engine import LookUp, PeerCore
 from peer.core.me import Me
-from peer.core.records import Record
+from peer.core.records import Record, can_wait
 from peer.core.session import State
 from peer.history import History
 from peer.keys import KeyFolder
@@ -32,10 +33,14 @@ from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
 from wire.aio.link import Link
 from wire.delivery.policy import Policy
+from wire.errors import ChatAppError
 from wire.names import file_name_of, name_key, peer_name
 
 LINK_QUEUE: Final = 8 * 1024 * 1024
 """Bytes of our own that may wait for the registry to read them: our memory, our words."""
+
+WAIT_FOR_COMPANY: Final = 0.02
+"""Seconds for which records that carry no promise wait for a commit that is made anyway."""
 
 STORE_AGAIN_AFTER: Final = 1.0
 """Seconds between tries to write to a full disk; nothing is acknowledged meanwhile."""
@@ -51,6 +56,10 @@ def default_home() -> Path:
     from platformdirs import user_data_path  # costs a start 20 ms that most starts need not pay
 
     return user_data_path("ChatApp", appauthor=False)
+
+
+class NotOpen(ChatAppError):
+    """Something was asked of a peer that is not open yet, or not any more."""
 
 
 class Peer:
@@ -74,6 +83,9 @@ class Peer:
         self._receipts = Receipts()
         self._events: deque[happened.Event] = deque()
         self._unstored: list[Record] = []
+        self._unstored_since = 0.0
+        self._is_urgent = False
+        """Whether something unstored carries a promise, so that it cannot wait for company."""
         self._store_at = 0.0
         self._link: Link | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -88,7 +100,11 @@ class Peer:
     async def __aenter__(self) -> Self:
         """Open, and wait until the registry has answered or is known not to."""
         await self.open()
-        await self.ready()
+        try:
+            await self.ready()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -146,22 +162,22 @@ class Peer:
         """Leave, waiting at most `within` seconds for the registry's answer, and let go of everything."""
         if not self._is_open:
             return
-        if self._core.state is State.REGISTERED:
-            self._core.leave(now=self._now())
-            self._pump()
-            deadline = self._loop.time() + within
-            while self._is_leaving and self._loop.time() < deadline:
-                try:
-                    await asyncio.wait_for(self._change(), deadline - self._loop.time())
-                except TimeoutError:
-                    break
-        self._shut()
+        try:
+            if self._core.state is State.REGISTERED:
+                self.leave()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.left(), within)
+        finally:
+            self._shut()
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
 
     def _shut(self) -> None:
-        self._store()
+        if not self._is_open:
+            return
+        self._is_urgent = True
+        self._receipts.close(is_kept=self._store())
         self._is_open = False
         self._changed.set()
         if self._timer is not None:
@@ -175,8 +191,8 @@ class Peer:
     # --- what one can do
 
     async def send(self, to: str, text: str) -> Receipt:
-        """Begin a message. An unknown name is refused in the receipt. Raises TooLong."""
-        while (found := self._core.look_up(to, now=self._now())) is LookUp.ASKING:
+        """Begin a message. An unknown name is refused in the receipt. Raises TooLong, UnicodeEncodeError, NotOpen."""
+        while (found := self._open_core().look_up(to, now=self._now())) is LookUp.ASKING:
             self._schedule()
             await self._change()
         if found is not LookUp.KNOWN:
@@ -186,8 +202,8 @@ class Peer:
         return self._receipts.open(begun.to, begun.number)
 
     async def send_all(self, text: str) -> Receipt:
-        """Begin a line for the channel. Raises TooLong."""
-        number = self._core.send_all(text, now=self._now())
+        """Begin a line for the channel. Raises TooLong, UnicodeEncodeError, NotOpen."""
+        number = self._open_core().send_all(text, now=self._now())
         self._schedule()
         return self._receipts.open(CHANNEL, number)
 
@@ -197,8 +213,8 @@ class Peer:
             await self._change()
 
     def leave(self) -> None:
-        """Go offline and stay in the program; `Left` or `LeaveUnanswered` follows."""
-        self._core.leave(now=self._now())
+        """Go offline and stay in the program; `Left` or `LeaveUnanswered` follows. Raises NotOpen."""
+        self._open_core().leave(now=self._now())
         self._schedule()
 
     async def left(self) -> None:
@@ -207,8 +223,8 @@ class Peer:
             await self._change()
 
     def come_back(self) -> None:
-        """Register again after `leave`."""
-        self._core.start(now=self._now())
+        """Register again after `leave`. Raises NotOpen."""
+        self._open_core().start(now=self._now())
         self._schedule()
 
     def people(self) -> tuple[happened.Person, ...]:
@@ -219,6 +235,11 @@ class Peer:
     def is_offline(self) -> bool:
         """Whether we left and have not come back."""
         return self._core.is_offline
+
+    def _open_core(self) -> PeerCore:
+        if not self._is_open:
+            raise NotOpen("this peer is not open")
+        return self._core
 
     @property
     def _is_leaving(self) -> bool:
@@ -233,11 +254,13 @@ class Peer:
             batch = await self.next_events()
             if not batch:
                 return
-            for event in batch:
-                try:
+            done: list[happened.Event] = []
+            try:
+                for event in batch:
                     yield event
-                finally:
-                    self.events_shown([event])
+                    done.append(event)
+            finally:
+                self.events_shown(done)
 
     async def next_events(self) -> list[happened.Event]:
         """All that happened since the last call; waits for something; empty when closed. Then say `events_shown`."""
@@ -311,11 +334,22 @@ class Peer:
 
     def _store(self) -> bool:
         """Commit what the core wants stored; True when nothing is left to be stored."""
-        self._unstored += self._core.records_to_store()
+        new = self._core.records_to_store()
+        if new:
+            if not self._unstored:
+                self._unstored_since = self._loop.time()
+            self._unstored += new
+            self._is_urgent = self._is_urgent or not all(map(can_wait, new))
         if not self._unstored:
             return True
-        if self._loop.time() < self._store_at:
+        now = self._loop.time()
+        if now < self._store_at:
             return False
+        if not self._is_urgent and now < self._unstored_since + WAIT_FOR_COMPANY:
+            return True
+        return self._commit()
+
+    def _commit(self) -> bool:
         try:
             self._history.apply(self._unstored)
         except sqlite3.Error as error:
@@ -325,13 +359,15 @@ class Peer:
             self._store_at = self._loop.time() + STORE_AGAIN_AFTER
             return False
         self._store_at = 0.0
+        self._is_urgent = False
         self._unstored.clear()
         return True
 
     def _arm(self, now: float) -> None:
         due = self._core.next_timer()
         if self._unstored:
-            due = self._store_at if due is None else min(due, self._store_at)
+            store_at = max(self._store_at, self._unstored_since + WAIT_FOR_COMPANY)
+            due = store_at if due is None else min(due, store_at)
         if due is None:
             return
         if self._timer is not None:

@@ -22,7 +22,7 @@ CHANNEL: Final = ""
 
 
 class Receipt:
-    """One message of ours. `outcome` may still change from KEPT or SAVED to DELIVERED."""
+    """One message of ours. `outcome` may still change from KEPT to another, when a way has opened."""
 
     def __init__(self, to: str, number: int) -> None:
         self.to: Final = to
@@ -75,6 +75,17 @@ class Receipts:
                 self._close(CHANNEL, number, Outcome.REFUSED, "the server is not responding")
             case _:
                 pass
+
+    def close(self, *, is_kept: bool) -> None:
+        """The program ends. What is still under way waits in the outbox (`is_kept`: it is on disk) for the next start;
+        a line for the channel does not."""
+        for receipt in self._open.values():
+            if receipt.outcome is None:
+                if is_kept and receipt.to != CHANNEL:
+                    receipt.settle(Outcome.KEPT)
+                else:
+                    receipt.settle(Outcome.REFUSED, "the program has ended")
+        self._open.clear()
 
     def _close(self, to: str, number: int, outcome: Outcome, reason: str = "") -> None:
         receipt = self._open.pop((to, number), None)

@@ -9,6 +9,7 @@ It knows keys and bytes; it must not know sockets, clocks or what the bytes mean
 """
 
 import hashlib
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -35,6 +36,9 @@ from wire.identity import AgreementKey
 _SESSION: Final = b"chatapp session 1\0"
 _LINK: Final = b"chatapp link 1\0"
 _SEALED_HEADER_SIZE: Final = SEALED_OVERHEAD - 16
+CIPHERS_KEPT: Final = 2_048
+"""Ciphers of keys in use; making one costs about a microsecond."""
+
 REPLAY_WINDOW: Final = 4_096
 """Counters behind the newest that are still told apart; several full windows of datagrams in flight."""
 
@@ -52,6 +56,12 @@ def group_tag(name: str) -> bytes:
 def derive(secret: bytes, purpose: bytes, context: bytes) -> bytes:
     """32 bytes of HKDF-SHA256 (RFC 5869) with an empty salt."""
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose + context).derive(secret)
+
+
+@lru_cache(maxsize=CIPHERS_KEPT)
+def _cipher(key: bytes) -> AESGCM:
+    """An AES-256-GCM cipher. One takes 2.5 KiB: thousands of idle sessions keep their keys, not their ciphers."""
+    return AESGCM(key)
 
 
 class ReplayWindow:
@@ -88,7 +98,7 @@ _WINDOW_MASK: Final = (1 << REPLAY_WINDOW) - 1
 class Session:
     """One secure channel between our live key and another's: seals, opens, refuses replays (clause 5.2)."""
 
-    __slots__ = ("_counter", "_open", "_open_key", "_replay", "_seal", "_seal_key", "open_tag", "seal_tag")
+    __slots__ = ("_counter", "_open_key", "_replay", "_seal_key", "open_tag", "seal_tag")
 
     def __init__(
         self, *, live: AgreementKey, identity: bytes, their_live: bytes, their_identity: bytes
@@ -97,8 +107,6 @@ class Session:
         ours, theirs = identity + live.public, their_identity + their_live
         self._seal_key = derive(secret, _SESSION, ours + theirs)
         self._open_key = derive(secret, _SESSION, theirs + ours)
-        self._seal = AESGCM(self._seal_key).encrypt
-        self._open = AESGCM(self._open_key).decrypt
         self._counter = 0
         self._replay = ReplayWindow()
         self.seal_tag: Final = session_tag(live.public, their_live)
@@ -109,7 +117,7 @@ class Session:
         counter = self._counter
         self._counter = counter + 1
         header = pack_sealed(self.seal_tag, counter)
-        return header + self._seal(counter.to_bytes(12, "big"), payload, header)
+        return header + _cipher(self._seal_key).encrypt(counter.to_bytes(12, "big"), payload, header)
 
     def open(self, datagram: bytes) -> bytes:
         """The payload. Raises SealError for a forgery or a replay, DecodeError for too few bytes."""
@@ -121,7 +129,7 @@ class Session:
         if not self._replay.is_fresh(counter):
             raise SealError("replayed")
         try:
-            payload = self._open(
+            payload = _cipher(self._open_key).decrypt(
                 counter.to_bytes(12, "big"), datagram[_SEALED_HEADER_SIZE:], datagram[:_SEALED_HEADER_SIZE]
             )
         except InvalidTag:
@@ -144,13 +152,13 @@ class Session:
 class LinkCipher:
     """Seals and opens the frames of one link. TCP keeps the order, so the counters need not travel (clause 9.2)."""
 
-    __slots__ = ("_open", "_opened", "_seal", "_sealed")
+    __slots__ = ("_open_key", "_opened", "_seal_key", "_sealed")
 
     _HEADER: Final = bytes((Kind.SEALED,))
 
     def __init__(self, *, seal_key: bytes, open_key: bytes) -> None:
-        self._seal = AESGCM(seal_key).encrypt
-        self._open = AESGCM(open_key).decrypt
+        self._seal_key = seal_key
+        self._open_key = open_key
         self._sealed = 0
         self._opened = 0
 
@@ -158,14 +166,16 @@ class LinkCipher:
         """A frame: the kind byte and the ciphertext."""
         nonce = self._sealed.to_bytes(12, "big")
         self._sealed += 1
-        return self._HEADER + self._seal(nonce, payload, self._HEADER)
+        return self._HEADER + _cipher(self._seal_key).encrypt(nonce, payload, self._HEADER)
 
     def open(self, frame: bytes) -> bytes:
         """The payload. Raises SealError."""
         if frame[:1] != self._HEADER:
             raise SealError("not a sealed frame")
         try:
-            payload = self._open(self._opened.to_bytes(12, "big"), frame[1:], self._HEADER)
+            payload = _cipher(self._open_key).decrypt(
+                self._opened.to_bytes(12, "big"), frame[1:], self._HEADER
+            )
         except InvalidTag:
             raise SealError("does not open") from None
         self._opened += 1

@@ -109,6 +109,19 @@ Record = (
 """All that a node keeps."""
 
 
+def can_wait(record: Record) -> bool:
+    """Whether nothing that is promised rests on this record: lost in a crash, it costs a repeat that is recognised.
+    A message is sent once more and acknowledged again, a line of the log is fetched again. What was shown cannot wait:
+    lost, it would be shown twice."""
+    match record:
+        case OutgoingChanged(standing=standing):
+            return standing is Standing.DELIVERED
+        case FloorRaised() | CursorMoved():
+            return True
+        case _:
+            return False
+
+
 class StoredOutgoing(msgspec.Struct, frozen=True):
     """One of our messages that is not final yet."""
 
