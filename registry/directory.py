@@ -10,15 +10,18 @@ from typing import Final, NamedTuple
 import msgspec
 
 from registry.changes import ChangeLog
+from registry.pages import Pages
 from wire.address import Address
 from wire.codec import encode
-from wire.limits import NAMES_MAX
+from wire.limits import NAMES_MAX, TABLE_PAGE_MAX
 from wire.messages.registration import RefusalReason
-from wire.messages.table import Card, Row
+from wire.messages.table import Card, Row, TablePage
 from wire.names import name_key, skeleton
 
 VERSION_LAST: Final = 2**62
 """Versions that a peer claims are believed up to here: above it there is room for more changes than will ever be."""
+
+_ROWS_A_PAGE: Final = 4_096
 
 _NOWHERE: Final = Address("", 0)
 
@@ -81,6 +84,7 @@ class Directory:
         self._lives: dict[bytes, bytes] = {}
         self._changes: ChangeLog[Person] = ChangeLog()
         self._online: dict[bytes, Address] = {}
+        self._pages: Final = Pages()
         self.version = version
 
     def __len__(self) -> int:
@@ -185,11 +189,13 @@ class Directory:
         if not self.version < claimed <= VERSION_LAST:
             return False
         self.version = claimed
+        self._pages.row_changes(0)
         for person in [person for _, person in self._changes.after(-1)]:
             self._changed(person, wall_ms)
         return True
 
     def _changed(self, person: Person, wall_ms: int) -> None:
+        self._pages.row_changes(person.version)
         self.version = person.version = max(self.version + 1, wall_ms)
         person.encoded = None
         if person.place >= 0:
@@ -200,6 +206,15 @@ class Directory:
                 kept.place = place
 
     # --- reading
+
+    def page(self, since: int) -> msgspec.Raw:
+        """An encoded `TablePage`: made once for all who ask for the same."""
+        page = self._pages.find(since)
+        if page is None:
+            delta = self.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=_ROWS_A_PAGE)
+            page = msgspec.Raw(encode(TablePage(since, delta.version, delta.more, delta.rows)))
+            self._pages.keep(since, delta.version, page, is_last=not delta.more)
+        return page
 
     def delta(self, since: int, *, bytes_max: int, rows_max: int) -> Delta:
         """The oldest changes after `since`, as many as fit; one row goes whatever its size."""

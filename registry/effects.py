@@ -30,7 +30,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 # --- what the registry says to itself
 
 
-class NameKept(msgspec.Struct, frozen=True, kw_only=True):
+class NameKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new name is on the disk, or will not be."""
 
     card: Card
@@ -40,7 +40,7 @@ class NameKept(msgspec.Struct, frozen=True, kw_only=True):
     is_kept: bool
 
 
-class LetterKept(msgspec.Struct, frozen=True, kw_only=True):
+class LetterKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A letter is on the disk, or will not be."""
 
     recipient: bytes
@@ -49,14 +49,14 @@ class LetterKept(msgspec.Struct, frozen=True, kw_only=True):
     is_kept: bool
 
 
-class LineLost(msgspec.Struct, frozen=True, kw_only=True):
+class LineLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A line of a group will not be on the disk."""
 
     group: str
     position: int
 
 
-class EpochKept(msgspec.Struct, frozen=True, kw_only=True):
+class EpochKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new group key is on the disk (or the disk takes nothing more, and the key serves without it)."""
 
     group: str
@@ -72,28 +72,29 @@ Request: TypeAlias = PeerRequest | Register | Afterthought
 # --- effects
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """To the caller, by the way they asked. Lost when that way is gone."""
 
     to: Caller
-    message: RegistryNotice
+    message: RegistryNotice | msgspec.Raw
+    """Raw: one that is encoded already."""
 
 
-class Push(msgspec.Struct, frozen=True, kw_only=True):
+class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """To somebody's link, unasked. Lost when there is none."""
 
     link: int
     message: RegistryNotice
 
 
-class Relay(msgspec.Struct, frozen=True, kw_only=True):
+class Relay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The same bytes to all attached links but the sender's."""
 
     frame: bytes
     sender: int
 
 
-class Welcomed(msgspec.Struct, frozen=True, kw_only=True):
+class Welcomed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """This card is let in; answer its REGISTER, signed."""
 
     to: Caller
@@ -103,7 +104,7 @@ class Welcomed(msgspec.Struct, frozen=True, kw_only=True):
     """Whether this is a first coming in and no repeated datagram."""
 
 
-class Denied(msgspec.Struct, frozen=True, kw_only=True):
+class Denied(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """It is not."""
 
     to: Caller
@@ -112,21 +113,21 @@ class Denied(msgspec.Struct, frozen=True, kw_only=True):
     reason: RefusalReason
 
 
-class Disconnect(msgspec.Struct, frozen=True, kw_only=True):
+class Disconnect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Close this link after what is queued for it."""
 
     link: int
     reason: str
 
 
-class Resume(msgspec.Struct, frozen=True, kw_only=True):
+class Resume(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Hand this back to the service."""
 
     request: Request
     to: Caller
 
 
-class Store(msgspec.Struct, frozen=True, kw_only=True):
+class Store(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Keep `entries`; when they (and all before them) are on the disk do `then`, when they cannot be, `otherwise`."""
 
     entries: tuple[Entry, ...]
@@ -134,7 +135,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     otherwise: tuple["Effect", ...] = ()
 
 
-class Drop(msgspec.Struct, frozen=True, kw_only=True):
+class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Nothing is done; it is counted under this reason."""
 
     reason: str

@@ -56,18 +56,19 @@ class Execution(Outputs):
     # --- carrying out
 
     def _carry_out(self, effects: Iterable[Effect], now: float) -> None:
-        for effect in effects:
+        for effect in effects:  # the most frequent first: each case costs a look at the class
             match effect:
-                case Relay():
-                    self._links.relay(effect.frame, sender=effect.sender)
-                case Store():
-                    self._carry_out(self._promises.add(effect), now)
                 case Reply():
                     self._reply(effect.to, effect.message)
-                case Push():
-                    self._push(effect.link, effect.message)
+                case Store():
+                    if at_once := self._promises.add(effect):
+                        self._carry_out(at_once, now)
                 case Resume():
                     self._carry_out(self._service.handle(effect.request, effect.to, now=now), now)
+                case Push():
+                    self._push(effect.link, effect.message)
+                case Relay():
+                    self._links.relay(effect.frame, sender=effect.sender)
                 case Welcomed():
                     self._welcome(effect, table_version=self._service.directory.version, now=now)
                 case Denied():

@@ -6,11 +6,13 @@ It knows ciphers, deadlines and queues of bytes (clauses 9.1 and 9.2); it must n
 """
 
 import enum
+from collections.abc import Iterator
 from typing import Final
 
 from registry.crowd import Crowd
 from registry.leases import Leases
 from registry.pace import Pace
+from registry.relaylog import RelayLog
 from wire.address import Address
 from wire.framing import frame
 from wire.limits import LINK_FRAME_MAX, LINK_IDLE_TIMEOUT
@@ -35,7 +37,7 @@ class LinkState(enum.Enum):
 class Link:
     """One connection. `number` is the shell's name for it."""
 
-    __slots__ = ("cipher", "identity", "is_over", "number", "pieces", "queued", "remote", "state")
+    __slots__ = ("cipher", "identity", "is_over", "number", "pieces", "place", "queued", "remote", "state")
 
     def __init__(self, number: int, remote: Address) -> None:
         self.number: Final = number
@@ -44,7 +46,10 @@ class Link:
         self.identity = b""
         self.cipher: LinkCipher | None = None
         self.is_over = False
-        self.pieces: list[bytes] = []
+        self.pieces: list[bytes] | None = None
+        """What is queued, beside what it has not taken from the log of relayed frames; None while it is nothing."""
+        self.place = 0
+        """Up to where it has taken (or is not to have) what was relayed."""
         self.queued = 0
         """Bytes of answers among the pieces (relayed frames are shared, and do not count)."""
 
@@ -59,6 +64,7 @@ class Links:
         self._idle: Leases[int] = Leases(LINK_IDLE_TIMEOUT)
         self.crowd: Final = Crowd()
         self.pace: Final = Pace()
+        self._relayed: Final = RelayLog()
         self._dirty: list[Link] = []
         self._ended: list[tuple[Link, str]] = []
         self._to_close: list[tuple[int, str]] = []
@@ -100,6 +106,7 @@ class Links:
         """It has proved itself: longer frames, and a longer patience."""
         link.state = LinkState.ATTACHED
         self.crowd.leave(link.number, link.remote.host)
+        link.place = self._relayed.end
         self._attached[link.number] = link
         self._idle.renew(link.number, now=now)
         self._to_widen.append(link.number)
@@ -119,7 +126,8 @@ class Links:
             self.crowd.leave(number, link.remote.host)
             self.pace.forget(number)
             self._idle.end(number)
-            self._attached.pop(number, None)
+            if self._attached.pop(number, None) is not None:
+                self._take_relayed(link)
         return link
 
     # --- bytes
@@ -129,25 +137,31 @@ class Links:
         assert link.cipher is not None
         link.queued += len(payload)
         if link.queued > QUEUED_MAX:
-            link.pieces.clear()
+            if link.pieces is not None:
+                link.pieces.clear()
+            link.place = self._relayed.end
             self.end(link.number, "asks for more than it reads")
             return
+        if link.place < self._relayed.end and link.number in self._attached:
+            self._take_relayed(link)
         self._queue(link, frame(link.cipher.seal(payload)))
 
     def relay(self, body: bytes, *, sender: int) -> None:
         """Queue the same bytes, one object, for all attached links but the sender's."""
-        framed = frame(body)
-        dirty = self._dirty
-        for number, link in self._attached.items():
-            if number != sender:
-                pieces = link.pieces
-                if not pieces:
-                    dirty.append(link)
-                pieces.append(framed)
+        self._relayed.append(frame(body), sender=sender)
+
+    def _take_relayed(self, link: Link) -> None:
+        """What was relayed up to now goes before what is queued next."""
+        if link.place < self._relayed.end:
+            relayed = self._relayed.after_of_others(link.place, link.number)
+            link.place = self._relayed.end
+            if relayed:
+                self._queue(link, relayed)
 
     def _queue(self, link: Link, piece: bytes) -> None:
-        if not link.pieces:
+        if link.pieces is None:
             self._dirty.append(link)
+            link.pieces = []
         link.pieces.append(piece)
 
     # --- time
@@ -184,12 +198,34 @@ class Links:
 
     def writes(self) -> list[tuple[int, list[bytes]]]:
         """What each link is to be sent."""
+        log = self._relayed
+        if log.begin != log.end:
+            for link in self._dirty:
+                if link.number in self._attached:
+                    self._take_relayed(link)
+            for number in log.senders:
+                if (speaker := self._attached.get(number)) is not None:
+                    self._take_relayed(speaker)
         dirty, self._dirty = self._dirty, []
         drained: list[tuple[int, list[bytes]]] = []
         for link in dirty:
-            pieces, link.pieces, link.queued = link.pieces, [], 0
-            drained.append((link.number, pieces))
+            drained.append((link.number, link.pieces or []))
+            link.pieces, link.queued = None, 0
+        if log.begin != log.end:
+            drained += self._shared_writes()
+            log.clear()
         return drained
+
+    def _shared_writes(self) -> Iterator[tuple[int, list[bytes]]]:
+        """For those who have not taken what was relayed: they have nothing else to get, and most share one list."""
+        log = self._relayed
+        begin, end = log.begin, log.end
+        shared = [log.after(begin)]
+        for number, link in self._attached.items():
+            if link.place <= begin:
+                yield number, shared
+            elif link.place < end:
+                yield number, [log.after(link.place)]
 
     def to_close(self) -> list[tuple[int, str]]:
         """Links that are over, and why."""

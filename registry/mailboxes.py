@@ -4,7 +4,7 @@ The letters' bytes lie in the store. It knows quotas, order and age (clause 7.3)
 clocks.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -53,7 +53,7 @@ class Mailbox:
     def __init__(self) -> None:
         self._by_serial: dict[int, Letter] = {}
         self._by_id: dict[tuple[bytes, int], Letter] = {}
-        self._of_sender: Counter[bytes] = Counter()
+        self._of_sender: defaultdict[bytes, int] = defaultdict(int)
         self.bytes = 0
         self.outstanding: set[int] = set()
         """Serials that the reader was given and has not taken yet."""
@@ -76,9 +76,9 @@ class Mailbox:
         """Which quota forbids one more letter; None for none."""
         if size > MAILBOX_BYTES_MAX:
             return MailRefusal.TOO_LARGE
-        if len(self) >= MAILBOX_LETTERS_MAX or self.bytes + size > MAILBOX_BYTES_MAX:
+        if len(self._by_serial) >= MAILBOX_LETTERS_MAX or self.bytes + size > MAILBOX_BYTES_MAX:
             return MailRefusal.MAILBOX_FULL
-        is_over = self._of_sender[sender] >= MAILBOX_LETTERS_PER_SENDER
+        is_over = self._of_sender.get(sender, 0) >= MAILBOX_LETTERS_PER_SENDER
         return MailRefusal.SENDER_QUOTA if is_over else None
 
     def add(self, letter: Letter) -> None:
@@ -134,7 +134,8 @@ class Mailboxes:
         """Why no letter of this size can be added; None when it can."""
         if self._count >= self.letters_max:
             return MailRefusal.MAILBOX_FULL
-        return (self._boxes.get(recipient) or Mailbox()).refusal_of(sender, size)
+        box = self._boxes.get(recipient)
+        return (Mailbox() if box is None else box).refusal_of(sender, size)
 
     def deposit(self, recipient: bytes, sender: bytes, number: int, size: int, *, now: float) -> Letter:
         """A new letter, not on the disk yet."""
@@ -152,7 +153,10 @@ class Mailboxes:
     def add(self, recipient: bytes, letter: Letter) -> None:
         """A letter, new or loaded."""
         self._next_serial = max(self._next_serial, letter.serial + 1)
-        self._boxes.setdefault(recipient, Mailbox()).add(letter)
+        box = self._boxes.get(recipient)
+        if box is None:
+            box = self._boxes[recipient] = Mailbox()
+        box.add(letter)
         self._count += 1
 
     def remove(self, recipient: bytes, serials: list[int]) -> list[Letter]:

@@ -66,24 +66,25 @@ class Mailroom:
 
     def deposit(self, request: DepositMail, caller: Caller, *, now: float) -> list[Effect]:
         """Keep a letter: answered when the disk has it, and at once where it is refused or was kept before."""
-        author, recipient = self._directory.person(caller.identity), request.recipient
+        identity, recipient = caller.identity, request.recipient
+        author = self._directory.person(identity)
         if author is None or self._directory.person(recipient) is None:
             return _refusal(request.reference, caller, MailRefusal.NAME_UNKNOWN)
         box = self._boxes.find(recipient)
-        known = None if box is None else box.find(caller.identity, request.number)
+        known = None if box is None else box.find(identity, request.number)
         if known is not None and known.is_stored:
             return [Reply(to=caller, message=MailSaved(request.reference))]
         if known is not None:  # on its way to the disk: look again when the disk has answered
             again = (Resume(request=request, to=caller),)
             return [Store(entries=(), then=again, otherwise=again)]
-        refusal = self._boxes.refusal_of(recipient, caller.identity, len(request.letter))
+        refusal = self._boxes.refusal_of(recipient, identity, len(request.letter))
         if refusal is not None:
             return _refusal(request.reference, caller, refusal)
-        letter = self._boxes.deposit(recipient, caller.identity, request.number, len(request.letter), now=now)
+        letter = self._boxes.deposit(recipient, identity, request.number, len(request.letter), now=now)
         entry = MailStored(
             recipient=recipient,
             serial=letter.serial,
-            sender=caller.identity,
+            sender=identity,
             sender_name=author.card.name,
             number=request.number,
             at=self._clock.millis(now),
@@ -181,13 +182,14 @@ class Mailroom:
 
 
 def _promise(entry: MailStored, reference: int, caller: Caller) -> Store:
-    def note(*, is_kept: bool) -> Resume:
-        kept = LetterKept(
-            recipient=entry.recipient, serial=entry.serial, reference=reference, is_kept=is_kept
-        )
-        return Resume(request=kept, to=caller)
-
-    return Store(entries=(entry,), then=(note(is_kept=True),), otherwise=(note(is_kept=False),))
+    recipient, serial = entry.recipient, entry.serial
+    kept = LetterKept(recipient=recipient, serial=serial, reference=reference, is_kept=True)
+    lost = LetterKept(recipient=recipient, serial=serial, reference=reference, is_kept=False)
+    return Store(
+        entries=(entry,),
+        then=(Resume(request=kept, to=caller),),
+        otherwise=(Resume(request=lost, to=caller),),
+    )
 
 
 def _refusal(reference: int, caller: Caller, reason: MailRefusal) -> list[Effect]:

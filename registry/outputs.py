@@ -5,6 +5,8 @@ It knows links, sessions and how an answer becomes bytes; it must not know why a
 
 from collections import Counter
 
+import msgspec
+
 from registry.effects import Caller, Denied, Welcomed
 from registry.events import CameIn, Event, TurnedAway
 from registry.links import Links
@@ -74,7 +76,7 @@ class Outputs:
 
     # --- filled by the core
 
-    def _reply(self, to: Caller, message: RegistryNotice) -> None:
+    def _reply(self, to: Caller, message: RegistryNotice | msgspec.Raw) -> None:
         if to.link is not None:
             self._push(to.link, message)
             return
@@ -83,7 +85,7 @@ class Outputs:
             datagram = channel.session().seal(join_frames([encode(message)]))
             self._datagrams.append((datagram, to.address))
 
-    def _push(self, number: int, message: RegistryNotice) -> None:
+    def _push(self, number: int, message: RegistryNotice | msgspec.Raw) -> None:
         link = self._links.find(number)
         if link is not None:
             self._links.send(link, encode(message))

@@ -30,16 +30,14 @@ from registry.roster import Roster
 from registry.sessions import Randomness
 from registry.store.protocol import Loaded
 from wire.header import GroupHeader
-from wire.limits import DATAGRAM_MAX, TABLE_PAGE_MAX
+from wire.limits import DATAGRAM_MAX
 from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
 from wire.messages.group import CHANNEL, FetchGroup
 from wire.messages.link import Attach
 from wire.messages.mail import DepositMail, TakeMail
 from wire.messages.presence import Leave, Ping
 from wire.messages.registration import Register
-from wire.messages.table import FetchTable, TablePage
-
-_ROWS_A_PAGE = 4_096
+from wire.messages.table import FetchTable
 
 
 class Service:
@@ -80,12 +78,14 @@ class Service:
         match request:
             case DepositMail():
                 return self._mail.deposit(request, caller, now=now)
+            case LetterKept():
+                return self._mail.kept(request, caller)
             case TakeMail():
                 return self._mail.take(request, caller)
             case RelayDatagram():
                 return self._relay(request, caller)
             case FetchTable():
-                return [Reply(to=caller, message=self._table_page(request.since))]
+                return [Reply(to=caller, message=self.directory.page(request.since))]
             case FetchGroup():
                 return self._fetch_group(request, caller)
             case Ping():
@@ -96,19 +96,15 @@ class Service:
                 return self._attach(caller, now)
             case Register():
                 return self._reception.register(request, caller, now=now)
-            case NameKept() | LetterKept() | LineLost() | EpochKept():
+            case NameKept() | LineLost() | EpochKept():
                 return self._go_on(request, caller, now)
         assert_never(request)
 
-    def _go_on(
-        self, note: NameKept | LetterKept | LineLost | EpochKept, caller: Caller, now: float
-    ) -> list[Effect]:
+    def _go_on(self, note: NameKept | LineLost | EpochKept, caller: Caller, now: float) -> list[Effect]:
         """The disk has answered."""
         match note:
             case NameKept():
                 return self._reception.name_kept(note, caller, now=now)
-            case LetterKept():
-                return self._mail.kept(note, caller)
             case LineLost():
                 return self.channel.line_lost(note)
             case EpochKept():
@@ -139,10 +135,6 @@ class Service:
         """A link is over. Whoever had it is away at once, until they show themselves again."""
         if self._presence.link_lost(identity, link, now=now):
             self._mail.reader_left(identity)
-
-    def _table_page(self, since: int) -> TablePage:
-        delta = self.directory.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=_ROWS_A_PAGE)
-        return TablePage(since, delta.version, delta.more, delta.rows)
 
     def _relay(self, request: RelayDatagram, caller: Caller) -> list[Effect]:
         link = self._roster.link_of(request.recipient)

@@ -131,13 +131,15 @@ class Shell:
         """Let out everything that this turn of the loop brought forth."""
         self._is_awake = False
         core, links, endpoint = self._core, self._links, self._endpoint
-        self.committer.commit()
         for number in core.links_to_widen():
             if number in links:
                 links[number].allow_full_frames()
         for number, pieces in core.link_writes():
-            if number in links:
-                links[number].write(pieces)
+            link = links.get(number)
+            if link is not None:
+                link.write(pieces)
+        # Now, and not before: the sync's thread wants the interpreter too, and a thousand writes would be held up.
+        self.committer.commit()
         self._pace()
         datagrams = core.datagrams_to_send()
         if endpoint is not None:

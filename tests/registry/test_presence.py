@@ -5,7 +5,7 @@ import pytest
 from registry.policy import Policy
 from tests.registry.hand import Hand, Rig, rows_of
 from wire.address import Address
-from wire.codec import encode, join_frames
+from wire.codec import decode_notice, encode, join_frames
 from wire.messages.presence import Leave, Left, Ping, Pong
 from wire.messages.table import FetchTable, Row, TablePage
 
@@ -18,7 +18,8 @@ def rig() -> Rig:
 
 
 def row_of(rig: Rig, hand: Hand) -> Row:
-    page = rig.core._service._table_page(0)
+    page = decode_notice(bytes(rig.core._service.directory.page(0)))
+    assert isinstance(page, TablePage)
     return next(row for row in rows_of(page.rows) if row.card.identity == hand.id)  # type: ignore[arg-type]
 
 
