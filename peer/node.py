@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from peer.core import events as happened
-from peer.core.engine import LookUp, PeerCore
+from peer.core.engine import PeerCore
+from peer.core.lookup import LookUp
 from peer.core.me import Me
 from peer.core.records import Record, can_wait
 from peer.core.session import State

@@ -3,11 +3,13 @@
 It knows questions and their deadlines. Whoever waits asks again after each turn, or loses interest without a word.
 """
 
+import enum
+
 from peer.core.table import Table
 from wire.delivery.policy import Policy
 
 
-class LookUp:
+class Search:
     """One name that is being looked for."""
 
     __slots__ = ("deadline", "has_rung", "question")
@@ -19,13 +21,22 @@ class LookUp:
         """The question for rows whose answer settles it; 0 while there is no link to ask on."""
 
 
+class LookUp(enum.Enum):
+    """What is known of a name."""
+
+    KNOWN = "it is in the table"
+    BLOCKED = "its key is not the one that we hold"
+    UNKNOWN = "nobody has it, as far as can be known now"
+    ASKING = "the registry is being asked"
+
+
 class LookUps:
     """All names that are being looked for."""
 
     def __init__(self, table: Table, policy: Policy) -> None:
         self._table = table
         self._span = policy.give_up_after
-        self._open: dict[str, LookUp] = {}
+        self._open: dict[str, Search] = {}
 
     def is_over(self, name: str, *, can_ask: bool, now: float) -> bool:
         """Whether it is known by now that nobody has this name; until then the registry is asked."""
@@ -33,7 +44,7 @@ class LookUps:
         if (
             one is None or now >= one.deadline + self._span
         ):  # the latter was asked by somebody who has gone since
-            one = self._open[name] = LookUp(now + self._span)
+            one = self._open[name] = Search(now + self._span)
         if not one.question and can_ask:
             self._table.fetch_anew(now=now)
             one.question = self._table.asked

@@ -7,20 +7,13 @@ is in reach. It must not know how datagrams to other peers are made.
 from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
-from peer.core.channel import Channel
-from peer.core.contacts import Change, Contact, Contacts
+from peer.core.contacts import Change, Contact
 from peer.core.conversation import Message
 from peer.core.events import ChannelAccepted, ChannelUnanswered, Trouble
-from peer.core.inbound import Inbound
-from peer.core.ladder import Ladder, Reach
-from peer.core.link import LinkEnd
-from peer.core.mail import Homecoming
-from peer.core.outputs import Outputs
+from peer.core.ladder import Reach
+from peer.core.parts import Parts
 from peer.core.records import Standing
-from peer.core.session import RegistrySession
-from peer.core.table import Table
 from wire.codec import decode_notice
-from wire.delivery.policy import Policy
 from wire.errors import WireError
 from wire.header import unpack_relayed
 from wire.identity import is_authentic
@@ -49,32 +42,17 @@ Relayed = Callable[[DatagramRelayed, float], None]
 class Uplink:
     """Our side of the registry."""
 
-    def __init__(
-        self,
-        *,
-        session: RegistrySession,
-        link: LinkEnd,
-        table: Table,
-        contacts: Contacts,
-        channel: Channel,
-        home: Homecoming,
-        inbound: Inbound,
-        ladder: Ladder,
-        outputs: Outputs,
-        policy: Policy,
-        rows_changed: RowsChanged,
-        relayed: Relayed,
-    ) -> None:
-        self._session = session
-        self._link = link
-        self._table = table
-        self._contacts = contacts
-        self._channel = channel
-        self._home = home
-        self._inbound = inbound
-        self._ladder = ladder
-        self._out = outputs
-        self._policy = policy
+    def __init__(self, parts: Parts, *, rows_changed: RowsChanged, relayed: Relayed) -> None:
+        self._session = parts.session
+        self._link = parts.link
+        self._table = parts.table
+        self._contacts = parts.contacts
+        self._channel = parts.channel
+        self._home = parts.home
+        self._inbound = parts.inbound
+        self._ladder = parts.ladder
+        self._out = parts.out
+        self._policy = parts.policy
         self._rows_changed = rows_changed
         self._relayed = relayed
         self._seeking_since: float | None = None

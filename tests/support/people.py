@@ -7,7 +7,8 @@ import random
 from collections.abc import Callable
 
 from peer.core import events as happened
-from peer.core.engine import LookUp, PeerCore
+from peer.core.engine import PeerCore
+from peer.core.lookup import LookUp
 from peer.core.me import Me
 from peer.core.records import Standing
 from peer.history import History

@@ -1,0 +1,100 @@
+"""This file is about what a node is made of: every part of the core, made in the order in which they need each other.
+
+It puts together and restores; what the parts do with each other stands in `router`, `registration` and `engine`.
+"""
+
+import random
+from collections import Counter
+from typing import Final
+
+from peer.core.channel import Channel
+from peer.core.contacts import Contact, Contacts
+from peer.core.conversation import Message
+from peer.core.inbound import Inbound
+from peer.core.ladder import Ladder
+from peer.core.link import LinkEnd
+from peer.core.lookup import LookUps
+from peer.core.mail import Homecoming
+from peer.core.me import Me, Notebook
+from peer.core.outputs import Outputs
+from peer.core.post import Post
+from peer.core.records import CHANNEL_MARK, Loaded, StoredStream
+from peer.core.session import RegistrySession
+from peer.core.table import Table
+from wire.address import Address
+from wire.delivery.policy import Policy
+from wire.letters import seal_letter
+from wire.messages.mail import LetterBody
+
+
+class Parts:
+    """The parts of one node."""
+
+    def __init__(
+        self,
+        me: Me,
+        *,
+        server: Address,
+        loaded: Loaded,
+        rng: random.Random,
+        policy: Policy,
+        wall_offset: float,
+    ) -> None:
+        self.me: Final = me
+        self.policy: Final = policy
+        self.rng: Final = rng
+        self.wall_offset = wall_offset
+        """Added to monotonic seconds it gives Unix time; the shell keeps it right."""
+        self.dropped: Counter[str] = Counter()
+        """Datagrams and frames that were no good, by what they should have been."""
+        self.streams = dict(loaded.streams)
+        """What is stored of streams whose contact has not been needed yet."""
+        self.out = Outputs()
+        self.contacts = Contacts()
+        self.post = Post(me.identity, self.contacts, self.out)
+        self.ladder = Ladder(policy, self.out, self._write_letter)
+        self.session = RegistrySession(
+            identity=me.identity, address=server, pinned=loaded.registry, policy=policy, rng=rng
+        )
+        self.link = LinkEnd(rng)
+        self.table = Table(self.contacts, self.out, version=loaded.version, saved_at=loaded.table_at)
+        self.look_ups = LookUps(self.table, policy)
+        self.home = Homecoming(self.out)
+        self.notebook = Notebook(me, self.streams.pop(me.identity.public, StoredStream()), self.out)
+        self.channel = Channel(self.streams.pop(CHANNEL_MARK, StoredStream()), loaded.cursor, self.out)
+        self.inbound = Inbound(
+            contacts=self.contacts,
+            channel=self.channel,
+            home=self.home,
+            outputs=self.out,
+            stored=self.streams,
+            reader=me.identity.public,
+            mail_keys=me.mail_keys,
+            policy=policy,
+            rng=rng,
+        )
+
+    def restore(self, loaded: Loaded, *, now: float) -> None:
+        """Take the last table, and what was under way with the people in it."""
+        self.post.use_lives(self.me.lives, self.me.card)
+        for row in loaded.rows:
+            self.contacts.take_row(row)
+        for contact in list(self.contacts):
+            self.inbound.adopt(contact, now=now)
+            self.ladder.adopt(contact)
+
+    def _write_letter(self, contact: Contact, message: Message) -> bytes:
+        contact.check_card()
+        talk = self.inbound.conversation(contact)
+        body = LetterBody(
+            number=message.number,
+            floor=talk.outgoing.floor,
+            since=talk.outgoing.since(message),
+            sender=self.me.identity.public,
+            sender_name=self.me.name,
+            recipient=contact.identity,
+            recipient_name=contact.name,
+            at=message.at_ms,
+            text=message.text,
+        )
+        return seal_letter(body, author=self.me.identity, mail_key=contact.row.card.mail)

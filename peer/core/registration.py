@@ -1,0 +1,124 @@
+"""This file is about what our registration means for the rest of the node: welcomed, lost, back, refused, gone.
+
+The session says what happened between us and the registry; here it becomes events, a link, or going on alone.
+"""
+
+from typing import Final
+
+from peer.core import events as happened
+from peer.core.parts import Parts
+from peer.core.records import RegistryPinned
+from peer.core.session import Notice, State
+from peer.core.uplink import Uplink
+from wire.identity import fingerprint
+from wire.messages.registration import RefusalReason
+from wire.sealing import Session
+
+REFUSALS: Final = {
+    RefusalReason.BAD_NAME: "it does not accept this name",
+    RefusalReason.OLD_CARD: "it knows a newer card of yours; is the clock right?",
+    RefusalReason.VERSION: "it speaks another version of the protocol",
+    RefusalReason.FULL: "it is full",
+    RefusalReason.NOT_SERVING: "it is not serving now",
+}
+
+
+class Registration:
+    """Heeds the session for everybody else."""
+
+    def __init__(self, parts: Parts, uplink: Uplink) -> None:
+        self._uplink = uplink
+        self._session = parts.session
+        self._post = parts.post
+        self._link = parts.link
+        self._table = parts.table
+        self._contacts = parts.contacts
+        self._out = parts.out
+        self._me = parts.me
+        self._pinned = parts.session.pinned
+        self._was_lost = False
+        self._last_channel: Session | None = None
+        self.has_begun = False
+        """Whether we have been registered since we last wanted to be."""
+        self.wants_close = False
+        """Whether the shell is to close the connection that it has."""
+
+    def heed_session(self, *, now: float) -> None:
+        """What the session has to tell, and how far the registry is in reach since."""
+        for notice in self._session.notices():
+            match notice:
+                case Notice.WELCOMED:
+                    self._welcomed(now)
+                case Notice.LOST:
+                    self._lost(now)
+                case Notice.DENIED:
+                    self._denied()
+                case Notice.LEFT:
+                    self._gone(happened.Left(), now)
+                case Notice.LEAVE_UNANSWERED:
+                    self._gone(happened.LeaveUnanswered(), now)
+                case Notice.WRONG_KEY:
+                    self._wrong_key(now)
+        for question in self._session.sealed_questions():
+            self._out.requests.append(question)  # the link carries it too: there it cannot get lost
+        self._uplink.update_reach(now=now)
+
+    def _welcomed(self, now: float) -> None:
+        if self._pinned is None and self._session.pinned is not None:
+            self._pinned = self._session.pinned
+            self._out.records.append(RegistryPinned(self._pinned))
+        if not self.has_begun:
+            self._out.events.append(happened.Registered())
+        if self._was_lost:
+            self._uplink.seek(now=now)
+            self._out.events.append(happened.ServerBack())
+        self.has_begun, self._was_lost = True, False
+        self._post.stop_announcing()
+        assert self._session.channel is not None
+        if self._session.channel is not self._last_channel:
+            self._link.forgive()  # another life of the registry: what its last one did to links is no sign
+            self._last_channel = self._session.channel
+        self._link.open(self._session.channel, now=now)
+
+    def _lost(self, now: float) -> None:
+        if self.has_begun:
+            self._out.events.append(happened.ServerLost())
+        else:
+            saved_at = self._table.saved_at if len(self._contacts) else None
+            self._out.events.append(happened.NoServerAtStart(table_time=saved_at))
+        self._go_on_alone(now)
+
+    def _go_on_alone(self, now: float) -> None:
+        self._was_lost = True
+        self._uplink.drop_link()
+        self.wants_close = True
+        self._post.announce_to_all(now=now)
+
+    def _denied(self) -> None:
+        assert self._session.denied is not None
+        if self._session.denied is RefusalReason.NAME_TAKEN:
+            self._out.events.append(happened.NameTaken(name=self._me.name))
+        else:
+            self._out.events.append(happened.NotAdmitted(reason=REFUSALS[self._session.denied]))
+
+    def _gone(self, event: happened.Event, now: float) -> None:
+        self._uplink.drop_link()
+        self._link.forgive()
+        self.wants_close = True
+        self._out.events.append(event)
+
+    def _wrong_key(self, now: float) -> None:
+        assert self._session.stranger is not None and self._session.pinned is not None
+        self._out.events.append(
+            happened.RegistryKeyChanged(
+                expected=fingerprint(self._session.pinned), got=fingerprint(self._session.stranger)
+            )
+        )
+        self._go_on_alone(now)
+
+    def use_lives(self, *, is_new: bool, now: float) -> None:
+        """Open with these from now on, and show a new one to everybody."""
+        self._post.use_lives(self._me.lives, self._me.card)
+        self._session.use_card(self._me.card, self._me.live)
+        if is_new and self._session.state is State.REGISTERED:
+            self._session.start(table_version=self._table.version, now=now)

@@ -1,0 +1,149 @@
+"""This file is about what comes in: whose a datagram is, what an opened payload means for which part, what new rows change.
+
+It routes. Registering and the link's frames are others' (`session`, `uplink`).
+"""
+
+from peer.core.contacts import Change, Contact
+from peer.core.ladder import Reach
+from peer.core.parts import Parts
+from peer.core.records import CHANNEL_MARK
+from wire.address import Address
+from wire.admission import signed_table
+from wire.codec import decode_frames, decode_table_batch
+from wire.delivery.events import Acknowledged, Arrived, GaveUp, Unanswered
+from wire.errors import SealError, WireError
+from wire.header import Kind, unpack_group, unpack_sealed
+from wire.messages.delivery import DeliveryFrame
+from wire.messages.direct import DatagramRelayed
+from wire.messages.presence import Left, Pong
+
+
+class Router:
+    """Where what came goes."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._session = parts.session
+        self._post = parts.post
+        self._inbound = parts.inbound
+        self._ladder = parts.ladder
+        self._link = parts.link
+        self._table = parts.table
+        self._channel = parts.channel
+        self._streams = parts.streams
+
+    def route(self, data: bytes, sender: Address, *, now: float) -> None:
+        """A datagram, to the part that understands it. Raises WireError for what is no good."""
+        kind = data[0] if data else 0
+        is_registry = sender == self._session.address
+        if kind == Kind.SEALED:
+            self._sealed_came(data, sender, now)
+        elif kind == Kind.GROUP and is_registry:
+            self._table_came(data, now)
+        elif kind == Kind.COOKIE and is_registry:
+            self._session.receive_cookie(data[1:], now=now)
+        elif kind == Kind.WELCOME and is_registry:
+            self._session.receive_welcome(data[1:], now=now)
+        elif kind == Kind.REFUSED and is_registry:
+            self._session.receive_refused(data[1:], now=now)
+        elif kind == Kind.CARD:
+            self._card_came(data[1:], now)
+        else:
+            self._parts.dropped["unknown kind"] += 1
+
+    def _sealed_came(self, data: bytes, sender: Address, now: float) -> None:
+        channel = self._session.channel
+        if channel is not None and unpack_sealed(data).tag == channel.open_tag:
+            for frame in decode_frames(channel.open(data)):
+                if isinstance(frame, Pong):
+                    self._session.receive_pong(frame, now=now)
+                    self.catch_up(now=now)
+                elif isinstance(frame, Left):
+                    self._session.receive_left(frame, now=now)
+        elif self._ladder.reach is not Reach.NONE:
+            contact, payload = self._post.open(data, source=sender, now=now)
+            self._payload_came(contact, payload, through_server=False, now=now)
+
+    def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
+        """One that came through the registry. Raises WireError."""
+        contact, payload = self._post.open(notice.datagram, source=None, now=now, relayed_by=notice.sender)
+        self._payload_came(contact, payload, through_server=True, now=now)
+
+    def _payload_came(self, contact: Contact, payload: bytes, *, through_server: bool, now: float) -> None:
+        frames = decode_frames(payload)
+        talk = self._inbound.conversation(contact)
+        for frame in frames:
+            if isinstance(frame, DeliveryFrame):
+                talk.courier.receive(frame, now=now)
+        self.heed_courier(contact, through_server=through_server, now=now)
+        self._inbound.frames_read(contact, now=now)
+        self._ladder.climb(contact, now=now)
+        self._post.active[contact.identity] = contact
+
+    def heed_courier(self, contact: Contact, *, through_server: bool, now: float) -> None:
+        """What the courier of a contact has to tell."""
+        assert contact.conversation is not None
+        for event in contact.conversation.courier.events():
+            match event:
+                case Arrived(number, body):
+                    self._message_arrived(contact, number, body)
+                case Acknowledged(number):
+                    self._ladder.acknowledged(contact, number, through_server=through_server)
+                case GaveUp(number):
+                    self._ladder.gave_up(contact, number, now=now)
+                case Unanswered():
+                    self._refresh_card(contact, now)
+
+    def _message_arrived(self, contact: Contact, number: int, body: bytes) -> None:
+        try:
+            self._inbound.message_arrived(contact, number, body)
+        except WireError as error:
+            self._parts.dropped[type(error).__name__] += 1
+
+    def _refresh_card(self, contact: Contact, now: float) -> None:
+        """They may have a new live key, or not know ours: ask for their card, show ours (clause 6.5)."""
+        if self._ladder.reach is Reach.UP:
+            self._table.fetch(now=now)
+        self._post.introduce(contact)
+
+    def _card_came(self, data: bytes, now: float) -> None:
+        if self._ladder.reach is Reach.NONE:
+            return
+        contact = self._post.take_card(data)
+        if contact is not None:
+            self.rows_changed([(contact, Change.RESTARTED)], now)
+
+    def _table_came(self, data: bytes, now: float) -> None:
+        key = self._channel.key(unpack_group(data).epoch)
+        if key is None or self._session.pinned is None:
+            return  # before the link came up; the first page brings what we miss
+        # Not held against the replay window: any member could move that, as it has the key. The version tells repeats.
+        signed = signed_table(key.open_stored(data), registry=self._session.pinned)
+        if signed is None:
+            raise SealError("a table that the registry has not signed")
+        batch = decode_table_batch(signed)
+        self._session.known_version = max(self._session.known_version, batch.version)
+        changes = self._table.take_batch(batch, wall=now + self._parts.wall_offset)
+        if changes:
+            self.rows_changed(changes, now)
+        self.catch_up(now=now)
+
+    def catch_up(self, *, now: float) -> None:
+        """Rows are missing that the registry has: ask for them."""
+        if self._link.is_up and self._session.known_version > self._table.version:
+            self._table.fetch(now=now)
+
+    def rows_changed(self, changes: list[tuple[Contact, Change]], now: float) -> None:
+        """What new rows mean for what is under way."""
+        for contact, change in changes:
+            talk = contact.conversation
+            if change is Change.RESTARTED and talk is not None:
+                talk.courier.restart_tries(now=now)
+                self._post.active[contact.identity] = contact
+            if change is not Change.TAKEN:
+                self._ladder.climb(contact, now=now)
+            if contact.identity in self._streams or CHANNEL_MARK + contact.identity in self._streams:
+                self._inbound.adopt(contact, now=now)
+                self._ladder.adopt(contact)
+        if changes:
+            self._inbound.rows_came(now=now)
