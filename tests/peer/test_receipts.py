@@ -1,0 +1,85 @@
+"""This file is about what becomes of a receipt with each event, and at the end of the program."""
+
+import asyncio
+
+import pytest
+
+from peer.core import events as happened
+from peer.receipts import CHANNEL, Outcome, Receipts
+
+FATES: list[tuple[happened.Event, Outcome]] = [
+    (happened.Delivered(to="bob", number=5, through_server=False), Outcome.DELIVERED),
+    (happened.Delivered(to="bob", number=5, through_server=True), Outcome.RELAYED),
+    (happened.Saved(to="bob", number=5), Outcome.SAVED),
+    (happened.Kept(to="bob", number=5), Outcome.KEPT),
+    (happened.Refused(to="bob", number=5, reason="full"), Outcome.REFUSED),
+]
+
+
+@pytest.mark.parametrize(("event", "outcome"), FATES)
+async def test_an_event_settles_the_receipt_that_it_is_about(event: happened.Event, outcome: Outcome) -> None:
+    receipts = Receipts()
+    mine, other, elsewhere = receipts.open("bob", 5), receipts.open("bob", 6), receipts.open("carol", 5)
+    receipts.note(event)
+    assert await mine.settled() is outcome
+    assert (other.outcome, elsewhere.outcome) == (None, None)
+
+
+async def test_who_waits_is_woken() -> None:
+    receipts = Receipts()
+    receipt = receipts.open("bob", 5)
+    waiting = [asyncio.ensure_future(receipt.settled()) for _ in range(2)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()  # does not take the answer from the other
+    receipts.note(happened.Saved(to="bob", number=5))
+    assert await waiting[1] is Outcome.SAVED
+
+
+async def test_the_reason_of_a_refusal_is_kept() -> None:
+    receipts = Receipts()
+    receipt = receipts.open("bob", 5)
+    receipts.note(happened.Refused(to="bob", number=5, reason="full"))
+    assert receipt.reason == "full"
+
+
+async def test_kept_may_still_become_delivered() -> None:
+    receipts = Receipts()
+    receipt = receipts.open("bob", 5)
+    receipts.note(happened.Kept(to="bob", number=5))
+    receipts.note(happened.Delivered(to="bob", number=5, through_server=False))
+    assert receipt.outcome is Outcome.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome"),
+    [
+        (happened.ChannelAccepted(number=5), Outcome.SAVED),
+        (happened.ChannelUnanswered(number=5), Outcome.REFUSED),
+    ],
+)
+async def test_lines_of_the_channel_have_receipts_of_their_own(
+    event: happened.Event, outcome: Outcome
+) -> None:
+    receipts = Receipts()
+    line, message = receipts.open(CHANNEL, 5), receipts.open("bob", 5)
+    receipts.note(event)
+    assert (line.outcome, message.outcome) == (outcome, None)
+
+
+async def test_settled_receipts_are_let_go() -> None:
+    receipts = Receipts()
+    for number in range(100):
+        receipts.open("bob", number)
+        receipts.note(happened.Delivered(to="bob", number=number, through_server=False))
+    assert receipts._open == {}
+
+
+@pytest.mark.parametrize(("is_kept", "outcome"), [(True, Outcome.KEPT), (False, Outcome.REFUSED)])
+async def test_nobody_waits_longer_than_the_program_lives(is_kept: bool, outcome: Outcome) -> None:
+    receipts = Receipts()
+    message, line, kept = receipts.open("bob", 5), receipts.open(CHANNEL, 5), receipts.open("carol", 5)
+    receipts.note(happened.Kept(to="carol", number=5))
+    receipts.close(is_kept=is_kept)
+    assert await message.settled() is outcome
+    assert await line.settled() is Outcome.REFUSED
+    assert await kept.settled() is Outcome.KEPT

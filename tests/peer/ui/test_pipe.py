@@ -1,0 +1,101 @@
+"""This file is about standard input and output that are pipes: lines cut, prompts set, nobody kept waiting."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Final
+
+import pytest
+
+from peer.ui.pipe import LINE_MAX, PipeTerminal
+from wire.limits import TEXT_MAX
+
+WITHIN: Final = 5.0
+
+
+class Pipes:
+    """Both pipes of a program, from outside."""
+
+    def __init__(self) -> None:
+        self.stdin, self.typing = os.pipe()
+        self.reading, self.stdout = os.pipe()
+
+    def hang_up(self, *descriptors: int) -> None:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+@pytest.fixture
+def pipes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipes]:
+    pipes = Pipes()
+    stdin = SimpleNamespace(fileno=lambda: pipes.stdin)
+    stdout = SimpleNamespace(fileno=lambda: pipes.stdout, flush=lambda: None)
+    monkeypatch.setattr("peer.ui.pipe.sys", SimpleNamespace(stdin=stdin, stdout=stdout))
+    yield pipes
+    pipes.hang_up(pipes.stdin, pipes.stdout)
+
+
+async def typed(pipes: Pipes, *pieces: bytes) -> list[str]:
+    """What the terminal makes of these, written one by one, and then the end of input."""
+    terminal = PipeTerminal()
+
+    async def read() -> list[str]:
+        return [line async for line in terminal.typed()]
+
+    def write() -> None:
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(pipes.typing, view) :]
+        os.close(pipes.typing)
+
+    async with asyncio.timeout(WITHIN):
+        reading = asyncio.ensure_future(read())
+        await asyncio.to_thread(write)
+        lines = await reading
+    os.close(pipes.reading)
+    return lines
+
+
+async def test_lines_are_cut_where_they_end_however_they_come(pipes: Pipes) -> None:
+    assert await typed(pipes, b"one\ntw", b"o\n\nthr", "eé".encode(), b"\xff") == [
+        "one",
+        "two",
+        "",
+        "threé\ufffd",
+    ]
+
+
+async def test_a_line_without_an_end_is_not_gathered_without_end(pipes: Pipes) -> None:
+    """Its beginning is kept, so that it can be seen to be too long; the next line is whole."""
+    endless = b"x" * (3 * LINE_MAX)
+    first, second = await typed(pipes, endless + b"\nsecond\n")
+    assert LINE_MAX < len(first) < 2 * LINE_MAX
+    assert second == "second"
+
+
+async def test_the_longest_message_passes_whole(pipes: Pipes) -> None:
+    text = "\U0001f600" * (TEXT_MAX // 4)
+    assert await typed(pipes, text.encode() + b"\n") == [text]
+
+
+async def test_each_line_has_its_prompt_and_is_out_when_it_is_shown(pipes: Pipes) -> None:
+    terminal = PipeTerminal()
+    terminal.show(["one", "two \udcff"])
+    terminal.show([])
+    async with asyncio.timeout(WITHIN):
+        await terminal.shown()
+    assert os.read(pipes.reading, 99) == b">>> one\n>>> two \\udcff\n"
+    pipes.hang_up(pipes.reading, pipes.typing)
+
+
+async def test_a_reader_that_is_gone_is_an_error_and_one_that_does_not_read_is_none(pipes: Pipes) -> None:
+    terminal = PipeTerminal()
+    terminal.show(["x" * 1_000_000])  # more than a pipe holds
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(terminal.shown(), 0.05)
+    pipes.hang_up(pipes.reading, pipes.typing)
+    async with asyncio.timeout(WITHIN):
+        with pytest.raises(BrokenPipeError):
+            await terminal.shown()
