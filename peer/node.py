@@ -14,37 +14,27 @@ import contextlib
 import logging
 import os
 import random
-import sqlite3
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from peer.connection import Connection
 from peer.core import events as happened
 from peer.core.engine import PeerCore
 from peer.core.lookup import LookUp
 from peer.core.me import Me
-from peer.core.records import Record, can_wait
 from peer.core.session import State
 from peer.history import History
+from peer.keeping import Keeper
 from peer.keys import KeyFolder
 from peer.receipts import CHANNEL, Outcome, Receipt, Receipts
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
-from wire.aio.link import Link
 from wire.delivery.policy import Policy
 from wire.errors import ChatAppError
 from wire.names import file_name_of, name_key, peer_name
-
-LINK_QUEUE: Final = 8 * 1024 * 1024
-"""Bytes of our own that may wait for the registry to read them: our memory, our words."""
-
-WAIT_FOR_COMPANY: Final = 0.02
-"""Seconds for which records that carry no promise wait for a commit that is made anyway."""
-
-STORE_AGAIN_AFTER: Final = 1.0
-"""Seconds between tries to write to a full disk; nothing is acknowledged meanwhile."""
 
 _log = logging.getLogger("chatapp.peer")
 
@@ -83,13 +73,6 @@ class Peer:
         self._policy = policy or Policy()
         self._receipts = Receipts()
         self._events: deque[happened.Event] = deque()
-        self._unstored: list[Record] = []
-        self._unstored_since = 0.0
-        self._is_urgent = False
-        """Whether something unstored carries a promise, so that it cannot wait for company."""
-        self._store_at = 0.0
-        self._link: Link | None = None
-        self._connecting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_pump_due = False
         self._is_open = False
@@ -131,6 +114,8 @@ class Peer:
             self._endpoint.close()
             self._keys.close()
             raise
+        self._keeper = Keeper(self._history)
+        self._connection = Connection(self._core, self._server.host, read_clock=self._now, pump=self._pump)
         self._is_open = True
         self._core.start(now=self._now())
         self._pump()
@@ -170,21 +155,17 @@ class Peer:
                     await asyncio.wait_for(self.left(), within)
         finally:
             self._shut()
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
+        await self._connection.closed()
 
     def _shut(self) -> None:
         if not self._is_open:
             return
-        self._is_urgent = True
-        self._receipts.close(is_kept=self._store())
+        self._receipts.close(is_kept=self._store(is_last=True))
         self._is_open = False
         self._changed.set()
         if self._timer is not None:
             self._timer.cancel()
-        if self._link is not None:
-            self._link.close("leaving")
+        self._connection.close()
         self._endpoint.close()
         self._history.close()
         self._keys.close()
@@ -324,7 +305,7 @@ class Peer:
         if self._store():
             self._core.records_stored(now=now)
             self._endpoint.send_all(self._core.datagrams_to_send(now=now))
-        self._tend_link(now)
+        self._connection.tend(now=now)
         events = self._core.events()
         for event in events:
             self._receipts.note(event)
@@ -333,44 +314,19 @@ class Peer:
         self._arm(now)
         self._changed.set()
 
-    def _store(self) -> bool:
-        """Commit what the core wants stored; True when nothing is left to be stored."""
-        new = self._core.records_to_store()
-        if new:
-            if not self._unstored:
-                self._unstored_since = self._loop.time()
-            self._unstored += new
-            self._is_urgent = self._is_urgent or not all(map(can_wait, new))
-        if not self._unstored:
-            return True
-        now = self._loop.time()
-        if now < self._store_at:
-            return False
-        if not self._is_urgent and now < self._unstored_since + WAIT_FOR_COMPANY:
-            return True
-        return self._commit()
-
-    def _commit(self) -> bool:
-        try:
-            self._history.apply(self._unstored)
-        except sqlite3.Error as error:
-            if not self._store_at:
-                text = f"Nothing can be stored ({error}); messages are not acknowledged until it can"
-                self._events.append(happened.Trouble(text=text))
-            self._store_at = self._loop.time() + STORE_AGAIN_AFTER
-            return False
-        self._store_at = 0.0
-        self._is_urgent = False
-        self._unstored.clear()
-        return True
+    def _store(self, *, is_last: bool = False) -> bool:
+        """Give the disk what the core wants stored; true when nothing promised is unstored."""
+        is_stored = self._keeper.keep(self._core.records_to_store(), now=self._loop.time(), is_last=is_last)
+        if self._keeper.trouble is not None:
+            self._events.append(happened.Trouble(text=self._keeper.trouble))
+            self._keeper.trouble = None
+        return is_stored
 
     def _arm(self, now: float) -> None:
-        due = self._core.next_timer()
-        if self._unstored:
-            store_at = max(self._store_at, self._unstored_since + WAIT_FOR_COMPANY)
-            due = store_at if due is None else min(due, store_at)
-        if due is None:
+        dues = [due for due in (self._core.next_timer(), self._keeper.next_timer()) if due is not None]
+        if not dues:
             return
+        due = min(dues)
         if self._timer is not None:
             if self._timer.when() <= due:
                 return  # it rings early, which is harmless, and costs less than a new one each turn
@@ -381,65 +337,6 @@ class Peer:
         """Wait for the next turn of the pump."""
         self._changed.clear()
         await self._changed.wait()
-
-    # --- the link
-
-    def _tend_link(self, now: float) -> None:
-        if self._core.wants_link_closed() and self._link is not None:
-            self._link.close("no longer wanted")
-            self._link = None
-        pieces = self._core.link_bytes_to_send(now=now)
-        if self._link is not None and pieces:
-            self._link.write(pieces)
-        if self._core.wants_link():
-            if self._connecting is not None:
-                self._connecting.cancel()
-            self._connecting = self._loop.create_task(self._connect())
-
-    async def _connect(self) -> None:
-        try:
-            await self._loop.create_connection(
-                lambda: Link(self, queue_max=LINK_QUEUE), self._server.host, self._core.link_port
-            )
-        except OSError as error:
-            _log.debug("no link: %s", error)
-            if self._is_open:
-                self._core.link_closed(now=self._now())
-                self._pump()
-
-    def link_opened(self, link: Link) -> None:
-        """TCP stands."""
-        if not self._is_open:
-            link.cut("closed meanwhile")
-            return
-        self._link = link
-        self._core.link_connected(now=self._now())
-        self._pump()
-
-    def link_greeting_size(self, link: Link) -> int:
-        """The registry's 16 random bytes."""
-        return 16
-
-    def link_greeted(self, link: Link, greeting: bytes) -> None:
-        """They came."""
-        if link is self._link and self._is_open:
-            link.allow_full_frames()
-            self._core.link_greeted(greeting, now=self._now())
-            self._pump()
-
-    def link_frames(self, link: Link, frames: list[bytes]) -> None:
-        """Frames came."""
-        if link is self._link and self._is_open:
-            self._core.receive_frames(frames, now=self._now())
-            self._pump()
-
-    def link_closed(self, link: Link, reason: str) -> None:
-        """The connection is over."""
-        if link is self._link and self._is_open:
-            _log.debug("link closed: %s", reason)
-            self._link = None
-            self._core.link_closed(now=self._now())
-            self._pump()
 
     def _refuse(self, to: str, reason: str) -> Receipt:
         receipt = Receipt(to, 0)

@@ -16,7 +16,7 @@ from peer.core import events as happened
 from peer.history import History
 from peer.keys import FolderInUse, KeyFolder
 from peer.node import NotOpen, Peer
-from peer.receipts import Outcome
+from peer.receipts import Outcome, Receipt
 from registry.program import Registry
 from tests.support.stage import free_port
 from wire.delivery.policy import Policy
@@ -65,8 +65,8 @@ class Village:
 async def village(tmp_path: Path) -> AsyncIterator[Village]:
     village = Village(tmp_path)
     await village.open_registry()
-    async with asyncio.timeout(3 * WITHIN):
-        yield village
+    yield village
+    async with asyncio.timeout(WITHIN):
         await village.close()
 
 
@@ -83,13 +83,17 @@ async def next_of(peer: Peer, kind: type[Kind]) -> Kind:
                     return event
 
 
+async def outcome_of(receipt: Receipt) -> Outcome:
+    return await asyncio.wait_for(receipt.settled(), WITHIN)
+
+
 # --- talking
 
 
 async def test_a_message_arrives_and_its_sender_learns_of_it(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         receipt = await alice.send("bob", "hi")
-        assert await receipt.settled() is Outcome.DELIVERED
+        assert await outcome_of(receipt) is Outcome.DELIVERED
         received = await next_of(bob, happened.DirectReceived)
         assert (received.sender, received.text, received.late) == ("alice", "hi", None)
 
@@ -97,7 +101,7 @@ async def test_a_message_arrives_and_its_sender_learns_of_it(village: Village) -
 async def test_many_messages_in_one_turn_arrive_in_order(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         receipts = [await alice.send("bob", f"{number}") for number in range(300)]
-        outcomes = [await receipt.settled() for receipt in receipts]
+        outcomes = [await outcome_of(receipt) for receipt in receipts]
         assert set(outcomes) == {Outcome.DELIVERED}
         texts = [(await next_of(bob, happened.DirectReceived)).text for _ in receipts]
         assert texts == [f"{number}" for number in range(300)]
@@ -106,7 +110,7 @@ async def test_many_messages_in_one_turn_arrive_in_order(village: Village) -> No
 async def test_a_long_text_passes_whole_and_a_longer_one_is_refused(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         text = "é" * (TEXT_MAX // 2)
-        assert await (await alice.send("bob", text)).settled() is Outcome.DELIVERED
+        assert await outcome_of(await alice.send("bob", text)) is Outcome.DELIVERED
         assert (await next_of(bob, happened.DirectReceived)).text == text
         with pytest.raises(TooLong):
             await alice.send("bob", text + "x")
@@ -114,10 +118,10 @@ async def test_a_long_text_passes_whole_and_a_longer_one_is_refused(village: Vil
 
 async def test_to_oneself_and_to_nobody(village: Village) -> None:
     async with village.peer("alice") as alice:
-        assert await (await alice.send("ALICE", "milk")).settled() is Outcome.DELIVERED
+        assert await outcome_of(await alice.send("ALICE", "milk")) is Outcome.DELIVERED
         assert (await next_of(alice, happened.DirectReceived)).text == "milk"
         refused = await alice.send("nobody", "hi")
-        assert await refused.settled() is Outcome.REFUSED
+        assert await outcome_of(refused) is Outcome.REFUSED
         assert refused.reason
 
 
@@ -125,7 +129,7 @@ async def test_mail_waits_for_who_is_away(village: Village) -> None:
     async with village.peer("bob"):
         pass
     async with village.peer("alice") as alice:
-        assert await (await alice.send("bob", "hi")).settled() is Outcome.SAVED
+        assert await outcome_of(await alice.send("bob", "hi")) is Outcome.SAVED
     async with village.peer("bob") as bob:
         (line,) = (await next_of(bob, happened.MailReturned)).lines
         assert (line.sender, line.text) == ("alice", "hi")
@@ -134,7 +138,7 @@ async def test_mail_waits_for_who_is_away(village: Village) -> None:
 
 async def test_a_line_for_everybody(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
-        assert await (await alice.send_all("hello")).settled() is Outcome.SAVED
+        assert await outcome_of(await alice.send_all("hello")) is Outcome.SAVED
         received = await next_of(bob, happened.ChannelReceived)
         assert (received.sender, received.text) == ("alice", "hello")
 
@@ -144,7 +148,7 @@ async def test_all_lines_that_one_has_missed_are_there_on_return(village: Villag
         async with village.peer("bob"):
             pass
         for number in range(3):
-            await (await alice.send_all(f"{number}")).settled()
+            await outcome_of(await alice.send_all(f"{number}"))
         async with village.peer("bob") as bob:
             lines = (await next_of(bob, happened.MailReturned)).lines
             assert [line.text for line in lines] == ["0", "1", "2"]
@@ -156,7 +160,7 @@ async def test_all_lines_that_one_has_missed_are_there_on_return(village: Villag
 async def test_a_message_that_was_never_asked_beyond_is_given_again_after_a_restart(village: Village) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         for text in ("first", "second"):
-            await (await alice.send("bob", text)).settled()
+            await outcome_of(await alice.send("bob", text))
         seen = []
         async for event in bob.events():
             if isinstance(event, happened.DirectReceived):
@@ -190,7 +194,7 @@ async def test_events_end_when_the_peer_is_closed(village: Village) -> None:
 async def test_a_full_disk_acknowledges_nothing_and_is_said_once(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("peer.node.STORE_AGAIN_AFTER", 0.02)
+    monkeypatch.setattr("peer.keeping.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         tried, works = asyncio.Event(), asyncio.Event()
         apply = History.apply
@@ -206,7 +210,7 @@ async def test_a_full_disk_acknowledges_nothing_and_is_said_once(
         tries: list[object] = []
         monkeypatch.setattr(History, "apply", fails)
         receipt = await alice.send("bob", "hi")
-        await tried.wait()
+        await asyncio.wait_for(tried.wait(), WITHIN)
         assert receipt.outcome is None
         batch = bob.take_events()
         assert [type(event) for event in batch if not isinstance(event, happened.TableChanged)] == [
@@ -214,7 +218,7 @@ async def test_a_full_disk_acknowledges_nothing_and_is_said_once(
             happened.Trouble,
         ]
         works.set()
-        assert await receipt.settled() in (Outcome.DELIVERED, Outcome.RELAYED)
+        assert await outcome_of(receipt) in (Outcome.DELIVERED, Outcome.RELAYED)
         assert (await next_of(bob, happened.DirectReceived)).text == "hi"
 
 
@@ -225,7 +229,7 @@ async def test_what_is_under_way_at_the_end_is_kept_and_goes_out_at_the_next_sta
     async with alice:
         await village.close_registry()
         receipt = await alice.send("bob", "hi")
-    assert await receipt.settled() is Outcome.KEPT
+    assert await outcome_of(receipt) is Outcome.KEPT
     await village.open_registry()
     async with village.peer("bob") as bob, village.peer("alice"):
         received = await next_of(bob, happened.DirectReceived)
@@ -301,7 +305,7 @@ async def test_leaving_and_coming_back(village: Village) -> None:
         alice.leave()
         await next_of(alice, happened.Left)
         assert alice.is_offline
-        assert await (await bob.send("alice", "hi")).settled() is Outcome.SAVED
+        assert await outcome_of(await bob.send("alice", "hi")) is Outcome.SAVED
         alice.come_back()
         (line,) = (await next_of(alice, happened.MailReturned)).lines
         assert line.text == "hi"

@@ -104,10 +104,11 @@ def test_a_question_is_answered_by_its_last_page() -> None:
     """Whoever waits to learn of a name must not be told that nobody has it while half of the answer is to come."""
     copy = Copy()
     copy.table.fetch_anew(now=0.0)
+    question = copy.table.asked
     copy.page(0, 3, BOB.row(3), more=True)
-    assert copy.table.answered < copy.table.asked
+    assert copy.table.answered < question
     copy.page(3, 4, CAROL.row(4))
-    assert copy.table.answered == copy.table.asked
+    assert copy.table.answered == question
 
 
 def test_a_page_that_a_batch_has_overtaken_is_not_needed() -> None:

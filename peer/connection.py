@@ -1,0 +1,107 @@
+"""This file is about our TCP connection to the registry: made when the core wants one, its bytes handed to the core.
+
+It pumps; what a link says, and when there is to be one, stands in `peer.core.link`.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from peer.core.engine import PeerCore
+from peer.core.link import RANDOM_SIZE
+from wire.aio.link import Link
+
+LINK_QUEUE: Final = 8 * 1024 * 1024
+"""Bytes of our own that may wait for the registry to read them: our memory, our words."""
+
+_log = logging.getLogger("chatapp.peer")
+
+
+class Connection:
+    """The one connection of a node; an older one that still speaks is not listened to."""
+
+    def __init__(
+        self, core: PeerCore, host: str, *, read_clock: Callable[[], float], pump: Callable[[], None]
+    ) -> None:
+        self._core = core
+        self._host = host
+        self._now = read_clock
+        self._pump = pump
+        self._link: Link | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._is_over = False
+
+    def tend(self, *, now: float) -> None:
+        """Close, write and connect as the core wants."""
+        if self._core.wants_link_closed() and self._link is not None:
+            self._link.close("no longer wanted")
+            self._link = None
+        pieces = self._core.link_bytes_to_send(now=now)
+        if self._link is not None and pieces:
+            self._link.write(pieces)
+        if self._core.wants_link():
+            if self._connecting is not None:
+                self._connecting.cancel()
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    def close(self) -> None:
+        """What is written still goes; nothing more is heard."""
+        self._is_over = True
+        if self._link is not None:
+            self._link.close("leaving")
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+    async def closed(self) -> None:
+        """Until no attempt is under way."""
+        if self._connecting is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._connecting
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_connection(
+                lambda: Link(self, queue_max=LINK_QUEUE), self._host, self._core.link_port
+            )
+        except OSError as error:
+            _log.debug("no link: %s", error)
+            if not self._is_over:
+                self._core.link_closed(now=self._now())
+                self._pump()
+
+    # --- as the owner of a link (`wire.aio.link.LinkOwner`)
+
+    def link_opened(self, link: Link) -> None:
+        if self._is_over:
+            link.cut("closed meanwhile")
+            return
+        self._link = link
+        self._core.link_connected(now=self._now())
+        self._pump()
+
+    def link_greeting_size(self, link: Link) -> int:
+        return RANDOM_SIZE
+
+    def link_greeted(self, link: Link, greeting: bytes) -> None:
+        if self._listens_to(link):
+            link.allow_full_frames()
+            self._core.link_greeted(greeting, now=self._now())
+            self._pump()
+
+    def link_frames(self, link: Link, frames: list[bytes]) -> None:
+        if self._listens_to(link):
+            self._core.receive_frames(frames, now=self._now())
+            self._pump()
+
+    def link_closed(self, link: Link, reason: str) -> None:
+        if self._listens_to(link):
+            _log.debug("link closed: %s", reason)
+            self._link = None
+            self._core.link_closed(now=self._now())
+            self._pump()
+
+    def _listens_to(self, link: Link) -> bool:
+        return link is self._link and not self._is_over
