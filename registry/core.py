@@ -215,9 +215,11 @@ class RegistryCore(Execution):
             for link in self._links.attached():
                 self._links.send(link, card)
         self._settle(now)
-        for payload in self._news.handle_timer(now=now):
-            sealed = self._service.channel.group.key.seal(0, payload)
-            self._broadcasts.append((sealed, self._service.directory.online_addresses()))
+        directory = self._service.directory
+        payloads = self._news.handle_timer(audience=directory.online_count, now=now)
+        addresses = directory.online_addresses() if payloads else []
+        for payload in payloads:
+            self._broadcasts.append((self._service.channel.group.key.seal(0, payload), addresses))
 
     def next_timer(self) -> float:
         """The one deadline."""

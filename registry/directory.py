@@ -105,6 +105,11 @@ class Directory:
         """Everybody who is online."""
         return list(self._online)
 
+    @property
+    def online_count(self) -> int:
+        """How many are online."""
+        return len(self._online)
+
     def online_addresses(self) -> list[Address]:
         """Where everybody who is online is."""
         return list(self._online.values())

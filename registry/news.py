@@ -31,7 +31,7 @@ class News:
         self._noticed = self._told = directory.version
         self._due_at: float | None = None
         self._repeat_at: float | None = None
-        self._last = self._last_storm = float("-inf")
+        self._quiet_until = self._last_storm = float("-inf")
 
     def notice(self, *, now: float) -> None:
         """Look whether the table has changed since the last look."""
@@ -39,13 +39,16 @@ class News:
             self._noticed = self._directory.version
             self._repeat_at = now + self._policy.announce_span
             if self._due_at is None:
-                self._due_at = max(now + self._policy.coalesce_span, self._last + self._policy.busy_span)
+                self._due_at = max(now + self._policy.coalesce_span, self._quiet_until)
 
-    def handle_timer(self, *, now: float) -> list[bytes]:
-        """Signed payloads that are due, in order."""
+    def handle_timer(self, *, audience: int, now: float) -> list[bytes]:
+        """Signed payloads that are due, in order, for an audience of so many: what many are told, they are told less
+        often, so that a crowd that comes in is not drowned in news of itself."""
         payloads: list[bytes] = []
         if self._due_at is not None and now >= self._due_at:
             payloads = self._tell(now)
+            takes = len(payloads) * audience / self._policy.broadcasts_per_second
+            self._quiet_until = now + max(self._policy.busy_span, takes)
         if self._repeat_at is not None and now >= self._repeat_at:
             self._repeat_at = None
             payloads.append(self._announcement())
@@ -66,7 +69,7 @@ class News:
                 return self._storm(now)
             batches.append(TableBatch(since, delta.version, delta.rows))
             since = delta.version
-        self._told, self._due_at, self._last = since, None, now
+        self._told, self._due_at = since, None
         return [self._signed(batch) for batch in batches]
 
     def _storm(self, now: float) -> list[bytes]:

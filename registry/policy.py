@@ -22,6 +22,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The first changes after a quiet while are gathered for so long, then told: whoever came is known at once."""
     busy_span: float = 0.1
     """While it goes on changing, it is told no more often than this."""
+    broadcasts_per_second: float = 50_000.0
+    """Datagrams of news a second, over everybody: half a core at the worst, and what the sockets of a full house take."""
     announce_span: float = 0.25
     """So long after the last change its version is told once more, so that a lost last datagram is noticed."""
     storm_span: float = 1.0

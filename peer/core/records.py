@@ -110,16 +110,10 @@ Record = (
 
 
 def can_wait(record: Record) -> bool:
-    """Whether nothing that is promised rests on this record: lost in a crash, it costs a repeat that is recognised.
-    A message is sent once more and acknowledged again, a line of the log is fetched again. What was shown cannot wait:
-    lost, it would be shown twice."""
-    match record:
-        case OutgoingChanged(standing=standing):
-            return standing is Standing.DELIVERED
-        case FloorRaised() | CursorMoved():
-            return True
-        case _:
-            return False
+    """Whether nothing that is promised or told rests on this record: lost in a crash, it costs a repeat that is
+    recognised, such as a line of the log that is fetched again. What was shown or told to be delivered cannot wait:
+    lost, it would be shown or told twice."""
+    return isinstance(record, FloorRaised | CursorMoved)
 
 
 class StoredOutgoing(msgspec.Struct, frozen=True):

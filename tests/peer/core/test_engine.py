@@ -1,5 +1,6 @@
 """This file is about the core as a whole: what strangers cannot do to it, and what is decided where its parts meet."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,8 +19,9 @@ from wire.codec import encode, join_frames
 from wire.errors import TooLong
 from wire.header import Kind
 from wire.limits import TEXT_MAX
-from wire.messages.delivery import Part
-from wire.messages.direct import DirectBody
+from wire.messages.delivery import Ack, Part
+from wire.messages.direct import DatagramRelayed, DirectBody, RelayDatagram
+from wire.messages.mail import DepositMail
 from wire.messages.presence import Leave, Left
 from wire.messages.table import FetchTable, TableBatch, TablePage
 from wire.sealing import GroupKey
@@ -160,14 +162,17 @@ def test_the_first_registry_is_pinned_for_later_lives(node: Node) -> None:
 
 
 def test_after_leaving_nothing_is_acknowledged_and_nothing_is_sent(node: Node) -> None:
+    """No zombie: not even what came just before, and waits for the disk."""
+    bobs = BOB.session_with(node.alice)
+    before, after = (Part(number, 0, 1, encode(DirectBody(at=0, text="hi"))) for number in (5, 6))
+    node.core.receive_datagram(bobs.seal(join_frames([encode(before)])), BOB.home, now=node.now)
     node.core.leave(now=node.now)
-    node.pump()
     node.datagrams.clear()
-    part = Part(5, 0, 1, encode(DirectBody(at=0, text="hi")))
-    node.hears(BOB.session_with(node.alice).seal(join_frames([encode(part)])), BOB.home)
+    node.pump()
+    node.hears(bobs.seal(join_frames([encode(after)])), BOB.home)
     node.pass_time(60.0)
     assert [to for _, to in node.datagrams if to != SERVER] == []
-    assert kinds(node.saw()) == [happened.LeaveUnanswered]
+    assert happened.LeaveUnanswered in kinds(node.saw())
 
 
 def test_leaving_goes_both_ways_and_is_over_with_the_first_answer(node: Node) -> None:
@@ -287,3 +292,64 @@ def test_the_wall_clock_may_jump_while_the_program_runs(node: Node) -> None:
 
 def test_people_are_listed_by_name(node: Node) -> None:
     assert [person.name for person in node.core.people()] == ["alice", "bob"]
+
+
+# --- other people
+
+
+def sealed_by_bob(node: Node, *frames: object, life: int = 1) -> bytes:
+    bobs = Someone("bob", life=life).session_with(node.alice)
+    return bobs.seal(join_frames([encode(frame) for frame in frames]))
+
+
+def test_an_unanswered_message_is_introduced_again_and_then_relayed(node: Node) -> None:
+    """Clauses 6.5 and 6.8."""
+    begun = node.core.send("bob", "hi", now=node.now)
+    seen: list[tuple[float, int]] = []
+    began = node.now
+    while node.now < began + POLICY.give_up_after:
+        node.pass_time(0.25)
+        seen += [(node.now - began, data[0]) for data, to in node.datagrams if to == BOB.home]
+        node.datagrams.clear()
+    cards = [at for at, kind in seen if kind == Kind.CARD]
+    assert cards == [0.25, 1.0, 1.5, 2.0]
+    (relayed, *_) = [request for request in node.asked() if isinstance(request, RelayDatagram)]
+    assert relayed.recipient == BOB.id
+    node.told(DatagramRelayed(BOB.id, sealed_by_bob(node, Ack(begun.number, [1]))))
+    delivered = happened.Delivered(to="bob", number=begun.number, through_server=True)
+    assert delivered in node.saw()
+    assert node.core.is_settled
+
+
+def test_what_somebody_else_relays_under_a_name_is_dropped(node: Node) -> None:
+    node.told(DatagramRelayed(Someone("carol").id, sealed_by_bob(node, Ack(1, [1]))))
+    assert node.core.dropped["frame"] == 1
+
+
+def test_a_bare_card_sends_what_waits_afresh_under_the_new_key(node: Node) -> None:
+    """Bob has started anew while the registry was away, and says so."""
+    node.core.send("bob", "hi", now=node.now)
+    node.pass_time(0.1)
+    node.datagrams.clear()
+    again = BOB.again()
+    node.hears(bytes((Kind.CARD,)) + encode(again.card()), STRANGE)
+    ((data, to),) = [(data, to) for data, to in node.datagrams if data[0] == Kind.SEALED]
+    assert to == BOB.home  # a card tells no address
+    assert again.session_with(node.alice).open(data)
+
+
+def test_a_body_that_is_none_is_counted_and_not_acknowledged(node: Node) -> None:
+    node.hears(sealed_by_bob(node, Part(5, 0, 1, b"\xc1")), BOB.home)
+    assert node.core.dropped["DecodeError"] == 1
+    assert [data for data, to in node.datagrams if to == BOB.home] == []
+
+
+def test_somebody_whose_card_is_forged_gets_nothing_and_the_sender_is_told(node: Node) -> None:
+    row = Someone("carol").row(101, online=False)
+    forged = msgspec.structs.replace(row, card=msgspec.structs.replace(row.card, mail=b"m" * 32))
+    node.told(TablePage(100, 101, more=False, rows=raw(forged)))
+    node.saw()
+    node.core.send("carol", "hi", now=node.now)
+    node.pump()
+    assert kinds(node.saw()) == [happened.Unacknowledged, happened.Refused]
+    assert not [request for request in node.asked() if isinstance(request, DepositMail)]

@@ -1,0 +1,109 @@
+"""This file is about when records reach the disk: what is promised at once, the rest in company, and a disk that is full."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from peer.core.records import (
+    CursorMoved,
+    FloorRaised,
+    IncomingAdded,
+    OutgoingAdded,
+    OutgoingChanged,
+    Record,
+    Shown,
+    Standing,
+    can_wait,
+)
+from peer.history import History
+from peer.keeping import STORE_AGAIN_AFTER, WAIT_FOR_COMPANY, Keeper
+
+KEY = b"b" * 32
+PROMISED = IncomingAdded(KEY, 5, 0, "hi", False)
+PATIENT = CursorMoved(7)
+
+
+class Disk:
+    """Takes whole batches, or is full."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+        self.batches: list[list[Record]] = []
+        self.tries = 0
+        self.keeper = Keeper(cast(History, self))
+
+    def apply(self, records: Sequence[Record]) -> None:
+        self.tries += 1
+        if self.is_full:
+            raise sqlite3.OperationalError("database or disk is full")
+        self.batches.append(list(records))
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+def test_what_a_promise_rests_on_is_committed_at_once(disk: Disk) -> None:
+    assert disk.keeper.keep([PROMISED], now=1.0)
+    assert disk.batches == [[PROMISED]]
+    assert disk.keeper.next_timer() is None
+
+
+def test_the_rest_waits_for_company_and_not_for_ever(disk: Disk) -> None:
+    assert disk.keeper.keep([PATIENT], now=1.0)
+    assert disk.batches == []
+    assert disk.keeper.next_timer() == 1.0 + WAIT_FOR_COMPANY
+    assert disk.keeper.keep([PROMISED], now=1.01)
+    assert disk.batches == [[PATIENT, PROMISED]]  # in their order
+    assert disk.keeper.keep([PATIENT], now=2.0)
+    assert disk.keeper.keep([], now=2.0 + WAIT_FOR_COMPANY)
+    assert disk.batches[1:] == [[PATIENT]]
+
+
+def test_nothing_waits_at_the_end(disk: Disk) -> None:
+    disk.keeper.keep([PATIENT], now=1.0)
+    assert disk.keeper.keep([], now=1.0, is_last=True)
+    assert disk.batches == [[PATIENT]]
+
+
+def test_a_full_disk_is_told_of_once_and_tried_again_now_and_then(disk: Disk) -> None:
+    disk.is_full = True
+    assert not disk.keeper.keep([PROMISED], now=1.0)
+    assert disk.keeper.trouble is not None
+    assert "full" in disk.keeper.trouble
+    disk.keeper.trouble = None
+    again = 1.0 + STORE_AGAIN_AFTER
+    assert disk.keeper.next_timer() == again
+    assert not disk.keeper.keep([PATIENT], now=again - 0.01)
+    assert disk.tries == 1
+    assert not disk.keeper.keep([], now=again)
+    assert disk.keeper.trouble is None
+    disk.is_full = False
+    assert disk.keeper.keep([], now=again + STORE_AGAIN_AFTER)
+    assert disk.batches == [[PROMISED, PATIENT]]
+    disk.is_full = True
+    assert not disk.keeper.keep([PROMISED], now=9.0)
+    assert disk.keeper.trouble is not None
+
+
+def test_the_last_try_is_made_even_on_a_disk_that_was_full(disk: Disk) -> None:
+    disk.is_full = True
+    disk.keeper.keep([PROMISED], now=1.0)
+    assert not disk.keeper.keep([], now=1.1, is_last=True)
+    disk.is_full = False
+    assert disk.keeper.keep([], now=1.2, is_last=True)
+
+
+def test_only_what_costs_no_more_than_a_recognised_repeat_can_wait() -> None:
+    patient: list[Record] = [CursorMoved(1), FloorRaised(KEY, 1)]
+    hasty: list[Record] = [
+        IncomingAdded(KEY, 1, 0, "", False),
+        OutgoingAdded(KEY, 1, 0, ""),
+        Shown(KEY, 1),
+        *(OutgoingChanged(KEY, 1, standing) for standing in Standing),
+    ]
+    assert all(map(can_wait, patient))
+    assert not any(map(can_wait, hasty))
