@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from wire.errors import ChatAppError
+from wire.folders import make_private
 from wire.identity import AgreementKey, Identity
 from wire.limits import MAIL_KEPT_FOR
 
@@ -44,8 +45,7 @@ class KeyFolder:
     """The keys of one name. Open it with the running wall clock (Unix seconds); close it to let the name go."""
 
     def __init__(self, folder: Path, *, wall: float) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.chmod(folder, 0o700)
+        make_private(folder)
         self._folder = folder
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -34,19 +34,10 @@ from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
 from wire.delivery.policy import Policy
 from wire.errors import ChatAppError
+from wire.folders import default_home
 from wire.names import file_name_of, name_key, peer_name
 
 _log = logging.getLogger("chatapp.peer")
-
-
-def default_home() -> Path:
-    """CHATAPP_HOME, or where this platform keeps a program's data."""
-    named = os.environ.get("CHATAPP_HOME")
-    if named:
-        return Path(named)
-    from platformdirs import user_data_path  # costs a start 20 ms that most starts need not pay
-
-    return user_data_path("ChatApp", appauthor=False)
 
 
 class NotOpen(ChatAppError):

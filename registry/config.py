@@ -1,10 +1,9 @@
 """This file is about where a registry keeps its files, and what it asks of the machine. It opens none of them."""
 
-import os
 from pathlib import Path
 
-HOME_VARIABLE = "CHATAPP_HOME"
-_FOLDER_MODE = 0o700
+from wire.folders import default_home
+
 _DESCRIPTORS_KEPT = 48
 """Descriptors for sockets that listen, the loop, journals and mailboxes being written."""
 _LINKS_MAX = 200_000
@@ -12,15 +11,7 @@ _LINKS_MAX = 200_000
 
 def folder_of(port: int, data: Path | None) -> Path:
     """The folder of the registry on this port, in `data`, else in $CHATAPP_HOME, else where the platform keeps data."""
-    return (data or _home()) / "registry" / str(port)
-
-
-def make_private(folder: Path) -> None:
-    """Make `folder` and what is missing above it, all for this user alone. Raises OSError."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(mode=_FOLDER_MODE, exist_ok=True)
-    folder.chmod(_FOLDER_MODE)
+    return (data or default_home()) / "registry" / str(port)
 
 
 def raise_descriptor_limit() -> None:
@@ -46,12 +37,3 @@ def links_max() -> int:
     if soft == resource.RLIM_INFINITY:
         return _LINKS_MAX
     return max(min(soft - _DESCRIPTORS_KEPT, _LINKS_MAX), 1)
-
-
-def _home() -> Path:
-    home = os.environ.get(HOME_VARIABLE)
-    if home:
-        return Path(home).expanduser()
-    from platformdirs import user_data_path  # only asked for where nobody said
-
-    return user_data_path("ChatApp", appauthor=False)

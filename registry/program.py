@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from registry.config import folder_of, links_max, make_private
+from registry.config import folder_of, links_max
 from registry.core import RegistryCore
 from registry.keys import KeyUnusable, load_or_make
 from registry.shell import Shell
@@ -24,6 +24,7 @@ from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
 from wire.aio.link import Link
 from wire.errors import ChatAppError, PortInUse, quoted
+from wire.folders import make_private
 from wire.identity import Identity, fingerprint
 from wire.text import clean
 

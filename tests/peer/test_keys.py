@@ -41,6 +41,9 @@ def test_nobody_else_may_read_anything(folder: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert (
+        stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+    )  # whose keys lie here is nobody's business either
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert modes == dict.fromkeys(("lock", "identity.key", "mail.keys", "card.counter", "history.db"), 0o600)
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from registry.config import folder_of, make_private, raise_descriptor_limit
+from registry.config import folder_of, raise_descriptor_limit
 from registry.keys import KEY_FILE, KeyUnusable, load_or_make
+from wire.folders import make_private
 
 
 def mode(path: Path) -> int:
