@@ -15,7 +15,7 @@ from wire.address import Address
 from wire.codec import encode
 from wire.limits import NAMES_MAX, TABLE_PAGE_MAX
 from wire.messages.registration import RefusalReason
-from wire.messages.table import Card, Row, TablePage
+from wire.messages.table import Card, Presence, Row, TablePage
 from wire.names import name_key, skeleton
 
 VERSION_LAST: Final = 2**62
@@ -61,7 +61,8 @@ class Person:
         """The row's bytes, made once a change and shared by everybody who reads them."""
         if self.encoded is None:
             host, port = self.address
-            row = encode(Row(self.card, host, port, self.online, self.since, self.station, self.version))
+            presence = Presence.ONLINE if self.online else Presence.AWAY
+            row = encode(Row(self.card, host, port, presence, self.since, self.station, self.version))
             self.encoded, self.size = msgspec.Raw(row), len(row)
         return self.encoded
 

@@ -74,10 +74,22 @@ class ChannelReceived(msgspec.Struct, frozen=True, kw_only=True):
     late: float | None
 
 
+class RoomReceived(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the room where we are; `late` as above."""
+
+    room: str
+    sender: str
+    identity: bytes
+    number: int
+    text: str
+    at: float
+    late: float | None
+
+
 class MailReturned(msgspec.Struct, frozen=True, kw_only=True):
     """What came while we were away, oldest first."""
 
-    lines: tuple[DirectReceived | ChannelReceived, ...]
+    lines: tuple[DirectReceived | ChannelReceived | RoomReceived, ...]
 
 
 class ChannelAccepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +102,149 @@ class ChannelUnanswered(msgspec.Struct, frozen=True, kw_only=True):
     """The registry did not answer our line for the channel."""
 
     number: int
+
+
+# --- rooms
+
+
+class RoomEntered(msgspec.Struct, frozen=True, kw_only=True):
+    """We are in a room. `members`: the others, by name. `missed`: lines said while we were away, which follow."""
+
+    room: str
+    members: tuple[str, ...]
+    missed: int
+
+
+class RoomLeft(msgspec.Struct, frozen=True, kw_only=True):
+    """We have left it."""
+
+    room: str
+
+
+class RoomRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """We are not let in; where we were before, we still are."""
+
+    room: str
+    reason: str
+
+
+class NotInRoom(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for needs a room, and we are in none."""
+
+
+class MemberJoined(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody entered the room where we are, or came back into reach."""
+
+    room: str
+    name: str
+
+
+class MemberLeft(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody left the room where we are, quit, or vanished."""
+
+    room: str
+    name: str
+
+
+class RoomAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry has our line on its disk: every member gets it."""
+
+    room: str
+    number: int
+
+
+class RoomUnanswered(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry did not answer: the line goes straight to the members in reach, and to the others when it is back."""
+
+    room: str
+    number: int
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """A room that one could enter, and how many are in it now."""
+
+    name: str
+    here: int
+
+
+class RoomsListed(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `/rooms`."""
+
+    rooms: tuple[Room, ...]
+
+
+class MembersListed(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `/names`: everybody in the room where we are, ourselves among them."""
+
+    room: str
+    members: tuple["Person", ...]
+
+
+# --- people
+
+
+class PersonLeft(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who was online has left on purpose."""
+
+    name: str
+
+
+class PersonLost(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who was online has vanished."""
+
+    name: str
+
+
+class Renamed(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody has another name now; `is_me`: we ourselves."""
+
+    old: str
+    new: str
+    is_me: bool
+
+
+class RenameRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """We keep our name. A name that is taken is told by `NameTaken`."""
+
+    name: str
+    reason: str
+
+
+class SafetyNumber(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `/verify`: 60 digits that both sides read the same when nobody stands between them."""
+
+    name: str
+    digits: str
+
+
+class Trusted(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that is shown for a name now is the one that we hold from now on."""
+
+    name: str
+
+
+class Ignored(msgspec.Struct, frozen=True, kw_only=True):
+    """What they say is not shown from now on (`is_ignored`), or is again."""
+
+    name: str
+    is_ignored: bool
+
+
+class NobodyKnown(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for needs somebody whom we know; this is no such name."""
+
+    name: str
+
+
+# --- our messages
+
+
+class Expired(msgspec.Struct, frozen=True, kw_only=True):
+    """Our letter was never fetched and is gone from the registry."""
+
+    to: str
+    number: int
+    text: str
 
 
 class NameTaken(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,7 +322,7 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-Line = DirectReceived | ChannelReceived
+Line = DirectReceived | ChannelReceived | RoomReceived
 Event = (
     Registered
     | TableChanged
@@ -178,6 +333,7 @@ Event = (
     | Kept
     | DirectReceived
     | ChannelReceived
+    | RoomReceived
     | MailReturned
     | ChannelAccepted
     | ChannelUnanswered
@@ -188,6 +344,25 @@ Event = (
     | ServerLost
     | ServerBack
     | NoServerAtStart
+    | RoomEntered
+    | RoomLeft
+    | RoomRefused
+    | NotInRoom
+    | MemberJoined
+    | MemberLeft
+    | RoomAccepted
+    | RoomUnanswered
+    | RoomsListed
+    | MembersListed
+    | PersonLeft
+    | PersonLost
+    | Renamed
+    | RenameRefused
+    | SafetyNumber
+    | Trusted
+    | Ignored
+    | NobodyKnown
+    | Expired
     | PeopleListed
     | KeyChanged
     | RegistryKeyChanged

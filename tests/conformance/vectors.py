@@ -24,7 +24,7 @@ from wire.messages.link import Attach
 from wire.messages.mail import LetterBody
 from wire.messages.presence import Ping
 from wire.messages.registration import Cookie, Hello, RefusalReason
-from wire.messages.table import Card, FetchTable, Row, TableBatch
+from wire.messages.table import Card, FetchTable, Presence, Row, TableBatch
 from wire.sealing import GroupKey, Session
 
 Value = bytes | str | int
@@ -93,7 +93,7 @@ def _cards() -> Iterator[tuple[str, Value]]:
 
 
 def _table() -> Iterator[tuple[str, Value]]:
-    row = encode(Row(ALICE.card, "192.0.2.7", 6_000, True, AT // 1_000, 9, VERSION))
+    row = encode(Row(ALICE.card, "192.0.2.7", 6_000, Presence.ONLINE, AT // 1_000, 9, VERSION))
     batch = encode(TableBatch(since=AT, version=VERSION, rows=[msgspec.Raw(row)]))
     payload = sign_table(REGISTRY.identity, batch)
     yield "row", row

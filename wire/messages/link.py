@@ -6,6 +6,17 @@ from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
 from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
 from wire.messages.mail import DepositMail, MailBatch, MailExpired, MailRefused, MailSaved, TakeMail
 from wire.messages.presence import Leave, Left, Ping, Pong
+from wire.messages.renaming import Rename, RenameAccepted, RenameRefused
+from wire.messages.room import (
+    EnterRoom,
+    LeaveRoom,
+    ListRooms,
+    RoomChanged,
+    RoomEntered,
+    RoomLeft,
+    RoomRefused,
+    RoomsListed,
+)
 from wire.messages.table import Card, FetchTable, TablePage
 
 
@@ -19,7 +30,20 @@ class RegistryCard(msgspec.Struct, frozen=True, array_like=True, tag=61):
     card: Card
 
 
-PeerRequest = Attach | FetchTable | DepositMail | TakeMail | RelayDatagram | FetchGroup | Ping | Leave
+PeerRequest = (
+    Attach
+    | FetchTable
+    | DepositMail
+    | TakeMail
+    | RelayDatagram
+    | FetchGroup
+    | EnterRoom
+    | LeaveRoom
+    | ListRooms
+    | Rename
+    | Ping
+    | Leave
+)
 """All that a peer may say on its link."""
 
 RegistryNotice = (
@@ -34,6 +58,13 @@ RegistryNotice = (
     | GroupAccepted
     | GroupRefused
     | GroupPage
+    | RoomEntered
+    | RoomRefused
+    | RoomLeft
+    | RoomChanged
+    | RoomsListed
+    | RenameAccepted
+    | RenameRefused
     | RegistryCard
     | Pong
     | Left

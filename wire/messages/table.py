@@ -3,6 +3,7 @@
 Shapes are arrays in the order of their fields (protocol.md, clause 3).
 """
 
+import enum
 from typing import Annotated
 
 import msgspec
@@ -29,19 +30,34 @@ class Card(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     signature: Signature
 
 
+class Presence(enum.IntEnum):
+    """How somebody stands to the registry."""
+
+    AWAY = 0
+    """They left on purpose, or have not been here in this life of the registry."""
+    ONLINE = 1
+    LOST = 2
+    """They vanished: their link broke or their lease ran out."""
+
+
 class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One person in the table (clause 3.2)."""
 
     card: Card
     host: Annotated[str, msgspec.Meta(max_length=64)]
     port: Port
-    online: bool
+    presence: Presence
     since: Count
-    """Unix time in seconds of the last change of `online`."""
+    """Unix time in seconds of the last change between online and not."""
     station: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
     """The sender's number in group frames while this link lasts; 0 for none (0 is the registry's own)."""
     version: Count
     """The table version in which this row changed."""
+
+    @property
+    def online(self) -> bool:
+        """Whether they are in reach, as far as the registry knows."""
+        return self.presence is Presence.ONLINE
 
 
 class TableBatch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -19,7 +19,7 @@ from wire.delivery.policy import Policy
 from wire.header import Kind
 from wire.identity import AgreementKey, Identity, make_card
 from wire.messages.registration import Cookie, Hello, RefusalReason, Register
-from wire.messages.table import Card, Row
+from wire.messages.table import Card, Presence, Row
 from wire.sealing import Session, session_tag
 
 POLICY: Final = Policy()
@@ -60,7 +60,7 @@ class Someone:
 
     def row(self, version: int = 1, *, online: bool = True, station: int = 0, **said: Any) -> Row:
         """As the registry shows them."""
-        return Row(self.card(**said), *self.home, online, 0, station, version)
+        return Row(self.card(**said), *self.home, Presence(online), 0, station, version)
 
     def contact(self, *, online: bool = True, stored: StoredStream | None = None) -> Contact:
         """As somebody else knows them, with a conversation begun."""
