@@ -35,8 +35,8 @@ class Person:
         "channel_since",
         "encoded",
         "name_key",
-        "online",
         "place",
+        "presence",
         "since",
         "size",
         "station",
@@ -49,7 +49,7 @@ class Person:
         self.channel_since: Final = channel_since
         """The channel's newest position when this name was bound: nothing before it is theirs to read."""
         self.address = _NOWHERE
-        self.online = False
+        self.presence = Presence.AWAY
         self.since = since
         self.station = 0
         self.version = 0
@@ -57,12 +57,16 @@ class Person:
         self.encoded: msgspec.Raw | None = None
         self.size = 0
 
+    @property
+    def online(self) -> bool:
+        """Whether they are here."""
+        return self.presence is Presence.ONLINE
+
     def row(self) -> msgspec.Raw:
         """The row's bytes, made once a change and shared by everybody who reads them."""
         if self.encoded is None:
             host, port = self.address
-            presence = Presence.ONLINE if self.online else Presence.AWAY
-            row = encode(Row(self.card, host, port, presence, self.since, self.station, self.version))
+            row = encode(Row(self.card, host, port, self.presence, self.since, self.station, self.version))
             self.encoded, self.size = msgspec.Raw(row), len(row)
         return self.encoded
 
@@ -172,15 +176,22 @@ class Directory:
         self._changed(person, wall_ms)
 
     def place(
-        self, person: Person, *, online: bool, station: int, address: Address | None = None, wall_ms: int
+        self,
+        person: Person,
+        *,
+        presence: Presence,
+        station: int,
+        address: Address | None = None,
+        wall_ms: int,
     ) -> None:
         """Where somebody is, whether they are there, and by which number they speak in groups."""
         where = person.address if address is None else address
-        if (online, station, where) == (person.online, person.station, person.address):
+        if (presence, station, where) == (person.presence, person.station, person.address):
             return
+        online = presence is Presence.ONLINE
         if online is not person.online:
-            person.online, person.since = online, wall_ms // 1_000
-        person.station, person.address = station, where
+            person.since = wall_ms // 1_000
+        person.presence, person.station, person.address = presence, station, where
         if online:
             self._online[person.card.identity] = where
         else:

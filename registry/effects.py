@@ -56,6 +56,15 @@ class LineLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     position: int
 
 
+class RoomEntryKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """That somebody is a new member of a room is on the disk, or will not be."""
+
+    group: str
+    reference: int
+    since: int
+    is_kept: bool
+
+
 class EpochKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new group key is on the disk (or the disk takes nothing more, and the key serves without it)."""
 
@@ -64,7 +73,7 @@ class EpochKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: bytes
 
 
-Afterthought: TypeAlias = NameKept | LetterKept | LineLost | EpochKept
+Afterthought: TypeAlias = NameKept | LetterKept | LineLost | EpochKept | RoomEntryKept
 Request: TypeAlias = PeerRequest | Register | Afterthought
 """All that the service is asked to handle."""
 
@@ -84,13 +93,21 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """To somebody's link, unasked. Lost when there is none."""
 
     link: int
-    message: RegistryNotice
+    message: RegistryNotice | msgspec.Raw
 
 
 class Relay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The same bytes to all attached links but the sender's."""
 
     frame: bytes
+    sender: int
+
+
+class RelayTo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The same bytes to these links but the sender's."""
+
+    frame: bytes
+    links: tuple[int, ...]
     sender: int
 
 
@@ -141,5 +158,5 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str
 
 
-Effect: TypeAlias = Reply | Push | Relay | Welcomed | Denied | Disconnect | Resume | Store | Drop
+Effect: TypeAlias = Reply | Push | Relay | RelayTo | Welcomed | Denied | Disconnect | Resume | Store | Drop
 """All that can follow from a decision."""

@@ -12,7 +12,7 @@ from wire.codec import decode_row
 from wire.identity import Identity, make_card
 from wire.limits import TABLE_PAGE_MAX
 from wire.messages.registration import RefusalReason
-from wire.messages.table import Card, Row
+from wire.messages.table import Card, Presence, Row
 from wire.names import name_key
 
 PEOPLE = [Identity(random.Random(seed).randbytes(32)) for seed in range(6)]
@@ -111,9 +111,13 @@ class TestVersions:
     def test_what_changes_nothing_makes_no_version(self) -> None:
         directory = Directory(version=0)
         bob = bind(directory, card_of(0))
-        directory.place(bob, online=True, station=1, address=Address("10.0.0.1", 6_000), wall_ms=5_000)
+        directory.place(
+            bob, presence=Presence.ONLINE, station=1, address=Address("10.0.0.1", 6_000), wall_ms=5_000
+        )
         version = directory.version
-        directory.place(bob, online=True, station=1, address=Address("10.0.0.1", 6_000), wall_ms=9_000)
+        directory.place(
+            bob, presence=Presence.ONLINE, station=1, address=Address("10.0.0.1", 6_000), wall_ms=9_000
+        )
         directory.renew_card(bob, card_of(0), wall_ms=9_000)
         assert directory.version == version
         assert bob.since == 5
@@ -146,7 +150,7 @@ class TestVersions:
 
 CHANGES = st.lists(
     st.tuples(
-        st.sampled_from(["bind", "card", "move", "online", "station", "catch up"]),
+        st.sampled_from(["bind", "card", "move", "presence", "station", "catch up"]),
         st.integers(0, 5),
         st.integers(0, 3),
         st.integers(-50, 50),
@@ -197,7 +201,7 @@ def _change(
     else:
         directory.place(
             person,
-            online=bool(value % 2) if what == "online" else person.online,
+            presence=Presence(value % 3) if what == "presence" else person.presence,
             station=value if what == "station" else person.station,
             address=Address("10.0.0.9", 6_000 + value) if what == "move" else None,
             wall_ms=wall,
@@ -207,10 +211,10 @@ def _change(
 def test_those_online_are_listed_where_they_are() -> None:
     directory = Directory(version=0)
     bob, eve = bind(directory, card_of(0)), bind(directory, card_of(1))
-    directory.place(bob, online=True, station=0, address=Address("10.0.0.1", 1), wall_ms=0)
-    directory.place(eve, online=True, station=0, address=Address("10.0.0.2", 2), wall_ms=0)
-    directory.place(bob, online=True, station=0, address=Address("10.0.0.3", 3), wall_ms=0)
-    directory.place(eve, online=False, station=0, wall_ms=0)
+    directory.place(bob, presence=Presence.ONLINE, station=0, address=Address("10.0.0.1", 1), wall_ms=0)
+    directory.place(eve, presence=Presence.ONLINE, station=0, address=Address("10.0.0.2", 2), wall_ms=0)
+    directory.place(bob, presence=Presence.ONLINE, station=0, address=Address("10.0.0.3", 3), wall_ms=0)
+    directory.place(eve, presence=Presence.LOST, station=0, wall_ms=0)
     assert directory.online_addresses() == [Address("10.0.0.3", 3)]
     assert directory.online() == [bob.card.identity]
     assert len(directory) == 2
@@ -221,7 +225,8 @@ def test_a_change_costs_its_own_size_however_often_there_were_others() -> None:
     people = [bind(directory, card_of(who)) for who in range(6)]
     for turn in range(2_000):
         person = people[turn % 5]
-        directory.place(person, online=not person.online, station=0, wall_ms=0)
+        presence = Presence.LOST if person.online else Presence.ONLINE
+        directory.place(person, presence=presence, station=0, wall_ms=0)
     assert len(directory._changes._things) < 200
     rows, _ = read(directory, directory.version - 3)
     assert len(rows) == 3
