@@ -40,6 +40,15 @@ class NameKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_kept: bool
 
 
+class RenameKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Another name of somebody is on the disk, or will not be."""
+
+    card: Card
+    name_key: str
+    reference: int
+    is_kept: bool
+
+
 class LetterKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A letter is on the disk, or will not be."""
 
@@ -73,7 +82,7 @@ class EpochKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: bytes
 
 
-Afterthought: TypeAlias = NameKept | LetterKept | LineLost | EpochKept | RoomEntryKept
+Afterthought: TypeAlias = NameKept | LetterKept | LineLost | EpochKept | RoomEntryKept | RenameKept
 Request: TypeAlias = PeerRequest | Register | Afterthought
 """All that the service is asked to handle."""
 
@@ -121,6 +130,13 @@ class Welcomed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether this is a first coming in and no repeated datagram."""
 
 
+class Renamed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """This card, which bears another name, is in the table."""
+
+    card: Card
+    before: Name
+
+
 class Denied(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """It is not."""
 
@@ -158,5 +174,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str
 
 
-Effect: TypeAlias = Reply | Push | Relay | RelayTo | Welcomed | Denied | Disconnect | Resume | Store | Drop
+Effect: TypeAlias = (
+    Reply | Push | Relay | RelayTo | Welcomed | Renamed | Denied | Disconnect | Resume | Store | Drop
+)
 """All that can follow from a decision."""

@@ -14,12 +14,13 @@ from registry.effects import (
     Push,
     Relay,
     RelayTo,
+    Renamed,
     Reply,
     Resume,
     Store,
     Welcomed,
 )
-from registry.events import LinkEnded, StoreFailed
+from registry.events import LinkEnded, NameChanged, StoreFailed
 from registry.news import News
 from registry.outputs import Outputs
 from registry.policy import Policy
@@ -85,6 +86,9 @@ class Execution(Outputs):
                     self._links.relay_to(effect.frame, effect.links, sender=effect.sender)
                 case Welcomed():
                     self._welcome(effect, table_version=self._service.directory.version, now=now)
+                case Renamed():
+                    self._sessions.admit(effect.card, now=now)
+                    self._note(NameChanged(before=effect.before, name=effect.card.name))
                 case Denied():
                     self._deny(effect)
                 case Disconnect():

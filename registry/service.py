@@ -19,6 +19,7 @@ from registry.effects import (
     LineLost,
     NameKept,
     Push,
+    RenameKept,
     Reply,
     Request,
     RoomEntryKept,
@@ -29,6 +30,7 @@ from registry.mailroom import Mailroom, ReadLetters
 from registry.policy import Policy
 from registry.presence import Presence
 from registry.reception import Reception
+from registry.renaming import Renaming
 from registry.rooms import Rooms
 from registry.roster import Roster
 from registry.sessions import Randomness
@@ -41,6 +43,7 @@ from wire.messages.link import Attach
 from wire.messages.mail import DepositMail, TakeMail
 from wire.messages.presence import Leave, Ping
 from wire.messages.registration import Register
+from wire.messages.renaming import Rename
 from wire.messages.room import EnterRoom, LeaveRoom, ListRooms
 from wire.messages.table import FetchTable
 
@@ -67,7 +70,10 @@ class Service:
         means = Means(self._roster, clock, rng, read_lines, policy)
         self.channel = ChannelRules(self.directory, means, now=now)
         self.rooms = Rooms(self.directory, means)
-        self._reception = Reception(self.directory, self._roster, self._presence, self.channel, clock, policy)
+        self._renaming = Renaming(self.directory, clock)
+        self._reception = Reception(
+            self.directory, self._roster, self._presence, self.channel, self._renaming, clock, policy
+        )
         self._sweep_span = policy.sweep_span
         self._sweep_at = now + policy.sweep_span
         self.unreadable_names = self._reception.load(loaded, now=now)
@@ -110,17 +116,24 @@ class Service:
                 return self.rooms.leave(request, caller, now=now)
             case ListRooms():
                 return self.rooms.list_rooms(request, caller)
-            case NameKept() | LineLost() | EpochKept() | RoomEntryKept():
+            case Rename():
+                return self._renaming.rename(request, caller, now=now)
+            case NameKept() | RenameKept() | LineLost() | EpochKept() | RoomEntryKept():
                 return self._go_on(request, caller, now)
         assert_never(request)
 
     def _go_on(
-        self, note: NameKept | LineLost | EpochKept | RoomEntryKept, caller: Caller, now: float
+        self,
+        note: NameKept | RenameKept | LineLost | EpochKept | RoomEntryKept,
+        caller: Caller,
+        now: float,
     ) -> list[Effect]:
         """The disk has answered."""
         match note:
             case NameKept():
                 return self._reception.name_kept(note, caller, now=now)
+            case RenameKept():
+                return self._renaming.rename_kept(note, caller, now=now)
             case RoomEntryKept():
                 return self.rooms.entry_kept(note, caller, now=now)
             case LineLost():
@@ -184,7 +197,12 @@ class Service:
         effects = self.channel.handle_timer(now=now) + self.rooms.handle_timer(now=now)
         if now >= self._sweep_at:
             self._sweep_at = now + self._sweep_span
-            effects += self._mail.sweep(now=now) + self.channel.sweep(now=now) + self.rooms.sweep(now=now)
+            effects += (
+                self._renaming.sweep(now=now)
+                + self._mail.sweep(now=now)
+                + self.channel.sweep(now=now)
+                + self.rooms.sweep(now=now)
+            )
         return effects
 
     def next_timer(self) -> float:

@@ -63,6 +63,19 @@ LINKS_WAITING_IN_ALL: Final = 512
 NAMES_MAX: Final = 100_000
 """Names bound at one registry; each costs about 1 KiB of memory for ever. Past it newcomers are told `full`."""
 
+NAME_KEPT_FOR: Final = 21 * 86_400.0
+"""Seconds for which a name that somebody gave up stays theirs, so that nobody else gets what was meant for them; as long
+as a letter waits."""
+
+NAMES_RESERVED_MAX: Final = 4
+"""Names that one identity has beside the one it bears; past it the oldest is free, so that nobody hoards them."""
+
+RENAMES_BURST: Final = 8
+"""Changes of name of one identity at once: each is told to everybody, and costs a signature to check."""
+
+RENAMES_SPAN: Final = 60.0
+"""Seconds until it may change its name once more."""
+
 MAILBOX_LETTERS_MAX: Final = 128
 """Letters waiting for one recipient."""
 

@@ -59,10 +59,32 @@ class TestNames:
         bind(directory, card_of(0, "paypal"))
         assert refusal(directory, card_of(1, "p\u0430ypal")) is RefusalReason.NAME_TAKEN
 
-    def test_another_name_under_the_same_key_is_not_served_yet(self) -> None:
+    def test_another_name_of_the_same_identity_needs_a_newer_card(self) -> None:
         directory = Directory(version=0)
-        bind(directory, card_of(0, "bob"))
-        assert refusal(directory, card_of(0, "rob", counter=2)) is RefusalReason.BAD_NAME
+        bob = bind(directory, card_of(0, "bob"))
+        assert refusal(directory, card_of(0, "rob")) is RefusalReason.OLD_CARD
+        card = card_of(0, "rob", counter=2)
+        assert refusal(directory, card) is None
+        directory.rename(bob, card, "rob", reserved_until=9.0, wall_ms=0)
+        assert directory.holder("rob") == directory.holder("bob") == PEOPLE[0].public
+        assert len(read(directory, 0)[0]) == 1
+
+    def test_a_look_alike_of_a_name_that_is_free_again_is_free_too(self) -> None:
+        directory = Directory(version=0)
+        bob = bind(directory, card_of(0, "paypal"))
+        directory.rename(bob, card_of(0, "bob", counter=2), "bob", reserved_until=9.0, wall_ms=0)
+        assert refusal(directory, card_of(1, "p\u0430ypal")) is RefusalReason.NAME_TAKEN
+        assert directory.expired_names(now=9.0) == ["paypal"]
+        assert refusal(directory, card_of(1, "p\u0430ypal")) is None
+        assert refusal(directory, card_of(1, "bob")) is RefusalReason.NAME_TAKEN
+
+    def test_a_look_alike_of_ones_own_outlives_the_reserved_one(self) -> None:
+        directory = Directory(version=0)
+        bob = bind(directory, card_of(0, "paypal"))
+        other = "p\u0430ypal"
+        directory.rename(bob, card_of(0, other, counter=2), other, reserved_until=9.0, wall_ms=0)
+        assert directory.expired_names(now=9.0) == ["paypal"]
+        assert refusal(directory, card_of(1, "paypal")) is RefusalReason.NAME_TAKEN
 
     def test_a_lower_counter_is_refused_and_the_same_card_is_not(self) -> None:
         directory = Directory(version=0)
