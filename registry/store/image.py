@@ -95,12 +95,10 @@ class Group(Generic[Where]):
             yield self.lines.pop(oldest)
 
     def _drop_keys(self, position: int) -> Iterator[Where]:
-        while len(self.keys) > NEWEST_KEYS_KEPT:
-            oldest = next(iter(self.keys))
-            if self.last_use.get(oldest, -1) > position:
-                return
-            self.last_use.pop(oldest, None)
-            yield self.keys.pop(oldest)
+        for epoch in list(self.keys)[:-NEWEST_KEYS_KEPT]:
+            if self.last_use.get(epoch, -1) <= position:
+                self.last_use.pop(epoch, None)
+                yield self.keys.pop(epoch)
 
 
 class Image(Generic[Where]):
