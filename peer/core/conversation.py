@@ -88,6 +88,7 @@ class Outgoing:
         """The message got further; a final one is forgotten here."""
         message.standing = standing
         if standing in FINAL:
+            message.rung, message.deadline = Rung.WAITING, None
             self.messages.pop(message.number, None)
             self.idle.pop(message.number, None)
         if standing in DEAD:

@@ -83,16 +83,19 @@ class Router:
     def heed_courier(self, contact: Contact, *, through_server: bool, now: float) -> None:
         """What the courier of a contact has to tell."""
         assert contact.conversation is not None
+        acknowledged: list[int] = []
         for event in contact.conversation.courier.events():
             match event:
-                case Arrived(number, body):
-                    self._message_arrived(contact, number, body)
-                case Acknowledged(number):
-                    self._ladder.acknowledged(contact, number, through_server=through_server)
+                case Arrived():
+                    self._message_arrived(contact, event.number, event.body)
+                case Acknowledged():
+                    acknowledged.append(event.number)
                 case GaveUp(number):
                     self._ladder.gave_up(contact, number, now=now)
                 case Unanswered():
                     self._refresh_card(contact, now)
+        if acknowledged:
+            self._ladder.acknowledged(contact, acknowledged, through_server=through_server)
 
     def _message_arrived(self, contact: Contact, number: int, body: bytes) -> None:
         try:
