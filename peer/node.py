@@ -30,6 +30,7 @@ from peer.history import History
 from peer.keeping import Keeper
 from peer.keys import KeyFolder
 from peer.receipts import CHANNEL, Outcome, Receipt, Receipts
+from peer.waiters import Waiters
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
 from wire.delivery.policy import Policy
@@ -38,6 +39,9 @@ from wire.folders import default_home
 from wire.names import file_name_of, name_key, peer_name
 
 _log = logging.getLogger("chatapp.peer")
+
+SOON_ENOUGH: Final = 0.01
+"""Seconds by which a deadline may be missed: no more than the shortest of them, so that nobody notices."""
 
 
 class NotOpen(ChatAppError):
@@ -89,7 +93,8 @@ class Peer:
     async def open(self) -> None:
         """Bind, lock, load, begin to register. Raises PortInUse, FolderInUse, BrokenKeyFile, sqlite3.Error."""
         self._loop = asyncio.get_running_loop()
-        self._changed = asyncio.Event()
+        self._waiting_for_turn = Waiters(self._loop)
+        self._waiting_for_events = Waiters(self._loop)
         self._endpoint = DatagramEndpoint(self._loop, self._datagrams_came)
         self._port = self._endpoint.open(self._port)
         wall = time.time()
@@ -153,7 +158,7 @@ class Peer:
             return
         self._receipts.close(is_kept=self._store(is_last=True))
         self._is_open = False
-        self._changed.set()
+        self._tell()
         if self._timer is not None:
             self._timer.cancel()
         self._connection.close()
@@ -239,7 +244,7 @@ class Peer:
         """All that happened since the last call; waits for something; empty when closed. Then say `events_shown`."""
         self._is_watched = True
         while not self._events and self._is_open:
-            await self._change()
+            await self._waiting_for_events.wait()
         return self.take_events()
 
     def take_events(self) -> list[happened.Event]:
@@ -293,8 +298,7 @@ class Peer:
             return
         now = self._loop.time()
         self._endpoint.send_all(self._core.datagrams_to_send(now=now))
-        if self._store():
-            self._core.records_stored(now=now)
+        if self._store() and self._core.records_stored(now=now):
             self._endpoint.send_all(self._core.datagrams_to_send(now=now))
         self._connection.tend(now=now)
         events = self._core.events()
@@ -303,7 +307,7 @@ class Peer:
         if self._is_watched or len(self._events) < 1_000:
             self._events += events
         self._arm(now)
-        self._changed.set()
+        self._tell()
 
     def _store(self, *, is_last: bool = False) -> bool:
         """Give the disk what the core wants stored; true when nothing promised is unstored."""
@@ -314,6 +318,10 @@ class Peer:
         return is_stored
 
     def _arm(self, now: float) -> None:
+        """One timer. To look for the earliest deadline costs as much as a message, so while it rings soon anyway, that
+        is soon enough for whatever is due before."""
+        if self._timer is not None and self._timer.when() <= now + SOON_ENOUGH:
+            return
         dues = [due for due in (self._core.next_timer(), self._keeper.next_timer()) if due is not None]
         if not dues:
             return
@@ -326,14 +334,19 @@ class Peer:
 
     async def _change(self) -> None:
         """Wait for the next turn of the pump."""
-        self._changed.clear()
-        await self._changed.wait()
+        await self._waiting_for_turn.wait()
+
+    def _tell(self) -> None:
+        """Wake whoever waits for a turn, and for events if there are some or no more come."""
+        self._waiting_for_turn.wake()
+        if self._events or not self._is_open:
+            self._waiting_for_events.wake()
 
     def _refuse(self, to: str, reason: str) -> Receipt:
         receipt = Receipt(to, 0)
         receipt.settle(Outcome.REFUSED, reason)
         self._events.append(happened.Refused(to=to, number=0, reason=reason))
-        self._changed.set()
+        self._tell()
         return receipt
 
 

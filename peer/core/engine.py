@@ -209,10 +209,10 @@ class PeerCore:
         self._uplink.link_closed(now=now)
         self._registration.heed_session(now=now)
 
-    def records_stored(self, *, now: float) -> None:
-        """All records drained so far are on disk."""
+    def records_stored(self, *, now: float) -> bool:
+        """All records drained so far are on disk; True when that may have brought forth datagrams."""
         self._notebook.stored()
-        self._inbound.stored(now=now)
+        return self._inbound.stored(now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Whatever is due; early and late calls are harmless."""
