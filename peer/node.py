@@ -170,12 +170,14 @@ class Peer:
 
     async def send(self, to: str, text: str) -> Receipt:
         """Begin a message. An unknown name is refused in the receipt. Raises TooLong, UnicodeEncodeError, NotOpen."""
-        while (found := self._open_core().look_up(to, now=self._now())) is LookUp.ASKING:
+        core, now = self._open_core(), self._now()
+        while (found := core.look_up(to, now=now)) is LookUp.ASKING:
             self._schedule()
             await self._change()
+            core, now = self._open_core(), self._now()
         if found is not LookUp.KNOWN:
             return self._refuse(to, _WHY_NOT[found])
-        begun = self._core.send(to, text, now=self._now())
+        begun = core.send(to, text, now=now)
         self._schedule()
         return self._receipts.open(begun.to, begun.number)
 

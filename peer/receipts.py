@@ -24,6 +24,8 @@ CHANNEL: Final = ""
 class Receipt:
     """One message of ours. `outcome` may still change from KEPT to another, when a way has opened."""
 
+    __slots__ = ("_settled", "number", "outcome", "reason", "to")
+
     def __init__(self, to: str, number: int) -> None:
         self.to: Final = to
         self.number: Final = number

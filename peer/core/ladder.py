@@ -173,8 +173,11 @@ class Ladder:
     # --- time
 
     def contacts_begun(self) -> dict[bytes, Contact]:
-        """Drained: whose couriers have been given something to send."""
+        """Drained: whose couriers have been given something to send, and the floor to go with it."""
         begun, self._begun = self._begun, {}
+        for contact in begun.values():
+            if contact.conversation is not None:
+                self._tell_floor(contact.conversation)
         return begun
 
     def handle_timer(self, *, now: float) -> None:
@@ -220,7 +223,7 @@ class Ladder:
         """Rung 1 for all that waits. Saved letters go along when something newer does: the recipient then has the
         whole stream in order, and drops its second copy."""
         outgoing = talk.outgoing
-        idle = [outgoing.idle[number] for number in sorted(outgoing.idle)]
+        idle = outgoing.in_order()
         if all(message.standing is Standing.SAVED for message in idle):
             return
         is_relaying = self.reach is Reach.UP and now < contact.relay_until
@@ -230,7 +233,6 @@ class Ladder:
             outgoing.move(message, rung, deadline)
             talk.courier.send(message.number, message.body, now=now)
         self._begun[contact.identity] = contact
-        self._tell_floor(talk)
 
     def _relay(self, contact: Contact, talk: Conversation, message: Message, now: float) -> None:
         """Rung 2: the same datagrams over both links as well, for two more timeouts."""
