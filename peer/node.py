@@ -41,7 +41,7 @@ from wire.names import file_name_of, name_key, peer_name
 _log = logging.getLogger("chatapp.peer")
 
 SOON_ENOUGH: Final = 0.01
-"""Seconds by which a deadline may be missed: no more than the shortest of them, so that nobody notices."""
+"""Seconds after which it is seen what is due: no more than the shortest span of any part, so that nobody notices."""
 
 
 class NotOpen(ChatAppError):
@@ -286,7 +286,8 @@ class Peer:
     def _timer_rang(self) -> None:
         self._timer = None
         self._core.handle_timer(now=self._now())
-        self._pump()
+        self._turn()
+        self._ring_when_due()
 
     def _schedule(self) -> None:
         """Pump once after this loop turn: all that it did shares datagrams and one commit."""
@@ -296,8 +297,11 @@ class Peer:
 
     def _pump(self) -> None:
         self._is_pump_due = False
-        if not self._is_open:
-            return
+        if self._is_open:
+            self._turn()
+            self._ring_soon(self._loop.time())
+
+    def _turn(self) -> None:
         now = self._loop.time()
         self._endpoint.send_all(self._core.datagrams_to_send(now=now))
         if self._store() and self._core.records_stored(now=now):
@@ -308,7 +312,6 @@ class Peer:
             self._receipts.note(event)
         if self._is_watched or len(self._events) < 1_000:
             self._events += events
-        self._arm(now)
         self._tell()
 
     def _store(self, *, is_last: bool = False) -> bool:
@@ -319,20 +322,20 @@ class Peer:
             self._keeper.trouble = None
         return is_stored
 
-    def _arm(self, now: float) -> None:
-        """One timer. To look for the earliest deadline costs as much as a message, so while it rings soon anyway, that
-        is soon enough for whatever is due before."""
-        if self._timer is not None and self._timer.when() <= now + SOON_ENOUGH:
-            return
-        dues = [due for due in (self._core.next_timer(), self._keeper.next_timer()) if due is not None]
-        if not dues:
-            return
-        due = min(dues)
+    def _ring_soon(self, now: float) -> None:
+        """Something has happened, and may be due sooner or later. To look for the earliest deadline of all costs as
+        much as a message, so that waits until the timer rings."""
         if self._timer is not None:
-            if self._timer.when() <= due:
-                return  # it rings early, which is harmless, and costs less than a new one each turn
+            if self._timer.when() <= now + SOON_ENOUGH:
+                return
             self._timer.cancel()
-        self._timer = self._loop.call_at(max(due, now), self._timer_rang)
+        self._timer = self._loop.call_at(now + SOON_ENOUGH, self._timer_rang)
+
+    def _ring_when_due(self) -> None:
+        """Nothing has happened but what was due: wait for what is due next."""
+        dues = [due for due in (self._core.next_timer(), self._keeper.next_timer()) if due is not None]
+        if dues and self._timer is None and self._is_open:
+            self._timer = self._loop.call_at(min(dues), self._timer_rang)
 
     async def _change(self) -> None:
         """Wait for the next turn of the pump."""

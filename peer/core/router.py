@@ -32,13 +32,14 @@ class Router:
         self._channel = parts.channel
         self._streams = parts.streams
 
-    def route(self, data: bytes, sender: Address, *, now: float) -> None:
-        """A datagram, to the part that understands it. Raises WireError for what is no good."""
+    def route(self, data: bytes, sender: Address, *, now: float) -> bool:
+        """A datagram, to the part that understands it; whether the registry may have said it. Raises WireError for
+        what is no good."""
         kind = data[0] if data else 0
-        is_registry = sender == self._session.address
         if kind == Kind.SEALED:
-            self._sealed_came(data, sender, now)
-        elif kind == Kind.GROUP and is_registry:
+            return self._sealed_came(data, sender, now)
+        is_registry = sender == self._session.address
+        if kind == Kind.GROUP and is_registry:
             self._table_came(data, now)
         elif kind == Kind.COOKIE and is_registry:
             self._session.receive_cookie(data[1:], now=now)
@@ -50,8 +51,9 @@ class Router:
             self._card_came(data[1:], now)
         else:
             self._parts.dropped["unknown kind"] += 1
+        return is_registry
 
-    def _sealed_came(self, data: bytes, sender: Address, now: float) -> None:
+    def _sealed_came(self, data: bytes, sender: Address, now: float) -> bool:
         channel = self._session.channel
         if channel is not None and unpack_sealed(data).tag == channel.open_tag:
             for frame in decode_frames(channel.open(data)):
@@ -60,9 +62,11 @@ class Router:
                     self.catch_up(now=now)
                 elif isinstance(frame, Left):
                     self._session.receive_left(frame, now=now)
-        elif self._ladder.reach is not Reach.NONE:
+            return True
+        if self._ladder.reach is not Reach.NONE:
             contact, payload = self._post.open(data, source=sender, now=now)
             self._payload_came(contact, payload, through_server=False, now=now)
+        return False
 
     def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
         """One that came through the registry. Raises WireError."""
