@@ -55,13 +55,13 @@ CREATE TABLE IF NOT EXISTS people (
 _STATEMENTS: Final[dict[type[Record], str]] = {
     IncomingAdded: "INSERT OR IGNORE INTO incoming VALUES (?, ?, ?, ?, ?)",
     OutgoingAdded: f"INSERT INTO outgoing VALUES (?, ?, ?, ?, {int(Standing.UNSETTLED)})",
-    OutgoingChanged: "UPDATE outgoing SET standing = ?3 WHERE stream = ?1 AND number = ?2",
+    OutgoingChanged: "UPDATE outgoing SET standing = ?4 WHERE stream = ?1 AND number BETWEEN ?2 AND ?3",
     Shown: "INSERT INTO streams (stream, shown) VALUES (?, ?) "
     "ON CONFLICT (stream) DO UPDATE SET shown = max(shown, excluded.shown)",
     FloorRaised: "INSERT INTO streams (stream, floor) VALUES (?, ?) "
     "ON CONFLICT (stream) DO UPDATE SET floor = max(floor, excluded.floor)",
 }
-"""What stores a record, its fields in their order."""
+"""What stores a record, its fields in their order; a change, for a whole run of numbers at once."""
 
 
 class History:
@@ -116,7 +116,8 @@ class History:
         """Records of one kind, in order: the frequent kinds as one statement for all of them."""
         statement = _STATEMENTS.get(kind)
         if statement is not None:
-            self._db.executemany(statement, map(msgspec.structs.astuple, run))
+            rows = _spans(run) if kind is OutgoingChanged else map(msgspec.structs.astuple, run)
+            self._db.executemany(statement, rows)
             return
         for record in run:
             match record:
@@ -190,3 +191,16 @@ class History:
             (stream, shown),
         )
         return tuple(StoredIncoming(*row) for row in rows)
+
+
+def _spans(records: list[Record]) -> list[tuple[bytes, int, int, int]]:
+    """(stream, first, last, standing): an acknowledgement settles many numbers in a row, and they cost one statement."""
+    spans: list[tuple[bytes, int, int, int]] = []
+    for change in records:
+        assert isinstance(change, OutgoingChanged)
+        stream, number, standing = change.stream, change.number, change.standing
+        if spans and spans[-1][0] == stream and spans[-1][2] + 1 == number and spans[-1][3] == standing:
+            spans[-1] = (stream, spans[-1][1], number, standing)
+        else:
+            spans.append((stream, number, number, standing))
+    return spans

@@ -30,6 +30,7 @@ from peer.history import History
 from peer.keeping import Keeper
 from peer.keys import KeyFolder
 from peer.receipts import CHANNEL, Outcome, Receipt, Receipts
+from peer.waiters import Waiters
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
 from wire.delivery.policy import Policy
@@ -38,6 +39,9 @@ from wire.folders import default_home
 from wire.names import file_name_of, name_key, peer_name
 
 _log = logging.getLogger("chatapp.peer")
+
+SOON_ENOUGH: Final = 0.01
+"""Seconds after which it is seen what is due: no more than the shortest span of any part, so that nobody notices."""
 
 
 class NotOpen(ChatAppError):
@@ -89,7 +93,8 @@ class Peer:
     async def open(self) -> None:
         """Bind, lock, load, begin to register. Raises PortInUse, FolderInUse, BrokenKeyFile, sqlite3.Error."""
         self._loop = asyncio.get_running_loop()
-        self._changed = asyncio.Event()
+        self._waiting_for_turn = Waiters(self._loop)
+        self._waiting_for_events = Waiters(self._loop)
         self._endpoint = DatagramEndpoint(self._loop, self._datagrams_came)
         self._port = self._endpoint.open(self._port)
         wall = time.time()
@@ -153,7 +158,7 @@ class Peer:
             return
         self._receipts.close(is_kept=self._store(is_last=True))
         self._is_open = False
-        self._changed.set()
+        self._tell()
         if self._timer is not None:
             self._timer.cancel()
         self._connection.close()
@@ -165,12 +170,14 @@ class Peer:
 
     async def send(self, to: str, text: str) -> Receipt:
         """Begin a message. An unknown name is refused in the receipt. Raises TooLong, UnicodeEncodeError, NotOpen."""
-        while (found := self._open_core().look_up(to, now=self._now())) is LookUp.ASKING:
+        core, now = self._open_core(), self._now()
+        while (found := core.look_up(to, now=now)) is LookUp.ASKING:
             self._schedule()
             await self._change()
+            core, now = self._open_core(), self._now()
         if found is not LookUp.KNOWN:
             return self._refuse(to, _WHY_NOT[found])
-        begun = self._core.send(to, text, now=self._now())
+        begun = core.send(to, text, now=now)
         self._schedule()
         return self._receipts.open(begun.to, begun.number)
 
@@ -239,7 +246,7 @@ class Peer:
         """All that happened since the last call; waits for something; empty when closed. Then say `events_shown`."""
         self._is_watched = True
         while not self._events and self._is_open:
-            await self._change()
+            await self._waiting_for_events.wait()
         return self.take_events()
 
     def take_events(self) -> list[happened.Event]:
@@ -279,7 +286,8 @@ class Peer:
     def _timer_rang(self) -> None:
         self._timer = None
         self._core.handle_timer(now=self._now())
-        self._pump()
+        self._turn()
+        self._ring_when_due()
 
     def _schedule(self) -> None:
         """Pump once after this loop turn: all that it did shares datagrams and one commit."""
@@ -289,12 +297,14 @@ class Peer:
 
     def _pump(self) -> None:
         self._is_pump_due = False
-        if not self._is_open:
-            return
+        if self._is_open:
+            self._turn()
+            self._ring_soon(self._loop.time())
+
+    def _turn(self) -> None:
         now = self._loop.time()
         self._endpoint.send_all(self._core.datagrams_to_send(now=now))
-        if self._store():
-            self._core.records_stored(now=now)
+        if self._store() and self._core.records_stored(now=now):
             self._endpoint.send_all(self._core.datagrams_to_send(now=now))
         self._connection.tend(now=now)
         events = self._core.events()
@@ -302,8 +312,7 @@ class Peer:
             self._receipts.note(event)
         if self._is_watched or len(self._events) < 1_000:
             self._events += events
-        self._arm(now)
-        self._changed.set()
+        self._tell()
 
     def _store(self, *, is_last: bool = False) -> bool:
         """Give the disk what the core wants stored; true when nothing promised is unstored."""
@@ -313,27 +322,36 @@ class Peer:
             self._keeper.trouble = None
         return is_stored
 
-    def _arm(self, now: float) -> None:
-        dues = [due for due in (self._core.next_timer(), self._keeper.next_timer()) if due is not None]
-        if not dues:
-            return
-        due = min(dues)
+    def _ring_soon(self, now: float) -> None:
+        """Something has happened, and may be due sooner or later. To look for the earliest deadline of all costs as
+        much as a message, so that waits until the timer rings."""
         if self._timer is not None:
-            if self._timer.when() <= due:
-                return  # it rings early, which is harmless, and costs less than a new one each turn
+            if self._timer.when() <= now + SOON_ENOUGH:
+                return
             self._timer.cancel()
-        self._timer = self._loop.call_at(max(due, now), self._timer_rang)
+        self._timer = self._loop.call_at(now + SOON_ENOUGH, self._timer_rang)
+
+    def _ring_when_due(self) -> None:
+        """Nothing has happened but what was due: wait for what is due next."""
+        dues = [due for due in (self._core.next_timer(), self._keeper.next_timer()) if due is not None]
+        if dues and self._timer is None and self._is_open:
+            self._timer = self._loop.call_at(min(dues), self._timer_rang)
 
     async def _change(self) -> None:
         """Wait for the next turn of the pump."""
-        self._changed.clear()
-        await self._changed.wait()
+        await self._waiting_for_turn.wait()
+
+    def _tell(self) -> None:
+        """Wake whoever waits for a turn, and for events if there are some or no more come."""
+        self._waiting_for_turn.wake()
+        if self._events or not self._is_open:
+            self._waiting_for_events.wake()
 
     def _refuse(self, to: str, reason: str) -> Receipt:
         receipt = Receipt(to, 0)
         receipt.settle(Outcome.REFUSED, reason)
         self._events.append(happened.Refused(to=to, number=0, reason=reason))
-        self._changed.set()
+        self._tell()
         return receipt
 
 

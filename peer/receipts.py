@@ -24,6 +24,8 @@ CHANNEL: Final = ""
 class Receipt:
     """One message of ours. `outcome` may still change from KEPT to another, when a way has opened."""
 
+    __slots__ = ("_settled", "number", "outcome", "reason", "to")
+
     def __init__(self, to: str, number: int) -> None:
         self.to: Final = to
         self.number: Final = number
@@ -46,6 +48,10 @@ class Receipt:
             self._settled.set_result(None)
 
 
+_ABOUT_OURS: Final = frozenset({Delivered, Saved, Refused, Kept, ChannelAccepted, ChannelUnanswered})
+"""All other events are told apart from these by one look."""
+
+
 class Receipts:
     """The receipts of messages that may still change."""
 
@@ -59,6 +65,8 @@ class Receipts:
 
     def note(self, event: Event) -> None:
         """Let the receipt know, if the event is about one."""
+        if type(event) not in _ABOUT_OURS:
+            return
         match event:
             case Delivered(to=to, number=number, through_server=relayed):
                 self._close(to, number, Outcome.RELAYED if relayed else Outcome.DELIVERED)

@@ -6,7 +6,8 @@ It ties a courier (reliable delivery over datagrams) to the two streams; paths a
 import enum
 import random
 from collections.abc import Iterator
-from typing import Final
+
+import msgspec
 
 from peer.core.records import DEAD, FINAL, Standing, StoredStream
 from wire.codec import encode
@@ -25,21 +26,18 @@ class Rung(enum.Enum):
     MAIL = "to be left with the registry as a letter"
 
 
-class Message:
+class Message(msgspec.Struct, eq=False):
     """One of our own messages that is not settled for ever."""
 
-    __slots__ = ("at_ms", "deadline", "number", "reference", "rung", "standing", "text")
-
-    def __init__(self, number: int, at_ms: int, text: str, standing: Standing = Standing.UNSETTLED) -> None:
-        self.number: Final = number
-        self.at_ms: Final = at_ms
-        self.text: Final = text
-        self.standing = standing
-        self.rung = Rung.WAITING
-        self.deadline: float | None = None
-        """When the present rung gives up by itself, for rungs that have no courier behind them."""
-        self.reference: int | None = None
-        """Of the letter on its way to the registry."""
+    number: int
+    at_ms: int
+    text: str
+    standing: Standing = Standing.UNSETTLED
+    rung: Rung = Rung.WAITING
+    deadline: float | None = None
+    """When the present rung gives up by itself, for rungs that have no courier behind them."""
+    reference: int | None = None
+    """Of the letter on its way to the registry."""
 
     @property
     def body(self) -> bytes:
@@ -76,6 +74,11 @@ class Outgoing:
         self.messages[number] = self.idle[number] = message
         return message
 
+    def in_order(self) -> list[Message]:
+        """Those on the rung WAITING, by their numbers."""
+        idle = self.idle
+        return list(idle.values()) if len(idle) < 2 else [idle[number] for number in sorted(idle)]
+
     def move(self, message: Message, rung: Rung, deadline: float | None = None) -> None:
         """The message stands on another rung now."""
         message.rung, message.deadline = rung, deadline
@@ -88,6 +91,7 @@ class Outgoing:
         """The message got further; a final one is forgotten here."""
         message.standing = standing
         if standing in FINAL:
+            message.rung, message.deadline = Rung.WAITING, None
             self.messages.pop(message.number, None)
             self.idle.pop(message.number, None)
         if standing in DEAD:

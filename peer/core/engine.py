@@ -179,11 +179,13 @@ class PeerCore:
 
     def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None:
         """Any bytes from anybody: never raises, never answers an error."""
+        is_of_registry = True
         try:
-            self._router.route(data, sender, now=now)
+            is_of_registry = self._router.route(data, sender, now=now)
         except WireError as error:
             self.dropped[type(error).__name__] += 1
-        self._registration.heed_session(now=now)
+        if is_of_registry:
+            self._registration.heed_session(now=now)
 
     def link_connected(self, *, now: float) -> None:
         """The shell's TCP connection to the registry stands."""
@@ -209,10 +211,10 @@ class PeerCore:
         self._uplink.link_closed(now=now)
         self._registration.heed_session(now=now)
 
-    def records_stored(self, *, now: float) -> None:
-        """All records drained so far are on disk."""
+    def records_stored(self, *, now: float) -> bool:
+        """All records drained so far are on disk; True when that may have brought forth datagrams."""
         self._notebook.stored()
-        self._inbound.stored(now=now)
+        return self._inbound.stored(now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Whatever is due; early and late calls are harmless."""

@@ -211,8 +211,8 @@ class Inbound:
 
     # --- storing and showing
 
-    def stored(self, *, now: float) -> None:
-        """All records handed out so far are on disk: acknowledge, order, show."""
+    def stored(self, *, now: float) -> bool:
+        """All records handed out so far are on disk: acknowledge, order, show; False when there was nothing to."""
         written, self._written = self._written, []
         touched: dict[bytes, Stream] = {}
         for stream, number, by_courier in written:
@@ -227,6 +227,7 @@ class Inbound:
         for stream in touched.values():
             self._release(stream, now)
         self._home.release()
+        return bool(written)
 
     def handle_timer(self, *, now: float) -> None:
         """Show what waited long enough for an earlier message."""

@@ -9,7 +9,7 @@ it once whichever came first. It decides; the courier, the link and the disk do.
 
 import enum
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from peer.core.contacts import RELAY_STICKS_FOR, Contact
@@ -101,16 +101,22 @@ class Ladder:
         else:
             self._go_straight(contact, talk, now)
 
-    def acknowledged(self, contact: Contact, number: int, *, through_server: bool) -> None:
-        """The recipient has stored it."""
+    def acknowledged(self, contact: Contact, numbers: Iterable[int], *, through_server: bool) -> None:
+        """The recipient has stored these, and the courier tries them no more."""
         talk = contact.conversation
-        message = talk.outgoing.messages.get(number) if talk is not None else None
-        if message is None:
+        if talk is None:
             return
-        was_saved = message.standing is Standing.SAVED
-        self._settle(contact, message, Standing.DELIVERED)
-        if not was_saved:  # whoever read "saved" need not hear of it again
-            self._out.events.append(Delivered(to=contact.name, number=number, through_server=through_server))
+        outgoing, out, name = talk.outgoing, self._out, contact.name
+        for number in numbers:
+            message = outgoing.messages.get(number)
+            if message is None:
+                continue
+            was_saved = message.standing is Standing.SAVED
+            outgoing.settle(message, Standing.DELIVERED)
+            out.records.append(OutgoingChanged(contact.identity, number, Standing.DELIVERED))
+            if not was_saved:  # whoever read "saved" need not hear of it again
+                out.events.append(Delivered(to=name, number=number, through_server=through_server))
+        self._told_of(contact, talk)
 
     def gave_up(self, contact: Contact, number: int, *, now: float) -> None:
         """All tries of a message went unanswered."""
@@ -167,8 +173,11 @@ class Ladder:
     # --- time
 
     def contacts_begun(self) -> dict[bytes, Contact]:
-        """Drained: whose couriers have been given something to send."""
+        """Drained: whose couriers have been given something to send, and the floor to go with it."""
         begun, self._begun = self._begun, {}
+        for contact in begun.values():
+            if contact.conversation is not None:
+                self._tell_floor(contact.conversation)
         return begun
 
     def handle_timer(self, *, now: float) -> None:
@@ -214,7 +223,7 @@ class Ladder:
         """Rung 1 for all that waits. Saved letters go along when something newer does: the recipient then has the
         whole stream in order, and drops its second copy."""
         outgoing = talk.outgoing
-        idle = [outgoing.idle[number] for number in sorted(outgoing.idle)]
+        idle = outgoing.in_order()
         if all(message.standing is Standing.SAVED for message in idle):
             return
         is_relaying = self.reach is Reach.UP and now < contact.relay_until
@@ -224,7 +233,6 @@ class Ladder:
             outgoing.move(message, rung, deadline)
             talk.courier.send(message.number, message.body, now=now)
         self._begun[contact.identity] = contact
-        self._tell_floor(talk)
 
     def _relay(self, contact: Contact, talk: Conversation, message: Message, now: float) -> None:
         """Rung 2: the same datagrams over both links as well, for two more timeouts."""
@@ -332,6 +340,10 @@ class Ladder:
         talk.outgoing.move(message, Rung.WAITING)
         self._change(contact, message, standing)
         talk.courier.withdraw(message.number)
+        self._told_of(contact, talk)
+
+    def _told_of(self, contact: Contact, talk: Conversation) -> None:
+        """Something was settled: the other end may learn the floor, and where nothing is left, nothing waits."""
         self._tell_floor(talk)
         if not talk.outgoing.messages:
             self._waiting.pop(contact.identity, None)

@@ -33,7 +33,9 @@ class Homecoming:
 
     def holds_back(self, line: Line) -> bool:
         """Whether an earlier line of the same stream is still being gathered: this one must not overtake it."""
-        return any(type(other) is type(line) and other.identity == line.identity for other in self._lines)
+        return bool(self._lines) and any(
+            type(other) is type(line) and other.identity == line.identity for other in self._lines
+        )
 
     def take_later(self, serial: int) -> None:
         """A letter that may leave the registry once our own disk has it."""

@@ -32,13 +32,14 @@ class Router:
         self._channel = parts.channel
         self._streams = parts.streams
 
-    def route(self, data: bytes, sender: Address, *, now: float) -> None:
-        """A datagram, to the part that understands it. Raises WireError for what is no good."""
+    def route(self, data: bytes, sender: Address, *, now: float) -> bool:
+        """A datagram, to the part that understands it; whether the registry may have said it. Raises WireError for
+        what is no good."""
         kind = data[0] if data else 0
-        is_registry = sender == self._session.address
         if kind == Kind.SEALED:
-            self._sealed_came(data, sender, now)
-        elif kind == Kind.GROUP and is_registry:
+            return self._sealed_came(data, sender, now)
+        is_registry = sender == self._session.address
+        if kind == Kind.GROUP and is_registry:
             self._table_came(data, now)
         elif kind == Kind.COOKIE and is_registry:
             self._session.receive_cookie(data[1:], now=now)
@@ -50,8 +51,9 @@ class Router:
             self._card_came(data[1:], now)
         else:
             self._parts.dropped["unknown kind"] += 1
+        return is_registry
 
-    def _sealed_came(self, data: bytes, sender: Address, now: float) -> None:
+    def _sealed_came(self, data: bytes, sender: Address, now: float) -> bool:
         channel = self._session.channel
         if channel is not None and unpack_sealed(data).tag == channel.open_tag:
             for frame in decode_frames(channel.open(data)):
@@ -60,9 +62,11 @@ class Router:
                     self.catch_up(now=now)
                 elif isinstance(frame, Left):
                     self._session.receive_left(frame, now=now)
-        elif self._ladder.reach is not Reach.NONE:
+            return True
+        if self._ladder.reach is not Reach.NONE:
             contact, payload = self._post.open(data, source=sender, now=now)
             self._payload_came(contact, payload, through_server=False, now=now)
+        return False
 
     def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
         """One that came through the registry. Raises WireError."""
@@ -83,16 +87,19 @@ class Router:
     def heed_courier(self, contact: Contact, *, through_server: bool, now: float) -> None:
         """What the courier of a contact has to tell."""
         assert contact.conversation is not None
+        acknowledged: list[int] = []
         for event in contact.conversation.courier.events():
             match event:
-                case Arrived(number, body):
-                    self._message_arrived(contact, number, body)
-                case Acknowledged(number):
-                    self._ladder.acknowledged(contact, number, through_server=through_server)
+                case Arrived():
+                    self._message_arrived(contact, event.number, event.body)
+                case Acknowledged():
+                    acknowledged.append(event.number)
                 case GaveUp(number):
                     self._ladder.gave_up(contact, number, now=now)
                 case Unanswered():
                     self._refresh_card(contact, now)
+        if acknowledged:
+            self._ladder.acknowledged(contact, acknowledged, through_server=through_server)
 
     def _message_arrived(self, contact: Contact, number: int, body: bytes) -> None:
         try:

@@ -4,6 +4,7 @@ Both ends use it. It cuts frames and keeps the bound; what frames mean, and when
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Iterable
 from typing import Protocol, cast
@@ -42,6 +43,7 @@ class Link(asyncio.Protocol):
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._greeted = False
+        self._descriptor: int | None = None
         self._reason = "closed by the other side"
         self.remote = Address("", 0)
 
@@ -56,6 +58,8 @@ class Link(asyncio.Protocol):
         sock = self._transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if os.name == "posix":  # elsewhere a socket is no file
+                self._descriptor = sock.fileno()
         self._owner.link_opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -76,7 +80,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
-        self._transport = None
+        self._transport = self._descriptor = None
         self._owner.link_closed(self, self._reason if exc is None else f"{self._reason}: {exc}")
 
     # --- the owner's side
@@ -90,10 +94,21 @@ class Link(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if transport.get_write_buffer_size() > self._queue_max:
+        data = b"".join(pieces)
+        waiting = transport.get_write_buffer_size()
+        if waiting > self._queue_max:
             self.cut("reads too slowly")
             return
-        transport.write(b"".join(pieces))
+        if not waiting and self._descriptor is not None:
+            # Straight to the kernel, which nearly always takes all of it, and without what a transport does around it.
+            try:
+                sent = os.write(self._descriptor, data)
+            except OSError:
+                sent = 0  # no room, or an error, which the transport will meet and tell
+            if sent == len(data):
+                return
+            data = data[sent:]
+        transport.write(data)
 
     def pause_reading(self) -> None:
         """Let the other side's bytes wait in the kernel."""

@@ -175,17 +175,19 @@ class Courier:
             self._frames = []
         payloads: list[bytes] = []
         outbox = self._outbox
-        if self._void_frames and outbox.has_room:
+        has_room = outbox.has_room
+        if self._void_frames and has_room:
             lead = self._void_frames + lead
-        while lead or outbox.has_room:
+        while lead or has_room:
             frames, room = _lead_of(lead, self._payload_limit - _ARRAY_HEADER)
             lead = lead[len(frames) :]
-            if outbox.has_room:
+            if has_room:
                 floor = self._say_floor()
                 parts = outbox.take(room - len(floor), now)
                 if parts:
                     frames.append(floor)
                     frames += parts
+                has_room = outbox.has_room
             if frames:
                 payloads.append(join_frames(frames))
         if not payloads and self._owes_floor():

@@ -107,6 +107,8 @@ class Inbox:
         if number == self._next:
             return NEW
         runs = self._runs
+        if number > self._next and not (self._held or self._passed) and runs.count < self._hold_numbers:
+            return NEW  # nothing beyond the next one is known: the others of a datagram whose first is not stored yet
         if number < self._floor or number in runs:
             return REPEAT
         if number > self._next and len(self._held) >= self._hold_numbers:

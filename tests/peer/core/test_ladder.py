@@ -88,7 +88,7 @@ class Stairs:
     def _heed(self, through_server: bool) -> None:
         for event in self.talk.courier.events():
             if isinstance(event, Acknowledged):
-                self.ladder.acknowledged(self.bob, event.number, through_server=through_server)
+                self.ladder.acknowledged(self.bob, [event.number], through_server=through_server)
             elif isinstance(event, GaveUp):
                 self.ladder.gave_up(self.bob, event.number, now=self.now)
 

@@ -1,0 +1,62 @@
+"""This file is about links on real sockets: what is written comes out whole and in order, however slowly it is read."""
+
+import asyncio
+import socket
+
+from wire.aio.link import Link
+
+PIECE = 100_000
+"""Bytes: a few fill the kernel's buffers, so that some wait in the transport."""
+
+
+class Owner:
+    """Takes no part."""
+
+    def link_opened(self, link: Link) -> None: ...
+    def link_greeting_size(self, link: Link) -> int:
+        return 0
+
+    def link_greeted(self, link: Link, greeting: bytes) -> None: ...
+    def link_frames(self, link: Link, frames: list[bytes]) -> None: ...
+    def link_closed(self, link: Link, reason: str) -> None: ...
+
+
+def connected() -> tuple[socket.socket, socket.socket]:
+    """Two ends on loopback, neither of which blocks."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = socket.create_connection(server.getsockname())
+        there, _ = server.accept()
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE)
+    there.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PIECE)
+    for end in (here, there):
+        end.setblocking(False)
+    return here, there
+
+
+async def test_what_does_not_fit_the_kernel_follows_in_order() -> None:
+    here, there = connected()
+    loop = asyncio.get_running_loop()
+    _, link = await loop.create_connection(lambda: Link(Owner(), queue_max=100 * PIECE), sock=here)
+    written = [bytes((index,)) * PIECE for index in range(40)]
+    received = b""
+    for index, piece in enumerate(written):
+        link.write([piece[:1], piece[1:]])
+        if index % 8 == 7:
+            # Room in the kernel again, while the transport still holds some of what came before.
+            received += await loop.sock_recv(there, 3 * PIECE)
+    link.close("all is said")
+    while more := await loop.sock_recv(there, PIECE):
+        received += more
+    there.close()
+    assert received == b"".join(written)
+
+
+async def test_a_reader_that_is_gone_ends_the_link_and_no_more() -> None:
+    here, there = connected()
+    loop = asyncio.get_running_loop()
+    _, link = await loop.create_connection(lambda: Link(Owner()), sock=here)
+    there.close()
+    link.write([b"to nobody"])
+    link.write([b"again"])
+    await asyncio.sleep(0)
+    link.close("gone")
