@@ -4,6 +4,7 @@ A new name is promised at once and spoken of when the disk has it: nobody else e
 It knows names and cards; it must not know how authors are proved, or bytes.
 """
 
+from registry.buckets import Buckets
 from registry.channel import ChannelRules
 from registry.clock import WallClock
 from registry.directory import Directory, Person
@@ -13,8 +14,10 @@ from registry.presence import Presence
 from registry.roster import Roster
 from registry.store.entries import NameBound
 from registry.store.protocol import Loaded
+from wire.address import network_of
 from wire.codec import decode_card, encode
 from wire.errors import DecodeError, NameRefused
+from wire.limits import BUCKETS_MAX, NAMES_PER_ADDRESS_BURST, NAMES_PER_ADDRESS_PER_HOUR
 from wire.messages.registration import RefusalReason, Register
 from wire.messages.table import Card
 from wire.names import name_key, peer_name
@@ -37,6 +40,9 @@ class Reception:
         self._presence = presence
         self._channel = channel
         self._clock = clock
+        self._newcomers: Buckets[str] = Buckets(
+            rate=NAMES_PER_ADDRESS_PER_HOUR / 3_600, burst=NAMES_PER_ADDRESS_BURST, most=BUCKETS_MAX
+        )
         self._catch_up_span = policy.catch_up_span
         self._catch_up_at = float("-inf")
 
@@ -68,6 +74,8 @@ class Reception:
             return self._return(person, card, nonce, caller, now)
         if self._directory.holder(key) is not None:
             return []  # the name is on its way to the disk; the answer follows
+        if caller.address is not None and not self._newcomers.take(network_of(caller.address.host), now=now):
+            return _denial(card, nonce, caller, RefusalReason.FULL)
         return [self._bind(card, key, nonce, caller, now)]
 
     def name_kept(self, note: NameKept, caller: Caller, *, now: float) -> list[Effect]:
