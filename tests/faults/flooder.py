@@ -1,4 +1,6 @@
-"""This file is about a flood of datagrams, as a process of its own: `python -m tests.faults.flooder <port> <kind> <rate> <seconds>`.
+"""This file is about a flood of datagrams, as a process of its own.
+
+    python -m tests.faults.flooder <port> <kind> <rate> <seconds>
 
 It sends from many addresses of its own machine, and counts each address's bytes out and in: a registry may not send more to
 an address that has proved nothing than came from there. Its last word is one line of JSON.

@@ -1,4 +1,4 @@
-"""This file is about disks under a running registry that fill up, fail, or were torn: nothing is said to be saved that is not.
+"""This file is about disks under a running registry that fill up, fail or were torn: nothing is *saved* that is not.
 
 The store's own tests try every step of every operation (tests/registry/store); here the system refuses, to the real program.
 """
@@ -184,7 +184,9 @@ async def test_a_sync_that_fails(outspoken_stage: Stage, figure: Note) -> None:
     await bob.sees(WELCOME)
     for number in range(saved):
         await bob.sees(lambda line, number=number: line.endswith(f" {number}"))  # type: ignore[misc]
-    figure("a sync fails with EIO", f"{saved} saved before, all read; then refused, and told", "never *saved*")
+    figure(
+        "a sync fails with EIO", f"{saved} saved before, all read; then refused, and told", "never *saved*"
+    )
 
 
 async def test_torn_journals(outspoken_stage: Stage, figure: Note) -> None:
@@ -196,7 +198,9 @@ async def test_torn_journals(outspoken_stage: Stage, figure: Note) -> None:
     post.close()
     await registry.kill()
     folder = stage.folder / "registry" / "registry" / str(stage.port)
-    journal = max((one for one in folder.rglob("*journal*") if one.is_file()), key=lambda one: one.stat().st_size)
+    journal = max(
+        (one for one in folder.rglob("*journal*") if one.is_file()), key=lambda one: one.stat().st_size
+    )
     whole = journal.read_bytes()
     counts = []
     for cut in range(1, CUTS + 1):
@@ -210,4 +214,8 @@ async def test_torn_journals(outspoken_stage: Stage, figure: Note) -> None:
         counts.append(len(found))
         await registry.kill()
     assert counts == sorted(counts), "a longer journal says more, never less"
-    figure(f"journal cut at {CUTS} places", f"serves each time, with {counts[0]} to {counts[-1]} letters", "exact prefix")
+    figure(
+        f"journal cut at {CUTS} places",
+        f"serves each time, with {counts[0]} to {counts[-1]} letters",
+        "exact prefix",
+    )

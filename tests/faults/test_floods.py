@@ -37,7 +37,7 @@ async def test_a_flood(stage: Stage, figure: Note, kind: str, rate: int, proves_
         home="flooder",
     )
     await flood.sees("ready")
-    took = []
+    took: list[float] = []
     while not flood.has_ended and len(took) < dose(2, 6):
         begun = time.monotonic()
         newcomer = await stage.peer(f"newcomer{len(took)}")

@@ -1,4 +1,4 @@
-"""This file is about mailboxes that somebody stuffs: quotas hold, whoever is refused is told, everybody else's mail goes in."""
+"""This file is about mailboxes that somebody stuffs: quotas hold, and whoever is refused is told."""
 
 from tests.endtoend.lines import SAVED, WELCOME, beginning
 from tests.faults.conftest import Note
@@ -13,7 +13,9 @@ LETTERS = dose(1_000, 10_000)
 ACCOMPLICES = 6
 
 
-async def stuff(sender: Visitor, recipient: bytes, count: int, letter: bytes) -> tuple[int, list[MailRefusal]]:
+async def stuff(
+    sender: Visitor, recipient: bytes, count: int, letter: bytes
+) -> tuple[int, list[MailRefusal]]:
     """Deposit without end; how many were saved, and why the others were not."""
     saved, refused, number = 0, [], 0
     while number < count:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import random
 import socket
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from wire.admission import make_register
 from wire.codec import decode_cookie, decode_notice, decode_refused, decode_welcome, encode, encode_hello
@@ -150,10 +150,10 @@ class Visitor:
         self.bytes_out += len(data)
 
     @property
-    def transport(self) -> asyncio.WriteTransport:
+    def transport(self) -> asyncio.Transport:
         """Of the link."""
         assert self._writer is not None
-        return self._writer.transport
+        return cast(asyncio.Transport, self._writer.transport)
 
     async def notice(self, kind: type[Notice]) -> Notice:
         """The next of this kind; others are passed over. ConnectionError when the link ends."""
