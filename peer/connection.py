@@ -11,6 +11,7 @@ from typing import Final
 
 from peer.core.engine import PeerCore
 from peer.core.link import RANDOM_SIZE
+from peer.fence import hear
 from wire.aio.link import Link
 
 LINK_QUEUE: Final = 8 * 1024 * 1024
@@ -32,6 +33,7 @@ class Connection:
         self._link: Link | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._is_over = False
+        self._is_held = False
 
     def tend(self, *, now: float) -> None:
         """Close, write and connect as the core wants."""
@@ -45,6 +47,18 @@ class Connection:
             if self._connecting is not None:
                 self._connecting.cancel()
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    def hold(self, *, is_held: bool) -> None:
+        """Read nothing more for a while: what the registry has for us waits with it."""
+        if is_held is not self._is_held:
+            self._is_held = is_held
+            self._pace()
+
+    def _pace(self) -> None:
+        if self._link is not None and self._is_held:
+            self._link.pause_reading()
+        elif self._link is not None:
+            self._link.resume_reading()
 
     def close(self) -> None:
         """What is written still goes; nothing more is heard."""
@@ -79,6 +93,8 @@ class Connection:
             link.cut("closed meanwhile")
             return
         self._link = link
+        if self._is_held:
+            self._pace()
         self._core.link_connected(now=self._now())
         self._pump()
 
@@ -88,12 +104,12 @@ class Connection:
     def link_greeted(self, link: Link, greeting: bytes) -> None:
         if self._listens_to(link):
             link.allow_full_frames()
-            self._core.link_greeted(greeting, now=self._now())
+            hear(self._core.link_greeted, greeting, now=self._now(), dropped=self._core.dropped)
             self._pump()
 
     def link_frames(self, link: Link, frames: list[bytes]) -> None:
         if self._listens_to(link):
-            self._core.receive_frames(frames, now=self._now())
+            hear(self._core.receive_frames, frames, now=self._now(), dropped=self._core.dropped)
             self._pump()
 
     def link_closed(self, link: Link, reason: str) -> None:

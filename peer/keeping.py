@@ -9,6 +9,7 @@ from typing import Final
 
 from peer.core.records import Record, can_wait
 from peer.history import History
+from wire.limits import RECORDS_WAITING_MAX
 
 WAIT_FOR_COMPANY: Final = 0.02
 """Seconds for which records that carry no promise wait for a commit that is made anyway."""
@@ -43,6 +44,11 @@ class Keeper:
         if not self._is_urgent and not is_last and now < self._waiting_since + WAIT_FOR_COMPANY:
             return True
         return self._commit(now)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for a disk that takes nothing that no more may come."""
+        return len(self._waiting) >= RECORDS_WAITING_MAX
 
     def next_timer(self) -> float | None:
         """When `keep` is to be called again though nothing new came."""

@@ -26,6 +26,7 @@ from peer.core.engine import PeerCore
 from peer.core.lookup import LookUp
 from peer.core.me import Me
 from peer.core.session import State
+from peer.fence import hear
 from peer.history import History
 from peer.keeping import Keeper
 from peer.keys import KeyFolder
@@ -36,6 +37,7 @@ from wire.aio.datagram import DatagramEndpoint
 from wire.delivery.policy import Policy
 from wire.errors import ChatAppError
 from wire.folders import default_home
+from wire.limits import EVENTS_WAITING_MAX
 from wire.names import file_name_of, name_key, peer_name
 
 _log = logging.getLogger("chatapp.peer")
@@ -71,6 +73,7 @@ class Peer:
         self._timer: asyncio.TimerHandle | None = None
         self._is_pump_due = False
         self._is_open = False
+        self._is_full = False
         self._is_watched = False
         """Whether events are wanted: a program that only sends must not gather them without end."""
 
@@ -171,6 +174,8 @@ class Peer:
     async def send(self, to: str, text: str) -> Receipt:
         """Begin a message. An unknown name is refused in the receipt. Raises TooLong, UnicodeEncodeError, NotOpen."""
         core, now = self._open_core(), self._now()
+        if self._keeper.is_full:
+            return self._refuse(to, _NO_ROOM)
         while (found := core.look_up(to, now=now)) is LookUp.ASKING:
             self._schedule()
             await self._change()
@@ -183,7 +188,10 @@ class Peer:
 
     async def send_all(self, text: str) -> Receipt:
         """Begin a line for the channel. Raises TooLong, UnicodeEncodeError, NotOpen."""
-        number = self._open_core().send_all(text, now=self._now())
+        core = self._open_core()
+        if self._keeper.is_full:
+            return self._refuse("everybody", _NO_ROOM)
+        number = core.send_all(text, now=self._now())
         self._schedule()
         return self._receipts.open(CHANNEL, number)
 
@@ -253,6 +261,8 @@ class Peer:
         """What happened since the last call, without waiting."""
         batch = list(self._events)
         self._events.clear()
+        if self._is_full and self._is_open:
+            self._schedule()
         return batch
 
     def events_shown(self, batch: Sequence[happened.Event]) -> None:
@@ -280,12 +290,12 @@ class Peer:
     def _datagrams_came(self, batch: list[tuple[bytes, Address]]) -> None:
         now = self._now()
         for data, source in batch:
-            self._core.receive_datagram(data, source, now=now)
+            hear(self._core.receive_datagram, data, source, now=now, dropped=self._core.dropped)
         self._pump()
 
     def _timer_rang(self) -> None:
         self._timer = None
-        self._core.handle_timer(now=self._now())
+        hear(self._core.handle_timer, now=self._now(), dropped=self._core.dropped)
         self._turn()
         self._ring_when_due()
 
@@ -312,7 +322,18 @@ class Peer:
             self._receipts.note(event)
         if self._is_watched or len(self._events) < 1_000:
             self._events += events
+        self._look_for_room()
         self._tell()
+
+    def _look_for_room(self) -> None:
+        """Take nobody's messages while nobody shows them, or no disk takes them: else they would fill our memory."""
+        is_full = self._is_watched and len(self._events) >= EVENTS_WAITING_MAX
+        if is_full and not self._is_full:
+            self._events.append(happened.Trouble(text=_TOO_MUCH))
+        self._is_full = is_full
+        has_room = not is_full and not self._keeper.is_full
+        self._core.take_messages(has_room=has_room)
+        self._connection.hold(is_held=not has_room)
 
     def _store(self, *, is_last: bool = False) -> bool:
         """Give the disk what the core wants stored; true when nothing promised is unstored."""
@@ -354,6 +375,9 @@ class Peer:
         self._tell()
         return receipt
 
+
+_NO_ROOM: Final = "nothing can be stored here, and too much waits to be"
+_TOO_MUCH: Final = "Too much waits to be shown: nobody's messages are taken until it is"
 
 _WHY_NOT: Final = {
     LookUp.UNKNOWN: "nobody of that name is known here",

@@ -9,7 +9,7 @@ import hashlib
 from typing import Final
 
 from registry.buckets import Buckets
-from wire.address import Address
+from wire.address import Address, network_of
 from wire.admission import is_register_authentic, make_refused
 from wire.codec import decode_hello, decode_register, encode
 from wire.header import Kind
@@ -54,7 +54,7 @@ class Gate:
         register = decode_register(data[1:])
         if not self._is_cookie_good(register.cookie, sender, now):
             return "bad cookie"
-        if not self._registers.take(sender.host, now=now):
+        if not self._registers.take(network_of(sender.host), now=now):
             return "too many registrations"
         if not is_register_authentic(register, registry=self._registry.public):
             return "bad registration signature"

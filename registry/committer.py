@@ -86,20 +86,22 @@ class Committer:
             return
         try:
             self._store.append(entries)
-        except (StoreError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - entries that vanish would be confirmed with those of the next turn
             self._failed(error, newest=len(entries))
         else:
             self._appended += len(entries)
 
     def _synced(self, done: asyncio.Future[None], covered: int) -> None:
         running, self._sync = self._sync, None
-        error = done.exception()
-        if error is None:
-            self._confirm(covered)
-        else:
-            self._failed(error, newest=None)
-        if running is not None:
-            running.set_result(None)
+        try:
+            error = done.exception()
+            if error is None:
+                self._confirm(covered)
+            else:
+                self._failed(error, newest=None)
+        finally:
+            if running is not None:
+                running.set_result(None)  # whoever stops the registry waits for it
 
     def _confirm(self, covered: int) -> None:
         count, self._stored = covered - self._stored, covered

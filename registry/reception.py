@@ -4,6 +4,7 @@ A new name is promised at once and spoken of when the disk has it: nobody else e
 It knows names and cards; it must not know how authors are proved, or bytes.
 """
 
+from registry.buckets import Buckets
 from registry.channel import ChannelRules
 from registry.clock import WallClock, remaining
 from registry.directory import Directory, Person
@@ -15,9 +16,15 @@ from registry.renaming import Renaming
 from registry.roster import Roster
 from registry.store.entries import Entry, NameBound, NameReserved
 from registry.store.protocol import Loaded
+from wire.address import network_of
 from wire.codec import decode_card, encode
 from wire.errors import DecodeError, NameRefused
-from wire.limits import NAME_KEPT_FOR
+from wire.limits import (
+    BUCKETS_MAX,
+    NAME_KEPT_FOR,
+    NAMES_PER_ADDRESS_BURST,
+    NAMES_PER_ADDRESS_PER_HOUR,
+)
 from wire.messages.registration import RefusalReason, Register
 from wire.messages.table import Card
 from wire.names import name_key
@@ -43,6 +50,9 @@ class Reception:
         self._renaming = renaming
         self._clock = clock
         self._restart_grace = policy.restart_grace
+        self._newcomers: Buckets[str] = Buckets(
+            rate=NAMES_PER_ADDRESS_PER_HOUR / 3_600, burst=NAMES_PER_ADDRESS_BURST, most=BUCKETS_MAX
+        )
         self._catch_up_span = policy.catch_up_span
         self._catch_up_at = float("-inf")
 
@@ -93,6 +103,8 @@ class Reception:
             return self._rename(person, card, key, nonce, caller, now)
         if self._directory.names.is_promised(key):
             return []  # the name is on its way to the disk; the answer follows
+        if caller.address is not None and not self._newcomers.take(network_of(caller.address.host), now=now):
+            return _denial(card, nonce, caller, RefusalReason.FULL)
         self._directory.names.promise(key, card.identity)
         since = self._channel.group.position
         return [self._bind(card, key, nonce, caller, since, (self._entry(card, key, since, now),))]

@@ -100,6 +100,7 @@ class Shell:
 
     def link_frames(self, link: Link, frames: list[bytes]) -> None:
         self._tell(self._core.receive_frames, self._numbers[link], frames)
+        self._widen()
 
     def link_closed(self, link: Link, reason: str) -> None:
         number = self._numbers.pop(link, None)
@@ -131,9 +132,7 @@ class Shell:
         """Let out everything that this turn of the loop brought forth."""
         self._is_awake = False
         core, links, endpoint = self._core, self._links, self._endpoint
-        for number in core.links_to_widen():
-            if number in links:
-                links[number].allow_full_frames()
+        self._widen()
         for number, pieces in core.link_writes():
             link = links.get(number)
             if link is not None:
@@ -150,6 +149,12 @@ class Shell:
         for event in core.events():
             _log.info("%s", quoted(str(event)))
         self._arm()
+
+    def _widen(self) -> None:
+        """At once: the rest of what one read brought is cut into frames by the new limit."""
+        for number in self._core.links_to_widen():
+            if number in self._links:
+                self._links[number].allow_full_frames()
 
     def _pace(self) -> None:
         """Pause, resume and close links as the core says."""

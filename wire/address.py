@@ -38,6 +38,18 @@ def normal(host: str) -> str:
     return bare
 
 
+def network_of(host: str) -> str:
+    """By what a host is counted where addresses have a quota: itself, or the /64 of IPv6, which one customer has whole."""
+    if ":" not in host:
+        return host
+    import ipaddress  # as below
+
+    try:
+        return str(ipaddress.IPv6Network((host, 64), strict=False))
+    except ValueError:
+        return host
+
+
 def literal(text: str) -> str | None:
     """The IPv4 or IPv6 address that `text` writes out, in its normal form; None when it is none."""
     import ipaddress  # not at the top: it costs milliseconds at a peer's start, and only faces parse addresses

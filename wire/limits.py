@@ -142,6 +142,13 @@ REGISTERS_PER_SECOND: Final = 200.0
 REGISTERS_BURST: Final = 2_000.0
 """REGISTER datagrams of one address at once: a classroom behind one NAT that comes back after a power cut."""
 
+NAMES_PER_ADDRESS_BURST: Final = 2_000.0
+"""New names that one address (one /64 of IPv6) may bind at once: a school behind one NAT on its first day. Names are bound
+for ever, so whoever binds without end would use up NAMES_MAX for everybody; squatting takes an address for so many."""
+
+NAMES_PER_ADDRESS_PER_HOUR: Final = 500.0
+"""New names of one address an hour, averaged, after that. Whoever has a name comes in as ever."""
+
 BUCKETS_MAX: Final = 10_000
 """Addresses whose rate is remembered; the one that was idle longest is forgotten first."""
 
@@ -149,6 +156,17 @@ BUCKETS_MAX: Final = 10_000
 
 CONTACTS_MAX: Final = NAMES_MAX
 """Rows of the table that a peer holds; a dishonest registry cannot grow it further."""
+
+EVENTS_WAITING_MAX: Final = 10_000
+"""Events that wait for whoever shows them (a terminal that is stopped, a bot that hangs). Past it nothing is taken from
+anybody: not acknowledged and not lost, as if we were away. A line is at most 64 KiB, most are far shorter."""
+
+RECORDS_WAITING_MAX: Final = 10_000
+"""Records that wait for a disk that takes none. Past it nothing is taken or sent, until it takes them."""
+
+CARDS_PER_SECOND: Final = 1_000.0
+"""Bare cards a second whose signature a peer checks (60 us each), from everybody together; the rest is dropped, and a
+genuine one comes again with the next tries. Forging one takes no more than a name and a key out of the table."""
 
 GROUP_HELD_MAX: Final = 64
 """Group frames of senders whose row has not come yet, held until it does."""

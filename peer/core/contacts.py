@@ -5,7 +5,7 @@ not know messages.
 """
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -27,10 +27,10 @@ class Contact:
     """One person: who (identity), where (address), how to talk (sessions), what is under way (conversation)."""
 
     __slots__ = (
-        "_card_is_checked",
         "address",
         "conversation",
         "identity",
+        "is_card_checked",
         "is_heard",
         "relay_until",
         "row",
@@ -47,7 +47,7 @@ class Contact:
         self.is_heard = False
         """Whether a datagram of theirs has opened since our live key is what it is: they hold our card then."""
         self.relay_until = 0.0
-        self._card_is_checked = False
+        self.is_card_checked = False
 
     @property
     def name(self) -> str:
@@ -67,9 +67,18 @@ class Contact:
 
     def check_card(self) -> None:
         """A card is checked once, before its first use. Raises SealError."""
-        if not self._card_is_checked and not is_authentic(self.row.card):
+        if not self.is_card_checked and not is_authentic(self.row.card):
             raise SealError(f"the card of {self.name} is not signed by its owner")
-        self._card_is_checked = True
+        self.is_card_checked = True
+
+    def holds_own_card(self) -> bool:
+        """Whether the card that we hold is signed by its owner. One that is not must not keep theirs out by a higher
+        counter: a registry, or whoever passes for it, could make somebody unreachable for ever."""
+        try:
+            self.check_card()
+        except SealError:
+            return False
+        return True
 
     def believes(self, card: Card) -> bool:
         """Whether this card may replace the one by which we talk with them: not unless they signed it. Or a registry
@@ -82,7 +91,7 @@ class Contact:
         """A newer row; true when it brings another live key: the other program has started anew."""
         is_restarted = row.card.live != self.row.card.live
         if row.card != self.row.card:
-            self._card_is_checked = False
+            self.is_card_checked = False
         if is_restarted:
             self.sessions.clear()
             self.is_heard = False
@@ -179,19 +188,22 @@ class Contacts:
             return self._add(key, row)
         if row.version < contact.row.version:
             return Change.REFUSED
-        if card.counter < contact.row.card.counter:
+        if card.counter < contact.row.card.counter and contact.holds_own_card():
             # Of a start before the one whose bare card we hold. The card is old news, whether they are there is not.
             return self._update_in_place(contact, msgspec.structs.replace(row, card=contact.row.card))
         return self._update(contact, row) if contact.believes(card) else Change.REFUSED
 
-    def take_card(self, card: Card) -> Contact | None:
+    def take_card(self, card: Card, *, may_check: Callable[[], bool] = lambda: True) -> Contact | None:
         """A bare card from another peer: only for a pinned identity, only a newer one, only well signed (clause 6.5).
 
-        It says nothing about where they are."""
+        It says nothing about where they are. `may_check` is asked before a signature is looked at, which is dear."""
         contact = self._by_identity.get(card.identity)
-        if contact is None or card.name != contact.name or card.counter <= contact.row.card.counter:
+        if contact is None or card.name != contact.name or card == contact.row.card:
             return None
-        if not is_authentic(card):
+        is_older = card.counter <= contact.row.card.counter
+        if (is_older and contact.is_card_checked) or not may_check():
+            return None
+        if (is_older and contact.holds_own_card()) or not is_authentic(card):
             return None
         self._update_in_place(contact, msgspec.structs.replace(contact.row, card=card))
         return contact

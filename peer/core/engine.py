@@ -78,6 +78,10 @@ class PeerCore:
     def wall_offset(self, seconds: float) -> None:
         self._parts.wall_offset = seconds
 
+    def take_messages(self, *, has_room: bool) -> None:
+        """Whether to take other people's messages from now on. What is not taken is not acknowledged, and not lost."""
+        self._parts.takes_messages = has_room
+
     # --- what the user wants
 
     def start(self, *, now: float) -> None:

@@ -47,6 +47,8 @@ class Parts:
         """Added to monotonic seconds it gives Unix time; the shell keeps it right."""
         self.dropped: Counter[str] = Counter()
         """Datagrams and frames that were no good, by what they should have been."""
+        self.takes_messages = True
+        """Whether there is room for more of other people's messages; the shell knows."""
         self.streams = dict(loaded.streams)
         """What is stored of streams whose contact has not been needed yet."""
         self.out = Outputs()

@@ -6,6 +6,7 @@ It knows contacts, seals and paths; what the frames mean is the couriers'.
 
 from typing import Final
 
+from peer.core.allowance import Allowance
 from peer.core.contacts import RELAY_STICKS_FOR, Contact, Contacts
 from peer.core.outputs import Outputs
 from wire.address import Address
@@ -13,6 +14,7 @@ from wire.codec import decode_card, encode
 from wire.errors import SealError
 from wire.header import Kind, unpack_sealed
 from wire.identity import AgreementKey, Identity
+from wire.limits import CARDS_PER_SECOND
 from wire.messages.direct import RelayDatagram
 from wire.messages.table import Card
 
@@ -33,6 +35,7 @@ class Post:
         self._out = outputs
         self._datagrams: list[tuple[bytes, Address]] = []
         self._introduced: set[bytes] = set()
+        self._cards: Final = Allowance(CARDS_PER_SECOND)
         self._to_announce: list[Contact] = []
         self._announce_at: float | None = None
         self._round = 0
@@ -131,9 +134,9 @@ class Post:
             contact.address = source
         return contact, payload
 
-    def take_card(self, data: bytes) -> Contact | None:
+    def take_card(self, data: bytes, *, now: float) -> Contact | None:
         """A bare card that came; the contact, when it is news. Never answered. Raises DecodeError."""
-        return self._contacts.take_card(decode_card(data))
+        return self._contacts.take_card(decode_card(data), may_check=lambda: self._cards.take(now=now))
 
     # --- inside
 

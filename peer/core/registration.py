@@ -18,7 +18,7 @@ REFUSALS: Final = {
     RefusalReason.BAD_NAME: "it does not accept this name",
     RefusalReason.OLD_CARD: "it knows a newer card of yours; is the clock right?",
     RefusalReason.VERSION: "it speaks another version of the protocol",
-    RefusalReason.FULL: "it is full",
+    RefusalReason.FULL: "it takes no more new names now",
     RefusalReason.NOT_SERVING: "it is not serving now",
 }
 

@@ -13,7 +13,7 @@ from wire.codec import decode_frames, decode_table_batch
 from wire.delivery.events import Acknowledged, Arrived, GaveUp, Unanswered
 from wire.errors import SealError, WireError
 from wire.header import Kind, unpack_group, unpack_sealed
-from wire.messages.delivery import DeliveryFrame
+from wire.messages.delivery import DeliveryFrame, Part
 from wire.messages.direct import DatagramRelayed
 from wire.messages.presence import Left, Pong
 
@@ -77,7 +77,9 @@ class Router:
         frames = decode_frames(payload)
         talk = self._inbound.conversation(contact)
         for frame in frames:
-            if isinstance(frame, DeliveryFrame):
+            if isinstance(frame, Part) and not self._parts.takes_messages:
+                self._parts.dropped["no room"] += 1  # not acknowledged: as if we were away
+            elif isinstance(frame, DeliveryFrame):
                 talk.courier.receive(frame, now=now)
         self.heed_courier(contact, through_server=through_server, now=now)
         self._inbound.frames_read(contact, now=now)
@@ -116,7 +118,7 @@ class Router:
     def _card_came(self, data: bytes, now: float) -> None:
         if self._ladder.reach is Reach.NONE:
             return
-        contact = self._post.take_card(data)
+        contact = self._post.take_card(data, now=now)
         if contact is not None:
             self.rows_changed([(contact, Change.RESTARTED)], now)
 

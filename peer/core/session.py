@@ -62,6 +62,7 @@ TRANSITIONS: Final = {
     (State.PAUSING, Input.START): State.GREETING,
     (State.LEAVING, Input.START): State.GREETING,
     (State.GREETING, Input.COOKIE): State.REGISTERING,
+    (State.GREETING, Input.REFUSED): State.REFUSED,
     (State.GREETING, Input.UNANSWERED): State.PAUSING,
     (State.GREETING, Input.LEAVE): State.OFFLINE,
     (State.REGISTERING, Input.WELCOME): State.REGISTERED,
@@ -183,11 +184,22 @@ class RegistrySession:
     def receive_refused(self, data: bytes, *, now: float) -> None:
         """A REFUSED. Raises DecodeError."""
         refused = decode_refused(data)
-        if self.state is not State.REGISTERING or refused.nonce != self._nonce or self._cookie is None:
+        if refused.nonce != self._nonce or not self._may_refuse(refused.reason):
             return
-        if is_refused_authentic(refused, registry=self._cookie.card.identity):
+        # Who has pinned nobody yet believes whoever knows the nonce, as it would believe their COOKIE.
+        registry = (
+            self._cookie.card.identity if self.state is State.REGISTERING and self._cookie else self.pinned
+        )
+        if registry is None or is_refused_authentic(refused, registry=registry):
             self.denied = refused.reason
             self._step(Input.REFUSED, now)
+
+    def _may_refuse(self, reason: RefusalReason) -> bool:
+        """A REGISTER may be refused for any reason; a HELLO for its version, unless we were welcome here in this life:
+        then the registry is as good as away, and direct chat goes on."""
+        if self.state is State.REGISTERING:
+            return True
+        return self.state is State.GREETING and reason is RefusalReason.VERSION and self.welcome is None
 
     def receive_pong(self, pong: Pong, *, now: float) -> None:
         """The registry lives."""

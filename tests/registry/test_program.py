@@ -150,6 +150,22 @@ async def test_a_peer_registers_attaches_and_has_mail_saved(running: Running) ->
     assert handed.letters[0].letter == bytes(60_000)
 
 
+async def test_a_long_letter_right_behind_the_first_frame(running: Running) -> None:
+    """Both come in one read: what is behind the frame that proves somebody is cut by the limit for those who have."""
+    alice = running.client("alice")
+    await alice.register()
+    alice.reader, alice.writer = await asyncio.open_connection(*alice.server)
+    ours = alice.rng.randbytes(16)
+    alice.writer.write(alice.session.seal_tag + ours)
+    theirs = await asyncio.wait_for(alice.reader.readexactly(16), TIMEOUT)
+    alice.cipher = alice.session.link_cipher(ours, theirs, is_peer=True)
+    letter = DepositMail(1, alice.identity.public, 1, b"x" * 30_000)
+    alice.writer.write(b"".join(frame(alice.cipher.seal(encode(one))) for one in (Attach(), letter)))
+    while not isinstance(said := await alice.notice(), MailSaved):
+        assert said is not None
+    assert said.reference == 1
+
+
 async def test_by_ipv6_too(running: Running) -> None:
     try:
         ann = running.client("ann", "::1")

@@ -254,3 +254,27 @@ def test_too_many_sessions_renew_the_key_early() -> None:
     assert len(rig.core._sessions) == 0
     assert isinstance(hands[0].register(), Welcome)
     assert hands[0].ping()
+
+
+def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are for ever: nobody uses them up for everybody, and whoever has one comes in as ever."""
+    monkeypatch.setattr("registry.reception.NAMES_PER_ADDRESS_BURST", 3.0)
+    rig = Rig()
+    crowd = [rig.hand(f"squatter{number}", host="10.9.9.9") for number in range(4)]
+    answers = [one.register() for one in crowd]
+    assert [type(answer) for answer in answers] == [Welcome, Welcome, Welcome, Refused]
+    assert isinstance(answers[3], Refused) and answers[3].reason is RefusalReason.FULL
+    crowd[0].renew()
+    assert isinstance(crowd[0].register(), Welcome)
+    assert isinstance(rig.hand("elsewhere").register(), Welcome)
+    rig.advance(3_600 / 500 + 1)
+    assert isinstance(crowd[3].register(), Welcome)
+
+
+def test_a_network_of_ipv6_has_one_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.reception.NAMES_PER_ADDRESS_BURST", 1.0)
+    rig = Rig()
+    first, second = rig.hand("one", host="2001:db8::1"), rig.hand("two", host="2001:db8::ffff:2")
+    assert isinstance(first.register(), Welcome)
+    assert isinstance(second.register(), Refused)
+    assert isinstance(rig.hand("three", host="2001:db8:0:1::1").register(), Welcome)

@@ -73,6 +73,13 @@ class Link(asyncio.Protocol):
         try:
             while (frame := self._reader.next_frame()) is not None:
                 frames.append(frame)
+                if self._reader.largest != LINK_FRAME_MAX:
+                    self._owner.link_frames(
+                        self, frames
+                    )  # may prove them: what is behind it may then be longer
+                    frames = []
+                    if self._transport.is_closing():
+                        return
         except DecodeError as error:
             self.cut(str(error))
         if frames:

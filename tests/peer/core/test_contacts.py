@@ -12,6 +12,7 @@ from tests.peer.core.cast import Someone
 from wire.address import Address
 from wire.codec import encode, join_frames
 from wire.errors import SealError, WireError
+from wire.identity import is_authentic
 from wire.messages.presence import Ping
 from wire.messages.table import Card, Row
 
@@ -267,3 +268,54 @@ def test_a_restarted_program_is_a_new_session(bob: Someone) -> None:
     assert home.contacts.take_row(bob.again().row(2)) is Change.RESTARTED
     assert home.know(bob).session(home.alice.live, home.alice.id) is not before
     assert home.opens(said(bob.again(), home.alice))
+
+
+# --- forged cards
+
+
+def test_only_so_many_cards_a_second_are_checked(bob: Someone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forging one costs nothing, checking one does; a genuine one is taken when the flood is over."""
+    monkeypatch.setattr("peer.core.post.CARDS_PER_SECOND", 5.0)
+    checked: list[Card] = []
+    home = Home(bob)
+    genuine = is_authentic
+
+    def counted(card: Card) -> bool:
+        checked.append(card)
+        return genuine(card)
+
+    monkeypatch.setattr("peer.core.contacts.is_authentic", counted)
+    for counter in range(100):
+        assert home.post.take_card(encode(forged(bob.row(2), counter=50 + counter).card), now=1.0) is None
+    assert len(checked) == 5
+    newer = encode(bob.card(counter=60))
+    assert home.post.take_card(newer, now=1.0) is None
+    assert home.post.take_card(newer, now=2.0) is home.know(bob)
+
+
+# --- a forged counter
+
+
+HIGHEST = 2**63 - 1
+
+
+def test_a_forged_counter_keeps_nobodys_own_card_out(bob: Someone) -> None:
+    """A row of somebody with whom we do not talk is taken unchecked: its counter must not bind us."""
+    home = Home()
+    home.contacts.take_row(forged(bob.row(1), counter=HIGHEST))
+    home.contacts.take_row(bob.row(2))
+    assert home.know(bob).row.card == bob.card()
+    assert len(list(home.sent(bob))) == 2, "a card and what we have to say"
+
+
+def test_a_bare_card_gets_past_a_forged_counter_too(bob: Someone) -> None:
+    home = Home()
+    home.contacts.take_row(forged(bob.row(1), counter=HIGHEST))
+    assert home.contacts.take_card(bob.card()) is home.know(bob)
+    assert home.know(bob).row.card == bob.card()
+
+
+def test_a_forgery_does_not_replace_a_forgery_that_replaced_nothing(bob: Someone) -> None:
+    home = Home()
+    home.contacts.take_row(forged(bob.row(1), counter=HIGHEST))
+    assert home.contacts.take_card(forged(bob.row(2), counter=3).card) is None

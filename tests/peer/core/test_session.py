@@ -12,6 +12,8 @@ import pytest
 
 from peer.core.session import TRANSITIONS, Input, Notice, RegistrySession, State
 from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, hello_of, register_of
+from wire.admission import make_refused
+from wire.codec import encode
 from wire.header import Kind
 from wire.messages.presence import Leave, Left, Ping, Pong
 from wire.messages.registration import RefusalReason
@@ -187,6 +189,39 @@ def test_a_forged_or_recorded_answer_is_ignored(come: Callable[[Scene, bytes], N
     assert scene.state is State.REGISTERING
     assert scene.session.pinned is None
     assert scene.told() == []
+
+
+def version_refused(scene: Scene, hello: bytes, *, by: Someone | None = None) -> None:
+    """REFUSED in answer to a HELLO."""
+    author = scene.porter.identity if by is None else by.identity
+    refused = make_refused(author, nonce=hello_of(hello).nonce, reason=RefusalReason.VERSION, name="")
+    scene.session.receive_refused(encode(refused), now=scene.now)
+
+
+def test_a_registry_of_another_version_says_so_to_a_hello() -> None:
+    """Clause 4.5. Else its user would read that nobody answers."""
+    scene = Scene(pinned=Porter().id)
+    version_refused(scene, scene.start())
+    assert scene.state is State.REFUSED
+    assert scene.told() == [Notice.DENIED]
+    assert scene.session.denied is RefusalReason.VERSION
+
+
+def test_nobody_else_says_so_where_the_registry_is_known() -> None:
+    scene = Scene(pinned=Porter().id)
+    version_refused(scene, scene.start(), by=Someone("mallory"))
+    assert scene.state is State.GREETING
+
+
+def test_a_registry_that_comes_back_in_another_version_is_as_good_as_away() -> None:
+    scene = Scene()
+    scene.register()
+    scene.told()
+    scene.session.note_silence(now=scene.now)
+    version_refused(scene, scene.said())
+    assert scene.state is State.GREETING
+    scene.pass_time(2.5)
+    assert scene.told() == [Notice.LOST]
 
 
 def test_a_refusal_by_the_registry_ends_the_tries() -> None:

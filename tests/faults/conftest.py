@@ -1,0 +1,61 @@
+"""This file is about what every test of the fault lab has: programs of its own, and a place for the figure that it measured.
+
+The figures of a run are printed behind it, as the rows of docs/reliability.md.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.stage import Stage
+
+_FIGURE = "figure"
+Note = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    """Programs of one test. Whatever is done to them, none may complain on standard error."""
+    stage = Stage(tmp_path)
+    try:
+        yield stage
+        assert stage.complaints() == []
+    finally:
+        await stage.close()
+        print(*stage.programs, sep="\n")  # shown for a test that failed
+
+
+@pytest.fixture
+async def outspoken_stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    """Programs that have reason to complain: the test says what they may say."""
+    stage = Stage(tmp_path)
+    try:
+        yield stage
+    finally:
+        await stage.close()
+        print(*stage.programs, sep="\n")
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Note:
+    """Note what was measured: the fault, the figure, the bar."""
+
+    def note(fault: str, measured: str, bar: str) -> None:
+        record_property(_FIGURE, (fault, measured, bar))
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures, in the order in which they were measured."""
+    rows = [
+        value
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == _FIGURE
+    ]
+    if rows and terminalreporter.verbosity >= 0:
+        terminalreporter.section("figures")
+        for fault, measured, bar in rows:
+            terminalreporter.line(f"| {fault} | {measured} | {bar} |")

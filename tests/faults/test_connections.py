@@ -1,0 +1,216 @@
+"""This file is about connections that cost: silent ones, length bombs, readers that never read, no descriptors left.
+
+Whoever waits here waits for the registry to cut somebody off, or for a real person to come in meanwhile.
+"""
+
+import asyncio
+import contextlib
+import socket
+import time
+from random import Random
+
+from tests.endtoend.lines import WELCOME, received
+from tests.faults.conftest import Note
+from tests.faults.machine import MIB, descriptors_of, limited, memory_of, registry_under
+from tests.faults.size import dose
+from tests.faults.visitor import Visitor
+from tests.support.stage import Stage, knows
+from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_FRAME_MAX
+from wire.messages.mail import DepositMail, MailSaved
+from wire.messages.registration import Welcome
+from wire.messages.table import FetchTable
+
+SILENT = dose(100, 1_000)
+BOMBS = dose(30, 300)
+STUCK = dose(8, 100)
+LOGIN_WITHIN = 1.0
+CUT_WITHIN = 10.0
+
+
+async def login(port: int, name: str) -> float:
+    """A newcomer comes in, up to the first answer on the link; the seconds that it took."""
+    newcomer = Visitor(port, name)
+    begun = time.monotonic()
+    await newcomer.come()
+    await newcomer.next_notice()
+    taken = time.monotonic() - begun
+    newcomer.close()
+    return taken
+
+
+async def cut_after(connection: socket.socket) -> float:
+    """Wait until the other side ends it; when that was."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(ConnectionError):
+        while await asyncio.wait_for(loop.sock_recv(connection, 4_096), 20):
+            pass
+    return time.monotonic()
+
+
+async def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
+    """A connection, and nothing more."""
+    connection = socket.socket()
+    connection.setblocking(False)
+    connection.bind((host, 0))
+    await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+    return connection
+
+
+async def test_silent_connections(stage: Stage, figure: Note) -> None:
+    registry = await stage.registry()
+    before = descriptors_of(registry.pid)
+    begun = time.monotonic()
+    silent = [await connect(stage.port, f"127.0.0.{2 + number % 200}") for number in range(SILENT)]
+    cut = asyncio.gather(*map(cut_after, silent))
+    logins = [await login(stage.port, f"person{number}") for number in range(10)]
+    latest = max(await cut) - begun
+    for connection in silent:
+        connection.close()
+    await login(stage.port, "last")
+    figure(
+        f"{SILENT:,} silent connections",
+        f"all cut after {latest:.1f} s; newcomers in within {max(logins):.3f} s",
+        f"cut at {LINK_FIRST_FRAME_TIMEOUT:.0f} s; logins < 1 s",
+    )
+    assert max(logins) < LOGIN_WITHIN
+    assert latest < LINK_FIRST_FRAME_TIMEOUT + 2.0
+    assert descriptors_of(registry.pid) <= before + 3
+
+
+def bombs(chance: Random) -> list[bytes]:
+    """What a connection can begin with that is no greeting of ours."""
+    greeting = chance.randbytes(24)
+    return [
+        greeting + b"\xff\xff\xff\xff",
+        greeting + b"\x00\x00\x00\x00",
+        greeting + (1 << 30).to_bytes(4, "big") + bytes(4_000),
+        b"\xff" * 60_000,
+        greeting + (5_000).to_bytes(4, "big") + b"\x91" * 5_000,  # an array in an array in an array
+        b"GET / HTTP/1.1\r\nHost: chat\r\n\r\n",
+    ]
+
+
+async def test_length_bombs_and_deep_nesting(stage: Stage, figure: Note) -> None:
+    chance = Random(3)
+    registry = await stage.registry()
+    await login(stage.port, "early")
+    before = memory_of(registry.pid)
+    begun, took = time.monotonic(), []
+    for number in range(BOMBS):
+        for opening in bombs(chance):
+            connection = await connect(stage.port, f"127.0.0.{2 + number % 200}")
+            sent_at = time.monotonic()
+            with contextlib.suppress(ConnectionError):
+                await asyncio.get_running_loop().sock_sendall(connection, opening)
+            took.append(await cut_after(connection) - sent_at)
+            connection.close()
+    grown = (memory_of(registry.pid) - before) / MIB
+    figure(
+        f"{len(took):,} length bombs and nested arrays",
+        f"each cut after {max(took):.3f} s at most; memory + {grown:.1f} MiB",
+        "at once",
+    )
+    assert max(took) < 1.0
+    assert grown < 20
+    assert await login(stage.port, "late") < LOGIN_WITHIN
+    assert begun < time.monotonic()
+
+
+async def test_length_bombs_of_somebody_who_is_in(stage: Stage) -> None:
+    registry = await stage.registry()
+    for length in (0, LINK_FRAME_MAX + 1, 0xFFFFFFFF):
+        person = Visitor(stage.port, f"person{length}")
+        await person.come()
+        await person.next_notice()
+        person.write(length.to_bytes(4, "big") + b"x" * 64)
+        await person.ended()
+        person.close()
+    assert not registry.has_ended
+
+
+async def test_readers_that_never_read(stage: Stage, figure: Note) -> None:
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    stuck = [Visitor(stage.port, f"stuck{number}") for number in range(STUCK)]
+    for person in stuck:
+        await person.come()
+        await person.next_notice()
+        person.transport.pause_reading()
+    before = memory_of(registry.pid)
+    quiet = await round_trip(stage, "quiet")
+    begun = time.monotonic()
+    # Each asks for the whole table again and again and reads none of it.
+    rounds = await asyncio.gather(*(ask_until_cut(person) for person in stuck))
+    latest = time.monotonic() - begun
+    busy = await round_trip(stage, "busy")
+    grown = (memory_of(registry.pid) - before) / MIB
+    await alice.type("send bob in between")
+    await bob.sees("alice: in between")
+    await alice.sees(received("bob"))
+    for person in stuck:
+        person.close()
+    figure(
+        f"{STUCK} readers that never read",
+        f"all cut within {latest:.1f} s, memory + {grown:.1f} MiB; others' letter saved in "
+        f"{busy * 1e3:.1f} ms ({quiet * 1e3:.1f} ms before)",
+        "cut within 10 s at <= 128 KiB each; others unchanged",
+    )
+    assert latest < CUT_WITHIN and min(rounds) > 0
+    assert grown < STUCK * 0.25 + 16
+    assert busy < 0.5
+
+
+async def ask_until_cut(person: Visitor) -> int:
+    """Ask for more and more, reading nothing; how often it was possible."""
+    count = 0
+    while not person.transport.is_closing():
+        person.ask(*(FetchTable(0) for _ in range(50)))
+        count += 1
+        await asyncio.sleep(0)  # the loop's turn: it learns that the link is over
+        if person.transport.get_write_buffer_size() > MIB:
+            person.transport.resume_reading()  # the kernel's buffers are full: now look whether it is over
+            await person.ended()
+            break
+    return count
+
+
+async def round_trip(stage: Stage, name: str) -> float:
+    """Somebody else's letter: seconds until it is saved, the best of five."""
+    person = Visitor(stage.port, name)
+    await person.come()
+    took = []
+    for number in range(5):
+        begun = time.monotonic()
+        person.ask(DepositMail(number, person.id, number, b"x"))
+        await person.notice(MailSaved)
+        took.append(time.monotonic() - begun)
+    person.close()
+    return min(took)
+
+
+async def test_no_descriptors_left(outspoken_stage: Stage, figure: Note) -> None:
+    stage = outspoken_stage
+    registry = await registry_under(stage, *limited("-n 64"))
+    silent = [await connect(stage.port, f"127.0.0.{2 + number}") for number in range(150)]
+    logins = [await login(stage.port, f"person{number}") for number in range(5)]
+    alice, bob = await stage.welcome("alice", "bob")
+    await alice.type("send bob hello")
+    await bob.sees("alice: hello")
+    people = [Visitor(stage.port, f"member{number}") for number in range(40)]
+    for person in people:  # more people than there are descriptors: they are in, without a link
+        assert isinstance(await person.register(), Welcome)
+    await knows(alice, "bob", "member39")
+    for connection in silent:
+        connection.close()
+    held = descriptors_of(registry.pid)
+    figure(
+        "64 descriptors, 150 silent connections",
+        f"newcomers in within {max(logins):.2f} s, {held} descriptors held, "
+        f"{len(registry.complaints)} lines of complaint",
+        "no crash, people come in",
+    )
+    assert not registry.has_ended and held <= 64
+    assert all("Traceback" not in line for line in registry.complaints)
+    assert len(alice.shown(WELCOME)) == 1
+    for person in people:
+        person.close()

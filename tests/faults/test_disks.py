@@ -1,0 +1,221 @@
+"""This file is about disks under a running registry that fill up, fail or were torn: nothing is *saved* that is not.
+
+The store's own tests try every step of every operation (tests/registry/store); here the system refuses, to the real program.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.endtoend.lines import SAVED, WELCOME, beginning
+from tests.faults.conftest import Note
+from tests.faults.machine import limited, registry_under
+from tests.faults.size import dose
+from tests.faults.visitor import Visitor
+from tests.support.stage import Stage, knows
+from wire.messages.mail import DepositMail, MailBatch, MailRefusal, MailRefused, MailSaved, TakeMail
+from wire.messages.registration import RefusalReason, Refused
+
+LETTER = 2_000
+LETTERS = 32
+SENDERS = 4
+CUTS = dose(6, 60)
+
+
+class Post:
+    """Several people who write to one, and what became of each letter."""
+
+    def __init__(self, port: int) -> None:
+        self.reader = Visitor(port, "reader")
+        self.senders = [Visitor(port, f"sender{number}") for number in range(SENDERS)]
+        self.saved: set[tuple[bytes, int]] = set()
+        self.refused: list[MailRefusal] = []
+
+    async def come(self) -> None:
+        """All of them."""
+        for person in (self.reader, *self.senders):
+            await person.come()
+
+    async def write(self, *, first: int) -> None:
+        """As many letters each as a mailbox takes of one; every one of them is answered."""
+        for sender in self.senders:
+            sender.ask(
+                *(
+                    DepositMail(number, self.reader.id, number, b"x" * LETTER)
+                    for number in range(first, first + LETTERS)
+                )
+            )
+        for sender in self.senders:
+            for _ in range(LETTERS):
+                said = await sender.next_notice()
+                while not isinstance(said, MailSaved | MailRefused):
+                    said = await sender.next_notice()
+                if isinstance(said, MailSaved):
+                    self.saved.add((sender.id, said.reference))
+                else:
+                    self.refused.append(said.reason)
+
+    async def read(self) -> set[tuple[bytes, int]]:
+        """All of the mailbox; nothing is taken but to get at the rest."""
+        found: set[tuple[bytes, int]] = set()
+        while True:
+            batch = await self.reader.notice(MailBatch)
+            found |= {(letter.sender, letter.number) for letter in batch.letters}
+            if not batch.more:
+                return found
+            self.reader.ask(TakeMail([letter.serial for letter in batch.letters]))
+
+    def close(self) -> None:
+        """Everybody hangs up."""
+        for person in (self.reader, *self.senders):
+            person.close()
+
+
+async def check_full(stage: Stage, post: Post) -> None:
+    """Letters until the disk takes no more, and what is true then."""
+    await post.come()
+    await post.write(first=1)
+    assert MailRefusal.DISK_FULL in post.refused, "the disk was not full"
+    assert post.saved, "the disk was full from the beginning"
+    await newcomers_until_refused(stage.port)
+    post.close()
+    known = Visitor(stage.port, "sender0")
+    known.counter = 1
+    await known.come()  # who has a name comes in as ever
+    known.close()
+
+
+async def newcomers_until_refused(port: int) -> None:
+    """The last small records find room; then new people are told that they cannot come in now."""
+    for number in range(500):
+        newcomer = Visitor(port, f"newcomer{number}")
+        answer = await newcomer.register()
+        newcomer.close()
+        if isinstance(answer, Refused):
+            assert answer.reason is RefusalReason.NOT_SERVING
+            return
+    raise AssertionError("names are bound for ever on a full disk")
+
+
+async def test_a_limit_of_size(outspoken_stage: Stage, figure: Note) -> None:
+    stage = outspoken_stage
+    registry = await registry_under(stage, *limited("-f 100"))  # KiB
+    post = Post(stage.port)
+    await check_full(stage, post)
+    assert not registry.has_ended
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+    registry = await stage.registry()  # with room again
+    assert await read_all(stage.port) == post.saved
+    figure(
+        "disk full (limit of size 100 KiB)",
+        f"{len(post.saved)} of {SENDERS * LETTERS} letters saved, all of them there after a restart; "
+        f"{len(post.refused)} refused, their senders told",
+        "no false *saved*, no crash, old mail readable",
+    )
+    assert set(post.refused) == {MailRefusal.DISK_FULL}
+
+
+async def read_all(port: int) -> set[tuple[bytes, int]]:
+    """What the reader finds on coming back."""
+    post = Post(port)
+    post.reader.counter = 10
+    await post.reader.come()
+    found = await post.read()
+    post.close()
+    return found
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "chatapp-faults", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs root to mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+async def test_a_small_disk(outspoken_stage: Stage, small_disk: Path, figure: Note) -> None:
+    stage = outspoken_stage
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 120 * 1_024)
+    registry = await stage.registry("--data", str(small_disk))
+    post = Post(stage.port)
+    await check_full(stage, post)
+    ballast.unlink()
+    assert not registry.has_ended
+    await registry.kill()
+    await stage.registry("--data", str(small_disk))
+    assert await read_all(stage.port) == post.saved
+    figure("disk full (256 KiB)", f"{len(post.saved)} saved, none lost; {len(post.refused)} told", "as above")
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, to make a sync fail")
+async def test_a_sync_that_fails(outspoken_stage: Stage, figure: Note) -> None:
+    stage = outspoken_stage
+    failing = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]
+    registry = await registry_under(stage, *failing, "-e", "inject=fdatasync,fsync:error=EIO:when=40+")
+    alice, bob = await stage.welcome("alice", "bob")
+    await bob.type("quit")
+    await bob.ends()
+    await knows(alice, away=["bob"])
+    count = 0
+    while not alice.shown(beginning("[Message to bob refused")):
+        await alice.type(f"send bob {count}")
+        await alice.sees(lambda line: line == SAVED or line.startswith("[Message to bob refused"))
+        count += 1
+        assert count < 60, "no sync has failed"
+    saved = len(alice.shown(SAVED))
+    await alice.type("send alice still there")
+    await alice.sees("alice: still there")
+    assert not registry.has_ended
+    assert all("Traceback" not in line for line in registry.complaints)
+    await registry.kill()
+    await stage.registry()
+    bob = await stage.peer("bob")
+    await bob.sees(WELCOME)
+    for number in range(saved):
+        await bob.sees(lambda line, number=number: line.endswith(f" {number}"))  # type: ignore[misc]
+    figure(
+        "a sync fails with EIO", f"{saved} saved before, all read; then refused, and told", "never *saved*"
+    )
+
+
+async def test_torn_journals(outspoken_stage: Stage, figure: Note) -> None:
+    stage = outspoken_stage
+    registry = await stage.registry()
+    post = Post(stage.port)
+    await post.come()
+    await post.write(first=1)
+    post.close()
+    await registry.kill()
+    folder = stage.folder / "registry" / "registry" / str(stage.port)
+    journal = max(
+        (one for one in folder.rglob("*journal*") if one.is_file()), key=lambda one: one.stat().st_size
+    )
+    whole = journal.read_bytes()
+    counts = []
+    for cut in range(1, CUTS + 1):
+        keep = shutil.copytree(folder, stage.folder / f"torn{cut}" / "registry" / str(stage.port))
+        torn = keep / journal.relative_to(folder)
+        torn.write_bytes(whole[: len(whole) * cut // (CUTS + 1)])
+        registry = await stage.registry(home=f"torn{cut}")
+        assert not registry.complaints
+        found = await read_all(stage.port)
+        assert found <= post.saved
+        counts.append(len(found))
+        await registry.kill()
+    assert counts == sorted(counts), "a longer journal says more, never less"
+    figure(
+        f"journal cut at {CUTS} places",
+        f"serves each time, with {counts[0]} to {counts[-1]} letters",
+        "exact prefix",
+    )

@@ -1,0 +1,197 @@
+"""This file is about a peer by hand over real sockets, who does just what a test says and counts every byte.
+
+It speaks the protocol with `wire`'s own functions. It knows no retries: on loopback a question is answered, or the test
+has found something.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import socket
+from typing import Final, TypeVar, cast
+
+from wire.admission import make_register
+from wire.codec import decode_cookie, decode_notice, decode_refused, decode_welcome, encode, encode_hello
+from wire.errors import DecodeError
+from wire.framing import FrameReader, frame
+from wire.header import Kind
+from wire.identity import AgreementKey, Identity, make_card
+from wire.limits import LINK_FRAME_MAX
+from wire.messages.link import Attach, PeerRequest, RegistryNotice
+from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Welcome
+from wire.messages.table import Card
+from wire.sealing import LinkCipher, Session
+
+WITHIN: Final = 10.0
+Notice = TypeVar("Notice", bound=RegistryNotice)
+
+
+class Visitor:
+    """One person, with the keys of one program start."""
+
+    def __init__(self, port: int, name: str, *, host: str = "127.0.0.1", seed: str = "") -> None:
+        """`host`: where they are; `seed`: who they are (their name, unless said otherwise)."""
+        self.name: Final = name
+        self.server: Final = ("127.0.0.1", port)
+        self.host: Final = host
+        self.random: Final = random.Random(seed or name)
+        self.identity: Final = Identity(self.random.randbytes(32))
+        self.counter = 0
+        self.live = AgreementKey(os.urandom(32))
+        self.session: Session
+        self.cipher: LinkCipher
+        self.bytes_out = self.bytes_in = 0
+        self._udp: socket.socket | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._frames = FrameReader()
+
+    @property
+    def id(self) -> bytes:
+        """The identity key."""
+        return self.identity.public
+
+    # --- datagrams
+
+    @property
+    def udp(self) -> socket.socket:
+        """Their socket."""
+        if self._udp is None:
+            self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self._udp.setblocking(False)
+            self._udp.bind((self.host, 0))
+            self._udp.connect(self.server)
+        return self._udp
+
+    async def exchange(self, data: bytes, *kinds: Kind) -> bytes:
+        """Send, and wait for an answer of one of these kinds."""
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self.udp, data)
+        self.bytes_out += len(data)
+        while True:
+            answer = await asyncio.wait_for(loop.sock_recv(self.udp, 2_048), WITHIN)
+            self.bytes_in += len(answer)
+            if answer[0] in kinds:
+                return answer
+
+    def hello(self) -> bytes:
+        """A HELLO with a nonce of its own."""
+        hello = Hello(version=PROTOCOL_VERSION, nonce=os.urandom(16))
+        return bytes((Kind.HELLO,)) + encode_hello(hello)
+
+    async def cookie(self) -> Cookie:
+        """HELLO and its answer."""
+        return decode_cookie((await self.exchange(self.hello(), Kind.COOKIE))[1:])
+
+    def card(self) -> Card:
+        """Their newest."""
+        return make_card(
+            self.identity, name=self.name, live=self.live.public, mail=b"m" * 32, counter=self.counter
+        )
+
+    def registration(self, cookie: Cookie) -> bytes:
+        """A REGISTER."""
+        register = make_register(
+            self.identity,
+            registry=cookie.card.identity,
+            nonce=cookie.nonce,
+            cookie=cookie.cookie,
+            card=self.card(),
+            table_version=0,
+        )
+        return bytes((Kind.REGISTER,)) + encode(register)
+
+    async def register(self) -> Welcome | Refused:
+        """As at a start of the program: new live key, then the whole way in."""
+        self.counter += 1
+        self.live = AgreementKey(os.urandom(32))
+        cookie = await self.cookie()
+        answer = await self.exchange(self.registration(cookie), Kind.WELCOME, Kind.REFUSED)
+        if answer[0] == Kind.REFUSED:
+            return decode_refused(answer[1:])
+        self.session = Session(
+            live=self.live,
+            identity=self.id,
+            their_live=cookie.card.live,
+            their_identity=cookie.card.identity,
+        )
+        return decode_welcome(answer[1:])
+
+    # --- the link
+
+    async def attach(self) -> None:
+        """Connect and prove ourselves."""
+        self._reader, self._writer = await asyncio.open_connection(
+            *self.server, local_addr=(self.host, 0), limit=LINK_FRAME_MAX
+        )
+        self._frames = FrameReader()
+        self._frames.largest = LINK_FRAME_MAX
+        ours = self.random.randbytes(16)
+        self._writer.write(self.session.seal_tag + ours)
+        theirs = await asyncio.wait_for(self._reader.readexactly(16), WITHIN)
+        self.cipher = self.session.link_cipher(ours, theirs, is_peer=True)
+        self.ask(Attach())
+
+    async def come(self) -> None:
+        """Register and attach. AssertionError when refused."""
+        answer = await self.register()
+        assert isinstance(answer, Welcome), answer
+        await self.attach()
+
+    def ask(self, *requests: PeerRequest) -> None:
+        """Say these on the link, in one write."""
+        self.write(b"".join(frame(self.cipher.seal(encode(request))) for request in requests))
+
+    def write(self, data: bytes) -> None:
+        """Any bytes on the link."""
+        assert self._writer is not None
+        self._writer.write(data)
+        self.bytes_out += len(data)
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """Of the link."""
+        assert self._writer is not None
+        return cast(asyncio.Transport, self._writer.transport)
+
+    async def notice(self, kind: type[Notice]) -> Notice:
+        """The next of this kind; others are passed over. ConnectionError when the link ends."""
+        while True:
+            said = await self.next_notice()
+            if isinstance(said, kind):
+                return said
+
+    async def next_notice(self) -> RegistryNotice:
+        """Whatever the registry says next; relayed lines are passed over. ConnectionError when the link ends."""
+        assert self._reader is not None
+        while True:
+            while (whole := self._frames.next_frame()) is not None:
+                if whole[0] != Kind.GROUP_RELAYED:
+                    with contextlib.suppress(DecodeError):
+                        return decode_notice(self.cipher.open(whole))
+            data = await asyncio.wait_for(self._reader.read(65_536), WITHIN)
+            if not data:
+                raise ConnectionError(f"the link of {self.name} is over")
+            self.bytes_in += len(data)
+            self._frames.feed(data)
+
+    async def ended(self) -> None:
+        """Wait until the registry ends the link."""
+        assert self._reader is not None
+        with contextlib.suppress(ConnectionError):
+            while await asyncio.wait_for(self._reader.read(65_536), WITHIN):
+                pass
+
+    def close(self) -> None:
+        """Let go of both sockets, without a word."""
+        if self._udp is not None:
+            self._udp.close()
+            self._udp = None
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the link."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+            self._reader = self._writer = None

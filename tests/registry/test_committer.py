@@ -1,0 +1,42 @@
+"""This file is about the committer when a store does what no store should: nothing is said to be kept that is not."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from registry.committer import Committer
+from registry.store.memory import MemoryStore
+from tests.registry.hand import Rig
+from wire.messages.mail import DepositMail, MailRefusal, MailRefused, MailSaved
+
+
+class Moody(MemoryStore):
+    """Raises what it must not, when it is told to."""
+
+    fault: Exception | None = None
+
+    def append(self, entries: object) -> None:  # type: ignore[override]
+        if self.fault is not None:
+            fault, self.fault = self.fault, None
+            raise fault
+        super().append(entries)  # type: ignore[arg-type]
+
+
+async def test_entries_that_vanish_in_a_fault_are_not_confirmed_with_the_next(caplog: object) -> None:
+    store = Moody()
+    rig = Rig(store)
+    bob, alice = rig.member("bob"), rig.member("alice")
+    rig.auto_commit = False
+    tell: Callable[..., None] = lambda hear, *what: hear(*what, now=rig.now)  # noqa: E731
+    committer = Committer(asyncio.get_running_loop(), rig.core, store, partial(tell))
+    store.fault = RuntimeError("a fault of ours")
+    alice.send(DepositMail(1, bob.id, 1, b"lost"))
+    committer.commit()
+    alice.send(DepositMail(2, bob.id, 2, b"kept"))
+    committer.commit()
+    await committer.settle()
+    rig.turn()
+    said = alice.notices()
+    assert MailRefused(1, MailRefusal.DISK_FULL) in said
+    assert [one.reference for one in said if isinstance(one, MailSaved)] == [2]
+    await committer.finish()
