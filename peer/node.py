@@ -252,7 +252,7 @@ class Peer:
         """These have been seen; their messages are not given again after a restart."""
         for event in batch:
             match event:
-                case happened.DirectReceived() | happened.ChannelReceived():
+                case happened.DirectReceived() | happened.ChannelReceived() | happened.RoomReceived():
                     self._core.line_shown(event)
                 case happened.MailReturned(lines=lines):
                     for line in lines:
