@@ -37,6 +37,8 @@ class Renaming:
         self._reference: int | None = None
         self._deadline: float | None = None
         self._tried_other = False
+        self._asked: str | None = None
+        """What the user waits to hear of."""
         self.confirmed: str | None = None
         """The name that the registry knows us by, as news for the shell; taken by `PeerCore.name_confirmed`."""
 
@@ -54,7 +56,7 @@ class Renaming:
 
     def ask(self, new: str, *, now: float) -> None:
         """Ask the registry, when `refusal_of` has nothing against it."""
-        self._me.other_name = peer_name(new)
+        self._me.other_name = self._asked = peer_name(new)
         self._reference = self._rng.getrandbits(32)
         self._deadline = now + self._policy.give_up_after
         card = self._me.card_as(self._me.other_name)
@@ -70,14 +72,19 @@ class Renaming:
         else:
             self._refuse(new, answer.reason)
 
-    def registry_lost(self) -> None:
+    def link_lost(self) -> None:
         """The answer does not come. Which name holds is known at the next welcome."""
-        self._give_up(AWAY)
+        self._reference = self._deadline = None
+
+    def registry_lost(self) -> None:
+        """That may take a while."""
+        self.link_lost()
+        self._tell_refused(AWAY)
 
     def handle_timer(self, *, now: float) -> None:
-        """The answer does not come in time."""
+        """The answer does not come in time: register anew, that tells."""
         if self._deadline is not None and now >= self._deadline:
-            self._give_up("the server is not responding")
+            self.link_lost()
             self._session.note_silence(now=now)
 
     def next_timer(self) -> float | None:
@@ -88,8 +95,9 @@ class Renaming:
 
     def welcomed(self) -> None:
         """The registry has let us in under the name that our card shows: that is our name."""
-        if self._deadline is None and self._me.other_name is not None:
+        if self._reference is None and self._me.other_name is not None:
             self._settle()
+            self._tell_refused("the server has not taken it")
 
     def denied(self, reason: RefusalReason) -> bool:
         """We are not let in. True when that may be because our other name holds: try that one."""
@@ -104,7 +112,7 @@ class Renaming:
     # --- inside
 
     def _take(self, new: str, *, is_sure: bool = True) -> None:
-        old = self._me.name
+        old, self._asked = self._me.name, None
         self._me.rename(new)
         self._me.other_name = None if is_sure else old
         self._post.use_lives(self._me.lives, self._me.card)
@@ -116,16 +124,15 @@ class Renaming:
     def _refuse(self, new: str, reason: RefusalReason) -> None:
         self._settle()
         if reason is RefusalReason.NAME_TAKEN:
+            self._asked = None
             self._out.events.append(NameTaken(name=new))
         else:
-            self._out.events.append(RenameRefused(name=new, reason=REFUSALS.get(reason, AWAY)))
+            self._tell_refused(REFUSALS.get(reason, AWAY))
 
-    def _give_up(self, reason: str) -> None:
-        """Said to the user; both names stay possible until the registry welcomes us under one."""
-        if self._deadline is None or self._me.other_name is None:
-            return
-        self._reference = self._deadline = None
-        self._out.events.append(RenameRefused(name=self._me.other_name, reason=reason))
+    def _tell_refused(self, reason: str) -> None:
+        if self._asked is not None:
+            self._out.events.append(RenameRefused(name=self._asked, reason=reason))
+            self._asked = None
 
     def _settle(self) -> None:
         self._reference = self._deadline = None

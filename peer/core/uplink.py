@@ -107,6 +107,7 @@ class Uplink:
         self._table.link_lost()
         self._groups.revoke()
         self._rooms.link_lost()
+        self._renaming.link_lost()
         self._until_known.clear()
         self._known_by = 0
         self._home.give_up()
@@ -182,14 +183,8 @@ class Uplink:
                 self._page_came(notice, now, wall)
             case MailBatch() | GroupPage():
                 self._returned_came(notice, now)
-            case MailSaved(reference):
-                self._ladder.letter_saved(reference)
-            case MailRefused(reference, reason):
-                self._ladder.letter_refused(reference, REFUSALS[reason])
-            case MailExpired(recipient, number):
-                contact = self._contacts.by_identity(recipient)
-                if contact is not None:
-                    self._ladder.letter_expired(contact, number)
+            case MailSaved() | MailRefused() | MailExpired():
+                self._mail_notice_came(notice)
             case DatagramRelayed():
                 self._relayed(notice, now)
             case RelayFailed(recipient):
@@ -240,6 +235,17 @@ class Uplink:
                 self._inbound.batch_arrived(notice)
             else:
                 self._lines.page_came(notice, now=now)
+
+    def _mail_notice_came(self, notice: MailSaved | MailRefused | MailExpired) -> None:
+        match notice:
+            case MailSaved(reference):
+                self._ladder.letter_saved(reference)
+            case MailRefused(reference, reason):
+                self._ladder.letter_refused(reference, REFUSALS[reason])
+            case MailExpired(recipient, number):
+                contact = self._contacts.by_identity(recipient)
+                if contact is not None:
+                    self._ladder.letter_expired(contact, number)
 
     def _room_notice_came(
         self, notice: RoomEntered | RoomRefused | RoomLeft | RoomChanged | RoomsListed, now: float
