@@ -45,6 +45,10 @@ class Keeper:
             return True
         return self._commit(now)
 
+    def use(self, history: History) -> None:
+        """The same memory, at another place."""
+        self._history = history
+
     @property
     def is_full(self) -> bool:
         """Whether so much waits for a disk that takes nothing that no more may come."""

@@ -177,7 +177,7 @@ class Ladder:
         begun, self._begun = self._begun, {}
         for contact in begun.values():
             if contact.conversation is not None:
-                self._tell_floor(contact.conversation)
+                contact.conversation.tell_floor()
         return begun
 
     def handle_timer(self, *, now: float) -> None:
@@ -244,7 +244,7 @@ class Ladder:
     def _go_by_mail(self, contact: Contact, talk: Conversation) -> None:
         """Rung 3 for all that is not settled, when the recipient is away: nobody is there to answer lower rungs."""
         for message in talk.outgoing:
-            if message.rung is not Rung.MAIL:
+            if message.rung not in (Rung.MAIL, Rung.LINE):
                 talk.courier.withdraw(message.number)
                 self._fall_back(contact, message)
         self._post()
@@ -259,8 +259,9 @@ class Ladder:
         talk = contact.conversation
         for message in talk.outgoing if talk is not None else ():
             assert talk is not None
-            talk.courier.withdraw(message.number)
-            talk.outgoing.move(message, Rung.WAITING)
+            if message.rung is not Rung.LINE:
+                talk.courier.withdraw(message.number)
+                talk.outgoing.move(message, Rung.WAITING)
 
     def _fall_back(self, contact: Contact, message: Message) -> None:
         """The straight ways failed: mail, or our own outbox, or wait until it is known which."""
@@ -344,7 +345,7 @@ class Ladder:
 
     def _told_of(self, contact: Contact, talk: Conversation) -> None:
         """Something was settled: the other end may learn the floor, and where nothing is left, nothing waits."""
-        self._tell_floor(talk)
+        talk.tell_floor()
         if not talk.outgoing.messages:
             self._waiting.pop(contact.identity, None)
 
@@ -352,11 +353,6 @@ class Ladder:
     def _outgoing(contact: Contact) -> Outgoing:
         assert contact.conversation is not None
         return contact.conversation.outgoing
-
-    @staticmethod
-    def _tell_floor(talk: Conversation) -> None:
-        talk.courier.set_floor(talk.outgoing.floor)
-        talk.courier.set_voids(talk.outgoing.voids)
 
     def _change(self, contact: Contact, message: Message, standing: Standing) -> None:
         self._outgoing(contact).settle(message, standing)
