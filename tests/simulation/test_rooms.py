@@ -21,8 +21,6 @@ from tests.support.world import World
 SEEDS: Final = int(os.environ.get("CHATAPP_SEEDS", "500")) // 5
 BATCH: Final = 20
 ROOMS: Final = ("lab", "Yard")
-FOUND: Final[dict[int, str]] = {}
-"""Seeds that once failed, and why: tried first, whatever CHATAPP_SEEDS says."""
 
 
 class Play(World):
@@ -137,16 +135,26 @@ def do_something(play: Play, chance: random.Random, count: int) -> None:
     elif dice < 0.70:
         if is_there:
             one.rename(f"{one.name}{chance.randint(1, 3)}")
-    elif dice < 0.76:
-        one.crash() if one.is_running else one.start()
-    elif dice < 0.79:
-        if one.is_running:
-            play.end(one)
-            one.quit()
     elif dice < 0.82:
-        if one.is_running:
-            one.come_back() if one.core.is_offline else one.leave()
-    elif dice < 0.90:
+        let_programs_come_and_go(play, one, dice)
+    else:
+        let_the_network_change(play, one, other, dice)
+
+
+def let_programs_come_and_go(play: Play, one: Person, dice: float) -> None:
+    """A crash, a quit or `dereg`, and the way back."""
+    if dice < 0.76:
+        one.crash() if one.is_running else one.start()
+    elif one.is_running and dice < 0.79:
+        play.end(one)
+        one.quit()
+    elif one.is_running:
+        one.come_back() if one.core.is_offline else one.leave()
+
+
+def let_the_network_change(play: Play, one: Person, other: Person, dice: float) -> None:
+    """The registry dies or returns, a partition begins or all of them end."""
+    if dice < 0.90:
         play.house.crash() if play.house.is_running else play.house.start()
     elif dice < 0.94:
         if one is not other:

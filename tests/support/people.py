@@ -61,6 +61,8 @@ class Person:
         """By which tests call this person, for ever."""
         self.called = name
         """By which this person goes, as its folder says."""
+        self.names = {name}
+        """All that this person ever went by, or asked to."""
         self.maybe_called: str | None = None
         self.server = server
         self.address = Address(host, 6_000)
@@ -179,6 +181,7 @@ class Person:
         """`/nick`, with the note in the folder that the shell makes before."""
         if self.core.renaming.refusal_of(new) is None:
             self.maybe_called = new
+            self.names.add(new)
         self.core.rename(new, now=self.network.now)
         self.pump()
 

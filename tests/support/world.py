@@ -41,7 +41,7 @@ class World:
 
     def person(self, name: str) -> Person:
         """Somebody by name."""
-        return next(person for person in self.people if name in (person.name, person.called))
+        return next(person for person in self.people if name in person.names)
 
     # --- the promise
 
