@@ -2,22 +2,39 @@
 them dearer fails here, on any machine; how long they take stands in `bench/`.
 """
 
+import asyncio
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
+import peer
+import wire
 from peer.core import events as happened
+from peer.core.engine import PeerCore
 from peer.history import History
+from peer.node import Peer
 from registry.core import RegistryCore
+from registry.program import Registry
 from tests.support.network import Weather
+from tests.support.stage import free_port
 from tests.support.world import World
 from wire.address import Address
+from wire.aio.datagram import DatagramEndpoint
 from wire.identity import Identity
 from wire.sealing import GroupKey, LinkCipher, Session
 
 TEXT = "x" * 100
 MESSAGES = 640
+ONE_BY_ONE = 50
+CALLS_A_MESSAGE = 96
+"""At both ends together, with coming in: a tenth above what it takes."""
+
+OURS = tuple(str(Path(module.__file__ or "").parent) + os.sep for module in (peer, wire))
 
 
 class Counter:
@@ -38,6 +55,22 @@ class Counter:
             return kept(*args, **kwargs)
 
         self._patch.setattr(owner, name, counted)
+
+
+def count_calls(run: Callable[[], object]) -> int:
+    """How many functions of the product itself are called; those of libraries are others' to keep cheap."""
+    calls = 0
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code.co_filename.startswith(OURS)
+
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return calls
 
 
 @pytest.fixture
@@ -69,12 +102,14 @@ def count_datagrams(world: World, between: tuple[Address, Address]) -> list[int]
 
 
 class TestDirectMessages:
-    def burst(self, counter: Counter) -> tuple[World, list[int]]:
+    def burst(self, counter: Counter | None) -> tuple[World, list[int]]:
         """640 messages of 100 characters said in one turn, until all are delivered."""
         world = calm_world(2)
+        world.network.after_each = lambda: None  # the checks of the promise would be counted too
         alice, bob = world.people
-        counter.watch(Session, "seal")
-        counter.watch(History, "apply")
+        if counter is not None:
+            counter.watch(Session, "seal")
+            counter.watch(History, "apply")
         sizes = count_datagrams(world, (alice.address, bob.address))
         for _ in range(MESSAGES):
             alice.core.send("bob", TEXT, now=world.network.now)
@@ -99,6 +134,66 @@ class TestDirectMessages:
     def test_a_commit_is_shared_by_all_that_one_turn_brought(self, counter: Counter) -> None:
         self.burst(counter)
         assert counter.calls["History.apply"] <= MESSAGES / 2
+
+    def test_a_message_costs_few_calls_of_our_own_functions(self) -> None:
+        calls = count_calls(lambda: self.burst(None))
+        assert calls <= MESSAGES * CALLS_A_MESSAGE
+
+    def test_an_acknowledgement_settles_its_messages_in_one_statement(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        statements: list[str] = []
+        opened = History.__init__
+
+        def traced(history: History, path: Path | str, *, server: str) -> None:
+            opened(history, path, server=server)
+            history._db.set_trace_callback(statements.append)
+
+        monkeypatch.setattr(History, "__init__", traced)
+        _, sizes = self.burst(None)
+        updates = [statement for statement in statements if statement.startswith("UPDATE outgoing")]
+        assert len(updates) <= len(sizes) / 2 + 8  # as many as there are acknowledgements
+        assert len(statements) <= 3.3 * MESSAGES  # a row at each end, and what a turn shares
+
+
+class TestPump:
+    """The real pump, on loopback: what one message at a time costs in turns and commits."""
+
+    async def test_one_at_a_time_takes_two_commits_and_few_turns_at_each_end(
+        self, tmp_path: Path, counter: Counter
+    ) -> None:
+        server = ("127.0.0.1", free_port())
+        registry = Registry(server[1], tmp_path, say=lambda line: None)
+        await registry.start()
+        async with Peer("alice", server, home=tmp_path) as alice, Peer("bob", server, home=tmp_path) as bob:
+            watching = asyncio.create_task(show_everything(bob))
+            await (await alice.send("bob", TEXT)).settled()
+            for owner, name in (
+                (History, "apply"),
+                (Peer, "_pump"),
+                (Peer, "_timer_rang"),
+                (PeerCore, "next_timer"),
+                (DatagramEndpoint, "send"),
+            ):
+                counter.watch(owner, name)
+            for _ in range(ONE_BY_ONE):
+                await (await alice.send("bob", TEXT)).settled()
+            calls = dict(counter.calls)
+            watching.cancel()
+        await registry.stop()
+        rings = calls["Peer._timer_rang"]
+        assert calls["PeerCore.next_timer"] <= rings + 2  # nobody looks for deadlines in between
+        assert (
+            calls["DatagramEndpoint.send"] <= 2 * ONE_BY_ONE + 2 * rings
+        )  # a probe where the machine was slow
+        assert calls["History.apply"] <= 4 * ONE_BY_ONE + 2 * rings
+        assert calls["Peer._pump"] <= 3 * ONE_BY_ONE + 2 * rings
+
+
+async def show_everything(peer: Peer) -> None:
+    """As a face does."""
+    while batch := await peer.next_events():
+        peer.events_shown(batch)
 
 
 class TestTable:

@@ -7,12 +7,15 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterable
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from wire.address import Address, normal
 from wire.errors import DecodeError
 from wire.framing import FrameReader
 from wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX
+
+AT_ONCE: Final = 16 * 1024
+"""Bytes for which a socket has room unless its reader is slow; of more, a part would come back, to be copied."""
 
 
 class LinkOwner(Protocol):
@@ -106,7 +109,7 @@ class Link(asyncio.Protocol):
         if waiting > self._queue_max:
             self.cut("reads too slowly")
             return
-        if not waiting and self._descriptor is not None:
+        if not waiting and len(data) <= AT_ONCE and self._descriptor is not None:
             # Straight to the kernel, which nearly always takes all of it, and without what a transport does around it.
             try:
                 sent = os.write(self._descriptor, data)
