@@ -4,6 +4,7 @@ The rules of clause 8, for any group; rooms will be further ones. It decides and
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from registry.clock import WallClock, remaining
 from registry.effects import Caller, Drop, Effect, EpochKept, LineLost, Push, Relay, Reply, Resume, Store
@@ -30,6 +31,13 @@ from wire.messages.group import (
 ReadLines = Callable[[str, Sequence[int]], list[bytes]]
 _KEY_SIZE = 32
 _NOBODY = Caller(identity=b"")
+
+
+LIVES_FROM: Final = 2**51
+LIFE_SPAN: Final = 2**36
+"""Positions of the life that begins with an epoch begin at LIVES_FROM + epoch * LIFE_SPAN: above all that a member may have
+heard of in an earlier life, of which no line need be left, and whatever the clock was set to. (Above any clock's
+microseconds, which positions once were.)"""
 
 
 class ChannelRules:
@@ -75,6 +83,7 @@ class ChannelRules:
             self.group.load(loaded.keys, lines)
             self._last_epoch = max(loaded.keys, default=0)
         entry = self._new_key()
+        self.group.position = max(self.group.position, LIVES_FROM + entry.epoch * LIFE_SPAN)
         self.group.begin_epoch(entry.epoch, entry.key, honoured_until=now)
         return Store(entries=(entry,))
 
