@@ -1,4 +1,4 @@
-"""This file is about the last fence: a fault of ours, met while we listen to somebody, is told and counted; the program goes on.
+"""This file is about the last fence: a fault of ours, met while we listen, is told and counted; the program goes on.
 
 The core is total, so nothing should ever get here. It must not know what is heard.
 """

@@ -14,8 +14,7 @@ class ChannelRules(GroupRules):
     """The channel: whoever has a name is in it."""
 
     def __init__(self, directory: Directory, means: Means, *, now: float) -> None:
-        # Above all that an earlier life may have told and not kept, so that no place in the log is ever two lines'.
-        group = Group(CHANNEL, position=means.clock.micros(now))
+        group = Group(CHANNEL, position=means.first_position)
         super().__init__(group, means, epoch_span=means.policy.epoch_span, now=now)
         self._directory = directory
 

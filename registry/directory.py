@@ -22,6 +22,11 @@ from wire.names import name_key
 VERSION_LAST: Final = 2**62
 """Versions that a peer claims are believed up to here: above it there is room for more changes than will ever be."""
 
+LIVES_FROM: Final = 2**42
+LIFE_SPAN: Final = 2**36
+"""Versions of the registry's n-th life begin at LIVES_FROM + n * LIFE_SPAN, and there are fewer changes in one: no version
+ever stands for two tables, whatever the clock was set to. (Above any clock's milliseconds, which versions once were.)"""
+
 _ROWS_A_PAGE: Final = 4_096
 
 _NOWHERE: Final = Address("", 0)
@@ -78,6 +83,11 @@ class Delta(NamedTuple):
     rows: list[msgspec.Raw]
     version: int
     more: bool
+
+
+def first_version(*, life: int, wall_ms: int) -> int:
+    """Where the versions of a life begin. Lives are counted by the channel's epochs, which are kept on disk."""
+    return max(LIVES_FROM + life * LIFE_SPAN, wall_ms)
 
 
 class Directory:

@@ -43,6 +43,8 @@ class Means(NamedTuple):
     rng: Randomness
     read: ReadLines
     policy: Policy
+    first_position: int
+    """Of this life of the registry (`groups.first_position`)."""
 
 
 class GroupRules(ABC):

@@ -7,7 +7,7 @@ It knows names and cards; it must not know how authors are proved, or bytes.
 from registry.buckets import Buckets
 from registry.channel import ChannelRules
 from registry.clock import WallClock, remaining
-from registry.directory import Directory, Person
+from registry.directory import VERSION_LAST, Directory, Person
 from registry.effects import Caller, Denied, Drop, Effect, NameKept, Resume, Store, Welcomed
 from registry.names import key_of
 from registry.policy import Policy
@@ -55,6 +55,7 @@ class Reception:
         )
         self._catch_up_span = policy.catch_up_span
         self._catch_up_at = float("-inf")
+        self._claimed = 0
 
     def load(self, loaded: Loaded, *, now: float) -> int:
         """Names of earlier lives; how many cards there were of no shape that we know."""
@@ -170,9 +171,22 @@ class Reception:
         return NameBound(key, card.identity, encode(card), channel_since, self._clock.millis(now))
 
     def _catch_up(self, claimed: int, now: float) -> None:
-        """A table from an earlier life, of a version that our clock has not reached again (directory.catch_up)."""
-        if now >= self._catch_up_at and self._directory.catch_up(claimed, wall_ms=self._clock.millis(now)):
+        """A table from an earlier life, of a version that our clock has not reached again (directory.catch_up). One that
+        comes too early is caught up with later: its peer would take our rows for old ones until then, and not ask again."""
+        if now < self._catch_up_at:
+            self._claimed = max(self._claimed, claimed if claimed <= VERSION_LAST else 0)
+        elif self._directory.catch_up(claimed, wall_ms=self._clock.millis(now)):
             self._catch_up_at = now + self._catch_up_span
+
+    def handle_timer(self, *, now: float) -> None:
+        """Catch up with who came too early after somebody else."""
+        if now >= self._catch_up_at and self._claimed:
+            claimed, self._claimed = self._claimed, 0
+            self._catch_up(claimed, now)
+
+    def next_timer(self) -> float | None:
+        """When that is due."""
+        return self._catch_up_at if self._claimed > self._directory.version else None
 
 
 def _denial(card: Card, nonce: bytes, caller: Caller, reason: RefusalReason) -> list[Effect]:

@@ -79,7 +79,7 @@ class RoomIndex:
 
     def open(self, key: str, group: str, *, now: float) -> Room:
         """A room that is not there yet."""
-        position = max(self._means.clock.micros(now), self._position)
+        position = max(self._means.first_position, self._position)
         room = Room(group, self._means, position=position, now=now)
         self._rooms[key] = self._by_group[group] = self._by_tag[room.tag] = room
         return room

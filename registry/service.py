@@ -9,7 +9,7 @@ from typing import assert_never
 
 from registry.channel import ChannelRules
 from registry.clock import WallClock
-from registry.directory import Directory
+from registry.directory import Directory, first_version
 from registry.effects import (
     Caller,
     Drop,
@@ -26,6 +26,7 @@ from registry.effects import (
     Store,
 )
 from registry.grouprules import GroupRules, Means, ReadLines
+from registry.groups import first_position
 from registry.mailroom import Mailroom, ReadLetters
 from registry.policy import Policy
 from registry.presence import Presence
@@ -62,12 +63,14 @@ class Service:
         read_lines: ReadLines,
         now: float,
     ) -> None:
-        self.directory = Directory(version=clock.millis(now))
+        channel = loaded.groups.get(CHANNEL)
+        life = 1 + max(channel.keys if channel is not None else (), default=0)
+        self.directory = Directory(version=first_version(life=life, wall_ms=clock.millis(now)))
         # Stations begin where the clock is, so that a row of an earlier life never shows a station of this one.
         self._roster = Roster(first_station=clock.seconds(now))
         self._presence = Presence(self.directory, self._roster, clock, policy)
         self._mail = Mailroom(self.directory, self._roster, clock, read_letters, policy)
-        means = Means(self._roster, clock, rng, read_lines, policy)
+        means = Means(self._roster, clock, rng, read_lines, policy, first_position(life=life))
         self.channel = ChannelRules(self.directory, means, now=now)
         self.rooms = Rooms(self.directory, means)
         self._renaming = Renaming(self.directory, clock)
@@ -194,6 +197,7 @@ class Service:
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Leases that are over, keys that are due, mail and lines that are too old."""
         self._presence.expire(now=now)
+        self._reception.handle_timer(now=now)
         effects = self.channel.handle_timer(now=now) + self.rooms.index.handle_timer(now=now)
         if now >= self._sweep_at:
             self._sweep_at = now + self._sweep_span
@@ -207,5 +211,10 @@ class Service:
 
     def next_timer(self) -> float:
         """The earliest deadline."""
-        others = (self._presence.next_timer(), self.channel.next_timer(), self.rooms.index.next_timer())
+        others = (
+            self._presence.next_timer(),
+            self._reception.next_timer(),
+            self.channel.next_timer(),
+            self.rooms.index.next_timer(),
+        )
         return min([self._sweep_at, *(deadline for deadline in others if deadline is not None)])

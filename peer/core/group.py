@@ -66,7 +66,9 @@ class Group:
         self.station = granted.station
         self._add_key(EpochKey(epoch=granted.epoch, key=granted.key))
         if self.cursor is None:
-            self.cursor = granted.position
+            self.cursor = (
+                0  # the registry gives nobody what was said before they came: what was since, is ours
+            )
         return granted.position > self.cursor
 
     def begin_at(self, position: int, *, now: float) -> bool:

@@ -47,6 +47,7 @@ class Registration:
 
     def heed_session(self, *, now: float) -> None:
         """What the session has to tell, and how far the registry is in reach since."""
+        self._session.table_version = self._table.version
         for notice in self._session.notices():
             match notice:
                 case Notice.WELCOMED:

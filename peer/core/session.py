@@ -113,7 +113,6 @@ class RegistrySession:
         self._cookie: Cookie | None = None
         self._card: Card | None = None
         self._live: AgreementKey | None = None
-        self._table_version = 0
         self._out: list[bytes] = []
         self._sealed: list[Ping | Leave] = []
         self._notices: list[Notice] = []
@@ -127,6 +126,8 @@ class RegistrySession:
         self.welcome: Welcome | None = None
         self.denied: RefusalReason | None = None
         self.stranger: bytes | None = None
+        self.table_version = 0
+        """How far our table goes now: each REGISTER says so, that of a search as well as that of a start."""
         self.known_version = 0
         """The newest table version that the registry spoke of."""
 
@@ -138,7 +139,7 @@ class RegistrySession:
 
     def start(self, *, table_version: int, now: float) -> None:
         """Register, or register again with a new card."""
-        self._table_version, self.is_lost, self._warned_of = table_version, False, None
+        self.table_version, self.is_lost, self._warned_of = table_version, False, None
         self._step(Input.START, now)
 
     def leave(self, *, now: float) -> None:
@@ -341,7 +342,7 @@ class RegistrySession:
                 nonce=self._nonce,
                 cookie=self._cookie.cookie,
                 card=self._card,
-                table_version=self._table_version,
+                table_version=self.table_version,
             )
         )
 

@@ -285,3 +285,11 @@ def test_lines_are_stored_as_they_came(rig: Rig, ann: Hand) -> None:
     stored = list(rig.store._image.groups[CHANNEL].lines.values())
     assert [entry.frame for entry in stored if isinstance(entry, StoredLine)] == [line]
     assert isinstance(unpack_group(line), GroupHeader)
+
+
+def test_positions_rise_over_lives_though_the_clock_is_set_back_and_nothing_was_said(rig: Rig) -> None:
+    """Clause 8.4. Members keep the place that they heard of; a line below it would never be shown to them."""
+    before = rig.core._service.channel.group.position
+    rig.wall_offset -= 3_600
+    rig.restart()
+    assert rig.core._service.channel.group.position > before

@@ -15,7 +15,7 @@ class Moody(MemoryStore):
 
     fault: Exception | None = None
 
-    def append(self, entries: object) -> None:  # type: ignore[override]
+    def append(self, entries: object) -> None:
         if self.fault is not None:
             fault, self.fault = self.fault, None
             raise fault

@@ -278,3 +278,28 @@ def test_a_network_of_ipv6_has_one_quota(monkeypatch: pytest.MonkeyPatch) -> Non
     assert isinstance(first.register(), Welcome)
     assert isinstance(second.register(), Refused)
     assert isinstance(rig.hand("three", host="2001:db8:0:1::1").register(), Welcome)
+
+
+def test_a_second_table_of_an_earlier_life_is_caught_up_with_when_its_time_comes(rig: Rig) -> None:
+    """Clause 3.2. Else its peer took our rows for old ones for as long as our clock had been set back."""
+    bob, carol = rig.hand("bob"), rig.hand("carol")
+    assert isinstance(bob.register(table_version=rig.core._service.directory.version + 1_000_000), Welcome)
+    claimed = rig.core._service.directory.version + 1_000_000
+    assert isinstance(carol.register(table_version=claimed), Welcome)
+    assert rig.core._service.directory.version < claimed
+    rig.advance(rig.policy.catch_up_span)
+    assert rig.core._service.directory.version >= claimed
+    bob.attach()
+    assert {row.version > claimed for row in table(bob).values()} == {True}
+
+
+def test_no_life_uses_a_version_of_another_whatever_the_clock_says(rig: Rig) -> None:
+    """Clause 3.2. Else a row that was stamped anew below what a peer has would never reach it."""
+    seen: set[int] = set()
+    for _ in range(4):
+        bob = rig.member(f"bob{len(seen)}")
+        versions = {row.version for row in table(bob).values()}
+        assert not versions & seen and min(versions) > max(seen, default=0)
+        seen |= versions
+        rig.wall_offset -= 3_600
+        rig.restart()

@@ -4,6 +4,7 @@ The store is in memory and forgets what was not synced; a sync takes a moment, a
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable
 
 from registry.core import RegistryCore
@@ -34,6 +35,9 @@ class House:
         self._links = 0
         self._timer: Happening | None = None
         self._syncing = 0
+        self.wall_offset = WALL_OFFSET
+        self.went_out: Counter[Address] = Counter()
+        self.came_in: Counter[Address] = Counter()
 
     @property
     def is_running(self) -> bool:
@@ -56,11 +60,21 @@ class House:
             read_lines=self.store.read_lines,
             link_port=self.address.port,
             now=self.network.now,
-            wall=self.network.now + WALL_OFFSET,
+            wall=self.network.now + self.wall_offset,
         )
         self._syncing = 0
+        entries = self._core.entries_to_store()  # at a start they are on the disk before anybody is served
+        self.store.append(entries)
+        self.store.sync()
+        self._core.entries_stored(len(entries), now=self.network.now)
         self.network.settle_at(self.address, self._datagram_came)
         self.pump()
+
+    def set_clock(self, seconds: float) -> None:
+        """The wall clock jumps by so many seconds."""
+        self.wall_offset += seconds
+        if self._core is not None:
+            self._core.set_wall(self.network.now + self.wall_offset, now=self.network.now)
 
     def crash(self) -> None:
         """Kill -9, and the machine forgets what was not synced: worse than any kill."""
@@ -71,6 +85,10 @@ class House:
         for pipe in pipes.values():
             pipe.close(1)
         self.store.crash()
+
+    def knows(self, identity: bytes) -> bool:
+        """Whether somebody has a name here."""
+        return self._core is not None and self._core._service.directory.person(identity) is not None
 
     def holds(self, sender: bytes, recipient: bytes, number: int) -> bool:
         """Whether a letter is durably in the mailbox."""
@@ -87,10 +105,12 @@ class House:
         core = self.core
         for data, target in core.datagrams_to_send():
             assert len(data) <= 1_200
+            self.went_out[target] += len(data)
             self.network.send(data, self.address, target)
         for data, targets in core.broadcasts_to_send():
             assert len(data) <= 1_200
             for target in targets:
+                self.went_out[target] += len(data)
                 self.network.send(data, self.address, target)
         for number, pieces in core.link_writes():
             if number in self._pipes:
@@ -117,6 +137,7 @@ class House:
             self.pump()
 
     def _datagram_came(self, data: bytes, source: Address) -> None:
+        self.came_in[source] += len(data)
         self.core.receive_datagram(data, source, now=self.network.now)
         self.pump()
 

@@ -7,9 +7,11 @@ all chance, so a seed tells the whole story. It knows cores only by their verbs.
 import heapq
 import itertools
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.support.tampering import flipped
 from wire.address import Address
 
 
@@ -21,6 +23,8 @@ class Weather:
     doubled: float = 0.0
     delay_least: float = 0.001
     delay_most: float = 0.005
+    corrupted: float = 0.0
+    """Of what arrives, the share beside which a copy comes with a bit flipped or its end cut off."""
 
 
 @dataclass(slots=True, order=True)
@@ -45,6 +49,8 @@ class Network:
         self._order = itertools.count()
         self._homes: dict[Address, Callable[[bytes, Address], None]] = {}
         self._cut: set[frozenset[str]] = set()
+        self.recorded: deque[tuple[bytes, Address, Address]] = deque(maxlen=200)
+        """What was sent lately, whether or not it arrived: somebody on the path may send it again."""
 
     # --- time
 
@@ -87,8 +93,22 @@ class Network:
 
     def send(self, data: bytes, source: Address, target: Address) -> None:
         """One datagram sets out."""
+        self.recorded.append((data, source, target))
         for delay in self.fate(source, target):
             self.after(delay, lambda: self._arrive(data, source, target))
+            if self.weather.corrupted and data and self.random.random() < self.weather.corrupted:
+                bad = self.damaged(data)
+                self.after(delay, lambda bad=bad: self._arrive(bad, source, target))  # type: ignore[misc]
+
+    def damaged(self, data: bytes) -> bytes:
+        """As it may come over a bad wire: a bit flipped, or cut short."""
+        if self.random.random() < 0.5:
+            return data[: self.random.randrange(len(data))]
+        return flipped(data, self.random.randrange(8 * len(data)))
+
+    def forge(self, data: bytes, source: Address, target: Address) -> None:
+        """Somebody sends this under any address."""
+        self.after(0.001, lambda: self._arrive(data, source, target))
 
     def fate(self, source: Address, target: Address) -> list[float]:
         """The delays of the copies that arrive: none, one or two."""

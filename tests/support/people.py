@@ -73,6 +73,16 @@ class Person:
         self.screen = Screen()
         self.connect: Callable[[Person], None] = lambda person: None
         self.lives = 0
+        self.wall_offset = WALL_OFFSET
+        self.said_at: dict[str, float] = {}
+        """When each text was said: texts are said once."""
+        self.said_to_all: dict[int, float] = {}
+        """When each line for everybody was said, by its number."""
+        self.came_at: float | None = None
+        """When this person was first welcome."""
+        self.bound_at: float | None = None
+        """When the registry first knew the name."""
+        self._asleep: list[Callable[[], None]] | None = None
         self._counter = 0
         self._core: PeerCore | None = None
         self._pipe: Pipe | None = None
@@ -95,7 +105,7 @@ class Person:
         """Start the program with what the disk holds."""
         self.lives += 1
         now = self.network.now
-        self._counter = max(self._counter + 1, int((now + WALL_OFFSET) * 1_000))
+        self._counter = max(self._counter + 1, int((now + self.wall_offset) * 1_000))
         me = Me(
             name=self.called,
             other_name=self.maybe_called,
@@ -111,7 +121,7 @@ class Person:
             rng=self.random,
             policy=POLICY,
             now=now,
-            wall_offset=WALL_OFFSET,
+            wall_offset=self.wall_offset,
         )
         self.network.settle_at(self.address, self._datagram_came)
         self.core.start(now=now)
@@ -119,12 +129,49 @@ class Person:
 
     def crash(self) -> None:
         """Kill -9: what is on disk stays, the rest is gone."""
-        self._core = None
+        self._core = self._asleep = None
         self._timer = None
         self.network.leave(self.address)
         if self._pipe is not None:
             pipe, self._pipe = self._pipe, None
             pipe.close(0)
+
+    def fall_asleep(self) -> None:
+        """The program is stopped (SIGSTOP, a laptop's lid): what comes waits in the kernel, timers are late."""
+        if self._asleep is None:
+            self._asleep = []
+
+    def wake_up(self) -> None:
+        """It goes on with all that waited."""
+        waited, self._asleep = self._asleep or [], None
+        for act in waited:
+            act()
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether the program is stopped."""
+        return self._asleep is not None
+
+    def _is_put_off(self, act: Callable[[], None], *, may_be_lost: bool = False) -> bool:
+        """Whether we sleep: then it waits. Datagrams for which the kernel has no room are lost."""
+        if self._asleep is None:
+            return False
+        if len(self._asleep) < 500 or not may_be_lost:
+            self._asleep.append(act)
+        return True
+
+    def set_clock(self, seconds: float) -> None:
+        """The wall clock jumps by so many seconds."""
+        self.wall_offset += seconds
+        if self._core is not None:
+            self._core.wall_offset = self.wall_offset
+
+    def move(self) -> None:
+        """The address changes under the program: a router forgot whom it had translated."""
+        self.network.leave(self.address)
+        self.address = Address(self.address.host, self.address.port + 1)
+        if self.is_running:
+            self.network.settle_at(self.address, self._datagram_came)
 
     # --- what the disk says
 
@@ -154,12 +201,14 @@ class Person:
             self.network.after(0.05, lambda: self.send(to, text))
             return
         if found is LookUp.KNOWN:
+            self.said_at.setdefault(text, self.network.now)
             self.core.send(to, text, now=self.network.now)
             self.pump()
 
     def send_all(self, text: str) -> None:
         """Say something to everybody."""
-        self.core.send_all(text, now=self.network.now)
+        self.said_at.setdefault(text, self.network.now)
+        self.said_to_all[self.core.send_all(text, now=self.network.now)] = self.network.now
         self.pump()
 
     def say(self, text: str) -> None:
@@ -224,6 +273,8 @@ class Person:
         if (name := core.name_confirmed()) is not None:
             self.called, self.maybe_called = name, None
         for event in core.events():
+            if isinstance(event, happened.Registered) and self.came_at is None:
+                self.came_at = now
             for line in self.screen.show(event):
                 core.line_shown(line)
         records = core.records_to_store()
@@ -238,6 +289,10 @@ class Person:
             self.network.send(data, self.address, target)
 
     def _datagram_came(self, data: bytes, source: Address) -> None:
+        if self._core is None or self._is_put_off(
+            lambda: self._datagram_came(data, source), may_be_lost=True
+        ):
+            return
         self.core.receive_datagram(data, source, now=self.network.now)
         self.pump()
 
@@ -252,6 +307,8 @@ class Person:
 
     def _timer_rang(self, timer: Happening) -> None:
         if timer is self._timer and self._core is not None:
+            if self._is_put_off(lambda: self._timer_rang(timer)):
+                return
             self._timer = None
             self._core.handle_timer(now=self.network.now)
             self.pump()
@@ -286,7 +343,7 @@ class Person:
 
         def receive(data: bytes) -> None:
             nonlocal is_greeted
-            if self._pipe is not pipe or self._core is None:
+            if self._pipe is not pipe or self._core is None or self._is_put_off(lambda: receive(data)):
                 return
             reader.feed(data)
             if not is_greeted:
@@ -302,7 +359,7 @@ class Person:
             self.pump()
 
         def closed() -> None:
-            if self._pipe is pipe and self._core is not None:
+            if self._pipe is pipe and self._core is not None and not self._is_put_off(closed):
                 self._pipe = None
                 self._core.link_closed(now=self.network.now)
                 self.pump()

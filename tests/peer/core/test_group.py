@@ -38,10 +38,11 @@ def channel() -> Group:
     return channel
 
 
-def test_a_new_member_begins_at_the_newest_line() -> None:
+def test_a_new_member_asks_for_what_was_said_since_their_name_was_bound() -> None:
+    """Clause 8.5. Between REGISTER and the link somebody may have spoken; what was before, the registry gives nobody."""
     channel = Group(CHANNEL, StoredStream(), StoredGroup(None), Outputs())
-    assert not channel.grant(granted(position=40))
-    assert channel.cursor == 40
+    assert channel.grant(granted(position=40))
+    assert channel.cursor == 0
 
 
 def test_who_comes_back_has_missed_what_was_said_since() -> None:

@@ -1,0 +1,159 @@
+"""This file is about small networks of our own: namespaces joined by a switch, with filters and address translation.
+
+Their names hold our process id; they are gone with the test, whatever became of it, and nothing of the machine's own network
+is touched. It knows `ip`, `nft` and `conntrack`; it must not know what runs in them.
+"""
+
+import contextlib
+import itertools
+import os
+import shutil
+import subprocess
+from typing import Final, Self
+
+import pytest
+
+NETWORK: Final = "10.77.0"
+INSIDE: Final = "192.168.77"
+_TOOLS: Final = ("ip", "nft", "conntrack")
+_numbers: Final = itertools.count()
+
+
+class Lab:
+    """Machines at one switch. Use it as a context."""
+
+    def __init__(self) -> None:
+        self._name: Final = f"cf{os.getpid()}n{next(_numbers)}"
+        self._made: list[str] = []
+        self._hosts = itertools.count(1)
+
+    def __enter__(self) -> Self:
+        try:
+            self._add("hub")
+            self.run("hub", "ip link add br0 type bridge", "ip link set br0 up")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove everything."""
+        while self._made:
+            subprocess.run(["ip", "netns", "del", self._full(self._made.pop())], check=False)
+
+    # --- machines
+
+    def machine(self, name: str) -> str:
+        """A machine at the switch; its address."""
+        self._add(name)
+        address = f"{NETWORK}.{next(self._hosts)}"
+        self._cable(name, "eth0", "hub", f"to-{name}")
+        self.run("hub", f"ip link set to-{name} master br0", f"ip link set to-{name} up")
+        self.run(name, f"ip addr add {address}/24 dev eth0", "ip link set eth0 up")
+        return address
+
+    def machine_behind_nat(self, name: str) -> str:
+        """A machine that others see only at the address of its gateway, `<name>-gate`; its own address."""
+        gate = f"{name}-gate"
+        self.machine(gate)
+        self._add(name)
+        self._cable(name, "eth0", gate, "eth1")
+        self.run(
+            gate,
+            f"ip addr add {INSIDE}.1/24 dev eth1",
+            "ip link set eth1 up",
+            "sysctl -qw net.ipv4.ip_forward=1",
+        )
+        self.run(
+            name,
+            f"ip addr add {INSIDE}.2/24 dev eth0",
+            "ip link set eth0 up",
+            f"ip route add default via {INSIDE}.1",
+        )
+        self.run(
+            gate,
+            "nft add table ip nat",
+            "nft add chain ip nat out { type nat hook postrouting priority 100 ; }",
+            "nft add rule ip nat out oifname eth0 masquerade random",
+        )
+        return f"{INSIDE}.2"
+
+    def inside(self, name: str) -> tuple[str, ...]:
+        """What to put before a command to run it there."""
+        return ("ip", "netns", "exec", self._full(name))
+
+    def run(self, name: str, *commands: str) -> None:
+        """Run commands there. CalledProcessError when one fails."""
+        for command in commands:
+            subprocess.run([*self.inside(name), *command.split()], check=True, capture_output=True)
+
+    # --- weather
+
+    def filter(self, name: str, *rules: str) -> None:
+        """What this machine drops of what comes in: nft rules, instead of those before."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self.run(name, "nft delete table ip weather")
+        if rules:
+            self.run(
+                name,
+                "nft add table ip weather",
+                "nft add chain ip weather in { type filter hook input priority 0 ; }",
+                *(f"nft add rule ip weather in {rule} drop" for rule in rules),
+            )
+
+    def lose(self, name: str, percent: int) -> None:
+        """This machine loses so many of the UDP datagrams that come to it."""
+        self.filter(name, f"ip protocol udp numgen random mod 100 < {percent}")
+
+    def cut(self, name: str) -> None:
+        """Nothing passes to or from this machine."""
+        self.run("hub", f"ip link set to-{name} down")
+
+    def heal(self, name: str) -> None:
+        """It is back."""
+        self.run("hub", f"ip link set to-{name} up")
+
+    def rebind(self, name: str) -> None:
+        """The gateway of a machine forgets whom it translated, as a cheap router does at night."""
+        self.run(f"{name}-gate", "conntrack -F")
+
+    # --- inside
+
+    def _full(self, name: str) -> str:
+        return f"{self._name}-{name}"
+
+    def _add(self, name: str) -> None:
+        subprocess.run(["ip", "netns", "add", self._full(name)], check=True, capture_output=True)
+        self._made.append(name)
+        self.run(name, "ip link set lo up")
+
+    def _cable(self, one: str, port: str, other: str, other_port: str) -> None:
+        command = f"ip link add {port} netns {self._full(one)} type veth peer name {other_port} netns {self._full(other)}"
+        subprocess.run(command.split(), check=True, capture_output=True)
+
+
+def why_not() -> str:
+    """Why there can be no lab here; empty when there can."""
+    if os.geteuid():
+        return "needs root, for network namespaces"
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing:
+        return f"needs {' and '.join(missing)}"
+    try:
+        with Lab() as lab:
+            lab.machine_behind_nat("probe")
+            lab.lose("probe", 1)
+    except subprocess.CalledProcessError as error:
+        return f"no network namespaces here: {error.stderr.decode(errors='replace').strip()}"
+    return ""
+
+
+def lab_or_skip() -> Lab:
+    """A lab, or the test is skipped and says why."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    return Lab()

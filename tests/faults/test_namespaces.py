@@ -1,0 +1,191 @@
+"""This file is about the real program on real networks that are bad: loss, translated addresses, firewalls, pulled cables."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.endtoend.lines import (
+    BACK,
+    CHANNEL_TAKEN,
+    LOST,
+    SAVED,
+    WELCOME,
+    beginning,
+    no_ack,
+    on_channel,
+    received,
+    relayed,
+)
+from tests.faults.conftest import Note
+from tests.faults.namespaces import Lab, lab_or_skip
+from tests.faults.size import dose
+from tests.support.program import Program
+from tests.support.stage import CHATAPP, PROMPT, Stage, knows
+
+PORT = 5_000
+MESSAGES = dose(40, 1_000)
+AT_ONCE = 10
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with lab_or_skip() as lab:
+        yield lab
+
+
+class Town:
+    """A registry and people, each on a machine of their own."""
+
+    def __init__(self, lab: Lab, stage: Stage) -> None:
+        self.lab = lab
+        self.stage = stage
+        self.server = lab.machine("registry")
+
+    async def registry(self) -> Program:
+        words = [*self.lab.inside("registry"), *CHATAPP, "-s", str(PORT)]
+        registry = await self.stage.run("registry", words, home="registry")
+        await registry.sees(beginning("[Registry listening"))
+        return registry
+
+    async def peer(self, name: str) -> Program:
+        words = [*self.lab.inside(name), *CHATAPP, "-c", name, self.server, str(PORT), "6000"]
+        return await self.stage.run(name, words, home=name, prompt=PROMPT)
+
+    async def peers(self, *names: str) -> list[Program]:
+        peers = [await self.peer(name) for name in names]
+        for peer in peers:
+            await peer.sees(WELCOME)
+        for peer in peers:
+            await knows(peer, *names)
+        return peers
+
+
+@pytest.mark.parametrize("percent", [20, 40])
+async def test_loss(stage: Stage, lab: Lab, figure: Note, percent: int) -> None:
+    town = Town(lab, stage)
+    await town.registry()
+    for name in ("alice", "bob"):
+        lab.machine(name)
+    alice, bob = await town.peers("alice", "bob")
+    for name in ("alice", "bob", "registry"):
+        lab.lose(name, percent)
+    fates = (received("bob"), relayed("bob"), SAVED)
+    for first in range(0, MESSAGES, AT_ONCE):
+        await alice.type(*(f"send bob {number}" for number in range(first, first + AT_ONCE)))
+        await alice.sees_times(AT_ONCE, lambda line: line in fates, within=60)
+    for name in ("alice", "bob", "registry"):
+        lab.filter(name)
+    await alice.type("send bob last")
+    await bob.sees(re.compile("alice: (.* )?last"), within=60)
+    shown = [line.rpartition(" ")[2] for line in bob.shown(beginning("alice: "))]
+    straight, round_about, saved = (len(alice.shown(fate)) for fate in fates)
+    figure(
+        f"{percent} % loss at every machine, {MESSAGES:,} messages",
+        f"all shown once and in order; {straight:,} confirmed straight, {round_about} through the server, {saved} as mail",
+        "I1-I3, I9",
+    )
+    assert shown == [*map(str, range(MESSAGES)), "last"]
+
+
+async def test_an_address_that_changes_under_a_peer(stage: Stage, lab: Lab, figure: Note) -> None:
+    town = Town(lab, stage)
+    await town.registry()
+    lab.machine_behind_nat("alice")
+    lab.machine("bob")
+    alice, bob = await town.peers("alice", "bob")
+    rounds = dose(3, 15)
+    for number in range(rounds):
+        await alice.type(f"send bob before {number}")
+        await bob.sees(f"alice: before {number}")
+        lab.rebind("alice")
+        await alice.type(f"send bob after {number}")
+        await bob.sees(f"alice: after {number}")
+        await alice.sees(received("bob"))
+        await bob.type(f"send alice back {number}")
+        await alice.sees(re.compile(f"bob: (.* )?back {number}"))
+    straight, server = len(bob.shown(received("alice"))), len(bob.shown(relayed("alice")))
+    figure(
+        f"{rounds} changes of address under a peer (NAT rebinding)",
+        f"chat went on each time; of the answers {straight} straight, {server} through the server",
+        "chat goes on",
+    )
+    lines = bob.shown(beginning("alice: "))
+    assert len(lines) == len(set(lines)) == 2 * rounds
+
+
+async def test_who_only_the_registry_can_reach(stage: Stage, lab: Lab, figure: Note) -> None:
+    town = Town(lab, stage)
+    await town.registry()
+    lab.machine_behind_nat("alice")
+    lab.machine("bob")
+    alice, bob = await town.peers("alice", "bob")
+    await bob.type("send alice can you hear me")  # alice has never written to bob: her router lets nothing in
+    await alice.sees("bob: can you hear me")
+    # Her acknowledgement goes both ways too, and may be here first by the one that it opens.
+    way = await bob.sees(lambda line: line in (received("alice"), relayed("alice")))
+    await alice.type("send bob yes")  # from inside it is open
+    await bob.sees("alice: yes")
+    await alice.sees(lambda line: line in (received("bob"), relayed("bob")))
+    await bob.type("send alice good")
+    await alice.sees("bob: good")
+    assert bob.shown(no_ack("alice")) == []
+    figure("behind NAT, reached by the registry alone", f"arrived through the server: {way}", "rung 2")
+
+
+async def test_a_firewall_between_two_peers(stage: Stage, lab: Lab, figure: Note) -> None:
+    town = Town(lab, stage)
+    await town.registry()
+    at = {name: lab.machine(name) for name in ("alice", "bob")}
+    alice, bob = await town.peers("alice", "bob")
+    for name, other in (("alice", "bob"), ("bob", "alice")):
+        lab.filter(name, f"ip saddr {at[other]} ip protocol udp")
+    for number in range(5):
+        await alice.type(f"send bob {number}")
+        await bob.sees(f"alice: {number}")
+        await bob.type(f"send alice {number}")
+        await alice.sees(f"bob: {number}")
+    await alice.type("send_all to all")
+    await bob.sees(on_channel("alice", "to all"))
+    await alice.sees(CHANNEL_TAKEN)
+    await alice.sees_times(5, relayed("bob"))
+    assert alice.shown(no_ack("bob")) == bob.shown(no_ack("alice")) == []
+    figure(
+        "firewall that drops UDP between peers", "10 of 10 through the server", "rung 2, no word of failure"
+    )
+
+
+async def test_a_network_that_is_cut_and_healed(stage: Stage, lab: Lab, figure: Note) -> None:
+    town = Town(lab, stage)
+    await town.registry()
+    for name in ("alice", "bob"):
+        lab.machine(name)
+    alice, bob = await town.peers("alice", "bob")
+    await alice.type("send bob before")
+    await bob.sees("alice: before")
+    lab.cut("bob")
+    await alice.type("send bob while you were cut off")
+    await bob.type("send alice while I was cut off")
+    await alice.sees(no_ack("bob"))
+    await alice.sees(SAVED)
+    await bob.sees(LOST, within=30)
+    lab.heal("bob")
+    begun = asyncio.get_running_loop().time()
+    await bob.sees(BACK, within=30)
+    back = asyncio.get_running_loop().time() - begun
+    await alice.sees(re.compile("bob: (.* )?while I was cut off"))
+    await bob.sees(re.compile("alice: (.* )?while you were cut off"))
+    await knows(alice, "bob")
+    await alice.type("send bob straight again")
+    await bob.sees("alice: straight again")
+    settled = asyncio.get_running_loop().time() - begun
+    figure(
+        "a network that is cut and healed",
+        f"back {back:.1f} s after, all that was pending settled after {settled:.1f} s",
+        "settled within 10 s",
+    )
+    for peer, name in ((alice, "bob"), (bob, "alice")):
+        lines = peer.shown(beginning(f"{name}: "))
+        assert len(lines) == len(set(lines))
+    assert settled < 10.0
