@@ -148,7 +148,7 @@ class World:
             for person in self.people:
                 if person.name == speaker or person.came_at is None or person.bound_at is None:
                     continue
-                stream = (person.name, happened.ChannelReceived, self.person(speaker).identity.public)
+                stream = (person.name, happened.ChannelReceived, "", self.person(speaker).identity.public)
                 is_shown = number in self._shown.get(stream, {})
                 if person.came_at < said_at:
                     assert is_shown, f"a line of {speaker} to all was kept and never shown to {person.name}"
