@@ -6,9 +6,13 @@ BIN := $(VENV)/bin
 PYTHONS := python3.11 python3 python python3.12 python3.13 python3.14 python3.15
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 WORKERS ?= 2
+SEEDS ?= 20000
+FUZZ_SECONDS ?= 60
+MINUTES ?= 20
+BOTS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check lock fuzz bench bench-growth clean
+.PHONY: help install demo test lint check lock fuzz faults soak bench bench-growth clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,9 +34,18 @@ lint: $(VENV)/.tested  ## format, lint, import contracts, types
 
 check: lint test  ## lint, then the tests
 
-fuzz: $(VENV)/.tested  ## run the properties and the simulation for many more seeds
-	@CHATAPP_SEEDS=$${CHATAPP_SEEDS:-20000} $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz \
-		tests/simulation tests/wire tests/registry/store
+fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer, fuzz each decoder FUZZ_SECONDS=60
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --workers $(WORKERS)
+	@CHATAPP_WORLDS=2000 $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz \
+		tests/simulation/test_rules.py tests/wire tests/registry/store
+	@$(PIP) install 'atheris>=3' >/dev/null 2>&1 || true
+	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
+
+faults: $(VENV)/.tested  ## the whole fault lab: every fault of docs/reliability.md in full, with its figure (about 15 min)
+	@CHATAPP_FAULTS=1 $(BIN)/python -m pytest tests/faults
+
+soak: $(VENV)/.installed  ## BOTS=200 bots under random faults for MINUTES=20; memory and descriptors must stay flat
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --bots $(BOTS)
 
 bench: $(VENV)/.installed  ## measure limits, rivals and ours side by side (ONLY=D1,F2 for some)
 ifdef ONLY

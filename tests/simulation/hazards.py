@@ -23,7 +23,7 @@ Hazard = Callable[[World, random.Random], None]
 def stranger_greets(world: World, chance: random.Random) -> None:
     """HELLOs from an address of nobody, of this version and of others."""
     stranger = Address(f"7.7.7.{chance.randrange(1, 250)}", chance.randrange(1_024, 65_536))
-    world.strangers.add(stranger)
+    world.house.strangers.add(stranger)
     for _ in range(chance.randrange(1, 5)):
         hello = Hello(version=chance.choice((0, 1, 1, 2)), nonce=chance.randbytes(16))
         world.network.forge(bytes((Kind.HELLO,)) + encode_hello(hello), stranger, world.house.address)
@@ -32,7 +32,7 @@ def stranger_greets(world: World, chance: random.Random) -> None:
 def stranger_sends_garbage(world: World, chance: random.Random) -> None:
     """Changed copies of what was on the wire, or any bytes, to anybody."""
     stranger = Address("7.7.8.8", chance.randrange(1_024, 65_536))
-    world.strangers.add(stranger)
+    world.house.strangers.add(stranger)
     for _ in range(10):
         data, _, target = chance.choice(world.network.recorded or [(b"?", stranger, world.house.address)])
         bad = world.network.damaged(data) if data and chance.random() < 0.7 else chance.randbytes(200)

@@ -36,6 +36,8 @@ class House:
         self._timer: Happening | None = None
         self._syncing = 0
         self.wall_offset = WALL_OFFSET
+        self.strangers: set[Address] = set()
+        """Addresses of nobody, from which things come that prove nothing."""
         self.went_out: Counter[Address] = Counter()
         self.came_in: Counter[Address] = Counter()
 
@@ -105,12 +107,12 @@ class House:
         core = self.core
         for data, target in core.datagrams_to_send():
             assert len(data) <= 1_200
-            self.went_out[target] += len(data)
+            self._note_bytes_out(data, target)
             self.network.send(data, self.address, target)
         for data, targets in core.broadcasts_to_send():
             assert len(data) <= 1_200
             for target in targets:
-                self.went_out[target] += len(data)
+                self._note_bytes_out(data, target)
                 self.network.send(data, self.address, target)
         for number, pieces in core.link_writes():
             if number in self._pipes:
@@ -122,6 +124,12 @@ class House:
         core.links_to_widen(), core.links_to_pause(), core.links_to_resume(), core.events()
         self._store(core)
         self._arm(core)
+
+    def _note_bytes_out(self, data: bytes, target: Address) -> None:
+        if target in self.strangers:
+            self.went_out[target] += len(data)
+            came, went = self.came_in[target], self.went_out[target]
+            assert went <= came, f"I7: {went} bytes to {target}, {came} from there"
 
     def _store(self, core: RegistryCore) -> None:
         entries = core.entries_to_store()
@@ -137,7 +145,8 @@ class House:
             self.pump()
 
     def _datagram_came(self, data: bytes, source: Address) -> None:
-        self.came_in[source] += len(data)
+        if source in self.strangers:
+            self.came_in[source] += len(data)
         self.core.receive_datagram(data, source, now=self.network.now)
         self.pump()
 

@@ -12,7 +12,6 @@ from peer.core.records import Standing
 from tests.support.house import House
 from tests.support.network import Network, Weather
 from tests.support.people import POLICY, WALL_OFFSET, Person
-from wire.address import Address
 from wire.limits import MAILBOX_LETTERS_MAX
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
@@ -39,8 +38,6 @@ class World:
         self._holders: dict[str, bytes] = {}
         self.accepted: dict[tuple[str, int], float] = {}
         """The channel's lines of which their sender was told that they are kept, and when."""
-        self.strangers: set[Address] = set()
-        """Addresses of nobody, from which things come that prove nothing."""
 
     def start(self) -> None:
         """Everybody begins."""
@@ -56,9 +53,6 @@ class World:
 
     def check(self) -> None:
         """After every step."""
-        for stranger in self.strangers:
-            came, went = self.house.came_in[stranger], self.house.went_out[stranger]
-            assert went <= came, f"I7: {went} bytes to {stranger}, {came} from there"
         for person in self.people:
             if person.bound_at is None and self.house.knows(person.identity.public):
                 person.bound_at = self.network.now
@@ -72,7 +66,6 @@ class World:
     def check_now_and_then(self) -> None:
         """What costs too much to look at after every step."""
         for person in self.people:
-            person.wake_up()
             if not person.is_running:
                 continue
             for contact in person.core._contacts:
@@ -162,6 +155,7 @@ class World:
         if not self.house.is_running:
             self.house.start()
         for person in self.people:
+            person.wake_up()
             if not person.is_running:
                 person.start()
             elif person.core.is_offline:

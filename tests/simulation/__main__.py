@@ -1,0 +1,51 @@
+"""This file is about the command `python -m tests.simulation`: so many worlds, how many a second, and which of them broke.
+
+python -m tests.simulation --seeds 20000 --workers 2 [--first 0]
+"""
+
+import argparse
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Final
+
+from tests.simulation.test_worlds import check_end, live_through
+
+_BATCH: Final = 50
+
+
+def fate(seed: int) -> str:
+    """What broke in this world; empty when nothing did."""
+    try:
+        check_end(live_through(seed))
+    except Exception as error:  # noqa: BLE001 - whatever broke, the seed tells it again
+        return f"seed {seed}: {type(error).__name__}: {error}"
+    return ""
+
+
+def fates(first: int, *, last: int) -> list[str]:
+    """Of a batch."""
+    return [broken for seed in range(first, min(first + _BATCH, last)) if (broken := fate(seed))]
+
+
+def main() -> int:
+    """The command line."""
+    asked = argparse.ArgumentParser(prog="python -m tests.simulation")
+    asked.add_argument("--seeds", type=int, default=20_000)
+    asked.add_argument("--first", type=int, default=0)
+    asked.add_argument("--workers", type=int, default=2)
+    words = asked.parse_args()
+    last, begun, broken = words.first + words.seeds, time.monotonic(), 0
+    with ProcessPoolExecutor(words.workers) as pool:
+        for found in pool.map(partial(fates, last=last), range(words.first, last, _BATCH)):
+            for line in found:
+                broken += 1
+                print(line, flush=True)
+    took = time.monotonic() - begun
+    print(f"{words.seeds:,} worlds in {took:,.0f} s, {words.seeds / took:.1f} a second; {broken} broken")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
