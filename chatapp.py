@@ -16,7 +16,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -61,13 +61,7 @@ class _Misuse(ChatAppError):
     """A command line that cannot be carried out; the text names the culprit."""
 
 
-_CONTEXT: Final = {"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}
-
 app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-_send_app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-
-_BY_FIRST_WORD: Final = {"send": _send_app}
-"""What is neither the registry nor a peer to stay, by the first word of the command line."""
 
 
 def _show_version(asked: bool) -> None:
@@ -83,7 +77,7 @@ def _show_version(asked: bool) -> None:
 
 @app.command(
     epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nOne message: {SEND_USAGE}",
-    context_settings=_CONTEXT,
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
 )
 def chat(
     words: Annotated[
@@ -137,10 +131,30 @@ def chat(
     )
 
 
-@_send_app.command(
-    "send",
-    epilog="Exit status: 0 delivered, 3 saved, 4 kept or failed, 2 misused.",
-    context_settings=_CONTEXT,
+# --- commands beside -s and -c: the first word is the command's name -------------------------------------------------
+
+commands: Final[dict[str, typer.Typer]] = {}
+"""By name. Each is an app of its own, so that its options are its alone."""
+
+
+def command(
+    name: str, *, epilog: str | None = None, ignore_unknown: bool = False
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Make a function the command `ChatApp <name> ...`; it returns the exit status. `ignore_unknown`: what looks like an
+    option and is none is an argument."""
+
+    def add(function: Callable[..., int]) -> Callable[..., int]:
+        commands[name] = typer.Typer(
+            rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
+        )
+        settings = {"help_option_names": ["-h", "--help"], "ignore_unknown_options": ignore_unknown}
+        return commands[name].command(name, epilog=epilog, context_settings=settings)(function)
+
+    return add
+
+
+@command(
+    "send", epilog="Exit status: 0 delivered, 3 saved, 4 kept or failed, 2 misused.", ignore_unknown=True
 )
 def send(
     words: Annotated[
@@ -172,11 +186,10 @@ def send(
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (default: the program's own) and return the exit status; 2 for a mistake in it."""
     words = list(sys.argv[1:] if args is None else args)
-    program, name = app, "ChatApp"
-    if words and words[0] in _BY_FIRST_WORD:
-        program, name = _BY_FIRST_WORD[words[0]], f"ChatApp {words.pop(0)}"
+    chosen = commands.get(words[0]) if words else None
+    name = "ChatApp" if chosen is None else f"ChatApp {words.pop(0)}"
     try:
-        status = typer.main.get_command(program).main(args=words, prog_name=name, standalone_mode=False)
+        status = typer.main.get_command(chosen or app).main(args=words, prog_name=name, standalone_mode=False)
     except typer.TyperException as mistake:
         return _misused(mistake.format_message())
     except (_Misuse, NameRefused, AddressRefused) as mistake:
