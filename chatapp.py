@@ -112,7 +112,7 @@ def chat(
 
         return serve(port=port, data=_folder(data), log_level=log_level.value)
     name, host, server_port, client_port = _counted(words, "-c", _CLIENT_ARGUMENTS)
-    me = _name(name, "name")
+    me = _name(name)
     entered = None if room is None else _name(room.removeprefix("#"), "--room")
     there, here = port_of(server_port, "server-port"), port_of(client_port, "client-port")
     folder = _folder(data)
@@ -169,7 +169,7 @@ def send(
     words = words or []
     _check_options(words[: len(_SEND_ARGUMENTS) - 1])
     name, host, server_port, to, text = _counted(words, "send", _SEND_ARGUMENTS)
-    me, other = _name(name, "name"), _name(to, "to")
+    me, other = _name(name), _name(to, "to")
     there = port_of(server_port, "server-port")
     folder = _folder(data)
     if not text.strip():
@@ -231,7 +231,7 @@ def _counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Seque
     return words
 
 
-def _name(text: str, what: str) -> PeerName:
+def _name(text: str, what: str = "name") -> PeerName:
     try:
         return peer_name(text)
     except NameRefused as refusal:
