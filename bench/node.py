@@ -22,7 +22,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-import peer.node
+import peer.pump
 from peer.core.events import DirectReceived, MailReturned
 from peer.node import Peer
 from peer.receipts import Outcome, Receipt
@@ -187,7 +187,7 @@ def main() -> None:
     """The command line."""
     name, port, folder, seed, *rest = sys.argv[1:]
     LossyEndpoint.loss = Loss(int(seed))
-    setattr(peer.node, "DatagramEndpoint", LossyEndpoint)  # noqa: B010 - the one seam below the product
+    setattr(peer.pump, "DatagramEndpoint", LossyEndpoint)  # noqa: B010 - the one seam below the product
     what = run(name, int(port), Path(folder))
     if rest == ["uvloop"]:
         import uvloop

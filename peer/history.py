@@ -18,14 +18,18 @@ from peer.core.records import (
     CursorMoved,
     FloorRaised,
     IncomingAdded,
+    LineAccepted,
     Loaded,
+    NumberUsed,
     OutgoingAdded,
     OutgoingChanged,
     Record,
     RegistryPinned,
+    RoomKept,
     RowsSaved,
     Shown,
     Standing,
+    StoredGroup,
     StoredIncoming,
     StoredOutgoing,
     StoredStream,
@@ -49,7 +53,17 @@ CREATE TABLE IF NOT EXISTS servers (
 CREATE TABLE IF NOT EXISTS people (
     server TEXT NOT NULL, identity BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (server, identity)
     ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS numbers (
+    stream BLOB NOT NULL PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS places (
+    server TEXT NOT NULL, name TEXT NOT NULL, cursor INTEGER, newest INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (server, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS room (
+    server TEXT NOT NULL PRIMARY KEY, kept BLOB NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO places (server, name, cursor)
+    SELECT server, 'channel', cursor FROM servers WHERE cursor IS NOT NULL;
 """
+"""The last statement takes over what files of an earlier version say; `servers.cursor` is written no more."""
 
 
 _STATEMENTS: Final[dict[type[Record], str]] = {
@@ -60,8 +74,12 @@ _STATEMENTS: Final[dict[type[Record], str]] = {
     "ON CONFLICT (stream) DO UPDATE SET shown = max(shown, excluded.shown)",
     FloorRaised: "INSERT INTO streams (stream, floor) VALUES (?, ?) "
     "ON CONFLICT (stream) DO UPDATE SET floor = max(floor, excluded.floor)",
+    NumberUsed: "INSERT INTO numbers VALUES (?, ?) "
+    "ON CONFLICT (stream) DO UPDATE SET last = max(last, excluded.last)",
 }
 """What stores a record, its fields in their order."""
+
+_decode_room: Final = msgspec.msgpack.Decoder(RoomKept).decode
 
 
 class History:
@@ -90,8 +108,8 @@ class History:
 
     def load(self) -> Loaded:
         """Everything that the core starts with."""
-        identity, version, table_at, cursor = self._db.execute(
-            "SELECT identity, version, table_at, cursor FROM servers WHERE server = ?", (self._server,)
+        identity, version, table_at = self._db.execute(
+            "SELECT identity, version, table_at FROM servers WHERE server = ?", (self._server,)
         ).fetchone()
         rows = []
         for (blob,) in self._db.execute("SELECT row FROM people WHERE server = ?", (self._server,)):
@@ -104,7 +122,8 @@ class History:
             rows=tuple(rows),
             version=version,
             table_at=table_at,
-            cursor=cursor,
+            groups=self._groups(),
+            room=self._room(),
             streams=self._streams(),
         )
 
@@ -120,8 +139,14 @@ class History:
             return
         for record in run:
             match record:
-                case CursorMoved(position):
-                    self._set_server("cursor", position)
+                case CursorMoved(position, group):
+                    self._set_place("cursor", group, position)
+                case LineAccepted(position, group):
+                    self._set_place("newest", group, position)
+                case RoomKept():
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO room VALUES (?, ?)", (self._server, encode(record))
+                    )
                 case RegistryPinned(identity):
                     self._set_server("identity", identity)
                 case RowsSaved():
@@ -131,6 +156,21 @@ class History:
 
     def _set_server(self, column: str, value: int | bytes) -> None:
         self._db.execute(f"UPDATE servers SET {column} = ? WHERE server = ?", (value, self._server))
+
+    def _set_place(self, column: str, group: str, position: int) -> None:
+        self._db.execute(
+            f"INSERT INTO places (server, name, {column}) VALUES (?, ?, ?) "
+            f"ON CONFLICT (server, name) DO UPDATE SET {column} = excluded.{column}",
+            (self._server, group, position),
+        )
+
+    def _groups(self) -> dict[str, StoredGroup]:
+        rows = self._db.execute("SELECT name, cursor, newest FROM places WHERE server = ?", (self._server,))
+        return {name: StoredGroup(cursor, newest) for name, cursor, newest in rows}
+
+    def _room(self) -> RoomKept:
+        row = self._db.execute("SELECT kept FROM room WHERE server = ?", (self._server,)).fetchone()
+        return _decode_room(row[0]) if row is not None else RoomKept(None)
 
     def _save_rows(self, saved: RowsSaved) -> None:
         self._db.executemany(
@@ -153,6 +193,8 @@ class History:
             change(stream, floor=floor, shown=shown)
         for stream, last in query("SELECT stream, max(number) FROM outgoing GROUP BY stream"):
             change(stream, last_sent=last)
+        for stream, last in query("SELECT stream, last FROM numbers"):
+            change(stream, last_sent=max(last, streams.get(stream, StoredStream()).last_sent))
         for stream in [stream for (stream,) in query("SELECT DISTINCT stream FROM incoming")]:
             known = streams.get(stream, StoredStream())
             change(stream, seen=self._seen(stream, known.floor), unshown=self._unshown(stream, known.shown))

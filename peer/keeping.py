@@ -44,6 +44,10 @@ class Keeper:
             return True
         return self._commit(now)
 
+    def use(self, history: History) -> None:
+        """The same memory, at another place."""
+        self._history = history
+
     def next_timer(self) -> float | None:
         """When `keep` is to be called again though nothing new came."""
         if not self._waiting:

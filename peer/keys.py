@@ -11,13 +11,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from wire.errors import ChatAppError
+from wire.errors import ChatAppError, NameRefused
 from wire.folders import make_private
 from wire.identity import AgreementKey, Identity
 from wire.limits import MAIL_KEPT_FOR
+from wire.names import file_name_of, name_key, peer_name
 
 MAIL_KEY_LASTS_FOR: Final = 7 * 86_400.0
 """Seconds for which one mail key stands in the card; it is then kept as long as mail sealed to it may wait."""
+
+MARK: Final = "renaming"
+"""The file that notes a change of name: the old and the new one."""
 
 RENEWALS_MAX: Final = 4_096
 """Cards that one start of the program may make (one a day): their counters are set aside before they are used."""
@@ -41,11 +45,30 @@ class BrokenKeyFile(ChatAppError):
         self.path = path
 
 
-class KeyFolder:
-    """The keys of one name. Open it with the running wall clock (Unix seconds); close it to let the name go."""
+class NameHasKeys(ChatAppError):
+    """This machine has keys of somebody else under a name that we would like to bear."""
 
-    def __init__(self, folder: Path, *, wall: float) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
+        super().__init__(f"{folder} holds keys of another {name}")
+        self.folder = folder
+
+
+def folder_of(home: Path, name: str) -> Path:
+    """Where a name's keys and messages are."""
+    return home / "peers" / file_name_of(name_key(name))
+
+
+class KeyFolder:
+    """The keys of one name. Open it with the running wall clock (Unix seconds); close it to let the name go.
+
+    A change of name is noted in the folder before the registry is asked (`mark`), and the folder is moved when it has
+    answered (`settle`). In between, whatever dies, the folder is found under both names: under the old one by its path,
+    under the new one by its note."""
+
+    def __init__(self, home: Path, name: str, *, wall: float) -> None:
+        folder = _find(home, name)
         make_private(folder)
+        self._home: Final = home
         self._folder = folder
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -54,12 +77,37 @@ class KeyFolder:
             os.close(self._lock)
             raise FolderInUse(folder) from None
         try:
+            self.other_name = self._other_name(name)
+            """The name that may be ours instead: a change of it was cut short."""
             self.identity: Final = Identity(self._secret("identity.key"))
             self.mail_keys: list[AgreementKey] = self._mail_keys(wall)
             os.close(os.open(self.history, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except BaseException:
             self.close()
             raise
+
+    @property
+    def folder(self) -> Path:
+        """Where all this is now."""
+        return self._folder
+
+    def mark(self, name: str) -> None:
+        """We are about to ask for this name. Raises NameHasKeys."""
+        target = folder_of(self._home, name)
+        if target != self._folder and target.exists():
+            raise NameHasKeys(name, target)
+        old = self._names()[0] if self._names() else self._own_name
+        _write(self._folder / MARK, json.dumps([old, name]).encode())
+
+    def settle(self, name: str) -> None:
+        """This name is ours, and no other: the folder bears it. Raises OSError; then a later start tries again."""
+        target = folder_of(self._home, name)
+        if target != self._folder:
+            os.rename(self._folder, target)
+            self._folder = target
+            _sync_folder(target.parent)
+        (self._folder / MARK).unlink(missing_ok=True)
+        self._own_name, self.other_name = name, None
 
     @property
     def history(self) -> Path:
@@ -81,6 +129,14 @@ class KeyFolder:
     def close(self) -> None:
         """Let another program have the folder."""
         os.close(self._lock)
+
+    def _names(self) -> list[str]:
+        return _marked(self._folder)
+
+    def _other_name(self, name: str) -> str | None:
+        self._own_name = name
+        others = [one for one in self._names() if name_key(one) != name_key(name)]
+        return others[0] if others else None
 
     def _secret(self, name: str) -> bytes:
         path = self._folder / name
@@ -116,6 +172,25 @@ class KeyFolder:
         return [key for _, key in fresh]
 
 
+def _find(home: Path, name: str) -> Path:
+    """The folder of a name: by its path, else the one in which it is noted as the new name."""
+    folder = folder_of(home, name)
+    if not folder.exists() and folder.parent.exists():
+        for other in sorted(folder.parent.iterdir()):
+            if any(name_key(one) == name_key(name) for one in _marked(other)):
+                return other
+    return folder
+
+
+def _marked(folder: Path) -> list[str]:
+    """The old and the new name of a change that was begun in this folder; empty without one, or if it is no good."""
+    try:
+        names = json.loads((folder / MARK).read_text())
+        return [peer_name(one) for one in names] if isinstance(names, list) else []
+    except (OSError, ValueError, TypeError, AttributeError, NameRefused):
+        return []
+
+
 def _write(path: Path, content: bytes) -> None:
     """All of it and on disk, or not at all: a name is bound to its key for ever."""
     scratch = path.with_suffix(".new")
@@ -124,7 +199,11 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(scratch, path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:

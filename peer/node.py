@@ -5,47 +5,37 @@
         print(await receipt.settled())
         async for event in me.events(): ...
 
-It pumps: bytes and time into the core; datagrams, link bytes, records and events out of it. What they mean stands in
+It asks the core and tells what happened. How bytes, time and records move stands in `peer.pump`, what they mean in
 `peer.core`.
 """
 
 import asyncio
 import contextlib
-import logging
-import os
-import random
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from peer.connection import Connection
 from peer.core import events as happened
 from peer.core.engine import PeerCore
+from peer.core.ladder import Reach
 from peer.core.lookup import LookUp
-from peer.core.me import Me
 from peer.core.session import State
-from peer.history import History
-from peer.keeping import Keeper
-from peer.keys import KeyFolder
-from peer.receipts import CHANNEL, Outcome, Receipt, Receipts
+from peer.keys import NameHasKeys, folder_of
+from peer.pump import Pump
+from peer.receipts import CHANNEL, Outcome, Receipt
 from wire.address import Address
-from wire.aio.datagram import DatagramEndpoint
 from wire.delivery.policy import Policy
 from wire.errors import ChatAppError
 from wire.folders import default_home
-from wire.names import file_name_of, name_key, peer_name
-
-_log = logging.getLogger("chatapp.peer")
+from wire.names import PeerName, peer_name
 
 
 class NotOpen(ChatAppError):
     """Something was asked of a peer that is not open yet, or not any more."""
 
 
-class Peer:
-    """One node on real sockets and a real disk."""
+class Peer(Pump):
+    """One node."""
 
     def __init__(
         self,
@@ -55,20 +45,28 @@ class Peer:
         port: int = 0,
         home: Path | None = None,
         policy: Policy | None = None,
+        room: str | None = None,
     ) -> None:
-        """`server`: the registry's IP address and port. `port`: our UDP port, 0 for any. Raises NameRefused."""
-        self.name: Final = peer_name(name)
-        self._server = Address(*server)
-        self._port = port
-        self.folder: Final = (home or default_home()) / "peers" / file_name_of(name_key(self.name))
-        self._policy = policy or Policy()
-        self._receipts = Receipts()
-        self._events: deque[happened.Event] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_pump_due = False
-        self._is_open = False
-        self._is_watched = False
-        """Whether events are wanted: a program that only sends must not gather them without end."""
+        """`server`: the registry's IP address and port. `port`: our UDP port, 0 for any. `room`: to be in from the start.
+        Raises NameRefused."""
+        super().__init__(
+            peer_name(name),
+            Address(*server),
+            port=port,
+            home=home or default_home(),
+            policy=policy or Policy(),
+        )
+        self._room = room
+
+    @property
+    def name(self) -> PeerName:
+        """Ours; another one after a change of it."""
+        return PeerName(self._core.me.name) if hasattr(self, "_core") else self._name
+
+    @property
+    def folder(self) -> Path:
+        """Where our keys and messages are."""
+        return self._keys.folder if hasattr(self, "_core") else folder_of(self._home, self._name)
 
     # --- life
 
@@ -88,58 +86,23 @@ class Peer:
 
     async def open(self) -> None:
         """Bind, lock, load, begin to register. Raises PortInUse, FolderInUse, BrokenKeyFile, sqlite3.Error."""
-        self._loop = asyncio.get_running_loop()
-        self._changed = asyncio.Event()
-        self._endpoint = DatagramEndpoint(self._loop, self._datagrams_came)
-        self._port = self._endpoint.open(self._port)
-        wall = time.time()
-        try:
-            self._keys = KeyFolder(self.folder, wall=wall)
-        except BaseException:
-            self._endpoint.close()
-            raise
-        try:
-            self._history = History(self._keys.history, server=str(self._server))
-            self._core = self._make_core(wall)
-        except BaseException:
-            self._endpoint.close()
-            self._keys.close()
-            raise
-        self._keeper = Keeper(self._history)
-        self._connection = Connection(self._core, self._server.host, read_clock=self._now, pump=self._pump)
-        self._is_open = True
-        self._core.start(now=self._now())
-        self._pump()
-
-    def _make_core(self, wall: float) -> PeerCore:
-        now = self._loop.time()
-        me = Me(
-            name=self.name,
-            identity=self._keys.identity,
-            live=os.urandom(32),
-            mail_keys=self._keys.mail_keys,
-            counter=self._keys.next_counter(wall),
-        )
-        return PeerCore(
-            me,
-            server=self._server,
-            loaded=self._history.load(),
-            rng=random.SystemRandom(),
-            policy=self._policy,
-            now=now,
-            wall_offset=wall - now,
-        )
+        await super().open()
+        if self._room is not None:
+            self.enter_room(self._room)
 
     async def ready(self) -> None:
-        """Wait until all that the registry had for us is here, or it is known not to answer."""
+        """Wait until all that the registry had for us is here, and we are in the room where we want to be; or until it
+        is known not to answer."""
         while self._is_open and not self._core.is_ready and self._core.state is not State.REFUSED:
             await self._change()
+        await self.room_settled()
 
     async def close(self, *, within: float = 1.0) -> None:
         """Leave, waiting at most `within` seconds for the registry's answer, and let go of everything."""
         if not self._is_open:
             return
         try:
+            self._core.rooms.forget()
             if self._core.state is State.REGISTERED:
                 self.leave()
                 with contextlib.suppress(TimeoutError):
@@ -147,19 +110,6 @@ class Peer:
         finally:
             self._shut()
         await self._connection.closed()
-
-    def _shut(self) -> None:
-        if not self._is_open:
-            return
-        self._receipts.close(is_kept=self._store(is_last=True))
-        self._is_open = False
-        self._changed.set()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._connection.close()
-        self._endpoint.close()
-        self._history.close()
-        self._keys.close()
 
     # --- what one can do
 
@@ -180,6 +130,16 @@ class Peer:
         self._schedule()
         return self._receipts.open(CHANNEL, number)
 
+    async def say(self, text: str) -> Receipt:
+        """Begin a line for the room where we are; in none it is refused. Raises TooLong, UnicodeEncodeError, NotOpen."""
+        begun = self._open_core().say(text, now=self._now())
+        self._schedule()
+        if begun is not None:
+            return self._receipts.open(begun.to, begun.number)
+        receipt = Receipt("", 0)
+        receipt.settle(Outcome.REFUSED, "you are in no room")
+        return receipt
+
     async def settled(self) -> None:
         """Wait until all that we said is delivered, saved, kept or refused."""
         while self._is_open and not self._core.is_settled:
@@ -198,6 +158,63 @@ class Peer:
     def come_back(self) -> None:
         """Register again after `leave`. Raises NotOpen."""
         self._open_core().start(now=self._now())
+        self._schedule()
+
+    # --- rooms
+
+    @property
+    def room(self) -> str | None:
+        """The room where we are, as its maker wrote it."""
+        room = self._open_core().rooms.room
+        return room.room if room is not None else None
+
+    def enter_room(self, room: str) -> None:
+        """Ask to be in this room, and in no other; `RoomEntered` or `RoomRefused` follows. Raises NotOpen."""
+        self._open_core().rooms.enter(room, now=self._now())
+        self._schedule()
+
+    def leave_room(self) -> None:
+        """Be in no room; `RoomLeft` follows, `NotInRoom` in none. Raises NotOpen."""
+        self._open_core().rooms.leave(now=self._now())
+        self._schedule()
+
+    async def room_settled(self) -> None:
+        """Wait until it is known, and told, in which room we are: the answer has come, or is given up."""
+        while self._is_open and not self._core.rooms.is_settled and self._core.state is not State.REFUSED:
+            await self._change()
+
+    def list_rooms(self) -> None:
+        """Ask which rooms there are; `RoomsListed` follows. Raises NotOpen."""
+        self._open_core().rooms.list_rooms(now=self._now())
+        self._schedule()
+
+    def members(self) -> tuple[happened.Person, ...]:
+        """Everybody in the room where we are, ourselves among them, by name."""
+        return self._open_core().rooms.people()
+
+    @property
+    def in_reach(self) -> int:
+        """How many others of the room a line of ours gets to now."""
+        return self._open_core().rooms.in_reach
+
+    @property
+    def is_server_away(self) -> bool:
+        """Whether the registry is known not to answer."""
+        return self._open_core().reach is Reach.LOST
+
+    # --- people
+
+    def rename(self, new: str) -> None:
+        """Ask for another name; `Renamed`, `NameTaken` or `RenameRefused` follows. Raises NotOpen."""
+        core = self._open_core()
+        if core.renaming.refusal_of(new) is None:
+            try:
+                self._keys.mark(new)
+            except (NameHasKeys, OSError) as error:
+                self._events.append(happened.RenameRefused(name=new, reason=str(error)))
+                self._changed.set()
+                return
+        core.rename(new, now=self._now())
         self._schedule()
 
     def people(self) -> tuple[happened.Person, ...]:
@@ -252,7 +269,7 @@ class Peer:
         """These have been seen; their messages are not given again after a restart."""
         for event in batch:
             match event:
-                case happened.DirectReceived() | happened.ChannelReceived():
+                case happened.DirectReceived() | happened.ChannelReceived() | happened.RoomReceived():
                     self._core.line_shown(event)
                 case happened.MailReturned(lines=lines):
                     for line in lines:
@@ -261,73 +278,6 @@ class Peer:
                     pass
         if self._is_open and batch:
             self._store()
-
-    # --- the pump
-
-    def _now(self) -> float:
-        """Monotonic seconds for the core, and what the wall clock shows by it: both may be set at any time."""
-        now = self._loop.time()
-        self._core.wall_offset = time.time() - now
-        return now
-
-    def _datagrams_came(self, batch: list[tuple[bytes, Address]]) -> None:
-        now = self._now()
-        for data, source in batch:
-            self._core.receive_datagram(data, source, now=now)
-        self._pump()
-
-    def _timer_rang(self) -> None:
-        self._timer = None
-        self._core.handle_timer(now=self._now())
-        self._pump()
-
-    def _schedule(self) -> None:
-        """Pump once after this loop turn: all that it did shares datagrams and one commit."""
-        if not self._is_pump_due:
-            self._is_pump_due = True
-            self._loop.call_soon(self._pump)
-
-    def _pump(self) -> None:
-        self._is_pump_due = False
-        if not self._is_open:
-            return
-        now = self._loop.time()
-        self._endpoint.send_all(self._core.datagrams_to_send(now=now))
-        if self._store():
-            self._core.records_stored(now=now)
-            self._endpoint.send_all(self._core.datagrams_to_send(now=now))
-        self._connection.tend(now=now)
-        events = self._core.events()
-        for event in events:
-            self._receipts.note(event)
-        if self._is_watched or len(self._events) < 1_000:
-            self._events += events
-        self._arm(now)
-        self._changed.set()
-
-    def _store(self, *, is_last: bool = False) -> bool:
-        """Give the disk what the core wants stored; true when nothing promised is unstored."""
-        is_stored = self._keeper.keep(self._core.records_to_store(), now=self._loop.time(), is_last=is_last)
-        if self._keeper.trouble is not None:
-            self._events.append(happened.Trouble(text=self._keeper.trouble))
-            self._keeper.trouble = None
-        return is_stored
-
-    def _arm(self, now: float) -> None:
-        dues = [due for due in (self._core.next_timer(), self._keeper.next_timer()) if due is not None]
-        if not dues:
-            return
-        due = min(dues)
-        if self._timer is not None:
-            if self._timer.when() <= due:
-                return  # it rings early, which is harmless, and costs less than a new one each turn
-            self._timer.cancel()
-        self._timer = self._loop.call_at(max(due, now), self._timer_rang)
-
-    async def _change(self) -> None:
-        """Wait for the next turn of the pump."""
-        self._changed.clear()
-        await self._changed.wait()
 
     def _refuse(self, to: str, reason: str) -> Receipt:
         receipt = Receipt(to, 0)

@@ -4,7 +4,18 @@ import asyncio
 import enum
 from typing import Final
 
-from peer.core.events import ChannelAccepted, ChannelUnanswered, Delivered, Event, Kept, Refused, Saved
+from peer.core.events import (
+    ChannelAccepted,
+    ChannelUnanswered,
+    Delivered,
+    Event,
+    Kept,
+    Refused,
+    RoomAccepted,
+    RoomUnanswered,
+    Saved,
+)
+from wire.messages.room import ROOM_SIGN
 
 
 class Outcome(enum.Enum):
@@ -67,25 +78,31 @@ class Receipts:
             case Refused(to=to, number=number, reason=reason):
                 self._close(to, number, Outcome.REFUSED, reason)
             case Kept(to=to, number=number):
-                if (kept := self._open.get((to, number))) is not None:
-                    kept.settle(Outcome.KEPT)
+                self._keep(to, number)
             case ChannelAccepted(number=number):
                 self._close(CHANNEL, number, Outcome.SAVED)
             case ChannelUnanswered(number=number):
-                self._close(CHANNEL, number, Outcome.REFUSED, "the server is not responding")
+                self._keep(CHANNEL, number)
+            case RoomAccepted(room=room, number=number):
+                self._close(ROOM_SIGN + room, number, Outcome.SAVED)
+            case RoomUnanswered(room=room, number=number):
+                self._keep(ROOM_SIGN + room, number)
             case _:
                 pass
 
     def close(self, *, is_kept: bool) -> None:
-        """The program ends. What is still under way waits in the outbox (`is_kept`: it is on disk) for the next start;
-        a line for the channel does not."""
+        """The program ends. What is still under way waits in the outbox (`is_kept`: it is on disk) for the next start."""
         for receipt in self._open.values():
             if receipt.outcome is None:
-                if is_kept and receipt.to != CHANNEL:
+                if is_kept:
                     receipt.settle(Outcome.KEPT)
                 else:
                     receipt.settle(Outcome.REFUSED, "the program has ended")
         self._open.clear()
+
+    def _keep(self, to: str, number: int) -> None:
+        if (kept := self._open.get((to, number))) is not None:
+            kept.settle(Outcome.KEPT)
 
     def _close(self, to: str, number: int, outcome: Outcome, reason: str = "") -> None:
         receipt = self._open.pop((to, number), None)

@@ -8,13 +8,13 @@ It cannot wait, open a file or look at a clock.
 from collections.abc import Sequence
 
 from registry.admission import Gate
-from registry.channel import ReadLines
 from registry.clock import WallClock
 from registry.effects import (
     Caller,
 )
 from registry.events import LiveKeyRenewed
 from registry.execution import Execution
+from registry.grouprules import ReadLines
 from registry.links import Link, LinkState
 from registry.mailroom import ReadLetters
 from registry.policy import Policy
@@ -198,7 +198,7 @@ class RegistryCore(Execution):
         """The connection is over, whoever ended it."""
         opened = self._links.forget(link)
         if opened is not None and opened.state is LinkState.ATTACHED:
-            self._service.link_lost(opened.identity, link, now=now)
+            self._carry_out(self._service.link_lost(opened.identity, link, now=now), now)
             self._settle(now)
 
     # --- time

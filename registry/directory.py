@@ -1,6 +1,6 @@
 """This file is about the directory: who holds which name, where they are, and the table of rows that all peers copy.
 
-It is the only place where a name or a key becomes an address. Rows belong to identities, so a name could change under
+It is the only place where a name or a key becomes an address. Rows belong to identities, so a name can change under
 one. It knows names, cards and versions (clause 3); it must not know keys' secrets, links, mail or clocks.
 """
 
@@ -10,13 +10,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from registry.changes import ChangeLog
+from registry.names import Names
 from registry.pages import Pages
 from wire.address import Address
 from wire.codec import encode
 from wire.limits import NAMES_MAX, TABLE_PAGE_MAX
 from wire.messages.registration import RefusalReason
 from wire.messages.table import Card, Presence, Row, TablePage
-from wire.names import name_key, skeleton
+from wire.names import name_key
 
 VERSION_LAST: Final = 2**62
 """Versions that a peer claims are believed up to here: above it there is room for more changes than will ever be."""
@@ -35,8 +36,8 @@ class Person:
         "channel_since",
         "encoded",
         "name_key",
-        "online",
         "place",
+        "presence",
         "since",
         "size",
         "station",
@@ -45,11 +46,11 @@ class Person:
 
     def __init__(self, card: Card, *, key: str, channel_since: int, since: int) -> None:
         self.card = card
-        self.name_key: Final = key
+        self.name_key = key
         self.channel_since: Final = channel_since
-        """The channel's newest position when this name was bound: nothing before it is theirs to read."""
+        """The channel's newest position when their first name was bound: nothing before it is theirs to read."""
         self.address = _NOWHERE
-        self.online = False
+        self.presence = Presence.AWAY
         self.since = since
         self.station = 0
         self.version = 0
@@ -57,12 +58,16 @@ class Person:
         self.encoded: msgspec.Raw | None = None
         self.size = 0
 
+    @property
+    def online(self) -> bool:
+        """Whether they are here."""
+        return self.presence is Presence.ONLINE
+
     def row(self) -> msgspec.Raw:
         """The row's bytes, made once a change and shared by everybody who reads them."""
         if self.encoded is None:
             host, port = self.address
-            presence = Presence.ONLINE if self.online else Presence.AWAY
-            row = encode(Row(self.card, host, port, presence, self.since, self.station, self.version))
+            row = encode(Row(self.card, host, port, self.presence, self.since, self.station, self.version))
             self.encoded, self.size = msgspec.Raw(row), len(row)
         return self.encoded
 
@@ -80,8 +85,7 @@ class Directory:
 
     def __init__(self, *, version: int) -> None:
         self._people: dict[bytes, Person] = {}
-        self._holders: dict[str, bytes] = {}
-        self._skeletons: dict[str, bytes] = {}
+        self._names: Final = Names()
         self._lives: dict[bytes, bytes] = {}
         self._changes: ChangeLog[Person] = ChangeLog()
         self._online: dict[bytes, Address] = {}
@@ -99,8 +103,8 @@ class Directory:
         return self._people.get(identity)
 
     def holder(self, key: str) -> bytes | None:
-        """The identity to which a name's key is bound (or promised)."""
-        return self._holders.get(key)
+        """The identity to which a name's key is bound, promised or reserved."""
+        return self._names.holder(key)
 
     def online(self) -> list[bytes]:
         """Everybody who is online."""
@@ -122,10 +126,10 @@ class Directory:
         person = self._people.get(card.identity)
         if self._is_taken(card, key):
             return RefusalReason.NAME_TAKEN
+        if self._names.holder(key) is None and len(self._names) >= NAMES_MAX:
+            return RefusalReason.FULL
         if person is None:
-            return RefusalReason.FULL if len(self._holders) >= NAMES_MAX else None
-        if person.name_key != key:
-            return RefusalReason.BAD_NAME  # somebody has a name already; changing it is not served yet
+            return None
         is_older = card.counter < person.card.counter
         is_other = card.counter == person.card.counter and card != person.card
         return RefusalReason.OLD_CARD if is_older or is_other else None
@@ -133,31 +137,48 @@ class Directory:
     def _is_taken(self, card: Card, key: str) -> bool:
         """By its key, by a look-alike, or by a card that shows another's live key (to catch their datagrams)."""
         return (
-            self._holders.get(key, card.identity) != card.identity
-            or self._skeletons.get(skeleton(key), card.identity) != card.identity
+            self._names.is_taken(key, card.identity)
             or self._lives.get(card.live, card.identity) != card.identity
         )
 
     def promise(self, key: str, identity: bytes) -> None:
         """Nobody else gets this name from now on, though it is not on disk yet."""
-        self._holders[key] = identity
-        self._skeletons[skeleton(key)] = identity
+        self._names.promise(key, identity)
+
+    def is_promised(self, key: str) -> bool:
+        """Whether this name is on its way to the disk."""
+        return self._names.is_promised(key)
 
     def take_back(self, key: str, identity: bytes) -> None:
-        """The disk did not take the name: it is free again."""
-        if identity not in self._people and self._holders.get(key) == identity:
-            del self._holders[key]
-            self._skeletons.pop(skeleton(key), None)
+        """The disk did not take the name: it is what it was before."""
+        self._names.take_back(key, identity)
+
+    def reserve(self, key: str, identity: bytes, *, until: float) -> list[str]:
+        """Somebody bears this name no more. Returned are names of theirs that are free for it."""
+        return self._names.reserve(key, identity, until=until)
+
+    def expired_names(self, *, now: float) -> list[str]:
+        """Drained: names that were reserved, and are anybody's now."""
+        return self._names.expired(now=now)
 
     def bind(self, card: Card, *, channel_since: int, at: int, wall_ms: int) -> Person:
-        """The name is this identity's for ever. `at`: Unix seconds of what is last known of them."""
+        """Somebody new, under this name. `at`: Unix seconds of what is last known of them."""
         key = name_key(card.name)
-        self.promise(key, card.identity)
+        self._names.bind(key, card.identity)
         person = Person(card, key=key, channel_since=channel_since, since=at)
         self._people[card.identity] = person
         self._lives[card.live] = card.identity
         self._changed(person, wall_ms)
         return person
+
+    def rename(
+        self, person: Person, card: Card, key: str, *, reserved_until: float, wall_ms: int
+    ) -> list[str]:
+        """Another name for somebody. Returned are names of theirs that are free for it."""
+        before, person.name_key = person.name_key, key
+        self._names.bind(key, card.identity)
+        self.renew_card(person, card, wall_ms=wall_ms)
+        return [] if before == key else self.reserve(before, card.identity, until=reserved_until)
 
     # --- changes
 
@@ -172,15 +193,22 @@ class Directory:
         self._changed(person, wall_ms)
 
     def place(
-        self, person: Person, *, online: bool, station: int, address: Address | None = None, wall_ms: int
+        self,
+        person: Person,
+        *,
+        presence: Presence,
+        station: int,
+        address: Address | None = None,
+        wall_ms: int,
     ) -> None:
         """Where somebody is, whether they are there, and by which number they speak in groups."""
         where = person.address if address is None else address
-        if (online, station, where) == (person.online, person.station, person.address):
+        if (presence, station, where) == (person.presence, person.station, person.address):
             return
+        online = presence is Presence.ONLINE
         if online is not person.online:
-            person.online, person.since = online, wall_ms // 1_000
-        person.station, person.address = station, where
+            person.since = wall_ms // 1_000
+        person.presence, person.station, person.address = presence, station, where
         if online:
             self._online[person.card.identity] = where
         else:

@@ -40,6 +40,15 @@ class NameKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_kept: bool
 
 
+class RenameKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Another name of somebody is on the disk, or will not be."""
+
+    card: Card
+    name_key: str
+    reference: int
+    is_kept: bool
+
+
 class LetterKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A letter is on the disk, or will not be."""
 
@@ -56,6 +65,15 @@ class LineLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     position: int
 
 
+class RoomEntryKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """That somebody is a new member of a room is on the disk, or will not be."""
+
+    group: str
+    reference: int
+    since: int
+    is_kept: bool
+
+
 class EpochKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new group key is on the disk (or the disk takes nothing more, and the key serves without it)."""
 
@@ -64,7 +82,7 @@ class EpochKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: bytes
 
 
-Afterthought: TypeAlias = NameKept | LetterKept | LineLost | EpochKept
+Afterthought: TypeAlias = NameKept | LetterKept | LineLost | EpochKept | RoomEntryKept | RenameKept
 Request: TypeAlias = PeerRequest | Register | Afterthought
 """All that the service is asked to handle."""
 
@@ -84,13 +102,21 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """To somebody's link, unasked. Lost when there is none."""
 
     link: int
-    message: RegistryNotice
+    message: RegistryNotice | msgspec.Raw
 
 
 class Relay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The same bytes to all attached links but the sender's."""
 
     frame: bytes
+    sender: int
+
+
+class RelayTo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The same bytes to these links but the sender's."""
+
+    frame: bytes
+    links: tuple[int, ...]
     sender: int
 
 
@@ -102,6 +128,13 @@ class Welcomed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     nonce: bytes
     is_new: bool
     """Whether this is a first coming in and no repeated datagram."""
+
+
+class Renamed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """This card, which bears another name, is in the table."""
+
+    card: Card
+    before: Name
 
 
 class Denied(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -141,5 +174,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str
 
 
-Effect: TypeAlias = Reply | Push | Relay | Welcomed | Denied | Disconnect | Resume | Store | Drop
+Effect: TypeAlias = (
+    Reply | Push | Relay | RelayTo | Welcomed | Renamed | Denied | Disconnect | Resume | Store | Drop
+)
 """All that can follow from a decision."""

@@ -21,6 +21,16 @@ class CameIn(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name} came in from {self.address}"
 
 
+class NameChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody has another name."""
+
+    before: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.before} is now {self.name}"
+
+
 class TurnedAway(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody was refused."""
 
@@ -58,4 +68,4 @@ class LiveKeyRenewed(msgspec.Struct, frozen=True, kw_only=True):
         return "the live key was renewed"
 
 
-Event: TypeAlias = CameIn | TurnedAway | LinkEnded | StoreFailed | LiveKeyRenewed
+Event: TypeAlias = CameIn | NameChanged | TurnedAway | LinkEnded | StoreFailed | LiveKeyRenewed

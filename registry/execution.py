@@ -6,8 +6,21 @@ It knows effects and promises; it must not know how requests came in, or rules.
 from collections.abc import Iterable
 from typing import assert_never
 
-from registry.effects import Denied, Disconnect, Drop, Effect, Push, Relay, Reply, Resume, Store, Welcomed
-from registry.events import LinkEnded, StoreFailed
+from registry.effects import (
+    Denied,
+    Disconnect,
+    Drop,
+    Effect,
+    Push,
+    Relay,
+    RelayTo,
+    Renamed,
+    Reply,
+    Resume,
+    Store,
+    Welcomed,
+)
+from registry.events import LinkEnded, NameChanged, StoreFailed
 from registry.news import News
 from registry.outputs import Outputs
 from registry.policy import Policy
@@ -69,8 +82,13 @@ class Execution(Outputs):
                     self._push(effect.link, effect.message)
                 case Relay():
                     self._links.relay(effect.frame, sender=effect.sender)
+                case RelayTo():
+                    self._links.relay_to(effect.frame, effect.links, sender=effect.sender)
                 case Welcomed():
                     self._welcome(effect, table_version=self._service.directory.version, now=now)
+                case Renamed():
+                    self._sessions.admit(effect.card, now=now)
+                    self._note(NameChanged(before=effect.before, name=effect.card.name))
                 case Denied():
                     self._deny(effect)
                 case Disconnect():
@@ -84,5 +102,5 @@ class Execution(Outputs):
         """After each input: whoever's link we ended is away, and what changed in the table is news."""
         for link, reason in self._links.ended():
             self._note(LinkEnded(address=link.remote, reason=reason))
-            self._service.link_lost(link.identity, link.number, now=now)
+            self._carry_out(self._service.link_lost(link.identity, link.number, now=now), now)
         self._news.notice(now=now)

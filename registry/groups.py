@@ -1,7 +1,7 @@
 """This file is about groups as the registry sees them: who may speak now, in which order, and what is kept of it.
 
-A line is relayed as its sender sealed it; nothing here opens one. The channel is a group with everybody in it, rooms will
-be others. It knows epochs, positions and the index of the log (clause 8); it must not know links, files or clocks.
+A line is relayed as its sender sealed it; nothing here opens one. The channel is a group with everybody in it, rooms are
+others. It knows epochs, positions and the index of the log (clause 8); it must not know links, files or clocks.
 """
 
 import enum
@@ -21,6 +21,8 @@ _LINE_OVERHEAD: Final = 64
 _KEY_OVERHEAD: Final = 48
 """Bytes of a key in a page."""
 _PAGE_LINES: Final = 1_024
+_KEYS_UNCHECKED: Final = 64
+"""Keys that may be held without a look whether any line needs them."""
 
 
 class Line(NamedTuple):
@@ -53,11 +55,21 @@ class Page(NamedTuple):
 class Group:
     """One group: its keys, its order, its log."""
 
-    def __init__(self, name: str, *, position: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        position: int,
+        lines_max: int = GROUP_LINES_MAX,
+        bytes_max: int = GROUP_BYTES_MAX,
+    ) -> None:
         self.name: Final = name
+        self._lines_max: Final = lines_max
+        self._bytes_max: Final = bytes_max
         self.position = position
         """The newest line's, or where the next one follows."""
         self._keys: dict[int, bytes] = {}
+        self._keys_checked_at = _KEYS_UNCHECKED
         self._current: GroupKey | None = None
         self._former_epoch = 0
         self._former_until = 0.0
@@ -85,6 +97,9 @@ class Group:
             self._former_epoch, self._former_until = self._current.epoch, honoured_until
         self._current = GroupKey(self.name, epoch=epoch, key=key)
         self._keys[epoch] = key
+        if len(self._keys) > self._keys_checked_at:
+            self._forget_keys()
+            self._keys_checked_at = 2 * len(self._keys) + _KEYS_UNCHECKED
 
     # --- speaking
 
@@ -130,6 +145,10 @@ class Group:
             upto = line.position
         return Page(lines, self._keys_of(epochs), max(self.position, since), more=False)
 
+    def count_after(self, position: int, *, reader: bytes) -> int:
+        """How many lines that are not the reader's own stand after `position`."""
+        return sum(line.sender != reader for line in self._log[self._place_after(position) :])
+
     def _keys_of(self, epochs: dict[int, None]) -> list[EpochKey]:
         return [EpochKey(epoch=epoch, key=self._keys[epoch]) for epoch in epochs if epoch in self._keys]
 
@@ -143,7 +162,7 @@ class Group:
         count, size = len(self._log), self._bytes
         dropped = 0
         for line in self._log:
-            if line.expires_at > now and count - dropped <= GROUP_LINES_MAX and size <= GROUP_BYTES_MAX:
+            if line.expires_at > now and count - dropped <= self._lines_max and size <= self._bytes_max:
                 break
             dropped += 1
             size -= line.size
@@ -158,7 +177,12 @@ class Group:
     @property
     def is_overfull(self) -> bool:
         """Whether the log is over its caps by so much that a cut is due now (a tenth: each cut costs a walk)."""
-        return len(self._log) > GROUP_LINES_MAX * 1.1 or self._bytes > GROUP_BYTES_MAX * 1.1
+        return len(self._log) > self._lines_max * 1.1 or self._bytes > self._bytes_max * 1.1
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no line is kept."""
+        return not self._log
 
     def _forget_keys(self) -> None:
         needed = {line.epoch for line in self._log} | {self.key.epoch, self._former_epoch}

@@ -6,7 +6,7 @@ It knows ciphers, deadlines and queues of bytes (clauses 9.1 and 9.2); it must n
 """
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from registry.crowd import Crowd
@@ -149,6 +149,14 @@ class Links:
     def relay(self, body: bytes, *, sender: int) -> None:
         """Queue the same bytes, one object, for all attached links but the sender's."""
         self._relayed.append(frame(body), sender=sender)
+
+    def relay_to(self, body: bytes, numbers: Iterable[int], *, sender: int) -> None:
+        """Queue the same bytes, one object, for those of these links that are there, but not for the sender's."""
+        piece = frame(body)
+        for number in numbers:
+            link = self._attached.get(number)
+            if link is not None and number != sender:
+                self._queue(link, piece)
 
     def _take_relayed(self, link: Link) -> None:
         """What was relayed up to now goes before what is queued next."""

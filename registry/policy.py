@@ -38,6 +38,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     past this number the live key is replaced early."""
     epoch_span: float = 60.0
     """A group's key is replaced no more often than this, however often its members change."""
+    room_epoch_span: float = 1.0
+    """The same of a room's key, which a few people's coming and going changes."""
+    room_news_span: float = 0.02
+    """Who came into a room and who went is gathered for so long, then told to those who are in it."""
+    room_news_per_second: float = 20_000.0
+    """Such news a second in one room, over all its members: each copy is sealed for its link."""
     catch_up_span: float = 60.0
     """The table's version follows a peer's memory of an earlier life of ours no more often than this."""
 

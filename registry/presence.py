@@ -1,7 +1,8 @@
 """This file is about presence: who is online, where, until when, and how the table comes to say so.
 
 Online is who has a link, or has shown a sign of life within the lease. A link that ends is a person who is gone, at once;
-a later sign of life brings them back. It must not know how signs come in, or what is done for those who are here.
+a later sign of life brings them back. Who said so before they went is away, all others are lost (clause 3.2).
+It must not know how signs come in, or what is done for those who are here.
 """
 
 from registry.clock import WallClock
@@ -10,6 +11,7 @@ from registry.effects import Caller, Disconnect, Drop, Effect, Reply
 from registry.leases import Leases
 from registry.policy import Policy
 from registry.roster import Roster
+from wire.messages import table
 from wire.messages.presence import Leave, Left, Ping, Pong
 
 
@@ -60,7 +62,7 @@ class Presence:
             link = self._roster.link_of(caller.identity)
             if link is not None:
                 effects.append(Disconnect(link=link, reason="left"))
-            self._vanish(person, now)
+            self._go(person, table.Presence.AWAY, now)
         return effects
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> bool:
@@ -68,7 +70,7 @@ class Presence:
         person = self._directory.person(identity)
         if person is None or self._roster.link_of(identity) != link:
             return False
-        self._vanish(person, now)
+        self._go(person, table.Presence.LOST, now)
         return True
 
     def expire(self, *, now: float) -> None:
@@ -82,18 +84,21 @@ class Presence:
         """When the first lease ends."""
         return self._leases.next_deadline()
 
-    def _vanish(self, person: Person, now: float) -> None:
+    def _go(self, person: Person, absence: table.Presence, now: float) -> None:
         identity = person.card.identity
         self._leases.end(identity)
         self._roster.rise(self._roster.seat(identity))
-        self._show(person, None, now)
+        self._show(person, None, now, absence)
 
-    def _show(self, person: Person, caller: Caller | None, now: float) -> None:
+    def _show(
+        self, person: Person, caller: Caller | None, now: float, absence: table.Presence = table.Presence.LOST
+    ) -> None:
         identity = person.card.identity
         seat = self._roster.seat(identity)
+        is_here = seat.link is not None or identity in self._leases
         self._directory.place(
             person,
-            online=seat.link is not None or identity in self._leases,
+            presence=table.Presence.ONLINE if is_here else absence,
             station=seat.station,
             address=None if caller is None else caller.address,
             wall_ms=self._clock.millis(now),

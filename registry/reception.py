@@ -1,23 +1,26 @@
-"""This file is about coming in: what a REGISTER that proved its author leads to (clauses 4.3 to 4.5).
+"""This file is about coming in: what a REGISTER that proved its author leads to (clauses 4.3 to 4.5, 4.7).
 
 A new name is promised at once and spoken of when the disk has it: nobody else ever gets it, not after a crash either.
 It knows names and cards; it must not know how authors are proved, or bytes.
 """
 
 from registry.channel import ChannelRules
-from registry.clock import WallClock
+from registry.clock import WallClock, remaining
 from registry.directory import Directory, Person
 from registry.effects import Caller, Denied, Drop, Effect, NameKept, Resume, Store, Welcomed
+from registry.names import key_of
 from registry.policy import Policy
 from registry.presence import Presence
+from registry.renaming import Renaming
 from registry.roster import Roster
-from registry.store.entries import NameBound
+from registry.store.entries import Entry, NameBound, NameReserved
 from registry.store.protocol import Loaded
 from wire.codec import decode_card, encode
 from wire.errors import DecodeError, NameRefused
+from wire.limits import NAME_KEPT_FOR
 from wire.messages.registration import RefusalReason, Register
 from wire.messages.table import Card
-from wire.names import name_key, peer_name
+from wire.names import name_key
 
 
 class Reception:
@@ -29,6 +32,7 @@ class Reception:
         roster: Roster,
         presence: Presence,
         channel: ChannelRules,
+        renaming: Renaming,
         clock: WallClock,
         policy: Policy,
     ) -> None:
@@ -36,27 +40,46 @@ class Reception:
         self._roster = roster
         self._presence = presence
         self._channel = channel
+        self._renaming = renaming
         self._clock = clock
+        self._restart_grace = policy.restart_grace
         self._catch_up_span = policy.catch_up_span
         self._catch_up_at = float("-inf")
 
     def load(self, loaded: Loaded, *, now: float) -> int:
         """Names of earlier lives; how many cards there were of no shape that we know."""
         unreadable = 0
-        wall, wall_ms = self._clock.seconds(now), self._clock.millis(now)
-        for bound in loaded.names:
+        wall = self._clock.seconds(now)
+        for kept in loaded.names:
+            if isinstance(kept, NameReserved):
+                grace = self._restart_grace
+                left = remaining(kept.at, wall, kept_for=NAME_KEPT_FOR, at_least=grace)
+                self._directory.reserve(kept.name_key, kept.identity, until=now + left)
+                continue
             try:
-                card = decode_card(bound.card)
-                at = min(bound.at // 1_000, wall)
-                self._directory.bind(card, channel_since=bound.channel_since, at=at, wall_ms=wall_ms)
+                self._load_name(kept, wall, now)
             except (DecodeError, NameRefused):
                 unreadable += 1
         return unreadable
 
+    def _load_name(self, bound: NameBound, wall: int, now: float) -> None:
+        """Whoever has two names was changing them when we stopped: the newer card says which one is theirs."""
+        card, wall_ms = decode_card(bound.card), self._clock.millis(now)
+        person = self._directory.person(card.identity)
+        until = now + NAME_KEPT_FOR
+        if person is None:
+            at = min(bound.at // 1_000, wall)
+            self._directory.bind(card, channel_since=bound.channel_since, at=at, wall_ms=wall_ms)
+        elif card.counter > person.card.counter:
+            key = name_key(card.name)
+            self._directory.rename(person, card, key, reserved_until=until, wall_ms=wall_ms)
+        else:
+            self._directory.reserve(bound.name_key, card.identity, until=until)
+
     def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
         """Welcome, refuse, or wait for the disk."""
         card, nonce = register.card, register.nonce
-        key = _key_of(card)
+        key = key_of(card.name)
         if key is None:
             return _denial(card, nonce, caller, RefusalReason.BAD_NAME)
         refusal = self._directory.refusal_of(card, key)
@@ -64,18 +87,28 @@ class Reception:
             return _denial(card, nonce, caller, refusal)
         self._catch_up(register.table_version, now)
         person = self._directory.person(card.identity)
-        if person is not None:
+        if person is not None and key == person.name_key:
             return self._return(person, card, nonce, caller, now)
-        if self._directory.holder(key) is not None:
+        if person is not None:
+            return self._rename(person, card, key, nonce, caller, now)
+        if self._directory.is_promised(key):
             return []  # the name is on its way to the disk; the answer follows
-        return [self._bind(card, key, nonce, caller, now)]
+        self._directory.promise(key, card.identity)
+        since = self._channel.group.position
+        return [self._bind(card, key, nonce, caller, since, (self._entry(card, key, since, now),))]
 
     def name_kept(self, note: NameKept, caller: Caller, *, now: float) -> list[Effect]:
         """The disk has answered."""
         card = note.card
+        person = self._directory.person(card.identity)
         if not note.is_kept:
-            self._directory.take_back(note.name_key, card.identity)
+            self._renaming.give_up(note.name_key, card.identity)
             return _denial(card, note.nonce, caller, RefusalReason.NOT_SERVING)
+        if person is not None:
+            refusal, effects = self._renaming.settle(card, note.name_key, now=now)
+            if refusal is not None:
+                return _denial(card, note.nonce, caller, refusal) + effects
+            return effects + self._let_in(person, note.nonce, caller, now)
         wall_ms = self._clock.millis(now)
         person = self._directory.bind(
             card, channel_since=note.channel_since, at=wall_ms // 1_000, wall_ms=wall_ms
@@ -83,16 +116,26 @@ class Reception:
         self._channel.members_changed(now=now)
         return self._let_in(person, note.nonce, caller, now)
 
-    def _bind(self, card: Card, key: str, nonce: bytes, caller: Caller, now: float) -> Store:
-        self._directory.promise(key, card.identity)
-        since = self._channel.group.position
-
+    def _bind(
+        self, card: Card, key: str, nonce: bytes, caller: Caller, since: int, entries: tuple[Entry, ...]
+    ) -> Store:
         def note(*, is_kept: bool) -> Resume:
             kept = NameKept(card=card, name_key=key, nonce=nonce, channel_since=since, is_kept=is_kept)
             return Resume(request=kept, to=caller)
 
-        entry = self._entry(card, key, since, now)
-        return Store(entries=(entry,), then=(note(is_kept=True),), otherwise=(note(is_kept=False),))
+        return Store(entries=entries, then=(note(is_kept=True),), otherwise=(note(is_kept=False),))
+
+    def _rename(
+        self, person: Person, card: Card, key: str, nonce: bytes, caller: Caller, now: float
+    ) -> list[Effect]:
+        """Somebody who has another name comes in under this one: as if they had asked for it on a link."""
+        if self._renaming.is_on_its_way(card.identity):
+            return []
+        refusal = self._renaming.refusal_of(card.identity, now=now)
+        if refusal is not None:
+            return _denial(card, nonce, caller, refusal)
+        entries = self._renaming.begin(person, card, key, now=now)
+        return [self._bind(card, key, nonce, caller, person.channel_since, entries)]
 
     def _return(self, person: Person, card: Card, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
         """Somebody whose name is bound already. They need not wait for the disk: only the counter is new to it."""
@@ -118,14 +161,6 @@ class Reception:
         """A table from an earlier life, of a version that our clock has not reached again (directory.catch_up)."""
         if now >= self._catch_up_at and self._directory.catch_up(claimed, wall_ms=self._clock.millis(now)):
             self._catch_up_at = now + self._catch_up_span
-
-
-def _key_of(card: Card) -> str | None:
-    """The key of the card's name, None when that is no name in its one right form."""
-    try:
-        return name_key(card.name) if peer_name(card.name) == card.name else None
-    except NameRefused:
-        return None
 
 
 def _denial(card: Card, nonce: bytes, caller: Caller, reason: RefusalReason) -> list[Effect]:

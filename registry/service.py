@@ -7,7 +7,7 @@ not know bytes on the wire, seals or sockets.
 
 from typing import assert_never
 
-from registry.channel import ChannelRules, ReadLines
+from registry.channel import ChannelRules
 from registry.clock import WallClock
 from registry.directory import Directory
 from registry.effects import (
@@ -19,13 +19,19 @@ from registry.effects import (
     LineLost,
     NameKept,
     Push,
+    RenameKept,
     Reply,
     Request,
+    RoomEntryKept,
+    Store,
 )
+from registry.grouprules import GroupRules, Means, ReadLines
 from registry.mailroom import Mailroom, ReadLetters
 from registry.policy import Policy
 from registry.presence import Presence
 from registry.reception import Reception
+from registry.renaming import Renaming
+from registry.rooms import Rooms
 from registry.roster import Roster
 from registry.sessions import Randomness
 from registry.store.protocol import Loaded
@@ -37,6 +43,8 @@ from wire.messages.link import Attach
 from wire.messages.mail import DepositMail, TakeMail
 from wire.messages.presence import Leave, Ping
 from wire.messages.registration import Register
+from wire.messages.renaming import Rename
+from wire.messages.room import EnterRoom, LeaveRoom, ListRooms
 from wire.messages.table import FetchTable
 
 
@@ -59,13 +67,19 @@ class Service:
         self._roster = Roster(first_station=clock.seconds(now))
         self._presence = Presence(self.directory, self._roster, clock, policy)
         self._mail = Mailroom(self.directory, self._roster, clock, read_letters, policy)
-        self.channel = ChannelRules(self._roster, clock, rng, read_lines, policy, now=now)
-        self._reception = Reception(self.directory, self._roster, self._presence, self.channel, clock, policy)
+        means = Means(self._roster, clock, rng, read_lines, policy)
+        self.channel = ChannelRules(self.directory, means, now=now)
+        self.rooms = Rooms(self.directory, means)
+        self._renaming = Renaming(self.directory, clock)
+        self._reception = Reception(
+            self.directory, self._roster, self._presence, self.channel, self._renaming, clock, policy
+        )
         self._sweep_span = policy.sweep_span
         self._sweep_at = now + policy.sweep_span
         self.unreadable_names = self._reception.load(loaded, now=now)
         self._mail.load(loaded, now=now)
-        self._start = self.channel.load(loaded.groups.get(CHANNEL), now=now)
+        first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
+        self._start = Store(entries=(first_key, *self.rooms.load(loaded, now=now)))
 
     def start(self) -> list[Effect]:
         """What has to be stored before the first request is served."""
@@ -96,24 +110,49 @@ class Service:
                 return self._attach(caller, now)
             case Register():
                 return self._reception.register(request, caller, now=now)
-            case NameKept() | LineLost() | EpochKept():
+            case EnterRoom():
+                return self.rooms.enter(request, caller, now=now)
+            case LeaveRoom():
+                return self.rooms.leave(request, caller, now=now)
+            case ListRooms():
+                return self.rooms.list_rooms(request, caller)
+            case Rename():
+                return self._renaming.rename(request, caller, now=now)
+            case NameKept() | RenameKept() | LineLost() | EpochKept() | RoomEntryKept():
                 return self._go_on(request, caller, now)
         assert_never(request)
 
-    def _go_on(self, note: NameKept | LineLost | EpochKept, caller: Caller, now: float) -> list[Effect]:
+    def _go_on(
+        self,
+        note: NameKept | RenameKept | LineLost | EpochKept | RoomEntryKept,
+        caller: Caller,
+        now: float,
+    ) -> list[Effect]:
         """The disk has answered."""
         match note:
             case NameKept():
                 return self._reception.name_kept(note, caller, now=now)
+            case RenameKept():
+                return self._renaming.rename_kept(note, caller, now=now)
+            case RoomEntryKept():
+                return self.rooms.entry_kept(note, caller, now=now)
             case LineLost():
-                return self.channel.line_lost(note)
+                rules = self._group(note.group)
+                return [] if rules is None else rules.line_lost(note)
             case EpochKept():
-                return self.channel.epoch_kept(note, now=now)
+                keys = self.channel if note.group == CHANNEL else self.rooms
+                return keys.epoch_kept(note, now=now)
         assert_never(note)
+
+    def _group(self, name: str) -> GroupRules | None:
+        return self.channel if name == CHANNEL else self.rooms.by_group(name)
 
     def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
         """A group frame from a link."""
-        return self.channel.speak(frame, header, caller, now=now)
+        rules = self.channel if header.tag == self.channel.tag else self.rooms.by_tag(header.tag)
+        if rules is None:
+            return [Drop(reason="foreign group frame")]
+        return rules.speak(frame, header, caller, now=now)
 
     def _attach(self, caller: Caller, now: float) -> list[Effect]:
         if caller.link is None:
@@ -123,18 +162,22 @@ class Service:
             return [Drop(reason="misplaced attach")]
         seat = self._roster.seat(caller.identity)
         self._mail.reader_left(caller.identity)
+        effects += self.rooms.go_away(caller.identity, now=now)  # where they were on a former link
         return [*effects, self.channel.grant(seat), *self._mail.welcome(caller.identity)]
 
     def _leave(self, leave: Leave, caller: Caller, now: float) -> list[Effect]:
         effects = self._presence.leave(leave, caller, now=now)
         if self._roster.link_of(caller.identity) is None:
             self._mail.reader_left(caller.identity)
+            effects += self.rooms.go_away(caller.identity, now=now)
         return effects
 
-    def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
         """A link is over. Whoever had it is away at once, until they show themselves again."""
-        if self._presence.link_lost(identity, link, now=now):
-            self._mail.reader_left(identity)
+        if not self._presence.link_lost(identity, link, now=now):
+            return []
+        self._mail.reader_left(identity)
+        return self.rooms.go_away(identity, now=now)
 
     def _relay(self, request: RelayDatagram, caller: Caller) -> list[Effect]:
         link = self._roster.link_of(request.recipient)
@@ -143,23 +186,26 @@ class Service:
         return [Push(link=link, message=DatagramRelayed(caller.identity, request.datagram))]
 
     def _fetch_group(self, request: FetchGroup, caller: Caller) -> list[Effect]:
-        person = self.directory.person(caller.identity)
-        if person is None:
-            return [Drop(reason="page for a stranger")]
-        return self.channel.fetch(request, caller, not_before=person.channel_since)
+        rules = self._group(request.group)
+        return [Drop(reason="unknown group")] if rules is None else rules.fetch(request, caller)
 
     # --- time
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Leases that are over, keys that are due, mail and lines that are too old."""
         self._presence.expire(now=now)
-        effects = self.channel.handle_timer(now=now)
+        effects = self.channel.handle_timer(now=now) + self.rooms.handle_timer(now=now)
         if now >= self._sweep_at:
             self._sweep_at = now + self._sweep_span
-            effects += self._mail.sweep(now=now) + self.channel.sweep(now=now)
+            effects += (
+                self._renaming.sweep(now=now)
+                + self._mail.sweep(now=now)
+                + self.channel.sweep(now=now)
+                + self.rooms.sweep(now=now)
+            )
         return effects
 
     def next_timer(self) -> float:
         """The earliest deadline."""
-        others = (self._presence.next_timer(), self.channel.next_timer())
+        others = (self._presence.next_timer(), self.channel.next_timer(), self.rooms.next_timer())
         return min([self._sweep_at, *(deadline for deadline in others if deadline is not None)])

@@ -12,7 +12,7 @@ import msgspec
 from wire.errors import DecodeError
 from wire.limits import BODY_MAX, HELLO_SIZE
 from wire.messages.delivery import DeliveryFrame
-from wire.messages.direct import DirectBody
+from wire.messages.direct import DirectBody, StraightLine
 from wire.messages.group import GroupBody
 from wire.messages.link import PeerRequest, RegistryNotice
 from wire.messages.mail import LetterBody, SignedLetter
@@ -28,6 +28,8 @@ DatagramFrame = DeliveryFrame | Ping | Pong | Leave | Left
 _encoder: Final = msgspec.msgpack.Encoder()
 _BIN8_HEADER: Final = 2
 """Bytes before a msgpack byte string of up to 255 bytes."""
+_STR_HEADERS: Final = frozenset((0xD9, 0xDA, 0xDB))
+"""First bytes of msgpack texts that are not short."""
 _hostile: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What msgspec raises on hostile bytes: its own family, bad UTF-8, and deep nesting."""
 
@@ -65,6 +67,7 @@ decode_letter_body: Final = _typed(LetterBody, "letter body")
 decode_group_body: Final = _typed(GroupBody, "group line")
 _decode_hello: Final = _typed(Hello, "HELLO")
 _decode_direct_body: Final = _typed(DirectBody, "message body")
+_decode_straight_line: Final = _typed(StraightLine, "straight line")
 _decode_frames: Final = _decoder(list[DatagramFrame], "frames")
 _decode_request: Final = _decoder(PeerRequest, "request")
 _decode_notice: Final = _decoder(RegistryNotice, "notice")
@@ -90,6 +93,14 @@ def decode_direct_body(body: bytes) -> DirectBody:
     if len(body) > BODY_MAX:
         raise DecodeError("message body", f"{len(body)} bytes, at most {BODY_MAX}")
     return _decode_direct_body(body)
+
+
+def decode_message_body(body: bytes) -> DirectBody | StraightLine:
+    """The inside of whatever one peer says to another: a text as the array's first element makes it a group's line
+    (clause 6.9). Raises DecodeError."""
+    if len(body) <= BODY_MAX and len(body) > 1 and (body[1] & 0xE0 == 0xA0 or body[1] in _STR_HEADERS):
+        return _decode_straight_line(body)
+    return decode_direct_body(body)
 
 
 def encode_hello(hello: Hello) -> bytes:

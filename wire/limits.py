@@ -63,6 +63,19 @@ LINKS_WAITING_IN_ALL: Final = 512
 NAMES_MAX: Final = 100_000
 """Names bound at one registry; each costs about 1 KiB of memory for ever. Past it newcomers are told `full`."""
 
+NAME_KEPT_FOR: Final = 21 * 86_400.0
+"""Seconds for which a name that somebody gave up stays theirs, so that nobody else gets what was meant for them; as long
+as a letter waits."""
+
+NAMES_RESERVED_MAX: Final = 4
+"""Names that one identity has beside the one it bears; past it the oldest is free, so that nobody hoards them."""
+
+RENAMES_BURST: Final = 8
+"""Changes of name of one identity at once: each is told to everybody, and costs a signature to check."""
+
+RENAMES_SPAN: Final = 60.0
+"""Seconds until it may change its name once more."""
+
 MAILBOX_LETTERS_MAX: Final = 128
 """Letters waiting for one recipient."""
 
@@ -83,6 +96,39 @@ GROUP_LINES_MAX: Final = 10_000
 
 GROUP_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes kept in one group's log."""
+
+ROOMS_MAX: Final = 1_024
+"""Rooms at one registry, each of which may fill a file. The one that has been without members longest makes way."""
+
+ROOM_MEMBERS_MAX: Final = 1_024
+"""Members of a room: each who enters is told of all others in one frame, which 36 bytes a member fill by half."""
+
+ROOM_LINES_MAX: Final = 2_000
+"""Lines kept in a room's log."""
+
+ROOM_BYTES_MAX: Final = 2 * 1024 * 1024
+"""Bytes kept in a room's log: with every room full 2 GiB of disk, where each could be of one person's making."""
+
+ROOMS_MADE_BURST: Final = 8
+"""Rooms that one identity may make at once, so that nobody uses up `ROOMS_MAX` alone."""
+
+ROOMS_MADE_SPAN: Final = 600.0
+"""Seconds until one identity may make one room more."""
+
+ROOMS_MADE_PER_ADDRESS_BURST: Final = 64
+"""Rooms that may be made from one address at once: identities cost nothing, a classroom shares an address."""
+
+ROOMS_MADE_PER_ADDRESS_SPAN: Final = 30.0
+"""Seconds until one room more may be made from there."""
+
+ROOM_ENTRIES_BURST: Final = 64
+"""Times that one identity may enter rooms at once: each is told to all members, and answered with a list of them."""
+
+ROOM_ENTRIES_SPAN: Final = 0.5
+"""Seconds until it may enter once more."""
+
+ROOM_LIST_MAX: Final = 48 * 1024
+"""Bytes of rooms in one list."""
 
 REQUESTS_PER_SECOND: Final = 5_000.0
 """Frames a second that one link is served, averaged; a faster one is read more slowly, nothing is dropped."""

@@ -172,8 +172,10 @@ class Contacts:
             return Change.REFUSED
         holder = self._by_name.get(key)
         if holder is not None and holder.identity != card.identity:
-            self.blocked.add(key)
-            return Change.KEY_CHANGED
+            if name_key(holder.name) == key:
+                self.blocked.add(key)
+                return Change.KEY_CHANGED
+            del self._by_name[key]  # the name by which somebody went before: it is somebody else's now
         contact = self._by_identity.get(card.identity)
         if contact is None:
             return self._add(key, row)
@@ -215,6 +217,8 @@ class Contacts:
 
     def _update(self, contact: Contact, row: Row) -> Change:
         before = contact.row
+        if before.card.name != row.card.name:
+            self._rename(contact, name_key(before.card.name), name_key(row.card.name))
         if contact.take_row(row):
             self._untag(before.card.live)
             self._tag(contact)
@@ -228,6 +232,13 @@ class Contacts:
             if row.station:
                 self._by_station[row.station] = contact
         return change
+
+    def _rename(self, contact: Contact, old: str, new: str) -> None:
+        """They go by another name. By the old one they are still found, until somebody else holds it."""
+        for key, holder in list(self._by_name.items()):
+            if holder is contact and key not in (old, new):
+                del self._by_name[key]  # one former name each: a registry shall not grow this further
+        self._by_name[new] = contact
 
     def _tag(self, contact: Contact) -> None:
         for live in self._lives:

@@ -23,15 +23,26 @@ class Rung(enum.Enum):
     STRAIGHT = "being sent by UDP"
     RELAYED = "being sent by UDP and through the registry"
     MAIL = "to be left with the registry as a letter"
+    LINE = "a group's line on its way to one member, which is on no ladder: see `peer.core.straight`"
 
 
 class Message:
     """One of our own messages that is not settled for ever."""
 
-    __slots__ = ("at_ms", "deadline", "number", "reference", "rung", "standing", "text")
+    __slots__ = ("at_ms", "deadline", "number", "reference", "rung", "since", "standing", "text")
 
-    def __init__(self, number: int, at_ms: int, text: str, standing: Standing = Standing.UNSETTLED) -> None:
+    def __init__(
+        self,
+        number: int,
+        at_ms: int,
+        text: str,
+        standing: Standing = Standing.UNSETTLED,
+        *,
+        since: int | None = None,
+    ) -> None:
         self.number: Final = number
+        self.since: Final = number if since is None else since
+        """The first of the numbers right before this one that were never given."""
         self.at_ms: Final = at_ms
         self.text: Final = text
         self.standing = standing
@@ -47,6 +58,22 @@ class Message:
         return encode(DirectBody(at=self.at_ms, text=self.text))
 
 
+class Carried(Message):
+    """A number of our stream to somebody that goes to a group's line: settled without a word, never mail."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, number: int, body: bytes, *, since: int) -> None:
+        super().__init__(number, 0, "", since=since)
+        self._body: Final = body
+        self.rung = Rung.LINE
+
+    @property
+    def body(self) -> bytes:
+        """What the recipient decodes (clause 6.9)."""
+        return self._body
+
+
 class Outgoing:
     """Our stream to one recipient: numbers that rise for ever, and the messages not settled for ever, in order."""
 
@@ -55,8 +82,10 @@ class Outgoing:
     def __init__(self, stored: StoredStream) -> None:
         self._last = stored.last_sent
         self._voids = list(stored.voids)
+        skipped = {end: start for start, end in stored.voids}
         self.messages: dict[int, Message] = {
-            one.number: Message(one.number, one.at_ms, one.text, one.standing) for one in stored.outgoing
+            one.number: Message(one.number, one.at_ms, one.text, one.standing, since=skipped.get(one.number))
+            for one in stored.outgoing
         }
         self.idle: dict[int, Message] = dict(self.messages)
         """Those on the rung WAITING: what there is to begin, without looking through all that is on its way."""
@@ -65,16 +94,28 @@ class Outgoing:
         return iter(list(self.messages.values()))
 
     def add(self, text: str, *, wall: float, is_first_of_life: bool) -> Message:
-        """The next message. The first of a program's life takes its number from the clock (microseconds) when that
-        is higher, so that a store that lost its newest records never gives one number twice (clause 6.2)."""
-        number = self._last + 1
-        if is_first_of_life:
-            number = max(number, int(wall * 1_000_000))
-            self._void(self._last + 1, number)
-        self._last = number
-        message = Message(number, int(wall * 1_000), text)
+        """The next message."""
+        since, number = self._next(wall, is_first_of_life)
+        message = Message(number, int(wall * 1_000), text, since=since)
         self.messages[number] = self.idle[number] = message
         return message
+
+    def carry(self, body: bytes, *, wall: float, is_first_of_life: bool) -> Message:
+        """The next number, for what is no message of ours to this recipient alone."""
+        since, number = self._next(wall, is_first_of_life)
+        message = self.messages[number] = Carried(number, body, since=since)
+        return message
+
+    def _next(self, wall: float, is_first_of_life: bool) -> tuple[int, int]:
+        """The next number, and the first of those skipped before it. The first of a program's life is taken from the
+        clock (microseconds) when that is higher, so that a store that lost its newest records never gives one number
+        twice (clause 6.2)."""
+        since = number = self._last + 1
+        if is_first_of_life:
+            number = max(number, int(wall * 1_000_000))
+            self._void(since, number)
+        self._last = number
+        return since, number
 
     def move(self, message: Message, rung: Rung, deadline: float | None = None) -> None:
         """The message stands on another rung now."""
@@ -135,6 +176,17 @@ class Conversation:
         message = self.outgoing.add(text, wall=wall, is_first_of_life=not self._numbered)
         self._numbered = True
         return message
+
+    def carry(self, body: bytes, *, wall: float) -> Message:
+        """Begin to tell something that is no message of ours."""
+        message = self.outgoing.carry(body, wall=wall, is_first_of_life=not self._numbered)
+        self._numbered = True
+        return message
+
+    def tell_floor(self) -> None:
+        """The courier says from now on what the recipient need not wait for (clause 6.3)."""
+        self.courier.set_floor(self.outgoing.floor)
+        self.courier.set_voids(self.outgoing.voids)
 
 
 def make_inbox(stored: StoredStream, policy: Policy) -> Inbox:

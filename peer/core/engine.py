@@ -15,6 +15,8 @@ from peer.core.me import Me
 from peer.core.parts import Parts
 from peer.core.records import Loaded, Record
 from peer.core.registration import Registration
+from peer.core.renaming import Renaming
+from peer.core.rooms import Rooms
 from peer.core.router import Router
 from peer.core.session import State
 from peer.core.uplink import Uplink
@@ -60,13 +62,20 @@ class PeerCore:
         self._look_ups = parts.look_ups
         self._home = parts.home
         self._notebook = parts.notebook
-        self._channel = parts.channel
         self._inbound = parts.inbound
-        self._router = Router(parts)
+        self._streams = parts.streams
+        self.rooms: Final = Rooms(parts, loaded.room)
+        self._lines = self.rooms.lines
+        self.renaming: Final = Renaming(parts)
+        self._router = Router(parts, self.rooms)
         self._uplink = Uplink(
-            parts, rows_changed=self._router.rows_changed, relayed=self._router.datagram_relayed
+            parts,
+            self.rooms,
+            self.renaming,
+            rows_changed=self._router.rows_changed,
+            relayed=self._router.datagram_relayed,
         )
-        self._registration = Registration(parts, self._uplink)
+        self._registration = Registration(parts, self._uplink, self.renaming)
         parts.restore(loaded, now=now)
 
     @property
@@ -92,7 +101,9 @@ class PeerCore:
 
     def leave(self, *, now: float) -> None:
         """Go offline: tell the registry, acknowledge nothing more."""
+        self._lines.stop()
         self._ladder.set_reach(Reach.NONE, now=now)
+        self.rooms.stop()
         self._post.stop_announcing()
         self._session.leave(now=now)
         self._registration.heed_session(now=now)
@@ -128,9 +139,29 @@ class PeerCore:
     def send_all(self, text: str, *, now: float) -> int:
         """Begin a line for the channel; returns its number. Raises TooLong, UnicodeEncodeError."""
         check_length(text)
-        message = self._channel.add(text, wall=now + self.wall_offset)
-        self._uplink.say(message, now=now)
-        return message.number
+        return self._lines.say(self._parts.channel, text, now=now).number
+
+    def say(self, text: str, *, now: float) -> Begun | None:
+        """Begin a line for the room where we are; None in none, which is told. Raises TooLong, UnicodeEncodeError."""
+        check_length(text)
+        room = self.rooms.room
+        if room is None:
+            self._out.events.append(happened.NotInRoom())
+            return None
+        return Begun(room.name, self._lines.say(room, text, now=now).number)
+
+    def rename(self, new: str, *, now: float) -> None:
+        """Ask for another name; `Renamed`, `NameTaken` or `RenameRefused` follows."""
+        reason = self.renaming.refusal_of(new)
+        if reason is None:
+            self.renaming.ask(new, now=now)
+        else:
+            self._out.events.append(happened.RenameRefused(name=new, reason=reason))
+
+    def name_confirmed(self) -> str | None:
+        """Drained: the name that is ours for sure since a change of it was begun."""
+        confirmed, self.renaming.confirmed = self.renaming.confirmed, None
+        return confirmed
 
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""
@@ -143,12 +174,12 @@ class PeerCore:
     def line_shown(self, line: happened.Line) -> None:
         """Somebody has seen this line; after a restart it is not shown again."""
         if line.identity != self.me.identity.public:
-            self._inbound.line_shown(line)
+            self._streams.line_shown(line)
 
     @property
     def is_settled(self) -> bool:
         """Whether all that we said is delivered, saved, kept or refused."""
-        return self._ladder.is_settled and self._uplink.is_settled
+        return self._ladder.is_settled and self._lines.is_settled
 
     @property
     def is_ready(self) -> bool:
@@ -221,7 +252,7 @@ class PeerCore:
             self._registration.use_lives(is_new=self.me.card is not card, now=now)
         self._session.handle_timer(now=now)
         # Before the couriers, which let go of what is due without showing it.
-        self._inbound.handle_timer(now=now)
+        self._streams.handle_timer(now=now)
         for contact in list(self._post.active.values()):
             if contact.conversation is not None:
                 contact.conversation.courier.handle_timer(now=now)
@@ -240,7 +271,7 @@ class PeerCore:
         dues = [
             self._session.next_timer(),
             self._ladder.next_timer(),
-            self._inbound.next_timer(),
+            self._streams.next_timer(),
             self._post.next_timer(),
             self._uplink.next_timer(),
             self.me.next_timer(),
@@ -282,7 +313,7 @@ class PeerCore:
 
     def records_to_store(self) -> list[Record]:
         """Drained: store them, then call `records_stored`."""
-        return self._out.drain_records() + self._inbound.marks()
+        return self._out.drain_records() + self._streams.marks()
 
     def events(self) -> list[happened.Event]:
         """Drained, in order."""

@@ -224,7 +224,7 @@ class Ladder:
             outgoing.move(message, rung, deadline)
             talk.courier.send(message.number, message.body, now=now)
         self._begun[contact.identity] = contact
-        self._tell_floor(talk)
+        talk.tell_floor()
 
     def _relay(self, contact: Contact, talk: Conversation, message: Message, now: float) -> None:
         """Rung 2: the same datagrams over both links as well, for two more timeouts."""
@@ -236,7 +236,7 @@ class Ladder:
     def _go_by_mail(self, contact: Contact, talk: Conversation) -> None:
         """Rung 3 for all that is not settled, when the recipient is away: nobody is there to answer lower rungs."""
         for message in talk.outgoing:
-            if message.rung is not Rung.MAIL:
+            if message.rung not in (Rung.MAIL, Rung.LINE):
                 talk.courier.withdraw(message.number)
                 self._fall_back(contact, message)
         self._post()
@@ -251,8 +251,9 @@ class Ladder:
         talk = contact.conversation
         for message in talk.outgoing if talk is not None else ():
             assert talk is not None
-            talk.courier.withdraw(message.number)
-            talk.outgoing.move(message, Rung.WAITING)
+            if message.rung is not Rung.LINE:
+                talk.courier.withdraw(message.number)
+                talk.outgoing.move(message, Rung.WAITING)
 
     def _fall_back(self, contact: Contact, message: Message) -> None:
         """The straight ways failed: mail, or our own outbox, or wait until it is known which."""
@@ -332,7 +333,7 @@ class Ladder:
         talk.outgoing.move(message, Rung.WAITING)
         self._change(contact, message, standing)
         talk.courier.withdraw(message.number)
-        self._tell_floor(talk)
+        talk.tell_floor()
         if not talk.outgoing.messages:
             self._waiting.pop(contact.identity, None)
 
@@ -340,11 +341,6 @@ class Ladder:
     def _outgoing(contact: Contact) -> Outgoing:
         assert contact.conversation is not None
         return contact.conversation.outgoing
-
-    @staticmethod
-    def _tell_floor(talk: Conversation) -> None:
-        talk.courier.set_floor(talk.outgoing.floor)
-        talk.courier.set_voids(talk.outgoing.voids)
 
     def _change(self, contact: Contact, message: Message, standing: Standing) -> None:
         self._outgoing(contact).settle(message, standing)

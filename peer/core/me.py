@@ -24,17 +24,26 @@ class Me:
     """Our name and keys."""
 
     def __init__(
-        self, *, name: str, identity: Identity, live: bytes, mail_keys: list[AgreementKey], counter: int
+        self,
+        *,
+        name: str,
+        identity: Identity,
+        live: bytes,
+        mail_keys: list[AgreementKey],
+        counter: int,
+        other_name: str | None = None,
     ) -> None:
-        """`live`: 32 random bytes. `counter`: above every counter of an earlier card. `mail_keys`: newest first."""
-        self.name: Final = name
+        """`live`: 32 random bytes. `counter`: above every counter of an earlier card. `mail_keys`: newest first.
+        `other_name`: under which the registry may know us instead: a change of our name was cut short."""
+        self.name = name
+        self.other_name = other_name
         self.identity: Final = identity
         self.mail_keys: Final = mail_keys
         self.lives = [AgreementKey(live)]
         self._counter = counter
         self._renew_at: float | None = None
         self._forget_at: float | None = None
-        self.card: Card = self._make_card()
+        self.card: Card = self._make_card(name)
 
     @property
     def live(self) -> AgreementKey:
@@ -54,17 +63,28 @@ class Me:
         self._renew_at, self._forget_at = now + LIVE_KEY_LASTS_FOR, now + OLD_LIVE_KEY_LASTS_FOR
         self.lives = [AgreementKey(rng.randbytes(32)), self.live]
         self._counter += 1  # and not the clock: a start under a clock set back must find a counter above it
-        self.card = self._make_card()
+        self.card = self._make_card(self.name)
         return True
+
+    def card_as(self, name: str) -> Card:
+        """A newer card, under another name; not ours yet."""
+        self._counter += 1
+        return self._make_card(name)
+
+    def rename(self, name: str) -> None:
+        """We go by this name; the card that says so is newer than all before."""
+        self.name = name
+        self._counter += 1
+        self.card = self._make_card(name)
 
     def next_timer(self) -> float | None:
         """When the next key changes."""
         return self._renew_at if self._forget_at is None else self._forget_at
 
-    def _make_card(self) -> Card:
+    def _make_card(self, name: str) -> Card:
         return make_card(
             self.identity,
-            name=self.name,
+            name=name,
             live=self.live.public,
             mail=self.mail_keys[0].public,
             counter=self._counter,

@@ -7,9 +7,11 @@ import random
 from collections import Counter
 from typing import Final
 
-from peer.core.channel import Channel
 from peer.core.contacts import Contact, Contacts
 from peer.core.conversation import Message
+from peer.core.group import Group
+from peer.core.groups import Groups
+from peer.core.hearing import Hearing
 from peer.core.inbound import Inbound
 from peer.core.ladder import Ladder
 from peer.core.link import LinkEnd
@@ -18,12 +20,15 @@ from peer.core.mail import Homecoming
 from peer.core.me import Me, Notebook
 from peer.core.outputs import Outputs
 from peer.core.post import Post
-from peer.core.records import CHANNEL_MARK, Loaded, StoredStream
+from peer.core.records import CHANNEL_MARK, Loaded, StoredGroup, StoredStream
 from peer.core.session import RegistrySession
+from peer.core.straight import Straight
+from peer.core.streams import Streams
 from peer.core.table import Table
 from wire.address import Address
 from wire.delivery.policy import Policy
 from wire.letters import seal_letter
+from wire.messages.group import CHANNEL
 from wire.messages.mail import LetterBody
 
 
@@ -47,8 +52,10 @@ class Parts:
         """Added to monotonic seconds it gives Unix time; the shell keeps it right."""
         self.dropped: Counter[str] = Counter()
         """Datagrams and frames that were no good, by what they should have been."""
-        self.streams = dict(loaded.streams)
-        """What is stored of streams whose contact has not been needed yet."""
+        self.stored = dict(loaded.streams)
+        """What is stored of streams that have not been needed yet."""
+        self.places: Final = loaded.groups
+        """Where we stood in each group's log at the start."""
         self.out = Outputs()
         self.contacts = Contacts()
         self.post = Post(me.identity, self.contacts, self.out)
@@ -57,22 +64,43 @@ class Parts:
             identity=me.identity, address=server, pinned=loaded.registry, policy=policy, rng=rng
         )
         self.link = LinkEnd(rng)
-        self.table = Table(self.contacts, self.out, version=loaded.version, saved_at=loaded.table_at)
+        self.table = Table(
+            self.contacts,
+            self.out,
+            version=loaded.version,
+            saved_at=loaded.table_at,
+            me=me.identity.public,
+        )
         self.look_ups = LookUps(self.table, policy)
         self.home = Homecoming(self.out)
-        self.notebook = Notebook(me, self.streams.pop(me.identity.public, StoredStream()), self.out)
-        self.channel = Channel(self.streams.pop(CHANNEL_MARK, StoredStream()), loaded.cursor, self.out)
-        self.inbound = Inbound(
+        stored = self.stored
+        self.notebook = Notebook(me, stored.pop(me.identity.public, StoredStream()), self.out)
+        place = self.places.get(CHANNEL, StoredGroup())
+        self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
+        self.groups = Groups(self.channel)
+        self.streams = Streams(self.home, self.out)
+        self.hearing = Hearing(
             contacts=self.contacts,
-            channel=self.channel,
+            groups=self.groups,
+            streams=self.streams,
             home=self.home,
             outputs=self.out,
-            stored=self.streams,
+            stored=stored,
+            policy=policy,
+        )
+        self.inbound = Inbound(
+            contacts=self.contacts,
+            streams=self.streams,
+            hearing=self.hearing,
+            home=self.home,
+            outputs=self.out,
+            stored=stored,
             reader=me.identity.public,
             mail_keys=me.mail_keys,
             policy=policy,
             rng=rng,
         )
+        self.straight = Straight(post=self.post, outputs=self.out, conversation=self.inbound.conversation)
 
     def restore(self, loaded: Loaded, *, now: float) -> None:
         """Take the last table, and what was under way with the people in it."""

@@ -48,6 +48,10 @@ class Post:
         self.lives, self.card = lives, card
         self._contacts.use_lives(lives)
 
+    def contact(self, identity: bytes) -> Contact | None:
+        """Whoever holds this key."""
+        return self._contacts.by_identity(identity)
+
     # --- out
 
     def flush(self, *, now: float, can_relay: bool) -> None:

@@ -1,16 +1,23 @@
 """This file is about what a node keeps: the records that the core hands out to be stored, and gets back at start.
 
 The core says what is to be stored and waits to hear that it is; `peer.history` puts it on disk. Streams are told
-apart by `stream`: a person's identity key for direct messages, and the same behind `CHANNEL_MARK` for the channel.
+apart by `stream`: a person's identity key for direct messages, and the same behind a group's mark for its lines;
+the mark alone is our own stream to the group.
 """
 
 import enum
 
 import msgspec
 
+from wire.messages.group import CHANNEL
 from wire.messages.table import Row
 
 CHANNEL_MARK = b"#"
+
+
+def group_mark(group: str) -> bytes:
+    """What stands before the identity in the names of a group's streams."""
+    return CHANNEL_MARK if group == CHANNEL else CHANNEL_MARK + group.encode() + b"\0"
 
 
 class Standing(enum.IntEnum):
@@ -77,9 +84,34 @@ class FloorRaised(msgspec.Struct, frozen=True):
 
 
 class CursorMoved(msgspec.Struct, frozen=True):
-    """All lines of the channel's log up to `position` have been taken."""
+    """All lines of a group's log up to `position` have been taken."""
 
     position: int
+    group: str = CHANNEL
+
+
+class LineAccepted(msgspec.Struct, frozen=True):
+    """The newest of our own lines that a group's log has stands at `position`."""
+
+    position: int
+    group: str = CHANNEL
+
+
+class NumberUsed(msgspec.Struct, frozen=True):
+    """A number of our stream to somebody went to what is no message: no message ever bears it."""
+
+    stream: bytes
+    number: int
+
+
+class RoomKept(msgspec.Struct, frozen=True):
+    """The room where we are (None: in none) and who was in it when we last heard: identity and presence.
+
+    `owes_leave`: we have left one, and the registry has not heard of it."""
+
+    group: str | None
+    members: tuple[tuple[bytes, int], ...] = ()
+    owes_leave: bool = False
 
 
 class RowsSaved(msgspec.Struct, frozen=True):
@@ -103,6 +135,9 @@ Record = (
     | Shown
     | FloorRaised
     | CursorMoved
+    | LineAccepted
+    | NumberUsed
+    | RoomKept
     | RowsSaved
     | RegistryPinned
 )
@@ -147,6 +182,13 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     unshown: tuple[StoredIncoming, ...] = ()
 
 
+class StoredGroup(msgspec.Struct, frozen=True):
+    """Where we stand in a group's log: all up to `cursor` is here; our own newest line in it is at `newest`."""
+
+    cursor: int | None = None
+    newest: int = 0
+
+
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """All that a node starts with."""
 
@@ -154,5 +196,6 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...] = ()
     version: int = 0
     table_at: float = 0.0
-    cursor: int | None = None
+    groups: dict[str, StoredGroup] = {}
+    room: RoomKept = RoomKept(None)
     streams: dict[bytes, StoredStream] = {}

@@ -8,6 +8,7 @@ from typing import Final
 from peer.core import events as happened
 from peer.core.parts import Parts
 from peer.core.records import RegistryPinned
+from peer.core.renaming import Renaming
 from peer.core.session import Notice, State
 from peer.core.uplink import Uplink
 from wire.identity import fingerprint
@@ -26,8 +27,9 @@ REFUSALS: Final = {
 class Registration:
     """Heeds the session for everybody else."""
 
-    def __init__(self, parts: Parts, uplink: Uplink) -> None:
+    def __init__(self, parts: Parts, uplink: Uplink, renaming: Renaming) -> None:
         self._uplink = uplink
+        self._renaming = renaming
         self._session = parts.session
         self._post = parts.post
         self._link = parts.link
@@ -52,7 +54,7 @@ class Registration:
                 case Notice.LOST:
                     self._lost(now)
                 case Notice.DENIED:
-                    self._denied()
+                    self._denied(now)
                 case Notice.LEFT:
                     self._gone(happened.Left(), now)
                 case Notice.LEAVE_UNANSWERED:
@@ -67,6 +69,7 @@ class Registration:
         if self._pinned is None and self._session.pinned is not None:
             self._pinned = self._session.pinned
             self._out.records.append(RegistryPinned(self._pinned))
+        self._renaming.welcomed()
         if not self.has_begun:
             self._out.events.append(happened.Registered())
         if self._was_lost:
@@ -94,9 +97,11 @@ class Registration:
         self.wants_close = True
         self._post.announce_to_all(now=now)
 
-    def _denied(self) -> None:
+    def _denied(self, now: float) -> None:
         assert self._session.denied is not None
-        if self._session.denied is RefusalReason.NAME_TAKEN:
+        if self._renaming.denied(self._session.denied):
+            self._session.start(table_version=self._table.version, now=now)
+        elif self._session.denied is RefusalReason.NAME_TAKEN:
             self._out.events.append(happened.NameTaken(name=self._me.name))
         else:
             self._out.events.append(happened.NotAdmitted(reason=REFUSALS[self._session.denied]))

@@ -6,7 +6,7 @@ It routes. Registering and the link's frames are others' (`session`, `uplink`).
 from peer.core.contacts import Change, Contact
 from peer.core.ladder import Reach
 from peer.core.parts import Parts
-from peer.core.records import CHANNEL_MARK
+from peer.core.rooms import Rooms
 from wire.address import Address
 from wire.admission import signed_table
 from wire.codec import decode_frames, decode_table_batch
@@ -21,8 +21,10 @@ from wire.messages.presence import Left, Pong
 class Router:
     """Where what came goes."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, rooms: Rooms) -> None:
         self._parts = parts
+        self._rooms = rooms
+        self._lines = rooms.lines
         self._session = parts.session
         self._post = parts.post
         self._inbound = parts.inbound
@@ -30,7 +32,7 @@ class Router:
         self._link = parts.link
         self._table = parts.table
         self._channel = parts.channel
-        self._streams = parts.streams
+        self._hearing = parts.hearing
 
     def route(self, data: bytes, sender: Address, *, now: float) -> None:
         """A datagram, to the part that understands it. Raises WireError for what is no good."""
@@ -88,9 +90,11 @@ class Router:
                 case Arrived(number, body):
                     self._message_arrived(contact, number, body)
                 case Acknowledged(number):
-                    self._ladder.acknowledged(contact, number, through_server=through_server)
+                    if not self._lines.line_acknowledged(contact, number, now=now):
+                        self._ladder.acknowledged(contact, number, through_server=through_server)
                 case GaveUp(number):
-                    self._ladder.gave_up(contact, number, now=now)
+                    if not self._lines.line_given_up(contact, number):
+                        self._ladder.gave_up(contact, number, now=now)
                 case Unanswered():
                     self._refresh_card(contact, now)
 
@@ -142,8 +146,10 @@ class Router:
                 self._post.active[contact.identity] = contact
             if change is not Change.TAKEN:
                 self._ladder.climb(contact, now=now)
-            if contact.identity in self._streams or CHANNEL_MARK + contact.identity in self._streams:
-                self._inbound.adopt(contact, now=now)
+            if change is Change.RESTARTED:
+                self._lines.catch_up(contact, now=now)
+            if self._inbound.adopt(contact, now=now):
                 self._ladder.adopt(contact)
         if changes:
-            self._inbound.rows_came(now=now)
+            self._hearing.rows_came(now=now)
+            self._rooms.rows_came()

@@ -6,11 +6,11 @@ It knows versions; what a changed row means for messages is the ladder's.
 import msgspec
 
 from peer.core.contacts import Change, Contact, Contacts
-from peer.core.events import KeyChanged, TableChanged
+from peer.core.events import KeyChanged, PersonLeft, PersonLost, Renamed, TableChanged
 from peer.core.outputs import Outputs
 from peer.core.records import RowsSaved
 from wire.codec import decode_row
-from wire.messages.table import FetchTable, Row, TableBatch, TablePage
+from wire.messages.table import FetchTable, Presence, Row, TableBatch, TablePage
 
 FETCH_TIMEOUT = 2.0
 """Seconds after which an unanswered question for rows is asked again."""
@@ -19,8 +19,11 @@ FETCH_TIMEOUT = 2.0
 class Table:
     """Our copy, and how far it goes."""
 
-    def __init__(self, contacts: Contacts, outputs: Outputs, *, version: int, saved_at: float) -> None:
+    def __init__(
+        self, contacts: Contacts, outputs: Outputs, *, version: int, saved_at: float, me: bytes = b""
+    ) -> None:
         self._contacts = contacts
+        self._me = me
         self._out = outputs
         self._fetching_since: float | None = None
         self.asked = 0
@@ -81,6 +84,8 @@ class Table:
         saved: list[Row] = []
         for row in rows:
             is_news = not self._contacts.is_blocked(row.card.name)
+            known = self._contacts.by_identity(row.card.identity)
+            before = known.row if known is not None else None
             change = self._contacts.take_row(row)
             if change is Change.KEY_CHANGED and is_news:
                 self._out.events.append(KeyChanged(name=row.card.name))
@@ -88,8 +93,21 @@ class Table:
             if contact is not None and change not in (Change.REFUSED, Change.KEY_CHANGED):
                 changes.append((contact, change))
                 saved.append(row)
+                if before is not None and row.card.identity != self._me:
+                    self._tell(before, contact.row)
         self.version, self.saved_at = version, wall
         if rows:
             self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
             self._out.events.append(TableChanged())
         return changes
+
+    def _tell(self, before: Row, row: Row) -> None:
+        """What people want to know of somebody. What changed while we were away ourselves is not told, but for names."""
+        if before.card.name != row.card.name:
+            self._out.events.append(Renamed(old=before.card.name, new=row.card.name, is_me=False))
+        if not self.is_fresh or before.presence is not Presence.ONLINE:
+            return
+        if row.presence is Presence.AWAY:
+            self._out.events.append(PersonLeft(name=row.card.name))
+        elif row.presence is Presence.LOST:
+            self._out.events.append(PersonLost(name=row.card.name))

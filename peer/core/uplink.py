@@ -1,6 +1,6 @@
 """This file is about all that passes between us and the registry once we are let in: the link, its frames, the reach.
 
-It routes the registry's notices to the table, the ladder, the mailbox and the channel, and says how far the registry
+It routes the registry's notices to the table, the ladder, the mailbox, groups and rooms, and says how far the registry
 is in reach. It must not know how datagrams to other peers are made.
 """
 
@@ -8,20 +8,21 @@ from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from peer.core.contacts import Change, Contact
-from peer.core.conversation import Message
-from peer.core.events import ChannelAccepted, ChannelUnanswered, Trouble
 from peer.core.ladder import Reach
 from peer.core.parts import Parts
-from peer.core.records import Standing
+from peer.core.renaming import Renaming
+from peer.core.rooms import Rooms
 from wire.codec import decode_notice
 from wire.errors import WireError
 from wire.header import unpack_relayed
 from wire.identity import is_authentic
 from wire.messages.direct import DatagramRelayed, RelayFailed
-from wire.messages.group import CHANNEL, FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
+from wire.messages.group import CHANNEL, GroupAccepted, GroupGranted, GroupPage, GroupRefused
 from wire.messages.link import RegistryCard, RegistryNotice
 from wire.messages.mail import MailBatch, MailExpired, MailRefusal, MailRefused, MailSaved
 from wire.messages.presence import Left, Ping, Pong
+from wire.messages.renaming import RenameAccepted, RenameRefused
+from wire.messages.room import RoomChanged, RoomEntered, RoomLeft, RoomRefused, RoomsListed
 from wire.messages.table import TablePage
 
 REFUSALS: Final = {
@@ -42,25 +43,34 @@ Relayed = Callable[[DatagramRelayed, float], None]
 class Uplink:
     """Our side of the registry."""
 
-    def __init__(self, parts: Parts, *, rows_changed: RowsChanged, relayed: Relayed) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        rooms: Rooms,
+        renaming: Renaming,
+        *,
+        rows_changed: RowsChanged,
+        relayed: Relayed,
+    ) -> None:
+        self._rooms = rooms
+        self._lines = rooms.lines
+        self._renaming = renaming
         self._session = parts.session
         self._link = parts.link
         self._table = parts.table
         self._contacts = parts.contacts
-        self._channel = parts.channel
+        self._groups = parts.groups
+        self._hearing = parts.hearing
         self._home = parts.home
         self._inbound = parts.inbound
         self._ladder = parts.ladder
         self._out = parts.out
-        self._policy = parts.policy
         self._rows_changed = rows_changed
         self._relayed = relayed
         self._seeking_since: float | None = None
         self._until_known: list[MailBatch | GroupPage] = []
         self._known_by = 0
         """The question for rows whose answer brings those of all senders of what waits."""
-        self._lines: dict[int, tuple[Message, float]] = {}
-        """Our lines of the channel that are not answered: the deadline of each."""
 
     # --- the link
 
@@ -95,7 +105,9 @@ class Uplink:
         """Nothing asked for on the link will be answered, and what it granted is void."""
         self._link.drop()
         self._table.link_lost()
-        self._channel.revoke()
+        self._groups.revoke()
+        self._rooms.link_lost()
+        self._renaming.link_lost()
         self._until_known.clear()
         self._known_by = 0
         self._home.give_up()
@@ -110,8 +122,10 @@ class Uplink:
         reach = self._measure(now)
         if self._ladder.reach is not Reach.NONE:
             self._ladder.set_reach(reach, now=now)
-        if reach is Reach.LOST:
-            self._give_up_lines()
+        if self._ladder.reach is Reach.LOST:
+            self._lines.registry_lost(now=now)
+            self._rooms.registry_lost()
+            self._renaming.registry_lost()
 
     def _measure(self, now: float) -> Reach:
         if self._link.is_up and self._table.is_fresh:
@@ -130,55 +144,37 @@ class Uplink:
             for request in requests:
                 self._link.send(request, now=now)
 
-    # --- our lines of the channel
-
-    def say(self, message: Message, *, now: float) -> None:
-        """A line for the channel: sent now, or as soon as there is a key for it, or given up."""
-        self._lines[message.number] = (message, now + self._policy.give_up_after)
-        if self._session.is_lost:
-            self._give_up_lines()
-        elif self._link.is_up and self._channel.can_seal:
-            self._link.send_group_frame(self._channel.seal(message), now=now)
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether every line of ours was answered."""
-        return not self._lines
-
     # --- time
 
     def handle_timer(self, *, now: float) -> bool:
         """True when the shell is to close a connection that came to nothing."""
         if self._link.is_keepalive_due(now):
             self._link.send(Ping(reference=0), now=now)
-        for number, (_, deadline) in list(self._lines.items()):
-            if now >= deadline:
-                self._give_up_line(number)
-                self._session.ping(now=now)
+        self._rooms.handle_timer(now=now)
+        self._renaming.handle_timer(now=now)
         self.update_reach(now=now)
-        if self._channel.is_gap_due(now) and self._link.is_up:
-            self._channel.gap_since = now
-            self._fetch_lines()
         return self._link.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        dues = [deadline for _, deadline in self._lines.values()]
+        dues = []
         if self._seeking_since is not None and self._ladder.reach is Reach.SEEKING:
             dues.append(self._seeking_since + SEEKING_SPAN)
-        gap_due = self._channel.gap_due if self._link.is_up else None  # without a link nobody can be asked
-        dues += [due for due in (self._link.next_timer(), gap_due) if due is not None]
+        others = (self._link.next_timer(), self._rooms.next_timer(), self._renaming.next_timer())
+        dues += [due for due in others if due is not None]
         return min(dues, default=None)
 
     # --- inside
 
     def _link_up(self, now: float) -> None:
         self._home.begin()
+        self._home.await_group(CHANNEL)
         self._table.fetch_anew(now=now)
+        self._rooms.link_up(now=now)
 
     def _line_came(self, data: bytes, now: float) -> None:
         position, frame = unpack_relayed(data)
-        if not self._inbound.line_relayed(position, frame, now=now):
+        if not self._hearing.line_relayed(position, frame, now=now):
             self._table.fetch(now=now)
 
     def _notice_came(self, notice: RegistryNotice, now: float, wall: float) -> None:
@@ -187,14 +183,8 @@ class Uplink:
                 self._page_came(notice, now, wall)
             case MailBatch() | GroupPage():
                 self._returned_came(notice, now)
-            case MailSaved(reference):
-                self._ladder.letter_saved(reference)
-            case MailRefused(reference, reason):
-                self._ladder.letter_refused(reference, REFUSALS[reason])
-            case MailExpired(recipient, number):
-                contact = self._contacts.by_identity(recipient)
-                if contact is not None:
-                    self._ladder.letter_expired(contact, number)
+            case MailSaved() | MailRefused() | MailExpired():
+                self._mail_notice_came(notice)
             case DatagramRelayed():
                 self._relayed(notice, now)
             case RelayFailed(recipient):
@@ -202,9 +192,13 @@ class Uplink:
                 if contact is not None:
                     self._ladder.relay_failed(contact)
             case GroupGranted():
-                self._granted(notice, now)
+                self._rooms.granted(notice, now=now)
             case GroupAccepted() | GroupRefused():
-                self._line_answered(notice, now)
+                self._lines.answered(notice, now=now)
+            case RoomEntered() | RoomRefused() | RoomLeft() | RoomChanged() | RoomsListed():
+                self._room_notice_came(notice, now)
+            case RenameAccepted() | RenameRefused():
+                self._renaming.answered(notice)
             case RegistryCard(card):
                 if card.identity == self._session.pinned and is_authentic(card):
                     self._session.accept_card(card)
@@ -240,51 +234,30 @@ class Uplink:
             if isinstance(notice, MailBatch):
                 self._inbound.batch_arrived(notice)
             else:
-                self._inbound.page_arrived(notice, now=now)
-                if notice.more:
-                    self._fetch_lines()
+                self._lines.page_came(notice, now=now)
 
-    def _granted(self, granted: GroupGranted, now: float) -> None:
-        if granted.group != CHANNEL:
-            return
-        first = not self._channel.can_seal
-        missed = self._channel.grant(granted)
-        if first and missed:
-            self._fetch_lines()
-        elif first:
-            self._home.is_channel_drained = True
-            self._inbound.cursor_set()
-        for message, _ in self._lines.values() if first else ():
-            self._link.send_group_frame(self._channel.seal(message), now=now)
+    def _mail_notice_came(self, notice: MailSaved | MailRefused | MailExpired) -> None:
+        match notice:
+            case MailSaved(reference):
+                self._ladder.letter_saved(reference)
+            case MailRefused(reference, reason):
+                self._ladder.letter_refused(reference, REFUSALS[reason])
+            case MailExpired(recipient, number):
+                contact = self._contacts.by_identity(recipient)
+                if contact is not None:
+                    self._ladder.letter_expired(contact, number)
 
-    def _fetch_lines(self) -> None:
-        if self._channel.cursor is not None:
-            self._out.requests.append(FetchGroup(group=CHANNEL, since=self._channel.cursor))
-
-    def _line_answered(self, answer: GroupAccepted | GroupRefused, now: float) -> None:
-        message = self._channel.answered(answer.epoch, answer.counter)
-        if message is None:
-            return
-        match answer:
-            case GroupAccepted(position=position):
-                self._inbound.position_known(position, now=now)
-                self._close_line(message, Standing.DELIVERED)
-                self._out.events.append(ChannelAccepted(number=message.number))
-            case GroupRefused(disk_full=True):
-                self._close_line(message, Standing.REFUSED)
-                self._out.events.append(Trouble(text="Channel message refused: the server's disk is full"))
-            case GroupRefused():
-                self._link.send_group_frame(self._channel.seal(message), now=now)  # that epoch is over
-
-    def _close_line(self, message: Message, standing: Standing) -> None:
-        self._lines.pop(message.number, None)
-        self._channel.settle(message, standing)
-
-    def _give_up_lines(self) -> None:
-        for number in list(self._lines):
-            self._give_up_line(number)
-
-    def _give_up_line(self, number: int) -> None:
-        message, _ = self._lines[number]
-        self._close_line(message, Standing.REFUSED)
-        self._out.events.append(ChannelUnanswered(number=number))
+    def _room_notice_came(
+        self, notice: RoomEntered | RoomRefused | RoomLeft | RoomChanged | RoomsListed, now: float
+    ) -> None:
+        match notice:
+            case RoomEntered():
+                self._rooms.entered(notice, now=now)
+            case RoomRefused():
+                self._rooms.refused(notice)
+            case RoomLeft():
+                self._rooms.left(notice)
+            case RoomChanged():
+                self._rooms.changed(notice, now=now)
+            case RoomsListed():
+                self._rooms.listed(notice)

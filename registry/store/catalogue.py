@@ -52,6 +52,7 @@ class Catalogue:
                 owner: [self._letters[serial] for serial in sorted(box)] for owner, box in image.mail.items()
             },
             groups={name: self._group(name, group) for name, group in image.groups.items()},
+            members=list(image.members.values()),
             highest_serial=image.highest_serial,
             skipped=skipped,
             damage=list(damage),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from registry.store.entries import Entry, NameBound, Owner, owner_of
+from registry.store.entries import Entry, GroupGone, Owner, owner_of
 from registry.store.image import Image
 
 AT_REST = 0
@@ -59,7 +59,7 @@ class Snapshot:
 
     generation: int
     plans: list[Plan]
-    names: list[NameBound]
+    people: list[Entry]  # names, and who is in which room
     highest_serial: int
 
 
@@ -79,6 +79,7 @@ class Drawers:
         self.image: Image[Place] = Image()
         self.behind: dict[Owner, None] = {}  # whose file a checkpoint has to write, in order
         self._drawers: dict[Owner, Drawer] = {}
+        self._begun_anew: set[Owner] = set()  # whose file says nothing that counts any more
 
     def drawer(self, owner: Owner) -> Drawer:
         found = self._drawers.get(owner)
@@ -94,6 +95,8 @@ class Drawers:
             return
         if place.generation != AT_REST:
             self.behind[owner] = None
+        if isinstance(entry, GroupGone):
+            self._begun_anew.add(owner)
         for old in freed:
             if old.generation == AT_REST:
                 self.drawer(owner).dead += old.length
@@ -107,10 +110,13 @@ class Drawers:
         """Plan for everything that is behind. Copies tables only, as the store is locked meanwhile."""
         plans = [self._plan(owner) for owner in self.behind]
         self.behind = {}
-        return Snapshot(generation, plans, list(self.image.names.values()), self.image.highest_serial)
+        people: list[Entry] = [*self.image.names.values(), *self.image.members.values()]
+        return Snapshot(generation, plans, people, self.image.highest_serial)
 
     def give_back(self, plans: Iterable[Plan]) -> None:
         """These were not carried out."""
+        plans = list(plans)
+        self._begun_anew.update(plan.owner for plan in plans if plan.rewrite)
         self.behind.update(dict.fromkeys(plan.owner for plan in plans))
 
     def moved(self, plan: Plan, items: list[Item], offset: int) -> int:
@@ -162,4 +168,6 @@ class Drawers:
         held = [(holder, holder.copy()) for holder in self.image.holders(owner)]
         # A letter that was taken leaves the disk with the next checkpoint; a group's lines when they are many.
         bearable = 0 if isinstance(owner, bytes) else max(_WORTH_WRITING_ANEW, drawer.size // 2)
-        return Plan(owner, drawer, drawer.stale or drawer.dead > bearable, held)
+        rewrite = drawer.stale or drawer.dead > bearable or owner in self._begun_anew
+        self._begun_anew.discard(owner)
+        return Plan(owner, drawer, rewrite, held)

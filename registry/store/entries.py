@@ -75,9 +75,62 @@ class AtRest(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
     highest_serial: int
 
 
-Entry: TypeAlias = NameBound | MailStored | MailTaken | GroupKeyMade | GroupLine | GroupCut
+class RoomMember(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
+    """`identity` is a member of the room `group`, and of no other. Nothing up to `since` is theirs to read.
 
-# Whose file an entry belongs to: an identity has a mailbox, a text is a group, None is the file of names.
+    They are here, or away since `at` with all lines up to `seen` said to them.
+    """
+
+    identity: Identity
+    group: str
+    since: int
+    seen: int
+    is_here: bool
+    at: int
+
+
+class RoomMemberGone(msgspec.Struct, frozen=True, array_like=True, tag=9, gc=False):
+    """`identity` is a member of no room."""
+
+    identity: Identity
+
+
+class GroupGone(msgspec.Struct, frozen=True, array_like=True, tag=10, gc=False):
+    """Of this group nothing is kept, as if it had never been; it may begin anew."""
+
+    group: str
+
+
+class NameReserved(msgspec.Struct, frozen=True, array_like=True, tag=11, gc=False):
+    """`identity` has borne another name since `at`; nobody else gets this one yet."""
+
+    name_key: str
+    identity: bytes
+    at: int
+
+
+class NameFreed(msgspec.Struct, frozen=True, array_like=True, tag=12, gc=False):
+    """A reserved name is anybody's again."""
+
+    name_key: str
+
+
+Entry: TypeAlias = (
+    NameBound
+    | MailStored
+    | MailTaken
+    | GroupKeyMade
+    | GroupLine
+    | GroupCut
+    | RoomMember
+    | RoomMemberGone
+    | GroupGone
+    | NameReserved
+    | NameFreed
+)
+
+# Whose file an entry belongs to: an identity has a mailbox, a text is a group, None is the file of names (and of who is
+# in which room: both are one short record a person).
 Owner: TypeAlias = bytes | str
 
 _encoder = msgspec.msgpack.Encoder()
@@ -88,17 +141,27 @@ def owner_of(entry: Entry) -> Owner | None:
     """The subject of an entry, and so the file in which it comes to rest."""
     if isinstance(entry, (MailStored, MailTaken)):
         return entry.recipient
-    return None if isinstance(entry, NameBound) else entry.group
+    if isinstance(entry, (GroupKeyMade, GroupLine, GroupCut, GroupGone)):
+        return entry.group
+    return None
 
 
 def encode(entry: Entry | AtRest) -> bytes:
     """ValueError for an entry that could not be read back: it must never reach the disk."""
-    if isinstance(entry, (MailStored, MailTaken)) and len(entry.recipient) != IDENTITY_SIZE:
-        raise ValueError(f"an identity has {IDENTITY_SIZE} bytes, not {len(entry.recipient)}")
+    identity = _identity_in(entry)
+    if identity is not None and len(identity) != IDENTITY_SIZE:
+        raise ValueError(f"an identity has {IDENTITY_SIZE} bytes, not {len(identity)}")
     try:
         return _encoder.encode(entry)
     except OverflowError as wrong:
         raise ValueError(str(wrong)) from wrong
+
+
+def _identity_in(entry: Entry | AtRest) -> bytes | None:
+    """What a reader checks the length of."""
+    if isinstance(entry, (MailStored, MailTaken)):
+        return entry.recipient
+    return entry.identity if isinstance(entry, (RoomMember, RoomMemberGone)) else None
 
 
 def decode(payload: bytes) -> Entry | AtRest | None:

@@ -134,7 +134,7 @@ class Filing:
             _log.warning("%d records cannot be read any more; the file is kept as %s", len(lost), name)
 
     def _remove(self, plan: Plan) -> None:
-        """A mailbox that holds nothing needs no file. One that stays by mishap says AtRest and no more."""
+        """Whoever has nothing needs no file. One that stays by mishap says AtRest and no more."""
         if plan.drawer.size:
             with suppress(OSError):
                 self._shelf.remove(plan.owner)
@@ -143,8 +143,8 @@ class Filing:
 
     def _names(self, snapshot: Snapshot, marker: bytes) -> Iterator[bytes]:
         yield marker
-        for name in snapshot.names:
-            yield frame(encode(name))
+        for entry in snapshot.people:
+            yield frame(encode(entry))
 
 
 class _Copies:

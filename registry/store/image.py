@@ -9,23 +9,30 @@ generations see to that (loading.py).
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Generic, TypeVar, assert_never
 
 from registry.store.entries import (
     Entry,
     GroupCut,
+    GroupGone,
     GroupKeyMade,
     GroupLine,
     MailStored,
     MailTaken,
     NameBound,
+    NameFreed,
+    NameReserved,
     Owner,
+    RoomMember,
+    RoomMemberGone,
 )
 
 Where = TypeVar("Where")
 
-# A line on its way may still use the key before the newest one: these many keys outlive every cut.
-NEWEST_KEYS_KEPT = 2
+# A line on its way may still use the key in force or the one before it while a newer one is on its way: these many keys
+# are kept whether or not a line needs them.
+NEWEST_KEYS_KEPT = 3
 
 
 class Group(Generic[Where]):
@@ -56,7 +63,7 @@ class Group(Generic[Where]):
         if self.keys and entry.epoch <= next(reversed(self.keys)):
             return (where,)
         self.keys[entry.epoch] = where
-        return ()
+        return self._drop_unused_key()
 
     def add_line(self, entry: GroupLine, where: Where) -> Sequence[Where]:
         if entry.position <= self.highest:
@@ -65,6 +72,14 @@ class Group(Generic[Where]):
         self.lines[entry.position] = where
         self.last_use[entry.epoch] = entry.position
         return ()
+
+    def _drop_unused_key(self) -> Sequence[Where]:
+        """A room may change its key every second for years: the key that ceases to be new goes if no line needs it."""
+        old = next(islice(reversed(self.keys), NEWEST_KEYS_KEPT, None), None)
+        if old is None or self.last_use.get(old, -1) > self.cut:
+            return ()
+        self.last_use.pop(old, None)
+        return (self.keys.pop(old),)
 
     def cut_through(self, position: int, where: Where) -> Sequence[Where]:
         if position <= self.cut:
@@ -80,19 +95,18 @@ class Group(Generic[Where]):
             yield self.lines.pop(oldest)
 
     def _drop_keys(self, position: int) -> Iterator[Where]:
-        while len(self.keys) > NEWEST_KEYS_KEPT:
-            oldest = next(iter(self.keys))
-            if self.last_use.get(oldest, -1) > position:
-                return
-            self.last_use.pop(oldest, None)
-            yield self.keys.pop(oldest)
+        for epoch in list(self.keys)[:-NEWEST_KEYS_KEPT]:
+            if self.last_use.get(epoch, -1) <= position:
+                self.last_use.pop(epoch, None)
+                yield self.keys.pop(epoch)
 
 
 class Image(Generic[Where]):
     """Everything that the store holds."""
 
     def __init__(self) -> None:
-        self.names: dict[str, NameBound] = {}  # the latest last
+        self.names: dict[str, NameBound | NameReserved] = {}  # the latest last
+        self.members: dict[bytes, RoomMember] = {}
         self.mail: dict[bytes, dict[int, Where]] = {}
         self.groups: dict[str, Group[Where]] = {}
         self.highest_serial = 0
@@ -104,22 +118,37 @@ class Image(Generic[Where]):
                 return self._store(entry, where)
             case MailTaken():
                 return self._take(entry)
-            case NameBound():
-                self.names.pop(entry.name_key, None)
-                self.names[entry.name_key] = entry
-                return ()
             case GroupKeyMade():
                 return self._group(entry.group).add_key(entry, where)
             case GroupLine():
                 return self._group(entry.group).add_line(entry, where)
             case GroupCut():
                 return self._group(entry.group).cut_through(entry.position, where)
-        assert_never(entry)
+            case GroupGone():
+                return self._erase(entry.group)
+            case _:
+                self._note(entry)
+                return ()
+
+    def _note(self, entry: NameBound | NameReserved | NameFreed | RoomMember | RoomMemberGone) -> None:
+        """What is held as it is, in memory."""
+        match entry:
+            case NameBound() | NameReserved():
+                self.names.pop(entry.name_key, None)
+                self.names[entry.name_key] = entry
+            case NameFreed():
+                self.names.pop(entry.name_key, None)
+            case RoomMember():
+                self.members[entry.identity] = entry
+            case RoomMemberGone():
+                self.members.pop(entry.identity, None)
+            case _:
+                assert_never(entry)
 
     def copy(self) -> "Image[Where]":
         """An image of its own, of the same places."""
         twin: Image[Where] = Image()
-        twin.names = self.names.copy()
+        twin.names, twin.members = self.names.copy(), self.members.copy()
         twin.mail = {owner: box.copy() for owner, box in self.mail.items()}
         twin.groups = {name: group.copy() for name, group in self.groups.items()}
         twin.highest_serial = self.highest_serial
@@ -147,6 +176,14 @@ class Image(Generic[Where]):
         freed = [box.pop(serial) for serial in entry.serials if serial in box]
         if not box:
             del self.mail[entry.recipient]
+        return freed
+
+    def _erase(self, name: str) -> Sequence[Where]:
+        holders = self.holders(name)
+        freed = [where for holder in holders for where in holder.values()]
+        for holder in holders:
+            holder.clear()  # a checkpoint that is under way finds its copies out of date
+        self.groups.pop(name, None)
         return freed
 
     def _group(self, name: str) -> Group[Where]:

@@ -14,7 +14,16 @@ from collections.abc import Iterator
 from registry.store.catalogue import Catalogue
 from registry.store.disk import Disk, read_file, set_aside
 from registry.store.drawers import AT_REST, Drawers, Place
-from registry.store.entries import AtRest, Entry, NameBound, Owner, decode, owner_of
+from registry.store.entries import (
+    AtRest,
+    Entry,
+    NameBound,
+    NameReserved,
+    Owner,
+    RoomMember,
+    decode,
+    owner_of,
+)
 from registry.store.errors import StoreUnusable
 from registry.store.journal import Journal, generation_in, journal_name
 from registry.store.protocol import Loaded
@@ -57,7 +66,7 @@ class Loading:
         for place, record in _placed(payloads, AT_REST):
             if isinstance(record, AtRest):
                 self._mark(None, record)
-            elif isinstance(record, NameBound):
+            elif isinstance(record, NameBound | NameReserved | RoomMember):
                 self._take_in(record, place)
             else:
                 odd += 1
@@ -83,6 +92,8 @@ class Loading:
         self._report_odd(folder, name, shown, odd)
         if owner is not None and size:
             self._settle(owner, size, trusted=sound and marker is not None)
+        elif marker is not None and sound and not odd:
+            self._disk.remove(folder, name)  # of a group that is gone; nothing else in it says whose it was
 
     def _settle(self, owner: Owner, size: int, *, trusted: bool) -> None:
         """Only a file that the last counting checkpoint left like this may be appended to: of what an unfinished one

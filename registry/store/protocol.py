@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from registry.store.entries import Entry, NameBound
+from registry.store.entries import Entry, NameBound, NameReserved, RoomMember
 
 
 class LetterHead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -51,9 +51,12 @@ class LoadedGroup(msgspec.Struct, frozen=True, kw_only=True):
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the core needs at its start."""
 
-    names: list[NameBound]  # the latest binding of each name, in the order in which they were made
+    names: list[
+        NameBound | NameReserved
+    ]  # the latest word on each name, in the order in which they were said
     letters: dict[bytes, list[LetterHead]]  # by recipient, the lowest serial first
     groups: dict[str, LoadedGroup]
+    members: list[RoomMember] = []  # one a person
     highest_serial: int  # ever used; 0 for none
     skipped: int  # whole records that mean nothing to this version
     damage: list[str]  # a line for a person about each file that was torn or damaged

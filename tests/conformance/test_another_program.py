@@ -83,7 +83,7 @@ def test_a_repeated_register_is_answered_again() -> None:
 
 
 def test_a_taken_name_is_refused() -> None:
-    """Clause 3.4: "The registry binds a name's key to the first identity that comes with it, for ever"."""
+    """Clause 3.4: "The registry binds a name's key to the first identity that comes with it"."""
     house = House()
     house.let_in(Stranger("alice", 0x01), HERE)
     impostor = Stranger("Alice", 0x31)
@@ -213,9 +213,22 @@ def test_a_closed_link_is_absence() -> None:
     house.link_up(alice, 1)
     house.link_up(bob, 2)
     house.core.link_closed(2, now=house.now)
-    assert row_of(bob, house, alice)[3] is False
+    assert row_of(bob, house, alice)[3] == 2
     house.send(bob.seal([10, 1]), THERE)
-    assert row_of(bob, house, alice)[3] is True
+    assert row_of(bob, house, alice)[3] == 1
+
+
+def test_who_leaves_is_away_and_who_vanishes_is_lost() -> None:
+    """Clause 5.4: "The row says then that they are AWAY; whoever goes offline in any other way is LOST"."""
+    house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
+    house.let_in(alice, HERE)
+    house.let_in(bob, THERE)
+    house.link_up(alice, 1)
+    house.send(bob.seal([12, 1]), THERE)
+    assert row_of(bob, house, alice)[3] == 0
+    house.send(bob.seal([10, 1]), THERE)
+    house.wait(31.0)
+    assert row_of(bob, house, alice)[3] == 2
 
 
 # --- clause 3.3

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import enum
 import importlib
 import re
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from wire.header import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
 from wire.messages.group import EpochKey, GroupLine
 from wire.messages.mail import Letter, MailRefusal
 from wire.messages.registration import RefusalReason
+from wire.messages.room import ROOMS_LISTED_MAX, RoomInfo, RoomMember, RoomPresence, RoomRefusal
+from wire.messages.table import Presence
 
 CITED = re.compile(r"[Cc]lauses?\s+((?:[0-9]+(?:\.[0-9]+)?(?:,\s*|\s+and\s+|\s+to\s+)?)+)")
 QUOTED = re.compile(r'Clause ([0-9.]+): "(.*)"\.$', re.DOTALL)
@@ -99,7 +102,10 @@ def test_tags_and_fields(number: str, shapes: tuple[type[Message], ...]) -> None
 def test_fields_of_what_stands_inside_notices() -> None:
     """Clause 9.4."""
     table = {row[0]: row[1].split(", ") for row in rows("9.4", columns=3)}
-    assert table == {one.__name__: list(one.__struct_fields__) for one in (Letter, EpochKey, GroupLine)}
+    assert table == {
+        one.__name__: list(one.__struct_fields__)
+        for one in (Letter, EpochKey, GroupLine, RoomMember, RoomInfo)
+    }
 
 
 @pytest.mark.parametrize(
@@ -125,12 +131,20 @@ def test_fields_of_messages_without_a_tag(number: str, shape: str) -> None:
     assert f"`[{', '.join(found.__struct_fields__)}]`" in clauses()[number]
 
 
-@pytest.mark.parametrize(("number", "reasons"), [("4.5", RefusalReason), ("7.3", MailRefusal)])
-def test_reasons(number: str, reasons: type[RefusalReason] | type[MailRefusal]) -> None:
-    """Clauses 4.5 and 7.3."""
-    assert {int(row[0]): row[1] for row in rows(number, columns=3)} == {
-        one.value: one.name for one in reasons
-    }
+@pytest.mark.parametrize(
+    ("number", "reasons"),
+    [
+        ("3.2", Presence),
+        ("4.5", RefusalReason),
+        ("7.3", MailRefusal),
+        ("12.2", RoomRefusal),
+        ("12.4", RoomPresence),
+    ],
+)
+def test_reasons(number: str, reasons: type[enum.IntEnum]) -> None:
+    """Clauses 3.2, 4.5, 7.3, 12.2 and 12.4."""
+    table = [row for row in rows(number, columns=3) if row[0].isdigit()]
+    assert {int(row[0]): row[1] for row in table} == {one.value: one.name for one in reasons}
 
 
 def test_purposes_of_signatures() -> None:
@@ -195,6 +209,18 @@ def test_no_limit_is_missing() -> None:
         ("9.5", f"more than {limits.LINKS_WAITING_IN_ALL} in all"),
         ("9.5", f"had {TIME_TO_SPEAK:.0f} s to do so"),
         ("9.5", f"more than {WAITING_AT_ONCE:,}, or"),
+        ("4.7", f"at most {limits.NAMES_RESERVED_MAX} reserved names"),
+        ("4.7", f"for {limits.NAME_KEPT_FOR / 86_400:.0f} days"),
+        ("4.7", f"{limits.RENAMES_BURST} times at once and then once in {limits.RENAMES_SPAN:.0f} s"),
+        ("12.2", f"{limits.ROOM_MEMBERS_MAX:,} members are in it"),
+        ("12.2", f"there are {limits.ROOMS_MAX:,} rooms"),
+        (
+            "12.2",
+            f"makes {limits.ROOMS_MADE_BURST} rooms at once and then one in {limits.ROOMS_MADE_SPAN:.0f} s",
+        ),
+        ("12.4", f"stays one for {limits.GROUP_KEPT_FOR / 86_400:.0f} days"),
+        ("12.5", f"at most {limits.ROOM_LINES_MAX:,} lines or {limits.ROOM_BYTES_MAX >> 20} MiB"),
+        ("12.6", f"at most {ROOMS_LISTED_MAX:,} of them or {limits.ROOM_LIST_MAX >> 10} KiB"),
     ],
 )
 def test_numbers_in_sentences(number: str, said: str) -> None:

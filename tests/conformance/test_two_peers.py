@@ -38,7 +38,7 @@ class Ours:
         self.is_disk_slow = False
         mail = [AgreementKey(b"\x03" * 32)]
         me = Me(name="alice", identity=Identity(b"\x01" * 32), live=b"\x02" * 32, mail_keys=mail, counter=1)
-        row = decode_row(by_hand.packed([knows.card, THERE.host, THERE.port, False, 0, 0, 1]))
+        row = decode_row(by_hand.packed([knows.card, THERE.host, THERE.port, 0, 0, 0, 1]))
         self.core = PeerCore(
             me,
             server=SERVER,
@@ -418,7 +418,7 @@ def test_a_card_that_its_owner_never_signed_starts_no_session_anew(counter: int)
     forged: Fields = [*bob.card[:2], b"\x99" * 32, bob.card[3], counter, bytes(64)]
     used = []
     for card in (bob.card, forged, bob.card):
-        contacts.take_row(decode_row(by_hand.packed([card, THERE.host, THERE.port, True, 0, 0, 1])))
+        contacts.take_row(decode_row(by_hand.packed([card, THERE.host, THERE.port, 1, 0, 0, 1])))
         contact = contacts.by_identity(bob.identity)
         assert contact is not None
         with contextlib.suppress(SealError):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from peer.core.me import LIVE_KEY_LASTS_FOR
-from peer.keys import MAIL_KEY_LASTS_FOR, RENEWALS_MAX, BrokenKeyFile, FolderInUse, KeyFolder
+from peer.keys import MAIL_KEY_LASTS_FOR, RENEWALS_MAX, BrokenKeyFile, FolderInUse, KeyFolder, NameHasKeys
 from wire.limits import MAIL_KEPT_FOR
 
 NOW = 1_800_000_000.0
@@ -16,13 +16,13 @@ DAY = 86_400.0
 
 def publics(folder: Path, wall: float) -> list[bytes]:
     """The mail keys of a start at this time, newest first."""
-    keys = KeyFolder(folder, wall=wall)
+    keys = KeyFolder(folder.parents[1], "alice", wall=wall)
     keys.close()
     return [key.public for key in keys.mail_keys]
 
 
 def counter(folder: Path, wall: float) -> int:
-    keys = KeyFolder(folder, wall=wall)
+    keys = KeyFolder(folder.parents[1], "alice", wall=wall)
     keys.close()
     return keys.next_counter(wall)
 
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 def test_nobody_else_may_read_anything(folder: Path) -> None:
     before = os.umask(0)
     try:
-        keys = KeyFolder(folder, wall=NOW)
+        keys = KeyFolder(folder.parents[1], "alice", wall=NOW)
         keys.next_counter(NOW)
         keys.close()
     finally:
@@ -51,24 +51,24 @@ def test_nobody_else_may_read_anything(folder: Path) -> None:
 def test_a_folder_that_was_open_to_others_is_closed(folder: Path) -> None:
     folder.mkdir(parents=True)
     folder.chmod(0o755)
-    KeyFolder(folder, wall=NOW).close()
+    KeyFolder(folder.parents[1], "alice", wall=NOW).close()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_the_identity_is_made_once(folder: Path) -> None:
-    first = KeyFolder(folder, wall=NOW)
+    first = KeyFolder(folder.parents[1], "alice", wall=NOW)
     first.close()
-    second = KeyFolder(folder, wall=NOW + 1_000 * DAY)
+    second = KeyFolder(folder.parents[1], "alice", wall=NOW + 1_000 * DAY)
     second.close()
     assert first.identity.public == second.identity.public
 
 
 def test_one_name_runs_once(folder: Path) -> None:
-    first = KeyFolder(folder, wall=NOW)
+    first = KeyFolder(folder.parents[1], "alice", wall=NOW)
     with pytest.raises(FolderInUse, match="n-alice"):
-        KeyFolder(folder, wall=NOW)
+        KeyFolder(folder.parents[1], "alice", wall=NOW)
     first.close()
-    KeyFolder(folder, wall=NOW).close()
+    KeyFolder(folder.parents[1], "alice", wall=NOW).close()
 
 
 @pytest.mark.parametrize(
@@ -77,23 +77,23 @@ def test_one_name_runs_once(folder: Path) -> None:
 )
 def test_a_broken_key_file_is_said_and_left_as_it_is(folder: Path, name: str, content: bytes) -> None:
     """A new identity in its place would be another person."""
-    KeyFolder(folder, wall=NOW).close()
+    KeyFolder(folder.parents[1], "alice", wall=NOW).close()
     (folder / name).write_bytes(content)
     with pytest.raises(BrokenKeyFile, match=name):
-        KeyFolder(folder, wall=NOW)
+        KeyFolder(folder.parents[1], "alice", wall=NOW)
     assert (folder / name).read_bytes() == content
     (folder / name).unlink()
-    KeyFolder(folder, wall=NOW).close()  # and the lock was let go
+    KeyFolder(folder.parents[1], "alice", wall=NOW).close()  # and the lock was let go
 
 
 def test_a_folder_that_cannot_be_read_lets_the_lock_go(folder: Path) -> None:
-    KeyFolder(folder, wall=NOW).close()
+    KeyFolder(folder.parents[1], "alice", wall=NOW).close()
     (folder / "identity.key").unlink()
     (folder / "identity.key").mkdir()
     with pytest.raises(IsADirectoryError):
-        KeyFolder(folder, wall=NOW)
+        KeyFolder(folder.parents[1], "alice", wall=NOW)
     (folder / "identity.key").rmdir()
-    KeyFolder(folder, wall=NOW).close()
+    KeyFolder(folder.parents[1], "alice", wall=NOW).close()
 
 
 def test_a_mail_key_lasts_a_week(folder: Path) -> None:
@@ -141,3 +141,74 @@ def test_a_broken_counter_begins_with_the_clock(folder: Path) -> None:
     counter(folder, NOW)
     (folder / "card.counter").write_text("many")
     assert counter(folder, NOW) == NOW * 1_000
+
+
+# --- a change of name
+
+
+def opened(home: Path, name: str) -> KeyFolder:
+    return KeyFolder(home, name, wall=NOW)
+
+
+def test_a_change_of_name_that_was_cut_short_leaves_both_names_to_one_identity(tmp_path: Path) -> None:
+    """The registry may have heard of it or not: whoever starts next asks under either name."""
+    keys = opened(tmp_path, "alice")
+    keys.mark("Ada")
+    keys.close()
+    for name, other in (("alice", "Ada"), ("ada", "alice")):
+        again = opened(tmp_path, name)
+        assert again.identity.public == keys.identity.public
+        assert again.other_name == other
+        again.close()
+
+
+def test_a_name_that_is_settled_has_the_folder_alone(tmp_path: Path) -> None:
+    keys = opened(tmp_path, "alice")
+    keys.mark("ada")
+    keys.settle("ada")
+    keys.next_counter(NOW)
+    keys.close()
+    ada, alice = opened(tmp_path, "ada"), opened(tmp_path, "alice")
+    assert ada.identity.public == keys.identity.public != alice.identity.public
+    assert ada.other_name is None
+    ada.close(), alice.close()
+
+
+def test_a_crash_between_the_move_and_the_end_of_its_note_changes_nothing(tmp_path: Path) -> None:
+    keys = opened(tmp_path, "alice")
+    keys.mark("ada")
+    keys.close()
+    os.rename(tmp_path / "peers" / "n-alice", tmp_path / "peers" / "n-ada")
+    ada = opened(tmp_path, "ada")
+    assert (ada.identity.public, ada.other_name) == (keys.identity.public, "alice")
+    ada.settle("ada")
+    ada.close()
+    assert opened(tmp_path, "ada").other_name is None
+
+
+def test_a_name_that_was_refused_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+    keys = opened(tmp_path, "alice")
+    keys.mark("ada")
+    keys.settle("alice")
+    keys.close()
+    alice, ada = opened(tmp_path, "alice"), opened(tmp_path, "ada")
+    assert alice.identity.public == keys.identity.public != ada.identity.public
+    alice.close(), ada.close()
+
+
+def test_keys_of_somebody_else_are_not_written_over(tmp_path: Path) -> None:
+    opened(tmp_path, "ada").close()
+    keys = opened(tmp_path, "alice")
+    with pytest.raises(NameHasKeys):
+        keys.mark("ada")
+    keys.close()
+
+
+def test_a_note_that_is_no_good_is_no_note(tmp_path: Path) -> None:
+    keys = opened(tmp_path, "alice")
+    keys.close()
+    for nonsense in ("", "7", "[3]", '["../../etc", "x y"]', '["alice"'):
+        (keys.folder / "renaming").write_text(nonsense)
+        again = opened(tmp_path, "alice")
+        assert again.other_name is None
+        again.close()

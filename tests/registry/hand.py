@@ -34,6 +34,7 @@ from wire.messages.group import CHANNEL, GroupBody, GroupGranted
 from wire.messages.link import Attach, PeerRequest, RegistryNotice
 from wire.messages.presence import Leave, Ping
 from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Register, Welcome
+from wire.messages.room import EnterRoom, RoomChanged, RoomEntered, RoomPresence, RoomRefused
 from wire.messages.table import Card, Row, TableBatch
 from wire.sealing import GroupKey, LinkCipher, Session
 
@@ -216,6 +217,7 @@ class Hand:
         self.session: Session | None = None
         self._session_of = (b"", b"")
         self.key: GroupKey | None = None
+        self.room_key: GroupKey | None = None
         self.station = 0
         self.renew()
 
@@ -350,7 +352,11 @@ class Hand:
     def take_grants(self, notices: list[RegistryNotice]) -> None:
         for notice in notices:
             if isinstance(notice, GroupGranted):
-                self.key = GroupKey(CHANNEL, epoch=notice.epoch, key=notice.key)
+                key = GroupKey(notice.group, epoch=notice.epoch, key=notice.key)
+                if notice.group == CHANNEL:
+                    self.key = key
+                else:
+                    self.room_key = key
                 self.station = notice.station
 
     def send(self, *requests: PeerRequest) -> None:
@@ -384,6 +390,35 @@ class Hand:
         """A sealed group frame."""
         assert self.key is not None
         return self.key.seal(self.station, encode(GroupBody(number=number, floor=0, at=0, text=text)))
+
+    # --- rooms
+
+    def enter(self, room: str, reference: int = 0) -> RoomEntered | RoomRefused:
+        """Into a room, with its key; what else is said on the link is passed over."""
+        notices = self.ask(EnterRoom(reference, room))
+        self.take_grants(notices)
+        answers = [notice for notice in notices if isinstance(notice, RoomEntered | RoomRefused)]
+        assert len(answers) == 1
+        assert answers[0].reference == reference
+        return answers[0]
+
+    def say(self, text: str) -> bytes:
+        """A line to the room, sent."""
+        assert self.room_key is not None
+        line = self.room_key.seal(self.station, encode(GroupBody(number=1, floor=0, at=0, text=text)))
+        self.send_raw(line)
+        return line
+
+    def changes(self) -> dict[bytes, RoomPresence]:
+        """Drained: how members stand by now, as far as it was told; keys are taken on the way."""
+        notices = self.notices()
+        self.take_grants(notices)
+        return {
+            member.identity: member.presence
+            for notice in notices
+            if isinstance(notice, RoomChanged)
+            for member in notice.members
+        }
 
     def relayed(self) -> list[tuple[int, bytes]]:
         """Drained: (position, frame) of lines that were relayed to us."""

@@ -12,7 +12,7 @@ from wire.codec import decode_row
 from wire.identity import Identity, make_card
 from wire.limits import TABLE_PAGE_MAX
 from wire.messages.registration import RefusalReason
-from wire.messages.table import Card, Row
+from wire.messages.table import Card, Presence, Row
 from wire.names import name_key
 
 PEOPLE = [Identity(random.Random(seed).randbytes(32)) for seed in range(6)]
@@ -59,10 +59,32 @@ class TestNames:
         bind(directory, card_of(0, "paypal"))
         assert refusal(directory, card_of(1, "p\u0430ypal")) is RefusalReason.NAME_TAKEN
 
-    def test_another_name_under_the_same_key_is_not_served_yet(self) -> None:
+    def test_another_name_of_the_same_identity_needs_a_newer_card(self) -> None:
         directory = Directory(version=0)
-        bind(directory, card_of(0, "bob"))
-        assert refusal(directory, card_of(0, "rob", counter=2)) is RefusalReason.BAD_NAME
+        bob = bind(directory, card_of(0, "bob"))
+        assert refusal(directory, card_of(0, "rob")) is RefusalReason.OLD_CARD
+        card = card_of(0, "rob", counter=2)
+        assert refusal(directory, card) is None
+        directory.rename(bob, card, "rob", reserved_until=9.0, wall_ms=0)
+        assert directory.holder("rob") == directory.holder("bob") == PEOPLE[0].public
+        assert len(read(directory, 0)[0]) == 1
+
+    def test_a_look_alike_of_a_name_that_is_free_again_is_free_too(self) -> None:
+        directory = Directory(version=0)
+        bob = bind(directory, card_of(0, "paypal"))
+        directory.rename(bob, card_of(0, "bob", counter=2), "bob", reserved_until=9.0, wall_ms=0)
+        assert refusal(directory, card_of(1, "p\u0430ypal")) is RefusalReason.NAME_TAKEN
+        assert directory.expired_names(now=9.0) == ["paypal"]
+        assert refusal(directory, card_of(1, "p\u0430ypal")) is None
+        assert refusal(directory, card_of(1, "bob")) is RefusalReason.NAME_TAKEN
+
+    def test_a_look_alike_of_ones_own_outlives_the_reserved_one(self) -> None:
+        directory = Directory(version=0)
+        bob = bind(directory, card_of(0, "paypal"))
+        other = "p\u0430ypal"
+        directory.rename(bob, card_of(0, other, counter=2), other, reserved_until=9.0, wall_ms=0)
+        assert directory.expired_names(now=9.0) == ["paypal"]
+        assert refusal(directory, card_of(1, "paypal")) is RefusalReason.NAME_TAKEN
 
     def test_a_lower_counter_is_refused_and_the_same_card_is_not(self) -> None:
         directory = Directory(version=0)
@@ -111,9 +133,13 @@ class TestVersions:
     def test_what_changes_nothing_makes_no_version(self) -> None:
         directory = Directory(version=0)
         bob = bind(directory, card_of(0))
-        directory.place(bob, online=True, station=1, address=Address("10.0.0.1", 6_000), wall_ms=5_000)
+        directory.place(
+            bob, presence=Presence.ONLINE, station=1, address=Address("10.0.0.1", 6_000), wall_ms=5_000
+        )
         version = directory.version
-        directory.place(bob, online=True, station=1, address=Address("10.0.0.1", 6_000), wall_ms=9_000)
+        directory.place(
+            bob, presence=Presence.ONLINE, station=1, address=Address("10.0.0.1", 6_000), wall_ms=9_000
+        )
         directory.renew_card(bob, card_of(0), wall_ms=9_000)
         assert directory.version == version
         assert bob.since == 5
@@ -146,7 +172,7 @@ class TestVersions:
 
 CHANGES = st.lists(
     st.tuples(
-        st.sampled_from(["bind", "card", "move", "online", "station", "catch up"]),
+        st.sampled_from(["bind", "card", "move", "presence", "station", "catch up"]),
         st.integers(0, 5),
         st.integers(0, 3),
         st.integers(-50, 50),
@@ -197,7 +223,7 @@ def _change(
     else:
         directory.place(
             person,
-            online=bool(value % 2) if what == "online" else person.online,
+            presence=Presence(value % 3) if what == "presence" else person.presence,
             station=value if what == "station" else person.station,
             address=Address("10.0.0.9", 6_000 + value) if what == "move" else None,
             wall_ms=wall,
@@ -207,10 +233,10 @@ def _change(
 def test_those_online_are_listed_where_they_are() -> None:
     directory = Directory(version=0)
     bob, eve = bind(directory, card_of(0)), bind(directory, card_of(1))
-    directory.place(bob, online=True, station=0, address=Address("10.0.0.1", 1), wall_ms=0)
-    directory.place(eve, online=True, station=0, address=Address("10.0.0.2", 2), wall_ms=0)
-    directory.place(bob, online=True, station=0, address=Address("10.0.0.3", 3), wall_ms=0)
-    directory.place(eve, online=False, station=0, wall_ms=0)
+    directory.place(bob, presence=Presence.ONLINE, station=0, address=Address("10.0.0.1", 1), wall_ms=0)
+    directory.place(eve, presence=Presence.ONLINE, station=0, address=Address("10.0.0.2", 2), wall_ms=0)
+    directory.place(bob, presence=Presence.ONLINE, station=0, address=Address("10.0.0.3", 3), wall_ms=0)
+    directory.place(eve, presence=Presence.LOST, station=0, wall_ms=0)
     assert directory.online_addresses() == [Address("10.0.0.3", 3)]
     assert directory.online() == [bob.card.identity]
     assert len(directory) == 2
@@ -221,7 +247,8 @@ def test_a_change_costs_its_own_size_however_often_there_were_others() -> None:
     people = [bind(directory, card_of(who)) for who in range(6)]
     for turn in range(2_000):
         person = people[turn % 5]
-        directory.place(person, online=not person.online, station=0, wall_ms=0)
+        presence = Presence.LOST if person.online else Presence.ONLINE
+        directory.place(person, presence=presence, station=0, wall_ms=0)
     assert len(directory._changes._things) < 200
     rows, _ = read(directory, directory.version - 3)
     assert len(rows) == 3

@@ -9,7 +9,7 @@ from registry.pages import PAGES_KEPT, Pages
 from wire.address import Address
 from wire.codec import encode
 from wire.limits import TABLE_PAGE_MAX
-from wire.messages.table import Card, TablePage
+from wire.messages.table import Card, Presence, TablePage
 
 
 def raw(number: int) -> msgspec.Raw:
@@ -59,6 +59,8 @@ def test_a_kept_page_is_what_would_be_made_now(changes: list[tuple[int, int]]) -
             assert bytes(directory.page(since)) == made == bytes(directory.page(since))
         person = directory.person(card(number).identity)
         assert person is not None
-        directory.place(person, online=True, station=claimed + 1, address=Address("h", number), wall_ms=0)
+        directory.place(
+            person, presence=Presence.ONLINE, station=claimed + 1, address=Address("h", number), wall_ms=0
+        )
         if claimed == 0:
             directory.catch_up(directory.version + 5, wall_ms=0)

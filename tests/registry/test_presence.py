@@ -7,7 +7,7 @@ from tests.registry.hand import Hand, Rig, rows_of
 from wire.address import Address
 from wire.codec import decode_notice, encode, join_frames
 from wire.messages.presence import Leave, Left, Ping, Pong
-from wire.messages.table import FetchTable, Row, TablePage
+from wire.messages.table import FetchTable, Presence, Row, TablePage
 
 ELSEWHERE = Address("10.99.0.1", 9_999)
 
@@ -268,3 +268,52 @@ class TestNews:
         bob.drop_link()
         rig.advance(1.0)
         assert ann.batches() == []
+
+
+class TestLeftOrLost:
+    """Clause 3.2: whoever said so before they went is AWAY, all others are LOST."""
+
+    def presence(self, rig: Rig, who: Hand) -> Presence:
+        return row_of(rig, who).presence
+
+    def test_a_leave_is_away_also_when_its_link_ends_after_it(self, rig: Rig) -> None:
+        bob = rig.member("bob")
+        bob.leave()
+        assert self.presence(rig, bob) is Presence.AWAY
+        rig.core.link_closed(bob.link or 0, now=rig.now)
+        rig.advance(60.0)
+        assert self.presence(rig, bob) is Presence.AWAY
+
+    def test_a_broken_link_and_an_ended_lease_are_lost(self, rig: Rig) -> None:
+        bob, eve = rig.member("bob"), rig.hand("eve")
+        eve.register()
+        bob.drop_link()
+        assert self.presence(rig, bob) is Presence.LOST
+        assert self.presence(rig, eve) is Presence.ONLINE
+        rig.advance(31.0)
+        assert self.presence(rig, eve) is Presence.LOST
+
+    def test_who_was_lost_and_says_goodbye_is_away_since_they_were_lost(self, rig: Rig) -> None:
+        bob = rig.member("bob")
+        bob.drop_link()
+        since = row_of(rig, bob).since
+        rig.advance(20.0)
+        bob.leave()
+        row = row_of(rig, bob)
+        assert (row.presence, row.since) == (Presence.AWAY, since)
+
+    def test_a_newer_link_is_neither(self, rig: Rig) -> None:
+        ann, bob = rig.member("ann"), rig.member("bob")
+        rig.advance(2.0)
+        ann.batches()
+        bob.attach()
+        rig.advance(2.0)
+        seen = [row for batch in ann.batches() for row in rows_of(list(batch.rows))]
+        assert seen
+        assert {row.presence for row in seen} == {Presence.ONLINE}
+
+    def test_nobody_was_lost_in_an_earlier_life(self, rig: Rig) -> None:
+        bob = rig.member("bob")
+        bob.drop_link()
+        rig.restart()
+        assert self.presence(rig, bob) is Presence.AWAY

@@ -34,7 +34,7 @@ class Screen:
         """Note an event; returns the lines that it showed."""
         self.events.append(event)
         match event:
-            case happened.DirectReceived() | happened.ChannelReceived():
+            case happened.DirectReceived() | happened.ChannelReceived() | happened.RoomReceived():
                 shown: list[happened.Line] = [event]
             case happened.MailReturned(lines=lines):
                 shown = list(lines)

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from wire.limits import TEXT_MAX
+from wire.messages.group import GroupName
 from wire.messages.table import Count
 
 
@@ -12,6 +13,24 @@ class DirectBody(msgspec.Struct, frozen=True, array_like=True):
     """The inside of a direct message (clause 6.1). `at` is the sender's Unix time in milliseconds."""
 
     at: Count
+    text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
+
+
+class StraightLine(msgspec.Struct, frozen=True, array_like=True):
+    """The other inside of a direct message (clause 6.9): a line of a group, said straight to one member while the
+    registry is away. Its first field is a text, a `DirectBody`'s a number: so they are told apart."""
+
+    group: GroupName
+    number: Count
+    """In the sender's stream to the group, as the line bears it in the group's log later."""
+    since: Count
+    """Every number from this one up to `number` was never given."""
+    floor: Count
+    """Every number below it is settled: it has its place in the group's log, or never comes."""
+    position: Count
+    """Where in the log the newest of those stands; 0 for none. Who has the log up to there need not wait for any."""
+    at: Count
+    """The sender's Unix time in milliseconds."""
     text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
 
 

@@ -1,4 +1,4 @@
-"""This file is about changing one's name: the identity key stays, the card shows another name (clause 4.6)."""
+"""This file is about changing one's name: the identity key stays, the card shows another name (clause 4.7)."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""This file is about rooms: groups that people enter and leave (clause 10).
+"""This file is about rooms: groups that people enter and leave (clause 12).
 
 A room's lines travel as any group's (`wire.messages.group`); here stands who is in. The group of a room is `#` and the
 room's name as whoever made it wrote it; names of rooms are compared by key, as names of people are.
@@ -75,7 +75,7 @@ class RoomEntered(msgspec.Struct, frozen=True, array_like=True, tag=73):
     since: Count
     """Lines up to this position are not yours to read."""
     missed: Count
-    """How many lines of others stand after the position `since`."""
+    """How many lines of others were said while they were away; 0 for a newcomer."""
 
 
 class RoomRefused(msgspec.Struct, frozen=True, array_like=True, tag=74):

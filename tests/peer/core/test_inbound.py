@@ -9,13 +9,16 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from peer.core.channel import GAP_TIMEOUT, Channel
 from peer.core.contacts import Contacts
 from peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned, Trouble
+from peer.core.group import GAP_TIMEOUT, Group
+from peer.core.groups import Groups
+from peer.core.hearing import Hearing
 from peer.core.inbound import Inbound
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
-from peer.core.records import CHANNEL_MARK, IncomingAdded, StoredStream
+from peer.core.records import CHANNEL_MARK, IncomingAdded, StoredGroup, StoredStream
+from peer.core.streams import Streams
 from peer.history import History
 from tests.peer.core.cast import POLICY, Someone
 from wire.codec import decode_frames, encode
@@ -45,12 +48,24 @@ class Desk:
         stored = dict(loaded.streams)
         self.out = Outputs()
         self.contacts = Contacts()
-        self.channel = Channel(stored.pop(CHANNEL_MARK, StoredStream()), loaded.cursor or 0, self.out)
+        place = loaded.groups.get(CHANNEL, StoredGroup(0))
+        self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.channel.grant(GroupGranted(CHANNEL, 1, KEY, 3, 0))
         self.home = Homecoming(self.out)
+        self.streams = Streams(self.home, self.out)
+        self.hearing = Hearing(
+            contacts=self.contacts,
+            groups=Groups(self.channel),
+            streams=self.streams,
+            home=self.home,
+            outputs=self.out,
+            stored=stored,
+            policy=POLICY,
+        )
         self.inbound = Inbound(
             contacts=self.contacts,
-            channel=self.channel,
+            streams=self.streams,
+            hearing=self.hearing,
             home=self.home,
             outputs=self.out,
             stored=stored,
@@ -68,7 +83,7 @@ class Desk:
         contact = self.contacts.by_identity(person.id)
         assert contact is not None
         self.inbound.adopt(contact, now=self.now)
-        self.inbound.rows_came(now=self.now)
+        self.hearing.rows_came(now=self.now)
 
     # --- what comes
 
@@ -88,15 +103,15 @@ class Desk:
         self.inbound.batch_arrived(MailBatch(list(letters), more))
 
     def relayed(self, position: int, frame: bytes) -> bool:
-        return self.inbound.line_relayed(position, frame, now=self.now)
+        return self.hearing.line_relayed(position, frame, now=self.now)
 
     def page(self, position: int, *lines: GroupLine, more: bool = False) -> None:
         page = GroupPage(CHANNEL, [EpochKey(1, KEY)], list(lines), position, more)
-        self.inbound.page_arrived(page, now=self.now)
+        self.hearing.page_arrived(self.channel, page, now=self.now)
 
     def store(self) -> None:
         """The disk takes all that waits, as after every turn."""
-        self.disk.apply(self.out.drain_records() + self.inbound.marks())
+        self.disk.apply(self.out.drain_records() + self.streams.marks())
         self.inbound.stored(now=self.now)
 
     # --- what comes of it
@@ -121,7 +136,7 @@ class Desk:
             elif isinstance(event, DirectReceived | ChannelReceived):
                 lines.append(event)
         for line in lines:
-            self.inbound.line_shown(line)
+            self.streams.line_shown(line)
         return lines
 
     def troubles(self) -> list[str]:
@@ -247,15 +262,15 @@ def test_messages_wait_for_an_earlier_one_and_not_for_ever() -> None:
     desk.hears(Floor(4), part(6, "third"), part(5, "second"))
     desk.store()
     assert (desk.acked(), desk.shown()) == ([5], [])
-    assert desk.inbound.next_timer() == desk.now + POLICY.hold_span
+    assert desk.streams.next_timer() == desk.now + POLICY.hold_span
     desk.hears(part(4, "first"))
     desk.store()
     assert desk.shown() == ["first", "second", "third"]
-    assert desk.inbound.next_timer() is None
+    assert desk.streams.next_timer() is None
     desk.hears(part(9, "ninth"))
     desk.store()
     desk.now += POLICY.hold_span
-    desk.inbound.handle_timer(now=desk.now)
+    desk.streams.handle_timer(now=desk.now)
     assert desk.shown() == ["ninth"]
     desk.hears(part(8, "late"))
     desk.store()
@@ -290,7 +305,6 @@ def test_a_letter_says_what_need_not_be_waited_for() -> None:
 def test_letters_are_shown_late_and_let_go_when_they_are_stored() -> None:
     desk = Desk()
     desk.home.begin()
-    desk.home.is_channel_drained = True
     desk.gets(letter(5, serial=11), more=True)
     assert desk.out.requests == []
     desk.store()
@@ -350,7 +364,7 @@ def test_a_line_is_shown_when_it_is_stored_and_its_place_is_remembered() -> None
     desk.store()
     (line,) = desk.lines()
     assert (type(line), line.sender, line.text, line.late) == (ChannelReceived, "bob", "one", None)
-    assert desk.disk.load().cursor == 1
+    assert desk.disk.load().groups[CHANNEL].cursor == 1
 
 
 def test_a_line_of_an_unknown_station_waits_for_the_row() -> None:
@@ -383,7 +397,7 @@ def test_lines_of_strangers_are_held_up_to_a_bound() -> None:
     desk = Desk(knows=(BOB,))
     for number in range(1, GROUP_HELD_MAX + 10):
         desk.relayed(number, said(number, by=CAROL))
-    assert len(desk.inbound._held_frames) == GROUP_HELD_MAX
+    assert len(desk.hearing._held_frames) == GROUP_HELD_MAX
     assert desk.channel.gap_due is not None  # the log has the rest
 
 
@@ -419,7 +433,7 @@ def test_a_line_that_is_said_before_the_log_has_come_waits_for_it() -> None:
         ("first", 5.0),
         ("third", None),
     ]
-    assert desk.disk.load().cursor == 3
+    assert desk.disk.load().groups[CHANNEL].cursor == 3
 
 
 def test_one_who_has_all_need_not_wait_for_a_senders_new_start() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned
 from peer.core.mail import Homecoming, in_order
 from peer.core.outputs import Outputs
+from wire.messages.group import CHANNEL
 from wire.messages.mail import TakeMail
 
 
@@ -30,12 +31,13 @@ class Hall:
 def test_lines_are_shown_as_one_when_mailbox_and_channel_are_drained() -> None:
     hall = Hall()
     hall.home.begin()
+    hall.home.await_group(CHANNEL)
     hall.home.gather(line(1, 20.0))
     assert hall.shown() == []
     hall.home.is_mail_drained = True
     assert hall.shown() == []
     hall.home.gather(line(5, 10.0, by="carol", channel=True))
-    hall.home.is_channel_drained = True
+    hall.home.group_drained(CHANNEL)
     assert hall.shown() == [(line(5, 10.0, by="carol", channel=True), line(1, 20.0))]
     assert hall.shown() == []
 

@@ -12,11 +12,16 @@ from registry.store.disk import Disk
 from registry.store.entries import (
     Entry,
     GroupCut,
+    GroupGone,
     GroupKeyMade,
     GroupLine,
     MailStored,
     MailTaken,
     NameBound,
+    NameFreed,
+    NameReserved,
+    RoomMember,
+    RoomMemberGone,
 )
 from registry.store.files import FileStore
 from registry.store.protocol import Loaded, Store
@@ -51,11 +56,20 @@ def cut(position: int, group: str = "tea") -> GroupCut:
     return GroupCut(group, position)
 
 
+def gone(group: str = "tea") -> GroupGone:
+    return GroupGone(group)
+
+
+def member(identity: bytes, group: str = "tea", *, seen: int = 5, is_here: bool = True) -> RoomMember:
+    return RoomMember(identity, group, 3, seen, is_here, 90)
+
+
 @dataclass
 class Model:
     """What a store holds, in the plainest words."""
 
-    names: dict[str, NameBound] = field(default_factory=dict)
+    names: dict[str, NameBound | NameReserved] = field(default_factory=dict)
+    members: dict[bytes, RoomMember] = field(default_factory=dict)
     mail: dict[bytes, dict[int, MailStored]] = field(default_factory=dict)
     keys: dict[str, dict[int, bytes]] = field(default_factory=dict)
     lines: dict[str, list[GroupLine]] = field(default_factory=dict)
@@ -71,9 +85,15 @@ class Model:
 
     def _say(self, entry: Entry) -> None:
         match entry:
-            case NameBound():
+            case NameBound() | NameReserved():
                 self.names.pop(entry.name_key, None)
                 self.names[entry.name_key] = entry
+            case NameFreed():
+                self.names.pop(entry.name_key, None)
+            case RoomMember():
+                self.members[entry.identity] = entry
+            case RoomMemberGone():
+                self.members.pop(entry.identity, None)
             case MailStored():
                 self.mail.setdefault(entry.recipient, {})[entry.serial] = entry
                 self.highest_serial = max(self.highest_serial, entry.serial)
@@ -82,12 +102,17 @@ class Model:
                     self.mail.get(entry.recipient, {}).pop(serial, None)
             case GroupKeyMade():
                 self.keys.setdefault(entry.group, {})[entry.epoch] = entry.key
+                self._drop_keys(entry.group)
             case GroupLine():
                 self.lines.setdefault(entry.group, []).append(entry)
                 self.tops[entry.group] = entry.position
                 self.last_use[entry.group, entry.epoch] = entry.position
             case GroupCut():
                 self._cut(entry.group, entry.position)
+            case GroupGone():
+                for table in (self.keys, self.lines, self.cuts, self.tops):
+                    table.pop(entry.group, None)
+                self.last_use = {use: at for use, at in self.last_use.items() if use[0] != entry.group}
 
     def _cut(self, group: str, position: int) -> None:
         if position <= self.cuts.get(group, -1):
@@ -95,16 +120,20 @@ class Model:
         self.lines[group] = [said for said in self.lines.get(group, []) if said.position > position]
         self.cuts[group] = position
         self.tops[group] = max(self.tops.get(group, -1), position)
+        self._drop_keys(group)
+
+    def _drop_keys(self, group: str) -> None:
+        """The three newest stay, and those that a line needs."""
         keys = self.keys.get(group, {})
-        for epoch in sorted(keys)[:-2]:
-            if self.last_use.get((group, epoch), -1) > position:
-                break
-            del keys[epoch]
+        for epoch in sorted(keys)[:-3]:
+            if self.last_use.get((group, epoch), -1) <= self.cuts.get(group, -1):
+                del keys[epoch]
 
     def view(self) -> View:
         groups = {*self.keys, *self.lines, *self.cuts}
         return {
             "names": list(self.names.values()),
+            "members": self.members,
             "mail": {owner: list(box.values()) for owner, box in self.mail.items() if box},
             "keys": {name: self.keys.get(name, {}) for name in groups},
             "lines": {name: self.lines.get(name, []) for name in groups},
@@ -134,6 +163,7 @@ def view(store: Store, loaded: Loaded) -> View:
         ]
     return {
         "names": loaded.names,
+        "members": {one.identity: one for one in loaded.members},
         "mail": mail,
         "keys": {name: group.keys for name, group in loaded.groups.items()},
         "lines": lines,
@@ -175,20 +205,23 @@ class Script:
 
 
 def full_script() -> Script:
-    """Everything that a checkpoint can meet: files new, longer, written anew, emptied; groups cut; names changed."""
+    """Everything that a checkpoint can meet: files new, longer, written anew, emptied; groups cut, gone and begun
+    anew; names changed, reserved and free again; members of rooms."""
     return Script(
         [
             [bound("alice"), bound("bob", BOB), key(1), stored(1), stored(2), line(1), line(2)],
             "sync",
-            [stored(3, CAROL), taken(1), line(3)],
+            [stored(3, CAROL), taken(1), line(3), key(1, "#a"), line(1, "#a"), member(ALICE, "#a")],
             "checkpoint",
-            [stored(4), key(2), line(4, epoch=2), stored(5, CAROL), taken(3, recipient=CAROL)],
+            [stored(4), key(2), line(4, epoch=2), stored(5, CAROL), taken(3, recipient=CAROL), gone("#a")],
+            [key(2, "#a"), line(9, "#a", epoch=2), member(BOB, "#a"), NameReserved("bob", BOB, 8)],
             "sync",
             [bound("alice", ALICE, b"newer"), stored(6, ALICE), taken(6, recipient=ALICE)],
             "checkpoint",
             [taken(2, 4), key(3), line(5, "a/b", epoch=9), line(6, epoch=3), cut(3), stored(7, ALICE)],
             "checkpoint",
-            [stored(8), taken(5, recipient=CAROL), key(4), cut(6)],
+            [stored(8), taken(5, recipient=CAROL), key(4), cut(6), gone("#a"), RoomMemberGone(ALICE)],
+            [member(BOB, "#b", is_here=False), NameFreed("bob"), gone("#never"), RoomMemberGone(CAROL)],
             "sync",
             [stored(9, ALICE), line(7, epoch=4)],
         ]

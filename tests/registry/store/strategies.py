@@ -2,11 +2,24 @@
 
 from hypothesis import strategies as st
 
-from registry.store.entries import Entry
-from tests.registry.store.playbook import ALICE, BOB, CAROL, bound, cut, key, line, stored, taken
+from registry.store.entries import Entry, NameFreed, NameReserved, RoomMemberGone
+from tests.registry.store.playbook import (
+    ALICE,
+    BOB,
+    CAROL,
+    bound,
+    cut,
+    gone,
+    key,
+    line,
+    member,
+    stored,
+    taken,
+)
 
 PEOPLE = (ALICE, BOB, CAROL)
 GROUPS = ("tea", "a/b")
+KINDS = ("mail", "mail", "take", "line", "line", "key", "key", "cut", "gone", "name", "person")
 
 
 class Author:
@@ -18,7 +31,7 @@ class Author:
         self.epoch = dict.fromkeys(GROUPS, 0)
 
     def next_entry(self, data: st.DataObject) -> Entry:
-        kind = data.draw(st.sampled_from(("mail", "mail", "take", "line", "line", "key", "cut", "name")))
+        kind = data.draw(st.sampled_from(KINDS))
         person = data.draw(st.sampled_from(PEOPLE))
         group = data.draw(st.sampled_from(GROUPS))
         if kind == "mail":
@@ -39,7 +52,16 @@ class Author:
             at = data.draw(st.integers(0, self.position[group] + 1))
             self.position[group] = max(self.position[group], at)
             return cut(at, group)
-        return bound(data.draw(st.sampled_from(("alice", "bob"))), person, data.draw(st.binary(max_size=3)))
+        if kind == "gone":
+            return gone(group)
+        if kind == "person":
+            seen, is_here = data.draw(st.integers(0, 9)), data.draw(st.booleans())
+            here = member(person, group, seen=seen, is_here=is_here)
+            return here if data.draw(st.booleans()) else RoomMemberGone(person)
+        name = data.draw(st.sampled_from(("alice", "bob")))
+        if data.draw(st.booleans()):
+            return NameReserved(name, person, 5) if data.draw(st.booleans()) else NameFreed(name)
+        return bound(name, person, data.draw(st.binary(max_size=3)))
 
     def batch(self, data: st.DataObject) -> list[Entry]:
         return [self.next_entry(data) for _ in range(data.draw(st.integers(1, 6)))]

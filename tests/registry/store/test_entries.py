@@ -9,16 +9,21 @@ from registry.store.entries import (
     AtRest,
     Entry,
     GroupCut,
+    GroupGone,
     GroupKeyMade,
     GroupLine,
     MailStored,
     MailTaken,
     NameBound,
+    NameFreed,
+    NameReserved,
+    RoomMember,
+    RoomMemberGone,
     decode,
     encode,
     owner_of,
 )
-from tests.registry.store.playbook import BOB, bound, cut, key, line, stored, taken
+from tests.registry.store.playbook import BOB, bound, cut, gone, key, line, member, stored, taken
 
 numbers = st.integers(0, 2**64 - 1)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -32,6 +37,11 @@ entries: st.SearchStrategy[Entry | AtRest] = st.one_of(
     st.builds(GroupKeyMade, texts, numbers, blobs),
     st.builds(GroupLine, texts, numbers, blobs, numbers, numbers, blobs),
     st.builds(GroupCut, texts, numbers),
+    st.builds(RoomMember, identities, texts, numbers, numbers, st.booleans(), numbers),
+    st.builds(RoomMemberGone, identities),
+    st.builds(GroupGone, texts),
+    st.builds(NameReserved, texts, blobs, numbers),
+    st.builds(NameFreed, texts),
     st.builds(AtRest, numbers, numbers),
 )
 
@@ -70,6 +80,9 @@ def test_what_could_not_be_read_back_is_refused() -> None:
         encode(stored(1, b"short"))
     with pytest.raises(ValueError, match="32 bytes"):
         encode(taken(1, recipient=b""))
+    for short in (member(b"short"), RoomMemberGone(b"short")):
+        with pytest.raises(ValueError, match="32 bytes"):
+            encode(short)
     with pytest.raises(ValueError, match="surrogates"):
         encode(bound("\ud800"))
     with pytest.raises(ValueError, match="serialize"):
@@ -79,4 +92,6 @@ def test_what_could_not_be_read_back_is_refused() -> None:
 def test_whose_file_an_entry_belongs_to() -> None:
     assert owner_of(stored(1)) == owner_of(taken(1)) == BOB
     assert owner_of(key(1)) == owner_of(line(1)) == owner_of(cut(1)) == "tea"
-    assert owner_of(bound("alice")) is None
+    assert owner_of(gone()) == "tea"
+    people = (bound("alice"), NameReserved("al", BOB, 1), NameFreed("al"), member(BOB), RoomMemberGone(BOB))
+    assert {owner_of(entry) for entry in people} == {None}

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.store.entries import Entry
+from registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLine, MailStored
 from registry.store.image import Image
-from tests.registry.store.playbook import BOB, bound, cut, key, line, stored, taken
+from tests.registry.store.playbook import BOB, bound, cut, gone, key, line, stored, taken
 from tests.registry.store.strategies import Author
 
 
@@ -18,7 +18,7 @@ def image_of(*entries: Entry) -> Image[Entry]:
 
 def content(image: Image[Entry]) -> object:
     groups = {name: (dict(group.keys), group.lines, group.cuts) for name, group in image.groups.items()}
-    return list(image.names.items()), image.mail, groups, image.highest_serial
+    return list(image.names.items()), image.members, image.mail, groups, image.highest_serial
 
 
 @given(st.data())
@@ -38,7 +38,7 @@ def test_what_is_not_freed_is_held(data: st.DataObject) -> None:
     kept = set()
     for where, entry in enumerate(author.batch(data) + author.batch(data) + author.batch(data)):
         freed.extend(image.apply(entry, where))
-        if type(entry).__name__ not in {"MailTaken", "NameBound"}:
+        if isinstance(entry, MailStored | GroupLine | GroupKeyMade | GroupCut):
             kept.add(where)
     owners: list[bytes | str] = [*image.mail, *image.groups]
     held = [where for owner in owners for holder in image.holders(owner) for where in holder.values()]
@@ -68,11 +68,23 @@ def test_the_latest_binding_of_a_name_holds_and_is_the_last() -> None:
 
 
 def test_a_cut_takes_the_keys_that_only_its_lines_needed() -> None:
-    keys = [key(1), key(2), key(3), key(4)]
-    lines = [line(1, epoch=1), line(2, epoch=2), line(3, epoch=3)]
-    assert list(image_of(*keys, *lines).groups["tea"].keys) == [1, 2, 3, 4]
-    assert list(image_of(*keys, *lines, cut(1)).groups["tea"].keys) == [2, 3, 4]
-    assert list(image_of(*keys, *lines, cut(9)).groups["tea"].keys) == [3, 4]
+    said: list[Entry] = [entry for epoch in range(1, 6) for entry in (key(epoch), line(epoch, epoch=epoch))]
+    assert list(image_of(*said).groups["tea"].keys) == [1, 2, 3, 4, 5]
+    assert list(image_of(*said, cut(1)).groups["tea"].keys) == [2, 3, 4, 5]
+    assert list(image_of(*said, cut(9)).groups["tea"].keys) == [3, 4, 5]
+
+
+def test_keys_that_no_line_needs_go_when_newer_ones_come() -> None:
+    said: list[Entry] = [key(1), line(1, epoch=1), *map(key, range(2, 90))]
+    assert list(image_of(*said).groups["tea"].keys) == [1, 87, 88, 89]
+    assert list(image_of(*said).groups["tea"].last_use) == [1]
+
+
+def test_a_group_that_is_gone_may_begin_anew() -> None:
+    said: list[Entry] = [key(7), line(8, epoch=7), cut(8), gone(), key(2), line(3, epoch=2)]
+    group = image_of(*said).groups["tea"]
+    assert (list(group.keys), list(group.lines), group.cut, group.highest) == ([2], [3], -1, 3)
+    assert image_of(*said, gone()).groups == {}
 
 
 def test_no_line_comes_back_behind_a_cut() -> None:

@@ -1,7 +1,7 @@
-"""This file is about the channel at our end: our lines until the registry has them, others' lines in order, the place
-in the registry's log up to which we have all.
+"""This file is about a group at our end, the channel or a room: our lines until the registry has them, and the place in
+the registry's log up to which we have all.
 
-It knows group keys and positions; it must not know direct messages.
+It knows group keys and positions; it must not know direct messages, nor who is in the group.
 """
 
 from collections import OrderedDict
@@ -9,10 +9,19 @@ from typing import Final
 
 from peer.core.conversation import Message, Outgoing
 from peer.core.outputs import Outputs
-from peer.core.records import CHANNEL_MARK, OutgoingAdded, OutgoingChanged, Standing, StoredStream
+from peer.core.records import (
+    LineAccepted,
+    OutgoingAdded,
+    OutgoingChanged,
+    Standing,
+    StoredGroup,
+    StoredStream,
+    group_mark,
+)
 from wire.codec import encode
+from wire.messages.direct import StraightLine
 from wire.messages.group import CHANNEL, EpochKey, GroupBody, GroupGranted
-from wire.sealing import GroupKey
+from wire.sealing import GroupKey, group_tag
 
 KEYS_KEPT: Final = 8
 """Epochs whose keys are held: frames of the one before are still under way when a new one begins."""
@@ -21,23 +30,31 @@ GAP_TIMEOUT: Final = 1.0
 """Seconds after which a hole in the positions is asked for: our own line's answer may come behind others' lines."""
 
 
-class Channel:
-    """The channel as one member sees it."""
+class Group:
+    """One group as one member sees it."""
 
-    def __init__(self, stored: StoredStream, cursor: int | None, outputs: Outputs) -> None:
+    def __init__(self, name: str, stored: StoredStream, place: StoredGroup, outputs: Outputs) -> None:
         self._out = outputs
         self._keys: OrderedDict[int, GroupKey] = OrderedDict()
         self._outgoing = Outgoing(stored)
         self._numbered = False
         self._beyond: set[int] = set()
         self._in_flight: dict[tuple[int, int], Message] = {}
-        for message in self._outgoing:
-            self.settle(message, Standing.REFUSED)  # nobody waits for the answer any more
-        self.cursor = cursor
+        self.name: Final = name
+        self.mark: Final = group_mark(name)
+        """Before the identity in the names of its members' streams; alone, the name of ours."""
+        self.tag: Final = group_tag(name)
+        self.cursor = place.cursor
         self.station = 0
         self.gap_since: float | None = None
+        self._newest = place.newest
         self._highest = -1
         """The newest position that we heard of; whatever lies between it and the cursor is missing."""
+
+    @property
+    def room(self) -> str:
+        """The room's name as its maker wrote it; empty for the channel."""
+        return "" if self.name == CHANNEL else self.name[1:]
 
     @property
     def can_seal(self) -> bool:
@@ -52,6 +69,13 @@ class Channel:
             self.cursor = granted.position
         return granted.position > self.cursor
 
+    def begin_at(self, position: int, *, now: float) -> bool:
+        """Lines up to this place of the log are not ours to read. True when the cursor moved."""
+        if self.cursor is None:
+            self.cursor = position
+            return True
+        return self.note_page(position, now=now)
+
     def revoke(self) -> None:
         """The link is gone: the number is no longer ours. Keys stay, they open what is still on its way."""
         self.station = 0
@@ -65,7 +89,7 @@ class Channel:
         """Begin a line. It is stored so that numbers rise though the clock is set back (clause 6.2)."""
         message = self._outgoing.add(text, wall=wall, is_first_of_life=not self._numbered)
         self._numbered = True
-        self._out.records.append(OutgoingAdded(CHANNEL_MARK, message.number, message.at_ms, text))
+        self._out.records.append(OutgoingAdded(self.mark, message.number, message.at_ms, text))
         return message
 
     def seal(self, message: Message) -> bytes:
@@ -82,17 +106,45 @@ class Channel:
         """The registry spoke of this line; None when it is none of ours."""
         return self._in_flight.pop((epoch, counter), None)
 
-    def settle(self, message: Message, standing: Standing) -> None:
-        """Accepted (DELIVERED), refused or unanswered (REFUSED): nothing more happens to this line."""
-        self._outgoing.settle(
-            message, Standing.DELIVERED
-        )  # as far as the stream goes: nothing is void in the log
-        self._out.records.append(OutgoingChanged(CHANNEL_MARK, message.number, standing))
+    def straight(self, message: Message) -> bytes:
+        """The line as one member is told of it without the registry (clause 6.9)."""
+        line = StraightLine(
+            group=self.name,
+            number=message.number,
+            since=message.since,
+            floor=self._outgoing.floor,
+            position=self._newest,
+            at=message.at_ms,
+            text=message.text,
+        )
+        return encode(line)
+
+    def accepted(self, message: Message, position: int) -> None:
+        """The registry has the line in its log."""
+        if position > self._newest:
+            self._newest = position
+            self._out.records.append(LineAccepted(position, self.name))
+        self._close(message, Standing.DELIVERED)
+
+    def keep(self, message: Message) -> None:
+        """The registry does not answer: the line waits for its return, on disk."""
+        if message.standing is not Standing.KEPT:
+            self._outgoing.settle(message, Standing.KEPT)
+            self._out.records.append(OutgoingChanged(self.mark, message.number, Standing.KEPT))
+
+    def refuse(self, message: Message) -> None:
+        """This line will not be in the log."""
+        self._close(message, Standing.REFUSED)
+
+    def _close(self, message: Message, standing: Standing) -> None:
+        # As far as the stream goes all are alike: members that hear of a higher floor wait for none of them.
+        self._outgoing.settle(message, Standing.DELIVERED)
+        self._out.records.append(OutgoingChanged(self.mark, message.number, standing))
         self._in_flight = {key: other for key, other in self._in_flight.items() if other is not message}
 
     @property
     def unsettled(self) -> list[Message]:
-        """Lines that were not answered yet, in order."""
+        """Lines that the registry has not taken yet, in order."""
         return list(self._outgoing.messages.values())
 
     def note_position(self, position: int, *, now: float) -> bool:
@@ -131,7 +183,7 @@ class Channel:
 
     def keys_of(self, keys: list[EpochKey]) -> dict[int, GroupKey]:
         """Keys of a page of the log, for its lines only."""
-        return {one.epoch: GroupKey(CHANNEL, epoch=one.epoch, key=one.key) for one in keys}
+        return {one.epoch: GroupKey(self.name, epoch=one.epoch, key=one.key) for one in keys}
 
     def _advance(self, now: float) -> bool:
         assert self.cursor is not None
@@ -148,7 +200,7 @@ class Channel:
     def _add_key(self, one: EpochKey) -> None:
         known = self._keys.get(one.epoch)
         if known is None or known.key != one.key:
-            self._keys[one.epoch] = GroupKey(CHANNEL, epoch=one.epoch, key=one.key)
+            self._keys[one.epoch] = GroupKey(self.name, epoch=one.epoch, key=one.key)
         self._keys.move_to_end(one.epoch)
         while len(self._keys) > KEYS_KEPT:
             self._keys.popitem(last=False)

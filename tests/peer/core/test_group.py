@@ -1,4 +1,4 @@
-"""This file is about the channel at our end: sealing, answers, the place in the log up to which we have all."""
+"""This file is about a group at our end, by the channel: sealing, answers, the place in the log up to which we have all."""
 
 import random
 
@@ -6,19 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.core.channel import GAP_TIMEOUT, KEYS_KEPT, Channel
+from peer.core.group import GAP_TIMEOUT, KEYS_KEPT, Group
 from peer.core.outputs import Outputs
 from peer.core.records import (
     CHANNEL_MARK,
+    LineAccepted,
     OutgoingAdded,
     OutgoingChanged,
     Standing,
+    StoredGroup,
     StoredOutgoing,
     StoredStream,
 )
 from tests.peer.core.cast import WALL
-from wire.codec import decode_group_body
+from wire.codec import decode_group_body, decode_message_body
 from wire.header import unpack_group
+from wire.messages.direct import StraightLine
 from wire.messages.group import CHANNEL, GroupGranted
 from wire.sealing import GroupKey
 
@@ -28,26 +31,26 @@ def granted(epoch: int = 1, *, station: int = 3, position: int = 0) -> GroupGran
 
 
 @pytest.fixture
-def channel() -> Channel:
+def channel() -> Group:
     """With a key, at the beginning of the log."""
-    channel = Channel(StoredStream(), 0, Outputs())
+    channel = Group(CHANNEL, StoredStream(), StoredGroup(0), Outputs())
     assert not channel.grant(granted())
     return channel
 
 
 def test_a_new_member_begins_at_the_newest_line() -> None:
-    channel = Channel(StoredStream(), None, Outputs())
+    channel = Group(CHANNEL, StoredStream(), StoredGroup(None), Outputs())
     assert not channel.grant(granted(position=40))
     assert channel.cursor == 40
 
 
 def test_who_comes_back_has_missed_what_was_said_since() -> None:
-    channel = Channel(StoredStream(), 30, Outputs())
+    channel = Group(CHANNEL, StoredStream(), StoredGroup(30), Outputs())
     assert channel.grant(granted(position=40))
     assert channel.cursor == 30
 
 
-def test_a_line_is_sealed_under_the_newest_key_and_our_station(channel: Channel) -> None:
+def test_a_line_is_sealed_under_the_newest_key_and_our_station(channel: Group) -> None:
     """Clause 8.2: and never twice under one counter."""
     first = channel.seal(channel.add("one", wall=WALL))
     channel.grant(granted(2))
@@ -58,7 +61,7 @@ def test_a_line_is_sealed_under_the_newest_key_and_our_station(channel: Channel)
     assert body.text == "two"
 
 
-def test_the_same_key_granted_again_goes_on_counting(channel: Channel) -> None:
+def test_the_same_key_granted_again_goes_on_counting(channel: Group) -> None:
     """A new link in the same epoch: a counter that began anew would be used twice."""
     before = unpack_group(channel.seal(channel.add("one", wall=WALL)))
     channel.revoke()
@@ -67,40 +70,56 @@ def test_the_same_key_granted_again_goes_on_counting(channel: Channel) -> None:
     assert after.counter == before.counter + 1
 
 
-def test_without_a_station_nothing_can_be_sealed(channel: Channel) -> None:
+def test_without_a_station_nothing_can_be_sealed(channel: Group) -> None:
     channel.revoke()
     assert not channel.can_seal
 
 
-def test_numbers_rise_over_lives_even_if_the_clock_is_set_back(channel: Channel) -> None:
+def test_numbers_rise_over_lives_even_if_the_clock_is_set_back(channel: Group) -> None:
     """Clause 6.2."""
     before = channel.add("one", wall=WALL).number
-    reborn = Channel(StoredStream(last_sent=before), 0, Outputs())
+    reborn = Group(CHANNEL, StoredStream(last_sent=before), StoredGroup(0), Outputs())
     assert reborn.add("two", wall=WALL - 3_600).number == before + 1
     assert reborn.add("three", wall=WALL + 3_600).number == before + 2
 
 
-def test_lines_are_stored_so_that_their_numbers_are_not_given_again(channel: Channel) -> None:
+def test_lines_are_stored_so_that_their_numbers_are_not_given_again(channel: Group) -> None:
     out = channel._out
     message = channel.add("one", wall=WALL)
     assert out.drain_records() == [OutgoingAdded(CHANNEL_MARK, message.number, message.at_ms, "one")]
-    channel.settle(message, Standing.DELIVERED)
-    assert out.drain_records() == [OutgoingChanged(CHANNEL_MARK, message.number, Standing.DELIVERED)]
+    channel.accepted(message, 9)
+    assert out.drain_records() == [
+        LineAccepted(9),
+        OutgoingChanged(CHANNEL_MARK, message.number, Standing.DELIVERED),
+    ]
 
 
-def test_lines_that_an_earlier_life_left_are_not_said_again() -> None:
-    out = Outputs()
-    stored = StoredOutgoing(7, 0, "old", Standing.UNSETTLED)
-    channel = Channel(StoredStream(last_sent=7, outgoing=(stored,)), 0, out)
-    assert out.drain_records() == [OutgoingChanged(CHANNEL_MARK, 7, Standing.REFUSED)]
-    assert channel.unsettled == []
+def test_lines_that_an_earlier_life_left_are_said_again_under_their_numbers() -> None:
+    stored = StoredOutgoing(7, 0, "old", Standing.KEPT)
+    channel = Group(CHANNEL, StoredStream(last_sent=7, outgoing=(stored,)), StoredGroup(0), Outputs())
+    (old,) = channel.unsettled
     channel.grant(granted())
-    frame = channel.seal(channel.add("new", wall=0))
-    body = decode_group_body(GroupKey(CHANNEL, epoch=1, key=b"\1" * 32).open(frame))
-    assert body.number == body.floor == 8
+    new = channel.add("new", wall=0)
+    bodies = [
+        decode_group_body(GroupKey(CHANNEL, epoch=1, key=b"\1" * 32).open(channel.seal(message)))
+        for message in (old, new)
+    ]
+    assert [(body.number, body.floor, body.text) for body in bodies] == [(7, 7, "old"), (8, 7, "new")]
 
 
-def test_answers_find_their_line_by_epoch_and_counter_once(channel: Channel) -> None:
+def test_a_line_that_is_said_straight_tells_what_need_not_be_waited_for() -> None:
+    """Clause 6.9: numbers that were never given, and up to which place of the log all before it stands."""
+    stored = StoredStream(last_sent=3)
+    channel = Group(CHANNEL, stored, StoredGroup(5, 4), Outputs())
+    first, second = channel.add("one", wall=WALL), channel.add("two", wall=WALL)
+    line = decode_message_body(channel.straight(first))
+    assert line == StraightLine(CHANNEL, first.number, 4, first.number, 4, first.at_ms, "one")
+    channel.accepted(first, 8)
+    line = decode_message_body(channel.straight(second))
+    assert line == StraightLine(CHANNEL, second.number, second.number, second.number, 8, second.at_ms, "two")
+
+
+def test_answers_find_their_line_by_epoch_and_counter_once(channel: Group) -> None:
     message = channel.add("one", wall=WALL)
     header = unpack_group(channel.seal(message))
     assert channel.answered(header.epoch, header.counter + 1) is None
@@ -108,30 +127,30 @@ def test_answers_find_their_line_by_epoch_and_counter_once(channel: Channel) -> 
     assert channel.answered(header.epoch, header.counter) is None
 
 
-def test_a_line_that_was_sealed_twice_is_settled_once(channel: Channel) -> None:
+def test_a_line_that_was_sealed_twice_is_settled_once(channel: Group) -> None:
     message = channel.add("one", wall=WALL)
     frames = [unpack_group(channel.seal(message)) for _ in range(2)]
     assert channel.answered(1, frames[0].counter) is message
-    channel.settle(message, Standing.DELIVERED)
+    channel.accepted(message, 1)
     assert channel.answered(1, frames[1].counter) is None
     assert channel.unsettled == []
 
 
-def test_old_keys_are_let_go(channel: Channel) -> None:
+def test_old_keys_are_let_go(channel: Group) -> None:
     for epoch in range(2, KEYS_KEPT + 2):
         channel.grant(granted(epoch))
     assert channel.key(1) is None
     assert channel.key(2) is not None
 
 
-def test_lines_in_order_move_the_cursor(channel: Channel) -> None:
+def test_lines_in_order_move_the_cursor(channel: Group) -> None:
     assert channel.note_position(1, now=0.0)
     assert not channel.note_position(1, now=0.0)
     assert channel.cursor == 1
     assert channel.gap_due is None
 
 
-def test_a_hole_is_asked_for_after_a_while_and_closed_by_what_comes(channel: Channel) -> None:
+def test_a_hole_is_asked_for_after_a_while_and_closed_by_what_comes(channel: Group) -> None:
     """Clause 8.5."""
     assert not channel.note_position(2, now=5.0)
     assert channel.cursor == 0
@@ -142,14 +161,14 @@ def test_a_hole_is_asked_for_after_a_while_and_closed_by_what_comes(channel: Cha
     assert channel.gap_due is None
 
 
-def test_a_line_that_could_not_be_read_is_a_hole(channel: Channel) -> None:
+def test_a_line_that_could_not_be_read_is_a_hole(channel: Group) -> None:
     channel.note_missing(1, now=5.0)
     assert channel.gap_due == 5.0 + GAP_TIMEOUT
     assert channel.note_page(1, now=6.0)
     assert channel.gap_due is None
 
 
-def test_a_page_goes_as_far_as_it_says(channel: Channel) -> None:
+def test_a_page_goes_as_far_as_it_says(channel: Group) -> None:
     channel.note_position(5, now=0.0)
     channel.note_position(9, now=0.0)
     assert channel.note_page(4, now=0.0)
@@ -163,7 +182,7 @@ def test_the_cursor_is_the_end_of_what_came_without_a_hole(
     order: list[int], chance: random.Random, page: int
 ) -> None:
     """However lines and a page come, and come again."""
-    channel = Channel(StoredStream(), 0, Outputs())
+    channel = Group(CHANNEL, StoredStream(), StoredGroup(0), Outputs())
     here: set[int] = set()
     cursors = [0]
     page_after = chance.randrange(len(order))

@@ -1,0 +1,184 @@
+"""This file is about lines of groups, the channel and rooms: as they are said, out of the log, or straight from a member.
+
+Each ends in its sender's stream to the group. It knows keys, positions and floors; it must not know who is let into
+a group, nor our own lines.
+"""
+
+import contextlib
+from collections.abc import Callable
+
+from peer.core.contacts import Contact, Contacts
+from peer.core.conversation import make_inbox
+from peer.core.events import Trouble
+from peer.core.group import Group
+from peer.core.groups import Groups
+from peer.core.mail import Homecoming
+from peer.core.outputs import Outputs
+from peer.core.records import CursorMoved, StoredStream
+from peer.core.streams import Stream, Streams, Texts
+from wire.codec import decode_group_body
+from wire.delivery.policy import Policy
+from wire.errors import SealError, WireError
+from wire.header import unpack_group
+from wire.limits import GROUP_HELD_MAX
+from wire.messages.direct import StraightLine
+from wire.messages.group import GroupLine, GroupPage
+from wire.sealing import GroupKey
+
+
+class Hearing:
+    """All lines of all groups."""
+
+    def __init__(
+        self,
+        *,
+        contacts: Contacts,
+        groups: Groups,
+        streams: Streams,
+        home: Homecoming,
+        outputs: Outputs,
+        stored: dict[bytes, StoredStream],
+        policy: Policy,
+    ) -> None:
+        self._contacts = contacts
+        self._groups = groups
+        self._streams = streams
+        self._home = home
+        self._out = outputs
+        self._stored = stored
+        self._policy = policy
+        self._held_frames: list[tuple[int, bytes]] = []
+        self._floors: dict[bytes, tuple[int, int]] = {}
+        """Of streams to groups, by the newest line: (a position in the log, the floor that counts from there on)."""
+        self.is_member: Callable[[Group, bytes], bool] = lambda group, identity: not group.room
+        """Whether a line said straight by somebody is one of the group's, as far as we know."""
+
+    def adopt(self, contact: Contact, *, now: float) -> bool:
+        """Show what is stored of somebody's lines and was not shown. False: nothing is stored."""
+        awaited = [group for group in self._groups if group.mark + contact.identity in self._stored]
+        for group in awaited:
+            self._streams.release(self._stream(group, contact), now)
+        return bool(awaited)
+
+    def _stream(self, group: Group, contact: Contact) -> Stream:
+        key = group.mark + contact.identity
+        if key not in self._streams:
+            stored = self._stored.pop(key, StoredStream())
+            texts: Texts = {one.number: (one.at_ms, one.text, True) for one in stored.unshown}
+            stream = Stream(key, contact, make_inbox(stored, self._policy), texts, group=group)
+            stream.floor = stored.floor
+            self._streams.add(stream)
+        stream = self._streams[key]
+        stream.group = group
+        return stream
+
+    # --- as they are said
+
+    def line_relayed(self, position: int, frame: bytes, *, now: float) -> bool:
+        """A line as it is said. False: its sender's row is missing, fetch it. Raises WireError."""
+        header = unpack_group(frame)
+        group = self._groups.by_tag(header.tag)
+        if group is None:
+            raise SealError("a line of a group that we are not in")
+        key = group.key(header.epoch)
+        if key is None:
+            group.note_missing(position, now=now)  # of an epoch whose key we missed; the log has both
+            return True
+        contact = self._contacts.by_station(header.station)
+        if contact is None:
+            if len(self._held_frames) < GROUP_HELD_MAX:
+                self._held_frames.append((position, frame))
+            group.note_missing(position, now=now)  # they may have left again before we learn of them
+            return False
+        self._line_arrived(group, contact, key.open(frame), position, late=False)
+        self.position_known(group, position, now=now)
+        return True
+
+    def rows_came(self, *, now: float) -> None:
+        """Frames of unknown senders get another look. One that is no good stays a hole, which the log fills or not;
+        it does not keep the others from theirs."""
+        held, self._held_frames = self._held_frames, []
+        for position, frame in held:
+            with contextlib.suppress(WireError):
+                self.line_relayed(position, frame, now=now)
+
+    def line_straight(self, contact: Contact, line: StraightLine) -> None:
+        """One that a member said to us while the registry is away (clause 6.9). Not a member's, or of a group that we
+        are not in: dropped; if it is for us all the same, the log has it later."""
+        group = self._groups.by_name(line.group)
+        if group is None or not self.is_member(group, contact.identity):
+            return
+        stream = self._stream(group, contact)
+        stream.inbox.pass_over(line.since, line.number)
+        self._note_floor(stream, line.position, line.floor)
+        self._streams.take(stream, line.number, line.at, line.text, late=False)
+
+    # --- out of the log
+
+    def page_arrived(self, group: Group, page: GroupPage, *, now: float) -> None:
+        """Lines that were said while we were away."""
+        keys = group.keys_of(page.keys)
+        for line in page.lines:
+            try:
+                self._stored_line_arrived(group, line, keys)
+            except WireError as error:
+                contact = self._contacts.by_identity(line.sender)
+                name = contact.name if contact is not None else "somebody unknown"
+                where = f"the room {group.room}" if group.room else "the channel"
+                self._out.events.append(Trouble(text=f"A line of {where} from {name} is lost: {error}"))
+        if group.note_page(page.position, now=now):
+            self.move_cursor(group)
+        if not page.more:
+            self._home.group_drained(group.name)
+
+    def position_known(self, group: Group, position: int, *, now: float) -> None:
+        """The line at this place of the log is here, or is our own."""
+        if group.note_position(position, now=now):
+            self.move_cursor(group)
+
+    def move_cursor(self, group: Group) -> None:
+        """The group's cursor stands elsewhere: for the disk, with the floors that count from there on."""
+        assert group.cursor is not None
+        self._out.records.append(CursorMoved(group.cursor, group.name))
+        for stream, floor in self._due_floors():
+            self._streams.remember_floor(stream, floor)
+
+    def raise_floors(self) -> dict[bytes, Stream]:
+        """What is below the floor of a line is settled for its sender, but we may still have to take it out of the
+        log: a floor counts when we have all up to that line, and have it on disk."""
+        if not self._floors:
+            return {}
+        due = self._due_floors()
+        for stream, floor in due:
+            del self._floors[stream.key]
+            stream.inbox.raise_floor(floor)
+        return {stream.key: stream for stream, _ in due}
+
+    # --- inside
+
+    def _stored_line_arrived(self, group: Group, line: GroupLine, keys: dict[int, GroupKey]) -> None:
+        contact = self._contacts.by_identity(line.sender)
+        key = keys.get(unpack_group(line.frame).epoch)
+        if contact is not None and key is not None:
+            self._line_arrived(group, contact, key.open_stored(line.frame), line.position, late=True)
+
+    def _line_arrived(
+        self, group: Group, contact: Contact, payload: bytes, position: int, *, late: bool
+    ) -> None:
+        body = decode_group_body(payload)
+        stream = self._stream(group, contact)
+        self._note_floor(stream, position, body.floor)
+        self._streams.take(stream, body.number, body.at, body.text, late=late)
+
+    def _note_floor(self, stream: Stream, position: int, floor: int) -> None:
+        if position >= self._floors.get(stream.key, (0, 0))[0]:
+            self._floors[stream.key] = (position, floor)
+
+    def _due_floors(self) -> list[tuple[Stream, int]]:
+        due = []
+        for key, (position, floor) in self._floors.items():
+            stream = self._streams[key]
+            assert stream.group is not None
+            if position <= (stream.group.cursor or 0):
+                due.append((stream, floor))
+        return due

@@ -1,0 +1,223 @@
+"""This file is about our lines to groups: to the registry, and again to it until it has them; straight to the members
+while it does not answer.
+
+A line keeps its number on every way. It knows deadlines and what the user is told; it must not know who is in a room.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from peer.core.contacts import Contact
+from peer.core.conversation import Message
+from peer.core.events import ChannelAccepted, ChannelUnanswered, RoomAccepted, RoomUnanswered, Trouble
+from peer.core.group import Group
+from peer.core.groups import Groups
+from peer.core.hearing import Hearing
+from peer.core.ladder import Reach
+from peer.core.parts import Parts
+from peer.core.straight import Straight
+from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
+
+
+@dataclass(slots=True, eq=False)
+class Spoken:
+    """A line of ours that the registry has not answered."""
+
+    group: Group
+    message: Message
+    deadline: float | None
+    """When the user is told that it is not answered; None when that is told."""
+
+
+class Lines:
+    """Our side of all groups."""
+
+    def __init__(self, parts: Parts, *, members: Callable[[Group], list[Contact]]) -> None:
+        self._parts = parts
+        self._groups: Final[Groups] = parts.groups
+        self._hearing: Final[Hearing] = parts.hearing
+        self._straight: Final[Straight] = parts.straight
+        self._session = parts.session
+        self._link = parts.link
+        self._home = parts.home
+        self._ladder = parts.ladder
+        self._out = parts.out
+        self._policy = parts.policy
+        self._members = members
+        self._spoken: dict[tuple[str, int], Spoken] = {}
+        self.adopt(parts.groups.channel)
+
+    def adopt(self, group: Group) -> None:
+        """Lines of an earlier life that the registry never took: it gets them when it lets us speak."""
+        for message in group.unsettled:
+            group.keep(message)
+            self._spoken.setdefault((group.name, message.number), Spoken(group, message, None))
+
+    def say(self, group: Group, text: str, *, now: float) -> Message:
+        """A line: sent now, or as soon as there is a key for it, or given to the members."""
+        message = group.add(text, wall=now + self._parts.wall_offset)
+        deadline = now + self._policy.give_up_after
+        spoken = self._spoken[(group.name, message.number)] = Spoken(group, message, deadline)
+        if self._ladder.reach is Reach.LOST or self._session.is_lost:
+            self._unanswered(spoken, now)
+        elif self._link.is_up and group.can_seal:
+            self._link.send_group_frame(group.seal(message), now=now)
+        return message
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every line was answered, or is told to wait for the registry with nothing under way to members."""
+        return self._straight.is_settled and all(one.deadline is None for one in self._spoken.values())
+
+    def registry_lost(self, *, now: float) -> None:
+        """It will not answer what waits for it."""
+        for spoken in list(self._spoken.values()):
+            if spoken.deadline is not None:
+                self._unanswered(spoken, now)
+
+    def drop(self, group: Group) -> None:
+        """We are out of the group: what waits for the registry's return reaches nobody else. What was said to it just now
+        may still be answered."""
+        lost = [one for one in self._spoken.values() if one.group is group and one.deadline is None]
+        for spoken in lost:
+            self._close(spoken)
+            group.refuse(spoken.message)
+        self._straight.withdraw(group.name)
+        if lost:
+            count = "A line" if len(lost) == 1 else f"{len(lost)} lines"
+            text = f"{count} to {group.room} did not reach everybody: you left before the server was back"
+            self._out.events.append(Trouble(text=text))
+
+    # --- what the registry says
+
+    def granted(self, granted: GroupGranted, group: Group, *, now: float) -> None:
+        """We may speak: what was not answered is said again, and what we missed is asked for."""
+        is_first = not group.can_seal
+        was_new = group.cursor is None
+        is_behind = group.grant(granted)
+        if not is_first:
+            return
+        if is_behind:
+            self._home.await_group(group.name)
+            self._fetch(group)
+        else:
+            self._home.group_drained(group.name)
+            if was_new:
+                self._hearing.move_cursor(group)
+        for spoken in sorted(self._spoken.values(), key=lambda one: one.message.number):
+            if spoken.group is group:
+                self._link.send_group_frame(group.seal(spoken.message), now=now)
+
+    def page_came(self, page: GroupPage, *, now: float) -> None:
+        """Lines out of the log; the next page is asked for."""
+        group = self._groups.by_name(page.group)
+        if group is None:
+            return
+        self._hearing.page_arrived(group, page, now=now)
+        if page.more:
+            self._fetch(group)
+
+    def answered(self, answer: GroupAccepted | GroupRefused, *, now: float) -> None:
+        """The registry has a line of ours, or has not taken it."""
+        group = self._groups.answering(answer.group)
+        message = group.answered(answer.epoch, answer.counter) if group is not None else None
+        spoken = self._spoken.get((answer.group, message.number)) if message is not None else None
+        if group is None or spoken is None:
+            return
+        match answer:
+            case GroupAccepted(position=position):
+                self._hearing.position_known(group, position, now=now)
+                self._close(spoken)
+                group.accepted(spoken.message, position)
+                self._out.events.append(_accepted(group, spoken.message.number))
+            case GroupRefused(disk_full=True):
+                self._close(spoken)
+                group.refuse(spoken.message)
+                what = f"Line to {group.room}" if group.room else "Channel message"
+                self._out.events.append(Trouble(text=f"{what} refused: the server's disk is full"))
+            case GroupRefused() if group.can_seal:
+                self._link.send_group_frame(group.seal(spoken.message), now=now)  # that epoch is over
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> None:
+        """Tell of lines that were not answered; ask for holes in the logs."""
+        for spoken in list(self._spoken.values()):
+            if spoken.deadline is not None and now >= spoken.deadline:
+                self._unanswered(spoken, now)
+                self._session.ping(now=now)
+        for group in self._groups:
+            if group.is_gap_due(now) and self._link.is_up:
+                group.gap_since = now
+                self._fetch(group)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        dues = [one.deadline for one in self._spoken.values() if one.deadline is not None]
+        if self._link.is_up:  # without a link nobody can be asked
+            dues += [group.gap_due for group in self._groups if group.gap_due is not None]
+        return min(dues, default=None)
+
+    # --- straight
+
+    def line_acknowledged(self, contact: Contact, number: int, *, now: float) -> bool:
+        """Somebody has stored what we sent straight. False: it was no line."""
+        was_silent = contact.identity in self._straight.silent
+        if not self._straight.acknowledged(contact, number):
+            return False
+        if was_silent:
+            self.catch_up(contact, now=now)
+        return True
+
+    def line_given_up(self, contact: Contact, number: int) -> bool:
+        """Somebody did not answer. False: it was no line."""
+        return self._straight.gave_up(contact, number)
+
+    def catch_up(self, contact: Contact, *, now: float) -> None:
+        """Somebody is in reach again while the registry is not: what they missed of ours."""
+        if self._ladder.reach is not Reach.LOST:
+            return
+        for group in self._groups:
+            if contact in self._members(group):
+                wall = now + self._parts.wall_offset
+                self._straight.catch_up(group, contact, wall=wall, now=now)
+
+    def stop(self) -> None:
+        """We go offline: nothing is said straight, and nothing more is waited for."""
+        self._straight.withdraw()
+        for spoken in self._spoken.values():
+            if spoken.deadline is not None:
+                self._tell(spoken)
+
+    # --- inside
+
+    def _unanswered(self, spoken: Spoken, now: float) -> None:
+        self._tell(spoken)
+        if self._groups.by_name(spoken.group.name) is None:
+            self._close(spoken)
+            spoken.group.refuse(spoken.message)
+        elif self._ladder.reach is not Reach.NONE:
+            wall, members = now + self._parts.wall_offset, self._members(spoken.group)
+            self._straight.say(spoken.group, spoken.message, members, wall=wall, now=now)
+
+    def _tell(self, spoken: Spoken) -> None:
+        spoken.deadline = None
+        group, number = spoken.group, spoken.message.number
+        group.keep(spoken.message)
+        event = (
+            RoomUnanswered(room=group.room, number=number) if group.room else ChannelUnanswered(number=number)
+        )
+        self._out.events.append(event)
+
+    def _close(self, spoken: Spoken) -> None:
+        self._spoken.pop((spoken.group.name, spoken.message.number), None)
+        self._straight.forget(spoken.group, spoken.message)
+
+    def _fetch(self, group: Group) -> None:
+        if group.cursor is not None:
+            self._out.requests.append(FetchGroup(group=group.name, since=group.cursor))
+
+
+def _accepted(group: Group, number: int) -> ChannelAccepted | RoomAccepted:
+    return RoomAccepted(room=group.room, number=number) if group.room else ChannelAccepted(number=number)

@@ -1,0 +1,140 @@
+"""This file is about changing our own name: the identity stays, the card shows another name (clause 4.6).
+
+Between the question and its answer anything may die, so both names are ours until the registry has welcomed us under one
+of them. It must not know where on disk a name is kept: it says which name holds, the shell does the rest.
+"""
+
+from typing import Final
+
+from peer.core.events import NameTaken, Renamed, RenameRefused
+from peer.core.ladder import Reach
+from peer.core.parts import Parts
+from wire.errors import NameRefused
+from wire.messages import renaming as wire
+from wire.messages.registration import RefusalReason
+from wire.names import peer_name
+
+REFUSALS: Final = {
+    RefusalReason.BAD_NAME: "the server does not accept it",
+    RefusalReason.OLD_CARD: "the server knows a newer card of yours",
+    RefusalReason.FULL: "the server is full",
+    RefusalReason.NOT_SERVING: "the server's disk takes nothing more",
+}
+AWAY: Final = "the server is away"
+
+
+class Renaming:
+    """At most one change of our name."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._me = parts.me
+        self._ladder = parts.ladder
+        self._session = parts.session
+        self._post = parts.post
+        self._out = parts.out
+        self._rng = parts.rng
+        self._policy = parts.policy
+        self._reference: int | None = None
+        self._deadline: float | None = None
+        self._tried_other = False
+        self._asked: str | None = None
+        """What the user waits to hear of."""
+        self.confirmed: str | None = None
+        """The name that the registry knows us by, as news for the shell; taken by `PeerCore.name_confirmed`."""
+
+    def refusal_of(self, new: str) -> str | None:
+        """Why our name cannot be changed to this one; None when the registry is to be asked."""
+        try:
+            name = peer_name(new)
+        except NameRefused as refusal:
+            return refusal.reason
+        if name == self._me.name:
+            return "it is your name already"
+        if self._me.other_name is not None:
+            return "another change of your name is under way"
+        return None if self._ladder.reach is Reach.UP else AWAY
+
+    def ask(self, new: str, *, now: float) -> None:
+        """Ask the registry, when `refusal_of` has nothing against it."""
+        self._me.other_name = self._asked = peer_name(new)
+        self._reference = self._rng.getrandbits(32)
+        self._deadline = now + self._policy.give_up_after
+        card = self._me.card_as(self._me.other_name)
+        self._out.requests.append(wire.Rename(reference=self._reference, card=card))
+
+    def answered(self, answer: wire.RenameAccepted | wire.RenameRefused) -> None:
+        """The registry has decided."""
+        if answer.reference != self._reference or self._me.other_name is None:
+            return
+        new = self._me.other_name
+        if isinstance(answer, wire.RenameAccepted):
+            self._take(new)
+        else:
+            self._refuse(new, answer.reason)
+
+    def link_lost(self) -> None:
+        """The answer does not come. Which name holds is known at the next welcome."""
+        self._reference = self._deadline = None
+
+    def registry_lost(self) -> None:
+        """That may take a while."""
+        self.link_lost()
+        self._tell_refused(AWAY)
+
+    def handle_timer(self, *, now: float) -> None:
+        """The answer does not come in time: register anew, that tells."""
+        if self._deadline is not None and now >= self._deadline:
+            self.link_lost()
+            self._session.note_silence(now=now)
+
+    def next_timer(self) -> float | None:
+        """When the answer is given up."""
+        return self._deadline
+
+    # --- at the door
+
+    def welcomed(self) -> None:
+        """The registry has let us in under the name that our card shows: that is our name."""
+        if self._reference is None and self._me.other_name is not None:
+            self._settle()
+            self._tell_refused("the server has not taken it")
+
+    def denied(self, reason: RefusalReason) -> bool:
+        """We are not let in. True when that may be because our other name holds: try that one."""
+        if self._me.other_name is None or self._tried_other:
+            return False
+        if reason not in (RefusalReason.BAD_NAME, RefusalReason.NAME_TAKEN, RefusalReason.OLD_CARD):
+            return False
+        self._tried_other = True
+        self._take(self._me.other_name, is_sure=False)
+        return True
+
+    # --- inside
+
+    def _take(self, new: str, *, is_sure: bool = True) -> None:
+        old, self._asked = self._me.name, None
+        self._me.rename(new)
+        self._me.other_name = None if is_sure else old
+        self._post.use_lives(self._me.lives, self._me.card)
+        self._session.use_card(self._me.card, self._me.live)
+        self._out.events.append(Renamed(old=old, new=new, is_me=True))
+        if is_sure:
+            self._settle()
+
+    def _refuse(self, new: str, reason: RefusalReason) -> None:
+        self._settle()
+        if reason is RefusalReason.NAME_TAKEN:
+            self._asked = None
+            self._out.events.append(NameTaken(name=new))
+        else:
+            self._tell_refused(REFUSALS.get(reason, AWAY))
+
+    def _tell_refused(self, reason: str) -> None:
+        if self._asked is not None:
+            self._out.events.append(RenameRefused(name=self._asked, reason=reason))
+            self._asked = None
+
+    def _settle(self) -> None:
+        self._reference = self._deadline = None
+        self._me.other_name, self._tried_other = None, False
+        self.confirmed = self._me.name

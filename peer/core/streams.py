@@ -1,0 +1,183 @@
+"""This file is about messages to us from where they are stored to where they are shown: each once, in its sender's order.
+
+It knows one stream a sender and group; only when a record is on disk is anything acknowledged or shown. It must not know
+how a message came, nor what else its sender says.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from peer.core.contacts import Contact
+from peer.core.conversation import Conversation
+from peer.core.events import ChannelReceived, DirectReceived, Line, RoomReceived
+from peer.core.group import Group
+from peer.core.mail import Homecoming
+from peer.core.outputs import Outputs
+from peer.core.records import FloorRaised, IncomingAdded, Record, Shown, group_mark
+from wire.delivery.seen import Admission, Inbox
+from wire.messages.group import CHANNEL
+from wire.messages.room import ROOM_SIGN
+
+RISES_A_RECORD: Final = 32
+"""The floor is stored each so many rises. A lower one on disk loses nothing: the numbers above it are stored themselves."""
+
+Texts = dict[int, tuple[int, str, bool]]
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One sender's messages to us, or to a group."""
+
+    key: bytes
+    contact: Contact
+    inbox: Inbox
+    texts: Texts
+    talk: Conversation | None = None
+    """The conversation, for direct messages."""
+    group: Group | None = None
+    """The group, for its lines."""
+    floor: int = 0
+    rises: int = 0
+
+    def line(self, number: int) -> Line | None:
+        """What to show for a number that is ready."""
+        text = self.texts.pop(number, None)
+        if text is None:
+            return None
+        at_ms, words, is_late = text
+        name, identity, at = self.contact.name, self.contact.identity, at_ms / 1_000
+        late = at if is_late else None
+        if self.group is None:
+            return DirectReceived(sender=name, identity=identity, number=number, text=words, at=at, late=late)
+        if not self.group.room:
+            return ChannelReceived(
+                sender=name, identity=identity, number=number, text=words, at=at, late=late
+            )
+        return RoomReceived(
+            room=self.group.room,
+            sender=name,
+            identity=identity,
+            number=number,
+            text=words,
+            at=at,
+            late=late,
+        )
+
+
+class Streams:
+    """All streams to us that were needed yet."""
+
+    def __init__(self, home: Homecoming, outputs: Outputs) -> None:
+        self._home = home
+        self._out = outputs
+        self._streams: dict[bytes, Stream] = {}
+        self._holding: dict[bytes, Stream] = {}
+        """Those with messages that wait for an earlier one: only they have deadlines."""
+        self._written: list[tuple[Stream, int, bool]] = []
+        """Records handed out but not known to be stored: (stream, number, whether to acknowledge by courier)."""
+        self._marks: dict[bytes, int] = {}
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._streams
+
+    def __getitem__(self, key: bytes) -> Stream:
+        return self._streams[key]
+
+    def add(self, stream: Stream) -> None:
+        """One that is needed now."""
+        self._streams[stream.key] = stream
+
+    def take(
+        self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool, by_courier: bool = False
+    ) -> None:
+        """A message that came; one that came before changes nothing."""
+        if stream.inbox.admit(number) is not Admission.NEW:
+            if by_courier and stream.talk is not None:
+                stream.talk.courier.reject(number)  # settled by what came behind it in the same datagram
+            return
+        if number not in stream.texts:
+            stream.texts[number] = (at_ms, text, late)
+            self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late))
+        self._written.append((stream, number, by_courier))
+
+    def take_silently(self, stream: Stream, number: int) -> bool:
+        """A number of a direct stream behind which is nothing to show there. False: it came before, or there is no
+        room for it."""
+        if stream.inbox.admit(number) is not Admission.NEW:
+            if stream.talk is not None:
+                stream.talk.courier.reject(number)
+            return False
+        self._written.append((stream, number, True))
+        return True
+
+    def stored(self, *, now: float) -> dict[bytes, Stream]:
+        """All records handed out so far are on disk: acknowledge; returns what may have something to show."""
+        written, self._written = self._written, []
+        touched: dict[bytes, Stream] = {}
+        for stream, number, by_courier in written:
+            if by_courier and stream.talk is not None:
+                stream.talk.courier.confirm(number, now=now)
+            else:
+                stream.inbox.store(number, now)
+            touched[stream.key] = stream
+        return touched
+
+    def release(self, stream: Stream, now: float) -> None:
+        """Show what is ready."""
+        self.remember_floor(stream, stream.inbox.floor)
+        for number in stream.inbox.ready(now):
+            line = stream.line(number)
+            if line is None:
+                continue
+            if line.late is not None or self._home.holds_back(line):
+                self._home.gather(line)
+            else:
+                self._out.events.append(line)
+        if stream.inbox.held_count:
+            self._holding[stream.key] = stream
+        else:
+            self._holding.pop(stream.key, None)
+
+    def remember_floor(self, stream: Stream, floor: int) -> None:
+        """Store it, now and then."""
+        if floor <= stream.floor:
+            return
+        stream.floor = floor
+        stream.rises += 1
+        if stream.rises % RISES_A_RECORD == 1:
+            self._out.records.append(FloorRaised(stream.key, stream.floor))
+
+    def handle_timer(self, *, now: float) -> None:
+        """Show what waited long enough for an earlier message."""
+        for stream in list(self._holding.values()):
+            due = stream.inbox.next_timer()
+            if (due is not None and now >= due) or stream.inbox.has_ready:
+                self.release(stream, now)
+        self._home.release()
+
+    def next_timer(self) -> float | None:
+        """When the next message has waited long enough."""
+        dues = [due for stream in self._holding.values() if (due := stream.inbox.next_timer()) is not None]
+        return min(dues, default=None)
+
+    def line_shown(self, line: Line) -> None:
+        """Somebody has seen it; it is not shown again after a restart."""
+        stream = stream_of(line)
+        if line.number > self._marks.get(stream, 0):
+            self._marks[stream] = line.number
+
+    def marks(self) -> list[Record]:
+        """Drained: up to where each stream has been shown; one record for however many lines."""
+        marks, self._marks = self._marks, {}
+        return [Shown(stream, number) for stream, number in marks.items()]
+
+
+def stream_of(line: Line) -> bytes:
+    """The name of the stream in the records."""
+    match line:
+        case DirectReceived(identity=identity):
+            return identity
+        case ChannelReceived(identity=identity):
+            return group_mark(CHANNEL) + identity
+        case RoomReceived(room=room, identity=identity):
+            return group_mark(ROOM_SIGN + room) + identity

@@ -1,0 +1,217 @@
+"""This file is about what is done with any group: lines relayed at once and kept, keys renewed, the past handed out.
+
+The rules of clause 8, for the channel and for rooms; who is in a group is what a subclass says. It decides and sends
+nothing.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from registry.clock import WallClock, remaining
+from registry.effects import Caller, Drop, Effect, EpochKept, LineLost, Push, Reply, Resume, Store
+from registry.groups import Group, Line, Verdict
+from registry.policy import Policy
+from registry.roster import Roster, Seat
+from registry.sessions import Randomness
+from registry.store import entries
+from registry.store.entries import GroupCut, GroupKeyMade
+from registry.store.errors import RecordLost, StoreError
+from registry.store.protocol import LoadedGroup
+from wire.header import GroupHeader, pack_relayed
+from wire.limits import GROUP_KEPT_FOR
+from wire.messages.group import (
+    FetchGroup,
+    GroupAccepted,
+    GroupGranted,
+    GroupLine,
+    GroupPage,
+    GroupRefused,
+)
+from wire.sealing import group_tag
+
+ReadLines = Callable[[str, Sequence[int]], list[bytes]]
+_KEY_SIZE = 32
+_NOBODY = Caller(identity=b"")
+
+
+class Means(NamedTuple):
+    """What the rules of every group work with."""
+
+    roster: Roster
+    clock: WallClock
+    rng: Randomness
+    read: ReadLines
+    policy: Policy
+
+
+class GroupRules(ABC):
+    """One group."""
+
+    def __init__(self, group: Group, means: Means, *, epoch_span: float, now: float) -> None:
+        self.group = group
+        self.tag = group_tag(group.name)
+        """What frames of this group bear."""
+        self._means = means
+        self._epoch_span = epoch_span
+        self._last_epoch = 0
+        self._epoch_began = now
+        self._renewal_at: float | None = None
+        self._is_key_on_its_way = False
+
+    # --- who is in it
+
+    @abstractmethod
+    def listeners(self) -> Iterable[Seat]:
+        """Those with a link who get the keys."""
+
+    @abstractmethod
+    def may_speak(self, caller: Caller) -> bool:
+        """Whether a line by this link is one of this group's."""
+
+    @abstractmethod
+    def not_before(self, identity: bytes) -> int | None:
+        """The position up to which nothing is theirs to read; None for who may read nothing."""
+
+    @abstractmethod
+    def relay(self, frame: bytes, sender: int) -> list[Effect]:
+        """How a line reaches those who are there."""
+
+    # --- keys
+
+    def load(self, loaded: LoadedGroup | None, *, now: float) -> GroupKeyMade:
+        """What earlier lives kept, and a key of this life's own."""
+        if loaded is not None:
+            wall = self._means.clock.seconds(now)
+            grace = self._means.policy.restart_grace
+            self.group.position = max(self.group.position, loaded.highest)
+            lines = [
+                Line(
+                    head.position,
+                    head.sender,
+                    head.epoch,
+                    head.size,
+                    now + remaining(head.at, wall, kept_for=GROUP_KEPT_FOR, at_least=grace),
+                )
+                for head in loaded.lines
+            ]
+            self.group.load(loaded.keys, lines)
+            self._last_epoch = max(self._last_epoch, *loaded.keys, 0)
+        return self.begin(now=now)
+
+    def begin(self, *, now: float) -> GroupKeyMade:
+        """The first key of this life; nobody has used another."""
+        entry = self._new_key()
+        self.group.begin_epoch(entry.epoch, entry.key, honoured_until=now)
+        self._epoch_began = now
+        return entry
+
+    def grant(self, seat: Seat) -> Push:
+        """The key in force, for somebody with a link."""
+        assert seat.link is not None
+        group = self.group
+        message = GroupGranted(group.name, group.key.epoch, group.key.key, seat.station, group.position)
+        return Push(link=seat.link, message=message)
+
+    def members_changed(self, *, now: float) -> None:
+        """Who is new shall not read what was said before, nor who is gone what is said from now on: a new key is due,
+        though not at once where there was one just now."""
+        if self._renewal_at is None:
+            self._renewal_at = max(now, self._epoch_began + self._epoch_span)
+
+    def next_timer(self) -> float | None:
+        """When a new key is due. While one is on its way there is no other."""
+        return None if self._is_key_on_its_way else self._renewal_at
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Make the new key; it serves when the disk has it, or has refused it."""
+        if self._renewal_at is None or now < self._renewal_at or self._is_key_on_its_way:
+            return []
+        self._renewal_at, self._epoch_began, self._is_key_on_its_way = None, now, True
+        entry = self._new_key()
+        note = EpochKept(group=self.group.name, epoch=entry.epoch, key=entry.key)
+        begin = (Resume(request=note, to=_NOBODY),)
+        return [Store(entries=(entry,), then=begin, otherwise=begin)]
+
+    def epoch_kept(self, note: EpochKept, *, now: float) -> list[Effect]:
+        """The new key is in force: to everybody who is to have it."""
+        if note.epoch <= self.group.key.epoch:
+            return []
+        self._is_key_on_its_way = False
+        self.group.begin_epoch(note.epoch, note.key, honoured_until=now + self._means.policy.grace_span)
+        return [self.grant(seat) for seat in self.listeners()]
+
+    def _new_key(self) -> GroupKeyMade:
+        self._last_epoch += 1
+        key = self._means.rng.randbytes(_KEY_SIZE)
+        return GroupKeyMade(group=self.group.name, epoch=self._last_epoch, key=key)
+
+    # --- speaking
+
+    def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
+        """A frame from a link: to all others as it is, and to the disk; its sender hears when it is there."""
+        seat = self._means.roster.seat(caller.identity)
+        if caller.link is None or seat.link != caller.link:
+            return [Drop(reason="group frame of a former link")]
+        if not self.may_speak(caller):
+            return [Drop(reason="group frame of a stranger")]
+        verdict = self.group.judge(header, len(frame), station=seat.station, now=now)
+        if verdict is Verdict.FOREIGN:
+            return [Drop(reason="foreign group frame")]
+        if verdict is Verdict.OVER:
+            message = GroupRefused(self.group.name, header.epoch, header.counter, disk_full=False)
+            return [Reply(to=caller, message=message)]
+        line = self.group.add(caller.identity, header.epoch, len(frame), now=now)
+        effects = self.relay(pack_relayed(line.position, frame), caller.link)
+        effects.append(self._keep(line, frame, header, caller, now))
+        return effects + self.sweep(now=now) if self.group.is_overfull else effects
+
+    def line_lost(self, note: LineLost) -> list[Effect]:
+        """The disk did not take a line: those away will not get it."""
+        self.group.forget(note.position)
+        return []
+
+    def _keep(self, line: Line, frame: bytes, header: GroupHeader, caller: Caller, now: float) -> Store:
+        group = self.group.name
+        at = self._means.clock.millis(now)
+        entry = entries.GroupLine(group, line.position, line.sender, line.epoch, at, frame)
+        accepted = GroupAccepted(group, header.epoch, header.counter, line.position)
+        refused = GroupRefused(group, header.epoch, header.counter, disk_full=True)
+        lost = LineLost(group=group, position=line.position)
+        return Store(
+            entries=(entry,),
+            then=(Reply(to=caller, message=accepted),),
+            otherwise=(Resume(request=lost, to=caller), Reply(to=caller, message=refused)),
+        )
+
+    # --- the past
+
+    def fetch(self, request: FetchGroup, caller: Caller) -> list[Effect]:
+        """The next page of what others said; nothing from before the asker came."""
+        not_before = self.not_before(caller.identity)
+        if not_before is None:
+            return [Drop(reason="page for a stranger")]
+        name = self.group.name
+        page = self.group.page(max(request.since, not_before), reader=caller.identity)
+        frames = self._frames([line.position for line in page.lines])
+        lines = [
+            GroupLine(line.position, line.sender, frames[line.position])
+            for line in page.lines
+            if line.position in frames
+        ]
+        return [Reply(to=caller, message=GroupPage(name, page.keys, lines, page.position, page.more))]
+
+    def _frames(self, positions: list[int]) -> dict[int, bytes]:
+        """By position, as far as the disk has them."""
+        try:
+            return dict(zip(positions, self._means.read(self.group.name, positions), strict=True))
+        except RecordLost as loss:
+            readable = [position for position in positions if position not in set(loss.keys)]
+            return self._frames(readable) if len(readable) < len(positions) else {}
+        except StoreError:
+            return {}
+
+    def sweep(self, *, now: float) -> list[Effect]:
+        """Drop what is too old or too much."""
+        cut = self.group.cut(now=now)
+        return [] if cut is None else [Store(entries=(GroupCut(self.group.name, cut),))]

@@ -1,0 +1,119 @@
+"""This file is about changing names: the identity stays, the card shows another name (clause 4.7).
+
+A new name is in the table when the disk has it; the one before stays reserved to its key for a while. It knows names and
+cards; it must not know how somebody comes in, or bytes.
+"""
+
+from registry.buckets import Buckets
+from registry.clock import WallClock
+from registry.directory import Directory, Person
+from registry.effects import Caller, Drop, Effect, Renamed, RenameKept, Reply, Resume, Store
+from registry.names import key_of
+from registry.store.entries import Entry, NameBound, NameFreed, NameReserved
+from wire.codec import encode
+from wire.identity import is_authentic
+from wire.limits import BUCKETS_MAX, NAME_KEPT_FOR, RENAMES_BURST, RENAMES_SPAN
+from wire.messages.registration import RefusalReason
+from wire.messages.renaming import Rename, RenameAccepted, RenameRefused
+from wire.messages.table import Card
+
+
+class Renaming:
+    """Gives people who have a name another one."""
+
+    def __init__(self, directory: Directory, clock: WallClock) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._renames: Buckets[bytes] = Buckets(rate=1 / RENAMES_SPAN, burst=RENAMES_BURST, most=BUCKETS_MAX)
+        self._on_their_way: set[bytes] = set()
+        """Whose new name is on its way to the disk."""
+
+    def rename(self, request: Rename, caller: Caller, *, now: float) -> list[Effect]:
+        """On a link: answered when the disk has it, and at once where it is refused or was done before."""
+        card, identity = request.card, caller.identity
+        person = self._directory.person(identity)
+        if person is None or card.identity != identity:
+            return [Drop(reason="rename of another")]
+        if identity in self._on_their_way:
+            again = (Resume(request=request, to=caller),)
+            return [Store(entries=(), then=again, otherwise=again)]
+        if card == person.card:
+            return [Reply(to=caller, message=RenameAccepted(request.reference))]
+        refusal = self.refusal_of(identity, now=now)
+        if refusal is None and not is_authentic(card):
+            return [Drop(reason="bad card signature")]
+        key = key_of(card.name)
+        if refusal is None:
+            refusal = RefusalReason.BAD_NAME if key is None else self._directory.refusal_of(card, key)
+        if refusal is not None or key is None:
+            reason = refusal or RefusalReason.BAD_NAME
+            return [Reply(to=caller, message=RenameRefused(request.reference, reason))]
+
+        def note(*, is_kept: bool) -> Resume:
+            kept = RenameKept(card=card, name_key=key, reference=request.reference, is_kept=is_kept)
+            return Resume(request=kept, to=caller)
+
+        entries = self.begin(person, card, key, now=now)
+        return [Store(entries=entries, then=(note(is_kept=True),), otherwise=(note(is_kept=False),))]
+
+    def rename_kept(self, note: RenameKept, caller: Caller, *, now: float) -> list[Effect]:
+        """The disk has answered."""
+        reason = None if note.is_kept else RefusalReason.NOT_SERVING
+        if reason is not None:
+            self.give_up(note.name_key, caller.identity)
+        else:
+            reason, effects = self.settle(note.card, note.name_key, now=now)
+        if reason is not None:
+            return [Reply(to=caller, message=RenameRefused(note.reference, reason))]
+        return [Reply(to=caller, message=RenameAccepted(note.reference)), *effects]
+
+    # --- for whoever comes in under another name, too
+
+    def is_on_its_way(self, identity: bytes) -> bool:
+        """Whether the disk has yet to answer."""
+        return identity in self._on_their_way
+
+    def refusal_of(self, identity: bytes, *, now: float) -> RefusalReason | None:
+        """Too often: each new name is told to everybody."""
+        return None if self._renames.take(identity, now=now) else RefusalReason.FULL
+
+    def begin(self, person: Person, card: Card, key: str, *, now: float) -> tuple[Entry, ...]:
+        """The name is promised; what the disk must have before it is theirs."""
+        identity, at = card.identity, self._clock.millis(now)
+        self._on_their_way.add(identity)
+        bound = NameBound(key, identity, encode(card), person.channel_since, at)
+        if key == person.name_key:
+            return (bound,)
+        self._directory.promise(key, identity)
+        # In this order: were the second lost in a crash, the newer card would still say whose name is which.
+        return (bound, NameReserved(person.name_key, identity, at))
+
+    def give_up(self, key: str, identity: bytes) -> None:
+        """The disk did not take it."""
+        self._on_their_way.discard(identity)
+        self._directory.take_back(key, identity)
+
+    def settle(self, card: Card, key: str, *, now: float) -> tuple[RefusalReason | None, list[Effect]]:
+        """The disk has it: the table says so. Refused when a newer card came by another way meanwhile."""
+        self._on_their_way.discard(card.identity)
+        person = self._directory.person(card.identity)
+        assert person is not None, "nobody loses their row"
+        before, until = person.card.name, now + NAME_KEPT_FOR
+        if card.counter <= person.card.counter:
+            is_other = key != person.name_key
+            freed = self._directory.reserve(key, card.identity, until=until) if is_other else []
+            return RefusalReason.OLD_CARD, _let_go(freed)
+        freed = self._directory.rename(
+            person, card, key, reserved_until=until, wall_ms=self._clock.millis(now)
+        )
+        return None, [Renamed(card=card, before=before), *_let_go(freed)]
+
+    # --- age
+
+    def sweep(self, *, now: float) -> list[Effect]:
+        """Names that nobody bore for long enough are anybody's."""
+        return _let_go(self._directory.expired_names(now=now))
+
+
+def _let_go(names: list[str]) -> list[Effect]:
+    return [Store(entries=tuple(NameFreed(name) for name in names))] if names else []

@@ -1,0 +1,187 @@
+"""This file is about our registry and a program that is not ours, in rooms and under another name, by the document."""
+
+import struct
+
+from tests.conformance import by_hand
+from tests.conformance.house import House
+from tests.conformance.stranger import Fields, Stranger, unpacked
+from wire.address import Address
+
+PLACES = [Address(f"192.0.2.{number}", 6_000) for number in (1, 2, 3)]
+GONE, AWAY, HERE = range(3)
+
+
+def company(*names: str) -> tuple[House, list[Stranger]]:
+    """A registry and some who are in and have a link each: the first has link 1."""
+    house = House()
+    people = [Stranger(name, 0x01 + 0x10 * number) for number, name in enumerate(names)]
+    for link, (who, where) in enumerate(zip(people, PLACES, strict=False), start=1):
+        house.let_in(who, where)
+        house.link_up(who, link)
+    return house, people
+
+
+def ask(house: House, who: Stranger, link: int, request: Fields) -> list[Fields]:
+    """What the registry says to it."""
+    return [who.read(frame) for frame in house.write(link, who.ask(request))]
+
+
+def news(house: House, who: Stranger, link: int) -> list[Fields]:
+    """What was said of the room's members within a moment."""
+    house.wait(0.05)
+    notices = [who.read(frame) for frame in house.read(link)]
+    return [notice for notice in notices if notice[0] == 76]
+
+
+def test_a_room_is_made_by_entering_it() -> None:
+    """Clause 12.2: "A room is made by entering it. ... A GroupGranted for the group follows before any line of it"."""
+    house, (alice, bob) = company("alice", "bob")
+    entered, granted = ask(house, alice, 1, [70, 5, "Lobby"])
+    assert entered[:4] == [73, 5, "#Lobby", []]
+    assert entered[5] == 0
+    assert (granted[:2], granted[5]) == ([50, "#Lobby"], entered[4])
+    entered, _ = ask(house, bob, 2, [70, 6, "LOBBY"])
+    assert entered[2:4] == ["#Lobby", [[alice.identity, HERE]]]
+
+
+def test_what_is_no_name_is_refused() -> None:
+    """Clause 12.1: "The name of a room obeys the rule of people's names"."""
+    house, (alice,) = company("alice")
+    assert ask(house, alice, 1, [70, 5, "two words"]) == [[74, 5, 1]]
+
+
+def test_changes_are_told_to_those_who_are_here() -> None:
+    """Clause 12.4: "Changes are told to the members who are here by **RoomChanged**"."""
+    house, (alice, bob, carol) = company("alice", "bob", "carol")
+    ask(house, alice, 1, [70, 1, "tea"])
+    ask(house, bob, 2, [70, 1, "tea"])
+    assert news(house, alice, 1) == [[76, "#tea", [[bob.identity, HERE]]]]
+    assert news(house, bob, 2) == news(house, carol, 3) == []
+    house.core.link_closed(2, now=house.now)
+    assert news(house, alice, 1) == [[76, "#tea", [[bob.identity, AWAY]]]]
+    house.link_up(bob, 4)
+    ask(house, bob, 4, [70, 2, "tea"])
+    assert news(house, alice, 1) == [[76, "#tea", [[bob.identity, HERE]]]]
+    assert ask(house, bob, 4, [71, 3])[-1] == [75, 3]
+    assert news(house, alice, 1) == [[76, "#tea", [[bob.identity, GONE]]]]
+
+
+def test_one_room_at_a_time() -> None:
+    """Clause 12.2: "A person is a member of one room at a time: entering another one leaves the first for good"."""
+    house, (alice, bob) = company("alice", "bob")
+    ask(house, alice, 1, [70, 1, "tea"])
+    ask(house, bob, 2, [70, 1, "tea"])
+    ask(house, alice, 1, [70, 2, "milk"])
+    house.read(2)
+    entered = ask(house, bob, 2, [70, 3, "tea"])[0]
+    assert entered[3] == []
+
+
+def test_lines_go_to_those_who_are_here() -> None:
+    """Clause 12.5: "Only who is here may speak, and it goes to all others who are here; a frame of anybody else is
+    dropped"."""
+    house, (alice, bob, carol) = company("alice", "bob", "carol")
+    ask(house, alice, 1, [70, 1, "tea"])
+    ask(house, bob, 2, [70, 1, "tea"])
+    news(house, alice, 1)
+    line = alice.say("hello room", number=1)
+    (accepted,) = house.write(1, line)
+    (relayed,) = [frame for frame in house.read(2) if frame[0] == 9]
+    position = struct.unpack(">BQ", relayed[:9])[1]
+    assert relayed[9:] == line[4:]
+    assert alice.read(accepted)[:2] == [51, "#tea"]
+    station, payload = bob.hear(relayed[9:])
+    assert (station, unpacked(payload)[3]) == (alice.group[4], "hello room")
+    carol.group = [*alice.group[:4], carol.group[4], position]
+    assert house.write(3, carol.say("let me in", number=1)) == []
+    assert [frame for frame in house.read(1) if frame[0] == 9] == []
+
+
+def test_only_a_member_may_fetch_and_nothing_from_before() -> None:
+    """Clause 12.5: "Only a member may fetch, and gets nothing from before they became one"."""
+    house, (alice, bob, carol) = company("alice", "bob", "carol")
+    ask(house, alice, 1, [70, 1, "tea"])
+    house.write(1, alice.say("before", number=1))
+    ask(house, bob, 2, [70, 1, "tea"])
+    frame = alice.say("after", number=2)
+    house.write(1, frame)
+    assert ask(house, carol, 3, [53, "#tea", 0]) == []
+    notices = [bob.read(one) for one in house.write(2, bob.ask([53, "#tea", 0])) if one[0] == 7]
+    (page,) = [notice for notice in notices if notice[0] == 54]
+    assert [line[2] for line in page[3]] == [frame[4:]]
+
+
+def test_what_was_missed_is_counted() -> None:
+    """Clause 12.2: "and `missed`: how many lines of others were said while they were away"."""
+    house, (alice, bob) = company("alice", "bob")
+    ask(house, alice, 1, [70, 1, "tea"])
+    since = ask(house, bob, 2, [70, 1, "tea"])[0][4]
+    house.core.link_closed(2, now=house.now)
+    for number in range(3):
+        house.write(1, alice.say("are you there", number=number))
+    house.link_up(bob, 3)
+    entered = ask(house, bob, 3, [70, 2, "tea"])[0]
+    assert entered[4:6] == [since, 3]
+
+
+def test_a_new_member_means_a_new_epoch_of_the_room() -> None:
+    """Clause 12.5: "A new epoch begins when somebody becomes a member or is one no more, at most every second"."""
+    house, (alice, bob) = company("alice", "bob")
+    ask(house, alice, 1, [70, 1, "tea"])
+    epoch, key = alice.group[2:4]
+    ask(house, bob, 2, [70, 1, "tea"])
+    assert bob.group[2] == epoch, "a newcomer gets the key in force at once"
+    house.wait(1.1)
+    for frame in house.read(1):
+        alice.read(frame)
+    assert alice.group[1:3] == ["#tea", epoch + 1]
+    assert alice.group[3] != key
+
+
+def test_rooms_are_listed() -> None:
+    """Clause 12.6: "**ListRooms** is answered by **RoomsListed**: the rooms in which somebody is here, and how many, by
+    the keys of their names"."""
+    house, (alice, bob, carol) = company("alice", "bob", "carol")
+    ask(house, alice, 1, [70, 1, "b"])
+    ask(house, bob, 2, [70, 1, "C"])
+    assert ask(house, carol, 3, [72, 9]) == [[77, 9, [["#b", 1], ["#C", 1]]]]
+
+
+def renamed(who: Stranger, name: str, counter: int) -> Fields:
+    """The next card of somebody, under another name."""
+    live, mail = by_hand.public_of(who.live), by_hand.public_of(who.mail)
+    return by_hand.card(who.seed, name, live, mail, counter)
+
+
+def test_another_name() -> None:
+    """Clause 4.7: "The registry answers **RenameAccepted** when the name is on its disk and in the table"."""
+    house, (alice, bob) = company("alice", "bob")
+    card = renamed(alice, "Alicia", 2)
+    assert ask(house, alice, 1, [80, 3, card]) == [[81, 3]]
+    (page,) = [notice for notice in ask(house, bob, 2, [20, 0]) if notice[0] == 21]
+    assert [row[0] for row in page[4] if row[0][1] == alice.identity] == [card]
+
+
+def test_the_name_before_is_nobody_elses() -> None:
+    """Clause 4.7: "nobody else gets it or one that looks like it, and the identity may take it back"."""
+    house, (alice, bob) = company("alice", "bob")
+    ask(house, alice, 1, [80, 1, renamed(alice, "Alicia", 2)])
+    assert ask(house, bob, 2, [80, 2, renamed(bob, "ALICE", 2)]) == [[82, 2, 1]]
+    assert ask(house, alice, 1, [80, 3, renamed(alice, "alice", 3)]) == [[81, 3]]
+
+
+def test_an_older_card_renames_nobody() -> None:
+    """Clause 4.7: "with a card of its own under the new name and with a higher counter than the registry knows"."""
+    house, (alice,) = company("alice")
+    assert ask(house, alice, 1, [80, 1, renamed(alice, "Alicia", 1)]) == [[82, 1, 3]]
+
+
+def test_who_registers_under_another_name_bears_it() -> None:
+    """Clause 4.7: "REGISTER with a card under another name does the same, and is answered by WELCOME or REFUSED"."""
+    house, (alice,) = company("alice")
+    alice.card = renamed(alice, "Alicia", 2)
+    alice.nonce = b"another nonce..."
+    house.let_in(alice, PLACES[0])
+    house.link_up(alice, 5)
+    (page,) = ask(house, alice, 5, [20, 0])
+    assert [row[0][0] for row in page[4]] == ["Alicia"]
