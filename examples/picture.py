@@ -23,11 +23,10 @@ from typing import Final
 
 import pyte
 from pyte.screens import Char
-from wcwidth import wcwidth
 
 from examples.theatre import PROGRAM, Play, Stage, StepFailed, stage_for
 
-ROWS, COLUMNS = 19, 84
+ROWS, COLUMNS = 20, 84
 WIDE, HIGH = 8.4, 18.0
 """Of one character, in pixels."""
 
@@ -111,8 +110,8 @@ _DIM: Final = re.compile(r"(\x1b\[(?:[0-9]+;)*)2m")
 async def perform(stage: Stage, home: Path) -> str:
     """The scene; returns the picture of how alice's screen is at its end."""
     await stage.registry()
-    bob, carol = await stage.person("bob"), await stage.person("carol")
-    for person in (bob, carol):
+    bob, erin = await stage.person("bob"), await stage.person("erin")
+    for person in (bob, erin):
         await person.sees("[Welcome, You are registered.]")
     alice = await Seat.take("alice", *stage.next_ports(), home)
     try:
@@ -123,21 +122,19 @@ async def perform(stage: Stage, home: Path) -> str:
         await alice.sees("all twelve")
         alice.types("join lab\r")
         await alice.sees("[You are in lab")
-        for person in (bob, carol):
+        for person in (bob, erin):
             await person.types("join lab")
             await alice.sees(f"{person.name} joined lab.")
-        await carol.types("Who starts the run tonight?")
+        await erin.types("Who starts the run tonight?")
         await alice.sees("tonight?")
         await bob.types("Alice has the key, I can stay until nine")
         await alice.sees("until nine")
-        alice.types("I do. Carol, will you bring the coffee?\r")
-        await carol.sees("alice (in lab): I do. Carol, will you bring the coffee?")
-        await carol.types("もちろん ☕")
+        alice.types("I do. Erin, will you bring the coffee?\r")
+        await erin.sees("alice (in lab): I do. Erin, will you bring the coffee?")
+        await erin.types("もちろん ☕")
         await alice.sees("も")
-        alice.types("/dm \t")
-        await alice.sees(" carol")
-        alice.types("\t Great, th")
-        await alice.sees("Great, th")
+        alice.types("/n\t")
+        await alice.sees("who is in your room")
         return drawn(alice.screen)
     finally:
         await alice.leave()
@@ -169,19 +166,16 @@ def drawn(screen: pyte.Screen) -> str:
 
 
 def _row(screen: pyte.Screen, row: int) -> list[str]:
-    """Pieces of one style each; a wide character is a piece of its own, as fonts differ in how wide it is."""
+    """Pieces of one style each, with a place for each character: fonts differ in how wide they are."""
     cells = [(column, screen.buffer[row][column]) for column in range(screen.columns)]
+    y = BAR + MARGIN + (row + 0.75) * HIGH
     pieces: list[str] = []
-    for (_, _), group in groupby(cells, lambda cell: (_look(cell[1]), cell[0] if _is_wide(cell[1]) else -1)):
-        run = list(group)
-        text = "".join(char.data for _, char in run)
-        if text.strip():
-            x, y = MARGIN + run[0][0] * WIDE, BAR + MARGIN + (row + 0.75) * HIGH
-            length = WIDE * (2 if _is_wide(run[0][1]) else len(text))
-            pieces.append(
-                f'<text x="{x:.1f}" y="{y:.1f}" textLength="{length:.1f}" xml:space="preserve" '
-                f"{_look(run[0][1])}>{escape(text)}</text>"
-            )
+    for look, group in groupby(cells, lambda cell: _look(cell[1])):
+        run = [(column, char.data) for column, char in group if char.data.strip()]
+        if run:
+            places = " ".join(f"{MARGIN + column * WIDE:.1f}" for column, _ in run)
+            text = escape("".join(data[0] for _, data in run))
+            pieces.append(f'<text y="{y:.1f}" x="{places}" {look}>{text}</text>')
     return pieces
 
 
@@ -190,10 +184,6 @@ def _look(char: Char) -> str:
         DIM if char.italics else FOREGROUND if char.fg == "default" else NAMED.get(char.fg, f"#{char.fg}")
     )
     return f'fill="{colour}"' + (' font-weight="bold"' if char.bold else "")
-
-
-def _is_wide(char: Char) -> bool:
-    return wcwidth(char.data[:1]) == 2
 
 
 async def main() -> str:
