@@ -143,6 +143,8 @@ class LineFace:
                 self._known.talked_with(line.sender)
         for event in batch:
             match event:
+                case happened.Delivered(to=to) | happened.Unacknowledged(to=to) | happened.Kept(to=to):
+                    self._known.talked_with(to)
                 case happened.RoomEntered(room=room):
                     self._known.saw_room(room)
                 case happened.RoomsListed(rooms=rooms):

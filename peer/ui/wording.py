@@ -154,9 +154,9 @@ def _fate(
             return ["[Server not responding.]"]
         case RoomAccepted():
             return []  # what is said in a room is shown to all at once: a line that says so would be between them
-        case RoomUnanswered(room=room):
-            straight = f"goes straight to {counted(in_reach, 'member', 'members')} of {name(room)} in reach"
-            return [f"{_SERVER_SILENT} Your line {straight}, to the others when the server is back."]
+        case RoomUnanswered():
+            members = counted(in_reach, "member", "members")
+            return [f"{_SERVER_SILENT} Your line goes straight to {members}, to others later."]
         case _:
             assert_never(event)
 

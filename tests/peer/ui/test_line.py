@@ -452,6 +452,12 @@ async def test_the_view_follows_what_happens() -> None:
     assert (view.me, view.room, view.is_server_away, view.in_reach) == ("alice", "lab", True, 2)
     assert (view.online, view.unread) == (1, 2)
     assert scene.known.people() == ["bob"]
+    carol = happened.Person(name="carol", online=False, since=0.0)
+    scene.peer.people = lambda: (*Actor().people(), carol)  # type: ignore[method-assign]
+    scene.peer.happens(happened.TableChanged(), happened.Unacknowledged(to="carol", number=1))
+    await scene.all_done()
+    assert scene.paper.view.online == 1
+    assert scene.known.people() == ["carol", "bob"]
     scene.peer.name = "alicia"
     scene.paper.type("")
     await scene.all_done()

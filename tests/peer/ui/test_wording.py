@@ -158,12 +158,7 @@ LINES: list[tuple[Event, list[str]]] = [
     (RoomAccepted(room="lab", number=1), []),
     (
         RoomUnanswered(room="lab", number=1),
-        [
-            (
-                "[Server not responding] Your line goes straight to 2 members of lab in reach, "
-                "to the others when the server is back."
-            )
-        ],
+        ["[Server not responding] Your line goes straight to 2 members, to others later."],
     ),
     (RoomsListed(rooms=()), ["[There is no room yet: joining one makes it.]"]),
     (
