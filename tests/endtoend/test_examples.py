@@ -5,7 +5,7 @@ import re
 import signal
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from tests.endtoend.lines import SAVED, beginning, mail, received
 from tests.support.stage import Stage, knows
@@ -34,7 +34,7 @@ async def test_the_picture_can_be_drawn_again(stage: Stage) -> None:
     scene = await stage.run("scene", [sys.executable, "-m", "examples.picture", path], home="scene")
     assert await scene.ends(within=40) == 0
     drawn = path.read_text(encoding="utf-8")
-    texts = ["".join(one.itertext()) for one in ElementTree.fromstring(drawn).iter("{*}text")]
+    texts = ["".join(one.itertext()) for one in ET.fromstring(drawn).findall("{*}text")]
     assert texts.count("erin") == 2
     assert any("whoisinyourroom" in text for text in texts)  # blanks need no drawing
 
