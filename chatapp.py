@@ -12,10 +12,11 @@ if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import enum
+import os
 import re
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -27,11 +28,15 @@ from wire.names import PeerName, peer_name
 
 SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
+SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
 _SERVER_ARGUMENTS: Final = ("port",)
 _CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
+_SEND_ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
 
 _DATA_HELP: Final = "Where keys, mail and history are kept."
 _LOG_HELP: Final = "How much to log on standard error."
+_ROOM_HELP: Final = "Peer: enter this room at start."
+_JSON_HELP: Final = "Print the receipt as one JSON object."
 _PLAIN_HELP: Final = "One event a line and no colours, as on a pipe."
 
 _MISUSED: Final = 2
@@ -71,7 +76,7 @@ def _show_version(asked: bool) -> None:
 
 
 @app.command(
-    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}",
+    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nOne message: {SEND_USAGE}",
     context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
 )
 def chat(
@@ -88,6 +93,7 @@ def chat(
     log_level: Annotated[LogLevel, typer.Option(help=_LOG_HELP)] = LogLevel.WARNING,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
     stay: Annotated[bool, typer.Option("--stay", help="Peer: stay when the input ends.")] = False,
+    room: Annotated[str | None, typer.Option(metavar="ROOM", help=_ROOM_HELP)] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -100,25 +106,90 @@ def chat(
         port = port_of(port_text, "port")
         if stay:
             raise _Misuse("--stay: only a peer (-c) has it")
+        if room is not None:
+            raise _Misuse("--room: only a peer (-c) has it")
         from registry.server import run as serve
 
         return serve(port=port, data=_folder(data), log_level=log_level.value)
     name, host, server_port, client_port = _counted(words, "-c", _CLIENT_ARGUMENTS)
     me = _name(name)
+    entered = None if room is None else _name(room.removeprefix("#"), "--room")
     there, here = port_of(server_port, "server-port"), port_of(client_port, "client-port")
     folder = _folder(data)
     found = Address(_host(host, "server-ip"), there)
     from peer.ui.main import run
 
     return run(
-        name=me, server=found, port=here, data=folder, plain=plain, stay=stay, log_level=log_level.value
+        name=me,
+        server=found,
+        port=here,
+        data=folder,
+        plain=plain,
+        stay=stay,
+        room=entered,
+        log_level=log_level.value,
+    )
+
+
+# --- commands beside -s and -c: the first word is the command's name -------------------------------------------------
+
+commands: Final[dict[str, typer.Typer]] = {}
+"""By name. Each is an app of its own, so that its options are its alone."""
+
+
+def command(
+    name: str, *, epilog: str | None = None, ignore_unknown: bool = False
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Make a function the command `ChatApp <name> ...`; it returns the exit status. `ignore_unknown`: what looks like an
+    option and is none is an argument."""
+
+    def add(function: Callable[..., int]) -> Callable[..., int]:
+        commands[name] = typer.Typer(
+            rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
+        )
+        settings = {"help_option_names": ["-h", "--help"], "ignore_unknown_options": ignore_unknown}
+        return commands[name].command(name, epilog=epilog, context_settings=settings)(function)
+
+    return add
+
+
+@command(
+    "send", epilog="Exit status: 0 delivered, 3 saved, 4 kept or failed, 2 misused.", ignore_unknown=True
+)
+def send(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME SERVER-IP SERVER-PORT TO TEXT", help="TEXT - reads standard input."),
+    ] = None,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=_DATA_HELP)] = None,
+    log_level: Annotated[LogLevel, typer.Option(help=_LOG_HELP)] = LogLevel.WARNING,
+    as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
+) -> int:
+    """Say one thing to one person, wait for what becomes of it, and leave."""
+    words = words or []
+    _check_options(words[: len(_SEND_ARGUMENTS) - 1])
+    name, host, server_port, to, text = _counted(words, "send", _SEND_ARGUMENTS)
+    me, other = _name(name), _name(to, "to")
+    there = port_of(server_port, "server-port")
+    folder = _folder(data)
+    if not text.strip():
+        raise _Misuse("text: there is nothing to say")
+    found = Address(_host(host, "server-ip"), there)
+    from peer.ui.once import run
+
+    said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")
+    return run(
+        name=me, server=found, to=other, text=said, data=folder, as_json=as_json, log_level=log_level.value
     )
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (default: the program's own) and return the exit status; 2 for a mistake in it."""
+    words = list(sys.argv[1:] if args is None else args)
+    chosen = commands.get(words[0]) if words else None
+    name = "ChatApp" if chosen is None else f"ChatApp {words.pop(0)}"
     try:
-        status = typer.main.get_command(app).main(args=args, prog_name="ChatApp", standalone_mode=False)
+        status = typer.main.get_command(chosen or app).main(args=words, prog_name=name, standalone_mode=False)
     except typer.TyperException as mistake:
         return _misused(mistake.format_message())
     except (_Misuse, NameRefused, AddressRefused) as mistake:
@@ -137,13 +208,17 @@ def _misused(why: str) -> int:
 
 
 def _check_mode(words: Sequence[str], server: bool, client: bool) -> None:
-    for word in words:
-        if len(word) > 1 and word.startswith("-") and not _NEGATIVE.match(word):
-            raise _Misuse(f'unknown option "{quoted(word)}"; see ChatApp --help')
+    _check_options(words)
     if server and client:
         raise _Misuse("-s and -c exclude each other: be the registry or a peer")
     if not server and not client:
         raise _Misuse(f"say which: {SERVER_USAGE}, or {CLIENT_USAGE}")
+
+
+def _check_options(words: Sequence[str]) -> None:
+    for word in words:
+        if len(word) > 1 and word.startswith("-") and not _NEGATIVE.match(word):
+            raise _Misuse(f'unknown option "{quoted(word)}"; see ChatApp --help')
 
 
 def _counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequence[str]:
@@ -156,11 +231,11 @@ def _counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Seque
     return words
 
 
-def _name(text: str) -> PeerName:
+def _name(text: str, what: str = "name") -> PeerName:
     try:
         return peer_name(text)
     except NameRefused as refusal:
-        raise _Misuse(f"name: {refusal}") from None
+        raise _Misuse(f"{what}: {refusal}") from None
 
 
 def _folder(text: str | None) -> Path | None:

@@ -14,6 +14,7 @@ import chatapp
 from wire.address import Address
 
 CHECKOUT = Path(chatapp.__file__).parent
+SEND = ["send", "alice", "127.0.0.1", "5000", "bob"]
 PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
 
 
@@ -33,11 +34,20 @@ class Started:
         self.mode, self.told = "peer", told
         return self.status
 
+    def say(self, **told: object) -> int:
+        self.mode, self.told = "once", told
+        return self.status
+
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     stand_in = Started()
-    for name, run in (("registry.server", stand_in.serve), ("peer.ui.main", stand_in.chat)):
+    starts = (
+        ("registry.server", stand_in.serve),
+        ("peer.ui.main", stand_in.chat),
+        ("peer.ui.once", stand_in.say),
+    )
+    for name, run in starts:
         module = types.ModuleType(name)
         vars(module)["run"] = run
         monkeypatch.setitem(sys.modules, name, module)
@@ -64,6 +74,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "data": None,
         "plain": False,
         "stay": False,
+        "room": None,
         "log_level": "warning",
     }
 
@@ -79,7 +90,42 @@ def test_options_are_passed_on(started: Started, tmp_path: Path) -> None:
     assert started.told == {"port": 5000, "data": tmp_path, "log_level": "error"}
 
 
-@pytest.mark.parametrize("arguments", [["-s", "5000"], PEER])
+@pytest.mark.parametrize("typed", ["lab", "#lab"])
+def test_a_room_to_enter_at_start(started: Started, typed: str) -> None:
+    assert chatapp.main([*PEER, "--room", typed]) == 0
+    assert started.told["room"] == "lab"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("hi there", "hi there"), ("-", None), ("-5 degrees", "-5 degrees"), ("--", "--"), ("\udcff", "\ufffd")],
+)
+def test_one_message(started: Started, text: str, said: str | None) -> None:
+    arguments = [*SEND, "--json", text] if text != "--" else [*SEND, "--json", "--", "--"]
+    assert chatapp.main(arguments) == 0
+    assert started.mode == "once"
+    assert started.told == {
+        "name": "alice",
+        "server": Address("127.0.0.1", 5000),
+        "to": "bob",
+        "text": said,
+        "data": None,
+        "as_json": True,
+        "log_level": "warning",
+    }
+
+
+def test_one_message_of_blanks_is_none(started: Started, capsys: pytest.CaptureFixture[str]) -> None:
+    assert chatapp.main([*SEND, " "]) == 2
+    assert capsys.readouterr().err == "ChatApp: text: there is nothing to say\n"
+
+
+def test_the_first_word_alone_makes_it_one_message(started: Started) -> None:
+    assert chatapp.main(["-c", "send", "127.0.0.1", "5000", "6000"]) == 0
+    assert started.told["name"] == "send"
+
+
+@pytest.mark.parametrize("arguments", [["-s", "5000"], PEER, [*SEND, "hi"]])
 def test_the_status_of_the_program_is_ours(started: Started, arguments: list[str]) -> None:
     started.status = 1
     assert chatapp.main(arguments) == 1
@@ -128,6 +174,25 @@ PORTS = "ports are 1024-65535"
         ("-c alice 0x7f000001 5000 6000", 'server-ip: "0x7f000001" is not an IP address'),
         ("-c alice 0.0.0.0 5000 6000", 'server-ip: "0.0.0.0" is not the address of one machine'),
         ("-s 5000 --stay", "--stay: only a peer (-c) has it"),
+        ("-s 5000 --room lab", "--room: only a peer (-c) has it"),
+        (
+            "-c alice 127.0.0.1 5000 6000 --room l.ab",
+            '--room: "l.ab" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        (
+            "send alice 127.0.0.1 5000",
+            "send needs <name> <server-ip> <server-port> <to> <text>: <to> and <text> missing",
+        ),
+        (
+            "send alice 127.0.0.1 5000 bob hi there",
+            'send needs <name> <server-ip> <server-port> <to> <text>: "there" is too much',
+        ),
+        (
+            "send alice 127.0.0.1 5000 b.b hi",
+            'to: "b.b" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        ("send alice 127.0.0.1 80 bob hi", f'server-port: "80" is not a port; {PORTS}'),
+        ("send alice 127.0.0.1 5000 --loud hi", 'unknown option "--loud"; see ChatApp --help'),
         ("-s 5000 --foo", 'unknown option "--foo"; see ChatApp --help'),
         ("-x -s 5000", 'unknown option "-x"; see ChatApp --help'),
         ("-s 5000 --data /dev/null", '--data: "/dev/null" is not a folder'),
@@ -211,8 +276,24 @@ def test_ipv4_is_preferred_where_a_host_has_both(started: Started, monkeypatch: 
 def test_help_shows_both_modes_and_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert chatapp.main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for wanted in (chatapp.SERVER_USAGE, chatapp.CLIENT_USAGE, "--data", "--log-level", "--plain", "--stay"):
+    for wanted in (
+        chatapp.SERVER_USAGE,
+        chatapp.CLIENT_USAGE,
+        "--data",
+        "--log-level",
+        "--plain",
+        "--stay",
+        "--room",
+    ):
         assert wanted in shown
+    assert chatapp.SEND_USAGE in " ".join(shown.split())
+
+
+def test_help_for_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert chatapp.main(["send", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "ChatApp send" in shown
+    assert "0 delivered, 3 saved, 4 kept or failed" in shown
 
 
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 from tests.endtoend.lines import SAVED, beginning, mail, received
 from tests.support.stage import Stage, knows
@@ -26,6 +27,16 @@ async def test_a_demo_that_is_interrupted_leaves_nothing_behind(stage: Stage) ->
     assert await demo.ends() == 130
     assert folder[0] not in temporary_folders(folder[0])
     await stage.registry(port=int(port[1]))
+
+
+async def test_the_picture_can_be_drawn_again(stage: Stage) -> None:
+    path = stage.folder / "picture.svg"
+    scene = await stage.run("scene", [sys.executable, "-m", "examples.picture", path], home="scene")
+    assert await scene.ends(within=40) == 0
+    drawn = path.read_text(encoding="utf-8")
+    texts = ["".join(one.itertext()) for one in ET.fromstring(drawn).findall("{*}text")]
+    assert texts.count("erin") == 2
+    assert any("whoisinyourroom" in text for text in texts)  # blanks need no drawing
 
 
 def temporary_folders(one: str) -> list[str]:

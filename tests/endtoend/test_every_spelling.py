@@ -1,0 +1,257 @@
+"""This file is about every spelling of every row, between three peers: each does what its row says."""
+
+import re
+import signal
+
+from tests.endtoend.lines import (
+    BACK,
+    BYE,
+    CHANNEL_TAKEN,
+    LOST,
+    OFFLINE,
+    TIME,
+    WELCOME,
+    beginning,
+    mail,
+    on_channel,
+    received,
+    unknown,
+)
+from tests.support.program import Program
+from tests.support.stage import Stage
+
+NOT_IN_ROOM = "[You are not in any room.]"
+
+
+async def enter(room: str, *people: Program) -> None:
+    """One after the other; each waits until all see it."""
+    for number, person in enumerate(people):
+        await person.type(f"join {room}")
+        await person.sees(beginning(f"[You are in {room}"))
+        for earlier in people[:number]:
+            await earlier.sees(f"{person.name} joined {room}.")
+
+
+async def test_direct_messages_and_everybody(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+    direct = ("send bob {}", "/dm bob {}", "/msg bob {}", "bob:{}", "bob: {}", "SEND BOB {}")
+    for number, spelling in enumerate(direct):
+        await alice.type(spelling.format(f"direct {number}"))
+        await bob.sees(f"alice: direct {number}")
+        await alice.sees(received("bob"))
+    for number, spelling in enumerate(("send_all {}", "/bm {}", "/all {}", '/bm "{}"')):
+        await alice.type(spelling.format(f"to all {number}"))
+        await alice.sees(CHANNEL_TAKEN)
+        for person in (bob, carol):
+            await person.sees(on_channel("alice", f"to all {number}"))
+
+
+async def test_a_message_is_asked_for(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    for spelling in ("message", "/message"):
+        await alice.type(spelling)
+        await alice.sees("To: ")
+        await alice.type("b/b", "bob")
+        await alice.sees(re.compile(r'\["b/b" is not a name.*\]'))
+        await alice.sees_times(2, beginning("T"))
+        await alice.type(f"send_all {spelling}")
+        await bob.sees(f"alice: send_all {spelling}")
+    await alice.type("message", "/quit", "message", "bob", "", "send bob last")
+    await alice.sees_times(2, "[Nothing was sent.]")
+    await bob.sees("alice: last")
+
+
+async def test_people_help_and_ends(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+    for spelling in ("who", "/who", "/users", "server:who"):
+        await alice.type(spelling)
+        await alice.sees_all(*(f"[{name} is online.]" for name in ("alice", "bob", "carol")))
+    for spelling in ("help", "/help"):
+        await alice.type(spelling, f"{spelling} join")
+        await alice.sees(lambda line: line.startswith("join <room>  "))
+        await alice.sees("Spellings: join <room> · /join <room> · server:join <room>")
+    for spelling, name in (("dereg {}", "alice"), ("/dereg {}", "Alice")):
+        await alice.type(spelling.format(name))
+        await alice.sees(BYE)
+        await alice.type("send bob hi", "who")
+        await alice.sees_times(2, OFFLINE)
+        await bob.type("send alice while away")
+        await bob.sees("[Messages received by the server and saved]")
+        await alice.type(spelling.replace("dereg", "reg").format(name))
+        await alice.sees_all(WELCOME, mail("bob", "while away"))
+    for person, spelling in ((alice, "server:exit"), (bob, "exit"), (carol, "/quit")):
+        await person.type(spelling)
+        assert await person.ends() == 0
+
+
+async def test_rooms(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+    for spelling in ("leave", "/leave", "/out", "server:leave", "/names", "/say hi", "//hi"):
+        await alice.type(spelling)
+        await alice.sees(NOT_IN_ROOM)
+    ways = zip(
+        ("join lab", "/join lab", "server:join lab", "/join #lab"),
+        ("leave", "/leave", "/out", "server:leave"),
+        strict=True,
+    )
+    await enter("lab", bob)
+    for come, go in ways:
+        await alice.type(come)
+        await alice.sees("[You are in lab with bob.]")
+        await bob.sees("alice joined lab.")
+        await alice.type(f"said by who came with {come}")
+        await bob.sees(f"alice (in lab): said by who came with {come}")
+        await alice.type(go)
+        await alice.sees("[You left lab.]")
+        await bob.sees("alice left lab.")
+    await enter("lab", carol)
+    await bob.sees("carol joined lab.")
+    await alice.type("/rooms")
+    await alice.sees("[lab: 2 here.]")
+    await bob.type("/names")
+    await bob.sees_all("[2 people in lab:]", "[bob is online.]", "[carol is online.]")
+    assert alice.shown(lambda line: "(in lab)" in line) == []
+
+
+async def test_chat_in_a_room(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+    await enter("lab", alice, bob)
+    texts = {
+        "hello": "hello",
+        "bob: with a colon": "bob: with a colon",
+        "send carol is chat here": "send carol is chat here",
+        "who": "who",
+        "leave me alone": "leave me alone",
+        "//quit is a command": "/quit is a command",
+        "/say leave": "leave",
+        "  blanks  kept ": "  blanks  kept ",
+        "é ✓ 你好": "é ✓ 你好",
+    }
+    await alice.type(*texts)
+    for text in texts.values():
+        await bob.sees(f"alice (in lab): {text}")
+    assert bob.shown(beginning("alice (in lab): ")) == [f"alice (in lab): {text}" for text in texts.values()]
+    assert set(alice.prompts) == {"[lab] "}
+    await alice.type("/sned carol hi", ".nothing", "server:nothing")
+    await alice.sees_all(unknown("/sned"), unknown(".nothing"), unknown("server:nothing"))
+    await alice.type("/dm carol aside")
+    await carol.sees("alice: aside")
+    await alice.type("/join den")
+    await bob.sees("alice left lab.")
+    await alice.type("alone here", "leave", "send bob outside again")
+    await bob.sees("alice: outside again")
+    assert len(bob.shown(beginning("alice (in lab): "))) == len(texts)
+    assert carol.shown(lambda line: "(in " in line) == []
+
+
+async def test_a_room_from_the_start_and_leaving_the_program(stage: Stage) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    await enter("lab", bob)
+    alice = await stage.peer("alice", "--room", "lab")
+    await alice.sees("[You are in lab with bob.]")
+    await bob.sees("alice joined lab.")
+    await alice.type("/quit")
+    assert await alice.ends() == 0
+    await bob.sees("alice has left.")
+
+
+async def test_renaming(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+    before = "alice"
+    for spelling, new in (("/nickname", "anna"), ("/nicknames", "ann"), ("/nick", "annie")):
+        await alice.type(f"{spelling} {new}")
+        await alice.sees(f"[You are {new} now.]")
+        for person in (bob, carol):
+            await person.sees(f"{before} is now {new}")
+        await bob.type(f"send {new} hello")
+        await alice.sees("bob: hello")
+        await alice.type("send bob me again")
+        await bob.sees(f"{new}: me again")
+        before = new
+    await alice.type("/nick Bob", "/nick a/b", "send carol still annie")
+    await alice.sees_all("[Name Bob is taken.]", re.compile(r'\["a/b" is not a name.*\]'))
+    await carol.sees("annie: still annie")
+
+
+async def test_trust_and_ignoring(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+    digits = re.compile(r"\[(\d{5} ){11}\d{5}\]")
+    await alice.type("/verify bob")
+    await bob.type("/verify alice")
+    assert await alice.sees(digits) == await bob.sees(digits)
+    await alice.type("/trust bob")
+    await alice.sees("[The key that is shown for bob is trusted from now on.]")
+    await alice.type("/ignore bob")
+    await alice.sees("[You see nothing more of what bob says.]")
+    await bob.type("send alice unseen", "send_all unseen by alice")
+    await bob.sees(received("alice"))
+    await carol.sees(on_channel("bob", "unseen by alice"))
+    await alice.type("/unignore bob")
+    await alice.sees("[You see what bob says again.]")
+    await bob.type("send alice seen")
+    await alice.sees("bob: seen")
+    assert alice.shown(lambda line: "unseen" in line) == []
+    for spelling in ("/verify", "/trust", "/ignore", "/unignore"):
+        await alice.type(f"{spelling} nobody")
+        await alice.sees("[Nobody called nobody is known here.]")
+
+
+async def test_the_past(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await alice.type("send bob lunch at noon")
+    await alice.sees(received("bob"))
+    await bob.type("send alice lunch at one")
+    await alice.sees("bob: lunch at one")
+    first = re.compile(rf"\s*(\d+)  {TIME}  alice to bob: lunch at noon")
+    second = re.compile(rf"\s*\d+  {TIME}  bob to alice: lunch at one")
+    for spelling in ("/history", "/history 2", "/search lunch", "/search LUN"):
+        await alice.type(spelling)
+        shown = await alice.sees(first)
+        await alice.sees(second)
+    found = first.fullmatch(shown)
+    assert found is not None
+    for spelling in ("/why", "/why last", f"/why {found[1]}"):
+        await alice.type(spelling)
+        await alice.sees(first)
+        await alice.sees(re.compile(r"\[sent \d\d:\d\d:\d\d\.\d{3} try 1\]"))
+        await alice.sees(re.compile(r"\[acknowledged by bob after 1 try, \d+\.\d\d s \(.*\)\]"))
+    await alice.type("/search breakfast", "/why 99999")
+    await alice.sees_all("[Nothing was found.]", beginning("[There is no such message"))
+
+
+async def test_a_room_goes_on_without_the_registry_and_the_prompt_says_so(stage: Stage) -> None:
+    registry = await stage.registry()
+    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+    await enter("lab", alice, bob, carol)
+    registry.signal(signal.SIGKILL)
+    await registry.ends()
+    for person in (alice, bob, carol):
+        await person.sees(LOST)
+    await alice.type("still here", "//names", "/names")
+    for person in (bob, carol):
+        await person.sees("alice (in lab): still here")
+        await person.sees("alice (in lab): /names")
+    await alice.sees("[3 people in lab:]")
+    await alice.sees_times(
+        2, "[Server not responding] Your line goes straight to 2 members, to others later."
+    )
+    assert "[lab, server away, 2 in reach] " in alice.prompts
+    await stage.registry()
+    for person in (alice, bob, carol):
+        await person.sees(BACK)
+    await bob.type("all back")
+    for person in (alice, carol):
+        await person.sees(
+            re.compile(rf"bob \(in lab\): ({TIME} )?all back")
+        )  # late, for who came back after it
+        assert person.prompts[-1] == "[lab] "
+        assert len(person.shown(lambda line: line == "alice (in lab): still here")) == (person is carol)
