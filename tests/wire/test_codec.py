@@ -45,9 +45,10 @@ from wire.messages.link import PeerRequest, RegistryNotice
 from wire.messages.mail import Letter
 from wire.messages.presence import Ping
 from wire.messages.registration import Hello
+from wire.messages.room import RoomInfo, RoomMember
 from wire.messages.table import Row, TableBatch
 
-INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter})
+INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter, RoomInfo, RoomMember})
 """Shapes that stand in other messages only."""
 
 
