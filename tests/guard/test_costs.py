@@ -1,90 +1,28 @@
-"""This file is about what things cost in counts: datagrams, bytes, seals, signatures, commits. A change that makes one of
-them dearer fails here, on any machine; how long they take stands in `bench/`.
+"""This file is about what messages between peers cost in counts: datagrams, bytes, seals, statements, commits, turns, calls.
+A change that makes one of them dearer fails here, on any machine; how long they take stands in `bench/`.
 """
 
 import asyncio
-import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
-import peer
-import wire
 from peer.core import events as happened
 from peer.core.engine import PeerCore
 from peer.history import History
 from peer.node import Peer
-from registry.core import RegistryCore
 from registry.program import Registry
-from tests.support.network import Weather
+from tests.guard.counting import TEXT, Counter, calm_world, count_calls
 from tests.support.stage import free_port
 from tests.support.world import World
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
-from wire.identity import Identity
-from wire.sealing import GroupKey, LinkCipher, Session
+from wire.sealing import Session
 
-TEXT = "x" * 100
 MESSAGES = 640
 ONE_BY_ONE = 50
 CALLS_A_MESSAGE = 96
 """At both ends together, with coming in: a tenth above what it takes."""
-
-OURS = tuple(str(Path(module.__file__ or "").parent) + os.sep for module in (peer, wire))
-
-
-class Counter:
-    """Counts calls of methods, and what they were given."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self._patch = patch
-        self.calls: dict[str, int] = {}
-
-    def watch(self, owner: type, name: str) -> None:
-        """Count calls of `owner.name` from now on."""
-        kept: Callable[..., Any] = getattr(owner, name)
-        key = f"{owner.__name__}.{name}"
-        self.calls[key] = 0
-
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            self.calls[key] += 1
-            return kept(*args, **kwargs)
-
-        self._patch.setattr(owner, name, counted)
-
-
-def count_calls(run: Callable[[], object]) -> int:
-    """How many functions of the product itself are called; those of libraries are others' to keep cheap."""
-    calls = 0
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        nonlocal calls
-        calls += event == "call" and frame.f_code.co_filename.startswith(OURS)
-
-    sys.setprofile(note)
-    try:
-        run()
-    finally:
-        sys.setprofile(None)
-    return calls
-
-
-@pytest.fixture
-def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
-    return Counter(monkeypatch)
-
-
-def calm_world(people: int) -> World:
-    """Everybody registered, all tables complete."""
-    world = World(7, people=people, weather=Weather(delay_least=0.002, delay_most=0.002))  # nothing overtakes
-    world.start()
-    assert world.network.run_until(world.is_calm, within=10.0)
-    world.network.run_for(2.0)
-    return world
 
 
 def count_datagrams(world: World, between: tuple[Address, Address]) -> list[int]:
@@ -163,8 +101,8 @@ class TestPump:
         self, tmp_path: Path, counter: Counter
     ) -> None:
         server = ("127.0.0.1", free_port())
-        registry = Registry(server[1], tmp_path, say=lambda line: None)
-        await registry.start()
+        house = Registry(server[1], tmp_path, say=lambda line: None)
+        await house.start()
         async with Peer("alice", server, home=tmp_path) as alice, Peer("bob", server, home=tmp_path) as bob:
             watching = asyncio.create_task(show_everything(bob))
             await (await alice.send("bob", TEXT)).settled()
@@ -180,7 +118,7 @@ class TestPump:
                 await (await alice.send("bob", TEXT)).settled()
             calls = dict(counter.calls)
             watching.cancel()
-        await registry.stop()
+        await house.stop()
         rings = calls["Peer._timer_rang"]
         assert calls["PeerCore.next_timer"] <= rings + 2  # nobody looks for deadlines in between
         assert (
@@ -194,46 +132,3 @@ async def show_everything(peer: Peer) -> None:
     """As a face does."""
     while batch := await peer.next_events():
         peer.events_shown(batch)
-
-
-class TestTable:
-    def test_a_change_is_signed_once_for_everybody(self, counter: Counter) -> None:
-        world = calm_world(4)
-        counter.watch(Identity, "sign")
-        counter.watch(GroupKey, "seal")
-        world.people[0].leave()
-        world.network.run_for(0.2)
-        # One batch; the announcement of its version follows 0.25 s after the change.
-        assert counter.calls["Identity.sign"] == 1
-        assert counter.calls["GroupKey.seal"] == 1
-
-    def test_a_broadcast_is_one_object_for_all(self) -> None:
-        world = calm_world(4)
-        core: RegistryCore = world.house.core
-        batches: list[tuple[bytes, list[Address]]] = []
-        drain = core.broadcasts_to_send
-
-        def drained() -> list[tuple[bytes, list[Address]]]:
-            found = drain()
-            batches.extend(found)
-            return found
-
-        core.broadcasts_to_send = drained  # type: ignore[method-assign]
-        world.people[0].leave()
-        world.network.run_for(0.2)
-        assert [len(addresses) for _, addresses in batches] == [3]
-
-
-class TestChannel:
-    def test_a_line_is_sealed_once_by_its_sender_and_never_opened_by_the_registry(
-        self, counter: Counter
-    ) -> None:
-        world = calm_world(4)
-        counter.watch(GroupKey, "seal")
-        counter.watch(GroupKey, "open")
-        counter.watch(LinkCipher, "seal")
-        world.people[0].send_all(TEXT)
-        world.network.run_for(0.2)
-        assert counter.calls["GroupKey.seal"] == 1
-        assert counter.calls["GroupKey.open"] == 3  # its readers
-        assert counter.calls["LinkCipher.seal"] == 1  # the answer to the sender

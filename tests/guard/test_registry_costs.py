@@ -1,0 +1,119 @@
+"""This file is about what a registry's work costs in counts: signatures, seals, system calls, batches for the disk, calls of
+our own functions. A change that makes one of them dearer fails here, on any machine; how long they take stands in `bench/`.
+"""
+
+import asyncio
+import os
+
+import pytest
+
+from registry.core import RegistryCore
+from tests.guard.counting import TEXT, Counter, calm_world, count_calls
+from tests.registry.hand import Rig
+from tests.wire.test_link import Owner, connected
+from wire.address import Address
+from wire.aio.link import Link
+from wire.codec import encode
+from wire.identity import Identity
+from wire.messages.mail import DepositMail
+from wire.sealing import GroupKey, LinkCipher
+
+LETTERS = 50
+CALLS_A_LETTER = 41
+"""At the registry, from its frame to its answer: a tenth above what it takes."""
+
+
+class TestTable:
+    def test_a_change_is_signed_once_for_everybody(self, counter: Counter) -> None:
+        world = calm_world(4)
+        counter.watch(Identity, "sign")
+        counter.watch(GroupKey, "seal")
+        world.people[0].leave()
+        world.network.run_for(0.2)
+        # One batch; the announcement of its version follows 0.25 s after the change.
+        assert counter.calls["Identity.sign"] == 1
+        assert counter.calls["GroupKey.seal"] == 1
+
+    def test_a_broadcast_is_one_object_for_all(self) -> None:
+        world = calm_world(4)
+        core: RegistryCore = world.house.core
+        batches: list[tuple[bytes, list[Address]]] = []
+        drain = core.broadcasts_to_send
+
+        def drained() -> list[tuple[bytes, list[Address]]]:
+            found = drain()
+            batches.extend(found)
+            return found
+
+        core.broadcasts_to_send = drained  # type: ignore[method-assign]
+        world.people[0].leave()
+        world.network.run_for(0.2)
+        assert [len(addresses) for _, addresses in batches] == [3]
+
+
+class TestMail:
+    def test_a_letter_costs_the_registry_few_calls_one_seal_and_no_turn_of_its_own(
+        self, counter: Counter
+    ) -> None:
+        rig = Rig()
+        ann, bob = rig.member("ann"), rig.hand("bob")
+        link = ann.link
+        assert link is not None
+        bob.register()
+        bob.leave()
+        letters = [
+            ann.cipher.seal(
+                encode(DepositMail(reference=1, recipient=bob.id, number=number, letter=b"x" * 300))
+            )
+            for number in range(LETTERS)
+        ]
+        counter.watch(LinkCipher, "seal")
+        counter.watch(RegistryCore, "entries_to_store")
+
+        def deposit() -> None:
+            rig.core.receive_frames(link, letters, now=rig.now)
+            rig.turn()
+
+        calls = count_calls(deposit)
+        assert calls <= LETTERS * CALLS_A_LETTER
+        assert counter.calls["LinkCipher.seal"] == LETTERS  # its answer, by which the sender knows
+        assert counter.calls["RegistryCore.entries_to_store"] <= 2  # a turn brings one batch to the disk
+
+
+class TestLinks:
+    async def test_what_the_kernel_takes_is_one_system_call_and_no_work_for_the_transport(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: list[int] = []
+        direct = os.write
+
+        def write(descriptor: int, data: bytes) -> int:
+            written.append(len(data))
+            return direct(descriptor, data)
+
+        here, there = connected()
+        _, link = await asyncio.get_running_loop().create_connection(lambda: Link(Owner()), sock=here)
+        transport = link._transport
+        assert transport is not None
+        monkeypatch.setattr(os, "write", write)
+        monkeypatch.setattr(transport, "write", lambda data: pytest.fail("it went through the transport"))
+        for _ in range(10):
+            link.write([b"a line", b"and another"])
+        assert written == [17] * 10
+        link.cut("measured")
+        there.close()
+
+
+class TestChannel:
+    def test_a_line_is_sealed_once_by_its_sender_and_never_opened_by_the_registry(
+        self, counter: Counter
+    ) -> None:
+        world = calm_world(4)
+        counter.watch(GroupKey, "seal")
+        counter.watch(GroupKey, "open")
+        counter.watch(LinkCipher, "seal")
+        world.people[0].send_all(TEXT)
+        world.network.run_for(0.2)
+        assert counter.calls["GroupKey.seal"] == 1
+        assert counter.calls["GroupKey.open"] == 3  # its readers
+        assert counter.calls["LinkCipher.seal"] == 1  # the answer to the sender
