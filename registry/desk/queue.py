@@ -45,7 +45,7 @@ class DeskQueue:
             self.visits[visit.number] = visit
             if visit.operator == NOBODY:
                 visit.state = VisitState.MISSED
-                waiting.setdefault(visit.queue, []).append(visit)
+                waiting[visit.queue].append(visit)
                 self._settling.renew(visit.number, now=now)
             else:
                 visit.state = VisitState.ABSENT
@@ -62,8 +62,8 @@ class DeskQueue:
         return happened
 
     def line(self, queue: str) -> Line:
-        """A queue's line. One that the settings no longer name lives until its last visit is over."""
-        return self._lines.setdefault(queue, Line())
+        """A queue's line."""
+        return self._lines[queue]
 
     def on_duty(self, queue: str) -> int:
         """How many operators take visitors of this queue."""
@@ -109,6 +109,11 @@ class DeskQueue:
         """To another position in its line."""
         self._happened += [Altered(visit=one) for one in self.line(visit.queue).move(visit, to)]
         self._fill(visit.queue)
+
+    def note(self, visit: Visit, text: str) -> None:
+        """What operators are to know about the visitor."""
+        visit.note = text
+        self._happened.append(Altered(visit=visit))
 
     # --- operators
 
