@@ -445,7 +445,7 @@ def test_who_waits_for_an_operator_who_goes_is_anybodys() -> None:
 
 
 def test_after_a_restart_nobody_waits_for_an_operator_who_was_only_on_duty() -> None:
-    queue, visits = desk(1)
+    _, visits = desk(1)
     visits[1].wanted = OPERATORS[1]
     again = DeskQueue(DeskSettings())
     again.load([_visit_of(kept_record(visits[1]), "desk")], now=0.0)
