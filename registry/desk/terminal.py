@@ -33,7 +33,7 @@ class Terminal:
         effects: list[Effect] = []
         if operator is not None and operator.visit is not None:  # from before a restart
             queue.operator_returned(CONSOLE)
-            effects += self._telling.client_again(operator.visit)
+            effects += self._telling.notices.client_again(operator.visit)
         elif not self._parts.settings.operators:
             queue.take_duty(CONSOLE, self._parts.settings.queues[0])
         return self._telling.conclude(effects, now=now)
