@@ -82,7 +82,25 @@ class EpochKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: bytes
 
 
-Afterthought: TypeAlias = NameKept | LetterKept | LineLost | EpochKept | RoomEntryKept | RenameKept
+class VisitKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A new visit of the help desk is on the disk, or will not be."""
+
+    visit: int
+    is_kept: bool
+
+
+class DeskLineStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What was said in a visit is on the disk, or will not be."""
+
+    visit: int
+    position: int
+    is_kept: bool
+
+
+DeskAfterthought: TypeAlias = VisitKept | DeskLineStored
+Afterthought: TypeAlias = (
+    NameKept | LetterKept | LineLost | EpochKept | RoomEntryKept | RenameKept | DeskAfterthought
+)
 Request: TypeAlias = PeerRequest | Register | Afterthought
 """All that the service is asked to handle."""
 
@@ -168,6 +186,12 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     otherwise: tuple["Effect", ...] = ()
 
 
+class Show(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Lines for the registry's own terminal. Strangers' text in them is clean already."""
+
+    lines: tuple[str, ...]
+
+
 class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Nothing is done; it is counted under this reason."""
 
@@ -175,6 +199,6 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Effect: TypeAlias = (
-    Reply | Push | Relay | RelayTo | Welcomed | Renamed | Denied | Disconnect | Resume | Store | Drop
+    Reply | Push | Relay | RelayTo | Welcomed | Renamed | Denied | Disconnect | Resume | Store | Show | Drop
 )
 """All that can follow from a decision."""

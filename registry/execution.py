@@ -17,6 +17,7 @@ from registry.effects import (
     Renamed,
     Reply,
     Resume,
+    Show,
     Store,
     Welcomed,
 )
@@ -93,6 +94,8 @@ class Execution(Outputs):
                     self._deny(effect)
                 case Disconnect():
                     self._links.end(effect.link, effect.reason)
+                case Show():
+                    self._console_lines += effect.lines
                 case Drop():
                     self._drop(effect.reason)
                 case _:
@@ -100,7 +103,8 @@ class Execution(Outputs):
 
     def _settle(self, now: float) -> None:
         """After each input: whoever's link we ended is away, and what changed in the table is news."""
-        for link, reason in self._links.ended():
-            self._note(LinkEnded(address=link.remote, reason=reason))
-            self._carry_out(self._service.link_lost(link.identity, link.number, now=now), now)
+        while ended := self._links.ended():  # what follows may end others
+            for link, reason in ended:
+                self._note(LinkEnded(address=link.remote, reason=reason))
+                self._carry_out(self._service.link_lost(link.identity, link.number, now=now), now)
         self._news.notice(now=now)

@@ -10,11 +10,14 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from registry.config import raise_descriptor_limit
+from registry.console import Console
+from registry.desk.settings import DeskSettings
 from registry.program import Registry, Unable
 
 _STOPPED: Final = 0
@@ -24,7 +27,7 @@ _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 """Looking for cycles among the rows of thousands of people holds the loop; hardly any are ever made."""
 
 
-def run(*, port: int, data: Path | None, log_level: str) -> int:
+def run(*, port: int, data: Path | None, log_level: str, desk: DeskSettings | None = None) -> int:
     """Be a registry until a signal comes; the exit status."""
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -33,7 +36,7 @@ def run(*, port: int, data: Path | None, log_level: str) -> int:
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_until_signal(port, data))
+            return runner.run(_until_signal(port, data, desk or _default_desk()))
     except KeyboardInterrupt:  # before our own handler stood
         return _INTERRUPTED
     except Unable as error:
@@ -41,7 +44,7 @@ def run(*, port: int, data: Path | None, log_level: str) -> int:
         return _FAILED
 
 
-async def _until_signal(port: int, data: Path | None) -> int:
+async def _until_signal(port: int, data: Path | None, desk: DeskSettings) -> int:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
@@ -49,38 +52,31 @@ async def _until_signal(port: int, data: Path | None) -> int:
         if not stopped.done():
             stopped.set_result(status)
 
-    _heed_end_of_input(loop, lambda: stop(_STOPPED))
     loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # whoever said nohup means it
         loop.add_signal_handler(signal.SIGHUP, stop, _STOPPED)
-    registry = Registry(port, data, say=_say)
+    registry = Registry(port, data, say=_say, desk=desk)
     await registry.start()
+    console = Console(
+        typed=registry.console_typed,
+        closed=registry.close_console,
+        ended=lambda: stop(
+            _STOPPED
+        ),  # Ctrl-D on a terminal; the end of a file or a pipe ends only the typing
+    )
     gc.freeze()  # what was loaded stays: it need not be walked again and again
     try:
+        if console.open():
+            registry.open_console(console.show)
         return await stopped
     finally:
         await registry.stop()
+        await console.finish()
 
 
-def _heed_end_of_input(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
-    """Ctrl-D on the operator's terminal ends the registry. Without a terminal the end of input means nothing."""
-    if sys.stdin is None or not sys.stdin.isatty():
-        return
-    descriptor = sys.stdin.fileno()
-
-    def read() -> None:
-        is_ours = False
-        with contextlib.suppress(OSError):
-            # In the background what is typed is somebody else's, and reading it would stop us.
-            is_ours = os.tcgetpgrp(descriptor) == os.getpgrp()
-            if is_ours and os.read(descriptor, 4_096):
-                return
-        loop.remove_reader(descriptor)
-        if is_ours:
-            end()
-
-    loop.add_reader(descriptor, read)
+def _default_desk() -> DeskSettings:
+    return DeskSettings(utc_offset=time.localtime().tm_gmtoff)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -9,9 +9,13 @@ from typing import assert_never
 
 from registry.channel import ChannelRules
 from registry.clock import WallClock
+from registry.desk.desk import Desk
+from registry.desk.settings import DeskSettings
 from registry.directory import Directory, first_version
 from registry.effects import (
+    Afterthought,
     Caller,
+    DeskLineStored,
     Drop,
     Effect,
     EpochKept,
@@ -24,6 +28,7 @@ from registry.effects import (
     Request,
     RoomEntryKept,
     Store,
+    VisitKept,
 )
 from registry.grouprules import GroupRules, Means, ReadLines
 from registry.groups import first_position
@@ -62,6 +67,7 @@ class Service:
         read_letters: ReadLetters,
         read_lines: ReadLines,
         now: float,
+        desk: DeskSettings | None = None,
     ) -> None:
         channel = loaded.groups.get(CHANNEL)
         life = 1 + max(channel.keys if channel is not None else (), default=0)
@@ -77,10 +83,12 @@ class Service:
         self._reception = Reception(
             self.directory, self._roster, self._presence, self.channel, self._renaming, clock, policy
         )
+        self.desk = Desk(desk or DeskSettings(), self.directory, self._roster, clock)
         self._sweep_span = policy.sweep_span
         self._sweep_at = now + policy.sweep_span
         self.unreadable_names = self._reception.load(loaded, now=now)
         self._mail.load(loaded, now=now)
+        self.desk.load(loaded.desk, now=now)
         first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
         self._start = Store(entries=(first_key, *self.rooms.load(loaded, now=now)))
 
@@ -92,6 +100,8 @@ class Service:
 
     def handle(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
         """What this request leads to. The caller is who they say; what they ask may still be nonsense."""
+        if caller.identity in self.desk.guests and not isinstance(request, Register | Afterthought):
+            return self.desk.serve_guest(request, caller, now=now)
         match request:
             case DepositMail():
                 return self._mail.deposit(request, caller, now=now)
@@ -111,26 +121,30 @@ class Service:
                 return self._leave(request, caller, now)
             case Attach():
                 return self._attach(caller, now)
+            case Register() if self.desk.is_for_guests(request):
+                return self.desk.guests.register(request, caller, now=now)
             case Register():
                 return self._reception.register(request, caller, now=now)
+            case EnterRoom() | LeaveRoom() | ListRooms():
+                return self._in_rooms(request, caller, now)
+            case Rename():
+                return self._renaming.rename(request, caller, now=now)
+        if isinstance(request, Afterthought):
+            return self._go_on(request, caller, now)
+        return self.desk.serve(request, caller, now=now)
+
+    def _in_rooms(
+        self, request: EnterRoom | LeaveRoom | ListRooms, caller: Caller, now: float
+    ) -> list[Effect]:
+        match request:
             case EnterRoom():
                 return self.rooms.enter(request, caller, now=now)
             case LeaveRoom():
                 return self.rooms.leave(request, caller, now=now)
             case ListRooms():
                 return self.rooms.list_rooms(request, caller)
-            case Rename():
-                return self._renaming.rename(request, caller, now=now)
-            case NameKept() | RenameKept() | LineLost() | EpochKept() | RoomEntryKept():
-                return self._go_on(request, caller, now)
-        assert_never(request)
 
-    def _go_on(
-        self,
-        note: NameKept | RenameKept | LineLost | EpochKept | RoomEntryKept,
-        caller: Caller,
-        now: float,
-    ) -> list[Effect]:
+    def _go_on(self, note: Afterthought, caller: Caller, now: float) -> list[Effect]:
         """The disk has answered."""
         match note:
             case NameKept():
@@ -145,6 +159,10 @@ class Service:
             case EpochKept():
                 keys = self.channel if note.group == CHANNEL else self.rooms
                 return keys.epoch_kept(note, now=now)
+            case LetterKept():
+                return self._mail.kept(note, caller)
+            case VisitKept() | DeskLineStored():
+                return self.desk.go_on(note, now=now)
         assert_never(note)
 
     def _group(self, name: str) -> GroupRules | None:
@@ -152,6 +170,8 @@ class Service:
 
     def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
         """A group frame from a link."""
+        if caller.identity in self.desk.guests:
+            return [Drop(reason="not served to guests")]
         rules = self.channel if header.tag == self.channel.tag else self.rooms.index.by_tag(header.tag)
         if rules is None:
             return [Drop(reason="foreign group frame")]
@@ -166,21 +186,23 @@ class Service:
         seat = self._roster.seat(caller.identity)
         self._mail.reader_left(caller.identity)
         effects += self.rooms.go_away(caller.identity, now=now)  # where they were on a former link
-        return [*effects, self.channel.grant(seat), *self._mail.welcome(caller.identity)]
+        desk = self.desk.member_attached(caller, now=now)
+        return [*effects, self.channel.grant(seat), *self._mail.welcome(caller.identity), *desk]
 
     def _leave(self, leave: Leave, caller: Caller, now: float) -> list[Effect]:
         effects = self._presence.leave(leave, caller, now=now)
         if self._roster.link_of(caller.identity) is None:
             self._mail.reader_left(caller.identity)
             effects += self.rooms.go_away(caller.identity, now=now)
+            effects += self.desk.member_left(caller.identity, now=now)
         return effects
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
         """A link is over. Whoever had it is away at once, until they show themselves again."""
-        if not self._presence.link_lost(identity, link, now=now):
-            return []
-        self._mail.reader_left(identity)
-        return self.rooms.go_away(identity, now=now)
+        if self._presence.link_lost(identity, link, now=now):
+            self._mail.reader_left(identity)
+            return self.rooms.go_away(identity, now=now) + self.desk.link_lost(identity, link, now=now)
+        return self.desk.link_lost(identity, link, now=now) if identity in self.desk.guests else []
 
     def _relay(self, request: RelayDatagram, caller: Caller) -> list[Effect]:
         link = self._roster.link_of(request.recipient)
@@ -192,6 +214,10 @@ class Service:
         rules = self._group(request.group)
         return [Drop(reason="unknown group")] if rules is None else rules.fetch(request, caller)
 
+    def sealed(self) -> list[bytes]:
+        """Everybody whose session goes on when our live key is replaced."""
+        return [*self.directory.online(), *self.desk.guests.linked()]
+
     # --- time
 
     def handle_timer(self, *, now: float) -> list[Effect]:
@@ -199,6 +225,7 @@ class Service:
         self._presence.expire(now=now)
         self._reception.handle_timer(now=now)
         effects = self.channel.handle_timer(now=now) + self.rooms.index.handle_timer(now=now)
+        effects += self.desk.handle_timer(now=now)
         if now >= self._sweep_at:
             self._sweep_at = now + self._sweep_span
             effects += (
@@ -216,5 +243,6 @@ class Service:
             self._reception.next_timer(),
             self.channel.next_timer(),
             self.rooms.index.next_timer(),
+            self.desk.next_timer(),
         )
         return min([self._sweep_at, *(deadline for deadline in others if deadline is not None)])

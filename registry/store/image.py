@@ -12,7 +12,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Generic, TypeVar, assert_never
 
+from registry.store.desk import DeskImage
 from registry.store.entries import (
+    DeskLineKept,
+    DeskOwner,
+    DeskVisitKept,
+    DeskVisitOver,
     Entry,
     GroupCut,
     GroupGone,
@@ -109,6 +114,7 @@ class Image(Generic[Where]):
         self.members: dict[bytes, RoomMember] = {}
         self.mail: dict[bytes, dict[int, Where]] = {}
         self.groups: dict[str, Group[Where]] = {}
+        self.desk: DeskImage[Where] = DeskImage()
         self.highest_serial = 0
 
     def apply(self, entry: Entry, where: Where) -> Sequence[Where]:
@@ -126,6 +132,8 @@ class Image(Generic[Where]):
                 return self._group(entry.group).cut_through(entry.position, where)
             case GroupGone():
                 return self._erase(entry.group)
+            case DeskVisitKept() | DeskLineKept() | DeskVisitOver():
+                return self.desk.apply(entry, where)
             case _:
                 self._note(entry)
                 return ()
@@ -151,6 +159,7 @@ class Image(Generic[Where]):
         twin.names, twin.members = self.names.copy(), self.members.copy()
         twin.mail = {owner: box.copy() for owner, box in self.mail.items()}
         twin.groups = {name: group.copy() for name, group in self.groups.items()}
+        twin.desk = self.desk.copy()
         twin.highest_serial = self.highest_serial
         return twin
 
@@ -158,6 +167,8 @@ class Image(Generic[Where]):
         """The live tables of what is kept for `owner`; together they are the whole content of its file."""
         if isinstance(owner, bytes):
             return [self.mail[owner]] if owner in self.mail else []
+        if isinstance(owner, DeskOwner):
+            return self.desk.holders()
         group = self.groups.get(owner)
         return [group.keys, group.lines, group.cuts] if group else []
 

@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from registry.crowd import TIME_TO_SPEAK, WAITING_AT_ONCE
+from registry.desk.settings import DeskSettings
+from registry.desk.telling import MOVES_SPAN
 from tests.conformance import vectors
 from tests.conformance.document import ROOT, clauses, flowing, rows, text
 from tests.conformance.document import vectors as printed_vectors
@@ -19,6 +21,17 @@ from tests.support.strategies import FRAMES, NOTICES, REQUESTS, Message, all_sha
 from wire import admission, identity, letters, limits
 from wire.delivery.policy import Policy
 from wire.header import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
+from wire.messages.desk import (
+    ClientCause,
+    ClientReach,
+    CommandResult,
+    DeskRefusal,
+    LineRefusal,
+    OverCause,
+    PlaceCause,
+    RoomVisitor,
+    TurnCause,
+)
 from wire.messages.group import EpochKey, GroupLine
 from wire.messages.mail import Letter, MailRefusal
 from wire.messages.registration import RefusalReason
@@ -104,7 +117,7 @@ def test_fields_of_what_stands_inside_notices() -> None:
     table = {row[0]: row[1].split(", ") for row in rows("9.4", columns=3)}
     assert table == {
         one.__name__: list(one.__struct_fields__)
-        for one in (Letter, EpochKey, GroupLine, RoomMember, RoomInfo)
+        for one in (Letter, EpochKey, GroupLine, RoomMember, RoomInfo, RoomVisitor)
     }
 
 
@@ -145,6 +158,20 @@ def test_reasons(number: str, reasons: type[enum.IntEnum]) -> None:
     """Clauses 3.2, 4.5, 7.3, 12.2 and 12.4."""
     table = [row for row in rows(number, columns=3) if row[0].isdigit()]
     assert {int(row[0]): row[1] for row in table} == {one.value: one.name for one in reasons}
+
+
+@pytest.mark.parametrize(
+    ("number", "kinds"),
+    [
+        ("13.2", (DeskRefusal, PlaceCause, TurnCause, OverCause)),
+        ("13.4", (LineRefusal,)),
+        ("13.5", (CommandResult, ClientCause, ClientReach)),
+    ],
+)
+def test_numbers_of_the_desk(number: str, kinds: tuple[type[enum.IntEnum], ...]) -> None:
+    """Clauses 13.2, 13.4 and 13.5."""
+    said = [(int(row[0]), row[1]) for row in rows(number, columns=2)]
+    assert said == [(one.value, one.name) for kind in kinds for one in kind]
 
 
 def test_purposes_of_signatures() -> None:
@@ -221,6 +248,17 @@ def test_no_limit_is_missing() -> None:
         ("12.4", f"stays one for {limits.GROUP_KEPT_FOR / 86_400:.0f} days"),
         ("12.5", f"at most {limits.ROOM_LINES_MAX:,} lines or {limits.ROOM_BYTES_MAX >> 20} MiB"),
         ("12.6", f"at most {ROOMS_LISTED_MAX:,} of them or {limits.ROOM_LIST_MAX >> 10} KiB"),
+        ("13.1", f"forgotten after {limits.GUEST_KEPT_FOR:.0f} s"),
+        ("13.1", f"at most {limits.GUESTS_PER_ADDRESS} guests of one host and {limits.GUESTS_MAX:,} in all"),
+        ("13.2", f"at most {limits.DESK_FORM_NAME_MAX} characters"),
+        ("13.2", f"at most every {MOVES_SPAN} s"),
+        ("13.3", f"for {DeskSettings().keep_place:.0f} s. For {DeskSettings().pass_over_after:.0f} s"),
+        ("13.3", f"registry: {DeskSettings().restart_grace:.0f} s"),
+        ("13.3", f"after {DeskSettings().operator_grace:.0f} s"),
+        ("13.4", f"at most {limits.DESK_WINDOW:,} bytes of lines"),
+        ("13.4", f"{limits.DESK_LINES_MAX:,} lines and {limits.DESK_LINES_BYTES_MAX:,} bytes"),
+        ("13.4", f"{limits.DESK_LINES_PER_SECOND:.0f} lines a second"),
+        ("13.4", f"{limits.DESK_LINES_BURST:.0f} at once"),
     ],
 )
 def test_numbers_in_sentences(number: str, said: str) -> None:

@@ -40,7 +40,13 @@ from wire.codec import (
 )
 from wire.errors import DecodeError
 from wire.limits import BODY_MAX, HELLO_SIZE, TEXT_MAX
-from wire.messages.direct import DirectBody, StraightLine
+from wire.messages.desk import (
+    RoomVisitor,
+)
+from wire.messages.direct import (
+    DirectBody,
+    StraightLine,
+)
 from wire.messages.group import EpochKey, GroupBody, GroupLine
 from wire.messages.link import PeerRequest, RegistryNotice
 from wire.messages.mail import Letter
@@ -49,7 +55,7 @@ from wire.messages.registration import Hello
 from wire.messages.room import RoomInfo, RoomMember
 from wire.messages.table import Row, TableBatch
 
-INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter, RoomInfo, RoomMember})
+INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter, RoomInfo, RoomMember, RoomVisitor})
 """Shapes that stand in other messages only."""
 
 

@@ -13,8 +13,11 @@ from tests.registry.store.playbook import (
     key,
     line,
     member,
+    over,
+    said,
     stored,
     taken,
+    visiting,
 )
 
 PEOPLE = (ALICE, BOB, CAROL)
@@ -29,9 +32,13 @@ class Author:
         self.serial = 0
         self.position = dict.fromkeys(GROUPS, 0)
         self.epoch = dict.fromkeys(GROUPS, 0)
+        self.visit = 0
+        self.visits: dict[int, tuple[int, int]] = {}  # of those that go on: the first and the last line kept
 
     def next_entry(self, data: st.DataObject) -> Entry:
-        kind = data.draw(st.sampled_from(KINDS))
+        kind = data.draw(st.sampled_from((*KINDS, "desk", "desk")))
+        if kind == "desk":
+            return self._at_the_desk(data)
         person = data.draw(st.sampled_from(PEOPLE))
         group = data.draw(st.sampled_from(GROUPS))
         if kind == "mail":
@@ -62,6 +69,23 @@ class Author:
         if data.draw(st.booleans()):
             return NameReserved(name, person, 5) if data.draw(st.booleans()) else NameFreed(name)
         return bound(name, person, data.draw(st.binary(max_size=3)))
+
+    def _at_the_desk(self, data: st.DataObject) -> Entry:
+        kind = data.draw(st.sampled_from(("join", "change", "say", "say", "end"))) if self.visits else "join"
+        if kind == "join":
+            self.visit += 1
+            self.visits[self.visit] = (1, 0)
+            return visiting(self.visit)
+        visit = data.draw(st.sampled_from(sorted(self.visits)))
+        if kind == "change":
+            return visiting(visit, operator=ALICE, note=data.draw(st.text(max_size=3)))
+        if kind == "say":
+            first, last = self.visits[visit]
+            first = data.draw(st.integers(first, last + 1))
+            self.visits[visit] = (first, last + 1)
+            return said(last + 1, visit, first=first, size=data.draw(st.integers(0, 50)))
+        del self.visits[visit]
+        return over(visit, called_at=data.draw(st.integers(0, 1)))
 
     def batch(self, data: st.DataObject) -> list[Entry]:
         return [self.next_entry(data) for _ in range(data.draw(st.integers(1, 6)))]

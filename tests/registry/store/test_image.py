@@ -3,7 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLine, MailStored
+from registry.store.entries import (
+    DeskEntry,
+    DeskOwner,
+    Entry,
+    GroupCut,
+    GroupKeyMade,
+    GroupLine,
+    MailStored,
+    Owner,
+)
 from registry.store.image import Image
 from tests.registry.store.playbook import BOB, bound, cut, gone, key, line, stored, taken
 from tests.registry.store.strategies import Author
@@ -18,7 +27,8 @@ def image_of(*entries: Entry) -> Image[Entry]:
 
 def content(image: Image[Entry]) -> object:
     groups = {name: (dict(group.keys), group.lines, group.cuts) for name, group in image.groups.items()}
-    return list(image.names.items()), image.members, image.mail, groups, image.highest_serial
+    desk = (image.desk.visits, image.desk.lines, image.desk.served, image.desk.last, image.desk.highest_visit)
+    return list(image.names.items()), image.members, image.mail, groups, image.highest_serial, desk
 
 
 @given(st.data())
@@ -38,9 +48,9 @@ def test_what_is_not_freed_is_held(data: st.DataObject) -> None:
     kept = set()
     for where, entry in enumerate(author.batch(data) + author.batch(data) + author.batch(data)):
         freed.extend(image.apply(entry, where))
-        if isinstance(entry, MailStored | GroupLine | GroupKeyMade | GroupCut):
+        if isinstance(entry, MailStored | GroupLine | GroupKeyMade | GroupCut | DeskEntry):
             kept.add(where)
-    owners: list[bytes | str] = [*image.mail, *image.groups]
+    owners: list[Owner] = [*image.mail, *image.groups, DeskOwner.DESK]
     held = [where for owner in owners for holder in image.holders(owner) for where in holder.values()]
     assert len(held) == len(set(held))
     assert len(freed) == len(set(freed))
