@@ -105,8 +105,8 @@ class Shelf:
         self._disk.remove(*self.locate(owner))
 
     def sync_folders(self) -> None:
-        self._disk.sync_folder(self.mail)
-        self._disk.sync_folder(self.groups)
+        for folder in (self.mail, self.groups, self.root):
+            self._disk.sync_folder(folder)
 
     def close(self) -> None:
         self._disk.close(self.mail)
