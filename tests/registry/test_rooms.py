@@ -6,7 +6,8 @@ from registry.policy import Policy
 from registry.store.entries import GroupGone
 from tests.registry.hand import Hand, Rig
 from wire import limits
-from wire.header import unpack_group
+from wire.codec import encode
+from wire.header import Kind, unpack_group
 from wire.limits import GROUP_KEPT_FOR
 from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
 from wire.messages.room import (
@@ -308,6 +309,27 @@ class TestSpeaking:
         (_, (first,)), (_, (second,)) = rig.core.link_writes()
         assert first is second
 
+    def test_what_is_said_in_one_turn_comes_in_order(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        """Being let in, the key, lines of the room and of the channel: a reader needs them in the order of their making."""
+        entered(ann, "tea")
+        core, now = rig.core, rig.now
+        assert ann.room_key is not None
+        assert ann.link is not None
+        assert bob.link is not None
+        lines = [ann.room_key.seal(ann.station, bytes([number])) for number in range(3)]
+        core.receive_frames(bob.link, [bob.cipher.seal(encode(EnterRoom(1, "tea")))], now=now)
+        rig.hand_over()
+        core.receive_frames(ann.link, lines[:1], now=now)
+        core.entries_stored(len(rig.handed), now=now)
+        rig.handed = []
+        core.receive_frames(ann.link, [lines[1], ann.line("to all"), lines[2]], now=now)
+        rig.turn()
+        kinds = [frame[0] for frame in rig.frames[bob.link]]
+        assert kinds[:2] == [Kind.SEALED, Kind.SEALED], "no line from before, then: you are in, and the key"
+        said = [frame for _, frame in bob.relayed()]
+        assert [frame for frame in said if frame in lines] == lines[1:]
+        assert len(said) == 3
+
     def test_who_is_new_is_known_before_their_first_line(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
@@ -469,8 +491,6 @@ class TestCaps:
         entered(eve, "tea")
 
     def test_all_members_of_a_full_room_fit_one_frame(self) -> None:
-        from wire.codec import encode
-
         members = [RoomMember(bytes(32), HERE)] * limits.ROOM_MEMBERS_MAX
         assert len(encode(RoomEntered(2**32 - 1, "#" + "x" * 32, members, 2**63 - 1, 2**63 - 1))) < 40_000
 
