@@ -14,8 +14,9 @@ from tests.support.stage import Stage, knows
 
 SECONDS = dose(2.0, 10.0)
 MEMORY = 50 * MIB
-IN_WITHIN = dose(3.0, 1.5)
-"""Seconds in which somebody is in. The bar is 1 s for the registration; a program's start takes a while besides."""
+IN_WITHIN = 10.0
+"""Seconds after which the test fails. The bar is 1 s for the registration, besides the program's start; the figure is to be
+held against that, on a machine that has nothing else to do."""
 
 
 @pytest.mark.parametrize(
