@@ -11,6 +11,7 @@ from peer.core.events import (
     Event,
     Kept,
     Refused,
+    Renamed,
     RoomAccepted,
     RoomUnanswered,
     Saved,
@@ -79,6 +80,9 @@ class Receipts:
                 self._close(to, number, Outcome.REFUSED, reason)
             case Kept(to=to, number=number):
                 self._keep(to, number)
+            case Renamed(old=old, new=new):
+                for to, number in [key for key in self._open if key[0] == old]:
+                    self._open[(new, number)] = self._open.pop((to, number))
             case ChannelAccepted(number=number):
                 self._close(CHANNEL, number, Outcome.SAVED)
             case ChannelUnanswered(number=number):

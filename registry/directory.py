@@ -85,7 +85,7 @@ class Directory:
 
     def __init__(self, *, version: int) -> None:
         self._people: dict[bytes, Person] = {}
-        self._names: Final = Names()
+        self.names: Final = Names()
         self._lives: dict[bytes, bytes] = {}
         self._changes: ChangeLog[Person] = ChangeLog()
         self._online: dict[bytes, Address] = {}
@@ -101,10 +101,6 @@ class Directory:
     def person(self, identity: bytes) -> Person | None:
         """Who holds this key."""
         return self._people.get(identity)
-
-    def holder(self, key: str) -> bytes | None:
-        """The identity to which a name's key is bound, promised or reserved."""
-        return self._names.holder(key)
 
     def online(self) -> list[bytes]:
         """Everybody who is online."""
@@ -126,7 +122,7 @@ class Directory:
         person = self._people.get(card.identity)
         if self._is_taken(card, key):
             return RefusalReason.NAME_TAKEN
-        if self._names.holder(key) is None and len(self._names) >= NAMES_MAX:
+        if self.names.holder(key) is None and len(self.names) >= NAMES_MAX:
             return RefusalReason.FULL
         if person is None:
             return None
@@ -137,34 +133,14 @@ class Directory:
     def _is_taken(self, card: Card, key: str) -> bool:
         """By its key, by a look-alike, or by a card that shows another's live key (to catch their datagrams)."""
         return (
-            self._names.is_taken(key, card.identity)
+            self.names.is_taken(key, card.identity)
             or self._lives.get(card.live, card.identity) != card.identity
         )
-
-    def promise(self, key: str, identity: bytes) -> None:
-        """Nobody else gets this name from now on, though it is not on disk yet."""
-        self._names.promise(key, identity)
-
-    def is_promised(self, key: str) -> bool:
-        """Whether this name is on its way to the disk."""
-        return self._names.is_promised(key)
-
-    def take_back(self, key: str, identity: bytes) -> None:
-        """The disk did not take the name: it is what it was before."""
-        self._names.take_back(key, identity)
-
-    def reserve(self, key: str, identity: bytes, *, until: float) -> list[str]:
-        """Somebody bears this name no more. Returned are names of theirs that are free for it."""
-        return self._names.reserve(key, identity, until=until)
-
-    def expired_names(self, *, now: float) -> list[str]:
-        """Drained: names that were reserved, and are anybody's now."""
-        return self._names.expired(now=now)
 
     def bind(self, card: Card, *, channel_since: int, at: int, wall_ms: int) -> Person:
         """Somebody new, under this name. `at`: Unix seconds of what is last known of them."""
         key = name_key(card.name)
-        self._names.bind(key, card.identity)
+        self.names.bind(key, card.identity)
         person = Person(card, key=key, channel_since=channel_since, since=at)
         self._people[card.identity] = person
         self._lives[card.live] = card.identity
@@ -176,9 +152,9 @@ class Directory:
     ) -> list[str]:
         """Another name for somebody. Returned are names of theirs that are free for it."""
         before, person.name_key = person.name_key, key
-        self._names.bind(key, card.identity)
+        self.names.bind(key, card.identity)
         self.renew_card(person, card, wall_ms=wall_ms)
-        return [] if before == key else self.reserve(before, card.identity, until=reserved_until)
+        return [] if before == key else self.names.reserve(before, card.identity, until=reserved_until)
 
     # --- changes
 

@@ -54,7 +54,7 @@ class Reception:
             if isinstance(kept, NameReserved):
                 grace = self._restart_grace
                 left = remaining(kept.at, wall, kept_for=NAME_KEPT_FOR, at_least=grace)
-                self._directory.reserve(kept.name_key, kept.identity, until=now + left)
+                self._directory.names.reserve(kept.name_key, kept.identity, until=now + left)
                 continue
             try:
                 self._load_name(kept, wall, now)
@@ -74,7 +74,7 @@ class Reception:
             key = name_key(card.name)
             self._directory.rename(person, card, key, reserved_until=until, wall_ms=wall_ms)
         else:
-            self._directory.reserve(bound.name_key, card.identity, until=until)
+            self._directory.names.reserve(bound.name_key, card.identity, until=until)
 
     def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
         """Welcome, refuse, or wait for the disk."""
@@ -91,9 +91,9 @@ class Reception:
             return self._return(person, card, nonce, caller, now)
         if person is not None:
             return self._rename(person, card, key, nonce, caller, now)
-        if self._directory.is_promised(key):
+        if self._directory.names.is_promised(key):
             return []  # the name is on its way to the disk; the answer follows
-        self._directory.promise(key, card.identity)
+        self._directory.names.promise(key, card.identity)
         since = self._channel.group.position
         return [self._bind(card, key, nonce, caller, since, (self._entry(card, key, since, now),))]
 

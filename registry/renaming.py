@@ -84,14 +84,14 @@ class Renaming:
         bound = NameBound(key, identity, encode(card), person.channel_since, at)
         if key == person.name_key:
             return (bound,)
-        self._directory.promise(key, identity)
+        self._directory.names.promise(key, identity)
         # In this order: were the second lost in a crash, the newer card would still say whose name is which.
         return (bound, NameReserved(person.name_key, identity, at))
 
     def give_up(self, key: str, identity: bytes) -> None:
         """The disk did not take it."""
         self._on_their_way.discard(identity)
-        self._directory.take_back(key, identity)
+        self._directory.names.take_back(key, identity)
 
     def settle(self, card: Card, key: str, *, now: float) -> tuple[RefusalReason | None, list[Effect]]:
         """The disk has it: the table says so. Refused when a newer card came by another way meanwhile."""
@@ -101,7 +101,7 @@ class Renaming:
         before, until = person.card.name, now + NAME_KEPT_FOR
         if card.counter <= person.card.counter:
             is_other = key != person.name_key
-            freed = self._directory.reserve(key, card.identity, until=until) if is_other else []
+            freed = self._directory.names.reserve(key, card.identity, until=until) if is_other else []
             return RefusalReason.OLD_CARD, _let_go(freed)
         freed = self._directory.rename(
             person, card, key, reserved_until=until, wall_ms=self._clock.millis(now)
@@ -112,7 +112,7 @@ class Renaming:
 
     def sweep(self, *, now: float) -> list[Effect]:
         """Names that nobody bore for long enough are anybody's."""
-        return _let_go(self._directory.expired_names(now=now))
+        return _let_go(self._directory.names.expired(now=now))
 
 
 def _let_go(names: list[str]) -> list[Effect]:

@@ -4,32 +4,28 @@ A room is made by entering it. One room at a time a person: entering another lea
 nothing; how lines travel, `grouprules` says, how members hear of each other, `room`.
 """
 
-import heapq
-
 from registry.clock import remaining
 from registry.directory import Directory
 from registry.effects import Caller, Drop, Effect, EpochKept, Reply, Resume, RoomEntryKept, Store
 from registry.grouprules import Means
 from registry.room import Member, Room
 from registry.roomcaps import RoomCaps
+from registry.roomindex import RoomIndex, room_key
 from registry.store.entries import Entry, GroupGone, RoomMember, RoomMemberGone
 from registry.store.protocol import Loaded
-from wire.errors import NameRefused
-from wire.limits import GROUP_KEPT_FOR, ROOM_LIST_MAX, ROOM_MEMBERS_MAX
+from wire.limits import GROUP_KEPT_FOR, ROOM_MEMBERS_MAX
 from wire.messages.room import (
     ROOM_SIGN,
-    ROOMS_LISTED_MAX,
     EnterRoom,
     LeaveRoom,
     ListRooms,
     RoomEntered,
-    RoomInfo,
     RoomLeft,
     RoomRefusal,
     RoomRefused,
     RoomsListed,
 )
-from wire.names import name_key, peer_name
+from wire.names import peer_name
 
 _INFO_OVERHEAD = 16
 """Bytes of a listed room beside its name."""
@@ -41,19 +37,10 @@ class Rooms:
     def __init__(self, directory: Directory, means: Means) -> None:
         self._means = means
         self._caps = RoomCaps(directory)
-        self._rooms: dict[str, Room] = {}
-        self._by_group: dict[str, Room] = {}
-        self._by_tag: dict[bytes, Room] = {}
+        self.index = RoomIndex(means)
         self._room_of: dict[bytes, Room] = {}
         self._entering: set[bytes] = set()
         """Who is on the way to the disk as a new member; what else they ask waits until it has answered."""
-        self._timers: list[tuple[float, str]] = []
-        self._position = 0
-        """No room begins below: one of the same name may have been here before."""
-        self._listed: list[RoomInfo] | None = None
-
-    def __len__(self) -> int:
-        return len(self._rooms)
 
     def load(self, loaded: Loaded, *, now: float) -> list[Entry]:
         """Rooms of earlier lives. Everybody is away; whoever was here had all that was said until then."""
@@ -64,14 +51,16 @@ class Rooms:
             if name.startswith(ROOM_SIGN)
         ]
         for _, name in sorted(groups, reverse=True):
-            key = _key_of(name.removeprefix(ROOM_SIGN))
-            if key is None or key in self._rooms:  # a room that was made anew while the disk was full
+            key = room_key(name.removeprefix(ROOM_SIGN))
+            if (
+                key is None or self.index.find(key) is not None
+            ):  # a room that was made anew while the disk was full
                 entries.append(GroupGone(name))
             else:
-                entries.append(self._open(key, name, now).load(loaded.groups[name], now=now))
+                entries.append(self.index.open(key, name, now=now).load(loaded.groups[name], now=now))
         wall, grace = self._means.clock.seconds(now), self._means.policy.restart_grace
         for kept in loaded.members:
-            room = self._by_group.get(kept.group)
+            room = self.index.by_group(kept.group)
             if room is None:
                 entries.append(RoomMemberGone(kept.identity))
                 continue
@@ -84,16 +73,6 @@ class Rooms:
             self._room_of[kept.identity] = room
         return entries
 
-    # --- finding
-
-    def by_tag(self, tag: bytes) -> Room | None:
-        """The room whose frames bear this tag."""
-        return self._by_tag.get(tag)
-
-    def by_group(self, group: str) -> Room | None:
-        """The room whose group has this name."""
-        return self._by_group.get(group)
-
     # --- entering
 
     def enter(self, request: EnterRoom, caller: Caller, *, now: float) -> list[Effect]:
@@ -102,28 +81,35 @@ class Rooms:
             return [Drop(reason="room request of a former link")]
         if caller.identity in self._entering:
             return _after_that(request, caller)
-        key = _key_of(request.room)
+        key = room_key(request.room)
         if key is None:
             return _refusal(request.reference, caller, RoomRefusal.BAD_NAME)
         if not self._caps.may_enter(caller.identity, now=now):
             return _refusal(request.reference, caller, RoomRefusal.TOO_MANY_ROOMS)
-        room = self._rooms.get(key)
+        room = self.index.find(key)
         if room is not None and room is self._room_of.get(caller.identity):
             return self._return(room, request.reference, caller, now)
         if room is not None and len(room.members) + room.expected >= ROOM_MEMBERS_MAX:
             return _refusal(request.reference, caller, RoomRefusal.ROOM_FULL)
         entries: list[Entry] = []
         if room is None:
-            if not self._caps.may_make(caller.identity, now=now):
-                return _refusal(request.reference, caller, RoomRefusal.TOO_MANY_ROOMS)
-            if self._caps.is_full(len(self._rooms)):
-                deserted = self._longest_deserted()
-                if deserted is None:
-                    return _refusal(request.reference, caller, RoomRefusal.TOO_MANY_ROOMS)
-                entries.append(self._erase(deserted))
-            room = self._open(key, ROOM_SIGN + peer_name(request.room), now)
-            entries.append(room.begin(now=now))
+            room = self._make(key, ROOM_SIGN + peer_name(request.room), caller.identity, entries, now)
+        if room is None:
+            return _refusal(request.reference, caller, RoomRefusal.TOO_MANY_ROOMS)
         return [self._expect(room, entries, request.reference, caller, now)]
+
+    def _make(self, key: str, group: str, identity: bytes, entries: list[Entry], now: float) -> Room | None:
+        """A new room, if there may be one, and what the disk must have of it."""
+        if not self._caps.may_make(identity, now=now):
+            return None
+        if self._caps.is_full(len(self.index)):
+            deserted = self.index.longest_deserted()
+            if deserted is None:
+                return None
+            entries.append(self.index.erase(deserted))
+        room = self.index.open(key, group, now=now)
+        entries.append(room.begin(now=now))
+        return room
 
     def _expect(self, room: Room, entries: list[Entry], reference: int, caller: Caller, now: float) -> Store:
         """A new member, when the disk has them."""
@@ -141,20 +127,21 @@ class Rooms:
 
     def entry_kept(self, note: RoomEntryKept, caller: Caller, *, now: float) -> list[Effect]:
         """The disk has answered."""
-        identity, room = caller.identity, self._by_group[note.group]
+        identity, room = caller.identity, self.index.by_group(note.group)
+        assert room is not None, "a room that somebody is about to enter stays"
         self._entering.discard(identity)
         room.expected -= 1
         if not note.is_kept:
             effects = _refusal(note.reference, caller, RoomRefusal.NOT_SERVING)
             if room.is_deserted and room.group.is_empty:
-                effects.append(Store(entries=(self._erase(room),)))
+                effects.append(Store(entries=(self.index.erase(room),)))
             return effects
         self._take_out(identity, now)
         room.add(
             identity, Member(since=note.since, seen=note.since, expires_at=now + GROUP_KEPT_FOR), now=now
         )
         self._room_of[identity] = room
-        self._watch(room)
+        self.index.watch(room)
         if not self._is_at(caller):  # their link broke meanwhile
             return [Store(entries=(self._away_entry(room, identity, now),))]
         return self._arrive(room, note.reference, caller, now)
@@ -172,7 +159,7 @@ class Rooms:
         identity = caller.identity
         missed = room.group.count_after(room.members[identity].seen, reader=identity)
         room.arrive(identity, now=now)
-        self._changed(room)
+        self.index.changed(room)
         return self._welcome(room, reference, caller, missed=missed)
 
     def _welcome(self, room: Room, reference: int, caller: Caller, *, missed: int) -> list[Effect]:
@@ -200,7 +187,7 @@ class Rooms:
         if room is None or not room.members[identity].is_here:
             return []
         room.go_away(identity, expires_at=now + GROUP_KEPT_FOR, now=now)
-        self._changed(room)
+        self.index.changed(room)
         return [Store(entries=(self._away_entry(room, identity, now),))]
 
     def _take_out(self, identity: bytes, now: float) -> bool:
@@ -209,61 +196,31 @@ class Rooms:
         if room is None:
             return False
         room.remove(identity, now=now)
-        self._changed(room)
+        self.index.changed(room)
         return True
 
     # --- looking for one
 
     def list_rooms(self, request: ListRooms, caller: Caller) -> list[Effect]:
         """The rooms with somebody in them, by name."""
-        if self._listed is None:
-            self._listed = self._list()
-        return [Reply(to=caller, message=RoomsListed(request.reference, self._listed))]
-
-    def _list(self) -> list[RoomInfo]:
-        """Where there are too many, those with the most people: nobody hides a room behind empty ones."""
-        busy = sorted((room.info for room in self._rooms.values() if room.here), key=lambda info: -info.here)
-        chosen: list[RoomInfo] = []
-        size = 0
-        for info in busy[:ROOMS_LISTED_MAX]:
-            size += len(info.group.encode()) + _INFO_OVERHEAD
-            if size > ROOM_LIST_MAX:
-                break
-            chosen.append(info)
-        return sorted(chosen, key=lambda info: name_key(info.group.removeprefix(ROOM_SIGN)))
+        return [Reply(to=caller, message=RoomsListed(request.reference, self.index.listed()))]
 
     # --- time
 
-    def handle_timer(self, *, now: float) -> list[Effect]:
-        """Keys and news that are due."""
-        effects: list[Effect] = []
-        while self._timers and self._timers[0][0] <= now:
-            _, name = heapq.heappop(self._timers)
-            room = self._by_group.get(name)
-            if room is not None:
-                room.watched_at = None
-                effects += room.handle_timer(now=now)
-                self._watch(room)
-        return effects
-
     def epoch_kept(self, note: EpochKept, *, now: float) -> list[Effect]:
         """A room's new key is in force; the next one may be due."""
-        room = self._by_group.get(note.group)
+        room = self.index.by_group(note.group)
         if room is None:
             return []
         effects = room.epoch_kept(note, now=now)
-        self._watch(room)
+        self.index.watch(room)
         return effects
-
-    def next_timer(self) -> float | None:
-        """The earliest deadline, or an earlier one that is none any more."""
-        return self._timers[0][0] if self._timers else None
 
     def sweep(self, *, now: float) -> list[Effect]:
         """Members who stayed away too long, lines that are too old, rooms with neither."""
         entries: list[Entry] = []
         effects: list[Effect] = []
-        for room in list(self._rooms.values()):
+        for room in self.index:
             over = [one for one, m in room.members.items() if not m.is_here and m.expires_at <= now]
             for identity in over:
                 if identity not in self._entering:
@@ -271,39 +228,8 @@ class Rooms:
                     entries.append(RoomMemberGone(identity))
             effects += room.sweep(now=now)
             if room.is_deserted and room.group.is_empty:
-                entries.append(self._erase(room))
+                entries.append(self.index.erase(room))
         return [*effects, Store(entries=tuple(entries))] if entries else effects
-
-    # --- beginning and end
-
-    def _open(self, key: str, name: str, now: float) -> Room:
-        position = max(self._means.clock.micros(now), self._position)
-        room = Room(name, self._means, position=position, now=now)
-        self._rooms[key] = self._by_group[name] = self._by_tag[room.tag] = room
-        return room
-
-    def _erase(self, room: Room) -> GroupGone:
-        name = room.group.name
-        self._position = max(self._position, room.group.position)
-        del self._rooms[name_key(name.removeprefix(ROOM_SIGN))]
-        del self._by_group[name]
-        self._by_tag.pop(room.tag, None)
-        return GroupGone(name)
-
-    def _longest_deserted(self) -> Room | None:
-        deserted = (room for room in self._rooms.values() if room.is_deserted)
-        return min(deserted, key=lambda room: room.deserted_at, default=None)
-
-    def _changed(self, room: Room) -> None:
-        self._listed = None
-        self._watch(room)
-
-    def _watch(self, room: Room) -> None:
-        """See to it that the room is asked when something is due there."""
-        at = room.next_timer()
-        if at is not None and at != room.watched_at:
-            room.watched_at = at
-            heapq.heappush(self._timers, (at, room.group.name))
 
     # --- the disk's words
 
@@ -319,13 +245,6 @@ class Rooms:
     ) -> RoomMember:
         at = self._means.clock.millis(now)
         return RoomMember(identity, room.group.name, since, seen, is_here, at)
-
-
-def _key_of(name: str) -> str | None:
-    try:
-        return name_key(peer_name(name))
-    except NameRefused:
-        return None
 
 
 def _after_that(request: EnterRoom | LeaveRoom, caller: Caller) -> list[Effect]:

@@ -145,11 +145,11 @@ class Service:
         assert_never(note)
 
     def _group(self, name: str) -> GroupRules | None:
-        return self.channel if name == CHANNEL else self.rooms.by_group(name)
+        return self.channel if name == CHANNEL else self.rooms.index.by_group(name)
 
     def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
         """A group frame from a link."""
-        rules = self.channel if header.tag == self.channel.tag else self.rooms.by_tag(header.tag)
+        rules = self.channel if header.tag == self.channel.tag else self.rooms.index.by_tag(header.tag)
         if rules is None:
             return [Drop(reason="foreign group frame")]
         return rules.speak(frame, header, caller, now=now)
@@ -194,7 +194,7 @@ class Service:
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Leases that are over, keys that are due, mail and lines that are too old."""
         self._presence.expire(now=now)
-        effects = self.channel.handle_timer(now=now) + self.rooms.handle_timer(now=now)
+        effects = self.channel.handle_timer(now=now) + self.rooms.index.handle_timer(now=now)
         if now >= self._sweep_at:
             self._sweep_at = now + self._sweep_span
             effects += (
@@ -207,5 +207,5 @@ class Service:
 
     def next_timer(self) -> float:
         """The earliest deadline."""
-        others = (self._presence.next_timer(), self.channel.next_timer(), self.rooms.next_timer())
+        others = (self._presence.next_timer(), self.channel.next_timer(), self.rooms.index.next_timer())
         return min([self._sweep_at, *(deadline for deadline in others if deadline is not None)])

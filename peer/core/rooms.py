@@ -371,7 +371,7 @@ class Rooms:
 
     def _announce(self) -> None:
         """Tell the user, once, that we are in the room: when all is here that we missed of it."""
-        if self._is_told or self.room is None or self._ladder.reach is Reach.NONE:
+        if self._is_told or self.room is None or self._ladder.reach is Reach.NONE or self._asked is not None:
             return
         if self._ladder.reach is not Reach.LOST and (self._again is not None and self._again.deadline):
             return

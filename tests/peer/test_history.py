@@ -15,14 +15,18 @@ from peer.core.records import (
     CursorMoved,
     FloorRaised,
     IncomingAdded,
+    LineAccepted,
     Loaded,
+    NumberUsed,
     OutgoingAdded,
     OutgoingChanged,
     Record,
     RegistryPinned,
+    RoomKept,
     RowsSaved,
     Shown,
     Standing,
+    StoredGroup,
     StoredIncoming,
     StoredOutgoing,
     StoredStream,
@@ -30,6 +34,7 @@ from peer.core.records import (
 from peer.history import History
 from tests.peer.core.cast import Someone
 from wire.messages.delivery import LAST_NUMBER
+from wire.messages.group import CHANNEL
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 PEOPLE: Final = (BOB, CAROL)
@@ -49,7 +54,14 @@ class Model:
         self.floor: dict[bytes, int] = {}
         self.shown: dict[bytes, int] = {}
         self.rows: dict[bytes, object] = {}
-        self.fixed: dict[str, object] = {"registry": None, "version": 0, "table_at": 0.0, "cursor": None}
+        self.fixed: dict[str, object] = {
+            "registry": None,
+            "version": 0,
+            "table_at": 0.0,
+            "room": RoomKept(None),
+        }
+        self.groups: dict[str, StoredGroup] = {}
+        self.used: dict[bytes, int] = {}
 
     def apply(self, record: Record) -> None:
         match record:
@@ -65,8 +77,14 @@ class Model:
                 self.shown[stream] = max(number, self.shown.get(stream, 0))
             case FloorRaised(stream, floor):
                 self.floor[stream] = max(floor, self.floor.get(stream, 0))
-            case CursorMoved(position):
-                self.fixed["cursor"] = position
+            case CursorMoved(position, group):
+                self.groups[group] = StoredGroup(position, self.groups.get(group, StoredGroup()).newest)
+            case LineAccepted(position, group):
+                self.groups[group] = StoredGroup(self.groups.get(group, StoredGroup()).cursor, position)
+            case NumberUsed(stream, number):
+                self.used[stream] = max(number, self.used.get(stream, 0))
+            case RoomKept():
+                self.fixed["room"] = record
             case RegistryPinned(identity):
                 self.fixed["registry"] = identity
             case RowsSaved(rows, version, at):
@@ -78,6 +96,7 @@ class Model:
         for field, value in self.fixed.items():
             assert getattr(loaded, field) == value, field
         assert {row.card.identity: row for row in loaded.rows} == self.rows
+        assert loaded.groups == self.groups
         for stream in STREAMS:
             self._check_stream(stream, loaded.streams.get(stream, StoredStream()))
 
@@ -92,7 +111,7 @@ class Model:
             if number > shown
         )
         outgoing = self.outgoing.get(stream, {})
-        assert loaded.last_sent == max(outgoing, default=0)
+        assert loaded.last_sent == max([*outgoing, self.used.get(stream, 0)], default=0)
         standing = {number: self.standing[(stream, number)] for number in sorted(outgoing)}
         assert loaded.outgoing == tuple(
             StoredOutgoing(number, outgoing[number].at_ms, outgoing[number].text, how)
@@ -108,6 +127,7 @@ class Model:
 
 streams = st.sampled_from(STREAMS)
 numbers = st.integers(1, 12)
+groups = st.sampled_from((CHANNEL, "#lab"))
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 rows = st.builds(lambda who, version: PEOPLE[who].row(version), st.integers(0, 1), st.integers(1, 9))
 records: st.SearchStrategy[Record] = st.one_of(
@@ -116,7 +136,10 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(IncomingAdded, streams, numbers, numbers, texts, st.booleans()),
     st.builds(Shown, streams, numbers),
     st.builds(FloorRaised, streams, numbers),
-    st.builds(CursorMoved, numbers),
+    st.builds(CursorMoved, numbers, groups),
+    st.builds(LineAccepted, numbers, groups),
+    st.builds(NumberUsed, streams, numbers),
+    st.builds(RoomKept, st.none() | st.just("#lab"), st.just(((BOB.id, 2),)), st.booleans()),
     st.builds(RegistryPinned, st.sampled_from([BOB.id, CAROL.id])),
     st.builds(RowsSaved, st.lists(rows, max_size=2).map(tuple), numbers, st.floats(0, 9)),
 )
@@ -177,7 +200,7 @@ def test_what_another_connection_has_locked_is_an_error_and_then_works(tmp_path:
         history.apply([CursorMoved(9)])
     other.execute("ROLLBACK")
     history.apply([CursorMoved(9)])
-    assert history.load().cursor == 9
+    assert history.load().groups[CHANNEL].cursor == 9
     other.close()
     history.close()
 
@@ -206,7 +229,7 @@ def test_each_registry_has_its_own_table_and_people_their_one_stream(tmp_path: P
     there = History(tmp_path / "history.db", server="there")
     loaded = there.load()
     there.close()
-    assert (loaded.rows, loaded.version, loaded.registry, loaded.cursor) == ((), 0, None, None)
+    assert (loaded.rows, loaded.version, loaded.registry, loaded.groups) == ((), 0, None, {})
     assert len(loaded.streams[BOB.id].outgoing) == 1
 
 
@@ -230,3 +253,15 @@ def test_voids_are_what_was_never_given_or_never_arrives(history: History) -> No
         ]
     )
     assert history.load().streams[BOB.id].voids == ((3, 4), (5, 900))
+
+
+def test_the_place_in_the_channels_log_is_taken_over_from_an_earlier_version(tmp_path: Path) -> None:
+    History(tmp_path / "history.db", server="here").close()
+    with sqlite3.connect(tmp_path / "history.db") as db:
+        db.execute("UPDATE servers SET cursor = 7")
+    db.close()
+    for position in (7, 9):
+        history = History(tmp_path / "history.db", server="here")
+        assert history.load().groups[CHANNEL].cursor == position
+        history.apply([CursorMoved(9)])
+        history.close()

@@ -281,7 +281,7 @@ async def test_who_gives_up_waiting_leaves_nothing_open(tmp_path: Path) -> None:
     peer = Peer("alice", ("127.0.0.1", free_port()), home=tmp_path)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(peer.__aenter__(), 0.05)
-    KeyFolder(tmp_path / "peers" / "n-alice", wall=0.0).close()
+    KeyFolder(tmp_path, "alice", wall=0.0).close()
 
 
 async def test_a_peer_that_is_not_open_says_so(village: Village) -> None:

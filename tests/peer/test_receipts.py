@@ -54,7 +54,7 @@ async def test_kept_may_still_become_delivered() -> None:
     ("event", "outcome"),
     [
         (happened.ChannelAccepted(number=5), Outcome.SAVED),
-        (happened.ChannelUnanswered(number=5), Outcome.REFUSED),
+        (happened.ChannelUnanswered(number=5), Outcome.KEPT),
     ],
 )
 async def test_lines_of_the_channel_have_receipts_of_their_own(
@@ -81,5 +81,22 @@ async def test_nobody_waits_longer_than_the_program_lives(is_kept: bool, outcome
     receipts.note(happened.Kept(to="carol", number=5))
     receipts.close(is_kept=is_kept)
     assert await message.settled() is outcome
-    assert await line.settled() is Outcome.REFUSED
+    assert await line.settled() is outcome
     assert await kept.settled() is Outcome.KEPT
+
+
+async def test_a_line_that_was_kept_is_saved_when_the_registry_has_it() -> None:
+    receipts = Receipts()
+    line = receipts.open("#lab", 5)
+    receipts.note(happened.RoomUnanswered(room="lab", number=5))
+    assert line.outcome is Outcome.KEPT
+    receipts.note(happened.RoomAccepted(room="lab", number=5))
+    assert line.outcome is Outcome.SAVED
+
+
+async def test_a_receipt_finds_its_message_though_the_recipient_has_another_name_now() -> None:
+    receipts = Receipts()
+    message = receipts.open("bob", 5)
+    receipts.note(happened.Renamed(old="bob", new="bobby", is_me=False))
+    receipts.note(happened.Delivered(to="bobby", number=5, through_server=False))
+    assert message.outcome is Outcome.DELIVERED

@@ -66,7 +66,7 @@ class TestNames:
         card = card_of(0, "rob", counter=2)
         assert refusal(directory, card) is None
         directory.rename(bob, card, "rob", reserved_until=9.0, wall_ms=0)
-        assert directory.holder("rob") == directory.holder("bob") == PEOPLE[0].public
+        assert directory.names.holder("rob") == directory.names.holder("bob") == PEOPLE[0].public
         assert len(read(directory, 0)[0]) == 1
 
     def test_a_look_alike_of_a_name_that_is_free_again_is_free_too(self) -> None:
@@ -74,7 +74,7 @@ class TestNames:
         bob = bind(directory, card_of(0, "paypal"))
         directory.rename(bob, card_of(0, "bob", counter=2), "bob", reserved_until=9.0, wall_ms=0)
         assert refusal(directory, card_of(1, "p\u0430ypal")) is RefusalReason.NAME_TAKEN
-        assert directory.expired_names(now=9.0) == ["paypal"]
+        assert directory.names.expired(now=9.0) == ["paypal"]
         assert refusal(directory, card_of(1, "p\u0430ypal")) is None
         assert refusal(directory, card_of(1, "bob")) is RefusalReason.NAME_TAKEN
 
@@ -83,7 +83,7 @@ class TestNames:
         bob = bind(directory, card_of(0, "paypal"))
         other = "p\u0430ypal"
         directory.rename(bob, card_of(0, other, counter=2), other, reserved_until=9.0, wall_ms=0)
-        assert directory.expired_names(now=9.0) == ["paypal"]
+        assert directory.names.expired(now=9.0) == ["paypal"]
         assert refusal(directory, card_of(1, "paypal")) is RefusalReason.NAME_TAKEN
 
     def test_a_lower_counter_is_refused_and_the_same_card_is_not(self) -> None:
@@ -103,16 +103,16 @@ class TestNames:
 
     def test_a_promised_name_is_taken_until_it_is_taken_back(self) -> None:
         directory = Directory(version=0)
-        directory.promise("bob", PEOPLE[0].public)
+        directory.names.promise("bob", PEOPLE[0].public)
         assert refusal(directory, card_of(1, "bob")) is RefusalReason.NAME_TAKEN
-        directory.take_back("bob", PEOPLE[0].public)
+        directory.names.take_back("bob", PEOPLE[0].public)
         assert refusal(directory, card_of(1, "bob")) is None
 
     def test_a_bound_name_is_never_taken_back(self) -> None:
         directory = Directory(version=0)
         bind(directory, card_of(0, "bob"))
-        directory.take_back("bob", PEOPLE[0].public)
-        assert directory.holder("bob") == PEOPLE[0].public
+        directory.names.take_back("bob", PEOPLE[0].public)
+        assert directory.names.holder("bob") == PEOPLE[0].public
 
     def test_a_full_directory_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("registry.directory.NAMES_MAX", 2)

@@ -154,7 +154,7 @@ class TestEntering:
         rig.store.full = True
         assert bob.enter("tea") == RoomRefused(0, RoomRefusal.NOT_SERVING)
         assert bob.enter("coffee") == RoomRefused(0, RoomRefusal.NOT_SERVING)
-        assert len(rig.core._service.rooms) == 1
+        assert len(rig.core._service.rooms.index) == 1
         ann.drop_link()
         ann.attach()
         entered(ann, "tea")
@@ -427,13 +427,13 @@ class TestListing:
     def test_where_there_are_too_many_the_fullest_are_listed(
         self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("registry.rooms.ROOM_LIST_MAX", 60)
+        monkeypatch.setattr("registry.roomindex.ROOM_LIST_MAX", 60)
         eve, joe = rig.member("eve"), rig.member("joe")
         for hand, room in ((ann, "a"), (bob, "b"), (eve, "z"), (joe, "z")):
             entered(hand, room)
         (listed,) = [one for one in joe.ask(ListRooms(1)) if isinstance(one, RoomsListed)]
         assert listed.rooms == [RoomInfo("#a", 1), RoomInfo("#b", 1), RoomInfo("#z", 2)]
-        monkeypatch.setattr("registry.rooms.ROOM_LIST_MAX", 40)
+        monkeypatch.setattr("registry.roomindex.ROOM_LIST_MAX", 40)
         bob.ask(LeaveRoom(1))
         (listed,) = [one for one in joe.ask(ListRooms(1)) if isinstance(one, RoomsListed)]
         assert listed.rooms == [RoomInfo("#a", 1), RoomInfo("#z", 2)]
@@ -518,7 +518,7 @@ class TestErasing:
         ann.ask(LeaveRoom(1))
         rig.advance(61.0)
         assert list(rig.store.load().groups) == ["channel"]
-        assert len(rig.core._service.rooms) == 0
+        assert len(rig.core._service.rooms.index) == 0
 
     def test_lines_keep_it_for_seven_days(self, rig: Rig, ann: Hand) -> None:
         entered(ann, "Tea")

@@ -58,6 +58,12 @@ class Person:
     def __init__(self, network: Network, name: str, server: Address, host: str) -> None:
         self.network = network
         self.name = name
+        """By which tests call this person, for ever."""
+        self.called = name
+        """By which this person goes, as its folder says."""
+        self.names = {name}
+        """All that this person ever went by, or asked to."""
+        self.maybe_called: str | None = None
         self.server = server
         self.address = Address(host, 6_000)
         self.random = random.Random(network.random.random())
@@ -91,7 +97,8 @@ class Person:
         now = self.network.now
         self._counter = max(self._counter + 1, int((now + WALL_OFFSET) * 1_000))
         me = Me(
-            name=self.name,
+            name=self.called,
+            other_name=self.maybe_called,
             identity=self.identity,
             live=self.random.randbytes(32),
             mail_keys=self.mail_keys,
@@ -155,6 +162,43 @@ class Person:
         self.core.send_all(text, now=self.network.now)
         self.pump()
 
+    def say(self, text: str) -> None:
+        """Say something in the room where this person is."""
+        self.core.say(text, now=self.network.now)
+        self.pump()
+
+    def enter(self, room: str) -> None:
+        """`join`."""
+        self.core.rooms.enter(room, now=self.network.now)
+        self.pump()
+
+    def leave_room(self) -> None:
+        """`leave`."""
+        self.core.rooms.leave(now=self.network.now)
+        self.pump()
+
+    def rename(self, new: str) -> None:
+        """`/nick`, with the note in the folder that the shell makes before."""
+        if self.core.renaming.refusal_of(new) is None:
+            self.maybe_called = new
+            self.names.add(new)
+        self.core.rename(new, now=self.network.now)
+        self.pump()
+
+    def quit(self) -> None:
+        """A clean end: the registry is told if it answers, and the next start is in no room."""
+        self.core.rooms.forget()
+        self.leave()
+        self.network.run_until(lambda: not self.is_running or self.core.is_offline, within=3.0)
+        if self.is_running:
+            self.pump()
+            self.crash()
+
+    @property
+    def room(self) -> str | None:
+        """Where this person is, as the program says."""
+        return self.core.rooms.room.room if self.core.rooms.room is not None else None
+
     def leave(self) -> None:
         """`dereg`."""
         self.core.leave(now=self.network.now)
@@ -177,6 +221,8 @@ class Person:
         core.records_stored(now=now)
         self._send(core.datagrams_to_send(now=now))
         self._tend_link(core, now)
+        if (name := core.name_confirmed()) is not None:
+            self.called, self.maybe_called = name, None
         for event in core.events():
             for line in self.screen.show(event):
                 core.line_shown(line)

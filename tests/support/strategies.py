@@ -17,7 +17,7 @@ from msgspec import inspect
 
 import wire.messages
 from wire import codec
-from wire.messages.direct import DirectBody
+from wire.messages.direct import DirectBody, StraightLine
 from wire.messages.group import GroupBody
 from wire.messages.link import PeerRequest, RegistryNotice
 from wire.messages.mail import LetterBody, SignedLetter
@@ -41,6 +41,7 @@ ALONE: Final[dict[type[Message], Decode]] = {
     Row: codec.decode_row,
     TableBatch: codec.decode_table_batch,
     DirectBody: codec.decode_direct_body,
+    StraightLine: codec.decode_message_body,
     SignedLetter: codec.decode_signed_letter,
     LetterBody: codec.decode_letter_body,
     GroupBody: codec.decode_group_body,

@@ -29,8 +29,8 @@ class World:
         self.network.after_each = self.check
         self._checked = dict.fromkeys(NAMES, 0)
         self._events_checked = dict.fromkeys(NAMES, 0)
-        self._shown: dict[tuple[str, type, bytes], dict[int, float]] = {}
-        self._newest: dict[tuple[str, type, bytes], happened.Line] = {}
+        self._shown: dict[tuple[str, type, str, bytes], dict[int, tuple[float, float]]] = {}
+        """By stream and number: when a line was shown, and when it was written."""
         self._versions = dict.fromkeys(NAMES, 0)
 
     def start(self) -> None:
@@ -41,7 +41,7 @@ class World:
 
     def person(self, name: str) -> Person:
         """Somebody by name."""
-        return next(person for person in self.people if person.name == name)
+        return next(person for person in self.people if name in person.names)
 
     # --- the promise
 
@@ -58,18 +58,16 @@ class World:
     def _check_lines(self, person: Person) -> None:
         lines = person.screen.lines
         for line in lines[self._checked[person.name] :]:
-            stream = (person.name, type(line), line.identity)
+            stream = (person.name, type(line), room_of(line), line.identity)
             shown = self._shown.setdefault(stream, {})
             assert line.number not in shown, f"I1: {person.name} was shown {line.text!r} twice"
-            shown[line.number] = self.network.now
-            newest = self._newest.get(stream)
-            if newest is None or line.number > newest.number:
-                self._newest[stream] = line
-            else:
-                # Only behind a message that waited for it as long as messages wait (clause 6.4).
-                waited = shown[newest.number] + WALL_OFFSET - newest.at
-                assert waited >= POLICY.hold_span, (
-                    f"I9: {person.name} was shown {line.text!r} after {newest.text!r}"
+            shown[line.number] = (self.network.now, line.at)
+            later = [number for number in shown if number > line.number]
+            if later:
+                # Only behind a message that waited for it as long as messages wait (clause 6.7).
+                at_last, written_at = shown[min(later)]
+                assert at_last + WALL_OFFSET - written_at >= POLICY.hold_span, (
+                    f"I9: {person.name} was shown {line.text!r} after {min(later)}"
                 )
         self._checked[person.name] = len(lines)
 
@@ -115,3 +113,8 @@ class World:
             and all(person.core.reach is Reach.UP and person.core.is_settled for person in self.people)
             and not any(person.count_standing(Standing.UNSETTLED, Standing.KEPT) for person in self.people)
         )
+
+
+def room_of(line: happened.Line) -> str:
+    """The room of a line; empty for others."""
+    return line.room if isinstance(line, happened.RoomReceived) else ""

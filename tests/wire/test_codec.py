@@ -29,6 +29,7 @@ from wire.codec import (
     decode_group_body,
     decode_hello,
     decode_letter_body,
+    decode_message_body,
     decode_notice,
     decode_request,
     decode_row,
@@ -39,15 +40,16 @@ from wire.codec import (
 )
 from wire.errors import DecodeError
 from wire.limits import BODY_MAX, HELLO_SIZE, TEXT_MAX
-from wire.messages.direct import DirectBody
+from wire.messages.direct import DirectBody, StraightLine
 from wire.messages.group import EpochKey, GroupBody, GroupLine
 from wire.messages.link import PeerRequest, RegistryNotice
 from wire.messages.mail import Letter
 from wire.messages.presence import Ping
 from wire.messages.registration import Hello
+from wire.messages.room import RoomInfo, RoomMember
 from wire.messages.table import Row, TableBatch
 
-INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter})
+INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter, RoomInfo, RoomMember})
 """Shapes that stand in other messages only."""
 
 
@@ -267,3 +269,18 @@ def test_an_error_quotes_no_more_than_a_line() -> None:
         decode_request(encode(["\x1b[2J" * 5_000]))
     assert len(str(caught.value)) < 200
     assert str(caught.value).isprintable()
+
+
+# --- what one peer says to another
+
+
+@given(messages(DirectBody) | messages(StraightLine))
+def test_a_message_and_a_line_of_a_group_are_told_apart(body: Message) -> None:
+    """Clause 6.9: by what the first element is."""
+    assert decode_message_body(encode(body)) == body
+
+
+def test_a_line_of_full_length_in_a_room_with_a_long_name_fits_a_body() -> None:
+    last = 2**63 - 1
+    line = StraightLine("#" + 32 * "🙂", last, last, last, last, last, "a" * TEXT_MAX)
+    assert decode_message_body(encode(line)) == line
