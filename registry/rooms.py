@@ -52,26 +52,28 @@ class Rooms:
         ]
         for _, name in sorted(groups, reverse=True):
             key = room_key(name.removeprefix(ROOM_SIGN))
-            if (
-                key is None or self.index.find(key) is not None
-            ):  # a room that was made anew while the disk was full
-                entries.append(GroupGone(name))
-            else:
+            if key is not None and self.index.find(key) is None:
                 entries.append(self.index.open(key, name, now=now).load(loaded.groups[name], now=now))
-        wall, grace = self._means.clock.seconds(now), self._means.policy.restart_grace
+            else:  # it was erased, and made anew in another spelling, while the disk was full
+                entries.append(GroupGone(name))
         for kept in loaded.members:
             room = self.index.by_group(kept.group)
             if room is None:
                 entries.append(RoomMemberGone(kept.identity))
-                continue
-            left = GROUP_KEPT_FOR
-            if not kept.is_here:
-                left = remaining(kept.at, wall, kept_for=GROUP_KEPT_FOR, at_least=grace)
-            seen = loaded.groups[kept.group].highest if kept.is_here else kept.seen
-            member = Member(since=kept.since, seen=max(seen, kept.since), expires_at=now + left)
-            room.restore(kept.identity, member)
-            self._room_of[kept.identity] = room
+            else:
+                entries += self._load_member(room, kept, loaded.groups[kept.group].highest, now)
         return entries
+
+    def _load_member(self, room: Room, kept: RoomMember, highest: int, now: float) -> list[Entry]:
+        wall, grace = self._means.clock.seconds(now), self._means.policy.restart_grace
+        left = GROUP_KEPT_FOR
+        if not kept.is_here:
+            left = remaining(kept.at, wall, kept_for=GROUP_KEPT_FOR, at_least=grace)
+        seen = max(highest if kept.is_here else kept.seen, kept.since)
+        room.restore(kept.identity, Member(since=kept.since, seen=seen, expires_at=now + left))
+        self._room_of[kept.identity] = room
+        # The next life must not take them for somebody who was here in this one.
+        return [self._away_entry(room, kept.identity, now)] if kept.is_here else []
 
     # --- entering
 

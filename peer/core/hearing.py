@@ -50,6 +50,8 @@ class Hearing:
         self._held_frames: list[tuple[int, bytes]] = []
         self._floors: dict[bytes, tuple[int, int]] = {}
         """Of streams to groups, by the newest line: (a position in the log, the floor that counts from there on)."""
+        self.is_table_fresh: Callable[[], bool] = lambda: True
+        """Whether the stations in the table are those of the registry's present life."""
         self.is_member: Callable[[Group, bytes], bool] = lambda group, identity: not group.room
         """Whether a line said straight by somebody is one of the group's, as far as we know."""
 
@@ -84,8 +86,8 @@ class Hearing:
         if key is None:
             group.note_missing(position, now=now)  # of an epoch whose key we missed; the log has both
             return True
-        contact = self._contacts.by_station(header.station)
-        if contact is None:
+        contact = self._contacts.by_station(header.station) if self.is_table_fresh() else None
+        if contact is None:  # a number that another life of the registry gave to somebody else tells nothing
             if len(self._held_frames) < GROUP_HELD_MAX:
                 self._held_frames.append((position, frame))
             group.note_missing(position, now=now)  # they may have left again before we learn of them

@@ -65,6 +65,7 @@ class Uplink:
         self._inbound = parts.inbound
         self._ladder = parts.ladder
         self._out = parts.out
+        self._hearing.is_table_fresh = lambda: self._table.is_fresh
         self._rows_changed = rows_changed
         self._relayed = relayed
         self._seeking_since: float | None = None
@@ -213,6 +214,8 @@ class Uplink:
         changes = self._table.take_page(page, now=now, wall=wall)
         self.update_reach(now=now)
         self._rows_changed(changes, now)
+        if self._table.is_fresh:
+            self._hearing.rows_came(now=now)
         self._take_returned(now)
 
     def _returned_came(self, notice: MailBatch | GroupPage, now: float) -> None:

@@ -404,6 +404,19 @@ class TestRestart:
         ann.say("new")
         assert len(bob.relayed()) == 1
 
+    def test_who_did_not_come_back_in_the_life_between_missed_what_was_said_in_it(
+        self, rig: Rig, ann: Hand, bob: Hand
+    ) -> None:
+        entered(ann, "tea")
+        entered(bob, "tea")
+        rig.restart()
+        back(rig, ann)
+        entered(ann, "tea")
+        ann.say("bob?")
+        rig.restart()
+        back(rig, bob)
+        assert entered(bob, "tea").missed == 1
+
     def test_who_left_is_out_after_a_restart_too(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         entered(ann, "tea")
         entered(bob, "tea")

@@ -21,6 +21,11 @@ from tests.support.world import World
 SEEDS: Final = int(os.environ.get("CHATAPP_SEEDS", "500")) // 5
 BATCH: Final = 20
 ROOMS: Final = ("lab", "Yard")
+FOUND: Final = {
+    "a station of the registry's last life named another sender": 1890,
+    "and the line was missed under its own": 2775,
+}
+"""Seeds that once failed."""
 
 
 class Play(World):
@@ -270,3 +275,8 @@ def test_rooms_hold_in_any_weather(first: int) -> None:
     chosen = os.environ.get("CHATAPP_SEED")
     for seed in [int(chosen)] if chosen else range(first, min(first + BATCH, SEEDS)):
         try_seed(seed)
+
+
+@pytest.mark.parametrize("seed", FOUND.values(), ids=FOUND.keys())
+def test_what_once_went_wrong_does_not_again(seed: int) -> None:
+    try_seed(seed)

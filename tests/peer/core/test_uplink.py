@@ -287,3 +287,18 @@ def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: Node) ->
     node.lose_link()
     node.hears(bytes((Kind.CARD,)) + encode(BOB.again().card()), BOB.home)
     node.pass_time(60.0)
+
+
+def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node: Node) -> None:
+    """Stations are given anew in each life: the one that was bob's may be carol's now (clause 8.1)."""
+    node.lose_link()
+    node.register()
+    node.greet()
+    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([], more=False))
+    node.frames(pack_relayed(1, said(5, "hi")))
+    assert texts(node) == []
+    since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
+    rows = raw(BOB.row(101, station=9), CAROL.row(102, station=7))
+    node.told(TablePage(since[-1], 102, more=False, rows=rows))
+    (line,) = (event for event in node.saw() if isinstance(event, happened.ChannelReceived))
+    assert (line.sender, line.text) == ("carol", "hi")

@@ -1,0 +1,155 @@
+"""This file is about changing our own name, and about others who have changed theirs."""
+
+import pytest
+
+from peer.core import events as happened
+from peer.core.contacts import Change, Contacts
+from tests.peer.core.cast import Someone, raw
+from tests.peer.core.hall import Node
+from wire.header import Kind
+from wire.messages.registration import RefusalReason
+from wire.messages.renaming import Rename, RenameAccepted, RenameRefused
+from wire.messages.table import Presence, Row, TablePage
+
+BOB, CAROL = Someone("bob"), Someone("carol")
+
+
+@pytest.fixture
+def node() -> Node:
+    node = Node()
+    node.come_in(BOB.row(1))
+    node.asked(), node.saw()
+    return node
+
+
+def ask(node: Node, new: str = "ada") -> Rename:
+    node.core.rename(new, now=node.now)
+    node.pump()
+    (request,) = (request for request in node.asked() if isinstance(request, Rename))
+    return request
+
+
+def test_a_name_is_ours_when_the_registry_says_so(node: Node) -> None:
+    before = node.core.me.card
+    request = ask(node)
+    assert (request.card.name, request.card.identity) == ("ada", before.identity)
+    assert request.card.counter > before.counter
+    assert node.core.me.name == "alice"
+    node.told(RenameAccepted(request.reference))
+    assert node.saw() == [happened.Renamed(old="alice", new="ada", is_me=True)]
+    assert (node.core.me.name, node.core.me.card.name) == ("ada", "ada")
+    assert node.core.me.card.counter >= request.card.counter
+    assert (node.core.name_confirmed(), node.core.name_confirmed()) == ("ada", None)
+
+
+@pytest.mark.parametrize("reason", [one for one in RefusalReason if one is not RefusalReason.VERSION])
+def test_a_name_that_is_refused_changes_nothing(node: Node, reason: RefusalReason) -> None:
+    node.told(RenameRefused(ask(node).reference, reason))
+    (event,) = node.saw()
+    assert isinstance(
+        event, happened.NameTaken if reason is RefusalReason.NAME_TAKEN else happened.RenameRefused
+    )
+    assert (node.core.me.name, node.core.name_confirmed()) == ("alice", "alice")
+
+
+@pytest.mark.parametrize("new", ["", "a b", "server", "alice"])
+def test_what_can_be_no_name_is_not_asked_for(node: Node, new: str) -> None:
+    node.core.rename(new, now=node.now)
+    node.pump()
+    assert [type(event) for event in node.saw()] == [happened.RenameRefused]
+    assert not any(isinstance(request, Rename) for request in node.asked())
+
+
+def test_without_the_registry_nobody_is_renamed(node: Node) -> None:
+    node.lose_link()
+    node.pass_time(6.0)
+    node.saw()
+    node.core.rename("ada", now=node.now)
+    node.pump()
+    assert node.saw() == [happened.RenameRefused(name="ada", reason="the server is away")]
+
+
+def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: Node) -> None:
+    """The registry had not heard of it: the card under the old name is welcome."""
+    ask(node)
+    node.lose_link()
+    node.register()
+    assert happened.RenameRefused(name="ada", reason="the server has not taken it") in node.saw()
+    assert node.core.name_confirmed() == "alice"
+
+
+def test_who_is_not_welcome_under_the_old_name_any_more_tries_the_new_one(node: Node) -> None:
+    """The registry had taken it, and knows a newer card than ours."""
+    ask(node)
+    node.lose_link()
+    hello = node.sent(Kind.HELLO)[-1]
+    node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hello))
+    register = node.sent(Kind.REGISTER)[-1]
+    node.hears(bytes((Kind.REFUSED,)) + node.porter.refused(register, RefusalReason.OLD_CARD))
+    node.register()
+    assert happened.Renamed(old="alice", new="ada", is_me=True) in node.saw()
+    assert (node.core.me.name, node.core.name_confirmed()) == ("ada", "ada")
+
+
+# --- others
+
+
+def renamed(someone: Someone, name: str, version: int) -> Row:
+    again = someone.again(life=someone.counter + 1)
+    return Row(again.card(name=name, live=someone.live.public), *someone.home, Presence.ONLINE, 0, 0, version)
+
+
+def test_somebody_else_is_found_under_both_names_until_another_takes_the_old_one() -> None:
+    contacts = Contacts()
+    contacts.take_row(BOB.row(1))
+    assert contacts.take_row(renamed(BOB, "bobby", 2)) is not Change.REFUSED
+    for name in ("bob", "Bobby"):
+        found = contacts.by_name(name)
+        assert found is not None
+        assert found.name == "bobby"
+    impostor = Someone("other")
+    assert contacts.take_row(impostor.row(3, name="bob")) is Change.MOVED
+    assert contacts.by_name("bob") is contacts.by_identity(impostor.id)
+    assert contacts.by_name("bobby") is contacts.by_identity(BOB.id)
+    assert not contacts.is_blocked("bob")
+
+
+def test_a_name_that_somebody_bears_now_is_still_guarded() -> None:
+    contacts = Contacts()
+    contacts.take_row(BOB.row(1))
+    contacts.take_row(renamed(BOB, "bobby", 2))
+    assert contacts.take_row(Someone("other").row(3, name="bobby")) is Change.KEY_CHANGED
+
+
+def test_one_former_name_is_kept_and_not_more() -> None:
+    contacts = Contacts()
+    contacts.take_row(BOB.row(1))
+    for count in range(2, 6):
+        contacts.take_row(renamed(Someone("bob", life=count), f"bob{count}", count))
+    assert contacts.by_name("bob") is contacts.by_name("bob3") is None
+    assert contacts.by_name("bob4") is contacts.by_name("bob5") is contacts.by_identity(BOB.id)
+
+
+def test_the_user_is_told_of_names_and_of_who_goes(node: Node) -> None:
+    def page(row: Row, version: int) -> None:
+        node.told(TablePage(node.core.table_version, version, more=False, rows=raw(row)))
+
+    page(renamed(BOB, "bobby", 101), 101)
+    assert happened.Renamed(old="bob", new="bobby", is_me=False) in node.saw()
+    for version, presence, shape in (
+        (102, Presence.AWAY, happened.PersonLeft),
+        (103, Presence.ONLINE, None),
+        (104, Presence.LOST, happened.PersonLost),
+        (105, Presence.AWAY, None),
+    ):
+        row = renamed(BOB, "bobby", version)
+        page(Row(row.card, row.host, row.port, presence, 0, 0, version), version)
+        told = [event for event in node.saw() if isinstance(event, happened.PersonLeft | happened.PersonLost)]
+        assert told == ([shape(name="bobby")] if shape else [])
+
+
+def test_who_went_while_we_were_away_is_not_told(node: Node) -> None:
+    node.lose_link()
+    node.register()
+    node.attach(BOB.row(101, online=False), version=101)
+    assert not any(isinstance(event, happened.PersonLeft) for event in node.saw())
