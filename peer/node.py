@@ -15,26 +15,21 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from peer.company import Company, NotOpen
 from peer.core import events as happened
-from peer.core.engine import PeerCore
-from peer.core.ladder import Reach
 from peer.core.lookup import LookUp
 from peer.core.session import State
-from peer.keys import NameHasKeys, folder_of
-from peer.pump import Pump
+from peer.keys import folder_of
 from peer.receipts import CHANNEL, Outcome, Receipt
 from wire.address import Address
 from wire.delivery.policy import Policy
-from wire.errors import ChatAppError
 from wire.folders import default_home
 from wire.names import PeerName, peer_name
 
-
-class NotOpen(ChatAppError):
-    """Something was asked of a peer that is not open yet, or not any more."""
+__all__ = ["NotOpen", "Peer"]
 
 
-class Peer(Pump):
+class Peer(Company):
     """One node."""
 
     def __init__(
@@ -130,16 +125,6 @@ class Peer(Pump):
         self._schedule()
         return self._receipts.open(CHANNEL, number)
 
-    async def say(self, text: str) -> Receipt:
-        """Begin a line for the room where we are; in none it is refused. Raises TooLong, UnicodeEncodeError, NotOpen."""
-        begun = self._open_core().say(text, now=self._now())
-        self._schedule()
-        if begun is not None:
-            return self._receipts.open(begun.to, begun.number)
-        receipt = Receipt("", 0)
-        receipt.settle(Outcome.REFUSED, "you are in no room")
-        return receipt
-
     async def settled(self) -> None:
         """Wait until all that we said is delivered, saved, kept or refused."""
         while self._is_open and not self._core.is_settled:
@@ -160,63 +145,6 @@ class Peer(Pump):
         self._open_core().start(now=self._now())
         self._schedule()
 
-    # --- rooms
-
-    @property
-    def room(self) -> str | None:
-        """The room where we are, as its maker wrote it."""
-        room = self._open_core().rooms.room
-        return room.room if room is not None else None
-
-    def enter_room(self, room: str) -> None:
-        """Ask to be in this room, and in no other; `RoomEntered` or `RoomRefused` follows. Raises NotOpen."""
-        self._open_core().rooms.enter(room, now=self._now())
-        self._schedule()
-
-    def leave_room(self) -> None:
-        """Be in no room; `RoomLeft` follows, `NotInRoom` in none. Raises NotOpen."""
-        self._open_core().rooms.leave(now=self._now())
-        self._schedule()
-
-    async def room_settled(self) -> None:
-        """Wait until it is known, and told, in which room we are: the answer has come, or is given up."""
-        while self._is_open and not self._core.rooms.is_settled and self._core.state is not State.REFUSED:
-            await self._change()
-
-    def list_rooms(self) -> None:
-        """Ask which rooms there are; `RoomsListed` follows. Raises NotOpen."""
-        self._open_core().rooms.list_rooms(now=self._now())
-        self._schedule()
-
-    def members(self) -> tuple[happened.Person, ...]:
-        """Everybody in the room where we are, ourselves among them, by name."""
-        return self._open_core().rooms.people()
-
-    @property
-    def in_reach(self) -> int:
-        """How many others of the room a line of ours gets to now."""
-        return self._open_core().rooms.in_reach
-
-    @property
-    def is_server_away(self) -> bool:
-        """Whether the registry is known not to answer."""
-        return self._open_core().reach is Reach.LOST
-
-    # --- people
-
-    def rename(self, new: str) -> None:
-        """Ask for another name; `Renamed`, `NameTaken` or `RenameRefused` follows. Raises NotOpen."""
-        core = self._open_core()
-        if core.renaming.refusal_of(new) is None:
-            try:
-                self._keys.mark(new)
-            except (NameHasKeys, OSError) as error:
-                self._events.append(happened.RenameRefused(name=new, reason=str(error)))
-                self._changed.set()
-                return
-        core.rename(new, now=self._now())
-        self._schedule()
-
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""
         return self._core.people()
@@ -225,11 +153,6 @@ class Peer(Pump):
     def is_offline(self) -> bool:
         """Whether we left and have not come back."""
         return self._core.is_offline
-
-    def _open_core(self) -> PeerCore:
-        if not self._is_open:
-            raise NotOpen("this peer is not open")
-        return self._core
 
     @property
     def _is_leaving(self) -> bool:

@@ -63,10 +63,6 @@ LINKS_WAITING_IN_ALL: Final = 512
 NAMES_MAX: Final = 100_000
 """Names bound at one registry; each costs about 1 KiB of memory for ever. Past it newcomers are told `full`."""
 
-NAME_KEPT_FOR: Final = 21 * 86_400.0
-"""Seconds for which a name that somebody gave up stays theirs, so that nobody else gets what was meant for them; as long
-as a letter waits."""
-
 NAMES_RESERVED_MAX: Final = 4
 """Names that one identity has beside the one it bears; past it the oldest is free, so that nobody hoards them."""
 
@@ -87,6 +83,9 @@ MAILBOX_LETTERS_PER_SENDER: Final = 32
 
 MAIL_KEPT_FOR: Final = 21 * 86_400.0
 """Seconds that a letter waits; as long as the old mail keys of a peer are kept."""
+
+NAME_KEPT_FOR: Final = MAIL_KEPT_FOR
+"""Seconds for which a name that somebody gave up stays theirs: nobody else gets a name for which their letters may be."""
 
 GROUP_KEPT_FOR: Final = 7 * 86_400.0
 """Seconds that a line of the channel or of a room is kept for those who are away."""

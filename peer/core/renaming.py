@@ -6,6 +6,7 @@ of them. It must not know where on disk a name is kept: it says which name holds
 
 from typing import Final
 
+from peer.core.asked import AWAY
 from peer.core.events import NameTaken, Renamed, RenameRefused
 from peer.core.ladder import Reach
 from peer.core.parts import Parts
@@ -20,7 +21,6 @@ REFUSALS: Final = {
     RefusalReason.FULL: "the server is full, or you change your name too often",
     RefusalReason.NOT_SERVING: "the server's disk takes nothing more",
 }
-AWAY: Final = "the server is away"
 
 
 class Renaming:

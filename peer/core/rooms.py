@@ -4,10 +4,10 @@ The registry says who is let in; leaving is our own affair and takes effect at o
 it or not. What is said in a room is `lines`' and `hearing`'s.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from peer.core import events as happened
+from peer.core.asked import AWAY, OFFLINE, SILENT, Asked
 from peer.core.contacts import Contact
 from peer.core.group import Group
 from peer.core.ladder import Reach
@@ -15,6 +15,7 @@ from peer.core.lines import Lines
 from peer.core.membership import Membership
 from peer.core.parts import Parts
 from peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark
+from peer.core.roomlist import RoomList
 from wire.errors import NameRefused
 from wire.messages.group import GroupGranted
 from wire.messages.link import PeerRequest
@@ -22,7 +23,6 @@ from wire.messages.room import (
     ROOM_SIGN,
     EnterRoom,
     LeaveRoom,
-    ListRooms,
     RoomChanged,
     RoomEntered,
     RoomLeft,
@@ -30,7 +30,6 @@ from wire.messages.room import (
     RoomPresence,
     RoomRefusal,
     RoomRefused,
-    RoomsListed,
 )
 from wire.names import name_key, peer_name
 
@@ -40,20 +39,6 @@ REFUSALS: Final = {
     RoomRefusal.TOO_MANY_ROOMS: "there are too many rooms",
     RoomRefusal.NOT_SERVING: "the server's disk takes nothing more",
 }
-
-AWAY: Final = "the server is away"
-SILENT: Final = "the server is not responding"
-OFFLINE: Final = "you are offline"
-
-
-@dataclass(slots=True)
-class Asked:
-    """A question that the registry has not answered."""
-
-    reference: int
-    room: str
-    deadline: float | None
-    """None until there is a link to ask on."""
 
 
 class Rooms:
@@ -77,7 +62,7 @@ class Rooms:
         self._asked: Asked | None = None
         self._again: Asked | None = None
         """The room where we are, named to the registry on a new link."""
-        self._listing: Asked | None = None
+        self.list: Final = RoomList(parts, self._members)
         self._leave_reference = 0
         self._owes_leave = kept.owes_leave
         self._is_told = True
@@ -134,14 +119,6 @@ class Rooms:
             self._say_leave()
         if room is not None:
             self._out.events.append(happened.RoomLeft(room=room.room))
-
-    def list_rooms(self, *, now: float) -> None:
-        """Ask which rooms there are."""
-        if not self._link.is_up:
-            self._list_own(AWAY)
-            return
-        self._listing = Asked(self._reference(), "", now + self._policy.give_up_after)
-        self._request(ListRooms(reference=self._listing.reference))
 
     def forget(self) -> None:
         """The program ends: its next start is in no room. The registry keeps our place for a while."""
@@ -208,9 +185,7 @@ class Rooms:
         self._again = None
         if self._asked is not None:
             self._asked.deadline = None
-        if self._listing is not None:
-            self._listing = None
-            self._list_own(SILENT)
+        self.list.link_lost()
 
     def registry_lost(self) -> None:
         """Nobody is there to let us in; where we are, we are."""
@@ -280,14 +255,6 @@ class Rooms:
             self._table.fetch(now=now)
         self._keep()
 
-    def listed(self, notice: RoomsListed) -> None:
-        """The rooms with somebody in them."""
-        if self._listing is not None and notice.reference == self._listing.reference:
-            self._listing = None
-            rooms = [happened.Room(name=one.group[1:], here=one.here) for one in notice.rooms]
-            rooms.sort(key=lambda room: room.name)
-            self._out.events.append(happened.RoomsListed(rooms=tuple(rooms)))
-
     def rows_came(self) -> None:
         """Members who had no name may have one now."""
         if self._is_told:
@@ -297,26 +264,22 @@ class Rooms:
 
     def handle_timer(self, *, now: float) -> None:
         """Give up what was not answered; tell who was waited for in vain."""
-        if self._is_due(self._asked, now):
-            assert self._asked is not None
+        if self._asked is not None and self._asked.is_due(now):
             asked, self._asked = self._asked, None
             self._refuse(asked.room, SILENT)
-        if self._is_due(self._again, now):
-            assert self._again is not None
+        if self._again is not None and self._again.is_due(now):
             self._again.deadline = None  # an answer that comes late is taken all the same
             if self.room is not None:
                 self._home.group_drained(self.room.name)
             self._announce()
-        if self._is_due(self._listing, now):
-            self._listing = None
-            self._list_own(SILENT)
+        self.list.handle_timer(now=now)
         self._members.handle_timer(now=now)
         self._lines.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        asked = [one.deadline for one in (self._asked, self._again, self._listing) if one is not None]
-        dues = [*asked, self._members.next_timer(), self._lines.next_timer()]
+        asked = [one.deadline for one in (self._asked, self._again) if one is not None]
+        dues = [*asked, self.list.next_timer(), self._members.next_timer(), self._lines.next_timer()]
         return min((due for due in dues if due is not None), default=None)
 
     # --- inside
@@ -405,17 +368,3 @@ class Rooms:
 
     def _refuse(self, room: str, reason: str) -> None:
         self._out.events.append(happened.RoomRefused(room=room, reason=reason))
-
-    def _list_own(self, why: str) -> None:
-        """The registry cannot be asked: the room where we are is what we know of."""
-        room = self.room
-        rooms = (
-            (happened.Room(name=room.room, here=len(self._members.here()) + 1),) if room is not None else ()
-        )
-        self._out.events.append(happened.Trouble(text=f"Which rooms there are is not known: {why}"))
-        if rooms:
-            self._out.events.append(happened.RoomsListed(rooms=rooms))
-
-    @staticmethod
-    def _is_due(asked: Asked | None, now: float) -> bool:
-        return asked is not None and asked.deadline is not None and now >= asked.deadline

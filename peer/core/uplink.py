@@ -263,4 +263,4 @@ class Uplink:
             case RoomChanged():
                 self._rooms.changed(notice, now=now)
             case RoomsListed():
-                self._rooms.listed(notice)
+                self._rooms.list.listed(notice)

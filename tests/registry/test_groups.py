@@ -135,3 +135,16 @@ class TestKeeping:
         made.begin_epoch(2, b"2" * 32, honoured_until=0.0)
         assert made.add(BOB, 2, 90, now=0.0).position == 71
         assert [key.epoch for key in made.page(0, reader=EVE).keys] == [1, 2]
+
+
+def test_keys_that_nothing_needs_are_let_go() -> None:
+    """A room's key changes with its members, for years."""
+    made = group(1)
+    made.add(BOB, 1, 90, now=0.0)
+    for epoch in range(2, 2_000):
+        made.begin_epoch(epoch, bytes(32), honoured_until=0.0)
+    assert len(made._keys) < 200
+    (key,) = made.page(0, reader=EVE).keys
+    assert key.epoch == 1
+    assert made.count_after(0, reader=EVE) == 1
+    assert made.count_after(0, reader=BOB) == 0

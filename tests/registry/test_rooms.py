@@ -1,32 +1,22 @@
-"""This file is about rooms at the registry: made by entering, left for good or only for a while, never read by strangers."""
+"""This file is about rooms at the registry: made by entering, left for good or only for a while, kept over restarts."""
 
 import pytest
 
-from registry.policy import Policy
 from registry.store.entries import GroupGone
 from tests.registry.hand import Hand, Rig
-from wire import limits
-from wire.header import unpack_group
+from tests.registry.roomtalk import AWAY, GONE, HERE, NEWS, back, entered, page, texts
 from wire.limits import GROUP_KEPT_FOR
-from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
+from wire.messages.group import FetchGroup, GroupGranted
 from wire.messages.room import (
     EnterRoom,
     LeaveRoom,
-    ListRooms,
     RoomChanged,
     RoomEntered,
-    RoomInfo,
     RoomLeft,
     RoomMember,
-    RoomPresence,
     RoomRefusal,
     RoomRefused,
-    RoomsListed,
 )
-from wire.sealing import GroupKey
-
-HERE, AWAY, GONE = RoomPresence.HERE, RoomPresence.AWAY, RoomPresence.GONE
-NEWS = Policy().room_news_span
 
 
 @pytest.fixture
@@ -42,31 +32,6 @@ def ann(rig: Rig) -> Hand:
 @pytest.fixture
 def bob(rig: Rig) -> Hand:
     return rig.member("bob")
-
-
-def entered(hand: Hand, room: str) -> RoomEntered:
-    answer = hand.enter(room)
-    assert isinstance(answer, RoomEntered)
-    return answer
-
-
-def page(reader: Hand, group: str, since: int = 0) -> GroupPage:
-    answer = reader.ask(FetchGroup(group, since))[-1]
-    assert isinstance(answer, GroupPage)
-    return answer
-
-
-def texts(answer: GroupPage) -> list[bytes]:
-    """The lines, opened with the keys that came along."""
-    keys = {one.epoch: GroupKey(answer.group, epoch=one.epoch, key=one.key) for one in answer.keys}
-    return [keys[unpack_group(line.frame).epoch].open_stored(line.frame)[-4:] for line in answer.lines]
-
-
-def back(rig: Rig, *hands: Hand) -> None:
-    """Everybody on a new link, as after a restart."""
-    for hand in hands:
-        hand.register()
-        hand.attach()
 
 
 class TestEntering:
@@ -280,292 +245,6 @@ class TestAway:
         bob.say("I am on another link")
         assert ann.relayed() == []
         assert rig.core.dropped["group frame of a stranger"] == 1
-
-
-class TestSpeaking:
-    def test_a_line_goes_to_all_who_are_here_as_it_came(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        eve, joe = rig.member("eve"), rig.member("joe")
-        for hand in (ann, bob, eve):
-            entered(hand, "tea")
-        line = ann.say("hello")
-        ((position, at_bob),) = bob.relayed()
-        assert at_bob == line
-        assert eve.relayed() == [(position, line)]
-        assert joe.relayed() == []
-        accepted = [notice for notice in ann.notices() if isinstance(notice, GroupAccepted)]
-        assert [(one.group, one.position) for one in accepted] == [("#tea", position)]
-        assert ann.relayed() == []
-
-    def test_all_links_get_one_bytes_object(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        eve = rig.member("eve")
-        for hand in (ann, bob, eve):
-            entered(hand, "tea")
-        rig.advance(2.0)
-        ann.changes()
-        assert ann.room_key is not None
-        line = ann.room_key.seal(ann.station, b"x")
-        rig.core.receive_frames(ann.link or 0, [line], now=rig.now)
-        (_, (first,)), (_, (second,)) = rig.core.link_writes()
-        assert first is second
-
-    def test_who_is_new_is_known_before_their_first_line(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        entered(ann, "tea")
-        entered(bob, "tea")
-        bob.say("hello")
-        assert ann.changes() == {bob.id: HERE}
-        assert len(ann.relayed()) == 1
-
-    def test_strangers_speak_and_read_nothing(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        entered(ann, "tea")
-        bob.room_key = ann.room_key
-        bob.say("let me in")
-        assert ann.relayed() == []
-        assert rig.core.dropped["group frame of a stranger"] == 1
-        assert bob.ask(FetchGroup("#tea", 0)) == []
-        assert rig.core.dropped["page for a stranger"] == 1
-        assert bob.ask(FetchGroup("#milk", 0)) == []
-        assert rig.core.dropped["unknown group"] == 1
-
-    def test_nothing_from_before_one_came_is_handed_out(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        entered(ann, "tea")
-        ann.say("old")
-        answer = entered(bob, "tea")
-        ann.say("new")
-        assert answer.missed == 0
-        assert texts(page(bob, "#tea")) == [b"\xa3new"]
-        bob.ask(LeaveRoom(1))
-        ann.say("mid")
-        entered(bob, "tea")
-        assert page(bob, "#tea").lines == [], "once gone, one is a newcomer"
-
-    def test_a_full_disk_refuses_a_line(self, rig: Rig, ann: Hand) -> None:
-        entered(ann, "tea")
-        ann.notices()
-        rig.store.full = True
-        ann.say("hello")
-        (refused,) = [notice for notice in ann.notices() if isinstance(notice, GroupRefused)]
-        assert (refused.group, refused.disk_full) == ("#tea", True)
-
-
-class TestKeys:
-    def test_a_newcomer_brings_a_new_key_not_oftener_than_every_second(self, rig: Rig, ann: Hand) -> None:
-        entered(ann, "tea")
-        first = ann.room_key
-        assert first is not None
-        for number in range(3):
-            entered(rig.member(f"user{number}"), "tea")
-        rig.advance(0.9)
-        grants = [notice for notice in ann.notices() if isinstance(notice, GroupGranted)]
-        assert grants == []
-        rig.advance(0.2)
-        (granted,) = [notice for notice in ann.notices() if isinstance(notice, GroupGranted)]
-        assert (granted.group, granted.epoch) == ("#tea", first.epoch + 1)
-        rig.advance(10.0)
-        assert [notice for notice in ann.notices() if isinstance(notice, GroupGranted)] == []
-
-    def test_the_key_before_serves_meanwhile(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        entered(ann, "tea")
-        entered(bob, "tea")
-        rig.advance(2.0)
-        ann.say("under the first key")
-        assert len(bob.relayed()) == 1
-
-    def test_a_key_on_its_way_to_a_slow_disk_has_no_successor(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        entered(ann, "tea")
-        entered(bob, "tea")
-        rig.auto_commit = False
-        rig.advance(2.0)
-        rig.hand_over()
-        bob.send(LeaveRoom(1))
-        rig.advance(5.0)
-        rig.commit()
-        granted = [notice.epoch for notice in ann.notices() if isinstance(notice, GroupGranted)]
-        rig.advance(2.0)
-        rig.commit()
-        later = [notice.epoch for notice in ann.notices() if isinstance(notice, GroupGranted)]
-        assert (len(granted), len(later)) == (1, 1)
-
-
-class TestRestart:
-    def test_members_lines_and_places_outlive_a_crash(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        entered(ann, "Tea")
-        first = entered(bob, "tea")
-        ann.say("one")
-        bob.drop_link()
-        ann.say("two")
-        rig.restart(crash=True)
-        back(rig, ann, bob)
-        answer = entered(ann, "tea")
-        assert (answer.group, answer.missed) == ("#Tea", 0)
-        assert answer.members == [RoomMember(bob.id, AWAY)]
-        again = entered(bob, "tea")
-        assert (again.since, again.missed) == (first.since, 1)
-        assert texts(page(bob, "#Tea", 0)) == [b"\xa3one", b"\xa3two"]
-        ann.say("new")
-        assert len(bob.relayed()) == 1
-
-    def test_who_did_not_come_back_in_the_life_between_missed_what_was_said_in_it(
-        self, rig: Rig, ann: Hand, bob: Hand
-    ) -> None:
-        entered(ann, "tea")
-        entered(bob, "tea")
-        rig.restart()
-        back(rig, ann)
-        entered(ann, "tea")
-        ann.say("bob?")
-        rig.restart()
-        back(rig, bob)
-        assert entered(bob, "tea").missed == 1
-
-    def test_who_left_is_out_after_a_restart_too(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        entered(ann, "tea")
-        entered(bob, "tea")
-        bob.ask(LeaveRoom(1))
-        rig.restart()
-        back(rig, ann, bob)
-        assert entered(ann, "tea").members == []
-        assert entered(bob, "tea").missed == 0
-
-
-class TestListing:
-    def test_rooms_with_somebody_in_them_by_name(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        eve = rig.member("eve")
-        for hand, room in ((ann, "tea"), (bob, "Coffee"), (eve, "tea")):
-            entered(hand, room)
-        joe = rig.member("joe")
-        assert joe.ask(ListRooms(3)) == [RoomsListed(3, [RoomInfo("#Coffee", 1), RoomInfo("#tea", 2)])]
-        bob.drop_link()
-        assert joe.ask(ListRooms(4)) == [RoomsListed(4, [RoomInfo("#tea", 2)])]
-
-    def test_where_there_are_too_many_the_fullest_are_listed(
-        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("registry.roomindex.ROOM_LIST_MAX", 60)
-        eve, joe = rig.member("eve"), rig.member("joe")
-        for hand, room in ((ann, "a"), (bob, "b"), (eve, "z"), (joe, "z")):
-            entered(hand, room)
-        (listed,) = [one for one in joe.ask(ListRooms(1)) if isinstance(one, RoomsListed)]
-        assert listed.rooms == [RoomInfo("#a", 1), RoomInfo("#b", 1), RoomInfo("#z", 2)]
-        monkeypatch.setattr("registry.roomindex.ROOM_LIST_MAX", 40)
-        bob.ask(LeaveRoom(1))
-        (listed,) = [one for one in joe.ask(ListRooms(1)) if isinstance(one, RoomsListed)]
-        assert listed.rooms == [RoomInfo("#a", 1), RoomInfo("#z", 2)]
-
-
-class TestCaps:
-    def test_a_room_that_is_full(
-        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("registry.rooms.ROOM_MEMBERS_MAX", 2)
-        eve = rig.member("eve")
-        entered(ann, "tea")
-        rig.auto_commit = False
-        bob.send(EnterRoom(1, "tea"))
-        assert eve.ask(EnterRoom(2, "tea")) == [RoomRefused(2, RoomRefusal.ROOM_FULL)], "bob is on his way"
-        rig.commit()
-        rig.auto_commit = True
-        entered(ann, "tea")
-        bob.ask(LeaveRoom(1))
-        entered(eve, "tea")
-
-    def test_all_members_of_a_full_room_fit_one_frame(self) -> None:
-        from wire.codec import encode
-
-        members = [RoomMember(bytes(32), HERE)] * limits.ROOM_MEMBERS_MAX
-        assert len(encode(RoomEntered(2**32 - 1, "#" + "x" * 32, members, 2**63 - 1, 2**63 - 1))) < 40_000
-
-    def test_rooms_in_all_and_the_deserted_make_way(
-        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("registry.roomcaps.ROOMS_MAX", 2)
-        eve = rig.member("eve")
-        entered(ann, "one")
-        entered(bob, "two")
-        assert eve.enter("three") == RoomRefused(0, RoomRefusal.TOO_MANY_ROOMS)
-        entered(bob, "one")
-        entered(eve, "three")
-        assert set(rig.store.load().groups) == {"channel", "#one", "#three"}
-
-    def test_rooms_that_one_identity_may_make(
-        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        for number in range(limits.ROOMS_MADE_BURST):
-            entered(ann, f"room{number}")
-        assert ann.enter("more") == RoomRefused(0, RoomRefusal.TOO_MANY_ROOMS)
-        entered(bob, "more")
-        entered(ann, "more")
-        rig.advance(limits.ROOMS_MADE_SPAN)
-        ann.attach()
-        entered(ann, "another")
-
-    def test_rooms_that_may_be_made_from_one_address(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-        made = 0
-        for number in range(limits.ROOMS_MADE_PER_ADDRESS_BURST + 1):
-            hand = rig.hand(f"user{number}", host="10.9.9.9")
-            hand.register()
-            hand.attach()
-            made += isinstance(hand.enter(f"room{number}"), RoomEntered)
-        assert made == limits.ROOMS_MADE_PER_ADDRESS_BURST
-
-    def test_entering_over_and_over(self, rig: Rig, ann: Hand) -> None:
-        answers = [ann.enter("tea") for _ in range(limits.ROOM_ENTRIES_BURST + 1)]
-        assert answers[-1] == RoomRefused(0, RoomRefusal.TOO_MANY_ROOMS)
-        assert all(isinstance(answer, RoomEntered) for answer in answers[:-1])
-        rig.advance(limits.ROOM_ENTRIES_SPAN)
-        entered(ann, "tea")
-
-    def test_lines_of_a_room(self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("registry.room.ROOM_LINES_MAX", 10)
-        entered(ann, "tea")
-        entered(bob, "tea")
-        for number in range(30):
-            ann.say(f"{number:03}")
-        kept = texts(page(bob, "#tea"))
-        assert 10 <= len(kept) <= 11
-        assert kept[-1] == b"\xa3029"
-
-
-class TestErasing:
-    def test_a_room_goes_with_its_last_member_and_line(self, rig: Rig, ann: Hand) -> None:
-        entered(ann, "tea")
-        ann.ask(LeaveRoom(1))
-        rig.advance(61.0)
-        assert list(rig.store.load().groups) == ["channel"]
-        assert len(rig.core._service.rooms.index) == 0
-
-    def test_lines_keep_it_for_seven_days(self, rig: Rig, ann: Hand) -> None:
-        entered(ann, "Tea")
-        ann.say("hello")
-        ann.ask(LeaveRoom(1))
-        rig.advance(GROUP_KEPT_FOR - 120.0)
-        assert "#Tea" in rig.store.load().groups
-        rig.advance(200.0)
-        assert list(rig.store.load().groups) == ["channel"]
-
-    def test_made_anew_it_is_another(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        before = entered(ann, "tea")
-        key = ann.room_key
-        ann.ask(LeaveRoom(1))
-        rig.advance(61.0)
-        answer = entered(bob, "TEA")
-        assert (answer.group, answer.since > before.since) == ("#TEA", True)
-        assert key is not None
-        assert bob.room_key is not None
-        assert bob.room_key.epoch > key.epoch
-
-    def test_two_of_one_name_on_the_disk_become_one(self, rig: Rig, ann: Hand) -> None:
-        """The disk was full when the first was erased."""
-        entered(ann, "tea")
-        ann.ask(LeaveRoom(1))
-        rig.store.full = True
-        rig.advance(61.0)
-        rig.store.full = False
-        entered(ann, "TEA")
-        assert {"#tea", "#TEA"} <= set(rig.store.load().groups)
-        rig.restart()
-        assert "#tea" not in rig.store.load().groups
-        back(rig, ann)
-        assert entered(ann, "tea").group == "#TEA"
 
 
 def test_room_requests_of_a_former_link_are_dropped(rig: Rig, ann: Hand) -> None:

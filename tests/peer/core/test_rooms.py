@@ -3,7 +3,7 @@
 import pytest
 
 from peer.core import events as happened
-from peer.core.rooms import AWAY, SILENT
+from peer.core.asked import AWAY, SILENT
 from tests.peer.core.cast import WALL, Someone, raw
 from tests.peer.core.hall import STATION, Node
 from wire.codec import decode_frames, decode_group_body, decode_message_body, encode, join_frames
@@ -220,7 +220,7 @@ def test_members_come_and_go(node: Node) -> None:
 
 
 def test_rooms_are_listed(node: Node) -> None:
-    node.core.rooms.list_rooms(now=node.now)
+    node.core.rooms.list.ask(now=node.now)
     node.pump()
     (asked,) = requests(node, ListRooms)
     assert isinstance(asked, ListRooms)
@@ -238,7 +238,7 @@ def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_a
     node.saw()
     node.core.rooms.enter("yard", now=node.now)
     node.core.rooms.enter("LAB", now=node.now)
-    node.core.rooms.list_rooms(now=node.now)
+    node.core.rooms.list.ask(now=node.now)
     node.pump()
     seen = node.saw()
     assert happened.RoomRefused(room="yard", reason=AWAY) in seen

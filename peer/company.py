@@ -1,0 +1,93 @@
+"""This file is about what one can ask of a peer in company: to be in a room, to speak there, to go by another name.
+
+It asks the core; what follows is told as events (`peer.core.events`). Messages to one person, and life, are `peer.node`'s.
+"""
+
+from peer.core import events as happened
+from peer.core.engine import PeerCore
+from peer.core.ladder import Reach
+from peer.core.session import State
+from peer.keys import NameHasKeys
+from peer.pump import Pump
+from peer.receipts import Outcome, Receipt
+from wire.errors import ChatAppError
+
+
+class NotOpen(ChatAppError):
+    """Something was asked of a peer that is not open yet, or not any more."""
+
+
+class Company(Pump):
+    """One node among others."""
+
+    # --- rooms
+
+    @property
+    def room(self) -> str | None:
+        """The room where we are, as its maker wrote it."""
+        room = self._open_core().rooms.room
+        return room.room if room is not None else None
+
+    def enter_room(self, room: str) -> None:
+        """Ask to be in this room, and in no other; `RoomEntered` or `RoomRefused` follows. Raises NotOpen."""
+        self._open_core().rooms.enter(room, now=self._now())
+        self._schedule()
+
+    def leave_room(self) -> None:
+        """Be in no room; `RoomLeft` follows, `NotInRoom` in none. Raises NotOpen."""
+        self._open_core().rooms.leave(now=self._now())
+        self._schedule()
+
+    async def say(self, text: str) -> Receipt:
+        """Begin a line for the room where we are; in none it is refused. Raises TooLong, UnicodeEncodeError, NotOpen."""
+        begun = self._open_core().say(text, now=self._now())
+        self._schedule()
+        if begun is not None:
+            return self._receipts.open(begun.to, begun.number)
+        receipt = Receipt("", 0)
+        receipt.settle(Outcome.REFUSED, "you are in no room")
+        return receipt
+
+    async def room_settled(self) -> None:
+        """Wait until it is known, and told, in which room we are: the answer has come, or is given up."""
+        while self._is_open and not self._core.rooms.is_settled and self._core.state is not State.REFUSED:
+            await self._change()
+
+    def list_rooms(self) -> None:
+        """Ask which rooms there are; `RoomsListed` follows. Raises NotOpen."""
+        self._open_core().rooms.list.ask(now=self._now())
+        self._schedule()
+
+    def members(self) -> tuple[happened.Person, ...]:
+        """Everybody in the room where we are, ourselves among them, by name."""
+        return self._open_core().rooms.people()
+
+    @property
+    def in_reach(self) -> int:
+        """How many others of the room a line of ours gets to now."""
+        return self._open_core().rooms.in_reach
+
+    @property
+    def is_server_away(self) -> bool:
+        """Whether the registry is known not to answer."""
+        return self._open_core().reach is Reach.LOST
+
+    # --- our name
+
+    def rename(self, new: str) -> None:
+        """Ask for another name; `Renamed`, `NameTaken` or `RenameRefused` follows. Raises NotOpen."""
+        core = self._open_core()
+        if core.renaming.refusal_of(new) is None:
+            try:
+                self._keys.mark(new)
+            except (NameHasKeys, OSError) as error:
+                self._events.append(happened.RenameRefused(name=new, reason=str(error)))
+                self._changed.set()
+                return
+        core.rename(new, now=self._now())
+        self._schedule()
+
+    def _open_core(self) -> PeerCore:
+        if not self._is_open:
+            raise NotOpen("this peer is not open")
+        return self._core

@@ -1,0 +1,174 @@
+"""This file is about how many rooms there are: lists of them, caps on them, and their end."""
+
+import pytest
+
+from tests.registry.hand import Hand, Rig
+from tests.registry.roomtalk import HERE, back, entered, page, texts
+from wire import limits
+from wire.codec import encode
+from wire.limits import GROUP_KEPT_FOR
+from wire.messages.room import (
+    EnterRoom,
+    LeaveRoom,
+    ListRooms,
+    RoomEntered,
+    RoomInfo,
+    RoomMember,
+    RoomRefusal,
+    RoomRefused,
+    RoomsListed,
+)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+@pytest.fixture
+def ann(rig: Rig) -> Hand:
+    return rig.member("ann")
+
+
+@pytest.fixture
+def bob(rig: Rig) -> Hand:
+    return rig.member("bob")
+
+
+class TestListing:
+    def test_rooms_with_somebody_in_them_by_name(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        eve = rig.member("eve")
+        for hand, room in ((ann, "tea"), (bob, "Coffee"), (eve, "tea")):
+            entered(hand, room)
+        joe = rig.member("joe")
+        assert joe.ask(ListRooms(3)) == [RoomsListed(3, [RoomInfo("#Coffee", 1), RoomInfo("#tea", 2)])]
+        bob.drop_link()
+        assert joe.ask(ListRooms(4)) == [RoomsListed(4, [RoomInfo("#tea", 2)])]
+
+    def test_where_there_are_too_many_the_fullest_are_listed(
+        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("registry.roomindex.ROOM_LIST_MAX", 60)
+        eve, joe = rig.member("eve"), rig.member("joe")
+        for hand, room in ((ann, "a"), (bob, "b"), (eve, "z"), (joe, "z")):
+            entered(hand, room)
+        (listed,) = [one for one in joe.ask(ListRooms(1)) if isinstance(one, RoomsListed)]
+        assert listed.rooms == [RoomInfo("#a", 1), RoomInfo("#b", 1), RoomInfo("#z", 2)]
+        monkeypatch.setattr("registry.roomindex.ROOM_LIST_MAX", 40)
+        bob.ask(LeaveRoom(1))
+        (listed,) = [one for one in joe.ask(ListRooms(1)) if isinstance(one, RoomsListed)]
+        assert listed.rooms == [RoomInfo("#a", 1), RoomInfo("#z", 2)]
+
+
+class TestCaps:
+    def test_a_room_that_is_full(
+        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("registry.rooms.ROOM_MEMBERS_MAX", 2)
+        eve = rig.member("eve")
+        entered(ann, "tea")
+        rig.auto_commit = False
+        bob.send(EnterRoom(1, "tea"))
+        assert eve.ask(EnterRoom(2, "tea")) == [RoomRefused(2, RoomRefusal.ROOM_FULL)], "bob is on his way"
+        rig.commit()
+        rig.auto_commit = True
+        entered(ann, "tea")
+        bob.ask(LeaveRoom(1))
+        entered(eve, "tea")
+
+    def test_all_members_of_a_full_room_fit_one_frame(self) -> None:
+        members = [RoomMember(bytes(32), HERE)] * limits.ROOM_MEMBERS_MAX
+        assert len(encode(RoomEntered(2**32 - 1, "#" + "x" * 32, members, 2**63 - 1, 2**63 - 1))) < 40_000
+
+    def test_rooms_in_all_and_the_deserted_make_way(
+        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("registry.roomcaps.ROOMS_MAX", 2)
+        eve = rig.member("eve")
+        entered(ann, "one")
+        entered(bob, "two")
+        assert eve.enter("three") == RoomRefused(0, RoomRefusal.TOO_MANY_ROOMS)
+        entered(bob, "one")
+        entered(eve, "three")
+        assert set(rig.store.load().groups) == {"channel", "#one", "#three"}
+
+    def test_rooms_that_one_identity_may_make(
+        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(limits.ROOMS_MADE_BURST):
+            entered(ann, f"room{number}")
+        assert ann.enter("more") == RoomRefused(0, RoomRefusal.TOO_MANY_ROOMS)
+        entered(bob, "more")
+        entered(ann, "more")
+        rig.advance(limits.ROOMS_MADE_SPAN)
+        ann.attach()
+        entered(ann, "another")
+
+    def test_rooms_that_may_be_made_from_one_address(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = 0
+        for number in range(limits.ROOMS_MADE_PER_ADDRESS_BURST + 1):
+            hand = rig.hand(f"user{number}", host="10.9.9.9")
+            hand.register()
+            hand.attach()
+            made += isinstance(hand.enter(f"room{number}"), RoomEntered)
+        assert made == limits.ROOMS_MADE_PER_ADDRESS_BURST
+
+    def test_entering_over_and_over(self, rig: Rig, ann: Hand) -> None:
+        answers = [ann.enter("tea") for _ in range(limits.ROOM_ENTRIES_BURST + 1)]
+        assert answers[-1] == RoomRefused(0, RoomRefusal.TOO_MANY_ROOMS)
+        assert all(isinstance(answer, RoomEntered) for answer in answers[:-1])
+        rig.advance(limits.ROOM_ENTRIES_SPAN)
+        entered(ann, "tea")
+
+    def test_lines_of_a_room(self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("registry.room.ROOM_LINES_MAX", 10)
+        entered(ann, "tea")
+        entered(bob, "tea")
+        for number in range(30):
+            ann.say(f"{number:03}")
+        kept = texts(page(bob, "#tea"))
+        assert 10 <= len(kept) <= 11
+        assert kept[-1] == b"\xa3029"
+
+
+class TestErasing:
+    def test_a_room_goes_with_its_last_member_and_line(self, rig: Rig, ann: Hand) -> None:
+        entered(ann, "tea")
+        ann.ask(LeaveRoom(1))
+        rig.advance(61.0)
+        assert list(rig.store.load().groups) == ["channel"]
+        assert len(rig.core._service.rooms.index) == 0
+
+    def test_lines_keep_it_for_seven_days(self, rig: Rig, ann: Hand) -> None:
+        entered(ann, "Tea")
+        ann.say("hello")
+        ann.ask(LeaveRoom(1))
+        rig.advance(GROUP_KEPT_FOR - 120.0)
+        assert "#Tea" in rig.store.load().groups
+        rig.advance(200.0)
+        assert list(rig.store.load().groups) == ["channel"]
+
+    def test_made_anew_it_is_another(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        before = entered(ann, "tea")
+        key = ann.room_key
+        ann.ask(LeaveRoom(1))
+        rig.advance(61.0)
+        answer = entered(bob, "TEA")
+        assert (answer.group, answer.since > before.since) == ("#TEA", True)
+        assert key is not None
+        assert bob.room_key is not None
+        assert bob.room_key.epoch > key.epoch
+
+    def test_two_of_one_name_on_the_disk_become_one(self, rig: Rig, ann: Hand) -> None:
+        """The disk was full when the first was erased."""
+        entered(ann, "tea")
+        ann.ask(LeaveRoom(1))
+        rig.store.full = True
+        rig.advance(61.0)
+        rig.store.full = False
+        entered(ann, "TEA")
+        assert {"#tea", "#TEA"} <= set(rig.store.load().groups)
+        rig.restart()
+        assert "#tea" not in rig.store.load().groups
+        back(rig, ann)
+        assert entered(ann, "tea").group == "#TEA"
