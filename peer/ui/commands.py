@@ -7,8 +7,6 @@ import difflib
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from peer.ui.intentions import (
     AskMessage,
     Context,
@@ -45,7 +43,6 @@ from peer.ui.rows import (
     NEW_NAME,
     NOTHING,
     ROOM,
-    SIGNS,
     TEXT,
     WORDS,
     Command,
@@ -226,19 +223,6 @@ COMMANDS: Final = (
 
 BY_SPELLING: Final[Mapping[str, Command]] = {word: row for row in COMMANDS for word in row.spellings}
 """Every spelling with its row, for completion and for `parse`."""
-
-_BY_MEANING: Final[Mapping[type[Intention], Command]] = {type(row.example): row for row in COMMANDS}
-
-
-def as_typed(intention: Intention, *, in_room: bool = False) -> str:
-    """A line that means `intention`: what somebody would type outside a room, or inside one. Empty for `Empty`."""
-    row = _BY_MEANING.get(type(intention))
-    if row is None:
-        return ""
-    faithful = (one for one in row.spellings if one not in row.unquoted)
-    spelling = next(one for one in faithful if not in_room or one.startswith(SIGNS))
-    arguments = [str(value) for value in msgspec.structs.astuple(intention) if value is not None]
-    return " ".join((spelling, *arguments))
 
 
 def unknown(word: str) -> Mistake:

@@ -28,7 +28,7 @@ from peer.core.events import (
     Trusted,
 )
 from peer.ui.readers import NOT_IN_ROOM
-from peer.ui.words import counted, name, names, reason, shown_time
+from peer.ui.words import Answer, counted, name, names, reason, shown_time
 from wire.text import clean
 
 _DIGITS_TOGETHER: Final = 5
@@ -117,7 +117,7 @@ def _rooms(rooms: tuple[Room, ...]) -> list[str]:
     if not rooms:
         return ["[There is no room yet: joining one makes it.]"]
     fullest_first = sorted(rooms, key=lambda room: (-room.here, room.name.casefold()))
-    return [f"[{name(room.name)}: {room.here:,} here.]" for room in fullest_first]
+    return [Answer(f"[{name(room.name)}: {room.here:,} here.]") for room in fullest_first]
 
 
 def _people(people: tuple[Person, ...]) -> list[str]:

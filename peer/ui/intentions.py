@@ -1,7 +1,7 @@
 """This file is about what a typed line can mean: values, and what the meaning depends on.
 
 It knows no spelling. It must not know how an intention is carried out. The fields of each stand in the order in which
-they are typed, so that a spelling can be made from an intention (`commands.as_typed`).
+they are typed, so that a spelling can be made from an intention (`spelling.as_typed`).
 """
 
 import msgspec

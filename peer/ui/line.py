@@ -19,7 +19,7 @@ from peer.ui.intentions import AskMessage, Context, Empty, Intention, Mistake, Q
 from peer.ui.pipe import LINE_MAX
 from peer.ui.view import View
 from peer.ui.wording import lines_of
-from peer.ui.words import Spoken
+from peer.ui.words import Answer, Spoken
 from wire.limits import TEXT_MAX
 
 FAILED: Final = 1
@@ -113,8 +113,8 @@ class LineFace:
         self._peer.events_shown(batch)
 
     def _tell(self, event: happened.Event) -> None:
-        """Something that is known on the spot."""
-        self._terminal.show(self._lines(event))
+        """Something that is known on the spot, and was asked for."""
+        self._terminal.show(map(Answer, self._lines(event)))
 
     def _lines(self, event: happened.Event) -> list[str]:
         return lines_of(event, in_reach=self._peer.in_reach)

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from peer.ui.commands import BY_SPELLING, COMMANDS, as_typed
+from peer.ui.commands import BY_SPELLING, COMMANDS
 from peer.ui.intentions import SayInRoom
 from peer.ui.rows import usage
+from peer.ui.spelling import as_typed
 
 README_BEGINS: Final = (
     "<!-- The list of commands is made from peer/ui/commands.py by `python -m examples.readme`. -->"

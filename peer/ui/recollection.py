@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from peer.core.trail import Step, What
 from peer.past import Kind, PastLine, Trail
-from peer.ui.words import Spoken, counted, name, reason, shown_instant, shown_time
+from peer.ui.words import Answer, Spoken, counted, name, reason, shown_instant, shown_time
 from wire.text import clean
 
 NOTHING_FOUND: Final = "[Nothing was found.]"
@@ -30,8 +30,8 @@ def trail_lines(trail: Trail | None) -> list[str]:
     if not trail.line.outgoing:
         return [*lines, f"[How it came here only {name(trail.line.sender)} can know.]"]
     whom = name(trail.line.to) if trail.line.to is not None else "the server"
-    steps = [f"[{_step(step, whom)}]" for step in trail.steps]
-    return [*lines, *(steps or ["[No step of it is on record.]"])]
+    steps = [Answer(f"[{_step(step, whom)}]") for step in trail.steps]
+    return [*lines, *(steps or [Answer("[No step of it is on record.]")])]
 
 
 def _past(line: PastLine, width: int) -> Spoken:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.ui.commands import BY_SPELLING, COMMANDS, as_typed
+from peer.ui.commands import BY_SPELLING, COMMANDS
 from peer.ui.grammar import parse
 from peer.ui.intentions import (
     AskMessage,
@@ -36,6 +36,7 @@ from peer.ui.intentions import (
 from peer.ui.manual import help_lines
 from peer.ui.readers import HISTORY_MAX
 from peer.ui.rows import SIGNS, Command, Cut, usage
+from peer.ui.spelling import as_typed
 from wire.names import peer_name
 from wire.text import clean
 
