@@ -16,6 +16,7 @@ from typing import Final
 from registry.config import folder_of, links_max
 from registry.core import RegistryCore
 from registry.keys import KeyUnusable, load_or_make
+from registry.settings import Settings, policy_of
 from registry.shell import Shell
 from registry.store.errors import StoreError
 from registry.store.files import FileStore
@@ -42,8 +43,11 @@ class Unable(ChatAppError):
 class Registry:
     """One running registry. `start` raises what `run` turns into a line; `stop` is orderly."""
 
-    def __init__(self, port: int, data: Path | None, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, port: int, data: Path | None, say: Callable[[str], None], settings: Settings | None = None
+    ) -> None:
         self._port = port
+        self._settings = settings or Settings()
         self.folder = folder_of(port, data)
         self.fingerprint = ""
         self._say = say
@@ -133,6 +137,7 @@ class Registry:
             link_port=self._port,
             now=time.monotonic(),
             wall=time.time(),
+            policy=policy_of(self._settings.registry),
             links_max=links_max(),
         )
 

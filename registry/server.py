@@ -16,6 +16,7 @@ from typing import Final
 
 from registry.config import raise_descriptor_limit
 from registry.program import Registry, Unable
+from registry.settings import Settings
 
 _STOPPED: Final = 0
 _FAILED: Final = 1
@@ -24,16 +25,16 @@ _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 """Looking for cycles among the rows of thousands of people holds the loop; hardly any are ever made."""
 
 
-def run(*, port: int, data: Path | None, log_level: str) -> int:
+def run(*, port: int, settings: Settings) -> int:
     """Be a registry until a signal comes; the exit status."""
     logging.basicConfig(
-        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=settings.registry.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     raise_descriptor_limit()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_until_signal(port, data))
+            return runner.run(_until_signal(port, settings))
     except KeyboardInterrupt:  # before our own handler stood
         return _INTERRUPTED
     except Unable as error:
@@ -41,7 +42,7 @@ def run(*, port: int, data: Path | None, log_level: str) -> int:
         return _FAILED
 
 
-async def _until_signal(port: int, data: Path | None) -> int:
+async def _until_signal(port: int, settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
@@ -54,7 +55,8 @@ async def _until_signal(port: int, data: Path | None) -> int:
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # whoever said nohup means it
         loop.add_signal_handler(signal.SIGHUP, stop, _STOPPED)
-    registry = Registry(port, data, say=_say)
+    data = Path(settings.registry.data) if settings.registry.data is not None else None
+    registry = Registry(port, data, say=_say, settings=settings)
     await registry.start()
     gc.freeze()  # what was loaded stays: it need not be walked again and again
     try:
