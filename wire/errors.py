@@ -6,6 +6,7 @@
     |   +-- SealError         a seal that does not open              reason
     |   +-- TooLong           text over the limit of the protocol    size, limit
     +-- NameRefused           text that is no name                   name, reason
+    +-- FormRefused           what a visitor wrote in a form         what, text, reason
     +-- AddressRefused        text that is no address or port        what, text, reason
     +-- PortInUse             a port that another program holds      port
 
@@ -73,6 +74,19 @@ class NameRefused(ChatAppError):
 
     def __str__(self) -> str:
         return f'"{quoted(self.name)}" is not a name: {self.reason}'
+
+
+class FormRefused(ChatAppError):
+    """Something in the help desk's form that cannot be; `what` is the field, `reason` says what is allowed."""
+
+    def __init__(self, what: str, text: str, reason: str) -> None:
+        super().__init__(what, text, reason)
+        self.what = what
+        self.text = text
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f'{self.what}: "{quoted(self.text)}" {self.reason}'
 
 
 class AddressRefused(ChatAppError):

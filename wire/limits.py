@@ -99,6 +99,68 @@ REGISTERS_BURST: Final = 2_000.0
 BUCKETS_MAX: Final = 10_000
 """Addresses whose rate is remembered; the one that was idle longest is forgotten first."""
 
+# --- the help desk -------------------------------------------------------------------------------------------
+
+GUESTS_MAX: Final = 8_192
+"""Guests (people without a name of their own) in all; each costs about 1 KiB until it is forgotten."""
+
+GUESTS_PER_ADDRESS: Final = 256
+"""Guests of one address: a class behind one NAT comes in, one machine alone does not take every place."""
+
+GUEST_KEPT_FOR: Final = 60.0
+"""Seconds that a guest without a link is known: as long as a cookie may be used, so that no old REGISTER counts."""
+
+DESK_QUEUES_MAX: Final = 16
+"""Queues of one desk: they come from the registry's own configuration, and stand in one notice."""
+
+DESK_QUEUE_NAME_MAX: Final = 32
+"""Characters of a queue's name."""
+
+DESK_MENU_MAX: Final = 32
+"""Entries of the menu of issues."""
+
+DESK_MENU_TEXT_MAX: Final = 100
+"""Characters of one entry."""
+
+DESK_FORM_NAME_MAX: Final = 64
+"""Characters of a visitor's full name: enough for long ones, little in a line that thousands share."""
+
+DESK_FORM_NUMBER_MAX: Final = 20
+"""Characters of a telephone number: 15 digits (E.164) and what may stand between them."""
+
+DESK_WAITING_MAX: Final = 2_048
+"""Visitors in one queue: about 1 KiB of memory and disk each; past it newcomers are told that the line is full."""
+
+DESK_VISITS_PER_ADDRESS: Final = 128
+"""Visits of one address at once: one machine does not fill the line alone."""
+
+DESK_LINES_MAX: Final = 1_000
+"""Lines kept of one visit. Older ones that both have read are forgotten first; a hand-over passes what is kept."""
+
+DESK_LINES_BYTES_MAX: Final = 4 * TEXT_MAX
+"""Bytes of the lines kept of one visit, for the same use: four of the longest."""
+
+DESK_WINDOW: Final = TEXT_MAX
+"""Bytes of lines on their way to one reader, who has not confirmed them: less than would get their link cut."""
+
+DESK_LINES_PER_SECOND: Final = 20.0
+"""Lines a second that one visitor or operator may say, averaged: each costs a place on the disk and a notice."""
+
+DESK_LINES_BURST: Final = 200.0
+"""Lines at once: a text of so many lines may be pasted."""
+
+DESK_NOTE_MAX: Final = 4_096
+"""Bytes of an operator's note about a visitor."""
+
+DESK_SHOWN_MAX: Final = 40
+"""Visitors served, and waiting, in one answer to `.room`: with the longest names still under the size of a frame."""
+
+DESK_SESSIONS_MAX: Final = 2_048
+"""Sessions that are over and remembered, for a queue's figures of the day and its estimates."""
+
+DESK_CONSOLE_LINES_MAX: Final = 1_000
+"""Lines for the registry's own terminal that nobody has read: past it they are counted, not kept."""
+
 # --- a peer --------------------------------------------------------------------------------------------------
 
 CONTACTS_MAX: Final = NAMES_MAX

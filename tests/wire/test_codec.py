@@ -39,6 +39,7 @@ from wire.codec import (
 )
 from wire.errors import DecodeError
 from wire.limits import BODY_MAX, HELLO_SIZE, TEXT_MAX
+from wire.messages.desk import RoomVisitor
 from wire.messages.direct import DirectBody
 from wire.messages.group import EpochKey, GroupBody, GroupLine
 from wire.messages.link import PeerRequest, RegistryNotice
@@ -47,7 +48,7 @@ from wire.messages.presence import Ping
 from wire.messages.registration import Hello
 from wire.messages.table import Row, TableBatch
 
-INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter})
+INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter, RoomVisitor})
 """Shapes that stand in other messages only."""
 
 

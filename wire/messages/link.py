@@ -2,6 +2,7 @@
 
 import msgspec
 
+from wire.messages.desk import DeskNotice, DeskRequest
 from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
 from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
 from wire.messages.mail import DepositMail, MailBatch, MailExpired, MailRefused, MailSaved, TakeMail
@@ -41,6 +42,7 @@ PeerRequest = (
     | LeaveRoom
     | ListRooms
     | Rename
+    | DeskRequest
     | Ping
     | Leave
 )
@@ -65,6 +67,7 @@ RegistryNotice = (
     | RoomsListed
     | RenameAccepted
     | RenameRefused
+    | DeskNotice
     | RegistryCard
     | Pong
     | Left

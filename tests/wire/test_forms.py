@@ -1,0 +1,93 @@
+"""This file is about `wire.forms`: full names and mobile numbers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wire.errors import FormRefused
+from wire.forms import full_name, is_region, mobile_number
+from wire.limits import DESK_FORM_NAME_MAX, DESK_FORM_NUMBER_MAX
+
+
+@pytest.mark.parametrize(
+    ("typed", "made"),
+    [
+        ("Asha Rao", "Asha Rao"),
+        ("  Asha \t Rao ", "Asha Rao"),
+        ("José", "José"),
+        ("Jose\u0301", "José"),
+        ("नमिता राव", "नमिता राव"),
+        ("O", "O"),
+    ],
+)
+def test_names(typed: str, made: str) -> None:
+    assert full_name(typed) == made
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "  ", "R2D2", "a.b", "a-b", "\u0301", "a\x1bb", "é" * (DESK_FORM_NAME_MAX + 1)]
+)
+def test_what_is_no_name(typed: str) -> None:
+    with pytest.raises(FormRefused, match=r"^name: "):
+        full_name(typed)
+
+
+def test_the_longest_name() -> None:
+    assert full_name("é" * DESK_FORM_NAME_MAX) == "é" * DESK_FORM_NAME_MAX
+
+
+@pytest.mark.parametrize(
+    ("typed", "region", "made"),
+    [
+        ("9876543210", "IN", "+919876543210"),
+        (
+            "1234567890",
+            "IN",
+            "+911234567890",
+        ),  # possible, if in nobody's hand: ten digits are what is asked for
+        ("98765 43210", "IN", "+919876543210"),
+        ("+91 98765-43210", "IN", "+919876543210"),
+        ("+44 7700 900123", "IN", "+447700900123"),
+        ("2015550123", "US", "+12015550123"),
+    ],
+)
+def test_numbers(typed: str, region: str, made: str) -> None:
+    assert mobile_number(typed, region) == made
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "12345",
+        "98765432101",
+        "987654321",
+        "98765x3210",
+        "٩٨٧٦٥٤٣٢١٠",
+        "+",
+        "0",
+        "9" * 1_000,
+        "9876543210 x5",
+    ],
+)
+def test_what_is_no_number(typed: str) -> None:
+    with pytest.raises(FormRefused, match=r"^number: .*10 digits"):
+        mobile_number(typed, "IN")
+
+
+@given(st.text())
+def test_any_text_is_a_form_or_refused(text: str) -> None:
+    for made in (full_name, lambda typed: mobile_number(typed, "IN")):
+        try:
+            once = made(text)
+        except FormRefused as refused:
+            assert "\n" not in str(refused)
+        else:
+            assert made(once) == once
+            assert len(once) <= max(DESK_FORM_NAME_MAX, DESK_FORM_NUMBER_MAX)
+
+
+def test_regions() -> None:
+    assert is_region("IN")
+    assert not is_region("in")
+    assert not is_region("ZZ")

@@ -1,0 +1,67 @@
+"""This file is about the form of the help desk: what is a full name, and what is a mobile number in some region.
+
+Both sides judge by it: the visitor's program to say what is wrong, the registry because a stranger may send anything. It
+must not know who asks, how often, or in which words.
+"""
+
+import unicodedata
+from typing import Final
+
+from wire.errors import FormRefused
+from wire.limits import DESK_FORM_NAME_MAX
+
+_NUMBER_TYPED_MAX: Final = 64
+"""Characters of a number as typed: with blanks, brackets and dashes."""
+
+
+def full_name(text: str) -> str:
+    """A person's name in its one right form: letters (with their marks) and single blanks. Raises FormRefused."""
+    name = unicodedata.normalize("NFC", " ".join(text.split()))
+    if not name:
+        raise FormRefused("name", text, "is empty: letters and blanks are asked for")
+    if len(name) > DESK_FORM_NAME_MAX:
+        raise FormRefused("name", text, f"has more than {DESK_FORM_NAME_MAX} characters")
+    if not all(_is_of_a_name(character) for character in name) or not any(map(str.isalpha, name)):
+        raise FormRefused("name", text, "has something else than letters and blanks")
+    return name
+
+
+def mobile_number(text: str, region: str) -> str:
+    """A mobile number of `region` (or of any, with its country code) as `+919876543210`. Raises FormRefused."""
+    # Not at the top: it takes a moment, and most programs never ask.
+    import phonenumbers
+
+    wrong = FormRefused("number", text, f"is not a mobile number ({_example(region)})")
+    typed = text.strip()
+    if not typed.isascii() or len(typed) > _NUMBER_TYPED_MAX or any(map(str.isalpha, typed)):
+        raise wrong
+    try:
+        number = phonenumbers.parse(typed, region)
+    except phonenumbers.NumberParseException:
+        raise wrong from None
+    kind = phonenumbers.PhoneNumberType.MOBILE
+    reason = phonenumbers.is_possible_number_for_type_with_reason(number, kind)
+    if number.extension or reason != phonenumbers.ValidationResult.IS_POSSIBLE:
+        raise wrong
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_region(text: str) -> bool:
+    """Whether `text` is a region whose numbers are known, such as `IN`."""
+    import phonenumbers
+
+    return text in phonenumbers.SUPPORTED_REGIONS
+
+
+def _is_of_a_name(character: str) -> bool:
+    return character == " " or unicodedata.category(character)[0] in "LM"
+
+
+def _example(region: str) -> str:
+    import phonenumbers
+
+    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    if example is None:
+        return "with the country code: +..."
+    digits = phonenumbers.national_significant_number(example)
+    return f"{region}: {len(digits)} digits such as {digits}"
