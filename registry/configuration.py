@@ -28,7 +28,7 @@ OPTIONS: Final = {
 VARIABLES: Final = {key: f"CHATAPP_{key.upper()}" for key in KEYS} | {"data": "CHATAPP_HOME"}
 """The variable of the environment for each key."""
 
-_BETWEEN: Final = {"issues": "|", "operators": None, "queues": None}
+_BETWEEN: Final = {"menu": "|", "operators": None, "queues": None}
 """What stands between the parts of a list in a variable; None for blanks."""
 
 

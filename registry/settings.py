@@ -11,24 +11,15 @@ from typing import Annotated, Final, Literal, get_args, get_type_hints
 
 import msgspec
 
+from registry.desk.settings import DeskSettings
 from registry.policy import Policy
 from wire.errors import NameRefused, quoted
+from wire.forms import is_region
+from wire.limits import DESK_MENU_MAX, DESK_MENU_TEXT_MAX, DESK_QUEUES_MAX
 from wire.names import name_key, peer_name
 
-ISSUES_MAX: Final = 50
-ISSUE_MAX: Final = 100
-"""Characters of one line of the menu."""
 OPERATORS_MAX: Final = 100
-QUEUES_MAX: Final = 16
-
-DEFAULT_ISSUES: Final = (
-    "Depression",
-    "Getting Differentiated by School",
-    "Weak in Academics (you may need to describe)",
-    "Suggestion for Abroad Studies",
-    "Financial Suggestions",
-    "Other",
-)
+"""Names of operators in one configuration."""
 
 Path = Annotated[str, msgspec.Meta(min_length=1, description="the path of a folder")]
 LogLevel = Annotated[
@@ -43,30 +34,32 @@ Region = Annotated[
     str,
     msgspec.Meta(pattern=r"\A[A-Z]{2}\Z", description="two capital letters of a country, such as IN or DE"),
 ]
-Issue = Annotated[str, msgspec.Meta(min_length=1, max_length=ISSUE_MAX, pattern=r"\S")]
-Issues = Annotated[
+Issue = Annotated[str, msgspec.Meta(min_length=1, max_length=DESK_MENU_TEXT_MAX, pattern=r"\S")]
+Menu = Annotated[
     tuple[Issue, ...],
     msgspec.Meta(
         min_length=1,
-        max_length=ISSUES_MAX,
-        description=f"1 to {ISSUES_MAX} texts of 1 to {ISSUE_MAX} characters",
+        max_length=DESK_MENU_MAX,
+        description=f"1 to {DESK_MENU_MAX} texts of 1 to {DESK_MENU_TEXT_MAX} characters",
+    ),
+]
+Queues = Annotated[
+    tuple[str, ...],
+    msgspec.Meta(
+        min_length=1,
+        max_length=DESK_QUEUES_MAX,
+        description=f"1 to {DESK_QUEUES_MAX} different names of 1-32 letters, digits, _ and -",
     ),
 ]
 Operators = Annotated[
     tuple[str, ...],
     msgspec.Meta(max_length=OPERATORS_MAX, description=f"at most {OPERATORS_MAX} different names of people"),
 ]
-Queues = Annotated[
-    tuple[str, ...],
-    msgspec.Meta(
-        max_length=QUEUES_MAX,
-        description=f"at most {QUEUES_MAX} different names of 1-32 letters, digits, _ and -",
-    ),
-]
-KeepPlace = Annotated[int, msgspec.Meta(ge=1, le=86_400, description="whole seconds from 1 to 86400")]
+KeepPlace = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
+OperatorGrace = Annotated[float, msgspec.Meta(ge=0, le=3_600, description="seconds from 0 to 3600")]
 
 
-class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table `[registry]`."""
 
     data: Path | None = None
@@ -78,31 +71,32 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Letters that may wait in all mailboxes together."""
 
 
-class DeskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table `[desk]`: the help desk."""
+class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table `[desk]`: the help desk (`registry.desk.settings` says what each means)."""
 
-    region: Region = "IN"
-    """The country whose numbers are meant when a visitor types none."""
-    issues: Issues = DEFAULT_ISSUES
-    """What a visitor chooses from, by number."""
-    operators: Operators = ()
-    """Peers who may serve, beside the registry's own terminal."""
-    queues: Queues = ()
-    """Names of further queues beside the one that has none."""
-    keep_place: KeepPlace = 60
-    """Seconds for which the place of a visitor who vanished is kept."""
+    queues: Queues = DeskSettings().queues
+    menu: Menu = DeskSettings().menu
+    region: Region = DeskSettings().region
+    keep_place: KeepPlace = DeskSettings().keep_place
+    operators: Operators = DeskSettings().operators
+    operator_grace: OperatorGrace = DeskSettings().operator_grace
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of a configuration file, one field a table."""
 
-    registry: RegistrySettings = RegistrySettings()
-    desk: DeskSettings = DeskSettings()
+    registry: RegistryTable = RegistryTable()
+    desk: DeskTable = DeskTable()
 
 
-def policy_of(settings: RegistrySettings) -> Policy:
+def policy_of(settings: RegistryTable) -> Policy:
     """The numbers by which a registry with these settings runs."""
     return Policy(lease_span=settings.lease, letters_in_all=settings.letters)
+
+
+def desk_of(table: DeskTable, *, utc_offset: int) -> DeskSettings:
+    """What the desk is told. `utc_offset`: seconds that local time is ahead of UTC."""
+    return DeskSettings(**msgspec.structs.asdict(table), utc_offset=utc_offset)
 
 
 TABLES: Final = get_type_hints(Settings)
@@ -147,7 +141,7 @@ def _flaw(key: str, value: object) -> str:
     match key, value:
         case "operators" | "queues", list() | tuple():
             return _names_flaw(value)
-        case "region", str() if not is_region(value):
+        case "region", str() if value != DeskSettings().region and not is_region(value):
             return "no such region is known"
         case _:
             return ""
@@ -164,15 +158,6 @@ def _names_flaw(texts: Iterable[str]) -> str:
             return f'"{quoted(text)}" stands there twice'
         keys.add(key)
     return ""
-
-
-def is_region(code: str) -> bool:
-    """Whether numbers of this country are known."""
-    if code == "IN":
-        return True
-    from phonenumbers import SUPPORTED_REGIONS  # 20 ms that only other countries pay
-
-    return code in SUPPORTED_REGIONS
 
 
 def unknown_table(word: str) -> str:

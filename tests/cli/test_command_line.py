@@ -13,7 +13,7 @@ import pytest
 import chatapp
 from cli import checking
 from registry.configuration import VARIABLES
-from registry.settings import DeskSettings, RegistrySettings, Settings
+from registry.settings import DeskTable, RegistryTable, Settings
 from wire.address import Address
 
 CHECKOUT = Path(chatapp.__file__).parent
@@ -94,7 +94,7 @@ def test_options_are_passed_on(started: Started, tmp_path: Path) -> None:
     assert (started.told["plain"], started.told["stay"], started.told["log_level"]) == (True, True, "debug")
     assert chatapp.main(["-s", "5000", "--data", str(tmp_path), "--log-level", "error"]) == 0
     assert started.told["port"] == 5000
-    assert started.settings.registry == RegistrySettings(data=str(tmp_path), log_level="error")
+    assert started.settings.registry == RegistryTable(data=str(tmp_path), log_level="error")
 
 
 @pytest.mark.parametrize("arguments", [["-s", "5000"], PEER, ["--desk", *PEER[2:4]]])
@@ -131,8 +131,8 @@ def test_a_registry_gets_its_settings_from_command_line_environment_and_file(
     typed = ["-s", "5000", "--config", str(file), "--region", "FR", "--operator", "bob", "--operator", "eve"]
     assert chatapp.main(typed) == 0
     assert started.settings == Settings(
-        registry=RegistrySettings(log_level="info", lease=9),
-        desk=DeskSettings(region="FR", keep_place=8, operators=("bob", "eve")),
+        registry=RegistryTable(log_level="info", lease=9),
+        desk=DeskTable(region="FR", keep_place=8, operators=("bob", "eve")),
     )
     assert chatapp.main([*typed, "--log-level", "debug"]) == 0
     assert started.settings.registry.log_level == "debug"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.configuration import FILE_MAX, OPTIONS, VARIABLES, Misconfigured, configure, shown
-from registry.settings import KEYS, TABLES, DeskSettings, RegistrySettings, Settings, allowed
+from registry.settings import KEYS, TABLES, DeskTable, RegistryTable, Settings, allowed
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "chatapp.toml"
 WRONG: dict[str, list[str]] = {
@@ -19,10 +19,11 @@ WRONG: dict[str, list[str]] = {
     "lease": ["4", "3601", "10.0", '"30"', "true"],
     "letters": ["0", "10000001", "nan"],
     "region": ['"in"', '"IND"', '""', '"XX"', "91", '"IN\\n"'],
-    "issues": ["[]", '[""]', '["Other", "  "]', f'["{"x" * 101}"]', '"Other"', str(["x"] * 51)],
+    "menu": ["[]", '[""]', '["Other", "  "]', f'["{"x" * 101}"]', '"Other"', str(["x"] * 33)],
     "operators": ['["al,ice"]', '["bob", "BOB"]', '"bob"', '[""]', "[7]", str([f"p{n}" for n in range(101)])],
-    "queues": ['["a b"]', '["a", "A"]', str([f"q{n}" for n in range(17)])],
-    "keep_place": ["0", "86401", "-1", "60.5"],
+    "queues": ["[]", '["a b"]', '["a", "A"]', str([f"q{n}" for n in range(17)])],
+    "keep_place": ["0", "86401", "-1", "nan", "inf", "true"],
+    "operator_grace": ["-1", "3601", '"15"'],
 }
 
 
@@ -56,7 +57,7 @@ def test_a_wrong_value_is_named_with_key_and_range(tmp_path: Path, key: str, val
     ("text", "why"),
     [
         ("[desk]\noperatrs = []", '[desk] operatrs: unknown key; did you mean "operators"?'),
-        ("[desk]\nLEASE = 3", "[desk] LEASE: unknown key; there are region, issues, operators, queues, keep_place"),
+        ("[desk]\nLEASE = 3", "[desk] LEASE: unknown key; there are queues, menu, region, keep_place, operators, operator_grace"),
         ("[desk]\nlease = 30", "[desk] lease: unknown key; it belongs in [registry]"),
         ("[registry]\nzzz = 1", "[registry] zzz: unknown key; there are data, log_level, lease, letters"),
         ("[dsk]", '[dsk]: unknown table; did you mean "desk"?'),
@@ -89,7 +90,7 @@ def test_any_bytes_are_settings_or_one_line(tmp_path_factory: pytest.TempPathFac
 
 
 def test_without_anything_there_are_the_defaults() -> None:
-    assert configure().settings == Settings(registry=RegistrySettings(), desk=DeskSettings())
+    assert configure().settings == Settings(registry=RegistryTable(), desk=DeskTable())
     assert configure().sources == {}
 
 
@@ -126,7 +127,7 @@ def test_the_data_folder_is_found_from_where_the_file_is(tmp_path: Path) -> None
     [
         ({"CHATAPP_LEASE": "x"}, "CHATAPP_LEASE=x: must be whole seconds from 5 to 3600"),
         ({"CHATAPP_REGION": "de"}, "CHATAPP_REGION=de: must be two capital letters of a country, such as IN or DE"),
-        ({"CHATAPP_ISSUES": "a||b"}, "CHATAPP_ISSUES=a||b: must be 1 to 50 texts of 1 to 100 characters"),
+        ({"CHATAPP_MENU": "a||b"}, "CHATAPP_MENU=a||b: must be 1 to 32 texts of 1 to 100 characters"),
         ({"CHATAPP_OPERATORS": "a a"}, 'CHATAPP_OPERATORS=a a: "a" stands there twice; must be at most 100'),
     ],
 )
@@ -151,10 +152,10 @@ def test_the_sample_is_valid_complete_and_tells_the_defaults() -> None:
 
 
 def test_what_is_shown_is_a_file_that_says_the_same(tmp_path: Path) -> None:
-    environment = {"CHATAPP_HOME": '/a "b"\\c', "CHATAPP_ISSUES": "Größe | ✓", "CHATAPP_LEASE": "7"}
+    environment = {"CHATAPP_HOME": '/a "b"\\c', "CHATAPP_MENU": "Größe | ✓", "CHATAPP_LEASE": "7"}
     before = configure(environment=environment)
     again = configure(written(tmp_path, "\n".join(shown(before))))
     assert again.settings == before.settings
     assert "lease = 7  # CHATAPP_LEASE" in shown(before)
-    assert "keep_place = 60  # default" in shown(before)
+    assert "keep_place = 60.0  # default" in shown(before)
     assert configure(written(tmp_path, "\n".join(shown(configure())))).settings == Settings()
