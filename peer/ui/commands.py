@@ -1,89 +1,60 @@
-"""This file is about the commands: one table. A new command is a row; help, completion and suggestions follow.
+"""This file is about the commands: one table. A new command is a row; help, README, completion and suggestions follow.
 
-It knows spellings, what must follow them, and what they mean. It must not know how a line is cut into them, nor how an
-intention is carried out.
+It knows spellings and what they mean. It must not know how a line is cut into them, nor how an intention is carried out.
 """
 
 import difflib
-import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from peer.ui.intentions import (
+    AskMessage,
     Context,
+    EnterRoom,
+    Ignore,
     Intention,
     Leave,
+    LeaveRoom,
     Mistake,
     Quit,
+    Rename,
     Return,
+    SayInRoom,
+    Search,
     SendAll,
     SendDirect,
     ShowHelp,
+    ShowHistory,
+    ShowMembers,
     ShowPeople,
+    ShowRooms,
+    Trust,
+    Unignore,
+    Verify,
+    Why,
 )
-from wire.errors import NameRefused, quoted
-from wire.names import name_key, peer_name
+from peer.ui.readers import HISTORY_SHOWN, enter, named, own, say, send_direct, show_history
+from peer.ui.rows import (
+    MAYBE_COMMAND,
+    MAYBE_NUMBER,
+    MAYBE_WHICH,
+    NAME,
+    NAME_AND_TEXT,
+    NEW_NAME,
+    NOTHING,
+    ROOM,
+    SIGNS,
+    TEXT,
+    WORDS,
+    Command,
+)
+from wire.errors import quoted
+from wire.names import peer_name
 
 _NEAR: Final = 0.5
 """How alike (difflib) a suggestion must be: "hello" still finds "help", noise finds nothing."""
-
-
-class Shape(enum.Enum):
-    """What follows a spelling, as a usage line shows it."""
-
-    NOTHING = ""
-    NAME = "<name>"
-    TEXT = "<text>"
-    NAME_AND_TEXT = "<name> <text>"
-    MAYBE_COMMAND = "[command]"
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """One row: what may be typed, what must follow, what it means."""
-
-    spellings: tuple[str, ...]
-    shape: Shape
-    summary: str
-    example: str
-    intend: Callable[..., Intention | Mistake]
-    """Takes the context, then one string a word of the shape."""
-    unquoted: frozenset[str] = frozenset()
-    """Spellings whose text loses one pair of quotes around the whole of it."""
-    colon: bool = False
-    """Whether `<name>:<text>` means this too."""
-    offline: bool = False
-    """Whether it works after `dereg`."""
-
-    @property
-    def usages(self) -> tuple[str, ...]:
-        """Each way to type it, with what must follow."""
-        typed = tuple(usage(spelling, self.shape) for spelling in self.spellings)
-        return (*typed, COLON_USAGE) if self.colon else typed
-
-
-COLON_USAGE: Final = "<name>:<text>"
-
-
-def usage(spelling: str, shape: Shape) -> str:
-    """A spelling with what must follow it."""
-    return f"{spelling} {shape.value}".rstrip()
-
-
-def _send_direct(context: Context, name: str, text: str) -> Intention | Mistake:
-    try:
-        return SendDirect(peer_name(name), text)
-    except NameRefused as refusal:
-        return Mistake(f"[{refusal}.]")
-
-
-def _own(context: Context, name: str) -> Mistake | None:
-    try:
-        mine = name_key(name) == name_key(context.me)
-    except NameRefused:
-        mine = False
-    return None if mine else Mistake(f"[You are {context.me}, not {quoted(name)}.]")
 
 
 def _show_help(context: Context, *words: str) -> Intention | Mistake:
@@ -93,59 +64,161 @@ def _show_help(context: Context, *words: str) -> Intention | Mistake:
     return ShowHelp(found) if found else unknown(words[0])
 
 
+_BOB: Final = peer_name("bob")
+
 COMMANDS: Final = (
     Command(
         spellings=("send", "/dm", "/msg"),
-        shape=Shape.NAME_AND_TEXT,
+        shape=NAME_AND_TEXT,
         summary="say something to one person",
-        example="send bob See you at noon",
-        intend=_send_direct,
+        example=SendDirect(_BOB, "See you at noon"),
+        intend=send_direct,
         unquoted=frozenset({"/dm"}),
-        colon=True,
+        bare="<name>:<text>",
+    ),
+    Command(
+        spellings=("message", "/message"),
+        shape=NOTHING,
+        summary="be asked for a name and a text, then say it",
+        example=AskMessage(),
+        intend=lambda context: AskMessage(),
     ),
     Command(
         spellings=("send_all", "/bm", "/all"),
-        shape=Shape.TEXT,
-        summary="say something to everybody",
-        example="send_all The bus leaves at five",
+        shape=TEXT,
+        summary="say something to everybody; those who are away get it when they return",
+        example=SendAll("The bus leaves at five"),
         intend=lambda context, text: SendAll(text),
         unquoted=frozenset({"/bm"}),
     ),
     Command(
+        spellings=("join", "/join", "server:join"),
+        shape=ROOM,
+        summary="enter a room; joining makes it, and leaves the one before",
+        example=EnterRoom(peer_name("lab")),
+        intend=enter,
+    ),
+    Command(
+        spellings=("/say",),
+        shape=TEXT,
+        summary="say something in your room, where a bare line does the same; //text says /text",
+        example=SayInRoom("leave the door open"),
+        intend=say,
+        bare="<text>",
+    ),
+    Command(
+        spellings=("leave", "/leave", "/out", "server:leave"),
+        shape=NOTHING,
+        summary="leave your room",
+        example=LeaveRoom(),
+        intend=lambda context: LeaveRoom(),
+        is_bare_in_room=True,
+    ),
+    Command(
+        spellings=("/rooms",),
+        shape=NOTHING,
+        summary="which rooms there are, and how many are in each",
+        example=ShowRooms(),
+        intend=lambda context: ShowRooms(),
+    ),
+    Command(
+        spellings=("/names",),
+        shape=NOTHING,
+        summary="who is in your room",
+        example=ShowMembers(),
+        intend=lambda context: ShowMembers(),
+    ),
+    Command(
         spellings=("who", "/who", "/users", "server:who"),
-        shape=Shape.NOTHING,
+        shape=NOTHING,
         summary="who is online, and since when the others are away",
-        example="who",
+        example=ShowPeople(),
         intend=lambda context: ShowPeople(),
     ),
     Command(
-        spellings=("dereg",),
-        shape=Shape.NAME,
+        spellings=("dereg", "/dereg"),
+        shape=NAME,
         summary="go offline under your own name; messages wait for you",
-        example="dereg alice",
-        intend=lambda context, name: _own(context, name) or Leave(context.me),
+        example=Leave(peer_name("alice")),
+        intend=lambda context, name: own(context, name) or Leave(context.me),
     ),
     Command(
-        spellings=("reg",),
-        shape=Shape.NAME,
-        summary="come back under your own name",
-        example="reg alice",
-        intend=lambda context, name: _own(context, name) or Return(context.me),
+        spellings=("reg", "/reg"),
+        shape=NAME,
+        summary="come back under your own name: your mail is shown first, oldest first",
+        example=Return(peer_name("alice")),
+        intend=lambda context, name: own(context, name) or Return(context.me),
         offline=True,
     ),
     Command(
+        spellings=("/nickname", "/nicknames", "/nick"),
+        shape=NEW_NAME,
+        summary="take another name; your key, your mail and your contacts stay",
+        example=Rename(peer_name("alicia")),
+        intend=named(Rename),
+    ),
+    Command(
+        spellings=("/verify",),
+        shape=NAME,
+        summary="60 digits to compare: the same on both sides when nobody stands between you",
+        example=Verify(_BOB),
+        intend=named(Verify),
+    ),
+    Command(
+        spellings=("/trust",),
+        shape=NAME,
+        summary="accept the new key of somebody whose key has changed",
+        example=Trust(_BOB),
+        intend=named(Trust),
+    ),
+    Command(
+        spellings=("/ignore",),
+        shape=NAME,
+        summary="see nothing more of what somebody says",
+        example=Ignore(_BOB),
+        intend=named(Ignore),
+    ),
+    Command(
+        spellings=("/unignore",),
+        shape=NAME,
+        summary="see it again",
+        example=Unignore(_BOB),
+        intend=named(Unignore),
+    ),
+    Command(
+        spellings=("/why",),
+        shape=MAYBE_WHICH,
+        summary="how a message of yours travelled, with times and tries",
+        example=Why("last"),
+        intend=lambda context, which="last": Why(which),
+    ),
+    Command(
+        spellings=("/history",),
+        shape=MAYBE_NUMBER,
+        summary=f"your last messages, from disk: n of them, or {HISTORY_SHOWN}",
+        example=ShowHistory(50),
+        intend=show_history,
+    ),
+    Command(
+        spellings=("/search",),
+        shape=WORDS,
+        summary="your messages with these words",
+        example=Search("noon lunch"),
+        intend=lambda context, words: Search(words),
+    ),
+    Command(
         spellings=("help", "/help"),
-        shape=Shape.MAYBE_COMMAND,
+        shape=MAYBE_COMMAND,
         summary="every command, or one with its spellings and an example",
-        example="help send",
+        example=ShowHelp("send"),
         intend=_show_help,
         offline=True,
     ),
     Command(
         spellings=("quit", "/quit", "exit", "server:exit"),
-        shape=Shape.NOTHING,
+        shape=NOTHING,
         summary="leave and end the program",
-        example="quit",
+        example=Quit(),
         intend=lambda context: Quit(),
         offline=True,
     ),
@@ -154,11 +227,18 @@ COMMANDS: Final = (
 BY_SPELLING: Final[Mapping[str, Command]] = {word: row for row in COMMANDS for word in row.spellings}
 """Every spelling with its row, for completion and for `parse`."""
 
+_BY_MEANING: Final[Mapping[type[Intention], Command]] = {type(row.example): row for row in COMMANDS}
 
-def _known(word: str) -> str | None:
-    """The spelling that somebody who asks for help means: `dm` will do for `/dm`."""
-    word = word.lower()
-    return next((one for one in (word, f"/{word}", word[1:]) if one in BY_SPELLING), None)
+
+def as_typed(intention: Intention, *, in_room: bool = False) -> str:
+    """A line that means `intention`: what somebody would type outside a room, or inside one. Empty for `Empty`."""
+    row = _BY_MEANING.get(type(intention))
+    if row is None:
+        return ""
+    faithful = (one for one in row.spellings if one not in row.unquoted)
+    spelling = next(one for one in faithful if not in_room or one.startswith(SIGNS))
+    arguments = [str(value) for value in msgspec.structs.astuple(intention) if value is not None]
+    return " ".join((spelling, *arguments))
 
 
 def unknown(word: str) -> Mistake:
@@ -168,14 +248,7 @@ def unknown(word: str) -> Mistake:
     return Mistake(f'[Unknown command "{quoted(word)}": nothing was sent. {advice}]')
 
 
-def help_lines(command: str | None = None) -> list[str]:
-    """Every command, one line each; or for one spelling its summary, all its spellings and an example."""
-    if command is not None:
-        row = BY_SPELLING[command]
-        return [
-            f"{usage(command, row.shape)} - {row.summary}",
-            f"Spellings: {' · '.join(row.usages)}",
-            f"Example: {row.example}",
-        ]
-    width = max(len(usage(row.spellings[0], row.shape)) for row in COMMANDS)
-    return [f"{usage(row.spellings[0], row.shape):<{width}}  {row.summary}" for row in COMMANDS]
+def _known(word: str) -> str | None:
+    """The spelling that somebody who asks for help means: `dm` will do for `/dm`."""
+    word = word.lower()
+    return next((one for one in (word, f"/{word}", word[1:]) if one in BY_SPELLING), None)

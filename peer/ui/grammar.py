@@ -1,71 +1,62 @@
 """This file is about reading typed lines: `parse` makes a line an intention or a mistake, by the table of commands.
 
-It knows blanks, quotes and colons. It must not know how an intention is carried out, nor read or print anything.
+It knows blanks, quotes, colons and rooms. It must not know how an intention is carried out, nor read or print anything.
+
+What begins with a sign (`/`, `.`, `server:`) is always a command. Any other line is chat inside a room, but for the
+word `leave`; outside, its first word is a command, or it is `<name>:<text>`.
 """
 
 import re
 from typing import Final
 
-from peer.ui.commands import BY_SPELLING, COLON_USAGE, COMMANDS, Command, Shape, help_lines, unknown, usage
-from peer.ui.intentions import (
-    Context,
-    Empty,
-    Intention,
-    Leave,
-    Mistake,
-    Quit,
-    Return,
-    SendAll,
-    SendDirect,
-    ShowHelp,
-    ShowPeople,
-)
+from peer.ui.commands import BY_SPELLING, COMMANDS, unknown
+from peer.ui.intentions import Context, Empty, Intention, Mistake, SayInRoom, SendDirect
+from peer.ui.readers import NOT_IN_ROOM
+from peer.ui.rows import SIGNS, Command, Cut, usage
 from wire.errors import NameRefused
 from wire.names import peer_name
 
-__all__ = [
-    "BY_SPELLING",
-    "COMMANDS",
-    "Command",
-    "Context",
-    "Empty",
-    "Intention",
-    "Leave",
-    "Mistake",
-    "Quit",
-    "Return",
-    "SendAll",
-    "SendDirect",
-    "Shape",
-    "ShowHelp",
-    "ShowPeople",
-    "help_lines",
-    "parse",
-]
-
-_BY_COLON: Final = next(row for row in COMMANDS if row.colon)
+_BY_COLON: Final = next(row for row in COMMANDS if isinstance(row.example, SendDirect))
+_IN_ROOM: Final = frozenset(row.spellings[0] for row in COMMANDS if row.is_bare_in_room)
 
 _BLANKS: Final = " \t"
-_COMMAND_SIGNS: Final = ("/", ".", "server:")
+_ESCAPE: Final = "//"
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _OFFLINE: Final = Mistake("[You are offline.]")
 
 
 def parse(line: str, context: Context) -> Intention | Mistake:
     """What `line` means; total. The text of a message stays as typed, but for lone surrogates (broken input)."""
-    line = _SURROGATES.sub("\ufffd", line).rstrip("\r\n").lstrip(_BLANKS)
-    word, rest = _first_word(line)
-    if not word:
+    line = whole(line)
+    words = line.lstrip(_BLANKS)
+    if not words:
         return Empty()
+    if context.offline:
+        return _command(words, context)
+    if words.startswith(_ESCAPE):
+        return SayInRoom(words[1:]) if context.room is not None else Mistake(NOT_IN_ROOM)
+    is_chat = context.room is not None and not words.lower().startswith(SIGNS)
+    if is_chat and words.strip(_BLANKS).lower() not in _IN_ROOM:
+        return SayInRoom(line)
+    return _command(words, context)
+
+
+def whole(line: str) -> str:
+    """`line` without its line end, and as text that can be encoded."""
+    return _SURROGATES.sub("\ufffd", line).rstrip("\r\n")
+
+
+def _command(line: str, context: Context) -> Intention | Mistake:
+    word, rest = _first_word(line)
     spelling = word.lower()
     row = BY_SPELLING.get(spelling)
     if row is not None:
         return _read(row, usage(spelling, row.shape), context, _arguments(row, spelling, rest))
     name, colon, _ = word.partition(":")
-    if colon and not spelling.startswith(_COMMAND_SIGNS) and _may_be_name(name):
+    if colon and not spelling.startswith(SIGNS) and _may_be_name(name):
         text = line.partition(":")[2]
         text = text[1:] if text[:1] in _BLANKS else text
-        return _read(_BY_COLON, COLON_USAGE, context, _some(name, text))
+        return _read(_BY_COLON, _BY_COLON.bare, context, _some(name, text))
     return unknown(word)
 
 
@@ -80,16 +71,19 @@ def _read(row: Command, how: str, context: Context, arguments: tuple[str, ...] |
 def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None:
     """What stands after the spelling, cut as the row's shape says; None when it does not fit."""
     word, after = _first_word(rest.lstrip(_BLANKS))
-    match row.shape:
-        case Shape.NOTHING:
+    match row.shape.cut:
+        case Cut.NOTHING:
             return None if word else ()
-        case Shape.NAME:
+        case Cut.WORD:
             return None if after.strip(_BLANKS) else _some(word)
-        case Shape.MAYBE_COMMAND:
+        case Cut.MAYBE_WORD:
             return None if after.strip(_BLANKS) else (word,) if word else ()
-        case Shape.TEXT:
+        case Cut.TWO_WORDS:
+            second, more = _first_word(after.lstrip(_BLANKS))
+            return None if more.strip(_BLANKS) else _some(word, second)
+        case Cut.TEXT:
             return _some(_unquoted(rest) if spelling in row.unquoted else rest)
-        case Shape.NAME_AND_TEXT:
+        case Cut.WORD_AND_TEXT:
             return _some(word, _unquoted(after) if spelling in row.unquoted else after)
 
 

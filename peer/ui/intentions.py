@@ -1,6 +1,7 @@
 """This file is about what a typed line can mean: values, and what the meaning depends on.
 
-It knows no spelling. It must not know how an intention is carried out.
+It knows no spelling. It must not know how an intention is carried out. The fields of each stand in the order in which
+they are typed, so that a spelling can be made from an intention (`commands.as_typed`).
 """
 
 import msgspec
@@ -15,10 +16,38 @@ class SendDirect(msgspec.Struct, frozen=True):
     text: str
 
 
+class AskMessage(msgspec.Struct, frozen=True):
+    """Be asked for a recipient and a text."""
+
+
 class SendAll(msgspec.Struct, frozen=True):
     """Say `text` to everybody."""
 
     text: str
+
+
+class SayInRoom(msgspec.Struct, frozen=True):
+    """Say `text` in the room where one is."""
+
+    text: str
+
+
+class EnterRoom(msgspec.Struct, frozen=True):
+    """Enter a room, which leaves the one before."""
+
+    room: PeerName
+
+
+class LeaveRoom(msgspec.Struct, frozen=True):
+    """Leave the room where one is."""
+
+
+class ShowRooms(msgspec.Struct, frozen=True):
+    """List the rooms."""
+
+
+class ShowMembers(msgspec.Struct, frozen=True):
+    """List who is in one's room."""
 
 
 class Leave(msgspec.Struct, frozen=True):
@@ -33,8 +62,56 @@ class Return(msgspec.Struct, frozen=True):
     name: PeerName
 
 
+class Rename(msgspec.Struct, frozen=True):
+    """Be called `new` from now on."""
+
+    new: PeerName
+
+
 class ShowPeople(msgspec.Struct, frozen=True):
     """List who is online and since when the others are away."""
+
+
+class Verify(msgspec.Struct, frozen=True):
+    """Show the number that two people compare to know that nobody stands between them."""
+
+    name: PeerName
+
+
+class Trust(msgspec.Struct, frozen=True):
+    """Accept the key that is shown for a name now."""
+
+    name: PeerName
+
+
+class Ignore(msgspec.Struct, frozen=True):
+    """See nothing more of what somebody says."""
+
+    name: PeerName
+
+
+class Unignore(msgspec.Struct, frozen=True):
+    """See it again."""
+
+    name: PeerName
+
+
+class Why(msgspec.Struct, frozen=True):
+    """Show how a message travelled: `which` is its id or `last`."""
+
+    which: str
+
+
+class ShowHistory(msgspec.Struct, frozen=True):
+    """Show the last `count` messages."""
+
+    count: int
+
+
+class Search(msgspec.Struct, frozen=True):
+    """Show the messages with these words."""
+
+    words: str
 
 
 class ShowHelp(msgspec.Struct, frozen=True):
@@ -57,11 +134,35 @@ class Mistake(msgspec.Struct, frozen=True):
     line: str
 
 
-Intention = SendDirect | SendAll | Leave | Return | ShowPeople | ShowHelp | Quit | Empty
+Intention = (
+    SendDirect
+    | AskMessage
+    | SendAll
+    | SayInRoom
+    | EnterRoom
+    | LeaveRoom
+    | ShowRooms
+    | ShowMembers
+    | Leave
+    | Return
+    | Rename
+    | ShowPeople
+    | Verify
+    | Trust
+    | Ignore
+    | Unignore
+    | Why
+    | ShowHistory
+    | Search
+    | ShowHelp
+    | Quit
+    | Empty
+)
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What the meaning of a line depends on: who types it, and whether they have left with `dereg`."""
+    """What the meaning of a line depends on: who types it, in which room, and whether they have left with `dereg`."""
 
     me: PeerName
+    room: str | None = None
     offline: bool = False

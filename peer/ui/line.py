@@ -1,20 +1,25 @@
-"""This file is about the line face: typed lines become intentions and are carried out, events become lines.
+"""This file is about the line face: typed lines are read, events become lines, and some of both end the program.
 
-It drives the SDK and any terminal that can show lines and give lines; what a line means or says stands in `grammar`
-and `wording`.
+It drives the SDK and any terminal that can show lines and give lines. What a line means stands in `grammar`, what is done
+then in `errands`, what is said in `wording`.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Final, Protocol, assert_never
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from typing import Final, Protocol
 
 from peer.core import events as happened
 from peer.node import Peer
 from peer.ui import grammar
+from peer.ui.completion import Known
+from peer.ui.dialogue import Dialogue
+from peer.ui.errands import Errands
+from peer.ui.intentions import AskMessage, Context, Empty, Intention, Mistake, Quit
 from peer.ui.pipe import LINE_MAX
+from peer.ui.view import View
 from peer.ui.wording import lines_of
-from wire.errors import TooLong
+from peer.ui.words import Spoken
 from wire.limits import TEXT_MAX
 
 FAILED: Final = 1
@@ -31,20 +36,32 @@ class Terminal(Protocol):
     async def shown(self) -> None:
         """Until all of them are. Raises OSError when nobody reads any more."""
 
-    def typed(self) -> AsyncIterator[str]:
+    def look(self, view: View) -> None:
+        """The state from now on: the prompt, and what else there is room for."""
+
+    def ask(self, question: str) -> None:
+        """What the next line answers; empty: nothing is asked any more."""
+
+    def typed(self) -> AsyncGenerator[str, None]:
         """Lines as they are typed, until the end of input. Raises KeyboardInterrupt for Ctrl-C."""
 
 
 class LineFace:
     """One person at one terminal."""
 
-    def __init__(self, peer: Peer, terminal: Terminal, *, stay: bool) -> None:
+    def __init__(self, peer: Peer, terminal: Terminal, *, stay: bool, known: Known | None = None) -> None:
+        """`known`: where to note names for a terminal that offers them; without one, people need not be counted."""
         self._peer = peer
         self._terminal = terminal
         self._stay = stay
+        self._known = known
+        self._errands = Errands(peer, terminal.show, self._tell)
+        self._dialogue: Dialogue | None = None
         self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._is_quitting = False
         self._has_started = False
+        self._online = 0
+        self._unread = 0
 
     def stop(self, status: int) -> None:
         """End now with this exit status."""
@@ -54,6 +71,7 @@ class LineFace:
 
     async def run(self) -> int:
         """Until the user, the input or a signal ends it. Returns the exit status."""
+        self._look()
         tasks = [asyncio.create_task(self._show_events()), asyncio.create_task(self._obey())]
         for task in tasks:
             task.add_done_callback(self._task_ended)
@@ -87,9 +105,58 @@ class LineFace:
 
     async def _show(self, batch: Sequence[happened.Event]) -> None:
         """One write for all of them; only what was written counts as shown."""
-        self._terminal.show([line for event in batch for line in lines_of(event)])
+        lines = [line for event in batch for line in self._lines(event)]
+        self._take_stock(batch, lines)
+        self._look()
+        self._terminal.show(lines)
         await self._terminal.shown()
         self._peer.events_shown(batch)
+
+    def _tell(self, event: happened.Event) -> None:
+        """Something that is known on the spot."""
+        self._terminal.show(self._lines(event))
+
+    def _lines(self, event: happened.Event) -> list[str]:
+        return lines_of(event, in_reach=self._peer.in_reach)
+
+    def _look(self) -> None:
+        peer = self._peer
+        self._terminal.look(
+            View(
+                me=peer.name,
+                room=peer.room,
+                is_offline=peer.is_offline,
+                is_server_away=peer.is_server_away,
+                in_reach=peer.in_reach,
+                online=self._online,
+                unread=self._unread,
+            )
+        )
+
+    def _take_stock(self, batch: Sequence[happened.Event], lines: Sequence[str]) -> None:
+        """What a terminal offers and counts: names, people online, lines not seen to yet."""
+        if self._known is None:
+            return
+        for line in lines:
+            if isinstance(line, Spoken):
+                self._unread += 1
+                self._known.talked_with(line.sender)
+        for event in batch:
+            match event:
+                case happened.RoomEntered(room=room):
+                    self._known.saw_room(room)
+                case happened.RoomsListed(rooms=rooms):
+                    for one in rooms:
+                        self._known.saw_room(one.name)
+                case _:
+                    pass
+        if any(
+            isinstance(event, happened.TableChanged | happened.Registered | happened.Renamed)
+            for event in batch
+        ):
+            people = self._peer.people()
+            self._known.people_are(one.name for one in people)
+            self._online = sum(one.online for one in people)
 
     def _heed(self, event: happened.Event) -> None:
         """Some events end the program."""
@@ -109,54 +176,50 @@ class LineFace:
     # --- what is typed
 
     async def _obey(self) -> None:
-        async for line in self._terminal.typed():
-            await self._peer.ready()  # after the prompt is up, so that what is typed early is not lost
-            if len(line) > LINE_MAX:
-                self._terminal.show([f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"])
-                continue
-            context = grammar.Context(me=self._peer.name, offline=self._peer.is_offline)
-            await self._carry_out(grammar.parse(line, context))
-            if self._is_quitting:
-                return
+        async with contextlib.aclosing(self._terminal.typed()) as lines:
+            async for line in lines:
+                await self._peer.ready()  # after the prompt is up, so that what is typed early is not lost
+                self._unread = 0
+                if len(line) > LINE_MAX:
+                    self._terminal.show(
+                        [f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"]
+                    )
+                    continue
+                await self._carry_out(self._meant(line))
+                self._look()
+                if self._is_quitting:
+                    return
         if self._stay:
             return
         await self._peer.ready()
         await self._peer.settled()
         self.stop(0)
 
-    async def _carry_out(self, intention: grammar.Intention | grammar.Mistake) -> None:
+    def _meant(self, line: str) -> Intention | Mistake:
+        peer = self._peer
+        if self._dialogue is not None:
+            return self._answered(self._dialogue, line)
+        return grammar.parse(line, Context(me=peer.name, room=peer.room, offline=peer.is_offline))
+
+    def _answered(self, dialogue: Dialogue, line: str) -> Intention | Mistake:
+        answer = dialogue.answer(line)
+        if dialogue.is_over:
+            self._dialogue = None
+            self._terminal.ask("")
+        else:
+            self._terminal.ask(dialogue.question)
+        return answer
+
+    async def _carry_out(self, intention: Intention | Mistake) -> None:
         match intention:
-            case grammar.SendDirect(to, text):
-                await self._send(to, text)
-            case grammar.SendAll(text):
-                try:
-                    await self._peer.send_all(text)
-                except TooLong as error:
-                    self._say(happened.TooLong(to="everybody", size=error.size, limit=error.limit))
-            case grammar.Leave():
-                self._peer.leave()
-                await self._peer.left()
-            case grammar.Return():
-                self._peer.come_back()
-                await self._peer.ready()
-            case grammar.ShowPeople():
-                self._say(happened.PeopleListed(people=self._peer.people()))
-            case grammar.ShowHelp(command):
-                self._terminal.show(grammar.help_lines(command))
-            case grammar.Quit():
+            case Quit():
                 self.stop(0)
-            case grammar.Empty():
+            case Empty():
                 pass
-            case grammar.Mistake(line):
+            case AskMessage():
+                self._dialogue = Dialogue()
+                self._terminal.ask(self._dialogue.question)
+            case Mistake(line):
                 self._terminal.show([line])
             case _:
-                assert_never(intention)
-
-    async def _send(self, to: str, text: str) -> None:
-        try:
-            await self._peer.send(to, text)
-        except TooLong as error:
-            self._say(happened.TooLong(to=to, size=error.size, limit=error.limit))
-
-    def _say(self, event: happened.Event) -> None:
-        self._terminal.show(lines_of(event))
+                await self._errands.do(intention)

@@ -15,6 +15,8 @@ from typing import Final
 
 from peer.keys import FolderInUse
 from peer.node import Peer
+from peer.ui.completion import Known
+from peer.ui.held import HeldTerminal
 from peer.ui.line import LineFace, Terminal
 from peer.ui.pipe import PipeTerminal
 from wire.address import Address
@@ -25,23 +27,33 @@ FAILED: Final = 1
 
 
 def run(
-    *, name: str, server: Address, port: int, data: Path | None, plain: bool, stay: bool, log_level: str
+    *,
+    name: str,
+    server: Address,
+    port: int,
+    data: Path | None,
+    plain: bool,
+    stay: bool,
+    log_level: str,
+    room: str | None = None,
 ) -> int:
     """Be a peer until the user ends it. Returns the exit status."""
-    _open_closed_streams()
-    logging.basicConfig(
-        level=log_level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    open_closed_streams()
+    begin_log(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
-    try:
-        return asyncio.run(
-            _chat(Peer(name, server, port=port, home=data), is_terminal=is_terminal, stay=stay)
-        )
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    with HeldTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
+        try:
+            return asyncio.run(_chat(Peer(name, server, port=port, home=data, room=room), held, stay=stay))
+        except KeyboardInterrupt:
+            return INTERRUPTED
 
 
-def _open_closed_streams() -> None:
+def begin_log(level: str) -> None:
+    """On standard error."""
+    logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+def open_closed_streams() -> None:
     """Standard streams that were closed for us become empty ones: else a socket takes their number, and is written to."""
     for descriptor, mode, name in ((0, "r", "stdin"), (1, "w", "stdout"), (2, "w", "stderr")):
         try:
@@ -53,21 +65,19 @@ def _open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
-async def _chat(peer: Peer, *, is_terminal: bool, stay: bool) -> int:
-    terminal = await _terminal(is_terminal)
-    try:
-        await peer.open()
-    except PortInUse as error:
-        return await _fail(terminal, f"[{error}]")
-    except FolderInUse:
-        return await _fail(terminal, f"[Name {peer.name} is taken.]")
-    except sqlite3.Error as error:
-        return _refuse(f"{peer.folder / 'history.db'}: {error}")
-    except OSError as error:
-        return _refuse(f"{error.filename or peer.folder}: {error.strerror or error}")
-    except ChatAppError as error:
-        return _refuse(str(error))
-    face = LineFace(peer, terminal, stay=stay)
+async def _chat(peer: Peer, held: HeldTerminal | None, *, stay: bool) -> int:
+    known = Known() if held is not None else None
+    terminal = _terminal(held, known)
+    complaint = await opened(peer)
+    if complaint is not None and complaint.startswith("["):
+        terminal.show([complaint])
+        with contextlib.suppress(OSError):
+            await terminal.shown()
+    elif complaint is not None:
+        print(complaint, file=sys.stderr)
+    if complaint is not None:
+        return FAILED
+    face = LineFace(peer, terminal, stay=stay, known=known)
     loop = asyncio.get_running_loop()
     for number, status in ((signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, INTERRUPTED)):
         loop.add_signal_handler(number, face.stop, status)
@@ -77,23 +87,27 @@ async def _chat(peer: Peer, *, is_terminal: bool, stay: bool) -> int:
         await peer.close(within=0.3)
 
 
-async def _fail(terminal: Terminal, line: str) -> int:
-    terminal.show([line])
-    with contextlib.suppress(OSError):
-        await terminal.shown()
-    return FAILED
+async def opened(peer: Peer) -> str | None:
+    """Open the peer. Returns why it cannot be: a line as others in `[ ]`, or a complaint of the program."""
+    try:
+        await peer.open()
+    except PortInUse as error:
+        return f"[{error}]"
+    except FolderInUse:
+        return f"[Name {peer.name} is taken.]"
+    except sqlite3.Error as error:
+        return f"ChatApp: {peer.folder / 'history.db'}: {error}"
+    except OSError as error:
+        return f"ChatApp: {error.filename or peer.folder}: {error.strerror or error}"
+    except ChatAppError as error:
+        return f"ChatApp: {error}"
+    return None
 
 
-def _refuse(why: str) -> int:
-    print(f"ChatApp: {why}", file=sys.stderr)
-    return FAILED
-
-
-async def _terminal(is_terminal: bool) -> Terminal:
-    if not is_terminal:
+def _terminal(held: HeldTerminal | None, known: Known | None) -> Terminal:
+    if held is None or known is None:
         return PipeTerminal()
-    from peer.ui.screen import (
-        ScreenTerminal,
-    )  # prompt_toolkit takes 120 ms to import, which a pipe need not pay
+    # prompt_toolkit takes 120 ms to import, which a pipe need not pay
+    from peer.ui.screen import ScreenTerminal
 
-    return ScreenTerminal()
+    return ScreenTerminal(held, known)

@@ -10,10 +10,10 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
-from peer.ui.wording import PROMPT
+from peer.ui.view import PROMPT, View, prompt_of
 from wire.limits import TEXT_MAX
 
 CHUNK: Final = 65_536
@@ -26,6 +26,7 @@ class PipeTerminal:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._prompt = PROMPT
         self._output: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._unwritten = 0
         self._error: OSError | None = None
@@ -36,7 +37,7 @@ class PipeTerminal:
 
     def show(self, lines: Iterable[str]) -> None:
         """Handed to the writing thread; `shown` waits for it."""
-        text = "".join(f"{PROMPT}{line}\n" for line in lines)
+        text = "".join(f"{self._prompt}{line}\n" for line in lines)
         if text:
             self._unwritten += 1
             self._output.put(text.encode("utf-8", "backslashreplace"))
@@ -49,7 +50,16 @@ class PipeTerminal:
         if self._error is not None:
             raise self._error
 
-    async def typed(self) -> AsyncIterator[str]:
+    def look(self, view: View) -> None:
+        """Of the state, the prompt is told here."""
+        self._prompt = prompt_of(view)
+
+    def ask(self, question: str) -> None:
+        """A line like any other: whoever drives the program sees that something is asked."""
+        if question:
+            self.show([question])
+
+    async def typed(self) -> AsyncGenerator[str, None]:
         """Lines of standard input: a file cannot be waited for by the loop, so a thread does it."""
         lines: asyncio.Queue[list[str] | None] = asyncio.Queue(maxsize=2)
         threading.Thread(

@@ -1,10 +1,9 @@
 """This file is about shown lines: what a person reads for each event, to the letter, as scripts match it.
 
-It knows words. Every string from elsewhere passes `clean` here and nowhere earlier, so that nothing shown can give an
-order to a terminal or pass for a line of ours. It must not know why an event came, nor print anything.
+It knows words. Every string from elsewhere passes `clean`, by way of `words`. It must not know why an event came, nor
+print anything. Lines of people and rooms stand in `company`, those of one's past in `recollection`.
 """
 
-from datetime import datetime
 from typing import Final, assert_never
 
 from peer.core.events import (
@@ -14,92 +13,150 @@ from peer.core.events import (
     Delivered,
     DirectReceived,
     Event,
+    Expired,
+    Ignored,
     Kept,
     KeyChanged,
     LeaveUnanswered,
     Left,
+    Line,
     MailReturned,
     NameTaken,
+    NobodyKnown,
     NoServerAtStart,
     NotAdmitted,
-    PeopleListed,
-    Person,
     Refused,
     Registered,
     RegistryKeyChanged,
+    Renamed,
+    RenameRefused,
+    RoomAccepted,
+    RoomReceived,
+    RoomUnanswered,
+    SafetyNumber,
     Saved,
     ServerBack,
     ServerLost,
     TableChanged,
     TooLong,
     Trouble,
+    Trusted,
     Unacknowledged,
 )
+from peer.ui.company import identity_lines, presence_lines
+from peer.ui.words import Spoken, counted, name, reason, shown_time
 from wire.text import clean
 
-PROMPT: Final = ">>> "
-"""Before each line on a pipe, and before what is typed on a terminal."""
-
 _SERVER_SILENT: Final = "[Server not responding]"
-_NAME_SHOWN: Final = 64
-"""Characters of a name that are shown: twice what a name can have, so that only a forged one is cut."""
-
-_TROUBLE_SHOWN: Final = 500
-_FIRST_TIME: Final = 0.0
-_LAST_TIME: Final = 253_370_764_800.0
-"""1 January 9999, Unix time: what a stranger says about time is brought into what a calendar can show."""
+_GONE_SHOWN: Final = 200
+"""Characters quoted of a message that came to nothing: enough to know which it was."""
 
 
-def lines_of(event: Event) -> list[str]:
-    """The lines to show for `event`, without the prompt; none of them holds a line end."""
+def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
+    """The lines to show for `event`, without the prompt; none of them holds a line end. What somebody said is `Spoken`.
+
+    `in_reach`: how many members of the room are, while the registry is away."""
     match event:
-        case DirectReceived() | ChannelReceived():
+        case DirectReceived() | ChannelReceived() | RoomReceived():
             return [_received(event)]
         case MailReturned(lines=lines):
             return ["[You have messages]", *map(_received, lines)]
-        case Delivered() | Unacknowledged() | Saved() | Refused() | Kept() | TooLong() | KeyChanged():
-            return [_fate(event)]
-        case ChannelAccepted():
-            return ["[Message received by Server.]"]
-        case ChannelUnanswered():
-            return ["[Server not responding.]"]
-        case PeopleListed(people=people):
-            return _people(people)
-        case Trouble(text=text):
-            return [f"[{clean(text, limit=_TROUBLE_SHOWN)}]"]
-        case _:
+        case (
+            Delivered()
+            | Unacknowledged()
+            | Saved()
+            | Refused()
+            | Kept()
+            | TooLong()
+            | Expired()
+            | ChannelAccepted()
+            | ChannelUnanswered()
+            | RoomAccepted()
+            | RoomUnanswered()
+        ):
+            return _fate(event, in_reach)
+        case (
+            Renamed()
+            | RenameRefused()
+            | SafetyNumber()
+            | Trusted()
+            | Ignored()
+            | NobodyKnown()
+            | KeyChanged()
+        ):
+            return identity_lines(event)
+        case (
+            Registered()
+            | TableChanged()
+            | NameTaken()
+            | NotAdmitted()
+            | Left()
+            | LeaveUnanswered()
+            | ServerLost()
+            | ServerBack()
+            | NoServerAtStart()
+            | RegistryKeyChanged()
+            | Trouble()
+        ):
             return _session(event)
+        case _:
+            return presence_lines(event)
 
 
-def _received(line: DirectReceived | ChannelReceived) -> str:
-    sender, text = _name(line.sender), clean(line.text)
-    said = text if line.late is None else f"{shown_time(line.late)} {text}"
+def _received(line: Line) -> Spoken:
+    sender, text = name(line.sender), clean(line.text)
+    when = "" if line.late is None else f"{shown_time(line.late)} "
     match line:
         case DirectReceived():
-            return f"{sender}: {said}"
+            return Spoken(sender, f": {when}", text)
+        case RoomReceived(room=room):
+            return Spoken(sender, f" (in {name(room)}): {when}", text)
         case ChannelReceived():
-            return f"[Channel_Message {sender}: {said}]"
+            return Spoken(sender, f": {when}", f"{text}]", before="[Channel_Message ")
         case _:
             assert_never(line)
 
 
-def _fate(event: Delivered | Unacknowledged | Saved | Refused | Kept | TooLong | KeyChanged) -> str:
-    """What became of a direct message."""
+def _fate(
+    event: Delivered
+    | Unacknowledged
+    | Saved
+    | Refused
+    | Kept
+    | TooLong
+    | Expired
+    | ChannelAccepted
+    | ChannelUnanswered
+    | RoomAccepted
+    | RoomUnanswered,
+    in_reach: int,
+) -> list[str]:
+    """What became of a message of ours."""
     match event:
         case Delivered(to=to, through_server=through_server):
-            return f"[Message received by {_name(to)}{' through the server' if through_server else ''}.]"
+            return [f"[Message received by {name(to)}{' through the server' if through_server else ''}.]"]
         case Unacknowledged(to=to):
-            return f"[No ACK from {_name(to)}, message sent to server.]"
+            return [f"[No ACK from {name(to)}, message sent to server.]"]
         case Saved():
-            return "[Messages received by the server and saved]"
-        case Refused(to=to, reason=reason):
-            return f"[Message to {_name(to)} refused: {clean(reason, limit=_TROUBLE_SHOWN).rstrip('.')}.]"
+            return ["[Messages received by the server and saved]"]
+        case Refused(to=to, reason=why):
+            return [f"[Message to {name(to)} refused: {reason(why)}.]"]
         case Kept(to=to):
-            return f"{_SERVER_SILENT} Message to {_name(to)} kept; it goes out when the server is back."
+            return [f"{_SERVER_SILENT} Message to {name(to)} kept; it goes out when the server is back."]
         case TooLong(to=to, size=size, limit=limit):
-            return f"[Message to {_name(to)} not sent: {size:,} bytes, at most {limit:,}.]"
-        case KeyChanged(name=name):
-            return f"[The key of {_name(name)} has changed: nothing is sent to that name.]"
+            return [f"[Message to {name(to)} not sent: {size:,} bytes, at most {limit:,}.]"]
+        case Expired(to=to, text=text):
+            gone = clean(text, limit=_GONE_SHOWN)
+            return [f"[Message to {name(to)} was never fetched and is gone from the server: {gone}]"]
+        case ChannelAccepted():
+            return ["[Message received by Server.]"]
+        case ChannelUnanswered():
+            return ["[Server not responding.]"]
+        case RoomAccepted():
+            return []  # what is said in a room is shown to all at once: a line that says so would be between them
+        case RoomUnanswered(room=room):
+            straight = f"goes straight to {counted(in_reach, 'member', 'members')} of {name(room)} in reach"
+            return [f"{_SERVER_SILENT} Your line {straight}, to the others when the server is back."]
         case _:
             assert_never(event)
 
@@ -114,18 +171,19 @@ def _session(
     | ServerLost
     | ServerBack
     | NoServerAtStart
-    | RegistryKeyChanged,
+    | RegistryKeyChanged
+    | Trouble,
 ) -> list[str]:
-    """Between this peer and the registry."""
+    """Between this peer and the registry, or its own disk."""
     match event:
         case Registered():
             return ["[Welcome, You are registered.]"]
         case TableChanged():
             return ["[Client table updated.]"]
-        case NameTaken(name=name):
-            return [f"[Name {_name(name)} is taken.]"]
-        case NotAdmitted(reason=reason):
-            return [f"[Not registered: {clean(reason, limit=_TROUBLE_SHOWN).rstrip('.')}.]"]
+        case NameTaken(name=taken):
+            return [f"[Name {name(taken)} is taken.]"]
+        case NotAdmitted(reason=why):
+            return [f"[Not registered: {reason(why)}.]"]
         case Left():
             return ["[You are Offline. Bye.]"]
         case LeaveUnanswered():
@@ -139,26 +197,8 @@ def _session(
         case ServerBack():
             return ["[Server is back.]"]
         case RegistryKeyChanged(expected=expected, got=got):
-            return [f"[The server's key has changed: expected {_name(expected)}, got {_name(got)}.]"]
+            return [f"[The server's key has changed: expected {name(expected)}, got {name(got)}.]"]
+        case Trouble(text=text):
+            return [f"[{reason(text)}]"]
         case _:
             assert_never(event)
-
-
-def _people(people: tuple[Person, ...]) -> list[str]:
-    if not people:
-        return ["[Nobody is registered.]"]
-    online_first = sorted(people, key=lambda person: (not person.online, person.name.casefold()))
-    return [
-        f"[{_name(one.name)} is {'online' if one.online else f'away since {shown_time(one.since)}'}.]"
-        for one in online_first
-    ]
-
-
-def shown_time(moment: float) -> str:
-    """Unix time as local `YYYY-MM-DD HH:MM:SS`; total: a moment outside of the calendar shows its nearest end."""
-    within = min(max(moment, _FIRST_TIME), _LAST_TIME) if moment == moment else _FIRST_TIME
-    return f"{datetime.fromtimestamp(within):%Y-%m-%d %H:%M:%S}"
-
-
-def _name(text: str) -> str:
-    return clean(text, limit=_NAME_SHOWN)

@@ -1,0 +1,152 @@
+"""This file is about carrying out what was typed: each intention is one thing asked of the SDK.
+
+It must not know spellings, nor how lines are shown; what is known on the spot it tells as an event or as lines.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final, assert_never
+
+from peer.core import events as happened
+from peer.node import Peer
+from peer.ui.intentions import (
+    AskMessage,
+    Empty,
+    EnterRoom,
+    Ignore,
+    Intention,
+    Leave,
+    LeaveRoom,
+    Quit,
+    Rename,
+    Return,
+    SayInRoom,
+    Search,
+    SendAll,
+    SendDirect,
+    ShowHelp,
+    ShowHistory,
+    ShowMembers,
+    ShowPeople,
+    ShowRooms,
+    Trust,
+    Unignore,
+    Verify,
+    Why,
+)
+from peer.ui.manual import help_lines
+from peer.ui.words import Answer
+from wire.errors import TooLong
+
+FOUND_MAX: Final = 50
+
+
+class Errands:
+    """What one person asks of one peer."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        show: Callable[[Iterable[str]], None],
+        tell: Callable[[happened.Event], None],
+    ) -> None:
+        self._peer = peer
+        self._show = show
+        self._tell = tell
+
+    async def do(self, intention: Intention) -> None:
+        """Ask for it; what comes of it comes as events."""
+        match intention:
+            case SendDirect() | SendAll() | SayInRoom():
+                await self._speak(intention)
+            case EnterRoom() | LeaveRoom() | ShowRooms() | ShowMembers():
+                await self._in_rooms(intention)
+            case Leave() | Return() | Rename() | ShowPeople():
+                await self._oneself(intention)
+            case Verify() | Trust() | Ignore() | Unignore():
+                self._trust(intention)
+            case Why() | ShowHistory() | Search():
+                self._remember(intention)
+            case ShowHelp(command):
+                self._show(map(Answer, help_lines(command)))
+            case AskMessage() | Quit() | Empty():
+                pass  # between the face and its terminal alone
+            case _:
+                assert_never(intention)
+
+    async def _speak(self, intention: SendDirect | SendAll | SayInRoom) -> None:
+        to = "everybody"
+        try:
+            match intention:
+                case SendDirect(to, text):
+                    await self._peer.send(to, text)
+                case SendAll(text):
+                    await self._peer.send_all(text)
+                case SayInRoom(text):
+                    to = self._peer.room or to
+                    await self._peer.say(text)
+                case _:
+                    assert_never(intention)
+        except TooLong as error:
+            self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
+
+    async def _in_rooms(self, intention: EnterRoom | LeaveRoom | ShowRooms | ShowMembers) -> None:
+        peer = self._peer
+        match intention:
+            case EnterRoom(room):
+                peer.enter_room(room)
+                await peer.room_settled()  # what is typed next is said there
+            case LeaveRoom():
+                peer.leave_room()
+                await peer.room_settled()
+            case ShowRooms():
+                peer.list_rooms()
+            case ShowMembers() if peer.room is None:
+                self._tell(happened.NotInRoom())
+            case ShowMembers():
+                self._tell(happened.MembersListed(room=peer.room or "", members=peer.members()))
+            case _:
+                assert_never(intention)
+
+    async def _oneself(self, intention: Leave | Return | Rename | ShowPeople) -> None:
+        peer = self._peer
+        match intention:
+            case Leave():
+                peer.leave()
+                await peer.left()
+            case Return():
+                peer.come_back()
+                await peer.ready()
+            case Rename(new):
+                peer.rename(new)
+            case ShowPeople():
+                self._tell(happened.PeopleListed(people=peer.people()))
+            case _:
+                assert_never(intention)
+
+    def _trust(self, intention: Verify | Trust | Ignore | Unignore) -> None:
+        trust = self._peer.trust
+        match intention:
+            case Verify(name):
+                self._tell(trust.number(name))
+            case Trust(name):
+                self._tell(trust.accept(name))
+            case Ignore(name):
+                self._tell(trust.ignore(name))
+            case Unignore(name):
+                self._tell(trust.unignore(name))
+            case _:
+                assert_never(intention)
+
+    def _remember(self, intention: Why | ShowHistory | Search) -> None:
+        from peer.ui import recollection  # most starts never look back
+
+        past = self._peer.past
+        match intention:
+            case Why(which):
+                self._show(recollection.trail_lines(past.why(which)))
+            case ShowHistory(count):
+                self._show(recollection.history_lines(past.latest(count)) or [recollection.NOTHING_YET])
+            case Search(words):
+                self._show(recollection.history_lines(past.search(words)) or [recollection.NOTHING_FOUND])
+            case _:
+                assert_never(intention)

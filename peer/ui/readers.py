@@ -1,0 +1,60 @@
+"""This file is about arguments: what one command makes of the words that follow it, an intention or a mistake.
+
+It knows names and numbers. It must not know spellings, nor how a line was cut.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from peer.ui.intentions import Context, EnterRoom, Intention, Mistake, SayInRoom, SendDirect, ShowHistory
+from wire.errors import NameRefused, quoted
+from wire.names import PeerName, name_key, peer_name
+
+HISTORY_SHOWN: Final = 20
+HISTORY_MAX: Final = 10_000
+
+NOT_IN_ROOM: Final = "[You are not in any room.]"
+
+
+def named(intend: Callable[[PeerName], Intention]) -> Callable[[Context, str], Intention | Mistake]:
+    """What takes one name, of a person or of a room: both are names, by the same rules."""
+
+    def read(context: Context, name: str) -> Intention | Mistake:
+        try:
+            return intend(peer_name(name))
+        except NameRefused as refusal:
+            return Mistake(f"[{refusal}.]")
+
+    return read
+
+
+def send_direct(context: Context, name: str, text: str) -> Intention | Mistake:
+    """A name, and all of the rest."""
+    return named(lambda to: SendDirect(to, text))(context, name)
+
+
+def enter(context: Context, room: str) -> Intention | Mistake:
+    """A room; `#lab` is `lab`, as rooms are written elsewhere."""
+    return named(EnterRoom)(context, room.removeprefix("#"))
+
+
+def say(context: Context, text: str) -> Intention | Mistake:
+    """A text, which needs a room."""
+    return SayInRoom(text) if context.room is not None else Mistake(NOT_IN_ROOM)
+
+
+def own(context: Context, name: str) -> Mistake | None:
+    """One's own name, and no other: a mistake otherwise."""
+    try:
+        mine = name_key(name) == name_key(context.me)
+    except NameRefused:
+        mine = False
+    return None if mine else Mistake(f"[You are {context.me}, not {quoted(name)}.]")
+
+
+def show_history(context: Context, *words: str) -> Intention | Mistake:
+    """How many, or as many as fit on a screen."""
+    count = words[0] if words else str(HISTORY_SHOWN)
+    if count.isascii() and count.isdigit() and len(count) < 9 and 0 < int(count) <= HISTORY_MAX:
+        return ShowHistory(int(count))
+    return Mistake(f'["{quoted(count)}" is no number of messages: 1 to {HISTORY_MAX:,}.]')
