@@ -20,8 +20,10 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from peer.atdesk import AtDesk
 from peer.connection import Connection
 from peer.core import events as happened
+from peer.core.dutyevents import ClientSaid
 from peer.core.engine import PeerCore
 from peer.core.lookup import LookUp
 from peer.core.me import Me
@@ -63,6 +65,8 @@ class Peer:
         self.folder: Final = (home or default_home()) / "peers" / file_name_of(name_key(self.name))
         self._policy = policy or Policy()
         self._receipts = Receipts()
+        self.desk: Final = AtDesk(self._open_core, schedule=self._schedule, read_clock=self._now)
+        """What an operator of the help desk asks for."""
         self._events: deque[happened.Event] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._is_pump_due = False
@@ -257,6 +261,9 @@ class Peer:
                 case happened.MailReturned(lines=lines):
                     for line in lines:
                         self._core.line_shown(line)
+                case ClientSaid(visit=visit, position=position):
+                    self._core.duty.lines_shown(visit, position)
+                    self._schedule()
                 case _:
                     pass
         if self._is_open and batch:

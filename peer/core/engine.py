@@ -62,6 +62,7 @@ class PeerCore:
         self._notebook = parts.notebook
         self._channel = parts.channel
         self._inbound = parts.inbound
+        self.duty: Final = parts.duty
         self._router = Router(parts)
         self._uplink = Uplink(
             parts, rows_changed=self._router.rows_changed, relayed=self._router.datagram_relayed
@@ -132,6 +133,11 @@ class PeerCore:
         self._uplink.say(message, now=now)
         return message.number
 
+    def say_on_duty(self, text: str, *, now: float) -> None:
+        """A line for the visitor whom we serve at the help desk. Raises TooLong, UnicodeEncodeError."""
+        check_length(text)
+        self.duty.say(text, wall=now + self.wall_offset)
+
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""
         people = [
@@ -148,7 +154,7 @@ class PeerCore:
     @property
     def is_settled(self) -> bool:
         """Whether all that we said is delivered, saved, kept or refused."""
-        return self._ladder.is_settled and self._uplink.is_settled
+        return self._ladder.is_settled and self._uplink.is_settled and self.duty.is_settled
 
     @property
     def is_ready(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 from peer.core.channel import Channel
 from peer.core.contacts import Contact, Contacts
 from peer.core.conversation import Message
+from peer.core.duty import Duty
 from peer.core.inbound import Inbound
 from peer.core.ladder import Ladder
 from peer.core.link import LinkEnd
@@ -59,6 +60,7 @@ class Parts:
         self.link = LinkEnd(rng)
         self.table = Table(self.contacts, self.out, version=loaded.version, saved_at=loaded.table_at)
         self.look_ups = LookUps(self.table, policy)
+        self.duty = Duty(self.out, rng)
         self.home = Homecoming(self.out)
         self.notebook = Notebook(me, self.streams.pop(me.identity.public, StoredStream()), self.out)
         self.channel = Channel(self.streams.pop(CHANNEL_MARK, StoredStream()), loaded.cursor, self.out)

@@ -17,6 +17,22 @@ from wire.codec import decode_notice
 from wire.errors import WireError
 from wire.header import unpack_relayed
 from wire.identity import is_authentic
+from wire.messages.desk import (
+    ClientChanged,
+    ClientTold,
+    CommandDone,
+    DeskLine,
+    DeskRefused,
+    DeskShown,
+    DutyTold,
+    FiguresShown,
+    LineRefused,
+    LinesTaken,
+    PlaceTold,
+    RoomShown,
+    TurnTold,
+    VisitOver,
+)
 from wire.messages.direct import DatagramRelayed, RelayFailed
 from wire.messages.group import CHANNEL, FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
 from wire.messages.link import RegistryCard, RegistryNotice
@@ -50,6 +66,7 @@ class Uplink:
         self._channel = parts.channel
         self._home = parts.home
         self._inbound = parts.inbound
+        self._duty = parts.duty
         self._ladder = parts.ladder
         self._out = parts.out
         self._policy = parts.policy
@@ -94,6 +111,7 @@ class Uplink:
     def drop_link(self) -> None:
         """Nothing asked for on the link will be answered, and what it granted is void."""
         self._link.drop()
+        self._duty.link_lost()
         self._table.link_lost()
         self._channel.revoke()
         self._until_known.clear()
@@ -174,6 +192,7 @@ class Uplink:
 
     def _link_up(self, now: float) -> None:
         self._home.begin()
+        self._duty.link_up()
         self._table.fetch_anew(now=now)
 
     def _line_came(self, data: bytes, now: float) -> None:
@@ -212,6 +231,20 @@ class Uplink:
                 self._session.receive_pong(notice, now=now)
             case Left():
                 self._session.receive_left(notice, now=now)
+            case (
+                DutyTold()
+                | ClientTold()
+                | ClientChanged()
+                | CommandDone()
+                | DeskLine()
+                | LinesTaken()
+                | LineRefused()
+                | RoomShown()
+                | FiguresShown()
+            ):
+                self._duty.heed(notice)
+            case DeskShown() | PlaceTold() | TurnTold() | VisitOver() | DeskRefused():
+                pass  # for visitors: no honest registry says it to somebody with a name
             case _:
                 assert_never(notice)
 

@@ -141,6 +141,11 @@ class Visitor:
         while self._is_open and self._core.stage in (Stage.CLOSED, Stage.JOINING, Stage.RETURNING):
             await self._change()
 
+    @property
+    def wants_form(self) -> bool:
+        """Whether the desk waits for our form."""
+        return self._core.stage is Stage.ASKING
+
     async def settled(self) -> None:
         """Wait until our place is known and all that we said has arrived, or nobody is there to ask."""
         while self._is_open and not self._core.is_settled:
