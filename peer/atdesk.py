@@ -3,11 +3,16 @@
 It hands on; what a command means stands in `peer.core.duty`, and what comes of it comes as events.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from peer.core.duty import Duty
 from peer.core.engine import PeerCore
+from wire.errors import ChatAppError
+
+
+class NotOpen(ChatAppError):
+    """Something was asked of a peer that is not open yet, or not any more."""
 
 
 class AtDesk:
@@ -19,10 +24,12 @@ class AtDesk:
         *,
         schedule: Callable[[], None],
         read_clock: Callable[[], float],
+        change: Callable[[], Awaitable[None]],
     ) -> None:
         self._open_core: Final = open_core
         self._schedule: Final = schedule
         self._now: Final = read_clock
+        self._change: Final = change
 
     @property
     def client(self) -> str | None:
@@ -78,6 +85,11 @@ class AtDesk:
     def show_figures(self, queue: str = "") -> None:
         """`Figures` follows."""
         self._duty().show_figures(queue)
+
+    async def answered(self) -> None:
+        """Wait until all that was asked is answered, and whom we called is here. Raises NotOpen."""
+        while not self._open_core().duty.is_answered:
+            await self._change()
 
     def _duty(self) -> Duty:
         self._schedule()

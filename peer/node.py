@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from peer.atdesk import AtDesk
+from peer.atdesk import AtDesk, NotOpen
 from peer.connection import Connection
 from peer.core import events as happened
 from peer.core.dutyevents import ClientSaid
@@ -35,15 +35,10 @@ from peer.receipts import CHANNEL, Outcome, Receipt, Receipts
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
 from wire.delivery.policy import Policy
-from wire.errors import ChatAppError
 from wire.folders import default_home
 from wire.names import file_name_of, name_key, peer_name
 
 _log = logging.getLogger("chatapp.peer")
-
-
-class NotOpen(ChatAppError):
-    """Something was asked of a peer that is not open yet, or not any more."""
 
 
 class Peer:
@@ -65,7 +60,9 @@ class Peer:
         self.folder: Final = (home or default_home()) / "peers" / file_name_of(name_key(self.name))
         self._policy = policy or Policy()
         self._receipts = Receipts()
-        self.desk: Final = AtDesk(self._open_core, schedule=self._schedule, read_clock=self._now)
+        self.desk: Final = AtDesk(
+            self._open_core, schedule=self._schedule, read_clock=self._now, change=self._change
+        )
         """What an operator of the help desk asks for."""
         self._events: deque[happened.Event] = deque()
         self._timer: asyncio.TimerHandle | None = None

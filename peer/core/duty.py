@@ -60,6 +60,9 @@ LINE_FAILURES: Final = {
     LineRefusal.TOO_FAST: "Message refused: too many lines at once; say it again in a moment",
     LineRefusal.NOT_SERVING: "Message refused: the server's disk takes nothing more",
 }
+_CALLED: Final = "called"
+"""Stands for the visitor who comes when `CallNext` is done."""
+
 _STILL_OURS: Final = frozenset({ClientReach.AWAY, ClientReach.BACK})
 
 OperatorNotice = (
@@ -86,6 +89,7 @@ class Duty:
         self._talk: Talk | None = None
         self._asked: dict[int, str] = {}
         """What is not answered yet, and what to tell when it is done; empty when something else tells of it."""
+        self._awaits_client = False
         self._wants_duty = False
         self._is_new_link = False
         self.is_on = False
@@ -106,7 +110,7 @@ class Duty:
 
     def call_next(self, queue: str) -> None:
         """End the present session; the next in line comes."""
-        self._ask(lambda reference: CallNext(reference, queue))
+        self._ask(lambda reference: CallNext(reference, queue), _CALLED)
 
     def end_session(self) -> None:
         """The present session is over; the next in line comes if there is one."""
@@ -153,7 +157,12 @@ class Duty:
     @property
     def is_settled(self) -> bool:
         """Whether all that we asked and said is answered."""
-        return not self._asked and (self._talk is None or self._talk.is_settled)
+        return self.is_answered and (self._talk is None or self._talk.is_settled)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether all that we asked is answered, and whom we called is here."""
+        return not self._asked and not self._awaits_client
 
     def _ask(self, make: Callable[[int], OperatorRequest], done: str = "") -> None:
         if not self._is_up:
@@ -174,7 +183,7 @@ class Duty:
 
     def link_lost(self) -> None:
         """Nothing asked for will be answered; what we said is said again on the next link."""
-        self._is_up = False
+        self._is_up = self._awaits_client = False
         if self._asked:
             self._asked.clear()
             self._fail(UNREACHABLE)
@@ -211,6 +220,8 @@ class Duty:
         text = self._asked.pop(done.reference, "")
         if done.result is not CommandResult.DONE:
             self._fail(FAILURES[done.result])
+        elif text == _CALLED:
+            self._awaits_client = True
         elif text:
             self._out.events.append(happened.CommandDone(text=text.replace("{subject}", done.subject)))
 
@@ -226,6 +237,7 @@ class Duty:
         self.is_on, self.queue = told.is_on, told.queue
 
     def _client_told(self, told: ClientTold) -> None:
+        self._awaits_client = False
         is_same = self._talk is not None and self._talk.visit == told.visit
         if self._talk is None or not is_same:
             self._talk = Talk(told.visit)

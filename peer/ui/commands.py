@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from peer.ui.deskrows import DESK_COMMANDS
 from peer.ui.intentions import (
     AskMessage,
     Context,
@@ -206,6 +207,7 @@ COMMANDS: Final = (
         example=Search("noon lunch"),
         intend=lambda context, words: Search(words),
     ),
+    *DESK_COMMANDS,
     Command(
         spellings=("help", "/help"),
         shape=MAYBE_COMMAND,

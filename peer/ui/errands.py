@@ -10,29 +10,41 @@ from peer.core import events as happened
 from peer.node import Peer
 from peer.ui.intentions import (
     AskMessage,
+    CallNext,
+    DropVisitor,
     Empty,
+    EndDuty,
+    EndSession,
     EnterRoom,
+    HandOver,
     Ignore,
     Intention,
     Leave,
     LeaveRoom,
+    MoveVisitor,
+    NoteVisitor,
     Quit,
     Rename,
     Return,
     SayInRoom,
+    SayToClient,
     Search,
     SendAll,
     SendDirect,
+    ShowFigures,
     ShowHelp,
     ShowHistory,
     ShowMembers,
     ShowPeople,
     ShowRooms,
+    ShowWaitingRoom,
+    TakeDuty,
     Trust,
     Unignore,
     Verify,
     Why,
 )
+from peer.ui.deskerrands import ask
 from peer.ui.manual import help_lines
 from peer.ui.words import Answer
 from wire.errors import TooLong
@@ -56,7 +68,7 @@ class Errands:
     async def do(self, intention: Intention) -> None:
         """Ask for it; what comes of it comes as events."""
         match intention:
-            case SendDirect() | SendAll() | SayInRoom():
+            case SendDirect() | SendAll() | SayInRoom() | SayToClient():
                 await self._speak(intention)
             case EnterRoom() | LeaveRoom() | ShowRooms() | ShowMembers():
                 await self._in_rooms(intention)
@@ -66,6 +78,20 @@ class Errands:
                 self._trust(intention)
             case Why() | ShowHistory() | Search():
                 self._remember(intention)
+            case (
+                TakeDuty()
+                | EndDuty()
+                | CallNext()
+                | EndSession()
+                | DropVisitor()
+                | MoveVisitor()
+                | HandOver()
+                | NoteVisitor()
+                | ShowWaitingRoom()
+                | ShowFigures()
+            ):
+                ask(self._peer.desk, intention)
+                await self._peer.desk.answered()  # what is typed next may rest on it
             case ShowHelp(command):
                 self._show(map(Answer, help_lines(command)))
             case AskMessage() | Quit() | Empty():
@@ -73,7 +99,7 @@ class Errands:
             case _:
                 assert_never(intention)
 
-    async def _speak(self, intention: SendDirect | SendAll | SayInRoom) -> None:
+    async def _speak(self, intention: SendDirect | SendAll | SayInRoom | SayToClient) -> None:
         to = "everybody"
         try:
             match intention:
@@ -84,6 +110,9 @@ class Errands:
                 case SayInRoom(text):
                     to = self._peer.room or to
                     await self._peer.say(text)
+                case SayToClient(text):
+                    to = self._peer.desk.client or to
+                    self._peer.desk.say(text)
                 case _:
                     assert_never(intention)
         except TooLong as error:

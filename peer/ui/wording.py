@@ -43,7 +43,18 @@ from peer.core.events import (
     Trusted,
     Unacknowledged,
 )
+from peer.core.dutyevents import (
+    ClientCame,
+    ClientChanged,
+    ClientSaid,
+    CommandDone,
+    CommandFailed,
+    DutyChanged,
+    Figures,
+    WaitingRoom,
+)
 from peer.ui.company import identity_lines, presence_lines
+from peer.ui.dutywording import duty_lines
 from peer.ui.words import Spoken, counted, name, reason, shown_time
 from wire.text import clean
 
@@ -99,6 +110,17 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
             | Trouble()
         ):
             return _session(event)
+        case (
+            DutyChanged()
+            | ClientCame()
+            | ClientChanged()
+            | ClientSaid()
+            | CommandDone()
+            | CommandFailed()
+            | WaitingRoom()
+            | Figures()
+        ):
+            return duty_lines(event)
         case _:
             return presence_lines(event)
 
