@@ -11,48 +11,40 @@ if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
     # While modules load, Ctrl-C ends the program as it ends any other; then each mode has its own way.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-import enum
 import importlib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from cli.checking import Misuse, counted, folder_from, host_from, name_from
+from cli.checking import Misuse, check_options, counted, folder_from, host_from, name_from
+from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
 from wire.address import Address, port_of
-from wire.errors import AddressRefused, NameRefused, quoted
+from wire.errors import AddressRefused, NameRefused
 
 SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
+SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
 DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
 _SERVER_ARGUMENTS: Final = ("port",)
 _CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
 _DESK_ARGUMENTS: Final = ("server-ip", "server-port")
 
-COMMANDS: Final[Mapping[str, str]] = {"config": "cli.config", "stats": "cli.stats"}
+COMMANDS: Final[Mapping[str, str]] = {
+    "config": "cli.config",
+    "send": "cli.send",
+    "stats": "cli.stats",
+}
 """First words that begin a command line of their own, and the module whose `app` reads the rest of it."""
 
-_DATA_HELP: Final = "Where keys, mail and history are kept."
-_LOG_HELP: Final = "How much to log on standard error."
+_ROOM_HELP: Final = "Peer: enter this room at start."
 _PLAIN_HELP: Final = "One event a line and no colours, as on a pipe."
 _OPERATOR_HELP: Final = "Registry: this peer may serve the help desk (once for each)."
 _REGION_HELP: Final = "Registry: the country of the help desk's telephone numbers, such as IN."
 
 _MISUSED: Final = 2
-_NEGATIVE: Final = re.compile(r"-[0-9]")
-
-
-class LogLevel(enum.Enum):
-    """How much the program tells about itself on standard error; never the text of a message."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
 
 
 app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -71,8 +63,9 @@ def _show_version(asked: bool) -> None:
 
 @app.command(
     epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nVisitor of a help desk: {DESK_USAGE}\n\n"
-    "ChatApp config and ChatApp stats have a --help of their own.",
-    context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
+    f"One message: {SEND_USAGE}\n\n"
+    "ChatApp send, config and stats have a --help of their own.",
+    context_settings=CONTEXT,
 )
 def chat(
     words: Annotated[
@@ -85,9 +78,9 @@ def chat(
     server: Annotated[bool, typer.Option("-s", "--server", help="Be the registry on <port>.")] = False,
     client: Annotated[bool, typer.Option("-c", "--client", help="Be a peer on <client-port>.")] = False,
     desk: Annotated[bool, typer.Option("--desk", help="Visit the help desk of a registry.")] = False,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=_DATA_HELP)] = None,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
     log_level: Annotated[
-        LogLevel | None, typer.Option(envvar="CHATAPP_LOG_LEVEL", help=_LOG_HELP, show_default="warning")
+        LogLevel | None, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP, show_default="warning")
     ] = None,
     config: Annotated[
         str | None,
@@ -98,6 +91,7 @@ def chat(
     queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: which queue to join.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
     stay: Annotated[bool, typer.Option("--stay", help="Peer, visitor: stay when the input ends.")] = False,
+    room: Annotated[str | None, typer.Option(metavar="ROOM", help=_ROOM_HELP)] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -109,6 +103,7 @@ def chat(
         {"--operator": operator, "--region": region}, is_fit=server, who="only a registry (-s) has it"
     )
     _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has it")
+    _check_fit({"--room": room is not None}, is_fit=client, who="only a peer (-c) has it")
     _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) stays anyway")
     if server:
         options = {"data": data, "log_level": log_level and log_level.value, "region": region}
@@ -122,12 +117,22 @@ def chat(
         return visit(server=found, data=folder_from(data), queue=name, plain=plain, stay=stay, log_level=level)
     name, host, server_port, client_port = counted(words, "-c", _CLIENT_ARGUMENTS)
     me = name_from(name)
+    entered = None if room is None else name_from(room.removeprefix("#"), "--room")
     ports = port_of(server_port, "server-port"), port_of(client_port, "client-port")
     folder = folder_from(data)
     found = Address(host_from(host, "server-ip"), ports[0])
     from peer.ui.main import run
 
-    return run(name=me, server=found, port=ports[1], data=folder, plain=plain, stay=stay, log_level=level)
+    return run(
+        name=me,
+        server=found,
+        port=ports[1],
+        data=folder,
+        plain=plain,
+        stay=stay,
+        room=entered,
+        log_level=level,
+    )
 
 
 def _serve(words: Sequence[str], config: str | None, options: Mapping[str, object]) -> int:
@@ -176,9 +181,7 @@ def _misused(why: str) -> int:
 
 
 def _check_mode(words: Sequence[str], *, server: bool, client: bool, desk: bool) -> None:
-    for word in words:
-        if len(word) > 1 and word.startswith("-") and not _NEGATIVE.match(word):
-            raise Misuse(f'unknown option "{quoted(word)}"; see ChatApp --help')
+    check_options(words)
     if server and client:
         raise Misuse("-s and -c exclude each other: be the registry or a peer")
     if desk and (server or client):

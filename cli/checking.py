@@ -17,11 +17,19 @@ from wire.names import PeerName, peer_name
 LOOKUP_TIMEOUT: Final = 5.0
 """Seconds that a host name may take. A resolver without a network would otherwise hold the program for minutes."""
 
+_NEGATIVE: Final = re.compile(r"-[0-9]")
 _NUMERIC: Final = re.compile(r"[0-9.]+\Z|0[xX]")
 
 
 class Misuse(ChatAppError):
     """A command line that cannot be carried out; the text names the culprit."""
+
+
+def check_options(words: Sequence[str]) -> None:
+    """No word that looks like an option, which the parser has left over. Raises Misuse."""
+    for word in words:
+        if len(word) > 1 and word.startswith("-") and not _NEGATIVE.match(word):
+            raise Misuse(f'unknown option "{quoted(word)}"; see ChatApp --help')
 
 
 def counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequence[str]:

@@ -14,6 +14,7 @@ from peer.core import events as happened
 from peer.node import Peer
 from peer.receipts import Outcome, Receipt
 from peer.ui.main import INTERRUPTED, begin_log, open_closed_streams, opened
+from peer.ui.pipe import LINE_MAX
 from peer.ui.wording import lines_of
 from wire.address import Address
 from wire.errors import TooLong
@@ -36,15 +37,25 @@ _OUTCOMES: Final = {
 
 
 def run(
-    *, name: str, server: Address, to: str, text: str, data: Path | None, as_json: bool, log_level: str
+    *, name: str, server: Address, to: str, text: str | None, data: Path | None, as_json: bool, log_level: str
 ) -> int:
-    """Say `text` to one person. Returns the exit status: 0 delivered, 3 saved, 4 kept or failed."""
+    """Say `text`, or what stands on standard input, to one person. Returns the exit status: 0 delivered, 3 saved, 4 kept
+    or failed."""
     open_closed_streams()
     begin_log(log_level)
     try:
+        text = _standard_input() if text is None else text
+        if not text.strip():
+            return _failed(to, "[There is nothing to say.]", as_json=as_json)
         return asyncio.run(_say(Peer(name, server, home=data), to, text, as_json=as_json))
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _standard_input() -> str:
+    """All of it but its last line end; of more than a message can have, enough to be refused."""
+    raw = sys.stdin.buffer.read(LINE_MAX)
+    return raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
 
 async def _say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:

@@ -17,6 +17,7 @@ from registry.settings import DeskTable, RegistryTable, Settings
 from wire.address import Address
 
 CHECKOUT = Path(chatapp.__file__).parent
+SEND = ["send", "alice", "127.0.0.1", "5000", "bob"]
 PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
 
 
@@ -47,13 +48,22 @@ class Started:
         assert isinstance(settings, Settings)
         return settings
 
+    def say(self, **told: object) -> int:
+        self.mode, self.told = "once", told
+        return self.status
+
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     for variable in VARIABLES.values():
         monkeypatch.delenv(variable, raising=False)
     stand_in = Started()
-    runs = {"registry.server": stand_in.serve, "peer.ui.main": stand_in.chat, "peer.desk.main": stand_in.visit}
+    runs = {
+        "registry.server": stand_in.serve,
+        "peer.ui.main": stand_in.chat,
+        "peer.ui.once": stand_in.say,
+        "peer.desk.main": stand_in.visit,
+    }
     for name, run in runs.items():
         module = types.ModuleType(name)
         vars(module)["run"] = run
@@ -81,6 +91,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "data": None,
         "plain": False,
         "stay": False,
+        "room": None,
         "log_level": "warning",
     }
 
@@ -97,7 +108,42 @@ def test_options_are_passed_on(started: Started, tmp_path: Path) -> None:
     assert started.settings.registry == RegistryTable(data=str(tmp_path), log_level="error")
 
 
-@pytest.mark.parametrize("arguments", [["-s", "5000"], PEER, ["--desk", *PEER[2:4]]])
+@pytest.mark.parametrize("typed", ["lab", "#lab"])
+def test_a_room_to_enter_at_start(started: Started, typed: str) -> None:
+    assert chatapp.main([*PEER, "--room", typed]) == 0
+    assert started.told["room"] == "lab"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("hi there", "hi there"), ("-", None), ("-5 degrees", "-5 degrees"), ("--", "--"), ("\udcff", "\ufffd")],
+)
+def test_one_message(started: Started, text: str, said: str | None) -> None:
+    arguments = [*SEND, "--json", text] if text != "--" else [*SEND, "--json", "--", "--"]
+    assert chatapp.main(arguments) == 0
+    assert started.mode == "once"
+    assert started.told == {
+        "name": "alice",
+        "server": Address("127.0.0.1", 5000),
+        "to": "bob",
+        "text": said,
+        "data": None,
+        "as_json": True,
+        "log_level": "warning",
+    }
+
+
+def test_one_message_of_blanks_is_none(started: Started, capsys: pytest.CaptureFixture[str]) -> None:
+    assert chatapp.main([*SEND, " "]) == 2
+    assert capsys.readouterr().err == "ChatApp: text: there is nothing to say\n"
+
+
+def test_the_first_word_alone_makes_it_one_message(started: Started) -> None:
+    assert chatapp.main(["-c", "send", "127.0.0.1", "5000", "6000"]) == 0
+    assert started.told["name"] == "send"
+
+
+@pytest.mark.parametrize("arguments", [["-s", "5000"], PEER, [*SEND, "hi"], ["--desk", *PEER[2:4]]])
 def test_the_status_of_the_program_is_ours(started: Started, arguments: list[str]) -> None:
     started.status = 1
     assert chatapp.main(arguments) == 1
@@ -212,6 +258,25 @@ PORTS = "ports are 1024-65535"
         ),
         ("-s 5000 --config /none.toml", "/none.toml: No such file or directory"),
         ("config --check /none.toml", "/none.toml: No such file or directory"),
+        ("-s 5000 --room lab", "--room: only a peer (-c) has it"),
+        (
+            "-c alice 127.0.0.1 5000 6000 --room l.ab",
+            '--room: "l.ab" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        (
+            "send alice 127.0.0.1 5000",
+            "send needs <name> <server-ip> <server-port> <to> <text>: <to> and <text> missing",
+        ),
+        (
+            "send alice 127.0.0.1 5000 bob hi there",
+            'send needs <name> <server-ip> <server-port> <to> <text>: "there" is too much',
+        ),
+        (
+            "send alice 127.0.0.1 5000 b.b hi",
+            'to: "b.b" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        ("send alice 127.0.0.1 80 bob hi", f'server-port: "80" is not a port; {PORTS}'),
+        ("send alice 127.0.0.1 5000 --loud hi", 'unknown option "--loud"; see ChatApp --help'),
         ("-s 5000 --foo", 'unknown option "--foo"; see ChatApp --help'),
         ("-x -s 5000", 'unknown option "-x"; see ChatApp --help'),
         ("-s 5000 --data /dev/null", '--data: "/dev/null" is not a folder'),
@@ -296,8 +361,16 @@ def test_help_shows_both_modes_and_every_option(capsys: pytest.CaptureFixture[st
     assert chatapp.main(["--help"]) == 0
     shown = capsys.readouterr().out
     usages = (chatapp.SERVER_USAGE, chatapp.CLIENT_USAGE, chatapp.DESK_USAGE)
-    for wanted in (*usages, "--data", "--log-level", "--plain", "--stay", "--config", "--operator", "--region"):
+    for wanted in (*usages, "--data", "--log-level", "--plain", "--stay", "--room", "--config", "--operator"):
         assert wanted in shown
+    assert chatapp.SEND_USAGE in " ".join(shown.split())
+
+
+def test_help_for_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert chatapp.main(["send", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "ChatApp send" in shown
+    assert "0 delivered, 3 saved, 4 kept or failed" in shown
 
 
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,27 +4,45 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.ui.grammar import (
-    BY_SPELLING,
-    COMMANDS,
+from peer.ui.commands import BY_SPELLING, COMMANDS, as_typed
+from peer.ui.grammar import parse
+from peer.ui.intentions import (
+    AskMessage,
     Context,
     Empty,
+    EnterRoom,
+    Ignore,
+    Intention,
     Leave,
+    LeaveRoom,
     Mistake,
     Quit,
+    Rename,
     Return,
+    SayInRoom,
+    SayToClient,
+    Search,
     SendAll,
     SendDirect,
     ShowHelp,
+    ShowHistory,
+    ShowMembers,
     ShowPeople,
-    help_lines,
-    parse,
+    ShowRooms,
+    Trust,
+    Unignore,
+    Verify,
+    Why,
 )
+from peer.ui.manual import help_lines
+from peer.ui.readers import HISTORY_MAX
+from peer.ui.rows import SIGNS, Command, Cut, usage
 from wire.names import peer_name
 from wire.text import clean
 
 ALICE = Context(me=peer_name("Alice"))
 AWAY = Context(me=peer_name("Alice"), offline=True)
+IN_LAB = Context(me=peer_name("Alice"), room="lab")
 BOB = peer_name("bob")
 
 
@@ -113,6 +131,30 @@ def test_messages_to_everybody(line: str, text: str) -> None:
         ("help /send", ShowHelp("send")),
         ("", Empty()),
         (" \t \n", Empty()),
+        ("message", AskMessage()),
+        ("join lab", EnterRoom(peer_name("lab"))),
+        ("/join lab", EnterRoom(peer_name("lab"))),
+        ("server:join lab", EnterRoom(peer_name("lab"))),
+        ("Server:Join #Lab", EnterRoom(peer_name("Lab"))),
+        ("leave", LeaveRoom()),
+        ("/leave", LeaveRoom()),
+        ("/out", LeaveRoom()),
+        ("server:leave", LeaveRoom()),
+        ("/rooms", ShowRooms()),
+        ("/names", ShowMembers()),
+        ("/nickname Alicia", Rename(peer_name("Alicia"))),
+        ("/nicknames Alicia", Rename(peer_name("Alicia"))),
+        ("/nick Alicia", Rename(peer_name("Alicia"))),
+        ("/verify bob", Verify(BOB)),
+        ("/trust bob", Trust(BOB)),
+        ("/ignore bob", Ignore(BOB)),
+        ("/unignore bob", Unignore(BOB)),
+        ("/why", Why("last")),
+        ("/why last", Why("last")),
+        ("/why 17", Why("17")),
+        ("/history", ShowHistory(20)),
+        ("/history 5", ShowHistory(5)),
+        ("/search noon  lunch", Search("noon  lunch")),
     ],
 )
 def test_commands(line: str, meant: object) -> None:
@@ -139,6 +181,21 @@ def test_commands(line: str, meant: object) -> None:
         ("who is there", "[Usage: who]"),
         ("quit now", "[Usage: quit]"),
         ("help me please", "[Usage: help [command]]"),
+        ("join", "[Usage: join <room>]"),
+        ("/join my lab", "[Usage: /join <room>]"),
+        ("leave lab", "[Usage: leave]"),
+        ("/nick", "[Usage: /nick <new name>]"),
+        ("/verify", "[Usage: /verify <name>]"),
+        ("/why 1 2", "[Usage: /why [id or last]]"),
+        ("/search ", "[Usage: /search <words>]"),
+        ("/history 0", '["0" is no number of messages: 1 to 10,000.]'),
+        ("/history all", '["all" is no number of messages: 1 to 10,000.]'),
+        ("/history 99999999999", '["99999999999" is no number of messages: 1 to 10,000.]'),
+        ("/history \u0665", '["\u0665" is no number of messages: 1 to 10,000.]'),
+        ("/join l/b", '["l/b" is not a name: only letters, digits, _ and - are allowed.]'),
+        ("/nick server", '["server" is not a name: it is kept for the server itself.]'),
+        ("/say hi", "[You are not in any room.]"),
+        ("//text", "[You are not in any room.]"),
         ("dereg bob", "[You are Alice, not bob.]"),
         ("reg bob", "[You are Alice, not bob.]"),
         ("dereg b@b\x1b", "[You are Alice, not b@b\\x1b.]"),
@@ -154,9 +211,9 @@ def test_a_command_without_what_it_needs_says_what_it_needs(line: str, shown: st
         ("sned bob hi", "sned", "send"),
         ("/sned bob hi", "/sned", "send"),
         ("/dmm bob hi", "/dmm", "/dm"),
-        ("//text", "//text", None),
         ("hello there: you", "hello", "help"),
-        (".room", ".room", None),
+        (".roomy", ".roomy", ".room"),
+        (".xyzzy", ".xyzzy", None),
         ("server:whoo", "server:whoo", "server:who"),
         ("server:bob hi", "server:bob", None),
         ("/bob:hi", "/bob:hi", None),
@@ -199,17 +256,147 @@ def test_after_dereg_one_can_return_read_and_quit(line: str, meant: object) -> N
     assert parse(line, AWAY) == meant
 
 
+# --- in a room
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("hello", "hello"),
+        ("send bob hi", "send bob hi"),
+        ("quit", "quit"),
+        ("who", "who"),
+        ("bob: hi", "bob: hi"),
+        ("see http://x/y", "see http://x/y"),
+        ("leave me alone", "leave me alone"),
+        ("  two blanks before\r\n", "  two blanks before"),
+        ("//me waves", "/me waves"),
+        ("///", "//"),
+        ("/say leave", "leave"),
+        ("/say .dots", ".dots"),
+        ("servers: two", "servers: two"),
+        ("\ud83dx", "\ufffdx"),
+    ],
+)
+def test_in_a_room_a_bare_line_is_said_there(line: str, text: str) -> None:
+    assert parse(line, IN_LAB) == SayInRoom(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("leave", LeaveRoom()),
+        (" Leave ", LeaveRoom()),
+        ("/out", LeaveRoom()),
+        ("server:leave", LeaveRoom()),
+        ("/dm bob hi", SendDirect(BOB, "hi")),
+        ("/bm hi", SendAll("hi")),
+        ("/who", ShowPeople()),
+        ("server:exit", Quit()),
+        ("/join den", EnterRoom(peer_name("den"))),
+        ("/dereg alice", Leave(ALICE.me)),
+        ("", Empty()),
+    ],
+)
+def test_in_a_room_commands_have_signs(line: str, meant: object) -> None:
+    assert parse(line, IN_LAB) == meant
+
+
+@pytest.mark.parametrize("line", ["/sned bob hi", ".nonsense", "server:nothing", "/bob:hi", " /nothing"])
+def test_in_a_room_a_mistyped_command_is_not_said(line: str) -> None:
+    assert said(line, IN_LAB).startswith("[Unknown command ")
+
+
+def test_who_has_left_the_registry_has_left_the_room() -> None:
+    away_in_lab = Context(me=ALICE.me, room="lab", offline=True)
+    assert parse("reg Alice", away_in_lab) == Return(ALICE.me)
+    assert said("/say hi", away_in_lab) == "[You are offline.]"
+    assert said("leave", away_in_lab) == "[You are offline.]"
+
+
+# --- all rows
+
+WORDS_OF_ALL = st.text(
+    alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), min_size=1
+)
+TEXTS = WORDS_OF_ALL.filter(lambda text: text.strip(" \t") != "")
+NAMES = st.sampled_from(["bob", "Carol-2", "дед", "send", "leave"]).map(peer_name)
+WORD = st.sampled_from(["last", "17", "x9"])
+
+INTENTIONS: st.SearchStrategy[Intention] = st.one_of(
+    st.builds(SendDirect, NAMES, TEXTS),
+    st.builds(SendAll, TEXTS),
+    st.builds(SayInRoom, TEXTS),
+    st.builds(Search, TEXTS),
+    st.builds(EnterRoom, NAMES),
+    st.builds(Rename, NAMES),
+    st.builds(Verify, NAMES),
+    st.builds(Trust, NAMES),
+    st.builds(Ignore, NAMES),
+    st.builds(Unignore, NAMES),
+    st.builds(Why, WORD),
+    st.builds(ShowHistory, st.integers(1, HISTORY_MAX)),
+    st.builds(ShowHelp, st.none() | st.sampled_from(sorted(BY_SPELLING))),
+    st.sampled_from(
+        [Leave(ALICE.me), Return(ALICE.me), AskMessage(), LeaveRoom(), ShowRooms(), ShowMembers()]
+    ),
+    st.sampled_from([ShowPeople(), Quit()]),
+)
+
+
+@given(INTENTIONS, st.booleans())
+def test_what_is_spelled_from_an_intention_means_it(intention: Intention, in_room: bool) -> None:
+    context = IN_LAB if in_room or isinstance(intention, SayInRoom) else ALICE
+    assert parse(as_typed(intention, in_room=in_room), context) == intention
+
+
+@given(st.data())
+def test_every_spelling_of_a_row_means_the_same(data: st.DataObject) -> None:
+    row = data.draw(st.sampled_from(COMMANDS))
+    rest = data.draw(rests(row))
+    meant = []
+    for spelling in row.spellings:
+        where = IN_LAB if spelling.startswith(SIGNS) else ALICE
+        one = parse(f"{spelling} {rest}", where)
+        meant.append(
+            Mistake(one.line.replace(usage(spelling, row.shape), "")) if isinstance(one, Mistake) else one
+        )
+    assert len(set(meant)) == 1, meant
+
+
+def rests(row: Command) -> st.SearchStrategy[str]:
+    """What may follow a spelling of the row, fitting and not; without quotes, which some spellings drop."""
+    word = st.sampled_from(["bob", "Alice", "lab", "7", "last", "b@b", "send"])
+    text = TEXTS.filter(lambda one: not {'"', "'"} & set(one)).map(lambda one: f"x{one}")
+    match row.shape.cut:
+        case Cut.TEXT:
+            return text
+        case Cut.WORD_AND_TEXT:
+            return st.builds("{} {}".format, word, text)
+        case _:
+            return st.lists(word, max_size=3).map(" ".join)
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.spellings[0])
+def test_every_row_can_be_typed_in_a_room(row: Command) -> None:
+    assert any(spelling.startswith(SIGNS) for spelling in row.spellings)
+    assert all(spelling == spelling.lower() for spelling in row.spellings)
+
+
 @given(
     st.text(alphabet=st.characters(exclude_categories=[])) | st.text(alphabet="send:/bo \t\"'\n"),
     st.booleans(),
+    st.sampled_from([None, "lab"]),
 )
-def test_any_line_means_something_and_a_mistake_is_one_safe_line(line: str, offline: bool) -> None:
-    match parse(line, Context(me=ALICE.me, offline=offline)):
+def test_any_line_means_something_and_a_mistake_is_one_safe_line(
+    line: str, offline: bool, room: str | None
+) -> None:
+    match parse(line, Context(me=ALICE.me, room=room, offline=offline)):
         case Mistake(line=shown):
             assert clean(shown) == shown
             assert shown.startswith("[")
             assert shown.endswith("]")
-        case SendDirect(text=text) | SendAll(text=text):
+        case SendDirect(text=text) | SendAll(text=text) | SayInRoom(text=text):
             assert not offline
             assert text.encode("utf-8")
         case _:
@@ -229,14 +416,12 @@ def test_help_knows_every_spelling_and_examples_are_commands(spelling: str) -> N
     assert first.startswith(spelling)
     assert row.summary in first
     assert all(one in spellings for one in row.spellings)
-    me = peer_name("alice")
-    assert not isinstance(parse(example.removeprefix("Example: "), Context(me=me)), Mistake)
-
-
-def test_help_has_one_line_a_command() -> None:
-    lines = help_lines()
-    assert len(lines) == len(COMMANDS)
-    assert lines[0].startswith("send <name> <text>  ")
+    context = Context(
+        me=peer_name("alice"),
+        room="lab" if isinstance(row.example, SayInRoom) else None,
+        client="Ana" if isinstance(row.example, SayToClient) else None,
+    )
+    assert parse(example.removeprefix("Example: "), context) == row.example
 
 
 def test_no_spelling_stands_in_two_rows() -> None:

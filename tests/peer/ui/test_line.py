@@ -4,15 +4,17 @@ Peer and terminal are played: the peer notes what is asked of it, the terminal i
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, cast
 
 import pytest
 
 from peer.core import events as happened
 from peer.node import Peer
+from peer.ui.completion import Known
 from peer.ui.line import LineFace
 from peer.ui.pipe import LINE_MAX
+from peer.ui.view import View
 from wire.errors import TooLong
 from wire.limits import TEXT_MAX
 
@@ -26,6 +28,8 @@ class Paper:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.questions: list[str] = []
+        self.view = View()
         self.is_gone = False
         self._typed: asyncio.Queue[str | None] = asyncio.Queue()
 
@@ -41,9 +45,52 @@ class Paper:
         if self.is_gone:
             raise BrokenPipeError
 
-    async def typed(self) -> AsyncIterator[str]:
+    def look(self, view: View) -> None:
+        self.view = view
+
+    def ask(self, question: str) -> None:
+        self.questions.append(question)
+
+    async def typed(self) -> AsyncGenerator[str, None]:
         while (line := await self._typed.get()) is not None:
             yield line
+
+
+class Trust:
+    """Whom one trusts."""
+
+    def __init__(self, peer: "Actor") -> None:
+        self._peer = peer
+
+    def number(self, name: str) -> happened.Event:
+        return happened.SafetyNumber(name=name, digits="0" * 60)
+
+    def accept(self, name: str) -> happened.Event:
+        self._peer.asked.append(f"trust {name}")
+        return happened.Trusted(name=name)
+
+    def ignore(self, name: str) -> happened.Event:
+        self._peer.asked.append(f"ignore {name}")
+        return happened.Ignored(name=name, is_ignored=True)
+
+    def unignore(self, name: str) -> happened.Event:
+        self._peer.asked.append(f"unignore {name}")
+        return happened.NobodyKnown(name=name)
+
+
+class Desk:
+    """What an operator asks of the help desk."""
+
+    def __init__(self, peer: "Actor") -> None:
+        self._peer = peer
+        self.client: str | None = None
+        self.is_on_duty = False
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *words: self._peer.asked.append(" ".join(["desk", name, *map(str, words)]))
+
+    async def answered(self) -> None:
+        self._peer.asked.append("desk answered?")
 
 
 class Actor:
@@ -52,6 +99,11 @@ class Actor:
     def __init__(self) -> None:
         self.name = "alice"
         self.is_offline = False
+        self.room: str | None = None
+        self.in_reach = 0
+        self.is_server_away = False
+        self.trust = Trust(self)
+        self.desk = Desk(self)
         self.asked: list[str] = []
         self.seen: list[happened.Event] = []
         self.is_ready = asyncio.Event()
@@ -103,6 +155,30 @@ class Actor:
     def people(self) -> tuple[happened.Person, ...]:
         return (happened.Person(name="bob", online=True, since=0.0),)
 
+    async def say(self, text: str) -> None:
+        self._check(text)
+        self.asked.append(f"say {text}")
+
+    def enter_room(self, room: str) -> None:
+        self.asked.append(f"enter {room}")
+        self.room = room
+
+    def leave_room(self) -> None:
+        self.asked.append("leave room")
+        self.room = None
+
+    async def room_settled(self) -> None:
+        self.asked.append("room settled?")
+
+    def list_rooms(self) -> None:
+        self.asked.append("rooms?")
+
+    def members(self) -> tuple[happened.Person, ...]:
+        return self.people()
+
+    def rename(self, new: str) -> None:
+        self.asked.append(f"rename {new}")
+
     @staticmethod
     def _check(text: str) -> None:
         if len(text) > TEXT_MAX:
@@ -117,7 +193,8 @@ class Scene:
         self.peer = Actor()
         if is_ready:
             self.peer.is_ready.set()
-        self.face = LineFace(cast(Peer, self.peer), self.paper, stay=stay)
+        self.known = Known()
+        self.face = LineFace(cast(Peer, self.peer), self.paper, stay=stay, known=self.known)
         self._running = asyncio.ensure_future(self.face.run())
 
     async def all_done(self) -> bool:
@@ -271,6 +348,13 @@ async def test_what_is_typed_before_the_welcome_waits_for_it() -> None:
         ("send_all hello", ["send_all hello"]),
         ("dereg alice", ["leave", "left?"]),
         ("reg alice", ["come back"]),
+        ("join lab", ["enter lab", "room settled?"]),
+        ("/out", ["leave room", "room settled?"]),
+        ("/rooms", ["rooms?"]),
+        ("/nick alicia", ["rename alicia"]),
+        ("/trust bob", ["trust bob"]),
+        ("/ignore bob", ["ignore bob"]),
+        ("/unignore bob", ["unignore bob"]),
         ("", []),
         ("hello", []),
         ("dereg bob", []),
@@ -288,6 +372,11 @@ async def test_a_line_is_carried_out(typed: str, asked: list[str]) -> None:
     ("typed", "shown"),
     [
         ("who", "[bob is online.]"),
+        ("/names", "[You are not in any room.]"),
+        ("/verify bob", "[Compare with bob"),
+        ("/trust bob", "[The key that is shown for bob"),
+        ("/ignore bob", "[You see nothing more of what bob says.]"),
+        ("/unignore bob", "[Nobody called bob is known here.]"),
         ("hello", "[Unknown command"),
         ("dereg bob", "[You are alice, not bob.]"),
         ("help who", "who - "),
@@ -301,7 +390,7 @@ async def test_a_line_is_answered_on_the_spot(typed: str, shown: str) -> None:
     scene.paper.type(typed, "send bob and on")
     await scene.all_done()
     assert scene.paper.lines[0].startswith(shown)
-    assert scene.peer.asked == ["send bob and on"]
+    assert scene.peer.asked[-1] == "send bob and on"
     await scene.ends()
 
 
@@ -312,4 +401,75 @@ async def test_after_leaving_only_a_few_commands_work() -> None:
     await scene.all_done()
     assert scene.paper.lines == ["[You are offline.]"]
     assert scene.peer.asked == ["come back"]
+    await scene.ends()
+
+
+async def test_in_a_room_a_line_is_said_there_and_the_prompt_shows_it() -> None:
+    scene = Scene()
+    scene.paper.type("join lab", "hello: all", "/names", "leave", "send bob hi")
+    scene.peer.happens(happened.RoomEntered(room="lab", members=("bob",), missed=0))
+    await scene.all_done()
+    assert scene.peer.asked == [
+        "enter lab",
+        "room settled?",
+        "say hello: all",
+        "leave room",
+        "room settled?",
+        "send bob hi",
+    ]
+    assert "[1 person in lab:]" in scene.paper.lines
+    assert scene.paper.view.room is None
+    assert scene.known.rooms() == ["lab"]
+    await scene.ends()
+
+
+async def test_what_is_too_long_for_a_room_is_told() -> None:
+    scene = Scene()
+    scene.peer.room = "lab"
+    scene.paper.type("x" * (TEXT_MAX + 1))
+    await scene.all_done()
+    assert scene.paper.lines == ["[Message to lab not sent: 65,537 bytes, at most 65,536.]"]
+    await scene.ends()
+
+
+async def test_a_message_is_asked_for() -> None:
+    scene = Scene()
+    scene.paper.type("message", "b@b", "bob", "send carol hi", "send bob more")
+    await scene.all_done()
+    assert scene.paper.questions == ["To: ", "To: ", "Text: ", ""]
+    assert scene.peer.asked == ["send bob send carol hi", "send bob more"]
+    await scene.ends()
+
+
+@pytest.mark.parametrize("answers", [["/quit"], ["bob", ""], ["bob", "/quit"]])
+async def test_a_message_that_is_given_up(answers: list[str]) -> None:
+    scene = Scene()
+    scene.paper.type("message", *answers, "send carol hi")
+    assert await scene.all_done()
+    assert scene.paper.lines == ["[Nothing was sent.]"]
+    assert scene.peer.asked == ["send carol hi"]
+    await scene.ends()
+
+
+async def test_an_end_of_input_before_the_text_sends_nothing() -> None:
+    scene = Scene()
+    scene.peer.is_settled.set()
+    scene.paper.type("message", "bob", None)
+    assert await scene.status() == 0
+    assert scene.peer.asked == ["settled?"]
+
+
+async def test_the_view_follows_what_happens() -> None:
+    scene = Scene()
+    scene.peer.is_server_away, scene.peer.in_reach, scene.peer.room = True, 2, "lab"
+    scene.peer.happens(STARTED, happened.TableChanged(), line("one"), line("two"), happened.ServerLost())
+    await scene.all_done()
+    view = scene.paper.view
+    assert (view.me, view.room, view.is_server_away, view.in_reach) == ("alice", "lab", True, 2)
+    assert (view.online, view.unread) == (1, 2)
+    assert scene.known.people() == ["bob"]
+    scene.peer.name = "alicia"
+    scene.paper.type("")
+    await scene.all_done()
+    assert (scene.paper.view.me, scene.paper.view.unread) == ("alicia", 0)
     await scene.ends()

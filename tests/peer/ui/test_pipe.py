@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from peer.ui.pipe import LINE_MAX, PipeTerminal
+from peer.ui.view import View
 from wire.limits import TEXT_MAX
 
 WITHIN: Final = 5.0
@@ -87,6 +88,26 @@ async def test_each_line_has_its_prompt_and_is_out_when_it_is_shown(pipes: Pipes
     async with asyncio.timeout(WITHIN):
         await terminal.shown()
     assert os.read(pipes.reading, 99) == b">>> one\n>>> two \\udcff\n"
+    pipes.hang_up(pipes.reading, pipes.typing)
+
+
+async def test_the_prompt_is_the_one_of_the_moment_and_a_question_is_a_line(pipes: Pipes) -> None:
+    terminal = PipeTerminal()
+    terminal.show(["one"])
+    terminal.look(View(me="alice", room="lab"))
+    terminal.show(["two"])
+    terminal.ask("To: ")
+    terminal.ask("")
+    terminal.look(View(me="alice", room="lab", is_server_away=True, in_reach=1))
+    terminal.show(["three"])
+    async with asyncio.timeout(WITHIN):
+        await terminal.shown()
+    assert os.read(pipes.reading, 99).splitlines() == [
+        b">>> one",
+        b"[lab] >>> two",
+        b"[lab] >>> To: ",
+        b"[lab, server away, 1 in reach] >>> three",
+    ]
     pipes.hang_up(pipes.reading, pipes.typing)
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peer.core.dutyevents import DutyEvent
 from peer.core.events import (
     ChannelAccepted,
     ChannelReceived,
@@ -16,28 +17,51 @@ from peer.core.events import (
     Delivered,
     DirectReceived,
     Event,
+    Expired,
+    Ignored,
     Kept,
     KeyChanged,
     LeaveUnanswered,
     Left,
     MailReturned,
+    MemberJoined,
+    MemberLeft,
+    MembersListed,
     NameTaken,
+    NobodyKnown,
     NoServerAtStart,
     NotAdmitted,
+    NotInRoom,
     PeopleListed,
     Person,
+    PersonLeft,
+    PersonLost,
     Refused,
     Registered,
     RegistryKeyChanged,
+    Renamed,
+    RenameRefused,
+    Room,
+    RoomAccepted,
+    RoomEntered,
+    RoomLeft,
+    RoomReceived,
+    RoomRefused,
+    RoomsListed,
+    RoomUnanswered,
+    SafetyNumber,
     Saved,
     ServerBack,
     ServerLost,
     TableChanged,
     TooLong,
     Trouble,
+    Trusted,
     Unacknowledged,
 )
-from peer.ui.wording import lines_of, shown_time
+from peer.ui.view import View, prompt_of, standing_of
+from peer.ui.wording import lines_of
+from peer.ui.words import Spoken, names, shown_instant, shown_time
 from wire.text import clean
 
 NOON = 1_700_000_000.0
@@ -61,6 +85,10 @@ def direct(text: str, late: float | None = None, sender: str = "bob") -> DirectR
 
 def channel(text: str, late: float | None = None, sender: str = "bob") -> ChannelReceived:
     return ChannelReceived(sender=sender, identity=b"", number=1, text=text, at=NOON, late=late)
+
+
+def in_room(text: str, late: float | None = None, sender: str = "bob") -> RoomReceived:
+    return RoomReceived(room="lab", sender=sender, identity=b"", number=1, text=text, at=NOON, late=late)
 
 
 LINES: list[tuple[Event, list[str]]] = [
@@ -109,7 +137,82 @@ LINES: list[tuple[Event, list[str]]] = [
         ),
         ["[Alice is online.]", "[bob is online.]", f"[carol is away since {SHOWN_NOON}.]"],
     ),
-    (KeyChanged(name="bob"), ["[The key of bob has changed: nothing is sent to that name.]"]),
+    (in_room("hi"), ["bob (in lab): hi"]),
+    (in_room("a: b", late=NOON), [f"bob (in lab): {SHOWN_NOON} a: b"]),
+    (
+        RoomEntered(room="lab", members=("bob", "carol", "dave"), missed=0),
+        ["[You are in lab with bob, carol and dave.]"],
+    ),
+    (
+        RoomEntered(room="lab", members=("bob",), missed=1),
+        ["[You are in lab with bob.]", "[1 missed line follows.]"],
+    ),
+    (
+        RoomEntered(room="lab", members=(), missed=1_200),
+        ["[You are in lab, alone so far.]", "[1,200 missed lines follow.]"],
+    ),
+    (RoomLeft(room="lab"), ["[You left lab.]"]),
+    (RoomRefused(room="lab", reason="it is full"), ["[You cannot enter lab: it is full.]"]),
+    (NotInRoom(), ["[You are not in any room.]"]),
+    (MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
+    (MemberLeft(room="lab", name="bob"), ["bob left lab."]),
+    (RoomAccepted(room="lab", number=1), []),
+    (
+        RoomUnanswered(room="lab", number=1),
+        [
+            (
+                "[Server not responding] Your line goes straight to 2 members of lab in reach, "
+                "to the others when the server is back."
+            )
+        ],
+    ),
+    (RoomsListed(rooms=()), ["[There is no room yet: joining one makes it.]"]),
+    (
+        RoomsListed(rooms=(Room(name="den", here=0), Room(name="lab", here=3))),
+        ["[lab: 3 here.]", "[den: 0 here.]"],
+    ),
+    (
+        MembersListed(
+            room="lab",
+            members=(
+                Person(name="carol", online=False, since=NOON),
+                Person(name="bob", online=True, since=NOON),
+            ),
+        ),
+        ["[2 people in lab:]", "[bob is online.]", f"[carol is away since {SHOWN_NOON}.]"],
+    ),
+    (PersonLeft(name="bob"), ["bob has left."]),
+    (PersonLost(name="bob"), ["bob lost the connection."]),
+    (Renamed(old="bob", new="rob", is_me=False), ["bob is now rob"]),
+    (Renamed(old="alice", new="alicia", is_me=True), ["[You are alicia now.]"]),
+    (RenameRefused(name="rob", reason="too often."), ["[You cannot be called rob: too often.]"]),
+    (
+        SafetyNumber(name="bob", digits="1234567890" * 6),
+        [
+            (
+                "[Compare with bob, face to face or by voice: the same 60 digits on both sides mean that "
+                "nobody stands between you.]"
+            ),
+            f"[{' '.join(['12345', '67890'] * 6)}]",
+        ],
+    ),
+    (Trusted(name="bob"), ["[The key that is shown for bob is trusted from now on.]"]),
+    (Ignored(name="bob", is_ignored=True), ["[You see nothing more of what bob says.]"]),
+    (Ignored(name="bob", is_ignored=False), ["[You see what bob says again.]"]),
+    (NobodyKnown(name="bob"), ["[Nobody called bob is known here.]"]),
+    (
+        Expired(to="bob", number=1, text="See you\nat noon"),
+        ["[Message to bob was never fetched and is gone from the server: See you⏎at noon]"],
+    ),
+    (
+        KeyChanged(name="bob"),
+        [
+            (
+                "[The key of bob has changed: nothing is sent to that name until you type /trust bob; "
+                "/verify bob shows the number to compare first.]"
+            )
+        ],
+    ),
     (
         RegistryKeyChanged(expected="ab12", got="cd34"),
         ["[The server's key has changed: expected ab12, got cd34.]"],
@@ -124,11 +227,11 @@ LINES: list[tuple[Event, list[str]]] = [
 
 @pytest.mark.parametrize(("event", "lines"), LINES)
 def test_each_event_has_its_lines_to_the_letter(event: Event, lines: list[str]) -> None:
-    assert lines_of(event) == lines
+    assert lines_of(event, in_reach=2) == lines
 
 
 def test_no_kind_of_event_is_forgotten() -> None:
-    assert {type(event) for event, _ in LINES} == set(get_args(Event))
+    assert {type(event) for event, _ in LINES} == set(get_args(Event)) - set(get_args(DutyEvent))
 
 
 @given(st.data())
@@ -146,6 +249,60 @@ def texts(event: Event) -> list[str]:
     return [name for name in event.__struct_fields__ if isinstance(getattr(event, name), str)]
 
 
+@pytest.mark.parametrize("event", [direct("hi all", NOON), channel("hi all"), in_room("hi all", NOON)])
+def test_what_somebody_said_tells_name_and_text_apart(event: Event) -> None:
+    (line,) = lines_of(event)
+    assert isinstance(line, Spoken)
+    assert line[line.sender_at :].startswith("bob")
+    assert line[line.text_at :].startswith("hi all")
+
+
+def test_notices_are_not_what_somebody_said() -> None:
+    for event, _ in LINES:
+        spoken = [line for line in lines_of(event) if isinstance(line, Spoken)]
+        assert bool(spoken) == isinstance(
+            event, DirectReceived | ChannelReceived | RoomReceived
+        ) or isinstance(event, MailReturned)
+
+
+@pytest.mark.parametrize(
+    ("count", "ends"),
+    [(1, "n0"), (12, "n10 and n11"), (13, "n11 and 1 other"), (2_012, "n11 and 2,000 others")],
+)
+def test_many_names_are_counted(count: int, ends: str) -> None:
+    assert names([f"n{number}" for number in range(count)]).endswith(ends)
+
+
+@pytest.mark.parametrize(
+    ("view", "prompt"),
+    [
+        (View(), ">>> "),
+        (View(room="lab"), "[lab] >>> "),
+        (View(room="lab", in_reach=2), "[lab] >>> "),
+        (View(room="lab", is_server_away=True, in_reach=2), "[lab, server away, 2 in reach] >>> "),
+        (View(is_server_away=True, in_reach=2), ">>> "),
+        (View(room="lab", is_offline=True), ">>> "),
+        (View(room="l\x1bb"), "[l\\x1bb] >>> "),
+    ],
+)
+def test_the_prompt_shows_the_room(view: View, prompt: str) -> None:
+    assert prompt_of(view) == prompt
+
+
+@pytest.mark.parametrize(
+    ("view", "pieces"),
+    [
+        (View(me="alice", online=3), ["alice", "3 online"]),
+        (View(me="alice", room="lab", online=3, unread=1), ["alice", "lab", "3 online", "1 new line"]),
+        (View(me="alice", online=3, is_server_away=True, unread=2), ["alice", "server away", "2 new lines"]),
+        (View(me="alice", room="lab", is_offline=True), ["alice", "offline", "reg alice to return"]),
+        (View(me="alice", online=1, notes=("queue: number 3",)), ["alice", "1 online", "queue: number 3"]),
+    ],
+)
+def test_the_line_below_the_prompt(view: View, pieces: list[str]) -> None:
+    assert standing_of(view) == pieces
+
+
 def test_a_text_cannot_pass_for_a_line_of_ours() -> None:
     assert lines_of(direct("x\n>>> [Message received by carol.]")) == [
         "bob: x⏎>>> [Message received by carol.]"
@@ -159,6 +316,10 @@ def test_a_message_of_full_length_is_shown_whole() -> None:
 @given(st.floats())
 def test_any_moment_has_a_date(moment: float) -> None:
     assert len(shown_time(moment)) == len("2023-11-14 22:13:20")
+
+
+def test_an_instant_has_milliseconds() -> None:
+    assert shown_instant(NOON + 0.0031) == "22:13:20.003"
 
 
 def test_time_is_local(monkeypatch: pytest.MonkeyPatch) -> None:

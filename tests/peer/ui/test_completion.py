@@ -1,0 +1,82 @@
+"""This file is about what Tab offers, and in which order."""
+
+import pytest
+
+from peer.ui.commands import BY_SPELLING
+from peer.ui.completion import RECENT_MAX, Known, offers
+
+
+@pytest.fixture
+def known() -> Known:
+    known = Known()
+    known.people_are(["alice", "bob", "Bea", "carol"])
+    known.talked_with("carol")
+    known.talked_with("bob")
+    known.talked_with("somebody who is gone")
+    known.saw_room("den")
+    known.saw_room("lab")
+    return known
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("send_", ["send_all"]),
+        ("SEND_", ["send_all"]),
+        ("  se", ["send", "send_all", "server:exit", "server:join", "server:leave", "server:who"]),
+        ("/n", ["/names", "/nick", "/nickname", "/nicknames"]),
+        ("b", ["bob:", "Bea:"]),
+        ("send ", ["bob", "carol", "alice", "Bea"]),
+        ("send b", ["bob", "Bea"]),
+        ("/dm  c", ["carol"]),
+        ("/verify a", ["alice"]),
+        ("send bob b", []),
+        ("send_all b", []),
+        ("join ", ["lab", "den"]),
+        ("/join d", ["den"]),
+        ("help se", ["send", "send_all", "server:exit", "server:join", "server:leave", "server:who"]),
+        ("/nick a", []),
+        ("/history 1", []),
+        ("nonsense b", []),
+        ("zz", []),
+    ],
+)
+def test_outside_a_room(known: Known, typed: str, offered: list[str]) -> None:
+    assert [one.text for one in offers(typed, known, is_in_room=False)] == offered
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("b", ["bob", "Bea"]),
+        ("ask be", ["Bea"]),
+        ("send b", ["bob", "Bea"]),
+        ("/dm b", ["bob", "Bea"]),
+        ("/ou", ["/out"]),
+        ("server:w", ["server:who"]),
+    ],
+)
+def test_in_a_room_names_may_stand_anywhere_and_commands_have_signs(
+    known: Known, typed: str, offered: list[str]
+) -> None:
+    assert [one.text for one in offers(typed, known, is_in_room=True)] == offered
+
+
+def test_nothing_typed_offers_every_command_that_works_there(known: Known) -> None:
+    assert {one.text for one in offers("", known, is_in_room=False)} == set(BY_SPELLING)
+    assert {one.text for one in offers("/", known, is_in_room=True)} == {
+        one for one in BY_SPELLING if one.startswith("/")
+    }
+
+
+def test_an_offer_replaces_what_was_typed_of_it_and_says_what_it_is(known: Known) -> None:
+    (offer,) = offers("send_a", known, is_in_room=False)
+    assert (offer.replaces, offer.about[:6]) == (6, "<text>")
+    assert offers("send BO", known, is_in_room=False)[0].replaces == 2
+
+
+def test_old_talks_are_forgotten_at_last(known: Known) -> None:
+    for number in range(2 * RECENT_MAX):
+        known.saw_room(f"room{number}")
+    assert len(known.rooms()) == RECENT_MAX
+    assert known.rooms()[0] == f"room{2 * RECENT_MAX - 1}"

@@ -1,0 +1,42 @@
+"""This file is about being asked for a message: questions in their order, and ways out."""
+
+import pytest
+
+from peer.ui.dialogue import Dialogue
+from peer.ui.intentions import Empty, Mistake, SendDirect
+from wire.names import peer_name
+
+
+def test_first_to_whom_then_what() -> None:
+    dialogue = Dialogue()
+    assert dialogue.question == "To: "
+    assert dialogue.answer(" Bob \n") == Empty()
+    assert dialogue.question == "Text: "
+    assert not dialogue.is_over
+    assert dialogue.answer("  as typed, send carol: x \r\n") == SendDirect(
+        peer_name("Bob"), "  as typed, send carol: x "
+    )
+    assert dialogue.is_over
+
+
+@pytest.mark.parametrize("answers", [[""], ["  "], ["/quit"], ["bob", ""], ["bob", " /QUIT "]])
+def test_an_empty_answer_or_quit_gives_up(answers: list[str]) -> None:
+    dialogue = Dialogue()
+    *before, last = answers
+    for answer in before:
+        dialogue.answer(answer)
+    assert dialogue.answer(last) == Mistake("[Nothing was sent.]")
+    assert dialogue.is_over
+
+
+def test_what_is_no_name_is_asked_again() -> None:
+    dialogue = Dialogue()
+    refused = dialogue.answer("b@b\x1b")
+    assert refused == Mistake('["b@b\\x1b" is not a name: only letters, digits, _ and - are allowed.]')
+    assert (dialogue.question, dialogue.is_over) == ("To: ", False)
+
+
+def test_broken_input_can_still_be_sent() -> None:
+    dialogue = Dialogue()
+    dialogue.answer("bob")
+    assert dialogue.answer("\ud83dx") == SendDirect(peer_name("bob"), "\ufffdx")

@@ -1,0 +1,62 @@
+"""This file is about holding a terminal: keys come as pressed meanwhile, and afterwards it is as it was."""
+
+import os
+import pty
+import select
+import termios
+from collections.abc import Iterator
+
+import pytest
+
+from peer.ui.held import HeldTerminal
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[int, int]]:
+    master, slave = pty.openpty()
+    yield master, slave
+    os.close(master)
+    os.close(slave)
+
+
+def test_keys_come_as_they_are_pressed_and_without_an_echo(ends: tuple[int, int]) -> None:
+    master, slave = ends
+    with HeldTerminal(slave):
+        os.write(master, b"a\x04\x03\r")
+        assert os.read(slave, 99) == b"a\x04\x03\r"
+        os.write(slave, b"line\n")
+        assert os.read(master, 99) == b"line\r\n"
+
+
+def test_the_terminal_is_given_back_whatever_happens(
+    ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    master, slave = ends
+    monkeypatch.setattr(os, "tcgetpgrp", lambda descriptor: os.getpgrp())  # as if it were our own terminal
+    before = termios.tcgetattr(slave)
+
+    def fail() -> None:
+        with HeldTerminal(slave):
+            assert termios.tcgetattr(slave) != before
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert termios.tcgetattr(slave) == before
+    os.write(master, b"x")
+    assert os.read(master, 99) == b"x"  # echoed
+    assert select.select([slave], [], [], 0)[0] == []  # no line yet
+
+
+def test_a_terminal_that_another_program_has_is_left_alone(ends: tuple[int, int]) -> None:
+    _, slave = ends
+    with HeldTerminal(slave):
+        held = termios.tcgetattr(slave)
+    assert termios.tcgetattr(slave) == held
+
+
+def test_a_terminal_that_is_gone_is_no_error() -> None:
+    master, slave = pty.openpty()
+    with HeldTerminal(slave):
+        os.close(master)
+        os.close(slave)

@@ -1,0 +1,25 @@
+"""This file is about the README: its list of commands is the program's own."""
+
+import pytest
+
+from examples.readme import README, with_commands
+from peer.ui.commands import COMMANDS
+from peer.ui.manual import help_lines
+
+
+def test_the_list_of_commands_is_the_one_of_the_program() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert with_commands(text) == text, "run python -m examples.readme"
+    for row in COMMANDS:
+        assert all(f"`{spelling}" in text for spelling in row.spellings)
+
+
+def test_a_readme_without_the_list_is_not_taken_for_one() -> None:
+    with pytest.raises(ValueError, match="marks"):
+        with_commands("no list here")
+
+
+def test_help_has_one_line_a_command() -> None:
+    lines = help_lines()
+    assert len(lines) == len(COMMANDS)
+    assert lines[0].startswith("send <name> <text>  ")
