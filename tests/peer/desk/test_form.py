@@ -27,7 +27,6 @@ def test_an_interview_asks_for_name_number_and_issue() -> None:
     assert interview.question == ["[Your mobile number:]"]
     assert interview.answer("98765 43210")
     assert interview.question == ["[What is it about? Type its number:]", "[1 Depression]", "[2 Other]"]
-    assert interview.form is None
     assert interview.answer("2")
     assert interview.form == Form(name="Ana María", number="+919876543210", issue=2)
     assert interview.question == []
