@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from registry.admission import Gate
 from registry.channel import ReadLines
 from registry.clock import WallClock
+from registry.desk.settings import DeskSettings
 from registry.effects import (
     Caller,
 )
@@ -52,6 +53,7 @@ class RegistryCore(Execution):
         wall: float,
         policy: Policy | None = None,
         links_max: int = LINKS_MAX,
+        desk: DeskSettings | None = None,
     ) -> None:
         """`links_max`: connections that the machine can hold, less what else needs a descriptor."""
         policy = policy or Policy()
@@ -66,6 +68,7 @@ class RegistryCore(Execution):
             read_letters=read_letters,
             read_lines=read_lines,
             now=now,
+            desk=desk,
         )
         super().__init__(identity, sessions, service, policy, link_port=link_port, links_max=links_max)
         self._gate = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
@@ -191,15 +194,33 @@ class RegistryCore(Execution):
         if not isinstance(request, Attach):
             self._links.end(link.number, "first frame is no attach")
             return
-        self._links.attach(link, now=now)
+        is_guest = link.identity in self._service.desk.guests
+        self._links.attach(link, is_guest=is_guest, now=now)
         self._carry_out(self._service.handle(request, caller, now=now), now)
 
     def link_closed(self, link: int, *, now: float) -> None:
         """The connection is over, whoever ended it."""
         opened = self._links.forget(link)
         if opened is not None and opened.state is LinkState.ATTACHED:
-            self._service.link_lost(opened.identity, link, now=now)
+            self._carry_out(self._service.link_lost(opened.identity, link, now=now), now)
             self._settle(now)
+
+    # --- the registry's own terminal
+
+    def console_opened(self, *, now: float) -> None:
+        """Somebody may type."""
+        self._carry_out(self._service.desk.terminal.opened(now=now), now)
+        self._settle(now)
+
+    def console_typed(self, line: str, *, now: float) -> None:
+        """A line that was typed."""
+        self._carry_out(self._service.desk.terminal.typed(line, now=now), now)
+        self._settle(now)
+
+    def console_closed(self, *, now: float) -> None:
+        """Nobody types any more."""
+        self._carry_out(self._service.desk.terminal.closed(now=now), now)
+        self._settle(now)
 
     # --- time
 
@@ -207,9 +228,7 @@ class RegistryCore(Execution):
         """Do what is due. Early and late calls are harmless."""
         self._carry_out(self._service.handle_timer(now=now), now)
         self._links.handle_timer(now=now)
-        if self._sessions.handle_timer(
-            online=self._service.directory.online, counter=self._clock.millis(now), now=now
-        ):
+        if self._sessions.handle_timer(online=self._service.sealed, counter=self._clock.millis(now), now=now):
             self._note(LiveKeyRenewed())
             card = encode(RegistryCard(self._sessions.card))
             for link in self._links.attached():

@@ -64,7 +64,23 @@ class EpochKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: bytes
 
 
-Afterthought: TypeAlias = NameKept | LetterKept | LineLost | EpochKept
+class VisitKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A new visit of the help desk is on the disk, or will not be."""
+
+    visit: int
+    is_kept: bool
+
+
+class DeskLineStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What was said in a visit is on the disk, or will not be."""
+
+    visit: int
+    position: int
+    is_kept: bool
+
+
+DeskAfterthought: TypeAlias = VisitKept | DeskLineStored
+Afterthought: TypeAlias = NameKept | LetterKept | LineLost | EpochKept | DeskAfterthought
 Request: TypeAlias = PeerRequest | Register | Afterthought
 """All that the service is asked to handle."""
 
@@ -135,11 +151,17 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     otherwise: tuple["Effect", ...] = ()
 
 
+class Show(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Lines for the registry's own terminal. Strangers' text in them is clean already."""
+
+    lines: tuple[str, ...]
+
+
 class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Nothing is done; it is counted under this reason."""
 
     reason: str
 
 
-Effect: TypeAlias = Reply | Push | Relay | Welcomed | Denied | Disconnect | Resume | Store | Drop
+Effect: TypeAlias = Reply | Push | Relay | Welcomed | Denied | Disconnect | Resume | Store | Show | Drop
 """All that can follow from a decision."""

@@ -6,7 +6,19 @@ It knows effects and promises; it must not know how requests came in, or rules.
 from collections.abc import Iterable
 from typing import assert_never
 
-from registry.effects import Denied, Disconnect, Drop, Effect, Push, Relay, Reply, Resume, Store, Welcomed
+from registry.effects import (
+    Denied,
+    Disconnect,
+    Drop,
+    Effect,
+    Push,
+    Relay,
+    Reply,
+    Resume,
+    Show,
+    Store,
+    Welcomed,
+)
 from registry.events import LinkEnded, StoreFailed
 from registry.news import News
 from registry.outputs import Outputs
@@ -75,6 +87,8 @@ class Execution(Outputs):
                     self._deny(effect)
                 case Disconnect():
                     self._links.end(effect.link, effect.reason)
+                case Show():
+                    self._console_lines += effect.lines
                 case Drop():
                     self._drop(effect.reason)
                 case _:
@@ -82,7 +96,8 @@ class Execution(Outputs):
 
     def _settle(self, now: float) -> None:
         """After each input: whoever's link we ended is away, and what changed in the table is news."""
-        for link, reason in self._links.ended():
-            self._note(LinkEnded(address=link.remote, reason=reason))
-            self._service.link_lost(link.identity, link.number, now=now)
+        while ended := self._links.ended():  # what follows may end others
+            for link, reason in ended:
+                self._note(LinkEnded(address=link.remote, reason=reason))
+                self._carry_out(self._service.link_lost(link.identity, link.number, now=now), now)
         self._news.notice(now=now)

@@ -61,6 +61,8 @@ class Links:
         self._most: Final = most
         self._links: dict[int, Link] = {}
         self._attached: dict[int, Link] = {}
+        self._guests: dict[int, Link] = {}
+        """Attached too, of those without a name: nothing is relayed to them."""
         self._idle: Leases[int] = Leases(LINK_IDLE_TIMEOUT)
         self.crowd: Final = Crowd()
         self.pace: Final = Pace()
@@ -75,7 +77,7 @@ class Links:
 
     def attached(self) -> list[Link]:
         """Those that have proved themselves."""
-        return list(self._attached.values())
+        return [*self._attached.values(), *self._guests.values()]
 
     def find(self, number: int) -> Link | None:
         """The link, unless it is over."""
@@ -102,12 +104,12 @@ class Links:
         self.crowd.greeted(link.number, link.remote.host)
         self._queue(link, answer)
 
-    def attach(self, link: Link, *, now: float) -> None:
+    def attach(self, link: Link, *, is_guest: bool = False, now: float) -> None:
         """It has proved itself: longer frames, and a longer patience."""
         link.state = LinkState.ATTACHED
         self.crowd.leave(link.number, link.remote.host)
         link.place = self._relayed.end
-        self._attached[link.number] = link
+        (self._guests if is_guest else self._attached)[link.number] = link
         self._idle.renew(link.number, now=now)
         self._to_widen.append(link.number)
 
@@ -126,6 +128,7 @@ class Links:
             self.crowd.leave(number, link.remote.host)
             self.pace.forget(number)
             self._idle.end(number)
+            self._guests.pop(number, None)
             if self._attached.pop(number, None) is not None:
                 self._take_relayed(link)
         return link

@@ -33,6 +33,7 @@ class Outputs:
         self._datagrams: list[tuple[bytes, Address]] = []
         self._broadcasts: list[tuple[bytes, list[Address]]] = []
         self._events: list[Event] = []
+        self._console_lines: list[str] = []
         self._links = Links(most=links_max)
         self.dropped: Counter[str] = Counter()
         """What was not served, by reason."""
@@ -74,6 +75,11 @@ class Outputs:
         events, self._events = self._events, []
         return events
 
+    def console_lines(self) -> list[str]:
+        """Drained: lines for the registry's own terminal."""
+        lines, self._console_lines = self._console_lines, []
+        return lines
+
     # --- filled by the core
 
     def _reply(self, to: Caller, message: RegistryNotice | msgspec.Raw) -> None:
@@ -106,7 +112,7 @@ class Outputs:
         )
         self._datagrams.append((bytes((Kind.WELCOME,)) + encode(welcome), address))
         if welcomed.is_new:
-            self._note(CameIn(name=welcomed.card.name, address=address))
+            self._note(CameIn(name=welcomed.card.name or "a guest", address=address))
 
     def _deny(self, denied: Denied) -> None:
         address = denied.to.address

@@ -9,9 +9,13 @@ from typing import assert_never
 
 from registry.channel import ChannelRules, ReadLines
 from registry.clock import WallClock
+from registry.desk.desk import Desk
+from registry.desk.settings import DeskSettings
 from registry.directory import Directory
 from registry.effects import (
+    Afterthought,
     Caller,
+    DeskLineStored,
     Drop,
     Effect,
     EpochKept,
@@ -21,6 +25,7 @@ from registry.effects import (
     Push,
     Reply,
     Request,
+    VisitKept,
 )
 from registry.mailroom import Mailroom, ReadLetters
 from registry.policy import Policy
@@ -53,6 +58,7 @@ class Service:
         read_letters: ReadLetters,
         read_lines: ReadLines,
         now: float,
+        desk: DeskSettings | None = None,
     ) -> None:
         self.directory = Directory(version=clock.millis(now))
         # Stations begin where the clock is, so that a row of an earlier life never shows a station of this one.
@@ -61,10 +67,12 @@ class Service:
         self._mail = Mailroom(self.directory, self._roster, clock, read_letters, policy)
         self.channel = ChannelRules(self._roster, clock, rng, read_lines, policy, now=now)
         self._reception = Reception(self.directory, self._roster, self._presence, self.channel, clock, policy)
+        self.desk = Desk(desk or DeskSettings(), self.directory, self._roster, clock)
         self._sweep_span = policy.sweep_span
         self._sweep_at = now + policy.sweep_span
         self.unreadable_names = self._reception.load(loaded, now=now)
         self._mail.load(loaded, now=now)
+        self.desk.load(loaded.desk, now=now)
         self._start = self.channel.load(loaded.groups.get(CHANNEL), now=now)
 
     def start(self) -> list[Effect]:
@@ -75,6 +83,8 @@ class Service:
 
     def handle(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
         """What this request leads to. The caller is who they say; what they ask may still be nonsense."""
+        if caller.identity in self.desk.guests and not isinstance(request, Register | Afterthought):
+            return self.desk.serve_guest(request, caller, now=now)
         match request:
             case DepositMail():
                 return self._mail.deposit(request, caller, now=now)
@@ -94,13 +104,15 @@ class Service:
                 return self._leave(request, caller, now)
             case Attach():
                 return self._attach(caller, now)
+            case Register() if self.desk.is_for_guests(request):
+                return self.desk.guests.register(request, caller, now=now)
             case Register():
                 return self._reception.register(request, caller, now=now)
-            case NameKept() | LineLost() | EpochKept():
+            case NameKept() | LineLost() | EpochKept() | VisitKept() | DeskLineStored():
                 return self._go_on(request, caller, now)
-        assert_never(request)
+        return self.desk.serve(request, caller, now=now)
 
-    def _go_on(self, note: NameKept | LineLost | EpochKept, caller: Caller, now: float) -> list[Effect]:
+    def _go_on(self, note: Afterthought, caller: Caller, now: float) -> list[Effect]:
         """The disk has answered."""
         match note:
             case NameKept():
@@ -109,10 +121,16 @@ class Service:
                 return self.channel.line_lost(note)
             case EpochKept():
                 return self.channel.epoch_kept(note, now=now)
+            case LetterKept():
+                return self._mail.kept(note, caller)
+            case VisitKept() | DeskLineStored():
+                return self.desk.go_on(note, now=now)
         assert_never(note)
 
     def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
         """A group frame from a link."""
+        if caller.identity in self.desk.guests:
+            return [Drop(reason="not served to guests")]
         return self.channel.speak(frame, header, caller, now=now)
 
     def _attach(self, caller: Caller, now: float) -> list[Effect]:
@@ -123,18 +141,22 @@ class Service:
             return [Drop(reason="misplaced attach")]
         seat = self._roster.seat(caller.identity)
         self._mail.reader_left(caller.identity)
-        return [*effects, self.channel.grant(seat), *self._mail.welcome(caller.identity)]
+        desk = self.desk.member_attached(caller, now=now)
+        return [*effects, self.channel.grant(seat), *self._mail.welcome(caller.identity), *desk]
 
     def _leave(self, leave: Leave, caller: Caller, now: float) -> list[Effect]:
         effects = self._presence.leave(leave, caller, now=now)
         if self._roster.link_of(caller.identity) is None:
             self._mail.reader_left(caller.identity)
+            effects += self.desk.member_left(caller.identity, now=now)
         return effects
 
-    def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
         """A link is over. Whoever had it is away at once, until they show themselves again."""
         if self._presence.link_lost(identity, link, now=now):
             self._mail.reader_left(identity)
+            return self.desk.link_lost(identity, link, now=now)
+        return self.desk.link_lost(identity, link, now=now) if identity in self.desk.guests else []
 
     def _relay(self, request: RelayDatagram, caller: Caller) -> list[Effect]:
         link = self._roster.link_of(request.recipient)
@@ -148,12 +170,16 @@ class Service:
             return [Drop(reason="page for a stranger")]
         return self.channel.fetch(request, caller, not_before=person.channel_since)
 
+    def sealed(self) -> list[bytes]:
+        """Everybody whose session goes on when our live key is replaced."""
+        return [*self.directory.online(), *self.desk.guests.linked()]
+
     # --- time
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Leases that are over, keys that are due, mail and lines that are too old."""
         self._presence.expire(now=now)
-        effects = self.channel.handle_timer(now=now)
+        effects = self.channel.handle_timer(now=now) + self.desk.handle_timer(now=now)
         if now >= self._sweep_at:
             self._sweep_at = now + self._sweep_span
             effects += self._mail.sweep(now=now) + self.channel.sweep(now=now)
@@ -161,5 +187,5 @@ class Service:
 
     def next_timer(self) -> float:
         """The earliest deadline."""
-        others = (self._presence.next_timer(), self.channel.next_timer())
+        others = (self._presence.next_timer(), self.channel.next_timer(), self.desk.next_timer())
         return min([self._sweep_at, *(deadline for deadline in others if deadline is not None)])

@@ -7,9 +7,18 @@ lives only as long as the loading.
 from collections.abc import Sequence
 from typing import Any
 
-from registry.store.entries import Entry, GroupKeyMade, GroupLine, MailStored
+from registry.store.desk import DeskImage, line_key
+from registry.store.entries import (
+    DeskLineKept,
+    DeskVisitKept,
+    DeskVisitOver,
+    Entry,
+    GroupKeyMade,
+    GroupLine,
+    MailStored,
+)
 from registry.store.image import Group, Image
-from registry.store.protocol import LetterHead, LineHead, Loaded, LoadedGroup
+from registry.store.protocol import LetterHead, LineHead, Loaded, LoadedDesk, LoadedGroup
 
 
 class Catalogue:
@@ -19,6 +28,9 @@ class Catalogue:
         self._letters: dict[int, LetterHead] = {}
         self._lines: dict[tuple[str, int], LineHead] = {}
         self._keys: dict[tuple[str, int], bytes] = {}
+        self._visits: dict[int, DeskVisitKept] = {}
+        self._said: dict[int, DeskLineKept] = {}
+        self._over: dict[int, DeskVisitOver] = {}
 
     def note(self, entry: Entry) -> None:
         match entry:
@@ -41,6 +53,13 @@ class Catalogue:
                 )
             case GroupKeyMade():
                 self._keys[entry.group, entry.epoch] = entry.key
+            case DeskVisitKept():
+                self._visits[entry.visit] = entry
+            case DeskLineKept():
+                self._said[line_key(entry.visit, entry.position)] = entry
+            case DeskVisitOver():
+                self._visits.pop(entry.visit, None)
+                self._over[entry.visit] = entry
             case _:
                 pass
 
@@ -55,6 +74,19 @@ class Catalogue:
             highest_serial=image.highest_serial,
             skipped=skipped,
             damage=list(damage),
+            desk=self._desk(image.desk),
+        )
+
+    def _desk(self, image: DeskImage[Any]) -> LoadedDesk:
+        lines: dict[int, list[DeskLineKept]] = {}
+        for key in sorted(image.lines):
+            said = self._said[key]
+            lines.setdefault(said.visit, []).append(said)
+        return LoadedDesk(
+            visits=[self._visits[visit] for visit in sorted(image.visits)],
+            lines=lines,
+            served=[self._over[visit] for visit in image.served],
+            highest_visit=image.highest_visit,
         )
 
     def _group(self, name: str, group: Group[Any]) -> LoadedGroup:

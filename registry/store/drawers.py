@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from registry.store.entries import Entry, NameBound, Owner, owner_of
+from registry.store.entries import DeskOwner, Entry, NameBound, Owner, owner_of
 from registry.store.image import Image
 
 AT_REST = 0
@@ -160,6 +160,7 @@ class Drawers:
     def _plan(self, owner: Owner) -> Plan:
         drawer = self.drawer(owner)
         held = [(holder, holder.copy()) for holder in self.image.holders(owner)]
-        # A letter that was taken leaves the disk with the next checkpoint; a group's lines when they are many.
-        bearable = 0 if isinstance(owner, bytes) else max(_WORTH_WRITING_ANEW, drawer.size // 2)
+        # A letter that was taken, or what was said at the desk, leaves the disk with the next checkpoint; a group's lines
+        # when they are many.
+        bearable = 0 if isinstance(owner, bytes | DeskOwner) else max(_WORTH_WRITING_ANEW, drawer.size // 2)
         return Plan(owner, drawer, drawer.stale or drawer.dead > bearable, held)

@@ -4,6 +4,7 @@ The same bytes stand in the journal and in the files at rest, so a checkpoint co
 Tags and the order of fields are the format on disk: add at the end, never reuse a number.
 """
 
+import enum
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -68,6 +69,51 @@ class GroupCut(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
     position: int
 
 
+class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=False):
+    """A visit of the help desk as it stands; the latest one of a number holds. Numbers rise over the whole store."""
+
+    visit: int
+    queue: str
+    ticket: bytes  # a digest of it
+    host: str
+    name: str
+    number: str
+    issue: str
+    joined_at: int
+    rank: int
+    operator: bytes  # who serves; empty: in line
+    wanted: bytes  # whom it waits for; empty: anybody
+    called_at: int  # 0: never
+    since: int
+    served_for: int
+    note: str
+
+
+class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):
+    """What was said in a visit; positions rise within it. Lines below `first` are dropped."""
+
+    visit: int
+    position: int
+    author: bytes  # empty: the visitor
+    author_name: str
+    number: int
+    at: int
+    text: str
+    first: int
+
+
+class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=False):
+    """The visit is over, and what was said in it is dropped. The newest that were served are kept for figures."""
+
+    visit: int
+    queue: str
+    joined_at: int
+    called_at: int  # 0: never served
+    ended_at: int
+    served_for: int
+    of_day: int  # how many of its queue were served that day, with this one
+
+
 class AtRest(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
     """In files at rest only: this file says all that the journals up to `generation` said about its subject."""
 
@@ -75,10 +121,18 @@ class AtRest(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
     highest_serial: int
 
 
-Entry: TypeAlias = NameBound | MailStored | MailTaken | GroupKeyMade | GroupLine | GroupCut
+DeskEntry: TypeAlias = DeskVisitKept | DeskLineKept | DeskVisitOver
+Entry: TypeAlias = NameBound | MailStored | MailTaken | GroupKeyMade | GroupLine | GroupCut | DeskEntry
 
-# Whose file an entry belongs to: an identity has a mailbox, a text is a group, None is the file of names.
-Owner: TypeAlias = bytes | str
+
+class DeskOwner(enum.Enum):
+    """The one subject of all that is kept of the help desk."""
+
+    DESK = "desk"
+
+
+# Whose file an entry belongs to: an identity has a mailbox, a text is a group, the desk has one, None is the names' file.
+Owner: TypeAlias = bytes | str | DeskOwner
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry | AtRest)
@@ -88,6 +142,8 @@ def owner_of(entry: Entry) -> Owner | None:
     """The subject of an entry, and so the file in which it comes to rest."""
     if isinstance(entry, (MailStored, MailTaken)):
         return entry.recipient
+    if isinstance(entry, DeskEntry):
+        return DeskOwner.DESK
     return None if isinstance(entry, NameBound) else entry.group
 
 

@@ -5,7 +5,7 @@ It knows the journals, the locks and the threads (protocol.py says who calls wha
 
     <folder>/lock                        held as long as a registry runs
     <folder>/journal-<generation>        everything since the last checkpoint; usually one, two during a checkpoint
-    <folder>/names, mail/, groups/       what earlier journals said, at rest (shelf.py)
+    <folder>/names, mail/, groups/, desk what earlier journals said, at rest (shelf.py)
 
 `_lock` guards memory and is held for moments: the loop's thread takes it. `_syncing` makes the threads that sync wait
 for each other: a lost write is reported to one of two syncs only, and the other would say yes falsely.
@@ -222,7 +222,7 @@ class FileStore:
                 else:
                     found.append(entry)
         if lost:
-            raise RecordLost(owner if isinstance(owner, str) else owner.hex(), lost)
+            raise RecordLost(owner.hex() if isinstance(owner, bytes) else str(owner), lost)
         return found
 
     def _has_work(self) -> bool:

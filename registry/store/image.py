@@ -11,7 +11,12 @@ generations see to that (loading.py).
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar, assert_never
 
+from registry.store.desk import DeskImage
 from registry.store.entries import (
+    DeskLineKept,
+    DeskOwner,
+    DeskVisitKept,
+    DeskVisitOver,
     Entry,
     GroupCut,
     GroupKeyMade,
@@ -95,6 +100,7 @@ class Image(Generic[Where]):
         self.names: dict[str, NameBound] = {}  # the latest last
         self.mail: dict[bytes, dict[int, Where]] = {}
         self.groups: dict[str, Group[Where]] = {}
+        self.desk: DeskImage[Where] = DeskImage()
         self.highest_serial = 0
 
     def apply(self, entry: Entry, where: Where) -> Sequence[Where]:
@@ -114,6 +120,8 @@ class Image(Generic[Where]):
                 return self._group(entry.group).add_line(entry, where)
             case GroupCut():
                 return self._group(entry.group).cut_through(entry.position, where)
+            case DeskVisitKept() | DeskLineKept() | DeskVisitOver():
+                return self.desk.apply(entry, where)
         assert_never(entry)
 
     def copy(self) -> "Image[Where]":
@@ -122,6 +130,7 @@ class Image(Generic[Where]):
         twin.names = self.names.copy()
         twin.mail = {owner: box.copy() for owner, box in self.mail.items()}
         twin.groups = {name: group.copy() for name, group in self.groups.items()}
+        twin.desk = self.desk.copy()
         twin.highest_serial = self.highest_serial
         return twin
 
@@ -129,6 +138,8 @@ class Image(Generic[Where]):
         """The live tables of what is kept for `owner`; together they are the whole content of its file."""
         if isinstance(owner, bytes):
             return [self.mail[owner]] if owner in self.mail else []
+        if isinstance(owner, DeskOwner):
+            return self.desk.holders()
         group = self.groups.get(owner)
         return [group.keys, group.lines, group.cuts] if group else []
 

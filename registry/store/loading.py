@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from registry.store.catalogue import Catalogue
 from registry.store.disk import Disk, read_file, set_aside
 from registry.store.drawers import AT_REST, Drawers, Place
-from registry.store.entries import AtRest, Entry, NameBound, Owner, decode, owner_of
+from registry.store.entries import AtRest, DeskOwner, Entry, NameBound, Owner, decode, owner_of
 from registry.store.errors import StoreUnusable
 from registry.store.journal import Journal, generation_in, journal_name
 from registry.store.protocol import Loaded
 from registry.store.records import HEADER_SIZE, scan
-from registry.store.shelf import NAMES, Shelf, mailbox_owner
+from registry.store.shelf import DESK, NAMES, Shelf, mailbox_owner
 
 # What an entry of the folder that is no readable file gives: a link, a folder, a pipe, a bad sector.
 _NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ESPIPE, errno.ENXIO, errno.EIO})
@@ -65,7 +65,7 @@ class Loading:
 
     def _read_drawer(self, folder: int, name: str, shown: str) -> None:
         payloads, sound = self._recover(folder, name, shown)
-        owner: Owner | None = mailbox_owner(name)
+        owner: Owner | None = DeskOwner.DESK if name == DESK else mailbox_owner(name)
         marker: AtRest | None = None
         size = odd = 0
         for place, record in _placed(payloads, AT_REST):

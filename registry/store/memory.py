@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TypeVar
 
 from registry.store.catalogue import Catalogue
-from registry.store.entries import Entry, GroupLine, MailStored, Owner, encode
+from registry.store.entries import DeskOwner, Entry, GroupLine, MailStored, Owner, encode
 from registry.store.errors import RecordLost, StoreFull, StoreReadOnly
 from registry.store.image import Image
 from registry.store.protocol import Loaded
@@ -37,7 +37,7 @@ class MemoryStore:
         """May be called at any time: a reader of the store's present state."""
         catalogue = Catalogue()
         with self._lock:
-            owners: list[Owner] = [*self._image.mail, *self._image.groups]
+            owners: list[Owner] = [*self._image.mail, *self._image.groups, DeskOwner.DESK]
             for holder in chain.from_iterable(map(self._image.holders, owners)):
                 for entry in holder.values():
                     catalogue.note(entry)

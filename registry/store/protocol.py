@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from registry.store.entries import Entry, NameBound
+from registry.store.entries import DeskLineKept, DeskVisitKept, DeskVisitOver, Entry, NameBound
 
 
 class LetterHead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -48,6 +48,15 @@ class LoadedGroup(msgspec.Struct, frozen=True, kw_only=True):
     highest: int
 
 
+class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):
+    """The help desk as it was."""
+
+    visits: list[DeskVisitKept] = []  # by number
+    lines: dict[int, list[DeskLineKept]] = {}  # by visit, then by position
+    served: list[DeskVisitOver] = []  # the newest sessions that are over, the oldest first
+    highest_visit: int = 0  # ever used; 0 for none
+
+
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the core needs at its start."""
 
@@ -57,6 +66,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     highest_serial: int  # ever used; 0 for none
     skipped: int  # whole records that mean nothing to this version
     damage: list[str]  # a line for a person about each file that was torn or damaged
+    desk: LoadedDesk = LoadedDesk()
 
 
 class Store(Protocol):

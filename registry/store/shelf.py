@@ -1,9 +1,9 @@
-"""This file is about the files at rest: one per mailbox, one per group, and the file of names.
+"""This file is about the files at rest: one per mailbox, one per group, that of the help desk, and the file of names.
 
 It knows their names on the disk and how to put records into them. It must not know what the records say, nor
 when a checkpoint is due.
 
-    mail/<identity in hex>.mail     groups/<sha-256 of the group's name>.log     names
+    mail/<identity in hex>.mail     groups/<sha-256 of the group's name>.log     desk     names
 
 A name that a person chose never becomes part of a path: two groups could differ by
 case only, or hold a slash.
@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from registry.store.disk import Disk, write_whole
-from registry.store.entries import IDENTITY_SIZE, Owner
+from registry.store.entries import IDENTITY_SIZE, DeskOwner, Owner
 
 NAMES = "names"
+DESK = "desk"
 _MAIL_SUFFIX = ".mail"
 _GROUP_SUFFIX = ".log"
 _NEW_SUFFIX = ".new"
@@ -25,7 +26,7 @@ _WRITE_SIZE = 1 << 18
 
 
 class Shelf:
-    """The three kinds of files. Every method may raise OSError; SyncFailed among them."""
+    """The kinds of files. Every method may raise OSError; SyncFailed among them."""
 
     def __init__(self, disk: Disk, root: int) -> None:
         self._disk = disk
@@ -37,6 +38,8 @@ class Shelf:
         """The folder and the name of an owner's file."""
         if owner is None:
             return self.root, NAMES
+        if isinstance(owner, DeskOwner):
+            return self.root, DESK
         if isinstance(owner, bytes):
             return self.mail, owner.hex() + _MAIL_SUFFIX
         return self.groups, sha256(owner.encode()).hexdigest() + _GROUP_SUFFIX
@@ -48,11 +51,12 @@ class Shelf:
         return [
             *((self.mail, name, f"mail/{name}") for name in mail),
             *((self.groups, name, f"groups/{name}") for name in groups),
+            *((self.root, name, name) for name in self._disk.names(self.root) if name == DESK),
         ]
 
     def tidy(self) -> None:
         """Remove new files that never took their place."""
-        for folder, is_ours in ((self.root, _is_names), (self.mail, _is_mail), (self.groups, _is_group)):
+        for folder, is_ours in ((self.root, _is_of_root), (self.mail, _is_mail), (self.groups, _is_group)):
             for name in self._disk.names(folder):
                 if name.endswith(_NEW_SUFFIX) and is_ours(name.removesuffix(_NEW_SUFFIX)):
                     self._disk.remove(folder, name)
@@ -130,8 +134,8 @@ def mailbox_owner(name: str) -> bytes | None:
     return bytes.fromhex(stem)
 
 
-def _is_names(name: str) -> bool:
-    return name == NAMES
+def _is_of_root(name: str) -> bool:
+    return name in (NAMES, DESK)
 
 
 def _is_mail(name: str) -> bool:

@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 
 from registry.core import LINKS_MAX, RegistryCore
+from registry.desk.settings import DeskSettings
 from registry.policy import Policy
 from registry.store.entries import Entry
 from registry.store.errors import StoreError
@@ -53,8 +54,11 @@ class Rig:
         wall: float = WALL,
         policy: Policy | None = None,
         links_max: int = LINKS_MAX,
+        desk: DeskSettings | None = None,
     ) -> None:
         self.links_max = links_max
+        self.desk = desk
+        self.console: list[str] = []
         self.now = now
         self.wall_offset = wall - now
         self.rng = random.Random(seed)
@@ -86,6 +90,7 @@ class Rig:
             wall=self.now + self.wall_offset,
             policy=self.policy,
             links_max=self.links_max,
+            desk=self.desk,
         )
         self._commit_all(core)
         return core
@@ -108,6 +113,7 @@ class Rig:
         self.widened.update(self.core.links_to_widen())
         for link, pieces in self.core.link_writes():
             self._feed(link, pieces)
+        self.console += self.core.console_lines()
         for data, to in self.core.datagrams_to_send():
             self.datagrams[to].append(data)
         for data, addresses in self.core.broadcasts_to_send():

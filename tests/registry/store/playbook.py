@@ -10,6 +10,9 @@ from typing import Any, TypeAlias
 
 from registry.store.disk import Disk
 from registry.store.entries import (
+    DeskLineKept,
+    DeskVisitKept,
+    DeskVisitOver,
     Entry,
     GroupCut,
     GroupKeyMade,
@@ -47,6 +50,21 @@ def line(position: int, group: str = "tea", *, epoch: int = 1, size: int = 15) -
     return GroupLine(group, position, ALICE, epoch, 70 + position, bytes([position % 256]) * size)
 
 
+def visiting(visit: int, *, queue: str = "desk", operator: bytes = b"", note: str = "") -> DeskVisitKept:
+    ticket = bytes([visit % 256]) * 16
+    return DeskVisitKept(
+        visit, queue, ticket, "10.0.0.1", "Asha", "+91", "Other", 5, visit, operator, b"", 0, 0, 0, note
+    )
+
+
+def said(position: int, visit: int = 1, *, first: int = 1, size: int = 15) -> DeskLineKept:
+    return DeskLineKept(visit, position, ALICE, "alice", 9, 70 + position, "x" * size, first)
+
+
+def over(visit: int, *, called_at: int = 0) -> DeskVisitOver:
+    return DeskVisitOver(visit, "desk", 5, called_at, 9, 3, 1)
+
+
 def cut(position: int, group: str = "tea") -> GroupCut:
     return GroupCut(group, position)
 
@@ -63,6 +81,10 @@ class Model:
     tops: dict[str, int] = field(default_factory=dict)
     last_use: dict[tuple[str, int], int] = field(default_factory=dict)
     highest_serial: int = 0
+    visits: dict[int, DeskVisitKept] = field(default_factory=dict)
+    said: dict[int, list[DeskLineKept]] = field(default_factory=dict)
+    served: list[DeskVisitOver] = field(default_factory=list)
+    highest_visit: int = 0
 
     def say(self, entries: Iterable[Entry]) -> "Model":
         for entry in entries:
@@ -88,6 +110,17 @@ class Model:
                 self.last_use[entry.group, entry.epoch] = entry.position
             case GroupCut():
                 self._cut(entry.group, entry.position)
+            case DeskVisitKept():
+                self.visits[entry.visit] = entry
+                self.highest_visit = max(self.highest_visit, entry.visit)
+            case DeskLineKept():
+                lines = [*self.said.get(entry.visit, []), entry]
+                self.said[entry.visit] = [line for line in lines if line.position >= entry.first]
+            case DeskVisitOver():
+                self.visits.pop(entry.visit, None)
+                self.said.pop(entry.visit, None)
+                self.served += [entry] * bool(entry.called_at)
+                self.highest_visit = max(self.highest_visit, entry.visit)
 
     def _cut(self, group: str, position: int) -> None:
         if position <= self.cuts.get(group, -1):
@@ -111,6 +144,10 @@ class Model:
             "cuts": {name: self.cuts.get(name, -1) for name in groups},
             "tops": {name: self.tops.get(name, -1) for name in groups},
             "highest_serial": self.highest_serial,
+            "visits": [self.visits[number] for number in sorted(self.visits)],
+            "said": self.said,
+            "served": self.served,
+            "highest_visit": self.highest_visit,
         }
 
 
@@ -140,6 +177,10 @@ def view(store: Store, loaded: Loaded) -> View:
         "cuts": {name: group.cut for name, group in loaded.groups.items()},
         "tops": {name: group.highest for name, group in loaded.groups.items()},
         "highest_serial": loaded.highest_serial,
+        "visits": loaded.desk.visits,
+        "said": loaded.desk.lines,
+        "served": loaded.desk.served,
+        "highest_visit": loaded.desk.highest_visit,
     }
 
 
@@ -179,15 +220,19 @@ def full_script() -> Script:
     return Script(
         [
             [bound("alice"), bound("bob", BOB), key(1), stored(1), stored(2), line(1), line(2)],
+            [visiting(1), visiting(2), visiting(3), said(1), said(2)],
             "sync",
             [stored(3, CAROL), taken(1), line(3)],
+            [visiting(1, operator=ALICE), over(3), said(3, first=2)],
             "checkpoint",
             [stored(4), key(2), line(4, epoch=2), stored(5, CAROL), taken(3, recipient=CAROL)],
             "sync",
+            [said(4, first=2), said(1, 2), over(1, called_at=6), visiting(2, note="n"), visiting(4)],
             [bound("alice", ALICE, b"newer"), stored(6, ALICE), taken(6, recipient=ALICE)],
             "checkpoint",
             [taken(2, 4), key(3), line(5, "a/b", epoch=9), line(6, epoch=3), cut(3), stored(7, ALICE)],
             "checkpoint",
+            [over(2, called_at=7), over(4), visiting(5), said(1, 5)],
             [stored(8), taken(5, recipient=CAROL), key(4), cut(6)],
             "sync",
             [stored(9, ALICE), line(7, epoch=4)],

@@ -3,7 +3,20 @@
 from hypothesis import strategies as st
 
 from registry.store.entries import Entry
-from tests.registry.store.playbook import ALICE, BOB, CAROL, bound, cut, key, line, stored, taken
+from tests.registry.store.playbook import (
+    ALICE,
+    BOB,
+    CAROL,
+    bound,
+    cut,
+    key,
+    line,
+    over,
+    said,
+    stored,
+    taken,
+    visiting,
+)
 
 PEOPLE = (ALICE, BOB, CAROL)
 GROUPS = ("tea", "a/b")
@@ -16,9 +29,15 @@ class Author:
         self.serial = 0
         self.position = dict.fromkeys(GROUPS, 0)
         self.epoch = dict.fromkeys(GROUPS, 0)
+        self.visit = 0
+        self.visits: dict[int, tuple[int, int]] = {}  # of those that go on: the first and the last line kept
 
     def next_entry(self, data: st.DataObject) -> Entry:
-        kind = data.draw(st.sampled_from(("mail", "mail", "take", "line", "line", "key", "cut", "name")))
+        kind = data.draw(
+            st.sampled_from(("mail", "mail", "take", "line", "line", "key", "cut", "name", "desk", "desk"))
+        )
+        if kind == "desk":
+            return self._at_the_desk(data)
         person = data.draw(st.sampled_from(PEOPLE))
         group = data.draw(st.sampled_from(GROUPS))
         if kind == "mail":
@@ -40,6 +59,23 @@ class Author:
             self.position[group] = max(self.position[group], at)
             return cut(at, group)
         return bound(data.draw(st.sampled_from(("alice", "bob"))), person, data.draw(st.binary(max_size=3)))
+
+    def _at_the_desk(self, data: st.DataObject) -> Entry:
+        kind = data.draw(st.sampled_from(("join", "change", "say", "say", "end"))) if self.visits else "join"
+        if kind == "join":
+            self.visit += 1
+            self.visits[self.visit] = (1, 0)
+            return visiting(self.visit)
+        visit = data.draw(st.sampled_from(sorted(self.visits)))
+        if kind == "change":
+            return visiting(visit, operator=ALICE, note=data.draw(st.text(max_size=3)))
+        if kind == "say":
+            first, last = self.visits[visit]
+            first = data.draw(st.integers(first, last + 1))
+            self.visits[visit] = (first, last + 1)
+            return said(last + 1, visit, first=first, size=data.draw(st.integers(0, 50)))
+        del self.visits[visit]
+        return over(visit, called_at=data.draw(st.integers(0, 1)))
 
     def batch(self, data: st.DataObject) -> list[Entry]:
         return [self.next_entry(data) for _ in range(data.draw(st.integers(1, 6)))]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.store.entries import Entry
+from registry.store.entries import DeskOwner, Entry, Owner
 from registry.store.image import Image
 from tests.registry.store.playbook import BOB, bound, cut, key, line, stored, taken
 from tests.registry.store.strategies import Author
@@ -18,7 +18,8 @@ def image_of(*entries: Entry) -> Image[Entry]:
 
 def content(image: Image[Entry]) -> object:
     groups = {name: (dict(group.keys), group.lines, group.cuts) for name, group in image.groups.items()}
-    return list(image.names.items()), image.mail, groups, image.highest_serial
+    desk = (image.desk.visits, image.desk.lines, image.desk.served, image.desk.last, image.desk.highest_visit)
+    return list(image.names.items()), image.mail, groups, image.highest_serial, desk
 
 
 @given(st.data())
@@ -40,7 +41,7 @@ def test_what_is_not_freed_is_held(data: st.DataObject) -> None:
         freed.extend(image.apply(entry, where))
         if type(entry).__name__ not in {"MailTaken", "NameBound"}:
             kept.add(where)
-    owners: list[bytes | str] = [*image.mail, *image.groups]
+    owners: list[Owner] = [*image.mail, *image.groups, DeskOwner.DESK]
     held = [where for owner in owners for holder in image.holders(owner) for where in holder.values()]
     assert len(held) == len(set(held))
     assert len(freed) == len(set(freed))

@@ -1,0 +1,166 @@
+"""This file is about the help desk as one: who asks is sent to the right rules, and what follows is told once it is kept.
+
+The registry's service stands before it. It must not know bytes, sockets or files.
+"""
+
+from registry.clock import WallClock
+from registry.desk.guests import Guests
+from registry.desk.operating import Operating
+from registry.desk.parts import Parts
+from registry.desk.restoring import restore
+from registry.desk.settings import DeskSettings
+from registry.desk.talk import Talk
+from registry.desk.telling import Telling
+from registry.desk.terminal import Terminal
+from registry.desk.visitors import Visitors
+from registry.directory import Directory
+from registry.effects import (
+    Caller,
+    DeskAfterthought,
+    Disconnect,
+    Drop,
+    Effect,
+    Push,
+    Reply,
+    Request,
+    VisitKept,
+)
+from registry.roster import Roster
+from registry.store.protocol import LoadedDesk
+from wire.messages.desk import (
+    ConversationRequest,
+    DeskRequest,
+    DeskShown,
+    FiguresShown,
+    OperatorRequest,
+    SayAtDesk,
+    VisitorRequest,
+)
+from wire.messages.link import Attach
+from wire.messages.presence import Leave, Left, Ping, Pong
+from wire.messages.registration import Register
+
+
+class Desk:
+    """All rules of the desk."""
+
+    def __init__(
+        self, settings: DeskSettings, directory: Directory, roster: Roster, clock: WallClock
+    ) -> None:
+        self.guests = Guests()
+        self._directory = directory
+        self._parts = Parts(settings, directory, roster, self.guests, clock)
+        self._telling = Telling(self._parts)
+        self._visitors = Visitors(self._parts, self._telling)
+        self._operating = Operating(self._parts, self._telling)
+        self._talk = Talk(self._parts)
+        self.terminal = Terminal(self._parts, self._telling, self._operating, self._talk)
+        self._shown = DeskShown(
+            list(settings.queues), list(settings.menu), settings.region, int(settings.keep_place)
+        )
+
+    def load(self, loaded: LoadedDesk, *, now: float) -> None:
+        """What earlier lives kept."""
+        restore(self._parts, loaded, now=now)
+        self._visitors.load(loaded.highest_visit)
+
+    # --- guests
+
+    def is_for_guests(self, register: Register) -> bool:
+        """Whether this REGISTER is of somebody without a name."""
+        identity = register.card.identity
+        return identity in self.guests or (
+            not register.card.name and self._directory.person(identity) is None
+        )
+
+    def serve_guest(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
+        """All that is served to one who has no name: what stands here, and nothing else."""
+        if isinstance(request, VisitorRequest):
+            first = self._visitors.handle(request, caller, now=now)
+            return self._telling.conclude(first, now=now)
+        if isinstance(request, ConversationRequest):
+            return self._converse(request, caller, now)
+        match request:
+            case Attach():
+                return self._guest_attaches(caller, now)
+            case Ping():
+                return [Reply(to=caller, message=Pong(request.reference, 0))]
+            case Leave():
+                return self._guest_leaves(request, caller, now)
+            case _:
+                return [Drop(reason="not served to guests")]
+
+    def _guest_attaches(self, caller: Caller, now: float) -> list[Effect]:
+        if caller.link is None:
+            return [Drop(reason="misplaced attach")]
+        self._visitors.lost(caller.identity, now=now)  # their visit is at no link until the ticket is shown
+        effects = self.guests.attach(caller, caller.link)
+        return [*effects, Push(link=caller.link, message=self._shown), *self._telling.conclude(now=now)]
+
+    def _guest_leaves(self, request: Leave, caller: Caller, now: float) -> list[Effect]:
+        effects: list[Effect] = [Reply(to=caller, message=Left(request.reference))]
+        if not caller.is_newest:
+            return effects
+        self._visitors.left(caller.identity)
+        effects += self._telling.conclude(now=now)
+        link = self.guests.link_of(caller.identity)
+        return effects if link is None else [*effects, Disconnect(link=link, reason="left")]
+
+    # --- members
+
+    def serve(self, request: DeskRequest, caller: Caller, *, now: float) -> list[Effect]:
+        """What somebody with a name asks of the desk."""
+        if isinstance(request, ConversationRequest):
+            return self._converse(request, caller, now)
+        if isinstance(request, OperatorRequest):
+            first = self._operating.handle(request, caller, now=now)
+            return self._telling.conclude(first, now=now)
+        return [Drop(reason="a member is no visitor")]
+
+    def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
+        """A member has a link: an operator goes on where they were."""
+        return self._telling.conclude(self._operating.attached(caller), now=now)
+
+    def member_left(self, identity: bytes, *, now: float) -> list[Effect]:
+        """A member went offline on purpose: an operator does not come back."""
+        self._parts.queue.operator_gone(identity, now=now)
+        return self._telling.conclude(now=now)
+
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
+        """A link is over, a guest's or (when it was their present one) a member's."""
+        if identity in self.guests:
+            if self.guests.link_of(identity) == link:
+                self.guests.link_lost(identity, link, now=now)
+                self._visitors.lost(identity, now=now)
+        else:
+            self._parts.queue.operator_lost(identity, now=now)
+        return self._telling.conclude(now=now)
+
+    def _converse(self, request: ConversationRequest, caller: Caller, now: float) -> list[Effect]:
+        if isinstance(request, SayAtDesk):
+            return self._talk.say(request, caller, now=now)
+        return self._talk.heard(request, caller)
+
+    # --- the disk, time, looking
+
+    def go_on(self, note: DeskAfterthought, *, now: float) -> list[Effect]:
+        """The disk has answered."""
+        if isinstance(note, VisitKept):
+            self._visitors.kept(note)
+            return self._telling.conclude(now=now)
+        return self._talk.stored(note)
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Places and duties that nobody came back to, guests who are gone, positions to tell."""
+        self.guests.expire(now=now)
+        self._parts.queue.handle_timer(now=now)
+        return self._telling.conclude(now=now)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        deadlines = (self.guests.next_timer(), self._parts.queue.next_timer(), self._telling.next_timer())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def figures(self, *, now: float) -> list[FiguresShown]:
+        """Of each queue, as they are now."""
+        return [self._operating.figures(queue, reference=0, now=now) for queue in self._parts.settings.queues]

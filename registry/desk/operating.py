@@ -1,0 +1,218 @@
+"""This file is about what an operator asks: duty, the next visitor, the line, a note, the figures.
+
+A peer is on duty from its first `.next` or `.on` until `.off`, a hand on the queue that it must have asked for: nobody is
+put into a chat who is merely online. It knows operators and the queue; what follows from a change is told elsewhere.
+"""
+
+from typing import assert_never
+
+from registry.desk.parts import Parts, room_visitor
+from registry.desk.telling import Telling
+from registry.desk.visit import CONSOLE, Operator, Visit
+from registry.desk.wording import done_lines, notice_lines
+from registry.effects import Caller, Effect, Reply, Show
+from wire.errors import NameRefused
+from wire.limits import DESK_NOTE_MAX, DESK_SHOWN_MAX
+from wire.messages.desk import (
+    CallNext,
+    CommandDone,
+    CommandResult,
+    DropVisitor,
+    DutyTold,
+    EndDuty,
+    EndSession,
+    FiguresShown,
+    HandOver,
+    MoveVisitor,
+    NoteVisitor,
+    OperatorRequest,
+    OverCause,
+    RoomShown,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+)
+
+
+class Operating:
+    """Serves operators."""
+
+    def __init__(self, parts: Parts, telling: Telling) -> None:
+        self._parts = parts
+        self._telling = telling
+
+    def handle(self, request: OperatorRequest, caller: Caller, *, now: float) -> list[Effect]:
+        """The answer; what follows in the queue comes behind it."""
+        parts = self._parts
+        if not parts.is_operator(caller.identity) and caller.identity not in parts.queue.operators:
+            return _done(request, CommandResult.NOT_AN_OPERATOR, caller)
+        match request:
+            case TakeDuty() | CallNext():
+                return self._take_duty(request, caller)
+            case EndDuty():
+                parts.queue.end_duty(caller.identity)
+                return _done(request, CommandResult.DONE, caller)
+            case ShowRoom() | ShowFigures():
+                return self._show(request, caller, now)
+            case DropVisitor() | MoveVisitor():
+                return self._in_line(request, caller)
+            case EndSession() | HandOver() | NoteVisitor():
+                operator = parts.queue.operators.get(caller.identity)
+                visit = None if operator is None else operator.visit
+                if visit is None:
+                    return _done(request, CommandResult.NO_CLIENT, caller)
+                return self._with_client(request, visit, caller, now)
+        assert_never(request)
+
+    # --- duty
+
+    def attached(self, caller: Caller) -> list[Effect]:
+        """Somebody has a link. An operator who was cut off goes on where they were, before anything else comes to them."""
+        who = caller.identity
+        if not self._parts.is_operator(who) and who not in self._parts.queue.operators:
+            return []
+        operator = self._parts.queue.operators.get(who)
+        if operator is None:
+            return self._parts.tell_operator(who, DutyTold(False, ""))
+        told = self._parts.tell_operator(who, DutyTold(operator.is_on, operator.queue))
+        visit = operator.visit
+        self._parts.queue.operator_returned(who)
+        if visit is not None:
+            told += self._telling.client_again(visit)
+        return told
+
+    def _take_duty(self, request: TakeDuty | CallNext, caller: Caller) -> list[Effect]:
+        parts, who = self._parts, caller.identity
+        operator = parts.queue.operators.get(who)
+        queue = request.queue or self._own_queue(operator)
+        if queue not in parts.settings.queues:
+            return _done(request, CommandResult.NO_SUCH_QUEUE, caller)
+        visit = None if operator is None else operator.visit
+        is_next = isinstance(request, CallNext)
+        if visit is not None and visit.queue != queue and not is_next:
+            return _done(request, CommandResult.OTHER_QUEUE, caller)
+        is_on = operator is not None and operator.is_on
+        if (
+            not is_on
+            and sum(one.is_on for one in parts.queue.operators.values()) >= parts.settings.operators_max
+        ):
+            return _done(request, CommandResult.TOO_MANY, caller)
+        if visit is not None and is_next:
+            # Off for a moment, so that nobody of the former queue comes between.
+            if visit.queue != queue:
+                parts.queue.end_duty(who)
+            parts.queue.end(visit, OverCause.ENDED)
+        parts.queue.take_duty(who, queue)
+        # Somebody who is out of reach for a moment is waited for: the room is not empty then.
+        is_empty = is_next and parts.queue.operators[who].visit is None and not len(parts.queue.line(queue))
+        return _done(request, CommandResult.ROOM_EMPTY if is_empty else CommandResult.DONE, caller)
+
+    def _own_queue(self, operator: Operator | None) -> str:
+        return self._parts.settings.queues[0] if operator is None else operator.queue
+
+    # --- the client
+
+    def _with_client(
+        self, request: EndSession | HandOver | NoteVisitor, visit: Visit, caller: Caller, now: float
+    ) -> list[Effect]:
+        name = visit.form.name
+        match request:
+            case EndSession():
+                self._parts.queue.end(visit, OverCause.ENDED)
+                return _done(request, CommandResult.DONE, caller, name)
+            case NoteVisitor():
+                if len(request.text.encode()) > DESK_NOTE_MAX:
+                    return _done(request, CommandResult.TOO_LONG, caller, name)
+                self._parts.queue.note(visit, request.text)
+                return _done(request, CommandResult.DONE, caller, name)
+            case HandOver():
+                return self._hand_over(request, visit, caller, now)
+        assert_never(request)
+
+    def _hand_over(self, request: HandOver, visit: Visit, caller: Caller, now: float) -> list[Effect]:
+        try:
+            to = self._parts.operator_named(request.operator)
+        except NameRefused:
+            to = None
+        if to is None or to == caller.identity:
+            return _done(request, CommandResult.NO_SUCH_OPERATOR, caller)
+        operator = self._parts.queue.operators.get(to)
+        name = self._parts.name_of(to)
+        if operator is None or not operator.is_on or operator.queue != visit.queue:
+            return _done(request, CommandResult.OFF_DUTY, caller, name)
+        self._parts.queue.hand_over(visit, to, now=now)
+        return _done(request, CommandResult.DONE, caller, name)
+
+    # --- the line
+
+    def _in_line(self, request: DropVisitor | MoveVisitor, caller: Caller) -> list[Effect]:
+        queue = self._own_queue(self._parts.queue.operators.get(caller.identity))
+        line = self._parts.queue.line(queue)
+        visit = line.at(request.place)
+        if visit is None:
+            is_empty = not len(line)
+            return _done(
+                request, CommandResult.ROOM_EMPTY if is_empty else CommandResult.NO_SUCH_PLACE, caller
+            )
+        name = visit.form.name
+        if isinstance(request, DropVisitor):
+            self._parts.queue.end(visit, OverCause.DROPPED)
+        elif request.to < 1:
+            return _done(request, CommandResult.NO_SUCH_PLACE, caller)
+        else:
+            self._parts.queue.move(visit, request.to)
+        return _done(request, CommandResult.DONE, caller, name)
+
+    # --- looking
+
+    def _show(self, request: ShowRoom | ShowFigures, caller: Caller, now: float) -> list[Effect]:
+        queue = request.queue or self._own_queue(self._parts.queue.operators.get(caller.identity))
+        if queue not in self._parts.settings.queues:
+            return _done(request, CommandResult.NO_SUCH_QUEUE, caller)
+        if isinstance(request, ShowFigures):
+            shown: RoomShown | FiguresShown = self.figures(queue, reference=request.reference, now=now)
+        else:
+            shown = self._room(queue, request.reference)
+        if caller.identity == CONSOLE:
+            return [Show(lines=notice_lines(shown))]
+        return [Reply(to=caller, message=shown)]
+
+    def _room(self, queue: str, reference: int) -> RoomShown:
+        parts = self._parts
+        line = parts.queue.line(queue)
+        served = [
+            one.visit for one in parts.queue.operators.values() if one.visit and one.visit.queue == queue
+        ]
+        waiting = [visit for visit, _ in zip(line, range(DESK_SHOWN_MAX), strict=False)]
+        return RoomShown(
+            reference=reference,
+            queue=queue,
+            operators=parts.queue.on_duty(queue),
+            served=[room_visitor(parts, visit) for visit in served[:DESK_SHOWN_MAX]],
+            waiting=[room_visitor(parts, visit) for visit in waiting],
+            total=len(line),
+        )
+
+    def figures(self, queue: str, *, reference: int, now: float) -> FiguresShown:
+        """The figures of one queue as they are now."""
+        parts = self._parts
+        wall_ms = parts.clock.millis(now)
+        figures, line = parts.figures[queue], parts.queue.line(queue)
+        waits = figures.waits(parts.under_way(queue), wall_ms)
+        since = min((visit.joined_at for visit in line), default=wall_ms)
+        return FiguresShown(
+            reference=reference,
+            queue=queue,
+            served_today=figures.served_today(wall_ms),
+            median_wait=waits.median,
+            ninetieth_wait=waits.ninetieth,
+            longest_waiting=max(wall_ms - since, 0) // 1_000,
+            waiting=len(line),
+            operators=parts.queue.on_duty(queue),
+        )
+
+
+def _done(request: OperatorRequest, result: CommandResult, caller: Caller, subject: str = "") -> list[Effect]:
+    if caller.identity == CONSOLE:
+        return [Show(lines=done_lines(request, result, subject))]
+    return [Reply(to=caller, message=CommandDone(request.reference, result, subject))]

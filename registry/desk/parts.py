@@ -1,0 +1,189 @@
+"""This file is about what the desk's rules share: who is reached how, what is said, and how a visit becomes a record.
+
+It knows links by number; it decides nothing.
+"""
+
+from collections import Counter
+from typing import Final
+
+from registry.clock import WallClock
+from registry.desk.estimate import Estimates
+from registry.desk.figures import Figures, Session
+from registry.desk.guests import Guests
+from registry.desk.queue import DeskQueue
+from registry.desk.settings import DeskSettings
+from registry.desk.transcript import VISITOR, Party, Transcript
+from registry.desk.visit import CONSOLE, NOBODY, OperatorId, Visit
+from registry.desk.wording import notice_lines
+from registry.directory import Directory
+from registry.effects import Effect, Push, Show
+from registry.roster import Roster
+from registry.store.entries import DeskVisitKept, DeskVisitOver
+from wire.messages.desk import DeskLine, DeskNotice, RoomVisitor
+from wire.names import name_key
+
+CONSOLE_NAME: Final = "desk"
+"""By which the registry's own terminal is known to visitors and to `.handover`, unless an operator has this name."""
+
+
+class Parts:
+    """What there is."""
+
+    def __init__(
+        self, settings: DeskSettings, directory: Directory, roster: Roster, guests: Guests, clock: WallClock
+    ) -> None:
+        self.settings: Final = settings
+        self.clock: Final = clock
+        self.guests: Final = guests
+        self.queue: Final = DeskQueue(settings)
+        self.transcripts: Final[dict[int, Transcript]] = {}
+        self.estimates: Final = {queue: Estimates() for queue in settings.queues}
+        self.figures: Final = {queue: Figures(utc_offset=settings.utc_offset) for queue in settings.queues}
+        self.by_ticket: Final[dict[bytes, Visit]] = {}
+        self.at_guest: Final[dict[bytes, Visit]] = {}
+        """Who is here, by the guest's key under which they came."""
+        self.guest_of: Final[dict[int, bytes]] = {}
+        """The same the other way round, by the visit's number."""
+        self.of_host: Final[Counter[str]] = Counter()
+        self._directory = directory
+        self._roster = roster
+        self._operators = frozenset(name_key(name) for name in settings.operators)
+
+    # --- who is who
+
+    def is_operator(self, identity: OperatorId) -> bool:
+        """Whether they may serve visitors."""
+        person = self._directory.person(identity)
+        return identity == CONSOLE or (person is not None and person.name_key in self._operators)
+
+    def operator_named(self, name: str) -> OperatorId | None:
+        """Whose name it is, if it is an operator's."""
+        key = name_key(name)
+        holder = self._directory.holder(key) if key in self._operators else None
+        if holder is None and key == CONSOLE_NAME:
+            return CONSOLE
+        return holder
+
+    def name_of(self, identity: OperatorId) -> str:
+        """As it is shown to others."""
+        if identity == CONSOLE:
+            return CONSOLE_NAME
+        person = self._directory.person(identity)
+        return "" if person is None else person.card.name
+
+    # --- visits
+
+    def add(self, visit: Visit) -> None:
+        """A new one, or one of an earlier life."""
+        self.by_ticket[visit.ticket] = visit
+        self.of_host[visit.host] += 1
+
+    def seat(self, visit: Visit, guest: bytes) -> None:
+        """The visitor is at this guest's link."""
+        self.at_guest[guest] = visit
+        self.guest_of[visit.number] = guest
+
+    def unseat(self, visit: Visit) -> None:
+        """They are at no link."""
+        self.at_guest.pop(self.guest_of.pop(visit.number, b""), None)
+
+    def forget(self, visit: Visit) -> None:
+        """It is over."""
+        self.unseat(visit)
+        self.transcripts.pop(visit.number, None)
+        self.by_ticket.pop(visit.ticket, None)
+        self.of_host[visit.host] -= 1
+        if not self.of_host[visit.host]:
+            del self.of_host[visit.host]
+
+    # --- telling
+
+    def tell_visitor(self, visit: Visit, notice: DeskNotice) -> list[Effect]:
+        """By their link, if they have one."""
+        link = self.guests.link_of(self.guest_of.get(visit.number, b""))
+        return [] if link is None else [Push(link=link, message=notice)]
+
+    def tell_operator(self, who: OperatorId, notice: DeskNotice) -> list[Effect]:
+        """By their link, or on the registry's own terminal."""
+        if who == NOBODY:
+            return []
+        if who == CONSOLE:
+            return [Show(lines=notice_lines(notice))]
+        link = self._roster.link_of(who)
+        return [] if link is None else [Push(link=link, message=notice)]
+
+    def deliver(self, visit: Visit, reader: Party) -> list[Effect]:
+        """The lines that they are to be sent now."""
+        effects: list[Effect] = []
+        transcript = self.transcripts.get(visit.number)
+        while transcript is not None and (due := transcript.due(reader)):
+            for said in due:
+                name = "" if said.author == VISITOR else said.author_name
+                line = DeskLine(visit.number, said.position, name, said.at, said.text)
+                tell = (
+                    self.tell_visitor(visit, line) if reader == VISITOR else self.tell_operator(reader, line)
+                )
+                effects += tell
+            if reader != CONSOLE:
+                break
+            transcript.confirm(CONSOLE, due[-1].position)  # what is shown there is read
+        return effects
+
+    def transcript(self, visit: Visit) -> Transcript:
+        """Of what is said in it; made when something is."""
+        return self.transcripts.setdefault(visit.number, Transcript())
+
+    # --- figures
+
+    def under_way(self, queue: str) -> list[Session]:
+        """Sessions that go on, or are interrupted."""
+        visits = (visit for visit in self.queue.visits.values() if visit.queue == queue and visit.called_at)
+        return [Session(visit.joined_at, visit.called_at, 0) for visit in visits]
+
+
+def kept_record(visit: Visit) -> DeskVisitKept:
+    """A visit as it stands."""
+    form = visit.form
+    return DeskVisitKept(
+        visit=visit.number,
+        queue=visit.queue,
+        ticket=visit.ticket,
+        host=visit.host,
+        name=form.name,
+        number=form.number,
+        issue=form.issue,
+        joined_at=visit.joined_at,
+        rank=visit.rank,
+        operator=visit.operator,
+        wanted=visit.wanted,
+        called_at=visit.called_at,
+        since=visit.since,
+        served_for=visit.served_for,
+        note=visit.note,
+    )
+
+
+def room_visitor(parts: Parts, visit: Visit) -> RoomVisitor:
+    """A visit, as operators see it in the room."""
+    is_served = visit.operator != NOBODY
+    return RoomVisitor(
+        visit=visit.number,
+        name=visit.form.name,
+        issue=visit.form.issue,
+        since=(visit.since if is_served else visit.joined_at) // 1_000,
+        is_here=visit.is_here,
+        operator=parts.name_of(visit.operator if is_served else visit.wanted),
+    )
+
+
+def over_record(visit: Visit, *, ended_at: int, of_day: int) -> DeskVisitOver:
+    """A visit that is over."""
+    return DeskVisitOver(
+        visit=visit.number,
+        queue=visit.queue,
+        joined_at=visit.joined_at,
+        called_at=visit.called_at,
+        ended_at=ended_at,
+        served_for=visit.served_for,
+        of_day=of_day,
+    )

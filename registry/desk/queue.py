@@ -1,0 +1,286 @@
+"""This file is about the queue: who is in line, who serves whom, and what follows from each thing that happens.
+
+First come, first served: whoever is in reach is called before all behind them. A visitor who is out of reach keeps the
+place; for a moment nobody is called before them, after that the others are. A free operator on duty gets the first at
+once. It is a pure machine (`states.TRANSITIONS`): events and `now` come in, happenings are drained; it must not know
+links, messages, records or the time of day. What it is asked must fit: `ValueError` is our caller's mistake.
+"""
+
+from collections.abc import Iterable
+
+from registry.desk.line import Line
+from registry.desk.settings import DeskSettings
+from registry.desk.states import TRANSITIONS, VisitEvent, VisitState, is_in_line
+from registry.desk.visit import (
+    NOBODY,
+    Altered,
+    Change,
+    DutyChanged,
+    Happening,
+    Operator,
+    OperatorId,
+    Visit,
+)
+from registry.leases import Leases
+from wire.messages.desk import OverCause, PlaceCause
+
+
+class DeskQueue:
+    """All lines of the desk and its operators."""
+
+    def __init__(self, settings: DeskSettings) -> None:
+        self.visits: dict[int, Visit] = {}
+        self.operators: dict[OperatorId, Operator] = {}
+        self._lines = {queue: Line() for queue in settings.queues}
+        self._kept: Leases[int] = Leases(settings.keep_place)
+        self._patience: Leases[int] = Leases(settings.pass_over_after)
+        self._settling: Leases[int] = Leases(settings.restart_grace)
+        self._graces: Leases[OperatorId] = Leases(settings.operator_grace)
+        self._happened: list[Happening] = []
+
+    def load(self, visits: Iterable[Visit], *, now: float) -> None:
+        """What an earlier life left: everybody is out of reach, and has time to come back."""
+        waiting: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
+        for visit in visits:
+            self.visits[visit.number] = visit
+            if visit.operator == NOBODY:
+                visit.state = VisitState.MISSED
+                waiting[visit.queue].append(visit)
+                self._settling.renew(visit.number, now=now)
+            else:
+                visit.state = VisitState.ABSENT
+                operator = self.operators[visit.operator] = Operator(visit.operator, queue=visit.queue)
+                operator.is_on, operator.is_here, operator.visit = True, False, visit
+                self._graces.renew(visit.operator, now=now)
+            self._kept.renew(visit.number, now=now)
+        for queue, those in waiting.items():
+            self.line(queue).load(those)
+
+    def happened(self) -> list[Happening]:
+        """Drained, in order."""
+        happened, self._happened = self._happened, []
+        return happened
+
+    def line(self, queue: str) -> Line:
+        """A queue's line."""
+        return self._lines[queue]
+
+    def on_duty(self, queue: str) -> int:
+        """How many operators take visitors of this queue."""
+        return sum(one.is_on and one.queue == queue for one in self.operators.values())
+
+    # --- visitors
+
+    def join(self, visit: Visit) -> None:
+        """Somebody new, behind everybody; not called before `kept`."""
+        self.visits[visit.number] = visit
+        self.line(visit.queue).append(visit)
+
+    def kept(self, visit: Visit) -> None:
+        """The record of a new visit is on the disk."""
+        if visit.state is VisitState.JOINING:
+            self._step(visit, VisitEvent.KEPT)
+            self._fill(visit.queue)
+
+    def lost(self, visit: Visit, *, now: float) -> None:
+        """The link is lost."""
+        self._kept.renew(visit.number, now=now)
+        if is_in_line(visit.state):
+            self._patience.renew(visit.number, now=now)
+        self._step(visit, VisitEvent.LOST, operator=visit.operator)
+
+    def returned(self, visit: Visit) -> None:
+        """The ticket was shown on a new link."""
+        self._forget_deadlines(visit)
+        self._step(visit, VisitEvent.RETURNED, operator=visit.operator)
+        self._fill(visit.queue)
+
+    def end(self, visit: Visit, cause: OverCause) -> None:
+        """The visit is over."""
+        self._forget_deadlines(visit)
+        if is_in_line(visit.state):
+            self.line(visit.queue).remove(visit)
+        del self.visits[visit.number]
+        serving = self._release(visit)
+        self._step(visit, VisitEvent.ENDED, operator=serving, cause=cause)
+        self._fill(visit.queue)
+
+    def move(self, visit: Visit, to: int) -> None:
+        """To another position in its line."""
+        self._happened += [Altered(visit=one) for one in self.line(visit.queue).move(visit, to)]
+        self._fill(visit.queue)
+
+    def note(self, visit: Visit, text: str) -> None:
+        """What operators are to know about the visitor."""
+        visit.note = text
+        self._happened.append(Altered(visit=visit))
+
+    # --- operators
+
+    def take_duty(self, who: OperatorId, queue: str) -> None:
+        """On duty for this queue, and in reach. Whoever serves somebody of another queue has to end that first."""
+        operator = self.operators.get(who)
+        if operator is None:
+            operator = self.operators[who] = Operator(who, queue=queue)
+        if operator.visit is not None and operator.visit.queue != queue:
+            raise ValueError("serves a visitor of another queue")
+        self._graces.end(who)
+        is_other = not operator.is_on or operator.queue != queue
+        if is_other:
+            self._free_wanted(operator)
+        operator.is_on, operator.is_here, operator.queue = True, True, queue
+        if is_other:
+            self._happened.append(DutyChanged(operator=who, queue=queue, is_on=True))
+        self._fill(queue)
+
+    def end_duty(self, who: OperatorId) -> None:
+        """Nobody new. The present visitor stays until the session ends."""
+        operator = self.operators.get(who)
+        if operator is None or not operator.is_on:
+            return
+        operator.is_on = False
+        self._happened.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
+        self._free_wanted(operator)
+        self._forget_idle(operator)
+
+    def operator_lost(self, who: OperatorId, *, now: float) -> None:
+        """Their link is lost: for a while what they had is theirs."""
+        operator = self.operators.get(who)
+        if operator is not None and operator.is_here:
+            operator.is_here = False
+            self._graces.renew(who, now=now)
+
+    def operator_returned(self, who: OperatorId) -> None:
+        """They have a link again."""
+        operator = self.operators.get(who)
+        if operator is not None:
+            self._graces.end(who)
+            operator.is_here = True
+            self._fill(operator.queue)
+
+    def operator_gone(self, who: OperatorId, *, now: float) -> None:
+        """They left, or were away for too long: their visitor is at the head of the line again."""
+        operator = self.operators.get(who)
+        if operator is None:
+            return
+        self._graces.end(who)
+        if operator.is_on:
+            operator.is_on = False
+            self._happened.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
+        self._free_wanted(operator)
+        visit = operator.visit
+        if visit is not None:
+            self._put_back(visit, PlaceCause.OPERATOR_LOST, now=now)
+        self._forget_idle(operator)
+        self._fill(operator.queue)
+
+    def hand_over(self, visit: Visit, to: OperatorId, *, now: float) -> None:
+        """To an operator on duty for this queue: at once when they are free, else at the head of the line, for them only."""
+        former, operator = visit.operator, self.operators[to]
+        if former in (NOBODY, to) or not operator.is_on or operator.queue != visit.queue:
+            raise ValueError(
+                "only whoever is served is handed over, to another one on duty for the same queue"
+            )
+        if operator.is_free:
+            self._release(visit)
+            operator.visit, visit.operator = visit, to
+            self._step(visit, VisitEvent.HANDED_OVER, operator=to, former=former)
+        else:
+            visit.wanted = to
+            self._put_back(visit, PlaceCause.HANDED_OVER, now=now)
+        self._fill(visit.queue)
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> None:
+        """What was out of reach for too long."""
+        touched: dict[str, None] = {}
+        for patience in (self._patience, self._settling):
+            for number in patience.expired(now=now):
+                visit = self.visits.get(number)
+                if visit is not None and visit.state is VisitState.MISSED:
+                    self._step(visit, VisitEvent.PASSED_OVER)
+                    touched[visit.queue] = None
+        for who in self._graces.expired(now=now):
+            self.operator_gone(who, now=now)
+        for number in self._kept.expired(now=now):
+            if number in self.visits:
+                self.end(self.visits[number], OverCause.LOST)
+        for queue in touched:
+            self._fill(queue)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        leases = (self._kept, self._patience, self._settling)
+        deadlines = (self._graces.next_deadline(), *(one.next_deadline() for one in leases))
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    # --- the machine
+
+    def _step(
+        self,
+        visit: Visit,
+        event: VisitEvent,
+        *,
+        operator: OperatorId = NOBODY,
+        former: OperatorId = NOBODY,
+        cause: OverCause | PlaceCause | None = None,
+    ) -> None:
+        before = visit.state
+        after = TRANSITIONS.get((before, event))
+        if after is None:
+            raise ValueError(f"{event} does not happen to a visit that is {before}")
+        visit.state = after
+        self._happened.append(
+            Change(visit=visit, event=event, before=before, operator=operator, former=former, cause=cause)
+        )
+
+    def _fill(self, queue: str) -> None:
+        """Every free operator of this queue gets the first whom they may call. The one who is free longest comes first."""
+        for operator in [one for one in self.operators.values() if one.is_free and one.queue == queue]:
+            visit = self._first_for(operator)
+            if visit is None:
+                continue
+            self.line(queue).remove(visit)
+            operator.visit, visit.operator, visit.wanted = visit, operator.id, NOBODY
+            self._step(visit, VisitEvent.CALLED, operator=operator.id)
+
+    def _first_for(self, operator: Operator) -> Visit | None:
+        for visit in self.line(operator.queue):
+            if visit.wanted not in (NOBODY, operator.id) or visit.state is VisitState.AWAY:
+                continue
+            return visit if visit.state is VisitState.WAITING else None
+        return None
+
+    def _put_back(self, visit: Visit, cause: PlaceCause, *, now: float) -> None:
+        former = self._release(visit)
+        self.line(visit.queue).put_first(visit)
+        self._step(visit, VisitEvent.PUT_BACK, operator=former, cause=cause)
+        if visit.state is VisitState.MISSED:
+            self._patience.renew(visit.number, now=now)
+
+    def _release(self, visit: Visit) -> OperatorId:
+        """Nobody serves them any more; who did until now."""
+        who, visit.operator = visit.operator, NOBODY
+        operator = self.operators.pop(who, None)
+        if operator is not None:
+            operator.visit = None
+            self.operators[who] = operator  # behind those who are free already
+            self._forget_idle(operator)
+        return who
+
+    def _free_wanted(self, operator: Operator) -> None:
+        """Whoever was handed to them is anybody's."""
+        for visit in self.line(operator.queue):
+            if visit.wanted == operator.id:
+                visit.wanted = NOBODY
+                self._happened.append(Altered(visit=visit))
+        self._fill(operator.queue)
+
+    def _forget_idle(self, operator: Operator) -> None:
+        if not operator.is_on and operator.visit is None:
+            self.operators.pop(operator.id, None)
+
+    def _forget_deadlines(self, visit: Visit) -> None:
+        for leases in (self._kept, self._patience, self._settling):
+            leases.end(visit.number)

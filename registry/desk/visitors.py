@@ -1,0 +1,167 @@
+"""This file is about what a visitor asks: to be let in line, to come back, to leave, to know the place.
+
+It knows forms, tickets and caps; what follows from a change is told elsewhere.
+"""
+
+from typing import assert_never
+
+from registry.desk.parts import Parts, kept_record
+from registry.desk.states import VisitState
+from registry.desk.telling import Telling
+from registry.desk.tickets import digest
+from registry.desk.transcript import VISITOR
+from registry.desk.visit import Form, Visit
+from registry.effects import Caller, Effect, Reply, Resume, Store, VisitKept
+from wire.errors import FormRefused
+from wire.forms import full_name, mobile_number
+from wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
+from wire.messages.desk import (
+    AskPlace,
+    DeskRefusal,
+    DeskRefused,
+    JoinDesk,
+    LeaveDesk,
+    OverCause,
+    PlaceCause,
+    ReturnToDesk,
+    TurnCause,
+    VisitorRequest,
+)
+
+
+class Visitors:
+    """Serves them."""
+
+    def __init__(self, parts: Parts, telling: Telling) -> None:
+        self._parts = parts
+        self._telling = telling
+        self._next_number = 1
+
+    def load(self, highest_visit: int) -> None:
+        """Numbers up to this one were given."""
+        self._next_number = highest_visit + 1
+
+    def handle(self, request: VisitorRequest, caller: Caller, *, now: float) -> list[Effect]:
+        """What this request of a guest leads to, before what follows in the queue."""
+        match request:
+            case JoinDesk():
+                return self._join(request, caller, now)
+            case ReturnToDesk():
+                return self._return(request.reference, request.ticket, request.heard, caller)
+            case LeaveDesk():
+                return self._leave(request, caller)
+            case AskPlace():
+                return self._ask(request, caller)
+        assert_never(request)
+
+    def kept(self, note: VisitKept) -> None:
+        """The disk has answered."""
+        visit = self._parts.queue.visits.get(note.visit)
+        if visit is None:
+            return
+        if note.is_kept:
+            self._parts.queue.kept(visit)
+        else:
+            self._parts.queue.end(visit, OverCause.NOT_KEPT)
+
+    def lost(self, guest: bytes, *, now: float) -> None:
+        """A guest's link is over."""
+        visit = self._parts.at_guest.get(guest)
+        if visit is not None:
+            self._parts.unseat(visit)
+            self._parts.queue.lost(visit, now=now)
+
+    def left(self, guest: bytes) -> None:
+        """A guest leaves for good."""
+        visit = self._parts.at_guest.get(guest)
+        if visit is not None:
+            self._parts.queue.end(visit, OverCause.LEFT)
+
+    def _join(self, request: JoinDesk, caller: Caller, now: float) -> list[Effect]:
+        parts = self._parts
+        if digest(request.ticket) in parts.by_ticket:
+            return self._return(request.reference, request.ticket, 0, caller)
+        queue = request.queue or parts.settings.queues[0]
+        host = parts.guests.host_of(caller.identity)
+        form = self._form(request)
+        refusal = self._refusal(form, queue, host, caller)
+        if form is None or refusal is not None:
+            return _refused(request.reference, refusal or DeskRefusal.BAD_FORM, caller)
+        visit = Visit(
+            self._next_number,
+            queue=queue,
+            ticket=digest(request.ticket),
+            form=form,
+            host=host,
+            joined_at=parts.clock.millis(now),
+        )
+        self._next_number += 1
+        parts.add(visit)
+        parts.seat(visit, caller.identity)
+        parts.queue.join(visit)
+        self._telling.references[visit.number] = request.reference
+        then = Resume(request=VisitKept(visit=visit.number, is_kept=True), to=caller)
+        lost = Resume(request=VisitKept(visit=visit.number, is_kept=False), to=caller)
+        refused = _refused(request.reference, DeskRefusal.NOT_SERVING, caller)
+        return [Store(entries=(kept_record(visit),), then=(then,), otherwise=(*refused, lost))]
+
+    def _form(self, request: JoinDesk) -> Form | None:
+        """What was written, in its one right form: the visitor's program checked it, but may be anybody's."""
+        settings = self._parts.settings
+        try:
+            name, number = full_name(request.name), mobile_number(request.number, settings.region)
+        except FormRefused:
+            return None
+        if request.issue > len(settings.menu):
+            return None
+        return Form(name=name, number=number, issue=settings.menu[request.issue - 1])
+
+    def _refusal(self, form: Form | None, queue: str, host: str, caller: Caller) -> DeskRefusal | None:
+        parts = self._parts
+        if queue not in parts.settings.queues:
+            return DeskRefusal.NO_SUCH_QUEUE
+        if form is None:
+            return DeskRefusal.BAD_FORM
+        if caller.identity in parts.at_guest:
+            return DeskRefusal.ONE_VISIT
+        if len(parts.queue.line(queue)) >= DESK_WAITING_MAX:
+            return DeskRefusal.LINE_FULL
+        if parts.of_host[host] >= DESK_VISITS_PER_ADDRESS:
+            return DeskRefusal.ADDRESS_FULL
+        return None
+
+    def _return(self, reference: int, ticket: bytes, heard: int, caller: Caller) -> list[Effect]:
+        parts = self._parts
+        visit = parts.by_ticket.get(digest(ticket))
+        if visit is None:
+            return _refused(reference, DeskRefusal.NO_SUCH_TICKET, caller)
+        if parts.at_guest.get(caller.identity, visit) is not visit:
+            return _refused(reference, DeskRefusal.ONE_VISIT, caller)
+        parts.unseat(visit)
+        parts.seat(visit, caller.identity)
+        self._telling.references[visit.number] = reference
+        if visit.number in parts.transcripts:
+            parts.transcripts[visit.number].resume(VISITOR, heard=heard)
+        parts.queue.returned(visit)
+        return []
+
+    def _leave(self, request: LeaveDesk, caller: Caller) -> list[Effect]:
+        if caller.identity not in self._parts.at_guest:
+            return _refused(request.reference, DeskRefusal.NO_SUCH_TICKET, caller)
+        self.left(caller.identity)
+        return []
+
+    def _ask(self, request: AskPlace, caller: Caller) -> list[Effect]:
+        visit = self._parts.at_guest.get(caller.identity)
+        if visit is None:
+            return _refused(request.reference, DeskRefusal.NO_SUCH_TICKET, caller)
+        if visit.state is VisitState.JOINING:
+            return []  # the answer to the request before this one is on its way, and says the same
+        reference = request.reference
+        if visit.state is VisitState.SERVED:
+            return [Reply(to=caller, message=self._telling.turn(visit, TurnCause.ASKED, reference=reference))]
+        return [Reply(to=caller, message=self._telling.place(visit, PlaceCause.ASKED, reference=reference))]
+
+
+def _refused(reference: int, reason: DeskRefusal, caller: Caller) -> list[Effect]:
+    return [Reply(to=caller, message=DeskRefused(reference, reason))]

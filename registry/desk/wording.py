@@ -1,0 +1,173 @@
+"""This file is about words at the registry's own terminal: each notice and each answer as the lines that are shown.
+
+Lines in brackets are printed to the letter, as peers print theirs. Strangers' text is cleaned here. It decides nothing.
+"""
+
+from datetime import UTC, datetime
+from typing import Final, assert_never
+
+from wire.messages.desk import (
+    CallNext,
+    ClientCause,
+    ClientChanged,
+    ClientReach,
+    ClientTold,
+    CommandDone,
+    CommandResult,
+    DeskLine,
+    DeskNotice,
+    DropVisitor,
+    DutyTold,
+    EndDuty,
+    EndSession,
+    FiguresShown,
+    HandOver,
+    LineRefusal,
+    MoveVisitor,
+    NoteVisitor,
+    OperatorRequest,
+    RoomShown,
+    RoomVisitor,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+)
+from wire.text import clean
+
+NO_CLIENT: Final = "[No active client.]"
+ROOM_EMPTY: Final = "[Waiting room: empty.]"
+
+_CHANGES: Final = {
+    ClientReach.AWAY: "[{name} lost the connection; the place is kept for a while.]",
+    ClientReach.BACK: "[{name} is back.]",
+    ClientReach.LEFT: "[{name} has left.]",
+    ClientReach.LOST: "[{name} did not come back.]",
+    ClientReach.ENDED: "[Session with {name} ended.]",
+    ClientReach.GIVEN: "[{name} was handed over.]",
+    ClientReach.TAKEN_BACK: "[{name} is at the head of the line again.]",
+}
+
+_REFUSALS: Final = {
+    CommandResult.NO_CLIENT: NO_CLIENT,
+    CommandResult.ROOM_EMPTY: ROOM_EMPTY,
+    CommandResult.NO_SUCH_PLACE: "[Nobody has that number in the waiting room.]",
+    CommandResult.NO_SUCH_OPERATOR: "[There is no other operator of that name.]",
+    CommandResult.OFF_DUTY: "[{subject} is not on duty.]",
+    CommandResult.NO_SUCH_QUEUE: "[There is no queue of that name.]",
+    CommandResult.NOT_AN_OPERATOR: "[You are no operator here.]",
+    CommandResult.TOO_MANY: "[As many operators are on duty as there may be.]",
+    CommandResult.OTHER_QUEUE: "[End the session with your client first.]",
+    CommandResult.TOO_LONG: "[The note is too long.]",
+}
+
+_LINE_REFUSALS: Final = {
+    LineRefusal.NOT_YOUR_TURN: NO_CLIENT,
+    LineRefusal.NO_CLIENT: NO_CLIENT,
+    LineRefusal.FULL: "[Not sent: the client is away, and too much waits for them already.]",
+    LineRefusal.TOO_FAST: "[Not sent: too many lines at once.]",
+    LineRefusal.NOT_SERVING: "[Not sent: the disk takes nothing more.]",
+}
+
+
+def notice_lines(notice: DeskNotice) -> tuple[str, ...]:
+    """What an operator is told."""
+    match notice:
+        case DeskLine():
+            who = f"{clean(notice.operator)} (operator)" if notice.operator else "client"
+            return (f"{who}: {clean(notice.text)}",)
+        case ClientTold():
+            return _client(notice)
+        case ClientChanged():
+            return (_CHANGES[notice.change].format(name=clean(notice.name)),)
+        case DutyTold():
+            return (f"[You are on duty at {notice.queue}.]" if notice.is_on else "[You are off duty.]",)
+        case RoomShown():
+            return _room(notice)
+        case FiguresShown():
+            return _figures(notice)
+        case CommandDone():
+            return (_REFUSALS.get(notice.result, "[Done.]").format(subject=clean(notice.subject)),)
+        case _:
+            return ()  # a visitor's
+
+
+def done_lines(request: OperatorRequest, result: CommandResult, subject: str) -> tuple[str, ...]:
+    """What became of a command. Where a notice says it all, nothing."""
+    subject = clean(subject)
+    if result is not CommandResult.DONE:
+        return (_REFUSALS[result].format(subject=subject),)
+    match request:
+        case DropVisitor():
+            return (f"[{subject} was taken out of the waiting room.]",)
+        case MoveVisitor():
+            return (f"[{subject} is number {request.to} now.]",)
+        case NoteVisitor():
+            return (f"[Note about {subject} kept.]",)
+        case HandOver():
+            return (f"[Handing over to {subject}.]",)
+        case TakeDuty() | EndDuty() | CallNext() | EndSession() | ShowRoom() | ShowFigures():
+            return ()
+    assert_never(request)
+
+
+def refused_line(reason: LineRefusal) -> str:
+    """Why a line was not taken."""
+    return _LINE_REFUSALS[reason]
+
+
+def _client(told: ClientTold) -> tuple[str, ...]:
+    how = {
+        ClientCause.CALLED: "Next client",
+        ClientCause.HANDED_OVER: "Handed-over client",
+        ClientCause.RETURNED: "Your client",
+    }[told.cause]
+    by = f", from {clean(told.operator)}" if told.operator else ""
+    lines = [
+        f"[{how}{by}; waited {_span(told.waited)}.]",
+        f"Name: {clean(told.name)}",
+        f"Number: {clean(told.number)}",
+        f"Issue: {clean(told.issue)}",
+    ]
+    if told.note:
+        lines.append(f"Note: {clean(told.note)}")
+    if not told.is_here:
+        lines.append(_CHANGES[ClientReach.AWAY].format(name=clean(told.name)))
+    return tuple(lines)
+
+
+def _room(shown: RoomShown) -> tuple[str, ...]:
+    lines = [
+        f"[Active: {clean(one.name)}, {clean(one.issue)}, since {_time(one.since)}{_with(one)}.]"
+        for one in shown.served
+    ] or [NO_CLIENT]
+    if not shown.waiting:
+        return (*lines, ROOM_EMPTY)
+    lines.append(f"[Waiting room: {shown.total}.]")
+    for place, one in enumerate(shown.waiting, 1):
+        away = "" if one.is_here else ", away"
+        wanted = f", for {clean(one.operator)}" if one.operator else ""
+        since = f"waiting since {_time(one.since)}"
+        lines.append(f"{place}. {clean(one.name)}, {clean(one.issue)}, {since}{wanted}{away}")
+    if shown.total > len(shown.waiting):
+        lines.append(f"[And {shown.total - len(shown.waiting)} more.]")
+    return tuple(lines)
+
+
+def _figures(shown: FiguresShown) -> tuple[str, ...]:
+    waits = f"median wait {_span(shown.median_wait)}, 90th percentile {_span(shown.ninetieth_wait)}"
+    now = f"waiting now {shown.waiting}, longest {_span(shown.longest_waiting)}"
+    return (f"[Served today {shown.served_today}; {waits}; {now}; operators on duty {shown.operators}.]",)
+
+
+def _with(one: RoomVisitor) -> str:
+    return f", with {clean(one.operator)}{'' if one.is_here else ', away'}"
+
+
+def _time(seconds: int) -> str:
+    """In the zone of whoever reads it."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def _span(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

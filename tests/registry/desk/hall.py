@@ -1,0 +1,193 @@
+"""This file is about playing a help desk by hand: visitors, operators and the registry's own terminal, in virtual time."""
+
+from typing import TypeVar
+
+from registry.desk.settings import DeskSettings
+from registry.policy import Policy
+from registry.store.memory import MemoryStore
+from tests.registry.hand import Hand, Rig
+from wire.messages.desk import (
+    DeskLine,
+    DeskRequest,
+    DeskShown,
+    HeardAtDesk,
+    JoinDesk,
+    PlaceTold,
+    ReturnToDesk,
+    SayAtDesk,
+    TurnTold,
+)
+from wire.messages.link import Attach, RegistryNotice
+
+Notice = TypeVar("Notice", bound=RegistryNotice)
+
+
+class Hall:
+    """One registry with a desk."""
+
+    def __init__(
+        self,
+        settings: DeskSettings | None = None,
+        *,
+        store: MemoryStore | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        self.settings = settings or DeskSettings()
+        self.rig = Rig(store, desk=self.settings, policy=policy)
+
+    # --- the terminal
+
+    def open(self) -> list[str]:
+        """Somebody may type at the registry's terminal."""
+        self.rig.core.console_opened(now=self.rig.now)
+        return self.shown()
+
+    def type(self, line: str) -> list[str]:
+        """A typed line, and what is shown because of it."""
+        self.rig.core.console_typed(line, now=self.rig.now)
+        return self.shown()
+
+    def close(self) -> list[str]:
+        self.rig.core.console_closed(now=self.rig.now)
+        return self.shown()
+
+    def shown(self) -> list[str]:
+        """Drained: lines on the terminal."""
+        self.rig.turn()
+        lines, self.rig.console = self.rig.console, []
+        return lines
+
+    # --- people
+
+    def visitor(self, name: str = "Asha Rao", *, host: str | None = None) -> "Visitor":
+        """A guest with a link, not in line."""
+        hand = self.rig.hand("", host=host)
+        hand.register()
+        visitor = Visitor(
+            self, hand, name, bytes([self.rig._made % 256]) * 8 + self.rig._made.to_bytes(8, "big")
+        )
+        visitor.connect()
+        return visitor
+
+    def joined(self, name: str = "Asha Rao", *, host: str | None = None) -> "Visitor":
+        """A visitor who has asked to be let in line."""
+        visitor = self.visitor(name, host=host)
+        visitor.join()
+        return visitor
+
+    def line_of(self, *names: str) -> list["Visitor"]:
+        return [self.joined(name) for name in names]
+
+    def operator(self, name: str) -> "Worker":
+        """A member who may be an operator, with a link."""
+        hand = self.rig.hand(name)
+        hand.register()
+        worker = Worker(self, hand)
+        worker.connect()
+        return worker
+
+    # --- time
+
+    def advance(self, seconds: float) -> None:
+        self.rig.advance(seconds)
+
+    def restart(self, *, crash: bool = True) -> None:
+        """Another life of the registry; everybody's link is gone."""
+        self.rig.restart(crash=crash)
+
+
+class Talker:
+    """Somebody with a link who hears, and confirms, what the desk says."""
+
+    def __init__(self, hall: Hall, hand: Hand) -> None:
+        self.hall = hall
+        self.hand = hand
+        self.heard: list[RegistryNotice] = []
+        self.lines: list[DeskLine] = []
+        self._shown: dict[int, int] = {}
+        self._number = 0
+
+    def connect(self) -> None:
+        self.hand.greet()
+        self.hand.send(Attach())
+        self.heard += self.hand.notices()
+
+    def come_back(self) -> None:
+        """A new session after a restart of the registry, or a new link."""
+        self.hand.renew()
+        self.hand.register()
+        self.connect()
+
+    def drop(self) -> None:
+        """The link is lost."""
+        self.hand.drop_link()
+
+    def ask(self, request: DeskRequest) -> None:
+        self.hand.send(request)
+
+    def hear(self) -> list[RegistryNotice]:
+        """Drained: all that came. Lines are shown once, and confirmed."""
+        while notices := self.hand.notices() if self.hand.link is not None else []:
+            self.heard += notices
+            for line in notices:
+                if isinstance(line, DeskLine):
+                    self._hear_line(line)
+        heard, self.heard = self.heard, []
+        return heard
+
+    def last(self, kind: type[Notice]) -> Notice:
+        """The newest notice of a kind among those that came since."""
+        return [notice for notice in self.hear() if isinstance(notice, kind)][-1]
+
+    def _hear_line(self, line: DeskLine) -> None:
+        if line.position > self._shown.get(line.visit, 0):
+            self._shown[line.visit] = line.position
+            self.lines.append(line)
+        self.hand.send(HeardAtDesk(line.visit, line.position))
+
+    @property
+    def texts(self) -> list[str]:
+        """What was said to them."""
+        self.hear()
+        return [line.text for line in self.lines]
+
+
+class Visitor(Talker):
+    def __init__(self, hall: Hall, hand: Hand, name: str, ticket: bytes) -> None:
+        super().__init__(hall, hand)
+        self.name = name
+        self.ticket = ticket
+        self.visit = 0
+
+    @property
+    def shown(self) -> DeskShown:
+        return self.last(DeskShown)
+
+    def join(
+        self, *, queue: str = "", number: str = "9876543210", issue: int = 1, reference: int = 5
+    ) -> None:
+        self.ask(JoinDesk(reference, self.ticket, queue, self.name, number, issue))
+        self.note()
+
+    def come_back(self) -> None:
+        super().come_back()
+        self.ask(ReturnToDesk(6, self.ticket, 0))
+        self.note()
+
+    def note(self) -> None:
+        """Look at what came for the number of the visit; nothing is drained."""
+        heard = self.hear()
+        for notice in heard:
+            if isinstance(notice, PlaceTold | TurnTold):
+                self.visit = notice.visit
+        self.heard = heard
+
+    def say(self, text: str, *, number: int | None = None) -> None:
+        self._number = number or self._number + 1
+        self.ask(SayAtDesk(self.visit, self._number, text))
+
+
+class Worker(Talker):
+    def say(self, visit: int, text: str, *, number: int | None = None) -> None:
+        self._number = number or self._number + 1
+        self.ask(SayAtDesk(visit, self._number, text))
