@@ -16,7 +16,7 @@ from typing import Final
 from registry.config import folder_of, links_max
 from registry.core import RegistryCore
 from registry.keys import KeyUnusable, load_or_make
-from registry.settings import Settings, policy_of
+from registry.settings import Settings, desk_of, policy_of
 from registry.shell import Shell
 from registry.store.errors import StoreError
 from registry.store.files import FileStore
@@ -138,6 +138,7 @@ class Registry:
             now=time.monotonic(),
             wall=time.time(),
             policy=policy_of(self._settings.registry),
+            desk=desk_of(self._settings.desk, utc_offset=time.localtime().tm_gmtoff),
             links_max=links_max(),
         )
 

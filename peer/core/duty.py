@@ -47,18 +47,18 @@ FAILURES: Final = {
     CommandResult.NO_SUCH_PLACE: "Nobody has that number in the waiting room",
     CommandResult.NO_SUCH_OPERATOR: "There is no other operator of that name",
     CommandResult.OFF_DUTY: "That operator is not on duty",
-    CommandResult.NO_SUCH_QUEUE: "There is no such queue",
-    CommandResult.NOT_AN_OPERATOR: "You are not an operator of this help desk",
+    CommandResult.NO_SUCH_QUEUE: "There is no queue of that name",
+    CommandResult.NOT_AN_OPERATOR: "You are no operator here",
     CommandResult.TOO_MANY: "As many operators are on duty as there may be",
-    CommandResult.OTHER_QUEUE: "You serve a visitor of another queue: .end that session first",
-    CommandResult.TOO_LONG: "That note is too long",
+    CommandResult.OTHER_QUEUE: "End the session with your client first",
+    CommandResult.TOO_LONG: "The note is too long",
 }
 LINE_FAILURES: Final = {
     LineRefusal.NOT_YOUR_TURN: NO_CLIENT,
     LineRefusal.NO_CLIENT: NO_CLIENT,
-    LineRefusal.FULL: "Message refused: the visitor is away, and no more is kept",
-    LineRefusal.TOO_FAST: "Message refused: too many lines at once; say it again in a moment",
-    LineRefusal.NOT_SERVING: "Message refused: the server's disk takes nothing more",
+    LineRefusal.FULL: "Not sent: the client is away, and too much waits for them already",
+    LineRefusal.TOO_FAST: "Not sent: too many lines at once",
+    LineRefusal.NOT_SERVING: "Not sent: the server's disk takes nothing more",
 }
 _CALLED: Final = "called"
 """Stands for the visitor who comes when `CallNext` is done."""
@@ -131,7 +131,7 @@ class Duty:
 
     def note(self, text: str) -> None:
         """A note about our visitor, for operators only."""
-        self._ask(lambda reference: NoteVisitor(reference, text), "Note kept")
+        self._ask(lambda reference: NoteVisitor(reference, text), "Note about {subject} kept")
 
     def show_room(self, queue: str) -> None:
         """`WaitingRoom` follows."""

@@ -18,17 +18,17 @@ from peer.core.dutyevents import (
     RoomVisitor,
     WaitingRoom,
 )
-from peer.ui.words import Answer, Spoken, counted, name, reason, shown_time
+from peer.ui.words import Answer, Spoken, name, reason, shown_time
 from wire.text import clean
 
 _MOVES: Final = {
-    ClientMove.AWAY: "[{name} lost the connection; their place is kept for a while.]",
+    ClientMove.AWAY: "[{name} lost the connection; the place is kept for a while.]",
     ClientMove.BACK: "[{name} is back.]",
     ClientMove.LEFT: "[{name} has left.]",
     ClientMove.LOST: "[{name} did not come back.]",
-    ClientMove.ENDED: "[The session with {name} has ended.]",
+    ClientMove.ENDED: "[Session with {name} ended.]",
     ClientMove.GIVEN: "[{name} was handed over.]",
-    ClientMove.TAKEN_BACK: "[You were away for too long: {name} is next in line again.]",
+    ClientMove.TAKEN_BACK: "[{name} is at the head of the line again.]",
 }
 _TEXT_SHOWN: Final = 200
 
@@ -37,7 +37,7 @@ def duty_lines(event: DutyEvent) -> list[str]:
     """The lines to show for `event`, without the prompt."""
     match event:
         case DutyChanged(is_on=is_on, queue=queue):
-            return [f"[You are on duty for {name(queue)}.]" if is_on else "[You are off duty.]"]
+            return [f"[You are on duty at {name(queue)}.]" if is_on else "[You are off duty.]"]
         case ClientCame():
             return _form(event)
         case ClientChanged(name=who, move=move):
@@ -55,45 +55,48 @@ def duty_lines(event: DutyEvent) -> list[str]:
 
 
 def _form(came: ClientCame) -> list[str]:
-    whom = f"{name(came.name)}, {name(came.number)}: {clean(came.issue, limit=_TEXT_SHOWN)}"
-    lines = [f"[Active: {whom}]"]
-    if came.handed_over_by:
-        lines.append(f"[Handed over by {name(came.handed_over_by)}.]")
+    how = "Your client" if came.is_back else "Handed-over client" if came.handed_over_by else "Next client"
+    by = f", from {name(came.handed_over_by)}" if came.handed_over_by else ""
+    lines = [
+        f"[{how}{by}; waited {_span(came.waited)}.]",
+        f"Name: {name(came.name)}",
+        f"Number: {name(came.number)}",
+        f"Issue: {clean(came.issue, limit=_TEXT_SHOWN)}",
+    ]
     if came.note:
-        lines.append(f"[Note: {clean(came.note)}]")
+        lines.append(f"Note: {clean(came.note)}")
     if not came.is_here:
         lines.append(_MOVES[ClientMove.AWAY].format(name=name(came.name)))
     return lines
 
 
 def _room(room: WaitingRoom) -> list[str]:
-    lines = [f"[Active: {_visitor(one)}]" for one in room.served] or ["[No active client.]"]
+    lines = [f"[Active: {_visitor(one, 'since', 'with')}.]" for one in room.served] or ["[No active client.]"]
     if not room.total:
         return [*lines, "[Waiting room: empty.]"]
     lines.append(f"[Waiting room: {room.total:,}.]")
-    lines += [f"[{place} {_visitor(one)}]" for place, one in enumerate(room.waiting, 1)]
+    lines += [
+        f"{place}. {_visitor(one, 'waiting since', 'for')}" for place, one in enumerate(room.waiting, 1)
+    ]
     if room.total > len(room.waiting):
-        lines.append(f"[and {counted(room.total - len(room.waiting), 'other', 'others')}]")
+        lines.append(f"[And {room.total - len(room.waiting):,} more.]")
     return lines
 
 
-def _visitor(one: RoomVisitor) -> str:
+def _visitor(one: RoomVisitor, since: str, by: str) -> str:
+    operator = f", {by} {name(one.operator)}" if one.operator else ""
     away = "" if one.is_here else ", away"
-    operator = f", {name(one.operator)}" if one.operator else ""
-    return f"{name(one.name)}: {clean(one.issue, limit=_TEXT_SHOWN)}, since {shown_time(one.since)}{operator}{away}"
+    issue = clean(one.issue, limit=_TEXT_SHOWN)
+    return f"{name(one.name)}, {issue}, {since} {shown_time(one.since)}{operator}{away}"
 
 
 def _figures(figures: Figures) -> list[str]:
-    return [
-        f"[Served today: {figures.served_today:,}. "
-        f"Wait: median {_span(figures.median_wait)}, 90 % within {_span(figures.ninetieth_wait)}.]",
-        f"[Waiting now: {figures.waiting:,}, longest {_span(figures.longest_waiting)}. "
-        f"On duty: {figures.operators:,}.]",
-    ]
+    waits = f"median wait {_span(figures.median_wait)}, 90th percentile {_span(figures.ninetieth_wait)}"
+    now = f"waiting now {figures.waiting:,}, longest {_span(figures.longest_waiting)}"
+    served, operators = f"{figures.served_today:,}", f"{figures.operators:,}"
+    return [f"[Served today {served}; {waits}; {now}; operators on duty {operators}.]"]
 
 
 def _span(seconds: int) -> str:
-    """`4:07`, or `1:04:07`."""
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

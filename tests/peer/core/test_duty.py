@@ -65,7 +65,7 @@ class Scene:
         self.duty.link_lost()
         self.out.requests.clear()
         self.duty.link_up()
-        self.duty.heed(DutyTold(is_on, "desk"))
+        self.duty.heed(DutyTold(is_on, self.duty.queue))
 
     def answered(self) -> bool:
         return self.duty.is_answered
@@ -104,7 +104,7 @@ def test_each_failure_is_told(result: CommandResult) -> None:
     [
         (lambda duty: duty.drop(2), "Ravi {x} was taken out of the waiting room"),
         (lambda duty: duty.move(2, 1), "Ravi {x} is number 1 now"),
-        (lambda duty: duty.note("hm"), "Note kept"),
+        (lambda duty: duty.note("hm"), "Note about Ravi {x} kept"),
     ],
 )
 def test_what_nothing_else_tells_of(ask: Callable[[Duty], None], text: str) -> None:

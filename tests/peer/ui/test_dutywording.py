@@ -36,7 +36,7 @@ ASHA = ClientCame(
     handed_over_by="",
     is_back=False,
 )
-FORM = "[Active: Asha Rao, +919876543210: Depression]"
+FORM = ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
 SERVED = RoomVisitor(name="Asha Rao", issue="Depression", since=SINCE, is_here=True, operator="bob")
 WAITING = RoomVisitor(name="Ravi", issue="Other", since=SINCE, is_here=False, operator="")
 ROOM = WaitingRoom(queue="desk", operators=1, served=(SERVED,), waiting=(WAITING,), total=1)
@@ -52,29 +52,30 @@ FIGURES = Figures(
 )
 
 LINES: list[tuple[DutyEvent, list[str]]] = [
-    (DutyChanged(is_on=True, queue="desk"), ["[You are on duty for desk.]"]),
+    (DutyChanged(is_on=True, queue="desk"), ["[You are on duty at desk.]"]),
     (DutyChanged(is_on=False, queue="desk"), ["[You are off duty.]"]),
-    (ASHA, [FORM]),
+    (ASHA, ["[Next client; waited 1 min 30 s.]", *FORM]),
     (
-        msgspec.structs.replace(ASHA, handed_over_by="bob", note="call back", is_here=False),
+        msgspec.structs.replace(ASHA, handed_over_by="bob", note="call back", is_here=False, waited=9),
         [
-            FORM,
-            "[Handed over by bob.]",
-            "[Note: call back]",
-            "[Asha Rao lost the connection; their place is kept for a while.]",
+            "[Handed-over client, from bob; waited 9 s.]",
+            *FORM,
+            "Note: call back",
+            "[Asha Rao lost the connection; the place is kept for a while.]",
         ],
     ),
+    (msgspec.structs.replace(ASHA, is_back=True, waited=0), ["[Your client; waited 0 s.]", *FORM]),
     (ClientChanged(name="Asha Rao", move=ClientMove.LEFT), ["[Asha Rao has left.]"]),
-    (ClientChanged(name="Asha Rao", move=ClientMove.ENDED), ["[The session with Asha Rao has ended.]"]),
+    (ClientChanged(name="Asha Rao", move=ClientMove.ENDED), ["[Session with Asha Rao ended.]"]),
     (ClientSaid(sender="Asha Rao", text="é ✓", visit=1, position=1), ["Asha Rao: é ✓"]),
-    (CommandDone(text="Note kept"), ["[Note kept.]"]),
+    (CommandDone(text="Note about Ravi kept"), ["[Note about Ravi kept.]"]),
     (CommandFailed(reason="No active client"), ["[No active client.]"]),
     (
         ROOM,
         [
-            f"[Active: Asha Rao: Depression, since {AT}, bob]",
+            f"[Active: Asha Rao, Depression, since {AT}, with bob.]",
             "[Waiting room: 1.]",
-            f"[1 Ravi: Other, since {AT}, away]",
+            f"1. Ravi, Other, waiting since {AT}, away",
         ],
     ),
     (
@@ -83,13 +84,18 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     ),
     (
         msgspec.structs.replace(ROOM, served=(), total=42),
-        ["[No active client.]", "[Waiting room: 42.]", f"[1 Ravi: Other, since {AT}, away]", "[and 41 others]"],
+        [
+            "[No active client.]",
+            "[Waiting room: 42.]",
+            f"1. Ravi, Other, waiting since {AT}, away",
+            "[And 41 more.]",
+        ],
     ),
     (
         FIGURES,
         [
-            "[Served today: 12. Wait: median 1:07, 90 % within 1:02:05.]",
-            "[Waiting now: 0, longest 0:00. On duty: 2.]",
+            "[Served today 12; median wait 1 min 7 s, 90th percentile 62 min 5 s; waiting now 0, longest 0 s; "
+            "operators on duty 2.]"
         ],
     ),
 ]
