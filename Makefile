@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check lock fuzz bench bench-growth clean
+.PHONY: help install demo test lint check lock fuzz bench bench-growth picture clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ endif
 
 bench-growth: $(VENV)/.installed  ## how cost grows with people online
 	@$(BIN)/python -m bench.growth --into docs/performance.md --chart docs/growth.svg
+
+picture: $(VENV)/.tested  ## draw the README's picture of a terminal anew, and its list of commands
+	@$(BIN)/python -m examples.picture docs/terminal.svg
+	@$(BIN)/python -m examples.readme
 
 lock:  ## resolve the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo 'make lock needs uv (pip install uv)' >&2; exit 1; }

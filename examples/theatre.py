@@ -22,7 +22,8 @@ INSTALLED: Final = Path(sys.executable).with_name("ChatApp")
 PROGRAM: Final = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, str(CHECKOUT / "chatapp.py")]
 
 HOST: Final = "127.0.0.1"
-PROMPT: Final = ">>> "
+PROMPT: Final = re.compile(r"(?:\[[^]]*\] )?>>> ")
+"""In a room its name stands before it."""
 WITHIN: Final = 12.0
 """Seconds in which a line must come. The longest honest wait is for five tries and a search for the registry."""
 
@@ -129,7 +130,7 @@ class Actor:
     async def _read(self) -> None:
         assert self._process.stdout is not None
         while raw := await self._process.stdout.readline():
-            line = raw.decode().rstrip("\n").removeprefix(PROMPT)
+            line = PROMPT.sub("", raw.decode().rstrip("\n"), count=1)
             self.seen.append(line)
             self._unchecked.append(line)
             self._play.tell(self.name, "saw", line)
@@ -142,8 +143,8 @@ class Stage:
     """Who is on it, and the ports and the folder that they share."""
 
     def __init__(self, play: Play, folder: Path) -> None:
+        self.folder: Final = folder
         self._play = play
-        self._folder = folder
         self._ports = free_ports()
         self._port = next(self._ports)
         self._actors: list[Actor] = []
@@ -158,6 +159,10 @@ class Stage:
         """A peer; wait for its welcome."""
         return await self._start(name, "-c", name, HOST, str(self._port), str(next(self._ports)))
 
+    def next_ports(self) -> tuple[int, int]:
+        """The registry's port, and a free one, for somebody who is no actor."""
+        return self._port, next(self._ports)
+
     async def clear_away(self) -> None:
         """End all that still runs."""
         for actor in self._actors:
@@ -171,7 +176,7 @@ class Stage:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "CHATAPP_HOME": str(self._folder / name)},
+            env={**os.environ, "CHATAPP_HOME": str(self.folder / name)},
         )
         actor = Actor(self._play, name, process)
         self._actors.append(actor)

@@ -64,6 +64,16 @@ def offers(typed: str, known: Known, *, is_in_room: bool) -> list[Offer]:
     return [*_commands(word, is_in_room=is_in_room), *([] if is_in_room else _addressed(word, known))]
 
 
+def common_start(texts: Sequence[str]) -> str:
+    """What all of these begin with, as the first writes it."""
+    first, *others = texts
+    length = len(first)
+    for other in others:
+        alike = zip(first.casefold(), other.casefold(), strict=False)
+        length = min(length, next((at for at, (one, two) in enumerate(alike) if one != two), len(other)))
+    return first[:length]
+
+
 def _commands(word: str, *, is_in_room: bool) -> list[Offer]:
     begun = word.lower()
     return [

@@ -3,8 +3,9 @@
 It must not know spellings, nor how lines are shown; what is known on the spot it tells as an event or as lines.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable
-from typing import Final, assert_never
+from typing import assert_never
 
 from peer.core import events as happened
 from peer.node import Peer
@@ -49,8 +50,6 @@ from peer.ui.manual import help_lines
 from peer.ui.words import Answer
 from wire.errors import TooLong
 
-FOUND_MAX: Final = 50
-
 
 class Errands:
     """What one person asks of one peer."""
@@ -77,7 +76,10 @@ class Errands:
             case Verify() | Trust() | Ignore() | Unignore():
                 self._trust(intention)
             case Why() | ShowHistory() | Search():
-                self._remember(intention)
+                try:
+                    self._remember(intention)
+                except sqlite3.Error as error:
+                    self._tell(happened.Trouble(text=f"The history cannot be read: {error}"))
             case (
                 TakeDuty()
                 | EndDuty()

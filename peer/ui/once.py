@@ -125,10 +125,11 @@ def _told(receipt: Receipt, events: Sequence[happened.Event], seconds: float, *,
 def _failed(to: str, *lines: str, as_json: bool) -> int:
     """Nothing was begun."""
     if as_json:
-        reason = " ".join(line.strip("[]") for line in lines)
+        reason = " ".join(line.removeprefix("[").removesuffix("]") for line in lines)
         _print_json(to=to, number=0, outcome="refused", through_server=False, seconds=0.0, reason=reason)
     else:
-        print(*lines, sep="\n", file=sys.stderr, flush=True)
+        for line in lines:
+            print(line, file=sys.stdout if line.startswith("[") else sys.stderr, flush=True)
     return FAILED
 
 

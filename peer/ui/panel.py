@@ -29,7 +29,8 @@ from prompt_toolkit.layout.processors import BeforeInput, HighlightIncrementalSe
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
-from peer.ui.completion import Known, offers
+from peer.ui.completion import Known, Offer, common_start, offers
+from peer.ui.dialogue import TO
 from peer.ui.view import View, prompt_of, standing_of
 
 OFFERED_AT_ONCE: Final = 8
@@ -89,10 +90,12 @@ class Panel:
         """What stands before what is typed."""
         return self.question or prompt_of(self.view)
 
-    @property
-    def known(self) -> Known:
-        """What Tab can offer."""
-        return self._known
+    def offered(self) -> list[Offer]:
+        """How to go on after what is typed."""
+        typed = self._buffer.document.text_before_cursor
+        if self.question:
+            return offers(f"/dm {typed}", self._known, is_in_room=False) if self.question == TO else []
+        return offers(typed, self._known, is_in_room=self.view.room is not None)
 
     # --- what is drawn
 
@@ -149,6 +152,7 @@ class Panel:
         asking = Condition(self._is_asking)
         typing = has_focus(self._buffer)
         keys.add("enter", filter=typing & ~asking)(lambda event: self._buffer.validate_and_handle())
+        keys.add("tab", filter=typing & ~asking & ~has_completions)(self._complete)
         keys.add("c-c")(lambda event: self._ended(KeyboardInterrupt()))
         at_the_start = Condition(lambda: not self._buffer.text)
         keys.add("c-d", filter=at_the_start & typing & ~asking)(lambda event: self._ended(EOFError()))
@@ -161,6 +165,16 @@ class Panel:
     def _accept(self, buffer: Buffer) -> bool:
         self._entered(buffer.text)
         return False
+
+    def _complete(self, event: KeyPressEvent) -> None:
+        """What all offers have in common is there at once, before the next key; the menu may come later."""
+        found = self.offered()
+        if not found:
+            return
+        self._buffer.delete_before_cursor(found[0].replaces)
+        self._buffer.insert_text(common_start([offer.text for offer in found]))
+        if len(found) > 1:
+            self._buffer.start_completion()
 
     def _paste(self, event: KeyPressEvent) -> None:
         text = event.data.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
@@ -177,18 +191,11 @@ class Panel:
 
 
 class _Offers(Completer):
-    """Tab, for prompt_toolkit."""
+    """What Tab offers, for the menu of prompt_toolkit."""
 
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        panel = self._panel
-        if panel.question:
-            typed = f"send {document.text_before_cursor}" if panel.question.startswith("To") else "/say "
-        else:
-            typed = document.text_before_cursor
-        for offer in offers(
-            typed, panel.known, is_in_room=panel.view.room is not None and not panel.question
-        ):
+        for offer in self._panel.offered():
             yield Completion(offer.text, start_position=-offer.replaces, display_meta=offer.about)

@@ -57,6 +57,7 @@ class ScreenTerminal:
         self._typed: asyncio.Queue[str | BaseException] = asyncio.Queue()
         self._heard: deque[float] = deque(maxlen=BUSY_LINES)
         self._rings = False
+        self._suspension: asyncio.Future[None] | None = None
 
     @property
     def _is_coloured(self) -> bool:
@@ -151,7 +152,7 @@ class ScreenTerminal:
         self._typed.put_nowait(error or EOFError())
 
     def _suspend(self) -> None:
-        run_in_terminal(self._held.suspend)
+        self._suspension = asyncio.ensure_future(run_in_terminal(self._held.suspend))
 
 
 class _HeldInput(Vt100Input):

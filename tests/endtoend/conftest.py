@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.stage import Stage
+from tests.endtoend.terminal import Open, Terminal
+from tests.support.stage import Stage, free_port
 
 
 @pytest.fixture
@@ -18,3 +19,21 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     finally:
         await stage.close()
         print(*stage.programs, sep="\n")  # shown for a test that failed
+
+
+@pytest.fixture
+async def at_terminal(stage: Stage) -> AsyncIterator[Open]:
+    """Opens a terminal with a peer of some name on it; all are gone at the end."""
+    terminals: list[Terminal] = []
+
+    async def open_one(name: str, *options: str, answers: bool = True, **environment: str) -> Terminal:
+        words = ["-c", name, "127.0.0.1", str(stage.port), str(free_port()), *options]
+        terminal = await Terminal.open(
+            *words, home=stage.folder / name, environment=environment, answers=answers
+        )
+        terminals.append(terminal)
+        return terminal
+
+    yield open_one
+    for terminal in terminals:
+        await terminal.clear_away()

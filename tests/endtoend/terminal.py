@@ -4,6 +4,7 @@ It knows terminals; what is drawn is compared as text without its escape sequenc
 """
 
 import asyncio
+import codecs
 import fcntl
 import os
 import pty
@@ -11,14 +12,19 @@ import re
 import struct
 import sys
 import termios
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
+
+import pyte
 
 from tests.support.program import WITHIN
 from tests.support.stage import CHATAPP
 
 CTRL_C: Final = "\x03"
 CTRL_D: Final = "\x04"
+CTRL_R: Final = "\x12"
+UP: Final = "\x1b[A"
 TAB: Final = "\t"
 
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_=>])")
@@ -42,6 +48,10 @@ class Terminal:
         self._news = asyncio.Event()
         self._from = 0
         self._answers = answers
+        self._screen = pyte.Screen(80, 24)
+        self._stream = pyte.Stream(self._screen)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.modes_before: Final = termios.tcgetattr(master)
         asyncio.get_running_loop().add_reader(master, self._read)
 
     @classmethod
@@ -76,6 +86,7 @@ class Terminal:
         """Another size of the window."""
         assert self._master is not None
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self._screen.resize(lines, columns)
 
     async def shows(self, text: str) -> None:
         """Wait until this text was drawn after what was waited for last."""
@@ -87,6 +98,33 @@ class Terminal:
         except TimeoutError:
             raise AssertionError(f"{text!r} was not drawn; this was:\n{self.text[self._from :]}") from None
         self._from = place + len(text)
+
+    async def stands(self, *rows: str) -> None:
+        """Wait until the screen has these rows, one below the other, with nothing after the last but empty ones."""
+        try:
+            async with asyncio.timeout(WITHIN):
+                while self.rows[-len(rows) :] != list(rows):
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            shown = "\n".join(self.rows)
+            raise AssertionError(f"the screen does not end with {rows}; it is:\n{shown}") from None
+
+    @property
+    def rows(self) -> list[str]:
+        """What a person sees now: the rows down to the last that is not empty, without blanks at their ends."""
+        return "\n".join(row.rstrip() for row in self._screen.display).rstrip("\n").split("\n")
+
+    @property
+    def title(self) -> str:
+        """Of the window."""
+        return str(self._screen.title)
+
+    @property
+    def modes(self) -> list[Any]:
+        """How the terminal treats keys now."""
+        assert self._master is not None
+        return termios.tcgetattr(self._master)
 
     @property
     def text(self) -> str:
@@ -122,7 +160,13 @@ class Terminal:
             data = b""
         if not data:
             asyncio.get_running_loop().remove_reader(self._master)
-        self.drawn += data.decode("utf-8", "replace")
+        drawn = self._decoder.decode(data)
+        self.drawn += drawn
+        self._stream.feed(drawn)
         for _ in range(data.count(_WHERE) if self._answers else 0):
             os.write(self._master, _HERE)
         self._news.set()
+
+
+Open = Callable[..., Awaitable[Terminal]]
+"""Opens a terminal with a peer on it: the peer's name, then options; as named arguments `answers` and environment."""

@@ -1,32 +1,10 @@
 """This file is about a person at a terminal: typing that incoming lines never break, keys, and how it ends."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-
 import pytest
 
 from tests.endtoend.lines import BYE, WELCOME, received
-from tests.endtoend.terminal import CTRL_C, CTRL_D, TAB, Terminal
-from tests.support.stage import Stage, free_port, knows
-
-Open = Callable[..., Awaitable[Terminal]]
-
-
-@pytest.fixture
-async def at_terminal(stage: Stage) -> AsyncIterator[Open]:
-    """Opens a terminal with a peer of some name on it; all are gone at the end."""
-    terminals: list[Terminal] = []
-
-    async def open_one(name: str, *options: str, answers: bool = True, **environment: str) -> Terminal:
-        words = ["-c", name, "127.0.0.1", str(stage.port), str(free_port()), *options]
-        terminal = await Terminal.open(
-            *words, home=stage.folder / name, environment=environment, answers=answers
-        )
-        terminals.append(terminal)
-        return terminal
-
-    yield open_one
-    for terminal in terminals:
-        await terminal.clear_away()
+from tests.endtoend.terminal import CTRL_C, CTRL_D, TAB, Open
+from tests.support.stage import Stage, knows
 
 
 async def test_a_line_being_typed_survives_what_comes_in(stage: Stage, at_terminal: Open) -> None:
@@ -69,6 +47,7 @@ async def test_keys_that_end_it(stage: Stage, at_terminal: Open, keys: str, stat
     alice.press(keys)
     assert await alice.ends() == status
     assert "Traceback" not in alice.text
+    assert alice.modes == alice.modes_before
     await knows(bob, away=["alice"])
 
 

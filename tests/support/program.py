@@ -21,6 +21,8 @@ WITHIN: Final = 20.0
 
 _LINE_MAX: Final = 1 << 22
 _LINES_TOLD: Final = 60
+_ROOM: Final = re.compile(r"\[[^]]*\] ")
+"""Before the prompt, in a room."""
 
 Wanted = str | re.Pattern[str] | Callable[[str], bool]
 """A line to the letter, one that a pattern fully matches, or one of which something is true."""
@@ -41,6 +43,8 @@ class Program:
     def __init__(self, name: str, process: asyncio.subprocess.Process, prompt: str) -> None:
         self.name: Final = name
         self.lines: list[Line] = []
+        self.prompts: list[str] = []
+        """What stood before the prompt, of lines where something did: the room."""
         self.complaints: list[str] = []
         """Standard error."""
         self.started_at: Final = time.monotonic()
@@ -182,6 +186,10 @@ class Program:
         return None
 
     def _note(self, text: str) -> None:
+        room = _ROOM.match(text)
+        if room is not None and text.startswith(self._prompt, room.end()) and self._prompt:
+            self.prompts.append(room[0])
+            text = text[room.end() :]
         if not text.startswith(self._prompt):
             text = f"(without the prompt) {text}"
         self.lines.append(Line(time.monotonic(), text.removeprefix(self._prompt)))

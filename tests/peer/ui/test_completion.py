@@ -3,7 +3,7 @@
 import pytest
 
 from peer.ui.commands import BY_SPELLING
-from peer.ui.completion import RECENT_MAX, Known, offers
+from peer.ui.completion import RECENT_MAX, Known, common_start, offers
 
 
 @pytest.fixture
@@ -80,3 +80,18 @@ def test_old_talks_are_forgotten_at_last(known: Known) -> None:
         known.saw_room(f"room{number}")
     assert len(known.rooms()) == RECENT_MAX
     assert known.rooms()[0] == f"room{2 * RECENT_MAX - 1}"
+
+
+@pytest.mark.parametrize(
+    ("texts", "common"),
+    [
+        (["bob"], "bob"),
+        (["bob:", "Bea:"], "b"),
+        (["send", "send_all"], "send"),
+        (["send_all", "send"], "send"),
+        (["Bob", "bobby"], "Bob"),
+        (["bob", "carol"], ""),
+    ],
+)
+def test_what_all_offers_begin_with(texts: list[str], common: str) -> None:
+    assert common_start(texts) == common

@@ -1,0 +1,127 @@
+"""This file is about `ChatApp send`: one message from a script, its exit status, and nobody disturbed by it."""
+
+import json
+import signal
+
+from tests.endtoend.lines import SAVED, SILENT, no_ack, received
+from tests.support.program import Program
+from tests.support.stage import CHATAPP, Stage, knows
+
+
+async def send(stage: Stage, name: str, *words: str, home: str | None = None) -> Program:
+    """Run it; not waited for."""
+    command = [*CHATAPP, "send", name, "127.0.0.1", str(stage.port), *words]
+    return await stage.run(f"send as {name}", command, home=home or name)
+
+
+async def test_delivered(stage: Stage) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    script = await send(stage, "script", "bob", "  as typed: ✓ ")
+    assert await script.ends() == 0
+    assert script.shown() == [received("bob")]
+    await bob.sees("script:   as typed: ✓ ")
+    await knows(bob, away=["script"])
+
+
+async def test_saved(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await bob.type("quit")
+    await bob.ends()
+    await knows(alice, away=["bob"])
+    script = await send(stage, "script", "bob", "for later")
+    assert await script.ends() == 3
+    assert script.shown() == [no_ack("bob"), SAVED]
+    bob = await stage.peer("bob")
+    await bob.sees(lambda line: line.startswith("script: ") and line.endswith(" for later"))
+
+
+async def test_failed(stage: Stage) -> None:
+    nobody_there = await send(stage, "script", "bob", "hi")
+    assert await nobody_there.ends() == 4
+    assert nobody_there.shown()[0] == SILENT
+    await stage.registry()
+    unknown = await send(stage, "script", "nobody", "hi")
+    assert await unknown.ends() == 4
+    (line,) = unknown.shown()
+    assert line.startswith("[Message to nobody refused: ")
+
+
+async def test_kept_and_delivered_at_the_next_start(stage: Stage) -> None:
+    registry = await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    first = await send(stage, "script", "bob", "first")
+    assert await first.ends() == 0
+    await bob.type("quit")
+    await bob.ends()
+    registry.signal(signal.SIGKILL)
+    await registry.ends()
+    script = await send(stage, "script", "bob", "second")
+    assert await script.ends() == 4
+    assert script.shown() == [
+        "[Server not responding] Message to bob kept; it goes out when the server is back."
+    ]
+    await stage.registry()
+    bob = await stage.peer("bob")
+    await bob.sees("[Welcome, You are registered.]")
+    third = await send(stage, "script", "bob", "third")
+    assert await third.ends() == 0
+    assert third.shown() == [received("bob")]
+    await bob.sees(lambda line: line.startswith("script: ") and line.endswith("second"))
+    await bob.sees("script: third")
+
+
+async def test_as_json_from_standard_input(stage: Stage) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    script = await send(stage, "script", "bob", "-", "--json")
+    await script.type_bytes("two\nlines é\n".encode())
+    await script.end_input()
+    assert await script.ends() == 0
+    await bob.sees("script: two⏎lines é")
+    (line,) = script.shown()
+    receipt = json.loads(line)
+    assert receipt.pop("seconds") >= 0.0
+    assert receipt.pop("number") > 0
+    assert receipt == {"to": "bob", "outcome": "delivered", "through_server": False, "reason": ""}
+
+
+async def test_a_mistake_as_json_is_one_object_too(stage: Stage) -> None:
+    await stage.registry()
+    await stage.welcome("bob")
+    for text, reason in (
+        ("\n", "There is nothing to say."),
+        ("x" * 70_000, "Message to bob not sent: 70,000"),
+    ):
+        script = await send(stage, "script", "bob", "-", "--json")
+        await script.type_bytes(text.encode())
+        await script.end_input()
+        assert await script.ends() == 4
+        (line,) = script.shown()
+        receipt = json.loads(line)
+        assert receipt["outcome"] == "refused"
+        assert receipt["reason"].startswith(reason)
+
+
+async def test_a_running_peer_of_another_name_is_not_disturbed(stage: Stage) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    script = await send(stage, "script", "bob", "hi", home="bob")  # the same machine, and the same files
+    assert await script.ends() == 0
+    await bob.sees("script: hi")
+    await bob.type("send bob still here")
+    await bob.sees("bob: still here")
+
+
+async def test_a_name_that_is_running_is_not_taken_over(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    here = await send(stage, "alice", "bob", "hi")
+    elsewhere = await send(stage, "alice", "bob", "hi", home="elsewhere")
+    for script in (here, elsewhere):
+        assert await script.ends() == 4
+        assert script.shown() == ["[Name alice is taken.]"]
+    await alice.type("send bob still me")
+    await bob.sees("alice: still me")
+    assert bob.shown(lambda line: line.startswith("alice: hi")) == []

@@ -1,0 +1,214 @@
+"""This file is about what makes the terminal pleasant: a screen that stays whole, Tab, paste, colours, the bell."""
+
+import re
+from typing import Final
+
+import pytest
+
+from tests.endtoend.lines import UPDATED, WELCOME, received
+from tests.endtoend.terminal import CTRL_C, CTRL_D, CTRL_R, TAB, UP, Open
+from tests.support.stage import Stage, knows
+
+BELL: Final = "\a"
+COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[1-9][0-9;]*m")
+
+
+def pasted(text: str) -> str:
+    """As a terminal gives what is pasted."""
+    return f"\x1b[200~{text}\x1b[201~"
+
+
+async def test_the_screen_stays_whole_while_lines_come_in(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    alice.press("send bob typed in ")
+    await bob.type(*(f"send alice number {number}" for number in range(30)))
+    alice.press("between ✓ 你好")
+    await alice.stands(
+        *(f"bob: number {number}" for number in range(30 - 22, 30)),
+        ">>> send bob typed in between ✓ 你好",
+        "alice · 2 online · 30 new lines",
+    )
+    alice.press("\r")
+    await alice.stands(
+        ">>> send bob typed in between ✓ 你好",
+        received("bob"),
+        ">>>",
+        "alice · 2 online",
+    )
+    await bob.sees("alice: typed in between ✓ 你好")
+
+
+async def test_nobody_gives_orders_to_the_terminal(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    await bob.type("send alice \x1b]0;owned\x07\x1b[2J\x1b[1;31m\x07\x9b2Jstill here")
+    await alice.shows("still here")
+    assert alice.title == ""
+    assert BELL not in alice.drawn
+    assert WELCOME in alice.rows
+
+
+async def test_keys_pressed_early_are_neither_lost_nor_shown_twice(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    alice.press("send bob early\rsend bob also early\r/who")
+    await bob.sees("alice: early")
+    await bob.sees("alice: also early")
+    await alice.shows(received("bob"))
+    await alice.shows(received("bob"))
+    await alice.stands(">>> /who", "alice · 2 online")
+    for typed in (">>> send bob early", ">>> send bob also early"):
+        assert alice.rows.count(typed) == 1
+    alice.press(CTRL_C)
+    assert await alice.ends() == 130
+
+
+async def test_tab_offers_commands_and_whom_one_talked_with_last(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    bob, bea = await stage.welcome("bob", "bea")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    alice.press("/se" + TAB)
+    await alice.stands(">>> /search", "alice · 3 online")
+    alice.press("\x15send bo" + TAB + " hi\r")  # Ctrl-U clears the line
+    await bob.sees("alice: hi")
+    for person in (bob, bea):
+        await person.type(f"send alice from {person.name}")
+        await alice.shows(f"{person.name}: from {person.name}")
+    alice.press("send b" + TAB)
+    await alice.stands(">>> send b", " bea", " bob", "alice · 3 online · 2 new lines")
+    alice.press(TAB + " you first\r")
+    await bea.sees("alice: you first")
+
+
+async def test_ctrl_r_finds_what_was_typed(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    for text in ("send bob lunch at noon", "send bob the bus leaves at five", "/who"):
+        alice.press(f"{text}\r")
+    await alice.shows("[bob is online.]")
+    alice.press(CTRL_R + "noon\r\r")
+    await bob.sees("alice: lunch at noon")
+    await bob.sees("alice: lunch at noon")
+    alice.press(UP + UP + UP + "\r")
+    await bob.sees("alice: the bus leaves at five")
+
+
+async def test_a_paste_of_several_lines_asks_first(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    alice.press("send bob " + pasted("one\r\nquit\rsend_all three\n"))
+    await alice.stands(">>> send bob", "Send 3 lines as one message? (y/n)", "alice · 2 online")
+    alice.press("n")
+    await alice.stands(">>> send bob", "alice · 2 online")
+    alice.press(pasted("one\r\nquit\rsend_all three\n") + "y")
+    await bob.sees("alice: one⏎quit⏎send_all three")
+    await alice.shows(received("bob"))
+    alice.press("send bob " + pasted("a single line\n"))
+    await alice.stands(">>> send bob a single line", "alice · 2 online")
+    alice.press("\r")
+    await bob.sees("alice: a single line")
+
+
+async def test_a_message_is_asked_for_in_the_place_of_the_prompt(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    alice.press("message\r")
+    await alice.stands("To:", "alice · 2 online")
+    alice.press("bo" + TAB + "\r")
+    await alice.stands("To: bob", "Text:", "alice · 2 online")
+    alice.press("send carol hi\r")
+    await bob.sees("alice: send carol hi")
+    await alice.stands("Text: send carol hi", received("bob"), ">>>", "alice · 2 online")
+
+
+async def test_ones_own_name_rings_while_little_is_said(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    await bob.type("send alice hello there")
+    await alice.shows("hello there")
+    assert BELL not in alice.drawn
+    await bob.type("send alice hello Alice!")
+    await alice.shows("hello Alice!")
+    await bob.type("send alice after it")
+    await alice.shows("after it")
+    assert alice.drawn.count(BELL) == 1
+    assert re.search(r"\x1b\[[0-9;]*\b1mAlice\x1b", alice.drawn)
+    await bob.type(*(f"send alice alice {number}" for number in range(20)), "send alice all said")
+    await alice.shows("all said")
+    assert alice.drawn.count(BELL) < 12
+
+
+@pytest.mark.parametrize(
+    ("environment", "has", "has_not"),
+    [
+        ({"TERM": "xterm-256color"}, "38;5;64;1mbob", "38;2"),
+        ({"TERM": "linux"}, "33;1mbob", "38;"),
+    ],
+    ids=["256", "16"],
+)
+async def test_as_many_colours_as_the_terminal_has(
+    stage: Stage, at_terminal: Open, environment: dict[str, str], has: str, has_not: str
+) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice", **environment)
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    await bob.type("send alice hello")
+    await alice.shows("hello")
+    assert has in alice.drawn
+    assert has_not not in alice.drawn
+
+
+async def test_no_colours_for_who_wants_none(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice", NO_COLOR="1")
+    await alice.shows(WELCOME)
+    await knows(bob, "alice")
+    await bob.type("send alice hello alice")
+    await alice.shows("hello alice")
+    alice.press("s" + TAB)
+    await alice.shows("send_all")
+    assert COLOUR.findall(alice.drawn) == []
+
+
+async def test_a_window_of_another_size(stage: Stage, at_terminal: Open) -> None:
+    await stage.registry()
+    (bob,) = await stage.welcome("bob")
+    alice = await at_terminal("alice")
+    await alice.shows(UPDATED)
+    await knows(bob, "alice")
+    alice.resize(6, 30)
+    alice.press("send bob a line that is longer than the window")
+    await alice.stands(">>> send bob a line that is lo", "nger than the window", "alice · 2 online")
+    alice.resize(24, 100)
+    alice.press("!\r")
+    await bob.sees("alice: a line that is longer than the window!")
+    await alice.shows(received("bob"))
+    alice.press(CTRL_D)
+    assert await alice.ends() == 0
+    assert alice.modes == alice.modes_before
