@@ -91,6 +91,11 @@ class AtDesk:
         while not self._open_core().duty.is_answered:
             await self._change()
 
+    async def said(self) -> None:
+        """Wait until what we said to our visitor is on its way: an end of the session would overtake it. Raises NotOpen."""
+        while not self._open_core().duty.is_said:
+            await self._change()
+
     def _duty(self) -> Duty:
         self._schedule()
         return self._open_core().duty

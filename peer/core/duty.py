@@ -160,6 +160,11 @@ class Duty:
         return self.is_answered and (self._talk is None or self._talk.is_settled)
 
     @property
+    def is_said(self) -> bool:
+        """Whether every line of ours was taken or refused, or nobody can be told just now."""
+        return not self._is_up or self._talk is None or self._talk.is_settled
+
+    @property
     def is_answered(self) -> bool:
         """Whether all that we asked is answered, and whom we called is here."""
         return not self._asked and not self._awaits_client

@@ -131,6 +131,8 @@ class VisitorFace:
         async with contextlib.aclosing(self._terminal.typed()) as lines:
             async for line in lines:
                 if line.strip().lower() in _QUIT:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._said(), LAST_WORDS_WITHIN)
                     self.stop(DONE)
                     return
                 await self._known()
@@ -147,6 +149,11 @@ class VisitorFace:
         if self._interview is None:
             await self._visitor.settled()
         self.stop(DONE)
+
+    async def _said(self) -> None:
+        """What was said is on its way: leaving would overtake it."""
+        if self._interview is None and not self._visitor.wants_form:
+            await self._visitor.settled()
 
     async def _known(self) -> None:
         """What is typed early waits until it is known what it answers: the form, or the place in the line."""

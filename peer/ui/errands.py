@@ -92,6 +92,7 @@ class Errands:
                 | ShowWaitingRoom()
                 | ShowFigures()
             ):
+                await self._peer.desk.said()
                 ask(self._peer.desk, intention)
                 await self._peer.desk.answered()  # what is typed next may rest on it
             case ShowHelp(command):

@@ -89,6 +89,9 @@ class Desk:
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *words: self._peer.asked.append(" ".join(["desk", name, *map(str, words)]))
 
+    async def said(self) -> None:
+        self._peer.asked.append("desk said?")
+
     async def answered(self) -> None:
         self._peer.asked.append("desk answered?")
 
