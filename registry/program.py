@@ -15,8 +15,9 @@ from typing import Final
 
 from registry.config import folder_of, links_max
 from registry.core import RegistryCore
+from registry.desk.settings import DeskSettings
 from registry.keys import KeyUnusable, load_or_make
-from registry.settings import Settings, desk_of, policy_of
+from registry.policy import Policy
 from registry.shell import Shell
 from registry.store.errors import StoreError
 from registry.store.files import FileStore
@@ -44,13 +45,20 @@ class Registry:
     """One running registry. `start` raises what `run` turns into a line; `stop` is orderly."""
 
     def __init__(
-        self, port: int, data: Path | None, say: Callable[[str], None], settings: Settings | None = None
+        self,
+        port: int,
+        data: Path | None,
+        say: Callable[[str], None],
+        *,
+        desk: DeskSettings | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self._port = port
-        self._settings = settings or Settings()
         self.folder = folder_of(port, data)
         self.fingerprint = ""
         self._say = say
+        self._desk = desk
+        self._policy = policy
         self._shell: Shell | None = None
         self._endpoint: DatagramEndpoint | None = None
         self._servers: list[asyncio.Server] = []
@@ -75,6 +83,21 @@ class Registry:
         self._say(f"[Registry listening on UDP and TCP port {self._port}.]")
         self._say(f"[Registry key {self.fingerprint}]")
         self._say(f"[Files in {self.folder}]")
+
+    def open_console(self, show: Callable[[list[str]], None]) -> None:
+        """Somebody may type at the registry's own terminal, and reads what is shown."""
+        if self._shell is not None:
+            self._shell.open_console(show)
+
+    def console_typed(self, line: str) -> None:
+        """They typed a line."""
+        if self._shell is not None:
+            self._shell.console_typed(line)
+
+    def close_console(self) -> None:
+        """They type no more."""
+        if self._shell is not None:
+            self._shell.close_console()
 
     async def stop(self) -> None:
         """No new connections, everything promised on the disk, links closed, files at rest."""
@@ -137,9 +160,9 @@ class Registry:
             link_port=self._port,
             now=time.monotonic(),
             wall=time.time(),
-            policy=policy_of(self._settings.registry),
-            desk=desk_of(self._settings.desk, utc_offset=time.localtime().tm_gmtoff),
+            policy=self._policy,
             links_max=links_max(),
+            desk=self._desk,
         )
 
     def _report(self, loaded: Loaded, is_new: bool) -> None:

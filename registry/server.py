@@ -10,13 +10,15 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from registry.config import raise_descriptor_limit
+from registry.console import Console
 from registry.program import Registry, Unable
-from registry.settings import Settings
+from registry.settings import Settings, desk_of, policy_of
 
 _STOPPED: Final = 0
 _FAILED: Final = 1
@@ -28,7 +30,9 @@ _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 def run(*, port: int, settings: Settings) -> int:
     """Be a registry until a signal comes; the exit status."""
     logging.basicConfig(
-        level=settings.registry.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=settings.registry.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     raise_descriptor_limit()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
@@ -50,39 +54,38 @@ async def _until_signal(port: int, settings: Settings) -> int:
         if not stopped.done():
             stopped.set_result(status)
 
-    _heed_end_of_input(loop, lambda: stop(_STOPPED))
     loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # whoever said nohup means it
         loop.add_signal_handler(signal.SIGHUP, stop, _STOPPED)
-    data = Path(settings.registry.data) if settings.registry.data is not None else None
-    registry = Registry(port, data, say=_say, settings=settings)
+    registry = Registry(
+        port,
+        _data_of(settings),
+        say=_say,
+        desk=desk_of(settings.desk, utc_offset=time.localtime().tm_gmtoff),
+        policy=policy_of(settings.registry),
+    )
     await registry.start()
+    console = Console(
+        typed=registry.console_typed,
+        closed=registry.close_console,
+        ended=lambda: stop(
+            _STOPPED
+        ),  # Ctrl-D on a terminal; the end of a file or a pipe ends only the typing
+    )
     gc.freeze()  # what was loaded stays: it need not be walked again and again
     try:
+        if console.open():
+            registry.open_console(console.show)
         return await stopped
     finally:
         await registry.stop()
+        await console.finish()
 
 
-def _heed_end_of_input(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
-    """Ctrl-D on the operator's terminal ends the registry. Without a terminal the end of input means nothing."""
-    if sys.stdin is None or not sys.stdin.isatty():
-        return
-    descriptor = sys.stdin.fileno()
-
-    def read() -> None:
-        is_ours = False
-        with contextlib.suppress(OSError):
-            # In the background what is typed is somebody else's, and reading it would stop us.
-            is_ours = os.tcgetpgrp(descriptor) == os.getpgrp()
-            if is_ours and os.read(descriptor, 4_096):
-                return
-        loop.remove_reader(descriptor)
-        if is_ours:
-            end()
-
-    loop.add_reader(descriptor, read)
+def _data_of(settings: Settings) -> Path | None:
+    named = settings.registry.data
+    return None if named is None else Path(named).expanduser()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

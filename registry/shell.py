@@ -52,12 +52,28 @@ class Shell:
         self._broadcasts: deque[tuple[bytes, list[Address], int]] = deque()
         self._is_broadcasting = False
         self._emptied = asyncio.Event()
+        self._show: Callable[[list[str]], None] | None = None
 
     def start(self, endpoint: DatagramEndpoint) -> None:
         """Serve from now on."""
         self._endpoint = endpoint
         self._take_care()
         self._wake()
+
+    # --- the registry's own terminal
+
+    def open_console(self, show: Callable[[list[str]], None]) -> None:
+        """Somebody may type from now on, and reads what is shown."""
+        self._show = show
+        self._tell(self._core.console_opened)
+
+    def console_typed(self, line: str) -> None:
+        """They typed a line."""
+        self._tell(self._core.console_typed, line)
+
+    def close_console(self) -> None:
+        """They type no more."""
+        self._tell(self._core.console_closed)
 
     async def stop(self) -> None:
         """Serve no more: what is promised is kept and said, then links end and the store is closed."""
@@ -147,6 +163,9 @@ class Shell:
         self._broadcasts.extend((data, to, 0) for data, to in core.broadcasts_to_send())
         if self._broadcasts and not self._is_broadcasting:
             self._broadcast()
+        lines = core.console_lines()
+        if lines and self._show is not None:
+            self._show(lines)
         for event in core.events():
             _log.info("%s", quoted(str(event)))
         self._arm()

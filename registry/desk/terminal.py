@@ -12,7 +12,7 @@ from registry.desk.telling import Telling
 from registry.desk.visit import CONSOLE
 from registry.desk.wording import NO_CLIENT
 from registry.effects import Caller, Effect, Show
-from wire.messages.desk import SayAtDesk, TakeDuty
+from wire.messages.desk import SayAtDesk
 
 _CALLER = Caller(identity=CONSOLE)
 
@@ -35,7 +35,7 @@ class Terminal:
             queue.operator_returned(CONSOLE)
             effects += self._telling.client_again(operator.visit)
         elif not self._parts.settings.operators:
-            effects += self._operating.handle(TakeDuty(0, ""), _CALLER, now=now)
+            queue.take_duty(CONSOLE, self._parts.settings.queues[0])
         return self._telling.conclude(effects, now=now)
 
     def closed(self, *, now: float) -> list[Effect]:

@@ -80,7 +80,7 @@ def notice_lines(notice: DeskNotice) -> tuple[str, ...]:
         case ClientChanged():
             return (_CHANGES[notice.change].format(name=clean(notice.name)),)
         case DutyTold():
-            return (f"[You are on duty at {notice.queue}.]" if notice.is_on else "[You are off duty.]",)
+            return ()  # said where it was asked for; a registry that starts is no news
         case RoomShown():
             return _room(notice)
         case FiguresShown():
@@ -105,7 +105,11 @@ def done_lines(request: OperatorRequest, result: CommandResult, subject: str) ->
             return (f"[Note about {subject} kept.]",)
         case HandOver():
             return (f"[Handing over to {subject}.]",)
-        case TakeDuty() | EndDuty() | CallNext() | EndSession() | ShowRoom() | ShowFigures():
+        case TakeDuty():
+            return ("[You are on duty.]",)
+        case EndDuty():
+            return ("[You are off duty.]",)
+        case CallNext() | EndSession() | ShowRoom() | ShowFigures():
             return ()
     assert_never(request)
 

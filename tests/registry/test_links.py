@@ -61,7 +61,7 @@ class TestProving:
         assert rig.frames[ann.link or 0] == []
 
     def test_a_first_frame_that_is_no_attach_ends_it(self, rig: Rig) -> None:
-        for first in (encode(Ping(1)), b"\xc1", encode([99])):
+        for first in (encode(Ping(1)), b"\xc1", encode([127])):
             ann = newcomer(rig, f"ann{first[0]}{len(first)}")
             ann.greet()
             ann.send_raw(ann.cipher.seal(first))
@@ -236,7 +236,7 @@ class TestGarbage:
         assert bob.id not in rig.core._service.directory.online()
 
     def test_an_unknown_request_is_dropped_and_the_link_goes_on(self, rig: Rig, bob: Hand) -> None:
-        bob.send_raw(*(bob.cipher.seal(body) for body in (b"", b"\xc1", encode([99, 1]), b"\x91" * 900)))
+        bob.send_raw(*(bob.cipher.seal(body) for body in (b"", b"\xc1", encode([127, 1]), b"\x91" * 900)))
         assert rig.core.dropped["malformed frame"] == 4
         assert bob.ask(Ping(1))
 
