@@ -90,6 +90,7 @@ class Duty:
         self._asked: dict[int, str] = {}
         """What is not answered yet, and what to tell when it is done; empty when something else tells of it."""
         self._awaits_client = False
+        self._is_client_away = False
         self._wants_duty = False
         self._is_new_link = False
         self.is_on = False
@@ -246,7 +247,7 @@ class Duty:
         is_same = self._talk is not None and self._talk.visit == told.visit
         if self._talk is None or not is_same:
             self._talk = Talk(told.visit)
-        self.client = told.name
+        self.client, self._is_client_away = told.name, not told.is_here
         if told.cause is ClientCause.RETURNED and is_same:
             self._out.requests += self._talk.unanswered()  # the link broke, and nobody noticed
             return
@@ -269,6 +270,9 @@ class Duty:
             return
         if changed.change not in _STILL_OURS:
             self._talk = self.client = None
+        was_away, self._is_client_away = self._is_client_away, changed.change is ClientReach.AWAY
+        if changed.change is ClientReach.BACK and not was_away:
+            return  # a registry that was started anew takes everybody for away
         move = happened.ClientMove[changed.change.name]
         self._out.events.append(happened.ClientChanged(name=changed.name, move=move))
 

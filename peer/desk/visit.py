@@ -61,6 +61,8 @@ OVER: Final = {
     OverCause.NOT_KEPT: "The server's disk takes nothing more; please come back later",
 }
 
+ENDED_UNSEEN: Final = "The session has ended while you were away"
+
 VisitorNotice = DeskShown | PlaceTold | TurnTold | VisitOver | DeskRefused | DeskLine | LinesTaken | LineRefused
 """What a registry may say to a visitor."""
 
@@ -298,6 +300,10 @@ class Visit:
         if refused.reason is not DeskRefusal.NO_SUCH_TICKET:
             self._close()
             self._events.append(happened.Refused(reason=REFUSALS[refused.reason]))
+            return
+        if self.stage is Stage.ACTIVE:  # we were served: joining again would be a second visit
+            self._close()
+            self._events.append(happened.Over(reason=ENDED_UNSEEN, by_us=False))
             return
         self._events.append(happened.PlaceGone(is_joining=self._form is not None))
         if self._form is not None:

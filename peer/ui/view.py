@@ -46,7 +46,9 @@ def prompt_of(view: View) -> str:
 
 
 def standing_of(view: View) -> list[str]:
-    """The pieces of the line below the prompt, the most important first."""
+    """The pieces of the line below the prompt, the most important first. A visitor of a help desk has no name."""
+    if not view.me:
+        return list(view.notes)
     if view.is_offline:
         return [name(view.me), "offline", f"reg {name(view.me)} to return"]
     pieces = [name(view.me)]

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 
 from registry.core import RegistryCore
+from registry.desk.settings import DeskSettings
 from registry.store.entries import MailStored
 from registry.store.memory import MemoryStore
 from tests.support.network import Happening, Network, Pipe
@@ -29,6 +30,7 @@ class House:
         self.random = random.Random(network.random.random())
         self.identity = Identity(self.random.randbytes(32))
         self.store = MemoryStore()
+        self.desk = DeskSettings()
         self._core: RegistryCore | None = None
         self._pipes: dict[int, Pipe] = {}
         self._links = 0
@@ -57,6 +59,7 @@ class House:
             link_port=self.address.port,
             now=self.network.now,
             wall=self.network.now + WALL_OFFSET,
+            desk=self.desk,
         )
         self._syncing = 0
         self.network.settle_at(self.address, self._datagram_came)

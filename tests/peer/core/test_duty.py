@@ -191,6 +191,11 @@ def test_what_becomes_of_a_visitor(change: ClientReach) -> None:
     scene.told()
     scene.duty.heed(ClientChanged(8, change, "somebody else's"))
     assert scene.told() == []
+    if change is ClientReach.BACK:
+        scene.duty.heed(ClientChanged(7, change, "Asha Rao"))
+        assert scene.told() == []  # nobody was told that they were away
+        scene.duty.heed(ClientChanged(7, ClientReach.AWAY, "Asha Rao"))
+        scene.told()
     scene.duty.heed(ClientChanged(7, change, "Asha Rao"))
     assert scene.told() == [happened.ClientChanged(name="Asha Rao", move=happened.ClientMove[change.name])]
     assert (scene.duty.client is None) is (change not in (ClientReach.AWAY, ClientReach.BACK))

@@ -249,6 +249,20 @@ def test_a_place_that_is_gone_is_taken_anew_with_the_form_in_hand() -> None:
     assert scene.visit.events() == [happened.PlaceGone(is_joining=True)]
 
 
+def test_a_session_that_ended_while_we_were_away_is_over() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    scene.visit.events()
+    scene.relink()
+    scene.said()
+    scene.visit.heed(DeskRefused(0, DeskRefusal.NO_SUCH_TICKET))
+    assert scene.visit.events() == [
+        happened.Over(reason="The session has ended while you were away", by_us=False)
+    ]
+    assert scene.said() == []
+
+
 def test_a_place_that_is_gone_is_asked_for_anew_without_one() -> None:
     scene = Scene(ticket=TICKET)
     scene.visit.heed(DESK)
