@@ -18,11 +18,13 @@ from tests.support.people import Person
 SEEDS = range(int(os.environ.get("CHATAPP_SEEDS", "20")))
 VISITORS = ("Ana", "Ben", "Cem", "Dan", "Eve", "Fay")
 OPERATORS = ("bob", "rob")
+PATIENCE = 60.0
 BAD = Weather(loss=0.2, doubled=0.1, delay_most=0.05)
 
 
 class Operator(Person):
-    """Serves one visitor after the other: says two lines to each, and ends the session when both were answered."""
+    """Serves one visitor after the other: says two lines to each, and ends the session when both were answered, or
+    when the answers were typed into a program that was killed."""
 
     def __init__(self, network: Network, name: str, house: House, host: str) -> None:
         super().__init__(network, name, house.address, host)
@@ -30,6 +32,7 @@ class Operator(Person):
         self.served: list[str] = []
         self.heard: list[str] = []
         self._seen = 0
+        self._patient_until = 0.0
         self.tick()
 
     def tick(self) -> None:
@@ -45,6 +48,7 @@ class Operator(Person):
                 case ClientCame(name=name):
                     if name not in self.served:
                         self.served.append(name)
+                        self._patient_until = self.network.now + PATIENCE
                         for number in range(2):
                             self.core.say_on_duty(f"{name} {number}", now=self.network.now)
                 case ClientSaid(text=text, visit=visit, position=position):
@@ -55,7 +59,9 @@ class Operator(Person):
         if self.core.is_ready and duty.is_answered:
             if not duty.is_on:
                 duty.take("")
-            elif f"{duty.client} 1: heard" in self.heard:
+            elif duty.client is None:
+                pass
+            elif f"{duty.client} 1: heard" in self.heard or self.network.now > self._patient_until:
                 duty.end_session()  # again, when the registry was away
         self.pump()
 
@@ -95,7 +101,7 @@ class Office:
     def is_over(self) -> bool:
         return all(guest.is_done for guest in self.guests)
 
-    def check(self) -> None:
+    def check(self, *, is_all_answered: bool) -> None:
         """Everybody was served once, and every line was shown once, in order."""
         served = [name for operator in self.operators for name in operator.served]
         assert sorted(served) == sorted(VISITORS)
@@ -105,7 +111,8 @@ class Office:
             assert guest.turns <= 1
             (operator,) = (one for one in self.operators if guest.name in one.served)
             said = [text for text in operator.heard if text.startswith(guest.name)]
-            assert said == [f"{line}: heard" for line in lines]
+            answers = [f"{line}: heard" for line in lines]
+            assert said == answers or (not is_all_answered and said == answers[: len(said)])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -118,7 +125,7 @@ def test_first_come_first_served_though_the_registry_crashes_and_datagrams_get_l
     bob.start()
     assert office.network.run_until(office.is_over, within=600)
     office.network.run_for(1)
-    office.check()
+    office.check(is_all_answered=True)
     assert bob.served == list(VISITORS)
 
 
@@ -133,7 +140,7 @@ def test_nobody_is_lost_or_served_twice_though_visitors_crash_too(seed: int) -> 
     office.network.after(office.chance.uniform(0, 15), office.restart)
     assert office.network.run_until(office.is_over, within=900)
     office.network.run_for(1)
-    office.check()
+    office.check(is_all_answered=False)
 
 
 def cut_off(office: Office, guest: Guest) -> None:

@@ -20,7 +20,7 @@ from wire.identity import AgreementKey, Identity
 class Guest(Person):
     """One visitor: fills in the form at once, answers each line of an operator, goes when the visit is over.
 
-    A program that starts again and finds its visit gone asks for another form: that is left unanswered here."""
+    A program that was served, starts again and finds its visit gone asks for another form: that is left unanswered."""
 
     def __init__(self, network: Network, name: str, server: Address, host: str) -> None:
         super().__init__(network, name, server, host)
@@ -38,8 +38,9 @@ class Guest(Person):
     @property
     def is_done(self) -> bool:
         """Whether the visit is over."""
+        was_served = any(isinstance(event, happened.Served | happened.ServedAnswered) for event in self.told)
         return any(
-            isinstance(event, happened.Over) or event == happened.PlaceGone(is_joining=False)
+            isinstance(event, happened.Over) or (was_served and event == happened.PlaceGone(is_joining=False))
             for event in self.told
         )
 
