@@ -55,6 +55,9 @@ class DeskQueue:
             self._kept.renew(visit.number, now=now)
         for queue, those in waiting.items():
             self.line(queue).load(those)
+            for visit in those:
+                if visit.wanted not in self.operators:  # they are on duty no more
+                    visit.wanted = NOBODY
 
     def happened(self) -> list[Happening]:
         """Drained, in order."""

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import enum
 import importlib
 import re
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import msgspec
 import pytest
 
 from registry.crowd import TIME_TO_SPEAK, WAITING_AT_ONCE
+from registry.desk.settings import DeskSettings
+from registry.desk.telling import MOVES_SPAN
 from tests.conformance import vectors
 from tests.conformance.document import ROOT, clauses, flowing, rows, text
 from tests.conformance.document import vectors as printed_vectors
@@ -18,6 +21,17 @@ from tests.support.strategies import FRAMES, NOTICES, REQUESTS, Message, all_sha
 from wire import admission, identity, letters, limits
 from wire.delivery.policy import Policy
 from wire.header import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
+from wire.messages.desk import (
+    ClientCause,
+    ClientReach,
+    CommandResult,
+    DeskRefusal,
+    LineRefusal,
+    OverCause,
+    PlaceCause,
+    RoomVisitor,
+    TurnCause,
+)
 from wire.messages.group import EpochKey, GroupLine
 from wire.messages.mail import Letter, MailRefusal
 from wire.messages.registration import RefusalReason
@@ -99,7 +113,7 @@ def test_tags_and_fields(number: str, shapes: tuple[type[Message], ...]) -> None
 def test_fields_of_what_stands_inside_notices() -> None:
     """Clause 9.4."""
     table = {row[0]: row[1].split(", ") for row in rows("9.4", columns=3)}
-    assert table == {one.__name__: list(one.__struct_fields__) for one in (Letter, EpochKey, GroupLine)}
+    assert table == {one.__name__: list(one.__struct_fields__) for one in (Letter, EpochKey, GroupLine, RoomVisitor)}
 
 
 @pytest.mark.parametrize(
@@ -131,6 +145,20 @@ def test_reasons(number: str, reasons: type[RefusalReason] | type[MailRefusal]) 
     assert {int(row[0]): row[1] for row in rows(number, columns=3)} == {
         one.value: one.name for one in reasons
     }
+
+
+@pytest.mark.parametrize(
+    ("number", "kinds"),
+    [
+        ("13.2", (DeskRefusal, PlaceCause, TurnCause, OverCause)),
+        ("13.4", (LineRefusal,)),
+        ("13.5", (CommandResult, ClientCause, ClientReach)),
+    ],
+)
+def test_numbers_of_the_desk(number: str, kinds: tuple[type[enum.IntEnum], ...]) -> None:
+    """Clauses 13.2, 13.4 and 13.5."""
+    said = [(int(row[0]), row[1]) for row in rows(number, columns=2)]
+    assert said == [(one.value, one.name) for kind in kinds for one in kind]
 
 
 def test_purposes_of_signatures() -> None:
@@ -195,6 +223,17 @@ def test_no_limit_is_missing() -> None:
         ("9.5", f"more than {limits.LINKS_WAITING_IN_ALL} in all"),
         ("9.5", f"had {TIME_TO_SPEAK:.0f} s to do so"),
         ("9.5", f"more than {WAITING_AT_ONCE:,}, or"),
+        ("13.1", f"forgotten after {limits.GUEST_KEPT_FOR:.0f} s"),
+        ("13.1", f"at most {limits.GUESTS_PER_ADDRESS} guests of one host and {limits.GUESTS_MAX:,} in all"),
+        ("13.2", f"at most {limits.DESK_FORM_NAME_MAX} characters"),
+        ("13.2", f"at most every {MOVES_SPAN} s"),
+        ("13.3", f"for {DeskSettings().keep_place:.0f} s. For {DeskSettings().pass_over_after:.0f} s"),
+        ("13.3", f"registry: {DeskSettings().restart_grace:.0f} s"),
+        ("13.3", f"after {DeskSettings().operator_grace:.0f} s"),
+        ("13.4", f"at most {limits.DESK_WINDOW:,} bytes of lines"),
+        ("13.4", f"{limits.DESK_LINES_MAX:,} lines and {limits.DESK_LINES_BYTES_MAX:,} bytes"),
+        ("13.4", f"{limits.DESK_LINES_PER_SECOND:.0f} lines a second"),
+        ("13.4", f"{limits.DESK_LINES_BURST:.0f} at once"),
     ],
 )
 def test_numbers_in_sentences(number: str, said: str) -> None:

@@ -44,6 +44,7 @@ class Hall:
 
     def type(self, line: str) -> list[str]:
         """A typed line, and what is shown because of it."""
+        self.shown()
         self.rig.core.console_typed(line, now=self.rig.now)
         return self.shown()
 
@@ -110,7 +111,7 @@ class Talker:
     def connect(self) -> None:
         self.hand.greet()
         self.hand.send(Attach())
-        self.heard += self.hand.notices()
+        self.heard = self.hear()
 
     def come_back(self) -> None:
         """A new session after a restart of the registry, or a new link."""

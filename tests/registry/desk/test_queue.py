@@ -21,7 +21,7 @@ from wire.messages.desk import OverCause, PlaceCause
 FORM = Form(name="Asha", number="+91", issue="Other")
 SETTINGS = DeskSettings(queues=("a", "b"), keep_place=60.0, operator_grace=15.0)
 OPERATORS = (CONSOLE, b"x" * 32, b"y" * 32)
-QUEUES = st.sampled_from(SETTINGS.queues)
+QUEUES = st.sampled_from(["a", "a", "a", "b"])
 WHO = st.sampled_from(OPERATORS)
 
 
@@ -203,12 +203,14 @@ class QueueMachine(RuleBasedStateMachine):
             head = next(iter(self.queue.line(client.queue)))
             assert head is client, "whoever loses the operator is at the head of the line"
 
-    @rule(who=WHO, to=WHO)
-    def hands_over(self, who: OperatorId, to: OperatorId) -> None:
-        operator, other = self.queue.operators.get(who), self.queue.operators.get(to)
-        if operator is None or operator.visit is None or other is None:
+    @rule(data=st.data(), to=WHO)
+    def hands_over(self, data: st.DataObject, to: OperatorId) -> None:
+        busy = [one for one in self.queue.operators.values() if one.visit is not None]
+        other = self.queue.operators.get(to)
+        if not busy or other is None:
             return
-        client = operator.visit
+        who, client = (chosen := data.draw(st.sampled_from(busy))).id, chosen.visit
+        assert client is not None
         is_fit = other.is_on and other.queue == client.queue and who != to
         if not is_fit:
             with pytest.raises(ValueError, match="handed over"):
@@ -301,6 +303,13 @@ class QueueMachine(RuleBasedStateMachine):
                 break
 
     @invariant()
+    def whoever_waits_for_one_operator_waits_for_one_on_duty(self) -> None:
+        for one in self.queue.visits.values():
+            if one.wanted != NOBODY:
+                assert is_in_line(one.state)
+                assert self.queue.operators[one.wanted].is_on
+
+    @invariant()
     def the_order_is_the_ranks(self) -> None:
         for queue in SETTINGS.queues:
             ranks = [one.rank for one in self.queue.line(queue)]
@@ -314,7 +323,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert due <= self.now + SETTINGS.keep_place
 
 
-QueueMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+QueueMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=80, deadline=None)
 TestQueue = QueueMachine.TestCase
 
 
@@ -433,6 +442,16 @@ def test_who_waits_for_an_operator_who_goes_is_anybodys() -> None:
     queue.end(visits[3], OverCause.ENDED)
     queue.end_duty(y)
     assert visits[1].operator == x
+
+
+def test_after_a_restart_nobody_waits_for_an_operator_who_was_only_on_duty() -> None:
+    _, visits = desk(1)
+    visits[1].wanted = OPERATORS[1]
+    again = DeskQueue(DeskSettings())
+    again.load([_visit_of(kept_record(visits[1]), "desk")], now=0.0)
+    again.returned(again.visits[1])
+    again.take_duty(CONSOLE, "desk")
+    assert called(again) == [1]
 
 
 def test_moves_into_one_place_rank_everybody_anew_when_the_gap_is_used_up() -> None:
