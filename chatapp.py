@@ -99,9 +99,7 @@ def chat(
     """Chat for people who share a network: a registry introduces them, then they talk straight to each other."""
     words = words or []
     _check_mode(words, server=server, client=client, desk=desk)
-    _check_fit(
-        {"--operator": operator, "--region": region}, is_fit=server, who="only a registry (-s) has it"
-    )
+    _check_fit({"--operator": operator, "--region": region}, is_fit=server, who="only a registry (-s) has it")
     _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has it")
     _check_fit({"--room": room is not None}, is_fit=client, who="only a peer (-c) has it")
     _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) stays anyway")
@@ -114,7 +112,9 @@ def chat(
         from peer.desk.main import run as visit
 
         name = name_from(queue, "--queue") if queue else ""
-        return visit(server=found, data=folder_from(data), queue=name, plain=plain, stay=stay, log_level=level)
+        return visit(
+            server=found, data=folder_from(data), queue=name, plain=plain, stay=stay, log_level=level
+        )
     name, host, server_port, client_port = counted(words, "-c", _CLIENT_ARGUMENTS)
     me = name_from(name)
     entered = None if room is None else name_from(room.removeprefix("#"), "--room")

@@ -21,7 +21,9 @@ def config(
     ] = None,
     file: Annotated[
         str | None,
-        typer.Option("--config", metavar="FILE", envvar="CHATAPP_CONFIG", help="The file that a registry gets."),
+        typer.Option(
+            "--config", metavar="FILE", envvar="CHATAPP_CONFIG", help="The file that a registry gets."
+        ),
     ] = None,
 ) -> int:
     """Show the settings of a registry and where each comes from, or test a file (status 2 when something is wrong)."""

@@ -26,9 +26,7 @@ def send(
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
     log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the receipt as one JSON object.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as one JSON object.")] = False,
 ) -> int:
     """Say one thing to one person, wait for what becomes of it, and leave."""
     words = words or []

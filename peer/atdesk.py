@@ -8,11 +8,6 @@ from typing import Final
 
 from peer.core.duty import Duty
 from peer.core.engine import PeerCore
-from wire.errors import ChatAppError
-
-
-class NotOpen(ChatAppError):
-    """Something was asked of a peer that is not open yet, or not any more."""
 
 
 class AtDesk:

@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from peer.atdesk import AtDesk, NotOpen
+from peer.atdesk import AtDesk
 from peer.connection import Connection
 from peer.core import events as happened
 from peer.core.dutyevents import ClientSaid
@@ -35,10 +35,15 @@ from peer.receipts import CHANNEL, Outcome, Receipt, Receipts
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
 from wire.delivery.policy import Policy
+from wire.errors import ChatAppError
 from wire.folders import default_home
 from wire.names import file_name_of, name_key, peer_name
 
 _log = logging.getLogger("chatapp.peer")
+
+
+class NotOpen(ChatAppError):
+    """Something was asked of a peer that is not open yet, or not any more."""
 
 
 class Peer:

@@ -71,21 +71,26 @@ def _from_file(path: Path) -> dict[str, object]:
     values: dict[str, object] = {}
     try:
         for table, content in _tables(path).items():
-            if table not in TABLES:
-                raise ValueError(unknown_table(table))
-            if not isinstance(content, dict):
-                raise ValueError(f"{table} is a table: write [{table}] on a line of its own")
-            for key, value in content.items():
-                if KEYS.get(key) != table:
-                    raise ValueError(unknown_key(table, key))
-                _check(f"[{table}] {key} = {_written(value)}", key, value)
-            values |= content
+            values |= _checked(table, content)
     except ValueError as error:
         raise Misconfigured(f"{quoted(str(path))}: {error}") from None
     folder = values.get("data")
     if isinstance(folder, str):
         values["data"] = str(path.parent / Path(folder).expanduser())
     return values
+
+
+def _checked(table: str, content: object) -> dict[str, object]:
+    """The keys of one table. Raises ValueError."""
+    if table not in TABLES:
+        raise ValueError(unknown_table(table))
+    if not isinstance(content, dict):
+        raise ValueError(f"{table} is a table: write [{table}] on a line of its own")  # noqa: TRY004 - the file's fault
+    for key, value in content.items():
+        if KEYS.get(key) != table:
+            raise ValueError(unknown_key(table, key))
+        _check(f"[{table}] {key} = {_written(value)}", key, value)
+    return content
 
 
 def _tables(path: Path) -> dict[str, object]:

@@ -27,9 +27,7 @@ LogLevel = Annotated[
     msgspec.Meta(description="one of debug, info, warning, error, critical"),
 ]
 Lease = Annotated[int, msgspec.Meta(ge=5, le=3_600, description="whole seconds from 5 to 3600")]
-Letters = Annotated[
-    int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")
-]
+Letters = Annotated[int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")]
 Region = Annotated[
     str,
     msgspec.Meta(pattern=r"\A[A-Z]{2}\Z", description="two capital letters of a country, such as IN or DE"),

@@ -224,13 +224,8 @@ class Uplink:
                 self._granted(notice, now)
             case GroupAccepted() | GroupRefused():
                 self._line_answered(notice, now)
-            case RegistryCard(card):
-                if card.identity == self._session.pinned and is_authentic(card):
-                    self._session.accept_card(card)
-            case Pong():
-                self._session.receive_pong(notice, now=now)
-            case Left():
-                self._session.receive_left(notice, now=now)
+            case RegistryCard() | Pong() | Left():
+                self._presence_came(notice, now)
             case (
                 DutyTold()
                 | ClientTold()
@@ -247,6 +242,16 @@ class Uplink:
                 pass  # for visitors: no honest registry says it to somebody with a name
             case _:
                 assert_never(notice)
+
+    def _presence_came(self, notice: RegistryCard | Pong | Left, now: float) -> None:
+        match notice:
+            case RegistryCard(card):
+                if card.identity == self._session.pinned and is_authentic(card):
+                    self._session.accept_card(card)
+            case Pong():
+                self._session.receive_pong(notice, now=now)
+            case Left():
+                self._session.receive_left(notice, now=now)
 
     def _page_came(self, page: TablePage, now: float, wall: float) -> None:
         changes = self._table.take_page(page, now=now, wall=wall)

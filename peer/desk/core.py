@@ -1,4 +1,4 @@
-"""This file is about a visitor's node as a whole: the seam between registration, link and visit, and a shell that drives them.
+"""This file is about a visitor's node as a whole: the seam between registration, link, visit, and a shell that drives them.
 
 A visitor is a guest at the registry: a card without a name, no table, no mail, only the desk (clause 13.1). It has the
 verbs of every core; what a place or a turn means stands in `visit`.

@@ -137,7 +137,9 @@ class VisitorFace:
                     return
                 await self._known()
                 if len(line) > LINE_MAX:
-                    self._terminal.show([f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"])
+                    self._terminal.show(
+                        [f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"]
+                    )
                 elif self._interview is not None:
                     self._answer(self._interview, line)
                 else:

@@ -28,7 +28,9 @@ class TooManyVisits(ChatAppError):
     """As many visitors use this folder as may."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder} is used by {VISITS_MAX} visitors already; name another one with --data DIR")
+        super().__init__(
+            f"{folder} is used by {VISITS_MAX} visitors already; name another one with --data DIR"
+        )
         self.folder = folder
 
 

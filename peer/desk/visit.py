@@ -34,8 +34,8 @@ from wire.messages.desk import (
     ReturnToDesk,
     TurnCause,
     TurnTold,
-    VisitOver,
     VisitorRequest,
+    VisitOver,
 )
 
 REFUSALS: Final = {
@@ -63,7 +63,9 @@ OVER: Final = {
 
 ENDED_UNSEEN: Final = "The session has ended while you were away"
 
-VisitorNotice = DeskShown | PlaceTold | TurnTold | VisitOver | DeskRefused | DeskLine | LinesTaken | LineRefused
+VisitorNotice = (
+    DeskShown | PlaceTold | TurnTold | VisitOver | DeskRefused | DeskLine | LinesTaken | LineRefused
+)
 """What a registry may say to a visitor."""
 
 
@@ -234,9 +236,7 @@ class Visit:
         form = self._form
         assert form is not None
         self._send(
-            JoinDesk(
-                self._next_reference(), self._ticket, self._queue, form.name, form.number, form.issue
-            )
+            JoinDesk(self._next_reference(), self._ticket, self._queue, form.name, form.number, form.issue)
         )
 
     def _place_told(self, told: PlaceTold) -> None:
@@ -248,9 +248,7 @@ class Visit:
             self._events.append(happened.PlaceAnswered(position=told.position, estimate=estimate))
         else:
             if before is Stage.ACTIVE:
-                self._events.append(
-                    happened.SentBack(is_handed_over=told.cause is PlaceCause.HANDED_OVER)
-                )
+                self._events.append(happened.SentBack(is_handed_over=told.cause is PlaceCause.HANDED_OVER))
             if told.position != self._shown_position or before is not Stage.WAITING:
                 self._events.append(happened.Placed(position=told.position, operators=told.operators))
         self._shown_position = told.position
@@ -290,9 +288,7 @@ class Visit:
         if self.stage in (Stage.CLOSED, Stage.ASKING, Stage.OVER):
             return
         self._close()
-        self._events.append(
-            happened.Over(reason=OVER[over.cause], by_us=over.cause is OverCause.LEFT)
-        )
+        self._events.append(happened.Over(reason=OVER[over.cause], by_us=over.cause is OverCause.LEFT))
 
     def _refused(self, refused: DeskRefused) -> None:
         if self.stage in (Stage.CLOSED, Stage.ASKING, Stage.OVER):

@@ -9,6 +9,7 @@ from typing import assert_never
 
 from peer.core import events as happened
 from peer.node import Peer
+from peer.ui.deskerrands import ask
 from peer.ui.intentions import (
     AskMessage,
     CallNext,
@@ -45,7 +46,6 @@ from peer.ui.intentions import (
     Verify,
     Why,
 )
-from peer.ui.deskerrands import ask
 from peer.ui.manual import help_lines
 from peer.ui.words import Answer
 from wire.errors import TooLong

@@ -25,9 +25,7 @@ ANSWER_WITHIN: Final = 10.0
 """Seconds; a script must not hang."""
 
 
-def run(
-    *, name: str, server: Address, queue: str, data: Path | None, as_json: bool, log_level: str
-) -> int:
+def run(*, name: str, server: Address, queue: str, data: Path | None, as_json: bool, log_level: str) -> int:
     """Show the figures of a queue (empty: of the first one), asked for as operator `name`. Returns the exit status."""
     open_closed_streams()
     begin_log(log_level)

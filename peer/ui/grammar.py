@@ -11,8 +11,8 @@ import re
 from typing import Final
 
 from peer.ui.commands import BY_SPELLING, COMMANDS, unknown
-from peer.ui.intentions import Context, Empty, Intention, Mistake, SayInRoom, SayToClient, SendDirect
 from peer.ui.deskrows import NO_CLIENT
+from peer.ui.intentions import Context, Empty, Intention, Mistake, SayInRoom, SayToClient, SendDirect
 from peer.ui.readers import NOT_IN_ROOM
 from peer.ui.rows import SIGNS, Command, Cut, usage
 from wire.errors import NameRefused

@@ -247,7 +247,10 @@ PORTS = "ports are 1024-65535"
         ("--desk 127.0.0.1", "--desk needs <server-ip> <server-port>: <server-port> missing"),
         ("--desk 127.0.0.1 80", f'server-port: "80" is not a port; {PORTS}'),
         ("--desk 127.0.0.300 5000", 'server-ip: "127.0.0.300" is not an IP address'),
-        ("--desk 127.0.0.1 5000 --queue a,b", '--queue: "a,b" is not a name: only letters, digits, _ and - are allowed'),
+        (
+            "--desk 127.0.0.1 5000 --queue a,b",
+            '--queue: "a,b" is not a name: only letters, digits, _ and - are allowed',
+        ),
         (
             "-s 5000 --operator a --operator A",
             '--operator ["a", "A"]: "A" stands there twice; must be at most 100 different names of people',

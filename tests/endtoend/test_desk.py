@@ -77,7 +77,9 @@ async def test_four_visitors_are_served_in_their_order_whatever_is_killed(stage:
     ana = await visitor(stage, "Ana")
     await ana.sees(CONNECTED)
     await comes(bob, "Ana")
-    ben, cem, dan, eve = [await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem", "Dan", "Eve"), 1)]
+    ben, cem, dan, eve = [
+        await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem", "Dan", "Eve"), 1)
+    ]
     await room_is(bob, "Ben", "Cem", "Dan", "Eve")
 
     await cem.type("/quit")  # one who waits leaves: whoever is active notices nothing
@@ -159,7 +161,14 @@ async def test_wrong_answers_are_told_and_after_three_the_request_is_void(stage:
     assert ana.shown(beginning("[name: ")) == [
         f'[name: "{one}" has something else than letters and blanks.]' for one in ("R2D2", "Ana-9")
     ]
-    assert len(ana.shown(re.compile(r'\[number: ".*" is not a mobile number \(IN: 10 digits such as \d{10}\)\.\]'))) == 2
+    assert (
+        len(
+            ana.shown(
+                re.compile(r'\[number: ".*" is not a mobile number \(IN: 10 digits such as \d{10}\)\.\]')
+            )
+        )
+        == 2
+    )
     assert ana.shown(beginning("[issue: ")) == [
         f'[issue: "{one}" is not a number from 1 to 6.]' for one in ("7", "0", "x")
     ]
@@ -213,7 +222,9 @@ async def test_a_visitor_who_was_killed_goes_on_with_the_ticket(stage: Stage) ->
 
 
 async def test_two_operators_and_one_of_them_is_killed(stage: Stage) -> None:
-    await stage.registry("--operator", "bob", "--operator", "eva", environment={"CHATAPP_OPERATOR_GRACE": "1"})
+    await stage.registry(
+        "--operator", "bob", "--operator", "eva", environment={"CHATAPP_OPERATOR_GRACE": "1"}
+    )
     bob = await operator(stage, "bob")
     ana = await visitor(stage, "Ana")
     await ana.sees(CONNECTED)
@@ -270,7 +281,17 @@ async def test_who_is_no_operator(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
     eve = await stage.peer("eve")
     await eve.sees(WELCOME)
-    for command in (".on", ".room", ".next", ".end", ".drop 1", ".move 1 2", ".handover bob", ".note x", ".stats"):
+    for command in (
+        ".on",
+        ".room",
+        ".next",
+        ".end",
+        ".drop 1",
+        ".move 1 2",
+        ".handover bob",
+        ".note x",
+        ".stats",
+    ):
         await eve.type(command)
         await eve.sees("[You are no operator here.]")
 

@@ -33,9 +33,14 @@ def written(folder: Path, text: str | bytes) -> Path:
     return path
 
 
-def refusal(file: Path | None = None, **more: dict[str, str]) -> str:
+def refusal(
+    file: Path | None = None,
+    *,
+    environment: dict[str, str] | None = None,
+    options: dict[str, object] | None = None,
+) -> str:
     with pytest.raises(Misconfigured) as refused:
-        configure(file, **more)  # type: ignore[arg-type] - a test may be wrong on purpose
+        configure(file, environment=environment, options=options)
     line = str(refused.value)
     assert line.splitlines() == [line]
     return line
@@ -45,7 +50,9 @@ def test_every_key_has_a_wrong_value_here() -> None:
     assert WRONG.keys() == KEYS.keys()
 
 
-@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in WRONG.items() for value in values]
+)
 def test_a_wrong_value_is_named_with_key_and_range(tmp_path: Path, key: str, value: str) -> None:
     path = written(tmp_path, f"[{KEYS[key]}]\n{key} = {value}\n")
     line = refusal(path)
@@ -57,7 +64,10 @@ def test_a_wrong_value_is_named_with_key_and_range(tmp_path: Path, key: str, val
     ("text", "why"),
     [
         ("[desk]\noperatrs = []", '[desk] operatrs: unknown key; did you mean "operators"?'),
-        ("[desk]\nLEASE = 3", "[desk] LEASE: unknown key; there are queues, menu, region, keep_place, operators, operator_grace"),
+        (
+            "[desk]\nLEASE = 3",
+            "[desk] LEASE: unknown key; there are queues, menu, region, keep_place, operators, operator_grace",
+        ),
         ("[desk]\nlease = 30", "[desk] lease: unknown key; it belongs in [registry]"),
         ("[registry]\nzzz = 1", "[registry] zzz: unknown key; there are data, log_level, lease, letters"),
         ("[dsk]", '[dsk]: unknown table; did you mean "desk"?'),
@@ -95,8 +105,15 @@ def test_without_anything_there_are_the_defaults() -> None:
 
 
 def test_the_command_line_beats_the_environment_and_that_the_file(tmp_path: Path) -> None:
-    path = written(tmp_path, '[desk]\nregion = "DE"\noperators = ["f"]\nkeep_place = 5\n[registry]\nlease = 50\n')
-    environment = {"CHATAPP_REGION": "FR", "CHATAPP_OPERATORS": " e  g ", "CHATAPP_KEEP_PLACE": "6", "HOME": "/x"}
+    path = written(
+        tmp_path, '[desk]\nregion = "DE"\noperators = ["f"]\nkeep_place = 5\n[registry]\nlease = 50\n'
+    )
+    environment = {
+        "CHATAPP_REGION": "FR",
+        "CHATAPP_OPERATORS": " e  g ",
+        "CHATAPP_KEEP_PLACE": "6",
+        "HOME": "/x",
+    }
     options = {"region": "US", "operators": None}
     found = configure(path, environment=environment, options=options)
     assert found.settings.registry.lease == 50
@@ -126,7 +143,10 @@ def test_the_data_folder_is_found_from_where_the_file_is(tmp_path: Path) -> None
     ("environment", "why"),
     [
         ({"CHATAPP_LEASE": "x"}, "CHATAPP_LEASE=x: must be whole seconds from 5 to 3600"),
-        ({"CHATAPP_REGION": "de"}, "CHATAPP_REGION=de: must be two capital letters of a country, such as IN or DE"),
+        (
+            {"CHATAPP_REGION": "de"},
+            "CHATAPP_REGION=de: must be two capital letters of a country, such as IN or DE",
+        ),
         ({"CHATAPP_MENU": "a||b"}, "CHATAPP_MENU=a||b: must be 1 to 32 texts of 1 to 100 characters"),
         ({"CHATAPP_OPERATORS": "a a"}, 'CHATAPP_OPERATORS=a a: "a" stands there twice; must be at most 100'),
     ],

@@ -27,8 +27,8 @@ from wire.messages.desk import (
     SayAtDesk,
     TurnCause,
     TurnTold,
-    VisitOver,
     VisitorRequest,
+    VisitOver,
 )
 
 FORM = Form(name="Ana", number="+919876543210", issue=1)

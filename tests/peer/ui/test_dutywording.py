@@ -94,8 +94,10 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     (
         FIGURES,
         [
-            "[Served today 12; median wait 1 min 7 s, 90th percentile 62 min 5 s; waiting now 0, longest 0 s; "
-            "operators on duty 2.]"
+            (
+                "[Served today 12; median wait 1 min 7 s, 90th percentile 62 min 5 s; "
+                "waiting now 0, longest 0 s; operators on duty 2.]"
+            )
         ],
     ),
 ]
