@@ -11,54 +11,40 @@ if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
     # While modules load, Ctrl-C ends the program as it ends any other; then each mode has its own way.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-import enum
+import importlib
 import os
-import re
-import socket
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from wire.address import Address, literal, normal, port_of
-from wire.errors import AddressRefused, ChatAppError, NameRefused, quoted
-from wire.names import PeerName, peer_name
+from cli.checking import Misuse, check_options, counted, folder_from, host_from, name_from
+from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
+from wire.address import Address, port_of
+from wire.errors import AddressRefused, NameRefused
 
 SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
 SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
+DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
 _SERVER_ARGUMENTS: Final = ("port",)
 _CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
-_SEND_ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
+_DESK_ARGUMENTS: Final = ("server-ip", "server-port")
 
-_DATA_HELP: Final = "Where keys, mail and history are kept."
-_LOG_HELP: Final = "How much to log on standard error."
+COMMANDS: Final[Mapping[str, str]] = {
+    "config": "cli.config",
+    "send": "cli.send",
+    "stats": "cli.stats",
+}
+"""First words that begin a command line of their own, and the module whose `app` reads the rest of it."""
+
 _ROOM_HELP: Final = "Peer: enter this room at start."
-_JSON_HELP: Final = "Print the receipt as one JSON object."
 _PLAIN_HELP: Final = "One event a line and no colours, as on a pipe."
+_OPERATOR_HELP: Final = "Registry: this peer may serve the help desk (once for each)."
+_REGION_HELP: Final = "Registry: the country of the help desk's telephone numbers, such as IN."
 
 _MISUSED: Final = 2
-_LOOKUP_TIMEOUT: Final = 5.0
-"""Seconds that a host name may take. A resolver without a network would otherwise hold the program for minutes."""
-
-_NUMERIC: Final = re.compile(r"[0-9.]+\Z|0[xX]")
-_NEGATIVE: Final = re.compile(r"-[0-9]")
-
-
-class LogLevel(enum.Enum):
-    """How much the program tells about itself on standard error; never the text of a message."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
-
-
-class _Misuse(ChatAppError):
-    """A command line that cannot be carried out; the text names the culprit."""
 
 
 app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -76,8 +62,10 @@ def _show_version(asked: bool) -> None:
 
 
 @app.command(
-    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nOne message: {SEND_USAGE}",
-    context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
+    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nVisitor of a help desk: {DESK_USAGE}\n\n"
+    f"One message: {SEND_USAGE}\n\n"
+    "ChatApp send, config and stats have a --help of their own.",
+    context_settings=CONTEXT,
 )
 def chat(
     words: Annotated[
@@ -89,10 +77,20 @@ def chat(
     ] = None,
     server: Annotated[bool, typer.Option("-s", "--server", help="Be the registry on <port>.")] = False,
     client: Annotated[bool, typer.Option("-c", "--client", help="Be a peer on <client-port>.")] = False,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=_DATA_HELP)] = None,
-    log_level: Annotated[LogLevel, typer.Option(help=_LOG_HELP)] = LogLevel.WARNING,
+    desk: Annotated[bool, typer.Option("--desk", help="Visit the help desk of a registry.")] = False,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+    log_level: Annotated[
+        LogLevel | None, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP, show_default="warning")
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", envvar="CHATAPP_CONFIG", help="Registry: its configuration (TOML)."),
+    ] = None,
+    operator: Annotated[list[str] | None, typer.Option(metavar="NAME", help=_OPERATOR_HELP)] = None,
+    region: Annotated[str | None, typer.Option(metavar="CC", help=_REGION_HELP)] = None,
+    queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: which queue to join.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
-    stay: Annotated[bool, typer.Option("--stay", help="Peer: stay when the input ends.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Peer, visitor: stay when the input ends.")] = False,
     room: Annotated[str | None, typer.Option(metavar="ROOM", help=_ROOM_HELP)] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
@@ -100,99 +98,74 @@ def chat(
 ) -> int:
     """Chat for people who share a network: a registry introduces them, then they talk straight to each other."""
     words = words or []
-    _check_mode(words, server, client)
+    _check_mode(words, server=server, client=client, desk=desk)
+    _check_fit({"--operator": operator, "--region": region}, is_fit=server, who="only a registry (-s) has it")
+    _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has it")
+    _check_fit({"--room": room is not None}, is_fit=client, who="only a peer (-c) has it")
+    _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) stays anyway")
     if server:
-        (port_text,) = _counted(words, "-s", _SERVER_ARGUMENTS)
-        port = port_of(port_text, "port")
-        if stay:
-            raise _Misuse("--stay: only a peer (-c) has it")
-        if room is not None:
-            raise _Misuse("--room: only a peer (-c) has it")
-        from registry.server import run as serve
+        options = {"data": data, "log_level": log_level and log_level.value, "region": region}
+        return _serve(words, config, {**options, "operators": operator or None})
+    level = (log_level or LogLevel.WARNING).value
+    if desk:
+        found = _server_of(counted(words, "--desk", _DESK_ARGUMENTS))
+        from peer.desk.main import run as visit
 
-        return serve(port=port, data=_folder(data), log_level=log_level.value)
-    name, host, server_port, client_port = _counted(words, "-c", _CLIENT_ARGUMENTS)
-    me = _name(name)
-    entered = None if room is None else _name(room.removeprefix("#"), "--room")
-    there, here = port_of(server_port, "server-port"), port_of(client_port, "client-port")
-    folder = _folder(data)
-    found = Address(_host(host, "server-ip"), there)
+        name = name_from(queue, "--queue") if queue else ""
+        return visit(
+            server=found, data=folder_from(data), queue=name, plain=plain, stay=stay, log_level=level
+        )
+    name, host, server_port, client_port = counted(words, "-c", _CLIENT_ARGUMENTS)
+    me = name_from(name)
+    entered = None if room is None else name_from(room.removeprefix("#"), "--room")
+    ports = port_of(server_port, "server-port"), port_of(client_port, "client-port")
+    folder = folder_from(data)
+    found = Address(host_from(host, "server-ip"), ports[0])
     from peer.ui.main import run
 
     return run(
         name=me,
         server=found,
-        port=here,
+        port=ports[1],
         data=folder,
         plain=plain,
         stay=stay,
         room=entered,
-        log_level=log_level.value,
+        log_level=level,
     )
 
 
-# --- commands beside -s and -c: the first word is the command's name -------------------------------------------------
+def _serve(words: Sequence[str], config: str | None, options: Mapping[str, object]) -> int:
+    (port_text,) = counted(words, "-s", _SERVER_ARGUMENTS)
+    port = port_of(port_text, "port")
+    folder_from(str(options["data"]) if options["data"] is not None else None)
+    from registry.configuration import Misconfigured, configure
 
-commands: Final[dict[str, typer.Typer]] = {}
-"""By name. Each is an app of its own, so that its options are its alone."""
+    try:
+        found = configure(Path(config) if config else None, environment=os.environ, options=options)
+    except Misconfigured as wrong:
+        raise Misuse(str(wrong)) from None
+    from registry.server import run as serve
 
-
-def command(
-    name: str, *, epilog: str | None = None, ignore_unknown: bool = False
-) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Make a function the command `ChatApp <name> ...`; it returns the exit status. `ignore_unknown`: what looks like an
-    option and is none is an argument."""
-
-    def add(function: Callable[..., int]) -> Callable[..., int]:
-        commands[name] = typer.Typer(
-            rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
-        )
-        settings = {"help_option_names": ["-h", "--help"], "ignore_unknown_options": ignore_unknown}
-        return commands[name].command(name, epilog=epilog, context_settings=settings)(function)
-
-    return add
+    return serve(port=port, settings=found.settings)
 
 
-@command(
-    "send", epilog="Exit status: 0 delivered, 3 saved, 4 kept or failed, 2 misused.", ignore_unknown=True
-)
-def send(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME SERVER-IP SERVER-PORT TO TEXT", help="TEXT - reads standard input."),
-    ] = None,
-    data: Annotated[str | None, typer.Option(metavar="DIR", help=_DATA_HELP)] = None,
-    log_level: Annotated[LogLevel, typer.Option(help=_LOG_HELP)] = LogLevel.WARNING,
-    as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
-) -> int:
-    """Say one thing to one person, wait for what becomes of it, and leave."""
-    words = words or []
-    _check_options(words[: len(_SEND_ARGUMENTS) - 1])
-    name, host, server_port, to, text = _counted(words, "send", _SEND_ARGUMENTS)
-    me, other = _name(name), _name(to, "to")
-    there = port_of(server_port, "server-port")
-    folder = _folder(data)
-    if not text.strip():
-        raise _Misuse("text: there is nothing to say")
-    found = Address(_host(host, "server-ip"), there)
-    from peer.ui.once import run
-
-    said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")
-    return run(
-        name=me, server=found, to=other, text=said, data=folder, as_json=as_json, log_level=log_level.value
-    )
+def _server_of(words: Sequence[str]) -> Address:
+    port = port_of(words[1], "server-port")
+    return Address(host_from(words[0], "server-ip"), port)
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (default: the program's own) and return the exit status; 2 for a mistake in it."""
     words = list(sys.argv[1:] if args is None else args)
-    chosen = commands.get(words[0]) if words else None
-    name = "ChatApp" if chosen is None else f"ChatApp {words.pop(0)}"
+    program, name = app, "ChatApp"
+    if words and words[0] in COMMANDS:
+        program, name = importlib.import_module(COMMANDS[words[0]]).app, f"ChatApp {words.pop(0)}"
     try:
-        status = typer.main.get_command(chosen or app).main(args=words, prog_name=name, standalone_mode=False)
+        status = typer.main.get_command(program).main(args=words, prog_name=name, standalone_mode=False)
     except typer.TyperException as mistake:
         return _misused(mistake.format_message())
-    except (_Misuse, NameRefused, AddressRefused) as mistake:
+    except (Misuse, NameRefused, AddressRefused) as mistake:
         return _misused(str(mistake))
     except typer.Abort:
         return 1
@@ -207,75 +180,20 @@ def _misused(why: str) -> int:
 # --- checking --------------------------------------------------------------------------------------------------
 
 
-def _check_mode(words: Sequence[str], server: bool, client: bool) -> None:
-    _check_options(words)
+def _check_mode(words: Sequence[str], *, server: bool, client: bool, desk: bool) -> None:
+    check_options(words)
     if server and client:
-        raise _Misuse("-s and -c exclude each other: be the registry or a peer")
-    if not server and not client:
-        raise _Misuse(f"say which: {SERVER_USAGE}, or {CLIENT_USAGE}")
+        raise Misuse("-s and -c exclude each other: be the registry or a peer")
+    if desk and (server or client):
+        raise Misuse(f"--desk and {'-s' if server else '-c'} exclude each other: be a visitor or not")
+    if not server and not client and not desk:
+        raise Misuse(f"say which: {SERVER_USAGE}, or {CLIENT_USAGE}")
 
 
-def _check_options(words: Sequence[str]) -> None:
-    for word in words:
-        if len(word) > 1 and word.startswith("-") and not _NEGATIVE.match(word):
-            raise _Misuse(f'unknown option "{quoted(word)}"; see ChatApp --help')
-
-
-def _counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequence[str]:
-    needs = f"{mode} needs {' '.join(f'<{one}>' for one in arguments)}"
-    if len(words) < len(arguments):
-        missing = " and ".join(f"<{one}>" for one in arguments[len(words) :])
-        raise _Misuse(f"{needs}: {missing} missing")
-    if len(words) > len(arguments):
-        raise _Misuse(f'{needs}: "{quoted(words[len(arguments)])}" is too much')
-    return words
-
-
-def _name(text: str, what: str = "name") -> PeerName:
-    try:
-        return peer_name(text)
-    except NameRefused as refusal:
-        raise _Misuse(f"{what}: {refusal}") from None
-
-
-def _folder(text: str | None) -> Path | None:
-    if text is None:
-        return None
-    folder = Path(text).expanduser()
-    if not text or (folder.exists() and not folder.is_dir()):
-        raise _Misuse(f'--data: "{quoted(text)}" is not a folder')
-    return folder
-
-
-def _host(text: str, what: str) -> str:
-    """The IP address that `text` is or resolves to."""
-    found = literal(text)
-    if found is None and (not text or _NUMERIC.match(text)):
-        raise AddressRefused(what, text, "is not an IP address")  # some resolvers would take "127.1" for one
-    found = found or _looked_up(text)
-    if found is None:
-        raise AddressRefused(what, text, "is neither an IP address nor the name of a host that can be found")
-    if found in ("0.0.0.0", "::", "255.255.255.255"):
-        raise AddressRefused(what, text, "is not the address of one machine")
-    return found
-
-
-def _looked_up(name: str) -> str | None:
-    """The address of host `name`, IPv4 where it has both; None when there is none or no answer in time."""
-    found: list[tuple[int, str]] = []
-
-    def look_up() -> None:
-        try:
-            answers = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
-        except (OSError, UnicodeError):
-            return
-        found.extend((family, normal(str(where[0]))) for family, _, _, _, where in answers)
-
-    thread = threading.Thread(target=look_up, daemon=True)  # getaddrinfo itself knows no deadline
-    thread.start()
-    thread.join(_LOOKUP_TIMEOUT)
-    of_ipv4 = (host for family, host in found if family == socket.AF_INET)
-    return next(of_ipv4, found[0][1] if found else None)
+def _check_fit(options: Mapping[str, object], *, is_fit: bool, who: str) -> None:
+    for option, value in options.items():
+        if value and not is_fit:
+            raise Misuse(f"{option}: {who}")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,9 @@ It pumps; what a link says, and when there is to be one, stands in `peer.core.li
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
-from peer.core.engine import PeerCore
 from peer.core.link import RANDOM_SIZE
 from peer.fence import hear
 from wire.aio.link import Link
@@ -20,11 +19,25 @@ LINK_QUEUE: Final = 8 * 1024 * 1024
 _log = logging.getLogger("chatapp.peer")
 
 
+class Linked(Protocol):
+    """The core of a node that has a link: a peer's, a visitor's."""
+
+    @property
+    def link_port(self) -> int: ...
+    def wants_link(self) -> bool: ...
+    def wants_link_closed(self) -> bool: ...
+    def link_connected(self, *, now: float) -> None: ...
+    def link_greeted(self, greeting: bytes, *, now: float) -> None: ...
+    def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None: ...
+    def link_closed(self, *, now: float) -> None: ...
+    def link_bytes_to_send(self, *, now: float) -> list[bytes]: ...
+
+
 class Connection:
     """The one connection of a node; an older one that still speaks is not listened to."""
 
     def __init__(
-        self, core: PeerCore, host: str, *, read_clock: Callable[[], float], pump: Callable[[], None]
+        self, core: Linked, host: str, *, read_clock: Callable[[], float], pump: Callable[[], None]
     ) -> None:
         self._core = core
         self._host = host

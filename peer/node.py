@@ -15,8 +15,10 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from peer.atdesk import AtDesk
 from peer.company import NO_ROOM, Company, NotOpen
 from peer.core import events as happened
+from peer.core.dutyevents import ClientSaid
 from peer.core.lookup import LookUp
 from peer.core.session import State
 from peer.keys import folder_of
@@ -52,6 +54,10 @@ class Peer(Company):
             policy=policy or Policy(),
         )
         self._room = room
+        self.desk: Final = AtDesk(
+            self._open_core, schedule=self._schedule, read_clock=self._now, change=self._change
+        )
+        """What an operator of the help desk asks for."""
 
     @property
     def name(self) -> PeerName:
@@ -206,6 +212,9 @@ class Peer(Company):
                 case happened.MailReturned(lines=lines):
                     for line in lines:
                         self._core.line_shown(line)
+                case ClientSaid(visit=visit, position=position):
+                    self._core.duty.lines_shown(visit, position)
+                    self._schedule()
                 case _:
                     pass
         if self._is_open and batch:

@@ -17,6 +17,7 @@ from registry.config import folder_of, links_max
 from registry.core import RegistryCore
 from registry.desk.settings import DeskSettings
 from registry.keys import KeyUnusable, load_or_make
+from registry.policy import Policy
 from registry.shell import Shell
 from registry.store.errors import StoreError
 from registry.store.files import FileStore
@@ -44,13 +45,20 @@ class Registry:
     """One running registry. `start` raises what `run` turns into a line; `stop` is orderly."""
 
     def __init__(
-        self, port: int, data: Path | None, say: Callable[[str], None], desk: DeskSettings | None = None
+        self,
+        port: int,
+        data: Path | None,
+        say: Callable[[str], None],
+        *,
+        desk: DeskSettings | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self._port = port
         self.folder = folder_of(port, data)
         self.fingerprint = ""
         self._say = say
         self._desk = desk
+        self._policy = policy
         self._shell: Shell | None = None
         self._endpoint: DatagramEndpoint | None = None
         self._servers: list[asyncio.Server] = []
@@ -152,6 +160,7 @@ class Registry:
             link_port=self._port,
             now=time.monotonic(),
             wall=time.time(),
+            policy=self._policy,
             links_max=links_max(),
             desk=self._desk,
         )

@@ -17,8 +17,8 @@ from typing import Final
 
 from registry.config import raise_descriptor_limit
 from registry.console import Console
-from registry.desk.settings import DeskSettings
 from registry.program import Registry, Unable
+from registry.settings import Settings, desk_of, policy_of
 
 _STOPPED: Final = 0
 _FAILED: Final = 1
@@ -27,16 +27,18 @@ _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 """Looking for cycles among the rows of thousands of people holds the loop; hardly any are ever made."""
 
 
-def run(*, port: int, data: Path | None, log_level: str, desk: DeskSettings | None = None) -> int:
+def run(*, port: int, settings: Settings) -> int:
     """Be a registry until a signal comes; the exit status."""
     logging.basicConfig(
-        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=settings.registry.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     raise_descriptor_limit()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_until_signal(port, data, desk or _default_desk()))
+            return runner.run(_until_signal(port, settings))
     except KeyboardInterrupt:  # before our own handler stood
         return _INTERRUPTED
     except Unable as error:
@@ -44,7 +46,7 @@ def run(*, port: int, data: Path | None, log_level: str, desk: DeskSettings | No
         return _FAILED
 
 
-async def _until_signal(port: int, data: Path | None, desk: DeskSettings) -> int:
+async def _until_signal(port: int, settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
@@ -56,7 +58,13 @@ async def _until_signal(port: int, data: Path | None, desk: DeskSettings) -> int
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # whoever said nohup means it
         loop.add_signal_handler(signal.SIGHUP, stop, _STOPPED)
-    registry = Registry(port, data, say=_say, desk=desk)
+    registry = Registry(
+        port,
+        _data_of(settings),
+        say=_say,
+        desk=desk_of(settings.desk, utc_offset=time.localtime().tm_gmtoff),
+        policy=policy_of(settings.registry),
+    )
     await registry.start()
     console = Console(
         typed=registry.console_typed,
@@ -75,8 +83,9 @@ async def _until_signal(port: int, data: Path | None, desk: DeskSettings) -> int
         await console.finish()
 
 
-def _default_desk() -> DeskSettings:
-    return DeskSettings(utc_offset=time.localtime().tm_gmtoff)
+def _data_of(settings: Settings) -> Path | None:
+    named = settings.registry.data
+    return None if named is None else Path(named).expanduser()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

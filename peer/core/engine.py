@@ -67,6 +67,7 @@ class PeerCore:
         self.rooms: Final = Rooms(parts, loaded.room)
         self._lines = self.rooms.lines
         self.renaming: Final = Renaming(parts)
+        self.duty: Final = parts.duty
         self._router = Router(parts, self.rooms)
         self._uplink = Uplink(
             parts,
@@ -167,6 +168,11 @@ class PeerCore:
         confirmed, self.renaming.confirmed = self.renaming.confirmed, None
         return confirmed
 
+    def say_on_duty(self, text: str, *, now: float) -> None:
+        """A line for the visitor whom we serve at the help desk. Raises TooLong, UnicodeEncodeError."""
+        check_length(text)
+        self.duty.say(text, wall=now + self.wall_offset)
+
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""
         people = [
@@ -183,7 +189,7 @@ class PeerCore:
     @property
     def is_settled(self) -> bool:
         """Whether all that we said is delivered, saved, kept or refused."""
-        return self._ladder.is_settled and self._lines.is_settled
+        return self._ladder.is_settled and self._lines.is_settled and self.duty.is_settled
 
     @property
     def is_ready(self) -> bool:

@@ -6,6 +6,8 @@ its sender's stream; together with the sender it names the message for ever. Tim
 
 import msgspec
 
+from peer.core.dutyevents import DutyEvent
+
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
     """The registry has let us in, for the first time or after `dereg`."""
@@ -368,5 +370,6 @@ Event = (
     | RegistryKeyChanged
     | TooLong
     | Trouble
+    | DutyEvent
 )
 """All that can happen."""

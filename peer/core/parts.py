@@ -9,6 +9,7 @@ from typing import Final
 
 from peer.core.contacts import Contact, Contacts
 from peer.core.conversation import Message
+from peer.core.duty import Duty
 from peer.core.group import Group
 from peer.core.groups import Groups
 from peer.core.hearing import Hearing
@@ -74,6 +75,7 @@ class Parts:
             me=me.identity.public,
         )
         self.look_ups = LookUps(self.table, policy)
+        self.duty = Duty(self.out, rng)
         self.home = Homecoming(self.out)
         stored = self.stored
         self.notebook = Notebook(me, stored.pop(me.identity.public, StoredStream()), self.out)

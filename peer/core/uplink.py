@@ -16,6 +16,22 @@ from wire.codec import decode_notice
 from wire.errors import WireError
 from wire.header import unpack_relayed
 from wire.identity import is_authentic
+from wire.messages.desk import (
+    ClientChanged,
+    ClientTold,
+    CommandDone,
+    DeskLine,
+    DeskRefused,
+    DeskShown,
+    DutyTold,
+    FiguresShown,
+    LineRefused,
+    LinesTaken,
+    PlaceTold,
+    RoomShown,
+    TurnTold,
+    VisitOver,
+)
 from wire.messages.direct import DatagramRelayed, RelayFailed
 from wire.messages.group import CHANNEL, GroupAccepted, GroupGranted, GroupPage, GroupRefused
 from wire.messages.link import RegistryCard, RegistryNotice
@@ -63,6 +79,7 @@ class Uplink:
         self._hearing = parts.hearing
         self._home = parts.home
         self._inbound = parts.inbound
+        self._duty = parts.duty
         self._ladder = parts.ladder
         self._out = parts.out
         self._hearing.is_table_fresh = lambda: self._table.is_fresh
@@ -105,6 +122,7 @@ class Uplink:
     def drop_link(self) -> None:
         """Nothing asked for on the link will be answered, and what it granted is void."""
         self._link.drop()
+        self._duty.link_lost()
         self._table.link_lost()
         self._groups.revoke()
         self._rooms.link_lost()
@@ -170,6 +188,7 @@ class Uplink:
     def _link_up(self, now: float) -> None:
         self._home.begin()
         self._home.await_group(CHANNEL)
+        self._duty.link_up()
         self._table.fetch_anew(now=now)
         self._rooms.link_up(now=now)
 
@@ -200,6 +219,27 @@ class Uplink:
                 self._room_notice_came(notice, now)
             case RenameAccepted() | RenameRefused():
                 self._renaming.answered(notice)
+            case RegistryCard() | Pong() | Left():
+                self._presence_came(notice, now)
+            case (
+                DutyTold()
+                | ClientTold()
+                | ClientChanged()
+                | CommandDone()
+                | DeskLine()
+                | LinesTaken()
+                | LineRefused()
+                | RoomShown()
+                | FiguresShown()
+            ):
+                self._duty.heed(notice)
+            case DeskShown() | PlaceTold() | TurnTold() | VisitOver() | DeskRefused():
+                pass  # for visitors: no honest registry says it to somebody with a name
+            case _:
+                assert_never(notice)
+
+    def _presence_came(self, notice: RegistryCard | Pong | Left, now: float) -> None:
+        match notice:
             case RegistryCard(card):
                 if card.identity == self._session.pinned and is_authentic(card):
                     self._session.accept_card(card)
@@ -207,8 +247,6 @@ class Uplink:
                 self._session.receive_pong(notice, now=now)
             case Left():
                 self._session.receive_left(notice, now=now)
-            case _:
-                assert_never(notice)
 
     def _page_came(self, page: TablePage, now: float, wall: float) -> None:
         changes = self._table.take_page(page, now=now, wall=wall)

@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Final
 
+from peer.ui.deskrows import DESK_COMMANDS
 from peer.ui.intentions import (
     AskMessage,
     Context,
@@ -203,6 +204,7 @@ COMMANDS: Final = (
         example=Search("noon lunch"),
         intend=lambda context, words: Search(words),
     ),
+    *DESK_COMMANDS,
     Command(
         spellings=("help", "/help"),
         shape=MAYBE_COMMAND,

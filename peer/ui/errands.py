@@ -9,26 +9,38 @@ from typing import assert_never
 
 from peer.core import events as happened
 from peer.node import Peer
+from peer.ui.deskerrands import ask
 from peer.ui.intentions import (
     AskMessage,
+    CallNext,
+    DropVisitor,
     Empty,
+    EndDuty,
+    EndSession,
     EnterRoom,
+    HandOver,
     Ignore,
     Intention,
     Leave,
     LeaveRoom,
+    MoveVisitor,
+    NoteVisitor,
     Quit,
     Rename,
     Return,
     SayInRoom,
+    SayToClient,
     Search,
     SendAll,
     SendDirect,
+    ShowFigures,
     ShowHelp,
     ShowHistory,
     ShowMembers,
     ShowPeople,
     ShowRooms,
+    ShowWaitingRoom,
+    TakeDuty,
     Trust,
     Unignore,
     Verify,
@@ -55,7 +67,7 @@ class Errands:
     async def do(self, intention: Intention) -> None:
         """Ask for it; what comes of it comes as events."""
         match intention:
-            case SendDirect() | SendAll() | SayInRoom():
+            case SendDirect() | SendAll() | SayInRoom() | SayToClient():
                 await self._speak(intention)
             case EnterRoom() | LeaveRoom() | ShowRooms() | ShowMembers():
                 await self._in_rooms(intention)
@@ -68,6 +80,21 @@ class Errands:
                     self._remember(intention)
                 except sqlite3.Error as error:
                     self._tell(happened.Trouble(text=f"The history cannot be read: {error}"))
+            case (
+                TakeDuty()
+                | EndDuty()
+                | CallNext()
+                | EndSession()
+                | DropVisitor()
+                | MoveVisitor()
+                | HandOver()
+                | NoteVisitor()
+                | ShowWaitingRoom()
+                | ShowFigures()
+            ):
+                await self._peer.desk.said()
+                ask(self._peer.desk, intention)
+                await self._peer.desk.answered()  # what is typed next may rest on it
             case ShowHelp(command):
                 self._show(map(Answer, help_lines(command)))
             case AskMessage() | Quit() | Empty():
@@ -75,7 +102,7 @@ class Errands:
             case _:
                 assert_never(intention)
 
-    async def _speak(self, intention: SendDirect | SendAll | SayInRoom) -> None:
+    async def _speak(self, intention: SendDirect | SendAll | SayInRoom | SayToClient) -> None:
         to = "everybody"
         try:
             match intention:
@@ -86,6 +113,9 @@ class Errands:
                 case SayInRoom(text):
                     to = self._peer.room or to
                     await self._peer.say(text)
+                case SayToClient(text):
+                    to = self._peer.desk.client or to
+                    self._peer.desk.say(text)
                 case _:
                     assert_never(intention)
         except TooLong as error:

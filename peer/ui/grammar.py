@@ -3,14 +3,16 @@
 It knows blanks, quotes, colons and rooms. It must not know how an intention is carried out, nor read or print anything.
 
 What begins with a sign (`/`, `.`, `server:`) is always a command. Any other line is chat inside a room, but for the
-word `leave`; outside, its first word is a command, or it is `<name>:<text>`.
+word `leave`; outside, its first word is a command, or it is `<name>:<text>`. To an operator who serves a visitor of the
+help desk, any other line is said to that visitor, inside a room and outside.
 """
 
 import re
 from typing import Final
 
 from peer.ui.commands import BY_SPELLING, COMMANDS, unknown
-from peer.ui.intentions import Context, Empty, Intention, Mistake, SayInRoom, SendDirect
+from peer.ui.deskrows import NO_CLIENT
+from peer.ui.intentions import Context, Empty, Intention, Mistake, SayInRoom, SayToClient, SendDirect
 from peer.ui.readers import NOT_IN_ROOM
 from peer.ui.rows import SIGNS, Command, Cut, usage
 from wire.errors import NameRefused
@@ -33,6 +35,8 @@ def parse(line: str, context: Context) -> Intention | Mistake:
         return Empty()
     if context.offline:
         return _command(words, context)
+    if context.client is not None and (words.startswith(_ESCAPE) or not words.lower().startswith(SIGNS)):
+        return SayToClient(words[1:] if words.startswith(_ESCAPE) else line)
     if words.startswith(_ESCAPE):
         return SayInRoom(words[1:]) if context.room is not None else Mistake(NOT_IN_ROOM)
     is_chat = context.room is not None and not words.lower().startswith(SIGNS)
@@ -57,6 +61,8 @@ def _command(line: str, context: Context) -> Intention | Mistake:
         text = line.partition(":")[2]
         text = text[1:] if text[:1] in _BLANKS else text
         return _read(_BY_COLON, _BY_COLON.bare, context, _some(name, text))
+    if context.on_duty and not spelling.startswith(SIGNS):
+        return Mistake(NO_CLIENT)
     return unknown(word)
 
 

@@ -125,6 +125,7 @@ class LineFace:
             View(
                 me=peer.name,
                 room=peer.room,
+                client=peer.desk.client,
                 is_offline=peer.is_offline,
                 is_server_away=peer.is_server_away,
                 in_reach=peer.in_reach,
@@ -201,7 +202,14 @@ class LineFace:
         peer = self._peer
         if self._dialogue is not None:
             return self._answered(self._dialogue, line)
-        return grammar.parse(line, Context(me=peer.name, room=peer.room, offline=peer.is_offline))
+        context = Context(
+            me=peer.name,
+            room=peer.room,
+            offline=peer.is_offline,
+            client=peer.desk.client,
+            on_duty=peer.desk.is_on_duty,
+        )
+        return grammar.parse(line, context)
 
     def _answered(self, dialogue: Dialogue, line: str) -> Intention | Mistake:
         answer = dialogue.answer(line)

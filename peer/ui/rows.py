@@ -45,6 +45,12 @@ MAYBE_NUMBER: Final = Shape("[n]", Cut.MAYBE_WORD)
 MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)
 
 
+MAYBE_QUEUE: Final = Shape("[queue]", Cut.MAYBE_WORD)
+PLACE: Final = Shape("<n>", Cut.WORD)
+PLACES: Final = Shape("<n> <to>", Cut.TWO_WORDS)
+OPERATOR: Final = Shape("<operator>", Cut.WORD)
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """One row."""
 

@@ -18,6 +18,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     me: str = ""
     room: str | None = None
+    client: str | None = None
+    """The visitor whom one serves at the help desk."""
     is_offline: bool = False
     is_server_away: bool = False
     in_reach: int = 0
@@ -33,7 +35,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 def prompt_of(view: View) -> str:
     """`>>> `; in a room `[lab] >>> `, or `[lab, server away, 2 in reach] >>> `.
 
+    An operator who serves a visitor of the help desk sees whom: `[desk: Asha Rao] >>> `.
     Outside a room it is always the same, as scripts match it: that the registry is away was said by a line."""
+    if view.client is not None and not view.is_offline:
+        return f"[desk: {name(view.client)}] {PROMPT}"
     if view.room is None or view.is_offline:
         return PROMPT
     away = f", server away, {view.in_reach} in reach" if view.is_server_away else ""
@@ -41,7 +46,9 @@ def prompt_of(view: View) -> str:
 
 
 def standing_of(view: View) -> list[str]:
-    """The pieces of the line below the prompt, the most important first."""
+    """The pieces of the line below the prompt, the most important first. A visitor of a help desk has no name."""
+    if not view.me:
+        return list(view.notes)
     if view.is_offline:
         return [name(view.me), "offline", f"reg {name(view.me)} to return"]
     pieces = [name(view.me)]

@@ -6,6 +6,16 @@ print anything. Lines of people and rooms stand in `company`, those of one's pas
 
 from typing import Final, assert_never
 
+from peer.core.dutyevents import (
+    ClientCame,
+    ClientChanged,
+    ClientSaid,
+    CommandDone,
+    CommandFailed,
+    DutyChanged,
+    Figures,
+    WaitingRoom,
+)
 from peer.core.events import (
     ChannelAccepted,
     ChannelReceived,
@@ -44,6 +54,7 @@ from peer.core.events import (
     Unacknowledged,
 )
 from peer.ui.company import identity_lines, presence_lines
+from peer.ui.dutywording import duty_lines
 from peer.ui.words import Spoken, counted, name, reason, shown_time
 from wire.text import clean
 
@@ -99,6 +110,17 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
             | Trouble()
         ):
             return _session(event)
+        case (
+            DutyChanged()
+            | ClientCame()
+            | ClientChanged()
+            | ClientSaid()
+            | CommandDone()
+            | CommandFailed()
+            | WaitingRoom()
+            | Figures()
+        ):
+            return duty_lines(event)
         case _:
             return presence_lines(event)
 

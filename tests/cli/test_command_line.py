@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 import chatapp
+from cli import checking
+from registry.configuration import VARIABLES
+from registry.settings import DeskTable, RegistryTable, Settings
 from wire.address import Address
 
 CHECKOUT = Path(chatapp.__file__).parent
@@ -34,6 +37,17 @@ class Started:
         self.mode, self.told = "peer", told
         return self.status
 
+    def visit(self, **told: object) -> int:
+        self.mode, self.told = "visitor", told
+        return self.status
+
+    @property
+    def settings(self) -> Settings:
+        """What a registry was told."""
+        settings = self.told["settings"]
+        assert isinstance(settings, Settings)
+        return settings
+
     def say(self, **told: object) -> int:
         self.mode, self.told = "once", told
         return self.status
@@ -41,13 +55,16 @@ class Started:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+    for variable in VARIABLES.values():
+        monkeypatch.delenv(variable, raising=False)
     stand_in = Started()
-    starts = (
-        ("registry.server", stand_in.serve),
-        ("peer.ui.main", stand_in.chat),
-        ("peer.ui.once", stand_in.say),
-    )
-    for name, run in starts:
+    runs = {
+        "registry.server": stand_in.serve,
+        "peer.ui.main": stand_in.chat,
+        "peer.ui.once": stand_in.say,
+        "peer.desk.main": stand_in.visit,
+    }
+    for name, run in runs.items():
         module = types.ModuleType(name)
         vars(module)["run"] = run
         monkeypatch.setitem(sys.modules, name, module)
@@ -60,7 +77,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
 def test_a_registry_is_started(started: Started, arguments: list[str]) -> None:
     assert chatapp.main(arguments) == 0
     assert started.mode == "registry"
-    assert started.told == {"port": 5000, "data": None, "log_level": "warning"}
+    assert started.told == {"port": 5000, "settings": Settings()}
 
 
 @pytest.mark.parametrize("arguments", [PEER, ["--client", *PEER[1:]], [*PEER[1:], "-c"]])
@@ -87,7 +104,8 @@ def test_options_are_passed_on(started: Started, tmp_path: Path) -> None:
     assert started.told["data"] == tmp_path / "new"
     assert (started.told["plain"], started.told["stay"], started.told["log_level"]) == (True, True, "debug")
     assert chatapp.main(["-s", "5000", "--data", str(tmp_path), "--log-level", "error"]) == 0
-    assert started.told == {"port": 5000, "data": tmp_path, "log_level": "error"}
+    assert started.told["port"] == 5000
+    assert started.settings.registry == RegistryTable(data=str(tmp_path), log_level="error")
 
 
 @pytest.mark.parametrize("typed", ["lab", "#lab"])
@@ -125,7 +143,7 @@ def test_the_first_word_alone_makes_it_one_message(started: Started) -> None:
     assert started.told["name"] == "send"
 
 
-@pytest.mark.parametrize("arguments", [["-s", "5000"], PEER, [*SEND, "hi"]])
+@pytest.mark.parametrize("arguments", [["-s", "5000"], PEER, [*SEND, "hi"], ["--desk", *PEER[2:4]]])
 def test_the_status_of_the_program_is_ours(started: Started, arguments: list[str]) -> None:
     started.status = 1
     assert chatapp.main(arguments) == 1
@@ -138,6 +156,53 @@ def test_the_status_of_the_program_is_ours(started: Started, arguments: list[str
 def test_a_server_is_an_address_or_a_name_that_resolves(started: Started, host: str, found: str) -> None:
     assert chatapp.main(["-c", "alice", host, "5000", "6000"]) == 0
     assert started.told["server"] == Address(found, 5000)
+
+
+def test_a_visitor_is_started(started: Started, tmp_path: Path) -> None:
+    assert chatapp.main(["--desk", "127.0.0.1", "5000"]) == 0
+    assert started.mode == "visitor"
+    silent = {"queue": "", "data": None, "plain": False, "stay": False, "log_level": "warning"}
+    assert started.told == {"server": Address("127.0.0.1", 5000), **silent}
+    assert chatapp.main(["--desk", "::1", "5000", "--queue", "exams", "--stay", "--data", str(tmp_path)]) == 0
+    assert (started.told["queue"], started.told["stay"], started.told["data"]) == ("exams", True, tmp_path)
+
+
+def test_a_registry_gets_its_settings_from_command_line_environment_and_file(
+    started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "chatapp.toml"
+    file.write_text('[desk]\nregion = "DE"\nkeep_place = 9\n[registry]\nlog_level = "error"\nlease = 9\n')
+    monkeypatch.setenv("CHATAPP_KEEP_PLACE", "8")
+    monkeypatch.setenv("CHATAPP_LOG_LEVEL", "info")
+    typed = ["-s", "5000", "--config", str(file), "--region", "FR", "--operator", "bob", "--operator", "eve"]
+    assert chatapp.main(typed) == 0
+    assert started.settings == Settings(
+        registry=RegistryTable(log_level="info", lease=9),
+        desk=DeskTable(region="FR", keep_place=8, operators=("bob", "eve")),
+    )
+    assert chatapp.main([*typed, "--log-level", "debug"]) == 0
+    assert started.settings.registry.log_level == "debug"
+    monkeypatch.setenv("CHATAPP_LEASE", "1")
+    assert chatapp.main(typed) == 2
+
+
+def test_the_configuration_is_checked_and_shown(
+    started: Started, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "chatapp.toml"
+    file.write_text("[registry]\nlease = 9\n")
+    monkeypatch.setenv("CHATAPP_REGION", "FR")
+    assert chatapp.main(["config", "--check", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: fine\n"
+    assert chatapp.main(["config", "--config", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert f"lease = 9  # {file}\n" in shown
+    assert 'region = "FR"  # CHATAPP_REGION\n' in shown
+    file.write_text("[registry]\nleese = 9\n")
+    assert chatapp.main(["config", "--check", str(file)]) == 2
+    assert capsys.readouterr().err == (
+        f'ChatApp: {file}: [registry] leese: unknown key; did you mean "lease"?\n'
+    )
 
 
 PORTS = "ports are 1024-65535"
@@ -173,7 +238,29 @@ PORTS = "ports are 1024-65535"
         ("-c alice 127.1 5000 6000", 'server-ip: "127.1" is not an IP address'),
         ("-c alice 0x7f000001 5000 6000", 'server-ip: "0x7f000001" is not an IP address'),
         ("-c alice 0.0.0.0 5000 6000", 'server-ip: "0.0.0.0" is not the address of one machine'),
-        ("-s 5000 --stay", "--stay: only a peer (-c) has it"),
+        ("-s 5000 --stay", "--stay: a registry (-s) stays anyway"),
+        ("-s 5000 --queue a", "--queue: only a visitor (--desk) has it"),
+        ("-c alice 127.0.0.1 5000 6000 --operator a", "--operator: only a registry (-s) has it"),
+        ("--desk 127.0.0.1 5000 --region DE", "--region: only a registry (-s) has it"),
+        ("--desk -s 5000", "--desk and -s exclude each other: be a visitor or not"),
+        ("--desk -c 5000", "--desk and -c exclude each other: be a visitor or not"),
+        ("--desk 127.0.0.1", "--desk needs <server-ip> <server-port>: <server-port> missing"),
+        ("--desk 127.0.0.1 80", f'server-port: "80" is not a port; {PORTS}'),
+        ("--desk 127.0.0.300 5000", 'server-ip: "127.0.0.300" is not an IP address'),
+        (
+            "--desk 127.0.0.1 5000 --queue a,b",
+            '--queue: "a,b" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        (
+            "-s 5000 --operator a --operator A",
+            '--operator ["a", "A"]: "A" stands there twice; must be at most 100 different names of people',
+        ),
+        (
+            "-s 5000 --region india",
+            '--region "india": must be two capital letters of a country, such as IN or DE',
+        ),
+        ("-s 5000 --config /none.toml", "/none.toml: No such file or directory"),
+        ("config --check /none.toml", "/none.toml: No such file or directory"),
         ("-s 5000 --room lab", "--room: only a peer (-c) has it"),
         (
             "-c alice 127.0.0.1 5000 6000 --room l.ab",
@@ -255,7 +342,7 @@ def test_a_resolver_that_never_answers_is_not_waited_for(
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    monkeypatch.setattr(chatapp, "_LOOKUP_TIMEOUT", 0.0)
+    monkeypatch.setattr(checking, "LOOKUP_TIMEOUT", 0.0)
     assert chatapp.main(["-c", "alice", "slow.example", "5000", "6000"]) == 2
     given_up.set()
     assert "slow.example" in capsys.readouterr().err
@@ -276,15 +363,8 @@ def test_ipv4_is_preferred_where_a_host_has_both(started: Started, monkeypatch: 
 def test_help_shows_both_modes_and_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert chatapp.main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for wanted in (
-        chatapp.SERVER_USAGE,
-        chatapp.CLIENT_USAGE,
-        "--data",
-        "--log-level",
-        "--plain",
-        "--stay",
-        "--room",
-    ):
+    usages = (chatapp.SERVER_USAGE, chatapp.CLIENT_USAGE, chatapp.DESK_USAGE)
+    for wanted in (*usages, "--data", "--log-level", "--plain", "--stay", "--room", "--config", "--operator"):
         assert wanted in shown
     assert chatapp.SEND_USAGE in " ".join(shown.split())
 

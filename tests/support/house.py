@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from registry.core import RegistryCore
+from registry.desk.settings import DeskSettings
 from registry.store.entries import MailStored
 from registry.store.memory import MemoryStore
 from tests.support.network import Happening, Network, Pipe
@@ -30,6 +31,7 @@ class House:
         self.random = random.Random(network.random.random())
         self.identity = Identity(self.random.randbytes(32))
         self.store = MemoryStore()
+        self.desk = DeskSettings()
         self._core: RegistryCore | None = None
         self._pipes: dict[int, Pipe] = {}
         self._links = 0
@@ -63,6 +65,7 @@ class House:
             link_port=self.address.port,
             now=self.network.now,
             wall=self.network.now + self.wall_offset,
+            desk=self.desk,
         )
         self._syncing = 0
         entries = self._core.entries_to_store()  # at a start they are on the disk before anybody is served

@@ -30,16 +30,29 @@ class Stage:
         self.programs: list[Program] = []
         self._ports: dict[str, int] = {}
 
-    async def registry(self, *options: str, home: str = "registry", port: int | None = None) -> Program:
+    async def registry(
+        self,
+        *options: str,
+        home: str = "registry",
+        port: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Program:
         """Start the registry and wait until it listens."""
-        registry = await self.begin_registry(*options, home=home, port=port)
+        registry = await self.begin_registry(*options, home=home, port=port, environment=environment)
         said = await registry.sees(lambda line: str(port or self.port) in line)
         assert not said.endswith("in use]"), said
         return registry
 
-    async def begin_registry(self, *options: str, home: str = "registry", port: int | None = None) -> Program:
+    async def begin_registry(
+        self,
+        *options: str,
+        home: str = "registry",
+        port: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Program:
         """Start the registry; not waited for."""
-        return await self.run("registry", [*CHATAPP, "-s", str(port or self.port), *options], home=home)
+        command = [*CHATAPP, "-s", str(port or self.port), *options]
+        return await self.run("registry", command, home=home, environment=environment)
 
     async def peer(
         self,
@@ -67,6 +80,17 @@ class Stage:
             stdin=stdin,
             stdout=stdout,
         )
+
+    async def visitor(
+        self,
+        name: str,
+        *options: str,
+        home: str | None = None,
+        stdin: int = asyncio.subprocess.PIPE,
+    ) -> Program:
+        """Start a visitor of the help desk; not waited for. Whoever starts again finds the ticket of the last time."""
+        command = [*CHATAPP, "--desk", "127.0.0.1", str(self.port), *options]
+        return await self.run(name, command, home=home or name, prompt=PROMPT, stdin=stdin)
 
     def port_of(self, name: str) -> int:
         """The UDP port of a peer."""

@@ -20,6 +20,7 @@ from peer.ui.intentions import (
     Rename,
     Return,
     SayInRoom,
+    SayToClient,
     Search,
     SendAll,
     SendDirect,
@@ -212,7 +213,8 @@ def test_a_command_without_what_it_needs_says_what_it_needs(line: str, shown: st
         ("/sned bob hi", "/sned", "send"),
         ("/dmm bob hi", "/dmm", "/dm"),
         ("hello there: you", "hello", "help"),
-        (".room", ".room", None),
+        (".roomy", ".roomy", ".room"),
+        (".xyzzy", ".xyzzy", None),
         ("server:whoo", "server:whoo", "server:who"),
         ("server:bob hi", "server:bob", None),
         ("/bob:hi", "/bob:hi", None),
@@ -415,7 +417,11 @@ def test_help_knows_every_spelling_and_examples_are_commands(spelling: str) -> N
     assert first.startswith(spelling)
     assert row.summary in first
     assert all(one in spellings for one in row.spellings)
-    context = Context(me=peer_name("alice"), room="lab" if isinstance(row.example, SayInRoom) else None)
+    context = Context(
+        me=peer_name("alice"),
+        room="lab" if isinstance(row.example, SayInRoom) else None,
+        client="Ana" if isinstance(row.example, SayToClient) else None,
+    )
     assert parse(example.removeprefix("Example: "), context) == row.example
 
 

@@ -4,7 +4,7 @@ Peer and terminal are played: the peer notes what is asked of it, the terminal i
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, cast
 
 import pytest
@@ -78,6 +78,24 @@ class Trust:
         return happened.NobodyKnown(name=name)
 
 
+class Desk:
+    """What an operator asks of the help desk."""
+
+    def __init__(self, peer: "Actor") -> None:
+        self._peer = peer
+        self.client: str | None = None
+        self.is_on_duty = False
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *words: self._peer.asked.append(" ".join(["desk", name, *map(str, words)]))
+
+    async def said(self) -> None:
+        self._peer.asked.append("desk said?")
+
+    async def answered(self) -> None:
+        self._peer.asked.append("desk answered?")
+
+
 class Actor:
     """A peer that does nothing but note what is asked of it."""
 
@@ -88,6 +106,7 @@ class Actor:
         self.in_reach = 0
         self.is_server_away = False
         self.trust = Trust(self)
+        self.desk = Desk(self)
         self.asked: list[str] = []
         self.seen: list[happened.Event] = []
         self.is_ready = asyncio.Event()

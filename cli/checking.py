@@ -1,0 +1,92 @@
+"""This file is about words of a command line: each is checked, and a wrong one is named with what is allowed.
+
+It knows names, folders, hosts and counts. It must not know which program they are for.
+"""
+
+import re
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from wire.address import literal, normal
+from wire.errors import AddressRefused, ChatAppError, NameRefused, quoted
+from wire.names import PeerName, peer_name
+
+LOOKUP_TIMEOUT: Final = 5.0
+"""Seconds that a host name may take. A resolver without a network would otherwise hold the program for minutes."""
+
+_NEGATIVE: Final = re.compile(r"-[0-9]")
+_NUMERIC: Final = re.compile(r"[0-9.]+\Z|0[xX]")
+
+
+class Misuse(ChatAppError):
+    """A command line that cannot be carried out; the text names the culprit."""
+
+
+def check_options(words: Sequence[str]) -> None:
+    """No word that looks like an option, which the parser has left over. Raises Misuse."""
+    for word in words:
+        if len(word) > 1 and word.startswith("-") and not _NEGATIVE.match(word):
+            raise Misuse(f'unknown option "{quoted(word)}"; see ChatApp --help')
+
+
+def counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequence[str]:
+    """The words, of which there are as many as arguments. Raises Misuse."""
+    needs = f"{mode} needs {' '.join(f'<{one}>' for one in arguments)}"
+    if len(words) < len(arguments):
+        missing = " and ".join(f"<{one}>" for one in arguments[len(words) :])
+        raise Misuse(f"{needs}: {missing} missing")
+    if len(words) > len(arguments):
+        raise Misuse(f'{needs}: "{quoted(words[len(arguments)])}" is too much')
+    return words
+
+
+def name_from(text: str, what: str = "name") -> PeerName:
+    """Somebody's name. Raises Misuse."""
+    try:
+        return peer_name(text)
+    except NameRefused as refusal:
+        raise Misuse(f"{what}: {refusal}") from None
+
+
+def folder_from(text: str | None) -> Path | None:
+    """A folder that is there or can be made, None for none named. Raises Misuse."""
+    if text is None:
+        return None
+    folder = Path(text).expanduser()
+    if not text or (folder.exists() and not folder.is_dir()):
+        raise Misuse(f'--data: "{quoted(text)}" is not a folder')
+    return folder
+
+
+def host_from(text: str, what: str) -> str:
+    """The IP address that `text` is or resolves to. Raises AddressRefused."""
+    found = literal(text)
+    if found is None and (not text or _NUMERIC.match(text)):
+        raise AddressRefused(what, text, "is not an IP address")  # some resolvers would take "127.1" for one
+    found = found or _looked_up(text)
+    if found is None:
+        raise AddressRefused(what, text, "is neither an IP address nor the name of a host that can be found")
+    if found in ("0.0.0.0", "::", "255.255.255.255"):
+        raise AddressRefused(what, text, "is not the address of one machine")
+    return found
+
+
+def _looked_up(name: str) -> str | None:
+    """The address of host `name`, IPv4 where it has both; None when there is none or no answer in time."""
+    found: list[tuple[int, str]] = []
+
+    def look_up() -> None:
+        try:
+            answers = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+        except (OSError, UnicodeError):
+            return
+        found.extend((family, normal(str(where[0]))) for family, _, _, _, where in answers)
+
+    thread = threading.Thread(target=look_up, daemon=True)  # getaddrinfo itself knows no deadline
+    thread.start()
+    thread.join(LOOKUP_TIMEOUT)
+    of_ipv4 = (host for family, host in found if family == socket.AF_INET)
+    return next(of_ipv4, found[0][1] if found else None)

@@ -1,0 +1,41 @@
+"""This file is about `ChatApp config`: it tests a configuration file, or shows the settings that hold.
+
+It knows arguments; what a setting may be, `registry.configuration` knows.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from cli.checking import Misuse
+
+app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command(context_settings={"help_option_names": ["-h", "--help"]})
+def config(
+    check: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Only say in one line whether this file is fine.")
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--config", metavar="FILE", envvar="CHATAPP_CONFIG", help="The file that a registry gets."
+        ),
+    ] = None,
+) -> int:
+    """Show the settings of a registry and where each comes from, or test a file (status 2 when something is wrong)."""
+    from registry.configuration import Misconfigured, configure, shown
+
+    try:
+        if check is not None:
+            configure(Path(check))
+            typer.echo(f"{check}: fine")
+        else:
+            for line in shown(configure(Path(file) if file else None, environment=os.environ)):
+                typer.echo(line)
+    except Misconfigured as wrong:
+        raise Misuse(str(wrong)) from None
+    return 0

@@ -1,0 +1,21 @@
+"""This file is about options that several command lines have: their values and what their help says."""
+
+import enum
+from typing import Final
+
+DATA_HELP: Final = "Where keys, mail and history are kept."
+LOG_HELP: Final = "How much to log on standard error."
+LOG_VARIABLE: Final = "CHATAPP_LOG_LEVEL"
+
+CONTEXT: Final = {"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}
+"""Words that look like options reach our own check, which names them."""
+
+
+class LogLevel(enum.Enum):
+    """How much the program tells about itself on standard error; never the text of a message."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"

@@ -1,0 +1,46 @@
+"""This file is about `ChatApp send`: one message for scripts. It knows arguments; what comes of it is `peer.ui.once`'s."""
+
+import os
+from typing import Annotated, Final
+
+import typer
+
+from cli.checking import Misuse, check_options, counted, folder_from, host_from, name_from
+from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
+from wire.address import Address, port_of
+
+_ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
+
+app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command(
+    "send",
+    epilog="Exit status: 0 delivered, 3 saved, 4 kept or failed, 2 misused.",
+    context_settings=CONTEXT,
+)
+def send(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME SERVER-IP SERVER-PORT TO TEXT", help="TEXT - reads standard input."),
+    ] = None,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+    log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as one JSON object.")] = False,
+) -> int:
+    """Say one thing to one person, wait for what becomes of it, and leave."""
+    words = words or []
+    check_options(words[: len(_ARGUMENTS) - 1])
+    name, host, server_port, to, text = counted(words, "send", _ARGUMENTS)
+    me, other = name_from(name), name_from(to, "to")
+    there = port_of(server_port, "server-port")
+    folder = folder_from(data)
+    if not text.strip():
+        raise Misuse("text: there is nothing to say")
+    found = Address(host_from(host, "server-ip"), there)
+    from peer.ui.once import run
+
+    said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")
+    return run(
+        name=me, server=found, to=other, text=said, data=folder, as_json=as_json, log_level=log_level.value
+    )

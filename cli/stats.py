@@ -1,0 +1,43 @@
+"""This file is about `ChatApp stats`: the figures of a help desk, for people and for scripts.
+
+It knows arguments; what the figures are is the registry's to say, and `peer.ui.figures` shows them.
+"""
+
+from typing import Annotated, Final
+
+import typer
+
+from cli.checking import Misuse, check_options, counted, folder_from, host_from, name_from
+from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
+from wire.address import Address, port_of
+
+_ARGUMENTS: Final = ("server-ip", "server-port")
+
+app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command("stats", epilog="Exit status: 0 shown, 1 not to be had, 2 misused.", context_settings=CONTEXT)
+def stats(
+    words: Annotated[list[str] | None, typer.Argument(metavar="SERVER-IP SERVER-PORT")] = None,
+    operator: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="An operator of the desk; no peer of that name may run."),
+    ] = None,
+    queue: Annotated[str | None, typer.Option(metavar="NAME", help="Which queue; else the first.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+    log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; spans in seconds.")] = False,
+) -> int:
+    """Show how many visitors a help desk has served today, and how long they waited."""
+    words = words or []
+    check_options(words)
+    host, server_port = counted(words, "stats", _ARGUMENTS)
+    if operator is None:
+        raise Misuse("stats needs --as <name>: the name of an operator")
+    name, of = name_from(operator, "--as"), name_from(queue, "--queue") if queue else ""
+    there = port_of(server_port, "server-port")
+    folder = folder_from(data)
+    found = Address(host_from(host, "server-ip"), there)
+    from peer.ui.figures import run
+
+    return run(name=name, server=found, queue=of, data=folder, as_json=as_json, log_level=log_level.value)

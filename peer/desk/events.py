@@ -1,0 +1,162 @@
+"""This file is about what happens to a visitor, as values for whoever shows it.
+
+It knows no lines and no messages of the wire.
+"""
+
+import enum
+
+import msgspec
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """When it may be one's turn: seconds from now, at least and at most."""
+
+    least: int
+    most: int
+
+
+class FormWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The desk is open to us: ask for the form, then `join`."""
+
+    region: str
+    menu: tuple[str, ...]
+
+
+class QueueUnknown(msgspec.Struct, frozen=True, kw_only=True):
+    """There is no queue of this name; there are these."""
+
+    name: str
+    queues: tuple[str, ...]
+
+
+class Resumed(msgspec.Struct, frozen=True, kw_only=True):
+    """Our ticket of an earlier start is still good: nothing is asked."""
+
+
+class PlaceGone(msgspec.Struct, frozen=True, kw_only=True):
+    """Our place was not kept any longer. `is_joining`: our form is joining the end of the line; else it is asked for."""
+
+    is_joining: bool
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """We wait at this position, from 1. `operators`: how many are on duty."""
+
+    position: int
+    operators: int
+
+
+class PlaceAnswered(msgspec.Struct, frozen=True, kw_only=True):
+    """We asked: this is where we wait."""
+
+    position: int
+    estimate: Estimate | None
+
+
+class ServedAnswered(msgspec.Struct, frozen=True, kw_only=True):
+    """We asked, or are back: we are being served."""
+
+
+class SentBack(msgspec.Struct, frozen=True, kw_only=True):
+    """We were being served, and wait again: for another operator (`is_handed_over`), or because ours vanished."""
+
+    is_handed_over: bool
+
+
+class Turn(enum.Enum):
+    """How a turn begins."""
+
+    AT_ONCE = "an operator was free"
+    CALLED = "after waiting"
+    HANDED_OVER = "another operator takes over"
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """Our turn has come."""
+
+    turn: Turn
+    operator: str
+
+
+class LineCame(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator says something. Say `lines_shown(position)` when it was shown."""
+
+    operator: str
+    text: str
+    position: int
+
+
+class NotYourTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """What we said went nowhere: we wait."""
+
+
+class LineRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """What we said went nowhere, and why."""
+
+    reason: str
+
+
+class Over(msgspec.Struct, frozen=True, kw_only=True):
+    """The visit is over. `by_us`: we left."""
+
+    reason: str
+    by_us: bool
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """The desk will not have us."""
+
+    reason: str
+
+
+class ServerLost(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry does not answer any more; we go on looking for it. `keep_place`: seconds; None without a place."""
+
+    keep_place: int | None
+
+
+class ServerBack(msgspec.Struct, frozen=True, kw_only=True):
+    """It does again."""
+
+
+class NoServer(msgspec.Struct, frozen=True, kw_only=True):
+    """It did not answer at start. `is_trying`: we have a place, and go on looking for it."""
+
+    is_trying: bool
+
+
+class ServerKeyChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Another registry answers at this address than the one that we know (fingerprints)."""
+
+    expected: str
+    got: str
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the visitor should know, in one line."""
+
+    text: str
+
+
+VisitEvent = (
+    FormWanted
+    | QueueUnknown
+    | Resumed
+    | PlaceGone
+    | Placed
+    | PlaceAnswered
+    | ServedAnswered
+    | SentBack
+    | Served
+    | LineCame
+    | NotYourTurn
+    | LineRefused
+    | Over
+    | Refused
+    | ServerLost
+    | ServerBack
+    | NoServer
+    | ServerKeyChanged
+    | Trouble
+)
+"""All that can happen to a visitor."""

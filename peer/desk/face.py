@@ -1,0 +1,210 @@
+"""This file is about a visitor's face: the form is asked, lines are said or obeyed, events become lines, some end it.
+
+It drives the visitor's node and any terminal that can show lines and give lines; what is said stands in `wording`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Final
+
+from peer.desk import events as happened
+from peer.desk.form import Interview
+from peer.desk.node import Visitor
+from peer.desk.wording import HELP, VOID, lines_of
+from peer.ui.line import LAST_WORDS_WITHIN, Terminal
+from peer.ui.pipe import LINE_MAX
+from peer.ui.view import View
+from peer.ui.words import Answer
+from wire.errors import TooLong, quoted
+from wire.limits import TEXT_MAX
+from wire.text import clean
+
+DONE: Final = 0
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+
+_QUIT: Final = frozenset({"/quit", ".quit", "/exit", "server:exit"})
+_HELP: Final = frozenset({"/help", ".help"})
+_NEW: Final = frozenset({"/new", ".new"})
+_QUEUE: Final = frozenset({".queue", "/queue"})
+_SIGNS: Final = ("/", ".")
+
+
+class VisitorFace:
+    """One visitor at one terminal."""
+
+    def __init__(self, visitor: Visitor, terminal: Terminal, *, stay: bool) -> None:
+        self._visitor = visitor
+        self._terminal = terminal
+        self._stay = stay
+        self._interview: Interview | None = None
+        self._wants_new = False
+        self._place = ""
+        self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._changed = asyncio.Event()
+
+    def stop(self, status: int) -> None:
+        """End now with this exit status."""
+        if not self._status.done():
+            self._status.set_result(status)
+
+    async def run(self) -> int:
+        """Until the visit, the user, the input or a signal ends it. Returns the exit status."""
+        self._terminal.look(View())
+        tasks = [asyncio.create_task(self._show_events()), asyncio.create_task(self._obey())]
+        for task in tasks:
+            task.add_done_callback(self._task_ended)
+        try:
+            return await self._status
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(OSError, TimeoutError):
+                await asyncio.wait_for(self._show(self._visitor.take_events()), LAST_WORDS_WITHIN)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self._status.done():
+            return
+        error = task.exception()
+        if isinstance(error, OSError):
+            self.stop(DONE)  # the terminal is gone: nobody is there to be told
+        elif isinstance(error, KeyboardInterrupt):
+            self.stop(INTERRUPTED)
+        elif error is not None:
+            self._status.set_exception(error)
+
+    # --- what happens
+
+    async def _show_events(self) -> None:
+        while batch := await self._visitor.next_events():
+            await self._show(batch)
+            for event in batch:
+                self._heed(event)
+            self._changed.set()
+
+    async def _show(self, batch: Sequence[happened.VisitEvent]) -> None:
+        """One write for all of them; only what was written counts as shown."""
+        for event in batch:
+            self._note_place(event)
+        self._terminal.look(View(notes=(self._place,) if self._place else ()))
+        self._terminal.show([line for event in batch for line in lines_of(event)])
+        await self._terminal.shown()
+        self._visitor.events_shown(batch)
+
+    def _note_place(self, event: happened.VisitEvent) -> None:
+        match event:
+            case happened.Placed(position=position):
+                self._place = f"queue: number {position}"
+            case happened.Served() | happened.ServedAnswered():
+                self._place = "it's your turn"
+            case happened.Over() | happened.PlaceGone():
+                self._place = ""
+            case _:
+                pass
+
+    def _heed(self, event: happened.VisitEvent) -> None:
+        """Some events ask for something or end the program."""
+        match event:
+            case happened.FormWanted(region=region, menu=menu):
+                self._interview = Interview(region=region, menu=[clean(one) for one in menu])
+                self._ask()
+            case happened.Over() if self._wants_new:
+                self._wants_new = False
+                self._visitor.begin_anew()
+            case happened.Over():
+                self.stop(DONE)
+            case (
+                happened.Refused()
+                | happened.QueueUnknown()
+                | happened.ServerKeyChanged()
+                | happened.NoServer(is_trying=False)
+            ):
+                self.stop(FAILED)
+            case _:
+                pass
+
+    # --- what is typed
+
+    async def _obey(self) -> None:
+        async with contextlib.aclosing(self._terminal.typed()) as lines:
+            async for line in lines:
+                if line.strip().lower() in _QUIT:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._said(), LAST_WORDS_WITHIN)
+                    self.stop(DONE)
+                    return
+                await self._known()
+                if len(line) > LINE_MAX:
+                    self._terminal.show(
+                        [f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"]
+                    )
+                elif self._interview is not None:
+                    self._answer(self._interview, line)
+                else:
+                    self._carry_out(line.rstrip("\r\n"))
+                await asyncio.sleep(0)
+        if self._stay:
+            return
+        await self._known()
+        if self._interview is None:
+            await self._visitor.settled()
+        self.stop(DONE)
+
+    async def _said(self) -> None:
+        """What was said is on its way: leaving would overtake it."""
+        if self._interview is None and not self._visitor.wants_form:
+            await self._visitor.settled()
+
+    async def _known(self) -> None:
+        """What is typed early waits until it is known what it answers: the form, or the place in the line."""
+        await self._visitor.placed()
+        while self._visitor.wants_form and self._interview is None:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _ask(self) -> None:
+        assert self._interview is not None
+        self._terminal.show(map(Answer, self._interview.question))
+
+    def _answer(self, interview: Interview, line: str) -> None:
+        word = line.strip().lower()
+        if word in _HELP:
+            self._terminal.show(map(Answer, HELP))
+        elif not interview.answer(line.rstrip("\r\n")):
+            self._terminal.show([f"[{clean(interview.refusal)}.]"])
+        if interview.is_void:
+            self._terminal.show([VOID])
+            self.stop(FAILED)
+        elif interview.form is not None:
+            self._interview = None
+            self._visitor.join(interview.form)
+        else:
+            self._ask()
+
+    def _carry_out(self, line: str) -> None:
+        word = line.strip().lower()
+        if not word:
+            return
+        if word in _QUEUE:
+            self._visitor.ask_place()
+        elif word in _HELP:
+            self._terminal.show(map(Answer, HELP))
+        elif word in _NEW:
+            self._wants_new = True
+            self._visitor.begin_anew()
+        elif line.startswith("//"):
+            self._say(line[1:])
+        elif word.startswith(_SIGNS) and word.partition(" ")[0].strip("./"):
+            self._terminal.show(
+                [f'[Unknown command "{quoted(word.partition(" ")[0])}": nothing was sent. Type /help.]']
+            )
+        else:
+            self._say(line)
+
+    def _say(self, text: str) -> None:
+        try:
+            self._visitor.say(text.encode("utf-8", "replace").decode())
+        except TooLong as error:
+            self._terminal.show([f"[Message not sent: {error.size:,} bytes, at most {error.limit:,}.]"])

@@ -1,0 +1,239 @@
+"""This file is about a visitor on real sockets and a real disk: it pumps bytes and time into the core, and out of it.
+
+What they mean stands in `peer.desk.core`. It must not know how anything is shown.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from peer.connection import Connection
+from peer.core.me import Me
+from peer.desk import events as happened
+from peer.desk.core import VisitorCore
+from peer.desk.form import Form
+from peer.desk.keeping import VisitFolder
+from peer.desk.visit import Stage, StoredVisit
+from wire.address import Address
+from wire.aio.datagram import DatagramEndpoint
+from wire.delivery.policy import Policy
+from wire.errors import TooLong
+from wire.folders import default_home
+from wire.identity import AgreementKey, Identity
+from wire.limits import TEXT_MAX
+
+STORE_AGAIN_AFTER: Final = 1.0
+"""Seconds between tries to write to a full disk."""
+
+
+class Visitor:
+    """One visitor of one desk."""
+
+    def __init__(self, server: Address, *, queue: str = "", home: Path | None = None) -> None:
+        """`queue`: empty for the first one of the desk."""
+        self._server = server
+        self._queue = queue
+        self._home = home
+        self._events: list[happened.VisitEvent] = []
+        self._unsaved: StoredVisit | None = None
+        self._save_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_pump_due = False
+        self._is_open = False
+
+    # --- life
+
+    def open(self) -> None:
+        """Bind, load the ticket, look for the registry. Raises PortInUse, OSError, TooManyVisits."""
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._folder = VisitFolder(self._home or default_home(), self._server)
+        self._endpoint = DatagramEndpoint(self._loop, self._datagrams_came)
+        try:
+            self._endpoint.open(0)
+        except BaseException:
+            self._folder.close()
+            raise
+        self._pinned = self._folder.registry
+        self._core = self._make_core()
+        self._connection = Connection(self._core, self._server.host, read_clock=self._now, pump=self._pump)
+        self._is_open = True
+        self._core.start(now=self._now())
+        self._pump()
+
+    def _make_core(self) -> VisitorCore:
+        now, wall = self._loop.time(), time.time()
+        guest = Me(
+            name="",
+            identity=Identity(os.urandom(32)),
+            live=os.urandom(32),
+            mail_keys=[AgreementKey(os.urandom(32))],
+            counter=int(wall * 1_000),
+        )
+        return VisitorCore(
+            guest,
+            server=self._server,
+            pinned=self._pinned,
+            stored=self._folder.visit,
+            queue=self._queue,
+            rng=random.SystemRandom(),
+            policy=Policy(),
+            wall_offset=wall - now,
+        )
+
+    async def close(self, *, within: float) -> None:
+        """Give the place up, waiting at most `within` seconds for the registry's answer, and let go of everything."""
+        if not self._is_open:
+            return
+        try:
+            self._core.leave(now=self._now())
+            self._pump()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    while not self._core.has_left:
+                        await self._change()
+        finally:
+            self._shut()
+        await self._connection.closed()
+
+    def _shut(self) -> None:
+        self._pump()
+        self._is_open = False
+        self._changed.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._connection.close()
+        self._endpoint.close()
+        self._folder.close()
+
+    # --- what one can do
+
+    def join(self, form: Form) -> None:
+        """Into the line."""
+        self._core.join(form)
+        self._schedule()
+
+    def say(self, text: str) -> None:
+        """A line for the operator. Raises TooLong."""
+        size = len(text.encode())
+        if size > TEXT_MAX:
+            raise TooLong(size, TEXT_MAX)
+        self._core.say(text, now=self._now())
+        self._schedule()
+
+    def ask_place(self) -> None:
+        """Where are we?"""
+        self._core.ask_place()
+        self._schedule()
+
+    def begin_anew(self) -> None:
+        """Give the place up and fill in another form."""
+        self._core.begin_anew()
+        self._schedule()
+
+    async def placed(self) -> None:
+        """Wait until what we are to the desk is known: asked for a form, in the line, active, or nothing any more."""
+        while self._is_open and self._core.stage in (Stage.CLOSED, Stage.JOINING, Stage.RETURNING):
+            await self._change()
+
+    @property
+    def wants_form(self) -> bool:
+        """Whether the desk waits for our form."""
+        return self._core.stage is Stage.ASKING
+
+    async def settled(self) -> None:
+        """Wait until our place is known and all that we said has arrived, or nobody is there to ask."""
+        while self._is_open and not self._core.is_settled:
+            await self._change()
+
+    async def next_events(self) -> list[happened.VisitEvent]:
+        """All that happened since the last call; waits for something; empty when closed. Then say `events_shown`."""
+        while not self._events and self._is_open:
+            await self._change()
+        return self.take_events()
+
+    def take_events(self) -> list[happened.VisitEvent]:
+        """What happened since the last call, without waiting."""
+        events, self._events = self._events, []
+        return events
+
+    def events_shown(self, events: Sequence[happened.VisitEvent]) -> None:
+        """These have been seen; the operator's lines among them are not given again."""
+        for event in events:
+            if isinstance(event, happened.LineCame):
+                self._core.lines_shown(event.position)
+        if self._is_open:
+            self._schedule()
+
+    # --- the pump
+
+    def _now(self) -> float:
+        now = self._loop.time()
+        self._core.wall_offset = time.time() - now
+        return now
+
+    def _datagrams_came(self, batch: list[tuple[bytes, Address]]) -> None:
+        now = self._now()
+        for data, source in batch:
+            self._core.receive_datagram(data, source, now=now)
+        self._pump()
+
+    def _timer_rang(self) -> None:
+        self._timer = None
+        self._core.handle_timer(now=self._now())
+        self._pump()
+
+    def _schedule(self) -> None:
+        """Pump once after this loop turn."""
+        if not self._is_pump_due:
+            self._is_pump_due = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._is_pump_due = False
+        if not self._is_open:
+            return
+        now = self._loop.time()
+        self._store(now)
+        self._endpoint.send_all(self._core.datagrams_to_send())
+        self._connection.tend(now=now)
+        self._events += self._core.events()
+        self._arm(now)
+        self._changed.set()
+
+    def _store(self, now: float) -> None:
+        self._unsaved = self._core.wants_stored() or self._unsaved
+        if now < self._save_at:
+            return
+        try:
+            if self._core.pinned is not None and self._core.pinned != self._pinned:
+                self._folder.pin(self._core.pinned)
+                self._pinned = self._core.pinned
+            if self._unsaved is not None:
+                self._folder.save(self._unsaved)
+                self._unsaved = None
+                self._core.stored()
+            self._save_at = 0.0
+        except OSError as error:
+            if not self._save_at:
+                why = f"{error.filename or self._folder.folder}: {error.strerror or error}; still trying"
+                self._events.append(happened.Trouble(text=why))
+            self._save_at = now + STORE_AGAIN_AFTER
+
+    def _arm(self, now: float) -> None:
+        dues = [due for due in (self._core.next_timer(), self._save_at or None) if due is not None]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if dues:
+            self._timer = self._loop.call_at(max(min(dues), now), self._timer_rang)
+
+    async def _change(self) -> None:
+        """Wait for the next turn of the pump."""
+        self._changed.clear()
+        await self._changed.wait()

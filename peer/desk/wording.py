@@ -1,0 +1,128 @@
+"""This file is about the lines that a visitor reads, to the letter, as scripts match them.
+
+It knows words. It must not know why an event came, nor print anything.
+"""
+
+from typing import Final, assert_never
+
+from peer.desk import events as happened
+from peer.ui.words import Spoken, counted, name, names, reason
+from wire.text import clean
+
+SILENT: Final = "[Server not responding]"
+WAIT: Final = "[Please wait for your turn.]"
+ACTIVE: Final = "[You are active.]"
+VOID: Final = "[Three wrong answers: the request is void. Bye.]"
+
+HELP: Final = (
+    ".queue  where you are in the waiting room, and how long it may take",
+    "/new    give your place up and begin a new request",
+    "/help   these lines",
+    "/quit   leave the help desk",
+    "Anything else is said to the operator when it is your turn; //text says /text.",
+)
+
+_TURNS: Final = {
+    happened.Turn.AT_ONCE: "[You are connected.]",
+    happened.Turn.CALLED: "[It's your turn.]",
+    happened.Turn.HANDED_OVER: "[{operator} serves you now.]",
+}
+_MINUTE: Final = 60
+
+
+def lines_of(event: happened.VisitEvent) -> list[str]:
+    """The lines to show for `event`, without the prompt."""
+    match event:
+        case happened.FormWanted():
+            return []  # the form asks for itself
+        case happened.LineCame(operator=operator, text=text):
+            return [Spoken(name(operator), ": ", clean(text))]
+        case happened.NotYourTurn():
+            return [WAIT]
+        case happened.LineRefused(reason=why):
+            return [f"[Message refused: {reason(why)}.]"]
+        case (
+            happened.ServerLost()
+            | happened.ServerBack()
+            | happened.NoServer()
+            | happened.ServerKeyChanged()
+            | happened.Trouble()
+        ):
+            return _reach(event)
+        case _:
+            return _place(event)
+
+
+def _place(
+    event: happened.QueueUnknown
+    | happened.Resumed
+    | happened.PlaceGone
+    | happened.Placed
+    | happened.PlaceAnswered
+    | happened.ServedAnswered
+    | happened.SentBack
+    | happened.Served
+    | happened.Over
+    | happened.Refused,
+) -> list[str]:
+    """Where one stands."""
+    match event:
+        case happened.Placed(position=position, operators=operators):
+            nobody = [] if operators else ["[Nobody is serving just now; your place is kept.]"]
+            return [f"[Waiting room, position {position}.]", *nobody]
+        case happened.PlaceAnswered(position=position, estimate=estimate):
+            ahead = f"{position - 1} ahead, {_span(estimate)}"
+            return [f"[You are number {position} in the waiting room: {ahead}.]"]
+        case happened.ServedAnswered():
+            return [ACTIVE]
+        case happened.Served(turn=turn, operator=operator):
+            return [_TURNS[turn].format(operator=name(operator))]
+        case happened.SentBack(is_handed_over=is_handed_over):
+            why = "You are being handed over" if is_handed_over else "The operator has lost the connection"
+            return [f"[{why}: you are next in line.]"]
+        case happened.Resumed():
+            return ["[Going on with your earlier request; /new gives it up and begins another.]"]
+        case happened.PlaceGone(is_joining=is_joining):
+            what = "you are joining the line anew" if is_joining else "please begin anew"
+            return [f"[Your place was given up while you were away: {what}.]"]
+        case happened.QueueUnknown(name=wanted, queues=queues):
+            there = f"{'there is' if len(queues) == 1 else 'there are'} {names(queues)}"
+            return [f'[There is no queue "{name(wanted)}" here; {there}.]']
+        case happened.Over(reason=why):
+            return [f"[{reason(why)}. Bye.]"]
+        case happened.Refused(reason=why):
+            return [f"[Request refused: {reason(why)}.]"]
+        case _:
+            assert_never(event)
+
+
+def _span(estimate: happened.Estimate | None) -> str:
+    if estimate is None:
+        return "no estimate yet"
+    return f"about {estimate.least // _MINUTE}-{-(-estimate.most // _MINUTE)} min"
+
+
+def _reach(
+    event: happened.ServerLost
+    | happened.ServerBack
+    | happened.NoServer
+    | happened.ServerKeyChanged
+    | happened.Trouble,
+) -> list[str]:
+    """Between the visitor and the registry."""
+    match event:
+        case happened.ServerLost(keep_place=None):
+            return [f"{SILENT} Still trying."]
+        case happened.ServerLost(keep_place=keep_place):
+            seconds = counted(keep_place or 0, "second", "seconds")
+            return [f"{SILENT} Still trying; your place is kept for {seconds}."]
+        case happened.ServerBack():
+            return ["[Server is back.]"]
+        case happened.NoServer(is_trying=is_trying):
+            return [f"{SILENT} Still trying."] if is_trying else [SILENT, "[Exiting]"]
+        case happened.ServerKeyChanged(expected=expected, got=got):
+            return [f"[The server's key has changed: expected {name(expected)}, got {name(got)}.]"]
+        case happened.Trouble(text=text):
+            return [f"[{reason(text)}]"]
+        case _:
+            assert_never(event)

@@ -1,0 +1,102 @@
+"""This file is about the lines that an operator of the help desk reads, to the letter, as scripts match them.
+
+It knows words. It must not know why an event came, nor print anything.
+"""
+
+from typing import Final, assert_never
+
+from peer.core.dutyevents import (
+    ClientCame,
+    ClientChanged,
+    ClientMove,
+    ClientSaid,
+    CommandDone,
+    CommandFailed,
+    DutyChanged,
+    DutyEvent,
+    Figures,
+    RoomVisitor,
+    WaitingRoom,
+)
+from peer.ui.words import Answer, Spoken, name, reason, shown_time
+from wire.text import clean
+
+_MOVES: Final = {
+    ClientMove.AWAY: "[{name} lost the connection; the place is kept for a while.]",
+    ClientMove.BACK: "[{name} is back.]",
+    ClientMove.LEFT: "[{name} has left.]",
+    ClientMove.LOST: "[{name} did not come back.]",
+    ClientMove.ENDED: "[Session with {name} ended.]",
+    ClientMove.GIVEN: "[{name} was handed over.]",
+    ClientMove.TAKEN_BACK: "[{name} is at the head of the line again.]",
+}
+_TEXT_SHOWN: Final = 200
+
+
+def duty_lines(event: DutyEvent) -> list[str]:
+    """The lines to show for `event`, without the prompt."""
+    match event:
+        case DutyChanged(is_on=is_on, queue=queue):
+            return [f"[You are on duty at {name(queue)}.]" if is_on else "[You are off duty.]"]
+        case ClientCame():
+            return _form(event)
+        case ClientChanged(name=who, move=move):
+            return [_MOVES[move].format(name=name(who))]
+        case ClientSaid(sender=sender, text=text):
+            return [Spoken(name(sender), ": ", clean(text))]
+        case CommandDone(text=why) | CommandFailed(reason=why):
+            return [f"[{reason(why)}.]"]
+        case WaitingRoom():
+            return list(map(Answer, _room(event)))
+        case Figures():
+            return list(map(Answer, _figures(event)))
+        case _:
+            assert_never(event)
+
+
+def _form(came: ClientCame) -> list[str]:
+    how = "Your client" if came.is_back else "Handed-over client" if came.handed_over_by else "Next client"
+    by = f", from {name(came.handed_over_by)}" if came.handed_over_by else ""
+    lines = [
+        f"[{how}{by}; waited {_span(came.waited)}.]",
+        f"Name: {name(came.name)}",
+        f"Number: {name(came.number)}",
+        f"Issue: {clean(came.issue, limit=_TEXT_SHOWN)}",
+    ]
+    if came.note:
+        lines.append(f"Note: {clean(came.note)}")
+    if not came.is_here:
+        lines.append(_MOVES[ClientMove.AWAY].format(name=name(came.name)))
+    return lines
+
+
+def _room(room: WaitingRoom) -> list[str]:
+    lines = [f"[Active: {_visitor(one, 'since', 'with')}.]" for one in room.served] or ["[No active client.]"]
+    if not room.total:
+        return [*lines, "[Waiting room: empty.]"]
+    lines.append(f"[Waiting room: {room.total:,}.]")
+    lines += [
+        f"{place}. {_visitor(one, 'waiting since', 'for')}" for place, one in enumerate(room.waiting, 1)
+    ]
+    if room.total > len(room.waiting):
+        lines.append(f"[And {room.total - len(room.waiting):,} more.]")
+    return lines
+
+
+def _visitor(one: RoomVisitor, since: str, by: str) -> str:
+    operator = f", {by} {name(one.operator)}" if one.operator else ""
+    away = "" if one.is_here else ", away"
+    issue = clean(one.issue, limit=_TEXT_SHOWN)
+    return f"{name(one.name)}, {issue}, {since} {shown_time(one.since)}{operator}{away}"
+
+
+def _figures(figures: Figures) -> list[str]:
+    waits = f"median wait {_span(figures.median_wait)}, 90th percentile {_span(figures.ninetieth_wait)}"
+    now = f"waiting now {figures.waiting:,}, longest {_span(figures.longest_waiting)}"
+    served, operators = f"{figures.served_today:,}", f"{figures.operators:,}"
+    return [f"[Served today {served}; {waits}; {now}; operators on duty {operators}.]"]
+
+
+def _span(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

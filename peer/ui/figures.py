@@ -1,0 +1,70 @@
+"""This file is about asking for the figures of a help desk and leaving: `ChatApp stats`, for people and scripts.
+
+It knows exit statuses and words; the figures come from the registry by way of the SDK.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from peer.core.dutyevents import CommandFailed, Figures
+from peer.core.events import Event, Registered
+from peer.node import Peer
+from peer.ui.main import INTERRUPTED, begin_log, open_closed_streams, opened
+from peer.ui.wording import lines_of
+from wire.address import Address
+
+SHOWN: Final = 0
+FAILED: Final = 1
+
+ANSWER_WITHIN: Final = 10.0
+"""Seconds; a script must not hang."""
+
+
+def run(*, name: str, server: Address, queue: str, data: Path | None, as_json: bool, log_level: str) -> int:
+    """Show the figures of a queue (empty: of the first one), asked for as operator `name`. Returns the exit status."""
+    open_closed_streams()
+    begin_log(log_level)
+    try:
+        return asyncio.run(_ask(Peer(name, server, home=data), queue, as_json=as_json))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+async def _ask(peer: Peer, queue: str, *, as_json: bool) -> int:
+    complaint = await opened(peer)
+    if complaint is not None:
+        return _failed(complaint)
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            await peer.ready()
+            before = peer.take_events()
+            if not any(isinstance(event, Registered) for event in before):
+                return _failed(*(line for event in before for line in lines_of(event)))
+            peer.desk.show_figures(queue)
+            await peer.desk.answered()
+        return _told(peer.take_events(), as_json=as_json)
+    except TimeoutError:
+        return _failed("[Server not responding]")
+    finally:
+        await peer.close(within=0.3)
+
+
+def _told(events: list[Event], *, as_json: bool) -> int:
+    for event in events:
+        if isinstance(event, CommandFailed):
+            return _failed(*lines_of(event))
+        if isinstance(event, Figures):
+            lines = [json.dumps(msgspec.structs.asdict(event))] if as_json else lines_of(event)
+            print(*lines, sep="\n", flush=True)
+            return SHOWN
+    return _failed("[Server not responding]")
+
+
+def _failed(*lines: str) -> int:
+    print(*lines, sep="\n", file=sys.stderr, flush=True)
+    return FAILED

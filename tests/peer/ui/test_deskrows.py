@@ -1,0 +1,93 @@
+"""This file is about what an operator types: commands with their arguments, and bare lines to the visitor."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peer.ui.grammar import parse
+from peer.ui.intentions import (
+    CallNext,
+    Context,
+    DropVisitor,
+    EndSession,
+    HandOver,
+    Intention,
+    LeaveRoom,
+    Mistake,
+    MoveVisitor,
+    NoteVisitor,
+    SayInRoom,
+    SayToClient,
+    ShowFigures,
+    ShowPeople,
+    ShowWaitingRoom,
+    TakeDuty,
+)
+from peer.ui.view import View, prompt_of
+from wire.names import peer_name
+
+ME = peer_name("bob")
+IDLE = Context(me=ME)
+ON_DUTY = Context(me=ME, on_duty=True)
+SERVING = Context(me=ME, on_duty=True, client="Asha Rao")
+SERVING_IN_ROOM = Context(me=ME, on_duty=True, client="Asha Rao", room="lab")
+
+
+@pytest.mark.parametrize("context", [IDLE, ON_DUTY, SERVING, SERVING_IN_ROOM])
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        (".room", ShowWaitingRoom()),
+        (".room exams", ShowWaitingRoom(peer_name("exams"))),
+        (".NEXT", CallNext()),
+        (".next exams", CallNext(peer_name("exams"))),
+        (".on", TakeDuty()),
+        (".end", EndSession()),
+        (".drop 12", DropVisitor(12)),
+        (".move 3 1", MoveVisitor(3, 1)),
+        (".handover Eve", HandOver(peer_name("Eve"))),
+        (".note  wants \t a call ", NoteVisitor(" wants \t a call ")),
+        (".stats", ShowFigures()),
+        (".drop 0", Mistake('["0" is no number in the waiting room: 1 is next.]')),
+        (".move 1 x", Mistake('["x" is no number in the waiting room: 1 is next.]')),
+        (".move 1", Mistake("[Usage: .move <n> <to>]")),
+        (".drop", Mistake("[Usage: .drop <n>]")),
+        (".drop 9999999999", Mistake('["9999999999" is no number in the waiting room: 1 is next.]')),
+        (".end now", Mistake("[Usage: .end]")),
+    ],
+)
+def test_commands_mean_the_same_everywhere(line: str, context: Context, meant: Intention | Mistake) -> None:
+    assert parse(line, context) == meant
+
+
+@pytest.mark.parametrize("context", [SERVING, SERVING_IN_ROOM])
+@pytest.mark.parametrize("line", ["hello", "send eve hi", "leave", "quit", "eve: hi", " é ✓ ", "x" * 3_000])
+def test_a_bare_line_of_one_who_serves_goes_to_the_visitor(line: str, context: Context) -> None:
+    assert parse(line, context) == SayToClient(line)
+
+
+def test_a_sign_keeps_its_meaning_and_two_of_them_are_text() -> None:
+    assert parse("/who", SERVING) == ShowPeople()
+    assert parse("/leave", SERVING_IN_ROOM) == LeaveRoom()
+    assert parse("/say hi", SERVING_IN_ROOM) == SayInRoom("hi")
+    assert parse("//etc/hosts", SERVING) == SayToClient("/etc/hosts")
+
+
+def test_on_duty_with_nobody_to_serve() -> None:
+    assert parse("hello there", ON_DUTY) == Mistake("[No active client.]")
+    assert parse("who", ON_DUTY) == ShowPeople()
+    assert isinstance(parse("hello there", IDLE), Mistake)
+    assert parse("hello there", IDLE) != Mistake("[No active client.]")
+    assert parse(".say hi", IDLE) == Mistake("[No active client.]")
+    assert parse("hi", Context(me=ME, on_duty=True, room="lab")) == SayInRoom("hi")
+
+
+@given(st.text(), st.sampled_from([IDLE, ON_DUTY, SERVING, SERVING_IN_ROOM]))
+def test_any_line_means_something(line: str, context: Context) -> None:
+    parse(line, context)
+
+
+def test_the_prompt_names_the_visitor() -> None:
+    assert prompt_of(View(me="bob", room="lab", client="Asha Rao")) == "[desk: Asha Rao] >>> "
+    assert prompt_of(View(me="bob", client="A\x1b[2J")) == "[desk: A\\x1b[2J] >>> "
+    assert prompt_of(View(me="bob")) == ">>> "

@@ -1,0 +1,133 @@
+"""This file is about the lines of an operator: each event to the letter, and nothing from elsewhere gives an order."""
+
+from typing import get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peer.core.dutyevents import (
+    ClientCame,
+    ClientChanged,
+    ClientMove,
+    ClientSaid,
+    CommandDone,
+    CommandFailed,
+    DutyChanged,
+    DutyEvent,
+    Figures,
+    RoomVisitor,
+    WaitingRoom,
+)
+from peer.ui.wording import lines_of
+from peer.ui.words import shown_time
+from wire.text import clean
+
+SINCE = 1_800_000_000.0
+ASHA = ClientCame(
+    name="Asha Rao",
+    number="+919876543210",
+    issue="Depression",
+    queue="desk",
+    waited=90,
+    is_here=True,
+    note="",
+    handed_over_by="",
+    is_back=False,
+)
+FORM = ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
+SERVED = RoomVisitor(name="Asha Rao", issue="Depression", since=SINCE, is_here=True, operator="bob")
+WAITING = RoomVisitor(name="Ravi", issue="Other", since=SINCE, is_here=False, operator="")
+ROOM = WaitingRoom(queue="desk", operators=1, served=(SERVED,), waiting=(WAITING,), total=1)
+AT = shown_time(SINCE)
+FIGURES = Figures(
+    queue="desk",
+    served_today=12,
+    median_wait=67,
+    ninetieth_wait=3_725,
+    longest_waiting=0,
+    waiting=0,
+    operators=2,
+)
+
+LINES: list[tuple[DutyEvent, list[str]]] = [
+    (DutyChanged(is_on=True, queue="desk"), ["[You are on duty at desk.]"]),
+    (DutyChanged(is_on=False, queue="desk"), ["[You are off duty.]"]),
+    (ASHA, ["[Next client; waited 1 min 30 s.]", *FORM]),
+    (
+        msgspec.structs.replace(ASHA, handed_over_by="bob", note="call back", is_here=False, waited=9),
+        [
+            "[Handed-over client, from bob; waited 9 s.]",
+            *FORM,
+            "Note: call back",
+            "[Asha Rao lost the connection; the place is kept for a while.]",
+        ],
+    ),
+    (msgspec.structs.replace(ASHA, is_back=True, waited=0), ["[Your client; waited 0 s.]", *FORM]),
+    (ClientChanged(name="Asha Rao", move=ClientMove.LEFT), ["[Asha Rao has left.]"]),
+    (ClientChanged(name="Asha Rao", move=ClientMove.ENDED), ["[Session with Asha Rao ended.]"]),
+    (ClientSaid(sender="Asha Rao", text="é ✓", visit=1, position=1), ["Asha Rao: é ✓"]),
+    (CommandDone(text="Note about Ravi kept"), ["[Note about Ravi kept.]"]),
+    (CommandFailed(reason="No active client"), ["[No active client.]"]),
+    (
+        ROOM,
+        [
+            f"[Active: Asha Rao, Depression, since {AT}, with bob.]",
+            "[Waiting room: 1.]",
+            f"1. Ravi, Other, waiting since {AT}, away",
+        ],
+    ),
+    (
+        msgspec.structs.replace(ROOM, served=(), waiting=(), total=0),
+        ["[No active client.]", "[Waiting room: empty.]"],
+    ),
+    (
+        msgspec.structs.replace(ROOM, served=(), total=42),
+        [
+            "[No active client.]",
+            "[Waiting room: 42.]",
+            f"1. Ravi, Other, waiting since {AT}, away",
+            "[And 41 more.]",
+        ],
+    ),
+    (
+        FIGURES,
+        [
+            (
+                "[Served today 12; median wait 1 min 7 s, 90th percentile 62 min 5 s; "
+                "waiting now 0, longest 0 s; operators on duty 2.]"
+            )
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "lines"), LINES)
+def test_each_event_has_its_lines_to_the_letter(event: DutyEvent, lines: list[str]) -> None:
+    assert lines_of(event) == lines
+
+
+def test_no_kind_of_event_and_no_move_is_forgotten() -> None:
+    assert {type(event) for event, _ in LINES} == set(get_args(DutyEvent))
+    for move in ClientMove:
+        assert lines_of(ClientChanged(name="Ana", move=move))
+
+
+@given(st.sampled_from(LINES), st.text())
+def test_whatever_others_wrote_each_line_is_one_line_that_gives_no_order(
+    example: tuple[DutyEvent, list[str]], hostile: str
+) -> None:
+    event = forged(example[0], hostile)
+    for line in lines_of(event):
+        assert len(line.splitlines()) == 1
+        assert clean(line) == line
+
+
+def forged(event: DutyEvent, hostile: str) -> DutyEvent:
+    texts = {name: hostile for name, value in msgspec.structs.asdict(event).items() if isinstance(value, str)}
+    event = msgspec.structs.replace(event, **texts)
+    if isinstance(event, WaitingRoom):
+        one = msgspec.structs.replace(WAITING, name=hostile, issue=hostile, operator=hostile)
+        return msgspec.structs.replace(event, served=(one,), waiting=(one,))
+    return event
