@@ -6,6 +6,7 @@ It pumps; what a link says, and when there is to be one, stands in `peer.core.li
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -21,6 +22,9 @@ _log = logging.getLogger("chatapp.peer")
 
 class Linked(Protocol):
     """The core of a node that has a link: a peer's, a visitor's."""
+
+    dropped: Counter[str]
+    """What was no good, by what it should have been."""
 
     @property
     def link_port(self) -> int: ...

@@ -207,7 +207,10 @@ class Notices:
         visit, parts = one.visit, self._parts
         assert isinstance(one.cause, OverCause)
         self.moved[visit.queue] = None
-        told = parts.tell_visitor(visit, VisitOver(visit.number, one.cause))
+        told = parts.deliver_rest(visit, VISITOR)  # last words may be on their way to the disk
+        told += parts.tell_visitor(visit, VisitOver(visit.number, one.cause))
+        if one.operator != NOBODY:
+            told += parts.deliver_rest(visit, one.operator)
         told += self._tell_reach(one, _REACH[one.cause])
         self._told.pop(visit.number, None)
         self.references.pop(visit.number, None)
