@@ -23,9 +23,8 @@ _log = logging.getLogger("chatapp.peer")
 class Linked(Protocol):
     """The core of a node that has a link: a peer's, a visitor's."""
 
-    dropped: Counter[str]
-    """What was no good, by what it should have been."""
-
+    @property
+    def dropped(self) -> Counter[str]: ...
     @property
     def link_port(self) -> int: ...
     def wants_link(self) -> bool: ...
