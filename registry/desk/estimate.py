@@ -1,12 +1,12 @@
 """This file is about the estimate: how long a visitor will wait, as a range from the last sessions.
 
-With k people ahead and c operators on duty, a visitor's turn comes when k + 1 sessions have ended somewhere, the first
-of which is under way: between k and k + 1 mean sessions of work, shared by c. Sessions differ, and what a sum of n of them
-strays from its mean grows with the root of n; so the range is
+With k people ahead and c operators on duty, a visitor's turn comes when n = k + 1 sessions have ended somewhere, the
+first of which is under way: between k and k + 1 mean sessions of work, shared by c. Sessions differ, and what a sum of n
+of them strays from its mean grows with the root of n; the mean itself is known from m sessions only. So the range is
 
-    from (k mean - spread) / c     to ((k + 1) mean + spread) / c,      spread = deviation * sqrt(k + 1)
+    from (k mean - spread) / c     to ((k + 1) mean + spread) / c,      spread = deviation * sqrt(n + n * n / m)
 
-which holds for about four visitors in five. It knows spans only.
+which holds for at least two visitors in three. It knows spans only.
 """
 
 from collections import deque
@@ -40,7 +40,8 @@ class Estimates:
         if self._known is None:  # asked for once a visitor whenever the line moves
             self._known = fmean(self._spans), pstdev(self._spans)
         mean, deviation = self._known
-        spread = deviation * sqrt(ahead + 1)
+        count = ahead + 1
+        spread = deviation * sqrt(count + count * count / len(self._spans))
         least = max(ahead * mean - spread, 0.0) / operators
-        most = ((ahead + 1) * mean + spread) / operators
+        most = (count * mean + spread) / operators
         return int(least), max(int(most + 0.5), 1)

@@ -78,7 +78,7 @@ class Operating:
         visit = operator.visit
         self._parts.queue.operator_returned(who)
         if visit is not None:
-            told += self._telling.client_again(visit)
+            told += self._telling.notices.client_again(visit)
         return told
 
     def _take_duty(self, request: TakeDuty | CallNext, caller: Caller) -> list[Effect]:

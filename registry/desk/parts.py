@@ -12,7 +12,7 @@ from registry.desk.figures import Figures, Session
 from registry.desk.guests import Guests
 from registry.desk.queue import DeskQueue
 from registry.desk.settings import DeskSettings
-from registry.desk.transcript import VISITOR, Party, Transcript
+from registry.desk.transcript import VISITOR, Party, Said, Transcript
 from registry.desk.visit import CONSOLE, NOBODY, OperatorId, Visit
 from registry.desk.wording import notice_lines
 from registry.directory import Directory
@@ -117,16 +117,24 @@ class Parts:
         effects: list[Effect] = []
         transcript = self.transcripts.get(visit.number)
         while transcript is not None and (due := transcript.due(reader)):
-            for said in due:
-                name = "" if said.author == VISITOR else said.author_name
-                line = DeskLine(visit.number, said.position, name, said.at, said.text)
-                tell = (
-                    self.tell_visitor(visit, line) if reader == VISITOR else self.tell_operator(reader, line)
-                )
-                effects += tell
+            effects += self._tell_lines(visit, reader, due)
             if reader != CONSOLE:
                 break
             transcript.confirm(CONSOLE, due[-1].position)  # what is shown there is read
+        return effects
+
+    def deliver_rest(self, visit: Visit, reader: Party) -> list[Effect]:
+        """The last lines of a visit that is over, also those that are still on their way to the disk."""
+        transcript = self.transcripts.get(visit.number)
+        return [] if transcript is None else self._tell_lines(visit, reader, transcript.rest(reader))
+
+    def _tell_lines(self, visit: Visit, reader: Party, lines: list[Said]) -> list[Effect]:
+        effects: list[Effect] = []
+        for said in lines:
+            name = "" if said.author == VISITOR else said.author_name
+            line = DeskLine(visit.number, said.position, name, said.at, said.text)
+            is_visitor = reader == VISITOR
+            effects += self.tell_visitor(visit, line) if is_visitor else self.tell_operator(reader, line)
         return effects
 
     def transcript(self, visit: Visit) -> Transcript:

@@ -5,40 +5,21 @@ moment, so that a hall full of people that empties is no storm. It decides nothi
 """
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple, assert_never
+from typing import Final
 
 from registry.desk.figures import Session
+from registry.desk.notices import Batch, Notices
 from registry.desk.parts import Parts, kept_record, over_record
 from registry.desk.states import VisitEvent, VisitState
-from registry.desk.transcript import VISITOR
-from registry.desk.visit import NOBODY, Altered, Change, DutyChanged, Happening, OperatorId, Visit
+from registry.desk.visit import Altered, Change, Happening, Visit
 from registry.effects import Effect, Store
 from registry.store.entries import Entry
-from wire.messages.desk import (
-    ClientCause,
-    ClientChanged,
-    ClientReach,
-    ClientTold,
-    DutyTold,
-    OverCause,
-    PlaceCause,
-    PlaceTold,
-    TurnCause,
-    TurnTold,
-    VisitOver,
-)
+from wire.messages.desk import OverCause
 
 MOVES_SPAN: Final = 0.1
 """Seconds between two tellings of changed positions."""
 
 _UNRECORDED: Final = (VisitEvent.KEPT, VisitEvent.LOST, VisitEvent.RETURNED, VisitEvent.PASSED_OVER)
-_REACH: Final = {
-    OverCause.ENDED: ClientReach.ENDED,
-    OverCause.LEFT: ClientReach.LEFT,
-    OverCause.DROPPED: ClientReach.ENDED,
-    OverCause.LOST: ClientReach.LOST,
-    OverCause.NOT_KEPT: ClientReach.ENDED,
-}
 
 
 class Telling:
@@ -46,11 +27,7 @@ class Telling:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self.references: Final[dict[int, int]] = {}
-        """Of requests that wait for their answer, by visit."""
-        self._told: dict[int, int] = {}
-        """The position that each visitor knows."""
-        self._moved: dict[str, None] = {}
+        self.notices: Final = Notices(parts)
         self._told_at = float("-inf")
 
     def conclude(self, first: Iterable[Effect] = (), *, now: float) -> list[Effect]:
@@ -61,13 +38,13 @@ class Telling:
         wall_ms = self._parts.clock.millis(now)
         effects = list(first)
         happened = self._parts.queue.happened()
-        batch = _Batch.of(happened)
+        batch = Batch.of(happened)
         for one in happened:
             self._stamp(one, wall_ms)
         entries: list[Entry] = [kept_record(visit) for visit in _changed(happened)]
         for one in happened:
             entries += self._end_record(one, wall_ms)
-            effects += self._effects_of(one, batch)
+            effects += self.notices.of(one, batch)
         effects += self._tell_moves(now)
         if not entries and not effects:
             return []
@@ -79,57 +56,15 @@ class Telling:
 
     def next_timer(self) -> float | None:
         """When gathered positions are to be told."""
-        return self._told_at + MOVES_SPAN if self._moved else None
-
-    # --- places
-
-    def place(self, visit: Visit, cause: PlaceCause, *, reference: int = 0) -> PlaceTold:
-        """Where they are, as they are told it."""
-        parts = self._parts
-        position = self._told[visit.number] = parts.queue.line(visit.queue).position(visit)
-        operators = parts.queue.on_duty(visit.queue)
-        estimate = parts.estimates[visit.queue].range(ahead=position - 1, operators=operators)
-        least, most = estimate or (0, 0)
-        return PlaceTold(reference, visit.number, cause, position, operators, least, most)
-
-    def turn(self, visit: Visit, cause: TurnCause, *, reference: int = 0) -> TurnTold:
-        """That they are served, as they are told it."""
-        self._told.pop(visit.number, None)
-        return TurnTold(reference, visit.number, cause, self._parts.name_of(visit.operator))
-
-    def client(self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY) -> ClientTold:
-        """Whom an operator serves, as they are told it."""
-        form = visit.form
-        return ClientTold(
-            visit=visit.number,
-            cause=cause,
-            queue=visit.queue,
-            name=form.name,
-            number=form.number,
-            issue=form.issue,
-            waited=max(visit.called_at - visit.joined_at, 0) // 1_000,
-            is_here=visit.is_here,
-            note=visit.note,
-            operator="" if former == NOBODY else self._parts.name_of(former),
-        )
-
-    def client_again(self, visit: Visit) -> list[Effect]:
-        """To an operator who is back: whom they serve, and the lines that they have not confirmed."""
-        self._parts.transcript(visit).resume(visit.operator)
-        told = self._parts.tell_operator(visit.operator, self.client(visit, ClientCause.RETURNED))
-        return told + self._parts.deliver(visit, visit.operator)
+        return self._told_at + MOVES_SPAN if self.notices.moved else None
 
     def _tell_moves(self, now: float) -> list[Effect]:
-        if not self._moved or now < self._told_at + MOVES_SPAN:
+        queues = self.notices.moved
+        if not queues or now < self._told_at + MOVES_SPAN:
             return []
-        queues, self._moved = self._moved, {}
-        effects: list[Effect] = []
-        for queue in queues:
-            for position, visit in enumerate(self._parts.queue.line(queue), 1):
-                if visit.state is VisitState.WAITING and self._told.get(visit.number) != position:
-                    effects += self._parts.tell_visitor(visit, self.place(visit, PlaceCause.CHANGED))
+        self.notices.moved = {}
         self._told_at = now
-        return effects
+        return [effect for queue in queues for effect in self.notices.moves(queue)]
 
     # --- stamps and records
 
@@ -165,133 +100,6 @@ class Telling:
             session = Session(visit.joined_at, visit.called_at, wall_ms)
             of_day = self._parts.figures[visit.queue].note(session)
         return [over_record(visit, ended_at=wall_ms, of_day=of_day)]
-
-    # --- notices
-
-    def _effects_of(self, one: Happening, batch: "_Batch") -> list[Effect]:
-        match one:
-            case DutyChanged():
-                self._moved[one.queue] = None  # the estimate is another one, though only who moves is told
-                return self._parts.tell_operator(one.operator, DutyTold(one.is_on, one.queue))
-            case Altered():
-                self._moved[one.visit.queue] = None
-                return []
-            case Change():
-                return self._effects_of_change(one, batch)
-        assert_never(one)
-
-    def _effects_of_change(self, one: Change, batch: "_Batch") -> list[Effect]:
-        visit = one.visit
-        match one.event:
-            case VisitEvent.KEPT:
-                return [] if visit.number in batch.called else self._tell_place(visit, PlaceCause.JOINED)
-            case VisitEvent.LOST:
-                return self._tell_reach(one, ClientReach.AWAY)
-            case VisitEvent.RETURNED:
-                return self._tell_return(one, batch)
-            case VisitEvent.PASSED_OVER:
-                return []
-            case VisitEvent.CALLED:
-                return self._tell_call(visit, batch)
-            case VisitEvent.PUT_BACK:
-                return self._tell_put_back(one)
-            case VisitEvent.HANDED_OVER:
-                return self._tell_hand_over(one)
-            case VisitEvent.ENDED:
-                return self._tell_end(one)
-        assert_never(one.event)
-
-    def _tell_place(self, visit: Visit, cause: PlaceCause) -> list[Effect]:
-        reference = self.references.pop(visit.number, 0)
-        return self._parts.tell_visitor(visit, self.place(visit, cause, reference=reference))
-
-    def _tell_turn(self, visit: Visit, cause: TurnCause) -> list[Effect]:
-        reference = self.references.pop(visit.number, 0)
-        told = self._parts.tell_visitor(visit, self.turn(visit, cause, reference=reference))
-        return told + self._parts.deliver(visit, VISITOR)
-
-    def _tell_reach(self, one: Change, reach: ClientReach) -> list[Effect]:
-        change = ClientChanged(one.visit.number, reach, one.visit.form.name)
-        return self._parts.tell_operator(one.operator, change)
-
-    def _tell_return(self, one: Change, batch: "_Batch") -> list[Effect]:
-        visit = one.visit
-        if visit.number in batch.called or visit.state is VisitState.JOINING:
-            return []
-        if visit.state is VisitState.WAITING:
-            return self._tell_place(visit, PlaceCause.RETURNED)
-        back = self._tell_reach(one, ClientReach.BACK) if one.before is VisitState.ABSENT else []
-        return back + self._tell_turn(visit, TurnCause.RETURNED)
-
-    def _tell_call(self, visit: Visit, batch: "_Batch") -> list[Effect]:
-        self._moved[visit.queue] = None
-        cause = TurnCause.CONNECTED if visit.number in batch.kept else TurnCause.CALLED
-        told = self._tell_turn(visit, TurnCause.HANDED_OVER if visit.number in batch.put_back else cause)
-        is_known = visit.number in batch.served_before
-        return told + self._tell_operator(visit, ClientCause.HANDED_OVER if is_known else ClientCause.CALLED)
-
-    def _tell_put_back(self, one: Change) -> list[Effect]:
-        visit = one.visit
-        self._moved[visit.queue] = None
-        is_given = one.cause is PlaceCause.HANDED_OVER
-        self._cease(visit, one.operator)
-        cause = PlaceCause.HANDED_OVER if is_given else PlaceCause.OPERATOR_LOST
-        told = self._tell_place(visit, cause) if visit.state is VisitState.WAITING else []
-        return told + self._tell_reach(one, ClientReach.GIVEN if is_given else ClientReach.TAKEN_BACK)
-
-    def _tell_hand_over(self, one: Change) -> list[Effect]:
-        visit = one.visit
-        self._cease(visit, one.former)
-        given = ClientChanged(visit.number, ClientReach.GIVEN, visit.form.name)
-        told = self._parts.tell_operator(one.former, given)
-        told += self._tell_turn(visit, TurnCause.HANDED_OVER)
-        return told + self._tell_operator(visit, ClientCause.HANDED_OVER, former=one.former)
-
-    def _tell_operator(
-        self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY
-    ) -> list[Effect]:
-        self._parts.transcript(visit).begin(visit.operator)
-        told = self._parts.tell_operator(visit.operator, self.client(visit, cause, former=former))
-        return told + self._parts.deliver(visit, visit.operator)
-
-    def _tell_end(self, one: Change) -> list[Effect]:
-        visit, parts = one.visit, self._parts
-        assert isinstance(one.cause, OverCause)
-        self._moved[visit.queue] = None
-        told = parts.tell_visitor(visit, VisitOver(visit.number, one.cause))
-        told += self._tell_reach(one, _REACH[one.cause])
-        self._told.pop(visit.number, None)
-        self.references.pop(visit.number, None)
-        parts.forget(visit)
-        return told
-
-    def _cease(self, visit: Visit, operator: OperatorId) -> None:
-        if visit.number in self._parts.transcripts:
-            self._parts.transcripts[visit.number].cease(operator)
-
-
-class _Batch(NamedTuple):
-    """What happened at once, by the numbers of visits: several things to one visitor are told as one."""
-
-    called: frozenset[int]
-    kept: frozenset[int]
-    put_back: frozenset[int]
-    served_before: frozenset[int]
-
-    @classmethod
-    def of(cls, happened: list[Happening]) -> "_Batch":
-        """Before the times are stamped."""
-        changes = [one for one in happened if isinstance(one, Change)]
-
-        def those(event: VisitEvent) -> frozenset[int]:
-            return frozenset(one.visit.number for one in changes if one.event is event)
-
-        return cls(
-            called=those(VisitEvent.CALLED),
-            kept=those(VisitEvent.KEPT),
-            put_back=those(VisitEvent.PUT_BACK),
-            served_before=frozenset(one.visit.number for one in changes if one.visit.called_at),
-        )
 
 
 def _changed(happened: list[Happening]) -> list[Visit]:

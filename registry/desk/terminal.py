@@ -33,7 +33,7 @@ class Terminal:
         effects: list[Effect] = []
         if operator is not None and operator.visit is not None:  # from before a restart
             queue.operator_returned(CONSOLE)
-            effects += self._telling.client_again(operator.visit)
+            effects += self._telling.notices.client_again(operator.visit)
         elif not self._parts.settings.operators:
             queue.take_duty(CONSOLE, self._parts.settings.queues[0])
         return self._telling.conclude(effects, now=now)
@@ -49,7 +49,7 @@ class Terminal:
             case None:
                 return []
             case Misspoken(lines):
-                return [Show(lines=lines)]
+                return self._telling.conclude([Show(lines=lines)], now=now)  # behind the answers before it
             case ForClient(text):
                 return self._say(text, now)
             case request:
@@ -59,7 +59,7 @@ class Terminal:
     def _say(self, text: str, now: float) -> list[Effect]:
         operator = self._parts.queue.operators.get(CONSOLE)
         if operator is None or operator.visit is None:
-            return [Show(lines=(NO_CLIENT,))]
+            return self._telling.conclude([Show(lines=(NO_CLIENT,))], now=now)
         visit = operator.visit
         number = self._parts.transcript(visit).taken(CONSOLE) + 1
         return self._talk.say(SayAtDesk(visit.number, number, text), _CALLER, now=now)

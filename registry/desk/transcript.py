@@ -146,3 +146,11 @@ class Transcript:
         if found:
             self._sent[reader] = found[-1].position
         return found
+
+    def rest(self, reader: Party) -> list[Said]:
+        """Drained: all that they were not sent yet, whatever the window: the visit is over. It is to go out when all
+        lines that were taken are on the disk."""
+        sent = self._sent.get(reader, 0)
+        found = [said for said in self._lines if said.position > sent and said.author != reader]
+        self._sent[reader] = self._last
+        return found

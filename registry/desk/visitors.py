@@ -99,7 +99,7 @@ class Visitors:
         parts.add(visit)
         parts.seat(visit, caller.identity)
         parts.queue.join(visit)
-        self._telling.references[visit.number] = request.reference
+        self._telling.notices.references[visit.number] = request.reference
         then = Resume(request=VisitKept(visit=visit.number, is_kept=True), to=caller)
         lost = Resume(request=VisitKept(visit=visit.number, is_kept=False), to=caller)
         refused = _refused(request.reference, DeskRefusal.NOT_SERVING, caller)
@@ -139,7 +139,7 @@ class Visitors:
             return _refused(reference, DeskRefusal.ONE_VISIT, caller)
         parts.unseat(visit)
         parts.seat(visit, caller.identity)
-        self._telling.references[visit.number] = reference
+        self._telling.notices.references[visit.number] = reference
         if visit.number in parts.transcripts:
             parts.transcripts[visit.number].resume(VISITOR, heard=heard)
         parts.queue.returned(visit)
@@ -159,8 +159,16 @@ class Visitors:
             return []  # the answer to the request before this one is on its way, and says the same
         reference = request.reference
         if visit.state is VisitState.SERVED:
-            return [Reply(to=caller, message=self._telling.turn(visit, TurnCause.ASKED, reference=reference))]
-        return [Reply(to=caller, message=self._telling.place(visit, PlaceCause.ASKED, reference=reference))]
+            return [
+                Reply(
+                    to=caller, message=self._telling.notices.turn(visit, TurnCause.ASKED, reference=reference)
+                )
+            ]
+        return [
+            Reply(
+                to=caller, message=self._telling.notices.place(visit, PlaceCause.ASKED, reference=reference)
+            )
+        ]
 
 
 def _refused(reference: int, reason: DeskRefusal, caller: Caller) -> list[Effect]:

@@ -113,7 +113,9 @@ def test_tags_and_fields(number: str, shapes: tuple[type[Message], ...]) -> None
 def test_fields_of_what_stands_inside_notices() -> None:
     """Clause 9.4."""
     table = {row[0]: row[1].split(", ") for row in rows("9.4", columns=3)}
-    assert table == {one.__name__: list(one.__struct_fields__) for one in (Letter, EpochKey, GroupLine, RoomVisitor)}
+    assert table == {
+        one.__name__: list(one.__struct_fields__) for one in (Letter, EpochKey, GroupLine, RoomVisitor)
+    }
 
 
 @pytest.mark.parametrize(

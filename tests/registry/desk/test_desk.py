@@ -300,6 +300,26 @@ def test_another_guest_does_not_return_with_a_guess(hall: Hall) -> None:
     assert other.last(DeskRefused).reason is DeskRefusal.NO_SUCH_TICKET
 
 
+def test_last_words_arrive_although_the_disk_is_slower_than_the_end(hall: Hall) -> None:
+    asha = hall.joined()
+    hall.rig.auto_commit = False
+    hall.type("goodbye, and take care")
+    hall.type(".end")
+    assert asha.texts == []
+    hall.rig.commit()
+    assert asha.texts == ["goodbye, and take care"]
+
+
+def test_a_visitor_s_last_words_arrive_before_they_have_left(hall: Hall) -> None:
+    asha = hall.joined()
+    hall.shown()
+    hall.rig.auto_commit = False
+    asha.say("thank you")
+    asha.ask(LeaveDesk(1))
+    hall.rig.commit()
+    assert hall.shown() == ["client: thank you", "[Asha Rao has left.]"]
+
+
 # --- operators who are peers
 
 

@@ -268,6 +268,8 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.order_before() == before, "the order is kept"
         self.model = before
         self.stands = dict.fromkeys(self.stands, "missed")
+        # Only whoever serves somebody is known to be on duty: who waited for another one waits for nobody in particular.
+        self.wanted = {number: who for number, who in self.wanted.items() if who in served.values()}
         assert {
             one.number: one.operator for one in self.queue.visits.values() if one.operator != NOBODY
         } == served

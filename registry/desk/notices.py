@@ -1,0 +1,222 @@
+"""This file is about what those concerned are told when something has happened in the queue.
+
+It knows notices and who hears them; it must not know when they go out, or records.
+"""
+
+from typing import Final, NamedTuple, assert_never
+
+from registry.desk.parts import Parts
+from registry.desk.states import VisitEvent, VisitState
+from registry.desk.transcript import VISITOR
+from registry.desk.visit import NOBODY, Altered, Change, DutyChanged, Happening, OperatorId, Visit
+from registry.effects import Effect
+from wire.messages.desk import (
+    ClientCause,
+    ClientChanged,
+    ClientReach,
+    ClientTold,
+    DutyTold,
+    OverCause,
+    PlaceCause,
+    PlaceTold,
+    TurnCause,
+    TurnTold,
+    VisitOver,
+)
+
+_REACH: Final = {
+    OverCause.ENDED: ClientReach.ENDED,
+    OverCause.LEFT: ClientReach.LEFT,
+    OverCause.DROPPED: ClientReach.ENDED,
+    OverCause.LOST: ClientReach.LOST,
+    OverCause.NOT_KEPT: ClientReach.ENDED,
+}
+
+
+class Batch(NamedTuple):
+    """What happened at once, by the numbers of visits: several things to one visitor are told as one."""
+
+    called: frozenset[int]
+    kept: frozenset[int]
+    put_back: frozenset[int]
+    served_before: frozenset[int]
+
+    @classmethod
+    def of(cls, happened: list[Happening]) -> "Batch":
+        """Before the times are stamped."""
+        changes = [one for one in happened if isinstance(one, Change)]
+
+        def those(event: VisitEvent) -> frozenset[int]:
+            return frozenset(one.visit.number for one in changes if one.event is event)
+
+        return cls(
+            called=those(VisitEvent.CALLED),
+            kept=those(VisitEvent.KEPT),
+            put_back=those(VisitEvent.PUT_BACK),
+            served_before=frozenset(one.visit.number for one in changes if one.visit.called_at),
+        )
+
+
+class Notices:
+    """What is told, and what everybody was told last."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.references: Final[dict[int, int]] = {}
+        """Of requests that wait for their answer, by visit."""
+        self.moved: dict[str, None] = {}
+        """Queues in which positions are others."""
+        self._told: dict[int, int] = {}
+        """The position that each visitor knows."""
+
+    def moves(self, queue: str) -> list[Effect]:
+        """Their new positions, to all who know another one."""
+        effects: list[Effect] = []
+        for position, visit in enumerate(self._parts.queue.line(queue), 1):
+            if visit.state is VisitState.WAITING and self._told.get(visit.number) != position:
+                effects += self._parts.tell_visitor(visit, self.place(visit, PlaceCause.CHANGED))
+        return effects
+
+    # --- as it stands
+
+    def place(self, visit: Visit, cause: PlaceCause, *, reference: int = 0) -> PlaceTold:
+        """Where they are, as they are told it."""
+        parts = self._parts
+        position = self._told[visit.number] = parts.queue.line(visit.queue).position(visit)
+        operators = parts.queue.on_duty(visit.queue)
+        estimate = parts.estimates[visit.queue].range(ahead=position - 1, operators=operators)
+        least, most = estimate or (0, 0)
+        return PlaceTold(reference, visit.number, cause, position, operators, least, most)
+
+    def turn(self, visit: Visit, cause: TurnCause, *, reference: int = 0) -> TurnTold:
+        """That they are served, as they are told it."""
+        self._told.pop(visit.number, None)
+        return TurnTold(reference, visit.number, cause, self._parts.name_of(visit.operator))
+
+    def client(self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY) -> ClientTold:
+        """Whom an operator serves, as they are told it."""
+        form = visit.form
+        return ClientTold(
+            visit=visit.number,
+            cause=cause,
+            queue=visit.queue,
+            name=form.name,
+            number=form.number,
+            issue=form.issue,
+            waited=max(visit.called_at - visit.joined_at, 0) // 1_000,
+            is_here=visit.is_here,
+            note=visit.note,
+            operator="" if former == NOBODY else self._parts.name_of(former),
+        )
+
+    def client_again(self, visit: Visit) -> list[Effect]:
+        """To an operator who is back: whom they serve, and the lines that they have not confirmed."""
+        self._parts.transcript(visit).resume(visit.operator)
+        told = self._parts.tell_operator(visit.operator, self.client(visit, ClientCause.RETURNED))
+        return told + self._parts.deliver(visit, visit.operator)
+
+    # --- as it happened
+
+    def of(self, one: Happening, batch: Batch) -> list[Effect]:
+        match one:
+            case DutyChanged():
+                self.moved[one.queue] = None  # the estimate is another one, though only who moves is told
+                return self._parts.tell_operator(one.operator, DutyTold(one.is_on, one.queue))
+            case Altered():
+                self.moved[one.visit.queue] = None
+                return []
+            case Change():
+                return self._effects_of_change(one, batch)
+        assert_never(one)
+
+    def _effects_of_change(self, one: Change, batch: Batch) -> list[Effect]:
+        visit = one.visit
+        match one.event:
+            case VisitEvent.KEPT:
+                return [] if visit.number in batch.called else self._tell_place(visit, PlaceCause.JOINED)
+            case VisitEvent.LOST:
+                return self._tell_reach(one, ClientReach.AWAY)
+            case VisitEvent.RETURNED:
+                return self._tell_return(one, batch)
+            case VisitEvent.PASSED_OVER:
+                return []
+            case VisitEvent.CALLED:
+                return self._tell_call(visit, batch)
+            case VisitEvent.PUT_BACK:
+                return self._tell_put_back(one)
+            case VisitEvent.HANDED_OVER:
+                return self._tell_hand_over(one)
+            case VisitEvent.ENDED:
+                return self._tell_end(one)
+        assert_never(one.event)
+
+    def _tell_place(self, visit: Visit, cause: PlaceCause) -> list[Effect]:
+        reference = self.references.pop(visit.number, 0)
+        return self._parts.tell_visitor(visit, self.place(visit, cause, reference=reference))
+
+    def _tell_turn(self, visit: Visit, cause: TurnCause) -> list[Effect]:
+        reference = self.references.pop(visit.number, 0)
+        told = self._parts.tell_visitor(visit, self.turn(visit, cause, reference=reference))
+        return told + self._parts.deliver(visit, VISITOR)
+
+    def _tell_reach(self, one: Change, reach: ClientReach) -> list[Effect]:
+        change = ClientChanged(one.visit.number, reach, one.visit.form.name)
+        return self._parts.tell_operator(one.operator, change)
+
+    def _tell_return(self, one: Change, batch: Batch) -> list[Effect]:
+        visit = one.visit
+        if visit.number in batch.called or visit.state is VisitState.JOINING:
+            return []
+        if visit.state is VisitState.WAITING:
+            return self._tell_place(visit, PlaceCause.RETURNED)
+        back = self._tell_reach(one, ClientReach.BACK) if one.before is VisitState.ABSENT else []
+        return back + self._tell_turn(visit, TurnCause.RETURNED)
+
+    def _tell_call(self, visit: Visit, batch: Batch) -> list[Effect]:
+        self.moved[visit.queue] = None
+        cause = TurnCause.CONNECTED if visit.number in batch.kept else TurnCause.CALLED
+        told = self._tell_turn(visit, TurnCause.HANDED_OVER if visit.number in batch.put_back else cause)
+        is_known = visit.number in batch.served_before
+        return told + self._tell_operator(visit, ClientCause.HANDED_OVER if is_known else ClientCause.CALLED)
+
+    def _tell_put_back(self, one: Change) -> list[Effect]:
+        visit = one.visit
+        self.moved[visit.queue] = None
+        is_given = one.cause is PlaceCause.HANDED_OVER
+        self._cease(visit, one.operator)
+        cause = PlaceCause.HANDED_OVER if is_given else PlaceCause.OPERATOR_LOST
+        told = self._tell_place(visit, cause) if visit.state is VisitState.WAITING else []
+        return told + self._tell_reach(one, ClientReach.GIVEN if is_given else ClientReach.TAKEN_BACK)
+
+    def _tell_hand_over(self, one: Change) -> list[Effect]:
+        visit = one.visit
+        self._cease(visit, one.former)
+        given = ClientChanged(visit.number, ClientReach.GIVEN, visit.form.name)
+        told = self._parts.tell_operator(one.former, given)
+        told += self._tell_turn(visit, TurnCause.HANDED_OVER)
+        return told + self._tell_operator(visit, ClientCause.HANDED_OVER, former=one.former)
+
+    def _tell_operator(
+        self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY
+    ) -> list[Effect]:
+        self._parts.transcript(visit).begin(visit.operator)
+        told = self._parts.tell_operator(visit.operator, self.client(visit, cause, former=former))
+        return told + self._parts.deliver(visit, visit.operator)
+
+    def _tell_end(self, one: Change) -> list[Effect]:
+        visit, parts = one.visit, self._parts
+        assert isinstance(one.cause, OverCause)
+        self.moved[visit.queue] = None
+        told = parts.deliver_rest(visit, VISITOR)  # last words may be on their way to the disk
+        told += parts.tell_visitor(visit, VisitOver(visit.number, one.cause))
+        if one.operator != NOBODY:
+            told += parts.deliver_rest(visit, one.operator)
+        told += self._tell_reach(one, _REACH[one.cause])
+        self._told.pop(visit.number, None)
+        self.references.pop(visit.number, None)
+        parts.forget(visit)
+        return told
+
+    def _cease(self, visit: Visit, operator: OperatorId) -> None:
+        if visit.number in self._parts.transcripts:
+            self._parts.transcripts[visit.number].cease(operator)

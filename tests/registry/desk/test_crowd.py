@@ -1,0 +1,100 @@
+"""A thousand visitors in virtual time, with lost links, people who give up, and restarts of the registry."""
+
+import random
+
+import pytest
+
+from registry.desk.settings import DeskSettings
+from tests.registry.desk.hall import Hall, Visitor, Worker
+from wire.messages.desk import CallNext, ClientTold, LeaveDesk, TakeDuty, TurnTold, VisitOver
+
+OPERATORS = ("ann", "bob", "cat")
+
+
+def letters(number: int) -> str:
+    return "".join(chr(65 + int(digit)) for digit in str(number))
+
+
+class Crowd:
+    """Who is served is written down as it happens, to be compared with who came when."""
+
+    def __init__(self, seed: int, count: int) -> None:
+        self.chance = random.Random(seed)
+        self.hall = Hall(DeskSettings(operators=OPERATORS))
+        self.workers = [self.hall.operator(name) for name in OPERATORS]
+        self.visitors = [self.hall.joined(letters(number)) for number in range(count)]
+        self.by_visit = {one.visit: one for one in self.visitors}
+        self.away: set[int] = set()
+        self.shaken: set[int] = set()
+        """Who was out of reach at some time, or left."""
+        self.served: list[int] = []
+        self.ended: set[int] = set()
+
+    def hear(self) -> None:
+        for worker in self.workers:
+            for notice in worker.hear():
+                if isinstance(notice, ClientTold) and notice.visit not in self.served:
+                    self.served.append(notice.visit)
+
+    def shake(self) -> None:
+        """Some lose their links, some come back, one leaves."""
+        waiting = [visit for visit in self.by_visit if visit not in self.served and visit not in self.ended]
+        for visit in self.chance.sample(waiting, min(3, len(waiting))):
+            one = self.by_visit[visit]
+            self.shaken.add(visit)
+            if visit in self.away:
+                one.come_back()
+                self.away.discard(visit)
+            else:
+                one.drop()
+                self.away.add(visit)
+        here = [visit for visit in waiting if visit not in self.away]
+        if here and self.chance.random() < 0.2:
+            gone = self.chance.choice(here)
+            self.by_visit[gone].ask(LeaveDesk(1))
+            self.ended.add(gone)
+
+    def restart(self) -> None:
+        self.hall.restart()
+        for worker in self.workers:
+            worker.come_back()
+            worker.ask(TakeDuty(1, ""))
+        back = [visit for visit in self.by_visit if visit not in self.ended]
+        self.chance.shuffle(back)
+        for visit in back:
+            self.by_visit[visit].come_back()
+            self.away.discard(visit)
+        self.hear()
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_a_thousand_visitors_are_served_in_order(seed: int) -> None:
+    crowd = Crowd(seed, 1_000)
+    turns = 0
+    while len(crowd.served) + len(crowd.ended - set(crowd.served)) < 1_000 and turns < 2_000:
+        turns += 1
+        worker: Worker = crowd.chance.choice(crowd.workers)
+        worker.ask(CallNext(1, ""))
+        crowd.hall.advance(1.0)
+        crowd.hear()
+        if turns < 400:
+            crowd.shake()
+        elif crowd.away:
+            visit = crowd.away.pop()
+            crowd.by_visit[visit].come_back()
+            if any(isinstance(notice, TurnTold | VisitOver) for notice in crowd.by_visit[visit].heard):
+                crowd.ended.add(visit)
+        if turns == 150:
+            crowd.restart()
+        given_up = {
+            visit
+            for visit in crowd.away
+            if visit not in crowd.hall.rig.core._service.desk._parts.queue.visits
+        }
+        crowd.ended |= given_up
+        crowd.away -= given_up
+    assert len(crowd.served) == len(set(crowd.served)), "served twice"
+    undisturbed = [visit for visit in crowd.served if visit not in crowd.shaken]
+    assert undisturbed == sorted(undisturbed), "somebody was overtaken"
+    assert set(crowd.served) | crowd.ended == set(crowd.by_visit), "somebody was lost"
+    assert isinstance(crowd.visitors[0], Visitor)

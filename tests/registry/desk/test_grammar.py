@@ -1,0 +1,78 @@
+"""What an operator types at the registry's own terminal."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.desk.grammar import ForClient, Misspoken, parse
+from wire.limits import TEXT_MAX
+from wire.messages.desk import (
+    CallNext,
+    DropVisitor,
+    EndDuty,
+    EndSession,
+    HandOver,
+    MoveVisitor,
+    NoteVisitor,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (".room", ShowRoom(0, "")),
+        ("/room admissions", ShowRoom(0, "admissions")),
+        (".next", CallNext(0, "")),
+        (".end", EndSession(0)),
+        (".drop 3", DropVisitor(0, 3)),
+        (".move 3  1", MoveVisitor(0, 3, 1)),
+        (".handover ann", HandOver(0, "ann")),
+        (".note  be kind, é ✓", NoteVisitor(0, "be kind, é ✓")),
+        (".on", TakeDuty(0, "")),
+        (".off", EndDuty(0)),
+        (".stats", ShowFigures(0, "")),
+        ("hello", ForClient("hello")),
+        ("  two blanks ", ForClient("  two blanks ")),
+        ("..room", ForClient(".room")),
+        ("//room", ForClient("/room")),
+        ("é" * (TEXT_MAX // 2), ForClient("é" * (TEXT_MAX // 2))),
+    ],
+)
+def test_lines(typed: str, meant: object) -> None:
+    assert parse(typed + "\r\n") == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        (".drop", "[Usage: .drop <n>]"),
+        (".drop -1", "[Usage: .drop <n>]"),
+        (".drop ٣", "[Usage: .drop <n>]"),
+        (".drop 99999999999999999999", "[Usage: .drop <n>]"),
+        (".move 1", "[Usage: .move <n> <to>]"),
+        (".end now", "[Usage: .end]"),
+        (".handover", "[Usage: .handover <operator>]"),
+        (".dorp 1", "[Unknown command .dorp. Did you mean .drop?]"),
+        (".zzz", "[Unknown command .zzz. .help shows all commands.]"),
+        (".\x1b[2J", "[Unknown command .\\x1b[2J. .help shows all commands.]"),
+        ("x" * (TEXT_MAX + 1), "[Not sent: 65,537 bytes are too long; a message has at most 65,536.]"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(typed: str, answer: str) -> None:
+    assert parse(typed) == Misspoken((answer,))
+
+
+def test_help_names_every_command() -> None:
+    helped = parse(".help")
+    assert isinstance(helped, Misspoken)
+    assert [line.split()[0] for line in helped.lines] == [
+        ".room", ".next", ".end", ".drop", ".move", ".handover", ".note", ".on", ".off", ".stats",
+    ]  # fmt: skip
+
+
+@given(st.text())
+def test_any_line_means_something_or_is_empty(line: str) -> None:
+    assert (parse(line) is None) == (not line.rstrip("\r\n").strip())

@@ -1,0 +1,84 @@
+"""The registry's own terminal over real pipes: nothing typed and nothing read holds it up."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from registry.console import LINE_MAX, Console
+from wire.limits import DESK_CONSOLE_LINES_MAX
+
+
+class Pipes:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reading, self.writing = os.pipe()
+        self._stdin = os.fdopen(self.reading)
+        monkeypatch.setattr(sys, "stdin", self._stdin)
+        self.lines: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def console(self) -> Console:
+        def over() -> None:
+            self.lines.put_nowait(None)
+
+        return Console(typed=self.lines.put_nowait, closed=over, ended=over)
+
+    async def next(self) -> str | None:
+        async with asyncio.timeout(10):
+            return await self.lines.get()
+
+    def close(self) -> None:
+        self._stdin.close()
+
+
+@pytest.fixture
+def pipes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipes]:
+    pipes = Pipes(monkeypatch)
+    yield pipes
+    pipes.close()
+
+
+async def test_lines_come_whole_and_the_end_is_told(pipes: Pipes) -> None:
+    assert pipes.console().open()
+    os.write(pipes.writing, "é ✓\n.ro".encode())
+    assert await pipes.next() == "é ✓"
+    os.write(pipes.writing, b"om\n\xff\nrest")
+    os.close(pipes.writing)
+    assert [await pipes.next() for _ in range(4)] == [".room", "\ufffd", "rest", None]
+
+
+async def test_a_line_without_an_end_is_cut(pipes: Pipes) -> None:
+    assert pipes.console().open()
+    loop = asyncio.get_running_loop()
+    for _ in range(8):
+        await loop.run_in_executor(None, os.write, pipes.writing, b"x" * 40_000)
+    os.write(pipes.writing, b"\nnext\n")
+    cut = await pipes.next()
+    assert cut is not None
+    assert len(cut) == LINE_MAX
+    assert await pipes.next() == "next"
+    os.close(pipes.writing)
+    assert await pipes.next() is None
+
+
+async def test_without_an_input_there_is_none(monkeypatch: pytest.MonkeyPatch, pipes: Pipes) -> None:
+    os.close(pipes.writing)
+    monkeypatch.setattr(sys, "stdin", None)
+    assert not pipes.console().open()
+
+
+async def test_lines_that_nobody_reads_are_counted(pipes: Pipes, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.close(pipes.writing)
+    shown: list[bytes] = []
+    console = pipes.console()
+    held = asyncio.Event()
+    monkeypatch.setattr("registry.console.threading.Thread", lambda **_: held)
+    monkeypatch.setattr(held, "start", lambda: None, raising=False)
+    console.show(["x"] * (DESK_CONSOLE_LINES_MAX + 7))
+    console._was_written()
+    console.show(["y"])
+    while not console._output.empty():
+        shown.append(console._output.get())
+    assert len(shown) == DESK_CONSOLE_LINES_MAX + 1
+    assert shown[-1] == b"[7 lines were not shown.]\ny\n"
