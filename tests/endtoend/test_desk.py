@@ -373,3 +373,18 @@ async def test_a_wrong_configuration_is_one_line_and_status_2(stage: Stage) -> N
             f"ChatApp: {file}: [desk] keep_place = -1: must be seconds from 1 to 86400"
         ]
         program.complaints.clear()  # asked for
+
+
+async def test_one_can_leave_while_the_registry_is_away(stage: Stage) -> None:
+    registry = await stage.registry("--operator", "bob")
+    ana = await visitor(stage, "Ana")
+    await ana.sees(position(1))
+    await ana.kill()
+    await registry.kill()
+    ana = await stage.visitor("Ana")
+    await ana.type("what is typed now waits", "/quit")
+    await ana.sees("[Server not responding] Still trying.")
+    assert await ana.ends() == 0
+    ben = await stage.visitor("Ben")
+    await ben.type("Ben", "9876543210")
+    assert await ben.ends() == 1
