@@ -42,7 +42,7 @@ class VisitorFace:
         self._terminal = terminal
         self._stay = stay
         self._interview: Interview | None = None
-        self._wants_new = self._wants_quit = False
+        self._wants_new = self._wants_quit = self._is_input_over = False
         self._typed: asyncio.Queue[str | None] = asyncio.Queue(maxsize=TYPED_AHEAD)
         self._place = ""
         self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -141,11 +141,15 @@ class VisitorFace:
                     self._quit_if_lost()
                 await self._typed.put(line)
         await self._typed.put(None)
+        self._is_input_over = not self._stay
+        self._quit_if_lost()
 
     def _quit_if_lost(self) -> None:
         """What was typed before waits for a registry that is away; whoever wants to leave need not."""
         if self._wants_quit and self._visitor.is_lost:
             self.stop(DONE)
+        elif self._is_input_over and self._visitor.is_lost:
+            self.stop(FAILED)  # a script must not hang
 
     async def _obey(self) -> None:
         while (line := await self._typed.get()) is not None:

@@ -385,6 +385,20 @@ async def test_one_can_leave_while_the_registry_is_away(stage: Stage) -> None:
     await ana.type("what is typed now waits", "/quit")
     await ana.sees("[Server not responding] Still trying.")
     assert await ana.ends() == 0
+    ana = await cut_off(stage)
+    await ana.type("what is typed now waits")
+    await ana.end_input()
+    assert await ana.ends() == 1
     ben = await stage.visitor("Ben")
     await ben.type("Ben", "9876543210")
     assert await ben.ends() == 1
+
+
+async def cut_off(stage: Stage) -> Program:
+    """One with a place, whose registry is away."""
+    registry = await stage.registry("--operator", "bob")
+    eve = await visitor(stage, "Eve")
+    await eve.sees(beginning("[Waiting room, position "))
+    await eve.kill()
+    await registry.kill()
+    return await stage.visitor("Eve")
