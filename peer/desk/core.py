@@ -117,6 +117,11 @@ class VisitorCore:
         return self._session.pinned
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the registry does not answer."""
+        return self._session.is_lost
+
+    @property
     def is_settled(self) -> bool:
         """Whether our place is known and all that we said has arrived or was refused; or nobody is there to ask."""
         return self._session.is_lost or (self._link.is_up and self._visit.is_settled)

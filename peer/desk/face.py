@@ -24,6 +24,9 @@ DONE: Final = 0
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 
+TYPED_AHEAD: Final = 1_000
+"""Lines that wait to be obeyed."""
+
 _QUIT: Final = frozenset({"/quit", ".quit", "/exit", "server:exit"})
 _HELP: Final = frozenset({"/help", ".help"})
 _NEW: Final = frozenset({"/new", ".new"})
@@ -39,7 +42,8 @@ class VisitorFace:
         self._terminal = terminal
         self._stay = stay
         self._interview: Interview | None = None
-        self._wants_new = False
+        self._wants_new = self._wants_quit = self._is_input_over = False
+        self._typed: asyncio.Queue[str | None] = asyncio.Queue(maxsize=TYPED_AHEAD)
         self._place = ""
         self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._changed = asyncio.Event()
@@ -52,7 +56,7 @@ class VisitorFace:
     async def run(self) -> int:
         """Until the visit, the user, the input or a signal ends it. Returns the exit status."""
         self._terminal.look(View())
-        tasks = [asyncio.create_task(self._show_events()), asyncio.create_task(self._obey())]
+        tasks = [asyncio.create_task(one) for one in (self._show_events(), self._read(), self._obey())]
         for task in tasks:
             task.add_done_callback(self._task_ended)
         try:
@@ -82,6 +86,7 @@ class VisitorFace:
             await self._show(batch)
             for event in batch:
                 self._heed(event)
+            self._quit_if_lost()
             self._changed.set()
 
     async def _show(self, batch: Sequence[happened.VisitEvent]) -> None:
@@ -127,24 +132,40 @@ class VisitorFace:
 
     # --- what is typed
 
-    async def _obey(self) -> None:
+    async def _read(self) -> None:
+        """Apart from obeying, which may wait for the registry: one can leave meanwhile."""
         async with contextlib.aclosing(self._terminal.typed()) as lines:
             async for line in lines:
                 if line.strip().lower() in _QUIT:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._said(), LAST_WORDS_WITHIN)
-                    self.stop(DONE)
-                    return
-                await self._known()
-                if len(line) > LINE_MAX:
-                    self._terminal.show(
-                        [f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"]
-                    )
-                elif self._interview is not None:
-                    self._answer(self._interview, line)
-                else:
-                    self._carry_out(line.rstrip("\r\n"))
-                await asyncio.sleep(0)
+                    self._wants_quit = True
+                    self._quit_if_lost()
+                await self._typed.put(line)
+        await self._typed.put(None)
+        self._is_input_over = not self._stay
+        self._quit_if_lost()
+
+    def _quit_if_lost(self) -> None:
+        """What was typed before waits for a registry that is away; whoever wants to leave need not."""
+        if self._wants_quit and self._visitor.is_lost:
+            self.stop(DONE)
+        elif self._is_input_over and self._visitor.is_lost:
+            self.stop(FAILED)  # a script must not hang
+
+    async def _obey(self) -> None:
+        while (line := await self._typed.get()) is not None:
+            if line.strip().lower() in _QUIT:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._said(), LAST_WORDS_WITHIN)
+                self.stop(DONE)
+                return
+            await self._known()
+            if len(line) > LINE_MAX:
+                self._terminal.show([f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"])
+            elif self._interview is not None:
+                self._answer(self._interview, line)
+            else:
+                self._carry_out(line.rstrip("\r\n"))
+            await asyncio.sleep(0)
         if self._stay:
             return
         await self._known()

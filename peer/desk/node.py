@@ -142,6 +142,11 @@ class Visitor:
             await self._change()
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the registry does not answer: what is typed waits for it."""
+        return self._core.is_lost
+
+    @property
     def wants_form(self) -> bool:
         """Whether the desk waits for our form."""
         return self._core.stage is Stage.ASKING

@@ -346,3 +346,59 @@ async def test_without_a_registry_a_visitor_is_told(stage: Stage) -> None:
     ana = await stage.visitor("Ana")
     await ana.sees_all("[Server not responding]", "[Exiting]")
     assert await ana.ends() == 1
+
+
+async def test_whoever_sits_at_the_registry_serves(stage: Stage) -> None:
+    registry = await stage.registry()
+    ana = await visitor(stage, "Ana")
+    await ana.sees(CONNECTED)
+    await registry.sees_all("Name: Ana", "Number: +919876543210", "Issue: Other")
+    ben = await joined(stage, "Ben", 1)
+    await ana.type("é ✓")
+    await registry.sees(re.compile(".*: é ✓"))
+    await registry.type("how can I help?", ".next")
+    await ana.sees(re.compile(".*: how can I help\\?"))
+    await ana.sees(ENDED)
+    await ben.sees(TURN)
+    await registry.sees("Name: Ben")
+
+
+async def test_a_wrong_configuration_is_one_line_and_status_2(stage: Stage) -> None:
+    file = stage.folder / "chatapp.toml"
+    file.write_text("[desk]\nkeep_place = -1\n")
+    for arguments in (["-s", str(stage.port), "--config", str(file)], ["config", "--check", str(file)]):
+        program = await stage.run("wrong", [*CHATAPP, *arguments], home="wrong")
+        assert await program.ends() == 2
+        assert program.complaints == [
+            f"ChatApp: {file}: [desk] keep_place = -1: must be seconds from 1 to 86400"
+        ]
+        program.complaints.clear()  # asked for
+
+
+async def test_one_can_leave_while_the_registry_is_away(stage: Stage) -> None:
+    registry = await stage.registry("--operator", "bob")
+    ana = await visitor(stage, "Ana")
+    await ana.sees(position(1))
+    await ana.kill()
+    await registry.kill()
+    ana = await stage.visitor("Ana")
+    await ana.type("what is typed now waits", "/quit")
+    await ana.sees("[Server not responding] Still trying.")
+    assert await ana.ends() == 0
+    ana = await cut_off(stage)
+    await ana.type("what is typed now waits")
+    await ana.end_input()
+    assert await ana.ends() == 1
+    ben = await stage.visitor("Ben")
+    await ben.type("Ben", "9876543210")
+    assert await ben.ends() == 1
+
+
+async def cut_off(stage: Stage) -> Program:
+    """One with a place, whose registry is away."""
+    registry = await stage.registry("--operator", "bob")
+    eve = await visitor(stage, "Eve")
+    await eve.sees(beginning("[Waiting room, position "))
+    await eve.kill()
+    await registry.kill()
+    return await stage.visitor("Eve")

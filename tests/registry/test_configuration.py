@@ -171,6 +171,14 @@ def test_the_sample_is_valid_complete_and_tells_the_defaults() -> None:
             assert re.search(rf"{name}\b", text), name
 
 
+def test_the_handbook_names_every_option_and_variable() -> None:
+    text = (SAMPLE.parent / "helpdesk.md").read_text("utf-8")
+    for key in KEYS:
+        assert re.search(rf"\| (`\[\w+\]` )?{key} \|", text), key
+        assert f"`{VARIABLES[key]}`" in text
+        assert key not in OPTIONS or f"`{OPTIONS[key]}`" in text
+
+
 def test_what_is_shown_is_a_file_that_says_the_same(tmp_path: Path) -> None:
     environment = {"CHATAPP_HOME": '/a "b"\\c', "CHATAPP_MENU": "Größe | ✓", "CHATAPP_LEASE": "7"}
     before = configure(environment=environment)
