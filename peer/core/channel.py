@@ -10,6 +10,7 @@ from typing import Final
 from peer.core.conversation import Message, Outgoing
 from peer.core.outputs import Outputs
 from peer.core.records import CHANNEL_MARK, OutgoingAdded, OutgoingChanged, Standing, StoredStream
+from peer.core.trail import Stored
 from wire.codec import encode
 from wire.messages.group import CHANNEL, EpochKey, GroupBody, GroupGranted
 from wire.sealing import GroupKey
@@ -82,12 +83,12 @@ class Channel:
         """The registry spoke of this line; None when it is none of ours."""
         return self._in_flight.pop((epoch, counter), None)
 
-    def settle(self, message: Message, standing: Standing) -> None:
+    def settle(self, message: Message, standing: Standing, trail: Stored = None) -> None:
         """Accepted (DELIVERED), refused or unanswered (REFUSED): nothing more happens to this line."""
         self._outgoing.settle(
             message, Standing.DELIVERED
         )  # as far as the stream goes: nothing is void in the log
-        self._out.records.append(OutgoingChanged(CHANNEL_MARK, message.number, standing))
+        self._out.records.append(OutgoingChanged(CHANNEL_MARK, message.number, standing, trail))
         self._in_flight = {key: other for key, other in self._in_flight.items() if other is not message}
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from peer.core.records import DEAD, FINAL, Standing, StoredStream
+from peer.core.trail import Raw, unpacked
 from wire.codec import encode
 from wire.delivery.courier import Courier
 from wire.delivery.policy import Policy
@@ -28,11 +29,11 @@ class Rung(enum.Enum):
 class Message:
     """One of our own messages that is not settled for ever."""
 
-    __slots__ = ("at_ms", "deadline", "number", "reference", "rung", "standing", "text")
+    __slots__ = ("at_ms", "deadline", "number", "reference", "rung", "standing", "steps", "text")
 
     def __init__(self, number: int, at_ms: int, text: str, standing: Standing = Standing.UNSETTLED) -> None:
         self.number: Final = number
-        self.at_ms: Final = at_ms
+        self.at_ms = at_ms
         self.text: Final = text
         self.standing = standing
         self.rung = Rung.WAITING
@@ -40,6 +41,8 @@ class Message:
         """When the present rung gives up by itself, for rungs that have no courier behind them."""
         self.reference: int | None = None
         """Of the letter on its way to the registry."""
+        self.steps: tuple[Raw, ...] = ()
+        """How it went so far."""
 
     @property
     def body(self) -> bytes:
@@ -58,6 +61,8 @@ class Outgoing:
         self.messages: dict[int, Message] = {
             one.number: Message(one.number, one.at_ms, one.text, one.standing) for one in stored.outgoing
         }
+        for one in stored.outgoing:
+            self.messages[one.number].steps = unpacked(one.trail, one.at_ms)
         self.idle: dict[int, Message] = dict(self.messages)
         """Those on the rung WAITING: what there is to begin, without looking through all that is on its way."""
 

@@ -17,6 +17,8 @@ from peer.core.records import Loaded, Record
 from peer.core.registration import Registration
 from peer.core.router import Router
 from peer.core.session import State
+from peer.core.trail import Raw
+from peer.core.trust import Trust
 from peer.core.uplink import Uplink
 from wire.address import Address
 from wire.delivery.policy import Policy
@@ -67,6 +69,7 @@ class PeerCore:
             parts, rows_changed=self._router.rows_changed, relayed=self._router.datagram_relayed
         )
         self._registration = Registration(parts, self._uplink)
+        self.trust: Final = Trust(parts)
         parts.restore(loaded, now=now)
 
     @property
@@ -139,6 +142,13 @@ class PeerCore:
             for contact in self._contacts
         ]
         return tuple(sorted(people, key=lambda person: person.name))
+
+    def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
+        """How a message of ours went so far; none when it is not under way to anybody."""
+        contact = self._contacts.by_identity(stream)
+        talk = contact.conversation if contact is not None else None
+        message = talk.outgoing.messages.get(number) if talk is not None else None
+        return message.steps if message is not None else ()
 
     def line_shown(self, line: happened.Line) -> None:
         """Somebody has seen this line; after a restart it is not shown again."""

@@ -6,7 +6,7 @@ disk is anything acknowledged or shown. It must not know how datagrams are opene
 
 import contextlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from peer.core.channel import Channel
@@ -20,8 +20,10 @@ from peer.core.records import (
     CursorMoved,
     FloorRaised,
     IncomingAdded,
+    Overtaken,
     Record,
     Shown,
+    ShownBehind,
     StoredStream,
 )
 from wire.codec import decode_direct_body, decode_group_body
@@ -54,6 +56,12 @@ class Stream:
     """The conversation for direct messages; None for the channel."""
     floor: int = 0
     rises: int = 0
+    highest: int = 0
+    """The highest number given out to be shown, or shown in an earlier life."""
+    shown: int = 0
+    """The highest number that was shown."""
+    behind: set[int] = field(default_factory=set)
+    """Stored numbers below it, on disk marked as such, that are not known to be shown."""
 
     def line(self, number: int) -> Line | None:
         """What to show for a number that is ready."""
@@ -70,6 +78,32 @@ class Stream:
             at=at_ms / 1_000,
             late=at_ms / 1_000 if late else None,
         )
+
+    def overtaken_by(self, number: int) -> list[Record]:
+        """What is to be noted before `number` counts as shown: those below it that are still being stored."""
+        return self.overtaken([other for other in self.texts if other < number and other not in self.behind])
+
+    def overtaken(self, numbers: list[int]) -> list[Record]:
+        """A later one is shown before these."""
+        self.behind.update(numbers)
+        return [Overtaken(self.key, number) for number in numbers]
+
+
+def _restored(
+    key: bytes, contact: Contact, inbox: Inbox, texts: Texts, talk: Conversation | None, stored: StoredStream
+) -> Stream:
+    behind = {one.number for one in stored.unshown if one.behind}
+    return Stream(
+        key,
+        contact,
+        inbox,
+        texts,
+        talk,
+        floor=stored.floor,
+        highest=stored.shown,
+        shown=stored.shown,
+        behind=behind,
+    )
 
 
 class Inbound:
@@ -101,6 +135,7 @@ class Inbound:
         self._written: list[tuple[Stream, int, bool]] = []
         """Records handed out but not known to be stored: (stream, number, whether to acknowledge by courier)."""
         self._marks: dict[bytes, int] = {}
+        self._marks_behind: list[Record] = []
         self._held_frames: list[tuple[int, bytes]] = []
         self._floors: dict[bytes, tuple[int, int]] = {}
         """Of streams to the channel, by the newest line: (its position, the floor that it says)."""
@@ -114,8 +149,8 @@ class Inbound:
         if contact.conversation is None:
             stored = self._stored.pop(contact.identity, StoredStream())
             talk = contact.conversation = Conversation(stored, self._policy, self._rng)
-            self._streams[contact.identity] = Stream(
-                contact.identity, contact, talk.courier.inbox, talk.texts, talk, stored.floor
+            self._streams[contact.identity] = _restored(
+                contact.identity, contact, talk.courier.inbox, talk.texts, talk, stored
             )
         return contact.conversation
 
@@ -134,7 +169,7 @@ class Inbound:
             stored = self._stored.pop(key, StoredStream())
             texts: Texts = {one.number: (one.at_ms, one.text, True) for one in stored.unshown}
             inbox = make_inbox(stored, self._policy)
-            self._streams[key] = Stream(key, contact, inbox, texts, None, stored.floor)
+            self._streams[key] = _restored(key, contact, inbox, texts, None, stored)
         return self._streams[key]
 
     # --- what comes
@@ -250,14 +285,26 @@ class Inbound:
 
     def line_shown(self, line: Line) -> None:
         """Somebody has seen it; it is not shown again after a restart."""
-        stream = CHANNEL_MARK + line.identity if isinstance(line, ChannelReceived) else line.identity
-        if line.number > self._marks.get(stream, 0):
-            self._marks[stream] = line.number
+        key = CHANNEL_MARK + line.identity if isinstance(line, ChannelReceived) else line.identity
+        stream, number = self._streams.get(key), line.number
+        if stream is None:
+            return
+        if number in stream.behind:
+            stream.behind.discard(number)
+            self._marks_behind.append(ShownBehind(key, number))
+        if number > stream.shown:
+            if stream.texts:
+                # Of an earlier one that is on its way to the disk this mark would say that it was shown.
+                self._marks_behind += stream.overtaken_by(number)
+            self._marks[key] = stream.shown = number
 
     def marks(self) -> list[Record]:
-        """Drained: up to where each stream has been shown; one record for however many lines."""
+        """Drained: up to where each stream has been shown; one record for however many lines, if none was behind."""
+        if not self._marks and not self._marks_behind:
+            return []
         marks, self._marks = self._marks, {}
-        return [Shown(stream, number) for stream, number in marks.items()]
+        behind, self._marks_behind = self._marks_behind, []
+        return behind + [Shown(stream, number) for stream, number in marks.items()]
 
     # --- inside
 
@@ -316,7 +363,10 @@ class Inbound:
             return
         if number not in stream.texts:
             stream.texts[number] = (at_ms, text, late)
-            self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late))
+            is_behind = number < stream.highest
+            if is_behind:
+                stream.behind.add(number)
+            self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late, is_behind))
         self._written.append((stream, number, by_courier))
 
     def _release(self, stream: Stream, now: float) -> None:
@@ -325,7 +375,13 @@ class Inbound:
             line = stream.line(number)
             if line is None:
                 continue
-            if line.late is not None or self._home.holds_back(line):
+            if number > stream.highest:
+                stream.highest = number
+            elif number not in stream.behind:  # overtaken while it was on its way to the disk
+                self._out.records += stream.overtaken([number])
+            if line.identity in self._contacts.ignored:
+                self.line_shown(line)
+            elif line.late is not None or self._home.holds_back(line):
                 self._home.gather(line)
             else:
                 self._out.events.append(line)

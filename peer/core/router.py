@@ -87,11 +87,12 @@ class Router:
             match event:
                 case Arrived(number, body):
                     self._message_arrived(contact, number, body)
-                case Acknowledged(number):
-                    self._ladder.acknowledged(contact, number, through_server=through_server)
+                case Acknowledged():
+                    self._ladder.acknowledged(contact, event, through_server=through_server, now=now)
                 case GaveUp(number):
                     self._ladder.gave_up(contact, number, now=now)
-                case Unanswered():
+                case Unanswered(number, tries):
+                    self._ladder.tried_again(contact, number, tries + 1, now=now)
                     self._refresh_card(contact, now)
 
     def _message_arrived(self, contact: Contact, number: int, body: bytes) -> None:

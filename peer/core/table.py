@@ -8,9 +8,10 @@ import msgspec
 from peer.core.contacts import Change, Contact, Contacts
 from peer.core.events import KeyChanged, TableChanged
 from peer.core.outputs import Outputs
-from peer.core.records import RowsSaved
+from peer.core.records import NameBlocked, NameCleared, RowsSaved
 from wire.codec import decode_row
 from wire.messages.table import FetchTable, Row, TableBatch, TablePage
+from wire.names import name_key
 
 FETCH_TIMEOUT = 2.0
 """Seconds after which an unanswered question for rows is asked again."""
@@ -82,8 +83,10 @@ class Table:
         for row in rows:
             is_news = not self._contacts.is_blocked(row.card.name)
             change = self._contacts.take_row(row)
-            if change is Change.KEY_CHANGED and is_news:
-                self._out.events.append(KeyChanged(name=row.card.name))
+            if change is Change.KEY_CHANGED:
+                self._note_block(row, is_news=is_news)
+            elif change is not Change.REFUSED and self._contacts.clears(row):
+                self._out.records.append(NameCleared(name_key(row.card.name)))
             contact = self._contacts.by_identity(row.card.identity)
             if contact is not None and change not in (Change.REFUSED, Change.KEY_CHANGED):
                 changes.append((contact, change))
@@ -93,3 +96,9 @@ class Table:
             self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
             self._out.events.append(TableChanged())
         return changes
+
+    def _note_block(self, row: Row, *, is_news: bool) -> None:
+        """The block outlives the program, and so does the row: it may come to be trusted."""
+        self._out.records.append(NameBlocked(name_key(row.card.name), row))
+        if is_news:
+            self._out.events.append(KeyChanged(name=row.card.name))

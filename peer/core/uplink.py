@@ -13,6 +13,7 @@ from peer.core.events import ChannelAccepted, ChannelUnanswered, Trouble
 from peer.core.ladder import Reach
 from peer.core.parts import Parts
 from peer.core.records import Standing
+from peer.core.trail import Stored, What
 from wire.codec import decode_notice
 from wire.errors import WireError
 from wire.header import unpack_relayed
@@ -53,6 +54,7 @@ class Uplink:
         self._ladder = parts.ladder
         self._out = parts.out
         self._policy = parts.policy
+        self._trails = parts.trails
         self._rows_changed = rows_changed
         self._relayed = relayed
         self._seeking_since: float | None = None
@@ -111,7 +113,7 @@ class Uplink:
         if self._ladder.reach is not Reach.NONE:
             self._ladder.set_reach(reach, now=now)
         if reach is Reach.LOST:
-            self._give_up_lines()
+            self._give_up_lines(now)
 
     def _measure(self, now: float) -> Reach:
         if self._link.is_up and self._table.is_fresh:
@@ -136,7 +138,7 @@ class Uplink:
         """A line for the channel: sent now, or as soon as there is a key for it, or given up."""
         self._lines[message.number] = (message, now + self._policy.give_up_after)
         if self._session.is_lost:
-            self._give_up_lines()
+            self._give_up_lines(now)
         elif self._link.is_up and self._channel.can_seal:
             self._link.send_group_frame(self._channel.seal(message), now=now)
 
@@ -153,7 +155,7 @@ class Uplink:
             self._link.send(Ping(reference=0), now=now)
         for number, (_, deadline) in list(self._lines.items()):
             if now >= deadline:
-                self._give_up_line(number)
+                self._give_up_line(number, now)
                 self._session.ping(now=now)
         self.update_reach(now=now)
         if self._channel.is_gap_due(now) and self._link.is_up:
@@ -188,19 +190,19 @@ class Uplink:
             case MailBatch() | GroupPage():
                 self._returned_came(notice, now)
             case MailSaved(reference):
-                self._ladder.letter_saved(reference)
+                self._ladder.letter_saved(reference, now=now)
             case MailRefused(reference, reason):
-                self._ladder.letter_refused(reference, REFUSALS[reason])
+                self._ladder.letter_refused(reference, REFUSALS[reason], now=now)
             case MailExpired(recipient, number):
                 contact = self._contacts.by_identity(recipient)
                 if contact is not None:
-                    self._ladder.letter_expired(contact, number)
+                    self._ladder.letter_expired(contact, number, now=now)
             case DatagramRelayed():
                 self._relayed(notice, now)
             case RelayFailed(recipient):
                 contact = self._contacts.by_identity(recipient)
                 if contact is not None:
-                    self._ladder.relay_failed(contact)
+                    self._ladder.relay_failed(contact, now=now)
             case GroupGranted():
                 self._granted(notice, now)
             case GroupAccepted() | GroupRefused():
@@ -268,23 +270,28 @@ class Uplink:
         match answer:
             case GroupAccepted(position=position):
                 self._inbound.position_known(position, now=now)
-                self._close_line(message, Standing.DELIVERED)
+                trail = self._trails.changed(message, What.ACCEPTED, now)
+                self._close_line(message, Standing.DELIVERED, trail)
                 self._out.events.append(ChannelAccepted(number=message.number))
             case GroupRefused(disk_full=True):
-                self._close_line(message, Standing.REFUSED)
+                self._refuse_line(message, REFUSALS[MailRefusal.DISK_FULL], now)
                 self._out.events.append(Trouble(text="Channel message refused: the server's disk is full"))
             case GroupRefused():
                 self._link.send_group_frame(self._channel.seal(message), now=now)  # that epoch is over
 
-    def _close_line(self, message: Message, standing: Standing) -> None:
+    def _close_line(self, message: Message, standing: Standing, trail: Stored) -> None:
         self._lines.pop(message.number, None)
-        self._channel.settle(message, standing)
+        self._channel.settle(message, standing, trail)
 
-    def _give_up_lines(self) -> None:
+    def _refuse_line(self, message: Message, reason: str, now: float) -> None:
+        trail = self._trails.changed(message, What.REFUSED, now, reason)
+        self._close_line(message, Standing.REFUSED, trail)
+
+    def _give_up_lines(self, now: float) -> None:
         for number in list(self._lines):
-            self._give_up_line(number)
+            self._give_up_line(number, now)
 
-    def _give_up_line(self, number: int) -> None:
+    def _give_up_line(self, number: int, now: float) -> None:
         message, _ = self._lines[number]
-        self._close_line(message, Standing.REFUSED)
+        self._refuse_line(message, "the server is not responding", now)
         self._out.events.append(ChannelUnanswered(number=number))
