@@ -27,9 +27,12 @@ from peer.core.lookup import LookUp
 from peer.core.me import Me
 from peer.core.session import State
 from peer.history import History
+from peer.housekeeping import Housekeeping
 from peer.keeping import Keeper
 from peer.keys import KeyFolder
+from peer.past import Past
 from peer.receipts import CHANNEL, Outcome, Receipt, Receipts
+from peer.trust import PeerTrust
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
 from wire.delivery.policy import Policy
@@ -69,6 +72,7 @@ class Peer:
         self._is_open = False
         self._is_watched = False
         """Whether events are wanted: a program that only sends must not gather them without end."""
+        self.trust: Final = PeerTrust(self._open_core, self._receipts, now=self._now, changed=self._schedule)
 
     # --- life
 
@@ -106,6 +110,7 @@ class Peer:
             self._keys.close()
             raise
         self._keeper = Keeper(self._history)
+        self._housekeeping = Housekeeping(self._loop, self._history.tidy)
         self._connection = Connection(self._core, self._server.host, read_clock=self._now, pump=self._pump)
         self._is_open = True
         self._core.start(now=self._now())
@@ -158,6 +163,7 @@ class Peer:
             self._timer.cancel()
         self._connection.close()
         self._endpoint.close()
+        self._housekeeping.close()
         self._history.close()
         self._keys.close()
 
@@ -199,6 +205,12 @@ class Peer:
         """Register again after `leave`. Raises NotOpen."""
         self._open_core().start(now=self._now())
         self._schedule()
+
+    @property
+    def past(self) -> Past:
+        """Our own history, from disk. Raises NotOpen."""
+        core = self._open_core()
+        return Past(self._history.lines, lambda: core.me.name, core.steps_under_way, flush=self._store)
 
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""

@@ -2,9 +2,19 @@
 
 import asyncio
 import enum
+from collections.abc import Mapping
 from typing import Final
 
-from peer.core.events import ChannelAccepted, ChannelUnanswered, Delivered, Event, Kept, Refused, Saved
+from peer.core.events import (
+    ChannelAccepted,
+    ChannelUnanswered,
+    Delivered,
+    Event,
+    Expired,
+    Kept,
+    Refused,
+    Saved,
+)
 
 
 class Outcome(enum.Enum):
@@ -57,6 +67,11 @@ class Receipts:
         receipt = self._open[(to, number)] = Receipt(to, number)
         return receipt
 
+    def renumber(self, to: str, numbers: Mapping[int, int]) -> None:
+        """Messages to somebody bear other numbers from now on: new ones by the old."""
+        moved = {(to, new): self._open.pop((to, old), None) for old, new in numbers.items()}
+        self._open.update({key: receipt for key, receipt in moved.items() if receipt is not None})
+
     def note(self, event: Event) -> None:
         """Let the receipt know, if the event is about one."""
         match event:
@@ -66,6 +81,8 @@ class Receipts:
                 self._close(to, number, Outcome.SAVED)
             case Refused(to=to, number=number, reason=reason):
                 self._close(to, number, Outcome.REFUSED, reason)
+            case Expired(to=to, number=number):
+                self._close(to, number, Outcome.REFUSED, "it was never fetched and has expired")
             case Kept(to=to, number=number):
                 if (kept := self._open.get((to, number))) is not None:
                     kept.settle(Outcome.KEPT)
