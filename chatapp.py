@@ -12,10 +12,12 @@ if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import enum
+import io
+import os
 import re
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -27,6 +29,7 @@ from wire.names import PeerName, peer_name
 
 SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
+EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
 _SERVER_ARGUMENTS: Final = ("port",)
 _CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
 
@@ -71,7 +74,7 @@ def _show_version(asked: bool) -> None:
 
 
 @app.command(
-    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}",
+    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nHistory: {EXPORT_USAGE}",
     context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
 )
 def chat(
@@ -115,10 +118,76 @@ def chat(
     )
 
 
+# --- commands beside -s and -c: the first word is the command's name -------------------------------------------------
+
+commands: Final[dict[str, typer.Typer]] = {}
+"""By name. Each is an app of its own, so that its options are its alone."""
+
+
+def command(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Make a function the command `ChatApp <name> ...`; it returns the exit status."""
+
+    def add(function: Callable[..., int]) -> Callable[..., int]:
+        commands[name] = typer.Typer(
+            rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
+        )
+        settings = {"help_option_names": ["-h", "--help"]}
+        return commands[name].command(name, context_settings=settings)(function)
+
+    return add
+
+
+class Format(enum.Enum):
+    """How an export is written."""
+
+    TXT = "txt"
+    JSONL = "jsonl"
+
+
+@command("export")
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose history: a name used with -c.")],
+    form: Annotated[Format, typer.Option("--format", help="Lines to read, or JSON objects.")] = Format.TXT,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=_DATA_HELP)] = None,
+) -> int:
+    """Write the whole history of a name to standard output, oldest first. Its peer may be running."""
+    me, folder = _name(name), _folder(data)
+    from peer import export as exporting
+    from wire.folders import default_home
+
+    home = folder or default_home()
+    path = exporting.history_of(me, home)
+    if path is None:
+        raise _Misuse(f'export: nobody of the name "{quoted(me)}" has a history in {home}')
+    return _written(exporting.exported(path, me, exporting.Format(form.value)), path)
+
+
+def _written(lines: Iterable[str], path: Path) -> int:
+    """To standard output, as long as somebody reads."""
+    import sqlite3
+
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=False)
+    try:
+        for line in lines:
+            out.write(f"{line}\n")
+        out.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or the interpreter complains at its end
+    except (sqlite3.Error, OSError) as error:
+        print(f"ChatApp: {path}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (default: the program's own) and return the exit status; 2 for a mistake in it."""
+    words = list(sys.argv[1:] if args is None else args)
+    chosen = commands.get(words[0]) if words else None
+    name = "ChatApp" if chosen is None else f"ChatApp {words.pop(0)}"
     try:
-        status = typer.main.get_command(app).main(args=args, prog_name="ChatApp", standalone_mode=False)
+        status = typer.main.get_command(chosen or app).main(args=words, prog_name=name, standalone_mode=False)
     except typer.TyperException as mistake:
         return _misused(mistake.format_message())
     except (_Misuse, NameRefused, AddressRefused) as mistake:
