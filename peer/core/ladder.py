@@ -34,6 +34,9 @@ RETRY_SPAN: Final = 30.0
 """Seconds between tries of kept messages while the registry is away: the recipient may be back unannounced."""
 
 
+FIRST_TOLD: Final = 3
+"""The first try of which a courier tells when it makes it: a second one is too usual."""
+
 KEY_IN_DOUBT: Final = "the key shown for this name has changed"
 NEVER_FETCHED: Final = "it was never fetched and has expired"
 
@@ -148,8 +151,11 @@ class Ladder:
         """A message is sent for the how manieth time in a row."""
         talk = contact.conversation
         message = talk.outgoing.messages.get(number) if talk is not None else None
-        if message is not None:
-            self._trails.note(message, What.SENT, now, tries)
+        if message is None:
+            return
+        if tries == FIRST_TOLD:  # the one before was a whole timeout ago, and the courier made no word of it
+            self._trails.note(message, What.SENT, now - self._policy.ack_timeout, tries - 1)
+        self._trails.note(message, What.SENT, now, tries)
 
     def acknowledged(
         self, contact: Contact, answer: Acknowledged, *, through_server: bool, now: float

@@ -43,6 +43,17 @@ def test_the_usual_way_is_one_number_on_disk() -> None:
     )
 
 
+def test_every_try_has_its_time() -> None:
+    stairs = Stairs()
+    message = stairs.say()
+    for tries in (3, 4):
+        stairs.now = 100.0 + 0.5 * (tries - 1)
+        stairs.ladder.tried_again(stairs.bob, message.number, tries, now=stairs.now)
+    stairs.ladder.tried_again(stairs.bob, message.number + 1, 3, now=stairs.now)  # settled meanwhile
+    steps = readable(message.steps, message.at_ms)
+    assert [(step.at - WALL, step.tries) for step in steps] == [(0.0, 1), (0.5, 2), (1.0, 3), (1.5, 4)]
+
+
 def test_tries_relaying_and_the_server_s_way_back() -> None:
     stairs = Stairs()
     message = stairs.say()
