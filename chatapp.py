@@ -12,11 +12,12 @@ if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import enum
+import io
 import os
 import re
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -29,6 +30,7 @@ from wire.names import PeerName, peer_name
 SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
 SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
+EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
 _SERVER_ARGUMENTS: Final = ("port",)
 _CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
 _SEND_ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
@@ -76,7 +78,7 @@ def _show_version(asked: bool) -> None:
 
 
 @app.command(
-    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nOne message: {SEND_USAGE}",
+    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nOne message: {SEND_USAGE}\n\nHistory: {EXPORT_USAGE}",
     context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
 )
 def chat(
@@ -181,6 +183,50 @@ def send(
     return run(
         name=me, server=found, to=other, text=said, data=folder, as_json=as_json, log_level=log_level.value
     )
+
+
+class Format(enum.Enum):
+    """How an export is written."""
+
+    TXT = "txt"
+    JSONL = "jsonl"
+
+
+@command("export")
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose history: a name used with -c.")],
+    form: Annotated[Format, typer.Option("--format", help="Lines to read, or JSON objects.")] = Format.TXT,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=_DATA_HELP)] = None,
+) -> int:
+    """Write the whole history of a name to standard output, oldest first. Its peer may be running."""
+    me, folder = _name(name), _folder(data)
+    from peer import export as exporting
+    from wire.folders import default_home
+
+    home = folder or default_home()
+    path = exporting.history_of(me, home)
+    if path is None:
+        raise _Misuse(f'export: nobody of the name "{quoted(me)}" has a history in {home}')
+    return _written(exporting.exported(path, me, exporting.Format(form.value)), path)
+
+
+def _written(lines: Iterable[str], path: Path) -> int:
+    """To standard output, as long as somebody reads."""
+    import sqlite3
+
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=False)
+    try:
+        for line in lines:
+            out.write(f"{line}\n")
+        out.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or the interpreter complains at its end
+    except (sqlite3.Error, OSError) as error:
+        print(f"ChatApp: {path}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""This file is about the command `python -m fuzz [--seconds N] [target ...]`: each target in a process of its own, one by one.
+"""This file is about the command `python -m fuzz [--seconds N] [target ...]`: each target in its own process, one by one.
 
 With atheris each is guided by what its bytes reach; without it valid bytes are changed at random. Bytes that broke
 something are printed, and the exit status is 1.

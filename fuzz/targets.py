@@ -8,7 +8,8 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from peer.ui.grammar import Context, parse
+from peer.ui.grammar import parse
+from peer.ui.intentions import Context
 from registry.store import entries
 from registry.store.records import frame, scan
 from tests.registry.hand import Rig

@@ -21,8 +21,10 @@ from peer.core.ladder import Reach
 from peer.core.lookup import LookUp
 from peer.core.session import State
 from peer.keys import NameHasKeys, folder_of
+from peer.past import Past
 from peer.pump import Pump
 from peer.receipts import CHANNEL, Outcome, Receipt
+from peer.trust import PeerTrust
 from wire.address import Address
 from wire.delivery.policy import Policy
 from wire.errors import ChatAppError
@@ -57,6 +59,7 @@ class Peer(Pump):
             policy=policy or Policy(),
         )
         self._room = room
+        self.trust: Final = PeerTrust(self._open_core, self._receipts, now=self._now, changed=self._schedule)
 
     @property
     def name(self) -> PeerName:
@@ -226,6 +229,12 @@ class Peer(Pump):
                 return
         core.rename(new, now=self._now())
         self._schedule()
+
+    @property
+    def past(self) -> Past:
+        """Our own history, from disk. Raises NotOpen."""
+        core = self._open_core()
+        return Past(self._history.lines, lambda: core.me.name, core.steps_under_way, flush=self._store)
 
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""

@@ -91,21 +91,22 @@ class Router:
     def heed_courier(self, contact: Contact, *, through_server: bool, now: float) -> None:
         """What the courier of a contact has to tell."""
         assert contact.conversation is not None
-        acknowledged: list[int] = []
+        acknowledged: list[Acknowledged] = []
         for event in contact.conversation.courier.events():
             match event:
                 case Arrived():
                     self._message_arrived(contact, event.number, event.body)
                 case Acknowledged():
                     if not self._lines.line_acknowledged(contact, event.number, now=now):
-                        acknowledged.append(event.number)
+                        acknowledged.append(event)
                 case GaveUp(number):
                     if not self._lines.line_given_up(contact, number):
                         self._ladder.gave_up(contact, number, now=now)
-                case Unanswered():
+                case Unanswered(number, tries):
+                    self._ladder.tried_again(contact, number, tries + 1, now=now)
                     self._refresh_card(contact, now)
         if acknowledged:
-            self._ladder.acknowledged(contact, acknowledged, through_server=through_server)
+            self._ladder.acknowledged(contact, acknowledged, through_server=through_server, now=now)
 
     def _message_arrived(self, contact: Contact, number: int, body: bytes) -> None:
         try:

@@ -171,7 +171,8 @@ def test_a_name_that_is_settled_has_the_folder_alone(tmp_path: Path) -> None:
     ada, alice = opened(tmp_path, "ada"), opened(tmp_path, "alice")
     assert ada.identity.public == keys.identity.public != alice.identity.public
     assert ada.other_name is None
-    ada.close(), alice.close()
+    ada.close()
+    alice.close()
 
 
 def test_a_crash_between_the_move_and_the_end_of_its_note_changes_nothing(tmp_path: Path) -> None:
@@ -193,7 +194,8 @@ def test_a_name_that_was_refused_leaves_the_folder_as_it_was(tmp_path: Path) -> 
     keys.close()
     alice, ada = opened(tmp_path, "alice"), opened(tmp_path, "ada")
     assert alice.identity.public == keys.identity.public != ada.identity.public
-    alice.close(), ada.close()
+    alice.close()
+    ada.close()
 
 
 def test_keys_of_somebody_else_are_not_written_over(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Desk:
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.channel.grant(GroupGranted(CHANNEL, 1, KEY, 3, 0))
         self.home = Homecoming(self.out)
-        self.streams = Streams(self.home, self.out)
+        self.streams = Streams(self.home, self.out, self.contacts.ignored)
         self.hearing = Hearing(
             contacts=self.contacts,
             groups=Groups(self.channel),
