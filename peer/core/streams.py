@@ -61,7 +61,7 @@ class Stream:
         if text is None:
             return None
         at_ms, words, is_late = text
-        name, identity, at = self.contact.name, self.contact.identity, at_ms / 1_000
+        name, identity, at = self.contact.row.card.name, self.contact.identity, at_ms / 1_000
         late = at if is_late else None
         if self.group is None:
             return DirectReceived(sender=name, identity=identity, number=number, text=words, at=at, late=late)
@@ -154,6 +154,8 @@ class Streams:
             if is_behind:
                 stream.behind.add(number)
             self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late, is_behind))
+        if not by_courier:
+            stream.inbox.storing_aside.add(number)
         self._written.append((stream, number, by_courier))
 
     def take_silently(self, stream: Stream, number: int) -> bool:
@@ -175,6 +177,7 @@ class Streams:
                 stream.talk.courier.confirm(number, now=now)
             else:
                 stream.inbox.store(number, now)
+                stream.inbox.storing_aside.discard(number)
             touched[stream.key] = stream
         return touched
 
