@@ -78,7 +78,7 @@ class Inbound:
 
     def message_arrived(self, contact: Contact, number: int, body: bytes) -> None:
         """A whole message by datagrams. One that its sender has garbled is never acknowledged. Raises DecodeError."""
-        talk = self.conversation(contact)
+        talk = contact.conversation or self.conversation(contact)
         stream = self._streams[contact.identity]
         try:
             said = decode_message_body(body)

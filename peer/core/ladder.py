@@ -302,16 +302,19 @@ class Ladder:
         whole stream in order, and drops its second copy."""
         outgoing = talk.outgoing
         idle = outgoing.in_order()
-        if all(message.standing is Standing.SAVED for message in idle):
+        if not idle:
+            return
+        if idle[-1].standing is Standing.SAVED and all(one.standing is Standing.SAVED for one in idle):
             wall = self._trails.seconds(now)
             if not any(is_overdue(message, wall=wall) for message in idle):
                 return
         is_relaying = self.reach is Reach.UP and now < contact.relay_until
         rung = Rung.RELAYED if is_relaying else Rung.STRAIGHT
         deadline = now + self._policy.give_up_after if is_relaying else None
+        at = self._trails.milliseconds(now)
         for message in idle:
             outgoing.move(message, rung, deadline)
-            self._trails.sent(message, now)
+            self._trails.sent(message, now, at)
             if is_relaying:
                 self._trails.note(message, What.RELAYED, now)
             talk.courier.send(message.number, message.body, now=now)

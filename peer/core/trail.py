@@ -84,9 +84,9 @@ class Trails:
     def __init__(self, wall: Callable[[float], float]) -> None:
         self._wall = wall
 
-    def sent(self, message: Trailed, now: float) -> None:
-        """It goes straight, for the first time since it last waited."""
-        if not message.steps and self._since(message, now) < AT_ONCE:
+    def sent(self, message: Trailed, now: float, at: int) -> None:
+        """It goes straight, for the first time since it last waited. `at`: `milliseconds` of now, asked once for many."""
+        if not message.steps and at - message.at_ms < AT_ONCE:
             message.steps = SENT_AT_ONCE
         else:
             self.note(message, What.SENT, now, 1)

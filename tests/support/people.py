@@ -186,6 +186,12 @@ class Person:
         query = "SELECT key, number, standing FROM lines JOIN streams ON streams.id = stream WHERE ours"
         return [(stream, number, Standing(it)) for stream, number, it in self.history._db.execute(query)]
 
+    def standing_of(self, stream: bytes, text: str) -> Standing | None:
+        """How far a message of this person got that said this."""
+        query = "SELECT standing FROM lines JOIN streams ON streams.id = stream WHERE ours AND key = ? AND text = ?"
+        row = self.history._db.execute(query, (stream, text)).fetchone()
+        return None if row is None else Standing(row[0])
+
     def count_standing(self, *standings: Standing) -> int:
         """How many messages of this person stand there."""
         return sum(standing in standings for _, _, standing in self.sent())

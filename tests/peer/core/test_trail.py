@@ -160,5 +160,5 @@ def test_a_long_trail_keeps_its_beginning_and_its_end(count: int) -> None:
 
 def test_what_is_sent_later_than_it_was_written_says_when() -> None:
     message = written()
-    trails.sent(message, 3.0)
+    trails.sent(message, 3.0, trails.milliseconds(3.0))
     assert readable(message.steps, message.at_ms) == (Step(at=WALL + 3.0, what=What.SENT, tries=1),)
