@@ -45,8 +45,10 @@ def exported(path: Path, name: str, form: Format) -> Iterator[str]:
 
 def _opened(path: Path) -> sqlite3.Connection:
     """The history as it is at this moment, for reading only. One of an earlier shape is read from a copy in memory."""
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    # With mode=ro SQLite would leave an empty log and its index behind when no peer runs.
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
     try:
+        db.execute("PRAGMA query_only = ON")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version == schema.VERSION:
             return db

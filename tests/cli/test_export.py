@@ -36,6 +36,7 @@ def test_all_lines_oldest_first(home: Path, capsys: pytest.CaptureFixture[str]) 
     assert chatapp.main(["export", "alice", "--format", "jsonl", "--data", str(home)]) == 0
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["id"] for one in said] == list(range(1, LINES + 1))
+    assert os.listdir(home / "peers" / "n-alice") == ["history.db"]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ class Inbox:
     """The numbers of one sender: those stored, those held back for an earlier one, those ready to show.
 
     `storing` is a view of the numbers that were admitted and are on their way to the disk; whoever admits keeps it, and in
-    `storing_aside` those of whoever else admits. The sender may settle one of them meanwhile (it let the message expire): that one is shown all the same, once.
+    `storing_aside` those that came another way. The sender may settle one of them meanwhile (it let the message expire):
+    that one is shown all the same, once.
 
     A number is ready when every number from the floor (or from the last one shown) up to it is stored. It waits
     at most `hold_span` seconds for a hole; whoever comes late out of a skipped hole is new, once, and ready at once.

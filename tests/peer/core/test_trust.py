@@ -151,6 +151,35 @@ def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> No
     assert (last.what, last.when, last.reason) == (What.KEPT, None, KEY_IN_DOUBT)
 
 
+def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(node: Node) -> None:
+    shows(node, new_row(150), version=200)
+    assert happened.KeyChanged(name="bob") in node.saw()
+    shows(node, BOB.row(201, online=False, name="rob"), version=201)
+    assert happened.Renamed(old="bob", new="rob", is_me=False) in node.saw()
+    for one in (node, Node(disk=node.disk, porter=node.porter, life=2)):
+        for name, who in (("rob", BOB), ("bob", NEW_BOB)):
+            assert one.core.look_up(name, now=one.now) is LookUp.KNOWN
+            digits = safety_number(ALICE.id, who.id)
+            assert one.core.trust.number(name) == happened.SafetyNumber(name=name, digits=digits)
+
+
+def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:
+    node = Node()
+    node.come_in(BOB.row(100, online=True))
+    node.lose_link()
+    node.pass_time(20.0)  # the registry is lost: lines go straight
+    node.core.send_all("to all", now=node.now)
+    node.pump()
+    settled = [node.core.is_settled]
+    node.core._contacts.take_row(new_row())
+    assert node.core.trust.accept("bob", now=node.now) == (happened.Trusted(name="bob"), {})
+    node.pump()
+    assert [*settled, node.core.is_settled] == [False, True]
+    node.pass_time(10.0)
+    (line,) = node.disk.lines.latest(9)
+    assert line.text == "to all"
+
+
 # --- who is ignored
 
 
