@@ -373,7 +373,8 @@ class Ladder:
             more = (0, KEY_IN_DOUBT) if contact.is_blocked else (since,)
             trail = self._trails.changed(message, What.KEPT, now, *more)
             self._change(contact, message, Standing.KEPT, trail)
-            self._out.events.append(Kept(to=contact.name, number=message.number))
+            reason = KEY_IN_DOUBT if contact.is_blocked else ""
+            self._out.events.append(Kept(to=contact.name, number=message.number, reason=reason))
 
     def _post(self, now: float) -> None:
         """Give letters to the link, as many as may be unconfirmed at once."""

@@ -145,7 +145,7 @@ def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> No
     node.pump()
     shows(node, new_row(), version=200)
     node.pass_time(10.0)
-    assert happened.Kept(to="bob", number=begun.number) in node.saw()
+    assert happened.Kept(to="bob", number=begun.number, reason=KEY_IN_DOUBT) in node.saw()
     assert letters(node) == []
     (*_, last) = readable(node.core.steps_under_way(BOB.id, begun.number), 0)
     assert (last.what, last.when, last.reason) == (What.KEPT, None, KEY_IN_DOUBT)
