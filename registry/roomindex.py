@@ -87,7 +87,7 @@ class RoomIndex:
     def erase(self, room: Room) -> GroupGone:
         """It is not there any more; what the disk is to be told."""
         group = room.group.name
-        self._position = max(self._position, room.group.position)
+        self._position = max(self._position, room.group.position + 1)
         del self._rooms[name_key(group.removeprefix(ROOM_SIGN))]
         del self._by_group[group]
         self._by_tag.pop(room.tag, None)
