@@ -28,12 +28,14 @@ SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
 SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
 DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
+EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
 _SERVER_ARGUMENTS: Final = ("port",)
 _CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
 _DESK_ARGUMENTS: Final = ("server-ip", "server-port")
 
 COMMANDS: Final[Mapping[str, str]] = {
     "config": "cli.config",
+    "export": "cli.export",
     "send": "cli.send",
     "stats": "cli.stats",
 }
@@ -63,8 +65,8 @@ def _show_version(asked: bool) -> None:
 
 @app.command(
     epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nVisitor of a help desk: {DESK_USAGE}\n\n"
-    f"One message: {SEND_USAGE}\n\n"
-    "ChatApp send, config and stats have a --help of their own.",
+    f"One message: {SEND_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
+    "ChatApp send, export, config and stats have a --help of their own.",
     context_settings=CONTEXT,
 )
 def chat(

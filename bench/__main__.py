@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import direct, fanout, joining, mail, presence, size
+from bench import direct, fanout, joining, mail, past, presence, size
 from bench.document import put_section
 from bench.figures import Figure, Run, save
 from bench.machine import Failed, allow_descriptors, described
@@ -27,6 +27,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "T1": presence.t1,
     "S1": size.s1,
     "S2": size.s2,
+    "H1": past.h1,
 }
 
 

@@ -1,97 +1,80 @@
 """This file is about a node's memory on disk: messages, streams, the last table, in one SQLite file.
 
 WAL with synchronous=NORMAL: what is committed survives `kill -9` (design: the peer's bar), at some 10 us a commit.
-It stores and loads records; it must not know why they are stored.
+It stores records and hands out those who read them (`peer.store`); it must not know why they are stored.
 """
 
 import sqlite3
 from collections.abc import Sequence
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from peer.core.records import (
-    DEAD,
-    FINAL,
     CursorMoved,
     FloorRaised,
+    IgnoreChanged,
     IncomingAdded,
     LineAccepted,
     Loaded,
+    NameBlocked,
+    NameCleared,
+    Named,
     NumberUsed,
     OutgoingAdded,
     OutgoingChanged,
+    OutgoingMoved,
+    Overtaken,
     Record,
     RegistryPinned,
     RoomKept,
     RowsSaved,
     Shown,
+    ShownBehind,
     Standing,
-    StoredGroup,
-    StoredIncoming,
-    StoredOutgoing,
-    StoredStream,
 )
-from wire.codec import decode_row, encode
-from wire.errors import DecodeError
+from peer.core.trail import Stored
+from peer.store import loading, schema
+from peer.store.lines import Lines
+from peer.store.tidy import Tidy
+from wire.codec import encode
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS outgoing (
-    stream BLOB NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL, text TEXT NOT NULL,
-    standing INTEGER NOT NULL, PRIMARY KEY (stream, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS incoming (
-    stream BLOB NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL, text TEXT NOT NULL,
-    late INTEGER NOT NULL, PRIMARY KEY (stream, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS streams (
-    stream BLOB NOT NULL PRIMARY KEY, floor INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT 0
-    ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS servers (
-    server TEXT NOT NULL PRIMARY KEY, identity BLOB, version INTEGER NOT NULL DEFAULT 0,
-    table_at REAL NOT NULL DEFAULT 0, cursor INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS people (
-    server TEXT NOT NULL, identity BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (server, identity)
-    ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS numbers (
-    stream BLOB NOT NULL PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS places (
-    server TEXT NOT NULL, name TEXT NOT NULL, cursor INTEGER, newest INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (server, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS room (
-    server TEXT NOT NULL PRIMARY KEY, kept BLOB NOT NULL) WITHOUT ROWID;
-INSERT OR IGNORE INTO places (server, name, cursor)
-    SELECT server, 'channel', cursor FROM servers WHERE cursor IS NOT NULL;
-"""
-"""The last statement takes over what files of an earlier version say; `servers.cursor` is written no more."""
-
-
-_STATEMENTS: Final[dict[type[Record], str]] = {
-    IncomingAdded: "INSERT OR IGNORE INTO incoming VALUES (?, ?, ?, ?, ?)",
-    OutgoingAdded: f"INSERT INTO outgoing VALUES (?, ?, ?, ?, {int(Standing.UNSETTLED)})",
-    OutgoingChanged: "UPDATE outgoing SET standing = ?4 WHERE stream = ?1 AND number BETWEEN ?2 AND ?3",
-    Shown: "INSERT INTO streams (stream, shown) VALUES (?, ?) "
-    "ON CONFLICT (stream) DO UPDATE SET shown = max(shown, excluded.shown)",
-    FloorRaised: "INSERT INTO streams (stream, floor) VALUES (?, ?) "
-    "ON CONFLICT (stream) DO UPDATE SET floor = max(floor, excluded.floor)",
-    NumberUsed: "INSERT INTO numbers VALUES (?, ?) "
-    "ON CONFLICT (stream) DO UPDATE SET last = max(last, excluded.last)",
-}
-"""What stores a record, its fields in their order; a change, for a whole run of numbers at once."""
-
-_decode_room: Final = msgspec.msgpack.Decoder(RoomKept).decode
+_ADD_OURS: Final = (
+    "INSERT INTO lines (stream, number, at_ms, text, standing) "
+    f"VALUES (?, ?, ?, ?, {int(Standing.UNSETTLED)})"
+)
+_ADD_THEIRS: Final = (
+    "INSERT OR IGNORE INTO lines (stream, number, at_ms, text, late, behind) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_CHANGE: Final = (
+    "UPDATE lines SET standing = ?, trail = coalesce(?, trail) WHERE stream = ? AND number BETWEEN ? AND ?"
+)
+_MOVE: Final = "UPDATE lines SET stream = ?, number = ? WHERE stream = ? AND number = ?"
+_SHOWN: Final = "UPDATE streams SET shown = max(shown, ?) WHERE id = ?"
+_FLOOR: Final = "UPDATE streams SET floor = max(floor, ?) WHERE id = ?"
+_USED: Final = "UPDATE streams SET last = max(last, ?) WHERE id = ?"
+_BEHIND: Final = "UPDATE lines SET behind = ? WHERE stream = ? AND number = ?"
 
 
 class History:
     """`history.db` of one person, as seen from one registry's address."""
 
     def __init__(self, path: Path | str, *, server: str) -> None:
+        """Raises sqlite3.Error; the file is then as it was."""
         self._server = server
         self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
-        self._db.execute("INSERT OR IGNORE INTO servers (server) VALUES (?)", (server,))
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            schema.prepare(self._db)
+            self._db.execute("INSERT OR IGNORE INTO servers (server) VALUES (?)", (server,))
+        except BaseException:
+            self._db.close()
+            raise
+        self._ours: Final = _StreamIds(self._db, schema.OURS)
+        self._theirs: Final = _StreamIds(self._db, schema.THEIRS)
+        self.lines: Final = Lines(self._db)
+        self.tidy: Final = Tidy(self._db, self.lines)
 
     def apply(self, records: Sequence[Record]) -> None:
         """One transaction. Raises sqlite3.Error; then nothing of it is stored."""
@@ -104,28 +87,13 @@ class History:
         except BaseException:
             if self._db.in_transaction:
                 execute("ROLLBACK")
+            self._ours.clear()  # some of these may have been given in what was rolled back
+            self._theirs.clear()
             raise
 
     def load(self) -> Loaded:
         """Everything that the core starts with."""
-        identity, version, table_at = self._db.execute(
-            "SELECT identity, version, table_at FROM servers WHERE server = ?", (self._server,)
-        ).fetchone()
-        rows = []
-        for (blob,) in self._db.execute("SELECT row FROM people WHERE server = ?", (self._server,)):
-            try:
-                rows.append(decode_row(blob))
-            except DecodeError:
-                version = 0  # the registry sends the table again; a bad row here must not stop the start
-        return Loaded(
-            registry=identity,
-            rows=tuple(rows),
-            version=version,
-            table_at=table_at,
-            groups=self._groups(),
-            room=self._room(),
-            streams=self._streams(),
-        )
+        return loading.load(self._db, self._server)
 
     def close(self) -> None:
         """Fold the write-ahead log in and close."""
@@ -133,27 +101,73 @@ class History:
 
     def _apply_run(self, kind: type[Record], run: list[Record]) -> None:
         """Records of one kind, in order: the frequent kinds as one statement for all of them."""
-        statement = _STATEMENTS.get(kind)
-        if statement is not None:
-            rows = _spans(run) if kind is OutgoingChanged else map(msgspec.structs.astuple, run)
-            self._db.executemany(statement, rows)
-            return
-        for record in run:
-            match record:
-                case CursorMoved(position, group):
-                    self._set_place("cursor", group, position)
-                case LineAccepted(position, group):
-                    self._set_place("newest", group, position)
-                case RoomKept():
-                    self._db.execute(
-                        "INSERT OR REPLACE INTO room VALUES (?, ?)", (self._server, encode(record))
-                    )
-                case RegistryPinned(identity):
-                    self._set_server("identity", identity)
-                case RowsSaved():
-                    self._save_rows(record)
-                case _:
-                    raise TypeError(f"{kind.__name__} has no statement")
+        ours, theirs, many = self._ours, self._theirs, self._db.executemany
+        # A class pattern on each record would cost more than what is done with it: the kind is asked once a run.
+        if kind is OutgoingAdded:
+            many(_ADD_OURS, [(ours[r.stream], r.number, r.at_ms, r.text) for r in run])  # type: ignore[union-attr]
+        elif kind is OutgoingChanged:
+            many(_CHANGE, self._spans(run))
+        elif kind is IncomingAdded:
+            many(
+                _ADD_THEIRS,
+                [(theirs[r.stream], r.number, r.at_ms, r.text, r.late, r.behind) for r in run],  # type: ignore[union-attr]
+            )
+        elif kind is Shown:
+            many(_SHOWN, [(r.number, theirs[r.stream]) for r in run])  # type: ignore[union-attr]
+        elif kind is FloorRaised:
+            many(_FLOOR, [(r.floor, theirs[r.stream]) for r in run])  # type: ignore[union-attr]
+        elif kind is NumberUsed:
+            many(_USED, [(r.number, ours[r.stream]) for r in run])  # type: ignore[union-attr]
+        else:
+            for record in run:
+                self._apply_rare(record)
+
+    def _spans(self, changes: list[Record]) -> list[tuple[Standing, Stored, int, int, int]]:
+        """An acknowledgement settles many numbers in a row in one way: then they are one change."""
+        spans: list[tuple[Standing, Stored, int, int, int]] = []
+        for change in changes:
+            assert isinstance(change, OutgoingChanged)
+            stream, number = self._ours[change.stream], change.number
+            how = (change.standing, change.trail, stream)
+            if spans and spans[-1][:3] == how and spans[-1][4] == number - 1:
+                spans[-1] = (*how, spans[-1][3], number)
+            else:
+                spans.append((*how, number, number))
+        return spans
+
+    def _apply_rare(self, record: Record) -> None:
+        execute = self._db.execute
+        match record:
+            case OutgoingMoved(stream, number, to_stream, to_number):
+                execute(_MOVE, (self._ours[to_stream], to_number, self._ours[stream], number))
+            case Overtaken(stream, number):
+                execute(_BEHIND, (1, self._theirs[stream], number))
+            case ShownBehind(stream, number):
+                execute(_BEHIND, (0, self._theirs[stream], number))
+            case CursorMoved(position, group):
+                self._set_place("cursor", group, position)
+            case LineAccepted(position, group):
+                self._set_place("newest", group, position)
+            case RoomKept():
+                execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (self._server, encode(record)))
+            case RegistryPinned(identity):
+                self._set_server("identity", identity)
+            case RowsSaved():
+                self._save_rows(record)
+            case Named(identity, name):
+                execute("INSERT OR REPLACE INTO names VALUES (?, ?)", (identity, name))
+            case NameBlocked(name_key, row):
+                execute(
+                    "INSERT OR REPLACE INTO blocked VALUES (?, ?, ?)", (self._server, name_key, encode(row))
+                )
+            case NameCleared(name_key, dropped):
+                execute("DELETE FROM blocked WHERE server = ? AND name_key = ?", (self._server, name_key))
+                execute("DELETE FROM people WHERE server = ? AND identity = ?", (self._server, dropped))
+            case IgnoreChanged(identity, is_ignored):
+                statement = "INSERT OR IGNORE INTO ignored VALUES (?)"
+                execute(statement if is_ignored else "DELETE FROM ignored WHERE identity = ?", (identity,))
+            case _:
+                raise TypeError(f"{type(record).__name__} has no statement")
 
     def _set_server(self, column: str, value: int | bytes) -> None:
         self._db.execute(f"UPDATE servers SET {column} = ? WHERE server = ?", (value, self._server))
@@ -165,84 +179,33 @@ class History:
             (self._server, group, position),
         )
 
-    def _groups(self) -> dict[str, StoredGroup]:
-        rows = self._db.execute("SELECT name, cursor, newest FROM places WHERE server = ?", (self._server,))
-        return {name: StoredGroup(cursor, newest) for name, cursor, newest in rows}
-
-    def _room(self) -> RoomKept:
-        row = self._db.execute("SELECT kept FROM room WHERE server = ?", (self._server,)).fetchone()
-        return _decode_room(row[0]) if row is not None else RoomKept(None)
-
     def _save_rows(self, saved: RowsSaved) -> None:
         self._db.executemany(
             "INSERT OR REPLACE INTO people VALUES (?, ?, ?)",
             [(self._server, row.card.identity, encode(row)) for row in saved.rows],
+        )
+        self._db.executemany(
+            "INSERT INTO names VALUES (?1, ?2) ON CONFLICT DO UPDATE SET name = ?2 WHERE name != ?2",
+            [(row.card.identity, row.card.name) for row in saved.rows],
         )
         self._db.execute(
             "UPDATE servers SET version = ?, table_at = ? WHERE server = ?",
             (saved.version, saved.at, self._server),
         )
 
-    def _streams(self) -> dict[bytes, StoredStream]:
-        streams: dict[bytes, StoredStream] = {}
-        query = self._db.execute
 
-        def change(stream: bytes, **fields: object) -> None:
-            streams[stream] = msgspec.structs.replace(streams.get(stream, StoredStream()), **fields)
+class _StreamIds(dict[bytes, int]):
+    """The ids of streams by their keys, looked up and given as they are needed."""
 
-        for stream, floor, shown in query("SELECT stream, floor, shown FROM streams"):
-            change(stream, floor=floor, shown=shown)
-        for stream, last in query("SELECT stream, max(number) FROM outgoing GROUP BY stream"):
-            change(stream, last_sent=last)
-        for stream, last in query("SELECT stream, last FROM numbers"):
-            change(stream, last_sent=max(last, streams.get(stream, StoredStream()).last_sent))
-        for stream in [stream for (stream,) in query("SELECT DISTINCT stream FROM incoming")]:
-            known = streams.get(stream, StoredStream())
-            change(stream, seen=self._seen(stream, known.floor), unshown=self._unshown(stream, known.shown))
-        final = ",".join(str(int(standing)) for standing in FINAL)
-        waiting: dict[bytes, list[StoredOutgoing]] = {}
-        for stream, number, at_ms, text, standing in query(
-            f"SELECT stream, number, at_ms, text, standing FROM outgoing "
-            f"WHERE standing NOT IN ({final}) ORDER BY number"
-        ):
-            waiting.setdefault(stream, []).append(StoredOutgoing(number, at_ms, text, Standing(standing)))
-        for stream, messages in waiting.items():
-            change(stream, outgoing=tuple(messages), voids=self._voids(stream, messages[0].number))
-        return streams
+    def __init__(self, db: sqlite3.Connection, ours: int) -> None:
+        super().__init__()
+        self._db = db
+        self._side = ours
 
-    def _voids(self, stream: bytes, floor: int) -> tuple[tuple[int, int], ...]:
-        """Between our unsettled messages: what is no number of a message that arrived or may arrive."""
-        dead = ",".join(str(int(standing)) for standing in DEAD)
-        alive = self._db.execute(
-            f"SELECT number FROM outgoing WHERE stream = ? AND number >= ? AND standing NOT IN ({dead}) "
-            "ORDER BY number",
-            (stream, floor),
-        )
-        numbers = [number for (number,) in alive]
-        return tuple((low + 1, high) for low, high in pairwise(numbers) if low + 1 < high)
-
-    def _seen(self, stream: bytes, floor: int) -> tuple[int, ...]:
-        rows = self._db.execute(
-            "SELECT number FROM incoming WHERE stream = ? AND number >= ?", (stream, floor)
-        )
-        return tuple(number for (number,) in rows)
-
-    def _unshown(self, stream: bytes, shown: int) -> tuple[StoredIncoming, ...]:
-        rows = self._db.execute(
-            "SELECT number, at_ms, text FROM incoming WHERE stream = ? AND number > ? ORDER BY number",
-            (stream, shown),
-        )
-        return tuple(StoredIncoming(*row) for row in rows)
-
-
-def _spans(records: list[Record]) -> list[tuple[bytes, int, int, int]]:
-    """(stream, first, last, standing): an acknowledgement settles many numbers in a row, and they cost one statement."""
-    spans: list[tuple[bytes, int, int, int]] = []
-    for change in records:
-        assert isinstance(change, OutgoingChanged)
-        stream, number, standing = change.stream, change.number, change.standing
-        if spans and spans[-1][0] == stream and spans[-1][2] + 1 == number and spans[-1][3] == standing:
-            spans[-1] = (stream, spans[-1][1], number, standing)
-        else:
-            spans.append((stream, number, number, standing))
-    return spans
+    def __missing__(self, key: bytes) -> int:
+        self._db.execute("INSERT OR IGNORE INTO streams (key, ours) VALUES (?, ?)", (key, self._side))
+        (id_,) = self._db.execute(
+            "SELECT id FROM streams WHERE key = ? AND ours = ?", (key, self._side)
+        ).fetchone()
+        self[key] = int(id_)
+        return int(id_)

@@ -22,7 +22,9 @@ from peer.core.dutyevents import ClientSaid
 from peer.core.lookup import LookUp
 from peer.core.session import State
 from peer.keys import folder_of
+from peer.past import Past
 from peer.receipts import CHANNEL, Receipt
+from peer.trust import PeerTrust
 from wire.address import Address
 from wire.delivery.policy import Policy
 from wire.folders import default_home
@@ -58,6 +60,7 @@ class Peer(Company):
             self._open_core, schedule=self._schedule, read_clock=self._now, change=self._change
         )
         """What an operator of the help desk asks for."""
+        self.trust: Final = PeerTrust(self._open_core, self._receipts, now=self._now, changed=self._schedule)
 
     @property
     def name(self) -> PeerName:
@@ -157,6 +160,12 @@ class Peer(Company):
         """Register again after `leave`. Raises NotOpen."""
         self._open_core().start(now=self._now())
         self._schedule()
+
+    @property
+    def past(self) -> Past:
+        """Our own history, from disk. Raises NotOpen."""
+        core = self._open_core()
+        return Past(self._history.lines, lambda: core.me.name, core.steps_under_way, flush=self._store)
 
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""

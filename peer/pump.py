@@ -18,6 +18,7 @@ from peer.core.engine import PeerCore
 from peer.core.me import Me
 from peer.fence import hear
 from peer.history import History
+from peer.housekeeping import Housekeeping
 from peer.keeping import Keeper
 from peer.keys import KeyFolder
 from peer.receipts import Receipts
@@ -78,6 +79,7 @@ class Pump:
             self._keys.close()
             raise
         self._keeper = Keeper(self._history)
+        self._housekeeping = Housekeeping(self._loop, self._history.tidy)
         self._connection = Connection(self._core, self._server.host, read_clock=self._now, pump=self._pump)
         self._is_open = True
         self._core.start(now=self._now())
@@ -113,6 +115,7 @@ class Pump:
             self._timer.cancel()
         self._connection.close()
         self._endpoint.close()
+        self._housekeeping.close()
         self._history.close()
         self._keys.close()
 
@@ -211,6 +214,7 @@ class Pump:
         """The registry knows us by this name for sure: our folder bears it from now on. Between the two steps the
         history is closed; a crash anywhere leaves a folder that is found under either name (`peer.keys`)."""
         self._keeper.keep((), now=self._loop.time(), is_last=True)
+        self._housekeeping.close()
         self._history.close()
         try:
             self._keys.settle(name)
@@ -222,3 +226,4 @@ class Pump:
             )
         self._history = History(self._keys.history, server=str(self._server))
         self._keeper.use(self._history)
+        self._housekeeping = Housekeeping(self._loop, self._history.tidy)

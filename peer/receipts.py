@@ -2,6 +2,7 @@
 
 import asyncio
 import enum
+from collections.abc import Mapping
 from typing import Final
 
 from peer.core.events import (
@@ -9,6 +10,7 @@ from peer.core.events import (
     ChannelUnanswered,
     Delivered,
     Event,
+    Expired,
     Kept,
     Refused,
     Renamed,
@@ -60,7 +62,20 @@ class Receipt:
             self._settled.set_result(None)
 
 
-_ABOUT_OURS: Final = frozenset({Delivered, Saved, Refused, Kept, ChannelAccepted, ChannelUnanswered})
+_ABOUT_OURS: Final = frozenset(
+    {
+        Delivered,
+        Saved,
+        Refused,
+        Expired,
+        Kept,
+        Renamed,
+        ChannelAccepted,
+        ChannelUnanswered,
+        RoomAccepted,
+        RoomUnanswered,
+    }
+)
 """All other events are told apart from these by one look."""
 
 
@@ -75,6 +90,11 @@ class Receipts:
         receipt = self._open[(to, number)] = Receipt(to, number)
         return receipt
 
+    def renumber(self, to: str, numbers: Mapping[int, int]) -> None:
+        """Messages to somebody bear other numbers from now on: new ones by the old."""
+        moved = {(to, new): self._open.pop((to, old), None) for old, new in numbers.items()}
+        self._open.update({key: receipt for key, receipt in moved.items() if receipt is not None})
+
     def note(self, event: Event) -> None:
         """Let the receipt know, if the event is about one."""
         if type(event) not in _ABOUT_OURS:
@@ -86,6 +106,8 @@ class Receipts:
                 self._close(to, number, Outcome.SAVED)
             case Refused(to=to, number=number, reason=reason):
                 self._close(to, number, Outcome.REFUSED, reason)
+            case Expired(to=to, number=number):
+                self._close(to, number, Outcome.REFUSED, "it was never fetched and has expired")
             case Kept(to=to, number=number):
                 self._keep(to, number)
             case Renamed(old=old, new=new):

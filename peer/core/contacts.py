@@ -30,6 +30,7 @@ class Contact:
         "address",
         "conversation",
         "identity",
+        "is_blocked",
         "is_card_checked",
         "is_heard",
         "relay_until",
@@ -44,6 +45,8 @@ class Contact:
         self.sessions: dict[bytes, Session] = {}
         """By our own live key: the present one, and for a minute the one before."""
         self.conversation: Conversation | None = None
+        self.is_blocked = False
+        """Whether somebody else's key is shown for their name: what we have for them waits until the user has decided."""
         self.is_heard = False
         """Whether a datagram of theirs has opened since our live key is what it is: they hold our card then."""
         self.relay_until = 0.0
@@ -119,8 +122,10 @@ class Contacts:
         self._by_station: dict[int, Contact] = {}
         self._by_tag: dict[bytes, tuple[Contact, AgreementKey]] = {}
         self._lives: list[AgreementKey] = []
-        self.blocked: set[str] = set()
-        """Name keys under which another identity showed up: nothing is sent there."""
+        self.blocked: dict[str, Row] = {}
+        """By name key: the newest row with another identity than the one that we hold. Nothing is sent to the name."""
+        self.ignored: set[bytes] = set()
+        """Identities whose lines are not shown."""
 
     def __iter__(self) -> Iterator[Contact]:
         return iter(self._by_identity.values())
@@ -182,7 +187,7 @@ class Contacts:
         holder = self._by_name.get(key)
         if holder is not None and holder.identity != card.identity:
             if name_key(holder.name) == key:
-                self.blocked.add(key)
+                self._block(holder, key, row)
                 return Change.KEY_CHANGED
             del self._by_name[key]  # the name by which somebody went before: it is somebody else's now
         contact = self._by_identity.get(card.identity)
@@ -209,6 +214,52 @@ class Contacts:
             return None
         self._update_in_place(contact, msgspec.structs.replace(contact.row, card=card))
         return contact
+
+    def clears(self, row: Row) -> bool:
+        """Whether a row that was taken ends a block: the name is shown with the key that we hold again."""
+        if not self.blocked:
+            return False
+        key = name_key(row.card.name)
+        blocked = self.blocked.get(key)
+        if blocked is None or row.version <= blocked.version:
+            return False
+        del self.blocked[key]
+        self._by_name[key].is_blocked = False
+        return True
+
+    def given_up(self, before: Row, contact: Contact) -> Row | None:
+        """Whether somebody gave up a name that was blocked, going by another one now: the row to which it is free."""
+        if not self.blocked or before.card.name == contact.name:
+            return None
+        key = name_key(before.card.name)
+        if key == name_key(contact.name):
+            return None
+        row = self.blocked.pop(key, None)
+        if row is not None:
+            contact.is_blocked = False
+        return row
+
+    def block(self, row: Row) -> None:
+        """As in an earlier life: a row under a name that somebody else holds."""
+        key = name_key(row.card.name)
+        holder = self._by_name.get(key)
+        if holder is not None and holder.identity != row.card.identity and name_key(holder.name) == key:
+            self._block(holder, key, row)
+
+    def let_go(self, contact: Contact) -> None:
+        """Nobody knows this person any more: another holds their name."""
+        del self._by_identity[contact.identity]
+        for key in [key for key, holder in self._by_name.items() if holder is contact]:
+            del self._by_name[key]
+        if self._by_station.get(contact.row.station) is contact:
+            del self._by_station[contact.row.station]
+        self._untag(contact.row.card.live)
+
+    def _block(self, holder: Contact, key: str, row: Row) -> None:
+        before = self.blocked.get(key)
+        if before is None or row.version >= before.version:
+            self.blocked[key] = row
+        holder.is_blocked = True
 
     def _update_in_place(self, contact: Contact, row: Row) -> Change:
         """What a row says, but for the address."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from peer.core.records import DEAD, FINAL, Standing, StoredStream
+from peer.core.trail import Raw, unpacked
 from wire.codec import encode
 from wire.delivery.courier import Courier
 from wire.delivery.policy import Policy
@@ -41,6 +42,8 @@ class Message(msgspec.Struct, eq=False):
     """When the present rung gives up by itself, for rungs that have no courier behind them."""
     reference: int | None = None
     """Of the letter on its way to the registry."""
+    steps: tuple[Raw, ...] = ()
+    """How it went so far."""
 
     @property
     def body(self) -> bytes:
@@ -74,6 +77,8 @@ class Outgoing:
             )
             for one in stored.outgoing
         }
+        for one in stored.outgoing:
+            self.messages[one.number].steps = unpacked(one.trail, one.at_ms)
         self.idle: dict[int, Message] = dict(self.messages)
         """Those on the rung WAITING: what there is to begin, without looking through all that is on its way."""
 

@@ -19,6 +19,8 @@ from peer.core.renaming import Renaming
 from peer.core.rooms import Rooms
 from peer.core.router import Router
 from peer.core.session import State
+from peer.core.trail import Raw
+from peer.core.trust import Trust
 from peer.core.uplink import Uplink
 from wire.address import Address
 from wire.delivery.policy import Policy
@@ -64,7 +66,7 @@ class PeerCore:
         self._notebook = parts.notebook
         self._inbound = parts.inbound
         self._streams = parts.streams
-        self.rooms: Final = Rooms(parts, loaded.room)
+        self.rooms: Final = Rooms(parts, loaded.room, now=now)
         self._lines = self.rooms.lines
         self.renaming: Final = Renaming(parts)
         self.duty: Final = parts.duty
@@ -77,6 +79,7 @@ class PeerCore:
             relayed=self._router.datagram_relayed,
         )
         self._registration = Registration(parts, self._uplink, self.renaming)
+        self.trust: Final = Trust(parts)
         parts.restore(loaded, now=now)
 
     @property
@@ -106,7 +109,7 @@ class PeerCore:
 
     def leave(self, *, now: float) -> None:
         """Go offline: tell the registry, acknowledge nothing more."""
-        self._lines.stop()
+        self._lines.stop(now=now)
         self._ladder.set_reach(Reach.NONE, now=now)
         self.rooms.stop()
         self._post.stop_announcing()
@@ -180,6 +183,14 @@ class PeerCore:
             for contact in self._contacts
         ]
         return tuple(sorted(people, key=lambda person: person.name))
+
+    def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
+        """How a message of ours went so far; none when it is not under way to anybody."""
+        contact = self._contacts.by_identity(stream)
+        if contact is None or contact.conversation is None:
+            return self.rooms.steps_under_way(stream, number)
+        message = contact.conversation.outgoing.messages.get(number)
+        return message.steps if message is not None else ()
 
     def line_shown(self, line: happened.Line) -> None:
         """Somebody has seen this line; after a restart it is not shown again."""

@@ -48,10 +48,11 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """No way is open now: the message waits in our own outbox, on disk."""
+    """No way is open now: the message waits in our own outbox, on disk. `reason`: why, if not that the registry is away."""
 
     to: str
     number: int
+    reason: str = ""
 
 
 class DirectReceived(msgspec.Struct, frozen=True, kw_only=True):

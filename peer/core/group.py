@@ -18,6 +18,7 @@ from peer.core.records import (
     StoredStream,
     group_mark,
 )
+from peer.core.trail import Raw, Stored
 from wire.codec import encode
 from wire.messages.direct import StraightLine
 from wire.messages.group import CHANNEL, EpochKey, GroupBody, GroupGranted
@@ -121,33 +122,37 @@ class Group:
         )
         return encode(line)
 
-    def accepted(self, message: Message, position: int) -> None:
+    def accepted(self, message: Message, position: int, trail: Stored = None) -> None:
         """The registry has the line in its log."""
         if position > self._newest:
             self._newest = position
             self._out.records.append(LineAccepted(position, self.name))
-        self._close(message, Standing.DELIVERED)
+        self._close(message, Standing.DELIVERED, trail)
 
-    def keep(self, message: Message) -> None:
+    def keep(self, message: Message, trail: Stored = None) -> None:
         """The registry does not answer: the line waits for its return, on disk."""
-        if message.standing is not Standing.KEPT:
-            self._outgoing.settle(message, Standing.KEPT)
-            self._out.records.append(OutgoingChanged(self.mark, message.number, Standing.KEPT))
+        self._outgoing.settle(message, Standing.KEPT)
+        self._out.records.append(OutgoingChanged(self.mark, message.number, Standing.KEPT, trail))
 
-    def refuse(self, message: Message) -> None:
+    def refuse(self, message: Message, trail: Stored = None) -> None:
         """This line will not be in the log."""
-        self._close(message, Standing.REFUSED)
+        self._close(message, Standing.REFUSED, trail)
 
-    def _close(self, message: Message, standing: Standing) -> None:
+    def _close(self, message: Message, standing: Standing, trail: Stored) -> None:
         # As far as the stream goes all are alike: members that hear of a higher floor wait for none of them.
         self._outgoing.settle(message, Standing.DELIVERED)
-        self._out.records.append(OutgoingChanged(self.mark, message.number, standing))
+        self._out.records.append(OutgoingChanged(self.mark, message.number, standing, trail))
         self._in_flight = {key: other for key, other in self._in_flight.items() if other is not message}
 
     @property
     def unsettled(self) -> list[Message]:
         """Lines that the registry has not taken yet, in order."""
         return list(self._outgoing.messages.values())
+
+    def steps_of(self, number: int) -> tuple[Raw, ...]:
+        """How a line that the registry has not taken yet went so far."""
+        message = self._outgoing.messages.get(number)
+        return message.steps if message is not None else ()
 
     def note_position(self, position: int, *, now: float) -> bool:
         """A line stands at this place of the log and we have it. True when the cursor moved."""

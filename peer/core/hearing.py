@@ -15,7 +15,7 @@ from peer.core.groups import Groups
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
 from peer.core.records import CursorMoved, StoredStream
-from peer.core.streams import Stream, Streams, Texts
+from peer.core.streams import Stream, Streams, Texts, restored
 from wire.codec import decode_group_body
 from wire.delivery.policy import Policy
 from wire.errors import SealError, WireError
@@ -67,9 +67,8 @@ class Hearing:
         if key not in self._streams:
             stored = self._stored.pop(key, StoredStream())
             texts: Texts = {one.number: (one.at_ms, one.text, True) for one in stored.unshown}
-            stream = Stream(key, contact, make_inbox(stored, self._policy), texts, group=group)
-            stream.floor = stored.floor
-            self._streams.add(stream)
+            inbox = make_inbox(stored, self._policy)
+            self._streams.add(restored(key, contact, inbox, texts, stored, group=group))
         stream = self._streams[key]
         stream.group = group
         return stream

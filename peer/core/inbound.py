@@ -14,7 +14,7 @@ from peer.core.hearing import Hearing
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
 from peer.core.records import StoredStream
-from peer.core.streams import Stream, Streams
+from peer.core.streams import Streams, restored
 from wire.codec import decode_message_body
 from wire.delivery.policy import Policy
 from wire.errors import WireError
@@ -59,8 +59,7 @@ class Inbound:
         if contact.conversation is None:
             stored = self._stored.pop(contact.identity, StoredStream())
             talk = contact.conversation = Conversation(stored, self._policy, self._rng)
-            stream = Stream(contact.identity, contact, talk.courier.inbox, talk.texts, talk)
-            stream.floor = stored.floor
+            stream = restored(contact.identity, contact, talk.courier.inbox, talk.texts, stored, talk=talk)
             self._streams.add(stream)
         return contact.conversation
 
@@ -79,7 +78,7 @@ class Inbound:
 
     def message_arrived(self, contact: Contact, number: int, body: bytes) -> None:
         """A whole message by datagrams. One that its sender has garbled is never acknowledged. Raises DecodeError."""
-        talk = self.conversation(contact)
+        talk = contact.conversation or self.conversation(contact)
         stream = self._streams[contact.identity]
         try:
             said = decode_message_body(body)

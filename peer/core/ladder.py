@@ -14,11 +14,15 @@ from typing import Final
 
 from peer.core.contacts import RELAY_STICKS_FOR, Contact
 from peer.core.conversation import Conversation, Message, Outgoing, Rung
-from peer.core.events import Delivered, Kept, Refused, Saved, Unacknowledged
+from peer.core.events import Delivered, Expired, Kept, Refused, Saved, Unacknowledged
+from peer.core.expiry import LOOK_SPAN, is_overdue, was_never_fetched
 from peer.core.outputs import Outputs
-from peer.core.records import OutgoingAdded, OutgoingChanged, Standing
+from peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved, Standing
+from peer.core.trail import SENT_AT_ONCE, Stored, Trails, What
+from wire.delivery.events import Acknowledged
 from wire.delivery.policy import Policy
 from wire.errors import SealError
+from wire.limits import MAIL_KEPT_FOR
 from wire.messages.mail import DepositMail
 
 LETTERS_IN_FLIGHT: Final = 16
@@ -28,6 +32,13 @@ BYTES_IN_FLIGHT: Final = 64 * 1024
 
 RETRY_SPAN: Final = 30.0
 """Seconds between tries of kept messages while the registry is away: the recipient may be back unannounced."""
+
+
+FIRST_TOLD: Final = 3
+"""The first try of which a courier tells when it makes it: a second one is too usual."""
+
+KEY_IN_DOUBT: Final = "the key shown for this name has changed"
+NEVER_FETCHED: Final = "it was never fetched and has expired"
 
 
 class Reach(enum.Enum):
@@ -46,10 +57,14 @@ WriteLetter = Callable[[Contact, Message], bytes]
 class Ladder:
     """All our unsettled messages to everybody."""
 
-    def __init__(self, policy: Policy, outputs: Outputs, write_letter: WriteLetter) -> None:
+    def __init__(self, policy: Policy, outputs: Outputs, write_letter: WriteLetter, trails: Trails) -> None:
         self._policy = policy
         self._out = outputs
         self._write_letter = write_letter
+        self._trails = trails
+        self.silent_since: float | None = None
+        """Since when the registry is not in reach."""
+        self._expiry_at = 0.0
         self._waiting: dict[bytes, Contact] = {}
         """Contacts with a message that is not final."""
         self._letters: deque[tuple[Contact, Message]] = deque()
@@ -75,45 +90,95 @@ class Ladder:
         self.climb(contact, now=now)
         return message
 
+    def redirect(
+        self, old: Contact, new: Contact, talk: Conversation, *, wall: float, now: float
+    ) -> dict[int, int]:
+        """What has not been given away goes to another key: new numbers by the old ones. Saved letters stay as they are,
+        sealed to the old key: the registry has them, and their reader may have had them long ago."""
+        before, numbers = old.conversation, {}
+        for message in before.outgoing if before is not None else ():
+            assert before is not None
+            if message.standing is Standing.SAVED or message.rung is Rung.LINE:
+                continue
+            before.courier.withdraw(message.number)
+            before.outgoing.settle(message, Standing.REFUSED)
+            moved = talk.add(message.text, wall=wall)
+            moved.at_ms, moved.steps = message.at_ms, message.steps
+            trail = self._trails.changed(moved, What.REDIRECTED, now)
+            self._out.records += [
+                OutgoingMoved(old.identity, message.number, new.identity, moved.number),
+                OutgoingChanged(new.identity, moved.number, moved.standing, trail),
+            ]
+            numbers[message.number] = moved.number
+        self._waiting.pop(old.identity, None)
+        self.adopt(new)
+        self.climb(new, now=now)
+        return numbers
+
     def set_reach(self, reach: Reach, *, now: float) -> None:
         """The registry came, went, or is being looked for."""
         if reach is self.reach:
             return
         self.reach = reach
         self._retry_at = now + RETRY_SPAN
-        if reach is not Reach.UP:
+        if reach is Reach.UP:
+            self.silent_since = None
+        else:
+            self.silent_since = now if self.silent_since is None else self.silent_since
             self._recall_letters()
         for contact in list(self._waiting.values()):
             if reach is Reach.LOST:
-                self._keep_tried(contact)
+                self._keep_tried(contact, now)
             elif reach is Reach.NONE:
                 self._stop(contact)
             else:
                 self.climb(contact, now=now)
+        if reach is Reach.UP:
+            self._drop_expired(now)
 
     def climb(self, contact: Contact, *, now: float) -> None:
         """Something changed for this contact: let every waiting message go as far as it can now."""
         talk = contact.conversation
         if talk is None or self.reach is Reach.NONE or not talk.outgoing.messages:
             return
-        if self.reach is Reach.UP and not contact.row.online:
-            self._go_by_mail(contact, talk)
+        if contact.is_blocked:
+            self._keep_tried(contact, now)
+        elif self.reach is Reach.UP and not contact.row.online:
+            self._go_by_mail(contact, talk, now)
         else:
             self._go_straight(contact, talk, now)
 
-    def acknowledged(self, contact: Contact, numbers: Iterable[int], *, through_server: bool) -> None:
+    def tried_again(self, contact: Contact, number: int, tries: int, *, now: float) -> None:
+        """A message is sent for the how manieth time in a row."""
+        talk = contact.conversation
+        message = talk.outgoing.messages.get(number) if talk is not None else None
+        if message is None or message.rung is Rung.LINE:
+            return
+        if tries == FIRST_TOLD:  # the one before was a whole timeout ago, and the courier made no word of it
+            self._trails.note(message, What.SENT, now - self._policy.ack_timeout, tries - 1)
+        self._trails.note(message, What.SENT, now, tries)
+
+    def acknowledged(
+        self, contact: Contact, answers: Iterable[Acknowledged], *, through_server: bool, now: float
+    ) -> None:
         """The recipient has stored these, and the courier tries them no more."""
         talk = contact.conversation
         if talk is None:
             return
         outgoing, out, name = talk.outgoing, self._out, contact.name
-        for number in numbers:
+        at_once = self._trails.milliseconds(now)  # once for all: most are acknowledged so, and many at a time
+        for answer in answers:
+            number = answer.number
             message = outgoing.messages.get(number)
             if message is None:
                 continue
             was_saved = message.standing is Standing.SAVED
+            trail: Stored = at_once
+            if through_server or answer.sends != 1 or message.steps is not SENT_AT_ONCE:
+                more = (answer.sends, int(answer.after * 1_000), int(through_server))
+                trail = self._trails.changed(message, What.ACKNOWLEDGED, now, *more)
             outgoing.settle(message, Standing.DELIVERED)
-            out.records.append(OutgoingChanged(contact.identity, number, Standing.DELIVERED))
+            out.records.append(OutgoingChanged(contact.identity, number, Standing.DELIVERED, trail))
             if not was_saved:  # whoever read "saved" need not hear of it again
                 out.events.append(Delivered(to=name, number=number, through_server=through_server))
         self._told_of(contact, talk)
@@ -128,10 +193,10 @@ class Ladder:
         if can_relay and message.rung is Rung.STRAIGHT:
             self._relay(contact, talk, message, now)
         else:
-            self._fall_back(contact, message)
-        self._post()
+            self._fall_back(contact, message, now)
+        self._post(now)
 
-    def relay_failed(self, contact: Contact) -> None:
+    def relay_failed(self, contact: Contact, *, now: float) -> None:
         """The registry has no link to the recipient: what was relayed becomes mail at once."""
         contact.relay_until = 0.0
         if contact.conversation is None:
@@ -139,36 +204,45 @@ class Ladder:
         for message in contact.conversation.outgoing:
             if message.rung is Rung.RELAYED:
                 contact.conversation.courier.withdraw(message.number)
-                self._fall_back(contact, message)
-        self._post()
+                self._fall_back(contact, message, now)
+        self._post(now)
 
-    def letter_saved(self, reference: int) -> None:
+    def letter_saved(self, reference: int, *, now: float) -> None:
         """The registry has a letter on its disk."""
         posted = self._unpost(reference)
         if posted is not None:
             contact, message = posted
-            self._settle(contact, message, Standing.SAVED)
+            until = self._trails.seconds(now + MAIL_KEPT_FOR)
+            trail = self._trails.changed(message, What.SAVED, now, until)
+            self._settle(contact, message, Standing.SAVED, trail)
             self._out.events.append(Saved(to=contact.name, number=message.number))
-        self._post()
+        self._post(now)
 
-    def letter_refused(self, reference: int, reason: str) -> None:
+    def letter_refused(self, reference: int, reason: str, *, now: float) -> None:
         """The registry did not take a letter."""
         posted = self._unpost(reference)
         if posted is not None:
             contact, message = posted
-            self._settle(contact, message, Standing.REFUSED)
-            self._out.events.append(Refused(to=contact.name, number=message.number, reason=reason))
-        self._post()
+            self._refuse(contact, message, reason, now)
+        self._post(now)
 
-    def letter_expired(self, contact: Contact, number: int) -> None:
+    def letter_expired(self, contact: Contact, number: int, *, now: float) -> None:
         """A saved letter was never fetched."""
         talk = contact.conversation
         message = talk.outgoing.messages.get(number) if talk is not None else None
         if message is not None:
-            self._settle(contact, message, Standing.EXPIRED)
-            self._out.events.append(
-                Refused(to=contact.name, number=number, reason="it was never fetched and has expired")
-            )
+            trail = self._trails.changed(message, What.EXPIRED, now, NEVER_FETCHED)
+            self._settle(contact, message, Standing.EXPIRED, trail)
+            self._out.events.append(Expired(to=contact.name, number=number, text=message.text))
+
+    def _drop_expired(self, now: float) -> None:
+        """Letters whose expiry nobody was there to tell us of."""
+        self._expiry_at = now + LOOK_SPAN
+        wall = self._trails.seconds(now)
+        for contact in list(self._waiting.values()):
+            for message in self._outgoing(contact):
+                if was_never_fetched(contact, message, wall=wall):
+                    self.letter_expired(contact, message.number, now=now)
 
     # --- time
 
@@ -182,6 +256,8 @@ class Ladder:
 
     def handle_timer(self, *, now: float) -> None:
         """Messages that were relayed long enough become mail; kept ones are tried again now and then."""
+        if self.reach is Reach.UP and now >= self._expiry_at:
+            self._drop_expired(now)
         if self.reach is Reach.LOST and now >= self._retry_at:
             self._retry_at = now + RETRY_SPAN
             for contact in list(self._waiting.values()):
@@ -191,8 +267,8 @@ class Ladder:
                 if message.deadline is not None and now >= message.deadline:
                     assert contact.conversation is not None
                     contact.conversation.courier.withdraw(message.number)
-                    self._fall_back(contact, message)
-        self._post()
+                    self._fall_back(contact, message, now)
+        self._post(now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline of a relayed message, or the next try of kept ones."""
@@ -205,6 +281,8 @@ class Ladder:
         ]
         if self._waiting and self.reach is Reach.LOST:
             dues.append(self._retry_at)
+        if self._waiting and self.reach is Reach.UP:
+            dues.append(self._expiry_at)
         return min(dues, default=None)
 
     @property
@@ -224,13 +302,21 @@ class Ladder:
         whole stream in order, and drops its second copy."""
         outgoing = talk.outgoing
         idle = outgoing.in_order()
-        if all(message.standing is Standing.SAVED for message in idle):
+        if not idle:
             return
+        if idle[-1].standing is Standing.SAVED and all(one.standing is Standing.SAVED for one in idle):
+            wall = self._trails.seconds(now)
+            if not any(is_overdue(message, wall=wall) for message in idle):
+                return
         is_relaying = self.reach is Reach.UP and now < contact.relay_until
         rung = Rung.RELAYED if is_relaying else Rung.STRAIGHT
         deadline = now + self._policy.give_up_after if is_relaying else None
+        at = self._trails.milliseconds(now)
         for message in idle:
             outgoing.move(message, rung, deadline)
+            self._trails.sent(message, now, at)
+            if is_relaying:
+                self._trails.note(message, What.RELAYED, now)
             talk.courier.send(message.number, message.body, now=now)
         self._begun[contact.identity] = contact
 
@@ -238,21 +324,22 @@ class Ladder:
         """Rung 2: the same datagrams over both links as well, for two more timeouts."""
         contact.relay_until = now + RELAY_STICKS_FOR
         talk.outgoing.move(message, Rung.RELAYED, now + 2 * self._policy.ack_timeout)
+        self._trails.note(message, What.RELAYED, now)
         talk.courier.send(message.number, message.body, now=now)
         self._begun[contact.identity] = contact
 
-    def _go_by_mail(self, contact: Contact, talk: Conversation) -> None:
+    def _go_by_mail(self, contact: Contact, talk: Conversation, now: float) -> None:
         """Rung 3 for all that is not settled, when the recipient is away: nobody is there to answer lower rungs."""
         for message in talk.outgoing:
             if message.rung not in (Rung.MAIL, Rung.LINE):
                 talk.courier.withdraw(message.number)
-                self._fall_back(contact, message)
-        self._post()
+                self._fall_back(contact, message, now)
+        self._post(now)
 
-    def _keep_tried(self, contact: Contact) -> None:
-        """The registry is lost: what no straight way could take stays with us."""
+    def _keep_tried(self, contact: Contact, now: float) -> None:
+        """The registry is lost, or the recipient's key is in doubt: what is not on a straight way stays with us."""
         for message in list(self._outgoing(contact).idle.values()):
-            self._keep(contact, message)
+            self._keep(contact, message, now)
 
     def _stop(self, contact: Contact) -> None:
         """We go offline: nothing is sent until we are back."""
@@ -263,42 +350,46 @@ class Ladder:
                 talk.courier.withdraw(message.number)
                 talk.outgoing.move(message, Rung.WAITING)
 
-    def _fall_back(self, contact: Contact, message: Message) -> None:
+    def _fall_back(self, contact: Contact, message: Message, now: float) -> None:
         """The straight ways failed: mail, or our own outbox, or wait until it is known which."""
         self._outgoing(contact).move(message, Rung.WAITING)
         if message.standing is Standing.SAVED:
             return
-        if self.reach is Reach.UP:
-            self._to_mail(contact, message)
+        if self.reach is Reach.UP and not contact.is_blocked:
+            self._to_mail(contact, message, now)
         elif self.reach is not Reach.SEEKING:
-            self._keep(contact, message)
+            self._keep(contact, message, now)
 
-    def _to_mail(self, contact: Contact, message: Message) -> None:
+    def _to_mail(self, contact: Contact, message: Message, now: float) -> None:
         self._outgoing(contact).move(message, Rung.MAIL)
+        self._trails.note(message, What.MAILED, now)
         self._letters.append((contact, message))
         self._out.events.append(Unacknowledged(to=contact.name, number=message.number))
 
-    def _keep(self, contact: Contact, message: Message) -> None:
+    def _keep(self, contact: Contact, message: Message, now: float) -> None:
         """Rung 4, said once a message."""
         if message.standing is Standing.UNSETTLED:
-            self._change(contact, message, Standing.KEPT)
-            self._out.events.append(Kept(to=contact.name, number=message.number))
+            since = self._trails.seconds(now if self.silent_since is None else self.silent_since)
+            more = (0, KEY_IN_DOUBT) if contact.is_blocked else (since,)
+            trail = self._trails.changed(message, What.KEPT, now, *more)
+            self._change(contact, message, Standing.KEPT, trail)
+            reason = KEY_IN_DOUBT if contact.is_blocked else ""
+            self._out.events.append(Kept(to=contact.name, number=message.number, reason=reason))
 
-    def _post(self) -> None:
+    def _post(self, now: float) -> None:
         """Give letters to the link, as many as may be unconfirmed at once."""
         while self._letters and self.reach is Reach.UP and len(self._posted) < LETTERS_IN_FLIGHT:
             if self._bytes_posted >= BYTES_IN_FLIGHT:
                 return
             contact, message = self._letters.popleft()
             if message.rung is Rung.MAIL:
-                self._post_one(contact, message)
+                self._post_one(contact, message, now)
 
-    def _post_one(self, contact: Contact, message: Message) -> None:
+    def _post_one(self, contact: Contact, message: Message, now: float) -> None:
         try:
             letter = self._write_letter(contact, message)
         except SealError as error:
-            self._settle(contact, message, Standing.REFUSED)
-            self._out.events.append(Refused(to=contact.name, number=message.number, reason=str(error)))
+            self._refuse(contact, message, str(error), now)
             return
         self._reference = self._reference % (2**32 - 1) + 1
         message.reference = self._reference
@@ -335,11 +426,16 @@ class Ladder:
         self._letters.clear()
         self._bytes_posted = 0
 
-    def _settle(self, contact: Contact, message: Message, standing: Standing) -> None:
+    def _refuse(self, contact: Contact, message: Message, reason: str, now: float) -> None:
+        trail = self._trails.changed(message, What.REFUSED, now, reason)
+        self._settle(contact, message, Standing.REFUSED, trail)
+        self._out.events.append(Refused(to=contact.name, number=message.number, reason=reason))
+
+    def _settle(self, contact: Contact, message: Message, standing: Standing, trail: Stored) -> None:
         talk = contact.conversation
         assert talk is not None
         talk.outgoing.move(message, Rung.WAITING)
-        self._change(contact, message, standing)
+        self._change(contact, message, standing, trail)
         talk.courier.withdraw(message.number)
         self._told_of(contact, talk)
 
@@ -354,9 +450,9 @@ class Ladder:
         assert contact.conversation is not None
         return contact.conversation.outgoing
 
-    def _change(self, contact: Contact, message: Message, standing: Standing) -> None:
+    def _change(self, contact: Contact, message: Message, standing: Standing, trail: Stored) -> None:
         self._outgoing(contact).settle(message, standing)
-        self._out.records.append(OutgoingChanged(contact.identity, message.number, standing))
+        self._out.records.append(OutgoingChanged(contact.identity, message.number, standing, trail))
 
     @staticmethod
     def _relayed(contact: Contact) -> list[Message]:

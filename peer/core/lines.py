@@ -16,8 +16,13 @@ from peer.core.groups import Groups
 from peer.core.hearing import Hearing
 from peer.core.ladder import Reach
 from peer.core.parts import Parts
+from peer.core.records import Standing
 from peer.core.straight import Straight
+from peer.core.trail import What
 from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
+
+DISK_FULL: Final = "the server's disk is full"
+LEFT: Final = "you left before the server was back"
 
 
 @dataclass(slots=True, eq=False)
@@ -33,7 +38,7 @@ class Spoken:
 class Lines:
     """Our side of all groups."""
 
-    def __init__(self, parts: Parts, *, members: Callable[[Group], list[Contact]]) -> None:
+    def __init__(self, parts: Parts, *, members: Callable[[Group], list[Contact]], now: float) -> None:
         self._parts = parts
         self._groups: Final[Groups] = parts.groups
         self._hearing: Final[Hearing] = parts.hearing
@@ -44,14 +49,15 @@ class Lines:
         self._ladder = parts.ladder
         self._out = parts.out
         self._policy = parts.policy
+        self._trails = parts.trails
         self._members = members
         self._spoken: dict[tuple[str, int], Spoken] = {}
-        self.adopt(parts.groups.channel)
+        self.adopt(parts.groups.channel, now=now)
 
-    def adopt(self, group: Group) -> None:
+    def adopt(self, group: Group, *, now: float) -> None:
         """Lines of an earlier life that the registry never took: it gets them when it lets us speak."""
         for message in group.unsettled:
-            group.keep(message)
+            self._keep(group, message, now)
             self._spoken.setdefault((group.name, message.number), Spoken(group, message, None))
 
     def say(self, group: Group, text: str, *, now: float) -> Message:
@@ -76,17 +82,16 @@ class Lines:
             if spoken.deadline is not None:
                 self._unanswered(spoken, now)
 
-    def drop(self, group: Group) -> None:
+    def drop(self, group: Group, *, now: float) -> None:
         """We are out of the group: what waits for the registry's return reaches nobody else. What was said to it just now
         may still be answered."""
         lost = [one for one in self._spoken.values() if one.group is group and one.deadline is None]
         for spoken in lost:
-            self._close(spoken)
-            group.refuse(spoken.message)
+            self._refuse(spoken, LEFT, now)
         self._straight.withdraw(group.name)
         if lost:
             count = "A line" if len(lost) == 1 else f"{len(lost)} lines"
-            text = f"{count} to {group.room} did not reach everybody: you left before the server was back"
+            text = f"{count} to {group.room} did not reach everybody: {LEFT}"
             self._out.events.append(Trouble(text=text))
 
     # --- what the registry says
@@ -129,13 +134,13 @@ class Lines:
             case GroupAccepted(position=position):
                 self._hearing.position_known(group, position, now=now)
                 self._close(spoken)
-                group.accepted(spoken.message, position)
+                trail = self._trails.changed(spoken.message, What.ACCEPTED, now)
+                group.accepted(spoken.message, position, trail)
                 self._out.events.append(_accepted(group, spoken.message.number))
             case GroupRefused(disk_full=True):
-                self._close(spoken)
-                group.refuse(spoken.message)
+                self._refuse(spoken, DISK_FULL, now)
                 what = f"Line to {group.room}" if group.room else "Channel message"
-                self._out.events.append(Trouble(text=f"{what} refused: the server's disk is full"))
+                self._out.events.append(Trouble(text=f"{what} refused: {DISK_FULL}"))
             case GroupRefused() if group.can_seal:
                 self._link.send_group_frame(group.seal(spoken.message), now=now)  # that epoch is over
 
@@ -183,32 +188,41 @@ class Lines:
                 wall = now + self._parts.wall_offset
                 self._straight.catch_up(group, contact, wall=wall, now=now)
 
-    def stop(self) -> None:
+    def stop(self, *, now: float) -> None:
         """We go offline: nothing is said straight, and nothing more is waited for."""
         self._straight.withdraw()
         for spoken in self._spoken.values():
             if spoken.deadline is not None:
-                self._tell(spoken)
+                self._tell(spoken, now)
 
     # --- inside
 
     def _unanswered(self, spoken: Spoken, now: float) -> None:
-        self._tell(spoken)
+        self._tell(spoken, now)
         if self._groups.by_name(spoken.group.name) is None:
-            self._close(spoken)
-            spoken.group.refuse(spoken.message)
+            self._refuse(spoken, LEFT, now)
         elif self._ladder.reach is not Reach.NONE:
             wall, members = now + self._parts.wall_offset, self._members(spoken.group)
             self._straight.say(spoken.group, spoken.message, members, wall=wall, now=now)
 
-    def _tell(self, spoken: Spoken) -> None:
+    def _tell(self, spoken: Spoken, now: float) -> None:
         spoken.deadline = None
         group, number = spoken.group, spoken.message.number
-        group.keep(spoken.message)
+        self._keep(group, spoken.message, now)
         event = (
             RoomUnanswered(room=group.room, number=number) if group.room else ChannelUnanswered(number=number)
         )
         self._out.events.append(event)
+
+    def _keep(self, group: Group, message: Message, now: float) -> None:
+        if message.standing is not Standing.KEPT:
+            silent_since = self._ladder.silent_since
+            since = self._trails.seconds(now if silent_since is None else silent_since)
+            group.keep(message, self._trails.changed(message, What.KEPT, now, since))
+
+    def _refuse(self, spoken: Spoken, reason: str, now: float) -> None:
+        self._close(spoken)
+        spoken.group.refuse(spoken.message, self._trails.changed(spoken.message, What.REFUSED, now, reason))
 
     def _close(self, spoken: Spoken) -> None:
         self._spoken.pop((spoken.group.name, spoken.message.number), None)

@@ -9,7 +9,7 @@ from typing import Final
 from peer.core.conversation import Message, Outgoing
 from peer.core.events import Delivered, DirectReceived
 from peer.core.outputs import Outputs
-from peer.core.records import IncomingAdded, OutgoingAdded, OutgoingChanged, Shown, Standing, StoredStream
+from peer.core.records import Named, OutgoingAdded, OutgoingChanged, Standing, StoredStream
 from wire.identity import AgreementKey, Identity, make_card
 from wire.messages.table import Card
 
@@ -105,13 +105,13 @@ class Notebook:
     def write(self, text: str, *, wall: float) -> Message:
         """Note something; it is delivered when it is stored."""
         message = self._outgoing.add(text, wall=wall, is_first_of_life=not self._numbered)
-        self._numbered = True
         key = self._me.identity.public
+        if not self._numbered:
+            self._out.records.append(Named(key, self._me.name))
+        self._numbered = True
         self._out.records += [
             OutgoingAdded(key, message.number, message.at_ms, text),
-            OutgoingChanged(key, message.number, Standing.DELIVERED),
-            IncomingAdded(key, message.number, message.at_ms, text, False),
-            Shown(key, message.number),
+            OutgoingChanged(key, message.number, Standing.DELIVERED, message.at_ms),
         ]
         self._written.append(message)
         return message

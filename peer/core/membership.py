@@ -86,6 +86,7 @@ class Membership:
             contact = self._contacts.by_identity(identity)
             if contact is not None:
                 self._unnamed.discard(identity)
+            if contact is not None and identity not in self._contacts.ignored:
                 self._out.events.append(MemberJoined(room=self.room, name=contact.name))
 
     @property
@@ -126,7 +127,7 @@ class Membership:
         contact = self._contacts.by_identity(identity)
         if contact is None:
             self._unnamed.add(identity)
-        else:
+        elif identity not in self._contacts.ignored:
             self._out.events.append(MemberJoined(room=self.room, name=contact.name))
 
     def _went(self, identity: bytes) -> None:
@@ -135,6 +136,7 @@ class Membership:
             return
         self._told.discard(identity)
         contact = self._contacts.by_identity(identity)
-        if contact is not None and identity not in self._unnamed:
+        is_shown = identity not in self._unnamed and identity not in self._contacts.ignored
+        if contact is not None and is_shown:
             self._out.events.append(MemberLeft(room=self.room, name=contact.name))
         self._unnamed.discard(identity)

@@ -26,6 +26,7 @@ from peer.core.session import RegistrySession
 from peer.core.straight import Straight
 from peer.core.streams import Streams
 from peer.core.table import Table
+from peer.core.trail import Trails
 from wire.address import Address
 from wire.delivery.policy import Policy
 from wire.letters import seal_letter
@@ -62,7 +63,8 @@ class Parts:
         self.out = Outputs()
         self.contacts = Contacts()
         self.post = Post(me.identity, self.contacts, self.out)
-        self.ladder = Ladder(policy, self.out, self._write_letter)
+        self.trails = Trails(lambda now: now + self.wall_offset)
+        self.ladder = Ladder(policy, self.out, self._write_letter, self.trails)
         self.session = RegistrySession(
             identity=me.identity, address=server, pinned=loaded.registry, policy=policy, rng=rng
         )
@@ -82,7 +84,7 @@ class Parts:
         place = self.places.get(CHANNEL, StoredGroup())
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.groups = Groups(self.channel)
-        self.streams = Streams(self.home, self.out)
+        self.streams = Streams(self.home, self.out, self.contacts.ignored)
         self.hearing = Hearing(
             contacts=self.contacts,
             groups=self.groups,
@@ -111,6 +113,9 @@ class Parts:
         self.post.use_lives(self.me.lives, self.me.card)
         for row in loaded.rows:
             self.contacts.take_row(row)
+        for row in loaded.blocked:
+            self.contacts.block(row)
+        self.contacts.ignored.update(loaded.ignored)
         for contact in list(self.contacts):
             self.inbound.adopt(contact, now=now)
             self.ladder.adopt(contact)

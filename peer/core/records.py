@@ -5,14 +5,41 @@ apart by `stream`: a person's identity key for direct messages, and the same beh
 the mark alone is our own stream to the group.
 """
 
+import contextlib
 import enum
+from typing import NamedTuple
 
 import msgspec
 
+from peer.core.trail import Stored
 from wire.messages.group import CHANNEL
 from wire.messages.table import Row
 
 CHANNEL_MARK = b"#"
+
+KEY_SIZE = 32
+"""Bytes of an identity key."""
+
+
+class Parties(NamedTuple):
+    """Whose the lines of a stream are."""
+
+    room: str | None
+    """None for direct messages, empty for the channel."""
+    person: bytes | None
+    """The other one; None where we speak to a group."""
+
+
+def parties_of(stream: bytes, *, is_ours: bool) -> Parties:
+    """What a stream's key says. Of a room it is the mark, the name of its group (one sign, then the room's name) and a zero
+    byte; of the channel the mark alone; and behind either, unless it is our own stream, the identity of who speaks."""
+    group, person = (stream, None) if is_ours else (stream[:-KEY_SIZE], stream[-KEY_SIZE:])
+    if group == CHANNEL_MARK:
+        return Parties("", person)
+    if group.startswith(CHANNEL_MARK) and group.endswith(b"\0"):
+        with contextlib.suppress(UnicodeDecodeError):  # a person's key may begin and end so
+            return Parties(group[1:-1].decode()[1:], person)
+    return Parties(None, stream)
 
 
 def group_mark(group: str) -> bytes:
@@ -57,20 +84,47 @@ class OutgoingChanged(msgspec.Struct, frozen=True):
     stream: bytes
     number: int
     standing: Standing
+    trail: Stored = None
+    """How it got there."""
+
+
+class OutgoingMoved(msgspec.Struct, frozen=True):
+    """A message of ours goes to another key now, under a number of that stream."""
+
+    stream: bytes
+    number: int
+    to_stream: bytes
+    to_number: int
 
 
 class IncomingAdded(msgspec.Struct, frozen=True):
-    """A message for us, to be acknowledged once this is stored. `late`: it did not come straight."""
+    """A message for us, to be acknowledged once this is stored. `late`: it did not come straight. `behind`: it came
+    after a later one of its stream was to be shown, so a `Shown` of that one says nothing of it."""
 
     stream: bytes
     number: int
     at_ms: int
     text: str
     late: bool
+    behind: bool = False
+
+
+class Overtaken(msgspec.Struct, frozen=True):
+    """A stored message that turned out to be `behind`."""
+
+    stream: bytes
+    number: int
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """Every message of the stream up to `number` that is stored has been shown."""
+    """Every message of the stream up to `number` that is stored has been shown, but for those `behind`."""
+
+    stream: bytes
+    number: int
+
+
+class ShownBehind(msgspec.Struct, frozen=True):
+    """A message that was `behind` has been shown."""
 
     stream: bytes
     number: int
@@ -128,11 +182,42 @@ class RegistryPinned(msgspec.Struct, frozen=True):
     identity: bytes
 
 
+class Named(msgspec.Struct, frozen=True):
+    """What somebody calls themself, for lines of theirs that outlive their row."""
+
+    identity: bytes
+    name: str
+
+
+class NameBlocked(msgspec.Struct, frozen=True):
+    """A row under a pinned name with another key than the pinned one; what is stored of the name stays as it is."""
+
+    name_key: str
+    row: Row
+
+
+class NameCleared(msgspec.Struct, frozen=True):
+    """The name is blocked no more. `dropped`: the identity that gave way to the new one, if it did."""
+
+    name_key: str
+    dropped: bytes | None = None
+
+
+class IgnoreChanged(msgspec.Struct, frozen=True):
+    """What this person says is not to be shown, or is again."""
+
+    identity: bytes
+    is_ignored: bool
+
+
 Record = (
     OutgoingAdded
     | OutgoingChanged
+    | OutgoingMoved
     | IncomingAdded
+    | Overtaken
     | Shown
+    | ShownBehind
     | FloorRaised
     | CursorMoved
     | LineAccepted
@@ -140,6 +225,10 @@ Record = (
     | RoomKept
     | RowsSaved
     | RegistryPinned
+    | Named
+    | NameBlocked
+    | NameCleared
+    | IgnoreChanged
 )
 """All that a node keeps."""
 
@@ -158,14 +247,16 @@ class StoredOutgoing(msgspec.Struct, frozen=True):
     at_ms: int
     text: str
     standing: Standing
+    trail: Stored = None
 
 
 class StoredIncoming(msgspec.Struct, frozen=True):
-    """A message that was stored and, as far as we know, not shown."""
+    """A message that was stored and, as far as we know, not shown; `behind` as in `IncomingAdded`."""
 
     number: int
     at_ms: int
     text: str
+    behind: bool = False
 
 
 class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,3 +290,6 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     groups: dict[str, StoredGroup] = {}
     room: RoomKept = RoomKept(None)
     streams: dict[bytes, StoredStream] = {}
+    blocked: tuple[Row, ...] = ()
+    """Rows whose key is not the one that we hold for their name."""
+    ignored: frozenset[bytes] = frozenset()

@@ -16,6 +16,7 @@ from peer.core.membership import Membership
 from peer.core.parts import Parts
 from peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark
 from peer.core.roomlist import RoomList
+from peer.core.trail import Raw
 from wire.errors import NameRefused
 from wire.messages.group import GroupGranted
 from wire.messages.link import PeerRequest
@@ -44,7 +45,7 @@ REFUSALS: Final = {
 class Rooms:
     """Our side of rooms."""
 
-    def __init__(self, parts: Parts, kept: RoomKept) -> None:
+    def __init__(self, parts: Parts, kept: RoomKept, *, now: float) -> None:
         self._parts = parts
         self._groups = parts.groups
         self._contacts = parts.contacts
@@ -56,7 +57,7 @@ class Rooms:
         self._out = parts.out
         self._policy = parts.policy
         self._members = Membership(parts.contacts, parts.out, me=parts.me.identity.public)
-        self._lines = Lines(parts, members=self.members_of)
+        self._lines = Lines(parts, members=self.members_of, now=now)
         self._known: dict[str, Group] = {}
         """Rooms of this life: their streams go on when we come again."""
         self._asked: Asked | None = None
@@ -70,7 +71,7 @@ class Rooms:
         self._hearing.is_member = self.is_member
         self._home.before_release = self._announce
         if kept.group is not None and kept.group.startswith(ROOM_SIGN):
-            self._take_up(kept.group)
+            self._take_up(kept.group, now)
             presences = (RoomMember(identity, RoomPresence(presence)) for identity, presence in kept.members)
             self._members.begin(kept.group[1:], presences)
             self._is_told = False
@@ -112,7 +113,7 @@ class Rooms:
             self._out.events.append(happened.NotInRoom())
         if room is None and asked is None:
             return
-        self._go_out()
+        self._go_out(now)
         self._owes_leave = True
         self._keep()
         if self._link.is_up:
@@ -167,6 +168,11 @@ class Rooms:
         """Whether it is known, and told, in which room we are."""
         return self._asked is None and (self._is_told or self._ladder.reach is Reach.NONE)
 
+    def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
+        """How a line of ours to a group that we are in, or were in this life, went so far."""
+        groups = (self._groups.channel, *self._known.values())
+        return next((group.steps_of(number) for group in groups if group.mark == stream), ())
+
     # --- what happens to the link
 
     def link_up(self, *, now: float) -> None:
@@ -220,7 +226,7 @@ class Rooms:
             self._owes_leave = True
             self._say_leave()
 
-    def refused(self, notice: RoomRefused) -> None:
+    def refused(self, notice: RoomRefused, *, now: float) -> None:
         """We are not let in."""
         if self._asked is not None and notice.reference == self._asked.reference:
             asked, self._asked = self._asked, None
@@ -230,7 +236,7 @@ class Rooms:
             self._home.group_drained(room.name)
             self._refuse(room.room, REFUSALS[notice.reason])
             if notice.reason is not RoomRefusal.NOT_SERVING:
-                self._go_out()
+                self._go_out(now)
                 self._keep()
                 self._out.events.append(happened.RoomLeft(room=room.room))
 
@@ -286,9 +292,9 @@ class Rooms:
 
     def _entered(self, notice: RoomEntered, now: float) -> None:
         """Into a room where we were not before, as far as this program knows."""
-        self._go_out()
+        self._go_out(now)
         self._owes_leave = False
-        group = self._take_up(notice.group)
+        group = self._take_up(notice.group, now)
         if group.begin_at(notice.since, now=now):
             self._hearing.move_cursor(group)
         self._members.begin(group.room, notice.members)
@@ -309,7 +315,7 @@ class Rooms:
             self._members.begin(self.room.room, notice.members)
         self._keep()
 
-    def _take_up(self, name: str) -> Group:
+    def _take_up(self, name: str, now: float) -> Group:
         """The group of a room, with what we know of it from before."""
         group = self._known.get(name)
         if group is None:
@@ -318,17 +324,17 @@ class Rooms:
             group = self._known[name] = Group(name, stored, place, self._out)
         group.revoke()
         self._groups.enter(group)
-        self._lines.adopt(group)
+        self._lines.adopt(group, now=now)
         return group
 
-    def _go_out(self) -> None:
+    def _go_out(self, now: float) -> None:
         room = self.room
         if room is None:
             return
         self._again = None
         self._home.group_drained(room.name)
         self._groups.leave()
-        self._lines.drop(room)
+        self._lines.drop(room, now=now)
         self._members.end()
         self._is_told = True
 

@@ -25,6 +25,7 @@ class Router:
         self._parts = parts
         self._rooms = rooms
         self._lines = rooms.lines
+        self._straight = parts.straight
         self._session = parts.session
         self._post = parts.post
         self._inbound = parts.inbound
@@ -91,27 +92,26 @@ class Router:
     def heed_courier(self, contact: Contact, *, through_server: bool, now: float) -> None:
         """What the courier of a contact has to tell."""
         assert contact.conversation is not None
-        acknowledged: list[int] = []
+        acknowledged: list[Acknowledged] = []
+        carries_lines = not self._straight.is_settled
         for event in contact.conversation.courier.events():
             match event:
                 case Arrived():
-                    self._message_arrived(contact, event.number, event.body)
+                    try:
+                        self._inbound.message_arrived(contact, event.number, event.body)
+                    except WireError as error:
+                        self._parts.dropped[type(error).__name__] += 1
                 case Acknowledged():
-                    if not self._lines.line_acknowledged(contact, event.number, now=now):
-                        acknowledged.append(event.number)
+                    if not carries_lines or not self._lines.line_acknowledged(contact, event.number, now=now):
+                        acknowledged.append(event)
                 case GaveUp(number):
                     if not self._lines.line_given_up(contact, number):
                         self._ladder.gave_up(contact, number, now=now)
-                case Unanswered():
+                case Unanswered(number, tries):
+                    self._ladder.tried_again(contact, number, tries + 1, now=now)
                     self._refresh_card(contact, now)
         if acknowledged:
-            self._ladder.acknowledged(contact, acknowledged, through_server=through_server)
-
-    def _message_arrived(self, contact: Contact, number: int, body: bytes) -> None:
-        try:
-            self._inbound.message_arrived(contact, number, body)
-        except WireError as error:
-            self._parts.dropped[type(error).__name__] += 1
+            self._ladder.acknowledged(contact, acknowledged, through_server=through_server, now=now)
 
     def _refresh_card(self, contact: Contact, now: float) -> None:
         """They may have a new live key, or not know ours: ask for their card, show ours (clause 6.5)."""

@@ -85,6 +85,14 @@ class Straight:
                     self._settle(contact, number, Standing.REFUSED)
                     self._has.get(key, set()).discard(identity)
 
+    def let_go(self, contact: Contact) -> None:
+        """Nobody goes by this key any more: nothing more is told to it."""
+        for number, key in list(self._carried.get(contact.identity, {}).items()):
+            self._conversation(contact).courier.withdraw(number)
+            self._settle(contact, number, Standing.REFUSED)
+            self._has.get(key, set()).discard(contact.identity)
+        self.silent.discard(contact.identity)
+
     def _carry(self, group: Group, message: Message, contact: Contact, *, wall: float, now: float) -> None:
         key = (group.name, message.number)
         has = self._has.setdefault(key, set())

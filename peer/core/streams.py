@@ -4,7 +4,8 @@ It knows one stream a sender and group; only when a record is on disk is anythin
 how a message came, nor what else its sender says.
 """
 
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, field
 from typing import Final
 
 from peer.core.contacts import Contact
@@ -13,7 +14,16 @@ from peer.core.events import ChannelReceived, DirectReceived, Line, RoomReceived
 from peer.core.group import Group
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
-from peer.core.records import FloorRaised, IncomingAdded, Record, Shown, group_mark
+from peer.core.records import (
+    FloorRaised,
+    IncomingAdded,
+    Overtaken,
+    Record,
+    Shown,
+    ShownBehind,
+    StoredStream,
+    group_mark,
+)
 from wire.delivery.seen import Admission, Inbox
 from wire.messages.group import CHANNEL
 from wire.messages.room import ROOM_SIGN
@@ -38,6 +48,12 @@ class Stream:
     """The group, for its lines."""
     floor: int = 0
     rises: int = 0
+    highest: int = 0
+    """The highest number given out to be shown, or shown in an earlier life."""
+    shown: int = 0
+    """The highest number that was shown."""
+    behind: set[int] = field(default_factory=set)
+    """Stored numbers below it, on disk marked as such, that are not known to be shown."""
 
     def line(self, number: int) -> Line | None:
         """What to show for a number that is ready."""
@@ -45,7 +61,7 @@ class Stream:
         if text is None:
             return None
         at_ms, words, is_late = text
-        name, identity, at = self.contact.name, self.contact.identity, at_ms / 1_000
+        name, identity, at = self.contact.row.card.name, self.contact.identity, at_ms / 1_000
         late = at if is_late else None
         if self.group is None:
             return DirectReceived(sender=name, identity=identity, number=number, text=words, at=at, late=late)
@@ -63,19 +79,56 @@ class Stream:
             late=late,
         )
 
+    def overtaken_by(self, number: int) -> list[Record]:
+        """What is to be noted before `number` counts as shown: those below it that are still being stored."""
+        return self.overtaken([other for other in self.texts if other < number and other not in self.behind])
+
+    def overtaken(self, numbers: list[int]) -> list[Record]:
+        """A later one is shown before these."""
+        self.behind.update(numbers)
+        return [Overtaken(self.key, number) for number in numbers]
+
+
+def restored(
+    key: bytes,
+    contact: Contact,
+    inbox: Inbox,
+    texts: Texts,
+    stored: StoredStream,
+    *,
+    talk: Conversation | None = None,
+    group: Group | None = None,
+) -> Stream:
+    """A stream as an earlier life of this program left it."""
+    return Stream(
+        key,
+        contact,
+        inbox,
+        texts,
+        talk,
+        group,
+        floor=stored.floor,
+        highest=stored.shown,
+        shown=stored.shown,
+        behind={one.number for one in stored.unshown if one.behind},
+    )
+
 
 class Streams:
     """All streams to us that were needed yet."""
 
-    def __init__(self, home: Homecoming, outputs: Outputs) -> None:
+    def __init__(self, home: Homecoming, outputs: Outputs, ignored: Set[bytes]) -> None:
+        """`ignored`: identities whose lines count as shown and are not shown; it may change at any time."""
         self._home = home
         self._out = outputs
+        self._ignored = ignored
         self._streams: dict[bytes, Stream] = {}
         self._holding: dict[bytes, Stream] = {}
         """Those with messages that wait for an earlier one: only they have deadlines."""
         self._written: list[tuple[Stream, int, bool]] = []
         """Records handed out but not known to be stored: (stream, number, whether to acknowledge by courier)."""
         self._marks: dict[bytes, int] = {}
+        self._marks_behind: list[Record] = []
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._streams
@@ -97,7 +150,12 @@ class Streams:
             return
         if number not in stream.texts:
             stream.texts[number] = (at_ms, text, late)
-            self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late))
+            is_behind = number < stream.highest
+            if is_behind:
+                stream.behind.add(number)
+            self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late, is_behind))
+        if not by_courier:
+            stream.inbox.storing_aside.add(number)
         self._written.append((stream, number, by_courier))
 
     def take_silently(self, stream: Stream, number: int) -> bool:
@@ -119,6 +177,7 @@ class Streams:
                 stream.talk.courier.confirm(number, now=now)
             else:
                 stream.inbox.store(number, now)
+                stream.inbox.storing_aside.discard(number)
             touched[stream.key] = stream
         return touched
 
@@ -129,7 +188,13 @@ class Streams:
             line = stream.line(number)
             if line is None:
                 continue
-            if line.late is not None or self._home.holds_back(line):
+            if number > stream.highest:
+                stream.highest = number
+            elif number not in stream.behind:  # overtaken while it was on its way to the disk
+                self._out.records += stream.overtaken([number])
+            if line.identity in self._ignored:
+                self.line_shown(line)
+            elif line.late is not None or self._home.holds_back(line):
                 self._home.gather(line)
             else:
                 self._out.events.append(line)
@@ -162,14 +227,26 @@ class Streams:
 
     def line_shown(self, line: Line) -> None:
         """Somebody has seen it; it is not shown again after a restart."""
-        stream = stream_of(line)
-        if line.number > self._marks.get(stream, 0):
-            self._marks[stream] = line.number
+        key, number = stream_of(line), line.number
+        stream = self._streams.get(key)
+        if stream is None:
+            return
+        if number in stream.behind:
+            stream.behind.discard(number)
+            self._marks_behind.append(ShownBehind(key, number))
+        if number > stream.shown:
+            if stream.texts:
+                # Of an earlier one that is on its way to the disk this mark would say that it was shown.
+                self._marks_behind += stream.overtaken_by(number)
+            self._marks[key] = stream.shown = number
 
     def marks(self) -> list[Record]:
-        """Drained: up to where each stream has been shown; one record for however many lines."""
+        """Drained: up to where each stream has been shown; one record for however many lines, if none was behind."""
+        if not self._marks and not self._marks_behind:
+            return []
         marks, self._marks = self._marks, {}
-        return [Shown(stream, number) for stream, number in marks.items()]
+        behind, self._marks_behind = self._marks_behind, []
+        return behind + [Shown(stream, number) for stream, number in marks.items()]
 
 
 def stream_of(line: Line) -> bytes:

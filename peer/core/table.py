@@ -8,9 +8,10 @@ import msgspec
 from peer.core.contacts import Change, Contact, Contacts
 from peer.core.events import KeyChanged, PersonLeft, PersonLost, Renamed, TableChanged
 from peer.core.outputs import Outputs
-from peer.core.records import RowsSaved
+from peer.core.records import NameBlocked, NameCleared, RowsSaved
 from wire.codec import decode_row
 from wire.messages.table import FetchTable, Presence, Row, TableBatch, TablePage
+from wire.names import name_key
 
 FETCH_TIMEOUT = 2.0
 """Seconds after which an unanswered question for rows is asked again."""
@@ -87,25 +88,39 @@ class Table:
             known = self._contacts.by_identity(row.card.identity)
             before = known.row if known is not None else None
             change = self._contacts.take_row(row)
-            if change is Change.KEY_CHANGED and is_news:
-                self._out.events.append(KeyChanged(name=row.card.name))
+            if change is Change.KEY_CHANGED:
+                self._note_block(row, is_news=is_news)
+            elif change is not Change.REFUSED and self._contacts.clears(row):
+                self._out.records.append(NameCleared(name_key(row.card.name)))
             contact = self._contacts.by_identity(row.card.identity)
             if contact is not None and change not in (Change.REFUSED, Change.KEY_CHANGED):
                 changes.append((contact, change))
                 saved.append(row)
+                free = self._contacts.given_up(before, contact) if before is not None else None
+                if before is not None and free is not None:
+                    self._out.records.append(NameCleared(name_key(before.card.name)))
+                    rows.append(free)
                 if before is not None and row.card.identity != self._me:
-                    self._tell(before, contact.row)
+                    self._tell(before, contact)
         self.version, self.saved_at = version, wall
         if rows:
             self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
             self._out.events.append(TableChanged())
         return changes
 
-    def _tell(self, before: Row, row: Row) -> None:
+    def _note_block(self, row: Row, *, is_news: bool) -> None:
+        """The block outlives the program, and so does the row: it may come to be trusted."""
+        self._out.records.append(NameBlocked(name_key(row.card.name), row))
+        if is_news:
+            self._out.events.append(KeyChanged(name=row.card.name))
+
+    def _tell(self, before: Row, contact: Contact) -> None:
         """What people want to know of somebody. What changed while we were away ourselves is not told, but for names."""
+        row = contact.row
         if before.card.name != row.card.name:
             self._out.events.append(Renamed(old=before.card.name, new=row.card.name, is_me=False))
-        if not self.is_fresh or before.presence is not Presence.ONLINE:
+        is_gone = self.is_fresh and before.presence is Presence.ONLINE
+        if not is_gone or contact.identity in self._contacts.ignored:
             return
         if row.presence is Presence.AWAY:
             self._out.events.append(PersonLeft(name=row.card.name))

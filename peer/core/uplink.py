@@ -204,13 +204,13 @@ class Uplink:
             case MailBatch() | GroupPage():
                 self._returned_came(notice, now)
             case MailSaved() | MailRefused() | MailExpired():
-                self._mail_notice_came(notice)
+                self._mail_notice_came(notice, now)
             case DatagramRelayed():
                 self._relayed(notice, now)
             case RelayFailed(recipient):
                 contact = self._contacts.by_identity(recipient)
                 if contact is not None:
-                    self._ladder.relay_failed(contact)
+                    self._ladder.relay_failed(contact, now=now)
             case GroupGranted():
                 self._rooms.granted(notice, now=now)
             case GroupAccepted() | GroupRefused():
@@ -277,16 +277,16 @@ class Uplink:
             else:
                 self._lines.page_came(notice, now=now)
 
-    def _mail_notice_came(self, notice: MailSaved | MailRefused | MailExpired) -> None:
+    def _mail_notice_came(self, notice: MailSaved | MailRefused | MailExpired, now: float) -> None:
         match notice:
             case MailSaved(reference):
-                self._ladder.letter_saved(reference)
+                self._ladder.letter_saved(reference, now=now)
             case MailRefused(reference, reason):
-                self._ladder.letter_refused(reference, REFUSALS[reason])
+                self._ladder.letter_refused(reference, REFUSALS[reason], now=now)
             case MailExpired(recipient, number):
                 contact = self._contacts.by_identity(recipient)
                 if contact is not None:
-                    self._ladder.letter_expired(contact, number)
+                    self._ladder.letter_expired(contact, number, now=now)
 
     def _room_notice_came(
         self, notice: RoomEntered | RoomRefused | RoomLeft | RoomChanged | RoomsListed, now: float
@@ -295,7 +295,7 @@ class Uplink:
             case RoomEntered():
                 self._rooms.entered(notice, now=now)
             case RoomRefused():
-                self._rooms.refused(notice)
+                self._rooms.refused(notice, now=now)
             case RoomLeft():
                 self._rooms.left(notice)
             case RoomChanged():

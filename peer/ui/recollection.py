@@ -64,6 +64,8 @@ def _outcome(step: Step, whom: str) -> str:
     match step.what:
         case What.MAILED:
             return "no answer on the straight way: sealed as a letter for the registry"
+        case What.KEPT if step.reason:
+            return f"kept: {reason(step.reason)}"
         case What.KEPT:
             return "kept: registry silent" + ("" if step.when is None else f" since {shown_time(step.when)}")
         case What.SAVED:

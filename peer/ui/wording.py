@@ -163,6 +163,8 @@ def _fate(
             return ["[Messages received by the server and saved]"]
         case Refused(to=to, reason=why):
             return [f"[Message to {name(to)} refused: {reason(why)}.]"]
+        case Kept(to=to, reason=why) if why:
+            return [f"[Message to {name(to)} kept: {reason(why)}.]"]
         case Kept(to=to):
             return [f"{_SERVER_SILENT} Message to {name(to)} kept; it goes out when the server is back."]
         case TooLong(to=to, size=size, limit=limit):

@@ -110,6 +110,19 @@ def test_a_fingerprint() -> None:
     assert words("keys", "alice.fingerprint") == " ".join(digest[at : at + 4] for at in range(0, 32, 4))
 
 
+def test_a_safety_number() -> None:
+    """Clause 3.7: "the first hash is over `chatapp safety 1`, a zero byte and the key; each of the next 5,199 is over the
+    hash before it and the key"."""
+    halves = []
+    for key in (ALICE[0], BOB[0]):
+        digest = hashlib.sha512(b"chatapp safety 1\0" + key).digest()
+        for _ in range(5_199):
+            digest = hashlib.sha512(digest + key).digest()
+        groups = [int.from_bytes(digest[at : at + 5], "big") % 100_000 for at in range(0, 30, 5)]
+        halves.append("".join(f"{group:05}" for group in groups))
+    assert words("keys", "alice.bob.safety") == "".join(sorted(halves))
+
+
 def test_a_hello() -> None:
     """Clause 4.1: "the padding is a bin of zeros that makes the whole datagram, with its kind, 256 bytes long"."""
     made = b"\x01" + by_hand.packed([1, printed("admission", "nonce"), bytes(233)])

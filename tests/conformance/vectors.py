@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from peer.core.safety import safety_number
 from tests.conformance import by_hand
 from tests.conformance.document import Vectors
 from wire.admission import make_refused, make_register, make_welcome, sign_table
@@ -83,6 +84,7 @@ def _keys() -> Iterator[tuple[str, Value]]:
         yield f"{who}.mail.secret", party.mail.raw
         yield f"{who}.mail", party.mail.public
     yield "alice.fingerprint", fingerprint(ALICE.identity.public)
+    yield "alice.bob.safety", safety_number(ALICE.identity.public, BOB.identity.public)
 
 
 def _cards() -> Iterator[tuple[str, Value]]:

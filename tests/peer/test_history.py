@@ -14,27 +14,36 @@ from peer.core.records import (
     FINAL,
     CursorMoved,
     FloorRaised,
+    IgnoreChanged,
     IncomingAdded,
     LineAccepted,
     Loaded,
+    NameBlocked,
+    NameCleared,
     NumberUsed,
     OutgoingAdded,
     OutgoingChanged,
+    OutgoingMoved,
+    Overtaken,
     Record,
     RegistryPinned,
     RoomKept,
     RowsSaved,
     Shown,
+    ShownBehind,
     Standing,
     StoredGroup,
     StoredIncoming,
     StoredOutgoing,
     StoredStream,
 )
+from peer.core.trail import Stored
 from peer.history import History
 from tests.peer.core.cast import Someone
 from wire.messages.delivery import LAST_NUMBER
 from wire.messages.group import CHANNEL
+from wire.messages.table import Row
+from wire.names import name_key
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 PEOPLE: Final = (BOB, CAROL)
@@ -51,6 +60,10 @@ class Model:
         self.outgoing: dict[bytes, dict[int, OutgoingAdded]] = {}
         self.standing: dict[tuple[bytes, int], Standing] = {}
         self.incoming: dict[bytes, dict[int, IncomingAdded]] = {}
+        self.behind: set[tuple[bytes, int]] = set()
+        self.trail: dict[tuple[bytes, int], Stored] = {}
+        self.blocked: dict[str, Row] = {}
+        self.ignored: set[bytes] = set()
         self.floor: dict[bytes, int] = {}
         self.shown: dict[bytes, int] = {}
         self.rows: dict[bytes, object] = {}
@@ -68,15 +81,37 @@ class Model:
             case OutgoingAdded(stream, number):
                 self.outgoing.setdefault(stream, {})[number] = record
                 self.standing[(stream, number)] = Standing.UNSETTLED
-            case OutgoingChanged(stream, number, standing):
+            case OutgoingChanged(stream, number, standing, trail):
                 if (stream, number) in self.standing:
                     self.standing[(stream, number)] = standing
-            case IncomingAdded(stream, number):
+                    if trail is not None:
+                        self.trail[(stream, number)] = trail
+            case IncomingAdded(stream, number, behind=behind):
+                if behind and number not in self.incoming.get(stream, {}):
+                    self.behind.add((stream, number))
                 self.incoming.setdefault(stream, {}).setdefault(number, record)
+            case Overtaken(stream, number):
+                if number in self.incoming.get(stream, {}):
+                    self.behind.add((stream, number))
+            case ShownBehind(stream, number):
+                self.behind.discard((stream, number))
             case Shown(stream, number):
                 self.shown[stream] = max(number, self.shown.get(stream, 0))
             case FloorRaised(stream, floor):
                 self.floor[stream] = max(floor, self.floor.get(stream, 0))
+            case _:
+                self._apply_rare(record)
+
+    def _apply_rare(self, record: Record) -> None:
+        match record:
+            case NameBlocked(key, row):
+                self.blocked[key] = row
+            case NameCleared(key, dropped):
+                self.blocked.pop(key, None)
+                if dropped is not None:
+                    self.rows.pop(dropped, None)
+            case IgnoreChanged(identity, is_ignored):
+                (self.ignored.add if is_ignored else self.ignored.discard)(identity)
             case CursorMoved(position, group):
                 self.groups[group] = StoredGroup(position, self.groups.get(group, StoredGroup()).newest)
             case LineAccepted(position, group):
@@ -97,6 +132,8 @@ class Model:
             assert getattr(loaded, field) == value, field
         assert {row.card.identity: row for row in loaded.rows} == self.rows
         assert loaded.groups == self.groups
+        assert {name_key(row.card.name): row for row in loaded.blocked} == self.blocked
+        assert loaded.ignored == self.ignored
         for stream in STREAMS:
             self._check_stream(stream, loaded.streams.get(stream, StoredStream()))
 
@@ -106,15 +143,17 @@ class Model:
         incoming = self.incoming.get(stream, {})
         assert sorted(loaded.seen) == sorted(number for number in incoming if number >= floor)
         assert loaded.unshown == tuple(
-            StoredIncoming(number, one.at_ms, one.text)
+            StoredIncoming(number, one.at_ms, one.text, (stream, number) in self.behind)
             for number, one in sorted(incoming.items())
-            if number > shown
+            if number > shown or (stream, number) in self.behind
         )
         outgoing = self.outgoing.get(stream, {})
         assert loaded.last_sent == max([*outgoing, self.used.get(stream, 0)], default=0)
         standing = {number: self.standing[(stream, number)] for number in sorted(outgoing)}
         assert loaded.outgoing == tuple(
-            StoredOutgoing(number, outgoing[number].at_ms, outgoing[number].text, how)
+            StoredOutgoing(
+                number, outgoing[number].at_ms, outgoing[number].text, how, self.trail.get((stream, number))
+            )
             for number, how in standing.items()
             if how not in FINAL
         )
@@ -132,8 +171,20 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 rows = st.builds(lambda who, version: PEOPLE[who].row(version), st.integers(0, 1), st.integers(1, 9))
 records: st.SearchStrategy[Record] = st.one_of(
     st.builds(OutgoingAdded, streams, numbers, numbers, texts),
-    st.builds(OutgoingChanged, streams, numbers, st.sampled_from(Standing)),
-    st.builds(IncomingAdded, streams, numbers, numbers, texts, st.booleans()),
+    st.builds(
+        OutgoingChanged,
+        streams,
+        numbers,
+        st.sampled_from(Standing),
+        st.none() | numbers | st.binary(max_size=2),
+    ),
+    st.builds(IncomingAdded, streams, numbers, numbers, texts, st.booleans(), st.booleans()),
+    st.builds(Overtaken, streams, numbers),
+    st.builds(ShownBehind, streams, numbers),
+    st.sampled_from(PEOPLE).map(lambda who: NameBlocked(who.name, who.row(9))),
+    st.sampled_from(PEOPLE).map(lambda who: NameCleared(who.name)),
+    st.sampled_from(PEOPLE).map(lambda who: NameCleared("carol", who.id)),
+    st.builds(IgnoreChanged, st.sampled_from([BOB.id, CAROL.id]), st.booleans()),
     st.builds(Shown, streams, numbers),
     st.builds(FloorRaised, streams, numbers),
     st.builds(CursorMoved, numbers, groups),
@@ -255,13 +306,21 @@ def test_voids_are_what_was_never_given_or_never_arrives(history: History) -> No
     assert history.load().streams[BOB.id].voids == ((3, 4), (5, 900))
 
 
-def test_the_place_in_the_channels_log_is_taken_over_from_an_earlier_version(tmp_path: Path) -> None:
-    History(tmp_path / "history.db", server="here").close()
-    with sqlite3.connect(tmp_path / "history.db") as db:
-        db.execute("UPDATE servers SET cursor = 7")
-    db.close()
-    for position in (7, 9):
-        history = History(tmp_path / "history.db", server="here")
-        assert history.load().groups[CHANNEL].cursor == position
-        history.apply([CursorMoved(9)])
-        history.close()
+def test_a_message_that_goes_to_another_key_is_one_line_still(history: History) -> None:
+    history.apply([OutgoingAdded(BOB.id, 7, 5, "hi"), OutgoingMoved(BOB.id, 7, CAROL.id, 2)])
+    history.apply([OutgoingChanged(CAROL.id, 2, Standing.KEPT, b"")])
+    loaded = history.load()
+    assert loaded.streams[BOB.id].outgoing == ()
+    assert loaded.streams[CAROL.id].outgoing == (StoredOutgoing(2, 5, "hi", Standing.KEPT, b""),)
+    assert len(history.lines.latest(9)) == 1
+
+
+def test_what_was_rolled_back_leaves_no_stream_behind(history: History) -> None:
+    """The id of a stream that was new in a transaction is worth nothing when that came to nothing."""
+    with pytest.raises(sqlite3.IntegrityError):
+        history.apply([OutgoingAdded(BOB.id, 1, 0, "one"), OutgoingAdded(BOB.id, 1, 0, "again")])
+    history.apply([OutgoingAdded(CAROL.id, 1, 0, "to carol"), OutgoingAdded(BOB.id, 1, 0, "to bob")])
+    assert [(line.stream, line.text) for line in history.lines.latest(9)] == [
+        (CAROL.id, "to carol"),
+        (BOB.id, "to bob"),
+    ]

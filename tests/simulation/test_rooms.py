@@ -239,9 +239,7 @@ def check_end(play: Play) -> None:
 def is_in_the_log(speaker: Person, room: str, text: str) -> bool:
     """Whether the speaker's program was told that the registry has it. Left before that, a line may be lost."""
     mark = group_mark(f"#{room}" if room else "channel")
-    query = "SELECT standing FROM outgoing WHERE stream = ? AND text = ?"
-    rows = speaker.history._db.execute(query, (mark, text)).fetchall()
-    return bool(rows) and rows[0][0] == 4
+    return speaker.standing_of(mark, text) is Standing.DELIVERED
 
 
 def stayed(play: Play, person: Person, room: str, at: float) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from peer.core import events as happened
-from peer.core.records import Standing
+from peer.core.records import DEAD
 from tests.simulation.hazards import HAZARDS
 from tests.support.network import Weather
 from tests.support.world import World
@@ -91,11 +91,7 @@ def check_end(world: World) -> None:
     world.network.run_for(40.0)
     for person in world.people:
         for recipient, number, standing in person.sent():
-            if (
-                standing is not Standing.REFUSED
-                and recipient in by_key
-                and recipient != person.identity.public
-            ):
+            if standing not in DEAD and recipient in by_key and recipient != person.identity.public:
                 assert by_key[recipient].holds(person.identity.public, number), "something sent never arrived"
                 shown = {line.number for line in by_key[recipient].screen.lines if line.sender == person.name}
                 assert number in shown, "something stored was never shown"

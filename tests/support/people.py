@@ -176,14 +176,21 @@ class Person:
     # --- what the disk says
 
     def holds(self, stream: bytes, number: int) -> bool:
-        """Whether a message to this person is stored."""
-        query = "SELECT 1 FROM incoming WHERE stream = ? AND number = ?"
-        return self.history._db.execute(query, (stream, number)).fetchone() is not None
+        """Whether a message to this person is stored; a note to oneself is stored as said, once."""
+        is_note = stream == self.identity.public
+        query = "SELECT 1 FROM lines JOIN streams ON streams.id = stream WHERE ours = ? AND key = ? AND number = ?"
+        return self.history._db.execute(query, (is_note, stream, number)).fetchone() is not None
 
     def sent(self) -> list[tuple[bytes, int, Standing]]:
         """All messages of this person: (recipient, number, standing)."""
-        query = "SELECT stream, number, standing FROM outgoing"
+        query = "SELECT key, number, standing FROM lines JOIN streams ON streams.id = stream WHERE ours"
         return [(stream, number, Standing(it)) for stream, number, it in self.history._db.execute(query)]
+
+    def standing_of(self, stream: bytes, text: str) -> Standing | None:
+        """How far a message of this person got that said this."""
+        query = "SELECT standing FROM lines JOIN streams ON streams.id = stream WHERE ours AND key = ? AND text = ?"
+        row = self.history._db.execute(query, (stream, text)).fetchone()
+        return None if row is None else Standing(row[0])
 
     def count_standing(self, *standings: Standing) -> int:
         """How many messages of this person stand there."""

@@ -33,8 +33,9 @@ NEW, REPEAT, BEYOND = Admission.NEW, Admission.REPEAT, Admission.BEYOND
 class Inbox:
     """The numbers of one sender: those stored, those held back for an earlier one, those ready to show.
 
-    `storing` is a view of the numbers that were admitted and are on their way to the disk; whoever admits keeps it. The
-    sender may settle one of them meanwhile (it let the message expire): that one is shown all the same, once.
+    `storing` is a view of the numbers that were admitted and are on their way to the disk; whoever admits keeps it, and in
+    `storing_aside` those that came another way. The sender may settle one of them meanwhile (it let the message expire):
+    that one is shown all the same, once.
 
     A number is ready when every number from the floor (or from the last one shown) up to it is stored. It waits
     at most `hold_span` seconds for a hole; whoever comes late out of a skipped hole is new, once, and ready at once.
@@ -59,6 +60,7 @@ class Inbox:
         "_runs",
         "_undated",
         "storing",
+        "storing_aside",
     )
 
     def __init__(
@@ -75,6 +77,7 @@ class Inbox:
         self._floor = floor
         self._passed: dict[int, int] = {}
         self.storing: Collection[int] = ()
+        self.storing_aside: set[int] = set()
         # Those of them that the sender has settled since they were admitted.
         self._late: set[int] = set()
         self._next = max(floor, shown + 1)
@@ -148,7 +151,7 @@ class Inbox:
         if number <= self._floor:
             return
         # Almost always all of these are stored, and nobody looks through `storing`.
-        if self.storing and not self._runs.has_span(self._floor, number):
+        if (self.storing or self.storing_aside) and not self._runs.has_span(self._floor, number):
             self._note_late(self._floor, number)
         self._floor = number
         self._runs.drop_below(number)
@@ -204,7 +207,9 @@ class Inbox:
 
     def _note_late(self, start: int, end: int) -> None:
         runs = self._runs
-        self._late.update(n for n in self.storing if start <= n < end and n not in runs)
+        self._late.update(
+            n for n in (*self.storing, *self.storing_aside) if start <= n < end and n not in runs
+        )
 
     def _date(self, now: float) -> None:
         if self._undated:

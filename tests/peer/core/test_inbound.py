@@ -52,7 +52,7 @@ class Desk:
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.channel.grant(GroupGranted(CHANNEL, 1, KEY, 3, 0))
         self.home = Homecoming(self.out)
-        self.streams = Streams(self.home, self.out)
+        self.streams = Streams(self.home, self.out, self.contacts.ignored)
         self.hearing = Hearing(
             contacts=self.contacts,
             groups=Groups(self.channel),
@@ -300,6 +300,13 @@ def test_a_letter_says_what_need_not_be_waited_for() -> None:
 
 
 # --- letters
+
+
+def test_a_letter_that_its_sender_believes_gone_is_shown_if_it_comes_with_a_later_one() -> None:
+    desk = Desk()
+    desk.gets(letter(5, "thought to be gone", serial=1), letter(6, "later", since=5, serial=2))
+    desk.store()
+    assert desk.shown() == ["thought to be gone", "later"]
 
 
 def test_letters_are_shown_late_and_let_go_when_they_are_stored() -> None:

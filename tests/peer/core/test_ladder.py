@@ -9,10 +9,11 @@ import pytest
 
 from peer.core.contacts import RELAY_STICKS_FOR, Contact
 from peer.core.conversation import Message, Rung
-from peer.core.events import Delivered, Event, Kept, Refused, Saved, Unacknowledged
+from peer.core.events import Delivered, Event, Expired, Kept, Refused, Saved, Unacknowledged
 from peer.core.ladder import BYTES_IN_FLIGHT, LETTERS_IN_FLIGHT, RETRY_SPAN, Ladder, Reach
 from peer.core.outputs import Outputs
 from peer.core.records import OutgoingChanged, Standing, StoredOutgoing, StoredStream
+from peer.core.trail import Trails
 from tests.peer.core.cast import POLICY, WALL, Someone
 from wire.codec import decode_frames
 from wire.delivery.events import Acknowledged, GaveUp
@@ -33,12 +34,16 @@ class Stairs:
         self.out = Outputs()
         self.letter = b"letter"
         self.refuses_to_seal = False
-        self.ladder = Ladder(POLICY, self.out, self._write)
+        self.ladder = Ladder(POLICY, self.out, self._write, Trails(self._wall))
         self.bob = BOB.contact(online=online, stored=stored)
         assert self.bob.conversation is not None
         self.talk = self.bob.conversation
         self.ladder.adopt(self.bob)
         self.ladder.set_reach(reach, now=self.now)
+
+    @staticmethod
+    def _wall(now: float) -> float:
+        return WALL + now - 100.0
 
     def _write(self, contact: Contact, message: Message) -> bytes:
         if self.refuses_to_seal:
@@ -48,7 +53,7 @@ class Stairs:
     # --- what happens
 
     def say(self, text: str = "hi") -> Message:
-        return self.ladder.begin(self.bob, self.talk, text, wall=WALL, now=self.now)
+        return self.ladder.begin(self.bob, self.talk, text, wall=self._wall(self.now), now=self.now)
 
     def reach(self, reach: Reach) -> None:
         self.ladder.set_reach(reach, now=self.now)
@@ -61,7 +66,7 @@ class Stairs:
     def saves(self) -> None:
         """The registry confirms every letter that it was given."""
         for letter in self.posted():
-            self.ladder.letter_saved(letter.reference)
+            self.ladder.letter_saved(letter.reference, now=self.now)
 
     def acks(self, *messages: Message, through_server: bool = False) -> None:
         """Bob has stored these."""
@@ -88,7 +93,7 @@ class Stairs:
     def _heed(self, through_server: bool) -> None:
         for event in self.talk.courier.events():
             if isinstance(event, Acknowledged):
-                self.ladder.acknowledged(self.bob, [event.number], through_server=through_server)
+                self.ladder.acknowledged(self.bob, [event], through_server=through_server, now=self.now)
             elif isinstance(event, GaveUp):
                 self.ladder.gave_up(self.bob, event.number, now=self.now)
 
@@ -138,7 +143,7 @@ def relaying(stairs: Stairs) -> None:
 
 
 def relay_fails(stairs: Stairs) -> None:
-    stairs.ladder.relay_failed(stairs.bob)
+    stairs.ladder.relay_failed(stairs.bob, now=stairs.now)
 
 
 def saved(stairs: Stairs) -> None:
@@ -146,7 +151,7 @@ def saved(stairs: Stairs) -> None:
 
 
 def refused(stairs: Stairs) -> None:
-    stairs.ladder.letter_refused(stairs.posted()[0].reference, "the mailbox is full")
+    stairs.ladder.letter_refused(stairs.posted()[0].reference, "the mailbox is full", now=stairs.now)
 
 
 def goes(stairs: Stairs) -> None:
@@ -265,7 +270,7 @@ def test_letters_are_posted_a_few_at_a_time() -> None:
         stairs.say()
     first, *others = stairs.posted()
     assert len(others) == LETTERS_IN_FLIGHT - 1
-    stairs.ladder.letter_saved(first.reference)
+    stairs.ladder.letter_saved(first.reference, now=stairs.now)
     assert len(stairs.posted()) == 1
 
 
@@ -276,7 +281,7 @@ def test_long_letters_are_posted_one_by_one() -> None:
         stairs.say()
     for _ in range(3):
         (letter,) = stairs.posted()
-        stairs.ladder.letter_saved(letter.reference)
+        stairs.ladder.letter_saved(letter.reference, now=stairs.now)
 
 
 def test_letters_go_in_the_order_of_their_numbers() -> None:
@@ -291,12 +296,12 @@ def test_an_answer_from_an_earlier_link_settles_nothing() -> None:
     stairs.say()
     (before,) = stairs.posted()
     sought(stairs)
-    stairs.ladder.letter_saved(before.reference)
+    stairs.ladder.letter_saved(before.reference, now=stairs.now)
     assert stairs.standing() == []
     found(stairs)
     (again,) = stairs.posted()
     assert again.number == before.number
-    stairs.ladder.letter_saved(again.reference)
+    stairs.ladder.letter_saved(again.reference, now=stairs.now)
     assert stairs.standing() == [Standing.SAVED]
 
 
@@ -313,9 +318,9 @@ def test_what_was_acknowledged_late_is_not_also_saved_or_refused(answer: str) ->
     stairs.standing()
     assert stairs.told() == [Unacknowledged, Delivered]
     if answer == "saved":
-        stairs.ladder.letter_saved(letter.reference)
+        stairs.ladder.letter_saved(letter.reference, now=stairs.now)
     else:
-        stairs.ladder.letter_refused(letter.reference, "the mailbox is full")
+        stairs.ladder.letter_refused(letter.reference, "the mailbox is full", now=stairs.now)
     assert (stairs.told(), stairs.standing()) == ([], [])
     assert stairs.ladder.is_settled
 
@@ -334,9 +339,9 @@ def test_a_letter_that_expired_is_told_and_goes_nowhere() -> None:
     message = stairs.say()
     stairs.saves()
     stairs.told()
-    stairs.ladder.letter_expired(stairs.bob, message.number)
-    stairs.ladder.letter_expired(stairs.bob, message.number)
-    assert stairs.told() == [Refused]
+    stairs.ladder.letter_expired(stairs.bob, message.number, now=stairs.now)
+    stairs.ladder.letter_expired(stairs.bob, message.number, now=stairs.now)
+    assert stairs.out.drain_events() == [Expired(to="bob", number=message.number, text="hi")]
     comes(stairs)
     stairs.say()
     assert message.number not in stairs.sent()
@@ -409,8 +414,8 @@ def test_the_floor_is_the_lowest_that_is_not_settled_and_refused_ones_are_void()
     stairs = Stairs(online=False)
     first, second = stairs.say(), stairs.say()
     one, two = stairs.posted()
-    stairs.ladder.letter_saved(one.reference)
-    stairs.ladder.letter_refused(two.reference, "the mailbox is full")
+    stairs.ladder.letter_saved(one.reference, now=stairs.now)
+    stairs.ladder.letter_refused(two.reference, "the mailbox is full", now=stairs.now)
     comes(stairs)
     third = stairs.say()
     payloads = stairs.talk.courier.payloads_to_send(now=stairs.now)

@@ -5,7 +5,7 @@ import random
 from peer.core.events import Delivered, DirectReceived
 from peer.core.me import LIVE_KEY_LASTS_FOR, OLD_LIVE_KEY_LASTS_FOR, Me, Notebook
 from peer.core.outputs import Outputs
-from peer.core.records import IncomingAdded, OutgoingAdded, Shown, StoredStream
+from peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged, Standing, StoredStream
 from tests.peer.core.cast import WALL, Someone
 from wire.identity import AgreementKey, is_authentic
 
@@ -60,8 +60,9 @@ def test_what_one_writes_to_oneself_is_shown_and_delivered_when_it_is_stored() -
     assert out.drain_events() == []
     records = out.drain_records()
     assert OutgoingAdded(ALICE.id, number, int(WALL * 1_000), "milk") in records
-    assert IncomingAdded(ALICE.id, number, int(WALL * 1_000), "milk", False) in records
-    assert Shown(ALICE.id, number) in records
+    assert OutgoingChanged(ALICE.id, number, Standing.DELIVERED, int(WALL * 1_000)) in records
+    assert Named(ALICE.id, "alice") in records  # or a note would be of somebody unknown
+    assert not any(isinstance(record, IncomingAdded) for record in records)  # one line, not two
     notebook.stored()
     received, delivered = out.drain_events()
     assert isinstance(received, DirectReceived)

@@ -47,6 +47,15 @@ def test_who_comes_and_goes_is_told_once(lab: Lab) -> None:
     assert lab.changed(CAROL, GONE) == []
 
 
+def test_who_is_ignored_comes_and_goes_without_a_word_and_is_there_all_the_same(lab: Lab) -> None:
+    lab.contacts.ignored.add(CAROL.id)
+    assert lab.changed(CAROL, HERE) == []
+    assert CAROL.id in {contact.identity for contact in lab.members.here()}
+    assert lab.changed(CAROL, GONE) == []
+    lab.contacts.ignored.discard(CAROL.id)
+    assert lab.changed(CAROL, HERE) == [MemberJoined(room="lab", name="carol")]
+
+
 def test_we_ourselves_are_no_news(lab: Lab) -> None:
     assert lab.changed(ALICE, HERE) == []
     assert ALICE.id not in lab.members.members

@@ -4,6 +4,9 @@ import pytest
 
 from peer.core import events as happened
 from peer.core.asked import AWAY, SILENT
+from peer.core.lines import LEFT
+from peer.core.records import Standing, group_mark
+from peer.core.trail import What, readable, unpacked
 from tests.peer.core.cast import WALL, Someone, raw
 from tests.peer.core.hall import STATION, Node
 from wire.codec import decode_frames, decode_group_body, decode_message_body, encode, join_frames
@@ -296,6 +299,60 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
     assert node.saw() == [happened.RoomAccepted(room="lab", number=begun.number)]
+
+
+def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    begun = node.core.say("hi", now=node.now)
+    assert begun is not None
+    node.pump()
+    mark = group_mark("#lab")
+    (under_way,) = readable(node.core.steps_under_way(mark, begun.number), 0)
+    assert under_way.what is What.KEPT
+    assert under_way.when is not None
+    assert under_way.when < node.now + WALL
+    asked = link_again(node)
+    assert asked is not None
+    node.told(
+        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
+        GroupGranted("#lab", 1, LAB_KEY, STATION, 10),
+    )
+    (frame,) = node.lines()
+    header = unpack_group(frame)
+    node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
+    assert node.core.steps_under_way(mark, begun.number) == ()
+    (line,) = node.disk.lines.latest(9)
+    assert (line.room, line.text, line.standing) == ("lab", "hi", Standing.DELIVERED)
+    steps = readable(unpacked(line.trail, line.at_ms), line.at_ms)
+    assert [step.what for step in steps] == [What.KEPT, What.ACCEPTED]
+
+
+def test_a_line_that_was_left_behind_says_why(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.say("hi", now=node.now)
+    node.core.rooms.leave(now=node.now)
+    node.pump()
+    (line,) = node.disk.lines.latest(9)
+    *_, last = readable(unpacked(line.trail, line.at_ms), line.at_ms)
+    assert (line.standing, last.what, last.reason) == (Standing.REFUSED, What.REFUSED, LEFT)
+
+
+def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: Node) -> None:
+    enter(node)
+    node.saw()
+    node.core.trust.ignore("bob", is_ignored=True)
+    node.hears(told(BOB, node, StraightLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hm")), BOB.home)
+    assert node.saw() == []
+    assert node.disk.lines.latest(9) == []
+    node.core.trust.ignore("bob", is_ignored=False)
+    node.pump()
+    (line,) = node.disk.lines.search("hm", 9)
+    assert (line.room, line.name) == ("lab", "bob")
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.pass_time(10.0)
+    assert again.saw() == []
 
 
 def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: Node) -> None:

@@ -104,6 +104,10 @@ LINES: list[tuple[Event, list[str]]] = [
         Kept(to="bob", number=1),
         ["[Server not responding] Message to bob kept; it goes out when the server is back."],
     ),
+    (
+        Kept(to="bob", number=1, reason="the key shown for this name has changed"),
+        ["[Message to bob kept: the key shown for this name has changed.]"],
+    ),
     (direct("hi"), ["bob: hi"]),
     (direct("hi", late=NOON), [f"bob: {SHOWN_NOON} hi"]),
     (MailReturned(lines=()), ["[You have messages]"]),

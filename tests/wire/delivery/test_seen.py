@@ -204,6 +204,15 @@ def test_what_the_sender_settles_on_its_way_to_the_disk_is_shown_once_and_in_ord
     assert inbox.ready(0.0) == [2, 4]
 
 
+def test_what_came_another_way_and_is_settled_on_its_way_to_the_disk_is_shown_too() -> None:
+    inbox = Inbox(Policy(), floor=1)
+    inbox.storing_aside.update((1, 2))
+    inbox.raise_floor(2)
+    inbox.store(1, 0.0)
+    inbox.store(2, 0.0)
+    assert inbox.ready(0.0) == [1, 2]
+
+
 def test_what_is_void_below_the_floor_is_old_news() -> None:
     inbox = Inbox(Policy(), floor=10)
     inbox.pass_over(5, 10)

@@ -1,0 +1,101 @@
+"""This file is about H1: finding words among 10,000 messages of one's own history, on a real file."""
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from bench.figures import LOWER, Figure
+from bench.machine import Failed, scratch
+from bench.measures import Plan
+from peer.core.records import IncomingAdded
+from peer.history import History
+
+MESSAGES: Final = 10_000
+_WORDS_A_MESSAGE: Final = 12
+_VOCABULARY: Final = 5_000
+_SEARCHES: Final = 40
+_STREAM: Final = b"b" * 32
+
+
+def h1(plan: Plan) -> Iterator[Figure]:
+    """One word, as typed to its end, and the newest 50 lines with it; against SQLite's LIKE over the same table."""
+    first: list[float] = []
+    ours: list[float] = []
+    scans: list[float] = []
+    chance = random.Random(1)
+    vocabulary = [
+        "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(3, 9)))
+        for _ in range(_VOCABULARY)
+    ]
+    texts = [" ".join(chance.choices(vocabulary, k=_WORDS_A_MESSAGE)) for _ in range(plan.count(MESSAGES))]
+    for _ in plan.rounds():
+        words = chance.sample(vocabulary, _SEARCHES)
+        with scratch() as folder:
+            history = _written(folder / "history.db", texts)
+            plain = sqlite3.connect(folder / "history.db")
+            try:
+                begin = time.perf_counter()
+                history.lines.search(words[0], 50)
+                first.append((time.perf_counter() - begin) * 1e3)
+                ours.append(_each(words, partial(_find, history)))
+                scans.append(_each(words, partial(_scan, plain)))
+                _check(history, plain, words)
+            finally:
+                plain.close()
+                history.close()
+    yield Figure(
+        goal="H1",
+        what=f"a search among {len(texts):,} messages",
+        unit="us",
+        ours=ours,
+        against="SQLite LIKE",
+        theirs=scans,
+        sense=LOWER,
+        bound=0.5,
+    )
+    yield Figure(
+        goal="H1",
+        what=f"the first search, none of {len(texts):,} in the index",
+        unit="ms",
+        ours=first,
+        against="(a number)",
+        theirs=[],
+        sense=LOWER,
+        bound=100.0,
+    )
+
+
+def _written(path: Path, texts: list[str]) -> History:
+    history = History(path, server="here")
+    for start in range(0, len(texts), 100):
+        some = enumerate(texts[start : start + 100], start + 1)
+        history.apply([IncomingAdded(_STREAM, number, number, text, late=False) for number, text in some])
+    return history
+
+
+def _find(history: History, word: str) -> int:
+    return len(history.lines.search(word, 50))
+
+
+def _scan(db: sqlite3.Connection, word: str) -> int:
+    statement = "SELECT id, text FROM lines WHERE text LIKE ? ORDER BY id DESC LIMIT 50"
+    return len(db.execute(statement, (f"%{word}%",)).fetchall())
+
+
+def _each(words: list[str], search: Callable[[str], int]) -> float:
+    """Microseconds a search."""
+    begin = time.perf_counter()
+    for word in words:
+        search(word)
+    return (time.perf_counter() - begin) / len(words) * 1e6
+
+
+def _check(history: History, plain: sqlite3.Connection, words: list[str]) -> None:
+    """Whatever begins with the word, LIKE finds too."""
+    for word in words:
+        if not 0 < len(history.lines.search(word, 50)) <= _scan(plain, word):
+            raise Failed(f"the index and LIKE do not agree about {word}")

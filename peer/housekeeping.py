@@ -1,0 +1,51 @@
+"""This file is about when a history tidies itself up: while nothing has been said for a moment, a little at a time.
+
+It knows the event loop and whether there was news; what there is to do stands in `peer.store.tidy`.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from typing import Final
+
+from peer.store.tidy import Tidy
+
+LOOK_SPAN: Final = 5.0
+"""Seconds between looks, and of quiet before anything is done."""
+
+STEP_SPAN: Final = 0.05
+"""Seconds between two steps, each of which takes some milliseconds."""
+
+_log = logging.getLogger("chatapp.peer")
+
+
+class Housekeeping:
+    """Tidies one history until it is closed."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, tidy: Tidy) -> None:
+        self._loop = loop
+        self._tidy = tidy
+        self._newest = -1
+        self._timer = loop.call_later(LOOK_SPAN, self._look)
+
+    def close(self) -> None:
+        """The last chance; the history is closed next."""
+        self._timer.cancel()
+        self._do(self._tidy.finish)
+
+    def _look(self) -> None:
+        newest = self._do(self._tidy.newest)
+        is_quiet, self._newest = newest == self._newest, newest
+        is_more = is_quiet and bool(self._do(self._tidy.step))
+        self._timer = self._loop.call_later(STEP_SPAN if is_more else LOOK_SPAN, self._look)
+
+    @staticmethod
+    def _do(what: Callable[[], int | None]) -> int:
+        try:
+            return int(what() or 0)
+        except sqlite3.Error as error:
+            _log.warning(
+                "history.db is not tidied up: %s", error
+            )  # a full disk, say; the next look tries again
+            return 0

@@ -1,0 +1,98 @@
+"""This file is about reading the lines of a history back: the newest, those with some words in them, one by its id, all.
+
+It knows tables; how a line is shown is others' business (`peer.past`, `peer.export`).
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from peer.core.records import KEY_SIZE, parties_of
+from peer.core.trail import Stored
+from peer.store.words import Words, query
+
+_LINE: Final = (
+    "SELECT lines.id, key, ours, number, at_ms, standing, text, trail "
+    "FROM lines JOIN streams ON streams.id = stream"
+)
+_IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(key, -{KEY_SIZE})))"
+_ID: Final = re.compile(r"#?([0-9]{1,18})")
+
+
+class StoredLine(NamedTuple):
+    """One line as the disk has it."""
+
+    id: int
+    stream: bytes
+    outgoing: bool
+    number: int
+    at_ms: int
+    standing: int
+    """0 for others' lines."""
+    text: str
+    trail: Stored
+    room: str | None
+    """As in `Parties`: None for direct messages, empty for the channel."""
+    person: bytes | None
+    name: str | None
+    """What `person` calls themself, as far as it was ever known."""
+
+
+class Lines:
+    """All lines of one history."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.words: Final = Words(db)
+
+    def latest(self, count: int) -> list[StoredLine]:
+        """The newest `count` that are not ignored, oldest first."""
+        return self._newest(f"{_LINE} WHERE {_IS_HEARD} ORDER BY lines.id DESC LIMIT ?", (max(count, 0),))
+
+    def search(self, words: str, limit: int) -> list[StoredLine]:
+        """The newest `limit` that match, oldest first."""
+        wanted = query(words)
+        if wanted is None:
+            return []
+        self.words.catch_up()
+        return self._newest(
+            f"{_LINE} WHERE lines.id IN (SELECT rowid FROM words WHERE words MATCH ?) AND {_IS_HEARD} "
+            "ORDER BY lines.id DESC LIMIT ?",
+            (wanted, max(limit, 0)),
+        )
+
+    def by_id(self, which: str) -> StoredLine | None:
+        """The line whose id a person typed, with or without a # before it."""
+        typed = _ID.fullmatch(which.strip())
+        return None if typed is None else self._one(f"{_LINE} WHERE lines.id = ?", (int(typed[1]),))
+
+    def last_own(self) -> StoredLine | None:
+        """The newest line of our own."""
+        return self._one(f"{_LINE} WHERE ours ORDER BY lines.id DESC LIMIT 1", ())
+
+    def all(self) -> Iterator[StoredLine]:
+        """Every line, oldest first, read as it is asked for."""
+        names = dict(self._db.execute("SELECT identity, name FROM names"))
+        for row in self._db.execute(f"{_LINE} ORDER BY lines.id"):
+            yield self._line(row, names)
+
+    def _newest(self, statement: str, values: tuple[object, ...]) -> list[StoredLine]:
+        names: dict[bytes, str] = {}
+        return [self._line(row, names) for row in reversed(self._db.execute(statement, values).fetchall())]
+
+    def _one(self, statement: str, values: tuple[object, ...]) -> StoredLine | None:
+        row = self._db.execute(statement, values).fetchone()
+        return None if row is None else self._line(row, {})
+
+    def _line(
+        self, row: tuple[int, bytes, int, int, int, int | None, str, Stored], names: dict[bytes, str]
+    ) -> StoredLine:
+        id_, key, ours, number, at_ms, standing, text, trail = row
+        room, person = parties_of(key, is_ours=bool(ours))
+        if person is not None and person not in names:
+            found = self._db.execute("SELECT name FROM names WHERE identity = ?", (person,)).fetchone()
+            if found is not None:
+                names[person] = found[0]
+        name = None if person is None else names.get(person)
+        return StoredLine(id_, key, bool(ours), number, at_ms, standing or 0, text, trail, room, person, name)

@@ -1,0 +1,118 @@
+"""This file is about what a node starts with: its registry, its table, and of each stream what is not at rest.
+
+It reads in time that depends on what is under way, not on how long the history is. It must not know why records are stored.
+"""
+
+import sqlite3
+from itertools import pairwise
+from typing import Final
+
+import msgspec
+
+from peer.core.records import (
+    DEAD,
+    FINAL,
+    Loaded,
+    RoomKept,
+    Standing,
+    StoredGroup,
+    StoredIncoming,
+    StoredOutgoing,
+    StoredStream,
+)
+from wire.codec import decode_row
+from wire.errors import DecodeError
+from wire.messages.table import Row
+
+_FINAL: Final = ",".join(str(int(standing)) for standing in sorted(FINAL))
+_DEAD: Final = ",".join(str(int(standing)) for standing in sorted(DEAD))
+
+_decode_room: Final = msgspec.msgpack.Decoder(RoomKept).decode
+
+
+def load(db: sqlite3.Connection, server: str) -> Loaded:
+    """Everything that the core starts with at this registry."""
+    identity, version, table_at = db.execute(
+        "SELECT identity, version, table_at FROM servers WHERE server = ?", (server,)
+    ).fetchone()
+    rows, broken = _rows(db, "people", server)
+    blocked, _ = _rows(db, "blocked", server)
+    return Loaded(
+        registry=identity,
+        rows=tuple(rows),
+        version=0 if broken else version,  # then the registry sends the table again
+        table_at=table_at,
+        groups=_groups(db, server),
+        room=_room(db, server),
+        streams=_streams(db),
+        blocked=tuple(blocked),
+        ignored=frozenset(identity for (identity,) in db.execute("SELECT identity FROM ignored")),
+    )
+
+
+def _rows(db: sqlite3.Connection, table: str, server: str) -> tuple[list[Row], int]:
+    """Those of a table, and how many are no good: a bad row must not stop the start."""
+    rows, broken = [], 0
+    for (blob,) in db.execute(f"SELECT row FROM {table} WHERE server = ?", (server,)):
+        try:
+            rows.append(decode_row(blob))
+        except DecodeError:
+            broken += 1
+    return rows, broken
+
+
+def _groups(db: sqlite3.Connection, server: str) -> dict[str, StoredGroup]:
+    rows = db.execute("SELECT name, cursor, newest FROM places WHERE server = ?", (server,))
+    return {name: StoredGroup(cursor, newest) for name, cursor, newest in rows}
+
+
+def _room(db: sqlite3.Connection, server: str) -> RoomKept:
+    row = db.execute("SELECT kept FROM room WHERE server = ?", (server,)).fetchone()
+    return _decode_room(row[0]) if row is not None else RoomKept(None)
+
+
+def _streams(db: sqlite3.Connection) -> dict[bytes, StoredStream]:
+    streams: dict[bytes, StoredStream] = {}
+    for id_, key, floor, shown in db.execute("SELECT id, key, floor, shown FROM streams WHERE NOT ours"):
+        seen = db.execute("SELECT number FROM lines WHERE stream = ? AND number >= ?", (id_, floor))
+        streams[key] = StoredStream(
+            floor=floor,
+            shown=shown,
+            seen=tuple(number for (number,) in seen),
+            unshown=_unshown(db, id_, shown),
+        )
+    for id_, key, settled, last in db.execute("SELECT id, key, settled, last FROM streams WHERE ours"):
+        (highest,) = db.execute("SELECT max(number) FROM lines WHERE stream = ?", (id_,)).fetchone()
+        outgoing = tuple(
+            StoredOutgoing(number, at_ms, text, Standing(standing), trail)
+            for number, at_ms, text, standing, trail in db.execute(
+                "SELECT number, at_ms, text, standing, trail FROM lines WHERE stream = ? AND number >= ? "
+                f"AND standing NOT IN ({_FINAL}) ORDER BY number",
+                (id_, settled),
+            )
+        )
+        streams[key] = msgspec.structs.replace(
+            streams.get(key, StoredStream()),
+            last_sent=max(last, highest or 0),
+            outgoing=outgoing,
+            voids=_voids(db, id_, outgoing[0].number) if outgoing else (),
+        )
+    return streams
+
+
+def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredIncoming, ...]:
+    rows = db.execute(
+        "SELECT number, at_ms, text, behind FROM lines WHERE stream = ?1 AND number > ?2 UNION "
+        "SELECT number, at_ms, text, behind FROM lines WHERE stream = ?1 AND behind = 1 ORDER BY number",
+        (stream, shown),
+    )
+    return tuple(StoredIncoming(number, at_ms, text, bool(behind)) for number, at_ms, text, behind in rows)
+
+
+def _voids(db: sqlite3.Connection, stream: int, floor: int) -> tuple[tuple[int, int], ...]:
+    """Between our unsettled messages: what is no number of a message that arrived or may arrive."""
+    alive = db.execute(
+        f"SELECT number FROM lines WHERE stream = ? AND number >= ? AND standing NOT IN ({_DEAD}) ORDER BY number",
+        (stream, floor),
+    )
+    return tuple((low + 1, high) for (low,), (high,) in pairwise(alive) if low + 1 < high)

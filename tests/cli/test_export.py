@@ -1,0 +1,82 @@
+"""This file is about `ChatApp export`: what it writes where, and what it says when it cannot."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import chatapp
+from peer.core.records import Named, OutgoingAdded
+from peer.history import History
+
+CHECKOUT = Path(chatapp.__file__).parent
+LINES = 3_000
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where alice has said much to bob."""
+    folder = tmp_path / "peers" / "n-alice"
+    folder.mkdir(parents=True)
+    history = History(folder / "history.db", server="here")
+    history.apply([Named(b"b" * 32, "bob")])
+    history.apply([OutgoingAdded(b"b" * 32, n, n, f"line {n} ✓ {'x' * 100}") for n in range(1, LINES + 1)])
+    history.close()
+    return tmp_path
+
+
+def test_all_lines_oldest_first(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert chatapp.main(["export", "Alice", "--data", str(home)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == LINES
+    assert "alice to bob: line 1 ✓" in lines[0].lower()
+    assert chatapp.main(["export", "alice", "--format", "jsonl", "--data", str(home)]) == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["id"] for one in said] == list(range(1, LINES + 1))
+    assert os.listdir(home / "peers" / "n-alice") == ["history.db"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["carol"], 'nobody of the name "carol" has a history in'),
+        (["no name"], "name:"),
+        ([], "NAME"),
+        (["alice", "--format", "xml"], "xml"),
+        (["alice", "bob"], "bob"),
+        (["alice", "--nonsense"], "--nonsense"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    home: Path, capsys: pytest.CaptureFixture[str], words: list[str], complaint: str
+) -> None:
+    assert chatapp.main(["export", *words, "--data", str(home)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("ChatApp: ")
+    assert err.count("\n") == 1
+    assert complaint in err
+
+
+def test_a_file_that_is_no_history_is_one_line_and_status_1(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "peers" / "n-alice" / "history.db").write_bytes(b"no history" * 100)
+    assert chatapp.main(["export", "alice", "--data", str(home)]) == 1
+    assert "file is not a database" in capsys.readouterr().err
+
+
+def test_whoever_stops_reading_gets_no_traceback(home: Path) -> None:
+    command = [sys.executable, str(CHECKOUT / "chatapp.py"), "export", "alice", "--data", str(home)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "line 1 ✓".encode() in process.stdout.readline()  # whatever the locale
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(20) == 0

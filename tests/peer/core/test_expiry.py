@@ -1,0 +1,66 @@
+"""This file is about saved letters whose expiry nobody was there to tell us of."""
+
+import pytest
+
+from peer.core.events import Delivered, Expired
+from peer.core.expiry import GRACE, LOOK_SPAN
+from peer.core.ladder import Reach
+from peer.core.records import Standing, StoredOutgoing, StoredStream
+from tests.peer.core.cast import WALL
+from tests.peer.core.test_ladder import BOB, Stairs
+from wire.limits import MAIL_KEPT_FOR
+from wire.messages.table import Presence, Row
+
+LONG = MAIL_KEPT_FOR + GRACE + 10.0
+
+
+def stairs_with(age: float, *, away_for: float | None) -> Stairs:
+    """We come in with a letter that was saved so long ago; bob is there, or has been away for so long."""
+    at_ms = int((WALL - age) * 1_000)
+    saved = StoredOutgoing(5, at_ms, "hi", Standing.SAVED)
+    stairs = Stairs(Reach.SEEKING, stored=StoredStream(last_sent=5, outgoing=(saved,)))
+    since = int(WALL - (away_for or 0.0))
+    stairs.bob.row = Row(BOB.card(), *BOB.home, Presence(away_for is None), since, 0, 1)
+    stairs.reach(Reach.UP)
+    return stairs
+
+
+def test_one_whose_reader_was_away_all_the_time_comes_back_to_its_sender() -> None:
+    stairs = stairs_with(LONG, away_for=LONG + 60.0)
+    assert stairs.out.drain_events() == [Expired(to="bob", number=5, text="hi")]
+    assert stairs.standing() == [Standing.EXPIRED]
+
+
+@pytest.mark.parametrize(
+    ("age", "away_for"),
+    [(LONG - 20.0, LONG + 60.0), (LONG, LONG - 60.0), (0.0, 60.0)],
+    ids=["not old enough", "they were there meanwhile and may have read it", "new"],
+)
+def test_of_others_nothing_is_said(age: float, away_for: float) -> None:
+    assert stairs_with(age, away_for=away_for).told() == []
+
+
+def test_one_that_may_have_been_read_is_asked_after_straight() -> None:
+    """If it was, the copy is a repeat, acknowledged and not shown; if not, it arrives after all."""
+    stairs = stairs_with(LONG, away_for=None)
+    assert stairs.sent() == [5]
+    message = stairs.talk.outgoing.messages[5]
+    stairs.acks(message)
+    assert stairs.told() == []  # who read "saved" need not hear of it again
+    assert stairs.standing() == [Standing.DELIVERED]
+
+
+def test_a_saved_one_in_its_time_waits_for_something_newer() -> None:
+    assert stairs_with(60.0, away_for=None).sent() == []
+
+
+def test_whoever_stays_online_looks_again_now_and_then() -> None:
+    stairs = stairs_with(LONG - 20.0, away_for=LONG + 60.0)
+    assert stairs.told() == []
+    due = stairs.ladder.next_timer()
+    assert due == stairs.now + LOOK_SPAN
+    stairs.now = due
+    stairs.ladder.handle_timer(now=due)
+    assert stairs.told() == [Expired]
+    assert stairs.ladder.next_timer() is None
+    assert Delivered not in stairs.told()

@@ -1,0 +1,134 @@
+"""This file is about lines over crashes: what was stored is shown, what is known to be shown is not shown again, and that
+holds for those too that came late out of a hole which nobody waited for any more.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peer.core.records import IncomingAdded, Overtaken, Shown, ShownBehind
+from peer.history import History
+from tests.peer.core.cast import POLICY
+from tests.peer.core.test_inbound import BOB, Desk, part
+from wire.messages.delivery import Floor
+
+LONG = POLICY.hold_span + 1.0
+
+steps = st.one_of(
+    st.integers(1, 8),
+    st.sampled_from(["store", "commit", "show", "wait", "crash"]),
+)
+
+
+class Story:
+    """One stream of bob's over the lives of a program, and what is true of it."""
+
+    def __init__(self) -> None:
+        self.desk = Desk(History(":memory:", server="registry"))
+        self.desk.hears(Floor(1))
+        self.stored: set[int] = set()
+        self.seen: set[int] = set()
+        self.marked: set[int] = set()
+        """Whose being shown is on disk."""
+        self._under_way: set[int] = set()
+
+    def take(self, step: int | str) -> None:
+        desk = self.desk
+        match step:
+            case int(number):
+                desk.hears(part(number))
+                self._under_way.add(number)
+            case "store":
+                self.commit()
+                desk.inbound.stored(now=desk.now)
+            case "commit":
+                self.commit()
+            case "show":
+                for line in desk.lines():
+                    assert line.number not in self.marked, "shown again"
+                    self.seen.add(line.number)
+            case "wait":
+                desk.now += LONG
+                desk.streams.handle_timer(now=desk.now)
+            case "crash":
+                self._under_way.clear()
+                self.seen = set(self.marked)
+                self.desk = Desk(desk.disk)
+
+    def commit(self) -> None:
+        """The disk takes all, and the program may die before it hears of that."""
+        records = self.desk.out.drain_records() + self.desk.streams.marks()
+        self.desk.disk.apply(records)
+        self.stored |= self._under_way
+        self._under_way.clear()
+        self.marked = set(self.seen)
+
+    def end(self) -> None:
+        for step in (
+            "store",
+            "wait",
+            "store",
+            "show",
+            "crash",
+            "wait",
+            "store",
+            "show",
+            "store",
+            "crash",
+            "wait",
+        ):
+            self.take(step)
+        assert self.seen == self.stored
+        assert self.desk.lines() == []
+
+
+@given(st.lists(steps, max_size=24))
+def test_stored_is_shown_and_what_is_marked_is_not_shown_again(story: list[int | str]) -> None:
+    told = Story()
+    for step in story:
+        told.take(step)
+    told.end()
+
+
+def after_a_skipped_hole() -> Desk:
+    """5 was shown though 4 has not come."""
+    desk = Desk(History(":memory:", server="registry"))
+    desk.hears(Floor(3), part(3, "three"), part(5, "five"))
+    desk.store()
+    desk.now += LONG
+    desk.streams.handle_timer(now=desk.now)
+    assert desk.shown() == ["three", "five"]
+    desk.store()
+    return desk
+
+
+def test_a_latecomer_that_a_crash_kept_from_being_shown_is_shown_in_the_next_life() -> None:
+    desk = after_a_skipped_hole()
+    desk.hears(part(4, "four"))
+    desk.store()
+    again = Desk(desk.disk)  # which died before it showed anything
+    assert again.shown() == ["four"]
+    again.store()
+    assert Desk(again.disk).shown() == []
+
+
+def test_the_ordinary_case_costs_no_record_more() -> None:
+    desk = Desk(History(":memory:", server="registry"))
+    desk.hears(Floor(1), part(1), part(2))
+    desk.store()
+    desk.shown()
+    assert desk.streams.marks() == [Shown(BOB.id, 2)]
+
+
+def test_one_that_is_overtaken_on_its_way_to_the_disk_is_marked_before_the_other_counts_as_shown() -> None:
+    desk = Desk(History(":memory:", server="registry"))
+    desk.hears(Floor(4), part(5, "five"))
+    desk.store()
+    desk.hears(part(4, "four"))
+    assert IncomingAdded(BOB.id, 4, 4_000, "four", False, False) in desk.out.records
+    desk.now += LONG
+    desk.streams.handle_timer(now=desk.now)  # 5 has waited long enough; 4 is not stored yet
+    assert desk.shown() == ["five"]
+    assert desk.streams.marks() == [Overtaken(BOB.id, 4), Shown(BOB.id, 5)]
+    desk.store()
+    assert desk.shown() == ["four"]
+    assert desk.streams.marks() == [ShownBehind(BOB.id, 4)]

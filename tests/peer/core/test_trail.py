@@ -1,0 +1,164 @@
+"""This file is about trails: true to what happened, however it is packed, and of no weight where nothing happened."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peer.core.conversation import Message
+from peer.core.ladder import NEVER_FETCHED, Reach
+from peer.core.records import OutgoingChanged, Standing, StoredOutgoing, StoredStream
+from peer.core.trail import SENT_AT_ONCE, STEPS_MAX, Step, Trails, What, packed, readable, unpacked
+from tests.peer.core.cast import WALL
+from tests.peer.core.test_ladder import BOB, Stairs
+from wire.limits import MAIL_KEPT_FOR
+
+trails = Trails(lambda now: WALL + now)
+
+
+def written(at: float = 0.0) -> Message:
+    return Message(1, int((WALL + at) * 1_000), "hi", since=1)
+
+
+def stored(stairs: Stairs) -> list[Step]:
+    """What the last change that was stored says."""
+    changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
+    at_ms = int(WALL * 1_000)
+    return list(readable(unpacked(changes[-1].trail, at_ms), at_ms))
+
+
+# --- on the ladder
+
+
+def test_the_usual_way_is_one_number_on_disk() -> None:
+    stairs = Stairs()
+    one, two = stairs.say(), stairs.say()
+    stairs.sent()
+    stairs.now += 0.02
+    stairs.acks(one, two)
+    changes = [record for record in stairs.out.drain_records() if isinstance(record, OutgoingChanged)]
+    assert [change.trail for change in changes] == [int((WALL + 0.02) * 1_000)] * 2
+    assert readable(unpacked(changes[0].trail, one.at_ms), one.at_ms) == (
+        Step(at=WALL, what=What.SENT, tries=1),
+        Step(at=WALL + 0.02, what=What.ACKNOWLEDGED, tries=1, span=0.02),
+    )
+
+
+def test_every_try_has_its_time() -> None:
+    stairs = Stairs()
+    message = stairs.say()
+    for tries in (3, 4):
+        stairs.now = 100.0 + 0.5 * (tries - 1)
+        stairs.ladder.tried_again(stairs.bob, message.number, tries, now=stairs.now)
+    stairs.ladder.tried_again(stairs.bob, message.number + 1, 3, now=stairs.now)  # settled meanwhile
+    steps = readable(message.steps, message.at_ms)
+    assert [(step.at - WALL, step.tries) for step in steps] == [(0.0, 1), (0.5, 2), (1.0, 3), (1.5, 4)]
+
+
+def test_tries_relaying_and_the_server_s_way_back() -> None:
+    stairs = Stairs()
+    message = stairs.say()
+    stairs.pass_time(2.6)
+    stairs.acks(message, through_server=True)
+    steps = stored(stairs)
+    assert [(step.what, step.at - WALL, step.tries) for step in steps[:-1]] == [
+        (What.SENT, 0.0, 1),
+        (What.RELAYED, 2.5, 0),
+    ]
+    assert steps[-1].what is What.ACKNOWLEDGED
+    assert steps[-1].through_server
+    assert not steps[-1].is_late
+    assert steps[-1].tries >= 1
+
+
+def test_mail_says_until_when_and_an_acknowledgement_after_it_is_late() -> None:
+    stairs = Stairs(online=False)
+    message = stairs.say()
+    stairs.saves()
+    steps = stored(stairs)
+    assert [step.what for step in steps] == [What.MAILED, What.SAVED]
+    assert steps[-1].when == WALL + MAIL_KEPT_FOR
+    stairs.row(online=True)
+    newer = stairs.say()
+    stairs.now += 0.1
+    stairs.sent()
+    stairs.acks(message)
+    steps = stored(stairs)
+    assert [step.what for step in steps] == [What.MAILED, What.SAVED, What.SENT, What.ACKNOWLEDGED]
+    assert steps[-1].is_late
+    assert newer.steps is SENT_AT_ONCE
+
+
+def test_kept_says_since_when_the_registry_is_silent_and_refusals_say_why() -> None:
+    stairs = Stairs()
+    stairs.now += 5.0
+    stairs.reach(Reach.SEEKING)
+    stairs.now += 5.0
+    stairs.reach(Reach.LOST)
+    stairs.say()
+    stairs.pass_time(2.6)
+    changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
+    at_ms = int((WALL + 10.0) * 1_000)
+    kept = readable(unpacked(changes[-1].trail, at_ms), at_ms)[-1]
+    assert (kept.what, kept.when) == (What.KEPT, WALL + 5.0)
+    stairs.row(online=False)
+    stairs.reach(Reach.UP)
+    stairs.ladder.letter_refused(stairs.posted()[0].reference, "the mailbox is full", now=stairs.now)
+    changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
+    assert readable(unpacked(changes[-1].trail, at_ms), at_ms)[-1].reason == "the mailbox is full"
+
+
+def test_what_expired_says_so() -> None:
+    stairs = Stairs(online=False)
+    message = stairs.say()
+    stairs.saves()
+    stairs.ladder.letter_expired(stairs.bob, message.number, now=stairs.now)
+    assert [(step.what, step.reason) for step in stored(stairs)[2:]] == [(What.EXPIRED, NEVER_FETCHED)]
+
+
+def test_a_trail_goes_on_after_a_restart() -> None:
+    before = packed(((What.SENT, 0, 1), (What.KEPT, 2_500, int(WALL))))
+    kept = StoredOutgoing(5, int(WALL * 1_000), "hi", Standing.KEPT, before)
+    stairs = Stairs(online=False, stored=StoredStream(last_sent=5, outgoing=(kept,)))
+    stairs.saves()
+    assert [step.what for step in stored(stairs)] == [What.SENT, What.KEPT, What.MAILED, What.SAVED]
+    assert BOB.name == "bob"
+
+
+# --- how it is packed
+
+
+raws = st.lists(
+    st.lists(st.integers(-(2**40), 2**40) | st.text(max_size=5), max_size=6).map(tuple), max_size=5
+).map(tuple)
+
+
+@given(raws, st.integers(0, 2**45))
+def test_what_was_packed_is_unpacked_and_whatever_it_is_can_be_read(
+    steps: tuple[tuple[int | str, ...], ...], at_ms: int
+) -> None:
+    assert unpacked(packed(steps), at_ms) == steps
+    assert len(readable(steps, at_ms)) <= len(steps)
+
+
+@given(st.binary(max_size=20), st.integers(0, 2**45))
+def test_a_broken_trail_has_some_steps_or_none(trail: bytes, at_ms: int) -> None:
+    readable(unpacked(trail, at_ms), at_ms)
+
+
+@pytest.mark.parametrize("count", [STEPS_MAX - 1, STEPS_MAX, STEPS_MAX + 40])
+def test_a_long_trail_keeps_its_beginning_and_its_end(count: int) -> None:
+    message = written()
+    for now in range(count):
+        trails.note(message, What.SENT, float(now), 1)
+    steps = readable(
+        unpacked(trails.changed(message, What.REFUSED, 99.0, "no"), message.at_ms), message.at_ms
+    )
+    assert len(steps) == STEPS_MAX
+    assert steps[0].at == WALL
+    assert (steps[-1].what, steps[-1].reason) == (What.REFUSED, "no")
+
+
+def test_what_is_sent_later_than_it_was_written_says_when() -> None:
+    message = written()
+    trails.sent(message, 3.0, trails.milliseconds(3.0))
+    assert readable(message.steps, message.at_ms) == (Step(at=WALL + 3.0, what=What.SENT, tries=1),)
