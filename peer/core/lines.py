@@ -21,6 +21,9 @@ from peer.core.straight import Straight
 from peer.core.trail import What
 from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
 
+SAID_AGAIN_AFTER: Final = 10.0
+"""Seconds after which a line that a registry in reach has not answered is said again: it came when we were not in the room."""
+
 DISK_FULL: Final = "the server's disk is full"
 LEFT: Final = "you left before the server was back"
 
@@ -33,6 +36,8 @@ class Spoken:
     message: Message
     deadline: float | None
     """When the user is told that it is not answered; None when that is told."""
+    again_at: float = 0.0
+    """When it is said again to a registry in reach."""
 
 
 class Lines:
@@ -58,16 +63,18 @@ class Lines:
         """Lines of an earlier life that the registry never took: it gets them when it lets us speak."""
         for message in group.unsettled:
             self._keep(group, message, now)
-            self._spoken.setdefault((group.name, message.number), Spoken(group, message, None))
+            spoken = Spoken(group, message, None, now + SAID_AGAIN_AFTER)
+            self._spoken.setdefault((group.name, message.number), spoken)
 
     def say(self, group: Group, text: str, *, now: float) -> Message:
         """A line: sent now, or as soon as there is a key for it, or given to the members."""
         message = group.add(text, wall=now + self._parts.wall_offset)
         deadline = now + self._policy.give_up_after
-        spoken = self._spoken[(group.name, message.number)] = Spoken(group, message, deadline)
+        spoken = Spoken(group, message, deadline, now + SAID_AGAIN_AFTER)
+        self._spoken[(group.name, message.number)] = spoken
         if self._ladder.reach is Reach.LOST or self._session.is_lost:
             self._unanswered(spoken, now)
-        elif self._link.is_up and group.can_seal:
+        elif self._can_speak(group):
             self._link.send_group_frame(group.seal(message), now=now)
         return message
 
@@ -101,8 +108,9 @@ class Lines:
         is_first = not group.can_seal
         was_new = group.cursor is None
         is_behind = group.grant(granted)
-        if not is_first:
+        if not is_first and not self._home.awaits(group.name):
             return
+        # Not the first and still awaited: what we asked for then was for a room that we were just being led out of.
         if is_behind:
             self._home.await_group(group.name)
             self._fetch(group)
@@ -111,8 +119,8 @@ class Lines:
             if was_new:
                 self._hearing.move_cursor(group)
         for spoken in sorted(self._spoken.values(), key=lambda one: one.message.number):
-            if spoken.group is group:
-                self._link.send_group_frame(group.seal(spoken.message), now=now)
+            if spoken.group is group and is_first:
+                self._say_again(spoken, now)
 
     def page_came(self, page: GroupPage, *, now: float) -> None:
         """Lines out of the log; the next page is asked for."""
@@ -152,6 +160,8 @@ class Lines:
             if spoken.deadline is not None and now >= spoken.deadline:
                 self._unanswered(spoken, now)
                 self._session.ping(now=now)
+            if now >= spoken.again_at and self._can_speak(spoken.group):
+                self._say_again(spoken, now)
         for group in self._groups:
             if group.is_gap_due(now) and self._link.is_up:
                 group.gap_since = now
@@ -162,6 +172,7 @@ class Lines:
         dues = [one.deadline for one in self._spoken.values() if one.deadline is not None]
         if self._link.is_up:  # without a link nobody can be asked
             dues += [group.gap_due for group in self._groups if group.gap_due is not None]
+            dues += [one.again_at for one in self._spoken.values() if one.group.can_seal]
         return min(dues, default=None)
 
     # --- straight
@@ -196,6 +207,13 @@ class Lines:
                 self._tell(spoken, now)
 
     # --- inside
+
+    def _can_speak(self, group: Group) -> bool:
+        return self._link.is_up and group.can_seal
+
+    def _say_again(self, spoken: Spoken, now: float) -> None:
+        spoken.again_at = now + SAID_AGAIN_AFTER
+        self._link.send_group_frame(spoken.group.seal(spoken.message), now=now)
 
     def _unanswered(self, spoken: Spoken, now: float) -> None:
         self._tell(spoken, now)

@@ -24,6 +24,8 @@ ROOMS: Final = ("lab", "Yard")
 FOUND: Final = {
     "a station of the registry's last life named another sender": 1890,
     "and the line was missed under its own": 2775,
+    "a line said between two answers about the room was never said again": 10186,
+    "and what was asked for between them was awaited for ever": 11286,
 }
 """Seeds that once failed."""
 
