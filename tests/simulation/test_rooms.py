@@ -185,6 +185,9 @@ def go_in(play: Play, one: Person, room: str) -> None:
             start_end[1] = min(start_end[1], play.network.now)
     elif one.is_running and one.room != room:
         play.spans[(one.name, room)][-1][1] = play.network.now
+        if before is not None:
+            # No answer in time: the registry may have led them out and in again, and what was said between is not theirs.
+            play.spans[(one.name, before)].append([play.network.now, float("inf")])
 
 
 def live_through(seed: int) -> Play:
