@@ -8,6 +8,7 @@ from typing import Final
 
 from wire.codec import encode
 from wire.identity import Identity, is_signed_by
+from wire.invitations import JoinCode
 from wire.messages.registration import RefusalReason, Refused, Register, Welcome
 from wire.messages.table import Card
 
@@ -18,11 +19,19 @@ _TABLE: Final = b"chatapp table 1\0"
 
 
 def make_register(
-    author: Identity, *, registry: bytes, nonce: bytes, cookie: bytes, card: Card, table_version: int
+    author: Identity,
+    *,
+    registry: bytes,
+    nonce: bytes,
+    cookie: bytes,
+    card: Card,
+    table_version: int,
+    code: JoinCode | None = None,
 ) -> Register:
     """A REGISTER for the registry with that identity key."""
     signature = author.sign(_REGISTER, _asked(registry, nonce, cookie, card, table_version))
-    return Register(nonce=nonce, cookie=cookie, card=card, table_version=table_version, signature=signature)
+    shown = b"" if code is None else code.shown_to(registry=registry, nonce=nonce, identity=card.identity)
+    return Register(nonce, cookie, card, table_version, signature, shown)
 
 
 def is_register_authentic(message: Register, *, registry: bytes) -> bool:
