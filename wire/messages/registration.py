@@ -57,7 +57,7 @@ class Register(msgspec.Struct, frozen=True, array_like=True):
     table_version: Count
     signature: Signature
     invitation: Invitation = b""
-    """Of a newcomer with a join code (`wire.invitations`); it has a signature of its own."""
+    """Of a newcomer with a join code (`wire.invitations`); it has a signature of its own beside this one."""
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True):
