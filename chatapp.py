@@ -19,7 +19,16 @@ from typing import Annotated, Final
 
 import typer
 
-from cli.checking import Misuse, check_options, counted, folder_from, host_from, name_from
+from cli.checking import (
+    Misuse,
+    check_options,
+    code_from,
+    counted,
+    folder_from,
+    host_from,
+    listed_in,
+    name_from,
+)
 from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
 from wire.address import Address, port_of
 from wire.errors import AddressRefused, NameRefused
@@ -28,6 +37,9 @@ SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
 SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
 DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
+RUN_USAGE: Final = (
+    "Who may come in: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
+)
 EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
 _SERVER_ARGUMENTS: Final = ("port",)
 _CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
@@ -36,6 +48,8 @@ _DESK_ARGUMENTS: Final = ("server-ip", "server-port")
 COMMANDS: Final[Mapping[str, str]] = {
     "config": "cli.config",
     "export": "cli.export",
+    "invite": "cli.invite",
+    "names": "cli.names",
     "send": "cli.send",
     "stats": "cli.stats",
 }
@@ -45,6 +59,13 @@ _ROOM_HELP: Final = "Peer: enter this room at start."
 _PLAIN_HELP: Final = "One event a line and no colours, as on a pipe."
 _OPERATOR_HELP: Final = "Registry: this peer may serve the help desk (once for each)."
 _REGION_HELP: Final = "Registry: the country of the help desk's telephone numbers, such as IN."
+
+_CODE_HELP: Final = "Peer: the join code of a newcomer, where one is needed."
+_INVITE_HELP: Final = "Registry: newcomers need a join code."
+_ALLOW_HELP: Final = "Registry: keys of newcomers who need no code, one a line; all others do."
+_BAN_HELP: Final = "Registry: keys, names, addresses, networks that do not come in, one a line."
+
+_REGISTRY_HAS: Final = "only a registry (-s) has it"
 
 _MISUSED: Final = 2
 
@@ -66,7 +87,8 @@ def _show_version(asked: bool) -> None:
 @app.command(
     epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nVisitor of a help desk: {DESK_USAGE}\n\n"
     f"One message: {SEND_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
-    "ChatApp send, export, config and stats have a --help of their own.",
+    f"{RUN_USAGE}\n\n"
+    "ChatApp send, export, config, stats, invite and names have a --help of their own.",
     context_settings=CONTEXT,
 )
 def chat(
@@ -94,6 +116,10 @@ def chat(
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
     stay: Annotated[bool, typer.Option("--stay", help="Peer, visitor: stay when the input ends.")] = False,
     room: Annotated[str | None, typer.Option(metavar="ROOM", help=_ROOM_HELP)] = None,
+    code: Annotated[str | None, typer.Option(metavar="CODE", help=_CODE_HELP)] = None,
+    invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
+    allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
+    ban: Annotated[str | None, typer.Option(metavar="FILE", help=_BAN_HELP)] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -101,13 +127,20 @@ def chat(
     """Chat for people who share a network: a registry introduces them, then they talk straight to each other."""
     words = words or []
     _check_mode(words, server=server, client=client, desk=desk)
-    _check_fit({"--operator": operator, "--region": region}, is_fit=server, who="only a registry (-s) has it")
+    doors = {"--invite-only": invite_only, "--allow": allow, "--ban": ban}
+    _check_fit({"--operator": operator, "--region": region, **doors}, is_fit=server, who=_REGISTRY_HAS)
     _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has it")
-    _check_fit({"--room": room is not None}, is_fit=client, who="only a peer (-c) has it")
+    _check_fit({"--room": room is not None, "--code": code}, is_fit=client, who="only a peer (-c) has it")
     _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) stays anyway")
     if server:
-        options = {"data": data, "log_level": log_level and log_level.value, "region": region}
-        return _serve(words, config, {**options, "operators": operator or None})
+        options: dict[str, object] = {
+            "data": data,
+            "log_level": log_level and log_level.value,
+            "region": region,
+        }
+        options |= {"invite_only": invite_only or None, "operators": operator or None}
+        options |= {"allow": listed_in(allow, "--allow"), "ban": listed_in(ban, "--ban")}
+        return _serve(words, config, options)
     level = (log_level or LogLevel.WARNING).value
     if desk:
         found = _server_of(counted(words, "--desk", _DESK_ARGUMENTS))
@@ -122,6 +155,7 @@ def chat(
     entered = None if room is None else name_from(room.removeprefix("#"), "--room")
     ports = port_of(server_port, "server-port"), port_of(client_port, "client-port")
     folder = folder_from(data)
+    shown = code_from(code, os.environ)
     found = Address(host_from(host, "server-ip"), ports[0])
     from peer.ui.main import run
 
@@ -133,6 +167,7 @@ def chat(
         plain=plain,
         stay=stay,
         room=entered,
+        code=shown,
         log_level=level,
     )
 

@@ -6,7 +6,7 @@ It knows names, folders, hosts and counts. It must not know which program they a
 import re
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +59,33 @@ def folder_from(text: str | None) -> Path | None:
     if not text or (folder.exists() and not folder.is_dir()):
         raise Misuse(f'--data: "{quoted(text)}" is not a folder')
     return folder
+
+
+def code_from(text: str | None, environment: Mapping[str, str]) -> str | None:
+    """A join code as it was typed, else that of $CHATAPP_CODE. Raises Misuse."""
+    typed = text if text is not None else environment.get("CHATAPP_CODE") or None
+    if typed is None:
+        return None
+    from wire.invitations import CodeRefused, JoinCode
+
+    try:
+        return JoinCode(typed).text
+    except CodeRefused as refusal:
+        raise Misuse(f"{'CHATAPP_CODE' if text is None else '--code'}: {refusal}") from None
+
+
+def listed_in(file: str | None, option: str) -> list[str] | None:
+    """The lines of a file; those that are empty or begin with # say nothing. None for no file. Raises Misuse."""
+    if file is None:
+        return None
+    try:
+        content = Path(file).expanduser().read_text("utf-8")
+    except OSError as error:
+        raise Misuse(f'{option}: "{quoted(file)}": {error.strerror or error}') from None
+    except UnicodeDecodeError:
+        raise Misuse(f'{option}: "{quoted(file)}" is not UTF-8') from None
+    lines = (line.strip() for line in content.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def host_from(text: str, what: str) -> str:

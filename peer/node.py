@@ -28,6 +28,7 @@ from peer.trust import PeerTrust
 from wire.address import Address
 from wire.delivery.policy import Policy
 from wire.folders import default_home
+from wire.invitations import JoinCode
 from wire.names import PeerName, peer_name
 
 __all__ = ["NotOpen", "Peer"]
@@ -45,9 +46,10 @@ class Peer(Company):
         home: Path | None = None,
         policy: Policy | None = None,
         room: str | None = None,
+        code: str | None = None,
     ) -> None:
         """`server`: the registry's IP address and port. `port`: our UDP port, 0 for any. `room`: to be in from the start.
-        Raises NameRefused."""
+        `code`: a join code, for where newcomers need one. Raises NameRefused, CodeRefused."""
         super().__init__(
             peer_name(name),
             Address(*server),
@@ -56,6 +58,7 @@ class Peer(Company):
             policy=policy or Policy(),
         )
         self._room = room
+        self._code = JoinCode(code) if code else None
         self.desk: Final = AtDesk(
             self._open_core, schedule=self._schedule, read_clock=self._now, change=self._change
         )
@@ -91,6 +94,10 @@ class Peer(Company):
     async def open(self) -> None:
         """Bind, lock, load, begin to register. Raises PortInUse, FolderInUse, BrokenKeyFile, sqlite3.Error."""
         await super().open()
+        if self._code is not None:
+            self._core.use_code(
+                self._code
+            )  # the first REGISTER waits for an answer, which nobody has read yet
         if self._room is not None:
             self.enter_room(self._room)
 

@@ -14,6 +14,7 @@ from wire.admission import is_register_authentic, make_refused
 from wire.codec import decode_hello, decode_register, encode
 from wire.header import Kind
 from wire.identity import Identity, is_authentic
+from wire.invitations import is_shown_to
 from wire.limits import BUCKETS_MAX, REGISTERS_BURST, REGISTERS_PER_SECOND
 from wire.messages.registration import PROTOCOL_VERSION, Cookie, RefusalReason, Register
 from wire.messages.table import Card
@@ -58,7 +59,14 @@ class Gate:
             return "too many registrations"
         if not is_register_authentic(register, registry=self._registry.public):
             return "bad registration signature"
-        return register if is_authentic(register.card) else "bad card signature"
+        if not is_authentic(register.card):
+            return "bad card signature"
+        return register if self._is_invitation_good(register) else "bad invitation"
+
+    def _is_invitation_good(self, register: Register) -> bool:
+        shown, identity = register.invitation, register.card.identity
+        registry = self._registry.public
+        return not shown or is_shown_to(shown, registry=registry, nonce=register.nonce, identity=identity)
 
     def _is_cookie_good(self, cookie: bytes, sender: Address, now: float) -> bool:
         window = self._window_of(now)

@@ -22,14 +22,19 @@ OPTIONS: Final = {
     "log_level": "--log-level",
     "region": "--region",
     "operators": "--operator",
+    "invite_only": "--invite-only",
+    "allow": "--allow",
+    "ban": "--ban",
 }
 """Keys that the command line can set."""
 
 VARIABLES: Final = {key: f"CHATAPP_{key.upper()}" for key in KEYS} | {"data": "CHATAPP_HOME"}
 """The variable of the environment for each key."""
 
-_BETWEEN: Final = {"menu": "|", "operators": None, "queues": None}
+_BETWEEN: Final = {"menu": "|", "allow": ",", "ban": ",", "operators": None, "queues": None}
 """What stands between the parts of a list in a variable; None for blanks."""
+
+_TRUTH: Final = {"true": True, "false": False}
 
 
 class Misconfigured(ChatAppError):
@@ -116,7 +121,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
         if not text:
             continue
         value: object = text
-        if key in _BETWEEN:
+        if text.strip() in _TRUTH:
+            value = _TRUTH[text.strip()]
+        elif key in _BETWEEN:
             value = [one.strip() for one in text.split(_BETWEEN[key])]
         elif text.strip().isdecimal() and len(text) < 20:
             value = int(text)

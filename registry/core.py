@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from registry.admission import Gate
 from registry.clock import WallClock
 from registry.desk.settings import DeskSettings
-from registry.effects import (
-    Caller,
-)
+from registry.doors import DoorSettings
+from registry.effects import Caller
+from registry.errands import Errand
 from registry.events import LiveKeyRenewed
 from registry.execution import Execution
 from registry.grouprules import ReadLines
@@ -54,6 +54,7 @@ class RegistryCore(Execution):
         policy: Policy | None = None,
         links_max: int = LINKS_MAX,
         desk: DeskSettings | None = None,
+        doors: DoorSettings | None = None,
     ) -> None:
         """`links_max`: connections that the machine can hold, less what else needs a descriptor."""
         policy = policy or Policy()
@@ -69,6 +70,7 @@ class RegistryCore(Execution):
             read_lines=read_lines,
             now=now,
             desk=desk,
+            doors=doors,
         )
         super().__init__(identity, sessions, service, policy, link_port=link_port, links_max=links_max)
         self._gate = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
@@ -77,6 +79,11 @@ class RegistryCore(Execution):
     def set_wall(self, wall: float, *, now: float) -> None:
         """What the wall clock shows (Unix seconds): it stamps what is stored from now on, and moves no deadline."""
         self._clock.set(wall, now=now)
+
+    def run_errand(self, errand: Errand, ticket: str, *, now: float) -> None:
+        """Whoever runs the registry asks; one of `answers` follows."""
+        self._carry_out(self._service.office.run(errand, ticket, now=now), now)
+        self._settle(now)
 
     # --- datagrams in
 

@@ -7,6 +7,7 @@ hosts; it must not know what proves a link.
 from typing import Final
 
 from registry.leases import Leases
+from wire.address import network_of
 from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINKS_WAITING_IN_ALL, LINKS_WAITING_PER_ADDRESS
 
 TIME_TO_SPEAK: Final = 2.0
@@ -24,7 +25,7 @@ class Crowd:
         self._waiting: Leases[int] = Leases(LINK_FIRST_FRAME_TIMEOUT)
         self._since: dict[int, float] = {}
         self._silent: dict[str, dict[int, None]] = {}
-        """By host, those that have not even greeted; dicts as ordered sets."""
+        """By address, where a /64 of IPv6 is one, those that have not even greeted; dicts as ordered sets."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -33,15 +34,16 @@ class Crowd:
         """A connection that has said nothing."""
         self._waiting.renew(number, now=now)
         self._since[number] = now
-        self._silent.setdefault(host, {})[number] = None
+        self._silent.setdefault(network_of(host), {})[number] = None
 
     def greeted(self, number: int, host: str) -> None:
         """It has shown the tag of a session: it no longer counts among the silent ones of its address."""
-        silent = self._silent.get(host)
+        place = network_of(host)
+        silent = self._silent.get(place)
         if silent is not None:
             silent.pop(number, None)
             if not silent:
-                del self._silent[host]
+                del self._silent[place]
 
     def leave(self, number: int, host: str) -> None:
         """It has proved itself, or is over."""
@@ -55,7 +57,7 @@ class Crowd:
 
     def one_too_many(self, host: str, *, now: float) -> int | None:
         """Who has to go because of how many there are, after one of this host has come; ask until None."""
-        silent = self._silent.get(host, {})
+        silent = self._silent.get(network_of(host), {})
         if len(silent) > LINKS_WAITING_PER_ADDRESS and self._had_time(first := next(iter(silent)), now):
             return first
         oldest = self.oldest()

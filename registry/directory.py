@@ -166,6 +166,18 @@ class Directory:
         self.renew_card(person, card, wall_ms=wall_ms)
         return [] if before == key else self.names.reserve(before, card.identity, until=reserved_until)
 
+    def release(self, person: Person) -> None:
+        """Their name is anybody's again, and their row is told to nobody who has not got it: else a newcomer would take
+        the first bearer of a name for the only one."""
+        identity = person.card.identity
+        self.names.release(person.name_key, identity)
+        del self._people[identity]
+        self._online.pop(identity, None)
+        if self._lives.get(person.card.live) == identity:
+            del self._lives[person.card.live]
+        self._pages.row_changes(person.version)
+        self._changes.blank(person.place)
+
     # --- changes
 
     def renew_card(self, person: Person, card: Card, *, wall_ms: int) -> None:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from registry.errands import Answer
 from registry.store.entries import Entry
 from wire.address import Address
 from wire.messages.link import PeerRequest, RegistryNotice
@@ -38,6 +39,8 @@ class NameKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     nonce: bytes
     channel_since: int
     is_kept: bool
+    code: bytes = b""
+    """The join code that is used up with it."""
 
 
 class RenameKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -192,6 +195,13 @@ class Show(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lines: tuple[str, ...]
 
 
+class Answered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """To whoever runs the registry, who asked with this ticket."""
+
+    ticket: str
+    answer: Answer
+
+
 class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Nothing is done; it is counted under this reason."""
 
@@ -199,6 +209,18 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Effect: TypeAlias = (
-    Reply | Push | Relay | RelayTo | Welcomed | Renamed | Denied | Disconnect | Resume | Store | Show | Drop
+    Reply
+    | Push
+    | Relay
+    | RelayTo
+    | Welcomed
+    | Renamed
+    | Denied
+    | Disconnect
+    | Resume
+    | Store
+    | Show
+    | Answered
+    | Drop
 )
 """All that can follow from a decision."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from registry.effects import (
+    Answered,
     Denied,
     Disconnect,
     Drop,
@@ -96,6 +97,8 @@ class Execution(Outputs):
                     self._links.end(effect.link, effect.reason)
                 case Show():
                     self._console_lines += effect.lines
+                case Answered():
+                    self._answers.append((effect.ticket, effect.answer))
                 case Drop():
                     self._drop(effect.reason)
                 case _:

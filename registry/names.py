@@ -69,6 +69,15 @@ class Names:
             self._free(one)
         return over
 
+    def release(self, key: str, identity: bytes) -> None:
+        """Nobody's any more."""
+        self._end_reservation(key, identity)
+        self._free(key)
+
+    def reserved(self) -> list[tuple[str, bytes]]:
+        """Names that nobody bears, and whose they were."""
+        return [(key, identity) for identity, mine in self._reserved.items() for key in mine]
+
     def expired(self, *, now: float) -> list[str]:
         """Drained: names that nobody bears, and nobody is kept from any more."""
         over = [

@@ -8,6 +8,7 @@ from collections import Counter
 import msgspec
 
 from registry.effects import Caller, Denied, Welcomed
+from registry.errands import Answer
 from registry.events import CameIn, Event, TurnedAway
 from registry.links import Links
 from registry.policy import Policy
@@ -34,6 +35,7 @@ class Outputs:
         self._broadcasts: list[tuple[bytes, list[Address]]] = []
         self._events: list[Event] = []
         self._console_lines: list[str] = []
+        self._answers: list[tuple[str, Answer]] = []
         self._links = Links(most=links_max)
         self.dropped: Counter[str] = Counter()
         """What was not served, by reason."""
@@ -74,6 +76,11 @@ class Outputs:
         """Drained: what happened, for a log."""
         events, self._events = self._events, []
         return events
+
+    def answers(self) -> list[tuple[str, Answer]]:
+        """Drained: answers to errands, by ticket."""
+        answers, self._answers = self._answers, []
+        return answers
 
     def console_lines(self) -> list[str]:
         """Drained: lines for the registry's own terminal."""

@@ -16,9 +16,12 @@ from typing import Final
 from registry.config import folder_of, links_max
 from registry.core import RegistryCore
 from registry.desk.settings import DeskSettings
+from registry.doors import DoorSettings
+from registry.errands import MakeInvites
 from registry.keys import KeyUnusable, load_or_make
 from registry.policy import Policy
 from registry.shell import Shell
+from registry.spool import Spool
 from registry.store.errors import StoreError
 from registry.store.files import FileStore
 from registry.store.protocol import Loaded, Store
@@ -28,6 +31,7 @@ from wire.aio.link import Link
 from wire.errors import ChatAppError, PortInUse, quoted
 from wire.folders import make_private
 from wire.identity import Identity, fingerprint
+from wire.invitations import CODE_BYTES, JoinCode
 from wire.text import clean
 
 _log = logging.getLogger(__name__)
@@ -35,6 +39,9 @@ _log = logging.getLogger(__name__)
 BACKLOG: Final = 1_024
 _LINE_MAX: Final = 1_000
 _FAULTS_SPAN: Final = 10.0
+_CODES_AT_START: Final = 3
+_FIRST: Final = "first"
+"""The ticket of those."""
 
 
 class Unable(ChatAppError):
@@ -52,6 +59,7 @@ class Registry:
         *,
         desk: DeskSettings | None = None,
         policy: Policy | None = None,
+        doors: DoorSettings | None = None,
     ) -> None:
         self._port = port
         self.folder = folder_of(port, data)
@@ -59,6 +67,8 @@ class Registry:
         self._say = say
         self._desk = desk
         self._policy = policy
+        self._doors = doors or DoorSettings()
+        self._codes: list[JoinCode] = []
         self._shell: Shell | None = None
         self._endpoint: DatagramEndpoint | None = None
         self._servers: list[asyncio.Server] = []
@@ -83,6 +93,8 @@ class Registry:
         self._say(f"[Registry listening on UDP and TCP port {self._port}.]")
         self._say(f"[Registry key {self.fingerprint}]")
         self._say(f"[Files in {self.folder}]")
+        for code in self._codes:
+            self._say(f"[Join code {code.text}: lets one newcomer in, within 7 days]")
 
     def open_console(self, show: Callable[[list[str]], None]) -> None:
         """Somebody may type at the registry's own terminal, and reads what is shown."""
@@ -146,9 +158,28 @@ class Registry:
         self._report(loaded, is_new)
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)
-        shell = Shell(loop, core, store)
+        spool = self._open_spool()
+        shell = Shell(loop, core, store, spool)
+        codes = self._draw_codes(loaded)
+        core.run_errand(MakeInvites([code.public for code in codes]), _FIRST, now=time.monotonic())
         shell.committer.commit_now()
+        is_kept = any(ticket == _FIRST and not answer.error for ticket, answer in core.answers())
+        self._codes = codes if is_kept else []
         return shell
+
+    def _open_spool(self) -> Spool:
+        spool = Spool(self.folder)
+        try:
+            spool.open()
+        except OSError as error:
+            raise Unable(f"[{clean(str(error), _LINE_MAX)}]") from None
+        return spool
+
+    def _draw_codes(self, loaded: Loaded) -> list[JoinCode]:
+        """Where nobody comes in without one and none is left: whoever looks at a log later finds them used up."""
+        if not self._doors.invite_only or loaded.invites:
+            return []
+        return [JoinCode.drawn(random.SystemRandom().randbytes(CODE_BYTES)) for _ in range(_CODES_AT_START)]
 
     def _make_core(self, identity: Identity, loaded: Loaded, store: Store) -> RegistryCore:
         return RegistryCore(
@@ -163,6 +194,7 @@ class Registry:
             policy=self._policy,
             links_max=links_max(),
             desk=self._desk,
+            doors=self._doors,
         )
 
     def _report(self, loaded: Loaded, is_new: bool) -> None:

@@ -6,28 +6,25 @@ It knows names and cards; it must not know how authors are proved, or bytes.
 
 from registry.buckets import Buckets
 from registry.channel import ChannelRules
-from registry.clock import WallClock, remaining
+from registry.clock import WallClock
 from registry.directory import VERSION_LAST, Directory, Person
+from registry.doors import Doors
 from registry.effects import Caller, Denied, Drop, Effect, NameKept, Resume, Store, Welcomed
 from registry.names import key_of
 from registry.policy import Policy
 from registry.presence import Presence
 from registry.renaming import Renaming
 from registry.roster import Roster
-from registry.store.entries import Entry, NameBound, NameReserved
-from registry.store.protocol import Loaded
+from registry.store.entries import Entry, NameBound
 from wire.address import network_of
-from wire.codec import decode_card, encode
-from wire.errors import DecodeError, NameRefused
+from wire.codec import encode
 from wire.limits import (
     BUCKETS_MAX,
-    NAME_KEPT_FOR,
     NAMES_PER_ADDRESS_BURST,
     NAMES_PER_ADDRESS_PER_HOUR,
 )
 from wire.messages.registration import RefusalReason, Register
 from wire.messages.table import Card
-from wire.names import name_key
 
 
 class Reception:
@@ -40,6 +37,7 @@ class Reception:
         presence: Presence,
         channel: ChannelRules,
         renaming: Renaming,
+        doors: Doors,
         clock: WallClock,
         policy: Policy,
     ) -> None:
@@ -48,8 +46,8 @@ class Reception:
         self._presence = presence
         self._channel = channel
         self._renaming = renaming
+        self._doors = doors
         self._clock = clock
-        self._restart_grace = policy.restart_grace
         self._newcomers: Buckets[str] = Buckets(
             rate=NAMES_PER_ADDRESS_PER_HOUR / 3_600, burst=NAMES_PER_ADDRESS_BURST, most=BUCKETS_MAX
         )
@@ -57,66 +55,46 @@ class Reception:
         self._catch_up_at = float("-inf")
         self._claimed = 0
 
-    def load(self, loaded: Loaded, *, now: float) -> int:
-        """Names of earlier lives; how many cards there were of no shape that we know."""
-        unreadable = 0
-        wall = self._clock.seconds(now)
-        for kept in loaded.names:
-            if isinstance(kept, NameReserved):
-                grace = self._restart_grace
-                left = remaining(kept.at, wall, kept_for=NAME_KEPT_FOR, at_least=grace)
-                self._directory.names.reserve(kept.name_key, kept.identity, until=now + left)
-                continue
-            try:
-                self._load_name(kept, wall, now)
-            except (DecodeError, NameRefused):
-                unreadable += 1
-        return unreadable
-
-    def _load_name(self, bound: NameBound, wall: int, now: float) -> None:
-        """Whoever has two names was changing them when we stopped: the newer card says which one is theirs."""
-        card, wall_ms = decode_card(bound.card), self._clock.millis(now)
-        person = self._directory.person(card.identity)
-        until = now + NAME_KEPT_FOR
-        if person is None:
-            at = min(bound.at // 1_000, wall)
-            self._directory.bind(card, channel_since=bound.channel_since, at=at, wall_ms=wall_ms)
-        elif card.counter > person.card.counter:
-            key = name_key(card.name)
-            self._directory.rename(person, card, key, reserved_until=until, wall_ms=wall_ms)
-        else:
-            self._directory.names.reserve(bound.name_key, card.identity, until=until)
-
     def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
         """Welcome, refuse, or wait for the disk."""
         card, nonce = register.card, register.nonce
         key = key_of(card.name)
         if key is None:
             return _denial(card, nonce, caller, RefusalReason.BAD_NAME)
-        refusal = self._directory.refusal_of(card, key)
+        person = self._directory.person(card.identity)
+        if self._doors.bans_name(key):
+            return _denial(card, nonce, caller, RefusalReason.BANNED)
+        # Before anything is said of names: who is not invited learns of none.
+        refusal = self._doors.refusal_of(register, now=now) if person is None else None
+        refusal = refusal or self._directory.refusal_of(card, key)
         if refusal is not None:
             return _denial(card, nonce, caller, refusal)
         self._catch_up(register.table_version, now)
-        person = self._directory.person(card.identity)
         if person is not None and key == person.name_key:
             return self._return(person, card, nonce, caller, now)
         if person is not None:
             return self._rename(person, card, key, nonce, caller, now)
-        if self._directory.names.is_promised(key):
-            return []  # the name is on its way to the disk; the answer follows
+        code = self._doors.code_for(register) or b""
+        if self._directory.names.is_promised(key) or self._doors.invites.is_spoken_for(code):
+            return []  # it is on its way to the disk; the answer follows, here or to a repeat of the question
         if caller.address is not None and not self._newcomers.take(network_of(caller.address.host), now=now):
             return _denial(card, nonce, caller, RefusalReason.FULL)
         self._directory.names.promise(key, card.identity)
+        if code:
+            self._doors.invites.speak_for(code)
         since = self._channel.group.position
-        return [self._bind(card, key, nonce, caller, since, (self._entry(card, key, since, now),))]
+        entries = (self._entry(card, key, since, now, code),)
+        return [self._bind(card, key, nonce, caller, since, entries, code)]
 
     def name_kept(self, note: NameKept, caller: Caller, *, now: float) -> list[Effect]:
         """The disk has answered."""
         card = note.card
         person = self._directory.person(card.identity)
         if not note.is_kept:
+            self._doors.invites.give_back(note.code)
             self._renaming.give_up(note.name_key, card.identity)
             return _denial(card, note.nonce, caller, RefusalReason.NOT_SERVING)
+        self._doors.invites.use_up(note.code)
         if person is not None:
             refusal, effects = self._renaming.settle(card, note.name_key, now=now)
             if refusal is not None:
@@ -130,10 +108,19 @@ class Reception:
         return self._let_in(person, note.nonce, caller, now)
 
     def _bind(
-        self, card: Card, key: str, nonce: bytes, caller: Caller, since: int, entries: tuple[Entry, ...]
+        self,
+        card: Card,
+        key: str,
+        nonce: bytes,
+        caller: Caller,
+        since: int,
+        entries: tuple[Entry, ...],
+        code: bytes = b"",
     ) -> Store:
         def note(*, is_kept: bool) -> Resume:
-            kept = NameKept(card=card, name_key=key, nonce=nonce, channel_since=since, is_kept=is_kept)
+            kept = NameKept(
+                card=card, name_key=key, nonce=nonce, channel_since=since, is_kept=is_kept, code=code
+            )
             return Resume(request=kept, to=caller)
 
         return Store(entries=entries, then=(note(is_kept=True),), otherwise=(note(is_kept=False),))
@@ -167,8 +154,8 @@ class Reception:
         self._presence.arrive(person, caller, now=now)
         return [Welcomed(to=caller, card=person.card, nonce=nonce, is_new=True)]
 
-    def _entry(self, card: Card, key: str, channel_since: int, now: float) -> NameBound:
-        return NameBound(key, card.identity, encode(card), channel_since, self._clock.millis(now))
+    def _entry(self, card: Card, key: str, channel_since: int, now: float, code: bytes = b"") -> NameBound:
+        return NameBound(key, card.identity, encode(card), channel_since, self._clock.millis(now), code)
 
     def _catch_up(self, claimed: int, now: float) -> None:
         """A table from an earlier life, of a version that our clock has not reached again (directory.catch_up). One that

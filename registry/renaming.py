@@ -4,6 +4,8 @@ A new name is in the table when the disk has it; the one before stays reserved t
 cards; it must not know how somebody comes in, or bytes.
 """
 
+from collections.abc import Callable
+
 from registry.buckets import Buckets
 from registry.clock import WallClock
 from registry.directory import Directory, Person
@@ -21,7 +23,9 @@ from wire.messages.table import Card
 class Renaming:
     """Gives people who have a name another one."""
 
-    def __init__(self, directory: Directory, clock: WallClock) -> None:
+    def __init__(self, directory: Directory, clock: WallClock, *, is_banned: Callable[[str], bool]) -> None:
+        """`is_banned`: whether nobody may bear the name with this key."""
+        self._is_banned = is_banned
         self._directory = directory
         self._clock = clock
         self._renames: Buckets[bytes] = Buckets(rate=1 / RENAMES_SPAN, burst=RENAMES_BURST, most=BUCKETS_MAX)
@@ -44,7 +48,7 @@ class Renaming:
             return [Drop(reason="bad card signature")]
         key = key_of(card.name)
         if refusal is None:
-            refusal = RefusalReason.BAD_NAME if key is None else self._directory.refusal_of(card, key)
+            refusal = RefusalReason.BAD_NAME if key is None else self._flaw(card, key)
         if refusal is not None or key is None:
             reason = refusal or RefusalReason.BAD_NAME
             return [Reply(to=caller, message=RenameRefused(request.reference, reason))]
@@ -66,6 +70,9 @@ class Renaming:
         if reason is not None:
             return [Reply(to=caller, message=RenameRefused(note.reference, reason))]
         return [Reply(to=caller, message=RenameAccepted(note.reference)), *effects]
+
+    def _flaw(self, card: Card, key: str) -> RefusalReason | None:
+        return RefusalReason.BANNED if self._is_banned(key) else self._directory.refusal_of(card, key)
 
     # --- for whoever comes in under another name, too
 

@@ -192,6 +192,10 @@ class Rooms:
         self.index.changed(room)
         return [Store(entries=(self._away_entry(room, identity, now),))]
 
+    def forget(self, identity: bytes, *, now: float) -> None:
+        """They have no name any more; the disk is told elsewhere."""
+        self._take_out(identity, now)
+
     def _take_out(self, identity: bytes, now: float) -> bool:
         """Whether they were in a room."""
         room = self._room_of.pop(identity, None)

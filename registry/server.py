@@ -18,7 +18,7 @@ from typing import Final
 from registry.config import raise_descriptor_limit
 from registry.console import Console
 from registry.program import Registry, Unable
-from registry.settings import Settings, desk_of, policy_of
+from registry.settings import Settings, desk_of, doors_of, policy_of
 
 _STOPPED: Final = 0
 _FAILED: Final = 1
@@ -64,6 +64,7 @@ async def _until_signal(port: int, settings: Settings) -> int:
         say=_say,
         desk=desk_of(settings.desk, utc_offset=time.localtime().tm_gmtoff),
         policy=policy_of(settings.registry),
+        doors=doors_of(settings.registry),
     )
     await registry.start()
     console = Console(

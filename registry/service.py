@@ -12,9 +12,11 @@ from registry.clock import WallClock
 from registry.desk.desk import Desk
 from registry.desk.settings import DeskSettings
 from registry.directory import Directory, first_version
+from registry.doors import Doors, DoorSettings
 from registry.effects import (
     Afterthought,
     Caller,
+    Denied,
     DeskLineStored,
     Drop,
     Effect,
@@ -33,8 +35,10 @@ from registry.effects import (
 from registry.grouprules import GroupRules, Means, ReadLines
 from registry.groups import first_position
 from registry.mailroom import Mailroom, ReadLetters
+from registry.office import Office
 from registry.policy import Policy
 from registry.presence import Presence
+from registry.recalling import recall
 from registry.reception import Reception
 from registry.renaming import Renaming
 from registry.rooms import Rooms
@@ -48,7 +52,7 @@ from wire.messages.group import CHANNEL, FetchGroup
 from wire.messages.link import Attach
 from wire.messages.mail import DepositMail, TakeMail
 from wire.messages.presence import Leave, Ping
-from wire.messages.registration import Register
+from wire.messages.registration import RefusalReason, Register
 from wire.messages.renaming import Rename
 from wire.messages.room import EnterRoom, LeaveRoom, ListRooms
 from wire.messages.table import FetchTable
@@ -68,6 +72,7 @@ class Service:
         read_lines: ReadLines,
         now: float,
         desk: DeskSettings | None = None,
+        doors: DoorSettings | None = None,
     ) -> None:
         channel = loaded.groups.get(CHANNEL)
         life = 1 + max(channel.keys if channel is not None else (), default=0)
@@ -79,14 +84,24 @@ class Service:
         means = Means(self._roster, clock, rng, read_lines, policy, first_position(life=life))
         self.channel = ChannelRules(self.directory, means, now=now)
         self.rooms = Rooms(self.directory, means)
-        self._renaming = Renaming(self.directory, clock)
+        self._doors = Doors(doors or DoorSettings())
+        self._renaming = Renaming(self.directory, clock, is_banned=self._doors.bans_name)
         self._reception = Reception(
-            self.directory, self._roster, self._presence, self.channel, self._renaming, clock, policy
+            self.directory,
+            self._roster,
+            self._presence,
+            self.channel,
+            self._renaming,
+            self._doors,
+            clock,
+            policy,
         )
+        self.office = Office(self.directory, self._doors.invites, self._renaming, clock, forget=self._forget)
         self.desk = Desk(desk or DeskSettings(), self.directory, self._roster, clock)
         self._sweep_span = policy.sweep_span
         self._sweep_at = now + policy.sweep_span
-        self.unreadable_names = self._reception.load(loaded, now=now)
+        self.unreadable_names = recall(loaded, self.directory, clock, policy, now=now)
+        self._doors.invites.load(loaded.invites, wall=clock.seconds(now), now=now)
         self._mail.load(loaded, now=now)
         self.desk.load(loaded.desk, now=now)
         first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
@@ -121,10 +136,8 @@ class Service:
                 return self._leave(request, caller, now)
             case Attach():
                 return self._attach(caller, now)
-            case Register() if self.desk.is_for_guests(request):
-                return self.desk.guests.register(request, caller, now=now)
             case Register():
-                return self._reception.register(request, caller, now=now)
+                return self._come_in(request, caller, now)
             case EnterRoom() | LeaveRoom() | ListRooms():
                 return self._in_rooms(request, caller, now)
             case Rename():
@@ -132,6 +145,21 @@ class Service:
         if isinstance(request, Afterthought):
             return self._go_on(request, caller, now)
         return self.desk.serve(request, caller, now=now)
+
+    def _come_in(self, register: Register, caller: Caller, now: float) -> list[Effect]:
+        card = register.card
+        if caller.address is not None and self._doors.bans(card, caller.address.host):
+            return [
+                Denied(to=caller, nonce=register.nonce, name=card.name, reason=RefusalReason.BANNED),
+            ]
+        if self.desk.is_for_guests(register):
+            return self.desk.guests.register(register, caller, now=now)
+        return self._reception.register(register, caller, now=now)
+
+    def _forget(self, identity: bytes, now: float) -> None:
+        """Their name is anybody's again."""
+        self.rooms.forget(identity, now=now)
+        self.channel.members_changed(now=now)
 
     def _in_rooms(
         self, request: EnterRoom | LeaveRoom | ListRooms, caller: Caller, now: float
@@ -230,6 +258,7 @@ class Service:
             self._sweep_at = now + self._sweep_span
             effects += (
                 self._renaming.sweep(now=now)
+                + self.office.sweep(now=now)
                 + self._mail.sweep(now=now)
                 + self.channel.sweep(now=now)
                 + self.rooms.sweep(now=now)

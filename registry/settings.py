@@ -12,11 +12,16 @@ from typing import Annotated, Final, Literal, get_args, get_type_hints
 import msgspec
 
 from registry.desk.settings import DeskSettings
+from registry.doorlists import flaw_of_bans, flaw_of_keys
+from registry.doors import DoorSettings
 from registry.policy import Policy
 from wire.errors import NameRefused, quoted
 from wire.forms import is_region
 from wire.limits import DESK_MENU_MAX, DESK_MENU_TEXT_MAX, DESK_QUEUES_MAX
 from wire.names import name_key, peer_name
+
+DOOR_LIST_MAX: Final = 10_000
+"""Entries of a list of who may come in, or may not."""
 
 OPERATORS_MAX: Final = 100
 """Names of operators in one configuration."""
@@ -53,6 +58,20 @@ Operators = Annotated[
     tuple[str, ...],
     msgspec.Meta(max_length=OPERATORS_MAX, description=f"at most {OPERATORS_MAX} different names of people"),
 ]
+InviteOnly = Annotated[bool, msgspec.Meta(description="true or false")]
+Allow = Annotated[
+    tuple[str, ...],
+    msgspec.Meta(
+        max_length=DOOR_LIST_MAX,
+        description=f"at most {DOOR_LIST_MAX} keys: fingerprints of 32 hexadecimal digits, or all 64 digits",
+    ),
+]
+Ban = Annotated[
+    tuple[str, ...],
+    msgspec.Meta(
+        max_length=DOOR_LIST_MAX, description=f"at most {DOOR_LIST_MAX} keys, names, addresses or networks"
+    ),
+]
 KeepPlace = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
 OperatorGrace = Annotated[float, msgspec.Meta(ge=0, le=3_600, description="seconds from 0 to 3600")]
 
@@ -67,6 +86,12 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Seconds without a sign of life after which somebody counts as away."""
     letters: Letters = Policy().letters_in_all
     """Letters that may wait in all mailboxes together."""
+    invite_only: InviteOnly = DoorSettings().invite_only
+    """Newcomers need a join code."""
+    allow: Allow = DoorSettings().allow
+    """Keys of newcomers who need none; once there are any, all others do."""
+    ban: Ban = DoorSettings().ban
+    """Keys, names, addresses and networks that do not come in."""
 
 
 class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,6 +115,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def policy_of(settings: RegistryTable) -> Policy:
     """The numbers by which a registry with these settings runs."""
     return Policy(lease_span=settings.lease, letters_in_all=settings.letters)
+
+
+def doors_of(settings: RegistryTable) -> DoorSettings:
+    """What the doors are told."""
+    return DoorSettings(invite_only=settings.invite_only, allow=settings.allow, ban=settings.ban)
 
 
 def desk_of(table: DeskTable, *, utc_offset: int) -> DeskSettings:
@@ -141,6 +171,10 @@ def _flaw(key: str, value: object) -> str:
             return _names_flaw(value)
         case "region", str() if value != DeskSettings().region and not is_region(value):
             return "no such region is known"
+        case "allow", list() | tuple():
+            return flaw_of_keys(value)
+        case "ban", list() | tuple():
+            return flaw_of_bans(value)
         case _:
             return ""
 

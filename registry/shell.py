@@ -13,6 +13,7 @@ from collections.abc import Callable
 from registry.committer import Committer
 from registry.core import RegistryCore
 from registry.links import GREETING_SIZE
+from registry.spool import Spool
 from registry.store.protocol import Store
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
@@ -27,6 +28,9 @@ BROADCAST_SLICE = 256
 CARE_SPAN = 5.0
 """Seconds between two looks at the wall clock and at the journal's length."""
 
+ERRANDS_SPAN = 0.25
+"""Seconds between two looks for errands: a list of an empty folder, some microseconds."""
+
 LINGER_FOR = 5.0
 """Seconds that a link we closed may take for its last bytes: a reader that never reads must not keep it."""
 
@@ -37,7 +41,10 @@ FLUSH_FOR = 0.25
 class Shell:
     """Between one core and the world. It is the owner of all links (`wire.aio.link.LinkOwner`)."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, core: RegistryCore, store: Store) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, core: RegistryCore, store: Store, spool: Spool | None = None
+    ) -> None:
+        """`spool`: where whoever runs the registry asks it; None for nowhere."""
         self._loop = loop
         self._core = core
         self.committer = Committer(loop, core, store, self._tell)
@@ -45,6 +52,8 @@ class Shell:
         self._numbers: dict[Link, int] = {}
         self._links: dict[int, Link] = {}
         self._next_number = 1
+        self._spool = spool
+        self._asking: asyncio.TimerHandle | None = None
         self._is_awake = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
@@ -58,6 +67,7 @@ class Shell:
         """Serve from now on."""
         self._endpoint = endpoint
         self._take_care()
+        self._look_for_errands()
         self._wake()
 
     # --- the registry's own terminal
@@ -79,7 +89,7 @@ class Shell:
         """Serve no more: what is promised is kept and said, then links end and the store is closed."""
         await self.committer.settle()
         self._turn()
-        for handle in (self._timer, self._care):
+        for handle in (self._timer, self._care, self._asking):
             if handle is not None:
                 handle.cancel()
         self._endpoint = None
@@ -165,6 +175,7 @@ class Shell:
         lines = core.console_lines()
         if lines and self._show is not None:
             self._show(lines)
+        self._answer_errands()
         for event in core.events():
             _log.info("%s", quoted(str(event)))
         self._arm()
@@ -205,6 +216,23 @@ class Shell:
         if self._broadcasts:
             self._is_broadcasting = True
             self._loop.call_soon(self._broadcast)
+
+    # --- whoever runs the registry
+
+    def _look_for_errands(self) -> None:
+        if self._spool is None:
+            return
+        self._asking = self._loop.call_later(ERRANDS_SPAN, self._look_for_errands)
+        for ticket, errand in self._spool.asked():
+            self._tell(self._core.run_errand, errand, ticket)
+
+    def _answer_errands(self) -> None:
+        for ticket, answer in self._core.answers():
+            try:
+                if self._spool is not None:
+                    self._spool.answer(ticket, answer)
+            except OSError as error:
+                _log.warning("an errand stays unanswered: %s", error)
 
     # --- time
 

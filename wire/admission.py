@@ -8,6 +8,7 @@ from typing import Final
 
 from wire.codec import encode
 from wire.identity import Identity, is_signed_by
+from wire.invitations import JoinCode
 from wire.messages.registration import RefusalReason, Refused, Register, Welcome
 from wire.messages.table import Card
 
@@ -18,16 +19,25 @@ _TABLE: Final = b"chatapp table 1\0"
 
 
 def make_register(
-    author: Identity, *, registry: bytes, nonce: bytes, cookie: bytes, card: Card, table_version: int
+    author: Identity,
+    *,
+    registry: bytes,
+    nonce: bytes,
+    cookie: bytes,
+    card: Card,
+    table_version: int,
+    code: JoinCode | None = None,
 ) -> Register:
     """A REGISTER for the registry with that identity key."""
-    signature = author.sign(_REGISTER, _asked(registry, nonce, cookie, card, table_version))
-    return Register(nonce=nonce, cookie=cookie, card=card, table_version=table_version, signature=signature)
+    shown = b"" if code is None else code.shown_to(registry=registry, nonce=nonce, identity=card.identity)
+    signature = author.sign(_REGISTER, _asked(registry, nonce, cookie, card, table_version, shown))
+    return Register(nonce, cookie, card, table_version, signature, shown)
 
 
 def is_register_authentic(message: Register, *, registry: bytes) -> bool:
     """Whether the holder of the card's identity key sent this to this registry."""
-    said = _asked(registry, message.nonce, message.cookie, message.card, message.table_version)
+    shown = message.invitation
+    said = _asked(registry, message.nonce, message.cookie, message.card, message.table_version, shown)
     return is_signed_by(message.card.identity, _REGISTER, said, message.signature)
 
 
@@ -92,8 +102,12 @@ def signed_table(payload: bytes, *, registry: bytes) -> bytes | None:
     return batch if is_signed_by(registry, _TABLE, batch, signature) else None
 
 
-def _asked(registry: bytes, nonce: bytes, cookie: bytes, card: Card, table_version: int) -> bytes:
-    return encode([registry, nonce, cookie, card, table_version])
+def _asked(
+    registry: bytes, nonce: bytes, cookie: bytes, card: Card, table_version: int, shown: bytes
+) -> bytes:
+    """An invitation is signed too: else somebody on the path could take it away, and its author would be turned down."""
+    asked = [registry, nonce, cookie, card, table_version]
+    return encode([*asked, shown] if shown else asked)
 
 
 def _welcomed(

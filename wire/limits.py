@@ -135,6 +135,12 @@ REQUESTS_PER_SECOND: Final = 5_000.0
 REQUESTS_BURST: Final = 10_000.0
 """Frames that one link may send at once."""
 
+INVITES_MAX: Final = 1_000
+"""Join codes that are not used up; whoever runs the registry makes more when some are used or have expired."""
+
+INVITE_KEPT_FOR: Final = 7 * 86_400.0
+"""Seconds for which a join code may be used: one that was lost in a mailbox lets nobody in for ever."""
+
 REGISTERS_PER_SECOND: Final = 200.0
 """REGISTER datagrams a second and address whose signature is checked (about 0.1 ms each); the rest is dropped."""
 

@@ -25,6 +25,7 @@ from peer.core.uplink import Uplink
 from wire.address import Address
 from wire.delivery.policy import Policy
 from wire.errors import SealError, TooLong, WireError
+from wire.invitations import JoinCode
 from wire.limits import TEXT_MAX
 
 
@@ -96,6 +97,10 @@ class PeerCore:
         self._parts.takes_messages = has_room
 
     # --- what the user wants
+
+    def use_code(self, code: JoinCode) -> None:
+        """Come in with this join code, until we have once been let in."""
+        self._session.use_code(code)
 
     def start(self, *, now: float) -> None:
         """Register; also after `leave`."""

@@ -21,6 +21,9 @@ REFUSALS: Final = {
     RefusalReason.VERSION: "it speaks another version of the protocol",
     RefusalReason.FULL: "it takes no more new names now",
     RefusalReason.NOT_SERVING: "it is not serving now",
+    RefusalReason.NOT_INVITED: "only who is invited comes in; ask for a join code (--code)",
+    RefusalReason.BAD_CODE: "this join code is used up, too old or not of this server",
+    RefusalReason.BANNED: "whoever runs the server lets you not in",
 }
 
 
@@ -105,7 +108,10 @@ class Registration:
         elif self._session.denied is RefusalReason.NAME_TAKEN:
             self._out.events.append(happened.NameTaken(name=self._me.name))
         else:
-            self._out.events.append(happened.NotAdmitted(reason=REFUSALS[self._session.denied]))
+            reason = REFUSALS[self._session.denied]
+            if self._session.denied is RefusalReason.NOT_INVITED:
+                reason += f" or have your key listed: {fingerprint(self._me.identity.public)}"
+            self._out.events.append(happened.NotAdmitted(reason=reason))
 
     def _gone(self, event: happened.Event, now: float) -> None:
         self._uplink.drop_link()

@@ -15,6 +15,7 @@ from wire.codec import decode_cookie, decode_refused, decode_welcome, encode, en
 from wire.delivery.policy import Policy
 from wire.header import Kind
 from wire.identity import AgreementKey, Identity, is_authentic
+from wire.invitations import JoinCode
 from wire.messages.presence import Leave, Left, Ping, Pong
 from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, RefusalReason, Welcome
 from wire.messages.table import Card
@@ -113,6 +114,7 @@ class RegistrySession:
         self._cookie: Cookie | None = None
         self._card: Card | None = None
         self._live: AgreementKey | None = None
+        self._code: JoinCode | None = None
         self._out: list[bytes] = []
         self._sealed: list[Ping | Leave] = []
         self._notices: list[Notice] = []
@@ -136,6 +138,10 @@ class RegistrySession:
     def use_card(self, card: Card, live: AgreementKey) -> None:
         """What to register with from now on."""
         self._card, self._live = card, live
+
+    def use_code(self, code: JoinCode) -> None:
+        """Come in with this join code, until we have once been let in."""
+        self._code = code
 
     def start(self, *, table_version: int, now: float) -> None:
         """Register, or register again with a new card."""
@@ -178,7 +184,7 @@ class RegistrySession:
             return
         self.pinned = card.identity
         self.accept_card(card)
-        self.welcome = welcome
+        self.welcome, self._code = welcome, None
         self.known_version = welcome.table_version
         self._step(Input.WELCOME, now)
 
@@ -343,6 +349,7 @@ class RegistrySession:
                 cookie=self._cookie.cookie,
                 card=self._card,
                 table_version=self.table_version,
+                code=self._code,
             )
         )
 

@@ -36,6 +36,7 @@ def run(
     stay: bool,
     log_level: str,
     room: str | None = None,
+    code: str | None = None,
 ) -> int:
     """Be a peer until the user ends it. Returns the exit status."""
     open_closed_streams()
@@ -43,7 +44,8 @@ def run(
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     with HeldTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
         try:
-            return asyncio.run(_chat(Peer(name, server, port=port, home=data, room=room), held, stay=stay))
+            peer = Peer(name, server, port=port, home=data, room=room, code=code)
+            return asyncio.run(_chat(peer, held, stay=stay))
         except KeyboardInterrupt:
             return INTERRUPTED
 

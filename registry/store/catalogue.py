@@ -72,6 +72,7 @@ class Catalogue:
             },
             groups={name: self._group(name, group) for name, group in image.groups.items()},
             members=list(image.members.values()),
+            invites=list(image.invites.values()),
             highest_serial=image.highest_serial,
             skipped=skipped,
             damage=list(damage),

@@ -59,7 +59,7 @@ class Snapshot:
 
     generation: int
     plans: list[Plan]
-    people: list[Entry]  # names, and who is in which room
+    people: list[Entry]  # names, who is in which room, and join codes
     highest_serial: int
 
 
@@ -110,7 +110,8 @@ class Drawers:
         """Plan for everything that is behind. Copies tables only, as the store is locked meanwhile."""
         plans = [self._plan(owner) for owner in self.behind]
         self.behind = {}
-        people: list[Entry] = [*self.image.names.values(), *self.image.members.values()]
+        image = self.image
+        people: list[Entry] = [*image.names.values(), *image.members.values(), *image.invites.values()]
         return Snapshot(generation, plans, people, self.image.highest_serial)
 
     def give_back(self, plans: Iterable[Plan]) -> None:

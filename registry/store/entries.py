@@ -22,6 +22,8 @@ class NameBound(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     card: bytes
     channel_since: int
     at: int
+    code: bytes = b""
+    """The public half of the join code that this used up: one record, so a crash keeps both or neither."""
 
 
 class MailStored(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
@@ -161,6 +163,19 @@ class NameFreed(msgspec.Struct, frozen=True, array_like=True, tag=12, gc=False):
     name_key: str
 
 
+class InviteMade(msgspec.Struct, frozen=True, array_like=True, tag=13, gc=False):
+    """Whoever holds the secret half of this join code may come in once."""
+
+    code: Identity
+    at: int
+
+
+class InviteGone(msgspec.Struct, frozen=True, array_like=True, tag=14, gc=False):
+    """This join code has expired."""
+
+    code: Identity
+
+
 DeskEntry: TypeAlias = DeskVisitKept | DeskLineKept | DeskVisitOver
 Entry: TypeAlias = (
     NameBound
@@ -174,6 +189,8 @@ Entry: TypeAlias = (
     | GroupGone
     | NameReserved
     | NameFreed
+    | InviteMade
+    | InviteGone
     | DeskEntry
 )
 
@@ -185,7 +202,7 @@ class DeskOwner(enum.Enum):
 
 
 # Whose file an entry belongs to: an identity has a mailbox, a text is a group, the desk has one, None is the file of names
-# (and of who is in which room: both are one short record a person).
+# (and of who is in which room, and of join codes: all are one short record each).
 Owner: TypeAlias = bytes | str | DeskOwner
 
 _encoder = msgspec.msgpack.Encoder()
@@ -218,6 +235,8 @@ def _identity_in(entry: Entry | AtRest) -> bytes | None:
     """What a reader checks the length of."""
     if isinstance(entry, (MailStored, MailTaken)):
         return entry.recipient
+    if isinstance(entry, (InviteMade, InviteGone)):
+        return entry.code
     return entry.identity if isinstance(entry, (RoomMember, RoomMemberGone)) else None
 
 

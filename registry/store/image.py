@@ -23,6 +23,8 @@ from registry.store.entries import (
     GroupGone,
     GroupKeyMade,
     GroupLine,
+    InviteGone,
+    InviteMade,
     MailStored,
     MailTaken,
     NameBound,
@@ -112,6 +114,7 @@ class Image(Generic[Where]):
     def __init__(self) -> None:
         self.names: dict[str, NameBound | NameReserved] = {}  # the latest last
         self.members: dict[bytes, RoomMember] = {}
+        self.invites: dict[bytes, InviteMade] = {}
         self.mail: dict[bytes, dict[int, Where]] = {}
         self.groups: dict[str, Group[Where]] = {}
         self.desk: DeskImage[Where] = DeskImage()
@@ -138,18 +141,27 @@ class Image(Generic[Where]):
                 self._note(entry)
                 return ()
 
-    def _note(self, entry: NameBound | NameReserved | NameFreed | RoomMember | RoomMemberGone) -> None:
+    def _note(
+        self,
+        entry: NameBound | NameReserved | NameFreed | RoomMember | RoomMemberGone | InviteMade | InviteGone,
+    ) -> None:
         """What is held as it is, in memory."""
         match entry:
             case NameBound() | NameReserved():
                 self.names.pop(entry.name_key, None)
                 self.names[entry.name_key] = entry
+                if isinstance(entry, NameBound):
+                    self.invites.pop(entry.code, None)
             case NameFreed():
                 self.names.pop(entry.name_key, None)
             case RoomMember():
                 self.members[entry.identity] = entry
             case RoomMemberGone():
                 self.members.pop(entry.identity, None)
+            case InviteMade():
+                self.invites[entry.code] = entry
+            case InviteGone():
+                self.invites.pop(entry.code, None)
             case _:
                 assert_never(entry)
 
@@ -157,6 +169,7 @@ class Image(Generic[Where]):
         """An image of its own, of the same places."""
         twin: Image[Where] = Image()
         twin.names, twin.members = self.names.copy(), self.members.copy()
+        twin.invites = self.invites.copy()
         twin.mail = {owner: box.copy() for owner, box in self.mail.items()}
         twin.groups = {name: group.copy() for name, group in self.groups.items()}
         twin.desk = self.desk.copy()

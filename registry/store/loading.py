@@ -18,6 +18,7 @@ from registry.store.entries import (
     AtRest,
     DeskOwner,
     Entry,
+    InviteMade,
     NameBound,
     NameReserved,
     Owner,
@@ -67,7 +68,7 @@ class Loading:
         for place, record in _placed(payloads, AT_REST):
             if isinstance(record, AtRest):
                 self._mark(None, record)
-            elif isinstance(record, NameBound | NameReserved | RoomMember):
+            elif isinstance(record, NameBound | NameReserved | RoomMember | InviteMade):
                 self._take_in(record, place)
             else:
                 odd += 1

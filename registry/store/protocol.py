@@ -20,6 +20,7 @@ from registry.store.entries import (
     DeskVisitKept,
     DeskVisitOver,
     Entry,
+    InviteMade,
     NameBound,
     NameReserved,
     RoomMember,
@@ -74,6 +75,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     letters: dict[bytes, list[LetterHead]]  # by recipient, the lowest serial first
     groups: dict[str, LoadedGroup]
     members: list[RoomMember] = []  # one a person
+    invites: list[InviteMade] = []  # join codes that are not used up
     highest_serial: int  # ever used; 0 for none
     skipped: int  # whole records that mean nothing to this version
     damage: list[str]  # a line for a person about each file that was torn or damaged

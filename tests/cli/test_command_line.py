@@ -92,6 +92,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "plain": False,
         "stay": False,
         "room": None,
+        "code": None,
         "log_level": "warning",
     }
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl.signing import SigningKey
 
 from tests.conformance import by_hand
 from tests.conformance.document import vectors
@@ -145,7 +146,19 @@ def test_a_register() -> None:
     identity key"."""
     said = fields("admission", "register", skipped=1)[:4]
     signature = by_hand.signed(SEED, b"chatapp register 1\0", by_hand.packed([REGISTRY[0], *said]))
-    assert b"\x03" + by_hand.packed([*said, signature]) == printed("admission", "register")
+    assert b"\x03" + by_hand.packed([*said, signature, b""]) == printed("admission", "register")
+
+
+def test_an_invitation() -> None:
+    """Clause 4.8: "BLAKE2b over all 20 with 32 bytes of digest and the personalisation `chatapp code`"."""
+    letters = vectors()["invitation"]["code"].strip('"').replace("-", "").encode()
+    check = hashlib.blake2b(letters[:19], digest_size=1, person=b"chatapp check").digest()[0] & 31
+    assert b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[check] == letters[19]
+    seed = hashlib.blake2b(letters, digest_size=32, person=b"chatapp code").digest()
+    key = bytes(SigningKey(seed).verify_key)
+    said = by_hand.packed([REGISTRY[0], printed("admission", "nonce"), fields("cards", "alice.card")[1]])
+    assert printed("invitation", "code.key") == key
+    assert printed("invitation", "invitation") == key + by_hand.signed(seed, b"chatapp invited 1\0", said)
 
 
 def test_a_welcome() -> None:

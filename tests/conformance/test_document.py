@@ -18,7 +18,7 @@ from tests.conformance import vectors
 from tests.conformance.document import ROOT, clauses, flowing, rows, text
 from tests.conformance.document import vectors as printed_vectors
 from tests.support.strategies import FRAMES, NOTICES, REQUESTS, Message, all_shapes
-from wire import admission, identity, letters, limits
+from wire import admission, identity, invitations, letters, limits
 from wire.delivery.policy import Policy
 from wire.header import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
 from wire.messages.desk import (
@@ -183,6 +183,7 @@ def test_purposes_of_signatures() -> None:
         admission._REGISTER,
         admission._WELCOME,
         admission._REFUSED,
+        invitations._INVITED,
         admission._TABLE,
     }
 

@@ -18,6 +18,7 @@ from wire.codec import encode, encode_hello, join_frames
 from wire.framing import frame
 from wire.header import Kind, pack_relayed
 from wire.identity import AgreementKey, Identity, fingerprint, make_card
+from wire.invitations import CODE_BYTES, JoinCode
 from wire.messages.delivery import Ack, Floor, Part, PartAck, Void
 from wire.messages.direct import DirectBody
 from wire.messages.group import GroupBody
@@ -136,6 +137,14 @@ def _admission() -> Iterator[tuple[str, Value]]:
     yield "refused", bytes([Kind.REFUSED]) + encode(refused)
 
 
+def _invitation() -> Iterator[tuple[str, Value]]:
+    code = JoinCode.drawn(bytes(range(CODE_BYTES)))
+    registry, identity = REGISTRY.identity.public, ALICE.identity.public
+    yield "code", code.text
+    yield "code.key", code.public
+    yield "invitation", code.shown_to(registry=registry, nonce=NONCE, identity=identity)
+
+
 def _session() -> Iterator[tuple[str, Value]]:
     session = ALICE.with_(BOB)
     payload = join_frames([encode(Ping(reference=1))])
@@ -221,6 +230,7 @@ BLOCKS: Final = {
     "cards": _cards,
     "table": _table,
     "admission": _admission,
+    "invitation": _invitation,
     "session": _session,
     "direct": _direct,
     "letter": _letter,

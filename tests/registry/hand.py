@@ -8,6 +8,7 @@ from collections import defaultdict
 
 from registry.core import LINKS_MAX, RegistryCore
 from registry.desk.settings import DeskSettings
+from registry.doors import DoorSettings
 from registry.policy import Policy
 from registry.store.entries import Entry
 from registry.store.errors import StoreError
@@ -30,6 +31,7 @@ from wire.codec import (
 from wire.framing import FrameReader
 from wire.header import Kind, unpack_relayed
 from wire.identity import AgreementKey, Identity, make_card
+from wire.invitations import JoinCode
 from wire.limits import LINK_FRAME_MAX
 from wire.messages.group import CHANNEL, GroupBody, GroupGranted
 from wire.messages.link import Attach, PeerRequest, RegistryNotice
@@ -56,9 +58,11 @@ class Rig:
         policy: Policy | None = None,
         links_max: int = LINKS_MAX,
         desk: DeskSettings | None = None,
+        doors: DoorSettings | None = None,
     ) -> None:
         self.links_max = links_max
         self.desk = desk
+        self.doors = doors
         self.console: list[str] = []
         self.now = now
         self.wall_offset = wall - now
@@ -92,6 +96,7 @@ class Rig:
             policy=self.policy,
             links_max=self.links_max,
             desk=self.desk,
+            doors=self.doors,
         )
         self._commit_all(core)
         return core
@@ -262,7 +267,14 @@ class Hand:
         assert cookie.nonce == nonce
         return cookie
 
-    def register_bytes(self, cookie: Cookie, *, card: Card | None = None, table_version: int = 0) -> bytes:
+    def register_bytes(
+        self,
+        cookie: Cookie,
+        *,
+        card: Card | None = None,
+        table_version: int = 0,
+        code: JoinCode | None = None,
+    ) -> bytes:
         register: Register = make_register(
             self.identity,
             registry=cookie.card.identity,
@@ -270,6 +282,7 @@ class Hand:
             cookie=cookie.cookie,
             card=card or self.card,
             table_version=table_version,
+            code=code,
         )
         return bytes((Kind.REGISTER,)) + encode(register)
 
@@ -282,10 +295,13 @@ class Hand:
                 return decode_refused(data[1:])
         return None
 
-    def register(self, *, card: Card | None = None, table_version: int = 0) -> Welcome | Refused | None:
+    def register(
+        self, *, card: Card | None = None, table_version: int = 0, code: JoinCode | None = None
+    ) -> Welcome | Refused | None:
         """The whole way in."""
         cookie = self.hello()
-        self.rig.receive(self.register_bytes(cookie, card=card, table_version=table_version), self.address)
+        asked = self.register_bytes(cookie, card=card, table_version=table_version, code=code)
+        self.rig.receive(asked, self.address)
         answer = self.answer()
         if isinstance(answer, Welcome):
             self.use_registry(cookie.card)

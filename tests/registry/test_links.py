@@ -144,6 +144,14 @@ class TestFloods:
         assert set(rig.closed) == set(links[:4])
         assert bob.link not in rig.closed
 
+    def test_a_network_of_ipv6_counts_as_one_address(self, rig: Rig) -> None:
+        links = [rig.open_link(f"2001:db8::{n:x}") for n in range(1, LINKS_WAITING_PER_ADDRESS + 1)]
+        rig.advance(TIME_TO_SPEAK)
+        rig.open_link("2001:db8:0:1::1")
+        assert not rig.closed
+        rig.open_link("2001:db8::ffff")
+        assert set(rig.closed) == set(links[:1])
+
     def test_a_crowd_of_one_address_that_comes_at_once_gets_in(self, rig: Rig) -> None:
         """A class behind one address after a power cut: all connect, and only then is the first of them read."""
         crowd = [

@@ -23,6 +23,7 @@ from wire.admission import (
 from wire.codec import decode_refused, decode_register, decode_welcome, encode
 from wire.errors import DecodeError
 from wire.identity import AgreementKey, Identity, make_card
+from wire.invitations import CODE_BYTES, JoinCode
 from wire.messages.registration import RefusalReason, Refused, Register, Welcome
 from wire.messages.table import Card
 
@@ -101,6 +102,22 @@ def test_not_one_bit_of_a_register_can_be_changed() -> None:
 def test_no_field_of_a_register_can_be_replaced(field: str, other: Register) -> None:
     changed = msgspec.structs.replace(REGISTERED, **{field: getattr(other, field)})
     assert is_registered(changed) is (changed == REGISTERED)
+
+
+def test_nobody_can_take_an_invitation_away() -> None:
+    code = JoinCode.drawn(bytes(CODE_BYTES))
+    invited = make_register(
+        ALICE,
+        registry=REGISTRY.public,
+        nonce=b"n" * 16,
+        cookie=b"c" * 16,
+        card=card_of(),
+        table_version=5,
+        code=code,
+    )
+    assert is_registered(decode_register(encode(invited)))
+    assert not is_registered(msgspec.structs.replace(invited, invitation=b""))
+    assert authentic_changes(encode(invited), decode_register, is_registered) == 0
 
 
 def test_a_card_out_of_the_table_registers_nobody() -> None:

@@ -14,6 +14,7 @@ from wire.messages.table import Card, Count, Name, Port, Signature
 PROTOCOL_VERSION = 1
 
 Nonce = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+Invitation = Annotated[bytes, msgspec.Meta(max_length=96)]
 CookieBytes = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 
@@ -26,6 +27,9 @@ class RefusalReason(enum.IntEnum):
     VERSION = 4
     FULL = 5
     NOT_SERVING = 6
+    NOT_INVITED = 7
+    BAD_CODE = 8
+    BANNED = 9
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
@@ -52,6 +56,8 @@ class Register(msgspec.Struct, frozen=True, array_like=True):
     card: Card
     table_version: Count
     signature: Signature
+    invitation: Invitation = b""
+    """Of a newcomer with a join code (`wire.invitations`); it has a signature of its own beside this one."""
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True):

@@ -1,0 +1,50 @@
+"""This file is about which registry a command asks, and how its answer ends: what `invite` and `names` share."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cli.checking import Misuse, folder_from
+from wire.address import port_of
+
+if TYPE_CHECKING:
+    from registry.errands import Answer, Errand
+
+DATA_HELP: Final = "Where the registry keeps its files."
+PORT_HELP: Final = "The registry's port, where there are several."
+FAILED: Final = 1
+
+
+def folder_of_registry(data: str | None, port: str | None) -> Path:
+    """The folder of a registry that has run at least once. Raises Misuse, AddressRefused."""
+    wanted = None if port is None else port_of(port, "--port")
+    home = folder_from(data)
+    from registry.asking import folders_in
+    from wire.folders import default_home
+
+    home = home or default_home()
+    found = folders_in(home)
+    if wanted is not None:
+        found = [folder for folder in found if folder.name == str(wanted)]
+    if not found:
+        of_port = "" if wanted is None else f" on port {wanted}"
+        raise Misuse(f"no registry{of_port} has its files in {home}")
+    if len(found) > 1:
+        ports = ", ".join(folder.name for folder in found)
+        raise Misuse(f"several registries have their files in {home}: say --port, one of {ports}")
+    return found[0]
+
+
+def answer_to(folder: Path, errand: "Errand") -> "Answer | None":
+    """What the registry says; None, and a line on standard error, when it does not do it."""
+    from registry.asking import Unanswered, ask
+
+    try:
+        answer = ask(folder, errand)
+    except Unanswered as error:
+        print(f"ChatApp: {error}", file=sys.stderr)
+        return None
+    if answer.error:
+        print(f"ChatApp: {answer.error}", file=sys.stderr)
+        return None
+    return answer

@@ -1,0 +1,125 @@
+"""This file is about who may come in, with real programs: join codes, lists, and what whoever runs the registry types."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.endtoend.lines import WELCOME
+from tests.support.program import Program
+from tests.support.stage import CHATAPP, Stage
+
+CODE = re.compile(r"\[Join code ([0-9A-Z-]{23}): lets one newcomer in, within 7 days\]")
+NOT_INVITED = re.compile(
+    r"\[Not registered: only who is invited comes in; .* have your key listed: ([0-9a-f ]{39})\.\]"
+)
+BAD_CODE = "[Not registered: this join code is used up, too old or not of this server.]"
+BANNED = "[Not registered: whoever runs the server lets you not in.]"
+
+
+async def refused(peer: Program, line: str | re.Pattern[str]) -> str:
+    """The line that says why; the program ends with it."""
+    said = await peer.sees(line)
+    assert await peer.ends() == 1
+    return said
+
+
+async def operator(stage: Stage, *words: str, status: int = 0) -> list[str]:
+    """What a command of whoever runs the registry shows."""
+    program = await stage.run("operator", [*CHATAPP, *words], home="registry")
+    assert await program.ends() == status, str(program)
+    said = program.complaints.copy() if status else program.shown()
+    program.complaints.clear()
+    return said
+
+
+async def gone(peer: Program) -> None:
+    await peer.type("quit")
+    assert await peer.ends() == 0
+
+
+async def test_codes_let_one_newcomer_in_each(stage: Stage) -> None:
+    registry = await stage.registry("--invite-only")
+    first = CODE.match(await registry.sees(CODE))
+    assert first is not None
+    await refused(await stage.peer("alice"), NOT_INVITED)
+    alice = await stage.peer("alice", "--code", first[1].lower())
+    await alice.sees(WELCOME)
+    await refused(await stage.peer("bob", environment={"CHATAPP_CODE": first[1]}), BAD_CODE)
+    made = await operator(stage, "invite", "--count", "2")
+    assert len(set(made)) == 2
+    bob = await stage.peer("bob", environment={"CHATAPP_CODE": made[0]})
+    await bob.sees(WELCOME)
+    await registry.kill()
+    await registry.ends()
+    await gone(bob)
+    again = await operator(stage, "invite")
+    registry = await stage.registry("--invite-only")
+    assert not [line for line in registry.lines if CODE.match(line.text)], "there are some"
+    bob = await stage.peer("bob")
+    await bob.sees(WELCOME)
+    for name, code in (("carol", made[1]), ("dave", again[0])):
+        await refused(await stage.peer(name, "--code", first[1]), BAD_CODE)
+        await (await stage.peer(name, "--code", code)).sees(WELCOME)
+
+
+async def test_who_is_listed_needs_no_code_and_who_is_banned_gets_not_in(
+    stage: Stage, tmp_path: Path
+) -> None:
+    allow, ban = tmp_path / "allow", tmp_path / "ban"
+    allow.write_text("# nobody yet\n" + "0" * 32 + "\n")
+    ban.write_text("mallory\n\n127.9.0.0/16\n")
+    registry = await stage.registry("--allow", str(allow), "--ban", str(ban))
+    said = NOT_INVITED.match(await refused(await stage.peer("alice"), NOT_INVITED))
+    assert said is not None
+    await refused(await stage.peer("Mallory"), BANNED)
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+    allow.write_text(f"{said[1]}\n")
+    await stage.registry("--allow", str(allow), "--ban", str(ban))
+    await (await stage.peer("alice")).sees(WELCOME)
+    await refused(await stage.peer("bob"), NOT_INVITED)
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["while it runs", "while it does not"])
+async def test_a_name_is_listed_and_released(stage: Stage, runs: bool) -> None:
+    registry = await stage.registry()
+    _, bob = await stage.welcome("alice", "bob")
+    if runs:
+        assert "online" in (await operator(stage, "names", "release", "bob", status=1))[0]
+    await gone(bob)
+    if not runs:
+        registry.signal(signal.SIGTERM)
+        assert await registry.ends() == 0
+    listed = await operator(stage, "names", "list", "--port", str(stage.port))
+    assert [line.split()[0] for line in listed] == ["alice", "bob"]
+    assert re.search(r"  ([0-9a-f]{4} ){8} away since [0-9-]+ [0-9:]+$", listed[1])
+    assert await operator(stage, "names", "release", "BOB") == ["BOB is anybody's again"]
+    assert len(await operator(stage, "names", "list")) == 1
+    if not runs:
+        await stage.registry()
+    other = await stage.peer("bob", home="another")
+    await other.sees(WELCOME)
+    await refused(await stage.peer("bob"), "[Name bob is taken.]")
+
+
+@pytest.mark.parametrize(
+    ("words", "culprit"),
+    [
+        (["names"], "names list"),
+        (["names", "drop", "bob"], "drop"),
+        (["names", "release"], "<name>"),
+        (["names", "list", "all"], "all"),
+        (["names", "list"], "no registry"),
+        (["invite", "--count", "0"], "1 to 1000"),
+        (["invite", "--port", "5001"], "port 5001"),
+        (["-c", "a", "127.0.0.1", "5000", "6000", "--invite-only"], "--invite-only"),
+        (["-c", "a", "127.0.0.1", "5000", "6000", "--code", "x"], "--code"),
+        (["-s", "5000", "--code", "x"], "--code"),
+        (["-s", "5000", "--ban", "/no/such/file"], "/no/such/file"),
+    ],
+)
+async def test_a_mistake_is_one_line(stage: Stage, words: list[str], culprit: str) -> None:
+    (line,) = await operator(stage, *words, status=2)
+    assert culprit in line

@@ -1,0 +1,190 @@
+"""This file is about who may come in: join codes, each good once whatever crashes, lists, and who is kept out."""
+
+import pytest
+
+from registry.doors import DoorSettings
+from registry.errands import MakeInvites
+from registry.store.memory import MemoryStore
+from tests.registry.hand import Hand, Rig
+from wire.identity import Identity, fingerprint
+from wire.invitations import CODE_BYTES, JoinCode
+from wire.limits import INVITE_KEPT_FOR, INVITES_MAX
+from wire.messages.registration import RefusalReason, Refused, Welcome
+from wire.messages.renaming import Rename, RenameRefused
+
+CLOSED = DoorSettings(invite_only=True)
+CODE, OTHER = (JoinCode.drawn(bytes([number]) * CODE_BYTES) for number in (1, 2))
+
+
+def invited(rig: Rig, *codes: JoinCode) -> str:
+    """The registry knows these; what it answers."""
+    rig.core.run_errand(MakeInvites([code.public for code in codes]), "ticket", now=rig.now)
+    rig.turn()
+    ((ticket, answer),) = rig.core.answers()
+    assert ticket == "ticket"
+    return answer.error
+
+
+@pytest.fixture
+def rig() -> Rig:
+    rig = Rig(doors=CLOSED)
+    assert invited(rig, CODE) == ""
+    return rig
+
+
+def refusal(hand: Hand, code: JoinCode | None = None) -> RefusalReason | None:
+    """Why they are not let in."""
+    answer = hand.register(code=code)
+    assert answer is not None
+    return answer.reason if isinstance(answer, Refused) else None
+
+
+def test_an_open_registry_uses_up_no_code() -> None:
+    rig = Rig()
+    invited(rig, CODE)
+    assert refusal(rig.hand("bob"), CODE) is None
+    rig.doors = CLOSED
+    rig.restart()
+    assert refusal(rig.hand("carol"), CODE) is None
+
+
+def test_a_newcomer_needs_a_code_and_a_code_lets_one_in(rig: Rig) -> None:
+    bob, carol = rig.hand("bob"), rig.hand("carol")
+    assert refusal(bob) is RefusalReason.NOT_INVITED
+    assert refusal(bob, OTHER) is RefusalReason.BAD_CODE
+    assert refusal(bob, CODE) is None
+    assert refusal(carol, CODE) is RefusalReason.BAD_CODE
+
+
+def test_who_has_a_name_needs_none_over_restarts_too(rig: Rig) -> None:
+    bob = rig.hand("bob")
+    assert refusal(bob, CODE) is None
+    rig.restart()
+    bob.renew()
+    assert refusal(bob) is None
+    assert refusal(rig.hand("carol"), CODE) is RefusalReason.BAD_CODE
+
+
+def test_who_is_not_invited_learns_of_no_name(rig: Rig) -> None:
+    assert refusal(rig.hand("bob"), CODE) is None
+    assert refusal(rig.hand("bob")) is RefusalReason.NOT_INVITED
+
+
+def test_a_refused_name_leaves_the_code(rig: Rig) -> None:
+    invited(rig, OTHER)
+    assert refusal(rig.hand("bob"), CODE) is None
+    carol = rig.hand("Bob")
+    assert refusal(carol, OTHER) is RefusalReason.NAME_TAKEN
+    carol.name = "carol"
+    carol.renew()
+    assert refusal(carol, OTHER) is None
+
+
+def test_while_the_name_goes_to_the_disk_nobody_else_gets_the_code(rig: Rig) -> None:
+    bob, carol = rig.hand("bob"), rig.hand("carol")
+    rig.auto_commit = False
+    assert bob.register(code=CODE) is None
+    assert carol.register(code=CODE) is None
+    rig.commit()
+    assert isinstance(bob.answer(), Welcome)
+    assert refusal(carol, CODE) is RefusalReason.BAD_CODE
+
+
+def test_a_disk_that_does_not_take_the_name_gives_the_code_back(rig: Rig) -> None:
+    rig.store.full = True
+    assert refusal(rig.hand("bob"), CODE) is RefusalReason.NOT_SERVING
+    rig.store.full = False
+    assert refusal(rig.hand("carol"), CODE) is None
+
+
+@pytest.mark.parametrize("is_synced", [False, True])
+def test_a_crash_keeps_both_the_name_and_the_used_code_or_neither(rig: Rig, is_synced: bool) -> None:
+    bob = rig.hand("bob")
+    rig.auto_commit = False
+    bob.register(code=CODE)
+    rig.hand_over()
+    if is_synced:
+        rig.store.sync()
+    rig.handed = []
+    rig.auto_commit = True
+    rig.restart()
+    carol = rig.hand("carol")
+    assert refusal(carol, CODE) is (RefusalReason.BAD_CODE if is_synced else None)
+    assert refusal(bob) is (None if is_synced else RefusalReason.NOT_INVITED)
+
+
+def test_a_stolen_invitation_is_of_no_use(rig: Rig) -> None:
+    """A listener puts what bob showed into a REGISTER of their own."""
+    bob, eve = rig.hand("bob"), rig.hand("eve")
+    shown = CODE.shown_to(registry=rig.identity.public, nonce=b"n" * 16, identity=bob.id)
+
+    class Stolen(JoinCode):
+        def shown_to(self, **_: bytes) -> bytes:
+            return shown
+
+    assert eve.register(code=Stolen(CODE.text)) is None
+    assert rig.core.dropped["bad invitation"] == 1
+    assert refusal(bob, CODE) is None
+
+
+def test_a_code_expires_also_while_the_registry_is_away(rig: Rig) -> None:
+    rig.advance(INVITE_KEPT_FOR - 1)
+    invited(rig, OTHER)
+    assert refusal(rig.hand("bob"), CODE) is None
+    rig.restart(downtime=INVITE_KEPT_FOR + 1)
+    assert refusal(rig.hand("carol"), OTHER) is RefusalReason.BAD_CODE
+    rig.advance(120)
+    assert rig.store.load().invites == [], "what has expired leaves the disk"
+
+
+def test_there_are_no_more_codes_than_a_registry_takes() -> None:
+    store = MemoryStore()
+    rig = Rig(store, doors=CLOSED)
+    many = [Identity(number.to_bytes(32)).public for number in range(1, INVITES_MAX)]
+    rig.core.run_errand(MakeInvites(many), "", now=rig.now)
+    rig.turn()
+    assert rig.core.answers()[0][1].error == ""
+    assert "there is room for 1" in invited(rig, CODE, OTHER)
+    assert invited(rig, CODE) == ""
+    assert invited(rig, CODE) == "", "the same once more is no further one"
+    assert "there is room for 0" in invited(rig, OTHER)
+    assert len(store.load().invites) == INVITES_MAX
+
+
+def test_who_is_listed_needs_no_code_and_all_others_do() -> None:
+    rig = Rig()
+    bob, carol, dave = rig.hand("bob"), rig.hand("carol"), rig.hand("dave")
+    rig.doors = DoorSettings(allow=(fingerprint(bob.id).upper(), carol.id.hex()))
+    rig.restart()
+    invited(rig, CODE)
+    assert refusal(bob, CODE) is refusal(carol) is None
+    assert refusal(dave) is RefusalReason.NOT_INVITED
+    assert refusal(dave, CODE) is None, "bob has not used it up"
+
+
+@pytest.mark.parametrize("what", ["key", "name", "address", "network"])
+def test_who_is_banned_does_not_come_in_whatever_they_had(what: str) -> None:
+    rig = Rig()
+    bob = rig.hand("bob", host="10.7.0.5")
+    assert refusal(bob) is None
+    bans = {"key": fingerprint(bob.id), "name": "BOB", "address": "10.7.0.5", "network": "10.7.0.0/16"}
+    rig.doors = DoorSettings(ban=(bans[what],))
+    rig.restart()
+    bob.renew()
+    assert refusal(bob) is RefusalReason.BANNED
+    assert refusal(rig.hand("carol", host="10.8.0.5")) is None
+
+
+def test_nobody_takes_a_banned_name_later() -> None:
+    rig = Rig(doors=DoorSettings(ban=("root",)))
+    bob = rig.member("bob")
+    bob.counter += 1
+    (answer,) = bob.ask(Rename(5, bob.make_card(name="root")))
+    assert answer == RenameRefused(5, RefusalReason.BANNED)
+
+
+def test_a_closed_registry_serves_visitors_of_its_desk_but_no_banned_ones(rig: Rig) -> None:
+    assert refusal(rig.hand("", host="10.9.0.1")) is None
+    rig.doors = DoorSettings(invite_only=True, ban=("10.9.0.1",))
+    rig.restart()
+    assert refusal(rig.hand("", host="10.9.0.1")) is RefusalReason.BANNED

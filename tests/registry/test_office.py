@@ -1,0 +1,126 @@
+"""This file is about what whoever runs a registry asks: which names there are, and that one becomes free."""
+
+import pytest
+
+from registry.errands import Answer, Errand, ListNames, ReleaseName
+from tests.registry.hand import Hand, Rig, rows_of
+from wire.messages.mail import DepositMail
+from wire.messages.registration import RefusalReason, Refused, Welcome
+from wire.messages.renaming import Rename
+from wire.messages.table import FetchTable, TablePage
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def asked(rig: Rig, errand: Errand) -> Answer:
+    rig.core.run_errand(errand, "ticket", now=rig.now)
+    rig.turn()
+    ((ticket, answer),) = rig.core.answers()
+    assert ticket == "ticket"
+    return answer
+
+
+def names_in(hand: Hand) -> list[tuple[str, bytes]]:
+    (page,) = hand.ask(FetchTable(0))
+    assert isinstance(page, TablePage)
+    return [(row.card.name, row.card.identity) for row in rows_of(page.rows)]  # type: ignore[arg-type]
+
+
+def gone(rig: Rig, name: str) -> Hand:
+    """Somebody who was here."""
+    hand = rig.hand(name)
+    assert isinstance(hand.register(), Welcome)
+    hand.leave()
+    return hand
+
+
+def test_the_list_says_whose_each_name_is_and_who_is_here(rig: Rig) -> None:
+    bob, alice = gone(rig, "bob"), rig.member("alice")
+    shown = asked(rig, ListNames()).names
+    assert [(one.name, one.identity, one.state) for one in shown] == [
+        ("alice", alice.id, "online"),
+        ("bob", bob.id, "away"),
+    ]
+    assert all(abs(one.since - (rig.now + rig.wall_offset)) < 5 for one in shown)
+
+
+def test_a_released_name_is_anybody_s_and_stays_so(rig: Rig) -> None:
+    old, reader = gone(rig, "bob"), rig.member("alice")
+    assert asked(rig, ReleaseName("BOB")).error == ""
+    assert ("bob", old.id) not in names_in(reader), "or a newcomer would take them for bob"
+    new = rig.hand("Bob")
+    assert isinstance(new.register(), Welcome)
+    rig.restart()
+    reader.renew()
+    reader.register()
+    reader.attach()
+    assert [one for one in names_in(reader) if one[0] == "Bob"] == [("Bob", new.id)]
+    old.renew()
+    refused = old.register()
+    assert isinstance(refused, Refused)
+    assert refused.reason is RefusalReason.NAME_TAKEN
+
+
+def test_its_bearer_may_come_back_as_a_newcomer(rig: Rig) -> None:
+    bob = gone(rig, "bob")
+    assert asked(rig, ReleaseName("bob")).error == ""
+    rig.restart()
+    bob.renew()
+    assert isinstance(bob.register(), Welcome)
+
+
+def test_a_name_that_is_reserved_can_be_released(rig: Rig) -> None:
+    bob = rig.member("bob")
+    bob.counter += 1
+    bob.ask(Rename(5, bob.make_card(name="rob")))
+    assert [(one.name, one.state) for one in asked(rig, ListNames()).names] == [
+        ("bob", "reserved"),
+        ("rob", "online"),
+    ]
+    assert asked(rig, ReleaseName("bob")).error == ""
+    assert isinstance(rig.hand("bob").register(), Welcome)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("nobody", 'nobody has the name "nobody"'), ("a b", "a b"), ("alice", "online")],
+)
+def test_what_cannot_be_released_is_named(rig: Rig, name: str, why: str) -> None:
+    rig.member("alice")
+    assert why in asked(rig, ReleaseName(name)).error
+    assert len(asked(rig, ListNames()).names) == 1
+
+
+def test_a_name_on_its_way_to_the_disk_is_not_released(rig: Rig) -> None:
+    rig.auto_commit = False
+    bob = rig.hand("bob")
+    bob.register()
+    assert "just being taken" in asked(rig, ReleaseName("bob")).error
+    rig.commit()
+    assert isinstance(bob.answer(), Welcome)
+
+
+def test_nothing_is_said_before_the_disk_has_it(rig: Rig) -> None:
+    gone(rig, "bob")
+    rig.auto_commit = False
+    rig.core.run_errand(ReleaseName("bob"), "ticket", now=rig.now)
+    rig.turn()
+    assert rig.core.answers() == []
+    rig.commit()
+    assert rig.core.answers() == [("ticket", Answer())]
+
+
+def test_a_disk_that_takes_nothing_is_named(rig: Rig) -> None:
+    gone(rig, "bob")
+    rig.store.full = True
+    assert "disk" in asked(rig, ReleaseName("bob")).error
+
+
+def test_mail_for_a_released_bearer_is_refused(rig: Rig) -> None:
+    bob, alice = gone(rig, "bob"), rig.member("alice")
+    asked(rig, ReleaseName("bob"))
+    (answer,) = alice.ask(DepositMail(recipient=bob.id, number=1, letter=b"x" * 200, reference=3))
+    assert type(answer).__name__ == "MailRefused"

@@ -1,0 +1,92 @@
+"""This file is about asking a registry from beside it: files in a folder while it runs, its own files while it does not."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from registry.asking import Unanswered, ask, folders_in
+from registry.errands import Answer, ListNames, MakeInvites, NameShown, ReleaseName
+from registry.spool import FOLDER, Spool
+from registry.store.entries import NameBound
+from registry.store.files import FileStore
+from wire.codec import encode
+from wire.identity import AgreementKey, Identity, make_card
+
+TICKET = "0f" * 16
+BOB = Identity(b"b" * 32)
+
+
+def card_of(name: str) -> bytes:
+    live, mail = AgreementKey(b"l" * 32).public, AgreementKey(b"m" * 32).public
+    return encode(make_card(BOB, name=name, live=live, mail=mail, counter=1))
+
+
+def test_an_errand_and_its_answer_go_through_once(tmp_path: Path) -> None:
+    spool, other = Spool(tmp_path), Spool(tmp_path)
+    spool.open()
+    other.ask(TICKET, MakeInvites([b"k" * 32]))
+    assert list(spool.asked()) == [(TICKET, MakeInvites([b"k" * 32]))]
+    assert list(spool.asked()) == []
+    assert other.answered(TICKET) is None
+    answer = Answer(names=[NameShown("bob", BOB.public, "away", 7)])
+    spool.answer(TICKET, answer)
+    assert other.answered(TICKET) == answer
+    assert other.answered(TICKET) is None
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def test_the_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.ask(TICKET, ListNames())
+    assert stat.S_IMODE((tmp_path / FOLDER).stat().st_mode) == 0o700
+    (path,) = (tmp_path / FOLDER).iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_was_left_there_is_forgotten_at_a_start(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.ask(TICKET, ReleaseName("bob"))
+    spool.open()
+    assert list(spool.asked()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"type":"format"}', b"\xff" * 9, b"[" * 100_000])
+def test_rubbish_is_taken_away(tmp_path: Path, content: bytes) -> None:
+    spool = Spool(tmp_path)
+    spool.open()
+    (tmp_path / FOLDER / f"{TICKET}.ask").write_bytes(content)
+    (tmp_path / FOLDER / "notes.txt").write_bytes(b"not ours")
+    assert list(spool.asked()) == []
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["notes.txt"]
+
+
+def test_without_a_registry_the_files_are_asked(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    store.load()
+    store.append([NameBound("bob", BOB.public, card_of("bob"), 0, 5_000)])
+    store.sync()
+    store.close()
+    assert ask(tmp_path, ListNames()).names == [NameShown("bob", BOB.public, "away", 5)]
+    assert ask(tmp_path, MakeInvites([b"k" * 32])) == Answer()
+    assert ask(tmp_path, ReleaseName("BOB")) == Answer()
+    assert "nobody has" in ask(tmp_path, ReleaseName("bob")).error
+    loaded = FileStore(tmp_path).load()
+    assert (loaded.names, [one.code for one in loaded.invites]) == ([], [b"k" * 32])
+
+
+def test_a_registry_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.asking.PATIENCE", 0.01)
+    monkeypatch.setattr("registry.asking._ASK_AGAIN_SPAN", 0.0)
+    holder = FileStore(tmp_path)
+    with pytest.raises(Unanswered, match="does not answer"):
+        ask(tmp_path, ListNames())
+    holder.close()
+    assert list((tmp_path / FOLDER).iterdir()) == [], "nobody does it later"
+
+
+def test_registries_are_found_by_their_ports(tmp_path: Path) -> None:
+    assert folders_in(tmp_path) == []
+    for name in ("5000", "600", "notes"):
+        (tmp_path / "registry" / name).mkdir(parents=True)
+    assert [folder.name for folder in folders_in(tmp_path)] == ["600", "5000"]
