@@ -12,7 +12,7 @@ from typing import Final
 
 from peer.desk.face import FAILED, INTERRUPTED, VisitorFace
 from peer.desk.node import Visitor
-from peer.ui.completion import Known
+from peer.desk.offering import VisitorOffers
 from peer.ui.held import HeldTerminal
 from peer.ui.line import Terminal
 from peer.ui.main import begin_log, open_closed_streams
@@ -65,4 +65,4 @@ def _terminal(held: HeldTerminal | None) -> Terminal:
     # prompt_toolkit takes 120 ms to import, which a pipe need not pay
     from peer.ui.screen import ScreenTerminal
 
-    return ScreenTerminal(held, Known())
+    return ScreenTerminal(held, VisitorOffers())
