@@ -170,6 +170,7 @@ def kept_record(visit: Visit) -> DeskVisitKept:
         since=visit.since,
         served_for=visit.served_for,
         note=visit.note,
+        given_by=visit.given_by,
     )
 
 

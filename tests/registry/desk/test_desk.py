@@ -24,6 +24,8 @@ from wire.messages.desk import (
     DeskRefusal,
     DeskRefused,
     DutyTold,
+    EndDuty,
+    EndSession,
     FiguresShown,
     HandOver,
     JoinDesk,
@@ -390,6 +392,37 @@ def test_a_hand_over_passes_lines_and_note() -> None:
     assert ann.last(LineRefused).reason is LineRefusal.NO_CLIENT
     ann.ask(HandOver(4, "nobody here"))
     assert ann.last(CommandDone).result is CommandResult.NO_CLIENT
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_busy_operator_reads_later_who_handed_over(*, restarts: bool) -> None:
+    hall = Hall(PEERS)
+    ann, bob = hall.operator("ann"), hall.operator("bob")
+    asha, bela = hall.joined("Asha"), hall.joined("Bela")
+    ann.ask(CallNext(1, ""))
+    bob.ask(CallNext(1, ""))
+    ann.ask(HandOver(2, "bob"))
+    if restarts:
+        hall.restart()
+        for one in (ann, bob, asha, bela):
+            one.come_back()
+    bob.hear()
+    bob.ask(EndSession(3))
+    told = bob.last(ClientTold)
+    assert (told.cause, told.name, told.operator) == (ClientCause.HANDED_OVER, "Asha", "ann")
+
+
+def test_a_visitor_who_was_to_be_handed_over_and_comes_back_is_from_nobody() -> None:
+    hall = Hall(PEERS)
+    ann, bob = hall.operator("ann"), hall.operator("bob")
+    hall.joined("Asha"), hall.joined("Bela")
+    ann.ask(CallNext(1, ""))
+    bob.ask(CallNext(1, ""))
+    ann.ask(HandOver(2, "bob"))
+    ann.hear()
+    bob.ask(EndDuty(3))
+    told = ann.last(ClientTold)
+    assert (told.cause, told.name, told.operator) == (ClientCause.HANDED_OVER, "Asha", "")
 
 
 def test_an_operator_who_comes_back_in_time_goes_on() -> None:
