@@ -251,8 +251,8 @@ async def test_two_operators_and_one_of_them_is_killed(stage: Stage) -> None:
     await bob.sees_all("[Note about Ben kept.]", "[Ben was handed over.]")
     await eva.type(".end")
     await cem.sees(ENDED)
-    await comes(eva, "Ben")
-    await eva.sees_all("Note: wants a call", "Ben: once more")
+    await eva.sees(beginning("[Handed-over client, from bob; waited "))
+    await eva.sees_all("Name: Ben", "Note: wants a call", "Ben: once more")
     await eva.type("welcome")
     await ben.sees("eva: welcome")
 
@@ -275,6 +275,23 @@ async def test_the_end_of_input_settles_and_then_leaves(stage: Stage) -> None:
     ben.signal(signal.SIGINT)
     assert await ben.ends() == 130
     await bob.sees("[Ben has left.]")
+
+
+async def test_what_a_script_asks_last_is_answered_before_it_ends(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    ana = await stage.visitor("Ana")
+    await ana.type("Ana", "/new", ".queue", "Ana Rao", "9876543210", "6", ".queue")
+    await ana.end_input()
+    assert await ana.ends() == 0
+    assert ana.shown(beginning("[You are ")) == [
+        "[You are not in the waiting room yet: fill in the form first.]",
+        "[You are number 1 in the waiting room: 0 ahead, no estimate yet.]",
+    ]
+    assert ana.shown(beginning("[name: ")) == []
+    ben = await stage.visitor("Ben")
+    await ben.type("Ben", "9876543210", "6", ".queue", "/quit")
+    assert await ben.ends() == 0
+    assert ben.shown()[-1] == "[You are number 1 in the waiting room: 0 ahead, no estimate yet.]"
 
 
 async def test_who_is_no_operator(stage: Stage) -> None:
