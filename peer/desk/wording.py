@@ -12,6 +12,7 @@ from wire.text import clean
 SILENT: Final = "[Server not responding]"
 WAIT: Final = "[Please wait for your turn.]"
 ACTIVE: Final = "[You are active.]"
+FORM_FIRST: Final = "[You are not in the waiting room yet: fill in the form first.]"
 VOID: Final = "[Three wrong answers: the request is void. Bye.]"
 
 COMMANDS: Final = {
