@@ -157,7 +157,7 @@ class Operating:
         name = visit.form.name
         if isinstance(request, DropVisitor):
             self._parts.queue.end(visit, OverCause.DROPPED)
-        elif request.to < 1:
+        elif not 1 <= request.to <= len(line):
             return _done(request, CommandResult.NO_SUCH_PLACE, caller)
         else:
             self._parts.queue.move(visit, request.to)

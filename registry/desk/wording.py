@@ -69,11 +69,11 @@ _LINE_REFUSALS: Final = {
 }
 
 
-def notice_lines(notice: DeskNotice) -> tuple[str, ...]:
-    """What an operator is told."""
+def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ...]:
+    """What an operator is told. `client`: who speaks where a line names nobody."""
     match notice:
         case DeskLine():
-            who = f"{clean(notice.operator)} (operator)" if notice.operator else "client"
+            who = f"{clean(notice.operator)} (operator)" if notice.operator else clean(client)
             return (f"{who}: {clean(notice.text)}",)
         case ClientTold():
             return _client(notice)

@@ -219,7 +219,8 @@ def test_operators_drop_and_move(hall: Hall) -> None:
     assert hall.type(".move 3 1") == ["[C is number 1 now.]"]
     assert hall.type(".drop 2") == ["[A was taken out of the waiting room.]"]
     assert visitors[1].last(VisitOver).cause is OverCause.DROPPED
-    assert hall.type(".drop 3") == ["[Nobody has that number in the waiting room.]"]
+    for there_is_not in (".drop 3", ".move 1 3", ".move 3 1", ".move 1 0"):
+        assert hall.type(there_is_not) == ["[Nobody has that number in the waiting room.]"]
     assert [line[:4] for line in hall.type(".room")[2:]] == ["1. C", "2. B"]
 
 
@@ -230,7 +231,7 @@ def test_a_lost_link_keeps_the_place_and_what_was_said_meanwhile(hall: Hall) -> 
     asha, bela = hall.line_of("Asha", "Bela")
     asha.say("one")
     asha.drop()
-    assert hall.shown()[-2:] == ["client: one", "[Asha lost the connection; the place is kept for a while.]"]
+    assert hall.shown()[-2:] == ["Asha: one", "[Asha lost the connection; the place is kept for a while.]"]
     hall.type("are you there?")
     hall.type("é ✓ " + "x" * 3_000)
     hall.advance(59.0)
@@ -263,7 +264,7 @@ def test_a_restart_keeps_the_order_and_the_conversation(hall: Hall, crash: bool)
     assert visitors[0].texts == ["two"]
     hall.restart(crash=crash)
     assert "Name: Asha" in (shown := hall.open())
-    assert "client: one" in shown
+    assert "Asha: one" in shown
     for one in reversed(visitors):
         one.come_back()
         hall.advance(0.5)
@@ -271,7 +272,7 @@ def test_a_restart_keeps_the_order_and_the_conversation(hall: Hall, crash: bool)
     assert visitors[0].texts == ["two"]
     visitors[0].say("one", number=1)
     assert visitors[0].last(LinesTaken).number == 1
-    assert "client: one" not in hall.shown()
+    assert "Asha: one" not in hall.shown()
     hall.type(".end")
     assert visitors[1].last(TurnTold).cause is TurnCause.CALLED
 
@@ -319,7 +320,7 @@ def test_a_visitor_s_last_words_arrive_before_they_have_left(hall: Hall) -> None
     asha.say("thank you")
     asha.ask(LeaveDesk(1))
     hall.rig.commit()
-    assert hall.shown() == ["client: thank you", "[Asha Rao has left.]"]
+    assert hall.shown() == ["Asha Rao: thank you", "[Asha Rao has left.]"]
 
 
 # --- operators who are peers
@@ -515,7 +516,7 @@ def test_strangers_text_is_cleaned(hall: Hall) -> None:
     asha = hall.joined()
     hall.shown()
     asha.say("a\x1b[2Jb\nc")
-    assert hall.shown() == ["client: a\\x1b[2Jb⏎c"]
+    assert hall.shown() == ["Asha Rao: a\\x1b[2Jb⏎c"]
 
 
 def test_a_guest_s_link_survives_a_new_live_key() -> None:
