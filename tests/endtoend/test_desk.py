@@ -277,6 +277,24 @@ async def test_the_end_of_input_settles_and_then_leaves(stage: Stage) -> None:
     await bob.sees("[Ben has left.]")
 
 
+async def test_calls_while_nobody_is_in_reach_take_nobody_who_comes_later(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    bob = await operator(stage)
+    ana = await visitor(stage, "Ana")
+    await ana.sees(CONNECTED)
+    ben = await joined(stage, "Ben", 1)
+    await ben.kill()
+    await room_is(bob, "Ben")
+    await bob.type(*[".next"] * 100, ".stats")
+    await bob.sees(beginning("[Nobody in the waiting room can be called just now"))
+    await bob.sees(beginning("[Served today 1;"))
+    ben = await stage.visitor("Ben")
+    await ben.sees_all(RESUMED, ACTIVE)
+    await ben.type("still mine")
+    await bob.sees("Ben: still mine")
+    assert ben.shown(ENDED) == []
+
+
 async def test_what_a_script_asks_last_is_answered_before_it_ends(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
     ana = await stage.visitor("Ana")

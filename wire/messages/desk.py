@@ -389,6 +389,8 @@ class CommandResult(enum.IntEnum):
     """You serve a visitor of another queue: end that session first."""
     TOO_LONG = 10
     """A note has at most `wire.limits.DESK_NOTE_MAX` bytes."""
+    NOBODY_IN_REACH = 11
+    """Whoever waits is out of reach, or was handed to somebody else; the first who can be called comes."""
 
 
 class CommandDone(msgspec.Struct, frozen=True, array_like=True, tag=114):

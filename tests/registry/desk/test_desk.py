@@ -506,6 +506,16 @@ def test_with_nobody_there(hall: Hall) -> None:
     assert hall.type("") == []
 
 
+def test_a_call_is_answered_although_all_who_wait_are_out_of_reach() -> None:
+    hall = Hall(PEERS)
+    ann, asha = hall.operator("ann"), hall.joined()
+    asha.drop()
+    ann.ask(CallNext(1, ""))
+    assert ann.last(CommandDone) == CommandDone(1, CommandResult.NOBODY_IN_REACH, "")
+    asha.come_back()
+    assert ann.last(ClientTold).name == "Asha Rao"
+
+
 def test_the_end_of_the_input_puts_the_visitor_back(hall: Hall) -> None:
     asha = hall.joined()
     hall.close()
