@@ -83,7 +83,7 @@ class Service:
         self._reception = Reception(
             self.directory, self._roster, self._presence, self.channel, self._renaming, clock, policy
         )
-        self.desk = Desk(desk or DeskSettings(), self.directory, self._roster, clock)
+        self.desk = Desk(desk or DeskSettings(), self.directory, self._roster, clock, policy.lease_span)
         self._sweep_span = policy.sweep_span
         self._sweep_at = now + policy.sweep_span
         self.unreadable_names = self._reception.load(loaded, now=now)
@@ -116,6 +116,7 @@ class Service:
             case FetchGroup():
                 return self._fetch_group(request, caller)
             case Ping():
+                self.desk.sign_of_life(caller.identity, now=now)
                 return self._presence.ping(request, caller, now=now)
             case Leave():
                 return self._leave(request, caller, now)

@@ -454,6 +454,24 @@ def test_an_operator_who_does_not_puts_the_visitor_at_the_head() -> None:
     assert ann.last(DutyTold) == DutyTold(False, "")
 
 
+def test_an_operator_whose_program_hangs_is_one_whose_link_is_lost() -> None:
+    hall = Hall(PEERS)
+    ann, asha = hall.operator("ann"), hall.joined()
+    ann.ask(CallNext(1, ""))
+    for _ in range(6):
+        hall.advance(10.0)
+        assert ann.hand.ask(Ping(3)) is not None
+    assert ann.hand.link is not None
+    asha.hear()
+    hall.advance(29.0)
+    assert asha.hear() == []
+    hall.advance(1.0)
+    hall.advance(15.0)
+    assert asha.last(PlaceTold).cause is PlaceCause.OPERATOR_LOST
+    ann.come_back()
+    assert ann.last(DutyTold) == DutyTold(False, "")
+
+
 def test_an_operator_who_leaves_does_so_at_once() -> None:
     hall = Hall(PEERS)
     ann, asha = hall.operator("ann"), hall.joined()
