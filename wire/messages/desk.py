@@ -283,6 +283,8 @@ class OverCause(enum.IntEnum):
     """Their link was lost, and the time for which a place is kept is over."""
     NOT_KEPT = 4
     """The disk did not take it: the visit never began."""
+    ELSEWHERE = 5
+    """Only for whoever is told: the visit goes on at another link, where its ticket was shown."""
 
 
 class VisitOver(msgspec.Struct, frozen=True, array_like=True, tag=109):

@@ -303,6 +303,19 @@ def test_another_guest_does_not_return_with_a_guess(hall: Hall) -> None:
     assert other.last(DeskRefused).reason is DeskRefusal.NO_SUCH_TICKET
 
 
+def test_a_ticket_that_is_shown_twice_is_the_newer_one_s_and_the_other_is_told(hall: Hall) -> None:
+    hall.joined("Active")
+    asha, twin = hall.joined("Asha"), hall.visitor("Asha")
+    asha.hear()
+    twin.ask(ReturnToDesk(6, asha.ticket, 0))
+    assert asha.hear() == [VisitOver(2, OverCause.ELSEWHERE)]
+    assert twin.last(PlaceTold).position == 1
+    assert hall.type(".room")[1] == "[Waiting room: 1.]"
+    twin.come_back()
+    twin.ask(ReturnToDesk(7, asha.ticket, 0))
+    assert not any(isinstance(one, VisitOver) for one in twin.hear())
+
+
 def test_last_words_arrive_although_the_disk_is_slower_than_the_end(hall: Hall) -> None:
     asha = hall.joined()
     hall.rig.auto_commit = False
