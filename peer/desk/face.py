@@ -93,7 +93,8 @@ class VisitorFace:
         """One write for all of them; only what was written counts as shown."""
         for event in batch:
             self._note_place(event)
-        self._terminal.look(View(notes=(self._place,) if self._place else ()))
+        notes = (self._place,) if self._place else ()
+        self._terminal.look(View(notes=notes, is_server_away=self._visitor.is_lost))
         self._terminal.show([line for event in batch for line in lines_of(event)])
         await self._terminal.shown()
         self._visitor.events_shown(batch)
