@@ -15,10 +15,11 @@ from peer.desk.node import Visitor
 from peer.desk.offering import VisitorOffers
 from peer.ui.held import HeldTerminal
 from peer.ui.line import Terminal
-from peer.ui.main import begin_log, open_closed_streams
+from peer.ui.main import begin_log
 from peer.ui.pipe import PipeTerminal
 from wire.address import Address
 from wire.errors import ChatAppError
+from wire.streams import open_closed_streams
 
 _LEAVES_WITHIN: Final = 0.5
 """Seconds that the registry has to hear that we leave."""

@@ -398,6 +398,16 @@ async def test_whoever_sits_at_the_registry_serves(stage: Stage) -> None:
     await registry.sees("Name: Ben")
 
 
+async def test_a_registry_whose_standard_input_is_closed_serves_and_ends_in_order(stage: Stage) -> None:
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *CHATAPP, "-s", str(stage.port)]
+    registry = await stage.run("registry", command, home="registry")
+    await registry.sees(beginning("[Registry listening"))
+    ana = await visitor(stage, "Ana")
+    await ana.sees_all(position(1), "[Nobody is serving just now; your place is kept.]")
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+
+
 async def test_a_wrong_configuration_is_one_line_and_status_2(stage: Stage) -> None:
     file = stage.folder / "chatapp.toml"
     file.write_text("[desk]\nkeep_place = -1\n")
