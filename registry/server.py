@@ -19,6 +19,7 @@ from registry.config import raise_descriptor_limit
 from registry.console import Console
 from registry.program import Registry, Unable
 from registry.settings import Settings, desk_of, doors_of, policy_of
+from wire.streams import open_closed_streams
 
 _STOPPED: Final = 0
 _FAILED: Final = 1
@@ -29,6 +30,7 @@ _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 
 def run(*, port: int, settings: Settings) -> int:
     """Be a registry until a signal comes; the exit status."""
+    open_closed_streams()
     logging.basicConfig(
         level=settings.registry.log_level.upper(),
         stream=sys.stderr,

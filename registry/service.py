@@ -97,7 +97,7 @@ class Service:
             policy,
         )
         self.office = Office(self.directory, self._doors.invites, self._renaming, clock, forget=self._forget)
-        self.desk = Desk(desk or DeskSettings(), self.directory, self._roster, clock)
+        self.desk = Desk(desk or DeskSettings(), self.directory, self._roster, clock, policy.lease_span)
         self._sweep_span = policy.sweep_span
         self._sweep_at = now + policy.sweep_span
         self.unreadable_names = recall(loaded, self.directory, clock, policy, now=now)
@@ -131,6 +131,7 @@ class Service:
             case FetchGroup():
                 return self._fetch_group(request, caller)
             case Ping():
+                self.desk.sign_of_life(caller.identity, now=now)
                 return self._presence.ping(request, caller, now=now)
             case Leave():
                 return self._leave(request, caller, now)

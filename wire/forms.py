@@ -13,6 +13,9 @@ from wire.limits import DESK_FORM_NAME_MAX
 _NUMBER_TYPED_MAX: Final = 64
 """Characters of a number as typed: with blanks, brackets and dashes."""
 
+_JOINTS: Final = str.maketrans(dict.fromkeys("'\u2018\u2019\u02bc`´-\u2010\u2011\u2013.,·", " "))
+"""What joins the parts of many names, and is no letter: who writes it is told how it can be written here."""
+
 
 def full_name(text: str) -> str:
     """A person's name in its one right form: letters (with their marks) and single blanks. Raises FormRefused."""
@@ -21,8 +24,10 @@ def full_name(text: str) -> str:
         raise FormRefused("name", text, "is empty: letters and blanks are asked for")
     if len(name) > DESK_FORM_NAME_MAX:
         raise FormRefused("name", text, f"has more than {DESK_FORM_NAME_MAX} characters")
-    if not all(_is_of_a_name(character) for character in name) or not any(map(str.isalpha, name)):
-        raise FormRefused("name", text, "has something else than letters and blanks")
+    if not _is_name(name):
+        plain = " ".join(name.translate(_JOINTS).split())
+        advice = f': please write "{plain}"' if _is_name(plain) else ""
+        raise FormRefused("name", text, f"has something else than letters and blanks{advice}")
     return name
 
 
@@ -51,6 +56,10 @@ def is_region(text: str) -> bool:
     import phonenumbers
 
     return text in phonenumbers.SUPPORTED_REGIONS
+
+
+def _is_name(name: str) -> bool:
+    return all(map(_is_of_a_name, name)) and any(map(str.isalpha, name))
 
 
 def _is_of_a_name(character: str) -> bool:

@@ -52,6 +52,7 @@ FAILURES: Final = {
     CommandResult.TOO_MANY: "As many operators are on duty as there may be",
     CommandResult.OTHER_QUEUE: "End the session with your client first",
     CommandResult.TOO_LONG: "The note is too long",
+    CommandResult.NOBODY_IN_REACH: "Nobody in the waiting room can be called just now; the first who can is yours",
 }
 LINE_FAILURES: Final = {
     LineRefusal.NOT_YOUR_TURN: NO_CLIENT,

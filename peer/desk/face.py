@@ -11,7 +11,7 @@ from typing import Final
 from peer.desk import events as happened
 from peer.desk.form import Interview
 from peer.desk.node import Visitor
-from peer.desk.wording import HELP, VOID, lines_of
+from peer.desk.wording import FORM_FIRST, HELP, VOID, lines_of
 from peer.ui.line import LAST_WORDS_WITHIN, Terminal
 from peer.ui.pipe import LINE_MAX
 from peer.ui.view import View
@@ -93,7 +93,8 @@ class VisitorFace:
         """One write for all of them; only what was written counts as shown."""
         for event in batch:
             self._note_place(event)
-        self._terminal.look(View(notes=(self._place,) if self._place else ()))
+        notes = (self._place,) if self._place else ()
+        self._terminal.look(View(notes=notes, is_server_away=self._visitor.is_lost))
         self._terminal.show([line for event in batch for line in lines_of(event)])
         await self._terminal.shown()
         self._visitor.events_shown(batch)
@@ -193,6 +194,10 @@ class VisitorFace:
         word = line.strip().lower()
         if word in _HELP:
             self._terminal.show(map(Answer, HELP))
+        elif word in _QUEUE:
+            self._terminal.show([Answer(FORM_FIRST)])
+        elif word in _NEW:
+            interview.begin_anew()
         elif not interview.answer(line.rstrip("\r\n")):
             self._terminal.show([f"[{clean(interview.refusal)}.]"])
         if interview.is_void:

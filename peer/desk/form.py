@@ -67,6 +67,11 @@ class Interview:
             case _:
                 return None
 
+    def begin_anew(self) -> None:
+        """From the first question; what was answered is forgotten."""
+        self._answers.clear()
+        self._wrong, self.refusal = 0, ""
+
     def answer(self, typed: str) -> bool:
         """Take an answer to the question; false when it will not do, and `refusal` says why."""
         assert self.question, "nothing is asked"

@@ -12,13 +12,14 @@ from typing import Final
 
 from peer.desk.face import FAILED, INTERRUPTED, VisitorFace
 from peer.desk.node import Visitor
-from peer.ui.completion import Known
+from peer.desk.offering import VisitorOffers
 from peer.ui.held import HeldTerminal
 from peer.ui.line import Terminal
-from peer.ui.main import begin_log, open_closed_streams
+from peer.ui.main import begin_log
 from peer.ui.pipe import PipeTerminal
 from wire.address import Address
 from wire.errors import ChatAppError
+from wire.streams import open_closed_streams
 
 _LEAVES_WITHIN: Final = 0.5
 """Seconds that the registry has to hear that we leave."""
@@ -65,4 +66,4 @@ def _terminal(held: HeldTerminal | None) -> Terminal:
     # prompt_toolkit takes 120 ms to import, which a pipe need not pay
     from peer.ui.screen import ScreenTerminal
 
-    return ScreenTerminal(held, Known())
+    return ScreenTerminal(held, VisitorOffers())

@@ -24,6 +24,7 @@ OVER: Final = {
     OverCause.LEFT: "You have left the help desk",
     OverCause.DROPPED: "An operator has taken you out of the waiting room",
     OverCause.LOST: "You were away for too long: your place was given up",
+    OverCause.ELSEWHERE: "You go on in another program, which has your ticket",
     OverCause.NOT_KEPT: "The server's disk takes nothing more; please come back later",
 }
 

@@ -89,6 +89,8 @@ class Visit:
         self._talk: Talk | None = None
         self._shown_position = 0
         self._reference = 0
+        self._asked: set[int] = set()
+        """Questions for our place that wait for their answer."""
         self._desk: DeskShown | None = None
         self._is_changed = False
         self._then: list[Callable[[], None]] = []
@@ -106,7 +108,10 @@ class Visit:
 
     def ask_place(self) -> None:
         """Where are we? `PlaceAnswered` or `ServedAnswered` follows."""
-        self._send(AskPlace(self._next_reference()))
+        reference = self._next_reference()
+        if self.stage in PLACED:  # else the answer to the request before this one says the same
+            self._asked.add(reference)
+        self._send(AskPlace(reference))
 
     def say(self, text: str, *, wall: float) -> None:
         """A line for the operator; one who waits is told to."""
@@ -139,8 +144,8 @@ class Visit:
 
     @property
     def is_settled(self) -> bool:
-        """Whether our place is known and every line of ours was taken or refused."""
-        if self.stage in (Stage.JOINING, Stage.RETURNING):
+        """Whether our place is known, and every question and line of ours was answered."""
+        if self.stage in (Stage.JOINING, Stage.RETURNING) or self._asked:
             return False
         return self._talk is None or self._talk.is_settled or self.stage is Stage.OVER
 
@@ -171,6 +176,8 @@ class Visit:
 
     def heed(self, notice: VisitorNotice) -> None:
         """A notice of the desk."""
+        if isinstance(notice, PlaceTold | TurnTold | DeskRefused):
+            self._asked.discard(notice.reference)
         match notice:
             case DeskShown():
                 self._desk_shown(notice)
@@ -195,6 +202,7 @@ class Visit:
     def _desk_shown(self, desk: DeskShown) -> None:
         """The first notice of each link."""
         self._desk = desk
+        self._asked.clear()  # with the link before
         if self._queue and self._queue not in desk.queues:
             self._events.append(happened.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
         elif self.stage is Stage.CLOSED:
@@ -308,6 +316,7 @@ class Visit:
         self.stage, self._ticket, self._heard, self._talk = Stage.OVER, b"", 0, None
         self._is_changed = True
         self._then.clear()
+        self._asked.clear()
 
     def _next_reference(self) -> int:
         self._reference += 1

@@ -12,13 +12,19 @@ from wire.text import clean
 SILENT: Final = "[Server not responding]"
 WAIT: Final = "[Please wait for your turn.]"
 ACTIVE: Final = "[You are active.]"
+FORM_FIRST: Final = "[You are not in the waiting room yet: fill in the form first.]"
 VOID: Final = "[Three wrong answers: the request is void. Bye.]"
 
+COMMANDS: Final = {
+    ".queue": "where you are in the waiting room, and how long it may take",
+    "/new": "give your place up and begin a new request",
+    "/help": "these lines",
+    "/quit": "leave the help desk",
+}
+"""What a visitor may type beside text, and what it does."""
+
 HELP: Final = (
-    ".queue  where you are in the waiting room, and how long it may take",
-    "/new    give your place up and begin a new request",
-    "/help   these lines",
-    "/quit   leave the help desk",
+    *(f"{spelling:<6}  {about}" for spelling, about in COMMANDS.items()),
     "Anything else is said to the operator when it is your turn; //text says /text.",
 )
 

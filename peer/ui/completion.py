@@ -4,7 +4,7 @@ It knows spellings, what must follow them, and which names there are. It must no
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -20,6 +20,14 @@ class Offer(msgspec.Struct, frozen=True):
     text: str
     replaces: int
     about: str = ""
+
+
+class Offering(Protocol):
+    """Whoever has something to offer."""
+
+    def after(self, typed: str, *, is_in_room: bool) -> list[Offer]:
+        """How to go on after `typed`, the likeliest first."""
+        ...
 
 
 class Known:
@@ -51,6 +59,10 @@ class Known:
     def rooms(self) -> list[str]:
         """The last seen first."""
         return list(reversed(self._rooms))
+
+    def after(self, typed: str, *, is_in_room: bool) -> list[Offer]:
+        """How to go on after `typed`: a peer's commands, and these names."""
+        return offers(typed, self, is_in_room=is_in_room)
 
 
 def offers(typed: str, known: Known, *, is_in_room: bool) -> list[Offer]:

@@ -14,9 +14,10 @@ import msgspec
 from peer.core.dutyevents import CommandFailed, Figures
 from peer.core.events import Event, Registered
 from peer.node import Peer
-from peer.ui.main import INTERRUPTED, begin_log, open_closed_streams, opened
+from peer.ui.main import INTERRUPTED, begin_log, opened
 from peer.ui.wording import lines_of
 from wire.address import Address
+from wire.streams import open_closed_streams
 
 SHOWN: Final = 0
 FAILED: Final = 1

@@ -126,6 +126,7 @@ class LineFace:
                 me=peer.name,
                 room=peer.room,
                 client=peer.desk.client,
+                is_on_duty=peer.desk.is_on_duty,
                 is_offline=peer.is_offline,
                 is_server_away=peer.is_server_away,
                 in_reach=peer.in_reach,

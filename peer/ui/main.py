@@ -6,7 +6,6 @@ It knows processes; lines are `wording`'s, commands `grammar`'s, and what happen
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import sqlite3
 import sys
@@ -21,6 +20,7 @@ from peer.ui.line import LineFace, Terminal
 from peer.ui.pipe import PipeTerminal
 from wire.address import Address
 from wire.errors import ChatAppError, PortInUse
+from wire.streams import open_closed_streams
 
 INTERRUPTED: Final = 130
 FAILED: Final = 1
@@ -53,18 +53,6 @@ def run(
 def begin_log(level: str) -> None:
     """On standard error."""
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-
-
-def open_closed_streams() -> None:
-    """Standard streams that were closed for us become empty ones: else a socket takes their number, and is written to."""
-    for descriptor, mode, name in ((0, "r", "stdin"), (1, "w", "stdout"), (2, "w", "stderr")):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            # The lowest free number is taken, which is this one; it stays open as long as the program runs.
-            os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 async def _chat(peer: Peer, held: HeldTerminal | None, *, stay: bool) -> int:

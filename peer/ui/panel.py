@@ -29,7 +29,7 @@ from prompt_toolkit.layout.processors import BeforeInput, HighlightIncrementalSe
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
-from peer.ui.completion import Known, Offer, common_start, offers
+from peer.ui.completion import Offer, Offering, common_start
 from peer.ui.dialogue import TO
 from peer.ui.view import View, prompt_of, standing_of
 
@@ -61,7 +61,7 @@ class Panel:
 
     def __init__(
         self,
-        known: Known,
+        offering: Offering,
         *,
         entered: Callable[[str], None],
         ended: Callable[[BaseException], None],
@@ -71,7 +71,7 @@ class Panel:
         self.view = View()
         self.question = ""
         """Asked instead of the prompt."""
-        self._known = known
+        self._offering = offering
         self._entered = entered
         self._ended = ended
         self._suspend = suspend
@@ -94,8 +94,8 @@ class Panel:
         """How to go on after what is typed."""
         typed = self._buffer.document.text_before_cursor
         if self.question:
-            return offers(f"/dm {typed}", self._known, is_in_room=False) if self.question == TO else []
-        return offers(typed, self._known, is_in_room=self.view.room is not None)
+            return self._offering.after(f"/dm {typed}", is_in_room=False) if self.question == TO else []
+        return self._offering.after(typed, is_in_room=self.view.room is not None)
 
     # --- what is drawn
 

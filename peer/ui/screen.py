@@ -20,7 +20,7 @@ from prompt_toolkit.output import ColorDepth, Output, create_output
 from prompt_toolkit.renderer import print_formatted_text
 
 from peer.ui.colours import Fragments, fragments, mentions
-from peer.ui.completion import Known
+from peer.ui.completion import Offering
 from peer.ui.held import HeldTerminal
 from peer.ui.panel import GREY, STYLE, Panel
 from peer.ui.view import View
@@ -35,11 +35,11 @@ BUSY_SPAN: Final = 60.0
 class ScreenTerminal:
     """A real terminal, which is held already."""
 
-    def __init__(self, held: HeldTerminal, known: Known) -> None:
+    def __init__(self, held: HeldTerminal, offering: Offering) -> None:
         # Where the cursor is need not be asked: a terminal that does not answer would bring a warning.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         self._held = held
-        self._panel = Panel(known, entered=self._line_entered, ended=self._end, suspend=self._suspend)
+        self._panel = Panel(offering, entered=self._line_entered, ended=self._end, suspend=self._suspend)
         self._output = create_output(stdout=sys.stdout)
         self._depth = _depth(self._output)
         self._app: Application[None] = Application(

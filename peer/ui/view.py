@@ -20,6 +20,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     room: str | None = None
     client: str | None = None
     """The visitor whom one serves at the help desk."""
+    is_on_duty: bool = False
+    """Whether visitors of the help desk may be given to us."""
     is_offline: bool = False
     is_server_away: bool = False
     in_reach: int = 0
@@ -48,13 +50,17 @@ def prompt_of(view: View) -> str:
 def standing_of(view: View) -> list[str]:
     """The pieces of the line below the prompt, the most important first. A visitor of a help desk has no name."""
     if not view.me:
-        return list(view.notes)
+        return [*(["server away"] if view.is_server_away else []), *view.notes]
     if view.is_offline:
         return [name(view.me), "offline", f"reg {name(view.me)} to return"]
     pieces = [name(view.me)]
     if view.room is not None:
         pieces.append(name(view.room))
     pieces.append("server away" if view.is_server_away else f"{view.online:,} online")
+    if view.client is not None:
+        pieces.append(f"serving {name(view.client)}")
+    elif view.is_on_duty:
+        pieces.append("on duty")
     if view.unread:
         pieces.append(counted(view.unread, "new line", "new lines"))
     return [*pieces, *view.notes]

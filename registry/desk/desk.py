@@ -25,6 +25,8 @@ from registry.effects import (
     Request,
     VisitKept,
 )
+from registry.leases import Leases
+from registry.policy import Policy
 from registry.roster import Roster
 from registry.store.protocol import LoadedDesk
 from wire.messages.desk import (
@@ -45,10 +47,18 @@ class Desk:
     """All rules of the desk."""
 
     def __init__(
-        self, settings: DeskSettings, directory: Directory, roster: Roster, clock: WallClock
+        self,
+        settings: DeskSettings,
+        directory: Directory,
+        roster: Roster,
+        clock: WallClock,
+        silence: float = Policy().lease_span,
     ) -> None:
+        """`silence`: seconds without a sign of life after which an operator's link is taken for dead."""
         self.guests = Guests()
         self._directory = directory
+        self._roster = roster
+        self._signs: Leases[bytes] = Leases(silence)
         self._parts = Parts(settings, directory, roster, self.guests, clock)
         self._telling = Telling(self._parts)
         self._visitors = Visitors(self._parts, self._telling)
@@ -110,15 +120,30 @@ class Desk:
 
     def serve(self, request: DeskRequest, caller: Caller, *, now: float) -> list[Effect]:
         """What somebody with a name asks of the desk."""
-        if isinstance(request, ConversationRequest):
-            return self._converse(request, caller, now)
         if isinstance(request, OperatorRequest):
             first = self._operating.handle(request, caller, now=now)
+            self.sign_of_life(caller.identity, now=now)
             return self._telling.conclude(first, now=now)
+        self.sign_of_life(caller.identity, now=now)
+        if isinstance(request, ConversationRequest):
+            return self._converse(request, caller, now)
         return [Drop(reason="a member is no visitor")]
+
+    def sign_of_life(self, identity: bytes, *, now: float) -> None:
+        """A member is heard. Of an operator nothing may come for as long as nothing comes from one who is gone: a program
+        that hangs keeps its link open, and a visitor would talk to nobody."""
+        if identity in self._parts.queue.operators:
+            self._signs.renew(identity, now=now)
+
+    def _silent_operators(self, now: float) -> list[Effect]:
+        """Their links are cut: from then on they are operators whose link is lost."""
+        queue = self._parts.queue
+        silent = [self._roster.link_of(who) for who in self._signs.expired(now=now) if who in queue.operators]
+        return [Disconnect(link=link, reason="a silent operator") for link in silent if link is not None]
 
     def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
         """A member has a link: an operator goes on where they were."""
+        self.sign_of_life(caller.identity, now=now)
         return self._telling.conclude(self._operating.attached(caller), now=now)
 
     def member_left(self, identity: bytes, *, now: float) -> list[Effect]:
@@ -154,11 +179,16 @@ class Desk:
         """Places and duties that nobody came back to, guests who are gone, positions to tell."""
         self.guests.expire(now=now)
         self._parts.queue.handle_timer(now=now)
-        return self._telling.conclude(now=now)
+        return self._silent_operators(now) + self._telling.conclude(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        deadlines = (self.guests.next_timer(), self._parts.queue.next_timer(), self._telling.next_timer())
+        deadlines = (
+            self.guests.next_timer(),
+            self._parts.queue.next_timer(),
+            self._telling.next_timer(),
+            self._signs.next_deadline(),
+        )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def figures(self, *, now: float) -> list[FiguresShown]:

@@ -110,11 +110,11 @@ def parse(line: str) -> Typed | None:
 
 def _command(typed: str) -> Typed:
     word, _, rest = typed.partition(" ")
-    if word == "help":
+    if word.lower() == "help":
         return Misspoken(tuple(f"{one.usage}  {one.says}" for one in _COMMANDS.values()))
-    command = _COMMANDS.get(word)
+    command = _COMMANDS.get(word.lower())
     if command is None:
-        near = get_close_matches(word, _COMMANDS, n=1)
+        near = get_close_matches(word.lower(), _COMMANDS, n=1)
         hint = f" Did you mean .{near[0]}?" if near else " .help shows all commands."
         return Misspoken((f"[Unknown command .{quoted(word)}.{hint}]",))
     return command.parse(rest.strip()) or Misspoken((f"[Usage: {command.usage}]",))

@@ -141,7 +141,7 @@ class Notices:
             case VisitEvent.PASSED_OVER:
                 return []
             case VisitEvent.CALLED:
-                return self._tell_call(visit, batch)
+                return self._tell_call(one, batch)
             case VisitEvent.PUT_BACK:
                 return self._tell_put_back(one)
             case VisitEvent.HANDED_OVER:
@@ -172,12 +172,14 @@ class Notices:
         back = self._tell_reach(one, ClientReach.BACK) if one.before is VisitState.ABSENT else []
         return back + self._tell_turn(visit, TurnCause.RETURNED)
 
-    def _tell_call(self, visit: Visit, batch: Batch) -> list[Effect]:
+    def _tell_call(self, one: Change, batch: Batch) -> list[Effect]:
+        visit = one.visit
         self.moved[visit.queue] = None
         cause = TurnCause.CONNECTED if visit.number in batch.kept else TurnCause.CALLED
         told = self._tell_turn(visit, TurnCause.HANDED_OVER if visit.number in batch.put_back else cause)
         is_known = visit.number in batch.served_before
-        return told + self._tell_operator(visit, ClientCause.HANDED_OVER if is_known else ClientCause.CALLED)
+        how = ClientCause.HANDED_OVER if is_known else ClientCause.CALLED
+        return told + self._tell_operator(visit, how, former=one.former)
 
     def _tell_put_back(self, one: Change) -> list[Effect]:
         visit = one.visit

@@ -103,9 +103,10 @@ class Operating:
                 parts.queue.end_duty(who)
             parts.queue.end(visit, OverCause.ENDED)
         parts.queue.take_duty(who, queue)
-        # Somebody who is out of reach for a moment is waited for: the room is not empty then.
-        is_empty = is_next and parts.queue.operators[who].visit is None and not len(parts.queue.line(queue))
-        return _done(request, CommandResult.ROOM_EMPTY if is_empty else CommandResult.DONE, caller)
+        if not is_next or parts.queue.operators[who].visit is not None:
+            return _done(request, CommandResult.DONE, caller)
+        is_empty = not len(parts.queue.line(queue))
+        return _done(request, CommandResult.ROOM_EMPTY if is_empty else CommandResult.NOBODY_IN_REACH, caller)
 
     def _own_queue(self, operator: Operator | None) -> str:
         return self._parts.settings.queues[0] if operator is None else operator.queue
@@ -157,7 +158,7 @@ class Operating:
         name = visit.form.name
         if isinstance(request, DropVisitor):
             self._parts.queue.end(visit, OverCause.DROPPED)
-        elif request.to < 1:
+        elif not 1 <= request.to <= len(line):
             return _done(request, CommandResult.NO_SUCH_PLACE, caller)
         else:
             self._parts.queue.move(visit, request.to)

@@ -135,8 +135,12 @@ class Parts:
         for said in lines:
             name = "" if said.author == VISITOR else said.author_name
             line = DeskLine(visit.number, said.position, name, said.at, said.text)
-            is_visitor = reader == VISITOR
-            effects += self.tell_visitor(visit, line) if is_visitor else self.tell_operator(reader, line)
+            if reader == VISITOR:
+                effects += self.tell_visitor(visit, line)
+            elif reader == CONSOLE:
+                effects.append(Show(lines=notice_lines(line, client=visit.form.name)))
+            else:
+                effects += self.tell_operator(reader, line)
         return effects
 
     def transcript(self, visit: Visit) -> Transcript:
@@ -170,6 +174,7 @@ def kept_record(visit: Visit) -> DeskVisitKept:
         since=visit.since,
         served_for=visit.served_for,
         note=visit.note,
+        given_by=visit.given_by,
     )
 
 

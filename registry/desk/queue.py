@@ -189,7 +189,7 @@ class DeskQueue:
             operator.visit, visit.operator = visit, to
             self._step(visit, VisitEvent.HANDED_OVER, operator=to, former=former)
         else:
-            visit.wanted = to
+            visit.wanted, visit.given_by = to, former
             self._put_back(visit, PlaceCause.HANDED_OVER, now=now)
         self._fill(visit.queue)
 
@@ -245,8 +245,10 @@ class DeskQueue:
             if visit is None:
                 continue
             self.line(queue).remove(visit)
+            former = NOBODY if visit.given_by == operator.id else visit.given_by
+            visit.given_by = NOBODY
             operator.visit, visit.operator, visit.wanted = visit, operator.id, NOBODY
-            self._step(visit, VisitEvent.CALLED, operator=operator.id)
+            self._step(visit, VisitEvent.CALLED, operator=operator.id, former=former)
 
     def _first_for(self, operator: Operator) -> Visit | None:
         for visit in self.line(operator.queue):

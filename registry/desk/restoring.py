@@ -43,7 +43,7 @@ def _visit_of(record: DeskVisitKept, queue: str) -> Visit:
     )
     visit.rank, visit.operator, visit.wanted = record.rank, record.operator, record.wanted
     visit.called_at, visit.since, visit.served_for = record.called_at, record.since, record.served_for
-    visit.note = record.note
+    visit.note, visit.given_by = record.note, record.given_by
     return visit
 
 

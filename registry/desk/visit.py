@@ -34,6 +34,7 @@ class Visit:
     __slots__ = (
         "called_at",
         "form",
+        "given_by",
         "host",
         "joined_at",
         "note",
@@ -64,6 +65,8 @@ class Visit:
         self.operator = NOBODY
         self.wanted = NOBODY
         """Only this operator calls them: they were handed over."""
+        self.given_by = NOBODY
+        """Who handed them over, while they wait for it."""
         self.called_at = 0
         """Of the first call; 0 for none."""
         self.since = 0

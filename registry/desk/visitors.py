@@ -26,6 +26,7 @@ from wire.messages.desk import (
     ReturnToDesk,
     TurnCause,
     VisitorRequest,
+    VisitOver,
 )
 
 
@@ -137,13 +138,16 @@ class Visitors:
             return _refused(reference, DeskRefusal.NO_SUCH_TICKET, caller)
         if parts.at_guest.get(caller.identity, visit) is not visit:
             return _refused(reference, DeskRefusal.ONE_VISIT, caller)
+        told: list[Effect] = []
+        if parts.guest_of.get(visit.number, caller.identity) != caller.identity:
+            told = parts.tell_visitor(visit, VisitOver(visit.number, OverCause.ELSEWHERE))
         parts.unseat(visit)
         parts.seat(visit, caller.identity)
         self._telling.notices.references[visit.number] = reference
         if visit.number in parts.transcripts:
             parts.transcripts[visit.number].resume(VISITOR, heard=heard)
         parts.queue.returned(visit)
-        return []
+        return told
 
     def _leave(self, request: LeaveDesk, caller: Caller) -> list[Effect]:
         if caller.identity not in self._parts.at_guest:

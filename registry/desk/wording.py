@@ -58,6 +58,7 @@ _REFUSALS: Final = {
     CommandResult.TOO_MANY: "[As many operators are on duty as there may be.]",
     CommandResult.OTHER_QUEUE: "[End the session with your client first.]",
     CommandResult.TOO_LONG: "[The note is too long.]",
+    CommandResult.NOBODY_IN_REACH: "[Nobody in the waiting room can be called just now; the first who can is yours.]",
 }
 
 _LINE_REFUSALS: Final = {
@@ -69,11 +70,11 @@ _LINE_REFUSALS: Final = {
 }
 
 
-def notice_lines(notice: DeskNotice) -> tuple[str, ...]:
-    """What an operator is told."""
+def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ...]:
+    """What an operator is told. `client`: who speaks where a line names nobody."""
     match notice:
         case DeskLine():
-            who = f"{clean(notice.operator)} (operator)" if notice.operator else "client"
+            who = f"{clean(notice.operator)} (operator)" if notice.operator else clean(client)
             return (f"{who}: {clean(notice.text)}",)
         case ClientTold():
             return _client(notice)

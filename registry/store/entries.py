@@ -89,6 +89,7 @@ class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=Fal
     since: int
     served_for: int
     note: str
+    given_by: bytes = b""  # who handed over, while it waits for that; empty: nobody
 
 
 class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):

@@ -251,8 +251,8 @@ async def test_two_operators_and_one_of_them_is_killed(stage: Stage) -> None:
     await bob.sees_all("[Note about Ben kept.]", "[Ben was handed over.]")
     await eva.type(".end")
     await cem.sees(ENDED)
-    await comes(eva, "Ben")
-    await eva.sees_all("Note: wants a call", "Ben: once more")
+    await eva.sees(beginning("[Handed-over client, from bob; waited "))
+    await eva.sees_all("Name: Ben", "Note: wants a call", "Ben: once more")
     await eva.type("welcome")
     await ben.sees("eva: welcome")
 
@@ -275,6 +275,41 @@ async def test_the_end_of_input_settles_and_then_leaves(stage: Stage) -> None:
     ben.signal(signal.SIGINT)
     assert await ben.ends() == 130
     await bob.sees("[Ben has left.]")
+
+
+async def test_calls_while_nobody_is_in_reach_take_nobody_who_comes_later(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    bob = await operator(stage)
+    ana = await visitor(stage, "Ana")
+    await ana.sees(CONNECTED)
+    ben = await joined(stage, "Ben", 1)
+    await ben.kill()
+    await room_is(bob, "Ben")
+    await bob.type(*[".next"] * 100, ".stats")
+    await bob.sees(beginning("[Nobody in the waiting room can be called just now"))
+    await bob.sees(beginning("[Served today 1;"))
+    ben = await stage.visitor("Ben")
+    await ben.sees_all(RESUMED, ACTIVE)
+    await ben.type("still mine")
+    await bob.sees("Ben: still mine")
+    assert ben.shown(ENDED) == []
+
+
+async def test_what_a_script_asks_last_is_answered_before_it_ends(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    ana = await stage.visitor("Ana")
+    await ana.type("Ana", "/new", ".queue", "Ana Rao", "9876543210", "6", ".queue")
+    await ana.end_input()
+    assert await ana.ends() == 0
+    assert ana.shown(beginning("[You are ")) == [
+        "[You are not in the waiting room yet: fill in the form first.]",
+        "[You are number 1 in the waiting room: 0 ahead, no estimate yet.]",
+    ]
+    assert ana.shown(beginning("[name: ")) == []
+    ben = await stage.visitor("Ben")
+    await ben.type("Ben", "9876543210", "6", ".queue", "/quit")
+    assert await ben.ends() == 0
+    assert ben.shown()[-1] == "[You are number 1 in the waiting room: 0 ahead, no estimate yet.]"
 
 
 async def test_who_is_no_operator(stage: Stage) -> None:
@@ -361,6 +396,16 @@ async def test_whoever_sits_at_the_registry_serves(stage: Stage) -> None:
     await ana.sees(ENDED)
     await ben.sees(TURN)
     await registry.sees("Name: Ben")
+
+
+async def test_a_registry_whose_standard_input_is_closed_serves_and_ends_in_order(stage: Stage) -> None:
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *CHATAPP, "-s", str(stage.port)]
+    registry = await stage.run("registry", command, home="registry")
+    await registry.sees(beginning("[Registry listening"))
+    ana = await visitor(stage, "Ana")
+    await ana.sees_all(position(1), "[Nobody is serving just now; your place is kept.]")
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
 
 
 async def test_a_wrong_configuration_is_one_line_and_status_2(stage: Stage) -> None:

@@ -32,6 +32,30 @@ def test_what_is_no_name(typed: str) -> None:
         full_name(typed)
 
 
+@pytest.mark.parametrize(
+    ("typed", "advised"),
+    [
+        ("O'Brien", "O Brien"),
+        ("D\u2019Souza", "D Souza"),
+        ("Anne-Marie  Lévy", "Anne Marie Lévy"),
+        ("A.B. Smith", "A B Smith"),
+    ],
+)
+def test_who_writes_a_hyphen_or_an_apostrophe_is_told_what_to_write(typed: str, advised: str) -> None:
+    with pytest.raises(FormRefused) as refused:
+        full_name(typed)
+    assert str(refused.value).endswith(
+        f'has something else than letters and blanks: please write "{advised}"'
+    )
+    assert full_name(advised) == advised
+
+
+@pytest.mark.parametrize("typed", ["R2-D2", "-", "O'Brien 3rd", "a\x1b-b"])
+def test_where_that_would_not_help_nothing_is_advised(typed: str) -> None:
+    with pytest.raises(FormRefused, match=r"letters and blanks\Z"):
+        full_name(typed)
+
+
 def test_the_longest_name() -> None:
     assert full_name("é" * DESK_FORM_NAME_MAX) == "é" * DESK_FORM_NAME_MAX
 

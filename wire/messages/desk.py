@@ -283,6 +283,8 @@ class OverCause(enum.IntEnum):
     """Their link was lost, and the time for which a place is kept is over."""
     NOT_KEPT = 4
     """The disk did not take it: the visit never began."""
+    ELSEWHERE = 5
+    """Only for whoever is told: the visit goes on at another link, where its ticket was shown."""
 
 
 class VisitOver(msgspec.Struct, frozen=True, array_like=True, tag=109):
@@ -389,6 +391,8 @@ class CommandResult(enum.IntEnum):
     """You serve a visitor of another queue: end that session first."""
     TOO_LONG = 10
     """A note has at most `wire.limits.DESK_NOTE_MAX` bytes."""
+    NOBODY_IN_REACH = 11
+    """Whoever waits is out of reach, or was handed to somebody else; the first who can be called comes."""
 
 
 class CommandDone(msgspec.Struct, frozen=True, array_like=True, tag=114):

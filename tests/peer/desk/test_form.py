@@ -32,6 +32,18 @@ def test_an_interview_asks_for_name_number_and_issue() -> None:
     assert interview.question == []
 
 
+def test_an_interview_begins_anew() -> None:
+    interview = Interview(region="IN", menu=MENU)
+    assert interview.answer("Ana")
+    for _ in range(TRIES - 1):
+        assert not interview.answer("98765")
+    interview.begin_anew()
+    assert interview.question == ["[Your full name:]"]
+    assert interview.answer("Ben")
+    assert not interview.answer("98765")
+    assert not interview.is_void
+
+
 def test_three_wrong_answers_to_one_question_make_the_request_void() -> None:
     interview = Interview(region="IN", menu=MENU)
     assert not interview.answer("R2D2")

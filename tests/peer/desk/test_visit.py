@@ -97,6 +97,26 @@ def test_the_desk_asks_for_a_form_and_the_ticket_is_on_disk_before_it_is_sent() 
     assert not scene.settled()
 
 
+def test_a_question_is_settled_when_it_is_answered_or_its_link_is_gone() -> None:
+    scene = Scene()
+    scene.join()
+    scene.wait()
+    assert scene.settled()
+    scene.visit.ask_place()
+    (asked,) = scene.said()
+    assert isinstance(asked, AskPlace)
+    assert not scene.settled()
+    scene.wait(1, PlaceCause.CHANGED)
+    assert not scene.settled()
+    scene.visit.heed(PlaceTold(asked.reference, 7, PlaceCause.ASKED, 1, 1, 0, 0))
+    assert scene.settled()
+    for end in (scene.relink, lambda: scene.visit.heed(VisitOver(7, OverCause.ENDED))):
+        scene.visit.ask_place()
+        assert not scene.settled()
+        end()
+        assert scene.settled()
+
+
 def test_a_place_each_change_of_it_and_the_turn() -> None:
     scene = Scene()
     scene.join()

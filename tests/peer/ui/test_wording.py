@@ -295,6 +295,13 @@ def test_the_prompt_shows_the_room(view: View, prompt: str) -> None:
         (View(me="alice", room="lab", online=3, unread=1), ["alice", "lab", "3 online", "1 new line"]),
         (View(me="alice", online=3, is_server_away=True, unread=2), ["alice", "server away", "2 new lines"]),
         (View(me="alice", room="lab", is_offline=True), ["alice", "offline", "reg alice to return"]),
+        (View(me="bob", online=2, is_on_duty=True), ["bob", "2 online", "on duty"]),
+        (
+            View(me="bob", online=2, is_on_duty=True, client="A\x1bna", unread=1),
+            ["bob", "2 online", "serving A\\x1bna", "1 new line"],
+        ),
+        (View(notes=("queue: number 3",)), ["queue: number 3"]),
+        (View(notes=("queue: number 3",), is_server_away=True), ["server away", "queue: number 3"]),
         (View(me="alice", online=1, notes=("queue: number 3",)), ["alice", "1 online", "queue: number 3"]),
     ],
 )

@@ -24,6 +24,8 @@ from wire.messages.desk import (
     DeskRefusal,
     DeskRefused,
     DutyTold,
+    EndDuty,
+    EndSession,
     FiguresShown,
     HandOver,
     JoinDesk,
@@ -217,7 +219,8 @@ def test_operators_drop_and_move(hall: Hall) -> None:
     assert hall.type(".move 3 1") == ["[C is number 1 now.]"]
     assert hall.type(".drop 2") == ["[A was taken out of the waiting room.]"]
     assert visitors[1].last(VisitOver).cause is OverCause.DROPPED
-    assert hall.type(".drop 3") == ["[Nobody has that number in the waiting room.]"]
+    for there_is_not in (".drop 3", ".move 1 3", ".move 3 1", ".move 1 0"):
+        assert hall.type(there_is_not) == ["[Nobody has that number in the waiting room.]"]
     assert [line[:4] for line in hall.type(".room")[2:]] == ["1. C", "2. B"]
 
 
@@ -228,7 +231,7 @@ def test_a_lost_link_keeps_the_place_and_what_was_said_meanwhile(hall: Hall) -> 
     asha, bela = hall.line_of("Asha", "Bela")
     asha.say("one")
     asha.drop()
-    assert hall.shown()[-2:] == ["client: one", "[Asha lost the connection; the place is kept for a while.]"]
+    assert hall.shown()[-2:] == ["Asha: one", "[Asha lost the connection; the place is kept for a while.]"]
     hall.type("are you there?")
     hall.type("é ✓ " + "x" * 3_000)
     hall.advance(59.0)
@@ -261,7 +264,7 @@ def test_a_restart_keeps_the_order_and_the_conversation(hall: Hall, crash: bool)
     assert visitors[0].texts == ["two"]
     hall.restart(crash=crash)
     assert "Name: Asha" in (shown := hall.open())
-    assert "client: one" in shown
+    assert "Asha: one" in shown
     for one in reversed(visitors):
         one.come_back()
         hall.advance(0.5)
@@ -269,7 +272,7 @@ def test_a_restart_keeps_the_order_and_the_conversation(hall: Hall, crash: bool)
     assert visitors[0].texts == ["two"]
     visitors[0].say("one", number=1)
     assert visitors[0].last(LinesTaken).number == 1
-    assert "client: one" not in hall.shown()
+    assert "Asha: one" not in hall.shown()
     hall.type(".end")
     assert visitors[1].last(TurnTold).cause is TurnCause.CALLED
 
@@ -300,6 +303,19 @@ def test_another_guest_does_not_return_with_a_guess(hall: Hall) -> None:
     assert other.last(DeskRefused).reason is DeskRefusal.NO_SUCH_TICKET
 
 
+def test_a_ticket_that_is_shown_twice_is_the_newer_one_s_and_the_other_is_told(hall: Hall) -> None:
+    hall.joined("Active")
+    asha, twin = hall.joined("Asha"), hall.visitor("Asha")
+    asha.hear()
+    twin.ask(ReturnToDesk(6, asha.ticket, 0))
+    assert asha.hear() == [VisitOver(2, OverCause.ELSEWHERE)]
+    assert twin.last(PlaceTold).position == 1
+    assert hall.type(".room")[1] == "[Waiting room: 1.]"
+    twin.come_back()
+    twin.ask(ReturnToDesk(7, asha.ticket, 0))
+    assert not any(isinstance(one, VisitOver) for one in twin.hear())
+
+
 def test_last_words_arrive_although_the_disk_is_slower_than_the_end(hall: Hall) -> None:
     asha = hall.joined()
     hall.rig.auto_commit = False
@@ -317,7 +333,7 @@ def test_a_visitor_s_last_words_arrive_before_they_have_left(hall: Hall) -> None
     asha.say("thank you")
     asha.ask(LeaveDesk(1))
     hall.rig.commit()
-    assert hall.shown() == ["client: thank you", "[Asha Rao has left.]"]
+    assert hall.shown() == ["Asha Rao: thank you", "[Asha Rao has left.]"]
 
 
 # --- operators who are peers
@@ -392,6 +408,37 @@ def test_a_hand_over_passes_lines_and_note() -> None:
     assert ann.last(CommandDone).result is CommandResult.NO_CLIENT
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_busy_operator_reads_later_who_handed_over(*, restarts: bool) -> None:
+    hall = Hall(PEERS)
+    ann, bob = hall.operator("ann"), hall.operator("bob")
+    asha, bela = hall.joined("Asha"), hall.joined("Bela")
+    ann.ask(CallNext(1, ""))
+    bob.ask(CallNext(1, ""))
+    ann.ask(HandOver(2, "bob"))
+    if restarts:
+        hall.restart()
+        for one in (ann, bob, asha, bela):
+            one.come_back()
+    bob.hear()
+    bob.ask(EndSession(3))
+    told = bob.last(ClientTold)
+    assert (told.cause, told.name, told.operator) == (ClientCause.HANDED_OVER, "Asha", "ann")
+
+
+def test_a_visitor_who_was_to_be_handed_over_and_comes_back_is_from_nobody() -> None:
+    hall = Hall(PEERS)
+    ann, bob = hall.operator("ann"), hall.operator("bob")
+    hall.joined("Asha"), hall.joined("Bela")
+    ann.ask(CallNext(1, ""))
+    bob.ask(CallNext(1, ""))
+    ann.ask(HandOver(2, "bob"))
+    ann.hear()
+    bob.ask(EndDuty(3))
+    told = ann.last(ClientTold)
+    assert (told.cause, told.name, told.operator) == (ClientCause.HANDED_OVER, "Asha", "")
+
+
 def test_an_operator_who_comes_back_in_time_goes_on() -> None:
     hall = Hall(PEERS)
     ann, asha = hall.operator("ann"), hall.joined()
@@ -416,6 +463,24 @@ def test_an_operator_who_does_not_puts_the_visitor_at_the_head() -> None:
     assert asha.last(PlaceTold) == PlaceTold(0, 1, PlaceCause.OPERATOR_LOST, 1, 0, 0, 0)
     hall.advance(1.0)
     assert bela.last(PlaceTold).position == 2
+    ann.come_back()
+    assert ann.last(DutyTold) == DutyTold(False, "")
+
+
+def test_an_operator_whose_program_hangs_is_one_whose_link_is_lost() -> None:
+    hall = Hall(PEERS)
+    ann, asha = hall.operator("ann"), hall.joined()
+    ann.ask(CallNext(1, ""))
+    for _ in range(6):
+        hall.advance(10.0)
+        assert ann.hand.ask(Ping(3)) is not None
+    assert ann.hand.link is not None
+    asha.hear()
+    hall.advance(29.0)
+    assert asha.hear() == []
+    hall.advance(1.0)
+    hall.advance(15.0)
+    assert asha.last(PlaceTold).cause is PlaceCause.OPERATOR_LOST
     ann.come_back()
     assert ann.last(DutyTold) == DutyTold(False, "")
 
@@ -472,6 +537,16 @@ def test_with_nobody_there(hall: Hall) -> None:
     assert hall.type("") == []
 
 
+def test_a_call_is_answered_although_all_who_wait_are_out_of_reach() -> None:
+    hall = Hall(PEERS)
+    ann, asha = hall.operator("ann"), hall.joined()
+    asha.drop()
+    ann.ask(CallNext(1, ""))
+    assert ann.last(CommandDone) == CommandDone(1, CommandResult.NOBODY_IN_REACH, "")
+    asha.come_back()
+    assert ann.last(ClientTold).name == "Asha Rao"
+
+
 def test_the_end_of_the_input_puts_the_visitor_back(hall: Hall) -> None:
     asha = hall.joined()
     hall.close()
@@ -482,7 +557,7 @@ def test_strangers_text_is_cleaned(hall: Hall) -> None:
     asha = hall.joined()
     hall.shown()
     asha.say("a\x1b[2Jb\nc")
-    assert hall.shown() == ["client: a\\x1b[2Jb⏎c"]
+    assert hall.shown() == ["Asha Rao: a\\x1b[2Jb⏎c"]
 
 
 def test_a_guest_s_link_survives_a_new_live_key() -> None:

@@ -26,6 +26,7 @@ from wire.messages.desk import (
         (".room", ShowRoom(0, "")),
         ("/room admissions", ShowRoom(0, "admissions")),
         (".next", CallNext(0, "")),
+        ("/NEXT Admissions", CallNext(0, "Admissions")),
         (".end", EndSession(0)),
         (".drop 3", DropVisitor(0, 3)),
         (".move 3  1", MoveVisitor(0, 3, 1)),

@@ -1,0 +1,66 @@
+"""This file is about the help desk on terminals: what Tab offers a visitor, and the lines below both prompts."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.endtoend.lines import WELCOME
+from tests.endtoend.terminal import TAB, Open, Terminal
+from tests.support.stage import Stage
+
+LOST = "[Server not responding] Still trying; your place is kept for 60 seconds."
+
+
+@pytest.fixture
+async def ana(stage: Stage) -> AsyncIterator[Terminal]:
+    """A visitor whose registry is there, before the form is filled in."""
+    registry = await stage.registry("--operator", "bob")
+    words = ("--desk", "127.0.0.1", str(stage.port))
+    terminal = await Terminal.open(*words, home=stage.folder / "ana")
+    try:
+        await terminal.shows("[Your full name:]")
+        yield terminal
+    finally:
+        await terminal.clear_away()
+        await registry.kill()
+
+
+async def answers(ana: Terminal) -> None:
+    ana.press("Ana\r")
+    await ana.shows("[Your mobile number:]")
+    ana.press("9876543210\r")
+    await ana.shows("[What is it about? Type its number:]")
+    ana.press("6\r")
+
+
+async def test_what_stands_below_both_prompts(stage: Stage, ana: Terminal, at_terminal: Open) -> None:
+    await answers(ana)
+    await ana.shows("[Waiting room, position 1.]")
+    await ana.stands(">>>", "queue: number 1")
+    bob = await at_terminal("bob")
+    await bob.shows(WELCOME)
+    bob.press(".on\r")
+    await bob.shows("[Next client; waited ")
+    await bob.stands("[desk: Ana] >>>", "bob · 1 online · serving Ana")
+    await ana.shows("[It's your turn.]")
+    bob.press(".end\r")
+    await ana.shows("[The operator has ended the session. Bye.]")
+    await bob.shows("[Session with Ana ended.]")
+    await bob.stands(">>>", "bob · 1 online · on duty")
+
+
+async def test_a_visitor_s_tab_and_a_server_that_is_away(stage: Stage, ana: Terminal) -> None:
+    ana.press("se" + TAB)  # what a peer could go on with
+    ana.press("\x7f\x7f.q" + TAB)
+    await ana.stands(">>> .queue")
+    ana.press("\r")
+    await ana.shows("[You are not in the waiting room yet: fill in the form first.]")
+    assert "send" not in ana.text
+    await answers(ana)
+    await ana.shows("[Waiting room, position 1.]")
+    await stage.programs[0].kill()
+    await ana.shows(LOST)
+    await ana.stands(">>>", "server away · queue: number 1")
+    await stage.registry("--operator", "bob")
+    await ana.shows("[Server is back.]")
+    await ana.stands(">>>", "queue: number 1")
