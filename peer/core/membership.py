@@ -80,6 +80,11 @@ class Membership:
             elif member.presence is RoomPresence.GONE or member.identity not in self._missing:
                 self._went(member.identity)
 
+    def gone(self, identity: bytes) -> None:
+        """The table says that somebody is gone, before the room does: they have left the room first, and once."""
+        if self._is_here(identity):
+            self._went(identity)
+
     def rows_came(self) -> None:
         """Some who had no name may have one now."""
         for identity in list(self._unnamed):

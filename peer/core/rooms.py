@@ -70,6 +70,7 @@ class Rooms:
         """Whether the user knows that we are in the room where we are."""
         self._hearing.is_member = self.is_member
         self._home.before_release = self._announce
+        self._table.before_gone = self._gone
         if kept.group is not None and kept.group.startswith(ROOM_SIGN):
             self._take_up(kept.group, now)
             presences = (RoomMember(identity, RoomPresence(presence)) for identity, presence in kept.members)
@@ -260,6 +261,10 @@ class Rooms:
         if self._members.lacks_rows:
             self._table.fetch(now=now)
         self._keep()
+
+    def _gone(self, identity: bytes) -> None:
+        if self._is_told:
+            self._members.gone(identity)
 
     def rows_came(self) -> None:
         """Members who had no name may have one now."""

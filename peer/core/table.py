@@ -3,6 +3,8 @@
 It knows versions; what a changed row means for messages is the ladder's.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from peer.core.contacts import Change, Contact, Contacts
@@ -30,6 +32,8 @@ class Table:
         self.asked = 0
         self.answered = 0
         """Questions for rows sent and answered on this link; answers come in the order of the questions."""
+        self.before_gone: Callable[[bytes], None] = lambda identity: None
+        """Called before somebody is said to be gone: what they leave thereby is said first."""
         self.version = version
         self.saved_at = saved_at
         self.is_fresh = False
@@ -122,6 +126,8 @@ class Table:
         is_gone = self.is_fresh and before.presence is Presence.ONLINE
         if not is_gone or contact.identity in self._contacts.ignored:
             return
+        if row.presence in (Presence.AWAY, Presence.LOST):
+            self.before_gone(contact.identity)
         if row.presence is Presence.AWAY:
             self._out.events.append(PersonLeft(name=row.card.name))
         elif row.presence is Presence.LOST:

@@ -108,3 +108,18 @@ async def test_a_full_mailbox_refuses_and_says_why(stage: Stage) -> None:
     await bob.sees(mail("alice", "letter 31"))
     letters = bob.shown(beginning("alice: "))
     assert [line.split(" ", 3)[3] for line in letters] == [f"letter {number}" for number in range(32)]
+
+
+async def test_who_goes_has_left_the_room_before_being_gone(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob, carol = await stage.welcome("alice", "bob", "carol")
+    for peer in (alice, bob, carol):
+        await peer.type("join lab")
+        await peer.sees(beginning("[You are in lab"))
+    await alice.sees_all("bob joined lab.", "carol joined lab.")
+    await bob.type("/quit")
+    await alice.sees_all("bob left lab.", "bob has left.")
+    await carol.kill()
+    await alice.sees_all("carol left lab.", "carol lost the connection.")
+    goings = alice.shown(re.compile(r"(bob|carol) (left lab|has left|lost the connection)\."))
+    assert goings == ["bob left lab.", "bob has left.", "carol left lab.", "carol lost the connection."]

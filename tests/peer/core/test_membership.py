@@ -56,6 +56,16 @@ def test_who_is_ignored_comes_and_goes_without_a_word_and_is_there_all_the_same(
     assert lab.changed(CAROL, HERE) == [MemberJoined(room="lab", name="carol")]
 
 
+def test_who_is_gone_by_the_table_has_left_the_room_first_and_once(lab: Lab) -> None:
+    lab.members.gone(BOB.id)
+    assert lab.saw() == [MemberLeft(room="lab", name="bob")]
+    assert lab.changed(BOB, AWAY) == []
+    lab.members.gone(BOB.id)
+    lab.members.gone(CAROL.id)  # was away already
+    assert lab.saw() == []
+    assert lab.changed(BOB, HERE) == [MemberJoined(room="lab", name="bob")]
+
+
 def test_we_ourselves_are_no_news(lab: Lab) -> None:
     assert lab.changed(ALICE, HERE) == []
     assert ALICE.id not in lab.members.members
