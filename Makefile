@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS := python3.11 python3 python python3.12 python3.13 python3.14 python3.15
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
-WORKERS ?= 2
+WORKERS ?= 3
 SEEDS ?= 20000
 FUZZ_SECONDS ?= 60
 MINUTES ?= 20
@@ -37,7 +37,8 @@ check: lint test  ## lint, then the tests
 fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer, fuzz each decoder FUZZ_SECONDS=60
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --workers $(WORKERS)
 	@CHATAPP_WORLDS=2000 $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz \
-		tests/simulation/test_rules.py tests/wire tests/registry/store
+		tests/simulation/test_rules.py tests/wire tests/registry/store tests/registry/desk
+	@CHATAPP_SEEDS=1000 $(BIN)/python -m pytest -n $(WORKERS) tests/simulation/test_rooms.py tests/simulation/test_desk.py
 	@$(PIP) install 'atheris>=3' >/dev/null 2>&1 || true
 	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 

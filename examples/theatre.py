@@ -149,15 +149,19 @@ class Stage:
         self._port = next(self._ports)
         self._actors: list[Actor] = []
 
-    async def registry(self) -> Actor:
+    async def registry(self, *options: str) -> Actor:
         """The registry, listening. Started twice, it works on the same data."""
-        registry = await self._start("registry", "-s", str(self._port))
+        registry = await self._start("registry", "-s", str(self._port), *options)
         await registry.sees(re.compile(f".*{self._port}.*"))
         return registry
 
     async def person(self, name: str) -> Actor:
         """A peer; wait for its welcome."""
         return await self._start(name, "-c", name, HOST, str(self._port), str(next(self._ports)))
+
+    async def visitor(self, name: str) -> Actor:
+        """A visitor of the registry's help desk; wait for the first question."""
+        return await self._start(name, "--desk", HOST, str(self._port))
 
     def next_ports(self) -> tuple[int, int]:
         """The registry's port, and a free one, for somebody who is no actor."""

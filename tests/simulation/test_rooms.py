@@ -18,7 +18,7 @@ from tests.support.network import Weather
 from tests.support.people import Person
 from tests.support.world import World
 
-SEEDS: Final = int(os.environ.get("CHATAPP_SEEDS", "500")) // 5
+SEEDS: Final = int(os.environ.get("CHATAPP_SEEDS", "200")) // 4
 BATCH: Final = 20
 ROOMS: Final = ("lab", "Yard")
 FOUND: Final = {

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from peer.core.trail import Step, What
 from peer.past import Kind, PastLine, Trail
-
 from peer.ui.recollection import NO_SUCH_MESSAGE, history_lines, trail_lines
 from peer.ui.words import Spoken
 from wire.text import clean

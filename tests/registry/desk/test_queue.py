@@ -325,7 +325,9 @@ class QueueMachine(RuleBasedStateMachine):
             assert due <= self.now + SETTINGS.keep_place
 
 
-QueueMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=80, deadline=None)
+QueueMachine.TestCase.settings = settings(
+    max_examples=max(100, settings().max_examples), stateful_step_count=80, deadline=None
+)
 TestQueue = QueueMachine.TestCase
 
 

@@ -1,0 +1,174 @@
+"""This file is about the scenes of the demo: what people type in each, and what they must see.
+
+It must not know the order in which they are played, nor how processes are driven.
+"""
+
+import re
+import signal
+from typing import Final
+
+from examples.theatre import Actor, Stage, StepFailed, Wanted
+
+WELCOME: Final = "[Welcome, You are registered.]"
+BYE: Final = "[You are Offline. Bye.]"
+NO_ACK: Final = "[No ACK from carol, message sent to server.]"
+SAVED: Final = "[Messages received by the server and saved]"
+MAIL: Final = "[You have messages]"
+LOST: Final = "[Server not responding] Direct chat goes on."
+KEPT: Final = "[Server not responding] Message to carol kept; it goes out when the server is back."
+BACK: Final = "[Server is back.]"
+MISSED_IN_THE_LAB: Final = (
+    "[You are in lab with alice and bob.]",
+    re.compile(r"alice \(in lab\): .*The lab stays open"),
+)
+"""What Carol finds in the room when she is back."""
+LATE: Final = re.compile(r" \d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
+"""The time at which mail was written."""
+
+
+async def come_in(stage: Stage) -> list[Actor]:
+    """Three people start their programs."""
+    people = [await stage.person(name) for name in ("alice", "bob", "carol")]
+    for person in people:
+        await person.sees(WELCOME)
+    return people
+
+
+async def talk(people: list[Actor]) -> None:
+    """Each says something to each, also to themself."""
+    for sender in people:
+        for recipient in people:
+            await says(
+                sender, recipient, f"Hello {recipient.name.capitalize()}, this is {sender.name.capitalize()}"
+            )
+
+
+async def write_to_absent_carol(alice: Actor, bob: Actor, carol: Actor) -> None:
+    """She goes offline, and two people write to her all the same."""
+    await carol.types("dereg carol")
+    await carol.sees(BYE)
+    for person, said in ((alice, "Lunch at noon?"), (bob, "I have your book")):
+        await person.types(f"send carol {said}")
+        await person.sees(NO_ACK, SAVED)
+
+
+async def return_to_mail(person: Actor, *mail: Wanted) -> None:
+    """Somebody comes back online and finds this."""
+    await person.types(f"/reg {person.name}")
+    await person.sees(WELCOME, MAIL, *mail)
+
+
+async def tell_everybody(alice: Actor, bob: Actor, carol: Actor) -> None:
+    """Bob speaks to the channel."""
+    await bob.types("send_all The bus leaves at five")
+    await bob.sees("[Message received by Server.]")
+    for person in (alice, carol):
+        await person.sees("[Channel_Message bob: The bus leaves at five]")
+
+
+async def meet_in_the_lab(people: list[Actor]) -> None:
+    """One after the other comes in, and Alice says something to all."""
+    alice, *others = people
+    for person in people:
+        await person.types("join lab")
+        await person.sees(re.compile(r"\[You are in lab.*"))
+    await alice.types("The microscope is free")
+    for person in others:
+        await person.sees("alice (in lab): The microscope is free")
+
+
+async def outlive(registry: Actor, alice: Actor, bob: Actor, carol: Actor) -> None:
+    """The registry is killed; those who are there talk on, and are told."""
+    await carol.types("/dereg carol")
+    await carol.sees(BYE)
+    await alice.sees("carol has left.")
+    registry.send(signal.SIGKILL)
+    await registry.ends(-signal.SIGKILL)
+    await says(alice, bob, "Still there?", spelling="/dm")
+    await says(bob, alice, "Still here", spelling="/dm")
+    for person in (alice, bob):
+        await person.sees(LOST)
+    await alice.types("The lab stays open")
+    await bob.sees("alice (in lab): The lab stays open")
+
+
+async def keep_for_carol(alice: Actor) -> None:
+    """Neither she nor the registry can be reached."""
+    await alice.types("/dm carol See you tomorrow")
+    await alice.sees(KEPT)
+
+
+async def hear_of_it(alice: Actor, bob: Actor) -> None:
+    """The registry is back, and what Alice has kept is saved there."""
+    for person in (alice, bob):
+        await person.sees(BACK)
+    await alice.sees(NO_ACK, SAVED)
+
+
+async def rename_bob(alice: Actor, bob: Actor, carol: Actor) -> None:
+    """He keeps key, room and contacts."""
+    await bob.types("/nickname Robert")
+    await bob.sees("[You are Robert now.]")
+    for person in (alice, carol):
+        await person.sees("bob is now Robert")
+    await alice.types("/dm Robert It suits you")
+    await bob.sees("alice: It suits you")
+    await alice.sees("[Message received by Robert.]")
+
+
+async def serve(stage: Stage, alice: Actor) -> None:
+    """A visitor fills in the form, asks, is answered, and is let go."""
+    await alice.types(".on")
+    await alice.sees("[You are on duty at desk.]")
+    visitor = await stage.visitor("asha")
+    for question, answer in (
+        ("[Your full name:]", "Asha Rao"),
+        ("[Your mobile number:]", "9876543210"),
+        ("[What is it about? Type its number:]", "6"),
+    ):
+        await visitor.sees(question)
+        await visitor.types(answer)
+    await visitor.sees("[You are connected.]")
+    await alice.sees("Name: Asha Rao", "Issue: Other")
+    await visitor.types("Which form do I need?")
+    await alice.sees("Asha Rao: Which form do I need?")
+    await alice.types("The blue one")
+    await visitor.sees("alice: The blue one")
+    await alice.types(".end")
+    await visitor.sees("[The operator has ended the session. Bye.]")
+    await visitor.ends(0)
+
+
+async def go_home(registry: Actor, people: list[Actor]) -> None:
+    """All programs end, as they should."""
+    for person in people:
+        await person.types("/quit")
+    for person in people:
+        await person.ends(0)
+    registry.send(signal.SIGTERM)
+    await registry.ends(0)
+
+
+async def says(sender: Actor, recipient: Actor, text: str, *, spelling: str = "send") -> None:
+    """One direct message, there and acknowledged. In a room the spelling needs its sign."""
+    await sender.types(f"{spelling} {recipient.name} {text}")
+    await recipient.sees(f"{sender.name}: {text}")
+    await sender.sees(f"[Message received by {recipient.name}.]")
+
+
+def check_once(people: list[Actor]) -> None:
+    """Nothing that somebody said was shown twice to anybody. Raises StepFailed."""
+    for person in people:
+        said = [
+            LATE.sub(" ", line)
+            for line in person.seen
+            if line[0] != "[" or line.startswith("[Channel_Message")
+        ]
+        twice = {line for line in said if said.count(line) > 1}
+        if twice:
+            raise StepFailed(f"{person.name} saw twice: {', '.join(sorted(twice))}")
+
+
+def late(sender: str, text: str) -> re.Pattern[str]:
+    """Mail on return."""
+    return re.compile(re.escape(f"{sender}:") + LATE.pattern + re.escape(text))
