@@ -30,7 +30,7 @@ from wire.messages.room import (
     RoomRefused,
     RoomsListed,
 )
-from wire.messages.table import FetchTable, Row, TablePage
+from wire.messages.table import FetchTable, Presence, Row, TablePage
 from wire.sealing import GroupKey
 
 BOB, CAROL = Someone("bob"), Someone("carol")
@@ -220,6 +220,17 @@ def test_members_come_and_go(node: Node) -> None:
         happened.MemberJoined(room="lab", name="carol"),
         happened.MemberLeft(room="lab", name="bob"),
     ]
+
+
+def test_who_is_gone_by_the_table_leaves_the_room_before_that_is_said(node: Node) -> None:
+    enter(node)
+    node.saw()
+    row = BOB.row(101, station=7)
+    gone = Row(row.card, row.host, row.port, Presence.AWAY, 0, 0, 101)
+    node.told(TablePage(node.core.table_version, 101, more=False, rows=raw(gone)))
+    node.told(RoomChanged("#lab", [RoomMember(BOB.id, MAYBE)]))
+    goings = [event for event in node.saw() if isinstance(event, ROOM_NEWS | happened.PersonLeft)]
+    assert goings == [happened.MemberLeft(room="lab", name="bob"), happened.PersonLeft(name="bob")]
 
 
 def test_rooms_are_listed(node: Node) -> None:
