@@ -103,9 +103,12 @@ class Peer(Company):
 
     async def ready(self) -> None:
         """Wait until all that the registry had for us is here, and we are in the room where we want to be; or until it
-        is known not to answer."""
-        while self._is_open and not self._core.is_ready and self._core.state is not State.REFUSED:
-            await self._change()
+        is known not to answer. Once that was so, a registry that is being looked for again keeps nobody from speaking."""
+        while self._is_open and not self._is_begun:
+            if self._core.is_ready or self._core.state is State.REFUSED:
+                self._is_begun = True
+            else:
+                await self._change()
         await self.room_settled()
 
     async def close(self, *, within: float = 1.0) -> None:
@@ -165,6 +168,7 @@ class Peer(Company):
 
     def come_back(self) -> None:
         """Register again after `leave`. Raises NotOpen."""
+        self._is_begun = False
         self._open_core().start(now=self._now())
         self._schedule()
 

@@ -22,7 +22,7 @@ from peer.core.trail import What
 from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
 
 SAID_AGAIN_AFTER: Final = 10.0
-"""Seconds after which a line that a registry in reach has not answered is said again: it came when we were not in the room."""
+"""Seconds after which a line that a registry in reach has not answered is said again: we may not have been in the room."""
 
 DISK_FULL: Final = "the server's disk is full"
 LEFT: Final = "you left before the server was back"
