@@ -270,6 +270,7 @@ async def test_the_end_of_input_settles_and_then_leaves(stage: Stage) -> None:
     await ben.type("Ben", "9876543210", "6")
     await ben.end_input()
     await ben.sees(CONNECTED)
+    await comes(bob, "Ben")
     await bob.type("wait")
     await ben.sees("bob: wait")
     ben.signal(signal.SIGINT)
