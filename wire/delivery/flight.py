@@ -101,7 +101,8 @@ class Flight:
     def lost(self) -> list[Piece]:
         """Drains the parts that left so much before an acknowledged datagram that they count as lost."""
         records = self._records
-        limit = self._newest_landed - self._policy.fast_retry_after
+        # With nothing on the way the fate of all is known: a path at rest keeps no datagrams in memory.
+        limit = self._newest_landed - self._policy.fast_retry_after if self.count else self._sent
         lost: list[Piece] = []
         while records and records[0][0] <= limit:
             flight, pieces = records.popleft()

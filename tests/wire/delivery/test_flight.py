@@ -44,6 +44,19 @@ def test_all_parts_of_a_lost_datagram_are_lost() -> None:
     assert flight.lost() == together
 
 
+def test_a_path_at_rest_keeps_no_datagrams() -> None:
+    """Each holds the bytes of its parts: a peer may have thousands of conversations that say nothing now."""
+    flight = make_flight()
+    for _ in range(3):
+        pieces = depart(flight, 2, now=0.0)
+        flight.land(pieces[1:], 0.1)
+        assert flight.lost() == []
+        assert len(flight._records) == 2
+        flight.land(pieces[:1], 0.1)
+        assert flight.lost() == []
+        assert not flight._records
+
+
 def test_a_part_sent_again_is_judged_by_its_last_datagram() -> None:
     flight = make_flight()
     pieces = depart(flight, 2, now=0.0)
