@@ -42,7 +42,7 @@ from registry.recalling import recall
 from registry.reception import Reception
 from registry.renaming import Renaming
 from registry.rooms import Rooms
-from registry.roster import Roster
+from registry.roster import Roster, first_station
 from registry.sessions import Randomness
 from registry.store.protocol import Loaded
 from wire.header import GroupHeader
@@ -77,8 +77,7 @@ class Service:
         channel = loaded.groups.get(CHANNEL)
         life = 1 + max(channel.keys if channel is not None else (), default=0)
         self.directory = Directory(version=first_version(life=life, wall_ms=clock.millis(now)))
-        # Stations begin where the clock is, so that a row of an earlier life never shows a station of this one.
-        self._roster = Roster(first_station=clock.seconds(now))
+        self._roster = Roster(first_station=first_station(wall_us=clock.micros(now)))
         self._presence = Presence(self.directory, self._roster, clock, policy)
         self._mail = Mailroom(self.directory, self._roster, clock, read_letters, policy)
         means = Means(self._roster, clock, rng, read_lines, policy, first_position(life=life))

@@ -71,7 +71,10 @@ class Play(World):
         lines = person.screen.lines
         for line in lines[self._lines_seen[person.name] :]:
             if isinstance(line, happened.RoomReceived) and line.text in self._texts:
-                _, room, at = self._texts[line.text]
+                author, room, at = self._texts[line.text]
+                assert line.identity == author.identity.public, (
+                    f"{person.name} was shown {line.text!r} of {author.name} as {line.sender}'s"
+                )
                 spans = self.spans.get((person.name, room), [])
                 assert line.room == room, f"{line.text!r} was said in {room}, and shown in {line.room}"
                 assert any(start <= self.network.now and at <= end for start, end in spans), (
@@ -283,3 +286,30 @@ def test_rooms_hold_in_any_weather(first: int) -> None:
 @pytest.mark.parametrize("seed", FOUND.values(), ids=FOUND.keys())
 def test_what_once_went_wrong_does_not_again(seed: int) -> None:
     try_seed(seed)
+
+
+@pytest.mark.parametrize("seed", [1, 9, 18, 24])
+def test_a_registry_that_dies_again_and_again_mixes_nobody_up(seed: int) -> None:
+    """More links a second than seconds: what stations an earlier life gave is not given again."""
+    world, chance = World(seed, people=5, weather=Weather(loss=0.2, delay_most=0.2)), random.Random(seed)
+    network = world.network
+    world.start()
+    network.run_for(1.0)
+    for person in world.people:
+        person.enter("tea")
+    network.run_for(1.0)
+    for life in range(6):
+        for count in range(12):
+            person = chance.choice(world.people)
+            say = person.say if chance.random() < 0.7 and person.room else person.send_all
+            say(f"{life}.{count} {person.name}")
+            network.run_for(chance.uniform(0.01, 0.4))
+        world.house.crash()
+        network.run_for(chance.uniform(0.01, 0.5))
+        world.house.start()
+        network.run_for(chance.uniform(0.0, 1.0))
+    network.run_for(10.0)
+    for person in world.people:
+        for line in person.screen.lines:
+            author = world.person(line.text.split()[1])
+            assert line.identity == author.identity.public, f"{line.text!r} as {line.sender}'s"
