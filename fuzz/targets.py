@@ -1,190 +1,114 @@
-"""This file is about what is fuzzed: every way by which strange bytes come in, each a function of bytes that must not raise.
+"""This file is about what is fuzzed: every way by which strange bytes come in, and the valid bytes to begin from.
 
-A decoder gives a message or DecodeError; a core drops and counts, and answers nobody with more than they sent. It knows the
-product; it must not know the fuzzer.
+A target is a function of bytes that must not raise, or an object with a state that is one. It must not know the fuzzer.
 """
 
+import hashlib
 import random
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
 
-from peer.ui.grammar import parse
-from peer.ui.intentions import Context
-from registry.store import entries
+from fuzz import cores, decoding, files, seeds
+from fuzz.mutation import mutated
 from registry.store.records import frame, scan
-from tests.registry.hand import Rig
-from tests.support.strategies import DECODERS
-from tests.support.world import World
-from wire.address import Address
-from wire.errors import ChatAppError, WireError
-from wire.framing import FrameReader
-from wire.header import unpack_group, unpack_relayed, unpack_sealed
-from wire.names import name_key, peer_name, skeleton
-from wire.text import clean
 
-Target = Callable[[bytes], None]
-STRANGER: Final = Address("7.7.7.7", 7_777)
+Take = Callable[[bytes], None]
+FOUND: Final = Path(__file__).parent / "found"
+"""What ever broke a target: `<target>/<digest>`, the inputs since the target was made, as records of a journal."""
 
 
-def decoders(data: bytes) -> None:
-    """All of them."""
-    for decode in DECODERS:
-        try:
-            decode(data)
-        except WireError:
-            continue
+class Target(NamedTuple):
+    """One way in."""
+
+    make: Callable[[], Take]
+    seeds: tuple[Callable[[], list[bytes]], ...]
+    lasts_for: int = 0
+    """Inputs after which it is made anew; 0: it has no state."""
 
 
-def headers(data: bytes) -> None:
-    """Headers of datagrams and frames."""
-    for unpack in (unpack_sealed, unpack_group, unpack_relayed):
-        try:
-            unpack(data)
-        except WireError:
-            continue
-
-
-def frames(data: bytes) -> None:
-    """A stream in pieces, cut as its first byte says: the same frames as in one piece."""
-    size = 1 + (data[0] if data else 0)
-    whole, pieces = FrameReader(), FrameReader()
-    whole.feed(data)
-    expected, found = _all_frames(whole), []
-    for start in range(0, len(data), size):
-        pieces.feed(data[start : start + size])
-        found += _all_frames(pieces)
-        if found and found[-1] is None:
-            break
-    assert [one for one in found if one is not None] == [one for one in expected if one is not None]
-
-
-def _all_frames(reader: FrameReader) -> list[bytes | None]:
-    found: list[bytes | None] = []
-    try:
-        while (frame := reader.next_frame()) is not None:
-            found.append(frame)
-    except WireError:
-        found.append(None)
-    return found
-
-
-def names(data: bytes) -> None:
-    """Names and texts, of any Unicode."""
-    text = data.decode("utf-8", "surrogateescape")
-    shown = clean(text)
-    assert not any((ord(sign) < 32 and sign != "\t") or 0x7F <= ord(sign) < 0xA0 for sign in shown)
-    try:
-        name = peer_name(text)
-    except ChatAppError:
-        return
-    assert peer_name(name) == name
-    assert name_key(name) == name_key(name_key(name))
-    skeleton(name_key(name))
-
-
-def grammar(data: bytes) -> None:
-    """Whatever is typed."""
-    text = data.decode("utf-8", "surrogateescape")
-    for offline in (False, True):
-        parse(text, Context(me=peer_name("alice"), offline=offline))
-
-
-def records(data: bytes) -> None:
-    """Journals and what they hold: whole records, then nothing."""
-    payloads, whole = scan(data)
-    assert data[:whole] == b"".join(map(frame, payloads))
-    entries.decode(data)
-
-
-class Registry:
-    """A registry with people in it, which hears anything by datagram, on a new connection and on a link."""
-
-    def __init__(self) -> None:
-        self.rig = Rig()
-        self.alice = self.rig.member("alice")
-        self.bob = self.rig.member("bob")
-
-    def __call__(self, data: bytes) -> None:
-        rig = self.rig
-        rig.receive(data, STRANGER)
-        sent = sum(map(len, rig.take(STRANGER)))
-        assert sent <= len(data), "more bytes out than in"
-        link = rig.open_link(STRANGER.host)
-        rig.core.link_greeted(link, data[:24].ljust(24, b"\0"), now=rig.now)
-        rig.core.receive_frames(link, [data[24:]], now=rig.now)
-        rig.close_link(link)
-        alice = self.alice
-        assert alice.link is not None
-        alice.send_raw(alice.cipher.seal(data))
-        if alice.link in rig.closed:
-            self.__init__()  # type: ignore[misc]
-        rig.now += 0.001
-
-
-class Peer:
-    """A peer among others, which hears anything by datagram and by a sealed one of somebody whom it knows."""
-
-    def __init__(self) -> None:
-        self.world = World(1, people=2)
-        self.world.start()
-        self.world.network.run_for(2.0)
-
-    def __call__(self, data: bytes) -> None:
-        alice, bob = self.world.people
-        now = self.world.network.now
-        for source in (STRANGER, self.world.house.address, bob.address):
-            alice.core.receive_datagram(data, source, now=now)
-        contact = bob.core._contacts.by_name("alice")
-        assert contact is not None
-        session = contact.session(bob.core.me.live, bob.identity.public)
-        alice.core.receive_datagram(session.seal(data[:1_100]), bob.address, now=now)
-        alice.core.events(), alice.core.records_to_store(), alice.core.datagrams_to_send(now=now)
-
-
-TARGETS: Final[dict[str, Callable[[], Target]]] = {
-    "decoders": lambda: decoders,
-    "headers": lambda: headers,
-    "frames": lambda: frames,
-    "names": lambda: names,
-    "grammar": lambda: grammar,
-    "records": lambda: records,
-    "registry": Registry,
-    "peer": Peer,
+TARGETS: Final[dict[str, Target]] = {
+    "decoders": Target(lambda: decoding.decoders, (seeds.messages,)),
+    "headers": Target(lambda: decoding.headers, (seeds.datagrams,)),
+    "frames": Target(lambda: decoding.frames, (seeds.link_streams,)),
+    "letters": Target(decoding.Letters, (seeds.alone,)),
+    "words": Target(lambda: decoding.words, (seeds.words,)),
+    "grammar": Target(lambda: decoding.grammar, (seeds.lines,)),
+    "records": Target(lambda: decoding.records, (seeds.journals, seeds.entry_bytes)),
+    "trails": Target(lambda: decoding.trails, (seeds.trails,)),
+    "store": Target(cores.Store, (seeds.entry_bytes,)),
+    "history": Target(files.HistoryFile, (seeds.patches,)),
+    "config": Target(files.Configuration, (seeds.configurations,)),
+    "keepsakes": Target(files.Keepsakes, (seeds.keepsakes,)),
+    "registry": Target(cores.Registry, (seeds.datagrams, seeds.requests, seeds.payloads), 500),
+    "peer": Target(cores.Peer, (seeds.datagrams, seeds.payloads), 500),
+    "uplink": Target(cores.Uplink, (seeds.notices, seeds.alone), 500),
+    "visitor": Target(cores.Visitor, (seeds.notices, seeds.datagrams), 500),
 }
-"""By name; each is made once a run."""
+"""By name."""
 
 
-def samples() -> list[bytes]:
-    """Valid bytes to begin from: every datagram of a lively little world, what people type, and a journal."""
-    world = World(2, people=3)
-    world.start()
-    world.network.run_for(2.0)
-    for person in world.people:
-        person.send_all("to all of you")
-        person.send(world.people[0].name, "x" * 1_500)
-    world.network.run_for(2.0)
-    datagrams = [data for data, _, _ in world.network.recorded]
-    typed = [
-        line.encode()
-        for line in ("send bob hi", "send_all hé", "/msg bob 'a b'", "reg alice", "//x", "help send")
-    ]
-    names = [name.encode() for name in ("alice", "Álvaro", "ΣΊΣΥΦΟΣ", "x-1_y", "名前")]
-    return [*datagrams, *(data[1:] for data in datagrams), *typed, *names, frame(b"record") * 3]
+class Running:
+    """One target, made anew as often as it should be, with all that it was given since."""
+
+    def __init__(self, name: str) -> None:
+        self.name: Final = name
+        self._target: Final = TARGETS[name]
+        self._given: list[bytes] = []
+        self._take = self._target.make()
+
+    def take(self, data: bytes) -> None:
+        """Whatever it raises."""
+        lasts_for = self._target.lasts_for
+        if lasts_for and len(self._given) >= lasts_for:
+            self._take = self._target.make()
+            self._given.clear()
+        if lasts_for:
+            self._given.append(data)
+        else:
+            self._given = [data]
+        self._take(data)
+
+    def keep_finding(self) -> Path:
+        """What broke it, as a file that `make test` tries from now on: the last input, or all if they are needed."""
+        last = self._given[-1:]
+        return keep(self.name, last if breaks(self.name, last) else self._given)
 
 
-def mutated(data: bytes, chance: random.Random) -> bytes:
-    """Valid bytes with something changed, as a fuzzer without feedback does it."""
-    changed = bytearray(data)
-    for _ in range(chance.randrange(1, 4)):
-        match chance.randrange(4):
-            case 0 if changed:
-                changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
-            case 1:
-                del changed[chance.randrange(len(changed) + 1) :]
-            case 2:
-                place = chance.randrange(len(changed) + 1)
-                changed[place:place] = chance.randbytes(chance.randrange(1, 9))
-            case _ if changed:
-                begin = chance.randrange(len(changed))
-                changed[begin : begin + chance.randrange(1, 9)] = chance.randbytes(chance.randrange(9))
-    return bytes(changed)
+def breaks(name: str, inputs: Iterable[bytes]) -> bool:
+    """Whether these break a new target."""
+    running = Running(name)
+    try:
+        for data in inputs:
+            running.take(data)
+    except Exception:  # noqa: BLE001 - whatever it is, it is a finding
+        return True
+    return False
+
+
+def keep(name: str, inputs: Iterable[bytes]) -> Path:
+    """A finding, named by what is in it."""
+    content = b"".join(frame(b"\0" + data) for data in inputs)
+    path = FOUND / name / hashlib.sha256(content).hexdigest()[:16]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def findings(name: str) -> list[list[bytes]]:
+    """All that ever broke a target, in files of its folder."""
+    paths = sorted((FOUND / name).glob("*"))
+    return [[payload[1:] for payload in scan(path.read_bytes())[0]] for path in paths]
+
+
+def samples(name: str) -> list[bytes]:
+    """Valid bytes for a target."""
+    return [data for give in TARGETS[name].seeds for data in give()]
+
+
+def cases(name: str, count: int, chance: random.Random) -> Iterable[bytes]:
+    """All valid bytes, then so many changed copies."""
+    valid = samples(name)
+    yield from valid
+    for _ in range(count):
+        yield mutated(chance.choice(valid), chance, valid)

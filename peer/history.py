@@ -35,6 +35,7 @@ from peer.core.records import (
 )
 from peer.core.trail import Stored
 from peer.store import loading, schema
+from peer.store.damage import damage_named
 from peer.store.lines import Lines
 from peer.store.tidy import Tidy
 from wire.codec import encode
@@ -64,10 +65,11 @@ class History:
         self._server = server
         self._db = sqlite3.connect(path, isolation_level=None)
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            schema.prepare(self._db)
-            self._db.execute("INSERT OR IGNORE INTO servers (server) VALUES (?)", (server,))
+            with damage_named():
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                schema.prepare(self._db)
+                self._db.execute("INSERT OR IGNORE INTO servers (server) VALUES (?)", (server,))
         except BaseException:
             self._db.close()
             raise
@@ -92,7 +94,7 @@ class History:
             raise
 
     def load(self) -> Loaded:
-        """Everything that the core starts with."""
+        """Everything that the core starts with. Raises sqlite3.Error."""
         return loading.load(self._db, self._server)
 
     def close(self) -> None:

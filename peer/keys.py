@@ -26,6 +26,9 @@ MARK: Final = "renaming"
 RENEWALS_MAX: Final = 4_096
 """Cards that one start of the program may make (one a day): their counters are set aside before they are used."""
 
+COUNTER_MAX: Final = 1 << 53
+"""What is higher was not written by us: no card could bear it for long."""
+
 
 class FolderInUse(ChatAppError):
     """Another program holds this person's folder."""
@@ -122,6 +125,8 @@ class KeyFolder:
             last = int(path.read_text())
         except (OSError, ValueError):
             last = 0
+        if not 0 <= last < COUNTER_MAX:
+            last = 0
         counter = max(last + 1, int(wall * 1_000))
         _write(path, str(counter + RENEWALS_MAX).encode())
         return counter
@@ -158,7 +163,7 @@ class KeyFolder:
             keys = [(made, AgreementKey(raw)) for made, raw in kept]
         except FileNotFoundError:
             keys = []
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             raise BrokenKeyFile(path) from None
         fresh = list(keys)
         if not keys or keys[0][0] < wall - MAIL_KEY_LASTS_FOR:
@@ -187,7 +192,7 @@ def _marked(folder: Path) -> list[str]:
     try:
         names = json.loads((folder / MARK).read_text())
         return [peer_name(one) for one in names] if isinstance(names, list) else []
-    except (OSError, ValueError, TypeError, AttributeError, NameRefused):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, NameRefused):
         return []
 
 

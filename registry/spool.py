@@ -55,7 +55,7 @@ class Spool:
                     content = file.read(_SIZE_MAX)
                 path.unlink()
                 errand = _errands.decode(content)
-            except (OSError, msgspec.MsgspecError, ValueError):
+            except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
                 continue

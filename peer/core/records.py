@@ -7,11 +7,12 @@ the mark alone is our own stream to the group.
 
 import contextlib
 import enum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 import msgspec
 
 from peer.core.trail import Stored
+from wire.messages.delivery import Number
 from wire.messages.group import CHANNEL
 from wire.messages.table import Row
 
@@ -19,6 +20,8 @@ CHANNEL_MARK = b"#"
 
 KEY_SIZE = 32
 """Bytes of an identity key."""
+
+Key: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE, max_length=KEY_SIZE)]
 
 
 class Parties(NamedTuple):
@@ -243,7 +246,7 @@ def can_wait(record: Record) -> bool:
 class StoredOutgoing(msgspec.Struct, frozen=True):
     """One of our messages that is not final yet."""
 
-    number: int
+    number: Number
     at_ms: int
     text: str
     standing: Standing
@@ -253,7 +256,7 @@ class StoredOutgoing(msgspec.Struct, frozen=True):
 class StoredIncoming(msgspec.Struct, frozen=True):
     """A message that was stored and, as far as we know, not shown; `behind` as in `IncomingAdded`."""
 
-    number: int
+    number: Number
     at_ms: int
     text: str
     behind: bool = False
@@ -262,13 +265,13 @@ class StoredIncoming(msgspec.Struct, frozen=True):
 class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one stream at start."""
 
-    last_sent: int = 0
+    last_sent: Number = 0
     outgoing: tuple[StoredOutgoing, ...] = ()
-    voids: tuple[tuple[int, int], ...] = ()
+    voids: tuple[tuple[Number, Number], ...] = ()
     """Spans [start, end) of our numbers between unsettled ones that were never given, or never arrive."""
-    floor: int = 0
-    shown: int = 0
-    seen: tuple[int, ...] = ()
+    floor: Number = 0
+    shown: Number = 0
+    seen: tuple[Number, ...] = ()
     """Numbers at or above the floor that are stored."""
     unshown: tuple[StoredIncoming, ...] = ()
 
@@ -276,8 +279,8 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
 class StoredGroup(msgspec.Struct, frozen=True):
     """Where we stand in a group's log: all up to `cursor` is here; our own newest line in it is at `newest`."""
 
-    cursor: int | None = None
-    newest: int = 0
+    cursor: Number | None = None
+    newest: Number = 0
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):

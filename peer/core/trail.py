@@ -130,7 +130,7 @@ def unpacked(trail: Stored, at_ms: int) -> tuple[Raw, ...]:
         return (*SENT_AT_ONCE, (What.ACKNOWLEDGED, span, 1, span, 0))
     try:
         return _decode(trail) if trail else ()
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # also for text that is no UTF-8
         return ()
 
 

@@ -54,7 +54,7 @@ class VisitFolder:
             if not self._locked(number):
                 continue
             # A file that says nothing costs a place in a line, and no more.
-            with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError, ValueError):
+            with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError, ValueError, RecursionError):
                 self.visit = msgspec.json.decode(self._file(number).read_bytes(), type=StoredVisit)
             return self._file(number)
         raise TooManyVisits(self.folder)

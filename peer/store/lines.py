@@ -6,10 +6,13 @@ It knows tables; how a line is shown is others' business (`peer.past`, `peer.exp
 import re
 import sqlite3
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from peer.core.records import KEY_SIZE, parties_of
 from peer.core.trail import Stored
+from peer.store.damage import damage_named
 from peer.store.words import Words, query
 
 _LINE: Final = (
@@ -18,6 +21,19 @@ _LINE: Final = (
 )
 _IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(key, -{KEY_SIZE})))"
 _ID: Final = re.compile(r"#?([0-9]{1,18})")
+
+
+class _Row(msgspec.Struct, array_like=True, gc=False):
+    """What `_LINE` gives."""
+
+    id: int
+    key: bytes
+    ours: int
+    number: int
+    at_ms: int
+    standing: int | None
+    text: str
+    trail: Stored
 
 
 class StoredLine(NamedTuple):
@@ -73,26 +89,32 @@ class Lines:
 
     def all(self) -> Iterator[StoredLine]:
         """Every line, oldest first, read as it is asked for."""
-        names = dict(self._db.execute("SELECT identity, name FROM names"))
-        for row in self._db.execute(f"{_LINE} ORDER BY lines.id"):
-            yield self._line(row, names)
+        with damage_named():
+            names = dict(self._db.execute("SELECT identity, name FROM names"))
+            for row in self._db.execute(f"{_LINE} ORDER BY lines.id"):
+                yield self._line(row, names)
 
     def _newest(self, statement: str, values: tuple[object, ...]) -> list[StoredLine]:
         names: dict[bytes, str] = {}
-        return [self._line(row, names) for row in reversed(self._db.execute(statement, values).fetchall())]
+        with damage_named():
+            rows = self._db.execute(statement, values).fetchall()
+            return [self._line(row, names) for row in reversed(rows)]
 
     def _one(self, statement: str, values: tuple[object, ...]) -> StoredLine | None:
-        row = self._db.execute(statement, values).fetchone()
-        return None if row is None else self._line(row, {})
+        with damage_named():
+            row = self._db.execute(statement, values).fetchone()
+            return None if row is None else self._line(row, {})
 
-    def _line(
-        self, row: tuple[int, bytes, int, int, int, int | None, str, Stored], names: dict[bytes, str]
-    ) -> StoredLine:
-        id_, key, ours, number, at_ms, standing, text, trail = row
-        room, person = parties_of(key, is_ours=bool(ours))
+    def _line(self, found: tuple[Any, ...], names: dict[bytes, str]) -> StoredLine:
+        """Raises msgspec.ValidationError."""
+        row = msgspec.convert(found, _Row)
+        room, person = parties_of(row.key, is_ours=bool(row.ours))
         if person is not None and person not in names:
             found = self._db.execute("SELECT name FROM names WHERE identity = ?", (person,)).fetchone()
             if found is not None:
-                names[person] = found[0]
+                names[person] = msgspec.convert(found[0], str)
         name = None if person is None else names.get(person)
-        return StoredLine(id_, key, bool(ours), number, at_ms, standing or 0, text, trail, room, person, name)
+        at, standing, is_ours = row.at_ms, row.standing or 0, bool(row.ours)
+        return StoredLine(
+            row.id, row.key, is_ours, row.number, at, standing, row.text, row.trail, room, person, name
+        )

@@ -5,13 +5,14 @@ It reads in time that depends on what is under way, not on how long the history 
 
 import sqlite3
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from peer.core.records import (
     DEAD,
     FINAL,
+    Key,
     Loaded,
     RoomKept,
     Standing,
@@ -20,34 +21,50 @@ from peer.core.records import (
     StoredOutgoing,
     StoredStream,
 )
+from peer.store.damage import damage_named
 from wire.codec import decode_row
 from wire.errors import DecodeError
+from wire.messages.delivery import Number
 from wire.messages.table import Row
 
 _FINAL: Final = ",".join(str(int(standing)) for standing in sorted(FINAL))
 _DEAD: Final = ",".join(str(int(standing)) for standing in sorted(DEAD))
 
+Found = TypeVar("Found")
+
 _decode_room: Final = msgspec.msgpack.Decoder(RoomKept).decode
 
 
 def load(db: sqlite3.Connection, server: str) -> Loaded:
-    """Everything that the core starts with at this registry."""
+    """Everything that the core starts with at this registry. Raises sqlite3.Error."""
+    with damage_named():
+        return _load(db, server)
+
+
+def _load(db: sqlite3.Connection, server: str) -> Loaded:
     identity, version, table_at = db.execute(
         "SELECT identity, version, table_at FROM servers WHERE server = ?", (server,)
     ).fetchone()
     rows, broken = _rows(db, "people", server)
     blocked, _ = _rows(db, "blocked", server)
     return Loaded(
-        registry=identity,
+        registry=msgspec.convert(identity, Key | None),
         rows=tuple(rows),
-        version=0 if broken else version,  # then the registry sends the table again
-        table_at=table_at,
-        groups=_groups(db, server),
+        version=0 if broken else msgspec.convert(version, Number),  # then the registry sends the table again
+        table_at=msgspec.convert(table_at, float),
+        groups=_checked(_groups(db, server), dict[str, StoredGroup]),
         room=_room(db, server),
-        streams=_streams(db),
+        streams=_checked(_streams(db), dict[bytes, StoredStream]),
         blocked=tuple(blocked),
-        ignored=frozenset(identity for (identity,) in db.execute("SELECT identity FROM ignored")),
+        ignored=_checked(
+            frozenset(one for (one,) in db.execute("SELECT identity FROM ignored")), frozenset[Key]
+        ),
     )
+
+
+def _checked(found: Found, shape: type[Found]) -> Found:
+    """The same, if all in it is of the types and in the bounds of its shape. Raises msgspec.ValidationError."""
+    return msgspec.convert(msgspec.to_builtins(found, builtin_types=(bytes, frozenset)), shape)
 
 
 def _rows(db: sqlite3.Connection, table: str, server: str) -> tuple[list[Row], int]:

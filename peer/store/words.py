@@ -10,6 +10,8 @@ import re
 import sqlite3
 from typing import Final
 
+from peer.store.damage import damage_named
+
 INDEXED_AT_ONCE: Final = 200
 """Lines that one idle moment takes in: a few milliseconds, so that nobody waits for an acknowledgement meanwhile."""
 
@@ -43,6 +45,7 @@ class Words:
         self._db = db
         db.create_function("spread", 1, spread, deterministic=True)
 
+    @damage_named()
     def catch_up(self, most: int | None = None) -> bool:
         """Take in lines that are not in yet, at most so many; true when some are left."""
         execute = self._db.execute

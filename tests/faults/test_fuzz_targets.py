@@ -1,4 +1,5 @@
-"""This file is about the fuzzer's targets under changed copies of valid bytes, the same ones each time: no noise, a sample.
+"""This file is about the fuzzer's targets under changed copies of valid bytes, the same ones each time: no noise, a sample;
+and under all that ever broke one.
 
 `make fuzz` looks for more, guided by what its bytes reach.
 """
@@ -7,19 +8,30 @@ from random import Random
 
 import pytest
 
-from fuzz.targets import TARGETS, mutated, samples
+from fuzz.targets import FOUND, TARGETS, Running, cases, findings
 
 CASES = 2_000
+SLOW = {"store": 500, "history": 200, "keepsakes": 200}
+"""Those that open files, or start a registry, for each case."""
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))
 def test_no_bytes_break_it(name: str) -> None:
-    chance, target, valid = Random(name), TARGETS[name](), samples()
-    for sample in valid:
-        target(sample)
-    for _ in range(CASES):
-        data = mutated(chance.choice(valid), chance)
+    running = Running(name)
+    for data in cases(name, SLOW.get(name, CASES), Random(name)):
         try:
-            target(data)
+            running.take(data)
         except Exception as error:
             raise AssertionError(f"{name} is broken by {data.hex()}") from error
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_what_broke_it_once_does_not_again(name: str) -> None:
+    for inputs in findings(name):
+        running = Running(name)
+        for data in inputs:
+            running.take(data)
+
+
+def test_each_finding_is_of_a_target() -> None:
+    assert {path.name for path in FOUND.glob("*")} <= set(TARGETS)

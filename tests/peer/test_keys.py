@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from peer.core.me import LIVE_KEY_LASTS_FOR
-from peer.keys import MAIL_KEY_LASTS_FOR, RENEWALS_MAX, BrokenKeyFile, FolderInUse, KeyFolder, NameHasKeys
+from peer.keys import (
+    MAIL_KEY_LASTS_FOR,
+    MARK,
+    RENEWALS_MAX,
+    BrokenKeyFile,
+    FolderInUse,
+    KeyFolder,
+    NameHasKeys,
+)
 from wire.limits import MAIL_KEPT_FOR
 
 NOW = 1_800_000_000.0
@@ -73,7 +81,13 @@ def test_one_name_runs_once(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("identity.key", b"short"), ("mail.keys", b"{"), ("mail.keys", b"[[1]]"), ("mail.keys", b'[[1, "00"]]')],
+    [
+        ("identity.key", b"short"),
+        ("mail.keys", b"{"),
+        ("mail.keys", b"[[1]]"),
+        ("mail.keys", b'[[1, "00"]]'),
+        ("mail.keys", b"[" * 100_000),
+    ],
 )
 def test_a_broken_key_file_is_said_and_left_as_it_is(folder: Path, name: str, content: bytes) -> None:
     """A new identity in its place would be another person."""
@@ -137,9 +151,10 @@ def test_counters_rise_though_the_clock_is_set_back(folder: Path) -> None:
     assert counter(folder, NOW + DAY) == (NOW + DAY) * 1_000
 
 
-def test_a_broken_counter_begins_with_the_clock(folder: Path) -> None:
+@pytest.mark.parametrize("content", ["many", "-1", "9" * 30, "9" * 10_000, "\xff"])
+def test_a_broken_counter_begins_with_the_clock(folder: Path, content: str) -> None:
     counter(folder, NOW)
-    (folder / "card.counter").write_text("many")
+    (folder / "card.counter").write_bytes(content.encode("latin-1"))
     assert counter(folder, NOW) == NOW * 1_000
 
 
@@ -214,3 +229,13 @@ def test_a_note_that_is_no_good_is_no_note(tmp_path: Path) -> None:
         again = opened(tmp_path, "alice")
         assert again.other_name is None
         again.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"[" * 100_000, b"[1, 2]", b'["", ""]', b"\xff"])
+def test_a_change_of_name_that_cannot_be_read_is_none(tmp_path: Path, content: bytes) -> None:
+    keys = opened(tmp_path, "alice")
+    (keys.folder / MARK).write_bytes(content)
+    keys.close()
+    again = opened(tmp_path, "alice")
+    assert (again.other_name, again.identity.public) == (None, keys.identity.public)
+    again.close()

@@ -51,7 +51,10 @@ def test_what_was_left_there_is_forgotten_at_a_start(tmp_path: Path) -> None:
     assert list(spool.asked()) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"type":"format"}', b"\xff" * 9, b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b'{"type":"format"}', b"\xff" * 9, b"[" * 9_999, b'{"type":"names","x":' + b"[" * 9_999],
+)
 def test_rubbish_is_taken_away(tmp_path: Path, content: bytes) -> None:
     spool = Spool(tmp_path)
     spool.open()

@@ -71,7 +71,9 @@ def test_everything_is_for_its_owner_alone(tmp_path: Path) -> None:
     folder.close()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"ticket": 7}', b"\xff" * 100, b"null"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"ticket": 7}', b"\xff" * 100, b"null", b'{"x":' + b"[" * 9_999]
+)
 def test_a_file_that_says_nothing_costs_the_place_and_no_more(tmp_path: Path, content: bytes) -> None:
     folder = VisitFolder(tmp_path, SERVER)
     folder.save(TICKET)

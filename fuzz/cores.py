@@ -1,0 +1,209 @@
+"""This file is about cores under bytes from strangers, friends and registries: they drop and count, never raise, and answer
+nobody with more than they sent.
+
+Each is made anew after some bytes, so that what breaks it can be told. It knows the product; it must not know the fuzzer.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from registry.desk.settings import DeskSettings
+from registry.links import Link
+from registry.store import entries
+from registry.store.memory import MemoryStore
+from tests.registry.desk.hall import Hall
+from tests.registry.hand import Hand
+from tests.support.guests import Guest
+from tests.support.house import House
+from tests.support.network import Network
+from tests.support.people import Person
+from tests.support.world import World
+from wire.address import Address
+from wire.header import Kind
+
+STRANGER: Final = Address("7.7.7.7", 7_777)
+COUNT_MAX: Final = 1 << 62
+STEP: Final = 0.01
+"""Seconds of virtual time from one input to the next."""
+
+
+class Registry:
+    """A registry with people, a visitor and an operator: hears anything by datagram, on a new connection, on their links."""
+
+    def __init__(self) -> None:
+        hall = Hall(DeskSettings(operators=("bob",)))
+        self.rig = hall.rig
+        alice, bob, asha = self.rig.member("alice"), hall.operator("bob"), hall.joined()
+        alice.enter("tea")
+        bob.hand.enter("tea")
+        self.links: tuple[Hand, ...] = (alice, bob.hand, asha.hand)
+
+    def __call__(self, data: bytes) -> None:
+        rig = self.rig
+        self._hear_a_stranger(data)
+        for hand in self.links:
+            assert hand.link is not None
+            if hand.link not in rig.closed:
+                hand.send_raw(hand.cipher.seal(data))
+                rig.frames.clear()
+        rig.datagrams.clear()
+        rig.console.clear()
+        rig.advance(STEP)
+
+    def _hear_a_stranger(self, data: bytes) -> None:
+        rig = self.rig
+        rig.receive(data, STRANGER)
+        sent = sum(map(len, rig.take(STRANGER)))
+        assert sent <= len(data), "more bytes out than in"
+        link = rig.open_link(STRANGER.host)
+        rig.core.link_greeted(link, data[:24].ljust(24, b"\0"), now=rig.now)
+        rig.core.receive_frames(link, [data[24:]], now=rig.now)
+        rig.close_link(link)
+
+
+class _Remembering(MemoryStore):
+    """A store that knows what was ever appended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[entries.Entry] = []
+
+    def append(self, entries: Sequence[entries.Entry]) -> None:
+        super().append(entries)
+        self.said += entries
+
+
+class Store:
+    """A registry that starts on a store with one strange entry, which is whole and was never written by one."""
+
+    def __init__(self) -> None:
+        hall = Hall(DeskSettings(operators=("bob",)), store=(store := _Remembering()))
+        alice, bob = hall.rig.member("alice"), hall.operator("bob")
+        hall.joined()
+        alice.enter("tea")
+        bob.hand.enter("tea")
+        alice.say("hi")
+        self._said = store.said
+
+    def __call__(self, data: bytes) -> None:
+        entry = entries.decode(data)
+        if entry is None or isinstance(entry, entries.AtRest) or _counts_too_far(entry):
+            return
+        store = MemoryStore()
+        place = len(data) % (len(self._said) + 1)
+        store.append([*self._said[:place], entry, *self._said[place:]])
+        store.sync()
+        hall = Hall(DeskSettings(operators=("bob",)), store=store)
+        hall.rig._made = len(self._said)  # somebody who was never here
+        hall.rig.member("zoe-9").enter("tea")
+        hall.rig.advance(1.0)
+
+
+def _counts_too_far(entry: entries.Entry) -> bool:
+    """Whether a number in it is higher than any that a registry counts itself: behind a good checksum that was no damage."""
+    return any(isinstance(value, int) and value > COUNT_MAX for value in msgspec.structs.astuple(entry))
+
+
+class _Company:
+    """Two people who know each other, and their registry; what it has to say later is not waited for."""
+
+    def __init__(self) -> None:
+        self.world = World(1, people=2)
+        self.world.start()
+        self.world.network.run_for(2.0)
+        self.alice, self.bob = self.world.people
+        for person in self.world.people:
+            person.enter("tea")
+        self.world.network.run_for(2.0)
+        self.now = self.world.network.now
+
+    def turn(self) -> None:
+        """Take what alice's program has to say, and let time pass for it."""
+        core = self.alice.core
+        _drain(self.alice, self.now)
+        self.now += STEP
+        due = core.next_timer()
+        if due is not None and due <= self.now:
+            core.handle_timer(now=self.now)
+
+
+def _drain(person: Person, now: float) -> None:
+    core = person.core
+    core.datagrams_to_send(now=now)
+    person.history.apply(core.records_to_store())
+    core.records_stored(now=now)
+    core.link_bytes_to_send(now=now), core.wants_link(), core.wants_link_closed(), core.name_confirmed()
+    for event in core.events():
+        for line in person.screen.show(event):
+            core.line_shown(line)
+    person.screen.events.clear()
+    person.screen.lines.clear()
+
+
+class Peer(_Company):
+    """A peer hears anything by datagram, and by a sealed one of somebody whom it knows."""
+
+    def __call__(self, data: bytes) -> None:
+        for source in (STRANGER, self.world.house.address, self.bob.address):
+            self.alice.core.receive_datagram(data, source, now=self.now)
+        contact = self.bob.core._contacts.by_name("alice")
+        assert contact is not None
+        session = contact.session(self.bob.core.me.live, self.bob.identity.public)
+        self.alice.core.receive_datagram(session.seal(data[:1_100]), self.bob.address, now=self.now)
+        self.turn()
+
+
+class Uplink(_Company):
+    """A peer hears anything from its registry, which has gone mad."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.link = _link_of(self.world.house, self.alice.identity.public)
+
+    def __call__(self, data: bytes) -> None:
+        assert self.link.cipher is not None
+        if self.alice.core._link.is_up:
+            self.alice.core.receive_frames([self.link.cipher.seal(data)], now=self.now)
+            self.alice.core.receive_frames([data], now=self.now) if data[:1] == bytes(
+                (Kind.GROUP_RELAYED,)
+            ) else None
+        self.turn()
+
+
+class Visitor:
+    """A visitor of the help desk hears anything from the registry, by datagram and on the link."""
+
+    def __init__(self) -> None:
+        network = Network(1)
+        house = House(network, "9.9.9.9")
+        house.start()
+        self.guest = Guest(network, "Asha", house.address, "1.1.1.1")
+        self.guest.connect = house.connect
+        self.guest.start()
+        assert network.run_until(lambda: bool(self.guest.disk.ticket), within=10.0)
+        network.run_for(2.0)
+        self.link = _link_of(house, self.guest.guest._me.identity.public)
+        self.server = house.address
+        self.now = network.now
+
+    def __call__(self, data: bytes) -> None:
+        core, now = self.guest.guest, self.now
+        for source in (STRANGER, self.server):
+            core.receive_datagram(data, source, now=now)
+        assert self.link.cipher is not None
+        if core._link.is_up:
+            core.receive_frames([self.link.cipher.seal(data)], now=now)
+        if core.wants_stored():
+            core.stored()
+        core.datagrams_to_send(), core.events()
+        core.link_bytes_to_send(now=now), core.wants_link(), core.wants_link_closed()
+        self.now += STEP
+        due = core.next_timer()
+        if due is not None and due <= self.now:
+            core.handle_timer(now=self.now)
+
+
+def _link_of(house: House, identity: bytes) -> Link:
+    return next(link for link in house.core._links.attached() if link.identity == identity)

@@ -1,0 +1,167 @@
+"""This file is about decoders and readers of typed text: functions of bytes that must give a value or one named error.
+
+It knows the product; it must not know the fuzzer.
+"""
+
+from typing import Final
+
+from peer.core.trail import readable, unpacked
+from peer.ui.grammar import parse
+from peer.ui.intentions import Context
+from registry.desk import grammar as desk
+from registry.doorlists import Bans, flaw_of_bans, flaw_of_keys
+from registry.store import entries
+from registry.store.records import frame, scan
+from tests.support.strategies import DECODERS
+from wire import address, forms, letters
+from wire.codec import encode
+from wire.errors import ChatAppError, FormRefused, WireError
+from wire.framing import FrameReader
+from wire.header import unpack_group, unpack_relayed, unpack_sealed
+from wire.identity import AgreementKey, Identity
+from wire.invitations import CodeRefused, JoinCode
+from wire.letters import open_letter
+from wire.messages.mail import SignedLetter
+from wire.names import file_name_of, name_key, peer_name, skeleton
+from wire.text import clean
+
+_ALICE: Final = peer_name("alice")
+_CONTEXTS: Final = (
+    Context(me=_ALICE),
+    Context(me=_ALICE, offline=True),
+    Context(me=_ALICE, room="tea"),
+    Context(me=_ALICE, client="Asha Rao", on_duty=True),
+    Context(me=_ALICE, room="tea", on_duty=True),
+)
+
+
+def decoders(data: bytes) -> None:
+    """All of the protocol."""
+    for decode in DECODERS:
+        try:
+            decode(data)
+        except WireError:
+            continue
+
+
+def headers(data: bytes) -> None:
+    """Headers of datagrams and frames."""
+    for unpack in (unpack_sealed, unpack_group, unpack_relayed):
+        try:
+            unpack(data)
+        except WireError:
+            continue
+
+
+def frames(data: bytes) -> None:
+    """A stream in pieces, cut as its first byte says: the same frames as in one piece."""
+    size = 1 + (data[0] if data else 0)
+    whole, pieces = FrameReader(), FrameReader()
+    whole.feed(data)
+    expected, found = _all_frames(whole), []
+    for start in range(0, len(data), size):
+        pieces.feed(data[start : start + size])
+        found += _all_frames(pieces)
+        if found and found[-1] is None:
+            break
+    assert [one for one in found if one is not None] == [one for one in expected if one is not None]
+
+
+def _all_frames(reader: FrameReader) -> list[bytes | None]:
+    found: list[bytes | None] = []
+    try:
+        while (frame := reader.next_frame()) is not None:
+            found.append(frame)
+    except WireError:
+        found.append(None)
+    return found
+
+
+class Letters:
+    """Letters to somebody: as they come, and with a seal that is good, by a friend who writes nonsense."""
+
+    def __init__(self) -> None:
+        self.reader = Identity(b"r" * 32)
+        self.sender = Identity(b"s" * 32)
+        self.key = AgreementKey(b"m" * 32)
+
+    def __call__(self, data: bytes) -> None:
+        sealed = letters._suite.encrypt(data, self.key.secret.public_key(), info=letters._LETTER)
+        body = self.sender.sign(letters._LETTER, self.key.public + data)
+        signed = encode(SignedLetter(body=data, signature=body))
+        honest = letters._suite.encrypt(signed, self.key.secret.public_key(), info=letters._LETTER)
+        hint = self.key.public[:4]
+        for letter in (data, hint + data, hint + sealed, hint + honest):
+            try:
+                opened = open_letter(
+                    letter, reader=self.reader.public, mail_keys=[self.key], sender=self.sender.public
+                )
+            except WireError:
+                continue
+            assert (opened.sender, opened.recipient) == (self.sender.public, self.reader.public)
+
+
+def words(data: bytes) -> None:
+    """Names, texts, forms, addresses, join codes, keys: whatever people write into a field."""
+    text = data.decode("utf-8", "surrogateescape")
+    shown = clean(text)
+    assert not any((ord(sign) < 32 and sign != "\t") or 0x7F <= ord(sign) < 0xA0 for sign in shown)
+    _name(text)
+    for refuse, read in ((CodeRefused, JoinCode), (FormRefused, forms.full_name)):
+        try:
+            read(text)
+        except refuse:
+            continue
+    try:
+        number = forms.mobile_number(text, "IN")
+        assert forms.mobile_number(number, "IN") == number
+    except FormRefused:
+        pass
+    address.normal(text), address.network_of(text)
+    host = address.literal(text)
+    assert host is None or address.literal(host) == host
+    is_flawless = not flaw_of_bans([text])
+    assert is_flawless == _can_ban(text)
+    flaw_of_keys([text])
+
+
+def _name(text: str) -> None:
+    try:
+        name = peer_name(text)
+    except ChatAppError:
+        return
+    assert peer_name(name) == name
+    assert name_key(name) == name_key(name_key(name))
+    assert "/" not in file_name_of(name_key(name))
+    skeleton(name_key(name))
+
+
+def _can_ban(text: str) -> bool:
+    try:
+        bans = Bans([text])
+    except (ValueError, ChatAppError):
+        return False
+    bans.has_host("10.1.2.3"), bans.has_host("2001:db8::1"), bans.has_name("alice"), bans.has_key(b"k" * 32)
+    return True
+
+
+def grammar(data: bytes) -> None:
+    """Whatever is typed at a peer, and at the registry's terminal."""
+    text = data.decode("utf-8", "surrogateescape")
+    for context in _CONTEXTS:
+        parse(text, context)
+    desk.parse(text)
+
+
+def records(data: bytes) -> None:
+    """Journals and what they hold: whole records, then nothing."""
+    payloads, whole = scan(data)
+    assert data[:whole] == b"".join(map(frame, payloads))
+    entry = entries.decode(data)
+    assert entry is None or entries.decode(entries.encode(entry)) == entry
+
+
+def trails(data: bytes) -> None:
+    """How a message went, as the history has it."""
+    readable(unpacked(data, 0), 0)
+    readable(unpacked(int.from_bytes(data[:8]), 0), 0)

@@ -1,0 +1,188 @@
+"""This file is about files that somebody else may have written over: each reads as something, or is named as no good.
+
+It knows the product; it must not know the fuzzer.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+import sqlite3
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Final
+
+from fuzz import seeds
+from peer.core.engine import PeerCore
+from peer.core.me import Me
+from peer.desk.keeping import VisitFolder
+from peer.history import History
+from peer.keys import MARK, BrokenKeyFile, KeyFolder, folder_of
+from registry.configuration import Misconfigured, configure, shown
+from registry.spool import FOLDER, Spool
+from wire.address import Address
+from wire.delivery.policy import Policy
+from wire.identity import AgreementKey, Identity
+
+_SERVER: Final = Address("192.0.2.1", 5_000)
+_PATCH: Final = 4
+"""Bytes of a change: three say where, one says what is there now."""
+_MEMORY: Final = "/dev/shm" if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) else None
+_TICKET: Final = "0" * 32
+
+
+class _Folder:
+    """A folder of its own, in memory where that can be had: syncs would take nearly all of the time."""
+
+    def __init__(self) -> None:
+        folder = tempfile.mkdtemp(dir=_MEMORY)
+        self.path = Path(folder)
+        weakref.finalize(self, shutil.rmtree, folder)
+
+
+class HistoryFile(_Folder):
+    """A peer starts with a `history.db` in which some bytes, or the values of a column, are others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._whole = seeds.histories()[0]
+        self._file = self.path / "history.db"
+        self._columns = _columns_of(self._whole, self._file)
+
+    def __call__(self, data: bytes) -> None:
+        for path in self.path.iterdir():
+            path.unlink()
+        kind, rest = data[:1], data[1:]
+        self._file.write_bytes(self._patched(rest) if kind < b"\x80" else self._whole)
+        with contextlib.suppress(sqlite3.Error):
+            if kind >= b"\x80":
+                self._set(kind[0], rest)
+            _use(self._file)
+
+    def _patched(self, patches: bytes) -> bytes:
+        changed = bytearray(self._whole)
+        for at in range(0, len(patches) - _PATCH + 1, _PATCH):
+            place = int.from_bytes(patches[at : at + _PATCH - 1]) % len(changed)
+            changed[place] = patches[at + _PATCH - 1]
+        return bytes(changed)
+
+    def _set(self, which: int, rest: bytes) -> None:
+        table, column = self._columns[which % len(self._columns)]
+        values: tuple[object, ...] = (
+            rest[1:],
+            rest[1:].decode("utf-8", "replace"),
+            None,
+            int.from_bytes(rest[1:8]),
+            -1,
+            0.5,
+        )
+        db = sqlite3.connect(self._file)
+        try:
+            db.execute(f"UPDATE {table} SET {column} = ?", (values[(rest[0] if rest else 0) % len(values)],))
+            db.commit()
+        finally:
+            db.close()
+
+
+def _columns_of(whole: bytes, file: Path) -> list[tuple[str, str]]:
+    file.write_bytes(whole)
+    db = sqlite3.connect(file)
+    try:
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = [name for name in tables if not name.startswith(("words", "sqlite"))]
+        return [
+            (table, row[1]) for table in sorted(tables) for row in db.execute(f"PRAGMA table_info({table})")
+        ]
+    finally:
+        db.close()
+
+
+def _use(path: Path) -> None:
+    """Start a program on it, and read it as a person does."""
+    history = History(path, server="registry")
+    try:
+        core = PeerCore(
+            Me(
+                name="alice",
+                identity=Identity(b"a" * 32),
+                live=b"l" * 32,
+                mail_keys=[AgreementKey(b"m" * 32)],
+                counter=1,
+            ),
+            server=_SERVER,
+            loaded=history.load(),
+            rng=random.Random(1),
+            policy=Policy(),
+            now=100.0,
+            wall_offset=1_700_000_000.0,
+        )
+        core.start(now=100.0)
+        core.handle_timer(now=110.0)
+        core.events(), core.datagrams_to_send(now=110.0)
+        history.apply(core.records_to_store())
+        (
+            history.lines.latest(10),
+            history.lines.search("hi", 10),
+            history.lines.last_own(),
+            list(history.lines.all()),
+        )
+    finally:
+        history.close()
+
+
+class Configuration(_Folder):
+    """A registry's configuration file: settings that can be shown and read again, or one line that names what is wrong."""
+
+    def __call__(self, data: bytes) -> None:
+        file = self.path / "chatapp.toml"
+        file.write_bytes(data)
+        try:
+            found = configure(file)
+        except Misconfigured as wrong:
+            if "\n" in str(wrong):
+                raise ValueError("more than one line") from wrong
+            return
+        file.write_text("\n".join(shown(found)))
+        assert configure(file).settings == found.settings
+
+
+class Keepsakes(_Folder):
+    """Small files of a person, a visitor and a registry: keys, counters, changes of name, tickets, errands."""
+
+    def __call__(self, data: bytes) -> None:
+        self._be_a_person(data)
+        self._be_a_visitor(data)
+        self._be_a_registry(data)
+
+    def _be_a_person(self, data: bytes) -> None:
+        home = self.path / "home"
+        for name in ("mail.keys", "card.counter", MARK, "identity.key"):
+            shutil.rmtree(home, ignore_errors=True)
+            folder = folder_of(home, "alice")
+            folder.mkdir(parents=True)
+            (folder / name).write_bytes(data)
+            for called in ("alice", "alicia"):
+                try:
+                    keys = KeyFolder(home, called, wall=1_700_000_000.0)
+                except BrokenKeyFile:
+                    continue
+                assert 0 < keys.next_counter(1_700_000_000.0) < 2**63
+                keys.close()
+
+    def _be_a_visitor(self, data: bytes) -> None:
+        folder = self.path / "visits" / "192.0.2.1-5000"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "visit-0.json").write_bytes(data)
+        (folder / "registry.key").write_bytes(data)
+        found = VisitFolder(self.path, _SERVER)
+        assert found.registry is None or len(found.registry) == 32
+        found.save(found.visit)
+        found.close()
+
+    def _be_a_registry(self, data: bytes) -> None:
+        spool = Spool(self.path)
+        folder = self.path / FOLDER
+        folder.mkdir(exist_ok=True)
+        (folder / f"{_TICKET}.ask").write_bytes(data)
+        list(spool.asked())
