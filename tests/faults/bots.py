@@ -1,15 +1,17 @@
-"""This file is about many bots in one process, for the soak: each a `Peer` that writes to others and notes what it is shown.
+"""This file is about many bots in one process, for the soak: each a `Peer` that writes to others, is in rooms, takes other
+names, leaves and comes back, and notes what it is shown.
 
-    python -m tests.faults.bots <port> <home> <first> <count> <all>
+    python -m tests.faults.bots <port> <home> <ledger> <first> <count> <all>
 
-On standard input `stop` ends the talking; when all that was said is settled, one line of JSON says what became of it. It
-knows the SDK; it must not know what faults are made.
+Standard input says what to do: `talk`, `count`, `stop`, `expect <file>`, `end`; a line answers each. What was promised and
+shown stands in the ledger. It knows the SDK; it must not know what faults are made.
 """
 
 import asyncio
 import json
 import random
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -17,81 +19,236 @@ from typing import Final
 from peer.core import events as happened
 from peer.node import Peer
 from peer.receipts import Outcome, Receipt
+from tests.faults.ledger import Ledger, What, read
+from tests.faults.machine import sqlite_memory
 
 EACH: Final = 2.0
-"""Seconds between two messages of a bot, on average."""
+"""Seconds between two deeds of a bot, on average."""
+CIRCLE: Final = 16
+"""People to whom a bot writes. All its conversations are begun soon, so that what grows later is no conversation."""
+ROOMS: Final = 10
+AWAY_FOR: Final = 3.0
+AGAIN_AFTER: Final = 0.5
 
 
 class Bot:
-    """One of them."""
+    """One of them. Its label stays, whatever its name is."""
 
-    def __init__(self, number: int, port: int, home: Path, everybody: int) -> None:
-        self.peer: Final = Peer(name_of(number), ("127.0.0.1", port), home=home)
-        self.chance: Final = random.Random(number)
-        self.number: Final = number
-        self.everybody: Final = everybody
-        self.shown: Counter[str] = Counter()
-        self.out_of_order = 0
-        self.receipts: list[tuple[str, Receipt]] = []
-        self.fates: Counter[str] = Counter()
-        self.promised: list[str] = []
-        """Texts that were delivered or saved: each must be shown, once."""
-        self._newest: dict[str, int] = {}
+    def __init__(self, number: int, port: int, home: Path, everybody: int, ledger: Ledger) -> None:
+        self.label: Final = label_of(number)
+        self.peer: Final = Peer(_name_at(home, self.label), ("127.0.0.1", port), home=home)
+        self.room: Final = room_of(number)
+        self.is_steady: Final = is_steady(number)
+        """Whether it stays in its room. Others come and go."""
+        self.expected: set[str] = set()
+        self.complete: Final = asyncio.Event()
+        self._ledger: Final = ledger
+        self._chance: Final = random.Random(number)
+        others = [label_of(other) for other in range(everybody) if other != number]
+        self._circle: Final = self._chance.sample(others, min(CIRCLE, len(others)))
+        self._receipts: list[tuple[str, Receipt]] = []
+        self._number = 0
+
+    async def begin(self) -> None:
+        """With the registry, and in the room for good if it is one of those."""
+        await self.peer.ready()
+        while self.is_steady and self.peer.room is None:
+            self.peer.enter_room(self.room)
+            await self.peer.room_settled()
+            if self.peer.room is None:  # the registry was away just now, or did not answer soon enough
+                await asyncio.sleep(AGAIN_AFTER)  # a bot's patience; a peer itself asks once
 
     async def watch(self) -> None:
-        """Note what is shown."""
+        """Note what is shown, before it counts as shown."""
         async for event in self.peer.events():
             match event:
-                case happened.DirectReceived():
-                    self._note(event.text)
+                case happened.DirectReceived() | happened.RoomReceived():
+                    self._see(event)
                 case happened.MailReturned(lines=lines):
                     for line in lines:
-                        self._note(line.text)
+                        self._see(line)
+                case happened.RenameRefused() | happened.RoomRefused() | happened.NameTaken():
+                    self._note(What.FATE, type(event).__name__)
+                case happened.Trouble(text=text) if "you left before the server was back" in text:
+                    self._note(What.FATE, "told that a room line did not reach everybody")
+                case happened.KeyChanged() | happened.RegistryKeyChanged() | happened.Trouble():
+                    self._note(What.BROKEN, str(event))
                 case _:
                     pass
 
-    def _note(self, text: str) -> None:
-        self.shown[text] += 1
-        sender, _, number = text.rpartition(" ")
-        self.out_of_order += int(number) < self._newest.get(sender, -1)
-        self._newest[sender] = max(int(number), self._newest.get(sender, -1))
+    def expect(self, texts: set[str]) -> None:
+        """`complete` is set when all of them were shown."""
+        self.expected = texts
+        self._look_whether_complete()
 
     async def talk(self, stopped: asyncio.Event) -> None:
-        """Write to somebody now and then; leave and come back once in a long while."""
-        count = 0
+        """One deed after the other."""
         while not stopped.is_set():
-            await wait(stopped, self.chance.expovariate(1 / EACH))
-            if self.chance.random() < 0.01:
-                self.peer.leave()
-                await wait(stopped, 3.0)
-                self.peer.come_back()
-            to = name_of(self.chance.randrange(self.everybody))
-            text = f"{self.peer.name} to {to} {count}"
-            self.receipts.append((text, await self.peer.send(to, text)))
-            count += 1
+            await wait(stopped, self._chance.expovariate(1 / EACH))
+            await self._do(self._chance.random(), stopped)
             self._settle()
-
-    def _settle(self) -> None:
-        left: list[tuple[str, Receipt]] = []
-        for text, receipt in self.receipts:
-            if receipt.outcome is None:
-                left.append((text, receipt))
-                continue
-            self.fates[receipt.outcome.name] += 1
-            if receipt.outcome is not Outcome.REFUSED:
-                self.promised.append(text)
-        self.receipts = left
 
     async def rest(self) -> None:
         """Until all that was said has found its end."""
-        for _, receipt in self.receipts:
+        for _, receipt in self._receipts:
             await receipt.settled()
         self._settle()
 
+    # --- deeds
 
-def name_of(number: int) -> str:
-    """The bots' names."""
+    async def _do(self, dice: float, stopped: asyncio.Event) -> None:
+        peer = self.peer
+        if dice < 0.01:
+            peer.leave()
+            await wait(stopped, AWAY_FOR)
+            peer.come_back()
+        elif dice < 0.015:
+            peer.rename(f"{self.label}v{self._chance.randrange(10_000)}")
+        elif dice < 0.05 and not self.is_steady:
+            if peer.room is None:
+                peer.enter_room(self.room)
+            else:
+                peer.leave_room()
+        elif dice < 0.15 and peer.room is not None:
+            text = self._text(f"#{self.room}")
+            self._receipts.append((text, await peer.say(text)))
+        else:
+            await self._write_to(self._chance.choice(self._circle))
+
+    async def _write_to(self, label: str) -> None:
+        name = next((one.name for one in self.peer.people() if one.name.startswith(label)), None)
+        if name is not None:
+            text = self._text(label)
+            self._receipts.append((text, await self.peer.send(name, text)))
+
+    def _text(self, to: str) -> str:
+        """A new one; numbers rise from life to life."""
+        self._number = max(self._number + 1, int(time.time() * 1_000_000))
+        return f"{self.label} {to} {self._number}"
+
+    # --- what becomes of it
+
+    def _settle(self) -> None:
+        left: list[tuple[str, Receipt]] = []
+        for text, receipt in self._receipts:
+            if receipt.outcome is None:
+                left.append((text, receipt))
+                continue
+            is_of_room = "#" in text
+            kind = "room line" if is_of_room else "message"
+            self._note(What.FATE, f"{kind} {receipt.outcome.name.lower()} {receipt.reason}".rstrip())
+            # Who is about to leave a room takes a kept line along.
+            is_promise = not (is_of_room and receipt.outcome is Outcome.KEPT and not self.is_steady)
+            if is_promise and receipt.outcome is not Outcome.REFUSED:
+                self._note(What.PROMISED, text)
+        self._receipts = left
+
+    def _see(self, line: happened.Line) -> None:
+        text = line.text
+        self._note(What.SHOWN, text)
+        author, to, _ = text.split(" ")
+        if not line.sender.startswith(author) or to not in (self.label, f"#{self.room}"):
+            self._note(What.BROKEN, f"is shown as of {line.sender}: {text}")
+        if self.expected:
+            self.expected.discard(text)
+            self._look_whether_complete()
+
+    def _look_whether_complete(self) -> None:
+        if not self.expected:
+            self.complete.set()
+
+    def _note(self, what: What, text: str) -> None:
+        self._ledger.note(what, self.label, text)
+
+
+class Crew:
+    """The bots of one process."""
+
+    def __init__(self, port: int, home: Path, ledger: Path, numbers: range, everybody: int) -> None:
+        self._path: Final = ledger
+        self._ledger: Final = Ledger(ledger)
+        self.bots: Final = [Bot(number, port, home, everybody, self._ledger) for number in numbers]
+        self._stopped: Final = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def run(self, commands: asyncio.StreamReader) -> None:
+        """All of them, until the end or until nobody commands any more."""
+        for bot in self.bots:
+            await bot.peer.open()
+        watching = [asyncio.create_task(bot.watch()) for bot in self.bots]
+        await asyncio.gather(*(bot.begin() for bot in self.bots))
+        print("ready", flush=True)
+        while words := (await commands.readline()).decode().split():
+            if words == ["end"]:
+                break
+            self._obey(words)
+        for bot in self.bots:
+            await bot.peer.close()
+        await asyncio.gather(*watching)
+        self._ledger.close()
+
+    def _obey(self, words: list[str]) -> None:
+        match words:
+            case ["talk"]:
+                self._tasks += [asyncio.create_task(bot.talk(self._stopped)) for bot in self.bots]
+            case ["count"]:
+                print(json.dumps(self._counts()), flush=True)
+            case ["stop"]:
+                self._stopped.set()
+                self._tasks.append(asyncio.create_task(self._rest(self._tasks[:])))
+            case ["expect", path]:
+                self._tasks.append(asyncio.create_task(self._complete(json.loads(Path(path).read_text()))))
+            case _:
+                raise ValueError(f"{words} is no command")
+
+    async def _rest(self, talking: list[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*talking)
+        await asyncio.gather(*(bot.rest() for bot in self.bots))
+        print("settled", flush=True)
+
+    async def _complete(self, expected: dict[str, list[str]]) -> None:
+        """All that these bots are to be shown; some of it they were, in this life or an earlier one."""
+        shown = {(entry.who, entry.text) for entry in read(self._path) if entry.what is What.SHOWN}
+        for bot in self.bots:
+            bot.expect({text for text in expected.get(bot.label, ()) if (bot.label, text) not in shown})
+        for bot in self.bots:
+            await bot.complete.wait()
+        print("complete", flush=True)
+
+    def _counts(self) -> Counter[str]:
+        """Entries of the product that could pile up, over all bots; and bytes that SQLite holds, its caches above all."""
+        counts = Counter({"sqlite": sqlite_memory()})
+        for bot in self.bots:
+            core, peer = bot.peer._core, bot.peer
+            talks = [one.conversation for one in core._contacts if one.conversation is not None]
+            counts["conversations"] += len(talks)
+            counts["unsettled"] += sum(len(talk.outgoing.messages) for talk in talks)
+            counts["unshown"] += sum(len(talk.texts) + talk.courier.inbox.held_count for talk in talks)
+            counts["receipts"] += len(peer._receipts._open)
+            counts["waiting"] += len(peer._events) + len(peer._keeper._waiting)
+        return counts
+
+
+def label_of(number: int) -> str:
+    """Who a bot is, and its first name."""
     return f"bot{number:04d}"
+
+
+def room_of(number: int) -> str:
+    """Where a bot may be."""
+    return f"room{number % ROOMS}"
+
+
+def is_steady(number: int) -> bool:
+    """Half of those of each room stay in it."""
+    return number // ROOMS % 2 == 0
+
+
+def _name_at(home: Path, label: str) -> str:
+    """The name that a bot had when its last life ended: a change of it may have been cut short."""
+    folders = [folder.name.removeprefix("n-") for folder in (home / "peers").glob(f"n-{label}*")]
+    assert len(folders) < 2, f"{label} is more than one person: {folders}"
+    return folders[0] if folders else label
 
 
 async def wait(stopped: asyncio.Event, span: float) -> None:
@@ -102,37 +259,16 @@ async def wait(stopped: asyncio.Event, span: float) -> None:
         return
 
 
-async def run(port: int, home: Path, first: int, count: int, everybody: int) -> None:
-    """All of them, until `stop` and then until the input ends."""
-    bots = [Bot(number, port, home, everybody) for number in range(first, first + count)]
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    for bot in bots:
-        await bot.peer.open()
-        await bot.peer.ready()
-    print("ready", flush=True)
-    stopped = asyncio.Event()
-    watching = [asyncio.create_task(bot.watch()) for bot in bots]
-    await reader.readline()
-    talking = [asyncio.create_task(bot.talk(stopped)) for bot in bots]
-    await reader.readline()
-    stopped.set()
-    await asyncio.gather(*talking)
-    await asyncio.gather(*(bot.rest() for bot in bots))
-    print("settled", flush=True)
-    await reader.readline()
-    told = {
-        "promised": [text for bot in bots for text in bot.promised],
-        "shown": [[text, times] for bot in bots for text, times in bot.shown.items()],
-        "fates": sum((bot.fates for bot in bots), Counter[str]()),
-        "out_of_order": sum(bot.out_of_order for bot in bots),
-    }
-    print(json.dumps(told), flush=True)
-    for bot in bots:
-        await bot.peer.close()
-    await asyncio.gather(*watching)
+async def main() -> None:
+    """The command line."""
+    port, home, ledger, first, count, everybody = sys.argv[1:]
+    commands = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
+    )
+    numbers = range(int(first), int(first) + int(count))
+    await Crew(int(port), Path(home), Path(ledger), numbers, int(everybody)).run(commands)
 
 
 if __name__ == "__main__":
-    asyncio.run(run(int(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:6])))
+    asyncio.run(main())

@@ -3,6 +3,7 @@
 It reads /proc and runs programs under limits; it must not know what they do.
 """
 
+import ctypes
 import os
 from pathlib import Path
 from typing import Final
@@ -37,3 +38,20 @@ async def registry_under(stage: Stage, *prefix: str) -> Program:
 def limited(rule: str) -> tuple[str, ...]:
     """A shell's limit (`ulimit`) on what is run behind it, in the same process."""
     return ("bash", "-c", f'ulimit {rule} && exec "$@"', "limited")
+
+
+def sqlite_memory() -> int:
+    """Bytes that SQLite holds in this process: above all caches of pages, up to 2 MiB a file. 0: not known."""
+    library = next(
+        (
+            line.split()[-1]
+            for line in Path("/proc/self/maps").read_text().splitlines()
+            if "libsqlite3" in line
+        ),
+        None,
+    )
+    if library is None:
+        return 0
+    used = ctypes.CDLL(library).sqlite3_memory_used
+    used.restype = ctypes.c_int64
+    return int(used())

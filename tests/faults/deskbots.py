@@ -1,0 +1,167 @@
+"""This file is about a help desk at work, for the soak: operators on duty and visitors who come, one after the other.
+
+    python -m tests.faults.deskbots <port> <home> <ledger>
+
+An operator greets each visitor, the visitor answers, the operator ends the session. Standard input says `talk`, `stop`,
+`end`. It knows the SDK's two desks; it must not know what faults are made.
+"""
+
+import asyncio
+import contextlib
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from peer.core.dutyevents import ClientCame, ClientChanged, ClientSaid
+from peer.desk import events as happened
+from peer.desk.form import Form
+from peer.desk.node import Visitor
+from peer.node import NotOpen, Peer
+from tests.faults.bots import wait
+from tests.faults.ledger import Ledger, What
+from wire.address import Address
+
+OPERATORS: Final = ("opal", "otto")
+LANES: Final = 6
+BETWEEN: Final = 20.0
+"""Seconds between two visits of one lane, on average."""
+LOOKS_EACH: Final = 0.5
+_LETTERS: Final = str.maketrans("0123456789", "abcdefghij")
+
+Note = Callable[[What, str, str], None]
+
+
+class Operator:
+    """One of them. Looks now and then at how things stand, as a person does: what was asked for while the registry was
+    away came to nothing, and who is told to be back may be somebody whose coming was never told."""
+
+    def __init__(self, name: str, port: int, home: Path, note: Note) -> None:
+        self.name: Final = name
+        self.peer: Final = Peer(name, ("127.0.0.1", port), home=home)
+        self._note: Final = note
+        self._said = 0
+        self._greeted: set[str] = set()
+        self._answered: set[str] = set()
+
+    async def watch(self) -> None:
+        """Note what is said, until the peer is closed."""
+        async for event in self.peer.events():
+            match event:
+                case ClientCame(is_back=is_back):
+                    self._note(What.FATE, self.name, "visitor back" if is_back else "visitor came")
+                case ClientSaid(text=text, sender=sender):
+                    self._note(What.SHOWN, self.name, text)
+                    self._answered.add(sender)
+                case ClientChanged(move=move):
+                    self._note(What.FATE, self.name, f"visitor {move.name.lower()}")
+                case _:
+                    pass
+
+    async def serve(self, over: asyncio.Event) -> None:
+        """Greet whoever came, and end the session of whoever has answered."""
+        desk = self.peer.desk
+        while not over.is_set():
+            if desk.client is not None and desk.client not in self._greeted:
+                self._said += 1
+                self._greeted.add(desk.client)
+                desk.say(f"{self.name} {desk.client} {self._said}")
+            elif desk.client in self._answered:
+                desk.end_session()
+            elif not desk.is_on_duty:
+                desk.take_duty()
+            with contextlib.suppress(NotOpen):  # it is closed while the answer is awaited
+                await desk.answered()
+            await wait(over, LOOKS_EACH)
+
+
+class Lane:
+    """Visitors, one after the other, at one machine."""
+
+    def __init__(self, place: int, port: int, home: Path, note: Note) -> None:
+        self._place = place
+        self._server = Address("127.0.0.1", port)
+        self._home = home / f"lane{place}"
+        self._note = note
+        self._chance = random.Random(place)
+        self._visits = 0
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """One visit after the other; the last one is brought to its end."""
+        while not stopped.is_set():
+            await self._visit()
+            await wait(stopped, self._chance.expovariate(1 / BETWEEN))
+
+    async def _visit(self) -> None:
+        self._visits += 1
+        name = f"{self._place}x{self._visits}".translate(_LETTERS)
+        visitor = Visitor(self._server, home=self._home)
+        visitor.open()
+        try:
+            reason = await self._be_served(visitor, name)
+        finally:
+            await visitor.close(within=1.0)
+        self._note(What.FATE, name, f"visit over: {reason}")
+
+    async def _be_served(self, visitor: Visitor, name: str) -> str:
+        is_greeted = False
+        while batch := await visitor.next_events():
+            for event in batch:
+                match event:
+                    case happened.FormWanted():
+                        visitor.join(Form(name=name, number="+919876543210", issue=1))
+                    case happened.LineCame(text=text, operator=operator):
+                        is_greeted = True
+                        self._note(What.SHOWN, name, text)
+                        visitor.say(f"{name} {operator} {time.time_ns()}")
+                    case happened.Over(reason=reason):
+                        if not is_greeted:
+                            self._note(What.BROKEN, name, f"was sent away without a word: {reason}")
+                        return reason
+                    case happened.Refused(reason=reason) | happened.LineRefused(reason=reason):
+                        self._note(What.BROKEN, name, f"is refused: {reason}")
+                        return reason
+                    case happened.Trouble(text=text):
+                        self._note(What.BROKEN, name, text)
+                    case happened.ServerKeyChanged():
+                        self._note(What.BROKEN, name, str(event))
+                    case _:
+                        pass
+            visitor.events_shown(batch)
+        return "closed"
+
+
+async def main() -> None:
+    """The command line."""
+    port, home, ledger = int(sys.argv[1]), Path(sys.argv[2]), Ledger(Path(sys.argv[3]))
+    commands, stopped = asyncio.StreamReader(), asyncio.Event()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
+    )
+    operators = [Operator(name, port, home, ledger.note) for name in OPERATORS]
+    for operator in operators:
+        await operator.peer.open()
+        await operator.peer.ready()
+    over = asyncio.Event()
+    serving = [
+        asyncio.create_task(one) for operator in operators for one in (operator.watch(), operator.serve(over))
+    ]
+    print("ready", flush=True)
+    await commands.readline()
+    lanes = [asyncio.create_task(Lane(place, port, home, ledger.note).run(stopped)) for place in range(LANES)]
+    await commands.readline()
+    stopped.set()
+    await asyncio.gather(*lanes)
+    print("settled", flush=True)
+    await commands.readline()
+    over.set()
+    for operator in operators:
+        await operator.peer.close()
+    await asyncio.gather(*serving)
+    ledger.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,57 @@
+"""This file is about what bots note: what was promised to them and what they were shown, in a file that outlives `kill -9`.
+
+It knows lines of text; what may be missing or come twice is judged elsewhere (`tests.faults.judging`).
+"""
+
+import enum
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+
+class What(enum.StrEnum):
+    """Kinds of entries."""
+
+    PROMISED = "promised"
+    """`text` was delivered, saved or kept, so `who`'s words must be shown."""
+    SHOWN = "shown"
+    """`text` was shown to `who`."""
+    FATE = "fate"
+    """What became of something, to be counted."""
+    BROKEN = "broken"
+    """Something that may not happen."""
+
+
+class Entry(NamedTuple):
+    """One line. `at`: Unix seconds."""
+
+    at: float
+    what: What
+    who: str
+    text: str
+
+
+class Ledger:
+    """Written a line at a time: what a call has noted is there whatever becomes of the process."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: Final = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def note(self, what: What, who: str, text: str) -> None:
+        """One entry."""
+        os.write(self._file, f"{time.time():.6f}\t{what}\t{who}\t{text}\n".encode())
+
+    def close(self) -> None:
+        """No more."""
+        os.close(self._file)
+
+
+def read(path: Path) -> Iterator[Entry]:
+    """All entries, in order."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            at, what, who, text = line.rstrip("\n").split("\t", 3)
+            yield Entry(float(at), What(what), who, text)

@@ -1,0 +1,81 @@
+"""This file is about what is done to the programs of a soak: one fault after the other, by chance.
+
+It must not know what is checked, nor how often a fault is made.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections import Counter
+from random import Random
+from typing import Final
+
+from tests.faults.troupe import Troupe
+from tests.support.program import Program
+
+REGISTRY_STOPPED_FOR: Final = 10.0
+CREW_STOPPED_FOR: Final = 6.0
+SILENT_FOR: Final = 6.0
+
+
+class Mischief:
+    """Faults, and how often each was made."""
+
+    def __init__(self, troupe: Troupe, chance: Random) -> None:
+        self.made: Counter[str] = Counter()
+        self._troupe = troupe
+        self._chance = chance
+
+    async def make_one(self, *, may_kill_registry: bool) -> None:
+        """Any one. A registry that may not be killed is stopped for a while."""
+        disturb_registry = self._kill_registry if may_kill_registry else self._stop_registry
+        kinds = (disturb_registry, self._kill_a_loner, self._stop_a_crew, self._garbage, self._silence)
+        await self._chance.choice(kinds)()
+
+    async def _kill_registry(self) -> None:
+        self.made["registry killed"] += 1
+        await self._troupe.restart_registry()
+
+    async def _kill_a_loner(self) -> None:
+        self.made["peer killed"] += 1
+        await self._troupe.restart(self._chance.choice(self._troupe.loners))
+
+    async def _stop_registry(self) -> None:
+        self._stop(self._troupe.registry, "registry stopped", most=REGISTRY_STOPPED_FOR)
+
+    async def _stop_a_crew(self) -> None:
+        crew = self._chance.choice(self._troupe.crews)
+        self._stop(crew.program, "crew stopped", most=CREW_STOPPED_FOR)
+
+    def _stop(self, program: Program, what: str, *, most: float) -> None:
+        self.made[what] += 1
+        program.signal(signal.SIGSTOP)
+        span = self._chance.uniform(1.0, most)
+        asyncio.get_running_loop().call_later(span, program.signal, signal.SIGCONT)
+
+    async def _garbage(self) -> None:
+        self.made["garbage"] += 1
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for _ in range(5_000):
+                kind, data = (
+                    self._chance.randrange(1, 10),
+                    self._chance.randbytes(self._chance.randrange(300)),
+                )
+                with contextlib.suppress(OSError):
+                    stranger.sendto(bytes((kind,)) + data, self._server)
+
+    async def _silence(self) -> None:
+        self.made["silent connections"] += 1
+        loop = asyncio.get_running_loop()
+        for _ in range(50):
+            silent = socket.socket()
+            silent.setblocking(False)
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(1.0):  # a registry that is stopped takes so many, and no more
+                    await loop.sock_connect(silent, self._server)
+            loop.call_later(SILENT_FOR, silent.close)
+
+    @property
+    def _server(self) -> tuple[str, int]:
+        return "127.0.0.1", self._troupe.stage.port

@@ -1,0 +1,134 @@
+"""This file is about the programs of a soak: the registry, crews of many bots, bots alone in a program, a help desk.
+
+It starts them, kills them and starts them again as they were. It must not know when, nor what is checked.
+"""
+
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from tests.faults.bots import is_steady, label_of, room_of
+from tests.faults.deskbots import OPERATORS
+from tests.faults.ledger import Entry, read
+from tests.support.program import Program
+from tests.support.stage import Stage, lossy
+
+CREWS: Final = 4
+LOSSY_CREWS: Final = 2
+LOSS: Final = 0.1
+LONERS: Final = 8
+STARTED_WITHIN: Final = 180.0
+
+
+@dataclass(slots=True)
+class Group:
+    """Bots of one program, which may be started more than once."""
+
+    name: str
+    first: int
+    count: int
+    loss: float
+    program: Program
+
+    @property
+    def labels(self) -> list[str]:
+        """Who they are."""
+        return [label_of(number) for number in range(self.first, self.first + self.count)]
+
+
+class Troupe:
+    """All programs of one run."""
+
+    def __init__(self, stage: Stage, *, bots: int, chance: Random) -> None:
+        self.stage: Final = stage
+        self.each: Final = (bots - LONERS) // CREWS
+        self.count: Final = self.each * CREWS + LONERS
+        """Of bots."""
+        self.crews: list[Group] = []
+        self.loners: list[Group] = []
+        """Bots in programs of their own."""
+        self.kills: dict[str, list[float]] = defaultdict(list)
+        """When the program of a bot was killed."""
+        self.registry: Program
+        self.desk: Program
+        self._chance = chance
+
+    async def start(self) -> None:
+        """All of them; half of the bots lose a share of what they send."""
+        self.registry = await self._begin_registry()
+        for place in range(CREWS):
+            loss = LOSS if place < LOSSY_CREWS else 0.0
+            self.crews.append(await self._begin(f"crew{place}", place * self.each, self.each, loss))
+        for place in range(LONERS):
+            loss = LOSS if place % 2 else 0.0
+            self.loners.append(await self._begin(f"loner{place}", self.each * CREWS + place, 1, loss))
+        self.desk = await self._run(
+            "desk", "tests.faults.deskbots", self.stage.port, self._homes, self._ledger("desk")
+        )
+        for program in self.programs:
+            await program.sees("ready", within=STARTED_WITHIN)
+        for program in self.programs:
+            await program.type("talk")
+
+    async def restart_registry(self) -> None:
+        """`kill -9`, and again."""
+        await self.registry.kill()
+        self.registry = await self._begin_registry()
+
+    async def restart(self, loner: Group) -> None:
+        """`kill -9`, and again."""
+        self.kills[loner.labels[0]].append(time.time())
+        await loner.program.kill()
+        loner.program = await self._start_bots(loner.name, loner.first, loner.count, loner.loss)
+        await loner.program.sees("ready", within=STARTED_WITHIN)
+        await loner.program.type("talk")
+
+    @property
+    def groups(self) -> list[Group]:
+        """All bots."""
+        return [*self.crews, *self.loners]
+
+    @property
+    def programs(self) -> list[Program]:
+        """All but the registry."""
+        return [*(group.program for group in self.groups), self.desk]
+
+    def entries(self) -> list[Entry]:
+        """What all have noted so far; those of one viewer in their order."""
+        return [entry for path in sorted(self._ledger("").iterdir()) for entry in read(path)]
+
+    @property
+    def steady(self) -> dict[str, list[str]]:
+        """By room, the bots that stay in it."""
+        steady: dict[str, list[str]] = defaultdict(list)
+        for number in filter(is_steady, range(self.count)):
+            steady[room_of(number)].append(label_of(number))
+        return steady
+
+    # --- inside
+
+    @property
+    def _homes(self) -> Path:
+        return self.stage.folder / "homes"
+
+    def _ledger(self, name: str) -> Path:
+        return self.stage.folder / "ledgers" / name
+
+    async def _begin_registry(self) -> Program:
+        return await self.stage.registry(*(word for name in OPERATORS for word in ("--operator", name)))
+
+    async def _begin(self, name: str, first: int, count: int, loss: float) -> Group:
+        return Group(name, first, count, loss, await self._start_bots(name, first, count, loss))
+
+    async def _start_bots(self, name: str, first: int, count: int, loss: float) -> Program:
+        words = (self.stage.port, self._homes, self._ledger(name), first, count, self.count)
+        return await self._run(name, "tests.faults.bots", *words, loss=loss)
+
+    async def _run(self, name: str, module: str, *words: object, loss: float = 0.0) -> Program:
+        command = [sys.executable, "-m", module, *map(str, words)]
+        environment = lossy(share=loss, seed=self._chance.randrange(1_000)) if loss else {}
+        return await self.stage.run(name, command, home=name, environment=environment)
