@@ -21,6 +21,9 @@ from wire.messages.link import Attach, RegistryNotice
 
 Notice = TypeVar("Notice", bound=RegistryNotice)
 
+PEERS = DeskSettings(operators=("Ann", "Bob"))
+"""A desk whose operators are peers."""
+
 
 class Hall:
     """One registry with a desk."""
