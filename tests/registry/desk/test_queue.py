@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from registry.desk.line import GAP, Line
-from registry.desk.parts import kept_record
 from registry.desk.queue import DeskQueue
-from registry.desk.restoring import _visit_of
+from registry.desk.records import kept_record, visit_of
 from registry.desk.settings import DeskSettings
 from registry.desk.states import TRANSITIONS, VisitEvent, VisitState, is_in_line
 from registry.desk.visit import CONSOLE, NOBODY, Altered, Change, Form, OperatorId, Visit
@@ -63,7 +62,7 @@ class QueueMachine(RuleBasedStateMachine):
                 self.keep(one.visit)
 
     def keep(self, one: Visit) -> None:
-        self.records[one.number] = _visit_of(kept_record(one), one.queue)
+        self.records[one.number] = visit_of(kept_record(one), one.queue)
 
     def _follow(self, one: Change) -> None:
         """The model, a list of numbers a queue, hears what happened; whoever is called must be the model's first too."""
@@ -205,7 +204,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), to=WHO)
     def hands_over(self, data: st.DataObject, to: OperatorId) -> None:
-        busy = [one for one in self.queue.operators.values() if one.visit is not None]
+        busy = [one for one in self.queue.operators if one.visit is not None]
         other = self.queue.operators.get(to)
         if not busy or other is None:
             return
@@ -224,7 +223,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data(), queue=QUEUES)
     def is_moved(self, data: st.DataObject, queue: str) -> None:
         line = self.order_before()[queue]
-        if not line or any(operator.is_free for operator in self.queue.operators.values()):
+        if not line or any(operator.is_free for operator in self.queue.operators):
             return
         place, to = data.draw(st.integers(1, len(line))), data.draw(st.integers(1, len(line) + 2))
         moved = self.queue.line(queue).at(place)
@@ -261,7 +260,7 @@ class QueueMachine(RuleBasedStateMachine):
         kept = {number: record for number, record in self.records.items() if number in promised}
         self.queue = DeskQueue(SETTINGS)
         self.records = {}
-        fresh = [_visit_of(kept_record(record), record.queue) for record in kept.values()]
+        fresh = [visit_of(kept_record(record), record.queue) for record in kept.values()]
         self.queue.load(fresh, now=self.now)
         for one in self.queue.visits.values():
             self.keep(one)
@@ -285,17 +284,17 @@ class QueueMachine(RuleBasedStateMachine):
     def nobody_is_lost_or_in_two_places(self) -> None:
         self.settle()
         in_line = [one.number for queue in SETTINGS.queues for one in self.queue.line(queue)]
-        with_operators = [one.visit.number for one in self.queue.operators.values() if one.visit is not None]
+        with_operators = [one.visit.number for one in self.queue.operators if one.visit is not None]
         assert sorted(in_line + with_operators) == sorted(self.queue.visits)
         for number, one in self.queue.visits.items():
             assert number not in self.over
             assert is_in_line(one.state) == (one.operator == NOBODY)
-        for who, operator in self.queue.operators.items():
-            assert operator.visit is None or operator.visit.operator == who
+        for operator in self.queue.operators:
+            assert operator.visit is None or operator.visit.operator == operator.id
 
     @invariant()
     def whoever_is_in_reach_is_called_as_soon_as_somebody_is_free(self) -> None:
-        for operator in self.queue.operators.values():
+        for operator in self.queue.operators:
             if not operator.is_free:
                 continue
             for one in self.queue.line(operator.queue):
@@ -452,7 +451,7 @@ def test_after_a_restart_nobody_waits_for_an_operator_who_was_only_on_duty() -> 
     _, visits = desk(1)
     visits[1].wanted = OPERATORS[1]
     again = DeskQueue(DeskSettings())
-    again.load([_visit_of(kept_record(visits[1]), "desk")], now=0.0)
+    again.load([visit_of(kept_record(visits[1]), "desk")], now=0.0)
     again.returned(again.visits[1])
     again.take_duty(CONSOLE, "desk")
     assert called(again) == [1]
