@@ -5,7 +5,8 @@ import random
 import pytest
 
 from registry.admission import Gate
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.address import Address
 from wire.admission import is_refused_authentic, make_register
 from wire.codec import decode_refused, encode, encode_hello

@@ -3,7 +3,8 @@
 import pytest
 
 from registry.store.entries import GroupLine as StoredLine
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.header import GroupHeader, unpack_group
 from wire.limits import GROUP_KEPT_FOR
 from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed

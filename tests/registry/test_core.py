@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from registry.events import CameIn, LinkEnded, StoreFailed, TurnedAway
 from registry.policy import Policy
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.address import Address
 from wire.codec import encode, encode_hello
 from wire.header import Kind

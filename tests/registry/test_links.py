@@ -6,7 +6,8 @@ import pytest
 
 from registry.crowd import TIME_TO_SPEAK, WAITING_AT_ONCE
 from registry.links import QUEUED_MAX
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.codec import encode
 from wire.limits import (
     LINK_FIRST_FRAME_TIMEOUT,

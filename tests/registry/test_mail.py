@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.limits import (
     LETTER_MAX,
     MAIL_BATCH_MAX,

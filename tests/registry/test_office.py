@@ -3,7 +3,8 @@
 import pytest
 
 from registry.errands import Answer, Errand, ListNames, ReleaseName
-from tests.registry.hand import Hand, Rig, rows_of
+from tests.registry.hand import Hand, rows_of
+from tests.registry.rig import Rig
 from wire.messages.mail import DepositMail
 from wire.messages.registration import RefusalReason, Refused, Welcome
 from wire.messages.renaming import Rename

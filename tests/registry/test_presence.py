@@ -3,7 +3,8 @@
 import pytest
 
 from registry.policy import Policy
-from tests.registry.hand import Hand, Rig, rows_of
+from tests.registry.hand import Hand, rows_of
+from tests.registry.rig import Rig
 from wire.address import Address
 from wire.codec import decode_notice, encode, join_frames
 from wire.messages.presence import Leave, Left, Ping, Pong

@@ -3,7 +3,8 @@
 import pytest
 
 from registry.policy import Policy
-from tests.registry.hand import PORT, WALL, Hand, Rig, rows_of
+from tests.registry.hand import Hand, rows_of
+from tests.registry.rig import PORT, WALL, Rig
 from wire.address import Address
 from wire.admission import is_welcome_authentic
 from wire.messages.link import RegistryCard

@@ -4,7 +4,8 @@ import pytest
 
 from registry.events import NameChanged
 from registry.store.entries import NameBound, NameFreed, NameReserved
-from tests.registry.hand import Hand, Rig, rows_of
+from tests.registry.hand import Hand, rows_of
+from tests.registry.rig import Rig
 from wire import limits
 from wire.codec import encode
 from wire.limits import NAME_KEPT_FOR, RENAMES_SPAN

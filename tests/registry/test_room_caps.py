@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from tests.registry.roomtalk import HERE, back, entered, page, texts
 from wire import limits
 from wire.codec import encode

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from tests.registry.roomtalk import AWAY, HERE, back, entered, page, texts
 from wire.codec import encode
 from wire.header import Kind

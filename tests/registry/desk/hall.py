@@ -5,7 +5,8 @@ from typing import TypeVar
 from registry.desk.settings import DeskSettings
 from registry.policy import Policy
 from registry.store.memory import MemoryStore
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.messages.desk import (
     DeskLine,
     DeskRequest,
