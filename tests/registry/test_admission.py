@@ -19,11 +19,6 @@ SOMEWHERE = Address("10.9.9.9", 999)
 
 
 @pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
 def bob(rig: Rig) -> Hand:
     return rig.hand("bob")
 

@@ -1,7 +1,5 @@
 """This file is about the channel at the registry: relayed as it came, kept for those away, keys renewed."""
 
-import pytest
-
 from registry.store.entries import GroupLine as StoredLine
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
@@ -17,21 +15,6 @@ from wire.messages.group import (
     GroupRefused,
 )
 from wire.sealing import GroupKey
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def ann(rig: Rig) -> Hand:
-    return rig.member("ann")
-
-
-@pytest.fixture
-def bob(rig: Rig) -> Hand:
-    return rig.member("bob")
 
 
 def page(reader: Hand, since: int = 0) -> GroupPage:

@@ -2,7 +2,6 @@
 
 import random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -130,11 +129,6 @@ def test_events_that_nobody_drains_are_bounded() -> None:
     for number in range(9):
         rig.hand(f"user{number}").register()
     assert len(rig.core.events()) == 3
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
 
 
 def test_names_of_a_shape_that_we_do_not_know_are_passed_over(rig: Rig) -> None:

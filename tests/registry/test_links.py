@@ -2,8 +2,6 @@
 
 import random
 
-import pytest
-
 from registry.crowd import TIME_TO_SPEAK, WAITING_AT_ONCE
 from registry.links import QUEUED_MAX
 from tests.registry.hand import Hand
@@ -21,16 +19,6 @@ from wire.limits import (
 from wire.messages.link import Attach
 from wire.messages.presence import Ping, Pong
 from wire.messages.table import FetchTable
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def bob(rig: Rig) -> Hand:
-    return rig.member("bob")
 
 
 def newcomer(rig: Rig, name: str = "ann") -> Hand:

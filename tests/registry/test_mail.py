@@ -25,16 +25,6 @@ from wire.messages.mail import (
 
 
 @pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def ann(rig: Rig) -> Hand:
-    return rig.member("ann")
-
-
-@pytest.fixture
 def bob(rig: Rig) -> Hand:
     """Has a name, and is away."""
     bob = rig.hand("bob")

@@ -11,11 +11,6 @@ from wire.messages.renaming import Rename
 from wire.messages.table import FetchTable, TablePage
 
 
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
 def asked(rig: Rig, errand: Errand) -> Answer:
     rig.core.run_errand(errand, "ticket", now=rig.now)
     rig.turn()

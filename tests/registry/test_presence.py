@@ -1,7 +1,5 @@
 """This file is about presence: leases, links, leaving, and news of it to everybody."""
 
-import pytest
-
 from registry.policy import Policy
 from tests.registry.hand import Hand, rows_of
 from tests.registry.rig import Rig
@@ -11,11 +9,6 @@ from wire.messages.presence import Leave, Left, Ping, Pong
 from wire.messages.table import FetchTable, Presence, Row, TablePage
 
 ELSEWHERE = Address("10.99.0.1", 9_999)
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
 
 
 def row_of(rig: Rig, hand: Hand) -> Row:

@@ -13,11 +13,6 @@ from wire.messages.registration import RefusalReason, Refused, Welcome
 from wire.messages.table import FetchTable, Row, TablePage
 
 
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
 def table(reader: Hand, since: int = 0) -> dict[str, Row]:
     (page,) = reader.ask(FetchTable(since))
     assert isinstance(page, TablePage)

@@ -21,21 +21,6 @@ from wire.messages.table import Card, FetchTable, Row, TablePage
 CYRILLIC_A = "\u0430"
 
 
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def ann(rig: Rig) -> Hand:
-    return rig.member("ann")
-
-
-@pytest.fixture
-def bob(rig: Rig) -> Hand:
-    return rig.member("bob")
-
-
 def card(hand: Hand, name: str) -> Card:
     """The next card, under this name."""
     hand.counter += 1

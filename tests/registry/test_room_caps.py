@@ -21,21 +21,6 @@ from wire.messages.room import (
 )
 
 
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def ann(rig: Rig) -> Hand:
-    return rig.member("ann")
-
-
-@pytest.fixture
-def bob(rig: Rig) -> Hand:
-    return rig.member("bob")
-
-
 class TestListing:
     def test_rooms_with_somebody_in_them_by_name(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         eve = rig.member("eve")

@@ -1,7 +1,5 @@
 """This file is about what is said in rooms: to who is here, never to strangers, under keys that change with the members."""
 
-import pytest
-
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
 from tests.registry.roomtalk import AWAY, HERE, back, entered, page, texts
@@ -13,21 +11,6 @@ from wire.messages.room import (
     LeaveRoom,
     RoomMember,
 )
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def ann(rig: Rig) -> Hand:
-    return rig.member("ann")
-
-
-@pytest.fixture
-def bob(rig: Rig) -> Hand:
-    return rig.member("bob")
 
 
 class TestSpeaking:

@@ -20,21 +20,6 @@ from wire.messages.room import (
 )
 
 
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def ann(rig: Rig) -> Hand:
-    return rig.member("ann")
-
-
-@pytest.fixture
-def bob(rig: Rig) -> Hand:
-    return rig.member("bob")
-
-
 class TestEntering:
     def test_a_room_is_made_by_entering_it(self, rig: Rig, ann: Hand) -> None:
         notices = ann.ask(EnterRoom(5, "Lobby"))
