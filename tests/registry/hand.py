@@ -15,7 +15,7 @@ from wire.header import Kind, unpack_relayed
 from wire.messages.group import CHANNEL, GroupBody, GroupGranted
 from wire.messages.link import Attach, PeerRequest, RegistryNotice
 from wire.messages.room import EnterRoom, RoomChanged, RoomEntered, RoomPresence, RoomRefused
-from wire.messages.table import Row
+from wire.messages.table import FetchTable, Row, TablePage
 from wire.sealing import GroupKey, LinkCipher
 
 if TYPE_CHECKING:
@@ -134,3 +134,9 @@ class Hand(Newcomer):
 def rows_of(batch_rows: list[object]) -> list[Row]:
     """Decoded rows of a page or a batch."""
     return [decode_row(raw) for raw in batch_rows]  # type: ignore[arg-type]
+
+
+def table_of(reader: Hand, since: int = 0) -> dict[str, Row]:
+    """All rows that are newer than this version, by name."""
+    (page,) = [one for one in reader.ask(FetchTable(since)) if isinstance(one, TablePage)]
+    return {row.card.name: row for row in rows_of(list(page.rows))}

@@ -10,11 +10,13 @@ from registry.policy import Policy
 from registry.store.entries import Entry
 from registry.store.errors import StoreError
 from registry.store.memory import MemoryStore
-from tests.registry.hand import Hand
+from tests.registry.hand import Hand, rows_of
 from wire.address import Address
+from wire.codec import decode_notice
 from wire.framing import FrameReader
 from wire.identity import Identity
 from wire.limits import LINK_FRAME_MAX
+from wire.messages.table import Row, TablePage
 
 WALL = 1_700_000_000.0
 PORT = 5_000
@@ -184,3 +186,10 @@ class Rig:
         hand.register()
         hand.attach()
         return hand
+
+
+def row_of(rig: Rig, hand: Hand) -> Row:
+    """Somebody's row in the table."""
+    page = decode_notice(bytes(rig.core._service.directory.page(0)))
+    assert isinstance(page, TablePage)
+    return next(row for row in rows_of(page.rows) if row.card.identity == hand.id)  # type: ignore[arg-type]
