@@ -6,7 +6,9 @@ import pytest
 
 from peer.desk import events as happened
 from peer.desk.form import Form
-from peer.desk.visit import Stage, StoredVisit, Visit
+from peer.desk.stages import Stage
+from peer.desk.ticket import StoredVisit
+from peer.desk.visit import Visit
 from wire.messages.desk import (
     AskPlace,
     ConversationRequest,
