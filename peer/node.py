@@ -59,6 +59,8 @@ class Peer(Company):
         )
         self._room = room
         self._code = JoinCode(code) if code else None
+        self._is_begun = False
+        """Whether we have been with the registry since the start or the last return, or know that it is not there."""
         self.desk: Final = AtDesk(
             self._open_core, schedule=self._schedule, read_clock=self._now, change=self._change
         )
@@ -95,9 +97,8 @@ class Peer(Company):
         """Bind, lock, load, begin to register. Raises PortInUse, FolderInUse, BrokenKeyFile, sqlite3.Error."""
         await super().open()
         if self._code is not None:
-            self._core.use_code(
-                self._code
-            )  # the first REGISTER waits for an answer, which nobody has read yet
+            # Not too late: the first REGISTER waits for an answer, which nobody has read yet.
+            self._core.use_code(self._code)
         if self._room is not None:
             self.enter_room(self._room)
 

@@ -164,6 +164,18 @@ def test_commands(line: str, meant: object) -> None:
     assert type(found) is type(meant)
 
 
+@pytest.mark.parametrize("command", ["/verify", "/trust", "/ignore", "/unignore"])
+@pytest.mark.parametrize("name", ["Alice", "ALICE", "alice"])
+def test_what_one_decides_about_others_one_does_not_decide_about_oneself(command: str, name: str) -> None:
+    assert said(f"{command} {name}") == "[That is you.]"
+    assert said(f"{command} {name}", IN_LAB) == "[That is you.]"
+
+
+def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
+    assert parse("/ignore Alice2", ALICE) == Ignore(peer_name("Alice2"))
+    assert said("/ignore a/b") != "[That is you.]"
+
+
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
