@@ -10,7 +10,7 @@ from typing import Final, assert_never
 from peer.core import dutyevents as happened
 from peer.core.outputs import Outputs
 from peer.core.talk import Talk
-from wire.messages.desk import (
+from wire.messages.desk.operating import (
     CallNext,
     ClientCause,
     ClientChanged,
@@ -18,17 +18,12 @@ from wire.messages.desk import (
     ClientTold,
     CommandDone,
     CommandResult,
-    DeskLine,
     DropVisitor,
     DutyTold,
     EndDuty,
     EndSession,
     FiguresShown,
     HandOver,
-    HeardAtDesk,
-    LineRefusal,
-    LineRefused,
-    LinesTaken,
     MoveVisitor,
     NoteVisitor,
     OperatorRequest,
@@ -38,6 +33,7 @@ from wire.messages.desk import (
     ShowRoom,
     TakeDuty,
 )
+from wire.messages.desk.talking import DeskLine, HeardAtDesk, LineRefusal, LineRefused, LinesTaken
 
 NO_CLIENT: Final = "No active client"
 UNREACHABLE: Final = "Server not responding"

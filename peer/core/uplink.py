@@ -16,22 +16,16 @@ from wire.codec import decode_notice
 from wire.errors import WireError
 from wire.header import unpack_relayed
 from wire.identity import is_authentic
-from wire.messages.desk import (
+from wire.messages.desk.operating import (
     ClientChanged,
     ClientTold,
     CommandDone,
-    DeskLine,
-    DeskRefused,
-    DeskShown,
     DutyTold,
     FiguresShown,
-    LineRefused,
-    LinesTaken,
-    PlaceTold,
     RoomShown,
-    TurnTold,
-    VisitOver,
 )
+from wire.messages.desk.talking import DeskLine, LineRefused, LinesTaken
+from wire.messages.desk.visiting import DeskRefused, DeskShown, PlaceTold, TurnTold, VisitOver
 from wire.messages.direct import DatagramRelayed, RelayFailed
 from wire.messages.group import CHANNEL, GroupAccepted, GroupGranted, GroupPage, GroupRefused
 from wire.messages.link import RegistryCard, RegistryNotice

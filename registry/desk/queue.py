@@ -22,7 +22,7 @@ from registry.desk.visit import (
     Visit,
 )
 from registry.leases import Leases
-from wire.messages.desk import OverCause, PlaceCause
+from wire.messages.desk.visiting import OverCause, PlaceCause
 
 
 class DeskQueue:

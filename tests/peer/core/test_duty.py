@@ -8,7 +8,7 @@ import pytest
 from peer.core import dutyevents as happened
 from peer.core.duty import FAILURES, Duty
 from peer.core.outputs import Outputs
-from wire.messages.desk import (
+from wire.messages.desk.operating import (
     CallNext,
     ClientCause,
     ClientChanged,
@@ -16,18 +16,13 @@ from wire.messages.desk import (
     ClientTold,
     CommandDone,
     CommandResult,
-    DeskLine,
     DutyTold,
     FiguresShown,
-    HeardAtDesk,
-    LineRefusal,
-    LineRefused,
-    LinesTaken,
     RoomShown,
     RoomVisitor,
-    SayAtDesk,
     TakeDuty,
 )
+from wire.messages.desk.talking import DeskLine, HeardAtDesk, LineRefusal, LineRefused, LinesTaken, SayAtDesk
 from wire.messages.link import PeerRequest
 
 WALL = 1_800_000_000.0
