@@ -6,7 +6,7 @@ It knows times and presence; what follows from them is the ladder's.
 
 from typing import Final
 
-from peer.core.contacts import Contact
+from peer.core.contact import Contact
 from peer.core.conversation import Message
 from peer.core.records import Standing
 from peer.core.trail import What

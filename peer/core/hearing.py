@@ -7,7 +7,8 @@ a group, nor our own lines.
 import contextlib
 from collections.abc import Callable
 
-from peer.core.contacts import Contact, Contacts
+from peer.core.contact import Contact
+from peer.core.contacts import Contacts
 from peer.core.conversation import make_inbox
 from peer.core.events import Trouble
 from peer.core.group import Group

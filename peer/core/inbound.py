@@ -7,7 +7,8 @@ opened, nor our own messages.
 import random
 from typing import Final
 
-from peer.core.contacts import Contact, Contacts
+from peer.core.contact import Contact
+from peer.core.contacts import Contacts
 from peer.core.conversation import Conversation
 from peer.core.events import Trouble
 from peer.core.hearing import Hearing

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from peer.core.contacts import RELAY_STICKS_FOR, Contact
+from peer.core.contact import RELAY_STICKS_FOR, Contact
 from peer.core.conversation import Conversation, Message, Outgoing, Rung
 from peer.core.events import Delivered, Expired, Kept, Refused, Saved, Unacknowledged
 from peer.core.expiry import LOOK_SPAN, is_overdue, was_never_fetched

@@ -7,7 +7,8 @@ import random
 from collections import Counter
 from typing import Final
 
-from peer.core.contacts import Contact, Contacts
+from peer.core.contact import Contact
+from peer.core.contacts import Contacts
 from peer.core.conversation import Message
 from peer.core.duty import Duty
 from peer.core.group import Group

@@ -8,7 +8,7 @@ from typing import Final
 
 from peer.core import events as happened
 from peer.core.asked import AWAY, OFFLINE, SILENT, Asked
-from peer.core.contacts import Contact
+from peer.core.contact import Contact
 from peer.core.group import Group
 from peer.core.ladder import Reach
 from peer.core.lines import Lines

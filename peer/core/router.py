@@ -3,7 +3,8 @@
 It routes. Registering and the link's frames are others' (`session`, `uplink`).
 """
 
-from peer.core.contacts import Change, Contact
+from peer.core.contact import Contact
+from peer.core.contacts import Change
 from peer.core.ladder import Reach
 from peer.core.parts import Parts
 from peer.core.rooms import Rooms

@@ -7,7 +7,7 @@ without a word and never mail. It knows who has which line; when a line goes thi
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from peer.core.contacts import Contact
+from peer.core.contact import Contact
 from peer.core.conversation import Conversation, Message
 from peer.core.group import Group
 from peer.core.outputs import Outputs

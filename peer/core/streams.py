@@ -8,7 +8,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Final
 
-from peer.core.contacts import Contact
+from peer.core.contact import Contact
 from peer.core.conversation import Conversation
 from peer.core.events import ChannelReceived, DirectReceived, Line, RoomReceived
 from peer.core.group import Group

@@ -7,7 +7,8 @@ is in reach. It must not know how datagrams to other peers are made.
 from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
-from peer.core.contacts import Change, Contact
+from peer.core.contact import Contact
+from peer.core.contacts import Change
 from peer.core.ladder import Reach
 from peer.core.parts import Parts
 from peer.core.renaming import Renaming

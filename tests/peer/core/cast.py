@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from peer.core.contacts import Contact
+from peer.core.contact import Contact
 from peer.core.conversation import Conversation
 from peer.core.records import StoredStream
 from wire.address import Address

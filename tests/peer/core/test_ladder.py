@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from peer.core.contacts import RELAY_STICKS_FOR, Contact
+from peer.core.contact import RELAY_STICKS_FOR, Contact
 from peer.core.conversation import Message, Rung
 from peer.core.events import Delivered, Event, Expired, Kept, Refused, Saved, Unacknowledged
 from peer.core.ladder import BYTES_IN_FLIGHT, LETTERS_IN_FLIGHT, RETRY_SPAN, Ladder, Reach
