@@ -13,12 +13,13 @@ from peer.core.ladder import Reach
 from peer.core.lookup import LookUp
 from peer.core.me import Me
 from peer.core.parts import Parts
-from peer.core.records import Loaded, Record
+from peer.core.records import Record
 from peer.core.registration import Registration
 from peer.core.renaming import Renaming
 from peer.core.rooms import Rooms
 from peer.core.router import Router
 from peer.core.session import State
+from peer.core.stored import Loaded
 from peer.core.trail import Raw
 from peer.core.trust import Trust
 from peer.core.uplink import Uplink

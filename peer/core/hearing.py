@@ -15,7 +15,8 @@ from peer.core.group import Group
 from peer.core.groups import Groups
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
-from peer.core.records import CursorMoved, StoredStream
+from peer.core.records import CursorMoved
+from peer.core.stored import StoredStream
 from peer.core.streams import Stream, Streams, Texts, restored
 from wire.codec import decode_group_body
 from wire.delivery.policy import Policy

@@ -14,7 +14,7 @@ from peer.core.events import Trouble
 from peer.core.hearing import Hearing
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
-from peer.core.records import StoredStream
+from peer.core.stored import StoredStream
 from peer.core.streams import Streams, restored
 from wire.codec import decode_message_body
 from wire.delivery.policy import Policy

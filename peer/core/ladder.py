@@ -17,7 +17,8 @@ from peer.core.conversation import Conversation, Message, Outgoing, Rung
 from peer.core.events import Delivered, Expired, Kept, Refused, Saved, Unacknowledged
 from peer.core.expiry import LOOK_SPAN, is_overdue, was_never_fetched
 from peer.core.outputs import Outputs
-from peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved, Standing
+from peer.core.records import OutgoingAdded, OutgoingChanged, OutgoingMoved
+from peer.core.standing import Standing
 from peer.core.trail import SENT_AT_ONCE, Stored, Trails, What
 from wire.delivery.events import Acknowledged
 from wire.delivery.policy import Policy

@@ -16,7 +16,7 @@ from peer.core.groups import Groups
 from peer.core.hearing import Hearing
 from peer.core.ladder import Reach
 from peer.core.parts import Parts
-from peer.core.records import Standing
+from peer.core.standing import Standing
 from peer.core.straight import Straight
 from peer.core.trail import What
 from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused

@@ -22,9 +22,10 @@ from peer.core.mail import Homecoming
 from peer.core.me import Me, Notebook
 from peer.core.outputs import Outputs
 from peer.core.post import Post
-from peer.core.records import CHANNEL_MARK, Loaded, StoredGroup, StoredStream
 from peer.core.session import RegistrySession
+from peer.core.stored import Loaded, StoredGroup, StoredStream
 from peer.core.straight import Straight
+from peer.core.streamkeys import CHANNEL_MARK
 from peer.core.streams import Streams
 from peer.core.table import Table
 from peer.core.trail import Trails

@@ -14,8 +14,10 @@ from peer.core.ladder import Reach
 from peer.core.lines import Lines
 from peer.core.membership import Membership
 from peer.core.parts import Parts
-from peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark
+from peer.core.records import RoomKept
 from peer.core.roomlist import RoomList
+from peer.core.stored import StoredGroup, StoredStream
+from peer.core.streamkeys import group_mark
 from peer.core.trail import Raw
 from wire.errors import NameRefused
 from wire.messages.group import GroupGranted

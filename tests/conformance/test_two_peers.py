@@ -10,7 +10,8 @@ from peer.core import events as happened
 from peer.core.contacts import Contacts
 from peer.core.engine import PeerCore
 from peer.core.me import Me
-from peer.core.records import IncomingAdded, Loaded
+from peer.core.records import IncomingAdded
+from peer.core.stored import Loaded
 from tests.conformance import by_hand
 from tests.conformance.house import House
 from tests.conformance.stranger import Fields, Stranger

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from peer.core import events as happened
-from peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged, Standing
+from peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged
+from peer.core.standing import Standing
 from peer.core.trail import What
 from peer.export import Format, exported, history_of
 from peer.history import History

@@ -13,7 +13,8 @@ import pytest
 
 from peer.core import events as happened
 from peer.core.ladder import Reach
-from peer.core.records import Standing, group_mark
+from peer.core.standing import Standing
+from peer.core.streamkeys import group_mark
 from tests.support.network import Weather
 from tests.support.people import Person
 from tests.support.world import World

@@ -10,7 +10,7 @@ from peer.core import events as happened
 from peer.core.engine import PeerCore
 from peer.core.lookup import LookUp
 from peer.core.me import Me
-from peer.core.records import Standing
+from peer.core.standing import Standing
 from peer.history import History
 from tests.support.network import Happening, Network, Pipe
 from wire.address import Address

@@ -17,7 +17,9 @@ from peer.core.hearing import Hearing
 from peer.core.inbound import Inbound
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
-from peer.core.records import CHANNEL_MARK, IncomingAdded, StoredGroup, StoredStream
+from peer.core.records import IncomingAdded
+from peer.core.stored import StoredGroup, StoredStream
+from peer.core.streamkeys import CHANNEL_MARK
 from peer.core.streams import Streams
 from peer.history import History
 from tests.peer.core.cast import POLICY, Someone

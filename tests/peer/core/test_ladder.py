@@ -12,7 +12,9 @@ from peer.core.conversation import Message, Rung
 from peer.core.events import Delivered, Event, Expired, Kept, Refused, Saved, Unacknowledged
 from peer.core.ladder import BYTES_IN_FLIGHT, LETTERS_IN_FLIGHT, RETRY_SPAN, Ladder, Reach
 from peer.core.outputs import Outputs
-from peer.core.records import OutgoingChanged, Standing, StoredOutgoing, StoredStream
+from peer.core.records import OutgoingChanged
+from peer.core.standing import Standing
+from peer.core.stored import StoredOutgoing, StoredStream
 from peer.core.trail import Trails
 from tests.peer.core.cast import POLICY, WALL, Someone
 from wire.codec import decode_frames

@@ -5,7 +5,8 @@ import pytest
 from peer.core import events as happened
 from peer.core.asked import AWAY, SILENT
 from peer.core.lines import LEFT
-from peer.core.records import Standing, group_mark
+from peer.core.standing import Standing
+from peer.core.streamkeys import group_mark
 from peer.core.trail import What, readable, unpacked
 from tests.peer.core.cast import WALL, Someone, raw
 from tests.peer.core.hall import STATION, Node

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from peer.core.conversation import Message
 from peer.core.ladder import NEVER_FETCHED, Reach
-from peer.core.records import OutgoingChanged, Standing, StoredOutgoing, StoredStream
+from peer.core.records import OutgoingChanged
+from peer.core.standing import Standing
+from peer.core.stored import StoredOutgoing, StoredStream
 from peer.core.trail import SENT_AT_ONCE, STEPS_MAX, Step, Trails, What, packed, readable, unpacked
 from tests.peer.core.cast import WALL
 from tests.peer.core.test_ladder import BOB, Stairs

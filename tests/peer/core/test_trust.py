@@ -5,8 +5,8 @@ import pytest
 from peer.core import events as happened
 from peer.core.ladder import KEY_IN_DOUBT
 from peer.core.lookup import LookUp
-from peer.core.records import Standing
 from peer.core.safety import safety_number
+from peer.core.standing import Standing
 from peer.core.trail import What, readable
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.hall import Node

@@ -5,7 +5,8 @@ import pytest
 
 from peer.core import events as happened
 from peer.core.ladder import Reach
-from peer.core.records import Standing, StoredGroup
+from peer.core.standing import Standing
+from peer.core.stored import StoredGroup
 from peer.core.uplink import SEEKING_SPAN
 from tests.peer.core.cast import POLICY, Someone, raw
 from tests.peer.core.hall import KEY, STATION, Node
