@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from peer.core import events as happened
-from peer.core.ladder import Reach
 from peer.core.lookup import LookUp
 from peer.core.me import Me
 from peer.core.parts import Parts
+from peer.core.reach import Reach
 from peer.core.records import Record
 from peer.core.registration import Registration
 from peer.core.renaming import Renaming
@@ -59,7 +59,9 @@ class PeerCore:
         self._out = parts.out
         self._contacts = parts.contacts
         self._post = parts.post
+        self._outlook = parts.outlook
         self._ladder = parts.ladder
+        self._rungs = parts.rungs
         self._session = parts.session
         self._link = parts.link
         self._table = parts.table
@@ -105,7 +107,7 @@ class PeerCore:
 
     def start(self, *, now: float) -> None:
         """Register; also after `leave`."""
-        if self._ladder.reach is Reach.NONE:
+        if self._outlook.reach is Reach.NONE:
             self._ladder.set_reach(Reach.SEEKING, now=now)
         self._registration.has_begun = False
         self._uplink.seek(now=now)
@@ -130,7 +132,7 @@ class PeerCore:
         if contact is not None or self._contacts.is_own(name, self.me.name):
             self._look_ups.forget(name)
             return LookUp.KNOWN
-        reach = self._ladder.reach
+        reach = self._outlook.reach
         if reach in (Reach.LOST, Reach.NONE):
             self._look_ups.forget(name)
             return LookUp.UNKNOWN
@@ -211,7 +213,7 @@ class PeerCore:
     @property
     def is_ready(self) -> bool:
         """Whether the registry and we know of each other all that there is to know, or it is not to be had."""
-        return self._ladder.reach is not Reach.SEEKING and self._home.is_mail_drained
+        return self._outlook.reach is not Reach.SEEKING and self._home.is_mail_drained
 
     @property
     def state(self) -> State:
@@ -226,7 +228,7 @@ class PeerCore:
     @property
     def reach(self) -> Reach:
         """How far the registry is in reach."""
-        return self._ladder.reach
+        return self._outlook.reach
 
     @property
     def table_version(self) -> int:
@@ -315,9 +317,9 @@ class PeerCore:
 
     def datagrams_to_send(self, *, now: float) -> list[tuple[bytes, Address]]:
         """Drained, in order."""
-        self._post.active.update(self._ladder.contacts_begun())
-        if self._ladder.reach is not Reach.NONE:
-            self._post.flush(now=now, can_relay=self._ladder.reach is Reach.UP)
+        self._post.active.update(self._rungs.contacts_begun())
+        if self._outlook.reach is not Reach.NONE:
+            self._post.flush(now=now, can_relay=self._outlook.reach is Reach.UP)
         ours = [(datagram, self._session.address) for datagram in self._session.datagrams_to_send()]
         return ours + self._post.datagrams_to_send()
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from peer.core.asked import AWAY
 from peer.core.events import NameTaken, Renamed, RenameRefused
-from peer.core.ladder import Reach
 from peer.core.parts import Parts
+from peer.core.reach import Reach
 from wire.errors import NameRefused
 from wire.messages import renaming as wire
 from wire.messages.registration import RefusalReason
@@ -29,7 +29,7 @@ class Renaming:
 
     def __init__(self, parts: Parts) -> None:
         self._me = parts.me
-        self._ladder = parts.ladder
+        self._outlook = parts.outlook
         self._session = parts.session
         self._post = parts.post
         self._out = parts.out
@@ -53,7 +53,7 @@ class Renaming:
             return "it is your name already"
         if self._me.other_name is not None:
             return "another change of your name is under way"
-        return None if self._ladder.reach is Reach.UP else AWAY
+        return None if self._outlook.reach is Reach.UP else AWAY
 
     def ask(self, new: str, *, now: float) -> None:
         """Ask the registry, when `refusal_of` has nothing against it."""

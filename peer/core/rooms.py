@@ -10,10 +10,10 @@ from peer.core import events as happened
 from peer.core.asked import AWAY, OFFLINE, SILENT, Asked
 from peer.core.contact import Contact
 from peer.core.group import Group
-from peer.core.ladder import Reach
 from peer.core.lines import Lines
 from peer.core.membership import Membership
 from peer.core.parts import Parts
+from peer.core.reach import Reach
 from peer.core.records import RoomKept
 from peer.core.roomlist import RoomList
 from peer.core.stored import StoredGroup, StoredStream
@@ -51,7 +51,7 @@ class Rooms:
         self._parts = parts
         self._groups = parts.groups
         self._contacts = parts.contacts
-        self._ladder = parts.ladder
+        self._outlook = parts.outlook
         self._link = parts.link
         self._table = parts.table
         self._home = parts.home
@@ -101,8 +101,8 @@ class Rooms:
         if self.room is not None and name_key(self.room.room) == name_key(name):
             self._asked, self._is_told = None, False
             return
-        if self._ladder.reach in (Reach.LOST, Reach.NONE):
-            self._refuse(name, AWAY if self._ladder.reach is Reach.LOST else OFFLINE)
+        if self._outlook.reach in (Reach.LOST, Reach.NONE):
+            self._refuse(name, AWAY if self._outlook.reach is Reach.LOST else OFFLINE)
             return
         self._asked = Asked(self._reference(), name, None)
         if self._link.is_up:
@@ -162,14 +162,14 @@ class Rooms:
     @property
     def in_reach(self) -> int:
         """How many others a line of ours gets to now."""
-        is_alone = self._ladder.reach is not Reach.UP
+        is_alone = self._outlook.reach is not Reach.UP
         silent = self._parts.straight.silent if is_alone else ()
         return sum(contact.identity not in silent for contact in self._members.here())
 
     @property
     def is_settled(self) -> bool:
         """Whether it is known, and told, in which room we are."""
-        return self._asked is None and (self._is_told or self._ladder.reach is Reach.NONE)
+        return self._asked is None and (self._is_told or self._outlook.reach is Reach.NONE)
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
         """How a line of ours to a group that we are in, or were in this life, went so far."""
@@ -347,11 +347,11 @@ class Rooms:
 
     def _announce(self) -> None:
         """Tell the user, once, that we are in the room: when all is here that we missed of it."""
-        if self._is_told or self.room is None or self._ladder.reach is Reach.NONE or self._asked is not None:
+        if self._is_told or self.room is None or self._outlook.reach is Reach.NONE or self._asked is not None:
             return
-        if self._ladder.reach is not Reach.LOST and (self._again is not None and self._again.deadline):
+        if self._outlook.reach is not Reach.LOST and (self._again is not None and self._again.deadline):
             return
-        is_alone = self._ladder.reach is Reach.LOST
+        is_alone = self._outlook.reach is Reach.LOST
         if not is_alone and (not self._link.is_up or self._home.awaits(self.room.name)):
             return
         self._is_told = True

@@ -9,8 +9,8 @@ from typing import Final, assert_never
 
 from peer.core.contact import Contact
 from peer.core.contacts import Change
-from peer.core.ladder import Reach
 from peer.core.parts import Parts
+from peer.core.reach import Reach
 from peer.core.renaming import Renaming
 from peer.core.rooms import Rooms
 from wire.codec import decode_notice
@@ -75,7 +75,10 @@ class Uplink:
         self._home = parts.home
         self._inbound = parts.inbound
         self._duty = parts.duty
+        self._outlook = parts.outlook
         self._ladder = parts.ladder
+        self._letters = parts.letters
+        self._settling = parts.settling
         self._out = parts.out
         self._hearing.is_table_fresh = lambda: self._table.is_fresh
         self._rows_changed = rows_changed
@@ -134,9 +137,9 @@ class Uplink:
     def update_reach(self, *, now: float) -> None:
         """Tell the ladder how far the registry is in reach."""
         reach = self._measure(now)
-        if self._ladder.reach is not Reach.NONE:
+        if self._outlook.reach is not Reach.NONE:
             self._ladder.set_reach(reach, now=now)
-        if self._ladder.reach is Reach.LOST:
+        if self._outlook.reach is Reach.LOST:
             self._lines.registry_lost(now=now)
             self._rooms.registry_lost()
             self._renaming.registry_lost()
@@ -172,7 +175,7 @@ class Uplink:
     def next_timer(self) -> float | None:
         """The earliest deadline."""
         dues = []
-        if self._seeking_since is not None and self._ladder.reach is Reach.SEEKING:
+        if self._seeking_since is not None and self._outlook.reach is Reach.SEEKING:
             dues.append(self._seeking_since + SEEKING_SPAN)
         others = (self._link.next_timer(), self._rooms.next_timer(), self._renaming.next_timer())
         dues += [due for due in others if due is not None]
@@ -275,13 +278,13 @@ class Uplink:
     def _mail_notice_came(self, notice: MailSaved | MailRefused | MailExpired, now: float) -> None:
         match notice:
             case MailSaved(reference):
-                self._ladder.letter_saved(reference, now=now)
+                self._letters.saved(reference, now=now)
             case MailRefused(reference, reason):
-                self._ladder.letter_refused(reference, REFUSALS[reason], now=now)
+                self._letters.refused(reference, REFUSALS[reason], now=now)
             case MailExpired(recipient, number):
                 contact = self._contacts.by_identity(recipient)
                 if contact is not None:
-                    self._ladder.letter_expired(contact, number, now=now)
+                    self._settling.expired(contact, number, now=now)
 
     def _room_notice_came(
         self, notice: RoomEntered | RoomRefused | RoomLeft | RoomChanged | RoomsListed, now: float

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from peer.core import events as happened
-from peer.core.ladder import Reach
+from peer.core.reach import Reach
 from peer.core.standing import Standing
 from peer.core.streamkeys import group_mark
 from tests.support.network import Weather

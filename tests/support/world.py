@@ -7,7 +7,7 @@ messages are shown in order.
 """
 
 from peer.core import events as happened
-from peer.core.ladder import Reach
+from peer.core.reach import Reach
 from peer.core.standing import Standing
 from tests.support.house import House
 from tests.support.network import Network, Weather

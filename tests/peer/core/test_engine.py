@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peer.core import events as happened
-from peer.core.ladder import Reach
 from peer.core.lookup import LookUp
 from peer.core.me import LIVE_KEY_LASTS_FOR, OLD_LIVE_KEY_LASTS_FOR
+from peer.core.reach import Reach
 from peer.core.records import OutgoingAdded
 from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, raw, register_of
 from tests.peer.core.hall import KEY, Node

@@ -4,7 +4,7 @@ import pytest
 
 from peer.core.events import Delivered, Expired
 from peer.core.expiry import GRACE, LOOK_SPAN
-from peer.core.ladder import Reach
+from peer.core.reach import Reach
 from peer.core.standing import Standing
 from peer.core.stored import StoredOutgoing, StoredStream
 from tests.peer.core.cast import WALL

@@ -10,9 +10,13 @@ import pytest
 from peer.core.contact import RELAY_STICKS_FOR, Contact
 from peer.core.conversation import Message, Rung
 from peer.core.events import Delivered, Event, Expired, Kept, Refused, Saved, Unacknowledged
-from peer.core.ladder import BYTES_IN_FLIGHT, LETTERS_IN_FLIGHT, RETRY_SPAN, Ladder, Reach
+from peer.core.ladder import RETRY_SPAN, Ladder
+from peer.core.letters import BYTES_IN_FLIGHT, LETTERS_IN_FLIGHT, Letters
 from peer.core.outputs import Outputs
+from peer.core.reach import Outlook, Reach
 from peer.core.records import OutgoingChanged
+from peer.core.rungs import Rungs
+from peer.core.settling import Settling
 from peer.core.standing import Standing
 from peer.core.stored import StoredOutgoing, StoredStream
 from peer.core.trail import Trails
@@ -36,11 +40,16 @@ class Stairs:
         self.out = Outputs()
         self.letter = b"letter"
         self.refuses_to_seal = False
-        self.ladder = Ladder(POLICY, self.out, self._write, Trails(self._wall))
+        self.outlook, trails = Outlook(), Trails(self._wall)
+        self.settling = Settling(self.out, trails, self.outlook)
+        self.letters = Letters(self.out, self.settling, self._write)
+        shared = POLICY, self.out, self.outlook, trails
+        rungs = Rungs(*shared, letters=self.letters, settling=self.settling)
+        self.ladder = Ladder(*shared, rungs=rungs, letters=self.letters, settling=self.settling)
         self.bob = BOB.contact(online=online, stored=stored)
         assert self.bob.conversation is not None
         self.talk = self.bob.conversation
-        self.ladder.adopt(self.bob)
+        self.settling.adopt(self.bob)
         self.ladder.set_reach(reach, now=self.now)
 
     @staticmethod
@@ -68,7 +77,7 @@ class Stairs:
     def saves(self) -> None:
         """The registry confirms every letter that it was given."""
         for letter in self.posted():
-            self.ladder.letter_saved(letter.reference, now=self.now)
+            self.letters.saved(letter.reference, now=self.now)
 
     def acks(self, *messages: Message, through_server: bool = False) -> None:
         """Bob has stored these."""
@@ -95,7 +104,7 @@ class Stairs:
     def _heed(self, through_server: bool) -> None:
         for event in self.talk.courier.events():
             if isinstance(event, Acknowledged):
-                self.ladder.acknowledged(self.bob, [event], through_server=through_server, now=self.now)
+                self.settling.acknowledged(self.bob, [event], through_server=through_server, now=self.now)
             elif isinstance(event, GaveUp):
                 self.ladder.gave_up(self.bob, event.number, now=self.now)
 
@@ -153,7 +162,7 @@ def saved(stairs: Stairs) -> None:
 
 
 def refused(stairs: Stairs) -> None:
-    stairs.ladder.letter_refused(stairs.posted()[0].reference, "the mailbox is full", now=stairs.now)
+    stairs.letters.refused(stairs.posted()[0].reference, "the mailbox is full", now=stairs.now)
 
 
 def goes(stairs: Stairs) -> None:
@@ -272,7 +281,7 @@ def test_letters_are_posted_a_few_at_a_time() -> None:
         stairs.say()
     first, *others = stairs.posted()
     assert len(others) == LETTERS_IN_FLIGHT - 1
-    stairs.ladder.letter_saved(first.reference, now=stairs.now)
+    stairs.letters.saved(first.reference, now=stairs.now)
     assert len(stairs.posted()) == 1
 
 
@@ -283,7 +292,7 @@ def test_long_letters_are_posted_one_by_one() -> None:
         stairs.say()
     for _ in range(3):
         (letter,) = stairs.posted()
-        stairs.ladder.letter_saved(letter.reference, now=stairs.now)
+        stairs.letters.saved(letter.reference, now=stairs.now)
 
 
 def test_letters_go_in_the_order_of_their_numbers() -> None:
@@ -298,12 +307,12 @@ def test_an_answer_from_an_earlier_link_settles_nothing() -> None:
     stairs.say()
     (before,) = stairs.posted()
     sought(stairs)
-    stairs.ladder.letter_saved(before.reference, now=stairs.now)
+    stairs.letters.saved(before.reference, now=stairs.now)
     assert stairs.standing() == []
     found(stairs)
     (again,) = stairs.posted()
     assert again.number == before.number
-    stairs.ladder.letter_saved(again.reference, now=stairs.now)
+    stairs.letters.saved(again.reference, now=stairs.now)
     assert stairs.standing() == [Standing.SAVED]
 
 
@@ -320,9 +329,9 @@ def test_what_was_acknowledged_late_is_not_also_saved_or_refused(answer: str) ->
     stairs.standing()
     assert stairs.told() == [Unacknowledged, Delivered]
     if answer == "saved":
-        stairs.ladder.letter_saved(letter.reference, now=stairs.now)
+        stairs.letters.saved(letter.reference, now=stairs.now)
     else:
-        stairs.ladder.letter_refused(letter.reference, "the mailbox is full", now=stairs.now)
+        stairs.letters.refused(letter.reference, "the mailbox is full", now=stairs.now)
     assert (stairs.told(), stairs.standing()) == ([], [])
     assert stairs.ladder.is_settled
 
@@ -341,8 +350,8 @@ def test_a_letter_that_expired_is_told_and_goes_nowhere() -> None:
     message = stairs.say()
     stairs.saves()
     stairs.told()
-    stairs.ladder.letter_expired(stairs.bob, message.number, now=stairs.now)
-    stairs.ladder.letter_expired(stairs.bob, message.number, now=stairs.now)
+    stairs.settling.expired(stairs.bob, message.number, now=stairs.now)
+    stairs.settling.expired(stairs.bob, message.number, now=stairs.now)
     assert stairs.out.drain_events() == [Expired(to="bob", number=message.number, text="hi")]
     comes(stairs)
     stairs.say()
@@ -416,8 +425,8 @@ def test_the_floor_is_the_lowest_that_is_not_settled_and_refused_ones_are_void()
     stairs = Stairs(online=False)
     first, second = stairs.say(), stairs.say()
     one, two = stairs.posted()
-    stairs.ladder.letter_saved(one.reference, now=stairs.now)
-    stairs.ladder.letter_refused(two.reference, "the mailbox is full", now=stairs.now)
+    stairs.letters.saved(one.reference, now=stairs.now)
+    stairs.letters.refused(two.reference, "the mailbox is full", now=stairs.now)
     comes(stairs)
     third = stairs.say()
     payloads = stairs.talk.courier.payloads_to_send(now=stairs.now)

@@ -3,9 +3,9 @@
 import pytest
 
 from peer.core import events as happened
-from peer.core.ladder import KEY_IN_DOUBT
 from peer.core.lookup import LookUp
 from peer.core.safety import safety_number
+from peer.core.settling import KEY_IN_DOUBT
 from peer.core.standing import Standing
 from peer.core.trail import What, readable
 from tests.peer.core.cast import Someone, raw

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from peer.core import events as happened
-from peer.core.ladder import Reach
+from peer.core.reach import Reach
 from peer.core.standing import Standing
 from peer.core.stored import StoredGroup
 from peer.core.uplink import SEEKING_SPAN
