@@ -8,7 +8,7 @@ from typing import Final
 from peer.core import events as happened
 from peer.core.engine import PeerCore
 from peer.core.reach import Reach
-from peer.core.session import State
+from peer.core.states import State
 from peer.keys import NameHasKeys
 from peer.pump import Pump
 from peer.receipts import Outcome, Receipt

@@ -20,7 +20,7 @@ from peer.company import NO_ROOM, Company, NotOpen
 from peer.core import events as happened
 from peer.core.dutyevents import ClientSaid
 from peer.core.lookup import LookUp
-from peer.core.session import State
+from peer.core.states import State
 from peer.keys import folder_of
 from peer.past import Past
 from peer.receipts import CHANNEL, Receipt

@@ -18,7 +18,7 @@ from peer.core.registration import Registration
 from peer.core.renaming import Renaming
 from peer.core.rooms import Rooms
 from peer.core.router import Router
-from peer.core.session import State
+from peer.core.states import State
 from peer.core.stored import Loaded
 from peer.core.trail import Raw
 from peer.core.trust import Trust

@@ -9,7 +9,7 @@ from peer.core import events as happened
 from peer.core.parts import Parts
 from peer.core.records import RegistryPinned
 from peer.core.renaming import Renaming
-from peer.core.session import Notice, State
+from peer.core.states import Notice, State
 from peer.core.uplink import Uplink
 from wire.identity import fingerprint
 from wire.messages.registration import RefusalReason
