@@ -67,12 +67,12 @@ class Company(Pump):
 
     def members(self) -> tuple[happened.Person, ...]:
         """Everybody in the room where we are, ourselves among them, by name."""
-        return self._open_core().rooms.people()
+        return self._open_core().rooms.audience.people()
 
     @property
     def in_reach(self) -> int:
         """How many others of the room a line of ours gets to now."""
-        return self._open_core().rooms.in_reach
+        return self._open_core().rooms.audience.in_reach
 
     @property
     def is_server_away(self) -> bool:

@@ -196,7 +196,7 @@ class PeerCore:
         """How a message of ours went so far; none when it is not under way to anybody."""
         contact = self._contacts.by_identity(stream)
         if contact is None or contact.conversation is None:
-            return self.rooms.steps_under_way(stream, number)
+            return self._parts.groups.steps_under_way(stream, number)
         message = contact.conversation.outgoing.messages.get(number)
         return message.steps if message is not None else ()
 

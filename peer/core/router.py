@@ -164,4 +164,4 @@ class Router:
                 self._settling.adopt(contact)
         if changes:
             self._hearing.rows_came(now=now)
-            self._rooms.rows_came()
+            self._rooms.where.rows_came()

@@ -297,6 +297,6 @@ class Uplink:
             case RoomLeft():
                 self._rooms.left(notice)
             case RoomChanged():
-                self._rooms.changed(notice, now=now)
+                self._rooms.where.changed(notice, now=now)
             case RoomsListed():
                 self._rooms.list.listed(notice)

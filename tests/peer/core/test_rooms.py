@@ -94,8 +94,8 @@ def test_whoever_is_let_in_hears_who_is_there_and_nothing_else(node: Node) -> No
     enter(node, who=(CAROL, BOB))
     assert node.saw() == [happened.RoomEntered(room="lab", members=("bob", "carol"), missed=0)]
     assert node.core.rooms.is_settled
-    assert [one.name for one in node.core.rooms.people()] == ["alice", "bob", "carol"]
-    assert node.core.rooms.in_reach == 2
+    assert [one.name for one in node.core.rooms.audience.people()] == ["alice", "bob", "carol"]
+    assert node.core.rooms.audience.in_reach == 2
 
 
 def test_a_name_that_is_none_is_refused_here(node: Node) -> None:
@@ -207,7 +207,7 @@ def test_a_lost_link_is_no_news_of_the_room(node: Node) -> None:
         GroupGranted("#lab", 1, LAB_KEY, STATION, 10),
         RoomChanged("#lab", [RoomMember(BOB.id, HERE)]),
     )
-    assert node.core.rooms.in_reach == 1
+    assert node.core.rooms.audience.in_reach == 1
     assert not any(isinstance(event, ROOM_NEWS) for event in node.saw())
 
 
@@ -374,7 +374,7 @@ def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: Node) -
         node.core.say(text, now=node.now)
         node.pump()
         node.pass_time(3.0)
-    assert node.core.rooms.in_reach == 0
+    assert node.core.rooms.audience.in_reach == 0
     assert node.core.is_settled
     node.datagrams.clear()
     node.core.say("three", now=node.now)
@@ -384,7 +384,7 @@ def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: Node) -
     session = BOB.session_with(node.alice)
     node.hears(session.seal(join_frames([encode(Ack(lines[0][0], [1]))])), BOB.home)
     assert [line.text for _, line in straight(node, BOB)] == ["one", "two"]
-    assert node.core.rooms.in_reach == 1
+    assert node.core.rooms.audience.in_reach == 1
 
 
 def test_a_line_of_somebody_who_is_no_member_is_acknowledged_and_not_shown(node: Node) -> None:
