@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from peer.core import events as happened
+from peer.core.lookout import Lookout
 from peer.core.lookup import LookUp
 from peer.core.me import Me
+from peer.core.notices import Notices
 from peer.core.parts import Parts
 from peer.core.reach import Reach
 from peer.core.records import Record
@@ -75,14 +77,11 @@ class PeerCore:
         self.renaming: Final = Renaming(parts)
         self.duty: Final = parts.duty
         self._router = Router(parts, self.rooms)
-        self._uplink = Uplink(
-            parts,
-            self.rooms,
-            self.renaming,
-            rows_changed=self._router.rows_changed,
-            relayed=self._router.datagram_relayed,
-        )
-        self._registration = Registration(parts, self._uplink, self.renaming)
+        together = parts, self.rooms, self.renaming
+        lookout = self._lookout = Lookout(*together)
+        notices = Notices(*together, router=self._router, lookout=lookout)
+        self._uplink = Uplink(*together, lookout=lookout, notices=notices)
+        self._registration = Registration(parts, self.renaming, lookout=lookout, uplink=self._uplink)
         self.trust: Final = Trust(parts)
         parts.restore(loaded, now=now)
 
@@ -110,7 +109,7 @@ class PeerCore:
         if self._outlook.reach is Reach.NONE:
             self._ladder.set_reach(Reach.SEEKING, now=now)
         self._registration.has_begun = False
-        self._uplink.seek(now=now)
+        self._lookout.seek(now=now)
         self._session.use_card(self.me.card, self.me.live)
         self._session.start(table_version=self._table.version, now=now)
         self._registration.heed_session(now=now)

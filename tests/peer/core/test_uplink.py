@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from peer.core import events as happened
+from peer.core.lookout import SEEKING_SPAN
 from peer.core.reach import Reach
 from peer.core.standing import Standing
 from peer.core.stored import StoredGroup
-from peer.core.uplink import SEEKING_SPAN
 from tests.peer.core.cast import POLICY, Someone, raw
 from tests.peer.core.hall import KEY, STATION, Node
 from wire.codec import encode
