@@ -56,13 +56,13 @@ class Operator(Person):
                     duty.lines_shown(visit, position)
                 case _:
                     pass
-        if self.core.is_ready and duty.is_answered:
+        if self.core.is_ready and duty.commands.is_answered:
             if not duty.is_on:
-                duty.take("")
+                duty.commands.take_duty("")
             elif duty.client is None:
                 pass
             elif f"{duty.client} 1: heard" in self.heard or self.network.now > self._patient_until:
-                duty.end_session()  # again, when the registry was away
+                duty.commands.end_session()  # again, when the registry was away
         self.pump()
 
 
