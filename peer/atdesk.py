@@ -38,7 +38,7 @@ class AtDesk:
 
     def say(self, text: str) -> None:
         """A line for our visitor. Raises TooLong, UnicodeEncodeError."""
-        self._open_core().say_on_duty(text, now=self._now())
+        self._open_core().speech.say_on_duty(text, now=self._now())
         self._schedule()
 
     def take_duty(self, queue: str = "") -> None:

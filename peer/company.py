@@ -47,7 +47,7 @@ class Company(Pump):
         core = self._open_core()
         if self._keeper.is_full:
             return self._refuse(self.room or "", NO_ROOM)
-        begun = core.say(text, now=self._now())
+        begun = core.speech.say(text, now=self._now())
         self._schedule()
         if begun is not None:
             return self._receipts.open(begun.to, begun.number)
@@ -91,7 +91,7 @@ class Company(Pump):
                 self._events.append(happened.RenameRefused(name=new, reason=str(error)))
                 self._tell()
                 return
-        core.rename(new, now=self._now())
+        core.renaming.request(new, now=self._now())
         self._schedule()
 
     def _refuse(self, to: str, reason: str) -> Receipt:

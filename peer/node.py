@@ -133,13 +133,13 @@ class Peer(Company):
         core, now = self._open_core(), self._now()
         if self._keeper.is_full:
             return self._refuse(to, NO_ROOM)
-        while (found := core.look_up(to, now=now)) is LookUp.ASKING:
+        while (found := core.speech.look_up(to, now=now)) is LookUp.ASKING:
             self._schedule()
             await self._change()
             core, now = self._open_core(), self._now()
         if found is not LookUp.KNOWN:
             return self._refuse(to, _WHY_NOT[found])
-        begun = core.send(to, text, now=now)
+        begun = core.speech.send(to, text, now=now)
         self._schedule()
         return self._receipts.open(begun.to, begun.number)
 
@@ -148,7 +148,7 @@ class Peer(Company):
         core = self._open_core()
         if self._keeper.is_full:
             return self._refuse("everybody", NO_ROOM)
-        number = core.send_all(text, now=self._now())
+        number = core.speech.send_all(text, now=self._now())
         self._schedule()
         return self._receipts.open(CHANNEL, number)
 
@@ -177,7 +177,7 @@ class Peer(Company):
     def past(self) -> Past:
         """Our own history, from disk. Raises NotOpen."""
         core = self._open_core()
-        return Past(self._history.lines, lambda: core.me.name, core.steps_under_way, flush=self._store)
+        return Past(self._history.lines, lambda: core.me.name, core.speech.steps_under_way, flush=self._store)
 
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""

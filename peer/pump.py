@@ -160,7 +160,7 @@ class Pump:
         events = self._core.events()
         for event in events:
             self._receipts.note(event)
-        if (name := self._core.name_confirmed()) is not None:
+        if (name := self._core.renaming.news()) is not None:
             self._follow(name)
         if self._is_watched or len(self._events) < 1_000:
             self._events += events

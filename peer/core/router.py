@@ -116,6 +116,22 @@ class Router:
         if acknowledged:
             self._settling.acknowledged(contact, acknowledged, through_server=through_server, now=now)
 
+    def handle_timer(self, *, now: float) -> None:
+        """Couriers try again, or give up."""
+        for contact in list(self._post.active.values()):
+            if contact.conversation is not None:
+                contact.conversation.courier.handle_timer(now=now)
+                self.heed_courier(contact, through_server=False, now=now)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline of a courier."""
+        dues = [
+            contact.conversation.courier.next_timer()
+            for contact in self._post.active.values()
+            if contact.conversation is not None
+        ]
+        return min((due for due in dues if due is not None), default=None)
+
     def _refresh_card(self, contact: Contact, now: float) -> None:
         """They may have a new live key, or not know ours: ask for their card, show ours (clause 6.5)."""
         if self._outlook.reach is Reach.UP:

@@ -50,7 +50,7 @@ class Operator(Person):
                         self.served.append(name)
                         self._patient_until = self.network.now + PATIENCE
                         for number in range(2):
-                            self.core.say_on_duty(f"{name} {number}", now=self.network.now)
+                            self.core.speech.say_on_duty(f"{name} {number}", now=self.network.now)
                 case ClientSaid(text=text, visit=visit, position=position):
                     self.heard.append(text)
                     duty.lines_shown(visit, position)

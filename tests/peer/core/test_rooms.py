@@ -164,7 +164,7 @@ def test_leaving_no_room_is_told(node: Node) -> None:
     node.core.rooms.leave(now=node.now)
     node.pump()
     assert node.saw() == [happened.NotInRoom()]
-    assert node.core.say("hi", now=node.now) is None
+    assert node.core.speech.say("hi", now=node.now) is None
     node.pump()
     assert node.saw() == [happened.NotInRoom()]
 
@@ -291,7 +291,7 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     enter(node)
     lose_registry(node)
     node.saw()
-    begun = node.core.say("hi", now=node.now)
+    begun = node.core.speech.say("hi", now=node.now)
     assert begun is not None
     node.pump()
     assert node.saw() == [happened.RoomUnanswered(room="lab", number=begun.number)]
@@ -316,11 +316,11 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
 def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(node: Node) -> None:
     enter(node)
     lose_registry(node)
-    begun = node.core.say("hi", now=node.now)
+    begun = node.core.speech.say("hi", now=node.now)
     assert begun is not None
     node.pump()
     mark = group_mark("#lab")
-    (under_way,) = readable(node.core.steps_under_way(mark, begun.number), 0)
+    (under_way,) = readable(node.core.speech.steps_under_way(mark, begun.number), 0)
     assert under_way.what is What.KEPT
     assert under_way.when is not None
     assert under_way.when < node.now + WALL
@@ -333,7 +333,7 @@ def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(
     (frame,) = node.lines()
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
-    assert node.core.steps_under_way(mark, begun.number) == ()
+    assert node.core.speech.steps_under_way(mark, begun.number) == ()
     (line,) = node.disk.lines.latest(9)
     assert (line.room, line.text, line.standing) == ("lab", "hi", Standing.DELIVERED)
     steps = readable(unpacked(line.trail, line.at_ms), line.at_ms)
@@ -343,7 +343,7 @@ def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(
 def test_a_line_that_was_left_behind_says_why(node: Node) -> None:
     enter(node)
     lose_registry(node)
-    node.core.say("hi", now=node.now)
+    node.core.speech.say("hi", now=node.now)
     node.core.rooms.leave(now=node.now)
     node.pump()
     (line,) = node.disk.lines.latest(9)
@@ -371,13 +371,13 @@ def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: Node) -
     enter(node)
     lose_registry(node)
     for text in ("one", "two"):
-        node.core.say(text, now=node.now)
+        node.core.speech.say(text, now=node.now)
         node.pump()
         node.pass_time(3.0)
     assert node.core.rooms.audience.in_reach == 0
     assert node.core.is_settled
     node.datagrams.clear()
-    node.core.say("three", now=node.now)
+    node.core.speech.say("three", now=node.now)
     node.pump()
     lines = straight(node, BOB)
     assert [line.text for _, line in lines] == ["three"]
@@ -415,7 +415,7 @@ def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: Node)
 def test_lines_of_a_room_are_answered_by_the_registry(node: Node) -> None:
     enter(node)
     node.saw()
-    begun = node.core.say("hi", now=node.now)
+    begun = node.core.speech.say("hi", now=node.now)
     assert begun is not None
     node.pump()
     (frame,) = node.lines()
@@ -427,7 +427,7 @@ def test_lines_of_a_room_are_answered_by_the_registry(node: Node) -> None:
 
 def test_a_line_said_just_before_leaving_is_still_answered(node: Node) -> None:
     enter(node)
-    node.core.say("bye", now=node.now)
+    node.core.speech.say("bye", now=node.now)
     node.core.rooms.leave(now=node.now)
     node.pump()
     (frame,) = node.lines()
@@ -440,7 +440,7 @@ def test_a_line_said_just_before_leaving_is_still_answered(node: Node) -> None:
 def test_the_channel_goes_straight_to_everybody_who_was_online(node: Node) -> None:
     lose_registry(node)
     node.saw()
-    number = node.core.send_all("hi", now=node.now)
+    number = node.core.speech.send_all("hi", now=node.now)
     node.pump()
     assert node.saw() == [happened.ChannelUnanswered(number=number)]
     kept = list(node.datagrams)
@@ -452,7 +452,7 @@ def test_the_channel_goes_straight_to_everybody_who_was_online(node: Node) -> No
 def test_lines_that_wait_survive_a_crash(node: Node) -> None:
     enter(node)
     lose_registry(node)
-    begun = node.core.say("hi", now=node.now)
+    begun = node.core.speech.say("hi", now=node.now)
     assert begun is not None
     node.pump()
     again = Node(disk=node.disk, porter=node.porter, life=2)
