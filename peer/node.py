@@ -18,7 +18,7 @@ from typing import Final, Self
 from peer.atdesk import AtDesk
 from peer.company import NO_ROOM, Company, NotOpen
 from peer.core import events as happened
-from peer.core.dutyevents import ClientSaid
+from peer.core.events.duty import ClientSaid
 from peer.core.lookup import LookUp
 from peer.core.states import State
 from peer.keys import folder_of

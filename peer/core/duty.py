@@ -6,8 +6,8 @@ It knows the desk's notices. It must not know how a link is made; whether we are
 import random
 from typing import Final, assert_never
 
-from peer.core import dutyevents as happened
 from peer.core.dutycommands import NO_CLIENT, DutyCommands
+from peer.core.events import duty as happened
 from peer.core.outputs import Outputs
 from peer.core.talk import Talk
 from wire.messages.desk.operating import (

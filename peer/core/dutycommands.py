@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from peer.core import dutyevents as happened
+from peer.core.events import duty as happened
 from peer.core.outputs import Outputs
 from wire.messages.desk.operating import (
     CallNext,

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from peer.core.dutyevents import ClientCame, ClientSaid
+from peer.core.events.duty import ClientCame, ClientSaid
 from registry.desk.settings import DeskSettings
 from tests.support.guests import Guest
 from tests.support.house import House

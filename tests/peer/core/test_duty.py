@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from peer.core import dutyevents as happened
 from peer.core.duty import Duty
 from peer.core.dutycommands import FAILURES
+from peer.core.events import duty as happened
 from peer.core.outputs import Outputs
 from wire.messages.desk.operating import (
     CallNext,
