@@ -12,7 +12,7 @@ from peer.core.standing import Standing
 from peer.core.stored import StoredOutgoing, StoredStream
 from peer.core.trail import SENT_AT_ONCE, STEPS_MAX, Step, Trails, What, packed, readable, unpacked
 from tests.peer.core.cast import WALL
-from tests.peer.core.test_ladder import BOB, Stairs
+from tests.peer.core.stairs import BOB, Stairs
 from wire.limits import MAIL_KEPT_FOR
 
 trails = Trails(lambda now: WALL + now)
