@@ -19,14 +19,7 @@ from peer.core.roomlist import RoomList
 from peer.core.whereabouts import Whereabouts
 from wire.errors import NameRefused
 from wire.messages.group import GroupGranted
-from wire.messages.room import (
-    EnterRoom,
-    LeaveRoom,
-    RoomEntered,
-    RoomLeft,
-    RoomRefusal,
-    RoomRefused,
-)
+from wire.messages.room import EnterRoom, LeaveRoom, RoomEntered, RoomLeft, RoomRefusal, RoomRefused
 from wire.names import name_key, peer_name
 
 REFUSALS: Final = {

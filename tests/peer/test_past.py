@@ -16,7 +16,7 @@ from peer.node import NotOpen
 from peer.past import SOMEBODY, Kind, shown
 from tests.peer.core.cast import Someone
 from tests.peer.store.test_schema import old
-from tests.peer.test_node import WITHIN, Village, village
+from tests.peer.village import WITHIN, Village, village
 
 __all__ = ["old", "village"]
 

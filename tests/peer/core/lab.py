@@ -11,12 +11,7 @@ from wire.messages.delivery import Floor, Part
 from wire.messages.direct import StraightLine
 from wire.messages.group import CHANNEL, GroupGranted
 from wire.messages.mail import MailBatch
-from wire.messages.room import (
-    EnterRoom,
-    RoomEntered,
-    RoomMember,
-    RoomPresence,
-)
+from wire.messages.room import EnterRoom, RoomEntered, RoomMember, RoomPresence
 from wire.messages.table import FetchTable, Row, TablePage
 
 BOB, CAROL = Someone("bob"), Someone("carol")

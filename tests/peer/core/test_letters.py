@@ -7,14 +7,7 @@ from peer.core.events import Delivered, Refused, Unacknowledged
 from peer.core.letters import BYTES_IN_FLIGHT, LETTERS_IN_FLIGHT
 from peer.core.standing import Standing
 from tests.peer.core.cast import POLICY
-from tests.peer.core.stairs import (
-    BOB,
-    Stairs,
-    comes,
-    found,
-    goes,
-    sought,
-)
+from tests.peer.core.stairs import BOB, Stairs, comes, found, goes, sought
 
 # --- letters
 

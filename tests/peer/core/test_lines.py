@@ -12,10 +12,7 @@ from wire.codec import decode_group_body
 from wire.header import unpack_group
 from wire.messages.direct import StraightLine
 from wire.messages.group import GroupAccepted, GroupGranted
-from wire.messages.room import (
-    RoomEntered,
-    RoomMember,
-)
+from wire.messages.room import RoomEntered, RoomMember
 from wire.sealing import GroupKey
 
 __all__ = ["node"]

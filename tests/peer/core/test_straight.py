@@ -20,10 +20,7 @@ from wire.header import pack_relayed, unpack_group
 from wire.messages.delivery import Ack, Floor, Part
 from wire.messages.direct import StraightLine
 from wire.messages.group import GroupAccepted, GroupBody, GroupGranted
-from wire.messages.room import (
-    RoomEntered,
-    RoomMember,
-)
+from wire.messages.room import RoomEntered, RoomMember
 from wire.sealing import GroupKey
 
 __all__ = ["node"]
