@@ -1,6 +1,6 @@
 """This file is about the groups that we are in: the channel always, one room at a time, and rooms just left.
 
-It finds a group by name or by the tag of its frames; who lets us in and out stands in `peer.core.rooms`.
+It finds a group by name or by the tag of its frames; how we get in and out stands in `peer.core.rooms`.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """This file is about how far the registry is in reach, as far as we know, and since when it is silent.
 
-It must not know how that is found out (`peer.core.uplink`), nor what follows from it.
+It must not know how that is found out (`peer.core.lookout`), nor what follows from it.
 """
 
 import enum
