@@ -134,7 +134,12 @@ def _drain(person: Person, now: float) -> None:
     core.datagrams_to_send(now=now)
     person.history.apply(core.records_to_store())
     core.records_stored(now=now)
-    core.link_bytes_to_send(now=now), core.wants_link(), core.wants_link_closed(), core.name_confirmed()
+    (
+        core.link_bytes_to_send(now=now),
+        core.wants_link(),
+        core.wants_link_closed(),
+        core.renaming.news(),
+    )
     for event in core.events():
         for line in person.screen.show(event):
             core.line_shown(line)
@@ -184,7 +189,7 @@ class Visitor:
         self.guest.start()
         assert network.run_until(lambda: bool(self.guest.disk.ticket), within=10.0)
         network.run_for(2.0)
-        self.link = _link_of(house, self.guest.guest._me.identity.public)
+        self.link = house.core._links.attached()[0]
         self.server = house.address
         self.now = network.now
 

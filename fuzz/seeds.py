@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from fuzz.instances import instance
 from peer.core import records as said
+from peer.core.standing import Standing
+from peer.core.streamkeys import CHANNEL_MARK
 from peer.core.trail import What, packed
-from peer.desk.visit import StoredVisit
+from peer.desk.ticket import StoredVisit
 from peer.history import History
 from peer.ui.commands import COMMANDS
 from registry.configuration import configure, shown
@@ -211,13 +213,13 @@ def histories() -> list[bytes]:
 def write_history(path: Path) -> None:
     """Make one."""
     history = History(path, server="registry")
-    them, mark = b"b" * 32, said.CHANNEL_MARK
+    them, mark = b"b" * 32, CHANNEL_MARK
     history.apply(
         [
             said.RegistryPinned(b"r" * 32),
             said.OutgoingAdded(them, 1, 1_000, "hi"),
             said.OutgoingAdded(them, 4, 2_000, "are you there"),
-            said.OutgoingChanged(them, 1, said.Standing.DELIVERED, 1_500),
+            said.OutgoingChanged(them, 1, Standing.DELIVERED, 1_500),
             said.IncomingAdded(them, 7, 1_000, "hello", False, False),
             said.IncomingAdded(them, 9, 1_000, "hello again", True, True),
             said.OutgoingAdded(mark, 1, 3_000, "to all"),

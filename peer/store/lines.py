@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from peer.core.records import KEY_SIZE, parties_of
+from peer.core.streamkeys import KEY_SIZE, parties_of
 from peer.core.trail import Stored
 from peer.store.damage import damage_named
 from peer.store.words import Words, query

@@ -9,18 +9,10 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from peer.core.records import (
-    DEAD,
-    FINAL,
-    Key,
-    Loaded,
-    RoomKept,
-    Standing,
-    StoredGroup,
-    StoredIncoming,
-    StoredOutgoing,
-    StoredStream,
-)
+from peer.core.records import RoomKept
+from peer.core.standing import DEAD, FINAL, Standing
+from peer.core.stored import Loaded, StoredGroup, StoredIncoming, StoredOutgoing, StoredStream
+from peer.core.streamkeys import Key
 from peer.store.damage import damage_named
 from wire.codec import decode_row
 from wire.errors import DecodeError

@@ -25,7 +25,7 @@ from tests.faults.machine import sqlite_memory
 EACH: Final = 2.0
 """Seconds between two deeds of a bot, on average."""
 CIRCLE: Final = 16
-"""People to whom a bot writes. All its conversations are begun soon, so that what grows later is no conversation."""
+"""People to whom a bot writes."""
 ROOMS: Final = 10
 AWAY_FOR: Final = 3.0
 AGAIN_AFTER: Final = 0.5
@@ -46,6 +46,11 @@ class Bot:
         self._chance: Final = random.Random(number)
         others = [label_of(other) for other in range(everybody) if other != number]
         self._circle: Final = self._chance.sample(others, min(CIRCLE, len(others)))
+        mates = (
+            label_of(other) for other in range(everybody) if other != number and room_of(other) == self.room
+        )
+        self._to_greet: Final = list(dict.fromkeys([*self._circle, *mates]))
+        """Those with whom there will be a conversation: lines of a room go straight while the registry is away."""
         self._receipts: list[tuple[str, Receipt]] = []
         self._number = 0
 
@@ -85,7 +90,10 @@ class Bot:
         """One deed after the other."""
         while not stopped.is_set():
             await wait(stopped, self._chance.expovariate(1 / EACH))
-            await self._do(self._chance.random(), stopped)
+            if self._to_greet and self._chance.random() < 0.5:
+                await self._write_to(self._to_greet.pop())
+            else:
+                await self._do(self._chance.random(), stopped)
             self._settle()
 
     async def rest(self) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from peer.core.dutyevents import ClientCame, ClientChanged, ClientSaid
+from peer.core.events.duty import ClientCame, ClientChanged, ClientSaid
 from peer.desk import events as happened
 from peer.desk.form import Form
 from peer.desk.node import Visitor

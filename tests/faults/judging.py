@@ -69,7 +69,7 @@ def judge(
     found = Findings()
     promised: list[str] = []
     seen: dict[str, dict[str, float]] = defaultdict(dict)
-    newest: dict[tuple[str, str, str], tuple[int, float]] = {}
+    streams: dict[tuple[str, str, str], dict[int, float]] = defaultdict(dict)
     for at, what, who, text in entries:
         match what:
             case What.FATE:
@@ -90,13 +90,13 @@ def judge(
                 seen[who][text] = at
                 found.shown += 1
                 author, to, number = text.split(" ")
-                later, shown_at = newest.get((who, author, to), (0, 0.0))
-                if int(number) > later:
-                    newest[who, author, to] = int(number), at
-                elif shown_at < later / 1_000_000 + HOLD_SPAN:
+                stream = streams[who, author, to]
+                later = min((other for other in stream if other > int(number)), default=0)
+                if later and stream[later] < later / 1_000_000 + HOLD_SPAN:
                     found.late.append(f"{who}: {text}")
-                else:
+                elif later:
                     found.overtaken += 1
+                stream[int(number)] = at
     found.promised = len(promised)
     found.lost = [
         f"{who}: {text}" for text in promised for who in due_to(text, steady) if text not in seen[who]

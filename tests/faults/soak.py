@@ -6,7 +6,8 @@ Some bots lose a tenth of their datagrams all the time; a few are programs of th
 visitors come to the help desk. A line now and then says how things stand, and two tables at the end what was found: the exit
 status is 1 when a promise was broken or something grew.
 
-The registry is killed in the first third; later it is only stopped, so that what it holds can be judged.
+The registry is killed in the first sixth; later it is only stopped, so that what it holds can be judged. In the first
+minutes everybody writes to all of their circle, so that what grows later is no conversation that begins.
 """
 
 import argparse
@@ -113,13 +114,13 @@ class Soak:
     async def _make_faults(self) -> None:
         begun = time.monotonic()
         report, fault, end = begun, begun + FIRST_FAULT, begun + 60 * self.minutes
-        third = begun + 20 * self.minutes
+        calm = begun + 10 * self.minutes
         while (now := time.monotonic()) < end:
             if now >= report:
                 await self._report(now - begun)
                 report += REPORT_EVERY
             if now >= fault:
-                await self.mischief.make_one(may_kill_registry=now < third)
+                await self.mischief.make_one(may_kill_registry=now < calm)
                 fault = time.monotonic() + self.chance.uniform(1.0, 9.0)
             await asyncio.sleep(max(min(report, fault, end) - time.monotonic(), 0.0))  # the soak's own clock
         await self._report(time.monotonic() - begun)
