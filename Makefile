@@ -7,7 +7,7 @@ PYTHONS := python3.11 python3 python python3.12 python3.13 python3.14 python3.15
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 WORKERS ?= 3
 SEEDS ?= 20000
-FUZZ_SECONDS ?= 60
+FUZZ_SECONDS ?= 600
 MINUTES ?= 20
 BOTS ?= 200
 
@@ -34,7 +34,7 @@ lint: $(VENV)/.tested  ## format, lint, import contracts, types
 
 check: lint test  ## lint, then the tests
 
-fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer, fuzz each decoder FUZZ_SECONDS=60
+fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer, fuzz each way in FUZZ_SECONDS=600 (about 2 h)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --workers $(WORKERS)
 	@CHATAPP_WORLDS=2000 $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz \
 		tests/simulation/test_rules.py tests/wire tests/registry/store tests/registry/desk
@@ -74,7 +74,7 @@ lock:  ## resolve the dependencies anew (needs uv)
 		echo 'a lock file names a place' >&2; exit 1; fi
 
 clean:  ## remove what the above made
-	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .fuzz build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

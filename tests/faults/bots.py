@@ -1,172 +1,21 @@
-"""This file is about many bots in one process, for the soak: each a `Peer` that writes to others, is in rooms, takes other
-names, leaves and comes back, and notes what it is shown.
+"""This file is about many bots in one process, for the soak.
 
     python -m tests.faults.bots <port> <home> <ledger> <first> <count> <all>
 
 Standard input says what to do: `talk`, `count`, `stop`, `expect <file>`, `end`; a line answers each. What was promised and
-shown stands in the ledger. It knows the SDK; it must not know what faults are made.
+shown stands in the ledger. It must not know what a bot does, nor what faults are made.
 """
 
 import asyncio
 import json
-import random
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from peer.core import events as happened
-from peer.node import Peer
-from peer.receipts import Outcome, Receipt
+from tests.faults.bot import Bot
 from tests.faults.ledger import Ledger, What, read
 from tests.faults.machine import sqlite_memory
-
-EACH: Final = 2.0
-"""Seconds between two deeds of a bot, on average."""
-CIRCLE: Final = 16
-"""People to whom a bot writes."""
-ROOMS: Final = 10
-AWAY_FOR: Final = 3.0
-AGAIN_AFTER: Final = 0.5
-
-
-class Bot:
-    """One of them. Its label stays, whatever its name is."""
-
-    def __init__(self, number: int, port: int, home: Path, everybody: int, ledger: Ledger) -> None:
-        self.label: Final = label_of(number)
-        self.peer: Final = Peer(_name_at(home, self.label), ("127.0.0.1", port), home=home)
-        self.room: Final = room_of(number)
-        self.is_steady: Final = is_steady(number)
-        """Whether it stays in its room. Others come and go."""
-        self.expected: set[str] = set()
-        self.complete: Final = asyncio.Event()
-        self._ledger: Final = ledger
-        self._chance: Final = random.Random(number)
-        others = [label_of(other) for other in range(everybody) if other != number]
-        self._circle: Final = self._chance.sample(others, min(CIRCLE, len(others)))
-        mates = (
-            label_of(other) for other in range(everybody) if other != number and room_of(other) == self.room
-        )
-        self._to_greet: Final = list(dict.fromkeys([*self._circle, *mates]))
-        """Those with whom there will be a conversation: lines of a room go straight while the registry is away."""
-        self._receipts: list[tuple[str, Receipt]] = []
-        self._number = 0
-
-    async def begin(self) -> None:
-        """With the registry, and in the room for good if it is one of those."""
-        await self.peer.ready()
-        while self.is_steady and self.peer.room is None:
-            self.peer.enter_room(self.room)
-            await self.peer.room_settled()
-            if self.peer.room is None:  # the registry was away just now, or did not answer soon enough
-                await asyncio.sleep(AGAIN_AFTER)  # a bot's patience; a peer itself asks once
-
-    async def watch(self) -> None:
-        """Note what is shown, before it counts as shown."""
-        async for event in self.peer.events():
-            match event:
-                case happened.DirectReceived() | happened.RoomReceived():
-                    self._see(event)
-                case happened.MailReturned(lines=lines):
-                    for line in lines:
-                        self._see(line)
-                case happened.RenameRefused() | happened.RoomRefused() | happened.NameTaken():
-                    self._note(What.FATE, type(event).__name__)
-                case happened.Trouble(text=text) if "you left before the server was back" in text:
-                    self._note(What.FATE, "told that a room line did not reach everybody")
-                case happened.KeyChanged() | happened.RegistryKeyChanged() | happened.Trouble():
-                    self._note(What.BROKEN, str(event))
-                case _:
-                    pass
-
-    def expect(self, texts: set[str]) -> None:
-        """`complete` is set when all of them were shown."""
-        self.expected = texts
-        self._look_whether_complete()
-
-    async def talk(self, stopped: asyncio.Event) -> None:
-        """One deed after the other."""
-        while not stopped.is_set():
-            await wait(stopped, self._chance.expovariate(1 / EACH))
-            if self._to_greet and self._chance.random() < 0.5:
-                await self._write_to(self._to_greet.pop())
-            else:
-                await self._do(self._chance.random(), stopped)
-            self._settle()
-
-    async def rest(self) -> None:
-        """Until all that was said has found its end."""
-        for _, receipt in self._receipts:
-            await receipt.settled()
-        self._settle()
-
-    # --- deeds
-
-    async def _do(self, dice: float, stopped: asyncio.Event) -> None:
-        peer = self.peer
-        if dice < 0.01:
-            peer.leave()
-            await wait(stopped, AWAY_FOR)
-            peer.come_back()
-        elif dice < 0.015:
-            peer.rename(f"{self.label}v{self._chance.randrange(10_000)}")
-        elif dice < 0.05 and not self.is_steady:
-            if peer.room is None:
-                peer.enter_room(self.room)
-            else:
-                peer.leave_room()
-        elif dice < 0.15 and peer.room is not None:
-            text = self._text(f"#{self.room}")
-            self._receipts.append((text, await peer.say(text)))
-        else:
-            await self._write_to(self._chance.choice(self._circle))
-
-    async def _write_to(self, label: str) -> None:
-        name = next((one.name for one in self.peer.people() if one.name.startswith(label)), None)
-        if name is not None:
-            text = self._text(label)
-            self._receipts.append((text, await self.peer.send(name, text)))
-
-    def _text(self, to: str) -> str:
-        """A new one; numbers rise from life to life."""
-        self._number = max(self._number + 1, int(time.time() * 1_000_000))
-        return f"{self.label} {to} {self._number}"
-
-    # --- what becomes of it
-
-    def _settle(self) -> None:
-        left: list[tuple[str, Receipt]] = []
-        for text, receipt in self._receipts:
-            if receipt.outcome is None:
-                left.append((text, receipt))
-                continue
-            is_of_room = "#" in text
-            kind = "room line" if is_of_room else "message"
-            self._note(What.FATE, f"{kind} {receipt.outcome.name.lower()} {receipt.reason}".rstrip())
-            # Who is about to leave a room takes a kept line along.
-            is_promise = not (is_of_room and receipt.outcome is Outcome.KEPT and not self.is_steady)
-            if is_promise and receipt.outcome is not Outcome.REFUSED:
-                self._note(What.PROMISED, text)
-        self._receipts = left
-
-    def _see(self, line: happened.Line) -> None:
-        text = line.text
-        self._note(What.SHOWN, text)
-        author, to, _ = text.split(" ")
-        if not line.sender.startswith(author) or to not in (self.label, f"#{self.room}"):
-            self._note(What.BROKEN, f"is shown as of {line.sender}: {text}")
-        if self.expected:
-            self.expected.discard(text)
-            self._look_whether_complete()
-
-    def _look_whether_complete(self) -> None:
-        if not self.expected:
-            self.complete.set()
-
-    def _note(self, what: What, text: str) -> None:
-        self._ledger.note(what, self.label, text)
 
 
 class Crew:
@@ -235,36 +84,6 @@ class Crew:
             counts["receipts"] += len(peer._receipts._open)
             counts["waiting"] += len(peer._events) + len(peer._keeper._waiting)
         return counts
-
-
-def label_of(number: int) -> str:
-    """Who a bot is, and its first name."""
-    return f"bot{number:04d}"
-
-
-def room_of(number: int) -> str:
-    """Where a bot may be."""
-    return f"room{number % ROOMS}"
-
-
-def is_steady(number: int) -> bool:
-    """Half of those of each room stay in it."""
-    return number // ROOMS % 2 == 0
-
-
-def _name_at(home: Path, label: str) -> str:
-    """The name that a bot had when its last life ended: a change of it may have been cut short."""
-    folders = [folder.name.removeprefix("n-") for folder in (home / "peers").glob(f"n-{label}*")]
-    assert len(folders) < 2, f"{label} is more than one person: {folders}"
-    return folders[0] if folders else label
-
-
-async def wait(stopped: asyncio.Event, span: float) -> None:
-    """So long, or until it is over."""
-    try:
-        await asyncio.wait_for(stopped.wait(), span)
-    except TimeoutError:
-        return
 
 
 async def main() -> None:

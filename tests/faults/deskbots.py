@@ -20,7 +20,7 @@ from peer.desk import events as happened
 from peer.desk.form import Form
 from peer.desk.node import Visitor
 from peer.node import NotOpen, Peer
-from tests.faults.bots import wait
+from tests.faults.bot import wait
 from tests.faults.ledger import Ledger, What
 from wire.address import Address
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.faults.bots import is_steady, label_of, room_of
+from tests.faults.bot import is_steady, label_of, room_of
 from tests.faults.deskbots import OPERATORS
 from tests.faults.ledger import Entry, read
 from tests.support.program import Program
