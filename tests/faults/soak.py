@@ -40,8 +40,9 @@ SETTLED_WITHIN: Final = 180.0
 SHOWN_WITHIN: Final = 120.0
 CIPHERS: Final = CIPHERS_KEPT * 2.5 / 1_024
 """MiB of the cache of ciphers, which fills as links come and go: at the registry that takes longer than a run."""
-JUDGED_FROM: Final = 10.0
-"""Minutes of a run whose trends say something: before, caches fill and conversations begin."""
+JUDGED_FROM: Final = 15.0
+"""Minutes of a run whose trends say something: before, caches fill, conversations begin, and the channel's key has not
+changed as often (once a minute) as keys are kept (eight)."""
 
 
 @dataclass(frozen=True, slots=True)
