@@ -143,7 +143,7 @@ class Ladder:
             return
         if contact.is_blocked:
             self._keep_tried(contact, now)
-        elif self.reach is Reach.UP and not contact.row.online:
+        elif self.reach is Reach.UP and not contact.may_answer:
             self._go_by_mail(contact, talk, now)
         else:
             self._go_straight(contact, talk, now)
@@ -189,6 +189,7 @@ class Ladder:
         message = talk.outgoing.messages.get(number) if talk is not None else None
         if talk is None or message is None or message.rung not in (Rung.STRAIGHT, Rung.RELAYED):
             return
+        contact.is_expected = False
         can_relay = self.reach is Reach.UP and contact.row.online and message.standing is not Standing.SAVED
         if can_relay and message.rung is Rung.STRAIGHT:
             self._relay(contact, talk, message, now)

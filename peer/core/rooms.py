@@ -134,7 +134,7 @@ class Rooms:
         if group.room:
             return self._members.here() if group is self.room else []
         me = self._parts.me.identity.public
-        return [contact for contact in self._contacts if contact.row.online and contact.identity != me]
+        return [contact for contact in self._contacts if contact.may_answer and contact.identity != me]
 
     def is_member(self, group: Group, identity: bytes) -> bool:
         """Whether somebody known is one of a group's, as far as we know."""

@@ -317,3 +317,18 @@ class TestLeftOrLost:
         bob.drop_link()
         rig.restart()
         assert self.presence(rig, bob) is Presence.AWAY
+
+
+def test_of_who_has_not_come_back_to_a_new_life_no_place_is_said(rig: Rig) -> None:
+    """Clause 3.2: "empty and 0 when it has seen none in this life of its own"."""
+    bob = rig.member("bob")
+    assert row_of(rig, bob).is_placed
+    rig.restart()
+    row = row_of(rig, bob)
+    assert (row.presence, row.host, row.port) == (Presence.AWAY, "", 0)
+    bob.renew()
+    bob.register()
+    assert row_of(rig, bob).is_placed
+    bob.leave()
+    row = row_of(rig, bob)
+    assert (row.presence, row.is_placed) == (Presence.AWAY, True)
