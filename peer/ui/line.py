@@ -62,6 +62,8 @@ class LineFace:
         self._has_started = False
         self._online = 0
         self._unread = 0
+        self._told_alone: list[str] = []
+        """How our lines to the room go without the registry, as the user has been told: said again when it changes."""
 
     def stop(self, status: int) -> None:
         """End now with this exit status."""
@@ -117,7 +119,21 @@ class LineFace:
         self._terminal.show(map(Answer, self._lines(event)))
 
     def _lines(self, event: happened.Event) -> list[str]:
-        return lines_of(event, in_reach=self._peer.in_reach)
+        lines = lines_of(event, in_reach=self._peer.in_reach)
+        match event:
+            case happened.RoomUnanswered():
+                before, self._told_alone = self._told_alone, lines
+                return lines if lines != before else []
+            case (
+                happened.RoomAccepted()
+                | happened.RoomEntered()
+                | happened.ServerLost()
+                | happened.ServerBack()
+            ):
+                self._told_alone = []
+            case _:
+                pass
+        return lines
 
     def _look(self) -> None:
         peer = self._peer

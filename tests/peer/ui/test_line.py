@@ -482,3 +482,36 @@ async def test_the_view_follows_what_happens() -> None:
     await scene.all_done()
     assert (scene.paper.view.me, scene.paper.view.unread) == ("alicia", 0)
     await scene.ends()
+
+
+UNANSWERED: Final = happened.RoomUnanswered(room="lab", number=1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        happened.ServerBack(),
+        happened.RoomAccepted(room="lab", number=1),
+        happened.RoomEntered(room="lab", members=(), missed=0),
+    ],
+)
+async def test_how_lines_to_the_room_go_alone_is_said_once_until_that_changes(change: happened.Event) -> None:
+    scene = Scene()
+    scene.peer.in_reach = 2
+    two = "[Server not responding] Your line goes straight to 2 members, to others later."
+    for _ in range(3):
+        scene.peer.happens(UNANSWERED)
+        assert await scene.all_done()
+    assert scene.paper.lines == [two]
+    scene.peer.in_reach = 1
+    scene.peer.happens(UNANSWERED, UNANSWERED)
+    assert await scene.all_done()
+    assert scene.paper.lines[1:] == [two.replace("2 members", "1 member")]
+    scene.paper.lines.clear()
+    scene.peer.happens(change)
+    assert await scene.all_done()
+    scene.paper.lines.clear()
+    scene.peer.happens(UNANSWERED, line("hi"), UNANSWERED)
+    assert await scene.all_done()
+    assert scene.paper.lines == [two.replace("2 members", "1 member"), "bob: hi"]
+    await scene.ends()
