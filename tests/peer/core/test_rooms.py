@@ -185,6 +185,24 @@ def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(node:
     assert happened.RoomEntered(room="lab", members=("bob",), missed=0) in again.saw()
 
 
+def test_without_a_registry_that_is_said_before_the_room_where_we_are(node: Node) -> None:
+    enter(node)
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.start()
+    again.pass_time(6.0)
+    told = [type(event) for event in again.saw()]
+    assert told == [happened.NoServerAtStart, happened.RoomEntered]
+
+
+def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: Node) -> None:
+    enter(node)
+    node.saw()
+    node.lose_link()
+    node.core.say("hi", now=node.now)
+    node.pass_time(6.0)
+    assert [type(event) for event in node.saw()] == [happened.ServerLost, happened.RoomUnanswered]
+
+
 def test_after_a_quit_the_next_start_is_in_no_room(node: Node) -> None:
     enter(node)
     node.core.rooms.forget()
