@@ -116,7 +116,7 @@ class PeerCore:
         """Go offline: tell the registry, acknowledge nothing more."""
         self._lines.stop(now=now)
         self._ladder.set_reach(Reach.NONE, now=now)
-        self.rooms.stop()
+        self.rooms.stop(now=now)
         self._post.stop_announcing()
         self._session.leave(now=now)
         self._registration.heed_session(now=now)

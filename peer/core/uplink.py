@@ -143,7 +143,7 @@ class Uplink:
             self._ladder.set_reach(reach, now=now)
         if self._ladder.reach is Reach.LOST:
             self._lines.registry_lost(now=now)
-            self._rooms.registry_lost()
+            self._rooms.registry_lost(now=now)
             self._renaming.registry_lost()
 
     def _measure(self, now: float) -> Reach:
