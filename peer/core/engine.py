@@ -279,7 +279,7 @@ class PeerCore:
         if self.me.handle_timer(self._parts.rng, now=now):
             self._registration.use_lives(is_new=self.me.card is not card, now=now)
         self._session.handle_timer(now=now)
-        self._registration.heed_session(now=now)  # that the registry is lost is said before what follows from it
+        self._registration.heed_session(now=now)  # that it is lost is said before what follows from that
         # Before the couriers, which let go of what is due without showing it.
         self._streams.handle_timer(now=now)
         for contact in list(self._post.active.values()):
