@@ -16,7 +16,7 @@ from wire.errors import NameRefused, SealError
 from wire.identity import AgreementKey, is_authentic
 from wire.limits import CONTACTS_MAX
 from wire.messages.table import Card, Presence, Row
-from wire.names import name_key
+from wire.names import is_same_name, name_key
 from wire.sealing import Session, session_tag
 
 RELAY_STICKS_FOR: Final = 60.0
@@ -172,10 +172,7 @@ class Contacts:
 
     def is_own(self, name: str, own_name: str) -> bool:
         """Whether `name` is our own, in whatever case it is typed."""
-        try:
-            return name_key(name) == name_key(own_name)
-        except NameRefused:
-            return False
+        return is_same_name(name, own_name)
 
     def is_blocked(self, name: str) -> bool:
         """Whether the key shown for this name is not the one that we hold."""

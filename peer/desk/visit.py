@@ -38,6 +38,7 @@ from wire.messages.desk import (
     VisitorRequest,
     VisitOver,
 )
+from wire.names import is_same_name
 
 VisitorNotice = (
     DeskShown | PlaceTold | TurnTold | VisitOver | DeskRefused | DeskLine | LinesTaken | LineRefused
@@ -203,7 +204,7 @@ class Visit:
         """The first notice of each link."""
         self._desk = desk
         self._asked.clear()  # with the link before
-        if self._queue and self._queue not in desk.queues:
+        if self._queue and not any(is_same_name(self._queue, one) for one in desk.queues):
             self._events.append(happened.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
         elif self.stage is Stage.CLOSED:
             self._want_form(desk)

@@ -84,8 +84,8 @@ class Operating:
     def _take_duty(self, request: TakeDuty | CallNext, caller: Caller) -> list[Effect]:
         parts, who = self._parts, caller.identity
         operator = parts.queue.operators.get(who)
-        queue = request.queue or self._own_queue(operator)
-        if queue not in parts.settings.queues:
+        queue = parts.settings.queue_named(request.queue or self._own_queue(operator))
+        if queue is None:
             return _done(request, CommandResult.NO_SUCH_QUEUE, caller)
         visit = None if operator is None else operator.visit
         is_next = isinstance(request, CallNext)
@@ -167,8 +167,9 @@ class Operating:
     # --- looking
 
     def _show(self, request: ShowRoom | ShowFigures, caller: Caller, now: float) -> list[Effect]:
-        queue = request.queue or self._own_queue(self._parts.queue.operators.get(caller.identity))
-        if queue not in self._parts.settings.queues:
+        own = self._own_queue(self._parts.queue.operators.get(caller.identity))
+        queue = self._parts.settings.queue_named(request.queue or own)
+        if queue is None:
             return _done(request, CommandResult.NO_SUCH_QUEUE, caller)
         if isinstance(request, ShowFigures):
             shown: RoomShown | FiguresShown = self.figures(queue, reference=request.reference, now=now)

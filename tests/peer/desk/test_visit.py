@@ -351,6 +351,12 @@ def test_a_queue_that_there_is_not() -> None:
     assert scene.said() == []
 
 
+def test_a_queue_in_whatever_case() -> None:
+    scene = Scene(queue="EXAMS")
+    scene.visit.heed(DESK)
+    assert [type(event) for event in scene.visit.events()] == [happened.FormWanted]
+
+
 def test_notices_out_of_place_are_passed_over() -> None:
     scene = Scene()
     for notice in (
