@@ -515,3 +515,33 @@ async def test_how_lines_to_the_room_go_alone_is_said_once_until_that_changes(ch
     assert await scene.all_done()
     assert scene.paper.lines == [two.replace("2 members", "1 member"), "bob: hi"]
     await scene.ends()
+
+
+@pytest.mark.parametrize("typed", [(None,), ("send bob hi", None), ("quit", None)])
+@pytest.mark.parametrize("event", [TAKEN, happened.NoServerAtStart(table_time=None)])
+async def test_who_is_not_let_in_fails_though_the_input_has_ended(
+    typed: tuple[str | None, ...], event: happened.Event
+) -> None:
+    """Whoever waits for the peer to be ready goes on before whoever waits for what happened."""
+    scene = Scene(is_ready=False)
+    scene.peer.is_settled.set()
+    scene.paper.type(*typed)
+    assert await scene.all_done()
+    scene.peer.is_ready.set()
+    scene.peer.happens(event)
+    assert await scene.status() == 1
+    assert scene.peer.asked == []
+    assert scene.peer.seen == [event]
+
+
+async def test_what_has_happened_is_shown_in_its_order_though_the_input_waits_for_it() -> None:
+    scene = Scene(is_ready=False)
+    scene.paper.type("send bob hi")
+    assert await scene.all_done()
+    scene.peer.is_ready.set()
+    scene.peer.happens(line("one"), line("two"))
+    assert await scene.all_done()
+    scene.peer.happens(line("three"))
+    assert await scene.all_done()
+    assert scene.paper.lines == ["bob: one", "bob: two", "bob: three"]
+    await scene.ends()
