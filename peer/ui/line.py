@@ -205,6 +205,7 @@ class LineFace:
     async def _carry_out(self, intention: Intention | Mistake) -> None:
         match intention:
             case Quit():
+                await self._errands.see_off()
                 self.stop(0)
             case Empty():
                 pass

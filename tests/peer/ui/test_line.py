@@ -11,6 +11,7 @@ import pytest
 
 from peer.core import events as happened
 from peer.node import Peer
+from peer.ui import errands
 from peer.ui.completion import Known
 from peer.ui.line import LineFace
 from peer.ui.pipe import LINE_MAX
@@ -287,9 +288,37 @@ async def test_what_does_not_end_the_program(events: list[happened.Event]) -> No
 @pytest.mark.parametrize("word", ["quit", "/quit", "exit", "server:exit"])
 async def test_quit_ends_at_once_and_nothing_behind_it_is_obeyed(word: str) -> None:
     scene = Scene()
+    scene.peer.is_settled.set()
     scene.paper.type(word, "send bob hi")
     assert await scene.status() == 0
-    assert scene.peer.asked == []
+    assert scene.peer.asked == ["settled?"]
+
+
+@pytest.mark.parametrize("word", ["quit", "dereg alice"])
+async def test_what_was_said_right_before_is_told_to_have_arrived(word: str) -> None:
+    scene = Scene()
+    scene.paper.type("send bob hi", word)
+    assert await scene.all_done()
+    assert scene.peer.asked == ["send bob hi", "settled?"]
+    scene.peer.happens(happened.Delivered(to="bob", number=1, through_server=False))
+    scene.peer.is_settled.set()
+    await scene.all_done()
+    assert scene.paper.lines == ["[Message received by bob.]"]
+    await scene.ends()
+
+
+@pytest.mark.parametrize(
+    ("word", "asked"), [("quit", ["settled?"]), ("dereg alice", ["settled?", "leave", "left?"])]
+)
+async def test_nobody_is_kept_by_what_does_not_come_to_rest(
+    word: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "FAREWELL_WITHIN", 0.0)
+    scene = Scene()
+    scene.paper.type(word)
+    assert await scene.all_done() is (word != "quit")
+    assert scene.peer.asked == asked
+    await scene.ends()
 
 
 async def test_a_signal_ends_with_its_status_and_the_first_counts() -> None:
@@ -349,7 +378,7 @@ async def test_what_is_typed_before_the_welcome_waits_for_it() -> None:
         ("send bob hi  there", ["send bob hi  there"]),
         ("bob:hi", ["send bob hi"]),
         ("send_all hello", ["send_all hello"]),
-        ("dereg alice", ["leave", "left?"]),
+        ("dereg alice", ["settled?", "leave", "left?"]),
         ("reg alice", ["come back"]),
         ("join lab", ["enter lab", "room settled?"]),
         ("/out", ["leave room", "room settled?"]),
@@ -365,6 +394,7 @@ async def test_what_is_typed_before_the_welcome_waits_for_it() -> None:
 )
 async def test_a_line_is_carried_out(typed: str, asked: list[str]) -> None:
     scene = Scene()
+    scene.peer.is_settled.set()
     scene.paper.type(typed)
     await scene.all_done()
     assert scene.peer.asked == asked
