@@ -12,7 +12,8 @@ from typing import Final, get_args
 from peer.core.link import LinkEnd
 from peer.core.me import Me
 from peer.core.registration import REFUSALS
-from peer.core.session import Notice, RegistrySession, State
+from peer.core.session import RegistrySession
+from peer.core.states import Notice, State
 from peer.desk import events as happened
 from peer.desk.form import Form
 from peer.desk.visit import PLACED, Stage, StoredVisit, Visit, VisitorNotice

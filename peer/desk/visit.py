@@ -15,20 +15,22 @@ from peer.core.talk import Talk
 from peer.desk import events as happened
 from peer.desk.form import Form
 from peer.desk.reasons import ENDED_UNSEEN, LINE_REFUSALS, OVER, REFUSALS
-from wire.messages.desk import (
-    TICKET_SIZE,
-    AskPlace,
+from wire.messages.desk.fields import TICKET_SIZE
+from wire.messages.desk.talking import (
     ConversationRequest,
     DeskLine,
-    DeskRefusal,
-    DeskRefused,
-    DeskShown,
     HeardAtDesk,
-    JoinDesk,
-    LeaveDesk,
     LineRefusal,
     LineRefused,
     LinesTaken,
+)
+from wire.messages.desk.visiting import (
+    AskPlace,
+    DeskRefusal,
+    DeskRefused,
+    DeskShown,
+    JoinDesk,
+    LeaveDesk,
     OverCause,
     PlaceCause,
     PlaceTold,

@@ -19,7 +19,9 @@ from registry.directory import Directory
 from registry.effects import Effect, Push, Show
 from registry.roster import Roster
 from registry.store.entries import DeskVisitKept, DeskVisitOver
-from wire.messages.desk import DeskLine, DeskNotice, RoomVisitor
+from wire.messages.desk import DeskNotice
+from wire.messages.desk.operating import RoomVisitor
+from wire.messages.desk.talking import DeskLine
 from wire.names import name_key
 
 CONSOLE_NAME: Final = "desk"

@@ -11,18 +11,9 @@ from collections.abc import Iterable
 from registry.desk.line import Line
 from registry.desk.settings import DeskSettings
 from registry.desk.states import TRANSITIONS, VisitEvent, VisitState, is_in_line
-from registry.desk.visit import (
-    NOBODY,
-    Altered,
-    Change,
-    DutyChanged,
-    Happening,
-    Operator,
-    OperatorId,
-    Visit,
-)
+from registry.desk.visit import NOBODY, Altered, Change, DutyChanged, Happening, Operator, OperatorId, Visit
 from registry.leases import Leases
-from wire.messages.desk import OverCause, PlaceCause
+from wire.messages.desk.visiting import OverCause, PlaceCause
 
 
 class DeskQueue:

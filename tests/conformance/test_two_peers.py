@@ -10,7 +10,8 @@ from peer.core import events as happened
 from peer.core.contacts import Contacts
 from peer.core.engine import PeerCore
 from peer.core.me import Me
-from peer.core.records import IncomingAdded, Loaded
+from peer.core.records import IncomingAdded
+from peer.core.stored import Loaded
 from tests.conformance import by_hand
 from tests.conformance.house import House
 from tests.conformance.stranger import Fields, Stranger
@@ -243,7 +244,7 @@ def test_a_message_is_tried_five_times(ours: Ours, bob: Stranger) -> None:
     after the last"."""
     ours.wait(3.0)
     ours.take()
-    number = ours.core.send("bob", "are you there?", now=ours.now).number
+    number = ours.core.speech.send("bob", "are you there?", now=ours.now).number
     begun = ours.now
     tries = []
     ours.settle()
@@ -257,7 +258,7 @@ def test_a_message_is_tried_five_times(ours: Ours, bob: Stranger) -> None:
 
 def test_a_floor_stands_with_every_part(ours: Ours, bob: Stranger) -> None:
     """Clause 6.3: "A sender puts Floor into every datagram with a Part"."""
-    number = ours.core.send("bob", "hello", now=ours.now).number
+    number = ours.core.speech.send("bob", "hello", now=ours.now).number
     ours.settle()
     ours.wait(2.0)
     datagrams = [bob.open(data) for data, _ in ours.take() if data[0] == 7]
@@ -269,15 +270,15 @@ def test_a_floor_stands_with_every_part(ours: Ours, bob: Stranger) -> None:
 
 def test_numbers_begin_with_the_clock(ours: Ours, bob: Stranger) -> None:
     """Clause 6.2: "the larger of the last one stored + 1 and the clock in microseconds; each later one is the next"."""
-    first = ours.core.send("bob", "one", now=ours.now).number
-    second = ours.core.send("bob", "two", now=ours.now + 5.0).number
+    first = ours.core.speech.send("bob", "one", now=ours.now).number
+    second = ours.core.speech.send("bob", "two", now=ours.now + 5.0).number
     assert first == int((WALL + ours.now - NOW) * 1_000_000)
     assert second == first + 1
 
 
 def test_an_acknowledgement_ends_the_tries(ours: Ours, bob: Stranger) -> None:
     """Clause 6.4: "Ack names numbers that are stored on the receiver's disk"."""
-    number = ours.core.send("bob", "hello", now=ours.now).number
+    number = ours.core.speech.send("bob", "hello", now=ours.now).number
     ours.settle()
     ours.receive(bob.seal([2, number, [1]]))
     assert [event.number for event in ours.seen if isinstance(event, happened.Delivered)] == [number]
@@ -289,7 +290,7 @@ def test_an_acknowledgement_ends_the_tries(ours: Ours, bob: Stranger) -> None:
 @pytest.mark.parametrize("size", [1, 1_100, 1_101, 5_000, 65_536])
 def test_no_datagram_is_longer_than_it_may_be(ours: Ours, bob: Stranger, size: int) -> None:
     """Clause 6.6: "A body is cut into **parts** of at most 1,101 bytes, all of one size but the last"."""
-    ours.core.send("bob", "x" * size, now=ours.now)
+    ours.core.speech.send("bob", "x" * size, now=ours.now)
     ours.settle()
     sent = ours.take()
     assert all(len(data) <= 1_200 for data, _ in sent)
@@ -321,7 +322,7 @@ def restarted(who: Stranger, counter: int) -> bytes:
 def test_our_card_goes_before_the_first_datagram(ours: Ours, bob: Stranger) -> None:
     """Clause 6.5: "A peer sends it before its first datagram to somebody of whom nothing has opened since our live key is
     what it is"."""
-    ours.core.send("bob", "hello", now=ours.now)
+    ours.core.speech.send("bob", "hello", now=ours.now)
     ours.settle()
     kinds = [data[0] for data, _ in ours.take()]
     assert kinds[:2] == [6, 7]
@@ -362,7 +363,7 @@ def test_other_cards_are_dropped(ours: Ours, bob: Stranger) -> None:
 
 def test_messages_under_way_are_sealed_anew(ours: Ours, bob: Stranger) -> None:
     """Clause 6.5: "Messages under way to its owner are then tried afresh"."""
-    ours.core.send("bob", "hello", now=ours.now)
+    ours.core.speech.send("bob", "hello", now=ours.now)
     ours.settle()
     ours.take()
     ours.receive(restarted(bob, 2))
@@ -374,7 +375,7 @@ def test_only_a_datagram_that_opens_moves_somebody(ours: Ours, bob: Stranger) ->
     not, and never by a CARD"."""
     good = bob.seal([4, 7], part(7, "hello"))
     ours.receive(good[:-1] + bytes([good[-1] ^ 1]), ELSEWHERE)
-    ours.core.send("bob", "hello", now=ours.now)
+    ours.core.speech.send("bob", "hello", now=ours.now)
     ours.settle()
     assert {to for _, to in ours.take()} == {THERE}
     ours.receive(good, ELSEWHERE)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from peer.core import events as happened
-from peer.core.ladder import Reach
+from peer.core.reach import Reach
 from tests.support.people import POLICY, Person
 from tests.support.world import World
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
-from peer.core.contacts import Change, Contact, Contacts
+from peer.core.contact import Contact
+from peer.core.contacts import Change, Contacts
 from peer.core.outputs import Outputs
 from peer.core.post import Post
 from tests.peer.core.cast import Someone

@@ -7,24 +7,26 @@ import pytest
 from peer.desk import events as happened
 from peer.desk.form import Form
 from peer.desk.visit import Stage, StoredVisit, Visit
-from wire.messages.desk import (
-    AskPlace,
+from wire.messages.desk.talking import (
     ConversationRequest,
     DeskLine,
-    DeskRefusal,
-    DeskRefused,
-    DeskShown,
     HeardAtDesk,
-    JoinDesk,
-    LeaveDesk,
     LineRefusal,
     LineRefused,
     LinesTaken,
+    SayAtDesk,
+)
+from wire.messages.desk.visiting import (
+    AskPlace,
+    DeskRefusal,
+    DeskRefused,
+    DeskShown,
+    JoinDesk,
+    LeaveDesk,
     OverCause,
     PlaceCause,
     PlaceTold,
     ReturnToDesk,
-    SayAtDesk,
     TurnCause,
     TurnTold,
     VisitorRequest,

@@ -4,19 +4,19 @@ import pytest
 
 from registry.desk.settings import DeskSettings
 from tests.registry.desk.hall import Hall
-from wire.messages.desk import (
+from wire.messages.desk.operating import (
     ClientTold,
     CommandDone,
     CommandResult,
     DutyTold,
     FiguresShown,
     HandOver,
-    PlaceTold,
     RoomShown,
     ShowFigures,
     ShowRoom,
     TakeDuty,
 )
+from wire.messages.desk.visiting import PlaceTold
 
 SETTINGS = DeskSettings(queues=("desk", "Prüfung"), operators=("Ann", "Ömer"))
 SPELLINGS = ("Prüfung", "prüfung", "PRÜFUNG", "pru\u0308fung")

@@ -16,7 +16,7 @@ from registry.desk.restoring import _visit_of
 from registry.desk.settings import DeskSettings
 from registry.desk.states import TRANSITIONS, VisitEvent, VisitState, is_in_line
 from registry.desk.visit import CONSOLE, NOBODY, Altered, Change, Form, OperatorId, Visit
-from wire.messages.desk import OverCause, PlaceCause
+from wire.messages.desk.visiting import OverCause, PlaceCause
 
 FORM = Form(name="Asha", number="+91", issue="Other")
 SETTINGS = DeskSettings(queues=("a", "b"), keep_place=60.0, operator_grace=15.0)
