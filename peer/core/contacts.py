@@ -157,6 +157,12 @@ class Contacts:
         if holder is not None and holder.identity != row.card.identity and name_key(holder.name) == key:
             self._block(holder, key, row)
 
+    def also_called(self, identity: bytes, key: str) -> None:
+        """As in an earlier life: somebody goes by another name now, and is found by the former as long as it is nobody's."""
+        contact = self._by_identity.get(identity)
+        if contact is not None:
+            self._by_name.setdefault(key, contact)
+
     def let_go(self, contact: Contact) -> None:
         """Nobody knows this person any more: another holds their name."""
         del self._by_identity[contact.identity]

@@ -83,6 +83,7 @@ class Ladder:
             ]
             numbers[message.number] = moved.number
         self._waiting.pop(old.identity, None)
+        self._settling.adopt(old)  # what is saved may yet expire
         self._settling.adopt(new)
         self.climb(new, now=now)
         return numbers

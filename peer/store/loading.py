@@ -29,6 +29,8 @@ def load(db: sqlite3.Connection, server: str) -> Loaded:
     ).fetchone()
     rows, broken = _rows(db, "people", server)
     blocked, _ = _rows(db, "blocked", server)
+    dropped, _ = _rows(db, "dropped", server)
+    streams, known = _streams(db), {row.card.identity for row in rows}
     return Loaded(
         registry=identity,
         rows=tuple(rows),
@@ -36,9 +38,15 @@ def load(db: sqlite3.Connection, server: str) -> Loaded:
         table_at=table_at,
         groups=_groups(db, server),
         room=_room(db, server),
-        streams=_streams(db),
+        streams=streams,
         blocked=tuple(blocked),
         ignored=frozenset(identity for (identity,) in db.execute("SELECT identity FROM ignored")),
+        formers=dict(db.execute("SELECT identity, name_key FROM formers WHERE server = ?", (server,))),
+        dropped=tuple(
+            row
+            for row in dropped
+            if row.card.identity not in known and streams.get(row.card.identity, StoredStream()).outgoing
+        ),
     )
 
 
