@@ -318,7 +318,7 @@ def test_a_message_that_goes_to_another_key_is_one_line_still(history: History) 
 
 
 def test_the_row_of_a_key_that_gave_way_is_kept_for_as_long_as_letters_to_it_are(history: History) -> None:
-    saved = [
+    saved: list[Record] = [
         RowsSaved((BOB.row(1), CAROL.row(1)), 1, 1.0),
         OutgoingAdded(BOB.id, 5, 1_000, "hi"),
         OutgoingChanged(BOB.id, 5, Standing.SAVED),
