@@ -234,7 +234,7 @@ class Visit:
             estimate = happened.Estimate(least=told.least, most=told.most) if told.most else None
             self._events.append(happened.PlaceAnswered(position=told.position, estimate=estimate))
         else:
-            if before is Stage.ACTIVE:
+            if before is Stage.ACTIVE or told.cause is PlaceCause.OPERATOR_LOST:
                 self._events.append(happened.SentBack(is_handed_over=told.cause is PlaceCause.HANDED_OVER))
             if told.position != self._shown_position or before is not Stage.WAITING:
                 self._events.append(happened.Placed(position=told.position, operators=told.operators))

@@ -74,7 +74,8 @@ class Operating:
         operator = self._parts.queue.operators.get(who)
         if operator is None:
             return self._parts.tell_operator(who, DutyTold(False, ""))
-        told = self._parts.tell_operator(who, DutyTold(operator.is_on, operator.queue))
+        duty = self._telling.notices.duty(who, operator.queue, is_on=operator.is_on)
+        told = self._parts.tell_operator(who, duty)
         visit = operator.visit
         self._parts.queue.operator_returned(who)
         if visit is not None:
