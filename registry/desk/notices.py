@@ -72,7 +72,7 @@ class Notices:
         """Where they are, as they are told it."""
         parts = self._parts
         position = self._told[visit.number] = parts.queue.line(visit.queue).position(visit)
-        operators = parts.queue.on_duty(visit.queue)
+        operators = parts.queue.operators.on_duty(visit.queue)
         estimate = parts.estimates[visit.queue].range(ahead=position - 1, operators=operators)
         least, most = estimate or (0, 0)
         return PlaceTold(reference, visit.number, cause, position, operators, least, most)
@@ -116,7 +116,9 @@ class Notices:
         match one:
             case DutyChanged():
                 self.moved[one.queue] = None  # the estimate is another one, though only who moves is told
-                return self._parts.tell_operator(one.operator, self.duty(one.operator, one.queue, is_on=one.is_on))
+                return self._parts.tell_operator(
+                    one.operator, self.duty(one.operator, one.queue, is_on=one.is_on)
+                )
             case Altered():
                 self.moved[one.visit.queue] = None
                 return []

@@ -8,7 +8,8 @@ import pytest
 
 from peer.core import events as happened
 from peer.core.reach import Reach
-from tests.support.people import POLICY, Person
+from tests.support.machine import POLICY
+from tests.support.people import Person
 from tests.support.world import World
 
 AT_ONCE = 0.4
