@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from registry.admission import Gate
 from registry.clock import WallClock
 from registry.desk.settings import DeskSettings
-from registry.doors import DoorSettings
+from registry.doors import DoorLists, DoorSettings
 from registry.effects import Caller
 from registry.errands import Errand
 from registry.events import LiveKeyRenewed
@@ -84,6 +84,13 @@ class RegistryCore(Execution):
         """Whoever runs the registry asks; one of `answers` follows."""
         self._carry_out(self._service.office.run(errand, ticket, now=now), now)
         self._settle(now)
+
+    def change_lists(self, lists: DoorLists, *, now: float) -> int:
+        """Who may come in, and who may not, has been decided anew; how many of those who are here have to go."""
+        count, effects = self._service.change_lists(lists, now=now)
+        self._carry_out(effects, now)
+        self._settle(now)
+        return count
 
     # --- datagrams in
 

@@ -16,7 +16,7 @@ from typing import Final
 from registry.config import folder_of, links_max
 from registry.core import RegistryCore
 from registry.desk.settings import DeskSettings
-from registry.doors import DoorSettings
+from registry.doors import DoorLists, DoorSettings
 from registry.errands import MakeInvites
 from registry.keys import KeyUnusable, load_or_make
 from registry.policy import Policy
@@ -95,6 +95,10 @@ class Registry:
         self._say(f"[Files in {self.folder}]")
         for code in self._codes:
             self._say(f"[Join code {code.text}: lets one newcomer in, within 7 days]")
+
+    def change_lists(self, lists: DoorLists) -> int:
+        """Who may come in has been decided anew; how many of those who are here have to go."""
+        return 0 if self._shell is None else self._shell.change_lists(lists)
 
     def open_console(self, show: Callable[[list[str]], None]) -> None:
         """Somebody may type at the registry's own terminal, and reads what is shown."""

@@ -18,6 +18,7 @@ from typing import Final
 from registry.config import raise_descriptor_limit
 from registry.console import Console
 from registry.program import Registry, Unable
+from registry.rereading import Again, OurTerminal, Rereading
 from registry.settings import Settings, desk_of, doors_of, policy_of
 from wire.streams import open_closed_streams
 
@@ -28,8 +29,8 @@ _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 """Looking for cycles among the rows of thousands of people holds the loop; hardly any are ever made."""
 
 
-def run(*, port: int, settings: Settings) -> int:
-    """Be a registry until a signal comes; the exit status."""
+def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
+    """Be a registry until a signal comes; the exit status. `again` reads the settings once more, where there are files."""
     open_closed_streams()
     logging.basicConfig(
         level=settings.registry.log_level.upper(),
@@ -40,7 +41,7 @@ def run(*, port: int, settings: Settings) -> int:
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_until_signal(port, settings))
+            return runner.run(_until_signal(port, settings, again))
     except KeyboardInterrupt:  # before our own handler stood
         return _INTERRUPTED
     except Unable as error:
@@ -48,7 +49,7 @@ def run(*, port: int, settings: Settings) -> int:
         return _FAILED
 
 
-async def _until_signal(port: int, settings: Settings) -> int:
+async def _until_signal(port: int, settings: Settings, again: Again | None) -> int:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
@@ -58,8 +59,6 @@ async def _until_signal(port: int, settings: Settings) -> int:
 
     loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # whoever said nohup means it
-        loop.add_signal_handler(signal.SIGHUP, stop, _STOPPED)
     registry = Registry(
         port,
         _data_of(settings),
@@ -68,7 +67,11 @@ async def _until_signal(port: int, settings: Settings) -> int:
         policy=policy_of(settings.registry),
         doors=doors_of(settings.registry),
     )
+    rereading = None if again is None else Rereading(again, settings, registry.change_lists, _say)
+    _heed_hangup(loop, rereading, lambda: stop(_STOPPED))
     await registry.start()
+    if rereading is not None:
+        rereading.open()
     console = Console(
         typed=registry.console_typed,
         closed=registry.close_console,
@@ -82,8 +85,27 @@ async def _until_signal(port: int, settings: Settings) -> int:
             registry.open_console(console.show)
         return await stopped
     finally:
+        if rereading is not None:
+            rereading.stop()
         await registry.stop()
         await console.finish()
+
+
+def _heed_hangup(
+    loop: asyncio.AbstractEventLoop, rereading: Rereading | None, stop: Callable[[], None]
+) -> None:
+    """SIGHUP reads files again where there are any, and ends the registry where there are none or its terminal is gone."""
+    stops = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # whoever said nohup means it
+    terminal = OurTerminal()
+
+    def heed() -> None:
+        if rereading is not None and not (stops and terminal.is_hung_up):
+            rereading.ask()
+        elif stops:
+            stop()
+
+    if stops or rereading is not None:
+        loop.add_signal_handler(signal.SIGHUP, heed)
 
 
 def _data_of(settings: Settings) -> Path | None:

@@ -12,7 +12,7 @@ from registry.clock import WallClock
 from registry.desk.desk import Desk
 from registry.desk.settings import DeskSettings
 from registry.directory import Directory, first_version
-from registry.doors import Doors, DoorSettings
+from registry.doors import DoorLists, Doors, DoorSettings
 from registry.effects import (
     Afterthought,
     Caller,
@@ -32,6 +32,7 @@ from registry.effects import (
     Store,
     VisitKept,
 )
+from registry.eviction import Eviction
 from registry.grouprules import GroupRules, Means, ReadLines
 from registry.groups import first_position
 from registry.mailroom import Mailroom, ReadLetters
@@ -98,6 +99,7 @@ class Service:
         )
         self.office = Office(self.directory, self._doors.invites, self._renaming, clock, forget=self._forget)
         self.desk = Desk(desk or DeskSettings(), self.directory, self._roster, clock, policy.lease_span)
+        self._eviction = Eviction(self._doors, self.directory, self._presence, self.desk)
         self._sweep_span = policy.sweep_span
         self._sweep_at = now + policy.sweep_span
         self.unreadable_names = recall(loaded, self.directory, clock, policy, now=now)
@@ -116,7 +118,7 @@ class Service:
     def handle(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
         """What this request leads to. The caller is who they say; what they ask may still be nonsense."""
         if caller.identity in self.desk.guests and not isinstance(request, Register | Afterthought):
-            return self.desk.serve_guest(request, caller, now=now)
+            return self._eviction.turned_away(caller) or self.desk.serve_guest(request, caller, now=now)
         match request:
             case DepositMail():
                 return self._mail.deposit(request, caller, now=now)
@@ -131,6 +133,8 @@ class Service:
             case FetchGroup():
                 return self._fetch_group(request, caller)
             case Ping():
+                if turned_away := self._eviction.turned_away(caller):
+                    return turned_away
                 self.desk.sign_of_life(caller.identity, now=now)
                 return self._presence.ping(request, caller, now=now)
             case Leave():
@@ -156,6 +160,11 @@ class Service:
         if self.desk.is_for_guests(register):
             return self.desk.guests.register(register, caller, now=now)
         return self._reception.register(register, caller, now=now)
+
+    def change_lists(self, lists: DoorLists, *, now: float) -> tuple[int, list[Effect]]:
+        """Others may come in, and others may not, from now on; how many of those who are here have to go."""
+        self._doors.change(lists)
+        return self._eviction.put_out(now=now)
 
     def _forget(self, identity: bytes, now: float) -> None:
         """Their name is anybody's again."""
@@ -207,6 +216,8 @@ class Service:
         return rules.speak(frame, header, caller, now=now)
 
     def _attach(self, caller: Caller, now: float) -> list[Effect]:
+        if turned_away := self._eviction.turned_away(caller):
+            return turned_away
         if caller.link is None:
             return [Drop(reason="misplaced attach")]
         effects = self._presence.sit(caller, caller.link, now=now)
