@@ -154,6 +154,15 @@ for ever, so whoever binds without end would use up NAMES_MAX for everybody; squ
 NAMES_PER_ADDRESS_PER_HOUR: Final = 500.0
 """New names of one address an hour, averaged, after that. Whoever has a name comes in as ever."""
 
+PROMISES_MAX: Final = 50_000
+"""Answers that wait for the disk (about 1 KiB each): while a disk hangs, past it what is to be stored is refused, as if the
+disk were full. Members who ask as fast as they are served would otherwise fill our memory with it."""
+
+SESSIONS_FADING_MAX: Final = 100_000
+"""Sessions under live keys that were replaced within the last minute, about 0.5 KiB each: who registers under a new live key
+again and again makes one each time. Past it the oldest is forgotten; its peer comes in anew. More than all that our own
+new live key replaces at once."""
+
 BUCKETS_MAX: Final = 10_000
 """Addresses whose rate is remembered; the one that was idle longest is forgotten first."""
 

@@ -8,6 +8,7 @@ from tests.registry.desk.hall import Hall, Visitor
 from wire.limits import (
     DESK_LINES_BURST,
     DESK_NOTE_MAX,
+    DESK_SHOWN_MAX,
     DESK_VISITS_PER_ADDRESS,
     DESK_WAITING_MAX,
     GUESTS_PER_ADDRESS,
@@ -510,6 +511,17 @@ def test_room_and_figures() -> None:
     ann.ask(CallNext(3, ""))
     ann.ask(ShowFigures(4, ""))
     assert ann.last(FiguresShown) == FiguresShown(4, "desk", 1, 30, 40, 0, 0, 1)
+
+
+def test_of_a_long_line_the_first_are_shown_and_how_many_there_are() -> None:
+    hall = Hall(PEERS)
+    ann = hall.operator("ann")
+    names = [f"Asha {'o' * number}" for number in range(1, DESK_SHOWN_MAX + 3)]
+    hall.line_of(*names)
+    ann.ask(ShowRoom(1, ""))
+    room = ann.last(RoomShown)
+    assert room.total == len(names)
+    assert [one.name for one in room.waiting] == names[:DESK_SHOWN_MAX]
 
 
 def test_a_note_and_a_flood_of_lines_have_caps() -> None:
