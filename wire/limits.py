@@ -147,6 +147,10 @@ REGISTERS_PER_SECOND: Final = 200.0
 REGISTERS_BURST: Final = 2_000.0
 """REGISTER datagrams of one address at once: a classroom behind one NAT that comes back after a power cut."""
 
+REGISTERS_WAITING_MAX: Final = 4_096
+"""REGISTERs that wait until their signatures are checked, about 2 KiB each, while more come than can be: a school that comes
+back behind one address has room, and what has none comes again with the next try."""
+
 NAMES_PER_ADDRESS_BURST: Final = 2_000.0
 """New names that one address (one /64 of IPv6) may bind at once: a school behind one NAT on its first day. Names are bound
 for ever, so whoever binds without end would use up NAMES_MAX for everybody; squatting takes an address for so many."""
