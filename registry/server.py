@@ -57,8 +57,6 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
         if not stopped.done():
             stopped.set_result(status)
 
-    loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
-    loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
     registry = Registry(
         port,
         _data_of(settings),
@@ -68,16 +66,13 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
         doors=doors_of(settings.registry),
     )
     rereading = None if again is None else Rereading(again, settings, registry.change_lists, _say)
-    _heed_hangup(loop, rereading, lambda: stop(_STOPPED))
+    _heed_signals(loop, stop, rereading)
     await registry.start()
     if rereading is not None:
         rereading.open()
+    # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.
     console = Console(
-        typed=registry.console_typed,
-        closed=registry.close_console,
-        ended=lambda: stop(
-            _STOPPED
-        ),  # Ctrl-D on a terminal; the end of a file or a pipe ends only the typing
+        typed=registry.console_typed, closed=registry.close_console, ended=lambda: stop(_STOPPED)
     )
     gc.freeze()  # what was loaded stays: it need not be walked again and again
     try:
@@ -91,21 +86,23 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
         await console.finish()
 
 
-def _heed_hangup(
-    loop: asyncio.AbstractEventLoop, rereading: Rereading | None, stop: Callable[[], None]
+def _heed_signals(
+    loop: asyncio.AbstractEventLoop, stop: Callable[[int], None], rereading: Rereading | None
 ) -> None:
     """SIGHUP reads files again where there are any, and ends the registry where there are none or its terminal is gone."""
+    loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
+    loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
     stops = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # whoever said nohup means it
     terminal = OurTerminal()
 
-    def heed() -> None:
+    def heed_hangup() -> None:
         if rereading is not None and not (stops and terminal.is_hung_up):
             rereading.ask()
         elif stops:
-            stop()
+            stop(_STOPPED)
 
     if stops or rereading is not None:
-        loop.add_signal_handler(signal.SIGHUP, heed)
+        loop.add_signal_handler(signal.SIGHUP, heed_hangup)
 
 
 def _data_of(settings: Settings) -> Path | None:
@@ -126,7 +123,6 @@ def _say(line: str) -> None:
     try:
         print(line, flush=True)
     except (OSError, ValueError):
-        with contextlib.suppress(
-            OSError
-        ):  # so that the interpreter does not fail on the same bytes when it ends
+        with contextlib.suppress(OSError):
+            # So that the interpreter does not fail on the same bytes when it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

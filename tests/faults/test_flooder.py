@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from tests.faults.flooder import SAMPLES, garbage, hello, signed
-from tests.registry.hand import Rig
+from tests.registry.rig import Rig
 from wire.address import Address
 from wire.codec import decode_cookie
 from wire.header import Kind

@@ -4,7 +4,8 @@ import pytest
 
 from registry.doors import DoorLists, DoorSettings
 from tests.registry.desk.hall import Hall
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from tests.registry.test_doors import refusal
 from wire.identity import fingerprint
 from wire.messages.desk import PlaceTold

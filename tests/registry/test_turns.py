@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from registry.turns import A_TIMER, BURST, Turns
 from tests.faults.flooder import hello, signed
-from tests.registry.hand import Rig
+from tests.registry.rig import Rig
 from wire.address import Address
 from wire.codec import decode_cookie
 from wire.limits import REGISTERS_WAITING_MAX
