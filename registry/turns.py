@@ -9,13 +9,13 @@ from collections import OrderedDict, deque
 from typing import Final, Generic, TypeVar
 
 from registry.buckets import Bucket
-from wire.limits import REGISTERS_BURST
 
 Waiting = TypeVar("Waiting")
 
 RATE: Final = 1_000.0
-BURST: Final = REGISTERS_BURST
-"""What is looked at as it comes, a second and at once, from everybody together: a tenth of a core. More takes turns."""
+BURST: Final = 100.0
+"""What is looked at as it comes, a second and at once, from everybody together: a tenth of a core, and some 20 ms in which
+nothing else is done. More takes turns."""
 
 A_TIMER: Final = 4
 """Turns taken before others get the loop, above all the datagrams that wait in the socket: half a millisecond."""

@@ -58,11 +58,11 @@ async def start(stage: Stage, name: str) -> float:
 @pytest.mark.parametrize(
     ("kind", "rate", "proves_itself"),
     [
-        ("garbage", dose(20_000, 50_000), False),
-        ("hello", dose(2_000, 5_000), False),
-        ("forged", 2_000, True),
+        ("garbage", dose(5_000, 50_000), False),
+        ("hello", dose(1_000, 5_000), False),
+        ("forged", dose(500, 2_000), True),
         pytest.param("forged", 10_000, True, marks=only_whole),  # as much as a core can check, or more
-        ("signed", 2_000, True),
+        ("signed", dose(500, 2_000), True),
     ],
 )
 async def test_a_flood(stage: Stage, figure: Note, kind: str, rate: int, proves_itself: bool) -> None:
