@@ -36,6 +36,10 @@ from wire.text import clean
 
 _log = logging.getLogger(__name__)
 
+DRAINED_A_WAKE_UP: Final = 256
+"""Datagrams read before links and timers get the loop: two milliseconds of what strangers send, since what costs more waits
+for its turn. Fewer, and under a flood the socket would fill while news goes out to everybody."""
+
 BACKLOG: Final = 1_024
 _LINE_MAX: Final = 1_000
 _FAULTS_SPAN: Final = 10.0
@@ -78,7 +82,7 @@ class Registry:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_Faults().note)
         with ExitStack() as undo:
-            endpoint = DatagramEndpoint(loop, self._receive)
+            endpoint = DatagramEndpoint(loop, self._receive, at_once=DRAINED_A_WAKE_UP)
             undo.callback(endpoint.close)
             listeners = self._take_ports(endpoint, undo)
             store = self._open_store()
