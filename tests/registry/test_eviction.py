@@ -8,7 +8,7 @@ from tests.registry.hand import Hand
 from tests.registry.rig import Rig
 from tests.registry.test_doors import refusal
 from wire.identity import fingerprint
-from wire.messages.desk import PlaceTold
+from wire.messages.desk.visiting import PlaceTold
 from wire.messages.registration import RefusalReason
 from wire.messages.room import EnterRoom
 from wire.messages.table import Presence
