@@ -62,7 +62,7 @@ async def start(stage: Stage, name: str) -> float:
         ("hello", dose(1_000, 5_000), False),
         ("forged", dose(500, 2_000), True),
         pytest.param("forged", 10_000, True, marks=only_whole),  # as much as a core can check, or more
-        ("signed", dose(500, 2_000), True),
+        ("signed", dose(100, 2_000), True),
     ],
 )
 async def test_a_flood(stage: Stage, figure: Note, kind: str, rate: int, proves_itself: bool) -> None:
