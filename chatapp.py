@@ -15,13 +15,14 @@ import importlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from cli.checking import (
     Misuse,
     check_options,
+    check_readable_again,
     code_from,
     counted,
     folder_from,
@@ -32,6 +33,9 @@ from cli.checking import (
 from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
 from wire.address import Address, port_of
 from wire.errors import AddressRefused, NameRefused
+
+if TYPE_CHECKING:
+    from registry.settings import Settings
 
 SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
@@ -139,29 +143,43 @@ def chat(
             "region": region,
             "operators": operator or None,
             "invite_only": invite_only or None,
-            "allow": listed_in(allow, "--allow"),
-            "ban": listed_in(ban, "--ban"),
         }
-        return _serve(words, config, decided)
+        return _serve(words, config, decided, {"allow": allow, "ban": ban})
     level = (log_level or LogLevel.WARNING).value
     if desk:
         return _visit(words, queue=queue, data=data, plain=plain, stay=stay, log_level=level)
     return _talk(words, room=room, code=code, data=data, plain=plain, stay=stay, log_level=level)
 
 
-def _serve(words: Sequence[str], config: str | None, options: Mapping[str, object]) -> int:
+def _serve(
+    words: Sequence[str],
+    config: str | None,
+    options: Mapping[str, object],
+    lists: Mapping[str, str | None],
+) -> int:
     (port_text,) = counted(words, "-s", _SERVER_ARGUMENTS)
     port = port_of(port_text, "port")
     folder_from(str(options["data"]) if options["data"] is not None else None)
     from registry.configuration import Misconfigured, configure
 
+    def read() -> "Settings":
+        listed = {key: listed_in(file, f"--{key}") for key, file in lists.items()}
+        file = Path(config) if config else None
+        return configure(file, environment=os.environ, options={**options, **listed}).settings
+
     try:
-        found = configure(Path(config) if config else None, environment=os.environ, options=options)
+        settings = read()
     except Misconfigured as wrong:
         raise Misuse(str(wrong)) from None
     from registry.server import run as serve
 
-    return serve(port=port, settings=found.settings)
+    files = [file for file in (config, *lists.values()) if file]
+
+    def read_again() -> "Settings":
+        check_readable_again(files)
+        return read()
+
+    return serve(port=port, settings=settings, again=read_again if files else None)
 
 
 def _visit(

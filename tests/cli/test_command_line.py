@@ -15,6 +15,8 @@ from cli import checking
 from registry.configuration import VARIABLES
 from registry.settings import DeskTable, RegistryTable, Settings
 from wire.address import Address
+from wire.errors import ChatAppError
+from wire.invitations import CODE_BYTES, JoinCode
 
 CHECKOUT = Path(chatapp.__file__).parent
 SEND = ["send", "alice", "127.0.0.1", "5000", "bob"]
@@ -77,7 +79,37 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
 def test_a_registry_is_started(started: Started, arguments: list[str]) -> None:
     assert chatapp.main(arguments) == 0
     assert started.mode == "registry"
-    assert started.told == {"port": 5000, "settings": Settings()}
+    assert started.told == {"port": 5000, "settings": Settings(), "again": None}
+
+
+def test_a_registry_reads_its_files_again(started: Started, tmp_path: Path) -> None:
+    ban, config = tmp_path / "ban", tmp_path / "chatapp.toml"
+    ban.write_text("bob\n")
+    config.write_text('[registry]\nallow = ["' + "0" * 32 + '"]\n')
+    assert chatapp.main(["-s", "5000", "--ban", str(ban), "--config", str(config)]) == 0
+    again = started.told["again"]
+    assert callable(again)
+    ban.write_text("carol\n")
+    settings = again()
+    assert isinstance(settings, Settings)
+    assert (settings.registry.ban, settings.registry.allow) == (("carol",), ("0" * 32,))
+    for content in ("a b\n", "x" * 5_000_000):
+        ban.write_text(content)
+        with pytest.raises(ChatAppError, match="--ban"):
+            again()
+    ban.unlink()
+    os.mkfifo(ban)
+    with pytest.raises(ChatAppError, match="no file that can be read again"):
+        again()
+
+
+def test_one_message_with_a_join_code(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = JoinCode.drawn(b"c" * CODE_BYTES).text
+    assert chatapp.main([*SEND, "--code", code.lower(), "hi"]) == 0
+    assert started.told["code"] == code
+    monkeypatch.setenv("CHATAPP_CODE", code)
+    assert chatapp.main([*SEND, "hi"]) == 0
+    assert started.told["code"] == code
 
 
 @pytest.mark.parametrize("arguments", [PEER, ["--client", *PEER[1:]], [*PEER[1:], "-c"]])
@@ -129,6 +161,7 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
         "to": "bob",
         "text": said,
         "data": None,
+        "code": None,
         "as_json": True,
         "log_level": "warning",
     }

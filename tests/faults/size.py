@@ -6,8 +6,13 @@ Only numbers differ; what is checked is the same.
 import os
 from typing import Final, TypeVar
 
+import pytest
+
 IS_WHOLE: Final = bool(os.environ.get("CHATAPP_FAULTS"))
 """Whether the whole dose was asked for."""
+
+only_whole: Final = pytest.mark.skipif(not IS_WHOLE, reason="waits long; make faults does it")
+"""For what has no small dose: what it is about is a real wait."""
 
 Amount = TypeVar("Amount", int, float)
 

@@ -17,7 +17,7 @@ from wire.messages.mail import DepositMail, MailBatch, MailRefused, MailSaved, T
 from wire.messages.presence import Ping, Pong
 from wire.messages.registration import RefusalReason, Refused, Welcome
 
-KILLS = dose(3, 200)
+KILLS = dose(6, 200)
 SENDERS = 4
 DEPOSITS = 24
 BACK_WITHIN = 10.0
