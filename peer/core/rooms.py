@@ -14,7 +14,7 @@ from peer.core.ladder import Reach
 from peer.core.lines import Lines
 from peer.core.membership import Membership
 from peer.core.parts import Parts
-from peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark
+from peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark, parties_of
 from peer.core.roomlist import RoomList
 from peer.core.trail import Raw
 from wire.errors import NameRefused
@@ -76,6 +76,7 @@ class Rooms:
             presences = (RoomMember(identity, RoomPresence(presence)) for identity, presence in kept.members)
             self._members.begin(kept.group[1:], presences)
             self._is_told = False
+        self._drop_what_was_left(now)
 
     @property
     def lines(self) -> Lines:
@@ -123,8 +124,9 @@ class Rooms:
             self._out.events.append(happened.RoomLeft(room=room.room))
 
     def forget(self) -> None:
-        """The program ends: its next start is in no room. The registry keeps our place for a while."""
-        if self.room is not None:
+        """The program ends: its next start is in no room, unless a line of ours has yet to be told there. The registry
+        keeps our place for a while."""
+        if self.room is not None and not self.room.unsettled:
             self._out.records.append(RoomKept(None))
 
     # --- who is in
@@ -322,15 +324,28 @@ class Rooms:
 
     def _take_up(self, name: str, now: float) -> Group:
         """The group of a room, with what we know of it from before."""
+        group = self._group(name)
+        group.revoke()
+        self._groups.enter(group)
+        self._lines.adopt(group, now=now)
+        return group
+
+    def _group(self, name: str) -> Group:
         group = self._known.get(name)
         if group is None:
             stored = self._parts.stored.pop(group_mark(name), StoredStream())
             place = self._parts.places.get(name, StoredGroup())
             group = self._known[name] = Group(name, stored, place, self._out)
-        group.revoke()
-        self._groups.enter(group)
-        self._lines.adopt(group, now=now)
         return group
+
+    def _drop_what_was_left(self, now: float) -> None:
+        """An earlier life ended before it knew what became of lines to a room that it had left."""
+        stored = self._parts.stored.items()
+        rooms = [parties_of(mark, is_ours=True).room for mark, stream in stored if stream.outgoing]
+        for room in filter(None, rooms):
+            group = self._group(ROOM_SIGN + room)
+            self._lines.adopt(group, now=now)
+            self._lines.drop(group, now=now)
 
     def _go_out(self, now: float) -> None:
         room = self.room

@@ -144,7 +144,7 @@ def test_a_program_that_ends_while_lines_wait_leaves_no_fault(
         for _ in range(BATCHES_WAITING_MAX + 1):
             os.write(pipes.typing, b"more\n")
             while unread(pipes.stdin):
-                await asyncio.sleep(0)
+                os.sched_yield()
 
     monkeypatch.setattr("peer.ui.pipe.threading.Semaphore", Room)
     before = set(threading.enumerate())
