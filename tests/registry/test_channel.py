@@ -167,6 +167,14 @@ class TestKeys:
         ann.attach()
         assert ann.station > before
 
+    def test_stations_of_two_short_lives_differ(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        """Who still has a row of the first must not take a line of the second for its owner's."""
+        before = max(ann.station, bob.station)
+        rig.restart(downtime=0.1)
+        ann.register()
+        ann.attach()
+        assert ann.station > before
+
 
 class TestPast:
     def test_who_was_away_gets_what_others_said(self, rig: Rig, ann: Hand, bob: Hand) -> None:
