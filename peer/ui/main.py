@@ -88,7 +88,10 @@ async def opened(peer: Peer) -> str | None:
     except sqlite3.Error as error:
         return f"ChatApp: {peer.folder / 'history.db'}: {error}"
     except OSError as error:
-        return f"ChatApp: {error.filename or peer.folder}: {error.strerror or error}"
+        where = (
+            error.filename2 or error.filename or peer.folder
+        )  # of a file that takes another's place, the latter
+        return f"ChatApp: {where}: {error.strerror or error}"
     except ChatAppError as error:
         return f"ChatApp: {error}"
     return None
