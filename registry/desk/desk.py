@@ -5,6 +5,7 @@ The registry's service stands before it. It must not know bytes, sockets or file
 
 from registry.clock import WallClock
 from registry.desk.guests import Guests
+from registry.desk.looking import figures_shown
 from registry.desk.operating import Operating
 from registry.desk.parts import Parts
 from registry.desk.restoring import restore
@@ -29,15 +30,10 @@ from registry.leases import Leases
 from registry.policy import Policy
 from registry.roster import Roster
 from registry.store.protocol import LoadedDesk
-from wire.messages.desk import (
-    ConversationRequest,
-    DeskRequest,
-    DeskShown,
-    FiguresShown,
-    OperatorRequest,
-    SayAtDesk,
-    VisitorRequest,
-)
+from wire.messages.desk import DeskRequest
+from wire.messages.desk.operating import FiguresShown, OperatorRequest
+from wire.messages.desk.talking import ConversationRequest, SayAtDesk
+from wire.messages.desk.visiting import DeskShown, VisitorRequest
 from wire.messages.link import Attach
 from wire.messages.presence import Leave, Left, Ping, Pong
 from wire.messages.registration import Register
@@ -193,4 +189,6 @@ class Desk:
 
     def figures(self, *, now: float) -> list[FiguresShown]:
         """Of each queue, as they are now."""
-        return [self._operating.figures(queue, reference=0, now=now) for queue in self._parts.settings.queues]
+        return [
+            figures_shown(self._parts, queue, reference=0, now=now) for queue in self._parts.settings.queues
+        ]

@@ -10,19 +10,8 @@ from registry.desk.states import VisitEvent, VisitState
 from registry.desk.transcript import VISITOR
 from registry.desk.visit import NOBODY, Altered, Change, DutyChanged, Happening, OperatorId, Visit
 from registry.effects import Effect
-from wire.messages.desk import (
-    ClientCause,
-    ClientChanged,
-    ClientReach,
-    ClientTold,
-    DutyTold,
-    OverCause,
-    PlaceCause,
-    PlaceTold,
-    TurnCause,
-    TurnTold,
-    VisitOver,
-)
+from wire.messages.desk.operating import ClientCause, ClientChanged, ClientReach, ClientTold, DutyTold
+from wire.messages.desk.visiting import OverCause, PlaceCause, PlaceTold, TurnCause, TurnTold, VisitOver
 
 _REACH: Final = {
     OverCause.ENDED: ClientReach.ENDED,
@@ -83,7 +72,7 @@ class Notices:
         """Where they are, as they are told it."""
         parts = self._parts
         position = self._told[visit.number] = parts.queue.line(visit.queue).position(visit)
-        operators = parts.queue.on_duty(visit.queue)
+        operators = parts.queue.operators.on_duty(visit.queue)
         estimate = parts.estimates[visit.queue].range(ahead=position - 1, operators=operators)
         least, most = estimate or (0, 0)
         return PlaceTold(reference, visit.number, cause, position, operators, least, most)

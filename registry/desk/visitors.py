@@ -5,7 +5,8 @@ It knows forms, tickets and caps; what follows from a change is told elsewhere.
 
 from typing import assert_never
 
-from registry.desk.parts import Parts, kept_record
+from registry.desk.parts import Parts
+from registry.desk.records import kept_record
 from registry.desk.states import VisitState
 from registry.desk.telling import Telling
 from registry.desk.tickets import digest
@@ -15,7 +16,7 @@ from registry.effects import Caller, Effect, Reply, Resume, Store, VisitKept
 from wire.errors import FormRefused
 from wire.forms import full_name, mobile_number
 from wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
-from wire.messages.desk import (
+from wire.messages.desk.visiting import (
     AskPlace,
     DeskRefusal,
     DeskRefused,
