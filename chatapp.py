@@ -33,6 +33,7 @@ from cli.checking import (
 from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
 from wire.address import Address, port_of
 from wire.errors import AddressRefused, NameRefused
+from wire.streams import open_closed_streams
 
 if TYPE_CHECKING:
     from registry.settings import Settings
@@ -71,6 +72,7 @@ _BAN_HELP: Final = "Registry: keys, names, addresses, networks that do not come 
 
 _REGISTRY_HAS: Final = "only a registry (-s) has it"
 
+_FAILED: Final = 1
 _MISUSED: Final = 2
 
 
@@ -228,7 +230,17 @@ def _talk(
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (default: the program's own) and return the exit status; 2 for a mistake in it."""
+    open_closed_streams()
     words = list(sys.argv[1:] if args is None else args)
+    try:
+        status = _run(words)
+        sys.stdout.flush()
+    except OSError as error:
+        return _unable(error)
+    return status
+
+
+def _run(words: list[str]) -> int:
     program, name = app, "ChatApp"
     if words and words[0] in COMMANDS:
         program, name = importlib.import_module(COMMANDS[words[0]]).app, f"ChatApp {words.pop(0)}"
@@ -241,6 +253,15 @@ def main(args: Sequence[str] | None = None) -> int:
     except typer.Abort:
         return 1
     return status if isinstance(status, int) else 0
+
+
+def _unable(error: OSError) -> int:
+    """Mostly standard output: nobody reads on, which is their choice, or it takes nothing, which is said."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains at its end
+    if isinstance(error, BrokenPipeError):
+        return 0
+    print(f"ChatApp: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
+    return _FAILED
 
 
 def _misused(why: str) -> int:

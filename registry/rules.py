@@ -45,8 +45,9 @@ class Rules:
         channel = loaded.groups.get(CHANNEL)
         life = 1 + max(channel.keys if channel is not None else (), default=0)
         self.directory = Directory(version=first_version(life=life, wall_ms=clock.millis(now)))
-        # Stations begin where the clock is, so that a row of an earlier life never shows a station of this one.
-        self.roster = Roster(first_station=clock.seconds(now))
+        # Stations begin where the clock is, so that a row of an earlier life does not show a station of this one: links come
+        # faster than seconds pass, but not than milliseconds.
+        self.roster = Roster(first_station=clock.millis(now))
         self.presence = Presence(self.directory, self.roster, clock, policy)
         self.mail = Mailroom(self.directory, self.roster, clock, read_letters, policy)
         means = Means(self.roster, clock, rng, read_lines, policy, first_position(life=life))

@@ -103,8 +103,9 @@ class Rooms:
             self._out.events.append(happened.RoomLeft(room=room.room))
 
     def forget(self) -> None:
-        """The program ends: its next start is in no room. The registry keeps our place for a while."""
-        if self.room is not None:
+        """The program ends: its next start is in no room, unless a line of ours has yet to be told there. The registry
+        keeps our place for a while."""
+        if self.room is not None and not self.room.unsettled:
             self._out.records.append(RoomKept(None))
 
     @property
