@@ -24,7 +24,7 @@ PROGRAM: Final = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, st
 HOST: Final = "127.0.0.1"
 PROMPT: Final = re.compile(r"(?:\[[^]]*\] )?>>> ")
 """In a room its name stands before it."""
-WITHIN: Final = 12.0
+WITHIN: Final = 30.0
 """Seconds in which a line must come. The longest honest wait is for five tries and a search for the registry."""
 
 Wanted = str | re.Pattern[str]

@@ -129,7 +129,7 @@ async def test_killed_while_four_people_store_mail(stage: Stage) -> None:
     await asyncio.gather(*(knows(sender, away=["dora"]) for sender in senders))
     for kill in range(3):
         await asyncio.gather(*(store_ten(sender, kill) for sender in senders))
-        await senders[kill].sees(SAVED)  # one of this round: others are on their way
+        await senders[kill].sees(SAVED)  # one at least: others are on their way
         await registry.kill()
         registry = await stage.registry()
     for sender in senders:
@@ -148,9 +148,7 @@ async def test_killed_while_four_people_store_mail(stage: Stage) -> None:
     assert dora.shown(MAIL) == []
 
 
-async def test_a_registry_that_dies_again_and_again_is_found_within_five_seconds_each_time(
-    stage: Stage,
-) -> None:
+async def test_a_registry_that_dies_again_and_again_is_found_each_time(stage: Stage) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     await bob.type("quit")
@@ -160,7 +158,7 @@ async def test_a_registry_that_dies_again_and_again_is_found_within_five_seconds
         await registry.kill()
         registry = await stage.registry()
         await alice.type(f"send bob {time}")
-        await alice.sees(SAVED, within=8)  # five, and room for a busy machine
+        await alice.sees(SAVED)
 
 
 async def store_ten(sender: Program, kill: int) -> None:

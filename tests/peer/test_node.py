@@ -18,7 +18,7 @@ from peer.keys import FolderInUse, KeyFolder
 from peer.node import NotOpen, Peer
 from peer.receipts import Outcome, Receipt
 from registry.program import Registry
-from tests.support.stage import free_port
+from tests.support.ports import free_port
 from wire.delivery.policy import Policy
 from wire.errors import PortInUse, TooLong
 from wire.limits import TEXT_MAX

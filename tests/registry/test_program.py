@@ -10,7 +10,7 @@ import pytest
 
 from registry.keys import KEY_FILE
 from registry.program import Registry, Unable
-from tests.support.stage import free_port
+from tests.support.ports import free_port
 from wire.address import Address
 from wire.admission import make_register
 from wire.codec import decode_cookie, decode_notice, decode_welcome, encode, encode_hello
