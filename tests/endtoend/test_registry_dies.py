@@ -39,6 +39,10 @@ async def test_direct_chat_goes_on_and_what_was_kept_arrives(stage: Stage) -> No
     await alice.type("send bob just after")
     await bob.sees("alice: just after")
     await asyncio.gather(alice.sees(LOST), bob.sees(LOST))
+    shown = alice.shown()
+    assert received("bob") in shown[: shown.index(LOST)], (
+        "what is typed while it is looked for goes out at once"
+    )
     await alice.type("send bob are you there", "send carol kept", "send_all anybody?", "send alice note")
     await bob.type("send alice I am")
     await alice.sees_all(received("bob"), received("bob"), "bob: I am", CHANNEL_SILENT, received("alice"))
