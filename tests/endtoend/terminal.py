@@ -5,10 +5,12 @@ It knows terminals; what is drawn is compared as text without its escape sequenc
 
 import asyncio
 import codecs
+import contextlib
 import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import sys
 import termios
@@ -150,7 +152,8 @@ class Terminal:
         """Whatever happened: nothing is left."""
         self.close()
         if self._process.returncode is None:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)  # as in `Program.signal`
         await self._process.wait()
 
     def _read(self) -> None:
