@@ -24,7 +24,7 @@ from wire.messages.mail import DepositMail, MailBatch, MailSaved
 from wire.messages.registration import Hello
 from wire.sealing import LinkCipher, Session
 
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 
 
 class Client:

@@ -12,7 +12,7 @@ from peer.ui.pipe import LINE_MAX, PipeTerminal
 from peer.ui.view import View
 from wire.limits import TEXT_MAX
 
-WITHIN: Final = 5.0
+WITHIN: Final = 60.0
 
 
 class Pipes:
