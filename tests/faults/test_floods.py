@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.endtoend.lines import WELCOME, arrived
+from tests.endtoend.lines import SILENT, WELCOME, arrived
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, memory_of
 from tests.faults.size import bar, dose
@@ -22,10 +22,10 @@ to be held against that, on a machine that has nothing else to do."""
 @pytest.mark.parametrize(
     ("kind", "rate", "proves_itself"),
     [
-        ("garbage", dose(20_000, 50_000), False),
-        ("hello", dose(2_000, 5_000), False),
-        ("forged", 2_000, True),
-        ("signed", 2_000, True),
+        ("garbage", dose(5_000, 50_000), False),
+        ("hello", dose(1_000, 5_000), False),
+        ("forged", dose(500, 2_000), True),
+        ("signed", dose(500, 2_000), True),
     ],
 )
 async def test_a_flood(stage: Stage, figure: Note, kind: str, rate: int, proves_itself: bool) -> None:
@@ -41,8 +41,7 @@ async def test_a_flood(stage: Stage, figure: Note, kind: str, rate: int, proves_
     took: list[float] = []
     while not flood.has_ended and len(took) < dose(2, 6):
         begun = time.monotonic()
-        newcomer = await stage.peer(f"newcomer{len(took)}")
-        await newcomer.sees(WELCOME)
+        await come_in(stage, f"newcomer{len(took)}")
         took.append(time.monotonic() - begun)
         await alice.type(f"send bob {len(took)}")
         await bob.sees(f"alice: {len(took)}")
@@ -60,3 +59,11 @@ async def test_a_flood(stage: Stage, figure: Note, kind: str, rate: int, proves_
     assert grown <= MEMORY
     assert max(took) < IN_WITHIN
     await knows(bob, "alice", "newcomer0")
+
+
+async def come_in(stage: Stage, name: str) -> None:
+    """Start a program until it is in, as its user would; the time that is taken has all starts in it."""
+    newcomer = await stage.peer(name)
+    while await newcomer.sees(lambda line: line in (WELCOME, SILENT)) == SILENT:
+        await newcomer.ends()
+        newcomer = await stage.peer(name)
