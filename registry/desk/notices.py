@@ -83,7 +83,7 @@ class Notices:
         """Where they are, as they are told it."""
         parts = self._parts
         position = self._told[visit.number] = parts.queue.line(visit.queue).position(visit)
-        operators = parts.queue.on_duty(visit.queue)
+        operators = parts.queue.operators.on_duty(visit.queue)
         estimate = parts.estimates[visit.queue].range(ahead=position - 1, operators=operators)
         least, most = estimate or (0, 0)
         return PlaceTold(reference, visit.number, cause, position, operators, least, most)

@@ -10,9 +10,10 @@ from peer.core.me import Me
 from peer.desk import events as happened
 from peer.desk.core import VisitorCore
 from peer.desk.form import Form
-from peer.desk.visit import StoredVisit
+from peer.desk.ticket import StoredVisit
+from tests.support.machine import POLICY, WALL_OFFSET
 from tests.support.network import Network
-from tests.support.people import POLICY, WALL_OFFSET, Person
+from tests.support.people import Person
 from wire.address import Address
 from wire.identity import AgreementKey, Identity
 

@@ -10,8 +10,9 @@ from peer.core import events as happened
 from peer.core.ladder import Reach
 from peer.core.records import Standing
 from tests.support.house import House
+from tests.support.machine import POLICY, WALL_OFFSET
 from tests.support.network import Network, Weather
-from tests.support.people import POLICY, WALL_OFFSET, Person
+from tests.support.people import Person
 from wire.limits import MAILBOX_LETTERS_MAX
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
