@@ -152,18 +152,5 @@ async def test_killed_while_four_people_store_mail(stage: Stage) -> None:
     assert dora.shown(MAIL) == []
 
 
-async def test_a_registry_that_dies_again_and_again_is_found_each_time(stage: Stage) -> None:
-    registry = await stage.registry()
-    alice, bob = await stage.welcome("alice", "bob")
-    await bob.type("quit")
-    await bob.ends()
-    await knows(alice, away=["bob"])
-    for time in range(5):
-        await registry.kill()
-        registry = await stage.registry()
-        await alice.type(f"send bob {time}")
-        await alice.sees(SAVED)
-
-
 async def store_ten(sender: Program, kill: int) -> None:
     await sender.type(*(f"send dora {number}" for number in range(10 * kill, 10 * kill + 10)))
