@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from peer.core.dutyevents import ClientCame, ClientSaid
+from peer.core.events.duty import ClientCame, ClientSaid
 from registry.desk.settings import DeskSettings
 from tests.support.guests import Guest
 from tests.support.house import House
@@ -50,19 +50,19 @@ class Operator(Person):
                         self.served.append(name)
                         self._patient_until = self.network.now + PATIENCE
                         for number in range(2):
-                            self.core.say_on_duty(f"{name} {number}", now=self.network.now)
+                            self.core.speech.say_on_duty(f"{name} {number}", now=self.network.now)
                 case ClientSaid(text=text, visit=visit, position=position):
                     self.heard.append(text)
                     duty.lines_shown(visit, position)
                 case _:
                     pass
-        if self.core.is_ready and duty.is_answered:
+        if self.core.is_ready and duty.commands.is_answered:
             if not duty.is_on:
-                duty.take("")
+                duty.commands.take_duty("")
             elif duty.client is None:
                 pass
             elif f"{duty.client} 1: heard" in self.heard or self.network.now > self._patient_until:
-                duty.end_session()  # again, when the registry was away
+                duty.commands.end_session()  # again, when the registry was away
         self.pump()
 
 

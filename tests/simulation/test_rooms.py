@@ -12,8 +12,9 @@ from typing import Final
 import pytest
 
 from peer.core import events as happened
-from peer.core.ladder import Reach
-from peer.core.records import Standing, group_mark
+from peer.core.reach import Reach
+from peer.core.standing import Standing
+from peer.core.streamkeys import group_mark
 from tests.support.network import Weather
 from tests.support.people import Person
 from tests.support.world import World
@@ -227,7 +228,7 @@ def check_end(play: Play) -> None:
         inside = [person for person in play.people if person.room == room]
         names = {person.core.me.name for person in inside}
         for person in inside:
-            seen = {one.name for one in person.core.rooms.people() if one.online}
+            seen = {one.name for one in person.core.rooms.audience.people() if one.online}
             assert seen == names, f"{person.name} sees {seen} in {room}, there are {names}"
         for speaker in inside:
             speaker.say(f"after the storm from {speaker.name}")

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from peer.core import events as happened
-from peer.core.records import DEAD
+from peer.core.standing import DEAD
 from tests.simulation.hazards import HAZARDS
 from tests.support.network import Weather
 from tests.support.world import World

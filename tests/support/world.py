@@ -7,8 +7,8 @@ messages are shown in order.
 """
 
 from peer.core import events as happened
-from peer.core.ladder import Reach
-from peer.core.records import Standing
+from peer.core.reach import Reach
+from peer.core.standing import Standing
 from tests.support.house import House
 from tests.support.machine import POLICY, WALL_OFFSET
 from tests.support.network import Network, Weather
