@@ -86,10 +86,11 @@ async def test_who_is_listed_needs_no_code_and_who_is_banned_gets_not_in(
 @pytest.mark.parametrize("runs", [True, False], ids=["while it runs", "while it does not"])
 async def test_a_name_is_listed_and_released(stage: Stage, runs: bool) -> None:
     registry = await stage.registry()
-    _, bob = await stage.welcome("alice", "bob")
+    alice, bob = await stage.welcome("alice", "bob")
     if runs:
         assert "online" in (await operator(stage, "names", "release", "bob", status=1))[0]
     await gone(bob)
+    await knows(alice, away=["bob"])
     if not runs:
         registry.signal(signal.SIGTERM)
         assert await registry.ends() == 0

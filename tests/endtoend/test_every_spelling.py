@@ -194,6 +194,8 @@ async def test_trust_and_ignoring(stage: Stage) -> None:
     await bob.type("send alice unseen", "send_all unseen by alice")
     await bob.sees(received("alice"))
     await carol.sees(on_channel("bob", "unseen by alice"))
+    await carol.type("send_all behind it")
+    await alice.sees(on_channel("carol", "behind it"))  # so the line before it has come to alice, too
     await alice.type("/unignore bob")
     await alice.sees("[You see what bob says again.]")
     await bob.type("send alice seen")
@@ -223,7 +225,7 @@ async def test_the_past(stage: Stage) -> None:
         await alice.type(spelling)
         await alice.sees(first)
         await alice.sees(re.compile(r"\[sent \d\d:\d\d:\d\d\.\d{3} try 1\]"))
-        await alice.sees(re.compile(r"\[acknowledged by bob after 1 try, \d+\.\d\d s \(.*\)\]"))
+        await alice.sees(re.compile(r"\[acknowledged by bob after \d+ tr(y|ies), \d+\.\d\d s \(.*\)\]"))
     await alice.type("/search breakfast", "/why 99999")
     await alice.sees_all("[Nothing was found.]", beginning("[There is no such message"))
 

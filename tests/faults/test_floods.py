@@ -9,10 +9,10 @@ from statistics import median
 
 import pytest
 
-from tests.endtoend.lines import WELCOME, received
+from tests.endtoend.lines import SILENT, WELCOME, arrived
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, datagrams_lost_at, memory_of, processor_time_of
-from tests.faults.size import dose, only_whole
+from tests.faults.size import bar, dose, only_whole
 from tests.faults.visitor import Visitor
 from tests.support.stage import Stage, knows
 from wire.codec import decode_cookie
@@ -20,11 +20,11 @@ from wire.header import Kind
 
 SECONDS = dose(2.0, 10.0)
 MEMORY = 50 * MIB
-TRIES, APART = 5, 0.5
-"""How often a peer asks, and how far apart (clause 4.6)."""
-IN_WITHIN = 10.0
-"""Seconds after which the test fails: a machine that has much else to do is no fault of ours. The figure is to be held
-against the bar."""
+TRIES, APART = dose(1_000, 5), 0.5
+"""How often a peer asks, and how far apart (clause 4.6); a small dose asks for as long as a busy machine may take."""
+IN_WITHIN = bar(10.0)
+"""Seconds after which `make faults` fails. The bar is 1 s for the registration; the figure is to be held against that, on a
+machine that has nothing else to do."""
 
 
 async def register(port: int, name: str) -> float:
@@ -48,10 +48,12 @@ async def asked(newcomer: Visitor, question: bytes, answer: Kind) -> bytes:
 
 
 async def start(stage: Stage, name: str) -> float:
-    """Somebody starts the program; the seconds until they are welcome."""
+    """Somebody starts the program until they are in, as its user would; the seconds of all starts."""
     begun = time.monotonic()
     newcomer = await stage.peer(name)
-    await newcomer.sees(WELCOME)
+    while await newcomer.sees(lambda line: line in (WELCOME, SILENT)) == SILENT:
+        await newcomer.ends()
+        newcomer = await stage.peer(name)
     return time.monotonic() - begun
 
 
@@ -85,10 +87,10 @@ async def test_a_flood(stage: Stage, figure: Note, kind: str, rate: int, proves_
             started.append(await start(stage, f"program{number}"))
         await alice.type(f"send bob {number}")
         await bob.sees(f"alice: {number}")
-        await alice.sees(received("bob"))
+        await alice.sees(arrived("bob"))
     share = (processor_time_of(registry.pid) - busy) / (time.monotonic() - began)
     lost = datagrams_lost_at(stage.port) - lost
-    assert await flood.ends(within=SECONDS + 30) == 0
+    assert await flood.ends() == 0
     told = json.loads(flood.shown()[-1])
     grown = memory_of(registry.pid) - before
     figure(

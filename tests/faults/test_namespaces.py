@@ -22,7 +22,7 @@ from tests.endtoend.lines import (
 from tests.endtoend.test_every_spelling import enter
 from tests.faults.conftest import Note
 from tests.faults.namespaces import Lab, lab_or_skip
-from tests.faults.size import dose, only_whole
+from tests.faults.size import bar, dose, only_whole
 from tests.support.program import Program
 from tests.support.stage import CHATAPP, PROMPT, Stage, knows
 
@@ -76,11 +76,11 @@ async def test_loss(stage: Stage, lab: Lab, figure: Note, percent: int) -> None:
     fates = (received("bob"), relayed("bob"), SAVED)
     for first in range(0, MESSAGES, AT_ONCE):
         await alice.type(*(f"send bob {number}" for number in range(first, first + AT_ONCE)))
-        await alice.sees_times(AT_ONCE, lambda line: line in fates, within=60)
+        await alice.sees_times(AT_ONCE, lambda line: line in fates)
     for name in ("alice", "bob", "registry"):
         lab.filter(name)
     await alice.type("send bob last")
-    await bob.sees(re.compile("alice: (.* )?last"), within=60)
+    await bob.sees(re.compile("alice: (.* )?last"))
     shown = [line.rpartition(" ")[2] for line in bob.shown(beginning("alice: "))]
     straight, round_about, saved = (len(alice.shown(fate)) for fate in fates)
     figure(
@@ -171,10 +171,10 @@ async def test_a_network_that_is_cut_and_healed(stage: Stage, lab: Lab, figure: 
     await bob.type("send alice while I was cut off")
     await alice.sees(no_ack("bob"))
     await alice.sees(SAVED)
-    await bob.sees(LOST, within=30)
+    await bob.sees(LOST)
     lab.heal("bob")
     begun = asyncio.get_running_loop().time()
-    await bob.sees(BACK, within=30)
+    await bob.sees(BACK)
     back = asyncio.get_running_loop().time() - begun
     await alice.sees(re.compile("bob: (.* )?while I was cut off"))
     await bob.sees(re.compile("alice: (.* )?while you were cut off"))
@@ -190,7 +190,7 @@ async def test_a_network_that_is_cut_and_healed(stage: Stage, lab: Lab, figure: 
     for peer, name in ((alice, "bob"), (bob, "alice")):
         lines = peer.shown(beginning(f"{name}: "))
         assert len(lines) == len(set(lines))
-    assert settled < 30.0
+    assert settled < bar(30.0)
 
 
 @only_whole

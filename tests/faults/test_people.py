@@ -13,8 +13,9 @@ from tests.endtoend.test_every_spelling import enter
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, descriptors_of, limited, memory_of
 from tests.faults.size import dose, only_whole
+from tests.support.ports import free_port
 from tests.support.program import Program
-from tests.support.stage import CHATAPP, PROMPT, Stage, free_port, knows
+from tests.support.stage import CHATAPP, PROMPT, Stage, knows
 
 STOPPED_FOR = 40.0
 """Longer than a lease: the registry has had every reason to think them gone."""

@@ -24,7 +24,7 @@ from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused,
 from wire.messages.table import Card
 from wire.sealing import LinkCipher, Session
 
-WITHIN: Final = 20.0
+WITHIN: Final = 60.0
 Notice = TypeVar("Notice", bound=RegistryNotice)
 
 

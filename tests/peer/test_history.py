@@ -198,7 +198,7 @@ records: st.SearchStrategy[Record] = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.lists(records, max_size=8), max_size=5))
 def test_what_was_applied_comes_back(tmp_path: Path, batches: list[list[Record]]) -> None:
     path = tmp_path / "history.db"

@@ -16,7 +16,7 @@ from peer.ui.pipe import BATCHES_WAITING_MAX, LINE_MAX, PipeTerminal
 from peer.ui.view import View
 from wire.limits import TEXT_MAX
 
-WITHIN: Final = 5.0
+WITHIN: Final = 60.0
 
 
 class Pipes:
