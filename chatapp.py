@@ -15,13 +15,14 @@ import importlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from cli.checking import (
     Misuse,
     check_options,
+    check_readable_again,
     code_from,
     counted,
     folder_from,
@@ -32,6 +33,10 @@ from cli.checking import (
 from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
 from wire.address import Address, port_of
 from wire.errors import AddressRefused, NameRefused
+from wire.streams import open_closed_streams
+
+if TYPE_CHECKING:
+    from registry.settings import Settings
 
 SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
@@ -67,6 +72,7 @@ _BAN_HELP: Final = "Registry: keys, names, addresses, networks that do not come 
 
 _REGISTRY_HAS: Final = "only a registry (-s) has it"
 
+_FAILED: Final = 1
 _MISUSED: Final = 2
 
 
@@ -139,29 +145,43 @@ def chat(
             "region": region,
             "operators": operator or None,
             "invite_only": invite_only or None,
-            "allow": listed_in(allow, "--allow"),
-            "ban": listed_in(ban, "--ban"),
         }
-        return _serve(words, config, decided)
+        return _serve(words, config, decided, {"allow": allow, "ban": ban})
     level = (log_level or LogLevel.WARNING).value
     if desk:
         return _visit(words, queue=queue, data=data, plain=plain, stay=stay, log_level=level)
     return _talk(words, room=room, code=code, data=data, plain=plain, stay=stay, log_level=level)
 
 
-def _serve(words: Sequence[str], config: str | None, options: Mapping[str, object]) -> int:
+def _serve(
+    words: Sequence[str],
+    config: str | None,
+    options: Mapping[str, object],
+    lists: Mapping[str, str | None],
+) -> int:
     (port_text,) = counted(words, "-s", _SERVER_ARGUMENTS)
     port = port_of(port_text, "port")
     folder_from(str(options["data"]) if options["data"] is not None else None)
     from registry.configuration import Misconfigured, configure
 
+    def read() -> "Settings":
+        listed = {key: listed_in(file, f"--{key}") for key, file in lists.items()}
+        file = Path(config) if config else None
+        return configure(file, environment=os.environ, options={**options, **listed}).settings
+
     try:
-        found = configure(Path(config) if config else None, environment=os.environ, options=options)
+        settings = read()
     except Misconfigured as wrong:
         raise Misuse(str(wrong)) from None
     from registry.server import run as serve
 
-    return serve(port=port, settings=found.settings)
+    files = [file for file in (config, *lists.values()) if file]
+
+    def read_again() -> "Settings":
+        check_readable_again(files)
+        return read()
+
+    return serve(port=port, settings=settings, again=read_again if files else None)
 
 
 def _visit(
@@ -210,7 +230,17 @@ def _talk(
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (default: the program's own) and return the exit status; 2 for a mistake in it."""
+    open_closed_streams()
     words = list(sys.argv[1:] if args is None else args)
+    try:
+        status = _run(words)
+        sys.stdout.flush()
+    except OSError as error:
+        return _unable(error)
+    return status
+
+
+def _run(words: list[str]) -> int:
     program, name = app, "ChatApp"
     if words and words[0] in COMMANDS:
         program, name = importlib.import_module(COMMANDS[words[0]]).app, f"ChatApp {words.pop(0)}"
@@ -223,6 +253,15 @@ def main(args: Sequence[str] | None = None) -> int:
     except typer.Abort:
         return 1
     return status if isinstance(status, int) else 0
+
+
+def _unable(error: OSError) -> int:
+    """Mostly standard output: nobody reads on, which is their choice, or it takes nothing, which is said."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains at its end
+    if isinstance(error, BrokenPipeError):
+        return 0
+    print(f"ChatApp: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
+    return _FAILED
 
 
 def _misused(why: str) -> int:

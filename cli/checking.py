@@ -6,7 +6,7 @@ It knows names, folders, hosts and counts. It must not know which program they a
 import re
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,9 @@ from wire.names import PeerName, peer_name
 
 LOOKUP_TIMEOUT: Final = 5.0
 """Seconds that a host name may take. A resolver without a network would otherwise hold the program for minutes."""
+
+LIST_BYTES_MAX: Final = 4_000_000
+"""Bytes of a list of people: somebody who names a disk image by mistake is told so."""
 
 _NEGATIVE: Final = re.compile(r"-[0-9]")
 _NUMERIC: Final = re.compile(r"[0-9.]+\Z|0[xX]")
@@ -79,13 +82,25 @@ def listed_in(file: str | None, option: str) -> list[str] | None:
     if file is None:
         return None
     try:
-        content = Path(file).expanduser().read_text("utf-8")
+        with Path(file).expanduser().open("rb") as stream:
+            content = stream.read(LIST_BYTES_MAX + 1)
+        if len(content) > LIST_BYTES_MAX:
+            raise Misuse(
+                f'{option}: "{quoted(file)}": more than {LIST_BYTES_MAX:,} bytes are no list of people'
+            )
+        lines = (line.strip() for line in content.decode().splitlines())
     except OSError as error:
         raise Misuse(f'{option}: "{quoted(file)}": {error.strerror or error}') from None
     except UnicodeDecodeError:
         raise Misuse(f'{option}: "{quoted(file)}" is not UTF-8') from None
-    lines = (line.strip() for line in content.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def check_readable_again(files: Iterable[str]) -> None:
+    """Files to be read a second time: a pipe would be empty by then, or hold whoever reads it. Raises Misuse."""
+    for file in files:
+        if not Path(file).expanduser().is_file():
+            raise Misuse(f'"{quoted(file)}" is no file that can be read again')
 
 
 def host_from(text: str, what: str) -> str:

@@ -62,7 +62,7 @@ def _written(lines: Iterable[str], path: Path) -> int:
         out.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or the interpreter complains at its end
-    except (sqlite3.Error, OSError) as error:
+    except sqlite3.Error as error:
         print(f"ChatApp: {path}: {error}", file=sys.stderr)
         return _FAILED
     return 0

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli.checking import Misuse, check_options, counted, folder_from, host_from, name_from
+from cli.checking import Misuse, check_options, code_from, counted, folder_from, host_from, name_from
 from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
 from wire.address import Address, port_of
 
@@ -26,6 +26,10 @@ def send(
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
     log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
+    code: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="The join code of a newcomer, where one is needed."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as one JSON object.")] = False,
 ) -> int:
     """Say one thing to one person, wait for what becomes of it, and leave."""
@@ -35,6 +39,7 @@ def send(
     me, other = name_from(name), name_from(to, "to")
     there = port_of(server_port, "server-port")
     folder = folder_from(data)
+    shown = code_from(code, os.environ)
     if not text.strip():
         raise Misuse("text: there is nothing to say")
     found = Address(host_from(host, "server-ip"), there)
@@ -42,5 +47,12 @@ def send(
 
     said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")
     return run(
-        name=me, server=found, to=other, text=said, data=folder, as_json=as_json, log_level=log_level.value
+        name=me,
+        server=found,
+        to=other,
+        text=said,
+        data=folder,
+        code=shown,
+        as_json=as_json,
+        log_level=log_level.value,
     )

@@ -46,7 +46,7 @@ NAMED: Final = {
     "cyan": "#56b6c2",
     "white": "#d7dae0",
 }
-PLAYED_WITHIN: Final = 60.0
+PLAYED_WITHIN: Final = 120.0
 
 
 class Seat:

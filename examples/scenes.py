@@ -18,7 +18,7 @@ LOST: Final = "[Server not responding] Direct chat goes on."
 KEPT: Final = "[Server not responding] Message to carol kept; it goes out when the server is back."
 BACK: Final = "[Server is back.]"
 MISSED_IN_THE_LAB: Final = (
-    "[You are in lab with alice and bob.]",
+    re.compile(r"\[You are in lab.*"),  # with whoever is back there before her
     re.compile(r"alice \(in lab\): .*The lab stays open"),
 )
 """What Carol finds in the room when she is back."""
@@ -69,9 +69,11 @@ async def tell_everybody(alice: Actor, bob: Actor, carol: Actor) -> None:
 async def meet_in_the_lab(people: list[Actor]) -> None:
     """One after the other comes in, and Alice says something to all."""
     alice, *others = people
-    for person in people:
+    for number, person in enumerate(people):
         await person.types("join lab")
         await person.sees(re.compile(r"\[You are in lab.*"))
+        for earlier in people[:number]:
+            await earlier.sees(f"{person.name} joined lab.")
     await alice.types("The microscope is free")
     for person in others:
         await person.sees("alice (in lab): The microscope is free")
@@ -81,7 +83,8 @@ async def outlive(registry: Actor, alice: Actor, bob: Actor, carol: Actor) -> No
     """The registry is killed; those who are there talk on, and are told."""
     await carol.types("/dereg carol")
     await carol.sees(BYE)
-    await alice.sees("carol has left.")
+    for person in (alice, bob):
+        await person.sees("carol left lab.")
     registry.send(signal.SIGKILL)
     await registry.ends(-signal.SIGKILL)
     await says(alice, bob, "Still there?", spelling="/dm")
@@ -162,7 +165,7 @@ def check_once(people: list[Actor]) -> None:
         said = [
             LATE.sub(" ", line)
             for line in person.seen
-            if line[0] != "[" or line.startswith("[Channel_Message")
+            if (line[0] != "[" and ": " in line) or line.startswith("[Channel_Message")
         ]
         twice = {line for line in said if said.count(line) > 1}
         if twice:

@@ -24,8 +24,11 @@ PROGRAM: Final = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, st
 HOST: Final = "127.0.0.1"
 PROMPT: Final = re.compile(r"(?:\[[^]]*\] )?>>> ")
 """In a room its name stands before it."""
-WITHIN: Final = 12.0
+WITHIN: Final = 30.0
 """Seconds in which a line must come. The longest honest wait is for five tries and a search for the registry."""
+
+PORTS: Final = 50
+"""Of one play, and more than it needs."""
 
 Wanted = str | re.Pattern[str]
 """A line to the letter, or a pattern of the whole of it."""
@@ -94,7 +97,7 @@ class Actor:
         """Send a signal, by the id of this process."""
         if self._process.returncode is None:
             self._play.tell(self.name, "gets", number.name)
-            self._process.send_signal(number)
+            self._signal(number)
 
     async def ends(self, wanted: int) -> None:
         """Wait for the end; raises StepFailed for another exit status."""
@@ -111,9 +114,14 @@ class Actor:
     async def clear_away(self) -> None:
         """Whatever happened: nothing of this process is left."""
         if self._process.returncode is None:
-            self._process.kill()
+            self._signal(signal.SIGKILL)
         await self._process.wait()
         await self._reading
+
+    def _signal(self, number: signal.Signals) -> None:
+        # Not by the process object: that would look whether the process has ended, and take its status from who waits.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, number)
 
     async def _find(self, wanted: Wanted) -> bool:
         """Wait for a line; False when the process has ended without it."""
@@ -188,16 +196,26 @@ class Stage:
 
 
 def free_ports() -> Iterator[int]:
-    """Ports that are free for UDP and TCP, below those that the system hands out by itself."""
-    start = random.SystemRandom().randrange(10_000, 30_000)
-    for port in range(start, 32_000):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+    """Ports that are free for UDP and TCP, below those that the system hands out by itself, and not another play's: who
+    holds the first port of a block has all of it."""
+    while True:
+        first = random.SystemRandom().randrange(10_000, 20_000, PORTS)
+        with socket.socket() as holder:
             try:
-                udp.bind(("0.0.0.0", port))
-                tcp.bind(("0.0.0.0", port))
+                holder.bind((HOST, first))
             except OSError:
                 continue
-        yield port
+            yield from filter(_is_free, range(first + 1, first + PORTS))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+        try:
+            udp.bind(("0.0.0.0", port))
+            tcp.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.asynccontextmanager

@@ -13,6 +13,7 @@ from peer.keys import NameHasKeys
 from peer.pump import Pump
 from peer.receipts import Outcome, Receipt
 from wire.errors import ChatAppError
+from wire.names import is_same_name
 
 NO_ROOM: Final = "nothing can be stored here, and too much waits to be"
 
@@ -88,7 +89,10 @@ class Company(Pump):
             try:
                 self._keys.mark(new)
             except (NameHasKeys, OSError) as error:
-                self._events.append(happened.RenameRefused(name=new, reason=str(error)))
+                # Of several people on one machine the keys are here, which tells the user less than whose name it is.
+                is_taken = any(is_same_name(person.name, new) for person in core.people())
+                refused = happened.RenameRefused(name=new, reason=str(error))
+                self._events.append(happened.NameTaken(name=new) if is_taken else refused)
                 self._tell()
                 return
         core.renaming.request(new, now=self._now())

@@ -13,6 +13,7 @@ from typing import Final
 from peer.core.records import (
     CursorMoved,
     FloorRaised,
+    FormerName,
     IgnoreChanged,
     IncomingAdded,
     LineAccepted,
@@ -35,8 +36,8 @@ from peer.core.standing import Standing
 from peer.core.stored import Loaded
 from peer.core.trail import Stored
 from peer.store import loading, schema
-from peer.store.damage import damage_named
 from peer.store.lines import Lines
+from peer.store.misread import damage_named
 from peer.store.tidy import Tidy
 from wire.codec import encode
 
@@ -158,13 +159,21 @@ class History:
                 self._save_rows(record)
             case Named(identity, name):
                 execute("INSERT OR REPLACE INTO names VALUES (?, ?)", (identity, name))
+            case FormerName(identity, name_key):
+                execute("DELETE FROM formers WHERE server = ? AND identity = ?", (self._server, identity))
+                execute("INSERT OR REPLACE INTO formers VALUES (?, ?, ?)", (self._server, name_key, identity))
             case NameBlocked(name_key, row):
                 execute(
                     "INSERT OR REPLACE INTO blocked VALUES (?, ?, ?)", (self._server, name_key, encode(row))
                 )
             case NameCleared(name_key, dropped):
                 execute("DELETE FROM blocked WHERE server = ? AND name_key = ?", (self._server, name_key))
-                execute("DELETE FROM people WHERE server = ? AND identity = ?", (self._server, dropped))
+                whose = "WHERE server = ? AND identity = ?"
+                execute(
+                    f"INSERT OR REPLACE INTO dropped SELECT * FROM people {whose}", (self._server, dropped)
+                )
+                for table in ("people", "formers"):
+                    execute(f"DELETE FROM {table} {whose}", (self._server, dropped))
             case IgnoreChanged(identity, is_ignored):
                 statement = "INSERT OR IGNORE INTO ignored VALUES (?)"
                 execute(statement if is_ignored else "DELETE FROM ignored WHERE identity = ?", (identity,))

@@ -48,6 +48,15 @@ class BrokenKeyFile(ChatAppError):
         self.path = path
 
 
+class OtherKey(ChatAppError):
+    """A key file holds a key, and not the one that was made here: it would make somebody else of us."""
+
+    def __init__(self, path: Path, public: Path) -> None:
+        wrong = f"{path} does not belong to {public.name} beside it: one of them is damaged"
+        super().__init__(f"{wrong}; restore them from a copy, or remove both to start as somebody new")
+        self.path = path
+
+
 class NameHasKeys(ChatAppError):
     """This machine has keys of somebody else under a name that we would like to bear."""
 
@@ -82,7 +91,10 @@ class KeyFolder:
         try:
             self.other_name = self._other_name(name)
             """The name that may be ours instead: a change of it was cut short."""
+            self.is_new: Final = not (folder / "identity.key").exists()
+            """Whether this person begins here and now."""
             self.identity: Final = Identity(self._secret("identity.key"))
+            self._check_public()
             self.mail_keys: list[AgreementKey] = self._mail_keys(wall)
             os.close(os.open(self.history, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except BaseException:
@@ -152,6 +164,14 @@ class KeyFolder:
             raise BrokenKeyFile(path)
         return secret
 
+    def _check_public(self) -> None:
+        """The public half lies beside the secret one: bytes that were damaged are a key too, of somebody else."""
+        path, public = self._folder / "identity.pub", self.identity.public.hex()
+        if self.is_new or not path.exists():
+            _write(path, f"{public}\n".encode())
+        elif path.read_bytes().strip() != public.encode():
+            raise OtherKey(self._folder / "identity.key", path)
+
     def _mail_keys(self, wall: float) -> list[AgreementKey]:
         """The keys still honoured, newest first; a new one is made when the newest is a week old.
 
@@ -163,7 +183,7 @@ class KeyFolder:
             keys = [(made, AgreementKey(raw)) for made, raw in kept]
         except FileNotFoundError:
             keys = []
-        except (OSError, ValueError, TypeError, RecursionError):
+        except (ValueError, TypeError, RecursionError):
             raise BrokenKeyFile(path) from None
         fresh = list(keys)
         if not keys or keys[0][0] < wall - MAIL_KEY_LASTS_FOR:
@@ -198,7 +218,7 @@ def _marked(folder: Path) -> list[str]:
 
 def _write(path: Path, content: bytes) -> None:
     """All of it and on disk, or not at all: a name is bound to its key for ever."""
-    scratch = path.with_suffix(".new")
+    scratch = path.with_name(f"{path.name}.new")
     with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(content)
         file.flush()

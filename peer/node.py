@@ -117,12 +117,12 @@ class Peer(Company):
         if not self._is_open:
             return
         try:
-            self._core.rooms.forget()
             if self._core.state is State.REGISTERED:
                 self.leave()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.left(), within)
         finally:
+            self._core.rooms.forget()  # only now is it known which lines have been told there
             self._shut()
         await self._connection.closed()
 

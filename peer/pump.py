@@ -22,6 +22,7 @@ from peer.housekeeping import Housekeeping
 from peer.keeping import Keeper
 from peer.keys import KeyFolder
 from peer.receipts import Receipts
+from peer.store.damage import lines_about
 from peer.waiters import Waiters
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
@@ -72,12 +73,14 @@ class Pump:
             self._endpoint.close()
             raise
         try:
+            damage = lines_about(self._keys.history, is_new=self._keys.is_new)
             self._history = History(self._keys.history, server=str(self._server))
             self._core = self._make_core(wall)
         except BaseException:
             self._endpoint.close()
             self._keys.close()
             raise
+        self._events.extend(happened.Trouble(text=line) for line in damage)
         self._keeper = Keeper(self._history)
         self._housekeeping = Housekeeping(self._loop, self._history.tidy)
         self._connection = Connection(self._core, self._server.host, read_clock=self._now, pump=self._pump)

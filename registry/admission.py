@@ -1,8 +1,8 @@
 """This file is about the gate: what an unknown address must show before anything costs us memory or much time.
 
 HELLO -> COOKIE costs one keyed hash and no state. A REGISTER is looked at only with a cookie that its address was given,
-within the address's rate, and then both its signatures are checked (clauses 4.1 to 4.3). Who may have which name is the
-directory's to say. It knows no clock and draws no number: the secret comes in.
+within the address's rate, and when its turn comes both its signatures are checked (clauses 4.1 to 4.3). Who may have which
+name is the directory's to say. It knows no clock and draws no number: the secret comes in.
 """
 
 import hashlib
@@ -50,18 +50,23 @@ class Gate:
         refused = make_refused(self._registry, nonce=hello.nonce, reason=RefusalReason.VERSION, name="")
         return bytes((Kind.REFUSED,)) + encode(refused)
 
-    def admit(self, data: bytes, sender: Address, *, now: float) -> Register | str:
-        """A REGISTER that its author sent from where it came from, else why it is dropped. Raises DecodeError."""
+    def screen(self, data: bytes, sender: Address, *, now: float) -> Register | str:
+        """A REGISTER that was sent from where it came from, within that address's rate, else why it is dropped: all that can
+        be said of it for little. Raises DecodeError."""
         register = decode_register(data[1:])
         if not self._is_cookie_good(register.cookie, sender, now):
             return "bad cookie"
         if not self._registers.take(network_of(sender.host), now=now):
             return "too many registrations"
+        return register
+
+    def flaw_of(self, register: Register) -> str:
+        """Why it is not its author's after all; empty when it is. This is what costs."""
         if not is_register_authentic(register, registry=self._registry.public):
             return "bad registration signature"
         if not is_authentic(register.card):
             return "bad card signature"
-        return register if self._is_invitation_good(register) else "bad invitation"
+        return "" if self._is_invitation_good(register) else "bad invitation"
 
     def _is_invitation_good(self, register: Register) -> bool:
         shown, identity = register.invitation, register.card.identity

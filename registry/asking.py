@@ -49,7 +49,10 @@ def ask(folder: Path, errand: Errand) -> Answer:
         if os.stat(folder).st_uid != os.geteuid():
             raise Unanswered(f"{folder} is another user's: only who runs a registry may ask it this")
         return _ask(folder, errand)
-    except (OSError, StoreError) as error:
+    except OSError as error:
+        where = error.filename2 or error.filename or folder
+        raise Unanswered(f"{where}: {error.strerror or error}") from None
+    except StoreError as error:
         raise Unanswered(str(error)) from None
 
 

@@ -109,15 +109,19 @@ class Console:
         (self._ended if is_ours else self._closed)()
 
     def _read_all(self, descriptor: int) -> None:
-        """In a thread of its own; waits for the loop to take what was read before it reads more."""
-        with contextlib.suppress(OSError, RuntimeError):
-            while data := os.read(descriptor, CHUNK):
-                asyncio.run_coroutine_threadsafe(self._taken(data), self._loop).result()
-        with contextlib.suppress(RuntimeError):
+        """In a thread of its own; waits until the loop has taken what was read before it reads more. Nothing that it waits
+        for is cancelled by the end of the program, which would be told as a fault."""
+        taken = threading.Semaphore(1)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the program ends
+            with contextlib.suppress(OSError):  # the input is gone: that is its end
+                while data := os.read(descriptor, CHUNK):
+                    taken.acquire()
+                    self._loop.call_soon_threadsafe(self._take_and_tell, data, taken)
             self._loop.call_soon_threadsafe(self._input_over)
 
-    async def _taken(self, data: bytes) -> None:
+    def _take_and_tell(self, data: bytes, taken: threading.Semaphore) -> None:
         self._take(data)
+        taken.release()
 
     def _take(self, data: bytes) -> None:
         *whole, rest = (self._rest + data).split(b"\n")

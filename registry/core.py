@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from registry.admission import Gate
 from registry.clock import WallClock
 from registry.desk.settings import DeskSettings
-from registry.doors import DoorSettings
+from registry.doors import DoorLists, DoorSettings
 from registry.effects import Caller
 from registry.errands import Errand
 from registry.events import LiveKeyRenewed, NamesPassedOver
@@ -23,14 +23,16 @@ from registry.rules import Rules
 from registry.service import Service
 from registry.sessions import Randomness, Sessions
 from registry.store.protocol import Loaded
-from wire.address import Address
+from registry.turns import Turns
+from wire.address import Address, network_of
 from wire.codec import decode_frames, decode_request, encode
 from wire.errors import DecodeError, SealError
 from wire.header import TAG_SIZE, Kind, unpack_group, unpack_sealed
 from wire.identity import Identity
-from wire.limits import NAMES_MAX
+from wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX
 from wire.messages.link import Attach, RegistryCard
 from wire.messages.presence import Leave, Ping
+from wire.messages.registration import Register
 
 LINKS_MAX = 2 * NAMES_MAX
 _RANDOM_SIZE = 16
@@ -76,6 +78,7 @@ class RegistryCore(Execution):
         service = Service(rules, policy, now=now)
         super().__init__(identity, sessions, service, policy, link_port=link_port, links_max=links_max)
         self._gate = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
+        self._turns: Turns[tuple[Register, Address]] = Turns(most=REGISTERS_WAITING_MAX, now=now)
         if rules.unreadable_names:
             self._note(NamesPassedOver(count=rules.unreadable_names))
         self._carry_out(self._service.start(), now)
@@ -88,6 +91,13 @@ class RegistryCore(Execution):
         """Whoever runs the registry asks; one of `answers` follows."""
         self._carry_out(self._service.office.run(errand, ticket, now=now), now)
         self._settle(now)
+
+    def change_lists(self, lists: DoorLists, *, now: float) -> int:
+        """Who may come in, and who may not, has been decided anew; how many of those who are here have to go."""
+        count, effects = self._service.change_lists(lists, now=now)
+        self._carry_out(effects, now)
+        self._settle(now)
+        return count
 
     # --- datagrams in
 
@@ -113,9 +123,18 @@ class RegistryCore(Execution):
             self._drop("datagram does not open")
 
     def _register(self, data: bytes, sender: Address, now: float) -> None:
-        register = self._gate.admit(data, sender, now=now)
+        register = self._gate.screen(data, sender, now=now)
         if isinstance(register, str):
             self._drop(register)
+        elif self._turns.is_free(now=now):
+            self._look_at(register, sender, now)
+        elif not self._turns.join(network_of(sender.host), (register, sender), now=now):
+            self._drop("too many registrations wait")
+
+    def _look_at(self, register: Register, sender: Address, now: float) -> None:
+        flaw = self._gate.flaw_of(register)
+        if flaw:
+            self._drop(flaw)
             return
         caller = Caller(identity=register.card.identity, address=sender)
         self._carry_out(self._service.handle(register, caller, now=now), now)
@@ -237,6 +256,8 @@ class RegistryCore(Execution):
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early and late calls are harmless."""
+        for register, sender in self._turns.taken(now=now):
+            self._look_at(register, sender, now)
         self._carry_out(self._service.handle_timer(now=now), now)
         self._links.handle_timer(now=now)
         if self._sessions.handle_timer(online=self._service.sealed, counter=self._clock.millis(now), now=now):
@@ -255,6 +276,7 @@ class RegistryCore(Execution):
         """The one deadline."""
         others = (self._links.next_timer(), self._news.next_timer())
         return min(
+            self._turns.due,
             self._service.next_timer(),
             self._sessions.next_timer(),
             *(deadline for deadline in others if deadline is not None),

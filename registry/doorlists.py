@@ -67,6 +67,9 @@ class Bans:
         else:
             self._names.add(name_key(peer_name(text)))
 
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._names) + sum(map(len, self._networks.values()))
+
     def has_key(self, identity: bytes) -> bool:
         """Whether this key is kept out."""
         return bool(self._keys) and digits_of(identity) in self._keys

@@ -26,22 +26,41 @@ class DoorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Keys, names, addresses and networks that do not come in."""
 
 
+class DoorLists:
+    """Who is listed by name, ready to be looked up: made beside the loop, since lists may be long."""
+
+    def __init__(self, settings: DoorSettings) -> None:
+        self.allowed: Final = frozenset(key_from(text) for text in settings.allow)
+        self.bans: Final = Bans(settings.ban)
+
+
 class Doors:
     """Stands between a REGISTER whose author is proved and a name."""
 
     def __init__(self, settings: DoorSettings) -> None:
         self.invites: Final = Invites()
-        self._listed = {key_from(text) for text in settings.allow}
-        self._is_closed = settings.invite_only or bool(self._listed)
-        self._bans = Bans(settings.ban)
+        self._lists = DoorLists(settings)
+        self._is_closed = settings.invite_only or bool(self._lists.allowed)
+
+    def change(self, lists: DoorLists) -> None:
+        """Other lists from now on. Whoever empties the list of those who need no code has not asked for a registry that is
+        open to everybody: what was closed stays closed."""
+        self._lists = lists
+        self._is_closed = self._is_closed or bool(lists.allowed)
+
+    @property
+    def has_bans(self) -> bool:
+        """Whether anybody is kept out."""
+        return bool(self._lists.bans)
 
     def bans(self, card: Card, host: str) -> bool:
         """Whether this key, or anybody from there, is kept out. A visitor of the help desk, too."""
-        return self._bans.has_key(card.identity) or self._bans.has_host(host)
+        bans = self._lists.bans
+        return bans.has_key(card.identity) or bans.has_host(host)
 
     def bans_name(self, key: str) -> bool:
         """Whether nobody may bear this name."""
-        return self._bans.has_name(key)
+        return self._lists.bans.has_name(key)
 
     def refusal_of(self, register: Register, *, now: float) -> RefusalReason | None:
         """Why this newcomer may not come in; None when they may."""
@@ -54,6 +73,6 @@ class Doors:
 
     def code_for(self, register: Register) -> bytes | None:
         """The code that this newcomer comes in with: empty for none, None when they need none (theirs stays good)."""
-        if not self._is_closed or digits_of(register.card.identity) in self._listed:
+        if not self._is_closed or digits_of(register.card.identity) in self._lists.allowed:
             return None
         return public_half(register.invitation)

@@ -1,7 +1,7 @@
 """This file is about the registry's identity key on disk: 32 secret bytes that make it the registry that peers pinned.
 
 Written whole under another name, then given its own, so that no crash leaves half a key. A broken key is never replaced:
-that would be another registry, and every peer would warn of it. It knows one file; it must not know what the key signs.
+that would be another registry, and every peer would warn of it. It knows two files; it must not know what the key signs.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from wire.errors import ChatAppError
 from wire.identity import Identity
 
 KEY_FILE = "identity.key"
+PUBLIC_FILE = "identity.pub"
 _SEED_SIZE = 32
 _MODE = 0o600
 
@@ -35,13 +36,26 @@ def load_or_make(folder: Path) -> tuple[Identity, bool]:
     path = folder / KEY_FILE
     try:
         seed = _read(path)
-        if seed is not None:
-            return Identity(seed), False
-        seed = secrets.token_bytes(_SEED_SIZE)
-        _write(path, seed)
+        is_new = seed is None
+        if seed is None:
+            seed = secrets.token_bytes(_SEED_SIZE)
+            _write(path, seed)
+        identity = Identity(seed)
+        _check_public(folder, identity.public.hex(), is_new=is_new)
     except OSError as error:
         raise KeyUnusable(path, error.strerror or str(error)) from None
-    return Identity(seed), True
+    return identity, is_new
+
+
+def _check_public(folder: Path, public: str, *, is_new: bool) -> None:
+    """The public half lies beside the secret one: bytes that were damaged are a key too, of another registry."""
+    path = folder / PUBLIC_FILE
+    if is_new or not path.exists():
+        _write(path, f"{public}\n".encode())
+    elif path.read_bytes().strip() != public.encode():
+        wrong = f"does not belong to {PUBLIC_FILE} beside it: one of them is damaged"
+        advice = "restore them from a copy, or remove both to be another registry"
+        raise KeyUnusable(folder / KEY_FILE, f"{wrong}; {advice}")
 
 
 def _read(path: Path) -> bytes | None:
@@ -61,13 +75,13 @@ def _read(path: Path) -> bytes | None:
     return seed
 
 
-def _write(path: Path, seed: bytes) -> None:
-    draft = path.with_suffix(".new")
+def _write(path: Path, content: bytes) -> None:
+    draft = path.with_name(f"{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()  # of a start that was cut short
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
     try:
-        os.write(file, seed)
+        os.write(file, content)
         os.fsync(file)
     finally:
         os.close(file)

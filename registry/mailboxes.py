@@ -24,7 +24,7 @@ _BATCH_LETTERS: Final = 256
 class Letter:
     """What is known of a letter without reading it."""
 
-    __slots__ = ("expires_at", "is_stored", "number", "sender", "serial", "size")
+    __slots__ = ("expires_at", "is_repeated", "is_stored", "number", "sender", "serial", "size")
 
     def __init__(
         self, *, serial: int, sender: bytes, number: int, size: int, expires_at: float, is_stored: bool
@@ -36,6 +36,8 @@ class Letter:
         self.expires_at: Final = expires_at
         self.is_stored = is_stored
         """Whether the disk has it: only then is it shown to its reader."""
+        self.is_repeated = False
+        """Whether a repeat of it waits for the disk too, which holds the whole letter: one does, and no more."""
 
 
 class Batch(NamedTuple):

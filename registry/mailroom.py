@@ -74,7 +74,10 @@ class Mailroom:
         known = None if box is None else box.find(identity, request.number)
         if known is not None and known.is_stored:
             return [Reply(to=caller, message=MailSaved(request.reference))]
+        if known is not None and known.is_repeated:
+            return [Drop(reason="one more repeat of a letter on its way")]
         if known is not None:  # on its way to the disk: look again when the disk has answered
+            known.is_repeated = True
             again = (Resume(request=request, to=caller),)
             return [Store(entries=(), then=again, otherwise=again)]
         refusal = self._boxes.refusal_of(recipient, identity, len(request.letter))

@@ -65,6 +65,14 @@ class Presence:
             self._go(person, table.Presence.AWAY, now)
         return effects
 
+    def put_out(self, person: Person, *, now: float) -> list[Effect]:
+        """They may not be here any more. The end of a link makes them away; who has none is so at once."""
+        link = self._roster.link_of(person.card.identity)
+        if link is not None:
+            return [Disconnect(link=link, reason="kept out")]
+        self._go(person, table.Presence.LOST, now)
+        return []
+
     def link_lost(self, identity: bytes, link: int, *, now: float) -> bool:
         """A link is over; whether it was the one that held somebody here."""
         person = self._directory.person(identity)

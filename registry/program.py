@@ -16,7 +16,7 @@ from typing import Final
 from registry.config import folder_of, links_max
 from registry.core import RegistryCore
 from registry.desk.settings import DeskSettings
-from registry.doors import DoorSettings
+from registry.doors import DoorLists, DoorSettings
 from registry.errands import MakeInvites
 from registry.keys import KeyUnusable, load_or_make
 from registry.policy import Policy
@@ -35,6 +35,10 @@ from wire.invitations import CODE_BYTES, JoinCode
 from wire.text import clean
 
 _log = logging.getLogger(__name__)
+
+DRAINED_A_WAKE_UP: Final = 256
+"""Datagrams read before links and timers get the loop: two milliseconds of what strangers send, since what costs more waits
+for its turn. Fewer, and under a flood the socket would fill while news goes out to everybody."""
 
 BACKLOG: Final = 1_024
 _LINE_MAX: Final = 1_000
@@ -78,7 +82,7 @@ class Registry:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_Faults().note)
         with ExitStack() as undo:
-            endpoint = DatagramEndpoint(loop, self._receive)
+            endpoint = DatagramEndpoint(loop, self._receive, at_once=DRAINED_A_WAKE_UP)
             undo.callback(endpoint.close)
             listeners = self._take_ports(endpoint, undo)
             store = self._open_store()
@@ -95,6 +99,10 @@ class Registry:
         self._say(f"[Files in {self.folder}]")
         for code in self._codes:
             self._say(f"[Join code {code.text}: lets one newcomer in, within 7 days]")
+
+    def change_lists(self, lists: DoorLists) -> int:
+        """Who may come in has been decided anew; how many of those who are here have to go."""
+        return 0 if self._shell is None else self._shell.change_lists(lists)
 
     def open_console(self, show: Callable[[list[str]], None]) -> None:
         """Somebody may type at the registry's own terminal, and reads what is shown."""

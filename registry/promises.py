@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from registry.effects import Effect, Store
 from registry.store.entries import Entry
+from wire.limits import PROMISES_MAX
 
 
 class _Promise(NamedTuple):
@@ -33,10 +34,15 @@ class Promises:
         return not self._new and self._stored == self._handed
 
     def add(self, store: Store) -> Sequence[Effect]:
-        """Keep the entries; effects that need not wait, because nothing is on its way."""
-        self._new.extend(store.entries)
+        """Keep the entries; effects that need not wait, because nothing is on its way, or too much."""
         if not store.then and not store.otherwise:
+            self._new.extend(store.entries)
             return ()
+        if store.entries and len(self._waiting) >= PROMISES_MAX:
+            return store.otherwise
+        if len(self._waiting) >= 2 * PROMISES_MAX:
+            return ()  # mostly repeats of what is on its way, whose first asking is answered
+        self._new.extend(store.entries)
         if self.is_idle:
             return store.then
         self._waiting.append(_Promise(self._handed + len(self._new), store.then, store.otherwise))

@@ -7,14 +7,6 @@ from collections.abc import Iterator
 from typing import Final
 
 _STATION_LAST: Final = 2**32 - 1
-_MICROSECONDS_A_STATION: Final = 64
-"""More links than one in so many nobody makes: whoever comes back to a registry that was started anew does so at once."""
-
-
-def first_station(*, wall_us: int) -> int:
-    """Where a life of the registry begins, by the clock: ahead of all that an earlier one can have given. A row of an
-    earlier life must never show a station of this one, or a line would be shown as somebody else's."""
-    return wall_us // _MICROSECONDS_A_STATION
 
 
 class Seat:

@@ -20,7 +20,7 @@ from registry.recalling import recall
 from registry.reception import Reception
 from registry.renaming import Renaming
 from registry.rooms import Rooms
-from registry.roster import Roster, first_station
+from registry.roster import Roster
 from registry.sessions import Randomness
 from registry.store.protocol import Loaded
 from wire.messages.group import CHANNEL
@@ -45,7 +45,9 @@ class Rules:
         channel = loaded.groups.get(CHANNEL)
         life = 1 + max(channel.keys if channel is not None else (), default=0)
         self.directory = Directory(version=first_version(life=life, wall_ms=clock.millis(now)))
-        self.roster = Roster(first_station=first_station(wall_us=clock.micros(now)))
+        # Stations begin where the clock is, so that a row of an earlier life does not show a station of this one: links come
+        # faster than seconds pass, but not than milliseconds.
+        self.roster = Roster(first_station=clock.millis(now))
         self.presence = Presence(self.directory, self.roster, clock, policy)
         self.mail = Mailroom(self.directory, self.roster, clock, read_letters, policy)
         means = Means(self.roster, clock, rng, read_lines, policy, first_position(life=life))

@@ -18,6 +18,7 @@ from typing import Final
 from registry.config import raise_descriptor_limit
 from registry.console import Console
 from registry.program import Registry, Unable
+from registry.rereading import Again, OurTerminal, Rereading
 from registry.settings import Settings, desk_of, doors_of, policy_of
 from wire.streams import open_closed_streams
 
@@ -28,8 +29,8 @@ _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 """Looking for cycles among the rows of thousands of people holds the loop; hardly any are ever made."""
 
 
-def run(*, port: int, settings: Settings) -> int:
-    """Be a registry until a signal comes; the exit status."""
+def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
+    """Be a registry until a signal comes; the exit status. `again` reads the settings once more, where there are files."""
     open_closed_streams()
     logging.basicConfig(
         level=settings.registry.log_level.upper(),
@@ -40,7 +41,7 @@ def run(*, port: int, settings: Settings) -> int:
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_until_signal(port, settings))
+            return runner.run(_until_signal(port, settings, again))
     except KeyboardInterrupt:  # before our own handler stood
         return _INTERRUPTED
     except Unable as error:
@@ -48,7 +49,7 @@ def run(*, port: int, settings: Settings) -> int:
         return _FAILED
 
 
-async def _until_signal(port: int, settings: Settings) -> int:
+async def _until_signal(port: int, settings: Settings, again: Again | None) -> int:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
 
@@ -56,7 +57,6 @@ async def _until_signal(port: int, settings: Settings) -> int:
         if not stopped.done():
             stopped.set_result(status)
 
-    _heed_signals(loop, stop)
     registry = Registry(
         port,
         _data_of(settings),
@@ -65,7 +65,11 @@ async def _until_signal(port: int, settings: Settings) -> int:
         policy=policy_of(settings.registry),
         doors=doors_of(settings.registry),
     )
+    rereading = None if again is None else Rereading(again, settings, registry.change_lists, _say)
+    _heed_signals(loop, stop, rereading)
     await registry.start()
+    if rereading is not None:
+        rereading.open()
     # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.
     console = Console(
         typed=registry.console_typed, closed=registry.close_console, ended=lambda: stop(_STOPPED)
@@ -76,15 +80,29 @@ async def _until_signal(port: int, settings: Settings) -> int:
             registry.open_console(console.show)
         return await stopped
     finally:
+        if rereading is not None:
+            rereading.stop()
         await registry.stop()
         await console.finish()
 
 
-def _heed_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[int], None]) -> None:
+def _heed_signals(
+    loop: asyncio.AbstractEventLoop, stop: Callable[[int], None], rereading: Rereading | None
+) -> None:
+    """SIGHUP reads files again where there are any, and ends the registry where there are none or its terminal is gone."""
     loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # whoever said nohup means it
-        loop.add_signal_handler(signal.SIGHUP, stop, _STOPPED)
+    stops = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # whoever said nohup means it
+    terminal = OurTerminal()
+
+    def heed_hangup() -> None:
+        if rereading is not None and not (stops and terminal.is_hung_up):
+            rereading.ask()
+        elif stops:
+            stop(_STOPPED)
+
+    if stops or rereading is not None:
+        loop.add_signal_handler(signal.SIGHUP, heed_hangup)
 
 
 def _data_of(settings: Settings) -> Path | None:

@@ -7,6 +7,7 @@ tests share every rule. The rules have a file each (rules.py). It must not know 
 from typing import assert_never
 
 from registry.attendance import Attendance
+from registry.doors import DoorLists
 from registry.effects import (
     Afterthought,
     Caller,
@@ -25,6 +26,7 @@ from registry.effects import (
     RoomEntryKept,
     VisitKept,
 )
+from registry.eviction import Eviction
 from registry.grouprules import GroupRules
 from registry.policy import Policy
 from registry.rules import Rules
@@ -58,6 +60,7 @@ class Service:
         self._doors = rules.doors
         self._renaming = rules.renaming
         self._reception = rules.reception
+        self._eviction = Eviction(rules.doors, rules.directory, rules.presence, rules.desk)
         self._sweep_span = policy.sweep_span
         self._sweep_at = now + policy.sweep_span
 
@@ -70,7 +73,8 @@ class Service:
     def handle(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
         """What this request leads to. The caller is who they say; what they ask may still be nonsense."""
         if caller.identity in self.desk.guests and not isinstance(request, Register | Afterthought):
-            return self.desk.serve_guest(request, caller, now=now)
+            turned_away = self._eviction.turned_away(caller)
+            return turned_away or self.desk.serve_guest(request, caller, now=now)
         match request:
             case DepositMail():
                 return self._mail.deposit(request, caller, now=now)
@@ -83,12 +87,14 @@ class Service:
             case FetchGroup():
                 return self._fetch_group(request, caller)
             case Ping():
+                if turned_away := self._eviction.turned_away(caller):
+                    return turned_away
                 self.desk.sign_of_life(caller.identity, now=now)
                 return self._presence.ping(request, caller, now=now)
             case Leave():
                 return self._attendance.leave(request, caller, now=now)
             case Attach():
-                return self._attendance.attach(caller, now=now)
+                return self._eviction.turned_away(caller) or self._attendance.attach(caller, now=now)
             case Register():
                 return self._come_in(request, caller, now)
             case EnterRoom() | LeaveRoom() | ListRooms():
@@ -107,6 +113,11 @@ class Service:
         if self.desk.is_for_guests(register):
             return self.desk.guests.register(register, caller, now=now)
         return self._reception.register(register, caller, now=now)
+
+    def change_lists(self, lists: DoorLists, *, now: float) -> tuple[int, list[Effect]]:
+        """Others may come in, and others may not, from now on; how many of those who are here have to go."""
+        self._doors.change(lists)
+        return self._eviction.put_out(now=now)
 
     def _in_rooms(
         self, request: EnterRoom | LeaveRoom | ListRooms, caller: Caller, now: float

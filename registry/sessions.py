@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from registry.leases import Leases
 from registry.policy import Policy
 from wire.identity import AgreementKey, Identity, make_card
+from wire.limits import SESSIONS_FADING_MAX
 from wire.messages.table import Card
 from wire.sealing import Session, session_tag
 
@@ -132,6 +133,9 @@ class Sessions:
 
     def _fade(self, channel: Channel, now: float) -> None:
         self._fading.renew(channel.tag, now=now)
+        if len(self._fading) > SESSIONS_FADING_MAX and (oldest := self._fading.oldest()) is not None:
+            self._fading.end(oldest)
+            del self._by_tag[oldest]
 
     def _new_card(self, counter: int) -> Card:
         return make_card(self._identity, name="", live=self._live.public, mail=self._mail, counter=counter)

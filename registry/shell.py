@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from registry.committer import Committer
 from registry.core import RegistryCore
+from registry.doors import DoorLists
 from registry.links import GREETING_SIZE
 from registry.spool import Spool
 from registry.store.protocol import Store
@@ -233,6 +234,12 @@ class Shell:
                     self._spool.answer(ticket, answer)
             except OSError as error:
                 _log.warning("an errand stays unanswered: %s", error)
+
+    def change_lists(self, lists: DoorLists) -> int:
+        """Who may come in has been decided anew; how many of those who are here have to go."""
+        count = self._core.change_lists(lists, now=time.monotonic())
+        self._wake()
+        return count
 
     # --- time
 

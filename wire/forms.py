@@ -4,6 +4,7 @@ Both sides judge by it: the visitor's program to say what is wrong, the registry
 must not know who asks, how often, or in which words.
 """
 
+import re
 import unicodedata
 from typing import Final
 
@@ -12,6 +13,9 @@ from wire.limits import DESK_FORM_NAME_MAX
 
 _NUMBER_TYPED_MAX: Final = 64
 """Characters of a number as typed: with blanks, brackets and dashes."""
+
+_NUMBER: Final = re.compile(r"[( ]*\+?[0-9 \t().-]*")
+"""As people write one. The library would read past signs that mean an extension, or nothing, elsewhere."""
 
 _JOINTS: Final = str.maketrans(dict.fromkeys("'\u2018\u2019\u02bc`´-\u2010\u2011\u2013.,·", " "))
 """What joins the parts of many names, and is no letter: who writes it is told how it can be written here."""
@@ -36,10 +40,13 @@ def mobile_number(text: str, region: str) -> str:
     # Not at the top: it takes a moment, and most programs never ask.
     import phonenumbers
 
-    wrong = FormRefused("number", text, f"is not a mobile number ({_example(region)})")
     typed = text.strip()
-    if not typed.isascii() or len(typed) > _NUMBER_TYPED_MAX or any(map(str.isalpha, typed)):
+    wrong = FormRefused("number", text, f"is not a mobile number ({_example(region)})")
+    if len(typed) > _NUMBER_TYPED_MAX:
         raise wrong
+    if not _NUMBER.fullmatch(typed):
+        signs = "only digits, blanks and + - ( ) . stand in one"
+        raise FormRefused("number", text, f"is not a mobile number: {signs} ({_example(region)})")
     try:
         number = phonenumbers.parse(typed, region)
     except phonenumbers.NumberParseException:

@@ -147,12 +147,25 @@ REGISTERS_PER_SECOND: Final = 200.0
 REGISTERS_BURST: Final = 2_000.0
 """REGISTER datagrams of one address at once: a classroom behind one NAT that comes back after a power cut."""
 
+REGISTERS_WAITING_MAX: Final = 4_096
+"""REGISTERs that wait until their signatures are checked, about 2 KiB each, while more come than can be: a school that comes
+back behind one address has room, and what has none comes again with the next try."""
+
 NAMES_PER_ADDRESS_BURST: Final = 2_000.0
 """New names that one address (one /64 of IPv6) may bind at once: a school behind one NAT on its first day. Names are bound
 for ever, so whoever binds without end would use up NAMES_MAX for everybody; squatting takes an address for so many."""
 
 NAMES_PER_ADDRESS_PER_HOUR: Final = 500.0
 """New names of one address an hour, averaged, after that. Whoever has a name comes in as ever."""
+
+PROMISES_MAX: Final = 50_000
+"""Answers that wait for the disk (about 1 KiB each): while a disk hangs, past it what is to be stored is refused, as if the
+disk were full. Members who ask as fast as they are served would otherwise fill our memory with it."""
+
+SESSIONS_FADING_MAX: Final = 100_000
+"""Sessions under live keys that were replaced within the last minute, about 0.5 KiB each: who registers under a new live key
+again and again makes one each time. Past it the oldest is forgotten; its peer comes in anew. More than all that our own
+new live key replaces at once."""
 
 BUCKETS_MAX: Final = 10_000
 """Addresses whose rate is remembered; the one that was idle longest is forgotten first."""

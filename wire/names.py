@@ -64,6 +64,14 @@ def name_key(name: str) -> str:
     return _by_precis(name, "UsernameCaseMapped")
 
 
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two spellings are one name. What is no name is only itself."""
+    try:
+        return one == other or name_key(one) == name_key(other)
+    except NameRefused:
+        return False
+
+
 def _by_precis(text: str, profile: str) -> str:
     """`text` as the PRECIS profile makes it, within our own narrower rules."""
     if not text:

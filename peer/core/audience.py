@@ -28,7 +28,7 @@ class Audience:
         if group.room:
             return self._members.here() if group is self._groups.room else []
         me = self._me.identity.public
-        return [contact for contact in self._contacts if contact.row.online and contact.identity != me]
+        return [contact for contact in self._contacts if contact.may_answer and contact.identity != me]
 
     def is_member(self, group: Group, identity: bytes) -> bool:
         """Whether somebody known is one of a group's, as far as we know."""

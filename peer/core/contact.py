@@ -10,7 +10,7 @@ from peer.core.conversation import Conversation
 from wire.address import Address
 from wire.errors import SealError
 from wire.identity import AgreementKey, is_authentic
-from wire.messages.table import Card, Row
+from wire.messages.table import Card, Presence, Row
 from wire.sealing import Session
 
 RELAY_STICKS_FOR: Final = 60.0
@@ -26,6 +26,7 @@ class Contact:
         "identity",
         "is_blocked",
         "is_card_checked",
+        "is_expected",
         "is_heard",
         "relay_until",
         "row",
@@ -36,6 +37,7 @@ class Contact:
         self.identity: Final = identity
         self.row = row
         self.address = Address(row.host, row.port)
+        """Where they were last known to be: a row of somebody who has not been seen yet says no other place."""
         self.sessions: dict[bytes, Session] = {}
         """By our own live key: the present one, and for a minute the one before."""
         self.conversation: Conversation | None = None
@@ -45,11 +47,22 @@ class Contact:
         """Whether a datagram of theirs has opened since our live key is what it is: they hold our card then."""
         self.relay_until = 0.0
         self.is_card_checked = False
+        self.is_expected = row.online
+        """Whether they may answer although the registry does not say that they are here."""
 
     @property
     def name(self) -> str:
         """As its owner writes it."""
         return self.row.card.name
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether to try the straight way first."""
+        return self.row.online or self.is_expected
+
+    def was_heard(self) -> None:
+        """A datagram of theirs has opened: they are there, unless they have left since on purpose."""
+        self.is_expected = not (self.row.is_placed and self.row.presence is Presence.AWAY)
 
     def session(self, live: AgreementKey, identity: bytes) -> Session:
         """The sealed session under our live key. Raises SealError when their card is not signed by their key."""
@@ -85,7 +98,10 @@ class Contact:
         return not in_use or card == self.row.card or is_authentic(card)
 
     def take_row(self, row: Row) -> bool:
-        """A newer row; true when it brings another live key: the other program has started anew."""
+        """A newer row; true when it brings another live key: the other program has started anew.
+
+        A registry that was started anew says of nobody where they are before they have come back to it: what was known
+        of them holds until then."""
         is_restarted = row.card.live != self.row.card.live
         if row.card != self.row.card:
             self.is_card_checked = False
@@ -93,5 +109,7 @@ class Contact:
             self.sessions.clear()
             self.is_heard = False
         self.row = row
-        self.address = Address(row.host, row.port)
+        if row.is_placed:
+            self.address = Address(row.host, row.port)
+            self.is_expected = row.online
         return is_restarted

@@ -13,7 +13,7 @@ from wire.errors import NameRefused
 from wire.identity import AgreementKey, is_authentic
 from wire.limits import CONTACTS_MAX
 from wire.messages.table import Card, Row
-from wire.names import name_key
+from wire.names import is_same_name, name_key
 from wire.sealing import session_tag
 
 
@@ -68,10 +68,7 @@ class Contacts:
 
     def is_own(self, name: str, own_name: str) -> bool:
         """Whether `name` is our own, in whatever case it is typed."""
-        try:
-            return name_key(name) == name_key(own_name)
-        except NameRefused:
-            return False
+        return is_same_name(name, own_name)
 
     def is_blocked(self, name: str) -> bool:
         """Whether the key shown for this name is not the one that we hold."""
@@ -159,6 +156,12 @@ class Contacts:
         holder = self._by_name.get(key)
         if holder is not None and holder.identity != row.card.identity and name_key(holder.name) == key:
             self._block(holder, key, row)
+
+    def also_called(self, identity: bytes, key: str) -> None:
+        """As in an earlier life: somebody goes by another name now, and is found by the former as long as it is nobody's."""
+        contact = self._by_identity.get(identity)
+        if contact is not None:
+            self._by_name.setdefault(key, contact)
 
     def let_go(self, contact: Contact) -> None:
         """Nobody knows this person any more: another holds their name."""

@@ -128,6 +128,12 @@ class Duty:
     def _duty_told(self, told: DutyTold) -> None:
         """Also on each new link: a registry that was started anew has forgotten who was on duty."""
         was_first, self._is_new_link = self._is_new_link, False
+        if was_first and not told.visit and self._talk is not None and self.client is not None:
+            move, name = happened.ClientMove.TAKEN_BACK, self.client
+            is_unsaid, self._talk, self.client = not self._talk.is_settled, None, None
+            self._out.events.append(happened.ClientChanged(name=name, move=move))
+            if is_unsaid:
+                self.commands.fail(NO_CLIENT)
         if was_first and self._wants_duty and not told.is_on:
             self.commands.take_duty(self.queue)
             return

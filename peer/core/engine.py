@@ -110,7 +110,7 @@ class PeerCore:
         """Go offline: tell the registry, acknowledge nothing more."""
         self._lines.stop(now=now)
         self._ladder.set_reach(Reach.NONE, now=now)
-        self.rooms.stop()
+        self.rooms.stop(now=now)
         self._post.stop_announcing()
         self._session.leave(now=now)
         self._registration.heed_session(now=now)
@@ -205,6 +205,7 @@ class PeerCore:
         if self.me.handle_timer(self._parts.rng, now=now):
             self._registration.use_lives(is_new=self.me.card is not card, now=now)
         self._session.handle_timer(now=now)
+        self._registration.heed_session(now=now)  # that it is lost is said before what follows from that
         # Before the couriers, which let go of what is due without showing it.
         self._streams.handle_timer(now=now)
         self._router.handle_timer(now=now)

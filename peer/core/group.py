@@ -100,6 +100,11 @@ class Group:
         self._in_flight[(key.epoch, counter)] = message
         return key.seal(self.station, encode(body))
 
+    def is_behind_a_gap(self, message: Message) -> bool:
+        """Whether numbers between our oldest line that the registry has not taken and this one were never given. A line
+        in the log tells of no such gap, only of the floor: hearers of both would wait in vain for what is in between."""
+        return any(start < message.number for start, _ in self._outgoing.voids)
+
     def answered(self, epoch: int, counter: int) -> Message | None:
         """The registry spoke of this line; None when it is none of ours."""
         return self._in_flight.pop((epoch, counter), None)

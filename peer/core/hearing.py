@@ -105,6 +105,11 @@ class Hearing:
             with contextlib.suppress(WireError):
                 self.line_relayed(position, frame, now=now)
 
+    def link_lost(self) -> None:
+        """Stations may be given anew from now on: a frame still held would be taken for somebody else's. The log has it,
+        or its sender says it again."""
+        self._held_frames.clear()
+
     def line_straight(self, contact: Contact, line: StraightLine) -> None:
         """One that a member said to us while the registry is away (clause 6.9). Not a member's, or of a group that we
         are not in: dropped; if it is for us all the same, the log has it later."""

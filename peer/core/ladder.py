@@ -83,6 +83,7 @@ class Ladder:
             ]
             numbers[message.number] = moved.number
         self._waiting.pop(old.identity, None)
+        self._settling.adopt(old)  # what is saved may yet expire
         self._settling.adopt(new)
         self.climb(new, now=now)
         return numbers
@@ -115,7 +116,7 @@ class Ladder:
             return
         if contact.is_blocked:
             self._rungs.keep_tried(contact, talk, now=now)
-        elif reach is Reach.UP and not contact.row.online:
+        elif reach is Reach.UP and not contact.may_answer:
             self._rungs.go_by_mail(contact, talk, now=now)
         else:
             self._rungs.go_straight(contact, talk, now=now)
@@ -136,6 +137,7 @@ class Ladder:
         message = talk.outgoing.messages.get(number) if talk is not None else None
         if talk is None or message is None or message.rung not in (Rung.STRAIGHT, Rung.RELAYED):
             return
+        contact.is_expected = False
         is_reader_here = self._outlook.reach is Reach.UP and contact.row.online
         can_relay = is_reader_here and message.standing is not Standing.SAVED
         if can_relay and message.rung is Rung.STRAIGHT:

@@ -57,6 +57,8 @@ class Lines:
         self._trails = parts.trails
         self._members = members
         self._spoken: dict[tuple[str, int], Spoken] = {}
+        self._waiting: list[Spoken] = []
+        """Those to be said as soon as earlier ones are answered."""
         self.adopt(parts.groups.channel, now=now)
 
     def adopt(self, group: Group, *, now: float) -> None:
@@ -75,7 +77,7 @@ class Lines:
         if self._outlook.reach is Reach.LOST or self._session.is_lost:
             self._unanswered(spoken, now)
         elif self._can_speak(group):
-            self._link.send_group_frame(group.seal(message), now=now)
+            self._say_in_order([spoken], now)
         return message
 
     @property
@@ -118,9 +120,9 @@ class Lines:
             self._home.group_drained(group.name)
             if was_new:
                 self._hearing.move_cursor(group)
-        for spoken in sorted(self._spoken.values(), key=lambda one: one.message.number):
-            if spoken.group is group and is_first:
-                self._say_again(spoken, now)
+        if is_first:
+            unanswered = [one for one in self._spoken.values() if one.group is group]
+            self._say_in_order(sorted(unanswered, key=lambda one: one.message.number), now)
 
     def page_came(self, page: GroupPage, *, now: float) -> None:
         """Lines out of the log; the next page is asked for."""
@@ -145,10 +147,12 @@ class Lines:
                 trail = self._trails.changed(spoken.message, What.ACCEPTED, now)
                 group.accepted(spoken.message, position, trail)
                 self._out.events.append(_accepted(group, spoken.message.number))
+                self._say_waiting(now)
             case GroupRefused(disk_full=True):
                 self._refuse(spoken, DISK_FULL, now)
                 what = f"Line to {group.room}" if group.room else "Channel message"
                 self._out.events.append(Trouble(text=f"{what} refused: {DISK_FULL}"))
+                self._say_waiting(now)
             case GroupRefused() if group.can_seal:
                 self._link.send_group_frame(group.seal(spoken.message), now=now)  # that epoch is over
 
@@ -161,7 +165,7 @@ class Lines:
                 self._unanswered(spoken, now)
                 self._session.ping(now=now)
             if now >= spoken.again_at and self._can_speak(spoken.group):
-                self._say_again(spoken, now)
+                self._say_in_order([spoken], now)
         for group in self._groups:
             if group.is_gap_due(now) and self._link.is_up:
                 group.gap_since = now
@@ -211,9 +215,18 @@ class Lines:
     def _can_speak(self, group: Group) -> bool:
         return self._link.is_up and group.can_seal
 
-    def _say_again(self, spoken: Spoken, now: float) -> None:
-        spoken.again_at = now + SAID_AGAIN_AFTER
-        self._link.send_group_frame(spoken.group.seal(spoken.message), now=now)
+    def _say_in_order(self, lines: list[Spoken], now: float) -> None:
+        """To a registry that lets us speak; behind a gap in the numbers only when all before it is answered."""
+        for spoken in lines:
+            spoken.again_at = now + SAID_AGAIN_AFTER
+            if not spoken.group.is_behind_a_gap(spoken.message):
+                self._link.send_group_frame(spoken.group.seal(spoken.message), now=now)
+            elif spoken not in self._waiting:
+                self._waiting.append(spoken)
+
+    def _say_waiting(self, now: float) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._say_in_order([one for one in waiting if self._can_speak(one.group)], now)
 
     def _unanswered(self, spoken: Spoken, now: float) -> None:
         self._tell(spoken, now)
@@ -243,6 +256,8 @@ class Lines:
         spoken.group.refuse(spoken.message, self._trails.changed(spoken.message, What.REFUSED, now, reason))
 
     def _close(self, spoken: Spoken) -> None:
+        if spoken in self._waiting:
+            self._waiting.remove(spoken)
         self._spoken.pop((spoken.group.name, spoken.message.number), None)
         self._straight.forget(spoken.group, spoken.message)
 

@@ -40,7 +40,7 @@ class Lookout:
             self._ladder.set_reach(reach, now=now)
         if self._outlook.reach is Reach.LOST:
             self._lines.registry_lost(now=now)
-            self._rooms.registry_lost()
+            self._rooms.registry_lost(now=now)
             self._renaming.registry_lost()
 
     def next_timer(self) -> float | None:

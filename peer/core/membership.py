@@ -51,7 +51,8 @@ class Membership:
         self._missing.clear()
         contacts = {identity: self._contacts.by_identity(identity) for identity in here}
         self._unnamed = {identity for identity, contact in contacts.items() if contact is None}
-        return tuple(sorted(contact.name for contact in contacts.values() if contact is not None))
+        names = (contact.name for contact in contacts.values() if contact is not None)
+        return tuple(sorted(names, key=str.casefold))
 
     def returned(self, members: Iterable[RoomMember], *, now: float) -> None:
         """We are in the same room again, on a new link."""

@@ -100,7 +100,8 @@ class Notices:
             case MailRefused(reference, reason):
                 self._letters.refused(reference, REFUSALS[reason], now=now)
             case MailExpired(recipient, number):
-                contact = self._contacts.by_identity(recipient)
+                # A key that gave way to another is nobody's any more, but what was sealed to it is still ours to be told of.
+                contact = self._contacts.by_identity(recipient) or self._settling.waiting.get(recipient)
                 if contact is not None:
                     self._settling.expired(contact, number, now=now)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from peer.core.contact import Contact
 from peer.core.contacts import Contacts
-from peer.core.conversation import Message
+from peer.core.conversation import Conversation, Message
 from peer.core.duty import Duty
 from peer.core.group import Group
 from peer.core.groups import Groups
@@ -38,6 +38,7 @@ from wire.delivery.policy import Policy
 from wire.letters import seal_letter
 from wire.messages.group import CHANNEL
 from wire.messages.mail import LetterBody
+from wire.messages.table import Row
 
 
 class Parts:
@@ -128,6 +129,14 @@ class Parts:
         )
         self.straight = Straight(post=self.post, outputs=self.out, conversation=self.inbound.conversation)
 
+    def _nobody_now(self, row: Row) -> Contact:
+        """A key that gave way to another, with the letters saved for it: they expire, and nothing else happens to them."""
+        contact = Contact(row.card.identity, row)
+        contact.is_blocked = True
+        stored = self.stored.get(contact.identity, StoredStream())
+        contact.conversation = Conversation(stored, self.policy, self.rng)
+        return contact
+
     def restore(self, loaded: Loaded, *, now: float) -> None:
         """Take the last table, and what was under way with the people in it."""
         self.post.use_lives(self.me.lives, self.me.card)
@@ -135,7 +144,11 @@ class Parts:
             self.contacts.take_row(row)
         for row in loaded.blocked:
             self.contacts.block(row)
+        for identity, key in loaded.formers.items():
+            self.contacts.also_called(identity, key)
         self.contacts.ignored.update(loaded.ignored)
+        for row in loaded.dropped:
+            self.settling.adopt(self._nobody_now(row))
         for contact in list(self.contacts):
             self.inbound.adopt(contact, now=now)
             self.settling.adopt(contact)

@@ -133,6 +133,7 @@ class Post:
         is_newest = session.is_newest(header.counter)
         payload = session.open_parts(header, datagram)
         contact.is_heard = contact.is_heard or live is self.lives[0]
+        contact.was_heard()
         if source is None:
             contact.relay_until = now + RELAY_STICKS_FOR
         elif is_newest:  # one that was held back on its way says where they were, not where they are

@@ -132,6 +132,13 @@ class Named(msgspec.Struct, frozen=True):
     name: str
 
 
+class FormerName(msgspec.Struct, frozen=True):
+    """By which somebody went before: they are found by it until somebody else bears it."""
+
+    identity: bytes
+    name_key: str
+
+
 class NameBlocked(msgspec.Struct, frozen=True):
     """A row under a pinned name with another key than the pinned one; what is stored of the name stays as it is."""
 
@@ -169,6 +176,7 @@ Record = (
     | RowsSaved
     | RegistryPinned
     | Named
+    | FormerName
     | NameBlocked
     | NameCleared
     | IgnoreChanged

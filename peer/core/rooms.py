@@ -51,7 +51,9 @@ class Rooms:
         self.list: Final = RoomList(parts, self._members)
         self._asked: Asked | None = None
         self._again: Asked | None = None
-        """The room where we are, named to the registry on a new link."""
+        """The room where we are, named to the registry on a new link, or behind a question that came to nothing."""
+        self._is_astray = False
+        """Whether the registry may hold us to be where we asked to be, and not where we are."""
         self._leave_reference = 0
         parts.hearing.is_member = self.audience.is_member
         parts.home.before_release = self._announce
@@ -72,11 +74,14 @@ class Rooms:
             self._refuse(room, refusal.reason)
             return
         if self.room is not None and name_key(self.room.room) == name_key(name):
-            self._asked, self.where.is_told = None, False
+            was_asked, self._asked, self.where.is_told = self._asked, None, False
+            if was_asked is not None or self._is_astray:
+                self._stay(now)
             return
         if self._outlook.reach in (Reach.LOST, Reach.NONE):
             self._refuse(name, AWAY if self._outlook.reach is Reach.LOST else OFFLINE)
             return
+        self._is_astray = self._is_astray or self._asked is not None
         self._asked = Asked(self._reference(), name, None)
         if self._link.is_up:
             self._ask(self._asked, now)
@@ -98,8 +103,9 @@ class Rooms:
             self._out.events.append(happened.RoomLeft(room=room.room))
 
     def forget(self) -> None:
-        """The program ends: its next start is in no room. The registry keeps our place for a while."""
-        if self.room is not None:
+        """The program ends: its next start is in no room, unless a line of ours has yet to be told there. The registry
+        keeps our place for a while."""
+        if self.room is not None and not self.room.unsettled:
             self._out.records.append(RoomKept(None))
 
     @property
@@ -127,18 +133,14 @@ class Rooms:
             self._asked.deadline = None
         self.list.link_lost()
 
-    def registry_lost(self) -> None:
+    def registry_lost(self, *, now: float) -> None:
         """Nobody is there to let us in; where we are, we are."""
-        if self._asked is not None:
-            asked, self._asked = self._asked, None
-            self._refuse(asked.room, AWAY)
+        self._give_up(AWAY, now)
         self._announce()
 
-    def stop(self) -> None:
+    def stop(self, *, now: float) -> None:
         """We go offline by our own wish, and come back to the room."""
-        if self._asked is not None:
-            asked, self._asked = self._asked, None
-            self._refuse(asked.room, OFFLINE)
+        self._give_up(OFFLINE, now)
         self.where.is_told = self.room is None
 
     # --- what the registry says
@@ -155,18 +157,18 @@ class Rooms:
         elif asked is not None and notice.reference == asked.reference:
             self._asked = None
             self._go_in(notice, now)
-        elif asked is None and self.room is not None and notice.group != self.room.name:
-            self._again = Asked(self._reference(), self.room.room, None)
-            self._ask(self._again, now)  # an answer that was given up: we want to be where we are
-        elif asked is None and self.room is None:
-            self.where.owes_leave = True
-            self._say_leave()
+        elif asked is None and again is None and not self.where.owes_leave:
+            is_elsewhere = self.room is None or notice.group != self.room.name
+            if is_elsewhere:
+                self._stay(now)
 
     def refused(self, notice: RoomRefused, *, now: float) -> None:
         """We are not let in."""
         if self._asked is not None and notice.reference == self._asked.reference:
             asked, self._asked = self._asked, None
             self._refuse(asked.room, REFUSALS[notice.reason])
+            if self._is_astray:
+                self._stay(now)
         elif self._again is not None and notice.reference == self._again.reference and self.room is not None:
             self._again, room = None, self.room
             self._home.group_drained(room.name)
@@ -193,8 +195,7 @@ class Rooms:
     def handle_timer(self, *, now: float) -> None:
         """Give up what was not answered; tell who was waited for in vain."""
         if self._asked is not None and self._asked.is_due(now):
-            asked, self._asked = self._asked, None
-            self._refuse(asked.room, SILENT)
+            self._give_up(SILENT, now)
         if self._again is not None and self._again.is_due(now):
             self._again.deadline = None  # an answer that comes late is taken all the same
             if self.room is not None:
@@ -212,12 +213,32 @@ class Rooms:
 
     # --- inside
 
+    def _give_up(self, reason: str, now: float) -> None:
+        """A question that is not answered in time; the registry may have heard it all the same."""
+        if self._asked is not None:
+            asked, self._asked = self._asked, None
+            self._refuse(asked.room, reason)
+            self._stay(now)
+
+    def _stay(self, now: float) -> None:
+        """Where we are is where we want to be, whatever we asked: said right behind that question, so that a registry which
+        reads both at once moves us nowhere, and any other only until it reads on."""
+        self._is_astray = False
+        if self.room is None:
+            self.where.owes_leave = True
+            self.where.keep()
+            if self._link.is_up:
+                self._say_leave()
+        elif self._link.is_up:
+            self._again = Asked(self._reference(), self.room.room, None)
+            self._ask(self._again, now)
+
     def _go_out(self, now: float) -> None:
         self._again = None
         self.where.go_out(now=now)
 
     def _go_in(self, notice: RoomEntered, now: float) -> None:
-        self._again = None
+        self._again, self._is_astray = None, False
         self.where.go_in(notice, now=now)
 
     def _announce(self) -> None:

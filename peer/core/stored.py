@@ -65,3 +65,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     blocked: tuple[Row, ...] = ()
     """Rows whose key is not the one that we hold for their name."""
     ignored: frozenset[bytes] = frozenset()
+    formers: dict[bytes, str] = {}
+    """The keys of names by which people went before."""
+    dropped: tuple[Row, ...] = ()
+    """Last rows of keys that gave way to others, and to which letters are saved."""

@@ -11,7 +11,7 @@ from peer.core.contact import Contact
 from peer.core.contacts import Change, Contacts
 from peer.core.events import KeyChanged, PersonLeft, PersonLost, Renamed, TableChanged
 from peer.core.outputs import Outputs
-from peer.core.records import NameBlocked, NameCleared, RowsSaved
+from peer.core.records import FormerName, NameBlocked, NameCleared, RowsSaved
 from wire.codec import decode_row
 from wire.messages.table import FetchTable, Presence, Row, TableBatch, TablePage
 from wire.names import name_key
@@ -123,6 +123,9 @@ class Table:
         """What people want to know of somebody. What changed while we were away ourselves is not told, but for names."""
         row = contact.row
         if before.card.name != row.card.name:
+            former = name_key(before.card.name)
+            if former != name_key(row.card.name):
+                self._out.records.append(FormerName(contact.identity, former))
             self._out.events.append(Renamed(old=before.card.name, new=row.card.name, is_me=False))
         is_gone = self.is_fresh and before.presence is Presence.ONLINE
         if not is_gone or contact.identity in self._contacts.ignored:

@@ -71,6 +71,7 @@ class Uplink:
         self._link.drop()
         self._duty.link_lost()
         self._table.link_lost()
+        self._hearing.link_lost()
         self._groups.revoke()
         self._rooms.link_lost()
         self._renaming.link_lost()

@@ -11,7 +11,7 @@ from peer.core.parts import Parts
 from peer.core.reach import Reach
 from peer.core.records import RoomKept
 from peer.core.stored import StoredGroup, StoredStream
-from peer.core.streamkeys import group_mark
+from peer.core.streamkeys import group_mark, parties_of
 from wire.messages import room as wire
 
 
@@ -40,6 +40,7 @@ class Whereabouts:
             presences = (wire.RoomMember(one, wire.RoomPresence(presence)) for one, presence in kept.members)
             self._members.begin(kept.group[1:], presences)
             self.is_told = False
+        self._drop_what_was_left(now)
 
     @property
     def room(self) -> Group | None:
@@ -119,12 +120,25 @@ class Whereabouts:
 
     def _take_up(self, name: str, now: float) -> Group:
         """The group of a room, with what we know of it from before."""
+        group = self._group(name)
+        group.revoke()
+        self._groups.enter(group)
+        self._lines.adopt(group, now=now)
+        return group
+
+    def _group(self, name: str) -> Group:
         group = self._groups.known.get(name)
         if group is None:
             stored = self._parts.stored.pop(group_mark(name), StoredStream())
             place = self._parts.places.get(name, StoredGroup())
             group = self._groups.known[name] = Group(name, stored, place, self._out)
-        group.revoke()
-        self._groups.enter(group)
-        self._lines.adopt(group, now=now)
         return group
+
+    def _drop_what_was_left(self, now: float) -> None:
+        """An earlier life ended before it knew what became of lines to a room that it had left."""
+        stored = self._parts.stored.items()
+        rooms = [parties_of(mark, is_ours=True).room for mark, stream in stored if stream.outgoing]
+        for room in filter(None, rooms):
+            group = self._group(wire.ROOM_SIGN + room)
+            self._lines.adopt(group, now=now)
+            self._lines.drop(group, now=now)

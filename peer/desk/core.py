@@ -86,8 +86,10 @@ class VisitorCore:
         self._visit.lines_shown(position)
 
     def leave(self, *, now: float) -> None:
-        """Give everything up; `has_left` says when the registry knows, or is known not to answer."""
-        self._visit.give_up()
+        """Give everything up; `has_left` says when the registry knows, or is known not to answer. One that is not ours
+        has no place to give up: the ticket is good at the one that we know."""
+        if not self._registration.is_stranger:
+            self._visit.give_up()
         self._session.leave(now=now)
         self._registration.heed_session(now=now)
 

@@ -44,8 +44,13 @@ class VisitFolder:
         self.folder: Final = home / "visits" / f"{host}-{server.port}"
         make_private(self.folder)
         self.visit = StoredVisit()
+        self.damage: list[str] = []
+        """What is to be told of files that are no good."""
         self._lock = -1
         self._path = self._take()
+        key = self.folder / "registry.key"
+        if key.exists() and self.registry is None:
+            self.damage.append(f"{key} holds no key that can be read: the server's is trusted anew")
 
     def _take(self) -> Path:
         """A visit that was cut off, else the first that nobody has."""
@@ -53,11 +58,19 @@ class VisitFolder:
         for number in (*begun, *range(VISITS_MAX)):
             if not self._locked(number):
                 continue
-            # A file that says nothing costs a place in a line, and no more.
-            with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError, ValueError, RecursionError):
-                self.visit = msgspec.json.decode(self._file(number).read_bytes(), type=StoredVisit)
+            with contextlib.suppress(FileNotFoundError):
+                self._load(self._file(number))
             return self._file(number)
         raise TooManyVisits(self.folder)
+
+    def _load(self, path: Path) -> None:
+        """A file that says nothing costs a place in a line, and no more; it is kept for who can read it."""
+        try:
+            self.visit = msgspec.json.decode(path.read_bytes(), type=StoredVisit)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            aside = path.with_suffix(".damaged")
+            os.replace(path, aside)
+            self.damage.append(f"{path} is damaged, and with it your place is lost; kept as {aside.name}")
 
     def _file(self, number: int) -> Path:
         return self.folder / f"visit-{number}.json"

@@ -20,6 +20,7 @@ from peer.ui.pipe import PipeTerminal
 from wire.address import Address
 from wire.errors import ChatAppError
 from wire.streams import open_closed_streams
+from wire.text import clean
 
 _LEAVES_WITHIN: Final = 0.5
 """Seconds that the registry has to hear that we leave."""
@@ -45,6 +46,7 @@ async def _visit(visitor: Visitor, held: HeldTerminal | None, *, stay: bool) -> 
         return _refuse(f"{error.filename or ''}: {error.strerror or error}")
     except ChatAppError as error:
         return _refuse(str(error))
+    terminal.show(f"[{clean(line)}]" for line in visitor.damage)
     face = VisitorFace(visitor, terminal, stay=stay)
     loop = asyncio.get_running_loop()
     for number, status in ((signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, INTERRUPTED)):

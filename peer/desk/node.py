@@ -87,6 +87,11 @@ class Visitor:
             wall_offset=wall - now,
         )
 
+    @property
+    def damage(self) -> list[str]:
+        """What is to be told of our files."""
+        return self._folder.damage
+
     async def close(self, *, within: float) -> None:
         """Give the place up, waiting at most `within` seconds for the registry's answer, and let go of everything."""
         if not self._is_open:

@@ -27,6 +27,8 @@ class Registration:
         self._last_channel: Session | None = None
         self._has_begun = False
         self._was_lost = False
+        self.is_stranger = False
+        """Whether who answers at our registry's address is another one."""
 
     def heed_session(self, *, now: float) -> None:
         """What the session has to tell."""
@@ -50,7 +52,7 @@ class Registration:
     def _welcomed(self, now: float) -> None:
         if self._was_lost:
             self._tell(happened.ServerBack())
-        self._has_begun, self._was_lost = True, False
+        self._has_begun, self._was_lost, self.is_stranger = True, False, False
         assert self._session.channel is not None
         if self._session.channel is not self._last_channel:
             self._link.forgive()  # another life of the registry: what its last one did to links is no sign
@@ -73,7 +75,7 @@ class Registration:
                 expected=fingerprint(self._session.pinned), got=fingerprint(self._session.stranger)
             )
         )
-        self._was_lost = True
+        self._was_lost = self.is_stranger = True
         self._end_link()
 
     def _end_link(self) -> None:

@@ -31,6 +31,7 @@ from wire.messages.desk.visiting import (
     VisitorRequest,
     VisitOver,
 )
+from wire.names import is_same_name
 
 VisitorNotice = (
     DeskShown | PlaceTold | TurnTold | VisitOver | DeskRefused | DeskLine | LinesTaken | LineRefused
@@ -166,7 +167,7 @@ class Visit:
         """The first notice of each link."""
         self._desk = desk
         self._asked.clear()  # with the link before
-        if self._queue and self._queue not in desk.queues:
+        if self._queue and not any(is_same_name(self._queue, one) for one in desk.queues):
             self._tell(happened.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
         elif self.stage is Stage.CLOSED:
             self._want_form(desk)
@@ -196,7 +197,7 @@ class Visit:
             estimate = happened.Estimate(least=told.least, most=told.most) if told.most else None
             self._tell(happened.PlaceAnswered(position=told.position, estimate=estimate))
         else:
-            if before is Stage.ACTIVE:
+            if before is Stage.ACTIVE or told.cause is PlaceCause.OPERATOR_LOST:
                 self._tell(happened.SentBack(is_handed_over=told.cause is PlaceCause.HANDED_OVER))
             if told.position != self._shown_position or before is not Stage.WAITING:
                 self._tell(happened.Placed(position=told.position, operators=told.operators))

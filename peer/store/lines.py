@@ -12,7 +12,7 @@ import msgspec
 
 from peer.core.streamkeys import KEY_SIZE, parties_of
 from peer.core.trail import Stored
-from peer.store.damage import damage_named
+from peer.store.misread import damage_named
 from peer.store.words import Words, query
 
 _LINE: Final = (

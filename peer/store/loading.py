@@ -13,7 +13,7 @@ from peer.core.records import RoomKept
 from peer.core.standing import DEAD, FINAL, Standing
 from peer.core.stored import Loaded, StoredGroup, StoredIncoming, StoredOutgoing, StoredStream
 from peer.core.streamkeys import Key
-from peer.store.damage import damage_named
+from peer.store.misread import damage_named
 from wire.codec import decode_row
 from wire.errors import DecodeError
 from wire.messages.delivery import Number
@@ -39,6 +39,8 @@ def _load(db: sqlite3.Connection, server: str) -> Loaded:
     ).fetchone()
     rows, broken = _rows(db, "people", server)
     blocked, _ = _rows(db, "blocked", server)
+    dropped, _ = _rows(db, "dropped", server)
+    streams, known = _streams(db), {row.card.identity for row in rows}
     return Loaded(
         registry=msgspec.convert(identity, Key | None),
         rows=tuple(rows),
@@ -46,10 +48,16 @@ def _load(db: sqlite3.Connection, server: str) -> Loaded:
         table_at=msgspec.convert(table_at, float),
         groups=_checked(_groups(db, server), dict[str, StoredGroup]),
         room=_room(db, server),
-        streams=_checked(_streams(db), dict[bytes, StoredStream]),
+        streams=_checked(streams, dict[bytes, StoredStream]),
         blocked=tuple(blocked),
         ignored=_checked(
             frozenset(one for (one,) in db.execute("SELECT identity FROM ignored")), frozenset[Key]
+        ),
+        formers=dict(db.execute("SELECT identity, name_key FROM formers WHERE server = ?", (server,))),
+        dropped=tuple(
+            row
+            for row in dropped
+            if row.card.identity not in known and streams.get(row.card.identity, StoredStream()).outgoing
         ),
     )
 

@@ -11,8 +11,9 @@ from typing import Final
 from wire.codec import decode_row
 from wire.errors import DecodeError
 
-VERSION: Final = 2
-"""As `PRAGMA user_version` tells it. 1 was never written down: such a file says 0, as an empty one does."""
+VERSION: Final = 3
+"""As `PRAGMA user_version` tells it. 1 was never written down: such a file says 0, as an empty one does. 3 has more tables
+than 2 had, and nothing else is another."""
 
 OURS: Final = 1
 THEIRS: Final = 0
@@ -47,6 +48,12 @@ CREATE TABLE IF NOT EXISTS people (
 CREATE TABLE IF NOT EXISTS places (
     server TEXT NOT NULL, name TEXT NOT NULL, cursor INTEGER, newest INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (server, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS formers (
+    server TEXT NOT NULL, name_key TEXT NOT NULL, identity BLOB NOT NULL, PRIMARY KEY (server, name_key)
+    ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dropped (
+    server TEXT NOT NULL, identity BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (server, identity)
+    ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS room (server TEXT NOT NULL PRIMARY KEY, kept BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -88,7 +95,7 @@ def prepare(db: sqlite3.Connection) -> None:
         is_old = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'outgoing'").fetchone() is not None
         if is_old:
             db.execute("ALTER TABLE streams RENAME TO old_streams")
-        _run(db, _TABLES_OF_REGISTRIES + _TABLES)
+        _run(db, _TABLES_OF_REGISTRIES + ("" if version else _TABLES))
         if is_old:
             _run(db, _FROM_1)
             _keep_names(db)

@@ -10,7 +10,7 @@ import re
 import sqlite3
 from typing import Final
 
-from peer.store.damage import damage_named
+from peer.store.misread import damage_named
 
 INDEXED_AT_ONCE: Final = 200
 """Lines that one idle moment takes in: a few milliseconds, so that nobody waits for an acknowledgement meanwhile."""

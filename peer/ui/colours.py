@@ -9,7 +9,7 @@ from typing import Final
 
 from peer.ui.words import Answer, Spoken
 from wire.errors import NameRefused
-from wire.names import name_key
+from wire.names import is_same_name, name_key
 
 Fragments = list[tuple[str, str]]
 
@@ -44,7 +44,7 @@ def mentions(line: str, me: str) -> bool:
     """Whether somebody else says one's name in it."""
     return (
         isinstance(line, Spoken)
-        and not _is(line.sender, me)
+        and not is_same_name(line.sender, me)
         and bool(_naming(me).search(line[line.text_at :]))
     )
 
@@ -61,7 +61,7 @@ def fragments(line: str, me: str, *, is_16: bool) -> Fragments:
         ("class:notice", line[: line.sender_at]),
         (f"bold {colour_of(line.sender, is_16=is_16)}", line[line.sender_at : after_name]),
         ("class:notice", line[after_name : line.text_at]),
-        *([("", text)] if _is(line.sender, me) else _with_mentions(text, me)),
+        *([("", text)] if is_same_name(line.sender, me) else _with_mentions(text, me)),
     ]
 
 
@@ -76,7 +76,3 @@ def _with_mentions(text: str, me: str) -> Fragments:
 
 def _naming(me: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-]){re.escape(me)}(?![\w-])", re.IGNORECASE)
-
-
-def _is(name: str, me: str) -> bool:
-    return name.casefold() == me.casefold()

@@ -84,7 +84,7 @@ COMMANDS: Final = (
     Command(
         spellings=("send_all", "/bm", "/all"),
         shape=TEXT,
-        summary="say something to everybody; those who are away get it when they return",
+        summary="say something to everybody, now or when they return",
         example=SendAll("The bus leaves at five"),
         intend=lambda context, text: SendAll(text),
         unquoted=frozenset({"/bm"}),
@@ -99,7 +99,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/say",),
         shape=TEXT,
-        summary="say something in your room, where a bare line does the same; //text says /text",
+        summary="say it in your room, as a bare line does; //x says /x",
         example=SayInRoom("leave the door open"),
         intend=say,
         bare="<text>",
@@ -143,7 +143,7 @@ COMMANDS: Final = (
     Command(
         spellings=("reg", "/reg"),
         shape=NAME,
-        summary="come back under your own name: your mail is shown first, oldest first",
+        summary="come back under your own name; your mail is shown first",
         example=Return(peer_name("alice")),
         intend=lambda context, name: own(context, name) or Return(context.me),
         offline=True,
@@ -151,14 +151,14 @@ COMMANDS: Final = (
     Command(
         spellings=("/nickname", "/nicknames", "/nick"),
         shape=NEW_NAME,
-        summary="take another name; your key, your mail and your contacts stay",
+        summary="take another name; key, mail and contacts stay",
         example=Rename(peer_name("alicia")),
         intend=named(Rename),
     ),
     Command(
         spellings=("/verify",),
         shape=NAME,
-        summary="60 digits to compare: the same on both sides when nobody stands between you",
+        summary="60 digits, the same on both sides if nobody is between",
         example=Verify(_BOB),
         intend=somebody_else(Verify),
     ),

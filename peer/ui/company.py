@@ -132,5 +132,4 @@ def _safety_number(event: SafetyNumber) -> list[str]:
     digits = event.digits
     groups = (digits[at : at + _DIGITS_TOGETHER] for at in range(0, len(digits), _DIGITS_TOGETHER))
     how = f"Compare with {name(event.name)}, face to face or by voice"
-    meaning = "the same 60 digits on both sides mean that nobody stands between you"
-    return [f"[{how}: {meaning}.]", f"[{clean(' '.join(groups))}]"]
+    return [f"[{how}: if equal, nobody is between you.]", f"[{clean(' '.join(groups))}]"]

@@ -81,7 +81,7 @@ DESK_COMMANDS: Final = (
     Command(
         spellings=(".say",),
         shape=TEXT,
-        summary="help desk: say something to your visitor, as a bare line does",
+        summary="help desk: tell your visitor, as a bare line does",
         example=SayToClient("How can I help?"),
         intend=_say,
     ),
@@ -116,7 +116,7 @@ DESK_COMMANDS: Final = (
     Command(
         spellings=(".move",),
         shape=PLACES,
-        summary="help desk: make number n of the waiting room another number",
+        summary="help desk: give number n of the line another number",
         example=MoveVisitor(3, 1),
         intend=_move,
     ),
@@ -130,7 +130,7 @@ DESK_COMMANDS: Final = (
     Command(
         spellings=(".note",),
         shape=TEXT,
-        summary="help desk: note something about your visitor, for operators only",
+        summary="help desk: a note on your visitor, for operators only",
         example=NoteVisitor("Wants to be called back"),
         intend=lambda context, text: NoteVisitor(text),
     ),

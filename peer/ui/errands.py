@@ -3,9 +3,11 @@
 It must not know spellings, nor how lines are shown; what is known on the spot it tells as an event or as lines.
 """
 
+import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import assert_never
+from typing import Final, assert_never
 
 from peer.core import events as happened
 from peer.node import Peer
@@ -49,6 +51,9 @@ from peer.ui.intentions import (
 from peer.ui.manual import help_lines
 from peer.ui.words import Answer
 from wire.errors import TooLong
+
+FAREWELL_WITHIN: Final = 0.5
+"""Seconds that what was said right before one leaves has to come to rest: on a good way it takes a few milliseconds."""
 
 
 class Errands:
@@ -102,6 +107,12 @@ class Errands:
             case _:
                 assert_never(intention)
 
+    async def see_off(self) -> None:
+        """Before one leaves: what was said last is told to have arrived, or goes on its way at the next return."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_WITHIN):
+                await self._peer.settled()
+
     async def _speak(self, intention: SendDirect | SendAll | SayInRoom | SayToClient) -> None:
         to = "everybody"
         try:
@@ -143,6 +154,7 @@ class Errands:
         peer = self._peer
         match intention:
             case Leave():
+                await self.see_off()
                 peer.leave()
                 await peer.left()
             case Return():

@@ -17,9 +17,9 @@ from peer.ui.dialogue import Dialogue
 from peer.ui.errands import Errands
 from peer.ui.intentions import AskMessage, Context, Empty, Intention, Mistake, Quit
 from peer.ui.pipe import LINE_MAX
+from peer.ui.stock import Stock
 from peer.ui.view import View
-from peer.ui.wording import lines_of
-from peer.ui.words import Answer, Spoken
+from peer.ui.words import Answer
 from wire.limits import TEXT_MAX
 
 FAILED: Final = 1
@@ -54,14 +54,15 @@ class LineFace:
         self._peer = peer
         self._terminal = terminal
         self._stay = stay
-        self._known = known
+        self._stock = Stock(peer, known)
         self._errands = Errands(peer, terminal.show, self._tell)
         self._dialogue: Dialogue | None = None
+        self._showing = asyncio.Lock()
+        self._untold: list[happened.Event] = []
+        """Taken from the peer and not shown yet, oldest first."""
         self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._is_quitting = False
         self._has_started = False
-        self._online = 0
-        self._unread = 0
 
     def stop(self, status: int) -> None:
         """End now with this exit status."""
@@ -82,7 +83,7 @@ class LineFace:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(OSError, TimeoutError):
-                await asyncio.wait_for(self._show(self._peer.take_events()), LAST_WORDS_WITHIN)
+                await asyncio.wait_for(self._show(self._take_events()), LAST_WORDS_WITHIN)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or self._status.done():
@@ -99,14 +100,26 @@ class LineFace:
 
     async def _show_events(self) -> None:
         while batch := await self._peer.next_events():
-            await self._show(batch)
+            self._untold += batch
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Show and heed all that has happened: some of it may end the program."""
+        async with self._showing:
+            batch = self._take_events()
+            if batch:
+                await self._show(batch)
             for event in batch:
                 self._heed(event)
 
+    def _take_events(self) -> list[happened.Event]:
+        batch, self._untold = [*self._untold, *self._peer.take_events()], []
+        return batch
+
     async def _show(self, batch: Sequence[happened.Event]) -> None:
         """One write for all of them; only what was written counts as shown."""
-        lines = [line for event in batch for line in self._lines(event)]
-        self._take_stock(batch, lines)
+        lines = [line for event in batch for line in self._stock.lines(event)]
+        self._stock.take(batch, lines)
         self._look()
         self._terminal.show(lines)
         await self._terminal.shown()
@@ -114,53 +127,10 @@ class LineFace:
 
     def _tell(self, event: happened.Event) -> None:
         """Something that is known on the spot, and was asked for."""
-        self._terminal.show(map(Answer, self._lines(event)))
-
-    def _lines(self, event: happened.Event) -> list[str]:
-        return lines_of(event, in_reach=self._peer.in_reach)
+        self._terminal.show(map(Answer, self._stock.lines(event)))
 
     def _look(self) -> None:
-        peer = self._peer
-        self._terminal.look(
-            View(
-                me=peer.name,
-                room=peer.room,
-                client=peer.desk.client,
-                is_on_duty=peer.desk.is_on_duty,
-                is_offline=peer.is_offline,
-                is_server_away=peer.is_server_away,
-                in_reach=peer.in_reach,
-                online=self._online,
-                unread=self._unread,
-            )
-        )
-
-    def _take_stock(self, batch: Sequence[happened.Event], lines: Sequence[str]) -> None:
-        """What a terminal offers and counts: names, people online, lines not seen to yet."""
-        if self._known is None:
-            return
-        for line in lines:
-            if isinstance(line, Spoken):
-                self._unread += 1
-                self._known.talked_with(line.sender)
-        for event in batch:
-            match event:
-                case happened.Delivered(to=to) | happened.Unacknowledged(to=to) | happened.Kept(to=to):
-                    self._known.talked_with(to)
-                case happened.RoomEntered(room=room):
-                    self._known.saw_room(room)
-                case happened.RoomsListed(rooms=rooms):
-                    for one in rooms:
-                        self._known.saw_room(one.name)
-                case _:
-                    pass
-        if any(
-            isinstance(event, happened.TableChanged | happened.Registered | happened.Renamed)
-            for event in batch
-        ):
-            people = self._peer.people()
-            self._known.people_are(one.name for one in people)
-            self._online = sum(one.online for one in people)
+        self._terminal.look(self._stock.view())
 
     def _heed(self, event: happened.Event) -> None:
         """Some events end the program."""
@@ -183,7 +153,9 @@ class LineFace:
         async with contextlib.aclosing(self._terminal.typed()) as lines:
             async for line in lines:
                 await self._peer.ready()  # after the prompt is up, so that what is typed early is not lost
-                self._unread = 0
+                if not await self._goes_on():
+                    return
+                self._stock.all_is_read()
                 if len(line) > LINE_MAX:
                     self._terminal.show(
                         [f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"]
@@ -196,8 +168,17 @@ class LineFace:
         if self._stay:
             return
         await self._peer.ready()
-        await self._peer.settled()
-        self.stop(0)
+        if await self._goes_on():
+            await self._peer.settled()
+        if await self._goes_on():
+            self.stop(0)
+
+    async def _goes_on(self) -> bool:
+        """Whether nothing that has happened ends the program: else the input would be obeyed, or its end, by a peer that
+        was not let in."""
+        if not self._has_started or self._peer.is_offline:
+            await self._catch_up()
+        return not self._status.done()
 
     def _meant(self, line: str) -> Intention | Mistake:
         peer = self._peer
@@ -224,6 +205,7 @@ class LineFace:
     async def _carry_out(self, intention: Intention | Mistake) -> None:
         match intention:
             case Quit():
+                await self._errands.see_off()
                 self.stop(0)
             case Empty():
                 pass

@@ -86,9 +86,15 @@ async def opened(peer: Peer) -> str | None:
     except FolderInUse:
         return f"[Name {peer.name} is taken.]"
     except sqlite3.Error as error:
-        return f"ChatApp: {peer.folder / 'history.db'}: {error}"
+        # Of its kinds only this one, and none below it, speaks of damage.
+        advice = "; restore it from a copy, or move it away to begin a new one"
+        is_damaged = type(error) is sqlite3.DatabaseError
+        return f"ChatApp: {peer.folder / 'history.db'}: {error}{advice if is_damaged else ''}"
     except OSError as error:
-        return f"ChatApp: {error.filename or peer.folder}: {error.strerror or error}"
+        where = (
+            error.filename2 or error.filename or peer.folder
+        )  # of a file that takes another's place, the latter
+        return f"ChatApp: {where}: {error.strerror or error}"
     except ChatAppError as error:
         return f"ChatApp: {error}"
     return None

@@ -38,17 +38,25 @@ _OUTCOMES: Final = {
 
 
 def run(
-    *, name: str, server: Address, to: str, text: str | None, data: Path | None, as_json: bool, log_level: str
+    *,
+    name: str,
+    server: Address,
+    to: str,
+    text: str | None,
+    data: Path | None,
+    code: str | None = None,
+    as_json: bool,
+    log_level: str,
 ) -> int:
     """Say `text`, or what stands on standard input, to one person. Returns the exit status: 0 delivered, 3 saved, 4 kept
-    or failed."""
+    or failed. `code`: a join code, for where newcomers need one."""
     open_closed_streams()
     begin_log(log_level)
     try:
         text = _standard_input() if text is None else text
         if not text.strip():
             return _failed(to, "[There is nothing to say.]", as_json=as_json)
-        return asyncio.run(_say(Peer(name, server, home=data), to, text, as_json=as_json))
+        return asyncio.run(_say(Peer(name, server, home=data, code=code), to, text, as_json=as_json))
     except KeyboardInterrupt:
         return INTERRUPTED
 

@@ -19,6 +19,8 @@ from wire.limits import TEXT_MAX
 CHUNK: Final = 65_536
 LINE_MAX: Final = 8 * TEXT_MAX
 """Bytes of one typed line that are kept; a longer one is a mistake, said once."""
+BATCHES_WAITING_MAX: Final = 2
+"""Of lines that were read and not obeyed yet: whoever types faster waits, as at any pipe."""
 
 
 class PipeTerminal:
@@ -61,11 +63,13 @@ class PipeTerminal:
 
     async def typed(self) -> AsyncGenerator[str, None]:
         """Lines of standard input: a file cannot be waited for by the loop, so a thread does it."""
-        lines: asyncio.Queue[list[str] | None] = asyncio.Queue(maxsize=2)
+        lines: asyncio.Queue[list[str] | None] = asyncio.Queue()
+        room = threading.Semaphore(BATCHES_WAITING_MAX)
         threading.Thread(
-            target=_read_lines, args=(sys.stdin.fileno(), lines, self._loop), daemon=True
+            target=_read_lines, args=(sys.stdin.fileno(), lines, room, self._loop), daemon=True
         ).start()
         while (batch := await lines.get()) is not None:
+            room.release()
             for line in batch:
                 yield line
 
@@ -93,26 +97,29 @@ class PipeTerminal:
 
 
 def _read_lines(
-    descriptor: int, lines: asyncio.Queue[list[str] | None], loop: asyncio.AbstractEventLoop
+    descriptor: int,
+    lines: asyncio.Queue[list[str] | None],
+    room: threading.Semaphore,
+    loop: asyncio.AbstractEventLoop,
 ) -> None:
-    """In a thread of its own; waits for the loop to take each batch before it reads more."""
+    """In a thread of its own; reads on while there is `room` for what was read. It waits for nothing that the end of the
+    program would cancel, or that end would be told as a fault."""
     rest = b""
-    try:
+    with contextlib.suppress(OSError):  # the input is gone: that is its end
         while data := os.read(descriptor, CHUNK):
             *whole, rest = (rest + data).split(b"\n")
             rest = rest[: LINE_MAX + 1]
             if whole:
+                room.acquire()
                 _hand_over(whole, lines, loop)
         if rest:
             _hand_over([rest], lines, loop)
-    except (OSError, RuntimeError):
-        pass  # the input or the loop is gone
-    with contextlib.suppress(RuntimeError):
-        asyncio.run_coroutine_threadsafe(lines.put(None), loop)
+    _hand_over(None, lines, loop)
 
 
 def _hand_over(
-    whole: list[bytes], lines: asyncio.Queue[list[str] | None], loop: asyncio.AbstractEventLoop
+    whole: list[bytes] | None, lines: asyncio.Queue[list[str] | None], loop: asyncio.AbstractEventLoop
 ) -> None:
-    texts = [line.decode("utf-8", "replace") for line in whole]
-    asyncio.run_coroutine_threadsafe(lines.put(texts), loop).result()
+    texts = None if whole is None else [line.decode("utf-8", "replace") for line in whole]
+    with contextlib.suppress(RuntimeError):  # the loop is closed: the program ends
+        loop.call_soon_threadsafe(lines.put_nowait, texts)

@@ -30,7 +30,11 @@ def trail_lines(trail: Trail | None) -> list[str]:
     if not trail.line.outgoing:
         return [*lines, f"[How it came here only {name(trail.line.sender)} can know.]"]
     whom = name(trail.line.to) if trail.line.to is not None else "the server"
-    steps = [Answer(f"[{_step(step, whom)}]") for step in trail.steps]
+    sent = [step.at for step in trail.steps if step.what in (What.SENT, What.RELAYED)]
+    steps = [
+        Answer(f"[{_step(step, whom, was_sent=min(sent, default=step.at) < step.at)}]")
+        for step in trail.steps
+    ]
     return [*lines, *(steps or [Answer("[No step of it is on record.]")])]
 
 
@@ -49,21 +53,22 @@ def _past(line: PastLine, width: int) -> Spoken:
     return Spoken(sender, f" to {whom}: ", clean(line.text), before=before)
 
 
-def _step(step: Step, whom: str) -> str:
+def _step(step: Step, whom: str, *, was_sent: bool) -> str:
     at = shown_instant(step.at)
     match step.what:
         case What.SENT:
             return f"sent {at} try {step.tries}"
         case What.RELAYED:
             return f"sent {at} through the server as well"
+        case What.MAILED:
+            why = "no answer on the straight way" if was_sent else f"{whom} is away"
+            return f"{why}: sealed as a letter for the registry ({at})"
         case _:
             return f"{_outcome(step, whom)} ({at})"
 
 
 def _outcome(step: Step, whom: str) -> str:
     match step.what:
-        case What.MAILED:
-            return "no answer on the straight way: sealed as a letter for the registry"
         case What.KEPT if step.reason:
             return f"kept: {reason(step.reason)}"
         case What.KEPT:
@@ -85,7 +90,7 @@ def _outcome(step: Step, whom: str) -> str:
             return f"gone: {reason(step.reason)}"
         case What.REDIRECTED:
             return f"goes on to the key of {whom} that is trusted now"
-        case What.SENT | What.RELAYED:
-            return "sent"
+        case What.SENT | What.RELAYED | What.MAILED:
+            return "on its way"
         case _:
             assert_never(step.what)

@@ -223,6 +223,6 @@ def _session(
         case RegistryKeyChanged(expected=expected, got=got):
             return [f"[The server's key has changed: expected {name(expected)}, got {name(got)}.]"]
         case Trouble(text=text):
-            return [f"[{reason(text)}]"]
+            return [f"[{reason(text)}.]"]
         case _:
             assert_never(event)

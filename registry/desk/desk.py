@@ -112,6 +112,12 @@ class Desk:
         link = self.guests.link_of(caller.identity)
         return effects if link is None else [*effects, Disconnect(link=link, reason="left")]
 
+    def put_out(self, identity: bytes, *, now: float) -> list[Effect]:
+        """This guest may not be here any more: as if they had left, but unasked."""
+        self._visitors.left(identity)
+        effects, link = self._telling.conclude(now=now), self.guests.link_of(identity)
+        return effects if link is None else [*effects, Disconnect(link=link, reason="kept out")]
+
     # --- members
 
     def serve(self, request: DeskRequest, caller: Caller, *, now: float) -> list[Effect]:

@@ -44,6 +44,10 @@ class Guests:
         """Where they came in from."""
         return self._guests[identity].host
 
+    def card_of(self, identity: bytes) -> Card:
+        """Theirs."""
+        return self._guests[identity].card
+
     def linked(self) -> list[bytes]:
         """Those with a link."""
         return [identity for identity, guest in self._guests.items() if guest.link is not None]

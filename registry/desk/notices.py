@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, assert_never
 from registry.desk.parts import Parts
 from registry.desk.states import VisitEvent, VisitState
 from registry.desk.transcript import VISITOR
-from registry.desk.visit import NOBODY, Altered, Change, DutyChanged, Happening, OperatorId, Visit
+from registry.desk.visit import NOBODY, Altered, Change, DutyChanged, Freed, Happening, OperatorId, Visit
 from registry.effects import Effect
 from wire.messages.desk.operating import ClientCause, ClientChanged, ClientReach, ClientTold, DutyTold
 from wire.messages.desk.visiting import OverCause, PlaceCause, PlaceTold, TurnCause, TurnTold, VisitOver
@@ -82,6 +82,12 @@ class Notices:
         self._told.pop(visit.number, None)
         return TurnTold(reference, visit.number, cause, self._parts.name_of(visit.operator))
 
+    def duty(self, who: OperatorId, queue: str, *, is_on: bool) -> DutyTold:
+        """Whether an operator is on duty, and whom they serve."""
+        operator = self._parts.queue.operators.get(who)
+        visit = None if operator is None else operator.visit
+        return DutyTold(is_on, queue, 0 if visit is None else visit.number)
+
     def client(self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY) -> ClientTold:
         """Whom an operator serves, as they are told it."""
         form = visit.form
@@ -110,10 +116,15 @@ class Notices:
         match one:
             case DutyChanged():
                 self.moved[one.queue] = None  # the estimate is another one, though only who moves is told
-                return self._parts.tell_operator(one.operator, DutyTold(one.is_on, one.queue))
+                return self._parts.tell_operator(
+                    one.operator, self.duty(one.operator, one.queue, is_on=one.is_on)
+                )
             case Altered():
                 self.moved[one.visit.queue] = None
                 return []
+            case Freed():
+                is_told = one.visit.state is VisitState.WAITING and one.visit.number not in batch.called
+                return self._tell_place(one.visit, PlaceCause.OPERATOR_LOST) if is_told else []
             case Change():
                 return self._effects_of_change(one, batch)
         assert_never(one)

@@ -75,7 +75,8 @@ class Operating:
         operator = self._parts.queue.operators.get(who)
         if operator is None:
             return self._parts.tell_operator(who, DutyTold(False, ""))
-        told = self._parts.tell_operator(who, DutyTold(operator.is_on, operator.queue))
+        duty = self._telling.notices.duty(who, operator.queue, is_on=operator.is_on)
+        told = self._parts.tell_operator(who, duty)
         visit = operator.visit
         self._parts.queue.operator_returned(who)
         if visit is not None:
@@ -85,8 +86,8 @@ class Operating:
     def _take_duty(self, request: TakeDuty | CallNext, caller: Caller) -> list[Effect]:
         parts, who = self._parts, caller.identity
         operator = parts.queue.operators.get(who)
-        queue = request.queue or self._own_queue(operator)
-        if queue not in parts.settings.queues:
+        queue = parts.settings.queue_named(request.queue or self._own_queue(operator))
+        if queue is None:
             return _done(request, CommandResult.NO_SUCH_QUEUE, caller)
         visit = None if operator is None else operator.visit
         is_next = isinstance(request, CallNext)
@@ -165,8 +166,9 @@ class Operating:
     # --- looking
 
     def _show(self, request: ShowRoom | ShowFigures, caller: Caller, now: float) -> list[Effect]:
-        queue = request.queue or self._own_queue(self._parts.queue.operators.get(caller.identity))
-        if queue not in self._parts.settings.queues:
+        own = self._own_queue(self._parts.queue.operators.get(caller.identity))
+        queue = self._parts.settings.queue_named(request.queue or own)
+        if queue is None:
             return _done(request, CommandResult.NO_SUCH_QUEUE, caller)
         if isinstance(request, ShowFigures):
             shown: RoomShown | FiguresShown = figures_shown(

@@ -13,7 +13,17 @@ from registry.desk.line import Line
 from registry.desk.settings import DeskSettings
 from registry.desk.staff import Staff
 from registry.desk.states import TRANSITIONS, VisitEvent, VisitState, is_in_line
-from registry.desk.visit import NOBODY, Altered, Change, DutyChanged, Happening, Operator, OperatorId, Visit
+from registry.desk.visit import (
+    NOBODY,
+    Altered,
+    Change,
+    DutyChanged,
+    Freed,
+    Happening,
+    Operator,
+    OperatorId,
+    Visit,
+)
 from wire.messages.desk.visiting import OverCause, PlaceCause
 
 
@@ -129,11 +139,15 @@ class DeskQueue:
         self.operators.forget_idle(operator)
 
     def operator_lost(self, who: OperatorId, *, now: float) -> None:
-        """Their link is lost: for a while what they had is theirs."""
+        """Their link is lost: for a while what they had is theirs, but nobody waits for them who was handed to them."""
         operator = self.operators.get(who)
-        if operator is not None and operator.is_here:
-            operator.is_here = False
-            self._absences.operator_lost(who, now=now)
+        if operator is None or not operator.is_here:
+            return
+        operator.is_here = False
+        self._absences.operator_lost(who, now=now)
+        if operator.visit is not None and operator.visit.is_fresh:
+            self._put_back(operator.visit, PlaceCause.OPERATOR_LOST, now=now)
+        self._free_wanted(operator, is_lost=True)
 
     def operator_returned(self, who: OperatorId) -> None:
         """They have a link again."""
@@ -152,7 +166,7 @@ class DeskQueue:
         if operator.is_on:
             operator.is_on = False
             self._happened.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
-        self._free_wanted(operator)
+        self._free_wanted(operator, is_lost=True)
         visit = operator.visit
         if visit is not None:
             self._put_back(visit, PlaceCause.OPERATOR_LOST, now=now)
@@ -168,7 +182,7 @@ class DeskQueue:
             )
         if operator.is_free:
             self.operators.release(visit)
-            operator.visit, visit.operator = visit, to
+            operator.visit, visit.operator, visit.is_fresh = visit, to, True
             self._step(visit, VisitEvent.HANDED_OVER, operator=to, former=former)
         else:
             visit.wanted, visit.given_by = to, former
@@ -225,7 +239,7 @@ class DeskQueue:
                 continue
             self.line(queue).remove(visit)
             former = NOBODY if visit.given_by == operator.id else visit.given_by
-            visit.given_by = NOBODY
+            visit.given_by, visit.is_fresh = NOBODY, former != NOBODY
             operator.visit, visit.operator, visit.wanted = visit, operator.id, NOBODY
             self._step(visit, VisitEvent.CALLED, operator=operator.id, former=former)
 
@@ -243,10 +257,10 @@ class DeskQueue:
         if visit.state is VisitState.MISSED:
             self._absences.hold_line(visit.number, now=now)
 
-    def _free_wanted(self, operator: Operator) -> None:
+    def _free_wanted(self, operator: Operator, *, is_lost: bool = False) -> None:
         """Whoever was handed to them is anybody's."""
         for visit in self.line(operator.queue):
             if visit.wanted == operator.id:
                 visit.wanted = NOBODY
-                self._happened.append(Altered(visit=visit))
+                self._happened.append(Freed(visit=visit) if is_lost else Altered(visit=visit))
         self._fill(operator.queue)

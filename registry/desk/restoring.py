@@ -28,8 +28,7 @@ def restore(parts: Parts, loaded: LoadedDesk, *, now: float) -> None:
 
 def _queue_of(parts: Parts, name: str) -> str:
     """A queue that the settings name no longer: its visitors and its past are the first one's."""
-    queues = parts.settings.queues
-    return name if name in queues else queues[0]
+    return parts.settings.queue_named(name) or parts.settings.queues[0]
 
 
 def _said(line: DeskLineKept) -> Said:

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from wire.names import is_same_name
+
 DEFAULT_QUEUE: Final = "desk"
 DEFAULT_MENU: Final = (
     "Depression",
@@ -22,7 +24,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Spans are in seconds. Whoever makes one keeps to the caps of `wire.limits` (DESK_QUEUES_MAX, DESK_MENU_MAX, ...)."""
 
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)
-    """At least one; the first serves those who name none. Compared as they stand."""
+    """At least one; the first serves those who name none. Shown as they stand, compared by key."""
     menu: tuple[str, ...] = DEFAULT_MENU
     """The issues, number 1 first; at least one."""
     region: str = "IN"
@@ -42,3 +44,9 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The same after a restart of the registry: everybody is out of reach then, and comes back in any order."""
     utc_offset: int = 0
     """Seconds that the registry's local time is ahead of UTC: figures of the day begin at local midnight."""
+
+    def queue_named(self, name: str) -> str | None:
+        """The queue of this name, as it stands here; the first one for an empty name. None: there is none."""
+        if not name:
+            return self.queues[0]
+        return next((queue for queue in self.queues if is_same_name(queue, name)), None)

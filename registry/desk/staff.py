@@ -49,7 +49,7 @@ class Staff:
 
     def release(self, visit: Visit) -> OperatorId:
         """Nobody serves this visit any more; who did until now."""
-        who, visit.operator = visit.operator, NOBODY
+        who, visit.operator, visit.is_fresh = visit.operator, NOBODY, False
         operator = self._operators.pop(who, None)
         if operator is not None:
             operator.visit = None

@@ -40,6 +40,7 @@ class Talk:
         if author != CONSOLE and not self._pace.take(caller.identity, now=now):
             return _refused(request, LineRefusal.TOO_FAST, caller)
         name = "" if author == VISITOR else self._parts.name_of(author)
+        visit.is_fresh = visit.is_fresh and author == VISITOR
         at = self._parts.clock.millis(now)
         said = transcript.take(author, name=name, number=request.number, at=at, text=request.text)
         return [self._keep(visit, said, transcript.first, request, caller)]

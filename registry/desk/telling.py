@@ -12,7 +12,7 @@ from registry.desk.notices import Batch, Notices
 from registry.desk.parts import Parts
 from registry.desk.records import kept_record, over_record
 from registry.desk.states import VisitEvent, VisitState
-from registry.desk.visit import Altered, Change, Happening, Visit
+from registry.desk.visit import Altered, Change, Freed, Happening, Visit
 from registry.effects import Effect, Store
 from registry.store.entries import Entry
 from wire.messages.desk.visiting import OverCause
@@ -107,6 +107,6 @@ def _changed(happened: list[Happening]) -> list[Visit]:
     """The visits whose record is another one, in order, each once; not those that are over."""
     visits: dict[int, Visit] = {}
     for one in happened:
-        if isinstance(one, Altered) or (isinstance(one, Change) and one.event not in _UNRECORDED):
+        if isinstance(one, Altered | Freed) or (isinstance(one, Change) and one.event not in _UNRECORDED):
             visits[one.visit.number] = one.visit
     return [visit for visit in visits.values() if visit.state is not VisitState.OVER]

@@ -36,6 +36,7 @@ class Visit:
         "form",
         "given_by",
         "host",
+        "is_fresh",
         "joined_at",
         "note",
         "number",
@@ -74,6 +75,8 @@ class Visit:
         self.served_for = 0
         """By operators before the present one."""
         self.note = ""
+        self.is_fresh = False
+        """Handed over, and not spoken to by the present operator: nobody loses anything if another takes over."""
 
     @property
     def is_here(self) -> bool:
@@ -118,6 +121,12 @@ class Altered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     visit: Visit
 
 
+class Freed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Whom they were handed to has vanished: whoever is free may call them."""
+
+    visit: Visit
+
+
 class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An operator came on duty, went off, or changed queues."""
 
@@ -126,4 +135,4 @@ class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_on: bool
 
 
-Happening: TypeAlias = Change | Altered | DutyChanged
+Happening: TypeAlias = Change | Altered | Freed | DutyChanged

@@ -83,11 +83,11 @@ class Visitors:
         parts = self._parts
         if digest(request.ticket) in parts.by_ticket:
             return self._return(request.reference, request.ticket, 0, caller)
-        queue = request.queue or parts.settings.queues[0]
+        queue = parts.settings.queue_named(request.queue)
         host = parts.guests.host_of(caller.identity)
         form = self._form(request)
         refusal = self._refusal(form, queue, host, caller)
-        if form is None or refusal is not None:
+        if form is None or queue is None or refusal is not None:
             return _refused(request.reference, refusal or DeskRefusal.BAD_FORM, caller)
         visit = Visit(
             self._next_number,
@@ -118,9 +118,9 @@ class Visitors:
             return None
         return Form(name=name, number=number, issue=settings.menu[request.issue - 1])
 
-    def _refusal(self, form: Form | None, queue: str, host: str, caller: Caller) -> DeskRefusal | None:
+    def _refusal(self, form: Form | None, queue: str | None, host: str, caller: Caller) -> DeskRefusal | None:
         parts = self._parts
-        if queue not in parts.settings.queues:
+        if queue is None:
             return DeskRefusal.NO_SUCH_QUEUE
         if form is None:
             return DeskRefusal.BAD_FORM

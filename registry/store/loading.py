@@ -47,23 +47,32 @@ class Loading:
         self._through: dict[Owner | None, int] = {}  # up to which generation an owner's file is complete
         self._skipped = 0
         self._damage: list[str] = []
+        self._endless: list[
+            tuple[int, str, str, int]
+        ] = []  # files without the record that every one at rest has
         self.journals: list[Journal] = []
         self.highest_generation = 0
 
     def run(self) -> Loaded:
         """Everything in the folder. The journals that a checkpoint has still to bring to rest are in `journals`."""
         self._shelf.tidy()
-        if NAMES in self._disk.names(self._shelf.root):
+        files = self._disk.names(self._shelf.root)
+        generations = sorted(filter(None, map(generation_in, files)))
+        if NAMES in files:
             self._read_names()
         for folder, name, shown in self._shelf.listing():
             self._read_drawer(folder, name, shown)
-        for generation in sorted(filter(None, map(generation_in, self._disk.names(self._shelf.root)))):
+        if (
+            not generations
+        ):  # else an unfinished checkpoint may have left them so, and the journal has what they lack
+            self._report_endless(has_names=NAMES in files)
+        for generation in generations:
             self._read_journal(generation)
         self.highest_generation = max(self.highest_generation, *self._through.values(), 0)
         return self._catalogue.loaded(self._drawers.image, skipped=self._skipped, damage=self._damage)
 
     def _read_names(self) -> None:
-        payloads, _ = self._recover(self._shelf.root, NAMES, NAMES)
+        payloads, sound = self._recover(self._shelf.root, NAMES, NAMES)
         odd = 0
         for place, record in _placed(payloads, AT_REST):
             if isinstance(record, AtRest):
@@ -73,6 +82,8 @@ class Loading:
             else:
                 odd += 1
         self._report_odd(self._shelf.root, NAMES, NAMES, odd)
+        if sound and None not in self._through:
+            self._endless.append((self._shelf.root, NAMES, NAMES, len(payloads)))
 
     def _read_drawer(self, folder: int, name: str, shown: str) -> None:
         payloads, sound = self._recover(folder, name, shown)
@@ -92,6 +103,8 @@ class Loading:
             if marker and owner is not None:
                 self._mark(owner, marker)
         self._report_odd(folder, name, shown, odd)
+        if sound and marker is None:
+            self._endless.append((folder, name, shown, len(payloads)))
         if owner is not None and size:
             self._settle(owner, size, trusted=sound and marker is not None)
         elif marker is not None and sound and not odd:
@@ -160,6 +173,13 @@ class Loading:
             self._skipped += odd
             line = f"{shown}: {odd} records mean nothing to this version and were passed over"
             self._keep_damaged(folder, name, line, keep=True)
+
+    def _report_endless(self, *, has_names: bool) -> None:
+        if self._through and not has_names:
+            self._damage.append(f"{NAMES}: missing; restore it from a copy, or every name is free again")
+        for folder, name, shown, count in self._endless:
+            line = f"{shown}: {count} records are whole, its end is missing"
+            self._keep_damaged(folder, name, line, keep=bool(count))
 
     def _keep_damaged(self, folder: int, name: str, line: str, *, keep: bool) -> None:
         try:

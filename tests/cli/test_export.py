@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -79,4 +80,35 @@ def test_whoever_stops_reading_gets_no_traceback(home: Path) -> None:
         assert "line 1 ✓".encode() in process.stdout.readline()  # whatever the locale
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [["export", "alice"], ["export", "--help"]])
+def test_an_output_that_takes_nothing_is_one_line_and_status_1(home: Path, words: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = run(*words, home=home, stdout=full)
+    assert (ended.returncode, ended.stderr) == (1, b"ChatApp: standard output: No space left on device\n")
+
+
+def test_a_closed_output_is_no_crash(home: Path) -> None:
+    command = [sys.executable, chatapp.__file__, "export", "alice"]
+    ended = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "CHATAPP_HOME": str(home)},
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def run(*words: str, home: Path, stdout: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, chatapp.__file__, *words],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "CHATAPP_HOME": str(home)},
+        check=False,
+        timeout=60,
+    )

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.endtoend.terminal import Open, Terminal
-from tests.support.stage import Stage, free_port
+from tests.support.ports import free_port
+from tests.support.stage import Stage
 
 
 @pytest.fixture

@@ -31,6 +31,11 @@ def relayed(name: str) -> str:
     return f"[Message received by {name} through the server.]"
 
 
+def arrived(name: str) -> Callable[[str], bool]:
+    """Delivered, whichever way: a machine that has much else to do may let the straight one seem dead."""
+    return beginning(received(name), relayed(name))
+
+
 def no_ack(name: str) -> str:
     """Rung 3 begins."""
     return f"[No ACK from {name}, message sent to server.]"

@@ -5,10 +5,12 @@ It knows terminals; what is drawn is compared as text without its escape sequenc
 
 import asyncio
 import codecs
+import contextlib
 import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import sys
 import termios
@@ -18,6 +20,7 @@ from typing import Any, Final, Self
 
 import pyte
 
+from tests.endtoend.lines import UPDATED
 from tests.support.program import WITHIN
 from tests.support.stage import CHATAPP
 
@@ -48,6 +51,7 @@ class Terminal:
         self._news = asyncio.Event()
         self._from = 0
         self._answers = answers
+        self._asking = b""
         self._screen = pyte.Screen(80, 24)
         self._stream = pyte.Stream(self._screen)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -100,10 +104,11 @@ class Terminal:
         self._from = place + len(text)
 
     async def stands(self, *rows: str) -> None:
-        """Wait until the screen has these rows, one below the other, with nothing after the last but empty ones."""
+        """Wait until the screen has these rows, one below the other, with nothing after the last but empty ones. News of the
+        table come in between when they like, and are passed over."""
         try:
             async with asyncio.timeout(WITHIN):
-                while self.rows[-len(rows) :] != list(rows):
+                while [row for row in self.rows if row != UPDATED][-len(rows) :] != list(rows):
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -147,7 +152,8 @@ class Terminal:
         """Whatever happened: nothing is left."""
         self.close()
         if self._process.returncode is None:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)  # as in `Program.signal`
         await self._process.wait()
 
     def _read(self) -> None:
@@ -163,8 +169,10 @@ class Terminal:
         drawn = self._decoder.decode(data)
         self.drawn += drawn
         self._stream.feed(drawn)
-        for _ in range(data.count(_WHERE) if self._answers else 0):
+        asked = self._asking + data  # a question may come in two pieces
+        for _ in range(asked.count(_WHERE) if self._answers else 0):
             os.write(self._master, _HERE)
+        self._asking = asked[-len(_WHERE) + 1 :]
         self._news.set()
 
 

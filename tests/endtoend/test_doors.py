@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.endtoend.lines import WELCOME
+from tests.endtoend.terminal import Terminal
 from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage
+from tests.support.stage import CHATAPP, Stage, knows
 
 CODE = re.compile(r"\[Join code ([0-9A-Z-]{23}): lets one newcomer in, within 7 days\]")
 NOT_INVITED = re.compile(
@@ -85,10 +86,11 @@ async def test_who_is_listed_needs_no_code_and_who_is_banned_gets_not_in(
 @pytest.mark.parametrize("runs", [True, False], ids=["while it runs", "while it does not"])
 async def test_a_name_is_listed_and_released(stage: Stage, runs: bool) -> None:
     registry = await stage.registry()
-    _, bob = await stage.welcome("alice", "bob")
+    alice, bob = await stage.welcome("alice", "bob")
     if runs:
         assert "online" in (await operator(stage, "names", "release", "bob", status=1))[0]
     await gone(bob)
+    await knows(alice, away=["bob"])
     if not runs:
         registry.signal(signal.SIGTERM)
         assert await registry.ends() == 0
@@ -117,9 +119,68 @@ async def test_a_name_is_listed_and_released(stage: Stage, runs: bool) -> None:
         (["-c", "a", "127.0.0.1", "5000", "6000", "--invite-only"], "--invite-only"),
         (["-c", "a", "127.0.0.1", "5000", "6000", "--code", "x"], "--code"),
         (["-s", "5000", "--code", "x"], "--code"),
+        (["send", "a", "127.0.0.1", "5000", "b", "hi", "--code", "x"], "--code"),
         (["-s", "5000", "--ban", "/no/such/file"], "/no/such/file"),
     ],
 )
 async def test_a_mistake_is_one_line(stage: Stage, words: list[str], culprit: str) -> None:
     (line,) = await operator(stage, *words, status=2)
     assert culprit in line
+
+
+async def test_lists_are_read_again_while_the_registry_runs(stage: Stage, tmp_path: Path) -> None:
+    ban = tmp_path / "ban"
+    ban.write_text("")
+    registry = await stage.registry("--ban", str(ban))
+    alice, bob = await stage.welcome("alice", "bob")
+    ban.write_text("bob\n127.9.0.0/16\n")
+    registry.signal(signal.SIGHUP)
+    await registry.sees("[Lists read again: 0 allowed, 2 kept out; 1 put out]")
+    await bob.sees(BANNED)
+    await knows(alice, away=["bob"])
+    ban.write_text("carol\na name\n")
+    registry.signal(signal.SIGHUP)
+    await registry.sees(re.compile(r'\[--ban \["carol", "a name"\]: .*; the lists stay as they were\]'))
+    await bob.type("reg bob")
+    await bob.sees(BANNED)
+    ban.unlink()
+    registry.signal(signal.SIGHUP)
+    await registry.sees(f'["{ban}" is no file that can be read again; the lists stay as they were]')
+    ban.write_text("carol\n")
+    registry.signal(signal.SIGHUP)
+    await registry.sees("[Lists read again: 0 allowed, 1 kept out]")
+    await bob.type("reg bob")
+    await bob.sees(WELCOME)
+    await knows(alice, "bob")
+    await alice.type("send bob welcome back")
+    await bob.sees("alice: welcome back")
+    assert registry.complaints == []
+
+
+async def test_a_registry_whose_terminal_is_closed_ends_whatever_it_could_read(
+    stage: Stage, tmp_path: Path
+) -> None:
+    ban = tmp_path / "ban"
+    ban.write_text("")
+    terminal = await Terminal.open("-s", str(stage.port), "--ban", str(ban), home=tmp_path / "registry")
+    try:
+        await terminal.shows("[Files in")
+        terminal.close()
+        assert await terminal.ends() == 0
+    finally:
+        await terminal.clear_away()
+
+
+async def test_a_script_comes_in_by_a_code(stage: Stage) -> None:
+    registry = await stage.registry("--invite-only")
+    codes = [CODE.match(line) for line in await registry.sees_times(2, CODE)]
+    bob = await stage.peer("bob", "--code", codes[0][1] if codes[0] else "")
+    await bob.sees(WELCOME)
+    words = [*CHATAPP, "send", "script", "127.0.0.1", str(stage.port)]
+    without = await stage.run("script", [*words, "bob", "hi"], home="script")
+    assert await without.ends() == 4
+    assert NOT_INVITED.match(without.shown()[0])
+    code = codes[1][1] if codes[1] else ""
+    script = await stage.run("script", [*words, "--code", code, "bob", "hi"], home="script")
+    assert await script.ends() == 0
+    await bob.sees("script: hi")

@@ -8,12 +8,13 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from tests.endtoend.lines import SAVED, beginning, mail, received
+from tests.support.program import WITHIN
 from tests.support.stage import Stage, knows
 
 
 async def test_the_demo_plays_the_main_job(stage: Stage) -> None:
     demo = await stage.run("demo", [sys.executable, "-m", "examples.demo"], home="demo")
-    assert await demo.ends(within=40) == 0
+    assert await demo.ends(within=3 * WITHIN) == 0
     assert re.fullmatch(r"Everything went as it should: \d+ checks in \d+\.\d s", demo.lines[-1].text)
     assert len(demo.shown(lambda line: "  saw    " in line)) > 50
 
@@ -32,7 +33,7 @@ async def test_a_demo_that_is_interrupted_leaves_nothing_behind(stage: Stage) ->
 async def test_the_picture_can_be_drawn_again(stage: Stage) -> None:
     path = stage.folder / "picture.svg"
     scene = await stage.run("scene", [sys.executable, "-m", "examples.picture", path], home="scene")
-    assert await scene.ends(within=40) == 0
+    assert await scene.ends(within=3 * WITHIN) == 0
     drawn = path.read_text(encoding="utf-8")
     texts = ["".join(one.itertext()) for one in ET.fromstring(drawn).findall("{*}text")]
     assert texts.count("erin") == 2

@@ -5,7 +5,7 @@ import contextlib
 import socket
 from random import Random
 
-from tests.endtoend.lines import CHANNEL_TAKEN, SAVED, WELCOME, mail, on_channel, received
+from tests.endtoend.lines import BYE, CHANNEL_TAKEN, SAVED, WELCOME, arrived, mail, on_channel
 from tests.support.stage import Stage, knows
 
 DATAGRAMS = 6_000
@@ -30,12 +30,13 @@ async def test_garbage_and_half_open_connections_while_a_chat_goes_on(stage: Sta
             await alice.type(f"send bob there {number}", f"send_all all {number}")
             await bob.sees_all(f"alice: there {number}", on_channel("alice", f"all {number}"))
             await bob.type(f"send alice back {number}")
-            await alice.sees_all(f"bob: back {number}", received("bob"), CHANNEL_TAKEN)
+            await alice.sees_all(f"bob: back {number}", arrived("bob"), CHANNEL_TAKEN)
         await asyncio.gather(flood, connecting)
         carol = await stage.peer("carol")  # newcomers come in although the connections are still there
         await carol.sees(WELCOME)
         await knows(carol, "alice", "bob")
         await bob.type("dereg bob")
+        await bob.sees(BYE)
         await knows(carol, away=["bob"])
         await carol.type("send bob later")
         await carol.sees(SAVED)

@@ -1,6 +1,16 @@
 """This file is about text as long and as strange as it gets: it passes whole, and nothing shown gives orders."""
 
-from tests.endtoend.lines import CHANNEL_TAKEN, SAVED, WELCOME, beginning, mail, on_channel, received
+from tests.endtoend.lines import (
+    BYE,
+    CHANNEL_TAKEN,
+    SAVED,
+    WELCOME,
+    arrived,
+    beginning,
+    mail,
+    on_channel,
+    received,
+)
 from tests.support.stage import Stage, knows
 
 LIMIT = 65_536
@@ -19,7 +29,7 @@ async def test_long_messages_pass_whole_and_longer_ones_are_refused(stage: Stage
         await alice.type(f"send bob {text}", f"send alice {text}", f"send_all {text}")
     for text in texts:
         await bob.sees_all(f"alice: {text}", on_channel("alice", text))
-        await alice.sees_all(f"alice: {text}", received("bob"), received("alice"), CHANNEL_TAKEN)
+        await alice.sees_all(f"alice: {text}", arrived("bob"), received("alice"), CHANNEL_TAKEN)
     for size in (LIMIT + 1, 100_000, 1_000_000):
         await alice.type(f"send bob {'y' * size}", f"send_all {'y' * size}", "send bob next")
         for line in await alice.sees_times(2, lambda line: "65,536" in line):
@@ -32,6 +42,7 @@ async def test_a_long_letter(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     await bob.type("dereg bob")
+    await bob.sees(BYE)
     await knows(alice, away=["bob"])
     texts = ["m" * 60_000, "n" * LIMIT]
     for text in texts:
@@ -45,6 +56,7 @@ async def test_nothing_shown_gives_orders_to_a_terminal(stage: Stage) -> None:
     await stage.registry()
     alice, bob, carol = await stage.welcome("alice", "bob", "carol")
     await carol.type("dereg carol")
+    await carol.sees(BYE)
     await knows(alice, away=["carol"])
     strange = {
         "red \x1b[31malert\x1b[0m": r"red \x1b[31malert\x1b[0m",

@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.endtoend.lines import CHANNEL_TAKEN, WELCOME, beginning, no_ack, on_channel, received, relayed
+from tests.endtoend.lines import (
+    BYE,
+    CHANNEL_TAKEN,
+    WELCOME,
+    arrived,
+    beginning,
+    no_ack,
+    on_channel,
+    received,
+    relayed,
+)
 from tests.support.program import Program
 from tests.support.stage import Stage, knows, lossy
 
@@ -61,14 +71,14 @@ async def test_coming_and_going_through_a_fifth_lost(stage: Stage) -> None:
         await knows(person, "alice", "bob", "carol")
     alice, bob, _ = people
     await bob.type("dereg bob")
-    await bob.sees("[You are Offline. Bye.]")
+    await bob.sees(BYE)
     await knows(alice, away=["bob"])
     await bob.type("reg bob")
     await bob.sees(WELCOME)
     await knows(alice, "bob")
     await alice.type("send bob " + "long " * 10_000)
     await bob.sees(beginning("alice: long "))
-    await alice.sees(received("bob"))
+    await alice.sees(arrived("bob"))
     assert not registry.has_ended
 
 

@@ -70,16 +70,16 @@ async def test_colours_unless_asked_for_none(stage: Stage, at_terminal: Open) ->
     await grey.shows(WELCOME)
     plain = await at_terminal("carol", "--plain")
     await plain.shows(f">>> {WELCOME}")
-    dim = "\x1b[2m"
-    assert dim in coloured.drawn or "\x1b[0;2m" in coloured.drawn
-    assert dim not in grey.drawn
-    assert "\x1b[0;2m" not in grey.drawn
-    assert "\x1b" not in plain.drawn
     for terminal, name in ((coloured, "alice"), (grey, "bob"), (plain, "carol")):
         terminal.press(f"dereg {name}\r")
         await terminal.shows(BYE)
         terminal.press("quit\r")
         assert await terminal.ends() == 0
+    dim = "\x1b[2m"
+    assert dim in coloured.drawn or "\x1b[0;2m" in coloured.drawn
+    assert dim not in grey.drawn
+    assert "\x1b[0;2m" not in grey.drawn
+    assert "\x1b" not in plain.drawn
 
 
 async def test_a_terminal_that_answers_no_questions(stage: Stage, at_terminal: Open) -> None:

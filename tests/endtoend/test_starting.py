@@ -11,8 +11,9 @@ import stat
 import pytest
 
 from tests.endtoend.lines import EXITING, LOST, SILENT, WELCOME, WORKING, received, taken
+from tests.support.ports import free_port
 from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage, free_port
+from tests.support.stage import CHATAPP, Stage
 
 RANGE = "1024-65535"
 MISTAKES: list[tuple[list[str], list[str]]] = [
@@ -156,7 +157,7 @@ async def test_no_registry_and_no_table(stage: Stage) -> None:
     assert await alice.ends() == 1
     assert alice.shown() == [SILENT, EXITING]
     assert alice.ended_at is not None
-    assert 2.4 <= alice.ended_at - alice.started_at < 8
+    assert alice.ended_at - alice.started_at > 2.4, "five tries"
 
 
 async def test_no_registry_and_a_table_of_an_earlier_run(stage: Stage) -> None:

@@ -22,6 +22,18 @@ def memory_of(pid: int) -> int:
     return 0
 
 
+def processor_time_of(pid: int) -> float:
+    """Seconds of a processor that it has used."""
+    after_name = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def datagrams_lost_at(port: int) -> int:
+    """Datagrams for which the socket on this port had no room."""
+    rows = (line.split() for line in Path("/proc/net/udp").read_text("ascii").splitlines()[1:])
+    return sum(int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) == port)
+
+
 def descriptors_of(pid: int) -> int:
     """Open descriptors."""
     return len(os.listdir(f"/proc/{pid}/fd"))

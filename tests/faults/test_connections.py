@@ -12,8 +12,8 @@ from random import Random
 from tests.endtoend.lines import WELCOME, received
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, descriptors_of, limited, memory_of, registry_under
-from tests.faults.size import dose
-from tests.faults.visitor import Visitor
+from tests.faults.size import bar, dose
+from tests.faults.visitor import WITHIN, Visitor
 from tests.support.stage import Stage, knows
 from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_FRAME_MAX
 from wire.messages.mail import DepositMail, MailSaved
@@ -23,9 +23,9 @@ from wire.messages.table import FetchTable
 SILENT = dose(100, 1_000)
 BOMBS = dose(30, 300)
 STUCK = dose(8, 100)
-LOGIN_WITHIN = 5.0
-CUT_WITHIN = 20.0
-SLACK = 10.0
+LOGIN_WITHIN = bar(5.0)
+CUT_WITHIN = bar(20.0)
+SLACK = bar(10.0)
 """What fails a test is far beyond the bar, which the figure is to be held against: a busy machine is no fault of ours."""
 
 
@@ -44,7 +44,7 @@ async def cut_after(connection: socket.socket) -> float:
     """Wait until the other side ends it; when that was."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(ConnectionError):
-        while await asyncio.wait_for(loop.sock_recv(connection, 4_096), 20):
+        while await asyncio.wait_for(loop.sock_recv(connection, 4_096), WITHIN):
             pass
     return time.monotonic()
 
@@ -61,22 +61,25 @@ async def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
 async def test_silent_connections(stage: Stage, figure: Note) -> None:
     registry = await stage.registry()
     before = descriptors_of(registry.pid)
-    begun = time.monotonic()
-    silent = [await connect(stage.port, f"127.0.0.{2 + number % 200}") for number in range(SILENT)]
+    begun, silent, since = time.monotonic(), [], []
+    for number in range(SILENT):
+        silent.append(await connect(stage.port, f"127.0.0.{2 + number % 200}"))
+        since.append(time.monotonic())
     cut = asyncio.gather(*map(cut_after, silent))
     await login(stage.port, "early")  # not counted: a thousand waits begin here, and that is our own work
     logins = [await login(stage.port, f"person{number}") for number in range(10)]
-    latest = max(await cut) - begun
+    lived = [end - start for start, end in zip(since, await cut, strict=True)]
     for connection in silent:
         connection.close()
     await login(stage.port, "last")
     figure(
         f"{SILENT:,} silent connections",
-        f"all cut after {latest:.1f} s; newcomers in within {max(logins):.3f} s",
+        f"connected within {since[-1] - begun:.2f} s; each cut {min(lived):.2f} to {max(lived):.2f} s after it connected; "
+        f"newcomers in within {max(logins):.3f} s",
         f"cut at {LINK_FIRST_FRAME_TIMEOUT:.0f} s; logins < 1 s",
     )
     assert max(logins) < LOGIN_WITHIN
-    assert latest < LINK_FIRST_FRAME_TIMEOUT + SLACK
+    assert max(lived) < LINK_FIRST_FRAME_TIMEOUT + SLACK
     assert descriptors_of(registry.pid) <= before + 3
 
 
@@ -98,7 +101,7 @@ async def test_length_bombs_and_deep_nesting(stage: Stage, figure: Note) -> None
     registry = await stage.registry()
     await login(stage.port, "early")
     before = memory_of(registry.pid)
-    begun, took = time.monotonic(), []
+    took = []
     for number in range(BOMBS):
         for opening in bombs(chance):
             connection = await connect(stage.port, f"127.0.0.{2 + number % 200}")
@@ -116,7 +119,6 @@ async def test_length_bombs_and_deep_nesting(stage: Stage, figure: Note) -> None
     assert max(took) < SLACK
     assert grown < 50
     assert await login(stage.port, "late") < LOGIN_WITHIN
-    assert begun < time.monotonic()
 
 
 async def test_length_bombs_of_somebody_who_is_in(stage: Stage) -> None:

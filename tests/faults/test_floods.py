@@ -1,31 +1,70 @@
 """This file is about floods of datagrams: real people come in meanwhile, memory stays, and no more goes out than came in."""
 
+import asyncio
+import contextlib
 import json
 import sys
 import time
+from statistics import median
 
 import pytest
 
-from tests.endtoend.lines import WELCOME, received
+from tests.endtoend.lines import SILENT, WELCOME, arrived
 from tests.faults.conftest import Note
-from tests.faults.machine import MIB, memory_of
-from tests.faults.size import dose
+from tests.faults.machine import MIB, datagrams_lost_at, memory_of, processor_time_of
+from tests.faults.size import bar, dose, only_whole
+from tests.faults.visitor import Visitor
 from tests.support.stage import Stage, knows
+from wire.codec import decode_cookie
+from wire.header import Kind
 
 SECONDS = dose(2.0, 10.0)
 MEMORY = 50 * MIB
-IN_WITHIN = 10.0
-"""Seconds after which the test fails. The bar is 1 s for the registration, besides the program's start; the figure is to be
-held against that, on a machine that has nothing else to do."""
+TRIES, APART = dose(1_000, 5), 0.5
+"""How often a peer asks, and how far apart (clause 4.6); a small dose asks for as long as a busy machine may take."""
+IN_WITHIN = bar(10.0)
+"""Seconds after which `make faults` fails. The bar is 1 s for the registration; the figure is to be held against that, on a
+machine that has nothing else to do."""
+
+
+async def register(port: int, name: str) -> float:
+    """Somebody comes in out of a program that runs already; the seconds from their first HELLO to their WELCOME."""
+    newcomer = Visitor(port, name)
+    begun = time.monotonic()
+    cookie = decode_cookie((await asked(newcomer, newcomer.hello(), Kind.COOKIE))[1:])
+    await asked(newcomer, newcomer.registration(cookie), Kind.WELCOME)
+    taken = time.monotonic() - begun
+    newcomer.close()
+    return taken
+
+
+async def asked(newcomer: Visitor, question: bytes, answer: Kind) -> bytes:
+    """As a peer asks, again and again."""
+    for _ in range(TRIES):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(APART):
+                return await newcomer.exchange(question, answer)
+    raise AssertionError(f"{newcomer.name} got no {answer.name}")
+
+
+async def start(stage: Stage, name: str) -> float:
+    """Somebody starts the program until they are in, as its user would; the seconds of all starts."""
+    begun = time.monotonic()
+    newcomer = await stage.peer(name)
+    while await newcomer.sees(lambda line: line in (WELCOME, SILENT)) == SILENT:
+        await newcomer.ends()
+        newcomer = await stage.peer(name)
+    return time.monotonic() - begun
 
 
 @pytest.mark.parametrize(
     ("kind", "rate", "proves_itself"),
     [
-        ("garbage", dose(20_000, 50_000), False),
-        ("hello", dose(2_000, 5_000), False),
-        ("forged", 2_000, True),
-        ("signed", 2_000, True),
+        ("garbage", dose(5_000, 50_000), False),
+        ("hello", dose(1_000, 5_000), False),
+        ("forged", dose(500, 2_000), True),
+        pytest.param("forged", 10_000, True, marks=only_whole),  # as much as a core can check, or more
+        ("signed", dose(100, 2_000), True),
     ],
 )
 async def test_a_flood(stage: Stage, figure: Note, kind: str, rate: int, proves_itself: bool) -> None:
@@ -38,25 +77,31 @@ async def test_a_flood(stage: Stage, figure: Note, kind: str, rate: int, proves_
         home="flooder",
     )
     await flood.sees("ready")
-    took: list[float] = []
-    while not flood.has_ended and len(took) < dose(2, 6):
-        begun = time.monotonic()
-        newcomer = await stage.peer(f"newcomer{len(took)}")
-        await newcomer.sees(WELCOME)
-        took.append(time.monotonic() - begun)
-        await alice.type(f"send bob {len(took)}")
-        await bob.sees(f"alice: {len(took)}")
-        await alice.sees(received("bob"))
-    assert await flood.ends(within=SECONDS + 30) == 0
+    busy, began, lost = processor_time_of(registry.pid), time.monotonic(), datagrams_lost_at(stage.port)
+    registered: list[float] = []
+    started: list[float] = []
+    while not flood.has_ended and len(registered) < dose(4, 60):
+        number = len(registered)
+        registered.append(await register(stage.port, f"newcomer{number}"))
+        if number % 10 == 0:
+            started.append(await start(stage, f"program{number}"))
+        await alice.type(f"send bob {number}")
+        await bob.sees(f"alice: {number}")
+        await alice.sees(arrived("bob"))
+    share = (processor_time_of(registry.pid) - busy) / (time.monotonic() - began)
+    lost = datagrams_lost_at(stage.port) - lost
+    assert await flood.ends() == 0
     told = json.loads(flood.shown()[-1])
     grown = memory_of(registry.pid) - before
     figure(
         f"{kind} datagrams, {told['sent'] / SECONDS:,.0f} a second for {SECONDS:.0f} s",
         f"{told['in']:,} bytes out for {told['out']:,} in (at most {told['worst']:.2f} for one address); "
-        f"newcomers started and in within {max(took):.2f} s; memory + {grown / MIB:.1f} MiB",
+        f"{len(registered)} newcomers registered within {max(registered):.3f} s ({median(registered):.3f} s as a rule), "
+        f"programs started and in within {max(started):.2f} s; {lost:,} datagrams found no room; "
+        f"memory + {grown / MIB:.1f} MiB; CPU: registry {share:.2f}, flood {told['used'] / SECONDS:.2f}",
         "out <= in; registration < 1 s; <= 50 MiB",
     )
     assert proves_itself or told["worst"] <= 1.0, "I7"
     assert grown <= MEMORY
-    assert max(took) < IN_WITHIN
-    await knows(bob, "alice", "newcomer0")
+    assert max(registered) < IN_WITHIN
+    await knows(bob, "alice", "program0")

@@ -10,18 +10,18 @@ from random import Random
 
 from tests.endtoend.lines import WELCOME, received
 from tests.faults.conftest import Note
-from tests.faults.size import dose
-from tests.faults.visitor import Visitor
+from tests.faults.size import bar, dose
+from tests.faults.visitor import WITHIN, Visitor
 from tests.support.stage import Stage, knows
 from wire.messages.mail import DepositMail, MailBatch, MailRefused, MailSaved, TakeMail
 from wire.messages.presence import Ping, Pong
 from wire.messages.registration import RefusalReason, Refused, Welcome
 
-KILLS = dose(3, 200)
+KILLS = dose(6, 200)
 SENDERS = 4
 DEPOSITS = 24
-BACK_WITHIN = 10.0
-"""Seconds after which the test fails; the bar for the figure is 2."""
+BACK_WITHIN = bar(10.0)
+"""Seconds after which `make faults` fails; the bar for the figure is 2."""
 
 
 class Accounts:
@@ -108,8 +108,9 @@ async def note_answers(senders: list[Visitor], accounts: Accounts, *, upto: int)
                 seen.release()
 
     tasks = [asyncio.create_task(note(sender)) for sender in senders]
-    for _ in range(upto):
-        await seen.acquire()
+    async with asyncio.timeout(WITHIN):
+        for _ in range(upto):
+            await seen.acquire()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

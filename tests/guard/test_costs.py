@@ -13,7 +13,7 @@ from peer.history import History
 from peer.node import Peer
 from registry.program import Registry
 from tests.guard.counting import TEXT, Counter, calm_world, count_calls
-from tests.support.stage import free_port
+from tests.support.ports import free_port
 from tests.support.world import World
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint

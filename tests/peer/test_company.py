@@ -81,6 +81,8 @@ async def test_a_changed_name_finds_the_same_person_and_the_old_one_does_not(
         assert (await next_of(bob, happened.Renamed)).old == "alice"
         assert (alice.name, alice.folder.name) == ("ada", "n-ada")
         assert await outcome_of(await bob.send("alice", "hi")) is Outcome.DELIVERED
+        alice.rename("BOB")  # whose keys are on this machine, too
+        await next_of(alice, happened.NameTaken)
         identity = alice._core.me.identity.public
         alice.rename("carol")
         await next_of(alice, happened.NameTaken)

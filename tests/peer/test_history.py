@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from peer.core.records import (
     CursorMoved,
     FloorRaised,
+    FormerName,
     IgnoreChanged,
     IncomingAdded,
     LineAccepted,
@@ -58,6 +59,7 @@ class Model:
         self.trail: dict[tuple[bytes, int], Stored] = {}
         self.blocked: dict[str, Row] = {}
         self.ignored: set[bytes] = set()
+        self.formers: dict[bytes, str] = {}
         self.floor: dict[bytes, int] = {}
         self.shown: dict[bytes, int] = {}
         self.rows: dict[bytes, object] = {}
@@ -104,6 +106,10 @@ class Model:
                 self.blocked.pop(key, None)
                 if dropped is not None:
                     self.rows.pop(dropped, None)
+                    self.formers.pop(dropped, None)
+            case FormerName(identity, key):
+                self.formers = {one: name for one, name in self.formers.items() if name != key}
+                self.formers[identity] = key
             case IgnoreChanged(identity, is_ignored):
                 (self.ignored.add if is_ignored else self.ignored.discard)(identity)
             case CursorMoved(position, group):
@@ -128,6 +134,7 @@ class Model:
         assert loaded.groups == self.groups
         assert {name_key(row.card.name): row for row in loaded.blocked} == self.blocked
         assert loaded.ignored == self.ignored
+        assert loaded.formers == self.formers
         for stream in STREAMS:
             self._check_stream(stream, loaded.streams.get(stream, StoredStream()))
 
@@ -179,6 +186,7 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.sampled_from(PEOPLE).map(lambda who: NameCleared(who.name)),
     st.sampled_from(PEOPLE).map(lambda who: NameCleared("carol", who.id)),
     st.builds(IgnoreChanged, st.sampled_from([BOB.id, CAROL.id]), st.booleans()),
+    st.builds(FormerName, st.sampled_from([BOB.id, CAROL.id]), st.sampled_from(["rob", "karo"])),
     st.builds(Shown, streams, numbers),
     st.builds(FloorRaised, streams, numbers),
     st.builds(CursorMoved, numbers, groups),
@@ -190,7 +198,7 @@ records: st.SearchStrategy[Record] = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.lists(records, max_size=8), max_size=5))
 def test_what_was_applied_comes_back(tmp_path: Path, batches: list[list[Record]]) -> None:
     path = tmp_path / "history.db"
@@ -307,6 +315,22 @@ def test_a_message_that_goes_to_another_key_is_one_line_still(history: History) 
     assert loaded.streams[BOB.id].outgoing == ()
     assert loaded.streams[CAROL.id].outgoing == (StoredOutgoing(2, 5, "hi", Standing.KEPT, b""),)
     assert len(history.lines.latest(9)) == 1
+
+
+def test_the_row_of_a_key_that_gave_way_is_kept_for_as_long_as_letters_to_it_are(history: History) -> None:
+    saved: list[Record] = [
+        RowsSaved((BOB.row(1), CAROL.row(1)), 1, 1.0),
+        OutgoingAdded(BOB.id, 5, 1_000, "hi"),
+        OutgoingChanged(BOB.id, 5, Standing.SAVED),
+        NameCleared("bob", BOB.id),
+        NameCleared("carol", CAROL.id),
+    ]
+    history.apply(saved)
+    assert (history.load().rows, history.load().dropped) == ((), (BOB.row(1),))
+    history.apply([RowsSaved((BOB.row(2),), 2, 2.0)])
+    assert (history.load().rows, history.load().dropped) == ((BOB.row(2),), ())
+    history.apply([NameCleared("bob", BOB.id), OutgoingChanged(BOB.id, 5, Standing.EXPIRED)])
+    assert history.load().dropped == ()
 
 
 def test_what_was_rolled_back_leaves_no_stream_behind(history: History) -> None:

@@ -15,6 +15,7 @@ from peer.keys import (
     FolderInUse,
     KeyFolder,
     NameHasKeys,
+    OtherKey,
 )
 from wire.limits import MAIL_KEPT_FOR
 
@@ -53,7 +54,8 @@ def test_nobody_else_may_read_anything(folder: Path) -> None:
         stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
     )  # whose keys lie here is nobody's business either
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-    assert modes == dict.fromkeys(("lock", "identity.key", "mail.keys", "card.counter", "history.db"), 0o600)
+    files = ("lock", "identity.key", "identity.pub", "mail.keys", "card.counter", "history.db")
+    assert modes == dict.fromkeys(files, 0o600)
 
 
 def test_a_folder_that_was_open_to_others_is_closed(folder: Path) -> None:
@@ -98,6 +100,28 @@ def test_a_broken_key_file_is_said_and_left_as_it_is(folder: Path, name: str, co
     assert (folder / name).read_bytes() == content
     (folder / name).unlink()
     KeyFolder(folder.parents[1], "alice", wall=NOW).close()  # and the lock was let go
+
+
+def test_a_key_whose_bits_were_damaged_is_said_and_makes_nobody_else_of_us(folder: Path) -> None:
+    KeyFolder(folder.parents[1], "alice", wall=NOW).close()
+    sound = (folder / "identity.key").read_bytes()
+    damaged = bytes((sound[0] ^ 1, *sound[1:]))
+    (folder / "identity.key").write_bytes(damaged)
+    with pytest.raises(OtherKey, match=r"identity\.key does not belong to identity\.pub"):
+        KeyFolder(folder.parents[1], "alice", wall=NOW)
+    assert (folder / "identity.key").read_bytes() == damaged
+    (folder / "identity.key").write_bytes(sound)
+    (folder / "identity.pub").unlink()  # as an earlier ChatApp left it
+    KeyFolder(folder.parents[1], "alice", wall=NOW).close()
+    assert (folder / "identity.pub").exists()
+
+
+def test_mail_keys_that_cannot_be_read_are_no_broken_ones(folder: Path) -> None:
+    KeyFolder(folder.parents[1], "alice", wall=NOW).close()
+    (folder / "mail.keys").unlink()
+    (folder / "mail.keys").mkdir()
+    with pytest.raises(IsADirectoryError):
+        KeyFolder(folder.parents[1], "alice", wall=NOW)
 
 
 def test_a_folder_that_cannot_be_read_lets_the_lock_go(folder: Path) -> None:

@@ -11,7 +11,7 @@ from peer.keys import FolderInUse, KeyFolder
 from peer.node import NotOpen, Peer
 from peer.receipts import Outcome
 from tests.peer.village import QUICK, Village, next_of, outcome_of, village
-from tests.support.stage import free_port
+from tests.support.ports import free_port
 from wire.errors import PortInUse, TooLong
 from wire.limits import TEXT_MAX
 
@@ -145,7 +145,7 @@ async def test_a_name_in_another_case_is_the_same_person(village: Village) -> No
 
 async def test_a_name_that_another_holds(village: Village, tmp_path: Path) -> None:
     async with village.peer("alice"):
-        impostor = Peer("alice", ("127.0.0.1", village.port), home=tmp_path / "elsewhere", policy=QUICK)
+        impostor = Peer("alice", ("127.0.0.1", village.port), home=tmp_path / "elsewhere")
         async with impostor:
             assert await next_of(impostor, happened.NameTaken) == happened.NameTaken(name="alice")
             assert impostor.is_offline

@@ -50,7 +50,8 @@ async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -
         trail = alice.past.why(said[0].id)
         assert trail is not None
         assert trail.line == said[0]
-        assert [step.what for step in trail.steps] == [What.SENT, What.ACKNOWLEDGED]
+        assert {step.what for step in trail.steps[:-1]} == {What.SENT}  # once, but for a machine that is busy
+        assert trail.steps[-1].what is What.ACKNOWLEDGED
         line = alice.past.why(f"#{said[1].id}")
         assert line is not None
         assert line.steps[-1].what is What.ACCEPTED

@@ -14,11 +14,12 @@ from peer.core import events as happened
 from peer.node import Peer
 from peer.receipts import Outcome, Receipt
 from registry.program import Registry
-from tests.support.stage import free_port
+from tests.support.ports import free_port
 from wire.delivery.policy import Policy
 
-WITHIN = 10.0
+WITHIN = 60.0
 QUICK = Policy(ack_timeout=0.1)
+"""For who waits in vain. A registry's disk may take longer to answer."""
 Kind = TypeVar("Kind", bound=happened.Event)
 
 
@@ -44,7 +45,7 @@ class Village:
             await registry.stop()
 
     def peer(self, name: str, *, room: str | None = None) -> Peer:
-        peer = Peer(name, ("127.0.0.1", self.port), home=self.folder, policy=QUICK, room=room)
+        peer = Peer(name, ("127.0.0.1", self.port), home=self.folder, room=room)
         self._peers.append(peer)
         return peer
 

@@ -91,6 +91,8 @@ class Rig:
 
     def turn(self) -> None:
         """What the shell does at the end of a turn."""
+        while self.core._turns:  # the shell's next timer, which is due at once
+            self.core.handle_timer(now=self.now)
         if self.auto_commit:
             self._commit_all(self.core)
         self.widened.update(self.core.links_to_widen())

@@ -142,7 +142,9 @@ def test_an_address_has_a_rate_of_registrations() -> None:
             card=card,
             table_version=0,
         )
-        return gate.admit(bytes((Kind.REGISTER,)) + encode(register), sender, now=now)
+        screened = gate.screen(bytes((Kind.REGISTER,)) + encode(register), sender, now=now)
+        assert isinstance(screened, str) or gate.flaw_of(screened) == ""
+        return screened
 
     gate._registers._rate, gate._registers._burst = 2.0, 3.0  # type: ignore[misc]
     assert [isinstance(verdict(here, 0.0), str) for _ in range(5)] == [False] * 3 + [True] * 2

@@ -65,3 +65,11 @@ class TestKeys:
         ann.register()
         ann.attach()
         assert ann.station > before
+
+    def test_stations_of_two_short_lives_differ(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        """Who still has a row of the first must not take a line of the second for its owner's."""
+        before = max(ann.station, bob.station)
+        rig.restart(downtime=0.1)
+        ann.register()
+        ann.attach()
+        assert ann.station > before

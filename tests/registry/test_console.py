@@ -25,7 +25,7 @@ class Pipes:
         return Console(typed=self.lines.put_nowait, closed=over, ended=over)
 
     async def next(self) -> str | None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.lines.get()
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from registry.config import folder_of, raise_descriptor_limit
-from registry.keys import KEY_FILE, KeyUnusable, load_or_make
+from registry.keys import KEY_FILE, PUBLIC_FILE, KeyUnusable, load_or_make
 from wire.folders import make_private
 
 
@@ -21,7 +21,7 @@ def test_a_key_is_made_once_and_kept(tmp_path: Path) -> None:
     assert first.public == again.public
     assert (tmp_path / KEY_FILE).read_bytes() == first.seed
     assert mode(tmp_path / KEY_FILE) == 0o600
-    assert list(tmp_path.iterdir()) == [tmp_path / KEY_FILE]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / KEY_FILE, tmp_path / PUBLIC_FILE]
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 33, b"x" * 10_000])
@@ -33,6 +33,21 @@ def test_a_broken_key_is_named_and_left_alone(tmp_path: Path, content: bytes) ->
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == content
+
+
+def test_a_key_whose_bits_were_damaged_is_named_and_left_alone(tmp_path: Path) -> None:
+    """32 bytes are a key whatever they are: every peer would be warned of another registry."""
+    load_or_make(tmp_path)
+    sound = (tmp_path / KEY_FILE).read_bytes()
+    damaged = bytes((sound[0] ^ 1, *sound[1:]))
+    (tmp_path / KEY_FILE).write_bytes(damaged)
+    with pytest.raises(KeyUnusable, match=r"identity\.key: does not belong to identity\.pub"):
+        load_or_make(tmp_path)
+    assert (tmp_path / KEY_FILE).read_bytes() == damaged
+    (tmp_path / KEY_FILE).write_bytes(sound)
+    (tmp_path / PUBLIC_FILE).unlink()  # as an earlier ChatApp left it
+    load_or_make(tmp_path)
+    assert (tmp_path / PUBLIC_FILE).exists()
 
 
 def test_a_key_behind_a_link_or_in_a_folder_is_refused(tmp_path: Path) -> None:
@@ -47,9 +62,9 @@ def test_a_key_behind_a_link_or_in_a_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_start_that_was_cut_short_leaves_nothing_in_the_way(tmp_path: Path) -> None:
-    (tmp_path / "identity.new").write_bytes(b"half")
+    (tmp_path / "identity.key.new").write_bytes(b"half")
     load_or_make(tmp_path)
-    assert not (tmp_path / "identity.new").exists()
+    assert not (tmp_path / "identity.key.new").exists()
 
 
 def test_a_key_that_others_could_read_is_made_private(tmp_path: Path) -> None:

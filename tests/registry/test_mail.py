@@ -144,6 +144,15 @@ def test_the_same_letter_while_it_is_being_stored_waits_for_the_disk(rig: Rig, a
     assert numbers(come_back(bob)) == [7]
 
 
+def test_one_repeat_of_a_letter_waits_for_the_disk_and_no_more(rig: Rig, ann: Hand, bob: Hand) -> None:
+    """Each holds a whole letter, and a disk may hang."""
+    rig.auto_commit = False
+    ann.ask(*(letter(bob, 7, reference=reference) for reference in range(1, 100)))
+    assert rig.core.dropped["one more repeat of a letter on its way"] == 97
+    rig.commit()
+    assert ann.notices() == [MailSaved(1), MailSaved(2)]
+
+
 def test_the_same_number_of_two_senders_is_two_letters(rig: Rig, ann: Hand, bob: Hand) -> None:
     eve = rig.member("eve")
     ann.ask(letter(bob, 7))

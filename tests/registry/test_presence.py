@@ -4,6 +4,7 @@ from tests.registry.rig import Rig, row_of
 from wire.address import Address
 from wire.codec import encode, join_frames
 from wire.messages.presence import Ping, Pong
+from wire.messages.table import Presence
 
 ELSEWHERE = Address("10.99.0.1", 9_999)
 
@@ -86,3 +87,18 @@ def test_a_newer_link_replaces_the_older(rig: Rig) -> None:
     rig.close_link(old)
     row = row_of(rig, bob)
     assert (row.online, row.station) == (True, bob.station)
+
+
+def test_of_who_has_not_come_back_to_a_new_life_no_place_is_said(rig: Rig) -> None:
+    """Clause 3.2: "empty and 0 when it has seen none in this life of its own"."""
+    bob = rig.member("bob")
+    assert row_of(rig, bob).is_placed
+    rig.restart()
+    row = row_of(rig, bob)
+    assert (row.presence, row.host, row.port) == (Presence.AWAY, "", 0)
+    bob.renew()
+    bob.register()
+    assert row_of(rig, bob).is_placed
+    bob.leave()
+    row = row_of(rig, bob)
+    assert (row.presence, row.is_placed) == (Presence.AWAY, True)

@@ -10,7 +10,7 @@ import pytest
 
 from registry.keys import KEY_FILE
 from registry.program import Registry, Unable
-from tests.support.stage import free_port
+from tests.support.ports import free_port
 from wire.address import Address
 from wire.admission import make_register
 from wire.codec import decode_cookie, decode_notice, decode_welcome, encode, encode_hello
@@ -24,7 +24,7 @@ from wire.messages.mail import DepositMail, MailBatch, MailSaved
 from wire.messages.registration import Hello
 from wire.sealing import LinkCipher, Session
 
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 
 
 class Client:

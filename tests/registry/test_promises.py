@@ -1,5 +1,6 @@
 """This file is about promises: said in order, and only when the disk has what they are about."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,20 @@ def test_one_without_entries_waits_for_those_before_it() -> None:
     promises.entries_to_store()
     assert reasons(promises.stored(1)) == ["1 kept", "2 kept"]
     assert reasons(list(promises.add(promise(3, count=0)))) == ["3 kept"], "nothing is on its way"
+
+
+def test_no_more_waits_than_memory_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.promises.PROMISES_MAX", 2)
+    promises = Promises()
+    for number in (1, 2):
+        assert not promises.add(promise(number))
+    assert reasons(list(promises.add(promise(3)))) == ["3 lost"], "as if the disk were full"
+    for number in (4, 5, 6):
+        assert not promises.add(promise(number, count=0))
+    assert not promises.add(Store(entries=(entry(7),))), "what promises nothing is stored whatever waits"
+    assert len(promises.entries_to_store()) == 3
+    assert reasons(promises.stored(3)) == ["1 kept", "2 kept", "4 kept", "5 kept"]
+    assert not promises.add(promise(8))
 
 
 def test_a_failure_hits_the_newest_only() -> None:

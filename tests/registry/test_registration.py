@@ -85,6 +85,19 @@ def test_a_registered_name_may_change_its_case(rig: Rig) -> None:
     assert "Bob" in table_of(bob)
 
 
+def test_live_keys_without_end_make_sessions_with_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.sessions.SESSIONS_FADING_MAX", 3)
+    rig = Rig()
+    bob, eve = rig.member("bob"), rig.hand("eve")
+    for _ in range(10):
+        eve.renew()
+        eve.register()
+    assert len(rig.core._sessions) == 1 + 1 + 3
+    assert eve.ping() and bob.ping()
+    rig.advance(61.0)
+    assert len(rig.core._sessions) == 2
+
+
 def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names are for ever: nobody uses them up for everybody, and whoever has one comes in as ever."""
     monkeypatch.setattr("registry.reception.NAMES_PER_ADDRESS_BURST", 3.0)

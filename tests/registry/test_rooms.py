@@ -71,6 +71,19 @@ class TestEntering:
         assert bob.ask(FetchGroup("#tea", 0)) == []
         assert rig.core.dropped["page for a stranger"] == 1
 
+    def test_who_thinks_better_of_it_at_once_has_not_left_for_others(
+        self, rig: Rig, ann: Hand, bob: Hand
+    ) -> None:
+        """A peer that was not answered says where it stays right behind the question (`peer.core.rooms`)."""
+        entered(ann, "tea")
+        entered(bob, "tea")
+        rig.advance(2.0)
+        ann.changes()
+        bob.send(EnterRoom(1, "coffee"), EnterRoom(2, "tea"))
+        rig.advance(2.0)
+        assert ann.changes() == {}
+        assert [member.identity for member in entered(ann, "tea").members] == [bob.id]
+
     def test_who_came_together_is_told_together(self, rig: Rig, ann: Hand) -> None:
         entered(ann, "tea")
         crowd = [rig.member(f"user{number}") for number in range(5)]

@@ -1,5 +1,6 @@
 """This file is about asking a registry from beside it: files in a folder while it runs, its own files while it does not."""
 
+import re
 import stat
 from pathlib import Path
 
@@ -93,3 +94,9 @@ def test_registries_are_found_by_their_ports(tmp_path: Path) -> None:
     for name in ("5000", "600", "notes"):
         (tmp_path / "registry" / name).mkdir(parents=True)
     assert [folder.name for folder in folders_in(tmp_path)] == ["600", "5000"]
+
+
+def test_a_folder_that_takes_no_errand_is_named(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).write_bytes(b"")
+    with pytest.raises(Unanswered, match=f"^{re.escape(str(tmp_path / FOLDER))}.*: Not a directory$"):
+        ask(tmp_path, ListNames())

@@ -137,11 +137,11 @@ class Person(Machine):
         self.pump()
 
     def quit(self) -> None:
-        """A clean end: the registry is told if it answers, and the next start is in no room."""
-        self.core.rooms.forget()
+        """A clean end: the registry is told if it answers, and the next start is in no room where all was told."""
         self.leave()
         self.network.run_until(lambda: not self.is_running or self.core.is_offline, within=3.0)
         if self.is_running:
+            self.core.rooms.forget()
             self.pump()
             self.crash()
 

@@ -4,15 +4,15 @@ It knows command lines and how people are listed. It must not know how a process
 """
 
 import asyncio
+import itertools
 import re
 import signal
-import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from random import SystemRandom
 from typing import Final
 
+from tests.support.ports import free_port
 from tests.support.program import CHECKOUT, Program
 
 CHATAPP: Final = (sys.executable, str(CHECKOUT / "chatapp.py"))
@@ -143,15 +143,22 @@ class Stage:
         ]
 
 
+async def answer(peer: Program, *typed: str) -> list[str]:
+    """What a peer shows from when it reads these lines until it has done what they ask on the spot: the answer, and
+    whatever else comes just then."""
+    number = next(_numbers)
+    before, behind = (f'[Unknown command "/{side}{number}"' for side in ("before", "behind"))
+    await peer.type(f"/before{number}", *typed, f"/behind{number}")
+    places = []
+    for fence in (before, behind):
+        await peer.sees(lambda line, fence=fence: line.startswith(fence))  # type: ignore[misc]
+        places.append(next(at for at, line in enumerate(peer.lines) if line.text.startswith(fence)))
+    return [line.text for line in peer.lines[places[0] + 1 : places[1]]]
+
+
 async def who(peer: Program) -> dict[str, str]:
-    """What `who` says now: `online` or `away since <time>` for each name."""
-    await peer.type("who", "/fence")
-    await peer.sees(lambda line: line.startswith('[Unknown command "/fence"'))
-    shown = [line.text for line in peer.lines]
-    earlier = [place for place, text in enumerate(shown) if text.startswith('[Unknown command "/fence"')][
-        -2:-1
-    ]
-    rows = (_ROW.fullmatch(text) for text in shown[earlier[0] if earlier else 0 :])
+    """What `/who` says now: `online` or `away since <time>` for each name."""
+    rows = (_ROW.fullmatch(line) for line in await answer(peer, "/who"))
     return {row[1]: row[2] for row in rows if row}
 
 
@@ -166,6 +173,7 @@ async def knows(peer: Program, *online: str, away: Sequence[str] = ()) -> None:
         await peer.sees("[Client table updated.]")
 
 
+_numbers: Final = itertools.count()
 _ROW: Final = re.compile(r"\[(\S+) is (online|away since [-0-9: ]{19})\.\]")
 
 
@@ -180,33 +188,3 @@ def lossy(
         "LOSSY_PORTS": " ".join(map(str, ports)),
         "LOSSY_REPORT": str(report or ""),
     }
-
-
-def free_port() -> int:
-    """A port free for UDP and TCP on all addresses, below those that the system hands out by itself, and new each time."""
-    return next(_free_ports)
-
-
-def _ports() -> Iterator[int]:
-    first, last = 10_000, 32_000
-    start = SystemRandom().randrange(first, last)
-    while True:
-        for port in (*range(start, last), *range(first, start)):
-            if _is_free(port):
-                yield port
-
-
-def _is_free(port: int) -> bool:
-    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-        for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-            try:
-                with socket.socket(family, kind) as probe:
-                    if family == socket.AF_INET6:
-                        probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                    probe.bind((host, port))
-            except OSError:
-                return False
-    return True
-
-
-_free_ports: Final = _ports()

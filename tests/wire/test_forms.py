@@ -72,6 +72,7 @@ def test_the_longest_name() -> None:
         ("98765 43210", "IN", "+919876543210"),
         ("+91 98765-43210", "IN", "+919876543210"),
         ("+44 7700 900123", "IN", "+447700900123"),
+        ("(+91) 98765.43210", "IN", "+919876543210"),
         ("2015550123", "US", "+12015550123"),
     ],
 )
@@ -97,6 +98,16 @@ def test_numbers(typed: str, region: str, made: str) -> None:
 def test_what_is_no_number(typed: str) -> None:
     with pytest.raises(FormRefused, match=r"^number: .*10 digits"):
         mobile_number(typed, "IN")
+
+
+@pytest.mark.parametrize(
+    "sign", [";", ",", "#", "*", "/", "x", "~", "\u2011", "\u00a01", "\x1b", "\u0969", "=", "+"]
+)
+def test_a_sign_that_no_number_has_is_told(sign: str) -> None:
+    for typed in (f"9876543210{sign}", f"98765{sign}43210"):
+        with pytest.raises(FormRefused, match=r"^number: .* only digits, blanks and .*10 digits") as refused:
+            mobile_number(typed, "IN")
+        assert "\n" not in str(refused.value)
 
 
 @given(st.text())

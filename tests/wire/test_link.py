@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from wire.aio.link import Link
+from wire.limits import LINK_QUEUE_MAX
 
 PIECE = 10_000
 """Bytes, few enough to be written at once; a few of them fill the kernel's buffers, and then some must wait."""
@@ -82,3 +83,23 @@ async def test_a_reader_that_is_gone_ends_the_link_and_no_more() -> None:
     link.write([b"again"])
     await asyncio.sleep(0)
     link.close("gone")
+
+
+async def test_a_reader_that_leaves_too_much_unread_is_cut() -> None:
+    class Noting(Owner):
+        reason = ""
+
+        def link_closed(self, link: Link, reason: str) -> None:
+            self.reason = reason
+
+    owner, (here, there) = Noting(), connected()
+    loop = asyncio.get_running_loop()
+    _, link = await loop.create_connection(lambda: Link(owner), sock=here)
+    written = 0
+    while not owner.reason:
+        assert written < 100 * LINK_QUEUE_MAX, "it holds more than it may"
+        link.write([bytes(PIECE)])
+        written += PIECE
+        await asyncio.sleep(0)
+    assert written > LINK_QUEUE_MAX and owner.reason == "reads too slowly"
+    there.close()

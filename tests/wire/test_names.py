@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from precis_i18n import get_profile
 
 from wire.errors import NameRefused
-from wire.names import NAME_MAX, PeerName, file_name_of, name_key, peer_name, skeleton, skeletons
+from wire.names import (
+    NAME_MAX,
+    PeerName,
+    file_name_of,
+    is_same_name,
+    name_key,
+    peer_name,
+    skeleton,
+    skeletons,
+)
 from wire.text import clean
 
 PLAIN = st.text(alphabet="abcXYZ019_-", min_size=1, max_size=NAME_MAX)
@@ -24,6 +33,21 @@ def is_name(text: str) -> bool:
     except NameRefused:
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("bob", "BOB", True),
+        ("José", "jose\u0301", True),
+        ("bob", "rob", False),
+        ("two words", "two words", True),
+        ("two words", "TWO WORDS", False),
+        ("", "", True),
+    ],
+)
+def test_two_spellings_of_one_name(one: str, other: str, is_same: bool) -> None:
+    assert is_same_name(one, other) is is_same_name(other, one) is is_same
 
 
 @given(ANYTHING | WORDS | PLAIN)

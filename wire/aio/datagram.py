@@ -25,8 +25,12 @@ Receive = Callable[[list[tuple[bytes, Address]]], None]
 class DatagramEndpoint:
     """UDP on one port, IPv4 and (where the machine has it) IPv6. Gives batches to `receive`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, receive: Receive, *, at_once: int = DRAINED_A_WAKE_UP
+    ) -> None:
+        """`at_once`: datagrams read before others get the loop."""
         self._loop = loop
+        self._at_once = at_once
         self._receive = receive
         self._v4: socket.socket | None = None
         self._v6: socket.socket | None = None
@@ -76,7 +80,7 @@ class DatagramEndpoint:
 
     def _drain(self, sock: socket.socket) -> None:
         batch: list[tuple[bytes, Address]] = []
-        for _ in range(DRAINED_A_WAKE_UP):
+        for _ in range(self._at_once):
             try:
                 data, source = sock.recvfrom(_READ_SIZE)
             except (BlockingIOError, InterruptedError):

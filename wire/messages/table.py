@@ -59,6 +59,11 @@ class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
         """Whether they are in reach, as far as the registry knows."""
         return self.presence is Presence.ONLINE
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether they have been here in this life of the registry: else it does not say where they are."""
+        return self.port != 0
+
 
 class TableBatch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Changed rows, broadcast; rows stay encoded so that each is encoded once for everybody (clause 3.3)."""

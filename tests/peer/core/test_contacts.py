@@ -321,3 +321,11 @@ def test_a_forgery_does_not_replace_a_forgery_that_replaced_nothing(bob: Someone
     home = Home()
     home.contacts.take_row(forged(bob.row(1), counter=HIGHEST))
     assert home.contacts.take_card(forged(bob.row(2), counter=3).card) is None
+
+
+def test_a_registry_makes_us_hold_only_so_many(bob: Someone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peer.core.contacts.CONTACTS_MAX", 2)
+    home = Home(bob, Someone("carol"))
+    assert home.contacts.take_row(Someone("dave").row(3)) is Change.REFUSED
+    assert home.contacts.take_row(bob.row(4)) is not Change.REFUSED, "who is known goes on being known"
+    assert len(home.contacts) == 2

@@ -57,11 +57,11 @@ class Scene:
             ClientTold(visit, cause, "desk", "Asha Rao", "+919876543210", "Other", 9, True, "", "")
         )
 
-    def relink(self, *, is_on: bool) -> None:
+    def relink(self, *, is_on: bool, visit: int = 0) -> None:
         self.duty.link_lost()
         self.out.requests.clear()
         self.duty.link_up()
-        self.duty.heed(DutyTold(is_on, self.duty.queue))
+        self.duty.heed(DutyTold(is_on, self.duty.queue, visit))
 
     def answered(self) -> bool:
         return self.duty.commands.is_answered
@@ -136,7 +136,7 @@ def test_lines_are_said_again_on_a_new_link_to_the_same_visitor() -> None:
     scene.duty.say("one", wall=WALL)
     scene.duty.say("two", wall=WALL)
     first = scene.asked()
-    scene.relink(is_on=True)
+    scene.relink(is_on=True, visit=7)
     scene.serve(ClientCause.RETURNED)
     assert scene.asked() == first
     assert not any(isinstance(event, happened.ClientCame) for event in scene.told())
@@ -146,6 +146,25 @@ def test_lines_are_said_again_on_a_new_link_to_the_same_visitor() -> None:
     assert scene.duty.is_settled
     assert len(scene.told()) == 1
     assert scene.duty.client == "Asha Rao"
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_a_visitor_who_was_taken_back_while_we_were_away(is_on: bool) -> None:
+    scene = Scene()
+    scene.serve()
+    scene.told()
+    scene.relink(is_on=is_on, visit=7)  # still ours
+    assert scene.duty.client == "Asha Rao"
+    scene.duty.say("one", wall=WALL)
+    scene.told()
+    scene.relink(is_on=is_on)
+    told = [event for event in scene.told() if not isinstance(event, happened.DutyChanged)]
+    taken = happened.ClientChanged(name="Asha Rao", move=happened.ClientMove.TAKEN_BACK)
+    assert told == [taken, NO_CLIENT]
+    assert scene.answered()
+    assert scene.duty.is_said
+    scene.relink(is_on=is_on)
+    assert taken not in scene.told()
 
 
 def test_a_visitor_who_is_not_ours_any_more() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from peer.core import events as happened
 from peer.core.contacts import Change, Contacts
+from peer.core.lookup import LookUp
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.hall import Node
 from wire.header import Kind
@@ -112,6 +113,21 @@ def test_somebody_else_is_found_under_both_names_until_another_takes_the_old_one
     assert contacts.by_name("bob") is contacts.by_identity(impostor.id)
     assert contacts.by_name("bobby") is contacts.by_identity(BOB.id)
     assert not contacts.is_blocked("bob")
+
+
+def test_so_they_are_after_our_next_start(node: Node) -> None:
+    def shows(*rows: Row, version: int) -> None:
+        node.told(TablePage(node.core.table_version, version, more=False, rows=raw(*rows)))
+
+    shows(BOB.row(101), version=101)
+    shows(renamed(BOB, "bobby", 102), version=102)
+    later = Node(disk=node.disk, porter=node.porter, life=2)
+    assert later.core.speech.look_up("BOB", now=later.now) is LookUp.KNOWN
+    assert later.core.speech.send("bob", "hi", now=later.now).to == "bobby"
+    shows(Someone("other").row(103, name="Bob"), version=103)
+    third = Node(disk=node.disk, porter=node.porter, life=3)
+    assert third.core.speech.send("bob", "hi", now=third.now).to == "Bob"
+    assert third.core.speech.send("bobby", "hi", now=third.now).to == "bobby"
 
 
 def test_a_name_that_somebody_bears_now_is_still_guarded() -> None:

@@ -86,6 +86,64 @@ def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(node:
     assert node.core.rooms.room is None
 
 
+def test_a_question_given_up_is_taken_back_right_behind_it(node: Node) -> None:
+    """A registry that reads both at once moves us nowhere."""
+    enter(node)
+    node.core.rooms.enter("yard", now=node.now)
+    node.pass_time(2.5)
+    asked = requests(node, EnterRoom)
+    assert [one.room for one in asked if isinstance(one, EnterRoom)] == ["yard", "lab"]
+    node.saw()
+    for one, room in zip(asked, ("yard", "lab"), strict=True):
+        assert isinstance(one, EnterRoom)
+        node.told(RoomEntered(one.reference, f"#{room}", [RoomMember(BOB.id, HERE)], 10, 0))
+    assert node.core.rooms.room is not None
+    assert node.core.rooms.room.room == "lab"
+    assert (node.saw(), requests(node, EnterRoom)) == ([], [])
+    node.pass_time(5.0)
+    assert (node.saw(), requests(node, EnterRoom)) == ([], [])
+
+
+@pytest.mark.parametrize("answered_late", [True, False])
+def test_who_asks_for_a_third_room_and_is_refused_stays_in_the_first(node: Node, answered_late: bool) -> None:
+    enter(node)
+    node.core.rooms.enter("yard", now=node.now)
+    node.core.rooms.enter("park", now=node.now)
+    node.pump()
+    yard, park = (one for one in requests(node, EnterRoom) if isinstance(one, EnterRoom))
+    if answered_late:
+        node.told(RoomEntered(yard.reference, "#yard", [], 10, 0))
+    node.told(RoomRefused(park.reference, RoomRefusal.ROOM_FULL))
+    (again,) = requests(node, EnterRoom)
+    assert isinstance(again, EnterRoom)
+    assert again.room == "lab"
+
+
+def test_who_asks_for_another_room_and_then_for_the_one_where_they_are_stays(node: Node) -> None:
+    enter(node)
+    node.core.rooms.enter("yard", now=node.now)
+    node.core.rooms.enter("LAB", now=node.now)
+    node.pump()
+    yard, lab = (one for one in requests(node, EnterRoom) if isinstance(one, EnterRoom))
+    assert lab.room == "lab"
+    node.saw()
+    node.told(RoomEntered(yard.reference, "#yard", [], 10, 0))
+    assert node.saw() == []
+    node.told(RoomEntered(lab.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0))
+    assert node.saw() == [happened.RoomEntered(room="lab", members=("bob",), missed=0)]
+
+
+def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_return(node: Node) -> None:
+    node.core.rooms.enter("lab", now=node.now)
+    node.pump()
+    lose_registry(node)
+    assert happened.RoomRefused(room="lab", reason=AWAY) in node.saw()
+    node.register()
+    node.greet()
+    node.told(MailBatch([], more=False))
+    assert len(requests(node, LeaveRoom)) == 1
+
+
 def test_leaving_takes_effect_at_once_and_is_said_until_the_registry_knows(node: Node) -> None:
     enter(node)
     node.saw()
@@ -138,6 +196,24 @@ def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(node:
     assert not again.core.rooms.is_settled
     again.told(GroupPage("#lab", [], [], 11, more=False))
     assert happened.RoomEntered(room="lab", members=("bob",), missed=0) in again.saw()
+
+
+def test_without_a_registry_that_is_said_before_the_room_where_we_are(node: Node) -> None:
+    enter(node)
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.start()
+    again.pass_time(6.0)
+    told = [type(event) for event in again.saw()]
+    assert told == [happened.NoServerAtStart, happened.RoomEntered]
+
+
+def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: Node) -> None:
+    enter(node)
+    node.saw()
+    node.lose_link()
+    node.core.speech.say("hi", now=node.now)
+    node.pass_time(6.0)
+    assert [type(event) for event in node.saw()] == [happened.ServerLost, happened.RoomUnanswered]
 
 
 def test_after_a_quit_the_next_start_is_in_no_room(node: Node) -> None:

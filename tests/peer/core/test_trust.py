@@ -3,6 +3,7 @@
 import pytest
 
 from peer.core import events as happened
+from peer.core.expiry import GRACE, LOOK_SPAN
 from peer.core.lookup import LookUp
 from peer.core.safety import safety_number
 from peer.core.settling import KEY_IN_DOUBT
@@ -12,7 +13,8 @@ from tests.peer.core.cast import Someone, raw
 from tests.peer.core.hall import Node
 from tests.support.network import Weather
 from tests.support.world import World
-from wire.messages.mail import DepositMail, MailSaved
+from wire.limits import MAIL_KEPT_FOR
+from wire.messages.mail import DepositMail, MailExpired, MailSaved
 from wire.messages.table import Row, TablePage
 
 ALICE, BOB, NEW_BOB = Someone("alice"), Someone("bob"), Someone("bob's new machine")
@@ -115,6 +117,32 @@ def test_what_is_not_given_away_goes_to_the_key_that_is_trusted(node: Node) -> N
     (letter,) = letters(node)
     assert (letter.recipient, letter.number) == (NEW_BOB.id, numbers[kept.number])
     assert saved.number not in numbers
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["in the same life", "after a start"])
+@pytest.mark.parametrize("told", [True, False], ids=["told by the registry", "found out alone"])
+def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(node: Node, again: bool, told: bool) -> None:
+    saved = node.core.speech.send("bob", "saved for the old key", now=node.now)
+    node.pump()
+    node.told(MailSaved(letters(node)[0].reference))
+    shows(node, new_row(), version=200)
+    node.core.trust.accept("bob", now=node.now)
+    node.pump()
+    node.saw()
+    if again:
+        node = Node(disk=node.disk, porter=node.porter, life=2)
+        node.come_in()
+        node.saw()
+    if told:
+        node.told(MailExpired(BOB.id, saved.number))
+    else:
+        node.now += MAIL_KEPT_FOR + GRACE + LOOK_SPAN
+        node.core.handle_timer(now=node.now)
+        node.pump()
+    expired = happened.Expired(to="bob", number=saved.number, text="saved for the old key")
+    assert [event for event in node.saw() if isinstance(event, happened.Expired)] == [expired]
+    assert node.disk.load().dropped == ()
+    assert letters(node) == []
 
 
 def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:

@@ -303,3 +303,17 @@ def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node
     node.told(TablePage(since[-1], 102, more=False, rows=rows))
     (line,) = (event for event in node.saw() if isinstance(event, happened.ChannelReceived))
     assert (line.sender, line.text) == ("carol", "hi")
+
+
+def test_a_line_held_in_one_life_of_the_registry_is_not_taken_for_somebody_elses_in_the_next(
+    node: Node,
+) -> None:
+    """Its sender's row never came. The next life gives that station to another, and the line has another number there."""
+    node.frames(pack_relayed(1, said(5, "I am new", station=8)))
+    node.lose_link()
+    node.register()
+    node.greet()
+    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([], more=False))
+    since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
+    node.told(TablePage(since[-1], 102, more=False, rows=raw(BOB.row(102, station=8))))
+    assert texts(node) == []

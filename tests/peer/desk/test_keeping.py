@@ -82,4 +82,8 @@ def test_a_file_that_says_nothing_costs_the_place_and_no_more(tmp_path: Path, co
     (folder.folder / "registry.key").write_bytes(content)
     again = VisitFolder(tmp_path, SERVER)
     assert (again.visit, again.registry) == (StoredVisit(), None)
+    ticket, key = again.damage
+    assert ticket.startswith(f"{again.folder / 'visit-0.json'} is damaged")
+    assert key.startswith(f"{again.folder / 'registry.key'} holds no key")
+    assert (again.folder / "visit-0.damaged").read_bytes() == content
     again.close()

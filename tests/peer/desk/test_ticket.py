@@ -1,8 +1,14 @@
 """This file is about a ticket that is shown again: by another start of the program, or on a new link."""
 
+import random
+
+from peer.core.me import Me
 from peer.desk import events as happened
+from peer.desk.core import VisitorCore
 from peer.desk.ticket import StoredVisit
+from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone
 from tests.peer.desk.scene import DESK, Scene
+from wire.header import Kind
 from wire.messages.desk.talking import DeskLine
 from wire.messages.desk.visiting import (
     DeskRefusal,
@@ -91,3 +97,30 @@ def test_a_place_that_is_gone_is_asked_for_anew_without_one() -> None:
     assert [type(event) for event in scene.visit.events()] == [happened.PlaceGone, happened.FormWanted]
     scene.store()
     assert scene.disk == StoredVisit()
+
+
+def test_a_stranger_at_our_registrys_address_costs_no_ticket() -> None:
+    guest = Someone("ana")
+    me = Me(name="", identity=guest.identity, live=guest.live.raw, mail_keys=[guest.mail_key], counter=1)
+    core = VisitorCore(
+        me,
+        server=SERVER,
+        pinned=Someone("the registry").id,
+        stored=StoredVisit(ticket=TICKET),
+        queue="",
+        rng=random.Random(1),
+        policy=POLICY,
+        wall_offset=WALL,
+    )
+    now = 1.0
+    core.start(now=now)
+    told: list[happened.VisitEvent] = []
+    while not told:  # each HELLO is answered, by the wrong one
+        for hello in (data for data, _ in core.datagrams_to_send() if data[0] == Kind.HELLO):
+            core.receive_datagram(bytes((Kind.COOKIE,)) + Porter().cookie(hello), SERVER, now=now)
+        now = core.next_timer() or now
+        core.handle_timer(now=now)
+        told = core.events()
+    assert [type(event) for event in told] == [happened.ServerKeyChanged]
+    core.leave(now=now)  # the program ends with that
+    assert core.wants_stored() is None

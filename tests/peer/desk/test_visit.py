@@ -139,6 +139,22 @@ def test_a_queue_that_there_is_not() -> None:
     assert scene.said() == []
 
 
+def test_who_waits_for_an_operator_who_dies_is_told() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    scene.wait(1, PlaceCause.HANDED_OVER)
+    scene.visit.events()
+    scene.wait(1, PlaceCause.OPERATOR_LOST)
+    assert scene.visit.events() == [happened.SentBack(is_handed_over=False)]
+
+
+def test_a_queue_in_whatever_case() -> None:
+    scene = Scene(queue="EXAMS")
+    scene.visit.heed(DESK)
+    assert [type(event) for event in scene.visit.events()] == [happened.FormWanted]
+
+
 def test_notices_out_of_place_are_passed_over() -> None:
     scene = Scene()
     for notice in (

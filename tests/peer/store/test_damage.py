@@ -1,89 +1,150 @@
-"""This file is about a history that something else has written into: it is named as damaged, by one kind of error, and no
-start of a program ends in another."""
+"""This file is about damaged histories: noticed before SQLite forgets what it cannot read, told, and kept."""
 
 import sqlite3
+import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from fuzz.files import HistoryFile
-from fuzz.seeds import write_history
-from peer.history import History
-from peer.store.damage import Damaged
+from peer.store.damage import lines_about
+
+LINES: Final = 9
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    write_history(tmp_path / "history.db")
-    return tmp_path / "history.db"
+def history(tmp_path: Path) -> Path:
+    """As `kill -9` leaves one: a log of some commits, and its index, copied from under an open database."""
+    return killed(tmp_path, LINES)
 
 
-def spoil(path: Path, statement: str, *values: object) -> None:
-    db = sqlite3.connect(path)
-    with db:
-        db.execute(statement, values)
+def killed(folder: Path, count: int, *, page: int = 512) -> Path:
+    living, dead = folder / "living", folder / "dead"
+    for each in (living, dead):
+        each.mkdir()
+    db = sqlite3.connect(living / "history.db", isolation_level=None)
+    db.execute(f"PRAGMA page_size={page}")
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("CREATE TABLE lines (text)")
+    for number in range(count):
+        db.execute("INSERT INTO lines VALUES (?)", (str(number),))
+    for path in living.iterdir():
+        (dead / path.name).write_bytes(path.read_bytes())
     db.close()
+    return dead / "history.db"
 
 
-@pytest.mark.parametrize(
-    ("statement", "value"),
-    [
-        ("UPDATE streams SET floor = ?", "seven"),
-        ("UPDATE streams SET shown = ?", b"\1"),
-        ("UPDATE streams SET shown = ?", -1),
-        ("UPDATE lines SET number = ? WHERE id = 2", "four"),
-        ("UPDATE lines SET text = ?", b"\xff"),
-        ("UPDATE lines SET standing = ? WHERE id = 2", 99),
-        ("UPDATE servers SET version = ?", "new"),
-        ("UPDATE servers SET identity = ?", b"short"),
-        ("UPDATE places SET cursor = ?", 0.5),
-        ("INSERT INTO room VALUES ('registry', ?)", b"\xa1\xff"),
-        ("INSERT INTO ignored VALUES (?)", "bob"),
-    ],
-)
-def test_a_start_names_what_no_program_of_ours_wrote(path: Path, statement: str, value: object) -> None:
-    spoil(path, statement, value)
-    history = History(path, server="registry")
-    with pytest.raises(Damaged, match="no ChatApp wrote"):
-        history.load()
-    history.close()
+def log_of(history: Path) -> Path:
+    return Path(f"{history}-wal")
 
 
-def test_so_does_whoever_reads_lines(path: Path) -> None:
-    spoil(path, "UPDATE lines SET number = 'no. ' || id")
-    history = History(path, server="registry")
-    for read in (
-        lambda: history.lines.latest(10),
-        history.lines.last_own,
-        lambda: history.lines.by_id("1"),
-        lambda: list(history.lines.all()),
-        lambda: history.lines.search("hi", 10),
-    ):
-        with pytest.raises(Damaged):
-            read()
-    history.close()
+def index_of(history: Path) -> Path:
+    return Path(f"{history}-shm")
 
 
-def test_a_mark_of_the_index_that_is_no_number_is_named_too(path: Path) -> None:
-    spoil(path, "UPDATE marks SET indexed = ?", b"")
-    history = History(path, server="registry")
-    with pytest.raises(Damaged):
-        history.lines.search("hi", 10)
-    history.close()
+def lines_read(history: Path) -> int:
+    """What SQLite makes of it."""
+    db = sqlite3.connect(history)
+    try:
+        (count,) = db.execute("SELECT count(*) FROM lines").fetchone()
+        return int(count)
+    except sqlite3.Error:
+        return 0
+    finally:
+        db.close()
 
 
-def test_an_error_of_sqlite_whose_words_are_no_text_is_one_of_sqlite(path: Path) -> None:
-    schema = path.read_bytes().index(b"CREATE TABLE streams")
-    content = bytearray(path.read_bytes())
-    content[schema + 14] = 0xFF
-    path.write_bytes(content)
-    with pytest.raises(sqlite3.Error):
-        History(path, server="registry").load()
+def test_nothing_is_told_of_what_a_kill_leaves(history: Path) -> None:
+    assert lines_about(history, is_new=False) == []
+    index_of(history).unlink()  # the machine was started anew
+    assert lines_about(history, is_new=False) == []
+    assert lines_read(history) == LINES
+    assert lines_about(history, is_new=False) == []  # closed in order: there is no log any more
 
 
-def test_a_whole_history_is_read(path: Path) -> None:
-    HistoryFile()(b"\0")
-    history = History(path, server="registry")
-    assert [line.text for line in history.lines.latest(2)] == ["hello again", "to all"]
-    assert set(history.load().streams) == {b"b" * 32, b"#"}
-    history.close()
+def test_nothing_is_told_of_a_first_start(tmp_path: Path) -> None:
+    history = tmp_path / "history.db"
+    assert lines_about(history, is_new=True) == []
+    history.touch()
+    assert lines_about(history, is_new=True) == []
+
+
+def test_a_frame_that_the_kill_cut_is_no_damage(history: Path) -> None:
+    log = log_of(history).read_bytes()
+    frame = log[-(24 + 512) :]
+    log_of(history).write_bytes(log + frame[:24] + bytes(512))  # its head was written, and not its page
+    assert lines_about(history, is_new=False) == []
+    log_of(history).write_bytes(log + frame[:100])
+    assert lines_about(history, is_new=False) == []
+
+
+def test_what_an_earlier_log_left_behind_is_no_damage(history: Path) -> None:
+    frame = struct.pack(">6I", 2, 2, 1, 2, 3, 4) + bytes(512)  # other salts
+    with log_of(history).open("ab") as log:
+        log.write(3 * frame)
+    assert lines_about(history, is_new=False) == []
+
+
+DAMAGES: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "cut in half": lambda log: log[: len(log) // 2],
+    "without its end": lambda log: log[:-9],
+    "of zeros": lambda log: bytes(len(log)),
+    "with zeros for its second half": lambda log: log[: len(log) // 2].ljust(len(log), b"\0"),
+    "with one bit flipped": lambda log: flipped(log, len(log) // 2),
+    "with one bit of the header flipped": lambda log: flipped(log, 9),
+    "cut within its header": lambda log: log[:20],
+}
+
+
+def flipped(log: bytes, at: int) -> bytes:
+    return log[:at] + bytes((log[at] ^ 16,)) + log[at + 1 :]
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_log_is_told_and_kept(history: Path, how: str) -> None:
+    log = log_of(history)
+    damaged = DAMAGES[how](log.read_bytes())
+    log.write_bytes(damaged)
+    (line,) = lines_about(history, is_new=False)
+    assert line.startswith(f"{log} is damaged: ")
+    assert line.endswith("kept as history.db-wal.damaged-1")
+    assert Path(f"{log}.damaged-1").read_bytes() == damaged
+    assert lines_read(history) < LINES
+
+
+def test_a_bit_in_the_midst_is_found_without_the_index(history: Path) -> None:
+    index_of(history).unlink()
+    log = log_of(history)
+    log.write_bytes(flipped(log.read_bytes(), len(log.read_bytes()) // 2))
+    assert len(lines_about(history, is_new=False)) == 1
+
+
+def test_what_the_database_has_as_well_is_not_lost_with_the_log(tmp_path: Path) -> None:
+    history = killed(tmp_path, LINES)
+    index = bytearray(index_of(history).read_bytes())
+    index[96:100] = index[16:20]  # all frames have been copied
+    index_of(history).write_bytes(index)
+    log_of(history).unlink()
+    assert lines_about(history, is_new=False) == []
+
+
+def test_a_log_that_is_gone_is_told(history: Path) -> None:
+    log_of(history).unlink()
+    (line,) = lines_about(history, is_new=False)
+    assert line.startswith(f"{log_of(history)} is missing")
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_without_the_database_the_log_is_kept_before_sqlite_throws_it_away(
+    history: Path, *, is_there: bool
+) -> None:
+    log = log_of(history).read_bytes()
+    history.unlink()
+    if is_there:
+        history.touch()
+    (line,) = lines_about(history, is_new=False)
+    assert line.startswith(f"{history} is missing: it begins anew")
+    assert Path(f"{log_of(history)}.damaged-1").read_bytes() == log
+    log_of(history).unlink()
+    assert lines_about(history, is_new=False) == [f"{history} is missing: it begins anew"]

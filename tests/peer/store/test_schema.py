@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from peer.core.records import FormerName, OutgoingAdded, RowsSaved
 from peer.core.standing import Standing
 from peer.core.stored import StoredGroup, StoredIncoming, StoredOutgoing
 from peer.history import History
@@ -115,6 +116,23 @@ def test_what_goes_wrong_on_the_way_leaves_the_file_as_it_was(
     history = History(old, server="here")
     assert len(history.lines.latest(20)) == 8
     history.close()
+
+
+def test_a_file_of_shape_2_gets_the_tables_that_it_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    first = History(path, server="here")
+    first.apply([OutgoingAdded(BOB.id, 5, 1_000, "hi"), RowsSaved((BOB.row(1),), 1, 1.0)])
+    first.close()
+    db = sqlite3.connect(path)
+    db.executescript("DROP TABLE formers; DROP TABLE dropped; PRAGMA user_version = 2")
+    db.close()
+    for _ in range(2):
+        history = History(path, server="here")
+        history.apply([FormerName(BOB.id, "bob")])
+        loaded = history.load()
+        assert (loaded.formers, loaded.rows) == ({BOB.id: "bob"}, (BOB.row(1),))
+        assert [line.text for line in history.lines.latest(9)] == ["hi"]
+        history.close()
 
 
 def test_a_file_of_a_later_chatapp_is_left_alone(tmp_path: Path) -> None:

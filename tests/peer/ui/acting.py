@@ -15,7 +15,7 @@ from peer.ui.view import View
 from wire.errors import TooLong
 from wire.limits import TEXT_MAX
 
-WITHIN: Final = 5.0
+WITHIN: Final = 60.0
 EVERYTHING_DONE: Final = 20
 """Turns of the loop after which whatever can happen without anybody's doing has happened."""
 

@@ -5,6 +5,7 @@ from typing import Final
 import pytest
 
 from peer.core import events as happened
+from peer.ui import errands
 from tests.peer.ui.acting import Scene, line
 
 
@@ -72,9 +73,37 @@ async def test_what_does_not_end_the_program(events: list[happened.Event]) -> No
 @pytest.mark.parametrize("word", ["quit", "/quit", "exit", "server:exit"])
 async def test_quit_ends_at_once_and_nothing_behind_it_is_obeyed(word: str) -> None:
     scene = Scene()
+    scene.peer.is_settled.set()
     scene.paper.type(word, "send bob hi")
     assert await scene.status() == 0
-    assert scene.peer.asked == []
+    assert scene.peer.asked == ["settled?"]
+
+
+@pytest.mark.parametrize("word", ["quit", "dereg alice"])
+async def test_what_was_said_right_before_is_told_to_have_arrived(word: str) -> None:
+    scene = Scene()
+    scene.paper.type("send bob hi", word)
+    assert await scene.all_done()
+    assert scene.peer.asked == ["send bob hi", "settled?"]
+    scene.peer.happens(happened.Delivered(to="bob", number=1, through_server=False))
+    scene.peer.is_settled.set()
+    await scene.all_done()
+    assert scene.paper.lines == ["[Message received by bob.]"]
+    await scene.ends()
+
+
+@pytest.mark.parametrize(
+    ("word", "asked"), [("quit", ["settled?"]), ("dereg alice", ["settled?", "leave", "left?"])]
+)
+async def test_nobody_is_kept_by_what_does_not_come_to_rest(
+    word: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "FAREWELL_WITHIN", 0.0)
+    scene = Scene()
+    scene.paper.type(word)
+    assert await scene.all_done() is (word != "quit")
+    assert scene.peer.asked == asked
+    await scene.ends()
 
 
 async def test_a_signal_ends_with_its_status_and_the_first_counts() -> None:
@@ -112,3 +141,33 @@ async def test_a_fault_of_ours_is_not_swallowed() -> None:
     scene.paper.type("send bob hi")
     with pytest.raises(ZeroDivisionError):
         await scene.status()
+
+
+@pytest.mark.parametrize("typed", [(None,), ("send bob hi", None), ("quit", None)])
+@pytest.mark.parametrize("event", [TAKEN, happened.NoServerAtStart(table_time=None)])
+async def test_who_is_not_let_in_fails_though_the_input_has_ended(
+    typed: tuple[str | None, ...], event: happened.Event
+) -> None:
+    """Whoever waits for the peer to be ready goes on before whoever waits for what happened."""
+    scene = Scene(is_ready=False)
+    scene.peer.is_settled.set()
+    scene.paper.type(*typed)
+    assert await scene.all_done()
+    scene.peer.is_ready.set()
+    scene.peer.happens(event)
+    assert await scene.status() == 1
+    assert scene.peer.asked == []
+    assert scene.peer.seen == [event]
+
+
+async def test_what_has_happened_is_shown_in_its_order_though_the_input_waits_for_it() -> None:
+    scene = Scene(is_ready=False)
+    scene.paper.type("send bob hi")
+    assert await scene.all_done()
+    scene.peer.is_ready.set()
+    scene.peer.happens(line("one"), line("two"))
+    assert await scene.all_done()
+    scene.peer.happens(line("three"))
+    assert await scene.all_done()
+    assert scene.paper.lines == ["bob: one", "bob: two", "bob: three"]
+    await scene.ends()

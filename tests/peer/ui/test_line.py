@@ -1,5 +1,7 @@
 """This file is about what is typed at the line face: waited with, carried out, answered on the spot, or given up."""
 
+from typing import Final
+
 import pytest
 
 from peer.core import events as happened
@@ -25,7 +27,7 @@ async def test_what_is_typed_before_the_welcome_waits_for_it() -> None:
         ("send bob hi  there", ["send bob hi  there"]),
         ("bob:hi", ["send bob hi"]),
         ("send_all hello", ["send_all hello"]),
-        ("dereg alice", ["leave", "left?"]),
+        ("dereg alice", ["settled?", "leave", "left?"]),
         ("reg alice", ["come back"]),
         ("join lab", ["enter lab", "room settled?"]),
         ("/out", ["leave room", "room settled?"]),
@@ -41,6 +43,7 @@ async def test_what_is_typed_before_the_welcome_waits_for_it() -> None:
 )
 async def test_a_line_is_carried_out(typed: str, asked: list[str]) -> None:
     scene = Scene()
+    scene.peer.is_settled.set()
     scene.paper.type(typed)
     await scene.all_done()
     assert scene.peer.asked == asked
@@ -159,4 +162,37 @@ async def test_the_view_follows_what_happens() -> None:
     scene.paper.type("")
     await scene.all_done()
     assert (scene.paper.view.me, scene.paper.view.unread) == ("alicia", 0)
+    await scene.ends()
+
+
+UNANSWERED: Final = happened.RoomUnanswered(room="lab", number=1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        happened.ServerBack(),
+        happened.RoomAccepted(room="lab", number=1),
+        happened.RoomEntered(room="lab", members=(), missed=0),
+    ],
+)
+async def test_how_lines_to_the_room_go_alone_is_said_once_until_that_changes(change: happened.Event) -> None:
+    scene = Scene()
+    scene.peer.in_reach = 2
+    two = "[Server not responding] Your line goes straight to 2 members, to others later."
+    for _ in range(3):
+        scene.peer.happens(UNANSWERED)
+        assert await scene.all_done()
+    assert scene.paper.lines == [two]
+    scene.peer.in_reach = 1
+    scene.peer.happens(UNANSWERED, UNANSWERED)
+    assert await scene.all_done()
+    assert scene.paper.lines[1:] == [two.replace("2 members", "1 member")]
+    scene.paper.lines.clear()
+    scene.peer.happens(change)
+    assert await scene.all_done()
+    scene.paper.lines.clear()
+    scene.peer.happens(UNANSWERED, line("hi"), UNANSWERED)
+    assert await scene.all_done()
+    assert scene.paper.lines == [two.replace("2 members", "1 member"), "bob: hi"]
     await scene.ends()

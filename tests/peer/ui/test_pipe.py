@@ -1,18 +1,22 @@
 """This file is about standard input and output that are pipes: lines cut, prompts set, nobody kept waiting."""
 
 import asyncio
+import fcntl
 import os
+import struct
+import termios
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Final
 
 import pytest
 
-from peer.ui.pipe import LINE_MAX, PipeTerminal
+from peer.ui.pipe import BATCHES_WAITING_MAX, LINE_MAX, PipeTerminal
 from peer.ui.view import View
 from wire.limits import TEXT_MAX
 
-WITHIN: Final = 5.0
+WITHIN: Final = 60.0
 
 
 class Pipes:
@@ -120,3 +124,41 @@ async def test_a_reader_that_is_gone_is_an_error_and_one_that_does_not_read_is_n
     async with asyncio.timeout(WITHIN):
         with pytest.raises(BrokenPipeError):
             await terminal.shown()
+
+
+def test_a_program_that_ends_while_lines_wait_leaves_no_fault(
+    pipes: Pipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reading thread outlives the loop; what it says of that would stand on standard error behind the last line."""
+    rooms: list[threading.Semaphore] = []
+
+    class Room(threading.Semaphore):
+        def __init__(self, value: int) -> None:
+            super().__init__(value)
+            rooms.append(self)
+
+    async def end_while_lines_wait() -> None:
+        lines = PipeTerminal().typed()
+        os.write(pipes.typing, b"first\n")
+        assert await anext(lines) == "first"
+        for _ in range(BATCHES_WAITING_MAX + 1):
+            os.write(pipes.typing, b"more\n")
+            while unread(pipes.stdin):
+                os.sched_yield()
+
+    monkeypatch.setattr("peer.ui.pipe.threading.Semaphore", Room)
+    before = set(threading.enumerate())
+    with asyncio.Runner() as runner:
+        runner.run(asyncio.wait_for(end_while_lines_wait(), WITHIN))
+    pipes.hang_up(pipes.reading, pipes.typing)
+    (reading,) = (one for one in set(threading.enumerate()) - before if "_read_lines" in one.name)
+    for room in rooms:
+        room.release(BATCHES_WAITING_MAX + 2)
+    reading.join(WITHIN)  # had it failed, pytest would say so
+    assert not reading.is_alive()
+
+
+def unread(descriptor: int) -> int:
+    """Bytes that wait in a pipe."""
+    (count,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
+    return int(count)

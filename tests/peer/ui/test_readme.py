@@ -3,7 +3,7 @@
 import pytest
 
 from examples.readme import README, with_commands
-from peer.ui.commands import COMMANDS
+from peer.ui.commands import BY_SPELLING, COMMANDS
 from peer.ui.manual import help_lines
 
 
@@ -23,3 +23,8 @@ def test_help_has_one_line_a_command() -> None:
     lines = help_lines()
     assert len(lines) == len(COMMANDS)
     assert lines[0].startswith("send <name> <text>  ")
+
+
+def test_no_line_of_help_is_broken_by_a_usual_terminal() -> None:
+    lines = [*help_lines(), *(help_lines(word)[0] for word in BY_SPELLING)]
+    assert [line for line in lines if len(line) > 80] == []

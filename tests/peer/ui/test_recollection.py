@@ -70,7 +70,7 @@ STEPS = [
     (Step(at=NOON + 2.5, what=What.RELAYED), "[sent 22:13:22.500 through the server as well]"),
     (
         Step(at=NOON + 3, what=What.MAILED),
-        "[no answer on the straight way: sealed as a letter for the registry (22:13:23.000)]",
+        "[bob is away: sealed as a letter for the registry (22:13:23.000)]",
     ),
     (
         Step(at=NOON + 3, what=What.KEPT, when=NOON),
@@ -115,6 +115,13 @@ def test_each_step_in_words(step: Step, line: str) -> None:
         "7  2023-11-14 22:13:20  alice to bob: hi",
         line,
     ]
+
+
+def test_a_letter_says_whether_another_way_was_tried_before() -> None:
+    steps = (Step(at=NOON, what=What.SENT, tries=1), Step(at=NOON + 3, what=What.MAILED))
+    assert trail_lines(Trail(line=said(), steps=steps))[-1] == (
+        "[no answer on the straight way: sealed as a letter for the registry (22:13:23.000)]"
+    )
 
 
 def test_no_kind_of_step_is_forgotten() -> None:

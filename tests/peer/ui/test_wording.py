@@ -188,10 +188,7 @@ LINES: list[tuple[Event, list[str]]] = [
     (
         SafetyNumber(name="bob", digits="1234567890" * 6),
         [
-            (
-                "[Compare with bob, face to face or by voice: the same 60 digits on both sides mean that "
-                "nobody stands between you.]"
-            ),
+            "[Compare with bob, face to face or by voice: if equal, nobody is between you.]",
             f"[{' '.join(['12345', '67890'] * 6)}]",
         ],
     ),
@@ -220,7 +217,7 @@ LINES: list[tuple[Event, list[str]]] = [
         TooLong(to="bob", size=70_000, limit=65_536),
         ["[Message to bob not sent: 70,000 bytes, at most 65,536.]"],
     ),
-    (Trouble(text="The disk is full"), ["[The disk is full]"]),
+    (Trouble(text="The disk is full"), ["[The disk is full.]"]),
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.registry.desk.hall import PEERS, Hall
+from tests.registry.desk.hall import PEERS, Hall, Visitor
 from wire.messages.desk.operating import (
     CallNext,
     ClientCause,
@@ -11,6 +11,7 @@ from wire.messages.desk.operating import (
     ClientTold,
     CommandDone,
     CommandResult,
+    DutyTold,
     EndDuty,
     EndSession,
     HandOver,
@@ -18,7 +19,7 @@ from wire.messages.desk.operating import (
     TakeDuty,
 )
 from wire.messages.desk.talking import LineRefusal, LineRefused
-from wire.messages.desk.visiting import TurnCause, TurnTold
+from wire.messages.desk.visiting import PlaceCause, PlaceTold, TurnCause, TurnTold
 
 
 def test_a_hand_over_passes_lines_and_note() -> None:
@@ -75,3 +76,72 @@ def test_a_visitor_who_was_to_be_handed_over_and_comes_back_is_from_nobody() -> 
     bob.ask(EndDuty(3))
     told = ann.last(ClientTold)
     assert (told.cause, told.name, told.operator) == (ClientCause.HANDED_OVER, "Asha", "")
+
+
+def causes(visitor: Visitor) -> list[PlaceCause | TurnCause]:
+    """What a visitor was told since, and why."""
+    return [one.cause for one in visitor.hear() if isinstance(one, PlaceTold | TurnTold)]
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+def test_nobody_waits_for_a_busy_operator_who_dies(*, is_free: bool) -> None:
+    hall = Hall(PEERS)
+    ann, bob = hall.operator("ann"), hall.operator("bob")
+    asha, bela = hall.joined("Asha"), hall.joined("Bela")
+    ann.ask(CallNext(1, ""))
+    bob.ask(CallNext(1, ""))
+    ann.ask(HandOver(2, "bob"))
+    if not is_free:
+        ann.ask(EndDuty(3))
+    ann.hear(), asha.hear(), bela.hear()
+    bob.drop()
+    if is_free:
+        assert causes(asha) == [TurnCause.CALLED]
+        assert ann.last(ClientTold).name == "Asha"
+    else:
+        assert causes(asha) == [PlaceCause.OPERATOR_LOST]
+    assert causes(bela) == []  # whom bob talks with has the time in which he may come back
+    hall.advance(16.0)
+    assert causes(bela) == [PlaceCause.OPERATOR_LOST]
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+def test_who_was_just_handed_over_does_not_wait_for_a_dead_operator(*, is_free: bool) -> None:
+    hall = Hall(PEERS)
+    ann, bob, asha = hall.operator("ann"), hall.operator("bob"), hall.joined("Asha")
+    ann.ask(CallNext(1, ""))
+    bob.ask(TakeDuty(1, ""))
+    ann.ask(HandOver(2, "bob"))
+    assert bob.last(ClientTold).name == "Asha"
+    if not is_free:
+        ann.ask(EndDuty(3))
+    asha.say("I can be heard")
+    ann.hear(), asha.hear()
+    bob.drop()
+    assert causes(asha) == [TurnCause.HANDED_OVER if is_free else PlaceCause.OPERATOR_LOST]
+    bob.come_back()
+    heard = bob.hear()
+    assert DutyTold(True, "desk", 0) in heard
+    assert [one.name for one in heard if isinstance(one, ClientTold)] == ([] if is_free else ["Asha"])
+
+
+def test_who_was_spoken_to_has_the_time_in_which_the_operator_may_come_back() -> None:
+    hall = Hall(PEERS)
+    ann, bob, asha = hall.operator("ann"), hall.operator("bob"), hall.joined("Asha")
+    ann.ask(CallNext(1, ""))
+    bob.ask(TakeDuty(1, ""))
+    ann.ask(HandOver(2, "bob"))
+    ann.ask(EndDuty(3))
+    bob.hear()
+    bob.say(1, "hello")
+    assert asha.texts == ["hello"]
+    bob.drop()
+    hall.advance(10.0)
+    assert causes(asha) == []
+    bob.come_back()
+    heard = bob.hear()
+    assert DutyTold(True, "desk", 1) in heard
+    assert [one.cause for one in heard if isinstance(one, ClientTold)] == [ClientCause.RETURNED]
+    bob.drop()
+    hall.advance(16.0)
+    assert causes(asha) == [PlaceCause.OPERATOR_LOST]

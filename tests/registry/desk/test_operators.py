@@ -2,7 +2,7 @@
 
 from registry.desk.settings import DeskSettings
 from tests.registry.desk.hall import PEERS, Hall
-from wire.limits import DESK_LINES_BURST, DESK_NOTE_MAX
+from wire.limits import DESK_LINES_BURST, DESK_NOTE_MAX, DESK_SHOWN_MAX
 from wire.messages.desk.operating import (
     CallNext,
     ClientCause,
@@ -30,7 +30,7 @@ def test_a_peer_gets_nobody_before_it_asks() -> None:
     ann.ask(CallNext(3, ""))
     heard = ann.hear()
     assert heard[0] == CommandDone(3, CommandResult.DONE, "")
-    assert DutyTold(True, "desk") in heard
+    assert DutyTold(True, "desk", asha.visit) in heard
     told = next(one for one in heard if isinstance(one, ClientTold))
     assert (told.name, told.number, told.issue, told.cause) == (
         "Asha Rao",
@@ -117,6 +117,17 @@ def test_an_operator_who_leaves_does_so_at_once() -> None:
     ann.ask(CallNext(1, ""))
     ann.hand.send(Leave(1))
     assert asha.last(PlaceTold).cause is PlaceCause.OPERATOR_LOST
+
+
+def test_of_a_long_line_the_first_are_shown_and_how_many_there_are() -> None:
+    hall = Hall(PEERS)
+    ann = hall.operator("ann")
+    names = [f"Asha {'o' * number}" for number in range(1, DESK_SHOWN_MAX + 3)]
+    hall.line_of(*names)
+    ann.ask(ShowRoom(1, ""))
+    room = ann.last(RoomShown)
+    assert room.total == len(names)
+    assert [one.name for one in room.waiting] == names[:DESK_SHOWN_MAX]
 
 
 def test_room_and_figures() -> None:

@@ -113,7 +113,11 @@ def test_killed_between_any_two_steps_then_made_up_for_and_then_the_power_fails(
         assert all(state == found for state in states(left)), step
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_any_play_through_several_deaths(new_folder: Callable[[], Path], data: st.DataObject) -> None:
     """Each life begins with what the last one left; what it then finds, it must keep."""

@@ -210,7 +210,11 @@ def test_a_sync_with_nothing_to_do_asks_nothing_of_the_disk(world: World) -> Non
     world.store.sync()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", ["files", "memory"])
 def test_any_play_against_the_model(new_folder: Callable[[], Path], kind: str, data: st.DataObject) -> None:

@@ -125,6 +125,8 @@ class DutyTold(msgspec.Struct, frozen=True, array_like=True, tag=115):
 
     is_on: bool
     queue: QueueName
+    visit: Count = 0
+    """Whom you serve; 0 for nobody: who was yours on the link before is yours no more."""
 
 
 class ClientCause(enum.IntEnum):

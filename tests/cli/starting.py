@@ -1,0 +1,41 @@
+"""This file is about command lines in tests: usual ones, and what stands where the programs would start."""
+
+from typing import Final
+
+from registry.settings import Settings
+
+SEND: Final = ["send", "alice", "127.0.0.1", "5000", "bob"]
+PEER: Final = ["-c", "alice", "127.0.0.1", "5000", "6000"]
+PORTS: Final = "ports are 1024-65535"
+
+
+class Started:
+    """Stands where the registry and the peer would start, and remembers what they were told."""
+
+    def __init__(self, status: int = 0) -> None:
+        self.status = status
+        self.mode = ""
+        self.told: dict[str, object] = {}
+
+    def serve(self, **told: object) -> int:
+        self.mode, self.told = "registry", told
+        return self.status
+
+    def chat(self, **told: object) -> int:
+        self.mode, self.told = "peer", told
+        return self.status
+
+    def visit(self, **told: object) -> int:
+        self.mode, self.told = "visitor", told
+        return self.status
+
+    @property
+    def settings(self) -> Settings:
+        """What a registry was told."""
+        settings = self.told["settings"]
+        assert isinstance(settings, Settings)
+        return settings
+
+    def say(self, **told: object) -> int:
+        self.mode, self.told = "once", told
+        return self.status

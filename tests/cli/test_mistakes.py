@@ -1,0 +1,116 @@
+"""This file is about mistakes on the command line: each is one line that names the culprit, and nothing is started."""
+
+import pytest
+
+import chatapp
+from tests.cli.starting import PORTS, Started
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("", f"say which: {chatapp.SERVER_USAGE}, or {chatapp.CLIENT_USAGE}"),
+        ("5000", f"say which: {chatapp.SERVER_USAGE}, or {chatapp.CLIENT_USAGE}"),
+        ("-s -c alice 127.0.0.1 5000 6000", "-s and -c exclude each other: be the registry or a peer"),
+        ("-s", "-s needs <port>: <port> missing"),
+        ("-s 5000 6000", '-s needs <port>: "6000" is too much'),
+        ("-s 99", f'port: "99" is not a port; {PORTS}'),
+        ("-s 65536", f'port: "65536" is not a port; {PORTS}'),
+        ("-s -5", f'port: "-5" is not a port; {PORTS}'),
+        ("-s http", f'port: "http" is not a port; {PORTS}'),
+        (
+            "-c alice 127.0.0.1",
+            "-c needs <name> <server-ip> <server-port> <client-port>: <server-port> and <client-port> missing",
+        ),
+        (
+            "-c alice 127.0.0.1 5000 6000 7000",
+            '-c needs <name> <server-ip> <server-port> <client-port>: "7000" is too much',
+        ),
+        ("-c alice 127.0.0.1 80 6000", f'server-port: "80" is not a port; {PORTS}'),
+        ("-c alice 127.0.0.1 5000 99", f'client-port: "99" is not a port; {PORTS}'),
+        (
+            "-c al,ice 127.0.0.1 5000 6000",
+            'name: "al,ice" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        ("-c alice 300.0.0.1 5000 6000", 'server-ip: "300.0.0.1" is not an IP address'),
+        ("-c alice 127.1 5000 6000", 'server-ip: "127.1" is not an IP address'),
+        ("-c alice 0x7f000001 5000 6000", 'server-ip: "0x7f000001" is not an IP address'),
+        ("-c alice 0.0.0.0 5000 6000", 'server-ip: "0.0.0.0" is not the address of one machine'),
+        ("-s 5000 --stay", "--stay: a registry (-s) stays anyway"),
+        ("-s 5000 --queue a", "--queue: only a visitor (--desk) has it"),
+        ("-c alice 127.0.0.1 5000 6000 --operator a", "--operator: only a registry (-s) has it"),
+        ("--desk 127.0.0.1 5000 --region DE", "--region: only a registry (-s) has it"),
+        ("--desk -s 5000", "--desk and -s exclude each other: be a visitor or not"),
+        ("--desk -c 5000", "--desk and -c exclude each other: be a visitor or not"),
+        ("--desk 127.0.0.1", "--desk needs <server-ip> <server-port>: <server-port> missing"),
+        ("--desk 127.0.0.1 80", f'server-port: "80" is not a port; {PORTS}'),
+        ("--desk 127.0.0.300 5000", 'server-ip: "127.0.0.300" is not an IP address'),
+        (
+            "--desk 127.0.0.1 5000 --queue a,b",
+            '--queue: "a,b" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        (
+            "-s 5000 --operator a --operator A",
+            '--operator ["a", "A"]: "A" stands there twice; must be at most 100 different names of people',
+        ),
+        (
+            "-s 5000 --region india",
+            '--region "india": must be two capital letters of a country, such as IN or DE',
+        ),
+        ("-s 5000 --config /none.toml", "/none.toml: No such file or directory"),
+        ("config --check /none.toml", "/none.toml: No such file or directory"),
+        ("-s 5000 --room lab", "--room: only a peer (-c) has it"),
+        (
+            "-c alice 127.0.0.1 5000 6000 --room l.ab",
+            '--room: "l.ab" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        (
+            "send alice 127.0.0.1 5000",
+            "send needs <name> <server-ip> <server-port> <to> <text>: <to> and <text> missing",
+        ),
+        (
+            "send alice 127.0.0.1 5000 bob hi there",
+            'send needs <name> <server-ip> <server-port> <to> <text>: "there" is too much',
+        ),
+        (
+            "send alice 127.0.0.1 5000 b.b hi",
+            'to: "b.b" is not a name: only letters, digits, _ and - are allowed',
+        ),
+        ("send alice 127.0.0.1 80 bob hi", f'server-port: "80" is not a port; {PORTS}'),
+        ("send alice 127.0.0.1 5000 --loud hi", 'unknown option "--loud"; see ChatApp --help'),
+        ("-s 5000 --foo", 'unknown option "--foo"; see ChatApp --help'),
+        ("-x -s 5000", 'unknown option "-x"; see ChatApp --help'),
+        ("-s 5000 --data /dev/null", '--data: "/dev/null" is not a folder'),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_culprit(
+    started: Started, capsys: pytest.CaptureFixture[str], typed: str, line: str
+) -> None:
+    assert chatapp.main(typed.split()) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == f"ChatApp: {line}\n"
+    assert started.mode == ""
+
+
+@pytest.mark.parametrize(
+    "typed", [["-s", "5000", "--log-level", "loud"], ["-s", "5000", "--data"], ["-s", "5000", "--plain=1"]]
+)
+def test_what_typer_refuses_is_one_line_too(
+    started: Started, capsys: pytest.CaptureFixture[str], typed: list[str]
+) -> None:
+    assert chatapp.main(typed) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("ChatApp: ")
+    assert shown.err.count("\n") == 1
+    assert "--" in shown.err
+    assert started.mode == ""
+
+
+@pytest.mark.parametrize("name", ["al\x1b[2Jice", "alice\n", "", " ", "../alice", "x" * 33])
+def test_a_bad_name_is_quoted_clean(started: Started, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert chatapp.main(["-c", name, "127.0.0.1", "5000", "6000"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith('ChatApp: name: "')
+    assert shown.removesuffix("\n").isprintable()
+    assert started.mode == ""

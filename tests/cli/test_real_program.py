@@ -1,0 +1,41 @@
+"""This file is about the command line of the real program: its exit status, completion, and what it need not load."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import chatapp
+from tests.cli.starting import PORTS
+
+CHECKOUT = Path(chatapp.__file__).parent
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(CHECKOUT / "chatapp.py"), *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment}
+    )
+
+
+def test_the_program_exits_with_2_and_no_traceback() -> None:
+    done = run("-c", "alice", "127.0.0.1", "5000", "99")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f'ChatApp: client-port: "99" is not a port; {PORTS}\n'
+
+
+def test_completion_goes_through_typer() -> None:
+    done = run(_CHATAPP_COMPLETE="complete_bash", COMP_WORDS="ChatApp --l", COMP_CWORD="1")
+    assert (done.returncode, done.stdout) == (0, "--log-level\n")
+
+
+def test_checking_a_command_line_loads_neither_program_nor_slow_libraries() -> None:
+    code = (
+        "import sys, chatapp; chatapp.main(['-c', 'alice', '127.0.0.1', '5000', '99']);"
+        "slow = {'registry', 'asyncio', 'pydantic', 'rich', 'precis_i18n', 'confusable_homoglyphs', 'cryptography'};"
+        "print(*slow & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=CHECKOUT
+    )
+    assert done.stdout == "\n"

@@ -1,0 +1,81 @@
+"""This file is about the help desk in end-to-end tests: the lines that people read there, operators and visitors.
+
+Whoever acts for somebody here waits until that one's own program has shown what the act rests on: what a visitor reads says
+nothing of what the operator's program knows by then.
+"""
+
+import re
+from typing import Final
+
+from tests.endtoend.lines import WELCOME, beginning
+from tests.support.program import Program
+from tests.support.stage import Stage
+
+CONNECTED: Final = "[You are connected.]"
+TURN: Final = "[It's your turn.]"
+ACTIVE: Final = "[You are active.]"
+NO_CLIENT: Final = "[No active client.]"
+EMPTY: Final = "[Waiting room: empty.]"
+NAME: Final = "[Your full name:]"
+ENDED: Final = "[The operator has ended the session. Bye.]"
+RESUMED: Final = "[Going on with your earlier request; /new gives it up and begins another.]"
+LOST: Final = "[Server not responding] Still trying; your place is kept for 60 seconds."
+ON_DUTY: Final = "[You are on duty at desk.]"
+
+
+def position(number: int) -> str:
+    return f"[Waiting room, position {number}.]"
+
+
+def waiting(number: int, name: str) -> re.Pattern[str]:
+    """A line of `.room`."""
+    return re.compile(rf"{number}\. {name}, Other, waiting since .*")
+
+
+async def operator(stage: Stage, name: str = "bob") -> Program:
+    """A peer who is one, on duty."""
+    peer = await stage.peer(name)
+    await peer.sees(WELCOME)
+    await peer.type(".on")
+    await peer.sees(ON_DUTY)
+    return peer
+
+
+async def visitor(stage: Stage, name: str, *options: str) -> Program:
+    """Who has filled in the form."""
+    program = await stage.visitor(name, *options)
+    await program.sees(NAME)
+    await program.type(name, "9876543210", "6")
+    return program
+
+
+async def joined(stage: Stage, name: str, at: int) -> Program:
+    """Who waits at this position."""
+    program = await visitor(stage, name)
+    await program.sees(position(at))
+    return program
+
+
+async def served(stage: Stage, name: str, *options: str, by: Program) -> Program:
+    """A visitor who is served at once, as both programs know by now."""
+    program = await visitor(stage, name, *options)
+    await program.sees(CONNECTED)
+    await comes(by, name)
+    return program
+
+
+async def comes(serving: Program, name: str) -> None:
+    """This visitor is the operator's from now on."""
+    await serving.sees(beginning("[Next client; waited "))
+    await serving.sees_all(f"Name: {name}", "Number: +919876543210", "Issue: Other")
+
+
+async def room_is(serving: Program, *names: str) -> None:
+    """`.room` shows these who wait, in this order."""
+    await serving.type(".room")
+    if not names:
+        await serving.sees(EMPTY)
+    else:
+        await serving.sees(f"[Waiting room: {len(names)}.]")
+    for number, name in enumerate(names, 1):
+        await serving.sees(waiting(number, name))

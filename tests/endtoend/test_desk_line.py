@@ -1,0 +1,130 @@
+"""This file is about the help desk's line as people see it, with real programs through pipes: first come, first served,
+whatever is killed in between.
+"""
+
+import asyncio
+
+from tests.endtoend.desk import (
+    ACTIVE,
+    EMPTY,
+    ENDED,
+    LOST,
+    NO_CLIENT,
+    RESUMED,
+    TURN,
+    comes,
+    joined,
+    operator,
+    position,
+    room_is,
+    served,
+)
+from tests.endtoend.lines import BACK, beginning
+from tests.support.stage import Stage
+
+
+async def test_four_visitors_are_served_in_their_order_whatever_is_killed(stage: Stage) -> None:
+    registry = await stage.registry("--operator", "bob")
+    bob = await operator(stage)
+    ana = await served(stage, "Ana", by=bob)
+    ben, cem, dan, eve = [
+        await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem", "Dan", "Eve"), 1)
+    ]
+    await room_is(bob, "Ben", "Cem", "Dan", "Eve")
+
+    await cem.type("/quit")  # one who waits leaves: whoever is active notices nothing
+    assert await cem.ends() == 0
+    await asyncio.gather(dan.sees(position(2)), eve.sees(position(3)))
+    await ana.type("still here")
+    await bob.sees("Ana: still here")
+
+    await ana.kill()  # the active one
+    await bob.sees("[Ana lost the connection; the place is kept for a while.]")
+    await bob.type(".next")
+    await ben.sees(TURN)
+    await comes(bob, "Ben")
+    await asyncio.gather(dan.sees(position(1)), eve.sees(position(2)))
+
+    await registry.kill()
+    await asyncio.gather(ben.sees(LOST), dan.sees(LOST), eve.sees(LOST))
+    await ben.type("said while it was away")
+    await stage.registry("--operator", "bob")
+    await asyncio.gather(*(one.sees(BACK) for one in (ben, dan, eve)))
+    await bob.sees("Ben: said while it was away")
+    await room_is(bob, "Dan", "Eve")
+    await dan.type(".queue")
+    await dan.sees(beginning("[You are number 1 in the waiting room: 0 ahead, "))
+
+    await bob.type("back again", ".next")
+    await ben.sees_all("bob: back again", ENDED)
+    assert await ben.ends() == 0
+    await comes(bob, "Dan")
+    await asyncio.gather(dan.sees(TURN), eve.sees(position(1)))
+    await bob.type(".next")
+    await dan.sees(ENDED)
+    await comes(bob, "Eve")
+    await eve.sees(TURN)
+    await bob.type(".end", ".room")
+    await bob.sees_all(NO_CLIENT, EMPTY)
+    assert await eve.ends() == 0
+    assert len(ben.shown(TURN)) == len(dan.shown(TURN)) == len(eve.shown(TURN)) == 1
+    assert cem.shown(TURN) == []
+    assert len(ben.shown(LOST)) == len(ben.shown(BACK)) == 1
+
+
+async def test_one_who_waits_and_one_who_is_active(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    bob = await operator(stage)
+    await bob.type("anybody?")
+    await bob.sees(NO_CLIENT)
+    ana = await served(stage, "Ana", by=bob)
+    ben = await joined(stage, "Ben", 1)
+    await ana.type(".queue")
+    await ana.sees(ACTIVE)
+    await ben.type("hello?", ".queue", "/nonsense", "/help")
+    await ben.sees_all(
+        "[Please wait for your turn.]", "[You are number 1 in the waiting room: 0 ahead, no estimate yet.]"
+    )
+    await ben.sees(beginning('[Unknown command "/nonsense": nothing was sent.'))
+    await ben.sees(beginning(".queue "))
+    long = "é✓" * 1_500
+    await ana.type("é ✓ 日本", long)
+    await bob.sees_all("Ana: é ✓ 日本", f"Ana: {long}")
+    await bob.type("é ✓ back", long, "//etc")
+    await ana.sees_all("bob: é ✓ back", f"bob: {long}", "bob: /etc")
+    assert "[desk: Ana] " in bob.prompts
+    assert ben.shown(beginning("bob: ")) == []
+
+
+async def test_calls_while_nobody_is_in_reach_take_nobody_who_comes_later(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    bob = await operator(stage)
+    await served(stage, "Ana", by=bob)
+    ben = await joined(stage, "Ben", 1)
+    await ben.kill()
+    await room_is(bob, "Ben")
+    await bob.type(*[".next"] * 100, ".stats")
+    await bob.sees(beginning("[Nobody in the waiting room can be called just now"))
+    await bob.sees(beginning("[Served today "))
+    ben = await stage.visitor("Ben")
+    await ben.sees_all(RESUMED, ACTIVE)
+    await ben.type("still mine")
+    await bob.sees("Ben: still mine")
+    assert ben.shown(ENDED) == []
+
+
+async def test_drop_and_move(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    bob = await operator(stage)
+    await served(stage, "Ana", by=bob)
+    ben, cem, dan = [await joined(stage, name, at) for at, name in enumerate(("Ben", "Cem", "Dan"), 1)]
+    await bob.type(".move 3 1")
+    await bob.sees("[Dan is number 1 now.]")
+    await asyncio.gather(dan.sees(position(1)), ben.sees(position(2)), cem.sees(position(3)))
+    await bob.type(".drop 2", ".drop 9")
+    await bob.sees_all(
+        "[Ben was taken out of the waiting room.]", "[Nobody has that number in the waiting room.]"
+    )
+    await ben.sees("[An operator has taken you out of the waiting room. Bye.]")
+    assert await ben.ends() == 0
+    await cem.sees(position(2))

@@ -1,0 +1,155 @@
+"""This file is about who serves at the help desk: operators, whoever sits at the registry, and nobody else."""
+
+import json
+import re
+import signal
+
+from tests.endtoend.desk import (
+    CONNECTED,
+    EMPTY,
+    ENDED,
+    TURN,
+    comes,
+    joined,
+    operator,
+    position,
+    served,
+    visitor,
+)
+from tests.endtoend.lines import WELCOME, beginning
+from tests.support.stage import CHATAPP, Stage
+
+
+async def test_two_operators_and_one_of_them_is_killed(stage: Stage) -> None:
+    await stage.registry(
+        "--operator", "bob", "--operator", "eva", environment={"CHATAPP_OPERATOR_GRACE": "1"}
+    )
+    bob = await operator(stage, "bob")
+    ana = await served(stage, "Ana", by=bob)
+    eva = await operator(stage, "eva")
+    ben = await served(stage, "Ben", by=eva)
+    cem = await joined(stage, "Cem", 1)
+    await eva.type("to ben")
+    await ben.sees("eva: to ben")
+    assert ana.shown(beginning("eva: ")) == []
+    await eva.kill()
+    await ben.sees_all("[The operator has lost the connection: you are next in line.]", position(1))
+    await cem.sees(position(2))
+    await bob.type(".note knows it all", ".end")
+    await ana.sees(ENDED)
+    await comes(bob, "Ben")
+    await ben.sees(TURN)
+    await ben.type("once more")
+    await bob.sees("Ben: once more")
+    eva = await operator(stage, "eva")
+    await comes(eva, "Cem")
+    await bob.type(".note wants a call", ".handover eva")
+    await bob.sees_all("[Note about Ben kept.]", "[Ben was handed over.]")
+    await eva.type(".end")
+    await cem.sees(ENDED)
+    await eva.sees(beginning("[Handed-over client, from bob; waited "))
+    await eva.sees_all("Name: Ben", "Note: wants a call", "Ben: once more")
+    await eva.type("welcome")
+    await ben.sees("eva: welcome")
+
+
+async def test_who_is_no_operator(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    eve = await stage.peer("eve")
+    await eve.sees(WELCOME)
+    for command in (
+        ".on",
+        ".room",
+        ".next",
+        ".end",
+        ".drop 1",
+        ".move 1 2",
+        ".handover bob",
+        ".note x",
+        ".stats",
+    ):
+        await eve.type(command)
+        await eve.sees("[You are no operator here.]")
+
+
+async def test_figures_for_people_and_for_scripts(stage: Stage) -> None:
+    await stage.registry("--operator", "bob", "--operator", "wall")
+    bob = await operator(stage)
+    await served(stage, "Ana", by=bob)
+    await joined(stage, "Ben", 1)
+    await bob.type(".stats")
+    await bob.sees(
+        re.compile(
+            r"\[Served today \d; median wait 0 s, 90th percentile 0 s; waiting now 1, longest \d+ s; "
+            r"operators on duty 1\.\]"
+        )
+    )
+    asked = ["stats", "127.0.0.1", str(stage.port), "--as", "wall", "--json"]
+    figures = await stage.run("figures", [*CHATAPP, *asked], home="wall")
+    assert await figures.ends() == 0
+    (shown,) = figures.shown()
+    assert json.loads(shown) | {"served_today": 0, "longest_waiting": 0} == {
+        "queue": "desk",
+        "served_today": 0,
+        "median_wait": 0,
+        "ninetieth_wait": 0,
+        "longest_waiting": 0,
+        "waiting": 1,
+        "operators": 1,
+    }
+
+
+async def test_whoever_sits_at_the_registry_serves(stage: Stage) -> None:
+    registry = await stage.registry()
+    ana = await visitor(stage, "Ana")
+    await ana.sees(CONNECTED)
+    await registry.sees_all("Name: Ana", "Number: +919876543210", "Issue: Other")
+    ben = await joined(stage, "Ben", 1)
+    await ana.type("é ✓")
+    await registry.sees(re.compile(".*: é ✓"))
+    await registry.type("how can I help?", ".next")
+    await ana.sees(re.compile(".*: how can I help\\?"))
+    await ana.sees(ENDED)
+    await ben.sees(TURN)
+    await registry.sees("Name: Ben")
+
+
+async def test_a_registry_whose_standard_input_is_closed_serves_and_ends_in_order(stage: Stage) -> None:
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *CHATAPP, "-s", str(stage.port)]
+    registry = await stage.run("registry", command, home="registry")
+    await registry.sees(beginning("[Registry listening"))
+    ana = await visitor(stage, "Ana")
+    await ana.sees_all(position(1), "[Nobody is serving just now; your place is kept.]")
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+
+
+async def test_menu_region_and_queues_come_from_the_configuration(stage: Stage) -> None:
+    file = stage.folder / "chatapp.toml"
+    file.write_text(
+        '[desk]\nqueues = ["front", "exams"]\nmenu = ["Größe", "Other"]\nregion = "DE"\noperators = ["bob"]\n'
+    )
+    await stage.registry("--config", str(file))
+    ana = await stage.visitor("ana", "--queue", "maths")
+    await ana.sees('[There is no queue "maths" here; there are front and exams.]')
+    assert await ana.ends() == 1
+    ana = await stage.visitor("ana", "--queue", "exams")
+    await ana.type("Ana", "01512 3456789", "1")
+    await ana.sees_all("[1 Größe]", "[2 Other]", position(1))
+    bob = await stage.peer("bob")
+    await bob.sees(WELCOME)
+    await bob.type(".room", ".room exams", ".next exams")
+    await bob.sees_all(EMPTY, re.compile("1. Ana, Größe, waiting since .*"), "Number: +4915123456789")
+    await ana.sees(TURN)
+
+
+async def test_a_wrong_configuration_is_one_line_and_status_2(stage: Stage) -> None:
+    file = stage.folder / "chatapp.toml"
+    file.write_text("[desk]\nkeep_place = -1\n")
+    for arguments in (["-s", str(stage.port), "--config", str(file)], ["config", "--check", str(file)]):
+        program = await stage.run("wrong", [*CHATAPP, *arguments], home="wrong")
+        assert await program.ends() == 2
+        assert program.complaints == [
+            f"ChatApp: {file}: [desk] keep_place = -1: must be seconds from 1 to 86400"
+        ]
+        program.complaints.clear()  # asked for

@@ -1,0 +1,143 @@
+"""This file is about visitors of the help desk: the form, the ticket that outlives a program, scripts, and leaving."""
+
+import asyncio
+import re
+import signal
+
+from tests.endtoend.desk import (
+    ACTIVE,
+    CONNECTED,
+    NAME,
+    RESUMED,
+    TURN,
+    comes,
+    joined,
+    operator,
+    position,
+    served,
+    visitor,
+)
+from tests.endtoend.lines import beginning
+from tests.support.program import Program
+from tests.support.stage import Stage
+
+
+async def test_wrong_answers_are_told_and_after_three_the_request_is_void(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    ana = await stage.visitor("ana")
+    await ana.type("R2D2", "Ana-9", "Ana Ñ", "12", "98765432101", "9876543210", "7", "0", "x")
+    assert await ana.ends() == 1
+    assert ana.shown(beginning("[name: ")) == [
+        f'[name: "{one}" has something else than letters and blanks.]' for one in ("R2D2", "Ana-9")
+    ]
+    assert (
+        len(
+            ana.shown(
+                re.compile(r'\[number: ".*" is not a mobile number \(IN: 10 digits such as \d{10}\)\.\]')
+            )
+        )
+        == 2
+    )
+    assert ana.shown(beginning("[issue: ")) == [
+        f'[issue: "{one}" is not a number from 1 to 6.]' for one in ("7", "0", "x")
+    ]
+    assert ana.shown()[-1] == "[Three wrong answers: the request is void. Bye.]"
+
+
+async def test_a_visitor_who_was_killed_goes_on_with_the_ticket(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    bob = await operator(stage)
+    ana = await served(stage, "Ana", by=bob)
+    ben = await joined(stage, "Ben", 1)
+    cem = await joined(stage, "Cem", 2)
+    await ben.kill()
+    await ana.kill()
+    await bob.type("are you there?")
+    ana, ben = await asyncio.gather(stage.visitor("Ana"), stage.visitor("Ben"))
+    await ben.sees_all(RESUMED, position(1))
+    await ana.sees_all(RESUMED, ACTIVE, "bob: are you there?")
+    await ana.type("yes")
+    await bob.sees("Ana: yes")
+    await ana.kill()
+    ana = await stage.visitor("Ana")
+    await ana.sees(RESUMED)
+    await ana.type("/new")
+    await ana.sees(NAME)
+    await ana.type("Ana", "9876543210", "6")
+    await ben.sees(TURN)
+    await asyncio.gather(ana.sees(position(2)), cem.sees(position(1)))
+    assert ana.shown(beginning("bob: ")) == []
+    assert ben.shown(NAME) == []
+
+
+async def test_the_end_of_input_settles_and_then_leaves(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    bob = await operator(stage)
+    ana = await stage.visitor("Ana")
+    await ana.type("Ana", "9876543210", "6", "in a hurry")
+    await ana.end_input()
+    assert await ana.ends() == 0
+    await bob.sees("Ana: in a hurry")
+    await bob.sees("[Ana has left.]")
+    ben = await stage.visitor("Ben", "--stay")
+    await ben.type("Ben", "9876543210", "6")
+    await ben.end_input()
+    await ben.sees(CONNECTED)
+    await comes(bob, "Ben")
+    await bob.type("wait")
+    await ben.sees("bob: wait")
+    ben.signal(signal.SIGINT)
+    assert await ben.ends() == 130
+    await bob.sees("[Ben has left.]")
+
+
+async def test_what_a_script_asks_last_is_answered_before_it_ends(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    ana = await stage.visitor("Ana")
+    await ana.type("Ana", "/new", ".queue", "Ana Rao", "9876543210", "6", ".queue")
+    await ana.end_input()
+    assert await ana.ends() == 0
+    assert ana.shown(beginning("[You are ")) == [
+        "[You are not in the waiting room yet: fill in the form first.]",
+        "[You are number 1 in the waiting room: 0 ahead, no estimate yet.]",
+    ]
+    assert ana.shown(beginning("[name: ")) == []
+    ben = await stage.visitor("Ben")
+    await ben.type("Ben", "9876543210", "6", ".queue", "/quit")
+    assert await ben.ends() == 0
+    assert ben.shown()[-1] == "[You are number 1 in the waiting room: 0 ahead, no estimate yet.]"
+
+
+async def test_without_a_registry_a_visitor_is_told(stage: Stage) -> None:
+    ana = await stage.visitor("Ana")
+    await ana.sees_all("[Server not responding]", "[Exiting]")
+    assert await ana.ends() == 1
+
+
+async def test_one_can_leave_while_the_registry_is_away(stage: Stage) -> None:
+    registry = await stage.registry("--operator", "bob")
+    ana = await visitor(stage, "Ana")
+    await ana.sees(position(1))
+    await ana.kill()
+    await registry.kill()
+    ana = await stage.visitor("Ana")
+    await ana.type("what is typed now waits", "/quit")
+    await ana.sees("[Server not responding] Still trying.")
+    assert await ana.ends() == 0
+    ana = await cut_off(stage)
+    await ana.type("what is typed now waits")
+    await ana.end_input()
+    assert await ana.ends() == 1
+    ben = await stage.visitor("Ben")
+    await ben.type("Ben", "9876543210")
+    assert await ben.ends() == 1
+
+
+async def cut_off(stage: Stage) -> Program:
+    """One with a place, whose registry is away."""
+    registry = await stage.registry("--operator", "bob")
+    eve = await visitor(stage, "Eve")
+    await eve.sees(beginning("[Waiting room, position "))
+    await eve.kill()
+    await registry.kill()
+    return await stage.visitor("Eve")

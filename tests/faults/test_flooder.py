@@ -1,0 +1,42 @@
+"""This file is about the floods themselves: each kind costs the registry what it is said to cost, and nothing else."""
+
+from random import Random
+
+import pytest
+
+from tests.faults.flooder import SAMPLES, garbage, hello, signed
+from tests.registry.rig import Rig
+from wire.address import Address
+from wire.codec import decode_cookie
+from wire.header import Kind
+
+SOMEWHERE = Address("127.0.1.1", 7_000)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_garbage_is_dropped_before_any_key_is_touched(rig: Rig) -> None:
+    made = garbage(Random(1))
+    for _ in range(SAMPLES):
+        rig.receive(made(), SOMEWHERE)
+    assert set(rig.core.dropped) == {
+        "unknown kind of datagram",
+        "malformed datagram",
+        "datagram of no session",
+        "another version",
+    }
+
+
+@pytest.mark.parametrize("is_forged", [True, False])
+def test_forged_registers_get_as_far_as_the_signature(rig: Rig, *, is_forged: bool) -> None:
+    rig.receive(hello(Random(1)), SOMEWHERE)
+    cookie = decode_cookie(rig.take(SOMEWHERE)[0][1:])
+    made = signed(Random(2), cookie, is_forged=is_forged)
+    for _ in range(10):
+        rig.receive(made(), SOMEWHERE)
+    answers = [data[0] for data in rig.take(SOMEWHERE)]
+    assert rig.core.dropped == ({"bad registration signature": 10} if is_forged else {})
+    assert answers == ([] if is_forged else [Kind.WELCOME] * 10)

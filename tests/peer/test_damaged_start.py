@@ -1,0 +1,44 @@
+"""This file is about the start of a peer whose files were damaged: one line, which names the file, before anything else."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from peer.core.events import Trouble
+from peer.keys import KeyFolder
+from peer.node import Peer
+from peer.ui.main import opened
+
+NOBODY = ("127.0.0.1", 9)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    """Where somebody's history was."""
+    keys = KeyFolder(tmp_path, "alice", wall=1_800_000_000.0)
+    keys.close()
+    keys.history.unlink()
+    return keys.history
+
+
+def test_a_history_that_is_none_is_left_and_it_is_said_what_to_do(history: Path) -> None:
+    history.write_bytes(b"no history" * 100)
+    complaint = asyncio.run(opened(Peer("alice", NOBODY, home=history.parents[2])))
+    advice = "restore it from a copy, or move it away to begin a new one"
+    assert complaint == f"ChatApp: {history}: file is not a database; {advice}"
+    assert history.read_bytes() == b"no history" * 100
+
+
+async def test_a_history_that_is_gone_is_told_first(history: Path) -> None:
+    peer = Peer("alice", NOBODY, home=history.parents[2])
+    assert await opened(peer) is None
+    assert peer.take_events()[0] == Trouble(text=f"{history} is missing: it begins anew")
+    await peer.close()
+
+
+async def test_a_first_start_misses_nothing(tmp_path: Path) -> None:
+    peer = Peer("bob", NOBODY, home=tmp_path)
+    assert await opened(peer) is None
+    assert not any(isinstance(event, Trouble) for event in peer.take_events())
+    await peer.close()

@@ -1,0 +1,73 @@
+"""This file is about names at the desk: queues and operators are found in whatever case, and shown as they stand."""
+
+import pytest
+
+from registry.desk.settings import DeskSettings
+from tests.registry.desk.hall import Hall
+from wire.messages.desk.operating import (
+    ClientTold,
+    CommandDone,
+    CommandResult,
+    DutyTold,
+    FiguresShown,
+    HandOver,
+    RoomShown,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+)
+from wire.messages.desk.visiting import PlaceTold
+
+SETTINGS = DeskSettings(queues=("desk", "Prüfung"), operators=("Ann", "Ömer"))
+SPELLINGS = ("Prüfung", "prüfung", "PRÜFUNG", "pru\u0308fung")
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_a_queue_is_found_in_whatever_case(name: str) -> None:
+    assert SETTINGS.queue_named(name) == "Prüfung"
+
+
+@pytest.mark.parametrize("name", ["prufung", "desk2", "two words", "x" * 100])
+def test_another_name_is_no_queue(name: str) -> None:
+    assert SETTINGS.queue_named(name) is None
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_visitors_and_operators_meet_however_they_write_its_name(name: str) -> None:
+    hall = Hall(SETTINGS)
+    ann = hall.operator("ann")
+    asha = hall.visitor()
+    asha.join(queue=name)
+    assert asha.last(PlaceTold).position == 1
+    ann.ask(ShowRoom(1, name))
+    room = ann.last(RoomShown)
+    assert (room.queue, len(room.waiting)) == ("Prüfung", 1)
+    ann.ask(ShowFigures(2, name.swapcase()))
+    assert ann.last(FiguresShown).waiting == 1
+    ann.ask(TakeDuty(3, name.swapcase()))
+    told = ann.hear()
+    assert [(one.is_on, one.queue) for one in told if isinstance(one, DutyTold)] == [(True, "Prüfung")]
+    assert [one.queue for one in told if isinstance(one, ClientTold)] == ["Prüfung"]
+
+
+def test_a_queue_whose_name_is_written_otherwise_since_the_last_start_is_the_same() -> None:
+    hall = Hall(SETTINGS)
+    hall.visitor().join(queue="prüfung")
+    hall.rig.desk = DeskSettings(queues=("desk", "PRÜFUNG"), operators=SETTINGS.operators)
+    hall.restart()
+    ann = hall.operator("Ann")
+    ann.ask(ShowRoom(1, "prüfung"))
+    room = ann.last(RoomShown)
+    assert (room.queue, len(room.waiting)) == ("PRÜFUNG", 1)
+
+
+def test_an_operator_is_found_in_whatever_case() -> None:
+    hall = Hall(SETTINGS)
+    ann, omer = hall.operator("ANN"), hall.operator("ömer")
+    hall.joined()
+    for one in (ann, omer):
+        one.ask(TakeDuty(1, ""))
+    ann.hear()
+    ann.ask(HandOver(2, "ÖMER"))
+    assert ann.last(CommandDone).result is CommandResult.DONE
+    assert omer.last(ClientTold).name == "Asha Rao"

@@ -1,0 +1,99 @@
+"""This file is about lists that change while people are here: who is kept out has to go, whatever they still hold."""
+
+import pytest
+
+from registry.doors import DoorLists, DoorSettings
+from tests.registry.desk.hall import Hall
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
+from tests.registry.test_doors import refusal
+from wire.identity import fingerprint
+from wire.messages.desk.visiting import PlaceTold
+from wire.messages.registration import RefusalReason
+from wire.messages.room import EnterRoom
+from wire.messages.table import Presence
+
+
+def change(rig: Rig, **settings: object) -> int:
+    """Other lists; how many had to go."""
+    count = rig.core.change_lists(DoorLists(DoorSettings(**settings)), now=rig.now)  # type: ignore[arg-type]
+    rig.turn()
+    return count
+
+
+def presence(rig: Rig, hand: Hand) -> Presence:
+    person = rig.core._service.directory.person(hand.id)
+    assert person is not None
+    return person.presence
+
+
+@pytest.mark.parametrize("what", ["key", "name", "address", "network"])
+def test_who_is_kept_out_loses_their_link_and_is_told_when_they_come_back(what: str) -> None:
+    rig = Rig()
+    bob, carol = rig.hand("bob", host="10.7.0.5"), rig.member("carol")
+    bob.register()
+    bob.attach()
+    bob.ask(EnterRoom(0, "lab"))
+    texts = {"key": fingerprint(bob.id), "name": "BOB", "address": "10.7.0.5", "network": "10.7.0.0/16"}
+    assert change(rig, ban=(texts[what],)) == 1
+    assert set(rig.closed) == {bob.link}
+    assert presence(rig, bob) is Presence.LOST
+    assert presence(rig, carol) is Presence.ONLINE
+    assert refusal(bob) is RefusalReason.BANNED
+    assert change(rig) == 0
+    assert refusal(bob) is None
+
+
+def test_who_is_here_by_signs_of_life_alone_has_to_go_too() -> None:
+    rig = Rig()
+    bob = rig.hand("bob")
+    bob.register()
+    assert change(rig, ban=("bob",)) == 1
+    assert presence(rig, bob) is Presence.LOST
+
+
+def test_the_session_of_before_is_of_no_use() -> None:
+    rig = Rig()
+    bob = rig.member("bob")
+    change(rig, ban=("bob",))
+    rig.take(bob.address)
+    assert bob.ping() == []
+    assert presence(rig, bob) is Presence.LOST
+    bob.attach()
+    assert bob.link in rig.closed
+    assert presence(rig, bob) is Presence.LOST
+    change(rig)
+    assert bob.ping() != []
+    assert presence(rig, bob) is Presence.ONLINE
+
+
+def test_a_visitor_who_is_kept_out_gives_up_their_place() -> None:
+    hall = Hall()
+    first, second = hall.joined(host="10.9.0.1"), hall.joined(host="10.9.0.2")
+    assert second.last(PlaceTold).position == 2
+    assert change(hall.rig, ban=("10.9.0.1",)) == 1
+    assert set(hall.rig.closed) == {first.hand.link}
+    hall.advance(2.0)
+    assert second.last(PlaceTold).position == 1
+    first.hand.attach()
+    assert first.hand.link in hall.rig.closed
+
+
+def test_the_same_lists_put_nobody_out_twice() -> None:
+    rig = Rig()
+    rig.member("bob")
+    assert change(rig, ban=("bob",)) == 1
+    assert change(rig, ban=("bob",)) == 0
+
+
+def test_newcomers_come_in_by_the_list_that_holds_now() -> None:
+    rig = Rig()
+    bob, carol, dave = rig.hand("bob"), rig.hand("carol"), rig.hand("dave")
+    change(rig, allow=(fingerprint(bob.id),))
+    assert refusal(bob) is None
+    assert refusal(carol) is RefusalReason.NOT_INVITED
+    change(rig, allow=(fingerprint(carol.id),))
+    assert refusal(carol) is None
+    change(rig)
+    assert refusal(dave) is RefusalReason.NOT_INVITED, "a list that was emptied opens nothing"
+    assert refusal(bob) is None, "who has a name needs no place on a list"

@@ -1,0 +1,57 @@
+"""This file is about lists that are read again: once at a time, never lost, and nothing changes when they are no good."""
+
+import asyncio
+
+from registry.doors import DoorLists
+from registry.rereading import Rereading
+from registry.settings import DeskTable, RegistryTable, Settings
+from wire.errors import ChatAppError
+
+
+class Office:
+    """Whoever runs the registry: what they have written, what they are told, and what is in force."""
+
+    def __init__(self) -> None:
+        self.written: Settings | str = Settings()
+        self.said: asyncio.Queue[str] = asyncio.Queue()
+        self.in_force: list[DoorLists] = []
+        self.rereading = Rereading(self._read, Settings(), self._change, self.said.put_nowait)
+
+    def _read(self) -> Settings:
+        if isinstance(self.written, str):
+            raise ChatAppError(self.written)
+        return self.written
+
+    def _change(self, lists: DoorLists) -> int:
+        self.in_force.append(lists)
+        return len(self.in_force) - 1
+
+
+async def test_what_is_asked_for_before_the_registry_serves_is_done_then() -> None:
+    office = Office()
+    office.written = Settings(registry=RegistryTable(ban=("bob", "10.0.0.0/8"), allow=("0" * 32,)))
+    office.rereading.ask()
+    assert office.in_force == []
+    office.rereading.open()
+    assert await office.said.get() == "[Lists read again: 1 allowed, 2 kept out]"
+    assert office.in_force[0].bans.has_host("10.1.2.3")
+    office.rereading.ask()
+    assert await office.said.get() == "[Lists read again: 1 allowed, 2 kept out; 1 put out]"
+
+
+async def test_what_is_no_good_changes_nothing() -> None:
+    office = Office()
+    office.rereading.open()
+    office.written = "--ban: what there is no reading"
+    office.rereading.ask()
+    assert await office.said.get() == "[--ban: what there is no reading; the lists stay as they were]"
+    assert office.in_force == []
+
+
+async def test_what_else_has_changed_is_named() -> None:
+    office = Office()
+    office.rereading.open()
+    office.written = Settings(registry=RegistryTable(lease=60, ban=("bob",)), desk=DeskTable(region="DE"))
+    office.rereading.ask()
+    await office.said.get()
+    assert await office.said.get() == "[Changed, but in force from the next start only: lease, region]"

@@ -1,0 +1,118 @@
+"""This file is about a registry that was started anew, and people who have not come back to it yet: whoever was there when
+it died is tried straight first, and nobody is waited for twice. Everything runs in virtual time.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from peer.core import events as happened
+from peer.core.reach import Reach
+from tests.support.machine import POLICY
+from tests.support.people import Person
+from tests.support.world import World
+
+AT_ONCE = 0.4
+"""Seconds that a letter takes to be saved here, and less than any try."""
+
+
+@pytest.fixture
+def world() -> World:
+    """Alice and bob, who know each other."""
+    world = World(1, people=2)
+    world.start()
+    assert world.network.run_until(world.is_calm, within=5.0)
+    return world
+
+
+def restart(world: World, *, meanwhile: Callable[[], None] = lambda: None) -> tuple[Person, Person]:
+    """The registry dies and is back, alice is back with it, and bob cannot reach it."""
+    alice, bob = world.people
+    world.house.crash()
+    meanwhile()
+    world.network.cut(bob.address.host, world.house.address.host)
+    world.network.run_for(5.0)
+    world.house.start()
+    assert world.network.run_until(lambda: alice.core.reach is Reach.UP, within=10.0)
+    assert [one.online for one in alice.core.people()] == [True, False]
+    return alice, bob
+
+
+def fates(world: World, person: Person, text: str, *, within: float) -> list[str]:
+    """What is told of a message within a span."""
+    before = len(person.screen.events)
+    person.send("bob", text)
+    world.network.run_for(within)
+    kinds = (happened.Delivered, happened.Unacknowledged, happened.Saved, happened.Kept, happened.Refused)
+    return [type(event).__name__ for event in person.screen.events[before:] if isinstance(event, kinds)]
+
+
+def test_whoever_was_there_is_written_to_straight(world: World) -> None:
+    alice, bob = restart(world)
+    assert fates(world, alice, "are you there?", within=AT_ONCE) == ["Delivered"]
+    assert bob.screen.texts() == ["are you there?"]
+
+
+def test_what_was_kept_for_them_goes_straight_too(world: World) -> None:
+    alice, bob = world.people
+    hosts = alice.address.host, bob.address.host
+    restart(world, meanwhile=lambda: world.network.cut(*hosts))
+    alice.send("bob", "one")
+    world.network.run_for(1.0)
+    world.network._cut.discard(frozenset(hosts))
+    world.network.run_for(2.0)
+    assert bob.screen.texts() == ["one"]
+    assert alice.screen.count(happened.Saved) == 0
+
+
+def test_whoever_died_meanwhile_is_waited_for_once(world: World) -> None:
+    alice, bob = world.people
+    restart(world, meanwhile=bob.crash)
+    assert fates(world, alice, "one", within=POLICY.give_up_after - 0.1) == []
+    world.network.run_for(0.1 + AT_ONCE)
+    assert alice.screen.count(happened.Saved) == 1
+    assert fates(world, alice, "two", within=AT_ONCE) == ["Unacknowledged", "Saved"]
+
+
+def test_whoever_left_before_is_not_waited_for(world: World) -> None:
+    alice, bob = world.people
+    bob.quit()
+    world.network.run_for(1.0)
+    restart(world)
+    assert fates(world, alice, "one", within=AT_ONCE) == ["Unacknowledged", "Saved"]
+
+
+def test_so_it_is_for_whoever_starts_with_the_table_of_the_life_before(world: World) -> None:
+    alice, _ = world.people
+
+    def again() -> None:
+        alice.crash()
+        alice.start()
+
+    restart(world, meanwhile=again)
+    assert fates(world, alice, "are you there?", within=AT_ONCE) == ["Delivered"]
+
+
+def test_whoever_the_registry_has_lost_and_who_writes_is_answered_straight(world: World) -> None:
+    alice, bob = world.people
+    world.network.cut(bob.address.host, world.house.address.host)
+    assert world.network.run_until(lambda: not alice.core.people()[1].online, within=60.0)
+    assert fates(world, alice, "one", within=AT_ONCE) == ["Unacknowledged", "Saved"]
+    bob.send("alice", "I cannot reach the server")
+    world.network.run_for(1.0)
+    assert fates(world, alice, "I read you", within=AT_ONCE) == ["Delivered"]
+    assert bob.screen.texts() == ["one", "I read you"]
+
+
+def test_whoever_left_on_purpose_gets_mail_whatever_still_comes_of_them(world: World) -> None:
+    alice, bob = world.people
+    bob.send("alice", "bye")
+    world.network.run_until(lambda: alice.screen.texts() == ["bye"], within=1.0)
+    late = next(
+        one for one in reversed(world.network.recorded) if one[1] == bob.address and one[2] == alice.address
+    )
+    bob.leave()
+    world.network.run_for(1.0)
+    world.network.forge(*late)
+    world.network.run_for(0.1)
+    assert fates(world, alice, "one", within=AT_ONCE) == ["Unacknowledged", "Saved"]
