@@ -92,6 +92,8 @@ class Duty:
         """What is not answered yet, and what to tell when it is done; empty when something else tells of it."""
         self._awaits_client = False
         self._is_client_away = False
+        self._is_client_told = False
+        """Whether the registry has said on this link whom we serve."""
         self._wants_duty = False
         self._is_new_link = False
         self.is_on = False
@@ -187,6 +189,9 @@ class Duty:
     def link_up(self) -> None:
         """Requests can be made."""
         self._is_up = self._is_new_link = True
+        self._is_client_told = False
+        if self._talk is not None:
+            self._out.requests += self._talk.unanswered()
 
     def link_lost(self) -> None:
         """Nothing asked for will be answered; what we said is said again on the next link."""
@@ -235,6 +240,8 @@ class Duty:
     def _duty_told(self, told: DutyTold) -> None:
         """Also on each new link: a registry that was started anew has forgotten who was on duty."""
         was_first, self._is_new_link = self._is_new_link, False
+        if was_first and not self._is_client_told:
+            self._lose_client()
         if was_first and self._wants_duty and not told.is_on:
             self._ask(lambda reference: TakeDuty(reference, self.queue))
             return
@@ -243,15 +250,24 @@ class Duty:
             self._out.events.append(happened.DutyChanged(is_on=told.is_on, queue=told.queue))
         self.is_on, self.queue = told.is_on, told.queue
 
+    def _lose_client(self) -> None:
+        """Whom we served was taken back while we had no link: the registry would have said by now that they are ours."""
+        if self.client is None or self._talk is None:
+            return
+        move = happened.ClientMove.TAKEN_BACK
+        self._out.events.append(happened.ClientChanged(name=self.client, move=move))
+        for _ in self._talk.unanswered():
+            self._fail(NO_CLIENT)
+        self._talk = self.client = None
+
     def _client_told(self, told: ClientTold) -> None:
-        self._awaits_client = False
+        self._awaits_client, self._is_client_told = False, True
         is_same = self._talk is not None and self._talk.visit == told.visit
         if self._talk is None or not is_same:
             self._talk = Talk(told.visit)
         self.client, self._is_client_away = told.name, not told.is_here
         if told.cause is ClientCause.RETURNED and is_same:
-            self._out.requests += self._talk.unanswered()  # the link broke, and nobody noticed
-            return
+            return  # the link broke, and nobody noticed
         self._out.events.append(
             happened.ClientCame(
                 name=told.name,

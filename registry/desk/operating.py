@@ -74,12 +74,11 @@ class Operating:
         operator = self._parts.queue.operators.get(who)
         if operator is None:
             return self._parts.tell_operator(who, DutyTold(False, ""))
-        told = self._parts.tell_operator(who, DutyTold(operator.is_on, operator.queue))
         visit = operator.visit
         self._parts.queue.operator_returned(who)
-        if visit is not None:
-            told += self._telling.notices.client_again(visit)
-        return told
+        told = [] if visit is None else self._telling.notices.client_again(visit)
+        # Behind the client: without one before it, whom they served was taken back while they were away.
+        return [*told, *self._parts.tell_operator(who, DutyTold(operator.is_on, operator.queue))]
 
     def _take_duty(self, request: TakeDuty | CallNext, caller: Caller) -> list[Effect]:
         parts, who = self._parts, caller.identity

@@ -7,11 +7,13 @@ import random
 from collections.abc import Callable
 
 from peer.core import events as happened
+from peer.core.dutyevents import ClientSaid
 from peer.core.engine import PeerCore
 from peer.core.lookup import LookUp
 from peer.core.me import Me
 from peer.core.records import Standing
 from peer.history import History
+from peer.keys import RENEWALS_MAX
 from tests.support.network import Happening, Network, Pipe
 from wire.address import Address
 from wire.delivery.policy import Policy
@@ -105,14 +107,15 @@ class Person:
         """Start the program with what the disk holds."""
         self.lives += 1
         now = self.network.now
-        self._counter = max(self._counter + 1, int((now + self.wall_offset) * 1_000))
+        counter = max(self._counter + 1, int((now + self.wall_offset) * 1_000))
+        self._counter = counter + RENEWALS_MAX  # set aside before they are used, as on disk
         me = Me(
             name=self.called,
             other_name=self.maybe_called,
             identity=self.identity,
             live=self.random.randbytes(32),
             mail_keys=self.mail_keys,
-            counter=self._counter,
+            counter=counter,
         )
         self._core = PeerCore(
             me,
@@ -220,6 +223,7 @@ class Person:
 
     def say(self, text: str) -> None:
         """Say something in the room where this person is."""
+        self.said_at.setdefault(text, self.network.now)
         self.core.say(text, now=self.network.now)
         self.pump()
 
@@ -284,10 +288,13 @@ class Person:
                 self.came_at = now
             for line in self.screen.show(event):
                 core.line_shown(line)
+            if isinstance(event, ClientSaid):
+                core.duty.lines_shown(event.visit, event.position)
         records = core.records_to_store()
         if records:
             self.history.apply(records)
             core.records_stored(now=now)
+        self._tend_link(core, now)
         self._arm(core)
 
     def _send(self, datagrams: list[tuple[bytes, Address]]) -> None:

@@ -61,10 +61,12 @@ class Scene:
             ClientTold(visit, cause, "desk", "Asha Rao", "+919876543210", "Other", 9, True, "", "")
         )
 
-    def relink(self, *, is_on: bool) -> None:
+    def relink(self, *, is_on: bool, is_serving: bool = False) -> None:
         self.duty.link_lost()
         self.out.requests.clear()
         self.duty.link_up()
+        if is_serving:
+            self.serve(ClientCause.RETURNED)
         self.duty.heed(DutyTold(is_on, self.duty.queue))
 
     def answered(self) -> bool:
@@ -140,8 +142,7 @@ def test_lines_are_said_again_on_a_new_link_to_the_same_visitor() -> None:
     scene.duty.say("one", wall=WALL)
     scene.duty.say("two", wall=WALL)
     first = scene.asked()
-    scene.relink(is_on=True)
-    scene.serve(ClientCause.RETURNED)
+    scene.relink(is_on=True, is_serving=True)
     assert scene.asked() == first
     assert not any(isinstance(event, happened.ClientCame) for event in scene.told())
     one, two = (line for line in first if isinstance(line, SayAtDesk))
@@ -150,6 +151,33 @@ def test_lines_are_said_again_on_a_new_link_to_the_same_visitor() -> None:
     assert scene.duty.is_settled
     assert len(scene.told()) == 1
     assert scene.duty.client == "Asha Rao"
+
+
+def test_a_visitor_who_was_taken_back_while_we_had_no_link() -> None:
+    scene = Scene()
+    scene.serve()
+    scene.duty.say("one", wall=WALL)
+    scene.told()
+    scene.relink(is_on=False)
+    lost = happened.ClientChanged(name="Asha Rao", move=happened.ClientMove.TAKEN_BACK)
+    assert scene.told() == [lost, NO_CLIENT]
+    assert scene.duty.client is None
+    assert scene.duty.is_settled
+
+
+def test_lines_are_said_again_though_we_may_not_serve_under_our_present_name() -> None:
+    scene = Scene()
+    scene.serve()
+    scene.duty.say("one", wall=WALL)
+    (line,) = scene.asked()
+    assert isinstance(line, SayAtDesk)
+    scene.told()
+    scene.duty.link_lost()
+    scene.duty.link_up()
+    assert scene.asked() == [line]
+    scene.duty.heed(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
+    assert scene.told() == [NO_CLIENT]
+    assert scene.duty.client is None
 
 
 def test_a_visitor_who_is_not_ours_any_more() -> None:
