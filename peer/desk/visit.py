@@ -93,6 +93,8 @@ class Visit:
         """Questions for our place that wait for their answer."""
         self._desk: DeskShown | None = None
         self._is_changed = False
+        self._is_new_link = False
+        """Whether we have not been told on this link where we are."""
         self._then: list[Callable[[], None]] = []
         self._events: list[happened.VisitEvent] = []
         self.stage = Stage.RETURNING if stored.ticket else Stage.CLOSED
@@ -201,7 +203,7 @@ class Visit:
 
     def _desk_shown(self, desk: DeskShown) -> None:
         """The first notice of each link."""
-        self._desk = desk
+        self._desk, self._is_new_link = desk, True
         self._asked.clear()  # with the link before
         if self._queue and self._queue not in desk.queues:
             self._events.append(happened.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
@@ -236,7 +238,7 @@ class Visit:
             if told.position != self._shown_position or before is not Stage.WAITING:
                 self._events.append(happened.Placed(position=told.position, operators=told.operators))
         self._shown_position = told.position
-        self._say_again(is_back=told.cause is PlaceCause.RETURNED)
+        self._say_again()
 
     def _turn_told(self, told: TurnTold) -> None:
         if not self._enter(told.visit):
@@ -250,7 +252,7 @@ class Visit:
         elif before is not Stage.ACTIVE:
             turn = happened.Turn.CALLED if before is Stage.WAITING else happened.Turn.AT_ONCE
             self._events.append(happened.Served(turn=turn, operator=told.operator))
-        self._say_again(is_back=told.cause is TurnCause.RETURNED)
+        self._say_again()
 
     def _enter(self, visit: int) -> bool:
         """The registry speaks of this visit of ours; false when we have none (any more)."""
@@ -262,9 +264,11 @@ class Visit:
             self._talk = Talk(visit, heard=self._heard)
         return True
 
-    def _say_again(self, *, is_back: bool) -> None:
-        """On a new link, what was not answered on the one before."""
-        if is_back and self._talk is not None:
+    def _say_again(self) -> None:
+        """On a new link, what was not answered on the one before: whoever is back may be called by another operator at once,
+        so the cause of what we are told does not say it."""
+        is_new_link, self._is_new_link = self._is_new_link, False
+        if is_new_link and self._talk is not None:
             for line in self._talk.unanswered():
                 self._send(line)
 

@@ -168,7 +168,10 @@ class Notices:
         if visit.number in batch.called or visit.state is VisitState.JOINING:
             return []
         if visit.state is VisitState.WAITING:
-            return self._tell_place(visit, PlaceCause.RETURNED)
+            told = self._tell_place(visit, PlaceCause.RETURNED)
+            return told + self._parts.deliver(
+                visit, VISITOR
+            )  # what an operator said before the visit was put back
         back = self._tell_reach(one, ClientReach.BACK) if one.before is VisitState.ABSENT else []
         return back + self._tell_turn(visit, TurnCause.RETURNED)
 

@@ -64,13 +64,17 @@ def serve_everybody(world: World) -> None:
     """Operators serve until nobody waits. That each turn is the right one's, the promise says; here, that it comes."""
     queue = world.house.core._service.desk._parts.queue
     go_on_duty(world)
-    operators = deskdeeds.operators_of(world)  # also who may not take duty any more, and still serves somebody
+    operators = deskdeeds.operators_of(
+        world
+    )  # also who may not take duty any more, and still serves somebody
     waited = {guest.visit for guest in world.guests if guest.is_placed}
     assert waited <= queue.visits.keys()
     patience = world.house.desk.keep_place + world.network.now
     while queue.visits:
         is_called = any(visit.is_here for visit in queue.visits.values())
-        assert is_called or world.network.now <= patience + 1.0, f"liveness: {[*queue.visits]} are still there"
+        assert is_called or world.network.now <= patience + 1.0, (
+            f"liveness: {[*queue.visits]} are still there"
+        )
         for operator in operators:
             if operator.core.duty.client is not None:
                 deskdeeds.end_session(world, operator)

@@ -50,9 +50,7 @@ def enter(world: World, one: Person, room: str) -> None:
         return
     world.rooms.begin(one, room)
     one.enter(room)
-    world.network.run_until(
-        lambda: not one.is_running or one.core.rooms.is_settled, within=ANSWERED_WITHIN
-    )
+    world.network.run_until(lambda: not one.is_running or one.core.rooms.is_settled, within=ANSWERED_WITHIN)
     if one.is_running and one.room == room:
         world.rooms.end(one, but=room)
     elif one.is_running:

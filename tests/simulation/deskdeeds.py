@@ -52,7 +52,7 @@ def visitor_says(world: World, guest: Guest) -> None:
 
 
 def visitor_asks(world: World, guest: Guest) -> None:
-    """`.queue`"""
+    """`.queue`."""
     if is_there(guest):
         guest.ask_place()
 
@@ -78,21 +78,21 @@ def operators_of(world: World) -> list[Person]:
 
 
 def take_duty(world: World, one: Person) -> None:
-    """`.on`"""
+    """`.on`."""
     if is_online(one):
         one.core.duty.take("")
         one.pump()
 
 
 def end_duty(world: World, one: Person) -> None:
-    """`.off`"""
+    """`.off`."""
     if is_online(one):
         one.core.duty.end()
         one.pump()
 
 
 def call_next(world: World, one: Person) -> None:
-    """`.next`"""
+    """`.next`."""
     if is_online(one):
         world.desk.asked["end"] += 1
         one.core.duty.call_next("")
@@ -100,7 +100,7 @@ def call_next(world: World, one: Person) -> None:
 
 
 def end_session(world: World, one: Person) -> None:
-    """`.end`"""
+    """`.end`."""
     if is_online(one):
         world.desk.asked["end"] += 1
         one.core.duty.end_session()
@@ -108,7 +108,7 @@ def end_session(world: World, one: Person) -> None:
 
 
 def drop(world: World, one: Person, place: int) -> None:
-    """`.drop`"""
+    """`.drop`."""
     if is_online(one):
         world.desk.asked["drop"] += 1
         one.core.duty.drop(place)
@@ -116,7 +116,7 @@ def drop(world: World, one: Person, place: int) -> None:
 
 
 def move(world: World, one: Person, place: int, to: int) -> None:
-    """`.move`"""
+    """`.move`."""
     if is_online(one):
         world.desk.asked["move"] += 1
         one.core.duty.move(place, to)
@@ -124,7 +124,7 @@ def move(world: World, one: Person, place: int, to: int) -> None:
 
 
 def hand_over(world: World, one: Person, other: Person) -> None:
-    """`.handover`, or a note for whoever comes next"""
+    """`.handover`, or a note for whoever comes next."""
     if is_online(one):
         one.core.duty.note(f"{world.next_number()} noted by {one.name}")
         one.core.duty.hand_over(other.called)

@@ -1,5 +1,5 @@
-"""This file is about what happens to a world, whatever people do: crashes, partitions, weather, strangers, impostors, clocks,
-stopped programs, addresses that change, newcomers.
+"""This file is about what happens to a world, whatever people do: crashes, partitions, weather, strangers, impostors,
+clocks, stopped programs, addresses that change, newcomers.
 
 Each is a function of a world and of chance; none of them may break the promise. What must hold, the world knows.
 """
@@ -112,9 +112,7 @@ def impostor_comes(world: World, chance: random.Random) -> None:
     victim = chance.choice(world.people)
     if victim.came_at is None:
         return
-    impostor = Person(
-        world.network, victim.called, world.house.address, f"6.6.7.{chance.randrange(1, 250)}"
-    )
+    impostor = Person(world.network, victim.called, world.house.address, f"6.6.7.{chance.randrange(1, 250)}")
     impostor.connect = world.house.connect
     impostor.start()
 

@@ -90,7 +90,11 @@ def live_through(seed: int) -> World:
     world.network.run_for(2.0)
     temper = chance.choice(TEMPERS)
     acts = [act for kind in KINDS for act, _ in kind]
-    weights = [share * weight / sum(w for _, w in kind) for kind, share in zip(KINDS, temper, strict=True) for _, weight in kind]
+    weights = [
+        share * weight / sum(w for _, w in kind)
+        for kind, share in zip(KINDS, temper, strict=True)
+        for _, weight in kind
+    ]
     if chance.random() < temper[1] / sum(temper):
         for person in world.people[: chance.randint(1, 4)]:
             deeds.enter(world, person, deeds.ROOMS[0])

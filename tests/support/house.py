@@ -37,7 +37,7 @@ class House:
         self._links = 0
         self._timer: Happening | None = None
         self._syncing = 0
-        self.crashed_at = network.now
+        self.started_at = self.crashed_at = network.now
         self.wall_offset = WALL_OFFSET
         self.strangers: set[Address] = set()
         """Addresses of nobody, from which things come that prove nothing."""
@@ -57,6 +57,7 @@ class House:
 
     def start(self) -> None:
         """Start with what the disk holds."""
+        self.started_at = self.network.now
         self._core = RegistryCore(
             identity=self.identity,
             rng=self.random,

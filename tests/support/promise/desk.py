@@ -1,7 +1,8 @@
-"""This file is about the help desk's order (I6): first come, first served; places move back by an operator's word alone; nobody
-is lost, skipped or served twice, whatever crashes.
+"""This file is about the help desk's order (I6): first come, first served; places move back by an operator's word alone;
+nobody is lost, skipped or served twice, whatever crashes.
 
-It looks into the registry's queue after every step, beside a memory of its own; it must not know what the desk tells anybody.
+It looks into the registry's queue after every step, beside a memory of its own; it must not know what the desk tells
+anybody.
 """
 
 from collections import Counter, deque
@@ -63,12 +64,14 @@ class DeskPromise:
         if self._queue is not None:
             assert self._told - self._over <= queue.visits.keys(), "I6: the place of a visitor was lost"
             lines = [self._line] + [old for at, old in self._lines if self._is_late(at)]
-            assert any(_is_same_order(old, line) for old in lines), f"I6: {self._line} was in line, now {line}"
+            assert any(_is_same_order(old, line) for old in lines), (
+                f"I6: {self._line} was in line, now {line}"
+            )
             for guest in self._world.guests:
                 assert not guest.over & queue.visits.keys(), "I6: a visit that was over is back"
         self._over = {one for one in self._over if one <= self._highest} - queue.visits.keys()
         now = self._world.network.now
-        self._here_at = dict.fromkeys(queue.visits, now)
+        self._here_at = dict.fromkeys(queue.visits, self._world.house.started_at)
         self._queue, self._line = queue, line
         self._lines.clear()
         self._lines.append((now, line))
@@ -92,7 +95,8 @@ class DeskPromise:
 
     def _follow(self, queue: DeskQueue, changes: list[Happening]) -> None:
         before, line = self._line, [visit.number for visit in queue.line(DEFAULT_QUEUE)]
-        put_back = {one.visit.number for one in changes if _is(one, VisitEvent.PUT_BACK)}
+        moves = [one for one in changes if isinstance(one, Change)]
+        put_back = {one.visit.number for one in moves if one.event is VisitEvent.PUT_BACK}
         is_moved = not _is_same_order([one for one in before if one not in put_back], line)
         if is_moved:
             altered = {one.visit.number for one in changes if isinstance(one, Altered)}
@@ -101,10 +105,9 @@ class DeskPromise:
             )
             self.asked["move"] -= 1
             assert self.asked["move"] >= 0, "I6: a place was changed, and nobody has asked for it"
-        for one in changes:
-            if isinstance(one, Change):
-                is_first = is_moved or one.visit.number in put_back
-                self._check_change(queue, one, [] if is_first else before)
+        for one in moves:
+            is_first = is_moved or one.visit.number in put_back
+            self._check_change(queue, one, [] if is_first else before)
         new = [one for one in line if one not in before and one not in put_back]
         assert is_moved or line[len(line) - len(new) :] == new, "I6: somebody came in before others"
         assert new == sorted(new)
@@ -152,13 +155,11 @@ class DeskPromise:
     def _check_whole(self, queue: DeskQueue, line: list[int]) -> None:
         served = [one.visit.number for one in queue.operators.values() if one.visit is not None]
         everybody = sorted(line + served)
-        assert everybody == sorted(queue.visits), f"I6: {line} in line, {served} served, {[*queue.visits]} there"
+        assert everybody == sorted(queue.visits), (
+            f"I6: {line} in line, {served} served, {[*queue.visits]} there"
+        )
         for who, operator in queue.operators.items():
             assert operator.visit is None or operator.visit.operator == who
-
-
-def _is(one: Happening, event: VisitEvent) -> bool:
-    return isinstance(one, Change) and one.event is event
 
 
 def _without(line: list[int], those: set[int]) -> list[int]:

@@ -1,5 +1,5 @@
-"""This file is about who is who: a name has one holder (I4), tables go forward and end equal (I5), and what strangers can grow
-stays under its cap (I8).
+"""This file is about who is who: a name has one holder (I4), tables go forward and end equal (I5), and what strangers can
+grow stays under its cap (I8).
 
 It looks into cores.
 """

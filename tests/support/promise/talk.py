@@ -6,7 +6,7 @@ It looks at what visitors and operators were shown; it must not know who is in w
 
 from typing import TYPE_CHECKING
 
-from peer.core.dutyevents import ClientSaid
+from peer.core.dutyevents import ClientCame, ClientSaid
 from peer.desk.events import LineCame
 from tests.support.guests import Guest
 from tests.support.people import Person
@@ -21,22 +21,27 @@ class TalkPromise:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._seen: dict[str, int] = {}
+        self._turns: dict[str, int] = {}
+        """By operator: how often a visitor came to them. Each time the visit is shown from its beginning."""
         self._to_visitor: dict[int, list[tuple[int, str]]] = {}
         self._to_operator: dict[tuple[str, int, int], list[tuple[int, str]]] = {}
-        """By operator, life of their program, and visit: a new program shows the visit from its beginning."""
+        """By operator, turn and visit."""
 
     def look(self) -> None:
         """After every step."""
         for guest in self._world.guests:
-            for visit, event in guest.told[self._seen.get(guest.name, 0) :]:
-                if isinstance(event, LineCame):
-                    _append(self._to_visitor.setdefault(visit, []), event.position, event.text)
+            for visit, told in guest.told[self._seen.get(guest.name, 0) :]:
+                if isinstance(told, LineCame):
+                    _append(self._to_visitor.setdefault(visit, []), told.position, told.text)
             self._seen[guest.name] = len(guest.told)
         for person in self._world.people:
             events = person.screen.events
             for event in events[self._seen.get(person.name, 0) :]:
-                if isinstance(event, ClientSaid):
-                    key = (person.name, person.lives, event.visit)
+                turn = self._turns.get(person.name, 0)
+                if isinstance(event, ClientCame):
+                    self._turns[person.name] = turn + 1
+                elif isinstance(event, ClientSaid):
+                    key = (person.name, turn, event.visit)
                     _append(self._to_operator.setdefault(key, []), event.position, event.text)
             self._seen[person.name] = len(events)
 
