@@ -38,7 +38,6 @@ fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --workers $(WORKERS)
 	@CHATAPP_WORLDS=2000 $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz \
 		tests/simulation/test_rules.py tests/wire tests/registry/store tests/registry/desk
-	@CHATAPP_SEEDS=1000 $(BIN)/python -m pytest -n $(WORKERS) tests/simulation/test_rooms.py tests/simulation/test_desk.py
 	@$(PIP) install 'atheris>=3' >/dev/null 2>&1 || true
 	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 

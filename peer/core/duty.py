@@ -215,7 +215,7 @@ class Duty:
                 self._line_came(notice)
             case LinesTaken(visit, number):
                 if self._talk is not None and self._talk.visit == visit:
-                    self._talk.taken(number)
+                    self._out.requests += self._talk.taken(number)
             case LineRefused(visit, number, why):
                 if self._talk is not None and self._talk.visit == visit and self._talk.refused(number):
                     self._fail(LINE_FAILURES[why])

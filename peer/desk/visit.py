@@ -195,7 +195,8 @@ class Visit:
                 self._line_came(notice)
             case LinesTaken(visit, number):
                 if self._talk is not None and visit == self._talk.visit:
-                    self._talk.taken(number)
+                    for line in self._talk.taken(number):
+                        self._send(line)
             case LineRefused():
                 self._line_refused(notice)
             case _:
