@@ -13,6 +13,12 @@ from tests.simulation.story import try_seed
 
 SEEDS: Final = int(os.environ.get("CHATAPP_SEEDS", "200"))
 BATCH: Final = 10
+CHOSEN: Final = os.environ.get("CHATAPP_SEED")
+BATCHES: Final = (
+    [range(int(CHOSEN), int(CHOSEN) + 1)]
+    if CHOSEN
+    else [range(first, min(first + BATCH, SEEDS)) for first in range(0, SEEDS, BATCH)]
+)
 FOUND: Final[dict[int, str]] = {
     163: "an operator who came back too late was not told that the visitor was theirs no more; lines stayed unanswered",
     2212: "a visitor who came back and was called at once did not say again what was unanswered",
@@ -27,8 +33,7 @@ def test_what_a_seed_once_found(seed: int) -> None:
     try_seed(seed)
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
-def test_the_promise_holds_in_any_weather(first: int) -> None:
-    chosen = os.environ.get("CHATAPP_SEED")
-    for seed in [int(chosen)] if chosen else range(first, min(first + BATCH, SEEDS)):
+@pytest.mark.parametrize("seeds", BATCHES, ids=lambda seeds: f"from {seeds[0]}")
+def test_the_promise_holds_in_any_weather(seeds: range) -> None:
+    for seed in seeds:
         try_seed(seed)

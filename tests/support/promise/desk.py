@@ -111,6 +111,8 @@ class DeskPromise:
         new = [one for one in line if one not in before and one not in put_back]
         assert is_moved or line[len(line) - len(new) :] == new, "I6: somebody came in before others"
         assert new == sorted(new)
+        waiting_again = [one for one in line if one in put_back]
+        assert is_moved or line[: len(waiting_again)] == waiting_again, "I6: put back, and not at the head"
         self._check_whole(queue, line)
         self._line = line
         self._lines.append((self._world.network.now, line))
