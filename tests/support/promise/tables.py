@@ -48,7 +48,7 @@ class TablesPromise:
             assert len(core._sessions) <= 10 * everybody + 200, "I8: sessions"
 
     def check_equal(self) -> None:
-        """At the end: everybody sees everybody, by the name that each of them goes by."""
+        """At the end: everybody sees everybody, by the name that each of them goes by, and where each of them is."""
         tables = {
             tuple((one.name, one.online) for one in person.core.people()) for person in self._world.people
         }
@@ -57,3 +57,7 @@ class TablesPromise:
         for person in self._world.people:
             assert person.core.me.name == person.called
             assert (person.called, True) in table, f"I4: {person.called} is not in the table"
+            for other in self._world.people:
+                contact = other.core._contacts.by_identity(person.identity.public)
+                if contact is not None and other is not person:
+                    assert contact.address == person.address, f"{other.name} has {person.name} elsewhere"
