@@ -133,23 +133,59 @@ def chat(
     _check_fit({"--room": room is not None, "--code": code}, is_fit=client, who="only a peer (-c) has it")
     _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) stays anyway")
     if server:
-        options: dict[str, object] = {
+        decided: dict[str, object] = {
             "data": data,
             "log_level": log_level and log_level.value,
             "region": region,
+            "operators": operator or None,
+            "invite_only": invite_only or None,
+            "allow": listed_in(allow, "--allow"),
+            "ban": listed_in(ban, "--ban"),
         }
-        options |= {"invite_only": invite_only or None, "operators": operator or None}
-        options |= {"allow": listed_in(allow, "--allow"), "ban": listed_in(ban, "--ban")}
-        return _serve(words, config, options)
+        return _serve(words, config, decided)
     level = (log_level or LogLevel.WARNING).value
     if desk:
-        found = _server_of(counted(words, "--desk", _DESK_ARGUMENTS))
-        from peer.desk.main import run as visit
+        return _visit(words, queue=queue, data=data, plain=plain, stay=stay, log_level=level)
+    return _talk(words, room=room, code=code, data=data, plain=plain, stay=stay, log_level=level)
 
-        name = name_from(queue, "--queue") if queue else ""
-        return visit(
-            server=found, data=folder_from(data), queue=name, plain=plain, stay=stay, log_level=level
-        )
+
+def _serve(words: Sequence[str], config: str | None, options: Mapping[str, object]) -> int:
+    (port_text,) = counted(words, "-s", _SERVER_ARGUMENTS)
+    port = port_of(port_text, "port")
+    folder_from(str(options["data"]) if options["data"] is not None else None)
+    from registry.configuration import Misconfigured, configure
+
+    try:
+        found = configure(Path(config) if config else None, environment=os.environ, options=options)
+    except Misconfigured as wrong:
+        raise Misuse(str(wrong)) from None
+    from registry.server import run as serve
+
+    return serve(port=port, settings=found.settings)
+
+
+def _visit(
+    words: Sequence[str], *, queue: str | None, data: str | None, plain: bool, stay: bool, log_level: str
+) -> int:
+    host, server_port = counted(words, "--desk", _DESK_ARGUMENTS)
+    port = port_of(server_port, "server-port")
+    found = Address(host_from(host, "server-ip"), port)
+    name = name_from(queue, "--queue") if queue else ""
+    from peer.desk.main import run
+
+    return run(server=found, data=folder_from(data), queue=name, plain=plain, stay=stay, log_level=log_level)
+
+
+def _talk(
+    words: Sequence[str],
+    *,
+    room: str | None,
+    code: str | None,
+    data: str | None,
+    plain: bool,
+    stay: bool,
+    log_level: str,
+) -> int:
     name, host, server_port, client_port = counted(words, "-c", _CLIENT_ARGUMENTS)
     me = name_from(name)
     entered = None if room is None else name_from(room.removeprefix("#"), "--room")
@@ -168,28 +204,8 @@ def chat(
         stay=stay,
         room=entered,
         code=shown,
-        log_level=level,
+        log_level=log_level,
     )
-
-
-def _serve(words: Sequence[str], config: str | None, options: Mapping[str, object]) -> int:
-    (port_text,) = counted(words, "-s", _SERVER_ARGUMENTS)
-    port = port_of(port_text, "port")
-    folder_from(str(options["data"]) if options["data"] is not None else None)
-    from registry.configuration import Misconfigured, configure
-
-    try:
-        found = configure(Path(config) if config else None, environment=os.environ, options=options)
-    except Misconfigured as wrong:
-        raise Misuse(str(wrong)) from None
-    from registry.server import run as serve
-
-    return serve(port=port, settings=found.settings)
-
-
-def _server_of(words: Sequence[str]) -> Address:
-    port = port_of(words[1], "server-port")
-    return Address(host_from(words[0], "server-ip"), port)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -36,7 +36,6 @@ class Crowd:
         """`sockets`: UDP sockets that members share; one each without it."""
         self.port: Final = port
         self.members: Final = list(members)
-        self.seconds_asleep = 0.0
         self._registry = ("127.0.0.1", port)
         self._poll = select.epoll()
         self._by_nonce = {member.nonce: member for member in self.members}
@@ -156,9 +155,7 @@ class Crowd:
 
     def turn(self, patience: float) -> int:
         """Read what is there, or wait for something; how many sockets had something."""
-        before = time.monotonic()
         ready = self._poll.poll(patience, 512)
-        self.seconds_asleep += time.monotonic() - before
         for fd, _ in ready:
             self._readers[fd]()
         return len(ready)

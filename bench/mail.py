@@ -117,69 +117,69 @@ def office(count: int, *, readers: int | None = None) -> Iterator[Office]:
         yield Office(registry, crowd, load, scripts, len(letter_of(senders[0], boxes[0])))
 
 
+@contextmanager
+def redis_clerks(size: int) -> Iterator[tuple[Process, Process]]:
+    """Redis, and as many clients that append values of `size` bytes. Raises Absent."""
+    with redis(durable=True) as server:
+        words: list[str | Path] = [built("clerks"), "redis", str(server.port), str(SENDERS), str(size)]
+        with Process(words) as load:
+            load.line()
+            yield server.process, load
+
+
+class Pace:
+    """Letters a second, round by round, and what they cost server and load."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.waits: list[float] = []
+        self.sides = (Side("server"), Side("load"))
+
+    def measure(self, server: RegistryProcess | Process, load: Process, count: int) -> None:
+        """One round of `count`."""
+        before = server.cpu()
+        found = load.ask(f"run {count}")
+        self.rates.append(found["rate"])
+        self.waits.append(found["p50"] * 1e3)
+        self.sides[0].add(server.cpu() - before, found["seconds"])
+        self.sides[1].add(found["cpu"], found["seconds"])
+
+
 def m1(plan: Plan) -> Iterator[Figure]:
     """Saved a second."""
     count, syncs = plan.count(_COUNT), plan.count(_SYNCS)
-    ours: list[float] = []
-    rival: list[float] = []
+    ours, rival = Pace(), Pace()
     limit: list[float] = []
-    sides = {name: (Side("server"), Side("load")) for name in ("ours", "Redis")}
-    waits: list[float] = []
     with ExitStack() as stack:
         total = count * (plan.rounds_wanted + 1)
         here = stack.enter_context(office(total))
         folder = stack.enter_context(scratch())
-        server = load = None
+        there: tuple[Process, Process] | None = None
         try:
-            server = stack.enter_context(redis(durable=True))
-            words: list[str | Path] = [
-                built("clerks"),
-                "redis",
-                str(server.port),
-                str(SENDERS),
-                str(here.size),
-            ]
-            load = stack.enter_context(Process(words))
-            load.line()
-            load.ask(f"run {count}")
+            there = stack.enter_context(redis_clerks(here.size))
+            there[1].ask(f"run {count}")
         except Absent as absence:
             plan.skip(f"M1: {absence}")
         here.load.ask(f"run {count}")
         for _ in plan.rounds():
-            found = said([built("sync"), folder / "plain", str(syncs), str(here.size)])
-            limit.append(found["rate"])
-            if server is not None and load is not None:
-                before = server.process.cpu()
-                found = load.ask(f"run {count}")
-                rival.append(found["rate"])
-                _note(sides["Redis"], server.process.cpu() - before, found)
-            before = here.registry.cpu()
-            found = here.load.ask(f"run {count}")
-            ours.append(found["rate"])
-            waits.append(found["p50"] * 1e3)
-            _note(sides["ours"], here.registry.cpu() - before, found)
+            limit.append(said([built("sync"), folder / "plain", str(syncs), str(here.size)])["rate"])
+            if there is not None:
+                rival.measure(*there, count)
+            ours.measure(here.registry, here.load, count)
         here.prove(total)
-    plan.side("M1 ours", *sides["ours"], **{"letter bytes": float(here.size), "p50 ms": min(waits)})
-    if rival:
-        plan.side("M1 Redis", *sides["Redis"])
-    what = f"letters saved, {SENDERS} senders at once"
-    for against, theirs, bound in (
-        ("Redis, appendfsync always", rival, 0.9),
-        ("one fdatasync each", limit, 8.0),
-    ):
+    plan.side("M1 ours", *ours.sides, **{"letter bytes": float(here.size), "p50 ms": min(ours.waits)})
+    if rival.rates:
+        plan.side("M1 Redis", *rival.sides)
+    rivals = (("Redis, appendfsync always", rival.rates, 0.9), ("one fdatasync each", limit, 8.0))
+    for against, theirs, bound in rivals:
         if theirs:
             yield Figure(
                 goal="M1",
-                what=what,
+                what=f"letters saved, {SENDERS} senders at once",
                 unit="/s",
-                ours=ours,
+                ours=ours.rates,
                 against=against,
                 theirs=theirs,
                 sense=HIGHER,
                 bound=bound,
             )
-
-
-def _note(sides: tuple[Side, Side], server: float, found: dict[str, float]) -> None:
-    sides[0].add(server, found["seconds"])
-    sides[1].add(found["cpu"], found["seconds"])

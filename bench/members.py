@@ -64,8 +64,6 @@ class Member:
         self.version = 0
         self.is_fetching = False
         self.wants_table = False
-        self.is_registered_at = 0.0
-        self.bytes_in = 0
         self.table_bytes = 0
         self.rows: dict[bytes, Row] | None = None
         """The table itself, for members that look into rows."""
@@ -138,7 +136,6 @@ class Member:
             return []
         if not data:
             raise ConnectionError(f"the registry closed the link of {self.card.name}")
-        self.bytes_in += len(data)
         self._reader.feed(data)
         if self.cipher is None:
             greeting = self._reader.take_raw(_GREETING)

@@ -10,11 +10,12 @@ from typing import Annotated, Final
 import typer
 
 from cli.checking import Misuse
+from cli.options import HELP, command_line
 
-app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app: Final = command_line()
 
 
-@app.command(context_settings={"help_option_names": ["-h", "--help"]})
+@app.command(context_settings=HELP)
 def config(
     check: Annotated[
         str | None, typer.Option(metavar="FILE", help="Only say in one line whether this file is fine.")

@@ -12,12 +12,12 @@ from typing import Annotated, Final
 import typer
 
 from cli.checking import Misuse, folder_from, name_from
-from cli.options import DATA_HELP
+from cli.options import DATA_HELP, HELP, command_line
 from wire.errors import quoted
 
 _FAILED: Final = 1
 
-app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app: Final = command_line()
 
 
 class Format(enum.Enum):
@@ -30,7 +30,7 @@ class Format(enum.Enum):
 @app.command(
     "export",
     epilog="Exit status: 0 written, 1 not to be read, 2 misused.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
 def export(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose history: a name used with -c.")],

@@ -7,15 +7,16 @@ import typer
 
 from cli.asking import DATA_HELP, FAILED, PORT_HELP, answer_to, folder_of_registry
 from cli.checking import Misuse
+from cli.options import HELP, command_line
 from wire.limits import INVITES_MAX
 
-app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app: Final = command_line()
 
 
 @app.command(
     "invite",
     epilog="Exit status: 0 made, 1 not made, 2 misused.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
 def invite(
     count: Annotated[str, typer.Option(metavar="N", help=f"How many, 1 to {INVITES_MAX}.")] = "1",

@@ -11,10 +11,10 @@ import typer
 
 from cli.asking import DATA_HELP, FAILED, PORT_HELP, answer_to, folder_of_registry
 from cli.checking import Misuse, check_options, counted
-from cli.options import CONTEXT
+from cli.options import CONTEXT, command_line
 from wire.errors import quoted
 
-app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app: Final = command_line()
 
 
 @app.command("names", epilog="Exit status: 0 done, 1 not done, 2 misused.", context_settings=CONTEXT)

@@ -3,11 +3,14 @@
 import enum
 from typing import Final
 
+import typer
+
 DATA_HELP: Final = "Where keys, mail and history are kept."
 LOG_HELP: Final = "How much to log on standard error."
 LOG_VARIABLE: Final = "CHATAPP_LOG_LEVEL"
 
-CONTEXT: Final = {"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}
+HELP: Final = {"help_option_names": ["-h", "--help"]}
+CONTEXT: Final = {"ignore_unknown_options": True, **HELP}
 """Words that look like options reach our own check, which names them."""
 
 
@@ -19,3 +22,8 @@ class LogLevel(enum.Enum):
     WARNING = "warning"
     ERROR = "error"
     CRITICAL = "critical"
+
+
+def command_line() -> typer.Typer:
+    """An empty command line of its own, in the look of all of them."""
+    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)

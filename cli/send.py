@@ -6,12 +6,12 @@ from typing import Annotated, Final
 import typer
 
 from cli.checking import Misuse, check_options, counted, folder_from, host_from, name_from
-from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
+from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
 from wire.address import Address, port_of
 
 _ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
 
-app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app: Final = command_line()
 
 
 @app.command(

@@ -8,12 +8,12 @@ from typing import Annotated, Final
 import typer
 
 from cli.checking import Misuse, check_options, counted, folder_from, host_from, name_from
-from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
+from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
 from wire.address import Address, port_of
 
 _ARGUMENTS: Final = ("server-ip", "server-port")
 
-app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app: Final = command_line()
 
 
 @app.command("stats", epilog="Exit status: 0 shown, 1 not to be had, 2 misused.", context_settings=CONTEXT)

@@ -12,7 +12,7 @@ from peer.ui.grammar import parse
 from peer.ui.intentions import Context
 from registry.store import entries
 from registry.store.records import frame, scan
-from tests.registry.hand import Rig
+from tests.registry.rig import Rig
 from tests.support.strategies import DECODERS
 from tests.support.world import World
 from wire.address import Address

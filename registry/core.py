@@ -13,12 +13,13 @@ from registry.desk.settings import DeskSettings
 from registry.doors import DoorSettings
 from registry.effects import Caller
 from registry.errands import Errand
-from registry.events import LiveKeyRenewed
+from registry.events import LiveKeyRenewed, NamesPassedOver
 from registry.execution import Execution
 from registry.grouprules import ReadLines
 from registry.links import Link, LinkState
 from registry.mailroom import ReadLetters
 from registry.policy import Policy
+from registry.rules import Rules
 from registry.service import Service
 from registry.sessions import Randomness, Sessions
 from registry.store.protocol import Loaded
@@ -61,7 +62,7 @@ class RegistryCore(Execution):
         self._rng = rng
         self._clock = WallClock(now=now, wall=wall)
         sessions = Sessions(identity, rng, policy, counter=self._clock.millis(now), now=now)
-        service = Service(
+        rules = Rules(
             loaded=loaded,
             clock=self._clock,
             policy=policy,
@@ -72,8 +73,11 @@ class RegistryCore(Execution):
             desk=desk,
             doors=doors,
         )
+        service = Service(rules, policy, now=now)
         super().__init__(identity, sessions, service, policy, link_port=link_port, links_max=links_max)
         self._gate = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
+        if rules.unreadable_names:
+            self._note(NamesPassedOver(count=rules.unreadable_names))
         self._carry_out(self._service.start(), now)
 
     def set_wall(self, wall: float, *, now: float) -> None:

@@ -68,4 +68,15 @@ class LiveKeyRenewed(msgspec.Struct, frozen=True, kw_only=True):
         return "the live key was renewed"
 
 
-Event: TypeAlias = CameIn | NameChanged | TurnedAway | LinkEnded | StoreFailed | LiveKeyRenewed
+class NamesPassedOver(msgspec.Struct, frozen=True, kw_only=True):
+    """At the start some names on the disk could not be read: whoever comes first may have them now."""
+
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count} names on the disk have cards of an unknown shape and were passed over"
+
+
+Event: TypeAlias = (
+    CameIn | NameChanged | TurnedAway | LinkEnded | StoreFailed | LiveKeyRenewed | NamesPassedOver
+)

@@ -56,10 +56,7 @@ async def _until_signal(port: int, settings: Settings) -> int:
         if not stopped.done():
             stopped.set_result(status)
 
-    loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
-    loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # whoever said nohup means it
-        loop.add_signal_handler(signal.SIGHUP, stop, _STOPPED)
+    _heed_signals(loop, stop)
     registry = Registry(
         port,
         _data_of(settings),
@@ -69,12 +66,9 @@ async def _until_signal(port: int, settings: Settings) -> int:
         doors=doors_of(settings.registry),
     )
     await registry.start()
+    # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.
     console = Console(
-        typed=registry.console_typed,
-        closed=registry.close_console,
-        ended=lambda: stop(
-            _STOPPED
-        ),  # Ctrl-D on a terminal; the end of a file or a pipe ends only the typing
+        typed=registry.console_typed, closed=registry.close_console, ended=lambda: stop(_STOPPED)
     )
     gc.freeze()  # what was loaded stays: it need not be walked again and again
     try:
@@ -84,6 +78,13 @@ async def _until_signal(port: int, settings: Settings) -> int:
     finally:
         await registry.stop()
         await console.finish()
+
+
+def _heed_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[int], None]) -> None:
+    loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
+    loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # whoever said nohup means it
+        loop.add_signal_handler(signal.SIGHUP, stop, _STOPPED)
 
 
 def _data_of(settings: Settings) -> Path | None:
@@ -104,7 +105,6 @@ def _say(line: str) -> None:
     try:
         print(line, flush=True)
     except (OSError, ValueError):
-        with contextlib.suppress(
-            OSError
-        ):  # so that the interpreter does not fail on the same bytes when it ends
+        with contextlib.suppress(OSError):
+            # So that the interpreter does not fail on the same bytes when it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

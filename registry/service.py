@@ -1,18 +1,12 @@
-"""This file is about what the registry decides: what each request leads to.
+"""This file is about what the registry decides: which rule answers each request, and what time brings.
 
 Each decision is a list of effects (effects.py); nothing is sent, stored or waited for here, so datagrams, links and
-tests share every rule. Coming in, presence, mail and channel have a file each; this one brings them together. It must
-not know bytes on the wire, seals or sockets.
+tests share every rule. The rules have a file each (rules.py). It must not know bytes on the wire, seals or sockets.
 """
 
 from typing import assert_never
 
-from registry.channel import ChannelRules
-from registry.clock import WallClock
-from registry.desk.desk import Desk
-from registry.desk.settings import DeskSettings
-from registry.directory import Directory, first_version
-from registry.doors import Doors, DoorSettings
+from registry.attendance import Attendance
 from registry.effects import (
     Afterthought,
     Caller,
@@ -29,22 +23,11 @@ from registry.effects import (
     Reply,
     Request,
     RoomEntryKept,
-    Store,
     VisitKept,
 )
-from registry.grouprules import GroupRules, Means, ReadLines
-from registry.groups import first_position
-from registry.mailroom import Mailroom, ReadLetters
-from registry.office import Office
+from registry.grouprules import GroupRules
 from registry.policy import Policy
-from registry.presence import Presence
-from registry.recalling import recall
-from registry.reception import Reception
-from registry.renaming import Renaming
-from registry.rooms import Rooms
-from registry.roster import Roster
-from registry.sessions import Randomness
-from registry.store.protocol import Loaded
+from registry.rules import Rules
 from wire.header import GroupHeader
 from wire.limits import DATAGRAM_MAX
 from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
@@ -59,57 +42,28 @@ from wire.messages.table import FetchTable
 
 
 class Service:
-    """All rules."""
+    """Sends each request to its rule."""
 
-    def __init__(
-        self,
-        *,
-        loaded: Loaded,
-        clock: WallClock,
-        policy: Policy,
-        rng: Randomness,
-        read_letters: ReadLetters,
-        read_lines: ReadLines,
-        now: float,
-        desk: DeskSettings | None = None,
-        doors: DoorSettings | None = None,
-    ) -> None:
-        channel = loaded.groups.get(CHANNEL)
-        life = 1 + max(channel.keys if channel is not None else (), default=0)
-        self.directory = Directory(version=first_version(life=life, wall_ms=clock.millis(now)))
-        # Stations begin where the clock is, so that a row of an earlier life never shows a station of this one.
-        self._roster = Roster(first_station=clock.seconds(now))
-        self._presence = Presence(self.directory, self._roster, clock, policy)
-        self._mail = Mailroom(self.directory, self._roster, clock, read_letters, policy)
-        means = Means(self._roster, clock, rng, read_lines, policy, first_position(life=life))
-        self.channel = ChannelRules(self.directory, means, now=now)
-        self.rooms = Rooms(self.directory, means)
-        self._doors = Doors(doors or DoorSettings())
-        self._renaming = Renaming(self.directory, clock, is_banned=self._doors.bans_name)
-        self._reception = Reception(
-            self.directory,
-            self._roster,
-            self._presence,
-            self.channel,
-            self._renaming,
-            self._doors,
-            clock,
-            policy,
-        )
-        self.office = Office(self.directory, self._doors.invites, self._renaming, clock, forget=self._forget)
-        self.desk = Desk(desk or DeskSettings(), self.directory, self._roster, clock, policy.lease_span)
+    def __init__(self, rules: Rules, policy: Policy, *, now: float) -> None:
+        self.directory = rules.directory
+        self.channel = rules.channel
+        self.rooms = rules.rooms
+        self.office = rules.office
+        self.desk = rules.desk
+        self._first = rules.first
+        self._roster = rules.roster
+        self._presence = rules.presence
+        self._attendance = Attendance(rules)
+        self._mail = rules.mail
+        self._doors = rules.doors
+        self._renaming = rules.renaming
+        self._reception = rules.reception
         self._sweep_span = policy.sweep_span
         self._sweep_at = now + policy.sweep_span
-        self.unreadable_names = recall(loaded, self.directory, clock, policy, now=now)
-        self._doors.invites.load(loaded.invites, wall=clock.seconds(now), now=now)
-        self._mail.load(loaded, now=now)
-        self.desk.load(loaded.desk, now=now)
-        first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
-        self._start = Store(entries=(first_key, *self.rooms.load(loaded, now=now)))
 
     def start(self) -> list[Effect]:
         """What has to be stored before the first request is served."""
-        return [self._start]
+        return [self._first]
 
     # --- requests
 
@@ -120,8 +74,6 @@ class Service:
         match request:
             case DepositMail():
                 return self._mail.deposit(request, caller, now=now)
-            case LetterKept():
-                return self._mail.kept(request, caller)
             case TakeMail():
                 return self._mail.take(request, caller)
             case RelayDatagram():
@@ -134,9 +86,9 @@ class Service:
                 self.desk.sign_of_life(caller.identity, now=now)
                 return self._presence.ping(request, caller, now=now)
             case Leave():
-                return self._leave(request, caller, now)
+                return self._attendance.leave(request, caller, now=now)
             case Attach():
-                return self._attach(caller, now)
+                return self._attendance.attach(caller, now=now)
             case Register():
                 return self._come_in(request, caller, now)
             case EnterRoom() | LeaveRoom() | ListRooms():
@@ -150,17 +102,11 @@ class Service:
     def _come_in(self, register: Register, caller: Caller, now: float) -> list[Effect]:
         card = register.card
         if caller.address is not None and self._doors.bans(card, caller.address.host):
-            return [
-                Denied(to=caller, nonce=register.nonce, name=card.name, reason=RefusalReason.BANNED),
-            ]
+            reason = RefusalReason.BANNED
+            return [Denied(to=caller, nonce=register.nonce, name=card.name, reason=reason)]
         if self.desk.is_for_guests(register):
             return self.desk.guests.register(register, caller, now=now)
         return self._reception.register(register, caller, now=now)
-
-    def _forget(self, identity: bytes, now: float) -> None:
-        """Their name is anybody's again."""
-        self.rooms.forget(identity, now=now)
-        self.channel.members_changed(now=now)
 
     def _in_rooms(
         self, request: EnterRoom | LeaveRoom | ListRooms, caller: Caller, now: float
@@ -206,32 +152,9 @@ class Service:
             return [Drop(reason="foreign group frame")]
         return rules.speak(frame, header, caller, now=now)
 
-    def _attach(self, caller: Caller, now: float) -> list[Effect]:
-        if caller.link is None:
-            return [Drop(reason="misplaced attach")]
-        effects = self._presence.sit(caller, caller.link, now=now)
-        if effects is None:
-            return [Drop(reason="misplaced attach")]
-        seat = self._roster.seat(caller.identity)
-        self._mail.reader_left(caller.identity)
-        effects += self.rooms.go_away(caller.identity, now=now)  # where they were on a former link
-        desk = self.desk.member_attached(caller, now=now)
-        return [*effects, self.channel.grant(seat), *self._mail.welcome(caller.identity), *desk]
-
-    def _leave(self, leave: Leave, caller: Caller, now: float) -> list[Effect]:
-        effects = self._presence.leave(leave, caller, now=now)
-        if self._roster.link_of(caller.identity) is None:
-            self._mail.reader_left(caller.identity)
-            effects += self.rooms.go_away(caller.identity, now=now)
-            effects += self.desk.member_left(caller.identity, now=now)
-        return effects
-
     def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
-        """A link is over. Whoever had it is away at once, until they show themselves again."""
-        if self._presence.link_lost(identity, link, now=now):
-            self._mail.reader_left(identity)
-            return self.rooms.go_away(identity, now=now) + self.desk.link_lost(identity, link, now=now)
-        return self.desk.link_lost(identity, link, now=now) if identity in self.desk.guests else []
+        """A link is over, a member's or a guest's."""
+        return self._attendance.link_lost(identity, link, now=now)
 
     def _relay(self, request: RelayDatagram, caller: Caller) -> list[Effect]:
         link = self._roster.link_of(request.recipient)

@@ -1,32 +1,24 @@
-"""This file is about a visitor's node as a whole: the seam between registration, link, visit, and a shell that drives them.
+"""This file is about a visitor's node as a whole: the seam between its parts and a shell that drives them.
 
 A visitor is a guest at the registry: a card without a name, no table, no mail, only the desk (clause 13.1). It has the
-verbs of every core; what a place or a turn means stands in `visit`.
+verbs of every core; what a place or a turn means stands in `visit`, what the registry's silence means in `registration`.
 """
 
 import random
-from collections import Counter
 from collections.abc import Sequence
-from typing import Final, get_args
 
-from peer.core.link import LinkEnd
 from peer.core.me import Me
-from peer.core.registration import REFUSALS
-from peer.core.session import Notice, RegistrySession, State
+from peer.core.session import State
 from peer.desk import events as happened
 from peer.desk.form import Form
-from peer.desk.visit import PLACED, Stage, StoredVisit, Visit, VisitorNotice
+from peer.desk.registration import Registration
+from peer.desk.stages import Stage
+from peer.desk.ticket import StoredVisit
+from peer.desk.uplink import Uplink
+from peer.desk.visit import Visit
 from wire.address import Address
-from wire.codec import decode_frames, decode_notice
 from wire.delivery.policy import Policy
-from wire.errors import SealError, WireError
-from wire.header import Kind, unpack_sealed
-from wire.identity import fingerprint, is_authentic
-from wire.messages.link import PeerRequest, RegistryCard, RegistryNotice
-from wire.messages.presence import Left, Ping, Pong
-from wire.sealing import Session
-
-_DESK_NOTICES: Final = get_args(VisitorNotice)
+from wire.messages.link import PeerRequest
 
 
 class VisitorCore:
@@ -44,30 +36,28 @@ class VisitorCore:
         policy: Policy,
         wall_offset: float,
     ) -> None:
-        self._me = me
-        self._rng = rng
-        self._session = RegistrySession(
-            identity=me.identity, address=server, pinned=pinned, policy=policy, rng=rng
-        )
-        self._link = LinkEnd(rng)
-        self._requests: list[PeerRequest] = []
-        self._visit = Visit(stored, queue=queue, rng=rng, send=self._send)
         self._events: list[happened.VisitEvent] = []
-        self._last_channel: Session | None = None
-        self._has_begun = False
-        self._was_lost = False
-        self._wants_close = False
+        self._visit = Visit(stored, queue=queue, rng=rng, send=self._send)
+        self._uplink = Uplink(me, server=server, pinned=pinned, rng=rng, policy=policy, heed=self._visit.heed)
+        self._session = self._uplink.session
+        self._link = self._uplink.link
+        self._registration = Registration(self._uplink, self._visit, tell=self._tell)
         self.wall_offset = wall_offset
-        self.dropped: Counter[str] = Counter()
+        self.dropped = self._uplink.dropped
         """Datagrams and frames that were no good."""
+
+    def _send(self, request: PeerRequest) -> None:
+        self._uplink.send(request)
+
+    def _tell(self, event: happened.VisitEvent) -> None:
+        self._events.append(event)
 
     # --- what the visitor wants
 
     def start(self, *, now: float) -> None:
         """Look for the registry."""
-        self._session.use_card(self._me.card, self._me.live)
-        self._session.start(table_version=0, now=now)
-        self._heed_session(now)
+        self._uplink.start(now=now)
+        self._registration.heed_session(now=now)
 
     def join(self, form: Form) -> None:
         """Into the line with this form."""
@@ -78,7 +68,7 @@ class VisitorCore:
         if self._link.is_up:
             self._visit.ask_place()
         else:
-            self._events.append(happened.Trouble(text="Server not responding"))
+            self._tell(happened.Trouble(text="Server not responding"))
 
     def say(self, text: str, *, now: float) -> None:
         """A line for the operator; it waits here while the registry is away. The caller keeps to TEXT_MAX."""
@@ -99,7 +89,7 @@ class VisitorCore:
         """Give everything up; `has_left` says when the registry knows, or is known not to answer."""
         self._visit.give_up()
         self._session.leave(now=now)
-        self._heed_session(now)
+        self._registration.heed_session(now=now)
 
     @property
     def has_left(self) -> bool:
@@ -130,34 +120,8 @@ class VisitorCore:
 
     def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None:
         """Any bytes from anybody: never raises, never answers an error."""
-        try:
-            self._route(data, sender, now)
-        except WireError as error:
-            self.dropped[type(error).__name__] += 1
-        self._heed_session(now)
-
-    def _route(self, data: bytes, sender: Address, now: float) -> None:
-        kind = data[0] if data and sender == self._session.address else 0
-        if kind == Kind.COOKIE:
-            self._session.receive_cookie(data[1:], now=now)
-        elif kind == Kind.WELCOME:
-            self._session.receive_welcome(data[1:], now=now)
-        elif kind == Kind.REFUSED:
-            self._session.receive_refused(data[1:], now=now)
-        elif kind == Kind.SEALED:
-            channel = self._session.channel
-            if channel is not None and unpack_sealed(data).tag == channel.open_tag:
-                for frame in decode_frames(channel.open(data)):
-                    if isinstance(frame, Pong | Left):
-                        self._presence_came(frame, now)
-        else:
-            self.dropped["unknown kind"] += 1
-
-    def _presence_came(self, frame: Pong | Left, now: float) -> None:
-        if isinstance(frame, Pong):
-            self._session.receive_pong(frame, now=now)
-        else:
-            self._session.receive_left(frame, now=now)
+        self._uplink.receive_datagram(data, sender, now=now)
+        self._registration.heed_session(now=now)
 
     def link_connected(self, *, now: float) -> None:
         """The shell's TCP connection to the registry stands."""
@@ -169,71 +133,32 @@ class VisitorCore:
 
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
         """Frames from the link."""
-        for data in frames:
-            try:
-                payload = self._link.opened(data, now=now)
-            except SealError:
-                self.dropped["link"] += 1
-                self._wants_close = True
-                self.link_closed(now=now)
-                return
-            try:
-                if payload is not None:
-                    self._notice_came(decode_notice(payload), now)
-            except WireError:
-                self.dropped["frame"] += 1
-        self._heed_session(now)
-
-    def _notice_came(self, notice: RegistryNotice, now: float) -> None:
-        if isinstance(notice, _DESK_NOTICES):
-            self._visit.heed(notice)
-        elif isinstance(notice, Pong | Left):
-            self._presence_came(notice, now)
-        elif isinstance(notice, RegistryCard):
-            if notice.card.identity == self._session.pinned and is_authentic(notice.card):
-                self._session.accept_card(notice.card)
-        else:
-            self.dropped["notice"] += 1
+        self._uplink.receive_frames(frames, now=now)
+        self._registration.heed_session(now=now)
 
     def link_closed(self, *, now: float) -> None:
         """The connection is over or could not be made: see at once whether the registry is, too."""
-        self._drop_link()
-        self._session.note_silence(now=now)
-        self._heed_session(now)
+        self._uplink.link_closed(now=now)
+        self._registration.heed_session(now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Whatever is due; early and late calls are harmless."""
-        card = self._me.card
-        if self._me.handle_timer(self._rng, now=now):
-            self._session.use_card(self._me.card, self._me.live)
-            if self._me.card is not card and self._session.state is State.REGISTERED:
-                self._session.start(table_version=0, now=now)
-        self._session.handle_timer(now=now)
-        if self._link.is_keepalive_due(now):
-            self._link.send(Ping(reference=0), now=now)
-        if self._link.handle_timer(now=now):
-            self._wants_close = True
-            self.link_closed(now=now)
-        self._heed_session(now)
+        self._uplink.handle_timer(now=now)
+        self._registration.heed_session(now=now)
 
     # --- what goes out
 
     def next_timer(self) -> float | None:
         """One absolute deadline."""
-        dues = (self._session.next_timer(), self._link.next_timer(), self._me.next_timer())
-        return min((due for due in dues if due is not None), default=None)
+        return self._uplink.next_timer()
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """Drained, in order."""
-        return [(datagram, self._session.address) for datagram in self._session.datagrams_to_send()]
+        return self._uplink.datagrams_to_send()
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:
         """Drained, in order."""
-        requests, self._requests = self._requests, []
-        if self._link.is_up:
-            for request in requests:
-                self._link.send(request, now=now)
-        return self._link.bytes_to_send()
+        return self._uplink.link_bytes_to_send(now=now)
 
     def wants_link(self) -> bool:
         """Drained: whether the shell is to connect to the registry's TCP port now."""
@@ -241,7 +166,7 @@ class VisitorCore:
 
     def wants_link_closed(self) -> bool:
         """Drained: whether the shell is to close its connection."""
-        wants, self._wants_close = self._wants_close, False
+        wants, self._uplink.wants_close = self._uplink.wants_close, False
         return wants
 
     @property
@@ -261,63 +186,3 @@ class VisitorCore:
         """Drained, in order."""
         events, self._events = self._events + self._visit.events(), []
         return events
-
-    # --- inside
-
-    def _send(self, request: PeerRequest) -> None:
-        if self._link.is_up:
-            self._requests.append(request)
-
-    def _heed_session(self, now: float) -> None:
-        for notice in self._session.notices():
-            match notice:
-                case Notice.WELCOMED:
-                    self._welcomed(now)
-                case Notice.LOST:
-                    self._lost()
-                case Notice.DENIED:
-                    assert self._session.denied is not None
-                    reason = REFUSALS.get(self._session.denied, "it serves no visitors")
-                    self._events.append(happened.Refused(reason=reason))
-                case Notice.LEFT | Notice.LEAVE_UNANSWERED:
-                    self._drop_link()
-                    self._wants_close = True
-                case Notice.WRONG_KEY:
-                    self._wrong_key()
-        for question in self._session.sealed_questions():
-            self._send(question)  # the link carries it too: there it cannot get lost
-
-    def _welcomed(self, now: float) -> None:
-        if self._was_lost:
-            self._events.append(happened.ServerBack())
-        self._has_begun, self._was_lost = True, False
-        assert self._session.channel is not None
-        if self._session.channel is not self._last_channel:
-            self._link.forgive()  # another life of the registry: what its last one did to links is no sign
-            self._last_channel = self._session.channel
-        self._link.open(self._session.channel, now=now)
-
-    def _lost(self) -> None:
-        if self._has_begun:
-            keep_place = self._visit.keep_place if self._visit.stage in PLACED else None
-            self._events.append(happened.ServerLost(keep_place=keep_place))
-        else:
-            self._events.append(happened.NoServer(is_trying=self._visit.stage is Stage.RETURNING))
-        self._was_lost = True
-        self._drop_link()
-        self._wants_close = True
-
-    def _wrong_key(self) -> None:
-        assert self._session.stranger is not None and self._session.pinned is not None
-        self._events.append(
-            happened.ServerKeyChanged(
-                expected=fingerprint(self._session.pinned), got=fingerprint(self._session.stranger)
-            )
-        )
-        self._was_lost = True
-        self._drop_link()
-        self._wants_close = True
-
-    def _drop_link(self) -> None:
-        self._requests.clear()
-        self._link.drop()

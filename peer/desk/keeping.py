@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from peer.desk.visit import StoredVisit
+from peer.desk.ticket import StoredVisit
 from wire.address import Address
 from wire.errors import ChatAppError
 from wire.folders import make_private

@@ -18,7 +18,8 @@ from peer.desk import events as happened
 from peer.desk.core import VisitorCore
 from peer.desk.form import Form
 from peer.desk.keeping import VisitFolder
-from peer.desk.visit import Stage, StoredVisit
+from peer.desk.stages import Stage
+from peer.desk.ticket import StoredVisit
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
 from wire.delivery.policy import Policy

@@ -5,6 +5,7 @@ The registry's service stands before it. It must not know bytes, sockets or file
 
 from registry.clock import WallClock
 from registry.desk.guests import Guests
+from registry.desk.looking import figures_shown
 from registry.desk.operating import Operating
 from registry.desk.parts import Parts
 from registry.desk.restoring import restore
@@ -193,4 +194,6 @@ class Desk:
 
     def figures(self, *, now: float) -> list[FiguresShown]:
         """Of each queue, as they are now."""
-        return [self._operating.figures(queue, reference=0, now=now) for queue in self._parts.settings.queues]
+        return [
+            figures_shown(self._parts, queue, reference=0, now=now) for queue in self._parts.settings.queues
+        ]

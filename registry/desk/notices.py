@@ -83,7 +83,7 @@ class Notices:
         """Where they are, as they are told it."""
         parts = self._parts
         position = self._told[visit.number] = parts.queue.line(visit.queue).position(visit)
-        operators = parts.queue.on_duty(visit.queue)
+        operators = parts.queue.operators.on_duty(visit.queue)
         estimate = parts.estimates[visit.queue].range(ahead=position - 1, operators=operators)
         least, most = estimate or (0, 0)
         return PlaceTold(reference, visit.number, cause, position, operators, least, most)
@@ -169,9 +169,8 @@ class Notices:
             return []
         if visit.state is VisitState.WAITING:
             told = self._tell_place(visit, PlaceCause.RETURNED)
-            return told + self._parts.deliver(
-                visit, VISITOR
-            )  # what an operator said before the visit was put back
+            # What an operator said before the visit was put back.
+            return told + self._parts.deliver(visit, VISITOR)
         back = self._tell_reach(one, ClientReach.BACK) if one.before is VisitState.ABSENT else []
         return back + self._tell_turn(visit, TurnCause.RETURNED)
 

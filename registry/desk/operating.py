@@ -1,4 +1,4 @@
-"""This file is about what an operator asks: duty, the next visitor, the line, a note, the figures.
+"""This file is about what an operator asks: duty, the next visitor, the line, a note, a look at the room.
 
 A peer is on duty from its first `.next` or `.on` until `.off`, a hand on the queue that it must have asked for: nobody is
 put into a chat who is merely online. It knows operators and the queue; what follows from a change is told elsewhere.
@@ -6,13 +6,14 @@ put into a chat who is merely online. It knows operators and the queue; what fol
 
 from typing import assert_never
 
-from registry.desk.parts import Parts, room_visitor
+from registry.desk.looking import figures_shown, room_shown
+from registry.desk.parts import Parts
 from registry.desk.telling import Telling
 from registry.desk.visit import CONSOLE, Operator, Visit
 from registry.desk.wording import done_lines, notice_lines
 from registry.effects import Caller, Effect, Reply, Show
 from wire.errors import NameRefused
-from wire.limits import DESK_NOTE_MAX, DESK_SHOWN_MAX
+from wire.limits import DESK_NOTE_MAX
 from wire.messages.desk import (
     CallNext,
     CommandDone,
@@ -91,10 +92,7 @@ class Operating:
         if visit is not None and visit.queue != queue and not is_next:
             return _done(request, CommandResult.OTHER_QUEUE, caller)
         is_on = operator is not None and operator.is_on
-        if (
-            not is_on
-            and sum(one.is_on for one in parts.queue.operators.values()) >= parts.settings.operators_max
-        ):
+        if not is_on and sum(one.is_on for one in parts.queue.operators) >= parts.settings.operators_max:
             return _done(request, CommandResult.TOO_MANY, caller)
         if visit is not None and is_next:
             # Off for a moment, so that nobody of the former queue comes between.
@@ -170,46 +168,14 @@ class Operating:
         if queue not in self._parts.settings.queues:
             return _done(request, CommandResult.NO_SUCH_QUEUE, caller)
         if isinstance(request, ShowFigures):
-            shown: RoomShown | FiguresShown = self.figures(queue, reference=request.reference, now=now)
+            shown: RoomShown | FiguresShown = figures_shown(
+                self._parts, queue, reference=request.reference, now=now
+            )
         else:
-            shown = self._room(queue, request.reference)
+            shown = room_shown(self._parts, queue, reference=request.reference)
         if caller.identity == CONSOLE:
             return [Show(lines=notice_lines(shown))]
         return [Reply(to=caller, message=shown)]
-
-    def _room(self, queue: str, reference: int) -> RoomShown:
-        parts = self._parts
-        line = parts.queue.line(queue)
-        served = [
-            one.visit for one in parts.queue.operators.values() if one.visit and one.visit.queue == queue
-        ]
-        waiting = [visit for visit, _ in zip(line, range(DESK_SHOWN_MAX), strict=False)]
-        return RoomShown(
-            reference=reference,
-            queue=queue,
-            operators=parts.queue.on_duty(queue),
-            served=[room_visitor(parts, visit) for visit in served[:DESK_SHOWN_MAX]],
-            waiting=[room_visitor(parts, visit) for visit in waiting],
-            total=len(line),
-        )
-
-    def figures(self, queue: str, *, reference: int, now: float) -> FiguresShown:
-        """The figures of one queue as they are now."""
-        parts = self._parts
-        wall_ms = parts.clock.millis(now)
-        figures, line = parts.figures[queue], parts.queue.line(queue)
-        waits = figures.waits(parts.under_way(queue), wall_ms)
-        since = min((visit.joined_at for visit in line), default=wall_ms)
-        return FiguresShown(
-            reference=reference,
-            queue=queue,
-            served_today=figures.served_today(wall_ms),
-            median_wait=waits.median,
-            ninetieth_wait=waits.ninetieth,
-            longest_waiting=max(wall_ms - since, 0) // 1_000,
-            waiting=len(line),
-            operators=parts.queue.on_duty(queue),
-        )
 
 
 def _done(request: OperatorRequest, result: CommandResult, caller: Caller, subject: str = "") -> list[Effect]:

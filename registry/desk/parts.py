@@ -1,4 +1,4 @@
-"""This file is about what the desk's rules share: who is reached how, what is said, and how a visit becomes a record.
+"""This file is about what the desk's rules share: who is who, where each visitor is, how somebody is told something.
 
 It knows links by number; it decides nothing.
 """
@@ -18,8 +18,7 @@ from registry.desk.wording import notice_lines
 from registry.directory import Directory
 from registry.effects import Effect, Push, Show
 from registry.roster import Roster
-from registry.store.entries import DeskVisitKept, DeskVisitOver
-from wire.messages.desk import DeskLine, DeskNotice, RoomVisitor
+from wire.messages.desk import DeskLine, DeskNotice
 from wire.names import name_key
 
 CONSOLE_NAME: Final = "desk"
@@ -153,52 +152,3 @@ class Parts:
         """Sessions that go on, or are interrupted."""
         visits = (visit for visit in self.queue.visits.values() if visit.queue == queue and visit.called_at)
         return [Session(visit.joined_at, visit.called_at, 0) for visit in visits]
-
-
-def kept_record(visit: Visit) -> DeskVisitKept:
-    """A visit as it stands."""
-    form = visit.form
-    return DeskVisitKept(
-        visit=visit.number,
-        queue=visit.queue,
-        ticket=visit.ticket,
-        host=visit.host,
-        name=form.name,
-        number=form.number,
-        issue=form.issue,
-        joined_at=visit.joined_at,
-        rank=visit.rank,
-        operator=visit.operator,
-        wanted=visit.wanted,
-        called_at=visit.called_at,
-        since=visit.since,
-        served_for=visit.served_for,
-        note=visit.note,
-        given_by=visit.given_by,
-    )
-
-
-def room_visitor(parts: Parts, visit: Visit) -> RoomVisitor:
-    """A visit, as operators see it in the room."""
-    is_served = visit.operator != NOBODY
-    return RoomVisitor(
-        visit=visit.number,
-        name=visit.form.name,
-        issue=visit.form.issue,
-        since=(visit.since if is_served else visit.joined_at) // 1_000,
-        is_here=visit.is_here,
-        operator=parts.name_of(visit.operator if is_served else visit.wanted),
-    )
-
-
-def over_record(visit: Visit, *, ended_at: int, of_day: int) -> DeskVisitOver:
-    """A visit that is over."""
-    return DeskVisitOver(
-        visit=visit.number,
-        queue=visit.queue,
-        joined_at=visit.joined_at,
-        called_at=visit.called_at,
-        ended_at=ended_at,
-        served_for=visit.served_for,
-        of_day=of_day,
-    )

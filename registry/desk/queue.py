@@ -8,20 +8,12 @@ links, messages, records or the time of day. What it is asked must fit: `ValueEr
 
 from collections.abc import Iterable
 
+from registry.desk.absences import Absences
 from registry.desk.line import Line
 from registry.desk.settings import DeskSettings
+from registry.desk.staff import Staff
 from registry.desk.states import TRANSITIONS, VisitEvent, VisitState, is_in_line
-from registry.desk.visit import (
-    NOBODY,
-    Altered,
-    Change,
-    DutyChanged,
-    Happening,
-    Operator,
-    OperatorId,
-    Visit,
-)
-from registry.leases import Leases
+from registry.desk.visit import NOBODY, Altered, Change, DutyChanged, Happening, Operator, OperatorId, Visit
 from wire.messages.desk import OverCause, PlaceCause
 
 
@@ -30,12 +22,9 @@ class DeskQueue:
 
     def __init__(self, settings: DeskSettings) -> None:
         self.visits: dict[int, Visit] = {}
-        self.operators: dict[OperatorId, Operator] = {}
+        self.operators = Staff()
         self._lines = {queue: Line() for queue in settings.queues}
-        self._kept: Leases[int] = Leases(settings.keep_place)
-        self._patience: Leases[int] = Leases(settings.pass_over_after)
-        self._settling: Leases[int] = Leases(settings.restart_grace)
-        self._graces: Leases[OperatorId] = Leases(settings.operator_grace)
+        self._absences = Absences(settings)
         self._happened: list[Happening] = []
 
     def load(self, visits: Iterable[Visit], *, now: float) -> None:
@@ -46,13 +35,12 @@ class DeskQueue:
             if visit.operator == NOBODY:
                 visit.state = VisitState.MISSED
                 waiting[visit.queue].append(visit)
-                self._settling.renew(visit.number, now=now)
+                self._absences.hold_line_after_restart(visit.number, now=now)
             else:
                 visit.state = VisitState.ABSENT
-                operator = self.operators[visit.operator] = Operator(visit.operator, queue=visit.queue)
-                operator.is_on, operator.is_here, operator.visit = True, False, visit
-                self._graces.renew(visit.operator, now=now)
-            self._kept.renew(visit.number, now=now)
+                self.operators.restore(visit)
+                self._absences.operator_lost(visit.operator, now=now)
+            self._absences.visitor_lost(visit.number, now=now)
         for queue, those in waiting.items():
             self.line(queue).load(those)
             for visit in those:
@@ -67,10 +55,6 @@ class DeskQueue:
     def line(self, queue: str) -> Line:
         """A queue's line."""
         return self._lines[queue]
-
-    def on_duty(self, queue: str) -> int:
-        """How many operators take visitors of this queue."""
-        return sum(one.is_on and one.queue == queue for one in self.operators.values())
 
     # --- visitors
 
@@ -87,24 +71,24 @@ class DeskQueue:
 
     def lost(self, visit: Visit, *, now: float) -> None:
         """The link is lost."""
-        self._kept.renew(visit.number, now=now)
+        self._absences.visitor_lost(visit.number, now=now)
         if is_in_line(visit.state):
-            self._patience.renew(visit.number, now=now)
+            self._absences.hold_line(visit.number, now=now)
         self._step(visit, VisitEvent.LOST, operator=visit.operator)
 
     def returned(self, visit: Visit) -> None:
         """The ticket was shown on a new link."""
-        self._forget_deadlines(visit)
+        self._absences.visitor_settled(visit.number)
         self._step(visit, VisitEvent.RETURNED, operator=visit.operator)
         self._fill(visit.queue)
 
     def end(self, visit: Visit, cause: OverCause) -> None:
         """The visit is over."""
-        self._forget_deadlines(visit)
+        self._absences.visitor_settled(visit.number)
         if is_in_line(visit.state):
             self.line(visit.queue).remove(visit)
         del self.visits[visit.number]
-        serving = self._release(visit)
+        serving = self.operators.release(visit)
         self._step(visit, VisitEvent.ENDED, operator=serving, cause=cause)
         self._fill(visit.queue)
 
@@ -122,12 +106,10 @@ class DeskQueue:
 
     def take_duty(self, who: OperatorId, queue: str) -> None:
         """On duty for this queue, and in reach. Whoever serves somebody of another queue has to end that first."""
-        operator = self.operators.get(who)
-        if operator is None:
-            operator = self.operators[who] = Operator(who, queue=queue)
+        operator = self.operators.admit(who, queue)
         if operator.visit is not None and operator.visit.queue != queue:
             raise ValueError("serves a visitor of another queue")
-        self._graces.end(who)
+        self._absences.operator_settled(who)
         is_other = not operator.is_on or operator.queue != queue
         if is_other:
             self._free_wanted(operator)
@@ -144,20 +126,20 @@ class DeskQueue:
         operator.is_on = False
         self._happened.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
         self._free_wanted(operator)
-        self._forget_idle(operator)
+        self.operators.forget_idle(operator)
 
     def operator_lost(self, who: OperatorId, *, now: float) -> None:
         """Their link is lost: for a while what they had is theirs."""
         operator = self.operators.get(who)
         if operator is not None and operator.is_here:
             operator.is_here = False
-            self._graces.renew(who, now=now)
+            self._absences.operator_lost(who, now=now)
 
     def operator_returned(self, who: OperatorId) -> None:
         """They have a link again."""
         operator = self.operators.get(who)
         if operator is not None:
-            self._graces.end(who)
+            self._absences.operator_settled(who)
             operator.is_here = True
             self._fill(operator.queue)
 
@@ -166,7 +148,7 @@ class DeskQueue:
         operator = self.operators.get(who)
         if operator is None:
             return
-        self._graces.end(who)
+        self._absences.operator_settled(who)
         if operator.is_on:
             operator.is_on = False
             self._happened.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
@@ -174,7 +156,7 @@ class DeskQueue:
         visit = operator.visit
         if visit is not None:
             self._put_back(visit, PlaceCause.OPERATOR_LOST, now=now)
-        self._forget_idle(operator)
+        self.operators.forget_idle(operator)
         self._fill(operator.queue)
 
     def hand_over(self, visit: Visit, to: OperatorId, *, now: float) -> None:
@@ -185,7 +167,7 @@ class DeskQueue:
                 "only whoever is served is handed over, to another one on duty for the same queue"
             )
         if operator.is_free:
-            self._release(visit)
+            self.operators.release(visit)
             operator.visit, visit.operator = visit, to
             self._step(visit, VisitEvent.HANDED_OVER, operator=to, former=former)
         else:
@@ -198,15 +180,14 @@ class DeskQueue:
     def handle_timer(self, *, now: float) -> None:
         """What was out of reach for too long."""
         touched: dict[str, None] = {}
-        for patience in (self._patience, self._settling):
-            for number in patience.expired(now=now):
-                visit = self.visits.get(number)
-                if visit is not None and visit.state is VisitState.MISSED:
-                    self._step(visit, VisitEvent.PASSED_OVER)
-                    touched[visit.queue] = None
-        for who in self._graces.expired(now=now):
+        for number in self._absences.no_longer_held_for(now=now):
+            visit = self.visits.get(number)
+            if visit is not None and visit.state is VisitState.MISSED:
+                self._step(visit, VisitEvent.PASSED_OVER)
+                touched[visit.queue] = None
+        for who in self._absences.duties_over(now=now):
             self.operator_gone(who, now=now)
-        for number in self._kept.expired(now=now):
+        for number in self._absences.places_over(now=now):
             if number in self.visits:
                 self.end(self.visits[number], OverCause.LOST)
         for queue in touched:
@@ -214,9 +195,7 @@ class DeskQueue:
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        leases = (self._kept, self._patience, self._settling)
-        deadlines = (self._graces.next_deadline(), *(one.next_deadline() for one in leases))
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return self._absences.next_timer()
 
     # --- the machine
 
@@ -239,8 +218,8 @@ class DeskQueue:
         )
 
     def _fill(self, queue: str) -> None:
-        """Every free operator of this queue gets the first whom they may call. The one who is free longest comes first."""
-        for operator in [one for one in self.operators.values() if one.is_free and one.queue == queue]:
+        """Every free operator of this queue gets the first whom they may call."""
+        for operator in self.operators.free(queue):
             visit = self._first_for(operator)
             if visit is None:
                 continue
@@ -258,21 +237,11 @@ class DeskQueue:
         return None
 
     def _put_back(self, visit: Visit, cause: PlaceCause, *, now: float) -> None:
-        former = self._release(visit)
+        former = self.operators.release(visit)
         self.line(visit.queue).put_first(visit)
         self._step(visit, VisitEvent.PUT_BACK, operator=former, cause=cause)
         if visit.state is VisitState.MISSED:
-            self._patience.renew(visit.number, now=now)
-
-    def _release(self, visit: Visit) -> OperatorId:
-        """Nobody serves them any more; who did until now."""
-        who, visit.operator = visit.operator, NOBODY
-        operator = self.operators.pop(who, None)
-        if operator is not None:
-            operator.visit = None
-            self.operators[who] = operator  # behind those who are free already
-            self._forget_idle(operator)
-        return who
+            self._absences.hold_line(visit.number, now=now)
 
     def _free_wanted(self, operator: Operator) -> None:
         """Whoever was handed to them is anybody's."""
@@ -281,11 +250,3 @@ class DeskQueue:
                 visit.wanted = NOBODY
                 self._happened.append(Altered(visit=visit))
         self._fill(operator.queue)
-
-    def _forget_idle(self, operator: Operator) -> None:
-        if not operator.is_on and operator.visit is None:
-            self.operators.pop(operator.id, None)
-
-    def _forget_deadlines(self, visit: Visit) -> None:
-        for leases in (self._kept, self._patience, self._settling):
-            leases.end(visit.number)

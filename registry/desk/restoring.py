@@ -5,15 +5,15 @@ It knows records; everybody in them is out of reach, and has time to come back.
 
 from registry.desk.figures import Session
 from registry.desk.parts import Parts
+from registry.desk.records import visit_of
 from registry.desk.transcript import Said
-from registry.desk.visit import Form, Visit
-from registry.store.entries import DeskLineKept, DeskVisitKept
+from registry.store.entries import DeskLineKept
 from registry.store.protocol import LoadedDesk
 
 
 def restore(parts: Parts, loaded: LoadedDesk, *, now: float) -> None:
     """Visits in their order, what was said in them, and the sessions that make figures and estimates."""
-    visits = [_visit_of(record, _queue_of(parts, record.queue)) for record in loaded.visits]
+    visits = [visit_of(record, _queue_of(parts, record.queue)) for record in loaded.visits]
     for visit in visits:
         parts.add(visit)
         if visit.number in loaded.lines:
@@ -30,21 +30,6 @@ def _queue_of(parts: Parts, name: str) -> str:
     """A queue that the settings name no longer: its visitors and its past are the first one's."""
     queues = parts.settings.queues
     return name if name in queues else queues[0]
-
-
-def _visit_of(record: DeskVisitKept, queue: str) -> Visit:
-    visit = Visit(
-        record.visit,
-        queue=queue,
-        ticket=record.ticket,
-        form=Form(name=record.name, number=record.number, issue=record.issue),
-        host=record.host,
-        joined_at=record.joined_at,
-    )
-    visit.rank, visit.operator, visit.wanted = record.rank, record.operator, record.wanted
-    visit.called_at, visit.since, visit.served_for = record.called_at, record.since, record.served_for
-    visit.note, visit.given_by = record.note, record.given_by
-    return visit
 
 
 def _said(line: DeskLineKept) -> Said:

@@ -9,7 +9,8 @@ from typing import Final
 
 from registry.desk.figures import Session
 from registry.desk.notices import Batch, Notices
-from registry.desk.parts import Parts, kept_record, over_record
+from registry.desk.parts import Parts
+from registry.desk.records import kept_record, over_record
 from registry.desk.states import VisitEvent, VisitState
 from registry.desk.visit import Altered, Change, Happening, Visit
 from registry.effects import Effect, Store

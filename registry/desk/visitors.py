@@ -5,7 +5,8 @@ It knows forms, tickets and caps; what follows from a change is told elsewhere.
 
 from typing import assert_never
 
-from registry.desk.parts import Parts, kept_record
+from registry.desk.parts import Parts
+from registry.desk.records import kept_record
 from registry.desk.states import VisitState
 from registry.desk.telling import Telling
 from registry.desk.tickets import digest

@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 ROOT: Final = Path(__file__).parents[2]
 _DOCUMENT: Final = ROOT / "docs" / "protocol.md"
 _HEADING: Final = re.compile(r"^##+ ([0-9]+(?:\.[0-9]+)?)\.? (.*)$", re.MULTILINE)
@@ -68,3 +70,36 @@ def _values(body: str) -> dict[str, str]:
             assert name not in values, f"{name} stands there twice"
             values[name] = value
     return values
+
+
+# --- values of the test vectors
+
+
+def printed(block: str, name: str) -> bytes:
+    """A value of the document."""
+    return bytes.fromhex(vectors()[block][name])
+
+
+def number(block: str, name: str) -> int:
+    """A number of the document."""
+    return int(vectors()[block][name])
+
+
+def words(block: str, name: str) -> str:
+    """A text of the document."""
+    return vectors()[block][name].strip('"')
+
+
+def fields(block: str, name: str, *, skipped: int = 0) -> list[object]:
+    """A message of the document as an array."""
+    found = msgspec.msgpack.decode(printed(block, name)[skipped:])
+    assert isinstance(found, list)
+    return found
+
+
+SEED: Final = printed("keys", "alice.identity.seed")
+REGISTRY_SEED: Final = printed("keys", "registry.identity.seed")
+LIVE: Final = printed("keys", "alice.live.secret")
+ALICE: Final = (printed("keys", "alice.identity"), printed("keys", "alice.live"))
+BOB: Final = (printed("keys", "bob.identity"), printed("keys", "bob.live"))
+REGISTRY: Final = (printed("keys", "registry.identity"), printed("keys", "registry.live"))

@@ -11,6 +11,10 @@ from wire.framing import FrameReader
 from wire.identity import Identity
 from wire.limits import LINK_FRAME_MAX
 
+HERE = Address("192.0.2.1", 6_000)
+THERE = Address("192.0.2.2", 6_000)
+ELSEWHERE = Address("198.51.100.9", 7_000)
+
 
 class House:
     """One registry."""

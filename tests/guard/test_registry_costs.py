@@ -9,7 +9,7 @@ import pytest
 
 from registry.core import RegistryCore
 from tests.guard.counting import TEXT, Counter, calm_world, count_calls
-from tests.registry.hand import Rig
+from tests.registry.rig import Rig
 from tests.wire.test_link import Owner, connected
 from wire.address import Address
 from wire.aio.link import Link

@@ -1,7 +1,8 @@
 """This file is about what tests of rooms say and read: into a room, back on a new link, the past of a room."""
 
 from registry.policy import Policy
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.header import unpack_group
 from wire.messages.group import FetchGroup, GroupPage
 from wire.messages.room import (

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from registry.admission import Gate
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.address import Address
 from wire.admission import is_refused_authentic, make_register
 from wire.codec import decode_refused, encode, encode_hello
@@ -15,11 +16,6 @@ from wire.limits import HELLO_SIZE, REGISTERS_BURST, REGISTERS_PER_SECOND
 from wire.messages.registration import Hello, RefusalReason, Refused, Welcome
 
 SOMEWHERE = Address("10.9.9.9", 999)
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
 
 
 @pytest.fixture

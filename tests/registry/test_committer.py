@@ -6,7 +6,7 @@ from functools import partial
 
 from registry.committer import Committer
 from registry.store.memory import MemoryStore
-from tests.registry.hand import Rig
+from tests.registry.rig import Rig
 from wire.messages.mail import DepositMail, MailRefusal, MailRefused, MailSaved
 
 

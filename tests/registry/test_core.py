@@ -2,13 +2,14 @@
 
 import random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.events import CameIn, LinkEnded, StoreFailed, TurnedAway
+from registry.events import CameIn, LinkEnded, NamesPassedOver, StoreFailed, TurnedAway
 from registry.policy import Policy
-from tests.registry.hand import Hand, Rig
+from registry.store.entries import NameBound
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.address import Address
 from wire.codec import encode, encode_hello
 from wire.header import Kind
@@ -131,18 +132,11 @@ def test_events_that_nobody_drains_are_bounded() -> None:
     assert len(rig.core.events()) == 3
 
 
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
 def test_names_of_a_shape_that_we_do_not_know_are_passed_over(rig: Rig) -> None:
-    from registry.store.entries import NameBound
-
     rig.store.append([NameBound("odd", b"o" * 32, b"\xc1", 0, 0)])
     rig.store.sync()
     rig.restart()
-    assert rig.core._service.unreadable_names == 1
+    assert rig.core.events() == [NamesPassedOver(count=1)]
     assert rig.hand("bob").register() is not None
 
 

@@ -5,7 +5,8 @@ import pytest
 from registry.doors import DoorSettings
 from registry.errands import MakeInvites
 from registry.store.memory import MemoryStore
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.identity import Identity, fingerprint
 from wire.invitations import CODE_BYTES, JoinCode
 from wire.limits import INVITE_KEPT_FOR, INVITES_MAX

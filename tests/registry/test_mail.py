@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.limits import (
     LETTER_MAX,
     MAIL_BATCH_MAX,
@@ -21,16 +22,6 @@ from wire.messages.mail import (
     MailSaved,
     TakeMail,
 )
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def ann(rig: Rig) -> Hand:
-    return rig.member("ann")
 
 
 @pytest.fixture

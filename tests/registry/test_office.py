@@ -3,16 +3,12 @@
 import pytest
 
 from registry.errands import Answer, Errand, ListNames, ReleaseName
-from tests.registry.hand import Hand, Rig, rows_of
+from tests.registry.hand import Hand, rows_of
+from tests.registry.rig import Rig
 from wire.messages.mail import DepositMail
 from wire.messages.registration import RefusalReason, Refused, Welcome
 from wire.messages.renaming import Rename
 from wire.messages.table import FetchTable, TablePage
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
 
 
 def asked(rig: Rig, errand: Errand) -> Answer:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from tests.registry.roomtalk import HERE, back, entered, page, texts
 from wire import limits
 from wire.codec import encode
@@ -18,21 +19,6 @@ from wire.messages.room import (
     RoomRefused,
     RoomsListed,
 )
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def ann(rig: Rig) -> Hand:
-    return rig.member("ann")
-
-
-@pytest.fixture
-def bob(rig: Rig) -> Hand:
-    return rig.member("bob")
 
 
 class TestListing:

@@ -1,8 +1,7 @@
 """This file is about what is said in rooms: to who is here, never to strangers, under keys that change with the members."""
 
-import pytest
-
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from tests.registry.roomtalk import AWAY, HERE, back, entered, page, texts
 from wire.codec import encode
 from wire.header import Kind
@@ -12,21 +11,6 @@ from wire.messages.room import (
     LeaveRoom,
     RoomMember,
 )
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def ann(rig: Rig) -> Hand:
-    return rig.member("ann")
-
-
-@pytest.fixture
-def bob(rig: Rig) -> Hand:
-    return rig.member("bob")
 
 
 class TestSpeaking:

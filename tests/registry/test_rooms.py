@@ -3,7 +3,8 @@
 import pytest
 
 from registry.store.entries import GroupGone
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from tests.registry.roomtalk import AWAY, GONE, HERE, NEWS, back, entered, page, texts
 from wire.limits import GROUP_KEPT_FOR
 from wire.messages.group import FetchGroup, GroupGranted
@@ -17,21 +18,6 @@ from wire.messages.room import (
     RoomRefusal,
     RoomRefused,
 )
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-@pytest.fixture
-def ann(rig: Rig) -> Hand:
-    return rig.member("ann")
-
-
-@pytest.fixture
-def bob(rig: Rig) -> Hand:
-    return rig.member("bob")
 
 
 class TestEntering:

@@ -7,7 +7,7 @@ Visitors come, say something, give up or quit; operators take duty and say what 
 import random
 from typing import Final
 
-from peer.desk.visit import Stage
+from peer.desk.stages import Stage
 from registry.desk.settings import DeskSettings
 from tests.simulation.deeds import is_online, is_there
 from tests.support.guests import Guest

@@ -10,10 +10,12 @@ from peer.core.me import Me
 from peer.desk import events as happened
 from peer.desk.core import VisitorCore
 from peer.desk.form import Form
-from peer.desk.visit import PLACED, Stage, StoredVisit
+from peer.desk.stages import PLACED, Stage
+from peer.desk.ticket import StoredVisit
 from registry.desk.tickets import digest
+from tests.support.machine import POLICY
 from tests.support.network import Network
-from tests.support.people import POLICY, Person
+from tests.support.people import Person
 from wire.address import Address
 from wire.identity import AgreementKey, Identity
 
@@ -125,10 +127,11 @@ class Guest(Person):
             self.pinned = core.pinned
             self._send(core.datagrams_to_send())
             self._tend_link(self.core, now)
-            if core._visit._talk is not None:
-                if core._visit._talk.visit != self.visit:
+            talk = core._visit._saying._talk
+            if talk is not None:
+                if talk.visit != self.visit:
                     self.said, self.refused = [], 0
-                self.visit = core._visit._talk.visit
+                self.visit = talk.visit
             events = core.events()
             is_moving = bool(events)
             for event in events:

@@ -11,8 +11,8 @@ from registry.core import RegistryCore
 from registry.desk.settings import DeskSettings
 from registry.store.entries import MailStored
 from registry.store.memory import MemoryStore
+from tests.support.machine import WALL_OFFSET, Machine
 from tests.support.network import Happening, Network, Pipe
-from tests.support.people import WALL_OFFSET, Person
 from wire.address import Address
 from wire.framing import FrameReader
 from wire.identity import Identity
@@ -170,19 +170,19 @@ class House:
 
     # --- links
 
-    def connect(self, person: Person) -> None:
-        """A person's program connects to our TCP port."""
-        if not self.is_running or self.network.is_cut(person.address.host, self.address.host):
-            self.network.after(0.5, person.link_refused)
+    def connect(self, machine: Machine) -> None:
+        """A program connects to our TCP port."""
+        if not self.is_running or self.network.is_cut(machine.address.host, self.address.host):
+            self.network.after(0.5, machine.link_refused)
             return
         self._links += 1
         number = self._links
-        pipe = Pipe(self.network, (person.address.host, self.address.host))
+        pipe = Pipe(self.network, (machine.address.host, self.address.host))
         self._pipes[number] = pipe
         pipe.receive[1], pipe.closed[1] = self._receiver(number), lambda: self._closed(number)
-        self.core.link_opened(number, Address(person.address.host, 40_000 + number), now=self.network.now)
+        self.core.link_opened(number, Address(machine.address.host, 40_000 + number), now=self.network.now)
         self.pump()
-        person.link_made(pipe)
+        machine.link_made(pipe)
 
     def _receiver(self, number: int) -> Callable[[bytes], None]:
         reader = FrameReader()

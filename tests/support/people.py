@@ -3,9 +3,6 @@
 A person can crash and start again with what its disk holds; what it was shown is kept for the invariants.
 """
 
-import random
-from collections.abc import Callable
-
 from peer.core import events as happened
 from peer.core.dutyevents import ClientSaid
 from peer.core.engine import PeerCore
@@ -14,68 +11,27 @@ from peer.core.me import Me
 from peer.core.records import Standing
 from peer.history import History
 from peer.keys import RENEWALS_MAX
-from tests.support.network import Happening, Network, Pipe
+from tests.support.machine import POLICY, Machine
+from tests.support.network import Network
+from tests.support.screen import Screen
 from wire.address import Address
-from wire.delivery.policy import Policy
-from wire.framing import FrameReader
 from wire.identity import AgreementKey, Identity
-from wire.limits import LINK_FRAME_MAX
-
-WALL_OFFSET = 1_800_000_000.0
-POLICY = Policy()
 
 
-class Screen:
-    """What one person has seen, over all lives of their program."""
-
-    def __init__(self) -> None:
-        self.events: list[happened.Event] = []
-        self.lines: list[happened.Line] = []
-
-    def show(self, event: happened.Event) -> list[happened.Line]:
-        """Note an event; returns the lines that it showed."""
-        self.events.append(event)
-        match event:
-            case happened.DirectReceived() | happened.ChannelReceived() | happened.RoomReceived():
-                shown: list[happened.Line] = [event]
-            case happened.MailReturned(lines=lines):
-                shown = list(lines)
-            case _:
-                shown = []
-        self.lines += shown
-        return shown
-
-    def texts(self) -> list[str]:
-        """What was said to this person, in the order in which it was shown."""
-        return [line.text for line in self.lines]
-
-    def count(self, kind: type) -> int:
-        """How often something happened."""
-        return sum(isinstance(event, kind) for event in self.events)
-
-
-class Person:
+class Person(Machine):
     """One peer."""
 
     def __init__(self, network: Network, name: str, server: Address, host: str) -> None:
-        self.network = network
-        self.name = name
-        """By which tests call this person, for ever."""
+        super().__init__(network, name, server, host)
         self.called = name
         """By which this person goes, as its folder says."""
         self.names = {name}
         """All that this person ever went by, or asked to."""
         self.maybe_called: str | None = None
-        self.server = server
-        self.address = Address(host, 6_000)
-        self.random = random.Random(network.random.random())
         self.identity = Identity(self.random.randbytes(32))
         self.mail_keys = [AgreementKey(self.random.randbytes(32))]
         self.history = History(":memory:", server="registry")
         self.screen = Screen()
-        self.connect: Callable[[Person], None] = lambda person: None
-        self.lives = 0
-        self.wall_offset = WALL_OFFSET
         self.said_at: dict[str, float] = {}
         """When each text was said: texts are said once."""
         self.said_to_all: dict[int, float] = {}
@@ -84,24 +40,9 @@ class Person:
         """When this person was first welcome."""
         self.bound_at: float | None = None
         """When the registry first knew the name."""
-        self._asleep: list[Callable[[], None]] | None = None
         self._counter = 0
-        self._core: PeerCore | None = None
-        self._pipe: Pipe | None = None
-        self._timer: Happening | None = None
 
     # --- life
-
-    @property
-    def core(self) -> PeerCore:
-        """The running program."""
-        assert self._core is not None, f"{self.name} is not running"
-        return self._core
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the program runs."""
-        return self._core is not None
 
     def start(self) -> None:
         """Start the program with what the disk holds."""
@@ -129,52 +70,6 @@ class Person:
         self.network.settle_at(self.address, self._datagram_came)
         self.core.start(now=now)
         self.pump()
-
-    def crash(self) -> None:
-        """Kill -9: what is on disk stays, the rest is gone."""
-        self._core = self._asleep = None
-        self._timer = None
-        self.network.leave(self.address)
-        if self._pipe is not None:
-            pipe, self._pipe = self._pipe, None
-            pipe.close(0)
-
-    def fall_asleep(self) -> None:
-        """The program is stopped (SIGSTOP, a laptop's lid): what comes waits in the kernel, timers are late."""
-        if self._asleep is None:
-            self._asleep = []
-
-    def wake_up(self) -> None:
-        """It goes on with all that waited."""
-        waited, self._asleep = self._asleep or [], None
-        for act in waited:
-            act()
-
-    @property
-    def is_asleep(self) -> bool:
-        """Whether the program is stopped."""
-        return self._asleep is not None
-
-    def _is_put_off(self, act: Callable[[], None], *, may_be_lost: bool = False) -> bool:
-        """Whether we sleep: then it waits. Datagrams for which the kernel has no room are lost."""
-        if self._asleep is None:
-            return False
-        if len(self._asleep) < 500 or not may_be_lost:
-            self._asleep.append(act)
-        return True
-
-    def set_clock(self, seconds: float) -> None:
-        """The wall clock jumps by so many seconds."""
-        self.wall_offset += seconds
-        if self._core is not None:
-            self._core.wall_offset = self.wall_offset
-
-    def move(self) -> None:
-        """The address changes under the program: a router forgot whom it had translated."""
-        self.network.leave(self.address)
-        self.address = Address(self.address.host, self.address.port + 1)
-        if self.is_running:
-            self.network.settle_at(self.address, self._datagram_came)
 
     # --- what the disk says
 
@@ -296,88 +191,3 @@ class Person:
             core.records_stored(now=now)
         self._tend_link(core, now)
         self._arm(core)
-
-    def _send(self, datagrams: list[tuple[bytes, Address]]) -> None:
-        for data, target in datagrams:
-            assert len(data) <= 1_200
-            self.network.send(data, self.address, target)
-
-    def _datagram_came(self, data: bytes, source: Address) -> None:
-        if self._core is None or self._is_put_off(
-            lambda: self._datagram_came(data, source), may_be_lost=True
-        ):
-            return
-        self.core.receive_datagram(data, source, now=self.network.now)
-        self.pump()
-
-    def _arm(self, core: PeerCore) -> None:
-        due = core.next_timer()
-        if due is None:
-            self._timer = None
-            return
-        if self._timer is not None and self.network.now < self._timer.at <= due:
-            return
-        timer = self._timer = self.network.at(due, lambda: self._timer_rang(timer))
-
-    def _timer_rang(self, timer: Happening) -> None:
-        if timer is self._timer and self._core is not None:
-            if self._is_put_off(lambda: self._timer_rang(timer)):
-                return
-            self._timer = None
-            self._core.handle_timer(now=self.network.now)
-            self.pump()
-
-    # --- the link
-
-    def _tend_link(self, core: PeerCore, now: float) -> None:
-        if core.wants_link_closed() and self._pipe is not None:
-            pipe, self._pipe = self._pipe, None
-            pipe.close(0)
-        pieces = core.link_bytes_to_send(now=now)
-        if self._pipe is not None:
-            self._pipe.write(0, b"".join(pieces))
-        if core.wants_link():
-            self.network.after(0.001, lambda: self.connect(self))
-
-    def link_refused(self) -> None:
-        """Nobody listens on the registry's TCP port."""
-        if self._core is not None:
-            self._core.link_closed(now=self.network.now)
-            self.pump()
-
-    def link_made(self, pipe: Pipe) -> None:
-        """A connection stands; this is end 0."""
-        if self._core is None:
-            pipe.close(0)
-            return
-        self._pipe = pipe
-        reader = FrameReader()
-        reader.largest = LINK_FRAME_MAX
-        is_greeted = False
-
-        def receive(data: bytes) -> None:
-            nonlocal is_greeted
-            if self._pipe is not pipe or self._core is None or self._is_put_off(lambda: receive(data)):
-                return
-            reader.feed(data)
-            if not is_greeted:
-                greeting = reader.take_raw(16)
-                if greeting is None:
-                    return
-                is_greeted = True
-                self._core.link_greeted(greeting, now=self.network.now)
-            frames = []
-            while (frame := reader.next_frame()) is not None:
-                frames.append(frame)
-            self._core.receive_frames(frames, now=self.network.now)
-            self.pump()
-
-        def closed() -> None:
-            if self._pipe is pipe and self._core is not None and not self._is_put_off(closed):
-                self._pipe = None
-                self._core.link_closed(now=self.network.now)
-                self.pump()
-
-        pipe.receive[0], pipe.closed[0] = receive, closed
-        self._core.link_connected(now=self.network.now)
-        self.pump()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from peer.desk.keeping import VisitFolder
-from peer.desk.visit import StoredVisit
+from peer.desk.ticket import StoredVisit
 from wire.address import Address
 
 SERVER = Address("127.0.0.1", 5_000)

@@ -5,7 +5,8 @@ from typing import TypeVar
 from registry.desk.settings import DeskSettings
 from registry.policy import Policy
 from registry.store.memory import MemoryStore
-from tests.registry.hand import Hand, Rig
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
 from wire.messages.desk import (
     DeskLine,
     DeskRequest,
@@ -20,6 +21,9 @@ from wire.messages.desk import (
 from wire.messages.link import Attach, RegistryNotice
 
 Notice = TypeVar("Notice", bound=RegistryNotice)
+
+PEERS = DeskSettings(operators=("Ann", "Bob"))
+"""A desk whose operators are peers."""
 
 
 class Hall:

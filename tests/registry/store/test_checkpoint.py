@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry.store.entries import Entry
-from tests.registry.store.disks import Died, DyingDisk, PowerDisk, WatchedDisk
+from tests.registry.store.disks import Died, DyingDisk, WatchedDisk
 from tests.registry.store.playbook import (
     BOB,
     Model,
@@ -27,6 +27,7 @@ from tests.registry.store.playbook import (
     taken,
     view,
 )
+from tests.registry.store.power import PowerDisk
 from tests.registry.store.strategies import Author
 
 

@@ -1,4 +1,4 @@
-"""The folder of the file store: who may use it, what stands in it when, and what does not belong there."""
+"""This file is about the folder of the file store: who may use it, what stands in it, when a checkpoint is made."""
 
 import errno
 import os
@@ -10,17 +10,7 @@ import pytest
 from registry.store.errors import StoreFull, StoreInUse, StoreUnusable
 from registry.store.files import CHECKPOINT_BYTES, FileStore
 from tests.registry.store.disks import FailingDisk, WatchedDisk
-from tests.registry.store.playbook import (
-    BOB,
-    CAROL,
-    cut,
-    gone,
-    key,
-    line,
-    opened,
-    stored,
-    taken,
-)
+from tests.registry.store.playbook import BOB, CAROL, cut, line, opened, stored, taken
 
 MAIL = f"mail/{BOB.hex()}.mail"
 
@@ -88,82 +78,6 @@ def test_what_stands_in_the_folder(tmp_path: Path) -> None:
     store.append([taken(1)])
     store.close()
     assert files(tmp_path) == ["lock", "names"]
-
-
-def test_an_empty_mailbox_that_could_not_be_removed_goes_later(tmp_path: Path) -> None:
-    disk = FailingDisk()
-    store, _ = opened(tmp_path, disk)
-    store.append([stored(1)])
-    store.checkpoint()
-    store.append([taken(1)])
-    disk.wrong = lambda what: errno.EACCES if what == "remove" else None
-    store.checkpoint()
-    store.close()
-    assert MAIL in files(tmp_path)
-    disk.kill()
-    store, loaded = opened(tmp_path, WatchedDisk())
-    assert loaded.letters == {}
-    store.close()
-    assert files(tmp_path) == ["lock", "names"]
-
-
-def test_letters_that_were_taken_leave_the_disk(tmp_path: Path) -> None:
-    store, _ = opened(tmp_path, WatchedDisk())
-    store.append([stored(1, size=500), stored(2, size=600)])
-    store.checkpoint()
-    store.append([taken(1)])
-    store.checkpoint()
-    left = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert stored(1, size=500).letter not in left
-    assert stored(2, size=600).letter in left
-    store.close()
-
-
-def test_a_mailbox_that_only_grows_is_appended_to(tmp_path: Path) -> None:
-    store, _ = opened(tmp_path, WatchedDisk())
-    inodes = set()
-    for serial in range(1, 5):
-        store.append([stored(serial)])
-        store.checkpoint()
-        inodes.add((tmp_path / MAIL).stat().st_ino)
-    store.close()
-    store, _ = opened(tmp_path, WatchedDisk())
-    store.append([stored(9)])
-    store.close()
-    inodes.add((tmp_path / MAIL).stat().st_ino)
-    assert len(inodes) == 1
-
-
-@pytest.mark.parametrize("cause", ["taking", "damage"])
-def test_a_mailbox_written_anew_is_appended_to_again(tmp_path: Path, cause: str) -> None:
-    store, _ = opened(tmp_path, WatchedDisk())
-    store.append([stored(1), stored(2)])
-    store.checkpoint()
-    if cause == "damage":
-        store.close()
-        (tmp_path / MAIL).write_bytes((tmp_path / MAIL).read_bytes() + b"damage")
-        store, _ = opened(tmp_path, WatchedDisk())
-    store.append([taken(1)] if cause == "taking" else [stored(3)])
-    store.checkpoint()
-    anew = (tmp_path / MAIL).stat().st_ino
-    store.append([stored(4)])
-    store.checkpoint()
-    assert (tmp_path / MAIL).stat().st_ino == anew
-    store.close()
-
-
-def test_a_group_is_written_anew_when_most_of_it_is_dead(tmp_path: Path) -> None:
-    store, _ = opened(tmp_path, WatchedDisk())
-    sizes = []
-    for position in range(1, 60):
-        store.append([line(position, size=5000), cut(position - 3)])
-        store.checkpoint()
-        sizes.append(sum(path.stat().st_size for path in (tmp_path / "groups").iterdir()))
-    assert max(sizes) < 100_000
-    store.close()
-    store, loaded = opened(tmp_path, WatchedDisk())
-    assert [head.position for head in loaded.groups["tea"].lines] == [57, 58, 59]
-    store.close()
 
 
 def test_when_a_checkpoint_is_due(tmp_path: Path) -> None:
@@ -240,75 +154,3 @@ def test_open_files_do_not_pile_up(tmp_path: Path) -> None:
         assert len(disk._open) == 5  # three folders, the lock, one journal
     store.close()
     assert not disk._open
-
-
-def test_many_lines_at_once(tmp_path: Path) -> None:
-    store, _ = opened(tmp_path, WatchedDisk())
-    positions = range(1, 2501)
-    store.append([line(position, size=position % 30) for position in positions])
-    store.checkpoint()
-    assert store.read_lines("tea", positions) == [line(n, size=n % 30).frame for n in positions]
-    store.close()
-
-
-def test_a_group_that_is_gone_leaves_the_disk(tmp_path: Path) -> None:
-    store, _ = opened(tmp_path, WatchedDisk())
-    store.append([key(1, "#a"), line(1, "#a", size=500)])
-    store.checkpoint()
-    assert len(list((tmp_path / "groups").iterdir())) == 1
-    store.append([gone("#a")])
-    store.checkpoint()
-    assert list((tmp_path / "groups").iterdir()) == []
-    store.append([key(2, "#a"), line(7, "#a", epoch=2)])
-    store.checkpoint()
-    store.append([gone("#a"), key(3, "#a"), line(9, "#a", epoch=3, size=20)])
-    store.close()
-    (file,) = (tmp_path / "groups").iterdir()
-    assert line(1, "#a", size=500).frame not in file.read_bytes()
-    _, loaded = opened(tmp_path, WatchedDisk())
-    assert [head.position for head in loaded.groups["#a"].lines] == [9]
-    assert list(loaded.groups["#a"].keys) == [3]
-
-
-def test_the_hollow_file_of_a_group_that_could_not_be_removed_goes_at_the_next_start(tmp_path: Path) -> None:
-    disk = FailingDisk()
-    store, _ = opened(tmp_path, disk)
-    store.append([key(1, "#a"), line(1, "#a")])
-    store.checkpoint()
-    store.append([gone("#a")])
-    disk.wrong = lambda what: errno.EACCES if what == "remove" else None
-    store.checkpoint()
-    disk.kill()
-    assert len(list((tmp_path / "groups").iterdir())) == 1
-    store, loaded = opened(tmp_path, WatchedDisk())
-    assert loaded.groups == {}
-    assert loaded.damage == []
-    assert list((tmp_path / "groups").iterdir()) == []
-    store.close()
-
-
-def test_a_group_that_goes_while_its_file_is_written_does_not_come_back(tmp_path: Path) -> None:
-    """The checkpoint that is under way puts down what it saw at its beginning."""
-    disk = FailingDisk()
-    store, _ = opened(tmp_path, disk)
-    store.append([key(1, "#a"), line(1, "#a", size=70_000), line(2, "#a"), cut(1, "#a")])
-    store.checkpoint()
-    store.append([line(3, "#a"), cut(2, "#a")])
-    said: list[None] = []
-
-    def meanwhile(what: str) -> int | None:
-        if what == "rename" and not said:
-            said.append(None)
-            store.append([gone("#a"), key(5, "#a"), line(8, "#a", epoch=5)])
-        return None
-
-    disk.wrong = meanwhile
-    store.checkpoint()
-    assert said
-    disk.wrong = lambda what: None
-    store.checkpoint()
-    assert store.read_lines("#a", [8]) == [line(8, "#a", epoch=5).frame]
-    store.close()
-    _, loaded = opened(tmp_path, WatchedDisk())
-    assert [head.position for head in loaded.groups["#a"].lines] == [8]
-    assert list(loaded.groups["#a"].keys) == [5]

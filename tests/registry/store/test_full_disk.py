@@ -1,7 +1,6 @@
-"""Errors of the disk at any step: nothing kept is lost, the store goes on when it can, and never promises falsely."""
+"""This file is about a disk that stays full: nothing piles up, nothing kept is lost, and the store goes on when it can."""
 
 import errno
-import itertools
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +9,12 @@ from pathlib import Path
 import pytest
 
 from registry.store.entries import Entry
-from registry.store.errors import StoreBroken, StoreError, StoreFull, StoreReadOnly
+from registry.store.errors import StoreFull
 from registry.store.files import FileStore
-from tests.registry.store.disks import FailingDisk, WatchedDisk, bad_sync
+from tests.registry.store.disks import FailingDisk, WatchedDisk
 from tests.registry.store.playbook import (
-    ALICE,
     BOB,
-    CAROL,
     Model,
-    bound,
     cut,
     key,
     line,
@@ -27,110 +23,6 @@ from tests.registry.store.playbook import (
     taken,
     view,
 )
-
-BEFORE: list[Entry] = [
-    bound("al"),
-    key(1),
-    line(1),
-    line(2),
-    stored(1),
-    stored(2),
-    stored(3, CAROL),
-    stored(4, ALICE),
-]
-AFTER: list[Entry] = [
-    taken(1),
-    taken(3, recipient=CAROL),
-    stored(5),
-    stored(6, ALICE),
-    line(3),
-    cut(1),
-    bound("bo"),
-]
-LAST: list[Entry] = [stored(7, CAROL), taken(2, 5), line(4), key(2), taken(4, recipient=ALICE)]
-
-
-def fail_once(disk: FailingDisk, step: int, number: int) -> None:
-    """The step of that number, counted from now, fails; the others do not."""
-    target = len(disk.steps) + 1 + step
-    disk.wrong = lambda what: number if len(disk.steps) == target and not what.startswith("sync") else None
-
-
-@pytest.mark.parametrize("more", [[], LAST])
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE])
-def test_a_checkpoint_that_fails_at_any_step_is_made_up_for_later(
-    tmp_path: Path, number: int, more: list[Entry]
-) -> None:
-    expected = StoreFull if number == errno.ENOSPC else StoreBroken
-    failures = 0
-    for step in itertools.count():
-        disk = FailingDisk()
-        store, _ = opened(tmp_path / str(step), disk)
-        store.append(BEFORE)
-        store.checkpoint()
-        store.append(AFTER)
-        start = len(disk.steps)
-        fail_once(disk, step, number)
-        try:
-            store.checkpoint()
-        except StoreError as wrong:
-            assert type(wrong) is expected
-            failures += 1
-        if len(disk.steps) <= start + step:
-            break
-        disk.wrong = lambda what: None
-        go_on(tmp_path / str(step), store, disk, more, disk.steps[start + step])
-    assert failures > 5
-
-
-def go_on(folder: Path, store: FileStore, disk: FailingDisk, more: list[Entry], failed: str) -> None:
-    """Whatever happened: new entries count, the old ones are there, at every later moment."""
-    for owner, box in Model().say([*BEFORE, *AFTER]).mail.items():  # also while a new file has no name yet
-        assert store.read_letters(owner, list(box)) == [entry.letter for entry in box.values()]
-    store.append(more)
-    model = Model().say([*BEFORE, *AFTER, *more]).view()
-    store.checkpoint()
-    assert store.read_letters(ALICE, [6]) == [stored(6).letter]
-    assert len(disk._open) == 5  # three folders, the lock, one journal
-    if "remove" not in failed:  # a removal is tried again at the next start only
-        assert {path.stem for path in folder.glob("mail/*.mail")} == {owner.hex() for owner in model["mail"]}
-    disk.kill()
-    store, loaded = opened(folder, WatchedDisk())
-    assert loaded.damage == []
-    assert view(store, loaded) == model
-    store.close()
-    store, loaded = opened(folder, WatchedDisk())
-    assert view(store, loaded) == model
-    store.close()
-    assert not list(folder.glob("journal-*"))
-
-
-def test_a_sync_that_fails_at_any_step_of_a_checkpoint_ends_all_promises(tmp_path: Path) -> None:
-    for step in itertools.count():
-        folder = tmp_path / str(step)
-        disk = FailingDisk()
-        store, _ = opened(folder, disk)
-        store.append(BEFORE)
-        store.checkpoint()
-        store.append(AFTER)
-        start = len(disk.steps)
-        disk.wrong = lambda what, at=start + 1 + step, disk=disk: (  # type: ignore[misc]
-            errno.EIO if what.startswith("sync") and len(disk.steps) >= at else None
-        )
-        try:
-            store.checkpoint()
-        except StoreReadOnly:
-            with pytest.raises(StoreReadOnly):
-                store.append(LAST)
-            assert store.read_letters(ALICE, [6]) == [stored(6).letter]
-        else:
-            break
-        disk.wrong = lambda what: None
-        store.close()
-        store, loaded = opened(folder, WatchedDisk())
-        assert view(store, loaded) == Model().say([*BEFORE, *AFTER]).view()
-        store.close()
-    assert step > 10
 
 
 def test_a_disk_that_stays_full_piles_up_no_journals_and_no_open_files(tmp_path: Path) -> None:
@@ -198,65 +90,6 @@ def test_keys_that_a_cut_took_stay_away_after_a_checkpoint_in_two_parts(tmp_path
     disk.kill()
     store, loaded = opened(tmp_path, WatchedDisk())
     assert view(store, loaded) == Model().say(said + more).view()
-    store.close()
-
-
-def test_half_a_write_that_cannot_be_taken_back_ends_all_promises(tmp_path: Path) -> None:
-    disk = FailingDisk()
-    store, _ = opened(tmp_path, disk)
-    store.append([stored(1)])
-    disk.wrong = lambda what: errno.EIO if what in {"write", "cut"} else None
-    with pytest.raises(StoreReadOnly, match="taken back"):
-        store.append([stored(2)])
-    disk.wrong = lambda what: None
-    with pytest.raises(StoreReadOnly):
-        store.checkpoint()
-    with pytest.raises(StoreReadOnly):
-        store.append([stored(3)])
-    store.close()
-    store, loaded = opened(tmp_path, WatchedDisk())
-    assert [head.serial for head in loaded.letters[BOB]] == [1]
-    store.close()
-
-
-def test_a_write_that_fails_for_another_reason(tmp_path: Path) -> None:
-    disk = FailingDisk()
-    store, _ = opened(tmp_path, disk)
-    disk.wrong = lambda what: errno.EIO if what == "write" else None
-    with pytest.raises(StoreBroken) as caught:
-        store.append([stored(1)])
-    assert caught.value.where.startswith("journal-")
-    disk.wrong = lambda what: None
-    store.append([stored(2)])
-    store.close()
-
-
-def test_an_orderly_stop_on_a_full_disk_leaves_the_journal(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    disk = FailingDisk()
-    store, _ = opened(tmp_path, disk)
-    store.append(BEFORE)
-    disk.wrong = lambda what: errno.ENOSPC if what in {"write", "create"} else None
-    store.close()
-    assert "the journal stays" in caplog.text
-    store, loaded = opened(tmp_path, WatchedDisk())
-    assert view(store, loaded) == Model().say(BEFORE).view()
-    store.close()
-
-
-def test_a_start_whose_sync_fails_can_be_read_and_says_so(tmp_path: Path) -> None:
-    disk = WatchedDisk()
-    store, _ = opened(tmp_path, disk)
-    store.append(BEFORE)
-    disk.kill()
-    failing = FailingDisk()
-    failing.wrong = bad_sync
-    store, loaded = opened(tmp_path, failing)
-    assert "did not confirm" in loaded.damage[-1]
-    assert view(store, loaded) == Model().say(BEFORE).view()
-    with pytest.raises(StoreReadOnly):
-        store.append(LAST)
     store.close()
 
 

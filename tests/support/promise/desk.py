@@ -155,13 +155,13 @@ class DeskPromise:
             )
 
     def _check_whole(self, queue: DeskQueue, line: list[int]) -> None:
-        served = [one.visit.number for one in queue.operators.values() if one.visit is not None]
+        served = [one.visit.number for one in queue.operators if one.visit is not None]
         everybody = sorted(line + served)
         assert everybody == sorted(queue.visits), (
             f"I6: {line} in line, {served} served, {[*queue.visits]} there"
         )
-        for who, operator in queue.operators.items():
-            assert operator.visit is None or operator.visit.operator == who
+        for operator in queue.operators:
+            assert operator.visit is None or operator.visit.operator == operator.id
 
 
 def _without(line: list[int], those: set[int]) -> list[int]:

@@ -7,7 +7,8 @@ It looks at screens. It must not know how a line came there.
 from typing import TYPE_CHECKING
 
 from peer.core import events as happened
-from tests.support.people import POLICY, WALL_OFFSET, Person
+from tests.support.machine import POLICY, WALL_OFFSET
+from tests.support.people import Person
 
 if TYPE_CHECKING:
     from tests.support.world import World

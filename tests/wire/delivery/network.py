@@ -37,6 +37,19 @@ def make_courier(policy: Policy | None = None, *, seed: int = 1, inbox: Inbox | 
     return Courier(policy or Policy(), rng=random.Random(seed), inbox=inbox)
 
 
+def say(courier: Courier, *, now: float = 0.0) -> list[list[DeliveryFrame]]:
+    """The frames that it has to send, a list for each payload."""
+    return [frames_of(payload) for payload in courier.payloads_to_send(now=now)]
+
+
+def take_all(courier: Courier, *, now: float) -> list[int]:
+    """The owner commits what has arrived and shows what is ready."""
+    for event in courier.events():
+        if isinstance(event, Arrived):
+            courier.confirm(event.number, now=now)
+    return courier.inbox.ready(now)
+
+
 @dataclass
 class Disk:
     """What survives: our messages not settled, theirs stored, and the marks on those shown, in that order."""

@@ -1,0 +1,81 @@
+"""This file is about what our registration means for a visitor: let in, lost, back, refused, gone.
+
+The session says what happened between us and the registry; here it becomes events, and a link or none.
+"""
+
+from collections.abc import Callable
+
+from peer.core.registration import REFUSALS
+from peer.core.session import Notice
+from peer.desk import events as happened
+from peer.desk.stages import PLACED, Stage
+from peer.desk.uplink import Uplink
+from peer.desk.visit import Visit
+from wire.identity import fingerprint
+from wire.sealing import Session
+
+
+class Registration:
+    """Heeds the session."""
+
+    def __init__(self, uplink: Uplink, visit: Visit, *, tell: Callable[[happened.VisitEvent], None]) -> None:
+        self._uplink = uplink
+        self._session = uplink.session
+        self._link = uplink.link
+        self._visit = visit
+        self._tell = tell
+        self._last_channel: Session | None = None
+        self._has_begun = False
+        self._was_lost = False
+
+    def heed_session(self, *, now: float) -> None:
+        """What the session has to tell."""
+        for notice in self._session.notices():
+            match notice:
+                case Notice.WELCOMED:
+                    self._welcomed(now)
+                case Notice.LOST:
+                    self._lost()
+                case Notice.DENIED:
+                    assert self._session.denied is not None
+                    reason = REFUSALS.get(self._session.denied, "it serves no visitors")
+                    self._tell(happened.Refused(reason=reason))
+                case Notice.LEFT | Notice.LEAVE_UNANSWERED:
+                    self._end_link()
+                case Notice.WRONG_KEY:
+                    self._wrong_key()
+        for question in self._session.sealed_questions():
+            self._uplink.send(question)  # the link carries it too: there it cannot get lost
+
+    def _welcomed(self, now: float) -> None:
+        if self._was_lost:
+            self._tell(happened.ServerBack())
+        self._has_begun, self._was_lost = True, False
+        assert self._session.channel is not None
+        if self._session.channel is not self._last_channel:
+            self._link.forgive()  # another life of the registry: what its last one did to links is no sign
+            self._last_channel = self._session.channel
+        self._link.open(self._session.channel, now=now)
+
+    def _lost(self) -> None:
+        if self._has_begun:
+            keep_place = self._visit.keep_place if self._visit.stage in PLACED else None
+            self._tell(happened.ServerLost(keep_place=keep_place))
+        else:
+            self._tell(happened.NoServer(is_trying=self._visit.stage is Stage.RETURNING))
+        self._was_lost = True
+        self._end_link()
+
+    def _wrong_key(self) -> None:
+        assert self._session.stranger is not None and self._session.pinned is not None
+        self._tell(
+            happened.ServerKeyChanged(
+                expected=fingerprint(self._session.pinned), got=fingerprint(self._session.stranger)
+            )
+        )
+        self._was_lost = True
+        self._end_link()
+
+    def _end_link(self) -> None:
+        self._uplink.drop_link()
+        self._uplink.wants_close = True

@@ -1,0 +1,109 @@
+"""This file is about what is said in a visit: our lines until they are answered, the operator's until they are shown.
+
+It knows lines and the ticket that remembers how far we have read; it must not know whose turn it is.
+"""
+
+from collections.abc import Callable
+
+from peer.core.talk import Talk
+from peer.desk import events as happened
+from peer.desk.reasons import LINE_REFUSALS
+from peer.desk.ticket import Ticket
+from wire.messages.desk import (
+    ConversationRequest,
+    DeskLine,
+    HeardAtDesk,
+    LineRefusal,
+    LineRefused,
+    LinesTaken,
+)
+
+
+class Saying:
+    """The talk of one visit, once the registry has given it a number."""
+
+    def __init__(
+        self,
+        ticket: Ticket,
+        *,
+        send: Callable[[ConversationRequest], None],
+        tell: Callable[[happened.VisitEvent], None],
+    ) -> None:
+        self._ticket = ticket
+        self._send = send
+        self._tell = tell
+        self._talk: Talk | None = None
+        self._is_new_link = False
+        """Whether we have not been told on this link where we are."""
+
+    def begin(self, visit: int) -> None:
+        """The registry speaks of this visit; one that we know goes on."""
+        if self._talk is None or self._talk.visit != visit:
+            self._talk = Talk(visit, heard=self._ticket.heard)
+
+    def forget(self) -> None:
+        """The visit is over, or another one begins."""
+        self._talk = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a visit to talk in."""
+        return self._talk is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every line of ours was answered."""
+        return self._talk is None or self._talk.is_settled
+
+    # --- ours
+
+    def say(self, text: str, *, wall: float) -> None:
+        """A line for the operator. The talk has begun."""
+        assert self._talk is not None
+        self._send(self._talk.say(text, wall=wall))
+
+    def link_up(self) -> None:
+        """A new link knows nothing of what was said."""
+        self._is_new_link = True
+
+    def say_again(self) -> None:
+        """We are told where we are; first on a new link, what was not answered on the one before is said again. Why we are
+        told does not matter: whoever is back may be called by another operator at once."""
+        is_new_link, self._is_new_link = self._is_new_link, False
+        if is_new_link and self._talk is not None:
+            for line in self._talk.unanswered():
+                self._send(line)
+
+    def taken(self, taken: LinesTaken) -> None:
+        """The registry has lines of ours."""
+        if self._talk is not None and taken.visit == self._talk.visit:
+            for line in self._talk.taken(taken.number):
+                self._send(line)
+
+    def refused(self, refused: LineRefused) -> None:
+        """A line of ours will not arrive."""
+        if self._talk is None or refused.visit != self._talk.visit or not self._talk.refused(refused.number):
+            return
+        if refused.reason is LineRefusal.NOT_YOUR_TURN:
+            self._tell(happened.NotYourTurn())
+        else:
+            self._tell(happened.LineRefused(reason=LINE_REFUSALS[refused.reason]))
+
+    # --- the operator's
+
+    def came(self, line: DeskLine) -> None:
+        """A line of the operator: told once, confirmed again when the registry did not hear that it was shown."""
+        if self._talk is None or line.visit != self._talk.visit:
+            return
+        if self._talk.take(line):
+            self._tell(happened.LineCame(operator=line.operator, text=line.text, position=line.position))
+        elif line.position <= self._ticket.heard:
+            self._send(HeardAtDesk(line.visit, self._ticket.heard))
+
+    def shown(self, position: int) -> None:
+        """Lines up to this one have been shown: once that is stored, the registry may know."""
+        if self._talk is None or position <= self._ticket.heard:
+            return
+        self._talk.shown(position)
+        visit = self._talk.visit
+        self._ticket.read_up_to(position, lambda: self._send(HeardAtDesk(visit, position)))

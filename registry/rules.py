@@ -1,0 +1,84 @@
+"""This file is about which rules there are, each made with what an earlier life of the registry left.
+
+It must not know which request is whose, or what anything leads to.
+"""
+
+from registry.channel import ChannelRules
+from registry.clock import WallClock
+from registry.desk.desk import Desk
+from registry.desk.settings import DeskSettings
+from registry.directory import Directory, first_version
+from registry.doors import Doors, DoorSettings
+from registry.effects import Store
+from registry.grouprules import Means, ReadLines
+from registry.groups import first_position
+from registry.mailroom import Mailroom, ReadLetters
+from registry.office import Office
+from registry.policy import Policy
+from registry.presence import Presence
+from registry.recalling import recall
+from registry.reception import Reception
+from registry.renaming import Renaming
+from registry.rooms import Rooms
+from registry.roster import Roster
+from registry.sessions import Randomness
+from registry.store.protocol import Loaded
+from wire.messages.group import CHANNEL
+
+
+class Rules:
+    """All of them, over one directory and one roster."""
+
+    def __init__(
+        self,
+        *,
+        loaded: Loaded,
+        clock: WallClock,
+        policy: Policy,
+        rng: Randomness,
+        read_letters: ReadLetters,
+        read_lines: ReadLines,
+        now: float,
+        desk: DeskSettings | None = None,
+        doors: DoorSettings | None = None,
+    ) -> None:
+        channel = loaded.groups.get(CHANNEL)
+        life = 1 + max(channel.keys if channel is not None else (), default=0)
+        self.directory = Directory(version=first_version(life=life, wall_ms=clock.millis(now)))
+        # Stations begin where the clock is, so that a row of an earlier life never shows a station of this one.
+        self.roster = Roster(first_station=clock.seconds(now))
+        self.presence = Presence(self.directory, self.roster, clock, policy)
+        self.mail = Mailroom(self.directory, self.roster, clock, read_letters, policy)
+        means = Means(self.roster, clock, rng, read_lines, policy, first_position(life=life))
+        self.channel = ChannelRules(self.directory, means, now=now)
+        self.rooms = Rooms(self.directory, means)
+        self.doors = Doors(doors or DoorSettings())
+        self.renaming = Renaming(self.directory, clock, is_banned=self.doors.bans_name)
+        self.reception = Reception(
+            self.directory,
+            self.roster,
+            self.presence,
+            self.channel,
+            self.renaming,
+            self.doors,
+            clock,
+            policy,
+        )
+        self.office = Office(self.directory, self.doors.invites, self.renaming, clock, forget=self._forget)
+        self.desk = Desk(desk or DeskSettings(), self.directory, self.roster, clock, policy.lease_span)
+        self.unreadable_names = recall(loaded, self.directory, clock, policy, now=now)
+        """Cards on the disk that are of no shape that we know."""
+        self.first = self._load(loaded, wall=clock.seconds(now), now=now)
+        """What has to be stored before the first request is served."""
+
+    def _load(self, loaded: Loaded, *, wall: int, now: float) -> Store:
+        self.doors.invites.load(loaded.invites, wall=wall, now=now)
+        self.mail.load(loaded, now=now)
+        self.desk.load(loaded.desk, now=now)
+        first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
+        return Store(entries=(first_key, *self.rooms.load(loaded, now=now)))
+
+    def _forget(self, identity: bytes, now: float) -> None:
+        """Their name is anybody's again."""
+        self.rooms.forget(identity, now=now)
+        self.channel.members_changed(now=now)

@@ -1,0 +1,16 @@
+"""This file is about what tests of two peers begin with: our peer, and a program that is not ours and known to it."""
+
+import pytest
+
+from tests.conformance.ours import Ours
+from tests.conformance.stranger import Stranger
+
+
+@pytest.fixture
+def bob() -> Stranger:
+    return Stranger("bob", 0x11)
+
+
+@pytest.fixture
+def ours(bob: Stranger) -> Ours:
+    return Ours(bob)

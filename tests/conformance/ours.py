@@ -1,0 +1,108 @@
+"""This file is about our peer beside a program that is not ours, in virtual time: what it sends, stores and shows."""
+
+import random
+
+from peer.core import events as happened
+from peer.core.engine import PeerCore
+from peer.core.me import Me
+from peer.core.records import Loaded
+from tests.conformance import by_hand
+from tests.conformance.house import THERE
+from tests.conformance.stranger import Fields, Stranger
+from wire.address import Address
+from wire.codec import decode_row
+from wire.delivery.policy import Policy
+from wire.identity import AgreementKey, Identity
+
+SERVER = Address("192.0.2.100", 5_000)
+NOW = 1_000.0
+WALL = 1_700_000_000.0
+
+
+class Ours:
+    """Our peer "alice", who knows one stranger from an earlier table and whose registry does not answer."""
+
+    def __init__(self, knows: Stranger) -> None:
+        self.now = NOW
+        self.disk: list[object] = []
+        self.seen: list[happened.Event] = []
+        self.is_disk_slow = False
+        mail = [AgreementKey(b"\x03" * 32)]
+        me = Me(name="alice", identity=Identity(b"\x01" * 32), live=b"\x02" * 32, mail_keys=mail, counter=1)
+        row = decode_row(by_hand.packed([knows.card, THERE.host, THERE.port, 0, 0, 0, 1]))
+        self.core = PeerCore(
+            me,
+            server=SERVER,
+            loaded=Loaded(rows=(row,), version=1),
+            rng=random.Random(1),
+            policy=Policy(),
+            now=NOW,
+            wall_offset=WALL - NOW,
+        )
+        self.core.start(now=NOW)
+        self.sent: list[tuple[bytes, Address]] = []
+        knows.meet(self.card)
+        self.settle()
+
+    @property
+    def card(self) -> Fields:
+        """The card of our peer as fields."""
+        card = self.core.me.card
+        return [card.name, card.identity, card.live, card.mail, card.counter, card.signature]
+
+    def settle(self) -> None:
+        """What a shell does: store, send, show."""
+        records = self.core.records_to_store()
+        self.disk += records
+        if not self.is_disk_slow:
+            self.core.records_stored(now=self.now)
+        self.sent += [(data, to) for data, to in self.core.datagrams_to_send(now=self.now) if to != SERVER]
+        self.seen += self.core.events()
+
+    def receive(self, datagram: bytes, source: Address = THERE) -> None:
+        """A datagram comes."""
+        self.core.receive_datagram(datagram, source, now=self.now)
+        self.settle()
+
+    def wait(self, span: float) -> None:
+        """Time passes."""
+        end = self.now + span
+        while True:
+            due = self.core.next_timer()
+            if due is None or due > end:
+                break
+            self.now = max(self.now, due)
+            self.core.handle_timer(now=self.now)
+            self.settle()
+        self.now = end
+
+    def take(self) -> list[tuple[bytes, Address]]:
+        """What went out since it was asked last."""
+        sent, self.sent = self.sent, []
+        return sent
+
+    def texts(self) -> list[str]:
+        """The direct messages that were shown."""
+        return [event.text for event in self.seen if isinstance(event, happened.DirectReceived)]
+
+
+def frames_for(who: Stranger, sent: list[tuple[bytes, Address]]) -> list[Fields]:
+    """All frames of the sealed ones among these datagrams."""
+    return [frame for data, _ in sent if data[0] == 7 for frame in who.open(data)]
+
+
+def acked(who: Stranger, sent: list[tuple[bytes, Address]]) -> set[int]:
+    """The numbers that are acknowledged."""
+    numbers: set[int] = set()
+    for frame in frames_for(who, sent):
+        if frame[0] == 2:
+            at = frame[1]
+            for place, length in enumerate(frame[2]):
+                numbers |= set(range(at, at + length)) if place % 2 == 0 else set()
+                at += length
+    return numbers
+
+
+def part(number: int, text: str) -> Fields:
+    """A short message as a frame."""
+    return [1, number, 0, 1, by_hand.packed([1_700_000_000_000, text])]

@@ -1,0 +1,109 @@
+"""This file is about our registry and a program that is not ours: it comes in by the document (clause 4)."""
+
+import pytest
+
+from tests.conformance import by_hand
+from tests.conformance.house import ELSEWHERE, HERE, THERE, House
+from tests.conformance.stranger import Stranger, unpacked
+from wire.address import Address
+
+
+def test_a_program_comes_in() -> None:
+    """Clause 4: "All of them carry the nonce of the HELLO"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    nonce, host, port, version, lease, link_port, signature = house.let_in(alice, HERE)
+    assert (nonce, host, port, link_port) == (alice.nonce, HERE.host, HERE.port, 5_000)
+    assert lease == 30
+    said = by_hand.packed([alice.identity, nonce, host, port, version, lease, link_port])
+    assert signature == by_hand.signed(house.identity.seed, b"chatapp welcome 1\0", said)
+
+
+@pytest.mark.parametrize("size", [0, 1, 20, 255, 257, 1_200])
+def test_only_a_hello_of_256_bytes_is_answered(size: int) -> None:
+    """Clause 4.1: "A HELLO of any other length is dropped"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    assert house.send(alice.hello()[:size].ljust(size, b"\0"), HERE) == []
+    (cookie,) = house.send(alice.hello(), HERE)
+    assert len(cookie) <= 256
+
+
+def test_a_cookie_is_good_where_it_was_given() -> None:
+    """Clause 4.2: "The registry takes them back from the same host and port in the 30-second window in which they were
+    made and in the next one"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    (cookie,) = house.send(alice.hello(), HERE)
+    register = alice.register(cookie)
+    assert house.send(register, ELSEWHERE) == []
+    assert house.send(register, Address(HERE.host, HERE.port + 1)) == []
+    house.wait(60.0)
+    assert house.send(register, HERE) == []
+    (cookie,) = house.send(alice.hello(), HERE)
+    house.wait(30.0)
+    assert house.send(alice.register(cookie), HERE)[0][0] == 4
+
+
+def test_a_register_is_bound_to_its_author_and_registry() -> None:
+    """Clause 4.3: "a card seen in the table is of no use to anybody else, nor a REGISTER to another registry"."""
+    house, alice, eve = House(), Stranger("alice", 0x01), Stranger("eve", 0x31)
+    (cookie,) = house.send(eve.hello(), HERE)
+    eve.card = alice.card
+    assert house.send(eve.register(cookie), HERE) == []
+    eve = Stranger("eve", 0x31)
+    elsewhere = unpacked(cookie[1:])
+    elsewhere[2] = Stranger("", 0x41).card
+    assert house.send(eve.register(b"\x02" + by_hand.packed(elsewhere)), HERE) == []
+
+
+def test_a_repeated_register_is_answered_again() -> None:
+    """Clause 4.3: "The same nonce once more, from somebody who is here, is a repeated datagram: it is answered again and
+    changes nothing"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    (cookie,) = house.send(alice.hello(), HERE)
+    register = alice.register(cookie)
+    first, again = house.send(register, HERE), house.send(register, HERE)
+    assert unpacked(again[0][1:])[3] == unpacked(first[0][1:])[3]  # the table's version
+
+
+def test_a_taken_name_is_refused() -> None:
+    """Clause 3.4: "The registry binds a name's key to the first identity that comes with it"."""
+    house = House()
+    house.let_in(Stranger("alice", 0x01), HERE)
+    impostor = Stranger("Alice", 0x31)
+    (cookie,) = house.send(impostor.hello(), THERE)
+    (refused,) = house.send(impostor.register(cookie), THERE)
+    nonce, reason, name, signature = unpacked(refused[1:])
+    assert (refused[0], nonce, reason, name) == (5, impostor.nonce, 1, "Alice")
+    said = by_hand.packed([nonce, reason, name])
+    assert signature == by_hand.signed(house.identity.seed, b"chatapp refused 1\0", said)
+
+
+def test_anothers_live_key_is_refused() -> None:
+    """Clause 3.4: "or when its live key stands in another identity's card"."""
+    house, alice, eve = House(), Stranger("alice", 0x01), Stranger("eve", 0x31)
+    house.let_in(alice, HERE)
+    eve.card = by_hand.card(eve.seed, "eve", by_hand.public_of(alice.live), by_hand.public_of(eve.mail), 1)
+    (cookie,) = house.send(eve.hello(), THERE)
+    assert unpacked(house.send(eve.register(cookie), THERE)[0][1:])[1] == 1
+
+
+def test_an_old_card_is_refused() -> None:
+    """Clause 4.5: "a lower counter than the registry knows, or the same counter on another card"."""
+    house = House()
+    house.let_in(Stranger("alice", 0x01, counter=9), HERE)
+    for counter in (8, 9):
+        older = Stranger("alice", 0x01, counter=counter)
+        older.nonce = bytes([counter]) * 16
+        older.card = by_hand.card(
+            older.seed, "alice", by_hand.public_of(b"\x55" * 32), by_hand.public_of(older.mail), counter
+        )
+        (cookie,) = house.send(older.hello(), HERE)
+        assert unpacked(house.send(older.register(cookie), HERE)[0][1:])[1] == 3
+
+
+def test_another_version_is_told_so() -> None:
+    """Clause 4.5: "REFUSED with VERSION answers a HELLO and has an empty name; at most 20 of them a second are sent"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    answers = [house.send(alice.hello(version=2), HERE) for _ in range(50)]
+    refused = [answer[0] for answer in answers if answer]
+    assert len(refused) == 20
+    assert unpacked(refused[0][1:])[:3] == [alice.nonce, 4, ""]

@@ -1,0 +1,138 @@
+"""This file is about our registry and a program that is not ours: online, leaving, and news of others (clauses 3.3, 5)."""
+
+from tests.conformance import by_hand
+from tests.conformance.house import ELSEWHERE, HERE, THERE, House
+from tests.conformance.stranger import Stranger, unpacked
+
+
+def row_of(who: Stranger, house: House, asker: Stranger) -> list[object]:
+    """Somebody's row, as `asker` gets it over its link (number 1)."""
+    (page,) = [asker.read(frame) for frame in house.write(1, asker.ask([20, 0]))]
+    assert page[0] == 21
+    rows: list[list[object]] = [row for row in page[4] if row[0][1] == who.identity]
+    (found,) = rows
+    return found
+
+
+def test_a_ping_is_answered_with_the_version() -> None:
+    """Clause 5.4: "The registry answers **Pong** with its table version, by the way on which it was asked"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    version = house.let_in(alice, HERE)[3]
+    (pong,) = house.send(alice.seal([10, 77]), HERE)
+    assert alice.open(pong) == [[11, 77, version]]
+    house.link_up(alice, 1)
+    (answer,) = house.write(1, alice.ask([10, 78]))
+    assert alice.read(answer)[:2] == [11, 78]
+
+
+def test_one_answer_a_datagram() -> None:
+    """Clause 5.3: "the registry answers only the last Ping or Leave of a datagram, so that nobody makes it send more
+    than they do"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    house.let_in(alice, HERE)
+    (pong,) = house.send(alice.seal([10, 1], [4, 5], [10, 2], [10, 3]), HERE)
+    assert [frame[:2] for frame in alice.open(pong)] == [[11, 3]]
+
+
+def test_errors_are_not_answered() -> None:
+    """Clause 1.5: "An error is never answered with an error"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    house.let_in(alice, HERE)
+    good = alice.seal([10, 1])
+    for bad in (b"", b"\x07", good[:-1], good + b"\0", b"\x63" + good[1:], good[:1] + bytes(8) + good[9:]):
+        assert house.send(bad, HERE) == []
+    assert house.send(alice.seal(["no frame"]), HERE) == []
+    assert house.send(good, HERE) != []
+
+
+def test_a_counter_opens_once() -> None:
+    """Clause 5.2: "A recipient opens each counter once"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    house.let_in(alice, HERE)
+    ping = alice.seal([10, 1])
+    assert house.send(ping, HERE) != []
+    assert house.send(ping, HERE) == []
+
+
+def test_a_late_ping_or_leave_changes_nothing() -> None:
+    """Clause 5.4: "changes nothing: it was sent before something that is known already. It is answered only at the
+    address at which the peer is known to be"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    house.let_in(alice, HERE)
+    house.link_up(alice, 1)
+    early_leave, early_ping, ping = alice.seal([12, 1]), alice.seal([10, 2]), alice.seal([10, 3])
+    house.send(ping, HERE)
+    assert house.send(early_ping, ELSEWHERE) == []
+    assert alice.open(house.send(early_leave, HERE)[0]) == [[13, 1]]
+    row = row_of(alice, house, alice)
+    assert row[1:4] == [HERE.host, HERE.port, True]
+
+
+def test_a_leave_is_answered_again_and_again() -> None:
+    """Clause 5.4: "It is answered by **Left**, each repeat again"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    house.let_in(alice, HERE)
+    for _ in range(3):
+        assert alice.open(house.send(alice.seal([12, 9]), HERE)[0]) == [[13, 9]]
+
+
+def test_a_newer_datagram_moves_somebody() -> None:
+    """Clause 5.5: "A peer's address changes by a newer row, or by a datagram of theirs that opened: never by one that
+    did not"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    house.let_in(alice, HERE)
+    house.link_up(alice, 1)
+    ping = alice.seal([10, 1])
+    house.send(ping[:-1] + bytes([ping[-1] ^ 1]), ELSEWHERE)
+    assert row_of(alice, house, alice)[1] == HERE.host
+    house.send(ping, ELSEWHERE)
+    assert row_of(alice, house, alice)[1:3] == list(ELSEWHERE)
+
+
+def test_a_closed_link_is_absence() -> None:
+    """Clause 5.4: "A link that ends makes its peer offline at once; a later Ping makes it online again"."""
+    house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
+    house.let_in(alice, HERE)
+    house.let_in(bob, THERE)
+    house.link_up(alice, 1)
+    house.link_up(bob, 2)
+    house.core.link_closed(2, now=house.now)
+    assert row_of(bob, house, alice)[3] == 2
+    house.send(bob.seal([10, 1]), THERE)
+    assert row_of(bob, house, alice)[3] == 1
+
+
+def test_who_leaves_is_away_and_who_vanishes_is_lost() -> None:
+    """Clause 5.4: "The row says then that they are AWAY; whoever goes offline in any other way is LOST"."""
+    house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
+    house.let_in(alice, HERE)
+    house.let_in(bob, THERE)
+    house.link_up(alice, 1)
+    house.send(bob.seal([12, 1]), THERE)
+    assert row_of(bob, house, alice)[3] == 0
+    house.send(bob.seal([10, 1]), THERE)
+    house.wait(31.0)
+    assert row_of(bob, house, alice)[3] == 2
+
+
+def test_changes_are_broadcast_in_a_chain() -> None:
+    """Clause 3.3: "250 ms after the last change an empty batch (since = version) is sent, so that a lost last datagram is
+    noticed"."""
+    house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
+    version = house.let_in(alice, HERE)[3]
+    house.link_up(alice, 1)
+    house.let_in(bob, THERE)
+    told = house.wait(1.0)
+    batches = []
+    for datagram, to in told:
+        assert HERE in to
+        assert len(datagram) <= 1_200
+        station, payload = alice.hear(datagram)
+        assert station == 0
+        assert payload[:64] == by_hand.signed(house.identity.seed, b"chatapp table 1\0", payload[64:])
+        batches.append(unpacked(payload[64:]))
+    assert [batch[0] for batch in batches[1:]] == [batch[1] for batch in batches[:-1]]
+    assert batches[0][0] <= version < batches[0][1]
+    assert batches[-1][0] == batches[-1][1]
+    assert batches[-1][2] == []
+    assert {row[0][0] for batch in batches for row in batch[2]} == {"alice", "bob"}

@@ -1,0 +1,115 @@
+"""This file is about our peer and a program that is not ours: what ours does with messages that come (clause 6)."""
+
+from collections.abc import Callable
+
+import pytest
+
+from peer.core.records import IncomingAdded
+from tests.conformance import by_hand
+from tests.conformance.ours import Ours, acked, frames_for, part
+from tests.conformance.stranger import Stranger
+
+
+def test_an_acknowledgement_means_that_it_is_stored(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.4: "Ack names numbers that are stored on the receiver's disk; it is never sent before"."""
+    ours.is_disk_slow = True
+    ours.receive(bob.seal([4, 7], part(7, "hello")))
+    assert acked(bob, ours.take()) == set()
+    assert ours.texts() == []
+    ours.is_disk_slow = False
+    ours.settle()
+    assert acked(bob, ours.take()) == {7}
+    assert ours.texts() == ["hello"]
+    assert any(isinstance(record, IncomingAdded) and record.number == 7 for record in ours.disk)
+
+
+def test_a_repeat_is_acknowledged_and_not_shown(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.4: "A repeat is acknowledged again, and not shown"."""
+    for _ in range(3):
+        ours.receive(bob.seal([4, 7], part(7, "hello")))
+        assert acked(bob, ours.take()) == {7}
+    assert ours.texts() == ["hello"]
+
+
+def test_below_the_floor_is_a_repeat(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.3: "A receiver takes a number below the floor for a repeat"."""
+    ours.receive(bob.seal([4, 7], part(7, "seven")))
+    ours.receive(bob.seal(part(6, "six")))
+    assert 6 in acked(bob, ours.take())
+    assert ours.texts() == ["seven"]
+
+
+def test_messages_are_shown_in_order(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.7: "A receiver shows each message of a sender once, in the order of their numbers"."""
+    ours.receive(bob.seal([4, 7], part(9, "nine")))
+    ours.receive(bob.seal(part(8, "eight")))
+    assert ours.texts() == []
+    assert acked(bob, ours.take()) == {8, 9}
+    ours.receive(bob.seal(part(7, "seven")))
+    assert ours.texts() == ["seven", "eight", "nine"]
+
+
+def test_a_hole_is_waited_for_15_seconds(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.7: "A latecomer out of a hole that was skipped is shown when it comes"."""
+    ours.receive(bob.seal([4, 7], part(8, "eight")))
+    ours.wait(14.9)
+    assert ours.texts() == []
+    ours.wait(0.2)
+    assert ours.texts() == ["eight"]
+    ours.receive(bob.seal(part(7, "seven")))
+    assert ours.texts() == ["eight", "seven"]
+
+
+def test_nobody_waits_for_what_never_comes(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.3: "**Void** names `count` numbers from `first` on that never come although the floor is below them"."""
+    ours.receive(bob.seal([4, 5], part(5, "five"), [5, 6, 2], part(8, "eight")))
+    assert ours.texts() == ["five", "eight"]
+
+
+def test_parts_in_any_order(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.6: "PartAck names the parts of an incomplete message that are held in memory, which a restart forgets; it
+    does not say that the message is stored"."""
+    body = by_hand.packed([0, "x" * 3_000])
+    pieces = [body[at : at + 1_000] for at in range(0, len(body), 1_000)]
+    order = [3, 1, 0]
+    for index in order:
+        ours.receive(bob.seal([4, 7], [1, 7, index, 4, pieces[index]]))
+    frames = frames_for(bob, ours.take())
+    assert [frame for frame in frames if frame[0] == 3][-1] == [3, 7, 0, [2, 1, 1]]
+    assert not [frame for frame in frames if frame[0] == 2]
+    ours.receive(bob.seal([1, 7, 2, 4, pieces[2]]))
+    assert acked(bob, ours.take()) == {7}
+    assert ours.texts() == ["x" * 3_000]
+
+
+def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> None:
+    """Clause 5.3: "Between peers, tags 1 to 5 count and the others are ignored"."""
+    ours.receive(bob.seal([10, 1], [12, 1], [11, 1, 2**40], [13, 1], [4, 7], part(7, "hello")))
+    assert {frame[0] for frame in frames_for(bob, ours.take())} <= {1, 2, 3, 4, 5}
+    assert ours.texts() == ["hello"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data[:-1],
+        lambda data: data + b"\0",
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: data[:1] + bytes(8) + data[9:],
+        lambda data: b"\x08" + data[1:],
+        lambda data: b"\x63" + data[1:],
+        lambda data: b"",
+    ],
+)
+def test_what_is_wrong_is_dropped(ours: Ours, bob: Stranger, spoil: Callable[[bytes], bytes]) -> None:
+    """Clause 1.5: "A datagram or frame that does not decode, does not open, bears an unknown tag, kind or a bad signature
+    is dropped"."""
+    ours.take()
+    good = bob.seal([4, 7], part(7, "hello"))
+    ours.receive(spoil(good))
+    assert ours.take() == []
+    assert ours.texts() == []
+    ours.receive(good)
+    assert ours.texts() == ["hello"]
+    ours.receive(good)
+    assert ours.texts() == ["hello"]

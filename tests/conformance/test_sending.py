@@ -1,0 +1,71 @@
+"""This file is about our peer and a program that is not ours: how ours sends a message (clause 6)."""
+
+import pytest
+
+from peer.core import events as happened
+from tests.conformance import by_hand
+from tests.conformance.ours import NOW, WALL, Ours, frames_for
+from tests.conformance.stranger import Stranger
+
+
+def test_a_message_is_tried_five_times(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.4: "A message that is not acknowledged is tried 5 times, 500 ms apart, and given up as unanswered 500 ms
+    after the last"."""
+    ours.wait(3.0)
+    ours.take()
+    number = ours.core.send("bob", "are you there?", now=ours.now).number
+    begun = ours.now
+    tries = []
+    ours.settle()
+    while ours.now < begun + 4.0:
+        parts = [frame for frame in frames_for(bob, ours.take()) if frame[0] == 1]
+        tries += [round(ours.now - begun, 1)] * len(parts)
+        assert all(frame[1:4] == [number, 0, 1] for frame in parts)
+        ours.wait(0.1)
+    assert tries == [0.0, 0.5, 1.0, 1.5, 2.0]
+
+
+def test_a_floor_stands_with_every_part(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.3: "A sender puts Floor into every datagram with a Part"."""
+    number = ours.core.send("bob", "hello", now=ours.now).number
+    ours.settle()
+    ours.wait(2.0)
+    datagrams = [bob.open(data) for data, _ in ours.take() if data[0] == 7]
+    assert datagrams
+    for frames in datagrams:
+        assert [frame[0] for frame in frames].count(4) == 1
+        assert [frame[1] for frame in frames if frame[0] == 4] == [number]
+
+
+def test_numbers_begin_with_the_clock(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.2: "the larger of the last one stored + 1 and the clock in microseconds; each later one is the next"."""
+    first = ours.core.send("bob", "one", now=ours.now).number
+    second = ours.core.send("bob", "two", now=ours.now + 5.0).number
+    assert first == int((WALL + ours.now - NOW) * 1_000_000)
+    assert second == first + 1
+
+
+def test_an_acknowledgement_ends_the_tries(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.4: "Ack names numbers that are stored on the receiver's disk"."""
+    number = ours.core.send("bob", "hello", now=ours.now).number
+    ours.settle()
+    ours.receive(bob.seal([2, number, [1]]))
+    assert [event.number for event in ours.seen if isinstance(event, happened.Delivered)] == [number]
+    ours.take()
+    ours.wait(3.0)
+    assert [data for data, _ in ours.take() if data[0] == 7] == []
+
+
+@pytest.mark.parametrize("size", [1, 1_100, 1_101, 5_000, 65_536])
+def test_no_datagram_is_longer_than_it_may_be(ours: Ours, bob: Stranger, size: int) -> None:
+    """Clause 6.6: "A body is cut into **parts** of at most 1,101 bytes, all of one size but the last"."""
+    ours.core.send("bob", "x" * size, now=ours.now)
+    ours.settle()
+    sent = ours.take()
+    assert all(len(data) <= 1_200 for data, _ in sent)
+    parts = {frame[2]: frame for frame in frames_for(bob, sent) if frame[0] == 1}
+    count = next(iter(parts.values()))[3]
+    assert sorted(parts) == list(range(count))
+    assert {len(parts[index][4]) for index in range(count - 1)} <= {1_101}
+    body = b"".join(parts[index][4] for index in range(count))
+    assert body == by_hand.packed([int((WALL + ours.now - NOW) * 1_000), "x" * size])

@@ -1,0 +1,12 @@
+"""This file is about people for a queue without a desk around it: visits by number, and three operators."""
+
+from registry.desk.visit import CONSOLE, Form, Visit
+
+FORM = Form(name="Asha", number="+91", issue="Other")
+OPERATORS = (CONSOLE, b"x" * 32, b"y" * 32)
+
+
+def visit(number: int, queue: str = "a") -> Visit:
+    return Visit(
+        number, queue=queue, ticket=bytes([number % 256]) * 16, form=FORM, host="h", joined_at=number
+    )

@@ -1,0 +1,48 @@
+"""This file is about guests: links of people without a name, which are served the desk and nothing else."""
+
+from registry.policy import Policy
+from tests.registry.desk.hall import Hall
+from wire.limits import GUESTS_PER_ADDRESS
+from wire.messages.desk import LinesTaken, TakeDuty
+from wire.messages.group import FetchGroup
+from wire.messages.presence import Ping, Pong
+from wire.messages.registration import RefusalReason, Refused
+from wire.messages.table import FetchTable
+
+
+def test_a_guest_is_no_row_and_is_served_nothing_else(hall: Hall) -> None:
+    alice = hall.rig.member("alice")
+    asha = hall.visitor()
+    alice.notices()
+    assert [row.name_key for row in hall.rig.core._service.directory] == ["alice"]
+    asha.hear()
+    for request in (FetchTable(0), FetchGroup("channel", 0), TakeDuty(1, "")):
+        asha.hand.send(request)
+    assert asha.hear() == []
+    assert asha.hand.ask(Ping(3)) == [Pong(3, 0)]
+    alice.send_raw(alice.line("for members"))
+    assert asha.hand.relayed() == []
+
+
+def test_guests_of_one_address_have_a_cap_and_are_forgotten(hall: Hall) -> None:
+    for _ in range(GUESTS_PER_ADDRESS):
+        hall.rig.hand("", host="10.9.9.9").register()
+    answer = hall.rig.hand("", host="10.9.9.9").register()
+    assert isinstance(answer, Refused)
+    assert answer.reason is RefusalReason.FULL
+    hall.advance(61.0)
+    assert not isinstance(hall.rig.hand("", host="10.9.9.9").register(), Refused)
+
+
+def test_the_first_notice_says_what_to_ask_for(hall: Hall) -> None:
+    shown = hall.visitor().shown
+    assert (shown.queues, shown.region, shown.keep_place, len(shown.menu)) == (["desk"], "IN", 60, 6)
+
+
+def test_a_guest_s_link_survives_a_new_live_key() -> None:
+    hall = Hall(policy=Policy(live_key_span=30.0, grace_span=5.0))
+    hall.open()
+    asha = hall.joined()
+    hall.advance(31.0)
+    asha.say("still here")
+    assert asha.last(LinesTaken).number == 1

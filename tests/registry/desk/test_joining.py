@@ -1,0 +1,80 @@
+"""This file is about joining the line: what lets a visitor in, and what does not."""
+
+import pytest
+
+from tests.registry.desk.hall import Hall
+from wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
+from wire.messages.desk import DeskRefusal, DeskRefused, JoinDesk, PlaceCause, PlaceTold, TurnCause, TurnTold
+
+
+def test_the_free_operator_gets_the_first_and_the_others_wait(hall: Hall) -> None:
+    asha, bela = hall.joined("Asha Rao"), hall.joined("Bela")
+    assert asha.last(TurnTold) == TurnTold(5, 1, TurnCause.CONNECTED, "desk")
+    assert hall.shown()[1:4] == ["Name: Asha Rao", "Number: +919876543210", "Issue: Depression"]
+    assert bela.last(PlaceTold) == PlaceTold(5, 2, PlaceCause.JOINED, 1, 1, 0, 0)
+
+
+def test_nobody_is_told_a_place_before_the_disk_has_it(hall: Hall) -> None:
+    hall.rig.auto_commit = False
+    asha = hall.joined()
+    assert not any(isinstance(one, PlaceTold | TurnTold) for one in asha.hear())
+    hall.rig.commit()
+    hall.rig.commit()
+    assert asha.last(TurnTold).cause is TurnCause.CONNECTED
+
+
+def test_on_a_full_disk_nobody_is_let_in(hall: Hall) -> None:
+    hall.rig.store.full = True
+    asha = hall.joined()
+    assert asha.last(DeskRefused) == DeskRefused(5, DeskRefusal.NOT_SERVING)
+    hall.rig.store.full = False
+    asha.join()
+    assert asha.last(TurnTold).cause is TurnCause.CONNECTED
+
+
+def test_joining_again_with_the_ticket_is_the_same_place(hall: Hall) -> None:
+    hall.line_of("A", "B", "C")
+    bela = hall.joined("Bela")
+    again = hall.visitor("Somebody else")
+    again.ticket = bela.ticket
+    again.join()
+    assert again.last(PlaceTold).position == 3
+    assert "3. Bela, Depression" in hall.type(".room")[-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"number": "12345"}, DeskRefusal.BAD_FORM),
+        ({"issue": 7}, DeskRefusal.BAD_FORM),
+        ({"queue": "other"}, DeskRefusal.NO_SUCH_QUEUE),
+    ],
+)
+def test_a_bad_form_is_refused(hall: Hall, change: dict[str, object], reason: DeskRefusal) -> None:
+    asha = hall.visitor()
+    asha.join(**change)  # type: ignore[arg-type]
+    assert asha.last(DeskRefused).reason is reason
+
+
+def test_a_bad_name_is_refused(hall: Hall) -> None:
+    assert hall.joined("R2D2").last(DeskRefused).reason is DeskRefusal.BAD_FORM
+
+
+def test_one_link_has_one_visit(hall: Hall) -> None:
+    asha = hall.joined()
+    asha.ask(JoinDesk(9, b"t" * 16, "", "Asha", "9876543210", 1))
+    assert asha.last(DeskRefused) == DeskRefused(9, DeskRefusal.ONE_VISIT)
+
+
+def test_the_visits_of_one_address_have_a_cap(hall: Hall) -> None:
+    for _ in range(DESK_VISITS_PER_ADDRESS):
+        hall.joined(host="10.9.9.9")
+    assert hall.joined(host="10.9.9.9").last(DeskRefused).reason is DeskRefusal.ADDRESS_FULL
+    assert hall.joined(host="10.9.9.8").last(PlaceTold).position == DESK_VISITS_PER_ADDRESS
+
+
+def test_a_line_has_a_cap(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.desk.visitors.DESK_WAITING_MAX", 3)
+    assert DESK_WAITING_MAX > 1_000
+    hall.line_of("Active", "A", "B", "C")
+    assert hall.joined("D").last(DeskRefused).reason is DeskRefusal.LINE_FULL

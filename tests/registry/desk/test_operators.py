@@ -1,0 +1,165 @@
+"""This file is about operators who are peers: on duty, called for, out of reach, gone."""
+
+from registry.desk.settings import DeskSettings
+from tests.registry.desk.hall import PEERS, Hall
+from wire.limits import DESK_LINES_BURST, DESK_NOTE_MAX
+from wire.messages.desk import (
+    CallNext,
+    ClientCause,
+    ClientTold,
+    CommandDone,
+    CommandResult,
+    DutyTold,
+    FiguresShown,
+    LineRefusal,
+    LineRefused,
+    NoteVisitor,
+    PlaceCause,
+    PlaceTold,
+    RoomShown,
+    SayAtDesk,
+    ShowFigures,
+    ShowRoom,
+    TurnCause,
+    TurnTold,
+)
+from wire.messages.presence import Leave, Ping
+
+
+def test_a_peer_gets_nobody_before_it_asks() -> None:
+    hall = Hall(PEERS)
+    hall.open()
+    ann, asha = hall.operator("ann"), hall.joined()
+    assert ann.last(DutyTold) == DutyTold(False, "")
+    assert asha.last(PlaceTold).operators == 0
+    ann.ask(CallNext(3, ""))
+    heard = ann.hear()
+    assert heard[0] == CommandDone(3, CommandResult.DONE, "")
+    assert DutyTold(True, "desk") in heard
+    told = next(one for one in heard if isinstance(one, ClientTold))
+    assert (told.name, told.number, told.issue, told.cause) == (
+        "Asha Rao",
+        "+919876543210",
+        "Depression",
+        ClientCause.CALLED,
+    )
+    assert asha.last(TurnTold) == TurnTold(0, 1, TurnCause.CALLED, "ann")
+
+
+def test_who_was_not_named_is_no_operator(hall: Hall) -> None:
+    eve = hall.operator("eve")
+    eve.ask(CallNext(3, ""))
+    assert eve.last(CommandDone).result is CommandResult.NOT_AN_OPERATOR
+
+
+def test_a_hundred_who_ask_at_once_get_a_hundred_visitors() -> None:
+    names = tuple(f"op{number}" for number in range(100))
+    hall = Hall(DeskSettings(operators=names, operators_max=100))
+    workers = [hall.operator(name) for name in names]
+    visitors = [
+        hall.joined(f"Visitor {chr(65 + number // 26)}{chr(65 + number % 26)}") for number in range(110)
+    ]
+    hall.rig.auto_commit = False
+    for worker in workers:
+        worker.ask(CallNext(1, ""))
+    hall.rig.auto_commit = True
+    hall.rig.commit()
+    told = [worker.last(ClientTold).visit for worker in workers]
+    assert sorted(told) == list(range(1, 101))
+    hall.advance(1.0)
+    assert [one.last(PlaceTold).position for one in visitors[100:]] == list(range(1, 11))
+
+
+def test_an_operator_who_comes_back_in_time_goes_on() -> None:
+    hall = Hall(PEERS)
+    ann, asha = hall.operator("ann"), hall.joined()
+    ann.ask(CallNext(1, ""))
+    ann.hear()
+    ann.drop()
+    asha.say("are you there?")
+    hall.advance(10.0)
+    ann.come_back()
+    assert ann.last(ClientTold).cause is ClientCause.RETURNED
+    assert ann.texts == ["are you there?"]
+
+
+def test_an_operator_who_does_not_puts_the_visitor_at_the_head() -> None:
+    hall = Hall(PEERS)
+    ann = hall.operator("ann")
+    asha, bela = hall.joined(), hall.joined("Bela")
+    ann.ask(CallNext(1, ""))
+    asha.hear()
+    ann.drop()
+    hall.advance(15.0)
+    assert asha.last(PlaceTold) == PlaceTold(0, 1, PlaceCause.OPERATOR_LOST, 1, 0, 0, 0)
+    hall.advance(1.0)
+    assert bela.last(PlaceTold).position == 2
+    ann.come_back()
+    assert ann.last(DutyTold) == DutyTold(False, "")
+
+
+def test_an_operator_whose_program_hangs_is_one_whose_link_is_lost() -> None:
+    hall = Hall(PEERS)
+    ann, asha = hall.operator("ann"), hall.joined()
+    ann.ask(CallNext(1, ""))
+    for _ in range(6):
+        hall.advance(10.0)
+        assert ann.hand.ask(Ping(3)) is not None
+    assert ann.hand.link is not None
+    asha.hear()
+    hall.advance(29.0)
+    assert asha.hear() == []
+    hall.advance(1.0)
+    hall.advance(15.0)
+    assert asha.last(PlaceTold).cause is PlaceCause.OPERATOR_LOST
+    ann.come_back()
+    assert ann.last(DutyTold) == DutyTold(False, "")
+
+
+def test_an_operator_who_leaves_does_so_at_once() -> None:
+    hall = Hall(PEERS)
+    ann, asha = hall.operator("ann"), hall.joined()
+    ann.ask(CallNext(1, ""))
+    ann.hand.send(Leave(1))
+    assert asha.last(PlaceTold).cause is PlaceCause.OPERATOR_LOST
+
+
+def test_room_and_figures() -> None:
+    hall = Hall(PEERS)
+    ann = hall.operator("ann")
+    hall.line_of("Asha", "Bela")
+    hall.advance(30.0)
+    ann.ask(CallNext(1, ""))
+    ann.ask(ShowRoom(2, ""))
+    room = ann.last(RoomShown)
+    assert ([one.name for one in room.served], [one.name for one in room.waiting], room.total) == (
+        ["Asha"],
+        ["Bela"],
+        1,
+    )
+    hall.advance(10.0)
+    ann.ask(CallNext(3, ""))
+    ann.ask(ShowFigures(4, ""))
+    assert ann.last(FiguresShown) == FiguresShown(4, "desk", 1, 30, 40, 0, 0, 1)
+
+
+def test_a_note_and_a_flood_of_lines_have_caps() -> None:
+    hall = Hall(PEERS)
+    ann, _ = hall.operator("ann"), hall.joined()
+    ann.ask(CallNext(1, ""))
+    ann.ask(NoteVisitor(2, "é" * (DESK_NOTE_MAX // 2)))
+    assert ann.last(CommandDone).result is CommandResult.DONE
+    ann.ask(NoteVisitor(2, "é" * (DESK_NOTE_MAX // 2) + "x"))
+    assert ann.last(CommandDone).result is CommandResult.TOO_LONG
+    ann.hand.send(*(SayAtDesk(1, number, "x") for number in range(1, int(DESK_LINES_BURST) + 2)))
+    assert ann.last(LineRefused) == LineRefused(1, int(DESK_LINES_BURST) + 1, LineRefusal.TOO_FAST)
+
+
+def test_a_call_is_answered_although_all_who_wait_are_out_of_reach() -> None:
+    hall = Hall(PEERS)
+    ann, asha = hall.operator("ann"), hall.joined()
+    asha.drop()
+    ann.ask(CallNext(1, ""))
+    assert ann.last(CommandDone) == CommandDone(1, CommandResult.NOBODY_IN_REACH, "")
+    asha.come_back()
+    assert ann.last(ClientTold).name == "Asha Rao"

@@ -1,0 +1,67 @@
+"""This file is about those who wait: their places, how long it may take, who calls, drops and moves them."""
+
+from tests.registry.desk.hall import Hall
+from wire.messages.desk import (
+    AskPlace,
+    LeaveDesk,
+    LineRefusal,
+    LineRefused,
+    OverCause,
+    PlaceCause,
+    PlaceTold,
+    TurnCause,
+    TurnTold,
+    VisitOver,
+)
+from wire.messages.presence import Leave
+
+
+def test_positions_are_pushed_and_the_next_is_called(hall: Hall) -> None:
+    asha, bela, chand = hall.line_of("Asha", "Bela", "Chand")
+    for one in (asha, bela, chand):
+        one.hear()
+    hall.advance(1.0)
+    assert hall.type(".next")[0] == "[Session with Asha ended.]"
+    assert asha.hear() == [VisitOver(1, OverCause.ENDED)]
+    assert bela.hear() == [TurnTold(0, 2, TurnCause.CALLED, "desk")]
+    assert [(one.position, one.cause) for one in chand.hear() if isinstance(one, PlaceTold)] == [
+        (1, PlaceCause.CHANGED)
+    ]
+
+
+def test_an_estimate_comes_after_three_sessions(hall: Hall) -> None:
+    visitors = hall.line_of("A", "B", "C", "D", "E", "F")
+    for _ in range(3):
+        hall.advance(40.0)
+        hall.type(".end")
+    hall.advance(1.0)
+    visitors[-1].ask(AskPlace(4))
+    told = visitors[-1].last(PlaceTold)
+    assert (told.reference, told.cause, told.position, told.operators) == (4, PlaceCause.ASKED, 2, 1)
+    assert (told.least, told.most) == (40, 80)
+
+
+def test_who_waits_has_to_wait(hall: Hall) -> None:
+    _, bela = hall.line_of("Asha", "Bela")
+    bela.say("hello?")
+    assert bela.last(LineRefused).reason is LineRefusal.NOT_YOUR_TURN
+
+
+def test_who_leaves_the_line_does_not_disturb_the_active_one(hall: Hall) -> None:
+    asha, bela, chand = hall.line_of("Asha", "Bela", "Chand")
+    asha.hear()
+    bela.ask(LeaveDesk(1))
+    assert bela.last(VisitOver).cause is OverCause.LEFT
+    chand.hand.send(Leave(1))
+    assert asha.hear() == []
+    assert hall.type(".room")[-1] == "[Waiting room: empty.]"
+
+
+def test_operators_drop_and_move(hall: Hall) -> None:
+    visitors = hall.line_of("Active", "A", "B", "C")
+    assert hall.type(".move 3 1") == ["[C is number 1 now.]"]
+    assert hall.type(".drop 2") == ["[A was taken out of the waiting room.]"]
+    assert visitors[1].last(VisitOver).cause is OverCause.DROPPED
+    for there_is_not in (".drop 3", ".move 1 3", ".move 3 1", ".move 1 0"):
+        assert hall.type(there_is_not) == ["[Nobody has that number in the waiting room.]"]
+    assert [line[:4] for line in hall.type(".room")[2:]] == ["1. C", "2. B"]

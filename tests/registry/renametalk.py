@@ -1,0 +1,37 @@
+"""This file is about what tests of renaming say and read: the next card, a new name, and the answer to it."""
+
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
+from wire.messages.registration import RefusalReason, Welcome
+from wire.messages.renaming import Rename, RenameAccepted, RenameRefused
+from wire.messages.table import Card
+
+
+def card(hand: Hand, name: str) -> Card:
+    """The next card, under this name."""
+    hand.counter += 1
+    return hand.make_card(name=name)
+
+
+def rename(hand: Hand, name: str) -> RenameAccepted | RenameRefused:
+    """What the registry says to it; the hand bears the name if it may."""
+    new = card(hand, name)
+    answers = [one for one in hand.ask(Rename(7, new)) if isinstance(one, RenameAccepted | RenameRefused)]
+    assert len(answers) == 1
+    if isinstance(answers[0], RenameAccepted):
+        hand.card, hand.name = new, name
+    return answers[0]
+
+
+def accepted(hand: Hand, name: str) -> None:
+    assert rename(hand, name) == RenameAccepted(7)
+
+
+def refused(hand: Hand, name: str) -> RefusalReason:
+    answer = rename(hand, name)
+    assert isinstance(answer, RenameRefused)
+    return answer.reason
+
+
+def comes_in(rig: Rig, name: str) -> bool:
+    return isinstance(rig.hand(name).register(), Welcome)

@@ -1,0 +1,195 @@
+"""This file is about one registry core under tests: no sockets, no sleeps, time is a number; what comes out is sorted."""
+
+import random
+from collections import defaultdict
+
+from registry.core import LINKS_MAX, RegistryCore
+from registry.desk.settings import DeskSettings
+from registry.doors import DoorSettings
+from registry.policy import Policy
+from registry.store.entries import Entry
+from registry.store.errors import StoreError
+from registry.store.memory import MemoryStore
+from tests.registry.hand import Hand, rows_of
+from wire.address import Address
+from wire.codec import decode_notice
+from wire.framing import FrameReader
+from wire.identity import Identity
+from wire.limits import LINK_FRAME_MAX
+from wire.messages.table import Row, TablePage
+
+WALL = 1_700_000_000.0
+PORT = 5_000
+
+
+class Rig:
+    """One registry in virtual time."""
+
+    def __init__(
+        self,
+        store: MemoryStore | None = None,
+        *,
+        seed: int = 1,
+        now: float = 100.0,
+        wall: float = WALL,
+        policy: Policy | None = None,
+        links_max: int = LINKS_MAX,
+        desk: DeskSettings | None = None,
+        doors: DoorSettings | None = None,
+    ) -> None:
+        self.links_max = links_max
+        self.desk = desk
+        self.doors = doors
+        self.console: list[str] = []
+        self.now = now
+        self.wall_offset = wall - now
+        self.rng = random.Random(seed)
+        self.identity = Identity(bytes(range(32)))
+        self.store = store or MemoryStore()
+        self.policy = policy or Policy()
+        self.auto_commit = True
+        self.datagrams: defaultdict[Address, list[bytes]] = defaultdict(list)
+        self.frames: defaultdict[int, list[bytes]] = defaultdict(list)
+        self.greetings: dict[int, bytes] = {}
+        self.closed: dict[int, str] = {}
+        self.paused: set[int] = set()
+        self.widened: set[int] = set()
+        self.handed: list[Entry] = []
+        self._readers: dict[int, FrameReader] = {}
+        self._next_link = 1
+        self._made = 0
+        self.core = self._start()
+
+    def _start(self) -> RegistryCore:
+        core = RegistryCore(
+            identity=self.identity,
+            rng=self.rng,
+            loaded=self.store.load(),
+            read_letters=self.store.read_letters,
+            read_lines=self.store.read_lines,
+            link_port=PORT,
+            now=self.now,
+            wall=self.now + self.wall_offset,
+            policy=self.policy,
+            links_max=self.links_max,
+            desk=self.desk,
+            doors=self.doors,
+        )
+        self._commit_all(core)
+        return core
+
+    def restart(self, *, crash: bool = True, downtime: float = 1.0) -> None:
+        """Another life of the registry over the same store; all links are gone."""
+        if crash:
+            self.store.crash()
+        self.now += downtime
+        self.frames.clear()
+        self.datagrams.clear()
+        self.core = self._start()
+
+    # --- turning
+
+    def turn(self) -> None:
+        """What the shell does at the end of a turn."""
+        if self.auto_commit:
+            self._commit_all(self.core)
+        self.widened.update(self.core.links_to_widen())
+        for link, pieces in self.core.link_writes():
+            self._feed(link, pieces)
+        self.console += self.core.console_lines()
+        for data, to in self.core.datagrams_to_send():
+            self.datagrams[to].append(data)
+        for data, addresses in self.core.broadcasts_to_send():
+            for address in addresses:
+                self.datagrams[address].append(data)
+        self.paused.update(self.core.links_to_pause())
+        self.paused.difference_update(self.core.links_to_resume())
+        self.closed.update(self.core.links_to_close())
+
+    def commit(self) -> None:
+        """The disk has everything that was asked for until now."""
+        self._commit_all(self.core)
+        self.turn()
+
+    def hand_over(self) -> None:
+        """Entries go to the store; the sync is still running."""
+        entries = self.core.entries_to_store()
+        self.store.append(entries)
+        self.handed += entries
+
+    def _commit_all(self, core: RegistryCore) -> None:
+        while entries := [*self.handed, *(new := core.entries_to_store())]:
+            try:
+                if new:
+                    self.store.append(new)
+                self.store.sync()
+            except StoreError as error:
+                core.store_failed(str(error), newest=len(new) or None, now=self.now)
+            else:
+                core.entries_stored(len(entries), now=self.now)
+            self.handed = []
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; every deadline on the way is met."""
+        until = self.now + seconds
+        while (due := self.core.next_timer()) <= until:
+            self.now = max(self.now, due)
+            self.core.handle_timer(now=self.now)
+            self.turn()
+        self.now = until
+
+    # --- the world
+
+    def receive(self, data: bytes, sender: Address) -> None:
+        """A datagram for the registry."""
+        self.core.receive_datagram(data, sender, now=self.now)
+        self.turn()
+
+    def take(self, address: Address) -> list[bytes]:
+        """Drained: what was sent there."""
+        return self.datagrams.pop(address, [])
+
+    def open_link(self, host: str) -> int:
+        """A new connection."""
+        link = self._next_link
+        self._next_link += 1
+        self._readers[link] = FrameReader()
+        self._readers[link].largest = LINK_FRAME_MAX
+        self.core.link_opened(link, Address(host, 40_000), now=self.now)
+        self.turn()
+        return link
+
+    def close_link(self, link: int) -> None:
+        """The connection is over."""
+        self.core.link_closed(link, now=self.now)
+        self.turn()
+
+    def _feed(self, link: int, pieces: list[bytes]) -> None:
+        reader = self._readers[link]
+        reader.feed(b"".join(pieces))
+        if link not in self.greetings:
+            greeting = reader.take_raw(16)
+            if greeting is None:
+                return
+            self.greetings[link] = greeting
+        while (frame := reader.next_frame()) is not None:
+            self.frames[link].append(frame)
+
+    def hand(self, name: str, *, host: str | None = None) -> "Hand":
+        """A peer that has done nothing yet."""
+        self._made += 1
+        return Hand(self, name, host=host or f"10.0.0.{self._made}", seed=self._made)
+
+    def member(self, name: str) -> "Hand":
+        """A peer that is registered and has a link."""
+        hand = self.hand(name)
+        hand.register()
+        hand.attach()
+        return hand
+
+
+def row_of(rig: Rig, hand: Hand) -> Row:
+    """Somebody's row in the table."""
+    page = decode_notice(bytes(rig.core._service.directory.page(0)))
+    assert isinstance(page, TablePage)
+    return next(row for row in rows_of(page.rows) if row.card.identity == hand.id)  # type: ignore[arg-type]

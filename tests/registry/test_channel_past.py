@@ -1,0 +1,122 @@
+"""This file is about the channel's past: kept for those who were away, with the keys that open it."""
+
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
+from wire.header import unpack_group
+from wire.limits import GROUP_KEPT_FOR
+from wire.messages.group import CHANNEL, FetchGroup, GroupAccepted, GroupPage
+from wire.sealing import GroupKey
+
+
+def page(reader: Hand, since: int = 0) -> GroupPage:
+    answer = reader.ask(FetchGroup(CHANNEL, since))[-1]
+    assert isinstance(answer, GroupPage)
+    return answer
+
+
+def texts(answer: GroupPage) -> list[bytes]:
+    """The lines, opened with the keys that came along."""
+    keys = {one.epoch: GroupKey(CHANNEL, epoch=one.epoch, key=one.key) for one in answer.keys}
+    return [keys[unpack_group(line.frame).epoch].open_stored(line.frame) for line in answer.lines]
+
+
+class TestPast:
+    def test_who_was_away_gets_what_others_said(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        start = rig.core._service.channel.group.position
+        bob.drop_link()
+        for number in range(3):
+            ann.send_raw(ann.line(f"line {number}"))
+        bob.attach()
+        answer = page(bob, start)
+        assert [line.position for line in answer.lines] == [start + 1, start + 2, start + 3]
+        assert {line.sender for line in answer.lines} == {ann.id}
+        assert b"line 2" in texts(answer)[2]
+        assert page(ann, start).lines == [], "one's own lines are not among them"
+
+    def test_lines_under_keys_of_earlier_epochs_and_lives_come_with_their_keys(
+        self, rig: Rig, ann: Hand, bob: Hand
+    ) -> None:
+        ann.send_raw(ann.line("first"))
+        rig.advance(61.0)
+        ann.take_grants(ann.notices())
+        ann.send_raw(ann.line("second"))
+        rig.restart(crash=True)
+        ann.register()
+        ann.attach()
+        ann.send_raw(ann.line("third"))
+        bob.register()
+        bob.attach()
+        answer = page(bob)
+        assert [key.epoch for key in answer.keys] == [1, 2, 3]
+        for text, opened in zip((b"first", b"second", b"third"), texts(answer), strict=True):
+            assert text in opened
+
+    def test_a_position_is_never_given_twice(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        """A line that was relayed and lost in a crash: its place must not become another line's."""
+        rig.auto_commit = False
+        ann.send_raw(ann.line("lost"))
+        ((lost, _),) = bob.relayed()
+        rig.auto_commit = True
+        rig.restart(crash=True)
+        ann.register()
+        ann.attach()
+        ann.send_raw(ann.line("kept"))
+        accepted = ann.notices()[-1]
+        assert isinstance(accepted, GroupAccepted)
+        assert accepted.position > lost
+        bob.register()
+        bob.attach()
+        assert len(page(bob, lost).lines) == 1
+
+    def test_newcomers_do_not_get_what_was_said_before_they_came(self, rig: Rig, ann: Hand) -> None:
+        ann.send_raw(ann.line("before"))
+        eve = rig.member("eve")
+        ann.send_raw(ann.line("after"))
+        assert [b"after" in text for text in texts(page(eve))] == [True]
+        rig.restart()
+        eve.register()
+        eve.attach()
+        assert len(page(eve).lines) == 1
+
+    def test_a_page_ends_and_the_next_goes_on(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        for _ in range(5):
+            ann.send_raw(ann.line("x" * 20_000))
+        bob.relayed()
+        first = page(bob)
+        assert (len(first.lines), first.more) == (2, True)
+        second = page(bob, first.position)
+        third = page(bob, second.position)
+        assert (len(second.lines), len(third.lines), third.more) == (2, 1, False)
+
+    def test_lines_that_the_disk_lost_are_left_out(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        for text in ("one", "two"):
+            ann.send_raw(ann.line(text))
+        lines = rig.store._image.groups[CHANNEL].lines
+        lines.pop(next(iter(lines)))
+        answer = page(bob)
+        assert len(answer.lines) == 1
+        assert answer.position == rig.core._service.channel.group.position
+
+    def test_old_lines_go(self, rig: Rig, ann: Hand) -> None:
+        bob = rig.hand("bob")
+        bob.register()
+        ann.send_raw(ann.line("old"))
+        rig.now += GROUP_KEPT_FOR
+        rig.advance(61.0)
+        bob.register()
+        bob.attach()
+        assert page(bob).lines == []
+        rig.restart()
+        stored = rig.store.load().groups[CHANNEL]
+        assert not stored.lines
+
+    def test_another_group_is_not_there(self, rig: Rig, ann: Hand) -> None:
+        assert ann.ask(FetchGroup("#room", 0)) == []
+
+
+def test_positions_rise_over_lives_though_the_clock_is_set_back_and_nothing_was_said(rig: Rig) -> None:
+    """Clause 8.4. Members keep the place that they heard of; a line below it would never be shown to them."""
+    before = rig.core._service.channel.group.position
+    rig.wall_offset -= 3_600
+    rig.restart()
+    assert rig.core._service.channel.group.position > before

@@ -1,0 +1,192 @@
+"""This file is about one machine in the simulated network: its program, socket, link, timer, and a lid that may be shut.
+
+It must not know what the program is for: whoever has the machine starts the program and says what comes out of it.
+"""
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from peer.core.engine import PeerCore
+from tests.support.network import Happening, Network, Pipe
+from wire.address import Address
+from wire.delivery.policy import Policy
+from wire.framing import FrameReader
+from wire.limits import LINK_FRAME_MAX
+
+WALL_OFFSET = 1_800_000_000.0
+POLICY = Policy()
+
+
+class Machine(ABC):
+    """Runs one program at a time."""
+
+    def __init__(self, network: Network, name: str, server: Address, host: str) -> None:
+        self.network = network
+        self.name = name
+        """By which tests call whoever has it, for ever."""
+        self.server = server
+        self.address = Address(host, 6_000)
+        self.random = random.Random(network.random.random())
+        self.wall_offset = WALL_OFFSET
+        self.connect: Callable[[Machine], None] = lambda machine: None
+        """Makes a link to the registry's TCP port."""
+        self.lives = 0
+        self._core: PeerCore | None = None
+        self._asleep: list[Callable[[], None]] | None = None
+        self._pipe: Pipe | None = None
+        self._timer: Happening | None = None
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the program with what the disk holds."""
+
+    @abstractmethod
+    def pump(self) -> None:
+        """Move everything that the core has to say."""
+
+    # --- life
+
+    @property
+    def core(self) -> PeerCore:
+        """The running program."""
+        assert self._core is not None, f"{self.name} is not running"
+        return self._core
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the program runs."""
+        return self._core is not None
+
+    def crash(self) -> None:
+        """Kill -9: what is on disk stays, the rest is gone."""
+        self._core = self._asleep = None
+        self._timer = None
+        self.network.leave(self.address)
+        if self._pipe is not None:
+            pipe, self._pipe = self._pipe, None
+            pipe.close(0)
+
+    def fall_asleep(self) -> None:
+        """The program is stopped (SIGSTOP, a laptop's lid): what comes waits in the kernel, timers are late."""
+        if self._asleep is None:
+            self._asleep = []
+
+    def wake_up(self) -> None:
+        """It goes on with all that waited."""
+        waited, self._asleep = self._asleep or [], None
+        for act in waited:
+            act()
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether the program is stopped."""
+        return self._asleep is not None
+
+    def _is_put_off(self, act: Callable[[], None], *, may_be_lost: bool = False) -> bool:
+        """Whether we sleep: then it waits. Datagrams for which the kernel has no room are lost."""
+        if self._asleep is None:
+            return False
+        if len(self._asleep) < 500 or not may_be_lost:
+            self._asleep.append(act)
+        return True
+
+    def set_clock(self, seconds: float) -> None:
+        """The wall clock jumps by so many seconds."""
+        self.wall_offset += seconds
+        if self._core is not None:
+            self._core.wall_offset = self.wall_offset
+
+    def move(self) -> None:
+        """The address changes under the program: a router forgot whom it had translated."""
+        self.network.leave(self.address)
+        self.address = Address(self.address.host, self.address.port + 1)
+        if self.is_running:
+            self.network.settle_at(self.address, self._datagram_came)
+
+    # --- datagrams and time
+
+    def _send(self, datagrams: list[tuple[bytes, Address]]) -> None:
+        for data, target in datagrams:
+            assert len(data) <= 1_200
+            self.network.send(data, self.address, target)
+
+    def _datagram_came(self, data: bytes, source: Address) -> None:
+        if self._core is None or self._is_put_off(
+            lambda: self._datagram_came(data, source), may_be_lost=True
+        ):
+            return
+        self.core.receive_datagram(data, source, now=self.network.now)
+        self.pump()
+
+    def _arm(self, core: PeerCore) -> None:
+        due = core.next_timer()
+        if due is None:
+            self._timer = None
+            return
+        if self._timer is not None and self.network.now < self._timer.at <= due:
+            return
+        timer = self._timer = self.network.at(due, lambda: self._timer_rang(timer))
+
+    def _timer_rang(self, timer: Happening) -> None:
+        if timer is self._timer and self._core is not None:
+            if self._is_put_off(lambda: self._timer_rang(timer)):
+                return
+            self._timer = None
+            self._core.handle_timer(now=self.network.now)
+            self.pump()
+
+    # --- the link
+
+    def _tend_link(self, core: PeerCore, now: float) -> None:
+        if core.wants_link_closed() and self._pipe is not None:
+            pipe, self._pipe = self._pipe, None
+            pipe.close(0)
+        pieces = core.link_bytes_to_send(now=now)
+        if self._pipe is not None:
+            self._pipe.write(0, b"".join(pieces))
+        if core.wants_link():
+            self.network.after(0.001, lambda: self.connect(self))
+
+    def link_refused(self) -> None:
+        """Nobody listens on the registry's TCP port."""
+        if self._core is not None:
+            self._core.link_closed(now=self.network.now)
+            self.pump()
+
+    def link_made(self, pipe: Pipe) -> None:
+        """A connection stands; this is end 0."""
+        if self._core is None:
+            pipe.close(0)
+            return
+        self._pipe = pipe
+        reader = FrameReader()
+        reader.largest = LINK_FRAME_MAX
+        is_greeted = False
+
+        def receive(data: bytes) -> None:
+            nonlocal is_greeted
+            if self._pipe is not pipe or self._core is None or self._is_put_off(lambda: receive(data)):
+                return
+            reader.feed(data)
+            if not is_greeted:
+                greeting = reader.take_raw(16)
+                if greeting is None:
+                    return
+                is_greeted = True
+                self._core.link_greeted(greeting, now=self.network.now)
+            frames = []
+            while (frame := reader.next_frame()) is not None:
+                frames.append(frame)
+            self._core.receive_frames(frames, now=self.network.now)
+            self.pump()
+
+        def closed() -> None:
+            if self._pipe is pipe and self._core is not None and not self._is_put_off(closed):
+                self._pipe = None
+                self._core.link_closed(now=self.network.now)
+                self.pump()
+
+        pipe.receive[0], pipe.closed[0] = receive, closed
+        self._core.link_connected(now=self.network.now)
+        self.pump()

@@ -1,0 +1,40 @@
+"""This file is about an outbox with its notices, and datagrams as lists of (number, index)."""
+
+import random
+
+from tests.wire.delivery.network import frames_of
+from wire.codec import join_frames
+from wire.delivery.events import DeliveryEvent
+from wire.delivery.outbox import Outbox
+from wire.delivery.policy import Policy
+from wire.messages.delivery import Part
+
+ROOM = 1_000
+SIZE = 100
+
+
+class Sender:
+    """An outbox with its notices; `leave` is what goes into datagrams now, a list for each."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.events: list[DeliveryEvent] = []
+        self.outbox = Outbox(policy or Policy(), random.Random(1), self.events, piece_size=SIZE, room=ROOM)
+
+    def leave(self, *, now: float) -> list[list[tuple[int, int]]]:
+        datagrams = []
+        while self.outbox.has_room:
+            frames = frames_of(join_frames(self.outbox.take(ROOM, now)))
+            datagrams.append([(part.number, part.index) for part in frames if isinstance(part, Part)])
+        return datagrams
+
+    def drain(self) -> list[DeliveryEvent]:
+        events = self.events[:]
+        self.events.clear()
+        return events
+
+    def learn_round_trip(self, span: float) -> None:
+        """One message that is answered after `span`; time ends at that value."""
+        self.outbox.send(0, b"first", 0.0)
+        self.leave(now=0.0)
+        self.outbox.acknowledge(0, [1], span)
+        self.drain()
