@@ -23,6 +23,7 @@ FOUND: Final[dict[int, str]] = {
     163: "an operator who came back too late was not told that the visitor was theirs no more; lines stayed unanswered",
     2212: "a visitor who came back and was called at once did not say again what was unanswered",
     5661: "refused numbers side by side were told as so many spans that a reader was not told of all, and waited for them",
+    3511: "a restart forgot which numbers past the last message never come, and the reader waited for them",
     5245: "what an operator had said before the visitor was put back in line was not shown on the visitor's return",
 }
 
