@@ -108,6 +108,10 @@ class World:
             person.wake_up()
             if not person.is_running:
                 person.start()
+        for guest in self.guests:
+            if guest.guest.has_left:  # a bit of their HELLO's version was flipped, and they were told of it
+                guest.crash()
+                guest.start()
         for person in self.people:
             if person.core.is_offline:
                 person.come_back()
