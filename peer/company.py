@@ -7,8 +7,8 @@ from typing import Final
 
 from peer.core import events as happened
 from peer.core.engine import PeerCore
-from peer.core.ladder import Reach
-from peer.core.session import State
+from peer.core.reach import Reach
+from peer.core.states import State
 from peer.keys import NameHasKeys
 from peer.pump import Pump
 from peer.receipts import Outcome, Receipt
@@ -47,7 +47,7 @@ class Company(Pump):
         core = self._open_core()
         if self._keeper.is_full:
             return self._refuse(self.room or "", NO_ROOM)
-        begun = core.say(text, now=self._now())
+        begun = core.speech.say(text, now=self._now())
         self._schedule()
         if begun is not None:
             return self._receipts.open(begun.to, begun.number)
@@ -67,12 +67,12 @@ class Company(Pump):
 
     def members(self) -> tuple[happened.Person, ...]:
         """Everybody in the room where we are, ourselves among them, by name."""
-        return self._open_core().rooms.people()
+        return self._open_core().rooms.audience.people()
 
     @property
     def in_reach(self) -> int:
         """How many others of the room a line of ours gets to now."""
-        return self._open_core().rooms.in_reach
+        return self._open_core().rooms.audience.in_reach
 
     @property
     def is_server_away(self) -> bool:
@@ -91,7 +91,7 @@ class Company(Pump):
                 self._events.append(happened.RenameRefused(name=new, reason=str(error)))
                 self._tell()
                 return
-        core.rename(new, now=self._now())
+        core.renaming.request(new, now=self._now())
         self._schedule()
 
     def _refuse(self, to: str, reason: str) -> Receipt:

@@ -16,7 +16,6 @@ from peer.core.records import (
     IgnoreChanged,
     IncomingAdded,
     LineAccepted,
-    Loaded,
     NameBlocked,
     NameCleared,
     Named,
@@ -31,8 +30,9 @@ from peer.core.records import (
     RowsSaved,
     Shown,
     ShownBehind,
-    Standing,
 )
+from peer.core.standing import Standing
+from peer.core.stored import Loaded
 from peer.core.trail import Stored
 from peer.store import loading, schema
 from peer.store.lines import Lines

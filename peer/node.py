@@ -18,9 +18,9 @@ from typing import Final, Self
 from peer.atdesk import AtDesk
 from peer.company import NO_ROOM, Company, NotOpen
 from peer.core import events as happened
-from peer.core.dutyevents import ClientSaid
+from peer.core.events.duty import ClientSaid
 from peer.core.lookup import LookUp
-from peer.core.session import State
+from peer.core.states import State
 from peer.keys import folder_of
 from peer.past import Past
 from peer.receipts import CHANNEL, Receipt
@@ -59,6 +59,8 @@ class Peer(Company):
         )
         self._room = room
         self._code = JoinCode(code) if code else None
+        self._is_begun = False
+        """Whether we have been with the registry since the start or the last return, or know that it is not there."""
         self.desk: Final = AtDesk(
             self._open_core, schedule=self._schedule, read_clock=self._now, change=self._change
         )
@@ -95,9 +97,8 @@ class Peer(Company):
         """Bind, lock, load, begin to register. Raises PortInUse, FolderInUse, BrokenKeyFile, sqlite3.Error."""
         await super().open()
         if self._code is not None:
-            self._core.use_code(
-                self._code
-            )  # the first REGISTER waits for an answer, which nobody has read yet
+            # Not too late: the first REGISTER waits for an answer, which nobody has read yet.
+            self._core.use_code(self._code)
         if self._room is not None:
             self.enter_room(self._room)
 
@@ -132,13 +133,13 @@ class Peer(Company):
         core, now = self._open_core(), self._now()
         if self._keeper.is_full:
             return self._refuse(to, NO_ROOM)
-        while (found := core.look_up(to, now=now)) is LookUp.ASKING:
+        while (found := core.speech.look_up(to, now=now)) is LookUp.ASKING:
             self._schedule()
             await self._change()
             core, now = self._open_core(), self._now()
         if found is not LookUp.KNOWN:
             return self._refuse(to, _WHY_NOT[found])
-        begun = core.send(to, text, now=now)
+        begun = core.speech.send(to, text, now=now)
         self._schedule()
         return self._receipts.open(begun.to, begun.number)
 
@@ -147,7 +148,7 @@ class Peer(Company):
         core = self._open_core()
         if self._keeper.is_full:
             return self._refuse("everybody", NO_ROOM)
-        number = core.send_all(text, now=self._now())
+        number = core.speech.send_all(text, now=self._now())
         self._schedule()
         return self._receipts.open(CHANNEL, number)
 
@@ -176,7 +177,7 @@ class Peer(Company):
     def past(self) -> Past:
         """Our own history, from disk. Raises NotOpen."""
         core = self._open_core()
-        return Past(self._history.lines, lambda: core.me.name, core.steps_under_way, flush=self._store)
+        return Past(self._history.lines, lambda: core.me.name, core.speech.steps_under_way, flush=self._store)
 
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from peer.core.records import FINAL, Standing
+from peer.core.standing import FINAL, Standing
 from peer.core.trail import Raw, Step, readable, unpacked
 from peer.store.lines import Lines, StoredLine
 

@@ -52,8 +52,6 @@ class Pump:
         self._timer: asyncio.TimerHandle | None = None
         self._is_pump_due = False
         self._is_open = False
-        self._is_begun = False
-        """Whether we have been with the registry since the start or the last return, or know that it is not there."""
         self._is_full = False
         self._is_watched = False
         """Whether events are wanted: a program that only sends must not gather them without end."""
@@ -162,7 +160,7 @@ class Pump:
         events = self._core.events()
         for event in events:
             self._receipts.note(event)
-        if (name := self._core.name_confirmed()) is not None:
+        if (name := self._core.renaming.news()) is not None:
             self._follow(name)
         if self._is_watched or len(self._events) < 1_000:
             self._events += events

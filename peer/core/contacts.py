@@ -1,106 +1,20 @@
-"""This file is about people we know: their row, their pinned key, the sealed sessions with them.
+"""This file is about everybody whom we know: by key, name, station and tag, and whose name is in doubt.
 
-Only here (and in the registry's directory) does a name or a key become an address. It knows rows and seals; it must
-not know messages.
+It finds people and takes what the registry or they themselves say of them; what one of them is stands in `contact`.
 """
 
 import enum
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
 
 import msgspec
 
-from peer.core.conversation import Conversation
-from wire.address import Address
-from wire.errors import NameRefused, SealError
+from peer.core.contact import Contact
+from wire.errors import NameRefused
 from wire.identity import AgreementKey, is_authentic
 from wire.limits import CONTACTS_MAX
 from wire.messages.table import Card, Row
 from wire.names import name_key
-from wire.sealing import Session, session_tag
-
-RELAY_STICKS_FOR: Final = 60.0
-"""Seconds for which a peer that could not be reached straight is written to both ways at once."""
-
-
-class Contact:
-    """One person: who (identity), where (address), how to talk (sessions), what is under way (conversation)."""
-
-    __slots__ = (
-        "address",
-        "conversation",
-        "identity",
-        "is_blocked",
-        "is_card_checked",
-        "is_heard",
-        "relay_until",
-        "row",
-        "sessions",
-    )
-
-    def __init__(self, identity: bytes, row: Row) -> None:
-        self.identity: Final = identity
-        self.row = row
-        self.address = Address(row.host, row.port)
-        self.sessions: dict[bytes, Session] = {}
-        """By our own live key: the present one, and for a minute the one before."""
-        self.conversation: Conversation | None = None
-        self.is_blocked = False
-        """Whether somebody else's key is shown for their name: what we have for them waits until the user has decided."""
-        self.is_heard = False
-        """Whether a datagram of theirs has opened since our live key is what it is: they hold our card then."""
-        self.relay_until = 0.0
-        self.is_card_checked = False
-
-    @property
-    def name(self) -> str:
-        """As its owner writes it."""
-        return self.row.card.name
-
-    def session(self, live: AgreementKey, identity: bytes) -> Session:
-        """The sealed session under our live key. Raises SealError when their card is not signed by their key."""
-        session = self.sessions.get(live.public)
-        if session is None:
-            self.check_card()
-            session = Session(
-                live=live, identity=identity, their_live=self.row.card.live, their_identity=self.identity
-            )
-            self.sessions[live.public] = session
-        return session
-
-    def check_card(self) -> None:
-        """A card is checked once, before its first use. Raises SealError."""
-        if not self.is_card_checked and not is_authentic(self.row.card):
-            raise SealError(f"the card of {self.name} is not signed by its owner")
-        self.is_card_checked = True
-
-    def holds_own_card(self) -> bool:
-        """Whether the card that we hold is signed by its owner. One that is not must not keep theirs out by a higher
-        counter: a registry, or whoever passes for it, could make somebody unreachable for ever."""
-        try:
-            self.check_card()
-        except SealError:
-            return False
-        return True
-
-    def believes(self, card: Card) -> bool:
-        """Whether this card may replace the one by which we talk with them: not unless they signed it. Or a registry
-        could give them another name, or make us begin a session anew under counters used before (clause 5.2). Cards
-        of people with whom we do not talk are checked before their first use: that costs 60 us each."""
-        in_use = bool(self.sessions) or self.conversation is not None
-        return not in_use or card == self.row.card or is_authentic(card)
-
-    def take_row(self, row: Row) -> bool:
-        """A newer row; true when it brings another live key: the other program has started anew."""
-        is_restarted = row.card.live != self.row.card.live
-        if row.card != self.row.card:
-            self.is_card_checked = False
-        if is_restarted:
-            self.sessions.clear()
-            self.is_heard = False
-        self.row = row
-        self.address = Address(row.host, row.port)
-        return is_restarted
+from wire.sealing import session_tag
 
 
 class Change(enum.Enum):

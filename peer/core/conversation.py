@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from peer.core.records import DEAD, FINAL, Standing, StoredStream
+from peer.core.standing import DEAD, FINAL, Standing
+from peer.core.stored import StoredStream
 from peer.core.trail import Raw, unpacked
 from wire.codec import encode
 from wire.delivery.courier import Courier

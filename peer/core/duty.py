@@ -1,59 +1,35 @@
-"""This file is about being an operator of the help desk: duty, the one visitor whom we serve, commands (clause 13).
+"""This file is about being an operator of the help desk: duty, and the one visitor whom we serve (clause 13).
 
-It knows the desk's messages. It must not know how a link is made; whether we are an operator is the registry's to say.
+It knows the desk's notices. It must not know how a link is made; whether we are an operator is the registry's to say.
 """
 
 import random
-from collections.abc import Callable
 from typing import Final, assert_never
 
-from peer.core import dutyevents as happened
+from peer.core.dutycommands import NO_CLIENT, DutyCommands
+from peer.core.events import duty as happened
 from peer.core.outputs import Outputs
 from peer.core.talk import Talk
-from wire.messages.desk import (
-    CallNext,
+from wire.messages.desk.operating import (
     ClientCause,
     ClientChanged,
     ClientReach,
     ClientTold,
     CommandDone,
-    CommandResult,
-    DeskLine,
-    DropVisitor,
     DutyTold,
-    EndDuty,
-    EndSession,
     FiguresShown,
-    HandOver,
+    OperatorNotice,
+    RoomShown,
+)
+from wire.messages.desk.talking import (
+    ConversationNotice,
+    DeskLine,
     HeardAtDesk,
     LineRefusal,
     LineRefused,
     LinesTaken,
-    MoveVisitor,
-    NoteVisitor,
-    OperatorRequest,
-    RoomShown,
-    RoomVisitor,
-    ShowFigures,
-    ShowRoom,
-    TakeDuty,
 )
 
-NO_CLIENT: Final = "No active client"
-UNREACHABLE: Final = "Server not responding"
-FAILURES: Final = {
-    CommandResult.NO_CLIENT: NO_CLIENT,
-    CommandResult.ROOM_EMPTY: "Waiting room: empty",
-    CommandResult.NO_SUCH_PLACE: "Nobody has that number in the waiting room",
-    CommandResult.NO_SUCH_OPERATOR: "There is no other operator of that name",
-    CommandResult.OFF_DUTY: "That operator is not on duty",
-    CommandResult.NO_SUCH_QUEUE: "There is no queue of that name",
-    CommandResult.NOT_AN_OPERATOR: "You are no operator here",
-    CommandResult.TOO_MANY: "As many operators are on duty as there may be",
-    CommandResult.OTHER_QUEUE: "End the session with your client first",
-    CommandResult.TOO_LONG: "The note is too long",
-    CommandResult.NOBODY_IN_REACH: "Nobody in the waiting room can be called just now; the first who can is yours",
-}
 LINE_FAILURES: Final = {
     LineRefusal.NOT_YOUR_TURN: NO_CLIENT,
     LineRefusal.NO_CLIENT: NO_CLIENT,
@@ -61,23 +37,7 @@ LINE_FAILURES: Final = {
     LineRefusal.TOO_FAST: "Not sent: too many lines at once",
     LineRefusal.NOT_SERVING: "Not sent: the server's disk takes nothing more",
 }
-_CALLED: Final = "called"
-"""Stands for the visitor who comes when `CallNext` is done."""
-
 _STILL_OURS: Final = frozenset({ClientReach.AWAY, ClientReach.BACK})
-
-OperatorNotice = (
-    DeskLine
-    | LinesTaken
-    | LineRefused
-    | CommandDone
-    | DutyTold
-    | ClientTold
-    | ClientChanged
-    | RoomShown
-    | FiguresShown
-)
-"""What a registry may say to an operator."""
 
 
 class Duty:
@@ -85,12 +45,9 @@ class Duty:
 
     def __init__(self, outputs: Outputs, rng: random.Random) -> None:
         self._out = outputs
-        self._rng = rng
-        self._is_up = False
+        self.commands: Final = DutyCommands(outputs, rng)
+        """What we ask for."""
         self._talk: Talk | None = None
-        self._asked: dict[int, str] = {}
-        """What is not answered yet, and what to tell when it is done; empty when something else tells of it."""
-        self._awaits_client = False
         self._is_client_away = False
         self._is_client_told = False
         """Whether the registry has said on this link whom we serve."""
@@ -103,52 +60,15 @@ class Duty:
 
     # --- what we want
 
-    def take(self, queue: str) -> None:
-        """Visitors of this queue as they come; empty for the present or first queue."""
-        self._ask(lambda reference: TakeDuty(reference, queue))
-
     def end(self) -> None:
-        """Nobody new."""
+        """Nobody new, and not on the next link either."""
         self._wants_duty = False
-        self._ask(EndDuty)
-
-    def call_next(self, queue: str) -> None:
-        """End the present session; the next in line comes."""
-        self._ask(lambda reference: CallNext(reference, queue), _CALLED)
-
-    def end_session(self) -> None:
-        """The present session is over; the next in line comes if there is one."""
-        self._ask(EndSession)
-
-    def drop(self, place: int) -> None:
-        """Number `place` of the line has to go."""
-        done = "{subject} was taken out of the waiting room"
-        self._ask(lambda reference: DropVisitor(reference, place), done)
-
-    def move(self, place: int, to: int) -> None:
-        """Number `place` of the line becomes number `to`."""
-        self._ask(lambda reference: MoveVisitor(reference, place, to), f"{{subject}} is number {to} now")
-
-    def hand_over(self, operator: str) -> None:
-        """Our visitor goes to this operator."""
-        self._ask(lambda reference: HandOver(reference, operator))
-
-    def note(self, text: str) -> None:
-        """A note about our visitor, for operators only."""
-        self._ask(lambda reference: NoteVisitor(reference, text), "Note about {subject} kept")
-
-    def show_room(self, queue: str) -> None:
-        """`WaitingRoom` follows."""
-        self._ask(lambda reference: ShowRoom(reference, queue))
-
-    def show_figures(self, queue: str) -> None:
-        """`Figures` follows."""
-        self._ask(lambda reference: ShowFigures(reference, queue))
+        self.commands.end_duty()
 
     def say(self, text: str, *, wall: float) -> None:
         """A line for our visitor; it waits here while the registry is away. The caller keeps to TEXT_MAX."""
         if self._talk is None:
-            self._fail(NO_CLIENT)
+            self.commands.fail(NO_CLIENT)
         else:
             self._out.requests.append(self._talk.say(text, wall=wall))
 
@@ -161,48 +81,30 @@ class Duty:
     @property
     def is_settled(self) -> bool:
         """Whether all that we asked and said is answered."""
-        return self.is_answered and (self._talk is None or self._talk.is_settled)
+        return self.commands.is_answered and (self._talk is None or self._talk.is_settled)
 
     @property
     def is_said(self) -> bool:
         """Whether every line of ours was taken or refused, or nobody can be told just now."""
-        return not self._is_up or self._talk is None or self._talk.is_settled
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether all that we asked is answered, and whom we called is here."""
-        return not self._asked and not self._awaits_client
-
-    def _ask(self, make: Callable[[int], OperatorRequest], done: str = "") -> None:
-        if not self._is_up:
-            self._fail(UNREACHABLE)
-            return
-        reference = self._rng.getrandbits(32)
-        self._asked[reference] = done
-        self._out.requests.append(make(reference))
-
-    def _fail(self, reason: str) -> None:
-        self._out.events.append(happened.CommandFailed(reason=reason))
+        return not self.commands.is_up or self._talk is None or self._talk.is_settled
 
     # --- the link
 
     def link_up(self) -> None:
         """Requests can be made."""
-        self._is_up = self._is_new_link = True
+        self.commands.link_up()
+        self._is_new_link = True
         self._is_client_told = False
         if self._talk is not None:
             self._out.requests += self._talk.unanswered()
 
     def link_lost(self) -> None:
         """Nothing asked for will be answered; what we said is said again on the next link."""
-        self._is_up = self._awaits_client = False
-        if self._asked:
-            self._asked.clear()
-            self._fail(UNREACHABLE)
+        self.commands.link_lost()
 
     # --- what the registry says
 
-    def heed(self, notice: OperatorNotice) -> None:
+    def heed(self, notice: OperatorNotice | ConversationNotice) -> None:
         """A notice of the desk."""
         match notice:
             case DutyTold():
@@ -218,24 +120,15 @@ class Duty:
                     self._out.requests += self._talk.taken(number)
             case LineRefused(visit, number, why):
                 if self._talk is not None and self._talk.visit == visit and self._talk.refused(number):
-                    self._fail(LINE_FAILURES[why])
+                    self.commands.fail(LINE_FAILURES[why])
                     if LINE_FAILURES[why] == NO_CLIENT:
                         self._talk = self.client = None
             case CommandDone():
-                self._answered(notice)
+                self.commands.answered(notice)
             case RoomShown() | FiguresShown():
-                self._shown(notice)
+                self.commands.shown(notice)
             case _:
                 assert_never(notice)
-
-    def _answered(self, done: CommandDone) -> None:
-        text = self._asked.pop(done.reference, "")
-        if done.result is not CommandResult.DONE:
-            self._fail(FAILURES[done.result])
-        elif text == _CALLED:
-            self._awaits_client = True
-        elif text:
-            self._out.events.append(happened.CommandDone(text=text.replace("{subject}", done.subject)))
 
     def _duty_told(self, told: DutyTold) -> None:
         """Also on each new link: a registry that was started anew has forgotten who was on duty."""
@@ -243,7 +136,7 @@ class Duty:
         if was_first and not self._is_client_told:
             self._lose_client()
         if was_first and self._wants_duty and not told.is_on:
-            self._ask(lambda reference: TakeDuty(reference, self.queue))
+            self.commands.take_duty(self.queue)
             return
         self._wants_duty = self._wants_duty or told.is_on
         if (told.is_on, told.queue) != (self.is_on, self.queue):
@@ -257,11 +150,12 @@ class Duty:
         move = happened.ClientMove.TAKEN_BACK
         self._out.events.append(happened.ClientChanged(name=self.client, move=move))
         for _ in self._talk.unanswered():
-            self._fail(NO_CLIENT)
+            self.commands.fail(NO_CLIENT)
         self._talk = self.client = None
 
     def _client_told(self, told: ClientTold) -> None:
-        self._awaits_client, self._is_client_told = False, True
+        self.commands.client_came()
+        self._is_client_told = True
         is_same = self._talk is not None and self._talk.visit == told.visit
         if self._talk is None or not is_same:
             self._talk = Talk(told.visit)
@@ -307,41 +201,3 @@ class Duty:
             )
         elif line.position <= self._talk.heard:
             self._out.requests.append(HeardAtDesk(line.visit, self._talk.heard))
-
-    def _shown(self, shown: RoomShown | FiguresShown) -> None:
-        if shown.reference not in self._asked:
-            return
-        del self._asked[shown.reference]
-        match shown:
-            case RoomShown():
-                self._out.events.append(
-                    happened.WaitingRoom(
-                        queue=shown.queue,
-                        operators=shown.operators,
-                        served=tuple(map(_visitor, shown.served)),
-                        waiting=tuple(map(_visitor, shown.waiting)),
-                        total=shown.total,
-                    )
-                )
-            case FiguresShown():
-                self._out.events.append(
-                    happened.Figures(
-                        queue=shown.queue,
-                        served_today=shown.served_today,
-                        median_wait=shown.median_wait,
-                        ninetieth_wait=shown.ninetieth_wait,
-                        longest_waiting=shown.longest_waiting,
-                        waiting=shown.waiting,
-                        operators=shown.operators,
-                    )
-                )
-
-
-def _visitor(shown: RoomVisitor) -> happened.RoomVisitor:
-    return happened.RoomVisitor(
-        name=shown.name,
-        issue=shown.issue,
-        since=float(shown.since),
-        is_here=shown.is_here,
-        operator=shown.operator,
-    )

@@ -6,34 +6,28 @@ have to say out again. What a message, a table or a letter means stands in the p
 
 import random
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from peer.core import events as happened
-from peer.core.ladder import Reach
-from peer.core.lookup import LookUp
+from peer.core.lookout import Lookout
 from peer.core.me import Me
+from peer.core.notices import Notices
 from peer.core.parts import Parts
-from peer.core.records import Loaded, Record
+from peer.core.reach import Reach
+from peer.core.records import Record
 from peer.core.registration import Registration
 from peer.core.renaming import Renaming
 from peer.core.rooms import Rooms
 from peer.core.router import Router
-from peer.core.session import State
-from peer.core.trail import Raw
+from peer.core.speech import Speech
+from peer.core.states import State
+from peer.core.stored import Loaded
 from peer.core.trust import Trust
 from peer.core.uplink import Uplink
 from wire.address import Address
 from wire.delivery.policy import Policy
-from wire.errors import SealError, TooLong, WireError
+from wire.errors import SealError, WireError
 from wire.invitations import JoinCode
-from wire.limits import TEXT_MAX
-
-
-class Begun(NamedTuple):
-    """A message of ours: to whom, as they write their name, and its number in our stream to them."""
-
-    to: str
-    number: int
 
 
 class PeerCore:
@@ -58,7 +52,9 @@ class PeerCore:
         self._out = parts.out
         self._contacts = parts.contacts
         self._post = parts.post
+        self._outlook = parts.outlook
         self._ladder = parts.ladder
+        self._rungs = parts.rungs
         self._session = parts.session
         self._link = parts.link
         self._table = parts.table
@@ -69,17 +65,15 @@ class PeerCore:
         self._streams = parts.streams
         self.rooms: Final = Rooms(parts, loaded.room, now=now)
         self._lines = self.rooms.lines
+        self.speech: Final = Speech(parts, self.rooms)
         self.renaming: Final = Renaming(parts)
         self.duty: Final = parts.duty
         self._router = Router(parts, self.rooms)
-        self._uplink = Uplink(
-            parts,
-            self.rooms,
-            self.renaming,
-            rows_changed=self._router.rows_changed,
-            relayed=self._router.datagram_relayed,
-        )
-        self._registration = Registration(parts, self._uplink, self.renaming)
+        together = parts, self.rooms, self.renaming
+        lookout = self._lookout = Lookout(*together)
+        notices = Notices(*together, router=self._router, lookout=lookout)
+        self._uplink = Uplink(*together, lookout=lookout, notices=notices)
+        self._registration = Registration(parts, self.renaming, lookout=lookout, uplink=self._uplink)
         self.trust: Final = Trust(parts)
         parts.restore(loaded, now=now)
 
@@ -104,10 +98,10 @@ class PeerCore:
 
     def start(self, *, now: float) -> None:
         """Register; also after `leave`."""
-        if self._ladder.reach is Reach.NONE:
+        if self._outlook.reach is Reach.NONE:
             self._ladder.set_reach(Reach.SEEKING, now=now)
         self._registration.has_begun = False
-        self._uplink.seek(now=now)
+        self._lookout.seek(now=now)
         self._session.use_card(self.me.card, self.me.live)
         self._session.start(table_version=self._table.version, now=now)
         self._registration.heed_session(now=now)
@@ -121,66 +115,6 @@ class PeerCore:
         self._session.leave(now=now)
         self._registration.heed_session(now=now)
 
-    def look_up(self, name: str, *, now: float) -> LookUp:
-        """Whether a message to `name` can be begun. ASKING: ask again after the next turn."""
-        contact = self._contacts.by_name(name)
-        if self._contacts.is_blocked(name):
-            return LookUp.BLOCKED
-        if contact is not None or self._contacts.is_own(name, self.me.name):
-            self._look_ups.forget(name)
-            return LookUp.KNOWN
-        reach = self._ladder.reach
-        if reach in (Reach.LOST, Reach.NONE):
-            self._look_ups.forget(name)
-            return LookUp.UNKNOWN
-        is_over = self._look_ups.is_over(name, can_ask=reach is Reach.UP, now=now)
-        return LookUp.UNKNOWN if is_over else LookUp.ASKING
-
-    def send(self, to: str, text: str, *, now: float) -> Begun:
-        """Begin a message to somebody who is KNOWN. Raises TooLong, UnicodeEncodeError, KeyError."""
-        check_length(text)
-        wall = now + self.wall_offset
-        if self._contacts.is_own(to, self.me.name):
-            return Begun(self.me.name, self._notebook.write(text, wall=wall).number)
-        contact = self._contacts.by_name(to)
-        if contact is None or self._contacts.is_blocked(to):
-            raise KeyError(to)
-        talk = self._inbound.conversation(contact)
-        message = self._ladder.begin(contact, talk, text, wall=wall, now=now)
-        return Begun(contact.name, message.number)
-
-    def send_all(self, text: str, *, now: float) -> int:
-        """Begin a line for the channel; returns its number. Raises TooLong, UnicodeEncodeError."""
-        check_length(text)
-        return self._lines.say(self._parts.channel, text, now=now).number
-
-    def say(self, text: str, *, now: float) -> Begun | None:
-        """Begin a line for the room where we are; None in none, which is told. Raises TooLong, UnicodeEncodeError."""
-        check_length(text)
-        room = self.rooms.room
-        if room is None:
-            self._out.events.append(happened.NotInRoom())
-            return None
-        return Begun(room.name, self._lines.say(room, text, now=now).number)
-
-    def rename(self, new: str, *, now: float) -> None:
-        """Ask for another name; `Renamed`, `NameTaken` or `RenameRefused` follows."""
-        reason = self.renaming.refusal_of(new)
-        if reason is None:
-            self.renaming.ask(new, now=now)
-        else:
-            self._out.events.append(happened.RenameRefused(name=new, reason=reason))
-
-    def name_confirmed(self) -> str | None:
-        """Drained: the name that is ours for sure since a change of it was begun."""
-        confirmed, self.renaming.confirmed = self.renaming.confirmed, None
-        return confirmed
-
-    def say_on_duty(self, text: str, *, now: float) -> None:
-        """A line for the visitor whom we serve at the help desk. Raises TooLong, UnicodeEncodeError."""
-        check_length(text)
-        self.duty.say(text, wall=now + self.wall_offset)
-
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""
         people = [
@@ -188,14 +122,6 @@ class PeerCore:
             for contact in self._contacts
         ]
         return tuple(sorted(people, key=lambda person: person.name))
-
-    def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
-        """How a message of ours went so far; none when it is not under way to anybody."""
-        contact = self._contacts.by_identity(stream)
-        if contact is None or contact.conversation is None:
-            return self.rooms.steps_under_way(stream, number)
-        message = contact.conversation.outgoing.messages.get(number)
-        return message.steps if message is not None else ()
 
     def line_shown(self, line: happened.Line) -> None:
         """Somebody has seen this line; after a restart it is not shown again."""
@@ -210,7 +136,7 @@ class PeerCore:
     @property
     def is_ready(self) -> bool:
         """Whether the registry and we know of each other all that there is to know, or it is not to be had."""
-        return self._ladder.reach is not Reach.SEEKING and self._home.is_mail_drained
+        return self._outlook.reach is not Reach.SEEKING and self._home.is_mail_drained
 
     @property
     def state(self) -> State:
@@ -225,7 +151,7 @@ class PeerCore:
     @property
     def reach(self) -> Reach:
         """How far the registry is in reach."""
-        return self._ladder.reach
+        return self._outlook.reach
 
     @property
     def table_version(self) -> int:
@@ -281,10 +207,7 @@ class PeerCore:
         self._session.handle_timer(now=now)
         # Before the couriers, which let go of what is due without showing it.
         self._streams.handle_timer(now=now)
-        for contact in list(self._post.active.values()):
-            if contact.conversation is not None:
-                contact.conversation.courier.handle_timer(now=now)
-                self._router.heed_courier(contact, through_server=False, now=now)
+        self._router.handle_timer(now=now)
         self._ladder.handle_timer(now=now)
         self._look_ups.handle_timer(now=now)
         self._post.handle_timer(now=now)
@@ -304,19 +227,15 @@ class PeerCore:
             self._uplink.next_timer(),
             self.me.next_timer(),
             self._look_ups.next_timer(),
-            *(
-                contact.conversation.courier.next_timer()
-                for contact in self._post.active.values()
-                if contact.conversation is not None
-            ),
+            self._router.next_timer(),
         ]
         return min((due for due in dues if due is not None), default=None)
 
     def datagrams_to_send(self, *, now: float) -> list[tuple[bytes, Address]]:
         """Drained, in order."""
-        self._post.active.update(self._ladder.contacts_begun())
-        if self._ladder.reach is not Reach.NONE:
-            self._post.flush(now=now, can_relay=self._ladder.reach is Reach.UP)
+        self._post.active.update(self._rungs.contacts_begun())
+        if self._outlook.reach is not Reach.NONE:
+            self._post.flush(now=now, can_relay=self._outlook.reach is Reach.UP)
         ours = [(datagram, self._session.address) for datagram in self._session.datagrams_to_send()]
         return ours + self._post.datagrams_to_send()
 
@@ -351,10 +270,3 @@ class PeerCore:
         """The connection is no good: the shell drops it, we go on as if it had been lost."""
         self._registration.wants_close = True
         self._uplink.link_closed(now=now)
-
-
-def check_length(text: str) -> None:
-    """Raises TooLong for a text of more than TEXT_MAX bytes of UTF-8, UnicodeEncodeError for lone surrogates."""
-    size = len(text.encode())
-    if size > TEXT_MAX:
-        raise TooLong(size, TEXT_MAX)

@@ -6,9 +6,9 @@ It knows times and presence; what follows from them is the ladder's.
 
 from typing import Final
 
-from peer.core.contacts import Contact
+from peer.core.contact import Contact
 from peer.core.conversation import Message
-from peer.core.records import Standing
+from peer.core.standing import Standing
 from peer.core.trail import What
 from wire.limits import MAIL_KEPT_FOR
 

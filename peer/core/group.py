@@ -9,15 +9,10 @@ from typing import Final
 
 from peer.core.conversation import Message, Outgoing
 from peer.core.outputs import Outputs
-from peer.core.records import (
-    LineAccepted,
-    OutgoingAdded,
-    OutgoingChanged,
-    Standing,
-    StoredGroup,
-    StoredStream,
-    group_mark,
-)
+from peer.core.records import LineAccepted, OutgoingAdded, OutgoingChanged
+from peer.core.standing import Standing
+from peer.core.stored import StoredGroup, StoredStream
+from peer.core.streamkeys import group_mark
 from peer.core.trail import Raw, Stored
 from wire.codec import encode
 from wire.messages.direct import StraightLine

@@ -1,12 +1,13 @@
 """This file is about the groups that we are in: the channel always, one room at a time, and rooms just left.
 
-It finds a group by name or by the tag of its frames; who lets us in and out stands in `peer.core.rooms`.
+It finds a group by name or by the tag of its frames; how we get in and out stands in `peer.core.rooms`.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
 from peer.core.group import Group
+from peer.core.trail import Raw
 
 
 class Groups:
@@ -15,6 +16,8 @@ class Groups:
     def __init__(self, channel: Group) -> None:
         self.channel: Final = channel
         self.room: Group | None = None
+        self.known: Final[dict[str, Group]] = {}
+        """Rooms of this life: their streams go on when we come again."""
         self._former: dict[str, Group] = {}
 
     def __iter__(self) -> Iterator[Group]:
@@ -34,6 +37,11 @@ class Groups:
     def answering(self, name: str) -> Group | None:
         """One that we are in, or that we have left while lines of ours were on their way to it."""
         return self.by_name(name) or self._former.get(name)
+
+    def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
+        """How a line of ours to a group that we are in, or were in this life, went so far."""
+        groups = (self.channel, *self.known.values())
+        return next((group.steps_of(number) for group in groups if group.mark == stream), ())
 
     def enter(self, group: Group) -> None:
         """We are in this room now, and in no other."""

@@ -7,14 +7,16 @@ a group, nor our own lines.
 import contextlib
 from collections.abc import Callable
 
-from peer.core.contacts import Contact, Contacts
+from peer.core.contact import Contact
+from peer.core.contacts import Contacts
 from peer.core.conversation import make_inbox
 from peer.core.events import Trouble
 from peer.core.group import Group
 from peer.core.groups import Groups
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
-from peer.core.records import CursorMoved, StoredStream
+from peer.core.records import CursorMoved
+from peer.core.stored import StoredStream
 from peer.core.streams import Stream, Streams, Texts, restored
 from wire.codec import decode_group_body
 from wire.delivery.policy import Policy

@@ -7,13 +7,14 @@ opened, nor our own messages.
 import random
 from typing import Final
 
-from peer.core.contacts import Contact, Contacts
+from peer.core.contact import Contact
+from peer.core.contacts import Contacts
 from peer.core.conversation import Conversation
 from peer.core.events import Trouble
 from peer.core.hearing import Hearing
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
-from peer.core.records import StoredStream
+from peer.core.stored import StoredStream
 from peer.core.streams import Streams, restored
 from wire.codec import decode_message_body
 from wire.delivery.policy import Policy

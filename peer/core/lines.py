@@ -8,15 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from peer.core.contacts import Contact
+from peer.core.contact import Contact
 from peer.core.conversation import Message
 from peer.core.events import ChannelAccepted, ChannelUnanswered, RoomAccepted, RoomUnanswered, Trouble
 from peer.core.group import Group
 from peer.core.groups import Groups
 from peer.core.hearing import Hearing
-from peer.core.ladder import Reach
 from peer.core.parts import Parts
-from peer.core.records import Standing
+from peer.core.reach import Reach
+from peer.core.standing import Standing
 from peer.core.straight import Straight
 from peer.core.trail import What
 from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
@@ -51,7 +51,7 @@ class Lines:
         self._session = parts.session
         self._link = parts.link
         self._home = parts.home
-        self._ladder = parts.ladder
+        self._outlook = parts.outlook
         self._out = parts.out
         self._policy = parts.policy
         self._trails = parts.trails
@@ -72,7 +72,7 @@ class Lines:
         deadline = now + self._policy.give_up_after
         spoken = Spoken(group, message, deadline, now + SAID_AGAIN_AFTER)
         self._spoken[(group.name, message.number)] = spoken
-        if self._ladder.reach is Reach.LOST or self._session.is_lost:
+        if self._outlook.reach is Reach.LOST or self._session.is_lost:
             self._unanswered(spoken, now)
         elif self._can_speak(group):
             self._link.send_group_frame(group.seal(message), now=now)
@@ -192,7 +192,7 @@ class Lines:
 
     def catch_up(self, contact: Contact, *, now: float) -> None:
         """Somebody is in reach again while the registry is not: what they missed of ours."""
-        if self._ladder.reach is not Reach.LOST:
+        if self._outlook.reach is not Reach.LOST:
             return
         for group in self._groups:
             if contact in self._members(group):
@@ -219,7 +219,7 @@ class Lines:
         self._tell(spoken, now)
         if self._groups.by_name(spoken.group.name) is None:
             self._refuse(spoken, LEFT, now)
-        elif self._ladder.reach is not Reach.NONE:
+        elif self._outlook.reach is not Reach.NONE:
             wall, members = now + self._parts.wall_offset, self._members(spoken.group)
             self._straight.say(spoken.group, spoken.message, members, wall=wall, now=now)
 
@@ -234,7 +234,7 @@ class Lines:
 
     def _keep(self, group: Group, message: Message, now: float) -> None:
         if message.standing is not Standing.KEPT:
-            silent_since = self._ladder.silent_since
+            silent_since = self._outlook.silent_since
             since = self._trails.seconds(now if silent_since is None else silent_since)
             group.keep(message, self._trails.changed(message, What.KEPT, now, since))
 

@@ -9,7 +9,9 @@ from typing import Final
 from peer.core.conversation import Message, Outgoing
 from peer.core.events import Delivered, DirectReceived
 from peer.core.outputs import Outputs
-from peer.core.records import Named, OutgoingAdded, OutgoingChanged, Standing, StoredStream
+from peer.core.records import Named, OutgoingAdded, OutgoingChanged
+from peer.core.standing import Standing
+from peer.core.stored import StoredStream
 from wire.identity import AgreementKey, Identity, make_card
 from wire.messages.table import Card
 

@@ -7,7 +7,8 @@ before and is there again soon is said to have left or joined. It must not know 
 from collections.abc import Iterable
 from typing import Final
 
-from peer.core.contacts import Contact, Contacts
+from peer.core.contact import Contact
+from peer.core.contacts import Contacts
 from peer.core.events import MemberJoined, MemberLeft
 from peer.core.outputs import Outputs
 from wire.messages.room import RoomMember, RoomPresence

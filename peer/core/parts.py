@@ -7,7 +7,8 @@ import random
 from collections import Counter
 from typing import Final
 
-from peer.core.contacts import Contact, Contacts
+from peer.core.contact import Contact
+from peer.core.contacts import Contacts
 from peer.core.conversation import Message
 from peer.core.duty import Duty
 from peer.core.group import Group
@@ -15,15 +16,20 @@ from peer.core.groups import Groups
 from peer.core.hearing import Hearing
 from peer.core.inbound import Inbound
 from peer.core.ladder import Ladder
+from peer.core.letters import Letters
 from peer.core.link import LinkEnd
 from peer.core.lookup import LookUps
 from peer.core.mail import Homecoming
 from peer.core.me import Me, Notebook
 from peer.core.outputs import Outputs
 from peer.core.post import Post
-from peer.core.records import CHANNEL_MARK, Loaded, StoredGroup, StoredStream
+from peer.core.reach import Outlook
+from peer.core.rungs import Rungs
 from peer.core.session import RegistrySession
+from peer.core.settling import Settling
+from peer.core.stored import Loaded, StoredGroup, StoredStream
 from peer.core.straight import Straight
+from peer.core.streamkeys import CHANNEL_MARK
 from peer.core.streams import Streams
 from peer.core.table import Table
 from peer.core.trail import Trails
@@ -64,7 +70,21 @@ class Parts:
         self.contacts = Contacts()
         self.post = Post(me.identity, self.contacts, self.out)
         self.trails = Trails(lambda now: now + self.wall_offset)
-        self.ladder = Ladder(policy, self.out, self._write_letter, self.trails)
+        self.outlook = Outlook()
+        self.settling = Settling(self.out, self.trails, self.outlook)
+        self.letters = Letters(self.out, self.settling, self._write_letter)
+        self.rungs = Rungs(
+            policy, self.out, self.outlook, self.trails, letters=self.letters, settling=self.settling
+        )
+        self.ladder = Ladder(
+            policy,
+            self.out,
+            self.outlook,
+            self.trails,
+            rungs=self.rungs,
+            letters=self.letters,
+            settling=self.settling,
+        )
         self.session = RegistrySession(
             identity=me.identity, address=server, pinned=loaded.registry, policy=policy, rng=rng
         )
@@ -118,7 +138,7 @@ class Parts:
         self.contacts.ignored.update(loaded.ignored)
         for contact in list(self.contacts):
             self.inbound.adopt(contact, now=now)
-            self.ladder.adopt(contact)
+            self.settling.adopt(contact)
 
     def _write_letter(self, contact: Contact, message: Message) -> bytes:
         contact.check_card()

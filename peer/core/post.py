@@ -7,7 +7,8 @@ It knows contacts, seals and paths; what the frames mean is the couriers'.
 from typing import Final
 
 from peer.core.allowance import Allowance
-from peer.core.contacts import RELAY_STICKS_FOR, Contact, Contacts
+from peer.core.contact import RELAY_STICKS_FOR, Contact
+from peer.core.contacts import Contacts
 from peer.core.outputs import Outputs
 from wire.address import Address
 from wire.codec import decode_card, encode

@@ -1,72 +1,15 @@
-"""This file is about what a node keeps: the records that the core hands out to be stored, and gets back at start.
+"""This file is about records: what the core hands out to be stored.
 
-The core says what is to be stored and waits to hear that it is; `peer.history` puts it on disk. Streams are told
-apart by `stream`: a person's identity key for direct messages, and the same behind a group's mark for its lines;
-the mark alone is our own stream to the group.
+The core says what is to be stored and waits to hear that it is; `peer.history` puts it on disk. `stream` is the name of
+a stream (`peer.core.streamkeys`). What is left of the records at the next start stands in `peer.core.stored`.
 """
-
-import contextlib
-import enum
-from typing import NamedTuple
 
 import msgspec
 
+from peer.core.standing import Standing
 from peer.core.trail import Stored
 from wire.messages.group import CHANNEL
 from wire.messages.table import Row
-
-CHANNEL_MARK = b"#"
-
-KEY_SIZE = 32
-"""Bytes of an identity key."""
-
-
-class Parties(NamedTuple):
-    """Whose the lines of a stream are."""
-
-    room: str | None
-    """None for direct messages, empty for the channel."""
-    person: bytes | None
-    """The other one; None where we speak to a group."""
-
-
-def parties_of(stream: bytes, *, is_ours: bool) -> Parties:
-    """What a stream's key says. Of a room it is the mark, the name of its group (one sign, then the room's name) and a zero
-    byte; of the channel the mark alone; and behind either, unless it is our own stream, the identity of who speaks."""
-    group, person = (stream, None) if is_ours else (stream[:-KEY_SIZE], stream[-KEY_SIZE:])
-    if group == CHANNEL_MARK:
-        return Parties("", person)
-    if group.startswith(CHANNEL_MARK) and group.endswith(b"\0"):
-        with contextlib.suppress(UnicodeDecodeError):  # a person's key may begin and end so
-            return Parties(group[1:-1].decode()[1:], person)
-    return Parties(None, stream)
-
-
-def group_mark(group: str) -> bytes:
-    """What stands before the identity in the names of a group's streams."""
-    return CHANNEL_MARK if group == CHANNEL else CHANNEL_MARK + group.encode() + b"\0"
-
-
-class Standing(enum.IntEnum):
-    """How far one of our own messages got."""
-
-    UNSETTLED = 1
-    """On its way, or not begun."""
-    KEPT = 2
-    """No way was open; it waits here."""
-    SAVED = 3
-    """A letter at the registry; sent again straight before a newer message, so that order holds."""
-    DELIVERED = 4
-    REFUSED = 5
-    EXPIRED = 6
-
-
-FINAL = frozenset({Standing.DELIVERED, Standing.REFUSED, Standing.EXPIRED})
-"""From here a message goes nowhere."""
-
-
-DEAD = frozenset({Standing.REFUSED, Standing.EXPIRED})
-"""These never arrive: whoever waits for a later one need not wait for them."""
 
 
 class OutgoingAdded(msgspec.Struct, frozen=True):
@@ -238,58 +181,3 @@ def can_wait(record: Record) -> bool:
     recognised, such as a line of the log that is fetched again. What was shown or told to be delivered cannot wait:
     lost, it would be shown or told twice."""
     return isinstance(record, FloorRaised | CursorMoved)
-
-
-class StoredOutgoing(msgspec.Struct, frozen=True):
-    """One of our messages that is not final yet."""
-
-    number: int
-    at_ms: int
-    text: str
-    standing: Standing
-    trail: Stored = None
-
-
-class StoredIncoming(msgspec.Struct, frozen=True):
-    """A message that was stored and, as far as we know, not shown; `behind` as in `IncomingAdded`."""
-
-    number: int
-    at_ms: int
-    text: str
-    behind: bool = False
-
-
-class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one stream at start."""
-
-    last_sent: int = 0
-    outgoing: tuple[StoredOutgoing, ...] = ()
-    voids: tuple[tuple[int, int], ...] = ()
-    """Spans [start, end) of our numbers between unsettled ones that were never given, or never arrive."""
-    floor: int = 0
-    shown: int = 0
-    seen: tuple[int, ...] = ()
-    """Numbers at or above the floor that are stored."""
-    unshown: tuple[StoredIncoming, ...] = ()
-
-
-class StoredGroup(msgspec.Struct, frozen=True):
-    """Where we stand in a group's log: all up to `cursor` is here; our own newest line in it is at `newest`."""
-
-    cursor: int | None = None
-    newest: int = 0
-
-
-class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a node starts with."""
-
-    registry: bytes | None = None
-    rows: tuple[Row, ...] = ()
-    version: int = 0
-    table_at: float = 0.0
-    groups: dict[str, StoredGroup] = {}
-    room: RoomKept = RoomKept(None)
-    streams: dict[bytes, StoredStream] = {}
-    blocked: tuple[Row, ...] = ()
-    """Rows whose key is not the one that we hold for their name."""
-    ignored: frozenset[bytes] = frozenset()

@@ -6,10 +6,11 @@ The session says what happened between us and the registry; here it becomes even
 from typing import Final
 
 from peer.core import events as happened
+from peer.core.lookout import Lookout
 from peer.core.parts import Parts
 from peer.core.records import RegistryPinned
 from peer.core.renaming import Renaming
-from peer.core.session import Notice, State
+from peer.core.states import Notice, State
 from peer.core.uplink import Uplink
 from wire.identity import fingerprint
 from wire.messages.registration import RefusalReason
@@ -30,7 +31,8 @@ REFUSALS: Final = {
 class Registration:
     """Heeds the session for everybody else."""
 
-    def __init__(self, parts: Parts, uplink: Uplink, renaming: Renaming) -> None:
+    def __init__(self, parts: Parts, renaming: Renaming, *, lookout: Lookout, uplink: Uplink) -> None:
+        self._lookout = lookout
         self._uplink = uplink
         self._renaming = renaming
         self._session = parts.session
@@ -67,7 +69,7 @@ class Registration:
                     self._wrong_key(now)
         for question in self._session.sealed_questions():
             self._out.requests.append(question)  # the link carries it too: there it cannot get lost
-        self._uplink.update_reach(now=now)
+        self._lookout.look(now=now)
 
     def _welcomed(self, now: float) -> None:
         if self._pinned is None and self._session.pinned is not None:
@@ -77,7 +79,7 @@ class Registration:
         if not self.has_begun:
             self._out.events.append(happened.Registered())
         if self._was_lost:
-            self._uplink.seek(now=now)
+            self._lookout.seek(now=now)
             self._out.events.append(happened.ServerBack())
         self.has_begun, self._was_lost = True, False
         self._post.stop_announcing()

@@ -8,8 +8,8 @@ from typing import Final
 
 from peer.core.asked import AWAY
 from peer.core.events import NameTaken, Renamed, RenameRefused
-from peer.core.ladder import Reach
 from peer.core.parts import Parts
+from peer.core.reach import Reach
 from wire.errors import NameRefused
 from wire.messages import renaming as wire
 from wire.messages.registration import RefusalReason
@@ -29,7 +29,7 @@ class Renaming:
 
     def __init__(self, parts: Parts) -> None:
         self._me = parts.me
-        self._ladder = parts.ladder
+        self._outlook = parts.outlook
         self._session = parts.session
         self._post = parts.post
         self._out = parts.out
@@ -40,8 +40,8 @@ class Renaming:
         self._tried_other = False
         self._asked: str | None = None
         """What the user waits to hear of."""
-        self.confirmed: str | None = None
-        """The name that the registry knows us by, as news for the shell; taken by `PeerCore.name_confirmed`."""
+        self._confirmed: str | None = None
+        """The name that the registry knows us by, as news for the shell."""
 
     def refusal_of(self, new: str) -> str | None:
         """Why our name cannot be changed to this one; None when the registry is to be asked."""
@@ -53,10 +53,22 @@ class Renaming:
             return "it is your name already"
         if self._me.other_name is not None:
             return "another change of your name is under way"
-        return None if self._ladder.reach is Reach.UP else AWAY
+        return None if self._outlook.reach is Reach.UP else AWAY
 
-    def ask(self, new: str, *, now: float) -> None:
-        """Ask the registry, when `refusal_of` has nothing against it."""
+    def request(self, new: str, *, now: float) -> None:
+        """Another name, please; `Renamed`, `NameTaken` or `RenameRefused` follows."""
+        reason = self.refusal_of(new)
+        if reason is None:
+            self._ask(new, now)
+        else:
+            self._out.events.append(RenameRefused(name=new, reason=reason))
+
+    def news(self) -> str | None:
+        """Drained: the name that is ours for sure since a change of it was begun."""
+        confirmed, self._confirmed = self._confirmed, None
+        return confirmed
+
+    def _ask(self, new: str, now: float) -> None:
         self._me.other_name = self._asked = peer_name(new)
         self._reference = self._rng.getrandbits(32)
         self._deadline = now + self._policy.give_up_after
@@ -138,4 +150,4 @@ class Renaming:
     def _settle(self) -> None:
         self._reference = self._deadline = None
         self._me.other_name, self._tried_other = None, False
-        self.confirmed = self._me.name
+        self._confirmed = self._me.name

@@ -1,37 +1,25 @@
-"""This file is about the room where we are: getting in and out, again on each new link, and with the registry away.
+"""This file is about getting into rooms and out of them: asked of the registry, and again on each new link.
 
 The registry says who is let in; leaving is our own affair and takes effect at once, whether the registry has heard of
-it or not. What is said in a room is `lines`' and `hearing`'s.
+it or not. Being in a room is `whereabouts`', what is said there `lines`' and `hearing`'s.
 """
 
 from typing import Final
 
 from peer.core import events as happened
 from peer.core.asked import AWAY, OFFLINE, SILENT, Asked
-from peer.core.contacts import Contact
+from peer.core.audience import Audience
 from peer.core.group import Group
-from peer.core.ladder import Reach
 from peer.core.lines import Lines
 from peer.core.membership import Membership
 from peer.core.parts import Parts
-from peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark
+from peer.core.reach import Reach
+from peer.core.records import RoomKept
 from peer.core.roomlist import RoomList
-from peer.core.trail import Raw
+from peer.core.whereabouts import Whereabouts
 from wire.errors import NameRefused
 from wire.messages.group import GroupGranted
-from wire.messages.link import PeerRequest
-from wire.messages.room import (
-    ROOM_SIGN,
-    EnterRoom,
-    LeaveRoom,
-    RoomChanged,
-    RoomEntered,
-    RoomLeft,
-    RoomMember,
-    RoomPresence,
-    RoomRefusal,
-    RoomRefused,
-)
+from wire.messages.room import EnterRoom, LeaveRoom, RoomEntered, RoomLeft, RoomRefusal, RoomRefused
 from wire.names import name_key, peer_name
 
 REFUSALS: Final = {
@@ -46,41 +34,28 @@ class Rooms:
     """Our side of rooms."""
 
     def __init__(self, parts: Parts, kept: RoomKept, *, now: float) -> None:
-        self._parts = parts
+        self._rng = parts.rng
+        self._outlook = parts.outlook
         self._groups = parts.groups
-        self._contacts = parts.contacts
-        self._ladder = parts.ladder
         self._link = parts.link
-        self._table = parts.table
         self._home = parts.home
-        self._hearing = parts.hearing
         self._out = parts.out
         self._policy = parts.policy
         self._members = Membership(parts.contacts, parts.out, me=parts.me.identity.public)
-        self._lines = Lines(parts, members=self.members_of, now=now)
-        self._known: dict[str, Group] = {}
-        """Rooms of this life: their streams go on when we come again."""
+        self.audience: Final = Audience(parts, self._members)
+        """Who is in."""
+        self.lines: Final = Lines(parts, members=self.audience.members_of, now=now)
+        """What we say."""
+        self.where: Final = Whereabouts(parts, kept, self._members, self.lines, now=now)
+        """Where we are."""
+        self.list: Final = RoomList(parts, self._members)
         self._asked: Asked | None = None
         self._again: Asked | None = None
         """The room where we are, named to the registry on a new link."""
-        self.list: Final = RoomList(parts, self._members)
         self._leave_reference = 0
-        self._owes_leave = kept.owes_leave
-        self._is_told = True
-        """Whether the user knows that we are in the room where we are."""
-        self._hearing.is_member = self.is_member
-        self._home.before_release = self._announce
-        self._table.before_gone = self._gone
-        if kept.group is not None and kept.group.startswith(ROOM_SIGN):
-            self._take_up(kept.group, now)
-            presences = (RoomMember(identity, RoomPresence(presence)) for identity, presence in kept.members)
-            self._members.begin(kept.group[1:], presences)
-            self._is_told = False
-
-    @property
-    def lines(self) -> Lines:
-        """What we say."""
-        return self._lines
+        parts.hearing.is_member = self.audience.is_member
+        parts.home.before_release = self._announce
+        parts.table.before_gone = self.where.gone
 
     # --- what the user wants
 
@@ -97,10 +72,10 @@ class Rooms:
             self._refuse(room, refusal.reason)
             return
         if self.room is not None and name_key(self.room.room) == name_key(name):
-            self._asked, self._is_told = None, False
+            self._asked, self.where.is_told = None, False
             return
-        if self._ladder.reach in (Reach.LOST, Reach.NONE):
-            self._refuse(name, AWAY if self._ladder.reach is Reach.LOST else OFFLINE)
+        if self._outlook.reach in (Reach.LOST, Reach.NONE):
+            self._refuse(name, AWAY if self._outlook.reach is Reach.LOST else OFFLINE)
             return
         self._asked = Asked(self._reference(), name, None)
         if self._link.is_up:
@@ -115,8 +90,8 @@ class Rooms:
         if room is None and asked is None:
             return
         self._go_out(now)
-        self._owes_leave = True
-        self._keep()
+        self.where.owes_leave = True
+        self.where.keep()
         if self._link.is_up:
             self._say_leave()
         if room is not None:
@@ -127,58 +102,16 @@ class Rooms:
         if self.room is not None:
             self._out.records.append(RoomKept(None))
 
-    # --- who is in
-
-    def members_of(self, group: Group) -> list[Contact]:
-        """To whom a line goes straight."""
-        if group.room:
-            return self._members.here() if group is self.room else []
-        me = self._parts.me.identity.public
-        return [contact for contact in self._contacts if contact.row.online and contact.identity != me]
-
-    def is_member(self, group: Group, identity: bytes) -> bool:
-        """Whether somebody known is one of a group's, as far as we know."""
-        return not group.room or (group is self.room and identity in self._members.members)
-
-    def people(self) -> tuple[happened.Person, ...]:
-        """Everybody in the room where we are, ourselves among them, by name."""
-        if self.room is None:
-            return ()
-        me = self._parts.me
-        own = self._contacts.by_identity(me.identity.public)
-        people = [
-            happened.Person(name=me.name, online=True, since=float(own.row.since) if own is not None else 0.0)
-        ]
-        for identity, presence in self._members.members.items():
-            contact = self._contacts.by_identity(identity)
-            if contact is not None:
-                is_here = presence is RoomPresence.HERE
-                since = float(contact.row.since)
-                people.append(happened.Person(name=contact.name, online=is_here, since=since))
-        return tuple(sorted(people, key=lambda person: person.name))
-
-    @property
-    def in_reach(self) -> int:
-        """How many others a line of ours gets to now."""
-        is_alone = self._ladder.reach is not Reach.UP
-        silent = self._parts.straight.silent if is_alone else ()
-        return sum(contact.identity not in silent for contact in self._members.here())
-
     @property
     def is_settled(self) -> bool:
         """Whether it is known, and told, in which room we are."""
-        return self._asked is None and (self._is_told or self._ladder.reach is Reach.NONE)
-
-    def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
-        """How a line of ours to a group that we are in, or were in this life, went so far."""
-        groups = (self._groups.channel, *self._known.values())
-        return next((group.steps_of(number) for group in groups if group.mark == stream), ())
+        return self._asked is None and (self.where.is_told or self._outlook.reach is Reach.NONE)
 
     # --- what happens to the link
 
     def link_up(self, *, now: float) -> None:
         """A new link knows nothing of where we are."""
-        if self._owes_leave:
+        if self.where.owes_leave:
             self._say_leave()
         if self.room is not None:
             self._again = Asked(self._reference(), self.room.room, None)
@@ -206,7 +139,7 @@ class Rooms:
         if self._asked is not None:
             asked, self._asked = self._asked, None
             self._refuse(asked.room, OFFLINE)
-        self._is_told = self.room is None
+        self.where.is_told = self.room is None
 
     # --- what the registry says
 
@@ -214,17 +147,19 @@ class Rooms:
         """We are let in."""
         asked, again = self._asked, self._again
         if again is not None and notice.reference == again.reference:
-            self._again = None
-            is_same = self.room is not None and notice.group == self.room.name
-            self._entered(notice, now) if not is_same else self._returned(notice, now)
+            self._again, room = None, self.room
+            if room is not None and notice.group == room.name:
+                self.where.return_to(room, notice, now=now)
+            else:
+                self._go_in(notice, now)
         elif asked is not None and notice.reference == asked.reference:
             self._asked = None
-            self._entered(notice, now)
+            self._go_in(notice, now)
         elif asked is None and self.room is not None and notice.group != self.room.name:
             self._again = Asked(self._reference(), self.room.room, None)
             self._ask(self._again, now)  # an answer that was given up: we want to be where we are
         elif asked is None and self.room is None:
-            self._owes_leave = True
+            self.where.owes_leave = True
             self._say_leave()
 
     def refused(self, notice: RoomRefused, *, now: float) -> None:
@@ -238,38 +173,20 @@ class Rooms:
             self._refuse(room.room, REFUSALS[notice.reason])
             if notice.reason is not RoomRefusal.NOT_SERVING:
                 self._go_out(now)
-                self._keep()
+                self.where.keep()
                 self._out.events.append(happened.RoomLeft(room=room.room))
 
     def left(self, notice: RoomLeft) -> None:
         """The registry knows that we are in no room."""
-        if self._owes_leave and notice.reference == self._leave_reference:
-            self._owes_leave = False
-            self._keep()
+        if self.where.owes_leave and notice.reference == self._leave_reference:
+            self.where.owes_leave = False
+            self.where.keep()
 
     def granted(self, granted: GroupGranted, *, now: float) -> None:
         """We may speak in a group."""
         group = self._groups.by_name(granted.group)
         if group is not None:
-            self._lines.granted(granted, group, now=now)
-
-    def changed(self, notice: RoomChanged, *, now: float) -> None:
-        """Members stand otherwise."""
-        if self.room is None or notice.group != self.room.name:
-            return
-        self._members.changed(notice.members, is_told=self._is_told)
-        if self._members.lacks_rows:
-            self._table.fetch(now=now)
-        self._keep()
-
-    def _gone(self, identity: bytes) -> None:
-        if self._is_told:
-            self._members.gone(identity)
-
-    def rows_came(self) -> None:
-        """Members who had no name may have one now."""
-        if self._is_told:
-            self._members.rows_came()
+            self.lines.granted(granted, group, now=now)
 
     # --- time
 
@@ -285,97 +202,42 @@ class Rooms:
             self._announce()
         self.list.handle_timer(now=now)
         self._members.handle_timer(now=now)
-        self._lines.handle_timer(now=now)
+        self.lines.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
         asked = [one.deadline for one in (self._asked, self._again) if one is not None]
-        dues = [*asked, self.list.next_timer(), self._members.next_timer(), self._lines.next_timer()]
+        dues = [*asked, self.list.next_timer(), self._members.next_timer(), self.lines.next_timer()]
         return min((due for due in dues if due is not None), default=None)
 
     # --- inside
 
-    def _entered(self, notice: RoomEntered, now: float) -> None:
-        """Into a room where we were not before, as far as this program knows."""
-        self._go_out(now)
-        self._owes_leave = False
-        group = self._take_up(notice.group, now)
-        if group.begin_at(notice.since, now=now):
-            self._hearing.move_cursor(group)
-        self._members.begin(group.room, notice.members)
-        self._home.await_group(group.name)
-        self._is_told = False
-        if self._members.lacks_rows:
-            self._table.fetch_anew(now=now)
-        self._keep()
-
-    def _returned(self, notice: RoomEntered, now: float) -> None:
-        """Into the one where we are."""
-        assert self.room is not None
-        if self.room.begin_at(notice.since, now=now):
-            self._hearing.move_cursor(self.room)
-        if self._is_told:
-            self._members.returned(notice.members, now=now)
-        else:
-            self._members.begin(self.room.room, notice.members)
-        self._keep()
-
-    def _take_up(self, name: str, now: float) -> Group:
-        """The group of a room, with what we know of it from before."""
-        group = self._known.get(name)
-        if group is None:
-            stored = self._parts.stored.pop(group_mark(name), StoredStream())
-            place = self._parts.places.get(name, StoredGroup())
-            group = self._known[name] = Group(name, stored, place, self._out)
-        group.revoke()
-        self._groups.enter(group)
-        self._lines.adopt(group, now=now)
-        return group
-
     def _go_out(self, now: float) -> None:
-        room = self.room
-        if room is None:
-            return
         self._again = None
-        self._home.group_drained(room.name)
-        self._groups.leave()
-        self._lines.drop(room, now=now)
-        self._members.end()
-        self._is_told = True
+        self.where.go_out(now=now)
+
+    def _go_in(self, notice: RoomEntered, now: float) -> None:
+        self._again = None
+        self.where.go_in(notice, now=now)
 
     def _announce(self) -> None:
-        """Tell the user, once, that we are in the room: when all is here that we missed of it."""
-        if self._is_told or self.room is None or self._ladder.reach is Reach.NONE or self._asked is not None:
+        """Once, and not while we are being let in, or the registry has yet to hear that we are there."""
+        if self.where.is_told or self._asked is not None:
             return
-        if self._ladder.reach is not Reach.LOST and (self._again is not None and self._again.deadline):
-            return
-        is_alone = self._ladder.reach is Reach.LOST
-        if not is_alone and (not self._link.is_up or self._home.awaits(self.room.name)):
-            return
-        self._is_told = True
-        missed = self._home.count(self.room.room)
-        self._out.events.append(
-            happened.RoomEntered(room=self.room.room, members=self._members.tell_all(), missed=missed)
-        )
-
-    def _keep(self) -> None:
-        members = tuple((identity, int(presence)) for identity, presence in self._members.members.items())
-        name = self.room.name if self.room is not None else None
-        self._out.records.append(RoomKept(name, members, self._owes_leave))
+        is_awaited = self._again is not None and self._again.deadline is not None
+        if not is_awaited or self._outlook.reach is Reach.LOST:
+            self.where.announce()
 
     def _ask(self, asked: Asked, now: float) -> None:
         asked.deadline = now + self._policy.give_up_after
-        self._request(EnterRoom(reference=asked.reference, room=asked.room))
+        self._out.requests.append(EnterRoom(reference=asked.reference, room=asked.room))
 
     def _say_leave(self) -> None:
         self._leave_reference = self._reference()
-        self._request(LeaveRoom(reference=self._leave_reference))
-
-    def _request(self, request: PeerRequest) -> None:
-        self._out.requests.append(request)
+        self._out.requests.append(LeaveRoom(reference=self._leave_reference))
 
     def _reference(self) -> int:
-        return self._parts.rng.getrandbits(32)
+        return self._rng.getrandbits(32)
 
     def _refuse(self, room: str, reason: str) -> None:
         self._out.events.append(happened.RoomRefused(room=room, reason=reason))

@@ -3,9 +3,10 @@
 It routes. Registering and the link's frames are others' (`session`, `uplink`).
 """
 
-from peer.core.contacts import Change, Contact
-from peer.core.ladder import Reach
+from peer.core.contact import Contact
+from peer.core.contacts import Change
 from peer.core.parts import Parts
+from peer.core.reach import Reach
 from peer.core.rooms import Rooms
 from wire.address import Address
 from wire.admission import signed_table
@@ -29,7 +30,9 @@ class Router:
         self._session = parts.session
         self._post = parts.post
         self._inbound = parts.inbound
+        self._outlook = parts.outlook
         self._ladder = parts.ladder
+        self._settling = parts.settling
         self._link = parts.link
         self._table = parts.table
         self._channel = parts.channel
@@ -66,7 +69,7 @@ class Router:
                 elif isinstance(frame, Left):
                     self._session.receive_left(frame, now=now)
             return True
-        if self._ladder.reach is not Reach.NONE:
+        if self._outlook.reach is not Reach.NONE:
             contact, payload = self._post.open(data, source=sender, now=now)
             self._payload_came(contact, payload, through_server=False, now=now)
         return False
@@ -111,16 +114,32 @@ class Router:
                     self._ladder.tried_again(contact, number, tries + 1, now=now)
                     self._refresh_card(contact, now)
         if acknowledged:
-            self._ladder.acknowledged(contact, acknowledged, through_server=through_server, now=now)
+            self._settling.acknowledged(contact, acknowledged, through_server=through_server, now=now)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Couriers try again, or give up."""
+        for contact in list(self._post.active.values()):
+            if contact.conversation is not None:
+                contact.conversation.courier.handle_timer(now=now)
+                self.heed_courier(contact, through_server=False, now=now)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline of a courier."""
+        dues = [
+            contact.conversation.courier.next_timer()
+            for contact in self._post.active.values()
+            if contact.conversation is not None
+        ]
+        return min((due for due in dues if due is not None), default=None)
 
     def _refresh_card(self, contact: Contact, now: float) -> None:
         """They may have a new live key, or not know ours: ask for their card, show ours (clause 6.5)."""
-        if self._ladder.reach is Reach.UP:
+        if self._outlook.reach is Reach.UP:
             self._table.fetch(now=now)
         self._post.introduce(contact)
 
     def _card_came(self, data: bytes, now: float) -> None:
-        if self._ladder.reach is Reach.NONE:
+        if self._outlook.reach is Reach.NONE:
             return
         contact = self._post.take_card(data, now=now)
         if contact is not None:
@@ -158,7 +177,7 @@ class Router:
             if change is Change.RESTARTED:
                 self._lines.catch_up(contact, now=now)
             if self._inbound.adopt(contact, now=now):
-                self._ladder.adopt(contact)
+                self._settling.adopt(contact)
         if changes:
             self._hearing.rows_came(now=now)
-            self._rooms.rows_came()
+            self._rooms.where.rows_came()

@@ -7,12 +7,13 @@ without a word and never mail. It knows who has which line; when a line goes thi
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from peer.core.contacts import Contact
+from peer.core.contact import Contact
 from peer.core.conversation import Conversation, Message
 from peer.core.group import Group
 from peer.core.outputs import Outputs
 from peer.core.post import Post
-from peer.core.records import NumberUsed, Standing
+from peer.core.records import NumberUsed
+from peer.core.standing import Standing
 
 Key = tuple[str, int]
 """A line of ours: the group's name, and its number in our stream to the group."""

@@ -8,22 +8,15 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Final
 
-from peer.core.contacts import Contact
+from peer.core.contact import Contact
 from peer.core.conversation import Conversation
 from peer.core.events import ChannelReceived, DirectReceived, Line, RoomReceived
 from peer.core.group import Group
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
-from peer.core.records import (
-    FloorRaised,
-    IncomingAdded,
-    Overtaken,
-    Record,
-    Shown,
-    ShownBehind,
-    StoredStream,
-    group_mark,
-)
+from peer.core.records import FloorRaised, IncomingAdded, Overtaken, Record, Shown, ShownBehind
+from peer.core.stored import StoredStream
+from peer.core.streamkeys import group_mark
 from wire.delivery.seen import Admission, Inbox
 from wire.messages.group import CHANNEL
 from wire.messages.room import ROOM_SIGN

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from peer.core.contacts import Change, Contact, Contacts
+from peer.core.contact import Contact
+from peer.core.contacts import Change, Contacts
 from peer.core.events import KeyChanged, PersonLeft, PersonLost, Renamed, TableChanged
 from peer.core.outputs import Outputs
 from peer.core.records import NameBlocked, NameCleared, RowsSaved

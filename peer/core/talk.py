@@ -6,7 +6,7 @@ positions, and one is shown once. It must not know which end it is, nor when a l
 
 from typing import Final
 
-from wire.messages.desk import DeskLine, SayAtDesk
+from wire.messages.desk.talking import DeskLine, SayAtDesk
 
 
 class Talk:

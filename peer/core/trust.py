@@ -5,7 +5,7 @@ contacts and what is under way with them; it must not know how keys are used.
 """
 
 from peer.core import events as happened
-from peer.core.contacts import Contact
+from peer.core.contact import Contact
 from peer.core.parts import Parts
 from peer.core.records import IgnoreChanged, NameCleared, RowsSaved
 from peer.core.safety import safety_number

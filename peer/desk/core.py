@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 
 from peer.core.me import Me
-from peer.core.session import State
+from peer.core.states import State
 from peer.desk import events as happened
 from peer.desk.form import Form
 from peer.desk.registration import Registration

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from wire.messages.desk import DeskRefusal, LineRefusal, OverCause
+from wire.messages.desk.talking import LineRefusal
+from wire.messages.desk.visiting import DeskRefusal, OverCause
 
 REFUSALS: Final = {
     DeskRefusal.BAD_FORM: "the form is not as it must be",

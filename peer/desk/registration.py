@@ -6,7 +6,7 @@ The session says what happened between us and the registry; here it becomes even
 from collections.abc import Callable
 
 from peer.core.registration import REFUSALS
-from peer.core.session import Notice
+from peer.core.states import Notice
 from peer.desk import events as happened
 from peer.desk.stages import PLACED, Stage
 from peer.desk.uplink import Uplink

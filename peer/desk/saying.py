@@ -9,7 +9,7 @@ from peer.core.talk import Talk
 from peer.desk import events as happened
 from peer.desk.reasons import LINE_REFUSALS
 from peer.desk.ticket import Ticket
-from wire.messages.desk import (
+from wire.messages.desk.talking import (
     ConversationRequest,
     DeskLine,
     HeardAtDesk,

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from wire.messages.desk import TICKET_SIZE
+from wire.messages.desk.fields import TICKET_SIZE
 
 
 class StoredVisit(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,8 @@ from typing import Final, get_args
 
 from peer.core.link import LinkEnd
 from peer.core.me import Me
-from peer.core.session import RegistrySession, State
+from peer.core.session import RegistrySession
+from peer.core.states import State
 from peer.desk.visit import VisitorNotice
 from wire.address import Address
 from wire.codec import decode_frames, decode_notice

@@ -14,17 +14,14 @@ from peer.desk.reasons import ENDED_UNSEEN, OVER, REFUSALS
 from peer.desk.saying import Saying
 from peer.desk.stages import PLACED, PLACELESS, Stage
 from peer.desk.ticket import StoredVisit, Ticket
-from wire.messages.desk import (
+from wire.messages.desk.talking import ConversationRequest, DeskLine, LineRefused, LinesTaken
+from wire.messages.desk.visiting import (
     AskPlace,
-    ConversationRequest,
-    DeskLine,
     DeskRefusal,
     DeskRefused,
     DeskShown,
     JoinDesk,
     LeaveDesk,
-    LineRefused,
-    LinesTaken,
     OverCause,
     PlaceCause,
     PlaceTold,

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from peer.core.records import KEY_SIZE, parties_of
+from peer.core.streamkeys import KEY_SIZE, parties_of
 from peer.core.trail import Stored
 from peer.store.words import Words, query
 

@@ -9,17 +9,9 @@ from typing import Final
 
 import msgspec
 
-from peer.core.records import (
-    DEAD,
-    FINAL,
-    Loaded,
-    RoomKept,
-    Standing,
-    StoredGroup,
-    StoredIncoming,
-    StoredOutgoing,
-    StoredStream,
-)
+from peer.core.records import RoomKept
+from peer.core.standing import DEAD, FINAL, Standing
+from peer.core.stored import Loaded, StoredGroup, StoredIncoming, StoredOutgoing, StoredStream
 from wire.codec import decode_row
 from wire.errors import DecodeError
 from wire.messages.table import Row

@@ -6,7 +6,7 @@ Each step is short; a whole round of them may take as long as it likes. It knows
 import sqlite3
 from typing import Final
 
-from peer.core.records import FINAL
+from peer.core.standing import FINAL
 from peer.store.lines import Lines
 from peer.store.words import INDEXED_AT_ONCE
 

@@ -34,7 +34,7 @@ from peer.ui.intentions import (
     Verify,
     Why,
 )
-from peer.ui.readers import HISTORY_SHOWN, enter, named, own, say, send_direct, show_history
+from peer.ui.readers import HISTORY_SHOWN, enter, named, own, say, send_direct, show_history, somebody_else
 from peer.ui.rows import (
     MAYBE_COMMAND,
     MAYBE_NUMBER,
@@ -160,28 +160,28 @@ COMMANDS: Final = (
         shape=NAME,
         summary="60 digits to compare: the same on both sides when nobody stands between you",
         example=Verify(_BOB),
-        intend=named(Verify),
+        intend=somebody_else(Verify),
     ),
     Command(
         spellings=("/trust",),
         shape=NAME,
         summary="accept the new key of somebody whose key has changed",
         example=Trust(_BOB),
-        intend=named(Trust),
+        intend=somebody_else(Trust),
     ),
     Command(
         spellings=("/ignore",),
         shape=NAME,
         summary="see nothing more of what somebody says",
         example=Ignore(_BOB),
-        intend=named(Ignore),
+        intend=somebody_else(Ignore),
     ),
     Command(
         spellings=("/unignore",),
         shape=NAME,
         summary="see it again",
         example=Unignore(_BOB),
-        intend=named(Unignore),
+        intend=somebody_else(Unignore),
     ),
     Command(
         spellings=("/why",),

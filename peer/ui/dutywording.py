@@ -5,7 +5,7 @@ It knows words. It must not know why an event came, nor print anything.
 
 from typing import Final, assert_never
 
-from peer.core.dutyevents import (
+from peer.core.events.duty import (
     ClientCame,
     ClientChanged,
     ClientMove,

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from peer.core.dutyevents import CommandFailed, Figures
 from peer.core.events import Event, Registered
+from peer.core.events.duty import CommandFailed, Figures
 from peer.node import Peer
 from peer.ui.main import INTERRUPTED, begin_log, opened
 from peer.ui.wording import lines_of

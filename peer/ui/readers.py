@@ -14,6 +14,7 @@ HISTORY_SHOWN: Final = 20
 HISTORY_MAX: Final = 10_000
 
 NOT_IN_ROOM: Final = "[You are not in any room.]"
+IS_YOU: Final = "[That is you.]"
 
 
 def named(intend: Callable[[PeerName], Intention]) -> Callable[[Context, str], Intention | Mistake]:
@@ -45,11 +46,16 @@ def say(context: Context, text: str) -> Intention | Mistake:
 
 def own(context: Context, name: str) -> Mistake | None:
     """One's own name, and no other: a mistake otherwise."""
-    try:
-        mine = name_key(name) == name_key(context.me)
-    except NameRefused:
-        mine = False
-    return None if mine else Mistake(f"[You are {context.me}, not {quoted(name)}.]")
+    return None if _is_own(context, name) else Mistake(f"[You are {context.me}, not {quoted(name)}.]")
+
+
+def somebody_else(intend: Callable[[PeerName], Intention]) -> Callable[[Context, str], Intention | Mistake]:
+    """What takes the name of a person, but not one's own."""
+
+    def read(context: Context, name: str) -> Intention | Mistake:
+        return Mistake(IS_YOU) if _is_own(context, name) else named(intend)(context, name)
+
+    return read
 
 
 def show_history(context: Context, *words: str) -> Intention | Mistake:
@@ -58,3 +64,10 @@ def show_history(context: Context, *words: str) -> Intention | Mistake:
     if count.isascii() and count.isdigit() and len(count) < 9 and 0 < int(count) <= HISTORY_MAX:
         return ShowHistory(int(count))
     return Mistake(f'["{quoted(count)}" is no number of messages: 1 to {HISTORY_MAX:,}.]')
+
+
+def _is_own(context: Context, name: str) -> bool:
+    try:
+        return name_key(name) == name_key(context.me)
+    except NameRefused:
+        return False

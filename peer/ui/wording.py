@@ -6,16 +6,6 @@ print anything. Lines of people and rooms stand in `company`, those of one's pas
 
 from typing import Final, assert_never
 
-from peer.core.dutyevents import (
-    ClientCame,
-    ClientChanged,
-    ClientSaid,
-    CommandDone,
-    CommandFailed,
-    DutyChanged,
-    Figures,
-    WaitingRoom,
-)
 from peer.core.events import (
     ChannelAccepted,
     ChannelReceived,
@@ -52,6 +42,16 @@ from peer.core.events import (
     Trouble,
     Trusted,
     Unacknowledged,
+)
+from peer.core.events.duty import (
+    ClientCame,
+    ClientChanged,
+    ClientSaid,
+    CommandDone,
+    CommandFailed,
+    DutyChanged,
+    Figures,
+    WaitingRoom,
 )
 from peer.ui.company import identity_lines, presence_lines
 from peer.ui.dutywording import duty_lines

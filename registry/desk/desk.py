@@ -30,15 +30,10 @@ from registry.leases import Leases
 from registry.policy import Policy
 from registry.roster import Roster
 from registry.store.protocol import LoadedDesk
-from wire.messages.desk import (
-    ConversationRequest,
-    DeskRequest,
-    DeskShown,
-    FiguresShown,
-    OperatorRequest,
-    SayAtDesk,
-    VisitorRequest,
-)
+from wire.messages.desk import DeskRequest
+from wire.messages.desk.operating import FiguresShown, OperatorRequest
+from wire.messages.desk.talking import ConversationRequest, SayAtDesk
+from wire.messages.desk.visiting import DeskShown, VisitorRequest
 from wire.messages.link import Attach
 from wire.messages.presence import Leave, Left, Ping, Pong
 from wire.messages.registration import Register

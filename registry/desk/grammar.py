@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from wire.errors import quoted
 from wire.limits import TEXT_MAX
-from wire.messages.desk import (
+from wire.messages.desk.operating import (
     CallNext,
     DropVisitor,
     EndDuty,

@@ -6,7 +6,7 @@ It changes nothing; it must not know who may look.
 from registry.desk.parts import Parts
 from registry.desk.visit import NOBODY, Visit
 from wire.limits import DESK_SHOWN_MAX
-from wire.messages.desk import FiguresShown, RoomShown, RoomVisitor
+from wire.messages.desk.operating import FiguresShown, RoomShown, RoomVisitor
 
 
 def room_shown(parts: Parts, queue: str, *, reference: int) -> RoomShown:

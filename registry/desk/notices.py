@@ -10,19 +10,8 @@ from registry.desk.states import VisitEvent, VisitState
 from registry.desk.transcript import VISITOR
 from registry.desk.visit import NOBODY, Altered, Change, DutyChanged, Happening, OperatorId, Visit
 from registry.effects import Effect
-from wire.messages.desk import (
-    ClientCause,
-    ClientChanged,
-    ClientReach,
-    ClientTold,
-    DutyTold,
-    OverCause,
-    PlaceCause,
-    PlaceTold,
-    TurnCause,
-    TurnTold,
-    VisitOver,
-)
+from wire.messages.desk.operating import ClientCause, ClientChanged, ClientReach, ClientTold, DutyTold
+from wire.messages.desk.visiting import OverCause, PlaceCause, PlaceTold, TurnCause, TurnTold, VisitOver
 
 _REACH: Final = {
     OverCause.ENDED: ClientReach.ENDED,

@@ -14,7 +14,7 @@ from registry.desk.wording import done_lines, notice_lines
 from registry.effects import Caller, Effect, Reply, Show
 from wire.errors import NameRefused
 from wire.limits import DESK_NOTE_MAX
-from wire.messages.desk import (
+from wire.messages.desk.operating import (
     CallNext,
     CommandDone,
     CommandResult,
@@ -27,12 +27,12 @@ from wire.messages.desk import (
     MoveVisitor,
     NoteVisitor,
     OperatorRequest,
-    OverCause,
     RoomShown,
     ShowFigures,
     ShowRoom,
     TakeDuty,
 )
+from wire.messages.desk.visiting import OverCause
 
 
 class Operating:

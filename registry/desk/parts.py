@@ -18,7 +18,8 @@ from registry.desk.wording import notice_lines
 from registry.directory import Directory
 from registry.effects import Effect, Push, Show
 from registry.roster import Roster
-from wire.messages.desk import DeskLine, DeskNotice
+from wire.messages.desk import DeskNotice
+from wire.messages.desk.talking import DeskLine
 from wire.names import name_key
 
 CONSOLE_NAME: Final = "desk"

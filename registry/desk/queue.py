@@ -14,7 +14,7 @@ from registry.desk.settings import DeskSettings
 from registry.desk.staff import Staff
 from registry.desk.states import TRANSITIONS, VisitEvent, VisitState, is_in_line
 from registry.desk.visit import NOBODY, Altered, Change, DutyChanged, Happening, Operator, OperatorId, Visit
-from wire.messages.desk import OverCause, PlaceCause
+from wire.messages.desk.visiting import OverCause, PlaceCause
 
 
 class DeskQueue:

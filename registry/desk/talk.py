@@ -12,7 +12,7 @@ from registry.desk.wording import refused_line
 from registry.effects import Caller, DeskLineStored, Drop, Effect, Reply, Resume, Show, Store
 from registry.store.entries import DeskLineKept
 from wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SECOND
-from wire.messages.desk import HeardAtDesk, LineRefusal, LineRefused, LinesTaken, SayAtDesk
+from wire.messages.desk.talking import HeardAtDesk, LineRefusal, LineRefused, LinesTaken, SayAtDesk
 
 
 class Talk:

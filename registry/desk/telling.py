@@ -15,7 +15,7 @@ from registry.desk.states import VisitEvent, VisitState
 from registry.desk.visit import Altered, Change, Happening, Visit
 from registry.effects import Effect, Store
 from registry.store.entries import Entry
-from wire.messages.desk import OverCause
+from wire.messages.desk.visiting import OverCause
 
 MOVES_SPAN: Final = 0.1
 """Seconds between two tellings of changed positions."""

@@ -12,7 +12,7 @@ from registry.desk.telling import Telling
 from registry.desk.visit import CONSOLE
 from registry.desk.wording import NO_CLIENT
 from registry.effects import Caller, Effect, Show
-from wire.messages.desk import SayAtDesk
+from wire.messages.desk.talking import SayAtDesk
 
 _CALLER = Caller(identity=CONSOLE)
 

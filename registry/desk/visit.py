@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from registry.desk.states import VisitEvent, VisitState
-from wire.messages.desk import OverCause, PlaceCause
+from wire.messages.desk.visiting import OverCause, PlaceCause
 
 OperatorId: TypeAlias = bytes
 """The identity of a peer, or the registry's own terminal."""

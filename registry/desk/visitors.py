@@ -16,7 +16,7 @@ from registry.effects import Caller, Effect, Reply, Resume, Store, VisitKept
 from wire.errors import FormRefused
 from wire.forms import full_name, mobile_number
 from wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
-from wire.messages.desk import (
+from wire.messages.desk.visiting import (
     AskPlace,
     DeskRefusal,
     DeskRefused,

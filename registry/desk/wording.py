@@ -6,7 +6,8 @@ Lines in brackets are printed to the letter, as peers print theirs. Strangers' t
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
-from wire.messages.desk import (
+from wire.messages.desk import DeskNotice
+from wire.messages.desk.operating import (
     CallNext,
     ClientCause,
     ClientChanged,
@@ -14,15 +15,12 @@ from wire.messages.desk import (
     ClientTold,
     CommandDone,
     CommandResult,
-    DeskLine,
-    DeskNotice,
     DropVisitor,
     DutyTold,
     EndDuty,
     EndSession,
     FiguresShown,
     HandOver,
-    LineRefusal,
     MoveVisitor,
     NoteVisitor,
     OperatorRequest,
@@ -32,6 +30,7 @@ from wire.messages.desk import (
     ShowRoom,
     TakeDuty,
 )
+from wire.messages.desk.talking import DeskLine, LineRefusal
 from wire.text import clean
 
 NO_CLIENT: Final = "[No active client.]"

@@ -5,7 +5,7 @@ import random
 from peer.core import events as happened
 from peer.core.engine import PeerCore
 from peer.core.me import Me
-from peer.core.records import Loaded
+from peer.core.stored import Loaded
 from tests.conformance import by_hand
 from tests.conformance.house import THERE
 from tests.conformance.stranger import Fields, Stranger

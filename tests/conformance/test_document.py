@@ -15,17 +15,9 @@ from tests.conformance.document import vectors as printed_vectors
 from tests.support.strategies import FRAMES, NOTICES, REQUESTS, Message, all_shapes
 from wire import admission, identity, invitations, letters
 from wire.header import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
-from wire.messages.desk import (
-    ClientCause,
-    ClientReach,
-    CommandResult,
-    DeskRefusal,
-    LineRefusal,
-    OverCause,
-    PlaceCause,
-    RoomVisitor,
-    TurnCause,
-)
+from wire.messages.desk.operating import ClientCause, ClientReach, CommandResult, RoomVisitor
+from wire.messages.desk.talking import LineRefusal
+from wire.messages.desk.visiting import DeskRefusal, OverCause, PlaceCause, TurnCause
 from wire.messages.group import EpochKey, GroupLine
 from wire.messages.mail import Letter, MailRefusal
 from wire.messages.registration import RefusalReason

@@ -26,7 +26,7 @@ def restarted(who: Stranger, counter: int) -> bytes:
 def test_our_card_goes_before_the_first_datagram(ours: Ours, bob: Stranger) -> None:
     """Clause 6.5: "A peer sends it before its first datagram to somebody of whom nothing has opened since our live key is
     what it is"."""
-    ours.core.send("bob", "hello", now=ours.now)
+    ours.core.speech.send("bob", "hello", now=ours.now)
     ours.settle()
     kinds = [data[0] for data, _ in ours.take()]
     assert kinds[:2] == [6, 7]
@@ -67,7 +67,7 @@ def test_other_cards_are_dropped(ours: Ours, bob: Stranger) -> None:
 
 def test_messages_under_way_are_sealed_anew(ours: Ours, bob: Stranger) -> None:
     """Clause 6.5: "Messages under way to its owner are then tried afresh"."""
-    ours.core.send("bob", "hello", now=ours.now)
+    ours.core.speech.send("bob", "hello", now=ours.now)
     ours.settle()
     ours.take()
     ours.receive(restarted(bob, 2))
@@ -79,7 +79,7 @@ def test_only_a_datagram_that_opens_moves_somebody(ours: Ours, bob: Stranger) ->
     not, and never by a CARD"."""
     good = bob.seal([4, 7], part(7, "hello"))
     ours.receive(good[:-1] + bytes([good[-1] ^ 1]), ELSEWHERE)
-    ours.core.send("bob", "hello", now=ours.now)
+    ours.core.speech.send("bob", "hello", now=ours.now)
     ours.settle()
     assert {to for _, to in ours.take()} == {THERE}
     ours.receive(good, ELSEWHERE)

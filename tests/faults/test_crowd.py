@@ -7,7 +7,7 @@ In virtual time, on real cores: 60 people in `make test`, 1,000 with `CHATAPP_FA
 import random
 from typing import Final
 
-from peer.core.ladder import Reach
+from peer.core.reach import Reach
 from tests.faults.conftest import Note
 from tests.faults.size import dose
 from tests.support.house import House

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from peer.core import events as happened
-from peer.core.records import Standing
+from peer.core.standing import Standing
 from tests.faults.conftest import Note
 from tests.faults.size import dose
 from tests.simulation.hazards import YEAR

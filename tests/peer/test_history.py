@@ -10,14 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from peer.core.records import (
-    DEAD,
-    FINAL,
     CursorMoved,
     FloorRaised,
     IgnoreChanged,
     IncomingAdded,
     LineAccepted,
-    Loaded,
     NameBlocked,
     NameCleared,
     NumberUsed,
@@ -31,12 +28,9 @@ from peer.core.records import (
     RowsSaved,
     Shown,
     ShownBehind,
-    Standing,
-    StoredGroup,
-    StoredIncoming,
-    StoredOutgoing,
-    StoredStream,
 )
+from peer.core.standing import DEAD, FINAL, Standing
+from peer.core.stored import Loaded, StoredGroup, StoredIncoming, StoredOutgoing, StoredStream
 from peer.core.trail import Stored
 from peer.history import History
 from tests.peer.core.cast import Someone

@@ -14,9 +14,9 @@ from peer.core.records import (
     OutgoingChanged,
     Record,
     Shown,
-    Standing,
     can_wait,
 )
+from peer.core.standing import Standing
 from peer.history import History
 from peer.keeping import STORE_AGAIN_AFTER, WAIT_FOR_COMPANY, Keeper
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from peer.core import events as happened
-from peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged, Standing
+from peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged
+from peer.core.standing import Standing
 from peer.core.trail import What
 from peer.export import Format, exported, history_of
 from peer.history import History
@@ -15,7 +16,7 @@ from peer.node import NotOpen
 from peer.past import SOMEBODY, Kind, shown
 from tests.peer.core.cast import Someone
 from tests.peer.store.test_schema import old
-from tests.peer.test_node import WITHIN, Village, village
+from tests.peer.village import WITHIN, Village, village
 
 __all__ = ["old", "village"]
 

@@ -80,7 +80,7 @@ def operators_of(world: World) -> list[Person]:
 def take_duty(world: World, one: Person) -> None:
     """`.on`."""
     if is_online(one):
-        one.core.duty.take("")
+        one.core.duty.commands.take_duty("")
         one.pump()
 
 
@@ -95,7 +95,7 @@ def call_next(world: World, one: Person) -> None:
     """`.next`."""
     if is_online(one):
         world.desk.asked["end"] += 1
-        one.core.duty.call_next("")
+        one.core.duty.commands.call_next("")
         one.pump()
 
 
@@ -103,7 +103,7 @@ def end_session(world: World, one: Person) -> None:
     """`.end`."""
     if is_online(one):
         world.desk.asked["end"] += 1
-        one.core.duty.end_session()
+        one.core.duty.commands.end_session()
         one.pump()
 
 
@@ -111,7 +111,7 @@ def drop(world: World, one: Person, place: int) -> None:
     """`.drop`."""
     if is_online(one):
         world.desk.asked["drop"] += 1
-        one.core.duty.drop(place)
+        one.core.duty.commands.drop(place)
         one.pump()
 
 
@@ -119,20 +119,20 @@ def move(world: World, one: Person, place: int, to: int) -> None:
     """`.move`."""
     if is_online(one):
         world.desk.asked["move"] += 1
-        one.core.duty.move(place, to)
+        one.core.duty.commands.move(place, to)
         one.pump()
 
 
 def hand_over(world: World, one: Person, other: Person) -> None:
     """`.handover`, or a note for whoever comes next."""
     if is_online(one):
-        one.core.duty.note(f"{world.next_number()} noted by {one.name}")
-        one.core.duty.hand_over(other.called)
+        one.core.duty.commands.note(f"{world.next_number()} noted by {one.name}")
+        one.core.duty.commands.hand_over(other.called)
         one.pump()
 
 
 def say_on_duty(world: World, one: Person) -> None:
     """A line for the visitor whom they serve."""
     if is_online(one) and one.core.duty.client is not None:
-        one.core.say_on_duty(f"{world.next_number()} from {one.name} on duty", now=world.network.now)
+        one.core.speech.say_on_duty(f"{world.next_number()} from {one.name} on duty", now=world.network.now)
         one.pump()

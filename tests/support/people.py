@@ -4,11 +4,11 @@ A person can crash and start again with what its disk holds; what it was shown i
 """
 
 from peer.core import events as happened
-from peer.core.dutyevents import ClientSaid
 from peer.core.engine import PeerCore
+from peer.core.events.duty import ClientSaid
 from peer.core.lookup import LookUp
 from peer.core.me import Me
-from peer.core.records import Standing
+from peer.core.standing import Standing
 from peer.history import History
 from peer.keys import RENEWALS_MAX
 from tests.support.machine import POLICY, Machine
@@ -100,26 +100,26 @@ class Person(Machine):
         """Say something, after looking the name up as the face does."""
         if not self.is_running:
             return
-        found = self.core.look_up(to, now=self.network.now)
+        found = self.core.speech.look_up(to, now=self.network.now)
         if found is LookUp.ASKING:
             self.pump()
             self.network.after(0.05, lambda: self.send(to, text))
             return
         if found is LookUp.KNOWN:
             self.said_at.setdefault(text, self.network.now)
-            self.core.send(to, text, now=self.network.now)
+            self.core.speech.send(to, text, now=self.network.now)
             self.pump()
 
     def send_all(self, text: str) -> None:
         """Say something to everybody."""
         self.said_at.setdefault(text, self.network.now)
-        self.said_to_all[self.core.send_all(text, now=self.network.now)] = self.network.now
+        self.said_to_all[self.core.speech.send_all(text, now=self.network.now)] = self.network.now
         self.pump()
 
     def say(self, text: str) -> None:
         """Say something in the room where this person is."""
         self.said_at.setdefault(text, self.network.now)
-        self.core.say(text, now=self.network.now)
+        self.core.speech.say(text, now=self.network.now)
         self.pump()
 
     def enter(self, room: str) -> None:
@@ -137,7 +137,7 @@ class Person(Machine):
         if self.core.renaming.refusal_of(new) is None:
             self.maybe_called = new
             self.names.add(new)
-        self.core.rename(new, now=self.network.now)
+        self.core.renaming.request(new, now=self.network.now)
         self.pump()
 
     def quit(self) -> None:
@@ -176,7 +176,7 @@ class Person(Machine):
         core.records_stored(now=now)
         self._send(core.datagrams_to_send(now=now))
         self._tend_link(core, now)
-        if (name := core.name_confirmed()) is not None:
+        if (name := core.renaming.news()) is not None:
             self.called, self.maybe_called = name, None
         for event in core.events():
             if isinstance(event, happened.Registered) and self.came_at is None:

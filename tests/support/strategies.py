@@ -64,13 +64,13 @@ _LONG: Final = 24
 
 
 def all_shapes() -> frozenset[type[Message]]:
-    """Every struct that `wire.messages` defines."""
+    """Every struct that `wire.messages` defines, but for those that others are made from."""
     modules = [
-        importlib.import_module(f"wire.messages.{found.name}")
-        for found in pkgutil.iter_modules(wire.messages.__path__)
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(wire.messages.__path__, prefix="wire.messages.")
     ]
     found = {value for module in modules for value in vars(module).values() if isinstance(value, type)}
-    return frozenset(one for one in found if issubclass(one, Message) and one is not Message)
+    return frozenset(one for one in found if issubclass(one, Message) and not one.__subclasses__())
 
 
 def messages(shape: type[Message]) -> st.SearchStrategy[Message]:

@@ -3,8 +3,9 @@
 After every step the promise of docs/reliability.md is checked (`promise`). What happens in a world is others' to say.
 """
 
-from peer.core.ladder import Reach
-from peer.core.records import Standing, group_mark
+from peer.core.reach import Reach
+from peer.core.standing import Standing
+from peer.core.streamkeys import group_mark
 from registry.desk.settings import DeskSettings
 from tests.support.guests import Guest
 from tests.support.house import House

@@ -38,7 +38,7 @@ from wire.codec import (
 )
 from wire.errors import DecodeError
 from wire.limits import BODY_MAX, HELLO_SIZE, TEXT_MAX
-from wire.messages.desk import RoomVisitor
+from wire.messages.desk.operating import RoomVisitor
 from wire.messages.direct import DirectBody, StraightLine
 from wire.messages.group import EpochKey, GroupBody, GroupLine
 from wire.messages.link import PeerRequest, RegistryNotice

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from peer.core.contacts import Contact
+from peer.core.contact import Contact
 from peer.core.conversation import Conversation
-from peer.core.records import StoredStream
+from peer.core.stored import StoredStream
 from wire.address import Address
 from wire.admission import make_refused, make_welcome
 from wire.codec import decode_frames, decode_hello, decode_register, encode, join_frames

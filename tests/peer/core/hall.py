@@ -9,7 +9,7 @@ from peer.core.engine import PeerCore
 from peer.core.events import Event
 from peer.core.me import Me
 from peer.core.records import Record
-from peer.core.session import State
+from peer.core.states import State
 from peer.history import History
 from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone, raw
 from wire.address import Address

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
-from peer.core.contacts import Change, Contact, Contacts
+from peer.core.contact import Contact
+from peer.core.contacts import Change, Contacts
 from peer.core.outputs import Outputs
 from peer.core.post import Post
 from tests.peer.core.cast import Someone
@@ -284,6 +285,7 @@ def test_only_so_many_cards_a_second_are_checked(bob: Someone, monkeypatch: pyte
         checked.append(card)
         return genuine(card)
 
+    monkeypatch.setattr("peer.core.contact.is_authentic", counted)
     monkeypatch.setattr("peer.core.contacts.is_authentic", counted)
     for counter in range(100):
         assert home.post.take_card(encode(forged(bob.row(2), counter=50 + counter).card), now=1.0) is None

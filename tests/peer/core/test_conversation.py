@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peer.core.conversation import Outgoing
-from peer.core.records import Standing, StoredStream
+from peer.core.standing import Standing
+from peer.core.stored import StoredStream
 
 WALL = 1_800_000_000.0
 

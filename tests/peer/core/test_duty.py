@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from peer.core import dutyevents as happened
-from peer.core.duty import FAILURES, Duty
+from peer.core.duty import Duty
+from peer.core.dutycommands import FAILURES
+from peer.core.events import duty as happened
 from peer.core.outputs import Outputs
-from wire.messages.desk import (
+from wire.messages.desk.operating import (
     CallNext,
     ClientCause,
     ClientChanged,
@@ -16,18 +17,13 @@ from wire.messages.desk import (
     ClientTold,
     CommandDone,
     CommandResult,
-    DeskLine,
     DutyTold,
     FiguresShown,
-    HeardAtDesk,
-    LineRefusal,
-    LineRefused,
-    LinesTaken,
     RoomShown,
     RoomVisitor,
-    SayAtDesk,
     TakeDuty,
 )
+from wire.messages.desk.talking import DeskLine, HeardAtDesk, LineRefusal, LineRefused, LinesTaken, SayAtDesk
 from wire.messages.link import PeerRequest
 
 WALL = 1_800_000_000.0
@@ -70,7 +66,7 @@ class Scene:
         self.duty.heed(DutyTold(is_on, self.duty.queue))
 
     def answered(self) -> bool:
-        return self.duty.is_answered
+        return self.duty.commands.is_answered
 
 
 def reference_of(request: PeerRequest) -> int:
@@ -80,7 +76,7 @@ def reference_of(request: PeerRequest) -> int:
 
 def test_the_next_visitor_comes_with_a_form_and_is_awaited() -> None:
     scene = Scene()
-    scene.duty.call_next("")
+    scene.duty.commands.call_next("")
     assert not scene.answered()
     scene.answer(CommandResult.DONE)
     assert not scene.answered()
@@ -95,7 +91,7 @@ def test_the_next_visitor_comes_with_a_form_and_is_awaited() -> None:
 @pytest.mark.parametrize("result", [one for one in CommandResult if one is not CommandResult.DONE])
 def test_each_failure_is_told(result: CommandResult) -> None:
     scene = Scene()
-    scene.duty.call_next("")
+    scene.duty.commands.call_next("")
     scene.answer(result)
     assert scene.told() == [happened.CommandFailed(reason=FAILURES[result])]
     assert scene.answered()
@@ -104,9 +100,9 @@ def test_each_failure_is_told(result: CommandResult) -> None:
 @pytest.mark.parametrize(
     ("ask", "text"),
     [
-        (lambda duty: duty.drop(2), "Ravi {x} was taken out of the waiting room"),
-        (lambda duty: duty.move(2, 1), "Ravi {x} is number 1 now"),
-        (lambda duty: duty.note("hm"), "Note about Ravi {x} kept"),
+        (lambda duty: duty.commands.drop(2), "Ravi {x} was taken out of the waiting room"),
+        (lambda duty: duty.commands.move(2, 1), "Ravi {x} is number 1 now"),
+        (lambda duty: duty.commands.note("hm"), "Note about Ravi {x} kept"),
     ],
 )
 def test_what_nothing_else_tells_of(ask: Callable[[Duty], None], text: str) -> None:
@@ -118,12 +114,12 @@ def test_what_nothing_else_tells_of(ask: Callable[[Duty], None], text: str) -> N
 
 def test_without_a_link_nothing_is_asked_and_what_was_asked_is_given_up() -> None:
     scene = Scene()
-    scene.duty.end_session()
+    scene.duty.commands.end_session()
     scene.duty.link_lost()
     assert scene.told() == [SILENT]
     assert scene.answered()
     scene.asked()
-    scene.duty.end_session()
+    scene.duty.commands.end_session()
     assert scene.told() == [SILENT]
     assert scene.asked() == []
 
@@ -233,7 +229,7 @@ def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_f
     scene = Scene()
     scene.duty.heed(DutyTold(False, ""))
     assert scene.told() == []
-    scene.duty.take("exams")
+    scene.duty.commands.take_duty("exams")
     assert isinstance(scene.asked()[0], TakeDuty)
     scene.duty.heed(DutyTold(True, "exams"))
     assert scene.told() == [happened.DutyChanged(is_on=True, queue="exams")]
@@ -257,8 +253,8 @@ def test_who_went_off_duty_stays_so() -> None:
 
 def test_room_and_figures_are_values_for_people() -> None:
     scene = Scene()
-    scene.duty.show_room("")
-    scene.duty.show_figures("")
+    scene.duty.commands.show_room("")
+    scene.duty.commands.show_figures("")
     room, figures = map(reference_of, scene.asked())
     one = RoomVisitor(7, "Asha Rao", "Other", 99, True, "bob")
     scene.duty.heed(RoomShown(room, "desk", 1, [one], [one], 1))
@@ -283,6 +279,6 @@ def test_room_and_figures_are_values_for_people() -> None:
 def test_commands_have_a_reference_each() -> None:
     scene = Scene()
     for _ in range(100):
-        scene.duty.call_next("")
+        scene.duty.commands.call_next("")
     references = {one.reference for one in scene.asked() if isinstance(one, CallNext)}
     assert len(references) == 100

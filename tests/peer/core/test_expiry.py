@@ -4,10 +4,11 @@ import pytest
 
 from peer.core.events import Delivered, Expired
 from peer.core.expiry import GRACE, LOOK_SPAN
-from peer.core.ladder import Reach
-from peer.core.records import Standing, StoredOutgoing, StoredStream
+from peer.core.reach import Reach
+from peer.core.standing import Standing
+from peer.core.stored import StoredOutgoing, StoredStream
 from tests.peer.core.cast import WALL
-from tests.peer.core.test_ladder import BOB, Stairs
+from tests.peer.core.stairs import BOB, Stairs
 from wire.limits import MAIL_KEPT_FOR
 from wire.messages.table import Presence, Row
 

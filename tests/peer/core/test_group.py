@@ -8,16 +8,10 @@ from hypothesis import strategies as st
 
 from peer.core.group import GAP_TIMEOUT, KEYS_KEPT, Group
 from peer.core.outputs import Outputs
-from peer.core.records import (
-    CHANNEL_MARK,
-    LineAccepted,
-    OutgoingAdded,
-    OutgoingChanged,
-    Standing,
-    StoredGroup,
-    StoredOutgoing,
-    StoredStream,
-)
+from peer.core.records import LineAccepted, OutgoingAdded, OutgoingChanged
+from peer.core.standing import Standing
+from peer.core.stored import StoredGroup, StoredOutgoing, StoredStream
+from peer.core.streamkeys import CHANNEL_MARK
 from tests.peer.core.cast import WALL
 from wire.codec import decode_group_body, decode_message_body
 from wire.header import unpack_group

@@ -5,7 +5,9 @@ import random
 from peer.core.events import Delivered, DirectReceived
 from peer.core.me import LIVE_KEY_LASTS_FOR, OLD_LIVE_KEY_LASTS_FOR, Me, Notebook
 from peer.core.outputs import Outputs
-from peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged, Standing, StoredStream
+from peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged
+from peer.core.standing import Standing
+from peer.core.stored import StoredStream
 from tests.peer.core.cast import WALL, Someone
 from wire.identity import AgreementKey, is_authentic
 

@@ -23,7 +23,7 @@ def node() -> Node:
 
 
 def ask(node: Node, new: str = "ada") -> Rename:
-    node.core.rename(new, now=node.now)
+    node.core.renaming.request(new, now=node.now)
     node.pump()
     (request,) = (request for request in node.asked() if isinstance(request, Rename))
     return request
@@ -39,7 +39,7 @@ def test_a_name_is_ours_when_the_registry_says_so(node: Node) -> None:
     assert node.saw() == [happened.Renamed(old="alice", new="ada", is_me=True)]
     assert (node.core.me.name, node.core.me.card.name) == ("ada", "ada")
     assert node.core.me.card.counter >= request.card.counter
-    assert (node.core.name_confirmed(), node.core.name_confirmed()) == ("ada", None)
+    assert (node.core.renaming.news(), node.core.renaming.news()) == ("ada", None)
 
 
 @pytest.mark.parametrize("reason", [one for one in RefusalReason if one is not RefusalReason.VERSION])
@@ -49,12 +49,12 @@ def test_a_name_that_is_refused_changes_nothing(node: Node, reason: RefusalReaso
     assert isinstance(
         event, happened.NameTaken if reason is RefusalReason.NAME_TAKEN else happened.RenameRefused
     )
-    assert (node.core.me.name, node.core.name_confirmed()) == ("alice", "alice")
+    assert (node.core.me.name, node.core.renaming.news()) == ("alice", "alice")
 
 
 @pytest.mark.parametrize("new", ["", "a b", "server", "alice"])
 def test_what_can_be_no_name_is_not_asked_for(node: Node, new: str) -> None:
-    node.core.rename(new, now=node.now)
+    node.core.renaming.request(new, now=node.now)
     node.pump()
     assert [type(event) for event in node.saw()] == [happened.RenameRefused]
     assert not any(isinstance(request, Rename) for request in node.asked())
@@ -64,7 +64,7 @@ def test_without_the_registry_nobody_is_renamed(node: Node) -> None:
     node.lose_link()
     node.pass_time(6.0)
     node.saw()
-    node.core.rename("ada", now=node.now)
+    node.core.renaming.request("ada", now=node.now)
     node.pump()
     assert node.saw() == [happened.RenameRefused(name="ada", reason="the server is away")]
 
@@ -75,7 +75,7 @@ def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: Node) 
     node.lose_link()
     node.register()
     assert happened.RenameRefused(name="ada", reason="the server has not taken it") in node.saw()
-    assert node.core.name_confirmed() == "alice"
+    assert node.core.renaming.news() == "alice"
 
 
 def test_who_is_not_welcome_under_the_old_name_any_more_tries_the_new_one(node: Node) -> None:
@@ -88,7 +88,7 @@ def test_who_is_not_welcome_under_the_old_name_any_more_tries_the_new_one(node: 
     node.hears(bytes((Kind.REFUSED,)) + node.porter.refused(register, RefusalReason.OLD_CARD))
     node.register()
     assert happened.Renamed(old="alice", new="ada", is_me=True) in node.saw()
-    assert (node.core.me.name, node.core.name_confirmed()) == ("ada", "ada")
+    assert (node.core.me.name, node.core.renaming.news()) == ("ada", "ada")
 
 
 # --- others

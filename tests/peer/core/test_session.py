@@ -10,7 +10,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from peer.core.session import TRANSITIONS, Input, Notice, RegistrySession, State
+from peer.core.session import RegistrySession
+from peer.core.states import TRANSITIONS, Input, Notice, State
 from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, hello_of, register_of
 from wire.admission import make_refused
 from wire.codec import encode

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from peer.core.records import IncomingAdded, Overtaken, Shown, ShownBehind
 from peer.history import History
 from tests.peer.core.cast import POLICY
-from tests.peer.core.test_inbound import BOB, Desk, part
+from tests.peer.core.letterbox import BOB, Desk, part
 from wire.messages.delivery import Floor
 
 LONG = POLICY.hold_span + 1.0

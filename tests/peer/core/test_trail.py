@@ -5,11 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peer.core.conversation import Message
-from peer.core.ladder import NEVER_FETCHED, Reach
-from peer.core.records import OutgoingChanged, Standing, StoredOutgoing, StoredStream
+from peer.core.reach import Reach
+from peer.core.records import OutgoingChanged
+from peer.core.settling import NEVER_FETCHED
+from peer.core.standing import Standing
+from peer.core.stored import StoredOutgoing, StoredStream
 from peer.core.trail import SENT_AT_ONCE, STEPS_MAX, Step, Trails, What, packed, readable, unpacked
 from tests.peer.core.cast import WALL
-from tests.peer.core.test_ladder import BOB, Stairs
+from tests.peer.core.stairs import BOB, Stairs
 from wire.limits import MAIL_KEPT_FOR
 
 trails = Trails(lambda now: WALL + now)
@@ -102,7 +105,7 @@ def test_kept_says_since_when_the_registry_is_silent_and_refusals_say_why() -> N
     assert (kept.what, kept.when) == (What.KEPT, WALL + 5.0)
     stairs.row(online=False)
     stairs.reach(Reach.UP)
-    stairs.ladder.letter_refused(stairs.posted()[0].reference, "the mailbox is full", now=stairs.now)
+    stairs.letters.refused(stairs.posted()[0].reference, "the mailbox is full", now=stairs.now)
     changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
     assert readable(unpacked(changes[-1].trail, at_ms), at_ms)[-1].reason == "the mailbox is full"
 
@@ -111,7 +114,7 @@ def test_what_expired_says_so() -> None:
     stairs = Stairs(online=False)
     message = stairs.say()
     stairs.saves()
-    stairs.ladder.letter_expired(stairs.bob, message.number, now=stairs.now)
+    stairs.settling.expired(stairs.bob, message.number, now=stairs.now)
     assert [(step.what, step.reason) for step in stored(stairs)[2:]] == [(What.EXPIRED, NEVER_FETCHED)]
 
 

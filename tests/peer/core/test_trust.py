@@ -3,10 +3,10 @@
 import pytest
 
 from peer.core import events as happened
-from peer.core.ladder import KEY_IN_DOUBT
 from peer.core.lookup import LookUp
-from peer.core.records import Standing
 from peer.core.safety import safety_number
+from peer.core.settling import KEY_IN_DOUBT
+from peer.core.standing import Standing
 from peer.core.trail import What, readable
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.hall import Node
@@ -75,12 +75,12 @@ def test_a_block_outlives_the_program_and_so_does_its_end(node: Node) -> None:
     shows(node, new_row(), version=200)
     assert happened.KeyChanged(name="bob") in node.saw()
     again = Node(disk=node.disk, porter=node.porter, life=2)
-    assert again.core.look_up("bob", now=again.now) is LookUp.BLOCKED
+    assert again.core.speech.look_up("bob", now=again.now) is LookUp.BLOCKED
     assert again.core.trust.number("bob") == node.core.trust.number("bob")
     assert again.core.trust.accept("bob", now=again.now) == (happened.Trusted(name="bob"), {})
     again.pump()
     third = Node(disk=node.disk, porter=node.porter, life=3)
-    assert third.core.look_up("bob", now=third.now) is LookUp.KNOWN
+    assert third.core.speech.look_up("bob", now=third.now) is LookUp.KNOWN
     digits = safety_number(ALICE.id, NEW_BOB.id)
     assert third.core.trust.number("bob") == happened.SafetyNumber(name="bob", digits=digits)
     assert [person.name for person in third.core.people()] == ["bob"]
@@ -89,19 +89,20 @@ def test_a_block_outlives_the_program_and_so_does_its_end(node: Node) -> None:
 def test_the_key_that_we_hold_shown_again_ends_the_block(node: Node) -> None:
     shows(node, new_row(), version=200)
     shows(node, BOB.row(150, online=True), version=201)
-    assert node.core.look_up("bob", now=node.now) is LookUp.BLOCKED  # older than what is held against it
+    # Older than what is held against it.
+    assert node.core.speech.look_up("bob", now=node.now) is LookUp.BLOCKED
     shows(node, BOB.row(300, online=True), version=300)
-    assert node.core.look_up("bob", now=node.now) is LookUp.KNOWN
-    assert Node(disk=node.disk, life=2).core.look_up("bob", now=0.0) is LookUp.KNOWN
+    assert node.core.speech.look_up("bob", now=node.now) is LookUp.KNOWN
+    assert Node(disk=node.disk, life=2).core.speech.look_up("bob", now=0.0) is LookUp.KNOWN
 
 
 def test_what_is_not_given_away_goes_to_the_key_that_is_trusted(node: Node) -> None:
-    saved = node.core.send("bob", "saved for the old key", now=node.now)
+    saved = node.core.speech.send("bob", "saved for the old key", now=node.now)
     node.pump()
     node.told(MailSaved(letters(node)[0].reference))
     node.lose_link()
     node.pass_time(20.0)  # the registry is lost
-    kept = node.core.send("bob", "kept", now=node.now)
+    kept = node.core.speech.send("bob", "kept", now=node.now)
     node.pump()
     node.pass_time(5.0)
     assert any(isinstance(event, happened.Kept) for event in node.saw())
@@ -119,12 +120,12 @@ def test_what_is_not_given_away_goes_to_the_key_that_is_trusted(node: Node) -> N
 def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
     node = Node()
     node.come_in(BOB.row(100, online=True))
-    begun = node.core.send("bob", "under way", now=node.now)
+    begun = node.core.speech.send("bob", "under way", now=node.now)
     node.pump()
     node.pass_time(0.6)
     shows(node, new_row(online=False), version=200)
     with pytest.raises(KeyError):
-        node.core.send("bob", "not begun", now=node.now)
+        node.core.speech.send("bob", "not begun", now=node.now)
     answer, numbers = node.core.trust.accept("bob", now=node.now)
     node.pump()
     assert answer == happened.Trusted(name="bob")
@@ -135,19 +136,19 @@ def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
     assert happened.Saved(to="bob", number=numbers[begun.number]) in node.saw()
     (line,) = node.disk.lines.latest(9)
     assert (line.text, line.stream, line.standing) == ("under way", NEW_BOB.id, Standing.SAVED)
-    assert node.core.look_up("bob", now=node.now) is LookUp.KNOWN
+    assert node.core.speech.look_up("bob", now=node.now) is LookUp.KNOWN
 
 
 def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> None:
     node = Node()
     node.come_in(BOB.row(100, online=True))
-    begun = node.core.send("bob", "hi", now=node.now)
+    begun = node.core.speech.send("bob", "hi", now=node.now)
     node.pump()
     shows(node, new_row(), version=200)
     node.pass_time(10.0)
     assert happened.Kept(to="bob", number=begun.number, reason=KEY_IN_DOUBT) in node.saw()
     assert letters(node) == []
-    (*_, last) = readable(node.core.steps_under_way(BOB.id, begun.number), 0)
+    (*_, last) = readable(node.core.speech.steps_under_way(BOB.id, begun.number), 0)
     assert (last.what, last.when, last.reason) == (What.KEPT, None, KEY_IN_DOUBT)
 
 
@@ -158,7 +159,7 @@ def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(n
     assert happened.Renamed(old="bob", new="rob", is_me=False) in node.saw()
     for one in (node, Node(disk=node.disk, porter=node.porter, life=2)):
         for name, who in (("rob", BOB), ("bob", NEW_BOB)):
-            assert one.core.look_up(name, now=one.now) is LookUp.KNOWN
+            assert one.core.speech.look_up(name, now=one.now) is LookUp.KNOWN
             digits = safety_number(ALICE.id, who.id)
             assert one.core.trust.number(name) == happened.SafetyNumber(name=name, digits=digits)
 
@@ -168,7 +169,7 @@ def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:
     node.come_in(BOB.row(100, online=True))
     node.lose_link()
     node.pass_time(20.0)  # the registry is lost: lines go straight
-    node.core.send_all("to all", now=node.now)
+    node.core.speech.send_all("to all", now=node.now)
     node.pump()
     settled = [node.core.is_settled]
     node.core._contacts.take_row(new_row())

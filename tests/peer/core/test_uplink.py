@@ -4,9 +4,10 @@ import msgspec
 import pytest
 
 from peer.core import events as happened
-from peer.core.ladder import Reach
-from peer.core.records import Standing, StoredGroup
-from peer.core.uplink import SEEKING_SPAN
+from peer.core.lookout import SEEKING_SPAN
+from peer.core.reach import Reach
+from peer.core.standing import Standing
+from peer.core.stored import StoredGroup
 from tests.peer.core.cast import POLICY, Someone, raw
 from tests.peer.core.hall import KEY, STATION, Node
 from wire.codec import encode
@@ -124,11 +125,11 @@ def test_a_lost_link_means_seeking_and_then_lost(node: Node) -> None:
 
 
 def test_what_was_asked_on_a_lost_link_is_asked_anew_on_the_next_and_not_before_it_is_up(node: Node) -> None:
-    node.core.send("bob", "hi", now=node.now)
+    node.core.speech.send("bob", "hi", now=node.now)
     node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
     (before,) = [request for request in node.asked() if isinstance(request, DepositMail)]
     node.lose_link()
-    node.core.look_up("carol", now=node.now)
+    node.core.speech.look_up("carol", now=node.now)
     node.register()
     node.attach(version=102)
     (after,) = [request for request in node.asked() if isinstance(request, DepositMail)]
@@ -177,7 +178,7 @@ def test_a_renewed_card_of_the_registry_makes_a_new_session(node: Node) -> None:
 
 
 def test_a_line_is_accepted_when_the_registry_says_so(node: Node) -> None:
-    number = node.core.send_all("hi", now=node.now)
+    number = node.core.speech.send_all("hi", now=node.now)
     node.pump()
     (line,) = node.lines()
     header = unpack_group(line)
@@ -191,7 +192,7 @@ def test_a_line_is_accepted_when_the_registry_says_so(node: Node) -> None:
 
 
 def test_a_line_in_an_epoch_that_is_over_is_sealed_anew(node: Node) -> None:
-    node.core.send_all("hi", now=node.now)
+    node.core.speech.send_all("hi", now=node.now)
     node.pump()
     (line,) = node.lines()
     header = unpack_group(line)
@@ -205,7 +206,7 @@ def test_a_line_in_an_epoch_that_is_over_is_sealed_anew(node: Node) -> None:
 
 
 def test_a_line_that_the_servers_disk_does_not_take_is_told_of(node: Node) -> None:
-    node.core.send_all("hi", now=node.now)
+    node.core.speech.send_all("hi", now=node.now)
     node.pump()
     header = unpack_group(node.lines()[0])
     node.told(GroupRefused(CHANNEL, header.epoch, header.counter, disk_full=True))
@@ -214,7 +215,7 @@ def test_a_line_that_the_servers_disk_does_not_take_is_told_of(node: Node) -> No
 
 
 def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_lives(node: Node) -> None:
-    number = node.core.send_all("hi", now=node.now)
+    number = node.core.speech.send_all("hi", now=node.now)
     node.pass_time(POLICY.give_up_after - 0.01)
     assert node.saw() == []
     node.pass_time(0.01)
@@ -225,7 +226,7 @@ def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_
 
 def test_a_line_that_a_lost_link_took_along_is_said_again_on_the_next(node: Node) -> None:
     """Its number tells who has it already."""
-    node.core.send_all("hi", now=node.now)
+    node.core.speech.send_all("hi", now=node.now)
     node.pump()
     (before,) = node.lines()
     node.lose_link()
@@ -242,18 +243,18 @@ def test_without_a_registry_a_line_is_given_up_at_once() -> None:
     node.start()
     node.pass_time(10.0)
     node.saw()
-    node.core.send_all("hi", now=node.now)
+    node.core.speech.send_all("hi", now=node.now)
     node.pump()
     assert kinds(node.saw()) == [happened.ChannelUnanswered]
 
 
 def test_numbers_of_lines_rise_over_lives_though_the_clock_is_set_back(node: Node) -> None:
     """Clause 6.2: or others would take the newer ones for repeats, and not show them."""
-    before = node.core.send_all("one", now=node.now)
+    before = node.core.speech.send_all("one", now=node.now)
     node.pump()
     later = Node(disk=node.disk, life=2)
     later.core.wall_offset -= 3_600.0
-    assert later.core.send_all("two", now=later.now) == before + 1
+    assert later.core.speech.send_all("two", now=later.now) == before + 1
     later.pump()
     assert [record.standing for record in later.records if hasattr(record, "standing")] == [Standing.KEPT]
 

@@ -5,8 +5,8 @@ import random
 from peer.desk.form import Form
 from peer.desk.ticket import StoredVisit
 from peer.desk.visit import Visit
-from wire.messages.desk import (
-    ConversationRequest,
+from wire.messages.desk.talking import ConversationRequest
+from wire.messages.desk.visiting import (
     DeskShown,
     JoinDesk,
     PlaceCause,

@@ -4,16 +4,8 @@ import pytest
 
 from peer.desk import events as happened
 from tests.peer.desk.scene import WALL, Scene
-from wire.messages.desk import (
-    DeskLine,
-    HeardAtDesk,
-    LineRefusal,
-    LineRefused,
-    LinesTaken,
-    ReturnToDesk,
-    SayAtDesk,
-    TurnCause,
-)
+from wire.messages.desk.talking import DeskLine, HeardAtDesk, LineRefusal, LineRefused, LinesTaken, SayAtDesk
+from wire.messages.desk.visiting import ReturnToDesk, TurnCause
 
 
 def test_one_who_waits_is_told_to_and_nothing_is_sent() -> None:

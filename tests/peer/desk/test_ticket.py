@@ -3,8 +3,8 @@
 from peer.desk import events as happened
 from peer.desk.ticket import StoredVisit
 from tests.peer.desk.scene import DESK, Scene
-from wire.messages.desk import (
-    DeskLine,
+from wire.messages.desk.talking import DeskLine
+from wire.messages.desk.visiting import (
     DeskRefusal,
     DeskRefused,
     JoinDesk,

@@ -6,16 +6,13 @@ from peer.desk import events as happened
 from peer.desk.stages import Stage
 from peer.desk.ticket import StoredVisit
 from tests.peer.desk.scene import DESK, FORM, Scene
-from wire.messages.desk import (
+from wire.messages.desk.talking import DeskLine, LineRefusal, LineRefused, LinesTaken
+from wire.messages.desk.visiting import (
     AskPlace,
-    DeskLine,
     DeskRefusal,
     DeskRefused,
     JoinDesk,
     LeaveDesk,
-    LineRefusal,
-    LineRefused,
-    LinesTaken,
     OverCause,
     PlaceCause,
     PlaceTold,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from peer.core.records import Standing, StoredGroup, StoredIncoming, StoredOutgoing
+from peer.core.standing import Standing
+from peer.core.stored import StoredGroup, StoredIncoming, StoredOutgoing
 from peer.history import History
 from peer.store import schema
 from tests.peer.core.cast import Someone

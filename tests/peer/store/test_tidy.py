@@ -1,6 +1,7 @@
 """This file is about letting go of the oldest lines: beyond the limit, a few at a time, and none that still matters."""
 
-from peer.core.records import FloorRaised, IncomingAdded, OutgoingAdded, OutgoingChanged, Shown, Standing
+from peer.core.records import FloorRaised, IncomingAdded, OutgoingAdded, OutgoingChanged, Shown
+from peer.core.standing import Standing
 from peer.history import History
 from tests.peer.core.cast import Someone
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.core.dutyevents import (
+from peer.core.events.duty import (
     ClientCame,
     ClientChanged,
     ClientMove,

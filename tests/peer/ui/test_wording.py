@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.core.dutyevents import DutyEvent
 from peer.core.events import (
     ChannelAccepted,
     ChannelReceived,
@@ -59,6 +58,7 @@ from peer.core.events import (
     Trusted,
     Unacknowledged,
 )
+from peer.core.events.duty import DutyEvent
 from peer.ui.view import View, prompt_of, standing_of
 from peer.ui.wording import lines_of
 from peer.ui.words import Spoken, names, shown_instant, shown_time

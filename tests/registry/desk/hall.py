@@ -7,17 +7,9 @@ from registry.policy import Policy
 from registry.store.memory import MemoryStore
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
-from wire.messages.desk import (
-    DeskLine,
-    DeskRequest,
-    DeskShown,
-    HeardAtDesk,
-    JoinDesk,
-    PlaceTold,
-    ReturnToDesk,
-    SayAtDesk,
-    TurnTold,
-)
+from wire.messages.desk import DeskRequest
+from wire.messages.desk.talking import DeskLine, HeardAtDesk, SayAtDesk
+from wire.messages.desk.visiting import DeskShown, JoinDesk, PlaceTold, ReturnToDesk, TurnTold
 from wire.messages.link import Attach, RegistryNotice
 
 Notice = TypeVar("Notice", bound=RegistryNotice)

@@ -3,11 +3,11 @@
 import pytest
 
 from tests.registry.desk.hall import Hall, Visitor
-from wire.messages.desk import (
+from wire.messages.desk.talking import LinesTaken
+from wire.messages.desk.visiting import (
     DeskRefusal,
     DeskRefused,
     LeaveDesk,
-    LinesTaken,
     OverCause,
     PlaceTold,
     ReturnToDesk,

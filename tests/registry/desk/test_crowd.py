@@ -6,7 +6,8 @@ import pytest
 
 from registry.desk.settings import DeskSettings
 from tests.registry.desk.hall import Hall, Visitor, Worker
-from wire.messages.desk import CallNext, ClientTold, LeaveDesk, TakeDuty, TurnTold, VisitOver
+from wire.messages.desk.operating import CallNext, ClientTold, TakeDuty
+from wire.messages.desk.visiting import LeaveDesk, TurnTold, VisitOver
 
 OPERATORS = ("ann", "bob", "cat")
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from registry.desk.grammar import ForClient, Misspoken, parse
 from wire.limits import TEXT_MAX
-from wire.messages.desk import (
+from wire.messages.desk.operating import (
     CallNext,
     DropVisitor,
     EndDuty,

@@ -3,7 +3,8 @@
 from registry.policy import Policy
 from tests.registry.desk.hall import Hall
 from wire.limits import GUESTS_PER_ADDRESS
-from wire.messages.desk import LinesTaken, TakeDuty
+from wire.messages.desk.operating import TakeDuty
+from wire.messages.desk.talking import LinesTaken
 from wire.messages.group import FetchGroup
 from wire.messages.presence import Ping, Pong
 from wire.messages.registration import RefusalReason, Refused

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.registry.desk.hall import PEERS, Hall
-from wire.messages.desk import (
+from wire.messages.desk.operating import (
     CallNext,
     ClientCause,
     ClientChanged,
@@ -14,13 +14,11 @@ from wire.messages.desk import (
     EndDuty,
     EndSession,
     HandOver,
-    LineRefusal,
-    LineRefused,
     NoteVisitor,
     TakeDuty,
-    TurnCause,
-    TurnTold,
 )
+from wire.messages.desk.talking import LineRefusal, LineRefused
+from wire.messages.desk.visiting import TurnCause, TurnTold
 
 
 def test_a_hand_over_passes_lines_and_note() -> None:

@@ -4,7 +4,15 @@ import pytest
 
 from tests.registry.desk.hall import Hall
 from wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
-from wire.messages.desk import DeskRefusal, DeskRefused, JoinDesk, PlaceCause, PlaceTold, TurnCause, TurnTold
+from wire.messages.desk.visiting import (
+    DeskRefusal,
+    DeskRefused,
+    JoinDesk,
+    PlaceCause,
+    PlaceTold,
+    TurnCause,
+    TurnTold,
+)
 
 
 def test_the_free_operator_gets_the_first_and_the_others_wait(hall: Hall) -> None:

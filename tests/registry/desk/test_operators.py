@@ -3,7 +3,7 @@
 from registry.desk.settings import DeskSettings
 from tests.registry.desk.hall import PEERS, Hall
 from wire.limits import DESK_LINES_BURST, DESK_NOTE_MAX
-from wire.messages.desk import (
+from wire.messages.desk.operating import (
     CallNext,
     ClientCause,
     ClientTold,
@@ -11,18 +11,13 @@ from wire.messages.desk import (
     CommandResult,
     DutyTold,
     FiguresShown,
-    LineRefusal,
-    LineRefused,
     NoteVisitor,
-    PlaceCause,
-    PlaceTold,
     RoomShown,
-    SayAtDesk,
     ShowFigures,
     ShowRoom,
-    TurnCause,
-    TurnTold,
 )
+from wire.messages.desk.talking import LineRefusal, LineRefused, SayAtDesk
+from wire.messages.desk.visiting import PlaceCause, PlaceTold, TurnCause, TurnTold
 from wire.messages.presence import Leave, Ping
 
 

@@ -9,7 +9,7 @@ from registry.desk.settings import DeskSettings
 from registry.desk.states import TRANSITIONS, VisitEvent, VisitState
 from registry.desk.visit import CONSOLE, NOBODY, Change, Visit
 from tests.registry.desk.people import OPERATORS, visit
-from wire.messages.desk import OverCause, PlaceCause
+from wire.messages.desk.visiting import OverCause, PlaceCause
 
 
 def desk(*numbers: int, patience: float = 1.0) -> tuple[DeskQueue, dict[int, Visit]]:

@@ -16,7 +16,7 @@ from registry.desk.states import VisitState, is_in_line
 from registry.desk.visit import NOBODY, Altered, Change, OperatorId, Visit
 from tests.registry.desk.people import OPERATORS, visit
 from tests.registry.desk.witness import Witness
-from wire.messages.desk import OverCause
+from wire.messages.desk.visiting import OverCause
 
 SETTINGS = DeskSettings(queues=("a", "b"), keep_place=60.0, operator_grace=15.0)
 QUEUES = st.sampled_from(["a", "a", "a", "b"])

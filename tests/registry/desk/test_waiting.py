@@ -1,11 +1,10 @@
 """This file is about those who wait: their places, how long it may take, who calls, drops and moves them."""
 
 from tests.registry.desk.hall import Hall
-from wire.messages.desk import (
+from wire.messages.desk.talking import LineRefusal, LineRefused
+from wire.messages.desk.visiting import (
     AskPlace,
     LeaveDesk,
-    LineRefusal,
-    LineRefused,
     OverCause,
     PlaceCause,
     PlaceTold,

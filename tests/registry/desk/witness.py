@@ -6,7 +6,7 @@ or records.
 
 from registry.desk.states import TRANSITIONS, VisitEvent, VisitState
 from registry.desk.visit import NOBODY, Altered, Change, Happening, OperatorId, Visit
-from wire.messages.desk import OverCause
+from wire.messages.desk.visiting import OverCause
 
 
 class Witness:

@@ -13,7 +13,7 @@ from registry.desk.settings import DEFAULT_QUEUE
 from registry.desk.states import VisitEvent, VisitState
 from registry.desk.visit import NOBODY, Altered, Change, Happening
 from tests.support.house import SYNC_TAKES
-from wire.messages.desk import OverCause
+from wire.messages.desk.visiting import OverCause
 
 if TYPE_CHECKING:
     from tests.support.world import World

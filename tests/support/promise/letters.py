@@ -7,7 +7,7 @@ It looks at disks. It must not know how a message went.
 from typing import TYPE_CHECKING
 
 from peer.core import events as happened
-from peer.core.records import DEAD
+from peer.core.standing import DEAD
 from tests.support.people import Person
 
 if TYPE_CHECKING:

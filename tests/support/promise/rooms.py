@@ -7,7 +7,8 @@ It knows who asked to be in which room, and when; it must not know how the regis
 from typing import TYPE_CHECKING, Final
 
 from peer.core import events as happened
-from peer.core.records import Standing, group_mark
+from peer.core.standing import Standing
+from peer.core.streamkeys import group_mark
 from tests.support.people import Person
 
 if TYPE_CHECKING:
@@ -134,6 +135,6 @@ class RoomsPromise:
         inside = [person for person in self._world.people if person.room == room]
         names = {person.core.me.name for person in inside}
         for person in inside:
-            seen = {one.name for one in person.core.rooms.people() if one.online}
+            seen = {one.name for one in person.core.rooms.audience.people() if one.online}
             assert seen == names, f"{person.name} sees {seen} in {room}, there are {names}"
         return inside

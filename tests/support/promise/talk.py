@@ -6,7 +6,7 @@ It looks at what visitors and operators were shown; it must not know who is in w
 
 from typing import TYPE_CHECKING
 
-from peer.core.dutyevents import ClientCame, ClientSaid
+from peer.core.events.duty import ClientCame, ClientSaid
 from peer.desk.events import LineCame
 from tests.support.guests import Guest
 from tests.support.people import Person

@@ -1,0 +1,89 @@
+"""This file is about the handshake with a registry: how each end proves to the other who it is (clauses 4.1 to 4.5).
+
+It knows our key and the one that we have pinned. It must not know how often something is asked, nor what comes after.
+"""
+
+import random
+
+from wire.admission import is_refused_authentic, is_welcome_authentic, make_register
+from wire.codec import encode, encode_hello
+from wire.header import Kind
+from wire.identity import AgreementKey, Identity, is_authentic
+from wire.invitations import JoinCode
+from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Welcome
+from wire.messages.table import Card
+
+
+class Handshake:
+    """Our end: one attempt after the other, each under a nonce of its own."""
+
+    def __init__(self, *, identity: Identity, pinned: bytes | None, rng: random.Random) -> None:
+        self._identity = identity
+        self._rng = rng
+        self._nonce = b""
+        self._cookie: Cookie | None = None
+        self._card: Card | None = None
+        self._code: JoinCode | None = None
+        self.live: AgreementKey | None = None
+        self.pinned = pinned
+        self.stranger: bytes | None = None
+        """Who answers this attempt instead of the registry that we have pinned."""
+
+    def use_card(self, card: Card, live: AgreementKey) -> None:
+        """What to register with from now on."""
+        self._card, self.live = card, live
+
+    def use_code(self, code: JoinCode | None) -> None:
+        """The join code to show from now on."""
+        self._code = code
+
+    def begin(self) -> None:
+        """A new attempt."""
+        self._nonce, self.stranger = self._rng.randbytes(16), None
+
+    def hello(self) -> bytes:
+        """The datagram that asks who is there."""
+        return bytes((Kind.HELLO,)) + encode_hello(Hello(version=PROTOCOL_VERSION, nonce=self._nonce))
+
+    def takes_cookie(self, cookie: Cookie) -> bool:
+        """Whether it answers our HELLO and is by the registry that we know, or by the first that we meet."""
+        if cookie.nonce != self._nonce or not is_authentic(cookie.card):
+            return False
+        if self.pinned is not None and cookie.card.identity != self.pinned:
+            self.stranger = cookie.card.identity
+            return False
+        self._cookie, self.stranger = cookie, None
+        return True
+
+    def register(self, *, table_version: int) -> bytes:
+        """The datagram that asks to be let in."""
+        assert self._cookie is not None and self._card is not None
+        return bytes((Kind.REGISTER,)) + encode(
+            make_register(
+                self._identity,
+                registry=self._cookie.card.identity,
+                nonce=self._nonce,
+                cookie=self._cookie.cookie,
+                card=self._card,
+                table_version=table_version,
+                code=self._code,
+            )
+        )
+
+    def takes_welcome(self, welcome: Welcome) -> Card | None:
+        """The card of the registry that has let us in herewith; it is pinned from now on."""
+        if welcome.nonce != self._nonce or self._cookie is None:
+            return None
+        card = self._cookie.card
+        if not is_welcome_authentic(welcome, registry=card.identity, identity=self._identity.public):
+            return None
+        self.pinned = card.identity
+        return card
+
+    def takes_refused(self, refused: Refused, *, is_registering: bool) -> bool:
+        """Whether it is by the registry that we asked. Who has pinned nobody yet believes whoever knows the nonce, as it
+        would believe their COOKIE."""
+        if refused.nonce != self._nonce:
+            return False
+        registry = self._cookie.card.identity if is_registering and self._cookie else self.pinned
+        return registry is None or is_refused_authentic(refused, registry=registry)

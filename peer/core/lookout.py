@@ -1,0 +1,60 @@
+"""This file is about finding out how far the registry is in reach, for everybody who waits for it.
+
+It looks at the session and the link; what it finds stands in the node's `Outlook`. It must not know what anybody does
+about it.
+"""
+
+from typing import Final
+
+from peer.core.parts import Parts
+from peer.core.reach import Reach
+from peer.core.renaming import Renaming
+from peer.core.rooms import Rooms
+
+SEEKING_SPAN: Final = 5.0
+"""Seconds after which a registry that answers by UDP and has no link for us counts as lost for what needs the link."""
+
+
+class Lookout:
+    """Looks after whatever may have changed it."""
+
+    def __init__(self, parts: Parts, rooms: Rooms, renaming: Renaming) -> None:
+        self._session = parts.session
+        self._link = parts.link
+        self._table = parts.table
+        self._ladder = parts.ladder
+        self._outlook = parts.outlook
+        self._rooms = rooms
+        self._lines = rooms.lines
+        self._renaming = renaming
+        self._seeking_since: float | None = None
+
+    def seek(self, *, now: float) -> None:
+        """There is reason to expect the registry: for a while it counts as being looked for."""
+        self._seeking_since = now
+
+    def look(self, *, now: float) -> None:
+        """Tell whoever waits for the registry how far it is in reach."""
+        reach = self._measure(now)
+        if self._outlook.reach is not Reach.NONE:
+            self._ladder.set_reach(reach, now=now)
+        if self._outlook.reach is Reach.LOST:
+            self._lines.registry_lost(now=now)
+            self._rooms.registry_lost()
+            self._renaming.registry_lost()
+
+    def next_timer(self) -> float | None:
+        """When we have been looking for it long enough."""
+        if self._seeking_since is None or self._outlook.reach is not Reach.SEEKING:
+            return None
+        return self._seeking_since + SEEKING_SPAN
+
+    def _measure(self, now: float) -> Reach:
+        if self._link.is_up and self._table.is_fresh:
+            self._seeking_since = None
+            return Reach.UP
+        if self._session.is_lost:
+            return Reach.LOST
+        if self._seeking_since is None:
+            self._seeking_since = now
+        return Reach.SEEKING if now < self._seeking_since + SEEKING_SPAN else Reach.LOST

@@ -1,0 +1,91 @@
+"""This file is about alice in a room, for tests: bob and carol are in her table, the registry is played by hand."""
+
+import pytest
+
+from tests.peer.core.cast import Someone, raw
+from tests.peer.core.hall import STATION, Node
+from wire.codec import decode_frames, decode_message_body, encode, join_frames
+from wire.errors import SealError
+from wire.header import Kind
+from wire.messages.delivery import Floor, Part
+from wire.messages.direct import StraightLine
+from wire.messages.group import CHANNEL, GroupGranted
+from wire.messages.mail import MailBatch
+from wire.messages.room import EnterRoom, RoomEntered, RoomMember, RoomPresence
+from wire.messages.table import FetchTable, Row, TablePage
+
+BOB, CAROL = Someone("bob"), Someone("carol")
+GONE, MAYBE, HERE = RoomPresence
+LAB_KEY = b"l" * 32
+
+
+@pytest.fixture
+def node() -> Node:
+    """Alice, registered, with a link; bob and carol are in the table."""
+    node = Node()
+    node.come_in(BOB.row(1, station=7), CAROL.row(2, station=8))
+    node.asked(), node.saw()
+    return node
+
+
+def enter(node: Node, room: str = "lab", *, who: tuple[Someone, ...] = (BOB,), position: int = 10) -> None:
+    """Asked, let in, told of it."""
+    node.core.rooms.enter(room, now=node.now)
+    node.pump()
+    let_in(node, room, who=who, position=position)
+
+
+def let_in(node: Node, room: str, *, who: tuple[Someone, ...] = (BOB,), position: int = 10) -> None:
+    asked = [request for request in node.asked() if isinstance(request, EnterRoom)][-1]
+    members = [RoomMember(one.id, HERE) for one in who]
+    node.told(
+        RoomEntered(asked.reference, f"#{room}", members, position, 0),
+        GroupGranted(f"#{room}", 1, LAB_KEY, STATION, position),
+    )
+
+
+def link_again(node: Node, *rows: Row, version: int = 300) -> EnterRoom | None:
+    """Registered anew, with a link and the table; what is asked about the room where we are."""
+    node.register()
+    node.greet()
+    node.asked()
+    node.told(GroupGranted(CHANNEL, 1, b"k" * 32, STATION, 0), MailBatch([], more=False))
+    asked = node.asked()
+    since = [request.since for request in asked if isinstance(request, FetchTable)]
+    node.told(TablePage(since[-1], version, more=False, rows=raw(*rows)))
+    return next((request for request in asked if isinstance(request, EnterRoom)), None)
+
+
+def lose_registry(node: Node) -> None:
+    node.lose_link()
+    node.pass_time(6.0)
+    node.datagrams.clear()
+
+
+def requests(node: Node, kind: type) -> list[object]:
+    return [request for request in node.asked() if isinstance(request, kind)]
+
+
+def straight(node: Node, to: Someone) -> list[tuple[int, StraightLine]]:
+    """Drained: lines that went straight to somebody, with their numbers in the direct stream."""
+    session = to.session_with(node.alice)
+    sent = [data for data, home in node.datagrams if home == to.home and data[0] == Kind.SEALED]
+    node.datagrams.clear()
+    lines = []
+    for data in sent:
+        try:
+            frames = decode_frames(session.open(data))
+        except SealError:  # sealed for somebody else behind the same address
+            continue
+        for frame in frames:
+            if isinstance(frame, Part):
+                body = decode_message_body(frame.body)
+                assert isinstance(body, StraightLine)
+                lines.append((frame.number, body))
+    return lines
+
+
+def told(by: Someone, node: Node, line: StraightLine) -> bytes:
+    """A datagram in which somebody says a line straight."""
+    frames = [encode(Floor(9)), encode(Part(9, 0, 1, encode(line)))]
+    return by.session_with(node.alice).seal(join_frames(frames))

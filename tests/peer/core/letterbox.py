@@ -1,0 +1,179 @@
+"""This file is about alice's inbound half, for tests of what comes to her: Bob and Carol write, by datagram, letter or line.
+
+The disk is a real history, in memory, which has what was applied to it and nothing else.
+"""
+
+import random
+
+from peer.core.contacts import Contacts
+from peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned, Trouble
+from peer.core.group import Group
+from peer.core.groups import Groups
+from peer.core.hearing import Hearing
+from peer.core.inbound import Inbound
+from peer.core.mail import Homecoming
+from peer.core.outputs import Outputs
+from peer.core.stored import StoredGroup, StoredStream
+from peer.core.streamkeys import CHANNEL_MARK
+from peer.core.streams import Streams
+from peer.history import History
+from tests.peer.core.cast import POLICY, Someone
+from wire.codec import decode_frames, encode
+from wire.delivery.events import Arrived
+from wire.letters import seal_letter
+from wire.messages.delivery import Ack, DeliveryFrame, Part
+from wire.messages.direct import DirectBody
+from wire.messages.group import CHANNEL, EpochKey, GroupBody, GroupGranted, GroupLine, GroupPage
+from wire.messages.mail import Letter, LetterBody, MailBatch
+from wire.sealing import GroupKey
+
+ALICE, BOB, CAROL = Someone("alice"), Someone("bob"), Someone("carol")
+STATIONS = {BOB.id: 7, CAROL.id: 8}
+KEY = b"k" * 32
+
+
+class Desk:
+    """Alice's inbound half, over a disk that may be full."""
+
+    def __init__(self, disk: History | None = None, *, knows: tuple[Someone, ...] = (BOB, CAROL)) -> None:
+        self.now = 100.0
+        self.disk = disk or History(":memory:", server="registry")
+        loaded = self.disk.load()
+        stored = dict(loaded.streams)
+        self.out = Outputs()
+        self.contacts = Contacts()
+        place = loaded.groups.get(CHANNEL, StoredGroup(0))
+        self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
+        self.channel.grant(GroupGranted(CHANNEL, 1, KEY, 3, 0))
+        self.home = Homecoming(self.out)
+        self.streams = Streams(self.home, self.out, self.contacts.ignored)
+        self.hearing = Hearing(
+            contacts=self.contacts,
+            groups=Groups(self.channel),
+            streams=self.streams,
+            home=self.home,
+            outputs=self.out,
+            stored=stored,
+            policy=POLICY,
+        )
+        self.inbound = Inbound(
+            contacts=self.contacts,
+            streams=self.streams,
+            hearing=self.hearing,
+            home=self.home,
+            outputs=self.out,
+            stored=stored,
+            reader=ALICE.id,
+            mail_keys=[ALICE.mail_key],
+            policy=POLICY,
+            rng=random.Random(1),
+        )
+        for person in knows:
+            self.meet(person)
+
+    def meet(self, person: Someone) -> None:
+        """Their row comes."""
+        self.contacts.take_row(person.row(station=STATIONS[person.id]))
+        contact = self.contacts.by_identity(person.id)
+        assert contact is not None
+        self.inbound.adopt(contact, now=self.now)
+        self.hearing.rows_came(now=self.now)
+
+    # --- what comes
+
+    def hears(self, *frames: DeliveryFrame, by: Someone = BOB) -> None:
+        """One datagram."""
+        contact = self.contacts.by_identity(by.id)
+        assert contact is not None
+        courier = self.inbound.conversation(contact).courier
+        for frame in frames:
+            courier.receive(frame, now=self.now)
+        for event in courier.events():
+            assert isinstance(event, Arrived)
+            self.inbound.message_arrived(contact, event.number, event.body)
+        self.inbound.frames_read(contact, now=self.now)
+
+    def gets(self, *letters: Letter, more: bool = False) -> None:
+        self.inbound.batch_arrived(MailBatch(list(letters), more))
+
+    def relayed(self, position: int, frame: bytes) -> bool:
+        return self.hearing.line_relayed(position, frame, now=self.now)
+
+    def page(self, position: int, *lines: GroupLine, more: bool = False) -> None:
+        page = GroupPage(CHANNEL, [EpochKey(1, KEY)], list(lines), position, more)
+        self.hearing.page_arrived(self.channel, page, now=self.now)
+
+    def store(self) -> None:
+        """The disk takes all that waits, as after every turn."""
+        self.disk.apply(self.out.drain_records() + self.streams.marks())
+        self.inbound.stored(now=self.now)
+
+    # --- what comes of it
+
+    def acked(self, by: Someone = BOB) -> list[int]:
+        """The first number of each acknowledgement that leaves."""
+        contact = self.contacts.by_identity(by.id)
+        assert contact is not None
+        payloads = self.inbound.conversation(contact).courier.payloads_to_send(now=self.now)
+        frames = [frame for payload in payloads for frame in decode_frames(payload)]
+        return [frame.first for frame in frames if isinstance(frame, Ack)]
+
+    def shown(self) -> list[str]:
+        """The texts that are shown now; somebody sees them."""
+        return [line.text for line in self.lines()]
+
+    def lines(self) -> list[Line]:
+        lines: list[Line] = []
+        for event in self.out.drain_events():
+            if isinstance(event, MailReturned):
+                lines += event.lines
+            elif isinstance(event, DirectReceived | ChannelReceived):
+                lines.append(event)
+        for line in lines:
+            self.streams.line_shown(line)
+        return lines
+
+    def troubles(self) -> list[str]:
+        return [event.text for event in self.out.drain_events() if isinstance(event, Trouble)]
+
+
+def part(number: int, text: str = "hi") -> Part:
+    return Part(number, 0, 1, encode(DirectBody(at=1_000 * number, text=text)))
+
+
+def letter(
+    number: int,
+    text: str = "hi",
+    *,
+    by: Someone = BOB,
+    to: Someone = ALICE,
+    floor: int | None = None,
+    since: int | None = None,
+    serial: int = 1,
+) -> Letter:
+    body = LetterBody(
+        number=number,
+        floor=number if floor is None else floor,
+        since=number if since is None else since,
+        sender=by.id,
+        sender_name=by.name,
+        recipient=to.id,
+        recipient_name=to.name,
+        at=1_000 * number,
+        text=text,
+    )
+    sealed = seal_letter(body, author=by.identity, mail_key=to.mail_key.public)
+    return Letter(serial, by.id, number, sealed)
+
+
+def said(number: int, text: str = "hi", *, by: Someone = BOB, counter: int | None = None) -> bytes:
+    """A line of the channel."""
+    key = GroupKey(CHANNEL, epoch=1, key=KEY)
+    key._counter = number if counter is None else counter
+    return key.seal(
+        STATIONS[by.id], encode(GroupBody(number=number, floor=number, at=1_000 * number, text=text))
+    )
+
+
+def logged(position: int, frame: bytes, *, by: Someone = BOB) -> GroupLine:
+    return GroupLine(position, by.id, frame)

@@ -1,0 +1,196 @@
+"""This file is about alice's ladder with bob on it, for tests of what becomes of her messages.
+
+Couriers are real, the rest is played. Time is a number; nobody answers unless the test says so.
+"""
+
+from peer.core.contact import Contact
+from peer.core.conversation import Message
+from peer.core.events import Event
+from peer.core.ladder import Ladder
+from peer.core.letters import Letters
+from peer.core.outputs import Outputs
+from peer.core.reach import Outlook, Reach
+from peer.core.records import OutgoingChanged
+from peer.core.rungs import Rungs
+from peer.core.settling import Settling
+from peer.core.standing import Standing
+from peer.core.stored import StoredStream
+from peer.core.trail import Trails
+from tests.peer.core.cast import POLICY, WALL, Someone
+from wire.codec import decode_frames
+from wire.delivery.events import Acknowledged, GaveUp
+from wire.errors import SealError
+from wire.messages.delivery import Ack, Part
+from wire.messages.mail import DepositMail
+
+BOB = Someone("bob")
+
+
+class Stairs:
+    """Alice's ladder with one contact on it, bob, who answers only when told to."""
+
+    def __init__(
+        self, reach: Reach = Reach.UP, *, online: bool = True, stored: StoredStream | None = None
+    ) -> None:
+        self.now = 100.0
+        self.out = Outputs()
+        self.letter = b"letter"
+        self.refuses_to_seal = False
+        self.outlook, trails = Outlook(), Trails(self._wall)
+        self.settling = Settling(self.out, trails, self.outlook)
+        self.letters = Letters(self.out, self.settling, self._write)
+        shared = POLICY, self.out, self.outlook, trails
+        rungs = Rungs(*shared, letters=self.letters, settling=self.settling)
+        self.ladder = Ladder(*shared, rungs=rungs, letters=self.letters, settling=self.settling)
+        self.bob = BOB.contact(online=online, stored=stored)
+        assert self.bob.conversation is not None
+        self.talk = self.bob.conversation
+        self.settling.adopt(self.bob)
+        self.ladder.set_reach(reach, now=self.now)
+
+    @staticmethod
+    def _wall(now: float) -> float:
+        return WALL + now - 100.0
+
+    def _write(self, contact: Contact, message: Message) -> bytes:
+        if self.refuses_to_seal:
+            raise SealError("no")
+        return self.letter
+
+    # --- what happens
+
+    def say(self, text: str = "hi") -> Message:
+        return self.ladder.begin(self.bob, self.talk, text, wall=self._wall(self.now), now=self.now)
+
+    def reach(self, reach: Reach) -> None:
+        self.ladder.set_reach(reach, now=self.now)
+
+    def row(self, *, online: bool) -> None:
+        """The registry says that bob came or went."""
+        self.bob.take_row(BOB.row(2, online=online))
+        self.ladder.climb(self.bob, now=self.now)
+
+    def saves(self) -> None:
+        """The registry confirms every letter that it was given."""
+        for letter in self.posted():
+            self.letters.saved(letter.reference, now=self.now)
+
+    def acks(self, *messages: Message, through_server: bool = False) -> None:
+        """Bob has stored these."""
+        for message in messages:
+            self.talk.courier.receive(Ack(message.number, [1]), now=self.now)
+        self._heed(through_server)
+
+    def pass_time(self, span: float) -> None:
+        """Everything that is due happens."""
+        end = self.now + span
+        self.sent()
+        while (due := self._due()) is not None and due <= end:
+            self.now = max(self.now, due)
+            self.talk.courier.handle_timer(now=self.now)
+            self._heed(through_server=False)
+            self.ladder.handle_timer(now=self.now)
+            self.sent()
+        self.now = end
+
+    def _due(self) -> float | None:
+        dues = (self.talk.courier.next_timer(), self.ladder.next_timer())
+        return min((due for due in dues if due is not None), default=None)
+
+    def _heed(self, through_server: bool) -> None:
+        for event in self.talk.courier.events():
+            if isinstance(event, Acknowledged):
+                self.settling.acknowledged(self.bob, [event], through_server=through_server, now=self.now)
+            elif isinstance(event, GaveUp):
+                self.ladder.gave_up(self.bob, event.number, now=self.now)
+
+    # --- what comes of it
+
+    def sent(self) -> list[int]:
+        """The numbers of all parts that leave now."""
+        frames = [
+            frame for one in self.talk.courier.payloads_to_send(now=self.now) for frame in decode_frames(one)
+        ]
+        return [frame.number for frame in frames if isinstance(frame, Part)]
+
+    def posted(self) -> list[DepositMail]:
+        requests, self.out.requests = self.out.requests, []
+        return [request for request in requests if isinstance(request, DepositMail)]
+
+    def told(self) -> list[type[Event]]:
+        """The kinds of what happened since."""
+        return [type(event) for event in self.out.drain_events()]
+
+    def standing(self) -> list[Standing]:
+        """What was stored about messages since."""
+        records = self.out.drain_records()
+        return [record.standing for record in records if isinstance(record, OutgoingChanged)]
+
+
+def acked(stairs: Stairs) -> None:
+    stairs.sent()
+    stairs.acks(*stairs.talk.outgoing)
+
+
+def relayed_ack(stairs: Stairs) -> None:
+    stairs.acks(*stairs.talk.outgoing, through_server=True)
+
+
+def tried(stairs: Stairs) -> None:
+    stairs.pass_time(POLICY.give_up_after)
+
+
+def relaying(stairs: Stairs) -> None:
+    stairs.pass_time(2 * POLICY.ack_timeout)
+
+
+def relay_fails(stairs: Stairs) -> None:
+    stairs.ladder.relay_failed(stairs.bob, now=stairs.now)
+
+
+def saved(stairs: Stairs) -> None:
+    stairs.saves()
+
+
+def refused(stairs: Stairs) -> None:
+    stairs.letters.refused(stairs.posted()[0].reference, "the mailbox is full", now=stairs.now)
+
+
+def goes(stairs: Stairs) -> None:
+    stairs.row(online=False)
+
+
+def comes(stairs: Stairs) -> None:
+    stairs.row(online=True)
+
+
+def lost(stairs: Stairs) -> None:
+    stairs.reach(Reach.LOST)
+
+
+def sought(stairs: Stairs) -> None:
+    stairs.reach(Reach.SEEKING)
+
+
+def found(stairs: Stairs) -> None:
+    stairs.reach(Reach.UP)
+
+
+def offline(stairs: Stairs) -> None:
+    stairs.reach(Reach.NONE)
+
+
+def up() -> Stairs:
+    return Stairs()
+
+
+def away() -> Stairs:
+    return Stairs(online=False)
+
+
+def alone() -> Stairs:
+    return Stairs(Reach.LOST)
+
+
+def seeking() -> Stairs:
+    return Stairs(Reach.SEEKING)

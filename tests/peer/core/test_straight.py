@@ -1,0 +1,110 @@
+"""This file is about lines of groups while the registry is away: straight to each member, and once more to the registry."""
+
+from peer.core import events as happened
+from tests.peer.core.cast import WALL
+from tests.peer.core.hall import STATION, Node
+from tests.peer.core.lab import (
+    BOB,
+    CAROL,
+    HERE,
+    LAB_KEY,
+    enter,
+    link_again,
+    lose_registry,
+    node,
+    straight,
+    told,
+)
+from wire.codec import decode_group_body, encode, join_frames
+from wire.header import pack_relayed, unpack_group
+from wire.messages.delivery import Ack, Floor, Part
+from wire.messages.direct import StraightLine
+from wire.messages.group import GroupAccepted, GroupBody, GroupGranted
+from wire.messages.room import RoomEntered, RoomMember
+from wire.sealing import GroupKey
+
+__all__ = ["node"]
+
+
+def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_is_back(node: Node) -> None:
+    """Clause 6.9: the same number on both ways."""
+    enter(node)
+    lose_registry(node)
+    node.saw()
+    begun = node.core.speech.say("hi", now=node.now)
+    assert begun is not None
+    node.pump()
+    assert node.saw() == [happened.RoomUnanswered(room="lab", number=begun.number)]
+    (_, line), *_ = straight(node, BOB)
+    assert (line.group, line.number, line.floor, line.text) == ("#lab", begun.number, begun.number, "hi")
+    asked = link_again(node)
+    assert asked is not None
+    assert node.lines() == []  # no key for the room yet
+    node.told(
+        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
+        GroupGranted("#lab", 1, LAB_KEY, STATION, 10),
+    )
+    (frame,) = node.lines()
+    body = decode_group_body(GroupKey("#lab", epoch=1, key=LAB_KEY).open(frame))
+    assert (body.number, body.text) == (begun.number, "hi")
+    node.saw()
+    header = unpack_group(frame)
+    node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
+    assert node.saw() == [happened.RoomAccepted(room="lab", number=begun.number)]
+
+
+def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    for text in ("one", "two"):
+        node.core.speech.say(text, now=node.now)
+        node.pump()
+        node.pass_time(3.0)
+    assert node.core.rooms.audience.in_reach == 0
+    assert node.core.is_settled
+    node.datagrams.clear()
+    node.core.speech.say("three", now=node.now)
+    node.pump()
+    lines = straight(node, BOB)
+    assert [line.text for _, line in lines] == ["three"]
+    session = BOB.session_with(node.alice)
+    node.hears(session.seal(join_frames([encode(Ack(lines[0][0], [1]))])), BOB.home)
+    assert [line.text for _, line in straight(node, BOB)] == ["one", "two"]
+    assert node.core.rooms.audience.in_reach == 1
+
+
+def test_a_line_of_somebody_who_is_no_member_is_acknowledged_and_not_shown(node: Node) -> None:
+    enter(node)
+    node.saw()
+    for one in (BOB, CAROL):
+        said = StraightLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), f"from {one.name}")
+        node.hears(
+            one.session_with(node.alice).seal(
+                join_frames([encode(Floor(9)), encode(Part(9, 0, 1, encode(said)))])
+            ),
+            one.home,
+        )
+    assert [event.text for event in node.saw() if isinstance(event, happened.RoomReceived)] == ["from bob"]
+
+
+def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: Node) -> None:
+    enter(node)
+    node.saw()
+    said = StraightLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hi")
+    node.hears(told(BOB, node, said), BOB.home)
+    body = encode(GroupBody(number=5, floor=5, at=said.at, text="hi"))
+    node.frames(pack_relayed(11, GroupKey("#lab", epoch=1, key=LAB_KEY).seal(7, body)))
+    assert len([event for event in node.saw() if isinstance(event, happened.RoomReceived)]) == 1
+    assert node.disk.load().groups["#lab"].cursor == 11
+
+
+def test_the_channel_goes_straight_to_everybody_who_was_online(node: Node) -> None:
+    lose_registry(node)
+    node.saw()
+    number = node.core.speech.send_all("hi", now=node.now)
+    node.pump()
+    assert node.saw() == [happened.ChannelUnanswered(number=number)]
+    kept = list(node.datagrams)
+    for one in (BOB, CAROL):
+        node.datagrams = list(kept)
+        assert {line.number for _, line in straight(node, one)} == {number}

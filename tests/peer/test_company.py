@@ -1,0 +1,94 @@
+"""This file is about rooms and names by the SDK."""
+
+import asyncio
+from pathlib import Path
+
+from peer.core import events as happened
+from peer.node import Peer
+from peer.receipts import Outcome
+from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
+
+__all__ = ["village"]
+
+# --- rooms
+
+
+async def test_who_enters_a_room_can_speak_there_at_once(village: Village) -> None:
+    async with village.peer("alice", room="Lab") as alice, village.peer("bob") as bob:
+        bob.enter_room("lab")
+        await asyncio.wait_for(bob.room_settled(), WITHIN)
+        assert bob.room == "Lab"
+        assert [one.name for one in bob.members()] == ["alice", "bob"]
+        assert await outcome_of(await bob.say("hi")) is Outcome.SAVED
+        line = await next_of(alice, happened.RoomReceived)
+        assert (line.room, line.sender, line.text, line.late) == ("Lab", "bob", "hi", None)
+        bob.list_rooms()
+        assert (await next_of(bob, happened.RoomsListed)).rooms == (happened.Room(name="Lab", here=2),)
+        bob.leave_room()
+        assert (await next_of(bob, happened.RoomLeft)).room == "Lab"
+        assert (await next_of(alice, happened.MemberLeft)).name == "bob"
+        assert await outcome_of(await bob.say("to nobody")) is Outcome.REFUSED
+
+
+async def test_a_room_and_the_channel_go_on_without_the_registry(village: Village) -> None:
+    async with village.peer("alice", room="lab") as alice, village.peer("bob", room="lab") as bob:
+        await next_of(alice, happened.MemberJoined)
+        await village.close_registry()
+        await next_of(alice, happened.ServerLost)
+        await next_of(bob, happened.ServerLost)
+        assert alice.is_server_away
+        assert alice.in_reach == 1
+        receipt = await alice.say("still here")
+        assert (await next_of(bob, happened.RoomReceived)).text == "still here"
+        assert await outcome_of(receipt) is Outcome.KEPT
+        await asyncio.wait_for(alice.settled(), WITHIN)
+        await alice.send_all("you too?")
+        assert (await next_of(bob, happened.ChannelReceived)).text == "you too?"
+        await village.open_registry()
+        assert (await next_of(alice, happened.RoomAccepted)).number == receipt.number
+        assert await outcome_of(receipt) is Outcome.SAVED
+        await bob.say("back")
+        assert (await next_of(alice, happened.RoomReceived)).text == "back"
+
+
+async def test_who_quits_and_comes_again_gets_what_was_said_in_between(village: Village) -> None:
+    async with village.peer("alice", room="lab") as alice:
+        async with village.peer("bob", room="lab"):
+            await next_of(alice, happened.MemberJoined)
+        await next_of(alice, happened.MemberLeft)
+        await outcome_of(await alice.say("missed"))
+        async with village.peer("bob") as bob:
+            assert bob.room is None
+            bob.enter_room("lab")
+            assert (await next_of(bob, happened.RoomEntered)).missed == 1
+            (line,) = (await next_of(bob, happened.MailReturned)).lines
+            assert line.text == "missed"
+
+
+# --- names
+
+
+async def test_a_changed_name_finds_the_same_person_and_the_old_one_does_not(
+    village: Village, tmp_path: Path
+) -> None:
+    server = ("127.0.0.1", village.port)
+    async with Peer("carol", server, home=tmp_path / "another machine"):
+        pass
+    async with village.peer("alice") as alice, village.peer("bob") as bob:
+        await outcome_of(await alice.send("bob", "before"))
+        alice.rename("ada")
+        assert (await next_of(alice, happened.Renamed)).new == "ada"
+        assert (await next_of(bob, happened.Renamed)).old == "alice"
+        assert (alice.name, alice.folder.name) == ("ada", "n-ada")
+        assert await outcome_of(await bob.send("alice", "hi")) is Outcome.DELIVERED
+        identity = alice._core.me.identity.public
+        alice.rename("carol")
+        await next_of(alice, happened.NameTaken)
+        assert alice.name == "ada"
+        assert await outcome_of(await alice.send("bob", "after")) is Outcome.DELIVERED
+    async with village.peer("ada") as ada:
+        assert ada._core.me.identity.public == identity
+    stranger = village.peer("alice")
+    await stranger.open()
+    await next_of(stranger, happened.NameTaken)
+    assert stranger._core.me.identity.public != identity

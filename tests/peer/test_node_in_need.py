@@ -1,0 +1,117 @@
+"""This file is about a node that something is wrong with: disks that are full, screens that stand still, faults of ours."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from peer.core import events as happened
+from peer.history import History
+from peer.receipts import Outcome
+from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
+
+__all__ = ["village"]
+
+# --- disks
+
+
+async def test_a_full_disk_acknowledges_nothing_and_is_said_once(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("peer.keeping.STORE_AGAIN_AFTER", 0.02)
+    async with village.peer("alice") as alice, village.peer("bob") as bob:
+        tried, works = asyncio.Event(), asyncio.Event()
+        apply = History.apply
+
+        def fails(history: History, records: list[object]) -> None:
+            if history is bob._history and not works.is_set():
+                if len(tries) > 3:
+                    tried.set()
+                tries.append(records)
+                raise sqlite3.OperationalError("database or disk is full")
+            apply(history, records)  # type: ignore[arg-type]
+
+        tries: list[object] = []
+        monkeypatch.setattr(History, "apply", fails)
+        receipt = await alice.send("bob", "hi")
+        await asyncio.wait_for(tried.wait(), WITHIN)
+        assert receipt.outcome is None
+        batch = bob.take_events()
+        assert [type(event) for event in batch if not isinstance(event, happened.TableChanged)] == [
+            happened.Registered,
+            happened.Trouble,
+        ]
+        works.set()
+        assert await outcome_of(receipt) in (Outcome.DELIVERED, Outcome.RELAYED)
+        assert (await next_of(bob, happened.DirectReceived)).text == "hi"
+
+
+# --- what fills up
+
+
+async def test_who_shows_nothing_takes_nothing_and_loses_nothing(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal that is stopped must not fill our memory: senders find us away, and what they said waits."""
+    monkeypatch.setattr("peer.pump.EVENTS_WAITING_MAX", 10)
+    async with village.peer("alice") as alice, village.peer("bob") as bob:
+        await next_of(bob, happened.Registered)
+        receipts = [await alice.send("bob", str(number)) for number in range(3)]
+        for receipt in receipts:
+            assert await outcome_of(receipt) in (Outcome.DELIVERED, Outcome.RELAYED)
+        outcomes = [await outcome_of(await alice.send("bob", str(number))) for number in range(3, 16)]
+        assert outcomes[-1] is Outcome.SAVED
+        assert len(bob._events) < 20
+        shown: list[str] = []
+        async with asyncio.timeout(WITHIN):
+            while len(shown) < 16:
+                batch = await bob.next_events()
+                bob.events_shown(batch)
+                shown += [line.text for event in batch for line in lines_in(event)]
+        assert shown == [str(number) for number in range(16)]
+
+
+def lines_in(event: happened.Event) -> tuple[happened.Line, ...]:
+    match event:
+        case happened.DirectReceived():
+            return (event,)
+        case happened.MailReturned(lines=lines):
+            return lines
+        case _:
+            return ()
+
+
+async def test_a_disk_that_takes_nothing_for_long_stops_what_we_say(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("peer.keeping.RECORDS_WAITING_MAX", 5)
+    monkeypatch.setattr("peer.keeping.STORE_AGAIN_AFTER", 0.02)
+    async with village.peer("alice") as alice:
+        with monkeypatch.context() as broken:
+
+            def fails(history: History, records: list[object]) -> None:
+                raise sqlite3.OperationalError("disk I/O error")
+
+            broken.setattr(History, "apply", fails)
+            receipt = await alice.send("alice", "0")
+            for number in range(1, 50):
+                receipt = await alice.send("alice", str(number))
+                await asyncio.sleep(0)
+            assert receipt.outcome is Outcome.REFUSED
+            assert (await alice.send_all("to all")).outcome is Outcome.REFUSED
+            assert len(alice._keeper._waiting) < 20
+        assert isinstance(await next_of(alice, happened.DirectReceived), happened.DirectReceived)
+        assert await outcome_of(await alice.send("alice", "again")) is Outcome.DELIVERED
+
+
+async def test_a_fault_of_ours_is_told_and_the_program_goes_on(
+    village: Village, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with village.peer("alice") as alice, village.peer("bob") as bob:
+        with monkeypatch.context() as broken:
+            broken.setattr(bob._core._router, "route", lambda *what, now: 1 / 0)
+            bob._datagrams_came([(b"x", ("127.0.0.1", 1))])  # type: ignore[list-item]
+        assert "ZeroDivisionError" in caplog.text
+        assert bob._core.dropped["fault of ours"] == 1
+        receipt = await alice.send("bob", "hi")
+        assert await outcome_of(receipt) is Outcome.DELIVERED

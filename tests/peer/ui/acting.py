@@ -1,0 +1,217 @@
+"""This file is about a line face whose peer and terminal are played, for tests of what it does.
+
+The peer notes what is asked of it, the terminal is typed on by the test.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from typing import Final, cast
+
+from peer.core import events as happened
+from peer.node import Peer
+from peer.ui.completion import Known
+from peer.ui.line import LineFace
+from peer.ui.view import View
+from wire.errors import TooLong
+from wire.limits import TEXT_MAX
+
+WITHIN: Final = 5.0
+EVERYTHING_DONE: Final = 20
+"""Turns of the loop after which whatever can happen without anybody's doing has happened."""
+
+
+class Paper:
+    """A terminal."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.questions: list[str] = []
+        self.view = View()
+        self.is_gone = False
+        self._typed: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def type(self, *lines: str | None) -> None:
+        """None is the end of input."""
+        for line in lines:
+            self._typed.put_nowait(line)
+
+    def show(self, lines: Iterable[str]) -> None:
+        self.lines += lines
+
+    async def shown(self) -> None:
+        if self.is_gone:
+            raise BrokenPipeError
+
+    def look(self, view: View) -> None:
+        self.view = view
+
+    def ask(self, question: str) -> None:
+        self.questions.append(question)
+
+    async def typed(self) -> AsyncGenerator[str, None]:
+        while (line := await self._typed.get()) is not None:
+            yield line
+
+
+class Trust:
+    """Whom one trusts."""
+
+    def __init__(self, peer: "Actor") -> None:
+        self._peer = peer
+
+    def number(self, name: str) -> happened.Event:
+        return happened.SafetyNumber(name=name, digits="0" * 60)
+
+    def accept(self, name: str) -> happened.Event:
+        self._peer.asked.append(f"trust {name}")
+        return happened.Trusted(name=name)
+
+    def ignore(self, name: str) -> happened.Event:
+        self._peer.asked.append(f"ignore {name}")
+        return happened.Ignored(name=name, is_ignored=True)
+
+    def unignore(self, name: str) -> happened.Event:
+        self._peer.asked.append(f"unignore {name}")
+        return happened.NobodyKnown(name=name)
+
+
+class Desk:
+    """What an operator asks of the help desk."""
+
+    def __init__(self, peer: "Actor") -> None:
+        self._peer = peer
+        self.client: str | None = None
+        self.is_on_duty = False
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *words: self._peer.asked.append(" ".join(["desk", name, *map(str, words)]))
+
+    async def said(self) -> None:
+        self._peer.asked.append("desk said?")
+
+    async def answered(self) -> None:
+        self._peer.asked.append("desk answered?")
+
+
+class Actor:
+    """A peer that does nothing but note what is asked of it."""
+
+    def __init__(self) -> None:
+        self.name = "alice"
+        self.is_offline = False
+        self.room: str | None = None
+        self.in_reach = 0
+        self.is_server_away = False
+        self.trust = Trust(self)
+        self.desk = Desk(self)
+        self.asked: list[str] = []
+        self.seen: list[happened.Event] = []
+        self.is_ready = asyncio.Event()
+        self.is_settled = asyncio.Event()
+        self._events: list[happened.Event] = []
+        self._news = asyncio.Event()
+
+    def happens(self, *events: happened.Event) -> None:
+        self._events += events
+        self._news.set()
+
+    async def next_events(self) -> list[happened.Event]:
+        while not self._events:
+            self._news.clear()
+            await self._news.wait()
+        return self.take_events()
+
+    def take_events(self) -> list[happened.Event]:
+        events, self._events = self._events, []
+        return events
+
+    def events_shown(self, batch: Sequence[happened.Event]) -> None:
+        self.seen += batch
+
+    async def ready(self) -> None:
+        await self.is_ready.wait()
+
+    async def settled(self) -> None:
+        self.asked.append("settled?")
+        await self.is_settled.wait()
+
+    async def send(self, to: str, text: str) -> None:
+        self._check(text)
+        self.asked.append(f"send {to} {text}")
+
+    async def send_all(self, text: str) -> None:
+        self._check(text)
+        self.asked.append(f"send_all {text}")
+
+    def leave(self) -> None:
+        self.asked.append("leave")
+
+    async def left(self) -> None:
+        self.asked.append("left?")
+
+    def come_back(self) -> None:
+        self.asked.append("come back")
+
+    def people(self) -> tuple[happened.Person, ...]:
+        return (happened.Person(name="bob", online=True, since=0.0),)
+
+    async def say(self, text: str) -> None:
+        self._check(text)
+        self.asked.append(f"say {text}")
+
+    def enter_room(self, room: str) -> None:
+        self.asked.append(f"enter {room}")
+        self.room = room
+
+    def leave_room(self) -> None:
+        self.asked.append("leave room")
+        self.room = None
+
+    async def room_settled(self) -> None:
+        self.asked.append("room settled?")
+
+    def list_rooms(self) -> None:
+        self.asked.append("rooms?")
+
+    def members(self) -> tuple[happened.Person, ...]:
+        return self.people()
+
+    def rename(self, new: str) -> None:
+        self.asked.append(f"rename {new}")
+
+    @staticmethod
+    def _check(text: str) -> None:
+        if len(text) > TEXT_MAX:
+            raise TooLong(len(text), TEXT_MAX)
+
+
+class Scene:
+    """A running face."""
+
+    def __init__(self, *, stay: bool = False, is_ready: bool = True) -> None:
+        self.paper = Paper()
+        self.peer = Actor()
+        if is_ready:
+            self.peer.is_ready.set()
+        self.known = Known()
+        self.face = LineFace(cast(Peer, self.peer), self.paper, stay=stay, known=self.known)
+        self._running = asyncio.ensure_future(self.face.run())
+
+    async def all_done(self) -> bool:
+        """Let happen whatever can; whether the face still runs then."""
+        for _ in range(EVERYTHING_DONE):
+            await asyncio.sleep(0)
+        return not self._running.done()
+
+    async def status(self) -> int:
+        async with asyncio.timeout(WITHIN):
+            return await self._running
+
+    async def ends(self) -> None:
+        """Whatever the test was about, the face is to be stopped."""
+        self.face.stop(0)
+        await self.status()
+
+
+def line(text: str) -> happened.DirectReceived:
+    return happened.DirectReceived(sender="bob", identity=b"b" * 32, number=5, text=text, at=0.0, late=None)

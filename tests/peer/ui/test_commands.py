@@ -1,0 +1,163 @@
+"""This file is about commands: what each means, what it needs, and what somebody reads who mistypes one."""
+
+import pytest
+
+from peer.ui.grammar import parse
+from peer.ui.intentions import (
+    AskMessage,
+    Empty,
+    EnterRoom,
+    Ignore,
+    Leave,
+    LeaveRoom,
+    Quit,
+    Rename,
+    Return,
+    Search,
+    ShowHelp,
+    ShowHistory,
+    ShowMembers,
+    ShowPeople,
+    ShowRooms,
+    Trust,
+    Unignore,
+    Verify,
+    Why,
+)
+from tests.peer.ui.typists import ALICE, BOB, IN_LAB, said
+from wire.names import peer_name
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("who", ShowPeople()),
+        ("/who", ShowPeople()),
+        ("/users ", ShowPeople()),
+        ("server:who", ShowPeople()),
+        ("Server:Who", ShowPeople()),
+        ("quit", Quit()),
+        ("exit", Quit()),
+        ("/quit", Quit()),
+        ("server:exit", Quit()),
+        ("dereg Alice", Leave(ALICE.me)),
+        ("dereg alice", Leave(ALICE.me)),
+        ("reg ALICE", Return(ALICE.me)),
+        ("help", ShowHelp(None)),
+        ("/help", ShowHelp(None)),
+        ("help send", ShowHelp("send")),
+        ("/help /dm", ShowHelp("/dm")),
+        ("help DM", ShowHelp("/dm")),
+        ("help /send", ShowHelp("send")),
+        ("", Empty()),
+        (" \t \n", Empty()),
+        ("message", AskMessage()),
+        ("join lab", EnterRoom(peer_name("lab"))),
+        ("/join lab", EnterRoom(peer_name("lab"))),
+        ("server:join lab", EnterRoom(peer_name("lab"))),
+        ("Server:Join #Lab", EnterRoom(peer_name("Lab"))),
+        ("leave", LeaveRoom()),
+        ("/leave", LeaveRoom()),
+        ("/out", LeaveRoom()),
+        ("server:leave", LeaveRoom()),
+        ("/rooms", ShowRooms()),
+        ("/names", ShowMembers()),
+        ("/nickname Alicia", Rename(peer_name("Alicia"))),
+        ("/nicknames Alicia", Rename(peer_name("Alicia"))),
+        ("/nick Alicia", Rename(peer_name("Alicia"))),
+        ("/verify bob", Verify(BOB)),
+        ("/trust bob", Trust(BOB)),
+        ("/ignore bob", Ignore(BOB)),
+        ("/unignore bob", Unignore(BOB)),
+        ("/why", Why("last")),
+        ("/why last", Why("last")),
+        ("/why 17", Why("17")),
+        ("/history", ShowHistory(20)),
+        ("/history 5", ShowHistory(5)),
+        ("/search noon  lunch", Search("noon  lunch")),
+    ],
+)
+def test_commands(line: str, meant: object) -> None:
+    found = parse(line, ALICE)
+    assert found == meant
+    assert type(found) is type(meant)
+
+
+@pytest.mark.parametrize("command", ["/verify", "/trust", "/ignore", "/unignore"])
+@pytest.mark.parametrize("name", ["Alice", "ALICE", "alice"])
+def test_what_one_decides_about_others_one_does_not_decide_about_oneself(command: str, name: str) -> None:
+    assert said(f"{command} {name}") == "[That is you.]"
+    assert said(f"{command} {name}", IN_LAB) == "[That is you.]"
+
+
+def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
+    assert parse("/ignore Alice2", ALICE) == Ignore(peer_name("Alice2"))
+    assert said("/ignore a/b") != "[That is you.]"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("send", "[Usage: send <name> <text>]"),
+        ("send bob", "[Usage: send <name> <text>]"),
+        ("send bob  ", "[Usage: send <name> <text>]"),
+        ("/dm bob", "[Usage: /dm <name> <text>]"),
+        ('/dm bob ""', "[Usage: /dm <name> <text>]"),
+        ("bob:", "[Usage: <name>:<text>]"),
+        ("bob: ", "[Usage: <name>:<text>]"),
+        ("send_all", "[Usage: send_all <text>]"),
+        ("/bm  ", "[Usage: /bm <text>]"),
+        ("dereg", "[Usage: dereg <name>]"),
+        ("reg", "[Usage: reg <name>]"),
+        ("dereg Alice now", "[Usage: dereg <name>]"),
+        ("who is there", "[Usage: who]"),
+        ("quit now", "[Usage: quit]"),
+        ("help me please", "[Usage: help [command]]"),
+        ("join", "[Usage: join <room>]"),
+        ("/join my lab", "[Usage: /join <room>]"),
+        ("leave lab", "[Usage: leave]"),
+        ("/nick", "[Usage: /nick <new name>]"),
+        ("/verify", "[Usage: /verify <name>]"),
+        ("/why 1 2", "[Usage: /why [id or last]]"),
+        ("/search ", "[Usage: /search <words>]"),
+        ("/history 0", '["0" is no number of messages: 1 to 10,000.]'),
+        ("/history all", '["all" is no number of messages: 1 to 10,000.]'),
+        ("/history 99999999999", '["99999999999" is no number of messages: 1 to 10,000.]'),
+        ("/history \u0665", '["\u0665" is no number of messages: 1 to 10,000.]'),
+        ("/join l/b", '["l/b" is not a name: only letters, digits, _ and - are allowed.]'),
+        ("/nick server", '["server" is not a name: it is kept for the server itself.]'),
+        ("/say hi", "[You are not in any room.]"),
+        ("//text", "[You are not in any room.]"),
+        ("dereg bob", "[You are Alice, not bob.]"),
+        ("reg bob", "[You are Alice, not bob.]"),
+        ("dereg b@b\x1b", "[You are Alice, not b@b\\x1b.]"),
+    ],
+)
+def test_a_command_without_what_it_needs_says_what_it_needs(line: str, shown: str) -> None:
+    assert said(line) == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "word", "near"),
+    [
+        ("sned bob hi", "sned", "send"),
+        ("/sned bob hi", "/sned", "send"),
+        ("/dmm bob hi", "/dmm", "/dm"),
+        ("hello there: you", "hello", "help"),
+        (".roomy", ".roomy", ".room"),
+        (".xyzzy", ".xyzzy", None),
+        ("server:whoo", "server:whoo", "server:who"),
+        ("server:bob hi", "server:bob", None),
+        ("/bob:hi", "/bob:hi", None),
+        (":hi", ":hi", None),
+        ("b.b:hi", "b.b:hi", None),
+        ("xyzzy", "xyzzy", None),
+        ("\x1b[2J", "\\x1b[2J", None),
+        ("help xyzzy", "xyzzy", None),
+        ("help sendd", "sendd", "send"),
+    ],
+)
+def test_an_unknown_command_says_so_and_suggests_the_nearest(line: str, word: str, near: str | None) -> None:
+    shown = said(line)
+    assert shown.startswith(f'[Unknown command "{word}": nothing was sent. ')
+    assert near is None or shown.endswith(f'Did you mean "{near}"?]')

@@ -1,0 +1,114 @@
+"""This file is about what ends the line face and with which status, and what counts as shown by then."""
+
+from typing import Final
+
+import pytest
+
+from peer.core import events as happened
+from tests.peer.ui.acting import Scene, line
+
+
+async def test_the_end_of_input_settles_and_then_ends() -> None:
+    scene = Scene()
+    scene.paper.type("send bob hi", None)
+    assert await scene.all_done()
+    assert scene.peer.asked == ["send bob hi", "settled?"]
+    scene.peer.is_settled.set()
+    assert await scene.status() == 0
+
+
+async def test_with_stay_the_end_of_input_ends_nothing() -> None:
+    scene = Scene(stay=True)
+    scene.peer.is_settled.set()
+    scene.paper.type(None)
+    scene.peer.happens(line("hi"))
+    assert await scene.all_done()
+    assert scene.paper.lines == ["bob: hi"]
+    await scene.ends()
+
+
+STARTED: Final = happened.Registered()
+WITH_TABLE: Final = happened.NoServerAtStart(table_time=0.0)
+TAKEN: Final = happened.NameTaken(name="alice")
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [happened.NoServerAtStart(table_time=None)],
+        [TAKEN],
+        [happened.NotAdmitted(reason="it is full")],
+        [happened.RegistryKeyChanged(expected="a", got="b")],
+        [STARTED, happened.LeaveUnanswered()],
+        [STARTED, happened.Left(), happened.NoServerAtStart(table_time=None)],
+    ],
+)
+async def test_what_ends_the_program_with_status_1(events: list[happened.Event]) -> None:
+    scene = Scene()
+    scene.peer.happens(*events)
+    assert await scene.status() == 1
+    assert scene.peer.seen == events
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [STARTED, happened.Left()],
+        [STARTED, TAKEN],
+        [WITH_TABLE, TAKEN],
+        [STARTED, happened.NotAdmitted(reason="it is full")],
+        [WITH_TABLE, happened.RegistryKeyChanged(expected="a", got="b")],
+        [STARTED, happened.ServerLost(), happened.ServerBack()],
+    ],
+)
+async def test_what_does_not_end_the_program(events: list[happened.Event]) -> None:
+    """A name that turns out to be taken on return: the old table, mail and the program stay."""
+    scene = Scene()
+    scene.peer.happens(*events)
+    assert await scene.all_done()
+    await scene.ends()
+
+
+@pytest.mark.parametrize("word", ["quit", "/quit", "exit", "server:exit"])
+async def test_quit_ends_at_once_and_nothing_behind_it_is_obeyed(word: str) -> None:
+    scene = Scene()
+    scene.paper.type(word, "send bob hi")
+    assert await scene.status() == 0
+    assert scene.peer.asked == []
+
+
+async def test_a_signal_ends_with_its_status_and_the_first_counts() -> None:
+    scene = Scene()
+    scene.face.stop(130)
+    scene.face.stop(0)
+    assert await scene.status() == 130
+
+
+async def test_a_terminal_that_is_gone_ends_with_status_0_and_what_it_did_not_show_counts_as_unseen() -> None:
+    scene = Scene()
+    scene.paper.is_gone = True
+    scene.peer.happens(line("hi"))
+    assert await scene.status() == 0
+    assert scene.peer.seen == []
+
+
+async def test_what_happened_until_the_end_is_shown() -> None:
+    scene = Scene()
+    await scene.all_done()
+    scene.peer.happens(line("last words"))
+    scene.face.stop(0)
+    await scene.status()
+    assert scene.paper.lines == ["bob: last words"]
+    assert scene.peer.seen == [line("last words")]
+
+
+async def test_a_fault_of_ours_is_not_swallowed() -> None:
+    scene = Scene()
+
+    async def fails(to: str, text: str) -> None:
+        raise ZeroDivisionError
+
+    scene.peer.send = fails  # type: ignore[method-assign]
+    scene.paper.type("send bob hi")
+    with pytest.raises(ZeroDivisionError):
+        await scene.status()

@@ -1,0 +1,126 @@
+"""This file is about the table of commands: every row can be spelled, typed, looked up, and is the only one of its words."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peer.ui.commands import BY_SPELLING, COMMANDS
+from peer.ui.grammar import parse
+from peer.ui.intentions import (
+    AskMessage,
+    Context,
+    EnterRoom,
+    Ignore,
+    Intention,
+    Leave,
+    LeaveRoom,
+    Mistake,
+    Quit,
+    Rename,
+    Return,
+    SayInRoom,
+    SayToClient,
+    Search,
+    SendAll,
+    SendDirect,
+    ShowHelp,
+    ShowHistory,
+    ShowMembers,
+    ShowPeople,
+    ShowRooms,
+    Trust,
+    Unignore,
+    Verify,
+    Why,
+)
+from peer.ui.manual import help_lines
+from peer.ui.readers import HISTORY_MAX
+from peer.ui.rows import SIGNS, Command, Cut, usage
+from peer.ui.spelling import as_typed
+from tests.peer.ui.typists import ALICE, IN_LAB
+from wire.names import peer_name
+
+WORDS_OF_ALL = st.text(
+    alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), min_size=1
+)
+TEXTS = WORDS_OF_ALL.filter(lambda text: text.strip(" \t") != "")
+NAMES = st.sampled_from(["bob", "Carol-2", "дед", "send", "leave"]).map(peer_name)
+WORD = st.sampled_from(["last", "17", "x9"])
+
+INTENTIONS: st.SearchStrategy[Intention] = st.one_of(
+    st.builds(SendDirect, NAMES, TEXTS),
+    st.builds(SendAll, TEXTS),
+    st.builds(SayInRoom, TEXTS),
+    st.builds(Search, TEXTS),
+    st.builds(EnterRoom, NAMES),
+    st.builds(Rename, NAMES),
+    st.builds(Verify, NAMES),
+    st.builds(Trust, NAMES),
+    st.builds(Ignore, NAMES),
+    st.builds(Unignore, NAMES),
+    st.builds(Why, WORD),
+    st.builds(ShowHistory, st.integers(1, HISTORY_MAX)),
+    st.builds(ShowHelp, st.none() | st.sampled_from(sorted(BY_SPELLING))),
+    st.sampled_from(
+        [Leave(ALICE.me), Return(ALICE.me), AskMessage(), LeaveRoom(), ShowRooms(), ShowMembers()]
+    ),
+    st.sampled_from([ShowPeople(), Quit()]),
+)
+
+
+@given(INTENTIONS, st.booleans())
+def test_what_is_spelled_from_an_intention_means_it(intention: Intention, in_room: bool) -> None:
+    context = IN_LAB if in_room or isinstance(intention, SayInRoom) else ALICE
+    assert parse(as_typed(intention, in_room=in_room), context) == intention
+
+
+@given(st.data())
+def test_every_spelling_of_a_row_means_the_same(data: st.DataObject) -> None:
+    row = data.draw(st.sampled_from(COMMANDS))
+    rest = data.draw(rests(row))
+    meant = []
+    for spelling in row.spellings:
+        where = IN_LAB if spelling.startswith(SIGNS) else ALICE
+        one = parse(f"{spelling} {rest}", where)
+        meant.append(
+            Mistake(one.line.replace(usage(spelling, row.shape), "")) if isinstance(one, Mistake) else one
+        )
+    assert len(set(meant)) == 1, meant
+
+
+def rests(row: Command) -> st.SearchStrategy[str]:
+    """What may follow a spelling of the row, fitting and not; without quotes, which some spellings drop."""
+    word = st.sampled_from(["bob", "Alice", "lab", "7", "last", "b@b", "send"])
+    text = TEXTS.filter(lambda one: not {'"', "'"} & set(one)).map(lambda one: f"x{one}")
+    match row.shape.cut:
+        case Cut.TEXT:
+            return text
+        case Cut.WORD_AND_TEXT:
+            return st.builds("{} {}".format, word, text)
+        case _:
+            return st.lists(word, max_size=3).map(" ".join)
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.spellings[0])
+def test_every_row_can_be_typed_in_a_room(row: Command) -> None:
+    assert any(spelling.startswith(SIGNS) for spelling in row.spellings)
+    assert all(spelling == spelling.lower() for spelling in row.spellings)
+
+
+@pytest.mark.parametrize("spelling", BY_SPELLING)
+def test_help_knows_every_spelling_and_examples_are_commands(spelling: str) -> None:
+    row = BY_SPELLING[spelling]
+    first, spellings, example = help_lines(spelling)
+    assert first.startswith(spelling)
+    assert row.summary in first
+    assert all(one in spellings for one in row.spellings)
+    context = Context(
+        me=peer_name("alice"),
+        room="lab" if isinstance(row.example, SayInRoom) else None,
+        client="Ana" if isinstance(row.example, SayToClient) else None,
+    )
+    assert parse(example.removeprefix("Example: "), context) == row.example
+
+
+def test_no_spelling_stands_in_two_rows() -> None:
+    assert len(BY_SPELLING) == sum(len(row.spellings) for row in COMMANDS)

@@ -1,0 +1,16 @@
+"""This file is about who types, and where, in tests of typed lines."""
+
+from peer.ui.grammar import parse
+from peer.ui.intentions import Context, Mistake
+from wire.names import peer_name
+
+ALICE = Context(me=peer_name("Alice"))
+AWAY = Context(me=peer_name("Alice"), offline=True)
+IN_LAB = Context(me=peer_name("Alice"), room="lab")
+BOB = peer_name("bob")
+
+
+def said(line: str, context: Context = ALICE) -> str:
+    meant = parse(line, context)
+    assert isinstance(meant, Mistake), meant
+    return meant.line

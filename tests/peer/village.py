@@ -1,0 +1,81 @@
+"""This file is about a registry and peers over real loopback sockets and real disks, in one loop, for tests of the SDK.
+
+Few tests need it: what can be told without sockets is told in `core`. Whoever waits, waits for something; nothing sleeps.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from peer.core import events as happened
+from peer.node import Peer
+from peer.receipts import Outcome, Receipt
+from registry.program import Registry
+from tests.support.stage import free_port
+from wire.delivery.policy import Policy
+
+WITHIN = 10.0
+QUICK = Policy(ack_timeout=0.1)
+Kind = TypeVar("Kind", bound=happened.Event)
+
+
+class Village:
+    """A registry and the people around it, each with a disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.faults: list[object] = []
+        self._registry: Registry | None = None
+        self._peers: list[Peer] = []
+
+    async def open_registry(self) -> None:
+        self._registry = Registry(self.port, self.folder, say=lambda line: None)
+        await self._registry.start()
+        # It notes faults of its connections itself; here every fault of anybody is a failure.
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: self.faults.append(context))
+
+    async def close_registry(self) -> None:
+        if self._registry is not None:
+            registry, self._registry = self._registry, None
+            await registry.stop()
+
+    def peer(self, name: str, *, room: str | None = None) -> Peer:
+        peer = Peer(name, ("127.0.0.1", self.port), home=self.folder, policy=QUICK, room=room)
+        self._peers.append(peer)
+        return peer
+
+    async def close(self) -> None:
+        for peer in self._peers:
+            await peer.close()
+        await self.close_registry()
+        assert self.faults == []
+
+
+@pytest.fixture
+async def village(tmp_path: Path) -> AsyncIterator[Village]:
+    village = Village(tmp_path)
+    await village.open_registry()
+    yield village
+    async with asyncio.timeout(WITHIN):
+        await village.close()
+
+
+async def next_of(peer: Peer, kind: type[Kind]) -> Kind:
+    """The next event of this kind; those before it are not looked at, and all of them count as seen."""
+    async with asyncio.timeout(WITHIN):
+        while True:
+            batch = await peer.next_events()
+            assert batch, "the peer has ended"
+            peer.events_shown(batch)
+            for place, event in enumerate(batch):
+                if isinstance(event, kind):
+                    peer._events.extendleft(reversed(batch[place + 1 :]))
+                    return event
+
+
+async def outcome_of(receipt: Receipt) -> Outcome:
+    return await asyncio.wait_for(receipt.settled(), WITHIN)
