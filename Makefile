@@ -41,7 +41,7 @@ fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer
 	@$(PIP) install 'atheris>=3' >/dev/null 2>&1 || true
 	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
-faults: $(VENV)/.tested  ## the whole fault lab: every fault of docs/reliability.md in full, with its figure (about 15 min)
+faults: $(VENV)/.tested  ## the whole fault lab: every fault of docs/reliability.md in full, with its figure (about 20 min)
 	@CHATAPP_FAULTS=1 $(BIN)/python -m pytest tests/faults
 
 soak: $(VENV)/.installed  ## BOTS=200 bots under random faults for MINUTES=20; memory and descriptors must stay flat

@@ -30,7 +30,7 @@ def check_end(world: World) -> None:
     world.talk.check_complete()
     world.check_now_and_then()
     check_straight(world)
-    for room in world.rooms.names:
+    for room in sorted(world.rooms.names):
         check_room(world, room)
     if world.guests:
         serve_everybody(world)
