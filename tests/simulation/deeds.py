@@ -77,10 +77,11 @@ def leave_or_return(world: World, one: Person) -> None:
 
 
 def end_program(world: World, one: Person) -> None:
-    """`quit`: the next start is in no room."""
+    """`quit`: the next start is in no room, but for lines of theirs that have yet to be told there."""
     if is_there(one):
-        world.rooms.end(one)
         one.quit()
+        if one.history.load().room.group is None:
+            world.rooms.end(one)
 
 
 def crash_or_start(world: World, one: Person) -> None:
