@@ -60,7 +60,11 @@ class Saying:
     def say(self, text: str, *, wall: float) -> None:
         """A line for the operator. The talk has begun."""
         assert self._talk is not None
-        self._send(self._talk.say(text, wall=wall))
+        line = self._talk.say(text, wall=wall)
+        if (
+            not self._is_new_link
+        ):  # else it goes with those before it: one that came first would have them taken for repeats
+            self._send(line)
 
     def link_up(self) -> None:
         """A new link knows nothing of what was said."""
@@ -93,6 +97,8 @@ class Saying:
 
     def came(self, line: DeskLine) -> None:
         """A line of the operator: told once, confirmed again when the registry did not hear that it was shown."""
+        if self._talk is None and self._ticket.value:
+            self.begin(line.visit)  # it may come before we are told that our ticket is still good
         if self._talk is None or line.visit != self._talk.visit:
             return
         if self._talk.take(line):

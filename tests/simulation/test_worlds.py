@@ -24,6 +24,8 @@ FOUND: Final[dict[int, str]] = {
     2212: "a visitor who came back and was called at once did not say again what was unanswered",
     5661: "refused numbers side by side were told as so many spans that a reader was not told of all, and waited for them",
     3511: "a restart forgot which numbers past the last message never come, and the reader waited for them",
+    25669: "a line said right after the link was back went out before an unanswered one, which was taken for a repeat",
+    26647: "a line that came to a visitor before the word that their ticket was good was dropped",
     5245: "what an operator had said before the visitor was put back in line was not shown on the visitor's return",
 }
 
