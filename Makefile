@@ -38,11 +38,10 @@ fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --workers $(WORKERS)
 	@CHATAPP_WORLDS=2000 $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz \
 		tests/simulation/test_rules.py tests/wire tests/registry/store tests/registry/desk
-	@CHATAPP_SEEDS=1000 $(BIN)/python -m pytest -n $(WORKERS) tests/simulation/test_rooms.py tests/simulation/test_desk.py
 	@$(PIP) install 'atheris>=3' >/dev/null 2>&1 || true
 	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
-faults: $(VENV)/.tested  ## the whole fault lab: every fault of docs/reliability.md in full, with its figure (about 15 min)
+faults: $(VENV)/.tested  ## the whole fault lab: every fault of docs/reliability.md in full, with its figure (about 20 min)
 	@CHATAPP_FAULTS=1 $(BIN)/python -m pytest tests/faults
 
 soak: $(VENV)/.installed  ## BOTS=200 bots under random faults for MINUTES=20; memory and descriptors must stay flat

@@ -148,7 +148,7 @@ class Outgoing:
 
     def _void(self, start: int, end: int) -> None:
         if start < end and self.messages:
-            self._voids.append((start, end))
+            self._voids = _merged([*self._voids, (start, end)])
 
     @property
     def floor(self) -> int:
@@ -186,6 +186,17 @@ class Conversation:
         """The courier says from now on what the recipient need not wait for (clause 6.3)."""
         self.courier.set_floor(self.outgoing.floor)
         self.courier.set_voids(self.outgoing.voids)
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same numbers in as few spans as can be, as a datagram names few of them; spans are [start, end)."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def make_inbox(stored: StoredStream, policy: Policy) -> Inbox:

@@ -92,6 +92,8 @@ class Duty:
         """Requests can be made."""
         self.commands.link_up()
         self._is_new_link = True
+        if self._talk is not None:
+            self._out.requests += self._talk.unanswered()
 
     def link_lost(self) -> None:
         """Nothing asked for will be answered; what we said is said again on the next link."""
@@ -112,7 +114,7 @@ class Duty:
                 self._line_came(notice)
             case LinesTaken(visit, number):
                 if self._talk is not None and self._talk.visit == visit:
-                    self._talk.taken(number)
+                    self._out.requests += self._talk.taken(number)
             case LineRefused(visit, number, why):
                 if self._talk is not None and self._talk.visit == visit and self._talk.refused(number):
                     self.commands.fail(LINE_FAILURES[why])
@@ -128,12 +130,8 @@ class Duty:
     def _duty_told(self, told: DutyTold) -> None:
         """Also on each new link: a registry that was started anew has forgotten who was on duty."""
         was_first, self._is_new_link = self._is_new_link, False
-        if was_first and not told.visit and self._talk is not None and self.client is not None:
-            move, name = happened.ClientMove.TAKEN_BACK, self.client
-            is_unsaid, self._talk, self.client = not self._talk.is_settled, None, None
-            self._out.events.append(happened.ClientChanged(name=name, move=move))
-            if is_unsaid:
-                self.commands.fail(NO_CLIENT)
+        if was_first and self._talk is not None and told.visit != self._talk.visit:
+            self._lose_client()
         if was_first and self._wants_duty and not told.is_on:
             self.commands.take_duty(self.queue)
             return
@@ -142,6 +140,16 @@ class Duty:
             self._out.events.append(happened.DutyChanged(is_on=told.is_on, queue=told.queue))
         self.is_on, self.queue = told.is_on, told.queue
 
+    def _lose_client(self) -> None:
+        """Whom we served was taken back while we had no link; what we said to them meanwhile reaches nobody."""
+        if self.client is None or self._talk is None:
+            return
+        move = happened.ClientMove.TAKEN_BACK
+        self._out.events.append(happened.ClientChanged(name=self.client, move=move))
+        for _ in self._talk.unanswered():
+            self.commands.fail(NO_CLIENT)
+        self._talk = self.client = None
+
     def _client_told(self, told: ClientTold) -> None:
         self.commands.client_came()
         is_same = self._talk is not None and self._talk.visit == told.visit
@@ -149,8 +157,7 @@ class Duty:
             self._talk = Talk(told.visit)
         self.client, self._is_client_away = told.name, not told.is_here
         if told.cause is ClientCause.RETURNED and is_same:
-            self._out.requests += self._talk.unanswered()  # the link broke, and nobody noticed
-            return
+            return  # the link broke, and nobody noticed
         self._out.events.append(
             happened.ClientCame(
                 name=told.name,

@@ -34,10 +34,18 @@ class Talk:
         """Whether every line of ours was taken or refused."""
         return not self._lines
 
-    def taken(self, number: int) -> None:
-        """The registry has all lines up to this number."""
+    def taken(self, number: int) -> list[SayAtDesk]:
+        """The registry has all lines up to this number. One above all of ours was given in an earlier life, by a clock that
+        has been set back since: ours were taken for repeats, and are to be said again under higher numbers."""
+        if number > self._last:
+            texts, self._lines, self._last = list(self._lines.values()), {}, number
+            for text in texts:
+                self._last += 1
+                self._lines[self._last] = text
+            return self.unanswered()
         for one in [one for one in self._lines if one <= number]:
             del self._lines[one]
+        return []
 
     def refused(self, number: int) -> bool:
         """This line will not arrive; false when it was none of ours, or answered before."""

@@ -33,6 +33,8 @@ class Saying:
         self._send = send
         self._tell = tell
         self._talk: Talk | None = None
+        self._is_new_link = False
+        """Whether we have not been told on this link where we are."""
 
     def begin(self, visit: int) -> None:
         """The registry speaks of this visit; one that we know goes on."""
@@ -58,18 +60,29 @@ class Saying:
     def say(self, text: str, *, wall: float) -> None:
         """A line for the operator. The talk has begun."""
         assert self._talk is not None
-        self._send(self._talk.say(text, wall=wall))
+        line = self._talk.say(text, wall=wall)
+        if (
+            not self._is_new_link
+        ):  # else it goes with those before it: one that came first would have them taken for repeats
+            self._send(line)
+
+    def link_up(self) -> None:
+        """A new link knows nothing of what was said."""
+        self._is_new_link = True
 
     def say_again(self) -> None:
-        """On a new link, what was not answered on the one before."""
-        if self._talk is not None:
+        """We are told where we are; first on a new link, what was not answered on the one before is said again. Why we are
+        told does not matter: whoever is back may be called by another operator at once."""
+        is_new_link, self._is_new_link = self._is_new_link, False
+        if is_new_link and self._talk is not None:
             for line in self._talk.unanswered():
                 self._send(line)
 
     def taken(self, taken: LinesTaken) -> None:
         """The registry has lines of ours."""
         if self._talk is not None and taken.visit == self._talk.visit:
-            self._talk.taken(taken.number)
+            for line in self._talk.taken(taken.number):
+                self._send(line)
 
     def refused(self, refused: LineRefused) -> None:
         """A line of ours will not arrive."""
@@ -84,6 +97,8 @@ class Saying:
 
     def came(self, line: DeskLine) -> None:
         """A line of the operator: told once, confirmed again when the registry did not hear that it was shown."""
+        if self._talk is None and self._ticket.value:
+            self.begin(line.visit)  # it may come before we are told that our ticket is still good
         if self._talk is None or line.visit != self._talk.visit:
             return
         if self._talk.take(line):

@@ -167,6 +167,7 @@ class Visit:
         """The first notice of each link."""
         self._desk = desk
         self._asked.clear()  # with the link before
+        self._saying.link_up()
         if self._queue and not any(is_same_name(self._queue, one) for one in desk.queues):
             self._tell(happened.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
         elif self.stage is Stage.CLOSED:
@@ -202,8 +203,7 @@ class Visit:
             if told.position != self._shown_position or before is not Stage.WAITING:
                 self._tell(happened.Placed(position=told.position, operators=told.operators))
         self._shown_position = told.position
-        if told.cause is PlaceCause.RETURNED:
-            self._saying.say_again()
+        self._saying.say_again()
 
     def _turn_told(self, told: TurnTold) -> None:
         if not self._enter(told.visit):
@@ -217,8 +217,7 @@ class Visit:
         elif before is not Stage.ACTIVE:
             turn = happened.Turn.CALLED if before is Stage.WAITING else happened.Turn.AT_ONCE
             self._tell(happened.Served(turn=turn, operator=told.operator))
-        if told.cause is TurnCause.RETURNED:
-            self._saying.say_again()
+        self._saying.say_again()
 
     def _enter(self, visit: int) -> bool:
         """The registry speaks of this visit of ours; false when we have none (any more)."""

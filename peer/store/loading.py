@@ -108,11 +108,12 @@ def _streams(db: sqlite3.Connection) -> dict[bytes, StoredStream]:
                 (id_, settled),
             )
         )
+        last_sent = max(last, highest or 0)
         streams[key] = msgspec.structs.replace(
             streams.get(key, StoredStream()),
-            last_sent=max(last, highest or 0),
+            last_sent=last_sent,
             outgoing=outgoing,
-            voids=_voids(db, id_, outgoing[0].number) if outgoing else (),
+            voids=_voids(db, id_, floor=outgoing[0].number, last=last_sent) if outgoing else (),
         )
     return streams
 
@@ -126,10 +127,11 @@ def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredInc
     return tuple(StoredIncoming(number, at_ms, text, bool(behind)) for number, at_ms, text, behind in rows)
 
 
-def _voids(db: sqlite3.Connection, stream: int, floor: int) -> tuple[tuple[int, int], ...]:
-    """Between our unsettled messages: what is no number of a message that arrived or may arrive."""
-    alive = db.execute(
+def _voids(db: sqlite3.Connection, stream: int, *, floor: int, last: int) -> tuple[tuple[int, int], ...]:
+    """From our first unsettled message to the last number used: what is no number of one that arrived or may arrive."""
+    found = db.execute(
         f"SELECT number FROM lines WHERE stream = ? AND number >= ? AND standing NOT IN ({_DEAD}) ORDER BY number",
         (stream, floor),
     )
-    return tuple((low + 1, high) for (low,), (high,) in pairwise(alive) if low + 1 < high)
+    alive = [*(number for (number,) in found), last + 1]
+    return tuple((low + 1, high) for low, high in pairwise(alive) if low + 1 < high)

@@ -168,7 +168,9 @@ class Notices:
         if visit.number in batch.called or visit.state is VisitState.JOINING:
             return []
         if visit.state is VisitState.WAITING:
-            return self._tell_place(visit, PlaceCause.RETURNED)
+            told = self._tell_place(visit, PlaceCause.RETURNED)
+            # What an operator said before the visit was put back.
+            return told + self._parts.deliver(visit, VISITOR)
         back = self._tell_reach(one, ClientReach.BACK) if one.before is VisitState.ABSENT else []
         return back + self._tell_turn(visit, TurnCause.RETURNED)
 

@@ -1,4 +1,4 @@
-"""This file is about the command `python -m tests.simulation`: so many worlds, how many a second, and which of them broke.
+"""This file is about the command `python -m tests.simulation`: so many worlds, how many a minute, and which of them broke.
 
 python -m tests.simulation --seeds 20000 --workers 2 [--first 0]
 """
@@ -10,7 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Final
 
-from tests.simulation.test_worlds import check_end, live_through
+from tests.simulation.closing import check_end
+from tests.simulation.story import live_through
 
 _BATCH: Final = 50
 
@@ -43,7 +44,9 @@ def main() -> int:
                 broken += 1
                 print(line, flush=True)
     took = time.monotonic() - begun
-    print(f"{words.seeds:,} worlds in {took:,.0f} s, {words.seeds / took:.1f} a second; {broken} broken")
+    print(
+        f"{words.seeds:,} worlds in {took:,.0f} s, {60 * words.seeds / took:,.0f} a minute; {broken} broken"
+    )
     return 1 if broken else 0
 
 

@@ -1,5 +1,5 @@
-"""This file is about what else can happen to a world, beside bad weather and what people do: strangers, clocks,
-stopped programs, addresses that change, newcomers.
+"""This file is about what happens to a world, whatever people do: crashes, partitions, weather, strangers, impostors,
+clocks, stopped programs, addresses that change, newcomers.
 
 Each is a function of a world and of chance; none of them may break the promise. What must hold, the world knows.
 """
@@ -8,7 +8,9 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+from peer.core import events as happened
 from tests.support.house import House
+from tests.support.network import Weather
 from tests.support.people import Person
 from tests.support.world import World
 from wire.address import Address
@@ -17,7 +19,58 @@ from wire.header import Kind
 from wire.messages.registration import Hello
 
 YEAR: Final = 365 * 86_400.0
+LOSSES: Final = (0.0, 0.1, 0.3, 0.5)
 Hazard = Callable[[World, random.Random], None]
+
+
+def anybody(world: World, chance: random.Random) -> Person:
+    """A person or a visitor."""
+    return chance.choice([*world.people, *world.guests])
+
+
+# --- machines and networks
+
+
+def weather_of(chance: random.Random) -> Weather:
+    """Some weather, mostly bad."""
+    return Weather(
+        loss=chance.choice(LOSSES),
+        doubled=chance.choice((0.0, 0.5)),
+        delay_least=0.001,
+        delay_most=chance.choice((0.005, 0.1, 0.8)),
+        corrupted=chance.choice((0.0, 0.0, 0.1)),
+    )
+
+
+def program_dies_or_starts(world: World, chance: random.Random) -> None:
+    """Kill -9 for somebody's program, or its next life."""
+    one = anybody(world, chance)
+    one.crash() if one.is_running else one.start()
+
+
+def registry_dies_or_starts(world: World, chance: random.Random) -> None:
+    """It forgets what was not synced."""
+    world.house.crash() if world.house.is_running else world.house.start()
+
+
+def two_are_cut(world: World, chance: random.Random) -> None:
+    """Nothing passes between two machines."""
+    one, other = anybody(world, chance), anybody(world, chance)
+    if one is not other:
+        world.network.cut(one.address.host, other.address.host)
+
+
+def one_is_cut(world: World, chance: random.Random) -> None:
+    """Nothing passes between a machine and the registry's."""
+    world.network.cut(anybody(world, chance).address.host, world.house.address.host)
+
+
+def network_heals(world: World, chance: random.Random) -> None:
+    """All partitions end."""
+    world.network.heal()
+
+
+# --- strangers
 
 
 def stranger_greets(world: World, chance: random.Random) -> None:
@@ -46,16 +99,43 @@ def somebody_replays(world: World, chance: random.Random) -> None:
         world.network.forge(data, chance.choice((source, Address("6.6.6.6", 6_666))), target)
 
 
+def somebody_forges(world: World, chance: random.Random) -> None:
+    """What looks like the next datagram of a session, from where its last one came: the header is right, the rest is not."""
+    for _ in range(min(5, len(world.network.recorded))):
+        data, source, target = chance.choice(world.network.recorded)
+        kept = chance.choice((1, 9, 17))
+        world.network.forge(data[:kept] + chance.randbytes(max(len(data) - kept, 0)), source, target)
+
+
+def impostor_comes(world: World, chance: random.Random) -> None:
+    """Somebody with another key asks for a name that was given, and is never let in (I4)."""
+    victim = chance.choice(world.people)
+    if victim.came_at is None:
+        return
+    impostor = Person(world.network, victim.called, world.house.address, f"6.6.7.{chance.randrange(1, 250)}")
+    impostor.connect = world.house.connect
+    impostor.start()
+
+    def give_up() -> None:
+        assert not impostor.screen.count(happened.Registered), f"I4: {impostor.name} is two people"
+        impostor.crash()
+
+    world.network.after(3.0, give_up)
+
+
+# --- clocks, timers, addresses
+
+
 def clock_jumps(world: World, chance: random.Random) -> None:
     """Somebody's wall clock, or the registry's, is set."""
     jump = chance.choice((-YEAR, -3_600.0, 3_600.0, YEAR))
-    whose: list[Person | House] = [*world.people, world.house]
+    whose: list[Person | House] = [*world.people, *world.guests, world.house]
     chance.choice(whose).set_clock(jump)
 
 
 def program_stops(world: World, chance: random.Random) -> None:
     """Somebody's program is stopped; its timers are late when it goes on."""
-    person = chance.choice(world.people)
+    person = anybody(world, chance)
     if not person.is_running:
         return
     person.fall_asleep()
@@ -64,7 +144,7 @@ def program_stops(world: World, chance: random.Random) -> None:
 
 def address_changes(world: World, chance: random.Random) -> None:
     """A router forgets whom it translated."""
-    chance.choice(world.people).move()
+    anybody(world, chance).move()
 
 
 def somebody_new_comes(world: World, chance: random.Random) -> None:
@@ -73,11 +153,19 @@ def somebody_new_comes(world: World, chance: random.Random) -> None:
 
 
 HAZARDS: Final[tuple[Hazard, ...]] = (
+    program_dies_or_starts,
+    registry_dies_or_starts,
+    two_are_cut,
+    one_is_cut,
+    network_heals,
     stranger_greets,
     stranger_sends_garbage,
     somebody_replays,
+    somebody_forges,
+    impostor_comes,
     clock_jumps,
     program_stops,
     address_changes,
     somebody_new_comes,
 )
+HAZARD_WEIGHTS: Final = (8, 8, 6, 3, 3, 3, 3, 3, 2, 1, 3, 3, 3, 3)

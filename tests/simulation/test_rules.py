@@ -1,19 +1,20 @@
 """This file is about the same worlds with hypothesis as their author: it chooses what happens next, and shrinks what breaks.
 
-Rules are what people, machines, networks and strangers do; the promise is checked after every step, and at the end the
-world has to come to rest with nothing lost.
+Rules are what people, visitors, operators, machines, networks and strangers do; the promise is checked after every step,
+and at the end the world has to come to rest with nothing lost.
 """
 
 import os
 import random
+from collections.abc import Callable
 from typing import Final
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.simulation import hazards
-from tests.simulation.test_worlds import check_end
+from tests.simulation import closing, deeds, deskdeeds, hazards
+from tests.support.guests import Guest
 from tests.support.network import Weather
 from tests.support.people import Person
 from tests.support.world import World
@@ -21,6 +22,7 @@ from tests.support.world import World
 EXAMPLES: Final = int(os.environ.get("CHATAPP_WORLDS", "25"))
 STEPS: Final = 30
 SOMEBODY: Final = st.integers(0, 4)
+PLACE: Final = st.integers(1, 4)
 SPANS: Final = st.sampled_from([0.0, 0.01, 0.3, 2.0, 12.0])
 
 
@@ -32,58 +34,128 @@ class Worlds(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 2**32 - 1), people=st.integers(2, 4))
     def begin(self, seed: int, people: int) -> None:
         self.chance = random.Random(seed)
-        self.said = 0
-        self.world = World(seed, people=people)
+        self.world = World(seed, people=people, desk=deskdeeds.settings(self.chance))
         self.world.start()
         self.world.network.run_for(2.0)
+
+    @invariant()
+    def promise(self) -> None:
+        if hasattr(self, "world"):
+            self.world.check()
+            self.world.check_now_and_then()
 
     def person(self, number: int) -> Person:
         return self.world.people[number % len(self.world.people)]
 
-    def can_speak(self, person: Person) -> bool:
-        return person.is_running and not person.is_asleep and not person.core.is_offline
+    def operator(self, number: int) -> Person:
+        operators = deskdeeds.operators_of(self.world)
+        return operators[number % len(operators)]
+
+    def machine(self, number: int) -> Person:
+        """Whoever's, a person's or a visitor's."""
+        everybody = [*self.world.people, *self.world.guests]
+        return everybody[number % len(everybody)]
 
     # --- people
 
     @rule(one=SOMEBODY, other=SOMEBODY)
     def say(self, one: int, other: int) -> None:
-        person, to = self.person(one), self.person(other)
-        if self.can_speak(person):
-            self.said += 1
-            person.send(to.name, f"{self.said} from {person.name} to {to.name}")
+        deeds.say(self.world, self.person(one), self.person(other))
 
     @rule(one=SOMEBODY)
     def say_to_all(self, one: int) -> None:
-        person = self.person(one)
-        if self.can_speak(person):
-            self.said += 1
-            person.send_all(f"{self.said} from {person.name} to all")
+        deeds.say_to_all(self.world, self.person(one))
+
+    @rule(one=SOMEBODY)
+    def say_in_room(self, one: int) -> None:
+        deeds.say_in_room(self.world, self.person(one))
+
+    @rule(one=SOMEBODY, room=st.sampled_from(deeds.ROOMS))
+    def enter(self, one: int, room: str) -> None:
+        deeds.enter(self.world, self.person(one), room)
+
+    @rule(one=SOMEBODY)
+    def go_out(self, one: int) -> None:
+        deeds.go_out(self.world, self.person(one))
+
+    @rule(one=SOMEBODY, number=st.integers(0, 3))
+    def rename(self, one: int, number: int) -> None:
+        deeds.rename(self.world, self.person(one), number)
 
     @rule(one=SOMEBODY)
     def leave_or_return(self, one: int) -> None:
-        person = self.person(one)
-        if person.is_running and not person.is_asleep:
-            person.come_back() if person.core.is_offline else person.leave()
+        deeds.leave_or_return(self.world, self.person(one))
+
+    @rule(one=SOMEBODY)
+    def end_program(self, one: int) -> None:
+        deeds.end_program(self.world, self.person(one))
 
     @rule()
     def newcomer(self) -> None:
         self.world.newcomer()
 
+    # --- the help desk
+
+    @rule()
+    def visitor_comes(self) -> None:
+        deskdeeds.visitor_comes(self.world, self.chance)
+
+    @rule(
+        one=SOMEBODY,
+        does=st.sampled_from(
+            [
+                deskdeeds.visitor_says,
+                deskdeeds.visitor_says,
+                deskdeeds.visitor_asks,
+                deskdeeds.visitor_gives_up,
+                deskdeeds.visitor_quits,
+            ]
+        ),
+    )
+    def visitor(self, one: int, does: Callable[[World, Guest], None]) -> None:
+        if self.world.guests:
+            does(self.world, self.world.guests[one % len(self.world.guests)])
+
+    @rule(
+        one=SOMEBODY,
+        does=st.sampled_from(
+            [
+                deskdeeds.take_duty,
+                deskdeeds.end_duty,
+                deskdeeds.call_next,
+                deskdeeds.end_session,
+                deskdeeds.say_on_duty,
+            ]
+        ),
+    )
+    def operator_asks(self, one: int, does: Callable[[World, Person], None]) -> None:
+        does(self.world, self.operator(one))
+
+    @rule(one=SOMEBODY, place=PLACE)
+    def drop(self, one: int, place: int) -> None:
+        deskdeeds.drop(self.world, self.operator(one), place)
+
+    @rule(one=SOMEBODY, place=PLACE, to=PLACE)
+    def move_in_line(self, one: int, place: int, to: int) -> None:
+        deskdeeds.move(self.world, self.operator(one), place, to)
+
+    @rule(one=SOMEBODY)
+    def hand_over(self, one: int) -> None:
+        deskdeeds.hand_over(self.world, self.operator(one), self.operator(one + 1))
+
     # --- machines
 
     @rule(one=SOMEBODY)
     def crash_or_start(self, one: int) -> None:
-        person = self.person(one)
-        person.crash() if person.is_running else person.start()
+        deeds.crash_or_start(self.world, self.machine(one))
 
     @rule()
     def registry_crashes_or_starts(self) -> None:
-        house = self.world.house
-        house.crash() if house.is_running else house.start()
+        hazards.registry_dies_or_starts(self.world, self.chance)
 
     @rule(one=SOMEBODY)
     def stop_or_go_on(self, one: int) -> None:
-        person = self.person(one)
+        person = self.machine(one)
         if person.is_asleep:
             person.wake_up()
         elif person.is_running:
@@ -96,7 +168,7 @@ class Worlds(RuleBasedStateMachine):
     # --- networks
 
     @rule(
-        loss=st.sampled_from([0.0, 0.1, 0.3, 0.5]),
+        loss=st.sampled_from(hazards.LOSSES),
         doubled=st.sampled_from([0.0, 0.5]),
         late=st.sampled_from([0.005, 0.1, 0.8]),
         corrupted=st.sampled_from([0.0, 0.1]),
@@ -106,27 +178,33 @@ class Worlds(RuleBasedStateMachine):
 
     @rule(one=SOMEBODY, other=SOMEBODY)
     def cut(self, one: int, other: int) -> None:
-        hosts = self.person(one).address.host, self.person(other).address.host
+        hosts = self.machine(one).address.host, self.machine(other).address.host
         if hosts[0] != hosts[1]:
             self.world.network.cut(*hosts)
 
     @rule(one=SOMEBODY)
     def cut_from_the_registry(self, one: int) -> None:
-        self.world.network.cut(self.person(one).address.host, self.world.house.address.host)
+        self.world.network.cut(self.machine(one).address.host, self.world.house.address.host)
 
     @rule()
     def heal(self) -> None:
         self.world.network.heal()
 
     @rule(one=SOMEBODY)
-    def move(self, one: int) -> None:
-        self.person(one).move()
+    def address_changes(self, one: int) -> None:
+        self.machine(one).move()
 
     # --- strangers, and time
 
     @rule(
         which=st.sampled_from(
-            [hazards.stranger_greets, hazards.stranger_sends_garbage, hazards.somebody_replays]
+            [
+                hazards.stranger_greets,
+                hazards.stranger_sends_garbage,
+                hazards.somebody_replays,
+                hazards.somebody_forges,
+                hazards.impostor_comes,
+            ]
         )
     )
     def stranger(self, which: hazards.Hazard) -> None:
@@ -135,14 +213,11 @@ class Worlds(RuleBasedStateMachine):
     @rule(span=SPANS)
     def time_passes(self, span: float) -> None:
         self.world.network.run_for(span)
-        self.world.check_now_and_then()
 
     def teardown(self) -> None:
-        if not hasattr(self, "world"):
-            return
-        self.world.heal()
-        assert self.world.network.run_until(self.world.is_calm, within=180.0), "liveness: no calm"
-        check_end(self.world)
+        if hasattr(self, "world"):
+            closing.come_to_rest(self.world)
+            closing.check_end(self.world)
 
 
 Worlds.TestCase.settings = settings(

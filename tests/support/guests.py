@@ -10,8 +10,10 @@ from peer.core.me import Me
 from peer.desk import events as happened
 from peer.desk.core import VisitorCore
 from peer.desk.form import Form
+from peer.desk.stages import PLACED, Stage
 from peer.desk.ticket import StoredVisit
-from tests.support.machine import POLICY, WALL_OFFSET
+from registry.desk.tickets import digest
+from tests.support.machine import POLICY
 from tests.support.network import Network
 from tests.support.people import Person
 from wire.address import Address
@@ -19,17 +21,23 @@ from wire.identity import AgreementKey, Identity
 
 
 class Guest(Person):
-    """One visitor: fills in the form at once, answers each line of an operator, goes when the visit is over.
-
-    A program that was served, starts again and finds its visit gone asks for another form: that is left unanswered."""
+    """One visitor. The form is filled in at once; what is shown is read at once."""
 
     def __init__(self, network: Network, name: str, server: Address, host: str) -> None:
         super().__init__(network, name, server, host)
         self.disk = StoredVisit()
         self.pinned: bytes | None = None
-        self.told: list[happened.VisitEvent] = []
-        self.heard: list[str] = []
-        self.turns = 0
+        self.visit = 0
+        """The number of the present or last visit."""
+        self.over: set[int] = set()
+        """Visits that are over, as the visitor was told."""
+        self.given_up: set[bytes] = set()
+        """Digests of the tickets that the visitor gave up."""
+        self.said: list[str] = []
+        """What was said in this visit by this program."""
+        self.refused = 0
+        """How many of the program's lines went nowhere, as the visitor was told."""
+        self.told: list[tuple[int, happened.VisitEvent]] = []
 
     @property
     def guest(self) -> VisitorCore:
@@ -37,24 +45,26 @@ class Guest(Person):
         return cast(VisitorCore, self.core)
 
     @property
-    def is_done(self) -> bool:
-        """Whether the visit is over."""
-        was_served = any(isinstance(event, happened.Served | happened.ServedAnswered) for event in self.told)
-        return any(
-            isinstance(event, happened.Over) or (was_served and event == happened.PlaceGone(is_joining=False))
-            for event in self.told
-        )
+    def is_placed(self) -> bool:
+        """Whether the visitor has a place, or is served, as the program says."""
+        return self.is_running and self.guest.stage in PLACED
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the program knows all that there is to know."""
+        return self.is_running and not self.guest.is_lost and self.guest.is_settled
 
     def start(self) -> None:
         """Start the program with what the disk holds."""
         self.lives += 1
+        self.said, self.refused = [], 0
         now = self.network.now
         me = Me(
             name="",
             identity=Identity(self.random.randbytes(32)),
             live=self.random.randbytes(32),
             mail_keys=[AgreementKey(self.random.randbytes(32))],
-            counter=int((now + WALL_OFFSET) * 1_000),
+            counter=max(int((now + self.wall_offset) * 1_000), 0),
         )
         core = VisitorCore(
             me,
@@ -64,17 +74,52 @@ class Guest(Person):
             queue="",
             rng=self.random,
             policy=POLICY,
-            wall_offset=WALL_OFFSET,
+            wall_offset=self.wall_offset,
         )
         self._core = cast(PeerCore, core)  # the verbs are the same
         self.network.settle_at(self.address, self._datagram_came)
         core.start(now=now)
         self.pump()
 
+    # --- what a visitor does
+
+    def say(self, text: str) -> None:
+        """A line for the operator."""
+        if self.guest.stage is Stage.ACTIVE:
+            self.said.append(text)
+        else:
+            self.refused -= 1  # they will be told, and it is none of what was said
+        self.guest.say(text, now=self.network.now)
+        self.pump()
+
+    def give_up(self) -> None:
+        """Give the place up, or begin another visit after the last one."""
+        self.given_up.add(digest(self.disk.ticket))
+        self.guest.begin_anew()
+        self.pump()
+
+    def ask_place(self) -> None:
+        """`.queue`."""
+        self.guest.ask_place()
+        self.pump()
+
+    def quit(self) -> None:
+        """A clean end: the registry is told if it answers."""
+        self.given_up.add(digest(self.disk.ticket))
+        self.guest.leave(now=self.network.now)
+        self.pump()
+        self.network.run_until(lambda: not self.is_running or self.guest.has_left, within=3.0)
+        if self.is_running:
+            self.pump()
+            self.crash()
+
+    # --- the pump, as in `peer.desk.node`
+
     def pump(self) -> None:
-        """Move everything that the core has to say, as `peer.desk.node` does."""
+        """Move everything that the core has to say."""
         core, now = self.guest, self.network.now
-        for _ in range(2):  # what is heard may be answered at once
+        is_moving = True
+        while is_moving:  # what is heard may be answered at once
             wanted = core.wants_stored()
             if wanted is not None:
                 self.disk = wanted
@@ -82,20 +127,27 @@ class Guest(Person):
             self.pinned = core.pinned
             self._send(core.datagrams_to_send())
             self._tend_link(self.core, now)
-            for event in core.events():
+            talk = core._visit._saying._talk
+            if talk is not None:
+                if talk.visit != self.visit:
+                    self.said, self.refused = [], 0
+                self.visit = talk.visit
+            events = core.events()
+            is_moving = bool(events)
+            for event in events:
                 self._heed(event)
         self._arm(self.core)
 
     def _heed(self, event: happened.VisitEvent) -> None:
-        self.told.append(event)
+        self.told.append((self.visit, event))
         match event:
-            case happened.FormWanted() if not self.is_done:
+            case happened.FormWanted():
                 self.guest.join(Form(name=self.name, number="+919876543210", issue=1))
-            case happened.Served():
-                self.turns += 1
-            case happened.LineCame(text=text, position=position):
-                self.heard.append(text)
+            case happened.LineCame(position=position):
                 self.guest.lines_shown(position)
-                self.guest.say(f"{text}: heard", now=self.network.now)
+            case happened.NotYourTurn() | happened.LineRefused():
+                self.refused += 1
+            case happened.Over():
+                self.over.add(self.visit)
             case _:
                 pass

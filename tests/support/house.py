@@ -37,6 +37,7 @@ class House:
         self._links = 0
         self._timer: Happening | None = None
         self._syncing = 0
+        self.started_at = self.crashed_at = network.now
         self.wall_offset = WALL_OFFSET
         self.strangers: set[Address] = set()
         """Addresses of nobody, from which things come that prove nothing."""
@@ -56,6 +57,7 @@ class House:
 
     def start(self) -> None:
         """Start with what the disk holds."""
+        self.started_at = self.network.now
         self._core = RegistryCore(
             identity=self.identity,
             rng=self.random,
@@ -85,6 +87,7 @@ class House:
         """Kill -9, and the machine forgets what was not synced: worse than any kill."""
         self._core = None
         self._timer = None
+        self.crashed_at = self.network.now
         self.network.leave(self.address)
         pipes, self._pipes = self._pipes, {}
         for pipe in pipes.values():

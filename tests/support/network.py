@@ -51,6 +51,8 @@ class Network:
         self._cut: set[frozenset[str]] = set()
         self.recorded: deque[tuple[bytes, Address, Address]] = deque(maxlen=200)
         """What was sent lately, whether or not it arrived: somebody on the path may send it again."""
+        self.sent = 0
+        """How many datagrams set out."""
 
     # --- time
 
@@ -93,6 +95,7 @@ class Network:
 
     def send(self, data: bytes, source: Address, target: Address) -> None:
         """One datagram sets out."""
+        self.sent += 1
         self.recorded.append((data, source, target))
         for delay in self.fate(source, target):
             self.after(delay, lambda: self._arrive(data, source, target))

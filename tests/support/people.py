@@ -5,10 +5,12 @@ A person can crash and start again with what its disk holds; what it was shown i
 
 from peer.core import events as happened
 from peer.core.engine import PeerCore
+from peer.core.events.duty import ClientSaid
 from peer.core.lookup import LookUp
 from peer.core.me import Me
 from peer.core.standing import Standing
 from peer.history import History
+from peer.keys import RENEWALS_MAX
 from tests.support.machine import POLICY, Machine
 from tests.support.network import Network
 from tests.support.screen import Screen
@@ -46,14 +48,15 @@ class Person(Machine):
         """Start the program with what the disk holds."""
         self.lives += 1
         now = self.network.now
-        self._counter = max(self._counter + 1, int((now + self.wall_offset) * 1_000))
+        counter = max(self._counter + 1, int((now + self.wall_offset) * 1_000))
+        self._counter = counter + RENEWALS_MAX  # set aside before they are used, as on disk
         me = Me(
             name=self.called,
             other_name=self.maybe_called,
             identity=self.identity,
             live=self.random.randbytes(32),
             mail_keys=self.mail_keys,
-            counter=self._counter,
+            counter=counter,
         )
         self._core = PeerCore(
             me,
@@ -115,6 +118,7 @@ class Person(Machine):
 
     def say(self, text: str) -> None:
         """Say something in the room where this person is."""
+        self.said_at.setdefault(text, self.network.now)
         self.core.speech.say(text, now=self.network.now)
         self.pump()
 
@@ -179,8 +183,11 @@ class Person(Machine):
                 self.came_at = now
             for line in self.screen.show(event):
                 core.line_shown(line)
+            if isinstance(event, ClientSaid):
+                core.duty.lines_shown(event.visit, event.position)
         records = core.records_to_store()
         if records:
             self.history.apply(records)
             core.records_stored(now=now)
+        self._tend_link(core, now)
         self._arm(core)

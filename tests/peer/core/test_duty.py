@@ -167,6 +167,21 @@ def test_a_visitor_who_was_taken_back_while_we_were_away(is_on: bool) -> None:
     assert taken not in scene.told()
 
 
+def test_lines_are_said_again_though_we_may_not_serve_under_our_present_name() -> None:
+    scene = Scene()
+    scene.serve()
+    scene.duty.say("one", wall=WALL)
+    (line,) = scene.asked()
+    assert isinstance(line, SayAtDesk)
+    scene.told()
+    scene.duty.link_lost()
+    scene.duty.link_up()
+    assert scene.asked() == [line]
+    scene.duty.heed(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
+    assert scene.told() == [NO_CLIENT]
+    assert scene.duty.client is None
+
+
 def test_a_visitor_who_is_not_ours_any_more() -> None:
     scene = Scene()
     scene.serve()

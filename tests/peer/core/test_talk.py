@@ -1,0 +1,28 @@
+"""This file is about one end of what is said in a visit of the help desk: numbers, answers, a life under another clock."""
+
+from peer.core.talk import Talk
+
+WALL = 1_800_000_000.0
+HOUR = 3_600.0
+
+
+def test_what_was_taken_is_not_said_again() -> None:
+    talk = Talk(7)
+    one, two = talk.say("one", wall=WALL), talk.say("two", wall=WALL)
+    assert talk.taken(one.number) == []
+    assert talk.unanswered() == [two]
+    assert talk.taken(two.number) == []
+    assert talk.is_settled
+
+
+def test_lines_under_a_clock_that_was_set_back_are_said_again_above_those_of_the_life_before() -> None:
+    former = Talk(7).say("before", wall=WALL)
+    talk = Talk(7)
+    talk.say("one", wall=WALL - HOUR)
+    talk.say("two", wall=WALL - HOUR)
+    again = talk.taken(former.number)
+    assert [line.text for line in again] == ["one", "two"]
+    assert again[0].number > former.number
+    assert talk.say("three", wall=WALL - HOUR).number > again[1].number
+    assert talk.taken(again[1].number) == []
+    assert [line.text for line in talk.unanswered()] == ["three"]

@@ -1,0 +1,101 @@
+"""This file is about the end of a world: calm, then nothing is missing, and everything works for everybody.
+
+Liveness, not only safety: new messages go straight, rooms are heard, and the desk serves all who wait, in their order.
+"""
+
+from typing import Final
+
+from peer.core import events as happened
+from tests.simulation import deskdeeds
+from tests.support.world import World
+
+CALM_WITHIN: Final = 180.0
+SERVED_WITHIN: Final = 1.0
+"""Seconds from the end of one session to the next visitor's turn."""
+
+
+def come_to_rest(world: World) -> None:
+    """Good weather, until all is calm."""
+    world.heal()
+    assert world.network.run_until(world.is_calm, within=CALM_WITHIN), "liveness: no calm"
+    world.network.run_for(40.0)
+
+
+def check_end(world: World) -> None:
+    """After the calm."""
+    world.letters.check_all_arrived()
+    world.tables.check_equal()
+    world.lines.check_channel()
+    world.rooms.check_complete()
+    world.talk.check_complete()
+    world.check_now_and_then()
+    check_straight(world)
+    for room in sorted(world.rooms.names):
+        check_room(world, room)
+    if world.guests:
+        serve_everybody(world)
+
+
+def check_straight(world: World) -> None:
+    """A new message is delivered and shown."""
+    one, other = world.people[0], world.people[1]
+    before = one.screen.count(happened.Delivered)
+    one.send(other.called, "after the storm")
+    assert world.network.run_until(lambda: one.screen.count(happened.Delivered) > before, within=5.0)
+    assert other.screen.texts()[-1] == "after the storm"
+
+
+def check_room(world: World, room: str) -> None:
+    """A new line is shown to every member."""
+    inside = world.rooms.check_members(room)
+    for speaker in inside:
+        text = f"after the storm from {speaker.name} in {room}"
+        world.rooms.note_line(speaker, room, text)
+        speaker.say(text)
+        world.network.run_for(2.0)
+        for person in inside:
+            assert person is speaker or person.screen.texts()[-1] == text
+
+
+# --- the desk
+
+
+def serve_everybody(world: World) -> None:
+    """Operators serve until nobody waits. That each turn is the right one's, the promise says; here, that it comes."""
+    queue = world.house.core._service.desk._parts.queue
+    go_on_duty(world)
+    operators = deskdeeds.operators_of(
+        world
+    )  # also who may not take duty any more, and still serves somebody
+    waited = {guest.visit for guest in world.guests if guest.is_placed}
+    assert waited <= queue.visits.keys()
+    patience = world.house.desk.keep_place + world.network.now
+    while queue.visits:
+        is_called = any(visit.is_here for visit in queue.visits.values())
+        assert is_called or world.network.now <= patience + 1.0, (
+            f"liveness: {[*queue.visits]} are still there"
+        )
+        for operator in operators:
+            if operator.core.duty.client is not None:
+                deskdeeds.end_session(world, operator)
+        world.network.run_for(SERVED_WITHIN)
+        if is_called:
+            assert any(operator.core.duty.client for operator in operators) or not any(
+                visit.is_here for visit in queue.visits.values()
+            ), "liveness: nobody is served, and somebody waits"
+    assert all(not guest.is_placed for guest in world.guests), "a visitor still takes their place for kept"
+
+
+def go_on_duty(world: World) -> None:
+    """Everybody who may serve takes duty; if nobody may under their present name, one takes their first name again."""
+    those = deskdeeds.operators_of(world)
+    operators = [person for person in those if person.called in deskdeeds.OPERATORS]
+    if not operators:
+        those[0].rename(those[0].name)
+        world.network.run_for(1.0)
+        operators = those[:1]
+        assert operators[0].called == operators[0].name
+    for operator in operators:
+        deskdeeds.take_duty(world, operator)
+    world.network.run_for(SERVED_WITHIN)
+    assert all(operator.core.duty.is_on for operator in operators)

@@ -1,0 +1,89 @@
+"""This file is about what people do in a world: they write to one, to all, to a room; come, go, and change their names.
+
+Each is a function of a world and of somebody; whoever cannot do it just now (no program, offline) does nothing. Whoever
+acts is at the machine, so a program that was stopped goes on. What must hold is the world's to say.
+"""
+
+from typing import Final
+
+from tests.support.people import Person
+from tests.support.world import World
+
+ROOMS: Final = ("lab", "Yard")
+ANSWERED_WITHIN: Final = 6.0
+
+
+def is_there(person: Person) -> bool:
+    """Whether they can do something now."""
+    person.wake_up()
+    return person.is_running
+
+
+def is_online(person: Person) -> bool:
+    """Whether they can say something now."""
+    return is_there(person) and not person.core.is_offline
+
+
+def say(world: World, one: Person, other: Person) -> None:
+    """A message to somebody, or to oneself."""
+    if is_online(one):
+        one.send(other.called, f"{world.next_number()} from {one.name} to {other.name}")
+
+
+def say_to_all(world: World, one: Person) -> None:
+    """A line for the channel."""
+    if is_online(one):
+        one.send_all(f"{world.next_number()} from {one.name} to all")
+
+
+def say_in_room(world: World, one: Person) -> None:
+    """A line for the room where they are."""
+    if is_online(one) and one.room is not None:
+        text = f"{world.next_number()} from {one.name} in {one.room}"
+        world.rooms.note_line(one, one.room, text)
+        one.say(text)
+
+
+def enter(world: World, one: Person, room: str) -> None:
+    """Ask to be in a room; the answer, whatever it is, is waited for."""
+    if not is_online(one) or one.room == room:
+        return
+    world.rooms.begin(one, room)
+    one.enter(room)
+    world.network.run_until(lambda: not one.is_running or one.core.rooms.is_settled, within=ANSWERED_WITHIN)
+    if one.is_running and one.room == room:
+        world.rooms.end(one, but=room)
+    elif one.is_running:
+        world.rooms.refused(one, room)
+
+
+def go_out(world: World, one: Person) -> None:
+    """Leave the room where they are."""
+    if is_online(one):
+        one.leave_room()
+        world.rooms.end(one)
+
+
+def rename(world: World, one: Person, number: int) -> None:
+    """Ask for another name, which is nobody else's; 0: the first one again."""
+    if is_online(one):
+        one.rename(f"{one.name}{number or ''}")
+
+
+def leave_or_return(world: World, one: Person) -> None:
+    """`dereg`, or `reg`."""
+    if is_there(one):
+        one.come_back() if one.core.is_offline else one.leave()
+
+
+def end_program(world: World, one: Person) -> None:
+    """`quit`: the next start is in no room, but for lines of theirs that have yet to be told there."""
+    if is_there(one):
+        one.quit()
+        if one.history.load().room.group is None:
+            world.rooms.end(one)
+
+
+def crash_or_start(world: World, one: Person) -> None:
+    """Kill -9, or the way back."""
+    one.crash() if one.is_running else one.start()

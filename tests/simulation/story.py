@@ -1,0 +1,123 @@
+"""This file is about the story of a world, as a seed tells it: who does what next, and what happens to them.
+
+All that people, visitors and operators do, and all hazards, are in every story; what there is most of differs, so that
+some worlds write letters, some sit in rooms, and some wait at the desk.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+from tests.simulation import closing, deeds, deskdeeds
+from tests.simulation.hazards import HAZARD_WEIGHTS, HAZARDS, weather_of
+from tests.support.guests import Guest
+from tests.support.people import Person
+from tests.support.world import World
+
+Act = Callable[[World, random.Random], None]
+PAUSES: Final = (0.0, 0.01, 0.3, 2.0)
+LONG_PAUSES: Final = (*PAUSES, 4.0)
+
+
+def _one(world: World, chance: random.Random) -> Person:
+    return chance.choice(world.people)
+
+
+def _operator(world: World, chance: random.Random) -> Person:
+    return chance.choice(deskdeeds.operators_of(world))
+
+
+def _place(world: World, chance: random.Random) -> int:
+    return chance.randint(1, max(len(world.guests), 1))
+
+
+def _visitors(do: Callable[[World, Guest], None]) -> Act:
+    """Whichever visitor, if there is one."""
+
+    def act(world: World, chance: random.Random) -> None:
+        if world.guests:
+            do(world, chance.choice(world.guests))
+
+    return act
+
+
+WRITING: Final[tuple[tuple[Act, int], ...]] = (
+    (lambda world, chance: deeds.say(world, _one(world, chance), _one(world, chance)), 60),
+    (lambda world, chance: deeds.say_to_all(world, _one(world, chance)), 8),
+    (lambda world, chance: deeds.leave_or_return(world, _one(world, chance)), 6),
+    (lambda world, chance: deeds.crash_or_start(world, _one(world, chance)), 3),
+    (lambda world, chance: deeds.end_program(world, _one(world, chance)), 2),
+    (lambda world, chance: deeds.rename(world, _one(world, chance), chance.randint(0, 3)), 4),
+)
+SITTING: Final[tuple[tuple[Act, int], ...]] = (
+    (lambda world, chance: deeds.say_in_room(world, _one(world, chance)), 40),
+    (lambda world, chance: deeds.enter(world, _one(world, chance), chance.choice(deeds.ROOMS)), 14),
+    (lambda world, chance: deeds.go_out(world, _one(world, chance)), 3),
+)
+WAITING: Final[tuple[tuple[Act, int], ...]] = (
+    (deskdeeds.visitor_comes, 14),
+    (_visitors(deskdeeds.visitor_says), 14),
+    (_visitors(deskdeeds.visitor_gives_up), 1),
+    (_visitors(deskdeeds.visitor_quits), 1),
+    (_visitors(deskdeeds.visitor_asks), 2),
+    (lambda world, chance: deskdeeds.take_duty(world, _operator(world, chance)), 6),
+    (lambda world, chance: deskdeeds.end_duty(world, _operator(world, chance)), 1),
+    (lambda world, chance: deskdeeds.call_next(world, _operator(world, chance)), 4),
+    (lambda world, chance: deskdeeds.end_session(world, _operator(world, chance)), 3),
+    (lambda world, chance: deskdeeds.drop(world, _operator(world, chance), _place(world, chance)), 1),
+    (
+        lambda world, chance: deskdeeds.move(
+            world, _operator(world, chance), _place(world, chance), _place(world, chance)
+        ),
+        3,
+    ),
+    (
+        lambda world, chance: deskdeeds.hand_over(world, *chance.sample(deskdeeds.operators_of(world), 2)),
+        3,
+    ),
+    (lambda world, chance: deskdeeds.say_on_duty(world, _operator(world, chance)), 12),
+)
+KINDS: Final = (WRITING, SITTING, WAITING)
+TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
+"""How much of each kind there is in a world."""
+
+
+def live_through(seed: int) -> World:
+    """A world from its beginning to the calm after."""
+    chance = random.Random(seed)
+    world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance))
+    world.start()
+    world.network.run_for(2.0)
+    temper = chance.choice(TEMPERS)
+    acts = [act for kind in KINDS for act, _ in kind]
+    weights = [
+        share * weight / sum(w for _, w in kind)
+        for kind, share in zip(KINDS, temper, strict=True)
+        for _, weight in kind
+    ]
+    if chance.random() < temper[1] / sum(temper):
+        for person in world.people[: chance.randint(1, 4)]:
+            deeds.enter(world, person, deeds.ROOMS[0])
+    world.network.weather = weather_of(chance)
+    pauses = chance.choice((PAUSES, LONG_PAUSES))
+    for _ in range(chance.randint(10, 50)):
+        if chance.random() < 0.3:
+            (act,) = chance.choices(HAZARDS, HAZARD_WEIGHTS)
+        else:
+            (act,) = chance.choices(acts, weights)
+        act(world, chance)
+        world.check()
+        world.check_now_and_then()
+        world.network.run_for(chance.choice(pauses))
+    closing.come_to_rest(world)
+    return world
+
+
+def try_seed(seed: int) -> None:
+    """The promise, in the world of this seed; what breaks it names the seed."""
+    try:
+        closing.check_end(live_through(seed))
+    except AssertionError as error:
+        raise AssertionError(f"seed {seed} (repeat it with CHATAPP_SEED={seed}): {error}") from error
+    except Exception as error:
+        raise RuntimeError(f"seed {seed} (repeat it with CHATAPP_SEED={seed})") from error

@@ -1,0 +1,35 @@
+"""This file is about a registry that dies more often than the clock ticks: nobody is taken for somebody else."""
+
+import random
+
+import pytest
+
+from tests.support.network import Weather
+from tests.support.world import World
+
+
+@pytest.mark.parametrize("seed", [1, 9, 18, 24])
+def test_a_registry_that_dies_again_and_again_mixes_nobody_up(seed: int) -> None:
+    """More links a second than seconds: what stations an earlier life gave is not given again."""
+    world, chance = World(seed, people=5, weather=Weather(loss=0.2, delay_most=0.2)), random.Random(seed)
+    network = world.network
+    world.start()
+    network.run_for(1.0)
+    for person in world.people:
+        person.enter("tea")
+    network.run_for(1.0)
+    for life in range(6):
+        for count in range(12):
+            person = chance.choice(world.people)
+            say = person.say if chance.random() < 0.7 and person.room else person.send_all
+            say(f"{life}.{count} {person.name}")
+            network.run_for(chance.uniform(0.01, 0.4))
+        world.house.crash()
+        network.run_for(chance.uniform(0.01, 0.5))
+        world.house.start()
+        network.run_for(chance.uniform(0.0, 1.0))
+    network.run_for(10.0)
+    for person in world.people:
+        for line in person.screen.lines:
+            author = world.person(line.text.split()[1])
+            assert line.identity == author.identity.public, f"{line.text!r} as {line.sender}'s"

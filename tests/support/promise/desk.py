@@ -1,0 +1,173 @@
+"""This file is about the help desk's order (I6): first come, first served; places move back by an operator's word alone;
+nobody is lost, skipped or served twice, whatever crashes.
+
+It looks into the registry's queue after every step, beside a memory of its own; it must not know what the desk tells
+anybody.
+"""
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final
+
+from registry.desk.queue import DeskQueue
+from registry.desk.settings import DEFAULT_QUEUE
+from registry.desk.states import VisitEvent, VisitState
+from registry.desk.visit import NOBODY, Altered, Change, Happening
+from tests.support.house import SYNC_TAKES
+from wire.messages.desk.visiting import OverCause
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+_BY_WORD: Final = (OverCause.ENDED, OverCause.DROPPED)
+
+
+class DeskPromise:
+    """The line as it was at the last look."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._queue: DeskQueue | None = None
+        self._tapped: list[Happening] = []
+        self._line: list[int] = []
+        self._lines: deque[tuple[float, list[int]]] = deque(maxlen=20)
+        """Lines of late, and when they came about: what was not synced may be undone by a crash."""
+        self._highest = 0
+        self._here_at: dict[int, float] = {}
+        self._told: set[int] = set()
+        """Visits whose visitor was told of them."""
+        self._over: set[int] = set()
+        self.asked: Counter[str] = Counter()
+        """What operators have asked for, by the verb of `Duty`."""
+
+    def look(self) -> None:
+        """After every step."""
+        house = self._world.house
+        if house.is_running:
+            queue = house.core._service.desk._parts.queue
+            if queue is not self._queue:
+                self._begin(queue)
+            changes, self._tapped = self._tapped, []
+            if changes:
+                self._follow(queue, changes)
+            for visit in queue.visits.values():
+                if visit.is_here:
+                    self._here_at[visit.number] = self._world.network.now
+        for guest in self._world.guests:
+            if guest.visit and guest.is_placed:
+                self._told.add(guest.visit)
+
+    # --- another life of the registry
+
+    def _begin(self, queue: DeskQueue) -> None:
+        self._tap(queue)
+        line = [visit.number for visit in queue.line(DEFAULT_QUEUE)]
+        if self._queue is not None:
+            assert self._told - self._over <= queue.visits.keys(), "I6: the place of a visitor was lost"
+            lines = [self._line] + [old for at, old in self._lines if self._is_late(at)]
+            assert any(_is_same_order(old, line) for old in lines), (
+                f"I6: {self._line} was in line, now {line}"
+            )
+            for guest in self._world.guests:
+                assert not guest.over & queue.visits.keys(), "I6: a visit that was over is back"
+        self._over = {one for one in self._over if one <= self._highest} - queue.visits.keys()
+        now = self._world.network.now
+        self._here_at = dict.fromkeys(queue.visits, self._world.house.started_at)
+        self._queue, self._line = queue, line
+        self._lines.clear()
+        self._lines.append((now, line))
+
+    def _is_late(self, at: float) -> bool:
+        """Whether what was so until then may have been all that was synced at the crash."""
+        later = [when for when, _ in self._lines if when > at]
+        return bool(later) and later[0] >= self._world.house.crashed_at - SYNC_TAKES - 1e-6
+
+    def _tap(self, queue: DeskQueue) -> None:
+        drain = queue.happened
+
+        def tapped() -> list[Happening]:
+            found = drain()
+            self._tapped += found
+            return found
+
+        queue.happened = tapped  # type: ignore[method-assign]
+
+    # --- within one
+
+    def _follow(self, queue: DeskQueue, changes: list[Happening]) -> None:
+        before, line = self._line, [visit.number for visit in queue.line(DEFAULT_QUEUE)]
+        moves = [one for one in changes if isinstance(one, Change)]
+        put_back = {one.visit.number for one in moves if one.event is VisitEvent.PUT_BACK}
+        is_moved = not _is_same_order([one for one in before if one not in put_back], line)
+        if is_moved:
+            altered = {one.visit.number for one in changes if isinstance(one, Altered)}
+            assert any(_is_same_order(_without(before, {one} | put_back), line) for one in altered), (
+                f"I6: {before} was in line, now {line}"
+            )
+            self.asked["move"] -= 1
+            assert self.asked["move"] >= 0, "I6: a place was changed, and nobody has asked for it"
+        for one in moves:
+            is_first = is_moved or one.visit.number in put_back
+            self._check_change(queue, one, [] if is_first else before)
+        new = [one for one in line if one not in before and one not in put_back]
+        assert is_moved or line[len(line) - len(new) :] == new, "I6: somebody came in before others"
+        assert new == sorted(new)
+        waiting_again = [one for one in line if one in put_back]
+        assert is_moved or line[: len(waiting_again)] == waiting_again, "I6: put back, and not at the head"
+        self._check_whole(queue, line)
+        self._line = line
+        self._lines.append((self._world.network.now, line))
+
+    def _check_change(self, queue: DeskQueue, one: Change, before: list[int]) -> None:
+        visit, number = one.visit, one.visit.number
+        if one.event is VisitEvent.KEPT:
+            assert number > self._highest, "I6: a number was given twice"
+            self._highest = number
+        elif one.event is VisitEvent.CALLED:
+            assert number not in self._over, "I6: served twice"
+            for first in before[: before.index(number)] if number in before else before:
+                passed = queue.visits.get(first)
+                assert (
+                    passed is None
+                    or passed.operator != NOBODY
+                    or passed.state is VisitState.AWAY
+                    or passed.wanted not in (NOBODY, visit.operator)
+                ), f"I6: {number} was called, and {first} was before them"
+        elif one.event is VisitEvent.ENDED:
+            self._over.add(number)
+            self._check_cause(one)
+
+    def _check_cause(self, one: Change) -> None:
+        visit, now = one.visit, self._world.network.now
+        settings = self._world.house.desk
+        assert one.cause in (*_BY_WORD, OverCause.LEFT, OverCause.LOST), f"I6: over by {one.cause}"
+        if one.cause in _BY_WORD:
+            word = "drop" if one.cause is OverCause.DROPPED else "end"
+            self.asked[word] -= 1
+            assert self.asked[word] >= 0, f"I6: {visit.number} is over, and no operator has said so"
+        elif one.cause is OverCause.LEFT:
+            assert any(visit.ticket in guest.given_up for guest in self._world.guests), (
+                f"I6: {visit.number} is over, as if they had left"
+            )
+        else:
+            away_for = now - self._here_at.get(visit.number, now)
+            assert away_for >= settings.keep_place - 0.01, (
+                f"I6: {visit.number} is over after {away_for:.1f} s away"
+            )
+
+    def _check_whole(self, queue: DeskQueue, line: list[int]) -> None:
+        served = [one.visit.number for one in queue.operators if one.visit is not None]
+        everybody = sorted(line + served)
+        assert everybody == sorted(queue.visits), (
+            f"I6: {line} in line, {served} served, {[*queue.visits]} there"
+        )
+        for operator in queue.operators:
+            assert operator.visit is None or operator.visit.operator == operator.id
+
+
+def _without(line: list[int], those: set[int]) -> list[int]:
+    return [one for one in line if one not in those]
+
+
+def _is_same_order(before: list[int], after: list[int]) -> bool:
+    """Whether those who are in both stand in the same order."""
+    return _without(before, set(before) - set(after)) == _without(after, set(after) - set(before))

@@ -1,0 +1,53 @@
+"""This file is about what senders are told of their messages: *delivered* is stored with the reader (I2), *saved* is in the
+mailbox or was taken by its reader (I3), and in the end nothing is missing.
+
+It looks at disks. It must not know how a message went.
+"""
+
+from typing import TYPE_CHECKING
+
+from peer.core import events as happened
+from peer.core.standing import DEAD
+from tests.support.people import Person
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+
+class LettersPromise:
+    """Whether what was told is so."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._checked: dict[str, int] = {}
+
+    def look(self) -> None:
+        """After every step."""
+        for person in self._world.people:
+            events = person.screen.events
+            for event in events[self._checked.get(person.name, 0) :]:
+                if isinstance(event, happened.Delivered | happened.Saved):
+                    self._check(person, event)
+            self._checked[person.name] = len(events)
+
+    def _check(self, person: Person, event: happened.Delivered | happened.Saved) -> None:
+        reader, sender = self._world.person(event.to), person.identity.public
+        is_stored = reader.holds(sender, event.number)
+        if isinstance(event, happened.Delivered):
+            assert is_stored, f"I2: {event.number} is not with {event.to}"
+        else:
+            is_held = self._world.house.holds(sender, reader.identity.public, event.number)
+            assert is_held or is_stored, f"I3: {event.number} is not in the mailbox of {event.to}"
+
+    def check_all_arrived(self) -> None:
+        """At the end: whatever was sent and not refused was stored and shown."""
+        by_key = {person.identity.public: person for person in self._world.people}
+        for person in self._world.people:
+            ours = person.identity.public
+            for recipient, number, standing in person.sent():
+                if standing in DEAD or recipient not in by_key or recipient == ours:
+                    continue
+                reader = by_key[recipient]
+                assert reader.holds(ours, number), "something sent never arrived"
+                shown = {line.number for line in reader.screen.lines if line.identity == ours}
+                assert number in shown, "something stored was never shown"

@@ -1,0 +1,80 @@
+"""This file is about lines that were shown: each once (I1), each sender's in order (I9), the channel's to all (its
+completeness).
+
+It looks at screens. It must not know how a line came there.
+"""
+
+from typing import TYPE_CHECKING
+
+from peer.core import events as happened
+from tests.support.machine import POLICY, WALL_OFFSET
+from tests.support.people import Person
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+Stream = tuple[str, type, str, bytes]
+
+
+class LinesPromise:
+    """What everybody was shown, and when."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._checked: dict[str, int] = {}
+        self._events_checked: dict[str, int] = {}
+        self._shown: dict[Stream, dict[int, tuple[float, float]]] = {}
+        """By stream and number: when a line was shown, and when it was written."""
+        self._accepted: dict[tuple[str, int], float] = {}
+        """The channel's lines of which their sender was told that they are kept, and when."""
+
+    def look(self) -> None:
+        """After every step."""
+        for person in self._world.people:
+            lines, events = person.screen.lines, person.screen.events
+            for line in lines[self._checked.get(person.name, 0) :]:
+                self._check(person, line)
+            for event in events[self._events_checked.get(person.name, 0) :]:
+                if isinstance(event, happened.ChannelAccepted):
+                    self._accepted.setdefault((person.name, event.number), self._world.network.now)
+            self._checked[person.name], self._events_checked[person.name] = len(lines), len(events)
+
+    def _check(self, person: Person, line: happened.Line) -> None:
+        stream = (person.name, type(line), room_of(line), line.identity)
+        shown = self._shown.setdefault(stream, {})
+        assert line.number not in shown, f"I1: {person.name} was shown {line.text!r} twice"
+        newest = max(shown, default=0)
+        shown[line.number] = (self._world.network.now, self._said_at(line))
+        if line.number < newest:
+            # Only behind a message that waited for it as long as messages wait (clause 6.7).
+            later = min(number for number in shown if number > line.number)
+            at_last, said_at = shown[later]
+            assert at_last - said_at >= POLICY.hold_span, (
+                f"I9: {person.name} was shown {line.text!r} after {later}"
+            )
+
+    def _said_at(self, line: happened.Line) -> float:
+        """When it was said, by the network's clock: a sender's own may be set to anything."""
+        (sender,) = (one for one in self._world.people if one.identity.public == line.identity)
+        return sender.said_at.get(line.text, line.at - WALL_OFFSET)
+
+    def check_channel(self) -> None:
+        """At the end: each line that was kept was shown to all who were there before it was said, and to nobody who came
+        after."""
+        for (speaker, number), accepted_at in self._accepted.items():
+            author = self._world.person(speaker)
+            said_at = author.said_to_all[number]
+            for person in self._world.people:
+                if person.name == speaker or person.came_at is None or person.bound_at is None:
+                    continue
+                stream = (person.name, happened.ChannelReceived, "", author.identity.public)
+                is_shown = number in self._shown.get(stream, {})
+                if person.came_at < said_at:
+                    assert is_shown, f"a line of {speaker} to all was kept and never shown to {person.name}"
+                elif person.bound_at > accepted_at:
+                    assert not is_shown, f"{person.name} was shown what {speaker} said before they came"
+
+
+def room_of(line: happened.Line) -> str:
+    """The room of a line; empty for others."""
+    return line.room if isinstance(line, happened.RoomReceived) else ""

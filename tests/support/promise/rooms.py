@@ -1,0 +1,145 @@
+"""This file is about rooms: nobody who was not a member sees a line, members hear of each other's coming and going in turns,
+and in the end every member who stayed has every line that the registry took.
+
+It knows who asked to be in which room, and when; it must not know how the registry tells members.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from peer.core import events as happened
+from peer.core.standing import Standing
+from peer.core.streamkeys import group_mark
+from tests.support.people import Person
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+FOR_EVER: Final = float("inf")
+ANSWERED_WITHIN: Final = 8.0
+"""Seconds from the question to be let in within which whoever is let in is."""
+
+
+class RoomsPromise:
+    """Who was in which room when, and what was said there."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._spans: dict[tuple[str, str], list[list[float]]] = {}
+        """By person and room: from when to when they were in it, as their own program said (or asked to be)."""
+        self._said: list[tuple[Person, str, str, float]] = []
+        """Who said what in which room, and when."""
+        self._texts: dict[str, tuple[Person, str, float]] = {}
+        self._accepted: dict[tuple[bytes, str, int], float] = {}
+        """By speaker, room and number: when the speaker was told that the registry has it."""
+        self._here: dict[str, set[str]] = {}
+        """By person: whom they were told to be in the room where they are."""
+        self._lines_seen: dict[str, int] = {}
+        self._events_seen: dict[str, int] = {}
+
+    # --- what people do
+
+    def begin(self, person: Person, room: str) -> None:
+        """Somebody asks to be in a room: from now on they may be."""
+        self._spans.setdefault((person.name, room), []).append([self._world.network.now, FOR_EVER])
+
+    def end(self, person: Person, *, but: str | None = None) -> None:
+        """Somebody is in no room any more, or in none but this one, as they see it."""
+        now = self._world.network.now
+        for (name, room), spans in self._spans.items():
+            if name == person.name and room != but:
+                for span in spans:
+                    span[1] = min(span[1], now)
+
+    def refused(self, person: Person, room: str) -> None:
+        """No answer in time: the registry may have led them out of theirs and in again, and what was said between is not
+        theirs."""
+        now = self._world.network.now
+        self._spans[(person.name, room)][-1][1] = now
+        if person.room is not None:
+            self.end(person)
+            self._spans[(person.name, person.room)].append([now, FOR_EVER])
+
+    def note_line(self, person: Person, room: str, text: str) -> None:
+        """Somebody says something there."""
+        now = self._world.network.now
+        self._texts[text] = (person, room, now)
+        self._said.append((person, room, text, now))
+
+    @property
+    def names(self) -> set[str]:
+        """All rooms that anybody asked to be in."""
+        return {room for _, room in self._spans}
+
+    # --- after every step
+
+    def look(self) -> None:
+        """After every step."""
+        for person in self._world.people:
+            lines, events = person.screen.lines, person.screen.events
+            for event in events[self._events_seen.get(person.name, 0) :]:
+                self._heed(person, event)
+            for line in lines[self._lines_seen.get(person.name, 0) :]:
+                if isinstance(line, happened.RoomReceived):
+                    self._check_member(person, line)
+            self._lines_seen[person.name], self._events_seen[person.name] = len(lines), len(events)
+
+    def _check_member(self, person: Person, line: happened.RoomReceived) -> None:
+        if line.text not in self._texts:
+            return  # of a test that keeps no account of who is where
+        speaker, room, at = self._texts[line.text]
+        assert line.identity == speaker.identity.public, (
+            f"{person.name} was shown {line.text!r} of {speaker.name} as {line.sender}'s"
+        )
+        assert line.room == room, f"{line.text!r} was said in {room}, and shown in {line.room}"
+        taken = self._accepted.get((line.identity, room, line.number), self._world.network.now)
+        spans = self._spans.get((person.name, room), [])
+        assert any(start <= taken and at <= end for start, end in spans), (
+            f"{person.name} was shown {line.text!r} and was not in {room} then"
+        )
+
+    def _heed(self, person: Person, event: happened.Event) -> None:
+        here = self._here.setdefault(person.name, set())
+        match event:
+            case happened.RoomAccepted(room=room, number=number):
+                self._accepted[(person.identity.public, room, number)] = self._world.network.now
+            case happened.RoomEntered(members=members):
+                self._here[person.name] = set(members)
+            case happened.MemberJoined(name=name):
+                assert name not in here, f"{person.name} was told that {name} joined twice"
+                here.add(name)
+            case happened.MemberLeft(name=name):
+                assert name in here, f"{person.name} was told that {name} left, and they were not there"
+                here.discard(name)
+            case happened.Renamed(old=old, new=new) if old in here:
+                here.discard(old)
+                here.add(new)
+            case _:
+                pass
+
+    # --- at the end
+
+    def check_complete(self) -> None:
+        """Every line is with everybody who was in the room from before it was said to now."""
+        for speaker, room, text, at in self._said:
+            if speaker.standing_of(group_mark(f"#{room}"), text) is not Standing.DELIVERED:
+                continue  # they left before the registry had it: it may be lost
+            for person in self._world.people:
+                if person is not speaker and self._stayed(person, room, at):
+                    count = sum(line.text == text for line in person.screen.lines)
+                    assert count == 1, f"{person.name} misses {text!r} of {room}"
+
+    def _stayed(self, person: Person, room: str, at: float) -> bool:
+        """Whether somebody is in the room now and has been since before."""
+        if person.room != room:
+            return False
+        start, end = self._spans[(person.name, room)][-1]
+        return start < at - ANSWERED_WITHIN and end == FOR_EVER
+
+    def check_members(self, room: str) -> list[Person]:
+        """Everybody in a room sees everybody in it; those who are."""
+        inside = [person for person in self._world.people if person.room == room]
+        names = {person.core.me.name for person in inside}
+        for person in inside:
+            seen = {one.name for one in person.core.rooms.audience.people() if one.online}
+            assert seen == names, f"{person.name} sees {seen} in {room}, there are {names}"
+        return inside

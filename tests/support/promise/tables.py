@@ -1,0 +1,66 @@
+"""This file is about who is who: a name has one holder (I4), tables go forward and end equal (I5), and what strangers can
+grow stays under its cap (I8).
+
+It looks into cores.
+"""
+
+from typing import TYPE_CHECKING
+
+from wire.address import Address
+from wire.limits import MAILBOX_LETTERS_MAX
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+
+class TablesPromise:
+    """What everybody knows of everybody."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._versions: dict[str, int] = {}
+        self._holders: dict[str, bytes] = {}
+
+    def look(self) -> None:
+        """After every step."""
+        for person in self._world.people:
+            if person.bound_at is None and self._world.house.knows(person.identity.public):
+                person.bound_at = self._world.network.now
+            if person.is_running:
+                version = person.core.table_version
+                assert version >= self._versions.get(person.name, 0), (
+                    f"I5: the table of {person.name} went back"
+                )
+                self._versions[person.name] = version
+
+    def look_closely(self) -> None:
+        """What costs too much to look at after every step."""
+        for person in self._world.people:
+            if not person.is_running:
+                continue
+            for contact in person.core._contacts:
+                holder = self._holders.setdefault(contact.name, contact.identity)
+                assert holder == contact.identity, f"I4: {contact.name} belongs to two keys"
+        if self._world.house.is_running:
+            core = self._world.house.core
+            boxes = core._service._mail._boxes._boxes
+            assert all(len(box) <= MAILBOX_LETTERS_MAX for box in boxes.values()), "I8: a mailbox"
+            everybody = len(self._world.people) + len(self._world.guests)
+            assert len(core._sessions) <= 10 * everybody + 200, "I8: sessions"
+
+    def check_equal(self) -> None:
+        """At the end: everybody sees everybody, by the name that each of them goes by, and where each of them is."""
+        tables = {
+            tuple((one.name, one.online) for one in person.core.people()) for person in self._world.people
+        }
+        assert len(tables) == 1, f"I5: tables differ: {tables}"
+        (table,) = tables
+        for person in self._world.people:
+            assert person.core.me.name == person.called
+            assert (person.called, True) in table, f"I4: {person.called} is not in the table"
+            for other in self._world.people:
+                contact = other.core._contacts.by_identity(person.identity.public)
+                if contact is not None and other is not person:
+                    # In the table: where datagrams go may be where somebody on the path has sent a captured one from.
+                    where = Address(contact.row.host, contact.row.port)
+                    assert where == person.address, f"{other.name} has {person.name} elsewhere"

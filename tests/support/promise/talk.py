@@ -1,0 +1,82 @@
+"""This file is about what is said at the help desk: each line is shown once, in the order of the visit, and in the end both
+sides have all that was taken.
+
+It looks at what visitors and operators were shown; it must not know who is in which line.
+"""
+
+from typing import TYPE_CHECKING
+
+from peer.core.events.duty import ClientCame, ClientSaid
+from peer.desk.events import LineCame
+from tests.support.guests import Guest
+from tests.support.people import Person
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+
+class TalkPromise:
+    """What was shown, by visit."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._seen: dict[str, int] = {}
+        self._turns: dict[str, int] = {}
+        """By operator: how often a visitor came to them. Each time the visit is shown from its beginning."""
+        self._to_visitor: dict[int, list[tuple[int, str]]] = {}
+        self._to_operator: dict[tuple[str, int, int], list[tuple[int, str]]] = {}
+        """By operator, turn and visit."""
+
+    def look(self) -> None:
+        """After every step."""
+        for guest in self._world.guests:
+            for visit, told in guest.told[self._seen.get(guest.name, 0) :]:
+                if isinstance(told, LineCame):
+                    _append(self._to_visitor.setdefault(visit, []), told.position, told.text)
+            self._seen[guest.name] = len(guest.told)
+        for person in self._world.people:
+            events = person.screen.events
+            for event in events[self._seen.get(person.name, 0) :]:
+                turn = self._turns.get(person.name, 0)
+                if isinstance(event, ClientCame):
+                    self._turns[person.name] = turn + 1
+                elif isinstance(event, ClientSaid):
+                    key = (person.name, turn, event.visit)
+                    _append(self._to_operator.setdefault(key, []), event.position, event.text)
+            self._seen[person.name] = len(events)
+
+    def check_complete(self) -> None:
+        """At the end: whoever talks has read all that the other side has said."""
+        parts = self._world.house.core._service.desk._parts
+        for guest in self._world.guests:
+            visit = parts.queue.visits.get(guest.visit)
+            if visit is None or not guest.is_placed:
+                continue
+            said = parts.transcripts[visit.number]._lines if visit.number in parts.transcripts else ()
+            ours = [line.text for line in said if not line.author]
+            theirs = [line.text for line in said if line.author]
+            shown = [text for _, text in self._to_visitor.get(visit.number, [])]
+            assert shown == theirs, f"{guest.name} was shown {shown}, operators said {theirs}"
+            lost = [text for text in guest.said if text not in ours]
+            assert len(lost) <= guest.refused, f"{lost} of {guest.name} went nowhere"
+            if visit.operator:
+                self._check_operator(guest, visit.operator, ours)
+
+    def _check_operator(self, guest: Guest, operator: bytes, said: list[str]) -> None:
+        (person,) = (one for one in self._world.people if one.identity.public == operator)
+        assert person.core.duty.client == guest.name
+        shown = self._lines_of(person, guest.visit)
+        assert [text for text in shown if text in said] == said, f"{person.name} was shown {shown} of {said}"
+
+    def _lines_of(self, person: Person, visit: int) -> list[str]:
+        """All that this person was ever shown of a visit: a line that was read is not sent again to a new program."""
+        shown: dict[int, str] = {}
+        for (name, _, number), lines in self._to_operator.items():
+            if (name, number) == (person.name, visit):
+                shown |= dict(lines)
+        return [text for _, text in sorted(shown.items())]
+
+
+def _append(lines: list[tuple[int, str]], position: int, text: str) -> None:
+    assert not lines or position > lines[-1][0], f"{text!r} came behind {lines[-1]}"
+    lines.append((position, text))
