@@ -42,6 +42,8 @@ class DeskQueue:
         waiting: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
         for visit in visits:
             self.visits[visit.number] = visit
+            if visit.operator in self.operators:  # of two, where a record was damaged
+                visit.operator = NOBODY
             if visit.operator == NOBODY:
                 visit.state = VisitState.MISSED
                 waiting[visit.queue].append(visit)
@@ -166,12 +168,10 @@ class DeskQueue:
         if operator.is_on:
             operator.is_on = False
             self._happened.append(DutyChanged(operator=who, queue=operator.queue, is_on=False))
+        if operator.visit is not None:  # first, so that nobody behind them is called before them
+            self._put_back(operator.visit, PlaceCause.OPERATOR_LOST, now=now)
         self._free_wanted(operator, is_lost=True)
-        visit = operator.visit
-        if visit is not None:
-            self._put_back(visit, PlaceCause.OPERATOR_LOST, now=now)
         self.operators.forget_idle(operator)
-        self._fill(operator.queue)
 
     def hand_over(self, visit: Visit, to: OperatorId, *, now: float) -> None:
         """To an operator on duty for this queue: at once when they are free, else at the head of the line, for them only."""

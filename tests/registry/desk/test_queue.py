@@ -126,6 +126,31 @@ def test_who_waits_for_an_operator_who_goes_is_anybodys() -> None:
     assert visits[1].operator == x
 
 
+def test_whom_an_operator_served_who_goes_is_called_before_whoever_waited_for_that_operator() -> None:
+    queue, visits = desk(1, 2)
+    x, y = OPERATORS[1:]
+    queue.take_duty(x, "desk")
+    queue.take_duty(y, "desk")
+    queue.hand_over(visits[1], y, now=10.0)
+    queue.operator_gone(y, now=11.0)
+    assert visits[2].operator == x
+    assert [one.number for one in queue.line("desk")] == [1]
+
+
+def test_an_operator_who_serves_two_by_damaged_records_serves_one() -> None:
+    _, visits = desk(1, 2)
+    for one in visits.values():
+        one.operator = CONSOLE
+    again = DeskQueue(DeskSettings())
+    again.load([visit_of(kept_record(one), "desk") for one in visits.values()], now=0.0)
+    for one in again.visits.values():
+        again.returned(one)
+    again.operator_returned(CONSOLE)
+    assert [one.operator for one in again.visits.values()] == [CONSOLE, NOBODY]
+    again.end(again.visits[1], OverCause.ENDED)
+    assert called(again) == [2]
+
+
 def test_after_a_restart_nobody_waits_for_an_operator_who_was_only_on_duty() -> None:
     _, visits = desk(1)
     visits[1].wanted = OPERATORS[1]
