@@ -50,6 +50,24 @@ def test_a_key_whose_bits_were_damaged_is_named_and_left_alone(tmp_path: Path) -
     assert (tmp_path / PUBLIC_FILE).exists()
 
 
+def test_a_new_key_outlives_a_crash_before_its_public_half_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_or_make(tmp_path)
+    (tmp_path / KEY_FILE).unlink()
+
+    def crash(*_: object, **__: object) -> None:
+        raise OSError("cut short")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("registry.keys._check_public", crash)
+        with pytest.raises(KeyUnusable):
+            load_or_make(tmp_path)
+    made = (tmp_path / KEY_FILE).read_bytes()
+    identity, is_new = load_or_make(tmp_path)
+    assert (identity.seed, is_new) == (made, False)
+
+
 def test_a_key_behind_a_link_or_in_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"x" * 32)
     (tmp_path / KEY_FILE).symlink_to(tmp_path / "elsewhere")
