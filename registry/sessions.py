@@ -135,7 +135,7 @@ class Sessions:
         self._fading.renew(channel.tag, now=now)
         if len(self._fading) > SESSIONS_FADING_MAX and (oldest := self._fading.oldest()) is not None:
             self._fading.end(oldest)
-            del self._by_tag[oldest]
+            self._by_tag.pop(oldest, None)  # gone before where its owner showed another's live key
 
     def _new_card(self, counter: int) -> Card:
         return make_card(self._identity, name="", live=self._live.public, mail=self._mail, counter=counter)

@@ -98,6 +98,24 @@ def test_live_keys_without_end_make_sessions_with_an_end(monkeypatch: pytest.Mon
     assert len(rig.core._sessions) == 2
 
 
+def test_another_persons_live_key_leaves_nothing_that_fades_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.sessions.SESSIONS_FADING_MAX", 3)
+    rig = Rig()
+    bob, eve = rig.hand("bob"), rig.hand("eve")
+    for hand in (bob, eve):
+        hand.register()
+    former = bob.live.public
+    for hand in (bob, eve):
+        hand.renew()
+    bob.register()
+    assert isinstance(eve.register(card=eve.make_card(live=former)), Welcome)
+    rig.advance(61.0)  # her own session is gone, and she has no other
+    for _ in range(5):
+        eve.renew()
+        assert isinstance(eve.register(), Welcome)
+    assert eve.ping() and bob.ping()
+
+
 def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names are for ever: nobody uses them up for everybody, and whoever has one comes in as ever."""
     monkeypatch.setattr("registry.reception.NAMES_PER_ADDRESS_BURST", 3.0)
