@@ -27,9 +27,6 @@ from wire.messages.room import (
 )
 from wire.names import peer_name
 
-_INFO_OVERHEAD = 16
-"""Bytes of a listed room beside its name."""
-
 
 class Rooms:
     """All rooms."""
@@ -87,7 +84,7 @@ class Rooms:
         if key is None:
             return _refusal(request.reference, caller, RoomRefusal.BAD_NAME)
         if not self._caps.may_enter(caller.identity, now=now):
-            return _refusal(request.reference, caller, RoomRefusal.TOO_MANY_ROOMS)
+            return _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
         room = self.index.find(key)
         if room is not None and room is self._room_of.get(caller.identity):
             return self._return(room, request.reference, caller, now)
@@ -95,15 +92,15 @@ class Rooms:
             return _refusal(request.reference, caller, RoomRefusal.ROOM_FULL)
         entries: list[Entry] = []
         if room is None:
-            room = self._make(key, ROOM_SIGN + peer_name(request.room), caller.identity, entries, now)
+            if not self._caps.may_make(caller.identity, now=now):
+                return _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
+            room = self._make(key, ROOM_SIGN + peer_name(request.room), entries, now)
         if room is None:
             return _refusal(request.reference, caller, RoomRefusal.TOO_MANY_ROOMS)
         return [self._expect(room, entries, request.reference, caller, now)]
 
-    def _make(self, key: str, group: str, identity: bytes, entries: list[Entry], now: float) -> Room | None:
-        """A new room, if there may be one, and what the disk must have of it."""
-        if not self._caps.may_make(identity, now=now):
-            return None
+    def _make(self, key: str, group: str, entries: list[Entry], now: float) -> Room | None:
+        """A new room, if there may be one more, and what the disk must have of it."""
         if self._caps.is_full(len(self.index)):
             deserted = self.index.longest_deserted()
             if deserted is None:

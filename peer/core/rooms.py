@@ -27,6 +27,7 @@ REFUSALS: Final = {
     RoomRefusal.ROOM_FULL: "it is full",
     RoomRefusal.TOO_MANY_ROOMS: "there are too many rooms",
     RoomRefusal.NOT_SERVING: "the server's disk takes nothing more",
+    RoomRefusal.TOO_OFTEN: "you, or others at your address, made or entered too many rooms in a short time",
 }
 
 

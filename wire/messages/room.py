@@ -45,6 +45,8 @@ class RoomRefusal(enum.IntEnum):
     TOO_MANY_ROOMS = 3
     NOT_SERVING = 4
     """The registry's disk takes nothing more."""
+    TOO_OFTEN = 5
+    """They, or others at their address, make or enter too many in a short time."""
 
 
 class EnterRoom(msgspec.Struct, frozen=True, array_like=True, tag=70):
