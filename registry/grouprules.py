@@ -20,14 +20,7 @@ from registry.store.errors import RecordLost, StoreError
 from registry.store.protocol import LoadedGroup
 from wire.header import GroupHeader, pack_relayed
 from wire.limits import GROUP_KEPT_FOR
-from wire.messages.group import (
-    FetchGroup,
-    GroupAccepted,
-    GroupGranted,
-    GroupLine,
-    GroupPage,
-    GroupRefused,
-)
+from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupLine, GroupPage, GroupRefused
 from wire.sealing import group_tag
 
 ReadLines = Callable[[str, Sequence[int]], list[bytes]]

@@ -38,7 +38,8 @@ def load_or_make(folder: Path) -> tuple[Identity, bool]:
         seed = _read(path)
         is_new = seed is None
         if seed is None:
-            (folder / PUBLIC_FILE).unlink(missing_ok=True)  # of a key that is gone: it must not outlive a crash here
+            # That of a key which is gone must not outlive a crash right here.
+            (folder / PUBLIC_FILE).unlink(missing_ok=True)
             seed = secrets.token_bytes(_SEED_SIZE)
             _write(path, seed)
         identity = Identity(seed)

@@ -18,11 +18,7 @@ from registry.roster import Roster
 from registry.store.entries import Entry, NameBound
 from wire.address import network_of
 from wire.codec import encode
-from wire.limits import (
-    BUCKETS_MAX,
-    NAMES_PER_ADDRESS_BURST,
-    NAMES_PER_ADDRESS_PER_HOUR,
-)
+from wire.limits import BUCKETS_MAX, NAMES_PER_ADDRESS_BURST, NAMES_PER_ADDRESS_PER_HOUR
 from wire.messages.registration import RefusalReason, Register
 from wire.messages.table import Card
 

@@ -47,9 +47,8 @@ class Loading:
         self._through: dict[Owner | None, int] = {}  # up to which generation an owner's file is complete
         self._skipped = 0
         self._damage: list[str] = []
-        self._endless: list[
-            tuple[int, str, str, int]
-        ] = []  # files without the record that every one at rest has
+        # Files without the record that every one at rest has.
+        self._endless: list[tuple[int, str, str, int]] = []
         self.journals: list[Journal] = []
         self.highest_generation = 0
 
@@ -62,9 +61,8 @@ class Loading:
             self._read_names()
         for folder, name, shown in self._shelf.listing():
             self._read_drawer(folder, name, shown)
-        if (
-            not generations
-        ):  # else an unfinished checkpoint may have left them so, and the journal has what they lack
+        if not generations:
+            # Else an unfinished checkpoint may have left them so, and the journal has what they lack.
             self._report_endless(has_names=NAMES in files)
         for generation in generations:
             self._read_journal(generation)

@@ -6,11 +6,7 @@ It does just what a test tells it.
 from typing import TYPE_CHECKING
 
 from tests.registry.newcomer import Newcomer
-from wire.codec import (
-    decode_notice,
-    decode_row,
-    encode,
-)
+from wire.codec import decode_notice, decode_row, encode
 from wire.header import Kind, unpack_relayed
 from wire.messages.group import CHANNEL, GroupBody, GroupGranted
 from wire.messages.link import Attach, PeerRequest, RegistryNotice

@@ -1,14 +1,11 @@
-"""This file is about what tests of rooms say and read: into a room, back on a new link, the past of a room."""
+"""This file is about what tests of rooms and of the channel say and read: in, back, the past."""
 
 from registry.policy import Policy
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
 from wire.header import unpack_group
 from wire.messages.group import FetchGroup, GroupPage
-from wire.messages.room import (
-    RoomEntered,
-    RoomPresence,
-)
+from wire.messages.room import RoomEntered, RoomPresence
 from wire.sealing import GroupKey
 
 HERE, AWAY, GONE = RoomPresence.HERE, RoomPresence.AWAY, RoomPresence.GONE

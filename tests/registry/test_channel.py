@@ -3,15 +3,10 @@
 from registry.store.entries import GroupLine as StoredLine
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
+from tests.registry.roomtalk import page
 from wire.header import GroupHeader, unpack_group
 from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
-from wire.messages.group import CHANNEL, FetchGroup, GroupAccepted, GroupPage, GroupRefused
-
-
-def page(reader: Hand, since: int = 0) -> GroupPage:
-    answer = reader.ask(FetchGroup(CHANNEL, since))[-1]
-    assert isinstance(answer, GroupPage)
-    return answer
+from wire.messages.group import CHANNEL, GroupAccepted, GroupRefused
 
 
 class TestSpeaking:
@@ -51,7 +46,7 @@ class TestSpeaking:
         assert ann.notices() == [GroupRefused(CHANNEL, 1, 0, disk_full=True)]
         rig.store.full = False
         ann.send_raw(ann.line("again"))
-        assert len(page(bob).lines) == 1
+        assert len(page(bob, CHANNEL).lines) == 1
 
     def test_nobody_speaks_under_another_ones_station(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         ann.station = bob.station

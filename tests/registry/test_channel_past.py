@@ -2,16 +2,11 @@
 
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
+from tests.registry.roomtalk import page
 from wire.header import unpack_group
 from wire.limits import GROUP_KEPT_FOR
 from wire.messages.group import CHANNEL, FetchGroup, GroupAccepted, GroupPage
 from wire.sealing import GroupKey
-
-
-def page(reader: Hand, since: int = 0) -> GroupPage:
-    answer = reader.ask(FetchGroup(CHANNEL, since))[-1]
-    assert isinstance(answer, GroupPage)
-    return answer
 
 
 def texts(answer: GroupPage) -> list[bytes]:
@@ -27,11 +22,11 @@ class TestPast:
         for number in range(3):
             ann.send_raw(ann.line(f"line {number}"))
         bob.attach()
-        answer = page(bob, start)
+        answer = page(bob, CHANNEL, start)
         assert [line.position for line in answer.lines] == [start + 1, start + 2, start + 3]
         assert {line.sender for line in answer.lines} == {ann.id}
         assert b"line 2" in texts(answer)[2]
-        assert page(ann, start).lines == [], "one's own lines are not among them"
+        assert page(ann, CHANNEL, start).lines == [], "one's own lines are not among them"
 
     def test_lines_under_keys_of_earlier_epochs_and_lives_come_with_their_keys(
         self, rig: Rig, ann: Hand, bob: Hand
@@ -46,7 +41,7 @@ class TestPast:
         ann.send_raw(ann.line("third"))
         bob.register()
         bob.attach()
-        answer = page(bob)
+        answer = page(bob, CHANNEL)
         assert [key.epoch for key in answer.keys] == [1, 2, 3]
         for text, opened in zip((b"first", b"second", b"third"), texts(answer), strict=True):
             assert text in opened
@@ -66,26 +61,26 @@ class TestPast:
         assert accepted.position > lost
         bob.register()
         bob.attach()
-        assert len(page(bob, lost).lines) == 1
+        assert len(page(bob, CHANNEL, lost).lines) == 1
 
     def test_newcomers_do_not_get_what_was_said_before_they_came(self, rig: Rig, ann: Hand) -> None:
         ann.send_raw(ann.line("before"))
         eve = rig.member("eve")
         ann.send_raw(ann.line("after"))
-        assert [b"after" in text for text in texts(page(eve))] == [True]
+        assert [b"after" in text for text in texts(page(eve, CHANNEL))] == [True]
         rig.restart()
         eve.register()
         eve.attach()
-        assert len(page(eve).lines) == 1
+        assert len(page(eve, CHANNEL).lines) == 1
 
     def test_a_page_ends_and_the_next_goes_on(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         for _ in range(5):
             ann.send_raw(ann.line("x" * 20_000))
         bob.relayed()
-        first = page(bob)
+        first = page(bob, CHANNEL)
         assert (len(first.lines), first.more) == (2, True)
-        second = page(bob, first.position)
-        third = page(bob, second.position)
+        second = page(bob, CHANNEL, first.position)
+        third = page(bob, CHANNEL, second.position)
         assert (len(second.lines), len(third.lines), third.more) == (2, 1, False)
 
     def test_lines_that_the_disk_lost_are_left_out(self, rig: Rig, ann: Hand, bob: Hand) -> None:
@@ -93,7 +88,7 @@ class TestPast:
             ann.send_raw(ann.line(text))
         lines = rig.store._image.groups[CHANNEL].lines
         lines.pop(next(iter(lines)))
-        answer = page(bob)
+        answer = page(bob, CHANNEL)
         assert len(answer.lines) == 1
         assert answer.position == rig.core._service.channel.group.position
 
@@ -105,7 +100,7 @@ class TestPast:
         rig.advance(61.0)
         bob.register()
         bob.attach()
-        assert page(bob).lines == []
+        assert page(bob, CHANNEL).lines == []
         rig.restart()
         stored = rig.store.load().groups[CHANNEL]
         assert not stored.lines

@@ -6,11 +6,7 @@ from tests.registry.roomtalk import AWAY, HERE, back, entered, page, texts
 from wire.codec import encode
 from wire.header import Kind
 from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupRefused
-from wire.messages.room import (
-    EnterRoom,
-    LeaveRoom,
-    RoomMember,
-)
+from wire.messages.room import EnterRoom, LeaveRoom, RoomMember
 
 
 class TestSpeaking:

@@ -30,8 +30,15 @@ from registry.store.files import FileStore
 from registry.store.protocol import Loaded, Store
 
 ALICE, BOB, CAROL = (bytes([letter]) * 32 for letter in b"ABC")
+MAIL = f"mail/{BOB.hex()}.mail"
+"""The file of his mailbox."""
 
 View: TypeAlias = dict[str, Any]
+
+
+def files(folder: Path) -> list[str]:
+    """All that are there, by their paths in it."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def stored(serial: int, recipient: bytes = BOB, *, size: int = 20) -> MailStored:

@@ -8,9 +8,7 @@ import pytest
 from registry.store.entries import AtRest, Entry, GroupKeyMade, GroupLine, MailStored, decode
 from registry.store.records import scan
 from tests.registry.store.disks import WatchedDisk
-from tests.registry.store.playbook import BOB, Model, View, bound, opened, stored, view
-
-MAIL = f"mail/{BOB.hex()}.mail"
+from tests.registry.store.playbook import BOB, MAIL, Model, View, bound, opened, stored, view
 
 
 def small(position: int) -> GroupLine:

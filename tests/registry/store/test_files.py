@@ -10,13 +10,7 @@ import pytest
 from registry.store.errors import StoreFull, StoreInUse, StoreUnusable
 from registry.store.files import CHECKPOINT_BYTES, FileStore
 from tests.registry.store.disks import FailingDisk, WatchedDisk
-from tests.registry.store.playbook import BOB, CAROL, cut, line, opened, stored, taken
-
-MAIL = f"mail/{BOB.hex()}.mail"
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+from tests.registry.store.playbook import BOB, CAROL, MAIL, cut, files, line, opened, stored, taken
 
 
 def test_a_folder_has_one_registry(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tests.registry.store.disks import FailingDisk, WatchedDisk
 from tests.registry.store.playbook import (
     BOB,
     CAROL,
+    MAIL,
     Model,
     bound,
     cut,
@@ -25,8 +26,6 @@ from tests.registry.store.playbook import (
     taken,
     view,
 )
-
-MAIL = f"mail/{BOB.hex()}.mail"
 
 
 def test_links_and_strangers_files_are_left_alone(tmp_path: Path) -> None:

@@ -12,17 +12,7 @@ from registry.store.entries import Entry
 from registry.store.errors import StoreFull
 from registry.store.files import FileStore
 from tests.registry.store.disks import FailingDisk, WatchedDisk
-from tests.registry.store.playbook import (
-    BOB,
-    Model,
-    cut,
-    key,
-    line,
-    opened,
-    stored,
-    taken,
-    view,
-)
+from tests.registry.store.playbook import BOB, Model, cut, key, line, opened, stored, taken, view
 
 
 def test_a_disk_that_stays_full_piles_up_no_journals_and_no_open_files(tmp_path: Path) -> None:

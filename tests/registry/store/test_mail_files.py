@@ -6,13 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.registry.store.disks import FailingDisk, WatchedDisk
-from tests.registry.store.playbook import BOB, opened, stored, taken
-
-MAIL = f"mail/{BOB.hex()}.mail"
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+from tests.registry.store.playbook import MAIL, files, opened, stored, taken
 
 
 def test_an_empty_mailbox_that_could_not_be_removed_goes_later(tmp_path: Path) -> None:
