@@ -1,8 +1,9 @@
 """This file is about taking turns: while more is asked than can be looked at, each address has its turn before any has its
 second one, so whoever asks a thousand times is in nobody's way but their own.
 
-An address may let as many wait as there are places left, so one alone has half of them; the last places are for those of
-whom nobody waits yet. It knows addresses' networks and how much is asked; it must not know what waits, or a clock.
+A network may let as many wait as there are shared places left, so one alone has half of those; the last quarter of all
+places is for networks of which nobody waits yet. It knows addresses' networks and how much is asked; it must not know what
+waits, or a clock.
 """
 
 from collections import OrderedDict, deque

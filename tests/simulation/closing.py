@@ -64,9 +64,8 @@ def serve_everybody(world: World) -> None:
     """Operators serve until nobody waits. That each turn is the right one's, the promise says; here, that it comes."""
     queue = world.house.core._service.desk._parts.queue
     go_on_duty(world)
-    operators = deskdeeds.operators_of(
-        world
-    )  # also who may not take duty any more, and still serves somebody
+    # Also who may not take duty any more, and still serves somebody.
+    operators = deskdeeds.operators_of(world)
     waited = {guest.visit for guest in world.guests if guest.is_placed}
     assert waited <= queue.visits.keys()
     patience = world.house.desk.keep_place + world.network.now

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from peer.core import events as happened
+from tests.simulation import deeds
 from tests.support.house import House
 from tests.support.network import Weather
 from tests.support.people import Person
@@ -44,8 +45,7 @@ def weather_of(chance: random.Random) -> Weather:
 
 def program_dies_or_starts(world: World, chance: random.Random) -> None:
     """Kill -9 for somebody's program, or its next life."""
-    one = anybody(world, chance)
-    one.crash() if one.is_running else one.start()
+    deeds.crash_or_start(world, anybody(world, chance))
 
 
 def registry_dies_or_starts(world: World, chance: random.Random) -> None:
