@@ -5,8 +5,6 @@ send is dropped and counted, never raised and, while they have proved nothing, n
 It cannot wait, open a file or look at a clock.
 """
 
-from collections.abc import Sequence
-
 from registry.admission import Gate
 from registry.clock import WallClock
 from registry.desk.settings import DeskSettings
@@ -14,9 +12,8 @@ from registry.doors import DoorLists, DoorSettings
 from registry.effects import Caller
 from registry.errands import Errand
 from registry.events import LiveKeyRenewed, NamesPassedOver
-from registry.execution import Execution
 from registry.grouprules import ReadLines
-from registry.links import Link, LinkState
+from registry.linkinputs import LinkInputs
 from registry.mailroom import ReadLetters
 from registry.policy import Policy
 from registry.rules import Rules
@@ -25,23 +22,21 @@ from registry.sessions import Randomness, Sessions
 from registry.store.protocol import Loaded
 from registry.turns import Turns
 from wire.address import Address, network_of
-from wire.codec import decode_frames, decode_request, encode
+from wire.codec import decode_frames, encode
 from wire.errors import DecodeError, SealError
-from wire.header import TAG_SIZE, Kind, unpack_group, unpack_sealed
+from wire.header import Kind, unpack_sealed
 from wire.identity import Identity
 from wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX
-from wire.messages.link import Attach, RegistryCard
+from wire.messages.link import RegistryCard
 from wire.messages.presence import Leave, Ping
 from wire.messages.registration import Register
 
 LINKS_MAX = 2 * NAMES_MAX
-_RANDOM_SIZE = 16
 _SECRET_SIZE = 32
-_GROUP = bytes((Kind.GROUP,))
 
 
-class RegistryCore(Execution):
-    """One registry: what comes in here, what becomes of it in `Execution`, what goes out in `Outputs`."""
+class RegistryCore(LinkInputs):
+    """One registry: what comes in here and in `LinkInputs`, becomes something in `Execution`, and goes out in `Outputs`."""
 
     def __init__(
         self,
@@ -61,7 +56,6 @@ class RegistryCore(Execution):
     ) -> None:
         """`links_max`: connections that the machine can hold, less what else needs a descriptor."""
         policy = policy or Policy()
-        self._rng = rng
         self._clock = WallClock(now=now, wall=wall)
         sessions = Sessions(identity, rng, policy, counter=self._clock.millis(now), now=now)
         rules = Rules(
@@ -76,7 +70,9 @@ class RegistryCore(Execution):
             doors=doors,
         )
         service = Service(rules, policy, now=now)
-        super().__init__(identity, sessions, service, policy, link_port=link_port, links_max=links_max)
+        super().__init__(
+            identity, sessions, service, policy, rng=rng, link_port=link_port, links_max=links_max
+        )
         self._gate = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
         self._turns: Turns[tuple[Register, Address]] = Turns(most=REGISTERS_WAITING_MAX, now=now)
         if rules.unreadable_names:
@@ -157,83 +153,6 @@ class RegistryCore(Execution):
         # One answer a datagram, so that nobody makes us send more than they do.
         self._carry_out(self._service.handle(frames[-1], caller, now=now), now)
         self._settle(now)
-
-    # --- links in
-
-    def link_opened(self, link: int, remote: Address, *, now: float) -> None:
-        """A connection. `link` is a number that the shell never uses again."""
-        self._links.open(link, remote, now=now)
-        self._settle(now)
-
-    def link_greeted(self, link: int, greeting: bytes, *, now: float) -> None:
-        """Its first `GREETING_SIZE` bytes: a session's tag and the peer's random bytes (clause 9.1)."""
-        opened = self._links.find(link)
-        if opened is None or opened.state is not LinkState.WAITING:
-            return
-        channel = self._sessions.find(greeting[:TAG_SIZE])
-        if channel is None:
-            self._links.end(link, "greeting of no session")
-            self._settle(now)
-            return
-        ours = self._rng.randbytes(_RANDOM_SIZE)
-        try:
-            cipher = channel.session().link_cipher(ours, greeting[TAG_SIZE:], is_peer=False)
-        except SealError:
-            self._links.end(link, "live key is no good")
-            self._settle(now)
-            return
-        self._links.greet(opened, cipher, channel.identity, ours)
-
-    def receive_frames(self, link: int, frames: Sequence[bytes], *, now: float) -> None:
-        """Whole frames of a link, in order. Never raises for what a stranger sent."""
-        opened = self._links.find(link)
-        if opened is None:
-            return
-        for frame in frames:
-            if opened.is_over:
-                break
-            try:
-                self._receive_frame(opened, frame, now)
-            except DecodeError:
-                self._drop("malformed frame")
-            except SealError:
-                self._links.end(link, "a frame does not open")
-        self._links.note_frames(opened, len(frames), now=now)
-        self._settle(now)
-
-    def _receive_frame(self, link: Link, frame: bytes, now: float) -> None:
-        caller = Caller(identity=link.identity, link=link.number)
-        if link.state is LinkState.ATTACHED and frame[:1] == _GROUP:
-            effects = self._service.speak(frame, unpack_group(frame), caller, now=now)
-            self._carry_out(effects, now)
-            return
-        if link.cipher is None:
-            raise SealError("a frame before the greeting")
-        payload = link.cipher.open(frame)
-        if link.state is LinkState.GREETED:
-            self._attach(link, payload, caller, now)
-            return
-        self._carry_out(self._service.handle(decode_request(payload), caller, now=now), now)
-
-    def _attach(self, link: Link, payload: bytes, caller: Caller, now: float) -> None:
-        """The first frame opened. What else it may be, it must be an Attach."""
-        try:
-            request = decode_request(payload)
-        except DecodeError:
-            request = None
-        if not isinstance(request, Attach):
-            self._links.end(link.number, "first frame is no attach")
-            return
-        is_guest = link.identity in self._service.desk.guests
-        self._links.attach(link, is_guest=is_guest, now=now)
-        self._carry_out(self._service.handle(request, caller, now=now), now)
-
-    def link_closed(self, link: int, *, now: float) -> None:
-        """The connection is over, whoever ended it."""
-        opened = self._links.forget(link)
-        if opened is not None and opened.state is LinkState.ATTACHED:
-            self._carry_out(self._service.link_lost(opened.identity, link, now=now), now)
-            self._settle(now)
 
     # --- the registry's own terminal
 

@@ -12,11 +12,12 @@ import msgspec
 from registry.changes import ChangeLog
 from registry.names import Names
 from registry.pages import Pages
+from registry.person import Person
 from wire.address import Address
 from wire.codec import encode
 from wire.limits import NAMES_MAX, TABLE_PAGE_MAX
 from wire.messages.registration import RefusalReason
-from wire.messages.table import Card, Presence, Row, TablePage
+from wire.messages.table import Card, Presence, TablePage
 from wire.names import name_key
 
 VERSION_LAST: Final = 2**62
@@ -28,53 +29,6 @@ LIFE_SPAN: Final = 2**36
 ever stands for two tables, whatever the clock was set to. (Above any clock's milliseconds, which versions once were.)"""
 
 _ROWS_A_PAGE: Final = 4_096
-
-_NOWHERE: Final = Address("", 0)
-
-
-class Person:
-    """One row of the table, and what the directory knows beside it."""
-
-    __slots__ = (
-        "address",
-        "card",
-        "channel_since",
-        "encoded",
-        "name_key",
-        "place",
-        "presence",
-        "since",
-        "size",
-        "station",
-        "version",
-    )
-
-    def __init__(self, card: Card, *, key: str, channel_since: int, since: int) -> None:
-        self.card = card
-        self.name_key = key
-        self.channel_since: Final = channel_since
-        """The channel's newest position when their first name was bound: nothing before it is theirs to read."""
-        self.address = _NOWHERE
-        self.presence = Presence.AWAY
-        self.since = since
-        self.station = 0
-        self.version = 0
-        self.place = -1
-        self.encoded: msgspec.Raw | None = None
-        self.size = 0
-
-    @property
-    def online(self) -> bool:
-        """Whether they are here."""
-        return self.presence is Presence.ONLINE
-
-    def row(self) -> msgspec.Raw:
-        """The row's bytes, made once a change and shared by everybody who reads them."""
-        if self.encoded is None:
-            host, port = self.address
-            row = encode(Row(self.card, host, port, self.presence, self.since, self.station, self.version))
-            self.encoded, self.size = msgspec.Raw(row), len(row)
-        return self.encoded
 
 
 class Delta(NamedTuple):

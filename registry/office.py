@@ -7,10 +7,11 @@ errand comes and how an answer goes, nor whether a registry runs at all.
 from collections.abc import Callable
 
 from registry.clock import WallClock
-from registry.directory import Directory, Person
+from registry.directory import Directory
 from registry.effects import Answered, Effect, Store
 from registry.errands import Answer, Errand, ListNames, MakeInvites, NameShown, ReleaseName
 from registry.invites import Invites
+from registry.person import Person
 from registry.renaming import Renaming
 from registry.store.entries import Entry, InviteGone, InviteMade, NameFreed, RoomMemberGone
 from wire.errors import NameRefused, quoted

@@ -6,9 +6,10 @@ It must not know how signs come in, or what is done for those who are here.
 """
 
 from registry.clock import WallClock
-from registry.directory import Directory, Person
+from registry.directory import Directory
 from registry.effects import Caller, Disconnect, Drop, Effect, Reply
 from registry.leases import Leases
+from registry.person import Person
 from registry.policy import Policy
 from registry.roster import Roster
 from wire.messages import table

@@ -7,10 +7,11 @@ It knows names and cards; it must not know how authors are proved, or bytes.
 from registry.buckets import Buckets
 from registry.channel import ChannelRules
 from registry.clock import WallClock
-from registry.directory import VERSION_LAST, Directory, Person
+from registry.directory import VERSION_LAST, Directory
 from registry.doors import Doors
 from registry.effects import Caller, Denied, Drop, Effect, NameKept, Resume, Store, Welcomed
 from registry.names import key_of
+from registry.person import Person
 from registry.policy import Policy
 from registry.presence import Presence
 from registry.renaming import Renaming

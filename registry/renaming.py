@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 from registry.buckets import Buckets
 from registry.clock import WallClock
-from registry.directory import Directory, Person
+from registry.directory import Directory
 from registry.effects import Caller, Drop, Effect, Renamed, RenameKept, Reply, Resume, Store
 from registry.names import key_of
+from registry.person import Person
 from registry.store.entries import Entry, NameBound, NameFreed, NameReserved
 from wire.codec import encode
 from wire.identity import is_authentic

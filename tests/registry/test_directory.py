@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.directory import VERSION_LAST, Directory, Person
+from registry.directory import VERSION_LAST, Directory
+from registry.person import Person
 from wire.address import Address
 from wire.codec import decode_row
 from wire.identity import Identity, make_card
