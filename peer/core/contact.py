@@ -62,7 +62,7 @@ class Contact:
 
     def was_heard(self) -> None:
         """A datagram of theirs has opened: they are there, unless they have left since on purpose."""
-        self.is_expected = not (self.row.is_placed and self.row.presence is Presence.AWAY)
+        self.is_expected = not (self.row.presence is Presence.AWAY and self.row.is_placed)
 
     def session(self, live: AgreementKey, identity: bytes) -> Session:
         """The sealed session under our live key. Raises SealError when their card is not signed by their key."""
