@@ -25,6 +25,7 @@ from wire.header import Kind
 
 STRANGER: Final = Address("7.7.7.7", 7_777)
 COUNT_MAX: Final = 1 << 62
+_RELAYED: Final = bytes((Kind.GROUP_RELAYED,))
 STEP: Final = 0.01
 """Seconds of virtual time from one input to the next."""
 
@@ -171,9 +172,8 @@ class Uplink(_Company):
         assert self.link.cipher is not None
         if self.alice.core._link.is_up:
             self.alice.core.receive_frames([self.link.cipher.seal(data)], now=self.now)
-            self.alice.core.receive_frames([data], now=self.now) if data[:1] == bytes(
-                (Kind.GROUP_RELAYED,)
-            ) else None
+            if data[:1] == _RELAYED:
+                self.alice.core.receive_frames([data], now=self.now)
         self.turn()
 
 

@@ -116,7 +116,9 @@ class Ladder:
             return
         if contact.is_blocked:
             self._rungs.keep_tried(contact, talk, now=now)
-        elif reach is Reach.UP and not contact.row.online and not contact.may_answer:  # mostly they are here: no call
+        elif (
+            reach is Reach.UP and not contact.row.online and not contact.may_answer
+        ):  # mostly they are here: no call
             self._rungs.go_by_mail(contact, talk, now=now)
         else:
             self._rungs.go_straight(contact, talk, now=now)
