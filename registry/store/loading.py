@@ -63,11 +63,17 @@ class Loading:
             self._read_drawer(folder, name, shown)
         if not generations:
             # Else an unfinished checkpoint may have left them so, and the journal has what they lack.
-            self._report_endless(has_names=NAMES in files)
+            self._report_endless()
+        if NAMES not in files and self._counted_before(min(generations, default=self._highest_through + 1)):
+            self._damage.append(f"{NAMES}: missing; restore it from a copy, or every name is free again")
         for generation in generations:
             self._read_journal(generation)
-        self.highest_generation = max(self.highest_generation, *self._through.values(), 0)
+        self.highest_generation = max(self.highest_generation, self._highest_through)
         return self._catalogue.loaded(self._drawers.image, skipped=self._skipped, damage=self._damage)
+
+    @property
+    def _highest_through(self) -> int:
+        return max(self._through.values(), default=0)
 
     def _read_names(self) -> None:
         payloads, sound = self._recover(self._shelf.root, NAMES, NAMES)
@@ -172,9 +178,11 @@ class Loading:
             line = f"{shown}: {odd} records mean nothing to this version and were passed over"
             self._keep_damaged(folder, name, line, keep=True)
 
-    def _report_endless(self, *, has_names: bool) -> None:
-        if self._through and not has_names:
-            self._damage.append(f"{NAMES}: missing; restore it from a copy, or every name is free again")
+    def _counted_before(self, generation: int) -> bool:
+        """Whether a checkpoint of earlier journals was finished: then there were names."""
+        return any(through < generation for through in self._through.values())
+
+    def _report_endless(self) -> None:
         for folder, name, shown, count in self._endless:
             line = f"{shown}: {count} records are whole, its end is missing"
             self._keep_damaged(folder, name, line, keep=bool(count))

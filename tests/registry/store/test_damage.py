@@ -121,11 +121,18 @@ def test_damaged_mail_is_kept_reported_once_and_written_anew(tmp_path: Path) -> 
     store.close()
 
 
-def test_names_that_are_missing_beside_mail_are_told(tmp_path: Path) -> None:
-    """All names free again is no small thing to find out later."""
+@pytest.mark.parametrize("was_killed", [False, True])
+def test_names_that_are_missing_beside_mail_are_told(tmp_path: Path, *, was_killed: bool) -> None:
+    """All names free again is no small thing to find out later, whether there is a journal too or not."""
     store, _ = opened(tmp_path, WatchedDisk())
     store.append([bound("al", b"", b"c"), stored(1)])
     store.close()
+    if was_killed:
+        disk = WatchedDisk()
+        store, _ = opened(tmp_path, disk)
+        store.append([stored(2)])
+        store.sync()
+        disk.kill()
     (tmp_path / "names").unlink()
     (said,) = reopened(tmp_path)[1]
     assert said.startswith("names: missing")
