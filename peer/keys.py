@@ -93,6 +93,9 @@ class KeyFolder:
             """The name that may be ours instead: a change of it was cut short."""
             self.is_new: Final = not (folder / "identity.key").exists()
             """Whether this person begins here and now."""
+            if self.is_new:
+                # That of a key which is gone must not outlive a crash right here.
+                (folder / "identity.pub").unlink(missing_ok=True)
             self.identity: Final = Identity(self._secret("identity.key"))
             self._check_public()
             self.mail_keys: list[AgreementKey] = self._mail_keys(wall)

@@ -102,6 +102,24 @@ def test_a_broken_key_file_is_said_and_left_as_it_is(folder: Path, name: str, co
     KeyFolder(folder.parents[1], "alice", wall=NOW).close()  # and the lock was let go
 
 
+def test_a_key_that_was_made_anew_outlives_a_crash_before_its_public_half_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    KeyFolder(folder.parents[1], "alice", wall=NOW).close()
+    (folder / "identity.key").unlink()
+
+    def crash(_: KeyFolder) -> None:
+        raise OSError("cut short")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeyFolder, "_check_public", crash)
+        with pytest.raises(OSError, match="cut short"):
+            KeyFolder(folder.parents[1], "alice", wall=NOW)
+    made = (folder / "identity.key").read_bytes()
+    KeyFolder(folder.parents[1], "alice", wall=NOW).close()
+    assert (folder / "identity.key").read_bytes() == made
+
+
 def test_a_key_whose_bits_were_damaged_is_said_and_makes_nobody_else_of_us(folder: Path) -> None:
     KeyFolder(folder.parents[1], "alice", wall=NOW).close()
     sound = (folder / "identity.key").read_bytes()
