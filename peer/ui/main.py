@@ -91,9 +91,8 @@ async def opened(peer: Peer) -> str | None:
         is_damaged = type(error) is sqlite3.DatabaseError
         return f"ChatApp: {peer.folder / 'history.db'}: {error}{advice if is_damaged else ''}"
     except OSError as error:
-        where = (
-            error.filename2 or error.filename or peer.folder
-        )  # of a file that takes another's place, the latter
+        # Of a file that takes another's place, the latter.
+        where = error.filename2 or error.filename or peer.folder
         return f"ChatApp: {where}: {error.strerror or error}"
     except ChatAppError as error:
         return f"ChatApp: {error}"
