@@ -14,13 +14,13 @@ import msgspec
 from peer.core.events import Event, Registered
 from peer.core.events.duty import CommandFailed, Figures
 from peer.node import Peer
-from peer.ui.main import INTERRUPTED, begin_log, opened
+from peer.ui.main import begin_log, opened
+from peer.ui.running import FAILED, INTERRUPTED
 from peer.ui.wording import lines_of
 from wire.address import Address
 from wire.streams import open_closed_streams
 
 SHOWN: Final = 0
-FAILED: Final = 1
 
 ANSWER_WITHIN: Final = 10.0
 """Seconds; a script must not hang."""

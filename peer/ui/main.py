@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import sys
 from pathlib import Path
-from typing import Final
 
 from peer.keys import FolderInUse
 from peer.node import Peer
@@ -18,12 +17,10 @@ from peer.ui.completion import Known
 from peer.ui.held import HeldTerminal
 from peer.ui.line import LineFace, Terminal
 from peer.ui.pipe import PipeTerminal
+from peer.ui.running import DONE, FAILED, INTERRUPTED
 from wire.address import Address
 from wire.errors import ChatAppError, PortInUse
 from wire.streams import open_closed_streams
-
-INTERRUPTED: Final = 130
-FAILED: Final = 1
 
 
 def run(
@@ -69,7 +66,7 @@ async def _chat(peer: Peer, held: HeldTerminal | None, *, stay: bool) -> int:
         return FAILED
     face = LineFace(peer, terminal, stay=stay, known=known)
     loop = asyncio.get_running_loop()
-    for number, status in ((signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, INTERRUPTED)):
+    for number, status in ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)):
         loop.add_signal_handler(number, face.stop, status)
     try:
         return await face.run()

@@ -13,8 +13,9 @@ from typing import Final
 from peer.core import events as happened
 from peer.node import Peer
 from peer.receipts import Outcome, Receipt
-from peer.ui.main import INTERRUPTED, begin_log, opened
+from peer.ui.main import begin_log, opened
 from peer.ui.pipe import LINE_MAX
+from peer.ui.running import INTERRUPTED
 from peer.ui.wording import lines_of
 from wire.address import Address
 from wire.errors import TooLong
