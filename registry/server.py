@@ -20,7 +20,6 @@ from registry.console import Console
 from registry.program import Registry, Unable
 from registry.rereading import Again, OurTerminal, Rereading
 from registry.settings import Settings, desk_of, doors_of, policy_of
-from wire.streams import open_closed_streams
 
 _STOPPED: Final = 0
 _FAILED: Final = 1
@@ -31,7 +30,6 @@ _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 
 def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
     """Be a registry until a signal comes; the exit status. `again` reads the settings once more, where there are files."""
-    open_closed_streams()
     logging.basicConfig(
         level=settings.registry.log_level.upper(),
         stream=sys.stderr,

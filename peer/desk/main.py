@@ -20,7 +20,6 @@ from peer.ui.pipe import PipeTerminal
 from peer.ui.running import DONE, FAILED, INTERRUPTED
 from wire.address import Address
 from wire.errors import ChatAppError
-from wire.streams import open_closed_streams
 from wire.text import clean
 
 _LEAVES_WITHIN: Final = 0.5
@@ -29,7 +28,6 @@ _LEAVES_WITHIN: Final = 0.5
 
 def run(*, server: Address, queue: str, data: Path | None, plain: bool, stay: bool, log_level: str) -> int:
     """Visit a help desk until the visit or the user ends it. Returns the exit status."""
-    open_closed_streams()
     begin_log(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     with HeldTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:

@@ -20,7 +20,6 @@ from peer.ui.pipe import PipeTerminal
 from peer.ui.running import DONE, FAILED, INTERRUPTED
 from wire.address import Address
 from wire.errors import ChatAppError, PortInUse
-from wire.streams import open_closed_streams
 
 
 def run(
@@ -36,7 +35,6 @@ def run(
     code: str | None = None,
 ) -> int:
     """Be a peer until the user ends it. Returns the exit status."""
-    open_closed_streams()
     begin_log(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     with HeldTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
