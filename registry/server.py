@@ -20,6 +20,7 @@ from registry.console import Console
 from registry.program import Registry, Unable
 from registry.rereading import Again, OurTerminal, Rereading
 from registry.settings import Settings, desk_of, doors_of, policy_of
+from wire.folders import path_of
 
 _STOPPED: Final = 0
 _FAILED: Final = 1
@@ -105,7 +106,7 @@ def _heed_signals(
 
 def _data_of(settings: Settings) -> Path | None:
     named = settings.registry.data
-    return None if named is None else Path(named).expanduser()
+    return None if named is None else path_of(named)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
