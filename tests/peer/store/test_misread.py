@@ -75,9 +75,10 @@ def test_so_does_whoever_reads_lines(path: Path, statement: str) -> None:
 def test_so_does_whoever_reads_the_names_of_people(path: Path) -> None:
     spoil(path, "INSERT INTO names VALUES (?, x'ff')", b"b" * 32)
     history = History(path, server="registry")
-    for read in (lambda: history.lines.latest(10), lambda: list(history.lines.all())):
-        with pytest.raises(Damaged):
-            read()
+    with pytest.raises(Damaged):
+        history.lines.latest(10)
+    with pytest.raises(Damaged):
+        list(history.lines.all())
     history.close()
 
 
