@@ -12,6 +12,7 @@ from typing import Final
 
 from wire.address import literal, normal
 from wire.errors import AddressRefused, ChatAppError, NameRefused, quoted
+from wire.folders import path_of
 from wire.names import PeerName, peer_name
 
 LOOKUP_TIMEOUT: Final = 5.0
@@ -58,7 +59,7 @@ def folder_from(text: str | None) -> Path | None:
     """A folder that is there or can be made, None for none named. Raises Misuse."""
     if text is None:
         return None
-    folder = Path(text).expanduser()
+    folder = _path(text, "--data")
     if not text or (folder.exists() and not folder.is_dir()):
         raise Misuse(f'--data: "{quoted(text)}" is not a folder')
     return folder
@@ -82,7 +83,7 @@ def listed_in(file: str | None, option: str) -> list[str] | None:
     if file is None:
         return None
     try:
-        with Path(file).expanduser().open("rb") as stream:
+        with _path(file, option).open("rb") as stream:
             content = stream.read(LIST_BYTES_MAX + 1)
         if len(content) > LIST_BYTES_MAX:
             raise Misuse(
@@ -99,8 +100,16 @@ def listed_in(file: str | None, option: str) -> list[str] | None:
 def check_readable_again(files: Iterable[str]) -> None:
     """Files to be read a second time: a pipe would be empty by then, or hold whoever reads it. Raises Misuse."""
     for file in files:
-        if not Path(file).expanduser().is_file():
+        if not path_of(file).is_file():
             raise Misuse(f'"{quoted(file)}" is no file that can be read again')
+
+
+def _path(text: str, option: str) -> Path:
+    """What `text` names, with `~` for somebody's home. Raises Misuse."""
+    try:
+        return path_of(text)
+    except FileNotFoundError as error:
+        raise Misuse(f'{option}: "{quoted(text)}": {error.strerror}') from None
 
 
 def host_from(text: str, what: str) -> str:

@@ -85,18 +85,27 @@ class Company(Pump):
     def rename(self, new: str) -> None:
         """Ask for another name; `Renamed`, `NameTaken` or `RenameRefused` follows. Raises NotOpen."""
         core = self._open_core()
-        if core.renaming.refusal_of(new) is None:
-            try:
-                self._keys.mark(new)
-            except (NameHasKeys, OSError) as error:
-                # Of several people on one machine the keys are here, which tells the user less than whose name it is.
-                is_taken = any(is_same_name(person.name, new) for person in core.people())
-                refused = happened.RenameRefused(name=new, reason=str(error))
-                self._events.append(happened.NameTaken(name=new) if is_taken else refused)
-                self._tell()
-                return
+        refused = self._mark(new) if core.renaming.refusal_of(new) is None else None
+        if refused is not None:
+            self._events.append(refused)
+            self._tell()
+            return
         core.renaming.request(new, now=self._now())
         self._schedule()
+
+    def _mark(self, new: str) -> happened.NameTaken | happened.RenameRefused | None:
+        """Note on disk that we are about to ask for this name; why that cannot be, if it cannot."""
+        try:
+            self._keys.mark(new)
+        except NameHasKeys as error:
+            # Of several people on one machine the keys are here, which tells the user less than whose name it is.
+            if any(is_same_name(person.name, new) for person in self._open_core().people()):
+                return happened.NameTaken(name=new)
+            return happened.RenameRefused(name=new, reason=str(error))
+        except OSError as error:
+            why = f"{error.filename or self._keys.folder}: {error.strerror or error}"
+            return happened.RenameRefused(name=new, reason=why)
+        return None
 
     def _refuse(self, to: str, reason: str) -> Receipt:
         receipt = Receipt(to, 0)

@@ -8,14 +8,13 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from peer.core.trail import Step, readable, unpacked
 from peer.past import Kind, PastLine, shown
 from peer.store import schema
 from peer.store.lines import Lines, StoredLine
+from peer.ui.words import shown_time
 from wire.names import file_name_of, name_key
 from wire.text import clean
 
@@ -62,11 +61,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     return copy
 
 
-_TIME: Final = "%Y-%m-%d %H:%M:%S"
-
-
 def _in_txt(_: StoredLine, line: PastLine) -> str:
-    at = datetime.fromtimestamp(line.at).strftime(_TIME)
     match line.kind:
         case Kind.DIRECT:
             who = f"{clean(line.sender)} to {clean(line.to or '')}"
@@ -74,7 +69,7 @@ def _in_txt(_: StoredLine, line: PastLine) -> str:
             who = f"{clean(line.sender)} to everybody"
         case Kind.ROOM:
             who = f"{clean(line.sender)} (in {clean(line.room or '')})"
-    return f"{at} {who}: {clean(line.text)}"
+    return f"{shown_time(line.at)} {who}: {clean(line.text)}"
 
 
 def _in_jsonl(stored: StoredLine, line: PastLine) -> str:

@@ -45,7 +45,6 @@ class Housekeeping:
         try:
             return int(what() or 0)
         except sqlite3.Error as error:
-            _log.warning(
-                "history.db is not tidied up: %s", error
-            )  # a full disk, say; the next look tries again
+            # A full disk, say; the next look tries again.
+            _log.warning("history.db is not tidied up: %s", error)
             return 0

@@ -15,7 +15,7 @@ from wire.errors import ChatAppError, NameRefused
 from wire.folders import make_private
 from wire.identity import AgreementKey, Identity
 from wire.limits import MAIL_KEPT_FOR
-from wire.names import file_name_of, name_key, peer_name
+from wire.names import file_name_of, is_same_name, name_key, peer_name
 
 MAIL_KEY_LASTS_FOR: Final = 7 * 86_400.0
 """Seconds for which one mail key stands in the card; it is then kept as long as mail sealed to it may wait."""
@@ -155,7 +155,7 @@ class KeyFolder:
 
     def _other_name(self, name: str) -> str | None:
         self._own_name = name
-        others = [one for one in self._names() if name_key(one) != name_key(name)]
+        others = [one for one in self._names() if not is_same_name(one, name)]
         return others[0] if others else None
 
     def _secret(self, name: str) -> bytes:
@@ -205,7 +205,7 @@ def _find(home: Path, name: str) -> Path:
     folder = folder_of(home, name)
     if not folder.exists() and folder.parent.exists():
         for other in sorted(folder.parent.iterdir()):
-            if any(name_key(one) == name_key(name) for one in _marked(other)):
+            if any(is_same_name(one, name) for one in _marked(other)):
                 return other
     return folder
 

@@ -104,5 +104,5 @@ def shown(line: StoredLine, me: str) -> PastLine:
         room=line.room or None,
         text=line.text,
         outgoing=line.outgoing,
-        standing=Standing(line.standing) if line.outgoing else None,
+        standing=line.standing if line.outgoing else None,
     )

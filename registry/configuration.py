@@ -13,6 +13,7 @@ import msgspec
 
 from registry.settings import KEYS, TABLES, Settings, check, unknown_key, unknown_table
 from wire.errors import ChatAppError, quoted
+from wire.folders import path_of
 
 FILE_MAX: Final = 1_000_000
 """Bytes of a configuration file: somebody who names a disk image by mistake is told so."""
@@ -77,11 +78,14 @@ def _from_file(path: Path) -> dict[str, object]:
     try:
         for table, content in _tables(path).items():
             values |= _checked(table, content)
+        folder = values.get("data")
+        if isinstance(folder, str):
+            values["data"] = str(path.parent / path_of(folder))
     except ValueError as error:
         raise Misconfigured(f"{quoted(str(path))}: {error}") from None
-    folder = values.get("data")
-    if isinstance(folder, str):
-        values["data"] = str(path.parent / Path(folder).expanduser())
+    except FileNotFoundError as error:
+        why = f'[registry] data = "{quoted(error.filename)}": {error.strerror}'
+        raise Misconfigured(f"{quoted(str(path))}: {why}") from None
     return values
 
 

@@ -20,7 +20,7 @@ from registry.console import Console
 from registry.program import Registry, Unable
 from registry.rereading import Again, OurTerminal, Rereading
 from registry.settings import Settings, desk_of, doors_of, policy_of
-from wire.streams import open_closed_streams
+from wire.folders import path_of
 
 _STOPPED: Final = 0
 _FAILED: Final = 1
@@ -31,7 +31,6 @@ _GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 
 def run(*, port: int, settings: Settings, again: Again | None = None) -> int:
     """Be a registry until a signal comes; the exit status. `again` reads the settings once more, where there are files."""
-    open_closed_streams()
     logging.basicConfig(
         level=settings.registry.log_level.upper(),
         stream=sys.stderr,
@@ -107,7 +106,7 @@ def _heed_signals(
 
 def _data_of(settings: Settings) -> Path | None:
     named = settings.registry.data
-    return None if named is None else Path(named).expanduser()
+    return None if named is None else path_of(named)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -132,11 +132,6 @@ def skeleton(name: str) -> str:
     return made
 
 
-def skeletons(name: PeerName) -> frozenset[str]:
-    """What `name` looks like as typed, and in lower case: a name that shares one with somebody else's is refused."""
-    return frozenset({skeleton(name), skeleton(name_key(name))})
-
-
 @cache
 def _prototypes() -> dict[int, str]:
     """Each non-ASCII character that looks like something else, and what.

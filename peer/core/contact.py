@@ -58,7 +58,7 @@ class Contact:
     @property
     def may_answer(self) -> bool:
         """Whether to try the straight way first."""
-        return self.row.online or self.is_expected
+        return self.is_expected or self.row.online  # mostly the first says it
 
     def was_heard(self) -> None:
         """A datagram of theirs has opened: they are there, unless they have left since on purpose."""

@@ -13,7 +13,7 @@ from wire.errors import NameRefused
 from wire.identity import AgreementKey, is_authentic
 from wire.limits import CONTACTS_MAX
 from wire.messages.table import Card, Row
-from wire.names import is_same_name, name_key
+from wire.names import name_key
 from wire.sealing import session_tag
 
 
@@ -65,10 +65,6 @@ class Contacts:
     def by_tag(self, tag: bytes) -> tuple[Contact, AgreementKey] | None:
         """Who sealed a datagram with this tag, and for which of our live keys."""
         return self._by_tag.get(tag)
-
-    def is_own(self, name: str, own_name: str) -> bool:
-        """Whether `name` is our own, in whatever case it is typed."""
-        return is_same_name(name, own_name)
 
     def is_blocked(self, name: str) -> bool:
         """Whether the key shown for this name is not the one that we hold."""

@@ -41,9 +41,8 @@ class LookUps:
     def is_over(self, name: str, *, can_ask: bool, now: float) -> bool:
         """Whether it is known by now that nobody has this name; until then the registry is asked."""
         one = self._open.get(name)
-        if (
-            one is None or now >= one.deadline + self._span
-        ):  # the latter was asked by somebody who has gone since
+        # One that is long over was asked by somebody who has gone since.
+        if one is None or now >= one.deadline + self._span:
             one = self._open[name] = Search(now + self._span)
         if not one.question and can_ask:
             self._table.fetch_anew(now=now)

@@ -20,7 +20,7 @@ from peer.core.whereabouts import Whereabouts
 from wire.errors import NameRefused
 from wire.messages.group import GroupGranted
 from wire.messages.room import EnterRoom, LeaveRoom, RoomEntered, RoomLeft, RoomRefusal, RoomRefused
-from wire.names import name_key, peer_name
+from wire.names import is_same_name, peer_name
 
 REFUSALS: Final = {
     RoomRefusal.BAD_NAME: "the server does not accept this name",
@@ -74,7 +74,7 @@ class Rooms:
         except NameRefused as refusal:
             self._refuse(room, refusal.reason)
             return
-        if self.room is not None and name_key(self.room.room) == name_key(name):
+        if self.room is not None and is_same_name(self.room.room, name):
             was_asked, self._asked, self.where.is_told = self._asked, None, False
             if was_asked is not None or self._is_astray:
                 self._stay(now)

@@ -13,6 +13,7 @@ from peer.core.rooms import Rooms
 from peer.core.trail import Raw
 from wire.errors import TooLong
 from wire.limits import TEXT_MAX
+from wire.names import is_same_name
 
 
 class Begun(NamedTuple):
@@ -42,7 +43,7 @@ class Speech:
         contact = self._contacts.by_name(name)
         if self._contacts.is_blocked(name):
             return LookUp.BLOCKED
-        if contact is not None or self._contacts.is_own(name, self._me.name):
+        if contact is not None or is_same_name(name, self._me.name):
             self._look_ups.forget(name)
             return LookUp.KNOWN
         reach = self._outlook.reach
@@ -56,7 +57,7 @@ class Speech:
         """Begin a message to somebody who is KNOWN. Raises TooLong, UnicodeEncodeError, KeyError."""
         check_length(text)
         wall = now + self._parts.wall_offset
-        if self._contacts.is_own(to, self._me.name):
+        if is_same_name(to, self._me.name):
             return Begun(self._me.name, self._notebook.write(text, wall=wall).number)
         contact = self._contacts.by_name(to)
         if contact is None or self._contacts.is_blocked(to):

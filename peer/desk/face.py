@@ -14,15 +14,12 @@ from peer.desk.node import Visitor
 from peer.desk.wording import FORM_FIRST, HELP, VOID, lines_of
 from peer.ui.line import LAST_WORDS_WITHIN, Terminal
 from peer.ui.pipe import LINE_MAX
+from peer.ui.running import DONE, FAILED, Running
 from peer.ui.view import View
 from peer.ui.words import Answer
 from wire.errors import TooLong, quoted
 from wire.limits import TEXT_MAX
 from wire.text import clean
-
-DONE: Final = 0
-FAILED: Final = 1
-INTERRUPTED: Final = 130
 
 TYPED_AHEAD: Final = 1_000
 """Lines that wait to be obeyed."""
@@ -45,39 +42,21 @@ class VisitorFace:
         self._wants_new = self._wants_quit = self._is_input_over = False
         self._typed: asyncio.Queue[str | None] = asyncio.Queue(maxsize=TYPED_AHEAD)
         self._place = ""
-        self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._running = Running()
         self._changed = asyncio.Event()
 
     def stop(self, status: int) -> None:
         """End now with this exit status."""
-        if not self._status.done():
-            self._status.set_result(status)
+        self._running.stop(status)
 
     async def run(self) -> int:
         """Until the visit, the user, the input or a signal ends it. Returns the exit status."""
         self._terminal.look(View())
-        tasks = [asyncio.create_task(one) for one in (self._show_events(), self._read(), self._obey())]
-        for task in tasks:
-            task.add_done_callback(self._task_ended)
         try:
-            return await self._status
+            return await self._running.until_over(self._show_events(), self._read(), self._obey())
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(OSError, TimeoutError):
                 await asyncio.wait_for(self._show(self._visitor.take_events()), LAST_WORDS_WITHIN)
-
-    def _task_ended(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or self._status.done():
-            return
-        error = task.exception()
-        if isinstance(error, OSError):
-            self.stop(DONE)  # the terminal is gone: nobody is there to be told
-        elif isinstance(error, KeyboardInterrupt):
-            self.stop(INTERRUPTED)
-        elif error is not None:
-            self._status.set_exception(error)
 
     # --- what happens
 

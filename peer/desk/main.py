@@ -10,16 +10,16 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from peer.desk.face import FAILED, INTERRUPTED, VisitorFace
+from peer.desk.face import VisitorFace
 from peer.desk.node import Visitor
 from peer.desk.offering import VisitorOffers
 from peer.ui.held import HeldTerminal
 from peer.ui.line import Terminal
 from peer.ui.main import begin_log
 from peer.ui.pipe import PipeTerminal
+from peer.ui.running import DONE, FAILED, INTERRUPTED
 from wire.address import Address
 from wire.errors import ChatAppError
-from wire.streams import open_closed_streams
 from wire.text import clean
 
 _LEAVES_WITHIN: Final = 0.5
@@ -28,7 +28,6 @@ _LEAVES_WITHIN: Final = 0.5
 
 def run(*, server: Address, queue: str, data: Path | None, plain: bool, stay: bool, log_level: str) -> int:
     """Visit a help desk until the visit or the user ends it. Returns the exit status."""
-    open_closed_streams()
     begin_log(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     with HeldTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
@@ -49,7 +48,7 @@ async def _visit(visitor: Visitor, held: HeldTerminal | None, *, stay: bool) -> 
     terminal.show(f"[{clean(line)}]" for line in visitor.damage)
     face = VisitorFace(visitor, terminal, stay=stay)
     loop = asyncio.get_running_loop()
-    for number, status in ((signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, INTERRUPTED)):
+    for number, status in ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)):
         loop.add_signal_handler(number, face.stop, status)
     try:
         return await face.run()

@@ -61,10 +61,9 @@ class Saying:
         """A line for the operator. The talk has begun."""
         assert self._talk is not None
         line = self._talk.say(text, wall=wall)
-        if (
-            not self._is_new_link
-        ):  # else it goes with those before it: one that came first would have them taken for repeats
-            self._send(line)
+        if self._is_new_link:
+            return  # it goes with those before it: if it came first, they would be taken for repeats
+        self._send(line)
 
     def link_up(self) -> None:
         """A new link knows nothing of what was said."""

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from wire.messages.desk.fields import TICKET_SIZE
+from wire.messages.table import Count
 
 
 class StoredVisit(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +18,12 @@ class StoredVisit(msgspec.Struct, frozen=True, kw_only=True):
 
     ticket: bytes = b""
     """Empty: no place."""
-    heard: int = 0
+    heard: Count = 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no registry would take: nobody would ever answer it."""
+        if len(self.ticket) not in (0, TICKET_SIZE):
+            raise ValueError(f"a ticket has {TICKET_SIZE} bytes")
 
 
 class Ticket:

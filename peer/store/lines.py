@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from peer.core.standing import Standing
 from peer.core.streamkeys import KEY_SIZE, parties_of
 from peer.core.trail import Stored
 from peer.store.misread import damage_named
@@ -31,7 +32,7 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     ours: int
     number: int
     at_ms: int
-    standing: int | None
+    standing: Standing | None
     text: str
     trail: Stored
 
@@ -44,8 +45,8 @@ class StoredLine(NamedTuple):
     outgoing: bool
     number: int
     at_ms: int
-    standing: int
-    """0 for others' lines."""
+    standing: Standing | None
+    """None for others' lines."""
     text: str
     trail: Stored
     room: str | None
@@ -90,7 +91,8 @@ class Lines:
     def all(self) -> Iterator[StoredLine]:
         """Every line, oldest first, read as it is asked for."""
         with damage_named():
-            names = dict(self._db.execute("SELECT identity, name FROM names"))
+            found = dict(self._db.execute("SELECT identity, name FROM names"))
+            names = msgspec.convert(found, dict[bytes, str])
             for row in self._db.execute(f"{_LINE} ORDER BY lines.id"):
                 yield self._line(row, names)
 
@@ -106,15 +108,17 @@ class Lines:
             return None if row is None else self._line(row, {})
 
     def _line(self, found: tuple[Any, ...], names: dict[bytes, str]) -> StoredLine:
-        """Raises msgspec.ValidationError."""
+        """Raises msgspec.ValidationError, ValueError."""
         row = msgspec.convert(found, _Row)
-        room, person = parties_of(row.key, is_ours=bool(row.ours))
+        is_ours, standing = bool(row.ours), row.standing
+        if is_ours and standing is None:
+            raise ValueError(f"line {row.id} has no standing")
+        room, person = parties_of(row.key, is_ours=is_ours)
         if person is not None and person not in names:
             found = self._db.execute("SELECT name FROM names WHERE identity = ?", (person,)).fetchone()
             if found is not None:
                 names[person] = msgspec.convert(found[0], str)
         name = None if person is None else names.get(person)
-        at, standing, is_ours = row.at_ms, row.standing or 0, bool(row.ours)
         return StoredLine(
-            row.id, row.key, is_ours, row.number, at, standing, row.text, row.trail, room, person, name
+            row.id, row.key, is_ours, row.number, row.at_ms, standing, row.text, row.trail, room, person, name
         )

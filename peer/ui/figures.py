@@ -14,13 +14,12 @@ import msgspec
 from peer.core.events import Event, Registered
 from peer.core.events.duty import CommandFailed, Figures
 from peer.node import Peer
-from peer.ui.main import INTERRUPTED, begin_log, opened
+from peer.ui.main import begin_log, opened
+from peer.ui.running import FAILED, INTERRUPTED
 from peer.ui.wording import lines_of
 from wire.address import Address
-from wire.streams import open_closed_streams
 
 SHOWN: Final = 0
-FAILED: Final = 1
 
 ANSWER_WITHIN: Final = 10.0
 """Seconds; a script must not hang."""
@@ -28,7 +27,6 @@ ANSWER_WITHIN: Final = 10.0
 
 def run(*, name: str, server: Address, queue: str, data: Path | None, as_json: bool, log_level: str) -> int:
     """Show the figures of a queue (empty: of the first one), asked for as operator `name`. Returns the exit status."""
-    open_closed_streams()
     begin_log(log_level)
     try:
         return asyncio.run(_ask(Peer(name, server, home=data), queue, as_json=as_json))

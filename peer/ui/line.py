@@ -17,12 +17,12 @@ from peer.ui.dialogue import Dialogue
 from peer.ui.errands import Errands
 from peer.ui.intentions import AskMessage, Context, Empty, Intention, Mistake, Quit
 from peer.ui.pipe import LINE_MAX
+from peer.ui.running import DONE, FAILED, Running
 from peer.ui.stock import Stock
 from peer.ui.view import View
 from peer.ui.words import Answer
 from wire.limits import TEXT_MAX
 
-FAILED: Final = 1
 LAST_WORDS_WITHIN: Final = 0.5
 """Seconds that the terminal has for the last lines when the program ends."""
 
@@ -60,41 +60,21 @@ class LineFace:
         self._showing = asyncio.Lock()
         self._untold: list[happened.Event] = []
         """Taken from the peer and not shown yet, oldest first."""
-        self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._is_quitting = False
+        self._running = Running()
         self._has_started = False
 
     def stop(self, status: int) -> None:
         """End now with this exit status."""
-        self._is_quitting = True
-        if not self._status.done():
-            self._status.set_result(status)
+        self._running.stop(status)
 
     async def run(self) -> int:
         """Until the user, the input or a signal ends it. Returns the exit status."""
         self._look()
-        tasks = [asyncio.create_task(self._show_events()), asyncio.create_task(self._obey())]
-        for task in tasks:
-            task.add_done_callback(self._task_ended)
         try:
-            return await self._status
+            return await self._running.until_over(self._show_events(), self._obey())
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(OSError, TimeoutError):
                 await asyncio.wait_for(self._show(self._take_events()), LAST_WORDS_WITHIN)
-
-    def _task_ended(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or self._status.done():
-            return
-        error = task.exception()
-        if isinstance(error, OSError):
-            self.stop(0)  # the terminal is gone: nobody is there to be told
-        elif isinstance(error, KeyboardInterrupt):
-            self.stop(130)
-        elif error is not None:
-            self._status.set_exception(error)
 
     # --- what happens
 
@@ -163,7 +143,7 @@ class LineFace:
                     continue
                 await self._carry_out(self._meant(line))
                 self._look()
-                if self._is_quitting:
+                if self._running.is_over:
                     return
         if self._stay:
             return
@@ -171,14 +151,14 @@ class LineFace:
         if await self._goes_on():
             await self._peer.settled()
         if await self._goes_on():
-            self.stop(0)
+            self.stop(DONE)
 
     async def _goes_on(self) -> bool:
         """Whether nothing that has happened ends the program: else the input would be obeyed, or its end, by a peer that
         was not let in."""
         if not self._has_started or self._peer.is_offline:
             await self._catch_up()
-        return not self._status.done()
+        return not self._running.is_over
 
     def _meant(self, line: str) -> Intention | Mistake:
         peer = self._peer
@@ -206,7 +186,7 @@ class LineFace:
         match intention:
             case Quit():
                 await self._errands.see_off()
-                self.stop(0)
+                self.stop(DONE)
             case Empty():
                 pass
             case AskMessage():

@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import sys
 from pathlib import Path
-from typing import Final
 
 from peer.keys import FolderInUse
 from peer.node import Peer
@@ -18,12 +17,9 @@ from peer.ui.completion import Known
 from peer.ui.held import HeldTerminal
 from peer.ui.line import LineFace, Terminal
 from peer.ui.pipe import PipeTerminal
+from peer.ui.running import DONE, FAILED, INTERRUPTED
 from wire.address import Address
 from wire.errors import ChatAppError, PortInUse
-from wire.streams import open_closed_streams
-
-INTERRUPTED: Final = 130
-FAILED: Final = 1
 
 
 def run(
@@ -39,7 +35,6 @@ def run(
     code: str | None = None,
 ) -> int:
     """Be a peer until the user ends it. Returns the exit status."""
-    open_closed_streams()
     begin_log(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     with HeldTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
@@ -69,7 +64,7 @@ async def _chat(peer: Peer, held: HeldTerminal | None, *, stay: bool) -> int:
         return FAILED
     face = LineFace(peer, terminal, stay=stay, known=known)
     loop = asyncio.get_running_loop()
-    for number, status in ((signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, INTERRUPTED)):
+    for number, status in ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)):
         loop.add_signal_handler(number, face.stop, status)
     try:
         return await face.run()
@@ -91,9 +86,8 @@ async def opened(peer: Peer) -> str | None:
         is_damaged = type(error) is sqlite3.DatabaseError
         return f"ChatApp: {peer.folder / 'history.db'}: {error}{advice if is_damaged else ''}"
     except OSError as error:
-        where = (
-            error.filename2 or error.filename or peer.folder
-        )  # of a file that takes another's place, the latter
+        # Of a file that takes another's place, the latter.
+        where = error.filename2 or error.filename or peer.folder
         return f"ChatApp: {where}: {error.strerror or error}"
     except ChatAppError as error:
         return f"ChatApp: {error}"

@@ -13,12 +13,12 @@ from typing import Final
 from peer.core import events as happened
 from peer.node import Peer
 from peer.receipts import Outcome, Receipt
-from peer.ui.main import INTERRUPTED, begin_log, opened
+from peer.ui.main import begin_log, opened
 from peer.ui.pipe import LINE_MAX
+from peer.ui.running import INTERRUPTED
 from peer.ui.wording import lines_of
 from wire.address import Address
 from wire.errors import TooLong
-from wire.streams import open_closed_streams
 
 DELIVERED: Final = 0
 SAVED: Final = 3
@@ -50,7 +50,6 @@ def run(
 ) -> int:
     """Say `text`, or what stands on standard input, to one person. Returns the exit status: 0 delivered, 3 saved, 4 kept
     or failed. `code`: a join code, for where newcomers need one."""
-    open_closed_streams()
     begin_log(log_level)
     try:
         text = _standard_input() if text is None else text

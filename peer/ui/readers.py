@@ -8,7 +8,7 @@ from typing import Final
 
 from peer.ui.intentions import Context, EnterRoom, Intention, Mistake, SayInRoom, SendDirect, ShowHistory
 from wire.errors import NameRefused, quoted
-from wire.names import PeerName, name_key, peer_name
+from wire.names import PeerName, is_same_name, peer_name
 
 HISTORY_SHOWN: Final = 20
 HISTORY_MAX: Final = 10_000
@@ -46,14 +46,15 @@ def say(context: Context, text: str) -> Intention | Mistake:
 
 def own(context: Context, name: str) -> Mistake | None:
     """One's own name, and no other: a mistake otherwise."""
-    return None if _is_own(context, name) else Mistake(f"[You are {context.me}, not {quoted(name)}.]")
+    is_own = is_same_name(name, context.me)
+    return None if is_own else Mistake(f"[You are {context.me}, not {quoted(name)}.]")
 
 
 def somebody_else(intend: Callable[[PeerName], Intention]) -> Callable[[Context, str], Intention | Mistake]:
     """What takes the name of a person, but not one's own."""
 
     def read(context: Context, name: str) -> Intention | Mistake:
-        return Mistake(IS_YOU) if _is_own(context, name) else named(intend)(context, name)
+        return Mistake(IS_YOU) if is_same_name(name, context.me) else named(intend)(context, name)
 
     return read
 
@@ -64,10 +65,3 @@ def show_history(context: Context, *words: str) -> Intention | Mistake:
     if count.isascii() and count.isdigit() and len(count) < 9 and 0 < int(count) <= HISTORY_MAX:
         return ShowHistory(int(count))
     return Mistake(f'["{quoted(count)}" is no number of messages: 1 to {HISTORY_MAX:,}.]')
-
-
-def _is_own(context: Context, name: str) -> bool:
-    try:
-        return name_key(name) == name_key(context.me)
-    except NameRefused:
-        return False

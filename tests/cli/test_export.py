@@ -10,7 +10,7 @@ from typing import IO
 import pytest
 
 import chatapp
-from peer.core.records import Named, OutgoingAdded
+from peer.core.records import IncomingAdded, Named, OutgoingAdded
 from peer.history import History
 
 CHECKOUT = Path(chatapp.__file__).parent
@@ -38,6 +38,16 @@ def test_all_lines_oldest_first(home: Path, capsys: pytest.CaptureFixture[str]) 
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["id"] for one in said] == list(range(1, LINES + 1))
     assert os.listdir(home / "peers" / "n-alice") == ["history.db"]
+
+
+def test_a_time_that_no_calendar_has_stops_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Senders date their messages as they like."""
+    history = History(home / "peers" / "n-alice" / "history.db", server="here")
+    history.apply([IncomingAdded(b"b" * 32, 1, 2**63 - 1, "from beyond", late=False)])
+    history.close()
+    for form in ("txt", "jsonl"):
+        assert chatapp.main(["export", "alice", "--format", form, "--data", str(home)]) == 0
+        assert "from beyond" in capsys.readouterr().out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

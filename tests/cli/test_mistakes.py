@@ -81,6 +81,8 @@ from tests.cli.starting import PORTS, Started
         ("-s 5000 --foo", 'unknown option "--foo"; see ChatApp --help'),
         ("-x -s 5000", 'unknown option "-x"; see ChatApp --help'),
         ("-s 5000 --data /dev/null", '--data: "/dev/null" is not a folder'),
+        ("-s 5000 --data ~no-body/x", '--data: "~no-body/x": there is no such user'),
+        ("-s 5000 --ban ~no-body/x", '--ban: "~no-body/x": there is no such user'),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_culprit(

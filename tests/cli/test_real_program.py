@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import chatapp
 from tests.cli.starting import PORTS
 
@@ -22,6 +24,22 @@ def test_the_program_exits_with_2_and_no_traceback() -> None:
     done = run("-c", "alice", "127.0.0.1", "5000", "99")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f'ChatApp: client-port: "99" is not a port; {PORTS}\n'
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-s 5000",
+        "-c a 127.0.0.1 5000 6000",
+        "--desk 127.0.0.1 5000",
+        "send a 127.0.0.1 5000 b hi",
+        "export a",
+    ],
+)
+def test_the_home_of_nobody_is_one_line(words: str) -> None:
+    done = run(*words.split(), CHATAPP_HOME="~no-body/x")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "ChatApp: ~no-body/x: there is no such user\n"
 
 
 def test_completion_goes_through_typer() -> None:

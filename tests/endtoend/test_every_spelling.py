@@ -251,9 +251,8 @@ async def test_a_room_goes_on_without_the_registry_and_the_prompt_says_so(stage:
         await person.sees(BACK)
     await bob.type("all back")
     for person in (alice, carol):
-        await person.sees(
-            re.compile(rf"bob \(in lab\): ({TIME} )?all back")
-        )  # late, for who came back after it
+        # Late, for who came back after it.
+        await person.sees(re.compile(rf"bob \(in lab\): ({TIME} )?all back"))
         assert person.prompts[-1] == "[lab] "
         assert len(person.shown(lambda line: line == "alice (in lab): still here")) == (person is carol)
     assert len(alice.shown(lambda line: line == notice)) == 1

@@ -38,9 +38,8 @@ async def test_a_killed_and_restarted_peer_gets_the_next_message_without_a_word(
         await bob.sees(f"alice: {text}")
         await alice.sees(received("bob"))
         assert bob.shown(beginning("alice: ")) == [f"alice: {text}"]
-        await knows(
-            bob, "alice"
-        )  # what it has shown is noted by now: a death right before would show it again
+        # What it has shown is noted by now: a death right before would show it again.
+        await knows(bob, "alice")
     assert alice.shown(no_ack("bob")) == []
     await bob.type("send alice and back")
     await alice.sees("bob: and back")
@@ -133,8 +132,6 @@ async def test_a_line_for_everybody_from_somebody_who_came_and_went_meanwhile(st
     await alice.end_input()
     assert await alice.ends() == 0
     carol.signal(signal.SIGCONT)
-    for person in (
-        bob,
-        carol,
-    ):  # as it is said, or, for who hears of her only when she is gone, out of the log
+    # As it is said, or, for who hears of her only when she is gone, out of the log.
+    for person in (bob, carol):
         await person.sees(re.compile(rf"\[Channel_Message alice: ({TIME} )?hello and goodbye\]"))

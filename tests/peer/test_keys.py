@@ -50,9 +50,8 @@ def test_nobody_else_may_read_anything(folder: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert (
-        stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
-    )  # whose keys lie here is nobody's business either
+    # Whose keys lie here is nobody's business either.
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     files = ("lock", "identity.key", "identity.pub", "mail.keys", "card.counter", "history.db")
     assert modes == dict.fromkeys(files, 0o600)

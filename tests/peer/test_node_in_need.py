@@ -1,12 +1,15 @@
 """This file is about a node that something is wrong with: disks that are full, screens that stand still, faults of ours."""
 
 import asyncio
+import errno
+import os
 import sqlite3
 
 import pytest
 
 from peer.core import events as happened
 from peer.history import History
+from peer.keys import KeyFolder
 from peer.receipts import Outcome
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
@@ -44,6 +47,22 @@ async def test_a_full_disk_acknowledges_nothing_and_is_said_once(
         works.set()
         assert await outcome_of(receipt) in (Outcome.DELIVERED, Outcome.RELAYED)
         assert (await next_of(bob, happened.DirectReceived)).text == "hi"
+
+
+async def test_a_full_disk_is_why_a_name_is_not_changed_whoever_bears_it(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ourselves, in another case, among them."""
+
+    def fails(keys: KeyFolder, name: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/there/renaming.new")
+
+    monkeypatch.setattr(KeyFolder, "mark", fails)
+    async with village.peer("alice") as alice:
+        alice.rename("ALICE")
+        refused = await next_of(alice, happened.RenameRefused)
+        assert refused.reason == "/there/renaming.new: No space left on device"
+        assert alice.name == "alice"
 
 
 # --- what fills up

@@ -145,6 +145,12 @@ def test_the_data_folder_is_found_from_where_the_file_is(tmp_path: Path) -> None
     assert configure(path, environment={"CHATAPP_HOME": "there"}).settings.registry.data == "there"
 
 
+def test_the_home_of_nobody_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, '[registry]\ndata = "~no-body/x"')
+    with pytest.raises(Misconfigured, match=r'\[registry\] data = "~no-body/x": there is no such user'):
+        configure(path)
+
+
 @pytest.mark.parametrize(
     ("environment", "why"),
     [

@@ -77,9 +77,8 @@ class Link(asyncio.Protocol):
             while (frame := self._reader.next_frame()) is not None:
                 frames.append(frame)
                 if self._reader.largest != LINK_FRAME_MAX:
-                    self._owner.link_frames(
-                        self, frames
-                    )  # may prove them: what is behind it may then be longer
+                    # This may prove them: what is behind it may then be longer.
+                    self._owner.link_frames(self, frames)
                     frames = []
                     if self._transport.is_closing():
                         return

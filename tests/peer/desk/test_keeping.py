@@ -72,7 +72,17 @@ def test_everything_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b'{"ticket": 7}', b"\xff" * 100, b"null", b'{"x":' + b"[" * 9_999]
+    "content",
+    [
+        b"",
+        b"{",
+        b'{"ticket": 7}',
+        b'{"ticket": "dGlj", "heard": 0}',
+        b'{"ticket": "dHR0dHR0dHR0dHR0dHR0dA==", "heard": -1}',
+        b"\xff" * 100,
+        b"null",
+        b'{"x":' + b"[" * 9_999,
+    ],
 )
 def test_a_file_that_says_nothing_costs_the_place_and_no_more(tmp_path: Path, content: bytes) -> None:
     folder = VisitFolder(tmp_path, SERVER)

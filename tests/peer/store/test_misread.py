@@ -49,8 +49,16 @@ def test_a_start_names_what_no_program_of_ours_wrote(path: Path, statement: str,
     history.close()
 
 
-def test_so_does_whoever_reads_lines(path: Path) -> None:
-    spoil(path, "UPDATE lines SET number = 'no. ' || id")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE lines SET number = 'no. ' || id",
+        "UPDATE lines SET standing = 99",
+        "UPDATE lines SET standing = NULL",
+    ],
+)
+def test_so_does_whoever_reads_lines(path: Path, statement: str) -> None:
+    spoil(path, statement)
     history = History(path, server="registry")
     for read in (
         lambda: history.lines.latest(10),
@@ -61,6 +69,16 @@ def test_so_does_whoever_reads_lines(path: Path) -> None:
     ):
         with pytest.raises(Damaged):
             read()
+    history.close()
+
+
+def test_so_does_whoever_reads_the_names_of_people(path: Path) -> None:
+    spoil(path, "INSERT INTO names VALUES (?, x'ff')", b"b" * 32)
+    history = History(path, server="registry")
+    with pytest.raises(Damaged):
+        history.lines.latest(10)
+    with pytest.raises(Damaged):
+        list(history.lines.all())
     history.close()
 
 
