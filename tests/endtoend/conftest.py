@@ -1,6 +1,7 @@
 """This file is about what every end-to-end test stands on: its own programs, gone at its end, none of them complaining."""
 
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,17 @@ import pytest
 from tests.endtoend.terminal import Open, Terminal
 from tests.support.ports import free_port
 from tests.support.stage import Stage
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nobody_said_nohup() -> Iterator[None]:
+    """A registry heeds `nohup`, and so would ours where the tests are run in that way: what has a handler here has none in a
+    program that is started."""
+    before = signal.getsignal(signal.SIGHUP)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
