@@ -18,7 +18,7 @@ from wire.sealing import Session
 
 REFUSALS: Final = {
     RefusalReason.BAD_NAME: "it does not accept this name",
-    RefusalReason.OLD_CARD: "it knows a newer card of yours; is the clock right?",
+    RefusalReason.OLD_CARD: "it knows a newer card of yours; the clock here may be wrong",
     RefusalReason.VERSION: "it speaks another version of the protocol",
     RefusalReason.FULL: "it takes no more new names now",
     RefusalReason.NOT_SERVING: "it is not serving now",
@@ -75,7 +75,9 @@ class Registration:
         if self._pinned is None and self._session.pinned is not None:
             self._pinned = self._session.pinned
             self._out.records.append(RegistryPinned(self._pinned))
-        self._renaming.welcomed()
+        if self._renaming.welcomed():
+            self._session.start(table_version=self._table.version, now=now)
+            return
         if not self.has_begun:
             self._out.events.append(happened.Registered())
         if self._was_lost:

@@ -22,6 +22,10 @@ REFUSALS: Final = {
     RefusalReason.FULL: "the server is full, or you change your name too often",
     RefusalReason.NOT_SERVING: "the server's disk takes nothing more",
 }
+_OF_THE_NAME: Final = frozenset(
+    {RefusalReason.BAD_NAME, RefusalReason.NAME_TAKEN, RefusalReason.OLD_CARD, RefusalReason.FULL}
+)
+"""Why we are not let in under one of two names, and may be under the other."""
 
 
 class Renaming:
@@ -38,6 +42,8 @@ class Renaming:
         self._reference: int | None = None
         self._deadline: float | None = None
         self._tried_other = False
+        self._may_yet_be_heard = False
+        """Whether a question of ours may still lie at the registry, unread, after we gave it up."""
         self._asked: str | None = None
         """What the user waits to hear of."""
         self._confirmed: str | None = None
@@ -73,6 +79,7 @@ class Renaming:
         self._reference = self._rng.getrandbits(32)
         self._deadline = now + self._policy.give_up_after
         card = self._me.card_as(self._me.other_name)
+        self._may_yet_be_heard = True
         self._out.requests.append(wire.Rename(reference=self._reference, card=card))
 
     def answered(self, answer: wire.RenameAccepted | wire.RenameRefused) -> None:
@@ -106,17 +113,23 @@ class Renaming:
 
     # --- at the door
 
-    def welcomed(self) -> None:
-        """The registry has let us in under the name that our card shows: that is our name."""
-        if self._reference is None and self._me.other_name is not None:
-            self._settle()
-            self._tell_refused("the server has not taken it")
+    def welcomed(self) -> bool:
+        """The registry has let us in under the name that our card shows: that is our name. True when it is to be asked once
+        more, with a newer card: a question that it reads only now must find one, or we would bear a name unknown to us."""
+        if self._reference is not None or self._me.other_name is None:
+            return False
+        if self._may_yet_be_heard:
+            self._show(self._me.name)
+            return True
+        self._settle()
+        self._tell_refused("the server has not taken it")
+        return False
 
     def denied(self, reason: RefusalReason) -> bool:
         """We are not let in. True when that may be because our other name holds: try that one."""
         if self._me.other_name is None or self._tried_other:
             return False
-        if reason not in (RefusalReason.BAD_NAME, RefusalReason.NAME_TAKEN, RefusalReason.OLD_CARD):
+        if reason not in _OF_THE_NAME:
             return False
         self._tried_other = True
         self._take(self._me.other_name, is_sure=False)
@@ -126,13 +139,18 @@ class Renaming:
 
     def _take(self, new: str, *, is_sure: bool = True) -> None:
         old, self._asked = self._me.name, None
-        self._me.rename(new)
+        self._show(new)
         self._me.other_name = None if is_sure else old
-        self._post.use_lives(self._me.lives, self._me.card)
-        self._session.use_card(self._me.card, self._me.live)
         self._out.events.append(Renamed(old=old, new=new, is_me=True))
         if is_sure:
             self._settle()
+
+    def _show(self, name: str) -> None:
+        """A card with this name that is newer than all before."""
+        self._me.rename(name)
+        self._may_yet_be_heard = False
+        self._post.use_lives(self._me.lives, self._me.card)
+        self._session.use_card(self._me.card, self._me.live)
 
     def _refuse(self, new: str, reason: RefusalReason) -> None:
         self._settle()
@@ -149,5 +167,5 @@ class Renaming:
 
     def _settle(self) -> None:
         self._reference = self._deadline = None
-        self._me.other_name, self._tried_other = None, False
+        self._me.other_name, self._tried_other, self._may_yet_be_heard = None, False, False
         self._confirmed = self._me.name

@@ -71,12 +71,33 @@ def test_without_the_registry_nobody_is_renamed(node: Node) -> None:
 
 
 def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: Node) -> None:
-    """The registry had not heard of it: the card under the old name is welcome."""
+    """The registry had not heard of it: the card under the old name is welcome. It may hear of it yet (a registry that was
+    stopped reads datagrams first, and the frames of its old links then), so it is shown a newer one before all is said."""
+    request = ask(node)
+    node.lose_link()
+    node.register()
+    assert node.saw() == []
+    assert node.core.renaming.news() is None
+    node.register()
+    assert node.core.me.card.name == "alice"
+    assert node.core.me.card.counter > request.card.counter
+    assert happened.RenameRefused(name="ada", reason="the server has not taken it") in node.saw()
+    assert node.core.renaming.news() == "alice"
+
+
+@pytest.mark.parametrize("reason", [RefusalReason.OLD_CARD, RefusalReason.FULL])
+def test_a_question_that_was_read_after_all_gives_us_the_new_name(node: Node, reason: RefusalReason) -> None:
+    """Between two welcomes, and the old name is not to be had back."""
     ask(node)
     node.lose_link()
     node.register()
-    assert happened.RenameRefused(name="ada", reason="the server has not taken it") in node.saw()
-    assert node.core.renaming.news() == "alice"
+    hello = node.sent(Kind.HELLO)[-1]
+    node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hello))
+    register = node.sent(Kind.REGISTER)[-1]
+    node.hears(bytes((Kind.REFUSED,)) + node.porter.refused(register, reason))
+    node.register()
+    assert happened.Renamed(old="alice", new="ada", is_me=True) in node.saw()
+    assert (node.core.me.name, node.core.renaming.news()) == ("ada", "ada")
 
 
 def test_who_is_not_welcome_under_the_old_name_any_more_tries_the_new_one(node: Node) -> None:
