@@ -42,6 +42,8 @@ class VisitorFace:
         self._wants_new = self._wants_quit = self._is_input_over = False
         self._typed: asyncio.Queue[str | None] = asyncio.Queue(maxsize=TYPED_AHEAD)
         self._place = ""
+        self._written: list[happened.VisitEvent] = []
+        """Given to the terminal, which has not said yet that they are out."""
         self._running = Running()
         self._changed = asyncio.Event()
 
@@ -75,8 +77,10 @@ class VisitorFace:
         notes = (self._place,) if self._place else ()
         self._terminal.look(View(notes=notes, is_server_away=self._visitor.is_lost))
         self._terminal.show([line for event in batch for line in lines_of(event)])
+        self._written += batch
         await self._terminal.shown()
-        self._visitor.events_shown(batch)
+        shown, self._written = self._written, []
+        self._visitor.events_shown(shown)
 
     def _note_place(self, event: happened.VisitEvent) -> None:
         match event:

@@ -60,6 +60,9 @@ class LineFace:
         self._showing = asyncio.Lock()
         self._untold: list[happened.Event] = []
         """Taken from the peer and not shown yet, oldest first."""
+        self._written: list[happened.Event] = []
+        """Given to the terminal, which has not said yet that they are out: an end must not come between, or the next start
+        shows them again."""
         self._running = Running()
         self._has_started = False
 
@@ -102,8 +105,10 @@ class LineFace:
         self._stock.take(batch, lines)
         self._look()
         self._terminal.show(lines)
+        self._written += batch
         await self._terminal.shown()
-        self._peer.events_shown(batch)
+        shown, self._written = self._written, []
+        self._peer.events_shown(shown)
 
     def _tell(self, event: happened.Event) -> None:
         """Something that is known on the spot, and was asked for."""

@@ -28,6 +28,9 @@ class Paper:
         self.questions: list[str] = []
         self.view = View()
         self.is_gone = False
+        self.says_out = asyncio.Event()
+        """Whether it says so when lines are out."""
+        self.says_out.set()
         self._typed: asyncio.Queue[str | None] = asyncio.Queue()
 
     def type(self, *lines: str | None) -> None:
@@ -39,6 +42,7 @@ class Paper:
         self.lines += lines
 
     async def shown(self) -> None:
+        await self.says_out.wait()
         if self.is_gone:
             raise BrokenPipeError
 

@@ -131,6 +131,26 @@ async def test_what_happened_until_the_end_is_shown() -> None:
     assert scene.peer.seen == [line("last words")]
 
 
+async def test_what_is_read_before_the_terminal_says_that_it_is_out_counts_as_shown_though_the_reader_quits() -> (
+    None
+):
+    """Whoever drives the program through pipes is that quick; the next start must not show it again."""
+    scene = Scene()
+    scene.peer.is_settled.set()
+    scene.peer.happens(STARTED)
+    assert await scene.all_done()
+    scene.paper.says_out.clear()
+    scene.peer.happens(line("hi"))
+    assert await scene.all_done()
+    scene.paper.type("quit")
+    assert await scene.all_done()
+    assert scene.peer.seen == [STARTED]
+    scene.paper.says_out.set()
+    assert await scene.status() == 0
+    assert scene.paper.lines.count("bob: hi") == 1
+    assert scene.peer.seen == [STARTED, line("hi")]
+
+
 async def test_a_fault_of_ours_is_not_swallowed() -> None:
     scene = Scene()
 
