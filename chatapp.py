@@ -1,7 +1,6 @@
-"""This file is about the command line: it checks what was typed, then starts a registry or a peer.
+"""This file is about the command line: its options, which of them fit together, and the line that names a wrong one.
 
-It knows arguments and the line that names a wrong one. It must not know how either program works; each is imported only
-when asked for, so that a peer never loads the registry.
+It must not know how a program works, or what it is started with (`cli.starting`).
 """
 
 import signal
@@ -14,29 +13,15 @@ if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
 import importlib
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
-from cli.checking import (
-    Misuse,
-    check_options,
-    check_readable_again,
-    code_from,
-    counted,
-    folder_from,
-    host_from,
-    listed_in,
-    name_from,
-)
+from cli.checking import Misuse, check_options
 from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
-from wire.address import Address, port_of
+from cli.starting import serve, talk, visit
 from wire.errors import AddressRefused, NameRefused
 from wire.streams import open_closed_streams
-
-if TYPE_CHECKING:
-    from registry.settings import Settings
 
 SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
@@ -46,9 +31,6 @@ RUN_USAGE: Final = (
     "Who may come in: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
 )
 EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
-_SERVER_ARGUMENTS: Final = ("port",)
-_CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
-_DESK_ARGUMENTS: Final = ("server-ip", "server-port")
 
 COMMANDS: Final[Mapping[str, str]] = {
     "config": "cli.config",
@@ -146,86 +128,11 @@ def chat(
             "operators": operator or None,
             "invite_only": invite_only or None,
         }
-        return _serve(words, config, decided, {"allow": allow, "ban": ban})
+        return serve(words, config, decided, {"allow": allow, "ban": ban})
     level = (log_level or LogLevel.WARNING).value
     if desk:
-        return _visit(words, queue=queue, data=data, plain=plain, stay=stay, log_level=level)
-    return _talk(words, room=room, code=code, data=data, plain=plain, stay=stay, log_level=level)
-
-
-def _serve(
-    words: Sequence[str],
-    config: str | None,
-    options: Mapping[str, object],
-    lists: Mapping[str, str | None],
-) -> int:
-    (port_text,) = counted(words, "-s", _SERVER_ARGUMENTS)
-    port = port_of(port_text, "port")
-    folder_from(str(options["data"]) if options["data"] is not None else None)
-    from registry.configuration import Misconfigured, configure
-
-    def read() -> "Settings":
-        listed = {key: listed_in(file, f"--{key}") for key, file in lists.items()}
-        file = Path(config) if config else None
-        return configure(file, environment=os.environ, options={**options, **listed}).settings
-
-    try:
-        settings = read()
-    except Misconfigured as wrong:
-        raise Misuse(str(wrong)) from None
-    from registry.server import run as serve
-
-    files = [file for file in (config, *lists.values()) if file]
-
-    def read_again() -> "Settings":
-        check_readable_again(files)
-        return read()
-
-    return serve(port=port, settings=settings, again=read_again if files else None)
-
-
-def _visit(
-    words: Sequence[str], *, queue: str | None, data: str | None, plain: bool, stay: bool, log_level: str
-) -> int:
-    host, server_port = counted(words, "--desk", _DESK_ARGUMENTS)
-    port = port_of(server_port, "server-port")
-    found = Address(host_from(host, "server-ip"), port)
-    name = name_from(queue, "--queue") if queue else ""
-    from peer.desk.main import run
-
-    return run(server=found, data=folder_from(data), queue=name, plain=plain, stay=stay, log_level=log_level)
-
-
-def _talk(
-    words: Sequence[str],
-    *,
-    room: str | None,
-    code: str | None,
-    data: str | None,
-    plain: bool,
-    stay: bool,
-    log_level: str,
-) -> int:
-    name, host, server_port, client_port = counted(words, "-c", _CLIENT_ARGUMENTS)
-    me = name_from(name)
-    entered = None if room is None else name_from(room.removeprefix("#"), "--room")
-    ports = port_of(server_port, "server-port"), port_of(client_port, "client-port")
-    folder = folder_from(data)
-    shown = code_from(code, os.environ)
-    found = Address(host_from(host, "server-ip"), ports[0])
-    from peer.ui.main import run
-
-    return run(
-        name=me,
-        server=found,
-        port=ports[1],
-        data=folder,
-        plain=plain,
-        stay=stay,
-        room=entered,
-        code=shown,
-        log_level=log_level,
-    )
+        return visit(words, queue=queue, data=data, plain=plain, stay=stay, log_level=level)
+    return talk(words, room=room, code=code, data=data, plain=plain, stay=stay, log_level=level)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -25,10 +25,6 @@ class WallClock:
         """Unix time in milliseconds, never below 0."""
         return max(int((now + self._offset) * 1_000), 0)
 
-    def micros(self, now: float) -> int:
-        """Unix time in microseconds, never below 0."""
-        return max(int((now + self._offset) * 1_000_000), 0)
-
 
 def remaining(stored_at_ms: int, wall: float, *, kept_for: float, at_least: float) -> float:
     """Seconds that a loaded record has left: by its age on the wall clock, clamped, since that clock may be wrong."""

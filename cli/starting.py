@@ -1,0 +1,107 @@
+"""This file is about starting a program from the words of a command line: a registry, a peer, a visitor of the help desk.
+
+Each returns the exit status and raises Misuse, NameRefused or AddressRefused for a word that is wrong. Each program is
+imported only when asked for, so that a peer never loads the registry.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cli.checking import (
+    Misuse,
+    check_readable_again,
+    code_from,
+    counted,
+    folder_from,
+    host_from,
+    listed_in,
+    name_from,
+)
+from wire.address import Address, port_of
+
+if TYPE_CHECKING:
+    from registry.settings import Settings
+
+_SERVER_ARGUMENTS: Final = ("port",)
+_CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
+_DESK_ARGUMENTS: Final = ("server-ip", "server-port")
+
+
+def serve(
+    words: Sequence[str],
+    config: str | None,
+    options: Mapping[str, object],
+    lists: Mapping[str, str | None],
+) -> int:
+    """The registry. `options`: what the command line decides over the file `config`; `lists`: files of who may come in."""
+    (port_text,) = counted(words, "-s", _SERVER_ARGUMENTS)
+    port = port_of(port_text, "port")
+    folder_from(str(options["data"]) if options["data"] is not None else None)
+    from registry.configuration import Misconfigured, configure
+
+    def read() -> "Settings":
+        listed = {key: listed_in(file, f"--{key}") for key, file in lists.items()}
+        file = Path(config) if config else None
+        return configure(file, environment=os.environ, options={**options, **listed}).settings
+
+    try:
+        settings = read()
+    except Misconfigured as wrong:
+        raise Misuse(str(wrong)) from None
+    from registry.server import run
+
+    files = [file for file in (config, *lists.values()) if file]
+
+    def read_again() -> "Settings":
+        check_readable_again(files)
+        return read()
+
+    return run(port=port, settings=settings, again=read_again if files else None)
+
+
+def visit(
+    words: Sequence[str], *, queue: str | None, data: str | None, plain: bool, stay: bool, log_level: str
+) -> int:
+    """A visitor of the help desk."""
+    host, server_port = counted(words, "--desk", _DESK_ARGUMENTS)
+    port = port_of(server_port, "server-port")
+    found = Address(host_from(host, "server-ip"), port)
+    name = name_from(queue, "--queue") if queue else ""
+    from peer.desk.main import run
+
+    return run(server=found, data=folder_from(data), queue=name, plain=plain, stay=stay, log_level=log_level)
+
+
+def talk(
+    words: Sequence[str],
+    *,
+    room: str | None,
+    code: str | None,
+    data: str | None,
+    plain: bool,
+    stay: bool,
+    log_level: str,
+) -> int:
+    """A peer at its terminal."""
+    name, host, server_port, client_port = counted(words, "-c", _CLIENT_ARGUMENTS)
+    me = name_from(name)
+    entered = None if room is None else name_from(room.removeprefix("#"), "--room")
+    ports = port_of(server_port, "server-port"), port_of(client_port, "client-port")
+    folder = folder_from(data)
+    shown = code_from(code, os.environ)
+    found = Address(host_from(host, "server-ip"), ports[0])
+    from peer.ui.main import run
+
+    return run(
+        name=me,
+        server=found,
+        port=ports[1],
+        data=folder,
+        plain=plain,
+        stay=stay,
+        room=entered,
+        code=shown,
+        log_level=log_level,
+    )
