@@ -1,1 +1,1 @@
-"""What the command line is made of: what is checked in it, what a program is started with, commands with words of their own."""
+"""What the command line is made of: checks, what a program is started with, and commands with words of their own."""

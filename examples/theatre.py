@@ -84,7 +84,8 @@ class Actor:
         """Wait for each of these lines; raises StepFailed with what was seen instead."""
         for wanted in lines:
             try:
-                found = await asyncio.wait_for(self._find(wanted), WITHIN)
+                async with asyncio.timeout(WITHIN):
+                    found = await self._find(wanted)
             except TimeoutError:
                 found = False
             if not found:
@@ -102,7 +103,8 @@ class Actor:
     async def ends(self, wanted: int) -> None:
         """Wait for the end; raises StepFailed for another exit status."""
         try:
-            status = await asyncio.wait_for(self._process.wait(), WITHIN)
+            async with asyncio.timeout(WITHIN):
+                status = await self._process.wait()
         except TimeoutError:
             raise StepFailed(f"{self.name} should have ended, and runs on") from None
         await self._reading

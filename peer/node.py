@@ -120,7 +120,8 @@ class Peer(Company):
             if self._core.state is State.REGISTERED:
                 self.leave()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.left(), within)
+                    async with asyncio.timeout(within):
+                        await self.left()
         finally:
             self._core.rooms.forget()  # only now is it known which lines have been told there
             self._shut()

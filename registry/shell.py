@@ -104,7 +104,8 @@ class Shell:
             if self._links:
                 self._emptied.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._emptied.wait(), FLUSH_FOR)
+                    async with asyncio.timeout(FLUSH_FOR):
+                        await self._emptied.wait()
 
     # --- in
 

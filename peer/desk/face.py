@@ -58,7 +58,8 @@ class VisitorFace:
             return await self._running.until_over(self._show_events(), self._read(), self._obey())
         finally:
             with contextlib.suppress(OSError, TimeoutError):
-                await asyncio.wait_for(self._show(self._visitor.take_events()), LAST_WORDS_WITHIN)
+                async with asyncio.timeout(LAST_WORDS_WITHIN):
+                    await self._show(self._visitor.take_events())
 
     # --- what happens
 
@@ -139,7 +140,8 @@ class VisitorFace:
         while (line := await self._typed.get()) is not None:
             if line.strip().lower() in _QUIT:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._said(), LAST_WORDS_WITHIN)
+                    async with asyncio.timeout(LAST_WORDS_WITHIN):
+                        await self._said()
                 self.stop(DONE)
                 return
             await self._known()

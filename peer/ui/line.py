@@ -77,7 +77,8 @@ class LineFace:
             return await self._running.until_over(self._show_events(), self._obey())
         finally:
             with contextlib.suppress(OSError, TimeoutError):
-                await asyncio.wait_for(self._show(self._take_events()), LAST_WORDS_WITHIN)
+                async with asyncio.timeout(LAST_WORDS_WITHIN):
+                    await self._show(self._take_events())
 
     # --- what happens
 

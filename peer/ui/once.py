@@ -89,7 +89,8 @@ async def _say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
 
 async def _settle(receipt: Receipt) -> None:
     try:
-        await asyncio.wait_for(receipt.settled(), SETTLES_WITHIN)
+        async with asyncio.timeout(SETTLES_WITHIN):
+            await receipt.settled()
     except TimeoutError:
         receipt.settle(Outcome.KEPT)
 
