@@ -10,9 +10,10 @@ SEEDS ?= 20000
 FUZZ_SECONDS ?= 600
 MINUTES ?= 20
 BOTS ?= 200
+UNLIMITED := --timeout 0 -o faulthandler_timeout=0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint check lock fuzz faults soak bench bench-growth picture clean
+.PHONY: help install demo test lint check lock mutants fuzz faults soak bench bench-growth picture clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,15 +35,18 @@ lint: $(VENV)/.tested  ## format, lint, import contracts, types
 
 check: lint test  ## lint, then the tests
 
+mutants: $(VENV)/.tested  ## put small faults into chosen modules and see that tests notice (ONLY="wire/codec.py ..." for some)
+	@$(BIN)/python -m tests.mutants --workers $(WORKERS) $(ONLY)
+
 fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer, fuzz each way in FUZZ_SECONDS=600 (about 2 h)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --workers $(WORKERS)
-	@CHATAPP_WORLDS=2000 $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz \
+	@CHATAPP_WORLDS=2000 $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=fuzz $(UNLIMITED) \
 		tests/simulation/test_rules.py tests/wire tests/registry/store tests/registry/desk
 	@$(PIP) install 'atheris>=3' >/dev/null 2>&1 || true
 	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
 faults: $(VENV)/.tested  ## the whole fault lab: every fault of docs/reliability.md in full, with its figure (about 20 min)
-	@CHATAPP_FAULTS=1 $(BIN)/python -m pytest tests/faults
+	@CHATAPP_FAULTS=1 $(BIN)/python -m pytest $(UNLIMITED) tests/faults
 
 soak: $(VENV)/.installed  ## BOTS=200 bots under random faults for MINUTES=20; memory and descriptors must stay flat
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --bots $(BOTS)

@@ -18,7 +18,7 @@ from typing import Annotated, Final
 import typer
 
 from cli.checking import Misuse, check_options
-from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
+from cli.options import CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
 from cli.starting import serve, talk, visit
 from wire.errors import AddressRefused, NameRefused
 from wire.streams import open_closed_streams
@@ -105,6 +105,9 @@ def chat(
     stay: Annotated[bool, typer.Option("--stay", help="Peer, visitor: stay when the input ends.")] = False,
     room: Annotated[str | None, typer.Option(metavar="ROOM", help=_ROOM_HELP)] = None,
     code: Annotated[str | None, typer.Option(metavar="CODE", help=_CODE_HELP)] = None,
+    registry_key: Annotated[
+        str | None, typer.Option("--registry-key", metavar="KEY", help=f"Peer, visitor: {KEY_HELP}")
+    ] = None,
     invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
     allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
     ban: Annotated[str | None, typer.Option(metavar="FILE", help=_BAN_HELP)] = None,
@@ -119,6 +122,8 @@ def chat(
     _check_fit({"--operator": operator, "--region": region, **doors}, is_fit=server, who=_REGISTRY_HAS)
     _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has it")
     _check_fit({"--room": room is not None, "--code": code}, is_fit=client, who="only a peer (-c) has it")
+    of_both = {"--registry-key": registry_key is not None}
+    _check_fit(of_both, is_fit=client or desk, who="only a peer (-c) and a visitor (--desk) have it")
     _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) stays anyway")
     if server:
         decided: dict[str, object] = {
@@ -131,8 +136,19 @@ def chat(
         return serve(words, config, decided, {"allow": allow, "ban": ban})
     level = (log_level or LogLevel.WARNING).value
     if desk:
-        return visit(words, queue=queue, data=data, plain=plain, stay=stay, log_level=level)
-    return talk(words, room=room, code=code, data=data, plain=plain, stay=stay, log_level=level)
+        return visit(
+            words, queue=queue, registry_key=registry_key, data=data, plain=plain, stay=stay, log_level=level
+        )
+    return talk(
+        words,
+        room=room,
+        code=code,
+        registry_key=registry_key,
+        data=data,
+        plain=plain,
+        stay=stay,
+        log_level=level,
+    )
 
 
 def main(args: Sequence[str] | None = None) -> int:

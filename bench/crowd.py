@@ -17,7 +17,6 @@ from wire.errors import DecodeError, SealError
 from wire.framing import frame
 from wire.header import Kind
 from wire.messages.group import GroupBody
-from wire.messages.presence import Ping
 from wire.messages.table import TableBatch
 
 JOINING: Final = 160
@@ -215,14 +214,6 @@ class Crowd:
 
     def relayed(self, member: Member, data: bytes, /) -> None:
         """A group frame came; those who care replace this."""
-
-    # --- handing links over
-
-    def keep_alive(self) -> None:
-        """A byte on each link, so that none of them is closed as silent."""
-        for member in self.members:
-            if member.cipher is not None:
-                member.request(Ping(reference=1))
 
 
 def _opened(data: bytes, knowing: Member) -> TableBatch | None:

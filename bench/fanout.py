@@ -24,25 +24,18 @@ from wire.header import unpack_relayed
 ROOM: Final = 1_000
 _TEXT: Final = "x" * 100
 _LINES_MOST: Final = 3_000
-_ALIVE_SPAN: Final = 45.0
 
 
 class Room:
     """A server, and its load in place."""
 
-    def __init__(self, name: str, server: Process, load: Process, crowd: Crowd | None = None) -> None:
+    def __init__(self, name: str, server: Process, load: Process) -> None:
         self.name, self.server, self.load = name, server, load
         self.sides = Side("server"), Side("load")
-        self._crowd = crowd
-        self._alive_at = time.monotonic()
         self.results: list[dict[str, float]] = []
 
     def run(self, lines: int, window: int) -> dict[str, float]:
         """So many lines; deliveries a second, and what they cost the server."""
-        if self._crowd is not None and time.monotonic() > self._alive_at + _ALIVE_SPAN:
-            self._alive_at = time.monotonic()
-            self._crowd.keep_alive()
-            time.sleep(0.2)
         before = self.server.cpu()
         found: dict[str, Any] = self.load.ask(f"run {lines} {window}")
         spent = self.server.cpu() - before
@@ -82,7 +75,7 @@ def ours(size: int, lines: int, *, folder: Path) -> Iterator[Room]:
             Process([built("room"), "links", "-", str(size), script, *map(str, fds)], fds=fds)
         )
         load.joined = load.told()
-        yield Room("ours", registry, load, crowd)
+        yield Room("ours", registry, load)
 
 
 def _prove(crowd: Crowd) -> None:

@@ -20,7 +20,7 @@ from bench.rivals import Absent, redis
 from wire.codec import decode_notice, encode
 from wire.framing import FrameReader, frame
 from wire.letters import seal_letter
-from wire.limits import LINK_FRAME_MAX, MAILBOX_LETTERS_MAX
+from wire.limits import LINK_FRAME_MAX, MAILBOX_PLACES
 from wire.messages.mail import DepositMail, LetterBody, MailSaved
 
 SENDERS: Final = 50
@@ -90,7 +90,7 @@ class Office:
 @contextmanager
 def office(count: int, *, readers: int | None = None) -> Iterator[Office]:
     """Room for `count` letters. Names are bound in an earlier life: a newcomer makes a channel key due later on."""
-    readers_wanted = readers or count // (MAILBOX_LETTERS_MAX - 8) + SENDERS
+    readers_wanted = readers or count // (MAILBOX_PLACES // 2 - 8) + SENDERS
     each = -(-count // SENDERS) + count // SENDERS // 2 + 100  # who is answered sooner asks more
     counter = time.time_ns() // 1_000_000
     with ExitStack() as stack:

@@ -92,7 +92,6 @@ class Member:
             nonce=self.nonce,
             cookie=cookie.cookie,
             card=self.card,
-            table_version=0,
         )
         return bytes((Kind.REGISTER,)) + encode(asked)
 

@@ -24,6 +24,9 @@ from wire.codec import encode
 from wire.messages.presence import Leave, Ping
 
 ONLINE: Final = 10_000
+CHANGING: Final = 8
+"""People who come and go."""
+
 _STAMPED: Final = getattr(socket, "SO_TIMESTAMPNS", 35)
 _SETTLED_AFTER: Final = 0.6
 """Seconds: changes are gathered for 50 ms, and the last version is told once more after 250 ms."""
@@ -106,8 +109,8 @@ class House:
         members = (Member(index, counter=counter) for index in range(online))
         self._crowd = stack.enter_context(Crowd(self._registry.port, members))
         self._crowd.join(links=False)
-        self._somebody = Changing(self._registry.port, online, counter)
-        self._probe = Changing(self._registry.port, online + 1, counter)
+        self._changing = [Changing(self._registry.port, online + place, counter) for place in range(CHANGING)]
+        self._probe = Changing(self._registry.port, online + CHANGING, counter)
         _ping_all(self._crowd)
         self._ears = Ears(self._crowd.sockets)
         self._sender: Process | None = None
@@ -118,7 +121,7 @@ class House:
     def tell(self) -> tuple[bytes, float, float]:
         """One change: what was told, from the first arrival to the last, and the registry's CPU; both in ms."""
         before = self._registry.cpu()
-        self._somebody.change()
+        self._change()
         time.sleep(_SETTLED_AFTER)
         cpu = (self._registry.cpu() - before) / 2 * 1e3  # the change, and its version once more
         told = {
@@ -130,6 +133,12 @@ class House:
             raise Failed(f"{self._online} were to be told in 2 broadcasts: {counts}")
         return data, spread(told[data]), cpu
 
+    def _change(self) -> None:
+        """Each in turn: the changes of one person are told at once a few times only (clause 3.3)."""
+        somebody = self._changing.pop(0)
+        somebody.change()
+        self._changing.append(somebody)
+
     def tell_by_c(self, data: bytes) -> tuple[float, float]:
         """The same bytes to the same sockets: first arrival to last, and CPU; both in ms."""
         if self._sender is None:
@@ -140,7 +149,7 @@ class House:
     def waits(self) -> tuple[float, float]:
         """The longest wait for an answer while nothing is told, and while a change is; both in ms."""
         calm = self._probe.waits(_SETTLED_AFTER / 2)
-        self._somebody.change()
+        self._change()
         busy = self._probe.waits(_SETTLED_AFTER)
         self._ears.heard()
         return calm, busy

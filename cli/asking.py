@@ -35,6 +35,17 @@ def folder_of_registry(data: str | None, port: str | None) -> Path:
     return found[0]
 
 
+def key_of_registry(folder: Path) -> bytes | None:
+    """Its identity key; None, and a line on standard error, when it cannot be read."""
+    from registry.asking import Unanswered, key_of
+
+    try:
+        return key_of(folder)
+    except Unanswered as error:
+        print(f"ChatApp: {error}", file=sys.stderr)
+        return None
+
+
 def answer_to(folder: Path, errand: "Errand") -> "Answer | None":
     """What the registry says; None, and a line on standard error, when it does not do it."""
     from registry.asking import Unanswered, ask

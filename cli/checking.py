@@ -1,28 +1,23 @@
 """This file is about words of a command line: each is checked, and a wrong one is named with what is allowed.
 
-It knows names, folders, hosts and counts. It must not know which program they are for.
+It knows names, folders and counts. It must not know which program they are for.
 """
 
 import re
-import socket
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from wire.address import literal, normal
-from wire.errors import AddressRefused, ChatAppError, NameRefused, quoted
+from wire.address import Address
+from wire.aio.hosts import host_from
+from wire.errors import ChatAppError, NameRefused, quoted
 from wire.folders import path_of
 from wire.names import PeerName, peer_name
-
-LOOKUP_TIMEOUT: Final = 5.0
-"""Seconds that a host name may take. A resolver without a network would otherwise hold the program for minutes."""
 
 LIST_BYTES_MAX: Final = 4_000_000
 """Bytes of a list of people: somebody who names a disk image by mistake is told so."""
 
 _NEGATIVE: Final = re.compile(r"-[0-9]")
-_NUMERIC: Final = re.compile(r"[0-9.]+\Z|0[xX]")
 
 
 class Misuse(ChatAppError):
@@ -78,6 +73,25 @@ def code_from(text: str | None, environment: Mapping[str, str]) -> str | None:
         raise Misuse(f"{'CHATAPP_CODE' if text is None else '--code'}: {refusal}") from None
 
 
+def server_from(host: str, port: int) -> Address:
+    """The server as it was typed, under which its registry is remembered. Raises AddressRefused when there is no address."""
+    host_from(host, "server-ip")
+    return Address(host, port)
+
+
+def registry_key_from(text: str | None, environment: Mapping[str, str]) -> str | None:
+    """The digits of a registry's key as they were typed, else those of $CHATAPP_REGISTRY_KEY. Raises Misuse."""
+    typed = text if text is not None else environment.get("CHATAPP_REGISTRY_KEY") or None
+    if typed is None:
+        return None
+    from wire.identity import KeyRefused, demanded_key
+
+    try:
+        return demanded_key(typed)
+    except KeyRefused as refusal:
+        raise Misuse(f"{'CHATAPP_REGISTRY_KEY' if text is None else '--registry-key'}: {refusal}") from None
+
+
 def listed_in(file: str | None, option: str) -> list[str] | None:
     """The lines of a file; those that are empty or begin with # say nothing. None for no file. Raises Misuse."""
     if file is None:
@@ -110,34 +124,3 @@ def _path(text: str, option: str) -> Path:
         return path_of(text)
     except FileNotFoundError as error:
         raise Misuse(f'{option}: "{quoted(text)}": {error.strerror}') from None
-
-
-def host_from(text: str, what: str) -> str:
-    """The IP address that `text` is or resolves to. Raises AddressRefused."""
-    found = literal(text)
-    if found is None and (not text or _NUMERIC.match(text)):
-        raise AddressRefused(what, text, "is not an IP address")  # some resolvers would take "127.1" for one
-    found = found or _looked_up(text)
-    if found is None:
-        raise AddressRefused(what, text, "is neither an IP address nor the name of a host that can be found")
-    if found in ("0.0.0.0", "::", "255.255.255.255"):
-        raise AddressRefused(what, text, "is not the address of one machine")
-    return found
-
-
-def _looked_up(name: str) -> str | None:
-    """The address of host `name`, IPv4 where it has both; None when there is none or no answer in time."""
-    found: list[tuple[int, str]] = []
-
-    def look_up() -> None:
-        try:
-            answers = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
-        except (OSError, UnicodeError):
-            return
-        found.extend((family, normal(str(where[0]))) for family, _, _, _, where in answers)
-
-    thread = threading.Thread(target=look_up, daemon=True)  # getaddrinfo itself knows no deadline
-    thread.start()
-    thread.join(LOOKUP_TIMEOUT)
-    of_ipv4 = (host for family, host in found if family == socket.AF_INET)
-    return next(of_ipv4, found[0][1] if found else None)

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli.asking import DATA_HELP, FAILED, PORT_HELP, answer_to, folder_of_registry
+from cli.asking import DATA_HELP, FAILED, PORT_HELP, answer_to, folder_of_registry, key_of_registry
 from cli.checking import Misuse
 from cli.options import HELP, command_line
 from wire.limits import INVITES_MAX
@@ -30,7 +30,10 @@ def invite(
     from registry.errands import MakeInvites
     from wire.invitations import CODE_BYTES, JoinCode
 
-    codes = [JoinCode.drawn(os.urandom(CODE_BYTES)) for _ in range(int(count))]
+    registry = key_of_registry(folder)
+    if registry is None:
+        return FAILED
+    codes = [JoinCode.drawn(os.urandom(CODE_BYTES), registry=registry) for _ in range(int(count))]
     if answer_to(folder, MakeInvites([code.public for code in codes])) is None:
         return FAILED
     for code in codes:

@@ -8,6 +8,7 @@ import typer
 DATA_HELP: Final = "Where keys, mail and history are kept."
 LOG_HELP: Final = "How much to log on standard error."
 LOG_VARIABLE: Final = "CHATAPP_LOG_LEVEL"
+KEY_HELP: Final = "The fingerprint that the registry's key must have, as the registry shows it."
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}
 CONTEXT: Final = {"ignore_unknown_options": True, **HELP}

@@ -5,9 +5,18 @@ from typing import Annotated, Final
 
 import typer
 
-from cli.checking import Misuse, check_options, code_from, counted, folder_from, host_from, name_from
-from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
-from wire.address import Address, port_of
+from cli.checking import (
+    Misuse,
+    check_options,
+    code_from,
+    counted,
+    folder_from,
+    name_from,
+    registry_key_from,
+    server_from,
+)
+from cli.options import CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
+from wire.address import port_of
 
 _ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
 
@@ -30,6 +39,7 @@ def send(
         str | None,
         typer.Option(metavar="CODE", help="The join code of a newcomer, where one is needed."),
     ] = None,
+    registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as one JSON object.")] = False,
 ) -> int:
     """Say one thing to one person, wait for what becomes of it, and leave."""
@@ -39,16 +49,17 @@ def send(
     me, other = name_from(name), name_from(to, "to")
     there = port_of(server_port, "server-port")
     folder = folder_from(data)
-    shown = code_from(code, os.environ)
+    shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     if not text.strip():
         raise Misuse("text: there is nothing to say")
-    found = Address(host_from(host, "server-ip"), there)
+    found = server_from(host, there)
     from peer.ui.once import run
 
     said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")
     return run(
         name=me,
         server=found,
+        registry_key=demanded,
         to=other,
         text=said,
         data=folder,

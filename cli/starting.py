@@ -15,11 +15,12 @@ from cli.checking import (
     code_from,
     counted,
     folder_from,
-    host_from,
     listed_in,
     name_from,
+    registry_key_from,
+    server_from,
 )
-from wire.address import Address, port_of
+from wire.address import port_of
 
 if TYPE_CHECKING:
     from registry.settings import Settings
@@ -62,16 +63,32 @@ def serve(
 
 
 def visit(
-    words: Sequence[str], *, queue: str | None, data: str | None, plain: bool, stay: bool, log_level: str
+    words: Sequence[str],
+    *,
+    queue: str | None,
+    registry_key: str | None,
+    data: str | None,
+    plain: bool,
+    stay: bool,
+    log_level: str,
 ) -> int:
     """A visitor of the help desk."""
     host, server_port = counted(words, "--desk", _DESK_ARGUMENTS)
     port = port_of(server_port, "server-port")
-    found = Address(host_from(host, "server-ip"), port)
+    found = server_from(host, port)
     name = name_from(queue, "--queue") if queue else ""
+    demanded = registry_key_from(registry_key, os.environ)
     from peer.desk.main import run
 
-    return run(server=found, data=folder_from(data), queue=name, plain=plain, stay=stay, log_level=log_level)
+    return run(
+        server=found,
+        registry_key=demanded,
+        data=folder_from(data),
+        queue=name,
+        plain=plain,
+        stay=stay,
+        log_level=log_level,
+    )
 
 
 def talk(
@@ -79,6 +96,7 @@ def talk(
     *,
     room: str | None,
     code: str | None,
+    registry_key: str | None,
     data: str | None,
     plain: bool,
     stay: bool,
@@ -90,13 +108,14 @@ def talk(
     entered = None if room is None else name_from(room.removeprefix("#"), "--room")
     ports = port_of(server_port, "server-port"), port_of(client_port, "client-port")
     folder = folder_from(data)
-    shown = code_from(code, os.environ)
-    found = Address(host_from(host, "server-ip"), ports[0])
+    shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
+    found = server_from(host, ports[0])
     from peer.ui.main import run
 
     return run(
         name=me,
         server=found,
+        registry_key=demanded,
         port=ports[1],
         data=folder,
         plain=plain,

@@ -3,13 +3,23 @@
 It knows arguments; what the figures are is the registry's to say, and `peer.ui.figures` shows them.
 """
 
+import os
 from typing import Annotated, Final
 
 import typer
 
-from cli.checking import Misuse, check_options, counted, folder_from, host_from, name_from
-from cli.options import CONTEXT, DATA_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
-from wire.address import Address, port_of
+from cli.checking import (
+    Misuse,
+    check_options,
+    code_from,
+    counted,
+    folder_from,
+    name_from,
+    registry_key_from,
+    server_from,
+)
+from cli.options import CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
+from wire.address import port_of
 
 _ARGUMENTS: Final = ("server-ip", "server-port")
 
@@ -26,6 +36,10 @@ def stats(
     queue: Annotated[str | None, typer.Option(metavar="NAME", help="Which queue; else the first.")] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
     log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
+    code: Annotated[
+        str | None, typer.Option(metavar="CODE", help="The join code of a newcomer, where one is needed.")
+    ] = None,
+    registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; spans in seconds.")] = False,
 ) -> int:
     """Show how many visitors a help desk has served today, and how long they waited."""
@@ -37,7 +51,17 @@ def stats(
     name, of = name_from(operator, "--as"), name_from(queue, "--queue") if queue else ""
     there = port_of(server_port, "server-port")
     folder = folder_from(data)
-    found = Address(host_from(host, "server-ip"), there)
+    shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
+    found = server_from(host, there)
     from peer.ui.figures import run
 
-    return run(name=name, server=found, queue=of, data=folder, as_json=as_json, log_level=log_level.value)
+    return run(
+        name=name,
+        server=found,
+        registry_key=demanded,
+        queue=of,
+        data=folder,
+        code=shown,
+        as_json=as_json,
+        log_level=log_level.value,
+    )

@@ -11,7 +11,8 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from peer.core.events import DirectReceived, Event, MailReturned, NameTaken, NotAdmitted, RegistryKeyChanged
+from peer.core.events import AdmissionRefused, DirectReceived, Event, MailReturned
+from peer.errors import NotAdmitted, NotLetIn
 from peer.node import Peer
 from wire.address import port_of
 from wire.errors import ChatAppError
@@ -26,12 +27,14 @@ async def echo(name: str, server: str, port: int) -> int:
     try:
         async with Peer(name, (server, port)) as peer:
             async for event in peer.events():
-                if isinstance(event, NameTaken | NotAdmitted | RegistryKeyChanged):
-                    print(f"{name} is not let in: {event}", file=sys.stderr)
-                    return 1
+                if isinstance(event, AdmissionRefused):  # not any more
+                    raise NotAdmitted(event.reason)
                 for said in messages_in(event):
                     if said.sender != peer.name:
                         await peer.send(said.sender, said.text)
+    except NotLetIn as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
     except asyncio.CancelledError:
         pass  # the peer has left and closed on the way here
     return 0

@@ -30,7 +30,7 @@ _CONTEXTS: Final = (
     Context(me=_ALICE),
     Context(me=_ALICE, offline=True),
     Context(me=_ALICE, room="tea"),
-    Context(me=_ALICE, client="Asha Rao", on_duty=True),
+    Context(me=_ALICE, serves=True, on_duty=True),
     Context(me=_ALICE, room="tea", on_duty=True),
 )
 

@@ -171,14 +171,18 @@ class Keepsakes(_Folder):
                 keys.close()
 
     def _be_a_visitor(self, data: bytes) -> None:
-        folder = self.path / "visits" / "192.0.2.1-5000"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "visit-0.json").write_bytes(data)
-        (folder / "registry.key").write_bytes(data)
-        found = VisitFolder(self.path, _SERVER)
-        assert found.registry is None or len(found.registry) == 32
-        found.save(found.visit)
-        found.close()
+        first = VisitFolder(self.path, str(_SERVER))
+        first.pin(b"r" * 32)
+        first.close()
+        (first.folder / "visit-0.json").write_bytes(data)
+        second = VisitFolder(self.path, str(_SERVER))
+        second.save(second.visit)
+        second.close()
+        for key in (self.path / "visits" / "servers").iterdir():
+            key.write_bytes(data)
+        third = VisitFolder(self.path, str(_SERVER))
+        assert third.registry is None or len(third.registry) == 32
+        third.close()
 
     def _be_a_registry(self, data: bytes) -> None:
         spool = Spool(self.path)

@@ -30,7 +30,7 @@ from tests.support.people import Person
 from tests.support.strategies import ALONE, FRAMES, NOTICES, REQUESTS, Message, bytes_of
 from tests.support.world import World
 from wire.framing import frame
-from wire.invitations import JoinCode
+from wire.invitations import CODE_BYTES, JoinCode
 
 EXAMPLES: Final = 6
 """Of each kind of message."""
@@ -94,7 +94,7 @@ def link_streams() -> list[bytes]:
 
 def words() -> list[bytes]:
     """Short things that people type: names, numbers, addresses, keys, codes."""
-    code = JoinCode.drawn(bytes(12)).text
+    code = JoinCode.drawn(bytes(CODE_BYTES), registry=b"r" * 32).text
     texts = [
         "alice",
         "Álvaro",

@@ -6,20 +6,14 @@ It asks the core; what follows is told as events (`peer.core.events`). Messages 
 from typing import Final
 
 from peer.core import events as happened
-from peer.core.engine import PeerCore
 from peer.core.reach import Reach
 from peer.core.states import State
 from peer.keys import NameHasKeys
 from peer.pump import Pump
 from peer.receipts import Outcome, Receipt
-from wire.errors import ChatAppError
 from wire.names import is_same_name
 
 NO_ROOM: Final = "nothing can be stored here, and too much waits to be"
-
-
-class NotOpen(ChatAppError):
-    """Something was asked of a peer that is not open yet, or not any more."""
 
 
 class Company(Pump):
@@ -29,7 +23,7 @@ class Company(Pump):
 
     @property
     def room(self) -> str | None:
-        """The room where we are, as its maker wrote it."""
+        """The room where we are, as its maker wrote it. Raises NotOpen."""
         room = self._open_core().rooms.room
         return room.room if room is not None else None
 
@@ -57,50 +51,49 @@ class Company(Pump):
         return receipt
 
     async def room_settled(self) -> None:
-        """Wait until it is known, and told, in which room we are: the answer has come, or is given up."""
-        while self._is_open and not self._core.rooms.is_settled and self._core.state is not State.REFUSED:
-            await self._change()
+        """Wait until it is known, and told, in which room we are: the answer has come, or is given up. Raises NotOpen."""
+        await self._until(lambda core: core.rooms.is_settled or core.state is State.REFUSED)
 
     def list_rooms(self) -> None:
-        """Ask which rooms there are; `RoomsListed` follows. Raises NotOpen."""
+        """Ask which rooms there are; `RoomsListed` follows: at once, or when the registry is found or known to be away.
+        Raises NotOpen."""
         self._open_core().rooms.list.ask(now=self._now())
         self._schedule()
 
     def members(self) -> tuple[happened.Person, ...]:
-        """Everybody in the room where we are, ourselves among them, by name."""
+        """Everybody in the room where we are, ourselves among them, by name. Raises NotOpen."""
         return self._open_core().rooms.audience.people()
 
     @property
     def in_reach(self) -> int:
-        """How many others of the room a line of ours gets to now."""
+        """How many others of the room a line of ours gets to now. Raises NotOpen."""
         return self._open_core().rooms.audience.in_reach
 
     @property
     def is_server_away(self) -> bool:
-        """Whether the registry is known not to answer."""
+        """Whether the registry is known not to answer. Raises NotOpen."""
         return self._open_core().reach is Reach.LOST
 
     # --- our name
 
     def rename(self, new: str) -> None:
-        """Ask for another name; `Renamed`, `NameTaken` or `RenameRefused` follows. Raises NotOpen."""
+        """Ask for another name; `Renamed`, `NameUnavailable` or `RenameRefused` follows. Raises NotOpen."""
         core = self._open_core()
         refused = self._mark(new) if core.renaming.refusal_of(new) is None else None
         if refused is not None:
-            self._events.append(refused)
-            self._tell()
+            self._tell([refused])
             return
         core.renaming.request(new, now=self._now())
         self._schedule()
 
-    def _mark(self, new: str) -> happened.NameTaken | happened.RenameRefused | None:
+    def _mark(self, new: str) -> happened.NameUnavailable | happened.RenameRefused | None:
         """Note on disk that we are about to ask for this name; why that cannot be, if it cannot."""
         try:
             self._keys.mark(new)
         except NameHasKeys as error:
             # Of several people on one machine the keys are here, which tells the user less than whose name it is.
             if any(is_same_name(person.name, new) for person in self._open_core().people()):
-                return happened.NameTaken(name=new)
+                return happened.NameUnavailable(name=new)
             return happened.RenameRefused(name=new, reason=str(error))
         except OSError as error:
             why = f"{error.filename or self._keys.folder}: {error.strerror or error}"
@@ -110,11 +103,5 @@ class Company(Pump):
     def _refuse(self, to: str, reason: str) -> Receipt:
         receipt = Receipt(to, 0)
         receipt.settle(Outcome.REFUSED, reason)
-        self._events.append(happened.Refused(to=to, number=0, reason=reason))
-        self._tell()
+        self._tell([happened.Refused(to=to, number=0, reason=reason)])
         return receipt
-
-    def _open_core(self) -> PeerCore:
-        if not self._is_open:
-            raise NotOpen("this peer is not open")
-        return self._core

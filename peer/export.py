@@ -43,22 +43,16 @@ def exported(path: Path, name: str, form: Format) -> Iterator[str]:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    """The history as it is at this moment, for reading only. One of an earlier shape is read from a copy in memory."""
+    """The history as it is at this moment, for reading only."""
     # With mode=ro SQLite would leave an empty log and its index behind when no peer runs.
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
     try:
         db.execute("PRAGMA query_only = ON")
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == schema.VERSION:
-            return db
-        copy = sqlite3.connect(":memory:", isolation_level=None)
-        db.backup(copy)
+        schema.check(db)
     except BaseException:
         db.close()
         raise
-    db.close()
-    schema.prepare(copy)
-    return copy
+    return db
 
 
 def _in_txt(_: StoredLine, line: PastLine) -> str:

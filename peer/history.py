@@ -25,8 +25,10 @@ from peer.core.records import (
     OutgoingChanged,
     OutgoingMoved,
     Overtaken,
+    PersonVerified,
     Record,
     RegistryPinned,
+    RegistryVerified,
     RoomKept,
     RowsSaved,
     Shown,
@@ -34,10 +36,12 @@ from peer.core.records import (
 )
 from peer.core.standing import Standing
 from peer.core.stored import Loaded
+from peer.core.streamkeys import parties_of
 from peer.core.trail import Stored
 from peer.store import loading, schema
 from peer.store.lines import Lines
 from peer.store.misread import damage_named
+from peer.store.registries import Registries
 from peer.store.tidy import Tidy
 from wire.codec import encode
 
@@ -59,23 +63,22 @@ _BEHIND: Final = "UPDATE lines SET behind = ? WHERE stream = ? AND number = ?"
 
 
 class History:
-    """`history.db` of one person, as seen from one registry's address."""
+    """`history.db` of one person, as seen from one server."""
 
     def __init__(self, path: Path | str, *, server: str) -> None:
-        """Raises sqlite3.Error; the file is then as it was."""
-        self._server = server
+        """`server`: as the user types it (`wire.address.server_name`). Raises sqlite3.Error; the file is then as it was."""
         self._db = sqlite3.connect(path, isolation_level=None)
         try:
             with damage_named():
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=NORMAL")
                 schema.prepare(self._db)
-                self._db.execute("INSERT OR IGNORE INTO servers (server) VALUES (?)", (server,))
+                self.registries: Final = Registries(self._db, server)
         except BaseException:
             self._db.close()
             raise
-        self._ours: Final = _StreamIds(self._db, schema.OURS)
-        self._theirs: Final = _StreamIds(self._db, schema.THEIRS)
+        self._ours: Final = _StreamIds(self._db, self.registries, schema.OURS)
+        self._theirs: Final = _StreamIds(self._db, self.registries, schema.THEIRS)
         self.lines: Final = Lines(self._db)
         self.tidy: Final = Tidy(self._db, self.lines)
 
@@ -90,17 +93,21 @@ class History:
         except BaseException:
             if self._db.in_transaction:
                 execute("ROLLBACK")
-            self._ours.clear()  # some of these may have been given in what was rolled back
-            self._theirs.clear()
+            self._forget_streams()  # some of their ids may have been given in what was rolled back
+            self.registries.look_again()
             raise
 
     def load(self) -> Loaded:
         """Everything that the core starts with. Raises sqlite3.Error."""
-        return loading.load(self._db, self._server)
+        return loading.load(self._db, self.registries.current)
 
     def close(self) -> None:
         """Fold the write-ahead log in and close."""
         self._db.close()
+
+    def _forget_streams(self) -> None:
+        self._ours.clear()
+        self._theirs.clear()
 
     def _apply_run(self, kind: type[Record], run: list[Record]) -> None:
         """Records of one kind, in order: the frequent kinds as one statement for all of them."""
@@ -139,7 +146,7 @@ class History:
         return spans
 
     def _apply_rare(self, record: Record) -> None:
-        execute = self._db.execute
+        execute, here = self._db.execute, self.registries.current
         match record:
             case OutgoingMoved(stream, number, to_stream, to_number):
                 execute(_MOVE, (self._ours[to_stream], to_number, self._ours[stream], number))
@@ -152,71 +159,76 @@ class History:
             case LineAccepted(position, group):
                 self._set_place("newest", group, position)
             case RoomKept():
-                execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (self._server, encode(record)))
-            case RegistryPinned(identity):
-                self._set_server("identity", identity)
+                execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (here, encode(record)))
+            case RegistryPinned(identity, is_verified):
+                self.registries.pin(identity, is_verified=is_verified)
+                self._forget_streams()  # a group's are others at another registry
+            case RegistryVerified():
+                self.registries.verify()
             case RowsSaved():
                 self._save_rows(record)
             case Named(identity, name):
                 execute("INSERT OR REPLACE INTO names VALUES (?, ?)", (identity, name))
             case FormerName(identity, name_key):
-                execute("DELETE FROM formers WHERE server = ? AND identity = ?", (self._server, identity))
-                execute("INSERT OR REPLACE INTO formers VALUES (?, ?, ?)", (self._server, name_key, identity))
+                execute("DELETE FROM formers WHERE registry = ? AND identity = ?", (here, identity))
+                execute("INSERT OR REPLACE INTO formers VALUES (?, ?, ?)", (here, name_key, identity))
             case NameBlocked(name_key, row):
-                execute(
-                    "INSERT OR REPLACE INTO blocked VALUES (?, ?, ?)", (self._server, name_key, encode(row))
-                )
-            case NameCleared(name_key, dropped):
-                execute("DELETE FROM blocked WHERE server = ? AND name_key = ?", (self._server, name_key))
-                whose = "WHERE server = ? AND identity = ?"
-                execute(
-                    f"INSERT OR REPLACE INTO dropped SELECT * FROM people {whose}", (self._server, dropped)
-                )
-                for table in ("people", "formers"):
-                    execute(f"DELETE FROM {table} {whose}", (self._server, dropped))
+                execute("INSERT OR REPLACE INTO blocked VALUES (?, ?, ?)", (here, name_key, encode(row)))
+            case NameCleared():
+                self._clear_name(record)
+            case PersonVerified(identity):
+                execute("INSERT OR IGNORE INTO verified VALUES (?, ?)", (here, identity))
             case IgnoreChanged(identity, is_ignored):
                 statement = "INSERT OR IGNORE INTO ignored VALUES (?)"
                 execute(statement if is_ignored else "DELETE FROM ignored WHERE identity = ?", (identity,))
             case _:
                 raise TypeError(f"{type(record).__name__} has no statement")
 
-    def _set_server(self, column: str, value: int | bytes) -> None:
-        self._db.execute(f"UPDATE servers SET {column} = ? WHERE server = ?", (value, self._server))
+    def _clear_name(self, cleared: NameCleared) -> None:
+        execute, here = self._db.execute, self.registries.current
+        execute("DELETE FROM blocked WHERE registry = ? AND name_key = ?", (here, cleared.name_key))
+        whose = "WHERE registry = ? AND identity = ?"
+        execute(f"INSERT OR REPLACE INTO dropped SELECT * FROM people {whose}", (here, cleared.dropped))
+        for table in ("people", "formers", "verified"):
+            execute(f"DELETE FROM {table} {whose}", (here, cleared.dropped))
 
     def _set_place(self, column: str, group: str, position: int) -> None:
         self._db.execute(
-            f"INSERT INTO places (server, name, {column}) VALUES (?, ?, ?) "
-            f"ON CONFLICT (server, name) DO UPDATE SET {column} = excluded.{column}",
-            (self._server, group, position),
+            f"INSERT INTO places (registry, name, {column}) VALUES (?, ?, ?) "
+            f"ON CONFLICT (registry, name) DO UPDATE SET {column} = excluded.{column}",
+            (self.registries.current, group, position),
         )
 
     def _save_rows(self, saved: RowsSaved) -> None:
+        here = self.registries.current
         self._db.executemany(
             "INSERT OR REPLACE INTO people VALUES (?, ?, ?)",
-            [(self._server, row.card.identity, encode(row)) for row in saved.rows],
+            [(here, row.card.identity, encode(row)) for row in saved.rows],
         )
         self._db.executemany(
             "INSERT INTO names VALUES (?1, ?2) ON CONFLICT DO UPDATE SET name = ?2 WHERE name != ?2",
             [(row.card.identity, row.card.name) for row in saved.rows],
         )
         self._db.execute(
-            "UPDATE servers SET version = ?, table_at = ? WHERE server = ?",
-            (saved.version, saved.at, self._server),
+            "UPDATE registries SET version = ?, table_at = ? WHERE id = ?", (saved.version, saved.at, here)
         )
 
 
 class _StreamIds(dict[bytes, int]):
     """The ids of streams by their keys, looked up and given as they are needed."""
 
-    def __init__(self, db: sqlite3.Connection, ours: int) -> None:
+    def __init__(self, db: sqlite3.Connection, registries: Registries, ours: int) -> None:
         super().__init__()
         self._db = db
+        self._registries = registries
         self._side = ours
 
     def __missing__(self, key: bytes) -> int:
-        self._db.execute("INSERT OR IGNORE INTO streams (key, ours) VALUES (?, ?)", (key, self._side))
+        is_direct = parties_of(key, is_ours=self._side == schema.OURS).room is None
+        which = (key, self._side, schema.EVERYWHERE if is_direct else self._registries.current)
+        self._db.execute("INSERT OR IGNORE INTO streams (key, ours, registry) VALUES (?, ?, ?)", which)
         (id_,) = self._db.execute(
-            "SELECT id FROM streams WHERE key = ? AND ours = ?", (key, self._side)
+            "SELECT id FROM streams WHERE key = ? AND ours = ? AND registry = ?", which
         ).fetchone()
         self[key] = int(id_)
         return int(id_)

@@ -11,27 +11,39 @@ It asks the core and tells what happened. How bytes, time and records move stand
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import enum
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, assert_never
 
 from peer.atdesk import AtDesk
-from peer.company import NO_ROOM, Company, NotOpen
+from peer.company import NO_ROOM, Company
 from peer.core import events as happened
-from peer.core.events.duty import ClientSaid
 from peer.core.lookup import LookUp
+from peer.core.reach import Reach
 from peer.core.states import State
+from peer.errors import NameTaken, NotAdmitted, NotLetIn, NotOpen, OtherRegistry
 from peer.keys import folder_of
 from peer.past import Past
 from peer.receipts import CHANNEL, Receipt
 from peer.trust import PeerTrust
-from wire.address import Address
+from wire.address import Address, port_of
 from wire.delivery.policy import Policy
 from wire.folders import default_home
+from wire.identity import demanded_key
 from wire.invitations import JoinCode
 from wire.names import PeerName, peer_name
 
-__all__ = ["NotOpen", "Peer"]
+
+class PeerState(enum.Enum):
+    """Where a peer stands."""
+
+    CLOSED = "not open"
+    SEEKING = "looking for the registry"
+    ONLINE = "registered, with a link to the registry"
+    ALONE = "the registry does not answer; direct chat goes on"
+    OFFLINE = "offline by our own wish"
+    REFUSED = "the registry does not let us in"
 
 
 class Peer(Company):
@@ -47,12 +59,16 @@ class Peer(Company):
         policy: Policy | None = None,
         room: str | None = None,
         code: str | None = None,
+        registry_key: str | None = None,
     ) -> None:
-        """`server`: the registry's IP address and port. `port`: our UDP port, 0 for any. `room`: to be in from the start.
-        `code`: a join code, for where newcomers need one. Raises NameRefused, CodeRefused."""
+        """`server`: the registry's host (an IP address or a name) and port; the registry's key is remembered under what is
+        given here. `port`: our UDP port, 0 for any. `room`: to be in from the start. `code`: a join code, for where
+        newcomers need one. `registry_key`: the fingerprint that the registry's key must have. Raises NameRefused,
+        AddressRefused, CodeRefused, KeyRefused."""
         super().__init__(
             peer_name(name),
-            Address(*server),
+            Address(server[0], port_of(str(server[1]), "server")),
+            registry_key=None if registry_key is None else demanded_key(registry_key),
             port=port,
             home=home or default_home(),
             policy=policy or Policy(),
@@ -70,17 +86,17 @@ class Peer(Company):
     @property
     def name(self) -> PeerName:
         """Ours; another one after a change of it."""
-        return PeerName(self._core.me.name) if hasattr(self, "_core") else self._name
+        return PeerName(self._core.me.name) if self._is_open else self._name
 
     @property
     def folder(self) -> Path:
         """Where our keys and messages are."""
-        return self._keys.folder if hasattr(self, "_core") else folder_of(self._home, self._name)
+        return self._keys.folder if self._is_open else folder_of(self._home, self._name)
 
     # --- life
 
     async def __aenter__(self) -> Self:
-        """Open, and wait until the registry has answered or is known not to."""
+        """Open, and wait as `ready` does. Raises what `open` and `ready` raise; the peer is closed then."""
         await self.open()
         try:
             await self.ready()
@@ -94,8 +110,10 @@ class Peer(Company):
         await self.close()
 
     async def open(self) -> None:
-        """Bind, lock, load, begin to register. Raises PortInUse, FolderInUse, BrokenKeyFile, sqlite3.Error."""
+        """Find the server, bind, lock, load, begin to register; also again after `close`. Raises AlreadyOpen,
+        ServerUnreachable, PortInUse, FolderInUse, BrokenKeyFile, OtherKey, sqlite3.Error, OSError."""
         await super().open()
+        self._is_begun = False
         if self._code is not None:
             # Not too late: the first REGISTER waits for an answer, which nobody has read yet.
             self._core.use_code(self._code)
@@ -104,12 +122,14 @@ class Peer(Company):
 
     async def ready(self) -> None:
         """Wait until all that the registry had for us is here, and we are in the room where we want to be; or until it
-        is known not to answer. Once that was so, a registry that is being looked for again keeps nobody from speaking."""
-        while self._is_open and not self._is_begun:
-            if self._core.is_ready or self._core.state is State.REFUSED:
-                self._is_begun = True
-            else:
-                await self._change()
+        is known not to answer. Once that was so, a registry that is being looked for again keeps nobody from speaking.
+        Raises NotOpen, NameTaken, NotAdmitted, OtherRegistry."""
+        if not self._is_begun:
+            await self._until(lambda core: core.is_ready or core.not_let_in is not None)
+        core = self._open_core()
+        if core.not_let_in is not None and not (self._is_begun and core.state is not State.REFUSED):
+            raise _refusal(core.not_let_in)
+        self._is_begun = True
         await self.room_settled()
 
     async def close(self, *, within: float = 1.0) -> None:
@@ -119,7 +139,7 @@ class Peer(Company):
         try:
             if self._core.state is State.REGISTERED:
                 self.leave()
-                with contextlib.suppress(TimeoutError):
+                with contextlib.suppress(TimeoutError, NotOpen):  # somebody else may close it meanwhile
                     async with asyncio.timeout(within):
                         await self.left()
         finally:
@@ -154,9 +174,8 @@ class Peer(Company):
         return self._receipts.open(CHANNEL, number)
 
     async def settled(self) -> None:
-        """Wait until all that we said is delivered, saved, kept or refused."""
-        while self._is_open and not self._core.is_settled:
-            await self._change()
+        """Wait until all that we said is delivered, saved, kept or refused. Raises NotOpen."""
+        await self._until(lambda core: core.is_settled)
 
     def leave(self) -> None:
         """Go offline and stay in the program; `Left` or `LeaveUnanswered` follows. Raises NotOpen."""
@@ -164,9 +183,8 @@ class Peer(Company):
         self._schedule()
 
     async def left(self) -> None:
-        """Wait until the registry has answered our leave, or all tries are over."""
-        while self._is_open and self._is_leaving:
-            await self._change()
+        """Wait until the registry has answered our leave, or all tries are over, and an event says which. Raises NotOpen."""
+        await self._until(lambda core: core.state is not State.LEAVING and not self._is_pump_due)
 
     def come_back(self) -> None:
         """Register again after `leave`. Raises NotOpen."""
@@ -181,49 +199,50 @@ class Peer(Company):
         return Past(self._history.lines, lambda: core.me.name, core.speech.steps_under_way, flush=self._store)
 
     def people(self) -> tuple[happened.Person, ...]:
-        """The table, by name."""
-        return self._core.people()
+        """The table, by name. Raises NotOpen."""
+        return self._open_core().people()
+
+    @property
+    def state(self) -> PeerState:
+        """Where this peer stands."""
+        if not self._is_open:
+            return PeerState.CLOSED
+        match self._core.state, self._core.reach:
+            case State.REFUSED, _:
+                return PeerState.REFUSED
+            case ((State.OFFLINE | State.LEAVING), _):
+                return PeerState.OFFLINE
+            case _, Reach.UP:
+                return PeerState.ONLINE
+            case _, Reach.LOST:
+                return PeerState.ALONE
+            case _:
+                return PeerState.SEEKING
 
     @property
     def is_offline(self) -> bool:
-        """Whether we left and have not come back."""
-        return self._core.is_offline
-
-    @property
-    def _is_leaving(self) -> bool:
-        return self._core.state is State.LEAVING
+        """Whether we left and have not come back, or are not let in. Raises NotOpen."""
+        return self._open_core().is_offline
 
     # --- what happens
 
-    async def events(self) -> AsyncIterator[happened.Event]:
-        """Everything that happens, one by one, until the peer is closed. Asking for the next says that one is done
-        with the last: messages that were never asked beyond are given again after a restart."""
-        while True:
-            batch = await self.next_events()
-            if not batch:
-                return
-            done: list[happened.Event] = []
-            try:
-                for event in batch:
-                    yield event
-                    done.append(event)
-            finally:
-                self.events_shown(done)
+    def events(self) -> AsyncGenerator[happened.Event, None]:
+        """Everything that happens, one by one, until the peer is closed. Raises NotOpen for one that was never open.
+
+        Several loops may run at once: each gets every event, the first from the opening of the peer on, any other from its
+        own beginning on. The first decides what has been shown: asking for the next event says that it is done with the
+        last, and a message that it never asked beyond is given again after a restart. The slowest sets the pace: past
+        `EVENTS_WAITING_MAX` events that wait for it, nobody's messages are taken."""
+        return self._open_feed().read(self.events_shown)
 
     async def next_events(self) -> list[happened.Event]:
-        """All that happened since the last call; waits for something; empty when closed. Then say `events_shown`."""
-        self._is_watched = True
-        while not self._events and self._is_open:
-            await self._waiting_for_events.wait()
-        return self.take_events()
+        """For a program that shows many at a time, and whose only reader this is: all that happened since the last call;
+        waits for something; empty when closed. Then say `events_shown`. Raises NotOpen for a peer that was never open."""
+        return await self._open_feed().next_batch()
 
     def take_events(self) -> list[happened.Event]:
-        """What happened since the last call, without waiting."""
-        batch = list(self._events)
-        self._events.clear()
-        if self._is_full and self._is_open:
-            self._schedule()
-        return batch
+        """The same, without waiting."""
+        return self._open_feed().take()
 
     def events_shown(self, batch: Sequence[happened.Event]) -> None:
         """These have been seen; their messages are not given again after a restart."""
@@ -234,7 +253,7 @@ class Peer(Company):
                 case happened.MailReturned(lines=lines):
                     for line in lines:
                         self._core.line_shown(line)
-                case ClientSaid(visit=visit, position=position):
+                case happened.ClientSaid(visit=visit, position=position):
                     self._core.duty.lines_shown(visit, position)
                     self._schedule()
                 case _:
@@ -247,3 +266,15 @@ _WHY_NOT: Final = {
     LookUp.UNKNOWN: "nobody of that name is known here",
     LookUp.BLOCKED: "the key shown for this name is not the one that we hold",
 }
+
+
+def _refusal(why: happened.NotLetIn) -> NotLetIn:
+    match why:
+        case happened.NameUnavailable(name=name):
+            return NameTaken(name)
+        case happened.AdmissionRefused(reason=reason):
+            return NotAdmitted(reason)
+        case happened.RegistryKeyChanged(expected=expected, got=got):
+            return OtherRegistry(expected, got)
+        case _:
+            assert_never(why)

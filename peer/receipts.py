@@ -18,6 +18,7 @@ from peer.core.events import (
     RoomUnanswered,
     Saved,
 )
+from peer.errors import NotOpen
 from wire.messages.room import ROOM_SIGN
 
 
@@ -38,28 +39,55 @@ CHANNEL: Final = ""
 class Receipt:
     """One message of ours. `outcome` may still change from KEPT to another, when a way has opened."""
 
-    __slots__ = ("_settled", "number", "outcome", "reason", "to")
+    __slots__ = ("_changed", "_is_over", "number", "outcome", "reason", "to")
 
     def __init__(self, to: str, number: int) -> None:
         self.to: Final = to
         self.number: Final = number
         self.outcome: Outcome | None = None
         self.reason = ""
-        self._settled: asyncio.Future[None] | None = None
+        self._is_over = False
+        self._changed: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        outcome = self.outcome.name if self.outcome is not None else "under way"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"<Receipt of {self.number} to {self.to!r}: {outcome}{reason}>"
 
     async def settled(self) -> Outcome:
-        """The first outcome; waits for it."""
+        """Wait for the first outcome."""
         while self.outcome is None:
-            if self._settled is None:  # most receipts are never waited for, and cost no future
-                self._settled = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._settled)
+            await self._change()
+        return self.outcome
+
+    async def final(self) -> Outcome:
+        """Wait for an outcome behind KEPT. Raises NotOpen when the peer is closed before: what is kept goes out at the next
+        start, and this receipt does not hear of it."""
+        while self.outcome is None or self.outcome is Outcome.KEPT:
+            if self._is_over:
+                raise NotOpen
+            await self._change()
         return self.outcome
 
     def settle(self, outcome: Outcome, reason: str = "") -> None:
         """It came to rest here."""
         self.outcome, self.reason = outcome, reason
-        if self._settled is not None and not self._settled.done():
-            self._settled.set_result(None)
+        self._wake()
+
+    def close(self) -> None:
+        """Nothing more will be known of it."""
+        self._is_over = True
+        self._wake()
+
+    async def _change(self) -> None:
+        if self._changed is None:  # most receipts are never waited for, and cost no future
+            self._changed = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._changed)
+
+    def _wake(self) -> None:
+        if self._changed is not None:
+            self._changed.set_result(None)
+            self._changed = None
 
 
 _ABOUT_OURS: Final = frozenset(
@@ -132,6 +160,7 @@ class Receipts:
                     receipt.settle(Outcome.KEPT)
                 else:
                     receipt.settle(Outcome.REFUSED, "the program has ended")
+            receipt.close()
         self._open.clear()
 
     def _keep(self, to: str, number: int) -> None:

@@ -1,6 +1,6 @@
-"""This file is about trust as programs and faces ask for it: safety numbers, keys that changed, people who are ignored.
+"""Trust as programs and faces ask for it: safety numbers, keys that changed, people who are ignored.
 
-It keeps what was decided on disk and receipts in step; what a decision means stands in `peer.core.trust`.
+What a decision means stands in `peer.core.trust`; receipts are kept in step here.
 """
 
 from collections.abc import Callable
@@ -31,10 +31,24 @@ class PeerTrust:
         """60 digits to compare with theirs: over another way, or side by side. Raises NotOpen."""
         return self._core().trust.number(name)
 
-    def accept(self, name: str) -> happened.Trusted | happened.NobodyKnown:
-        """Hold the key that is shown for this name now, and send there what was on its way. Raises NotOpen."""
-        answer, numbers = self._core().trust.accept(name, now=self._now())
+    def accept(
+        self, name: str, digits: str | None
+    ) -> happened.Trusted | happened.NotTrusted | happened.NobodyKnown:
+        """Hold the key of this name whose safety number has these 60 digits, if it is the one that is shown now, and send
+        there what was on its way. Raises NotOpen."""
+        answer, numbers = self._core().trust.accept(name, digits, now=self._now())
         self._receipts.renumber(answer.name, numbers)
+        self._changed()
+        return answer
+
+    def registry_key(self) -> happened.RegistryKey:
+        """The fingerprint of the registry's key, and of one that answers in its place. Raises NotOpen."""
+        return self._core().trust.registry_key()
+
+    def accept_registry(self, digits: str | None) -> happened.Trusted | happened.NotTrusted:
+        """Take the key with this fingerprint for the registry's: the one that we hold, or the one that answers in its
+        place. Raises NotOpen."""
+        answer = self._core().trust.accept_registry(digits, now=self._now())
         self._changed()
         return answer
 

@@ -6,6 +6,8 @@ time; what an errand does is `office`'s.
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,7 @@ from registry.directory import Directory
 from registry.effects import Answered, Effect, Store
 from registry.errands import Answer, Errand
 from registry.invites import Invites
+from registry.keys import KEY_FILE, KeyUnusable, public_key
 from registry.office import Office
 from registry.policy import Policy
 from registry.recalling import recall
@@ -45,14 +48,27 @@ def folders_in(home: Path) -> list[Path]:
 
 def ask(folder: Path, errand: Errand) -> Answer:
     """The answer of the registry with this folder, running or not. Raises Unanswered."""
+    with _of_ours(folder):
+        return _ask(folder, errand)
+
+
+def key_of(folder: Path) -> bytes:
+    """The identity key of the registry with this folder. Raises Unanswered."""
+    with _of_ours(folder):
+        return public_key(folder)
+
+
+@contextmanager
+def _of_ours(folder: Path) -> Iterator[None]:
+    """For who runs the registry, and nobody else. Raises Unanswered."""
     try:
         if os.stat(folder).st_uid != os.geteuid():
             raise Unanswered(f"{folder} is another user's: only who runs a registry may ask it this")
-        return _ask(folder, errand)
+        yield
     except OSError as error:
         where = error.filename2 or error.filename or folder
         raise Unanswered(f"{where}: {error.strerror or error}") from None
-    except StoreError as error:
+    except (KeyUnusable, StoreError) as error:
         raise Unanswered(str(error)) from None
 
 
@@ -62,7 +78,7 @@ def _ask(folder: Path, errand: Errand) -> Answer:
     try:
         while time.monotonic() < give_up_at:
             try:
-                store = FileStore(folder)
+                store = FileStore(folder, has_past=(folder / KEY_FILE).exists())
             except StoreInUse:
                 answer = _wait(spool, ticket, errand)
             else:

@@ -53,6 +53,13 @@ class Buckets(Generic[Whose]):
 
     def take(self, whose: Whose, *, now: float) -> bool:
         """Whether one more is within the rate."""
+        return self._bucket(whose, now).take(1, rate=self._rate, burst=self._burst, now=now)
+
+    def overdraw(self, whose: Whose, count: float = 1, *, now: float) -> float:
+        """So many more in any case; the seconds until they are within the rate (0.0 for at once)."""
+        return self._bucket(whose, now).overdraw(count, rate=self._rate, burst=self._burst, now=now)
+
+    def _bucket(self, whose: Whose, now: float) -> Bucket:
         bucket = self._buckets.get(whose)
         if bucket is None:
             bucket = self._buckets[whose] = Bucket(self._burst, now=now)
@@ -60,4 +67,4 @@ class Buckets(Generic[Whose]):
                 self._buckets.popitem(last=False)
         else:
             self._buckets.move_to_end(whose)
-        return bucket.take(1, rate=self._rate, burst=self._burst, now=now)
+        return bucket

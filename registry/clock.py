@@ -1,8 +1,29 @@
-"""This file is about wall time where cores need it: to stamp what is stored or shown. It reads no clock.
+"""Wall time where cores need it: to stamp what is stored or shown, and to tell the registry's lives apart.
 
 Cores live by monotonic seconds. The wall time is those plus an offset that the shell sets and may correct, so a wall
 clock that jumps changes stamps from then on, and never a span that is running.
 """
+
+from typing import Final
+
+EPOCHS_BY_CLOCK_MAX: Final = 3 * 2**30
+"""The clock sets no epoch above this one (the year 2072): a quarter of all epochs is left to count on by one."""
+
+LIFE_BITS: Final = 28
+"""A life that begins with epoch n numbers table versions and log positions from n * 2^28 on: as many for each second of
+the clock, so that no life runs into the numbers of a later one."""
+
+
+def first_epoch(*, last: int, wall: int) -> int:
+    """Return the first epoch of a group in a new life: above `last`, the last one on disk (0 for none), and above the
+    clock's seconds, which a disk that was put back from a backup cannot set back."""
+    return max(last, min(wall, EPOCHS_BY_CLOCK_MAX)) + 1
+
+
+def first_number(*, epoch: int, chance: bytes) -> int:
+    """Return the number above which versions and positions of a life begin. Its channel begins with `epoch`; `chance`
+    is at least four random bytes: two lives under one epoch, of which only one is on disk, hardly ever meet."""
+    return epoch << LIFE_BITS | int.from_bytes(chance[:4]) >> 33 - LIFE_BITS
 
 
 class WallClock:

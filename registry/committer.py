@@ -97,6 +97,7 @@ class Committer:
             error = done.exception()
             if error is None:
                 self._confirm(covered)
+                self.look_after()  # it may be the end of a visit, whose words are to leave the disk
             else:
                 self._failed(error, newest=None)
         finally:

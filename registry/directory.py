@@ -4,29 +4,34 @@ It is the only place where a name or a key becomes an address. Rows belong to id
 one. It knows names, cards and versions (clause 3); it must not know keys' secrets, links, mail or clocks.
 """
 
+import heapq
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
 
+from registry.buckets import Buckets
 from registry.changes import ChangeLog
 from registry.names import Names
 from registry.pages import Pages
 from registry.person import Person
 from wire.address import Address
 from wire.codec import encode
-from wire.limits import NAMES_MAX, TABLE_PAGE_MAX
+from wire.limits import (
+    BUCKETS_MAX,
+    NAMES_MAX,
+    ROW_CHANGES_BURST,
+    ROW_CHANGES_PER_NETWORK,
+    ROW_CHANGES_PER_NETWORK_BURST,
+    ROW_CHANGES_SPAN,
+    TABLE_PAGE_MAX,
+)
 from wire.messages.registration import RefusalReason
 from wire.messages.table import Card, Presence, TablePage
 from wire.names import name_key
 
-VERSION_LAST: Final = 2**62
-"""Versions that a peer claims are believed up to here: above it there is room for more changes than will ever be."""
-
-LIVES_FROM: Final = 2**42
-LIFE_SPAN: Final = 2**36
-"""Versions of the registry's n-th life begin at LIVES_FROM + n * LIFE_SPAN, and there are fewer changes in one: no version
-ever stands for two tables, whatever the clock was set to. (Above any clock's milliseconds, which versions once were.)"""
+_SAME_CHANGE: Final = 0.1
+"""Seconds after a change that was told at once in which others belong to it: a newcomer's name, address and link."""
 
 _ROWS_A_PAGE: Final = 4_096
 
@@ -39,21 +44,27 @@ class Delta(NamedTuple):
     more: bool
 
 
-def first_version(*, life: int, wall_ms: int) -> int:
-    """Where the versions of a life begin. Lives are counted by the channel's epochs, which are kept on disk."""
-    return max(LIVES_FROM + life * LIFE_SPAN, wall_ms)
-
-
 class Directory:
     """Everybody who ever got a name here."""
 
     def __init__(self, *, version: int) -> None:
+        """Rows that change at a time `now` are told as often as one person, and one network, may change them; those without
+        a time, of earlier lives, at once."""
         self._people: dict[bytes, Person] = {}
         self.names: Final = Names()
         self._lives: dict[bytes, bytes] = {}
         self._changes: ChangeLog[Person] = ChangeLog()
         self._online: dict[bytes, Address] = {}
         self._pages: Final = Pages()
+        self._pace: Buckets[bytes] = Buckets(
+            rate=1 / ROW_CHANGES_SPAN, burst=ROW_CHANGES_BURST, most=BUCKETS_MAX
+        )
+        self._network_pace: Buckets[str] = Buckets(
+            rate=ROW_CHANGES_PER_NETWORK, burst=ROW_CHANGES_PER_NETWORK_BURST, most=BUCKETS_MAX
+        )
+        self._untold: dict[bytes, float] = {}
+        """Whose row stands otherwise than it was told, and when it is told again."""
+        self._timers: list[tuple[float, bytes]] = []
         self.version = version
 
     def __len__(self) -> int:
@@ -65,6 +76,11 @@ class Directory:
     def person(self, identity: bytes) -> Person | None:
         """Who holds this key."""
         return self._people.get(identity)
+
+    def network_of(self, identity: bytes) -> str:
+        """With which network somebody is counted; an empty one for whoever has no name."""
+        person = self._people.get(identity)
+        return "" if person is None else person.network
 
     def online(self) -> list[bytes]:
         """Everybody who is online."""
@@ -101,23 +117,26 @@ class Directory:
             or self._lives.get(card.live, card.identity) != card.identity
         )
 
-    def bind(self, card: Card, *, channel_since: int, at: int, wall_ms: int) -> Person:
-        """Somebody new, under this name. `at`: Unix seconds of what is last known of them."""
+    def bind(
+        self, card: Card, *, channel_since: int, at: int, network: str = "", now: float | None = None
+    ) -> Person:
+        """Somebody new from this network, under this name. `at`: Unix seconds of what is last known of them."""
         key = name_key(card.name)
         self.names.bind(key, card.identity)
-        person = Person(card, key=key, channel_since=channel_since, since=at)
+        person = Person(card, key=key, channel_since=channel_since, since=at, network=network)
         self._people[card.identity] = person
         self._lives[card.live] = card.identity
-        self._changed(person, wall_ms)
+        if self._may_tell(person, now):
+            self._tell(person)
         return person
 
     def rename(
-        self, person: Person, card: Card, key: str, *, reserved_until: float, wall_ms: int
+        self, person: Person, card: Card, key: str, *, reserved_until: float, now: float | None = None
     ) -> list[str]:
         """Another name for somebody. Returned are names of theirs that are free for it."""
         before, person.name_key = person.name_key, key
         self.names.bind(key, card.identity)
-        self.renew_card(person, card, wall_ms=wall_ms)
+        self.renew_card(person, card, now=now)
         return [] if before == key else self.names.reserve(before, card.identity, until=reserved_until)
 
     def release(self, person: Person) -> None:
@@ -129,20 +148,24 @@ class Directory:
         self._online.pop(identity, None)
         if self._lives.get(person.card.live) == identity:
             del self._lives[person.card.live]
-        self._pages.row_changes(person.version)
-        self._changes.blank(person.place)
+        self._untold.pop(identity, None)
+        if person.place >= 0:
+            self._pages.row_changes(person.version)
+            self._changes.blank(person.place)
 
     # --- changes
 
-    def renew_card(self, person: Person, card: Card, *, wall_ms: int) -> None:
+    def renew_card(self, person: Person, card: Card, *, now: float | None = None) -> None:
         """A newer card."""
         if card == person.card:
             return
+        is_told = self._may_tell(person, now)
         if card.live != person.card.live:
             self._lives.pop(person.card.live, None)
             self._lives[card.live] = card.identity
         person.card = card
-        self._changed(person, wall_ms)
+        if is_told:
+            self._tell(person)
 
     def place(
         self,
@@ -152,11 +175,12 @@ class Directory:
         station: int,
         address: Address | None = None,
         wall_ms: int,
+        now: float | None = None,
     ) -> None:
         """Where somebody is, whether they are there, and by which number they speak in groups."""
         where = person.address if address is None else address
-        if (presence, station, where) == (person.presence, person.station, person.address):
-            return
+        is_same = (presence, station, where) == (person.presence, person.station, person.address)
+        is_told = not is_same and self._may_tell(person, now)
         online = presence is Presence.ONLINE
         if online is not person.online:
             person.since = wall_ms // 1_000
@@ -165,24 +189,31 @@ class Directory:
             self._online[person.card.identity] = where
         else:
             self._online.pop(person.card.identity, None)
-        self._changed(person, wall_ms)
+        if is_told:
+            self._tell(person)
 
-    def catch_up(self, claimed: int, *, wall_ms: int) -> bool:
-        """A peer has a table of a later version than ours: of an earlier life, under a clock that was set back since.
+    # --- telling
 
-        Every row is stamped anew above that version, or this peer would take our rows for old ones. True when done.
-        """
-        if not self.version < claimed <= VERSION_LAST:
+    def _may_tell(self, person: Person, now: float | None) -> bool:
+        """Whether a change that is about to be made is told at once. If not, the row stays as it was told until it is due,
+        and is told then as it stands: who comes and goes all the time costs others one row now and then."""
+        identity = person.card.identity
+        if identity in self._untold:
             return False
-        self.version = claimed
-        self._pages.row_changes(0)
-        for person in [person for _, person in self._changes.after(-1)]:
-            self._changed(person, wall_ms)
-        return True
+        if now is None or now < person.told_at + _SAME_CHANGE:
+            return True
+        waits = self._pace.overdraw(identity, now=now), self._network_pace.overdraw(person.network, now=now)
+        if not any(waits):
+            person.told_at = now
+            return True
+        person.row()  # made now, as it was told
+        due = self._untold[identity] = now + max(waits)
+        heapq.heappush(self._timers, (due, identity))
+        return False
 
-    def _changed(self, person: Person, wall_ms: int) -> None:
+    def _tell(self, person: Person) -> None:
         self._pages.row_changes(person.version)
-        self.version = person.version = max(self.version + 1, wall_ms)
+        self.version = person.version = self.version + 1
         person.encoded = None
         if person.place >= 0:
             self._changes.blank(person.place)
@@ -190,6 +221,23 @@ class Directory:
         if self._changes.wants_rewriting:
             for place, kept in self._changes.rewrite():
                 kept.place = place
+
+    def handle_timer(self, *, now: float) -> None:
+        """Tell the rows that are due, if they still stand otherwise than they were told."""
+        while self._timers and self._timers[0][0] <= now:
+            due, identity = heapq.heappop(self._timers)
+            if self._untold.get(identity) != due:
+                continue  # their name was released meanwhile
+            del self._untold[identity]
+            person = self._people[identity]
+            person.told_at = now
+            before, person.encoded = person.encoded, None
+            if person.place < 0 or person.row() != before:
+                self._tell(person)
+
+    def next_timer(self) -> float | None:
+        """When the next row is due."""
+        return self._timers[0][0] if self._timers else None
 
     # --- reading
 

@@ -4,35 +4,18 @@ A key is written as its fingerprint (32 hexadecimal digits) or in full (64), bla
 colon or a slash is an address or a network; all else is a name.
 """
 
-import re
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
-from typing import Final
 
 from wire.address import literal
 from wire.errors import NameRefused, quoted
-from wire.identity import fingerprint
+from wire.identity import fingerprint_digits, fingerprint_from
 from wire.names import name_key, peer_name
-
-_KEY: Final = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?\Z")
-
-
-def key_from(text: str) -> str | None:
-    """A key as all lists hold it: the digits of its fingerprint. None for a text that is no key."""
-    digits = re.sub(r"[\s:]", "", text).lower()
-    if not _KEY.match(digits):
-        return None
-    return digits if len(digits) == 32 else digits_of(bytes.fromhex(digits))
-
-
-def digits_of(identity: bytes) -> str:
-    """The digits of a key's fingerprint."""
-    return fingerprint(identity).replace(" ", "")
 
 
 def flaw_of_keys(texts: Iterable[str]) -> str:
     """What is wrong with a list of keys; empty for nothing."""
-    return next((f'"{quoted(text)}" is no key' for text in texts if key_from(text) is None), "")
+    return next((f'"{quoted(text)}" is no key' for text in texts if fingerprint_from(text) is None), "")
 
 
 def flaw_of_bans(texts: Iterable[str]) -> str:
@@ -56,7 +39,7 @@ class Bans:
             self._add(text.strip())
 
     def _add(self, text: str) -> None:
-        key = key_from(text)
+        key = fingerprint_from(text)
         if key is not None:
             self._keys.add(key)
         elif any(sign in text for sign in ".:/"):
@@ -72,7 +55,7 @@ class Bans:
 
     def has_key(self, identity: bytes) -> bool:
         """Whether this key is kept out."""
-        return bool(self._keys) and digits_of(identity) in self._keys
+        return bool(self._keys) and fingerprint_digits(identity) in self._keys
 
     def has_name(self, key: str) -> bool:
         """Whether nobody may come in under the name with this key."""

@@ -8,8 +8,9 @@ from typing import Final
 
 import msgspec
 
-from registry.doorlists import Bans, digits_of, key_from
+from registry.doorlists import Bans
 from registry.invites import Invites
+from wire.identity import fingerprint_digits, fingerprint_from
 from wire.invitations import public_half
 from wire.messages.registration import RefusalReason, Register
 from wire.messages.table import Card
@@ -30,7 +31,7 @@ class DoorLists:
     """Who is listed by name, ready to be looked up: made beside the loop, since lists may be long."""
 
     def __init__(self, settings: DoorSettings) -> None:
-        self.allowed: Final = frozenset(key_from(text) for text in settings.allow)
+        self.allowed: Final = frozenset(fingerprint_from(text) for text in settings.allow)
         self.bans: Final = Bans(settings.ban)
 
 
@@ -73,6 +74,6 @@ class Doors:
 
     def code_for(self, register: Register) -> bytes | None:
         """The code that this newcomer comes in with: empty for none, None when they need none (theirs stays good)."""
-        if not self._is_closed or digits_of(register.card.identity) in self._lists.allowed:
+        if not self._is_closed or fingerprint_digits(register.card.identity) in self._lists.allowed:
             return None
         return public_half(register.invitation)

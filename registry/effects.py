@@ -11,6 +11,7 @@ import msgspec
 from registry.errands import Answer
 from registry.store.entries import Entry
 from wire.address import Address
+from wire.messages.desk import DeskNotice
 from wire.messages.link import PeerRequest, RegistryNotice
 from wire.messages.registration import RefusalReason, Register
 from wire.messages.table import Card, Name
@@ -39,6 +40,8 @@ class NameKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     nonce: bytes
     channel_since: int
     is_kept: bool
+    network: str = ""
+    """From where a newcomer asked."""
     code: bytes = b""
     """The join code that is used up with it."""
 
@@ -100,7 +103,13 @@ class DeskLineStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_kept: bool
 
 
-DeskAfterthought: TypeAlias = VisitKept | DeskLineStored
+class ConsoleTold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The operator at the registry's own terminal is told this now: the disk has all that it rests on."""
+
+    notice: DeskNotice
+
+
+DeskAfterthought: TypeAlias = VisitKept | DeskLineStored | ConsoleTold
 Afterthought: TypeAlias = (
     NameKept | LetterKept | LineLost | EpochKept | RoomEntryKept | RenameKept | DeskAfterthought
 )
@@ -124,6 +133,27 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     link: int
     message: RegistryNotice | msgspec.Raw
+
+
+class Tell(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """To somebody's address, in a sealed datagram, unasked. Lost when we share no session."""
+
+    identity: bytes
+    address: Address
+    message: RegistryNotice
+
+
+class Doubt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Somebody waits for them: unless they show a sign of life by themselves soon, they are asked for one."""
+
+    identity: bytes
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """To somebody's link, unasked, unless much waits there already. What others send must not fill it."""
+
+    link: int
+    message: RegistryNotice
 
 
 class Relay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -211,6 +241,9 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 Effect: TypeAlias = (
     Reply
     | Push
+    | Tell
+    | Doubt
+    | Offer
     | Relay
     | RelayTo
     | Welcomed

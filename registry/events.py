@@ -77,6 +77,17 @@ class NamesPassedOver(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.count} names on the disk have cards of an unknown shape and were passed over"
 
 
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """An effect could not be carried out, by a fault of the registry's own."""
+
+    reason: str
+    places: tuple[str, ...]
+    """Files and lines, the innermost last."""
+
+    def __str__(self) -> str:
+        return f"fault while serving: {self.reason} at {', '.join(self.places)}"
+
+
 Event: TypeAlias = (
-    CameIn | NameChanged | TurnedAway | LinkEnded | StoreFailed | LiveKeyRenewed | NamesPassedOver
+    CameIn | NameChanged | TurnedAway | LinkEnded | StoreFailed | LiveKeyRenewed | NamesPassedOver | Fault
 )

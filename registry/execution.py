@@ -3,15 +3,19 @@
 It knows effects and promises; it must not know how requests came in, or rules.
 """
 
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from typing import assert_never
 
 from registry.effects import (
     Answered,
     Denied,
     Disconnect,
+    Doubt,
     Drop,
     Effect,
+    Offer,
     Push,
     Relay,
     RelayTo,
@@ -20,9 +24,10 @@ from registry.effects import (
     Resume,
     Show,
     Store,
+    Tell,
     Welcomed,
 )
-from registry.events import LinkEnded, NameChanged, StoreFailed
+from registry.events import Fault, LinkEnded, NameChanged, StoreFailed
 from registry.news import News
 from registry.outputs import Outputs
 from registry.policy import Policy
@@ -71,38 +76,64 @@ class Execution(Outputs):
     # --- carrying out
 
     def _carry_out(self, effects: Iterable[Effect], now: float) -> None:
+        """Each behind a fence: a fault of ours in one effect must not cost the effects behind it, which may be others'."""
         for effect in effects:  # the most frequent first: each case costs a look at the class
-            match effect:
-                case Reply():
-                    self._reply(effect.to, effect.message)
-                case Store():
-                    if at_once := self._promises.add(effect):
-                        self._carry_out(at_once, now)
-                case Resume():
-                    self._carry_out(self._service.handle(effect.request, effect.to, now=now), now)
-                case Push():
-                    self._push(effect.link, effect.message)
-                case Relay():
-                    self._links.relay(effect.frame, sender=effect.sender)
-                case RelayTo():
-                    self._links.relay_to(effect.frame, effect.links, sender=effect.sender)
-                case Welcomed():
-                    self._welcome(effect, table_version=self._service.directory.version, now=now)
-                case Renamed():
-                    self._sessions.admit(effect.card, now=now)
-                    self._note(NameChanged(before=effect.before, name=effect.card.name))
-                case Denied():
-                    self._deny(effect)
-                case Disconnect():
-                    self._links.end(effect.link, effect.reason)
-                case Show():
-                    self._console_lines += effect.lines
-                case Answered():
-                    self._answers.append((effect.ticket, effect.answer))
-                case Drop():
-                    self._drop(effect.reason)
-                case _:
-                    assert_never(effect)
+            try:
+                match effect:
+                    case Reply():
+                        self._reply(effect.to, effect.message)
+                    case Store():
+                        if at_once := self._promises.add(effect):
+                            self._carry_out(at_once, now)
+                    case Resume():
+                        self._carry_out(self._service.handle(effect.request, effect.to, now=now), now)
+                    case Push():
+                        self._push(effect.link, effect.message)
+                    case Relay():
+                        self._links.relay(effect.frame, sender=effect.sender)
+                    case RelayTo():
+                        self._links.relay_to(effect.frame, effect.links, sender=effect.sender)
+                    case Offer():
+                        self._offer(effect)
+                    case Drop():
+                        self._drop(effect.reason)
+                    case _:
+                        self._carry_out_rare(effect, now)
+            except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
+                self._note_fault(error)
+
+    def _carry_out_rare(
+        self, effect: Tell | Doubt | Welcomed | Renamed | Denied | Disconnect | Show | Answered, now: float
+    ) -> None:
+        match effect:
+            case Doubt():
+                self._service.doubt(effect.identity, now=now)
+            case Tell():
+                self._tell(effect.identity, effect.address, effect.message)
+            case Welcomed():
+                self._welcome(effect, table_version=self._service.directory.version, now=now)
+            case Renamed():
+                self._sessions.admit(effect.card, now=now)
+                self._note(NameChanged(before=effect.before, name=effect.card.name))
+            case Denied():
+                self._deny(effect)
+            case Disconnect():
+                self._links.end(effect.link, effect.reason)
+            case Show():
+                self._console_lines += effect.lines
+            case Answered():
+                self._answers.append((effect.ticket, effect.answer))
+            case _:
+                assert_never(effect)
+
+    def _note_fault(self, error: Exception) -> None:
+        self._drop("fault of ours")
+        steps = traceback.extract_tb(error.__traceback__)
+        self._note(
+            Fault(
+                reason=repr(error), places=tuple(f"{Path(one.filename).name}:{one.lineno}" for one in steps)
+            )
+        )
 
     def _settle(self, now: float) -> None:
         """After each input: whoever's link we ended is away, and what changed in the table is news."""

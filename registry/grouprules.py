@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from registry.clock import WallClock, remaining
+from registry.clock import WallClock, first_epoch, remaining
 from registry.effects import Caller, Drop, Effect, EpochKept, LineLost, Push, Reply, Resume, Store
 from registry.groups import Group, Line, Verdict
 from registry.policy import Policy
@@ -37,7 +37,7 @@ class Means(NamedTuple):
     read: ReadLines
     policy: Policy
     first_position: int
-    """Of this life of the registry (`groups.first_position`)."""
+    """The position after which those of this life begin (`clock.first_number`)."""
 
 
 class GroupRules(ABC):
@@ -49,7 +49,7 @@ class GroupRules(ABC):
         """What frames of this group bear."""
         self._means = means
         self._epoch_span = epoch_span
-        self._last_epoch = 0
+        self._last_epoch = first_epoch(last=0, wall=means.clock.seconds(now)) - 1
         self._epoch_began = now
         self._renewal_at: float | None = None
         self._is_key_on_its_way = False

@@ -25,18 +25,6 @@ _KEYS_UNCHECKED: Final = 64
 """Keys that may be held without a look whether any line needs them."""
 
 
-LIVES_FROM: Final = 2**51
-LIFE_SPAN: Final = 2**36
-"""Positions of the registry's n-th life begin at LIVES_FROM + n * LIFE_SPAN: above all that a member may have heard of in
-an earlier life, of which no line need be left, and whatever the clock was set to. (Above any clock's microseconds, which
-positions once were.) So no place in a log is ever two lines'."""
-
-
-def first_position(*, life: int) -> int:
-    """Where the positions of a life begin. Lives are counted by the channel's epochs, which are kept on disk."""
-    return LIVES_FROM + life * LIFE_SPAN
-
-
 class Line(NamedTuple):
     """A stored line without its frame."""
 

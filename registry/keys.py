@@ -93,3 +93,17 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def public_key(folder: Path) -> bytes:
+    """The identity key of the registry with this folder, which has run at least once. Raises KeyUnusable, OSError."""
+    path = folder / PUBLIC_FILE
+    try:
+        identity = bytes.fromhex(path.read_text(encoding="ascii"))
+    except ValueError:
+        identity = b""
+    if len(identity) != 32:
+        raise KeyUnusable(
+            path, "holds no key; the registry makes it anew at its next start, if it is removed"
+        )
+    return identity

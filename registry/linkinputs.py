@@ -9,6 +9,7 @@ from typing import Final
 from registry.effects import Caller
 from registry.execution import Execution
 from registry.links import Link, LinkState
+from registry.pace import cost_of_answers, cost_of_line
 from registry.policy import Policy
 from registry.service import Service
 from registry.sessions import Randomness, Sessions
@@ -69,16 +70,23 @@ class LinkInputs(Execution):
         opened = self._links.find(link)
         if opened is None:
             return
+        queued, cost = opened.queued, len(frames)
         for frame in frames:
             if opened.is_over:
                 break
+            if frame[:1] == _GROUP:
+                cost += cost_of_line(len(frame))
             try:
                 self._receive_frame(opened, frame, now)
             except DecodeError:
                 self._drop("malformed frame")
             except SealError:
                 self._links.end(link, "a frame does not open")
-        self._links.note_frames(opened, len(frames), now=now)
+        if not opened.is_over:
+            if opened.state is LinkState.ATTACHED:
+                self._service.heard_on_link(opened.identity, now=now)
+            cost += cost_of_answers(opened.queued - queued, len(frames))
+            self._links.note_frames(opened, cost, now=now)
         self._settle(now)
 
     def _receive_frame(self, link: Link, frame: bytes, now: float) -> None:
@@ -105,8 +113,13 @@ class LinkInputs(Execution):
             self._links.end(link.number, "first frame is no attach")
             return
         is_guest = link.identity in self._service.desk.guests
-        self._links.attach(link, is_guest=is_guest, now=now)
+        self._links.attach(link, is_guest=is_guest)
         self._carry_out(self._service.handle(request, caller, now=now), now)
+
+    def link_backlog(self, link: int, size: int) -> None:
+        """So many bytes that were written to it wait for its reader. Said after each write that leaves some, then until none
+        do."""
+        self._links.note_backlog(link, size)
 
     def link_closed(self, link: int, *, now: float) -> None:
         """The connection is over, whoever ended it."""

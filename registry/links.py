@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from registry.crowd import Crowd
-from registry.leases import Leases
 from registry.pace import Pace
 from registry.relaylog import RelayLog
-from wire.address import Address
+from wire.address import Address, network_of
 from wire.framing import frame
-from wire.limits import LINK_FRAME_MAX, LINK_IDLE_TIMEOUT
+from wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, REQUESTS_PER_SECOND
 from wire.sealing import LinkCipher
 
 GREETING_SIZE: Final = 8 + 16
@@ -37,7 +36,18 @@ class LinkState(enum.Enum):
 class Link:
     """One connection. `number` is the shell's name for it."""
 
-    __slots__ = ("cipher", "identity", "is_over", "number", "pieces", "place", "queued", "remote", "state")
+    __slots__ = (
+        "backlog",
+        "cipher",
+        "identity",
+        "is_over",
+        "number",
+        "pieces",
+        "place",
+        "queued",
+        "remote",
+        "state",
+    )
 
     def __init__(self, number: int, remote: Address) -> None:
         self.number: Final = number
@@ -52,20 +62,26 @@ class Link:
         """Up to where it has taken (or is not to have) what was relayed."""
         self.queued = 0
         """Bytes of answers among the pieces (relayed frames are shared, and do not count)."""
+        self.backlog = 0
+        """Bytes of earlier turns that its reader had left unread when it was last written to."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits for its reader that more of others' would bring it near its end."""
+        return self.queued + 2 * self.backlog > LINK_QUEUE_MAX
 
 
 class Links:
     """All connections, and what is to be done with them."""
 
-    def __init__(self, *, most: int) -> None:
+    def __init__(self, *, most: int, requests_per_second: float = REQUESTS_PER_SECOND) -> None:
         self._most: Final = most
         self._links: dict[int, Link] = {}
         self._attached: dict[int, Link] = {}
         self._guests: dict[int, Link] = {}
         """Attached too, of those without a name: nothing is relayed to them."""
-        self._idle: Leases[int] = Leases(LINK_IDLE_TIMEOUT)
         self.crowd: Final = Crowd()
-        self.pace: Final = Pace()
+        self.pace: Final = Pace(requests_per_second=requests_per_second)
         self._relayed: Final = RelayLog()
         self._dirty: list[Link] = []
         self._ended: list[tuple[Link, str]] = []
@@ -104,13 +120,12 @@ class Links:
         self.crowd.greeted(link.number, link.remote.host)
         self._queue(link, answer)
 
-    def attach(self, link: Link, *, is_guest: bool = False, now: float) -> None:
-        """It has proved itself: longer frames, and a longer patience."""
+    def attach(self, link: Link, *, is_guest: bool = False) -> None:
+        """It has proved itself: its frames may be longer, and it lives as long as its peer shows signs of life."""
         link.state = LinkState.ATTACHED
         self.crowd.leave(link.number, link.remote.host)
         link.place = self._relayed.end
         (self._guests if is_guest else self._attached)[link.number] = link
-        self._idle.renew(link.number, now=now)
         self._to_widen.append(link.number)
 
     def end(self, number: int, reason: str) -> None:
@@ -127,7 +142,6 @@ class Links:
             link.is_over = True
             self.crowd.leave(number, link.remote.host)
             self.pace.forget(number)
-            self._idle.end(number)
             self._guests.pop(number, None)
             if self._attached.pop(number, None) is not None:
                 self._take_relayed(link)
@@ -175,27 +189,27 @@ class Links:
             link.pieces = []
         link.pieces.append(piece)
 
+    def note_backlog(self, number: int, size: int) -> None:
+        """So many bytes wait for the reader of a link."""
+        link = self._links.get(number)
+        if link is not None:
+            link.backlog = size
+
     # --- time
 
-    def note_frames(self, link: Link, count: int, *, now: float) -> None:
-        """Frames came: it is alive, and asks."""
-        if link.is_over:
-            return
-        if link.state is LinkState.ATTACHED:
-            self._idle.renew(link.number, now=now)
-        self.pace.note(link.number, count, now=now)
+    def note_frames(self, link: Link, cost: int, *, now: float) -> None:
+        """Frames came that count as so many requests: how fast it asks decides how fast it is read."""
+        self.pace.note(link.number, network_of(link.remote.host), cost, now=now)
 
     def handle_timer(self, *, now: float) -> None:
-        """Reads on where a pause is over; ends what was silent too long."""
+        """Reads on where a pause is over; ends what has proved nothing for too long."""
         self.pace.handle_timer(now=now)
         for number in self.crowd.expired(now=now):
             self.end(number, "no first frame")
-        for number in self._idle.expired(now=now):
-            self.end(number, "silent")
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        deadlines = (self.crowd.next_deadline(), self._idle.next_deadline(), self.pace.next_deadline())
+        deadlines = (self.crowd.next_deadline(), self.pace.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # --- drained by the core

@@ -4,17 +4,12 @@ The letters' bytes lie in the store. It knows quotas, order and age (clause 7.3)
 clocks.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from wire.limits import (
-    MAIL_BATCH_MAX,
-    MAIL_KEPT_FOR,
-    MAILBOX_BYTES_MAX,
-    MAILBOX_LETTERS_MAX,
-    MAILBOX_LETTERS_PER_SENDER,
-)
+from registry.effects import Caller
+from registry.shares import Shares
+from wire.limits import LETTER_PLACE, MAIL_BATCH_MAX, MAIL_KEPT_FOR, MAILBOX_PLACES
 from wire.messages.mail import MailRefusal
 
 _BATCH_LETTERS: Final = 256
@@ -24,7 +19,7 @@ _BATCH_LETTERS: Final = 256
 class Letter:
     """What is known of a letter without reading it."""
 
-    __slots__ = ("expires_at", "is_repeated", "is_stored", "number", "sender", "serial", "size")
+    __slots__ = ("expires_at", "is_stored", "number", "places", "repeat", "sender", "serial", "size")
 
     def __init__(
         self, *, serial: int, sender: bytes, number: int, size: int, expires_at: float, is_stored: bool
@@ -32,12 +27,19 @@ class Letter:
         self.serial: Final = serial
         self.sender: Final = sender
         self.number: Final = number
+        self.places: Final = places_of(size)
+        """How much of a mailbox it takes."""
         self.size: Final = size
         self.expires_at: Final = expires_at
         self.is_stored = is_stored
         """Whether the disk has it: only then is it shown to its reader."""
-        self.is_repeated = False
-        """Whether a repeat of it waits for the disk too, which holds the whole letter: one does, and no more."""
+        self.repeat: tuple[int, Caller] | None = None
+        """Who asked again for a letter that is on its way to the disk, and by which reference: the last one."""
+
+
+def places_of(size: int) -> int:
+    """How many places a letter of so many bytes takes."""
+    return 1 + size // LETTER_PLACE
 
 
 class Batch(NamedTuple):
@@ -50,13 +52,13 @@ class Batch(NamedTuple):
 class Mailbox:
     """The letters of one reader, oldest first."""
 
-    __slots__ = ("_by_id", "_by_serial", "_of_sender", "bytes", "outstanding")
+    __slots__ = ("_by_id", "_by_serial", "outstanding", "shares")
 
     def __init__(self) -> None:
         self._by_serial: dict[int, Letter] = {}
         self._by_id: dict[tuple[bytes, int], Letter] = {}
-        self._of_sender: defaultdict[bytes, int] = defaultdict(int)
-        self.bytes = 0
+        self.shares: Final = Shares(most=MAILBOX_PLACES)
+        """Who holds how many places in it."""
         self.outstanding: set[int] = set()
         """Serials that the reader was given and has not taken yet."""
 
@@ -74,21 +76,11 @@ class Mailbox:
         """The letter with this serial."""
         return self._by_serial.get(serial)
 
-    def refusal_of(self, sender: bytes, size: int) -> MailRefusal | None:
-        """Which quota forbids one more letter; None for none."""
-        if size > MAILBOX_BYTES_MAX:
-            return MailRefusal.TOO_LARGE
-        if len(self._by_serial) >= MAILBOX_LETTERS_MAX or self.bytes + size > MAILBOX_BYTES_MAX:
-            return MailRefusal.MAILBOX_FULL
-        is_over = self._of_sender.get(sender, 0) >= MAILBOX_LETTERS_PER_SENDER
-        return MailRefusal.SENDER_QUOTA if is_over else None
-
-    def add(self, letter: Letter) -> None:
+    def add(self, letter: Letter, network: str) -> None:
         """The newest letter."""
         self._by_serial[letter.serial] = letter
         self._by_id[letter.sender, letter.number] = letter
-        self._of_sender[letter.sender] += 1
-        self.bytes += letter.size
+        self.shares.take(letter.sender, network, letter.places)
 
     def remove(self, serial: int) -> Letter | None:
         """Taken, expired or not kept after all."""
@@ -96,8 +88,7 @@ class Mailbox:
         letter = self._by_serial.pop(serial, None)
         if letter is not None:
             self._by_id.pop((letter.sender, letter.number), None)
-            self._of_sender[letter.sender] -= 1
-            self.bytes -= letter.size
+            self.shares.give_back(letter.sender, letter.places)
         return letter
 
     def next_batch(self) -> Batch:
@@ -119,9 +110,10 @@ class Mailbox:
 class Mailboxes:
     """Everybody's mailbox; empty ones cost nothing."""
 
-    def __init__(self, *, letters_max: int, next_serial: int) -> None:
+    def __init__(self, *, places: int, next_serial: int) -> None:
+        """`places`: of all mailboxes together."""
         self._boxes: dict[bytes, Mailbox] = {}
-        self.letters_max: Final = letters_max
+        self._shares = Shares(most=places)
         self._next_serial = next_serial
         self._count = 0
 
@@ -132,14 +124,17 @@ class Mailboxes:
         """The mailbox of somebody for whom letters wait."""
         return self._boxes.get(recipient)
 
-    def refusal_of(self, recipient: bytes, sender: bytes, size: int) -> MailRefusal | None:
-        """Why no letter of this size can be added; None when it can."""
-        if self._count >= self.letters_max:
-            return MailRefusal.MAILBOX_FULL
-        box = self._boxes.get(recipient)
-        return (Mailbox() if box is None else box).refusal_of(sender, size)
+    def refusal_of(self, recipient: bytes, sender: bytes, network: str, size: int) -> MailRefusal | None:
+        """Why this sender cannot leave a letter of this size; None when they can."""
+        places, box = places_of(size), self._boxes.get(recipient)
+        for shares in (self._shares,) if box is None else (box.shares, self._shares):
+            if not shares.has_room(sender, network, places):
+                return MailRefusal.SHARE_USED_UP if shares.has_left(places) else MailRefusal.MAILBOX_FULL
+        return None
 
-    def deposit(self, recipient: bytes, sender: bytes, number: int, size: int, *, now: float) -> Letter:
+    def deposit(
+        self, recipient: bytes, sender: bytes, network: str, number: int, size: int, *, now: float
+    ) -> Letter:
         """A new letter, not on the disk yet."""
         letter = Letter(
             serial=self._next_serial,
@@ -149,16 +144,17 @@ class Mailboxes:
             expires_at=now + MAIL_KEPT_FOR,
             is_stored=False,
         )
-        self.add(recipient, letter)
+        self.add(recipient, letter, network)
         return letter
 
-    def add(self, recipient: bytes, letter: Letter) -> None:
-        """A letter, new or loaded."""
+    def add(self, recipient: bytes, letter: Letter, network: str) -> None:
+        """A letter, new or loaded, whose sender is counted with this network."""
         self._next_serial = max(self._next_serial, letter.serial + 1)
         box = self._boxes.get(recipient)
         if box is None:
             box = self._boxes[recipient] = Mailbox()
-        box.add(letter)
+        box.add(letter, network)
+        self._shares.take(letter.sender, network, letter.places)
         self._count += 1
 
     def remove(self, recipient: bytes, serials: list[int]) -> list[Letter]:
@@ -167,6 +163,8 @@ class Mailboxes:
         if box is None:
             return []
         removed = [letter for serial in serials if (letter := box.remove(serial)) is not None]
+        for letter in removed:
+            self._shares.give_back(letter.sender, letter.places)
         self._count -= len(removed)
         if not box:
             del self._boxes[recipient]

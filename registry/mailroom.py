@@ -40,14 +40,15 @@ class Mailroom:
         self._clock = clock
         self._read = read
         self._grace = policy.restart_grace
-        self._boxes = Mailboxes(letters_max=policy.letters_in_all, next_serial=1)
+        self._places = policy.mail_places
+        self._boxes = Mailboxes(places=policy.mail_places, next_serial=1)
 
     def __len__(self) -> int:
         return len(self._boxes)
 
     def load(self, loaded: Loaded, *, now: float) -> None:
         """Letters of earlier lives."""
-        self._boxes = Mailboxes(letters_max=self._boxes.letters_max, next_serial=loaded.highest_serial + 1)
+        self._boxes = Mailboxes(places=self._places, next_serial=loaded.highest_serial + 1)
         wall = self._clock.seconds(now)
         for recipient, heads in loaded.letters.items():
             for head in heads:
@@ -60,7 +61,7 @@ class Mailroom:
                     expires_at=now + left,
                     is_stored=True,
                 )
-                self._boxes.add(recipient, letter)
+                self._boxes.add(recipient, letter, self._directory.network_of(head.sender))
 
     # --- in
 
@@ -69,21 +70,19 @@ class Mailroom:
         identity, recipient = caller.identity, request.recipient
         author = self._directory.person(identity)
         if author is None or self._directory.person(recipient) is None:
-            return _refusal(request.reference, caller, MailRefusal.NAME_UNKNOWN)
+            return [_refused(request.reference, caller, MailRefusal.NAME_UNKNOWN)]
         box = self._boxes.find(recipient)
         known = None if box is None else box.find(identity, request.number)
         if known is not None and known.is_stored:
             return [Reply(to=caller, message=MailSaved(request.reference))]
-        if known is not None and known.is_repeated:
-            return [Drop(reason="one more repeat of a letter on its way")]
-        if known is not None:  # on its way to the disk: look again when the disk has answered
-            known.is_repeated = True
-            again = (Resume(request=request, to=caller),)
-            return [Store(entries=(), then=again, otherwise=again)]
-        refusal = self._boxes.refusal_of(recipient, identity, len(request.letter))
+        if known is not None:  # on its way to the disk, whose answer is that to the newest repeat too
+            known.repeat = request.reference, caller
+            return []
+        network, size = author.network, len(request.letter)
+        refusal = self._boxes.refusal_of(recipient, identity, network, size)
         if refusal is not None:
-            return _refusal(request.reference, caller, refusal)
-        letter = self._boxes.deposit(recipient, identity, request.number, len(request.letter), now=now)
+            return [_refused(request.reference, caller, refusal)]
+        letter = self._boxes.deposit(recipient, identity, network, request.number, size, now=now)
         entry = MailStored(
             recipient=recipient,
             serial=letter.serial,
@@ -97,12 +96,16 @@ class Mailroom:
 
     def kept(self, note: LetterKept, caller: Caller) -> list[Effect]:
         """The disk has answered: tell the sender, and the reader if they are there and free."""
-        if not note.is_kept:
-            self._boxes.remove(note.recipient, [note.serial])
-            return _refusal(note.reference, caller, MailRefusal.DISK_FULL)
-        effects: list[Effect] = [Reply(to=caller, message=MailSaved(note.reference))]
         box = self._boxes.find(note.recipient)
         letter = None if box is None else box.get(note.serial)
+        asked = [(note.reference, caller)]
+        if letter is not None and letter.repeat is not None:
+            asked.append(letter.repeat)
+            letter.repeat = None
+        if not note.is_kept:
+            self._boxes.remove(note.recipient, [note.serial])
+            return [_refused(reference, to, MailRefusal.DISK_FULL) for reference, to in asked]
+        effects: list[Effect] = [Reply(to=to, message=MailSaved(reference)) for reference, to in asked]
         if box is not None and letter is not None:
             letter.is_stored = True
             if not box.outstanding:
@@ -124,12 +127,15 @@ class Mailroom:
     def take(self, request: TakeMail, caller: Caller) -> list[Effect]:
         """The reader has stored these: drop them, and hand over the next."""
         box = self._boxes.find(caller.identity)
-        was_out = bool(box is not None and box.outstanding)
-        removed = [letter.serial for letter in self._boxes.remove(caller.identity, request.serials)]
+        if box is None:
+            return []
+        was_out = bool(box.outstanding)
+        stored = [serial for serial in request.serials if (letter := box.get(serial)) and letter.is_stored]
+        removed = [letter.serial for letter in self._boxes.remove(caller.identity, stored)]
         if not removed:
             return []
         effects: list[Effect] = [Store(entries=(MailTaken(caller.identity, removed),))]
-        if was_out and box is not None and not box.outstanding and any(letter.is_stored for letter in box):
+        if was_out and not box.outstanding and any(letter.is_stored for letter in box):
             effects += self._hand_over(caller.identity)
         return effects
 
@@ -195,5 +201,5 @@ def _promise(entry: MailStored, reference: int, caller: Caller) -> Store:
     )
 
 
-def _refusal(reference: int, caller: Caller, reason: MailRefusal) -> list[Effect]:
-    return [Reply(to=caller, message=MailRefused(reference, reason))]
+def _refused(reference: int, to: Caller, reason: MailRefusal) -> Reply:
+    return Reply(to=to, message=MailRefused(reference, reason))

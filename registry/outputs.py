@@ -7,7 +7,7 @@ from collections import Counter
 
 import msgspec
 
-from registry.effects import Caller, Denied, Welcomed
+from registry.effects import Caller, Denied, Offer, Welcomed
 from registry.errands import Answer
 from registry.events import CameIn, Event, TurnedAway
 from registry.links import Links
@@ -36,7 +36,7 @@ class Outputs:
         self._events: list[Event] = []
         self._console_lines: list[str] = []
         self._answers: list[tuple[str, Answer]] = []
-        self._links = Links(most=links_max)
+        self._links = Links(most=links_max, requests_per_second=policy.requests_per_second)
         self.dropped: Counter[str] = Counter()
         """What was not served, by reason."""
 
@@ -98,10 +98,22 @@ class Outputs:
             datagram = channel.session().seal(join_frames([encode(message)]))
             self._datagrams.append((datagram, to.address))
 
+    def _tell(self, identity: bytes, address: Address, message: RegistryNotice) -> None:
+        channel = self._sessions.of(identity)
+        if channel is not None:
+            self._datagrams.append((channel.session().seal(join_frames([encode(message)])), address))
+
     def _push(self, number: int, message: RegistryNotice | msgspec.Raw) -> None:
         link = self._links.find(number)
         if link is not None:
             self._links.send(link, encode(message))
+
+    def _offer(self, offer: Offer) -> None:
+        link = self._links.find(offer.link)
+        if link is not None and not link.is_behind:
+            self._links.send(link, encode(offer.message))
+        else:
+            self._drop("no room on the recipient's link")
 
     def _welcome(self, welcomed: Welcomed, *, table_version: int, now: float) -> None:
         address = welcomed.to.address

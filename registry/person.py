@@ -23,24 +23,30 @@ class Person:
         "channel_since",
         "encoded",
         "name_key",
+        "network",
         "place",
         "presence",
         "since",
         "size",
         "station",
+        "told_at",
         "version",
     )
 
-    def __init__(self, card: Card, *, key: str, channel_since: int, since: int) -> None:
+    def __init__(self, card: Card, *, key: str, channel_since: int, since: int, network: str = "") -> None:
         self.card = card
         self.name_key = key
         self.channel_since: Final = channel_since
         """The channel's newest position when their first name was bound: nothing before it is theirs to read."""
+        self.network: Final = network
+        """From where it was bound. Quotas count by it, as identities cost nothing and programs move."""
         self.address = _NOWHERE
         self.presence = Presence.AWAY
         self.since = since
         self.station = 0
         self.version = 0
+        self.told_at = float("-inf")
+        """When the row was last told at once for a change of this life."""
         self.place = -1
         self.encoded: msgspec.Raw | None = None
         self.size = 0

@@ -5,14 +5,20 @@ It knows numbers. Caps on what a stranger can make us hold stand in `wire.limits
 
 import msgspec
 
-from wire.limits import MAILBOX_LETTERS_MAX
+from wire.limits import MAIL_PLACES, REQUESTS_PER_SECOND
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Spans are in seconds."""
 
     lease_span: int = 30
-    """Without a sign of life for so long, a peer without a link is held to be away."""
+    """Without a sign of life for so long, somebody counts as away, whatever their connection looks like."""
+    probe_span: float = 0.5
+    """Somebody whom others cannot reach is asked for a sign of life so often,"""
+    probes: int = 5
+    """so many times, before they count as away."""
+    late_after: float = 1.0
+    """A timer later than this shows that we were stopped ourselves, and others' signs of life are still to be read."""
     cookie_window: float = 30.0
     """A cookie is good in the window in which it was made and in the next one."""
     grace_span: float = 60.0
@@ -44,14 +50,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Who came into a room and who went is gathered for so long, then told to those who are in it."""
     room_news_per_second: float = 20_000.0
     """Such news a second in one room, over all its members: each copy is sealed for its link."""
-    catch_up_span: float = 60.0
-    """The table's version follows a peer's memory of an earlier life of ours no more often than this."""
 
     sweep_span: float = 60.0
     """Expired mail and lines are looked for so often."""
     restart_grace: float = 86_400.0
     """What is loaded lives so long at least: after a restart the wall clock may be a year ahead, and set right later."""
-    letters_in_all: int = 4_000 * MAILBOX_LETTERS_MAX
-    """Letters waiting in all mailboxes together (about 0.3 KiB of memory each)."""
+    requests_per_second: float = REQUESTS_PER_SECOND
+    """Requests that one link is served, averaged; all links of one network together four times as many."""
+    mail_places: int = MAIL_PLACES
+    """Places in all mailboxes together."""
     events_max: int = 10_000
     """Events kept for the operator's log until they are drained."""

@@ -1,17 +1,16 @@
-"""This file is about presence: who is online, where, until when, and how the table comes to say so.
+"""Presence: who is online and where, and how the table comes to say so.
 
-Online is who has a link, or has shown a sign of life within the lease. A link that ends is a person who is gone, at once;
-a later sign of life brings them back. Who said so before they went is away, all others are lost (clause 3.2).
-It must not know how signs come in, or what is done for those who are here.
+Online is who has shown a sign of life within the lease (`registry.liveness`). When a link ends, its peer is offline at
+once; a later sign of life brings them back. A peer that said so before it went is away, all others are lost (clause 3.2).
 """
 
 from registry.clock import WallClock
 from registry.directory import Directory
 from registry.effects import Caller, Disconnect, Drop, Effect, Reply
-from registry.leases import Leases
+from registry.liveness import Liveness
 from registry.person import Person
-from registry.policy import Policy
 from registry.roster import Roster
+from wire.address import Address
 from wire.messages import table
 from wire.messages.presence import Leave, Left, Ping, Pong
 
@@ -19,17 +18,17 @@ from wire.messages.presence import Leave, Left, Ping, Pong
 class Presence:
     """Keeps directory and roster in step with who is here."""
 
-    def __init__(self, directory: Directory, roster: Roster, clock: WallClock, policy: Policy) -> None:
+    def __init__(self, directory: Directory, roster: Roster, liveness: Liveness, clock: WallClock) -> None:
         self._directory = directory
         self._roster = roster
+        self._liveness = liveness
         self._clock = clock
-        self._leases: Leases[bytes] = Leases(policy.lease_span)
 
     # --- signs of life
 
     def arrive(self, person: Person, caller: Caller, *, now: float) -> None:
         """They have registered."""
-        self._leases.renew(caller.identity, now=now)
+        self._liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
 
     def ping(self, ping: Ping, caller: Caller, *, now: float) -> list[Effect]:
@@ -48,6 +47,7 @@ class Presence:
             return None
         former = seat.link
         self._roster.sit(seat, link)
+        self._liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
         return [] if former is None else [Disconnect(link=former, reason="replaced by a newer link")]
 
@@ -82,20 +82,26 @@ class Presence:
         self._go(person, table.Presence.LOST, now)
         return True
 
-    def expire(self, *, now: float) -> None:
-        """Leases that are over."""
-        for identity in self._leases.expired(now=now):
-            person = self._directory.person(identity)
-            if person is not None:
-                self._show(person, None, now)
+    def silent(self, identity: bytes, *, now: float) -> list[Effect]:
+        """They have shown no sign of life for too long: the end of their link makes them lost, or they are at once."""
+        link = self._roster.link_of(identity)
+        if link is not None:
+            return [Disconnect(link=link, reason="silent")]
+        person = self._directory.person(identity)
+        if person is not None:
+            self._show(person, None, now)
+        return []
 
-    def next_timer(self) -> float | None:
-        """When the first lease ends."""
-        return self._leases.next_deadline()
+    def place_of(self, identity: bytes) -> tuple[int | None, Address | None]:
+        """The link and the address of somebody who is online."""
+        person = self._directory.person(identity)
+        if person is None or not person.online:
+            return None, None
+        return self._roster.link_of(identity), person.address
 
     def _go(self, person: Person, absence: table.Presence, now: float) -> None:
         identity = person.card.identity
-        self._leases.end(identity)
+        self._liveness.end(identity)
         self._roster.rise(self._roster.seat(identity))
         self._show(person, None, now, absence)
 
@@ -104,13 +110,14 @@ class Presence:
     ) -> None:
         identity = person.card.identity
         seat = self._roster.seat(identity)
-        is_here = seat.link is not None or identity in self._leases
+        is_here = identity in self._liveness
         self._directory.place(
             person,
             presence=table.Presence.ONLINE if is_here else absence,
             station=seat.station,
             address=None if caller is None else caller.address,
             wall_ms=self._clock.millis(now),
+            now=now,
         )
 
 

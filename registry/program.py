@@ -18,7 +18,7 @@ from registry.core import RegistryCore
 from registry.desk.settings import DeskSettings
 from registry.doors import DoorLists, DoorSettings
 from registry.errands import MakeInvites
-from registry.keys import KeyUnusable, load_or_make
+from registry.keys import KEY_FILE, KeyUnusable, load_or_make
 from registry.policy import Policy
 from registry.shell import Shell
 from registry.spool import Spool
@@ -82,7 +82,9 @@ class Registry:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_Faults().note)
         with ExitStack() as undo:
-            endpoint = DatagramEndpoint(loop, self._receive, at_once=DRAINED_A_WAKE_UP)
+            endpoint = DatagramEndpoint(
+                loop, self._receive, at_once=DRAINED_A_WAKE_UP, answers_from_asked=True
+            )
             undo.callback(endpoint.close)
             listeners = self._take_ports(endpoint, undo)
             store = self._open_store()
@@ -153,14 +155,17 @@ class Registry:
     def _open_store(self) -> Store:
         try:
             make_private(self.folder)
-            return FileStore(self.folder)
+            return FileStore(self.folder, has_past=(self.folder / KEY_FILE).exists())
         except (OSError, StoreError) as error:
             raise Unable(f"[{clean(str(error), _LINE_MAX)}]") from None
 
     def _load(self, loop: asyncio.AbstractEventLoop, store: Store) -> Shell:
         try:
-            identity, is_new = load_or_make(self.folder)
+            has_key = (self.folder / KEY_FILE).exists()
+            found = load_or_make(self.folder) if has_key else None
             loaded = store.load()
+            # A new key comes last: where there is one, the store's files must be there, too.
+            identity, is_new = found or load_or_make(self.folder)
         except (KeyUnusable, StoreError) as error:
             raise Unable(f"[{clean(str(error), _LINE_MAX)}]") from None
         self._report(loaded, is_new)
@@ -168,7 +173,7 @@ class Registry:
         core = self._make_core(identity, loaded, store)
         spool = self._open_spool()
         shell = Shell(loop, core, store, spool)
-        codes = self._draw_codes(loaded)
+        codes = self._draw_codes(loaded, identity.public)
         core.run_errand(MakeInvites([code.public for code in codes]), _FIRST, now=time.monotonic())
         shell.committer.commit_now()
         is_kept = any(ticket == _FIRST and not answer.error for ticket, answer in core.answers())
@@ -183,11 +188,14 @@ class Registry:
             raise Unable(f"[{clean(str(error), _LINE_MAX)}]") from None
         return spool
 
-    def _draw_codes(self, loaded: Loaded) -> list[JoinCode]:
+    def _draw_codes(self, loaded: Loaded, registry: bytes) -> list[JoinCode]:
         """Where nobody comes in without one and none is left: whoever looks at a log later finds them used up."""
         if not self._doors.invite_only or loaded.invites:
             return []
-        return [JoinCode.drawn(random.SystemRandom().randbytes(CODE_BYTES)) for _ in range(_CODES_AT_START)]
+        chance = random.SystemRandom()
+        return [
+            JoinCode.drawn(chance.randbytes(CODE_BYTES), registry=registry) for _ in range(_CODES_AT_START)
+        ]
 
     def _make_core(self, identity: Identity, loaded: Loaded, store: Store) -> RegistryCore:
         return RegistryCore(

@@ -23,22 +23,22 @@ def recall(loaded: Loaded, directory: Directory, clock: WallClock, policy: Polic
             directory.names.reserve(kept.name_key, kept.identity, until=now + left)
             continue
         try:
-            _recall_bound(kept, directory, clock, wall, now)
+            _recall_bound(kept, directory, wall, now)
         except (DecodeError, NameRefused):
             unreadable += 1
     return unreadable
 
 
-def _recall_bound(bound: NameBound, directory: Directory, clock: WallClock, wall: int, now: float) -> None:
+def _recall_bound(bound: NameBound, directory: Directory, wall: int, now: float) -> None:
     """Whoever has two names was changing them when we stopped: the newer card says which one is theirs."""
-    card, wall_ms = decode_card(bound.card), clock.millis(now)
+    card = decode_card(bound.card)
     person = directory.person(card.identity)
     until = now + NAME_KEPT_FOR
     if person is None:
         at = min(bound.at // 1_000, wall)
-        directory.bind(card, channel_since=bound.channel_since, at=at, wall_ms=wall_ms)
+        directory.bind(card, channel_since=bound.channel_since, at=at, network=bound.network)
     elif card.counter > person.card.counter:
         key = name_key(card.name)
-        directory.rename(person, card, key, reserved_until=until, wall_ms=wall_ms)
+        directory.rename(person, card, key, reserved_until=until)
     else:
         directory.names.reserve(bound.name_key, card.identity, until=until)

@@ -7,12 +7,11 @@ It knows names and cards; it must not know how authors are proved, or bytes.
 from registry.buckets import Buckets
 from registry.channel import ChannelRules
 from registry.clock import WallClock
-from registry.directory import VERSION_LAST, Directory
+from registry.directory import Directory
 from registry.doors import Doors
 from registry.effects import Caller, Denied, Drop, Effect, NameKept, Resume, Store, Welcomed
 from registry.names import key_of
 from registry.person import Person
-from registry.policy import Policy
 from registry.presence import Presence
 from registry.renaming import Renaming
 from registry.roster import Roster
@@ -36,7 +35,6 @@ class Reception:
         renaming: Renaming,
         doors: Doors,
         clock: WallClock,
-        policy: Policy,
     ) -> None:
         self._directory = directory
         self._roster = roster
@@ -48,9 +46,6 @@ class Reception:
         self._newcomers: Buckets[str] = Buckets(
             rate=NAMES_PER_ADDRESS_PER_HOUR / 3_600, burst=NAMES_PER_ADDRESS_BURST, most=BUCKETS_MAX
         )
-        self._catch_up_span = policy.catch_up_span
-        self._catch_up_at = float("-inf")
-        self._claimed = 0
 
     def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
         """Welcome, refuse, or wait for the disk."""
@@ -66,7 +61,6 @@ class Reception:
         refusal = refusal or self._directory.refusal_of(card, key)
         if refusal is not None:
             return _denial(card, nonce, caller, refusal)
-        self._catch_up(register.table_version, now)
         if person is not None and key == person.name_key:
             return self._return(person, card, nonce, caller, now)
         if person is not None:
@@ -74,14 +68,15 @@ class Reception:
         code = self._doors.code_for(register) or b""
         if self._directory.names.is_promised(key) or self._doors.invites.is_spoken_for(code):
             return []  # it is on its way to the disk; the answer follows, here or to a repeat of the question
-        if caller.address is not None and not self._newcomers.take(network_of(caller.address.host), now=now):
+        network = "" if caller.address is None else network_of(caller.address.host)
+        if not self._newcomers.take(network, now=now):
             return _denial(card, nonce, caller, RefusalReason.FULL)
         self._directory.names.promise(key, card.identity)
         if code:
             self._doors.invites.speak_for(code)
         since = self._channel.group.position
-        entries = (self._entry(card, key, since, now, code),)
-        return [self._bind(card, key, nonce, caller, since, entries, code)]
+        entries = (self._entry(card, key, since, network, now, code),)
+        return [self._bind(card, key, nonce, caller, since, entries, network, code)]
 
     def name_kept(self, note: NameKept, caller: Caller, *, now: float) -> list[Effect]:
         """The disk has answered."""
@@ -89,17 +84,16 @@ class Reception:
         person = self._directory.person(card.identity)
         if not note.is_kept:
             self._doors.invites.give_back(note.code)
-            self._renaming.give_up(note.name_key, card.identity)
-            return _denial(card, note.nonce, caller, RefusalReason.NOT_SERVING)
+            waited = self._renaming.give_up(note.name_key, card.identity)
+            return [*_denial(card, note.nonce, caller, RefusalReason.NOT_SERVING), *waited]
         self._doors.invites.use_up(note.code)
         if person is not None:
             refusal, effects = self._renaming.settle(card, note.name_key, now=now)
             if refusal is not None:
                 return _denial(card, note.nonce, caller, refusal) + effects
-            return effects + self._let_in(person, note.nonce, caller, now)
-        wall_ms = self._clock.millis(now)
+            return self._let_in(person, note.nonce, caller, now) + effects
         person = self._directory.bind(
-            card, channel_since=note.channel_since, at=wall_ms // 1_000, wall_ms=wall_ms
+            card, channel_since=note.channel_since, at=self._clock.seconds(now), network=note.network, now=now
         )
         self._channel.members_changed(now=now)
         return self._let_in(person, note.nonce, caller, now)
@@ -112,11 +106,18 @@ class Reception:
         caller: Caller,
         since: int,
         entries: tuple[Entry, ...],
+        network: str,
         code: bytes = b"",
     ) -> Store:
         def note(*, is_kept: bool) -> Resume:
             kept = NameKept(
-                card=card, name_key=key, nonce=nonce, channel_since=since, is_kept=is_kept, code=code
+                card=card,
+                name_key=key,
+                nonce=nonce,
+                channel_since=since,
+                is_kept=is_kept,
+                network=network,
+                code=code,
             )
             return Resume(request=kept, to=caller)
 
@@ -132,7 +133,7 @@ class Reception:
         if refusal is not None:
             return _denial(card, nonce, caller, refusal)
         entries = self._renaming.begin(person, card, key, now=now)
-        return [self._bind(card, key, nonce, caller, person.channel_since, entries)]
+        return [self._bind(card, key, nonce, caller, person.channel_since, entries, person.network)]
 
     def _return(self, person: Person, card: Card, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
         """Somebody whose name is bound already. They need not wait for the disk: only the counter is new to it."""
@@ -142,8 +143,9 @@ class Reception:
             return [repeated] if is_here else [Drop(reason="repeated registration of one who has left")]
         effects: list[Effect] = []
         if card.counter > person.card.counter:
-            self._directory.renew_card(person, card, wall_ms=self._clock.millis(now))
-            effects.append(Store(entries=(self._entry(card, person.name_key, person.channel_since, now),)))
+            self._directory.renew_card(person, card, now=now)
+            entry = self._entry(card, person.name_key, person.channel_since, person.network, now)
+            effects.append(Store(entries=(entry,)))
         return effects + self._let_in(person, nonce, caller, now)
 
     def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
@@ -151,26 +153,11 @@ class Reception:
         self._presence.arrive(person, caller, now=now)
         return [Welcomed(to=caller, card=person.card, nonce=nonce, is_new=True)]
 
-    def _entry(self, card: Card, key: str, channel_since: int, now: float, code: bytes = b"") -> NameBound:
-        return NameBound(key, card.identity, encode(card), channel_since, self._clock.millis(now), code)
-
-    def _catch_up(self, claimed: int, now: float) -> None:
-        """A table from an earlier life, of a version that our clock has not reached again (directory.catch_up). One that
-        comes too early is caught up with later: its peer would take our rows for old ones until then, and not ask again."""
-        if now < self._catch_up_at:
-            self._claimed = max(self._claimed, claimed if claimed <= VERSION_LAST else 0)
-        elif self._directory.catch_up(claimed, wall_ms=self._clock.millis(now)):
-            self._catch_up_at = now + self._catch_up_span
-
-    def handle_timer(self, *, now: float) -> None:
-        """Catch up with who came too early after somebody else."""
-        if now >= self._catch_up_at and self._claimed:
-            claimed, self._claimed = self._claimed, 0
-            self._catch_up(claimed, now)
-
-    def next_timer(self) -> float | None:
-        """When that is due."""
-        return self._catch_up_at if self._claimed > self._directory.version else None
+    def _entry(
+        self, card: Card, key: str, channel_since: int, network: str, now: float, code: bytes = b""
+    ) -> NameBound:
+        at = self._clock.millis(now)
+        return NameBound(key, card.identity, encode(card), channel_since, at, code, network)
 
 
 def _denial(card: Card, nonce: bytes, caller: Caller, reason: RefusalReason) -> list[Effect]:

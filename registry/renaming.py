@@ -11,6 +11,7 @@ from registry.clock import WallClock
 from registry.directory import Directory
 from registry.effects import Caller, Drop, Effect, Renamed, RenameKept, Reply, Resume, Store
 from registry.names import key_of
+from registry.pending import PendingRequests
 from registry.person import Person
 from registry.store.entries import Entry, NameBound, NameFreed, NameReserved
 from wire.codec import encode
@@ -30,7 +31,7 @@ class Renaming:
         self._directory = directory
         self._clock = clock
         self._renames: Buckets[bytes] = Buckets(rate=1 / RENAMES_SPAN, burst=RENAMES_BURST, most=BUCKETS_MAX)
-        self._on_their_way: set[bytes] = set()
+        self._on_their_way = PendingRequests()
         """Whose new name is on its way to the disk."""
 
     def rename(self, request: Rename, caller: Caller, *, now: float) -> list[Effect]:
@@ -40,8 +41,8 @@ class Renaming:
         if person is None or card.identity != identity:
             return [Drop(reason="rename of another")]
         if identity in self._on_their_way:
-            again = (Resume(request=request, to=caller),)
-            return [Store(entries=(), then=again, otherwise=again)]
+            is_queued = self._on_their_way.wait(request, caller)
+            return [] if is_queued else _refusal(request.reference, caller, RefusalReason.FULL)
         if card == person.card:
             return [Reply(to=caller, message=RenameAccepted(request.reference))]
         refusal = self.refusal_of(identity, now=now)
@@ -51,8 +52,7 @@ class Renaming:
         if refusal is None:
             refusal = RefusalReason.BAD_NAME if key is None else self._flaw(card, key)
         if refusal is not None or key is None:
-            reason = refusal or RefusalReason.BAD_NAME
-            return [Reply(to=caller, message=RenameRefused(request.reference, reason))]
+            return _refusal(request.reference, caller, refusal or RefusalReason.BAD_NAME)
 
         def note(*, is_kept: bool) -> Resume:
             kept = RenameKept(card=card, name_key=key, reference=request.reference, is_kept=is_kept)
@@ -63,13 +63,12 @@ class Renaming:
 
     def rename_kept(self, note: RenameKept, caller: Caller, *, now: float) -> list[Effect]:
         """The disk has answered."""
-        reason = None if note.is_kept else RefusalReason.NOT_SERVING
+        if not note.is_kept:
+            waited = self.give_up(note.name_key, caller.identity)
+            return [*_refusal(note.reference, caller, RefusalReason.NOT_SERVING), *waited]
+        reason, effects = self.settle(note.card, note.name_key, now=now)
         if reason is not None:
-            self.give_up(note.name_key, caller.identity)
-        else:
-            reason, effects = self.settle(note.card, note.name_key, now=now)
-        if reason is not None:
-            return [Reply(to=caller, message=RenameRefused(note.reference, reason))]
+            return [*_refusal(note.reference, caller, reason), *effects]
         return [Reply(to=caller, message=RenameAccepted(note.reference)), *effects]
 
     def _flaw(self, card: Card, key: str) -> RefusalReason | None:
@@ -88,33 +87,33 @@ class Renaming:
     def begin(self, person: Person, card: Card, key: str, *, now: float) -> tuple[Entry, ...]:
         """The name is promised; what the disk must have before it is theirs."""
         identity, at = card.identity, self._clock.millis(now)
-        self._on_their_way.add(identity)
-        bound = NameBound(key, identity, encode(card), person.channel_since, at)
+        self._on_their_way.begin(identity)
+        bound = NameBound(key, identity, encode(card), person.channel_since, at, network=person.network)
         if key == person.name_key:
             return (bound,)
         self._directory.names.promise(key, identity)
         # In this order: were the second lost in a crash, the newer card would still say whose name is which.
         return (bound, NameReserved(person.name_key, identity, at))
 
-    def give_up(self, key: str, identity: bytes) -> None:
-        """The disk did not take it."""
-        self._on_their_way.discard(identity)
+    def give_up(self, key: str, identity: bytes) -> list[Resume]:
+        """The disk did not take the name; what its bearer asked meanwhile follows."""
         self._directory.names.take_back(key, identity)
+        return self._on_their_way.end(identity)
 
     def settle(self, card: Card, key: str, *, now: float) -> tuple[RefusalReason | None, list[Effect]]:
-        """The disk has it: the table says so. Refused when a newer card came by another way meanwhile."""
-        self._on_their_way.discard(card.identity)
-        person = self._directory.person(card.identity)
+        """The disk has the name: the table says so, unless a newer card came by another way meanwhile, which is a refusal.
+        What its bearer asked meanwhile follows."""
+        identity = card.identity
+        waited = self._on_their_way.end(identity)
+        person = self._directory.person(identity)
         assert person is not None, "nobody loses their row"
         before, until = person.card.name, now + NAME_KEPT_FOR
         if card.counter <= person.card.counter:
             is_other = key != person.name_key
-            freed = self._directory.names.reserve(key, card.identity, until=until) if is_other else []
-            return RefusalReason.OLD_CARD, _let_go(freed)
-        freed = self._directory.rename(
-            person, card, key, reserved_until=until, wall_ms=self._clock.millis(now)
-        )
-        return None, [Renamed(card=card, before=before), *_let_go(freed)]
+            freed = self._directory.names.reserve(key, identity, until=until) if is_other else []
+            return RefusalReason.OLD_CARD, [*_let_go(freed), *waited]
+        freed = self._directory.rename(person, card, key, reserved_until=until, now=now)
+        return None, [Renamed(card=card, before=before), *_let_go(freed), *waited]
 
     # --- age
 
@@ -125,3 +124,7 @@ class Renaming:
 
 def _let_go(names: list[str]) -> list[Effect]:
     return [Store(entries=tuple(NameFreed(name) for name in names))] if names else []
+
+
+def _refusal(reference: int, caller: Caller, reason: RefusalReason) -> list[Effect]:
+    return [Reply(to=caller, message=RenameRefused(reference, reason))]

@@ -4,7 +4,8 @@ A member is here on one link, by having said so on it. Its lines travel by any g
 room costs, which rooms there are, or what is on the disk of it.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -17,7 +18,6 @@ from wire.codec import encode
 from wire.limits import ROOM_BYTES_MAX, ROOM_LINES_MAX
 from wire.messages.room import RoomChanged, RoomInfo, RoomMember, RoomPresence
 
-_EPOCHS_BEGIN_BY: Final = 2**31
 _NEWS_AT_ONCE: Final = 64
 """Changes that are gathered at most: each who came meanwhile gets a list of their own, without what they know."""
 
@@ -45,9 +45,9 @@ class Room(GroupRules):
     def __init__(self, name: str, means: Means, *, position: int, now: float) -> None:
         group = Group(name, position=position, lines_max=ROOM_LINES_MAX, bytes_max=ROOM_BYTES_MAX)
         super().__init__(group, means, epoch_span=means.policy.room_epoch_span, now=now)
-        # Above the epochs of a room of the same name that was here before, whose keys somebody may remember.
-        self._last_epoch = min(means.clock.seconds(now), _EPOCHS_BEGIN_BY)
         self.members: dict[bytes, Member] = {}
+        self.keeper: bytes | None = None
+        """The member with whose share of all rooms it is counted: its oldest one, or its first one while on the way in."""
         self.expected = 0
         """How many new members are on their way to the disk."""
         self.deserted_at = now
@@ -79,6 +79,16 @@ class Room(GroupRules):
     def others(self, identity: bytes) -> list[RoomMember]:
         """All members but this one."""
         return [RoomMember(one, self._presence(one)) for one in self.members if one != identity]
+
+    def crowded_out(self, newcomer: str, network_of: Callable[[bytes], str]) -> bytes | None:
+        """The member who makes way in a full room for one of another network: of the network with most members, whoever has
+        been away longest. None when that network is the newcomer's own, or all of its members are here."""
+        networks = {one: network_of(one) for one in self.members}
+        ((most, _),) = Counter(networks.values()).most_common(1)
+        away = [one for one, member in self.members.items() if networks[one] == most and not member.is_here]
+        if most == newcomer or not away:
+            return None
+        return min(away, key=lambda one: self.members[one].expires_at)
 
     def add(self, identity: bytes, member: Member, *, now: float) -> None:
         """A new member, away as yet. Whoever is the first has a key that nobody else has had."""

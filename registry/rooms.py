@@ -8,6 +8,7 @@ from registry.clock import remaining
 from registry.directory import Directory
 from registry.effects import Caller, Drop, Effect, EpochKept, Reply, Resume, RoomEntryKept, Store
 from registry.grouprules import Means
+from registry.pending import PendingRequests
 from registry.room import Member, Room
 from registry.roomcaps import RoomCaps
 from registry.roomindex import RoomIndex, room_key
@@ -32,12 +33,13 @@ class Rooms:
     """All rooms."""
 
     def __init__(self, directory: Directory, means: Means) -> None:
+        self._directory = directory
         self._means = means
         self._caps = RoomCaps(directory)
         self.index = RoomIndex(means)
         self._room_of: dict[bytes, Room] = {}
-        self._entering: set[bytes] = set()
-        """Who is on the way to the disk as a new member; what else they ask waits until it has answered."""
+        self._entering = PendingRequests()
+        """New members on their way to the disk."""
 
     def load(self, loaded: Loaded, *, now: float) -> list[Entry]:
         """Rooms of earlier lives. Everybody is away; whoever was here had all that was said until then."""
@@ -53,12 +55,14 @@ class Rooms:
                 entries.append(self.index.open(key, name, now=now).load(loaded.groups[name], now=now))
             else:  # it was erased, and made anew in another spelling, while the disk was full
                 entries.append(GroupGone(name))
-        for kept in loaded.members:
+        for kept in sorted(loaded.members, key=lambda member: member.since):
             room = self.index.by_group(kept.group)
             if room is None:
                 entries.append(RoomMemberGone(kept.identity))
             else:
                 entries += self._load_member(room, kept, loaded.groups[kept.group].highest, now)
+        for room in self.index:
+            self._check_keeper(room)
         return entries
 
     def _load_member(self, room: Room, kept: RoomMember, highest: int, now: float) -> list[Entry]:
@@ -79,7 +83,8 @@ class Rooms:
         if not self._is_at(caller):
             return [Drop(reason="room request of a former link")]
         if caller.identity in self._entering:
-            return _after_that(request, caller)
+            is_queued = self._entering.wait(request, caller)
+            return [] if is_queued else _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
         key = room_key(request.room)
         if key is None:
             return _refusal(request.reference, caller, RoomRefusal.BAD_NAME)
@@ -88,9 +93,13 @@ class Rooms:
         room = self.index.find(key)
         if room is not None and room is self._room_of.get(caller.identity):
             return self._return(room, request.reference, caller, now)
-        if room is not None and len(room.members) + room.expected >= ROOM_MEMBERS_MAX:
-            return _refusal(request.reference, caller, RoomRefusal.ROOM_FULL)
         entries: list[Entry] = []
+        if room is not None and not self._has_room(room, caller, entries, now):
+            return _refusal(request.reference, caller, RoomRefusal.ROOM_FULL)
+        if room is None or room.is_deserted:
+            refusal = self._caps.refusal_of(caller.identity)
+            if refusal is not None:
+                return _refusal(request.reference, caller, refusal)
         if room is None:
             if not self._caps.may_make(caller.identity, now=now):
                 return _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
@@ -98,6 +107,18 @@ class Rooms:
         if room is None:
             return _refusal(request.reference, caller, RoomRefusal.TOO_MANY_ROOMS)
         return [self._expect(room, entries, request.reference, caller, now)]
+
+    def _has_room(self, room: Room, caller: Caller, entries: list[Entry], now: float) -> bool:
+        """Whether there is a place for one member more, or is one now: a crowd of people who are away keeps nobody out."""
+        if len(room.members) + room.expected < ROOM_MEMBERS_MAX:
+            return True
+        network_of = self._directory.network_of
+        gone = room.crowded_out(network_of(caller.identity), network_of) if room.members else None
+        if gone is None or gone in self._entering:
+            return False
+        self._take_out(gone, now)
+        entries.append(RoomMemberGone(gone))
+        return True
 
     def _make(self, key: str, group: str, entries: list[Entry], now: float) -> Room | None:
         """A new room, if there may be one more, and what the disk must have of it."""
@@ -112,8 +133,10 @@ class Rooms:
 
     def _expect(self, room: Room, entries: list[Entry], reference: int, caller: Caller, now: float) -> Store:
         """A new member, when the disk has them."""
+        if room.is_deserted:
+            self._caps.count(room, caller.identity)
         room.expected += 1
-        self._entering.add(caller.identity)
+        self._entering.begin(caller.identity)
         since = room.group.position
 
         def note(*, is_kept: bool) -> Resume:
@@ -125,12 +148,16 @@ class Rooms:
         return Store(entries=tuple(entries), then=(note(is_kept=True),), otherwise=(note(is_kept=False),))
 
     def entry_kept(self, note: RoomEntryKept, caller: Caller, *, now: float) -> list[Effect]:
-        """The disk has answered."""
+        """The disk has answered: what the new member asked meanwhile follows."""
+        waited = self._entering.end(caller.identity)
+        return [*self._settle_entry(note, caller, now), *waited]
+
+    def _settle_entry(self, note: RoomEntryKept, caller: Caller, now: float) -> list[Effect]:
         identity, room = caller.identity, self.index.by_group(note.group)
         assert room is not None, "a room that somebody is about to enter stays"
-        self._entering.discard(identity)
         room.expected -= 1
         if not note.is_kept:
+            self._check_keeper(room)
             effects = _refusal(note.reference, caller, RoomRefusal.NOT_SERVING)
             if room.is_deserted and room.group.is_empty:
                 effects.append(Store(entries=(self.index.erase(room),)))
@@ -140,6 +167,7 @@ class Rooms:
             identity, Member(since=note.since, seen=note.since, expires_at=now + GROUP_KEPT_FOR), now=now
         )
         self._room_of[identity] = room
+        self._check_keeper(room)
         self.index.watch(room)
         if not self._is_at(caller):  # their link broke meanwhile
             return [Store(entries=(self._away_entry(room, identity, now),))]
@@ -174,7 +202,8 @@ class Rooms:
         if not self._is_at(caller):
             return [Drop(reason="room request of a former link")]
         if caller.identity in self._entering:
-            return _after_that(request, caller)
+            is_queued = self._entering.wait(request, caller)
+            return [] if is_queued else [Drop(reason="too many requests wait")]
         left = Reply(to=caller, message=RoomLeft(request.reference))
         if not self._take_out(caller.identity, now):
             return [left]
@@ -199,8 +228,15 @@ class Rooms:
         if room is None:
             return False
         room.remove(identity, now=now)
+        self._check_keeper(room)
         self.index.changed(room)
         return True
+
+    def _check_keeper(self, room: Room) -> None:
+        """Count a room with its oldest member when the one before is no member, nor about to be."""
+        keeper = room.keeper
+        if keeper is None or not (keeper in room.members or (room.expected and keeper in self._entering)):
+            self._caps.count(room, next(iter(room.members), None))
 
     # --- looking for one
 
@@ -248,12 +284,6 @@ class Rooms:
     ) -> RoomMember:
         at = self._means.clock.millis(now)
         return RoomMember(identity, room.group.name, since, seen, is_here, at)
-
-
-def _after_that(request: EnterRoom | LeaveRoom, caller: Caller) -> list[Effect]:
-    """Look again when the disk has answered what was asked before."""
-    again = (Resume(request=request, to=caller),)
-    return [Store(entries=(), then=again, otherwise=again)]
 
 
 def _refusal(reference: int, caller: Caller, reason: RoomRefusal) -> list[Effect]:

@@ -4,14 +4,14 @@ It must not know which request is whose, or what anything leads to.
 """
 
 from registry.channel import ChannelRules
-from registry.clock import WallClock
+from registry.clock import WallClock, first_epoch, first_number
 from registry.desk.desk import Desk
 from registry.desk.settings import DeskSettings
-from registry.directory import Directory, first_version
+from registry.directory import Directory
 from registry.doors import Doors, DoorSettings
 from registry.effects import Store
 from registry.grouprules import Means, ReadLines
-from registry.groups import first_position
+from registry.liveness import Liveness
 from registry.mailroom import Mailroom, ReadLetters
 from registry.office import Office
 from registry.policy import Policy
@@ -43,14 +43,17 @@ class Rules:
         doors: DoorSettings | None = None,
     ) -> None:
         channel = loaded.groups.get(CHANNEL)
-        life = 1 + max(channel.keys if channel is not None else (), default=0)
-        self.directory = Directory(version=first_version(life=life, wall_ms=clock.millis(now)))
+        last_epoch = max(channel.keys if channel is not None else (), default=0)
+        epoch = first_epoch(last=last_epoch, wall=clock.seconds(now))
+        self.directory = Directory(version=first_number(epoch=epoch, chance=rng.randbytes(4)))
         # Stations begin where the clock is, so that a row of an earlier life does not show a station of this one: links come
         # faster than seconds pass, but not than milliseconds.
         self.roster = Roster(first_station=clock.millis(now))
-        self.presence = Presence(self.directory, self.roster, clock, policy)
+        self.liveness = Liveness(policy)
+        self.presence = Presence(self.directory, self.roster, self.liveness, clock)
         self.mail = Mailroom(self.directory, self.roster, clock, read_letters, policy)
-        means = Means(self.roster, clock, rng, read_lines, policy, first_position(life=life))
+        position = first_number(epoch=epoch, chance=rng.randbytes(4))
+        means = Means(self.roster, clock, rng, read_lines, policy, position)
         self.channel = ChannelRules(self.directory, means, now=now)
         self.rooms = Rooms(self.directory, means)
         self.doors = Doors(doors or DoorSettings())
@@ -63,10 +66,9 @@ class Rules:
             self.renaming,
             self.doors,
             clock,
-            policy,
         )
         self.office = Office(self.directory, self.doors.invites, self.renaming, clock, forget=self._forget)
-        self.desk = Desk(desk or DeskSettings(), self.directory, self.roster, clock, policy.lease_span)
+        self.desk = Desk(desk or DeskSettings(), self.directory, self.roster, self.liveness, clock)
         self.unreadable_names = recall(loaded, self.directory, clock, policy, now=now)
         """Cards on the disk that are of no shape that we know."""
         self.first = self._load(loaded, wall=clock.seconds(now), now=now)

@@ -11,6 +11,7 @@ from registry.doors import DoorLists
 from registry.effects import (
     Afterthought,
     Caller,
+    ConsoleTold,
     Denied,
     DeskLineStored,
     Drop,
@@ -19,7 +20,6 @@ from registry.effects import (
     LetterKept,
     LineLost,
     NameKept,
-    Push,
     RenameKept,
     Reply,
     Request,
@@ -29,10 +29,10 @@ from registry.effects import (
 from registry.eviction import Eviction
 from registry.grouprules import GroupRules
 from registry.policy import Policy
+from registry.relays import Relays
 from registry.rules import Rules
 from wire.header import GroupHeader
-from wire.limits import DATAGRAM_MAX
-from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
+from wire.messages.direct import RelayDatagram, ReportSilence
 from wire.messages.group import CHANNEL, FetchGroup
 from wire.messages.link import Attach
 from wire.messages.mail import DepositMail, TakeMail
@@ -53,7 +53,7 @@ class Service:
         self.office = rules.office
         self.desk = rules.desk
         self._first = rules.first
-        self._roster = rules.roster
+        self._relays = Relays(rules.directory, rules.roster)
         self._presence = rules.presence
         self._attendance = Attendance(rules)
         self._mail = rules.mail
@@ -81,7 +81,9 @@ class Service:
             case TakeMail():
                 return self._mail.take(request, caller)
             case RelayDatagram():
-                return self._relay(request, caller)
+                return self._relays.relay(request, caller, now=now)
+            case ReportSilence():
+                return self._attendance.report(request, caller, now=now)
             case FetchTable():
                 return [Reply(to=caller, message=self.directory.page(request.since))]
             case FetchGroup():
@@ -89,7 +91,6 @@ class Service:
             case Ping():
                 if turned_away := self._eviction.turned_away(caller):
                     return turned_away
-                self.desk.sign_of_life(caller.identity, now=now)
                 return self._presence.ping(request, caller, now=now)
             case Leave():
                 return self._attendance.leave(request, caller, now=now)
@@ -147,7 +148,7 @@ class Service:
                 return keys.epoch_kept(note, now=now)
             case LetterKept():
                 return self._mail.kept(note, caller)
-            case VisitKept() | DeskLineStored():
+            case VisitKept() | DeskLineStored() | ConsoleTold():
                 return self.desk.go_on(note, now=now)
         assert_never(note)
 
@@ -167,11 +168,13 @@ class Service:
         """A link is over, a member's or a guest's."""
         return self._attendance.link_lost(identity, link, now=now)
 
-    def _relay(self, request: RelayDatagram, caller: Caller) -> list[Effect]:
-        link = self._roster.link_of(request.recipient)
-        if link is None or len(request.datagram) > DATAGRAM_MAX:
-            return [Reply(to=caller, message=RelayFailed(request.recipient))]
-        return [Push(link=link, message=DatagramRelayed(caller.identity, request.datagram))]
+    def heard_on_link(self, identity: bytes, *, now: float) -> None:
+        """A frame came on somebody's link: a sign of life."""
+        self._attendance.heard(identity, now=now)
+
+    def doubt(self, identity: bytes, *, now: float) -> None:
+        """Somebody waits for a sign of life of theirs."""
+        self._attendance.doubt(identity, now=now)
 
     def _fetch_group(self, request: FetchGroup, caller: Caller) -> list[Effect]:
         rules = self._group(request.group)
@@ -184,10 +187,10 @@ class Service:
     # --- time
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Leases that are over, keys that are due, mail and lines that are too old."""
-        self._presence.expire(now=now)
-        self._reception.handle_timer(now=now)
-        effects = self.channel.handle_timer(now=now) + self.rooms.index.handle_timer(now=now)
+        """Whoever is silent, keys that are due, mail and lines that are too old."""
+        effects = self._attendance.handle_timer(now=now)
+        self.directory.handle_timer(now=now)
+        effects += self.channel.handle_timer(now=now) + self.rooms.index.handle_timer(now=now)
         effects += self.desk.handle_timer(now=now)
         if now >= self._sweep_at:
             self._sweep_at = now + self._sweep_span
@@ -203,8 +206,8 @@ class Service:
     def next_timer(self) -> float:
         """The earliest deadline."""
         others = (
-            self._presence.next_timer(),
-            self._reception.next_timer(),
+            self._attendance.next_timer(),
+            self.directory.next_timer(),
             self.channel.next_timer(),
             self.rooms.index.next_timer(),
             self.desk.next_timer(),

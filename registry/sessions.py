@@ -76,6 +76,10 @@ class Sessions:
         """Whose datagrams bear this tag."""
         return self._by_tag.get(tag)
 
+    def of(self, identity: bytes) -> Channel | None:
+        """The present session with somebody."""
+        return self._by_identity.get(identity)
+
     def admit(self, card: Card, *, now: float) -> None:
         """From now on we share a session with the holder of this card."""
         known = self._by_identity.get(card.identity)

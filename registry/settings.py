@@ -33,6 +33,9 @@ LogLevel = Annotated[
 ]
 Lease = Annotated[int, msgspec.Meta(ge=5, le=3_600, description="whole seconds from 5 to 3600")]
 Letters = Annotated[int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")]
+Requests = Annotated[
+    int, msgspec.Meta(ge=100, le=10_000_000, description="a whole number from 100 to 10000000")
+]
 Region = Annotated[
     str,
     msgspec.Meta(pattern=r"\A[A-Z]{2}\Z", description="two capital letters of a country, such as IN or DE"),
@@ -84,8 +87,10 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     log_level: LogLevel = "warning"
     lease: Lease = Policy().lease_span
     """Seconds without a sign of life after which somebody counts as away."""
-    letters: Letters = Policy().letters_in_all
-    """Letters that may wait in all mailboxes together."""
+    letters: Letters = Policy().mail_places
+    """Places for letters in all mailboxes together."""
+    requests: Requests = int(Policy().requests_per_second)
+    """Requests a second that one member is served, averaged; a line of a group counts as 20 and more."""
     invite_only: InviteOnly = DoorSettings().invite_only
     """Newcomers need a join code."""
     allow: Allow = DoorSettings().allow
@@ -114,7 +119,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def policy_of(settings: RegistryTable) -> Policy:
     """The numbers by which a registry with these settings runs."""
-    return Policy(lease_span=settings.lease, letters_in_all=settings.letters)
+    return Policy(
+        lease_span=settings.lease, mail_places=settings.letters, requests_per_second=settings.requests
+    )
 
 
 def doors_of(settings: RegistryTable) -> DoorSettings:

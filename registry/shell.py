@@ -13,6 +13,7 @@ from collections.abc import Callable
 from registry.committer import Committer
 from registry.core import RegistryCore
 from registry.doors import DoorLists
+from registry.events import Fault
 from registry.links import GREETING_SIZE
 from registry.spool import Spool
 from registry.store.protocol import Store
@@ -53,6 +54,8 @@ class Shell:
         self._numbers: dict[Link, int] = {}
         self._links: dict[int, Link] = {}
         self._next_number = 1
+        self._behind: set[int] = set()
+        """Links whose readers had left something unread when it was last looked at."""
         self._spool = spool
         self._asking: asyncio.TimerHandle | None = None
         self._is_awake = False
@@ -163,8 +166,10 @@ class Shell:
         self._widen()
         for number, pieces in core.link_writes():
             link = links.get(number)
-            if link is not None:
-                link.write(pieces)
+            if link is not None and not link.write(pieces):
+                self._behind.add(number)
+        if self._behind:
+            self._note_backlogs()
         # Now, and not before: the sync's thread wants the interpreter too, and a thousand writes would be held up.
         self.committer.commit()
         self._pace()
@@ -179,8 +184,18 @@ class Shell:
             self._show(lines)
         self._answer_errands()
         for event in core.events():
-            _log.info("%s", quoted(str(event)))
+            level = logging.ERROR if isinstance(event, Fault) else logging.INFO
+            _log.log(level, "%s", quoted(str(event)))
         self._arm()
+
+    def _note_backlogs(self) -> None:
+        """Tell the core whose reader is behind, and who has caught up."""
+        for number in list(self._behind):
+            link = self._links.get(number)
+            waiting = 0 if link is None else link.waiting
+            self._core.link_backlog(number, waiting)
+            if not waiting:
+                self._behind.discard(number)
 
     def _widen(self) -> None:
         """At once: the rest of what one read brought is cut into frames by the new limit."""

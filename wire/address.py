@@ -24,6 +24,22 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def via(self) -> str:
+        """Which address of this machine a datagram from here was sent to, and has to be answered from; empty if the kernel
+        may choose. It is no part of the address: two that differ only in this are equal."""
+        return ""
+
+
+def addresses_via(host: str) -> type[Address]:
+    """The class of addresses that are answered from `host`, one of ours. A class each costs no memory an address."""
+
+    class AddressVia(Address):
+        __slots__ = ()
+        via = host
+
+    return AddressVia
+
 
 def normal(host: str) -> str:
     """`host` in the one form in which hosts are compared: no scope id, and IPv4 never inside IPv6.
@@ -61,6 +77,12 @@ def literal(text: str) -> str | None:
     if found.version == 6 and found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)
     return normal(str(found))
+
+
+def server_name(host: str, port: int) -> str:
+    """A server as its user names it, in the one form by which it is remembered: lower case, no dot at the end, an IP address
+    in its normal form. A host name stays one: where it leads may change."""
+    return str(Address(literal(host) or host.lower().removesuffix("."), port))
 
 
 def port_of(text: str, what: str) -> int:

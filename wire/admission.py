@@ -25,19 +25,18 @@ def make_register(
     nonce: bytes,
     cookie: bytes,
     card: Card,
-    table_version: int,
     code: JoinCode | None = None,
 ) -> Register:
     """A REGISTER for the registry with that identity key."""
     shown = b"" if code is None else code.shown_to(registry=registry, nonce=nonce, identity=card.identity)
-    signature = author.sign(_REGISTER, _asked(registry, nonce, cookie, card, table_version, shown))
-    return Register(nonce, cookie, card, table_version, signature, shown)
+    signature = author.sign(_REGISTER, _asked(registry, nonce, cookie, card, shown))
+    return Register(nonce, cookie, card, signature, shown)
 
 
 def is_register_authentic(message: Register, *, registry: bytes) -> bool:
     """Whether the holder of the card's identity key sent this to this registry."""
     shown = message.invitation
-    said = _asked(registry, message.nonce, message.cookie, message.card, message.table_version, shown)
+    said = _asked(registry, message.nonce, message.cookie, message.card, shown)
     return is_signed_by(message.card.identity, _REGISTER, said, message.signature)
 
 
@@ -102,11 +101,9 @@ def signed_table(payload: bytes, *, registry: bytes) -> bytes | None:
     return batch if is_signed_by(registry, _TABLE, batch, signature) else None
 
 
-def _asked(
-    registry: bytes, nonce: bytes, cookie: bytes, card: Card, table_version: int, shown: bytes
-) -> bytes:
+def _asked(registry: bytes, nonce: bytes, cookie: bytes, card: Card, shown: bytes) -> bytes:
     """An invitation is signed too: else somebody on the path could take it away, and its author would be turned down."""
-    asked = [registry, nonce, cookie, card, table_version]
+    asked = [registry, nonce, cookie, card]
     return encode([*asked, shown] if shown else asked)
 
 

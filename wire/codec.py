@@ -4,32 +4,31 @@ Any bytes give a message or one `DecodeError`. It knows shapes and sizes; it mus
 Encoders and decoders are made once: making one costs a hundred times what using it does.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from wire.errors import DecodeError
-from wire.limits import BODY_MAX, HELLO_SIZE
+from wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE
 from wire.messages.delivery import DeliveryFrame
 from wire.messages.direct import DirectBody, StraightLine
 from wire.messages.group import GroupBody
 from wire.messages.link import PeerRequest, RegistryNotice
 from wire.messages.mail import LetterBody, SignedLetter
-from wire.messages.presence import Leave, Left, Ping, Pong
+from wire.messages.presence import Leave, Left, Ping, Pong, Probe
 from wire.messages.registration import Cookie, Hello, Refused, Register, Welcome
 from wire.messages.table import Card, Row, TableBatch
 
 Decoded = TypeVar("Decoded")
 
-DatagramFrame = DeliveryFrame | Ping | Pong | Leave | Left
+DatagramFrame = DeliveryFrame | Ping | Pong | Probe | Leave | Left
 """All that may stand in a sealed datagram (clause 5.3)."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _BIN8_HEADER: Final = 2
 """Bytes before a msgpack byte string of up to 255 bytes."""
-_STR_HEADERS: Final = frozenset((0xD9, 0xDA, 0xDB))
-"""First bytes of msgpack texts that are not short."""
 _hostile: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What msgspec raises on hostile bytes: its own family, bad UTF-8, and deep nesting."""
 
@@ -68,14 +67,29 @@ decode_group_body: Final = _typed(GroupBody, "group line")
 _decode_hello: Final = _typed(Hello, "HELLO")
 _decode_direct_body: Final = _typed(DirectBody, "message body")
 _decode_straight_line: Final = _typed(StraightLine, "straight line")
-_decode_frames: Final = _decoder(list[DatagramFrame], "frames")
+_frame_count: Final = msgspec.Meta(max_length=DATAGRAM_FRAMES_MAX)
+_decode_frames: Final = _decoder(Annotated[list[DatagramFrame], _frame_count], "frames")
+_decode_raw_frames: Final = _decoder(Annotated[list[msgspec.Raw], _frame_count], "frames")
+_decode_frame: Final = _decoder(DatagramFrame, "frame")
 _decode_request: Final = _decoder(PeerRequest, "request")
 _decode_notice: Final = _decoder(RegistryNotice, "notice")
 
 
 def decode_frames(payload: bytes) -> list[DatagramFrame]:
-    """The frames of a sealed datagram's plaintext (clause 5.3). Raises DecodeError."""
-    return _decode_frames(payload)  # type: ignore[return-value]
+    """Return the frames of a sealed datagram's plaintext (clause 5.3) without those that we cannot read: kinds of a later
+    version, or values out of their bounds. Raises DecodeError when the payload is no array, or one of too many."""
+    try:
+        return _decode_frames(payload)  # type: ignore[return-value]
+    except DecodeError:
+        return _readable_frames(_decode_raw_frames(payload))  # type: ignore[arg-type]
+
+
+def _readable_frames(encoded: list[msgspec.Raw]) -> list[DatagramFrame]:
+    frames: list[DatagramFrame] = []
+    for one in encoded:
+        with contextlib.suppress(DecodeError):
+            frames.append(_decode_frame(one))  # type: ignore[arg-type]
+    return frames
 
 
 def decode_request(payload: bytes) -> PeerRequest:
@@ -96,11 +110,14 @@ def decode_direct_body(body: bytes) -> DirectBody:
 
 
 def decode_message_body(body: bytes) -> DirectBody | StraightLine:
-    """The inside of whatever one peer says to another: a text as the array's first element makes it a group's line
+    """Return the inside of whatever one peer says to another: a group's line begins with a text, a message with a number
     (clause 6.9). Raises DecodeError."""
-    if len(body) <= BODY_MAX and len(body) > 1 and (body[1] & 0xE0 == 0xA0 or body[1] in _STR_HEADERS):
-        return _decode_straight_line(body)
-    return decode_direct_body(body)
+    try:
+        return decode_direct_body(body)
+    except DecodeError:
+        if len(body) > BODY_MAX:
+            raise
+    return _decode_straight_line(body)
 
 
 def encode_hello(hello: Hello) -> bytes:

@@ -6,6 +6,7 @@ three together under the identity key's signature. It knows keys; it must not kn
 """
 
 import hashlib
+import re
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -13,10 +14,11 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
 from wire.codec import encode
-from wire.errors import SealError
+from wire.errors import ChatAppError, SealError, quoted
 from wire.messages.table import Card
 
 _CARD: Final = b"chatapp card 1\0"
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?\Z")
 
 
 class Identity:
@@ -88,6 +90,41 @@ def _said(name: str, identity: bytes, live: bytes, mail: bytes, counter: int) ->
 
 
 def fingerprint(identity: bytes) -> str:
-    """Eight groups of four hexadecimal digits: 128 bits of BLAKE2b over the key, for people to compare."""
-    digits = hashlib.blake2b(identity, digest_size=16, person=b"chatapp finger").hexdigest()
-    return " ".join(digits[start : start + 4] for start in range(0, 32, 4))
+    """Eight groups of four hexadecimal digits: 128 bits of BLAKE2b over the key, for people to compare (clause 3.6)."""
+    return spaced(fingerprint_digits(identity))
+
+
+def fingerprint_digits(identity: bytes) -> str:
+    """The 32 digits of a key's fingerprint without blanks, by which programs compare."""
+    return hashlib.blake2b(identity, digest_size=16, person=b"chatapp finger").hexdigest()
+
+
+def fingerprint_from(text: str) -> str | None:
+    """The 32 digits of the fingerprint that somebody typed, or of the key that they typed in full (64 digits). Blanks,
+    colons and case do not matter. None for anything else."""
+    digits = re.sub(r"[\s:]", "", text).lower()
+    if not _FINGERPRINT.match(digits):
+        return None
+    return digits if len(digits) == 32 else fingerprint_digits(bytes.fromhex(digits))
+
+
+class KeyRefused(ChatAppError):
+    """A text that is no fingerprint."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f'"{quoted(text)}" is no key: a key is 32 hexadecimal digits, as the registry shows them'
+        )
+
+
+def demanded_key(text: str) -> str:
+    """As `fingerprint_from`. Raises KeyRefused."""
+    digits = fingerprint_from(text)
+    if digits is None:
+        raise KeyRefused(text)
+    return digits
+
+
+def spaced(digits: str) -> str:
+    """The digits of a fingerprint in groups of four, as they are shown."""
+    return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))

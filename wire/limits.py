@@ -10,6 +10,10 @@ from typing import Final
 DATAGRAM_MAX: Final = 1_200
 """Bytes of a UDP payload. 1,280 (the least MTU of IPv6, RFC 8200 section 5) less headers: never fragmented by IP."""
 
+DATAGRAM_FRAMES_MAX: Final = 128
+"""Frames in one datagram: more than ours ever hold. Each that is of no known kind costs some microseconds to skip, so a
+datagram full of the shortest must not cost milliseconds."""
+
 HELLO_SIZE: Final = 256
 """Bytes of a HELLO. At least as long as its answer, so that a forged sender gains nothing by us (amplification)."""
 
@@ -45,11 +49,8 @@ GROUP_PAGE_MAX: Final = 48 * 1024
 LINK_FIRST_FRAME_TIMEOUT: Final = 5.0
 """Seconds until the first frame must have opened: a silent connection costs a descriptor no longer than this."""
 
-LINK_IDLE_TIMEOUT: Final = 150.0
-"""Seconds without a byte after which a link is closed: half-open connections of vanished machines go away."""
-
-LINK_KEEPALIVE_SPAN: Final = LINK_IDLE_TIMEOUT / 3
-"""Seconds of silence after which a peer says something on its link, three times before it would be closed."""
+LINK_KEEPALIVE_SPAN: Final = 50.0
+"""Seconds of silence after which a peer says something on its link, to find out whether it still carries anything."""
 
 LINKS_WAITING_PER_ADDRESS: Final = 16
 """Connections of one address that have not proved themselves; the oldest is closed for a newer one, so a flood of
@@ -57,6 +58,10 @@ silent connections never keeps out a real peer behind the same address (a classr
 
 LINKS_WAITING_IN_ALL: Final = 512
 """The same over all addresses: below the usual limit of 1,024 descriptors."""
+
+OWN_ADDRESSES_MAX: Final = 64
+"""Addresses of its own machine for which the registry opens a UDP socket. All of 127/8 is local, so a program on the same
+machine could otherwise use up the descriptors; what asks one address more is answered as the kernel likes."""
 
 # --- the registry --------------------------------------------------------------------------------------------
 
@@ -72,14 +77,31 @@ RENAMES_BURST: Final = 8
 RENAMES_SPAN: Final = 60.0
 """Seconds until it may change its name once more."""
 
-MAILBOX_LETTERS_MAX: Final = 128
-"""Letters waiting for one recipient."""
+LETTER_PLACE: Final = 4_096
+"""Bytes of one place in a mailbox: a letter takes one, and one more for each so many bytes of it. Small letters cost memory
+and a place in a list, large ones the disk."""
 
-MAILBOX_BYTES_MAX: Final = 256 * 1024
-"""Bytes of letters waiting for one recipient."""
+ROW_CHANGES_BURST: Final = 12
+"""Changes of one row of the table told at once, four times away and back: each is sent to everybody online."""
 
-MAILBOX_LETTERS_PER_SENDER: Final = 32
-"""Letters of one sender in one mailbox: nobody fills another's mailbox alone."""
+ROW_CHANGES_SPAN: Final = 5.0
+"""Seconds until one more is told; what changes meanwhile is told as it stands then."""
+
+ROW_CHANGES_PER_NETWORK_BURST: Final = 512.0
+"""The same of all people of one network together: a school behind one address that comes back has half of itself told at
+once, and is served in any case."""
+
+ROW_CHANGES_PER_NETWORK: Final = 25.0
+"""Changes a second after that: six KiB a second for everybody online, where thousands of identities come and go for
+nothing but that."""
+
+MAILBOX_PLACES: Final = 256
+"""Places in one mailbox, 1 MiB. `registry.shares`: at most half are one network's, and a third one sender's; or four people
+would fill a mailbox, and nobody else's letter would be saved there for 21 days."""
+
+MAIL_PLACES: Final = 512_000
+"""Places in all mailboxes together, 2 GiB of disk and about 0.3 KiB of memory each. Shared in the same way: identities may
+write to each other, and so four senders would fill what is everybody's."""
 
 MAIL_KEPT_FOR: Final = 21 * 86_400.0
 """Seconds that a letter waits; as long as the old mail keys of a peer are kept."""
@@ -129,11 +151,48 @@ ROOM_ENTRIES_SPAN: Final = 0.5
 ROOM_LIST_MAX: Final = 48 * 1024
 """Bytes of rooms in one list."""
 
+SILENCE_REPORTS_PER_SECOND: Final = 5.0
+"""Reports a second, averaged, by which one member may have others asked for a sign of life: each leads to at most one
+question by each way, unless the other one does not answer."""
+
+SILENCE_REPORTS_BURST: Final = 50.0
+"""Such reports at once: the people whom one member talks with may vanish together."""
+
 REQUESTS_PER_SECOND: Final = 5_000.0
 """Frames a second that one link is served, averaged; a faster one is read more slowly, nothing is dropped."""
 
 REQUESTS_BURST: Final = 10_000.0
 """Frames that one link may send at once."""
+
+REQUESTS_NETWORK_FACTOR: Final = 4
+"""The same of all links of one network together: so many times as much as of one. Identities cost nothing."""
+
+LINE_COST: Final = 20
+"""Requests as which a line of a group counts: each of its members gets it, and the disk. 250 a second, and 500 at
+once, of one speaker."""
+
+LINE_UNIT: Final = 256
+"""Bytes of a line for each of which it counts as one request more: 18 of the longest a second."""
+
+ANSWER_UNIT: Final = 1_024
+"""Bytes of answers for each of which what was asked counts as one request more: pages of a table or of a log are dear."""
+
+RELAYS_PER_SECOND: Final = 200.0
+"""Datagrams a second of one sender to one recipient that are handed on over links, averaged: a fallback where UDP fails.
+The rest is lost, as on a slow network: else a flooder would fill the recipient's link until it is cut."""
+
+RELAYS_BURST: Final = 400.0
+"""Such datagrams at once: several of the longest messages."""
+
+RELAYS_PER_NETWORK: Final = 400.0
+"""The same of all senders of one network to one recipient."""
+
+RELAYS_PER_NETWORK_BURST: Final = 800.0
+"""The same at once."""
+
+REQUESTS_QUEUED_MAX: Final = 8
+"""Requests of one identity that wait because its earlier one waits for the disk: more than a person types while a
+disk hangs, and little memory for whoever asks as fast as they are served."""
 
 INVITES_MAX: Final = 1_000
 """Join codes that are not used up; whoever runs the registry makes more when some are used or have expired."""
@@ -229,8 +288,14 @@ DESK_SHOWN_MAX: Final = 40
 DESK_SESSIONS_MAX: Final = 2_048
 """Sessions that are over and remembered, for a queue's figures of the day and its estimates."""
 
+DESK_UNTOLD_MAX: Final = 256
+"""Visitors taken out of the line who were away then: they are told of it when they come back."""
+
 DESK_CONSOLE_LINES_MAX: Final = 1_000
 """Lines for the registry's own terminal that nobody has read: past it they are counted, not kept."""
+
+DESK_TYPED_AHEAD_MAX: Final = 20_000
+"""Lines typed at the registry's own terminal that wait for the answer to an earlier one: more than one read brings."""
 
 # --- a peer --------------------------------------------------------------------------------------------------
 

@@ -8,9 +8,8 @@ from typing import Final
 
 from peer.core.conversation import Conversation
 from wire.address import Address
-from wire.errors import SealError
-from wire.identity import AgreementKey, is_authentic
-from wire.messages.table import Card, Presence, Row
+from wire.identity import AgreementKey
+from wire.messages.table import Presence, Row
 from wire.sealing import Session
 
 RELAY_STICKS_FOR: Final = 60.0
@@ -25,7 +24,6 @@ class Contact:
         "conversation",
         "identity",
         "is_blocked",
-        "is_card_checked",
         "is_expected",
         "is_heard",
         "relay_until",
@@ -46,7 +44,6 @@ class Contact:
         self.is_heard = False
         """Whether a datagram of theirs has opened since our live key is what it is: they hold our card then."""
         self.relay_until = 0.0
-        self.is_card_checked = False
         self.is_expected = row.online
         """Whether they may answer although the registry does not say that they are here."""
 
@@ -65,37 +62,14 @@ class Contact:
         self.is_expected = not (self.row.presence is Presence.AWAY and self.row.is_placed)
 
     def session(self, live: AgreementKey, identity: bytes) -> Session:
-        """The sealed session under our live key. Raises SealError when their card is not signed by their key."""
+        """The sealed session under our live key. Raises SealError when their live key is no good."""
         session = self.sessions.get(live.public)
         if session is None:
-            self.check_card()
             session = Session(
                 live=live, identity=identity, their_live=self.row.card.live, their_identity=self.identity
             )
             self.sessions[live.public] = session
         return session
-
-    def check_card(self) -> None:
-        """A card is checked once, before its first use. Raises SealError."""
-        if not self.is_card_checked and not is_authentic(self.row.card):
-            raise SealError(f"the card of {self.name} is not signed by its owner")
-        self.is_card_checked = True
-
-    def holds_own_card(self) -> bool:
-        """Whether the card that we hold is signed by its owner. One that is not must not keep theirs out by a higher
-        counter: a registry, or whoever passes for it, could make somebody unreachable for ever."""
-        try:
-            self.check_card()
-        except SealError:
-            return False
-        return True
-
-    def believes(self, card: Card) -> bool:
-        """Whether this card may replace the one by which we talk with them: not unless they signed it. Or a registry
-        could give them another name, or make us begin a session anew under counters used before (clause 5.2). Cards
-        of people with whom we do not talk are checked before their first use: that costs 60 us each."""
-        in_use = bool(self.sessions) or self.conversation is not None
-        return not in_use or card == self.row.card or is_authentic(card)
 
     def take_row(self, row: Row) -> bool:
         """A newer row; true when it brings another live key: the other program has started anew.
@@ -103,8 +77,6 @@ class Contact:
         A registry that was started anew says of nobody where they are before they have come back to it: what was known
         of them holds until then."""
         is_restarted = row.card.live != self.row.card.live
-        if row.card != self.row.card:
-            self.is_card_checked = False
         if is_restarted:
             self.sessions.clear()
             self.is_heard = False

@@ -73,6 +73,14 @@ class Contacts:
         except NameRefused:
             return False
 
+    def shown_instead(self, name: str) -> bytes | None:
+        """The identity that is shown for a name whose key we hold is another one; None when the name is not blocked."""
+        try:
+            row = self.blocked.get(name_key(name))
+        except NameRefused:
+            return None
+        return None if row is None else row.card.identity
+
     def use_lives(self, lives: Iterable[AgreementKey]) -> None:
         """Our live keys from now on, the present one first."""
         before, self._lives = self._lives, list(lives)
@@ -84,12 +92,23 @@ class Contacts:
             contact.is_heard = contact.is_heard and not is_new
             self._tag(contact)
 
-    def take_row(self, row: Row) -> Change:
-        """A row of the table, from the registry."""
+    def take_row(self, row: Row, *, is_checked: bool = False) -> Change:
+        """Take a row of the table. Its card counts only with its owner's signature, whoever shows it; `is_checked`: this
+        row was taken in an earlier life, from which our own disk has kept it."""
         card = row.card
+        contact = self._by_identity.get(card.identity)
+        if contact is not None:
+            if row.version < contact.row.version:
+                return Change.REFUSED
+            if card.counter < contact.row.card.counter:
+                # Of a start before the one whose bare card we hold. The card is old news, whether they are there is not.
+                return self._update_in_place(contact, msgspec.structs.replace(row, card=contact.row.card))
+            is_checked = is_checked or card == contact.row.card
         try:
             key = name_key(card.name)
         except NameRefused:
+            return Change.REFUSED
+        if not is_checked and not is_authentic(card):
             return Change.REFUSED
         holder = self._by_name.get(key)
         if holder is not None and holder.identity != card.identity:
@@ -97,27 +116,16 @@ class Contacts:
                 self._block(holder, key, row)
                 return Change.KEY_CHANGED
             del self._by_name[key]  # the name by which somebody went before: it is somebody else's now
-        contact = self._by_identity.get(card.identity)
-        if contact is None:
-            return self._add(key, row)
-        if row.version < contact.row.version:
-            return Change.REFUSED
-        if card.counter < contact.row.card.counter and contact.holds_own_card():
-            # Of a start before the one whose bare card we hold. The card is old news, whether they are there is not.
-            return self._update_in_place(contact, msgspec.structs.replace(row, card=contact.row.card))
-        return self._update(contact, row) if contact.believes(card) else Change.REFUSED
+        return self._add(key, row) if contact is None else self._update(contact, row)
 
     def take_card(self, card: Card, *, may_check: Callable[[], bool] = lambda: True) -> Contact | None:
         """A bare card from another peer: only for a pinned identity, only a newer one, only well signed (clause 6.5).
 
         It says nothing about where they are. `may_check` is asked before a signature is looked at, which is dear."""
         contact = self._by_identity.get(card.identity)
-        if contact is None or card.name != contact.name or card == contact.row.card:
+        if contact is None or card.name != contact.name or card.counter <= contact.row.card.counter:
             return None
-        is_older = card.counter <= contact.row.card.counter
-        if (is_older and contact.is_card_checked) or not may_check():
-            return None
-        if (is_older and contact.holds_own_card()) or not is_authentic(card):
+        if not may_check() or not is_authentic(card):
             return None
         self._update_in_place(contact, msgspec.structs.replace(contact.row, card=card))
         return contact
@@ -145,6 +153,12 @@ class Contacts:
         if row is not None:
             contact.is_blocked = False
         return row
+
+    def forget_versions(self) -> None:
+        """Any row of the registry is newer than those that we hold."""
+        for contact in self:
+            contact.row = msgspec.structs.replace(contact.row, version=0)
+        self.blocked = {key: msgspec.structs.replace(row, version=0) for key, row in self.blocked.items()}
 
     def block(self, row: Row) -> None:
         """As in an earlier life: a row under a name that somebody else holds."""

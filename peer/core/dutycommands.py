@@ -1,14 +1,12 @@
-"""This file is about what an operator of the help desk asks for: commands on their way, and what is told when they are done.
-
-It knows references and failures. It must not know whom the operator serves, nor what is said to them.
-"""
+"""The commands of an operator of the help desk: requests on their way, and what is told when they are answered."""
 
 import random
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from peer.core.events import duty as happened
 from peer.core.outputs import Outputs
+from wire.focus import Focus, Held, NumberMoved, ShownRoom
 from wire.messages.desk.operating import (
     CallNext,
     CommandDone,
@@ -30,10 +28,11 @@ from wire.messages.desk.operating import (
 
 NO_CLIENT: Final = "No active client"
 UNREACHABLE: Final = "Server not responding"
+NO_SUCH_PLACE: Final = "Nobody has that number in the waiting room"
 FAILURES: Final = {
     CommandResult.NO_CLIENT: NO_CLIENT,
     CommandResult.ROOM_EMPTY: "Waiting room: empty",
-    CommandResult.NO_SUCH_PLACE: "Nobody has that number in the waiting room",
+    CommandResult.NO_SUCH_PLACE: NO_SUCH_PLACE,
     CommandResult.NO_SUCH_OPERATOR: "There is no other operator of that name",
     CommandResult.OFF_DUTY: "That operator is not on duty",
     CommandResult.NO_SUCH_QUEUE: "There is no queue of that name",
@@ -42,21 +41,27 @@ FAILURES: Final = {
     CommandResult.OTHER_QUEUE: "End the session with your client first",
     CommandResult.TOO_LONG: "The note is too long",
     CommandResult.NOBODY_IN_REACH: "Nobody in the waiting room can be called just now; the first who can is yours",
+    CommandResult.NOT_IN_LINE: "{subject} is not in the waiting room any more",
 }
+"""What is told of each failure but OTHER_CLIENT, which is `HeldBack`."""
 
-_CALLED: Final = "called"
-"""Stands for the visitor who comes when `CallNext` is done."""
+
+class _Asked(NamedTuple):
+    request: OperatorRequest
+    subject: str
+    """The visitor meant by a number of the waiting room; else empty."""
 
 
 class DutyCommands:
     """Ours, by reference."""
 
-    def __init__(self, outputs: Outputs, rng: random.Random) -> None:
+    def __init__(self, outputs: Outputs, rng: random.Random, focus: Focus) -> None:
         self._out = outputs
         self._rng = rng
-        self._asked: dict[int, str] = {}
-        """What is not answered yet, and what to tell when it is done; empty when something else tells of it."""
-        self._awaits_client = False
+        self._focus = focus
+        self._room = ShownRoom()
+        self._asked: dict[int, _Asked] = {}
+        """What is not answered yet."""
         self.is_up = False
         """Whether there is a link to ask on."""
 
@@ -68,30 +73,29 @@ class DutyCommands:
         """Nobody new."""
         self._ask(EndDuty)
 
-    def call_next(self, queue: str) -> None:
-        """End the present session; the next in line comes."""
-        self._ask(lambda reference: CallNext(reference, queue), _CALLED)
+    def call_next(self, queue: str, visit: int) -> None:
+        """The session of this visit is over (0: there is none); the next in line comes."""
+        self._ask(lambda reference: CallNext(reference, queue, visit))
 
-    def end_session(self) -> None:
-        """The present session is over; the next in line comes if there is one."""
-        self._ask(EndSession)
+    def end_session(self, visit: int) -> None:
+        """The session of this visit is over; the next in line comes if there is one."""
+        self._ask(lambda reference: EndSession(reference, visit))
+
+    def hand_over(self, operator: str, visit: int) -> None:
+        """This visitor goes to this operator."""
+        self._ask(lambda reference: HandOver(reference, visit, operator))
+
+    def note(self, text: str, visit: int) -> None:
+        """A note about this visitor, for operators only."""
+        self._ask(lambda reference: NoteVisitor(reference, visit, text))
 
     def drop(self, place: int) -> None:
-        """Number `place` of the line has to go."""
-        done = "{subject} was taken out of the waiting room"
-        self._ask(lambda reference: DropVisitor(reference, place), done)
+        """The visitor who has this number has to leave the line."""
+        self._ask_in_line(place, lambda reference, visit: DropVisitor(reference, visit, place))
 
     def move(self, place: int, to: int) -> None:
-        """Number `place` of the line becomes number `to`."""
-        self._ask(lambda reference: MoveVisitor(reference, place, to), f"{{subject}} is number {to} now")
-
-    def hand_over(self, operator: str) -> None:
-        """Our visitor goes to this operator."""
-        self._ask(lambda reference: HandOver(reference, operator))
-
-    def note(self, text: str) -> None:
-        """A note about our visitor, for operators only."""
-        self._ask(lambda reference: NoteVisitor(reference, text), "Note about {subject} kept")
+        """The visitor who has this number becomes number `to`."""
+        self._ask_in_line(place, lambda reference, visit: MoveVisitor(reference, visit, place, to))
 
     def show_room(self, queue: str) -> None:
         """`WaitingRoom` follows."""
@@ -103,8 +107,8 @@ class DutyCommands:
 
     @property
     def is_answered(self) -> bool:
-        """Whether all that we asked is answered, and whom we called is here."""
-        return not self._asked and not self._awaits_client
+        """Whether all that we asked is answered. What follows from it was told before."""
+        return not self._asked
 
     # --- what happens to the link
 
@@ -114,7 +118,7 @@ class DutyCommands:
 
     def link_lost(self) -> None:
         """Nothing asked for will be answered."""
-        self.is_up = self._awaits_client = False
+        self.is_up = False
         if self._asked:
             self._asked.clear()
             self.fail(UNREACHABLE)
@@ -123,35 +127,91 @@ class DutyCommands:
 
     def answered(self, done: CommandDone) -> None:
         """A command is done, or will not be."""
-        text = self._asked.pop(done.reference, "")
-        if done.result is not CommandResult.DONE:
-            self.fail(FAILURES[done.result])
-        elif text == _CALLED:
-            self._awaits_client = True
-        elif text:
-            self._out.events.append(happened.CommandDone(text=text.replace("{subject}", done.subject)))
+        asked = self._asked.pop(done.reference, None)
+        if asked is None:
+            return
+        request, subject = asked.request, done.subject or asked.subject
+        if done.result is CommandResult.OTHER_CLIENT:
+            visit = int(getattr(request, "visit", 0))
+            self.hold_back(_held_what(request), self._focus.missed(visit))
+        elif done.result is not CommandResult.DONE:
+            self.fail(FAILURES[done.result].replace("{subject}", subject))
+        else:
+            self._done(request, subject)
 
-    def client_came(self) -> None:
-        """Whoever was called is here."""
-        self._awaits_client = False
+    def _done(self, request: OperatorRequest, subject: str) -> None:
+        match request:
+            case DropVisitor(visit=visit):
+                self._room.dropped(visit)
+                self._tell_done(f"{subject} was taken out of the waiting room")
+            case MoveVisitor(visit=visit, to=to):
+                self._room.moved(visit, to)
+                self._tell_done(f"{subject} is number {to} now")
+            case NoteVisitor():
+                self._tell_done(f"Note about {subject} kept")
+            case _:
+                pass  # a notice tells of it
 
     def shown(self, notice: RoomShown | FiguresShown) -> None:
         """A queue, or its figures."""
-        if notice.reference in self._asked:
-            del self._asked[notice.reference]
-            self._out.events.append(_room(notice) if isinstance(notice, RoomShown) else _figures(notice))
+        if self._asked.pop(notice.reference, None) is None:
+            return
+        if isinstance(notice, RoomShown):
+            self._room.shown(notice)
+            self._out.events.append(_room(notice))
+        else:
+            self._out.events.append(_figures(notice))
 
     def fail(self, reason: str) -> None:
         """What the operator wanted cannot be."""
         self._out.events.append(happened.CommandFailed(reason=reason))
 
-    def _ask(self, make: Callable[[int], OperatorRequest], done: str = "") -> None:
+    def hold_back(self, what: happened.HeldWhat, held: Held) -> None:
+        """What the operator wanted may have been meant for another visitor."""
+        former, client = held.former, held.client
+        if former is None and client is None:
+            self.fail(NO_CLIENT)
+            return
+        self._out.events.append(
+            happened.HeldBack(
+                what=what,
+                former="" if former is None else former.name,
+                move=None if held.change is None else happened.ClientMove[held.change.name],
+                client="" if client is None else client.name,
+            )
+        )
+
+    def _tell_done(self, text: str) -> None:
+        self._out.events.append(happened.CommandDone(text=text))
+
+    def _ask_in_line(self, place: int, make: Callable[[int, int], OperatorRequest]) -> None:
+        meant = self._room.at(place)
+        match meant:
+            case None:
+                self.fail(NO_SUCH_PLACE)
+            case NumberMoved(was, is_now):
+                self._out.events.append(happened.NumberMoved(place=place, was=was, is_now=is_now))
+            case _:
+                self._ask(lambda reference: make(reference, meant.visit), meant.name)
+
+    def _ask(self, make: Callable[[int], OperatorRequest], subject: str = "") -> None:
         if not self.is_up:
             self.fail(UNREACHABLE)
             return
         reference = self._rng.getrandbits(32)
-        self._asked[reference] = done
-        self._out.requests.append(make(reference))
+        request = make(reference)
+        self._asked[reference] = _Asked(request, subject)
+        self._out.requests.append(request)
+
+
+def _held_what(request: OperatorRequest) -> happened.HeldWhat:
+    match request:
+        case HandOver():
+            return happened.HeldWhat.HAND_OVER
+        case NoteVisitor():
+            return happened.HeldWhat.NOTE
+        case _:
+            return happened.HeldWhat.END
 
 
 def _room(shown: RoomShown) -> happened.WaitingRoom:

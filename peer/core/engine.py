@@ -74,7 +74,9 @@ class PeerCore:
         notices = Notices(*together, router=self._router, lookout=lookout)
         self._uplink = Uplink(*together, lookout=lookout, notices=notices)
         self._registration = Registration(parts, self.renaming, lookout=lookout, uplink=self._uplink)
-        self.trust: Final = Trust(parts)
+        self.trust: Final = Trust(
+            parts, verified=loaded.verified, is_registry_verified=loaded.is_registry_verified
+        )
         parts.restore(loaded, now=now)
 
     @property
@@ -96,11 +98,21 @@ class PeerCore:
         """Come in with this join code, until we have once been let in."""
         self._session.use_code(code)
 
+    def demand_registry(self, digits: str) -> None:
+        """Register with no other registry than the one whose key has this fingerprint, whatever is pinned."""
+        self._session.demand(digits)
+
+    @property
+    def demanded_registry(self) -> str | None:
+        """The digits of the fingerprint that the registry must have, by the user's wish."""
+        return self._session.demanded
+
     def start(self, *, now: float) -> None:
         """Register; also after `leave`."""
         if self._outlook.reach is Reach.NONE:
             self._ladder.set_reach(Reach.SEEKING, now=now)
         self._registration.has_begun = False
+        self._registration.not_let_in = None
         self._lookout.seek(now=now)
         self._session.use_card(self.me.card, self.me.live)
         self._session.start(table_version=self._table.version, now=now)
@@ -118,7 +130,12 @@ class PeerCore:
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""
         people = [
-            happened.Person(name=contact.name, online=contact.row.online, since=float(contact.row.since))
+            happened.Person(
+                name=contact.name,
+                online=contact.row.online,
+                since=float(contact.row.since),
+                is_verified=self.trust.is_verified(contact.identity),
+            )
             for contact in self._contacts
         ]
         return tuple(sorted(people, key=lambda person: person.name))
@@ -149,9 +166,19 @@ class PeerCore:
         return self.state in (State.OFFLINE, State.LEAVING, State.REFUSED)
 
     @property
+    def not_let_in(self) -> happened.NotLetIn | None:
+        """Why we are not with the registry, though something answers at its address."""
+        return self._registration.not_let_in
+
+    @property
     def reach(self) -> Reach:
         """How far the registry is in reach."""
         return self._outlook.reach
+
+    def registry_met(self) -> bytes | None:
+        """Drained: the identity key of a registry that has let us in and is not the one that we began with."""
+        met, self._registration.newly_pinned = self._registration.newly_pinned, None
+        return met
 
     @property
     def table_version(self) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 
 from peer.core.conversation import Message, Outgoing
 from peer.core.outputs import Outputs
-from peer.core.records import LineAccepted, OutgoingAdded, OutgoingChanged
+from peer.core.records import CursorMoved, LineAccepted, OutgoingAdded, OutgoingChanged
 from peer.core.standing import Standing
 from peer.core.stored import StoredGroup, StoredStream
 from peer.core.streamkeys import group_mark
@@ -66,6 +66,17 @@ class Group:
                 0  # the registry gives nobody what was said before they came: what was since, is ours
             )
         return granted.position > self.cursor
+
+    def is_beyond(self, position: int) -> bool:
+        """Whether our place in the log lies behind its newest line: the registry's disk was put back from a backup."""
+        return self.cursor is not None and self.cursor > position
+
+    def begin_log_anew(self) -> None:
+        """Ask for the whole log from now on: its places are not those that we know. Lines that we have are recognised by
+        their numbers."""
+        self.cursor, self._newest, self._highest = 0, 0, -1
+        self._beyond.clear()
+        self._out.records += [CursorMoved(0, self.name), LineAccepted(0, self.name)]
 
     def begin_at(self, position: int, *, now: float) -> bool:
         """Lines up to this place of the log are not ours to read. True when the cursor moved."""

@@ -1,6 +1,7 @@
 """This file is about the handshake with a registry: how each end proves to the other who it is (clauses 4.1 to 4.5).
 
-It knows our key and the one that we have pinned. It must not know how often something is asked, nor what comes after.
+Which registry we expect is decided here: the one whose key the user named, else the one that is pinned, else the one that
+made our join code, else the first.
 """
 
 import random
@@ -8,7 +9,14 @@ import random
 from wire.admission import is_refused_authentic, is_welcome_authentic, make_register
 from wire.codec import encode, encode_hello
 from wire.header import Kind
-from wire.identity import AgreementKey, Identity, is_authentic
+from wire.identity import (
+    AgreementKey,
+    Identity,
+    fingerprint,
+    fingerprint_digits,
+    is_authentic,
+    spaced,
+)
 from wire.invitations import JoinCode
 from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Welcome
 from wire.messages.table import Card
@@ -26,8 +34,25 @@ class Handshake:
         self._code: JoinCode | None = None
         self.live: AgreementKey | None = None
         self.pinned = pinned
+        self.demanded: str | None = None
+        """The digits of the fingerprint that the registry must have, whatever is pinned."""
+        self.is_key_named = False
+        """Whether the user or a join code named the key of the registry that let us in last."""
         self.stranger: bytes | None = None
-        """Who answers this attempt instead of the registry that we have pinned."""
+        """The key that answers this attempt instead of the one that we expect."""
+
+    @property
+    def is_code_foreign(self) -> bool:
+        """Whether the join code was made by another registry than the one that answers: it is not shown there."""
+        met = self.stranger or (self._cookie.card.identity if self._cookie is not None else None)
+        return self._code is not None and met is not None and not self._code.is_of(met)
+
+    @property
+    def expected(self) -> str:
+        """The fingerprint of the key that we expect; empty while any key will do."""
+        if self.demanded is not None:
+            return spaced(self.demanded)
+        return "" if self.pinned is None else fingerprint(self.pinned)
 
     def use_card(self, card: Card, live: AgreementKey) -> None:
         """What to register with from now on."""
@@ -46,16 +71,23 @@ class Handshake:
         return bytes((Kind.HELLO,)) + encode_hello(Hello(version=PROTOCOL_VERSION, nonce=self._nonce))
 
     def takes_cookie(self, cookie: Cookie) -> bool:
-        """Whether it answers our HELLO and is by the registry that we know, or by the first that we meet."""
+        """Whether it answers our HELLO and is by the registry that we expect."""
         if cookie.nonce != self._nonce or not is_authentic(cookie.card):
             return False
-        if self.pinned is not None and cookie.card.identity != self.pinned:
+        if not self._is_expected(cookie.card.identity):
             self.stranger = cookie.card.identity
             return False
         self._cookie, self.stranger = cookie, None
         return True
 
-    def register(self, *, table_version: int) -> bytes:
+    def _is_expected(self, registry: bytes) -> bool:
+        if self.demanded is not None:
+            return fingerprint_digits(registry) == self.demanded
+        if self.pinned is not None:
+            return registry == self.pinned
+        return self._code is None or self._code.is_of(registry)
+
+    def register(self) -> bytes:
         """The datagram that asks to be let in."""
         assert self._cookie is not None and self._card is not None
         return bytes((Kind.REGISTER,)) + encode(
@@ -65,8 +97,7 @@ class Handshake:
                 nonce=self._nonce,
                 cookie=self._cookie.cookie,
                 card=self._card,
-                table_version=table_version,
-                code=self._code,
+                code=None if self.is_code_foreign else self._code,
             )
         )
 
@@ -78,6 +109,8 @@ class Handshake:
         if not is_welcome_authentic(welcome, registry=card.identity, identity=self._identity.public):
             return None
         self.pinned = card.identity
+        is_named_by_code = self._code is not None and self._code.is_of(card.identity)
+        self.is_key_named |= self.demanded is not None or is_named_by_code
         return card
 
     def takes_refused(self, refused: Refused, *, is_registering: bool) -> bool:
@@ -85,5 +118,10 @@ class Handshake:
         would believe their COOKIE."""
         if refused.nonce != self._nonce:
             return False
-        registry = self._cookie.card.identity if is_registering and self._cookie else self.pinned
+        registry = self._cookie.card.identity if is_registering and self._cookie else self._known
         return registry is None or is_refused_authentic(refused, registry=registry)
+
+    @property
+    def _known(self) -> bytes | None:
+        """The pinned key, unless the user demands another one."""
+        return self.pinned if self.pinned is not None and self._is_expected(self.pinned) else None

@@ -162,6 +162,12 @@ class Hearing:
             stream.inbox.raise_floor(floor)
         return {stream.key: stream for stream, _ in due}
 
+    def forget_floors(self, group: Group) -> None:
+        """The group's log is another one: what was due at a place of the former one is due at none of this."""
+        self._floors = {
+            key: due for key, due in self._floors.items() if self._streams[key].group is not group
+        }
+
     # --- inside
 
     def _stored_line_arrived(self, group: Group, line: GroupLine, keys: dict[int, GroupKey]) -> None:

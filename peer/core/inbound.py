@@ -131,7 +131,6 @@ class Inbound:
                 Trouble(text=f"A letter from {body.sender_name}, who is not in the table")
             )
             return
-        contact.check_card()  # the name under which it is shown is the registry's word until then
         self.conversation(contact)
         stream = self._streams[contact.identity]
         stream.inbox.raise_floor(body.floor)

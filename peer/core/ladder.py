@@ -19,6 +19,7 @@ from peer.core.settling import Settling
 from peer.core.standing import Standing
 from peer.core.trail import Trails, What
 from wire.delivery.policy import Policy
+from wire.messages.direct import ReportSilence
 
 RETRY_SPAN: Final = 30.0
 """Seconds between tries of kept messages while the registry is away: the recipient may be back unannounced."""
@@ -121,6 +122,7 @@ class Ladder:
         ):  # mostly they are here: no call
             self._rungs.go_by_mail(contact, talk, now=now)
         else:
+            self._letters.pauses.pop(contact.identity, None)  # they are here: their mailbox empties
             self._rungs.go_straight(contact, talk, now=now)
 
     def tried_again(self, contact: Contact, number: int, tries: int, *, now: float) -> None:
@@ -141,12 +143,20 @@ class Ladder:
             return
         contact.is_expected = False
         is_reader_here = self._outlook.reach is Reach.UP and contact.row.online
+        if is_reader_here:
+            self._report(contact)
         can_relay = is_reader_here and message.standing is not Standing.SAVED
         if can_relay and message.rung is Rung.STRAIGHT:
             self._rungs.relay(contact, talk, message, now=now)
         else:
             self._rungs.fall_back(contact, talk, message, now=now)
         self._letters.post(now=now)
+
+    def _report(self, contact: Contact) -> None:
+        """The registry says that they are online, and they do not answer: it finds out, once for all that failed now."""
+        report = ReportSilence(contact.identity)
+        if report not in self._out.requests:
+            self._out.requests.append(report)
 
     def relay_failed(self, contact: Contact, *, now: float) -> None:
         """The registry has no link to the recipient: what was relayed becomes mail at once."""
@@ -175,6 +185,9 @@ class Ladder:
                 if message.deadline is not None and now >= message.deadline:
                     assert talk is not None
                     self._rungs.withdraw(contact, talk, message, now=now)
+        if reach is Reach.UP:
+            for contact in self._letters.due(now=now):
+                self.climb(contact, now=now)
         self._letters.post(now=now)
 
     def next_timer(self) -> float | None:
@@ -190,6 +203,8 @@ class Ladder:
             dues.append(self._retry_at)
         if self._waiting and self._outlook.reach is Reach.UP:
             dues.append(self._expiry_at)
+            if (mail_at := self._letters.next_timer()) is not None:
+                dues.append(mail_at)
         return min(dues, default=None)
 
     @property

@@ -1,10 +1,13 @@
-"""This file is about letters on their way to the registry: queued, given to the link, and not confirmed yet.
+"""Letters on their way to the registry: queued, given to the link, and not confirmed yet; and whose mailbox takes no more.
 
-It must not know why a message became a letter, nor what a letter says.
+A letter for which there is no room is kept, and so is all that follows it to the same person. After a pause one of them is
+tried again, and when it is saved, the others.
 """
 
+import enum
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from peer.core.contact import Contact
@@ -12,14 +15,46 @@ from peer.core.conversation import Message, Outgoing, Rung
 from peer.core.outputs import Outputs
 from peer.core.settling import Settling
 from wire.errors import SealError
-from wire.messages.mail import DepositMail
+from wire.messages.mail import DepositMail, MailRefusal
 
 LETTERS_IN_FLIGHT: Final = 16
 BYTES_IN_FLIGHT: Final = 64 * 1024
 """Letters given to the link and not yet confirmed: enough to share one commit, too few to fill a queue."""
 
+PAUSE_FIRST: Final = 60.0
+PAUSE_LARGEST: Final = 900.0
+"""Seconds until a letter for which there was no room is tried again; each pause is twice as long as the one before."""
+
+NAME_UNKNOWN: Final = "the server knows nobody of that name"
+
+_TRIED_AGAIN: Final = "it goes out when there is room"
+_NO_ROOM: Final = {
+    MailRefusal.MAILBOX_FULL: f"the mailbox is full; {_TRIED_AGAIN}",
+    MailRefusal.SHARE_USED_UP: f"too many messages from you or from your network wait there; {_TRIED_AGAIN}",
+    MailRefusal.DISK_FULL: f"the server's disk is full; {_TRIED_AGAIN}",
+}
+
 WriteLetter = Callable[[Contact, Message], bytes]
 """Seals a message as a letter. Raises SealError."""
+
+
+class _Stage(enum.Enum):
+    """How far somebody's mailbox is tried again that had no room."""
+
+    CLOSED = "no letter goes there until the pause is over"
+    OPEN = "the next letter may go"
+    PROBED = "one letter is on its way; the others wait for the answer to it"
+
+
+@dataclass(slots=True)
+class _Pause:
+    """Why nothing goes into somebody's mailbox, and until when."""
+
+    contact: Contact
+    reason: str
+    span: float
+    until: float
+    stage: _Stage = _Stage.CLOSED
 
 
 class Letters:
@@ -34,10 +69,35 @@ class Letters:
         """By reference, with the letter's size."""
         self._bytes_posted = 0
         self._reference = 0
+        self.pauses: Final[dict[bytes, _Pause]] = {}
+        """By identity: whose mailbox had no room."""
 
-    def add(self, contact: Contact, message: Message) -> None:
-        """It goes with the next `post` that has room, if it is still on its rung then."""
+    def add(self, contact: Contact, message: Message) -> bool:
+        """It goes with the next `post` that has room, if it is still on its rung then. True: a mailbox that had no room is
+        tried again by it."""
         self._queue.append((contact, message))
+        pause = self.pauses.get(contact.identity)
+        if pause is None:
+            return False
+        pause.stage = _Stage.PROBED
+        return True
+
+    def refusal_of(self, contact: Contact) -> str:
+        """Why no letter may be added for this person now; empty when one may."""
+        pause = self.pauses.get(contact.identity)
+        return "" if pause is None or pause.stage is _Stage.OPEN else pause.reason
+
+    def due(self, *, now: float) -> list[Contact]:
+        """Drained: those whose mailbox is to be tried again."""
+        due = [one for one in self.pauses.values() if one.stage is _Stage.CLOSED and now >= one.until]
+        for pause in due:
+            pause.stage = _Stage.OPEN
+        return [pause.contact for pause in due]
+
+    def next_timer(self) -> float | None:
+        """When the first mailbox is to be tried again."""
+        closed = (one.until for one in self.pauses.values() if one.stage is _Stage.CLOSED)
+        return min(closed, default=None)
 
     def post(self, *, now: float) -> None:
         """Give letters to the link, as many as may be unconfirmed at once."""
@@ -45,22 +105,50 @@ class Letters:
             if self._bytes_posted >= BYTES_IN_FLIGHT:
                 return
             contact, message = self._queue.popleft()
-            if message.rung is Rung.MAIL:
-                self._post_one(contact, message, now)
+            if message.rung is not Rung.MAIL or not self._post_one(contact, message, now):
+                self._try_another(contact, now)
 
-    def saved(self, reference: int, *, now: float) -> None:
-        """The registry has a letter on its disk."""
-        posted = self._answered(reference)
-        if posted is not None:
-            self._settling.saved(*posted, now=now)
+    def saved(self, reference: int, *, now: float) -> Contact | None:
+        """The registry has a letter on its disk. Returned is a contact whose mailbox has room again."""
+        contact, message = self._answered(reference)
+        if contact is not None and message is not None:
+            self._settling.saved(contact, message, now=now)
+        self.post(now=now)
+        has_room_again = contact is not None and self.pauses.pop(contact.identity, None) is not None
+        return contact if has_room_again else None
+
+    def refused(self, reference: int, reason: MailRefusal, *, now: float) -> None:
+        """The registry did not take a letter: for want of room, or because it never will."""
+        contact, message = self._answered(reference)
+        if contact is not None and reason is not MailRefusal.NAME_UNKNOWN:
+            self._pause(contact, _NO_ROOM[reason], now)
+            if message is not None:
+                self._settling.kept(contact, message, _NO_ROOM[reason], now=now)
+        elif contact is not None and message is not None:
+            self._settling.refused(contact, message, NAME_UNKNOWN, now=now)
         self.post(now=now)
 
-    def refused(self, reference: int, reason: str, *, now: float) -> None:
-        """The registry did not take a letter."""
-        posted = self._answered(reference)
-        if posted is not None:
-            self._settling.refused(*posted, reason, now=now)
-        self.post(now=now)
+    def _try_another(self, contact: Contact, now: float) -> None:
+        """The letter by which a mailbox was to be tried again does not go."""
+        pause = self.pauses.get(contact.identity)
+        if pause is not None and pause.stage is _Stage.PROBED:
+            pause.stage, pause.until = _Stage.CLOSED, now
+
+    def _pause(self, contact: Contact, reason: str, now: float) -> None:
+        """Nothing more goes to this mailbox for a while: what comes behind must not be saved before it."""
+        pause = self.pauses.get(contact.identity)
+        if pause is not None and pause.stage is _Stage.CLOSED:
+            pause.reason = reason  # refused together with the one that began the pause
+            return
+        span = PAUSE_FIRST if pause is None else min(2 * pause.span, PAUSE_LARGEST)
+        self.pauses[contact.identity] = _Pause(contact, reason, span, now + span)
+        queued, self._queue = self._queue, deque()
+        for other, message in queued:
+            if other is contact and message.rung is Rung.MAIL:
+                _outgoing(contact).move(message, Rung.WAITING)
+                self._settling.kept(contact, message, reason, now=now)
+            else:
+                self._queue.append((other, message))
 
     def recall(self) -> None:
         """The link is gone: letters without an answer wait again; the registry knows a repeat by its number."""
@@ -69,16 +157,19 @@ class Letters:
             if message.rung is Rung.MAIL:
                 message.reference = None
                 _outgoing(contact).move(message, Rung.WAITING)
+        for pause in self.pauses.values():
+            if pause.stage is _Stage.PROBED:
+                pause.stage = _Stage.OPEN
         self._posted.clear()
         self._queue.clear()
         self._bytes_posted = 0
 
-    def _post_one(self, contact: Contact, message: Message, now: float) -> None:
+    def _post_one(self, contact: Contact, message: Message, now: float) -> bool:
         try:
             letter = self._write_letter(contact, message)
         except SealError as error:
             self._settling.refused(contact, message, str(error), now=now)
-            return
+            return False
         self._reference = self._reference % (2**32 - 1) + 1
         message.reference = self._reference
         self._posted[self._reference] = (contact, message, len(letter))
@@ -88,18 +179,20 @@ class Letters:
                 reference=self._reference, recipient=contact.identity, number=message.number, letter=letter
             )
         )
+        return True
 
-    def _answered(self, reference: int) -> tuple[Contact, Message] | None:
-        """Which letter that was; none when it was acknowledged on its way: delivered is not also saved, or refused."""
+    def _answered(self, reference: int) -> tuple[Contact | None, Message | None]:
+        """Whose letter that was, and which; no message when it was acknowledged on its way: delivered is not also saved, or
+        refused."""
         posted = self._posted.pop(reference, None)
         if posted is None:
-            return None
+            return None, None
         contact, message, size = posted
         self._bytes_posted -= size
         message.reference = None
         outgoing = _outgoing(contact)
         if message.number not in outgoing.messages:
-            return None
+            return contact, None
         outgoing.move(message, Rung.WAITING)
         return contact, message
 

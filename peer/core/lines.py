@@ -108,6 +108,9 @@ class Lines:
     def granted(self, granted: GroupGranted, group: Group, *, now: float) -> None:
         """We may speak: what was not answered is said again, and what we missed is asked for."""
         is_first = not group.can_seal
+        if is_first and group.is_beyond(granted.position):
+            group.begin_log_anew()
+            self._hearing.forget_floors(group)
         was_new = group.cursor is None
         is_behind = group.grant(granted)
         if not is_first and not self._home.awaits(group.name):

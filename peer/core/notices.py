@@ -3,8 +3,6 @@
 It must not know what a notice means to that part, nor how the link carries it.
 """
 
-from typing import Final
-
 from peer.core.lookout import Lookout
 from peer.core.parts import Parts
 from peer.core.renaming import Renaming
@@ -17,19 +15,11 @@ from wire.messages.desk.visiting import VisitorNotice
 from wire.messages.direct import DatagramRelayed, RelayFailed
 from wire.messages.group import GroupAccepted, GroupGranted, GroupPage, GroupRefused
 from wire.messages.link import RegistryCard, RegistryNotice
-from wire.messages.mail import MailBatch, MailExpired, MailRefusal, MailRefused, MailSaved
-from wire.messages.presence import Left, Pong
+from wire.messages.mail import MailBatch, MailExpired, MailRefused, MailSaved
+from wire.messages.presence import Left, Ping, Pong, Probe
 from wire.messages.renaming import RenameAccepted, RenameRefused
 from wire.messages.room import RoomChanged, RoomEntered, RoomLeft, RoomRefused, RoomsListed
 from wire.messages.table import TablePage
-
-REFUSALS: Final = {
-    MailRefusal.MAILBOX_FULL: "the mailbox is full",
-    MailRefusal.SENDER_QUOTA: "too many of your messages wait there already",
-    MailRefusal.NAME_UNKNOWN: "the server knows nobody of that name",
-    MailRefusal.DISK_FULL: "the server's disk is full",
-    MailRefusal.TOO_LARGE: "it is too long for the mailbox",
-}
 
 
 class Notices:
@@ -43,6 +33,7 @@ class Notices:
         self._renaming = renaming
         self._router = router
         self._lookout = lookout
+        self._out = parts.out
         self._session = parts.session
         self._table = parts.table
         self._contacts = parts.contacts
@@ -80,10 +71,10 @@ class Notices:
                 self._room_notice_came(notice, now)
             case RenameAccepted() | RenameRefused():
                 self._renaming.answered(notice)
-            case RegistryCard() | Pong() | Left():
+            case RegistryCard() | Pong() | Probe() | Left():
                 self._presence_came(notice, now)
             case _:
-                self._desk_notice_came(notice)
+                self._desk_notice_came(notice, now)
 
     def _page_came(self, page: TablePage, now: float, wall: float) -> None:
         changes = self._table.take_page(page, now=now, wall=wall)
@@ -96,9 +87,11 @@ class Notices:
     def _mail_notice_came(self, notice: MailSaved | MailRefused | MailExpired, now: float) -> None:
         match notice:
             case MailSaved(reference):
-                self._letters.saved(reference, now=now)
+                reopened = self._letters.saved(reference, now=now)
+                if reopened is not None:
+                    self._ladder.climb(reopened, now=now)
             case MailRefused(reference, reason):
-                self._letters.refused(reference, REFUSALS[reason], now=now)
+                self._letters.refused(reference, reason, now=now)
             case MailExpired(recipient, number):
                 # A key that gave way to another is nobody's any more, but what was sealed to it is still ours to be told of.
                 contact = self._contacts.by_identity(recipient) or self._settling.waiting.get(recipient)
@@ -120,17 +113,19 @@ class Notices:
             case RoomsListed():
                 self._rooms.list.listed(notice)
 
-    def _presence_came(self, notice: RegistryCard | Pong | Left, now: float) -> None:
+    def _presence_came(self, notice: RegistryCard | Pong | Probe | Left, now: float) -> None:
         match notice:
             case RegistryCard(card):
                 if card.identity == self._session.pinned and is_authentic(card):
                     self._session.accept_card(card)
             case Pong():
                 self._session.receive_pong(notice, now=now)
+            case Probe():
+                self._out.requests.append(Ping(reference=0))
             case Left():
                 self._session.receive_left(notice, now=now)
 
-    def _desk_notice_came(self, notice: DeskNotice) -> None:
+    def _desk_notice_came(self, notice: DeskNotice, now: float) -> None:
         """No honest registry says to somebody with a name what is for visitors."""
         if not isinstance(notice, VisitorNotice):
-            self._duty.heed(notice)
+            self._duty.heed(notice, now=now)

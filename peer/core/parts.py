@@ -7,6 +7,8 @@ import random
 from collections import Counter
 from typing import Final
 
+import msgspec
+
 from peer.core.contact import Contact
 from peer.core.contacts import Contacts
 from peer.core.conversation import Conversation, Message
@@ -141,9 +143,9 @@ class Parts:
         """Take the last table, and what was under way with the people in it."""
         self.post.use_lives(self.me.lives, self.me.card)
         for row in loaded.rows:
-            self.contacts.take_row(row)
+            self.contacts.take_row(_not_above(loaded.version, row), is_checked=True)
         for row in loaded.blocked:
-            self.contacts.block(row)
+            self.contacts.block(_not_above(loaded.version, row))
         for identity, key in loaded.formers.items():
             self.contacts.also_called(identity, key)
         self.contacts.ignored.update(loaded.ignored)
@@ -154,7 +156,6 @@ class Parts:
             self.settling.adopt(contact)
 
     def _write_letter(self, contact: Contact, message: Message) -> bytes:
-        contact.check_card()
         talk = self.inbound.conversation(contact)
         body = LetterBody(
             number=message.number,
@@ -168,3 +169,8 @@ class Parts:
             text=message.text,
         )
         return seal_letter(body, author=self.me.identity, mail_key=contact.row.card.mail)
+
+
+def _not_above(version: int, row: Row) -> Row:
+    """A row that is newer than the table is of a registry that was put back since: any row of its is newer."""
+    return row if row.version <= version else msgspec.structs.replace(row, version=0)

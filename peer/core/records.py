@@ -120,9 +120,15 @@ class RowsSaved(msgspec.Struct, frozen=True):
 
 
 class RegistryPinned(msgspec.Struct, frozen=True):
-    """The identity key of the registry at our address, trusted on first use."""
+    """Our server leads to the registry with this identity key: trusted on first use, or accepted by the user after a
+    change. `is_verified`: the user has named the key."""
 
     identity: bytes
+    is_verified: bool = False
+
+
+class RegistryVerified(msgspec.Struct, frozen=True):
+    """The user has compared the key of our registry."""
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -153,6 +159,12 @@ class NameCleared(msgspec.Struct, frozen=True):
     dropped: bytes | None = None
 
 
+class PersonVerified(msgspec.Struct, frozen=True):
+    """The user has compared this person's key."""
+
+    identity: bytes
+
+
 class IgnoreChanged(msgspec.Struct, frozen=True):
     """What this person says is not to be shown, or is again."""
 
@@ -175,10 +187,12 @@ Record = (
     | RoomKept
     | RowsSaved
     | RegistryPinned
+    | RegistryVerified
     | Named
     | FormerName
     | NameBlocked
     | NameCleared
+    | PersonVerified
     | IgnoreChanged
 )
 """All that a node keeps."""

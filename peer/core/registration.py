@@ -28,6 +28,9 @@ REFUSALS: Final = {
 }
 
 
+CODE_OF_ANOTHER: Final = "this join code is of another server than the one that answers"
+
+
 class Registration:
     """Heeds the session for everybody else."""
 
@@ -43,12 +46,18 @@ class Registration:
         self._out = parts.out
         self._me = parts.me
         self._pinned = parts.session.pinned
+        self.newly_pinned: bytes | None = None
+        """The key of a registry that has let us in for the first time, or in the place of another one."""
+        self._key_news: happened.RegistryMet | happened.RegistryKeyAccepted | None = None
+        """What to tell of the registry's key once we are in."""
         self._was_lost = False
         self._last_channel: Session | None = None
         self.has_begun = False
         """Whether we have been registered since we last wanted to be."""
         self.wants_close = False
         """Whether the shell is to close the connection that it has."""
+        self.not_let_in: happened.NotLetIn | None = None
+        """Why we are not with the registry, since we last wanted to be."""
 
     def heed_session(self, *, now: float) -> None:
         """What the session has to tell, and how far the registry is in reach since."""
@@ -67,29 +76,46 @@ class Registration:
                     self._gone(happened.LeaveUnanswered(), now)
                 case Notice.WRONG_KEY:
                     self._wrong_key(now)
+                case Notice.WRONG_CODE:
+                    self._wrong_code(now)
         for question in self._session.sealed_questions():
             self._out.requests.append(question)  # the link carries it too: there it cannot get lost
         self._lookout.look(now=now)
 
     def _welcomed(self, now: float) -> None:
-        if self._pinned is None and self._session.pinned is not None:
-            self._pinned = self._session.pinned
-            self._out.records.append(RegistryPinned(self._pinned))
+        if self._session.pinned is not None and self._session.pinned != self._pinned:
+            self._pin(self._session.pinned)
+        if self._session.is_registry_behind:
+            self._table.begin_anew()
         if self._renaming.welcomed():
             self._session.start(table_version=self._table.version, now=now)
             return
         if not self.has_begun:
             self._out.events.append(happened.Registered())
+        if self._key_news is not None:
+            self._out.events.append(self._key_news)
+            self._key_news = None
         if self._was_lost:
             self._lookout.seek(now=now)
             self._out.events.append(happened.ServerBack())
-        self.has_begun, self._was_lost = True, False
+        self.has_begun, self._was_lost, self.not_let_in = True, False, None
         self._post.stop_announcing()
         assert self._session.channel is not None
         if self._session.channel is not self._last_channel:
             self._link.forgive()  # another life of the registry: what its last one did to links is no sign
             self._last_channel = self._session.channel
         self._link.open(self._session.channel, now=now)
+
+    def _pin(self, identity: bytes) -> None:
+        is_first, is_named = self._pinned is None, self._session.is_key_named
+        self._pinned = self.newly_pinned = identity
+        self._out.records.append(RegistryPinned(identity, is_verified=is_named))
+        key = fingerprint(identity)
+        self._key_news = (
+            happened.RegistryMet(key=key, is_verified=is_named)
+            if is_first
+            else happened.RegistryKeyAccepted(key=key)
+        )
 
     def _lost(self, now: float) -> None:
         if self.has_begun:
@@ -110,12 +136,18 @@ class Registration:
         if self._renaming.denied(self._session.denied):
             self._session.start(table_version=self._table.version, now=now)
         elif self._session.denied is RefusalReason.NAME_TAKEN:
-            self._out.events.append(happened.NameTaken(name=self._me.name))
+            self._not_let_in(happened.NameUnavailable(name=self._me.name))
         else:
             reason = REFUSALS[self._session.denied]
-            if self._session.denied is RefusalReason.NOT_INVITED:
+            if self._session.denied is RefusalReason.NOT_INVITED and self._session.is_code_foreign:
+                reason = CODE_OF_ANOTHER
+            elif self._session.denied is RefusalReason.NOT_INVITED:
                 reason += f" or have your key listed: {fingerprint(self._me.identity.public)}"
-            self._out.events.append(happened.NotAdmitted(reason=reason))
+            self._not_let_in(happened.AdmissionRefused(reason=reason))
+
+    def _not_let_in(self, why: happened.NotLetIn) -> None:
+        self.not_let_in = why
+        self._out.events.append(why)
 
     def _gone(self, event: happened.Event, now: float) -> None:
         self._uplink.drop_link()
@@ -124,12 +156,15 @@ class Registration:
         self._out.events.append(event)
 
     def _wrong_key(self, now: float) -> None:
-        assert self._session.stranger is not None and self._session.pinned is not None
-        self._out.events.append(
-            happened.RegistryKeyChanged(
-                expected=fingerprint(self._session.pinned), got=fingerprint(self._session.stranger)
-            )
-        )
+        assert self._session.stranger is not None
+        expected, got = self._session.expected, fingerprint(self._session.stranger)
+        self._not_let_in(happened.RegistryKeyChanged(expected=expected, got=got))
+        self._go_on_alone(now)
+
+    def _wrong_code(self, now: float) -> None:
+        assert self._session.stranger is not None
+        key = fingerprint(self._session.stranger)
+        self._not_let_in(happened.AdmissionRefused(reason=f"{CODE_OF_ANOTHER}, whose key is {key}"))
         self._go_on_alone(now)
 
     def use_lives(self, *, is_new: bool, now: float) -> None:

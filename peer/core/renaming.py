@@ -7,7 +7,7 @@ of them. It must not know where on disk a name is kept: it says which name holds
 from typing import Final
 
 from peer.core.asked import AWAY
-from peer.core.events import NameTaken, Renamed, RenameRefused
+from peer.core.events import NameUnavailable, Renamed, RenameRefused
 from peer.core.parts import Parts
 from peer.core.reach import Reach
 from wire.errors import NameRefused
@@ -62,7 +62,7 @@ class Renaming:
         return None if self._outlook.reach is Reach.UP else AWAY
 
     def request(self, new: str, *, now: float) -> None:
-        """Another name, please; `Renamed`, `NameTaken` or `RenameRefused` follows."""
+        """Another name, please; `Renamed`, `NameUnavailable` or `RenameRefused` follows."""
         reason = self.refusal_of(new)
         if reason is None:
             self._ask(new, now)
@@ -156,7 +156,7 @@ class Renaming:
         self._settle()
         if reason is RefusalReason.NAME_TAKEN:
             self._asked = None
-            self._out.events.append(NameTaken(name=new))
+            self._out.events.append(NameUnavailable(name=new))
         else:
             self._tell_refused(REFUSALS.get(reason, AWAY))
 

@@ -1,22 +1,24 @@
-"""This file is about which rooms there are: asked of the registry, shown when it answers.
+"""Which rooms there are: asked of the registry, told when it answers.
 
 While it does not, the room where we are is the only one that we know of.
 """
 
-from peer.core.asked import AWAY, SILENT, Asked
+from peer.core.asked import AWAY, OFFLINE, SILENT, Asked
 from peer.core.events import Room, RoomsListed, Trouble
 from peer.core.membership import Membership
 from peer.core.parts import Parts
+from peer.core.reach import Reach
 from wire.messages import room as wire
 
 
 class RoomList:
-    """At most one question, the newest."""
+    """At most one question, the newest. It waits for the link while the registry is being looked for."""
 
     def __init__(self, parts: Parts, members: Membership) -> None:
         self._groups = parts.groups
         self._link = parts.link
         self._out = parts.out
+        self._outlook = parts.outlook
         self._policy = parts.policy
         self._rng = parts.rng
         self._members = members
@@ -24,11 +26,19 @@ class RoomList:
 
     def ask(self, *, now: float) -> None:
         """Ask which rooms there are; `RoomsListed` follows."""
-        if not self._link.is_up:
-            self._list_own(AWAY)
-            return
-        self._asked = Asked(self._rng.getrandbits(32), "", now + self._policy.give_up_after)
-        self._out.requests.append(wire.ListRooms(reference=self._asked.reference))
+        self._asked = Asked(self._rng.getrandbits(32), "", None)
+        if self._outlook.reach is Reach.LOST:
+            self.give_up(AWAY)
+        elif self._outlook.reach is Reach.NONE:
+            self.give_up(OFFLINE)
+        elif self._link.is_up:
+            self.link_up(now=now)
+
+    def link_up(self, *, now: float) -> None:
+        """Ask what waits for an answer, or for a link to be asked on."""
+        if self._asked is not None:
+            self._asked.deadline = now + self._policy.give_up_after
+            self._out.requests.append(wire.ListRooms(reference=self._asked.reference))
 
     def listed(self, notice: wire.RoomsListed) -> None:
         """The rooms with somebody in them."""
@@ -39,15 +49,20 @@ class RoomList:
             self._out.events.append(RoomsListed(rooms=tuple(rooms)))
 
     def link_lost(self) -> None:
-        """The answer does not come."""
+        """Ask again on the next link."""
+        if self._asked is not None:
+            self._asked.deadline = None
+
+    def give_up(self, why: str) -> None:
+        """Tell of the room where we are instead, if the question is unanswered."""
         if self._asked is not None:
             self._asked = None
-            self._list_own(SILENT)
+            self._list_own(why)
 
     def handle_timer(self, *, now: float) -> None:
-        """Nor does one that takes too long."""
+        """Give up when the answer takes too long."""
         if self._asked is not None and self._asked.is_due(now):
-            self.link_lost()
+            self.give_up(SILENT)
 
     def next_timer(self) -> float | None:
         """When the answer is not waited for any longer."""

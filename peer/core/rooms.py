@@ -26,6 +26,7 @@ REFUSALS: Final = {
     RoomRefusal.BAD_NAME: "the server does not accept this name",
     RoomRefusal.ROOM_FULL: "it is full",
     RoomRefusal.TOO_MANY_ROOMS: "there are too many rooms",
+    RoomRefusal.SHARE_USED_UP: "there are too many rooms of people at your address",
     RoomRefusal.NOT_SERVING: "the server's disk takes nothing more",
     RoomRefusal.TOO_OFTEN: "you, or others at your address, made or entered too many rooms in a short time",
 }
@@ -126,6 +127,7 @@ class Rooms:
             self._ask(self._again, now)
         if self._asked is not None:
             self._ask(self._asked, now)
+        self.list.link_up(now=now)
 
     def link_lost(self) -> None:
         """Nothing asked will be answered; a question to be let in is put again on the next link."""
@@ -138,10 +140,12 @@ class Rooms:
         """Nobody is there to let us in; where we are, we are."""
         self._give_up(AWAY, now)
         self._announce()
+        self.list.give_up(AWAY)
 
     def stop(self, *, now: float) -> None:
         """We go offline by our own wish, and come back to the room."""
         self._give_up(OFFLINE, now)
+        self.list.give_up(OFFLINE)
         self.where.is_told = self.room is None
 
     # --- what the registry says

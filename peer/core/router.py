@@ -16,7 +16,7 @@ from wire.errors import SealError, WireError
 from wire.header import Kind, unpack_group, unpack_sealed
 from wire.messages.delivery import DeliveryFrame, Part
 from wire.messages.direct import DatagramRelayed
-from wire.messages.presence import Left, Pong
+from wire.messages.presence import Left, Pong, Probe
 
 
 class Router:
@@ -66,6 +66,8 @@ class Router:
                 if isinstance(frame, Pong):
                     self._session.receive_pong(frame, now=now)
                     self.catch_up(now=now)
+                elif isinstance(frame, Probe):
+                    self._session.receive_probe(now=now)
                 elif isinstance(frame, Left):
                     self._session.receive_left(frame, now=now)
             return True

@@ -113,7 +113,12 @@ class Rungs:
                 talk.outgoing.move(message, Rung.WAITING)
 
     def _to_mail(self, contact: Contact, talk: Conversation, message: Message, now: float) -> None:
+        reason = self._letters.refusal_of(contact)
+        if reason:
+            self._settling.kept(contact, message, reason, now=now)
+            return
         talk.outgoing.move(message, Rung.MAIL)
         self._trails.note(message, What.MAILED, now)
-        self._letters.add(contact, message)
-        self._out.events.append(Unacknowledged(to=contact.name, number=message.number))
+        is_again = self._letters.add(contact, message)
+        if not is_again:
+            self._out.events.append(Unacknowledged(to=contact.name, number=message.number))

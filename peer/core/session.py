@@ -57,7 +57,9 @@ class RegistrySession:
         self.welcome: Welcome | None = None
         self.denied: RefusalReason | None = None
         self.table_version = 0
-        """How far our table goes now: each REGISTER says so, that of a search as well as that of a start."""
+        """How far our table goes now."""
+        self._version_at_register = 0
+        """How far it went when the present attempt to register began."""
         self.known_version = 0
         """The newest table version that the registry spoke of."""
 
@@ -67,9 +69,35 @@ class RegistrySession:
         return self._handshake.pinned
 
     @property
+    def expected(self) -> str:
+        """The fingerprint of the key that the registry must have; empty while any will do."""
+        return self._handshake.expected
+
+    @property
+    def is_key_named(self) -> bool:
+        """Whether the user, or the join code that let us in, named the key of our registry."""
+        return self._handshake.is_key_named
+
+    @property
+    def is_code_foreign(self) -> bool:
+        """Whether our join code was made by another registry than the one that answers."""
+        return self._handshake.is_code_foreign
+
+    @property
+    def demanded(self) -> str | None:
+        """The digits of the fingerprint that the user demands, whatever is pinned."""
+        return self._handshake.demanded
+
+    @property
     def stranger(self) -> bytes | None:
-        """Whose key answers instead of that one."""
-        return self._handshake.stranger
+        """The key that answers instead of that one, as was last told; None once the right one has answered."""
+        return self._warned_of
+
+    @property
+    def is_registry_behind(self) -> bool:
+        """Whether the registry that welcomed us had told us of a later table than it has now: its folder is a backup. A
+        batch that came behind our question does not count."""
+        return self.welcome is not None and self.welcome.table_version < self._version_at_register
 
     # --- what we want
 
@@ -80,6 +108,10 @@ class RegistrySession:
     def use_code(self, code: JoinCode) -> None:
         """Come in with this join code, until we have once been let in."""
         self._handshake.use_code(code)
+
+    def demand(self, digits: str) -> None:
+        """Let nobody be our registry but the one whose key has this fingerprint, whatever is pinned."""
+        self._handshake.demanded = digits
 
     def start(self, *, table_version: int, now: float) -> None:
         """Register, or register again with a new card."""
@@ -142,6 +174,10 @@ class RegistrySession:
             self._question = None
             self._next_ping = now + self._ping_span()
 
+    def receive_probe(self, *, now: float) -> None:
+        """The registry asks for a sign of life by UDP: somebody could not reach us."""
+        self.ping(now=now)
+
     def receive_left(self, left: Left, *, now: float) -> None:
         """The registry has taken our leave."""
         if self._question is not None and left.reference == self._question.reference:
@@ -166,6 +202,8 @@ class RegistrySession:
                 self._step(Input.UNANSWERED, now)
             elif question.is_due(now):
                 self._out.append(self._wording())
+                if self.state is State.REGISTERED:
+                    self._sealed.append(self._sealed_wording(question))  # UDP seems not to get through
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
@@ -179,7 +217,8 @@ class RegistrySession:
         return out
 
     def sealed_questions(self) -> list[Ping | Leave]:
-        """Drained: questions begun that a link may carry as well."""
+        """Drained: questions that the link is to carry as well, since nothing gets lost there: a Leave at once, a Ping while
+        it goes unanswered."""
         sealed, self._sealed = self._sealed, []
         return sealed
 
@@ -199,6 +238,8 @@ class RegistrySession:
         self._tell(before, occurrence)
         if after is State.GREETING:
             self._handshake.begin()
+        if after is State.REGISTERING:
+            self._version_at_register = self.table_version
         if after in (State.GREETING, State.REGISTERING, State.LEAVING):
             self._ask(now)
         elif after is State.PAUSING:
@@ -210,7 +251,7 @@ class RegistrySession:
     def _tell(self, before: State, occurrence: Input) -> None:
         if occurrence is Input.WELCOME:
             self._notices.append(Notice.WELCOMED)
-            self.is_lost = False
+            self.is_lost, self._warned_of = False, None
         elif occurrence is Input.REFUSED:
             self._notices.append(Notice.DENIED)
         elif occurrence is Input.UNANSWERED and before is State.LEAVING:
@@ -224,9 +265,10 @@ class RegistrySession:
 
     def _tell_lost(self) -> None:
         """Once that the registry is lost; or, once, that somebody else is in its place."""
-        if self.stranger is not None and self.stranger != self._warned_of:
-            self._warned_of = self.stranger
-            self._notices.append(Notice.WRONG_KEY)
+        stranger = self._handshake.stranger
+        if stranger is not None and stranger != self._warned_of:
+            self._warned_of = stranger
+            self._notices.append(Notice.WRONG_KEY if self.expected else Notice.WRONG_CODE)
         elif not self.is_lost:
             self._notices.append(Notice.LOST)
         self.is_lost = True
@@ -236,7 +278,7 @@ class RegistrySession:
         self._next_ping = None
         self._question.is_due(now)
         self._out.append(self._wording())
-        if self.state in (State.REGISTERED, State.LEAVING):
+        if self.state is State.LEAVING:
             self._sealed.append(self._sealed_wording(self._question))
 
     def _wording(self) -> bytes:
@@ -245,7 +287,7 @@ class RegistrySession:
         if self.state is State.GREETING:
             return self._handshake.hello()
         if self.state is State.REGISTERING:
-            return self._handshake.register(table_version=self.table_version)
+            return self._handshake.register()
         assert self.channel is not None
         return self.channel.seal(join_frames([encode(self._sealed_wording(self._question))]))
 

@@ -92,16 +92,20 @@ class Settling:
                 if was_never_fetched(contact, message, wall=wall):
                     self.expired(contact, message.number, now=now)
 
-    def kept(self, contact: Contact, message: Message, *, now: float) -> None:
-        """No way is open: it waits in our outbox, which is said once a message."""
-        if message.standing is not Standing.UNSETTLED:
+    def kept(self, contact: Contact, message: Message, reason: str = "", *, now: float) -> None:
+        """No way is open: it waits in our outbox, which is said once for each `reason`; none: the registry is silent."""
+        reason = KEY_IN_DOUBT if contact.is_blocked else reason
+        is_first = message.standing is Standing.UNSETTLED
+        is_other = bool(reason) and not any(
+            step[0] == What.KEPT and step[3:] == (reason,) for step in message.steps
+        )
+        if message.standing is Standing.SAVED or not (is_first or is_other):
             return
         silent_since = self._outlook.silent_since
         since = self._trails.seconds(now if silent_since is None else silent_since)
-        more = (0, KEY_IN_DOUBT) if contact.is_blocked else (since,)
+        more = (0, reason) if reason else (since,)
         trail = self._trails.changed(message, What.KEPT, now, *more)
         self._change(contact, message, Standing.KEPT, trail)
-        reason = KEY_IN_DOUBT if contact.is_blocked else ""
         self._out.events.append(Kept(to=contact.name, number=message.number, reason=reason))
 
     def _settle(self, contact: Contact, message: Message, standing: Standing, trail: Stored) -> None:

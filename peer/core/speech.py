@@ -5,6 +5,7 @@ It judges whether something can be said at all, and gives it to the part that ca
 
 from typing import NamedTuple
 
+from peer.core.duty import Whom
 from peer.core.events import NotInRoom
 from peer.core.lookup import LookUp
 from peer.core.parts import Parts
@@ -80,10 +81,10 @@ class Speech:
             return None
         return Begun(room.name, self._lines.say(room, text, now=now).number)
 
-    def say_on_duty(self, text: str, *, now: float) -> None:
-        """A line for the visitor whom we serve at the help desk. Raises TooLong, UnicodeEncodeError."""
+    def say_on_duty(self, text: str, whom: Whom, *, now: float) -> None:
+        """A line for a visitor whom we serve at the help desk. Raises TooLong, UnicodeEncodeError."""
         check_length(text)
-        self._parts.duty.say(text, wall=now + self._parts.wall_offset)
+        self._parts.duty.say(text, whom, wall=now + self._parts.wall_offset)
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
         """How a message of ours went so far; none when it is not under way to anybody."""

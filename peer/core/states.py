@@ -66,3 +66,4 @@ class Notice(enum.Enum):
     LEFT = "we left"
     LEAVE_UNANSWERED = "we left without an answer"
     WRONG_KEY = "the registry is lost, and another with a key of its own answers in its place: `stranger`"
+    WRONG_CODE = "`stranger` answers at the first contact, and is not the registry that made our join code"

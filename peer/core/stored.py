@@ -56,6 +56,9 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """All that a node starts with."""
 
     registry: bytes | None = None
+    """The identity key of the registry to which the server led the last time; None before the first contact."""
+    is_registry_verified: bool = False
+    """Whether the user has compared that key."""
     rows: tuple[Row, ...] = ()
     version: int = 0
     table_at: float = 0.0
@@ -64,6 +67,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     streams: dict[bytes, StoredStream] = {}
     blocked: tuple[Row, ...] = ()
     """Rows whose key is not the one that we hold for their name."""
+    verified: frozenset[bytes] = frozenset()
+    """People whose keys the user has compared."""
     ignored: frozenset[bytes] = frozenset()
     formers: dict[bytes, str] = {}
     """The keys of names by which people went before."""

@@ -9,7 +9,7 @@ import msgspec
 
 from peer.core.contact import Contact
 from peer.core.contacts import Change, Contacts
-from peer.core.events import KeyChanged, PersonLeft, PersonLost, Renamed, TableChanged
+from peer.core.events import KeyChanged, KeyRestored, PersonLeft, PersonLost, Renamed, TableChanged
 from peer.core.outputs import Outputs
 from peer.core.records import FormerName, NameBlocked, NameCleared, RowsSaved
 from wire.codec import decode_row
@@ -45,6 +45,12 @@ class Table:
         self._fetching_since = None
         self.asked = self.answered = 0
         self.is_fresh = False
+
+    def begin_anew(self) -> None:
+        """The registry's versions have gone back: whatever it tells from now on is newer than what we hold."""
+        self.version = 0
+        self._contacts.forget_versions()
+        self._out.records.append(RowsSaved(rows=(), version=0, at=self.saved_at))
 
     def fetch(self, *, now: float) -> None:
         """Ask for what we miss, unless that is being answered right now. Only while the link is up."""
@@ -89,18 +95,19 @@ class Table:
         changes: list[tuple[Contact, Change]] = []
         saved: list[Row] = []
         for row in rows:
-            is_news = not self._contacts.is_blocked(row.card.name)
+            shown_before = self._contacts.shown_instead(row.card.name)
             known = self._contacts.by_identity(row.card.identity)
             before = known.row if known is not None else None
             change = self._contacts.take_row(row)
             if change is Change.KEY_CHANGED:
-                self._note_block(row, is_news=is_news)
+                self._note_block(row, shown_before)
             elif change is not Change.REFUSED and self._contacts.clears(row):
                 self._out.records.append(NameCleared(name_key(row.card.name)))
+                self._out.events.append(KeyRestored(name=row.card.name))
             contact = self._contacts.by_identity(row.card.identity)
             if contact is not None and change not in (Change.REFUSED, Change.KEY_CHANGED):
                 changes.append((contact, change))
-                saved.append(row)
+                saved.append(contact.row)
                 free = self._contacts.given_up(before, contact) if before is not None else None
                 if before is not None and free is not None:
                     self._out.records.append(NameCleared(name_key(before.card.name)))
@@ -113,11 +120,14 @@ class Table:
             self._out.events.append(TableChanged())
         return changes
 
-    def _note_block(self, row: Row, *, is_news: bool) -> None:
-        """The block outlives the program, and so does the row: it may come to be trusted."""
+    def _note_block(self, row: Row, shown_before: bytes | None) -> None:
+        """The block outlives the program, and so does the row: it may come to be trusted. Each new key is told."""
+        shown = self._contacts.shown_instead(row.card.name)
+        if shown != row.card.identity:
+            return  # an older row than the one that blocks the name
         self._out.records.append(NameBlocked(name_key(row.card.name), row))
-        if is_news:
-            self._out.events.append(KeyChanged(name=row.card.name))
+        if shown != shown_before:
+            self._out.events.append(KeyChanged(name=row.card.name, is_again=shown_before is not None))
 
     def _tell(self, before: Row, contact: Contact) -> None:
         """What people want to know of somebody. What changed while we were away ourselves is not told, but for names."""

@@ -54,6 +54,10 @@ class VisitorCore:
 
     # --- what the visitor wants
 
+    def demand_registry(self, digits: str) -> None:
+        """Be served by no other registry than the one whose key has this fingerprint, whatever is pinned."""
+        self._session.demand(digits)
+
     def start(self, *, now: float) -> None:
         """Look for the registry."""
         self._uplink.start(now=now)

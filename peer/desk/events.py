@@ -39,6 +39,12 @@ class PlaceGone(msgspec.Struct, frozen=True, kw_only=True):
     is_joining: bool
 
 
+class EndedUnseen(msgspec.Struct, frozen=True, kw_only=True):
+    """Our visit of an earlier start was ended while we were away. The form is asked for."""
+
+    reason: str
+
+
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
     """We wait at this position, from 1. `operators`: how many are on duty."""
 
@@ -57,10 +63,18 @@ class ServedAnswered(msgspec.Struct, frozen=True, kw_only=True):
     """We asked, or are back: we are being served."""
 
 
-class SentBack(msgspec.Struct, frozen=True, kw_only=True):
-    """We were being served, and wait again: for another operator (`is_handed_over`), or because ours vanished."""
+class WhyBack(enum.Enum):
+    """Why we wait again."""
 
-    is_handed_over: bool
+    HANDED_OVER = "for another operator"
+    OPERATOR_LOST = "our operator has vanished"
+    CALL_MISSED = "we were away when we were called"
+
+
+class SentBack(msgspec.Struct, frozen=True, kw_only=True):
+    """We were being served, or were called, and wait again."""
+
+    why: WhyBack
 
 
 class Turn(enum.Enum):
@@ -120,9 +134,21 @@ class ServerBack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoServer(msgspec.Struct, frozen=True, kw_only=True):
-    """It did not answer at start. `is_trying`: we have a place, and go on looking for it."""
+    """It did not answer at start; we go on looking for it."""
 
-    is_trying: bool
+
+class ServerMet(msgspec.Struct, frozen=True, kw_only=True):
+    """A registry has let us in that we did not know. `key`: its fingerprint; `is_verified`: the user, or a join code, had
+    named it."""
+
+    key: str
+    is_verified: bool
+
+
+class ServerKeyAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A registry with another key than before has let us in, as the user named that key (its fingerprint)."""
+
+    key: str
 
 
 class ServerKeyChanged(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +169,7 @@ VisitEvent = (
     | QueueUnknown
     | Resumed
     | PlaceGone
+    | EndedUnseen
     | Placed
     | PlaceAnswered
     | ServedAnswered
@@ -156,6 +183,8 @@ VisitEvent = (
     | ServerLost
     | ServerBack
     | NoServer
+    | ServerMet
+    | ServerKeyAccepted
     | ServerKeyChanged
     | Trouble
 )

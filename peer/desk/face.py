@@ -89,7 +89,7 @@ class VisitorFace:
                 self._place = f"queue: number {position}"
             case happened.Served() | happened.ServedAnswered():
                 self._place = "it's your turn"
-            case happened.Over() | happened.PlaceGone():
+            case happened.Over() | happened.PlaceGone() | happened.EndedUnseen():
                 self._place = ""
             case _:
                 pass
@@ -105,12 +105,7 @@ class VisitorFace:
                 self._visitor.begin_anew()
             case happened.Over():
                 self.stop(DONE)
-            case (
-                happened.Refused()
-                | happened.QueueUnknown()
-                | happened.ServerKeyChanged()
-                | happened.NoServer(is_trying=False)
-            ):
+            case happened.Refused() | happened.QueueUnknown() | happened.ServerKeyChanged():
                 self.stop(FAILED)
             case _:
                 pass

@@ -1,12 +1,13 @@
-"""This file is about what visitors keep on disk for one registry: its key, and for each visit ticket and place of reading.
+"""What visitors keep on disk: the key of the registry to which a server leads; ticket and place of reading of each visit.
 
-One folder a registry address, mode 0700, files 0600. Several visitors may run from one folder: each has a visit of its
-own, locked, and whoever starts takes up a visit that was cut off, if there is one. A file is written anew and then
-renamed, so no crash leaves half of it. No name and no number is kept: those are typed anew.
+One folder a registry, whatever its servers are called: mode 0700, files 0600. Several visitors may run from one folder: each
+has a visit of its own, locked, and whoever starts takes up a visit that was cut off, if there is one. A file is written anew
+and then renamed, so no crash leaves half of it. No name and no number is kept: those are typed anew.
 """
 
 import contextlib
 import fcntl
+import hashlib
 import os
 from pathlib import Path
 from typing import Final
@@ -14,9 +15,9 @@ from typing import Final
 import msgspec
 
 from peer.desk.ticket import StoredVisit
-from wire.address import Address
 from wire.errors import ChatAppError
 from wire.folders import make_private
+from wire.identity import fingerprint_digits
 
 VISITS_MAX: Final = 256
 """Visitors at once from one folder; a registry takes no more of one address."""
@@ -35,22 +36,53 @@ class TooManyVisits(ChatAppError):
 
 
 class VisitFolder:
-    """One visit of the desk at one address. Close it to let another program take it up.
+    """One visit of the desk to which a server leads. Close it to let another program take it up."""
 
-    Raises OSError, TooManyVisits."""
-
-    def __init__(self, home: Path, server: Address) -> None:
-        host = server.host.replace(":", "_")  # an IP address: letters, digits, dots and colons
-        self.folder: Final = home / "visits" / f"{host}-{server.port}"
-        make_private(self.folder)
+    def __init__(self, home: Path, server: str) -> None:
+        """`server`: as the user names it (`wire.address.server_name`). Raises OSError, TooManyVisits."""
+        self._home: Final = home / "visits"
+        file_name = hashlib.blake2b(server.encode(), digest_size=16).hexdigest()
+        self._key_file: Final = self._home / "servers" / f"{file_name}.key"
+        make_private(self._key_file.parent)
         self.visit = StoredVisit()
         self.damage: list[str] = []
         """What is to be told of files that are no good."""
-        self._lock = -1
+        self._lock: int | None = None
+        self._path: Path | None = None
+        """Where the visit is kept; None before the first contact with a registry."""
+        self.registry = self._read_key()
+        """The identity key of the registry, trusted on first use."""
+        if self.registry is not None:
+            self._enter(self.registry)
+
+    @property
+    def folder(self) -> Path:
+        """Where our files are; that of the registry, once it is known."""
+        return self._home if self.registry is None else self._home / fingerprint_digits(self.registry)
+
+    def pin(self, registry: bytes) -> None:
+        """The server leads to this registry from now on; `visit` is then one of ours there that was cut off, if there is
+        one. Raises OSError, TooManyVisits."""
+        _write(self._key_file, registry)
+        self.registry = registry
+        self.close()
+        self._enter(registry)
+
+    def _read_key(self) -> bytes | None:
+        with contextlib.suppress(FileNotFoundError):
+            key = self._key_file.read_bytes()
+            if len(key) == _KEY_SIZE:
+                return key
+            self.damage.append(
+                f"{self._key_file} holds no key that can be read: the server's is trusted anew"
+            )
+        return None
+
+    def _enter(self, registry: bytes) -> None:
+        self.visit = StoredVisit()
+        self.registry = registry
+        make_private(self.folder)
         self._path = self._take()
-        key = self.folder / "registry.key"
-        if key.exists() and self.registry is None:
-            self.damage.append(f"{key} holds no key that can be read: the server's is trusted anew")
 
     def _take(self) -> Path:
         """A visit that was cut off, else the first that nobody has."""
@@ -88,26 +120,17 @@ class VisitFolder:
     def save(self, visit: StoredVisit) -> None:
         """On disk, or not at all; a visit that is over leaves nothing. Raises OSError."""
         if visit.ticket:
+            assert self._path is not None, "nobody gets a ticket before the first contact"
             _write(self._path, msgspec.json.encode(visit))
-        else:
+        elif self._path is not None:
             self._path.unlink(missing_ok=True)
         self.visit = visit
 
-    @property
-    def registry(self) -> bytes | None:
-        """The registry's key, trusted on first use."""
-        with contextlib.suppress(OSError):
-            key = (self.folder / "registry.key").read_bytes()
-            return key if len(key) == _KEY_SIZE else None
-        return None
-
-    def pin(self, key: bytes) -> None:
-        """Trust this key from now on. Raises OSError."""
-        _write(self.folder / "registry.key", key)
-
     def close(self) -> None:
         """Let another program have the visit."""
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -26,13 +26,23 @@ _LEAVES_WITHIN: Final = 0.5
 """Seconds that the registry has to hear that we leave."""
 
 
-def run(*, server: Address, queue: str, data: Path | None, plain: bool, stay: bool, log_level: str) -> int:
+def run(
+    *,
+    server: Address,
+    registry_key: str | None,
+    queue: str,
+    data: Path | None,
+    plain: bool,
+    stay: bool,
+    log_level: str,
+) -> int:
     """Visit a help desk until the visit or the user ends it. Returns the exit status."""
     begin_log(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     with HeldTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
         try:
-            return asyncio.run(_visit(Visitor(server, queue=queue, home=data), held, stay=stay))
+            visitor = Visitor(server, registry_key=registry_key, queue=queue, home=data)
+            return asyncio.run(_visit(visitor, held, stay=stay))
         except KeyboardInterrupt:
             return INTERRUPTED
 

@@ -17,15 +17,16 @@ from peer.core.me import Me
 from peer.desk import events as happened
 from peer.desk.core import VisitorCore
 from peer.desk.form import Form
-from peer.desk.keeping import VisitFolder
+from peer.desk.keeping import TooManyVisits, VisitFolder
 from peer.desk.stages import Stage
 from peer.desk.ticket import StoredVisit
-from wire.address import Address
+from wire.address import Address, server_name
 from wire.aio.datagram import DatagramEndpoint
+from wire.aio.hosts import host_from
 from wire.delivery.policy import Policy
 from wire.errors import TooLong
 from wire.folders import default_home
-from wire.identity import AgreementKey, Identity
+from wire.identity import AgreementKey, Identity, demanded_key
 from wire.limits import TEXT_MAX
 
 STORE_AGAIN_AFTER: Final = 1.0
@@ -35,9 +36,18 @@ STORE_AGAIN_AFTER: Final = 1.0
 class Visitor:
     """One visitor of one desk."""
 
-    def __init__(self, server: Address, *, queue: str = "", home: Path | None = None) -> None:
-        """`queue`: empty for the first one of the desk."""
+    def __init__(
+        self,
+        server: Address,
+        *,
+        registry_key: str | None = None,
+        queue: str = "",
+        home: Path | None = None,
+    ) -> None:
+        """`queue`: empty for the first one of the desk. All else is as in `peer.node.Peer`. Raises KeyRefused."""
         self._server = server
+        """As it was given: its host may be a name."""
+        self._registry_key = None if registry_key is None else demanded_key(registry_key)
         self._queue = queue
         self._home = home
         self._events: list[happened.VisitEvent] = []
@@ -50,22 +60,28 @@ class Visitor:
     # --- life
 
     def open(self) -> None:
-        """Bind, load the ticket, look for the registry. Raises PortInUse, OSError, TooManyVisits."""
+        """Bind, load the ticket, look for the registry. Raises AddressRefused, PortInUse, OSError, TooManyVisits."""
+        self._address = Address(host_from(self._server.host, "server"), self._server.port)
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
-        self._folder = VisitFolder(self._home or default_home(), self._server)
+        self._folder = VisitFolder(self._home or default_home(), server_name(*self._server))
         self._endpoint = DatagramEndpoint(self._loop, self._datagrams_came)
         try:
             self._endpoint.open(0)
         except BaseException:
             self._folder.close()
             raise
-        self._pinned = self._folder.registry
-        self._core = self._make_core()
-        self._connection = Connection(self._core, self._server.host, read_clock=self._now, pump=self._pump)
         self._is_open = True
-        self._core.start(now=self._now())
+        self._begin()
         self._pump()
+
+    def _begin(self) -> None:
+        self._core = self._make_core()
+        self._begun_with = self._folder.visit
+        self._connection = Connection(self._core, self._address.host, read_clock=self._now, pump=self._pump)
+        if self._registry_key is not None:
+            self._core.demand_registry(self._registry_key)
+        self._core.start(now=self._now())
 
     def _make_core(self) -> VisitorCore:
         now, wall = self._loop.time(), time.time()
@@ -78,8 +94,8 @@ class Visitor:
         )
         return VisitorCore(
             guest,
-            server=self._server,
-            pinned=self._pinned,
+            server=self._address,
+            pinned=self._folder.registry,
             stored=self._folder.visit,
             queue=self._queue,
             rng=random.SystemRandom(),
@@ -222,9 +238,8 @@ class Visitor:
         if now < self._save_at:
             return
         try:
-            if self._core.pinned is not None and self._core.pinned != self._pinned:
-                self._folder.pin(self._core.pinned)
-                self._pinned = self._core.pinned
+            if self._core.pinned is not None and self._core.pinned != self._folder.registry:
+                self._pin(self._core.pinned)
             if self._unsaved is not None:
                 self._folder.save(self._unsaved)
                 self._unsaved = None
@@ -235,6 +250,18 @@ class Visitor:
                 why = f"{error.filename or self._folder.folder}: {error.strerror or error}; still trying"
                 self._events.append(happened.Trouble(text=why))
             self._save_at = now + STORE_AGAIN_AFTER
+
+    def _pin(self, registry: bytes) -> None:
+        """Where we have a visit there that was cut off, go on with it. Raises OSError."""
+        try:
+            self._folder.pin(registry)
+        except TooManyVisits as error:
+            self._events.append(happened.Refused(reason=str(error)))
+        if self._folder.visit != self._begun_with:
+            self._events += self._core.events()
+            self._connection.close()
+            self._unsaved = None
+            self._begin()
 
     def _arm(self, now: float) -> None:
         dues = [due for due in (self._core.next_timer(), self._save_at or None) if due is not None]

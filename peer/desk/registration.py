@@ -8,7 +8,7 @@ from collections.abc import Callable
 from peer.core.registration import REFUSALS
 from peer.core.states import Notice
 from peer.desk import events as happened
-from peer.desk.stages import PLACED, Stage
+from peer.desk.stages import PLACED
 from peer.desk.uplink import Uplink
 from peer.desk.visit import Visit
 from wire.identity import fingerprint
@@ -25,6 +25,7 @@ class Registration:
         self._visit = visit
         self._tell = tell
         self._last_channel: Session | None = None
+        self._pinned = uplink.session.pinned
         self._has_begun = False
         self._was_lost = False
         self.is_stranger = False
@@ -50,6 +51,15 @@ class Registration:
             self._uplink.send(question)  # the link carries it too: there it cannot get lost
 
     def _welcomed(self, now: float) -> None:
+        if self._session.pinned is not None and self._session.pinned != self._pinned:
+            key, is_first = fingerprint(self._session.pinned), self._pinned is None
+            is_verified = self._session.is_key_named
+            self._tell(
+                happened.ServerMet(key=key, is_verified=is_verified)
+                if is_first
+                else happened.ServerKeyAccepted(key=key)
+            )
+            self._pinned = self._session.pinned
         if self._was_lost:
             self._tell(happened.ServerBack())
         self._has_begun, self._was_lost, self.is_stranger = True, False, False
@@ -64,17 +74,14 @@ class Registration:
             keep_place = self._visit.keep_place if self._visit.stage in PLACED else None
             self._tell(happened.ServerLost(keep_place=keep_place))
         else:
-            self._tell(happened.NoServer(is_trying=self._visit.stage is Stage.RETURNING))
+            self._tell(happened.NoServer())
         self._was_lost = True
         self._end_link()
 
     def _wrong_key(self) -> None:
-        assert self._session.stranger is not None and self._session.pinned is not None
-        self._tell(
-            happened.ServerKeyChanged(
-                expected=fingerprint(self._session.pinned), got=fingerprint(self._session.stranger)
-            )
-        )
+        assert self._session.stranger is not None
+        got = fingerprint(self._session.stranger)
+        self._tell(happened.ServerKeyChanged(expected=self._session.expected, got=got))
         self._was_lost = self.is_stranger = True
         self._end_link()
 

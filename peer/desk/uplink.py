@@ -21,7 +21,7 @@ from wire.errors import SealError, WireError
 from wire.header import Kind, unpack_sealed
 from wire.identity import is_authentic
 from wire.messages.link import PeerRequest, RegistryCard, RegistryNotice
-from wire.messages.presence import Left, Ping, Pong
+from wire.messages.presence import Left, Ping, Pong, Probe
 
 _DESK_NOTICES: Final = get_args(VisitorNotice)
 
@@ -79,7 +79,9 @@ class Uplink:
             channel = self.session.channel
             if channel is not None and unpack_sealed(data).tag == channel.open_tag:
                 for frame in decode_frames(channel.open(data)):
-                    if isinstance(frame, Pong | Left):
+                    if isinstance(frame, Probe):
+                        self.session.receive_probe(now=now)
+                    elif isinstance(frame, Pong | Left):
                         self._presence_came(frame, now)
         else:
             self.dropped["unknown kind"] += 1
@@ -112,6 +114,8 @@ class Uplink:
             self._heed(notice)
         elif isinstance(notice, Pong | Left):
             self._presence_came(notice, now)
+        elif isinstance(notice, Probe):
+            self.send(Ping(reference=0))
         elif isinstance(notice, RegistryCard):
             if notice.card.identity == self.session.pinned and is_authentic(notice.card):
                 self.session.accept_card(notice.card)

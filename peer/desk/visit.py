@@ -14,7 +14,7 @@ from peer.desk.reasons import ENDED_UNSEEN, OVER, REFUSALS
 from peer.desk.saying import Saying
 from peer.desk.stages import PLACED, PLACELESS, Stage
 from peer.desk.ticket import StoredVisit, Ticket
-from wire.messages.desk.talking import ConversationRequest, DeskLine, LineRefused, LinesTaken
+from wire.messages.desk.talking import ConversationRequest, DeskLine, HeardAtDesk, LineRefused, LinesTaken
 from wire.messages.desk.visiting import (
     AskPlace,
     DeskRefusal,
@@ -32,6 +32,12 @@ from wire.messages.desk.visiting import (
     VisitOver,
 )
 from wire.names import is_same_name
+
+_BACK: Final = {
+    PlaceCause.HANDED_OVER: happened.WhyBack.HANDED_OVER,
+    PlaceCause.OPERATOR_LOST: happened.WhyBack.OPERATOR_LOST,
+    PlaceCause.MISSED_CALL: happened.WhyBack.CALL_MISSED,
+}
 
 VisitorNotice = (
     DeskShown | PlaceTold | TurnTold | VisitOver | DeskRefused | DeskLine | LinesTaken | LineRefused
@@ -198,8 +204,9 @@ class Visit:
             estimate = happened.Estimate(least=told.least, most=told.most) if told.most else None
             self._tell(happened.PlaceAnswered(position=told.position, estimate=estimate))
         else:
-            if before is Stage.ACTIVE or told.cause is PlaceCause.OPERATOR_LOST:
-                self._tell(happened.SentBack(is_handed_over=told.cause is PlaceCause.HANDED_OVER))
+            if before is Stage.ACTIVE or told.cause in _BACK:
+                why = _BACK.get(told.cause, happened.WhyBack.OPERATOR_LOST)
+                self._tell(happened.SentBack(why=why))
             if told.position != self._shown_position or before is not Stage.WAITING:
                 self._tell(happened.Placed(position=told.position, operators=told.operators))
         self._shown_position = told.position
@@ -208,6 +215,7 @@ class Visit:
     def _turn_told(self, told: TurnTold) -> None:
         if not self._enter(told.visit):
             return
+        self._send(HeardAtDesk(told.visit, self._ticket.heard))  # we are there
         before, self.stage = self.stage, Stage.ACTIVE
         self._shown_position = 0
         if told.cause is TurnCause.ASKED or before is Stage.RETURNING:
@@ -231,7 +239,12 @@ class Visit:
     def _over(self, over: VisitOver) -> None:
         if self.stage in PLACELESS:
             return
+        was_returning = self.stage is Stage.RETURNING
         self.give_up()
+        if was_returning and self._desk is not None:  # a program that was started to be served goes on
+            self._tell(happened.EndedUnseen(reason=OVER[over.cause]))
+            self._want_form(self._desk)
+            return
         self._tell(happened.Over(reason=OVER[over.cause], by_us=over.cause is OverCause.LEFT))
 
     def _refused(self, refused: DeskRefused) -> None:

@@ -6,7 +6,7 @@ It knows words. It must not know why an event came, nor print anything.
 from typing import Final, assert_never
 
 from peer.desk import events as happened
-from peer.ui.words import Spoken, counted, name, names, reason
+from peer.ui.words import Spoken, counted, key_accepted, key_changed, key_met, name, names, reason
 from wire.text import clean
 
 SILENT: Final = "[Server not responding]"
@@ -33,6 +33,11 @@ _TURNS: Final = {
     happened.Turn.CALLED: "[It's your turn.]",
     happened.Turn.HANDED_OVER: "[{operator} serves you now.]",
 }
+_BACK: Final = {
+    happened.WhyBack.HANDED_OVER: "[You are being handed over: you are next in line.]",
+    happened.WhyBack.OPERATOR_LOST: "[The operator has lost the connection: you are next in line.]",
+    happened.WhyBack.CALL_MISSED: "[You were called while you were away: your place was kept.]",
+}
 _MINUTE: Final = 60
 
 
@@ -51,6 +56,8 @@ def lines_of(event: happened.VisitEvent) -> list[str]:
             happened.ServerLost()
             | happened.ServerBack()
             | happened.NoServer()
+            | happened.ServerMet()
+            | happened.ServerKeyAccepted()
             | happened.ServerKeyChanged()
             | happened.Trouble()
         ):
@@ -63,6 +70,7 @@ def _place(
     event: happened.QueueUnknown
     | happened.Resumed
     | happened.PlaceGone
+    | happened.EndedUnseen
     | happened.Placed
     | happened.PlaceAnswered
     | happened.ServedAnswered
@@ -83,14 +91,15 @@ def _place(
             return [ACTIVE]
         case happened.Served(turn=turn, operator=operator):
             return [_TURNS[turn].format(operator=name(operator))]
-        case happened.SentBack(is_handed_over=is_handed_over):
-            why = "You are being handed over" if is_handed_over else "The operator has lost the connection"
-            return [f"[{why}: you are next in line.]"]
+        case happened.SentBack(why=why):
+            return [_BACK[why]]
         case happened.Resumed():
             return ["[Going on with your earlier request; /new gives it up and begins another.]"]
         case happened.PlaceGone(is_joining=is_joining):
             what = "you are joining the line anew" if is_joining else "please begin anew"
             return [f"[Your place was given up while you were away: {what}.]"]
+        case happened.EndedUnseen(reason=why):
+            return [f"[{reason(why)}. Please begin anew.]"]
         case happened.QueueUnknown(name=wanted, queues=queues):
             there = f"{'there is' if len(queues) == 1 else 'there are'} {names(queues)}"
             return [f'[There is no queue "{name(wanted)}" here; {there}.]']
@@ -112,22 +121,26 @@ def _reach(
     event: happened.ServerLost
     | happened.ServerBack
     | happened.NoServer
+    | happened.ServerMet
+    | happened.ServerKeyAccepted
     | happened.ServerKeyChanged
     | happened.Trouble,
 ) -> list[str]:
     """Between the visitor and the registry."""
     match event:
-        case happened.ServerLost(keep_place=None):
+        case happened.ServerLost(keep_place=None) | happened.NoServer():
             return [f"{SILENT} Still trying."]
         case happened.ServerLost(keep_place=keep_place):
             seconds = counted(keep_place or 0, "second", "seconds")
             return [f"{SILENT} Still trying; your place is kept for {seconds}."]
         case happened.ServerBack():
             return ["[Server is back.]"]
-        case happened.NoServer(is_trying=is_trying):
-            return [f"{SILENT} Still trying."] if is_trying else [SILENT, "[Exiting]"]
+        case happened.ServerMet(key=key, is_verified=is_verified):
+            return [key_met(key, is_verified=is_verified)]
+        case happened.ServerKeyAccepted(key=key):
+            return [key_accepted(key)]
         case happened.ServerKeyChanged(expected=expected, got=got):
-            return [f"[The server's key has changed: expected {name(expected)}, got {name(got)}.]"]
+            return [key_changed(expected, got)]
         case happened.Trouble(text=text):
             return [f"[{reason(text)}]"]
         case _:

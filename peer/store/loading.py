@@ -13,6 +13,7 @@ from peer.core.records import RoomKept
 from peer.core.standing import DEAD, FINAL, Standing
 from peer.core.stored import Loaded, StoredGroup, StoredIncoming, StoredOutgoing, StoredStream
 from peer.core.streamkeys import Key
+from peer.store import schema
 from peer.store.misread import damage_named
 from wire.codec import decode_row
 from wire.errors import DecodeError
@@ -27,33 +28,33 @@ Found = TypeVar("Found")
 _decode_room: Final = msgspec.msgpack.Decoder(RoomKept).decode
 
 
-def load(db: sqlite3.Connection, server: str) -> Loaded:
+def load(db: sqlite3.Connection, registry: int) -> Loaded:
     """Everything that the core starts with at this registry. Raises sqlite3.Error."""
     with damage_named():
-        return _load(db, server)
+        return _load(db, registry)
 
 
-def _load(db: sqlite3.Connection, server: str) -> Loaded:
-    identity, version, table_at = db.execute(
-        "SELECT identity, version, table_at FROM servers WHERE server = ?", (server,)
+def _load(db: sqlite3.Connection, registry: int) -> Loaded:
+    identity, is_verified, version, table_at = db.execute(
+        "SELECT identity, is_verified, version, table_at FROM registries WHERE id = ?", (registry,)
     ).fetchone()
-    rows, broken = _rows(db, "people", server)
-    blocked, _ = _rows(db, "blocked", server)
-    dropped, _ = _rows(db, "dropped", server)
-    streams, known = _streams(db), {row.card.identity for row in rows}
+    rows, broken = _rows(db, "people", registry)
+    blocked, _ = _rows(db, "blocked", registry)
+    dropped, _ = _rows(db, "dropped", registry)
+    streams, known = _streams(db, registry), {row.card.identity for row in rows}
     return Loaded(
         registry=msgspec.convert(identity, Key | None),
+        is_registry_verified=bool(is_verified),
         rows=tuple(rows),
         version=0 if broken else msgspec.convert(version, Number),  # then the registry sends the table again
         table_at=msgspec.convert(table_at, float),
-        groups=_checked(_groups(db, server), dict[str, StoredGroup]),
-        room=_room(db, server),
+        groups=_checked(_groups(db, registry), dict[str, StoredGroup]),
+        room=_room(db, registry),
         streams=_checked(streams, dict[bytes, StoredStream]),
         blocked=tuple(blocked),
-        ignored=_checked(
-            frozenset(one for (one,) in db.execute("SELECT identity FROM ignored")), frozenset[Key]
-        ),
-        formers=dict(db.execute("SELECT identity, name_key FROM formers WHERE server = ?", (server,))),
+        verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
+        ignored=_keys(db, "SELECT identity FROM ignored"),
+        formers=dict(db.execute("SELECT identity, name_key FROM formers WHERE registry = ?", (registry,))),
         dropped=tuple(
             row
             for row in dropped
@@ -62,15 +63,19 @@ def _load(db: sqlite3.Connection, server: str) -> Loaded:
     )
 
 
+def _keys(db: sqlite3.Connection, query: str, *values: int) -> frozenset[bytes]:
+    return _checked(frozenset(one for (one,) in db.execute(query, values)), frozenset[Key])
+
+
 def _checked(found: Found, shape: type[Found]) -> Found:
     """The same, if all in it is of the types and in the bounds of its shape. Raises msgspec.ValidationError."""
     return msgspec.convert(msgspec.to_builtins(found, builtin_types=(bytes, frozenset)), shape)
 
 
-def _rows(db: sqlite3.Connection, table: str, server: str) -> tuple[list[Row], int]:
+def _rows(db: sqlite3.Connection, table: str, registry: int) -> tuple[list[Row], int]:
     """Those of a table, and how many are no good: a bad row must not stop the start."""
     rows, broken = [], 0
-    for (blob,) in db.execute(f"SELECT row FROM {table} WHERE server = ?", (server,)):
+    for (blob,) in db.execute(f"SELECT row FROM {table} WHERE registry = ?", (registry,)):
         try:
             rows.append(decode_row(blob))
         except DecodeError:
@@ -78,19 +83,23 @@ def _rows(db: sqlite3.Connection, table: str, server: str) -> tuple[list[Row], i
     return rows, broken
 
 
-def _groups(db: sqlite3.Connection, server: str) -> dict[str, StoredGroup]:
-    rows = db.execute("SELECT name, cursor, newest FROM places WHERE server = ?", (server,))
+def _groups(db: sqlite3.Connection, registry: int) -> dict[str, StoredGroup]:
+    rows = db.execute("SELECT name, cursor, newest FROM places WHERE registry = ?", (registry,))
     return {name: StoredGroup(cursor, newest) for name, cursor, newest in rows}
 
 
-def _room(db: sqlite3.Connection, server: str) -> RoomKept:
-    row = db.execute("SELECT kept FROM room WHERE server = ?", (server,)).fetchone()
+def _room(db: sqlite3.Connection, registry: int) -> RoomKept:
+    row = db.execute("SELECT kept FROM room WHERE registry = ?", (registry,)).fetchone()
     return _decode_room(row[0]) if row is not None else RoomKept(None)
 
 
-def _streams(db: sqlite3.Connection) -> dict[bytes, StoredStream]:
+def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]:
+    """Those between two keys, and those of this registry's groups."""
     streams: dict[bytes, StoredStream] = {}
-    for id_, key, floor, shown in db.execute("SELECT id, key, floor, shown FROM streams WHERE NOT ours"):
+    here = (schema.EVERYWHERE, registry)
+    for id_, key, floor, shown in db.execute(
+        "SELECT id, key, floor, shown FROM streams WHERE NOT ours AND registry IN (?, ?)", here
+    ):
         seen = db.execute("SELECT number FROM lines WHERE stream = ? AND number >= ?", (id_, floor))
         streams[key] = StoredStream(
             floor=floor,
@@ -98,7 +107,9 @@ def _streams(db: sqlite3.Connection) -> dict[bytes, StoredStream]:
             seen=tuple(number for (number,) in seen),
             unshown=_unshown(db, id_, shown),
         )
-    for id_, key, settled, last in db.execute("SELECT id, key, settled, last FROM streams WHERE ours"):
+    for id_, key, settled, last in db.execute(
+        "SELECT id, key, settled, last FROM streams WHERE ours AND registry IN (?, ?)", here
+    ):
         (highest,) = db.execute("SELECT max(number) FROM lines WHERE stream = ?", (id_,)).fetchone()
         outgoing = tuple(
             StoredOutgoing(number, at_ms, text, Standing(standing), trail)

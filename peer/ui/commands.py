@@ -34,12 +34,24 @@ from peer.ui.intentions import (
     Verify,
     Why,
 )
-from peer.ui.readers import HISTORY_SHOWN, enter, named, own, say, send_direct, show_history, somebody_else
+from peer.ui.readers import (
+    HISTORY_SHOWN,
+    enter,
+    named,
+    own,
+    say,
+    send_direct,
+    show_history,
+    somebody_else,
+    trust,
+    verify,
+)
 from peer.ui.rows import (
     MAYBE_COMMAND,
     MAYBE_NUMBER,
     MAYBE_WHICH,
     NAME,
+    NAME_AND_KEY,
     NAME_AND_TEXT,
     NEW_NAME,
     NOTHING,
@@ -158,16 +170,16 @@ COMMANDS: Final = (
     Command(
         spellings=("/verify",),
         shape=NAME,
-        summary="60 digits, the same on both sides if nobody is between",
+        summary="60 digits to compare with somebody; or server: its key",
         example=Verify(_BOB),
-        intend=somebody_else(Verify),
+        intend=verify,
     ),
     Command(
         spellings=("/trust",),
-        shape=NAME,
-        summary="accept the new key of somebody whose key has changed",
-        example=Trust(_BOB),
-        intend=somebody_else(Trust),
+        shape=NAME_AND_KEY,
+        summary="accept the key with these digits, once compared",
+        example=Trust(_BOB, "0123456789" * 6),
+        intend=trust,
     ),
     Command(
         spellings=("/ignore",),

@@ -6,17 +6,21 @@ It knows words. It must not know why an event came, nor print anything.
 from typing import Final, assert_never
 
 from peer.core.events import (
+    Doubt,
     Ignored,
     KeyChanged,
+    KeyRestored,
     MemberJoined,
     MemberLeft,
     MembersListed,
     NobodyKnown,
     NotInRoom,
+    NotTrusted,
     PeopleListed,
     Person,
     PersonLeft,
     PersonLost,
+    RegistryKey,
     Renamed,
     RenameRefused,
     Room,
@@ -46,7 +50,8 @@ Presence = (
     | PersonLost
     | PeopleListed
 )
-Identity = Renamed | RenameRefused | SafetyNumber | Trusted | Ignored | NobodyKnown | KeyChanged
+KeyEvent = SafetyNumber | RegistryKey | Trusted | NotTrusted | KeyChanged | KeyRestored
+Identity = Renamed | RenameRefused | Ignored | NobodyKnown | KeyEvent
 
 
 def presence_lines(event: Presence) -> list[str]:
@@ -85,22 +90,56 @@ def identity_lines(event: Identity) -> list[str]:
             return [f"[You are {name(new)} now.]" if is_me else f"{name(old)} is now {name(new)}"]
         case RenameRefused(name=wanted, reason=why):
             return [f"[You cannot be called {name(wanted)}: {reason(why)}.]"]
-        case SafetyNumber():
-            return _safety_number(event)
-        case Trusted(name=who):
-            return [f"[The key that is shown for {name(who)} is trusted from now on.]"]
         case Ignored(name=who, is_ignored=is_ignored):
             again, nothing_more = f"what {name(who)} says again", f"nothing more of what {name(who)} says"
             return [f"[You see {nothing_more if is_ignored else again}.]"]
         case NobodyKnown(name=who):
             return [f"[Nobody called {name(who)} is known here.]"]
-        case KeyChanged(name=who):
-            trusted = (
-                f"until you type /trust {name(who)}; /verify {name(who)} shows the number to compare first"
-            )
-            return [f"[The key of {name(who)} has changed: nothing is sent to that name {trusted}.]"]
+        case _:
+            return key_lines(event)
+
+
+def key_lines(event: KeyEvent) -> list[str]:
+    """Whose key is whose."""
+    match event:
+        case SafetyNumber():
+            return _safety_number(event)
+        case RegistryKey():
+            return _registry_key(event)
+        case KeyChanged(name=who, is_again=is_again):
+            what = f"The key of {name(who)} has changed{' again' if is_again else ''}"
+            cure = f"compare it (/verify {name(who)}) and type /trust {name(who)} <digits>"
+            return [f"[{what}: nothing is sent to that name until you {cure}.]"]
+        case KeyRestored(name=who):
+            return [f"[{name(who)} has the key that you know again: messages go out.]"]
+        case Trusted(name="server", is_new=True):
+            return ["[The key that the server shows is accepted; registering there.]"]
+        case Trusted(name=who, is_new=True):
+            return [f"[The key that is shown for {name(who)} is trusted from now on.]"]
+        case Trusted(name=who):
+            return [f"[The key of {_whose(who)} is verified.]"]
+        case NotTrusted():
+            return [f"[{_doubt(event)}.]"]
         case _:
             assert_never(event)
+
+
+def _whose(who: str) -> str:
+    return "the server" if who == "server" else name(who)
+
+
+def _doubt(event: NotTrusted) -> str:
+    verify, trust = f"/verify {name(event.name)}", f"/trust {name(event.name)}"
+    match event.why:
+        case Doubt.NO_DIGITS:
+            return f"Say which key you mean: {verify} shows digits to compare; type them behind {trust}"
+        case Doubt.OTHER_DIGITS:
+            return f"These are not the digits of the key of {_whose(event.name)}; {verify} shows them"
+        case Doubt.CHANGED:
+            what = f"The key of {_whose(event.name)} has changed since {verify} showed these digits"
+            return f"{what}: compare again"
+        case _:
+            assert_never(event.why)
 
 
 def _entered(event: RoomEntered) -> list[str]:
@@ -123,13 +162,36 @@ def _rooms(rooms: tuple[Room, ...]) -> list[str]:
 def _people(people: tuple[Person, ...]) -> list[str]:
     online_first = sorted(people, key=lambda person: (not person.online, person.name.casefold()))
     return [
-        f"[{name(one.name)} is {'online' if one.online else f'away since {shown_time(one.since)}'}.]"
+        f"[{name(one.name)} is {'online' if one.online else f'away since {shown_time(one.since)}'}"
+        f"{'; verified' if one.is_verified else ''}.]"
         for one in online_first
     ]
 
 
 def _safety_number(event: SafetyNumber) -> list[str]:
-    digits = event.digits
+    digits, who = event.digits, name(event.name)
     groups = (digits[at : at + _DIGITS_TOGETHER] for at in range(0, len(digits), _DIGITS_TOGETHER))
-    how = f"Compare with {name(event.name)}, face to face or by voice"
-    return [f"[{how}: if equal, nobody is between you.]", f"[{clean(' '.join(groups))}]"]
+    changed = f"[The key of {who} has changed; this is the number of the new one.]"
+    return [
+        *([changed] if event.is_changed else []),
+        f"[Compare with {who}, face to face or by voice: if equal, nobody is between you.]",
+        f"[{clean(' '.join(groups))}]",
+        f"[You have verified the key of {who}.]"
+        if event.is_verified
+        else f"[If equal: /trust {who} <digits>]",
+    ]
+
+
+def _registry_key(event: RegistryKey) -> list[str]:
+    if event.other:
+        shown = f"[The server shows another key than the one that you know: {name(event.other)}]"
+    elif event.held:
+        shown = f"[The server's key: {name(event.held)}]"
+    else:
+        return ["[No server has answered yet.]"]
+    if event.is_verified and not event.other:
+        return [shown, "[You have verified it.]"]
+    return [
+        shown,
+        "[Compare it with the one that the server printed when it started; if equal: /trust server <key>]",
+    ]

@@ -21,25 +21,25 @@ from peer.ui.intentions import (
 )
 
 
-def ask(desk: AtDesk, intention: DeskIntention) -> None:
-    """Ask for it."""
+def ask(desk: AtDesk, intention: DeskIntention, *, entered_at: float) -> None:
+    """Ask for it. What concerns a visitor is for the one who was shown when it was typed."""
     match intention:
         case TakeDuty(queue):
             desk.take_duty(queue or "")
         case EndDuty():
             desk.end_duty()
         case CallNext(queue):
-            desk.call_next(queue or "")
+            desk.call_next(queue or "", entered_at=entered_at)
         case EndSession():
-            desk.end_session()
+            desk.end_session(entered_at=entered_at)
         case DropVisitor(place):
             desk.drop(place)
         case MoveVisitor(place, to):
             desk.move(place, to)
         case HandOver(operator):
-            desk.hand_over(operator)
+            desk.hand_over(operator, entered_at=entered_at)
         case NoteVisitor(text):
-            desk.note(text)
+            desk.note(text, entered_at=entered_at)
         case ShowWaitingRoom(queue):
             desk.show_room(queue or "")
         case ShowFigures(queue):

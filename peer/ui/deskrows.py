@@ -60,7 +60,7 @@ def _no_place(text: str) -> Mistake:
 
 
 def _say(context: Context, text: str) -> Intention | Mistake:
-    return SayToClient(text) if context.client is not None else Mistake(NO_CLIENT)
+    return SayToClient(text) if context.serves else Mistake(NO_CLIENT)
 
 
 DESK_COMMANDS: Final = (

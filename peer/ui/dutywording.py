@@ -15,6 +15,9 @@ from peer.core.events.duty import (
     DutyChanged,
     DutyEvent,
     Figures,
+    HeldBack,
+    HeldWhat,
+    NumberMoved,
     RoomVisitor,
     WaitingRoom,
 )
@@ -29,6 +32,15 @@ _MOVES: Final = {
     ClientMove.ENDED: "[Session with {name} ended.]",
     ClientMove.GIVEN: "[{name} was handed over.]",
     ClientMove.TAKEN_BACK: "[{name} is at the head of the line again.]",
+    ClientMove.UNANSWERED: "[{name} does not answer; the place is kept for a while.]",
+}
+_ENDS: Final = {
+    ClientMove.LEFT: "has left",
+    ClientMove.LOST: "did not come back",
+    ClientMove.TAKEN_BACK: "is at the head of the line again",
+    ClientMove.UNANSWERED: "does not answer",
+    ClientMove.ENDED: "was sent away",
+    ClientMove.GIVEN: "was handed over",
 }
 _TEXT_SHOWN: Final = 200
 
@@ -46,12 +58,41 @@ def duty_lines(event: DutyEvent) -> list[str]:
             return [Spoken(name(sender), ": ", clean(text))]
         case CommandDone(text=why) | CommandFailed(reason=why):
             return [f"[{reason(why)}.]"]
+        case HeldBack():
+            return [_held_back(event)]
+        case NumberMoved(place=place, was=was, is_now=is_now):
+            changed = f"Number {place} was {name(was)} when you looked, and is {name(is_now)} now"
+            return [f"[{changed}: type .room first.]"]
         case WaitingRoom():
             return list(map(Answer, _room(event)))
         case Figures():
             return list(map(Answer, _figures(event)))
         case _:
             assert_never(event)
+
+
+def _held_back(held: HeldBack) -> str:
+    """Why something was not carried out, and what it did not do."""
+    client = name(held.client) if held.client else ""
+    if held.former:
+        end = None if held.move is None else _ENDS.get(held.move)
+        why = f"{name(held.former)} {end or 'is not your client any more'}"
+    elif client:
+        why = f"{client} has just come"
+    else:
+        return "[No active client.]"
+    match held.what:
+        case HeldWhat.LINE:
+            what = f"this was not said to {client}" if client and held.former else "this was not said"
+        case HeldWhat.NOTE:
+            what = f"this was not noted about {client}" if client else "this was not noted"
+        case HeldWhat.HAND_OVER:
+            what = f"{client} was not handed over" if client else "nobody was handed over"
+        case HeldWhat.END:
+            what = f"the session with {client} goes on" if client else "nothing was done"
+        case _:
+            assert_never(held.what)
+    return f"[{why}; {what}.]"
 
 
 def _form(came: ClientCame) -> list[str]:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import Final, assert_never
 
 from peer.core import events as happened
+from peer.errors import NotLetIn
 from peer.node import Peer
 from peer.ui.deskerrands import ask
 from peer.ui.intentions import (
+    SERVER,
     AskMessage,
     CallNext,
     DropVisitor,
@@ -69,10 +71,10 @@ class Errands:
         self._show = show
         self._tell = tell
 
-    async def do(self, intention: Intention) -> None:
-        """Ask for it; what comes of it comes as events."""
+    async def do(self, intention: Intention, *, entered_at: float) -> None:
+        """Ask for it; what comes of it comes as events. `entered_at`: when it was typed, by the loop's clock."""
         match intention:
-            case SendDirect() | SendAll() | SayInRoom() | SayToClient():
+            case SendDirect() | SendAll() | SayInRoom():
                 await self._speak(intention)
             case EnterRoom() | LeaveRoom() | ShowRooms() | ShowMembers():
                 await self._in_rooms(intention)
@@ -98,11 +100,11 @@ class Errands:
                 | ShowFigures()
             ):
                 await self._peer.desk.said()
-                ask(self._peer.desk, intention)
+                ask(self._peer.desk, intention, entered_at=entered_at)
                 await self._peer.desk.answered()  # what is typed next may rest on it
             case ShowHelp(command):
                 self._show(map(Answer, help_lines(command)))
-            case AskMessage() | Quit() | Empty():
+            case SayToClient() | AskMessage() | Quit() | Empty():
                 pass  # between the face and its terminal alone
             case _:
                 assert_never(intention)
@@ -113,7 +115,16 @@ class Errands:
             async with asyncio.timeout(FAREWELL_WITHIN):
                 await self._peer.settled()
 
-    async def _speak(self, intention: SendDirect | SendAll | SayInRoom | SayToClient) -> None:
+    def say_to_client(self, text: str, *, entered_at: float, is_maybe: bool) -> None:
+        """To the visitor whom one serves. `is_maybe`: the line would mean something else if nobody were served."""
+        desk = self._peer.desk
+        try:
+            desk.say(text, entered_at=entered_at, is_maybe=is_maybe)
+        except TooLong as error:
+            to = desk.client or "everybody"
+            self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
+
+    async def _speak(self, intention: SendDirect | SendAll | SayInRoom) -> None:
         to = "everybody"
         try:
             match intention:
@@ -124,9 +135,6 @@ class Errands:
                 case SayInRoom(text):
                     to = self._peer.room or to
                     await self._peer.say(text)
-                case SayToClient(text):
-                    to = self._peer.desk.client or to
-                    self._peer.desk.say(text)
                 case _:
                     assert_never(intention)
         except TooLong as error:
@@ -159,7 +167,8 @@ class Errands:
                 await peer.left()
             case Return():
                 peer.come_back()
-                await peer.ready()
+                with contextlib.suppress(NotLetIn):  # an event says so, too
+                    await peer.ready()
             case Rename(new):
                 peer.rename(new)
             case ShowPeople():
@@ -170,10 +179,14 @@ class Errands:
     def _trust(self, intention: Verify | Trust | Ignore | Unignore) -> None:
         trust = self._peer.trust
         match intention:
+            case Verify(name) if name == SERVER:
+                self._tell(trust.registry_key())
             case Verify(name):
                 self._tell(trust.number(name))
-            case Trust(name):
-                self._tell(trust.accept(name))
+            case Trust(name, digits) if name == SERVER:
+                self._tell(trust.accept_registry(digits))
+            case Trust(name, digits):
+                self._tell(trust.accept(name, digits))
             case Ignore(name):
                 self._tell(trust.ignore(name))
             case Unignore(name):

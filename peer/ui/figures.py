@@ -4,6 +4,7 @@ It knows exit statuses and words; the figures come from the registry by way of t
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import msgspec
 
 from peer.core.events import Event, Registered
 from peer.core.events.duty import CommandFailed, Figures
+from peer.errors import NotLetIn
 from peer.node import Peer
 from peer.ui.main import begin_log, opened
 from peer.ui.running import FAILED, INTERRUPTED
@@ -25,11 +27,22 @@ ANSWER_WITHIN: Final = 10.0
 """Seconds; a script must not hang."""
 
 
-def run(*, name: str, server: Address, queue: str, data: Path | None, as_json: bool, log_level: str) -> int:
+def run(
+    *,
+    name: str,
+    server: Address,
+    registry_key: str | None,
+    queue: str,
+    data: Path | None,
+    code: str | None,
+    as_json: bool,
+    log_level: str,
+) -> int:
     """Show the figures of a queue (empty: of the first one), asked for as operator `name`. Returns the exit status."""
     begin_log(log_level)
     try:
-        return asyncio.run(_ask(Peer(name, server, home=data), queue, as_json=as_json))
+        peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
+        return asyncio.run(_ask(peer, queue, as_json=as_json))
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -40,7 +53,8 @@ async def _ask(peer: Peer, queue: str, *, as_json: bool) -> int:
         return _failed(complaint)
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
-            await peer.ready()
+            with contextlib.suppress(NotLetIn):  # an event says so, too
+                await peer.ready()
             before = peer.take_events()
             if not any(isinstance(event, Registered) for event in before):
                 return _failed(*(line for event in before for line in lines_of(event)))

@@ -35,7 +35,7 @@ def parse(line: str, context: Context) -> Intention | Mistake:
         return Empty()
     if context.offline:
         return _command(words, context)
-    if context.client is not None and (words.startswith(_ESCAPE) or not words.lower().startswith(SIGNS)):
+    if context.serves and (words.startswith(_ESCAPE) or not words.lower().startswith(SIGNS)):
         return SayToClient(words[1:] if words.startswith(_ESCAPE) else line)
     if words.startswith(_ESCAPE):
         return SayInRoom(words[1:]) if context.room is not None else Mistake(NOT_IN_ROOM)
@@ -89,6 +89,8 @@ def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None
             return None if more.strip(_BLANKS) else _some(word, second)
         case Cut.TEXT:
             return _some(_unquoted(rest) if spelling in row.unquoted else rest)
+        case Cut.WORD_AND_MAYBE_TEXT:
+            return _some(word, after) if after.strip(_BLANKS) else _some(word)
         case Cut.WORD_AND_TEXT:
             return _some(word, _unquoted(after) if spelling in row.unquoted else after)
 

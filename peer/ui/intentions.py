@@ -4,6 +4,8 @@ It knows no spelling. It must not know how an intention is carried out. The fiel
 they are typed, so that a spelling can be made from an intention (`spelling.as_typed`).
 """
 
+from typing import Final
+
 import msgspec
 
 from wire.names import PeerName
@@ -72,16 +74,21 @@ class ShowPeople(msgspec.Struct, frozen=True):
     """List who is online and since when the others are away."""
 
 
+SERVER: Final = PeerName("server")
+"""The registry, where a name is asked for: nobody can bear this name."""
+
+
 class Verify(msgspec.Struct, frozen=True):
-    """Show the number that two people compare to know that nobody stands between them."""
+    """Show the number that two people compare to know that nobody stands between them, or the key of the SERVER."""
 
     name: PeerName
 
 
 class Trust(msgspec.Struct, frozen=True):
-    """Accept the key that is shown for a name now."""
+    """Accept the key of a name, or of the SERVER, that has these digits."""
 
     name: PeerName
+    digits: str | None = None
 
 
 class Ignore(msgspec.Struct, frozen=True):
@@ -245,6 +252,6 @@ class Context(msgspec.Struct, frozen=True):
     me: PeerName
     room: str | None = None
     offline: bool = False
-    client: str | None = None
-    """The visitor whom one serves at the help desk."""
+    serves: bool = False
+    """Whether a line that is no command is for a visitor of the help desk: the one served, or one who has just left."""
     on_duty: bool = False

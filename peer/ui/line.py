@@ -10,17 +10,19 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Final, Protocol
 
 from peer.core import events as happened
+from peer.errors import NotLetIn
 from peer.node import Peer
 from peer.ui import grammar
 from peer.ui.completion import Known
 from peer.ui.dialogue import Dialogue
 from peer.ui.errands import Errands
-from peer.ui.intentions import AskMessage, Context, Empty, Intention, Mistake, Quit
+from peer.ui.intentions import AskMessage, Context, Empty, Intention, Leave, Mistake, Quit, SayToClient
 from peer.ui.pipe import LINE_MAX
 from peer.ui.running import DONE, FAILED, Running
 from peer.ui.stock import Stock
 from peer.ui.view import View
-from peer.ui.words import Answer
+from peer.ui.wording import not_sent_lines
+from peer.ui.words import Answer, Entered
 from wire.limits import TEXT_MAX
 
 LAST_WORDS_WITHIN: Final = 0.5
@@ -42,8 +44,11 @@ class Terminal(Protocol):
     def ask(self, question: str) -> None:
         """What the next line answers; empty: nothing is asked any more."""
 
-    def typed(self) -> AsyncGenerator[str, None]:
+    def typed(self) -> AsyncGenerator[Entered, None]:
         """Lines as they are typed, until the end of input. Raises KeyboardInterrupt for Ctrl-C."""
+
+    def unread(self) -> list[str]:
+        """Drained: lines that were typed and that `typed` has not given yet."""
 
 
 class LineFace:
@@ -65,6 +70,8 @@ class LineFace:
         shows them again."""
         self._running = Running()
         self._has_started = False
+        self._obeying = ""
+        """The line that is being obeyed."""
 
     def stop(self, status: int) -> None:
         """End now with this exit status."""
@@ -79,6 +86,7 @@ class LineFace:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(LAST_WORDS_WITHIN):
                     await self._show(self._take_events())
+                    await self._tell_what_was_not_sent()
 
     # --- what happens
 
@@ -127,7 +135,7 @@ class LineFace:
                 self.stop(FAILED)
             case happened.NoServerAtStart():
                 self._has_started = True
-            case happened.NameTaken() | happened.NotAdmitted() | happened.RegistryKeyChanged():
+            case happened.NameUnavailable() | happened.AdmissionRefused() | happened.RegistryKeyChanged():
                 if not self._has_started:
                     self.stop(FAILED)
             case _:
@@ -138,7 +146,8 @@ class LineFace:
     async def _obey(self) -> None:
         async with contextlib.aclosing(self._terminal.typed()) as lines:
             async for line in lines:
-                await self._peer.ready()  # after the prompt is up, so that what is typed early is not lost
+                self._obeying = line
+                await self._ready()  # after the prompt is up, so that what is typed early is not lost
                 if not await self._goes_on():
                     return
                 self._stock.all_is_read()
@@ -146,18 +155,37 @@ class LineFace:
                     self._terminal.show(
                         [f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"]
                     )
+                    self._obeying = ""
                     continue
-                await self._carry_out(self._meant(line))
+                await self._carry_out(self._meant(line), line)
+                self._obeying = ""
                 self._look()
                 if self._running.is_over:
                     return
         if self._stay:
             return
-        await self._peer.ready()
+        await self._ready()
         if await self._goes_on():
             await self._peer.settled()
         if await self._goes_on():
             self.stop(DONE)
+
+    async def _tell_what_was_not_sent(self) -> None:
+        """Lines that were typed behind the one with which the program ends."""
+        unread = [self._obeying, *self._terminal.unread()]
+        self._terminal.show(not_sent_lines([line for line in unread if self._asks_for_something(line)]))
+        await self._terminal.shown()
+
+    def _asks_for_something(self, line: str) -> bool:
+        """Whether the end of the program is not all that this line asks for."""
+        if self._dialogue is not None:
+            return bool(line.strip())
+        context = Context(me=self._peer.name, room=self._peer.room)
+        return not isinstance(grammar.parse(line, context), Empty | Leave | Quit)
+
+    async def _ready(self) -> None:
+        with contextlib.suppress(NotLetIn):  # an event says so, too, and may end the program
+            await self._peer.ready()
 
     async def _goes_on(self) -> bool:
         """Whether nothing that has happened ends the program: else the input would be obeyed, or its end, by a peer that
@@ -166,18 +194,25 @@ class LineFace:
             await self._catch_up()
         return not self._running.is_over
 
-    def _meant(self, line: str) -> Intention | Mistake:
-        peer = self._peer
+    def _meant(self, line: Entered) -> Intention | Mistake:
         if self._dialogue is not None:
             return self._answered(self._dialogue, line)
-        context = Context(
+        is_for_client = self._peer.desk.takes_lines(entered_at=line.at)
+        return grammar.parse(line, self._context(is_for_client=is_for_client))
+
+    def _context(self, *, is_for_client: bool) -> Context:
+        peer = self._peer
+        return Context(
             me=peer.name,
             room=peer.room,
             offline=peer.is_offline,
-            client=peer.desk.client,
+            serves=is_for_client,
             on_duty=peer.desk.is_on_duty,
         )
-        return grammar.parse(line, context)
+
+    def _is_maybe(self, line: Entered) -> bool:
+        """Whether a line for the visitor would mean something else if nobody were served."""
+        return not isinstance(grammar.parse(line, self._context(is_for_client=False)), Mistake)
 
     def _answered(self, dialogue: Dialogue, line: str) -> Intention | Mistake:
         answer = dialogue.answer(line)
@@ -188,7 +223,7 @@ class LineFace:
             self._terminal.ask(dialogue.question)
         return answer
 
-    async def _carry_out(self, intention: Intention | Mistake) -> None:
+    async def _carry_out(self, intention: Intention | Mistake, line: Entered) -> None:
         match intention:
             case Quit():
                 await self._errands.see_off()
@@ -198,7 +233,9 @@ class LineFace:
             case AskMessage():
                 self._dialogue = Dialogue()
                 self._terminal.ask(self._dialogue.question)
-            case Mistake(line):
-                self._terminal.show([line])
+            case Mistake(why):
+                self._terminal.show([why])
+            case SayToClient(text):
+                self._errands.say_to_client(text, entered_at=line.at, is_maybe=self._is_maybe(line))
             case _:
-                await self._errands.do(intention)
+                await self._errands.do(intention, entered_at=line.at)

@@ -26,6 +26,7 @@ def run(
     *,
     name: str,
     server: Address,
+    registry_key: str | None,
     port: int,
     data: Path | None,
     plain: bool,
@@ -39,7 +40,15 @@ def run(
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     with HeldTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
         try:
-            peer = Peer(name, server, port=port, home=data, room=room, code=code)
+            peer = Peer(
+                name,
+                server,
+                port=port,
+                home=data,
+                room=room,
+                code=code,
+                registry_key=registry_key,
+            )
             return asyncio.run(_chat(peer, held, stay=stay))
         except KeyboardInterrupt:
             return INTERRUPTED

@@ -4,6 +4,7 @@ It knows exit statuses and words; how the message travels is the SDK's.
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from peer.core import events as happened
+from peer.errors import NotLetIn
 from peer.node import Peer
 from peer.receipts import Outcome, Receipt
 from peer.ui.main import begin_log, opened
@@ -41,6 +43,7 @@ def run(
     *,
     name: str,
     server: Address,
+    registry_key: str | None,
     to: str,
     text: str | None,
     data: Path | None,
@@ -49,13 +52,14 @@ def run(
     log_level: str,
 ) -> int:
     """Say `text`, or what stands on standard input, to one person. Returns the exit status: 0 delivered, 3 saved, 4 kept
-    or failed. `code`: a join code, for where newcomers need one."""
+    or failed. All else is as in `Peer`."""
     begin_log(log_level)
     try:
         text = _standard_input() if text is None else text
         if not text.strip():
             return _failed(to, "[There is nothing to say.]", as_json=as_json)
-        return asyncio.run(_say(Peer(name, server, home=data, code=code), to, text, as_json=as_json))
+        peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
+        return asyncio.run(_say(peer, to, text, as_json=as_json))
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -72,10 +76,12 @@ async def _say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
         return _failed(to, complaint, as_json=as_json)
     started = asyncio.get_running_loop().time()
     try:
-        await peer.ready()
+        with contextlib.suppress(NotLetIn):  # an event says so, too
+            await peer.ready()
         before = peer.take_events()
         if not _is_in(before):
             return _failed(to, *_lines(before), as_json=as_json)
+        _tell_of_registry(before)
         receipt = await peer.send(to, text)
         await _settle(receipt)
         seconds = asyncio.get_running_loop().time() - started
@@ -102,6 +108,15 @@ def _is_in(events: Sequence[happened.Event]) -> bool:
         or (isinstance(event, happened.NoServerAtStart) and event.table_time is not None)
         for event in events
     )
+
+
+def _tell_of_registry(events: Sequence[happened.Event]) -> None:
+    """Beside the one line of the receipt, which scripts read."""
+    for event in events:
+        if isinstance(
+            event, happened.RegistryMet | happened.RegistryRecognized | happened.RegistryKeyAccepted
+        ):
+            print(*lines_of(event), sep="\n", file=sys.stderr, flush=True)
 
 
 def _about(receipt: Receipt, events: Sequence[happened.Event]) -> list[happened.Event]:

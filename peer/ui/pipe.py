@@ -10,10 +10,13 @@ import os
 import queue
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
 from peer.ui.view import PROMPT, View, prompt_of
+from peer.ui.words import Entered
 from wire.limits import TEXT_MAX
 
 CHUNK: Final = 65_536
@@ -33,6 +36,8 @@ class PipeTerminal:
         self._unwritten = 0
         self._error: OSError | None = None
         self._changed = asyncio.Event()
+        self._batches: asyncio.Queue[list[Entered] | None] = asyncio.Queue()
+        self._lines: deque[Entered] = deque()
         descriptor = sys.stdout.fileno()
         sys.stdout.flush()
         threading.Thread(target=self._write_all, args=(descriptor,), daemon=True).start()
@@ -61,17 +66,26 @@ class PipeTerminal:
         if question:
             self.show([question])
 
-    async def typed(self) -> AsyncGenerator[str, None]:
+    async def typed(self) -> AsyncGenerator[Entered, None]:
         """Lines of standard input: a file cannot be waited for by the loop, so a thread does it."""
-        lines: asyncio.Queue[list[str] | None] = asyncio.Queue()
+        batches = self._batches
         room = threading.Semaphore(BATCHES_WAITING_MAX)
         threading.Thread(
-            target=_read_lines, args=(sys.stdin.fileno(), lines, room, self._loop), daemon=True
+            target=_read_lines, args=(sys.stdin.fileno(), batches, room, self._loop), daemon=True
         ).start()
-        while (batch := await lines.get()) is not None:
+        while (batch := await batches.get()) is not None:
             room.release()
-            for line in batch:
-                yield line
+            self._lines.extend(batch)
+            while self._lines:
+                yield self._lines.popleft()
+
+    def unread(self) -> list[str]:
+        """Drained: lines that were read and not given yet."""
+        unread: list[str] = [*self._lines]
+        self._lines.clear()
+        while not self._batches.empty():
+            unread += self._batches.get_nowait() or ()
+        return unread
 
     def _write_all(self, descriptor: int) -> None:
         """In a thread of its own."""
@@ -98,28 +112,37 @@ class PipeTerminal:
 
 def _read_lines(
     descriptor: int,
-    lines: asyncio.Queue[list[str] | None],
+    lines: asyncio.Queue[list[Entered] | None],
     room: threading.Semaphore,
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     """In a thread of its own; reads on while there is `room` for what was read. It waits for nothing that the end of the
     program would cancel, or that end would be told as a fault."""
-    rest = b""
+    rest, waited_since = b"", float("inf")
+    at = time.monotonic()
     with contextlib.suppress(OSError):  # the input is gone: that is its end
         while data := os.read(descriptor, CHUNK):
+            at, waited_since = min(waited_since, time.monotonic()), float("inf")
             *whole, rest = (rest + data).split(b"\n")
             rest = rest[: LINE_MAX + 1]
             if whole:
-                room.acquire()
-                _hand_over(whole, lines, loop)
+                if not room.acquire(blocking=False):
+                    waited_since = time.monotonic()  # what is read next may have been typed by then
+                    room.acquire()
+                _hand_over(_entered(whole, at), lines, loop)
         if rest:
-            _hand_over([rest], lines, loop)
+            _hand_over(_entered([rest], at), lines, loop)
     _hand_over(None, lines, loop)
 
 
+def _entered(lines: list[bytes], at: float) -> list[Entered]:
+    return [Entered(line.decode("utf-8", "replace"), at) for line in lines]
+
+
 def _hand_over(
-    whole: list[bytes] | None, lines: asyncio.Queue[list[str] | None], loop: asyncio.AbstractEventLoop
+    whole: list[Entered] | None,
+    lines: asyncio.Queue[list[Entered] | None],
+    loop: asyncio.AbstractEventLoop,
 ) -> None:
-    texts = None if whole is None else [line.decode("utf-8", "replace") for line in whole]
     with contextlib.suppress(RuntimeError):  # the loop is closed: the program ends
-        loop.call_soon_threadsafe(lines.put_nowait, texts)
+        loop.call_soon_threadsafe(lines.put_nowait, whole)

@@ -6,7 +6,18 @@ It knows names and numbers. It must not know spellings, nor how a line was cut.
 from collections.abc import Callable
 from typing import Final
 
-from peer.ui.intentions import Context, EnterRoom, Intention, Mistake, SayInRoom, SendDirect, ShowHistory
+from peer.ui.intentions import (
+    SERVER,
+    Context,
+    EnterRoom,
+    Intention,
+    Mistake,
+    SayInRoom,
+    SendDirect,
+    ShowHistory,
+    Trust,
+    Verify,
+)
 from wire.errors import NameRefused, quoted
 from wire.names import PeerName, is_same_name, peer_name
 
@@ -57,6 +68,19 @@ def somebody_else(intend: Callable[[PeerName], Intention]) -> Callable[[Context,
         return Mistake(IS_YOU) if is_same_name(name, context.me) else named(intend)(context, name)
 
     return read
+
+
+def verify(context: Context, name: str) -> Intention | Mistake:
+    """A person but oneself, or the server."""
+    return Verify(SERVER) if name.lower() == SERVER else somebody_else(Verify)(context, name)
+
+
+def trust(context: Context, name: str, digits: str = "") -> Intention | Mistake:
+    """The same, and the digits that are shown for it, in groups or not."""
+    typed = "".join(digits.split()) or None
+    if name.lower() == SERVER:
+        return Trust(SERVER, typed)
+    return somebody_else(lambda who: Trust(who, typed))(context, name)
 
 
 def show_history(context: Context, *words: str) -> Intention | Mistake:

@@ -24,6 +24,7 @@ class Cut(enum.Enum):
     TWO_WORDS = "two words"
     TEXT = "all of it, as typed"
     WORD_AND_TEXT = "one word, then all of the rest, as typed"
+    WORD_AND_MAYBE_TEXT = "one word, then all of the rest or nothing"
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -40,6 +41,7 @@ ROOM: Final = Shape("<room>", Cut.WORD)
 TEXT: Final = Shape("<text>", Cut.TEXT)
 WORDS: Final = Shape("<words>", Cut.TEXT)
 NAME_AND_TEXT: Final = Shape("<name> <text>", Cut.WORD_AND_TEXT)
+NAME_AND_KEY: Final = Shape("<name> <key>", Cut.WORD_AND_MAYBE_TEXT)
 MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
 MAYBE_NUMBER: Final = Shape("[n]", Cut.MAYBE_WORD)
 MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)

@@ -24,7 +24,7 @@ from peer.ui.completion import Offering
 from peer.ui.held import HeldTerminal
 from peer.ui.panel import GREY, STYLE, Panel
 from peer.ui.view import View
-from peer.ui.words import Spoken
+from peer.ui.words import Entered, Spoken
 from wire.text import clean
 
 BUSY_LINES: Final = 10
@@ -54,7 +54,7 @@ class ScreenTerminal:
         )
         self._unshown: list[Fragments] = []
         self._showing: asyncio.Task[None] | None = None
-        self._typed: asyncio.Queue[str | BaseException] = asyncio.Queue()
+        self._typed: asyncio.Queue[Entered | BaseException] = asyncio.Queue()
         self._heard: deque[float] = deque(maxlen=BUSY_LINES)
         self._rings = False
         self._suspension: asyncio.Future[None] | None = None
@@ -121,7 +121,7 @@ class ScreenTerminal:
 
     # --- what is typed
 
-    async def typed(self) -> AsyncGenerator[str, None]:
+    async def typed(self) -> AsyncGenerator[Entered, None]:
         """Until Ctrl-D; Ctrl-C raises KeyboardInterrupt."""
         drawing = asyncio.ensure_future(self._app.run_async(handle_sigint=False))
         drawing.add_done_callback(self._drawing_ended)
@@ -139,10 +139,19 @@ class ScreenTerminal:
             with contextlib.suppress(EOFError, OSError):
                 await drawing
 
+    def unread(self) -> list[str]:
+        """Drained: lines that were entered and not given yet."""
+        unread: list[str] = []
+        while not self._typed.empty():
+            typed = self._typed.get_nowait()
+            if isinstance(typed, str):
+                unread.append(typed)
+        return unread
+
     def _line_entered(self, line: str) -> None:
         if line.strip():
             self._add([("", f"{self._panel.prompt}{clean(line)}")])
-        self._typed.put_nowait(line)
+        self._typed.put_nowait(Entered(line, asyncio.get_running_loop().time()))
 
     def _end(self, why: BaseException) -> None:
         self._typed.put_nowait(why)

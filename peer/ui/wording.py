@@ -4,9 +4,11 @@ It knows words. Every string from elsewhere passes `clean`, by way of `words`. I
 print anything. Lines of people and rooms stand in `company`, those of one's past in `recollection`.
 """
 
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 from peer.core.events import (
+    AdmissionRefused,
     ChannelAccepted,
     ChannelReceived,
     ChannelUnanswered,
@@ -17,17 +19,22 @@ from peer.core.events import (
     Ignored,
     Kept,
     KeyChanged,
+    KeyRestored,
     LeaveUnanswered,
     Left,
     Line,
     MailReturned,
-    NameTaken,
+    NameUnavailable,
     NobodyKnown,
     NoServerAtStart,
-    NotAdmitted,
+    NotTrusted,
     Refused,
     Registered,
+    RegistryKey,
+    RegistryKeyAccepted,
     RegistryKeyChanged,
+    RegistryMet,
+    RegistryRecognized,
     Renamed,
     RenameRefused,
     RoomAccepted,
@@ -51,15 +58,18 @@ from peer.core.events.duty import (
     CommandFailed,
     DutyChanged,
     Figures,
+    HeldBack,
+    NumberMoved,
     WaitingRoom,
 )
 from peer.ui.company import identity_lines, presence_lines
 from peer.ui.dutywording import duty_lines
-from peer.ui.words import Spoken, counted, name, reason, shown_time
+from peer.ui.words import Spoken, counted, key_accepted, key_changed, key_met, name, names, reason, shown_time
 from wire.text import clean
 
 _SERVER_SILENT: Final = "[Server not responding]"
 _GONE_SHOWN: Final = 200
+_NOT_SENT_SHOWN: Final = 20
 """Characters quoted of a message that came to nothing: enough to know which it was."""
 
 
@@ -90,22 +100,28 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
             Renamed()
             | RenameRefused()
             | SafetyNumber()
+            | RegistryKey()
             | Trusted()
+            | NotTrusted()
             | Ignored()
             | NobodyKnown()
             | KeyChanged()
+            | KeyRestored()
         ):
             return identity_lines(event)
         case (
             Registered()
             | TableChanged()
-            | NameTaken()
-            | NotAdmitted()
+            | NameUnavailable()
+            | AdmissionRefused()
             | Left()
             | LeaveUnanswered()
             | ServerLost()
             | ServerBack()
             | NoServerAtStart()
+            | RegistryMet()
+            | RegistryRecognized()
+            | RegistryKeyAccepted()
             | RegistryKeyChanged()
             | Trouble()
         ):
@@ -117,12 +133,22 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
             | ClientSaid()
             | CommandDone()
             | CommandFailed()
+            | HeldBack()
+            | NumberMoved()
             | WaitingRoom()
             | Figures()
         ):
             return duty_lines(event)
         case _:
             return presence_lines(event)
+
+
+def not_sent_lines(typed: Sequence[str]) -> list[str]:
+    """Return what a person reads of lines that were typed and not obeyed before the program ended: each of them, or the
+    first ones and a count."""
+    shown = [f"[Not sent: {clean(line.strip(), _GONE_SHOWN)}]" for line in typed[:_NOT_SENT_SHOWN]]
+    more = len(typed) - len(shown)
+    return [*shown, f"[Not sent either: {more:,} more line{'s' * (more > 1)}]"] if more else shown
 
 
 def _received(line: Line) -> Spoken:
@@ -188,13 +214,16 @@ def _fate(
 def _session(
     event: Registered
     | TableChanged
-    | NameTaken
-    | NotAdmitted
+    | NameUnavailable
+    | AdmissionRefused
     | Left
     | LeaveUnanswered
     | ServerLost
     | ServerBack
     | NoServerAtStart
+    | RegistryMet
+    | RegistryRecognized
+    | RegistryKeyAccepted
     | RegistryKeyChanged
     | Trouble,
 ) -> list[str]:
@@ -204,9 +233,9 @@ def _session(
             return ["[Welcome, You are registered.]"]
         case TableChanged():
             return ["[Client table updated.]"]
-        case NameTaken(name=taken):
+        case NameUnavailable(name=taken):
             return [f"[Name {name(taken)} is taken.]"]
-        case NotAdmitted(reason=why):
+        case AdmissionRefused(reason=why):
             return [f"[Not registered: {reason(why)}.]"]
         case Left():
             return ["[You are Offline. Bye.]"]
@@ -220,9 +249,24 @@ def _session(
             return [f"{_SERVER_SILENT} Direct chat goes on."]
         case ServerBack():
             return ["[Server is back.]"]
-        case RegistryKeyChanged(expected=expected, got=got):
-            return [f"[The server's key has changed: expected {name(expected)}, got {name(got)}.]"]
+        case RegistryMet() | RegistryRecognized() | RegistryKeyAccepted() | RegistryKeyChanged():
+            return [_registry_key(event)]
         case Trouble(text=text):
             return [f"[{reason(text)}.]"]
+        case _:
+            assert_never(event)
+
+
+def _registry_key(event: RegistryMet | RegistryRecognized | RegistryKeyAccepted | RegistryKeyChanged) -> str:
+    """Which registry this is."""
+    match event:
+        case RegistryMet(key=key, is_verified=is_verified):
+            return key_met(key, is_verified=is_verified)
+        case RegistryRecognized(servers=servers):
+            return f"[This is the server that you know as {names(servers)}.]"
+        case RegistryKeyAccepted(key=key):
+            return key_accepted(key)
+        case RegistryKeyChanged(expected=expected, got=got):
+            return key_changed(expected, got)
         case _:
             assert_never(event)

@@ -22,6 +22,21 @@ _LAST_TIME: Final = 253_370_764_800.0
 """1 January 9999, Unix time: what a stranger says about time is brought into what a calendar can show."""
 
 
+class Entered(str):
+    """A line that was typed, and when."""
+
+    __slots__ = ("at",)
+
+    at: float
+    """By the loop's clock: when the line was entered, or could have been, if it lay unread for a while."""
+
+    def __new__(cls, line: str, at: float) -> Self:
+        """The line `line`, entered at `at`."""
+        entered = super().__new__(cls, line)
+        entered.at = at
+        return entered
+
+
 class Spoken(str):
     """A line that somebody said, for faces that set names and texts apart: `sender: text` and the like."""
 
@@ -85,3 +100,19 @@ def shown_instant(moment: float) -> str:
 def _local(moment: float) -> datetime:
     within = min(max(moment, _FIRST_TIME), _LAST_TIME) if moment == moment else _FIRST_TIME
     return datetime.fromtimestamp(within)
+
+
+def key_met(key: str, *, is_verified: bool) -> str:
+    """At the first contact. `key`: its fingerprint; `is_verified`: the user or a join code had named it."""
+    expected = ", as expected" if is_verified else ""
+    return f"[First contact with this server; its key is {name(key)}{expected}.]"
+
+
+def key_accepted(key: str) -> str:
+    """It is another one than before, and the user accepted it."""
+    return f"[The server's new key is accepted: {name(key)}.]"
+
+
+def key_changed(expected: str, got: str) -> str:
+    """It is not the one that is known (fingerprints)."""
+    return f"[The server's key has changed: expected {name(expected)}, got {name(got)}.]"

@@ -3,10 +3,12 @@
 The registry's service stands before it. It must not know bytes, sockets or files.
 """
 
+from typing import assert_never
+
 from registry.clock import WallClock
 from registry.desk.guests import Guests
 from registry.desk.looking import figures_shown
-from registry.desk.operating import Operating
+from registry.desk.operating import Operating, asker_of
 from registry.desk.parts import Parts
 from registry.desk.restoring import restore
 from registry.desk.settings import DeskSettings
@@ -17,7 +19,9 @@ from registry.desk.visitors import Visitors
 from registry.directory import Directory
 from registry.effects import (
     Caller,
+    ConsoleTold,
     DeskAfterthought,
+    DeskLineStored,
     Disconnect,
     Drop,
     Effect,
@@ -26,13 +30,12 @@ from registry.effects import (
     Request,
     VisitKept,
 )
-from registry.leases import Leases
-from registry.policy import Policy
+from registry.liveness import Liveness
 from registry.roster import Roster
 from registry.store.protocol import LoadedDesk
 from wire.messages.desk import DeskRequest
 from wire.messages.desk.operating import FiguresShown, OperatorRequest
-from wire.messages.desk.talking import ConversationRequest, SayAtDesk
+from wire.messages.desk.talking import ConversationRequest, HeardAtDesk, ReadAtDesk, SayAtDesk
 from wire.messages.desk.visiting import DeskShown, VisitorRequest
 from wire.messages.link import Attach
 from wire.messages.presence import Leave, Left, Ping, Pong
@@ -47,14 +50,11 @@ class Desk:
         settings: DeskSettings,
         directory: Directory,
         roster: Roster,
+        liveness: Liveness,
         clock: WallClock,
-        silence: float = Policy().lease_span,
     ) -> None:
-        """`silence`: seconds without a sign of life after which an operator's link is taken for dead."""
-        self.guests = Guests()
+        self.guests = Guests(liveness)
         self._directory = directory
-        self._roster = roster
-        self._signs: Leases[bytes] = Leases(silence)
         self._parts = Parts(settings, directory, roster, self.guests, clock)
         self._telling = Telling(self._parts)
         self._visitors = Visitors(self._parts, self._telling)
@@ -81,6 +81,7 @@ class Desk:
 
     def serve_guest(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
         """All that is served to one who has no name: what stands here, and nothing else."""
+        self._visitors.heard(caller.identity)
         if isinstance(request, VisitorRequest):
             first = self._visitors.handle(request, caller, now=now)
             return self._telling.conclude(first, now=now)
@@ -90,6 +91,7 @@ class Desk:
             case Attach():
                 return self._guest_attaches(caller, now)
             case Ping():
+                self.guests.sign_of_life(caller, now=now)
                 return [Reply(to=caller, message=Pong(request.reference, 0))]
             case Leave():
                 return self._guest_leaves(request, caller, now)
@@ -100,7 +102,7 @@ class Desk:
         if caller.link is None:
             return [Drop(reason="misplaced attach")]
         self._visitors.lost(caller.identity, now=now)  # their visit is at no link until the ticket is shown
-        effects = self.guests.attach(caller, caller.link)
+        effects = self.guests.attach(caller, caller.link, now=now)
         return [*effects, Push(link=caller.link, message=self._shown), *self._telling.conclude(now=now)]
 
     def _guest_leaves(self, request: Leave, caller: Caller, now: float) -> list[Effect]:
@@ -123,29 +125,14 @@ class Desk:
     def serve(self, request: DeskRequest, caller: Caller, *, now: float) -> list[Effect]:
         """What somebody with a name asks of the desk."""
         if isinstance(request, OperatorRequest):
-            first = self._operating.handle(request, caller, now=now)
-            self.sign_of_life(caller.identity, now=now)
-            return self._telling.conclude(first, now=now)
-        self.sign_of_life(caller.identity, now=now)
+            answer = self._operating.handle(request, caller, now=now)
+            return self._telling.conclude(now=now, answer=answer, asker=asker_of(request, caller))
         if isinstance(request, ConversationRequest):
             return self._converse(request, caller, now)
         return [Drop(reason="a member is no visitor")]
 
-    def sign_of_life(self, identity: bytes, *, now: float) -> None:
-        """A member is heard. Of an operator nothing may come for as long as nothing comes from one who is gone: a program
-        that hangs keeps its link open, and a visitor would talk to nobody."""
-        if identity in self._parts.queue.operators:
-            self._signs.renew(identity, now=now)
-
-    def _silent_operators(self, now: float) -> list[Effect]:
-        """Their links are cut: from then on they are operators whose link is lost."""
-        queue = self._parts.queue
-        silent = [self._roster.link_of(who) for who in self._signs.expired(now=now) if who in queue.operators]
-        return [Disconnect(link=link, reason="a silent operator") for link in silent if link is not None]
-
     def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
         """A member has a link: an operator goes on where they were."""
-        self.sign_of_life(caller.identity, now=now)
         return self._telling.conclude(self._operating.attached(caller), now=now)
 
     def member_left(self, identity: bytes, *, now: float) -> list[Effect]:
@@ -164,24 +151,34 @@ class Desk:
         return self._telling.conclude(now=now)
 
     def _converse(self, request: ConversationRequest, caller: Caller, now: float) -> list[Effect]:
-        if isinstance(request, SayAtDesk):
-            return self._talk.say(request, caller, now=now)
-        return self._talk.heard(request, caller)
+        match request:
+            case SayAtDesk():
+                return self._talk.say(request, caller, now=now)
+            case HeardAtDesk():
+                return self._talk.heard(request, caller)
+            case ReadAtDesk():
+                return self._talk.read(request, caller)
+        assert_never(request)
 
     # --- the disk, time, looking
 
     def go_on(self, note: DeskAfterthought, *, now: float) -> list[Effect]:
         """The disk has answered."""
-        if isinstance(note, VisitKept):
-            self._visitors.kept(note)
-            return self._telling.conclude(now=now)
-        return self._talk.stored(note)
+        match note:
+            case VisitKept():
+                self._visitors.kept(note)
+                return self._telling.conclude(now=now)
+            case DeskLineStored():
+                return self._talk.stored(note)
+            case ConsoleTold(notice=notice):
+                return self.terminal.told(notice, now=now)
+        assert_never(note)
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Places and duties that nobody came back to, guests who are gone, positions to tell."""
         self.guests.expire(now=now)
         self._parts.queue.handle_timer(now=now)
-        return self._silent_operators(now) + self._telling.conclude(now=now)
+        return self._telling.conclude(now=now) + self.terminal.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
@@ -189,7 +186,7 @@ class Desk:
             self.guests.next_timer(),
             self._parts.queue.next_timer(),
             self._telling.next_timer(),
-            self._signs.next_deadline(),
+            self.terminal.next_timer(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 

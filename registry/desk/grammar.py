@@ -1,7 +1,7 @@
-"""This file is about what an operator types at the registry's own terminal: words become requests, once and here.
+"""What an operator types at the registry's own terminal: words become requests, whose visitor and reference are still 0.
 
 A line that begins with `.` or `/` is a command, any other one is for the client; `..text` says `.text`, and `//text`
-`/text`. It must not know what becomes of a request.
+`/text`.
 """
 
 from collections.abc import Callable
@@ -56,12 +56,12 @@ def _places(rest: str, count: int) -> list[int] | None:
 
 def _drop(rest: str) -> OperatorRequest | None:
     places = _places(rest, 1)
-    return None if places is None else DropVisitor(0, places[0])
+    return None if places is None else DropVisitor(0, 0, places[0])
 
 
 def _move(rest: str) -> OperatorRequest | None:
     places = _places(rest, 2)
-    return None if places is None else MoveVisitor(0, *places)
+    return None if places is None else MoveVisitor(0, 0, *places)
 
 
 def _alone(request: OperatorRequest) -> Callable[[str], OperatorRequest | None]:
@@ -73,20 +73,20 @@ _COMMANDS: Final = {
     "next": _Command(
         ".next [queue]",
         "end the session and take the next; on duty from now on",
-        lambda rest: CallNext(0, rest),
+        lambda rest: CallNext(0, rest, 0),
     ),
-    "end": _Command(".end", "end the session", _alone(EndSession(0))),
+    "end": _Command(".end", "end the session", _alone(EndSession(0, 0))),
     "drop": _Command(".drop <n>", "take number n out of the waiting room", _drop),
     "move": _Command(".move <n> <to>", "make number n number <to>", _move),
     "handover": _Command(
         ".handover <operator>",
         "give the client to another operator",
-        lambda rest: HandOver(0, rest) if 0 < len(rest) <= 32 and " " not in rest else None,
+        lambda rest: HandOver(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None,
     ),
     "note": _Command(
         ".note <text>",
         "a note about the client, for operators only",
-        lambda rest: NoteVisitor(0, rest) if rest else None,
+        lambda rest: NoteVisitor(0, 0, rest) if rest else None,
     ),
     "on": _Command(".on [queue]", "on duty: clients come by themselves", lambda rest: TakeDuty(0, rest)),
     "off": _Command(".off", "off duty: nobody new", _alone(EndDuty(0))),

@@ -8,6 +8,8 @@ from collections import Counter
 
 from registry.effects import Caller, Denied, Disconnect, Drop, Effect, Welcomed
 from registry.leases import Leases
+from registry.liveness import Liveness
+from wire.address import Address
 from wire.limits import GUEST_KEPT_FOR, GUESTS_MAX, GUESTS_PER_ADDRESS
 from wire.messages.registration import RefusalReason, Register
 from wire.messages.table import Card
@@ -16,11 +18,13 @@ from wire.messages.table import Card
 class Guest:
     """One of them."""
 
-    __slots__ = ("card", "host", "link", "nonce")
+    __slots__ = ("address", "card", "host", "link", "nonce")
 
-    def __init__(self, card: Card, host: str) -> None:
+    def __init__(self, card: Card, address: Address) -> None:
         self.card = card
-        self.host = host
+        self.host = address.host
+        """Where they came in from first: what counts for quotas."""
+        self.address = address
         self.link: int | None = None
         self.nonce = b""
         """Of the last REGISTER: the same once more is a repeated datagram."""
@@ -29,7 +33,8 @@ class Guest:
 class Guests:
     """Everybody who is in without a name."""
 
-    def __init__(self) -> None:
+    def __init__(self, liveness: Liveness) -> None:
+        self._liveness = liveness
         self._guests: dict[bytes, Guest] = {}
         self._of_host: Counter[str] = Counter()
         self._leases: Leases[bytes] = Leases(GUEST_KEPT_FOR)
@@ -65,19 +70,38 @@ class Guests:
             return [Denied(to=caller, nonce=nonce, name="", reason=refusal)]
         if guest is None:
             assert caller.address is not None
-            guest = self._guests[card.identity] = Guest(card, caller.address.host)
+            guest = self._guests[card.identity] = Guest(card, caller.address)
             self._of_host[guest.host] += 1
         guest.card, guest.nonce = card, nonce
+        self.sign_of_life(caller, now=now)
         if guest.link is None:
             self._leases.renew(card.identity, now=now)
         return [Welcomed(to=caller, card=card, nonce=nonce, is_new=True)]
 
-    def attach(self, caller: Caller, link: int) -> list[Effect]:
+    def sign_of_life(self, caller: Caller, *, now: float) -> None:
+        """A REGISTER or a Ping of theirs: they are alive, and where the newest of them came from."""
+        if caller.is_newest:
+            self._liveness.note(caller.identity, now=now)
+            if caller.address is not None:
+                self._guests[caller.identity].address = caller.address
+
+    def silent(self, identity: bytes) -> list[Effect]:
+        """They have shown no sign of life for too long: the end of their link says what becomes of a visit."""
+        link = self.link_of(identity)
+        return [] if link is None else [Disconnect(link=link, reason="silent")]
+
+    def place_of(self, identity: bytes) -> tuple[int | None, Address | None]:
+        """The link and the address of a guest."""
+        guest = self._guests.get(identity)
+        return (None, None) if guest is None else (guest.link, guest.address)
+
+    def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect]:
         """They have a link; a former one goes."""
         guest = self._guests[caller.identity]
         if guest.link == link:
             return [Drop(reason="misplaced attach")]
         former, guest.link = guest.link, link
+        self._liveness.note(caller.identity, now=now)
         self._leases.end(caller.identity)
         return [] if former is None else [Disconnect(link=former, reason="replaced by a newer link")]
 
@@ -86,6 +110,7 @@ class Guests:
         guest = self._guests.get(identity)
         if guest is not None and guest.link == link:
             guest.link = None
+            self._liveness.end(identity)
             self._leases.renew(identity, now=now)
 
     def link_of(self, identity: bytes) -> int | None:

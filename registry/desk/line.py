@@ -1,7 +1,4 @@
-"""This file is about one line of visits: their order, by ranks that go to the disk, so that a move touches one record.
-
-It knows visits and ranks; it must not know why anybody is moved.
-"""
+"""One line of visits: their order, by ranks that go to the disk, so that a move touches one record."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -45,28 +42,51 @@ class Line:
         visit.rank = self._visits[-1].rank + GAP if self._visits else 0
         self._visits.append(visit)
 
-    def put_first(self, visit: Visit) -> None:
-        """Before everybody."""
-        visit.rank = self._visits[0].rank - GAP if self._visits else 0
-        self._visits.insert(0, visit)
+    def put_back(self, visit: Visit) -> list[Visit]:
+        """To the head of the line; among those who were put back before, by arrival. Returned are those whose rank is
+        another one now.
+
+        Whom an operator has moved stays where the operator wanted them: they count as nobody who was put back."""
+        place = 1
+        for at, other in enumerate(self._visits, 1):
+            if other.is_put_back and other.number < visit.number:
+                place = at + 1
+            elif other.is_put_back:
+                place = max(place, at)
+                break
+        visit.is_put_back = True
+        return self._insert(visit, place)
+
+    def restore(self, visit: Visit) -> list[Visit]:
+        """Where it was before it was called: behind those who were before it, and those put back who came earlier.
+        Returned are those whose rank is another one now."""
+        place = 1
+        for at, other in enumerate(self._visits, 1):
+            is_before = other.number < visit.number if other.is_put_back else other.rank < visit.rank
+            place = at + 1 if is_before else place
+        return self._insert(visit, place)
 
     def remove(self, visit: Visit) -> None:
         """Out of the line; nobody else's rank changes."""
         del self._visits[self.position(visit) - 1]
+        visit.is_put_back = False
 
     def move(self, visit: Visit, to: int) -> list[Visit]:
         """To this position, or the last one when there are fewer; those whose rank is another one now."""
         self.remove(visit)
-        place = min(to, len(self._visits) + 1) - 1
-        before, after = self.at(place), self.at(place + 1)
-        if before is None:
-            self.put_first(visit)
-        elif after is None:
+        return self._insert(visit, min(to, len(self._visits) + 1))
+
+    def _insert(self, visit: Visit, place: int) -> list[Visit]:
+        before, after = self.at(place - 1), self.at(place)
+        if after is None:
             self.append(visit)
+            return [visit]
+        self._visits.insert(place - 1, visit)
+        if before is None:
+            visit.rank = after.rank - GAP
+        elif after.rank - before.rank < 2:
+            return self._rank_anew()
         else:
-            self._visits.insert(place, visit)
-            if after.rank - before.rank < 2:
-                return self._rank_anew()
             visit.rank = (before.rank + after.rank) // 2
         return [visit]
 

@@ -6,9 +6,20 @@ It knows notices and who hears them; it must not know when they go out, or recor
 from typing import Final, NamedTuple, assert_never
 
 from registry.desk.parts import Parts
+from registry.desk.records import BY_OPERATOR
 from registry.desk.states import VisitEvent, VisitState
 from registry.desk.transcript import VISITOR
-from registry.desk.visit import NOBODY, Altered, Change, DutyChanged, Freed, Happening, OperatorId, Visit
+from registry.desk.visit import (
+    CONSOLE,
+    NOBODY,
+    Altered,
+    Change,
+    DutyChanged,
+    Freed,
+    Happening,
+    OperatorId,
+    Visit,
+)
 from registry.effects import Effect
 from wire.messages.desk.operating import ClientCause, ClientChanged, ClientReach, ClientTold, DutyTold
 from wire.messages.desk.visiting import OverCause, PlaceCause, PlaceTold, TurnCause, TurnTold, VisitOver
@@ -29,9 +40,11 @@ class Batch(NamedTuple):
     kept: frozenset[int]
     put_back: frozenset[int]
     served_before: frozenset[int]
+    asker: OperatorId
+    """The operator who asked for a change of visitor; NOBODY when it came about otherwise."""
 
     @classmethod
-    def of(cls, happened: list[Happening]) -> "Batch":
+    def of(cls, happened: list[Happening], asker: OperatorId) -> "Batch":
         """Before the times are stamped."""
         changes = [one for one in happened if isinstance(one, Change)]
 
@@ -43,6 +56,7 @@ class Batch(NamedTuple):
             kept=those(VisitEvent.KEPT),
             put_back=those(VisitEvent.PUT_BACK),
             served_before=frozenset(one.visit.number for one in changes if one.visit.called_at),
+            asker=asker,
         )
 
 
@@ -88,7 +102,9 @@ class Notices:
         visit = None if operator is None else operator.visit
         return DutyTold(is_on, queue, 0 if visit is None else visit.number)
 
-    def client(self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY) -> ClientTold:
+    def client(
+        self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY, is_asked: bool = False
+    ) -> ClientTold:
         """Whom an operator serves, as they are told it."""
         form = visit.form
         return ClientTold(
@@ -102,13 +118,22 @@ class Notices:
             is_here=visit.is_here,
             note=visit.note,
             operator="" if former == NOBODY else self._parts.name_of(former),
+            is_asked=is_asked,
         )
 
     def client_again(self, visit: Visit) -> list[Effect]:
-        """To an operator who is back: whom they serve, and the lines that they have not confirmed."""
-        self._parts.transcript(visit).resume(visit.operator)
-        told = self._parts.tell_operator(visit.operator, self.client(visit, ClientCause.RETURNED))
-        return told + self._parts.deliver(visit, visit.operator)
+        """To an operator who is back: whom they serve. They say how much they know of what was said."""
+        client = self.client(visit, ClientCause.RETURNED)
+        return self._parts.tell_operator(visit.operator, client) + self._let_read(visit)
+
+    def _let_read(self, visit: Visit) -> list[Effect]:
+        """Lines follow when the operator's program asks for them; the registry's own terminal shows all of them."""
+        transcript = self._parts.transcript(visit)
+        transcript.expect(visit.operator)
+        if visit.operator != CONSOLE:
+            return []
+        transcript.resume(CONSOLE, with_own=True)
+        return self._parts.deliver(visit, CONSOLE)
 
     # --- as it happened
 
@@ -142,10 +167,12 @@ class Notices:
                 return []
             case VisitEvent.CALLED:
                 return self._tell_call(one, batch)
+            case VisitEvent.UNANSWERED:
+                return self._tell_unanswered(one)
             case VisitEvent.PUT_BACK:
                 return self._tell_put_back(one)
             case VisitEvent.HANDED_OVER:
-                return self._tell_hand_over(one)
+                return self._tell_hand_over(one, batch)
             case VisitEvent.ENDED:
                 return self._tell_end(one)
         assert_never(one.event)
@@ -168,7 +195,9 @@ class Notices:
         if visit.number in batch.called or visit.state is VisitState.JOINING:
             return []
         if visit.state is VisitState.WAITING:
-            told = self._tell_place(visit, PlaceCause.RETURNED)
+            cause = PlaceCause.MISSED_CALL if visit.has_missed_call else PlaceCause.RETURNED
+            visit.has_missed_call = False
+            told = self._tell_place(visit, cause)
             # What an operator said before the visit was put back.
             return told + self._parts.deliver(visit, VISITOR)
         back = self._tell_reach(one, ClientReach.BACK) if one.before is VisitState.ABSENT else []
@@ -181,7 +210,12 @@ class Notices:
         told = self._tell_turn(visit, TurnCause.HANDED_OVER if visit.number in batch.put_back else cause)
         is_known = visit.number in batch.served_before
         how = ClientCause.HANDED_OVER if is_known else ClientCause.CALLED
-        return told + self._tell_operator(visit, how, former=one.former)
+        return told + self._tell_operator(visit, how, one.former, batch)
+
+    def _tell_unanswered(self, one: Change) -> list[Effect]:
+        self.moved[one.visit.queue] = None
+        self._cease(one.visit, one.operator)
+        return self._tell_reach(one, ClientReach.UNANSWERED)
 
     def _tell_put_back(self, one: Change) -> list[Effect]:
         visit = one.visit
@@ -192,27 +226,29 @@ class Notices:
         told = self._tell_place(visit, cause) if visit.state is VisitState.WAITING else []
         return told + self._tell_reach(one, ClientReach.GIVEN if is_given else ClientReach.TAKEN_BACK)
 
-    def _tell_hand_over(self, one: Change) -> list[Effect]:
+    def _tell_hand_over(self, one: Change, batch: Batch) -> list[Effect]:
         visit = one.visit
         self._cease(visit, one.former)
         given = ClientChanged(visit.number, ClientReach.GIVEN, visit.form.name)
         told = self._parts.tell_operator(one.former, given)
         told += self._tell_turn(visit, TurnCause.HANDED_OVER)
-        return told + self._tell_operator(visit, ClientCause.HANDED_OVER, former=one.former)
+        return told + self._tell_operator(visit, ClientCause.HANDED_OVER, one.former, batch)
 
     def _tell_operator(
-        self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY
+        self, visit: Visit, cause: ClientCause, former: OperatorId, batch: Batch
     ) -> list[Effect]:
-        self._parts.transcript(visit).begin(visit.operator)
-        told = self._parts.tell_operator(visit.operator, self.client(visit, cause, former=former))
-        return told + self._parts.deliver(visit, visit.operator)
+        client = self.client(visit, cause, former=former, is_asked=visit.operator == batch.asker)
+        return self._parts.tell_operator(visit.operator, client) + self._let_read(visit)
 
     def _tell_end(self, one: Change) -> list[Effect]:
         visit, parts = one.visit, self._parts
         assert isinstance(one.cause, OverCause)
         self.moved[visit.queue] = None
         told = parts.deliver_rest(visit, VISITOR)  # last words may be on their way to the disk
-        told += parts.tell_visitor(visit, VisitOver(visit.number, one.cause))
+        over = VisitOver(visit.number, one.cause)
+        told += parts.tell_visitor(visit, over)
+        if one.cause in BY_OPERATOR:
+            parts.note_end(visit.ticket, over)  # they may be away, or be lost before they read it
         if one.operator != NOBODY:
             told += parts.deliver_rest(visit, one.operator)
         told += self._tell_reach(one, _REACH[one.cause])

@@ -8,10 +8,10 @@ from typing import assert_never
 
 from registry.desk.looking import figures_shown, room_shown
 from registry.desk.parts import Parts
+from registry.desk.states import is_in_line
 from registry.desk.telling import Telling
-from registry.desk.visit import CONSOLE, Operator, Visit
-from registry.desk.wording import done_lines, notice_lines
-from registry.effects import Caller, Effect, Reply, Show
+from registry.desk.visit import NOBODY, Operator, OperatorId, Visit
+from registry.effects import Caller, Effect
 from wire.errors import NameRefused
 from wire.limits import DESK_NOTE_MAX
 from wire.messages.desk.operating import (
@@ -22,12 +22,10 @@ from wire.messages.desk.operating import (
     DutyTold,
     EndDuty,
     EndSession,
-    FiguresShown,
     HandOver,
     MoveVisitor,
     NoteVisitor,
     OperatorRequest,
-    RoomShown,
     ShowFigures,
     ShowRoom,
     TakeDuty,
@@ -43,16 +41,16 @@ class Operating:
         self._telling = telling
 
     def handle(self, request: OperatorRequest, caller: Caller, *, now: float) -> list[Effect]:
-        """The answer; what follows in the queue comes behind it."""
+        """The answer, which is to come behind what follows in the queue."""
         parts = self._parts
         if not parts.is_operator(caller.identity) and caller.identity not in parts.queue.operators:
-            return _done(request, CommandResult.NOT_AN_OPERATOR, caller)
+            return self._done(request, CommandResult.NOT_AN_OPERATOR, caller)
         match request:
             case TakeDuty() | CallNext():
                 return self._take_duty(request, caller)
             case EndDuty():
                 parts.queue.end_duty(caller.identity)
-                return _done(request, CommandResult.DONE, caller)
+                return self._done(request, CommandResult.DONE, caller)
             case ShowRoom() | ShowFigures():
                 return self._show(request, caller, now)
             case DropVisitor() | MoveVisitor():
@@ -61,7 +59,9 @@ class Operating:
                 operator = parts.queue.operators.get(caller.identity)
                 visit = None if operator is None else operator.visit
                 if visit is None:
-                    return _done(request, CommandResult.NO_CLIENT, caller)
+                    return self._done(request, CommandResult.NO_CLIENT, caller)
+                if visit.number != request.visit:
+                    return self._done(request, CommandResult.OTHER_CLIENT, caller)
                 return self._with_client(request, visit, caller, now)
         assert_never(request)
 
@@ -88,14 +88,16 @@ class Operating:
         operator = parts.queue.operators.get(who)
         queue = parts.settings.queue_named(request.queue or self._own_queue(operator))
         if queue is None:
-            return _done(request, CommandResult.NO_SUCH_QUEUE, caller)
+            return self._done(request, CommandResult.NO_SUCH_QUEUE, caller)
         visit = None if operator is None else operator.visit
         is_next = isinstance(request, CallNext)
+        if visit is not None and isinstance(request, CallNext) and visit.number != request.visit:
+            return self._done(request, CommandResult.OTHER_CLIENT, caller)
         if visit is not None and visit.queue != queue and not is_next:
-            return _done(request, CommandResult.OTHER_QUEUE, caller)
+            return self._done(request, CommandResult.OTHER_QUEUE, caller)
         is_on = operator is not None and operator.is_on
         if not is_on and sum(one.is_on for one in parts.queue.operators) >= parts.settings.operators_max:
-            return _done(request, CommandResult.TOO_MANY, caller)
+            return self._done(request, CommandResult.TOO_MANY, caller)
         if visit is not None and is_next:
             # Off for a moment, so that nobody of the former queue comes between.
             if visit.queue != queue:
@@ -103,9 +105,11 @@ class Operating:
             parts.queue.end(visit, OverCause.ENDED)
         parts.queue.take_duty(who, queue)
         if not is_next or parts.queue.operators[who].visit is not None:
-            return _done(request, CommandResult.DONE, caller)
+            return self._done(request, CommandResult.DONE, caller)
         is_empty = not len(parts.queue.line(queue))
-        return _done(request, CommandResult.ROOM_EMPTY if is_empty else CommandResult.NOBODY_IN_REACH, caller)
+        return self._done(
+            request, CommandResult.ROOM_EMPTY if is_empty else CommandResult.NOBODY_IN_REACH, caller
+        )
 
     def _own_queue(self, operator: Operator | None) -> str:
         return self._parts.settings.queues[0] if operator is None else operator.queue
@@ -119,12 +123,12 @@ class Operating:
         match request:
             case EndSession():
                 self._parts.queue.end(visit, OverCause.ENDED)
-                return _done(request, CommandResult.DONE, caller, name)
+                return self._done(request, CommandResult.DONE, caller, name)
             case NoteVisitor():
                 if len(request.text.encode()) > DESK_NOTE_MAX:
-                    return _done(request, CommandResult.TOO_LONG, caller, name)
+                    return self._done(request, CommandResult.TOO_LONG, caller, name)
                 self._parts.queue.note(visit, request.text)
-                return _done(request, CommandResult.DONE, caller, name)
+                return self._done(request, CommandResult.DONE, caller, name)
             case HandOver():
                 return self._hand_over(request, visit, caller, now)
         assert_never(request)
@@ -135,33 +139,35 @@ class Operating:
         except NameRefused:
             to = None
         if to is None or to == caller.identity:
-            return _done(request, CommandResult.NO_SUCH_OPERATOR, caller)
+            return self._done(request, CommandResult.NO_SUCH_OPERATOR, caller)
         operator = self._parts.queue.operators.get(to)
         name = self._parts.name_of(to)
         if operator is None or not operator.is_on or operator.queue != visit.queue:
-            return _done(request, CommandResult.OFF_DUTY, caller, name)
+            return self._done(request, CommandResult.OFF_DUTY, caller, name)
         self._parts.queue.hand_over(visit, to, now=now)
-        return _done(request, CommandResult.DONE, caller, name)
+        return self._done(request, CommandResult.DONE, caller, name)
 
     # --- the line
 
     def _in_line(self, request: DropVisitor | MoveVisitor, caller: Caller) -> list[Effect]:
-        queue = self._own_queue(self._parts.queue.operators.get(caller.identity))
-        line = self._parts.queue.line(queue)
-        visit = line.at(request.place)
-        if visit is None:
-            is_empty = not len(line)
-            return _done(
-                request, CommandResult.ROOM_EMPTY if is_empty else CommandResult.NO_SUCH_PLACE, caller
-            )
+        if request.visit:
+            visit = self._parts.queue.visits.get(request.visit)
+            if visit is None or not is_in_line(visit.state):
+                return self._done(request, CommandResult.NOT_IN_LINE, caller)
+        else:
+            own = self._parts.queue.line(self._own_queue(self._parts.queue.operators.get(caller.identity)))
+            visit = own.at(request.place)
+            if visit is None:
+                result = CommandResult.NO_SUCH_PLACE if len(own) else CommandResult.ROOM_EMPTY
+                return self._done(request, result, caller)
         name = visit.form.name
         if isinstance(request, DropVisitor):
             self._parts.queue.end(visit, OverCause.DROPPED)
-        elif not 1 <= request.to <= len(line):
-            return _done(request, CommandResult.NO_SUCH_PLACE, caller)
+        elif not 1 <= request.to <= len(self._parts.queue.line(visit.queue)):
+            return self._done(request, CommandResult.NO_SUCH_PLACE, caller)
         else:
             self._parts.queue.move(visit, request.to)
-        return _done(request, CommandResult.DONE, caller, name)
+        return self._done(request, CommandResult.DONE, caller, name)
 
     # --- looking
 
@@ -169,19 +175,20 @@ class Operating:
         own = self._own_queue(self._parts.queue.operators.get(caller.identity))
         queue = self._parts.settings.queue_named(request.queue or own)
         if queue is None:
-            return _done(request, CommandResult.NO_SUCH_QUEUE, caller)
+            return self._done(request, CommandResult.NO_SUCH_QUEUE, caller)
         if isinstance(request, ShowFigures):
-            shown: RoomShown | FiguresShown = figures_shown(
-                self._parts, queue, reference=request.reference, now=now
-            )
-        else:
-            shown = room_shown(self._parts, queue, reference=request.reference)
-        if caller.identity == CONSOLE:
-            return [Show(lines=notice_lines(shown))]
-        return [Reply(to=caller, message=shown)]
+            figures = figures_shown(self._parts, queue, reference=request.reference, now=now)
+            return self._parts.answer(caller, figures)
+        room = room_shown(self._parts, queue, reference=request.reference)
+        return self._parts.answer(caller, room)
+
+    def _done(
+        self, request: OperatorRequest, result: CommandResult, caller: Caller, subject: str = ""
+    ) -> list[Effect]:
+        return self._parts.answer(caller, CommandDone(request.reference, result, subject))
 
 
-def _done(request: OperatorRequest, result: CommandResult, caller: Caller, subject: str = "") -> list[Effect]:
-    if caller.identity == CONSOLE:
-        return [Show(lines=done_lines(request, result, subject))]
-    return [Reply(to=caller, message=CommandDone(request.reference, result, subject))]
+def asker_of(request: OperatorRequest, caller: Caller) -> OperatorId:
+    """The operator who asks for a visitor by this, or for the end of a session; NOBODY for any other request."""
+    is_asking = isinstance(request, TakeDuty | CallNext | EndSession | HandOver)
+    return caller.identity if is_asking else NOBODY

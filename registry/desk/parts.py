@@ -14,16 +14,25 @@ from registry.desk.queue import DeskQueue
 from registry.desk.settings import DeskSettings
 from registry.desk.transcript import VISITOR, Party, Said, Transcript
 from registry.desk.visit import CONSOLE, NOBODY, OperatorId, Visit
-from registry.desk.wording import notice_lines
 from registry.directory import Directory
-from registry.effects import Effect, Push, Show
+from registry.effects import Caller, ConsoleTold, Doubt, Effect, Push, Reply, Resume
 from registry.roster import Roster
+from wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
 from wire.messages.desk import DeskNotice
+from wire.messages.desk.operating import ClientTold
 from wire.messages.desk.talking import DeskLine
+from wire.messages.desk.visiting import TurnTold, VisitOver
 from wire.names import name_key
 
 CONSOLE_NAME: Final = "desk"
 """By which the registry's own terminal is known to visitors and to `.handover`, unless an operator has this name."""
+
+CONSOLE_CALLER: Final = Caller(identity=CONSOLE)
+"""Who asks when something is typed at the registry's own terminal."""
+
+
+_AWAITED: Final = (TurnTold, ClientTold, DeskLine)
+"""Notices behind which the other side waits for an answer, so whoever gets one must not be gone unnoticed."""
 
 
 class Parts:
@@ -40,6 +49,8 @@ class Parts:
         self.estimates: Final = {queue: Estimates() for queue in settings.queues}
         self.figures: Final = {queue: Figures(utc_offset=settings.utc_offset) for queue in settings.queues}
         self.by_ticket: Final[dict[bytes, Visit]] = {}
+        self.ends: Final[dict[bytes, VisitOver]] = {}
+        """How visits ended by an operator's word, by ticket: the newest last."""
         self.at_guest: Final[dict[bytes, Visit]] = {}
         """Who is here, by the guest's key under which they came."""
         self.guest_of: Final[dict[int, bytes]] = {}
@@ -89,6 +100,12 @@ class Parts:
         """They are at no link."""
         self.at_guest.pop(self.guest_of.pop(visit.number, b""), None)
 
+    def note_end(self, ticket: bytes, over: VisitOver) -> None:
+        """Whoever shows this ticket from now on is to be told."""
+        self.ends[ticket] = over
+        if len(self.ends) > DESK_SESSIONS_MAX + DESK_UNTOLD_MAX:
+            del self.ends[next(iter(self.ends))]
+
     def forget(self, visit: Visit) -> None:
         """It is over."""
         self.unseat(visit)
@@ -102,17 +119,22 @@ class Parts:
 
     def tell_visitor(self, visit: Visit, notice: DeskNotice) -> list[Effect]:
         """By their link, if they have one."""
-        link = self.guests.link_of(self.guest_of.get(visit.number, b""))
-        return [] if link is None else [Push(link=link, message=notice)]
+        guest = self.guest_of.get(visit.number, b"")
+        return _pushed(guest, self.guests.link_of(guest), notice)
 
     def tell_operator(self, who: OperatorId, notice: DeskNotice) -> list[Effect]:
         """By their link, or on the registry's own terminal."""
         if who == NOBODY:
             return []
         if who == CONSOLE:
-            return [Show(lines=notice_lines(notice))]
-        link = self._roster.link_of(who)
-        return [] if link is None else [Push(link=link, message=notice)]
+            return [Resume(request=ConsoleTold(notice=notice), to=CONSOLE_CALLER)]
+        return _pushed(who, self._roster.link_of(who), notice)
+
+    def answer(self, caller: Caller, answer: DeskNotice) -> list[Effect]:
+        """By the way they asked."""
+        if caller.identity == CONSOLE:
+            return self.tell_operator(CONSOLE, answer)
+        return [Reply(to=caller, message=answer)]
 
     def deliver(self, visit: Visit, reader: Party) -> list[Effect]:
         """The lines that they are to be sent now."""
@@ -137,8 +159,6 @@ class Parts:
             line = DeskLine(visit.number, said.position, name, said.at, said.text)
             if reader == VISITOR:
                 effects += self.tell_visitor(visit, line)
-            elif reader == CONSOLE:
-                effects.append(Show(lines=notice_lines(line, client=visit.form.name)))
             else:
                 effects += self.tell_operator(reader, line)
         return effects
@@ -153,3 +173,10 @@ class Parts:
         """Sessions that go on, or are interrupted."""
         visits = (visit for visit in self.queue.visits.values() if visit.queue == queue and visit.called_at)
         return [Session(visit.joined_at, visit.called_at, 0) for visit in visits]
+
+
+def _pushed(whom: bytes, link: int | None, notice: DeskNotice) -> list[Effect]:
+    if link is None:
+        return []
+    told = Push(link=link, message=notice)
+    return [told, Doubt(identity=whom)] if isinstance(notice, _AWAITED) else [told]

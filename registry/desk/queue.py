@@ -82,14 +82,19 @@ class DeskQueue:
             self._fill(visit.queue)
 
     def lost(self, visit: Visit, *, now: float) -> None:
-        """The link is lost."""
+        """The link is lost. Whoever has shown no sign of life since they were called was away then: they are in line again,
+        where they were, as if they had not been called."""
         self._absences.visitor_lost(visit.number, now=now)
+        if visit.state is VisitState.SERVED and not visit.has_answered:
+            self._take_back(visit, now=now)
+            return
         if is_in_line(visit.state):
             self._absences.hold_line(visit.number, now=now)
         self._step(visit, VisitEvent.LOST, operator=visit.operator)
 
     def returned(self, visit: Visit) -> None:
         """The ticket was shown on a new link."""
+        visit.has_answered = True
         self._absences.visitor_settled(visit.number)
         self._step(visit, VisitEvent.RETURNED, operator=visit.operator)
         self._fill(visit.queue)
@@ -239,7 +244,7 @@ class DeskQueue:
                 continue
             self.line(queue).remove(visit)
             former = NOBODY if visit.given_by == operator.id else visit.given_by
-            visit.given_by, visit.is_fresh = NOBODY, former != NOBODY
+            visit.given_by, visit.is_fresh, visit.has_answered = NOBODY, former != NOBODY, False
             operator.visit, visit.operator, visit.wanted = visit, operator.id, NOBODY
             self._step(visit, VisitEvent.CALLED, operator=operator.id, former=former)
 
@@ -252,10 +257,20 @@ class DeskQueue:
 
     def _put_back(self, visit: Visit, cause: PlaceCause, *, now: float) -> None:
         former = self.operators.release(visit)
-        self.line(visit.queue).put_first(visit)
+        ranked = self.line(visit.queue).put_back(visit)
         self._step(visit, VisitEvent.PUT_BACK, operator=former, cause=cause)
+        self._happened += [Altered(visit=one) for one in ranked if one is not visit]
         if visit.state is VisitState.MISSED:
             self._absences.hold_line(visit.number, now=now)
+
+    def _take_back(self, visit: Visit, *, now: float) -> None:
+        operator = self.operators.release(visit)
+        ranked = self.line(visit.queue).restore(visit)
+        visit.has_missed_call = True
+        self._absences.hold_line(visit.number, now=now)
+        self._step(visit, VisitEvent.UNANSWERED, operator=operator)
+        self._happened += [Altered(visit=one) for one in ranked if one is not visit]
+        self._fill(visit.queue)
 
     def _free_wanted(self, operator: Operator, *, is_lost: bool = False) -> None:
         """Whoever was handed to them is anybody's."""

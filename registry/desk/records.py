@@ -1,10 +1,13 @@
-"""This file is about visits as the disk keeps them: a record of one as it stands, the visit made of it again, its end.
+"""Visits as the disk keeps them: a record of one as it stands, the visit made of it again, its end."""
 
-It knows no rules; it must not know when anything is stored.
-"""
+from typing import Final
 
 from registry.desk.visit import Form, Visit
 from registry.store.entries import DeskVisitKept, DeskVisitOver
+from wire.messages.desk.visiting import OverCause
+
+BY_OPERATOR: Final = frozenset({OverCause.ENDED, OverCause.DROPPED})
+"""Ends that a visitor is told of who was away at the time and comes back."""
 
 
 def kept_record(visit: Visit) -> DeskVisitKept:
@@ -27,6 +30,7 @@ def kept_record(visit: Visit) -> DeskVisitKept:
         served_for=visit.served_for,
         note=visit.note,
         given_by=visit.given_by,
+        is_put_back=visit.is_put_back,
     )
 
 
@@ -42,11 +46,11 @@ def visit_of(record: DeskVisitKept, queue: str) -> Visit:
     )
     visit.rank, visit.operator, visit.wanted = record.rank, record.operator, record.wanted
     visit.called_at, visit.since, visit.served_for = record.called_at, record.since, record.served_for
-    visit.note, visit.given_by = record.note, record.given_by
+    visit.note, visit.given_by, visit.is_put_back = record.note, record.given_by, record.is_put_back
     return visit
 
 
-def over_record(visit: Visit, *, ended_at: int, of_day: int) -> DeskVisitOver:
+def over_record(visit: Visit, *, cause: OverCause, ended_at: int, of_day: int) -> DeskVisitOver:
     """A visit that is over."""
     return DeskVisitOver(
         visit=visit.number,
@@ -56,4 +60,6 @@ def over_record(visit: Visit, *, ended_at: int, of_day: int) -> DeskVisitOver:
         ended_at=ended_at,
         served_for=visit.served_for,
         of_day=of_day,
+        ticket=visit.ticket if cause in BY_OPERATOR else b"",
+        cause=int(cause),
     )

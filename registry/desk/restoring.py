@@ -5,10 +5,11 @@ It knows records; everybody in them is out of reach, and has time to come back.
 
 from registry.desk.figures import Session
 from registry.desk.parts import Parts
-from registry.desk.records import visit_of
+from registry.desk.records import BY_OPERATOR, visit_of
 from registry.desk.transcript import Said
 from registry.store.entries import DeskLineKept
 from registry.store.protocol import LoadedDesk
+from wire.messages.desk.visiting import OverCause, VisitOver
 
 
 def restore(parts: Parts, loaded: LoadedDesk, *, now: float) -> None:
@@ -23,6 +24,9 @@ def restore(parts: Parts, loaded: LoadedDesk, *, now: float) -> None:
         parts.estimates[queue].note(over.served_for / 1_000)
         session = Session(over.joined_at, over.called_at, over.ended_at)
         parts.figures[queue].load(session, of_day=over.of_day)
+    for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
+        if over.ticket and over.cause in BY_OPERATOR:
+            parts.note_end(over.ticket, VisitOver(over.visit, OverCause(over.cause)))
     parts.queue.load(visits, now=now)
 
 

@@ -27,6 +27,9 @@ class VisitEvent(enum.Enum):
     RETURNED = "a new link shows the ticket"
     PASSED_OVER = "out of reach for too long to keep others waiting"
     CALLED = "an operator is free"
+    UNANSWERED = (
+        "back in line where it was: called, and the link was lost before the visitor showed a sign of life"
+    )
     PUT_BACK = "to the head of the line: the operator has vanished, or hands over to one who is busy"
     HANDED_OVER = "another operator serves"
     ENDED = "over, for whatever cause"
@@ -45,6 +48,7 @@ TRANSITIONS: Final[dict[tuple[VisitState, VisitEvent], VisitState]] = {
     (VisitState.MISSED, VisitEvent.PASSED_OVER): VisitState.AWAY,
     (VisitState.AWAY, VisitEvent.RETURNED): VisitState.WAITING,
     (VisitState.SERVED, VisitEvent.LOST): VisitState.ABSENT,
+    (VisitState.SERVED, VisitEvent.UNANSWERED): VisitState.MISSED,
     (VisitState.SERVED, VisitEvent.RETURNED): VisitState.SERVED,
     (VisitState.SERVED, VisitEvent.HANDED_OVER): VisitState.SERVED,
     (VisitState.SERVED, VisitEvent.PUT_BACK): VisitState.WAITING,

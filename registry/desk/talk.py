@@ -8,11 +8,17 @@ from registry.desk.parts import Parts
 from registry.desk.states import VisitState
 from registry.desk.transcript import VISITOR, Party, Said
 from registry.desk.visit import CONSOLE, Visit
-from registry.desk.wording import refused_line
-from registry.effects import Caller, DeskLineStored, Drop, Effect, Reply, Resume, Show, Store
+from registry.effects import Caller, DeskLineStored, Drop, Effect, Reply, Resume, Store
 from registry.store.entries import DeskLineKept
 from wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SECOND
-from wire.messages.desk.talking import HeardAtDesk, LineRefusal, LineRefused, LinesTaken, SayAtDesk
+from wire.messages.desk.talking import (
+    HeardAtDesk,
+    LineRefusal,
+    LineRefused,
+    LinesTaken,
+    ReadAtDesk,
+    SayAtDesk,
+)
 
 
 class Talk:
@@ -29,16 +35,16 @@ class Talk:
         visit, author = self._visit_of(caller)
         refusal = self._misplaced(visit, author, request)
         if visit is None or refusal is not None:
-            return _refused(request, refusal or LineRefusal.NO_CLIENT, caller)
+            return self._refused(request, refusal or LineRefusal.NO_CLIENT, caller)
         transcript = self._parts.transcript(visit)
         if request.number <= transcript.taken(author):
             # Not before the disk has those that are on their way.
             taken = LinesTaken(visit.number, transcript.taken(author))
             return [Store(entries=(), then=(Reply(to=caller, message=taken),))]
         if not transcript.has_room(request.text):
-            return _refused(request, LineRefusal.FULL, caller)
+            return self._refused(request, LineRefusal.FULL, caller)
         if author != CONSOLE and not self._pace.take(caller.identity, now=now):
-            return _refused(request, LineRefusal.TOO_FAST, caller)
+            return self._refused(request, LineRefusal.TOO_FAST, caller)
         name = "" if author == VISITOR else self._parts.name_of(author)
         visit.is_fresh = visit.is_fresh and author == VISITOR
         at = self._parts.clock.millis(now)
@@ -63,6 +69,14 @@ class Talk:
         if visit is None or visit.number != request.visit or visit.number not in self._parts.transcripts:
             return [Drop(reason="lines of another visit were heard")]
         self._parts.transcripts[visit.number].confirm(reader, request.position)
+        return self._parts.deliver(visit, reader)
+
+    def read(self, request: ReadAtDesk, caller: Caller) -> list[Effect]:
+        """An operator's program says how much it knows of what was said."""
+        visit, reader = self._visit_of(caller)
+        if visit is None or visit.number != request.visit or reader == VISITOR:
+            return [Drop(reason="lines of another visit were asked for")]
+        self._parts.transcript(visit).resume(reader, heard=request.heard, with_own=request.with_own)
         return self._parts.deliver(visit, reader)
 
     def _visit_of(self, caller: Caller) -> tuple[Visit | None, Party]:
@@ -97,11 +111,11 @@ class Talk:
         return Store(
             entries=(entry,),
             then=(*taken, Resume(request=kept, to=caller)),
-            otherwise=(Resume(request=lost, to=caller), *_refused(request, LineRefusal.NOT_SERVING, caller)),
+            otherwise=(
+                Resume(request=lost, to=caller),
+                *self._refused(request, LineRefusal.NOT_SERVING, caller),
+            ),
         )
 
-
-def _refused(request: SayAtDesk, reason: LineRefusal, caller: Caller) -> list[Effect]:
-    if caller.identity == CONSOLE:
-        return [Show(lines=(refused_line(reason),))]
-    return [Reply(to=caller, message=LineRefused(request.visit, request.number, reason))]
+    def _refused(self, request: SayAtDesk, reason: LineRefusal, caller: Caller) -> list[Effect]:
+        return self._parts.answer(caller, LineRefused(request.visit, request.number, reason))

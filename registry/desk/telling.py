@@ -12,7 +12,7 @@ from registry.desk.notices import Batch, Notices
 from registry.desk.parts import Parts
 from registry.desk.records import kept_record, over_record
 from registry.desk.states import VisitEvent, VisitState
-from registry.desk.visit import Altered, Change, Freed, Happening, Visit
+from registry.desk.visit import NOBODY, Altered, Change, Freed, Happening, OperatorId, Visit
 from registry.effects import Effect, Store
 from registry.store.entries import Entry
 from wire.messages.desk.visiting import OverCause
@@ -31,15 +31,23 @@ class Telling:
         self.notices: Final = Notices(parts)
         self._told_at = float("-inf")
 
-    def conclude(self, first: Iterable[Effect] = (), *, now: float) -> list[Effect]:
-        """`first`, then what follows from all that happened, when its records are on the disk.
+    def conclude(
+        self,
+        first: Iterable[Effect] = (),
+        *,
+        now: float,
+        answer: Iterable[Effect] = (),
+        asker: OperatorId = NOBODY,
+    ) -> list[Effect]:
+        """`first`, what follows from all that happened, and `answer`, when all records are on the disk. `asker`: the
+        operator who has asked for a change of visitor by this.
 
         On a disk that takes nothing more the desk goes on all the same: only a restart would know less.
         """
         wall_ms = self._parts.clock.millis(now)
         effects = list(first)
         happened = self._parts.queue.happened()
-        batch = Batch.of(happened)
+        batch = Batch.of(happened, asker)
         for one in happened:
             self._stamp(one, wall_ms)
         entries: list[Entry] = [kept_record(visit) for visit in _changed(happened)]
@@ -47,6 +55,7 @@ class Telling:
             entries += self._end_record(one, wall_ms)
             effects += self.notices.of(one, batch)
         effects += self._tell_moves(now)
+        effects += answer
         if not entries and not effects:
             return []
         return [Store(entries=tuple(entries), then=tuple(effects), otherwise=tuple(effects))]
@@ -81,6 +90,8 @@ class Telling:
             case VisitEvent.HANDED_OVER:
                 visit.served_for += max(wall_ms - visit.since, 0)
                 visit.since = wall_ms
+            case VisitEvent.UNANSWERED if visit.called_at == visit.since:
+                visit.called_at = 0  # it was the first call
             case VisitEvent.PUT_BACK:
                 visit.served_for += max(wall_ms - visit.since, 0)
             case VisitEvent.ENDED if one.before in (VisitState.SERVED, VisitState.ABSENT):
@@ -95,12 +106,13 @@ class Telling:
             or one.cause is OverCause.NOT_KEPT
         ):
             return []
+        assert isinstance(one.cause, OverCause)
         visit, of_day = one.visit, 0
         if visit.called_at:
             self._parts.estimates[visit.queue].note(visit.served_for / 1_000)
             session = Session(visit.joined_at, visit.called_at, wall_ms)
             of_day = self._parts.figures[visit.queue].note(session)
-        return [over_record(visit, ended_at=wall_ms, of_day=of_day)]
+        return [over_record(visit, cause=one.cause, ended_at=wall_ms, of_day=of_day)]
 
 
 def _changed(happened: list[Happening]) -> list[Visit]:

@@ -47,6 +47,9 @@ class Transcript:
         self._taken: dict[Party, int] = {}
         self._heard: dict[Party, int] = {VISITOR: 0}
         self._sent: dict[Party, int] = {VISITOR: 0}
+        """How far lines were sent to each reader; nothing is sent to one who is not in here."""
+        self._own: dict[Party, int] = {}
+        """Up to which position a reader is sent their own lines."""
 
     def load(self, lines: Iterable[Said]) -> None:
         """What an earlier life kept. Nobody is known to have read any of it."""
@@ -110,33 +113,40 @@ class Transcript:
 
     # --- reading
 
-    def begin(self, reader: Party) -> None:
-        """They read from the beginning, and have everything to come."""
-        self._heard[reader] = self._sent[reader] = 0
+    def expect(self, reader: Party) -> None:
+        """They will read: until `resume` nothing is sent to them, and nothing is dropped that they have not read."""
+        self._heard.setdefault(reader, 0)
+        self._sent.pop(reader, None)
 
-    def resume(self, reader: Party, *, heard: int = 0) -> None:
-        """They are back, on a new link; what they have confirmed, or say they have read, does not come again."""
+    def resume(self, reader: Party, *, heard: int = 0, with_own: bool = False) -> None:
+        """They read from here on: behind what they have confirmed, or say that they have read. `with_own`: they know
+        nothing of the visit, so they have all of it to come, with their own lines so far."""
+        if with_own:
+            self._heard[reader], self._own[reader] = 0, self._last
         self.confirm(reader, heard)
         self._sent[reader] = self._heard.setdefault(reader, 0)
 
     def cease(self, reader: Party) -> None:
         """They read no more."""
-        self._heard.pop(reader, None)
-        self._sent.pop(reader, None)
+        for places in (self._heard, self._sent, self._own):
+            places.pop(reader, None)
 
     def confirm(self, reader: Party, position: int) -> None:
         """They have read up to this position."""
         upto = max(self._heard.get(reader, 0), min(position, self._stored))
         self._heard[reader] = upto
-        self._sent[reader] = max(self._sent.get(reader, 0), upto)
+        if reader in self._sent:
+            self._sent[reader] = max(self._sent[reader], upto)
 
     def due(self, reader: Party) -> list[Said]:
         """Drained: what they are to be sent now; more when they have confirmed some of it."""
-        heard, sent = self._heard.get(reader, 0), self._sent.get(reader, 0)
+        if reader not in self._sent:
+            return []
+        heard, sent = self._heard.get(reader, 0), self._sent[reader]
         on_the_way = 0
         found: list[Said] = []
         for said in self._lines:
-            if said.position <= heard or said.author == reader:
+            if said.position <= heard or self._is_known_to(reader, said):
                 continue
             if said.position > self._stored or (on_the_way and on_the_way + said.size > DESK_WINDOW):
                 break
@@ -151,6 +161,9 @@ class Transcript:
         """Drained: all that they were not sent yet, whatever the window: the visit is over. It is to go out when all
         lines that were taken are on the disk."""
         sent = self._sent.get(reader, 0)
-        found = [said for said in self._lines if said.position > sent and said.author != reader]
+        found = [said for said in self._lines if said.position > sent and not self._is_known_to(reader, said)]
         self._sent[reader] = self._last
         return found
+
+    def _is_known_to(self, reader: Party, said: Said) -> bool:
+        return said.author == reader and said.position > self._own.get(reader, 0)

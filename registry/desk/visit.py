@@ -35,8 +35,11 @@ class Visit:
         "called_at",
         "form",
         "given_by",
+        "has_answered",
+        "has_missed_call",
         "host",
         "is_fresh",
+        "is_put_back",
         "joined_at",
         "note",
         "number",
@@ -75,6 +78,12 @@ class Visit:
         self.served_for = 0
         """By operators before the present one."""
         self.note = ""
+        self.has_answered = False
+        """Whether the visitor has shown a sign of life since the present call."""
+        self.has_missed_call = False
+        """Whether the visitor was called while away, and is to be told on return."""
+        self.is_put_back = False
+        """In line again, at its head, after a call; not since an operator has moved them."""
         self.is_fresh = False
         """Handed over, and not spoken to by the present operator: nobody loses anything if another takes over."""
 

@@ -66,6 +66,12 @@ class Visitors:
         else:
             self._parts.queue.end(visit, OverCause.NOT_KEPT)
 
+    def heard(self, guest: bytes) -> None:
+        """A guest has shown a sign of life."""
+        visit = self._parts.at_guest.get(guest)
+        if visit is not None:
+            visit.has_answered = True
+
     def lost(self, guest: bytes, *, now: float) -> None:
         """A guest's link is over."""
         visit = self._parts.at_guest.get(guest)
@@ -81,7 +87,7 @@ class Visitors:
 
     def _join(self, request: JoinDesk, caller: Caller, now: float) -> list[Effect]:
         parts = self._parts
-        if digest(request.ticket) in parts.by_ticket:
+        if digest(request.ticket) in parts.by_ticket or digest(request.ticket) in parts.ends:
             return self._return(request.reference, request.ticket, 0, caller)
         queue = parts.settings.queue_named(request.queue)
         host = parts.guests.host_of(caller.identity)
@@ -134,6 +140,9 @@ class Visitors:
 
     def _return(self, reference: int, ticket: bytes, heard: int, caller: Caller) -> list[Effect]:
         parts = self._parts
+        over = parts.ends.get(digest(ticket))
+        if over is not None:
+            return [Reply(to=caller, message=over)]
         visit = parts.by_ticket.get(digest(ticket))
         if visit is None:
             return _refused(reference, DeskRefusal.NO_SUCH_TICKET, caller)

@@ -6,6 +6,7 @@ Lines in brackets are printed to the letter, as peers print theirs. Strangers' t
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
+from wire.focus import Held, NumberMoved
 from wire.messages.desk import DeskNotice
 from wire.messages.desk.operating import (
     CallNext,
@@ -30,10 +31,12 @@ from wire.messages.desk.operating import (
     ShowRoom,
     TakeDuty,
 )
-from wire.messages.desk.talking import DeskLine, LineRefusal
+from wire.messages.desk.talking import DeskLine, LineRefusal, SayAtDesk
 from wire.text import clean
 
 NO_CLIENT: Final = "[No active client.]"
+NO_SUCH_PLACE: Final = "[Nobody has that number in the waiting room.]"
+TOO_MANY_LINES: Final = "[Not done: too many lines wait for the answer to an earlier one.]"
 ROOM_EMPTY: Final = "[Waiting room: empty.]"
 
 _CHANGES: Final = {
@@ -44,12 +47,13 @@ _CHANGES: Final = {
     ClientReach.ENDED: "[Session with {name} ended.]",
     ClientReach.GIVEN: "[{name} was handed over.]",
     ClientReach.TAKEN_BACK: "[{name} is at the head of the line again.]",
+    ClientReach.UNANSWERED: "[{name} does not answer; the place is kept for a while.]",
 }
 
 _REFUSALS: Final = {
     CommandResult.NO_CLIENT: NO_CLIENT,
     CommandResult.ROOM_EMPTY: ROOM_EMPTY,
-    CommandResult.NO_SUCH_PLACE: "[Nobody has that number in the waiting room.]",
+    CommandResult.NO_SUCH_PLACE: NO_SUCH_PLACE,
     CommandResult.NO_SUCH_OPERATOR: "[There is no other operator of that name.]",
     CommandResult.OFF_DUTY: "[{subject} is not on duty.]",
     CommandResult.NO_SUCH_QUEUE: "[There is no queue of that name.]",
@@ -57,7 +61,18 @@ _REFUSALS: Final = {
     CommandResult.TOO_MANY: "[As many operators are on duty as there may be.]",
     CommandResult.OTHER_QUEUE: "[End the session with your client first.]",
     CommandResult.TOO_LONG: "[The note is too long.]",
+    CommandResult.OTHER_CLIENT: "[You serve somebody else now; nothing was done.]",
+    CommandResult.NOT_IN_LINE: "[{subject} is not in the waiting room any more.]",
     CommandResult.NOBODY_IN_REACH: "[Nobody in the waiting room can be called just now; the first who can is yours.]",
+}
+
+_ENDS: Final = {
+    ClientReach.LEFT: "has left",
+    ClientReach.LOST: "did not come back",
+    ClientReach.TAKEN_BACK: "is at the head of the line again",
+    ClientReach.UNANSWERED: "does not answer",
+    ClientReach.ENDED: "was sent away",
+    ClientReach.GIVEN: "was handed over",
 }
 
 _LINE_REFUSALS: Final = {
@@ -103,15 +118,47 @@ def done_lines(request: OperatorRequest, result: CommandResult, subject: str) ->
             return (f"[{subject} is number {request.to} now.]",)
         case NoteVisitor():
             return (f"[Note about {subject} kept.]",)
-        case HandOver():
-            return (f"[Handing over to {subject}.]",)
         case TakeDuty():
             return ("[You are on duty.]",)
         case EndDuty():
             return ("[You are off duty.]",)
-        case CallNext() | EndSession() | ShowRoom() | ShowFigures():
+        case CallNext() | EndSession() | HandOver() | ShowRoom() | ShowFigures():
             return ()
     assert_never(request)
+
+
+def held_line(typed: OperatorRequest | SayAtDesk, held: Held) -> str:
+    """Why a line or a command was not carried out, and what it did not do."""
+    client = "" if held.client is None else clean(held.client.name)
+    if held.former is not None:
+        change = None if held.change is None else _ENDS.get(held.change)
+        why = f"{clean(held.former.name)} {change or 'is not your client any more'}"
+    elif client:
+        why = f"{client} has just come"
+    else:
+        return NO_CLIENT
+    match typed:
+        case SayAtDesk():
+            what = (
+                f"this was not said to {client}"
+                if client and held.former is not None
+                else "this was not said"
+            )
+        case NoteVisitor():
+            what = f"this was not noted about {client}" if client else "this was not noted"
+        case HandOver():
+            what = f"{client} was not handed over" if client else "nobody was handed over"
+        case _:
+            what = f"the session with {client} goes on" if client else "nothing was done"
+    return f"[{why}; {what}.]"
+
+
+def moved_line(place: int, moved: NumberMoved) -> str:
+    """Why a number of the waiting room is not clear."""
+    return (
+        f"[Number {place} was {clean(moved.was)} when you looked, and is {clean(moved.is_now)} now: "
+        "type .room first.]"
+    )
 
 
 def refused_line(reason: LineRefusal) -> str:

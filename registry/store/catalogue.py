@@ -88,6 +88,7 @@ class Catalogue:
             visits=[self._visits[visit] for visit in sorted(image.visits)],
             lines=lines,
             served=[self._over[visit] for visit in image.served],
+            untold=[self._over[visit] for visit in image.untold],
             highest_visit=image.highest_visit,
         )
 

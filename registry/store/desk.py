@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar, assert_never
 
 from registry.store.entries import DeskEntry, DeskLineKept, DeskVisitKept, DeskVisitOver
-from wire.limits import DESK_SESSIONS_MAX
+from wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
 
 Where = TypeVar("Where")
 
@@ -22,7 +22,7 @@ def line_key(visit: int, position: int) -> int:
 
 
 class DeskImage(Generic[Where]):
-    """The desk: visits by number, lines by `line_key`, the newest sessions and the newest end by visit."""
+    """The desk: visits by number, lines by `line_key`, the newest sessions and ends by visit."""
 
     def __init__(self) -> None:
         self.visits: dict[int, Where] = {}
@@ -31,6 +31,9 @@ class DeskImage(Generic[Where]):
         self.last: dict[
             int, Where
         ] = {}  # the highest visit that ended unserved: its number is not given again
+        self.untold: dict[
+            int, Where
+        ] = {}  # those that ended unserved, and whose visitor may be still to be told, in the order of their ends
         self.highest_visit = 0
         self._spans: dict[
             int, tuple[int, int]
@@ -40,13 +43,13 @@ class DeskImage(Generic[Where]):
         """An image of its own, of the same places."""
         twin: DeskImage[Where] = DeskImage()
         twin.visits, twin.lines = self.visits.copy(), self.lines.copy()
-        twin.served, twin.last = self.served.copy(), self.last.copy()
+        twin.served, twin.last, twin.untold = self.served.copy(), self.last.copy(), self.untold.copy()
         twin.highest_visit, twin._spans = self.highest_visit, self._spans.copy()
         return twin
 
     def holders(self) -> list[dict[int, Where]]:
         """The live tables: together the whole content of the desk's file."""
-        tables = [self.visits, self.lines, self.served, self.last]
+        tables = [self.visits, self.lines, self.served, self.last, self.untold]
         return tables if any(tables) else []
 
     def apply(self, entry: DeskEntry, where: Where) -> Sequence[Where]:
@@ -89,10 +92,12 @@ class DeskImage(Generic[Where]):
         return [*freed, *self._remember(entry, where)]
 
     def _remember(self, entry: DeskVisitOver, where: Where) -> Sequence[Where]:
-        if entry.called_at:
-            self.served[entry.visit] = where
-            oldest = next(iter(self.served))
-            return (self.served.pop(oldest),) if len(self.served) > DESK_SESSIONS_MAX else ()
+        if entry.called_at or entry.ticket:
+            kept, most = (
+                (self.served, DESK_SESSIONS_MAX) if entry.called_at else (self.untold, DESK_UNTOLD_MAX)
+            )
+            kept[entry.visit] = where
+            return (kept.pop(next(iter(kept))),) if len(kept) > most else ()
         known = next(iter(self.last), 0)
         if entry.visit < known:
             return (where,)
@@ -108,4 +113,4 @@ class DeskImage(Generic[Where]):
                 yield gone
 
     def _is_over(self, visit: int) -> bool:
-        return visit in self.served or visit in self.last
+        return visit in self.served or visit in self.last or visit in self.untold

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from registry.store.entries import DeskOwner, Entry, GroupGone, Owner, owner_of
+from registry.store.entries import DeskOwner, DeskVisitOver, Entry, GroupGone, Owner, owner_of
 from registry.store.image import Image
 
 AT_REST = 0
@@ -80,6 +80,7 @@ class Drawers:
         self.behind: dict[Owner, None] = {}  # whose file a checkpoint has to write, in order
         self._drawers: dict[Owner, Drawer] = {}
         self._begun_anew: set[Owner] = set()  # whose file says nothing that counts any more
+        self.spent_through = AT_REST  # journals up to this one may hold what was said in visits that are over
 
     def drawer(self, owner: Owner) -> Drawer:
         found = self._drawers.get(owner)
@@ -97,6 +98,8 @@ class Drawers:
             self.behind[owner] = None
         if isinstance(entry, GroupGone):
             self._begun_anew.add(owner)
+        if isinstance(entry, DeskVisitOver):
+            self.spent_through = max(self.spent_through, place.generation)
         for old in freed:
             if old.generation == AT_REST:
                 self.drawer(owner).dead += old.length

@@ -24,6 +24,8 @@ class NameBound(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     at: int
     code: bytes = b""
     """The public half of the join code that this used up: one record, so a crash keeps both or neither."""
+    network: str = ""
+    """From where the first name of this identity was bound: what it holds is counted with what others from there hold."""
 
 
 class MailStored(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
@@ -90,6 +92,7 @@ class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=Fal
     served_for: int
     note: str
     given_by: bytes = b""  # who handed over, while it waits for that; empty: nobody
+    is_put_back: bool = False  # whether it is in line again, at its head, after a call
 
 
 class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):
@@ -106,7 +109,9 @@ class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=Fals
 
 
 class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=False):
-    """The visit is over, and what was said in it is dropped. The newest that were served are kept for figures."""
+    """The visit is over, and what was said in it is dropped.
+
+    The newest that were served are kept for figures, and the newest of which the visitor is still to be told."""
 
     visit: int
     queue: str
@@ -115,6 +120,8 @@ class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=Fal
     ended_at: int
     served_for: int
     of_day: int  # how many of its queue were served that day, with this one
+    ticket: bytes = b""  # a digest of it, if whoever shows it is to be told of the end
+    cause: int = 0  # why it is over, to tell them
 
 
 class AtRest(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
@@ -177,6 +184,19 @@ class InviteGone(msgspec.Struct, frozen=True, array_like=True, tag=14, gc=False)
     code: Identity
 
 
+class JournalBegan(msgspec.Struct, frozen=True, array_like=True, tag=15):
+    """The first record of each journal, on the disk before the journal is listed: one without it was emptied by another
+    hand."""
+
+    generation: int
+
+
+class JournalsListed(msgspec.Struct, frozen=True, array_like=True, tag=16):
+    """The one record of the list of journals: each of these is there, unless it has come to rest."""
+
+    generations: list[int]
+
+
 DeskEntry: TypeAlias = DeskVisitKept | DeskLineKept | DeskVisitOver
 Entry: TypeAlias = (
     NameBound
@@ -208,6 +228,7 @@ Owner: TypeAlias = bytes | str | DeskOwner
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry | AtRest)
+_sign_decoder = msgspec.msgpack.Decoder(JournalBegan | JournalsListed)
 
 
 def owner_of(entry: Entry) -> Owner | None:
@@ -221,7 +242,7 @@ def owner_of(entry: Entry) -> Owner | None:
     return None
 
 
-def encode(entry: Entry | AtRest) -> bytes:
+def encode(entry: Entry | AtRest | JournalBegan | JournalsListed) -> bytes:
     """ValueError for an entry that could not be read back: it must never reach the disk."""
     identity = _identity_in(entry)
     if identity is not None and len(identity) != IDENTITY_SIZE:
@@ -232,7 +253,7 @@ def encode(entry: Entry | AtRest) -> bytes:
         raise ValueError(str(wrong)) from wrong
 
 
-def _identity_in(entry: Entry | AtRest) -> bytes | None:
+def _identity_in(entry: Entry | AtRest | JournalBegan | JournalsListed) -> bytes | None:
     """What a reader checks the length of."""
     if isinstance(entry, (MailStored, MailTaken)):
         return entry.recipient
@@ -248,3 +269,12 @@ def decode(payload: bytes) -> Entry | AtRest | None:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return entry
+
+
+def decode_sign(payload: bytes) -> JournalBegan | JournalsListed | None:
+    """What a whole record says about journals, or None."""
+    try:
+        sign: JournalBegan | JournalsListed = _sign_decoder.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return sign

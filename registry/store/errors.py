@@ -3,6 +3,7 @@
 StoreError
     StoreInUse       another registry has the folder
     StoreUnusable    the folder cannot be made, opened or read
+        StoreLacking     a file is gone or empty that must be there
     StoreFull        no room now; nothing of the batch was kept, a later one may fit
     StoreBroken      a call to the operating system failed in another way
     StoreReadOnly    nothing more is promised until the registry is started again; what is there can be read
@@ -10,10 +11,15 @@ StoreError
 """
 
 import errno
+import shlex
 from collections.abc import Sequence
 
 # EFBIG: the process may not make files that large (RLIMIT_FSIZE): to a user as good as a full disk.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+LOST_SUFFIX = ".lost"
+"""A file of this name beside one that is gone says that the store is to go on without it."""
 
 
 class StoreError(Exception):
@@ -34,6 +40,19 @@ class StoreInUse(StoreError):
 
 class StoreUnusable(StoreError):
     """The folder cannot be made, opened or read."""
+
+
+class StoreLacking(StoreUnusable):
+    """To start without this file would give people's names to anybody: whoever runs the registry has to decide."""
+
+    def __init__(self, folder: str, name: str, what: str) -> None:
+        lost = shlex.quote(f"{folder}/{name}{LOST_SUFFIX}")
+        super().__init__(
+            f"{folder}/{name}",
+            f"{what}; names, letters and lines that only it held would be lost, and such names be anybody's. "
+            f"Restore it from a copy; or, to go on without it, run: touch {lost}; "
+            f"or, to begin anew with all names free, move {folder} away",
+        )
 
 
 class StoreFull(StoreError):

@@ -1,10 +1,11 @@
-"""This file is about the store on a disk: who may write when, and how a checkpoint begins and ends.
+"""The store on a disk: who may write when, and how a checkpoint begins and ends.
 
 It knows the journals, the locks and the threads (protocol.py says who calls what). It must not know what entries mean
 (image.py), how files at rest are written (filing.py), or how the start reads them (loading.py).
 
     <folder>/lock                        held as long as a registry runs
     <folder>/journal-<generation>        everything since the last checkpoint; usually one, two during a checkpoint
+    <folder>/journals                    which journals there must be
     <folder>/names, mail/, groups/, desk what earlier journals said, at rest (shelf.py)
 
 `_lock` guards memory and is held for moments: the loop's thread takes it. `_syncing` makes the threads that sync wait
@@ -44,6 +45,11 @@ _log = logging.getLogger(__name__)
 CHECKPOINT_BYTES = 16 * 1024 * 1024
 CHECKPOINT_SPAN = 60.0
 CHECKPOINT_JOURNALS = 8
+# What was said at the help desk leaves the disk with a checkpoint after the visit: soon, but a desk where many come and go
+# must not write all files all the time. So between two such checkpoints there is this much time, and at least so many times
+# as long as the last one took.
+ERASE_SPAN = 5.0
+ERASE_SHARE = 20
 # After a failed one the next try waits: a full disk does not empty by itself.
 RETRY_SPAN = 5.0
 
@@ -56,10 +62,17 @@ class FileStore:
     """A `Store` in a folder of its own. `now` is the clock by which `checkpoint_due` is asked."""
 
     def __init__(
-        self, folder: Path, *, now: Callable[[], float] = time.monotonic, disk: Disk | None = None
+        self,
+        folder: Path,
+        *,
+        has_past: bool = False,
+        now: Callable[[], float] = time.monotonic,
+        disk: Disk | None = None,
     ) -> None:
-        """Takes the folder for this process. StoreInUse when another has it, StoreUnusable when it cannot be used."""
+        """Takes the folder for this process. `has_past`: a registry has been here before, so that its files must be here,
+        too. StoreInUse when another process has it, StoreUnusable when it cannot be used."""
         self._where = str(folder)
+        self._has_past = has_past
         self._now = now
         self._disk = disk or Disk()
         self._lock = Lock()
@@ -69,6 +82,7 @@ class FileStore:
         self._drawers = Drawers()
         self._checkpoint_at = self._not_before = now()
         self._is_urgent = False
+        self._took = 0.0  # seconds, the last checkpoint
         try:
             self._root, self._held = self._take(folder)
             self._shelf = Shelf(self._disk, self._root)
@@ -80,7 +94,7 @@ class FileStore:
         )
 
     def load(self) -> Loaded:
-        loading = Loading(self._disk, self._shelf, self._drawers)
+        loading = Loading(self._disk, self._shelf, self._drawers, folder=self._where, has_past=self._has_past)
         try:
             loaded = loading.run()
             self._journals.adopt(loading.journals, loading.highest_generation)
@@ -88,12 +102,28 @@ class FileStore:
             # The core will call what it was told here saved; the process before may have died before it synced that.
             for journal in loading.journals:
                 journal.sync(journal.length)
+            for name in loading.unused:
+                self._disk.remove(self._root, name)
+            if not loading.has_names and not loading.given_up:
+                # From now on a start without names is one that lost them.
+                self._filing.bring_to_rest(self._drawers.snapshot(self._journals.current.generation - 1))
         except SyncFailed as wrong:
             loaded.damage.append(str(self._give_up(wrong)))
         except OSError as wrong:
             raise from_os_error(self._where, wrong) from wrong
         self._is_urgent = bool(loaded.damage)
+        if loading.given_up:
+            self._go_on_without(loading.given_up, loaded)
         return loaded
+
+    def _go_on_without(self, given_up: Sequence[str], loaded: Loaded) -> None:
+        """What is left is written anew, so that the next start lacks nothing."""
+        try:
+            self.checkpoint()
+            for name in given_up:
+                self._disk.remove(self._root, name)
+        except (OSError, StoreError) as wrong:
+            loaded.damage.append(f"{wrong}; the registry is to be told again at the next start")
 
     def append(self, entries: Sequence[Entry]) -> None:
         records = [frame(encode(entry)) for entry in entries]
@@ -142,9 +172,11 @@ class FileStore:
         with self._lock:
             if self._read_only or now < self._not_before or not self._has_work():
                 return False
+            since = now - self._checkpoint_at
             return (
                 self._is_urgent
-                or now - self._checkpoint_at >= CHECKPOINT_SPAN
+                or since >= CHECKPOINT_SPAN
+                or (self._is_spent() and since >= max(ERASE_SPAN, ERASE_SHARE * self._took))
                 or self._journals.length >= CHECKPOINT_BYTES
                 or self._journals.count > CHECKPOINT_JOURNALS
             )
@@ -155,6 +187,7 @@ class FileStore:
                 self._check_writable()
                 if not self._has_work():
                     return
+            begun_at = self._now()
             try:
                 snapshot = self._turn()
                 self._filing.bring_to_rest(snapshot)
@@ -166,6 +199,7 @@ class FileStore:
             with self._lock:
                 done = self._journals.take_out(snapshot.generation)
                 self._checkpoint_at = self._now()
+                self._took = self._checkpoint_at - begun_at
                 self._is_urgent = False
             for journal in done:
                 journal.retire()
@@ -227,6 +261,10 @@ class FileStore:
 
     def _has_work(self) -> bool:
         return self._journals.length > 0 or bool(self._drawers.behind) or self._is_urgent
+
+    def _is_spent(self) -> bool:
+        """Whether a journal may hold what was said in visits of the help desk that are over."""
+        return min(self._journals.by_generation) <= self._drawers.spent_through
 
     def _check_writable(self) -> None:
         if self._read_only:

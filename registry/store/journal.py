@@ -28,7 +28,7 @@ def generation_in(name: str) -> int | None:
 
 
 class Journal:
-    """One generation. `length` counts whole records only; up to `synced` they are on the disk."""
+    """One generation. `length` counts whole records only; up to `synced` they are on the disk; entries begin at `start`."""
 
     def __init__(self, disk: Disk, folder: int, file: int, *, generation: int, length: int = 0) -> None:
         self._disk = disk
@@ -39,18 +39,29 @@ class Journal:
         self.generation = generation
         self.name = journal_name(generation)
         self.length = length
+        self.start = 0
         self.synced = 0
 
     @classmethod
-    def begin(cls, disk: Disk, folder: int, generation: int) -> "Journal":
-        """A new, empty generation. The caller syncs the folder before it relies on it."""
-        return cls(disk, folder, disk.create(folder, journal_name(generation)), generation=generation)
+    def begin(cls, disk: Disk, folder: int, generation: int, first: bytes = b"") -> "Journal":
+        """A new generation, whose `first` record is on the disk. The caller syncs the folder before it relies on it."""
+        journal = cls(disk, folder, disk.create(folder, journal_name(generation)), generation=generation)
+        try:
+            write_whole(disk, journal._file, first)
+            disk.sync(journal._file)
+        except OSError:
+            journal.retire()
+            raise
+        journal.length = journal.start = journal.synced = len(first)
+        return journal
 
     @classmethod
-    def reopen(cls, disk: Disk, folder: int, generation: int, length: int) -> "Journal":
+    def reopen(cls, disk: Disk, folder: int, generation: int, *, start: int, length: int) -> "Journal":
         """An earlier process's generation, to read `length` bytes of whole records from; never appended to."""
         file = disk.open_to_read(folder, journal_name(generation))
-        return cls(disk, folder, file, generation=generation, length=length)
+        journal = cls(disk, folder, file, generation=generation, length=length)
+        journal.start = start
+        return journal
 
     def append(self, records: bytes) -> int:
         """Put whole records at the end and return the offset of the first. All of them count, or none.

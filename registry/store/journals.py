@@ -1,12 +1,18 @@
-"""This file is about the row of journals: the one that is appended to, and earlier ones that are not at rest yet.
+"""The row of journals: the one that is appended to, earlier ones that are not at rest yet, and the list that names them.
 
-It knows generations and lengths, not what entries mean, and no threads: the file store holds its lock where it says so.
+The list is what tells a start that a journal must be there. It knows generations and lengths, not what entries mean, and no
+threads: the file store holds its lock where it says so.
 """
 
 from collections.abc import Sequence
 
-from registry.store.disk import Disk
+from registry.store.disk import Disk, write_whole
+from registry.store.entries import JournalBegan, JournalsListed, encode
 from registry.store.journal import Journal
+from registry.store.records import frame
+from registry.store.shelf import JOURNALS, NEW_SUFFIX
+
+_DRAFT = JOURNALS + NEW_SUFFIX
 
 
 class Journals:
@@ -27,8 +33,8 @@ class Journals:
 
     @property
     def length(self) -> int:
-        """Bytes of records that are not at rest."""
-        return sum(journal.length for journal in self.by_generation.values())
+        """Bytes of entries that are not at rest."""
+        return sum(journal.length - journal.start for journal in self.by_generation.values())
 
     @property
     def count(self) -> int:
@@ -45,11 +51,24 @@ class Journals:
         self._next_generation = highest_generation + 1
 
     def prepare(self) -> Journal:
-        """A new, empty journal whose name is on the disk. It may be called without the lock, by one thread."""
+        """A new journal without entries, which is on the disk and listed there. It may be called without the lock, by one
+        thread."""
         generation = self._next_generation
         self._next_generation += 1
-        journal = Journal.begin(self._disk, self._root, generation)
-        self._disk.sync_folder(self._root)
+        first = frame(encode(JournalBegan(generation)))
+        journal = Journal.begin(self._disk, self._root, generation, first)
+        try:
+            self._disk.sync_folder(self._root)  # before the list names it
+            self._draft_list([*self.by_generation, generation])
+            self._disk.rename(self._root, _DRAFT, JOURNALS)
+        except OSError:
+            journal.retire()
+            raise
+        try:
+            self._disk.sync_folder(self._root)
+        except OSError:
+            journal.close()  # the list may name it by now, so the file stays
+            raise
         return journal
 
     def turn(self, fresh: Journal) -> None:
@@ -66,7 +85,17 @@ class Journals:
 
     def close(self) -> None:
         for journal in self.by_generation.values():
-            if journal.length:
-                journal.close()
-            else:
-                journal.retire()
+            journal.close()
+
+    def _draft_list(self, generations: list[int]) -> None:
+        disk = self._disk
+        try:
+            file = disk.create(self._root, _DRAFT)
+        except FileExistsError:  # of a try that failed
+            disk.remove(self._root, _DRAFT)
+            file = disk.create(self._root, _DRAFT)
+        try:
+            write_whole(disk, file, frame(encode(JournalsListed(generations))))
+            disk.sync(file)
+        finally:
+            disk.close(file)

@@ -1,7 +1,8 @@
-"""This file is about the start: making the image from the files at rest and then from the journals.
+"""The start: making the image from the files at rest and then from the journals.
 
-It knows the order in which files are read and what to do about damage: the whole records before it count, the file is
-kept under another name, and one line says so. It must not know what the registry does with what it finds.
+Of a damaged file the whole records before the damage count, the file is kept under another name, and one line says so. A
+file that must be there and says nothing stops the start: to go on without it would give people's names away. Whoever runs
+the registry may say that it is to go on all the same, by a file of the same name that ends in `.lost`.
 
 Replaying is idempotent. Each file at rest says up to which generation it is complete, and journals of those generations
 are passed over for its owner; so a letter that was taken does not come back, even when of a damaged journal only the
@@ -19,18 +20,21 @@ from registry.store.entries import (
     DeskOwner,
     Entry,
     InviteMade,
+    JournalBegan,
+    JournalsListed,
     NameBound,
     NameReserved,
     Owner,
     RoomMember,
     decode,
+    decode_sign,
     owner_of,
 )
-from registry.store.errors import StoreUnusable
+from registry.store.errors import LOST_SUFFIX, StoreLacking, StoreUnusable
 from registry.store.journal import Journal, generation_in, journal_name
 from registry.store.protocol import Loaded
 from registry.store.records import HEADER_SIZE, scan
-from registry.store.shelf import DESK, NAMES, Shelf, mailbox_owner
+from registry.store.shelf import DESK, JOURNALS, NAMES, Shelf, mailbox_owner
 
 # What an entry of the folder that is no readable file gives: a link, a folder, a pipe, a bad sector.
 _NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ESPIPE, errno.ENXIO, errno.EIO})
@@ -39,7 +43,10 @@ _NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ESPIPE, errno.ENXIO, e
 class Loading:
     """Reads a folder once, into `drawers`."""
 
-    def __init__(self, disk: Disk, shelf: Shelf, drawers: Drawers) -> None:
+    def __init__(self, disk: Disk, shelf: Shelf, drawers: Drawers, *, folder: str, has_past: bool) -> None:
+        """`folder`: its name, for people. `has_past`: whether a registry has been here before, whatever is left."""
+        self._folder = folder
+        self._has_past = has_past
         self._disk = disk
         self._shelf = shelf
         self._drawers = drawers
@@ -49,36 +56,87 @@ class Loading:
         self._damage: list[str] = []
         # Files without the record that every one at rest has.
         self._endless: list[tuple[int, str, str, int]] = []
+        self._files: list[str] = []
+        self._listed: list[int] = []
+        """Generations that must be there, unless they are at rest."""
         self.journals: list[Journal] = []
+        self.unused: list[str] = []
+        """Journals that nothing was said in, to be removed when another one is there."""
+        self.given_up: list[str] = []
+        """Files that whoever runs the registry has said to be lost, by the names that say so."""
         self.highest_generation = 0
 
     def run(self) -> Loaded:
         """Everything in the folder. The journals that a checkpoint has still to bring to rest are in `journals`."""
         self._shelf.tidy()
-        files = self._disk.names(self._shelf.root)
-        generations = sorted(filter(None, map(generation_in, files)))
-        if NAMES in files:
+        self._files = self._disk.names(self._shelf.root)
+        generations = sorted(filter(None, map(generation_in, self._files)))
+        self._read_list()
+        if NAMES in self._files:
             self._read_names()
         for folder, name, shown in self._shelf.listing():
             self._read_drawer(folder, name, shown)
-        if not generations:
-            # Else an unfinished checkpoint may have left them so, and the journal has what they lack.
-            self._report_endless()
-        if NAMES not in files and self._counted_before(min(generations, default=self._highest_through + 1)):
-            self._damage.append(f"{NAMES}: missing; restore it from a copy, or every name is free again")
+        self._check_names(is_told_of=any(one not in generations for one in self._listed))
+        self._check_journals(generations)
         for generation in generations:
             self._read_journal(generation)
-        self.highest_generation = max(self.highest_generation, self._highest_through)
+        self._check_names(is_told_of=bool(self.journals))
+        if not self.journals:
+            # Else an unfinished checkpoint may have left them so, and the journal has what they lack.
+            self._report_endless()
+        self.highest_generation = max(self.highest_generation, *self._listed, *self._through.values(), 0)
         return self._catalogue.loaded(self._drawers.image, skipped=self._skipped, damage=self._damage)
 
     @property
-    def _highest_through(self) -> int:
-        return max(self._through.values(), default=0)
+    def has_names(self) -> bool:
+        """Whether there is a file of names that says up to which generation all is at rest."""
+        return None in self._through
+
+    @property
+    def _at_rest(self) -> int:
+        """The generation up to which all is at rest."""
+        return self._through.get(None, 0)
+
+    # --- what must be there
+
+    def _read_list(self) -> None:
+        if JOURNALS not in self._files:
+            return
+        payloads, _ = self._recover(self._shelf.root, JOURNALS, JOURNALS)
+        listed = decode_sign(payloads[0]) if payloads else None
+        if isinstance(listed, JournalsListed):
+            self._listed = listed.generations
+
+    def _check_names(self, *, is_told_of: bool) -> None:
+        """`is_told_of`: whether something tells that there were names. The first start of all makes the file last, before
+        anything is said."""
+        if not self.has_names and not self.given_up and (is_told_of or self._through or self._has_past):
+            self._lack(NAMES, "damaged in its first record" if NAMES in self._files else "missing")
+
+    def _check_journals(self, generations: list[int]) -> None:
+        if not self._listed and (self._through or self._has_past):
+            self._lack(JOURNALS, "damaged" if JOURNALS in self._files else "missing")
+        if not self.has_names:
+            return  # whoever gave the names up cannot know which journals had come to rest
+        for generation in self._listed:
+            if generation > self._at_rest and generation not in generations:
+                self._lack(journal_name(generation), "missing")
+
+    def _lack(self, name: str, what: str) -> None:
+        """Raises StoreLacking, unless the file is given up."""
+        lost = name + LOST_SUFFIX
+        if lost not in self._files:
+            raise StoreLacking(self._folder, name, what)
+        self.given_up.append(lost)
+        self._damage.append(f"{name}: {what}; the registry goes on without it, as {lost} says")
+
+    # --- reading
 
     def _read_names(self) -> None:
         payloads, sound = self._recover(self._shelf.root, NAMES, NAMES)
         odd = 0
-        for place, record in _placed(payloads, AT_REST):
+        for place, payload in _placed(payloads, AT_REST):
+            record = decode(payload)
             if isinstance(record, AtRest):
                 self._mark(None, record)
             elif isinstance(record, NameBound | NameReserved | RoomMember | InviteMade):
@@ -94,8 +152,9 @@ class Loading:
         owner: Owner | None = DeskOwner.DESK if name == DESK else mailbox_owner(name)
         marker: AtRest | None = None
         size = odd = 0
-        for place, record in _placed(payloads, AT_REST):
+        for place, payload in _placed(payloads, AT_REST):
             size += place.length
+            record = decode(payload)
             marker = record if isinstance(record, AtRest) else None
             if record is None or isinstance(record, AtRest):
                 odd += record is None
@@ -125,23 +184,30 @@ class Loading:
     def _read_journal(self, generation: int) -> None:
         self.highest_generation = generation
         root, name = self._shelf.root, journal_name(generation)
-        if generation <= self._through.get(None, 0):
+        if generation <= self._at_rest:
             self._disk.remove(root, name)  # a checkpoint had counted and was not tidied up
             return
         payloads, sound = self._recover(root, name, name)
-        if not payloads:
+        is_begun = bool(payloads) and isinstance(decode_sign(payloads[0]), JournalBegan)
+        if not is_begun and generation in self._listed:
+            self._lack(name, "damaged in its first record" if payloads or not sound else "empty")
+        if len(payloads) <= is_begun:
             if sound:
-                self._disk.remove(root, name)
+                self.unused.append(name)
             return
-        odd = length = 0
-        for place, record in _placed(payloads, generation):
+        odd = length = start = 0
+        for place, payload in _placed(payloads, generation):
             length += place.length
+            if is_begun and not place.offset:
+                start = place.length
+                continue
+            record = decode(payload)
             if record is None or isinstance(record, AtRest):
                 odd += 1
             elif generation > self._through.get(owner_of(record), 0):
                 self._take_in(record, place)
         self._report_odd(root, name, name, odd)
-        self.journals.append(Journal.reopen(self._disk, root, generation, length))
+        self.journals.append(Journal.reopen(self._disk, root, generation, start=start, length=length))
 
     def _take_in(self, entry: Entry, place: Place) -> None:
         self._catalogue.note(entry)
@@ -178,10 +244,6 @@ class Loading:
             line = f"{shown}: {odd} records mean nothing to this version and were passed over"
             self._keep_damaged(folder, name, line, keep=True)
 
-    def _counted_before(self, generation: int) -> bool:
-        """Whether a checkpoint of earlier journals was finished: then there were names."""
-        return any(through < generation for through in self._through.values())
-
     def _report_endless(self) -> None:
         for folder, name, shown, count in self._endless:
             line = f"{shown}: {count} records are whole, its end is missing"
@@ -194,10 +256,10 @@ class Loading:
             self._damage.append(f"{line}; it could not be kept ({wrong.strerror})")
 
 
-def _placed(payloads: list[bytes], generation: int) -> Iterator[tuple[Place, Entry | AtRest | None]]:
+def _placed(payloads: list[bytes], generation: int) -> Iterator[tuple[Place, bytes]]:
     """Each record with its place in the file."""
     offset = 0
     for payload in payloads:
         length = HEADER_SIZE + len(payload)
-        yield Place(generation, offset, length), decode(payload)
+        yield Place(generation, offset, length), payload
         offset += length

@@ -63,6 +63,7 @@ class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):
     visits: list[DeskVisitKept] = []  # by number
     lines: dict[int, list[DeskLineKept]] = {}  # by visit, then by position
     served: list[DeskVisitOver] = []  # the newest sessions that are over, the oldest first
+    untold: list[DeskVisitOver] = []  # of those over unserved, whose visitor may be still to be told
     highest_visit: int = 0  # ever used; 0 for none
 
 

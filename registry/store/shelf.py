@@ -1,4 +1,4 @@
-"""This file is about the files at rest: one per mailbox, one per group, that of the help desk, and the file of names.
+"""The files at rest: one per mailbox, one per group, that of the help desk, and the file of names.
 
 It knows their names on the disk and how to put records into them. It must not know what the records say, nor
 when a checkpoint is due.
@@ -17,9 +17,10 @@ from registry.store.entries import IDENTITY_SIZE, DeskOwner, Owner
 
 NAMES = "names"
 DESK = "desk"
+JOURNALS = "journals"
 _MAIL_SUFFIX = ".mail"
 _GROUP_SUFFIX = ".log"
-_NEW_SUFFIX = ".new"
+NEW_SUFFIX = ".new"
 
 # Records are gathered into writes of about this many bytes.
 _WRITE_SIZE = 1 << 18
@@ -58,7 +59,7 @@ class Shelf:
         """Remove new files that never took their place."""
         for folder, is_ours in ((self.root, _is_of_root), (self.mail, _is_mail), (self.groups, _is_group)):
             for name in self._disk.names(folder):
-                if name.endswith(_NEW_SUFFIX) and is_ours(name.removesuffix(_NEW_SUFFIX)):
+                if name.endswith(NEW_SUFFIX) and is_ours(name.removesuffix(NEW_SUFFIX)):
                     self._disk.remove(folder, name)
 
     def open(self, owner: Owner) -> int:
@@ -85,7 +86,7 @@ class Shelf:
     def prepare(self, owner: Owner | None, records: Iterable[bytes]) -> tuple[int, int]:
         """Write and sync a new file, which `put_in_place` will make the owner's. Returned is its size, and it, open."""
         folder, name = self.locate(owner)
-        new = name + _NEW_SUFFIX
+        new = name + NEW_SUFFIX
         try:
             file = self._disk.create(folder, new)
         except FileExistsError:
@@ -99,7 +100,7 @@ class Shelf:
 
     def put_in_place(self, owner: Owner | None) -> None:
         folder, name = self.locate(owner)
-        self._disk.rename(folder, name + _NEW_SUFFIX, name)
+        self._disk.rename(folder, name + NEW_SUFFIX, name)
 
     def remove(self, owner: Owner) -> None:
         self._disk.remove(*self.locate(owner))
@@ -135,7 +136,7 @@ def mailbox_owner(name: str) -> bytes | None:
 
 
 def _is_of_root(name: str) -> bool:
-    return name in (NAMES, DESK)
+    return name in (NAMES, DESK, JOURNALS)
 
 
 def _is_mail(name: str) -> bool:

@@ -44,12 +44,31 @@ def test_a_registry_reads_its_files_again(started: Started, tmp_path: Path) -> N
 
 
 def test_one_message_with_a_join_code(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = JoinCode.drawn(b"c" * CODE_BYTES).text
+    code = JoinCode.drawn(b"c" * CODE_BYTES, registry=b"r" * 32).text
     assert chatapp.main([*SEND, "--code", code.lower(), "hi"]) == 0
     assert started.told["code"] == code
     monkeypatch.setenv("CHATAPP_CODE", code)
     assert chatapp.main([*SEND, "hi"]) == 0
     assert started.told["code"] == code
+
+
+KEY = "0123 4567 89ab cdef 0123 4567 89ab cdef"
+
+
+@pytest.mark.parametrize("arguments", [PEER, [*SEND, "hi"], ["--desk", *PEER[2:4]]])
+def test_the_key_that_the_registry_must_have(
+    started: Started, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    assert chatapp.main([*arguments[:-1], "--registry-key", KEY.upper(), arguments[-1]]) == 0
+    assert started.told["registry_key"] == KEY.replace(" ", "")
+    monkeypatch.setenv("CHATAPP_REGISTRY_KEY", "f" * 32)
+    assert chatapp.main(arguments) == 0
+    assert started.told["registry_key"] == "f" * 32
+
+
+def test_the_server_is_known_as_it_is_typed(started: Started) -> None:
+    assert chatapp.main(["-c", "alice", "LocalHost", "5000", "6000"]) == 0
+    assert started.told["server"] == Address("LocalHost", 5000)
 
 
 @pytest.mark.parametrize("arguments", [PEER, ["--client", *PEER[1:]], [*PEER[1:], "-c"]])
@@ -59,6 +78,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
     assert started.told == {
         "name": "alice",
         "server": Address("127.0.0.1", 5000),
+        "registry_key": None,
         "port": 6000,
         "data": None,
         "plain": False,
@@ -98,6 +118,7 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
     assert started.told == {
         "name": "alice",
         "server": Address("127.0.0.1", 5000),
+        "registry_key": None,
         "to": "bob",
         "text": said,
         "data": None,
@@ -127,7 +148,8 @@ def test_a_visitor_is_started(started: Started, tmp_path: Path) -> None:
     assert chatapp.main(["--desk", "127.0.0.1", "5000"]) == 0
     assert started.mode == "visitor"
     silent = {"queue": "", "data": None, "plain": False, "stay": False, "log_level": "warning"}
-    assert started.told == {"server": Address("127.0.0.1", 5000), **silent}
+    server = {"server": Address("127.0.0.1", 5000), "registry_key": None}
+    assert started.told == {**server, **silent}
     assert chatapp.main(["--desk", "::1", "5000", "--queue", "exams", "--stay", "--data", str(tmp_path)]) == 0
     assert (started.told["queue"], started.told["stay"], started.told["data"]) == ("exams", True, tmp_path)
 

@@ -6,9 +6,9 @@ import threading
 import pytest
 
 import chatapp
-from cli import checking
 from tests.cli.starting import Started
 from wire.address import Address
+from wire.aio import hosts
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,8 @@ from wire.address import Address
 )
 def test_a_server_is_an_address_or_a_name_that_resolves(started: Started, host: str, found: str) -> None:
     assert chatapp.main(["-c", "alice", host, "5000", "6000"]) == 0
-    assert started.told["server"] == Address(found, 5000)
+    assert started.told["server"] == Address(host, 5000)
+    assert hosts.host_from(host, "server-ip") == found
 
 
 @pytest.mark.parametrize("answer", [socket.gaierror("no such host"), UnicodeError("label too long")])
@@ -44,7 +45,7 @@ def test_a_resolver_that_never_answers_is_not_waited_for(
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    monkeypatch.setattr(checking, "LOOKUP_TIMEOUT", 0.0)
+    monkeypatch.setattr(hosts, "LOOKUP_TIMEOUT", 0.0)
     assert chatapp.main(["-c", "alice", "slow.example", "5000", "6000"]) == 2
     given_up.set()
     assert "slow.example" in capsys.readouterr().err
@@ -59,4 +60,4 @@ def test_ipv4_is_preferred_where_a_host_has_both(started: Started, monkeypatch: 
 
     monkeypatch.setattr(socket, "getaddrinfo", both)
     assert chatapp.main(["-c", "alice", "both.example", "5000", "6000"]) == 0
-    assert started.told["server"] == Address("192.0.2.7", 5000)
+    assert hosts.host_from("both.example", "server-ip") == "192.0.2.7"

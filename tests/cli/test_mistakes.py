@@ -36,6 +36,11 @@ from tests.cli.starting import PORTS, Started
         ("-c alice 127.1 5000 6000", 'server-ip: "127.1" is not an IP address'),
         ("-c alice 0x7f000001 5000 6000", 'server-ip: "0x7f000001" is not an IP address'),
         ("-c alice 0.0.0.0 5000 6000", 'server-ip: "0.0.0.0" is not the address of one machine'),
+        ("-s 5000 --registry-key ab", "--registry-key: only a peer (-c) and a visitor (--desk) have it"),
+        (
+            "-c alice 127.0.0.1 5000 6000 --registry-key ab12",
+            '--registry-key: "ab12" is no key: a key is 32 hexadecimal digits, as the registry shows them',
+        ),
         ("-s 5000 --stay", "--stay: a registry (-s) stays anyway"),
         ("-s 5000 --queue a", "--queue: only a visitor (--desk) has it"),
         ("-c alice 127.0.0.1 5000 6000 --operator a", "--operator: only a registry (-s) has it"),

@@ -1,4 +1,4 @@
-"""This file is about what surrounds the program: locks that name no place, and a test run that notices empty tests."""
+"""Tests of what surrounds the program: locks that name no place, and a test run that notices empty and endless tests."""
 
 import re
 import subprocess
@@ -52,3 +52,42 @@ def test_a_test_file_that_holds_no_test_fails(tmp_path: Path) -> None:
     )
     assert done.returncode != 0
     assert "test_empty.py holds no test" in done.stdout
+
+
+ENDLESS = """
+import asyncio
+
+def spin():
+    while True:
+        pass
+
+async def test_that_waits_for_ever():
+    await asyncio.Event().wait()
+
+async def test_with_an_endless_callback():
+    asyncio.get_running_loop().call_soon(spin)
+    await asyncio.Event().wait()
+
+def test_well():
+    pass
+"""
+
+
+def test_an_endless_test_fails_and_the_others_run(tmp_path: Path) -> None:
+    (tmp_path / "test_endless.py").write_text(ENDLESS, "utf-8")
+    pytest_here = ["pytest", "-c", str(CHECKOUT / "pyproject.toml"), "--rootdir", str(tmp_path), "-n", "1"]
+    limits = ["--timeout=1", "-o", "faulthandler_timeout=3", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", *pytest_here, *limits, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert "2 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_each_test_has_a_limit() -> None:
+    options = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]
+    assert 0 < options["timeout"] < options["faulthandler_timeout"]

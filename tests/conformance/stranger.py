@@ -46,15 +46,15 @@ class Stranger:
         short = by_hand.packed([version, self.nonce, b""])
         return b"\x01" + by_hand.packed([version, self.nonce, bytes(255 - len(short))])
 
-    def register(self, cookie: bytes, *, table_version: int = 0) -> bytes:
+    def register(self, cookie: bytes) -> bytes:
         """REGISTER in answer to a COOKIE; from here on the registry is the other end."""
         assert cookie[0] == 2
         nonce, proof, card = unpacked(cookie[1:])
         assert nonce == self.nonce
         self.meet(card)
-        said = [card[1], nonce, proof, self.card, table_version]
+        said = [card[1], nonce, proof, self.card]
         signature = by_hand.signed(self.seed, b"chatapp register 1\0", by_hand.packed(said))
-        return b"\x03" + by_hand.packed([nonce, proof, self.card, table_version, signature])
+        return b"\x03" + by_hand.packed([nonce, proof, self.card, signature])
 
     def meet(self, card: Fields) -> None:
         """From here on sealed datagrams are for the owner of this card."""

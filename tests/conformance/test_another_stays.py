@@ -111,7 +111,46 @@ def test_who_leaves_is_away_and_who_vanishes_is_lost() -> None:
     house.send(bob.seal([12, 1]), THERE)
     assert row_of(bob, house, alice)[3] == 0
     house.send(bob.seal([10, 1]), THERE)
-    house.wait(31.0)
+    house.wait(29.0)
+    house.send(alice.seal([10, 1]), HERE)
+    house.wait(2.0)
+    assert row_of(bob, house, alice)[3] == 2
+
+
+def test_an_open_link_alone_is_no_presence() -> None:
+    """Clause 5.4: "When the lease is over the registry ends the link, and the peer is offline"."""
+    house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
+    house.let_in(alice, HERE)
+    house.let_in(bob, THERE)
+    house.link_up(alice, 1)
+    house.link_up(bob, 2)
+    for _ in range(3):  # "Signs of life are REGISTER and Ping datagrams and every frame on its link"
+        house.wait(10.1)
+        for frame in house.write(1, alice.ask([20, 0])):
+            alice.read(frame)
+    assert row_of(bob, house, alice)[3] == 2
+    assert row_of(alice, house, alice)[3] == 1
+    assert 2 in house.closed
+
+
+def test_a_reported_peer_is_asked_and_answers() -> None:
+    """Clause 5.4: "Unless the peer shows a sign of life within 500 ms, the registry sends it Probe by UDP and on its link,
+    every 500 ms, 5 times in all"."""
+    house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
+    house.let_in(alice, HERE)
+    house.let_in(bob, THERE)
+    house.link_up(alice, 1)
+    house.link_up(bob, 2)
+    assert house.write(1, alice.ask([33, bob.identity])) == []
+    house.wait(1.1)
+    assert [(bob.open(data), to) for data, to in house.core.datagrams_to_send()] == [([[14]], THERE)] * 2
+    assert [bob.read(frame) for frame in house.read(2) if frame[0] == 7] == [[14]] * 2
+    house.send(bob.seal([10, 0]), THERE)
+    house.wait(5.0)
+    assert row_of(bob, house, alice)[3] == 1
+    house.write(1, alice.ask([33, bob.identity]))
+    house.wait(3.1)
+    house.core.datagrams_to_send()
     assert row_of(bob, house, alice)[3] == 2
 
 

@@ -114,7 +114,6 @@ def _admission() -> Iterator[tuple[str, Value]]:
         nonce=NONCE,
         cookie=COOKIE,
         card=ALICE.card,
-        table_version=AT,
     )
     welcome = make_welcome(
         REGISTRY.identity,
@@ -138,8 +137,8 @@ def _admission() -> Iterator[tuple[str, Value]]:
 
 
 def _invitation() -> Iterator[tuple[str, Value]]:
-    code = JoinCode.drawn(bytes(range(CODE_BYTES)))
     registry, identity = REGISTRY.identity.public, ALICE.identity.public
+    code = JoinCode.drawn(bytes(range(CODE_BYTES)), registry=registry)
     yield "code", code.text
     yield "code.key", code.public
     yield "invitation", code.shown_to(registry=registry, nonce=NONCE, identity=identity)

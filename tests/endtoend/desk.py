@@ -19,6 +19,7 @@ EMPTY: Final = "[Waiting room: empty.]"
 NAME: Final = "[Your full name:]"
 ENDED: Final = "[The operator has ended the session. Bye.]"
 RESUMED: Final = "[Going on with your earlier request; /new gives it up and begins another.]"
+TRYING: Final = "[Server not responding] Still trying."
 LOST: Final = "[Server not responding] Still trying; your place is kept for 60 seconds."
 ON_DUTY: Final = "[You are on duty at desk.]"
 

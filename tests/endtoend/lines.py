@@ -21,6 +21,11 @@ TIME: Final = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 WORKING: Final = re.compile(rf"\[Server not responding\] Working with the table of {TIME}; still trying\.")
 
 
+def is_met(line: str) -> bool:
+    """Whether it tells the key of a server at the first contact."""
+    return line.startswith("[First contact with this server; its key is ")
+
+
 def received(name: str) -> str:
     """Delivered."""
     return f"[Message received by {name}.]"

@@ -53,6 +53,23 @@ async def test_two_operators_and_one_of_them_is_killed(stage: Stage) -> None:
     await ben.sees("eva: welcome")
 
 
+async def test_an_operator_whose_program_dies_in_a_session_reads_all_of_it_again(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    bob = await operator(stage)
+    ana = await served(stage, "Ana", by=bob)
+    await ana.type("which book?")
+    await bob.sees("Ana: which book?")
+    await bob.type("the red one")
+    await ana.sees("bob: the red one")
+    await bob.kill()
+    bob = await stage.peer("bob")
+    await bob.sees(beginning("[Your client; waited "))
+    await bob.sees_all("Name: Ana", "Ana: which book?", "bob: the red one")
+    await ana.type("thank you")
+    await bob.sees("Ana: thank you")
+    assert bob.shown()[-3:] == ["Ana: which book?", "bob: the red one", "Ana: thank you"]
+
+
 async def test_who_is_no_operator(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
     eve = await stage.peer("eve")

@@ -9,6 +9,7 @@ from tests.endtoend.desk import (
     CONNECTED,
     NAME,
     RESUMED,
+    TRYING,
     TURN,
     comes,
     joined,
@@ -17,7 +18,7 @@ from tests.endtoend.desk import (
     served,
     visitor,
 )
-from tests.endtoend.lines import beginning
+from tests.endtoend.lines import BACK, beginning
 from tests.support.program import Program
 from tests.support.stage import Stage
 
@@ -64,6 +65,23 @@ async def test_a_visitor_who_was_killed_goes_on_with_the_ticket(stage: Stage) ->
     assert ben.shown(NAME) == []
 
 
+async def test_a_visitor_who_was_away_when_the_session_was_ended_reads_that(stage: Stage) -> None:
+    registry = await stage.registry("--operator", "bob")
+    bob = await operator(stage)
+    ana = await served(stage, "Ana", by=bob)
+    await ana.kill()
+    await bob.sees("[Ana lost the connection; the place is kept for a while.]")
+    await bob.type(".end")
+    await bob.sees("[Session with Ana ended.]")
+    await registry.kill()
+    await stage.registry("--operator", "bob")
+    ana = await stage.visitor("Ana")
+    await ana.sees("[The operator has ended the session. Please begin anew.]")
+    await ana.sees(NAME)
+    await ana.type("Ana", "9876543210", "6")
+    await bob.sees(beginning("[Next client; waited "))
+
+
 async def test_the_end_of_input_settles_and_then_leaves(stage: Stage) -> None:
     await stage.registry("--operator", "bob")
     bob = await operator(stage)
@@ -102,10 +120,29 @@ async def test_what_a_script_asks_last_is_answered_before_it_ends(stage: Stage) 
     assert ben.shown()[-1] == "[You are number 1 in the waiting room: 0 ahead, no estimate yet.]"
 
 
-async def test_without_a_registry_a_visitor_is_told(stage: Stage) -> None:
+async def test_a_visitor_who_comes_while_the_registry_is_away_waits_for_it(stage: Stage) -> None:
     ana = await stage.visitor("Ana")
-    await ana.sees_all("[Server not responding]", "[Exiting]")
-    assert await ana.ends() == 1
+    await ana.sees(TRYING)
+    await ana.type("Ana", "9876543210", "6")
+    await stage.registry("--operator", "bob")
+    await ana.sees_all(BACK, position(1))
+    assert len(ana.shown(TRYING)) == 1
+
+
+async def test_without_a_registry_a_visitor_may_leave_and_a_script_ends(stage: Stage) -> None:
+    ana = await stage.visitor("Ana")
+    await ana.sees(TRYING)
+    await ana.type("/quit")
+    assert await ana.ends() == 0
+    ben = await stage.visitor("Ben")
+    await ben.type("Ben")
+    await ben.end_input()
+    await ben.sees(TRYING)
+    assert await ben.ends() == 1
+    cem = await stage.visitor("Cem")
+    await cem.sees(TRYING)
+    cem.signal(signal.SIGINT)
+    assert await cem.ends() == 130
 
 
 async def test_one_can_leave_while_the_registry_is_away(stage: Stage) -> None:
@@ -116,15 +153,12 @@ async def test_one_can_leave_while_the_registry_is_away(stage: Stage) -> None:
     await registry.kill()
     ana = await stage.visitor("Ana")
     await ana.type("what is typed now waits", "/quit")
-    await ana.sees("[Server not responding] Still trying.")
+    await ana.sees(TRYING)
     assert await ana.ends() == 0
     ana = await cut_off(stage)
     await ana.type("what is typed now waits")
     await ana.end_input()
     assert await ana.ends() == 1
-    ben = await stage.visitor("Ben")
-    await ben.type("Ben", "9876543210")
-    assert await ben.ends() == 1
 
 
 async def cut_off(stage: Stage) -> Program:

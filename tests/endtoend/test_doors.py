@@ -11,7 +11,7 @@ from tests.endtoend.terminal import Terminal
 from tests.support.program import Program
 from tests.support.stage import CHATAPP, Stage, knows
 
-CODE = re.compile(r"\[Join code ([0-9A-Z-]{23}): lets one newcomer in, within 7 days\]")
+CODE = re.compile(r"\[Join code ([0-9A-Z-]{29}): lets one newcomer in, within 7 days\]")
 NOT_INVITED = re.compile(
     r"\[Not registered: only who is invited comes in; .* have your key listed: ([0-9a-f ]{39})\.\]"
 )

@@ -186,9 +186,21 @@ async def test_trust_and_ignoring(stage: Stage) -> None:
     digits = re.compile(r"\[(\d{5} ){11}\d{5}\]")
     await alice.type("/verify bob")
     await bob.type("/verify alice")
-    assert await alice.sees(digits) == await bob.sees(digits)
-    await alice.type("/trust bob")
-    await alice.sees("[The key that is shown for bob is trusted from now on.]")
+    compared = await alice.sees(digits)
+    assert compared == await bob.sees(digits)
+    await alice.type("/trust bob", f"/trust bob {'1' * 60}", f"/trust bob {compared[1:-1]}", "who")
+    await alice.sees_all(
+        "[Say which key you mean: /verify bob shows digits to compare; type them behind /trust bob.]",
+        "[These are not the digits of the key of bob; /verify bob shows them.]",
+        "[The key of bob is verified.]",
+        "[bob is online; verified.]",
+    )
+    await alice.type("/verify server")
+    key = re.compile(r"\[The server's key: ([0-9a-f ]{39})\]")
+    shown = key.fullmatch(await alice.sees(key))
+    assert shown is not None
+    await alice.type(f"/trust server {shown[1]}", "/verify server")
+    await alice.sees_all("[The key of the server is verified.]", "[You have verified it.]")
     await alice.type("/ignore bob")
     await alice.sees("[You see nothing more of what bob says.]")
     await bob.type("send alice unseen", "send_all unseen by alice")

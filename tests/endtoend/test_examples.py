@@ -67,7 +67,7 @@ async def test_the_echo_bot_answers_what_is_said_to_it(stage: Stage) -> None:
     assert len(alice.shown(beginning("echo: "))) == 4
     twin = await stage.run("echo", command, home="another")
     assert await twin.ends() == 1
-    assert "echo" in twin.complaints.pop()
+    assert twin.complaints.pop() == 'the name "echo" is taken'
     again.signal(signal.SIGTERM)
     assert await again.ends() == 0
 

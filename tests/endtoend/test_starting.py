@@ -7,13 +7,14 @@ import re
 import signal
 import socket
 import stat
+import sys
 
 import pytest
 
-from tests.endtoend.lines import EXITING, LOST, SILENT, WELCOME, WORKING, received, taken
+from tests.endtoend.lines import BYE, EXITING, LOST, SILENT, WELCOME, WORKING, received, taken
 from tests.support.ports import free_port
 from tests.support.program import Program
-from tests.support.stage import CHATAPP, Stage
+from tests.support.stage import CHATAPP, Stage, knows
 
 RANGE = "1024-65535"
 MISTAKES: list[tuple[list[str], list[str]]] = [
@@ -73,6 +74,21 @@ async def test_a_registry_whose_port_is_taken(stage: Stage, kind: socket.SocketK
         registry = await stage.begin_registry()
         assert await registry.ends() == 1
     assert registry.shown() == [f"[Port {stage.port} is already in use]"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127/8 and says what was asked")
+async def test_a_registry_answers_from_whichever_of_its_addresses_was_asked(stage: Stage) -> None:
+    await stage.registry()
+    alice, bob = await stage.peer("alice", host="127.0.0.2"), await stage.peer("bob")
+    for peer in (alice, bob):
+        await peer.sees(WELCOME)
+    for peer in (alice, bob):  # what is told to everybody comes from the address that each asked, too
+        await knows(peer, "alice", "bob")
+    await bob.type("send alice hello", "dereg bob")
+    await alice.sees("bob: hello")
+    await knows(alice, away=["bob"])
+    await alice.type("dereg alice")
+    await alice.sees(BYE)
 
 
 async def test_two_registries_on_one_port(stage: Stage) -> None:

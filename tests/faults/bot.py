@@ -65,7 +65,7 @@ class Bot:
                 case happened.MailReturned(lines=lines):
                     for line in lines:
                         self._see(line)
-                case happened.RenameRefused() | happened.RoomRefused() | happened.NameTaken():
+                case happened.RenameRefused() | happened.RoomRefused() | happened.NameUnavailable():
                     self._note(What.FATE, type(event).__name__)
                 case happened.Trouble(text=text) if "you left before the server was back" in text:
                     self._note(What.FATE, "told that a room line did not reach everybody")

@@ -82,7 +82,7 @@ class Crew:
             counts["unsettled"] += sum(len(talk.outgoing.messages) for talk in talks)
             counts["unshown"] += sum(len(talk.texts) + talk.courier.inbox.held_count for talk in talks)
             counts["receipts"] += len(peer._receipts._open)
-            counts["waiting"] += len(peer._events) + len(peer._keeper._waiting)
+            counts["waiting"] += len(peer._open_feed().main) + len(peer._keeper._waiting)
         return counts
 
 

@@ -19,7 +19,8 @@ from peer.core.events.duty import ClientCame, ClientChanged, ClientSaid
 from peer.desk import events as happened
 from peer.desk.form import Form
 from peer.desk.node import Visitor
-from peer.node import NotOpen, Peer
+from peer.errors import NotOpen
+from peer.node import Peer
 from tests.faults.bot import wait
 from tests.faults.ledger import Ledger, What
 from wire.address import Address
@@ -67,9 +68,9 @@ class Operator:
             if desk.client is not None and desk.client not in self._greeted:
                 self._said += 1
                 self._greeted.add(desk.client)
-                desk.say(f"{self.name} {desk.client} {self._said}")
+                desk.say(f"{self.name} {desk.client} {self._said}", visit=desk.visit)
             elif desk.client in self._answered:
-                desk.end_session()
+                desk.end_session(visit=desk.visit)
             elif not desk.is_on_duty:
                 desk.take_duty()
             with contextlib.suppress(NotOpen):  # it is closed while the answer is awaited

@@ -71,7 +71,6 @@ def signed(chance: random.Random, cookie: Cookie, *, is_forged: bool) -> Make:
             nonce=chance.randbytes(16),
             cookie=cookie.cookie,
             card=card,
-            table_version=0,
         )
         if is_forged:  # the shape stays good: nothing but the signature is wrong
             flipped = bytes((register.signature[0] ^ 1,)) + register.signature[1:]

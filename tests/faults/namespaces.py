@@ -55,6 +55,12 @@ class Lab:
         self.run(name, f"ip addr add {address}/24 dev eth0", "ip link set eth0 up")
         return address
 
+    def second_address(self, name: str) -> str:
+        """One more address for a machine; the kernel goes on preferring the first."""
+        address = f"{NETWORK}.{next(self._hosts)}"
+        self.run(name, f"ip addr add {address}/24 dev eth0")
+        return address
+
     def machine_behind_nat(self, name: str) -> str:
         """A machine that others see only at the address of its gateway, `<name>-gate`; its own address."""
         gate = f"{name}-gate"

@@ -219,3 +219,41 @@ async def test_torn_journals(outspoken_stage: Stage, figure: Note) -> None:
         f"serves each time, with {counts[0]} to {counts[-1]} letters",
         "exact prefix",
     )
+
+
+@pytest.mark.parametrize("is_emptied", [False, True], ids=["removed", "emptied"])
+async def test_a_journal_that_is_gone(outspoken_stage: Stage, is_emptied: bool, figure: Note) -> None:
+    stage = outspoken_stage
+    registry = await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    await bob.type("quit")
+    await bob.ends()
+    await knows(alice, away=["bob"])
+    await alice.type("send bob saved")
+    await alice.sees(SAVED)
+    await registry.kill()
+    folder = stage.folder / "registry" / "registry" / str(stage.port)
+    (journal,) = folder.glob("journal-*")
+    journal.write_bytes(b"") if is_emptied else journal.unlink()
+    for _ in range(2):
+        registry = await stage.begin_registry()
+        said = await registry.sees(beginning(f"[{journal}: {'empty' if is_emptied else 'missing'}; "))
+        assert await registry.ends() == 1
+        assert len(registry.lines) == 1
+        assert not registry.complaints
+    lost = f"{journal}.lost"
+    assert f"run: touch {lost};" in said
+    assert f"move {folder} away" in said
+    journal.with_name(f"{journal.name}.lost").touch()
+    registry = await stage.registry()
+    assert registry.shown(beginning(f"[{journal.name}: "))
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+    registry = await stage.registry()
+    await registry.sees(beginning("[Files in "))
+    assert registry.lines[0].text.startswith("[Registry listening"), "it lacks nothing now"
+    figure(
+        f"the journal {'emptied' if is_emptied else 'removed'}",
+        "named in one line, status 1, each time; with the word of whoever runs it, it goes on without it",
+        "one line that names the file; names are not free",
+    )

@@ -6,7 +6,7 @@ from tests.faults.machine import MIB, memory_of
 from tests.faults.size import dose
 from tests.faults.visitor import Visitor
 from tests.support.stage import Stage, knows
-from wire.limits import MAILBOX_BYTES_MAX, MAILBOX_LETTERS_MAX, MAILBOX_LETTERS_PER_SENDER
+from wire.limits import MAILBOX_PLACES
 from wire.messages.mail import DepositMail, MailBatch, MailRefusal, MailRefused, MailSaved, TakeMail
 
 LETTERS = dose(1_000, 10_000)
@@ -45,10 +45,14 @@ async def test_a_stuffed_mailbox(stage: Stage, figure: Note) -> None:
         await sender.come()
         saved, refused = await stuff(sender, victim.id, LETTERS // ACCOMPLICES, b"x" * 40)
         assert saved + len(refused) == LETTERS // ACCOMPLICES, "some letters were not answered"
-        assert saved <= MAILBOX_LETTERS_PER_SENDER
+        assert set(refused) == {MailRefusal.SHARE_USED_UP}
         kept.append(saved)
         sender.close()
     grown = (memory_of(registry.pid) - before) / MIB
+    friend = Visitor(stage.port, "friend", host="127.0.3.1")
+    await friend.come()
+    saved, _ = await stuff(friend, victim.id, 10, b"x" * 40)
+    friend.close()
     await victim.come()
     found = 0
     while True:
@@ -59,41 +63,44 @@ async def test_a_stuffed_mailbox(stage: Stage, figure: Note) -> None:
         victim.ask(TakeMail([letter.serial for letter in batch.letters]))
     victim.close()
     figure(
-        f"{LETTERS:,} letters of {ACCOMPLICES} people into one mailbox",
-        f"{found} kept, at most {max(kept)} of one; every refusal answered; memory + {grown:.1f} MiB",
-        "128 kept, the sender told",
+        f"{LETTERS:,} letters of {ACCOMPLICES} people at one address into one mailbox",
+        f"{sum(kept)} saved, at most {max(kept)} of one; every refusal answered; memory + {grown:.1f} MiB; "
+        f"{saved} of 10 letters of somebody elsewhere saved",
+        "half of the mailbox; others find room; each sender is told",
     )
-    assert found == sum(kept) == MAILBOX_LETTERS_MAX
+    assert sum(kept) == MAILBOX_PLACES // 2
+    assert saved == 10
+    assert found == sum(kept) + saved
     assert grown < 20
 
 
-async def test_large_letters_fill_a_mailbox_by_bytes(stage: Stage) -> None:
+async def test_large_letters_take_more_places(stage: Stage) -> None:
     await stage.registry()
     victim, sender = Visitor(stage.port, "victim"), Visitor(stage.port, "sender")
     await victim.come()
     victim.hang_up()
     await sender.come()
     saved, refused = await stuff(sender, victim.id, 12, b"x" * 60_000)
-    assert saved == MAILBOX_BYTES_MAX // 60_000
-    assert set(refused) == {MailRefusal.MAILBOX_FULL}
+    assert saved == 6, "of 15 places each, a third of 256 in all"
+    assert set(refused) == {MailRefusal.SHARE_USED_UP}
     victim.close()
     sender.close()
 
 
-async def test_who_writes_into_a_full_mailbox_reads_so(stage: Stage) -> None:
+async def test_what_finds_no_room_is_kept_and_arrives_when_its_reader_is_back(stage: Stage) -> None:
     await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
     await bob.type("quit")
     await bob.ends()
     await knows(alice, away=["bob"])
-    for number in range(MAILBOX_LETTERS_PER_SENDER):
+    third = 86
+    for number in range(third + 4):
         await alice.type(f"send bob {number}")
-    await alice.sees_times(MAILBOX_LETTERS_PER_SENDER, SAVED)
-    await alice.type("send bob one too many")
-    await alice.sees(beginning("[Message to bob refused: "))
+    await alice.sees_times(third, SAVED)
+    await alice.sees_times(4, beginning("[Message to bob kept: too many messages from you"))
     bob = await stage.peer("bob")
     await bob.sees(WELCOME)
-    await bob.sees_times(MAILBOX_LETTERS_PER_SENDER, beginning("alice: "))
-    await knows(alice, "bob")
-    await alice.type("send bob after all")
-    await bob.sees("alice: after all")
+    await bob.sees_times(third + 4, beginning("alice: "))
+    assert [line.split()[-1] for line in bob.shown() if line.startswith((">>> alice: ", "alice: "))] == [
+        str(number) for number in range(third + 4)
+    ]

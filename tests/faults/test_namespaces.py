@@ -51,8 +51,8 @@ class Town:
         await registry.sees(beginning("[Registry listening"))
         return registry
 
-    async def peer(self, name: str) -> Program:
-        words = [*self.lab.inside(name), *CHATAPP, "-c", name, self.server, str(PORT), "6000"]
+    async def peer(self, name: str, *, server: str | None = None) -> Program:
+        words = [*self.lab.inside(name), *CHATAPP, "-c", name, server or self.server, str(PORT), "6000"]
         return await self.stage.run(name, words, home=name, prompt=PROMPT)
 
     async def peers(self, *names: str) -> list[Program]:
@@ -191,6 +191,24 @@ async def test_a_network_that_is_cut_and_healed(stage: Stage, lab: Lab, figure: 
         lines = peer.shown(beginning(f"{name}: "))
         assert len(lines) == len(set(lines))
     assert settled < bar(30.0)
+
+
+async def test_a_registry_with_two_addresses(stage: Stage, lab: Lab, figure: Note) -> None:
+    town = Town(lab, stage)
+    alias = lab.second_address("registry")
+    await town.registry()
+    for name in ("alice", "bob"):
+        lab.machine(name)
+    alice, bob = await town.peer("alice", server=alias), await town.peer("bob")
+    for peer in (alice, bob):
+        await peer.sees(WELCOME)
+    for peer in (alice, bob):
+        await knows(peer, "alice", "bob")
+    await alice.type("send bob by the alias")
+    await bob.sees("alice: by the alias")
+    await bob.type("dereg bob")
+    await knows(alice, away=["bob"])
+    figure("a registry with a second address", "answers from the one that was asked", "people come in")
 
 
 @only_whole

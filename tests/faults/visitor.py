@@ -100,7 +100,6 @@ class Visitor:
             nonce=cookie.nonce,
             cookie=cookie.cookie,
             card=self.card(),
-            table_version=0,
         )
         return bytes((Kind.REGISTER,)) + encode(register)
 

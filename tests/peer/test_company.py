@@ -65,6 +65,15 @@ async def test_who_quits_and_comes_again_gets_what_was_said_in_between(village: 
             assert line.text == "missed"
 
 
+async def test_rooms_listed_before_there_is_a_link(village: Village) -> None:
+    async with village.peer("alice", room="lab"):
+        bob = village.peer("bob")
+        await bob.open()
+        bob.list_rooms()
+        assert (await next_of(bob, happened.RoomsListed)).rooms == (happened.Room(name="lab", here=1),)
+        assert not [one for one in bob.take_events() if isinstance(one, happened.Trouble)]
+
+
 # --- names
 
 
@@ -82,15 +91,15 @@ async def test_a_changed_name_finds_the_same_person_and_the_old_one_does_not(
         assert (alice.name, alice.folder.name) == ("ada", "n-ada")
         assert await outcome_of(await bob.send("alice", "hi")) is Outcome.DELIVERED
         alice.rename("BOB")  # whose keys are on this machine, too
-        await next_of(alice, happened.NameTaken)
+        await next_of(alice, happened.NameUnavailable)
         identity = alice._core.me.identity.public
         alice.rename("carol")
-        await next_of(alice, happened.NameTaken)
+        await next_of(alice, happened.NameUnavailable)
         assert alice.name == "ada"
         assert await outcome_of(await alice.send("bob", "after")) is Outcome.DELIVERED
     async with village.peer("ada") as ada:
         assert ada._core.me.identity.public == identity
     stranger = village.peer("alice")
     await stranger.open()
-    await next_of(stranger, happened.NameTaken)
+    await next_of(stranger, happened.NameUnavailable)
     assert stranger._core.me.identity.public != identity

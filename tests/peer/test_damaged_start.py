@@ -10,7 +10,7 @@ from peer.keys import KeyFolder
 from peer.node import Peer
 from peer.ui.main import opened
 
-NOBODY = ("127.0.0.1", 9)
+NOBODY = ("127.0.0.1", 1_024)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -62,7 +63,7 @@ class Model:
         self.formers: dict[bytes, str] = {}
         self.floor: dict[bytes, int] = {}
         self.shown: dict[bytes, int] = {}
-        self.rows: dict[bytes, object] = {}
+        self.rows: dict[bytes, Row] = {}
         self.fixed: dict[str, object] = {
             "registry": None,
             "version": 0,
@@ -121,10 +122,19 @@ class Model:
             case RoomKept():
                 self.fixed["room"] = record
             case RegistryPinned(identity):
+                if self.fixed["registry"] not in (None, identity):
+                    self._begin_with_another_registry()
                 self.fixed["registry"] = identity
             case RowsSaved(rows, version, at):
                 self.fixed |= {"version": version, "table_at": at}
                 self.rows |= {row.card.identity: row for row in rows}
+
+    def _begin_with_another_registry(self) -> None:
+        """Pins stay; versions and places were the former registry's."""
+        self.fixed["version"] = 0
+        self.groups.clear()
+        self.rows = {identity: msgspec.structs.replace(row, version=0) for identity, row in self.rows.items()}
+        self.blocked = {key: msgspec.structs.replace(row, version=0) for key, row in self.blocked.items()}
 
     def check(self, loaded: Loaded) -> None:
         """Whether this is what comes back."""

@@ -2,17 +2,21 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
 
 from peer.core import events as happened
+from peer.errors import AlreadyOpen, NameTaken, NotAdmitted, NotOpen, OtherRegistry, ServerUnreachable
+from peer.history import History
 from peer.keys import FolderInUse, KeyFolder
-from peer.node import NotOpen, Peer
+from peer.node import Peer, PeerState
 from peer.receipts import Outcome
-from tests.peer.village import QUICK, Village, next_of, outcome_of, village
+from registry.doors import DoorSettings
+from tests.peer.village import QUICK, WITHIN, Village, next_of, outcome_of, village
 from tests.support.ports import free_port
-from wire.errors import PortInUse, TooLong
+from wire.errors import AddressRefused, PortInUse, TooLong
 from wire.limits import TEXT_MAX
 
 __all__ = ["village"]
@@ -104,6 +108,33 @@ async def test_a_message_that_was_never_asked_beyond_is_given_again_after_a_rest
         assert not [event for event in bob.take_events() if isinstance(event, happened.MailReturned)]
 
 
+async def test_two_loops_get_every_event_and_the_first_decides_what_was_shown(village: Village) -> None:
+    async with village.peer("alice") as alice, village.peer("bob") as bob:
+        first, second = bob.events(), bob.events()
+        assert isinstance(await anext(first), happened.Registered)
+        both = [asyncio.create_task(texts_of(loop, 3)) for loop in (first, second)]
+        await asyncio.sleep(0)
+        for number in range(3):
+            await outcome_of(await alice.send("bob", f"{number}"))
+        async with asyncio.timeout(WITHIN):
+            assert await asyncio.gather(*both) == [["0", "1", "2"], ["0", "1", "2"]]
+        await second.aclose()
+        await first.aclose()
+    async with village.peer("bob") as bob:
+        (line,) = (await next_of(bob, happened.MailReturned)).lines
+        assert line.text == "2"  # the first loop was not asked beyond it
+
+
+async def texts_of(loop: AsyncGenerator[happened.Event, None], count: int) -> list[str]:
+    """The next so many messages."""
+    texts: list[str] = []
+    while len(texts) < count:
+        event = await anext(loop)
+        if isinstance(event, happened.DirectReceived):
+            texts.append(event.text)
+    return texts
+
+
 async def test_events_end_when_the_peer_is_closed(village: Village) -> None:
     peer = village.peer("alice")
     await peer.open()
@@ -137,7 +168,7 @@ async def test_a_name_in_another_case_is_the_same_person(village: Village) -> No
         before = first.people()
     async with village.peer("Alice") as second:
         assert [person.name for person in before] == ["alice"]
-        assert not [event for event in second.take_events() if isinstance(event, happened.NameTaken)]
+        assert not [event for event in second.take_events() if isinstance(event, happened.NameUnavailable)]
 
 
 # --- beginnings and ends
@@ -146,9 +177,65 @@ async def test_a_name_in_another_case_is_the_same_person(village: Village) -> No
 async def test_a_name_that_another_holds(village: Village, tmp_path: Path) -> None:
     async with village.peer("alice"):
         impostor = Peer("alice", ("127.0.0.1", village.port), home=tmp_path / "elsewhere")
-        async with impostor:
-            assert await next_of(impostor, happened.NameTaken) == happened.NameTaken(name="alice")
-            assert impostor.is_offline
+        with pytest.raises(NameTaken) as taken:
+            await impostor.__aenter__()
+        assert taken.value.name == "alice"
+        states = [impostor.state]
+        await impostor.open()
+        for _ in range(2):
+            with pytest.raises(NameTaken):
+                await impostor.ready()
+        states.append(impostor.state)
+        assert states == [PeerState.CLOSED, PeerState.REFUSED]
+        assert impostor.is_offline
+        assert await next_of(impostor, happened.NameUnavailable) == happened.NameUnavailable(name="alice")
+        await impostor.close()
+
+
+async def test_who_is_not_admitted_and_then_is(village: Village) -> None:
+    await village.close_registry()
+    await village.open_registry(doors=DoorSettings(invite_only=True))
+    alice = village.peer("alice")
+    with pytest.raises(NotAdmitted, match="not registered: only who is invited comes in"):
+        await alice.__aenter__()
+    await village.close_registry()
+    await village.open_registry()
+    async with alice:
+        assert alice.state is PeerState.ONLINE
+
+
+async def test_another_registry_at_the_address(village: Village, tmp_path: Path) -> None:
+    async with village.peer("alice") as alice:
+        pass
+    await village.close_registry()
+    await village.open_registry(folder=tmp_path / "another")
+    with pytest.raises(OtherRegistry) as other:
+        await alice.__aenter__()
+    assert other.value.expected != other.value.got
+
+
+async def test_where_a_peer_stands(village: Village) -> None:
+    alice = Peer("alice", ("127.0.0.1", village.port), home=village.folder, policy=QUICK)
+    states = [alice.state]
+    await alice.open()
+    states.append(alice.state)
+    await asyncio.wait_for(alice.ready(), WITHIN)
+    states.append(alice.state)
+    await village.close_registry()
+    await next_of(alice, happened.ServerLost)
+    states.append(alice.state)
+    await alice.ready()
+    alice.leave()
+    states.append(alice.state)
+    await alice.close()
+    assert states == [
+        PeerState.CLOSED,
+        PeerState.SEEKING,
+        PeerState.ONLINE,
+        PeerState.ALONE,
+        PeerState.OFFLINE,
+    ]
+    assert alice.state is PeerState.CLOSED
 
 
 async def test_one_name_runs_once_and_nothing_is_left_open(village: Village) -> None:
@@ -168,9 +255,55 @@ async def test_a_taken_port_touches_no_folder(village: Village) -> None:
     assert not (village.folder / "peers").exists()
 
 
+async def test_a_server_may_be_given_by_its_name(village: Village) -> None:
+    async with Peer("alice", ("localhost", village.port), home=village.folder) as alice:
+        assert alice.state is PeerState.ONLINE
+        assert await outcome_of(await alice.send_all("hi")) is Outcome.SAVED
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "127.1", "", "0.0.0.0"])
+async def test_a_server_that_is_nowhere_is_named_and_touches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    def refuse(*_args: object, **_named: object) -> None:
+        raise socket.gaierror("no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    peer = Peer("alice", (host, 5_000), home=tmp_path / "people")
+    with pytest.raises(ServerUnreachable, match=f'^server: "{host}" is '):
+        await peer.open()
+    assert not (tmp_path / "people").exists()
+
+
+async def test_a_peer_that_is_being_opened_is_not_opened_twice(village: Village) -> None:
+    peer = Peer("alice", ("localhost", village.port), home=village.folder)
+    opening = asyncio.ensure_future(peer.open())
+    await asyncio.sleep(0)
+    with pytest.raises(AlreadyOpen):
+        await peer.open()
+    await opening
+    await peer.close()
+
+
+@pytest.mark.parametrize("port", [0, 80, 70_000])
+def test_a_port_that_no_registry_has_is_named(tmp_path: Path, port: int) -> None:
+    with pytest.raises(AddressRefused, match=f'server: "{port}" is not a port'):
+        Peer("alice", ("127.0.0.1", port), home=tmp_path)
+
+
 async def test_nobody_there_at_start(tmp_path: Path) -> None:
     async with Peer("alice", ("127.0.0.1", free_port()), home=tmp_path, policy=QUICK) as alice:
         assert happened.NoServerAtStart(table_time=None) in alice.take_events()
+
+
+async def test_who_has_left_was_told_how(tmp_path: Path) -> None:
+    """Nobody is there to be told: the leave is over at once, and what is typed next must find that out."""
+    peer = Peer("alice", ("127.0.0.1", free_port()), home=tmp_path, policy=QUICK)
+    await peer.open()
+    peer.leave()
+    await peer.left()
+    assert happened.LeaveUnanswered() in peer.take_events()
+    await peer.close()
 
 
 async def test_who_gives_up_waiting_leaves_nothing_open(tmp_path: Path) -> None:
@@ -194,6 +327,97 @@ async def test_a_peer_that_is_not_open_says_so(village: Village) -> None:
     with pytest.raises(NotOpen):
         await peer.send_all("hi")
     await peer.close()
+
+
+async def test_a_peer_that_was_never_open_says_so_whatever_is_asked(village: Village) -> None:
+    peer = village.peer("alice")
+    asks: list[Callable[[], object]] = [
+        peer.people,
+        peer.members,
+        peer.list_rooms,
+        lambda: peer.is_offline,
+        lambda: peer.is_server_away,
+        lambda: peer.room,
+        lambda: peer.past,
+        lambda: peer.desk.client,
+        lambda: peer.trust.number("bob"),
+    ]
+    for ask in asks:
+        with pytest.raises(NotOpen):
+            ask()
+    waits = [peer.ready, peer.settled, peer.left, peer.room_settled, peer.next_events, peer.desk.answered]
+    for wait in waits:
+        with pytest.raises(NotOpen):
+            await wait()
+    with pytest.raises(NotOpen):
+        peer.events()
+    await peer.close()  # is no mistake: whoever cleans up need not know how far it came
+
+
+async def test_who_waits_for_a_peer_that_is_closed_waits_no_longer(tmp_path: Path) -> None:
+    peer = Peer("alice", ("127.0.0.1", free_port()), home=tmp_path)
+    await peer.open()
+    waiting = asyncio.ensure_future(peer.ready())
+    await asyncio.sleep(0)
+    await peer.close()
+    with pytest.raises(NotOpen):
+        await asyncio.wait_for(waiting, WITHIN)
+
+
+async def test_an_open_peer_is_not_opened_twice_and_keeps_its_port(village: Village) -> None:
+    port = free_port()
+    alice = Peer("alice", ("127.0.0.1", village.port), port=port, home=village.folder)
+    async with alice, village.peer("bob") as bob:
+        with pytest.raises(AlreadyOpen):
+            await alice.open()
+        assert await outcome_of(await bob.send("alice", "hi")) is Outcome.DELIVERED
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("0.0.0.0", port))
+
+
+async def test_a_history_that_does_not_load_leaves_nothing_open(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    peer = Peer("alice", ("127.0.0.1", village.port), port=port, home=village.folder)
+    with monkeypatch.context() as broken:
+        broken.setattr(History, "load", lambda history: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await peer.open()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("0.0.0.0", port))
+    async with peer:
+        assert happened.Registered() in peer.take_events()
+
+
+async def test_the_timers_of_a_peer_that_was_opened_again_ring(village: Village) -> None:
+    """Without a registry nothing else ever settles a message."""
+    peer = Peer("alice", ("127.0.0.1", village.port), home=village.folder, policy=QUICK)
+    async with peer:
+        pass
+    await village.close_registry()
+    async with peer:
+        await next_of(peer, happened.NoServerAtStart)
+        receipt = await peer.send_all("anybody here?")
+        assert await outcome_of(receipt) is Outcome.KEPT
+
+
+async def test_a_peer_opened_again_has_its_new_name_and_gives_what_was_not_seen_once(
+    village: Village,
+) -> None:
+    bob = village.peer("bob")
+    async with village.peer("alice") as alice:
+        async with bob:
+            await outcome_of(await alice.send("bob", "seen"))
+            bob.rename("bobby")
+            await next_of(bob, happened.Renamed)  # and so all before it
+            await outcome_of(await alice.send("bobby", "unseen"))
+        assert bob.name == "bobby"
+        async with bob:
+            assert bob.name == "bobby"
+            lines = (await next_of(bob, happened.MailReturned)).lines
+            assert [line.text for line in lines] == ["unseen"]
+            assert not [one for one in bob.take_events() if isinstance(one, happened.DirectReceived)]
 
 
 async def test_leaving_and_coming_back(village: Village) -> None:

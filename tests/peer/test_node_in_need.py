@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import sqlite3
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -42,6 +43,7 @@ async def test_a_full_disk_acknowledges_nothing_and_is_said_once(
         batch = bob.take_events()
         assert [type(event) for event in batch if not isinstance(event, happened.TableChanged)] == [
             happened.Registered,
+            happened.RegistryMet,
             happened.Trouble,
         ]
         works.set()
@@ -72,7 +74,7 @@ async def test_who_shows_nothing_takes_nothing_and_loses_nothing(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A terminal that is stopped must not fill our memory: senders find us away, and what they said waits."""
-    monkeypatch.setattr("peer.pump.EVENTS_WAITING_MAX", 10)
+    monkeypatch.setattr("peer.feed.EVENTS_WAITING_MAX", 10)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await next_of(bob, happened.Registered)
         receipts = [await alice.send("bob", str(number)) for number in range(3)]
@@ -84,7 +86,7 @@ async def test_who_shows_nothing_takes_nothing_and_loses_nothing(
             count += 1
         late = [await alice.send("bob", str(number)) for number in range(count, 16)]
         assert {await outcome_of(receipt) for receipt in late} == {Outcome.SAVED}
-        assert len(bob._events) < 20
+        assert len(bob._open_feed().main) < 20
         shown: list[str] = []
         async with asyncio.timeout(WITHIN):
             while len(shown) < 16:
@@ -92,6 +94,34 @@ async def test_who_shows_nothing_takes_nothing_and_loses_nothing(
                 bob.events_shown(batch)
                 shown += [line.text for event in batch for line in lines_in(event)]
         assert shown == [str(number) for number in range(16)]
+
+
+async def test_a_second_loop_that_stands_still_is_waited_for_and_loses_nothing(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("peer.feed.EVENTS_WAITING_MAX", 10)
+    async with village.peer("alice") as alice, village.peer("bob") as bob:
+        first, second = bob.events(), bob.events()
+        await anext(first)
+        coming = asyncio.ensure_future(anext(second))
+        reading = asyncio.create_task(texts_until(first, "19"))
+        outcomes = [await outcome_of(await alice.send("bob", str(number))) for number in range(20)]
+        assert Outcome.SAVED in outcomes
+        assert len(bob._open_feed()._others[0]) < 20
+        texts = [line.text for line in lines_in(await coming)]
+        async with asyncio.timeout(WITHIN):
+            texts += await texts_until(second, "19")
+            assert await reading == texts == [str(number) for number in range(20)]
+        await first.aclose()
+        await second.aclose()
+
+
+async def texts_until(loop: AsyncGenerator[happened.Event, None], last: str) -> list[str]:
+    """All texts up to this one."""
+    texts: list[str] = []
+    while last not in texts:
+        texts += [line.text for line in lines_in(await anext(loop))]
+    return texts
 
 
 def lines_in(event: happened.Event) -> tuple[happened.Line, ...]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,15 @@ from peer.core import events as happened
 from peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged
 from peer.core.standing import Standing
 from peer.core.trail import What
+from peer.errors import NotOpen
 from peer.export import Format, exported, history_of
 from peer.history import History
-from peer.node import NotOpen
 from peer.past import SOMEBODY, Kind, shown
+from peer.store.schema import AnotherFormat
 from tests.peer.core.cast import Someone
-from tests.peer.store.test_schema import old
 from tests.peer.village import WITHIN, Village, village
 
-__all__ = ["old", "village"]
+__all__ = ["village"]
 
 BOB = Someone("bob")
 
@@ -70,8 +71,9 @@ async def test_who_is_trusted_and_ignored_through_the_sdk(village: Village) -> N
         assert isinstance(ours, happened.SafetyNumber)
         assert isinstance(theirs, happened.SafetyNumber)
         assert ours.digits == theirs.digits
-        assert alice.trust.accept("bob") == happened.Trusted(name="bob")
-        assert alice.trust.accept("carol") == happened.NobodyKnown(name="carol")
+        assert alice.trust.accept("bob", ours.digits) == happened.Trusted(name="bob", is_new=False)
+        assert [person.is_verified for person in alice.people()] == [False, True]
+        assert alice.trust.accept("carol", ours.digits) == happened.NobodyKnown(name="carol")
         assert alice.trust.ignore("bob") == happened.Ignored(name="bob", is_ignored=True)
         await (await bob.send("alice", "not to be heard")).settled()
         assert [line.text for line in alice.past.latest(5)] == ["hi"]
@@ -140,11 +142,12 @@ def test_it_reads_while_the_peer_writes(home: Path) -> None:
     running.close()
 
 
-def test_a_file_of_an_earlier_shape_is_exported_and_left_as_it_is(old: Path) -> None:
-    before = old.read_bytes()
-    assert len(list(exported(old, "alice", Format.TXT))) == 8
-    assert old.read_bytes() == before
-
-
-def test_nobody_s_history_is_none(home: Path) -> None:
-    assert history_of("carol", home) is None
+def test_a_file_of_another_version_is_named_and_left_as_it_is(home: Path) -> None:
+    path = home / "peers" / "n-alice" / "history.db"
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 3")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(AnotherFormat):
+        list(exported(path, "alice", Format.TXT))
+    assert path.read_bytes() == before

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from peer.core import events as happened
+from peer.errors import NotOpen
 from peer.receipts import CHANNEL, Outcome, Receipts
 
 FATES: list[tuple[happened.Event, Outcome]] = [
@@ -101,3 +102,38 @@ async def test_a_receipt_finds_its_message_though_the_recipient_has_another_name
     receipts.note(happened.Renamed(old="bob", new="bobby", is_me=False))
     receipts.note(happened.Delivered(to="bobby", number=5, through_server=False))
     assert message.outcome is Outcome.DELIVERED
+
+
+async def test_the_final_outcome_is_waited_for_behind_kept() -> None:
+    receipts = Receipts()
+    receipt = receipts.open("bob", 5)
+    waiting = [asyncio.ensure_future(receipt.final()) for _ in range(2)]
+    receipts.note(happened.Kept(to="bob", number=5))
+    assert await receipt.settled() is Outcome.KEPT
+    await asyncio.sleep(0)
+    assert not any(one.done() for one in waiting)
+    receipts.note(happened.Saved(to="bob", number=5))
+    assert await asyncio.gather(*waiting) == [Outcome.SAVED, Outcome.SAVED]
+    assert await receipt.final() is Outcome.SAVED
+
+
+async def test_nobody_waits_for_a_final_outcome_longer_than_the_program_lives() -> None:
+    receipts = Receipts()
+    kept, under_way = receipts.open("bob", 5), receipts.open("bob", 6)
+    receipts.note(happened.Kept(to="bob", number=5))
+    waiting = [asyncio.ensure_future(one.final()) for one in (kept, under_way)]
+    await asyncio.sleep(0)
+    receipts.close(is_kept=True)
+    for one in (*waiting, kept.final()):
+        with pytest.raises(NotOpen):
+            await one
+    assert await under_way.settled() is Outcome.KEPT
+
+
+def test_a_receipt_shows_what_it_is_about() -> None:
+    receipts = Receipts()
+    receipt = receipts.open("bob", 5)
+    shown = [repr(receipt)]
+    receipts.note(happened.Refused(to="bob", number=5, reason="full"))
+    shown.append(repr(receipt))
+    assert shown == ["<Receipt of 5 to 'bob': under way>", "<Receipt of 5 to 'bob': REFUSED: full>"]

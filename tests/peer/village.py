@@ -13,6 +13,7 @@ import pytest
 from peer.core import events as happened
 from peer.node import Peer
 from peer.receipts import Outcome, Receipt
+from registry.doors import DoorSettings
 from registry.program import Registry
 from tests.support.ports import free_port
 from wire.delivery.policy import Policy
@@ -33,8 +34,9 @@ class Village:
         self._registry: Registry | None = None
         self._peers: list[Peer] = []
 
-    async def open_registry(self) -> None:
-        self._registry = Registry(self.port, self.folder, say=lambda line: None)
+    async def open_registry(self, *, folder: Path | None = None, doors: DoorSettings | None = None) -> None:
+        """`folder`: another than that of the village makes another registry at the same address."""
+        self._registry = Registry(self.port, folder or self.folder, say=lambda line: None, doors=doors)
         await self._registry.start()
         # It notes faults of its connections itself; here every fault of anybody is a failure.
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: self.faults.append(context))
@@ -74,7 +76,7 @@ async def next_of(peer: Peer, kind: type[Kind]) -> Kind:
             peer.events_shown(batch)
             for place, event in enumerate(batch):
                 if isinstance(event, kind):
-                    peer._events.extendleft(reversed(batch[place + 1 :]))
+                    peer._open_feed().main.extendleft(reversed(batch[place + 1 :]))
                     return event
 
 

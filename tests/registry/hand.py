@@ -1,6 +1,6 @@
 """This file is about a peer with a link, played by hand: what it asks, what it is told, lines for the channel and rooms.
 
-It does just what a test tells it.
+It does just what a test tells it. While time passes, the rig takes it for one that shows signs of life.
 """
 
 from typing import TYPE_CHECKING
@@ -26,8 +26,15 @@ class Hand(Newcomer):
         self.link: int | None = None
         self.room_key: GroupKey | None = None
         self.station = 0
+        self.is_frozen = False
+        """Whether the program is stopped, with its connection open."""
 
     # --- the link
+
+    @property
+    def shows_life(self) -> bool:
+        """Whether its program says something on its link now and then."""
+        return self.link is not None and self.link not in self.rig.closed and not self.is_frozen
 
     def greet(self) -> int:
         """Connect and exchange random bytes."""
@@ -74,6 +81,11 @@ class Hand(Newcomer):
         self.rig.frames[self.link] = [frame for frame in frames if frame[0] == Kind.GROUP_RELAYED]
         return [decode_notice(self.cipher.open(frame)) for frame in frames if frame[0] != Kind.GROUP_RELAYED]
 
+    def take_all(self) -> None:
+        """Hear all that was said up to now, by both ways, and forget it."""
+        self.notices()
+        self.rig.take(self.address)
+
     def ask(self, *requests: PeerRequest) -> list[RegistryNotice]:
         self.send(*requests)
         return self.notices()
@@ -84,6 +96,12 @@ class Hand(Newcomer):
         self.link = None
 
     # --- the channel
+
+    @property
+    def epoch(self) -> int:
+        """Of the channel's newest key that we were given."""
+        assert self.key is not None
+        return self.key.epoch
 
     def line(self, text: str, number: int = 1) -> bytes:
         """A sealed group frame."""

@@ -87,7 +87,6 @@ class Newcomer:
         cookie: Cookie,
         *,
         card: Card | None = None,
-        table_version: int = 0,
         code: JoinCode | None = None,
     ) -> bytes:
         register: Register = make_register(
@@ -96,7 +95,6 @@ class Newcomer:
             nonce=cookie.nonce,
             cookie=cookie.cookie,
             card=card or self.card,
-            table_version=table_version,
             code=code,
         )
         return bytes((Kind.REGISTER,)) + encode(register)
@@ -110,12 +108,10 @@ class Newcomer:
                 return decode_refused(data[1:])
         return None
 
-    def register(
-        self, *, card: Card | None = None, table_version: int = 0, code: JoinCode | None = None
-    ) -> Welcome | Refused | None:
+    def register(self, *, card: Card | None = None, code: JoinCode | None = None) -> Welcome | Refused | None:
         """The whole way in."""
         cookie = self.hello()
-        asked = self.register_bytes(cookie, card=card, table_version=table_version, code=code)
+        asked = self.register_bytes(cookie, card=card, code=code)
         self.rig.receive(asked, self.address)
         answer = self.answer()
         if isinstance(answer, Welcome):

@@ -48,6 +48,7 @@ class Rig:
         self.store = store or MemoryStore()
         self.policy = policy or Policy()
         self.auto_commit = True
+        self.faults_allowed = False
         self.datagrams: defaultdict[Address, list[bytes]] = defaultdict(list)
         self.frames: defaultdict[int, list[bytes]] = defaultdict(list)
         self.greetings: dict[int, bytes] = {}
@@ -58,6 +59,7 @@ class Rig:
         self._readers: dict[int, FrameReader] = {}
         self._next_link = 1
         self._made = 0
+        self.hands: list[Hand] = []
         self.core = self._start()
 
     def _start(self) -> RegistryCore:
@@ -91,6 +93,9 @@ class Rig:
 
     def turn(self) -> None:
         """What the shell does at the end of a turn."""
+        assert self.faults_allowed or not self.core.dropped["fault of ours"], list(
+            map(str, self.core.events())
+        )
         while self.core._turns:  # the shell's next timer, which is due at once
             self.core.handle_timer(now=self.now)
         if self.auto_commit:
@@ -119,6 +124,13 @@ class Rig:
         self.store.append(entries)
         self.handed += entries
 
+    def sync_ends(self) -> None:
+        """The sync that was running ends: it covers what was handed over, and nothing that came since."""
+        self.store.sync()
+        count, self.handed = len(self.handed), []
+        self.core.entries_stored(count, now=self.now)
+        self.turn()
+
     def _commit_all(self, core: RegistryCore) -> None:
         while entries := [*self.handed, *(new := core.entries_to_store())]:
             try:
@@ -132,13 +144,21 @@ class Rig:
             self.handed = []
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; every deadline on the way is met."""
+        """Let time pass; every deadline on the way is met, and whoever has a link and is not frozen shows signs of life."""
         until = self.now + seconds
+        self._show_life(self.hands, until)
         while (due := self.core.next_timer()) <= until:
             self.now = max(self.now, due)
+            if asked := self.core._service._attendance._liveness._probes:
+                self._show_life([hand for hand in self.hands if hand.id in asked], self.now)
             self.core.handle_timer(now=self.now)
             self.turn()
         self.now = until
+
+    def _show_life(self, hands: list[Hand], now: float) -> None:
+        for hand in hands:
+            if hand.shows_life:
+                self.core._service.heard_on_link(hand.id, now=now)
 
     # --- the world
 
@@ -180,7 +200,8 @@ class Rig:
     def hand(self, name: str, *, host: str | None = None) -> "Hand":
         """A peer that has done nothing yet."""
         self._made += 1
-        return Hand(self, name, host=host or f"10.0.0.{self._made}", seed=self._made)
+        self.hands.append(Hand(self, name, host=host or f"10.0.0.{self._made}", seed=self._made))
+        return self.hands[-1]
 
     def member(self, name: str) -> "Hand":
         """A peer that is registered and has a link."""

@@ -93,7 +93,6 @@ def test_a_register_for_another_registry_is_dropped(rig: Rig, bob: Hand) -> None
         nonce=cookie.nonce,
         cookie=cookie.cookie,
         card=bob.card,
-        table_version=0,
     )
     rig.receive(bytes((Kind.REGISTER,)) + encode(elsewhere), bob.address)
     assert bob.answer() is None
@@ -140,7 +139,6 @@ def test_an_address_has_a_rate_of_registrations() -> None:
             nonce=b"n" * 16,
             cookie=gate._cookie(sender, gate._window_of(now)),
             card=card,
-            table_version=0,
         )
         screened = gate.screen(bytes((Kind.REGISTER,)) + encode(register), sender, now=now)
         assert isinstance(screened, str) or gate.flaw_of(screened) == ""

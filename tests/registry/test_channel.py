@@ -3,10 +3,12 @@
 from registry.store.entries import GroupLine as StoredLine
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
-from tests.registry.roomtalk import page
+from tests.registry.roomtalk import back, page
 from wire.header import GroupHeader, unpack_group
+from wire.limits import LINK_QUEUE_MAX, RELAYS_BURST, RELAYS_PER_NETWORK_BURST, RELAYS_PER_SECOND
 from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
 from wire.messages.group import CHANNEL, GroupAccepted, GroupRefused
+from wire.messages.presence import Ping, Pong
 
 
 class TestSpeaking:
@@ -18,7 +20,7 @@ class TestSpeaking:
         assert at_bob == line
         assert eve.relayed() == [(position, line)]
         assert ann.relayed() == []
-        assert ann.notices() == [GroupAccepted(CHANNEL, 1, 0, position)]
+        assert ann.notices() == [GroupAccepted(CHANNEL, ann.epoch, 0, position)]
 
     def test_all_links_get_one_bytes_object(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         rig.member("eve")
@@ -43,7 +45,7 @@ class TestSpeaking:
     def test_a_full_disk_refuses_what_was_relayed(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         rig.store.full = True
         ann.send_raw(ann.line("hello"))
-        assert ann.notices() == [GroupRefused(CHANNEL, 1, 0, disk_full=True)]
+        assert ann.notices() == [GroupRefused(CHANNEL, ann.epoch, 0, disk_full=True)]
         rig.store.full = False
         ann.send_raw(ann.line("again"))
         assert len(page(bob, CHANNEL).lines) == 1
@@ -81,6 +83,48 @@ class TestRelaying:
         bob.drop_link()
         assert ann.ask(RelayDatagram(bob.id, b"sealed")) == [RelayFailed(bob.id)]
         assert ann.ask(RelayDatagram(b"?" * 32, b"sealed")) == [RelayFailed(b"?" * 32)]
+
+    def test_a_flooder_loses_what_is_too_much_and_the_others_nothing(
+        self, rig: Rig, ann: Hand, bob: Hand
+    ) -> None:
+        eve = rig.member("eve")
+        eve.send(*[RelayDatagram(bob.id, b"flood")] * 2_000)
+        rig.advance(0.5)
+        eve.send(*[RelayDatagram(bob.id, b"flood")] * 2_000)
+        came = [one.sender for one in bob.notices() if isinstance(one, DatagramRelayed)]
+        assert came == [eve.id] * int(RELAYS_BURST + RELAYS_PER_SECOND / 2)
+        ann.send(*[RelayDatagram(bob.id, b"talk")] * 60)
+        assert len(bob.notices()) == 60
+        eve.send(RelayDatagram(ann.id, b"another"))
+        assert len(ann.notices()) == 1, "each recipient counts alone"
+        bob.send(*[RelayDatagram(eve.id, b"ack")] * 400, *[RelayDatagram(ann.id, b"talk")] * 60)
+        assert len(ann.notices()) == 60, "what a victim answers uses up nothing of what they have for others"
+
+    def test_many_flooders_of_one_network_count_together(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(6)]
+        back(rig, *crowd)
+        for hand in crowd:
+            hand.send(*[RelayDatagram(bob.id, b"flood")] * 400)
+        assert len(bob.notices()) == RELAYS_PER_NETWORK_BURST
+        ann.send(RelayDatagram(bob.id, b"talk"))
+        assert len(bob.notices()) == 1
+
+    def test_nothing_is_added_for_a_reader_who_is_behind(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        assert bob.link is not None
+        rig.core.link_backlog(bob.link, LINK_QUEUE_MAX // 2 + 1)
+        ann.send(RelayDatagram(bob.id, b"talk"))
+        assert bob.notices() == []
+        assert rig.core.dropped["no room on the recipient's link"] == 1
+        assert bob.ask(Ping(1))[0] == Pong(1, rig.core._service.directory.version)
+        rig.core.link_backlog(bob.link, 0)
+        ann.send(RelayDatagram(bob.id, b"talk"))
+        assert len(bob.notices()) == 1
+
+    def test_no_turn_brings_more_than_a_queue_holds(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        ann.send(*[RelayDatagram(bob.id, bytes(1_200))] * 400)
+        size = sum(len(one.datagram) for one in bob.notices() if isinstance(one, DatagramRelayed))
+        assert LINK_QUEUE_MAX - 4_000 <= size <= LINK_QUEUE_MAX
+        assert bob.link not in rig.closed
 
     def test_what_is_no_datagram_is_not_passed_on(self, ann: Hand, bob: Hand) -> None:
         assert ann.ask(RelayDatagram(bob.id, bytes(1_201))) == [RelayFailed(bob.id)]

@@ -1,8 +1,10 @@
-"""This file is about wall time in cores: stamps follow the wall clock, ages are clamped."""
+"""Wall time in cores: stamps follow the wall clock, ages are clamped, lives are told apart."""
+
+import random
 
 import pytest
 
-from registry.clock import WallClock, remaining
+from registry.clock import EPOCHS_BY_CLOCK_MAX, LIFE_BITS, WallClock, first_epoch, first_number, remaining
 
 
 def test_stamps_follow_the_wall_clock() -> None:
@@ -26,3 +28,26 @@ def test_a_clock_before_1970_stamps_zero() -> None:
 )
 def test_ages_across_restarts_are_clamped(stored_at_ms: int, left: float) -> None:
     assert remaining(stored_at_ms, 1_010.0, kept_for=100.0, at_least=20.0) == left
+
+
+@pytest.mark.parametrize(
+    ("last", "wall", "epoch"),
+    [
+        (0, 1_000, 1_001),
+        (500, 1_000, 1_001),  # also where the disk was put back to 500
+        (2_000, 1_000, 2_001),  # the clock was set back
+        (0, 2**40, EPOCHS_BY_CLOCK_MAX + 1),
+    ],
+)
+def test_a_life_begins_above_the_last_epoch_on_disk_and_above_the_clock(
+    last: int, wall: int, epoch: int
+) -> None:
+    assert first_epoch(last=last, wall=wall) == epoch
+
+
+def test_numbers_of_a_life_leave_room_below_the_next_epoch() -> None:
+    chance = random.Random(1)
+    firsts = {first_number(epoch=7, chance=chance.randbytes(4)) for _ in range(100)}
+    assert len(firsts) == 100
+    assert min(firsts) >= 7 << LIFE_BITS
+    assert max(firsts) < (8 << LIFE_BITS) - 2 ** (LIFE_BITS - 1)

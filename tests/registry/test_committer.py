@@ -40,3 +40,36 @@ async def test_entries_that_vanish_in_a_fault_are_not_confirmed_with_the_next(ca
     assert MailRefused(1, MailRefusal.DISK_FULL) in said
     assert [one.reference for one in said if isinstance(one, MailSaved)] == [2]
     await committer.finish()
+
+
+class Spent(MemoryStore):
+    """A checkpoint is due as soon as something was synced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checkpoints = 0
+        self.is_synced = False
+
+    def sync(self) -> None:
+        super().sync()
+        self.is_synced = True
+
+    def checkpoint_due(self, now: float) -> bool:
+        return self.is_synced and not self.checkpoints
+
+    def checkpoint(self) -> None:
+        self.checkpoints += 1
+
+
+async def test_a_checkpoint_that_is_due_with_a_sync_does_not_wait_for_the_next_look() -> None:
+    """What was said in a session at the help desk leaves the disk when it is over."""
+    store = Spent()
+    rig = Rig(store)
+    bob, alice = rig.member("bob"), rig.member("alice")
+    rig.auto_commit = False
+    tell: Callable[..., None] = lambda hear, *what: hear(*what, now=rig.now)  # noqa: E731
+    committer = Committer(asyncio.get_running_loop(), rig.core, store, partial(tell))
+    alice.send(DepositMail(1, bob.id, 1, b"kept"))
+    await committer.settle()
+    await committer.finish()
+    assert store.checkpoints == 1

@@ -13,7 +13,7 @@ from tests.registry.rig import Rig
 from wire.address import Address
 from wire.codec import encode, encode_hello
 from wire.header import Kind
-from wire.messages.direct import RelayDatagram
+from wire.messages.direct import RelayDatagram, ReportSilence
 from wire.messages.group import FetchGroup
 from wire.messages.link import Attach, PeerRequest
 from wire.messages.mail import DepositMail, TakeMail
@@ -76,8 +76,11 @@ def test_any_order_of_requests_of_members_raises_nothing(seed: int) -> None:
         linked = {link.identity for link in rig.core._links.attached()}
         assert linked <= online
         assert len(linked) == len(rig.core._links.attached())
-    rig.advance(400.0)
+    for hand in hands:
+        hand.is_frozen = True
+    rig.advance(rig.policy.lease_span)
     assert rig.core._service.directory.online() == []
+    assert rig.core._links.attached() == []
 
 
 def _do_something(rig: Rig, hand: Hand, chance: random.Random, hands: list[Hand]) -> None:
@@ -92,8 +95,9 @@ def _do_something(rig: Rig, hand: Hand, chance: random.Random, hands: list[Hand]
         FetchGroup(chance.choice(("channel", "#room")), chance.choice((0, 2**63 - 1))),
         Ping(number),
         Leave(number),
+        ReportSilence(key),
     ]
-    what = chance.randrange(8)
+    what = chance.randrange(9)
     is_linked = hand.link is not None and rig.core._links.find(hand.link) is not None
     if what < 4 and is_linked:
         hand.send(chance.choice(requests))
@@ -101,6 +105,8 @@ def _do_something(rig: Rig, hand: Hand, chance: random.Random, hands: list[Hand]
         hand.send_raw(hand.line("x", number))
     elif what == 5 and is_linked:
         hand.drop_link()
+    elif what == 8:
+        hand.is_frozen = not hand.is_frozen
     elif what == 6:
         rig.store.full = chance.random() < 0.3
         rig.advance(chance.choice((0.1, 5.0, 70.0)))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.doorlists import Bans, flaw_of_bans, flaw_of_keys, key_from
-from wire.identity import fingerprint
+from registry.doorlists import Bans, flaw_of_bans, flaw_of_keys
+from wire.identity import fingerprint, fingerprint_from
 
 IDENTITY = bytes(range(32))
 
@@ -15,14 +15,18 @@ IDENTITY = bytes(range(32))
 @given(st.binary(min_size=32, max_size=32))
 def test_a_key_is_the_same_in_full_and_as_its_fingerprint(identity: bytes) -> None:
     shown = fingerprint(identity)
-    assert key_from(shown) == key_from(identity.hex()) == key_from(shown.replace(" ", ":").upper())
+    assert (
+        fingerprint_from(shown)
+        == fingerprint_from(identity.hex())
+        == fingerprint_from(shown.replace(" ", ":").upper())
+    )
     assert Bans([shown]).has_key(identity)
     assert Bans([identity.hex()]).has_key(identity)
 
 
 @pytest.mark.parametrize("text", ["", "bob", "12", "g" * 32, "0" * 33])
 def test_what_is_no_key_is_named(text: str) -> None:
-    assert key_from(text) is None
+    assert fingerprint_from(text) is None
     assert "is no key" in flaw_of_keys([fingerprint(IDENTITY), text])
 
 

@@ -14,7 +14,7 @@ from wire.messages.registration import RefusalReason, Refused, Welcome
 from wire.messages.renaming import Rename, RenameRefused
 
 CLOSED = DoorSettings(invite_only=True)
-CODE, OTHER = (JoinCode.drawn(bytes([number]) * CODE_BYTES) for number in (1, 2))
+CODE, OTHER = (JoinCode.drawn(bytes([number]) * CODE_BYTES, registry=b"r" * 32) for number in (1, 2))
 
 
 def invited(rig: Rig, *codes: JoinCode) -> str:

@@ -1,8 +1,31 @@
-"""This file is about the registry's lives: each goes on where the one before ended, whatever the clock says."""
+"""The registry's lives: each goes on where the one before ended, whatever the clock says, and whatever disk it finds."""
 
-from tests.registry.hand import table_of
+from registry.store.memory import MemoryStore
+from tests.registry.hand import Hand, table_of
 from tests.registry.rig import Rig
+from tests.registry.roomtalk import page
+from wire.messages.group import CHANNEL, GroupAccepted
 from wire.messages.registration import Welcome
+
+
+def backup_of(rig: Rig) -> MemoryStore:
+    """A copy of the registry's disk as it is now."""
+    copied = MemoryStore()
+    copied._durable = rig.store._durable.copy()
+    return copied
+
+
+def places_said(ann: Hand, count: int) -> list[int]:
+    """Where in the channel's log the registry has put so many lines of hers."""
+    for number in range(count):
+        ann.send_raw(ann.line("x", number))
+    return [notice.position for notice in ann.notices() if isinstance(notice, GroupAccepted)]
+
+
+def come_back(hand: Hand) -> None:
+    """To another life of the registry."""
+    assert isinstance(hand.register(), Welcome)
+    hand.attach()
 
 
 def test_restart_without_amnesia(rig: Rig) -> None:
@@ -26,33 +49,9 @@ def test_versions_go_on_when_the_clock_was_set_back_during_a_restart(rig: Rig) -
     version = rig.core._service.directory.version
     rig.wall_offset -= 86_400.0
     rig.restart()
-    ann.register(table_version=version)
+    ann.register()
     ann.attach()
     assert set(table_of(ann, since=version)) == {"ann", "bob"}
-
-
-def test_claims_of_later_versions_make_work_once_a_minute_only(rig: Rig) -> None:
-    ann = rig.member("ann")
-    version = rig.core._service.directory.version
-    ann.register(table_version=version + 1_000)
-    ann.register(table_version=version + 10**12)
-    assert rig.core._service.directory.version < version + 10**12
-    rig.advance(61.0)
-    ann.register(table_version=version + 10**12)
-    assert rig.core._service.directory.version > version + 10**12
-
-
-def test_a_second_table_of_an_earlier_life_is_caught_up_with_when_its_time_comes(rig: Rig) -> None:
-    """Clause 3.2. Else its peer took our rows for old ones for as long as our clock had been set back."""
-    bob, carol = rig.hand("bob"), rig.hand("carol")
-    assert isinstance(bob.register(table_version=rig.core._service.directory.version + 1_000_000), Welcome)
-    claimed = rig.core._service.directory.version + 1_000_000
-    assert isinstance(carol.register(table_version=claimed), Welcome)
-    assert rig.core._service.directory.version < claimed
-    rig.advance(rig.policy.catch_up_span)
-    assert rig.core._service.directory.version >= claimed
-    bob.attach()
-    assert {row.version > claimed for row in table_of(bob).values()} == {True}
 
 
 def test_no_life_uses_a_version_of_another_whatever_the_clock_says(rig: Rig) -> None:
@@ -65,3 +64,49 @@ def test_no_life_uses_a_version_of_another_whatever_the_clock_says(rig: Rig) -> 
         seen |= versions
         rig.wall_offset -= 3_600
         rig.restart()
+
+
+def test_no_place_of_the_log_is_used_again_when_the_disk_is_put_back(rig: Rig) -> None:
+    """Else a member whose place in the log is of the lost lives never asks for what is said now."""
+    ann = rig.member("ann")
+    rig.restart()
+    come_back(ann)
+    backup = backup_of(rig)
+    lost = places_said(ann, 5)
+    rig.restart()  # of this life, too, the backup knows nothing
+    come_back(ann)
+    lost += places_said(ann, 5)
+    rig.store = backup
+    rig.restart(downtime=3.0)
+    come_back(ann)
+    said = places_said(ann, 5)
+    assert min(said) > max(lost)
+    bob = rig.member("bob")
+    assert page(bob, CHANNEL, max(lost)).position == max(said)
+
+
+def test_no_version_is_used_again_when_the_disk_is_put_back(rig: Rig) -> None:
+    ann = rig.member("ann")
+    backup = backup_of(rig)
+    rig.restart()
+    come_back(ann)
+    rig.member("lost")
+    version = rig.core._service.directory.version
+    rig.store = backup
+    rig.restart(downtime=3.0)
+    come_back(ann)
+    assert min(row.version for row in table_of(ann).values()) > version
+
+
+def test_two_lives_under_one_epoch_do_not_share_places(rig: Rig) -> None:
+    """The disk was put back and the clock was set back, both at once."""
+    ann = rig.member("ann")
+    backup = backup_of(rig)
+    rig.restart()
+    come_back(ann)
+    lost = places_said(ann, 50)
+    rig.store = backup
+    rig.wall_offset -= 86_400.0
+    rig.restart()
+    come_back(ann)
+    assert not set(places_said(ann, 50)) & set(lost)

@@ -4,12 +4,13 @@ import pytest
 
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
+from tests.registry.roomtalk import back
+from wire.address import Address
 from wire.limits import (
     LETTER_MAX,
     MAIL_BATCH_MAX,
     MAIL_KEPT_FOR,
-    MAILBOX_LETTERS_MAX,
-    MAILBOX_LETTERS_PER_SENDER,
+    MAILBOX_PLACES,
 )
 from wire.messages.link import RegistryNotice
 from wire.messages.mail import (
@@ -144,13 +145,23 @@ def test_the_same_letter_while_it_is_being_stored_waits_for_the_disk(rig: Rig, a
     assert numbers(come_back(bob)) == [7]
 
 
-def test_one_repeat_of_a_letter_waits_for_the_disk_and_no_more(rig: Rig, ann: Hand, bob: Hand) -> None:
-    """Each holds a whole letter, and a disk may hang."""
+def test_the_newest_repeat_of_a_letter_is_answered_and_no_letter_is_held_for_it(
+    rig: Rig, ann: Hand, bob: Hand
+) -> None:
+    """A disk may hang while one letter is sent again and again."""
     rig.auto_commit = False
     ann.ask(*(letter(bob, 7, reference=reference) for reference in range(1, 100)))
-    assert rig.core.dropped["one more repeat of a letter on its way"] == 97
     rig.commit()
-    assert ann.notices() == [MailSaved(1), MailSaved(2)]
+    assert ann.notices() == [MailSaved(1), MailSaved(99)]
+
+
+def test_a_letter_on_its_way_to_the_disk_cannot_be_taken(rig: Rig, ann: Hand, bob: Hand) -> None:
+    come_back(bob)
+    rig.auto_commit = False
+    ann.send(letter(bob, 7))
+    bob.send(TakeMail(list(range(100))))
+    rig.commit()
+    assert [numbers(batch) for batch in batches(bob.notices())] == [[7]]
 
 
 def test_the_same_number_of_two_senders_is_two_letters(rig: Rig, ann: Hand, bob: Hand) -> None:
@@ -169,17 +180,20 @@ def test_a_full_disk_is_told_and_nothing_is_kept(rig: Rig, ann: Hand, bob: Hand)
     assert MailSaved(3) in ann.ask(letter(bob, 2, reference=3))
 
 
-def test_a_repeat_of_a_letter_that_the_disk_refused_is_a_new_try(rig: Rig, ann: Hand, bob: Hand) -> None:
+def test_a_repeat_of_a_letter_that_the_disk_refused_is_refused_with_it(
+    rig: Rig, ann: Hand, bob: Hand
+) -> None:
     rig.auto_commit = False
     ann.ask(letter(bob, 7), letter(bob, 7, reference=2))
-    rig.store.full = True
     entries = rig.core.entries_to_store()
     rig.core.store_failed("no room", newest=len(entries), now=rig.now)
-    rig.store.full = False
     rig.turn()
-    assert ann.notices() == [MailRefused(1, MailRefusal.DISK_FULL)]
-    rig.commit()
-    assert ann.notices() == [MailSaved(2)]
+    assert ann.notices() == [
+        MailRefused(1, MailRefusal.DISK_FULL),
+        MailRefused(2, MailRefusal.DISK_FULL),
+    ]
+    rig.auto_commit = True
+    assert ann.ask(letter(bob, 7, reference=3))[0] == MailSaved(3)
 
 
 def test_after_a_failed_sync_nothing_is_promised_and_old_mail_can_be_read(
@@ -197,16 +211,31 @@ def test_nobody_gets_mail_whom_nobody_knows(ann: Hand, rig: Rig) -> None:
     assert ann.ask(letter(stranger)) == [MailRefused(1, MailRefusal.NAME_UNKNOWN)]
 
 
-def test_quotas_are_told(rig: Rig, ann: Hand, bob: Hand) -> None:
-    for number in range(MAILBOX_LETTERS_PER_SENDER):
-        ann.ask(letter(bob, number))
-    assert ann.ask(letter(bob, 99, reference=9)) == [MailRefused(9, MailRefusal.SENDER_QUOTA)]
-    for other in range(1, MAILBOX_LETTERS_MAX // MAILBOX_LETTERS_PER_SENDER):
-        sender = rig.member(f"user{other}")
-        for number in range(MAILBOX_LETTERS_PER_SENDER):
-            sender.ask(letter(bob, number))
-    eve = rig.member("eve")
-    assert eve.ask(letter(bob)) == [MailRefused(1, MailRefusal.MAILBOX_FULL)]
+def test_quotas_are_told_and_hold_over_a_restart(rig: Rig, ann: Hand, bob: Hand) -> None:
+    accomplices = [rig.hand(f"user{number}", host=ann.address.host) for number in range(8)]
+    back(rig, *accomplices)
+    answers = [
+        answer
+        for sender in (ann, *accomplices)
+        for number in range(MAILBOX_PLACES)
+        for answer in sender.ask(letter(bob, number))
+    ]
+    saved = MAILBOX_PLACES // 2
+    assert answers.count(MailSaved(1)) == saved
+    assert answers.count(MailRefused(1, MailRefusal.SHARE_USED_UP)) == 9 * MAILBOX_PLACES - saved
+    rig.restart()
+    eve = rig.hand("eve")
+    back(rig, ann, eve)
+    assert ann.ask(letter(bob, 999, reference=9)) == [MailRefused(9, MailRefusal.SHARE_USED_UP)]
+    assert eve.ask(letter(bob, 999, reference=9)) == [MailSaved(9)]
+
+
+def test_who_moves_is_counted_with_the_network_of_their_first_name(rig: Rig, ann: Hand, bob: Hand) -> None:
+    while ann.ask(letter(bob, rig.rng.getrandbits(40))) == [MailSaved(1)]:
+        pass
+    ann.address = Address("10.9.9.9", 6_000)
+    back(rig, ann)
+    assert ann.ask(letter(bob, 999)) == [MailRefused(1, MailRefusal.SHARE_USED_UP)]
 
 
 def test_the_longest_letter_passes_and_a_longer_one_is_no_message(rig: Rig, ann: Hand, bob: Hand) -> None:

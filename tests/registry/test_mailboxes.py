@@ -4,60 +4,73 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.mailboxes import Letter, Mailboxes
-from wire.limits import (
-    MAIL_BATCH_MAX,
-    MAIL_KEPT_FOR,
-    MAILBOX_BYTES_MAX,
-    MAILBOX_LETTERS_MAX,
-    MAILBOX_LETTERS_PER_SENDER,
-)
+from wire.limits import LETTER_PLACE, MAIL_BATCH_MAX, MAIL_KEPT_FOR, MAILBOX_PLACES
 from wire.messages.mail import MailRefusal
 
 BOB, EVE, ANN = b"b" * 32, b"e" * 32, b"a" * 32
+HERE, THERE = "10.0.0.1", "10.0.0.2"
 
 
-def boxes(letters_max: int = 10_000) -> Mailboxes:
-    return Mailboxes(letters_max=letters_max, next_serial=1)
+def boxes(places: int = 10_000) -> Mailboxes:
+    return Mailboxes(places=places, next_serial=1)
 
 
 def add(all_mail: Mailboxes, sender: bytes, number: int, size: int = 100, now: float = 0.0) -> Letter:
-    assert all_mail.refusal_of(BOB, sender, size) is None
-    letter = all_mail.deposit(BOB, sender, number, size, now=now)
+    assert all_mail.refusal_of(BOB, sender, HERE, size) is None
+    letter = all_mail.deposit(BOB, sender, HERE, number, size, now=now)
     letter.is_stored = True
     return letter
 
 
-def test_a_sender_has_a_quota_in_each_mailbox() -> None:
-    mail = boxes()
-    for number in range(MAILBOX_LETTERS_PER_SENDER):
-        add(mail, EVE, number)
-    assert mail.refusal_of(BOB, EVE, 1) is MailRefusal.SENDER_QUOTA
-    assert mail.refusal_of(BOB, ANN, 1) is None
-    assert mail.refusal_of(ANN, EVE, 1) is None
+def stuffed(mail: Mailboxes, network: str, recipient: bytes = BOB, senders: int = 50) -> int:
+    """How many letters so many identities of one network leave there."""
+    number = len(mail)
+    begun = number
+    for who in range(senders):
+        sender = f"{network} {who}".encode()
+        while mail.refusal_of(recipient, sender, network, 100) is None:
+            mail.deposit(recipient, sender, network, number, 100, now=0.0)
+            number += 1
+    return number - begun
 
 
-def test_a_mailbox_has_a_quota_of_letters() -> None:
+def test_one_network_leaves_half_of_a_mailbox_to_others() -> None:
     mail = boxes()
-    for number in range(MAILBOX_LETTERS_MAX):
-        add(mail, bytes([number // 30]) * 32, number, 1)
-    assert mail.refusal_of(BOB, ANN, 1) is MailRefusal.MAILBOX_FULL
+    assert stuffed(mail, HERE) == MAILBOX_PLACES // 2
+    assert mail.refusal_of(BOB, EVE, HERE, 100) is MailRefusal.SHARE_USED_UP
+    assert mail.refusal_of(BOB, EVE, THERE, 100) is None
+    assert mail.refusal_of(ANN, EVE, HERE, 100) is None
+
+
+def test_one_sender_leaves_some_of_the_network_share_to_others() -> None:
+    mail = boxes()
+    assert stuffed(mail, HERE, senders=1) == 86
+    assert mail.refusal_of(BOB, EVE, HERE, 100) is None
+
+
+def test_a_large_letter_takes_places_by_its_size() -> None:
+    mail = boxes()
+    assert add(mail, EVE, 1, 100).places == 1
+    assert add(mail, EVE, 2, 16 * LETTER_PLACE).places == 17
+    box = mail.find(BOB)
+    assert box is not None
+    assert box.shares.held == 18
+
+
+def test_a_mailbox_is_full_when_many_networks_have_filled_it() -> None:
+    mail = boxes()
+    assert sum(stuffed(mail, f"10.0.1.{number}") for number in range(20)) == MAILBOX_PLACES
+    assert mail.refusal_of(BOB, EVE, THERE, 1) is MailRefusal.MAILBOX_FULL
     mail.remove(BOB, [1])
-    assert mail.refusal_of(BOB, ANN, 1) is None
+    assert mail.refusal_of(BOB, EVE, THERE, 1) is None
 
 
-def test_a_mailbox_has_a_quota_of_bytes() -> None:
-    mail = boxes()
-    add(mail, EVE, 1, MAILBOX_BYTES_MAX - 10)
-    assert mail.refusal_of(BOB, EVE, 11) is MailRefusal.MAILBOX_FULL
-    assert mail.refusal_of(BOB, EVE, 10) is None
-    assert mail.refusal_of(BOB, EVE, MAILBOX_BYTES_MAX + 1) is MailRefusal.TOO_LARGE
-
-
-def test_all_mailboxes_together_have_a_quota() -> None:
-    mail = boxes(letters_max=2)
-    add(mail, EVE, 1)
-    add(mail, EVE, 2)
-    assert mail.refusal_of(ANN, EVE, 1) is MailRefusal.MAILBOX_FULL
+def test_all_mailboxes_together_are_shared_in_the_same_way() -> None:
+    """Four people could fill what is everybody's, by letters to their own accomplices."""
+    mail = boxes(places=512)
+    assert sum(stuffed(mail, HERE, bytes([number]) * 32) for number in range(20)) == 256
+    assert mail.refusal_of(BOB, EVE, HERE, 1) is MailRefusal.SHARE_USED_UP
+    assert mail.refusal_of(BOB, ANN, THERE, 1) is None
 
 
 def test_the_same_number_of_two_senders_is_two_letters() -> None:
@@ -93,7 +106,7 @@ def test_one_letter_goes_whatever_its_size() -> None:
 
 def test_a_letter_that_is_not_on_the_disk_is_not_handed_over() -> None:
     mail = boxes()
-    mail.deposit(BOB, EVE, 1, 10, now=0.0)
+    mail.deposit(BOB, EVE, HERE, 1, 10, now=0.0)
     box = mail.find(BOB)
     assert box is not None
     assert box.next_batch() == ([], False)
@@ -103,7 +116,7 @@ def test_expiry_spares_what_is_out_or_on_its_way_to_the_disk() -> None:
     mail = boxes()
     add(mail, EVE, 1)
     add(mail, EVE, 2)
-    mail.deposit(BOB, EVE, 3, 10, now=0.0)
+    mail.deposit(BOB, EVE, HERE, 3, 10, now=0.0)
     add(mail, EVE, 4, now=10.0)
     box = mail.find(BOB)
     assert box is not None
@@ -115,7 +128,7 @@ def test_expiry_spares_what_is_out_or_on_its_way_to_the_disk() -> None:
 def test_loaded_letters_raise_the_serial() -> None:
     mail = boxes()
     loaded = Letter(serial=50, sender=EVE, number=1, size=10, expires_at=99.0, is_stored=True)
-    mail.add(BOB, loaded)
+    mail.add(BOB, loaded, HERE)
     assert add(mail, EVE, 2).serial == 51
 
 
@@ -129,15 +142,11 @@ def test_the_index_adds_up_whatever_happens(steps: list[tuple[bool, int, int, in
             removed = mail.remove(BOB, [number])
             assert [letter.serial for letter in removed] == ([number] if number in model else [])
             model.pop(number, None)
-        elif mail.refusal_of(BOB, sender, size) is None and not any(
+        elif mail.refusal_of(BOB, sender, HERE, size) is None and not any(
             (author, known) == (sender, number) for author, known, _ in model.values()
         ):
-            model[mail.deposit(BOB, sender, number, size, now=0.0).serial] = (sender, number, size)
+            model[mail.deposit(BOB, sender, HERE, number, size, now=0.0).serial] = (sender, number, size)
         box = mail.find(BOB)
         assert len(mail) == len(model) == (0 if box is None else len(box))
-        assert (0 if box is None else box.bytes) == sum(size for *_, size in model.values())
-        for sender in {author for author, *_ in model.values()}:
-            of_sender = sum(author == sender for author, *_ in model.values())
-            assert of_sender <= MAILBOX_LETTERS_PER_SENDER
-            assert box is not None
-            assert box._of_sender[sender] == of_sender
+        places = sum(1 + size // LETTER_PLACE for *_, size in model.values())
+        assert places == (0 if box is None else box.shares.held) == mail._shares.held

@@ -1,8 +1,10 @@
 """This file is about news of presence: a chain of signed batches to everybody online."""
 
+from registry.errands import ReleaseName
 from registry.policy import Policy
-from tests.registry.hand import rows_of
-from tests.registry.rig import Rig
+from tests.registry.hand import rows_of, table_of
+from tests.registry.rig import Rig, row_of
+from wire.limits import ROW_CHANGES_BURST, ROW_CHANGES_PER_NETWORK_BURST, ROW_CHANGES_SPAN
 from wire.messages.table import FetchTable, Row, TablePage
 
 
@@ -94,3 +96,95 @@ class TestNews:
         bob.drop_link()
         rig.advance(1.0)
         assert ann.batches() == []
+
+
+def names_told(rig: Rig) -> set[str]:
+    """Whose rows whoever reads the whole table gets."""
+    delta = rig.core._service.directory.delta(0, bytes_max=1 << 30, rows_max=1 << 30)
+    return {row.card.name for row in rows_of(delta.rows)}  # type: ignore[arg-type]
+
+
+class TestPace:
+    """Who comes and goes all the time costs others one row now and then."""
+
+    def test_a_row_that_flaps_is_told_twelve_times_and_then_once_in_five_seconds(self, rig: Rig) -> None:
+        bob = rig.hand("bob")
+        bob.register()
+        rig.advance(2.0)
+        before = rig.core._service.directory.version
+        for _ in range(500):
+            bob.leave()
+            rig.advance(0.2)
+            bob.ping()
+            rig.advance(0.2)
+        assert rig.core._service.directory.version <= before + ROW_CHANGES_BURST + 200 / ROW_CHANGES_SPAN
+        bob.leave()
+        rig.advance(ROW_CHANGES_SPAN)
+        assert not row_of(rig, bob).online, "as they stand by then"
+        told = rig.core._service.directory.version
+        for _ in range(20):
+            rig.advance(1.0)
+            bob.ping()
+            bob.leave()
+            bob.ping()
+        assert rig.core._service.directory.version <= told + 20 / ROW_CHANGES_SPAN + 1
+
+    def test_whoever_stands_as_was_told_when_it_is_due_is_not_told_again(self, rig: Rig) -> None:
+        bob = rig.hand("bob")
+        bob.register()
+        for _ in range(50):
+            bob.leave()
+            rig.advance(0.11)
+            bob.ping()
+            rig.advance(0.11)
+        before = rig.core._service.directory.version
+        is_told_online = row_of(rig, bob).online
+        bob.ping() if is_told_online else bob.leave()
+        rig.advance(ROW_CHANGES_SPAN + 1.0)
+        assert rig.core._service.directory.version == before
+
+    def test_a_table_that_is_read_meanwhile_shows_rows_as_they_were_told(self, rig: Rig) -> None:
+        """Else a reader would keep a state of which no later version tells."""
+        ann, bob = rig.member("ann"), rig.hand("bob")
+        bob.register()
+        for _ in range(50):
+            bob.leave()
+            rig.advance(0.11)
+            bob.ping()
+            rig.advance(0.11)
+        first = table_of(ann)["bob"]
+        bob.leave()
+        bob.renew()
+        assert table_of(ann)["bob"] == first
+
+    def test_the_people_of_one_network_share_a_rate_and_others_are_told_at_once(self, rig: Rig) -> None:
+        rig.member("ann")
+        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(600)]
+        for hand in crowd:
+            hand.register()
+        assert len(rig.core._service.directory) == 601, "all are served"
+        told = len(names_told(rig))
+        assert told == 1 + int(ROW_CHANGES_PER_NETWORK_BURST)
+        carol = rig.hand("carol")
+        carol.register()
+        assert "carol" in names_told(rig)
+        rig.advance(2.0)
+        assert told + 45 <= len(names_told(rig)) <= told + 55, "25 a second"
+        rig.advance(30.0)
+        assert len(names_told(rig)) == 602
+
+    def test_a_name_that_is_released_before_it_was_told_is_forgotten(self, rig: Rig) -> None:
+        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(600)]
+        for hand in crowd:
+            hand.register()
+        crowd[-1].leave()
+        rig.core.run_errand(ReleaseName("user599"), "a", now=rig.now)
+        rig.turn()
+        rig.advance(60.0)
+        assert len(rig.core._service.directory) == 599
+
+    def test_lives_before_are_told_at_once(self, rig: Rig) -> None:
+        for number in range(600):
+            rig.hand(f"user{number}", host="10.9.9.9").register()
+        rig.restart()
+        assert len(names_told(rig)) == 600

@@ -50,7 +50,7 @@ def card(number: int) -> Card:
 def test_a_kept_page_is_what_would_be_made_now(changes: list[tuple[int, int]]) -> None:
     directory = Directory(version=1)
     for number in range(500):
-        directory.bind(card(number), channel_since=0, at=0, wall_ms=0)
+        directory.bind(card(number), channel_since=0, at=0)
     sinces = [0, 100, 400, directory.version]
     for number, claimed in [(0, 1), *changes]:
         for since in sinces:
@@ -62,5 +62,3 @@ def test_a_kept_page_is_what_would_be_made_now(changes: list[tuple[int, int]]) -
         directory.place(
             person, presence=Presence.ONLINE, station=claimed + 1, address=Address("h", number), wall_ms=0
         )
-        if claimed == 0:
-            directory.catch_up(directory.version + 5, wall_ms=0)

@@ -1,10 +1,14 @@
-"""This file is about presence: what begins it, what keeps it, what ends it."""
+"""Presence: what begins it, what keeps it, what ends it."""
+
+import pytest
 
 from tests.registry.rig import Rig, row_of
 from wire.address import Address
 from wire.codec import encode, join_frames
-from wire.messages.presence import Ping, Pong
-from wire.messages.table import Presence
+from wire.limits import DATAGRAM_FRAMES_MAX, SILENCE_REPORTS_BURST
+from wire.messages.direct import ReportSilence
+from wire.messages.presence import Ping, Pong, Probe
+from wire.messages.table import FetchTable, Presence
 
 ELSEWHERE = Address("10.99.0.1", 9_999)
 
@@ -27,10 +31,131 @@ def test_pings_keep_the_lease_and_tell_the_version(rig: Rig) -> None:
     assert row_of(rig, bob).online
 
 
-def test_a_link_is_presence_enough(rig: Rig) -> None:
-    bob = rig.member("bob")
-    rig.advance(100.0)
-    assert row_of(rig, bob).online
+class TestAnOpenLink:
+    def test_a_frame_is_a_sign_of_life(self, rig: Rig) -> None:
+        bob = rig.member("bob")
+        for _ in range(4):
+            rig.advance(29.0)
+            bob.send(FetchTable(0))
+        assert row_of(rig, bob).online
+        assert bob.link not in rig.closed
+
+    def test_alone_it_is_none(self, rig: Rig) -> None:
+        """A program that hangs, or a machine that is gone, keeps it open for minutes."""
+        bob = rig.member("bob")
+        bob.is_frozen = True
+        rig.advance(29.9)
+        assert row_of(rig, bob).online
+        rig.advance(0.2)
+        assert row_of(rig, bob).presence is Presence.LOST
+        assert rig.closed[bob.link or 0] == "silent"
+
+    def test_pings_by_udp_keep_it(self, rig: Rig) -> None:
+        bob = rig.member("bob")
+        bob.is_frozen = True
+        for _ in range(4):
+            rig.advance(29.0)
+            assert bob.ping()
+        assert row_of(rig, bob).online
+        assert bob.link not in rig.closed
+
+    def test_a_repeated_datagram_keeps_nothing(self, rig: Rig) -> None:
+        bob = rig.member("bob")
+        bob.is_frozen = True
+        ping = bob.seal(Ping(1))
+        rig.receive(ping, bob.address)
+        rig.advance(20.0)
+        rig.receive(ping, bob.address)
+        rig.advance(11.0)
+        assert not row_of(rig, bob).online
+
+    def test_a_registry_that_was_stopped_reads_before_it_judges(self, rig: Rig) -> None:
+        """Its own timer comes late: the signs of life of those who are here wait in its sockets."""
+        bob, ann = rig.member("bob"), rig.member("ann")
+        rig.now += 60.0
+        rig.core.handle_timer(now=rig.now)
+        rig.turn()
+        bob.send(Ping(1))
+        ann.is_frozen = True
+        rig.advance(3.0)
+        assert (row_of(rig, bob).online, row_of(rig, ann).online) == (True, False)
+
+
+class TestReports:
+    """Clause 5.4: "Whoever cannot reach a peer that is online reports so"."""
+
+    def test_who_does_not_answer_is_away_within_three_and_a_half_seconds(self, rig: Rig) -> None:
+        ann, bob = rig.member("ann"), rig.member("bob")
+        bob.is_frozen = True
+        bob.take_all()
+        ann.send(ReportSilence(bob.id))
+        rig.advance(3.5)
+        assert row_of(rig, bob).presence is Presence.LOST
+        assert rig.closed[bob.link or 0] == "silent"
+        assert bob.heard() == [Probe()] * 5
+        assert bob.notices() == [Probe()] * 5
+
+    @pytest.mark.parametrize("way", ["link", "udp"])
+    def test_nobody_is_made_away_who_answers_by_either_way(self, rig: Rig, way: str) -> None:
+        ann, bob = rig.member("ann"), rig.member("bob")
+        bob.is_frozen = True
+        for _ in range(100):
+            ann.send(ReportSilence(bob.id))
+            rig.advance(0.4)
+            if way == "link" and Probe() in bob.notices():
+                bob.send(Ping(0))
+            elif way == "udp" and Probe() in bob.heard():
+                bob.ping()
+        assert row_of(rig, bob).online
+
+    def test_who_shows_a_sign_of_life_by_itself_is_not_asked(self, rig: Rig) -> None:
+        ann, bob = rig.member("ann"), rig.member("bob")
+        bob.take_all()
+        ann.send(ReportSilence(bob.id))
+        rig.advance(0.4)
+        bob.send(Ping(1))
+        rig.advance(5.0)
+        assert Probe() not in bob.notices()
+        assert Probe() not in bob.heard()
+
+    def test_however_many_report_one_is_asked_once_in_half_a_second(self, rig: Rig) -> None:
+        bob, reporters = rig.member("bob"), [rig.member(f"user{number}") for number in range(5)]
+        bob.is_frozen = True
+        bob.take_all()
+        asked = 0
+        for _ in range(50):
+            for one in reporters:
+                one.send(ReportSilence(bob.id))
+            rig.advance(0.1)
+            probes = [notice for notice in bob.notices() if notice == Probe()]
+            asked += len(probes)
+            if probes:
+                bob.send(Ping(0))
+        assert 1 < asked <= 10
+
+    def test_a_reporter_has_a_bucket(self, rig: Rig) -> None:
+        ann, bob = rig.member("ann"), rig.member("bob")
+        for _ in range(int(SILENCE_REPORTS_BURST) + 5):
+            ann.send(ReportSilence(bob.id))
+        assert rig.core.dropped["too many reports of silence"] == 5
+
+    def test_a_report_about_somebody_away_or_unknown_does_nothing(self, rig: Rig) -> None:
+        ann, bob = rig.member("ann"), rig.member("bob")
+        bob.leave()
+        ann.send(ReportSilence(bob.id), ReportSilence(b"?" * 32))
+        rig.take(bob.address)
+        rig.advance(5.0)
+        assert row_of(rig, bob).presence is Presence.AWAY
+        assert rig.take(bob.address) == []
+
+    def test_who_comes_back_while_asked_is_here(self, rig: Rig) -> None:
+        ann, bob = rig.member("ann"), rig.member("bob")
+        bob.is_frozen = True
+        ann.send(ReportSilence(bob.id))
+        rig.advance(2.0)
+        bob.register()
+        rig.advance(5.0)
+        assert row_of(rig, bob).online
 
 
 def test_a_closed_link_is_absence_at_once_and_a_ping_brings_back(rig: Rig) -> None:
@@ -74,7 +199,7 @@ def test_one_datagram_has_one_answer(rig: Rig) -> None:
     bob = rig.hand("bob")
     bob.register()
     assert bob.session is not None
-    rig.receive(bob.session.seal(join_frames([encode(Ping(1))] * 300)), bob.address)
+    rig.receive(bob.session.seal(join_frames([encode(Ping(1))] * DATAGRAM_FRAMES_MAX)), bob.address)
     assert len(bob.heard()) == 1
 
 

@@ -62,7 +62,6 @@ class Client:
             nonce=nonce,
             cookie=cookie.cookie,
             card=card,
-            table_version=0,
         )
         welcome = await self.exchange(bytes((Kind.REGISTER,)) + encode(register), Kind.WELCOME)
         assert decode_welcome(welcome).host == self.server.host

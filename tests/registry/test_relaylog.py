@@ -55,7 +55,7 @@ def test_each_link_gets_what_a_queue_of_its_own_would_hold(script: list[tuple[st
             opened = links.find(number)
             assert opened is not None
             links.greet(opened, LinkCipher(seal_key=KEY, open_key=KEY), b"i", b"hello")
-            links.attach(opened, now=0.0)
+            links.attach(opened)
             queues.queued[number] = [b"hello"]
             queues.members[number] = LinkCipher(seal_key=KEY, open_key=KEY)
         elif what == "relay":

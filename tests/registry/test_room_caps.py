@@ -118,6 +118,82 @@ class TestCaps:
         assert kept[-1] == b"\xa3029"
 
 
+class TestShares:
+    """Whoever holds rooms while they are away has a share of them, and others find room."""
+
+    @pytest.fixture
+    def rig(self, monkeypatch: pytest.MonkeyPatch) -> Rig:
+        monkeypatch.setattr("registry.roomcaps.ROOMS_MAX", 8)
+        return Rig()
+
+    @pytest.fixture
+    def crowd(self, rig: Rig) -> list[Hand]:
+        """People of one address who have made as many rooms as they may, and are away."""
+        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(5)]
+        back(rig, *crowd)
+        for hand in crowd[:4]:
+            entered(hand, f"room-of-{hand.name}")
+        assert crowd[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
+        for hand in crowd:
+            hand.drop_link()
+        return crowd
+
+    def test_a_network_holds_half_of_them(self, rig: Rig, crowd: list[Hand], ann: Hand) -> None:
+        entered(ann, "tea")
+        back(rig, crowd[4])
+        assert crowd[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
+        entered(crowd[4], "tea")
+
+    def test_also_after_a_restart(self, rig: Rig, crowd: list[Hand], ann: Hand) -> None:
+        rig.restart()
+        back(rig, crowd[4], ann)
+        assert crowd[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
+        entered(ann, "tea")
+
+    def test_who_leaves_gives_a_place_back(self, rig: Rig, crowd: list[Hand]) -> None:
+        back(rig, crowd[0], crowd[4])
+        crowd[0].ask(LeaveRoom(1))
+        entered(crowd[4], "more")
+
+    def test_a_room_is_counted_with_its_oldest_member(self, rig: Rig, crowd: list[Hand], ann: Hand) -> None:
+        back(rig, crowd[0], crowd[4])
+        room = crowd[0].name
+        entered(ann, f"room-of-{room}")
+        crowd[0].ask(LeaveRoom(1))
+        entered(crowd[4], "more")
+        assert crowd[0].enter("another") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
+
+    def test_an_entry_that_the_disk_refuses_holds_no_place(self, rig: Rig, ann: Hand) -> None:
+        rig.store.full = True
+        for _ in range(3):
+            assert ann.enter("tea") == RoomRefused(0, RoomRefusal.NOT_SERVING)
+        assert rig.core._service.rooms._caps._shares.held == 0
+
+    def test_a_crowd_that_is_away_keeps_nobody_out_of_a_full_room(
+        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("registry.rooms.ROOM_MEMBERS_MAX", 5)
+        entered(ann, "tea")
+        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(4)]
+        back(rig, *crowd)
+        for hand in crowd:
+            entered(hand, "tea")
+        assert bob.enter("tea") == RoomRefused(0, RoomRefusal.ROOM_FULL), "all of them are here"
+        crowd[2].drop_link()
+        rig.advance(5.0)
+        ann.drop_link()
+        crowd[1].drop_link()
+        late = rig.hand("late", host="10.9.9.9")
+        back(rig, late)
+        assert late.enter("tea") == RoomRefused(0, RoomRefusal.ROOM_FULL), (
+            "nobody makes way for their own network"
+        )
+        members = {member.identity for member in entered(bob, "tea").members}
+        assert members == {ann.id, crowd[0].id, crowd[1].id, crowd[3].id}
+        rig.restart()
+        assert {kept.identity for kept in rig.store.load().members} == members | {bob.id}
+
+
 class TestErasing:
     def test_a_room_goes_with_its_last_member_and_line(self, rig: Rig, ann: Hand) -> None:
         entered(ann, "tea")

@@ -5,8 +5,10 @@ Visitors come, say something, give up or quit; operators take duty and say what 
 """
 
 import random
+from collections.abc import Callable
 from typing import Final
 
+from peer.core.duty import Duty, Whom
 from peer.desk.stages import Stage
 from registry.desk.settings import DeskSettings
 from tests.simulation.deeds import is_online, is_there
@@ -77,62 +79,64 @@ def operators_of(world: World) -> list[Person]:
     return world.people[:2]
 
 
+def _types(world: World, one: Person, type_it: Callable[[Duty], None]) -> None:
+    """Somebody at a program that runs types something: what becomes of it concerns whom they are shown."""
+    if is_online(one):
+        requests = one.core._parts.out.requests
+        before = len(requests)
+        type_it(one.core.duty)
+        world.desk.typed(one, requests[before:])
+        one.pump()
+
+
+def _whom(world: World) -> Whom:
+    return Whom(None, world.network.now)
+
+
 def take_duty(world: World, one: Person) -> None:
     """`.on`."""
-    if is_online(one):
-        one.core.duty.commands.take_duty("")
-        one.pump()
+    _types(world, one, lambda duty: duty.commands.take_duty(""))
 
 
 def end_duty(world: World, one: Person) -> None:
     """`.off`."""
-    if is_online(one):
-        one.core.duty.end()
-        one.pump()
+    _types(world, one, lambda duty: duty.end())
 
 
 def call_next(world: World, one: Person) -> None:
     """`.next`."""
-    if is_online(one):
-        world.desk.asked["end"] += 1
-        one.core.duty.commands.call_next("")
-        one.pump()
+    _types(world, one, lambda duty: duty.call_next("", _whom(world)))
 
 
 def end_session(world: World, one: Person) -> None:
     """`.end`."""
-    if is_online(one):
-        world.desk.asked["end"] += 1
-        one.core.duty.commands.end_session()
-        one.pump()
+    _types(world, one, lambda duty: duty.end_session(_whom(world)))
+
+
+def look(world: World, one: Person) -> None:
+    """`.room`: numbers refer to what it shows."""
+    _types(world, one, lambda duty: duty.commands.show_room(""))
 
 
 def drop(world: World, one: Person, place: int) -> None:
     """`.drop`."""
-    if is_online(one):
-        world.desk.asked["drop"] += 1
-        one.core.duty.commands.drop(place)
-        one.pump()
+    _types(world, one, lambda duty: duty.commands.drop(place))
 
 
 def move(world: World, one: Person, place: int, to: int) -> None:
     """`.move`."""
-    if is_online(one):
-        world.desk.asked["move"] += 1
-        one.core.duty.commands.move(place, to)
-        one.pump()
+    _types(world, one, lambda duty: duty.commands.move(place, to))
 
 
 def hand_over(world: World, one: Person, other: Person) -> None:
-    """`.handover`, or a note for whoever comes next."""
-    if is_online(one):
-        one.core.duty.commands.note(f"{world.next_number()} noted by {one.name}")
-        one.core.duty.commands.hand_over(other.called)
-        one.pump()
+    """A note for whoever comes next, and `.handover`."""
+    text = f"{world.next_number()} noted by {one.name}"
+    _types(world, one, lambda duty: duty.note(text, _whom(world)))
+    _types(world, one, lambda duty: duty.hand_over(other.called, _whom(world)))
 
 
 def say_on_duty(world: World, one: Person) -> None:
     """A line for the visitor whom they serve."""
-    if is_online(one) and one.core.duty.client is not None:
-        one.core.speech.say_on_duty(f"{world.next_number()} from {one.name} on duty", now=world.network.now)
-        one.pump()
+    text = f"{world.next_number()} from {one.name} on duty"
+    now = world.network.now
+    _types(world, one, lambda duty: one.core.speech.say_on_duty(text, _whom(world), now=now))

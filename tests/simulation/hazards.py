@@ -21,6 +21,8 @@ from wire.messages.registration import Hello
 
 YEAR: Final = 365 * 86_400.0
 LOSSES: Final = (0.0, 0.1, 0.3, 0.5)
+LINKS_AFTER: Final = (0.0, 0.0, 0.02, 0.3)
+"""Seconds after which a registry that goes on comes to its links, behind the datagrams."""
 Hazard = Callable[[World, random.Random], None]
 
 
@@ -49,8 +51,41 @@ def program_dies_or_starts(world: World, chance: random.Random) -> None:
 
 
 def registry_dies_or_starts(world: World, chance: random.Random) -> None:
-    """It forgets what was not synced."""
-    world.house.crash() if world.house.is_running else world.house.start()
+    """It forgets what was not synced. On a full disk it does not start."""
+    if world.house.is_running:
+        world.house.crash()
+    elif not world.house.store.full:
+        world.house.start()
+
+
+def disk_is_slow(world: World, chance: random.Random) -> None:
+    """The registry's syncs take long: much is asked while one runs, and is covered by the next one."""
+    world.house.sync_takes = chance.choice((0.05, 0.5, 3.0))
+    world.network.after(chance.choice((1.0, 10.0)), world.house.disk_is_fast)
+
+
+def disk_is_full(world: World, chance: random.Random) -> None:
+    """The registry's disk takes nothing for a while; what it had taken before is there."""
+    world.house.store.full = True
+    world.network.after(chance.choice((0.1, 3.0)), world.house.disk_has_room)
+
+
+def registry_stops(world: World, chance: random.Random) -> None:
+    """SIGSTOP, and SIGCONT after a while: datagrams and bytes of links wait, timers are late. Sometimes twice in a row."""
+    house = world.house
+    if world.is_healed or not house.is_running or house.is_stopped:
+        return
+    house.stop()
+    core, links_after = house.core, chance.choice(LINKS_AFTER)
+    stops_again = chance.random() < 0.3
+
+    def go_on() -> None:
+        if house.is_running and house.core is core:
+            house.go_on(links_after=links_after)
+            if stops_again:
+                world.network.after(links_after + 0.01, lambda: registry_stops(world, chance))
+
+    world.network.after(chance.choice((0.3, 1.5, 4.0, 12.0)), go_on)
 
 
 def two_are_cut(world: World, chance: random.Random) -> None:
@@ -139,7 +174,7 @@ def program_stops(world: World, chance: random.Random) -> None:
     if not person.is_running:
         return
     person.fall_asleep()
-    world.network.after(chance.choice((0.6, 3.0, 20.0)), person.wake_up)
+    world.network.after(chance.choice((0.6, 3.0, 20.0, 50.0)), person.wake_up)
 
 
 def address_changes(world: World, chance: random.Random) -> None:
@@ -155,6 +190,8 @@ def somebody_new_comes(world: World, chance: random.Random) -> None:
 HAZARDS: Final[tuple[Hazard, ...]] = (
     program_dies_or_starts,
     registry_dies_or_starts,
+    disk_is_slow,
+    disk_is_full,
     two_are_cut,
     one_is_cut,
     network_heals,
@@ -168,4 +205,4 @@ HAZARDS: Final[tuple[Hazard, ...]] = (
     address_changes,
     somebody_new_comes,
 )
-HAZARD_WEIGHTS: Final = (8, 8, 6, 3, 3, 3, 3, 3, 2, 1, 3, 3, 3, 3)
+HAZARD_WEIGHTS: Final = (8, 8, 4, 2, 6, 3, 3, 3, 3, 3, 2, 1, 3, 3, 3, 3)

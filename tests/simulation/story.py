@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from tests.simulation import closing, deeds, deskdeeds
+from tests.simulation import closing, deeds, deskdeeds, hazards
 from tests.simulation.hazards import HAZARD_WEIGHTS, HAZARDS, weather_of
 from tests.support.guests import Guest
 from tests.support.people import Person
@@ -17,6 +17,8 @@ from tests.support.world import World
 Act = Callable[[World, random.Random], None]
 PAUSES: Final = (0.0, 0.01, 0.3, 2.0)
 LONG_PAUSES: Final = (*PAUSES, 4.0)
+STOP_SHARE: Final = 0.1
+"""Of the steps of a world in which the registry is stopped, the share at which it is."""
 
 
 def _one(world: World, chance: random.Random) -> Person:
@@ -64,6 +66,7 @@ WAITING: Final[tuple[tuple[Act, int], ...]] = (
     (lambda world, chance: deskdeeds.end_duty(world, _operator(world, chance)), 1),
     (lambda world, chance: deskdeeds.call_next(world, _operator(world, chance)), 4),
     (lambda world, chance: deskdeeds.end_session(world, _operator(world, chance)), 3),
+    (lambda world, chance: deskdeeds.look(world, _operator(world, chance)), 2),
     (lambda world, chance: deskdeeds.drop(world, _operator(world, chance), _place(world, chance)), 1),
     (
         lambda world, chance: deskdeeds.move(
@@ -82,9 +85,12 @@ TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
 """How much of each kind there is in a world."""
 
 
-def live_through(seed: int) -> World:
-    """A world from its beginning to the calm after."""
+def live_through(seed: int, *, stops: bool = True) -> World:
+    """A world from its beginning to the calm after. `stops`: in half of the worlds the registry is stopped now and then;
+    chance of its own decides when, so that the rest of the story is the same with and without."""
     chance = random.Random(seed)
+    stopping = random.Random(f"stops {seed}")
+    stop_share = stopping.choice((0.0, STOP_SHARE)) if stops else 0.0
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance))
     world.start()
     world.network.run_for(2.0)
@@ -105,6 +111,8 @@ def live_through(seed: int) -> World:
             (act,) = chance.choices(HAZARDS, HAZARD_WEIGHTS)
         else:
             (act,) = chance.choices(acts, weights)
+        if stopping.random() < stop_share:
+            hazards.registry_stops(world, stopping)
         act(world, chance)
         world.check()
         world.check_now_and_then()
@@ -113,10 +121,10 @@ def live_through(seed: int) -> World:
     return world
 
 
-def try_seed(seed: int) -> None:
+def try_seed(seed: int, *, stops: bool = True) -> None:
     """The promise, in the world of this seed; what breaks it names the seed."""
     try:
-        closing.check_end(live_through(seed))
+        closing.check_end(live_through(seed, stops=stops))
     except AssertionError as error:
         raise AssertionError(f"seed {seed} (repeat it with CHATAPP_SEED={seed}): {error}") from error
     except Exception as error:

@@ -153,6 +153,15 @@ class Worlds(RuleBasedStateMachine):
     def registry_crashes_or_starts(self) -> None:
         hazards.registry_dies_or_starts(self.world, self.chance)
 
+    @rule(which=st.sampled_from([hazards.disk_is_slow, hazards.disk_is_full]))
+    def disk_suffers(self, which: hazards.Hazard) -> None:
+        which(self.world, self.chance)
+
+    @rule(links_after=st.sampled_from(hazards.LINKS_AFTER))
+    def registry_stops_or_goes_on(self, links_after: float) -> None:
+        house = self.world.house
+        house.go_on(links_after=links_after) if house.is_stopped else house.stop()
+
     @rule(one=SOMEBODY)
     def stop_or_go_on(self, one: int) -> None:
         person = self.machine(one)

@@ -28,11 +28,20 @@ FOUND: Final[dict[int, str]] = {
     26647: "a line that came to a visitor before the word that their ticket was good was dropped",
     5245: "what an operator had said before the visitor was put back in line was not shown on the visitor's return",
 }
+FOUND_BY_STOPS: Final[dict[int, str]] = {
+    351: "a change of name that was given up while the registry was stopped was heard when it went on",
+}
+"""Worlds in which the registry is stopped now and then; the worlds above are told without, as they were found."""
 
 
 @pytest.mark.parametrize("seed", FOUND, ids=lambda seed: f"{seed}: {FOUND[seed]}")
 def test_what_a_seed_once_found(seed: int) -> None:
     """Each is a world in which the promise was broken: what it was stands beside the number."""
+    try_seed(seed, stops=False)
+
+
+@pytest.mark.parametrize("seed", FOUND_BY_STOPS, ids=lambda seed: f"{seed}: {FOUND_BY_STOPS[seed]}")
+def test_what_a_seed_once_found_while_the_registry_was_stopped(seed: int) -> None:
     try_seed(seed)
 
 

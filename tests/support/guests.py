@@ -147,7 +147,7 @@ class Guest(Person):
                 self.guest.lines_shown(position)
             case happened.NotYourTurn() | happened.LineRefused():
                 self.refused += 1
-            case happened.Over():
+            case happened.Over() | happened.EndedUnseen():
                 self.over.add(self.visit)
             case _:
                 pass

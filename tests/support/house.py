@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from registry.core import RegistryCore
 from registry.desk.settings import DeskSettings
+from registry.events import Fault
 from registry.store.entries import MailStored
+from registry.store.errors import StoreError
 from registry.store.memory import MemoryStore
 from tests.support.machine import WALL_OFFSET, Machine
 from tests.support.network import Happening, Network, Pipe
@@ -20,6 +22,34 @@ from wire.limits import LINK_FRAME_MAX
 
 SYNC_TAKES = 0.002
 GREETING_SIZE = 24
+SOCKET_BUFFER = 212_992
+"""Bytes of datagrams that wait in the kernel while the program is stopped: Linux's usual `net.core.rmem_default`."""
+DATAGRAM_OVERHEAD = 768
+"""Bytes that the kernel charges for a datagram besides its own."""
+
+
+class Unread:
+    """What the kernel holds for a registry that is stopped, or has not come to its links yet."""
+
+    def __init__(self) -> None:
+        self.is_stopped = True
+        self.datagrams: list[tuple[bytes, Address]] = []
+        self.room = SOCKET_BUFFER
+        self.connections: list[tuple[int, Address]] = []
+        """Connections to accept: the program's number for each, and the other end."""
+        self.links: dict[int, bytearray] = {}
+        """Bytes to read from each link."""
+        self.hung_up: list[int] = []
+        """Links that the other end has closed."""
+        self.calls: list[Callable[[], None]] = []
+        """Syncs that have ended."""
+
+    def add(self, data: bytes, source: Address) -> None:
+        """A datagram came; one for which there is no room is lost."""
+        charged = len(data) + DATAGRAM_OVERHEAD
+        if charged <= self.room:
+            self.room -= charged
+            self.datagrams.append((data, source))
 
 
 class House:
@@ -34,10 +64,19 @@ class House:
         self.desk = DeskSettings()
         self._core: RegistryCore | None = None
         self._pipes: dict[int, Pipe] = {}
+        self._readers: dict[int, Callable[[bytes], None]] = {}
         self._links = 0
+        self._unread: Unread | None = None
         self._timer: Happening | None = None
-        self._syncing = 0
-        self.started_at = self.crashed_at = network.now
+        self._is_syncing = False
+        self._appended = 0
+        """Entries that the store has and no sync has covered."""
+        self.sync_takes = SYNC_TAKES
+        """Seconds: more on a slow disk, where much comes while a sync runs."""
+        self.started_at = self.kept_until = network.now
+        """When this life began, and until when all that was decided in it (in the one before, at first) is on the disk."""
+        self.refused_at = float("-inf")
+        """When the disk last took nothing."""
         self.wall_offset = WALL_OFFSET
         self.strangers: set[Address] = set()
         """Addresses of nobody, from which things come that prove nothing."""
@@ -69,7 +108,7 @@ class House:
             wall=self.network.now + self.wall_offset,
             desk=self.desk,
         )
-        self._syncing = 0
+        self._is_syncing, self._appended = False, 0
         entries = self._core.entries_to_store()  # at a start they are on the disk before anybody is served
         self.store.append(entries)
         self.store.sync()
@@ -80,16 +119,68 @@ class House:
     def set_clock(self, seconds: float) -> None:
         """The wall clock jumps by so many seconds."""
         self.wall_offset += seconds
-        if self._core is not None:
+        if self._core is not None and not self.is_stopped:
             self._core.set_wall(self.network.now + self.wall_offset, now=self.network.now)
+
+    def disk_is_fast(self) -> None:
+        """Syncs take as long as usual again."""
+        self.sync_takes = SYNC_TAKES
+
+    def disk_has_room(self) -> None:
+        """Appends succeed again."""
+        self.store.full = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the program is stopped, with all that comes waiting in the kernel."""
+        return self._unread is not None and self._unread.is_stopped
+
+    def stop(self) -> None:
+        """SIGSTOP: nothing is read, timers are late, links stay open and keep their bytes."""
+        if self._core is not None and self._unread is None:
+            self._unread = Unread()
+
+    def go_on(self, *, links_after: float = 0.0) -> None:
+        """SIGCONT: datagrams are read first and answered, then links are read, `links_after` seconds later: a loop that
+        has much to do comes to them late."""
+        unread, core, now = self._unread, self._core, self.network.now
+        if unread is None or core is None:
+            return
+        if unread.is_stopped:
+            unread.is_stopped = False
+            core.set_wall(now + self.wall_offset, now=now)
+            for data, source in unread.datagrams:
+                core.receive_datagram(data, source, now=now)
+        if links_after:
+            self.pump()
+            self.network.after(links_after, lambda: self._read_links(unread))
+        else:
+            self._read_links(unread)
+
+    def _read_links(self, unread: Unread) -> None:
+        if unread is not self._unread or self._core is None:
+            return
+        self._unread, core, now = None, self._core, self.network.now
+        for number, remote in unread.connections:
+            core.link_opened(number, remote, now=now)
+        for number, data in unread.links.items():
+            self._read(number, bytes(data))
+        for number in unread.hung_up:
+            self._hang_up(number)
+        if core.next_timer() <= now:
+            core.handle_timer(now=now)
+        for call in unread.calls:
+            call()
+        self._timer = None
+        self.pump()
 
     def crash(self) -> None:
         """Kill -9, and the machine forgets what was not synced: worse than any kill."""
-        self._core = None
+        self._core = self._unread = None
         self._timer = None
-        self.crashed_at = self.network.now
         self.network.leave(self.address)
         pipes, self._pipes = self._pipes, {}
+        self._readers.clear()
         for pipe in pipes.values():
             pipe.close(1)
         self.store.crash()
@@ -97,6 +188,12 @@ class House:
     def knows(self, identity: bytes) -> bool:
         """Whether somebody has a name here."""
         return self._core is not None and self._core._service.directory.person(identity) is not None
+
+    def counts_as_present(self, identity: bytes) -> bool:
+        """Whether somebody is online here, or has a link."""
+        person = self.core._service.directory.person(identity)
+        is_online = person is not None and person.online
+        return is_online or any(link.identity == identity for link in self.core._links.attached())
 
     def holds(self, sender: bytes, recipient: bytes, number: int) -> bool:
         """Whether a letter is durably in the mailbox."""
@@ -125,9 +222,12 @@ class House:
                 self._pipes[number].write(1, b"".join(pieces))
         for number, _ in core.links_to_close():
             pipe = self._pipes.pop(number, None)
+            self._readers.pop(number, None)
             if pipe is not None:
                 pipe.close(1)
-        core.links_to_widen(), core.links_to_pause(), core.links_to_resume(), core.events()
+        core.links_to_widen(), core.links_to_pause(), core.links_to_resume()
+        for event in core.events():
+            assert not isinstance(event, Fault), str(event)
         self._store(core)
         self._arm(core)
 
@@ -138,21 +238,44 @@ class House:
             assert went <= came, f"I7: {went} bytes to {target}, {came} from there"
 
     def _store(self, core: RegistryCore) -> None:
+        """As in `registry.committer`: one sync at a time covers what was appended before it began, nothing since."""
         entries = core.entries_to_store()
-        if not entries:
-            return
-        self.store.append(entries)
-        self.network.after(SYNC_TAKES, lambda: self._synced(core, len(entries)))
+        if entries:
+            try:
+                self.store.append(entries)
+            except StoreError as error:
+                self.refused_at = self.network.now
+                core.store_failed(str(error), newest=len(entries), now=self.network.now)
+                self.network.after(0.0, lambda: self._pump_again(core))
+            else:
+                self._appended += len(entries)
+        if self._appended and not self._is_syncing:
+            self._is_syncing = True
+            covered, self._appended = self._appended, 0
+            began_at = self.network.now
+            self.network.after(self.sync_takes, lambda: self._synced(core, covered, began_at))
 
-    def _synced(self, core: RegistryCore, count: int) -> None:
-        if core is self._core:
+    def _synced(self, core: RegistryCore, covered: int, began_at: float) -> None:
+        if core is not self._core:
+            return
+        if self._unread is not None:
+            self._unread.calls.append(lambda: self._synced(core, covered, began_at))
+        else:
+            self._is_syncing, self.kept_until = False, began_at
             self.store.sync()
-            core.entries_stored(count, now=self.network.now)
+            core.entries_stored(covered, now=self.network.now)
+            self.pump()
+
+    def _pump_again(self, core: RegistryCore) -> None:
+        if core is self._core and self._unread is None:
             self.pump()
 
     def _datagram_came(self, data: bytes, source: Address) -> None:
         if source in self.strangers:
             self.came_in[source] += len(data)
+        if self._unread is not None and self._unread.is_stopped:
+            self._unread.add(data, source)
+            return
         self.core.receive_datagram(data, source, now=self.network.now)
         self.pump()
 
@@ -163,7 +286,7 @@ class House:
         timer = self._timer = self.network.at(due, lambda: self._timer_rang(timer))
 
     def _timer_rang(self, timer: Happening) -> None:
-        if timer is self._timer and self._core is not None:
+        if timer is self._timer and self._core is not None and self._unread is None:
             self._timer = None
             self._core.handle_timer(now=self.network.now)
             self.pump()
@@ -179,37 +302,64 @@ class House:
         number = self._links
         pipe = Pipe(self.network, (machine.address.host, self.address.host))
         self._pipes[number] = pipe
-        pipe.receive[1], pipe.closed[1] = self._receiver(number), lambda: self._closed(number)
-        self.core.link_opened(number, Address(machine.address.host, 40_000 + number), now=self.network.now)
-        self.pump()
+        self._readers[number] = self._reader(number)
+        pipe.receive[1], pipe.closed[1] = (
+            lambda data: self._bytes_came(number, data),
+            lambda: self._closed(number),
+        )
+        remote = Address(machine.address.host, 40_000 + number)
+        if self._unread is not None:  # the kernel accepts it for a program that is stopped
+            self._unread.connections.append((number, remote))
+        else:
+            self.core.link_opened(number, remote, now=self.network.now)
+            self.pump()
         machine.link_made(pipe)
 
-    def _receiver(self, number: int) -> Callable[[bytes], None]:
+    def _reader(self, number: int) -> Callable[[bytes], None]:
         reader = FrameReader()
         reader.largest = LINK_FRAME_MAX
         is_greeted = False
 
-        def receive(data: bytes) -> None:
+        def read(data: bytes) -> None:
             nonlocal is_greeted
-            if number not in self._pipes or self._core is None:
-                return
             reader.feed(data)
             if not is_greeted:
                 greeting = reader.take_raw(GREETING_SIZE)
                 if greeting is None:
                     return
                 is_greeted = True
-                self._core.link_greeted(number, greeting, now=self.network.now)
+                self.core.link_greeted(number, greeting, now=self.network.now)
             frames = []
             while (frame := reader.next_frame()) is not None:
                 frames.append(frame)
             if frames:
-                self._core.receive_frames(number, frames, now=self.network.now)
-            self.pump()
+                self.core.receive_frames(number, frames, now=self.network.now)
 
-        return receive
+        return read
+
+    def _bytes_came(self, number: int, data: bytes) -> None:
+        if number not in self._pipes or self._core is None:
+            return
+        if self._unread is not None:
+            self._unread.links.setdefault(number, bytearray()).extend(data)
+            return
+        self._read(number, data)
+        self.pump()
+
+    def _read(self, number: int, data: bytes) -> None:
+        if number in self._pipes:
+            self._readers[number](data)
 
     def _closed(self, number: int) -> None:
-        if self._pipes.pop(number, None) is not None and self._core is not None:
-            self._core.link_closed(number, now=self.network.now)
-            self.pump()
+        if self._core is None:
+            return
+        if self._unread is not None:
+            self._unread.hung_up.append(number)
+            return
+        self._hang_up(number)
+        self.pump()
+
+    def _hang_up(self, number: int) -> None:
+        self._readers.pop(number, None)
+        if self._pipes.pop(number, None) is not None:
+            self.core.link_closed(number, now=self.network.now)

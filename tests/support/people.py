@@ -3,6 +3,8 @@
 A person can crash and start again with what its disk holds; what it was shown is kept for the invariants.
 """
 
+from typing import Final
+
 from peer.core import events as happened
 from peer.core.engine import PeerCore
 from peer.core.events.duty import ClientSaid
@@ -16,6 +18,9 @@ from tests.support.network import Network
 from tests.support.screen import Screen
 from wire.address import Address
 from wire.identity import AgreementKey, Identity
+
+TRIES_AGAIN_AFTER: Final = 3.0
+"""Seconds until somebody whom the registry did not let in starts the program again."""
 
 
 class Person(Machine):
@@ -70,6 +75,12 @@ class Person(Machine):
         self.network.settle_at(self.address, self._datagram_came)
         self.core.start(now=now)
         self.pump()
+
+    def _try_again(self) -> None:
+        """Start the program again, which has ended when the registry did not let this person in."""
+        if self.is_running and isinstance(self.screen.events[-1], happened.AdmissionRefused):
+            self.crash()
+            self.start()
 
     # --- what the disk says
 
@@ -181,6 +192,8 @@ class Person(Machine):
         for event in core.events():
             if isinstance(event, happened.Registered) and self.came_at is None:
                 self.came_at = now
+            if isinstance(event, happened.AdmissionRefused):
+                self.network.after(TRIES_AGAIN_AFTER, self._try_again)
             for line in self.screen.show(event):
                 core.line_shown(line)
             if isinstance(event, ClientSaid):

@@ -14,6 +14,7 @@ from tests.support.people import Person
 from tests.support.promise.desk import DeskPromise
 from tests.support.promise.letters import LettersPromise
 from tests.support.promise.lines import LinesPromise
+from tests.support.promise.presence import PresencePromise
 from tests.support.promise.rooms import RoomsPromise
 from tests.support.promise.tables import TablesPromise
 from tests.support.promise.talk import TalkPromise
@@ -41,8 +42,19 @@ class World:
         self.rooms = RoomsPromise(self)
         self.desk = DeskPromise(self)
         self.talk = TalkPromise(self)
-        self._promise = (self.lines, self.letters, self.tables, self.rooms, self.desk, self.talk)
+        self.presence = PresencePromise(self)
+        self._promise = (
+            self.lines,
+            self.letters,
+            self.tables,
+            self.presence,
+            self.rooms,
+            self.desk,
+            self.talk,
+        )
         self.network.after_each = self.check
+        self.is_healed = False
+        """Whether nothing more happens to anybody."""
         self._number = 0
 
     def start(self) -> None:
@@ -100,9 +112,13 @@ class World:
     # --- the end
 
     def heal(self) -> None:
-        """Good weather, everybody there."""
+        """Good weather, a good disk, everybody there."""
+        self.is_healed = True
+        self.house.disk_is_fast()
+        self.house.disk_has_room()
         self.network.heal()
         self.network.weather = Weather()
+        self.house.go_on()
         if not self.house.is_running:
             self.house.start()
         for person in (*self.people, *self.guests):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.address import PORT_MAX, PORT_MIN, Address, is_port, literal, normal, port_of
+from wire.address import PORT_MAX, PORT_MIN, Address, is_port, literal, normal, port_of, server_name
 from wire.errors import AddressRefused
 
 
@@ -65,3 +65,18 @@ def test_other_ports_are_refused_with_the_argument_and_the_range(text: str) -> N
     assert str(refused.value).startswith('client-port: "')
     assert str(refused.value).endswith("is not a port; ports are 1024-65535")
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("host", "written"),
+    [
+        ("Chat.Example.ORG.", "chat.example.org:5000"),
+        ("localhost", "localhost:5000"),
+        ("127.0.0.1", "127.0.0.1:5000"),
+        ("2001:DB8:0::1", "[2001:db8::1]:5000"),
+        ("::ffff:192.0.2.1", "192.0.2.1:5000"),
+        ("fe80::1%eth0", "[fe80::1]:5000"),
+    ],
+)
+def test_a_server_has_one_name_however_it_is_typed(host: str, written: str) -> None:
+    assert server_name(host, 5_000) == written

@@ -43,9 +43,7 @@ def card_of(author: Identity = ALICE, counter: int = 9) -> Card:
     return make_card(author, name="alice", live=LIVE.public, mail=MAIL.public, counter=counter)
 
 
-REGISTERED = make_register(
-    ALICE, registry=REGISTRY.public, nonce=b"n" * 16, cookie=b"c" * 16, card=card_of(), table_version=5
-)
+REGISTERED = make_register(ALICE, registry=REGISTRY.public, nonce=b"n" * 16, cookie=b"c" * 16, card=card_of())
 WELCOME = make_welcome(
     REGISTRY,
     card=card_of(),
@@ -105,14 +103,13 @@ def test_no_field_of_a_register_can_be_replaced(field: str, other: Register) -> 
 
 
 def test_nobody_can_take_an_invitation_away() -> None:
-    code = JoinCode.drawn(bytes(CODE_BYTES))
+    code = JoinCode.drawn(bytes(CODE_BYTES), registry=b"r" * 32)
     invited = make_register(
         ALICE,
         registry=REGISTRY.public,
         nonce=b"n" * 16,
         cookie=b"c" * 16,
         card=card_of(),
-        table_version=5,
         code=code,
     )
     assert is_registered(decode_register(encode(invited)))
@@ -121,9 +118,7 @@ def test_nobody_can_take_an_invitation_away() -> None:
 
 
 def test_a_card_out_of_the_table_registers_nobody() -> None:
-    mine = make_register(
-        EVE, registry=REGISTRY.public, nonce=b"n" * 16, cookie=b"c" * 16, card=card_of(), table_version=5
-    )
+    mine = make_register(EVE, registry=REGISTRY.public, nonce=b"n" * 16, cookie=b"c" * 16, card=card_of())
     assert not is_registered(mine)
     swapped = msgspec.structs.replace(REGISTERED, card=card_of(EVE))
     assert not is_registered(swapped)

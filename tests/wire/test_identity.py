@@ -9,7 +9,17 @@ from tests.support.strategies import messages
 from tests.support.tampering import all_flips
 from wire.codec import decode_card, encode
 from wire.errors import DecodeError, SealError
-from wire.identity import AgreementKey, Identity, fingerprint, is_authentic, is_signed_by, make_card
+from wire.identity import (
+    AgreementKey,
+    Identity,
+    KeyRefused,
+    demanded_key,
+    fingerprint,
+    fingerprint_digits,
+    is_authentic,
+    is_signed_by,
+    make_card,
+)
 from wire.messages.table import Card
 
 ALICE = Identity(b"\x01" * 32)
@@ -152,3 +162,16 @@ def test_a_fingerprint_is_eight_groups_of_four_digits() -> None:
     assert [len(group) for group in groups] == [4] * 8
     assert fingerprint(ALICE.public) != fingerprint(BOB.public)
     assert fingerprint(ALICE.public) == fingerprint(Identity(ALICE.seed).public)
+
+
+@given(keys)
+def test_a_fingerprint_is_read_as_it_is_shown_or_typed(identity: bytes) -> None:
+    shown = fingerprint(identity)
+    for typed in (shown, shown.upper(), shown.replace(" ", ""), shown.replace(" ", ":"), identity.hex()):
+        assert demanded_key(typed) == fingerprint_digits(identity)
+
+
+@pytest.mark.parametrize("text", ["", "12ab", "x" * 32, "0" * 31, "0" * 33, "0" * 63])
+def test_what_is_no_fingerprint_is_named_with_what_one_looks_like(text: str) -> None:
+    with pytest.raises(KeyRefused, match=f'"{text}" is no key: a key is 32 hexadecimal digits'):
+        demanded_key(text)

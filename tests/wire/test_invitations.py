@@ -9,27 +9,40 @@ from wire.invitations import CODE_BYTES, CodeRefused, JoinCode, is_shown_to, pub
 CHANCE = st.binary(min_size=CODE_BYTES, max_size=CODE_BYTES)
 ALICE, BOB, HERE, ELSEWHERE = (bytes([letter]) * 32 for letter in b"ABHE")
 NONCE, OTHER_NONCE = b"n" * 16, b"o" * 16
-CODE = JoinCode.drawn(bytes(range(CODE_BYTES)))
+CODE = JoinCode.drawn(bytes(range(CODE_BYTES)), registry=HERE)
 SHOWN = CODE.shown_to(registry=HERE, nonce=NONCE, identity=ALICE)
 
 
 @given(CHANCE)
 def test_a_code_is_read_as_it_is_written_down(chance: bytes) -> None:
-    code = JoinCode.drawn(chance)
+    code = JoinCode.drawn(chance, registry=HERE)
     loose = code.text.lower().replace("-", " ").replace("0", "o").replace("1", "l")
     assert JoinCode(loose).public == JoinCode(code.text).public == code.public
     assert JoinCode(loose).text == code.text
 
 
+@given(CHANCE, st.binary(min_size=32, max_size=32))
+def test_a_code_names_the_registry_that_made_it(chance: bytes, other: bytes) -> None:
+    code = JoinCode.drawn(chance, registry=HERE)
+    assert JoinCode(code.text).is_of(HERE)
+    assert code.is_of(other) is (other == HERE)
+
+
+def test_what_names_a_registry_tells_nothing_without_the_code() -> None:
+    """Two codes of one registry have tags of their own: a tag is no mark of the registry's key alone."""
+    tags = {JoinCode.drawn(bytes([number]) * CODE_BYTES, registry=HERE).text[18:] for number in range(50)}
+    assert len(tags) == 50
+
+
 @given(CHANCE, CHANCE)
 def test_different_codes_have_different_keys(one: bytes, other: bytes) -> None:
-    drawn = JoinCode.drawn(one), JoinCode.drawn(other)
+    drawn = JoinCode.drawn(one, registry=HERE), JoinCode.drawn(other, registry=HERE)
     assert (drawn[0].text == drawn[1].text) == (drawn[0].public == drawn[1].public)
 
 
-@pytest.mark.parametrize("text", ["", "x", CODE.text[:-1], CODE.text + "0", "U" + CODE.text[1:], "é" * 20])
+@pytest.mark.parametrize("text", ["", "x", CODE.text[:-1], CODE.text + "0", "U" + CODE.text[1:], "é" * 25])
 def test_what_is_no_code_is_refused(text: str) -> None:
-    with pytest.raises(CodeRefused, match="a join code has 20 letters and digits"):
+    with pytest.raises(CodeRefused, match="a join code has 25 letters and digits"):
         JoinCode(text)
 
 

@@ -63,7 +63,8 @@ async def write_more_than_fits() -> None:
     written = [bytes((index,)) * PIECE for index in range(120)]
     received = b""
     for index, piece in enumerate(written):
-        link.write([piece[:1], piece[1:]])
+        has_gone = link.write([piece[:1], piece[1:]])
+        assert has_gone is (link.waiting == 0)
         if index % 8 == 7:
             # Room in the kernel again, while the transport still holds some of what came before.
             received += await loop.sock_recv(there, 3 * PIECE)

@@ -1,60 +1,86 @@
-"""This file is about UDP sockets under asyncio: read until empty, send at once, never wait, never raise.
+"""UDP sockets under asyncio: read until the socket is empty, send at once, never wait, never raise.
 
-`add_reader` with a drain loop takes a seventh of the time a message that asyncio's DatagramProtocol takes. It pumps
-bytes and addresses; what they mean is a core's.
+`add_reader` with a drain loop takes a seventh of the time a message that asyncio's DatagramProtocol takes. The endpoint
+pumps bytes and addresses; what they mean is a core's business.
 """
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from wire.address import Address, normal
+from wire.address import Address, addresses_via, normal
 from wire.errors import PortInUse
-from wire.limits import DATAGRAM_MAX
+from wire.limits import DATAGRAM_MAX, OWN_ADDRESSES_MAX
 
 DRAINED_A_WAKE_UP: Final = 64
 """Datagrams read before others get the loop: a flood must not keep timers and links from their turn."""
 
 _READ_SIZE: Final = 2_048
+_CONTROL_SIZE: Final = 64
 _SOCKET_BUFFER: Final = 4 * 1024 * 1024
+_IP_PKTINFO: Final = 8
+"""Of Linux's ip(7); Python names it from 3.12 on."""
 
 Receive = Callable[[list[tuple[bytes, Address]]], None]
 
 
 class DatagramEndpoint:
-    """UDP on one port, IPv4 and (where the machine has it) IPv6. Gives batches to `receive`."""
+    """UDP on one port, IPv4 and (where the machine has it) IPv6. Gives batches to `receive`.
+
+    With `answers_from_asked`, an answer comes from the address that was asked, also where this machine has several:
+    each address that is asked gets a socket of its own, which then reads and sends without any extra cost. Linux only.
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, receive: Receive, *, at_once: int = DRAINED_A_WAKE_UP
+        self,
+        loop: asyncio.AbstractEventLoop,
+        receive: Receive,
+        *,
+        at_once: int = DRAINED_A_WAKE_UP,
+        answers_from_asked: bool = False,
     ) -> None:
         """`at_once`: datagrams read before others get the loop."""
         self._loop = loop
         self._at_once = at_once
         self._receive = receive
+        self._answers_from_asked = answers_from_asked and sys.platform == "linux"
         self._v4: socket.socket | None = None
         self._v6: socket.socket | None = None
+        self._own: dict[str, socket.socket] = {}
+        """The sockets that are bound to one address of this machine."""
+        self._kinds: dict[str, type[Address]] = {}
+        """By an address of this machine: the class of addresses that are answered from it."""
         self.send_errors = 0
         """Datagrams that the kernel would not take: each is a lost packet, no more."""
 
     def open(self, port: int) -> int:
         """Bind; returns the port (useful when 0 was asked for). Raises PortInUse."""
-        self._v4 = _bound(socket.AF_INET, "0.0.0.0", port)
+        self._v4 = _bound(socket.AF_INET, ("0.0.0.0", port))
         bound = int(self._v4.getsockname()[1])
         try:
-            self._v6 = _bound(socket.AF_INET6, "::", bound)
+            self._v6 = _bound(socket.AF_INET6, ("::", bound))
         except OSError:
             self._v6 = None
         except PortInUse:
             self.close()
             raise
-        for sock in self._sockets():
-            self._loop.add_reader(sock.fileno(), self._drain, sock)
+        for sock in (self._v4, self._v6):
+            if sock is None:
+                continue
+            if self._answers_from_asked:
+                _ask_for_packet_information(sock)
+                self._loop.add_reader(sock.fileno(), self._drain_any, sock)
+            else:
+                self._loop.add_reader(sock.fileno(), self._drain, sock, Address)
         return bound
 
     def send(self, data: bytes, to: Address) -> None:
         """Send one datagram; what cannot be sent is lost, as any datagram may be."""
-        sock = self._v6 if ":" in to.host else self._v4
+        sock = self._own.get(to.via) if self._own else None
+        if sock is None:
+            sock = self._v6 if ":" in to.host else self._v4
         if sock is None:
             self.send_errors += 1
             return
@@ -70,15 +96,15 @@ class DatagramEndpoint:
 
     def close(self) -> None:
         """Stop reading and close."""
-        for sock in self._sockets():
-            self._loop.remove_reader(sock.fileno())
-            sock.close()
+        for sock in (self._v4, self._v6, *self._own.values()):
+            if sock is not None:
+                self._loop.remove_reader(sock.fileno())
+                sock.close()
         self._v4 = self._v6 = None
+        self._own.clear()
 
-    def _sockets(self) -> list[socket.socket]:
-        return [sock for sock in (self._v4, self._v6) if sock is not None]
-
-    def _drain(self, sock: socket.socket) -> None:
+    def _drain(self, sock: socket.socket, address: type[Address]) -> None:
+        """Read a socket of which it is known (or of no interest) where its datagrams were sent to."""
         batch: list[tuple[bytes, Address]] = []
         for _ in range(self._at_once):
             try:
@@ -88,12 +114,57 @@ class DatagramEndpoint:
             except OSError:
                 continue  # an ICMP error of an earlier send; the next read may bring a datagram
             if len(data) <= DATAGRAM_MAX:
-                batch.append((data, Address(normal(source[0]), source[1])))
+                batch.append((data, address(normal(source[0]), source[1])))
         if batch:
             self._receive(batch)
 
+    # --- one socket an address
 
-def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    def _drain_any(self, sock: socket.socket) -> None:
+        """Read what was sent to an address that has no socket yet, and give it one."""
+        batch: list[tuple[bytes, Address]] = []
+        for _ in range(self._at_once):
+            try:
+                data, control, _, source = sock.recvmsg(_READ_SIZE, _CONTROL_SIZE)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                continue
+            if len(data) <= DATAGRAM_MAX:
+                address = self._kind_of(sock, control[0][2]) if control else Address
+                batch.append((data, address(normal(source[0]), source[1])))
+        if batch:
+            self._receive(batch)
+
+    def _kind_of(self, wildcard: socket.socket, information: bytes) -> type[Address]:
+        host, scope = _asked_address(wildcard, information)
+        kind = self._kinds.get(host)
+        if kind is None:
+            if len(self._kinds) >= OWN_ADDRESSES_MAX:
+                return Address
+            kind = self._kinds[host] = self._open_own(wildcard, host, scope)
+        return kind
+
+    def _open_own(self, wildcard: socket.socket, host: str, scope: int) -> type[Address]:
+        """Bind a socket to one address of this machine. When that fails, the kernel goes on choosing."""
+        place = (host, wildcard.getsockname()[1])
+        # Sharing is allowed for this one moment: at all other times a second program on the port is refused.
+        wildcard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock = _bound(wildcard.family, (*place, 0, scope) if scope else place, is_shared=True)
+        except (OSError, PortInUse):
+            return Address
+        finally:
+            wildcard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        kind = addresses_via(host)
+        self._own[host] = sock
+        self._loop.add_reader(sock.fileno(), self._drain, sock, kind)
+        return kind
+
+
+def _bound(
+    family: int, place: tuple[str, int] | tuple[str, int, int, int], *, is_shared: bool = False
+) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
@@ -101,8 +172,28 @@ def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER)
-        sock.bind((host, port))
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(place)
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError as error:
         sock.close()
-        raise PortInUse.when_taken(port, error) from None
+        raise PortInUse.when_taken(place[1], error) from None
     return sock
+
+
+def _ask_for_packet_information(sock: socket.socket) -> None:
+    if sock.family == socket.AF_INET:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+
+
+def _asked_address(sock: socket.socket, information: bytes) -> tuple[str, int]:
+    """The address of ours to answer from, and its scope: out of `struct in_pktinfo` or `struct in6_pktinfo`."""
+    if sock.family == socket.AF_INET:
+        return socket.inet_ntop(socket.AF_INET, information[4:8]), 0
+    host = socket.inet_ntop(socket.AF_INET6, information[:16])
+    needs_scope = host.startswith("fe80:")
+    return host, int.from_bytes(information[16:20], sys.byteorder) if needs_scope else 0

@@ -98,16 +98,23 @@ class Link(asyncio.Protocol):
         """The other side has proved itself: frames may be as long as frames get."""
         self._reader.largest = LINK_FRAME_MAX
 
-    def write(self, pieces: Iterable[bytes]) -> None:
-        """Send all of a loop turn in one write; cut a reader that left too much of the earlier turns unread."""
+    @property
+    def waiting(self) -> int:
+        """Bytes that the reader has left unread, beside what the kernel holds."""
+        transport = self._transport
+        return 0 if transport is None or transport.is_closing() else transport.get_write_buffer_size()
+
+    def write(self, pieces: Iterable[bytes]) -> bool:
+        """Send all of a loop turn in one write; cut a reader that left too much of the earlier turns unread. False: a part
+        of it waits for the reader."""
         transport = self._transport
         if transport is None or transport.is_closing():
-            return
+            return True
         data = b"".join(pieces)
         waiting = transport.get_write_buffer_size()
         if waiting > self._queue_max:
             self.cut("reads too slowly")
-            return
+            return True
         if not waiting and len(data) <= AT_ONCE and self._descriptor is not None:
             # Straight to the kernel, which nearly always takes all of it, and without what a transport does around it.
             try:
@@ -115,9 +122,10 @@ class Link(asyncio.Protocol):
             except OSError:
                 sent = 0  # no room, or an error, which the transport will meet and tell
             if sent == len(data):
-                return
+                return True
             data = data[sent:]
         transport.write(data)
+        return not transport.get_write_buffer_size()
 
     def pause_reading(self) -> None:
         """Let the other side's bytes wait in the kernel."""

@@ -48,6 +48,12 @@ class DatagramRelayed(msgspec.Struct, frozen=True, array_like=True, tag=31):
     datagram: bytes
 
 
+class ReportSilence(msgspec.Struct, frozen=True, array_like=True, tag=33):
+    """Peer to registry: `recipient` answered none of my tries, although the table says that they are online."""
+
+    recipient: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
 class RelayFailed(msgspec.Struct, frozen=True, array_like=True, tag=32):
     """Registry to peer: `recipient` has no link; do not wait for an answer."""
 

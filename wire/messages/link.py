@@ -3,10 +3,10 @@
 import msgspec
 
 from wire.messages.desk import DeskNotice, DeskRequest
-from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
+from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
 from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
 from wire.messages.mail import DepositMail, MailBatch, MailExpired, MailRefused, MailSaved, TakeMail
-from wire.messages.presence import Leave, Left, Ping, Pong
+from wire.messages.presence import Leave, Left, Ping, Pong, Probe
 from wire.messages.renaming import Rename, RenameAccepted, RenameRefused
 from wire.messages.room import (
     EnterRoom,
@@ -37,6 +37,7 @@ PeerRequest = (
     | DepositMail
     | TakeMail
     | RelayDatagram
+    | ReportSilence
     | FetchGroup
     | EnterRoom
     | LeaveRoom
@@ -70,6 +71,7 @@ RegistryNotice = (
     | DeskNotice
     | RegistryCard
     | Pong
+    | Probe
     | Left
 )
 """All that a registry may say on a link."""

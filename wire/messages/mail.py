@@ -37,10 +37,9 @@ class MailRefusal(enum.IntEnum):
     """Why a letter was not taken (clause 7.3)."""
 
     MAILBOX_FULL = 1
-    SENDER_QUOTA = 2
+    SHARE_USED_UP = 2
     NAME_UNKNOWN = 3
     DISK_FULL = 4
-    TOO_LARGE = 5
 
 
 class DepositMail(msgspec.Struct, frozen=True, array_like=True, tag=40):

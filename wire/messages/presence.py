@@ -1,4 +1,4 @@
-"""This file is about the sealed datagrams between a peer and its registry: signs of life and leaving (clause 5.4)."""
+"""Signs of life and leaving, between a peer and its registry: in sealed datagrams and on the link (clause 5.4)."""
 
 from typing import Annotated
 
@@ -21,6 +21,10 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag=11):
 
     reference: Reference
     table_version: Count
+
+
+class Probe(msgspec.Struct, frozen=True, array_like=True, tag=14):
+    """Registry to peer: somebody cannot reach you; show a sign of life, by the way on which this came."""
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag=12):

@@ -54,7 +54,6 @@ class Register(msgspec.Struct, frozen=True, array_like=True):
     nonce: Nonce
     cookie: CookieBytes
     card: Card
-    table_version: Count
     signature: Signature
     invitation: Invitation = b""
     """Of a newcomer with a join code (`wire.invitations`); it has a signature of its own beside this one."""

@@ -46,6 +46,7 @@ class RoomRefusal(enum.IntEnum):
     NOT_SERVING = 4
     """The registry's disk takes nothing more."""
     TOO_OFTEN = 5
+    SHARE_USED_UP = 6
     """They, or others at their address, make or enter too many in a short time."""
 
 

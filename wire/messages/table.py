@@ -20,7 +20,10 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 
 class Card(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What a person says about themself, signed with the identity key (clause 3.1). The registry's has no name."""
+    """What a person says about themself, signed with the identity key (clause 3.1). The registry's has no name.
+
+    It alone takes no further elements: whoever checks, stores or passes on a card makes the signed bytes anew from these
+    fields, so what else stood in it would be signed by nobody."""
 
     name: Name
     identity: Key
@@ -40,7 +43,7 @@ class Presence(enum.IntEnum):
     """They vanished: their link broke or their lease ran out."""
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Row(msgspec.Struct, frozen=True, array_like=True):
     """One person in the table (clause 3.2)."""
 
     card: Card
@@ -65,7 +68,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
         return self.port != 0
 
 
-class TableBatch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class TableBatch(msgspec.Struct, frozen=True, array_like=True):
     """Changed rows, broadcast; rows stay encoded so that each is encoded once for everybody (clause 3.3)."""
 
     since: Count

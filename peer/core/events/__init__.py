@@ -1,20 +1,35 @@
-"""This file is about what happens at a node that somebody should see: events, past tense, one closed union.
+"""What happens at a node that somebody should see: events, past tense, one closed union.
 
-Faces turn them into lines (`peer.ui.wording`), programs into whatever they like. Each topic is a file, and all are handed
-on from here, but for those of the help desk (`duty`), which bear some of the same names.
+Faces turn them into lines (`peer.ui.wording`), programs into whatever they like. Each topic is a file; all are here.
 """
 
 import msgspec
 
+from peer.core.events.duty import ClientCame as ClientCame
+from peer.core.events.duty import ClientChanged as ClientChanged
+from peer.core.events.duty import ClientMove as ClientMove
+from peer.core.events.duty import ClientSaid as ClientSaid
+from peer.core.events.duty import CommandDone as CommandDone
+from peer.core.events.duty import CommandFailed as CommandFailed
+from peer.core.events.duty import DutyChanged as DutyChanged
 from peer.core.events.duty import DutyEvent
+from peer.core.events.duty import Figures as Figures
+from peer.core.events.duty import HeldBack as HeldBack
+from peer.core.events.duty import NumberMoved as NumberMoved
+from peer.core.events.duty import RoomVisitor as RoomVisitor
+from peer.core.events.duty import WaitingRoom as WaitingRoom
+from peer.core.events.people import Doubt as Doubt
 from peer.core.events.people import Ignored as Ignored
 from peer.core.events.people import KeyChanged as KeyChanged
+from peer.core.events.people import KeyRestored as KeyRestored
 from peer.core.events.people import NobodyKnown as NobodyKnown
+from peer.core.events.people import NotTrusted as NotTrusted
 from peer.core.events.people import PeopleEvent
 from peer.core.events.people import PeopleListed as PeopleListed
 from peer.core.events.people import Person as Person
 from peer.core.events.people import PersonLeft as PersonLeft
 from peer.core.events.people import PersonLost as PersonLost
+from peer.core.events.people import RegistryKey as RegistryKey
 from peer.core.events.people import Renamed as Renamed
 from peer.core.events.people import SafetyNumber as SafetyNumber
 from peer.core.events.people import TableChanged as TableChanged
@@ -25,14 +40,18 @@ from peer.core.events.received import Line as Line
 from peer.core.events.received import MailReturned as MailReturned
 from peer.core.events.received import ReceivedEvent
 from peer.core.events.received import RoomReceived as RoomReceived
+from peer.core.events.registry import AdmissionRefused as AdmissionRefused
 from peer.core.events.registry import LeaveUnanswered as LeaveUnanswered
 from peer.core.events.registry import Left as Left
-from peer.core.events.registry import NameTaken as NameTaken
+from peer.core.events.registry import NameUnavailable as NameUnavailable
 from peer.core.events.registry import NoServerAtStart as NoServerAtStart
-from peer.core.events.registry import NotAdmitted as NotAdmitted
+from peer.core.events.registry import NotLetIn as NotLetIn
 from peer.core.events.registry import Registered as Registered
 from peer.core.events.registry import RegistryEvent
+from peer.core.events.registry import RegistryKeyAccepted as RegistryKeyAccepted
 from peer.core.events.registry import RegistryKeyChanged as RegistryKeyChanged
+from peer.core.events.registry import RegistryMet as RegistryMet
+from peer.core.events.registry import RegistryRecognized as RegistryRecognized
 from peer.core.events.registry import RenameRefused as RenameRefused
 from peer.core.events.registry import ServerBack as ServerBack
 from peer.core.events.registry import ServerLost as ServerLost

@@ -18,6 +18,8 @@ class DutyChanged(msgspec.Struct, frozen=True, kw_only=True):
 class ClientCame(msgspec.Struct, frozen=True, kw_only=True):
     """We serve this visitor from now on: their form, and what an earlier operator says."""
 
+    visit: int
+    """The number by which requests name this visitor."""
     name: str
     number: str
     issue: str
@@ -42,6 +44,7 @@ class ClientMove(enum.Enum):
     ENDED = "we ended the session"
     GIVEN = "we handed them over"
     TAKEN_BACK = "we were away for too long"
+    UNANSWERED = "they were away when they were called"
 
 
 class ClientChanged(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +73,35 @@ class CommandFailed(msgspec.Struct, frozen=True, kw_only=True):
     """What we asked or said at the desk came to nothing, and why."""
 
     reason: str
+
+
+class HeldWhat(enum.Enum):
+    """What was not carried out."""
+
+    LINE = "a line for the visitor"
+    END = "the end of the session, or the call for the next visitor"
+    HAND_OVER = "handing the visitor over"
+    NOTE = "a note about the visitor"
+
+
+class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
+    """What we typed was not carried out: it may have been meant for another visitor than the one we serve now."""
+
+    what: HeldWhat
+    former: str
+    """The visitor for whom it may have been meant; empty: it was typed while we served nobody."""
+    move: ClientMove | None
+    """What became of that visitor, if it is known."""
+    client: str
+    """The visitor whom we serve now; empty: nobody."""
+
+
+class NumberMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """A number of the waiting room was not clear: by our own commands it is another visitor's than the one we saw there."""
+
+    place: int
+    was: str
+    is_now: str
 
 
 class RoomVisitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +144,8 @@ DutyEvent = (
     | ClientSaid
     | CommandDone
     | CommandFailed
+    | HeldBack
+    | NumberMoved
     | WaitingRoom
     | Figures
 )

@@ -1,5 +1,7 @@
 """This file is about people: who there is, by what name and key, and what we decided about them."""
 
+import enum
+
 import msgspec
 
 
@@ -9,6 +11,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     online: bool
     since: float
+    is_verified: bool = False
+    """Whether the user has compared their key."""
 
 
 class PeopleListed(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,22 +46,58 @@ class Renamed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry shows another key for somebody whose key we hold: nothing is sent to that name."""
+    """The registry shows another key for somebody whose key we hold: nothing is sent to that name. `is_again`: it showed
+    another one for them before."""
+
+    name: str
+    is_again: bool = False
+
+
+class KeyRestored(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry shows the key that we hold again: messages to that name go out."""
 
     name: str
 
 
 class SafetyNumber(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `/verify`: 60 digits that both sides read the same when nobody stands between them."""
+    """The answer to `/verify`: 60 digits that both sides read the same when nobody stands between them. `is_verified`: the
+    user has compared this key. `is_changed`: it is not the key that we hold."""
 
     name: str
     digits: str
+    is_verified: bool = False
+    is_changed: bool = False
 
 
 class Trusted(msgspec.Struct, frozen=True, kw_only=True):
-    """The key that is shown for a name now is the one that we hold from now on."""
+    """The user has compared the key of a name. `is_new`: it takes the place of the one that we held."""
 
     name: str
+    is_new: bool
+
+
+class Doubt(enum.Enum):
+    """Why a key is not trusted."""
+
+    NO_DIGITS = "the user did not say which key is meant"
+    OTHER_DIGITS = "the digits are not those of the key that is shown now"
+    CHANGED = "the digits are of the key that was shown before; another one is shown now"
+
+
+class NotTrusted(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing changes: the key that is shown for a name now is not the one that the user means. `server`: our registry."""
+
+    name: str
+    why: Doubt
+
+
+class RegistryKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `/verify server`: fingerprints. `held`: of the key that we hold, empty for none. `other`: of the key
+    that answers in its place, empty for none. `is_verified`: the user has compared the one that we hold."""
+
+    held: str
+    other: str
+    is_verified: bool
 
 
 class Ignored(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,8 +120,11 @@ PeopleEvent = (
     | PersonLost
     | Renamed
     | KeyChanged
+    | KeyRestored
     | SafetyNumber
+    | RegistryKey
     | Trusted
+    | NotTrusted
     | Ignored
     | NobodyKnown
 )

@@ -7,20 +7,20 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
     """The registry has let us in, for the first time or after `dereg`."""
 
 
-class NameTaken(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody else holds this name."""
+class NameUnavailable(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody else holds the name that we asked for, to register or instead of ours."""
 
     name: str
 
 
-class NotAdmitted(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry lets us not in, for another reason than the name."""
+class AdmissionRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry does not let us in, for another reason than the name."""
 
     reason: str
 
 
 class RenameRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """We keep our name. A name that is taken is told by `NameTaken`."""
+    """We keep our name. A name that is taken is told by `NameUnavailable`."""
 
     name: str
     reason: str
@@ -48,22 +48,48 @@ class NoServerAtStart(msgspec.Struct, frozen=True, kw_only=True):
     table_time: float | None
 
 
+class RegistryMet(msgspec.Struct, frozen=True, kw_only=True):
+    """A registry has let us in that we did not know. `key`: its fingerprint; `is_verified`: the user, or a join code, had
+    named it."""
+
+    key: str
+    is_verified: bool
+
+
+class RegistryRecognized(msgspec.Struct, frozen=True, kw_only=True):
+    """This server leads to a registry that we know under other servers; its people and their keys are those known there."""
+
+    servers: tuple[str, ...]
+
+
+class RegistryKeyAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A registry with another key than before has let us in, with the user's consent (its fingerprint)."""
+
+    key: str
+
+
 class RegistryKeyChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """Another registry answers at this address than the one that we know (fingerprints)."""
+    """Another registry answers than the one that we know, or whose key the user named (fingerprints)."""
 
     expected: str
     got: str
 
 
+NotLetIn = NameUnavailable | AdmissionRefused | RegistryKeyChanged
+"""Why we are not with the registry, though something answers at its address."""
+
 RegistryEvent = (
     Registered
-    | NameTaken
-    | NotAdmitted
+    | NameUnavailable
+    | AdmissionRefused
     | RenameRefused
     | Left
     | LeaveUnanswered
     | ServerLost
     | ServerBack
     | NoServerAtStart
+    | RegistryMet
+    | RegistryRecognized
+    | RegistryKeyAccepted
     | RegistryKeyChanged
 )

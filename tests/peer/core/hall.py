@@ -100,14 +100,15 @@ class Node:
         self.core.start(now=self.now)
         self.pump()
 
-    def register(self) -> None:
-        """From a HELLO that is out, or the next one, to WELCOME."""
+    def register(self, *, version: int | None = None) -> None:
+        """From a HELLO that is out, or the next one, to WELCOME. `version`: of the registry's table; None for ours."""
+        version = self.core.table_version if version is None else version
         while not (self.core.state is State.GREETING and (hellos := self.sent(Kind.HELLO))):
             self.pass_time(0.1)
         hello = hellos[-1]
         self.hears(bytes((Kind.COOKIE,)) + self.porter.cookie(hello))
         register = self.sent(Kind.REGISTER)[-1]
-        self.hears(bytes((Kind.WELCOME,)) + self.porter.welcome(register, version=0))
+        self.hears(bytes((Kind.WELCOME,)) + self.porter.welcome(register, version=version))
 
     # --- the link
 

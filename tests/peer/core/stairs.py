@@ -21,7 +21,7 @@ from wire.codec import decode_frames
 from wire.delivery.events import Acknowledged, GaveUp
 from wire.errors import SealError
 from wire.messages.delivery import Ack, Part
-from wire.messages.mail import DepositMail
+from wire.messages.mail import DepositMail, MailRefusal
 
 BOB = Someone("bob")
 
@@ -73,7 +73,8 @@ class Stairs:
     def saves(self) -> None:
         """The registry confirms every letter that it was given."""
         for letter in self.posted():
-            self.letters.saved(letter.reference, now=self.now)
+            if self.letters.saved(letter.reference, now=self.now) is not None:
+                self.ladder.climb(self.bob, now=self.now)
 
     def acks(self, *messages: Message, through_server: bool = False) -> None:
         """Bob has stored these."""
@@ -153,7 +154,11 @@ def saved(stairs: Stairs) -> None:
 
 
 def refused(stairs: Stairs) -> None:
-    stairs.letters.refused(stairs.posted()[0].reference, "the mailbox is full", now=stairs.now)
+    stairs.letters.refused(stairs.posted()[0].reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
+
+
+def full(stairs: Stairs) -> None:
+    stairs.letters.refused(stairs.posted()[0].reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
 
 
 def goes(stairs: Stairs) -> None:

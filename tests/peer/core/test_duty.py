@@ -1,11 +1,12 @@
-"""This file is about an operator's side of the desk: what is asked, what is told, what a new link brings back."""
+"""An operator's side of the desk: what is asked, what is told, whom a typed line is for, what a new link brings back."""
 
 import random
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
-from peer.core.duty import Duty
+from peer.core.duty import Duty, Whom
 from peer.core.dutycommands import FAILURES
 from peer.core.events import duty as happened
 from peer.core.outputs import Outputs
@@ -17,13 +18,28 @@ from wire.messages.desk.operating import (
     ClientTold,
     CommandDone,
     CommandResult,
+    DropVisitor,
     DutyTold,
+    EndSession,
     FiguresShown,
+    HandOver,
+    MoveVisitor,
+    NoteVisitor,
+    OperatorNotice,
     RoomShown,
     RoomVisitor,
     TakeDuty,
 )
-from wire.messages.desk.talking import DeskLine, HeardAtDesk, LineRefusal, LineRefused, LinesTaken, SayAtDesk
+from wire.messages.desk.talking import (
+    ConversationNotice,
+    DeskLine,
+    HeardAtDesk,
+    LineRefusal,
+    LineRefused,
+    LinesTaken,
+    ReadAtDesk,
+    SayAtDesk,
+)
 from wire.messages.link import PeerRequest
 
 WALL = 1_800_000_000.0
@@ -35,13 +51,27 @@ class Scene:
     """An operator whose link is up."""
 
     def __init__(self) -> None:
+        self.now = 100.0
+        self.reads: list[ReadAtDesk] = []
         self.out = Outputs()
         self.duty = Duty(self.out, random.Random(1))
         self.duty.link_up()
 
+    def heed(self, notice: OperatorNotice | ConversationNotice) -> None:
+        self.duty.heed(notice, now=self.now)
+
+    @property
+    def whom(self) -> Whom:
+        """The visitor meant by what is typed now."""
+        return Whom(None, self.now)
+
+    def say(self, text: str, *, is_maybe: bool = False) -> None:
+        self.duty.say(text, self.whom._replace(is_maybe=is_maybe), wall=WALL)
+
     def asked(self) -> list[PeerRequest]:
         asked, self.out.requests = self.out.requests, []
-        return asked
+        self.reads += [one for one in asked if isinstance(one, ReadAtDesk)]
+        return [one for one in asked if not isinstance(one, ReadAtDesk)]
 
     def told(self) -> list[object]:
         return list(self.out.drain_events())
@@ -50,21 +80,34 @@ class Scene:
         """The registry's answer to the one command asked."""
         (command,) = self.asked()
         reference = reference_of(command)
-        self.duty.heed(CommandDone(reference, result, subject))
+        self.heed(CommandDone(reference, result, subject))
 
-    def serve(self, cause: ClientCause = ClientCause.CALLED, visit: int = 7) -> None:
-        self.duty.heed(
-            ClientTold(visit, cause, "desk", "Asha Rao", "+919876543210", "Other", 9, True, "", "")
-        )
+    def serve(
+        self,
+        cause: ClientCause = ClientCause.CALLED,
+        visit: int = 7,
+        name: str = "Asha Rao",
+        *,
+        is_asked: bool = True,
+    ) -> None:
+        self.heed(ClientTold(visit, cause, "desk", name, "+919876543210", "Other", 9, True, "", "", is_asked))
 
     def relink(self, *, is_on: bool, visit: int = 0) -> None:
         self.duty.link_lost()
-        self.out.requests.clear()
+        self.asked()
         self.duty.link_up()
-        self.duty.heed(DutyTold(is_on, self.duty.queue, visit))
+        self.heed(DutyTold(is_on, self.duty.queue, visit))
 
     def answered(self) -> bool:
         return self.duty.commands.is_answered
+
+    def is_said(self) -> bool:
+        return self.duty.is_said
+
+
+def unsaid(move: happened.ClientMove | None, *, client: str = "") -> happened.HeldBack:
+    """What is told of a line for Asha Rao that nobody gets."""
+    return happened.HeldBack(what=happened.HeldWhat.LINE, former="Asha Rao", move=move, client=client)
 
 
 def reference_of(request: PeerRequest) -> int:
@@ -72,13 +115,12 @@ def reference_of(request: PeerRequest) -> int:
     return int(getattr(request, "reference"))  # noqa: B009 - of a union of which not all have it
 
 
-def test_the_next_visitor_comes_with_a_form_and_is_awaited() -> None:
+def test_the_next_visitor_comes_with_a_form_before_the_answer() -> None:
     scene = Scene()
-    scene.duty.commands.call_next("")
+    scene.duty.call_next("", scene.whom)
+    scene.serve()
     assert not scene.answered()
     scene.answer(CommandResult.DONE)
-    assert not scene.answered()
-    scene.serve()
     assert scene.answered()
     (came,) = scene.told()
     assert isinstance(came, happened.ClientCame)
@@ -86,12 +128,14 @@ def test_the_next_visitor_comes_with_a_form_and_is_awaited() -> None:
     assert scene.duty.client == "Asha Rao"
 
 
-@pytest.mark.parametrize("result", [one for one in CommandResult if one is not CommandResult.DONE])
+@pytest.mark.parametrize(
+    "result", [one for one in CommandResult if one not in (CommandResult.DONE, CommandResult.OTHER_CLIENT)]
+)
 def test_each_failure_is_told(result: CommandResult) -> None:
     scene = Scene()
-    scene.duty.commands.call_next("")
-    scene.answer(result)
-    assert scene.told() == [happened.CommandFailed(reason=FAILURES[result])]
+    scene.duty.call_next("", scene.whom)
+    scene.answer(result, "Ravi {x}")
+    assert scene.told() == [happened.CommandFailed(reason=FAILURES[result].replace("{subject}", "Ravi {x}"))]
     assert scene.answered()
 
 
@@ -100,7 +144,7 @@ def test_each_failure_is_told(result: CommandResult) -> None:
     [
         (lambda duty: duty.commands.drop(2), "Ravi {x} was taken out of the waiting room"),
         (lambda duty: duty.commands.move(2, 1), "Ravi {x} is number 1 now"),
-        (lambda duty: duty.commands.note("hm"), "Note about Ravi {x} kept"),
+        (lambda duty: duty.commands.note("hm", 7), "Note about Ravi {x} kept"),
     ],
 )
 def test_what_nothing_else_tells_of(ask: Callable[[Duty], None], text: str) -> None:
@@ -112,19 +156,19 @@ def test_what_nothing_else_tells_of(ask: Callable[[Duty], None], text: str) -> N
 
 def test_without_a_link_nothing_is_asked_and_what_was_asked_is_given_up() -> None:
     scene = Scene()
-    scene.duty.commands.end_session()
+    scene.duty.end_session(scene.whom)
     scene.duty.link_lost()
     assert scene.told() == [SILENT]
     assert scene.answered()
     scene.asked()
-    scene.duty.commands.end_session()
+    scene.duty.end_session(scene.whom)
     assert scene.told() == [SILENT]
     assert scene.asked() == []
 
 
 def test_text_needs_a_visitor() -> None:
     scene = Scene()
-    scene.duty.say("hello?", wall=WALL)
+    scene.say("hello?")
     assert scene.told() == [NO_CLIENT]
     assert scene.asked() == []
 
@@ -133,16 +177,16 @@ def test_lines_are_said_again_on_a_new_link_to_the_same_visitor() -> None:
     scene = Scene()
     scene.serve()
     scene.told()
-    scene.duty.say("one", wall=WALL)
-    scene.duty.say("two", wall=WALL)
+    scene.say("one")
+    scene.say("two")
     first = scene.asked()
     scene.relink(is_on=True, visit=7)
     scene.serve(ClientCause.RETURNED)
     assert scene.asked() == first
     assert not any(isinstance(event, happened.ClientCame) for event in scene.told())
     one, two = (line for line in first if isinstance(line, SayAtDesk))
-    scene.duty.heed(LinesTaken(7, one.number))
-    scene.duty.heed(LineRefused(7, two.number, LineRefusal.TOO_FAST))
+    scene.heed(LinesTaken(7, one.number))
+    scene.heed(LineRefused(7, two.number, LineRefusal.TOO_FAST))
     assert scene.duty.is_settled
     assert len(scene.told()) == 1
     assert scene.duty.client == "Asha Rao"
@@ -155,14 +199,14 @@ def test_a_visitor_who_was_taken_back_while_we_were_away(is_on: bool) -> None:
     scene.told()
     scene.relink(is_on=is_on, visit=7)  # still ours
     assert scene.duty.client == "Asha Rao"
-    scene.duty.say("one", wall=WALL)
+    scene.say("one")
     scene.told()
     scene.relink(is_on=is_on)
     told = [event for event in scene.told() if not isinstance(event, happened.DutyChanged)]
     taken = happened.ClientChanged(name="Asha Rao", move=happened.ClientMove.TAKEN_BACK)
-    assert told == [taken, NO_CLIENT]
+    assert told == [taken, unsaid(happened.ClientMove.TAKEN_BACK)]
     assert scene.answered()
-    assert scene.duty.is_said
+    assert scene.is_said()
     scene.relink(is_on=is_on)
     assert taken not in scene.told()
 
@@ -170,15 +214,15 @@ def test_a_visitor_who_was_taken_back_while_we_were_away(is_on: bool) -> None:
 def test_lines_are_said_again_though_we_may_not_serve_under_our_present_name() -> None:
     scene = Scene()
     scene.serve()
-    scene.duty.say("one", wall=WALL)
+    scene.say("one")
     (line,) = scene.asked()
     assert isinstance(line, SayAtDesk)
     scene.told()
     scene.duty.link_lost()
     scene.duty.link_up()
     assert scene.asked() == [line]
-    scene.duty.heed(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
-    assert scene.told() == [NO_CLIENT]
+    scene.heed(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
+    assert scene.told() == [unsaid(None)]
     assert scene.duty.client is None
 
 
@@ -186,11 +230,11 @@ def test_a_visitor_who_is_not_ours_any_more() -> None:
     scene = Scene()
     scene.serve()
     scene.told()
-    scene.duty.say("one", wall=WALL)
+    scene.say("one")
     (line,) = scene.asked()
     assert isinstance(line, SayAtDesk)
-    scene.duty.heed(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
-    assert scene.told() == [NO_CLIENT]
+    scene.heed(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
+    assert scene.told() == [unsaid(None)]
     assert scene.duty.client is None
 
 
@@ -199,16 +243,16 @@ def test_lines_of_the_visitor_are_shown_once_and_confirmed() -> None:
     scene.serve()
     scene.told()
     for position, operator in ((1, "eve"), (2, ""), (2, "")):
-        scene.duty.heed(DeskLine(7, position, operator, 0, "é ✓"))
+        scene.heed(DeskLine(7, position, operator, 0, "é ✓"))
     assert [(one.sender, one.position) for one in scene.told() if isinstance(one, happened.ClientSaid)] == [
         ("eve", 1),
         ("Asha Rao", 2),
     ]
     scene.duty.lines_shown(7, 2)
     assert scene.asked() == [HeardAtDesk(7, 2)]
-    scene.duty.heed(DeskLine(7, 1, "eve", 0, "é ✓"))  # the confirmation was lost
+    scene.heed(DeskLine(7, 1, "eve", 0, "é ✓"))  # the confirmation was lost
     assert scene.asked() == [HeardAtDesk(7, 2)]
-    scene.duty.heed(DeskLine(8, 3, "", 0, "another visit"))
+    scene.heed(DeskLine(8, 3, "", 0, "another visit"))
     scene.duty.lines_shown(8, 3)
     assert scene.told() == []
     assert scene.asked() == []
@@ -219,25 +263,25 @@ def test_what_becomes_of_a_visitor(change: ClientReach) -> None:
     scene = Scene()
     scene.serve()
     scene.told()
-    scene.duty.heed(ClientChanged(8, change, "somebody else's"))
+    scene.heed(ClientChanged(8, change, "somebody else's"))
     assert scene.told() == []
     if change is ClientReach.BACK:
-        scene.duty.heed(ClientChanged(7, change, "Asha Rao"))
+        scene.heed(ClientChanged(7, change, "Asha Rao"))
         assert scene.told() == []  # nobody was told that they were away
-        scene.duty.heed(ClientChanged(7, ClientReach.AWAY, "Asha Rao"))
+        scene.heed(ClientChanged(7, ClientReach.AWAY, "Asha Rao"))
         scene.told()
-    scene.duty.heed(ClientChanged(7, change, "Asha Rao"))
+    scene.heed(ClientChanged(7, change, "Asha Rao"))
     assert scene.told() == [happened.ClientChanged(name="Asha Rao", move=happened.ClientMove[change.name])]
     assert (scene.duty.client is None) is (change not in (ClientReach.AWAY, ClientReach.BACK))
 
 
 def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_forgotten() -> None:
     scene = Scene()
-    scene.duty.heed(DutyTold(False, ""))
+    scene.heed(DutyTold(False, ""))
     assert scene.told() == []
     scene.duty.commands.take_duty("exams")
     assert isinstance(scene.asked()[0], TakeDuty)
-    scene.duty.heed(DutyTold(True, "exams"))
+    scene.heed(DutyTold(True, "exams"))
     assert scene.told() == [happened.DutyChanged(is_on=True, queue="exams")]
     scene.relink(is_on=True)
     assert scene.asked() == []
@@ -249,10 +293,10 @@ def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_f
 
 def test_who_went_off_duty_stays_so() -> None:
     scene = Scene()
-    scene.duty.heed(DutyTold(True, "desk"))
+    scene.heed(DutyTold(True, "desk"))
     scene.duty.end()
     scene.answer(CommandResult.DONE)
-    scene.duty.heed(DutyTold(False, "desk"))
+    scene.heed(DutyTold(False, "desk"))
     scene.relink(is_on=False)
     assert scene.asked() == []
 
@@ -263,9 +307,9 @@ def test_room_and_figures_are_values_for_people() -> None:
     scene.duty.commands.show_figures("")
     room, figures = map(reference_of, scene.asked())
     one = RoomVisitor(7, "Asha Rao", "Other", 99, True, "bob")
-    scene.duty.heed(RoomShown(room, "desk", 1, [one], [one], 1))
-    scene.duty.heed(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))
-    scene.duty.heed(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))  # asked once, told once
+    scene.heed(RoomShown(room, "desk", 1, [one], [one], 1))
+    scene.heed(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))
+    scene.heed(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))  # asked once, told once
     shown = happened.RoomVisitor(name="Asha Rao", issue="Other", since=99.0, is_here=True, operator="bob")
     assert scene.told() == [
         happened.WaitingRoom(queue="desk", operators=1, served=(shown,), waiting=(shown,), total=1),
@@ -285,6 +329,164 @@ def test_room_and_figures_are_values_for_people() -> None:
 def test_commands_have_a_reference_each() -> None:
     scene = Scene()
     for _ in range(100):
-        scene.duty.commands.call_next("")
+        scene.duty.call_next("", scene.whom)
     references = {one.reference for one in scene.asked() if isinstance(one, CallNext)}
     assert len(references) == 100
+
+
+def test_a_program_asks_for_what_it_does_not_know() -> None:
+    scene = Scene()
+    scene.serve()
+    scene.heed(DeskLine(7, 1, "eve", 0, "x"))
+    scene.duty.lines_shown(7, 1)
+    scene.relink(is_on=True, visit=7)
+    scene.serve(ClientCause.RETURNED)
+    scene.asked()
+    assert scene.reads == [ReadAtDesk(7, 0, with_own=True), ReadAtDesk(7, 1, with_own=False)]
+    scene.heed(ClientChanged(7, ClientReach.GIVEN, "Asha Rao"))
+    scene.serve(ClientCause.HANDED_OVER)
+    scene.asked()
+    assert scene.reads[2:] == [ReadAtDesk(7, 0, with_own=True)]
+
+
+# --- who is meant
+
+
+def replaced(scene: Scene) -> None:
+    """Asha Rao leaves, and Ravi is called in the same instant."""
+    scene.serve()
+    scene.heed(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
+    scene.serve(visit=8, name="Ravi", is_asked=False)
+    scene.asked(), scene.told()
+
+
+def test_what_is_typed_right_after_a_change_is_held_back() -> None:
+    scene = Scene()
+    replaced(scene)
+    scene.now += 1.9
+    scene.say("your result is 42")
+    scene.duty.end_session(scene.whom)
+    scene.duty.call_next("", scene.whom)
+    scene.duty.hand_over("eve", scene.whom)
+    scene.duty.note("hm", scene.whom)
+    told = [event for event in scene.told() if isinstance(event, happened.HeldBack)]
+    what = happened.HeldWhat
+    assert [one.what for one in told] == [what.LINE, what.END, what.END, what.HAND_OVER, what.NOTE]
+    assert {(one.former, one.move, one.client) for one in told} == {
+        ("Asha Rao", happened.ClientMove.LEFT, "Ravi")
+    }
+    assert scene.asked() == []
+    scene.now += 0.2
+    scene.say("welcome")
+    scene.duty.note("hm", scene.whom)
+    said, note = scene.asked()
+    assert isinstance(said, SayAtDesk)
+    assert isinstance(note, NoteVisitor)
+    assert (said.visit, note.visit) == (8, 8)
+
+
+def test_a_visit_that_is_named_is_meant_at_any_time() -> None:
+    scene = Scene()
+    replaced(scene)
+    scene.duty.say("for ravi", Whom(8, scene.now), wall=WALL)
+    scene.duty.end_session(Whom(8, scene.now))
+    said, ended = scene.asked()
+    assert isinstance(said, SayAtDesk)
+    assert isinstance(ended, EndSession)
+    assert (said.visit, ended.visit) == (8, 8)
+    scene.duty.say("for asha", Whom(7, scene.now), wall=WALL)
+    assert scene.asked() == []
+    assert scene.told() == [unsaid(happened.ClientMove.LEFT, client="Ravi")]
+
+
+def test_what_crosses_a_change_on_its_way_is_told() -> None:
+    scene = Scene()
+    scene.serve()
+    scene.told()
+    scene.say("for asha")
+    scene.duty.hand_over("eve", scene.whom)
+    said, given = scene.asked()
+    assert isinstance(said, SayAtDesk)
+    assert isinstance(given, HandOver)
+    scene.heed(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
+    scene.serve(visit=8, name="Ravi", is_asked=False)
+    scene.told()
+    assert not scene.is_said()
+    scene.heed(LineRefused(7, said.number, LineRefusal.NO_CLIENT))
+    scene.heed(CommandDone(given.reference, CommandResult.OTHER_CLIENT, ""))
+    line = unsaid(happened.ClientMove.LEFT, client="Ravi")
+    assert scene.told() == [line, msgspec.structs.replace(line, what=happened.HeldWhat.HAND_OVER)]
+    assert scene.is_said()
+    assert scene.answered()
+    assert scene.duty.client == "Ravi"
+
+
+def test_a_line_that_was_taken_before_its_visitor_left_is_not_told() -> None:
+    scene = Scene()
+    scene.serve()
+    scene.say("for asha")
+    (said,) = scene.asked()
+    assert isinstance(said, SayAtDesk)
+    scene.heed(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
+    scene.told()
+    scene.heed(LinesTaken(7, said.number))
+    assert scene.told() == []
+    assert scene.is_said()
+
+
+def test_a_line_that_could_be_for_a_room_is_held_back_from_a_visitor_who_has_just_come() -> None:
+    scene = Scene()
+    scene.serve(is_asked=False)
+    scene.told()
+    scene.say("that was a tiresome one", is_maybe=True)
+    assert scene.told() == [
+        happened.HeldBack(what=happened.HeldWhat.LINE, former="", move=None, client="Asha Rao")
+    ]
+    scene.say("hello")
+    scene.say("who are you?", is_maybe=True)  # whoever greets a visitor knows whom they serve
+    assert [one.text for one in scene.asked() if isinstance(one, SayAtDesk)] == ["hello", "who are you?"]
+
+
+def test_a_line_for_a_visitor_who_has_just_left_is_for_nobody_else() -> None:
+    scene = Scene()
+    scene.serve()
+    scene.heed(ClientChanged(7, ClientReach.LOST, "Asha Rao"))
+    scene.told()
+    assert scene.duty.takes_lines(entered_at=scene.now)
+    scene.say("your result is 42", is_maybe=True)
+    assert scene.told() == [unsaid(happened.ClientMove.LOST)]
+    scene.now += 2.0
+    assert not scene.duty.takes_lines(entered_at=scene.now)
+    assert scene.duty.takes_lines(entered_at=scene.now - 3.0), "typed before the change, and carried out now"
+
+
+# --- the waiting room
+
+
+def waiting(*visits: int) -> list[RoomVisitor]:
+    return [RoomVisitor(visit, f"V{visit}", "Other", 99, True, "") for visit in visits]
+
+
+def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
+    scene = Scene()
+    scene.duty.commands.drop(2)  # nothing was shown yet: whoever is number 2
+    assert [(one.visit, one.place) for one in scene.asked() if isinstance(one, DropVisitor)] == [(0, 2)]
+    scene.duty.commands.show_room("")
+    (ask,) = scene.asked()
+    scene.heed(RoomShown(reference_of(ask), "desk", 1, [], waiting(3, 4, 5), 3))
+    scene.told()
+    scene.duty.commands.drop(2)
+    scene.duty.commands.move(3, 1)
+    dropped, moved = scene.asked()
+    assert isinstance(dropped, DropVisitor)
+    assert isinstance(moved, MoveVisitor)
+    assert (dropped.visit, moved.visit, moved.to) == (4, 5, 1)
+    scene.heed(CommandDone(dropped.reference, CommandResult.NOT_IN_LINE, ""))
+    assert scene.told() == [happened.CommandFailed(reason="V4 is not in the waiting room any more")]
+    scene.duty.commands.drop(4)
+    assert scene.told() == [happened.CommandFailed(reason="Nobody has that number in the waiting room")]
+    scene.heed(CommandDone(moved.reference, CommandResult.DONE, "V5"))
+    scene.told()
+    scene.duty.commands.drop(1)
+    assert scene.told() == [happened.NumberMoved(place=1, was="V3", is_now="V5")]
+    assert scene.asked() == []

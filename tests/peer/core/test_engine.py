@@ -9,7 +9,7 @@ from peer.core import events as happened
 from peer.core.lookup import LookUp
 from peer.core.me import LIVE_KEY_LASTS_FOR, OLD_LIVE_KEY_LASTS_FOR
 from peer.core.reach import Reach
-from peer.core.records import OutgoingAdded
+from peer.core.records import OutgoingAdded, RowsSaved
 from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, raw, register_of
 from tests.peer.core.hall import KEY, Node
 from tests.support.strategies import any_message
@@ -108,6 +108,37 @@ def test_registered_is_said_once_however_often_it_happens(node: Node) -> None:
     node.attach(version=101)
     assert kinds(node.saw()) == []
     assert node.core.reach is Reach.UP
+
+
+class TestARegistryThatWasPutBack:
+    """Clause 3.2: its folder is a backup, so its versions begin below what it told before."""
+
+    def put_back(self, node: Node) -> None:
+        node.lose_link()
+        node.register(version=50)
+
+    def test_all_that_it_tells_is_taken(self, node: Node) -> None:
+        self.put_back(node)
+        node.attach(node.alice.row(1), BOB.row(40, online=False), version=60)
+        assert node.core.table_version == 60
+        assert ("bob", False) in [(one.name, one.online) for one in node.core.people()]
+
+    def test_a_crash_between_two_pages_loses_no_row_of_the_second(self, node: Node) -> None:
+        self.put_back(node)
+        later = Node(disk=node.disk, porter=node.porter, life=2)
+        later.come_in(BOB.row(40, online=False), version=60)
+        assert ("bob", False) in [(one.name, one.online) for one in later.core.people()]
+
+    def test_a_batch_that_overtakes_the_welcome_is_no_sign_of_it(self, node: Node) -> None:
+        node.lose_link()
+        while not (hellos := node.sent(Kind.HELLO)):
+            node.pass_time(0.1)
+        node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hellos[-1]))
+        batch = encode(TableBatch(100, 101, raw(Someone("carol").row(101))))
+        node.hears(node.key.seal(0, sign_table(node.porter.identity, batch)))
+        register = node.sent(Kind.REGISTER)[-1]
+        node.hears(bytes((Kind.WELCOME,)) + node.porter.welcome(register, version=100))
+        assert node.core.table_version == 101
 
 
 def test_no_registry_at_all() -> None:
@@ -344,10 +375,18 @@ def test_a_body_that_is_none_is_counted_and_not_acknowledged(node: Node) -> None
     assert [data for data, to in node.datagrams if to == BOB.home] == []
 
 
-def test_somebody_whose_card_is_forged_gets_nothing_and_the_sender_is_told(node: Node) -> None:
+def test_a_person_whose_card_is_forged_is_nobody(node: Node) -> None:
     row = Someone("carol").row(101, online=False)
     forged = msgspec.structs.replace(row, card=msgspec.structs.replace(row.card, mail=b"m" * 32))
+    node.records.clear()
     node.told(TablePage(100, 101, more=False, rows=raw(forged)))
+    assert node.core.speech.look_up("carol", now=node.now) is not LookUp.KNOWN
+    assert not [record for record in node.records if isinstance(record, RowsSaved) and record.rows]
+
+
+def test_somebody_whose_mail_key_is_no_good_gets_nothing_and_the_sender_is_told(node: Node) -> None:
+    row = Someone("carol").row(101, online=False, mail=bytes(32))
+    node.told(TablePage(100, 101, more=False, rows=raw(row)))
     node.saw()
     node.core.speech.send("carol", "hi", now=node.now)
     node.pump()

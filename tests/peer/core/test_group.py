@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from peer.core.group import GAP_TIMEOUT, KEYS_KEPT, Group
 from peer.core.outputs import Outputs
-from peer.core.records import LineAccepted, OutgoingAdded, OutgoingChanged
+from peer.core.records import CursorMoved, LineAccepted, OutgoingAdded, OutgoingChanged
 from peer.core.standing import Standing
 from peer.core.stored import StoredGroup, StoredOutgoing, StoredStream
 from peer.core.streamkeys import CHANNEL_MARK
@@ -43,6 +43,20 @@ def test_who_comes_back_has_missed_what_was_said_since() -> None:
     channel = Group(CHANNEL, StoredStream(), StoredGroup(30), Outputs())
     assert channel.grant(granted(position=40))
     assert channel.cursor == 30
+
+
+def test_a_log_that_ends_before_our_place_is_begun_anew() -> None:
+    """The registry's disk was put back from a backup: what is said now has places below ours."""
+    out = Outputs()
+    channel = Group(CHANNEL, StoredStream(), StoredGroup(30, newest=29), out)
+    assert channel.is_beyond(20) and not channel.is_beyond(30)
+    channel.begin_log_anew()
+    assert channel.grant(granted(position=20))
+    assert channel.cursor == 0
+    assert out.drain_records() == [CursorMoved(0, CHANNEL), LineAccepted(0, CHANNEL)]
+    line = decode_message_body(channel.straight(channel.add("one", wall=WALL)))
+    assert isinstance(line, StraightLine)
+    assert line.position == 0, "members wait for no line of the log that was lost"
 
 
 def test_a_line_is_sealed_under_the_newest_key_and_our_station(channel: Group) -> None:

@@ -3,11 +3,13 @@
 import pytest
 
 from peer.core.conversation import Rung
-from peer.core.events import Delivered, Refused, Unacknowledged
-from peer.core.letters import BYTES_IN_FLIGHT, LETTERS_IN_FLIGHT
+from peer.core.events import Delivered, Kept, Refused, Unacknowledged
+from peer.core.letters import BYTES_IN_FLIGHT, LETTERS_IN_FLIGHT, PAUSE_FIRST, PAUSE_LARGEST
+from peer.core.reach import Reach
 from peer.core.standing import Standing
 from tests.peer.core.cast import POLICY
-from tests.peer.core.stairs import BOB, Stairs, comes, found, goes, sought
+from tests.peer.core.stairs import BOB, Stairs, comes, found, full, goes, lost, sought
+from wire.messages.mail import MailRefusal
 
 # --- letters
 
@@ -68,7 +70,7 @@ def test_what_was_acknowledged_late_is_not_also_saved_or_refused(answer: str) ->
     if answer == "saved":
         stairs.letters.saved(letter.reference, now=stairs.now)
     else:
-        stairs.letters.refused(letter.reference, "the mailbox is full", now=stairs.now)
+        stairs.letters.refused(letter.reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
     assert (stairs.told(), stairs.standing()) == ([], [])
     assert stairs.ladder.is_settled
 
@@ -80,6 +82,126 @@ def test_a_recipient_whose_card_is_forged_gets_no_letter_and_the_sender_is_told(
     assert stairs.told() == [Unacknowledged, Refused]
     assert stairs.standing() == [Standing.REFUSED]
     assert stairs.ladder.is_settled
+
+
+# --- no room
+
+
+class TestNoRoom:
+    """A mailbox without room is no refusal: messages are kept, and go out when there is some."""
+
+    @pytest.mark.parametrize(
+        "why", [MailRefusal.MAILBOX_FULL, MailRefusal.SHARE_USED_UP, MailRefusal.DISK_FULL]
+    )
+    def test_the_message_is_kept_and_its_author_reads_why(self, why: MailRefusal) -> None:
+        stairs = Stairs(online=False)
+        stairs.say()
+        stairs.letters.refused(stairs.posted()[0].reference, why, now=stairs.now)
+        (_, kept) = stairs.out.drain_events()
+        assert isinstance(kept, Kept)
+        assert kept.reason.endswith("it goes out when there is room")
+        assert stairs.standing() == [Standing.KEPT]
+        assert stairs.ladder.is_settled
+
+    def test_who_read_that_the_server_is_silent_reads_that_the_mailbox_is_full_too(self) -> None:
+        stairs = Stairs(Reach.LOST, online=False)
+        stairs.say()
+        stairs.pass_time(POLICY.give_up_after)
+        assert stairs.told() == [Kept]
+        found(stairs)
+        full(stairs)
+        assert stairs.told() == [Unacknowledged, Kept]
+        for _ in range(2):
+            stairs.pass_time(PAUSE_LARGEST)
+            full(stairs)
+        assert stairs.told() == []
+
+    def test_later_messages_are_kept_at_once_and_none_is_saved_before_an_earlier_one(self) -> None:
+        stairs = Stairs(online=False)
+        for _ in range(LETTERS_IN_FLIGHT + 2):
+            stairs.say()
+        first, *others = stairs.posted()
+        stairs.letters.refused(first.reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
+        assert stairs.posted() == [], "those that had not gone stay"
+        for letter in others:
+            stairs.letters.refused(letter.reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
+        stairs.told()
+        stairs.say()
+        assert stairs.told() == [Kept]
+        assert stairs.posted() == []
+        assert {message.standing for message in stairs.talk.outgoing} == {Standing.KEPT}
+
+    def test_one_is_tried_again_after_each_pause_without_a_word(self) -> None:
+        stairs = Stairs(online=False)
+        older = stairs.say()
+        full(stairs)
+        stairs.say()
+        stairs.told()
+        span = PAUSE_FIRST
+        for _ in range(8):
+            stairs.pass_time(span - 0.1)
+            assert stairs.posted() == []
+            stairs.pass_time(0.1)
+            (again,) = stairs.posted()
+            assert again.number == older.number
+            stairs.letters.refused(again.reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
+            span = min(2 * span, PAUSE_LARGEST)
+        assert stairs.told() == []
+
+    def test_when_there_is_room_all_go_in_their_order(self) -> None:
+        stairs = Stairs(online=False)
+        numbers = [stairs.say().number]
+        full(stairs)
+        numbers += [stairs.say().number for _ in range(3)]
+        stairs.pass_time(PAUSE_FIRST)
+        (probe,) = stairs.posted()
+        assert stairs.letters.saved(probe.reference, now=stairs.now) is stairs.bob
+        stairs.ladder.climb(stairs.bob, now=stairs.now)
+        assert [probe.number, *(letter.number for letter in stairs.posted())] == numbers
+
+    def test_a_reader_who_is_back_gets_them_straight_and_the_pause_is_over(self) -> None:
+        stairs = Stairs(online=False)
+        message = stairs.say()
+        full(stairs)
+        comes(stairs)
+        assert stairs.sent() == [message.number]
+        goes(stairs)
+        assert len(stairs.posted()) == 1
+
+    def test_a_probe_that_is_acknowledged_on_its_way_leaves_nothing_stuck(self) -> None:
+        stairs = Stairs(online=False)
+        first = stairs.say()
+        full(stairs)
+        second = stairs.say()
+        stairs.pass_time(PAUSE_FIRST)
+        (probe,) = stairs.posted()
+        stairs.talk.courier.send(first.number, first.body, now=stairs.now)
+        stairs.acks(first)
+        assert stairs.letters.saved(probe.reference, now=stairs.now) is stairs.bob
+        stairs.ladder.climb(stairs.bob, now=stairs.now)
+        assert [letter.number for letter in stairs.posted()] == [second.number]
+
+    def test_a_probe_that_cannot_be_sealed_leaves_nothing_stuck(self) -> None:
+        stairs = Stairs(online=False)
+        stairs.say()
+        full(stairs)
+        second = stairs.say()
+        stairs.refuses_to_seal = True
+        stairs.ladder.handle_timer(now=stairs.now + PAUSE_FIRST)
+        stairs.refuses_to_seal = False
+        stairs.now += PAUSE_FIRST
+        stairs.pass_time(0.0)
+        assert [letter.number for letter in stairs.posted()] == [second.number]
+
+    def test_a_link_that_breaks_under_the_probe_leaves_nothing_stuck(self) -> None:
+        stairs = Stairs(online=False)
+        message = stairs.say()
+        full(stairs)
+        stairs.pass_time(PAUSE_FIRST)
+        stairs.posted()
+        lost(stairs)
+        found(stairs)
+        assert [letter.number for letter in stairs.posted()] == [message.number]
 
 
 # --- saved ones

@@ -48,7 +48,7 @@ def test_a_name_that_is_refused_changes_nothing(node: Node, reason: RefusalReaso
     node.told(RenameRefused(ask(node).reference, reason))
     (event,) = node.saw()
     assert isinstance(
-        event, happened.NameTaken if reason is RefusalReason.NAME_TAKEN else happened.RenameRefused
+        event, happened.NameUnavailable if reason is RefusalReason.NAME_TAKEN else happened.RenameRefused
     )
     assert (node.core.me.name, node.core.renaming.news()) == ("alice", "alice")
 

@@ -3,8 +3,8 @@
 import pytest
 
 from peer.core import events as happened
-from peer.core.asked import AWAY, SILENT
-from tests.peer.core.cast import raw
+from peer.core.asked import AWAY, OFFLINE, SILENT
+from tests.peer.core.cast import POLICY, raw
 from tests.peer.core.hall import STATION, Node
 from tests.peer.core.lab import (
     BOB,
@@ -272,6 +272,69 @@ def test_rooms_are_listed(node: Node) -> None:
     node.told(RoomsListed(asked.reference, [RoomInfo("#yard", 2), RoomInfo("#lab", 1)]))
     rooms = (happened.Room(name="lab", here=1), happened.Room(name="yard", here=2))
     assert node.saw() == [happened.RoomsListed(rooms=rooms)]
+
+
+def trouble(why: str) -> list[happened.Event]:
+    """What is told when the list is not to be had and we are in no room."""
+    return [happened.Trouble(text=f"Which rooms there are is not known: {why}")]
+
+
+def test_a_list_asked_for_before_there_is_a_link_comes_when_there_is(node: Node) -> None:
+    newcomer = Node(life=2)
+    newcomer.start()
+    newcomer.core.rooms.list.ask(now=newcomer.now)
+    newcomer.register()
+    newcomer.saw()
+    newcomer.greet()
+    newcomer.told(MailBatch([], more=False))
+    (asked,) = requests(newcomer, ListRooms)
+    assert isinstance(asked, ListRooms)
+    newcomer.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
+    assert newcomer.saw() == [happened.RoomsListed(rooms=(happened.Room(name="lab", here=1),))]
+
+
+def test_a_list_asked_for_before_there_is_a_link_is_not_waited_for_without_end(node: Node) -> None:
+    newcomer = Node(life=2)
+    newcomer.start()
+    newcomer.core.rooms.list.ask(now=newcomer.now)
+    newcomer.pass_time(10.0)
+    assert [event for event in newcomer.saw() if isinstance(event, happened.Trouble)] == trouble(AWAY)
+
+
+def test_a_list_is_asked_for_again_on_the_next_link(node: Node) -> None:
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    (first,) = requests(node, ListRooms)
+    node.saw()
+    node.lose_link()
+    node.register()
+    node.greet()
+    node.told(MailBatch([], more=False))
+    (again,) = requests(node, ListRooms)
+    assert again == first
+    assert node.saw() == []
+
+
+def test_a_list_that_the_registry_does_not_send_is_given_up_in_time(node: Node) -> None:
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    asked_at = node.now
+    node.saw()
+    node.pass_time(POLICY.give_up_after - 0.01)
+    assert node.saw() == []
+    node.pass_time(0.02)
+    assert node.saw() == trouble(SILENT)
+    assert node.now < asked_at + POLICY.give_up_after + 0.1
+
+
+def test_who_is_offline_is_told_so_instead_of_a_list(node: Node) -> None:
+    node.core.rooms.list.ask(now=node.now)
+    node.core.leave(now=node.now)
+    node.pump()
+    assert node.saw() == trouble(OFFLINE)
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    assert node.saw() == trouble(OFFLINE)
 
 
 # --- without the registry

@@ -16,6 +16,8 @@ from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, hello_of, regi
 from wire.admission import make_refused
 from wire.codec import encode
 from wire.header import Kind
+from wire.identity import fingerprint, fingerprint_digits
+from wire.invitations import CODE_BYTES, JoinCode, public_half
 from wire.messages.presence import Leave, Left, Ping, Pong
 from wire.messages.registration import RefusalReason
 
@@ -251,6 +253,62 @@ def test_another_key_than_the_pinned_one_counts_only_when_all_tries_are_over() -
     assert scene.told() == [Notice.WRONG_KEY]
     assert scene.session.stranger == stranger.id
     assert scene.session.pinned == Porter().id
+
+
+def test_a_registry_whose_key_the_user_named_is_the_only_one_whatever_is_pinned() -> None:
+    scene = Scene(pinned=Porter("former").id)
+    scene.session.demand(fingerprint_digits(Porter().id))
+    assert scene.session.expected == fingerprint(Porter().id)
+    hello = scene.start()
+    for other in ("former", "stranger"):
+        scene.session.receive_cookie(Porter(other).cookie(hello), now=scene.now)
+        assert scene.state is State.GREETING
+    scene.let_in(hello)
+    assert scene.session.pinned == Porter().id
+
+
+def test_a_stranger_is_named_until_the_right_registry_answers() -> None:
+    scene = Scene()
+    scene.session.demand(fingerprint_digits(Porter().id))
+    stranger = Porter("stranger")
+    scene.session.receive_cookie(stranger.cookie(scene.start()), now=scene.now)
+    scene.pass_time(2.5)
+    assert scene.told() == [Notice.WRONG_KEY]
+    assert scene.session.stranger == stranger.id
+    scene.register()
+    assert scene.session.stranger is None
+
+
+CHANCE = bytes(range(CODE_BYTES))
+
+
+def test_a_code_is_shown_to_the_registry_that_made_it_and_names_its_key() -> None:
+    scene = Scene()
+    code = JoinCode.drawn(CHANCE, registry=Porter().id)
+    scene.session.use_code(code)
+    hello = scene.start()
+    scene.session.receive_cookie(Porter("stranger").cookie(hello), now=scene.now)
+    assert scene.state is State.GREETING, "nobody else is the registry at the first contact"
+    register = scene.greet(hello)
+    assert public_half(register_of(register).invitation) == code.public
+    scene.session.receive_welcome(scene.porter.welcome(register), now=scene.now)
+    assert scene.session.is_key_named
+
+
+def test_a_code_of_another_registry_than_answers_is_told_at_the_first_contact() -> None:
+    scene = Scene()
+    scene.session.use_code(JoinCode.drawn(CHANCE, registry=Porter("elsewhere").id))
+    scene.session.receive_cookie(scene.porter.cookie(scene.start()), now=scene.now)
+    scene.pass_time(2.5)
+    assert scene.told() == [Notice.WRONG_CODE]
+    assert scene.session.stranger == scene.porter.id
+
+
+def test_a_code_of_another_registry_is_not_shown_to_the_known_one() -> None:
+    scene = Scene(pinned=Porter().id)
+    scene.session.use_code(JoinCode.drawn(CHANCE, registry=Porter("elsewhere").id))
+    assert register_of(scene.greet(scene.start())).invitation == b""
+    assert scene.session.is_code_foreign
 
 
 def test_the_pinned_registry_is_heard_though_another_answered_first() -> None:

@@ -7,6 +7,7 @@ from peer.core.standing import Standing
 from tests.peer.core.stairs import Stairs, comes, offline
 from wire.codec import decode_frames
 from wire.messages.delivery import Floor, Void
+from wire.messages.mail import MailRefusal
 
 
 def test_delivered_through_the_server_is_said_so() -> None:
@@ -55,7 +56,7 @@ def test_the_floor_is_the_lowest_that_is_not_settled_and_refused_ones_are_void()
     first, second = stairs.say(), stairs.say()
     one, two = stairs.posted()
     stairs.letters.saved(one.reference, now=stairs.now)
-    stairs.letters.refused(two.reference, "the mailbox is full", now=stairs.now)
+    stairs.letters.refused(two.reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
     comes(stairs)
     third = stairs.say()
     payloads = stairs.talk.courier.payloads_to_send(now=stairs.now)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peer.core.conversation import Message
+from peer.core.letters import NAME_UNKNOWN
 from peer.core.reach import Reach
 from peer.core.records import OutgoingChanged
 from peer.core.settling import NEVER_FETCHED
@@ -14,6 +15,7 @@ from peer.core.trail import SENT_AT_ONCE, STEPS_MAX, Step, Trails, What, packed,
 from tests.peer.core.cast import WALL
 from tests.peer.core.stairs import BOB, Stairs
 from wire.limits import MAIL_KEPT_FOR
+from wire.messages.mail import MailRefusal
 
 trails = Trails(lambda now: WALL + now)
 
@@ -105,9 +107,9 @@ def test_kept_says_since_when_the_registry_is_silent_and_refusals_say_why() -> N
     assert (kept.what, kept.when) == (What.KEPT, WALL + 5.0)
     stairs.row(online=False)
     stairs.reach(Reach.UP)
-    stairs.letters.refused(stairs.posted()[0].reference, "the mailbox is full", now=stairs.now)
+    stairs.letters.refused(stairs.posted()[0].reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
     changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
-    assert readable(unpacked(changes[-1].trail, at_ms), at_ms)[-1].reason == "the mailbox is full"
+    assert readable(unpacked(changes[-1].trail, at_ms), at_ms)[-1].reason == NAME_UNKNOWN
 
 
 def test_what_expired_says_so() -> None:

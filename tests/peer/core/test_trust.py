@@ -9,15 +9,18 @@ from peer.core.safety import safety_number
 from peer.core.settling import KEY_IN_DOUBT
 from peer.core.standing import Standing
 from peer.core.trail import What, readable
-from tests.peer.core.cast import Someone, raw
+from tests.peer.core.cast import Porter, Someone, raw
 from tests.peer.core.hall import Node
 from tests.support.network import Weather
 from tests.support.world import World
+from wire.header import Kind
+from wire.identity import fingerprint
 from wire.limits import MAIL_KEPT_FOR
 from wire.messages.mail import DepositMail, MailExpired, MailSaved
 from wire.messages.table import Row, TablePage
 
-ALICE, BOB, NEW_BOB = Someone("alice"), Someone("bob"), Someone("bob's new machine")
+ALICE, BOB, NEW_BOB, OTHER_BOB = (Someone(name) for name in ("alice", "bob", "bob's new machine", "mallory"))
+OLD_DIGITS, NEW_DIGITS, OTHER_DIGITS = (safety_number(ALICE.id, one.id) for one in (BOB, NEW_BOB, OTHER_BOB))
 
 
 def new_row(version: int = 200, *, online: bool = False) -> Row:
@@ -56,17 +59,16 @@ def test_both_sides_read_the_same_60_digits() -> None:
 
 def test_the_number_of_a_blocked_name_is_that_of_the_key_to_decide_about(node: Node) -> None:
     trust = node.core.trust
-    assert trust.number("BOB") == happened.SafetyNumber(name="bob", digits=safety_number(ALICE.id, BOB.id))
+    assert trust.number("BOB") == happened.SafetyNumber(name="bob", digits=OLD_DIGITS)
     shows(node, new_row(), version=200)
-    digits = safety_number(ALICE.id, NEW_BOB.id)
-    assert trust.number("bob") == happened.SafetyNumber(name="bob", digits=digits)
+    assert trust.number("bob") == happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_changed=True)
 
 
 @pytest.mark.parametrize("name", ["carol", "alice", "no name!", ""])
 def test_who_is_not_known_has_no_number_and_cannot_be_trusted_or_ignored(node: Node, name: str) -> None:
     trust, nobody = node.core.trust, happened.NobodyKnown(name=name)
     assert trust.number(name) == nobody
-    assert trust.accept(name, now=node.now) == (nobody, {})
+    assert trust.accept(name, "", now=node.now) == (nobody, {})
     assert trust.ignore(name, is_ignored=True) == nobody
 
 
@@ -79,12 +81,13 @@ def test_a_block_outlives_the_program_and_so_does_its_end(node: Node) -> None:
     again = Node(disk=node.disk, porter=node.porter, life=2)
     assert again.core.speech.look_up("bob", now=again.now) is LookUp.BLOCKED
     assert again.core.trust.number("bob") == node.core.trust.number("bob")
-    assert again.core.trust.accept("bob", now=again.now) == (happened.Trusted(name="bob"), {})
+    answer, numbers = again.core.trust.accept("bob", NEW_DIGITS, now=again.now)
+    assert (answer, numbers) == (happened.Trusted(name="bob", is_new=True), {})
     again.pump()
     third = Node(disk=node.disk, porter=node.porter, life=3)
     assert third.core.speech.look_up("bob", now=third.now) is LookUp.KNOWN
-    digits = safety_number(ALICE.id, NEW_BOB.id)
-    assert third.core.trust.number("bob") == happened.SafetyNumber(name="bob", digits=digits)
+    number = happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_verified=True)
+    assert third.core.trust.number("bob") == number
     assert [person.name for person in third.core.people()] == ["bob"]
 
 
@@ -95,7 +98,107 @@ def test_the_key_that_we_hold_shown_again_ends_the_block(node: Node) -> None:
     assert node.core.speech.look_up("bob", now=node.now) is LookUp.BLOCKED
     shows(node, BOB.row(300, online=True), version=300)
     assert node.core.speech.look_up("bob", now=node.now) is LookUp.KNOWN
+    assert node.saw()[-2:] == [happened.KeyRestored(name="bob"), happened.TableChanged()]
     assert Node(disk=node.disk, life=2).core.speech.look_up("bob", now=0.0) is LookUp.KNOWN
+
+
+def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(node: Node) -> None:
+    trust = node.core.trust
+    shows(node, new_row(), version=200)
+    assert trust.number("bob") == happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_changed=True)
+    shows(node, OTHER_BOB.row(201, name="bob"), version=201)  # swapped behind the comparison
+    for digits, why in (
+        (None, happened.Doubt.NO_DIGITS),
+        (NEW_DIGITS, happened.Doubt.CHANGED),
+        (OLD_DIGITS, happened.Doubt.OTHER_DIGITS),
+        (OTHER_DIGITS[:-1], happened.Doubt.OTHER_DIGITS),
+        ("", happened.Doubt.OTHER_DIGITS),
+    ):
+        assert trust.accept("bob", digits, now=node.now) == (happened.NotTrusted(name="bob", why=why), {})
+    assert node.core.speech.look_up("bob", now=node.now) is LookUp.BLOCKED
+    shows(node, new_row(202), version=202)
+    answer, _ = trust.accept("bob", " ".join((NEW_DIGITS[:5], NEW_DIGITS[5:])), now=node.now)
+    assert answer == happened.Trusted(name="bob", is_new=True)
+    node.pump()
+    assert {row.card.identity for row in node.disk.load().rows} == {NEW_BOB.id}
+
+
+def test_every_change_of_a_key_is_told(node: Node) -> None:
+    told = []
+    keys = (NEW_BOB, NEW_BOB, OTHER_BOB, NEW_BOB)
+    for version, whose in enumerate(keys, 200):
+        shows(node, whose.row(version, name="bob"), version=version)
+        told += [event for event in node.saw() if isinstance(event, happened.KeyChanged)]
+    assert told == [happened.KeyChanged(name="bob", is_again=again) for again in (False, True, True)]
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.come_in(OTHER_BOB.row(204, name="bob"), version=204)
+    assert happened.KeyChanged(name="bob", is_again=True) in again.saw()
+
+
+def test_a_key_that_was_compared_is_shown_so_until_another_one_takes_its_place(node: Node) -> None:
+    answer, numbers = node.core.trust.accept("bob", OLD_DIGITS, now=node.now)
+    assert (answer, numbers) == (happened.Trusted(name="bob", is_new=False), {})
+    node.pump()
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    for one in (node, again):
+        assert [person.is_verified for person in one.core.people()] == [True]
+        assert one.core.trust.number("bob") == happened.SafetyNumber(
+            name="bob", digits=OLD_DIGITS, is_verified=True
+        )
+    again.come_in(new_row(), version=200)
+    number = again.core.trust.number("bob")
+    assert number == happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_changed=True)
+    again.core.trust.accept("bob", NEW_DIGITS, now=again.now)
+    again.pump()
+    assert Node(disk=node.disk, life=3).disk.load().verified == {NEW_BOB.id}
+
+
+# --- the registry's key
+
+
+def test_the_key_of_the_registry_is_shown_and_counts_as_compared_when_the_user_says_so(node: Node) -> None:
+    trust, key = node.core.trust, fingerprint(node.porter.id)
+    assert trust.registry_key() == happened.RegistryKey(held=key, other="", is_verified=False)
+    assert trust.accept_registry("0" * 32, now=node.now) == happened.NotTrusted(
+        name="server", why=happened.Doubt.OTHER_DIGITS
+    )
+    assert trust.accept_registry(None, now=node.now) == happened.NotTrusted(
+        name="server", why=happened.Doubt.NO_DIGITS
+    )
+    assert trust.accept_registry(key.upper(), now=node.now) == happened.Trusted(name="server", is_new=False)
+    node.pump()
+    again = Node(disk=node.disk, life=2)
+    assert again.core.trust.registry_key() == happened.RegistryKey(held=key, other="", is_verified=True)
+
+
+def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_compared(node: Node) -> None:
+    trust, known = node.core.trust, fingerprint(node.porter.id)
+    node.lose_link()
+    met = []
+    for name in ("first stranger", "second stranger"):
+        node.porter = Porter(name)
+        while not [one for one in node.saw() if isinstance(one, happened.RegistryKeyChanged)]:
+            for hello in node.sent(Kind.HELLO):
+                node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hello))
+            node.pass_time(0.1)
+        met.append(fingerprint(node.porter.id))
+        assert trust.registry_key() == happened.RegistryKey(held=known, other=met[-1], is_verified=False)
+        if len(met) == 1:
+            shown = met[0]
+    assert trust.accept_registry(shown, now=node.now) == happened.NotTrusted(
+        name="server", why=happened.Doubt.OTHER_DIGITS
+    )
+    assert trust.accept_registry(met[1], now=node.now) == happened.Trusted(name="server", is_new=True)
+    node.pump()
+    node.register()
+    assert node.core.registry_met() == node.porter.id
+    assert happened.RegistryKeyAccepted(key=met[1]) in node.saw()
+    loaded = node.disk.load()
+    assert (loaded.registry, loaded.is_registry_verified) == (node.porter.id, True)
+    assert [row.card.identity for row in loaded.rows] == [BOB.id]
+
+
+# --- what was under way
 
 
 def test_what_is_not_given_away_goes_to_the_key_that_is_trusted(node: Node) -> None:
@@ -111,9 +214,9 @@ def test_what_is_not_given_away_goes_to_the_key_that_is_trusted(node: Node) -> N
     node.register()
     node.attach(new_row(), version=200)
     assert letters(node) == []  # the key is in doubt: nothing goes anywhere
-    answer, numbers = node.core.trust.accept("bob", now=node.now)
+    answer, numbers = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.pump()
-    assert (answer, list(numbers)) == (happened.Trusted(name="bob"), [kept.number])
+    assert (answer, list(numbers)) == (happened.Trusted(name="bob", is_new=True), [kept.number])
     (letter,) = letters(node)
     assert (letter.recipient, letter.number) == (NEW_BOB.id, numbers[kept.number])
     assert saved.number not in numbers
@@ -126,7 +229,7 @@ def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(node: Node, agai
     node.pump()
     node.told(MailSaved(letters(node)[0].reference))
     shows(node, new_row(), version=200)
-    node.core.trust.accept("bob", now=node.now)
+    node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.pump()
     node.saw()
     if again:
@@ -154,9 +257,9 @@ def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
     shows(node, new_row(online=False), version=200)
     with pytest.raises(KeyError):
         node.core.speech.send("bob", "not begun", now=node.now)
-    answer, numbers = node.core.trust.accept("bob", now=node.now)
+    answer, numbers = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.pump()
-    assert answer == happened.Trusted(name="bob")
+    assert answer == happened.Trusted(name="bob", is_new=True)
     assert list(numbers) == [begun.number]
     (letter,) = letters(node)
     assert (letter.recipient, letter.number) == (NEW_BOB.id, numbers[begun.number])
@@ -201,7 +304,9 @@ def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:
     node.pump()
     settled = [node.core.is_settled]
     node.core._contacts.take_row(new_row())
-    assert node.core.trust.accept("bob", now=node.now) == (happened.Trusted(name="bob"), {})
+    assert node.core.trust.accept("bob", NEW_DIGITS, now=node.now)[0] == happened.Trusted(
+        name="bob", is_new=True
+    )
     node.pump()
     assert [*settled, node.core.is_settled] == [False, True]
     node.pass_time(10.0)

@@ -14,6 +14,7 @@ from wire.codec import encode
 from wire.header import Kind, pack_relayed, unpack_group
 from wire.letters import seal_letter
 from wire.limits import LINK_KEEPALIVE_SPAN
+from wire.messages.direct import ReportSilence
 from wire.messages.group import (
     CHANNEL,
     EpochKey,
@@ -27,7 +28,7 @@ from wire.messages.group import (
 )
 from wire.messages.link import RegistryCard
 from wire.messages.mail import DepositMail, Letter, LetterBody, MailBatch, TakeMail
-from wire.messages.presence import Ping
+from wire.messages.presence import Ping, Pong, Probe
 from wire.messages.table import FetchTable, TablePage
 from wire.sealing import GroupKey
 
@@ -160,6 +161,63 @@ def test_a_silent_link_is_kept_alive() -> None:
     assert node.asked() == [Ping(reference=0)]
 
 
+class TestSignsOfLife:
+    """Clause 5.4."""
+
+    def test_a_ping_goes_on_the_link_as_long_as_udp_brings_no_answer(self, node: Node) -> None:
+        node.pass_time(10.0)
+        assert len(node.sent(Kind.SEALED)) == 1
+        assert node.asked() == []
+        node.pass_time(1.0)
+        assert len(node.sent(Kind.SEALED)) == 2
+        (ping, again) = node.asked()
+        assert ping == again
+        assert isinstance(ping, Ping)
+        node.told(Pong(ping.reference, 0))
+        node.pass_time(5.0)
+        assert node.sent(Kind.SEALED) == []
+        assert node.core.reach is Reach.UP
+
+    def test_a_probe_on_the_link_is_answered_there(self, node: Node) -> None:
+        node.told(Probe())
+        assert node.asked() == [Ping(0)]
+        assert node.sent(Kind.SEALED) == []
+
+    def test_a_probe_by_udp_is_answered_by_udp(self, node: Node) -> None:
+        node.hears(node.porter.sealed(Probe()))
+        (answer,) = node.sent(Kind.SEALED)
+        (ping,) = node.porter.opened(answer)
+        assert isinstance(ping, Ping)
+        assert node.asked() == []
+
+    def test_many_probes_are_one_question(self, node: Node) -> None:
+        for _ in range(10):
+            node.hears(node.porter.sealed(Probe()))
+        assert len(node.sent(Kind.SEALED)) == 1
+
+    def test_somebody_who_answers_no_try_is_reported_once(self, node: Node) -> None:
+        for text in ("one", "two", "three"):
+            node.core.speech.send("bob", text, now=node.now)
+        node.pass_time(POLICY.give_up_after)
+        reports = [request for request in node.asked() if isinstance(request, ReportSilence)]
+        assert reports == [ReportSilence(BOB.id)]
+
+    def test_somebody_who_answers_none_that_went_both_ways_is_reported_too(self, node: Node) -> None:
+        node.core.speech.send("bob", "one", now=node.now)
+        node.pass_time(POLICY.give_up_after + 2.0)
+        node.asked()
+        node.core.speech.send("bob", "two", now=node.now)
+        node.pass_time(POLICY.give_up_after)
+        assert ReportSilence(BOB.id) in node.asked()
+
+    def test_nobody_is_reported_who_is_away_as_all_know(self, node: Node) -> None:
+        node.core.speech.send("bob", "one", now=node.now)
+        node.pass_time(1.0)
+        node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
+        node.pass_time(5.0)
+        assert ReportSilence(BOB.id) not in node.asked()
+
+
 def channel_tag(node: Node) -> bytes:
     channel = node.core._session.channel
     assert channel is not None
@@ -273,6 +331,30 @@ def test_lines_are_shown_as_they_come_and_holes_asked_for(node: Node) -> None:
         GroupPage(CHANNEL, [], [], 3, more=False),
     )
     assert texts(node) == ["two", "three"]
+
+
+def test_lines_of_a_log_that_was_put_back_from_a_backup_are_shown_and_none_of_them_twice(node: Node) -> None:
+    """The registry's log ends at 2 and we know of 9: it has forgotten some, and says others at places that we know."""
+    node.frames(*(pack_relayed(place, said(place + 4, f"line {place}")) for place in range(1, 10)))
+    assert len(texts(node)) == 9
+    node.lose_link()
+    node.register()
+    node.greet()
+    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 2), MailBatch([], more=False))
+    asked = node.asked()
+    assert FetchGroup(CHANNEL, since=0) in asked
+    since = [request.since for request in asked if isinstance(request, FetchTable)]
+    stored = [GroupLine(1, BOB.id, said(5, "line 1")), GroupLine(2, BOB.id, said(14, "said since"))]
+    node.told(
+        TablePage(since[-1], 102, more=False, rows=raw(BOB.row(102, station=7))),
+        GroupPage(CHANNEL, [EpochKey(1, KEY)], stored, 2, more=False),
+    )
+    assert texts(node) == ["said since"]
+    node.frames(pack_relayed(3, said(15, "as it is said")))
+    assert texts(node) == ["as it is said"]
+    node.frames(pack_relayed(5, said(17, "behind a hole")))
+    node.pass_time(1.0)
+    assert FetchGroup(CHANNEL, since=3) in node.asked()
 
 
 def test_a_line_of_an_unknown_station_asks_for_the_row(node: Node) -> None:

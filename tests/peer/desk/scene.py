@@ -27,6 +27,8 @@ class Scene:
     def __init__(self, *, ticket: bytes = b"", heard: int = 0, queue: str = "") -> None:
         self.is_up = True
         self.asked: list[VisitorRequest | ConversationRequest] = []
+        self.answers: list[VisitorRequest | ConversationRequest] = []
+        """The answer to the last turn."""
         self.disk = StoredVisit(ticket=ticket, heard=heard)
         self.visit = Visit(self.disk, queue=queue, rng=random.Random(1), send=self._send)
 
@@ -60,7 +62,10 @@ class Scene:
         self.visit.heed(PlaceTold(0, 7, cause, position, 1, 0, most))
 
     def serve(self, cause: TurnCause = TurnCause.CALLED, visit: int = 7) -> None:
+        """Told of a turn, the program answers at once, before anything else that it says."""
+        before, self.asked = self.asked, []
         self.visit.heed(TurnTold(0, visit, cause, "bob"))
+        self.answers, self.asked = self.asked[:1], before + self.asked[1:]
 
     def relink(self) -> None:
         """The link was lost, and a new one stands."""

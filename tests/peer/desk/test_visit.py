@@ -6,7 +6,7 @@ from peer.desk import events as happened
 from peer.desk.stages import Stage
 from peer.desk.ticket import StoredVisit
 from tests.peer.desk.scene import DESK, FORM, Scene
-from wire.messages.desk.talking import DeskLine, LineRefusal, LineRefused, LinesTaken
+from wire.messages.desk.talking import DeskLine, HeardAtDesk, LineRefusal, LineRefused, LinesTaken
 from wire.messages.desk.visiting import (
     AskPlace,
     DeskRefusal,
@@ -132,6 +132,47 @@ def test_giving_a_place_up_for_a_new_request() -> None:
     assert [type(event) for event in scene.visit.events()] == [happened.FormWanted]
 
 
+def test_a_program_that_comes_back_to_a_session_that_was_ended_says_so_and_asks_for_the_form() -> None:
+    scene = Scene(ticket=bytes(16))
+    scene.visit.heed(DESK)
+    scene.visit.heed(VisitOver(7, OverCause.ENDED))
+    told, wanted = scene.visit.events()
+    assert told == happened.EndedUnseen(reason="The operator has ended the session")
+    assert isinstance(wanted, happened.FormWanted)
+    scene.store()
+    assert scene.disk == StoredVisit()
+
+
+def test_one_that_was_away_in_between_ends_with_it() -> None:
+    scene = Scene()
+    scene.join()
+    scene.wait()
+    scene.visit.events()
+    scene.relink()
+    scene.visit.heed(VisitOver(7, OverCause.DROPPED))
+    (over,) = scene.visit.events()
+    assert over == happened.Over(reason="An operator has taken you out of the waiting room", by_us=False)
+
+
+def test_a_turn_is_answered_at_once() -> None:
+    scene = Scene(ticket=bytes(16), heard=4)
+    scene.visit.heed(DESK)
+    scene.serve(TurnCause.RETURNED)
+    assert scene.answers == [HeardAtDesk(7, 4)]
+
+
+def test_a_call_that_was_missed_is_told() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    scene.visit.events()
+    scene.wait(2, PlaceCause.MISSED_CALL)
+    assert scene.visit.events() == [
+        happened.SentBack(why=happened.WhyBack.CALL_MISSED),
+        happened.Placed(position=2, operators=1),
+    ]
+
+
 def test_a_queue_that_there_is_not() -> None:
     scene = Scene(queue="maths")
     scene.visit.heed(DESK)
@@ -146,7 +187,7 @@ def test_who_waits_for_an_operator_who_dies_is_told() -> None:
     scene.wait(1, PlaceCause.HANDED_OVER)
     scene.visit.events()
     scene.wait(1, PlaceCause.OPERATOR_LOST)
-    assert scene.visit.events() == [happened.SentBack(is_handed_over=False)]
+    assert scene.visit.events() == [happened.SentBack(why=happened.WhyBack.OPERATOR_LOST)]
 
 
 def test_a_queue_in_whatever_case() -> None:
@@ -182,10 +223,10 @@ def test_sent_back_to_the_line() -> None:
     scene.wait(1, PlaceCause.HANDED_OVER)
     scene.serve(TurnCause.HANDED_OVER)
     assert scene.visit.events() == [
-        happened.SentBack(is_handed_over=False),
+        happened.SentBack(why=happened.WhyBack.OPERATOR_LOST),
         happened.Placed(position=1, operators=1),
         happened.Served(turn=happened.Turn.CALLED, operator="bob"),
-        happened.SentBack(is_handed_over=True),
+        happened.SentBack(why=happened.WhyBack.HANDED_OVER),
         happened.Placed(position=1, operators=1),
         happened.Served(turn=happened.Turn.HANDED_OVER, operator="bob"),
     ]

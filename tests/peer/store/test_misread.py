@@ -34,10 +34,10 @@ def spoil(path: Path, statement: str, *values: object) -> None:
         ("UPDATE lines SET number = ? WHERE id = 2", "four"),
         ("UPDATE lines SET text = ?", b"\xff"),
         ("UPDATE lines SET standing = ? WHERE id = 2", 99),
-        ("UPDATE servers SET version = ?", "new"),
-        ("UPDATE servers SET identity = ?", b"short"),
+        ("UPDATE registries SET version = ?", "new"),
+        ("UPDATE registries SET identity = ?", b"short"),
         ("UPDATE places SET cursor = ?", 0.5),
-        ("INSERT INTO room VALUES ('registry', ?)", b"\xa1\xff"),
+        ("INSERT INTO room VALUES (1, ?)", b"\xa1\xff"),
         ("INSERT INTO ignored VALUES (?)", "bob"),
     ],
 )
@@ -88,6 +88,13 @@ def test_a_mark_of_the_index_that_is_no_number_is_named_too(path: Path) -> None:
     with pytest.raises(Damaged):
         history.lines.search("hi", 10)
     history.close()
+
+
+@pytest.mark.parametrize("registry", [99, "somewhere", b"\1"])
+def test_so_is_a_server_that_leads_to_no_registry(path: Path, registry: object) -> None:
+    spoil(path, "UPDATE servers SET registry = ?", registry)
+    with pytest.raises(Damaged):
+        History(path, server="registry")
 
 
 def test_an_error_of_sqlite_whose_words_are_no_text_is_one_of_sqlite(path: Path) -> None:

@@ -8,10 +8,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, cast
 
 from peer.core import events as happened
+from peer.errors import NotLetIn
 from peer.node import Peer
 from peer.ui.completion import Known
 from peer.ui.line import LineFace
 from peer.ui.view import View
+from peer.ui.words import Entered
 from wire.errors import TooLong
 from wire.limits import TEXT_MAX
 
@@ -31,12 +33,12 @@ class Paper:
         self.says_out = asyncio.Event()
         """Whether it says so when lines are out."""
         self.says_out.set()
-        self._typed: asyncio.Queue[str | None] = asyncio.Queue()
+        self._typed: asyncio.Queue[Entered | None] = asyncio.Queue()
 
-    def type(self, *lines: str | None) -> None:
+    def type(self, *lines: str | None, at: float = 0.0) -> None:
         """None is the end of input."""
         for line in lines:
-            self._typed.put_nowait(line)
+            self._typed.put_nowait(None if line is None else Entered(line, at))
 
     def show(self, lines: Iterable[str]) -> None:
         self.lines += lines
@@ -52,9 +54,15 @@ class Paper:
     def ask(self, question: str) -> None:
         self.questions.append(question)
 
-    async def typed(self) -> AsyncGenerator[str, None]:
+    async def typed(self) -> AsyncGenerator[Entered, None]:
         while (line := await self._typed.get()) is not None:
             yield line
+
+    def unread(self) -> list[str]:
+        unread = []
+        while not self._typed.empty():
+            unread.append(self._typed.get_nowait() or "")
+        return unread
 
 
 class Trust:
@@ -66,9 +74,16 @@ class Trust:
     def number(self, name: str) -> happened.Event:
         return happened.SafetyNumber(name=name, digits="0" * 60)
 
-    def accept(self, name: str) -> happened.Event:
-        self._peer.asked.append(f"trust {name}")
-        return happened.Trusted(name=name)
+    def accept(self, name: str, digits: str | None) -> happened.Event:
+        self._peer.asked.append(f"trust {name} {digits}")
+        return happened.Trusted(name=name, is_new=True)
+
+    def registry_key(self) -> happened.Event:
+        return happened.RegistryKey(held="ab12", other="", is_verified=True)
+
+    def accept_registry(self, digits: str | None) -> happened.Event:
+        self._peer.asked.append(f"trust the server {digits}")
+        return happened.Trusted(name="server", is_new=True)
 
     def ignore(self, name: str) -> happened.Event:
         self._peer.asked.append(f"ignore {name}")
@@ -85,10 +100,17 @@ class Desk:
     def __init__(self, peer: "Actor") -> None:
         self._peer = peer
         self.client: str | None = None
+        self.left_at = 0.0
+        """Lines typed before this were for a visitor."""
         self.is_on_duty = False
 
+    def takes_lines(self, *, entered_at: float) -> bool:
+        return self.client is not None or entered_at < self.left_at
+
     def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *words: self._peer.asked.append(" ".join(["desk", name, *map(str, words)]))
+        return lambda *words, **more: self._peer.asked.append(
+            " ".join(["desk", name, *map(str, words), *(f"{key}={value}" for key, value in more.items())])
+        )
 
     async def said(self) -> None:
         self._peer.asked.append("desk said?")
@@ -111,7 +133,10 @@ class Actor:
         self.asked: list[str] = []
         self.seen: list[happened.Event] = []
         self.is_ready = asyncio.Event()
+        self.refusal: NotLetIn | None = None
         self.is_settled = asyncio.Event()
+        self.is_left = asyncio.Event()
+        self.is_left.set()
         self._events: list[happened.Event] = []
         self._news = asyncio.Event()
 
@@ -134,6 +159,8 @@ class Actor:
 
     async def ready(self) -> None:
         await self.is_ready.wait()
+        if self.refusal is not None:
+            raise self.refusal
 
     async def settled(self) -> None:
         self.asked.append("settled?")
@@ -152,6 +179,7 @@ class Actor:
 
     async def left(self) -> None:
         self.asked.append("left?")
+        await self.is_left.wait()
 
     def come_back(self) -> None:
         self.asked.append("come back")

@@ -4,6 +4,7 @@ import pytest
 
 from peer.ui.grammar import parse
 from peer.ui.intentions import (
+    SERVER,
     AskMessage,
     Empty,
     EnterRoom,
@@ -66,7 +67,10 @@ from wire.names import peer_name
         ("/nicknames Alicia", Rename(peer_name("Alicia"))),
         ("/nick Alicia", Rename(peer_name("Alicia"))),
         ("/verify bob", Verify(BOB)),
+        ("/verify Server", Verify(SERVER)),
         ("/trust bob", Trust(BOB)),
+        ("/trust bob 12345 67890", Trust(BOB, "1234567890")),
+        ("/trust server ab12 cd34", Trust(SERVER, "ab12cd34")),
         ("/ignore bob", Ignore(BOB)),
         ("/unignore bob", Unignore(BOB)),
         ("/why", Why("last")),

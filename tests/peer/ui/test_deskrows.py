@@ -29,8 +29,8 @@ from wire.names import peer_name
 ME = peer_name("bob")
 IDLE = Context(me=ME)
 ON_DUTY = Context(me=ME, on_duty=True)
-SERVING = Context(me=ME, on_duty=True, client="Asha Rao")
-SERVING_IN_ROOM = Context(me=ME, on_duty=True, client="Asha Rao", room="lab")
+SERVING = Context(me=ME, on_duty=True, serves=True)
+SERVING_IN_ROOM = Context(me=ME, on_duty=True, serves=True, room="lab")
 
 
 @pytest.mark.parametrize("context", [IDLE, ON_DUTY, SERVING, SERVING_IN_ROOM])

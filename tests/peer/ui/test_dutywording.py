@@ -17,6 +17,9 @@ from peer.core.events.duty import (
     DutyChanged,
     DutyEvent,
     Figures,
+    HeldBack,
+    HeldWhat,
+    NumberMoved,
     RoomVisitor,
     WaitingRoom,
 )
@@ -26,6 +29,7 @@ from wire.text import clean
 
 SINCE = 1_800_000_000.0
 ASHA = ClientCame(
+    visit=1,
     name="Asha Rao",
     number="+919876543210",
     issue="Depression",
@@ -51,6 +55,17 @@ FIGURES = Figures(
     operators=2,
 )
 
+
+def held(
+    *,
+    what: HeldWhat = HeldWhat.LINE,
+    former: str = "Asha Qa",
+    move: ClientMove | None = ClientMove.LEFT,
+    client: str = "Asha Qb",
+) -> HeldBack:
+    return HeldBack(what=what, former=former, move=move, client=client)
+
+
 LINES: list[tuple[DutyEvent, list[str]]] = [
     (DutyChanged(is_on=True, queue="desk"), ["[You are on duty at desk.]"]),
     (DutyChanged(is_on=False, queue="desk"), ["[You are off duty.]"]),
@@ -70,6 +85,20 @@ LINES: list[tuple[DutyEvent, list[str]]] = [
     (ClientSaid(sender="Asha Rao", text="é ✓", visit=1, position=1), ["Asha Rao: é ✓"]),
     (CommandDone(text="Note about Ravi kept"), ["[Note about Ravi kept.]"]),
     (CommandFailed(reason="No active client"), ["[No active client.]"]),
+    (held(), ["[Asha Qa has left; this was not said to Asha Qb.]"]),
+    (held(former=""), ["[Asha Qb has just come; this was not said.]"]),
+    (held(client="", move=ClientMove.LOST), ["[Asha Qa did not come back; this was not said.]"]),
+    (held(what=HeldWhat.END), ["[Asha Qa has left; the session with Asha Qb goes on.]"]),
+    (
+        held(what=HeldWhat.HAND_OVER, move=ClientMove.TAKEN_BACK),
+        ["[Asha Qa is at the head of the line again; Asha Qb was not handed over.]"],
+    ),
+    (held(what=HeldWhat.NOTE), ["[Asha Qa has left; this was not noted about Asha Qb.]"]),
+    (held(move=None, client=""), ["[Asha Qa is not your client any more; this was not said.]"]),
+    (
+        NumberMoved(place=2, was="Cem", is_now="Ben"),
+        ["[Number 2 was Cem when you looked, and is Ben now: type .room first.]"],
+    ),
     (
         ROOM,
         [

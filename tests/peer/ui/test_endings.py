@@ -5,6 +5,7 @@ from typing import Final
 import pytest
 
 from peer.core import events as happened
+from peer.errors import NameTaken
 from peer.ui import errands
 from tests.peer.ui.acting import Scene, line
 
@@ -30,7 +31,7 @@ async def test_with_stay_the_end_of_input_ends_nothing() -> None:
 
 STARTED: Final = happened.Registered()
 WITH_TABLE: Final = happened.NoServerAtStart(table_time=0.0)
-TAKEN: Final = happened.NameTaken(name="alice")
+TAKEN: Final = happened.NameUnavailable(name="alice")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ TAKEN: Final = happened.NameTaken(name="alice")
     [
         [happened.NoServerAtStart(table_time=None)],
         [TAKEN],
-        [happened.NotAdmitted(reason="it is full")],
+        [happened.AdmissionRefused(reason="it is full")],
         [happened.RegistryKeyChanged(expected="a", got="b")],
         [STARTED, happened.LeaveUnanswered()],
         [STARTED, happened.Left(), happened.NoServerAtStart(table_time=None)],
@@ -51,13 +52,24 @@ async def test_what_ends_the_program_with_status_1(events: list[happened.Event])
     assert scene.peer.seen == events
 
 
+async def test_a_peer_that_is_not_let_in_obeys_nothing() -> None:
+    scene = Scene(is_ready=False)
+    scene.paper.type("send bob hi")
+    scene.peer.refusal = NameTaken("alice")
+    scene.peer.happens(TAKEN)
+    scene.peer.is_ready.set()
+    assert await scene.status() == 1
+    assert scene.peer.asked == []
+    assert scene.paper.lines == ["[Name alice is taken.]", "[Not sent: send bob hi]"]
+
+
 @pytest.mark.parametrize(
     "events",
     [
         [STARTED, happened.Left()],
         [STARTED, TAKEN],
         [WITH_TABLE, TAKEN],
-        [STARTED, happened.NotAdmitted(reason="it is full")],
+        [STARTED, happened.AdmissionRefused(reason="it is full")],
         [WITH_TABLE, happened.RegistryKeyChanged(expected="a", got="b")],
         [STARTED, happened.ServerLost(), happened.ServerBack()],
     ],
@@ -77,6 +89,37 @@ async def test_quit_ends_at_once_and_nothing_behind_it_is_obeyed(word: str) -> N
     scene.paper.type(word, "send bob hi")
     assert await scene.status() == 0
     assert scene.peer.asked == ["settled?"]
+    assert scene.paper.lines == ["[Not sent: send bob hi]"]
+
+
+async def test_what_is_typed_behind_a_dereg_that_ends_the_program_is_told_as_not_sent() -> None:
+    scene = Scene()
+    scene.peer.is_settled.set()
+    scene.peer.is_left.clear()
+    scene.paper.type("dereg alice", "send bob hi", "", "hello\x1b", "dereg alice", "quit")
+    assert await scene.all_done()
+    scene.peer.happens(happened.LeaveUnanswered())
+    assert await scene.status() == 1
+    told = ["[Server not responding]", "[Exiting]", "[Not sent: send bob hi]", "[Not sent: hello\\x1b]"]
+    assert scene.paper.lines == told
+
+
+async def test_of_many_lines_that_were_not_sent_the_first_are_shown() -> None:
+    scene = Scene()
+    scene.peer.is_settled.set()
+    scene.paper.type("quit", *(f"send bob {number}" for number in range(30)))
+    assert await scene.status() == 0
+    assert scene.paper.lines[0] == "[Not sent: send bob 0]"
+    assert scene.paper.lines[19:] == ["[Not sent: send bob 19]", "[Not sent either: 10 more lines]"]
+
+
+async def test_a_line_that_is_being_obeyed_when_the_program_ends_is_told_too() -> None:
+    """It waited for the registry, which never came."""
+    scene = Scene(is_ready=False)
+    scene.paper.type("send bob hi", "send bob again")
+    scene.peer.happens(happened.NoServerAtStart(table_time=None))
+    assert await scene.status() == 1
+    assert scene.paper.lines[-2:] == ["[Not sent: send bob hi]", "[Not sent: send bob again]"]
 
 
 @pytest.mark.parametrize("word", ["quit", "dereg alice"])

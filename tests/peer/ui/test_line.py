@@ -33,7 +33,9 @@ async def test_what_is_typed_before_the_welcome_waits_for_it() -> None:
         ("/out", ["leave room", "room settled?"]),
         ("/rooms", ["rooms?"]),
         ("/nick alicia", ["rename alicia"]),
-        ("/trust bob", ["trust bob"]),
+        ("/trust bob", ["trust bob None"]),
+        ("/trust bob 12345 67890", ["trust bob 1234567890"]),
+        ("/trust Server ab12 CD34", ["trust the server ab12CD34"]),
         ("/ignore bob", ["ignore bob"]),
         ("/unignore bob", ["unignore bob"]),
         ("", []),
@@ -56,7 +58,9 @@ async def test_a_line_is_carried_out(typed: str, asked: list[str]) -> None:
         ("who", "[bob is online.]"),
         ("/names", "[You are not in any room.]"),
         ("/verify bob", "[Compare with bob"),
+        ("/verify server", "[The server's key: ab12]"),
         ("/trust bob", "[The key that is shown for bob"),
+        ("/trust server ab12", "[The key that the server shows is accepted"),
         ("/ignore bob", "[You see nothing more of what bob says.]"),
         ("/unignore bob", "[Nobody called bob is known here.]"),
         ("hello", "[Unknown command"),
@@ -195,4 +199,57 @@ async def test_how_lines_to_the_room_go_alone_is_said_once_until_that_changes(ch
     scene.peer.happens(UNANSWERED, line("hi"), UNANSWERED)
     assert await scene.all_done()
     assert scene.paper.lines == [two.replace("2 members", "1 member"), "bob: hi"]
+    await scene.ends()
+
+
+# --- an operator of the help desk
+
+
+def serving(client: str | None = "Asha Rao") -> Scene:
+    scene = Scene()
+    scene.peer.desk.client, scene.peer.desk.is_on_duty = client, True
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("hello", "desk say hello entered_at=7.0 is_maybe=False"),
+        ("send bob hi", "desk say send bob hi entered_at=7.0 is_maybe=True"),
+        (".say send bob hi", "desk say send bob hi entered_at=7.0 is_maybe=False"),
+        (".end", "desk end_session entered_at=7.0"),
+        (".next", "desk call_next  entered_at=7.0"),
+        (".handover eve", "desk hand_over eve entered_at=7.0"),
+        (".note x", "desk note x entered_at=7.0"),
+    ],
+)
+async def test_what_concerns_a_visitor_goes_with_the_time_at_which_it_was_typed(
+    typed: str, asked: str
+) -> None:
+    scene = serving()
+    scene.paper.type(typed, at=7.0)
+    await scene.all_done()
+    assert [one for one in scene.peer.asked if not one.endswith("?")] == [asked]
+    await scene.ends()
+
+
+async def test_in_a_room_any_text_for_a_visitor_could_be_for_the_room() -> None:
+    scene = serving()
+    scene.peer.room = "lab"
+    scene.paper.type("hello")
+    await scene.all_done()
+    assert scene.peer.asked == ["desk say hello entered_at=0.0 is_maybe=True"]
+    await scene.ends()
+
+
+async def test_text_for_a_visitor_who_has_just_left_is_not_said_in_the_room() -> None:
+    scene = serving(None)
+    scene.peer.room, scene.peer.desk.left_at = "lab", 9.0
+    scene.paper.type("your result is 42", at=8.9)
+    scene.paper.type("hello, all", at=9.1)
+    await scene.all_done()
+    assert scene.peer.asked == [
+        "desk say your result is 42 entered_at=8.9 is_maybe=True",
+        "say hello, all",
+    ]
     await scene.ends()

@@ -72,6 +72,22 @@ async def test_lines_are_cut_where_they_end_however_they_come(pipes: Pipes) -> N
     ]
 
 
+async def test_lines_that_nobody_asked_for_can_be_had_at_the_end(pipes: Pipes) -> None:
+    """The program ends with the first of them: the others were typed all the same."""
+    terminal = PipeTerminal()
+    os.write(pipes.typing, b"quit\none\n")
+    async with asyncio.timeout(WITHIN):
+        assert await anext(terminal.typed()) == "quit"
+        os.write(pipes.typing, b"two\nthree")
+        os.close(pipes.typing)
+        unread = terminal.unread()
+        while unread[-1] != "three":
+            await asyncio.sleep(0)
+            unread += terminal.unread()
+    assert unread == ["one", "two", "three"]
+    os.close(pipes.reading)
+
+
 async def test_a_line_without_an_end_is_not_gathered_without_end(pipes: Pipes) -> None:
     """Its beginning is kept, so that it can be seen to be too long; the next line is whole."""
     endless = b"x" * (3 * LINE_MAX)
@@ -162,3 +178,38 @@ def unread(descriptor: int) -> int:
     """Bytes that wait in a pipe."""
     (count,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
     return int(count)
+
+
+async def test_a_line_that_lay_unread_has_the_time_at_which_reading_stopped(
+    pipes: Pipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been typed since then: nobody knows better."""
+    waits = threading.Event()
+    now = [1.0]
+
+    class Room(threading.Semaphore):
+        def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+            if blocking:
+                waits.set()
+            return super().acquire(blocking, timeout)
+
+    monkeypatch.setattr("peer.ui.pipe.threading.Semaphore", Room)
+    monkeypatch.setattr("peer.ui.pipe.time", SimpleNamespace(monotonic=lambda: now[0]))
+    lines = PipeTerminal().typed()
+    async with asyncio.timeout(WITHIN):
+        os.write(pipes.typing, b"first\n")
+        assert (await anext(lines)).at == 1.0
+        now[0] = 2.0
+        for _ in range(BATCHES_WAITING_MAX + 1):
+            os.write(pipes.typing, b"more\n")
+            while unread(pipes.stdin):
+                os.sched_yield()
+        assert waits.wait(WITHIN)
+        now[0] = 9.0
+        os.write(pipes.typing, b"late\n")
+        now[0] = 20.0
+        came = {str(line): line.at for line in [await anext(lines) for _ in range(BATCHES_WAITING_MAX + 2)]}
+        assert came == {"more": 2.0, "late": 2.0}
+        os.close(pipes.typing)
+        assert [line async for line in lines] == []
+    os.close(pipes.reading)

@@ -55,7 +55,7 @@ INTENTIONS: st.SearchStrategy[Intention] = st.one_of(
     st.builds(EnterRoom, NAMES),
     st.builds(Rename, NAMES),
     st.builds(Verify, NAMES),
-    st.builds(Trust, NAMES),
+    st.builds(Trust, NAMES, st.none() | st.sampled_from(["12345", "ab12"])),
     st.builds(Ignore, NAMES),
     st.builds(Unignore, NAMES),
     st.builds(Why, WORD),
@@ -117,7 +117,7 @@ def test_help_knows_every_spelling_and_examples_are_commands(spelling: str) -> N
     context = Context(
         me=peer_name("alice"),
         room="lab" if isinstance(row.example, SayInRoom) else None,
-        client="Ana" if isinstance(row.example, SayToClient) else None,
+        serves=isinstance(row.example, SayToClient),
     )
     assert parse(example.removeprefix("Example: "), context) == row.example
 

@@ -10,34 +10,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peer.core.events import (
+    AdmissionRefused,
     ChannelAccepted,
     ChannelReceived,
     ChannelUnanswered,
     Delivered,
     DirectReceived,
+    Doubt,
     Event,
     Expired,
     Ignored,
     Kept,
     KeyChanged,
+    KeyRestored,
     LeaveUnanswered,
     Left,
     MailReturned,
     MemberJoined,
     MemberLeft,
     MembersListed,
-    NameTaken,
+    NameUnavailable,
     NobodyKnown,
     NoServerAtStart,
-    NotAdmitted,
     NotInRoom,
+    NotTrusted,
     PeopleListed,
     Person,
     PersonLeft,
     PersonLost,
     Refused,
     Registered,
+    RegistryKey,
+    RegistryKeyAccepted,
     RegistryKeyChanged,
+    RegistryMet,
+    RegistryRecognized,
     Renamed,
     RenameRefused,
     Room,
@@ -119,8 +126,8 @@ LINES: list[tuple[Event, list[str]]] = [
     (ChannelUnanswered(number=1), ["[Server not responding.]"]),
     (channel("hi"), ["[Channel_Message bob: hi]"]),
     (channel("hi", late=NOON), [f"[Channel_Message bob: {SHOWN_NOON} hi]"]),
-    (NameTaken(name="bob"), ["[Name bob is taken.]"]),
-    (NotAdmitted(reason="full"), ["[Not registered: full.]"]),
+    (NameUnavailable(name="bob"), ["[Name bob is taken.]"]),
+    (AdmissionRefused(reason="full"), ["[Not registered: full.]"]),
     (Left(), ["[You are Offline. Bye.]"]),
     (LeaveUnanswered(), ["[Server not responding]", "[Exiting]"]),
     (ServerLost(), ["[Server not responding] Direct chat goes on."]),
@@ -190,9 +197,50 @@ LINES: list[tuple[Event, list[str]]] = [
         [
             "[Compare with bob, face to face or by voice: if equal, nobody is between you.]",
             f"[{' '.join(['12345', '67890'] * 6)}]",
+            "[If equal: /trust bob <digits>]",
         ],
     ),
-    (Trusted(name="bob"), ["[The key that is shown for bob is trusted from now on.]"]),
+    (
+        SafetyNumber(name="bob", digits="1234567890", is_verified=True, is_changed=True),
+        [
+            "[The key of bob has changed; this is the number of the new one.]",
+            "[Compare with bob, face to face or by voice: if equal, nobody is between you.]",
+            "[12345 67890]",
+            "[You have verified the key of bob.]",
+        ],
+    ),
+    (Trusted(name="bob", is_new=True), ["[The key that is shown for bob is trusted from now on.]"]),
+    (Trusted(name="bob", is_new=False), ["[The key of bob is verified.]"]),
+    (
+        Trusted(name="server", is_new=True),
+        ["[The key that the server shows is accepted; registering there.]"],
+    ),
+    (Trusted(name="server", is_new=False), ["[The key of the server is verified.]"]),
+    (
+        NotTrusted(name="bob", why=Doubt.NO_DIGITS),
+        ["[Say which key you mean: /verify bob shows digits to compare; type them behind /trust bob.]"],
+    ),
+    (
+        NotTrusted(name="bob", why=Doubt.OTHER_DIGITS),
+        ["[These are not the digits of the key of bob; /verify bob shows them.]"],
+    ),
+    (
+        NotTrusted(name="server", why=Doubt.CHANGED),
+        ["[The key of the server has changed since /verify server showed these digits: compare again.]"],
+    ),
+    (RegistryKey(held="", other="", is_verified=False), ["[No server has answered yet.]"]),
+    (
+        RegistryKey(held="ab12", other="", is_verified=True),
+        ["[The server's key: ab12]", "[You have verified it.]"],
+    ),
+    (
+        RegistryKey(held="ab12", other="cd34", is_verified=True),
+        [
+            "[The server shows another key than the one that you know: cd34]",
+            "[Compare it with the one that the server printed when it started; if equal: /trust server <key>]",
+        ],
+    ),
+    (KeyRestored(name="bob"), ["[bob has the key that you know again: messages go out.]"]),
     (Ignored(name="bob", is_ignored=True), ["[You see nothing more of what bob says.]"]),
     (Ignored(name="bob", is_ignored=False), ["[You see what bob says again.]"]),
     (NobodyKnown(name="bob"), ["[Nobody called bob is known here.]"]),
@@ -201,14 +249,27 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[Message to bob was never fetched and is gone from the server: See you⏎at noon]"],
     ),
     (
-        KeyChanged(name="bob"),
+        KeyChanged(name="bob", is_again=True),
         [
             (
-                "[The key of bob has changed: nothing is sent to that name until you type /trust bob; "
-                "/verify bob shows the number to compare first.]"
+                "[The key of bob has changed again: nothing is sent to that name until you compare it "
+                "(/verify bob) and type /trust bob <digits>.]"
             )
         ],
     ),
+    (
+        RegistryMet(key="ab12", is_verified=False),
+        ["[First contact with this server; its key is ab12.]"],
+    ),
+    (
+        RegistryMet(key="ab12", is_verified=True),
+        ["[First contact with this server; its key is ab12, as expected.]"],
+    ),
+    (
+        RegistryRecognized(servers=("chat.local:5000", "192.0.2.7:5000")),
+        ["[This is the server that you know as chat.local:5000 and 192.0.2.7:5000.]"],
+    ),
+    (RegistryKeyAccepted(key="cd34"), ["[The server's new key is accepted: cd34.]"]),
     (
         RegistryKeyChanged(expected="ab12", got="cd34"),
         ["[The server's key has changed: expected ab12, got cd34.]"],

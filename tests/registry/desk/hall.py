@@ -7,8 +7,10 @@ from registry.policy import Policy
 from registry.store.memory import MemoryStore
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
+from wire.focus import STILL_SERVED
 from wire.messages.desk import DeskRequest
-from wire.messages.desk.talking import DeskLine, HeardAtDesk, SayAtDesk
+from wire.messages.desk.operating import ClientChanged, ClientTold
+from wire.messages.desk.talking import DeskLine, HeardAtDesk, ReadAtDesk, SayAtDesk
 from wire.messages.desk.visiting import DeskShown, JoinDesk, PlaceTold, ReturnToDesk, TurnTold
 from wire.messages.link import Attach, RegistryNotice
 
@@ -126,15 +128,18 @@ class Talker:
         """Drained: all that came. Lines are shown once, and confirmed."""
         while notices := self.hand.notices() if self.hand.link is not None else []:
             self.heard += notices
-            for line in notices:
-                if isinstance(line, DeskLine):
-                    self._hear_line(line)
+            for notice in notices:
+                self._take(notice)
         heard, self.heard = self.heard, []
         return heard
 
     def last(self, kind: type[Notice]) -> Notice:
         """The newest notice of a kind among those that came since."""
         return [notice for notice in self.hear() if isinstance(notice, kind)][-1]
+
+    def _take(self, notice: RegistryNotice) -> None:
+        if isinstance(notice, DeskLine):
+            self._hear_line(notice)
 
     def _hear_line(self, line: DeskLine) -> None:
         if line.position > self._shown.get(line.visit, 0):
@@ -155,6 +160,11 @@ class Visitor(Talker):
         self.name = name
         self.ticket = ticket
         self.visit = 0
+
+    def _take(self, notice: RegistryNotice) -> None:
+        super()._take(notice)
+        if isinstance(notice, TurnTold):
+            self.hand.send(HeardAtDesk(notice.visit, self._shown.get(notice.visit, 0)))
 
     @property
     def shown(self) -> DeskShown:
@@ -185,6 +195,31 @@ class Visitor(Talker):
 
 
 class Worker(Talker):
+    def __init__(self, hall: Hall, hand: Hand) -> None:
+        super().__init__(hall, hand)
+        self._client = 0
+
+    def _take(self, notice: RegistryNotice) -> None:
+        super()._take(notice)
+        if isinstance(notice, ClientTold):
+            self._client = notice.visit
+            shown = self._shown.get(notice.visit, 0)
+            self.hand.send(ReadAtDesk(notice.visit, shown, with_own=not shown))
+        elif isinstance(notice, ClientChanged) and notice.change not in STILL_SERVED:
+            self._client = 0
+
+    def start_anew(self) -> None:
+        """Another life of their program, which knows nothing."""
+        self.drop()
+        self._shown, self.lines, self._client = {}, [], 0
+        self.come_back()
+
+    @property
+    def client(self) -> int:
+        """The visit that is theirs, as they were told; 0 for none. Nothing is drained."""
+        self.heard = self.hear()
+        return self._client
+
     def say(self, visit: int, text: str, *, number: int | None = None) -> None:
         self._number = number or self._number + 1
         self.ask(SayAtDesk(visit, self._number, text))

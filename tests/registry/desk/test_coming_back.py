@@ -2,19 +2,22 @@
 
 import pytest
 
-from tests.registry.desk.hall import Hall, Visitor
-from wire.messages.desk.talking import LinesTaken
+from tests.registry.desk.hall import PEERS, Hall, Talker, Visitor
+from wire.messages.desk.operating import CallNext, ClientCause, ClientTold, TakeDuty
+from wire.messages.desk.talking import LinesTaken, ReadAtDesk
 from wire.messages.desk.visiting import (
     DeskRefusal,
     DeskRefused,
     LeaveDesk,
     OverCause,
+    PlaceCause,
     PlaceTold,
     ReturnToDesk,
     TurnCause,
     TurnTold,
     VisitOver,
 )
+from wire.messages.presence import Ping, Probe
 
 
 def test_a_lost_link_keeps_the_place_and_what_was_said_meanwhile(hall: Hall) -> None:
@@ -44,6 +47,47 @@ def test_after_that_time_the_place_is_gone_and_the_next_is_called(hall: Hall) ->
     asha.come_back()
     assert asha.last(DeskRefused) == DeskRefused(6, DeskRefusal.NO_SUCH_TICKET)
     assert bela.last(TurnTold).cause is TurnCause.CALLED
+
+
+def test_an_operator_s_new_program_gets_all_that_was_said_in_the_session() -> None:
+    hall = Hall(PEERS)
+    ann, asha = hall.operator("ann"), hall.joined()
+    ann.ask(TakeDuty(1, ""))
+    ann.hear()
+    asha.say("one")
+    ann.say(asha.visit, "two")
+    asha.say("three")
+    assert ann.texts == ["one", "three"]
+    ann.start_anew()
+    assert ann.last(ClientTold).cause is ClientCause.RETURNED
+    assert [(line.operator, line.text) for line in ann.lines] == [("", "one"), ("ann", "two"), ("", "three")]
+    asha.say("four")
+    ann.say(asha.visit, "five", number=99)
+    assert ann.texts == ["one", "two", "three", "four"]
+    ann.drop()
+    ann.come_back()
+    assert ann.texts == ["one", "two", "three", "four"], "the same program knows them"
+
+
+def test_the_registry_s_own_terminal_shows_all_that_was_said_after_a_restart(hall: Hall) -> None:
+    asha = hall.joined()
+    asha.say("one")
+    hall.type("two")
+    hall.restart()
+    shown = hall.open()
+    assert [line for line in shown if line.startswith(("Asha Rao:", "desk"))] == [
+        "Asha Rao: one",
+        "desk (operator): two",
+    ]
+
+
+def test_only_an_operator_asks_for_lines_and_only_for_those_of_the_visitor_they_serve(hall: Hall) -> None:
+    asha = hall.joined()
+    hall.type("two")
+    asha.hear()
+    asha.ask(ReadAtDesk(asha.visit, 0, with_own=True))
+    asha.ask(ReadAtDesk(99, 0, with_own=True))
+    assert asha.hear() == []
 
 
 @pytest.mark.parametrize("crash", [True, False])
@@ -79,6 +123,34 @@ def test_who_does_not_come_back_after_a_restart_is_passed_over_then_gone(hall: H
     hall.advance(61.0)
     assert hall.type(".room")[-1] == "[Waiting room: empty.]"
     assert isinstance(bela, Visitor)
+
+
+@pytest.mark.parametrize("crash", [None, True, False])
+def test_who_was_away_when_the_session_was_ended_is_told_on_return(hall: Hall, crash: bool | None) -> None:
+    asha, bela = hall.line_of("Asha", "Bela")
+    for one in (asha, bela):
+        one.drop()
+    hall.type(".end")
+    hall.type(".drop 1")
+    hall.advance(120.0)
+    if crash is not None:
+        hall.restart(crash=crash)
+    asha.come_back()
+    assert asha.last(VisitOver) == VisitOver(1, OverCause.ENDED)
+    bela.come_back()
+    assert bela.last(VisitOver) == VisitOver(2, OverCause.DROPPED)
+    bela.come_back()
+    assert bela.last(VisitOver) == VisitOver(2, OverCause.DROPPED), "the answer may have been lost"
+
+
+def test_a_form_that_is_sent_again_after_the_session_was_ended_is_no_second_visit(hall: Hall) -> None:
+    asha = hall.joined("Asha")
+    asha.drop()
+    hall.type(".end")
+    Talker.come_back(asha)
+    asha.join()
+    assert asha.last(VisitOver).cause is OverCause.ENDED
+    assert hall.type(".room") == ["[No active client.]", "[Waiting room: empty.]"]
 
 
 def test_tickets_are_not_on_the_disk(hall: Hall) -> None:
@@ -124,3 +196,79 @@ def test_a_visitor_s_last_words_arrive_before_they_have_left(hall: Hall) -> None
     asha.ask(LeaveDesk(1))
     hall.rig.commit()
     assert hall.shown() == ["Asha Rao: thank you", "[Asha Rao has left.]"]
+
+
+class TestAProgramThatHangs:
+    """Its connection stays open, and nothing comes from it any more."""
+
+    def test_of_a_waiting_visitor_is_out_of_reach_within_the_lease(self, hall: Hall) -> None:
+        asha, bela = hall.line_of("Asha", "Bela")
+        bela.hand.is_frozen = True
+        hall.advance(29.0)
+        assert bela.hand.link not in hall.rig.closed
+        hall.advance(1.5)
+        assert hall.rig.closed[bela.hand.link or 0] == "silent"
+        assert asha.hand.link not in hall.rig.closed
+        bela.come_back()
+        assert bela.last(PlaceTold).cause is PlaceCause.RETURNED
+
+    def test_of_a_visitor_who_is_called_is_noticed_within_four_seconds(self, hall: Hall) -> None:
+        _, bela = hall.line_of("Asha", "Bela")
+        bela.hand.is_frozen = True
+        hall.type(".end")
+        hall.shown()
+        hall.advance(4.0)
+        assert hall.rig.closed[bela.hand.link or 0] == "silent"
+
+    def test_of_a_visitor_who_is_called_keeps_the_place_and_the_next_is_called(self, hall: Hall) -> None:
+        _, bela, cem = hall.line_of("Asha", "Bela", "Cem")
+        bela.hand.is_frozen = True
+        hall.advance(10.0)
+        hall.type(".end")
+        hall.shown()
+        hall.advance(5.0)
+        assert hall.shown()[:3] == [
+            "[Bela does not answer; the place is kept for a while.]",
+            "[Next client; waited 14 s.]",
+            "Name: Cem",
+        ]
+        assert hall.type("your result is 42") == ["[Bela does not answer; this was not said to Cem.]"]
+        assert cem.last(TurnTold).cause is TurnCause.CALLED
+        hall.advance(50.0)
+        bela.hand.is_frozen = False
+        bela.come_back()
+        assert bela.last(PlaceTold) == PlaceTold(6, bela.visit, PlaceCause.MISSED_CALL, 1, 1, 0, 0)
+        hall.type(".end")
+        assert bela.last(TurnTold).cause is TurnCause.CALLED
+        hall.type(".stats")
+        served = hall.rig.store.load().desk.served
+        assert [over.visit for over in served] == [1, 3], "a call that was missed is no session"
+
+    def test_of_a_visitor_who_is_spoken_to_is_noticed_within_four_seconds(self, hall: Hall) -> None:
+        asha = hall.joined()
+        hall.advance(5.0)
+        asha.hand.is_frozen = True
+        hall.type("are you there?")
+        hall.advance(4.0)
+        assert hall.rig.closed[asha.hand.link or 0] == "silent"
+
+    def test_of_an_operator_who_is_spoken_to_is_noticed_within_four_seconds(self) -> None:
+        hall = Hall(PEERS)
+        ann, asha = hall.operator("ann"), hall.joined()
+        ann.ask(CallNext(1, "", 0))
+        hall.advance(5.0)
+        ann.hear()
+        ann.hand.is_frozen = True
+        asha.say("are you there?")
+        hall.advance(4.0)
+        assert hall.rig.closed[ann.hand.link or 0] == "silent"
+
+    def test_is_not_seen_where_the_program_answers_questions(self, hall: Hall) -> None:
+        asha = hall.joined()
+        asha.hand.is_frozen = True
+        for _ in range(20):
+            hall.type("are you there?")
+            hall.advance(0.6)
+            if Probe() in asha.hear():
+                asha.hand.send(Ping(0))
+        assert asha.hand.link not in hall.rig.closed

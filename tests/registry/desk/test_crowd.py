@@ -75,7 +75,7 @@ def test_a_thousand_visitors_are_served_in_order(seed: int) -> None:
     while len(crowd.served) + len(crowd.ended - set(crowd.served)) < 1_000 and turns < 2_000:
         turns += 1
         worker: Worker = crowd.chance.choice(crowd.workers)
-        worker.ask(CallNext(1, ""))
+        worker.ask(CallNext(1, "", worker.client))
         crowd.hall.advance(1.0)
         crowd.hear()
         if turns < 400:

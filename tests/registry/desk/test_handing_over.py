@@ -25,17 +25,17 @@ from wire.messages.desk.visiting import PlaceCause, PlaceTold, TurnCause, TurnTo
 def test_a_hand_over_passes_lines_and_note() -> None:
     hall = Hall(PEERS)
     ann, bob, asha = hall.operator("ann"), hall.operator("bob"), hall.joined()
-    ann.ask(CallNext(1, ""))
+    ann.ask(CallNext(1, "", ann.client))
     bob.ask(TakeDuty(1, ""))
     asha.say("from asha")
     ann.say(1, "from ann")
-    ann.ask(NoteVisitor(2, "be kind"))
+    ann.ask(NoteVisitor(2, ann.client, "be kind"))
     assert asha.texts == ["from ann"]
     ann.hear(), bob.hear()
-    ann.ask(HandOver(3, "BOB"))
-    assert ann.hear()[:2] == [
-        CommandDone(3, CommandResult.DONE, "bob"),
+    ann.ask(HandOver(3, ann.client, "BOB"))
+    assert ann.hear() == [
         ClientChanged(1, ClientReach.GIVEN, "Asha Rao"),
+        CommandDone(3, CommandResult.DONE, "bob"),
     ]
     told = bob.last(ClientTold)
     assert (told.cause, told.operator, told.note) == (ClientCause.HANDED_OVER, "ann", "be kind")
@@ -43,7 +43,7 @@ def test_a_hand_over_passes_lines_and_note() -> None:
     assert asha.last(TurnTold) == TurnTold(0, 1, TurnCause.HANDED_OVER, "bob")
     ann.say(1, "too late")
     assert ann.last(LineRefused).reason is LineRefusal.NO_CLIENT
-    ann.ask(HandOver(4, "nobody here"))
+    ann.ask(HandOver(4, ann.client, "nobody here"))
     assert ann.last(CommandDone).result is CommandResult.NO_CLIENT
 
 
@@ -52,15 +52,15 @@ def test_a_busy_operator_reads_later_who_handed_over(*, restarts: bool) -> None:
     hall = Hall(PEERS)
     ann, bob = hall.operator("ann"), hall.operator("bob")
     asha, bela = hall.joined("Asha"), hall.joined("Bela")
-    ann.ask(CallNext(1, ""))
-    bob.ask(CallNext(1, ""))
-    ann.ask(HandOver(2, "bob"))
+    ann.ask(CallNext(1, "", ann.client))
+    bob.ask(CallNext(1, "", bob.client))
+    ann.ask(HandOver(2, ann.client, "bob"))
     if restarts:
         hall.restart()
         for one in (ann, bob, asha, bela):
             one.come_back()
     bob.hear()
-    bob.ask(EndSession(3))
+    bob.ask(EndSession(3, bob.client))
     told = bob.last(ClientTold)
     assert (told.cause, told.name, told.operator) == (ClientCause.HANDED_OVER, "Asha", "ann")
 
@@ -69,9 +69,9 @@ def test_a_visitor_who_was_to_be_handed_over_and_comes_back_is_from_nobody() -> 
     hall = Hall(PEERS)
     ann, bob = hall.operator("ann"), hall.operator("bob")
     hall.joined("Asha"), hall.joined("Bela")
-    ann.ask(CallNext(1, ""))
-    bob.ask(CallNext(1, ""))
-    ann.ask(HandOver(2, "bob"))
+    ann.ask(CallNext(1, "", ann.client))
+    bob.ask(CallNext(1, "", bob.client))
+    ann.ask(HandOver(2, ann.client, "bob"))
     ann.hear()
     bob.ask(EndDuty(3))
     told = ann.last(ClientTold)
@@ -88,9 +88,9 @@ def test_nobody_waits_for_a_busy_operator_who_dies(*, is_free: bool) -> None:
     hall = Hall(PEERS)
     ann, bob = hall.operator("ann"), hall.operator("bob")
     asha, bela = hall.joined("Asha"), hall.joined("Bela")
-    ann.ask(CallNext(1, ""))
-    bob.ask(CallNext(1, ""))
-    ann.ask(HandOver(2, "bob"))
+    ann.ask(CallNext(1, "", ann.client))
+    bob.ask(CallNext(1, "", bob.client))
+    ann.ask(HandOver(2, ann.client, "bob"))
     if not is_free:
         ann.ask(EndDuty(3))
     ann.hear(), asha.hear(), bela.hear()
@@ -109,9 +109,9 @@ def test_nobody_waits_for_a_busy_operator_who_dies(*, is_free: bool) -> None:
 def test_who_was_just_handed_over_does_not_wait_for_a_dead_operator(*, is_free: bool) -> None:
     hall = Hall(PEERS)
     ann, bob, asha = hall.operator("ann"), hall.operator("bob"), hall.joined("Asha")
-    ann.ask(CallNext(1, ""))
+    ann.ask(CallNext(1, "", ann.client))
     bob.ask(TakeDuty(1, ""))
-    ann.ask(HandOver(2, "bob"))
+    ann.ask(HandOver(2, ann.client, "bob"))
     assert bob.last(ClientTold).name == "Asha"
     if not is_free:
         ann.ask(EndDuty(3))
@@ -128,9 +128,9 @@ def test_who_was_just_handed_over_does_not_wait_for_a_dead_operator(*, is_free: 
 def test_who_was_spoken_to_has_the_time_in_which_the_operator_may_come_back() -> None:
     hall = Hall(PEERS)
     ann, bob, asha = hall.operator("ann"), hall.operator("bob"), hall.joined("Asha")
-    ann.ask(CallNext(1, ""))
+    ann.ask(CallNext(1, "", ann.client))
     bob.ask(TakeDuty(1, ""))
-    ann.ask(HandOver(2, "bob"))
+    ann.ask(HandOver(2, ann.client, "bob"))
     ann.ask(EndDuty(3))
     bob.hear()
     bob.say(1, "hello")

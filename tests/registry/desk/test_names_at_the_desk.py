@@ -68,6 +68,6 @@ def test_an_operator_is_found_in_whatever_case() -> None:
     for one in (ann, omer):
         one.ask(TakeDuty(1, ""))
     ann.hear()
-    ann.ask(HandOver(2, "ÖMER"))
+    ann.ask(HandOver(2, ann.client, "ÖMER"))
     assert ann.last(CommandDone).result is CommandResult.DONE
     assert omer.last(ClientTold).name == "Asha Rao"

@@ -27,9 +27,9 @@ def test_a_peer_gets_nobody_before_it_asks() -> None:
     ann, asha = hall.operator("ann"), hall.joined()
     assert ann.last(DutyTold) == DutyTold(False, "")
     assert asha.last(PlaceTold).operators == 0
-    ann.ask(CallNext(3, ""))
+    ann.ask(CallNext(3, "", ann.client))
     heard = ann.hear()
-    assert heard[0] == CommandDone(3, CommandResult.DONE, "")
+    assert heard[-1] == CommandDone(3, CommandResult.DONE, "")
     assert DutyTold(True, "desk", asha.visit) in heard
     told = next(one for one in heard if isinstance(one, ClientTold))
     assert (told.name, told.number, told.issue, told.cause) == (
@@ -43,7 +43,7 @@ def test_a_peer_gets_nobody_before_it_asks() -> None:
 
 def test_who_was_not_named_is_no_operator(hall: Hall) -> None:
     eve = hall.operator("eve")
-    eve.ask(CallNext(3, ""))
+    eve.ask(CallNext(3, "", eve.client))
     assert eve.last(CommandDone).result is CommandResult.NOT_AN_OPERATOR
 
 
@@ -56,7 +56,7 @@ def test_a_hundred_who_ask_at_once_get_a_hundred_visitors() -> None:
     ]
     hall.rig.auto_commit = False
     for worker in workers:
-        worker.ask(CallNext(1, ""))
+        worker.ask(CallNext(1, "", worker.client))
     hall.rig.auto_commit = True
     hall.rig.commit()
     told = [worker.last(ClientTold).visit for worker in workers]
@@ -68,7 +68,7 @@ def test_a_hundred_who_ask_at_once_get_a_hundred_visitors() -> None:
 def test_an_operator_who_comes_back_in_time_goes_on() -> None:
     hall = Hall(PEERS)
     ann, asha = hall.operator("ann"), hall.joined()
-    ann.ask(CallNext(1, ""))
+    ann.ask(CallNext(1, "", ann.client))
     ann.hear()
     ann.drop()
     asha.say("are you there?")
@@ -82,7 +82,7 @@ def test_an_operator_who_does_not_puts_the_visitor_at_the_head() -> None:
     hall = Hall(PEERS)
     ann = hall.operator("ann")
     asha, bela = hall.joined(), hall.joined("Bela")
-    ann.ask(CallNext(1, ""))
+    ann.ask(CallNext(1, "", ann.client))
     asha.hear()
     ann.drop()
     hall.advance(15.0)
@@ -96,12 +96,13 @@ def test_an_operator_who_does_not_puts_the_visitor_at_the_head() -> None:
 def test_an_operator_whose_program_hangs_is_one_whose_link_is_lost() -> None:
     hall = Hall(PEERS)
     ann, asha = hall.operator("ann"), hall.joined()
-    ann.ask(CallNext(1, ""))
+    ann.ask(CallNext(1, "", ann.client))
     for _ in range(6):
         hall.advance(10.0)
         assert ann.hand.ask(Ping(3)) is not None
     assert ann.hand.link is not None
     asha.hear()
+    ann.hand.is_frozen = True
     hall.advance(29.0)
     assert asha.hear() == []
     hall.advance(1.0)
@@ -114,7 +115,7 @@ def test_an_operator_whose_program_hangs_is_one_whose_link_is_lost() -> None:
 def test_an_operator_who_leaves_does_so_at_once() -> None:
     hall = Hall(PEERS)
     ann, asha = hall.operator("ann"), hall.joined()
-    ann.ask(CallNext(1, ""))
+    ann.ask(CallNext(1, "", ann.client))
     ann.hand.send(Leave(1))
     assert asha.last(PlaceTold).cause is PlaceCause.OPERATOR_LOST
 
@@ -135,7 +136,7 @@ def test_room_and_figures() -> None:
     ann = hall.operator("ann")
     hall.line_of("Asha", "Bela")
     hall.advance(30.0)
-    ann.ask(CallNext(1, ""))
+    ann.ask(CallNext(1, "", ann.client))
     ann.ask(ShowRoom(2, ""))
     room = ann.last(RoomShown)
     assert ([one.name for one in room.served], [one.name for one in room.waiting], room.total) == (
@@ -144,7 +145,7 @@ def test_room_and_figures() -> None:
         1,
     )
     hall.advance(10.0)
-    ann.ask(CallNext(3, ""))
+    ann.ask(CallNext(3, "", ann.client))
     ann.ask(ShowFigures(4, ""))
     assert ann.last(FiguresShown) == FiguresShown(4, "desk", 1, 30, 40, 0, 0, 1)
 
@@ -152,10 +153,10 @@ def test_room_and_figures() -> None:
 def test_a_note_and_a_flood_of_lines_have_caps() -> None:
     hall = Hall(PEERS)
     ann, _ = hall.operator("ann"), hall.joined()
-    ann.ask(CallNext(1, ""))
-    ann.ask(NoteVisitor(2, "é" * (DESK_NOTE_MAX // 2)))
+    ann.ask(CallNext(1, "", ann.client))
+    ann.ask(NoteVisitor(2, ann.client, "é" * (DESK_NOTE_MAX // 2)))
     assert ann.last(CommandDone).result is CommandResult.DONE
-    ann.ask(NoteVisitor(2, "é" * (DESK_NOTE_MAX // 2) + "x"))
+    ann.ask(NoteVisitor(2, ann.client, "é" * (DESK_NOTE_MAX // 2) + "x"))
     assert ann.last(CommandDone).result is CommandResult.TOO_LONG
     ann.hand.send(*(SayAtDesk(1, number, "x") for number in range(1, int(DESK_LINES_BURST) + 2)))
     assert ann.last(LineRefused) == LineRefused(1, int(DESK_LINES_BURST) + 1, LineRefusal.TOO_FAST)
@@ -165,7 +166,7 @@ def test_a_call_is_answered_although_all_who_wait_are_out_of_reach() -> None:
     hall = Hall(PEERS)
     ann, asha = hall.operator("ann"), hall.joined()
     asha.drop()
-    ann.ask(CallNext(1, ""))
+    ann.ask(CallNext(1, "", ann.client))
     assert ann.last(CommandDone) == CommandDone(1, CommandResult.NOBODY_IN_REACH, "")
     asha.come_back()
     assert ann.last(ClientTold).name == "Asha Rao"

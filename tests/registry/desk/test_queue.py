@@ -101,6 +101,77 @@ def test_an_operator_who_vanishes_puts_the_visitor_back_at_the_head() -> None:
     assert [one.number for one in queue.line("desk")] == [1, 2]
 
 
+def test_two_operators_who_vanish_do_not_reverse_the_order_of_their_visitors() -> None:
+    queue, visits = desk(1, 2, 3)
+    x, y = OPERATORS[1:]
+    queue.take_duty(x, "desk")
+    queue.take_duty(y, "desk")
+    queue.operator_gone(x, now=10.0)
+    queue.operator_gone(y, now=11.0)
+    assert [one.number for one in queue.line("desk")] == [1, 2, 3]
+    queue.take_duty(y, "desk")
+    queue.happened()
+    queue.end(visits[1], OverCause.ENDED)
+    queue.operator_gone(y, now=12.0)
+    assert [one.number for one in queue.line("desk")] == [2, 3]
+
+
+def test_whom_an_operator_has_moved_stays_there_beside_those_who_are_put_back() -> None:
+    queue, visits = desk(1, 2, 3, 4)
+    x, y = OPERATORS[1:]
+    queue.take_duty(x, "desk")
+    queue.take_duty(y, "desk")
+    queue.operator_gone(y, now=10.0)
+    queue.end_duty(x)
+    queue.move(visits[4], 1)
+    queue.operator_gone(x, now=11.0)
+    assert [one.number for one in queue.line("desk")] == [4, 1, 2, 3]
+    queue.move(visits[1], 4)  # not among those who were put back any more
+    queue.take_duty(x, "desk")
+    assert visits[4].operator == x
+    queue.operator_gone(x, now=12.0)
+    assert [one.number for one in queue.line("desk")] == [2, 4, 3, 1]
+
+
+def test_the_order_of_those_who_were_put_back_outlives_a_restart() -> None:
+    queue, visits = desk(1, 2)
+    x, y = OPERATORS[1:]
+    queue.take_duty(x, "desk")
+    queue.take_duty(y, "desk")
+    queue.operator_gone(x, now=10.0)
+    again = DeskQueue(DeskSettings())
+    again.load([visit_of(kept_record(one), "desk") for one in visits.values()], now=20.0)
+    again.operator_gone(y, now=30.0)
+    assert [one.number for one in again.line("desk")] == [1, 2]
+
+
+def test_who_was_away_when_called_is_in_line_again_where_they_were_and_the_next_is_called() -> None:
+    queue, visits = desk(1, 2, 3)
+    queue.lost(visits[1], now=8.0)
+    queue.handle_timer(now=9.0)  # passed over
+    queue.take_duty(CONSOLE, "desk")
+    assert called(queue) == [2]
+    queue.lost(visits[2], now=10.0)
+    assert [one.number for one in queue.line("desk")] == [1, 2, 3]
+    assert called(queue) == []  # for a moment, as for any other
+    queue.handle_timer(now=11.0)
+    assert called(queue) == [3]
+    queue.returned(visits[2])
+    assert queue.line("desk").position(visits[2]) == 2
+    queue.handle_timer(now=70.0)
+    assert [one.number for one in queue.line("desk")] == [2], "the place of each was kept for its minute"
+
+
+def test_who_has_answered_a_call_has_the_session_kept() -> None:
+    queue, visits = desk(1, 2)
+    queue.take_duty(CONSOLE, "desk")
+    visits[1].has_answered = True
+    queue.lost(visits[1], now=10.0)
+    assert visits[1].state is VisitState.ABSENT
+    queue.handle_timer(now=69.0)
+    assert called(queue) == [1]
+
+
 def test_who_is_handed_to_a_busy_operator_waits_for_that_one_alone() -> None:
     queue, visits = desk(1, 2, 3)
     x, y = OPERATORS[1:]
@@ -126,15 +197,15 @@ def test_who_waits_for_an_operator_who_goes_is_anybodys() -> None:
     assert visits[1].operator == x
 
 
-def test_whom_an_operator_served_who_goes_is_called_before_whoever_waited_for_that_operator() -> None:
+def test_an_operator_s_visitor_and_whoever_waited_for_that_operator_are_called_as_they_came() -> None:
     queue, visits = desk(1, 2)
     x, y = OPERATORS[1:]
     queue.take_duty(x, "desk")
     queue.take_duty(y, "desk")
     queue.hand_over(visits[1], y, now=10.0)
     queue.operator_gone(y, now=11.0)
-    assert visits[2].operator == x
-    assert [one.number for one in queue.line("desk")] == [1]
+    assert visits[1].operator == x
+    assert [one.number for one in queue.line("desk")] == [2]
 
 
 def test_an_operator_who_serves_two_by_damaged_records_serves_one() -> None:

@@ -13,7 +13,7 @@ from registry.desk.queue import DeskQueue
 from registry.desk.records import kept_record, visit_of
 from registry.desk.settings import DeskSettings
 from registry.desk.states import VisitState, is_in_line
-from registry.desk.visit import NOBODY, Altered, Change, OperatorId, Visit
+from registry.desk.visit import NOBODY, Altered, Change, Freed, OperatorId, Visit
 from tests.registry.desk.people import OPERATORS, visit
 from tests.registry.desk.witness import Witness
 from wire.messages.desk.visiting import OverCause
@@ -40,9 +40,9 @@ class QueueMachine(RuleBasedStateMachine):
         """Take in what happened: as records for the disk, and as facts for the witness."""
         for one in self.queue.happened():
             self.witness.hear(one)
-            if isinstance(one, Altered | Change) and one.visit.state is VisitState.OVER:
+            if isinstance(one, Altered | Freed | Change) and one.visit.state is VisitState.OVER:
                 self.records.pop(one.visit.number, None)
-            elif isinstance(one, Altered | Change) and one.visit.number in self.queue.visits:
+            elif isinstance(one, Altered | Freed | Change) and one.visit.number in self.queue.visits:
                 self.keep(one.visit)
 
     def keep(self, one: Visit) -> None:
@@ -87,6 +87,12 @@ class QueueMachine(RuleBasedStateMachine):
             self.queue.lost(one, now=self.now)
 
     @rule(data=st.data())
+    def shows_a_sign_of_life(self, data: st.DataObject) -> None:
+        one = self.some(data, VisitState.SERVED)
+        if one is not None:
+            one.has_answered = True
+
+    @rule(data=st.data())
     def comes_back(self, data: st.DataObject) -> None:
         states = [state for state in VisitState if state is not VisitState.OVER]
         one = self.some(data, *states)
@@ -128,12 +134,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(who=WHO)
     def operator_leaves(self, who: OperatorId) -> None:
-        operator = self.queue.operators.get(who)
-        client = operator.visit if operator is not None else None
         self.queue.operator_gone(who, now=self.now)
-        if client is not None and is_in_line(client.state):
-            head = next(iter(self.queue.line(client.queue)))
-            assert head is client, "whoever loses the operator is at the head of the line"
 
     @rule(data=st.data(), to=WHO)
     def hands_over(self, data: st.DataObject, to: OperatorId) -> None:
@@ -156,7 +157,10 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data(), queue=QUEUES)
     def is_moved(self, data: st.DataObject, queue: str) -> None:
         line = self.order()[queue]
-        if not line or any(operator.is_free for operator in self.queue.operators):
+        called = any(
+            one.state is VisitState.SERVED and not one.has_answered for one in self.queue.visits.values()
+        )
+        if not line or called or any(operator.is_free for operator in self.queue.operators):
             return
         place, to = data.draw(st.integers(1, len(line))), data.draw(st.integers(1, len(line) + 2))
         moved = self.queue.line(queue).at(place)
@@ -240,6 +244,12 @@ class QueueMachine(RuleBasedStateMachine):
         for queue in SETTINGS.queues:
             ranks = [one.rank for one in self.queue.line(queue)]
             assert ranks == sorted(set(ranks))
+
+    @invariant()
+    def those_put_back_stand_in_the_order_in_which_they_came(self) -> None:
+        for queue in SETTINGS.queues:
+            put_back = [one.number for one in self.queue.line(queue) if one.is_put_back]
+            assert put_back == sorted(put_back)
 
     @invariant()
     def nobody_out_of_reach_is_kept_for_ever(self) -> None:

@@ -27,7 +27,7 @@ STEPS = st.lists(
 @given(STEPS)
 def test_each_line_is_read_once_and_in_order(steps: list[tuple[str, bytes, int]]) -> None:
     transcript = Transcript()
-    transcript.begin(ANN)
+    transcript.resume(ANN)
     shown: dict[bytes, list[int]] = {VISITOR: [], ANN: []}
     said: dict[bytes, list[int]] = {VISITOR: [], ANN: []}
     number = 0
@@ -48,6 +48,7 @@ def test_each_line_is_read_once_and_in_order(steps: list[tuple[str, bytes, int]]
         elif what == "read":
             read(who, confirms=bool(how))
         elif what == "break":
+            transcript.expect(who) if how else None
             transcript.resume(who)
     for reader, author in ((VISITOR, ANN), (ANN, VISITOR)):
         transcript.resume(reader)
@@ -116,3 +117,30 @@ def test_numbers_are_known_after_a_restart() -> None:
     transcript.load([Said(3, ANN, "ann", 70, 0, "x"), Said(4, VISITOR, "", 9, 0, "y")])
     assert (transcript.taken(ANN), transcript.taken(VISITOR), transcript.first) == (70, 9, 3)
     assert say(transcript, ANN, 71).position == 5
+
+
+def test_nothing_is_sent_or_dropped_before_a_reader_says_where_they_are() -> None:
+    transcript = Transcript()
+    transcript.expect(ANN)
+    for number in range(1, DESK_LINES_MAX + 1):
+        say(transcript, VISITOR, number)
+    assert transcript.due(ANN) == []
+    assert not transcript.has_room("x")
+    transcript.resume(ANN, heard=2)
+    assert transcript.due(ANN)[0].position == 3
+
+
+def test_a_reader_who_knows_nothing_is_sent_their_own_lines_too_but_no_later_ones() -> None:
+    transcript = Transcript()
+    say(transcript, VISITOR, 1)
+    say(transcript, ANN, 1)
+    transcript.resume(ANN)
+    assert [one.position for one in transcript.due(ANN)] == [1]
+    transcript.expect(ANN)
+    transcript.resume(ANN, with_own=True)
+    say(transcript, ANN, 2)
+    say(transcript, VISITOR, 2)
+    assert [one.position for one in transcript.due(ANN)] == [1, 2, 4]
+    transcript.confirm(ANN, 4)
+    say(transcript, VISITOR, 3)
+    assert [one.position for one in transcript.rest(ANN)] == [5]

@@ -5,7 +5,7 @@ or records.
 """
 
 from registry.desk.states import TRANSITIONS, VisitEvent, VisitState
-from registry.desk.visit import NOBODY, Altered, Change, Happening, OperatorId, Visit
+from registry.desk.visit import NOBODY, Altered, Change, Freed, Happening, OperatorId, Visit
 from wire.messages.desk.visiting import OverCause
 
 
@@ -18,6 +18,10 @@ class Witness:
         self._stands: dict[int, str] = {}
         self._wanted: dict[int, OperatorId] = {}
         self._served_by: dict[int, OperatorId] = {}
+        self._put_back: set[int] = set()
+        """Those in line who were put back there, and not moved since."""
+        self._ahead: dict[int, list[int]] = {}
+        """Who was before each one who is served, when they were called."""
 
     def joined(self, one: Visit) -> None:
         self.lines[one.queue].append(one.number)
@@ -26,6 +30,26 @@ class Witness:
     def moved(self, one: Visit, to: int) -> None:
         self.lines[one.queue].remove(one.number)
         self.lines[one.queue].insert(to - 1, one.number)
+        self._put_back.discard(one.number)
+
+    def _restore(self, one: Visit) -> None:
+        """Where they were: behind those who were before them, and those put back who came earlier."""
+        line = self.lines[one.queue]
+        before = [
+            at
+            for at, number in enumerate(line)
+            if (number < one.number if number in self._put_back else number in self._ahead[one.number])
+        ]
+        line.insert(before[-1] + 1 if before else 0, one.number)
+
+    def _lift(self, one: Visit) -> None:
+        """To the head: behind those put back who came earlier, before those who came later."""
+        line = self.lines[one.queue]
+        others = [number for number in line if number in self._put_back]
+        earlier = [number for number in others if number < one.number]
+        place = line.index(earlier[-1]) + 1 if earlier else line.index(others[0]) if others else 0
+        line.insert(place, one.number)
+        self._put_back.add(one.number)
 
     def waits_for(self, one: Visit, who: OperatorId) -> None:
         """Handed over to somebody who is busy."""
@@ -44,7 +68,7 @@ class Witness:
         if isinstance(one, Change):
             self._check(one)
             self._follow(one)
-        elif isinstance(one, Altered) and one.visit.wanted == NOBODY:
+        elif isinstance(one, Altered | Freed) and one.visit.wanted == NOBODY:
             self._wanted.pop(one.visit.number, None)
 
     def _follow(self, one: Change) -> None:
@@ -57,11 +81,17 @@ class Witness:
                 assert all(self._stands[other] == "away" for other in passed), "somebody was skipped"
                 assert self._stands[number] == "here"
                 assert self._wanted.pop(number, one.operator) == one.operator
+                self._ahead[number] = ahead
                 line.remove(number)
+                self._put_back.discard(number)
+            case VisitEvent.UNANSWERED:
+                self._restore(one.visit)
+                self._stands[number] = "missed"
             case VisitEvent.PUT_BACK:
-                line.insert(0, number)
+                self._lift(one.visit)
                 self._stands[number] = "here" if one.before is VisitState.SERVED else "missed"
             case VisitEvent.ENDED:
+                self._put_back.discard(number)
                 if number in line:
                     line.remove(number)
             case VisitEvent.LOST:
@@ -88,7 +118,7 @@ class Witness:
                 assert self._served_by.pop(number) == one.former
                 assert one.operator not in self._served_by.values()
                 self._served_by[number] = one.operator
-            case VisitEvent.PUT_BACK:
+            case VisitEvent.PUT_BACK | VisitEvent.UNANSWERED:
                 assert self._served_by.pop(number) == one.operator
             case VisitEvent.ENDED:
                 assert isinstance(one.cause, OverCause)

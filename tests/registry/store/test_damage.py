@@ -1,11 +1,15 @@
-"""Damage on the disk: any file cut at every byte, any bit flipped. Whole records before it come back, nothing is hidden."""
+"""Damage on the disk: any file cut at every byte, any bit flipped. Whole records before it come back, nothing is hidden;
+without a file that gave names to people nobody is served."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from registry.store.entries import AtRest, Entry, GroupKeyMade, GroupLine, MailStored, decode
+from registry.store.errors import StoreLacking
+from registry.store.files import FileStore
 from registry.store.records import scan
 from tests.registry.store.disks import WatchedDisk
 from tests.registry.store.playbook import BOB, MAIL, Model, View, bound, opened, stored, view
@@ -25,10 +29,11 @@ ENTRIES: dict[str, list[Entry]] = {
 
 def reopened(folder: Path) -> tuple[View, list[str]]:
     disk = WatchedDisk()
-    store, loaded = opened(folder, disk)
-    seen = view(store, loaded)
-    disk.kill()
-    return seen, loaded.damage
+    try:
+        store, loaded = opened(folder, disk)
+        return view(store, loaded), loaded.damage
+    finally:
+        disk.kill()
 
 
 def prepared(folder: Path, kind: str) -> Path:
@@ -39,10 +44,7 @@ def prepared(folder: Path, kind: str) -> Path:
     if kind != "journal":
         store.checkpoint()
     disk.kill()
-    for name in folder.glob("journal-*"):
-        if not name.stat().st_size:
-            name.unlink()
-    found = [path for path in folder.rglob("*") if path.name.startswith(("journal", "names")) or path.suffix]
+    found = [path for path in folder.rglob("*") if path.name.startswith(("journal-", "names")) or path.suffix]
     return next(path for path in sorted(found) if kind in str(path.relative_to(folder)))
 
 
@@ -59,20 +61,18 @@ def damages(data: bytes) -> Iterator[tuple[bytes, int]]:
 @pytest.mark.parametrize("kind", list(ENTRIES))
 def test_damage_at_every_bit(tmp_path: Path, kind: str) -> None:
     file = prepared(tmp_path / "store", kind)
-    root = tmp_path / "store"
+    root, before = tmp_path / "store", tmp_path / "before"
+    shutil.copytree(root, before)
     data = file.read_bytes()
-    names = (root / "names").read_bytes() if (root / "names").exists() else b""
     for damaged, sound_until in damages(data):
-        for path in root.rglob("*damaged*"):
-            path.unlink()
-        for path in root.glob("journal-*"):
-            path.unlink()
-        if names:
-            (root / "names").write_bytes(names)
-        file.unlink(missing_ok=True)
+        shutil.rmtree(root)
+        shutil.copytree(before, root)
         file.write_bytes(damaged)
-        seen, lines = reopened(root)
         _, whole = scan(data[:sound_until])
+        if not whole and kind in ("journal", "names"):
+            check_refused(root, file, damaged)
+            continue
+        seen, lines = reopened(root)
         check(kind, seen, whole, data)
         is_torn = len(scan(damaged)[0]) == 0 or scan(damaged)[1] < len(damaged)
         has_end = kind == "journal" or any(
@@ -81,6 +81,16 @@ def test_damage_at_every_bit(tmp_path: Path, kind: str) -> None:
         assert len(lines) == (not has_end or (is_torn and bool(damaged))), lines
         if lines:
             assert [path.read_bytes() for path in root.rglob("*.damaged-1")] == [damaged]
+
+
+def check_refused(root: Path, file: Path, damaged: bytes) -> None:
+    """A file without its first record says nothing, and it is no small thing to go on without it."""
+    with pytest.raises(
+        StoreLacking, match=f"^{file}: (empty|damaged in its first record); .* touch {file}.lost; "
+    ):
+        reopened(root)
+    kept = [*root.rglob("*.damaged-1"), file]
+    assert kept[0].read_bytes() == damaged
 
 
 def check(kind: str, seen: View, whole: int, data: bytes) -> None:
@@ -121,18 +131,81 @@ def test_damaged_mail_is_kept_reported_once_and_written_anew(tmp_path: Path) -> 
     store.close()
 
 
-@pytest.mark.parametrize("was_killed", [False, True])
-def test_names_that_are_missing_beside_mail_are_told(tmp_path: Path, *, was_killed: bool) -> None:
-    """All names free again is no small thing to find out later, whether there is a journal too or not."""
-    store, _ = opened(tmp_path, WatchedDisk())
+# --- what must be there
+
+
+def lived_in(folder: Path, *, ended: str) -> None:
+    """Of two runs the second was killed, or both came to a stop: what the second kept is in a journal, or at rest."""
+    store, _ = opened(folder, WatchedDisk())
     store.append([bound("al", b"", b"c"), stored(1)])
     store.close()
-    if was_killed:
-        disk = WatchedDisk()
-        store, _ = opened(tmp_path, disk)
-        store.append([stored(2)])
-        store.sync()
-        disk.kill()
-    (tmp_path / "names").unlink()
-    (said,) = reopened(tmp_path)[1]
-    assert said.startswith("names: missing")
+    disk = WatchedDisk()
+    store, _ = opened(folder, disk)
+    store.append([bound("bo", b"", b"d"), stored(2)])
+    store.sync()
+    if ended == "stopped":
+        store.close()
+    disk.kill()
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def zero(file: Path) -> None:
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+HARMS = {"removed": remove, "emptied": empty, "zeroed": zero}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("which", ["journal-*", "names", "journals"])
+@pytest.mark.parametrize("ended", ["killed", "stopped"])
+def test_a_start_without_a_file_that_must_be_there_is_refused(
+    tmp_path: Path, harm: str, which: str, ended: str
+) -> None:
+    """It would begin in silence, with saved letters gone and all names free."""
+    lived_in(tmp_path, ended=ended)
+    (file,) = tmp_path.glob(which)
+    HARMS[harm](file)
+    for _ in range(2):
+        with pytest.raises(StoreLacking) as caught:
+            reopened(tmp_path)
+        assert str(caught.value).startswith(f"{file}: ")
+        assert f"touch {file}.lost" in str(caught.value)
+        assert f"move {tmp_path} away" in str(caught.value)
+
+
+@pytest.mark.parametrize("which", ["journal-*", "names", "journals"])
+def test_whoever_runs_the_registry_may_go_on_without_it(tmp_path: Path, which: str) -> None:
+    lived_in(tmp_path, ended="killed")
+    (file,) = tmp_path.glob(which)
+    file.unlink()
+    Path(f"{file}.lost").touch()
+    seen, lines = reopened(tmp_path)
+    assert f"{file.name}: missing; the registry goes on without it, as {file.name}.lost says" in lines
+    names = {name.name_key for name in seen["names"]}
+    assert names == {"journal-*": {"al"}, "names": {"bo"}, "journals": {"al", "bo"}}[which]
+    assert reopened(tmp_path) == (seen, []), "the next start lacks nothing, and is told nothing"
+    assert not list(tmp_path.glob("*.lost"))
+
+
+def test_all_is_gone_where_a_registry_has_been(tmp_path: Path) -> None:
+    """Its key is there, which lies beside the store."""
+    with pytest.raises(StoreLacking, match="/names: missing"):
+        FileStore(tmp_path, has_past=True, disk=WatchedDisk()).load()
+
+
+def test_a_journal_that_nobody_listed_is_read_all_the_same(tmp_path: Path) -> None:
+    """It was put there by hand, out of a copy."""
+    lived_in(tmp_path, ended="killed")
+    (file,) = tmp_path.glob("journal-*")
+    file.rename(tmp_path / "journal-000000000077")
+    (tmp_path / f"{file.name}.lost").touch()
+    seen, _ = reopened(tmp_path)
+    assert {name.name_key for name in seen["names"]} == {"al", "bo"}

@@ -1,15 +1,20 @@
 """What the entries of the help desk mean, and that what was said in a visit leaves the disk with it."""
 
+import errno
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from registry.store.disk import Disk
-from registry.store.entries import DeskVisitOver, Entry
+from registry.store.entries import DeskVisitKept, DeskVisitOver, Entry
+from registry.store.errors import StoreError
+from registry.store.files import ERASE_SPAN, RETRY_SPAN, FileStore
 from registry.store.image import Image
 from registry.store.memory import MemoryStore
+from tests.registry.store.disks import WatchedDisk
 from tests.registry.store.playbook import ALICE, opened, over, said, visiting
-from wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_SESSIONS_MAX
+from wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
 
 
 def image_of(*entries: Entry) -> Image[Entry]:
@@ -62,6 +67,31 @@ def test_who_came_and_went_unserved_takes_no_session_s_place() -> None:
     assert len(image.desk.last) == 1
 
 
+def test_ends_that_a_visitor_is_still_to_be_told_of_have_a_cap_of_their_own() -> None:
+    image: Image[int] = Image()
+    freed: list[int] = []
+    for visit in range(1, DESK_UNTOLD_MAX + 3):
+        freed += image.apply(untold(visit), visit)
+    freed += image.apply(over(999), 999)
+    assert list(image.desk.untold) == list(range(3, DESK_UNTOLD_MAX + 3))
+    assert freed == [1, 2]
+    assert image.apply(visiting(5), 5) == (5,), "it stays over"
+
+
+def untold(visit: int) -> DeskVisitOver:
+    return msgspec.structs.replace(over(visit), ticket=bytes(16), cause=2)
+
+
+def test_an_end_that_is_to_be_told_outlives_a_checkpoint(tmp_path: Path) -> None:
+    store, _ = opened(tmp_path / "r", Disk())
+    store.append([visiting(1), untold(1)])
+    store.checkpoint()
+    store.close()
+    again, loaded = opened(tmp_path / "r", Disk())
+    assert loaded.desk.untold == [untold(1)]
+    again.close()
+
+
 def test_what_was_said_leaves_the_disk_with_the_next_checkpoint(tmp_path: Path) -> None:
     store, _ = opened(tmp_path / "r", Disk())
     store.append([visiting(1), visiting(2), said(1, size=5_000)])
@@ -75,6 +105,128 @@ def test_what_was_said_leaves_the_disk_with_the_next_checkpoint(tmp_path: Path) 
     assert loaded.desk.visits == [visiting(2)]
     assert loaded.desk.served == [DeskVisitOver(1, "desk", 5, 3, 9, 3, 1)]
     again.close()
+
+
+# --- nothing personal is left on the disk
+
+
+WORDS = (b"Zebedee Quux", b"+919876501234", b"the blue envelope", b"call the aunt")
+
+
+def personal(visit: int, *, note: str = "") -> DeskVisitKept:
+    return msgspec.structs.replace(visiting(visit), name="Zebedee Quux", number="+919876501234", note=note)
+
+
+def session(visit: int) -> list[Entry]:
+    """All that a visit leaves on the disk, with its end."""
+    return [
+        personal(visit),
+        msgspec.structs.replace(said(1, visit), text="the blue envelope"),
+        personal(visit, note="call the aunt"),
+        over(visit, called_at=3),
+    ]
+
+
+def found(folder: Path) -> list[bytes]:
+    """The words that stand in any file of the store, as raw bytes."""
+    content = b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
+    return [word for word in WORDS if word in content]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_is_personal_leaves_every_file_when_the_session_is_over(tmp_path: Path) -> None:
+    folder, clock = tmp_path / "r", Clock()
+    store = FileStore(folder, now=clock)
+    store.load()
+    clock.now += ERASE_SPAN
+    *before, end = session(1)
+    store.append(before)
+    store.checkpoint()
+    store.append([personal(1, note="call the aunt"), *(session(2)[:-1])])
+    clock.now += ERASE_SPAN
+    assert found(folder) == list(WORDS)
+    assert not store.checkpoint_due(clock.now)
+    store.append([end, over(2)])
+    assert store.checkpoint_due(clock.now)
+    store.checkpoint()
+    assert found(folder) == []
+    assert not store.checkpoint_due(clock.now + ERASE_SPAN)
+    store.close()
+    assert found(folder) == []
+
+
+def test_it_leaves_them_also_when_the_registry_was_killed_right_after(tmp_path: Path) -> None:
+    folder, clock = tmp_path / "r", Clock()
+    disk = WatchedDisk()
+    store = FileStore(folder, disk=disk, now=clock)
+    store.load()
+    store.append(session(1))
+    disk.kill()
+    again = FileStore(folder, now=clock)
+    again.load()
+    assert found(folder) == list(WORDS)
+    clock.now += ERASE_SPAN
+    assert again.checkpoint_due(clock.now)
+    again.checkpoint()
+    assert found(folder) == []
+    again.close()
+
+
+def test_it_leaves_them_after_a_checkpoint_that_failed(tmp_path: Path) -> None:
+    """A journal that an earlier try left is brought to rest first; the present one has its turn then."""
+    folder, clock = tmp_path / "r", Clock()
+    disk = FailingDisk()
+    store = FileStore(folder, disk=disk, now=clock)
+    store.load()
+    *before, end = session(1)
+    store.append(before)
+    disk.fails = True
+    with pytest.raises(StoreError):
+        store.checkpoint()
+    disk.fails = False
+    store.append([end])
+    rounds = 0
+    while found(folder):
+        clock.now += max(ERASE_SPAN, RETRY_SPAN)
+        assert store.checkpoint_due(clock.now)
+        store.checkpoint()
+        rounds += 1
+    assert rounds <= 2
+    store.close()
+
+
+def test_ends_that_follow_each_other_closely_share_a_checkpoint(tmp_path: Path) -> None:
+    clock = Clock()
+    store = FileStore(tmp_path / "r", now=clock)
+    store.load()
+    clock.now += ERASE_SPAN
+    count = 0
+    for visit in range(1, 101):
+        store.append(session(visit))
+        if store.checkpoint_due(clock.now):
+            store.checkpoint()
+            count += 1
+        clock.now += 0.5
+    assert count == 10
+    store.close()
+
+
+class FailingDisk(Disk):
+    """A disk that takes no new files while it fails, but for journals."""
+
+    fails = False
+
+    def create(self, folder: int, name: str) -> int:
+        if self.fails and not name.startswith("journal"):
+            raise OSError(errno.ENOSPC, "no room")
+        return super().create(folder, name)
 
 
 @pytest.mark.parametrize("size", [0, 1, DESK_LINES_BYTES_MAX // 4])

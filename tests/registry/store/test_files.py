@@ -65,13 +65,15 @@ def test_one_write_an_append_and_one_sync_for_all(tmp_path: Path) -> None:
 
 def test_what_stands_in_the_folder(tmp_path: Path) -> None:
     store, _ = opened(tmp_path, WatchedDisk())
-    assert files(tmp_path) == ["journal-000000000001", "lock"]
+    assert files(tmp_path) == ["journal-000000000001", "journals", "lock", "names"]
     store.append([stored(1)])
     store.checkpoint()
-    assert files(tmp_path) == ["journal-000000000002", "lock", MAIL, "names"]
+    assert files(tmp_path) == ["journal-000000000002", "journals", "lock", MAIL, "names"]
     store.append([taken(1)])
     store.close()
-    assert files(tmp_path) == ["lock", "names"]
+    assert files(tmp_path) == ["journal-000000000003", "journals", "lock", "names"]
+    opened(tmp_path, WatchedDisk())[0].close()
+    assert files(tmp_path) == ["journal-000000000004", "journals", "lock", "names"]
 
 
 def test_when_a_checkpoint_is_due(tmp_path: Path) -> None:

@@ -61,9 +61,9 @@ def test_wherever_the_journal_is_cut_name_and_code_go_together(tmp_path: Path, i
     store.append([USED])
     store.sync()
     (journal,) = folder.glob("journal-*")
-    length = journal.stat().st_size
+    length, start = journal.stat().st_size, store._journals.current.start
     seen = set()
-    for cut in range(length + 1):
+    for cut in range(start, length + 1):
         copy = tmp_path / "cut"
         shutil.copytree(folder, copy)
         with next(copy.glob("journal-*")).open("r+b") as file:

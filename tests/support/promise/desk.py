@@ -1,19 +1,30 @@
-"""This file is about the help desk's order (I6): first come, first served; places move back by an operator's word alone;
-nobody is lost, skipped or served twice, whatever crashes.
+"""The help desk's order (I6): first come, first served; places move back by an operator's word alone; nobody is lost,
+skipped or served twice, whatever crashes; and what an operator types concerns nobody but the visitor whom they were shown.
 
-It looks into the registry's queue after every step, beside a memory of its own; it must not know what the desk tells
-anybody.
+It looks into the registry's queue after every step, beside a memory of its own of what operators were shown and asked for.
 """
 
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
+from peer.core.events.duty import ClientCame, ClientChanged, ClientMove
+from peer.desk.events import LineCame
 from registry.desk.queue import DeskQueue
 from registry.desk.settings import DEFAULT_QUEUE
 from registry.desk.states import VisitEvent, VisitState
 from registry.desk.visit import NOBODY, Altered, Change, Happening
-from tests.support.house import SYNC_TAKES
-from wire.messages.desk.visiting import OverCause
+from tests.support.people import Person
+from wire.messages.desk.operating import (
+    CallNext,
+    DropVisitor,
+    EndSession,
+    HandOver,
+    MoveVisitor,
+    NoteVisitor,
+)
+from wire.messages.desk.talking import SayAtDesk
+from wire.messages.desk.visiting import OverCause, PlaceCause
+from wire.messages.link import PeerRequest
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -29,15 +40,29 @@ class DeskPromise:
         self._queue: DeskQueue | None = None
         self._tapped: list[Happening] = []
         self._line: list[int] = []
-        self._lines: deque[tuple[float, list[int]]] = deque(maxlen=20)
+        self._lines: deque[tuple[float, list[int]]] = deque(maxlen=200)
         """Lines of late, and when they came about: what was not synced may be undone by a crash."""
         self._highest = 0
+        self._put_back: set[int] = set()
+        """Those in line who were put back there."""
+        self._moved: set[int] = set()
+        """Those whose place an operator may have changed."""
+        self._undone: set[int] = set()
+        """Visits that were over while the disk took nothing, and back in the next life."""
+        self._began_at = 0.0
+        """When this life of the registry began."""
         self._here_at: dict[int, float] = {}
         self._told: set[int] = set()
         """Visits whose visitor was told of them."""
         self._over: set[int] = set()
-        self.asked: Counter[str] = Counter()
-        """What operators have asked for, by the verb of `Duty`."""
+        self._asked: Counter[tuple[type, int]] = Counter()
+        """What operators have asked for: the kind of request, and the visit that it names."""
+        self._texts: dict[str, int] = {}
+        """The visit for which an operator typed a text."""
+        self._screens: dict[str, tuple[int, int, int]] = {}
+        """By operator: the life of the program, how many events were seen, and the visit on the screen (0: none)."""
+        self._read: dict[str, int] = {}
+        """By visitor: how much of what they were told was looked at."""
 
     def look(self) -> None:
         """After every step."""
@@ -55,6 +80,45 @@ class DeskPromise:
         for guest in self._world.guests:
             if guest.visit and guest.is_placed:
                 self._told.add(guest.visit)
+            for number, told in guest.told[self._read.get(guest.name, 0) :]:
+                if isinstance(told, LineCame) and told.text in self._texts:
+                    assert self._texts[told.text] == number, f"I6: {told.text!r} was for another visitor"
+            self._read[guest.name] = len(guest.told)
+
+    # --- what operators type
+
+    def typed(self, one: Person, requests: list[PeerRequest]) -> None:
+        """An operator's program has made these of what was typed: they concern nobody but the visitor on the screen."""
+        shown = self._shown_to(one)
+        for request in requests:
+            match request:
+                case EndSession() | CallNext() | HandOver() | NoteVisitor() | SayAtDesk():
+                    assert request.visit in (0, shown), f"I6: {request} while {shown} is shown to {one.name}"
+                    if isinstance(request, NoteVisitor | SayAtDesk):
+                        self._texts[request.text] = request.visit
+                    self._asked[type(request), request.visit] += 1
+                case DropVisitor() | MoveVisitor():
+                    self._asked[type(request), request.visit] += 1
+                case _:
+                    pass
+
+    def _shown_to(self, one: Person) -> int:
+        lives, seen, visit = self._screens.get(one.name, (one.lives, 0, 0))
+        if lives != one.lives:
+            visit = 0
+        for event in one.screen.events[seen:]:
+            if isinstance(event, ClientCame):
+                visit = event.visit
+            elif isinstance(event, ClientChanged) and event.move not in (ClientMove.AWAY, ClientMove.BACK):
+                visit = 0
+        self._screens[one.name] = (one.lives, len(one.screen.events), visit)
+        return visit
+
+    def _take(self, what: str, *kinds: tuple[type, int]) -> None:
+        """Somebody has asked for this; each asking counts once."""
+        kind = next((one for one in kinds if self._asked[one] > 0), None)
+        assert kind is not None, f"I6: {what}, and nobody has asked for it"
+        self._asked[kind] -= 1
 
     # --- another life of the registry
 
@@ -67,11 +131,16 @@ class DeskPromise:
             assert any(_is_same_order(old, line) for old in lines), (
                 f"I6: {self._line} was in line, now {line}"
             )
-            for guest in self._world.guests:
-                assert not guest.over & queue.visits.keys(), "I6: a visit that was over is back"
+            ended = {one for guest in self._world.guests for one in guest.over}
+            if self._world.house.refused_at >= self._began_at:  # the disk did not take every end
+                self._undone |= ended & queue.visits.keys()
+            assert not (ended - self._undone) & queue.visits.keys(), "I6: a visit that was over is back"
         self._over = {one for one in self._over if one <= self._highest} - queue.visits.keys()
         now = self._world.network.now
+        self._began_at = now
         self._here_at = dict.fromkeys(queue.visits, self._world.house.started_at)
+        self._put_back = {visit.number for visit in queue.line(DEFAULT_QUEUE) if visit.is_put_back}
+        self._moved = set(line) - self._put_back
         self._queue, self._line = queue, line
         self._lines.clear()
         self._lines.append((now, line))
@@ -79,7 +148,7 @@ class DeskPromise:
     def _is_late(self, at: float) -> bool:
         """Whether what was so until then may have been all that was synced at the crash."""
         later = [when for when, _ in self._lines if when > at]
-        return bool(later) and later[0] >= self._world.house.crashed_at - SYNC_TAKES - 1e-6
+        return bool(later) and later[0] >= self._world.house.kept_until
 
     def _tap(self, queue: DeskQueue) -> None:
         drain = queue.happened
@@ -96,23 +165,33 @@ class DeskPromise:
     def _follow(self, queue: DeskQueue, changes: list[Happening]) -> None:
         before, line = self._line, [visit.number for visit in queue.line(DEFAULT_QUEUE)]
         moves = [one for one in changes if isinstance(one, Change)]
-        put_back = {one.visit.number for one in moves if one.event is VisitEvent.PUT_BACK}
+        unanswered = {one.visit.number for one in moves if one.event is VisitEvent.UNANSWERED}
+        put_back = {one.visit.number for one in moves if one.event is VisitEvent.PUT_BACK} | unanswered
         is_moved = not _is_same_order([one for one in before if one not in put_back], line)
         if is_moved:
             altered = {one.visit.number for one in changes if isinstance(one, Altered)}
             assert any(_is_same_order(_without(before, {one} | put_back), line) for one in altered), (
                 f"I6: {before} was in line, now {line}"
             )
-            self.asked["move"] -= 1
-            assert self.asked["move"] >= 0, "I6: a place was changed, and nobody has asked for it"
+            moved = [one for one in altered if _is_same_order(_without(before, {one} | put_back), line)]
+            self._take("a place was changed", *((MoveVisitor, one) for one in (*moved, 0)))
+            self._moved.update(moved)
         for one in moves:
             is_first = is_moved or one.visit.number in put_back
             self._check_change(queue, one, [] if is_first else before)
+            if one.event is VisitEvent.PUT_BACK:
+                self._put_back.add(one.visit.number)
+                self._moved.discard(one.visit.number)
+            elif one.event in (VisitEvent.CALLED, VisitEvent.ENDED):
+                self._put_back.discard(one.visit.number)
         new = [one for one in line if one not in before and one not in put_back]
         assert is_moved or line[len(line) - len(new) :] == new, "I6: somebody came in before others"
         assert new == sorted(new)
-        waiting_again = [one for one in line if one in put_back]
-        assert is_moved or line[: len(waiting_again)] == waiting_again, "I6: put back, and not at the head"
+        waiting_again = [one for one in line if one in self._put_back - self._moved]
+        assert waiting_again == sorted(waiting_again), "I6: put back in another order than they came"
+        for number in (put_back - unanswered) & set(waiting_again):
+            ahead = set(line[: line.index(number)])
+            assert ahead <= self._put_back | self._moved, "I6: put back, and not at the head"
         self._check_whole(queue, line)
         self._line = line
         self._lines.append((self._world.network.now, line))
@@ -132,18 +211,24 @@ class DeskPromise:
                     or passed.state is VisitState.AWAY
                     or passed.wanted not in (NOBODY, visit.operator)
                 ), f"I6: {number} was called, and {first} was before them"
+        elif one.event is VisitEvent.HANDED_OVER or one.cause is PlaceCause.HANDED_OVER:
+            self._take(f"{number} was handed over", (HandOver, number))
         elif one.event is VisitEvent.ENDED:
             self._over.add(number)
             self._check_cause(one)
+        assert self._texts.get(visit.note, number) == number, f"I6: {visit.note!r} was noted about {number}"
 
     def _check_cause(self, one: Change) -> None:
         visit, now = one.visit, self._world.network.now
         settings = self._world.house.desk
+        if one.cause is OverCause.NOT_KEPT:
+            assert now == self._world.house.refused_at, "I6: not kept, though the disk took it"
+            return
         assert one.cause in (*_BY_WORD, OverCause.LEFT, OverCause.LOST), f"I6: over by {one.cause}"
-        if one.cause in _BY_WORD:
-            word = "drop" if one.cause is OverCause.DROPPED else "end"
-            self.asked[word] -= 1
-            assert self.asked[word] >= 0, f"I6: {visit.number} is over, and no operator has said so"
+        if one.cause is OverCause.DROPPED:
+            self._take(f"{visit.number} is over", (DropVisitor, visit.number), (DropVisitor, 0))
+        elif one.cause is OverCause.ENDED:
+            self._take(f"{visit.number} is over", (EndSession, visit.number), (CallNext, visit.number))
         elif one.cause is OverCause.LEFT:
             assert any(visit.ticket in guest.given_up for guest in self._world.guests), (
                 f"I6: {visit.number} is over, as if they had left"

@@ -7,7 +7,7 @@ It looks into cores.
 from typing import TYPE_CHECKING
 
 from wire.address import Address
-from wire.limits import MAILBOX_LETTERS_MAX
+from wire.limits import MAILBOX_PLACES
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -44,7 +44,7 @@ class TablesPromise:
         if self._world.house.is_running:
             core = self._world.house.core
             boxes = core._service._mail._boxes._boxes
-            assert all(len(box) <= MAILBOX_LETTERS_MAX for box in boxes.values()), "I8: a mailbox"
+            assert all(box.shares.held <= MAILBOX_PLACES for box in boxes.values()), "I8: a mailbox"
             everybody = len(self._world.people) + len(self._world.guests)
             assert len(core._sessions) <= 10 * everybody + 200, "I8: sessions"
 

@@ -22,10 +22,10 @@ class TalkPromise:
         self._world = world
         self._seen: dict[str, int] = {}
         self._turns: dict[str, int] = {}
-        """By operator: how often a visitor came to them. Each time the visit is shown from its beginning."""
+        """By operator: how often a visitor came to them. Each time the visit may be shown from its beginning."""
         self._to_visitor: dict[int, list[tuple[int, str]]] = {}
-        self._to_operator: dict[tuple[str, int, int], list[tuple[int, str]]] = {}
-        """By operator, turn and visit."""
+        self._to_operator: dict[tuple[str, int, int, int], list[tuple[int, str]]] = {}
+        """By operator, life of their program, turn and visit."""
 
     def look(self) -> None:
         """After every step."""
@@ -41,7 +41,7 @@ class TalkPromise:
                 if isinstance(event, ClientCame):
                     self._turns[person.name] = turn + 1
                 elif isinstance(event, ClientSaid):
-                    key = (person.name, turn, event.visit)
+                    key = (person.name, person.lives, turn, event.visit)
                     _append(self._to_operator.setdefault(key, []), event.position, event.text)
             self._seen[person.name] = len(events)
 
@@ -69,10 +69,10 @@ class TalkPromise:
         assert [text for text in shown if text in said] == said, f"{person.name} was shown {shown} of {said}"
 
     def _lines_of(self, person: Person, visit: int) -> list[str]:
-        """All that this person was ever shown of a visit: a line that was read is not sent again to a new program."""
+        """All that this person's present program was shown of a visit."""
         shown: dict[int, str] = {}
-        for (name, _, number), lines in self._to_operator.items():
-            if (name, number) == (person.name, visit):
+        for (name, life, _, number), lines in self._to_operator.items():
+            if (name, life, number) == (person.name, person.lives, visit):
                 shown |= dict(lines)
         return [text for _, text in sorted(shown.items())]
 

@@ -47,6 +47,12 @@ class AboutQueue(Referring, frozen=True):
     queue: QueueName
 
 
+class AboutVisit(Referring, frozen=True):
+    """A request about one visit, so that it never concerns another one; 0 for none."""
+
+    visit: Count
+
+
 class OfVisit(msgspec.Struct, frozen=True, array_like=True):
     """Something of one visit."""
 

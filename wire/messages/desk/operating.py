@@ -1,7 +1,7 @@
-"""This file is about what an operator of the help desk says and is told: duty, clients, the line, figures.
+"""What an operator of the help desk says and is told: duty, clients, the line, figures.
 
 Every request but those that are answered by what they ask for is answered by `CommandDone` with its reference, at once,
-before the notices that say what came of it. It knows shapes only.
+behind the notices that say what came of it.
 """
 
 import enum
@@ -12,6 +12,7 @@ import msgspec
 from wire.limits import DESK_SHOWN_MAX
 from wire.messages.desk.fields import (
     AboutQueue,
+    AboutVisit,
     FullName,
     MenuText,
     OfVisit,
@@ -37,30 +38,36 @@ class EndDuty(Referring, frozen=True, tag=97):
 
 
 class CallNext(AboutQueue, frozen=True, tag=98):
-    """Operator to registry (`.next [queue]`): as `TakeDuty`, but the present session is ended first, if there is one.
+    """Operator to registry (`.next [queue]`): as `TakeDuty`, but the session of `visit` is ended first.
 
-    `ROOM_EMPTY` when nobody waits: the operator is on duty and gets whoever comes.
+    `visit` is 0 when the operator serves nobody. `ROOM_EMPTY` when nobody waits: the operator is on duty and gets whoever
+    comes.
     """
 
-
-class EndSession(Referring, frozen=True, tag=99):
-    """Operator to registry (`.end`): the present session is over; the next in line comes if there is one."""
+    visit: Count
 
 
-class DropVisitor(Referring, frozen=True, tag=100):
-    """Operator to registry (`.drop <n>`): number `place` of the line has to go."""
+class EndSession(AboutVisit, frozen=True, tag=99):
+    """Operator to registry (`.end`): the session of this visit is over; the next in line comes if there is one."""
+
+
+class DropVisitor(AboutVisit, frozen=True, tag=100):
+    """Operator to registry (`.drop <n>`): this visitor has to leave the line.
+
+    `visit` is 0 when the operator was not shown who has the number: then `place` names the visitor, as the line stands.
+    """
 
     place: Place
 
 
-class MoveVisitor(Referring, frozen=True, tag=101):
-    """Operator to registry (`.move <n> <to>`): number `place` of the line becomes number `to`."""
+class MoveVisitor(AboutVisit, frozen=True, tag=101):
+    """Operator to registry (`.move <n> <to>`): this visitor becomes number `to`. `visit` and `place` as in `DropVisitor`."""
 
     place: Place
     to: Place
 
 
-class HandOver(Referring, frozen=True, tag=102):
+class HandOver(AboutVisit, frozen=True, tag=102):
     """Operator to registry (`.handover <operator>`): my visitor goes to this operator on duty, with lines and note.
 
     An operator who is free gets them at once; for one who is busy they wait at the head of the line.
@@ -69,7 +76,7 @@ class HandOver(Referring, frozen=True, tag=102):
     operator: Name
 
 
-class NoteVisitor(Referring, frozen=True, tag=103):
+class NoteVisitor(AboutVisit, frozen=True, tag=103):
     """Operator to registry (`.note <text>`): a note about my visitor, for operators only. It replaces the last one."""
 
     text: Text
@@ -111,6 +118,10 @@ class CommandResult(enum.IntEnum):
     """A note has at most `wire.limits.DESK_NOTE_MAX` bytes."""
     NOBODY_IN_REACH = 11
     """Whoever waits is out of reach, or was handed to somebody else; the first who can be called comes."""
+    OTHER_CLIENT = 12
+    """You serve another visitor than the one whom you named: nothing was done."""
+    NOT_IN_LINE = 13
+    """The visitor whom you named does not wait any more: nothing was done."""
 
 
 class CommandDone(Referring, frozen=True, tag=114):
@@ -135,13 +146,13 @@ class ClientCause(enum.IntEnum):
     CALLED = 0
     """First in line."""
     HANDED_OVER = 1
-    """From another operator; what was said follows as lines."""
+    """From another operator, or served before; `ReadAtDesk` asks for what was said."""
     RETURNED = 2
-    """You are back, and this is whom you serve; what you have not confirmed follows as lines."""
+    """You are back, and this is whom you serve; `ReadAtDesk` asks for what was said."""
 
 
 class ClientTold(OfVisit, frozen=True, tag=116):
-    """Registry to operator: you serve this visitor from now on. Lines that were said before follow."""
+    """Registry to operator: you serve this visitor from now on. Answered by `ReadAtDesk`."""
 
     cause: ClientCause
     queue: QueueName
@@ -155,6 +166,8 @@ class ClientTold(OfVisit, frozen=True, tag=116):
     note: Text
     operator: Name
     """Who handed them over; else empty."""
+    is_asked: bool
+    """Whether they come by a command of yours: `TakeDuty`, `CallNext`, `EndSession` or `HandOver`."""
 
 
 class ClientReach(enum.IntEnum):
@@ -173,6 +186,8 @@ class ClientReach(enum.IntEnum):
     """You handed them over."""
     TAKEN_BACK = 6
     """You were away for too long: they are at the head of the line again."""
+    UNANSWERED = 7
+    """They were away when they were called: they are in line again, and the next who is there comes."""
 
 
 class ClientChanged(OfVisit, frozen=True, tag=117):

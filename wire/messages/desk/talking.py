@@ -22,6 +22,18 @@ class HeardAtDesk(OfVisit, frozen=True, tag=95):
     position: Count
 
 
+class ReadAtDesk(OfVisit, frozen=True, tag=120):
+    """Operator to registry, after `ClientTold`: send me the lines of this visit, and go on with those that are said.
+
+    A visitor's `ReturnToDesk` says the same.
+    """
+
+    heard: Count
+    """The highest position of the visit that I have shown; 0 for none, or not known any more."""
+    with_own: bool
+    """Whether I want my own lines too, so far: my program does not know them."""
+
+
 # --- what both sides are told
 
 
@@ -64,5 +76,5 @@ class LineRefused(OfVisit, frozen=True, tag=113):
     reason: LineRefusal
 
 
-ConversationRequest = SayAtDesk | HeardAtDesk
+ConversationRequest = SayAtDesk | HeardAtDesk | ReadAtDesk
 ConversationNotice = DeskLine | LinesTaken | LineRefused

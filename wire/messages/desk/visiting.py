@@ -82,6 +82,8 @@ class PlaceCause(enum.IntEnum):
     """You were being served; the operator has vanished, and you are at the head of the line again."""
     HANDED_OVER = 5
     """You were being served; you wait at the head of the line for the operator to whom you were handed."""
+    MISSED_CALL = 6
+    """You are back; you were called while you were away, and are in line where you were."""
 
 
 class PlaceTold(Referring, frozen=True, tag=107):

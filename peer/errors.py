@@ -1,0 +1,76 @@
+"""The exceptions of the SDK, beside those of `wire.errors`. Each carries its facts; `str()` of each is one clear line.
+
+ChatAppError
++-- NotOpen               the peer is not open
++-- AlreadyOpen           the peer is open
++-- ServerUnreachable     no address is found for the server       reason
++-- NotLetIn              not with the registry, though something answers at its address
+    +-- NameTaken         somebody else holds the name             name
+    +-- NotAdmitted       the registry refuses us                  reason
+    +-- OtherRegistry     another registry is at this address      expected, got
+"""
+
+from wire.errors import ChatAppError, quoted
+
+
+class NotOpen(ChatAppError):
+    """Something was asked of a peer that is not open yet, or not any more."""
+
+    def __str__(self) -> str:
+        return "this peer is not open"
+
+
+class AlreadyOpen(ChatAppError):
+    """A peer that is open was to be opened."""
+
+    def __str__(self) -> str:
+        return "this peer is open already"
+
+
+class ServerUnreachable(ChatAppError):
+    """The server's host is no address, and none is found for its name now."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class NotLetIn(ChatAppError):
+    """Something answers at the registry's address, and we are not registered there."""
+
+
+class NameTaken(NotLetIn):
+    """Somebody else holds our name at this registry."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f'the name "{quoted(self.name)}" is taken'
+
+
+class NotAdmitted(NotLetIn):
+    """The registry does not let us in, for another reason than the name."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"not registered: {self.reason}"
+
+
+class OtherRegistry(NotLetIn):
+    """Another registry answers at this address than the one that we know (fingerprints)."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(expected, got)
+        self.expected = expected
+        self.got = got
+
+    def __str__(self) -> str:
+        return f"the key of the registry has changed: expected {self.expected}, got {self.got}"

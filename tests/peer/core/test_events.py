@@ -1,0 +1,20 @@
+"""Tests of the one public module of events: all that can happen is in it, each under a name of its own."""
+
+from types import UnionType
+from typing import get_args
+
+from peer.core import events
+
+
+def test_all_that_can_happen_is_in_the_one_module() -> None:
+    shapes = get_args(events.Event)
+    assert isinstance(events.Event, UnionType)
+    assert {shape.__name__ for shape in shapes} >= {"ClientSaid", "DirectReceived", "Trouble"}
+    for shape in shapes:
+        assert getattr(events, shape.__name__) is shape
+    assert len({shape.__name__ for shape in shapes}) == len(shapes)
+
+
+def test_so_is_what_events_consist_of() -> None:
+    for name in ("ClientMove", "Line", "Person", "Room", "RoomVisitor"):
+        assert hasattr(events, name)

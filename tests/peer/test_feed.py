@@ -1,0 +1,179 @@
+"""Tests of events handed to several readers: who gets what, who decides what was shown, and who is waited for."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from itertools import pairwise
+
+import pytest
+
+from peer.core.events import Event, Trouble
+from peer.feed import SHOWN_TOGETHER, UNREAD_MAX, EventFeed
+from tests.peer.village import WITHIN
+
+
+def event(number: int) -> Event:
+    return Trouble(text=str(number))
+
+
+class Desk:
+    """A feed, and what its readers say of it."""
+
+    def __init__(self) -> None:
+        self.shown: list[list[Event]] = []
+        self.rooms = 0
+        self.feed = EventFeed(asyncio.get_running_loop(), has_room=self._has_room)
+
+    def _has_room(self) -> None:
+        self.rooms += 1
+
+    def read(self) -> AsyncGenerator[Event, None]:
+        return self.feed.read(lambda batch: self.shown.append(list(batch)) if batch else None)
+
+    @property
+    def shown_so_far(self) -> list[Event]:
+        return [one for batch in self.shown for one in batch]
+
+
+async def next_of(loop: AsyncGenerator[Event, None], count: int = 1) -> list[Event]:
+    async with asyncio.timeout(WITHIN):
+        return [await anext(loop) for _ in range(count)]
+
+
+async def rest_of(loop: AsyncGenerator[Event, None]) -> list[Event]:
+    async with asyncio.timeout(WITHIN):
+        return [one async for one in loop]
+
+
+async def waiting(loop: AsyncGenerator[Event, None]) -> asyncio.Task[list[Event]]:
+    """A reader that has begun, and waits."""
+    task = asyncio.create_task(next_of(loop))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_every_loop_gets_every_event_from_its_beginning_on() -> None:
+    desk = Desk()
+    desk.feed.put([event(0)])
+    first, second = desk.read(), desk.read()
+    assert await next_of(first) == [event(0)]
+    coming = await waiting(second)
+    desk.feed.put([event(1), event(2)])
+    assert await coming == [event(1)]
+    desk.feed.put([event(3)])
+    desk.feed.close()
+    assert await rest_of(first) == [event(1), event(2), event(3)]
+    assert await rest_of(second) == [event(2), event(3)]
+
+
+async def test_only_the_first_loop_decides_what_was_shown_and_not_of_what_it_holds() -> None:
+    desk = Desk()
+    first, second = desk.read(), desk.read()
+    desk.feed.put([event(0)])
+    await next_of(first)
+    coming = await waiting(second)
+    desk.feed.put([event(1), event(2)])
+    await coming
+    await next_of(second)
+    assert desk.shown == []
+    await next_of(first)
+    await second.aclose()
+    assert desk.shown == []
+    await first.aclose()
+    assert desk.shown == [[event(0)]]
+
+
+async def test_what_a_waiting_loop_is_done_with_is_shown_at_once() -> None:
+    desk = Desk()
+    first = desk.read()
+    desk.feed.put([event(0)])
+    await next_of(first)
+    coming = await waiting(first)
+    assert desk.shown == [[event(0)]]
+    desk.feed.put([event(1)])
+    await coming
+
+
+async def test_a_loop_that_never_waits_says_now_and_then_what_was_shown() -> None:
+    desk = Desk()
+    first = desk.read()
+    desk.feed.put([event(number) for number in range(2 * SHOWN_TOGETHER + 2)])
+    await next_of(first, 2 * SHOWN_TOGETHER + 1)
+    assert [len(batch) for batch in desk.shown] == [SHOWN_TOGETHER, SHOWN_TOGETHER]
+
+
+async def test_the_next_loop_after_the_first_has_ended_goes_on_where_it_left() -> None:
+    desk = Desk()
+    first = desk.read()
+    desk.feed.put([event(0), event(1), event(2)])
+    await next_of(first)
+    await first.aclose()
+    heir = desk.read()
+    assert await next_of(heir, 2) == [event(1), event(2)]
+    await heir.aclose()
+    assert desk.shown_so_far == [event(1)]
+
+
+async def test_the_slowest_loop_sets_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peer.feed.EVENTS_WAITING_MAX", 3)
+    desk = Desk()
+    quick, slow = desk.read(), desk.read()
+    desk.feed.put([event(0)])
+    await next_of(quick)
+    coming = await waiting(slow)
+    fullness = []
+    for number in range(1, 5):
+        desk.feed.put([event(number)])
+        await next_of(quick)
+        fullness.append(desk.feed.is_full)
+    await coming
+    assert fullness == [False, False, True, True]
+    assert (desk.feed.is_full, desk.rooms) == (True, 0)
+    await next_of(slow)
+    assert (desk.feed.is_full, desk.rooms) == (False, 1)
+    desk.feed.put([event(5)])
+    assert desk.feed.is_full
+    await slow.aclose()
+    assert (desk.feed.is_full, desk.rooms) == (False, 2)
+
+
+async def test_a_reader_of_batches_that_catches_up_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peer.feed.EVENTS_WAITING_MAX", 2)
+    desk = Desk()
+    desk.feed.put([event(0)])
+    assert await desk.feed.next_batch() == [event(0)]
+    fullness = []
+    for number in range(2):
+        desk.feed.put([event(number)])
+        fullness.append(desk.feed.is_full)
+    assert desk.feed.take() == [event(0), event(1)]
+    fullness.append(desk.feed.is_full)
+    assert (fullness, desk.rooms) == ([False, True, False], 1)
+
+
+async def test_who_has_not_begun_to_read_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peer.feed.EVENTS_WAITING_MAX", 2)
+    desk = Desk()
+    desk.feed.put([event(0), event(1)])
+    assert not desk.feed.is_full
+
+
+async def test_a_program_that_reads_nothing_gathers_no_more_than_a_bound() -> None:
+    desk = Desk()
+    for number in range(2 * UNREAD_MAX):
+        desk.feed.put([event(number)])
+    kept = desk.feed.take()
+    assert len(kept) == UNREAD_MAX
+    assert all(int(one.text) + 1 == int(two.text) for one, two in pairwise(kept))  # type: ignore[union-attr]
+    desk.feed.put([event(0)])
+    assert desk.feed.take() == [event(0)]
+
+
+async def test_all_readers_end_when_the_peer_is_closed() -> None:
+    desk = Desk()
+    waits = [await waiting(desk.read()) for _ in range(2)]
+    desk.feed.close()
+    for wait in waits:
+        with pytest.raises(StopAsyncIteration):
+            await wait
+    assert await desk.feed.next_batch() == []
+    assert await rest_of(desk.read()) == []

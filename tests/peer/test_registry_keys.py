@@ -1,0 +1,131 @@
+"""A peer and the key of its registry: pinned under the server as the user names it, known again under another name, refused
+and accepted when it changes. Over real sockets and disks."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from peer.core import events as happened
+from peer.errors import OtherRegistry
+from peer.node import Peer
+from registry.program import Registry
+from tests.peer.village import Village, next_of, outcome_of, village
+from wire.identity import fingerprint_digits
+
+__all__ = ["village"]
+
+NAME, ADDRESS = "localhost", "127.0.0.1"
+
+
+def alice(village: Village, host: str, *, key: str | None = None) -> Peer:
+    """Alice's program, started for a server as she types it."""
+    return Peer("alice", (host, village.port), home=village.folder / "alice", registry_key=key)
+
+
+async def other_registry(village: Village, folder: Path) -> Registry:
+    """Another registry in the place of the village's."""
+    await village.close_registry()
+    registry = Registry(village.port, folder / "another", say=lambda line: None)
+    await registry.start()
+    return registry
+
+
+async def bobs_key_as_learned_by(alice: Peer, village: Village) -> bytes:
+    """Bob comes, and Alice knows him."""
+    async with village.peer("bob") as bob:
+        await outcome_of(await alice.send("bob", "hello"))
+        return bob._core.me.identity.public
+
+
+def key_held_for_bob(peer: Peer) -> bytes:
+    contact = peer._core._parts.contacts.by_name("bob")
+    assert contact is not None
+    return contact.identity
+
+
+def kinds(peer: Peer) -> list[type[happened.Event]]:
+    return [type(event) for event in peer.take_events()]
+
+
+async def test_the_first_contact_tells_the_key_and_the_second_does_not(village: Village) -> None:
+    async with alice(village, NAME) as first:
+        met = await next_of(first, happened.RegistryMet)
+        assert not met.is_verified
+    async with alice(village, NAME) as second:
+        assert happened.RegistryMet not in kinds(second)
+    digits = met.key.replace(" ", "")
+    other = Peer("bob", ("127.0.0.1", village.port), home=village.folder, registry_key=digits.upper())
+    async with other as bob:
+        assert await next_of(bob, happened.RegistryMet) == happened.RegistryMet(key=met.key, is_verified=True)
+
+
+async def test_the_same_registry_under_another_name_has_the_same_people_and_their_keys(
+    village: Village,
+) -> None:
+    async with alice(village, NAME) as first:
+        bobs_key = await bobs_key_as_learned_by(first, village)
+    async with alice(village, ADDRESS) as moved:
+        recognized = await next_of(moved, happened.RegistryRecognized)
+        assert recognized.servers == (f"{NAME}:{village.port}",)
+        assert key_held_for_bob(moved) == bobs_key
+        assert happened.RegistryMet not in kinds(moved)
+        receipt = await moved.send("bob", "hi")
+        await outcome_of(receipt)
+    async with alice(village, ADDRESS) as again:
+        assert happened.RegistryRecognized not in kinds(again)
+
+
+async def test_another_bob_at_the_same_registry_under_another_name_is_blocked_at_once(
+    village: Village, tmp_path: Path
+) -> None:
+    """Pins that a program learned under one name of the server hold before anybody is believed under another."""
+    async with alice(village, NAME) as first:
+        bobs_key = await bobs_key_as_learned_by(first, village)
+    with closing(sqlite3.connect(first.folder / "history.db")) as db, db:
+        (row,) = db.execute("SELECT row FROM people WHERE identity = ?", (bobs_key,)).fetchone()
+        learned = (bytes(32), row.replace(bobs_key, bytes(32)), bobs_key)
+        db.execute("UPDATE people SET identity = ?, row = ? WHERE identity = ?", learned)
+    async with alice(village, ADDRESS) as moved, village.peer("bob"):
+        await next_of(moved, happened.KeyChanged)
+
+
+async def test_a_known_server_that_shows_another_key_is_refused(village: Village, tmp_path: Path) -> None:
+    async with alice(village, NAME) as first:
+        before = (await next_of(first, happened.RegistryMet)).key
+    registry = await other_registry(village, tmp_path)
+    try:
+        with pytest.raises(OtherRegistry) as refused:
+            await alice(village, NAME).__aenter__()
+        assert (refused.value.expected, refused.value.got) == (before, registry.fingerprint)
+    finally:
+        await registry.stop()
+
+
+async def test_a_key_that_the_user_names_takes_the_place_of_the_pinned_one(
+    village: Village, tmp_path: Path
+) -> None:
+    async with alice(village, NAME) as first:
+        bobs_key = await bobs_key_as_learned_by(first, village)
+    registry = await other_registry(village, tmp_path)
+    try:
+        async with alice(village, NAME, key=registry.fingerprint) as accepting:
+            assert (await next_of(accepting, happened.RegistryKeyAccepted)).key == registry.fingerprint
+            assert key_held_for_bob(accepting) == bobs_key
+        async with alice(village, NAME) as again:
+            assert happened.Registered in kinds(again)
+            pinned = again._core._parts.session.pinned
+            assert pinned is not None and fingerprint_digits(pinned) == registry.fingerprint.replace(" ", "")
+    finally:
+        await registry.stop()
+
+
+async def test_a_registry_without_the_key_that_the_user_names_is_refused_at_the_first_contact(
+    village: Village,
+) -> None:
+    with pytest.raises(OtherRegistry) as refused:
+        await alice(village, NAME, key="0" * 32).__aenter__()
+    assert refused.value.expected == " ".join(["0000"] * 8)
+    async with alice(village, NAME) as first:
+        await next_of(first, happened.RegistryMet)

@@ -1,0 +1,108 @@
+"""What people ask while the disk has not answered what they asked before: their own requests wait, nobody else's."""
+
+from collections.abc import Callable
+
+import pytest
+
+from registry.execution import Execution
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
+from wire.limits import REQUESTS_QUEUED_MAX
+from wire.messages.link import PeerRequest
+from wire.messages.mail import DepositMail, MailSaved
+from wire.messages.registration import RefusalReason
+from wire.messages.renaming import Rename, RenameAccepted, RenameRefused
+from wire.messages.room import EnterRoom, LeaveRoom, RoomEntered, RoomLeft, RoomRefusal, RoomRefused
+from wire.messages.table import Card
+
+
+def letter(to: Hand, number: int) -> DepositMail:
+    return DepositMail(reference=number, recipient=to.id, number=number, letter=b"sealed")
+
+
+def card(hand: Hand, name: str) -> Card:
+    hand.counter += 1
+    return hand.make_card(name=name)
+
+
+def enter_and_leave(_: Hand) -> tuple[PeerRequest, PeerRequest, PeerRequest]:
+    return EnterRoom(1, "tea"), LeaveRoom(2), EnterRoom(3, "milk")
+
+
+def rename_thrice(hand: Hand) -> tuple[PeerRequest, PeerRequest, PeerRequest]:
+    return Rename(1, card(hand, "one")), Rename(2, card(hand, "two")), Rename(3, card(hand, "three"))
+
+
+@pytest.mark.parametrize("requests", [enter_and_leave, rename_thrice])
+def test_a_sync_of_a_part_of_what_is_on_its_way_harms_nobody(
+    rig: Rig, ann: Hand, bob: Hand, requests: Callable[[Hand], tuple[PeerRequest, PeerRequest, PeerRequest]]
+) -> None:
+    """One sync covers the first request, the next one covers the second and the third together."""
+    rig.auto_commit = False
+    first, second, third = requests(ann)
+    ann.send(first)
+    rig.hand_over()
+    bob.send(letter(ann, 1))
+    ann.send(second)
+    rig.sync_ends()
+    ann.send(third)
+    bob.send(letter(ann, 2))
+    rig.commit()
+    assert [one for one in bob.notices() if isinstance(one, MailSaved)] == [MailSaved(1), MailSaved(2)]
+    answers = [
+        one.reference
+        for one in ann.notices()
+        if isinstance(one, RoomEntered | RoomLeft | RenameAccepted | RenameRefused)
+    ]
+    assert answers == [1, 2, 3], "each is answered, in the order in which they were asked"
+
+
+def test_a_room_request_that_finds_too_many_before_it_is_refused(rig: Rig, ann: Hand) -> None:
+    rig.auto_commit = False
+    ann.send(*(EnterRoom(number, "tea") for number in range(REQUESTS_QUEUED_MAX + 1)))
+    assert ann.ask(EnterRoom(77, "tea")) == [RoomRefused(77, RoomRefusal.TOO_OFTEN)]
+    assert ann.ask(LeaveRoom(78)) == []
+    assert rig.core.dropped["too many requests wait"] == 1
+    rig.commit()
+    answers = [one.reference for one in ann.notices() if isinstance(one, RoomEntered)]
+    assert answers == list(range(REQUESTS_QUEUED_MAX + 1))
+
+
+def test_a_rename_that_finds_too_many_before_it_is_refused(rig: Rig, ann: Hand) -> None:
+    rig.auto_commit = False
+    first = card(ann, "anna")
+    ann.send(*(Rename(number, first) for number in range(REQUESTS_QUEUED_MAX + 1)))
+    assert ann.ask(Rename(77, first)) == [RenameRefused(77, RefusalReason.FULL)]
+    rig.commit()
+    assert ann.notices() == [RenameAccepted(number) for number in range(REQUESTS_QUEUED_MAX + 1)]
+
+
+def test_what_waits_for_a_lost_link_is_dropped(rig: Rig, ann: Hand) -> None:
+    rig.auto_commit = False
+    ann.send(EnterRoom(1, "tea"), EnterRoom(2, "milk"))
+    ann.drop_link()
+    rig.commit()
+    assert rig.core.dropped["room request of a former link"] == 1
+    assert [kept.group for kept in rig.store.load().members] == ["#tea"]
+
+
+def test_a_fault_in_one_effect_costs_no_other(
+    rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.faults_allowed = True
+    rig.auto_commit = False
+    send = Execution._push
+
+    def push(self: Execution, number: int, message: object) -> None:
+        assert number != ann.link, "a fault of ours"
+        send(self, number, message)  # type: ignore[arg-type]
+
+    ann.send(letter(bob, 1))
+    bob.send(letter(ann, 1))
+    with monkeypatch.context() as patch:
+        patch.setattr(Execution, "_push", push)
+        rig.commit()
+    assert MailSaved(1) in bob.notices()
+    assert rig.core.dropped["fault of ours"]
+    shown = [str(event) for event in rig.core.events()]
+    assert any("a fault of ours" in line and "test_waiting_for_the_disk.py" in line for line in shown)

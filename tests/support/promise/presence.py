@@ -1,0 +1,64 @@
+"""Presence: a program that cannot say anything to the registry does not count as being here for long.
+
+It looks into the registry.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from tests.support.guests import Guest
+from tests.support.people import Person
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+AWAY_WITHIN: Final = 35.0
+"""Seconds: the lease, and what is on the way."""
+
+
+class PresencePromise:
+    """Whoever is stopped, dead or cut off."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._mute_since: dict[bytes, float] = {}
+        self._judges_since = float("inf")
+        """Since when the registry runs, and is not stopped."""
+        self._identities: dict[str, bytes] = {}
+
+    def look(self) -> None:
+        """After every step."""
+        house, now = self._world.house, self._world.network.now
+        if not house.is_running or house.is_stopped:
+            self._judges_since = float("inf")
+        elif now < self._judges_since:
+            self._judges_since = now
+        for machine in (*self._world.people, *self._world.guests):
+            if machine.is_running:
+                self._identities[machine.name] = _identity_of(machine)
+            identity = self._identities.get(machine.name)
+            if identity is None:
+                continue
+            if self._can_speak(machine):
+                self._mute_since.pop(identity, None)
+                continue
+            since = self._mute_since.setdefault(identity, now)
+            if now > max(since, self._judges_since) + AWAY_WITHIN:
+                assert not house.counts_as_present(identity), (
+                    f"{machine.name} has been silent for {now - since:.1f} s and counts as present"
+                )
+
+    def _can_speak(self, machine: Person) -> bool:
+        house = self._world.house
+        return (
+            self._judges_since <= self._world.network.now
+            and machine.is_running
+            and not machine.is_asleep
+            and not self._world.network.is_cut(machine.address.host, house.address.host)
+        )
+
+
+def _identity_of(machine: Person) -> bytes:
+    """A visitor has a key of its own in each life."""
+    if isinstance(machine, Guest):
+        return machine.guest._uplink._me.identity.public
+    return machine.identity.public

@@ -1,0 +1,143 @@
+"""UDP endpoints over real sockets of this machine: what is read, and from which of our addresses an answer goes."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from wire.address import Address
+from wire.aio.datagram import DatagramEndpoint
+from wire.limits import OWN_ADDRESSES_MAX
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the control messages of Linux")
+
+
+class Echo:
+    """An endpoint that answers each datagram with the same bytes."""
+
+    def __init__(self, *, answers_from_asked: bool) -> None:
+        loop = asyncio.get_running_loop()
+        self.came: list[tuple[bytes, Address]] = []
+        self.endpoint = DatagramEndpoint(loop, self._receive, answers_from_asked=answers_from_asked)
+        self.port = self.endpoint.open(0)
+
+    def _receive(self, batch: list[tuple[bytes, Address]]) -> None:
+        self.came += batch
+        self.endpoint.send_all(batch)
+
+
+@pytest.fixture
+async def echo() -> AsyncIterator[Echo]:
+    echo = Echo(answers_from_asked=True)
+    yield echo
+    echo.endpoint.close()
+
+
+async def ask(
+    asker: socket.socket, host: str, port: int, data: bytes = b"are you there"
+) -> tuple[bytes, tuple[str, int]]:
+    """Send to `host` and return the answer with its source."""
+    asker.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendto(asker, data, (host, port))
+    answer, source = await loop.sock_recvfrom(asker, 2_048)
+    return answer, source[:2]
+
+
+@pytest.fixture
+def asker() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.bind(("127.0.0.1", 0))
+        yield asker
+
+
+@linux_only
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "127.9.8.7"])
+async def test_an_answer_comes_from_the_address_that_was_asked(
+    echo: Echo, asker: socket.socket, host: str
+) -> None:
+    answer, source = await ask(asker, host, echo.port)
+    assert answer == b"are you there"
+    assert source == (host, echo.port)
+
+
+@linux_only
+async def test_an_answer_comes_from_the_ipv6_address_that_was_asked(echo: Echo) -> None:
+    try:
+        asker = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        asker.bind(("::1", 0))
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with asker:
+        _, source = await ask(asker, "::1", echo.port)
+    assert source == ("::1", echo.port)
+    assert echo.came[0][1].host == "::1"
+
+
+@linux_only
+async def test_what_is_said_unasked_goes_from_the_address_that_was_asked(
+    echo: Echo, asker: socket.socket
+) -> None:
+    await ask(asker, "127.0.0.1", echo.port)
+    await ask(asker, "127.0.0.2", echo.port)
+    await ask(asker, "127.0.0.2", echo.port)
+    senders = [sender for _, sender in echo.came]
+    assert senders == [Address(*asker.getsockname())] * 3, "it is one address for everybody else"
+    loop = asyncio.get_running_loop()
+    for sender, host in zip(senders, ("127.0.0.1", "127.0.0.2", "127.0.0.2"), strict=True):
+        assert sender.via == host
+        echo.endpoint.send(b"news", sender)
+        _, source = await loop.sock_recvfrom(asker, 2_048)
+        assert source == (host, echo.port)
+
+
+@linux_only
+async def test_the_port_stays_ours_alone(echo: Echo, asker: socket.socket) -> None:
+    """Sockets for single addresses share the port with the one for all of them, and with no other program."""
+    await ask(asker, "127.0.0.2", echo.port)
+    for host in ("0.0.0.0", "127.0.0.1", "127.0.0.2"):
+        for is_sharing in (0, 1):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, is_sharing)
+                with pytest.raises(OSError, match="in use"):
+                    other.bind((host, echo.port))
+
+
+@linux_only
+async def test_more_addresses_than_get_a_socket_are_answered_all_the_same(
+    echo: Echo, asker: socket.socket
+) -> None:
+    for number in range(OWN_ADDRESSES_MAX + 2):
+        answer, source = await ask(asker, f"127.0.7.{number + 1}", echo.port)
+        assert answer == b"are you there"
+    assert source == ("127.0.0.1", echo.port)
+    descriptors = len(echo.endpoint._own)
+    assert descriptors == OWN_ADDRESSES_MAX
+
+
+@linux_only
+async def test_an_address_of_ours_that_is_gone_is_a_lost_datagram(echo: Echo, asker: socket.socket) -> None:
+    await ask(asker, "127.0.0.2", echo.port)
+    elsewhere = type(echo.came[0][1])("192.0.2.1", 9)  # loopback reaches no other machine
+    echo.endpoint.send(b"news", elsewhere)
+    assert echo.endpoint.send_errors == 1
+
+
+async def test_a_sender_is_only_a_host_and_a_port_where_nobody_needs_more(asker: socket.socket) -> None:
+    echo = Echo(answers_from_asked=False)
+    await ask(asker, "127.0.0.1", echo.port)
+    assert echo.came == [(b"are you there", Address(*asker.getsockname()))]
+    assert echo.came[0][1].via == ""
+    echo.endpoint.close()
+
+
+@pytest.mark.parametrize("answers_from_asked", [False, True])
+async def test_a_datagram_over_the_limit_is_dropped(asker: socket.socket, answers_from_asked: bool) -> None:
+    echo = Echo(answers_from_asked=answers_from_asked)
+    asker.sendto(b"x" * 1_201, ("127.0.0.1", echo.port))
+    answer, _ = await ask(asker, "127.0.0.1", echo.port, b"y" * 1_200)
+    assert answer == b"y" * 1_200
+    assert [data for data, _ in echo.came] == [b"y" * 1_200]
+    echo.endpoint.close()

@@ -1,0 +1,45 @@
+"""Finding the IP address of a server that was named by a person or a program."""
+
+import re
+import socket
+import threading
+from typing import Final
+
+from wire.address import literal, normal
+from wire.errors import AddressRefused
+
+LOOKUP_TIMEOUT: Final = 5.0
+"""Seconds that a host name may take. A resolver without a network would otherwise hold the program for minutes."""
+
+_NUMERIC: Final = re.compile(r"[0-9.]+\Z|0[xX]")
+
+
+def host_from(text: str, what: str) -> str:
+    """The IP address that `text` is or resolves to. Raises AddressRefused."""
+    found = literal(text)
+    if found is None and (not text or _NUMERIC.match(text)):
+        raise AddressRefused(what, text, "is not an IP address")  # some resolvers would take "127.1" for one
+    found = found or _looked_up(text)
+    if found is None:
+        raise AddressRefused(what, text, "is neither an IP address nor the name of a host that can be found")
+    if found in ("0.0.0.0", "::", "255.255.255.255"):
+        raise AddressRefused(what, text, "is not the address of one machine")
+    return found
+
+
+def _looked_up(name: str) -> str | None:
+    """The address of host `name`, IPv4 where it has both; None when there is none or no answer in time."""
+    found: list[tuple[int, str]] = []
+
+    def look_up() -> None:
+        try:
+            answers = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+        except (OSError, UnicodeError):
+            return
+        found.extend((family, normal(str(where[0]))) for family, _, _, _, where in answers)
+
+    thread = threading.Thread(target=look_up, daemon=True)  # getaddrinfo itself knows no deadline
+    thread.start()
+    thread.join(LOOKUP_TIMEOUT)
+    of_ipv4 = (host for family, host in found if family == socket.AF_INET)
+    return next(of_ipv4, found[0][1] if found else None)

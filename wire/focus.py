@@ -1,0 +1,166 @@
+"""Which visitor of the help desk an operator means by what they type, and by a number of the waiting room.
+
+Both faces of an operator use it: the peer, and the registry's own terminal. It is told each notice when the operator is
+shown it. A person goes on typing for a moment after the visitor has changed, so what is entered within `HOLD_BACK_FOR`
+of a change that the operator did not ask for is held back.
+"""
+
+import enum
+from typing import Final, NamedTuple
+
+from wire.messages.desk.operating import ClientChanged, ClientReach, ClientTold, RoomShown, RoomVisitor
+
+HOLD_BACK_FOR: Final = 2.0
+"""Seconds that a person takes to notice a new visitor and to stop typing for the one before."""
+
+STILL_SERVED: Final = frozenset({ClientReach.AWAY, ClientReach.BACK})
+"""Changes after which the visitor is still the operator's."""
+_ASKED: Final = frozenset({ClientReach.ENDED, ClientReach.GIVEN})
+"""Ends of a session that the operator asked for."""
+_NEVER: Final = float("-inf")
+
+
+class Client(NamedTuple):
+    """A visitor who is or was an operator's."""
+
+    visit: int
+    name: str
+
+
+class Typed(enum.Enum):
+    """What an operator has typed."""
+
+    LINE = "text for the visitor"
+    MAYBE_LINE = "text for the visitor that would mean something else if nobody were served: a command, a line for a room"
+    COMMAND = "a command about the visitor"
+
+
+class Held(NamedTuple):
+    """Something typed is not carried out, because it may have been meant for another visitor."""
+
+    former: Client | None
+    """Whom it may have been meant for; None: for nobody, as nobody was served."""
+    change: ClientReach | None
+    """What became of that visitor, if it is known."""
+    client: Client | None
+    """Who is served now."""
+
+
+class Focus:
+    """The visitor whom an operator serves, as shown to the operator."""
+
+    def __init__(self) -> None:
+        self.client: Client | None = None
+        self._came_at = _NEVER
+        """When the operator was shown that visitor, unless they came by a command of the operator's."""
+        self._gone: tuple[Client, ClientReach | None] | None = None
+        """The last visitor who ceased to be the operator's, and how."""
+        self._gone_until = _NEVER
+        """What is entered before this may be meant for that visitor."""
+
+    # --- what the operator is shown
+
+    def came(self, told: ClientTold, *, now: float) -> None:
+        """The operator is shown this visitor."""
+        if self.client is not None and self.client.visit == told.visit:
+            return
+        self.lost(ClientReach.TAKEN_BACK, now=now)
+        self.client = Client(told.visit, told.name)
+        if told.is_asked:
+            self._settle()
+            return
+        self._came_at = now
+        if now < self._gone_until:
+            self._gone_until = now + HOLD_BACK_FOR
+
+    def changed(self, changed: ClientChanged, *, now: float) -> None:
+        """The operator is shown what became of a visitor."""
+        is_served = self.client is not None and self.client.visit == changed.visit
+        if is_served and changed.change not in STILL_SERVED:
+            self.lost(changed.change, now=now)
+
+    def lost(self, change: ClientReach | None, *, now: float) -> None:
+        """The operator does not serve this visitor any more; `change` says why, if it is known."""
+        if self.client is None:
+            return
+        self._gone, self.client = (self.client, change), None
+        if change in _ASKED:
+            self._settle()
+        else:
+            self._gone_until = now + HOLD_BACK_FOR
+
+    def _settle(self) -> None:
+        """The operator knows whom they serve."""
+        self._came_at = self._gone_until = _NEVER
+
+    # --- what the operator types
+
+    def takes_lines(self, *, entered_at: float) -> bool:
+        """Whether text that is no command is for a visitor: for the one served, or for one who left a moment ago."""
+        return self.client is not None or entered_at < self._gone_until
+
+    def meant(self, typed: Typed, *, entered_at: float) -> Client | Held | None:
+        """The visitor meant by what was entered at this time; None when nobody is served."""
+        # A command about nobody does no harm, and has an answer of its own.
+        is_about = self.client is not None or typed is not Typed.COMMAND
+        if is_about and self._gone is not None and entered_at < self._gone_until:
+            return Held(*self._gone, self.client)
+        if self.client is None:
+            return None
+        noticed_at = self._came_at + (HOLD_BACK_FOR if typed is Typed.MAYBE_LINE else 0.0)
+        if entered_at < noticed_at:
+            return Held(None, None, self.client)
+        self._settle()  # the operator speaks to this visitor, and so has noticed who it is
+        return self.client
+
+    def missed(self, visit: int) -> Held:
+        """What the operator asked for about this visit was refused: it was not the operator's any more."""
+        if self._gone is not None and self._gone[0].visit == visit:
+            return Held(*self._gone, self.client)
+        return Held(None, None, self.client)
+
+
+class NumberMoved(NamedTuple):
+    """A number means somebody else now, by the operator's own commands, than in the line that was shown."""
+
+    was: str
+    is_now: str
+
+
+NOT_SHOWN: Final = Client(0, "")
+"""Whoever has a number at the registry, where the operator was not shown who that is."""
+
+
+class ShownRoom:
+    """The waiting room as it was last shown to an operator, whose numbers refer to it."""
+
+    def __init__(self) -> None:
+        self._shown: list[RoomVisitor] = []
+        self._moved: list[RoomVisitor] = []
+        """The same after the operator's own `.drop` and `.move`."""
+        self._total: int | None = None
+        """How many waited; None as long as nothing was shown."""
+
+    def shown(self, room: RoomShown) -> None:
+        """The operator is shown this."""
+        self._shown, self._moved, self._total = list(room.waiting), list(room.waiting), room.total
+
+    def at(self, place: int) -> Client | NumberMoved | None:
+        """Who has this number, from 1: `NOT_SHOWN` when the operator has not seen that; None for nobody."""
+        if self._total is None or len(self._shown) < place <= self._total:
+            return NOT_SHOWN
+        if not 1 <= place <= len(self._shown):
+            return None
+        was = self._shown[place - 1]
+        now = self._moved[place - 1] if place <= len(self._moved) else was
+        return Client(was.visit, was.name) if now.visit == was.visit else NumberMoved(was.name, now.name)
+
+    def dropped(self, visit: int) -> None:
+        """The operator has taken this visitor out of the line."""
+        self._moved = [one for one in self._moved if one.visit != visit]
+
+    def moved(self, visit: int, to: int) -> None:
+        """The operator has given this visitor another number."""
+        found = [one for one in self._moved if one.visit == visit]
+        self.dropped(visit)
+        self._moved[to - 1 : to - 1] = found
