@@ -3,6 +3,7 @@
 import pytest
 
 from peer.core import events as happened
+from peer.core.events import duty as told
 from registry.desk.settings import DeskSettings
 from tests.simulation import deskdeeds
 from tests.support.guests import Guest
@@ -118,13 +119,30 @@ class TestTheDesk:
         world.network.run_for(AWAY_WITHIN)
         assert not self.client_is_here(world)
 
-    def test_a_frozen_visitor_who_is_called_is_away_within_six_seconds(
+    def test_a_call_that_a_frozen_visitor_does_not_answer_is_taken_back_within_six_seconds(
         self, world: World, guests: list[Guest]
     ) -> None:
+        alice = world.people[0]
+        third = world.visitor()
+        assert third is not None
+        world.network.run_for(1.0)
+        assert third.is_placed
         guests[1].fall_asleep()
-        deskdeeds.end_session(world, world.people[0])
+        deskdeeds.end_session(world, alice)
         world.network.run_for(KNOWN_WITHIN)
-        assert not self.client_is_here(world)
+        unanswered = [
+            event.name
+            for event in alice.screen.events
+            if isinstance(event, told.ClientChanged) and event.move is told.ClientMove.UNANSWERED
+        ]
+        assert unanswered == [guests[1].name]
+        assert alice.core.duty.client == third.name
+        assert self.client_is_here(world)
+        guests[1].wake_up()
+        world.network.run_for(3.0)
+        deskdeeds.end_session(world, alice)
+        world.network.run_for(1.0)
+        assert alice.core.duty.client == guests[1].name
 
     def test_a_frozen_operator_is_found_out_when_a_visitor_says_something(
         self, world: World, guests: list[Guest]
