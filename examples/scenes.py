@@ -120,7 +120,9 @@ async def rename_bob(alice: Actor, bob: Actor, carol: Actor) -> None:
 
 
 async def serve(stage: Stage, alice: Actor) -> None:
-    """A visitor fills in the form, asks, is answered, and is let go."""
+    """Alice leaves her room for it; a visitor fills in the form, asks, is answered, and is let go."""
+    await alice.types("/leave")
+    await alice.sees(re.compile(r"\[You .*lab.*"))
     await alice.types(".on")
     await alice.sees("[You are on duty at desk.]")
     visitor = await stage.visitor("asha")

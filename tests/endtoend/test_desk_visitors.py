@@ -91,6 +91,11 @@ async def test_the_end_of_input_settles_and_then_leaves(stage: Stage) -> None:
     assert await ana.ends() == 0
     await bob.sees("Ana: in a hurry")
     await bob.sees("[Ana has left.]")
+
+
+async def test_a_visitor_who_stays_is_served_behind_the_end_of_input(stage: Stage) -> None:
+    await stage.registry("--operator", "bob")
+    bob = await operator(stage)
     ben = await stage.visitor("Ben", "--stay")
     await ben.type("Ben", "9876543210", "6")
     await ben.end_input()
