@@ -5,7 +5,7 @@ It ties a courier (reliable delivery over datagrams) to the two streams; paths a
 
 import enum
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -14,6 +14,7 @@ from peer.core.stored import StoredStream
 from peer.core.trail import Raw, unpacked
 from wire.codec import encode
 from wire.delivery.courier import Courier
+from wire.delivery.fragments import PartBuffer
 from wire.delivery.policy import Policy
 from wire.delivery.seen import Inbox
 from wire.messages.direct import DirectBody
@@ -161,9 +162,20 @@ class Conversation:
 
     __slots__ = ("_numbered", "courier", "outgoing", "texts")
 
-    def __init__(self, stored: StoredStream, policy: Policy, rng: random.Random) -> None:
+    def __init__(
+        self,
+        stored: StoredStream,
+        policy: Policy,
+        rng: random.Random,
+        *,
+        buffer: PartBuffer | None = None,
+        network: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`buffer` and `network`: see `Courier`."""
         self.outgoing = Outgoing(stored)
-        self.courier = Courier(policy, rng=rng, inbox=make_inbox(stored, policy))
+        self.courier = Courier(
+            policy, rng=rng, inbox=make_inbox(stored, policy), buffer=buffer, network=network
+        )
         self.texts: dict[int, tuple[int, str, bool]] = {
             one.number: (one.at_ms, one.text, True) for one in stored.unshown
         }

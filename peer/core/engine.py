@@ -61,6 +61,7 @@ class PeerCore:
         self._look_ups = parts.look_ups
         self._home = parts.home
         self._notebook = parts.notebook
+        self._buffer = parts.buffer
         self._inbound = parts.inbound
         self._streams = parts.streams
         self.rooms: Final = Rooms(parts, loaded.room, now=now)
@@ -238,6 +239,7 @@ class PeerCore:
         self._router.handle_timer(now=now)
         self._ladder.handle_timer(now=now)
         self._look_ups.handle_timer(now=now)
+        self._buffer.handle_timer(now)
         self._post.handle_timer(now=now)
         if self._uplink.handle_timer(now=now):
             self._cut_link(now)
@@ -255,6 +257,7 @@ class PeerCore:
             self._uplink.next_timer(),
             self.me.next_timer(),
             self._look_ups.next_timer(),
+            self._buffer.next_timer(),
             self._router.next_timer(),
         ]
         return min((due for due in dues if due is not None), default=None)

@@ -16,7 +16,9 @@ from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
 from peer.core.stored import StoredStream
 from peer.core.streams import Streams, restored
+from wire.address import network_of
 from wire.codec import decode_message_body
+from wire.delivery.fragments import PartBuffer
 from wire.delivery.policy import Policy
 from wire.errors import WireError
 from wire.identity import AgreementKey
@@ -39,6 +41,7 @@ class Inbound:
         stored: dict[bytes, StoredStream],
         reader: bytes,
         mail_keys: list[AgreementKey],
+        buffer: PartBuffer,
         policy: Policy,
         rng: random.Random,
     ) -> None:
@@ -48,6 +51,7 @@ class Inbound:
         self._home = home
         self._out = outputs
         self._stored = stored
+        self._buffer = buffer
         self._policy: Final = policy
         self._rng = rng
         self.reader: Final = reader
@@ -59,7 +63,13 @@ class Inbound:
         """The conversation with somebody, made when it is first needed."""
         if contact.conversation is None:
             stored = self._stored.pop(contact.identity, StoredStream())
-            talk = contact.conversation = Conversation(stored, self._policy, self._rng)
+            talk = contact.conversation = Conversation(
+                stored,
+                self._policy,
+                self._rng,
+                buffer=self._buffer,
+                network=lambda: network_of(contact.row.host),
+            )
             stream = restored(contact.identity, contact, talk.courier.inbox, talk.texts, stored, talk=talk)
             self._streams.add(stream)
         return contact.conversation

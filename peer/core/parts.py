@@ -36,6 +36,7 @@ from peer.core.streams import Streams
 from peer.core.table import Table
 from peer.core.trail import Trails
 from wire.address import Address
+from wire.delivery.fragments import PartBuffer
 from wire.delivery.policy import Policy
 from wire.letters import seal_letter
 from wire.messages.group import CHANNEL
@@ -117,6 +118,8 @@ class Parts:
             stored=stored,
             policy=policy,
         )
+        self.buffer = PartBuffer(policy)
+        """What has come of longer messages of everybody."""
         self.inbound = Inbound(
             contacts=self.contacts,
             streams=self.streams,
@@ -126,6 +129,7 @@ class Parts:
             stored=stored,
             reader=me.identity.public,
             mail_keys=me.mail_keys,
+            buffer=self.buffer,
             policy=policy,
             rng=rng,
         )

@@ -50,6 +50,8 @@ def test_no_limit_is_missing() -> None:
         ("6.1", f"at most {limits.BODY_MAX:,} bytes"),
         ("6.4", f"tried {Policy().tries} times, {Policy().ack_timeout * 1000:.0f} ms apart"),
         ("6.6", f"up to {Policy().assembly_bytes:,} bytes"),
+        ("6.6", f"up to {Policy().assembly_bytes_in_all:,} bytes"),
+        ("6.6", f"has come for {Policy().assembly_span:.0f} s"),
         ("6.7", f"for at most {Policy().hold_span:.0f} s, and up to {Policy().hold_numbers:,} messages"),
         ("7.2", f"at most {limits.LETTER_MAX:,} bytes"),
         ("7.3", f"one more for each {limits.LETTER_PLACE:,} bytes"),
@@ -93,6 +95,14 @@ def test_numbers_in_sentences(number: str, said: str) -> None:
 
 def test_a_policy_is_all_that_delivery_waits_by() -> None:
     """Clause 6: whoever adds a span to the policy that others can notice adds it to clause 10."""
-    inside = {"assemblies", "message_limit", "window", "window_floor", "loss_tolerated", "loss_memory"}
+    inside = {
+        "assemblies",
+        "assemblies_in_all",
+        "message_limit",
+        "window",
+        "window_floor",
+        "loss_tolerated",
+        "loss_memory",
+    }
     fields = {field.name for field in dataclasses.fields(Policy)} - inside
     assert {f"wire.delivery.policy.Policy.{name}" for name in fields} <= set(numbers())

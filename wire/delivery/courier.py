@@ -5,11 +5,12 @@ keys, names or paths; its owner seals each payload into one datagram, and opens 
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from wire.codec import join_frames
 from wire.delivery.events import DeliveryEvent
+from wire.delivery.fragments import Assemblies, PartBuffer
 from wire.delivery.intake import Intake
 from wire.delivery.outbox import Outbox
 from wire.delivery.policy import Policy
@@ -64,8 +65,11 @@ class Courier:
         rng: random.Random,
         payload_limit: int = PAYLOAD_LIMIT,
         inbox: Inbox | None = None,
+        buffer: PartBuffer | None = None,
+        network: Callable[[], str] = lambda: "",
     ) -> None:
-        """`inbox` is the one restored from the owner's store; a new one knows no number."""
+        """`inbox` is the one restored from the owner's store; a new one knows no number. `buffer` is what all couriers of
+        one owner share, who asks it for its deadlines; `network` tells with which network the other end is counted."""
         if payload_limit < PAYLOAD_LEAST:
             raise ValueError(f"payload_limit {payload_limit} is below {PAYLOAD_LEAST}")
         self.inbox = Inbox(policy) if inbox is None else inbox
@@ -73,7 +77,9 @@ class Courier:
         self._payload_limit = payload_limit
         self._message_limit = policy.message_limit
         self._events: list[DeliveryEvent] = []
-        self._intake = Intake(policy, self.inbox, self._events)
+        buffer = PartBuffer(policy) if buffer is None else buffer
+        assemblies = Assemblies(policy, buffer, network)
+        self._intake = Intake(policy, self.inbox, self._events, assemblies)
         room = payload_limit - _ARRAY_HEADER - _FLOOR_BYTES
         self._outbox = Outbox(policy, rng, self._events, piece_size=room - _PART_BYTES - _ACK_ROOM, room=room)
         self._frames: list[bytes] = []
@@ -125,7 +131,7 @@ class Courier:
         """Takes in one frame of an opened datagram. `ignored` counts nonsense, and what there is no room for."""
         match frame:
             case Part():
-                is_taken = self._intake.receive_part(frame)
+                is_taken = self._intake.receive_part(frame, now)
             case Ack(first=first, runs=lengths):
                 is_taken = is_bounded(first, lengths, LAST_NUMBER)
                 if is_taken:

@@ -1,9 +1,11 @@
-"""This file is about messages longer than a datagram: how they are cut, and put together again.
+"""Messages longer than a datagram: how they are cut, and put together again.
 
-It knows bytes, indexes and sizes; it must not know acknowledgements or times. A number is always cut the same way
+A number is always cut the same way
 (the size is the protocol's, not the path's), so parts of two tries of one message fit together.
 """
 
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -25,9 +27,94 @@ def cut(body: bytes, size: int) -> list[bytes]:
 
 
 class _Assembly(msgspec.Struct, eq=False):
+    owner: "Assemblies"
+    number: int
+    network: str
     count: int
     pieces: dict[int, bytes]
     size: int = 0
+    fed_at: float = 0.0
+    """When a part of it last came."""
+
+    @property
+    def charge(self) -> int:
+        return self.size + PART_COST * len(self.pieces)
+
+
+class PartBuffer:
+    """The memory that the incomplete messages of all senders share.
+
+    When it is full, the network that holds most gives way with the message that has waited longest for a part: a message
+    that is coming in right now stays, and identities, of which a flooder has as many as it likes, count for nothing. A
+    message for which no part comes any more is dropped after a while.
+    """
+
+    __slots__ = ("_by_age", "_limit", "_networks", "_span", "bytes_held")
+
+    def __init__(self, policy: Policy) -> None:
+        self._limit = policy.assembly_bytes_in_all
+        self._span = policy.assembly_span
+        self._by_age: OrderedDict[_Assembly, None] = OrderedDict()
+        """All of them, the one first that has waited longest."""
+        self._networks: dict[str, _Share] = {}
+        self.bytes_held = 0
+        """What all parts are charged."""
+
+    def __len__(self) -> int:
+        return len(self._by_age)
+
+    def feed(self, assembly: _Assembly, cost: int, now: float) -> None:
+        """A part of this cost was added."""
+        share = self._networks.get(assembly.network)
+        if share is None:
+            share = self._networks[assembly.network] = _Share()
+        share.bytes_held += cost
+        share.by_age[assembly] = self._by_age[assembly] = None
+        share.by_age.move_to_end(assembly)
+        self._by_age.move_to_end(assembly)
+        self.bytes_held += cost
+        assembly.fed_at = now
+
+    def release(self, assembly: _Assembly) -> None:
+        """It is complete, or dropped."""
+        share = self._networks[assembly.network]
+        del share.by_age[assembly], self._by_age[assembly]
+        share.bytes_held -= assembly.charge
+        self.bytes_held -= assembly.charge
+        if not share.by_age:
+            del self._networks[assembly.network]
+
+    def make_room(self) -> None:
+        """Drop messages until the others fit."""
+        while self.bytes_held > self._limit:
+            heaviest = max(self._networks.values(), key=lambda share: share.bytes_held)
+            _drop(next(iter(heaviest.by_age)))
+
+    def handle_timer(self, now: float) -> None:
+        """Drop what has waited too long for its next part."""
+        while self._by_age:
+            oldest = next(iter(self._by_age))
+            if now < oldest.fed_at + self._span:
+                return
+            _drop(oldest)
+
+    def next_timer(self) -> float | None:
+        """When the next message has waited too long."""
+        return next(iter(self._by_age)).fed_at + self._span if self._by_age else None
+
+
+class _Share:
+    """What one network holds."""
+
+    __slots__ = ("by_age", "bytes_held")
+
+    def __init__(self) -> None:
+        self.bytes_held = 0
+        self.by_age: OrderedDict[_Assembly, None] = OrderedDict()
+
+
+def _drop(assembly: _Assembly) -> None:
+    assembly.owner.drop(assembly.number)
 
 
 class Assemblies:
@@ -37,12 +124,23 @@ class Assemblies:
     other message is dropped, and its sender learns so from the next PartAck.
     """
 
-    __slots__ = ("_by_number", "_bytes", "_bytes_limit", "_count_limit", "_message_limit")
+    __slots__ = (
+        "_buffer",
+        "_by_number",
+        "_bytes",
+        "_bytes_limit",
+        "_count_limit",
+        "_message_limit",
+        "_network",
+    )
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, buffer: PartBuffer, network: Callable[[], str] = lambda: "") -> None:
+        """`network`: with which network the sender is counted now."""
         self._message_limit = policy.message_limit
         self._bytes_limit = policy.assembly_bytes
         self._count_limit = policy.window_limit
+        self._buffer = buffer
+        self._network = network
         self._by_number: dict[int, _Assembly] = {}
         self._bytes = 0
 
@@ -65,20 +163,24 @@ class Assemblies:
             return part.count == assembly.count
         return part.count == assembly.count and assembly.size + len(part.body) <= self._message_limit
 
-    def add(self, part: Part) -> bytes | None:
+    def add(self, part: Part, now: float) -> bytes | None:
         """The whole body with its last missing part, else None."""
         assembly = self._by_number.get(part.number)
         if assembly is None:
-            assembly = self._by_number[part.number] = _Assembly(count=part.count, pieces={})
+            assembly = _Assembly(self, part.number, self._network(), part.count, {})
+            self._by_number[part.number] = assembly
         if part.index in assembly.pieces:
             return None
         assembly.pieces[part.index] = part.body
         assembly.size += len(part.body)
-        self._bytes += len(part.body) + PART_COST
+        cost = len(part.body) + PART_COST
+        self._bytes += cost
+        self._buffer.feed(assembly, cost, now)
         if len(assembly.pieces) == assembly.count:
             self.drop(part.number)
             return b"".join(assembly.pieces[index] for index in range(assembly.count))
         self._make_room(keep=part.number)
+        self._buffer.make_room()
         return None
 
     def indexes(self, number: int) -> list[int]:
@@ -90,7 +192,8 @@ class Assemblies:
         """Forgets a message, if it is here."""
         assembly = self._by_number.pop(number, None)
         if assembly is not None:
-            self._bytes -= assembly.size + PART_COST * len(assembly.pieces)
+            self._bytes -= assembly.charge
+            self._buffer.release(assembly)
 
     def drop_below(self, floor: int) -> None:
         """Forgets the messages that the sender has settled."""

@@ -28,11 +28,13 @@ class Intake:
         "_unconfirmed_parts",
     )
 
-    def __init__(self, policy: Policy, inbox: Inbox, events: list[DeliveryEvent]) -> None:
+    def __init__(
+        self, policy: Policy, inbox: Inbox, events: list[DeliveryEvent], assemblies: Assemblies
+    ) -> None:
         self._inbox = inbox
         self._events = events
         self._message_limit = policy.message_limit
-        self._assemblies = Assemblies(policy)
+        self._assemblies = assemblies
         # Number to count of parts of the whole messages that the owner has not confirmed.
         self._unconfirmed: dict[int, int] = {}
         inbox.storing = self._unconfirmed
@@ -57,7 +59,7 @@ class Intake:
         """What the parts of incomplete messages are charged."""
         return self._assemblies.bytes_held
 
-    def receive_part(self, part: Part) -> bool:
+    def receive_part(self, part: Part, now: float) -> bool:
         """False: it was dropped, as nonsense or for want of room."""
         number = part.number
         admission = self._inbox.admit(number)
@@ -72,7 +74,7 @@ class Intake:
         if admission is BEYOND or self._unconfirmed_parts >= self._unconfirmed_limit:
             return False
         if part.count != 1:
-            return self._receive_piece(part)
+            return self._receive_piece(part, now)
         if part.index or len(part.body) > self._message_limit:
             return False
         self._arrive(number, 1, part.body)
@@ -124,11 +126,11 @@ class Intake:
         if len(self._owed) < self._owed_limit:
             self._owed.append(number)
 
-    def _receive_piece(self, part: Part) -> bool:
+    def _receive_piece(self, part: Part, now: float) -> bool:
         if not self._assemblies.fits(part):
             return False
         self._parts_owed[part.number] = None
-        body = self._assemblies.add(part)
+        body = self._assemblies.add(part, now)
         if body is not None:
             self._arrive(part.number, part.count, body)
         return True

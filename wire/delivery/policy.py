@@ -46,6 +46,10 @@ class Policy:
     """The longest body of a message: the longest text and what surrounds it."""
     assemblies: int = 8
     """Longest messages whose parts are kept at once: a sender can make us hold that much and no more."""
+    assemblies_in_all: int = 64
+    """The same of all senders together, 4 MiB: identities cost nothing, and thousands would send parts alone."""
+    assembly_span: float = 15.0
+    """How long the parts of a message wait for the next one: six times as long as its sender tries without an answer."""
 
     @property
     def give_up_after(self) -> float:
@@ -77,6 +81,11 @@ class Policy:
     def assembly_bytes(self) -> int:
         """Bytes of incomplete messages kept a sender."""
         return self.assemblies * self.message_limit
+
+    @property
+    def assembly_bytes_in_all(self) -> int:
+        """Bytes of incomplete messages kept of all senders."""
+        return self.assemblies_in_all * self.message_limit
 
     @property
     def unconfirmed_parts(self) -> int:

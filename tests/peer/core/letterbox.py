@@ -20,6 +20,7 @@ from peer.history import History
 from tests.peer.core.cast import POLICY, Someone
 from wire.codec import decode_frames, encode
 from wire.delivery.events import Arrived
+from wire.delivery.fragments import PartBuffer
 from wire.letters import seal_letter
 from wire.messages.delivery import Ack, DeliveryFrame, Part
 from wire.messages.direct import DirectBody
@@ -65,6 +66,7 @@ class Desk:
             stored=stored,
             reader=ALICE.id,
             mail_keys=[ALICE.mail_key],
+            buffer=PartBuffer(POLICY),
             policy=POLICY,
             rng=random.Random(1),
         )

@@ -1,4 +1,4 @@
-"""This file is about cutting messages and putting them together again."""
+"""Cutting messages, putting them together again, and the memory that incomplete ones of all senders share."""
 
 import random
 
@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.delivery.fragments import PART_COST, Assemblies, cut
+from wire.delivery.fragments import PART_COST, Assemblies, PartBuffer, cut
 from wire.delivery.policy import Policy
 from wire.messages.delivery import PARTS_LIMIT, Part
+
+
+def assemblies_of(policy: Policy) -> Assemblies:
+    return Assemblies(policy, PartBuffer(policy))
 
 
 def parts_of(number: int, body: bytes, size: int) -> list[Part]:
@@ -35,14 +39,14 @@ def test_more_parts_than_a_frame_can_count_are_our_own_mistake() -> None:
     st.lists(st.binary(min_size=11, max_size=200), min_size=1, max_size=5), st.randoms(use_true_random=False)
 )
 def test_messages_come_whole_from_any_order_with_repeats(bodies: list[bytes], rng: random.Random) -> None:
-    assemblies = Assemblies(Policy())
+    assemblies = assemblies_of(Policy())
     parts = [part for number, body in enumerate(bodies) for part in parts_of(number, body, 10)]
     rng.shuffle(parts)
     whole: dict[int, bytes] = {}
     for part in parts:
         for _ in range(1 + rng.randrange(2)):
             if part.number not in whole and assemblies.fits(part):
-                body = assemblies.add(part)
+                body = assemblies.add(part, 0.0)
                 if body is not None:
                     whole[part.number] = body
     assert whole == dict(enumerate(bodies))
@@ -57,11 +61,11 @@ def test_messages_come_whole_from_any_order_with_repeats(bodies: list[bytes], rn
 )
 def test_memory_stays_under_the_cap_whatever_comes(tuples: list[tuple[int, int, int, int]]) -> None:
     policy = Policy(message_limit=100, assemblies=4, window_limit=5)
-    assemblies = Assemblies(policy)
+    assemblies = assemblies_of(policy)
     for number, index, count, size in tuples:
         part = Part(number, index, count, bytes(size))
         if assemblies.fits(part):
-            body = assemblies.add(part)
+            body = assemblies.add(part, 0.0)
             assert body is None or len(body) <= 100
             assert body is not None or index in assemblies.indexes(number)
         assert assemblies.bytes_held <= policy.assembly_bytes
@@ -79,12 +83,12 @@ def test_memory_stays_under_the_cap_whatever_comes(tuples: list[tuple[int, int, 
     ],
 )
 def test_nonsense_does_not_fit(part: Part) -> None:
-    assert not Assemblies(Policy(message_limit=100)).fits(part)
+    assert not assemblies_of(Policy(message_limit=100)).fits(part)
 
 
 def test_another_count_or_too_long_a_body_does_not_fit() -> None:
-    assemblies = Assemblies(Policy(message_limit=100))
-    assemblies.add(Part(1, 0, 3, bytes(60)))
+    assemblies = assemblies_of(Policy(message_limit=100))
+    assemblies.add(Part(1, 0, 3, bytes(60)), 0.0)
     assert not assemblies.fits(Part(1, 1, 2, b"x"))
     assert not assemblies.fits(Part(1, 0, 2, b"x"))
     assert not assemblies.fits(Part(1, 1, 3, bytes(41)))
@@ -92,24 +96,103 @@ def test_another_count_or_too_long_a_body_does_not_fit() -> None:
 
 
 def test_the_oldest_incomplete_message_makes_room() -> None:
-    assemblies = Assemblies(Policy(window_limit=2))
+    assemblies = assemblies_of(Policy(window_limit=2))
     for number in (1, 2, 1, 3):
-        assemblies.add(Part(number, number % 2, 3, b"x"))
+        assemblies.add(Part(number, number % 2, 3, b"x"), 0.0)
     assert [assemblies.indexes(number) for number in (1, 2, 3)] == [[], [0], [1]]
     assert assemblies.bytes_held == 2 * (1 + PART_COST)
 
 
 def test_what_the_sender_has_settled_is_dropped() -> None:
-    assemblies = Assemblies(Policy())
+    assemblies = assemblies_of(Policy())
     for number in (1, 2, 3):
-        assemblies.add(Part(number, 0, 2, b"x"))
+        assemblies.add(Part(number, 0, 2, b"x"), 0.0)
     assemblies.drop_below(3)
     assert [assemblies.indexes(number) for number in (1, 2, 3)] == [[], [], [0]]
 
 
 def test_the_same_index_of_two_numbers_are_two_parts() -> None:
-    assemblies = Assemblies(Policy())
-    assert assemblies.add(Part(1, 0, 2, b"a")) is None
-    assert assemblies.add(Part(2, 1, 2, b"d")) is None
-    assert assemblies.add(Part(1, 1, 2, b"b")) == b"ab"
-    assert assemblies.add(Part(2, 0, 2, b"c")) == b"cd"
+    assemblies = assemblies_of(Policy())
+    assert assemblies.add(Part(1, 0, 2, b"a"), 0.0) is None
+    assert assemblies.add(Part(2, 1, 2, b"d"), 0.0) is None
+    assert assemblies.add(Part(1, 1, 2, b"b"), 0.0) == b"ab"
+    assert assemblies.add(Part(2, 0, 2, b"c"), 0.0) == b"cd"
+
+
+class TestTheMemoryThatAllShare:
+    """Whoever sends parts alone pays with them; a message that is coming in stays."""
+
+    POLICY = Policy(message_limit=1_000, assemblies=2, assemblies_in_all=8)
+    LIMIT = 8_000
+
+    def sender(self, buffer: PartBuffer, network: str) -> Assemblies:
+        return Assemblies(self.POLICY, buffer, lambda: network)
+
+    def test_all_senders_together_are_bounded(self) -> None:
+        buffer = PartBuffer(self.POLICY)
+        senders = [self.sender(buffer, f"10.0.0.{number % 7}") for number in range(150)]
+        for now, sender in enumerate(senders):
+            for number in range(2):
+                sender.add(Part(number, 0, 2, bytes(900)), float(now % 10))
+        assert self.LIMIT - 1_000 < buffer.bytes_held <= self.LIMIT
+        assert sum(sender.bytes_held for sender in senders) == buffer.bytes_held
+
+    def test_a_message_that_is_coming_in_stays_beside_a_crowd_of_its_own_network(self) -> None:
+        buffer = PartBuffer(self.POLICY)
+        friend = self.sender(buffer, "10.0.0.1")
+        body = bytes(range(100)) * 10
+        parts = parts_of(5, body, 100)
+        whole = [friend.add(part, 0.0) for part in parts[:1]]
+        for part in parts[1:]:
+            for _ in range(5):
+                self.sender(buffer, "10.0.0.1").add(Part(0, 0, 2, bytes(900)), 0.0)
+            whole.append(friend.add(part, 0.0))
+        assert whole == [None] * 9 + [body]
+
+    def test_a_message_waits_beside_a_crowd_of_another_network(self) -> None:
+        buffer = PartBuffer(self.POLICY)
+        friend = self.sender(buffer, "10.0.0.1")
+        friend.add(Part(5, 0, 2, b"first, "), 0.0)
+        for _ in range(1_000):
+            self.sender(buffer, "10.9.9.9").add(Part(0, 0, 2, bytes(900)), 1.0)
+        assert friend.add(Part(5, 1, 2, b"then"), 2.0) == b"first, then"
+
+    def test_parts_that_wait_too_long_are_dropped(self) -> None:
+        buffer = PartBuffer(self.POLICY)
+        sender, other = self.sender(buffer, "a"), self.sender(buffer, "b")
+        sender.add(Part(1, 0, 3, b"x"), 0.0)
+        other.add(Part(1, 0, 3, b"x"), 10.0)
+        sender.add(Part(1, 1, 3, b"x"), 12.0)
+        assert buffer.next_timer() == 25.0
+        buffer.handle_timer(24.9)
+        assert len(buffer) == 2
+        buffer.handle_timer(25.0)
+        assert (len(buffer), other.indexes(1), sender.indexes(1)) == (1, [], [0, 1])
+        assert buffer.next_timer() == 27.0
+        buffer.handle_timer(27.0)
+        assert (len(buffer), buffer.bytes_held, buffer.next_timer()) == (0, 0, None)
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.integers(0, 5), st.integers(0, 3), st.integers(0, 3), st.integers(1, 999), st.booleans()
+            )
+        )
+    )
+    def test_the_count_adds_up(self, steps: list[tuple[int, int, int, int, bool]]) -> None:
+        buffer = PartBuffer(self.POLICY)
+        senders = [self.sender(buffer, f"{number % 2}") for number in range(6)]
+        for now, (who, number, index, size, is_dropped) in enumerate(steps):
+            part = Part(number, index, 4, bytes(size))
+            if is_dropped:
+                senders[who].drop_below(number)
+            elif senders[who].fits(part):
+                senders[who].add(part, float(now))
+            buffer.handle_timer(float(now))
+            assert buffer.bytes_held == sum(sender.bytes_held for sender in senders) <= self.LIMIT
+            assert len(buffer) == sum(map(len, senders))
+            deadline = buffer.next_timer()
+            assert (deadline is None) == (len(buffer) == 0)
+            assert deadline is None or deadline > now
+        buffer.handle_timer(len(steps) + 15.0)
+        assert (len(buffer), buffer.bytes_held) == (0, 0)

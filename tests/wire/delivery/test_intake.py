@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.wire.delivery.network import frames_of
 from wire.codec import join_frames
 from wire.delivery.events import Arrived, DeliveryEvent
+from wire.delivery.fragments import Assemblies, PartBuffer
 from wire.delivery.intake import Intake
 from wire.delivery.policy import Policy
 from wire.delivery.runs import spans
@@ -23,7 +24,8 @@ class Receiver:
         self.policy = policy or Policy()
         self.events: list[DeliveryEvent] = []
         self.inbox = Inbox(self.policy, floor=floor)
-        self.intake = Intake(self.policy, self.inbox, self.events)
+        assemblies = Assemblies(self.policy, PartBuffer(self.policy))
+        self.intake = Intake(self.policy, self.inbox, self.events, assemblies)
 
     def say(self) -> list[DeliveryFrame]:
         return frames_of(join_frames(self.intake.frames()))
@@ -40,13 +42,13 @@ def test_a_message_is_new_until_confirmed_and_a_repeat_for_ever() -> None:
     receiver = Receiver()
     intake = receiver.intake
     for _ in range(3):
-        assert intake.receive_part(Part(5, 0, 1, b"hello"))
+        assert intake.receive_part(Part(5, 0, 1, b"hello"), 0.0)
     assert receiver.events == [Arrived(5, b"hello")]
     assert not intake.owes
     intake.confirm(5, 1.0)
     assert receiver.say() == [Ack(5, [1])]
     assert not intake.owes
-    assert intake.receive_part(Part(5, 0, 1, b"hello"))
+    assert intake.receive_part(Part(5, 0, 1, b"hello"), 0.0)
     assert receiver.say() == [Ack(5, [1])]
     assert receiver.events == [Arrived(5, b"hello")]
 
@@ -54,7 +56,7 @@ def test_a_message_is_new_until_confirmed_and_a_repeat_for_ever() -> None:
 def test_what_could_not_be_stored_arrives_anew() -> None:
     receiver = Receiver()
     for _ in range(2):
-        receiver.intake.receive_part(Part(5, 0, 1, b"hello"))
+        receiver.intake.receive_part(Part(5, 0, 1, b"hello"), 0.0)
         receiver.intake.reject(5)
     assert receiver.events == [Arrived(5, b"hello")] * 2
     assert receiver.intake.unconfirmed_count == 0
@@ -63,25 +65,25 @@ def test_what_could_not_be_stored_arrives_anew() -> None:
 def test_parts_are_acknowledged_as_held_and_the_message_when_stored() -> None:
     receiver = Receiver()
     intake = receiver.intake
-    intake.receive_part(Part(5, 3, 4, b"d"))
-    intake.receive_part(Part(5, 0, 4, b"a"))
+    intake.receive_part(Part(5, 3, 4, b"d"), 0.0)
+    intake.receive_part(Part(5, 0, 4, b"a"), 0.0)
     assert receiver.say() == [PartAck(5, 0, [1, 2, 1])]
     assert receiver.say() == []
-    intake.receive_part(Part(5, 1, 4, b"b"))
-    intake.receive_part(Part(5, 2, 4, b"c"))
+    intake.receive_part(Part(5, 1, 4, b"b"), 0.0)
+    intake.receive_part(Part(5, 2, 4, b"c"), 0.0)
     assert receiver.events == [Arrived(5, b"abcd")]
     assert receiver.say() == [PartAck(5, 0, [4])]
-    intake.receive_part(Part(5, 2, 4, b"c"))
+    intake.receive_part(Part(5, 2, 4, b"c"), 0.0)
     assert receiver.say() == [PartAck(5, 0, [4])]
-    intake.receive_part(Part(5, 2, 4, b"c"))
+    intake.receive_part(Part(5, 2, 4, b"c"), 0.0)
     intake.confirm(5, 1.0)
     assert receiver.say() == [Ack(5, [1])]
 
 
 def test_a_repeat_below_the_floor_is_acknowledged() -> None:
     receiver = Receiver(floor=10)
-    receiver.intake.receive_part(Part(3, 0, 1, b"old"))
-    receiver.intake.receive_part(Part(12, 0, 1, b"new"))
+    receiver.intake.receive_part(Part(3, 0, 1, b"old"), 0.0)
+    receiver.intake.receive_part(Part(12, 0, 1, b"new"), 0.0)
     receiver.intake.confirm(12, 1.0)
     assert numbers_in(receiver.say()) == {3, 12}
     assert receiver.events == [Arrived(12, b"new")]
@@ -99,7 +101,7 @@ def test_every_acknowledgement_that_is_owed_is_said_and_none_else(
     receiver.say()
     receiver.intake.raise_floor(floor)
     for number in repeated:
-        receiver.intake.receive_part(Part(number, 0, 1, b"again"))
+        receiver.intake.receive_part(Part(number, 0, 1, b"again"), 0.0)
     known = stored | set(range(floor))
     said = numbers_in(receiver.say())
     assert repeated & known <= said <= known
@@ -118,7 +120,7 @@ def test_an_acknowledgement_holds_the_newest_runs() -> None:
 
 def test_the_floor_drops_incomplete_messages() -> None:
     receiver = Receiver()
-    receiver.intake.receive_part(Part(5, 0, 2, b"a"))
+    receiver.intake.receive_part(Part(5, 0, 2, b"a"), 0.0)
     receiver.intake.raise_floor(6)
     assert receiver.intake.bytes_held == 0
     assert receiver.say() == []
@@ -128,7 +130,7 @@ def test_what_the_floor_passes_on_its_way_to_the_disk_is_shown_once() -> None:
     """The sender let 5 and 6 expire while we were writing them; 6 had come by mail as well, and was shown."""
     receiver = Receiver(floor=5)
     for number in (5, 6, 7):
-        receiver.intake.receive_part(Part(number, 0, 1, b"x"))
+        receiver.intake.receive_part(Part(number, 0, 1, b"x"), 0.0)
     receiver.inbox.store(6, 1.0)
     receiver.intake.raise_floor(7)
     receiver.intake.raise_floor(7)
@@ -142,7 +144,7 @@ def test_what_the_floor_passes_on_its_way_to_the_disk_is_shown_once() -> None:
 
 def test_what_could_not_be_stored_and_was_passed_by_the_floor_is_gone() -> None:
     receiver = Receiver(floor=5)
-    receiver.intake.receive_part(Part(5, 0, 1, b"x"))
+    receiver.intake.receive_part(Part(5, 0, 1, b"x"), 0.0)
     receiver.intake.raise_floor(6)
     receiver.intake.reject(5)
     receiver.intake.confirm(5, 1.0)
@@ -151,9 +153,9 @@ def test_what_could_not_be_stored_and_was_passed_by_the_floor_is_gone() -> None:
 
 def test_a_message_that_came_by_mail_needs_its_parts_no_more() -> None:
     receiver = Receiver()
-    receiver.intake.receive_part(Part(5, 0, 2, b"a"))
+    receiver.intake.receive_part(Part(5, 0, 2, b"a"), 0.0)
     receiver.inbox.store(5, 1.0)
-    receiver.intake.receive_part(Part(5, 1, 2, b"b"))
+    receiver.intake.receive_part(Part(5, 1, 2, b"b"), 0.0)
     assert receiver.intake.bytes_held == 0
     assert Ack(5, [1]) in receiver.say()
     assert receiver.events == []
@@ -171,7 +173,7 @@ def test_a_message_that_came_by_mail_needs_its_parts_no_more() -> None:
 )
 def test_nonsense_is_dropped_and_said_to_be(part: Part) -> None:
     receiver = Receiver(Policy(message_limit=100))
-    assert not receiver.intake.receive_part(part)
+    assert not receiver.intake.receive_part(part, 0.0)
     assert receiver.events == []
     assert not receiver.intake.owes
 
@@ -183,7 +185,7 @@ def fill_hold(receiver: Receiver) -> None:
 
 def fill_disk_queue(receiver: Receiver) -> None:
     for number in range(100, 100 + receiver.policy.unconfirmed_parts):
-        receiver.intake.receive_part(Part(number, 0, 1, b"x"))
+        receiver.intake.receive_part(Part(number, 0, 1, b"x"), 0.0)
 
 
 @pytest.mark.parametrize("fill", [fill_hold, fill_disk_queue])
@@ -192,7 +194,7 @@ def test_without_room_nothing_new_is_taken(fill: Callable[[Receiver], None]) -> 
     fill(receiver)
     receiver.say()
     before = len(receiver.events)
-    assert not receiver.intake.receive_part(Part(50, 0, 1, b"new"))
+    assert not receiver.intake.receive_part(Part(50, 0, 1, b"new"), 0.0)
     assert len(receiver.events) == before
     assert not receiver.intake.owes
 
@@ -200,5 +202,5 @@ def test_without_room_nothing_new_is_taken(fill: Callable[[Receiver], None]) -> 
 def test_acknowledgements_that_nobody_fetches_are_bounded() -> None:
     receiver = Receiver(Policy(hold_numbers=6), floor=100)
     for number in range(50):
-        receiver.intake.receive_part(Part(number, 0, 1, b"old"))
+        receiver.intake.receive_part(Part(number, 0, 1, b"old"), 0.0)
     assert len(numbers_in(receiver.say())) == 6
