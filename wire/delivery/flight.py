@@ -23,6 +23,7 @@ class Flight:
         "_probes",
         "_quiet_since",
         "_records",
+        "_recent_rtts",
         "_recovery",
         "_rng",
         "_sent",
@@ -52,12 +53,17 @@ class Flight:
         self._newest_landed = self._recovery = self._sent
         self._srtt: float | None = None
         self._least_rtt = 0.0
+        self._recent_rtts: deque[float] = deque(maxlen=self._policy.loss_memory)
         self._probes = 0
 
     @property
     def space(self) -> int:
         """How many more parts the window lets go."""
-        return self._window - self.count
+        window = self._window
+        if len(self._records) < self._policy.window_floor:
+            # Small parts share a datagram, and a fast retry takes later datagrams.
+            window = max(window, self._policy.window)
+        return window - self.count
 
     @property
     def window(self) -> int:
@@ -109,7 +115,7 @@ class Flight:
             missing = [piece for piece in pieces if piece.flight == flight]
             self._loss += (bool(missing) - self._loss) / self._policy.loss_memory
             lost += missing
-        if lost and self._loss > self._policy.loss_tolerated:
+        if lost and self._loss > self._policy.loss_tolerated and self._is_congested():
             self._narrow(lost[-1])
         for piece in lost:
             self.forget(piece)
@@ -163,6 +169,7 @@ class Flight:
     def _measure(self, piece: Piece, now: float) -> None:
         sample = now - piece.first_sent_at
         if piece.sends == 1:
+            self._recent_rtts.append(sample)
             self._least_rtt = min(self._least_rtt, sample) if self._least_rtt else sample
             self._srtt = sample if self._srtt is None else self._srtt + (sample - self._srtt) / 8
         elif self._srtt is not None:
@@ -170,11 +177,21 @@ class Flight:
             # and with little weight: it never shortens the estimate, yet a path that became slower is found out.
             self._srtt += (min(sample, self._policy.ack_timeout) - self._srtt) / 64
 
+    def _is_congested(self) -> bool:
+        """Whether loss comes from a full path: even the quickest recent round trip was long, or too much is lost to tell.
+
+        A radio link loses datagrams at random and answers as quickly as ever; a narrower window would only slow it down.
+        """
+        if self._loss > self._policy.loss_unexplained:
+            return True
+        queueing = min(self._recent_rtts, default=0.0) - self._least_rtt
+        return queueing > max(self._least_rtt, self._policy.queueing_least)
+
     def _narrow(self, lost: Piece) -> None:
         # Once for all that was on the way at this moment (RFC 9002, 7.3.1).
         if lost.flight > self._recovery:
             self._recovery = self._sent
-            self._window = max(self._policy.window_floor, self._window // 2)
+            self._window = min(self._window, max(self._policy.window_floor, self._window // 2))
 
     def _widen(self, landed: int) -> None:
         self._credit += landed

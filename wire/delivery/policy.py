@@ -11,7 +11,7 @@ from wire.limits import BODY_MAX
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Spans are in seconds, sizes in bytes, windows in parts."""
+    """Spans are in seconds, sizes in bytes, windows in parts (the floor also in datagrams)."""
 
     ack_timeout: float = 0.5
     """Time from one timed try of a message to the next."""
@@ -26,16 +26,22 @@ class Policy:
 
     window: int = 64
     """Parts on the way at first."""
-    window_floor: int = 4
-    """The window that loss cannot narrow further: less would starve fast retries of later datagrams."""
+    window_floor: int = 8
+    """The window that loss cannot narrow further, in parts and in datagrams: less would starve fast retries of later
+    datagrams, and leave each loss to a timer."""
     window_limit: int = 256
     """The window that success cannot widen further: 300 kB, which the usual socket buffer takes whole."""
 
     loss_tolerated: float = 0.25
-    """The share of datagrams lost that halves the window. A radio link loses single ones without being full: halving
-    at each (as TCP does) would make 10,000 messages take ten times as long at 5 % loss. Silence halves it too."""
+    """The share of datagrams lost that halves the window if the path is also slow. A radio link loses single datagrams
+    without being full: halving at each (as TCP does) would make 10,000 messages take ten times as long at 5 % loss."""
+    loss_unexplained: float = 0.5
+    """The share lost that halves the window however quick the answers are. Silence halves it too."""
+    queueing_least: float = 0.010
+    """A round trip is longer than it need be, by datagrams that wait on the path, from this much on and from twice the
+    shortest one on. Random loss of 30 % each way halved the window again and again before this was asked."""
     loss_memory: int = 32
-    """Datagrams over which that share is smoothed."""
+    """Datagrams over which that share is smoothed, and round trips of which the shortest is the recent one."""
 
     hold_span: float = 15.0
     """How long a message waits for an earlier one before it is shown all the same."""

@@ -68,9 +68,9 @@ def test_few_messages_stay_unconfirmed_and_those_that_do_are_never_shown_twice(
     assert unconfirmed / 20_000 <= bar
 
 
-def shown_after(*, loss: float, seed: int) -> float:
+def shown_after(*, loss: float, seed: int, delay: float = DELAY) -> float:
     """Virtual seconds until 10,000 messages, all begun at once, are shown in order."""
-    path = Path(loss=loss, seed=seed)
+    path = Path(loss=loss, seed=seed, delay=delay)
     for _ in range(10_000):
         path.a.begin(bytes(100), now=0.0)
     path.pump()
@@ -85,6 +85,12 @@ def test_five_percent_loss_costs_round_trips_and_not_half_seconds() -> None:
     times = sorted(shown_after(loss=0.05, seed=seed) for seed in range(5))
     assert times[2] <= 2.5 * lossless
     assert times[-1] <= 3 * lossless
+
+
+@pytest.mark.parametrize("delay", [0.0001, 0.001])
+def test_thirty_percent_loss_each_way_does_not_close_the_window(delay: float) -> None:
+    times = [shown_after(loss=0.3, seed=seed, delay=delay) for seed in range(3)]
+    assert max(times) <= 20.0
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -93,6 +93,44 @@ def test_losses_halve_the_window_when_they_are_many_and_once_a_flight() -> None:
     assert flight.window == 16
 
 
+def lossy_rounds(flight: Flight, *, answered_after: float) -> None:
+    """First two quick round trips, then rounds of which every third datagram is lost."""
+    for now in (0.0, 1.0):
+        flight.land(depart(flight, 1, now=now), now + 0.020)
+    for number in range(60):
+        now = 2.0 + number
+        pieces = depart(flight, 12, now=now)
+        flight.land([piece for at, piece in enumerate(pieces) if at % 3], now + answered_after)
+        flight.lost()
+
+
+def test_a_third_lost_at_random_leaves_the_window_alone_while_answers_are_quick() -> None:
+    flight = make_flight()
+    lossy_rounds(flight, answered_after=0.030)
+    assert flight.window >= 64
+
+
+def test_a_third_lost_narrows_the_window_when_every_answer_is_slow() -> None:
+    flight = make_flight()
+    lossy_rounds(flight, answered_after=0.080)
+    assert flight.window == 8
+
+
+def test_a_few_datagrams_may_be_on_the_way_through_the_narrowest_window() -> None:
+    """Ten small parts share a datagram: counted in parts alone, one datagram would fill the window."""
+    flight = make_flight()
+    for now in range(10):
+        flight.time_out(depart(flight, 1, now=float(now))[0], now + 0.5)
+    assert flight.window == 8
+    flight.tidy()
+    datagrams = 0
+    while flight.space > 0:
+        flight.depart([Piece(datagrams, at, b"part") for at in range(min(5, flight.space))], 20.0)
+        datagrams += 1
+    assert datagrams == 8
+    assert flight.count == 40
+
+
 def test_single_losses_leave_the_window_alone() -> None:
     flight = make_flight()
     for now in range(100):
@@ -108,7 +146,7 @@ def test_silence_halves_the_window_down_to_its_floor(rounds: int) -> None:
     for now in range(rounds):
         pieces = depart(flight, 1, now=float(now))
         flight.time_out(pieces[0], now + 0.5)
-    assert flight.window == max(4, 64 >> min(rounds, 10))
+    assert flight.window == max(8, 64 >> min(rounds, 10))
     assert flight.count == 0
 
 
