@@ -62,9 +62,9 @@ endif
 bench-growth: $(VENV)/.installed  ## how cost grows with people online
 	@$(BIN)/python -m bench.growth --into docs/performance.md --chart docs/growth.svg
 
-picture: $(VENV)/.tested  ## draw the README's picture of a terminal anew, and its list of commands
+picture: $(VENV)/.tested  ## draw the README's picture of a terminal, and write the guide's list of commands
 	@$(BIN)/python -m examples.picture docs/terminal.svg
-	@$(BIN)/python -m examples.readme
+	@$(BIN)/python -m examples.guide
 
 lock:  ## resolve the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo 'make lock needs uv (pip install uv)' >&2; exit 1; }

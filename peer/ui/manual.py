@@ -1,4 +1,4 @@
-"""This file is about telling the commands: help as lines, and the list in the README, both from the one table."""
+"""This file is about telling the commands: help as lines, and the list in the guide, both from the one table."""
 
 from typing import Final
 
@@ -7,10 +7,10 @@ from peer.ui.intentions import SayInRoom
 from peer.ui.rows import usage
 from peer.ui.spelling import as_typed
 
-README_BEGINS: Final = (
-    "<!-- The list of commands is made from peer/ui/commands.py by `python -m examples.readme`. -->"
+GUIDE_BEGINS: Final = (
+    "<!-- The list of commands is made from peer/ui/commands.py by `python -m examples.guide`. -->"
 )
-README_ENDS: Final = "<!-- End of the list of commands. -->"
+GUIDE_ENDS: Final = "<!-- End of the list of commands. -->"
 
 
 def help_lines(command: str | None = None) -> list[str]:
@@ -26,11 +26,11 @@ def help_lines(command: str | None = None) -> list[str]:
     return [f"{usage(row.spellings[0], row.shape):<{width}}  {row.summary}" for row in COMMANDS]
 
 
-def readme_table() -> str:
-    """The list of commands as Markdown, with the marks between which it stands in the README."""
+def guide_table() -> str:
+    """The list of commands as Markdown, with the marks between which it stands in the guide."""
     lines = ["| you type | or | what happens |", "|---|---|---|"]
     for row in COMMANDS:
         others = [f"`{one}`" for one in (*row.spellings[1:], row.bare) if one]
         typed = usage(row.spellings[0], row.shape)
         lines.append(f"| `{typed}` | {', '.join(others)} | {row.summary} |")
-    return "\n".join((README_BEGINS, "", *lines, "", README_ENDS))
+    return "\n".join((GUIDE_BEGINS, "", *lines, "", GUIDE_ENDS))

@@ -1,20 +1,20 @@
-"""This file is about the README: its list of commands is the program's own."""
+"""This file is about the guide: its list of commands is the program's own."""
 
 import pytest
 
-from examples.readme import README, with_commands
+from examples.guide import GUIDE, with_commands
 from peer.ui.commands import BY_SPELLING, COMMANDS
 from peer.ui.manual import help_lines
 
 
 def test_the_list_of_commands_is_the_one_of_the_program() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert with_commands(text) == text, "run python -m examples.readme"
+    text = GUIDE.read_text(encoding="utf-8")
+    assert with_commands(text) == text, "run python -m examples.guide"
     for row in COMMANDS:
         assert all(f"`{spelling}" in text for spelling in row.spellings)
 
 
-def test_a_readme_without_the_list_is_not_taken_for_one() -> None:
+def test_a_guide_without_the_list_is_not_taken_for_one() -> None:
     with pytest.raises(ValueError, match="marks"):
         with_commands("no list here")
 
