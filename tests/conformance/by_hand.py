@@ -36,6 +36,23 @@ def packed(value: object) -> bytes:
     raise TypeError(type(value))
 
 
+def packed_long(value: object) -> bytes:
+    """The longest msgpack of the same."""
+    match value:
+        case bool():
+            return packed(value)
+        case int():
+            return b"\xcf" + struct.pack(">Q", value)
+        case str():
+            data = value.encode()
+            return b"\xdb" + struct.pack(">I", len(data)) + data
+        case bytes():
+            return b"\xc6" + struct.pack(">I", len(value)) + value
+        case list():
+            return b"\xdd" + struct.pack(">I", len(value)) + b"".join(map(packed_long, value))
+    raise TypeError(type(value))
+
+
 def _packed_number(value: int) -> bytes:
     assert value >= 0, "nothing on the wire is negative"
     if value < 0x80:

@@ -18,6 +18,17 @@ def test_a_program_comes_in() -> None:
     assert signature == by_hand.signed(house.identity.seed, b"chatapp welcome 1\0", said)
 
 
+def test_a_program_that_writes_long_forms_comes_in() -> None:
+    """Clause 1.3: "Where a signature (clause 1.4) is over an array that is put together from fields, it is over the
+    shortest form, whatever form the fields came in"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    room = 255 - len(by_hand.packed_long([1, alice.nonce, b""]))
+    (cookie,) = house.send(b"\x01" + by_hand.packed_long([1, alice.nonce, bytes(room)]), HERE)
+    register = alice.register(cookie)
+    (welcome,) = house.send(b"\x03" + by_hand.packed_long(unpacked(register[1:])), HERE)
+    assert welcome[0] == 4
+
+
 @pytest.mark.parametrize("size", [0, 1, 20, 255, 257, 1_200])
 def test_only_a_hello_of_256_bytes_is_answered(size: int) -> None:
     """Clause 4.1: "A HELLO of any other length is dropped"."""

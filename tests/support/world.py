@@ -18,6 +18,7 @@ from tests.support.promise.presence import PresencePromise
 from tests.support.promise.rooms import RoomsPromise
 from tests.support.promise.tables import TablesPromise
 from tests.support.promise.talk import TalkPromise
+from tests.support.promise.timers import TimersPromise
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 VISITORS = ("Ana", "Ben", "Cem", "Dan")
@@ -43,6 +44,7 @@ class World:
         self.desk = DeskPromise(self)
         self.talk = TalkPromise(self)
         self.presence = PresencePromise(self)
+        self.timers = TimersPromise(self)
         self._promise = (
             self.lines,
             self.letters,
@@ -108,6 +110,7 @@ class World:
     def check_now_and_then(self) -> None:
         """What costs too much to look at after every step."""
         self.tables.look_closely()
+        self.timers.look_closely()
 
     # --- the end
 

@@ -151,6 +151,26 @@ def test_a_body_over_its_limit_is_refused_before_it_is_read() -> None:
         decode_letter_body(encode([1, 1, 1, bytes(32), "a", bytes(32), "b", 0, "x" * (TEXT_MAX + 1)]))
 
 
+def padded(fields: list[object], size: int) -> bytes:
+    """A message of exactly `size` bytes: behind its fields stands an element of a later version."""
+    enough = 65_536
+    return encode([*fields, bytes(enough + size - len(encode([*fields, bytes(enough)])))])
+
+
+@pytest.mark.parametrize("fields", [[5, "direct"], ["#room", 1, 1, 1, 0, 5, "straight"]])
+def test_a_body_is_read_up_to_its_limit(fields: list[object]) -> None:
+    """Clause 6.1."""
+    longest = padded(fields, BODY_MAX)
+    assert len(longest) == BODY_MAX
+    assert decode_message_body(longest) == decode_message_body(encode(fields))
+    with pytest.raises(DecodeError, match=f"at most {BODY_MAX}"):
+        decode_message_body(padded(fields, BODY_MAX + 1))
+
+
+def test_a_direct_body_is_read_up_to_its_limit() -> None:
+    assert decode_direct_body(padded([5, "direct"], BODY_MAX)) == DirectBody(at=5, text="direct")
+
+
 @pytest.mark.parametrize(
     ("position", "other"),
     [
@@ -182,6 +202,15 @@ def test_a_card_takes_nothing_but_its_own_fields(position: int, other: object) -
 def test_a_message_and_a_line_of_a_group_are_told_apart(body: Message) -> None:
     """Clause 6.9: by what the first element is."""
     assert decode_message_body(encode(body)) == body
+
+
+@pytest.mark.parametrize("header", [b"\xa2", b"\xd9\x02", b"\xda\0\x02", b"\xdb\0\0\0\x02"], ids=bytes.hex)
+def test_a_line_of_a_group_is_one_in_whatever_form_its_name_is_written(header: bytes) -> None:
+    """Clause 1.3: a reader takes the longer forms, too."""
+    line = StraightLine("#r", 1, 1, 1, 0, 5, "hello")
+    short = encode(line)
+    assert short[1:4] == b"\xa2#r"
+    assert decode_message_body(short[:1] + header + short[2:]) == line
 
 
 def test_a_line_of_full_length_in_a_room_with_a_long_name_fits_a_body() -> None:

@@ -26,6 +26,8 @@ from wire.codec import (
     decode_hello,
     decode_notice,
     decode_request,
+    decode_row,
+    decode_table_batch,
     encode,
     join_frames,
 )
@@ -34,7 +36,7 @@ from wire.limits import DATAGRAM_FRAMES_MAX, HELLO_SIZE
 from wire.messages.delivery import Ack, Part
 from wire.messages.presence import Ping
 from wire.messages.registration import Hello
-from wire.messages.table import Card
+from wire.messages.table import Card, Row
 
 anything: Final = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary(),
@@ -169,6 +171,21 @@ def test_a_reader_takes_long_forms(shape: type[Message], data: st.DataObject) ->
     """Clause 1.3."""
     message = data.draw(messages(shape))
     assert decoder_of(shape)(long_form(_plain(message))) == message
+
+
+@given(messages(Hello))
+def test_a_reader_takes_a_hello_in_long_forms(hello: Message) -> None:
+    fields = [*msgspec.structs.astuple(hello)]
+    room = HELLO_SIZE - 1 - len(long_form([*fields, b""]))
+    assert decode_hello(long_form([*fields, bytes(room)])) == hello
+
+
+@FEW
+@given(st.lists(messages(Row), max_size=4))
+def test_a_reader_takes_rows_in_long_forms(rows: list[Message]) -> None:
+    """They stay in a batch as they came."""
+    batch = decode_table_batch(long_form([0, 1, [_plain(row) for row in rows]]))
+    assert [decode_row(row) for row in batch.rows] == rows
 
 
 @given(st.sampled_from(FRAMES).flatmap(messages))

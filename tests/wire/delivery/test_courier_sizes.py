@@ -1,17 +1,20 @@
 """This file is about couriers and what may be too much: long messages, long payloads, nonsense of strangers."""
 
 import random
+from typing import Final
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wire.delivery.network import lose, make_courier, take_all, transfer
+from tests.wire.delivery.network import lose, make_courier, say, take_all, transfer
 from tests.wire.delivery.test_frames import frames, lengths, numbers
+from wire.codec import encode
 from wire.delivery.courier import PAYLOAD_LEAST, PAYLOAD_LIMIT, Courier
 from wire.delivery.events import Arrived
 from wire.delivery.policy import Policy
-from wire.messages.delivery import Ack, DeliveryFrame, Floor, Part, PartAck, Void, encode_frame
+from wire.messages.delivery import LAST_NUMBER, Ack, DeliveryFrame, Floor, Part, PartAck, Void, encode_frame
 
 
 @given(
@@ -104,3 +107,72 @@ def test_nonsense_is_counted() -> None:
     assert courier.ignored == 6
     courier.receive(Part(1, 0, 1, encode_frame(Floor(1))), now=0.0)
     assert courier.ignored == 6
+
+
+@pytest.mark.parametrize("first", [0, 7, 2**63 - 6])
+def test_a_void_may_end_right_below_the_last_number(first: int) -> None:
+    """Clause 6.3: where it ends is a number, too."""
+    courier = make_courier()
+    courier.receive(Void(first, LAST_NUMBER - first), now=0.0)
+    assert courier.ignored == 0
+    courier.receive(Part(LAST_NUMBER, 0, 1, b"the last"), now=0.0)
+    courier.receive(Floor(first), now=0.0)
+    assert take_all(courier, now=0.0) == [LAST_NUMBER]
+
+
+@pytest.mark.parametrize("first", [0, 7, 2**63 - 6])
+def test_a_void_up_to_the_last_number_itself_is_nonsense(first: int) -> None:
+    courier = make_courier()
+    courier.receive(Void(first, LAST_NUMBER - first + 1), now=0.0)
+    assert courier.ignored == 1
+
+
+ROOM: Final = PAYLOAD_LIMIT - 3
+"""For the frames of a payload, beside the header of the longest array."""
+
+
+@pytest.mark.parametrize(
+    ("sizes", "together"),
+    [
+        ([ROOM], [1]),
+        ([100, ROOM - 100], [2]),
+        ([1, 2, ROOM - 3], [3]),
+        ([ROOM, 1], [1, 1]),
+        ([ROOM - 1, 2], [1, 1]),
+        ([2, ROOM - 2, ROOM], [2, 1]),
+    ],
+)
+def test_frames_share_a_payload_up_to_its_last_byte(sizes: list[int], together: list[int]) -> None:
+    courier = make_courier()
+    frames = [encode(bytes(size - (2 if size < 256 else 3))) if size > 1 else b"\xc0" for size in sizes]
+    assert [len(frame) for frame in frames] == sizes
+    for frame in frames:
+        courier.queue_frame(frame)
+    payloads = [msgspec.msgpack.decode(payload) for payload in courier.payloads_to_send(now=0.0)]
+    assert [len(payload) for payload in payloads] == together
+
+
+def test_a_message_is_sent_up_to_its_limit_and_a_number_up_to_the_last() -> None:
+    courier = make_courier()
+    courier.send(0, bytes(Policy().message_limit), now=0.0)
+    courier.send(LAST_NUMBER, b"x", now=0.0)
+    numbers_sent = {frame.number for frames in say(courier) for frame in frames if isinstance(frame, Part)}
+    assert numbers_sent == {0, LAST_NUMBER}
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(1_101, [1_101]), (1_102, [1_101, 1]), (2_203, [1_101, 1_101, 1])]
+)
+def test_a_body_is_cut_into_parts_of_one_size(size: int, sizes: list[int]) -> None:
+    """Clause 6.6."""
+    courier = make_courier()
+    courier.send(7, bytes(size), now=0.0)
+    parts = [frame for frames in say(courier) for frame in frames if isinstance(frame, Part)]
+    assert [len(part.body) for part in parts] == sizes
+
+
+def test_a_floor_is_no_nonsense() -> None:
+    courier = make_courier()
+    courier.receive(Floor(5), now=0.0)
+    courier.receive(Floor(4), now=0.0)
+    assert courier.ignored == 0

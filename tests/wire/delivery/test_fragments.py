@@ -100,7 +100,7 @@ def test_the_oldest_incomplete_message_makes_room() -> None:
     for number in (1, 2, 1, 3):
         assemblies.add(Part(number, number % 2, 3, b"x"), 0.0)
     assert [assemblies.indexes(number) for number in (1, 2, 3)] == [[], [0], [1]]
-    assert assemblies.bytes_held == 2 * (1 + PART_COST)
+    assert assemblies.bytes_held == 2 * (1 + 64)  # clause 6.6
 
 
 def test_what_the_sender_has_settled_is_dropped() -> None:
@@ -117,6 +117,36 @@ def test_the_same_index_of_two_numbers_are_two_parts() -> None:
     assert assemblies.add(Part(2, 1, 2, b"d"), 0.0) is None
     assert assemblies.add(Part(1, 1, 2, b"b"), 0.0) == b"ab"
     assert assemblies.add(Part(2, 0, 2, b"c"), 0.0) == b"cd"
+
+
+def test_incomplete_messages_fill_their_bytes_to_the_last() -> None:
+    room = 2 * (10 + PART_COST)
+    assemblies = assemblies_of(Policy(message_limit=room, assemblies=1, window_limit=9))
+    for number in (1, 2):
+        assemblies.add(Part(number, 0, 2, bytes(10)), 0.0)
+    assert assemblies.bytes_held == room
+    assert [assemblies.indexes(number) for number in (1, 2)] == [[0], [0]]
+    assemblies.add(Part(3, 0, 2, b"x"), 0.0)
+    assert [assemblies.indexes(number) for number in (1, 2, 3)] == [[], [0], [0]]
+
+
+def test_the_only_incomplete_message_stays_though_its_parts_cost_more_than_the_cap() -> None:
+    policy = Policy(message_limit=100, assemblies=1)
+    assemblies = assemblies_of(policy)
+    for index in range(3):
+        assert assemblies.add(Part(1, index, 4, b"x"), 0.0) is None
+    assert assemblies.bytes_held > policy.assembly_bytes
+    assert assemblies.add(Part(1, 3, 4, b"x"), 0.0) == b"xxxx"
+    assert assemblies.bytes_held == 0
+    for number in (1, 2):
+        assemblies.add(Part(number, 0, 2, bytes(60)), 0.0)
+    assert [assemblies.indexes(number) for number in (1, 2)] == [[], [0]]
+
+
+def test_a_single_part_fits_up_to_the_longest_message() -> None:
+    assemblies = assemblies_of(Policy(message_limit=100))
+    assert assemblies.fits(Part(1, 0, 2, bytes(100)))
+    assert assemblies.fits(Part(1, PARTS_LIMIT - 1, PARTS_LIMIT, b"x"))
 
 
 class TestTheMemoryThatAllShare:

@@ -178,6 +178,12 @@ def test_nonsense_is_dropped_and_said_to_be(part: Part) -> None:
     assert not receiver.intake.owes
 
 
+def test_a_message_of_one_part_is_taken_up_to_the_longest() -> None:
+    receiver = Receiver(Policy(message_limit=100))
+    assert receiver.intake.receive_part(Part(5, 0, 1, bytes(100)), 0.0)
+    assert receiver.events == [Arrived(5, bytes(100))]
+
+
 def fill_hold(receiver: Receiver) -> None:
     for number in range(1, 1 + receiver.policy.hold_numbers):
         receiver.intake.confirm(number, 1.0)
@@ -197,6 +203,37 @@ def test_without_room_nothing_new_is_taken(fill: Callable[[Receiver], None]) -> 
     assert not receiver.intake.receive_part(Part(50, 0, 1, b"new"), 0.0)
     assert len(receiver.events) == before
     assert not receiver.intake.owes
+
+
+@pytest.mark.parametrize("settle", ["confirm", "reject"])
+def test_as_many_parts_as_there_is_room_for_wait_for_the_disk(settle: str) -> None:
+    """Whatever came by mail meanwhile, and was never among them."""
+    receiver = Receiver(Policy(window_limit=2))
+    if settle == "confirm":
+        receiver.intake.confirm(5, 1.0)
+    else:
+        receiver.intake.reject(5)
+    taken = [receiver.intake.receive_part(Part(number, 0, 1, b"x"), 0.0) for number in range(100, 106)]
+    assert taken == [True] * receiver.policy.unconfirmed_parts + [False] * 2
+
+
+def test_a_part_that_comes_again_while_the_disk_is_busy_is_acknowledged_as_held() -> None:
+    receiver = Receiver()
+    for index in range(2):
+        assert receiver.intake.receive_part(Part(5, index, 2, b"x"), 0.0)
+    receiver.say()
+    assert receiver.intake.receive_part(Part(5, 0, 2, b"x"), 0.0)
+    assert receiver.say() == [PartAck(5, 0, [2])]
+
+
+def test_of_a_message_that_is_stored_or_refused_no_parts_are_held() -> None:
+    receiver = Receiver()
+    for number in (5, 6):
+        for index in range(2):
+            receiver.intake.receive_part(Part(number, index, 2, b"x"), 0.0)
+    receiver.intake.confirm(5, 1.0)
+    receiver.intake.reject(6)
+    assert receiver.say() == [Ack(5, [1])]
 
 
 def test_acknowledgements_that_nobody_fetches_are_bounded() -> None:

@@ -1,0 +1,84 @@
+"""No part of a core is due before its core says so: a core is woken by its `next_timer` alone.
+
+All worlds of seeds and rules look at that now and then (`promise.timers`); here some look at every program at each deed.
+"""
+
+import importlib
+
+import pytest
+
+from peer.core import events as happened
+from tests.peer.core.cast import POLICY, WALL
+from tests.peer.core.hall import Node
+from tests.peer.core.lab import BOB, CAROL, enter, told
+from tests.simulation.story import live_through
+from tests.support.promise.timers import TimersPromise, deadlines, late_parts
+from wire.messages.direct import StraightLine
+
+SEEDS = range(12)
+
+
+def live_through_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TimersPromise, "look_closely", TimersPromise.look_at_all)
+    for seed in SEEDS:
+        live_through(seed)
+
+
+def test_nothing_in_any_program_is_due_before_its_core_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    live_through_all(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "peer.core.engine",
+        "peer.core.uplink",
+        "peer.core.router",
+        "peer.core.lines",
+        "peer.desk.uplink",
+        "wire.delivery.outbox",
+        "registry.core",
+        "registry.service",
+    ],
+)
+def test_a_core_that_tells_the_last_deadline_instead_of_the_first_is_found(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.import_module(name), "min", max, raising=False)
+    with pytest.raises(AssertionError, match="due before the next timer"):
+        live_through_all(monkeypatch)
+
+
+@pytest.fixture
+def node() -> Node:
+    """Alice in a room with bob and carol."""
+    node = Node()
+    node.come_in(BOB.row(1, station=7), CAROL.row(2, station=8))
+    enter(node, who=(BOB, CAROL))
+    return node
+
+
+def deadlines_of(node: Node, part: str) -> list[float]:
+    return [deadline for way, deadline in deadlines(node.core) if way.endswith(f"/{part}.next_timer")]
+
+
+def test_a_list_of_rooms_is_given_up_in_time_though_a_room_was_asked_for_later(node: Node) -> None:
+    node.core.rooms.list.ask(now=node.now)
+    node.pass_time(1.0)
+    node.core.rooms.enter("yard", now=node.now)
+    node.pump()
+    assert late_parts(node.core) == []
+    assert deadlines_of(node, "RoomList") == [node.core.next_timer()]
+    node.pass_time(POLICY.give_up_after - 0.99)
+    assert [type(event) for event in node.saw()[-2:]] == [happened.Trouble, happened.RoomsListed]
+
+
+def test_what_waits_for_an_earlier_line_of_one_is_not_held_back_by_that_of_another(node: Node) -> None:
+    asked = node.now
+    for one in (BOB, CAROL):
+        line = StraightLine("#lab", 8, 8, 7, 0, int(WALL * 1_000), f"from {one.name}")
+        node.hears(told(one, node, line), one.home)
+        node.pass_time(5.0)
+    assert sorted(deadlines_of(node, "Inbox")) == [asked + POLICY.hold_span, asked + 5.0 + POLICY.hold_span]
+    assert deadlines_of(node, "Streams") == [asked + POLICY.hold_span]
+    assert late_parts(node.core) == []

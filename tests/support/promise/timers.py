@@ -1,0 +1,92 @@
+"""Timers: a program that is woken when its core says so is never late for anything that is due inside.
+
+It looks into cores, at every part that has a deadline, however deep it lies.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final, Protocol
+
+from peer.core.lookup import Search
+from wire.delivery.outgoing import Outgoing
+
+if TYPE_CHECKING:
+    from tests.support.world import World
+
+OURS: Final = ("peer.", "registry.", "wire.")
+DEADLINES: Final = ("next_timer", "next_deadline", "next_probe", "deadline")
+"""Methods or attributes that say when something is due; None for never."""
+NO_DEADLINE: Final = (Outgoing, Search)
+"""These keep a deadline that is waited for no more; the schedule of tries and the look-ups, which hold them, know."""
+
+
+class Core(Protocol):
+    """A registry, a peer or a visitor."""
+
+    def next_timer(self) -> float | None: ...
+
+
+class TimersPromise:
+    """The registry, people and visitors, one after the other."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._turn = 0
+
+    def look_closely(self) -> None:
+        """One program, every third time: a look at all that it holds costs milliseconds."""
+        self._turn += 1
+        if self._turn % 3 == 0:
+            self.look_at_all(self._turn // 3)
+
+    def look_at_all(self, turn: int | None = None) -> None:
+        """At all programs, or at the one whose turn it is."""
+        house, others = self._world.house, (*self._world.people, *self._world.guests)
+        cores: list[Core] = [one.core for one in others if one.is_running]
+        cores += [house.core] if house.is_running else []
+        if turn is not None and cores:
+            cores = [cores[turn % len(cores)]]
+        late = [one for core in cores for one in late_parts(core)]
+        assert not late, f"due before the next timer: {late}"
+
+
+def late_parts(core: Core) -> list[str]:
+    """The parts whose deadline is before the one that their core tells."""
+    due = core.next_timer()
+    return [
+        f"{where} at {deadline}, the core at {due}"
+        for where, deadline in deadlines(core)
+        if due is None or deadline < due
+    ]
+
+
+def deadlines(core: object) -> Iterator[tuple[str, float]]:
+    """All deadlines of all parts, each with the way to it."""
+    seen: set[int] = set()
+    left: list[tuple[object, str]] = [(core, "")]
+    while left:
+        thing, way = left.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if type(thing).__module__.startswith(OURS):
+            way = f"{way}/{type(thing).__name__}"
+            for name in DEADLINES if not isinstance(thing, NO_DEADLINE) else ():
+                value = getattr(thing, name, None)
+                deadline = value() if callable(value) else value
+                if deadline is not None:
+                    yield f"{way}.{name}", deadline
+        left += [(one, way) for one in _inside(thing) if not isinstance(one, str | bytes | int | float)]
+
+
+def _inside(thing: object) -> Iterable[object]:
+    """What something of ours, or a container, holds."""
+    if isinstance(thing, dict):
+        return thing.values()
+    if isinstance(thing, list | tuple | set | frozenset | deque):
+        return thing
+    if isinstance(thing, type) or not type(thing).__module__.startswith(OURS):
+        return ()
+    names = {name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())}
+    names.update(getattr(thing, "__struct_fields__", ()))
+    return [*getattr(thing, "__dict__", {}).values(), *(getattr(thing, name, None) for name in names)]
