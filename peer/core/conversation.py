@@ -214,4 +214,6 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 def make_inbox(stored: StoredStream, policy: Policy) -> Inbox:
     """The inbox as it was when the records were stored."""
     unshown = [one.number for one in stored.unshown]
-    return Inbox(policy, floor=stored.floor, seen=stored.seen, shown=stored.shown, unshown=unshown)
+    return Inbox(
+        policy, floor=stored.floor, seen=stored.seen, gone=stored.gone, shown=stored.shown, unshown=unshown
+    )

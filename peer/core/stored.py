@@ -42,6 +42,8 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     shown: Number = 0
     seen: tuple[Number, ...] = ()
     """Numbers at or above the floor that are stored."""
+    gone: tuple[tuple[Number, Number], ...] = ()
+    """Spans [start, end) of numbers that were stored and shown, and whose texts are not kept any more."""
     unshown: tuple[StoredIncoming, ...] = ()
 
 

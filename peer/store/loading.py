@@ -105,6 +105,9 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
             floor=floor,
             shown=shown,
             seen=tuple(number for (number,) in seen),
+            gone=tuple(
+                db.execute('SELECT start, "end" FROM gone WHERE stream = ? AND "end" > ?', (id_, floor))
+            ),
             unshown=_unshown(db, id_, shown),
         )
     for id_, key, settled, last in db.execute(

@@ -5,13 +5,14 @@ by the registry's identity key; `servers` says to which registry a server leads,
 
 Theory: a message is one row, `lines`, whose id is the running number that its owner sees. It is found by its stream and
 number through one index, and both are small integers: keys stand once, in `streams`. So a message costs two insertions at
-the right-hand end of a tree, and its id costs nothing.
+the right-hand end of a tree, and its id costs nothing. `gone` has the numbers of dropped lines that may come a second
+time, as spans [start, end).
 """
 
 import sqlite3
 from typing import Final
 
-VERSION: Final = 4
+VERSION: Final = 5
 """As `PRAGMA user_version` tells it."""
 
 OURS: Final = 1
@@ -53,6 +54,8 @@ CREATE TABLE lines (
     standing INTEGER, late INTEGER, behind INTEGER, text TEXT NOT NULL, trail BLOB);
 CREATE UNIQUE INDEX lines_by_number ON lines (stream, number);
 CREATE INDEX lines_behind ON lines (stream) WHERE behind = 1;
+CREATE TABLE gone (
+    stream INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, PRIMARY KEY (stream, start)) WITHOUT ROWID;
 CREATE TABLE names (identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE ignored (identity BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE marks (indexed INTEGER NOT NULL);

@@ -1,11 +1,11 @@
-"""This file is about when a history is tidied: in quiet moments, in small steps, at the end; a full disk ends nothing."""
+"""When a history is tidied: in quiet moments, in small steps, at the end, and now and then in a flood."""
 
 import asyncio
 import sqlite3
 from collections.abc import Callable
 from typing import cast
 
-from peer.housekeeping import LOOK_SPAN, STEP_SPAN, Housekeeping
+from peer.housekeeping import BUSY_LOOKS, LOOK_SPAN, STEP_SPAN, Housekeeping
 from peer.store.tidy import Tidy
 
 
@@ -69,6 +69,20 @@ def test_nothing_is_done_while_lines_come_and_all_of_it_bit_by_bit_in_quiet() ->
     assert [clock.ring(), clock.ring()] == [STEP_SPAN, STEP_SPAN]
     assert chores.done == 3
     assert [span for span, _ in clock.armed] == [LOOK_SPAN]
+
+
+def test_whoever_talks_all_the_time_does_not_keep_it_from_being_tidied() -> None:
+    chores = Chores(steps=5)
+    clock, _ = house(chores)
+    done = []
+    for _ in range(2 * BUSY_LOOKS + 15):
+        chores.lines += 1
+        clock.ring()
+        done.append(chores.done)
+    assert done[: BUSY_LOOKS + 1] == [0] * BUSY_LOOKS + [1]
+    assert done[BUSY_LOOKS : BUSY_LOOKS + 5] == [1, 2, 3, 4, 5]
+    assert done[BUSY_LOOKS + 5] == 5
+    assert done[-1] > 5
 
 
 def test_a_disk_that_is_full_is_tried_again_later() -> None:

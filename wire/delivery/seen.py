@@ -45,6 +45,7 @@ class Inbox:
     mark on each number that `ready` returned before it shows it. After a restart it builds the inbox from these:
     `seen` makes every copy of a stored message a repeat; what is stored and unmarked is ready or held again, so
     nothing is lost between the two commits; what is marked never becomes ready again, so nothing is shown twice.
+    `gone` are spans [start, end) of numbers that were stored and shown and are kept as numbers only.
     `shown` is the highest marked number and `unshown` the stored, unmarked numbers below it (latecomers).
     """
 
@@ -69,6 +70,7 @@ class Inbox:
         *,
         floor: int = 0,
         seen: Iterable[int] = (),
+        gone: Iterable[tuple[int, int]] = (),
         shown: int = -1,
         unshown: Iterable[int] = (),
     ) -> None:
@@ -83,6 +85,9 @@ class Inbox:
         self._next = max(floor, shown + 1)
         stored = set(seen).union(unshown)
         self._runs = Runs(number for number in stored if number >= floor)
+        for start, end in gone:
+            if end > floor:
+                self._runs.add_span(max(start, floor), end)
         waiting = sorted(number for number in stored if number > shown)
         self._ready = sorted({n for n in unshown if n <= shown}.union(n for n in waiting if n < self._next))
         # In order of arrival, with the times. Those of an earlier life arrive with the first call that knows the time.
