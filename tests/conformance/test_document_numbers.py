@@ -103,6 +103,8 @@ def test_a_policy_is_all_that_delivery_waits_by() -> None:
         "window_floor",
         "loss_tolerated",
         "loss_memory",
+        "loss_unexplained",
+        "queueing_least",
     }
     fields = {field.name for field in dataclasses.fields(Policy)} - inside
     assert {f"wire.delivery.policy.Policy.{name}" for name in fields} <= set(numbers())
