@@ -30,7 +30,7 @@ async def echo(name: str, server: str, port: int) -> int:
                 if isinstance(event, AdmissionRefused):  # not any more
                     raise NotAdmitted(event.reason)
                 for said in messages_in(event):
-                    if said.sender != peer.name:
+                    if said.sender != peer.name and said.doubt is None:
                         await peer.send(said.sender, said.text)
     except NotLetIn as refusal:
         print(refusal, file=sys.stderr)

@@ -14,6 +14,7 @@ from peer.core.trail import Step, readable, unpacked
 from peer.past import Kind, PastLine, shown
 from peer.store import schema
 from peer.store.lines import Lines, StoredLine
+from peer.ui.recollection import NEVER_IN_TABLE
 from peer.ui.words import shown_time
 from wire.names import file_name_of, name_key
 from wire.text import clean
@@ -58,7 +59,8 @@ def _opened(path: Path) -> sqlite3.Connection:
 def _in_txt(_: StoredLine, line: PastLine) -> str:
     match line.kind:
         case Kind.DIRECT:
-            who = f"{clean(line.sender)} to {clean(line.to or '')}"
+            claim = f" {NEVER_IN_TABLE}" if line.is_claimed else ""
+            who = f"{clean(line.sender)}{claim} to {clean(line.to or '')}"
         case Kind.CHANNEL:
             who = f"{clean(line.sender)} to everybody"
         case Kind.ROOM:
@@ -72,6 +74,7 @@ def _in_jsonl(stored: StoredLine, line: PastLine) -> str:
         "at": line.at,
         "kind": line.kind.name.lower(),
         "sender": line.sender,
+        "is_claimed": line.is_claimed,
         "to": line.to,
         "room": line.room,
         "outgoing": line.outgoing,

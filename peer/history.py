@@ -59,6 +59,10 @@ _MOVE: Final = "UPDATE lines SET stream = ?, number = ? WHERE stream = ? AND num
 _SHOWN: Final = "UPDATE streams SET shown = max(shown, ?) WHERE id = ?"
 _FLOOR: Final = "UPDATE streams SET floor = max(floor, ?) WHERE id = ?"
 _USED: Final = "UPDATE streams SET last = max(last, ?) WHERE id = ?"
+_NAMED: Final = (
+    "INSERT INTO names VALUES (?1, ?2, ?3) "
+    "ON CONFLICT DO UPDATE SET name = ?2, is_claimed = ?3 WHERE is_claimed >= ?3"
+)
 _BEHIND: Final = "UPDATE lines SET behind = ? WHERE stream = ? AND number = ?"
 
 
@@ -167,8 +171,8 @@ class History:
                 self.registries.verify()
             case RowsSaved():
                 self._save_rows(record)
-            case Named(identity, name):
-                execute("INSERT OR REPLACE INTO names VALUES (?, ?)", (identity, name))
+            case Named(identity, name, is_claimed):
+                execute(_NAMED, (identity, name, is_claimed))
             case FormerName(identity, name_key):
                 execute("DELETE FROM formers WHERE registry = ? AND identity = ?", (here, identity))
                 execute("INSERT OR REPLACE INTO formers VALUES (?, ?, ?)", (here, name_key, identity))
@@ -206,8 +210,8 @@ class History:
             [(here, row.card.identity, encode(row)) for row in saved.rows],
         )
         self._db.executemany(
-            "INSERT INTO names VALUES (?1, ?2) ON CONFLICT DO UPDATE SET name = ?2 WHERE name != ?2",
-            [(row.card.identity, row.card.name) for row in saved.rows],
+            f"{_NAMED} AND (name != ?2 OR is_claimed)",
+            [(row.card.identity, row.card.name, False) for row in saved.rows],
         )
         self._db.execute(
             "UPDATE registries SET version = ?, table_at = ? WHERE id = ?", (saved.version, saved.at, here)

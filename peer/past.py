@@ -11,12 +11,10 @@ from typing import Final
 
 import msgspec
 
+from peer.core.events import SOMEBODY
 from peer.core.standing import FINAL, Standing
 from peer.core.trail import Raw, Step, readable, unpacked
 from peer.store.lines import Lines, StoredLine
-
-SOMEBODY: Final = "somebody unknown"
-"""Whose name no table has ever shown."""
 
 
 class Kind(enum.Enum):
@@ -36,6 +34,8 @@ class PastLine(msgspec.Struct, frozen=True, kw_only=True):
     """When it was written, Unix seconds by its author's clock."""
     kind: Kind
     sender: str
+    is_claimed: bool
+    """Whether `sender` is only what the author of a letter says: no table has ever shown their key."""
     to: str | None
     """Of a direct line."""
     room: str | None
@@ -100,6 +100,7 @@ def shown(line: StoredLine, me: str) -> PastLine:
         at=line.at_ms / 1_000,
         kind=kind,
         sender=me if line.outgoing else other,
+        is_claimed=line.is_claimed and not line.outgoing,
         to=(other if line.outgoing else me) if kind is Kind.DIRECT else None,
         room=line.room or None,
         text=line.text,

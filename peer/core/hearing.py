@@ -10,7 +10,7 @@ from collections.abc import Callable
 from peer.core.contact import Contact
 from peer.core.contacts import Contacts
 from peer.core.conversation import make_inbox
-from peer.core.events import Trouble
+from peer.core.events import SOMEBODY, Trouble
 from peer.core.group import Group
 from peer.core.groups import Groups
 from peer.core.mail import Homecoming
@@ -131,7 +131,7 @@ class Hearing:
                 self._stored_line_arrived(group, line, keys)
             except WireError as error:
                 contact = self._contacts.by_identity(line.sender)
-                name = contact.name if contact is not None else "somebody unknown"
+                name = contact.name if contact is not None else SOMEBODY
                 where = f"the room {group.room}" if group.room else "the channel"
                 self._out.events.append(Trouble(text=f"A line of {where} from {name} is lost: {error}"))
         if group.note_page(page.position, now=now):

@@ -1,7 +1,8 @@
-"""This file is about direct messages to us: taken once whichever way they come, straight, relayed or as a letter.
+"""Direct messages to us: taken once whichever way they come, straight, relayed or as a letter.
 
-What is taken goes to `streams`, where it is stored, then acknowledged, then shown. It must not know how datagrams are
-opened, nor our own messages.
+What is taken goes to `streams`, where it is stored, then acknowledged, then shown. The author of a letter is the key that
+has signed it. A letter of somebody who is not in the table, or of another key than the one that we hold for the name, is
+shown as well, with that said.
 """
 
 import random
@@ -10,21 +11,27 @@ from typing import Final
 from peer.core.contact import Contact
 from peer.core.contacts import Contacts
 from peer.core.conversation import Conversation
-from peer.core.events import Trouble
+from peer.core.events import SOMEBODY, AuthorDoubt, Trouble
 from peer.core.hearing import Hearing
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
+from peer.core.records import Named
 from peer.core.stored import StoredStream
-from peer.core.streams import Streams, restored
+from peer.core.streams import Stream, Streams, restored
 from wire.address import network_of
 from wire.codec import decode_message_body
 from wire.delivery.fragments import PartBuffer
 from wire.delivery.policy import Policy
-from wire.errors import WireError
+from wire.errors import NameRefused, WireError
 from wire.identity import AgreementKey
 from wire.letters import open_letter
 from wire.messages.direct import StraightLine
 from wire.messages.mail import Letter, MailBatch
+from wire.messages.table import Card, Presence, Row
+from wire.names import name_key
+
+STRANGERS_MAX: Final = 1_024
+"""Authors of letters, not in the table, who are remembered at a time. The letters of others stay with the registry."""
 
 
 class Inbound:
@@ -39,6 +46,7 @@ class Inbound:
         home: Homecoming,
         outputs: Outputs,
         stored: dict[bytes, StoredStream],
+        strangers: dict[bytes, str],
         reader: bytes,
         mail_keys: list[AgreementKey],
         buffer: PartBuffer,
@@ -52,6 +60,10 @@ class Inbound:
         self._out = outputs
         self._stored = stored
         self._buffer = buffer
+        self._left_over = dict(strangers)
+        """Who is not in the table, and has said what an earlier life has stored and not shown."""
+        self._strangers: set[bytes] = set()
+        """Authors of letters who are not in the table."""
         self._policy: Final = policy
         self._rng = rng
         self.reader: Final = reader
@@ -61,18 +73,27 @@ class Inbound:
 
     def conversation(self, contact: Contact) -> Conversation:
         """The conversation with somebody, made when it is first needed."""
-        if contact.conversation is None:
-            stored = self._stored.pop(contact.identity, StoredStream())
-            talk = contact.conversation = Conversation(
+        if contact.conversation is not None:
+            return contact.conversation
+        identity = contact.identity
+        if identity not in self._streams:
+            stored = self._stored.pop(identity, StoredStream())
+            talk = Conversation(
                 stored,
                 self._policy,
                 self._rng,
                 buffer=self._buffer,
-                network=lambda: network_of(contact.row.host),
+                network=lambda: network_of(self._streams[identity].contact.row.host),
             )
-            stream = restored(contact.identity, contact, talk.courier.inbox, talk.texts, stored, talk=talk)
-            self._streams.add(stream)
-        return contact.conversation
+            inbox, texts = talk.courier.inbox, talk.texts
+            self._streams.add(restored(identity, contact, inbox, texts, stored, talk=talk))
+        stream = self._streams[identity]
+        # Letters of theirs may have come before their row: they go on where they were.
+        self._strangers.discard(identity)
+        stream.contact, stream.doubt = contact, None
+        assert stream.talk is not None
+        contact.conversation = stream.talk
+        return stream.talk
 
     def adopt(self, contact: Contact, *, now: float) -> bool:
         """A contact of whom records may be stored: what was stored and not shown is shown now. False: there is none."""
@@ -104,12 +125,14 @@ class Inbound:
     def batch_arrived(self, batch: MailBatch) -> None:
         """Letters. One that does not open is taken all the same, and the user is told: it never will."""
         for letter in batch.letters:
-            self._home.take_later(letter.serial)
+            is_taken = True
             try:
-                self._letter_arrived(letter)
+                is_taken = self._letter_arrived(letter)
             except WireError as error:
                 name = self._name(letter.sender)
                 self._out.events.append(Trouble(text=f"A letter from {name} could not be opened: {error}"))
+            if is_taken:
+                self._home.take_later(letter.serial)
         if not batch.more:
             self._home.is_mail_drained = True
 
@@ -131,22 +154,58 @@ class Inbound:
             self._streams.release(stream, now)
             self._home.release()
 
+    def table_known(self, *, now: float) -> None:
+        """The whole table is here: show what is left over from an earlier life of those who are not in it."""
+        if self._left_over:
+            left_over, self._left_over = self._left_over, {}
+            for identity, name in left_over.items():
+                if identity in self._stored:
+                    self._streams.release(self._stranger(identity, name), now)
+            self._home.release()
+
     # --- inside
 
-    def _letter_arrived(self, letter: Letter) -> None:
-        contact = self._contacts.by_identity(letter.sender)
-        body = open_letter(letter.letter, reader=self.reader, mail_keys=self.mail_keys, sender=letter.sender)
-        if contact is None:
-            self._out.events.append(
-                Trouble(text=f"A letter from {body.sender_name}, who is not in the table")
-            )
-            return
-        self.conversation(contact)
-        stream = self._streams[contact.identity]
+    def _letter_arrived(self, letter: Letter) -> bool:
+        """Whether it may leave the registry once it is stored. Raises WireError."""
+        identity = letter.sender
+        contact = self._contacts.by_identity(identity)
+        body = open_letter(letter.letter, reader=self.reader, mail_keys=self.mail_keys, sender=identity)
+        if contact is not None:
+            self.conversation(contact)
+            stream = self._streams[identity]
+        elif len(self._strangers) < STRANGERS_MAX or identity in self._strangers:
+            stream = self._stranger(identity, body.sender_name)
+        else:
+            text = "There are letters from too many people who are not in the table; those not shown wait at the server"
+            self._out.events.append(Trouble(text=text))
+            return False
         stream.inbox.raise_floor(body.floor)
         stream.inbox.pass_over(body.since, body.number)
         self._streams.take(stream, body.number, body.at, body.text, late=True)
+        return True
+
+    def _stranger(self, identity: bytes, claimed: str) -> Stream:
+        """The stream of somebody whose key is not in the table, under the name that they give themselves."""
+        try:
+            key, name = name_key(claimed), claimed
+        except NameRefused:
+            key, name = "", SOMEBODY
+        contact = Contact(identity, _unseen(identity, name))
+        self.conversation(contact)
+        stream = self._streams[identity]
+        is_other = self._contacts.by_name(key) is not None
+        stream.doubt = AuthorDoubt.OTHER_KEY if is_other else AuthorDoubt.NOT_IN_TABLE
+        self._strangers.add(identity)
+        if key:
+            self._out.records.append(Named(identity, name, is_claimed=True))
+        return stream
 
     def _name(self, identity: bytes) -> str:
         contact = self._contacts.by_identity(identity)
-        return contact.name if contact is not None else "somebody unknown"
+        return contact.name if contact is not None else SOMEBODY
+
+
+def _unseen(identity: bytes, name: str) -> Row:
+    """A row of somebody of whom we have none: it says nothing but what they call themselves."""
+    nothing = Card(name, identity, live=bytes(32), mail=bytes(32), counter=0, signature=bytes(64))
+    return Row(nothing, "", 0, Presence.AWAY, 0, 0, 0)

@@ -127,6 +127,7 @@ class Parts:
             home=self.home,
             outputs=self.out,
             stored=stored,
+            strangers=loaded.strangers,
             reader=me.identity.public,
             mail_keys=me.mail_keys,
             buffer=self.buffer,

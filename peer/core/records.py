@@ -132,10 +132,13 @@ class RegistryVerified(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """What somebody calls themself, for lines of theirs that outlive their row."""
+    """What somebody calls themself, for lines of theirs that outlive their row.
+
+    `is_claimed`: only the author of a letter says so; it does not replace what a table has shown."""
 
     identity: bytes
     name: str
+    is_claimed: bool = False
 
 
 class FormerName(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ class Returned:
         """Rows have come, perhaps those of all senders."""
         if not self._table.is_fresh or self._table.answered < self._known_by:
             return
+        self._inbound.table_known(now=now)
         waiting, self._waiting = self._waiting, []
         for notice in waiting:
             if isinstance(notice, MailBatch):

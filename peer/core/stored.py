@@ -74,5 +74,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     ignored: frozenset[bytes] = frozenset()
     formers: dict[bytes, str] = {}
     """The keys of names by which people went before."""
+    strangers: dict[bytes, str] = {}
+    """Authors of letters that were not shown, who are not in the table, and what they are called, or call themselves."""
     dropped: tuple[Row, ...] = ()
     """Last rows of keys that gave way to others, and to which letters are saved."""

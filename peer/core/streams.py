@@ -10,7 +10,7 @@ from typing import Final
 
 from peer.core.contact import Contact
 from peer.core.conversation import Conversation
-from peer.core.events import ChannelReceived, DirectReceived, Line, RoomReceived
+from peer.core.events import AuthorDoubt, ChannelReceived, DirectReceived, Line, RoomReceived
 from peer.core.group import Group
 from peer.core.mail import Homecoming
 from peer.core.outputs import Outputs
@@ -47,6 +47,8 @@ class Stream:
     """The highest number that was shown."""
     behind: set[int] = field(default_factory=set)
     """Stored numbers below it, on disk marked as such, that are not known to be shown."""
+    doubt: AuthorDoubt | None = None
+    """Of the author of direct messages whose key no row has told us."""
 
     def line(self, number: int) -> Line | None:
         """What to show for a number that is ready."""
@@ -57,7 +59,15 @@ class Stream:
         name, identity, at = self.contact.row.card.name, self.contact.identity, at_ms / 1_000
         late = at if is_late else None
         if self.group is None:
-            return DirectReceived(sender=name, identity=identity, number=number, text=words, at=at, late=late)
+            return DirectReceived(
+                sender=name,
+                identity=identity,
+                number=number,
+                text=words,
+                at=at,
+                late=late,
+                doubt=self.doubt,
+            )
         if not self.group.room:
             return ChannelReceived(
                 sender=name, identity=identity, number=number, text=words, at=at, late=late

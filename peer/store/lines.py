@@ -20,6 +20,7 @@ _LINE: Final = (
     "SELECT lines.id, key, ours, number, at_ms, standing, text, trail "
     "FROM lines JOIN streams ON streams.id = stream"
 )
+_NAME: Final = "SELECT name, is_claimed FROM names WHERE identity = ?"
 _IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(key, -{KEY_SIZE})))"
 _ID: Final = re.compile(r"#?([0-9]{1,18})")
 
@@ -35,6 +36,13 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     standing: Standing | None
     text: str
     trail: Stored
+
+
+class _Name(msgspec.Struct, array_like=True, gc=False):
+    """What `_NAME` gives."""
+
+    name: str
+    is_claimed: int
 
 
 class StoredLine(NamedTuple):
@@ -54,6 +62,8 @@ class StoredLine(NamedTuple):
     person: bytes | None
     name: str | None
     """What `person` calls themself, as far as it was ever known."""
+    is_claimed: bool
+    """Whether nobody but `person` has ever said so."""
 
 
 class Lines:
@@ -91,13 +101,13 @@ class Lines:
     def all(self) -> Iterator[StoredLine]:
         """Every line, oldest first, read as it is asked for."""
         with damage_named():
-            found = dict(self._db.execute("SELECT identity, name FROM names"))
-            names = msgspec.convert(found, dict[bytes, str])
+            rows = self._db.execute("SELECT identity, name, is_claimed FROM names")
+            names = {identity: msgspec.convert(found, _Name) for identity, *found in rows}
             for row in self._db.execute(f"{_LINE} ORDER BY lines.id"):
                 yield self._line(row, names)
 
     def _newest(self, statement: str, values: tuple[object, ...]) -> list[StoredLine]:
-        names: dict[bytes, str] = {}
+        names: dict[bytes, _Name] = {}
         with damage_named():
             rows = self._db.execute(statement, values).fetchall()
             return [self._line(row, names) for row in reversed(rows)]
@@ -107,7 +117,7 @@ class Lines:
             row = self._db.execute(statement, values).fetchone()
             return None if row is None else self._line(row, {})
 
-    def _line(self, found: tuple[Any, ...], names: dict[bytes, str]) -> StoredLine:
+    def _line(self, found: tuple[Any, ...], names: dict[bytes, _Name]) -> StoredLine:
         """Raises msgspec.ValidationError, ValueError."""
         row = msgspec.convert(found, _Row)
         is_ours, standing = bool(row.ours), row.standing
@@ -115,10 +125,21 @@ class Lines:
             raise ValueError(f"line {row.id} has no standing")
         room, person = parties_of(row.key, is_ours=is_ours)
         if person is not None and person not in names:
-            found = self._db.execute("SELECT name FROM names WHERE identity = ?", (person,)).fetchone()
+            found = self._db.execute(_NAME, (person,)).fetchone()
             if found is not None:
-                names[person] = msgspec.convert(found[0], str)
-        name = None if person is None else names.get(person)
+                names[person] = msgspec.convert(found, _Name)
+        known = names.get(person) if person is not None else None
         return StoredLine(
-            row.id, row.key, is_ours, row.number, row.at_ms, standing, row.text, row.trail, room, person, name
+            row.id,
+            row.key,
+            is_ours,
+            row.number,
+            row.at_ms,
+            standing,
+            row.text,
+            row.trail,
+            room,
+            person,
+            None if known is None else known.name,
+            known is not None and bool(known.is_claimed),
         )

@@ -12,7 +12,7 @@ import msgspec
 from peer.core.records import RoomKept
 from peer.core.standing import DEAD, FINAL, Standing
 from peer.core.stored import Loaded, StoredGroup, StoredIncoming, StoredOutgoing, StoredStream
-from peer.core.streamkeys import Key
+from peer.core.streamkeys import KEY_SIZE, Key
 from peer.store import schema
 from peer.store.misread import damage_named
 from wire.codec import decode_row
@@ -54,6 +54,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         blocked=tuple(blocked),
         verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
         ignored=_keys(db, "SELECT identity FROM ignored"),
+        strangers=_strangers(db, streams, known),
         formers=dict(db.execute("SELECT identity, name_key FROM formers WHERE registry = ?", (registry,))),
         dropped=tuple(
             row
@@ -61,6 +62,18 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
             if row.card.identity not in known and streams.get(row.card.identity, StoredStream()).outgoing
         ),
     )
+
+
+def _strangers(
+    db: sqlite3.Connection, streams: dict[bytes, StoredStream], known: set[bytes]
+) -> dict[bytes, str]:
+    """Those of whom nothing but the name in `names` is known, empty if that is not either, and something is to be shown."""
+    strangers = {}
+    for key, stream in streams.items():
+        if stream.unshown and len(key) == KEY_SIZE and key not in known:
+            found = db.execute("SELECT name FROM names WHERE identity = ?", (key,)).fetchone()
+            strangers[key] = "" if found is None else msgspec.convert(found[0], str)
+    return strangers
 
 
 def _keys(db: sqlite3.Connection, query: str, *values: int) -> frozenset[bytes]:

@@ -11,6 +11,9 @@ from peer.past import Kind, PastLine, Trail
 from peer.ui.words import Answer, Spoken, counted, name, reason, shown_instant, shown_time
 from wire.text import clean
 
+NEVER_IN_TABLE: Final = "(never in the table)"
+"""Behind a name that nobody but its bearer has ever said."""
+
 NOTHING_FOUND: Final = "[Nothing was found.]"
 NOTHING_YET: Final = "[There is no message yet.]"
 NO_SUCH_MESSAGE: Final = "[There is no such message: /history shows each with its id.]"
@@ -50,7 +53,8 @@ def _past(line: PastLine, width: int) -> Spoken:
         case _:
             assert_never(line.kind)
     before = f"{clean(line.id):>{width}}  {shown_time(line.at)}  "
-    return Spoken(sender, f" to {whom}: ", clean(line.text), before=before)
+    claim = f" {NEVER_IN_TABLE}" if line.is_claimed else ""
+    return Spoken(sender, f"{claim} to {whom}: ", clean(line.text), before=before)
 
 
 def _step(step: Step, whom: str, *, was_sent: bool) -> str:

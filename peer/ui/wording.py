@@ -9,6 +9,7 @@ from typing import Final, assert_never
 
 from peer.core.events import (
     AdmissionRefused,
+    AuthorDoubt,
     ChannelAccepted,
     ChannelReceived,
     ChannelUnanswered,
@@ -155,8 +156,12 @@ def _received(line: Line) -> Spoken:
     sender, text = name(line.sender), clean(line.text)
     when = "" if line.late is None else f"{shown_time(line.late)} "
     match line:
-        case DirectReceived():
+        case DirectReceived(doubt=None):
             return Spoken(sender, f": {when}", text)
+        case DirectReceived(doubt=AuthorDoubt.NOT_IN_TABLE):
+            return Spoken(sender, f" (not in the table): {when}", text)
+        case DirectReceived():
+            return Spoken(sender, f" (not the key that you know): {when}", text)
         case RoomReceived(room=room):
             return Spoken(sender, f" (in {name(room)}): {when}", text)
         case ChannelReceived():

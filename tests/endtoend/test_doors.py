@@ -106,6 +106,22 @@ async def test_a_name_is_listed_and_released(stage: Stage, runs: bool) -> None:
     await refused(await stage.peer("bob"), "[Name bob is taken.]")
 
 
+async def test_a_letter_of_somebody_whose_name_was_released_is_shown(stage: Stage) -> None:
+    await stage.registry()
+    await gone((await stage.welcome("alice"))[0])
+    (carol,) = await stage.welcome("carol")
+    await carol.type("send alice the key is under the stone")
+    await carol.sees("[Messages received by the server and saved]")
+    await gone(carol)
+    assert await operator(stage, "names", "release", "carol") == ["carol is anybody's again"]
+    alice = await stage.peer("alice")
+    await alice.sees(
+        re.compile(r"carol \(not in the table\): [-0-9]{10} [:0-9]{8} the key is under the stone")
+    )
+    await alice.type("/history")
+    await alice.sees(re.compile(r"1  .* carol \(never in the table\) to alice: the key is under the stone"))
+
+
 @pytest.mark.parametrize(
     ("words", "culprit"),
     [

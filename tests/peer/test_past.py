@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from peer.core import events as happened
+from peer.core.events import SOMEBODY
 from peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged
 from peer.core.standing import Standing
 from peer.core.trail import What
 from peer.errors import NotOpen
 from peer.export import Format, exported, history_of
 from peer.history import History
-from peer.past import SOMEBODY, Kind, shown
+from peer.past import Kind, shown
 from peer.store.schema import AnotherFormat
 from tests.peer.core.cast import Someone
 from tests.peer.village import WITHIN, Village, village

@@ -34,6 +34,8 @@ from peer.core.events.people import Renamed as Renamed
 from peer.core.events.people import SafetyNumber as SafetyNumber
 from peer.core.events.people import TableChanged as TableChanged
 from peer.core.events.people import Trusted as Trusted
+from peer.core.events.received import SOMEBODY as SOMEBODY
+from peer.core.events.received import AuthorDoubt as AuthorDoubt
 from peer.core.events.received import ChannelReceived as ChannelReceived
 from peer.core.events.received import DirectReceived as DirectReceived
 from peer.core.events.received import Line as Line

@@ -4,11 +4,26 @@
 are Unix seconds.
 """
 
+import enum
+from typing import Final
+
 import msgspec
+
+SOMEBODY: Final = "somebody unknown"
+"""Where a name would stand: of somebody whose name no table has shown, and who gives none. No name has a blank."""
+
+
+class AuthorDoubt(enum.Enum):
+    """Why the author of a line, who has signed it, may not be the person whom the user knows by the name."""
+
+    NOT_IN_TABLE = "the name is what the author says; the registry has told no row with that name and key"
+    OTHER_KEY = "the name is somebody's whom we know by another key"
 
 
 class DirectReceived(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to us. `late` is the time at which it was written, when it did not come straight."""
+    """A message to us. `late` is the time at which it was written, when it did not come straight.
+
+    `doubt`: why `sender` is only what the author of a letter says of themself; None for somebody whom we know."""
 
     sender: str
     identity: bytes
@@ -16,6 +31,7 @@ class DirectReceived(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     at: float
     late: float | None
+    doubt: AuthorDoubt | None = None
 
 
 class ChannelReceived(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,7 @@ class Desk:
             home=self.home,
             outputs=self.out,
             stored=stored,
+            strangers=loaded.strangers,
             reader=ALICE.id,
             mail_keys=[ALICE.mail_key],
             buffer=PartBuffer(POLICY),

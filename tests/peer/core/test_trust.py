@@ -15,9 +15,10 @@ from tests.support.network import Weather
 from tests.support.world import World
 from wire.header import Kind
 from wire.identity import fingerprint
+from wire.letters import seal_letter
 from wire.limits import MAIL_KEPT_FOR
-from wire.messages.mail import DepositMail, MailExpired, MailSaved
-from wire.messages.table import Row, TablePage
+from wire.messages.mail import DepositMail, Letter, LetterBody, MailBatch, MailExpired, MailSaved
+from wire.messages.table import FetchTable, Row, TablePage
 
 ALICE, BOB, NEW_BOB, OTHER_BOB = (Someone(name) for name in ("alice", "bob", "bob's new machine", "mallory"))
 OLD_DIGITS, NEW_DIGITS, OTHER_DIGITS = (safety_number(ALICE.id, one.id) for one in (BOB, NEW_BOB, OTHER_BOB))
@@ -281,6 +282,47 @@ def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> No
     assert letters(node) == []
     (*_, last) = readable(node.core.speech.steps_under_way(BOB.id, begun.number), 0)
     assert (last.what, last.when, last.reason) == (What.KEPT, None, KEY_IN_DOUBT)
+
+
+def letter_by(author: Someone, number: int, text: str, *, serial: int = 1) -> MailBatch:
+    """To alice, by somebody who calls themself bob."""
+    body = LetterBody(number, number, number, author.id, "bob", ALICE.id, "alice", 0, text)
+    sealed = seal_letter(body, author=author.identity, mail_key=ALICE.mail_key.public)
+    return MailBatch([Letter(serial, author.id, number, sealed)], more=False)
+
+
+def heard(node: Node) -> list[tuple[str, happened.AuthorDoubt | None]]:
+    batches = [event.lines for event in node.saw() if isinstance(event, happened.MailReturned)]
+    lines = [line for lines in batches for line in lines]
+    for line in lines:
+        node.core.line_shown(line)
+    node.pump()
+    return [(line.text, line.doubt) for line in lines if isinstance(line, happened.DirectReceived)]
+
+
+def test_letters_by_the_key_that_is_in_doubt_and_by_the_former_one_are_shown_with_that_said(
+    node: Node,
+) -> None:
+    other = happened.AuthorDoubt.OTHER_KEY
+    node.told(letter_by(BOB, 1, "from the machine that is lost"))
+    shows(node, new_row(), version=200)
+    node.told(letter_by(NEW_BOB, 7, "I have a new machine"), letter_by(BOB, 2, "and nobody else has my key"))
+    assert heard(node) == [
+        ("from the machine that is lost", None),
+        ("and nobody else has my key", None),
+        ("I have a new machine", other),
+    ]
+    node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
+    node.pump()
+    node.told(
+        letter_by(NEW_BOB, 7, "I have a new machine"),
+        letter_by(NEW_BOB, 8, "thank you"),
+        letter_by(BOB, 2, "and nobody else has my key"),
+        letter_by(BOB, 3, "this is the finder of the old one"),
+    )
+    for _ in [one for one in node.asked() if isinstance(one, FetchTable)]:
+        shows(node, version=200)  # there is no other row
+    assert heard(node) == [("thank you", None), ("this is the finder of the old one", other)]
 
 
 def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(node: Node) -> None:

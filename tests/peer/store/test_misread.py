@@ -73,7 +73,7 @@ def test_so_does_whoever_reads_lines(path: Path, statement: str) -> None:
 
 
 def test_so_does_whoever_reads_the_names_of_people(path: Path) -> None:
-    spoil(path, "INSERT INTO names VALUES (?, x'ff')", b"b" * 32)
+    spoil(path, "INSERT INTO names VALUES (?, x'ff', 0)", b"b" * 32)
     history = History(path, server="registry")
     with pytest.raises(Damaged):
         history.lines.latest(10)

@@ -34,12 +34,14 @@ def said(
     kind: Kind = Kind.DIRECT,
     room: str | None = None,
     text: str = "hi",
+    is_claimed: bool = False,
 ) -> PastLine:
     return PastLine(
         id=number,
         at=NOON,
         kind=kind,
         sender=sender,
+        is_claimed=is_claimed,
         to=to,
         room=room,
         text=text,
@@ -55,12 +57,14 @@ def test_ids_stand_below_one_another() -> None:
             said("10", sender="bob", to="alice", text="a: b\n"),
             said("11", to=None, kind=Kind.CHANNEL),
             said("12", to=None, kind=Kind.ROOM, room="lab"),
+            said("13", sender="carol", to="alice", is_claimed=True),
         ]
     ) == [
         " 9  2023-11-14 22:13:20  alice to bob: hi",
         "10  2023-11-14 22:13:20  bob to alice: a: b⏎",
         "11  2023-11-14 22:13:20  alice to everybody: hi",
         "12  2023-11-14 22:13:20  alice to lab: hi",
+        "13  2023-11-14 22:13:20  carol (never in the table) to alice: hi",
     ]
     assert history_lines([]) == []
 

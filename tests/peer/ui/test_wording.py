@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from peer.core.events import (
     AdmissionRefused,
+    AuthorDoubt,
     ChannelAccepted,
     ChannelReceived,
     ChannelUnanswered,
@@ -86,6 +87,10 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
+def in_doubt(doubt: AuthorDoubt) -> DirectReceived:
+    return DirectReceived(sender="bob", identity=b"", number=1, text="hi", at=NOON, late=NOON, doubt=doubt)
+
+
 def direct(text: str, late: float | None = None, sender: str = "bob") -> DirectReceived:
     return DirectReceived(sender=sender, identity=b"", number=1, text=text, at=NOON, late=late)
 
@@ -121,6 +126,14 @@ LINES: list[tuple[Event, list[str]]] = [
     (
         MailReturned(lines=(direct("hi", late=NOON), channel("all", late=NOON))),
         ["[You have messages]", f"bob: {SHOWN_NOON} hi", f"[Channel_Message bob: {SHOWN_NOON} all]"],
+    ),
+    (
+        MailReturned(lines=(in_doubt(AuthorDoubt.NOT_IN_TABLE), in_doubt(AuthorDoubt.OTHER_KEY))),
+        [
+            "[You have messages]",
+            f"bob (not in the table): {SHOWN_NOON} hi",
+            f"bob (not the key that you know): {SHOWN_NOON} hi",
+        ],
     ),
     (ChannelAccepted(number=1), ["[Message received by Server.]"]),
     (ChannelUnanswered(number=1), ["[Server not responding.]"]),
