@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from registry.core import RegistryCore
-from registry.store.errors import StoreError
+from registry.store.errors import StoreError, StoreFull
 from registry.store.protocol import Store
 
 _log = logging.getLogger(__name__)
@@ -112,7 +112,9 @@ class Committer:
         if newest is None:
             self._stored = self._appended
         _log.error("not stored: %s", error)
-        self._tell(partial(self._core.store_failed, newest=newest), str(error))
+        self._tell(
+            partial(self._core.store_failed, newest=newest, is_full=isinstance(error, StoreFull)), str(error)
+        )
 
     def _checkpointed(self, done: asyncio.Future[None]) -> None:
         running, self._checkpoint = self._checkpoint, None

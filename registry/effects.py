@@ -64,10 +64,22 @@ class LetterKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_kept: bool
 
 
+class LineStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A line of a group is on the disk: now the others may be shown it."""
+
+    group: str
+    epoch: int
+    counter: int
+    position: int
+    frame: bytes
+
+
 class LineLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A line of a group will not be on the disk."""
 
     group: str
+    epoch: int
+    counter: int
     position: int
 
 
@@ -111,7 +123,7 @@ class ConsoleTold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 DeskAfterthought: TypeAlias = VisitKept | DeskLineStored | ConsoleTold
 Afterthought: TypeAlias = (
-    NameKept | LetterKept | LineLost | EpochKept | RoomEntryKept | RenameKept | DeskAfterthought
+    NameKept | LetterKept | LineStored | LineLost | EpochKept | RoomEntryKept | RenameKept | DeskAfterthought
 )
 Request: TypeAlias = PeerRequest | Register | Afterthought
 """All that the service is asked to handle."""
@@ -217,6 +229,8 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     entries: tuple[Entry, ...]
     then: tuple["Effect", ...] = ()
     otherwise: tuple["Effect", ...] = ()
+    held: int = 0
+    """Bytes that `then` keeps in memory meanwhile, when they are many."""
 
 
 class Show(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -64,11 +64,16 @@ class Execution(Outputs):
 
     def entries_stored(self, count: int, *, now: float) -> None:
         """The oldest `count` entries on their way are on the disk."""
+        self._service.disk.is_full = False
         self._carry_out(self._promises.stored(count), now)
         self._settle(now)
 
-    def store_failed(self, reason: str, *, newest: int | None = None, now: float) -> None:
-        """The newest `newest` entries on their way (all, for None) will never be on the disk."""
+    def store_failed(
+        self, reason: str, *, newest: int | None = None, is_full: bool = False, now: float
+    ) -> None:
+        """The newest `newest` entries on their way (all, for None) will never be on the disk, for want of room or for
+        another reason."""
+        self._service.disk.is_full = is_full
         self._note(StoreFailed(reason=reason))
         self._carry_out(self._promises.failed(newest), now)
         self._settle(now)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from registry.clock import WallClock, first_epoch, remaining
-from registry.effects import Caller, Drop, Effect, EpochKept, LineLost, Push, Reply, Resume, Store
+from registry.effects import Caller, Drop, Effect, EpochKept, LineLost, LineStored, Push, Reply, Resume, Store
 from registry.groups import Group, Line, Verdict
 from registry.policy import Policy
+from registry.promises import DiskState
 from registry.roster import Roster, Seat
 from registry.sessions import Randomness
 from registry.store import entries
@@ -20,7 +21,15 @@ from registry.store.errors import RecordLost, StoreError
 from registry.store.protocol import LoadedGroup
 from wire.header import GroupHeader, pack_relayed
 from wire.limits import GROUP_KEPT_FOR
-from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupLine, GroupPage, GroupRefused
+from wire.messages.group import (
+    FetchGroup,
+    GroupAccepted,
+    GroupGranted,
+    GroupLine,
+    GroupPage,
+    GroupRefusal,
+    GroupRefused,
+)
 from wire.sealing import group_tag
 
 ReadLines = Callable[[str, Sequence[int]], list[bytes]]
@@ -35,6 +44,7 @@ class Means(NamedTuple):
     clock: WallClock
     rng: Randomness
     read: ReadLines
+    disk: DiskState
     policy: Policy
     first_position: int
     """The position after which those of this life begin (`clock.first_number`)."""
@@ -105,7 +115,7 @@ class GroupRules(ABC):
         """The key in force, for somebody with a link."""
         assert seat.link is not None
         group = self.group
-        message = GroupGranted(group.name, group.key.epoch, group.key.key, seat.station, group.position)
+        message = GroupGranted(group.name, group.key.epoch, group.key.key, seat.station, group.settled)
         return Push(link=seat.link, message=message)
 
     def members_changed(self, *, now: float) -> None:
@@ -144,7 +154,7 @@ class GroupRules(ABC):
     # --- speaking
 
     def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
-        """A frame from a link: to all others as it is, and to the disk; its sender hears when it is there."""
+        """A frame from a link: to the disk. When it is there, all others get it as it is, and its sender hears of it."""
         seat = self._means.roster.seat(caller.identity)
         if caller.link is None or seat.link != caller.link:
             return [Drop(reason="group frame of a former link")]
@@ -154,29 +164,41 @@ class GroupRules(ABC):
         if verdict is Verdict.FOREIGN:
             return [Drop(reason="foreign group frame")]
         if verdict is Verdict.OVER:
-            message = GroupRefused(self.group.name, header.epoch, header.counter, disk_full=False)
-            return [Reply(to=caller, message=message)]
+            return [self._refusal(header.epoch, header.counter, GroupRefusal.EPOCH_OVER, caller)]
         line = self.group.add(caller.identity, header.epoch, len(frame), now=now)
-        effects = self.relay(pack_relayed(line.position, frame), caller.link)
-        effects.append(self._keep(line, frame, header, caller, now))
+        effects: list[Effect] = [self._keep(line, frame, header, caller, now)]
         return effects + self.sweep(now=now) if self.group.is_overfull else effects
 
-    def line_lost(self, note: LineLost) -> list[Effect]:
-        """The disk did not take a line: those away will not get it."""
+    def line_stored(self, note: LineStored, caller: Caller) -> list[Effect]:
+        """The disk has a line: to all others, and its sender is told."""
+        self.group.settle(note.position)
+        # The link may be another one by now.
+        sender = self._means.roster.link_of(caller.identity) or caller.link or 0
+        accepted = GroupAccepted(self.group.name, note.epoch, note.counter, note.position)
+        frame = pack_relayed(note.position, note.frame)
+        return [*self.relay(frame, sender), Reply(to=caller, message=accepted)]
+
+    def line_lost(self, note: LineLost, caller: Caller) -> list[Effect]:
+        """The disk did not take a line: nobody gets it, and its sender is told why."""
         self.group.forget(note.position)
-        return []
+        reason = GroupRefusal.DISK_FULL if self._means.disk.is_full else GroupRefusal.DISK_FAILED
+        return [self._refusal(note.epoch, note.counter, reason, caller)]
+
+    def _refusal(self, epoch: int, counter: int, reason: GroupRefusal, caller: Caller) -> Reply:
+        return Reply(to=caller, message=GroupRefused(self.group.name, epoch, counter, reason))
 
     def _keep(self, line: Line, frame: bytes, header: GroupHeader, caller: Caller, now: float) -> Store:
         group = self.group.name
         at = self._means.clock.millis(now)
         entry = entries.GroupLine(group, line.position, line.sender, line.epoch, at, frame)
-        accepted = GroupAccepted(group, header.epoch, header.counter, line.position)
-        refused = GroupRefused(group, header.epoch, header.counter, disk_full=True)
-        lost = LineLost(group=group, position=line.position)
+        epoch, counter, position = header.epoch, header.counter, line.position
+        stored = LineStored(group=group, epoch=epoch, counter=counter, position=position, frame=frame)
+        lost = LineLost(group=group, epoch=epoch, counter=counter, position=position)
         return Store(
             entries=(entry,),
-            then=(Reply(to=caller, message=accepted),),
-            otherwise=(Resume(request=lost, to=caller), Reply(to=caller, message=refused)),
+            then=(Resume(request=stored, to=caller),),
+            otherwise=(Resume(request=lost, to=caller),),
+            held=len(frame),
         )
 
     # --- the past

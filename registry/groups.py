@@ -75,6 +75,8 @@ class Group:
         self._former_until = 0.0
         self._log: list[Line] = []
         self._bytes = 0
+        self._unsettled: dict[int, None] = {}
+        """Positions of lines of which the disk has not said whether it takes them, in order."""
 
     # --- keys
 
@@ -110,15 +112,26 @@ class Group:
         is_former = header.epoch == self._former_epoch and now < self._former_until
         return Verdict.TAKEN if header.epoch == self.key.epoch or is_former else Verdict.OVER
 
+    @property
+    def settled(self) -> int:
+        """The position up to which the disk has all lines that it takes: nobody is shown a line beyond it."""
+        return next(iter(self._unsettled)) - 1 if self._unsettled else self.position
+
     def add(self, sender: bytes, epoch: int, size: int, *, now: float) -> Line:
-        """The next line."""
+        """The next line, on its way to the disk."""
         self.position += 1
+        self._unsettled[self.position] = None
         line = Line(self.position, sender, epoch, size, now + GROUP_KEPT_FOR)
         self._append(line)
         return line
 
+    def settle(self, position: int) -> None:
+        """The disk has this line."""
+        self._unsettled.pop(position, None)
+
     def forget(self, position: int) -> None:
         """The disk did not take this line. Its place stays empty."""
+        self._unsettled.pop(position, None)
         place = self._place_after(position) - 1
         if place >= 0 and self._log[place].position == position:
             self._bytes -= self._log.pop(place).size
@@ -130,11 +143,11 @@ class Group:
     # --- reading
 
     def page(self, since: int, *, reader: bytes) -> Page:
-        """The oldest lines after `since` that are not the reader's own, as many as fit with the keys they need."""
+        """The oldest settled lines after `since` that are not the reader's own, as many as fit with the keys they need."""
         lines: list[Line] = []
         epochs: dict[int, None] = {}
-        size, upto = 0, since
-        for place in range(self._place_after(since), len(self._log)):
+        size, upto, settled = 0, since, self.settled
+        for place in range(self._place_after(since), self._place_after(settled)):
             line = self._log[place]
             if line.sender != reader:
                 size += line.size + _LINE_OVERHEAD + (0 if line.epoch in epochs else _KEY_OVERHEAD)
@@ -143,11 +156,12 @@ class Group:
                 lines.append(line)
                 epochs[line.epoch] = None
             upto = line.position
-        return Page(lines, self._keys_of(epochs), max(self.position, since), more=False)
+        return Page(lines, self._keys_of(epochs), max(settled, since), more=False)
 
     def count_after(self, position: int, *, reader: bytes) -> int:
-        """How many lines that are not the reader's own stand after `position`."""
-        return sum(line.sender != reader for line in self._log[self._place_after(position) :])
+        """How many settled lines that are not the reader's own stand after `position`."""
+        lines = self._log[self._place_after(position) : self._place_after(self.settled)]
+        return sum(line.sender != reader for line in lines)
 
     def _keys_of(self, epochs: dict[int, None]) -> list[EpochKey]:
         return [EpochKey(epoch=epoch, key=self._keys[epoch]) for epoch in epochs if epoch in self._keys]

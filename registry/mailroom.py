@@ -10,6 +10,7 @@ from registry.directory import Directory
 from registry.effects import Caller, Drop, Effect, LetterKept, Push, Reply, Resume, Store
 from registry.mailboxes import Letter, Mailboxes
 from registry.policy import Policy
+from registry.promises import DiskState
 from registry.roster import Roster
 from registry.store.entries import MailStored, MailTaken
 from registry.store.errors import RecordLost, StoreError
@@ -33,12 +34,19 @@ class Mailroom:
     """All mail."""
 
     def __init__(
-        self, directory: Directory, roster: Roster, clock: WallClock, read: ReadLetters, policy: Policy
+        self,
+        directory: Directory,
+        roster: Roster,
+        clock: WallClock,
+        read: ReadLetters,
+        disk: DiskState,
+        policy: Policy,
     ) -> None:
         self._directory = directory
         self._roster = roster
         self._clock = clock
         self._read = read
+        self._disk = disk
         self._grace = policy.restart_grace
         self._places = policy.mail_places
         self._boxes = Mailboxes(places=policy.mail_places, next_serial=1)
@@ -104,7 +112,8 @@ class Mailroom:
             letter.repeat = None
         if not note.is_kept:
             self._boxes.remove(note.recipient, [note.serial])
-            return [_refused(reference, to, MailRefusal.DISK_FULL) for reference, to in asked]
+            reason = MailRefusal.DISK_FULL if self._disk.is_full else MailRefusal.DISK_FAILED
+            return [_refused(reference, to, reason) for reference, to in asked]
         effects: list[Effect] = [Reply(to=to, message=MailSaved(reference)) for reference, to in asked]
         if box is not None and letter is not None:
             letter.is_stored = True

@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 from registry.effects import Effect, Store
 from registry.store.entries import Entry
-from wire.limits import PROMISES_MAX
+from wire.limits import PROMISES_BYTES_MAX, PROMISES_MAX
+
+
+class DiskState:
+    """Why the disk took nothing when it last did not: the rules that tell somebody of it read it."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+        """Whether there was no room. Otherwise the disk fails, or does not answer."""
 
 
 class _Promise(NamedTuple):
@@ -17,6 +25,8 @@ class _Promise(NamedTuple):
     """The count of entries that must be on the disk."""
     then: Sequence[Effect]
     otherwise: Sequence[Effect]
+    held: int
+    """Bytes that `then` keeps in memory."""
 
 
 class Promises:
@@ -27,6 +37,7 @@ class Promises:
         self._handed = 0
         self._stored = 0
         self._waiting: deque[_Promise] = deque()
+        self._held = 0
 
     @property
     def is_idle(self) -> bool:
@@ -38,14 +49,17 @@ class Promises:
         if not store.then and not store.otherwise:
             self._new.extend(store.entries)
             return ()
-        if store.entries and len(self._waiting) >= PROMISES_MAX:
+        is_full = len(self._waiting) >= PROMISES_MAX or (store.held and self._held >= PROMISES_BYTES_MAX)
+        if store.entries and is_full:
             return store.otherwise
         if len(self._waiting) >= 2 * PROMISES_MAX:
             return ()  # mostly repeats of what is on its way, whose first asking is answered
         self._new.extend(store.entries)
         if self.is_idle:
             return store.then
-        self._waiting.append(_Promise(self._handed + len(self._new), store.then, store.otherwise))
+        self._held += store.held
+        upto = self._handed + len(self._new)
+        self._waiting.append(_Promise(upto, store.then, store.otherwise, store.held))
         return ()
 
     def entries_to_store(self) -> list[Entry]:
@@ -59,7 +73,9 @@ class Promises:
         self._stored = min(self._stored + count, self._handed)
         released: list[Effect] = []
         while self._waiting and self._waiting[0].upto <= self._stored:
-            released.extend(self._waiting.popleft().then)
+            promise = self._waiting.popleft()
+            self._held -= promise.held
+            released.extend(promise.then)
         return released
 
     def failed(self, newest: int | None) -> list[Effect]:
@@ -73,6 +89,7 @@ class Promises:
             if promise.upto <= kept_upto:
                 kept.append(promise)
             elif promise.upto <= self._handed:
+                self._held -= promise.held
                 released.extend(promise.otherwise)
             else:  # made since: waits for its own entries
                 kept.append(promise._replace(upto=promise.upto - lost))

@@ -16,6 +16,7 @@ from registry.mailroom import Mailroom, ReadLetters
 from registry.office import Office
 from registry.policy import Policy
 from registry.presence import Presence
+from registry.promises import DiskState
 from registry.recalling import recall
 from registry.reception import Reception
 from registry.renaming import Renaming
@@ -51,9 +52,10 @@ class Rules:
         self.roster = Roster(first_station=clock.millis(now))
         self.liveness = Liveness(policy)
         self.presence = Presence(self.directory, self.roster, self.liveness, clock)
-        self.mail = Mailroom(self.directory, self.roster, clock, read_letters, policy)
+        self.disk = DiskState()
+        self.mail = Mailroom(self.directory, self.roster, clock, read_letters, self.disk, policy)
         position = first_number(epoch=epoch, chance=rng.randbytes(4))
-        means = Means(self.roster, clock, rng, read_lines, policy, position)
+        means = Means(self.roster, clock, rng, read_lines, self.disk, policy, position)
         self.channel = ChannelRules(self.directory, means, now=now)
         self.rooms = Rooms(self.directory, means)
         self.doors = Doors(doors or DoorSettings())

@@ -19,6 +19,7 @@ from registry.effects import (
     EpochKept,
     LetterKept,
     LineLost,
+    LineStored,
     NameKept,
     RenameKept,
     Reply,
@@ -52,6 +53,7 @@ class Service:
         self.rooms = rules.rooms
         self.office = rules.office
         self.desk = rules.desk
+        self.disk = rules.disk
         self._first = rules.first
         self._relays = Relays(rules.directory, rules.roster)
         self._presence = rules.presence
@@ -140,9 +142,12 @@ class Service:
                 return self._renaming.rename_kept(note, caller, now=now)
             case RoomEntryKept():
                 return self.rooms.entry_kept(note, caller, now=now)
+            case LineStored():
+                rules = self._group(note.group)
+                return [] if rules is None else rules.line_stored(note, caller)
             case LineLost():
                 rules = self._group(note.group)
-                return [] if rules is None else rules.line_lost(note)
+                return [] if rules is None else rules.line_lost(note, caller)
             case EpochKept():
                 keys = self.channel if note.group == CHANNEL else self.rooms
                 return keys.epoch_kept(note, now=now)

@@ -221,6 +221,9 @@ PROMISES_MAX: Final = 50_000
 """Answers that wait for the disk (about 1 KiB each): while a disk hangs, past it what is to be stored is refused, as if the
 disk were full. Members who ask as fast as they are served would otherwise fill our memory with it."""
 
+PROMISES_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Bytes of lines that wait for the disk before the others get them."""
+
 SESSIONS_FADING_MAX: Final = 100_000
 """Sessions under live keys that were replaced within the last minute, about 0.5 KiB each: who registers under a new live key
 again and again makes one each time. Past it the oldest is forgotten; its peer comes in anew. More than all that our own

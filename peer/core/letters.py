@@ -32,6 +32,7 @@ _NO_ROOM: Final = {
     MailRefusal.MAILBOX_FULL: f"the mailbox is full; {_TRIED_AGAIN}",
     MailRefusal.SHARE_USED_UP: f"too many messages from you or from your network wait there; {_TRIED_AGAIN}",
     MailRefusal.DISK_FULL: f"the server's disk is full; {_TRIED_AGAIN}",
+    MailRefusal.DISK_FAILED: "the server cannot write to its disk; it goes out when the server can",
 }
 
 WriteLetter = Callable[[Contact, Message], bytes]

@@ -19,13 +19,18 @@ from peer.core.reach import Reach
 from peer.core.standing import Standing
 from peer.core.straight import Straight
 from peer.core.trail import What
-from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
+from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefusal, GroupRefused
 
 SAID_AGAIN_AFTER: Final = 10.0
 """Seconds after which a line that a registry in reach has not answered is said again: we may not have been in the room."""
 
-DISK_FULL: Final = "the server's disk is full"
 LEFT: Final = "you left before the server was back"
+
+
+_UNSTORED: Final = {
+    GroupRefusal.DISK_FULL: "the server's disk is full",
+    GroupRefusal.DISK_FAILED: "the server cannot write to its disk",
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -151,13 +156,14 @@ class Lines:
                 group.accepted(spoken.message, position, trail)
                 self._out.events.append(_accepted(group, spoken.message.number))
                 self._say_waiting(now)
-            case GroupRefused(disk_full=True):
-                self._refuse(spoken, DISK_FULL, now)
+            case GroupRefused(reason=GroupRefusal.EPOCH_OVER):
+                if group.can_seal:
+                    self._link.send_group_frame(group.seal(spoken.message), now=now)
+            case GroupRefused(reason=reason):
+                self._refuse(spoken, _UNSTORED[reason], now)
                 what = f"Line to {group.room}" if group.room else "Channel message"
-                self._out.events.append(Trouble(text=f"{what} refused: {DISK_FULL}"))
+                self._out.events.append(Trouble(text=f"{what} refused: {_UNSTORED[reason]}"))
                 self._say_waiting(now)
-            case GroupRefused() if group.can_seal:
-                self._link.send_group_frame(group.seal(spoken.message), now=now)  # that epoch is over
 
     # --- time
 

@@ -44,8 +44,8 @@ def test_letters_for_nobody_and_too_many_are_refused() -> None:
 
 
 def test_a_line_goes_to_all_others_as_it_was_sealed() -> None:
-    """Clause 8.4: "Then the line gets the next **position**, and goes as GROUP_RELAYED, the same bytes for all, to all
-    other links; never back to its sender"."""
+    """Clause 8.4: "When it is there (`fdatasync`), and not before, the line goes as GROUP_RELAYED, the same bytes for all,
+    to all other links, never back to its sender"."""
     house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
     for link, (who, where) in enumerate([(alice, HERE), (bob, THERE)], start=1):
         house.let_in(who, where)
@@ -82,7 +82,7 @@ def test_a_line_of_another_epoch_is_sent_back() -> None:
     epoch = alice.group[2]
     alice.group[2] = epoch + 5
     (refused,) = house.write(1, alice.say("too early", number=1))
-    assert alice.read(refused) == [52, "channel", epoch + 5, 0, False]
+    assert alice.read(refused) == [52, "channel", epoch + 5, 0, 1]
 
 
 def test_the_past_is_handed_out_but_not_what_was_before() -> None:

@@ -18,7 +18,7 @@ from wire.header import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
 from wire.messages.desk.operating import ClientCause, ClientReach, CommandResult, RoomVisitor
 from wire.messages.desk.talking import LineRefusal
 from wire.messages.desk.visiting import DeskRefusal, OverCause, PlaceCause, TurnCause
-from wire.messages.group import EpochKey, GroupLine
+from wire.messages.group import EpochKey, GroupLine, GroupRefusal
 from wire.messages.mail import Letter, MailRefusal
 from wire.messages.registration import RefusalReason
 from wire.messages.room import RoomInfo, RoomMember, RoomPresence, RoomRefusal
@@ -136,12 +136,13 @@ def test_fields_of_messages_without_a_tag(number: str, shape: str) -> None:
         ("3.2", Presence),
         ("4.5", RefusalReason),
         ("7.3", MailRefusal),
+        ("8.4", GroupRefusal),
         ("12.2", RoomRefusal),
         ("12.4", RoomPresence),
     ],
 )
 def test_reasons(number: str, reasons: type[enum.IntEnum]) -> None:
-    """Clauses 3.2, 4.5, 7.3, 12.2 and 12.4."""
+    """Clauses 3.2, 4.5, 7.3, 8.4, 12.2 and 12.4."""
     table = [row for row in rows(number, columns=3) if row[0].isdigit()]
     assert {int(row[0]): row[1] for row in table} == {one.value: one.name for one in reasons}
 

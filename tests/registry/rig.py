@@ -8,7 +8,7 @@ from registry.desk.settings import DeskSettings
 from registry.doors import DoorSettings
 from registry.policy import Policy
 from registry.store.entries import Entry
-from registry.store.errors import StoreError
+from registry.store.errors import StoreError, StoreFull
 from registry.store.memory import MemoryStore
 from tests.registry.hand import Hand, rows_of
 from wire.address import Address
@@ -138,7 +138,9 @@ class Rig:
                     self.store.append(new)
                 self.store.sync()
             except StoreError as error:
-                core.store_failed(str(error), newest=len(new) or None, now=self.now)
+                core.store_failed(
+                    str(error), newest=len(new) or None, is_full=isinstance(error, StoreFull), now=self.now
+                )
             else:
                 core.entries_stored(len(entries), now=self.now)
             self.handed = []

@@ -7,7 +7,7 @@ from tests.registry.roomtalk import back, page
 from wire.header import GroupHeader, unpack_group
 from wire.limits import LINK_QUEUE_MAX, RELAYS_BURST, RELAYS_PER_NETWORK_BURST, RELAYS_PER_SECOND
 from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
-from wire.messages.group import CHANNEL, GroupAccepted, GroupRefused
+from wire.messages.group import CHANNEL, GroupAccepted, GroupRefusal, GroupRefused
 from wire.messages.presence import Ping, Pong
 
 
@@ -28,27 +28,44 @@ class TestSpeaking:
         ann.send()
         core = rig.core
         core.receive_frames(ann.link or 0, [ann.line("a"), ann.line("b")], now=rig.now)
-        writes = core.link_writes()
-        assert len(writes) == 2
-        (_, first), (_, second) = writes
+        rig.hand_over()
+        core.entries_stored(2, now=rig.now)
+        first, second = (pieces for link, pieces in core.link_writes() if link != ann.link)
         assert len(first) == 1, "all frames of the turn are one piece"
         assert first[0] is second[0]
 
-    def test_accepted_is_said_when_it_is_on_the_disk(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_nobody_is_shown_a_line_before_it_is_on_the_disk(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         rig.auto_commit = False
         ann.send_raw(ann.line("hello"))
-        assert len(bob.relayed()) == 1, "relaying does not wait"
+        assert bob.relayed() == []
+        assert page(bob, CHANNEL).lines == []
         assert ann.notices() == []
         rig.commit()
+        assert len(bob.relayed()) == 1
         assert isinstance(ann.notices()[0], GroupAccepted)
 
-    def test_a_full_disk_refuses_what_was_relayed(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+    def test_its_author_does_not_get_it_by_a_newer_link(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        rig.auto_commit = False
+        ann.send_raw(ann.line("hello"))
+        ann.attach()
+        rig.commit()
+        assert ann.relayed() == []
+        assert len(bob.relayed()) == 1
+
+    def test_a_full_disk_refuses_a_line_which_nobody_is_shown(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         rig.store.full = True
         ann.send_raw(ann.line("hello"))
-        assert ann.notices() == [GroupRefused(CHANNEL, ann.epoch, 0, disk_full=True)]
+        assert ann.notices() == [GroupRefused(CHANNEL, ann.epoch, 0, GroupRefusal.DISK_FULL)]
+        assert bob.relayed() == []
         rig.store.full = False
         ann.send_raw(ann.line("again"))
         assert len(page(bob, CHANNEL).lines) == 1
+
+    def test_after_a_failed_sync_its_author_is_told_the_reason(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        rig.store.sync_fails = True
+        ann.send_raw(ann.line("hello"))
+        assert ann.notices() == [GroupRefused(CHANNEL, ann.epoch, 0, GroupRefusal.DISK_FAILED)]
+        assert bob.relayed() == []
 
     def test_nobody_speaks_under_another_ones_station(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         ann.station = bob.station

@@ -2,7 +2,7 @@
 
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
-from wire.messages.group import CHANNEL, GroupGranted, GroupRefused
+from wire.messages.group import CHANNEL, GroupGranted, GroupRefusal, GroupRefused
 
 
 class TestKeys:
@@ -40,7 +40,7 @@ class TestKeys:
         rig.advance(60.0)
         ann.send_raw(ann.line("too late"))
         assert bob.relayed() == []
-        assert ann.notices() == [GroupRefused(CHANNEL, ann.epoch, 1, disk_full=False)]
+        assert ann.notices() == [GroupRefused(CHANNEL, ann.epoch, 1, GroupRefusal.EPOCH_OVER)]
 
     def test_a_key_serves_when_it_is_on_the_disk(self, rig: Rig, ann: Hand) -> None:
         rig.auto_commit = False

@@ -37,7 +37,7 @@ async def test_entries_that_vanish_in_a_fault_are_not_confirmed_with_the_next(ca
     await committer.settle()
     rig.turn()
     said = alice.notices()
-    assert MailRefused(1, MailRefusal.DISK_FULL) in said
+    assert MailRefused(1, MailRefusal.DISK_FAILED) in said
     assert [one.reference for one in said if isinstance(one, MailSaved)] == [2]
     await committer.finish()
 

@@ -20,6 +20,13 @@ def group(*epochs: int) -> Group:
     return made
 
 
+def say(made: Group, sender: bytes = BOB, *, epoch: int = 1, size: int = 90, now: float = 0.0) -> Line:
+    """A line that the disk has."""
+    line = made.add(sender, epoch, size, now=now)
+    made.settle(line.position)
+    return line
+
+
 def judge(
     of: Group, *, epoch: int = 1, station: int = 5, tag: bytes = TAG, size: int = 90, now: float = 0.0
 ) -> Verdict:
@@ -47,17 +54,31 @@ class TestSpeaking:
 
     def test_positions_rise_by_one(self) -> None:
         made = group()
-        assert [made.add(BOB, 1, 90, now=0.0).position for _ in range(3)] == [101, 102, 103]
+        assert [say(made, BOB, epoch=1, size=90, now=0.0).position for _ in range(3)] == [101, 102, 103]
         made.forget(102)
-        assert made.add(BOB, 1, 90, now=0.0).position == 104
+        assert say(made, BOB, epoch=1, size=90, now=0.0).position == 104
         assert [line.position for line in made.page(0, reader=EVE).lines] == [101, 103, 104]
+
+    def test_nobody_is_shown_what_is_on_its_way_to_the_disk(self) -> None:
+        made = group()
+        say(made)
+        first, second, third = (made.add(BOB, 1, 90, now=0.0).position for _ in range(3))
+        made.settle(second)
+        page = made.page(0, reader=EVE)
+        assert ([line.position for line in page.lines], page.position, page.more) == ([101], 101, False)
+        assert (made.settled, made.count_after(0, reader=EVE)) == (101, 1)
+        made.forget(first)
+        assert made.settled == second
+        made.forget(third)
+        assert [line.position for line in made.page(0, reader=EVE).lines] == [101, second]
+        assert made.settled == third, "nothing comes any more in its place"
 
 
 class TestPages:
     def test_a_reader_gets_what_others_said_after(self) -> None:
         made = group()
         for sender in (BOB, EVE, BOB, EVE, EVE):
-            made.add(sender, 1, 90, now=0.0)
+            say(made, sender, epoch=1, size=90, now=0.0)
         page = made.page(101, reader=EVE)
         assert [line.position for line in page.lines] == [103]
         assert (page.position, page.more) == (105, False)
@@ -68,10 +89,10 @@ class TestPages:
 
     def test_keys_of_earlier_epochs_come_along(self) -> None:
         made = group(1)
-        made.add(BOB, 1, 90, now=0.0)
+        say(made, BOB, epoch=1, size=90, now=0.0)
         made.begin_epoch(2, b"2" * 32, honoured_until=60.0)
         made.begin_epoch(3, b"3" * 32, honoured_until=60.0)
-        made.add(BOB, 3, 90, now=0.0)
+        say(made, BOB, epoch=3, size=90, now=0.0)
         assert [(key.epoch, key.key) for key in made.page(0, reader=EVE).keys] == [
             (1, b"\x01" * 32),
             (3, b"3" * 32),
@@ -81,7 +102,7 @@ class TestPages:
     def test_pages_together_are_everything_and_each_fits(self, lines: list[tuple[bool, int]]) -> None:
         made = group()
         for is_own, size in lines:
-            made.add(EVE if is_own else BOB, 1, size, now=0.0)
+            say(made, EVE if is_own else BOB, epoch=1, size=size, now=0.0)
         since, seen = 0, list[Line]()
         while True:
             page = made.page(since, reader=EVE)
@@ -99,7 +120,7 @@ class TestKeeping:
     def test_old_lines_are_cut(self) -> None:
         made = group()
         for now in (0.0, 10.0, 20.0):
-            made.add(BOB, 1, 90, now=now)
+            say(made, BOB, epoch=1, size=90, now=now)
         assert made.cut(now=GROUP_KEPT_FOR - 1) is None
         assert made.cut(now=GROUP_KEPT_FOR + 10) == 102
         assert [line.position for line in made.page(0, reader=EVE).lines] == [103]
@@ -107,7 +128,7 @@ class TestKeeping:
     def test_too_many_lines_are_cut(self) -> None:
         made = group()
         for _ in range(GROUP_LINES_MAX + 5):
-            made.add(BOB, 1, 90, now=0.0)
+            say(made, BOB, epoch=1, size=90, now=0.0)
         assert not made.is_overfull
         assert made.cut(now=0.0) == 105
 
@@ -115,15 +136,15 @@ class TestKeeping:
         made = group()
         count = GROUP_BYTES_MAX // FRAME_MAX + 1
         for _ in range(count):
-            made.add(BOB, 1, FRAME_MAX, now=0.0)
+            say(made, BOB, epoch=1, size=FRAME_MAX, now=0.0)
         assert made.cut(now=0.0) == 101
         for _ in range(count // 5):
-            made.add(BOB, 1, FRAME_MAX, now=0.0)
+            say(made, BOB, epoch=1, size=FRAME_MAX, now=0.0)
         assert made.is_overfull
 
     def test_keys_that_no_line_needs_go(self) -> None:
         made = group(1)
-        made.add(BOB, 1, 90, now=0.0)
+        say(made, BOB, epoch=1, size=90, now=0.0)
         for epoch in (2, 3, 4):
             made.begin_epoch(epoch, bytes([epoch]) * 32, honoured_until=0.0)
         made.cut(now=GROUP_KEPT_FOR)
@@ -133,14 +154,14 @@ class TestKeeping:
         made = Group(CHANNEL, position=50)
         made.load({1: b"1" * 32}, [Line(70, BOB, 1, 90, 99.0)])
         made.begin_epoch(2, b"2" * 32, honoured_until=0.0)
-        assert made.add(BOB, 2, 90, now=0.0).position == 71
+        assert say(made, BOB, epoch=2, size=90, now=0.0).position == 71
         assert [key.epoch for key in made.page(0, reader=EVE).keys] == [1, 2]
 
 
 def test_keys_that_nothing_needs_are_let_go() -> None:
     """A room's key changes with its members, for years."""
     made = group(1)
-    made.add(BOB, 1, 90, now=0.0)
+    say(made, BOB, epoch=1, size=90, now=0.0)
     for epoch in range(2, 2_000):
         made.begin_epoch(epoch, bytes(32), honoured_until=0.0)
     assert len(made._keys) < 200

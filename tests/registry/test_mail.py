@@ -186,7 +186,7 @@ def test_a_repeat_of_a_letter_that_the_disk_refused_is_refused_with_it(
     rig.auto_commit = False
     ann.ask(letter(bob, 7), letter(bob, 7, reference=2))
     entries = rig.core.entries_to_store()
-    rig.core.store_failed("no room", newest=len(entries), now=rig.now)
+    rig.core.store_failed("no room", newest=len(entries), is_full=True, now=rig.now)
     rig.turn()
     assert ann.notices() == [
         MailRefused(1, MailRefusal.DISK_FULL),
@@ -201,8 +201,8 @@ def test_after_a_failed_sync_nothing_is_promised_and_old_mail_can_be_read(
 ) -> None:
     ann.ask(letter(bob, 1))
     rig.store.sync_fails = True
-    assert ann.ask(letter(bob, 2, reference=2)) == [MailRefused(2, MailRefusal.DISK_FULL)]
-    assert ann.ask(letter(bob, 3, reference=3)) == [MailRefused(3, MailRefusal.DISK_FULL)]
+    assert ann.ask(letter(bob, 2, reference=2)) == [MailRefused(2, MailRefusal.DISK_FAILED)]
+    assert ann.ask(letter(bob, 3, reference=3)) == [MailRefused(3, MailRefusal.DISK_FAILED)]
     assert numbers(come_back(bob)) == [1]
 
 

@@ -1,5 +1,6 @@
 """This file is about promises: said in order, and only when the disk has what they are about."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,20 @@ def test_no_more_waits_than_memory_is_for(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(promises.entries_to_store()) == 3
     assert reasons(promises.stored(3)) == ["1 kept", "2 kept", "4 kept", "5 kept"]
     assert not promises.add(promise(8))
+
+
+def test_no_more_bytes_wait_than_memory_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.promises.PROMISES_BYTES_MAX", 100)
+    promises = Promises()
+    for number in (1, 2):
+        assert not promises.add(msgspec.structs.replace(promise(number), held=60))
+    assert reasons(list(promises.add(msgspec.structs.replace(promise(3), held=1)))) == ["3 lost"]
+    assert not promises.add(promise(4)), "what holds nothing waits all the same"
+    assert len(promises.entries_to_store()) == 3
+    assert reasons(promises.failed(2)) == ["2 lost", "4 lost"]
+    assert not promises.add(msgspec.structs.replace(promise(5), held=60))
+    assert reasons(promises.stored(1)) == ["1 kept"]
+    assert not promises.add(msgspec.structs.replace(promise(6), held=60))
 
 
 def test_a_failure_hits_the_newest_only() -> None:

@@ -245,7 +245,7 @@ class House:
                 self.store.append(entries)
             except StoreError as error:
                 self.refused_at = self.network.now
-                core.store_failed(str(error), newest=len(entries), now=self.network.now)
+                core.store_failed(str(error), newest=len(entries), is_full=True, now=self.network.now)
                 self.network.after(0.0, lambda: self._pump_again(core))
             else:
                 self._appended += len(entries)

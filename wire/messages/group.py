@@ -3,6 +3,7 @@
 A line is sealed once by its sender with the group's key and relayed as it came.
 """
 
+import enum
 from typing import Annotated
 
 import msgspec
@@ -54,13 +55,21 @@ class GroupAccepted(msgspec.Struct, frozen=True, array_like=True, tag=51):
     position: Count
 
 
+class GroupRefusal(enum.IntEnum):
+    """Why a line was not taken (clause 8.4)."""
+
+    EPOCH_OVER = 1
+    DISK_FULL = 2
+    DISK_FAILED = 3
+
+
 class GroupRefused(msgspec.Struct, frozen=True, array_like=True, tag=52):
-    """Registry to peer: your line was not taken: its epoch is over, or the disk is full."""
+    """Registry to peer: your line was not taken, and nobody was shown it."""
 
     group: GroupName
     epoch: Epoch
     counter: Count
-    disk_full: bool
+    reason: GroupRefusal
 
 
 class FetchGroup(msgspec.Struct, frozen=True, array_like=True, tag=53):

@@ -40,6 +40,7 @@ class MailRefusal(enum.IntEnum):
     SHARE_USED_UP = 2
     NAME_UNKNOWN = 3
     DISK_FULL = 4
+    DISK_FAILED = 5
 
 
 class DepositMail(msgspec.Struct, frozen=True, array_like=True, tag=40):

@@ -24,6 +24,7 @@ from wire.messages.group import (
     GroupGranted,
     GroupLine,
     GroupPage,
+    GroupRefusal,
     GroupRefused,
 )
 from wire.messages.link import RegistryCard
@@ -258,19 +259,28 @@ def test_a_line_in_an_epoch_that_is_over_is_sealed_anew(node: Node) -> None:
     header = unpack_group(line)
     node.told(
         GroupGranted(CHANNEL, 2, b"n" * 32, STATION, 0),
-        GroupRefused(CHANNEL, header.epoch, header.counter, disk_full=False),
+        GroupRefused(CHANNEL, header.epoch, header.counter, GroupRefusal.EPOCH_OVER),
     )
     (again,) = node.lines()
     assert unpack_group(again).epoch == 2
     assert node.saw() == []
 
 
-def test_a_line_that_the_servers_disk_does_not_take_is_told_of(node: Node) -> None:
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (GroupRefusal.DISK_FULL, "the server's disk is full"),
+        (GroupRefusal.DISK_FAILED, "the server cannot write to its disk"),
+    ],
+)
+def test_a_line_that_the_servers_disk_does_not_take_is_told_of(
+    node: Node, reason: GroupRefusal, told: str
+) -> None:
     node.core.speech.send_all("hi", now=node.now)
     node.pump()
     header = unpack_group(node.lines()[0])
-    node.told(GroupRefused(CHANNEL, header.epoch, header.counter, disk_full=True))
-    assert kinds(node.saw()) == [happened.Trouble]
+    node.told(GroupRefused(CHANNEL, header.epoch, header.counter, reason))
+    assert node.saw() == [happened.Trouble(text=f"Channel message refused: {told}")]
     assert node.core.is_settled
 
 
