@@ -82,3 +82,79 @@ async def test_lines_that_nobody_reads_are_counted(pipes: Pipes, monkeypatch: py
         shown.append(console._output.get())
     assert len(shown) == DESK_CONSOLE_LINES_MAX + 1
     assert shown[-1] == b"[7 lines were not shown.]\ny\n"
+    console.show(["there was room for one"])
+    assert console._output.empty()
+
+
+class Writer:
+    """In the place of the thread that writes: it writes when a test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.started = 0
+        monkeypatch.setattr("registry.console.threading.Thread", self._made)
+
+    def _made(self, **_: object) -> "Writer":
+        return self
+
+    def start(self) -> None:
+        self.started += 1
+
+
+async def test_one_thread_writes_all_lines(pipes: Pipes, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.close(pipes.writing)
+    writer, console = Writer(monkeypatch), pipes.console()
+    console.show([])
+    assert writer.started == 0
+    for text in ("one", "two"):
+        console.show([text])
+        assert writer.started == 1
+
+
+async def test_the_end_waits_until_the_last_line_is_written(
+    pipes: Pipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.close(pipes.writing)
+    monkeypatch.setattr("registry.console.FLUSH_FOR", 60.0)
+    Writer(monkeypatch)
+    console = pipes.console()
+    console.show(["one", "two"])
+    ending = asyncio.create_task(console.finish())
+    for _ in range(2):
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not ending.done()
+        console._was_written()
+    async with asyncio.timeout(10):
+        await ending
+
+
+async def test_the_end_does_not_wait_for_ever_for_a_reader(
+    pipes: Pipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.close(pipes.writing)
+    monkeypatch.setattr("registry.console.FLUSH_FOR", 0.0)
+    Writer(monkeypatch)
+    console = pipes.console()
+    console.show(["one"])
+    async with asyncio.timeout(10):
+        await console.finish()
+
+
+async def test_lines_are_written_in_order_whatever_a_terminal_takes_at_once(
+    pipes: Pipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.close(pipes.writing)
+    real, written = os.write, bytearray()
+
+    def write(descriptor: int, data: bytes) -> int:
+        if descriptor != 1:
+            return real(descriptor, data)
+        written.extend(data[:3])
+        return min(len(data), 3)
+
+    monkeypatch.setattr("registry.console.os.write", write)
+    console = pipes.console()
+    console.show(["é ✓", "two"])
+    console.show(["three"])
+    await console.finish()
+    assert written.decode() == "é ✓\ntwo\nthree\n"

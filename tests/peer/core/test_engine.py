@@ -12,6 +12,7 @@ from peer.core.reach import Reach
 from peer.core.records import OutgoingAdded, RowsSaved
 from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, raw, register_of
 from tests.peer.core.hall import KEY, Node
+from tests.support.promise.timers import deadlines
 from tests.support.strategies import any_message
 from wire.address import Address
 from wire.admission import sign_table
@@ -183,6 +184,9 @@ def test_another_registry_in_its_place_is_told_once_and_we_go_on_without(node: N
     node.porter = real
     node.register()
     assert kinds(node.saw()) == [happened.ServerBack]
+    assert not any(way.endswith("/Post.next_timer") for way, _ in deadlines(node.core)), (
+        "the table tells it now"
+    )
 
 
 def test_the_first_registry_is_pinned_for_later_lives(node: Node) -> None:

@@ -1,7 +1,7 @@
 """This file is about lines of groups while the registry is away: straight to each member, and once more to the registry."""
 
 from peer.core import events as happened
-from tests.peer.core.cast import WALL
+from tests.peer.core.cast import POLICY, WALL
 from tests.peer.core.hall import STATION, Node
 from tests.peer.core.lab import (
     BOB,
@@ -108,3 +108,21 @@ def test_the_channel_goes_straight_to_everybody_who_was_online(node: Node) -> No
     for one in (BOB, CAROL):
         node.datagrams = list(kept)
         assert {line.number for _, line in straight(node, one)} == {number}
+
+
+def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("to the room", now=node.now)
+    node.core.speech.send_all("to all", now=node.now)
+    node.pump()
+    assert {line.text for _, line in straight(node, BOB)} == {"to the room", "to all"}
+    node.core.rooms.leave(now=node.now)
+    node.pass_time(POLICY.give_up_after - 0.1)
+    again = straight(node, BOB)
+    assert {line.text for _, line in again} == {"to all"}
+    (number,) = {number for number, _ in again}
+    answer = join_frames([encode(Ack(number, [1]))])
+    node.hears(BOB.session_with(node.alice).seal(answer), BOB.home)
+    node.pass_time(1.0)
+    assert straight(node, BOB) == []

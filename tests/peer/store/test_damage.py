@@ -113,6 +113,26 @@ def test_a_damaged_log_is_told_and_kept(history: Path, how: str) -> None:
     assert lines_read(history) < LINES
 
 
+@pytest.mark.parametrize("how", ["cut within its header", "with one bit of the header flipped"])
+@pytest.mark.parametrize("has_index", [True, False])
+def test_of_a_log_without_a_good_header_nothing_is_whole(history: Path, how: str, *, has_index: bool) -> None:
+    (committed,) = struct.unpack_from("=16xI", index_of(history).read_bytes())
+    assert committed > LINES
+    if not has_index:
+        index_of(history).unlink()
+    log = log_of(history)
+    log.write_bytes(DAMAGES[how](log.read_bytes()))
+    (line,) = lines_about(history, is_new=False)
+    assert f"is damaged: 0 of its {committed if has_index else 1} parts are whole" in line
+
+
+def test_a_log_that_has_nothing_but_its_header_is_whole_without_an_index(history: Path) -> None:
+    index_of(history).unlink()
+    log = log_of(history)
+    log.write_bytes(log.read_bytes()[:32])
+    assert lines_about(history, is_new=False) == []
+
+
 def test_a_bit_in_the_midst_is_found_without_the_index(history: Path) -> None:
     index_of(history).unlink()
     log = log_of(history)

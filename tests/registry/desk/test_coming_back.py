@@ -178,6 +178,25 @@ def test_a_ticket_that_is_shown_twice_is_the_newer_one_s_and_the_other_is_told(h
     assert not any(isinstance(one, VisitOver) for one in twin.hear())
 
 
+@pytest.mark.parametrize("leaves", [True, False])
+def test_the_window_that_a_visit_was_taken_from_does_nothing_to_it_any_more(
+    hall: Hall, *, leaves: bool
+) -> None:
+    hall.joined("Active")
+    asha, twin = hall.joined("Asha"), hall.visitor("Asha")
+    twin.ask(ReturnToDesk(6, asha.ticket, 0))
+    twin.hear(), asha.hear(), hall.shown()
+    if leaves:
+        asha.ask(LeaveDesk(7))
+        assert asha.hear() == [DeskRefused(7, DeskRefusal.NO_SUCH_TICKET)]
+    else:
+        asha.drop()
+    assert hall.shown() == []
+    hall.advance(61.0)
+    hall.type(".end")
+    assert twin.last(TurnTold).cause is TurnCause.CALLED
+
+
 def test_last_words_arrive_although_the_disk_is_slower_than_the_end(hall: Hall) -> None:
     asha = hall.joined()
     hall.rig.auto_commit = False

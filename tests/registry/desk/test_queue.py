@@ -7,7 +7,7 @@ from registry.desk.queue import DeskQueue
 from registry.desk.records import kept_record, visit_of
 from registry.desk.settings import DeskSettings
 from registry.desk.states import TRANSITIONS, VisitEvent, VisitState
-from registry.desk.visit import CONSOLE, NOBODY, Change, Visit
+from registry.desk.visit import CONSOLE, NOBODY, Change, DutyChanged, Visit
 from tests.registry.desk.people import OPERATORS, visit
 from wire.messages.desk.visiting import OverCause, PlaceCause
 
@@ -195,6 +195,29 @@ def test_who_waits_for_an_operator_who_goes_is_anybodys() -> None:
     queue.end(visits[3], OverCause.ENDED)
     queue.end_duty(y)
     assert visits[1].operator == x
+
+
+def test_who_waits_for_an_operator_who_takes_duty_of_another_queue_is_anybodys() -> None:
+    queue = DeskQueue(DeskSettings(queues=("desk", "other")))
+    visits = {number: visit(number, "desk") for number in (1, 2)}
+    x, y = OPERATORS[1:]
+    for one in visits.values():
+        queue.join(one)
+        queue.kept(one)
+    queue.take_duty(x, "desk")
+    queue.take_duty(y, "desk")
+    queue.hand_over(visits[1], y, now=10.0)
+    queue.lost(visits[1], now=10.0)
+    queue.handle_timer(now=11.0)
+    queue.end(visits[2], OverCause.ENDED)
+    assert (visits[1].wanted, visits[1].state) == (y, VisitState.AWAY)
+    queue.happened()
+    queue.take_duty(y, "other")
+    assert DutyChanged(operator=y, queue="other", is_on=True) in queue.happened()
+    queue.returned(visits[1])
+    assert visits[1].operator == x
+    queue.take_duty(y, "other")
+    assert not any(isinstance(one, DutyChanged) for one in queue.happened())
 
 
 def test_an_operator_s_visitor_and_whoever_waited_for_that_operator_are_called_as_they_came() -> None:
