@@ -22,7 +22,7 @@ from wire.identity import AgreementKey, Identity
 from wire.invitations import CodeRefused, JoinCode
 from wire.letters import open_letter
 from wire.messages.mail import SignedLetter
-from wire.names import file_name_of, name_key, peer_name, skeleton
+from wire.names import file_name_of, looks_of, name_key, peer_name
 from wire.text import clean
 
 _ALICE: Final = peer_name("alice")
@@ -133,7 +133,7 @@ def _name(text: str) -> None:
     assert peer_name(name) == name
     assert name_key(name) == name_key(name_key(name))
     assert "/" not in file_name_of(name_key(name))
-    skeleton(name_key(name))
+    looks_of(name)
 
 
 def _can_ban(text: str) -> bool:

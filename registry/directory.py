@@ -100,7 +100,7 @@ class Directory:
     def refusal_of(self, card: Card, key: str) -> RefusalReason | None:
         """Why this card cannot be let in under the name with this key; None when it can."""
         person = self._people.get(card.identity)
-        if self._is_taken(card, key):
+        if self._is_taken(card):
             return RefusalReason.NAME_TAKEN
         if self.names.holder(key) is None and len(self.names) >= NAMES_MAX:
             return RefusalReason.FULL
@@ -110,10 +110,10 @@ class Directory:
         is_other = card.counter == person.card.counter and card != person.card
         return RefusalReason.OLD_CARD if is_older or is_other else None
 
-    def _is_taken(self, card: Card, key: str) -> bool:
+    def _is_taken(self, card: Card) -> bool:
         """By its key, by a look-alike, or by a card that shows another's live key (to catch their datagrams)."""
         return (
-            self.names.is_taken(key, card.identity)
+            self.names.is_taken(card.name, card.identity)
             or self._lives.get(card.live, card.identity) != card.identity
         )
 
@@ -122,7 +122,7 @@ class Directory:
     ) -> Person:
         """Somebody new from this network, under this name. `at`: Unix seconds of what is last known of them."""
         key = name_key(card.name)
-        self.names.bind(key, card.identity)
+        self.names.bind(card.name, card.identity)
         person = Person(card, key=key, channel_since=channel_since, since=at, network=network)
         self._people[card.identity] = person
         self._lives[card.live] = card.identity
@@ -135,7 +135,7 @@ class Directory:
     ) -> list[str]:
         """Another name for somebody. Returned are names of theirs that are free for it."""
         before, person.name_key = person.name_key, key
-        self.names.bind(key, card.identity)
+        self.names.bind(card.name, card.identity)
         self.renew_card(person, card, now=now)
         return [] if before == key else self.names.reserve(before, card.identity, until=reserved_until)
 

@@ -1,11 +1,11 @@
-"""This file is about which names are whose: borne, promised, or reserved for a while to whoever bore them (clause 4.7).
+"""Which names are whose: borne, promised, or reserved for a while to whoever bore them (clause 4.7).
 
-It knows keys and skeletons of names; it must not know cards, rows, disks or clocks.
+Names come in as they are typed or by their keys; they are held by their keys, and refused where they look like others'.
 """
 
 from wire.errors import NameRefused
 from wire.limits import NAMES_RESERVED_MAX
-from wire.names import name_key, peer_name, skeleton
+from wire.names import looks_of, name_key, peer_name
 
 
 class Names:
@@ -13,8 +13,10 @@ class Names:
 
     def __init__(self) -> None:
         self._holders: dict[str, bytes] = {}
-        self._skeletons: dict[str, dict[str, None]] = {}
-        """The names that look alike: all are of one identity."""
+        self._looks: dict[str, set[str]] = {}
+        """What each name looks like, in all spellings in which it was held."""
+        self._alike: dict[str, dict[str, None]] = {}
+        """The names that look so: all are of one identity."""
         self._promised: set[str] = set()
         self._reserved: dict[bytes, dict[str, float]] = {}
         """Until when, the oldest first."""
@@ -26,17 +28,17 @@ class Names:
         """To whom the name with this key belongs."""
         return self._holders.get(key)
 
-    def is_taken(self, key: str, identity: bytes) -> bool:
+    def is_taken(self, name: str, identity: bytes) -> bool:
         """Whether it, or one that looks like it, is another's."""
-        if self._holders.get(key, identity) != identity:
+        if self._holders.get(name_key(name), identity) != identity:
             return True
-        alike = next(iter(self._skeletons.get(skeleton(key), ())), None)
-        return alike is not None and self._holders[alike] != identity
+        return any(
+            self._holders[alike] != identity for look in looks_of(name) for alike in self._alike.get(look, ())
+        )
 
-    def promise(self, key: str, identity: bytes) -> None:
+    def promise(self, name: str, identity: bytes) -> None:
         """Nobody else gets this name from now on, though it is not on disk yet."""
-        self._hold(key, identity)
-        self._promised.add(key)
+        self._promised.add(self._hold(name, identity))
 
     def is_promised(self, key: str) -> bool:
         """Whether it is on its way to the disk."""
@@ -49,9 +51,9 @@ class Names:
             if key not in self._reserved.get(identity, ()):
                 self._free(key)
 
-    def bind(self, key: str, identity: bytes) -> None:
+    def bind(self, name: str, identity: bytes) -> None:
         """They bear it."""
-        self._hold(key, identity)
+        key = self._hold(name, identity)
         self._promised.discard(key)
         self._end_reservation(key, identity)
 
@@ -91,16 +93,22 @@ class Names:
             self._free(key)
         return [key for key, _ in over]
 
-    def _hold(self, key: str, identity: bytes) -> None:
+    def _hold(self, name: str, identity: bytes) -> str:
+        key = name_key(name)
         self._holders[key] = identity
-        self._skeletons.setdefault(skeleton(key), {})[key] = None
+        looks = looks_of(name)
+        self._looks.setdefault(key, set()).update(looks)
+        for look in looks:
+            self._alike.setdefault(look, {})[key] = None
+        return key
 
     def _free(self, key: str) -> None:
         del self._holders[key]
-        alike = self._skeletons[skeleton(key)]
-        del alike[key]
-        if not alike:
-            del self._skeletons[skeleton(key)]
+        for look in self._looks.pop(key):
+            alike = self._alike[look]
+            del alike[key]
+            if not alike:
+                del self._alike[look]
 
     def _end_reservation(self, key: str, identity: bytes) -> None:
         mine = self._reserved.get(identity)

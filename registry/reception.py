@@ -71,7 +71,7 @@ class Reception:
         network = "" if caller.address is None else network_of(caller.address.host)
         if not self._newcomers.take(network, now=now):
             return _denial(card, nonce, caller, RefusalReason.FULL)
-        self._directory.names.promise(key, card.identity)
+        self._directory.names.promise(card.name, card.identity)
         if code:
             self._doors.invites.speak_for(code)
         since = self._channel.group.position

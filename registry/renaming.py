@@ -91,7 +91,7 @@ class Renaming:
         bound = NameBound(key, identity, encode(card), person.channel_since, at, network=person.network)
         if key == person.name_key:
             return (bound,)
-        self._directory.names.promise(key, identity)
+        self._directory.names.promise(card.name, identity)
         # In this order: were the second lost in a crash, the newer card would still say whose name is which.
         return (bound, NameReserved(person.name_key, identity, at))
 

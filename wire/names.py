@@ -28,7 +28,11 @@ _TYPED_MAX: Final = 4 * NAME_MAX
 """Characters looked at before composition (NFC), which makes one of three at most: a cap before any work."""
 
 _MARKS_MAX: Final = 4
-"""Marks in a row. Every living script manages; a stack of thirty would paint over the lines above and below."""
+"""Marks on a letter, with those that are composed with it. Every living script manages; a stack of thirty would paint over
+the lines above and below."""
+
+_PLAIN_ALIKE: Final = str.maketrans("I10", "llo")
+"""Signs of ASCII that look like others; `m` looks like two, `rn`."""
 
 _KEYS_REMEMBERED: Final = 4_096
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
@@ -92,7 +96,7 @@ def _by_precis(text: str, profile: str) -> str:
 def _check_characters(text: str, made: str) -> None:
     """PRECIS allows all of ASCII's punctuation and any mark anywhere; we do not."""
     marks = _MARKS_MAX  # so that no mark can stand first
-    for character in made:
+    for character in unicodedata.normalize("NFD", made):
         category = unicodedata.category(character)
         if category[0] == "M":
             marks += 1
@@ -113,22 +117,25 @@ def _profile(name: str) -> "Profile":
     return get_profile(name)
 
 
-def skeleton(name: str) -> str:
-    """What `name` looks like: two with one skeleton look the same (after UTS 39, section 4).
+def looks_of(name: str) -> frozenset[str]:
+    """What `name` looks like, as typed and in the form that names are compared by: two that share one look alike.
 
-    Differs from UTS 39 in one thing: plain ASCII stands for itself, whatever its case. So "user1" and "userl", "user0"
-    and "usero", "rn" and "m" are honest different names, while a letter of another script that looks like an ASCII one
-    counts as that one. The price: "BiII" with two capital i is another name than "Bill", as far as this goes.
+    So "aIice" is refused beside "alice" and "rnary" beside "Mary". The price: names that differ in nothing but such signs,
+    "user1" and "userl", "Lan" and "Ian", cannot both be had. Raises NameRefused for text that is no name.
     """
-    if name.isascii():
-        return name.lower()
-    table = _prototypes()
+    return frozenset((skeleton(name), skeleton(name_key(name))))
+
+
+def skeleton(name: str) -> str:
+    """What `name` looks like as it stands, in small letters: after UTS 39, section 4."""
     seen, made = "", name
     for _ in range(4):  # folding may bring a letter that looks like another again; twice is the most there is
         if made == seen:
             break
         seen = made
-        made = unicodedata.normalize("NFD", made).translate(table).casefold()
+        if not made.isascii():
+            made = unicodedata.normalize("NFD", made).translate(_prototypes())
+        made = made.translate(_PLAIN_ALIKE).casefold().replace("m", "rn")
     return made
 
 
@@ -150,7 +157,7 @@ def _prototypes() -> dict[int, str]:
         prototype = _prototype(_bare(centre), leaves)
         alike = (one for one in (_bare(centre), *leaves) if len(one) == 1 and one != prototype)
         table |= {ord(one): prototype for one in alike}
-    return {code: _as_typed(chr(code), to, table) for code, to in table.items() if code > 0x7F}
+    return {code: to for code, to in table.items() if code > 0x7F}
 
 
 def _bare(listed: str) -> str:
@@ -163,16 +170,7 @@ def _prototype(centre: str, leaves: list[str]) -> str:
         return plain[0]
     if len(leaves) == 1 and not centre.isascii() and len(leaves[0]) == len(centre) == 1:
         return min(centre, leaves[0])  # a pair is listed both ways round: either will do, if always the same
-    return centre.replace("rn", "m")
-
-
-def _as_typed(character: str, prototype: str, table: dict[int, str]) -> str:
-    """UTS 39 has one prototype for 0 and O, and one for 1, I and l. We tell these apart, so look-alikes must choose."""
-    if unicodedata.category(character) == "Nd":
-        return {"O": "0", "o": "0", "l": "1"}.get(prototype, prototype)
-    if prototype == "l" and table.get(ord(character.lower()[0])) == "i":
-        return "i"
-    return prototype
+    return centre
 
 
 def file_name_of(name: str) -> str:

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 
 from registry.names import Names, key_of
 from wire.limits import NAMES_RESERVED_MAX
-from wire.names import skeleton
+from wire.names import looks_of
 
 ANN, BOB = b"a" * 32, b"b" * 32
-KEYS = ("ann", "\u0430nn", "bob", "b\u043eb", "eve", "joe", "sue")
+KEYS = ("ann", "\u0430nn", "bob", "b\u043eb", "b0b", "eve", "joe", "sue")
 
 
 def test_a_promise_that_is_taken_back_leaves_what_was() -> None:
@@ -48,6 +48,18 @@ def test_the_key_of_a_name_in_its_one_right_form() -> None:
     assert key_of("two words") is None
 
 
+def test_a_name_is_refused_that_looks_as_a_taken_one_is_typed_or_as_its_key() -> None:
+    names = Names()
+    names.bind("Mary", ANN)
+    names.bind("ALICE", ANN)
+    for forged in ("rnary", "RNARY", "aIice", "ALlCE", "a1ice", "M\u0430ry"):
+        assert names.is_taken(forged, BOB), forged
+        assert not names.is_taken(forged, ANN), "it is the same person's"
+    assert not names.is_taken("alicia", BOB)
+    names.release("mary", ANN)
+    assert not names.is_taken("rnary", BOB)
+
+
 DEEDS = st.lists(
     st.tuples(
         st.sampled_from(("promise", "bind", "back", "reserve", "expire")),
@@ -77,7 +89,7 @@ def test_no_two_hold_names_that_look_alike_and_nobody_hoards(deeds: list[tuple[s
             if former is not None and former != key:
                 names.reserve(former, who, until=now + 10.0)
         held = {key: names.holder(key) for key in KEYS if names.holder(key) is not None}
-        looks = {(skeleton(key), whose) for key, whose in held.items()}
+        looks = {(look, whose) for key, whose in held.items() for look in looks_of(key)}
         assert len({look for look, _ in looks}) == len(looks)
         assert len(names) == len(held)
         assert all(names.holder(key) == whose for whose, key in bound.items())

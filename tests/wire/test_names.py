@@ -14,6 +14,7 @@ from wire.names import (
     PeerName,
     file_name_of,
     is_same_name,
+    looks_of,
     name_key,
     peer_name,
     skeleton,
@@ -96,7 +97,9 @@ def test_names_stay_as_typed(text: str) -> None:
             "a\ud800",
             "\u0301a",
             "1\u0301",
-            "a" + "\u0323" * 6,
+            "a" + "\u0323" * 5,
+            "é" + "\u0323" * 4,
+            "e" + "\u0301\u0323\u0308\u0304\u0306",
             "😀",
             "½",
             "²",
@@ -136,41 +139,43 @@ def test_only_names_have_a_key(text: str) -> None:
             ("cop", "сор"),
         ),
         ("Bob", "bOB"),
+        *(("alice", "aIice"), ("alice", "a1ice"), ("Mary", "rnary"), ("mary", "rnаry"), ("BMW", "brnw")),
+        *(("aIice", "аІісе"), ("user1", "userl"), ("user0", "usero"), ("БОБ", "бoб"), ("Ian", "lan")),
     ],
 )
-def test_names_that_look_alike_have_one_skeleton(one: str, other: str) -> None:
-    assert skeleton(peer_name(one)) == skeleton(peer_name(other))
+def test_names_that_look_alike_share_a_look(one: str, other: str) -> None:
+    assert looks_of(peer_name(one)) & looks_of(peer_name(other))
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("user1", "userl"),
-        ("user0", "usero"),
-        ("m", "rn"),
-        ("I1", "l1"),
+        ("user1", "user2"),
+        ("ali", "all"),
+        ("kai", "kal"),
         ("vv", "w"),
         ("bob", "bob_"),
         ("é", "e"),
     ],
 )
 def test_honest_neighbours_do_not_collide(one: str, other: str) -> None:
-    assert skeleton(one) != skeleton(other)
-
-
-def test_a_look_alike_of_the_other_case_is_caught_too() -> None:
-    held, forged = peer_name("БОБ"), peer_name("бoб")  # the second has a Latin o
-    assert skeleton(held) != skeleton(forged)
-    assert skeleton(name_key(held)) == skeleton(name_key(forged))
+    assert not looks_of(one) & looks_of(other)
 
 
 @given(PLAIN, PLAIN)
-def test_plain_names_collide_only_when_they_are_the_same(one: str, other: str) -> None:
-    assert (skeleton(one) == skeleton(other)) == (name_key(one) == name_key(other))
+def test_plain_names_look_alike_by_few_signs_only(one: str, other: str) -> None:
+    def bare(name: str) -> str:
+        return re.sub("[il1]", "l", re.sub("[o0]", "o", name_key(name).replace("rn", "m")))
+
+    is_alike = bool(looks_of(one) & looks_of(other))
+    if name_key(one) == name_key(other):
+        assert is_alike
+    if is_alike:
+        assert bare(one) == bare(other)
 
 
 @given(WORDS)
-def test_the_same_name_has_the_same_skeleton_and_a_skeleton_is_its_own(text: str) -> None:
+def test_the_same_name_looks_the_same_however_it_is_composed(text: str) -> None:
     assume(is_name(text))
     name = peer_name(text)
     assert skeleton(skeleton(name)) == skeleton(name)
