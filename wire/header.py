@@ -22,6 +22,8 @@ class Kind(enum.IntEnum):
     SEALED = 7
     GROUP = 8
     GROUP_RELAYED = 9
+    OPENING = 10
+    ANSWER = 11
 
 
 TAG_SIZE: Final = 8
@@ -29,8 +31,18 @@ AEAD_TAG_SIZE: Final = 16
 _sealed: Final = struct.Struct(">B8sQ")
 _group: Final = struct.Struct(">B8sIIQ")
 _relayed: Final = struct.Struct(">BQ")
+_opening: Final = struct.Struct(">B32sQ8s32s16s16sQ")
+_answer: Final = struct.Struct(">B8s8s32s16sQ")
+_COUNTER_SIZE: Final = 8
 
 SEALED_OVERHEAD: Final = _sealed.size + AEAD_TAG_SIZE
+SEALED_HEADER_SIZE: Final = _sealed.size
+OPENING_HEADER_SIZE: Final = _opening.size
+OPENING_HEAD_SIZE: Final = _opening.size - _COUNTER_SIZE
+"""What is the same in all datagrams of one opening: all but the counter."""
+OPENING_OVERHEAD: Final = _opening.size + AEAD_TAG_SIZE
+ANSWER_HEADER_SIZE: Final = _answer.size
+ANSWER_OVERHEAD: Final = _answer.size + AEAD_TAG_SIZE
 GROUP_HEADER_SIZE: Final = _group.size
 GROUP_OVERHEAD: Final = _group.size + AEAD_TAG_SIZE
 
@@ -38,6 +50,28 @@ GROUP_OVERHEAD: Final = _group.size + AEAD_TAG_SIZE
 class SealedHeader(NamedTuple):
     """`tag` names the pair of live keys (clause 5.1), `counter` is the nonce."""
 
+    tag: bytes
+    counter: int
+
+
+class OpeningHeader(NamedTuple):
+    """What begins a session (clause 5.2): `ephemeral` and `tag` are the first message of the handshake."""
+
+    identity: bytes
+    number: int
+    session: bytes
+    ephemeral: bytes
+    tag: bytes
+    proof: bytes
+    counter: int
+
+
+class AnswerHeader(NamedTuple):
+    """What answers an opening (clause 5.3): `ephemeral` and `tag` are the second message of the handshake."""
+
+    session: bytes
+    theirs: bytes
+    ephemeral: bytes
     tag: bytes
     counter: int
 
@@ -62,6 +96,30 @@ def unpack_sealed(data: bytes) -> SealedHeader:
         raise DecodeError("SEALED", f"{len(data)} bytes")
     _, tag, counter = _sealed.unpack_from(data)
     return SealedHeader(tag, counter)
+
+
+def pack_opening(header: OpeningHeader) -> bytes:
+    """The 121-byte header of a datagram or first frame that opens a session."""
+    return _opening.pack(Kind.OPENING, *header)
+
+
+def unpack_opening(data: bytes) -> OpeningHeader:
+    """Raises DecodeError when it is too short to hold a header and an AEAD tag."""
+    if len(data) < OPENING_OVERHEAD:
+        raise DecodeError("OPENING", f"{len(data)} bytes")
+    return OpeningHeader._make(_opening.unpack_from(data)[1:])
+
+
+def pack_answer(header: AnswerHeader) -> bytes:
+    """The 73-byte header of what answers an opening."""
+    return _answer.pack(Kind.ANSWER, *header)
+
+
+def unpack_answer(data: bytes) -> AnswerHeader:
+    """Raises DecodeError when it is too short to hold a header and an AEAD tag."""
+    if len(data) < ANSWER_OVERHEAD:
+        raise DecodeError("ANSWER", f"{len(data)} bytes")
+    return AnswerHeader._make(_answer.unpack_from(data)[1:])
 
 
 def pack_group(header: GroupHeader) -> bytes:

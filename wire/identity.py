@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from nacl.exceptions import BadSignatureError
+from nacl.exceptions import BadSignatureError, CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
 from wire.codec import encode
@@ -35,6 +35,10 @@ class Identity:
         """The 32 secret bytes that make this key again."""
         return bytes(self._key)
 
+    def agreement_key(self) -> "AgreementKey":
+        """The X25519 form of this key, with which it opens sessions (clause 5.1)."""
+        return AgreementKey(bytes(self._key.to_curve25519_private_key()))
+
     def sign(self, purpose: bytes, message: bytes) -> bytes:
         """64 bytes. `purpose` keeps a signature made for one use from serving another."""
         return self._key.sign(purpose + message).signature
@@ -47,6 +51,14 @@ def is_signed_by(identity: bytes, purpose: bytes, message: bytes, signature: byt
     except (BadSignatureError, ValueError, TypeError):
         return False
     return True
+
+
+def agreement_half(identity: bytes) -> bytes:
+    """The X25519 form of somebody's public identity key. Raises SealError for one that is no good."""
+    try:
+        return bytes(VerifyKey(identity).to_curve25519_public_key())
+    except (CryptoError, ValueError, TypeError):
+        raise SealError("the other side's identity is no good key") from None
 
 
 class AgreementKey:

@@ -64,6 +64,32 @@ def _cipher(key: bytes) -> AESGCM:
     return AESGCM(key)
 
 
+class Ciphers:
+    """The ciphers of keys in use, the oldest let go where there are too many. Owned, so that erased keys are gone."""
+
+    __slots__ = ("_by_key",)
+
+    def __init__(self) -> None:
+        self._by_key: dict[bytes, AESGCM] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def get(self, key: bytes) -> AESGCM:
+        """The cipher of this key."""
+        return self._by_key.get(key) or self._make(key)
+
+    def drop(self, key: bytes) -> None:
+        """The key is erased."""
+        self._by_key.pop(key, None)
+
+    def _make(self, key: bytes) -> AESGCM:
+        if len(self._by_key) >= CIPHERS_KEPT:
+            del self._by_key[next(iter(self._by_key))]
+        cipher = self._by_key[key] = AESGCM(key)
+        return cipher
+
+
 class ReplayWindow:
     """Which counters were accepted already: the newest and a bit for each of those behind it (RFC 4303, 3.4.3)."""
 
@@ -152,13 +178,14 @@ class Session:
 class LinkCipher:
     """Seals and opens the frames of one link. TCP keeps the order, so the counters need not travel (clause 9.2)."""
 
-    __slots__ = ("_open_key", "_opened", "_seal_key", "_sealed")
+    __slots__ = ("_ciphers", "_open_key", "_opened", "_seal_key", "_sealed")
 
     _HEADER: Final = bytes((Kind.SEALED,))
 
-    def __init__(self, *, seal_key: bytes, open_key: bytes) -> None:
+    def __init__(self, *, seal_key: bytes, open_key: bytes, ciphers: Ciphers | None = None) -> None:
         self._seal_key = seal_key
         self._open_key = open_key
+        self._ciphers = Ciphers() if ciphers is None else ciphers
         self._sealed = 0
         self._opened = 0
 
@@ -166,20 +193,40 @@ class LinkCipher:
         """A frame: the kind byte and the ciphertext."""
         nonce = self._sealed.to_bytes(12, "big")
         self._sealed += 1
-        return self._HEADER + _cipher(self._seal_key).encrypt(nonce, payload, self._HEADER)
+        return self._HEADER + self._ciphers.get(self._seal_key).encrypt(nonce, payload, self._HEADER)
 
     def open(self, frame: bytes) -> bytes:
         """The payload. Raises SealError."""
         if frame[:1] != self._HEADER:
             raise SealError("not a sealed frame")
         try:
-            payload = _cipher(self._open_key).decrypt(
+            payload = self._ciphers.get(self._open_key).decrypt(
                 self._opened.to_bytes(12, "big"), frame[1:], self._HEADER
             )
         except InvalidTag:
             raise SealError("does not open") from None
         self._opened += 1
         return payload
+
+    def seal_answer(self, header: bytes) -> bytes:
+        """The first frame of whoever was opened to: the header, and nothing sealed behind it (clause 9.1)."""
+        nonce = self._sealed.to_bytes(12, "big")
+        self._sealed += 1
+        return header + self._ciphers.get(self._seal_key).encrypt(nonce, b"", header)
+
+    def open_answer(self, header: bytes, sealed: bytes) -> None:
+        """It came. Raises SealError."""
+        try:
+            self._ciphers.get(self._open_key).decrypt(self._opened.to_bytes(12, "big"), sealed, header)
+        except InvalidTag:
+            raise SealError("does not open") from None
+        self._opened += 1
+
+    def erase(self) -> None:
+        """The link is over: its keys are gone."""
+        self._ciphers.drop(self._seal_key)
+        self._ciphers.drop(self._open_key)
+        self._seal_key = self._open_key = b""
 
 
 class GroupKey:

@@ -79,4 +79,6 @@ def test_kinds_are_what_they_were() -> None:
         ("SEALED", 7),
         ("GROUP", 8),
         ("GROUP_RELAYED", 9),
+        ("OPENING", 10),
+        ("ANSWER", 11),
     ]

@@ -1,0 +1,172 @@
+"""How a session begins: one handshake of Noise KK (`wire.noise`) between two identity keys, as either side sees it.
+
+The first message travels in an OPENING, before data that is sealed already under a key of its own (early data), so
+nothing waits for an answer. A keyed hash in it shows that its author holds their identity key, before anything dear is
+computed. The second message travels in an ANSWER. It knows keys and bytes, not when or where anything is sent.
+"""
+
+import copy
+import enum
+import hashlib
+import hmac
+from typing import Final, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from wire.errors import SealError
+from wire.header import (
+    OPENING_HEAD_SIZE,
+    OPENING_HEADER_SIZE,
+    AnswerHeader,
+    OpeningHeader,
+    pack_answer,
+    pack_opening,
+)
+from wire.identity import AgreementKey, agreement_half
+from wire.noise import KEY_SIZE, HandshakeState
+
+SESSION_ID_SIZE: Final = 8
+PROOF_SIZE: Final = 16
+_PURPOSE: Final = b"chatapp session 1\0"
+_EARLY: Final = b"chatapp early 1\0"
+_PROOF: Final = b"chatapp proof 1\0"
+_COUNTER_SIZE: Final = 8
+
+
+class Randomness(Protocol):
+    """Where chance comes from: `random.Random` in tests, the system's in earnest."""
+
+    def randbytes(self, n: int, /) -> bytes:
+        """`n` random bytes."""
+
+
+class Way(enum.IntEnum):
+    """By what a session is carried. An opening for one way is none for the other."""
+
+    DATAGRAMS = 0
+    LINK = 1
+
+
+class Parties:
+    """We and somebody else, as far as it stays the same: the keys that both sides hold already.
+
+    `context`: bytes that both sides know and that make openings of an earlier acquaintance void; mostly none.
+    """
+
+    __slots__ = ("_proof_key", "_shared", "_static", "_their_static", "context", "ours", "theirs")
+
+    def __init__(self, static: AgreementKey, *, ours: bytes, theirs: bytes, context: bytes) -> None:
+        """`ours`, `theirs`: the identity keys. Raises SealError when theirs is no good."""
+        self._static = static
+        self._their_static = agreement_half(theirs)
+        self._shared = static.agree(self._their_static)
+        self._proof_key = hmac.digest(self._shared, _PROOF, "sha256")
+        self.ours: Final = ours
+        self.theirs: Final = theirs
+        self.context: Final = context
+
+    def handshake(
+        self, ephemeral: AgreementKey, header: OpeningHeader, way: Way, *, is_initiator: bool
+    ) -> HandshakeState:
+        """One side of a handshake, before its first message."""
+        return HandshakeState(
+            is_initiator=is_initiator,
+            prologue=self.prologue(header, way),
+            static=self._static,
+            ephemeral=ephemeral,
+            their_static=self._their_static,
+            static_static=self._shared,
+        )
+
+    def prologue(self, header: OpeningHeader, way: Way) -> bytes:
+        """What both sides hold of an opening before its first message: who opens to whom, which way, under which number."""
+        responder = self.theirs if header.identity == self.ours else self.ours
+        number = header.number.to_bytes(8, "big")
+        return _PURPOSE + bytes((way,)) + header.identity + responder + number + header.session + self.context
+
+    def proof(self, header: OpeningHeader, way: Way) -> bytes:
+        """The keyed hash that only the two can make: 16 bytes over the prologue and the first message."""
+        return hashlib.blake2s(
+            self.prologue(header, way) + header.ephemeral + header.tag,
+            key=self._proof_key,
+            digest_size=PROOF_SIZE,
+        ).digest()
+
+
+class Begun:
+    """A session that we have begun, until the answer comes. `head`: what all of its datagrams begin with."""
+
+    __slots__ = ("_counter", "_early_key", "_handshake", "head", "said_at", "session", "started")
+
+    def __init__(self, parties: Parties, *, number: int, way: Way, rng: Randomness, now: float) -> None:
+        self.started: Final = now
+        self.said_at = now
+        """When it was sent last."""
+        self.session: Final = rng.randbytes(SESSION_ID_SIZE)
+        bare = OpeningHeader(parties.ours, number, self.session, b"", b"", b"", 0)
+        ephemeral = AgreementKey(rng.randbytes(KEY_SIZE))
+        handshake = parties.handshake(ephemeral, bare, way, is_initiator=True)
+        first = handshake.write_first(b"")
+        self._handshake: HandshakeState | None = handshake
+        self._early_key = handshake.export(_EARLY)
+        self._counter = 0
+        header = bare._replace(ephemeral=first[:KEY_SIZE], tag=first[KEY_SIZE:])
+        self.head: Final = pack_opening(header._replace(proof=parties.proof(header, way)))[:-_COUNTER_SIZE]
+
+    def seal(self, payload: bytes) -> bytes:
+        """A datagram (or a link's first frame) that opens the session and carries this."""
+        counter = self._counter.to_bytes(8, "big")
+        self._counter += 1
+        header = self.head + counter
+        return header + AESGCM(self._early_key).encrypt(b"\0\0\0\0" + counter, payload, header)
+
+    def answered(self, answer: AnswerHeader) -> tuple[bytes, bytes]:
+        """The keys to seal and to open with. Raises SealError when it is no answer to this; nothing has changed then."""
+        if self._handshake is None:
+            raise SealError("answered before")
+        handshake = copy.copy(self._handshake)
+        handshake.read_second(answer.ephemeral + answer.tag)
+        to_them, to_us = handshake.split()
+        return to_them.key, to_us.key
+
+    def erase(self) -> None:
+        """It is answered, or given up: its keys are gone."""
+        self._handshake, self._early_key = None, b""
+
+
+class Heard:
+    """An opening of somebody else's that is genuine: what comes early in it can be read, and it can be answered."""
+
+    __slots__ = ("_early_key", "_handshake", "_header", "head")
+
+    def __init__(self, parties: Parties, header: OpeningHeader, *, way: Way, rng: Randomness) -> None:
+        """Raises SealError when its first message does not open. The proof has been checked."""
+        ephemeral = AgreementKey(rng.randbytes(KEY_SIZE))
+        handshake = parties.handshake(ephemeral, header, way, is_initiator=False)
+        handshake.read_first(header.ephemeral + header.tag)
+        self._handshake: HandshakeState | None = handshake
+        self._early_key = handshake.export(_EARLY)
+        self._header: Final = header
+        self.head: Final = pack_opening(header)[:-_COUNTER_SIZE]
+
+    def open(self, data: bytes) -> bytes:
+        """What one of its datagrams carries. Raises SealError."""
+        header, counter = data[:OPENING_HEADER_SIZE], data[OPENING_HEAD_SIZE:OPENING_HEADER_SIZE]
+        try:
+            return AESGCM(self._early_key).decrypt(b"\0\0\0\0" + counter, data[OPENING_HEADER_SIZE:], header)
+        except InvalidTag:
+            raise SealError("does not open") from None
+
+    def answer(self, session: bytes) -> tuple[bytes, bytes, bytes]:
+        """Ours of the handshake: what all answers begin with, and the keys to seal and to open with. Once."""
+        assert self._handshake is not None
+        second = self._handshake.write_second(b"")
+        to_us, to_them = self._handshake.split()
+        self._handshake = None  # what the keys came from is of no more use
+        header = AnswerHeader(self._header.session, session, second[:KEY_SIZE], second[KEY_SIZE:], 0)
+        return pack_answer(header)[:-_COUNTER_SIZE], to_them.key, to_us.key
+
+    def erase(self) -> None:
+        """Its keys are gone."""
+        self._handshake, self._early_key = None, b""

@@ -1,0 +1,591 @@
+"""Secure sessions with everybody whom we know by their identity key: begun, answered, renewed, erased (clause 5).
+
+Each side finds a session by a random number of its own choosing, never by a key, so nobody can stand in another's place.
+Keys belong to one handshake and are never met again: no counter is used twice under one key, whatever flips, restarts, is
+copied or put back. What is said before the answer comes travels with the opening. It knows keys, bytes and spans; it must
+not know sockets, clocks, or what the bytes mean.
+"""
+
+import heapq
+import hmac
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+
+from wire.errors import DecodeError, SealError
+from wire.header import (
+    ANSWER_HEADER_SIZE,
+    OPENING_HEAD_SIZE,
+    SEALED_HEADER_SIZE,
+    AnswerHeader,
+    Kind,
+    OpeningHeader,
+    pack_sealed,
+    unpack_answer,
+    unpack_opening,
+    unpack_sealed,
+)
+from wire.identity import Identity
+from wire.opening import SESSION_ID_SIZE, Begun, Heard, Parties, Randomness, Way
+from wire.sealing import Ciphers, LinkCipher, ReplayWindow
+
+RENEW_AFTER: Final = 120.0
+"""Seconds after which whoever seals begins a new session,"""
+RENEW_AFTER_DATAGRAMS: Final = 1 << 20
+"""or after so many datagrams of ours."""
+ERASE_AFTER: Final = 180.0
+"""Seconds after which the keys of a session are erased in any case."""
+REPLACED_LASTS_FOR: Final = 60.0
+"""Seconds for which a session that was replaced still opens what is on its way."""
+OPENING_LASTS_FOR: Final = 3.0
+"""Seconds for which one opening is sent again and again. What is sealed later begins another: the other side may have been
+started anew since it took the first."""
+ANSWER_AWAITED_FOR: Final = 20.0
+"""Seconds for which an opening that is not sent any more may still be answered."""
+RENEWAL_AGAIN_AFTER: Final = 1.0
+"""Seconds after which the opening that renews a session is sent again, as long as it is not answered."""
+SILENT_AFTER: Final = 0.9
+"""Seconds without a datagram of theirs after which a message that goes unanswered makes us open anew: two tries."""
+OPENINGS_BURST: Final = 16
+"""Openings of one person that are heeded at once, four key agreements each; then one a second."""
+_RENEWED_EARLY: Final = 5.0
+"""Seconds before we would renew a session in which an opening of theirs still counts as its renewal."""
+
+
+class Session:
+    """One secure channel: seals, opens, refuses repeats. `ours` is the id by which it is found here."""
+
+    __slots__ = (
+        "_ciphers",
+        "_open_key",
+        "_replay",
+        "_seal_key",
+        "_sent",
+        "answer_head",
+        "born",
+        "is_begun_by_us",
+        "order",
+        "ours",
+        "pair",
+        "renew_at",
+        "theirs",
+    )
+
+    def __init__(
+        self,
+        pair: "Pair",
+        *,
+        ours: bytes,
+        theirs: bytes,
+        keys: tuple[bytes, bytes],
+        ciphers: Ciphers,
+        order: int,
+        born: float,
+        answer_head: bytes | None,
+    ) -> None:
+        """`keys`: to seal and to open with. `answer_head`: of a session that they have begun, until they have shown that
+        they know of it."""
+        self.pair: Final = pair
+        self.ours: Final = ours
+        self.theirs: Final = theirs
+        self.order: Final = order
+        self.born: Final = born
+        self.renew_at = born + RENEW_AFTER
+        self.is_begun_by_us: Final = answer_head is None
+        self.answer_head = answer_head
+        self._seal_key, self._open_key = keys
+        self._ciphers = ciphers
+        self._sent = 0
+        self._replay = ReplayWindow()
+
+    def seal(self, payload: bytes) -> bytes:
+        """A datagram: header, ciphertext, AEAD tag."""
+        counter = self._sent
+        self._sent = counter + 1
+        if counter == RENEW_AFTER_DATAGRAMS:
+            self.renew_at = self.born
+        if self.answer_head is None:
+            header = pack_sealed(self.theirs, counter)
+        else:
+            header = self.answer_head + counter.to_bytes(8, "big")
+        return header + self._ciphers.get(self._seal_key).encrypt(
+            counter.to_bytes(12, "big"), payload, header
+        )
+
+    def open(self, counter: int, datagram: bytes, header_size: int) -> bytes:
+        """The payload. Raises SealError for a forgery or a repeat."""
+        if not self._replay.is_fresh(counter):
+            raise SealError("replayed")
+        try:
+            payload = self._ciphers.get(self._open_key).decrypt(
+                counter.to_bytes(12, "big"), datagram[header_size:], datagram[:header_size]
+            )
+        except InvalidTag:
+            raise SealError("does not open") from None
+        self._replay.accept(counter)
+        return payload
+
+    def erase(self) -> None:
+        """The keys are gone; nothing is sealed or opened any more."""
+        self._ciphers.drop(self._seal_key)
+        self._ciphers.drop(self._open_key)
+        self._seal_key = self._open_key = b""
+
+
+class Early:
+    """The opening of theirs that was taken last: what else comes with it is read, each datagram once."""
+
+    __slots__ = ("heard", "is_return", "order", "replay", "session")
+
+    def __init__(self, heard: Heard, session: Session | None, order: int, *, is_return: bool) -> None:
+        """`session`: what came of it; None where ours, begun at the same time, goes before."""
+        self.heard: Final = heard
+        self.session: Final = session
+        self.order: Final = order
+        self.is_return = is_return
+        """Whether nothing had to be renewed, as long as nobody was told so."""
+        self.replay: Final = ReplayWindow()
+
+
+class Pair:
+    """We and one other: what we share."""
+
+    __slots__ = (
+        "allowance",
+        "allowed_at",
+        "begun",
+        "begun_before",
+        "current",
+        "early",
+        "heard_at",
+        "is_doubted",
+        "link_number",
+        "newest",
+        "number",
+        "parties",
+    )
+
+    def __init__(self, parties: Parties, number: int) -> None:
+        self.parties: Final = parties
+        self.number = number
+        """Of the last opening of theirs that was taken; only higher ones are from now on."""
+        self.link_number = -1
+        """The same of openings on links."""
+        self.begun: Begun | None = None
+        self.begun_before: Begun | None = None
+        """Openings of ours that may be answered yet."""
+        self.early: Early | None = None
+        self.current: Session | None = None
+        """Under which we seal."""
+        self.is_doubted = False
+        """Whether they may not have it: what we say goes with an opening."""
+        self.heard_at = float("-inf")
+        self.newest: tuple[float, int, int] = (-1, 0, -1)
+        self.allowance = float(OPENINGS_BURST)
+        self.allowed_at = float("-inf")
+
+    def note(self, order: int, phase: int, counter: int, now: float) -> bool:
+        """A datagram was opened; whether all that were before are older."""
+        self.heard_at = now
+        mark = (order, phase, counter)
+        if mark <= self.newest:
+            return False
+        self.newest = mark
+        return True
+
+    def take_allowance(self, now: float) -> bool:
+        """Whether one more opening of theirs may be heeded."""
+        earned = min(now - self.allowed_at, OPENINGS_BURST)
+        self.allowance, self.allowed_at = min(self.allowance + earned, OPENINGS_BURST), now
+        if self.allowance < 1:
+            return False
+        self.allowance -= 1
+        return True
+
+
+class Opened(NamedTuple):
+    """What a datagram brought, and from whom."""
+
+    identity: bytes
+    payload: bytes
+    """Empty where nothing is said but that a session begins."""
+    session: bytes
+    """Under which it can be answered, whatever comes after; empty for none."""
+    is_newest: bool
+    """Whether no later one of theirs was opened before: only then does it say how things are now."""
+    is_return: bool
+    """Whether they open anew although nothing had to be renewed: their program was started, or has missed what we said."""
+    answer: bytes | None
+    """To be sent back at once."""
+
+
+class LinkBegun:
+    """A link of ours whose first frame is on its way."""
+
+    __slots__ = ("_begun", "_ciphers")
+
+    def __init__(self, begun: Begun, ciphers: Ciphers) -> None:
+        self._begun = begun
+        self._ciphers = ciphers
+
+    def answered(self, frame: bytes) -> LinkCipher:
+        """The other side's first frame came: what all others are sealed with. Raises SealError, DecodeError."""
+        if frame[:1] != bytes((Kind.ANSWER,)):
+            raise SealError("no answer")
+        answer = unpack_answer(frame)
+        if answer.session != self._begun.session:
+            raise SealError("an answer to another link")
+        seal_key, open_key = self._begun.answered(answer)
+        cipher = LinkCipher(seal_key=seal_key, open_key=open_key, ciphers=self._ciphers)
+        cipher.open_answer(frame[:ANSWER_HEADER_SIZE], frame[ANSWER_HEADER_SIZE:])
+        self._begun.erase()
+        return cipher
+
+
+class SessionTable:
+    """Everybody with whom we share sessions."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        rng: Randomness,
+        context_of: Callable[[bytes], bytes | None],
+        first_number: int = 0,
+        may_begin: bool = True,
+        opening_taken: Callable[[bytes, int], None] | None = None,
+    ) -> None:
+        """`context_of`: of somebody whom we know (clause 5.2), None of all others. `first_number`: above those of all
+        earlier openings of ours. `may_begin`: whether we begin sessions of datagrams, or only answer those of others.
+        `opening_taken`: called with an identity and a number, for `restore` in the next life."""
+        self._identity: Final = identity.public
+        self._static: Final = identity.agreement_key()
+        self._rng = rng
+        self._context_of = context_of
+        self._may_begin: Final = may_begin
+        self._opening_taken = opening_taken
+        self._next_number = first_number
+        self._order = 0
+        self._pairs: dict[bytes, Pair] = {}
+        self._found: dict[bytes, Session | tuple[Pair, Begun]] = {}
+        self._numbers: dict[bytes, int] = {}
+        self._ends: list[tuple[float, int, Pair, Session | Begun | Early]] = []
+        self._ends_made = 0
+        self.ciphers: Final = Ciphers()
+
+    def __len__(self) -> int:
+        """How many sessions have keys."""
+        return sum(isinstance(found, Session) for found in self._found.values())
+
+    # --- people
+
+    def restore(self, identity: bytes, number: int) -> None:
+        """As in an earlier life: the last opening of theirs that was taken."""
+        self._numbers[identity] = number
+
+    def meet_anew(self, identity: bytes, *, now: float) -> None:
+        """Their context is another one: nothing of before counts as new; what is on its way is read for a while yet."""
+        pair = self._pairs.pop(identity, None)
+        if pair is None:
+            return
+        pair.newest = (float("inf"), 0, 0)
+        for begun in (pair.begun, pair.begun_before):
+            if begun is not None:
+                self._end(pair, begun)
+        if pair.current is not None:
+            self._end_at(now + REPLACED_LASTS_FOR, pair, pair.current)
+
+    def forget(self, identity: bytes) -> None:
+        """Nothing is shared with them any more."""
+        self._numbers.pop(identity, None)
+        pair = self._pairs.pop(identity, None)
+        for _, _, whose, ending in self._ends:
+            if whose is pair:
+                self._end(whose, ending)
+
+    def owns(self, datagram: bytes) -> bool:
+        """Whether it is of a session of this table or may begin one, as far as its header says."""
+        kind = datagram[0] if datagram else 0
+        if kind == Kind.OPENING:
+            return self._context_of(datagram[1:33]) is not None
+        return kind in (Kind.SEALED, Kind.ANSWER) and datagram[1 : 1 + SESSION_ID_SIZE] in self._found
+
+    # --- out
+
+    def seal(self, identity: bytes, payload: bytes, *, now: float) -> list[bytes]:
+        """The datagrams that carry this to somebody: one, and at times another one that renews the session.
+
+        Raises SealError for nobody whom we know, for a key that is no good, and where we may not begin."""
+        pair = self._pairs.get(identity) or self._meet(identity)
+        session = pair.current
+        if session is None or pair.is_doubted:
+            return [self._open_with(pair, payload, now)]
+        if now < session.renew_at:
+            return [session.seal(payload)]
+        return self._seal_and_renew(pair, session, payload, now)
+
+    def seal_back(self, session: bytes, payload: bytes) -> bytes | None:
+        """A datagram under just this session; None when it is over."""
+        found = self._found.get(session)
+        return found.seal(payload) if isinstance(found, Session) else None
+
+    def hail(self, identity: bytes, *, now: float) -> list[bytes]:
+        """Show somebody that we are here, by an opening that says nothing. None where we share a session."""
+        pair = self._pairs.get(identity) or self._meet(identity)
+        return [] if pair.current is not None else [self._open_with(pair, b"", now)]
+
+    def doubt(self, identity: bytes, *, now: float) -> None:
+        """What we say goes unanswered. If they are silent, they may have been started anew: we open with the next."""
+        pair = self._pairs.get(identity)
+        if pair is not None and now >= pair.heard_at + SILENT_AFTER:
+            pair.is_doubted = True
+
+    def open_anew(self, identity: bytes) -> None:
+        """They have been started anew: what we say next goes with an opening."""
+        pair = self._pairs.get(identity)
+        if pair is not None:
+            pair.is_doubted = True
+
+    # --- in
+
+    def open(self, datagram: bytes, *, now: float) -> Opened:
+        """What it says and whose it is. Raises SealError for what is not genuine or came before, DecodeError."""
+        kind = datagram[0] if datagram else 0
+        if kind == Kind.SEALED:
+            header = unpack_sealed(datagram)
+            session = self._found.get(header.tag)
+            if not isinstance(session, Session):
+                raise SealError("of no session")
+            payload = session.open(header.counter, datagram, SEALED_HEADER_SIZE)
+            session.answer_head = None  # they have our answer
+            return self._opened(session, payload, header.counter, now)
+        if kind == Kind.ANSWER:
+            return self._open_answer(unpack_answer(datagram), datagram, now)
+        if kind == Kind.OPENING:
+            return self._open_opening(unpack_opening(datagram), datagram, now)
+        raise DecodeError("session", f"kind {kind}")
+
+    # --- links
+
+    def open_link(self, identity: bytes, payload: bytes, *, now: float) -> tuple[bytes, LinkBegun]:
+        """The first frame of a new link, which carries this, and what understands the answer. Raises SealError."""
+        pair = self._pairs.get(identity) or self._meet(identity)
+        begun = self._begin(pair, Way.LINK, now)
+        return begun.seal(payload), LinkBegun(begun, self.ciphers)
+
+    def take_link(self, frame: bytes, *, now: float) -> tuple[bytes, bytes, LinkCipher, bytes]:
+        """A link's first frame: whose it is, what it says, the link's cipher, and the frame to answer with.
+
+        Raises SealError, DecodeError."""
+        header = unpack_opening(frame)
+        pair = self._pairs.get(header.identity) or self._meet(header.identity)
+        if header.number <= pair.link_number:
+            raise SealError("an opening of before")
+        heard = self._hear(pair, header, Way.LINK, now)
+        payload = heard.open(frame)
+        pair.link_number = header.number
+        head, seal_key, open_key = heard.answer(bytes(SESSION_ID_SIZE))
+        cipher = LinkCipher(seal_key=seal_key, open_key=open_key, ciphers=self.ciphers)
+        return header.identity, payload, cipher, cipher.seal_answer(head + bytes(8))
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> None:
+        """Erase what is over. Early and late calls are harmless."""
+        while self._ends and self._ends[0][0] <= now:
+            _, _, pair, ending = heapq.heappop(self._ends)
+            self._end(pair, ending)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        while self._ends and not self._is_held(*self._ends[0][2:]):
+            heapq.heappop(self._ends)
+        return self._ends[0][0] if self._ends else None
+
+    # --- inside
+
+    def _meet(self, identity: bytes) -> Pair:
+        context = None if identity == self._identity else self._context_of(identity)
+        if context is None:
+            raise SealError("of nobody we know")
+        parties = Parties(self._static, ours=self._identity, theirs=identity, context=context)
+        pair = self._pairs[identity] = Pair(parties, self._numbers.get(identity, -1))
+        return pair
+
+    def _new_order(self) -> int:
+        self._order += 1
+        return self._order
+
+    def _begin(self, pair: Pair, way: Way, now: float) -> Begun:
+        number, self._next_number = self._next_number, self._next_number + 1
+        return Begun(pair.parties, number=number, way=way, rng=self._rng, now=now)
+
+    def _open_with(self, pair: Pair, payload: bytes, now: float) -> bytes:
+        if not self._may_begin:
+            raise SealError("no session")
+        begun = pair.begun
+        if begun is None or now >= begun.started + OPENING_LASTS_FOR:
+            if pair.begun_before is not None:
+                self._end(pair, pair.begun_before)
+            pair.begun_before = begun
+            begun = pair.begun = self._begin(pair, Way.DATAGRAMS, now)
+            self._found[begun.session] = (pair, begun)
+            self._end_at(now + ANSWER_AWAITED_FOR, pair, begun)
+        begun.said_at = now
+        return begun.seal(payload)
+
+    def _seal_and_renew(self, pair: Pair, session: Session, payload: bytes, now: float) -> list[bytes]:
+        if now >= session.born + ERASE_AFTER:
+            self._end(pair, session)
+            return [self._open_with(pair, payload, now)]
+        datagrams = [session.seal(payload)]
+        begun = pair.begun
+        if self._may_begin and (begun is None or now >= begun.said_at + RENEWAL_AGAIN_AFTER):
+            datagrams.append(self._open_with(pair, b"", now))
+        return datagrams
+
+    def _hear(self, pair: Pair, header: OpeningHeader, way: Way, now: float) -> Heard:
+        """Raises SealError; before anything dear is computed for who cannot prove themselves."""
+        if not hmac.compare_digest(pair.parties.proof(header, way), header.proof):
+            raise SealError("no proof of who opens")
+        if not pair.take_allowance(now):
+            raise SealError("too many openings")
+        return Heard(pair.parties, header, way=way, rng=self._rng)
+
+    def _open_opening(self, header: OpeningHeader, datagram: bytes, now: float) -> Opened:
+        pair = self._pairs.get(header.identity) or self._meet(header.identity)
+        early = pair.early
+        if early is None or datagram[:OPENING_HEAD_SIZE] != early.heard.head:
+            if header.number <= pair.number:
+                raise SealError("an opening of before")
+            early = self._take_opening(pair, self._hear(pair, header, Way.DATAGRAMS, now), header, now)
+        if not early.replay.is_fresh(header.counter):
+            raise SealError("replayed")
+        payload = early.heard.open(datagram)
+        early.replay.accept(header.counter)
+        is_return, early.is_return = early.is_return, False
+        session = early.session
+        is_newest = pair.note(early.order, 0, header.counter, now)
+        answer = None
+        if not payload:
+            answer = self._open_with(pair, b"", now) if session is None else session.seal(b"")
+        ours = b"" if session is None else session.ours
+        return Opened(header.identity, payload, ours, is_newest, is_return, answer)
+
+    def _take_opening(self, pair: Pair, heard: Heard, header: OpeningHeader, now: float) -> Early:
+        pair.number = header.number
+        if self._opening_taken is not None:
+            self._opening_taken(header.identity, header.number)
+        order, session, begun, current = self._new_order(), None, pair.begun, pair.current
+        is_return = current is None or now < current.renew_at - _RENEWED_EARLY
+        is_tie = begun is not None and now < begun.started + OPENING_LASTS_FOR
+        if is_tie and self._identity < header.identity:
+            pair.is_doubted = True  # they take ours instead, with which all goes that we say
+        else:
+            ours = self._rng.randbytes(SESSION_ID_SIZE)
+            head, *keys = heard.answer(ours)
+            session = Session(
+                pair,
+                ours=ours,
+                theirs=header.session,
+                keys=(keys[0], keys[1]),
+                ciphers=self.ciphers,
+                order=order,
+                born=now,
+                answer_head=head,
+            )
+            self._adopt(pair, session, now)
+        if pair.early is not None:
+            self._end(pair, pair.early)
+        early = pair.early = Early(heard, session, order, is_return=is_return)
+        self._end_at(now + ERASE_AFTER, pair, early)
+        return early
+
+    def _open_answer(self, header: AnswerHeader, datagram: bytes, now: float) -> Opened:
+        found = self._found.get(header.session)
+        if found is None:
+            raise SealError("of no session")
+        if isinstance(found, Session):
+            payload = found.open(header.counter, datagram, ANSWER_HEADER_SIZE)
+            return self._opened(found, payload, header.counter, now)
+        pair, begun = found
+        session = Session(
+            pair,
+            ours=header.session,
+            theirs=header.theirs,
+            keys=begun.answered(header),
+            ciphers=self.ciphers,
+            order=self._order + 1,
+            born=begun.started,
+            answer_head=None,
+        )
+        try:
+            payload = session.open(header.counter, datagram, ANSWER_HEADER_SIZE)
+        except SealError:
+            session.erase()
+            raise
+        self._new_order()
+        self._take_answer(pair, begun, session, now)
+        return self._opened(session, payload, header.counter, now)
+
+    def _take_answer(self, pair: Pair, begun: Begun, session: Session, now: float) -> None:
+        current = pair.current
+        self._end(pair, begun)
+        if (
+            current is not None
+            and current.born > begun.started
+            and (current.is_begun_by_us or pair.parties.theirs < self._identity)
+        ):
+            self._found[session.ours] = session  # what they say in it is read, and no more
+            self._end_at(min(now + REPLACED_LASTS_FOR, session.born + ERASE_AFTER), pair, session)
+        else:
+            self._adopt(pair, session, now)
+
+    def _adopt(self, pair: Pair, session: Session, now: float) -> None:
+        """Seal under this one from now on."""
+        if pair.current is not None:
+            self._end_at(now + REPLACED_LASTS_FOR, pair, pair.current)
+        pair.current, pair.is_doubted = session, False
+        self._found[session.ours] = session
+        self._end_at(session.born + ERASE_AFTER, pair, session)
+
+    def _opened(self, session: Session, payload: bytes, counter: int, now: float) -> Opened:
+        pair = session.pair
+        is_newest = pair.note(session.order, 1, counter, now)
+        if is_newest and session is pair.current:
+            pair.is_doubted = False
+        return Opened(pair.parties.theirs, payload, session.ours, is_newest, False, None)
+
+    def _end_at(self, when: float, pair: Pair, ending: Session | Begun | Early) -> None:
+        self._ends_made += 1
+        heapq.heappush(self._ends, (when, self._ends_made, pair, ending))
+
+    def _end(self, pair: Pair, ending: Session | Begun | Early) -> None:
+        """Its keys are erased."""
+        if not self._is_held(pair, ending):
+            return
+        if isinstance(ending, Session):
+            del self._found[ending.ours]
+            ending.erase()
+            if pair.current is ending:
+                pair.current = None
+            if pair.early is not None and pair.early.session is ending:
+                self._end(pair, pair.early)
+        elif isinstance(ending, Begun):
+            del self._found[ending.session]
+            ending.erase()
+            if pair.begun is ending:
+                pair.begun = None
+            else:
+                pair.begun_before = None
+        else:
+            ending.heard.erase()
+            pair.early = None
+
+    def _is_held(self, pair: Pair, held: Session | Begun | Early) -> bool:
+        if isinstance(held, Session):
+            return self._found.get(held.ours) is held
+        if isinstance(held, Begun):
+            return held is pair.begun or held is pair.begun_before
+        return held is pair.early
