@@ -6,13 +6,14 @@ It pumps; what a link says, and when there is to be one, stands in `peer.core.li
 import asyncio
 import contextlib
 import logging
+import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from peer.core.link import RANDOM_SIZE
 from peer.fence import hear
-from wire.aio.link import Link
+from wire.aio.link import Link, limit_segments
 
 LINK_QUEUE: Final = 8 * 1024 * 1024
 """Bytes of our own that may wait for the registry to read them: our memory, our words."""
@@ -91,16 +92,25 @@ class Connection:
                 await self._connecting
 
     async def _connect(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            await loop.create_connection(
-                lambda: Link(self, queue_max=LINK_QUEUE), self._host, self._core.link_port
-            )
+            await self._connect_to(self._host, self._core.link_port)
         except OSError as error:
             _log.debug("no link: %s", error)
             if not self._is_over:
                 self._core.link_closed(now=self._now())
                 self._pump()
+
+    async def _connect_to(self, host: str, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            limit_segments(sock)
+            await loop.sock_connect(sock, (host, port))
+            await loop.create_connection(lambda: Link(self, queue_max=LINK_QUEUE), sock=sock)
+        except BaseException:
+            sock.close()
+            raise
 
     # --- as the owner of a link (`wire.aio.link.LinkOwner`)
 

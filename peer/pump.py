@@ -235,6 +235,7 @@ class Pump:
         has_room = not is_full and not self._keeper.is_full
         self._core.take_messages(has_room=has_room)
         self._connection.hold(is_held=not has_room)
+        self._core.read_link(is_read=has_room, now=self._now())
 
     def _store(self, *, is_last: bool = False) -> bool:
         """Give the disk what the core wants stored; true when nothing promised is unstored."""

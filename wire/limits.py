@@ -49,6 +49,14 @@ GROUP_PAGE_MAX: Final = 48 * 1024
 LINK_FIRST_FRAME_TIMEOUT: Final = 5.0
 """Seconds until the first frame must have opened: a silent connection costs a descriptor no longer than this."""
 
+LINK_SEGMENT_MAX: Final = 1_220
+"""Bytes of a TCP segment: 1,280 (the least MTU of IPv6) less headers, as for datagrams. Larger segments are lost without a
+word where a network on the way drops them and its ICMP messages, too (a black hole); the link would stand still for ever."""
+
+LINK_STALL_TIMEOUT: Final = 10.0
+"""Seconds for which what was said on a link may stay unanswered, or unacknowledged by the other machine: the link is lost
+then, and a message on it takes another way within 12 s."""
+
 LINK_KEEPALIVE_SPAN: Final = 50.0
 """Seconds of silence after which a peer says something on its link, to find out whether it still carries anything."""
 

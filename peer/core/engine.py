@@ -93,6 +93,10 @@ class PeerCore:
         """Whether to take other people's messages from now on. What is not taken is not acknowledged, and not lost."""
         self._parts.takes_messages = has_room
 
+    def read_link(self, *, is_read: bool, now: float) -> None:
+        """Whether the shell reads the link from now on."""
+        self._link.read_from(is_read=is_read, now=now)
+
     # --- what the user wants
 
     def use_code(self, code: JoinCode) -> None:

@@ -12,13 +12,21 @@ from wire.codec import encode
 from wire.errors import SealError
 from wire.framing import frame
 from wire.header import Kind
-from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN
+from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
 from wire.messages.link import Attach, PeerRequest
+from wire.messages.presence import Ping
 from wire.sealing import LinkCipher, Session
 
 RANDOM_SIZE: Final = 16
 STABLE_AFTER: Final = 2.0
 """Seconds after which a link counts as good, so that the next loss is answered at once and not after a pause."""
+
+
+ASKED_AFTER: Final = 2.5
+"""Seconds without an answer after which a Ping, which has one in any case, shows whether the link still carries anything."""
+
+LATE_AFTER: Final = 2.5
+"""Seconds by which a timer is so late that the program was stopped: what came meanwhile is still to be read."""
 
 
 class LinkState(enum.Enum):
@@ -45,7 +53,16 @@ class LinkEnd:
         self._opened_at = 0.0
         self._asked_to_connect = False
         self._spoke_at = 0.0
+        self._unheard_since: float | None = None
+        """When we said the first thing after the registry was last heard; None: nothing since."""
+        self._is_asked = False
+        """Whether a Ping was among it."""
+        self._is_read = True
         self.state = LinkState.DOWN
+        self.tried_since: float | None = None
+        """Since when attempts to connect have failed, or the first one is under way; None: the last one succeeded."""
+        self.stalled_since: float | None = None
+        """Since when a link carried nothing that we have closed for that; whoever tells of it forgets it."""
 
     @property
     def is_up(self) -> bool:
@@ -70,15 +87,18 @@ class LinkEnd:
     def drop(self) -> None:
         """No link is wanted any more; the shell closes what it has."""
         self.state, self._deadline, self._cipher = LinkState.DOWN, None, None
+        self._unheard_since = None
         self._out.clear()
 
     def forgive(self) -> None:
         """We ended the link by our own wish: the next one need not wait."""
         self._opened_at = 0.0
         self._backoff.reset()
+        self.tried_since = None
 
     def connected(self, *, now: float) -> None:
         """TCP stands: greet with our session's tag and 16 random bytes (clause 9.1)."""
+        self.tried_since = None
         if self.state is not LinkState.OPENING or self._session is None:
             return
         self._random = self._rng.randbytes(RANDOM_SIZE)
@@ -97,47 +117,88 @@ class LinkEnd:
         assert self._cipher is not None
         self._out.append(frame(self._cipher.seal(encode(request))))
         self._spoke_at = now
+        if self._unheard_since is None:
+            self._unheard_since, self._is_asked = now, False
+        if type(request) is Ping:
+            self._is_asked = True
 
     def send_group_frame(self, group_frame: bytes, *, now: float) -> None:
         """Queue a group frame: it carries its own seal."""
         self._out.append(frame(group_frame))
         self._spoke_at = now
+        if self._unheard_since is None:
+            self._unheard_since, self._is_asked = now, False
 
     def opened(self, data: bytes, *, now: float) -> bytes | None:
         """The payload of a sealed frame, None for a group frame. Raises SealError: the link is then no good."""
         if self._cipher is None:
             raise SealError("a frame before the greeting")
         if data[:1] == bytes((Kind.GROUP_RELAYED,)) and self.state is LinkState.UP:
+            self._unheard_since = None
             return None
         payload = self._cipher.open(data)
+        self._unheard_since = None
         if self.state is LinkState.ATTACHED:
             self.state, self._deadline = LinkState.UP, None
         if now - self._opened_at >= STABLE_AFTER:
             self._backoff.reset()
         return payload
 
+    def read_from(self, *, is_read: bool, now: float) -> None:
+        """Whether the shell reads what comes. While it does not, nothing is heard, and the link is as good as before."""
+        if is_read is not self._is_read:
+            self._is_read = is_read
+            if self._unheard_since is not None:
+                self._unheard_since, self._is_asked = now, False
+
     def is_keepalive_due(self, now: float) -> bool:
-        """Whether we have been silent for so long that the registry may take the link for half-open."""
-        return self.state is LinkState.UP and now >= self._spoke_at + LINK_KEEPALIVE_SPAN
+        """Whether to say Ping: we have been silent for long, or wait for an answer."""
+        if self.state is not LinkState.UP:
+            return False
+        return now >= self._spoke_at + LINK_KEEPALIVE_SPAN or (
+            self._unheard_since is not None
+            and self._is_read
+            and not self._is_asked
+            and now >= self._unheard_since + ASKED_AFTER
+        )
 
     def handle_timer(self, *, now: float) -> bool:
-        """Connect when the pause is over. True when a connection under way took too long: close it."""
+        """Connect when the pause is over. True when a connection is to be closed: it took too long, or stands still."""
+        if self.state is LinkState.UP:
+            return self._stands_still(now)
         if self._deadline is None or now < self._deadline:
             return False
         if self.state is LinkState.WAITING:
             self.state, self._asked_to_connect = LinkState.OPENING, True
             self._opened_at = now
+            if self.tried_since is None:
+                self.tried_since = now
             self._deadline = now + LINK_FIRST_FRAME_TIMEOUT
             return False
         return True
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        if self.state is LinkState.UP:
-            return self._spoke_at + LINK_KEEPALIVE_SPAN
-        return self._deadline
+        if self.state is not LinkState.UP:
+            return self._deadline
+        due = self._spoke_at + LINK_KEEPALIVE_SPAN
+        if self._unheard_since is None or not self._is_read:
+            return due
+        return min(due, self._unheard_since + (LINK_STALL_TIMEOUT if self._is_asked else ASKED_AFTER))
 
     def bytes_to_send(self) -> list[bytes]:
         """Drained: pieces for the connection, in order."""
         out, self._out = self._out, []
         return out
+
+    def _stands_still(self, now: float) -> bool:
+        if self._unheard_since is None or not self._is_read:
+            return False
+        late = now - (self._unheard_since + LINK_STALL_TIMEOUT)
+        if late < 0:
+            return False
+        if late >= LATE_AFTER:
+            self._unheard_since, self._is_asked = now, False
+            return False
+        self.stalled_since = self._unheard_since
+        return True

@@ -6,6 +6,7 @@ about it.
 
 from typing import Final
 
+from peer.core.linkwatch import LinkWatch
 from peer.core.parts import Parts
 from peer.core.reach import Reach
 from peer.core.renaming import Renaming
@@ -27,6 +28,8 @@ class Lookout:
         self._rooms = rooms
         self._lines = rooms.lines
         self._renaming = renaming
+        self._out = parts.out
+        self._watch = LinkWatch(parts.session, parts.link)
         self._seeking_since: float | None = None
 
     def seek(self, *, now: float) -> None:
@@ -35,6 +38,13 @@ class Lookout:
 
     def look(self, *, now: float) -> None:
         """Tell whoever waits for the registry how far it is in reach."""
+        link, watch = self._link, self._watch
+        if (
+            link.tried_since is not None or link.stalled_since is not None or watch.is_blocked
+        ):  # mostly not: no call
+            trouble = watch.look(now=now)
+            if trouble is not None:
+                self._out.events.append(trouble)
         reach = self._measure(now)
         if self._outlook.reach is not Reach.NONE:
             self._ladder.set_reach(reach, now=now)
@@ -44,10 +54,12 @@ class Lookout:
             self._renaming.registry_lost()
 
     def next_timer(self) -> float | None:
-        """When we have been looking for it long enough."""
+        """When we have been looking for it long enough, or for a link to it."""
+        due = None if self._link.tried_since is None else self._watch.next_timer()
         if self._seeking_since is None or self._outlook.reach is not Reach.SEEKING:
-            return None
-        return self._seeking_since + SEEKING_SPAN
+            return due
+        sought = self._seeking_since + SEEKING_SPAN
+        return sought if due is None else min(sought, due)
 
     def _measure(self, now: float) -> Reach:
         if self._link.is_up and self._table.is_fresh:

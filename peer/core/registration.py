@@ -66,6 +66,8 @@ class Registration:
             match notice:
                 case Notice.WELCOMED:
                     self._welcomed(now)
+                case Notice.SILENT:
+                    self._drop_link()
                 case Notice.LOST:
                     self._lost(now)
                 case Notice.DENIED:
@@ -125,10 +127,13 @@ class Registration:
             self._out.events.append(happened.NoServerAtStart(table_time=saved_at))
         self._go_on_alone(now)
 
-    def _go_on_alone(self, now: float) -> None:
-        self._was_lost = True
+    def _drop_link(self) -> None:
         self._uplink.drop_link()
         self.wants_close = True
+
+    def _go_on_alone(self, now: float) -> None:
+        self._was_lost = True
+        self._drop_link()
         self._post.announce_to_all(now=now)
 
     def _denied(self, now: float) -> None:
@@ -150,9 +155,8 @@ class Registration:
         self._out.events.append(why)
 
     def _gone(self, event: happened.Event, now: float) -> None:
-        self._uplink.drop_link()
+        self._drop_link()
         self._link.forgive()
-        self.wants_close = True
         self._out.events.append(event)
 
     def _wrong_key(self, now: float) -> None:

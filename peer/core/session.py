@@ -62,6 +62,8 @@ class RegistrySession:
         """How far it went when the present attempt to register began."""
         self.known_version = 0
         """The newest table version that the registry spoke of."""
+        self.heard_at = float("-inf")
+        """When the registry last answered a question of ours."""
 
     @property
     def pinned(self) -> bytes | None:
@@ -148,6 +150,7 @@ class RegistrySession:
             self.welcome = welcome
             self._handshake.use_code(None)
             self.known_version = welcome.table_version
+            self.heard_at = now
             self._step(Input.WELCOME, now)
 
     def receive_refused(self, data: bytes, *, now: float) -> None:
@@ -172,6 +175,7 @@ class RegistrySession:
         question = self._question
         if self.state is State.REGISTERED and question is not None and pong.reference == question.reference:
             self._question = None
+            self.heard_at = now
             self._next_ping = now + self._ping_span()
 
     def receive_probe(self, *, now: float) -> None:
@@ -256,6 +260,8 @@ class RegistrySession:
             self._notices.append(Notice.DENIED)
         elif occurrence is Input.UNANSWERED and before is State.LEAVING:
             self._notices.append(Notice.LEAVE_UNANSWERED)
+        elif occurrence is Input.UNANSWERED and before is State.REGISTERED:
+            self._notices.append(Notice.SILENT)
         elif occurrence is Input.UNANSWERED:
             self._tell_lost()
         elif occurrence is Input.LEFT:

@@ -62,6 +62,7 @@ class Notice(enum.Enum):
 
     WELCOMED = "we are registered (again)"
     DENIED = "we are refused; `denied` says why"
+    SILENT = "the registry answers no ping, by UDP or on the link: it is asked anew who is there before it counts as lost"
     LOST = "the registry does not answer"
     LEFT = "we left"
     LEAVE_UNANSWERED = "we left without an answer"

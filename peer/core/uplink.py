@@ -92,6 +92,7 @@ class Uplink:
         """True when the shell is to close a connection that came to nothing."""
         if self._link.is_keepalive_due(now):
             self._link.send(Ping(reference=0), now=now)
+            self._session.ping(now=now)  # by UDP: is it the link or the registry that says nothing?
         self._rooms.handle_timer(now=now)
         self._renaming.handle_timer(now=now)
         self._lookout.look(now=now)

@@ -7,6 +7,7 @@ verbs of every core; what a place or a turn means stands in `visit`, what the re
 import random
 from collections.abc import Sequence
 
+from peer.core.linkwatch import LinkWatch
 from peer.core.me import Me
 from peer.core.states import State
 from peer.desk import events as happened
@@ -42,6 +43,7 @@ class VisitorCore:
         self._session = self._uplink.session
         self._link = self._uplink.link
         self._registration = Registration(self._uplink, self._visit, tell=self._tell)
+        self._watch = LinkWatch(self._session, self._link)
         self.wall_offset = wall_offset
         self.dropped = self._uplink.dropped
         """Datagrams and frames that were no good."""
@@ -127,7 +129,7 @@ class VisitorCore:
     def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None:
         """Any bytes from anybody: never raises, never answers an error."""
         self._uplink.receive_datagram(data, sender, now=now)
-        self._registration.heed_session(now=now)
+        self._heed(now)
 
     def link_connected(self, *, now: float) -> None:
         """The shell's TCP connection to the registry stands."""
@@ -140,23 +142,30 @@ class VisitorCore:
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
         """Frames from the link."""
         self._uplink.receive_frames(frames, now=now)
-        self._registration.heed_session(now=now)
+        self._heed(now)
 
     def link_closed(self, *, now: float) -> None:
         """The connection is over or could not be made: see at once whether the registry is, too."""
         self._uplink.link_closed(now=now)
-        self._registration.heed_session(now=now)
+        self._heed(now)
 
     def handle_timer(self, *, now: float) -> None:
         """Whatever is due; early and late calls are harmless."""
         self._uplink.handle_timer(now=now)
+        self._heed(now)
+
+    def _heed(self, now: float) -> None:
+        """What follows for us from what has happened to the session and the link."""
         self._registration.heed_session(now=now)
+        if (trouble := self._watch.look(now=now)) is not None:
+            self._tell(trouble)
 
     # --- what goes out
 
     def next_timer(self) -> float | None:
         """One absolute deadline."""
-        return self._uplink.next_timer()
+        dues = (self._uplink.next_timer(), self._watch.next_timer())
+        return min((due for due in dues if due is not None), default=None)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """Drained, in order."""

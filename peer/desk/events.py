@@ -7,6 +7,8 @@ import enum
 
 import msgspec
 
+from peer.core import events as peers
+
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """When it may be one's turn: seconds from now, at least and at most."""
@@ -158,6 +160,10 @@ class ServerKeyChanged(msgspec.Struct, frozen=True, kw_only=True):
     got: str
 
 
+LinkTroubled = peers.LinkTroubled
+"""As at a peer."""
+
+
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     """Something that the visitor should know, in one line."""
 
@@ -186,6 +192,7 @@ VisitEvent = (
     | ServerMet
     | ServerKeyAccepted
     | ServerKeyChanged
+    | LinkTroubled
     | Trouble
 )
 """All that can happen to a visitor."""

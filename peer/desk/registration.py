@@ -37,6 +37,8 @@ class Registration:
             match notice:
                 case Notice.WELCOMED:
                     self._welcomed(now)
+                case Notice.SILENT:
+                    self._end_link()
                 case Notice.LOST:
                     self._lost()
                 case Notice.DENIED:

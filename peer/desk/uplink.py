@@ -148,6 +148,7 @@ class Uplink:
         self.session.handle_timer(now=now)
         if self.link.is_keepalive_due(now):
             self.link.send(Ping(reference=0), now=now)
+            self.session.ping(now=now)
         if self.link.handle_timer(now=now):
             self._cut(now)
 

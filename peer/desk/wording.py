@@ -6,7 +6,17 @@ It knows words. It must not know why an event came, nor print anything.
 from typing import Final, assert_never
 
 from peer.desk import events as happened
-from peer.ui.words import Spoken, counted, key_accepted, key_changed, key_met, name, names, reason
+from peer.ui.words import (
+    Spoken,
+    counted,
+    key_accepted,
+    key_changed,
+    key_met,
+    link_trouble,
+    name,
+    names,
+    reason,
+)
 from wire.text import clean
 
 SILENT: Final = "[Server not responding]"
@@ -59,6 +69,7 @@ def lines_of(event: happened.VisitEvent) -> list[str]:
             | happened.ServerMet()
             | happened.ServerKeyAccepted()
             | happened.ServerKeyChanged()
+            | happened.LinkTroubled()
             | happened.Trouble()
         ):
             return _reach(event)
@@ -124,6 +135,7 @@ def _reach(
     | happened.ServerMet
     | happened.ServerKeyAccepted
     | happened.ServerKeyChanged
+    | happened.LinkTroubled
     | happened.Trouble,
 ) -> list[str]:
     """Between the visitor and the registry."""
@@ -141,6 +153,8 @@ def _reach(
             return [key_accepted(key)]
         case happened.ServerKeyChanged(expected=expected, got=got):
             return [key_changed(expected, got)]
+        case happened.LinkTroubled(port=port, trouble=trouble):
+            return [link_trouble(port, trouble)]
         case happened.Trouble(text=text):
             return [f"[{reason(text)}]"]
         case _:

@@ -24,6 +24,7 @@ from peer.core.events import (
     LeaveUnanswered,
     Left,
     Line,
+    LinkTroubled,
     MailReturned,
     NameUnavailable,
     NobodyKnown,
@@ -65,7 +66,18 @@ from peer.core.events.duty import (
 )
 from peer.ui.company import identity_lines, presence_lines
 from peer.ui.dutywording import duty_lines
-from peer.ui.words import Spoken, counted, key_accepted, key_changed, key_met, name, names, reason, shown_time
+from peer.ui.words import (
+    Spoken,
+    counted,
+    key_accepted,
+    key_changed,
+    key_met,
+    link_trouble,
+    name,
+    names,
+    reason,
+    shown_time,
+)
 from wire.text import clean
 
 _SERVER_SILENT: Final = "[Server not responding]"
@@ -120,6 +132,7 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
             | ServerLost()
             | ServerBack()
             | NoServerAtStart()
+            | LinkTroubled()
             | RegistryMet()
             | RegistryRecognized()
             | RegistryKeyAccepted()
@@ -226,6 +239,7 @@ def _session(
     | ServerLost
     | ServerBack
     | NoServerAtStart
+    | LinkTroubled
     | RegistryMet
     | RegistryRecognized
     | RegistryKeyAccepted
@@ -254,6 +268,8 @@ def _session(
             return [f"{_SERVER_SILENT} Direct chat goes on."]
         case ServerBack():
             return ["[Server is back.]"]
+        case LinkTroubled(port=port, trouble=trouble):
+            return [link_trouble(port, trouble)]
         case RegistryMet() | RegistryRecognized() | RegistryKeyAccepted() | RegistryKeyChanged():
             return [_registry_key(event)]
         case Trouble(text=text):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Self
 
+from peer.core.events import LinkTrouble
 from wire.text import clean
 
 _NAME_SHOWN: Final = 64
@@ -116,3 +117,17 @@ def key_accepted(key: str) -> str:
 def key_changed(expected: str, got: str) -> str:
     """It is not the one that is known (fingerprints)."""
     return f"[The server's key has changed: expected {name(expected)}, got {name(got)}.]"
+
+
+_LINK_TROUBLES: Final = {
+    LinkTrouble.BLOCKED: "The server answers on UDP, but not on TCP port {port}: let TCP port {port} through the firewalls "
+    "on the way to it. What needs it waits",
+    LinkTrouble.STALLED: "The connection to TCP port {port} of the server stood still and is made anew, though UDP works. "
+    "If this comes again, large packets are lost on the way: set the MTU of this network to 1280",
+    LinkTrouble.OVER: "The server answers on TCP port {port} now",
+}
+
+
+def link_trouble(port: int, trouble: LinkTrouble) -> str:
+    """What is wrong with the link, and the cure."""
+    return f"[{_LINK_TROUBLES[trouble].format(port=port)}.]"

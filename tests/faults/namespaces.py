@@ -114,6 +114,14 @@ class Lab:
         """This machine loses so many of the UDP datagrams that come to it."""
         self.filter(name, f"ip protocol udp numgen random mod 100 < {percent}")
 
+    def swallow_long_segments(self, name: str, size: int) -> None:
+        """Packets of TCP that are longer never come to this machine, and nobody is told (an MTU black hole)."""
+        # One packet a segment, as on a wire: else the filter would see what the kernel has not cut into segments yet.
+        for machine in self._made:
+            if machine != "hub":
+                self.run(machine, "ip link set eth0 gso_max_segs 1")
+        self.filter(name, f"ip protocol tcp ip length > {size}")
+
     def cut(self, name: str) -> None:
         """Nothing passes to or from this machine."""
         self.run("hub", f"ip link set to-{name} down")

@@ -29,6 +29,7 @@ from tests.support.stage import CHATAPP, PROMPT, Stage, knows
 PORT = 5_000
 MESSAGES = dose(40, 1_000)
 AT_ONCE = 10
+TCP_BLOCKED = beginning(f"[The server answers on UDP, but not on TCP port {PORT}: ")
 
 
 @pytest.fixture
@@ -209,6 +210,50 @@ async def test_a_registry_with_two_addresses(stage: Stage, lab: Lab, figure: Not
     await bob.type("dereg bob")
     await knows(alice, away=["bob"])
     figure("a registry with a second address", "answers from the one that was asked", "people come in")
+
+
+async def test_tcp_blocked_while_udp_passes(stage: Stage, lab: Lab, figure: Note) -> None:
+    town = Town(lab, stage)
+    await town.registry()
+    for name in ("alice", "bob"):
+        lab.machine(name)
+    lab.filter("registry", f"tcp dport {PORT}")
+    alice = await town.peer("alice")
+    await alice.sees(WELCOME)
+    begun = asyncio.get_running_loop().time()
+    await alice.sees(TCP_BLOCKED)
+    took = asyncio.get_running_loop().time() - begun
+    lab.filter("registry")
+    await alice.sees(f"[The server answers on TCP port {PORT} now.]", within=45)
+    bob = await town.peer("bob")
+    await bob.sees(WELCOME)
+    await knows(alice, "alice", "bob")
+    await alice.type("send bob hello")
+    await bob.sees("alice: hello")
+    figure("TCP blocked, UDP open", f"told {took:.1f} s after the welcome, with port and cure", "5 s")
+    assert took < bar(5.0)
+
+
+async def test_long_segments_vanish(stage: Stage, lab: Lab, figure: Note) -> None:
+    """No packet of TCP over 1,280 bytes comes through, and no ICMP message says so."""
+    town = Town(lab, stage)
+    await town.registry()
+    for name in ("alice", "bob"):
+        lab.machine(name)
+    for name in ("alice", "registry"):
+        lab.swallow_long_segments(name, 1_280)
+    alice, bob = await town.peers("alice", "bob")
+    await bob.type("dereg bob")
+    await knows(alice, away=["bob"])
+    words = 4_000
+    begun = asyncio.get_running_loop().time()
+    await alice.type("send bob" + words * " long")
+    await alice.sees(SAVED)
+    took = asyncio.get_running_loop().time() - begun
+    await bob.type("reg bob")
+    await bob.sees(lambda line: line.startswith("alice: ") and line.count(" long") == words)
+    figure("TCP segments over 1,280 bytes vanish", f"20 KB saved after {took:.1f} s, and read", "12 s")
+    assert took < bar(12.0)
 
 
 @only_whole

@@ -295,6 +295,8 @@ class House:
 
     def connect(self, machine: Machine) -> None:
         """A program connects to our TCP port."""
+        if self.network.blocks_tcp:
+            return
         if not self.is_running or self.network.is_cut(machine.address.host, self.address.host):
             self.network.after(0.5, machine.link_refused)
             return

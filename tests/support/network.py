@@ -49,6 +49,10 @@ class Network:
         self._order = itertools.count()
         self._homes: dict[Address, Callable[[bytes, Address], None]] = {}
         self._cut: set[frozenset[str]] = set()
+        self.blocks_tcp = False
+        """Whether no TCP connection comes about; nobody is told."""
+        self.largest_segment: int | None = None
+        """What is larger in a connection is lost without a word, and with it all that follows (a black hole)."""
         self.recorded: deque[tuple[bytes, Address, Address]] = deque(maxlen=200)
         """What was sent lately, whether or not it arrived: somebody on the path may send it again."""
         self.sent = 0
@@ -148,6 +152,8 @@ class Pipe:
         self._network = network
         self._hosts = hosts
         self._ready_at = [0.0, 0.0]
+        self._stands_still = [False, False]
+        """By end: whether nothing comes there any more."""
         self.is_open = True
         self.receive: list[Callable[[bytes], None]] = [lambda data: None, lambda data: None]
         self.closed: list[Callable[[], None]] = [lambda: None, lambda: None]
@@ -159,9 +165,13 @@ class Pipe:
         if self._network.is_cut(*self._hosts):
             self._network.after(1.0, self.break_down)
             return
+        other = 1 - end
+        largest = self._network.largest_segment
+        if self._stands_still[other] or (largest is not None and len(data) > largest):
+            self._stands_still[other] = True
+            return
         weather = self._network.weather
         delay = self._network.random.uniform(weather.delay_least, weather.delay_most)
-        other = 1 - end
         self._ready_at[other] = max(self._ready_at[other], self._network.now + delay)
         self._network.at(self._ready_at[other], lambda: self._deliver(other, data))
 

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from wire.aio.link import Link
-from wire.limits import LINK_QUEUE_MAX
+from wire.aio.link import Link, limit_segments
+from wire.limits import LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
 
 PIECE = 10_000
 """Bytes, few enough to be written at once; a few of them fill the kernel's buffers, and then some must wait."""
@@ -104,3 +104,31 @@ async def test_a_reader_that_leaves_too_much_unread_is_cut() -> None:
         await asyncio.sleep(0)
     assert written > LINK_QUEUE_MAX and owner.reason == "reads too slowly"
     there.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux's options")
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_connection_has_short_segments_and_no_patience_with_silence(name: str) -> None:
+    with asyncio.Runner(loop_factory=loop_of(name)) as runner:
+        runner.run(look_at_options())
+
+
+async def look_at_options() -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket() as listener, socket.socket() as here:
+        limit_segments(listener)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        limit_segments(here)
+        here.setblocking(False)
+        await loop.sock_connect(here, listener.getsockname())
+        there, _ = listener.accept()
+        there.setblocking(False)
+        ends = [(await loop.create_connection(lambda: Link(Owner()), sock=end))[0] for end in (here, there)]
+        for transport in ends:
+            sock = transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) <= LINK_SEGMENT_MAX
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == LINK_STALL_TIMEOUT * 1_000
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            transport.abort()
+        await asyncio.sleep(0)

@@ -4,6 +4,7 @@ Both ends use it. It cuts frames and keeps the bound; what frames mean, and when
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Iterable
@@ -12,10 +13,31 @@ from typing import Final, Protocol, cast
 from wire.address import Address, normal
 from wire.errors import DecodeError
 from wire.framing import FrameReader
-from wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX
+from wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
 
 AT_ONCE: Final = 16 * 1024
 """Bytes for which a socket has room unless its reader is slow; of more, a part would come back, to be copied."""
+
+
+_KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+"""Seconds of silence, seconds between probes, probes: the kernel finds out that the other machine is gone."""
+
+
+def limit_segments(sock: socket.socket) -> None:
+    """Let a TCP socket send and ask for segments that every network carries; say so before it connects or listens."""
+    if hasattr(socket, "TCP_MAXSEG"):  # not on every system
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, LINK_SEGMENT_MAX)
+
+
+def _give_up_when_stalled(sock: socket.socket) -> None:
+    """Let the kernel end a connection whose other machine acknowledges nothing."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    milliseconds = int(LINK_STALL_TIMEOUT * 1_000)
+    for option, value in (*_KEEPALIVE, ("TCP_USER_TIMEOUT", milliseconds)):
+        if hasattr(socket, option):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 class LinkOwner(Protocol):
@@ -53,7 +75,7 @@ class Link(asyncio.Protocol):
     # --- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Set the socket up: no delay, since writes are gathered already."""
+        """Set the socket up: no delay, since writes are gathered already; and no patience with a link that stands still."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=self._queue_max)
         source = self._transport.get_extra_info("peername") or ("", 0)
@@ -61,6 +83,7 @@ class Link(asyncio.Protocol):
         sock = self._transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _give_up_when_stalled(sock)
             if os.name == "posix":  # elsewhere a socket is no file
                 self._descriptor = sock.fileno()
         self._owner.link_opened(self)

@@ -45,6 +45,8 @@ from peer.core.events.received import RoomReceived as RoomReceived
 from peer.core.events.registry import AdmissionRefused as AdmissionRefused
 from peer.core.events.registry import LeaveUnanswered as LeaveUnanswered
 from peer.core.events.registry import Left as Left
+from peer.core.events.registry import LinkTrouble as LinkTrouble
+from peer.core.events.registry import LinkTroubled as LinkTroubled
 from peer.core.events.registry import NameUnavailable as NameUnavailable
 from peer.core.events.registry import NoServerAtStart as NoServerAtStart
 from peer.core.events.registry import NotLetIn as NotLetIn

@@ -1,5 +1,7 @@
 """This file is about us and the registry: let in, lost, found again, left."""
 
+import enum
+
 import msgspec
 
 
@@ -40,6 +42,21 @@ class ServerLost(msgspec.Struct, frozen=True, kw_only=True):
 
 class ServerBack(msgspec.Struct, frozen=True, kw_only=True):
     """It does again."""
+
+
+class LinkTrouble(enum.Enum):
+    """What can be wrong with the TCP connection to a registry that answers by UDP."""
+
+    BLOCKED = "no connection comes about"
+    STALLED = "it carried nothing any more, and is made anew"
+    OVER = "it was blocked, and stands now"
+
+
+class LinkTroubled(msgspec.Struct, frozen=True, kw_only=True):
+    """What needs the link to TCP port `port` of the registry waits, though the registry answers by UDP; or not any more."""
+
+    port: int
+    trouble: LinkTrouble
 
 
 class NoServerAtStart(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +105,7 @@ RegistryEvent = (
     | ServerLost
     | ServerBack
     | NoServerAtStart
+    | LinkTroubled
     | RegistryMet
     | RegistryRecognized
     | RegistryKeyAccepted

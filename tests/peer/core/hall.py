@@ -20,6 +20,7 @@ from wire.limits import LINK_FRAME_MAX
 from wire.messages.group import CHANNEL, GroupGranted
 from wire.messages.link import Attach, PeerRequest
 from wire.messages.mail import MailBatch
+from wire.messages.presence import Ping, Pong
 from wire.messages.table import FetchTable, Row, TablePage
 from wire.sealing import GroupKey, LinkCipher
 
@@ -109,6 +110,10 @@ class Node:
         self.hears(bytes((Kind.COOKIE,)) + self.porter.cookie(hello))
         register = self.sent(Kind.REGISTER)[-1]
         self.hears(bytes((Kind.WELCOME,)) + self.porter.welcome(register, version=version))
+
+    def answer_pings(self) -> None:
+        """Those that came on the link."""
+        self.told(*(Pong(ping.reference, 0) for ping in self.asked() if isinstance(ping, Ping)))
 
     # --- the link
 

@@ -10,7 +10,7 @@ from wire.codec import decode_request, encode
 from wire.errors import SealError
 from wire.framing import FrameReader
 from wire.header import GroupHeader, pack_group, pack_relayed
-from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN
+from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
 from wire.messages.link import Attach
 from wire.messages.presence import Ping, Pong
 from wire.sealing import LinkCipher, Session
@@ -201,7 +201,55 @@ def test_a_silent_link_is_kept_alive() -> None:
     assert wire.end.is_keepalive_due(wire.now + LINK_KEEPALIVE_SPAN)
     wire.now += 5.0
     wire.end.send(Ping(0), now=wire.now)
+    wire.hears(Pong(0, 1))
     assert wire.end.next_timer() == wire.now + LINK_KEEPALIVE_SPAN
+
+
+class TestALinkThatStandsStill:
+    @pytest.fixture
+    def wire(self) -> Wire:
+        """A link that has carried frames for long; we have just asked for something."""
+        wire = Wire()
+        wire.bring_up()
+        wire.now += 100.0
+        wire.hears(Pong(1, 1))
+        wire.end.send(Attach(), now=wire.now)
+        return wire
+
+    def test_it_is_asked_for_an_answer_and_closed_ten_seconds_after_the_first_word(self, wire: Wire) -> None:
+        began = wire.now
+        assert wire.end.next_timer() == began + 2.5
+        assert not wire.end.is_keepalive_due(began + 2.4)
+        assert wire.end.is_keepalive_due(began + 2.5)
+        wire.end.send(Ping(0), now=began + 2.5)
+        assert not wire.end.is_keepalive_due(began + 3.0)
+        assert wire.end.next_timer() == began + LINK_STALL_TIMEOUT
+        assert not wire.end.handle_timer(now=began + LINK_STALL_TIMEOUT - 0.1)
+        assert wire.end.handle_timer(now=began + LINK_STALL_TIMEOUT)
+        assert wire.end.stalled_since == began
+
+    @pytest.mark.parametrize("frame", ["ours", "relayed"])
+    def test_any_frame_shows_that_it_does_not(self, wire: Wire, frame: str) -> None:
+        wire.now += 5.0
+        if frame == "relayed":
+            wire.end.opened(RELAYED, now=wire.now)
+        else:
+            wire.hears(Pong(0, 1))
+        assert not wire.end.handle_timer(now=wire.now + 6.0)
+        assert not wire.end.is_keepalive_due(wire.now + 6.0)
+
+    def test_it_is_kept_while_nobody_reads_it(self, wire: Wire) -> None:
+        wire.end.read_from(is_read=False, now=wire.now)
+        assert not wire.end.handle_timer(now=wire.now + 20.0)
+        assert wire.end.next_timer() == wire.now + LINK_KEEPALIVE_SPAN
+        wire.end.read_from(is_read=True, now=wire.now + 20.0)
+        assert not wire.end.handle_timer(now=wire.now + 20.0)
+        assert wire.end.next_timer() == wire.now + 22.5
+
+    def test_a_program_that_was_stopped_reads_first(self, wire: Wire) -> None:
+        late = wire.now + LINK_STALL_TIMEOUT + 60.0
+        assert not wire.end.handle_timer(now=late)
+        assert wire.end.handle_timer(now=late + LINK_STALL_TIMEOUT)
 
 
 def test_a_dropped_link_forgets_what_it_had_to_say() -> None:

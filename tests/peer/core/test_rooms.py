@@ -100,7 +100,7 @@ def test_a_question_given_up_is_taken_back_right_behind_it(node: Node) -> None:
     assert node.core.rooms.room is not None
     assert node.core.rooms.room.room == "lab"
     assert (node.saw(), requests(node, EnterRoom)) == ([], [])
-    node.pass_time(5.0)
+    node.pass_time(4.0)
     assert (node.saw(), requests(node, EnterRoom)) == ([], [])
 
 

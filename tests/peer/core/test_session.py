@@ -152,7 +152,7 @@ def test_lost_is_said_once_and_then_that_it_is_back() -> None:
     scene.register()
     assert scene.told() == [Notice.WELCOMED]
     scene.pass_time(60.0)
-    assert scene.told() == [Notice.LOST]
+    assert scene.told() == [Notice.SILENT, Notice.LOST]
     scene.let_in(scene.search())
     assert scene.told() == [Notice.WELCOMED]
     assert not scene.session.is_lost
@@ -318,7 +318,10 @@ def test_the_pinned_registry_is_heard_though_another_answered_first() -> None:
     scene.let_in(hello)
     scene.told()
     scene.pass_time(15.0)
-    assert scene.told() == [Notice.LOST]  # and not that a stranger answered, which was long ago
+    assert scene.told() == [
+        Notice.SILENT,
+        Notice.LOST,
+    ]  # and not that a stranger answered, which was long ago
 
 
 def test_a_stranger_in_the_registrys_place_is_told_once_and_the_registry_counts_as_lost() -> None:
@@ -355,7 +358,19 @@ def test_an_answer_to_another_ping_does_not_count() -> None:
     scene.session.receive_pong(Pong(ping.reference ^ 1, 0), now=scene.now)
     scene.told()
     scene.pass_time(2.5)
-    assert scene.told() == [Notice.LOST]
+    assert scene.told() == [Notice.SILENT]
+
+
+def test_a_registry_that_answers_no_ping_is_asked_who_is_there_before_it_counts_as_lost() -> None:
+    """It may have forgotten our session, and answer a HELLO at once."""
+    scene = Scene()
+    scene.register()
+    scene.told()
+    sent = scene.pass_time(13.0)
+    assert scene.told() == [Notice.SILENT]
+    assert not scene.session.is_lost
+    scene.let_in(sent[-1][1])
+    assert scene.told() == [Notice.WELCOMED]
 
 
 def test_leaving_is_tried_five_times_and_then_done_without_an_answer() -> None:

@@ -208,7 +208,7 @@ class TestSignsOfLife:
     def test_somebody_who_answers_none_that_went_both_ways_is_reported_too(self, node: Node) -> None:
         node.core.speech.send("bob", "one", now=node.now)
         node.pass_time(POLICY.give_up_after + 2.0)
-        node.asked()
+        node.answer_pings()
         node.core.speech.send("bob", "two", now=node.now)
         node.pass_time(POLICY.give_up_after)
         assert ReportSilence(BOB.id) in node.asked()
@@ -290,7 +290,7 @@ def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_
     assert node.saw() == []
     node.pass_time(0.01)
     assert node.saw() == [happened.ChannelUnanswered(number=number)]
-    node.pass_time(POLICY.give_up_after)
+    node.pass_time(2 * POLICY.give_up_after)
     assert kinds(node.saw()) == [happened.ServerLost]
 
 

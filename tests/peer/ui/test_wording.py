@@ -26,6 +26,8 @@ from peer.core.events import (
     KeyRestored,
     LeaveUnanswered,
     Left,
+    LinkTrouble,
+    LinkTroubled,
     MailReturned,
     MemberJoined,
     MemberLeft,
@@ -290,6 +292,28 @@ LINES: list[tuple[Event, list[str]]] = [
     (
         TooLong(to="bob", size=70_000, limit=65_536),
         ["[Message to bob not sent: 70,000 bytes, at most 65,536.]"],
+    ),
+    (
+        LinkTroubled(port=5_000, trouble=LinkTrouble.BLOCKED),
+        [
+            (
+                "[The server answers on UDP, but not on TCP port 5000: let TCP port 5000 through the firewalls on the way "
+                "to it. What needs it waits.]"
+            )
+        ],
+    ),
+    (
+        LinkTroubled(port=5_000, trouble=LinkTrouble.STALLED),
+        [
+            (
+                "[The connection to TCP port 5000 of the server stood still and is made anew, though UDP works. If this "
+                "comes again, large packets are lost on the way: set the MTU of this network to 1280.]"
+            )
+        ],
+    ),
+    (
+        LinkTroubled(port=5_000, trouble=LinkTrouble.OVER),
+        ["[The server answers on TCP port 5000 now.]"],
     ),
     (Trouble(text="The disk is full"), ["[The disk is full.]"]),
 ]

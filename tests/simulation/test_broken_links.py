@@ -1,0 +1,76 @@
+"""UDP gets through and TCP does not, or not any more: what people read, and what becomes of their messages."""
+
+import pytest
+
+from peer.core import events as happened
+from tests.support.people import Person
+from tests.support.world import World
+
+SETTLED_WITHIN = 12.0
+"""Seconds until a message on a link that carries nothing any more has taken another way."""
+
+
+def troubles(person: Person) -> list[happened.LinkTrouble]:
+    return [event.trouble for event in person.screen.events if isinstance(event, happened.LinkTroubled)]
+
+
+@pytest.fixture
+def world() -> World:
+    """Alice, bob and carol."""
+    return World(1, people=3)
+
+
+def test_tcp_blocked_from_the_start_is_told_within_five_seconds_to_everybody(world: World) -> None:
+    world.network.blocks_tcp = True
+    world.start()
+    world.network.run_for(5.0)
+    for person in world.people:
+        assert troubles(person) == [happened.LinkTrouble.BLOCKED]
+    world.network.blocks_tcp = False
+    assert world.network.run_until(world.is_calm, within=40.0)
+    for person in world.people:
+        assert troubles(person)[1:] == [happened.LinkTrouble.OVER]
+
+
+def test_direct_chat_goes_on_while_tcp_is_blocked(world: World) -> None:
+    world.start()
+    assert world.network.run_until(world.is_calm, within=5.0)
+    alice, bob, _ = world.people
+    world.network.blocks_tcp = True
+    world.network.largest_segment = 0
+    world.network.run_for(90.0)
+    alice.send("bob", "can you hear me?")
+    world.network.run_for(1.0)
+    assert bob.screen.texts() == ["can you hear me?"]
+    assert happened.LinkTrouble.BLOCKED in troubles(alice)
+
+
+def test_a_message_on_a_link_that_carries_nothing_takes_another_way(world: World) -> None:
+    """Bob is away, so there is no way but the link; the network loses all that is long for a while."""
+    world.start()
+    assert world.network.run_until(world.is_calm, within=5.0)
+    alice, bob, carol = world.people
+    bob.leave()
+    world.network.run_for(5.0)
+    world.network.largest_segment = 300
+    alice.send("bob", "long " * 100)
+    world.network.run_for(1.0)
+    world.network.largest_segment = None
+    world.network.run_for(SETTLED_WITHIN - 1.0)
+    assert any(isinstance(event, happened.Saved) for event in alice.screen.events)
+    assert troubles(alice) == [happened.LinkTrouble.STALLED]
+    assert troubles(carol) == []
+    bob.come_back()
+    assert world.network.run_until(world.is_calm, within=10.0)
+    assert bob.screen.texts() == ["long " * 100]
+
+
+def test_a_visitor_of_the_desk_is_told_too(world: World) -> None:
+    world.network.blocks_tcp = True
+    world.start()
+    visitor = world.visitor()
+    assert visitor is not None
+    world.network.run_for(5.0)
+    assert [event for _, event in visitor.told if isinstance(event, happened.LinkTroubled)] == [
+        happened.LinkTroubled(port=5_000, trouble=happened.LinkTrouble.BLOCKED)
+    ]
