@@ -207,6 +207,8 @@ class Denied(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     nonce: bytes
     name: Name
     reason: RefusalReason
+    counter: int = 0
+    """That of the card that is known, where this one is older."""
 
 
 class Disconnect(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -136,7 +136,13 @@ class Outputs:
     def _deny(self, denied: Denied) -> None:
         address = denied.to.address
         assert address is not None
-        refused = make_refused(self._identity, nonce=denied.nonce, reason=denied.reason, name=denied.name)
+        refused = make_refused(
+            self._identity,
+            nonce=denied.nonce,
+            reason=denied.reason,
+            name=denied.name,
+            counter=denied.counter,
+        )
         self._datagrams.append((bytes((Kind.REFUSED,)) + encode(refused), address))
         self._note(TurnedAway(name=denied.name, address=address, reason=denied.reason))
 

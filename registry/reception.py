@@ -52,15 +52,15 @@ class Reception:
         card, nonce = register.card, register.nonce
         key = key_of(card.name)
         if key is None:
-            return _denial(card, nonce, caller, RefusalReason.BAD_NAME)
+            return self._denial(card, nonce, caller, RefusalReason.BAD_NAME)
         person = self._directory.person(card.identity)
         if self._doors.bans_name(key):
-            return _denial(card, nonce, caller, RefusalReason.BANNED)
+            return self._denial(card, nonce, caller, RefusalReason.BANNED)
         # Before anything is said of names: who is not invited learns of none.
         refusal = self._doors.refusal_of(register, now=now) if person is None else None
         refusal = refusal or self._directory.refusal_of(card, key)
         if refusal is not None:
-            return _denial(card, nonce, caller, refusal)
+            return self._denial(card, nonce, caller, refusal)
         if person is not None and key == person.name_key:
             return self._return(person, card, nonce, caller, now)
         if person is not None:
@@ -70,7 +70,7 @@ class Reception:
             return []  # it is on its way to the disk; the answer follows, here or to a repeat of the question
         network = "" if caller.address is None else network_of(caller.address.host)
         if not self._newcomers.take(network, now=now):
-            return _denial(card, nonce, caller, RefusalReason.FULL)
+            return self._denial(card, nonce, caller, RefusalReason.FULL)
         self._directory.names.promise(card.name, card.identity)
         if code:
             self._doors.invites.speak_for(code)
@@ -85,12 +85,12 @@ class Reception:
         if not note.is_kept:
             self._doors.invites.give_back(note.code)
             waited = self._renaming.give_up(note.name_key, card.identity)
-            return [*_denial(card, note.nonce, caller, RefusalReason.NOT_SERVING), *waited]
+            return [*self._denial(card, note.nonce, caller, RefusalReason.NOT_SERVING), *waited]
         self._doors.invites.use_up(note.code)
         if person is not None:
             refusal, effects = self._renaming.settle(card, note.name_key, now=now)
             if refusal is not None:
-                return _denial(card, note.nonce, caller, refusal) + effects
+                return self._denial(card, note.nonce, caller, refusal) + effects
             return self._let_in(person, note.nonce, caller, now) + effects
         person = self._directory.bind(
             card, channel_since=note.channel_since, at=self._clock.seconds(now), network=note.network, now=now
@@ -131,7 +131,7 @@ class Reception:
             return []
         refusal = self._renaming.refusal_of(card.identity, now=now)
         if refusal is not None:
-            return _denial(card, nonce, caller, refusal)
+            return self._denial(card, nonce, caller, refusal)
         entries = self._renaming.begin(person, card, key, now=now)
         return [self._bind(card, key, nonce, caller, person.channel_since, entries, person.network)]
 
@@ -159,6 +159,7 @@ class Reception:
         at = self._clock.millis(now)
         return NameBound(key, card.identity, encode(card), channel_since, at, code, network)
 
-
-def _denial(card: Card, nonce: bytes, caller: Caller, reason: RefusalReason) -> list[Effect]:
-    return [Denied(to=caller, nonce=nonce, name=card.name, reason=reason)]
+    def _denial(self, card: Card, nonce: bytes, caller: Caller, reason: RefusalReason) -> list[Effect]:
+        known = self._directory.person(card.identity) if reason is RefusalReason.OLD_CARD else None
+        counter = 0 if known is None else known.card.counter
+        return [Denied(to=caller, nonce=nonce, name=card.name, reason=reason, counter=counter)]

@@ -78,15 +78,17 @@ def is_welcome_authentic(message: Welcome, *, registry: bytes, identity: bytes) 
     return is_signed_by(registry, _WELCOME, said, message.signature)
 
 
-def make_refused(registry: Identity, *, nonce: bytes, reason: RefusalReason, name: str) -> Refused:
+def make_refused(
+    registry: Identity, *, nonce: bytes, reason: RefusalReason, name: str, counter: int = 0
+) -> Refused:
     """A REFUSED for whoever sent this nonce."""
-    signature = registry.sign(_REFUSED, encode([nonce, reason, name]))
-    return Refused(nonce=nonce, reason=reason, name=name, signature=signature)
+    signature = registry.sign(_REFUSED, encode([nonce, reason, name, counter]))
+    return Refused(nonce=nonce, reason=reason, name=name, counter=counter, signature=signature)
 
 
 def is_refused_authentic(message: Refused, *, registry: bytes) -> bool:
     """Whether this registry sent it."""
-    said = encode([message.nonce, message.reason, message.name])
+    said = encode([message.nonce, message.reason, message.name, message.counter])
     return is_signed_by(registry, _REFUSED, said, message.signature)
 
 

@@ -118,6 +118,7 @@ class PeerCore:
             self._ladder.set_reach(Reach.SEEKING, now=now)
         self._registration.has_begun = False
         self._registration.not_let_in = None
+        self._registration.outdone = 0
         self._lookout.seek(now=now)
         self._session.use_card(self.me.card, self.me.live)
         self._session.start(table_version=self._table.version, now=now)

@@ -22,6 +22,10 @@ OLD_LIVE_KEY_LASTS_FOR: Final = 60.0
 """Seconds for which the one before still opens: others have not all heard of the new one yet (clause 3.1)."""
 
 
+COUNTER_MAX: Final = 2**62
+"""A registry that names a higher counter is not believed: cards must be able to rise for ever."""
+
+
 class Me:
     """Our name and keys."""
 
@@ -72,6 +76,14 @@ class Me:
         """A newer card, under another name; not ours yet."""
         self._counter += 1
         return self._make_card(name)
+
+    def outdo(self, counter: int) -> bool:
+        """A card that is newer than one of ours that an earlier life or another program has made. False: there is none."""
+        if not self._counter <= counter < COUNTER_MAX:
+            return False
+        self._counter = counter + 1
+        self.card = self._make_card(self.name)
+        return True
 
     def rename(self, name: str) -> None:
         """We go by this name; the card that says so is newer than all before."""

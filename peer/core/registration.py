@@ -28,6 +28,10 @@ REFUSALS: Final = {
 }
 
 
+OTHER_PROGRAM: Final = "another program uses your name and key; type reg to take them back"
+OUTDONE_MAX: Final = 3
+"""Cards that are made to outdo one that the registry knows, until it lets us in: two programs that start together."""
+
 CODE_OF_ANOTHER: Final = "this join code is of another server than the one that answers"
 
 
@@ -51,6 +55,8 @@ class Registration:
         self._key_news: happened.RegistryMet | happened.RegistryKeyAccepted | None = None
         """What to tell of the registry's key once we are in."""
         self._was_lost = False
+        self.outdone = 0
+        """How many cards were made to outdo one that the registry knows, since it last let us in or we last wanted in."""
         self._last_channel: Session | None = None
         self.has_begun = False
         """Whether we have been registered since we last wanted to be."""
@@ -101,6 +107,7 @@ class Registration:
             self._lookout.seek(now=now)
             self._out.events.append(happened.ServerBack())
         self.has_begun, self._was_lost, self.not_let_in = True, False, None
+        self.outdone = 0
         self._post.stop_announcing()
         assert self._session.channel is not None
         if self._session.channel is not self._last_channel:
@@ -138,8 +145,12 @@ class Registration:
 
     def _denied(self, now: float) -> None:
         assert self._session.denied is not None
-        if self._renaming.denied(self._session.denied):
+        if self._renaming.denied(self._session.denied) or (
+            self._session.denied is RefusalReason.OLD_CARD and self._outdo()
+        ):
             self._session.start(table_version=self._table.version, now=now)
+        elif self._session.denied is RefusalReason.OLD_CARD and self.has_begun:
+            self._not_let_in(happened.AdmissionRefused(reason=OTHER_PROGRAM))
         elif self._session.denied is RefusalReason.NAME_TAKEN:
             self._not_let_in(happened.NameUnavailable(name=self._me.name))
         else:
@@ -149,6 +160,15 @@ class Registration:
             elif self._session.denied is RefusalReason.NOT_INVITED:
                 reason += f" or have your key listed: {fingerprint(self._me.identity.public)}"
             self._not_let_in(happened.AdmissionRefused(reason=reason))
+
+    def _outdo(self) -> bool:
+        """Whether we have a newer card now than the registry knows. While we come in, that one is of an earlier life: our
+        folder or clock was put back. When we were in, it is another program's, which is not to be put out in turn."""
+        if self.has_begun or self.outdone >= OUTDONE_MAX or not self._me.outdo(self._session.newer_counter):
+            return False
+        self.outdone += 1
+        self._use_card()
+        return True
 
     def _not_let_in(self, why: happened.NotLetIn) -> None:
         self.not_let_in = why
@@ -173,7 +193,10 @@ class Registration:
 
     def use_lives(self, *, is_new: bool, now: float) -> None:
         """Open with these from now on, and show a new one to everybody."""
-        self._post.use_lives(self._me.lives, self._me.card)
-        self._session.use_card(self._me.card, self._me.live)
+        self._use_card()
         if is_new and self._session.state is State.REGISTERED:
             self._session.start(table_version=self._table.version, now=now)
+
+    def _use_card(self) -> None:
+        self._post.use_lives(self._me.lives, self._me.card)
+        self._session.use_card(self._me.card, self._me.live)

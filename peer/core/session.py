@@ -56,6 +56,8 @@ class RegistrySession:
         self.channel: Session | None = None
         self.welcome: Welcome | None = None
         self.denied: RefusalReason | None = None
+        self.newer_counter = 0
+        """That of a card of ours which the registry knows, when it refused an older one."""
         self.table_version = 0
         """How far our table goes now."""
         self._version_at_register = 0
@@ -159,7 +161,7 @@ class RegistrySession:
         is_registering = self.state is State.REGISTERING
         is_theirs = self._handshake.takes_refused(refused, is_registering=is_registering)
         if is_theirs and self._may_refuse(refused.reason):
-            self.denied = refused.reason
+            self.denied, self.newer_counter = refused.reason, refused.counter
             self._step(Input.REFUSED, now)
 
     def _may_refuse(self, reason: RefusalReason) -> bool:

@@ -82,9 +82,9 @@ def test_a_taken_name_is_refused() -> None:
     impostor = Stranger("Alice", 0x31)
     (cookie,) = house.send(impostor.hello(), THERE)
     (refused,) = house.send(impostor.register(cookie), THERE)
-    nonce, reason, name, signature = unpacked(refused[1:])
-    assert (refused[0], nonce, reason, name) == (5, impostor.nonce, 1, "Alice")
-    said = by_hand.packed([nonce, reason, name])
+    nonce, reason, name, counter, signature = unpacked(refused[1:])
+    assert (refused[0], nonce, reason, name, counter) == (5, impostor.nonce, 1, "Alice", 0)
+    said = by_hand.packed([nonce, reason, name, counter])
     assert signature == by_hand.signed(house.identity.seed, b"chatapp refused 1\0", said)
 
 
@@ -108,7 +108,8 @@ def test_an_old_card_is_refused() -> None:
             older.seed, "alice", by_hand.public_of(b"\x55" * 32), by_hand.public_of(older.mail), counter
         )
         (cookie,) = house.send(older.hello(), HERE)
-        assert unpacked(house.send(older.register(cookie), HERE)[0][1:])[1] == 3
+        _, reason, _, known, _ = unpacked(house.send(older.register(cookie), HERE)[0][1:])
+        assert (reason, known) == (3, 9)
 
 
 def test_another_version_is_told_so() -> None:

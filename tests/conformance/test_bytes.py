@@ -167,8 +167,8 @@ def test_a_welcome() -> None:
 
 
 def test_a_refusal() -> None:
-    """Clause 4.5: "the signature is the registry's, with the purpose of REFUSED, over the array `[nonce, reason,
-    name]`"."""
-    said: list[object] = [printed("admission", "nonce"), 1, "alice"]
+    """Clause 4.5: "the signature is the registry's, with the purpose of REFUSED, over the array `[nonce, reason, name,
+    counter]`"."""
+    said: list[object] = [printed("admission", "nonce"), 1, "alice", 0]
     signature = by_hand.signed(REGISTRY_SEED, b"chatapp refused 1\0", by_hand.packed(said))
     assert b"\x05" + by_hand.packed([*said, signature]) == printed("admission", "refused")

@@ -72,3 +72,28 @@ async def test_the_registrys_folder_is_put_back(stage: Stage, figure: Note) -> N
         f"{4 * LINES} of {4 * LINES} lines told as received afterwards shown, to those who stayed and to one who came later",
         "every line told as received is shown",
     )
+
+
+OTHER = "[Not registered: another program uses your name and key; type reg to take them back.]"
+
+
+async def test_two_programs_with_copies_of_one_folder(stage: Stage, figure: Note) -> None:
+    """The one that came in last has the name; the other reads that, and has it again when its user says so."""
+    await stage.registry()
+    alice, bob = await stage.welcome("alice", "bob")
+    shutil.copytree(stage.folder / "alice", stage.folder / "copy")
+    copy = await stage.peer("alice", home="copy")
+    await copy.sees(WELCOME)
+    await alice.sees(OTHER)
+    await copy.type("send bob from the copy")
+    await bob.sees("alice: from the copy")
+    copy.signal(signal.SIGTERM)
+    await copy.ends()
+    await alice.type("reg alice")
+    await alice.sees(WELCOME)
+    await alice.type("send bob from the first one")
+    await bob.sees("alice: from the first one")
+    await bob.type("send alice heard")
+    await alice.sees("bob: heard")
+    assert copy.shown(OTHER) == []
+    figure("the same folder run twice", "the earlier one reads why it is out, and is in again by reg", "so")

@@ -78,4 +78,6 @@ class Refused(msgspec.Struct, frozen=True, array_like=True):
     nonce: Nonce
     reason: RefusalReason
     name: Name
+    counter: Count
+    """With OLD_CARD that of the card that the registry knows, else 0."""
     signature: Signature

@@ -119,11 +119,13 @@ class Porter:
             )
         )
 
-    def refused(self, register: bytes, reason: RefusalReason, *, by: Identity | None = None) -> bytes:
+    def refused(
+        self, register: bytes, reason: RefusalReason, *, by: Identity | None = None, counter: int = 0
+    ) -> bytes:
         """REFUSED for a REGISTER."""
-        asked = register_of(register)
+        asked, by = register_of(register), by or self.identity
         return encode(
-            make_refused(by or self.identity, nonce=asked.nonce, reason=reason, name=asked.card.name)
+            make_refused(by, nonce=asked.nonce, reason=reason, name=asked.card.name, counter=counter)
         )
 
     def opened(self, datagram: bytes) -> list[object]:

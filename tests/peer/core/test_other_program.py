@@ -1,0 +1,79 @@
+"""The registry knows a newer card of ours: of an earlier life, before our folder was put back, or of another program."""
+
+import pytest
+
+from peer.core import events as happened
+from peer.core.registration import OUTDONE_MAX
+from tests.peer.core.hall import Node
+from wire.header import Kind
+from wire.messages.registration import RefusalReason
+
+
+@pytest.fixture
+def node() -> Node:
+    node = Node()
+    node.come_in()
+    node.asked(), node.saw()
+    return node
+
+
+def meets(node: Node, counter: int) -> None:
+    """The registry answers the REGISTER: it knows a card with this counter."""
+    hello = node.sent(Kind.HELLO)[-1]
+    node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hello))
+    register = node.sent(Kind.REGISTER)[-1]
+    refused = node.porter.refused(register, RefusalReason.OLD_CARD, counter=counter)
+    node.hears(bytes((Kind.REFUSED,)) + refused)
+
+
+def wants_in(node: Node) -> None:
+    node.core.leave(now=node.now)
+    node.core.start(now=node.now)
+    node.pump()
+    node.saw()
+
+
+def refusals(node: Node) -> list[happened.AdmissionRefused]:
+    return [event for event in node.saw() if isinstance(event, happened.AdmissionRefused)]
+
+
+def test_a_folder_that_was_put_back_is_let_in_with_a_newer_card(node: Node) -> None:
+    wants_in(node)
+    known = node.core.me.card.counter + 3_600_000
+    meets(node, known)
+    node.register()
+    assert node.core.me.card.counter == known + 1
+    assert refusals(node) == []
+
+
+def test_whoever_was_in_reads_that_another_program_has_the_key_and_can_come_in_again(node: Node) -> None:
+    known = node.core.me.card.counter + 5
+    node.lose_link()
+    meets(node, known)
+    (refused,) = refusals(node)
+    assert refused.reason == "another program uses your name and key; type reg to take them back"
+    assert node.core.me.card.counter < known, "the other one is not put out by itself"
+    wants_in(node)
+    meets(node, known)
+    node.register()
+    assert node.core.me.card.counter == known + 1
+
+
+@pytest.mark.parametrize("counter", [0, 2**63 - 1])
+def test_a_registry_that_names_no_counter_to_outdo_is_told_of(node: Node, counter: int) -> None:
+    wants_in(node)
+    meets(node, counter)
+    (refused,) = refusals(node)
+    assert "a newer card of yours" in refused.reason
+
+
+def test_a_registry_that_always_knows_a_newer_one_is_told_of(node: Node) -> None:
+    wants_in(node)
+    for _ in range(OUTDONE_MAX):
+        meets(node, node.core.me.card.counter)
+        assert refusals(node) == []
+    meets(node, node.core.me.card.counter)
+    assert refusals(node)
+    wants_in(node)
+    meets(node, node.core.me.card.counter)
+    assert refusals(node) == [], "a new wish, a new try"
