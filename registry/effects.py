@@ -93,11 +93,12 @@ class RoomEntryKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class EpochKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A new group key is on the disk (or the disk takes nothing more, and the key serves without it)."""
+    """A new group key is on the disk, or will not be."""
 
     group: str
     epoch: int
     key: bytes
+    is_kept: bool
 
 
 class VisitKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -6,7 +6,7 @@ nothing.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from registry.clock import WallClock, first_epoch, remaining
 from registry.effects import Caller, Drop, Effect, EpochKept, LineLost, LineStored, Push, Reply, Resume, Store
@@ -16,7 +16,7 @@ from registry.promises import DiskState
 from registry.roster import Roster, Seat
 from registry.sessions import Randomness
 from registry.store import entries
-from registry.store.entries import GroupCut, GroupKeyMade
+from registry.store.entries import Entry, GroupCut, GroupKeyMade
 from registry.store.errors import RecordLost, StoreError
 from registry.store.protocol import LoadedGroup
 from wire.header import GroupHeader, pack_relayed
@@ -34,6 +34,9 @@ from wire.sealing import group_tag
 
 ReadLines = Callable[[str, Sequence[int]], list[bytes]]
 _KEY_SIZE = 32
+
+KEY_TRIED_AGAIN_AFTER: Final = 1.0
+"""Seconds until another key is made in the place of one that the disk did not take."""
 _NOBODY = Caller(identity=b"")
 
 
@@ -63,6 +66,8 @@ class GroupRules(ABC):
         self._epoch_began = now
         self._renewal_at: float | None = None
         self._is_key_on_its_way = False
+        self._first_key: GroupKeyMade | None = None
+        """The first key of this life, until something is stored behind it: lines are of no use without their key."""
 
     # --- who is in it
 
@@ -106,10 +111,18 @@ class GroupRules(ABC):
 
     def begin(self, *, now: float) -> GroupKeyMade:
         """The first key of this life; nobody has used another."""
-        entry = self._new_key()
+        entry = self._first_key = self._new_key()
         self.group.begin_epoch(entry.epoch, entry.key, honoured_until=now)
         self._epoch_began = now
         return entry
+
+    def with_first_key(self, *stored: Entry) -> tuple[Entry, ...]:
+        """What is to be stored of this group, with its first key where the disk may not have that."""
+        return stored if self._first_key is None else (self._first_key, *stored)
+
+    def first_key_stored(self) -> None:
+        """Something that `with_first_key` had made is on the disk."""
+        self._first_key = None
 
     def grant(self, seat: Seat) -> Push:
         """The key in force, for somebody with a link."""
@@ -129,21 +142,36 @@ class GroupRules(ABC):
         return None if self._is_key_on_its_way else self._renewal_at
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Make the new key; it serves when the disk has it, or has refused it."""
+        """Make the new key; it serves when the disk has it."""
         if self._renewal_at is None or now < self._renewal_at or self._is_key_on_its_way:
             return []
         self._renewal_at, self._epoch_began, self._is_key_on_its_way = None, now, True
         entry = self._new_key()
-        note = EpochKept(group=self.group.name, epoch=entry.epoch, key=entry.key)
-        begin = (Resume(request=note, to=_NOBODY),)
-        return [Store(entries=(entry,), then=begin, otherwise=begin)]
+        kept, lost = (
+            EpochKept(group=self.group.name, epoch=entry.epoch, key=entry.key, is_kept=is_kept)
+            for is_kept in (True, False)
+        )
+        return [
+            Store(
+                entries=(entry,),
+                then=(Resume(request=kept, to=_NOBODY),),
+                otherwise=(Resume(request=lost, to=_NOBODY),),
+            )
+        ]
 
     def epoch_kept(self, note: EpochKept, *, now: float) -> list[Effect]:
-        """The new key is in force: to everybody who is to have it."""
+        """The new key is in force: to everybody who is to have it. One that the disk did not take never is, since nobody
+        could read its lines later; nor are lines taken while there is nowhere to keep them. Another one is tried soon."""
         if note.epoch <= self.group.key.epoch:
+            self.first_key_stored()
             return []
         self._is_key_on_its_way = False
-        self.group.begin_epoch(note.epoch, note.key, honoured_until=now + self._means.policy.grace_span)
+        if not note.is_kept:
+            self._renewal_at = now + KEY_TRIED_AGAIN_AFTER
+            return []
+        grace = self._means.policy.grace_span if self._first_key is None else 0.0
+        self._first_key = None
+        self.group.begin_epoch(note.epoch, note.key, honoured_until=now + grace)
         return [self.grant(seat) for seat in self.listeners()]
 
     def _new_key(self) -> GroupKeyMade:
@@ -172,6 +200,7 @@ class GroupRules(ABC):
     def line_stored(self, note: LineStored, caller: Caller) -> list[Effect]:
         """The disk has a line: to all others, and its sender is told."""
         self.group.settle(note.position)
+        self.first_key_stored()
         # The link may be another one by now.
         sender = self._means.roster.link_of(caller.identity) or caller.link or 0
         accepted = GroupAccepted(self.group.name, note.epoch, note.counter, note.position)
@@ -195,7 +224,7 @@ class GroupRules(ABC):
         stored = LineStored(group=group, epoch=epoch, counter=counter, position=position, frame=frame)
         lost = LineLost(group=group, epoch=epoch, counter=counter, position=position)
         return Store(
-            entries=(entry,),
+            entries=self.with_first_key(entry),
             then=(Resume(request=stored, to=caller),),
             otherwise=(Resume(request=lost, to=caller),),
             held=len(frame),

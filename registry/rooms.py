@@ -128,7 +128,7 @@ class Rooms:
                 return None
             entries.append(self.index.erase(deserted))
         room = self.index.open(key, group, now=now)
-        entries.append(room.begin(now=now))
+        room.begin(now=now)
         return room
 
     def _expect(self, room: Room, entries: list[Entry], reference: int, caller: Caller, now: float) -> Store:
@@ -145,7 +145,8 @@ class Rooms:
             return Resume(request=kept, to=caller)
 
         entries.append(self._entry(room, caller.identity, since=since, seen=since, is_here=True, now=now))
-        return Store(entries=tuple(entries), then=(note(is_kept=True),), otherwise=(note(is_kept=False),))
+        stored = room.with_first_key(*entries)
+        return Store(entries=stored, then=(note(is_kept=True),), otherwise=(note(is_kept=False),))
 
     def entry_kept(self, note: RoomEntryKept, caller: Caller, *, now: float) -> list[Effect]:
         """The disk has answered: what the new member asked meanwhile follows."""
@@ -162,6 +163,7 @@ class Rooms:
             if room.is_deserted and room.group.is_empty:
                 effects.append(Store(entries=(self.index.erase(room),)))
             return effects
+        room.first_key_stored()
         self._take_out(identity, now)
         room.add(
             identity, Member(since=note.since, seen=note.since, expires_at=now + GROUP_KEPT_FOR), now=now

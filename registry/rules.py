@@ -9,7 +9,7 @@ from registry.desk.desk import Desk
 from registry.desk.settings import DeskSettings
 from registry.directory import Directory
 from registry.doors import Doors, DoorSettings
-from registry.effects import Store
+from registry.effects import Caller, EpochKept, Resume, Store
 from registry.grouprules import Means, ReadLines
 from registry.liveness import Liveness
 from registry.mailroom import Mailroom, ReadLetters
@@ -23,6 +23,7 @@ from registry.renaming import Renaming
 from registry.rooms import Rooms
 from registry.roster import Roster
 from registry.sessions import Randomness
+from registry.store.entries import GroupKeyMade
 from registry.store.protocol import Loaded
 from wire.messages.group import CHANNEL
 
@@ -81,9 +82,17 @@ class Rules:
         self.mail.load(loaded, now=now)
         self.desk.load(loaded.desk, now=now)
         first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
-        return Store(entries=(first_key, *self.rooms.load(loaded, now=now)))
+        entries = (first_key, *self.rooms.load(loaded, now=now))
+        return Store(
+            entries=entries, then=tuple(_kept(one) for one in entries if isinstance(one, GroupKeyMade))
+        )
 
     def _forget(self, identity: bytes, now: float) -> None:
         """Their name is anybody's again."""
         self.rooms.forget(identity, now=now)
         self.channel.members_changed(now=now)
+
+
+def _kept(key: GroupKeyMade) -> Resume:
+    note = EpochKept(group=key.group, epoch=key.epoch, key=key.key, is_kept=True)
+    return Resume(request=note, to=Caller(identity=b""))

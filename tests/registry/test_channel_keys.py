@@ -1,7 +1,9 @@
 """This file is about the channel's keys: who has them, and when another one comes."""
 
+from registry.grouprules import KEY_TRIED_AGAIN_AFTER
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
+from tests.registry.roomtalk import page
 from wire.messages.group import CHANNEL, GroupGranted, GroupRefusal, GroupRefused
 
 
@@ -48,6 +50,42 @@ class TestKeys:
         assert ann.notices() == []
         rig.commit()
         assert isinstance(ann.notices()[0], GroupGranted)
+
+    def test_a_key_that_the_disk_does_not_take_never_serves(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        """Else lines under it would be on the disk, after it has room again, and nobody could read them later."""
+        before = ann.epoch
+        rig.store.full = True
+        rig.advance(63.0)
+        assert ann.notices() == []
+        rig.store.full = False
+        ann.send_raw(ann.line("in between"))
+        rig.advance(KEY_TRIED_AGAIN_AFTER)
+        (granted,) = [notice for notice in ann.notices() if isinstance(notice, GroupGranted)]
+        ann.attach()
+        ann.send_raw(ann.line("afterwards"))
+        rig.restart()
+        bob.register()
+        bob.attach()
+        told = page(bob, CHANNEL)
+        assert len(told.lines) == 2
+        assert {key.epoch for key in told.keys} == {before, granted.epoch}
+
+    def test_a_first_key_that_the_disk_does_not_take_goes_with_the_first_line(
+        self, rig: Rig, ann: Hand, bob: Hand
+    ) -> None:
+        rig.store.full = True
+        rig.restart()
+        rig.store.full = False
+        for hand in (ann, bob):
+            hand.register()
+            hand.attach()
+        ann.send_raw(ann.line("kept"))
+        rig.restart()
+        bob.register()
+        bob.attach()
+        told = page(bob, CHANNEL)
+        assert len(told.lines) == 1
+        assert ann.epoch in {key.epoch for key in told.keys}
 
     def test_epochs_rise_over_restarts_and_keys_differ(self, rig: Rig, ann: Hand) -> None:
         keys, epochs = set(), []

@@ -222,6 +222,20 @@ class TestErasing:
         assert bob.room_key is not None
         assert bob.room_key.epoch > key.epoch
 
+    def test_the_key_of_a_room_goes_with_its_first_member_whom_the_disk_takes(
+        self, rig: Rig, ann: Hand, bob: Hand
+    ) -> None:
+        """The disk did not take the one who made the room, and the second one asked meanwhile."""
+        rig.auto_commit = False
+        ann.send(EnterRoom(1, "tea"))
+        rig.core.entries_to_store()
+        bob.send(EnterRoom(2, "tea"))
+        rig.core.store_failed("no room", newest=2, is_full=True, now=rig.now)
+        rig.auto_commit = True
+        rig.turn()
+        assert [kept.group for kept in rig.store.load().members] == ["#tea"]
+        assert rig.store.load().groups["#tea"].keys
+
     def test_two_of_one_name_on_the_disk_become_one(self, rig: Rig, ann: Hand) -> None:
         """The disk was full when the first was erased."""
         entered(ann, "tea")
