@@ -13,13 +13,22 @@ import socket
 from typing import Final, TypeVar, cast
 
 from wire.admission import make_register
-from wire.codec import decode_cookie, decode_notice, decode_refused, decode_welcome, encode, encode_hello
+from wire.codec import (
+    decode_cookie,
+    decode_notice,
+    decode_refused,
+    decode_welcome,
+    encode,
+    encode_hello,
+    join_frames,
+)
 from wire.errors import DecodeError
 from wire.framing import FrameReader, frame
 from wire.header import Kind
 from wire.identity import AgreementKey, Identity, make_card
 from wire.limits import LINK_FRAME_MAX
 from wire.messages.link import Attach, PeerRequest, RegistryNotice
+from wire.messages.presence import Leave, Ping
 from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Welcome
 from wire.messages.table import Card
 from wire.sealing import LinkCipher, Session
@@ -149,6 +158,17 @@ class Visitor:
         """Any bytes on the link."""
         assert self._writer is not None
         self._writer.write(data)
+        self.bytes_out += len(data)
+
+    async def flush(self) -> None:
+        """Wait while the registry reads our link more slowly than we write."""
+        assert self._writer is not None
+        await self._writer.drain()
+
+    async def tell(self, frame: Ping | Leave) -> None:
+        """Say this to the registry in a sealed datagram."""
+        data = self.session.seal(join_frames([encode(frame)]))
+        await asyncio.get_running_loop().sock_sendall(self.udp, data)
         self.bytes_out += len(data)
 
     @property

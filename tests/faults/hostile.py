@@ -1,0 +1,394 @@
+"""A hostile client, as a process of its own: somebody with as many identities as they like, at one address, who does what
+the programs of honest people never do.
+
+    python -m tests.faults.hostile <port> <play> <seconds> <friend's identity> <name>=<port of their program> ...
+
+It says `ready` when the play has begun, and in the end one line of JSON with what it did and was told. The plays speak
+through `Visitor`s, and where another peer must open what is sent, through real peers whose couriers say something else.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import socket
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from peer.node import Peer
+from tests.faults.visitor import Visitor
+from wire.admission import make_refused, make_welcome
+from wire.codec import encode
+from wire.header import Kind
+from wire.identity import AgreementKey, Identity, make_card
+from wire.messages.delivery import Part, encode_frame
+from wire.messages.direct import RelayDatagram, ReportSilence
+from wire.messages.mail import DepositMail
+from wire.messages.presence import Leave, Ping
+from wire.messages.registration import Cookie, RefusalReason, Refused
+from wire.messages.renaming import Rename
+from wire.messages.room import EnterRoom, LeaveRoom, ListRooms, RoomEntered, RoomRefused
+from wire.messages.table import FetchTable
+
+HOST: Final = "127.0.6.6"
+TICK: Final = 0.005
+"""Seconds between two bursts."""
+
+
+class Hostile:
+    """All identities of one attacker."""
+
+    def __init__(self, port: int, name: str, *, victims: dict[str, int], friend: bytes) -> None:
+        """`name`: what all their names begin with; `victims`: the names of people and the ports of their programs;
+        `friend`: somebody who is away."""
+        self.port: Final = port
+        self.name: Final = name
+        self.victims: Final = victims
+        self.friend: Final = friend
+        self.has_begun: Final = asyncio.Event()
+        self.done: Counter[str] = Counter()
+        self.heard: Counter[str] = Counter()
+        self.random: Final = random.Random(6)
+        self._members: list[Visitor] = []
+        self._readers: list[asyncio.Task[None]] = []
+        self._peers: list[Peer] = []
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._udp.bind((HOST, 0))
+        self._udp.setblocking(False)
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+        for peer in self._peers:
+            with contextlib.suppress(Exception):
+                await peer.close(within=0.1)
+        for member in self._members:
+            member.close()
+        self._udp.close()
+
+    @property
+    def bytes_out(self) -> int:
+        """What all its visitors have sent to the registry."""
+        return sum(member.bytes_out for member in self._members)
+
+    async def bursts(self, rate: int) -> AsyncIterator[range]:
+        """Numbers of what is to be done now, so many a second; what is late is left out."""
+        self.has_begun.set()
+        number, size = 0, max(int(rate * TICK), 1)
+        while True:
+            yield range(number, number + size)
+            number += size
+            await asyncio.sleep(size / rate)
+
+    # --- identities
+
+    def nobody(self, name: str = "") -> Visitor:
+        """Another identity, which the registry does not know yet."""
+        self.done["identities"] += 1
+        name = name or f"{self.name}{self.done['identities']}"
+        self._members.append(Visitor(self.port, name, host=HOST, seed=os.urandom(8).hex()))
+        return self._members[-1]
+
+    async def member(self) -> Visitor:
+        """Another identity that is in, and reads what it is told."""
+        member = self.nobody()
+        await member.come()
+        self._readers.append(asyncio.create_task(self._read(member)))
+        return member
+
+    async def members(self, count: int) -> list[Visitor]:
+        """So many of them."""
+        return [await self.member() for _ in range(count)]
+
+    async def peers(self, count: int) -> list[Peer]:
+        """Real peers, which know keys and addresses of everybody."""
+        for number in range(count):
+            peer = Peer(f"{self.name}-{number}", ("127.0.0.1", self.port))
+            self._peers.append(await peer.__aenter__())
+        return self._peers
+
+    async def _read(self, member: Visitor) -> None:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while True:
+                self.heard[type(await member.next_notice()).__name__] += 1
+
+    def throw(self, data: bytes, victim: str) -> None:
+        """A datagram to somebody's program."""
+        with contextlib.suppress(OSError):
+            self._udp.sendto(data, ("127.0.0.1", self.victims[victim]))
+            self.done["datagrams"] += 1
+
+    # --- plays: trust
+
+    async def another_registry(self) -> None:
+        """Be their registry: greet, let in and refuse whoever asked, under another key."""
+        key, live = Identity(os.urandom(32)), AgreementKey(os.urandom(32))
+        card = make_card(key, name="", live=live.public, mail=b"m" * 32, counter=1)
+        async for burst in self.bursts(1_000):
+            for number in burst:
+                nonce = self.random.randbytes(16)
+                cookie = Cookie(nonce=nonce, cookie=b"c" * 16, card=card)
+                welcome = make_welcome(
+                    key,
+                    card=card,
+                    nonce=nonce,
+                    host="127.0.0.1",
+                    port=5_000,
+                    table_version=1,
+                    lease=30,
+                    link_port=self.port,
+                )
+                refused = make_refused(key, nonce=nonce, reason=RefusalReason.NAME_TAKEN, name="alice")
+                said = (
+                    bytes((Kind.COOKIE,)) + encode(cookie),
+                    bytes((Kind.WELCOME,)) + encode(welcome),
+                    bytes((Kind.REFUSED,)) + encode(refused),
+                    bytes((Kind.GROUP,)) + self.random.randbytes(300),
+                )
+                for victim in self.victims:
+                    self.throw(said[number % len(said)], victim)
+
+    async def their_names(self) -> None:
+        """Come in under their names and under some that look like them, and change other names to them."""
+        names = [*self.victims, "ALICE", "aIice", "B\u043eb", "\u0430lice"]
+        (member,) = await self.members(1)
+        async for burst in self.bursts(200):
+            for number in burst:
+                impostor = self.nobody(names[number % len(names)])
+                answer = await impostor.register()
+                assert isinstance(answer, Refused), f"came in as {impostor.name}"
+                impostor.close()
+                member.counter += 1
+                as_them = make_card(
+                    member.identity, name=impostor.name, live=member.live.public, mail=b"m" * 32,
+                    counter=member.counter,
+                )  # fmt: skip
+                member.ask(Rename(number, as_them))
+                await member.flush()
+                self.done["names asked for"] += 2
+
+    async def false_cards(self) -> None:
+        """Show cards: their names with other keys, their keys with other names, and nobody's signature."""
+        (peer,) = await self.peers(1)
+        known = {victim: peer._core._contacts.by_name(victim) for victim in self.victims}
+        me = Identity(os.urandom(32))
+        async for burst in self.bursts(500):
+            for number in burst:
+                for victim, contact in known.items():
+                    assert contact is not None
+                    theirs = contact.row.card
+                    mine = make_card(
+                        me,
+                        name=victim,
+                        live=theirs.live,
+                        mail=theirs.mail,
+                        counter=theirs.counter + 1 + number,
+                    )
+                    forged = make_card(
+                        me, name=victim, live=me.public, mail=theirs.mail, counter=theirs.counter + 1 + number
+                    )
+                    forged = type(forged)(
+                        victim, theirs.identity, forged.live, forged.mail, forged.counter, forged.signature
+                    )
+                    for other in self.victims:
+                        self.throw(bytes((Kind.CARD,)) + encode((mine, forged)[number % 2]), other)
+
+    # --- plays: floods
+
+    async def requests_without_end(self) -> None:
+        """Ask again before the answer has come: rooms, names, lists."""
+        members = await self.members(10)
+        async for burst in self.bursts(2_000):
+            for number in burst:
+                member = members[number % len(members)]
+                member.counter += 1
+                other_name = make_card(
+                    member.identity, name=f"{member.name}-{number % 9}", live=member.live.public, mail=b"m" * 32,
+                    counter=member.counter,
+                )  # fmt: skip
+                member.ask(
+                    EnterRoom(number, f"room{number % 3}"), LeaveRoom(number), ListRooms(number),
+                    Rename(number, other_name), EnterRoom(number, "lab"), LeaveRoom(number),
+                )  # fmt: skip
+                await member.flush()
+                self.done["requests"] += 6
+
+    async def parts_alone(self) -> None:
+        """Long messages whose last parts never come."""
+        peers = await self.peers(12)
+        async for burst in self.bursts(4):
+            for number in burst:
+                victim = list(self.victims)[number // len(peers) % len(self.victims)]
+                self._send_parts(peers[number % len(peers)], victim)
+
+    def _send_parts(self, peer: Peer, victim: str) -> None:
+        core = peer._core
+        contact = core._contacts.by_name(victim)
+        assert contact is not None
+        courier = core._inbound.conversation(contact).courier
+        for number in range(8):
+            for index in range(55):
+                courier.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
+        core._post.active[contact.identity] = contact
+        peer._schedule()
+        self.done["parts"] += 8 * 55
+
+    async def relays(self) -> None:
+        """Have datagrams handed on to them that open nothing."""
+        members = await self.members(10)
+        (peer,) = await self.peers(1)
+        known = [peer._core._contacts.by_name(victim) for victim in self.victims]
+        async for burst in self.bursts(2_000):
+            for number in burst:
+                contact = known[number % len(known)]
+                assert contact is not None
+                member = members[number % len(members)]
+                member.ask(
+                    RelayDatagram(contact.identity, bytes((Kind.SEALED,)) + self.random.randbytes(1_100))
+                )
+                await member.flush()
+                self.done["datagrams handed in"] += 1
+
+    async def mail(self) -> None:
+        """Leave letters with those who are away, and with each other."""
+        members = await self.members(6)
+        absent = [await self._absent() for _ in range(4)]
+        async for burst in self.bursts(1_000):
+            for number in burst:
+                member = members[number % len(members)]
+                to = self.friend if number % 2 else absent[number % len(absent)].id
+                member.ask(DepositMail(number, to, number, b"x" * 4_000))
+                await member.flush()
+                self.done["letters"] += 1
+
+    async def _absent(self) -> Visitor:
+        one = self.nobody()
+        await one.register()
+        one.close()
+        return one
+
+    async def rooms_of_the_absent(self) -> None:
+        """Make rooms, stay a member of each, and be away."""
+        async for _ in self.bursts(100):
+            member = self.nobody()
+            await member.come()
+            member.ask(EnterRoom(1, f"room-of-{member.name}"))
+            with contextlib.suppress(ConnectionError):
+                while not isinstance(await member.next_notice(), RoomEntered | RoomRefused):
+                    pass
+            member.close()
+            self.done["rooms asked for"] += 1
+
+    async def flapping(self) -> None:
+        """Leave and come back."""
+        members = await self.members(20)
+        async for burst in self.bursts(1_000):
+            for number in burst:
+                member = members[number // 2 % len(members)]
+                await member.tell(Ping(number) if number % 2 else Leave(number))
+                self.done["changes"] += 1
+
+    async def identities(self) -> None:
+        """Ever new people."""
+        async for _ in self.bursts(100):
+            one = self.nobody()
+            await one.register()
+            one.close()
+
+    async def claims(self) -> None:
+        """Say that the table goes further than it does, that people are silent who are not, and ask for all of it."""
+        members = await self.members(5)
+        (peer,) = await self.peers(1)
+        known = [peer._core._contacts.by_name(victim) for victim in self.victims]
+        async for burst in self.bursts(500):
+            for number in burst:
+                contact = known[number % len(known)]
+                assert contact is not None
+                member = members[number % len(members)]
+                member.ask(
+                    FetchTable(2**62 + number), FetchTable(0), ReportSilence(contact.identity), Ping(number)
+                )
+                await member.flush()
+                self.done["claims"] += 3
+
+    async def letters_that_do_not_open(self) -> None:
+        """Leave letters with them that nobody has sealed."""
+        members = await self.members(5)
+        (peer,) = await self.peers(1)
+        known = [peer._core._contacts.by_name(victim) for victim in self.victims]
+        async for burst in self.bursts(200):
+            for number in burst:
+                contact = known[number % len(known)]
+                assert contact is not None
+                member = members[number % len(members)]
+                member.ask(DepositMail(number, contact.identity, number, self.random.randbytes(300)))
+                await member.flush()
+                self.done["letters"] += 1
+
+    async def lines(self) -> None:
+        """Write to them without end."""
+        peers = await self.peers(4)
+        async for burst in self.bursts(100):
+            for number in burst:
+                for victim in self.victims:
+                    await peers[number % len(peers)].send(victim, f"{number} and nothing else")
+                    self.done["lines"] += 1
+
+
+Play = Callable[[Hostile], Awaitable[None]]
+PLAYS: Final[dict[str, Play]] = {
+    "registry": Hostile.another_registry,
+    "names": Hostile.their_names,
+    "cards": Hostile.false_cards,
+    "letters": Hostile.letters_that_do_not_open,
+    "requests": Hostile.requests_without_end,
+    "relays": Hostile.relays,
+    "mail": Hostile.mail,
+    "rooms": Hostile.rooms_of_the_absent,
+    "flapping": Hostile.flapping,
+    "identities": Hostile.identities,
+    "claims": Hostile.claims,
+    "parts": Hostile.parts_alone,
+    "lines": Hostile.lines,
+}
+
+
+async def play(name: str, hostile: Hostile, *, seconds: float) -> None:
+    """Play for so long, counted from when it has begun."""
+    playing = asyncio.ensure_future(PLAYS[name](hostile))
+    beginning = asyncio.ensure_future(hostile.has_begun.wait())
+    try:
+        await asyncio.wait((playing, beginning), return_when=asyncio.FIRST_COMPLETED)
+        if not playing.done():
+            print("ready", flush=True)
+            await asyncio.wait((playing,), timeout=seconds)
+        if playing.done():
+            playing.result()
+    finally:
+        beginning.cancel()
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+        await hostile.close()
+
+
+def main() -> None:
+    """The command line."""
+    port, name, seconds, friend, *victims = sys.argv[1:]
+    ports = {victim: int(its_port) for victim, its_port in (one.split("=") for one in victims)}
+
+    async def run() -> None:
+        hostile = Hostile(int(port), f"eve-{name}", victims=ports, friend=bytes.fromhex(friend))
+        await play(name, hostile, seconds=float(seconds))
+        told = {"done": hostile.done, "heard": hostile.heard, "out": hostile.bytes_out}
+        print(json.dumps(told))
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""A hostile client beside two people who talk: whatever it plays, they notice nothing but what is said to them."""
+
+import asyncio
+import contextlib
+import json
+import re
+import sys
+import time
+from statistics import median
+
+import pytest
+
+from tests.endtoend.lines import CHANNEL_TAKEN, SAVED, TIME, UPDATED, arrived, is_met, on_channel
+from tests.endtoend.test_every_spelling import enter
+from tests.faults.conftest import Note
+from tests.faults.hostile import PLAYS
+from tests.faults.machine import MIB, memory_of
+from tests.faults.size import IS_WHOLE, bar, dose
+from tests.faults.visitor import Visitor
+from tests.support.program import Program
+from tests.support.stage import Stage, knows
+from wire.messages.presence import Leave
+
+COMMAND = (sys.executable, "-m", "tests.faults.hostile")
+SECONDS = dose(2.0, 60.0)
+AT_ONCE: list[tuple[str, ...]] = [
+    ("registry", "names", "cards", "letters"),
+    ("requests", "relays", "mail", "rooms"),
+    ("flapping", "identities", "claims"),
+    ("parts", "lines"),
+]
+"""What is played at the same time in a small dose; `make faults` plays each alone."""
+PLAYED = [(play,) for play in PLAYS] if IS_WHOLE else AT_ONCE
+
+TALKS_LEAST = dose(3, 100)
+"""Rounds of talk: on a machine that stands still for a second there is one."""
+LONG = "x" * 20_000
+MEMORY = 50 * MIB
+IN_WITHIN = bar(5.0)
+"""Seconds for a message and its receipt."""
+
+
+OF_OTHERS = (
+    rf"(eve\S*|friend|listener) (is now \S+|has left\.|lost the connection\.)|eve\S+: ({TIME} )?\d+ and nothing else"
+    r"|\[A letter from eve\S+ could not be opened: .*"
+)
+"""What a terminal shows of people who are neither: that they come and go, and what they write to us."""
+
+
+async def talk(one: Program, other: Program, number: int) -> float:
+    """A line each way, and for everybody; the seconds of the slowest."""
+    slowest = 0.0
+    for speaker, reader in ((one, other), (other, one)):
+        begun = time.monotonic()
+        text = f"{number} {LONG}" if number % 5 == 4 else f"{number}"
+        await speaker.type(f"send {reader.name} {text}")
+        await reader.sees(f"{speaker.name}: {text}")
+        await speaker.sees(arrived(reader.name))
+        slowest = max(slowest, time.monotonic() - begun)
+    await one.type(f"send_all {number}")
+    await other.sees(on_channel(one.name, f"{number}"))
+    await one.sees(CHANNEL_TAKEN)
+    return slowest
+
+
+class Listener:
+    """Somebody at another address who is online, and counts what the registry tells them."""
+
+    def __init__(self, port: int) -> None:
+        self._visitor = Visitor(port, "listener", host="127.0.7.7")
+        self._datagrams = 0
+        self._reading: asyncio.Task[None]
+
+    async def come(self) -> None:
+        await self._visitor.come()
+        asyncio.get_running_loop().add_reader(self._visitor.udp, self._datagram_came)
+        self._reading = asyncio.create_task(self._read())
+
+    @property
+    def bytes_in(self) -> int:
+        """By the link and by datagrams."""
+        return self._visitor.bytes_in + self._datagrams
+
+    def _datagram_came(self) -> None:
+        self._datagrams += len(self._visitor.udp.recv(2_048))
+
+    async def _read(self) -> None:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while True:
+                await self._visitor.next_notice()
+
+    def close(self) -> None:
+        self._reading.cancel()
+        asyncio.get_running_loop().remove_reader(self._visitor.udp)
+        self._visitor.close()
+
+
+@pytest.mark.parametrize("plays", PLAYED, ids=" ".join)
+async def test_a_hostile_client_beside_two_who_talk(
+    stage: Stage, figure: Note, plays: tuple[str, ...]
+) -> None:
+    registry = await stage.registry()
+    friend = Visitor(stage.port, "friend", host="127.0.0.9")
+    await friend.register()
+    await friend.tell(Leave(1))
+    alice, bob = await stage.welcome("alice", "bob")
+    await knows(alice, away=["friend"])
+    friend.close()
+    listener = Listener(stage.port)
+    await listener.come()
+    victims = [f"{name}={stage.port_of(name)}" for name in ("alice", "bob")]
+    hostiles = [
+        await stage.run(
+            f"hostile {play}",
+            [*COMMAND, str(stage.port), play, str(SECONDS), friend.id.hex(), *victims],
+            home=f"hostile {play}",
+        )
+        for play in plays
+    ]
+    programs = (registry, alice, bob)
+    before, heard = [memory_of(one.pid) for one in programs], listener.bytes_in
+    for hostile in hostiles:
+        await hostile.sees("ready")
+    spans: list[float] = []
+    while not all(hostile.has_ended for hostile in hostiles) or len(spans) < TALKS_LEAST:
+        spans.append(await talk(alice, bob, len(spans)))
+    heard = listener.bytes_in - heard
+    grown = [(memory_of(one.pid) - was) / MIB for one, was in zip(programs, before, strict=True)]
+    listener.close()
+    for hostile in hostiles:
+        assert await hostile.ends() == 0
+    told = [json.loads(hostile.shown()[-1]) for hostile in hostiles]
+
+    # What they could still do before, they can do now.
+    await enter("tea", alice, bob)
+    await alice.type("leave", "send friend are you there?")
+    await alice.sees(SAVED)
+    await knows(alice, "bob", away=["friend"])
+    await knows(bob, "alice")
+    others = max(len(one.shown(re.compile(OF_OTHERS))) for one in (alice, bob))
+    did = ", ".join(f"{count:,} {what}" for one in told for what, count in one["done"].items())
+    figure(
+        f"a hostile client plays {', '.join(plays)} for {SECONDS:.0f} s: {did}; "
+        f"{sum(one['out'] for one in told) / 1_000:,.0f} KB",
+        f"{5 * len(spans):,} messages and receipts of two who talk, the slowest after {max(spans):.2f} s, "
+        f"{median(spans):.3f} s as a rule; {heard / 1_000:,.0f} KB told to each who is online, and "
+        f"{others:,} lines of others shown; "
+        f"memory of registry and both + {', '.join(f'{one:.1f}' for one in grown)} MiB",
+        "they notice nothing; <= 5 s; <= 50 MiB each",
+    )
+    assert strange_lines(alice, bob) == []
+    assert max(spans) <= IN_WITHIN
+    assert max(grown) <= MEMORY / MIB
+
+
+def strange_lines(*people: Program) -> list[str]:
+    """What they were shown that is of neither of them."""
+    usual = re.compile(
+        r"\[Welcome, You are registered\.\]|\[Message received by (alice|bob)( through the server)?\.\]"
+        r"|\[Message received by Server\.\]|(alice|bob): \d+( x+)?|\[Channel_Message alice: \d+\]"
+        r"|\[(\S+) is (online|away since [-0-9: ]{19})\.\]|\[Unknown command \"/(before|behind).*"
+        r"|\[You are in tea.*|(alice|bob) (joined|left) tea\..*|\[You (have )?left tea.*"
+        r"|\[No ACK from friend, .*"
+    )
+    of_others = re.compile(OF_OTHERS)
+    allowed = (UPDATED, SAVED)
+    return [
+        f"{one.name}: {line}"
+        for one in people
+        for line in one.shown()
+        if line not in allowed
+        and not is_met(line)
+        and not usual.fullmatch(line)
+        and not of_others.fullmatch(line)
+    ]
