@@ -327,6 +327,35 @@ def test_a_list_that_the_registry_does_not_send_is_given_up_in_time(node: Node) 
     assert node.now < asked_at + POLICY.give_up_after + 0.1
 
 
+def test_a_list_is_shown_once_and_only_the_one_that_was_asked_for(node: Node) -> None:
+    node.told(RoomsListed(7, [RoomInfo("#old", 1)]))
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    (asked,) = requests(node, ListRooms)
+    assert isinstance(asked, ListRooms)
+    node.told(RoomsListed(asked.reference ^ 1, [RoomInfo("#old", 1)]))
+    assert node.saw() == []
+    for _ in range(2):
+        node.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
+    node.pass_time(POLICY.give_up_after + 0.1)
+    assert node.saw() == [happened.RoomsListed(rooms=(happened.Room(name="lab", here=1),))]
+
+
+def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is_lost(node: Node) -> None:
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    node.lose_link()
+    node.pass_time(10.0)
+    assert [event for event in node.saw() if isinstance(event, happened.Trouble)] == trouble(AWAY)
+
+
+def test_references_of_questions_fit_the_wire(node: Node) -> None:
+    for _ in range(20):
+        node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    assert len(requests(node, ListRooms)) == 20  # each decodes
+
+
 def test_who_is_offline_is_told_so_instead_of_a_list(node: Node) -> None:
     node.core.rooms.list.ask(now=node.now)
     node.core.leave(now=node.now)

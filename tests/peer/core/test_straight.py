@@ -1,7 +1,8 @@
 """This file is about lines of groups while the registry is away: straight to each member, and once more to the registry."""
 
 from peer.core import events as happened
-from tests.peer.core.cast import POLICY, WALL
+from peer.core.records import NumberUsed
+from tests.peer.core.cast import POLICY, WALL, Someone
 from tests.peer.core.hall import STATION, Node
 from tests.peer.core.lab import (
     BOB,
@@ -15,9 +16,9 @@ from tests.peer.core.lab import (
     straight,
     told,
 )
-from wire.codec import decode_group_body, encode, join_frames
-from wire.header import pack_relayed, unpack_group
-from wire.messages.delivery import Ack, Floor, Part
+from wire.codec import decode_frames, decode_group_body, encode, join_frames
+from wire.header import Kind, pack_relayed, unpack_group
+from wire.messages.delivery import Ack, DeliveryFrame, Floor, Part
 from wire.messages.direct import StraightLine
 from wire.messages.group import GroupAccepted, GroupBody, GroupGranted
 from wire.messages.room import RoomEntered, RoomMember
@@ -126,3 +127,58 @@ def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(nod
     node.hears(BOB.session_with(node.alice).seal(answer), BOB.home)
     node.pass_time(1.0)
     assert straight(node, BOB) == []
+
+
+def frames_to(node: Node, to: Someone) -> list[DeliveryFrame]:
+    """Drained: all frames that went straight to somebody."""
+    session = to.session_with(node.alice)
+    sent = [data for data, home in node.datagrams if home == to.home and data[0] == Kind.SEALED]
+    node.datagrams.clear()
+    return [frame for data in sent for frame in decode_frames(session.open(data))]  # type: ignore[misc]
+
+
+def test_a_line_has_a_number_of_the_stream_to_the_member_that_is_never_used_again(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("hi", now=node.now)
+    node.pump()
+    (part,) = {frame.number: frame for frame in frames_to(node, BOB) if isinstance(frame, Part)}.values()
+    assert NumberUsed(BOB.id, part.number) in node.records
+    assert node.disk.load().streams[BOB.id].last_sent == part.number
+
+
+def test_nobody_waits_for_a_line_that_was_taken_back(node: Node) -> None:
+    """The first line is the floor of what goes straight to bob; a message behind it is not held up by it."""
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("to the room", now=node.now)
+    node.pump()
+    said = frames_to(node, BOB)
+    (line,) = [frame.number for frame in said if isinstance(frame, Part)]
+    assert Floor(line) in said
+    node.core.speech.send("bob", "to bob", now=node.now)
+    node.pump()
+    frames_to(node, BOB)
+    node.core.rooms.leave(now=node.now)
+    node.pass_time(0.6)
+    again = frames_to(node, BOB)
+    assert {frame.number for frame in again if isinstance(frame, Part)} == {line + 1}
+    assert Floor(line + 1) in again
+
+
+def test_who_is_offline_tells_nothing_straight_and_all_of_it_later(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("hi", now=node.now)
+    node.pump()
+    first = straight(node, BOB)
+    assert [line.text for _, line in first] == ["hi"]
+    node.core.leave(now=node.now)
+    node.pass_time(5.0)
+    assert straight(node, BOB) == []
+    node.core.start(now=node.now)
+    node.pass_time(5.0)
+    node.datagrams.clear()
+    node.core.speech.say("again", now=node.now)
+    node.pump()
+    assert {line.text for _, line in straight(node, BOB)} == {"hi", "again"}

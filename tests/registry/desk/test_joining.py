@@ -50,6 +50,27 @@ def test_joining_again_with_the_ticket_is_the_same_place(hall: Hall) -> None:
     assert "3. Bela, Depression" in hall.type(".room")[-1]
 
 
+def test_joining_again_in_mid_session_brings_all_that_was_said_and_not_shown(hall: Hall) -> None:
+    asha = hall.joined()
+    hall.type("hello")
+    again = hall.visitor("Asha Rao")
+    again.ticket = asha.ticket
+    again.join()
+    assert again.texts == ["hello"]
+
+
+def test_the_last_issue_of_the_menu_is_one(hall: Hall) -> None:
+    asha = hall.visitor()
+    asha.join(issue=len(hall.settings.menu))
+    assert asha.last(TurnTold).cause is TurnCause.CONNECTED
+
+
+def test_numbers_of_visits_go_on_after_a_restart(hall: Hall) -> None:
+    hall.line_of("Asha", "Bela")
+    hall.restart()
+    assert hall.joined("Cem").visit == 3
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
