@@ -80,6 +80,7 @@ class Lines:
         spoken = Spoken(group, message, deadline, now + SAID_AGAIN_AFTER)
         self._spoken[(group.name, message.number)] = spoken
         if self._outlook.reach is Reach.LOST or self._session.is_lost:
+            self._session.search(now=now)
             self._unanswered(spoken, now)
         elif self._can_speak(group):
             self._say_in_order([spoken], now)

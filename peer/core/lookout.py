@@ -50,7 +50,8 @@ class Lookout:
             self._ladder.set_reach(reach, now=now)
         if self._outlook.reach is Reach.LOST:
             self._lines.registry_lost(now=now)
-            self._rooms.registry_lost(now=now)
+            if not self._session.is_wanted:  # else what is asked of it waits for one more attempt
+                self._rooms.registry_lost(now=now)
             self._renaming.registry_lost()
 
     def next_timer(self) -> float | None:

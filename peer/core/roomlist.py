@@ -19,6 +19,7 @@ class RoomList:
         self._link = parts.link
         self._out = parts.out
         self._outlook = parts.outlook
+        self._session = parts.session
         self._policy = parts.policy
         self._rng = parts.rng
         self._members = members
@@ -28,7 +29,8 @@ class RoomList:
         """Ask which rooms there are; `RoomsListed` follows."""
         self._asked = Asked(self._rng.getrandbits(32), "", None)
         if self._outlook.reach is Reach.LOST:
-            self.give_up(AWAY)
+            if not self._session.search(now=now):
+                self.give_up(AWAY)
         elif self._outlook.reach is Reach.NONE:
             self.give_up(OFFLINE)
         elif self._link.is_up:

@@ -37,6 +37,7 @@ class Rooms:
 
     def __init__(self, parts: Parts, kept: RoomKept, *, now: float) -> None:
         self._rng = parts.rng
+        self._session = parts.session
         self._outlook = parts.outlook
         self._groups = parts.groups
         self._link = parts.link
@@ -80,8 +81,11 @@ class Rooms:
             if was_asked is not None or self._is_astray:
                 self._stay(now)
             return
-        if self._outlook.reach in (Reach.LOST, Reach.NONE):
-            self._refuse(name, AWAY if self._outlook.reach is Reach.LOST else OFFLINE)
+        if self._outlook.reach is Reach.NONE:
+            self._refuse(name, OFFLINE)
+            return
+        if self._outlook.reach is Reach.LOST and not self._session.search(now=now):
+            self._refuse(name, AWAY)
             return
         self._is_astray = self._is_astray or self._asked is not None
         self._asked = Asked(self._reference(), name, None)

@@ -50,9 +50,15 @@ class RegistrySession:
         self._sealed: list[Ping | Leave] = []
         self._notices: list[Notice] = []
         self._warned_of: bytes | None = None
+        self._registry_live = b""
+        """The live key of the registry in our present session."""
+        self._is_leave_doubtful = False
+        """Whether we are leaving a registry that may have forgotten our session: it is asked by HELLO, too."""
         self.address: Final = address
         self.state = State.OFFLINE
         self.is_lost = False
+        self.is_wanted = False
+        """Whether it is lost, and looked for because somebody waits for it."""
         self.channel: Session | None = None
         self.welcome: Welcome | None = None
         self.denied: RefusalReason | None = None
@@ -123,8 +129,8 @@ class RegistrySession:
         self._step(Input.START, now)
 
     def leave(self, *, now: float) -> None:
-        """Go offline and tell the registry."""
-        self._step(Input.LEAVE, now)
+        """Go offline and tell the registry, also one that did not answer lately: it may be back."""
+        self._step(Input.STOP if self.welcome is None else Input.LEAVE, now)
 
     def note_silence(self, *, now: float) -> None:
         """The link broke: see at once whether the registry is still there."""
@@ -135,6 +141,13 @@ class RegistrySession:
         if self.state is State.REGISTERED and self._question is None:
             self._ask(now)
 
+    def search(self, *, now: float) -> bool:
+        """Look for a lost registry at once: somebody waits for it. Whether an attempt is under way."""
+        if self.is_lost:
+            self._step(Input.PAUSED, now)
+            self.is_wanted = self.state in (State.GREETING, State.REGISTERING)
+        return self.is_wanted
+
     # --- what comes in
 
     def receive_cookie(self, data: bytes, *, now: float) -> None:
@@ -142,6 +155,12 @@ class RegistrySession:
         cookie = decode_cookie(data)
         if self.state is State.GREETING and self._handshake.takes_cookie(cookie):
             self._step(Input.COOKIE, now)
+        elif (
+            self._is_leave_doubtful
+            and self._handshake.takes_cookie(cookie)
+            and cookie.card.live != self._registry_live
+        ):
+            self._step(Input.LEFT, now)  # it was started anew, and has nobody online who has not come back
 
     def receive_welcome(self, data: bytes, *, now: float) -> None:
         """A WELCOME. Raises DecodeError, SealError."""
@@ -193,6 +212,7 @@ class RegistrySession:
         """The registry's card, new, renewed or the same. Raises SealError when its live key is no good."""
         assert self._handshake.live is not None
         self.channel = self._channels.between(self._handshake.live, card)
+        self._registry_live = card.live
 
     # --- time
 
@@ -207,7 +227,7 @@ class RegistrySession:
             if question.is_over(now):
                 self._step(Input.UNANSWERED, now)
             elif question.is_due(now):
-                self._out.append(self._wording())
+                self._say()
                 if self.state is State.REGISTERED:
                     self._sealed.append(self._sealed_wording(question))  # UDP seems not to get through
 
@@ -241,8 +261,10 @@ class RegistrySession:
             return
         before, self.state = self.state, after
         self._question = self._pause_until = self._next_ping = None
+        self.is_wanted = self.is_wanted and after is State.REGISTERING
         self._tell(before, occurrence)
-        if after is State.GREETING:
+        self._is_leave_doubtful = after is State.LEAVING and before is not State.REGISTERED
+        if after is State.GREETING or self._is_leave_doubtful:
             self._handshake.begin()
         if after is State.REGISTERING:
             self._version_at_register = self.table_version
@@ -268,8 +290,8 @@ class RegistrySession:
             self._tell_lost()
         elif occurrence is Input.LEFT:
             self._notices.append(Notice.LEFT)
-        elif occurrence is Input.LEAVE and self.state is State.OFFLINE:
-            self._notices.append(Notice.LEAVE_UNANSWERED)  # the registry does not answer, so it cannot know
+        elif occurrence is Input.STOP:
+            self._notices.append(Notice.LEAVE_UNANSWERED)
 
     def _tell_lost(self) -> None:
         """Once that the registry is lost; or, once, that somebody else is in its place."""
@@ -285,9 +307,14 @@ class RegistrySession:
         self._question = Question(self._policy, reference=self._rng.getrandbits(32), now=now)
         self._next_ping = None
         self._question.is_due(now)
-        self._out.append(self._wording())
+        self._say()
         if self.state is State.LEAVING:
             self._sealed.append(self._sealed_wording(self._question))
+
+    def _say(self) -> None:
+        self._out.append(self._wording())
+        if self._is_leave_doubtful:
+            self._out.append(self._handshake.hello())
 
     def _wording(self) -> bytes:
         """The datagram of the present question; sealed ones are sealed anew for each try (replay window)."""

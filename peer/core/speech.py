@@ -32,6 +32,7 @@ class Speech:
         self._rooms = rooms
         self._lines = rooms.lines
         self._me = parts.me
+        self._session = parts.session
         self._contacts = parts.contacts
         self._outlook = parts.outlook
         self._look_ups = parts.look_ups
@@ -63,6 +64,8 @@ class Speech:
         contact = self._contacts.by_name(to)
         if contact is None or self._contacts.is_blocked(to):
             raise KeyError(to)
+        if self._session.is_lost:
+            self._session.search(now=now)
         talk = self._inbound.conversation(contact)
         message = self._ladder.begin(contact, talk, text, wall=wall, now=now)
         return Begun(contact.name, message.number)

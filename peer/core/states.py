@@ -29,8 +29,9 @@ class Input(enum.Enum):
     UNANSWERED = "all tries of a question are over"
     PAUSED = "the pause between two searches is over"
     SILENCE = "the link broke or a ping stayed unanswered"
-    LEAVE = "we want to be offline"
-    LEFT = "the registry confirmed that we left"
+    LEAVE = "we want to be offline, and have been let in before: the registry may have us online"
+    STOP = "we want to be offline, and were never let in"
+    LEFT = "the registry confirmed that we left, or knows nothing of us any more"
 
 
 TRANSITIONS: Final = {
@@ -42,16 +43,19 @@ TRANSITIONS: Final = {
     (State.GREETING, Input.COOKIE): State.REGISTERING,
     (State.GREETING, Input.REFUSED): State.REFUSED,
     (State.GREETING, Input.UNANSWERED): State.PAUSING,
-    (State.GREETING, Input.LEAVE): State.OFFLINE,
+    (State.GREETING, Input.LEAVE): State.LEAVING,
+    (State.GREETING, Input.STOP): State.OFFLINE,
     (State.REGISTERING, Input.WELCOME): State.REGISTERED,
     (State.REGISTERING, Input.REFUSED): State.REFUSED,
     (State.REGISTERING, Input.UNANSWERED): State.PAUSING,
-    (State.REGISTERING, Input.LEAVE): State.OFFLINE,
+    (State.REGISTERING, Input.LEAVE): State.LEAVING,
+    (State.REGISTERING, Input.STOP): State.OFFLINE,
     (State.REGISTERED, Input.SILENCE): State.GREETING,
     (State.REGISTERED, Input.UNANSWERED): State.GREETING,
     (State.REGISTERED, Input.LEAVE): State.LEAVING,
     (State.PAUSING, Input.PAUSED): State.GREETING,
-    (State.PAUSING, Input.LEAVE): State.OFFLINE,
+    (State.PAUSING, Input.LEAVE): State.LEAVING,
+    (State.PAUSING, Input.STOP): State.OFFLINE,
     (State.LEAVING, Input.LEFT): State.OFFLINE,
     (State.LEAVING, Input.UNANSWERED): State.OFFLINE,
 }

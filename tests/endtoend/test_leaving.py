@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+import signal
 from datetime import datetime
 
 from tests.endtoend.lines import (
     BYE,
     EXITING,
+    LOST,
     MAIL,
     OFFLINE,
     SAVED,
@@ -55,6 +57,18 @@ async def test_mail_waits_and_comes_oldest_first(stage: Stage) -> None:
     await carol.sees(WELCOME)
     await knows(carol, "alice")
     assert [line for line in carol.shown() if line.startswith(("alice:", "bob:", MAIL))] == []
+
+
+async def test_a_registry_that_is_believed_away_is_asked_before_that_is_told(stage: Stage) -> None:
+    registry = await stage.registry()
+    (alice,) = await stage.welcome("alice")
+    registry.signal(signal.SIGSTOP)
+    await alice.type("send_all is anybody there")
+    await alice.sees(LOST, within=30)
+    await alice.type("dereg alice")
+    registry.signal(signal.SIGCONT)
+    await alice.sees(BYE)
+    assert alice.shown(EXITING) == []
 
 
 async def test_who_is_offline_can_only_return_ask_for_help_or_quit(stage: Stage) -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from peer.core import events as happened
 from peer.core.asked import AWAY, OFFLINE, SILENT
+from peer.core.reach import Reach
+from peer.core.states import State
 from tests.peer.core.cast import POLICY, raw
 from tests.peer.core.hall import STATION, Node
 from tests.peer.core.lab import (
@@ -373,11 +375,26 @@ def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_a
     enter(node)
     lose_registry(node)
     node.saw()
-    node.core.rooms.enter("yard", now=node.now)
     node.core.rooms.enter("LAB", now=node.now)
-    node.core.rooms.list.ask(now=node.now)
     node.pump()
+    assert happened.RoomEntered(room="lab", members=("bob",), missed=0) in node.saw()
+    node.core.rooms.enter("yard", now=node.now)
+    node.core.rooms.list.ask(now=node.now)
+    node.pass_time(POLICY.give_up_after)
     seen = node.saw()
     assert happened.RoomRefused(room="yard", reason=AWAY) in seen
-    assert happened.RoomEntered(room="lab", members=("bob",), missed=0) in seen
     assert happened.RoomsListed(rooms=(happened.Room(name="lab", here=2),)) in seen
+
+
+def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_it_is(node: Node) -> None:
+    lose_registry(node)
+    while node.core.state is not State.PAUSING:
+        node.pass_time(0.1)
+    node.saw()
+    node.core.rooms.enter("yard", now=node.now)
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    asked = link_again(node)
+    assert asked is not None and asked.room == "yard"
+    assert not any(isinstance(event, happened.RoomRefused) for event in node.saw())
+    assert node.core.reach is Reach.UP

@@ -402,6 +402,79 @@ def test_leaving_is_over_when_the_registry_has_confirmed_it() -> None:
     assert scene.state is State.OFFLINE
 
 
+class TestLeavingARegistryThatIsBelievedAway:
+    @pytest.fixture
+    def scene(self) -> Scene:
+        """It has answered nothing for a minute."""
+        scene = Scene()
+        scene.register()
+        scene.pass_time(60.0)
+        scene.told(), scene.session.datagrams_to_send()
+        assert scene.session.is_lost
+        return scene
+
+    def test_it_is_tried_five_times_before_that_is_told(self, scene: Scene) -> None:
+        scene.session.leave(now=scene.now)
+        leave, hello = scene.session.datagrams_to_send()
+        assert isinstance(scene.porter.opened(leave)[0], Leave)
+        assert hello[0] == Kind.HELLO
+        assert len(scene.pass_time(2.49)) == 2 * 4
+        assert scene.told() == []
+        scene.pass_time(0.01)
+        assert scene.told() == [Notice.LEAVE_UNANSWERED]
+        assert scene.pass_time(60.0) == []
+
+    def test_it_may_answer_after_all(self, scene: Scene) -> None:
+        scene.session.leave(now=scene.now)
+        leave, hello = scene.session.datagrams_to_send()
+        scene.session.receive_cookie(scene.porter.cookie(hello), now=scene.now)
+        assert scene.told() == [], "whether it knows our session is to be seen"
+        (said,) = scene.porter.opened(leave)
+        assert isinstance(said, Leave)
+        scene.session.receive_left(Left(said.reference), now=scene.now)
+        assert scene.told() == [Notice.LEFT]
+
+    def test_it_may_be_there_in_another_life(self, scene: Scene) -> None:
+        scene.session.leave(now=scene.now)
+        _, hello = scene.session.datagrams_to_send()
+        scene.porter.card = Someone("registry", life=2).card(name="")
+        scene.session.receive_cookie(scene.porter.cookie(hello), now=scene.now)
+        assert scene.told() == [Notice.LEFT]
+        assert scene.state is State.OFFLINE
+
+    def test_another_one_in_its_place_says_nothing(self, scene: Scene) -> None:
+        scene.session.leave(now=scene.now)
+        _, hello = scene.session.datagrams_to_send()
+        scene.session.receive_cookie(Porter("stranger").cookie(hello), now=scene.now)
+        assert scene.told() == []
+
+
+def test_a_lost_registry_that_somebody_waits_for_is_looked_for_at_once() -> None:
+    scene = Scene()
+    scene.register()
+    assert not scene.session.search(now=scene.now), "it is not lost"
+    scene.pass_time(15.0)
+    while scene.state is not State.PAUSING:
+        scene.pass_time(0.1)
+    scene.session.datagrams_to_send()
+    assert scene.session.search(now=scene.now)
+    assert scene.said()[0] == Kind.HELLO
+    assert scene.session.search(now=scene.now), "one attempt is enough"
+    assert scene.session.datagrams_to_send() == []
+    scene.pass_time(2.49)
+    assert scene.session.is_wanted
+    scene.pass_time(0.01)
+    assert not scene.session.is_wanted
+
+
+def test_whoever_was_never_let_in_need_not_leave() -> None:
+    scene = Scene()
+    scene.start()
+    scene.session.leave(now=scene.now)
+    assert scene.told() == [Notice.LEAVE_UNANSWERED]
+    assert scene.state is State.OFFLINE
+
+
 def test_a_new_live_key_is_shown_without_being_lost_in_between() -> None:
     scene = Scene()
     scene.register()
