@@ -12,12 +12,38 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Final
 
 from registry.core import RegistryCore
 from registry.store.errors import StoreError, StoreFull
 from registry.store.protocol import Store
 
 _log = logging.getLogger(__name__)
+
+_STORED_AGAIN: Final = "the disk takes what is to be stored again"
+
+
+QUIET_AFTER: Final = 10.0
+"""Seconds without trouble after which it is over: on a nearly full disk small entries find room now and then."""
+
+
+class _Complaints:
+    """What goes wrong with the disk, for whoever runs the registry: one line when it begins, one when it is over."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def say(self, level: int, what: str, error: BaseException) -> None:
+        """It goes wrong, for the first time or once more."""
+        if what not in self._last:
+            _log.log(level, "%s: %s", what, error)
+        self._last[what] = time.monotonic()
+
+    def went_well(self, what: str, after: str, *, is_sure: bool = False) -> None:
+        """It went well, which ends the trouble when it was the first time for a while, or is sure to stay so."""
+        if what in self._last and (is_sure or time.monotonic() - self._last[what] >= QUIET_AFTER):
+            del self._last[what]
+            _log.warning("%s", after)
 
 
 class Committer:
@@ -34,6 +60,7 @@ class Committer:
         self._checkpoint_thread = ThreadPoolExecutor(1, "checkpoint")
         self._appended = 0
         self._stored = 0
+        self._complaints = _Complaints()
         self._sync: asyncio.Future[None] | None = None
         self._checkpoint: asyncio.Future[None] | None = None
 
@@ -58,12 +85,19 @@ class Committer:
             running.add_done_callback(lambda done: self._synced(done, covered))
 
     def look_after(self) -> None:
-        """Start a checkpoint when one is due."""
-        if self._checkpoint is not None or not self._store.checkpoint_due(time.monotonic()):
+        """Start a checkpoint when one is due; after a failed sync, see whether the disk can be written to again."""
+        now = time.monotonic()
+        if self._checkpoint is not None:
+            return
+        if self._store.recovery_due(now):
+            work, after = self._store.recover, self._recovered
+        elif self._store.checkpoint_due(now):
+            work, after = self._store.checkpoint, self._checkpointed
+        else:
             return
         self._checkpoint = self._loop.create_future()
-        running = self._loop.run_in_executor(self._checkpoint_thread, self._store.checkpoint)
-        running.add_done_callback(self._checkpointed)
+        running = self._loop.run_in_executor(self._checkpoint_thread, work)
+        running.add_done_callback(after)
 
     async def settle(self) -> None:
         """Until all that was promised so far is on the disk or refused."""
@@ -106,20 +140,32 @@ class Committer:
 
     def _confirm(self, covered: int) -> None:
         count, self._stored = covered - self._stored, covered
+        if count:
+            self._complaints.went_well("not stored", _STORED_AGAIN)
         self._tell(self._core.entries_stored, count)
 
     def _failed(self, error: BaseException, *, newest: int | None) -> None:
         if newest is None:
             self._stored = self._appended
-        _log.error("not stored: %s", error)
+        self._complaints.say(logging.ERROR, "not stored", error)
         self._tell(
             partial(self._core.store_failed, newest=newest, is_full=isinstance(error, StoreFull)), str(error)
         )
 
+    def _recovered(self, done: asyncio.Future[None]) -> None:
+        if done.exception() is None:
+            self._complaints.went_well("not stored", _STORED_AGAIN, is_sure=True)
+        self._end_checkpoint()  # of what goes on being wrong somebody was told
+
     def _checkpointed(self, done: asyncio.Future[None]) -> None:
-        running, self._checkpoint = self._checkpoint, None
         error = done.exception()
         if error is not None:
-            _log.warning("checkpoint put off: %s", error)
+            self._complaints.say(logging.WARNING, "checkpoint put off", error)
+        else:
+            self._complaints.went_well("checkpoint put off", "the checkpoint is made up for", is_sure=True)
+        self._end_checkpoint()
+
+    def _end_checkpoint(self) -> None:
+        running, self._checkpoint = self._checkpoint, None
         if running is not None:
             running.set_result(None)

@@ -109,6 +109,11 @@ class Drawers:
         self.drawer(owner).stale = True
         self.behind[owner] = None
 
+    def mistrust_all(self) -> None:
+        """Have every file written anew."""
+        for owner in list(self._drawers):
+            self.mistrust(owner)
+
     def snapshot(self, generation: int) -> Snapshot:
         """Plan for everything that is behind. Copies tables only, as the store is locked meanwhile."""
         plans = [self._plan(owner) for owner in self.behind]

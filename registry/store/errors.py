@@ -6,7 +6,7 @@ StoreError
         StoreLacking     a file is gone or empty that must be there
     StoreFull        no room now; nothing of the batch was kept, a later one may fit
     StoreBroken      a call to the operating system failed in another way
-    StoreReadOnly    nothing more is promised until the registry is started again; what is there can be read
+    StoreReadOnly    nothing more is promised until the store has recovered; what is there can be read
     RecordLost       single records that were asked for cannot be read (any more)
 """
 
@@ -64,7 +64,7 @@ class StoreBroken(StoreError):
 
 
 class StoreReadOnly(StoreError):
-    """After a failed sync or a write that could not be undone: reading goes on, writing never again."""
+    """After a failed sync or a write that could not be undone: reading goes on, writing when the store has recovered."""
 
 
 class RecordLost(StoreError):

@@ -53,9 +53,7 @@ ERASE_SHARE = 20
 # After a failed one the next try waits: a full disk does not empty by itself.
 RETRY_SPAN = 5.0
 
-_UNCONFIRMED = (
-    "the disk did not confirm a write; nothing more can be promised until the registry is started again"
-)
+_UNCONFIRMED = "the disk did not confirm a write; nothing is promised until it can be written to again"
 
 
 class FileStore:
@@ -203,6 +201,52 @@ class FileStore:
                 self._is_urgent = False
             for journal in done:
                 journal.retire()
+
+    def recovery_due(self, now: float) -> bool:
+        with self._lock:
+            return bool(self._read_only) and now >= self._not_before
+
+    def recover(self) -> None:
+        """The folder is read as at a start, and a new journal begun, which shows that the disk can be written to."""
+        with self._checkpointing, self._syncing:
+            with self._lock:
+                if not self._read_only:
+                    return
+                self._not_before = self._now() + RETRY_SPAN
+            try:
+                self._begin_anew()
+            except OSError as wrong:
+                raise from_os_error(self._where, wrong) from wrong
+        self.checkpoint()
+
+    def _begin_anew(self) -> None:
+        self._journals.take_back()
+        drawers, journals = Drawers(), Journals(self._disk, self._root)
+        loading = Loading(self._disk, self._shelf, drawers, folder=self._where, has_past=True)
+        try:
+            for line in loading.run().damage:
+                _log.warning("%s", line)
+            journals.adopt(loading.journals, max(loading.highest_generation, self._journals.highest))
+            for journal in loading.journals:
+                journal.sync(journal.length)
+            journals.turn(journals.prepare())
+        except BaseException:
+            for journal in loading.journals:
+                journal.close()
+            raise
+        # Of what was written before, some may be in the kernel's memory only, with the error already forgotten.
+        drawers.mistrust_all()
+        with self._lock:
+            old_journals, self._journals = self._journals, journals
+            old_files, self._drawers = self._drawers.open_files(), drawers
+            self._filing = Filing(self._disk, self._shelf, drawers, journals.by_generation, self._lock)
+            self._read_only, self._is_urgent = "", True
+            self._not_before = self._now()
+        old_journals.close()
+        for file in old_files:
+            self._disk.close(file)
+        for name in loading.unused:
+            self._disk.remove(self._root, name)
 
     def close(self) -> None:
         try:

@@ -36,6 +36,7 @@ class Journal:
         self._file = file
         self._closed = False
         self._failed = ""
+        self._is_ours = False
         self.generation = generation
         self.name = journal_name(generation)
         self.length = length
@@ -53,6 +54,7 @@ class Journal:
             journal.retire()
             raise
         journal.length = journal.start = journal.synced = len(first)
+        journal._is_ours = True
         return journal
 
     @classmethod
@@ -90,6 +92,11 @@ class Journal:
             self._failed = f"the disk did not confirm a write ({wrong.strerror})"
             raise
         self.synced = upto
+
+    def take_back(self) -> None:
+        """Cut off what this process wrote and no sync has covered: whoever asked for it was told that it is not kept."""
+        if self._is_ours:
+            self._disk.cut(self._file, self.synced)
 
     def read(self, length: int, offset: int) -> bytes:
         return self._disk.read(self._file, length, offset)

@@ -41,6 +41,16 @@ class Journals:
         return len(self.by_generation)
 
     @property
+    def highest(self) -> int:
+        """The highest generation that was ever begun."""
+        return self._next_generation - 1
+
+    def take_back(self) -> None:
+        """Cut off what this process wrote and no sync has covered."""
+        for journal in self.by_generation.values():
+            journal.take_back()
+
+    @property
     def is_behind(self) -> bool:
         """Whether an earlier checkpoint, or an earlier process, has left journals that are not at rest."""
         return self.count > 1

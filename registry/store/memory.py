@@ -26,7 +26,9 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.full = False  # appends raise StoreFull as long as it is set
-        self.sync_fails = False  # the next sync that has something to do makes the store read-only
+        self.sync_fails = (
+            False  # a sync that has something to do makes the store read-only, and it does not recover
+        )
         self._read_only = False
         self._lock = Lock()
         self._image: Image[Entry] = Image()
@@ -81,6 +83,15 @@ class MemoryStore:
 
     def checkpoint(self) -> None:
         self.sync()
+
+    def recovery_due(self, now: float) -> bool:
+        """Whenever a sync has failed."""
+        return self._read_only
+
+    def recover(self) -> None:
+        if self.sync_fails or self.full:
+            raise StoreReadOnly(_WHERE, "a sync has failed")
+        self.crash()
 
     def close(self) -> None:
         if not (self._read_only or self.sync_fails):

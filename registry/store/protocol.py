@@ -3,9 +3,10 @@
 Rules of threads, the same for every store:
 
 - `load` first, once, before anything else; `close` last, when no other call runs.
-- `append`, `read_letters`, `read_lines` and `checkpoint_due` are for the thread of the event loop. They make no syncs.
-- `sync` and `checkpoint` are for worker threads. Either may wait for the disk, and while they do, appending and reading
-  go on. One worker that calls both in turn is enough; with two, a sync need not wait for a long checkpoint.
+- `append`, `read_letters`, `read_lines`, `checkpoint_due` and `recovery_due` are for the thread of the event loop. They make
+  no syncs.
+- `sync`, `checkpoint` and `recover` are for worker threads. Each may wait for the disk, and while they do, appending and
+  reading go on. One worker that calls them in turn is enough; with two, a sync need not wait for a long checkpoint.
 
 A promise (*saved*) may be spoken when a `sync` has returned that began after the `append` returned.
 """
@@ -97,7 +98,8 @@ class Store(Protocol):
         """
 
     def sync(self) -> None:
-        """Everything appended before this call is on the disk when it returns. StoreReadOnly: it never will be."""
+        """Everything appended before this call is on the disk when it returns. StoreReadOnly: what no earlier call has
+        covered never will be."""
 
     def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
         """The letters, in the order of `serials`. RecordLost names those that are not there or not readable."""
@@ -110,6 +112,13 @@ class Store(Protocol):
 
     def checkpoint(self) -> None:
         """Bring to rest what the journal says, and begin it anew. When it raises, nothing is lost; it is due again later."""
+
+    def recovery_due(self, now: float) -> bool:
+        """Whether it is time to call `recover`: the store is read-only, and was not tried just now."""
+
+    def recover(self) -> None:
+        """After StoreReadOnly: hold what the last `sync` that returned had covered, and nothing since, and be written to
+        again. Raises StoreError while the disk does not work; then it is due again later."""
 
     def close(self) -> None:
         """An orderly stop: sync, checkpoint, let go. It does not raise: what cannot come to rest stays in the journal."""

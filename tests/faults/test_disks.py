@@ -3,6 +3,7 @@
 The store's own tests try every step of every operation (tests/registry/store); here the system refuses, to the real program.
 """
 
+import asyncio
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.endtoend.lines import SAVED, WELCOME, beginning
+from tests.endtoend.lines import CHANNEL_TAKEN, SAVED, WELCOME, beginning
 from tests.faults.conftest import Note
 from tests.faults.machine import limited, registry_under
 from tests.faults.size import dose
@@ -25,6 +26,7 @@ LETTER = 2_000
 LETTERS = 24
 SENDERS = 4
 """Together as many letters as the share of one network allows, and more than the disks below take."""
+REFUSED = "[Channel message refused: the server cannot write to its disk.]"
 CUTS = dose(6, 60)
 
 
@@ -254,4 +256,48 @@ async def test_a_journal_that_is_gone(outspoken_stage: Stage, is_emptied: bool, 
         f"the journal {'emptied' if is_emptied else 'removed'}",
         "named in one line, status 1, each time; with the word of whoever runs it, it goes on without it",
         "one line that names the file; names are not free",
+    )
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, to make a sync fail")
+async def test_a_sync_that_fails_once(outspoken_stage: Stage, figure: Note) -> None:
+    """What was refused is shown to nobody, now or later; the channel and a room work again without a restart."""
+    stage = outspoken_stage
+    failing = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]
+    registry = await registry_under(stage, *failing, "-e", "inject=fdatasync,fsync:error=EIO:when=30")
+    alice, bob = await stage.welcome("alice", "bob")
+    for person in (alice, bob):
+        await person.type("join lab")
+        await person.sees(beginning("[You are in lab"))
+    said = 0
+
+    async def say(*, until_taken: bool) -> None:
+        """Lines to everybody and to the room, until the server takes one, or refuses one."""
+        nonlocal said
+        told, wanted = "", CHANNEL_TAKEN if until_taken else REFUSED
+        while told != wanted:
+            said += 1
+            assert said < 300
+            await alice.type(f"/all to all {said}", f"to the room {said}")
+            told = await alice.sees(lambda line: line in (CHANNEL_TAKEN, REFUSED))
+            await asyncio.sleep(0.2 * until_taken)  # the store looks at the disk once in 5 s
+
+    await say(until_taken=False)
+    await say(until_taken=True)
+    await bob.sees(f"[Channel_Message alice: to all {said}]")
+    await bob.sees(f"alice (in lab): to the room {said}")
+    reasons = {line.split("refused: ")[1] for line in alice.shown(lambda line: "refused: " in line)}
+    assert reasons == {"the server cannot write to its disk.]"}
+    carol = await stage.peer("carol")
+    await carol.sees(WELCOME)
+    taken, refused = len(alice.shown(CHANNEL_TAKEN)), len(alice.shown(REFUSED))
+    assert len(bob.shown(beginning("[Channel_Message alice: "))) == taken
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+    kinds = ["not stored: " in line for line in registry.complaints]
+    assert kinds in ([True, False], [True, False] * 2), "strace counts the syncs of each thread"
+    figure(
+        "a sync fails once with EIO",
+        f"{taken} lines of the channel shown, {refused} refused and shown to nobody; one line, and one when it worked",
+        "works again without a restart",
     )

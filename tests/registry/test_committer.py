@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+import pytest
+
 from registry.committer import Committer
 from registry.store.memory import MemoryStore
 from tests.registry.rig import Rig
+from wire.messages.group import CHANNEL, GroupAccepted, GroupRefusal, GroupRefused
 from wire.messages.mail import DepositMail, MailRefusal, MailRefused, MailSaved
 
 
@@ -73,3 +76,65 @@ async def test_a_checkpoint_that_is_due_with_a_sync_does_not_wait_for_the_next_l
     await committer.settle()
     await committer.finish()
     assert store.checkpoints == 1
+
+
+def committed(rig: Rig, store: MemoryStore) -> Committer:
+    """Between the rig's core and a store."""
+    rig.auto_commit = False
+    tell: Callable[..., None] = lambda hear, *what: hear(*what, now=rig.now)  # noqa: E731
+    return Committer(asyncio.get_running_loop(), rig.core, store, partial(tell))
+
+
+async def settled(committer: Committer, rig: Rig) -> None:
+    await committer.settle()
+    rig.turn()
+
+
+async def test_a_disk_that_fails_is_told_in_one_line_and_the_registry_goes_on_when_it_works(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = MemoryStore()
+    rig = Rig(store)
+    bob, alice = rig.member("bob"), rig.member("alice")
+    committer = committed(rig, store)
+    store.sync_fails = True
+    for number in range(3):
+        alice.send_raw(alice.line("lost"))
+        await settled(committer, rig)
+        committer.look_after()
+        assert alice.notices() == [
+            GroupRefused(CHANNEL, alice.epoch, number, GroupRefusal.DISK_FAILED),
+        ]
+    assert bob.relayed() == []
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert caplog.records[0].message.startswith("not stored: ")
+    store.sync_fails = False
+    while store.recovery_due(0.0):
+        committer.look_after()
+        await asyncio.sleep(0)
+    alice.send_raw(alice.line("kept"))
+    await settled(committer, rig)
+    assert isinstance(alice.notices()[0], GroupAccepted)
+    assert len(bob.relayed()) == 1
+    await committer.finish()
+    assert [record.message for record in caplog.records[1:]] == ["the disk takes what is to be stored again"]
+
+
+async def test_a_disk_that_is_full_now_and_then_is_told_of_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    rig = Rig(store)
+    rig.member("bob")
+    alice = rig.member("alice")
+    committer = committed(rig, store)
+    for is_full in (True, False, True, False):
+        store.full = is_full
+        alice.send_raw(alice.line("a line"))
+        await settled(committer, rig)
+    assert len(caplog.records) == 1
+    monkeypatch.setattr("registry.committer.QUIET_AFTER", 0.0)
+    alice.send_raw(alice.line("a line"))
+    await settled(committer, rig)
+    assert len(caplog.records) == 2
+    await committer.finish()

@@ -51,10 +51,10 @@ def program_dies_or_starts(world: World, chance: random.Random) -> None:
 
 
 def registry_dies_or_starts(world: World, chance: random.Random) -> None:
-    """It forgets what was not synced. On a full disk it does not start."""
+    """It forgets what was not synced. On a disk that takes nothing it does not start."""
     if world.house.is_running:
         world.house.crash()
-    elif not world.house.store.full:
+    elif not (world.house.store.full or world.house.store.sync_fails):
         world.house.start()
 
 
@@ -68,6 +68,12 @@ def disk_is_full(world: World, chance: random.Random) -> None:
     """The registry's disk takes nothing for a while; what it had taken before is there."""
     world.house.store.full = True
     world.network.after(chance.choice((0.1, 3.0)), world.house.disk_has_room)
+
+
+def disk_fails(world: World, chance: random.Random) -> None:
+    """The registry's syncs fail for a while: what they were to cover is gone; what was synced before is there."""
+    world.house.store.sync_fails = True
+    world.network.after(chance.choice((0.1, 3.0)), world.house.disk_works)
 
 
 def registry_stops(world: World, chance: random.Random) -> None:

@@ -85,12 +85,15 @@ TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
 """How much of each kind there is in a world."""
 
 
-def live_through(seed: int, *, stops: bool = True) -> World:
-    """A world from its beginning to the calm after. `stops`: in half of the worlds the registry is stopped now and then;
-    chance of its own decides when, so that the rest of the story is the same with and without."""
+def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> World:
+    """A world from its beginning to the calm after. `stops`: in half of the worlds the registry is stopped now and then.
+    `disk_fails`: in half of them its syncs fail now and then. Each has chance of its own that decides when, so that the
+    rest of the story is the same with and without."""
     chance = random.Random(seed)
     stopping = random.Random(f"stops {seed}")
     stop_share = stopping.choice((0.0, STOP_SHARE)) if stops else 0.0
+    failing = random.Random(f"disk {seed}")
+    fail_share = failing.choice((0.0, STOP_SHARE)) if disk_fails else 0.0
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance))
     world.start()
     world.network.run_for(2.0)
@@ -113,6 +116,8 @@ def live_through(seed: int, *, stops: bool = True) -> World:
             (act,) = chance.choices(acts, weights)
         if stopping.random() < stop_share:
             hazards.registry_stops(world, stopping)
+        if failing.random() < fail_share:
+            hazards.disk_fails(world, failing)
         act(world, chance)
         world.check()
         world.check_now_and_then()
@@ -121,10 +126,10 @@ def live_through(seed: int, *, stops: bool = True) -> World:
     return world
 
 
-def try_seed(seed: int, *, stops: bool = True) -> None:
+def try_seed(seed: int, *, stops: bool = True, disk_fails: bool = True) -> None:
     """The promise, in the world of this seed; what breaks it names the seed."""
     try:
-        closing.check_end(live_through(seed, stops=stops))
+        closing.check_end(live_through(seed, stops=stops, disk_fails=disk_fails))
     except AssertionError as error:
         raise AssertionError(f"seed {seed} (repeat it with CHATAPP_SEED={seed}): {error}") from error
     except Exception as error:

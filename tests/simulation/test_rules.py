@@ -153,7 +153,7 @@ class Worlds(RuleBasedStateMachine):
     def registry_crashes_or_starts(self) -> None:
         hazards.registry_dies_or_starts(self.world, self.chance)
 
-    @rule(which=st.sampled_from([hazards.disk_is_slow, hazards.disk_is_full]))
+    @rule(which=st.sampled_from([hazards.disk_is_slow, hazards.disk_is_full, hazards.disk_fails]))
     def disk_suffers(self, which: hazards.Hazard) -> None:
         which(self.world, self.chance)
 

@@ -11,7 +11,7 @@ from registry.core import RegistryCore
 from registry.desk.settings import DeskSettings
 from registry.events import Fault
 from registry.store.entries import MailStored
-from registry.store.errors import StoreError
+from registry.store.errors import StoreError, StoreFull
 from registry.store.memory import MemoryStore
 from tests.support.machine import WALL_OFFSET, Machine
 from tests.support.network import Happening, Network, Pipe
@@ -126,9 +126,20 @@ class House:
         """Syncs take as long as usual again."""
         self.sync_takes = SYNC_TAKES
 
+    def disk_works(self) -> None:
+        """Syncs succeed again."""
+        self.store.sync_fails = False
+        self._recover()
+
     def disk_has_room(self) -> None:
         """Appends succeed again."""
         self.store.full = False
+        self._recover()
+
+    def _recover(self) -> None:
+        """As `registry.committer` does."""
+        if self.store.recovery_due(self.network.now) and not (self.store.full or self.store.sync_fails):
+            self.store.recover()
 
     @property
     def is_stopped(self) -> bool:
@@ -245,7 +256,8 @@ class House:
                 self.store.append(entries)
             except StoreError as error:
                 self.refused_at = self.network.now
-                core.store_failed(str(error), newest=len(entries), is_full=True, now=self.network.now)
+                is_full = isinstance(error, StoreFull)
+                core.store_failed(str(error), newest=len(entries), is_full=is_full, now=self.network.now)
                 self.network.after(0.0, lambda: self._pump_again(core))
             else:
                 self._appended += len(entries)
@@ -261,9 +273,15 @@ class House:
         if self._unread is not None:
             self._unread.calls.append(lambda: self._synced(core, covered, began_at))
         else:
-            self._is_syncing, self.kept_until = False, began_at
-            self.store.sync()
-            core.entries_stored(covered, now=self.network.now)
+            self._is_syncing = False
+            try:
+                self.store.sync()
+            except StoreError as error:
+                self.refused_at, self._appended = self.network.now, 0
+                core.store_failed(str(error), now=self.network.now)
+            else:
+                self.kept_until = began_at
+                core.entries_stored(covered, now=self.network.now)
             self.pump()
 
     def _pump_again(self, core: RegistryCore) -> None:

@@ -119,6 +119,7 @@ class World:
         self.is_healed = True
         self.house.disk_is_fast()
         self.house.disk_has_room()
+        self.house.disk_works()
         self.network.heal()
         self.network.weather = Weather()
         self.house.go_on()

@@ -85,7 +85,7 @@ class MemoryWorld:
         self.store.full = True
 
     def make_room(self) -> None:
-        self.store.full = False
+        self.store.full = self.store.sync_fails = False
 
     def fail_syncs(self) -> None:
         self.store.sync_fails = True
@@ -189,7 +189,7 @@ def test_a_full_disk(world: World) -> None:
     assert seen(world) == Model().say([stored(1), line(1), stored(4)]).view()
 
 
-def test_a_failed_sync_makes_the_store_read_only_for_ever(world: World) -> None:
+def test_a_failed_sync_makes_the_store_read_only_until_it_has_recovered(world: World) -> None:
     world.store.append([stored(1)])
     world.fail_syncs()
     with pytest.raises(StoreReadOnly):
@@ -199,8 +199,12 @@ def test_a_failed_sync_makes_the_store_read_only_for_ever(world: World) -> None:
         with pytest.raises(StoreReadOnly):
             refused()
     assert not world.store.checkpoint_due(1e9)
+    assert world.store.recovery_due(1e9)
     assert world.store.read_letters(BOB, [1]) == [stored(1).letter]
-    world.store.close()
+    world.store.recover()
+    assert not world.store.recovery_due(1e9)
+    world.store.append([stored(3)])
+    assert seen(world) == Model().say([stored(3)]).view()
 
 
 def test_a_sync_with_nothing_to_do_asks_nothing_of_the_disk(world: World) -> None:

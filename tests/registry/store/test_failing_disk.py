@@ -2,13 +2,16 @@
 
 import errno
 import itertools
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from registry.store.disk import SyncFailed
 from registry.store.entries import Entry
 from registry.store.errors import StoreBroken, StoreError, StoreFull, StoreReadOnly
-from registry.store.files import FileStore
+from registry.store.files import RETRY_SPAN, FileStore
 from tests.registry.store.disks import FailingDisk, WatchedDisk, bad_sync
 from tests.registry.store.playbook import (
     ALICE,
@@ -24,6 +27,7 @@ from tests.registry.store.playbook import (
     taken,
     view,
 )
+from tests.registry.store.power import PowerDisk
 
 BEFORE: list[Entry] = [
     bound("al"),
@@ -187,3 +191,101 @@ def test_an_orderly_stop_on_a_full_disk_leaves_the_journal(
     store, loaded = opened(tmp_path, WatchedDisk())
     assert view(store, loaded) == Model().say(BEFORE).view()
     store.close()
+
+
+def test_after_a_failed_sync_the_store_recovers_when_the_disk_does(tmp_path: Path) -> None:
+    """What was refused is not there, at no later moment; what was confirmed is, and new entries count."""
+    disk = FailingDisk()
+    store, _ = opened(tmp_path, disk)
+    store.append(BEFORE)
+    store.sync()
+    store.append(AFTER)
+    disk.wrong = bad_sync
+    with pytest.raises(StoreReadOnly):
+        store.sync()
+    with pytest.raises(StoreError):
+        store.recover()
+    with pytest.raises(StoreReadOnly):
+        store.append(LAST)
+    disk.wrong = lambda what: None
+    store.recover()
+    kept = Model().say(BEFORE)
+    for owner, box in kept.mail.items():
+        assert store.read_letters(owner, list(box)) == [entry.letter for entry in box.values()]
+    store.append(LAST)
+    store.sync()
+    assert len(disk._open) == 5  # three folders, the lock, one journal
+    disk.kill()
+    store, loaded = opened(tmp_path, WatchedDisk())
+    assert loaded.damage == []
+    assert view(store, loaded) == kept.say(LAST).view()
+    store.close()
+
+
+def test_a_recovery_that_fails_at_any_step_is_made_up_for_later(tmp_path: Path) -> None:
+    for step in itertools.count():
+        folder, disk = tmp_path / str(step), FailingDisk()
+        store, _ = opened(folder, disk)
+        store.append(BEFORE)
+        store.sync()
+        store.append(AFTER)
+        disk.wrong = bad_sync
+        with pytest.raises(StoreReadOnly):
+            store.sync()
+        start = len(disk.steps)
+        disk.wrong = lambda what, at=start + 1 + step, disk=disk: (  # type: ignore[misc]
+            errno.EIO if len(disk.steps) == at else None
+        )
+        with suppress(StoreError):
+            store.recover()
+        if len(disk.steps) <= start + step:
+            break
+        disk.wrong = lambda what: None
+        store.recover()
+        store.append(LAST)
+        store.sync()
+        disk.kill()
+        store, loaded = opened(folder, WatchedDisk())
+        assert view(store, loaded) == Model().say([*BEFORE, *LAST]).view(), disk.steps[start + step]
+        store.close()
+    assert step > 10
+
+
+def test_a_recovery_is_due_when_the_store_is_read_only_and_not_at_once_again(tmp_path: Path) -> None:
+    now, disk = 100.0, FailingDisk()
+    store = FileStore(tmp_path / "store", now=lambda: now, disk=disk)
+    store.load()
+    assert not store.recovery_due(now)
+    store.append(BEFORE)
+    disk.wrong = bad_sync
+    with pytest.raises(StoreReadOnly):
+        store.sync()
+    assert store.recovery_due(now)
+    with pytest.raises(StoreError):
+        store.recover()
+    assert not store.recovery_due(now)
+    now += RETRY_SPAN
+    assert store.recovery_due(now)
+    store.close()
+
+
+def test_the_power_fails_after_a_recovery(tmp_path: Path) -> None:
+    """What was confirmed behind it lies on the plate, and with it all from before the failed sync."""
+    for seed in range(20):
+        disk = PowerDisk(10**9)
+        folder = tmp_path / f"{seed}"
+        store, _ = opened(folder, disk)
+        store.append(BEFORE)
+        store.sync()
+        store.append(AFTER)
+        store._give_up(SyncFailed(errno.EIO, "Input/output error"))
+        store.recover()
+        store.append(LAST)
+        store.sync()
+        left = tmp_path / f"{seed}-left"
+        left.mkdir(mode=0o700)
+        disk.survivors(left, Random(seed), seed / 20)
+        disk.kill()
+        store, loaded = opened(left, WatchedDisk())
+        assert view(store, loaded) == Model().say([*BEFORE, *LAST]).view()
+        store.close()
