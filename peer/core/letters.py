@@ -35,6 +35,8 @@ _NO_ROOM: Final = {
     MailRefusal.DISK_FAILED: "the server cannot write to its disk; it goes out when the server can",
 }
 
+_OF_THE_DISK: Final = (_NO_ROOM[MailRefusal.DISK_FULL], _NO_ROOM[MailRefusal.DISK_FAILED])
+
 WriteLetter = Callable[[Contact, Message], bytes]
 """Seals a message as a letter. Raises SealError."""
 
@@ -152,14 +154,15 @@ class Letters:
                 self._queue.append((other, message))
 
     def recall(self) -> None:
-        """The link is gone: letters without an answer wait again; the registry knows a repeat by its number."""
+        """The link is gone: letters without an answer wait again; the registry knows a repeat by its number. Behind the next
+        link may be another disk, or one that works again."""
         posted = [(contact, message) for contact, message, _ in self._posted.values()]
         for contact, message in [*posted, *self._queue]:
             if message.rung is Rung.MAIL:
                 message.reference = None
                 _outgoing(contact).move(message, Rung.WAITING)
         for pause in self.pauses.values():
-            if pause.stage is _Stage.PROBED:
+            if pause.stage is _Stage.PROBED or pause.reason in _OF_THE_DISK:
                 pause.stage = _Stage.OPEN
         self._posted.clear()
         self._queue.clear()

@@ -146,6 +146,28 @@ class TestNoRoom:
             span = min(2 * span, PAUSE_LARGEST)
         assert stairs.told() == []
 
+    @pytest.mark.parametrize("why", [MailRefusal.DISK_FULL, MailRefusal.DISK_FAILED])
+    def test_the_disk_is_tried_again_when_the_registry_is_back(self, why: MailRefusal) -> None:
+        stairs = Stairs(online=False)
+        stairs.say()
+        stairs.letters.refused(stairs.posted()[0].reference, why, now=stairs.now)
+        for reach in (Reach.LOST, Reach.UP):
+            stairs.ladder.set_reach(reach, now=stairs.now)
+        stairs.letters.post(now=stairs.now)
+        assert len(stairs.posted()) == 1
+
+    def test_a_mailbox_is_tried_again_when_nothing_waits_or_the_registry_is_away_too(self) -> None:
+        """Its deadline is past then, though nothing is sent: whoever asks for the next deadline must not find it for ever."""
+        stairs = Stairs(online=False)
+        stairs.say()
+        full(stairs)
+        stairs.ladder.set_reach(Reach.LOST, now=stairs.now)
+        due = stairs.letters.next_timer()
+        assert due is not None
+        assert (stairs.ladder.next_timer() or 0.0) <= due
+        stairs.pass_time(PAUSE_FIRST)
+        assert stairs.letters.next_timer() is None
+
     def test_when_there_is_room_all_go_in_their_order(self) -> None:
         stairs = Stairs(online=False)
         numbers = [stairs.say().number]
