@@ -157,7 +157,7 @@ class TestNoRoom:
         assert len(stairs.posted()) == 1
 
     def test_a_mailbox_is_tried_again_when_nothing_waits_or_the_registry_is_away_too(self) -> None:
-        """Its deadline is past then, though nothing is sent: whoever asks for the next deadline must not find it for ever."""
+        """Its deadline passes though nothing is sent: whoever asks for the next deadline must not find it for ever."""
         stairs = Stairs(online=False)
         stairs.say()
         full(stairs)
