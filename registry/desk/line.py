@@ -1,7 +1,11 @@
-"""One line of visits: their order, by ranks that go to the disk, so that a move touches one record."""
+"""One line of visits: their order, by ranks that go to the disk, so that a move touches one record.
+
+Whoever is called keeps their rank, which nobody else gets meanwhile: who turns out to be away is in line again where they
+were.
+"""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from registry.desk.visit import Visit
@@ -11,10 +15,11 @@ GAP: Final = 1 << 32
 
 
 class Line:
-    """Visits by rank, the head first."""
+    """Visits by rank, the head first. Those who are served are not in it, but known."""
 
     def __init__(self) -> None:
         self._visits: list[Visit] = []
+        self._called: dict[int, Visit] = {}
 
     def __len__(self) -> int:
         return len(self._visits)
@@ -22,9 +27,10 @@ class Line:
     def __iter__(self) -> Iterator[Visit]:
         return iter(self._visits)
 
-    def load(self, visits: list[Visit]) -> None:
-        """As they were."""
+    def load(self, visits: Iterable[Visit], called: Iterable[Visit]) -> None:
+        """As they were: those in line, and those who are served."""
         self._visits = sorted(visits, key=lambda visit: (visit.rank, visit.number))
+        self._called = {visit.number: visit for visit in called}
 
     def at(self, place: int) -> Visit | None:
         """Whoever has this position, from 1."""
@@ -39,8 +45,15 @@ class Line:
 
     def append(self, visit: Visit) -> None:
         """Behind everybody."""
-        visit.rank = self._visits[-1].rank + GAP if self._visits else 0
+        ranks = [one.rank for one in (*self._visits[-1:], *self._called.values())]
+        visit.rank = max(ranks) + GAP if ranks else 0
         self._visits.append(visit)
+
+    def call(self, visit: Visit) -> None:
+        """Out of the line, to be served; nobody else's rank changes."""
+        del self._visits[self.position(visit) - 1]
+        visit.is_put_back = False
+        self._called[visit.number] = visit
 
     def put_back(self, visit: Visit) -> list[Visit]:
         """To the head of the line; among those who were put back before, by arrival. Returned are those whose rank is
@@ -55,6 +68,7 @@ class Line:
                 place = max(place, at)
                 break
         visit.is_put_back = True
+        del self._called[visit.number]
         return self._insert(visit, place)
 
     def restore(self, visit: Visit) -> list[Visit]:
@@ -64,11 +78,17 @@ class Line:
         for at, other in enumerate(self._visits, 1):
             is_before = other.number < visit.number if other.is_put_back else other.rank < visit.rank
             place = at + 1 if is_before else place
+        del self._called[visit.number]
+        before, after = self.at(place - 1), self.at(place)
+        if (before is None or before.rank < visit.rank) and (after is None or visit.rank < after.rank):
+            self._visits.insert(place - 1, visit)
+            return [visit]
         return self._insert(visit, place)
 
     def remove(self, visit: Visit) -> None:
-        """Out of the line; nobody else's rank changes."""
-        del self._visits[self.position(visit) - 1]
+        """Out of the line, or served no more; nobody else's rank changes."""
+        if self._called.pop(visit.number, None) is None:
+            del self._visits[self.position(visit) - 1]
         visit.is_put_back = False
 
     def move(self, visit: Visit, to: int) -> list[Visit]:
@@ -77,23 +97,26 @@ class Line:
         return self._insert(visit, min(to, len(self._visits) + 1))
 
     def _insert(self, visit: Visit, place: int) -> list[Visit]:
+        """Right behind whoever is before this place; at the head, before those who are served as well."""
         before, after = self.at(place - 1), self.at(place)
-        if after is None:
-            self.append(visit)
-            return [visit]
+        others = [one.rank for one in self._called.values()] + ([] if after is None else [after.rank])
         self._visits.insert(place - 1, visit)
         if before is None:
-            visit.rank = after.rank - GAP
-        elif after.rank - before.rank < 2:
-            return self._rank_anew()
-        else:
-            visit.rank = (before.rank + after.rank) // 2
+            visit.rank = min(others) - GAP if others else 0
+            return [visit]
+        rank = min((rank for rank in others if rank > before.rank), default=before.rank + 2 * GAP)
+        if rank - before.rank < 2:
+            return self._rank_anew(visit, behind=before)
+        visit.rank = (before.rank + rank) // 2
         return [visit]
 
-    def _rank_anew(self) -> list[Visit]:
-        for place, visit in enumerate(self._visits):
-            visit.rank = place * GAP
-        return list(self._visits)
+    def _rank_anew(self, visit: Visit, *, behind: Visit) -> list[Visit]:
+        others = [one for one in self._visits if one is not visit]
+        everybody = sorted((*others, *self._called.values()), key=_rank)
+        everybody.insert(everybody.index(behind) + 1, visit)
+        for place, one in enumerate(everybody):
+            one.rank = place * GAP
+        return everybody
 
 
 def _rank(visit: Visit) -> int:

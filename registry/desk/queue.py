@@ -40,6 +40,7 @@ class DeskQueue:
     def load(self, visits: Iterable[Visit], *, now: float) -> None:
         """What an earlier life left: everybody is out of reach, and has time to come back."""
         waiting: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
+        served: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
         for visit in visits:
             self.visits[visit.number] = visit
             if visit.operator in self.operators:  # of two, where a record was damaged
@@ -50,11 +51,12 @@ class DeskQueue:
                 self._absences.hold_line_after_restart(visit.number, now=now)
             else:
                 visit.state = VisitState.ABSENT
+                served[visit.queue].append(visit)
                 self.operators.restore(visit)
                 self._absences.operator_lost(visit.operator, now=now)
             self._absences.visitor_lost(visit.number, now=now)
         for queue, those in waiting.items():
-            self.line(queue).load(those)
+            self.line(queue).load(those, served[queue])
             for visit in those:
                 if visit.wanted not in self.operators:  # they are on duty no more
                     visit.wanted = NOBODY
@@ -102,8 +104,7 @@ class DeskQueue:
     def end(self, visit: Visit, cause: OverCause) -> None:
         """The visit is over."""
         self._absences.visitor_settled(visit.number)
-        if is_in_line(visit.state):
-            self.line(visit.queue).remove(visit)
+        self.line(visit.queue).remove(visit)
         del self.visits[visit.number]
         serving = self.operators.release(visit)
         self._step(visit, VisitEvent.ENDED, operator=serving, cause=cause)
@@ -242,7 +243,7 @@ class DeskQueue:
             visit = self._first_for(operator)
             if visit is None:
                 continue
-            self.line(queue).remove(visit)
+            self.line(queue).call(visit)
             former = NOBODY if visit.given_by == operator.id else visit.given_by
             visit.given_by, visit.is_fresh, visit.has_answered = NOBODY, former != NOBODY, False
             operator.visit, visit.operator, visit.wanted = visit, operator.id, NOBODY

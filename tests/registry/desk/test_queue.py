@@ -1,5 +1,7 @@
 """This file is about the queue by examples: who is called, who is passed over, who goes back to the head of the line."""
 
+import itertools
+
 import pytest
 
 from registry.desk.line import GAP, Line
@@ -7,7 +9,7 @@ from registry.desk.queue import DeskQueue
 from registry.desk.records import kept_record, visit_of
 from registry.desk.settings import DeskSettings
 from registry.desk.states import TRANSITIONS, VisitEvent, VisitState
-from registry.desk.visit import CONSOLE, NOBODY, Change, DutyChanged, Visit
+from registry.desk.visit import CONSOLE, NOBODY, Altered, Change, DutyChanged, Freed, Visit
 from tests.registry.desk.people import OPERATORS, visit
 from wire.messages.desk.visiting import OverCause, PlaceCause
 
@@ -162,6 +164,52 @@ def test_who_was_away_when_called_is_in_line_again_where_they_were_and_the_next_
     assert [one.number for one in queue.line("desk")] == [2], "the place of each was kept for its minute"
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations((1, 2, 3))))
+@pytest.mark.parametrize("others", [0, 1])
+def test_several_who_were_away_when_called_stand_as_they_came(order: tuple[int, ...], others: int) -> None:
+    queue, visits = desk(*range(1, 4 + others))
+    for who in OPERATORS:
+        queue.take_duty(who, "desk")
+    assert called(queue) == [1, 2, 3]
+    for number in order:
+        queue.lost(visits[number], now=10.0)
+    assert [one.number for one in queue.line("desk")] == list(visits)
+
+
+def test_who_was_away_when_called_is_before_those_who_joined_since() -> None:
+    queue, visits = desk(1, 2, 3)
+    for who in OPERATORS:
+        queue.take_duty(who, "desk")
+    for number in (4, 5):
+        visits[number] = visit(number, "desk")
+        queue.join(visits[number])
+        queue.kept(visits[number])
+    queue.lost(visits[3], now=10.0)
+    assert [one.number for one in queue.line("desk")] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("restarts", [True, False])
+def test_a_place_outlives_the_numbering_anew_of_those_who_wait(*, restarts: bool) -> None:
+    """Moves into one place use up the ranks there; whoever is served then has a rank of their own all the same."""
+    queue, visits = desk(1, 2, 3, 4, 5)
+    for who in OPERATORS[1:]:
+        queue.take_duty(who, "desk")
+    visits[1].has_answered = True
+    for turn in range(80):
+        queue.move(visits[4 + turn % 2], 2)
+    if restarts:
+        records = [visit_of(kept_record(one), "desk") for one in visits.values()]
+        queue = DeskQueue(DeskSettings())
+        queue.load(records, now=0.0)
+        visits = queue.visits
+        for number in (2, 1):
+            queue.returned(visits[number])
+        queue.operator_returned(OPERATORS[2])
+        visits[2].has_answered = False
+    queue.lost(visits[2], now=10.0)
+    assert [one.number for one in queue.line("desk")] == [2, 3, 5, 4]
+
+
 def test_who_has_answered_a_call_has_the_session_kept() -> None:
     queue, visits = desk(1, 2)
     queue.take_duty(CONSOLE, "desk")
@@ -265,3 +313,189 @@ def test_moves_into_one_place_rank_everybody_anew_when_the_gap_is_used_up() -> N
     assert min(changed) == 1
     assert [one.rank for one in line] == sorted({one.rank for one in line})
     assert GAP > 2
+
+
+# --- who is out of reach, and for how long that is borne
+
+
+def after_a_restart(*visits: Visit) -> DeskQueue:
+    queue = DeskQueue(DeskSettings())
+    queue.load([visit_of(kept_record(one), "desk") for one in visits], now=0.0)
+    return queue
+
+
+def test_after_a_restart_the_line_is_held_for_longer_and_not_for_ever() -> None:
+    _, visits = desk(1, 2)
+    queue = after_a_restart(*visits.values())
+    queue.returned(queue.visits[2])
+    queue.take_duty(CONSOLE, "desk")
+    queue.handle_timer(now=4.9)
+    assert called(queue) == []
+    queue.handle_timer(now=5.0)
+    assert called(queue) == [2]
+
+
+def test_after_a_restart_an_operator_has_a_while_to_come_back() -> None:
+    _, visits = desk(1)
+    visits[1].operator = OPERATORS[1]
+    queue = after_a_restart(visits[1])
+    queue.returned(queue.visits[1])
+    queue.handle_timer(now=14.9)
+    assert queue.visits[1].operator == OPERATORS[1]
+    queue.handle_timer(now=15.0)
+    assert (queue.visits[1].operator, queue.visits[1].state) == (NOBODY, VisitState.WAITING)
+
+
+@pytest.mark.parametrize("how", ["take_duty", "operator_returned"])
+def test_an_operator_who_is_back_in_time_goes_on(how: str) -> None:
+    queue, visits = desk(1)
+    queue.take_duty(CONSOLE, "desk")
+    visits[1].has_answered = True
+    queue.operator_lost(CONSOLE, now=10.0)
+    if how == "take_duty":
+        queue.take_duty(CONSOLE, "desk")
+    else:
+        queue.operator_returned(CONSOLE)
+    queue.handle_timer(now=99.0)
+    assert visits[1].operator == CONSOLE
+    assert queue.next_timer() is None
+
+
+def test_nothing_is_waited_for_any_more_of_whoever_has_gone() -> None:
+    queue, visits = desk(1)
+    queue.take_duty(CONSOLE, "desk")
+    queue.operator_lost(CONSOLE, now=10.0)
+    queue.lost(visits[1], now=10.0)
+    assert queue.next_timer() == 11.0
+    queue.end(visits[1], OverCause.LEFT)
+    assert queue.next_timer() == 25.0
+    queue.operator_gone(CONSOLE, now=11.0)
+    assert queue.next_timer() is None
+
+
+def test_a_call_counts_as_answered_by_a_new_link_and_each_call_needs_an_answer_of_its_own() -> None:
+    queue, visits = desk(1)
+    x, y = OPERATORS[1:]
+    queue.take_duty(x, "desk")
+    queue.returned(visits[1])
+    queue.lost(visits[1], now=10.0)
+    assert [one.state for one in visits.values()] == [VisitState.ABSENT]
+    queue.returned(visits[1])
+    queue.take_duty(y, "desk")
+    queue.operator_gone(x, now=11.0)
+    assert visits[1].operator == y
+    queue.lost(visits[1], now=12.0)
+    assert [one.state for one in visits.values()] == [VisitState.MISSED]
+
+
+def test_whoever_is_put_back_while_away_holds_the_line_for_a_moment() -> None:
+    queue, visits = desk(1, 2)
+    x, y = OPERATORS[1:]
+    queue.take_duty(x, "desk")
+    visits[1].has_answered = True
+    queue.lost(visits[1], now=10.0)
+    queue.operator_gone(x, now=20.0)
+    queue.take_duty(y, "desk")
+    queue.handle_timer(now=20.9)
+    assert called(queue) == [1]
+    queue.handle_timer(now=21.0)
+    assert called(queue) == [2]
+
+
+def test_a_missed_call_frees_the_operator_for_somebody_who_was_put_back_meanwhile() -> None:
+    queue, visits = desk(1, 2)
+    x, y = OPERATORS[1:]
+    for who in (x, y):
+        queue.take_duty(who, "desk")
+    visits[1].has_answered = True
+    queue.operator_gone(x, now=10.0)
+    queue.lost(visits[2], now=10.0)
+    assert called(queue) == [1, 2, 1]
+
+
+def test_whoever_is_moved_before_one_who_holds_the_line_is_called() -> None:
+    queue, visits = desk(1, 2)
+    queue.lost(visits[1], now=10.0)
+    queue.take_duty(CONSOLE, "desk")
+    queue.move(visits[2], 1)
+    assert called(queue) == [2]
+
+
+# --- what is told
+
+
+def altered(queue: DeskQueue) -> list[Change | Altered | Freed]:
+    """Drained: what goes to the disk."""
+    return [one for one in queue.happened() if isinstance(one, Change | Altered | Freed)]
+
+
+@pytest.mark.parametrize("goes", [True, False])
+def test_the_end_of_a_duty_is_told_and_an_idle_operator_forgotten(*, goes: bool) -> None:
+    queue, _ = desk()
+    queue.take_duty(CONSOLE, "desk")
+    queue.happened()
+    for _ in range(2):
+        if goes:
+            queue.operator_gone(CONSOLE, now=10.0)
+        else:
+            queue.end_duty(CONSOLE)
+    assert queue.happened() == [DutyChanged(operator=CONSOLE, queue="desk", is_on=False)]
+    assert CONSOLE not in queue.operators
+
+
+@pytest.mark.parametrize("goes", [True, False])
+def test_whoever_waited_for_an_operator_who_vanishes_is_told_and_for_one_who_ends_their_duty_is_not(
+    *, goes: bool
+) -> None:
+    queue, visits = desk(1, 2, 3)
+    x, y = OPERATORS[1:]
+    for who in (x, y):
+        queue.take_duty(who, "desk")
+    queue.hand_over(visits[1], y, now=10.0)
+    assert (visits[1].wanted, visits[3].operator) == (y, x)
+    queue.happened()
+    if goes:
+        visits[2].has_answered = True
+        queue.operator_lost(y, now=11.0)
+    else:
+        queue.end_duty(y)
+    told = [one for one in altered(queue) if not isinstance(one, Change)]
+    assert told == [(Freed if goes else Altered)(visit=visits[1])]
+
+
+def test_a_note_is_for_the_disk() -> None:
+    queue, visits = desk(1)
+    queue.note(visits[1], "speaks Hindi")
+    assert queue.happened() == [Altered(visit=visits[1])]
+
+
+def test_ranks_that_are_given_anew_are_for_the_disk() -> None:
+    """Whoever is put back stands between the one who came first and all who were put back so far."""
+    last = 40
+    queue, visits = desk(*range(1, last + 1))
+    operators = {number: bytes([number]) * 32 for number in visits}
+    for who in operators.values():
+        queue.take_duty(who, "desk")
+    ranks: dict[int, int] = {}
+    for number in (1, *range(last, 1, -1)):
+        visits[number].has_answered = True
+        queue.operator_gone(operators[number], now=10.0)
+        ranks |= {one.visit.number: one.visit.rank for one in altered(queue)}
+    assert [one.number for one in queue.line("desk")] == list(visits)
+    assert ranks == {number: one.rank for number, one in visits.items()}
+
+
+def test_ranks_that_are_given_anew_for_a_missed_call_are_for_the_disk() -> None:
+    queue, visits = desk(1, 2, 3)
+    for who in OPERATORS:
+        queue.take_duty(who, "desk")
+    for number in (1, 3):
+        visits[number].has_answered = True
+        queue.operator_gone(OPERATORS[number - 1], now=10.0)
+    visits[1].rank, visits[3].rank = 10, 11
+    queue.end_duty(OPERATORS[1])
+    queue.happened()
+    queue.lost(visits[2], now=11.0)
+    assert [one.number for one in queue.line("desk")] == [1, 2, 3]
+    assert {one.visit.number for one in altered(queue)} == {1, 2, 3}
+    assert [one.rank for one in queue.line("desk")] == [0, GAP, 2 * GAP]

@@ -157,10 +157,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data(), queue=QUEUES)
     def is_moved(self, data: st.DataObject, queue: str) -> None:
         line = self.order()[queue]
-        called = any(
-            one.state is VisitState.SERVED and not one.has_answered for one in self.queue.visits.values()
-        )
-        if not line or called or any(operator.is_free for operator in self.queue.operators):
+        if not line or any(operator.is_free for operator in self.queue.operators):
             return
         place, to = data.draw(st.integers(1, len(line))), data.draw(st.integers(1, len(line) + 2))
         moved = self.queue.line(queue).at(place)

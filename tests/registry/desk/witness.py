@@ -20,27 +20,39 @@ class Witness:
         self._served_by: dict[int, OperatorId] = {}
         self._put_back: set[int] = set()
         """Those in line who were put back there, and not moved since."""
-        self._ahead: dict[int, list[int]] = {}
-        """Who was before each one who is served, when they were called."""
+        self._order: dict[str, list[int]] = {queue: [] for queue in queues}
+        """All who are in line or served, as they would stand if nobody had been called."""
 
     def joined(self, one: Visit) -> None:
         self.lines[one.queue].append(one.number)
+        self._order[one.queue].append(one.number)
         self._stands[one.number] = "joining"
 
     def moved(self, one: Visit, to: int) -> None:
         self.lines[one.queue].remove(one.number)
         self.lines[one.queue].insert(to - 1, one.number)
         self._put_back.discard(one.number)
+        self._place(one)
+
+    def _place(self, one: Visit) -> None:
+        """Right behind whoever is before them in line; at the head, before those who are served as well."""
+        line, order = self.lines[one.queue], self._order[one.queue]
+        order.remove(one.number)
+        at = line.index(one.number)
+        order.insert(order.index(line[at - 1]) + 1 if at else 0, one.number)
 
     def _restore(self, one: Visit) -> None:
         """Where they were: behind those who were before them, and those put back who came earlier."""
-        line = self.lines[one.queue]
+        line, order = self.lines[one.queue], self._order[one.queue]
+        place = order.index(one.number)
         before = [
             at
             for at, number in enumerate(line)
-            if (number < one.number if number in self._put_back else number in self._ahead[one.number])
+            if (number < one.number if number in self._put_back else order.index(number) < place)
         ]
         line.insert(before[-1] + 1 if before else 0, one.number)
+        if [number for number in order if number in line] != line:
+            self._place(one)
 
     def _lift(self, one: Visit) -> None:
         """To the head: behind those put back who came earlier, before those who came later."""
@@ -50,6 +62,7 @@ class Witness:
         place = line.index(earlier[-1]) + 1 if earlier else line.index(others[0]) if others else 0
         line.insert(place, one.number)
         self._put_back.add(one.number)
+        self._place(one)
 
     def waits_for(self, one: Visit, who: OperatorId) -> None:
         """Handed over to somebody who is busy."""
@@ -59,6 +72,9 @@ class Witness:
         """Another life of the registry, which remembers these: everybody is out of reach."""
         self.lines = {
             queue: [number for number in line if number in promised] for queue, line in self.lines.items()
+        }
+        self._order = {
+            queue: [number for number in order if number in promised] for queue, order in self._order.items()
         }
         self._stands = dict.fromkeys(self._stands, "missed")
         # Only whoever serves somebody is known to be on duty: who waited for another one waits for nobody in particular.
@@ -81,7 +97,6 @@ class Witness:
                 assert all(self._stands[other] == "away" for other in passed), "somebody was skipped"
                 assert self._stands[number] == "here"
                 assert self._wanted.pop(number, one.operator) == one.operator
-                self._ahead[number] = ahead
                 line.remove(number)
                 self._put_back.discard(number)
             case VisitEvent.UNANSWERED:
@@ -92,6 +107,7 @@ class Witness:
                 self._stands[number] = "here" if one.before is VisitState.SERVED else "missed"
             case VisitEvent.ENDED:
                 self._put_back.discard(number)
+                self._order[one.visit.queue].remove(number)
                 if number in line:
                     line.remove(number)
             case VisitEvent.LOST:
