@@ -168,3 +168,112 @@ def test_without_the_database_the_log_is_kept_before_sqlite_throws_it_away(
     assert Path(f"{log_of(history)}.damaged-1").read_bytes() == log
     log_of(history).unlink()
     assert lines_about(history, is_new=False) == [f"{history} is missing: it begins anew"]
+
+
+FRAME: Final = 24 + 512
+
+
+@pytest.mark.parametrize("at", [8, 100], ids=["its salts", "its page"])
+@pytest.mark.parametrize("behind", [0, 1, 2])
+def test_a_damaged_frame_is_told_without_the_index_unless_it_may_be_half_written(
+    history: Path, at: int, behind: int
+) -> None:
+    index_of(history).unlink()
+    log = log_of(history)
+    log.write_bytes(flipped(log.read_bytes(), len(log.read_bytes()) - (1 + behind) * FRAME + at))
+    assert len(lines_about(history, is_new=False)) == (1 if behind else 0)
+
+
+@pytest.mark.parametrize("missing", [1, FRAME - 1])
+def test_a_last_frame_without_its_end_is_none(history: Path, missing: int) -> None:
+    index_of(history).unlink()
+    log = log_of(history)
+    log.write_bytes(log.read_bytes()[:-missing])
+    assert lines_about(history, is_new=False) == []
+
+
+def summed(data: bytes, sums: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """The checksum of the file format, section 4.3, in the other order of bytes."""
+    one, two = sums
+    for left, right in struct.iter_unpack(">2I", data):
+        one = (one + left + two) % 2**32
+        two = (two + right + one) % 2**32
+    return one, two
+
+
+def test_a_log_of_a_machine_with_the_other_order_of_bytes_is_read(history: Path) -> None:
+    index_of(history).unlink()
+    log = log_of(history)
+    (*_, page, _, _, _, _, _) = struct.unpack_from(">8I", was := log.read_bytes())
+    assert page == 512
+    header = struct.pack(">I", 0x377F0683) + was[4:24]
+    sums = summed(header)
+    written = header + struct.pack(">2I", *sums)
+    for at in range(32, len(was), FRAME):
+        sums = summed(was[at : at + 8] + was[at + 24 : at + FRAME], sums)
+        written += was[at : at + 16] + struct.pack(">2I", *sums) + was[at + 24 : at + FRAME]
+    log.write_bytes(written)
+    assert lines_about(history, is_new=False) == []
+    assert lines_read(history) == LINES
+    log.write_bytes(flipped(written, len(written) // 2))
+    assert len(lines_about(history, is_new=False)) == 1
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_an_empty_log_is_none_and_one_of_a_byte_is_damaged(history: Path, size: int) -> None:
+    log_of(history).write_bytes(bytes(size))
+    (line,) = lines_about(history, is_new=False)
+    assert line.startswith(f"{log_of(history)} is {'damaged' if size else 'missing'}")
+
+
+def indexed(history: Path, *, committed: int, copied: int) -> None:
+    """The index says so, in both of its copies."""
+    content = bytearray(index_of(history).read_bytes())
+    for at in (16, 64):
+        content[at : at + 4] = struct.pack("=I", committed)
+    content[96:100] = struct.pack("=I", copied)
+    index_of(history).write_bytes(content)
+
+
+@pytest.mark.parametrize(("committed", "copied", "is_lost"), [(1, 1, False), (9, 9, False), (9, 8, True)])
+def test_of_a_damaged_log_only_what_the_database_has_not_is_lost(
+    history: Path, committed: int, copied: int, *, is_lost: bool
+) -> None:
+    log_of(history).write_bytes(b"no log")
+    indexed(history, committed=committed, copied=copied)
+    assert bool(lines_about(history, is_new=False)) == is_lost
+
+
+@pytest.mark.parametrize("size", [0, 50, 99])
+def test_an_index_that_is_cut_says_nothing(history: Path, size: int) -> None:
+    index_of(history).write_bytes(index_of(history).read_bytes()[:size])
+    log_of(history).unlink()
+    assert lines_about(history, is_new=False) == []
+
+
+def test_an_index_counts_when_all_that_is_read_of_it_is_there_and_both_its_copies_are_alike(
+    history: Path,
+) -> None:
+    content = index_of(history).read_bytes()
+    log_of(history).unlink()
+    index_of(history).write_bytes(content[:100])
+    assert len(lines_about(history, is_new=False)) == 1
+    index_of(history).write_bytes(flipped(content, 60))
+    assert lines_about(history, is_new=False) == []
+
+
+def test_an_index_of_another_log_says_nothing(history: Path) -> None:
+    content = bytearray(index_of(history).read_bytes())
+    for at in (32, 80):
+        content[at] ^= 1
+    index_of(history).write_bytes(content)
+    log_of(history).write_bytes(log_of(history).read_bytes()[:32])
+    assert lines_about(history, is_new=False) == []
+
+
+def test_each_damaged_log_is_kept_under_a_name_of_its_own(history: Path) -> None:
+    for number in (1, 2, 3):
+        log_of(history).write_bytes(f"damage {number}".encode())
+        (line,) = lines_about(history, is_new=False)
+        assert line.endswith(f"kept as history.db-wal.damaged-{number}")
+        assert Path(f"{log_of(history)}.damaged-{number}").read_bytes() == f"damage {number}".encode()
