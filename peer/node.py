@@ -19,7 +19,7 @@ from typing import Final, Self, assert_never
 from peer.atdesk import AtDesk
 from peer.company import NO_ROOM, Company
 from peer.core import events as happened
-from peer.core.lookup import LookUp
+from peer.core.lookup import NOBODY, LookUp
 from peer.core.reach import Reach
 from peer.core.states import State
 from peer.errors import NameTaken, NotAdmitted, NotLetIn, NotOpen, OtherRegistry
@@ -150,7 +150,8 @@ class Peer(Company):
     # --- what one can do
 
     async def send(self, to: str, text: str) -> Receipt:
-        """Begin a message. An unknown name is refused in the receipt. Raises TooLong, UnicodeEncodeError, NotOpen."""
+        """Begin a message. An unknown name is refused in the receipt, once the registry says that nobody bears it; until
+        then the message is kept. Raises TooLong, UnicodeEncodeError, NotOpen."""
         core, now = self._open_core(), self._now()
         if self._keeper.is_full:
             return self._refuse(to, NO_ROOM)
@@ -158,9 +159,12 @@ class Peer(Company):
             self._schedule()
             await self._change()
             core, now = self._open_core(), self._now()
-        if found is not LookUp.KNOWN:
+        if found is LookUp.UNANSWERED:
+            begun = core.speech.keep(to, text, now=now)
+        elif found is LookUp.KNOWN:
+            begun = core.speech.send(to, text, now=now)
+        else:
             return self._refuse(to, _WHY_NOT[found])
-        begun = core.speech.send(to, text, now=now)
         self._schedule()
         return self._receipts.open(begun.to, begun.number)
 
@@ -263,7 +267,7 @@ class Peer(Company):
 
 
 _WHY_NOT: Final = {
-    LookUp.UNKNOWN: "nobody of that name is known here",
+    LookUp.UNKNOWN: NOBODY,
     LookUp.BLOCKED: "the key shown for this name is not the one that we hold",
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from peer.core.events import (
+    Addressed,
     ChannelAccepted,
     ChannelUnanswered,
     Delivered,
@@ -92,6 +93,7 @@ class Receipt:
 
 _ABOUT_OURS: Final = frozenset(
     {
+        Addressed,
         Delivered,
         Saved,
         Refused,
@@ -118,9 +120,9 @@ class Receipts:
         receipt = self._open[(to, number)] = Receipt(to, number)
         return receipt
 
-    def renumber(self, to: str, numbers: Mapping[int, int]) -> None:
-        """Messages to somebody bear other numbers from now on: new ones by the old."""
-        moved = {(to, new): self._open.pop((to, old), None) for old, new in numbers.items()}
+    def renumber(self, name: str, numbers: Mapping[int, int], *, to: str | None = None) -> None:
+        """Messages to somebody bear other numbers from now on: new ones by the old. `to`: what they are called now."""
+        moved = {(to or name, new): self._open.pop((name, old), None) for old, new in numbers.items()}
         self._open.update({key: receipt for key, receipt in moved.items() if receipt is not None})
 
     def note(self, event: Event) -> None:
@@ -138,6 +140,8 @@ class Receipts:
                 self._close(to, number, Outcome.REFUSED, "it was never fetched and has expired")
             case Kept(to=to, number=number):
                 self._keep(to, number)
+            case Addressed(name=name, to=to, numbers=numbers):
+                self.renumber(name, numbers, to=to)
             case Renamed(old=old, new=new):
                 for to, number in [key for key in self._open if key[0] == old]:
                     self._open[(new, number)] = self._open.pop((to, number))

@@ -20,6 +20,8 @@ class Lookout:
     """Looks after whatever may have changed it."""
 
     def __init__(self, parts: Parts, rooms: Rooms, renaming: Renaming) -> None:
+        self._parts = parts
+        self._named = parts.named
         self._session = parts.session
         self._link = parts.link
         self._table = parts.table
@@ -38,6 +40,8 @@ class Lookout:
 
     def look(self, *, now: float) -> None:
         """Tell whoever waits for the registry how far it is in reach."""
+        if self._named.waiting:  # mostly not: no call
+            self._named.look(wall=now + self._parts.wall_offset, now=now)
         link, watch = self._link, self._watch
         if (
             link.tried_since is not None or link.stalled_since is not None or watch.is_blocked

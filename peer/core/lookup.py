@@ -4,9 +4,13 @@ It knows questions and their deadlines. Whoever waits asks again after each turn
 """
 
 import enum
+from typing import Final
 
 from peer.core.table import Table
 from wire.delivery.policy import Policy
+
+NOBODY: Final = "nobody of that name is known here"
+"""Why a message to an unknown name is refused."""
 
 
 class Search:
@@ -26,7 +30,8 @@ class LookUp(enum.Enum):
 
     KNOWN = "it is in the table"
     BLOCKED = "its key is not the one that we hold"
-    UNKNOWN = "nobody has it, as far as can be known now"
+    UNKNOWN = "nobody has it: the registry says so, or we are not to ask it"
+    UNANSWERED = "it is not in the table, and the registry does not say whose it is"
     ASKING = "the registry is being asked"
 
 
@@ -38,8 +43,8 @@ class LookUps:
         self._span = policy.give_up_after
         self._open: dict[str, Search] = {}
 
-    def is_over(self, name: str, *, can_ask: bool, now: float) -> bool:
-        """Whether it is known by now that nobody has this name; until then the registry is asked."""
+    def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
+        """What is known of a name that is not in the table: the registry is asked as long as it is ASKING."""
         one = self._open.get(name)
         # One that is long over was asked by somebody who has gone since.
         if one is None or now >= one.deadline + self._span:
@@ -47,11 +52,12 @@ class LookUps:
         if not one.question and can_ask:
             self._table.fetch_anew(now=now)
             one.question = self._table.asked
-            return False
-        if now < one.deadline and not 0 < one.question <= self._table.answered:
-            return False
+            return LookUp.ASKING
+        is_answered = 0 < one.question <= self._table.answered
+        if now < one.deadline and not is_answered:
+            return LookUp.ASKING
         self.forget(name)
-        return True
+        return LookUp.UNKNOWN if is_answered else LookUp.UNANSWERED
 
     def forget(self, name: str) -> None:
         """It is found, or not looked for any more."""

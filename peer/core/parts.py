@@ -23,6 +23,7 @@ from peer.core.link import LinkEnd
 from peer.core.lookup import LookUps
 from peer.core.mail import Homecoming
 from peer.core.me import Me, Notebook
+from peer.core.named import NamedOutbox
 from peer.core.outputs import Outputs
 from peer.core.post import Post
 from peer.core.reach import Outlook
@@ -135,6 +136,16 @@ class Parts:
             rng=rng,
         )
         self.straight = Straight(post=self.post, outputs=self.out, conversation=self.inbound.conversation)
+        self.named = NamedOutbox(
+            contacts=self.contacts,
+            outputs=self.out,
+            outlook=self.outlook,
+            settling=self.settling,
+            ladder=self.ladder,
+            look_ups=self.look_ups,
+            conversation=self.inbound.conversation,
+            begin=lambda stored: Conversation(stored, policy, rng),
+        )
 
     def _nobody_now(self, row: Row) -> Contact:
         """A key that gave way to another, with the letters saved for it: they expire, and nothing else happens to them."""
@@ -159,6 +170,8 @@ class Parts:
         for contact in list(self.contacts):
             self.inbound.adopt(contact, now=now)
             self.settling.adopt(contact)
+        if loaded.registry is not None:
+            self.named.restore(loaded.registry, loaded.unknown, self.stored)
 
     def _write_letter(self, contact: Contact, message: Message) -> bytes:
         talk = self.inbound.conversation(contact)

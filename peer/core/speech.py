@@ -12,9 +12,9 @@ from peer.core.parts import Parts
 from peer.core.reach import Reach
 from peer.core.rooms import Rooms
 from peer.core.trail import Raw
-from wire.errors import TooLong
+from wire.errors import NameRefused, TooLong
 from wire.limits import TEXT_MAX
-from wire.names import is_same_name
+from wire.names import is_same_name, peer_name
 
 
 class Begun(NamedTuple):
@@ -49,11 +49,21 @@ class Speech:
             self._look_ups.forget(name)
             return LookUp.KNOWN
         reach = self._outlook.reach
-        if reach in (Reach.LOST, Reach.NONE):
+        if reach is Reach.NONE or not self._can_be(name):
             self._look_ups.forget(name)
             return LookUp.UNKNOWN
-        is_over = self._look_ups.is_over(name, can_ask=reach is Reach.UP, now=now)
-        return LookUp.UNKNOWN if is_over else LookUp.ASKING
+        if reach is Reach.LOST:
+            self._look_ups.forget(name)
+            return LookUp.UNANSWERED
+        return self._look_ups.find(name, can_ask=reach is Reach.UP, now=now)
+
+    def _can_be(self, name: str) -> bool:
+        """Whether the registry that we know could give somebody this name."""
+        try:
+            peer_name(name)
+        except NameRefused:
+            return False
+        return self._session.pinned is not None
 
     def send(self, to: str, text: str, *, now: float) -> Begun:
         """Begin a message to somebody who is KNOWN. Raises TooLong, UnicodeEncodeError, KeyError."""
@@ -69,6 +79,17 @@ class Speech:
         talk = self._inbound.conversation(contact)
         message = self._ladder.begin(contact, talk, text, wall=wall, now=now)
         return Begun(contact.name, message.number)
+
+    def keep(self, to: str, text: str, *, now: float) -> Begun:
+        """Begin a message to a name that is UNANSWERED: it waits until the registry says whose it is. Raises TooLong,
+        UnicodeEncodeError."""
+        check_length(text)
+        if self._session.is_lost:
+            self._session.search(now=now)
+        assert self._session.pinned is not None
+        wall = now + self._parts.wall_offset
+        message = self._parts.named.keep(self._session.pinned, peer_name(to), text, wall=wall, now=now)
+        return Begun(peer_name(to), message.number)
 
     def send_all(self, text: str, *, now: float) -> int:
         """Begin a line for the channel; returns its number. Raises TooLong, UnicodeEncodeError."""

@@ -72,6 +72,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     verified: frozenset[bytes] = frozenset()
     """People whose keys the user has compared."""
     ignored: frozenset[bytes] = frozenset()
+    unknown: dict[bytes, str] = {}
+    """Names by streams of ours that are not at rest, and lead to no key in the table."""
     formers: dict[bytes, str] = {}
     """The keys of names by which people went before."""
     strangers: dict[bytes, str] = {}

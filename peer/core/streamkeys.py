@@ -5,6 +5,7 @@ the mark alone is our own stream to the group. It must not know what stands in a
 """
 
 import contextlib
+import hashlib
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -38,6 +39,11 @@ def parties_of(stream: bytes, *, is_ours: bool) -> Parties:
         with contextlib.suppress(UnicodeDecodeError):  # a person's key may begin and end so
             return Parties(group[1:-1].decode()[1:], person)
     return Parties(None, stream)
+
+
+def name_stream(registry: bytes, key: str) -> bytes:
+    """Our stream to a name (its key) whose bearer at this registry is not known yet: of the size of an identity key."""
+    return hashlib.sha256(b"chatapp name 1\0" + registry + key.encode()).digest()
 
 
 def group_mark(group: str) -> bytes:

@@ -55,6 +55,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
         ignored=_keys(db, "SELECT identity FROM ignored"),
         strangers=_strangers(db, streams, known),
+        unknown=_unknown(db, streams, known),
         formers=dict(db.execute("SELECT identity, name_key FROM formers WHERE registry = ?", (registry,))),
         dropped=tuple(
             row
@@ -74,6 +75,19 @@ def _strangers(
             found = db.execute("SELECT name FROM names WHERE identity = ?", (key,)).fetchone()
             strangers[key] = "" if found is None else msgspec.convert(found[0], str)
     return strangers
+
+
+def _unknown(
+    db: sqlite3.Connection, streams: dict[bytes, StoredStream], known: set[bytes]
+) -> dict[bytes, str]:
+    """The names of streams in which something of ours is not at rest, and for whose key there is no row."""
+    unknown = {}
+    for key, stream in streams.items():
+        if stream.outgoing and len(key) == KEY_SIZE and key not in known:
+            found = db.execute("SELECT name FROM names WHERE identity = ?", (key,)).fetchone()
+            if found is not None:
+                unknown[key] = msgspec.convert(found[0], str)
+    return unknown
 
 
 def _keys(db: sqlite3.Connection, query: str, *values: int) -> frozenset[bytes]:

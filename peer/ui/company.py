@@ -78,7 +78,8 @@ def presence_lines(event: Presence) -> list[str]:
         case PersonLost(name=who):
             return [f"{name(who)} lost the connection."]
         case PeopleListed(people=people):
-            return _people(people) or ["[Nobody is registered.]"]
+            # We stand in every table, so one that is empty has not come yet.
+            return _people(people) or ["[Who is registered is not known: the server has not told yet.]"]
         case _:
             assert_never(event)
 

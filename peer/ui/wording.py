@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 
 from peer.core.events import (
+    Addressed,
     AdmissionRefused,
     AuthorDoubt,
     ChannelAccepted,
@@ -101,6 +102,7 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
             | Saved()
             | Refused()
             | Kept()
+            | Addressed()
             | TooLong()
             | Expired()
             | ChannelAccepted()
@@ -189,6 +191,7 @@ def _fate(
     | Saved
     | Refused
     | Kept
+    | Addressed
     | TooLong
     | Expired
     | ChannelAccepted
@@ -211,6 +214,8 @@ def _fate(
             return [f"[Message to {name(to)} kept: {reason(why)}.]"]
         case Kept(to=to):
             return [f"{_SERVER_SILENT} Message to {name(to)} kept; it goes out when the server is back."]
+        case Addressed():
+            return []  # what becomes of the messages is told
         case TooLong(to=to, size=size, limit=limit):
             return [f"[Message to {name(to)} not sent: {size:,} bytes, at most {limit:,}.]"]
         case Expired(to=to, text=text):

@@ -24,10 +24,16 @@ def test_tcp_blocked_from_the_start_is_told_within_five_seconds_to_everybody(wor
     world.network.blocks_tcp = True
     world.start()
     world.network.run_for(5.0)
+    alice, bob, _ = world.people
     for person in world.people:
         assert troubles(person) == [happened.LinkTrouble.BLOCKED]
+    alice.send("bob", "nobody has told me who you are")
+    world.network.run_for(5.0)
+    assert any(isinstance(event, happened.Kept) for event in alice.screen.events)
+    assert bob.screen.texts() == []
     world.network.blocks_tcp = False
     assert world.network.run_until(world.is_calm, within=40.0)
+    assert bob.screen.texts() == ["nobody has told me who you are"]
     for person in world.people:
         assert troubles(person)[1:] == [happened.LinkTrouble.OVER]
 

@@ -116,9 +116,10 @@ class Person(Machine):
             self.pump()
             self.network.after(0.05, lambda: self.send(to, text))
             return
-        if found is LookUp.KNOWN:
+        if found in (LookUp.KNOWN, LookUp.UNANSWERED):
             self.said_at.setdefault(text, self.network.now)
-            self.core.speech.send(to, text, now=self.network.now)
+            begin = self.core.speech.send if found is LookUp.KNOWN else self.core.speech.keep
+            begin(to, text, now=self.network.now)
             self.pump()
 
     def send_all(self, text: str) -> None:

@@ -69,6 +69,7 @@ from peer.core.events.rooms import RoomLeft as RoomLeft
 from peer.core.events.rooms import RoomRefused as RoomRefused
 from peer.core.events.rooms import RoomsEvent
 from peer.core.events.rooms import RoomsListed as RoomsListed
+from peer.core.events.sent import Addressed as Addressed
 from peer.core.events.sent import ChannelAccepted as ChannelAccepted
 from peer.core.events.sent import ChannelUnanswered as ChannelUnanswered
 from peer.core.events.sent import Delivered as Delivered

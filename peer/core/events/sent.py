@@ -44,6 +44,15 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Addressed(msgspec.Struct, frozen=True, kw_only=True):
+    """The bearer of a name for which messages were kept is known now: `to`. `numbers`: the new numbers of those messages by
+    the old."""
+
+    name: str
+    to: str
+    numbers: dict[int, int]
+
+
 class Expired(msgspec.Struct, frozen=True, kw_only=True):
     """Our letter was never fetched and is gone from the registry."""
 
@@ -92,6 +101,7 @@ SentEvent = (
     | Saved
     | Refused
     | Kept
+    | Addressed
     | Expired
     | TooLong
     | ChannelAccepted

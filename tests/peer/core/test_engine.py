@@ -275,7 +275,7 @@ def test_a_registry_that_does_not_say_is_waited_for_a_while(node: Node) -> None:
     node.pass_time(POLICY.give_up_after - 0.01)
     assert node.core.speech.look_up("carol", now=node.now) is LookUp.ASKING
     node.pass_time(0.01)
-    assert node.core.speech.look_up("carol", now=node.now) is LookUp.UNKNOWN
+    assert node.core.speech.look_up("carol", now=node.now) is LookUp.UNANSWERED
 
 
 def test_a_question_that_nobody_waits_for_any_more_keeps_nobody_awake(node: Node) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peer.core.events import (
+    Addressed,
     AdmissionRefused,
     AuthorDoubt,
     ChannelAccepted,
@@ -152,7 +153,7 @@ LINES: list[tuple[Event, list[str]]] = [
         NoServerAtStart(table_time=NOON),
         [f"[Server not responding] Working with the table of {SHOWN_NOON}; still trying."],
     ),
-    (PeopleListed(people=()), ["[Nobody is registered.]"]),
+    (PeopleListed(people=()), ["[Who is registered is not known: the server has not told yet.]"]),
     (
         PeopleListed(
             people=(
@@ -315,6 +316,7 @@ LINES: list[tuple[Event, list[str]]] = [
         LinkTroubled(port=5_000, trouble=LinkTrouble.OVER),
         ["[The server answers on TCP port 5000 now.]"],
     ),
+    (Addressed(name="bob", to="Bob", numbers={1: 7}), []),
     (Trouble(text="The disk is full"), ["[The disk is full.]"]),
 ]
 

@@ -1,0 +1,117 @@
+"""Messages to names that are not in our table, kept while the registry cannot be asked whose they are.
+
+Each name has a stream of its own until its bearer is known; then the messages go on in the stream to that key. The registry
+whose people are meant is part of the stream's key: no other registry gets them.
+"""
+
+from collections.abc import Callable, Mapping
+
+from peer.core.contact import Contact
+from peer.core.contacts import Contacts
+from peer.core.conversation import Conversation, Message
+from peer.core.events import Addressed
+from peer.core.ladder import Ladder
+from peer.core.lookup import NOBODY, LookUp, LookUps
+from peer.core.outputs import Outputs
+from peer.core.reach import Outlook, Reach
+from peer.core.records import Named, OutgoingAdded
+from peer.core.settling import Settling
+from peer.core.stored import StoredStream
+from peer.core.streamkeys import name_stream
+from wire.errors import NameRefused
+from wire.messages.table import Card, Presence, Row
+from wire.names import name_key
+
+
+class NamedOutbox:
+    """All of them, by the key of the name."""
+
+    def __init__(
+        self,
+        *,
+        contacts: Contacts,
+        outputs: Outputs,
+        outlook: Outlook,
+        settling: Settling,
+        ladder: Ladder,
+        look_ups: LookUps,
+        conversation: Callable[[Contact], Conversation],
+        begin: Callable[[StoredStream], Conversation],
+    ) -> None:
+        """`conversation` gives the one with somebody, `begin` makes one from what is stored."""
+        self._contacts = contacts
+        self._out = outputs
+        self._outlook = outlook
+        self._settling = settling
+        self._ladder = ladder
+        self._look_ups = look_ups
+        self._conversation = conversation
+        self._begin = begin
+        self.waiting: dict[str, Contact] = {}
+        """Stand-ins for people whose keys are not known."""
+
+    def restore(
+        self, registry: bytes, unknown: Mapping[bytes, str], stored: dict[bytes, StoredStream]
+    ) -> None:
+        """Take what an earlier life kept for names at this registry; `unknown`: names by streams to keys without a row."""
+        for stream, name in unknown.items():
+            key = _key_of(name)
+            if key is not None and name_stream(registry, key) == stream:
+                self._add(stream, key, name, stored.pop(stream, StoredStream()))
+
+    def keep(self, registry: bytes, name: str, text: str, *, wall: float, now: float) -> Message:
+        """A new message. Raises NameRefused."""
+        key = name_key(name)
+        contact = self.waiting.get(key)
+        if contact is None:
+            contact = self._add(name_stream(registry, key), key, name, StoredStream())
+            self._out.records.append(Named(contact.identity, name))
+        assert contact.conversation is not None
+        message = contact.conversation.add(text, wall=wall)
+        self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text))
+        self._settling.kept(contact, message, now=now)
+        return message
+
+    def look(self, *, wall: float, now: float) -> None:
+        """Let go out what can: whoever waits for the registry calls this after each turn."""
+        for key, stand_in in list(self.waiting.items()):
+            contact = self._contacts.by_name(key)
+            if contact is not None:
+                self._look_ups.forget(key)
+                if not self._contacts.is_blocked(key):
+                    self._address(key, stand_in, contact, wall, now)
+            elif self._is_nobodys(key, now):
+                self._give_up(key, stand_in, now)
+
+    def _is_nobodys(self, key: str, now: float) -> bool:
+        """Whether the registry says so; it is asked while it is in reach."""
+        if self._outlook.reach is not Reach.UP:
+            return False
+        return self._look_ups.find(key, can_ask=True, now=now) is LookUp.UNKNOWN
+
+    def _add(self, stream: bytes, key: str, name: str, stored: StoredStream) -> Contact:
+        card = Card(
+            name=name, identity=stream, live=bytes(32), mail=bytes(32), counter=0, signature=bytes(64)
+        )
+        contact = self.waiting[key] = Contact(stream, Row(card, "", 0, Presence.AWAY, 0, 0, 0))
+        contact.conversation = self._begin(stored)
+        return contact
+
+    def _address(self, key: str, stand_in: Contact, contact: Contact, wall: float, now: float) -> None:
+        del self.waiting[key]
+        before = len(self._out.events)
+        numbers = self._ladder.redirect(stand_in, contact, self._conversation(contact), wall=wall, now=now)
+        self._out.events.insert(before, Addressed(name=stand_in.name, to=contact.name, numbers=numbers))
+
+    def _give_up(self, key: str, stand_in: Contact, now: float) -> None:
+        del self.waiting[key]
+        assert stand_in.conversation is not None
+        for message in stand_in.conversation.outgoing:
+            self._settling.refused(stand_in, message, NOBODY, now=now)
+
+
+def _key_of(name: str) -> str | None:
+    try:
+        return name_key(name)
+    except NameRefused:
+        return None

@@ -1,0 +1,106 @@
+"""Messages to names that are not in our table, while the registry cannot be asked whose they are."""
+
+import pytest
+
+from peer.core import events as happened
+from peer.core.lookup import NOBODY, LookUp
+from peer.core.standing import Standing
+from tests.peer.core.cast import Someone, raw
+from tests.peer.core.hall import KEY, STATION, Node
+from wire.messages.group import CHANNEL, GroupGranted
+from wire.messages.link import PeerRequest
+from wire.messages.mail import DepositMail, MailBatch
+from wire.messages.table import FetchTable, TablePage
+
+BOB, CAROL = Someone("bob"), Someone("carol")
+
+
+@pytest.fixture
+def node() -> Node:
+    """Alice, welcomed; TCP does not pass, so there is neither a link nor a table."""
+    node = Node()
+    node.start()
+    node.register()
+    assert node.core.wants_link()
+    node.lose_link()
+    node.pass_time(6.0)
+    node.saw()
+    return node
+
+
+def send(node: Node, to: str, text: str) -> int:
+    assert node.core.speech.look_up(to, now=node.now) is LookUp.UNANSWERED
+    number = node.core.speech.keep(to, text, now=node.now).number
+    node.pump()
+    return number
+
+
+def come_back(node: Node, *who: Someone) -> list[PeerRequest]:
+    """Registered, with a link and the whole table; what is asked then."""
+    node.register()
+    node.greet()
+    node.asked()
+    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([], more=False))
+    rows = [one.row(number, online=False) for number, one in enumerate(who, 1)]
+    asked = node.asked()
+    while since := [request.since for request in asked if isinstance(request, FetchTable)]:
+        node.told(TablePage(since[-1], 100, more=False, rows=raw(*rows)))
+        asked = node.asked()
+    return asked
+
+
+def test_a_message_is_kept_and_goes_to_whoever_bears_the_name(node: Node) -> None:
+    first, second = send(node, "bob", "one"), send(node, "Bob", "two")
+    assert node.saw() == [
+        happened.Kept(to="bob", number=first),
+        happened.Kept(to="bob", number=second),
+    ]
+    assert node.core.is_settled
+    asked = come_back(node, BOB)
+    (addressed,) = [event for event in node.saw() if isinstance(event, happened.Addressed)]
+    assert (addressed.name, addressed.to, list(addressed.numbers)) == ("bob", "bob", [first, second])
+    letters = [request for request in asked if isinstance(request, DepositMail)]
+    assert {letter.recipient for letter in letters} == {BOB.id}
+
+
+def test_only_the_registry_can_say_that_nobody_bears_a_name(node: Node) -> None:
+    number = send(node, "carol", "hello?")
+    node.pass_time(60.0)
+    assert not any(isinstance(event, happened.Refused) for event in node.saw())
+    come_back(node, BOB)
+    assert happened.Refused(to="carol", number=number, reason=NOBODY) in node.saw()
+    assert not node.core._parts.named.waiting
+
+
+def test_it_outlives_the_program(node: Node) -> None:
+    number = send(node, "bob", "one")
+    later = Node(disk=node.disk, porter=node.porter, life=2)
+    later.start()
+    come_back(later, BOB)
+    (addressed,) = [event for event in later.saw() if isinstance(event, happened.Addressed)]
+    assert list(addressed.numbers) == [number]
+    lines = [(line.text, line.person, line.standing) for line in later.disk.lines.all()]
+    assert lines == [("one", BOB.id, Standing.UNSETTLED)]
+
+
+def test_another_registry_does_not_get_it(node: Node) -> None:
+    send(node, "bob", "one")
+    stored = node.disk.load()
+    assert list(stored.unknown.values()) == ["bob"]
+    other = Node()
+    other.core._parts.named.restore(b"r" * 32, stored.unknown, dict(stored.streams))
+    assert other.core._parts.named.waiting == {}
+
+
+def test_a_name_that_cannot_be_is_refused_at_once(node: Node) -> None:
+    assert node.core.speech.look_up("no/body", now=node.now) is LookUp.UNKNOWN
+
+
+def test_a_name_whose_key_is_in_doubt_waits_for_the_user(node: Node) -> None:
+    send(node, "bob", "one")
+    contacts = node.core._parts.contacts
+    contacts.take_row(BOB.row(1, online=False))
+    contacts.take_row(Someone("mallory").row(2, name="bob"))
+    assert contacts.is_blocked("bob")
+    node.pass_time(1.0)
+    assert node.core._parts.named.waiting
