@@ -44,7 +44,7 @@ COMMANDS: Final[Mapping[str, str]] = {
 
 _ROOM_HELP: Final = "Peer: enter this room at start."
 _PLAIN_HELP: Final = "One event a line and no colours, as on a pipe."
-_OPERATOR_HELP: Final = "Registry: this peer may serve the help desk (once for each)."
+_OPERATOR_HELP: Final = "Registry: the peer with this name or key may serve the help desk (once for each)."
 _REGION_HELP: Final = "Registry: the country of the help desk's telephone numbers, such as IN."
 
 _CODE_HELP: Final = "Peer: the join code of a newcomer, where one is needed."
@@ -98,7 +98,7 @@ def chat(
         str | None,
         typer.Option(metavar="FILE", envvar="CHATAPP_CONFIG", help="Registry: its configuration (TOML)."),
     ] = None,
-    operator: Annotated[list[str] | None, typer.Option(metavar="NAME", help=_OPERATOR_HELP)] = None,
+    operator: Annotated[list[str] | None, typer.Option(metavar="NAME|KEY", help=_OPERATOR_HELP)] = None,
     region: Annotated[str | None, typer.Option(metavar="CC", help=_REGION_HELP)] = None,
     queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: which queue to join.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,

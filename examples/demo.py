@@ -23,7 +23,7 @@ async def perform(play: Play, stage: Stage) -> None:
     """The main job, scene by scene."""
     play.scene("1. A registry, and three people register")
     registry = await stage.registry("--operator", "alice")
-    people = await scenes.come_in(stage)
+    people = await scenes.come_in(stage, await scenes.operator_code(registry, "alice"))
     alice, bob, carol = people
 
     play.scene("2. Direct messages, all ways and to oneself")

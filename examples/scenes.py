@@ -26,9 +26,17 @@ LATE: Final = re.compile(r" \d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
 """The time at which mail was written."""
 
 
-async def come_in(stage: Stage) -> list[Actor]:
-    """Three people start their programs."""
-    people = [await stage.person(name) for name in ("alice", "bob", "carol")]
+async def operator_code(registry: Actor, name: str) -> str:
+    """The code with which an operator of the help desk starts for the first time, as the registry has printed it."""
+    code = re.compile(rf"\[Operator {name}: start once with --code (\S+)\]")
+    await registry.sees(code)
+    return next(found[1] for line in registry.seen if (found := code.fullmatch(line)))
+
+
+async def come_in(stage: Stage, alice_code: str) -> list[Actor]:
+    """Three people start their programs; Alice is to serve at the help desk."""
+    people = [await stage.person("alice", CHATAPP_CODE=alice_code)]
+    people += [await stage.person(name) for name in ("bob", "carol")]
     for person in people:
         await person.sees(WELCOME)
     return people

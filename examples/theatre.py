@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -165,9 +165,10 @@ class Stage:
         await registry.sees(re.compile(f".*{self._port}.*"))
         return registry
 
-    async def person(self, name: str) -> Actor:
-        """A peer; wait for its welcome."""
-        return await self._start(name, "-c", name, HOST, str(self._port), str(next(self._ports)))
+    async def person(self, name: str, **variables: str) -> Actor:
+        """A peer with these variables in its environment; wait for its welcome."""
+        words = "-c", name, HOST, str(self._port), str(next(self._ports))
+        return await self._start(name, *words, variables=variables)
 
     async def visitor(self, name: str) -> Actor:
         """A visitor of the registry's help desk; wait for the first question."""
@@ -182,15 +183,17 @@ class Stage:
         for actor in self._actors:
             await actor.clear_away()
 
-    async def _start(self, name: str, *words: str) -> Actor:
-        self._play.tell(name, "runs", " ".join(("ChatApp", *words)))
+    async def _start(self, name: str, *words: str, variables: Mapping[str, str] | None = None) -> Actor:
+        variables = variables or {}
+        shown = (f"{variable}={value}" for variable, value in variables.items())
+        self._play.tell(name, "runs", " ".join((*shown, "ChatApp", *words)))
         process = await asyncio.create_subprocess_exec(
             *PROGRAM,
             *words,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "CHATAPP_HOME": str(self.folder / name)},
+            env={**os.environ, "CHATAPP_HOME": str(self.folder / name), **variables},
         )
         actor = Actor(self._play, name, process)
         self._actors.append(actor)

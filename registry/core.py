@@ -5,6 +5,8 @@ send is dropped and counted, never raised and, while they have proved nothing, n
 It cannot wait, open a file or look at a clock.
 """
 
+from typing import Final
+
 from registry.admission import Gate
 from registry.clock import WallClock
 from registry.desk.settings import DeskSettings
@@ -73,6 +75,8 @@ class RegistryCore(LinkInputs):
         super().__init__(
             identity, sessions, service, policy, rng=rng, link_port=link_port, links_max=links_max
         )
+        self.operators: Final = rules.operators
+        self.operators.draw_codes(identity.public, rng)
         self._gate = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
         self._turns: Turns[tuple[Register, Address]] = Turns(most=REGISTERS_WAITING_MAX, now=now)
         if rules.unreadable_names:

@@ -97,10 +97,12 @@ class Directory:
 
     # --- names
 
-    def refusal_of(self, card: Card, key: str) -> RefusalReason | None:
-        """Why this card cannot be let in under the name with this key; None when it can."""
-        person = self._people.get(card.identity)
-        if self._is_taken(card):
+    def refusal_of(self, card: Card, key: str, *, code: bytes = b"") -> RefusalReason | None:
+        """Why this card cannot be let in under the name with this key; None when it can. `code`: what is shown with it."""
+        person, names = self._people.get(card.identity), self.names
+        if names.is_kept(key) and names.holder(key) is None and not names.is_open(key, card.identity, code):
+            return RefusalReason.BAD_CODE if code else RefusalReason.KEPT_FOR_OPERATOR
+        if self._is_taken(card, code):
             return RefusalReason.NAME_TAKEN
         if self.names.holder(key) is None and len(self.names) >= NAMES_MAX:
             return RefusalReason.FULL
@@ -110,10 +112,10 @@ class Directory:
         is_other = card.counter == person.card.counter and card != person.card
         return RefusalReason.OLD_CARD if is_older or is_other else None
 
-    def _is_taken(self, card: Card) -> bool:
+    def _is_taken(self, card: Card, code: bytes) -> bool:
         """By its key, by a look-alike, or by a card that shows another's live key (to catch their datagrams)."""
         return (
-            self.names.is_taken(card.name, card.identity)
+            self.names.is_taken(card.name, card.identity, code)
             or self._lives.get(card.live, card.identity) != card.identity
         )
 

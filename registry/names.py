@@ -20,6 +20,11 @@ class Names:
         self._promised: set[str] = set()
         self._reserved: dict[bytes, dict[str, float]] = {}
         """Until when, the oldest first."""
+        self._kept: dict[str, bytes] = {}
+        """Codes with which names that are kept are had, by the keys of the names."""
+        self._kept_looks: dict[str, set[str]] = {}
+        self._bearers: dict[str, bytes] = {}
+        """Of those names, whoever bears them or bore them last."""
 
     def __len__(self) -> int:
         return len(self._holders)
@@ -28,13 +33,46 @@ class Names:
         """To whom the name with this key belongs."""
         return self._holders.get(key)
 
-    def is_taken(self, name: str, identity: bytes) -> bool:
-        """Whether it, or one that looks like it, is another's."""
-        if self._holders.get(name_key(name), identity) != identity:
+    def is_taken(self, name: str, identity: bytes, code: bytes = b"") -> bool:
+        """Whether it, or one that looks like it, is another's, or kept for whoever has another code than this."""
+        key = name_key(name)
+        if key in self._holders:
+            return self._holders[key] != identity
+        looks = looks_of(name)
+        if any(self._holders[alike] != identity for look in looks for alike in self._alike.get(look, ())):
             return True
-        return any(
-            self._holders[alike] != identity for look in looks_of(name) for alike in self._alike.get(look, ())
-        )
+        if key in self._kept:
+            return not self.is_open(key, identity, code)
+        return any(kept not in self._holders for look in looks for kept in self._kept_looks.get(look, ()))
+
+    # --- names that are kept
+
+    def keep(self, name: str, code: bytes = b"") -> None:
+        """While nobody has this name, only who shows this code gets it, and nobody gets one that looks like it. Without a
+        code it is nobody's but that of its last bearer."""
+        self._kept[name_key(name)] = code
+        for look in looks_of(name):
+            self._kept_looks.setdefault(look, set()).add(name_key(name))
+
+    def is_kept(self, key: str) -> bool:
+        """Whether the name with this key is one of those."""
+        return key in self._kept
+
+    def is_open(self, key: str, identity: bytes, code: bytes) -> bool:
+        """Whether a name that is kept, and that nobody else has, is for them."""
+        if self._holders.get(key, identity) != identity:
+            return False
+        return (bool(code) and code == self._kept[key]) or self._bearers.get(key) == identity
+
+    def bearer_of_kept(self, key: str) -> bytes | None:
+        """Who bore a name that is kept last, as far as this life of the registry knows."""
+        return self._bearers.get(key)
+
+    def is_held_or_alike(self, name: str) -> bool:
+        """Whether anybody has this name or one that looks like it."""
+        return any(look in self._alike for look in looks_of(name))
+
+    # --- whose they become
 
     def promise(self, name: str, identity: bytes) -> None:
         """Nobody else gets this name from now on, though it is not on disk yet."""
@@ -54,6 +92,7 @@ class Names:
     def bind(self, name: str, identity: bytes) -> None:
         """They bear it."""
         key = self._hold(name, identity)
+        self._note_bearer(key, identity)
         self._promised.discard(key)
         self._end_reservation(key, identity)
 
@@ -61,6 +100,7 @@ class Names:
         """They bear it no more, and nobody else may until then. Returned are names that are free for it: nobody keeps
         more than `NAMES_RESERVED_MAX` beside their own."""
         self._hold(key, identity)
+        self._note_bearer(key, identity)
         self._promised.discard(key)
         mine = self._reserved.setdefault(identity, {})
         mine.pop(key, None)
@@ -73,6 +113,7 @@ class Names:
 
     def release(self, key: str, identity: bytes) -> None:
         """Nobody's any more."""
+        self._bearers.pop(key, None)
         self._end_reservation(key, identity)
         self._free(key)
 
@@ -101,6 +142,10 @@ class Names:
         for look in looks:
             self._alike.setdefault(look, {})[key] = None
         return key
+
+    def _note_bearer(self, key: str, identity: bytes) -> None:
+        if key in self._kept:
+            self._bearers[key] = identity
 
     def _free(self, key: str) -> None:
         del self._holders[key]

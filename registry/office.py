@@ -82,6 +82,10 @@ class Office:
         identity = names.holder(key)
         if identity is None:
             return _refused(ticket, f'nobody has the name "{shown}"')
+        if names.is_kept(key):
+            return _refused(
+                ticket, f'"{shown}" is an operator of the help desk: take the name off that list first'
+            )
         person = self._directory.person(identity)
         if names.is_promised(key) or self._renaming.is_on_its_way(identity):
             return _refused(ticket, f'"{shown}" is just being taken; try again')

@@ -8,7 +8,7 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from registry.desk.settings import DeskSettings
 from registry.doors import DoorLists, DoorSettings
 from registry.errands import MakeInvites
 from registry.keys import KEY_FILE, KeyUnusable, load_or_make
+from registry.operators import Operators
 from registry.policy import Policy
 from registry.shell import Shell
 from registry.spool import Spool
@@ -73,6 +74,7 @@ class Registry:
         self._policy = policy
         self._doors = doors or DoorSettings()
         self._codes: list[JoinCode] = []
+        self._operators: list[str] = []
         self._shell: Shell | None = None
         self._endpoint: DatagramEndpoint | None = None
         self._servers: list[asyncio.Server] = []
@@ -101,6 +103,8 @@ class Registry:
         self._say(f"[Files in {self.folder}]")
         for code in self._codes:
             self._say(f"[Join code {code.text}: lets one newcomer in, within 7 days]")
+        for line in self._operators:
+            self._say(line)
 
     def change_lists(self, lists: DoorLists) -> int:
         """Who may come in has been decided anew; how many of those who are here have to go."""
@@ -171,6 +175,7 @@ class Registry:
         self._report(loaded, is_new)
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)
+        self._operators = list(_operator_lines(core.operators))
         spool = self._open_spool()
         shell = Shell(loop, core, store, spool)
         codes = self._draw_codes(loaded, identity.public)
@@ -218,6 +223,18 @@ class Registry:
             self._say(f"[{clean(line, _LINE_MAX)}]")
         if is_new and loaded.names:
             self._say("[The registry's key was missing: a new one was made, and peers will warn of it]")
+
+
+def _operator_lines(operators: Operators) -> Iterator[str]:
+    """Whom each listed name means, or with which code it is had."""
+    for key, text in operators.names.items():
+        shown, bearer, code = clean(text, _LINE_MAX), operators.bearer(key), operators.codes.get(key)
+        if bearer is not None:
+            yield f"[Operator {shown}: the key {fingerprint(bearer)}]"
+        elif code is not None:
+            yield f"[Operator {shown}: start once with --code {code.text}]"
+        else:
+            yield f"[Operator {shown}: nobody can take this name, as it looks like another one]"
 
 
 def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket | None:

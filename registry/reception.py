@@ -18,6 +18,7 @@ from registry.roster import Roster
 from registry.store.entries import Entry, NameBound
 from wire.address import network_of
 from wire.codec import encode
+from wire.invitations import public_half
 from wire.limits import BUCKETS_MAX, NAMES_PER_ADDRESS_BURST, NAMES_PER_ADDRESS_PER_HOUR
 from wire.messages.registration import RefusalReason, Register
 from wire.messages.table import Card
@@ -57,21 +58,24 @@ class Reception:
         if self._doors.bans_name(key):
             return self._denial(card, nonce, caller, RefusalReason.BANNED)
         # Before anything is said of names: who is not invited learns of none.
-        refusal = self._doors.refusal_of(register, now=now) if person is None else None
-        refusal = refusal or self._directory.refusal_of(card, key)
+        names, shown = self._directory.names, public_half(register.invitation)
+        is_operator = names.is_kept(key) and names.is_open(key, card.identity, shown)
+        is_newcomer = person is None and not is_operator
+        refusal = self._doors.refusal_of(register, now=now) if is_newcomer else None
+        refusal = refusal or self._directory.refusal_of(card, key, code=shown)
         if refusal is not None:
             return self._denial(card, nonce, caller, refusal)
         if person is not None and key == person.name_key:
             return self._return(person, card, nonce, caller, now)
         if person is not None:
             return self._rename(person, card, key, nonce, caller, now)
-        code = self._doors.code_for(register) or b""
-        if self._directory.names.is_promised(key) or self._doors.invites.is_spoken_for(code):
+        code = b"" if is_operator else self._doors.code_for(register) or b""
+        if names.is_promised(key) or self._doors.invites.is_spoken_for(code):
             return []  # it is on its way to the disk; the answer follows, here or to a repeat of the question
         network = "" if caller.address is None else network_of(caller.address.host)
         if not self._newcomers.take(network, now=now):
             return self._denial(card, nonce, caller, RefusalReason.FULL)
-        self._directory.names.promise(card.name, card.identity)
+        names.promise(card.name, card.identity)
         if code:
             self._doors.invites.speak_for(code)
         since = self._channel.group.position

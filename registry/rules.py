@@ -14,6 +14,7 @@ from registry.grouprules import Means, ReadLines
 from registry.liveness import Liveness
 from registry.mailroom import Mailroom, ReadLetters
 from registry.office import Office
+from registry.operators import Operators
 from registry.policy import Policy
 from registry.presence import Presence
 from registry.promises import DiskState
@@ -71,7 +72,9 @@ class Rules:
             clock,
         )
         self.office = Office(self.directory, self.doors.invites, self.renaming, clock, forget=self._forget)
-        self.desk = Desk(desk or DeskSettings(), self.directory, self.roster, self.liveness, clock)
+        settings = desk or DeskSettings()
+        self.operators = Operators(settings.operators, self.directory)
+        self.desk = Desk(settings, self.operators, self.directory, self.roster, self.liveness, clock)
         self.unreadable_names = recall(loaded, self.directory, clock, policy, now=now)
         """Cards on the disk that are of no shape that we know."""
         self.first = self._load(loaded, wall=clock.seconds(now), now=now)

@@ -17,6 +17,7 @@ from registry.doors import DoorSettings
 from registry.policy import Policy
 from wire.errors import NameRefused, quoted
 from wire.forms import is_region
+from wire.identity import fingerprint_from
 from wire.limits import DESK_MENU_MAX, DESK_MENU_TEXT_MAX, DESK_QUEUES_MAX
 from wire.names import name_key, peer_name
 
@@ -24,7 +25,7 @@ DOOR_LIST_MAX: Final = 10_000
 """Entries of a list of who may come in, or may not."""
 
 OPERATORS_MAX: Final = 100
-"""Names of operators in one configuration."""
+"""Operators in one configuration."""
 
 Path = Annotated[str, msgspec.Meta(min_length=1, description="the path of a folder")]
 LogLevel = Annotated[
@@ -59,7 +60,9 @@ Queues = Annotated[
 ]
 Operators = Annotated[
     tuple[str, ...],
-    msgspec.Meta(max_length=OPERATORS_MAX, description=f"at most {OPERATORS_MAX} different names of people"),
+    msgspec.Meta(
+        max_length=OPERATORS_MAX, description=f"at most {OPERATORS_MAX} different names of people or keys"
+    ),
 ]
 InviteOnly = Annotated[bool, msgspec.Meta(description="true or false")]
 Allow = Annotated[
@@ -174,7 +177,9 @@ def _described(shape: object) -> str:
 def _flaw(key: str, value: object) -> str:
     """What is wrong with a value of the right shape; empty for nothing."""
     match key, value:
-        case "operators" | "queues", list() | tuple():
+        case "operators", list() | tuple():
+            return _names_flaw(fingerprint_from(text) or text for text in value)
+        case "queues", list() | tuple():
             return _names_flaw(value)
         case "region", str() if value != DeskSettings().region and not is_region(value):
             return "no such region is known"

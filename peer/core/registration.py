@@ -24,9 +24,11 @@ REFUSALS: Final = {
     RefusalReason.NOT_SERVING: "it is not serving now",
     RefusalReason.NOT_INVITED: "only who is invited comes in; ask for a join code (--code)",
     RefusalReason.BAD_CODE: "this join code is used up, too old or not of this server",
+    RefusalReason.KEPT_FOR_OPERATOR: "this name is kept for an operator of the help desk: start once with the code "
+    "that the server has printed for it (CHATAPP_CODE or --code)",
     RefusalReason.BANNED: "whoever runs the server lets you not in",
 }
-
+_WANT_CODE: Final = frozenset({RefusalReason.NOT_INVITED, RefusalReason.KEPT_FOR_OPERATOR})
 
 OTHER_PROGRAM: Final = "another program uses your name and key; type reg to take them back"
 OUTDONE_MAX: Final = 3
@@ -155,7 +157,7 @@ class Registration:
             self._not_let_in(happened.NameUnavailable(name=self._me.name))
         else:
             reason = REFUSALS[self._session.denied]
-            if self._session.denied is RefusalReason.NOT_INVITED and self._session.is_code_foreign:
+            if self._session.denied in _WANT_CODE and self._session.is_code_foreign:
                 reason = CODE_OF_ANOTHER
             elif self._session.denied is RefusalReason.NOT_INVITED:
                 reason += f" or have your key listed: {fingerprint(self._me.identity.public)}"

@@ -17,6 +17,7 @@ from wire.names import peer_name
 
 REFUSALS: Final = {
     RefusalReason.BAD_NAME: "the server does not accept it",
+    RefusalReason.KEPT_FOR_OPERATOR: "the server keeps it for an operator of the help desk",
     RefusalReason.BANNED: "the server lets nobody bear it",
     RefusalReason.OLD_CARD: "the server knows a newer card of yours",
     RefusalReason.FULL: "the server is full, or you change your name too often",

@@ -31,6 +31,7 @@ from registry.effects import (
     VisitKept,
 )
 from registry.liveness import Liveness
+from registry.operators import Operators
 from registry.roster import Roster
 from registry.store.protocol import LoadedDesk
 from wire.messages.desk import DeskRequest
@@ -48,6 +49,7 @@ class Desk:
     def __init__(
         self,
         settings: DeskSettings,
+        operators: Operators,
         directory: Directory,
         roster: Roster,
         liveness: Liveness,
@@ -55,7 +57,7 @@ class Desk:
     ) -> None:
         self.guests = Guests(liveness)
         self._directory = directory
-        self._parts = Parts(settings, directory, roster, self.guests, clock)
+        self._parts = Parts(settings, operators, directory, roster, self.guests, clock)
         self._telling = Telling(self._parts)
         self._visitors = Visitors(self._parts, self._telling)
         self._operating = Operating(self._parts, self._telling)

@@ -16,6 +16,7 @@ from registry.desk.transcript import VISITOR, Party, Said, Transcript
 from registry.desk.visit import CONSOLE, NOBODY, OperatorId, Visit
 from registry.directory import Directory
 from registry.effects import Caller, ConsoleTold, Doubt, Effect, Push, Reply, Resume
+from registry.operators import Operators
 from registry.roster import Roster
 from wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
 from wire.messages.desk import DeskNotice
@@ -39,7 +40,13 @@ class Parts:
     """What there is."""
 
     def __init__(
-        self, settings: DeskSettings, directory: Directory, roster: Roster, guests: Guests, clock: WallClock
+        self,
+        settings: DeskSettings,
+        operators: Operators,
+        directory: Directory,
+        roster: Roster,
+        guests: Guests,
+        clock: WallClock,
     ) -> None:
         self.settings: Final = settings
         self.clock: Final = clock
@@ -58,24 +65,19 @@ class Parts:
         self.of_host: Final[Counter[str]] = Counter()
         self._directory = directory
         self._roster = roster
-        self._operators = frozenset(name_key(name) for name in settings.operators)
+        self.operators: Final = operators
 
     # --- who is who
 
     def is_operator(self, identity: OperatorId) -> bool:
         """Whether they may serve visitors."""
-        person = self._directory.person(identity)
-        return identity == CONSOLE or (person is not None and person.name_key in self._operators)
+        return identity == CONSOLE or self.operators.is_one(identity)
 
     def operator_named(self, name: str) -> OperatorId | None:
-        """Whose name it is, if it is an operator's."""
+        """Whose name it is, if it is an operator's. Raises NameRefused."""
         key = name_key(name)
-        holder = self._directory.names.holder(key) if key in self._operators else None
-        if holder is not None and not self.is_operator(holder):
-            holder = None  # who bore it before has another name now
-        if holder is None and key == CONSOLE_NAME:
-            return CONSOLE
-        return holder
+        holder = self.operators.named(key)
+        return CONSOLE if holder is None and key == CONSOLE_NAME else holder
 
     def name_of(self, identity: OperatorId) -> str:
         """As it is shown to others."""

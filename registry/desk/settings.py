@@ -32,8 +32,8 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_place: float = 60.0
     """How long the place of a visitor is kept whose link is lost, and after a restart of the registry."""
     operators: tuple[str, ...] = ()
-    """Names of the peers who may be operators (`--operator`), as typed; compared by key. With none, the registry's own
-    terminal or standard input is on duty from the start."""
+    """Names and keys of the peers who may be operators (`--operator`), as typed: `registry.operators` says whom they mean.
+    With none, the registry's own terminal or standard input is on duty from the start."""
     operators_max: int = 32
     """Operators on duty at once, over all queues."""
     operator_grace: float = 15.0

@@ -93,7 +93,7 @@ class Terminal:
         if operator is not None and operator.visit is not None:  # from before a restart
             queue.operator_returned(CONSOLE)
             effects += self._telling.notices.client_again(operator.visit)
-        elif not self._parts.settings.operators:
+        elif not self._parts.operators:
             queue.take_duty(CONSOLE, self._parts.settings.queues[0])
         return self._telling.conclude(effects, now=now)
 

@@ -41,6 +41,8 @@ async def at_terminal(stage: Stage) -> AsyncIterator[Open]:
 
     async def open_one(name: str, *options: str, answers: bool = True, **environment: str) -> Terminal:
         words = ["-c", name, "127.0.0.1", str(stage.port), str(free_port()), *options]
+        if name in stage.codes:
+            environment.setdefault("CHATAPP_CODE", stage.codes[name])
         terminal = await Terminal.open(
             *words, home=stage.folder / name, environment=environment, answers=answers
         )

@@ -8,6 +8,7 @@ from tests.endtoend.desk import (
     CONNECTED,
     EMPTY,
     ENDED,
+    ON_DUTY,
     TURN,
     comes,
     joined,
@@ -16,7 +17,7 @@ from tests.endtoend.desk import (
     served,
     visitor,
 )
-from tests.endtoend.lines import WELCOME, beginning
+from tests.endtoend.lines import LOST, WELCOME, beginning
 from tests.support.stage import CHATAPP, Stage
 
 
@@ -89,6 +90,66 @@ async def test_who_is_no_operator(stage: Stage) -> None:
         await eve.sees("[You are no operator here.]")
 
 
+async def test_who_takes_an_operators_name_first_is_none_without_the_code(stage: Stage) -> None:
+    registry = await stage.registry("--operator", "Bob")
+    kept = beginning("[Not registered: this name is kept for an operator of the help desk: start once with")
+    wrong = "[Not registered: this join code is used up, too old or not of this server.]"
+    code, stage.codes = stage.codes["Bob"], {}
+    for name, why, options in (
+        ("bob", kept, {}),
+        ("b0b", "[Name b0b is taken.]", {}),
+        ("b0b", "[Name b0b is taken.]", {"CHATAPP_CODE": code}),
+    ):
+        mallory = await stage.peer(name, home="mallory", environment=options)
+        await mallory.sees(why)
+        assert await mallory.ends() == 1
+    eve = await stage.peer("eve")
+    await eve.sees(WELCOME)
+    await eve.type("/nickname bob")
+    await eve.sees("[You cannot be called bob: the server keeps it for an operator of the help desk.]")
+    bob = await stage.peer("bob", environment={"CHATAPP_CODE": code})
+    await bob.sees(WELCOME)
+    await bob.type(".on")
+    await bob.sees(ON_DUTY)
+    await bob.type("/nickname robert", ".off", ".on")
+    await bob.sees_all("[You are robert now.]", "[You are off duty.]", ON_DUTY)
+    await bob.type("/nickname bob", "quit")
+    assert await bob.ends() == 0
+    again = await stage.peer("bob", home="mallory", environment={"CHATAPP_CODE": code})
+    await again.sees("[Name bob is taken.]")
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+    stage.codes = {}
+    registry = await stage.registry("--operator", "Bob")
+    assert not stage.codes
+    (line,) = registry.shown(beginning("[Operator Bob: the key "))
+    bob = await stage.peer("bob")
+    await bob.sees(WELCOME)
+    listed = await stage.run("names", [*CHATAPP, "names", "list"], home="registry")
+    assert await listed.ends() == 0
+    assert line.removeprefix("[Operator Bob: the key ")[:39] in str(listed)
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+    assert wrong not in bob.shown()
+
+
+async def test_an_operator_is_named_by_key(stage: Stage) -> None:
+    registry = await stage.registry()
+    eva = await stage.peer("eva")
+    await eva.sees(WELCOME)
+    listed = await stage.run("names", [*CHATAPP, "names", "list"], home="registry")
+    assert await listed.ends() == 0
+    key = re.search(r"(?:[0-9a-f]{4} ){8}", str(listed))
+    assert key is not None
+    registry.signal(signal.SIGTERM)
+    assert await registry.ends() == 0
+    await eva.sees(LOST)
+    await stage.begin_registry("--operator", key[0].strip())
+    await eva.sees("[Server is back.]")
+    await eva.type(".on")
+    await eva.sees(ON_DUTY)
+
+
 async def test_figures_for_people_and_for_scripts(stage: Stage) -> None:
     await stage.registry("--operator", "bob", "--operator", "wall")
     bob = await operator(stage)
@@ -102,7 +163,9 @@ async def test_figures_for_people_and_for_scripts(stage: Stage) -> None:
         )
     )
     asked = ["stats", "127.0.0.1", str(stage.port), "--as", "wall", "--json"]
-    figures = await stage.run("figures", [*CHATAPP, *asked], home="wall")
+    figures = await stage.run(
+        "figures", [*CHATAPP, *asked], home="wall", environment={"CHATAPP_CODE": stage.codes["wall"]}
+    )
     assert await figures.ends() == 0
     (shown,) = figures.shown()
     assert json.loads(shown) | {"served_today": 0, "longest_waiting": 0} == {
@@ -146,7 +209,8 @@ async def test_menu_region_and_queues_come_from_the_configuration(stage: Stage) 
     file.write_text(
         '[desk]\nqueues = ["front", "exams"]\nmenu = ["Größe", "Other"]\nregion = "DE"\noperators = ["bob"]\n'
     )
-    await stage.registry("--config", str(file))
+    registry = await stage.registry("--config", str(file))
+    stage.note_code(await registry.sees(beginning("[Operator bob: ")))
     ana = await stage.visitor("ana", "--queue", "maths")
     await ana.sees('[There is no queue "maths" here; there are front and exams.]')
     assert await ana.ends() == 1

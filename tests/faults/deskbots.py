@@ -39,9 +39,9 @@ class Operator:
     """One of them. Looks now and then at how things stand, as a person does: what was asked for while the registry was
     away came to nothing, and who is told to be back may be somebody whose coming was never told."""
 
-    def __init__(self, name: str, port: int, home: Path, note: Note) -> None:
+    def __init__(self, name: str, port: int, home: Path, code: str, note: Note) -> None:
         self.name: Final = name
-        self.peer: Final = Peer(name, ("127.0.0.1", port), home=home)
+        self.peer: Final = Peer(name, ("127.0.0.1", port), home=home, code=code)
         self._note: Final = note
         self._said = 0
         self._greeted: set[str] = set()
@@ -141,7 +141,8 @@ async def main() -> None:
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
     )
-    operators = [Operator(name, port, home, ledger.note) for name in OPERATORS]
+    codes = dict(zip(OPERATORS, sys.argv[4:], strict=True))
+    operators = [Operator(name, port, home, code, ledger.note) for name, code in codes.items()]
     for operator in operators:
         await operator.peer.open()
         await operator.peer.ready()

@@ -67,7 +67,12 @@ class Troupe:
             loss = LOSS if place % 2 else 0.0
             self.loners.append(await self._begin(f"loner{place}", self.each * CREWS + place, 1, loss))
         self.desk = await self._run(
-            "desk", "tests.faults.deskbots", self.stage.port, self._homes, self._ledger("desk")
+            "desk",
+            "tests.faults.deskbots",
+            self.stage.port,
+            self._homes,
+            self._ledger("desk"),
+            *(self.stage.codes[name] for name in OPERATORS),
         )
         for program in self.programs:
             await program.sees("ready", within=STARTED_WITHIN)

@@ -95,7 +95,7 @@ class Newcomer:
             nonce=cookie.nonce,
             cookie=cookie.cookie,
             card=card or self.card,
-            code=code,
+            code=code or self.rig.operator_code(self.name),
         )
         return bytes((Kind.REGISTER,)) + encode(register)
 

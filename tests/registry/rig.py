@@ -15,6 +15,7 @@ from wire.address import Address
 from wire.codec import decode_notice
 from wire.framing import FrameReader
 from wire.identity import Identity
+from wire.invitations import JoinCode
 from wire.limits import LINK_FRAME_MAX
 from wire.messages.table import Row, TablePage
 
@@ -198,6 +199,11 @@ class Rig:
             self.greetings[link] = greeting
         while (frame := reader.next_frame()) is not None:
             self.frames[link].append(frame)
+
+    def operator_code(self, name: str) -> JoinCode | None:
+        """The code that was printed for an operator of this name, in this life of the registry."""
+        codes = self.core.operators.codes.items()
+        return next((code for key, code in codes if key == name.casefold()), None)
 
     def hand(self, name: str, *, host: str | None = None) -> "Hand":
         """A peer that has done nothing yet."""

@@ -86,14 +86,10 @@ def serve_everybody(world: World) -> None:
 
 
 def go_on_duty(world: World) -> None:
-    """Everybody who may serve takes duty; if nobody may under their present name, one takes their first name again."""
-    those = deskdeeds.operators_of(world)
-    operators = [person for person in those if person.called in deskdeeds.OPERATORS]
-    if not operators:
-        those[0].rename(those[0].name)
-        world.network.run_for(1.0)
-        operators = those[:1]
-        assert operators[0].called == operators[0].name
+    """Everybody who may serve takes duty, under whatever name they go."""
+    those, listed = deskdeeds.operators_of(world), world.house.core.operators
+    operators = [person for person in those if listed.is_one(person.identity.public)]
+    assert those[0] in operators
     for operator in operators:
         deskdeeds.take_duty(world, operator)
     world.network.run_for(SERVED_WITHIN)

@@ -8,6 +8,8 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from peer.core.duty import Duty, Whom
 from peer.desk.stages import Stage
 from registry.desk.settings import DeskSettings
@@ -15,20 +17,26 @@ from tests.simulation.deeds import is_online, is_there
 from tests.support.guests import Guest
 from tests.support.people import Person
 from tests.support.world import World
+from wire.identity import fingerprint_digits
 
-OPERATORS: Final = ("alice", "alice1", "bob", "bob2")
-"""Who may serve, by name: some of the names that the first two people may take."""
+OPERATOR: Final = "bob"
+"""Who may serve, by name: whoever first takes it with the code that the registry prints, under whatever name later."""
 
 
 def settings(chance: random.Random) -> DeskSettings:
     """How patient the desk of a world is: seldom as patient as worlds are long."""
     return DeskSettings(
-        operators=OPERATORS,
         keep_place=chance.choice((8.0, 60.0)),
         operator_grace=chance.choice((2.0, 15.0)),
         pass_over_after=1.0,
         restart_grace=chance.choice((1.0, 5.0)),
     )
+
+
+def appoint(world: World) -> None:
+    """The first person may serve by their key, and the second one by their name."""
+    key = fingerprint_digits(world.people[0].identity.public)
+    world.house.desk = msgspec.structs.replace(world.house.desk, operators=(key, OPERATOR))
 
 
 # --- visitors
@@ -75,7 +83,7 @@ def visitor_quits(world: World, guest: Guest) -> None:
 
 
 def operators_of(world: World) -> list[Person]:
-    """Those who may serve under some of their names."""
+    """Those who may serve, unless the second one has not borne the name for so long that it is nobody's."""
     return world.people[:2]
 
 

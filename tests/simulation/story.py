@@ -95,6 +95,7 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> W
     failing = random.Random(f"disk {seed}")
     fail_share = failing.choice((0.0, STOP_SHARE)) if disk_fails else 0.0
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance))
+    deskdeeds.appoint(world)
     world.start()
     world.network.run_for(2.0)
     temper = chance.choice(TEMPERS)

@@ -35,6 +35,7 @@ class Worlds(RuleBasedStateMachine):
     def begin(self, seed: int, people: int) -> None:
         self.chance = random.Random(seed)
         self.world = World(seed, people=people, desk=deskdeeds.settings(self.chance))
+        deskdeeds.appoint(self.world)
         self.world.start()
         self.world.network.run_for(2.0)
 

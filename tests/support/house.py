@@ -18,6 +18,7 @@ from tests.support.network import Happening, Network, Pipe
 from wire.address import Address
 from wire.framing import FrameReader
 from wire.identity import Identity
+from wire.invitations import JoinCode
 from wire.limits import LINK_FRAME_MAX
 
 SYNC_TAKES = 0.002
@@ -115,6 +116,10 @@ class House:
         self._core.entries_stored(len(entries), now=self.network.now)
         self.network.settle_at(self.address, self._datagram_came)
         self.pump()
+
+    def operator_code(self, name: str) -> JoinCode | None:
+        """The code that this life has printed for an operator of this name."""
+        return None if self._core is None else self._core.operators.codes.get(name)
 
     def set_clock(self, seconds: float) -> None:
         """The wall clock jumps by so many seconds."""

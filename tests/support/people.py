@@ -3,6 +3,7 @@
 A person can crash and start again with what its disk holds; what it was shown is kept for the invariants.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from peer.core import events as happened
@@ -18,6 +19,7 @@ from tests.support.network import Network
 from tests.support.screen import Screen
 from wire.address import Address
 from wire.identity import AgreementKey, Identity
+from wire.invitations import JoinCode
 
 TRIES_AGAIN_AFTER: Final = 3.0
 """Seconds until somebody whom the registry did not let in starts the program again."""
@@ -46,6 +48,8 @@ class Person(Machine):
         self.bound_at: float | None = None
         """When the registry first knew the name."""
         self._counter = 0
+        self.operator_code: Callable[[str], JoinCode | None] = lambda name: None
+        """What the registry has printed for an operator of a name."""
 
     # --- life
 
@@ -72,6 +76,8 @@ class Person(Machine):
             now=now,
             wall_offset=self.wall_offset,
         )
+        if (code := self.operator_code(self.called)) is not None:
+            self.core.use_code(code)
         self.network.settle_at(self.address, self._datagram_came)
         self.core.start(now=now)
         self.pump()

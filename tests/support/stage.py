@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,8 @@ class Stage:
         self.port: Final = free_port()
         """The registry's."""
         self.programs: list[Program] = []
+        self.codes: dict[str, str] = {}
+        """With which operators of the help desk start for the first time, as the registry has printed them."""
         self._ports: dict[str, int] = {}
 
     async def registry(
@@ -37,11 +40,18 @@ class Stage:
         port: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Program:
-        """Start the registry and wait until it listens."""
+        """Start the registry and wait until it listens, and has said whom it means by each operator."""
         registry = await self.begin_registry(*options, home=home, port=port, environment=environment)
         said = await registry.sees(lambda line: str(port or self.port) in line)
         assert not said.endswith("in use]"), said
+        for name in (name for option, name in pairwise(options) if option == "--operator"):
+            self.note_code(await registry.sees(re.compile(rf"\[Operator {re.escape(name)}: .*\]")))
         return registry
+
+    def note_code(self, line: str) -> None:
+        """What the registry says of an operator."""
+        if found := _OPERATOR.fullmatch(line):
+            self.codes[found[1]] = found[2]
 
     async def begin_registry(
         self,
@@ -71,6 +81,8 @@ class Stage:
         port = port or self._ports.get(home) or free_port()
         self._ports[home] = port
         mine = [name, host, str(server_port or self.port), str(port)]
+        if name in self.codes and "--code" not in options:
+            environment = {"CHATAPP_CODE": self.codes[name], **(environment or {})}
         return await self.run(
             name,
             [*CHATAPP, "-c", *mine, *options],
@@ -178,6 +190,7 @@ async def knows(peer: Program, *online: str, away: Sequence[str] = ()) -> None:
         await peer.sees("[Client table updated.]")
 
 
+_OPERATOR: Final = re.compile(r"\[Operator (\S+): start once with --code ([0-9A-Z-]+)\]")
 _numbers: Final = itertools.count()
 _ROW: Final = re.compile(r"\[(\S+) is (online|away since [-0-9: ]{19})\.\]")
 

@@ -97,6 +97,7 @@ class World:
         at = len(self.people)
         person = Person(self.network, NAMES[at], self.house.address, f"1.1.1.{at + 1}")
         person.connect = self.house.connect
+        person.operator_code = self.house.operator_code
         self.people.append(person)
         return person
 

@@ -30,6 +30,7 @@ class RefusalReason(enum.IntEnum):
     NOT_INVITED = 7
     BAD_CODE = 8
     BANNED = 9
+    KEPT_FOR_OPERATOR = 10
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
