@@ -18,6 +18,7 @@ from registry.store.protocol import Loaded
 from wire.limits import MAIL_KEPT_FOR
 from wire.messages import mail
 from wire.messages.mail import (
+    AskMail,
     DepositMail,
     MailBatch,
     MailExpired,
@@ -133,7 +134,11 @@ class Mailroom:
         if box is not None:
             box.outstanding.clear()
 
-    def take(self, request: TakeMail, caller: Caller) -> list[Effect]:
+    def take_or_ask(self, request: TakeMail | AskMail, caller: Caller) -> list[Effect]:
+        """A reader takes letters, or an author asks for some."""
+        return self._take(request, caller) if isinstance(request, TakeMail) else self._ask(request, caller)
+
+    def _take(self, request: TakeMail, caller: Caller) -> list[Effect]:
         """The reader has stored these: drop them, and hand over the next."""
         box = self._boxes.find(caller.identity)
         if box is None:
@@ -177,6 +182,15 @@ class Mailroom:
         return [Drop(reason="letters lost on disk"), *effects, *self._hand_over(reader)]
 
     # --- age
+
+    def _ask(self, request: AskMail, caller: Caller) -> list[Effect]:
+        """Which of these letters are not here any more. An author who had no link when they were dropped was not told."""
+        box = self._boxes.find(request.recipient)
+        return [
+            Reply(to=caller, message=MailExpired(request.recipient, number))
+            for number in request.numbers
+            if box is None or box.find(caller.identity, number) is None
+        ]
 
     def sweep(self, *, now: float) -> list[Effect]:
         """Drop what nobody fetched in time."""

@@ -36,7 +36,7 @@ from wire.header import GroupHeader
 from wire.messages.direct import RelayDatagram, ReportSilence
 from wire.messages.group import CHANNEL, FetchGroup
 from wire.messages.link import Attach
-from wire.messages.mail import DepositMail, TakeMail
+from wire.messages.mail import AskMail, DepositMail, TakeMail
 from wire.messages.presence import Leave, Ping
 from wire.messages.registration import RefusalReason, Register
 from wire.messages.renaming import Rename
@@ -80,8 +80,8 @@ class Service:
         match request:
             case DepositMail():
                 return self._mail.deposit(request, caller, now=now)
-            case TakeMail():
-                return self._mail.take(request, caller)
+            case TakeMail() | AskMail():
+                return self._mail.take_or_ask(request, caller)
             case RelayDatagram():
                 return self._relays.relay(request, caller, now=now)
             case ReportSilence():

@@ -1,6 +1,6 @@
 """This file is about letters that were saved so long ago that the registry has dropped them.
 
-It tells their sender, but only one that has a link at that moment (clause 7.5); whoever was away must find out alone.
+It tells their sender, but only one that has a link at that moment (clause 7.5); whoever was away asks.
 It knows times and presence; what follows from them is the ladder's.
 """
 
@@ -25,8 +25,9 @@ def is_overdue(message: Message, *, wall: float) -> bool:
 
 
 def was_never_fetched(contact: Contact, message: Message, *, wall: float) -> bool:
-    """Whether it is gone for certain: its reader has not been there since before it was saved. Of another nothing is
-    said: an acknowledgement of a letter does not come until something goes straight."""
+    """Whether the registry is to be asked: the reader has not been there since before it was saved, so it is gone when
+    the registry does not have it. Of another nothing is said: an acknowledgement of a letter does not come until
+    something goes straight."""
     row = contact.row
     is_absent = not row.online and row.since <= _kept_until(message) - MAIL_KEPT_FOR
     return is_absent and is_overdue(message, wall=wall)

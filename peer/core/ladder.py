@@ -108,7 +108,7 @@ class Ladder:
             else:
                 self.climb(contact, now=now)
         if reach is Reach.UP:
-            self._drop_expired(now)
+            self._ask_for_expired(now)
 
     def climb(self, contact: Contact, *, now: float) -> None:
         """Something changed for this contact: let every waiting message go as far as it can now."""
@@ -174,7 +174,7 @@ class Ladder:
         """Messages that were relayed long enough become mail; kept ones are tried again now and then."""
         reach = self._outlook.reach
         if reach is Reach.UP and now >= self._expiry_at:
-            self._drop_expired(now)
+            self._ask_for_expired(now)
         if reach is Reach.LOST and now >= self._retry_at:
             self._retry_at = now + RETRY_SPAN
             for contact in list(self._waiting.values()):
@@ -217,9 +217,9 @@ class Ladder:
             for message in contact.conversation.outgoing.messages.values()
         )
 
-    def _drop_expired(self, now: float) -> None:
+    def _ask_for_expired(self, now: float) -> None:
         self._expiry_at = now + LOOK_SPAN
-        self._settling.drop_expired(now=now)
+        self._settling.ask_for_expired(now=now)
 
 
 def _relayed(talk: Conversation) -> list[Message]:

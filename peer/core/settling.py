@@ -17,6 +17,10 @@ from peer.core.standing import Standing
 from peer.core.trail import SENT_AT_ONCE, Stored, Trails, What
 from wire.delivery.events import Acknowledged
 from wire.limits import MAIL_KEPT_FOR
+from wire.messages.mail import AskMail
+
+ASKED_AT_ONCE: Final = 256
+"""Letters to one person of which the registry is asked at once; of others, at the next look."""
 
 KEY_IN_DOUBT: Final = "the key shown for this name has changed"
 NEVER_FETCHED: Final = "it was never fetched and has expired"
@@ -84,13 +88,15 @@ class Settling:
             self._settle(contact, message, Standing.EXPIRED, trail)
             self._out.events.append(Expired(to=contact.name, number=number, text=message.text))
 
-    def drop_expired(self, *, now: float) -> None:
-        """Letters whose expiry nobody was there to tell us of."""
+    def ask_for_expired(self, *, now: float) -> None:
+        """Letters whose expiry nobody was there to tell us of: the registry knows whether it has them. It may have been off
+        for as long as we were."""
         wall = self._trails.seconds(now)
-        for contact in list(self.waiting.values()):
-            for message in contact.conversation.outgoing if contact.conversation is not None else ():
-                if was_never_fetched(contact, message, wall=wall):
-                    self.expired(contact, message.number, now=now)
+        for contact in self.waiting.values():
+            messages = contact.conversation.outgoing if contact.conversation is not None else ()
+            numbers = [one.number for one in messages if was_never_fetched(contact, one, wall=wall)]
+            if numbers:
+                self._out.requests.append(AskMail(contact.identity, numbers[:ASKED_AT_ONCE]))
 
     def kept(self, contact: Contact, message: Message, reason: str = "", *, now: float) -> None:
         """No way is open: it waits in our outbox, which is said once for each `reason`; none: the registry is silent."""

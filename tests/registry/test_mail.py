@@ -14,6 +14,7 @@ from wire.limits import (
 )
 from wire.messages.link import RegistryNotice
 from wire.messages.mail import (
+    AskMail,
     DepositMail,
     Letter,
     MailBatch,
@@ -271,6 +272,20 @@ class TestAge:
         assert come_back(bob).letters == []
         rig.restart()
         assert come_back(bob).letters == []
+
+    def test_whoever_was_away_asks_which_letters_are_gone(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        """The registry was off for 22 days too, and gives its letters a day more."""
+        ann.ask(letter(bob, 7))
+        rig.wall_offset += MAIL_KEPT_FOR + 86_400
+        rig.restart()
+        ann.register()
+        ann.attach()
+        ann.notices()
+        assert ann.ask(AskMail(bob.id, [6, 7])) == [MailExpired(bob.id, 6)]
+        assert numbers(come_back(bob)) == [7]
+        bob.ask(TakeMail([1]))
+        assert ann.ask(AskMail(bob.id, [7])) == [MailExpired(bob.id, 7)]
+        assert bob.ask(AskMail(bob.id, [7])) == [MailExpired(bob.id, 7)], "one's own letters only"
 
     def test_a_wall_clock_that_jumps_while_we_run_ends_nothing_early(
         self, rig: Rig, ann: Hand, bob: Hand

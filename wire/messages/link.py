@@ -5,7 +5,7 @@ import msgspec
 from wire.messages.desk import DeskNotice, DeskRequest
 from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
 from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
-from wire.messages.mail import DepositMail, MailBatch, MailExpired, MailRefused, MailSaved, TakeMail
+from wire.messages.mail import AskMail, DepositMail, MailBatch, MailExpired, MailRefused, MailSaved, TakeMail
 from wire.messages.presence import Leave, Left, Ping, Pong, Probe
 from wire.messages.renaming import Rename, RenameAccepted, RenameRefused
 from wire.messages.room import (
@@ -36,6 +36,7 @@ PeerRequest = (
     | FetchTable
     | DepositMail
     | TakeMail
+    | AskMail
     | RelayDatagram
     | ReportSilence
     | FetchGroup

@@ -92,3 +92,10 @@ class MailExpired(msgspec.Struct, frozen=True, array_like=True, tag=45):
 
     recipient: Key
     number: Count
+
+
+class AskMail(msgspec.Struct, frozen=True, array_like=True, tag=46):
+    """Peer to registry: of these letters of mine to `recipient`, tell me by MailExpired which you do not hold."""
+
+    recipient: Key
+    numbers: Annotated[list[Count], msgspec.Meta(max_length=256)]

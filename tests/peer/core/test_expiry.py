@@ -10,9 +10,16 @@ from peer.core.stored import StoredOutgoing, StoredStream
 from tests.peer.core.cast import WALL
 from tests.peer.core.stairs import BOB, Stairs
 from wire.limits import MAIL_KEPT_FOR
+from wire.messages.mail import AskMail
 from wire.messages.table import Presence, Row
 
 LONG = MAIL_KEPT_FOR + GRACE + 10.0
+
+
+def asked(stairs: Stairs) -> list[AskMail]:
+    """Of which letters the registry is asked."""
+    requests, stairs.out.requests = stairs.out.requests, []
+    return [request for request in requests if isinstance(request, AskMail)]
 
 
 def stairs_with(age: float, *, away_for: float | None) -> Stairs:
@@ -28,8 +35,30 @@ def stairs_with(age: float, *, away_for: float | None) -> Stairs:
 
 def test_one_whose_reader_was_away_all_the_time_comes_back_to_its_sender() -> None:
     stairs = stairs_with(LONG, away_for=LONG + 60.0)
+    assert asked(stairs) == [AskMail(BOB.id, [5])]
+    stairs.settling.expired(stairs.bob, 5, now=stairs.now)
     assert stairs.out.drain_events() == [Expired(to="bob", number=5, text="hi")]
     assert stairs.standing() == [Standing.EXPIRED]
+    stairs.settling.expired(stairs.bob, 5, now=stairs.now)
+    assert stairs.told() == [], "told once, though it was asked for twice"
+
+
+def test_one_that_the_registry_still_has_is_not_told_of_as_gone() -> None:
+    """It was off for as long as we were, and gives letters a day more."""
+    stairs = stairs_with(LONG, away_for=LONG + 60.0)
+    asked(stairs)
+    stairs.pass_time(LOOK_SPAN - 0.1)
+    assert (stairs.told(), asked(stairs)) == ([], [])
+    stairs.pass_time(0.1)
+    assert (stairs.told(), asked(stairs)) == ([], [AskMail(BOB.id, [5])])
+
+
+def test_no_more_are_asked_for_at_once_than_a_request_holds() -> None:
+    saved = tuple(StoredOutgoing(n, int((WALL - LONG) * 1_000), "hi", Standing.SAVED) for n in range(1, 301))
+    stairs = Stairs(Reach.SEEKING, stored=StoredStream(last_sent=300, outgoing=saved))
+    stairs.bob.row = Row(BOB.card(), *BOB.home, Presence.AWAY, int(WALL - LONG - 60), 0, 1)
+    stairs.reach(Reach.UP)
+    assert asked(stairs) == [AskMail(BOB.id, list(range(1, 257)))]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +67,8 @@ def test_one_whose_reader_was_away_all_the_time_comes_back_to_its_sender() -> No
     ids=["not old enough", "they were there meanwhile and may have read it", "new"],
 )
 def test_of_others_nothing_is_said(age: float, away_for: float) -> None:
-    assert stairs_with(age, away_for=away_for).told() == []
+    stairs = stairs_with(age, away_for=away_for)
+    assert (stairs.told(), asked(stairs)) == ([], [])
 
 
 def test_one_that_may_have_been_read_is_asked_after_straight() -> None:
@@ -57,11 +87,13 @@ def test_a_saved_one_in_its_time_waits_for_something_newer() -> None:
 
 def test_whoever_stays_online_looks_again_now_and_then() -> None:
     stairs = stairs_with(LONG - 20.0, away_for=LONG + 60.0)
-    assert stairs.told() == []
+    assert asked(stairs) == []
     due = stairs.ladder.next_timer()
     assert due == stairs.now + LOOK_SPAN
     stairs.now = due
     stairs.ladder.handle_timer(now=due)
+    assert asked(stairs) == [AskMail(BOB.id, [5])]
+    stairs.settling.expired(stairs.bob, 5, now=stairs.now)
     assert stairs.told() == [Expired]
     assert stairs.ladder.next_timer() is None
     assert Delivered not in stairs.told()

@@ -17,7 +17,7 @@ from wire.header import Kind
 from wire.identity import fingerprint
 from wire.letters import seal_letter
 from wire.limits import MAIL_KEPT_FOR
-from wire.messages.mail import DepositMail, Letter, LetterBody, MailBatch, MailExpired, MailSaved
+from wire.messages.mail import AskMail, DepositMail, Letter, LetterBody, MailBatch, MailExpired, MailSaved
 from wire.messages.table import FetchTable, Row, TablePage
 
 ALICE, BOB, NEW_BOB, OTHER_BOB = (Someone(name) for name in ("alice", "bob", "bob's new machine", "mallory"))
@@ -224,7 +224,7 @@ def test_what_is_not_given_away_goes_to_the_key_that_is_trusted(node: Node) -> N
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["in the same life", "after a start"])
-@pytest.mark.parametrize("told", [True, False], ids=["told by the registry", "found out alone"])
+@pytest.mark.parametrize("told", [True, False], ids=["told by the registry", "asked for"])
 def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(node: Node, again: bool, told: bool) -> None:
     saved = node.core.speech.send("bob", "saved for the old key", now=node.now)
     node.pump()
@@ -237,12 +237,12 @@ def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(node: Node, agai
         node = Node(disk=node.disk, porter=node.porter, life=2)
         node.come_in()
         node.saw()
-    if told:
-        node.told(MailExpired(BOB.id, saved.number))
-    else:
+    if not told:
         node.now += MAIL_KEPT_FOR + GRACE + LOOK_SPAN
         node.core.handle_timer(now=node.now)
         node.pump()
+        assert AskMail(BOB.id, [saved.number]) in node.asked()
+    node.told(MailExpired(BOB.id, saved.number))
     expired = happened.Expired(to="bob", number=saved.number, text="saved for the old key")
     assert [event for event in node.saw() if isinstance(event, happened.Expired)] == [expired]
     assert node.disk.load().dropped == ()
