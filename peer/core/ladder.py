@@ -185,7 +185,7 @@ class Ladder:
                 if message.deadline is not None and now >= message.deadline:
                     assert talk is not None
                     self._rungs.withdraw(contact, talk, message, now=now)
-        for contact in self._letters.due(now=now):
+        for contact in self._letters.due(now=now) if self._letters.pauses else ():
             if reach is Reach.UP:
                 self.climb(contact, now=now)
         self._letters.post(now=now)
@@ -203,7 +203,7 @@ class Ladder:
             dues.append(self._retry_at)
         if self._waiting and self._outlook.reach is Reach.UP:
             dues.append(self._expiry_at)
-        if (mail_at := self._letters.next_timer()) is not None:
+        if self._letters.pauses and (mail_at := self._letters.next_timer()) is not None:
             dues.append(mail_at)
         return min(dues, default=None)
 
