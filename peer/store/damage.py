@@ -83,8 +83,7 @@ def _examined(log: bytes, index: _Index) -> _Log:
     for number, at in enumerate(range(_HEADER.size, len(log) - size + 1, size), start=1):
         _, pages, *_ = frame = _FRAME.unpack_from(log, at)
         if log[at + 8 : at + 16] != log[16:24]:
-            is_whole = False  # what an earlier log left behind; or damage, if frames of this one follow
-            continue
+            continue  # what an earlier log left behind; or damage, if frames of this one follow, whose sums differ then
         if is_whole:
             sums = _checksum(order, log[at : at + 8], sums)
             sums = _checksum(order, log[at + _FRAME.size : at + size], sums)

@@ -345,10 +345,37 @@ def test_a_list_is_shown_once_and_only_the_one_that_was_asked_for(node: Node) ->
 
 def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is_lost(node: Node) -> None:
     node.core.rooms.list.ask(now=node.now)
-    node.pump()
+    node.pass_time(1.0)
     node.lose_link()
     node.pass_time(10.0)
     assert [event for event in node.saw() if isinstance(event, happened.Trouble)] == trouble(AWAY)
+
+
+def test_a_list_asked_for_while_the_registry_is_lost_comes_when_it_answers(node: Node) -> None:
+    lose_registry(node)
+    node.saw()
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    assert node.saw() == []
+    node.register()
+    node.saw()
+    node.greet()
+    node.told(MailBatch([], more=False))
+    (asked,) = requests(node, ListRooms)
+    assert isinstance(asked, ListRooms)
+    node.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
+    assert happened.RoomsListed(rooms=(happened.Room(name="lab", here=1),)) in node.saw()
+
+
+def test_a_list_is_not_waited_for_while_the_registry_answers_and_no_link_comes(node: Node) -> None:
+    node.lose_link()
+    node.register()
+    node.pass_time(6.0)
+    assert node.core.reach is Reach.LOST
+    node.saw()
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    assert node.saw() == trouble(AWAY)
 
 
 def test_references_of_questions_fit_the_wire(node: Node) -> None:

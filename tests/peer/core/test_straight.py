@@ -1,6 +1,7 @@
 """This file is about lines of groups while the registry is away: straight to each member, and once more to the registry."""
 
 from peer.core import events as happened
+from peer.core.contact import Contact
 from peer.core.records import NumberUsed
 from tests.peer.core.cast import POLICY, WALL, Someone
 from tests.peer.core.hall import STATION, Node
@@ -182,3 +183,34 @@ def test_who_is_offline_tells_nothing_straight_and_all_of_it_later(node: Node) -
     node.core.speech.say("again", now=node.now)
     node.pump()
     assert {line.text for _, line in straight(node, BOB)} == {"hi", "again"}
+
+
+def contact_of(node: Node, one: Someone) -> Contact:
+    return next(contact for contact in node.core._contacts if contact.identity == one.id)
+
+
+def test_a_key_that_nobody_goes_by_any_more_is_told_nothing_and_all_when_it_is_back(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("one", now=node.now)
+    node.pump()
+    assert [line.text for _, line in straight(node, BOB)] == ["one"]
+    contact, router = contact_of(node, BOB), node.core._router
+    router._straight.let_go(contact)
+    node.pass_time(POLICY.give_up_after)
+    assert straight(node, BOB) == []
+    router._lines.catch_up(contact, now=node.now)
+    node.pump()
+    assert [line.text for _, line in straight(node, BOB)] == ["one"]
+
+
+def test_the_silence_of_a_key_is_forgotten_with_it(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("one", now=node.now)
+    node.pass_time(POLICY.give_up_after + 0.1)
+    node.datagrams.clear()
+    node.core._router._straight.let_go(contact_of(node, BOB))
+    node.core.speech.say("two", now=node.now)
+    node.pump()
+    assert [line.text for _, line in straight(node, BOB)] == ["one", "two"]

@@ -443,9 +443,9 @@ def test_the_end_of_a_duty_is_told_and_an_idle_operator_forgotten(*, goes: bool)
     assert CONSOLE not in queue.operators
 
 
-@pytest.mark.parametrize("goes", [True, False])
+@pytest.mark.parametrize("how", ["operator_lost", "operator_gone", "end_duty"])
 def test_whoever_waited_for_an_operator_who_vanishes_is_told_and_for_one_who_ends_their_duty_is_not(
-    *, goes: bool
+    how: str,
 ) -> None:
     queue, visits = desk(1, 2, 3)
     x, y = OPERATORS[1:]
@@ -453,14 +453,33 @@ def test_whoever_waited_for_an_operator_who_vanishes_is_told_and_for_one_who_end
         queue.take_duty(who, "desk")
     queue.hand_over(visits[1], y, now=10.0)
     assert (visits[1].wanted, visits[3].operator) == (y, x)
+    visits[2].has_answered = True
     queue.happened()
-    if goes:
-        visits[2].has_answered = True
+    if how == "end_duty":
+        queue.end_duty(y)
+    elif how == "operator_lost":
         queue.operator_lost(y, now=11.0)
     else:
-        queue.end_duty(y)
+        queue.operator_gone(y, now=11.0)
     told = [one for one in altered(queue) if not isinstance(one, Change)]
-    assert told == [(Freed if goes else Altered)(visit=visits[1])]
+    assert told == [(Altered if how == "end_duty" else Freed)(visit=visits[1])]
+
+
+def test_only_whoever_is_served_is_handed_over_and_to_another_one_on_duty_for_the_same_queue() -> None:
+    queue, visits = desk(1, 2, 3)
+    x, y = OPERATORS[1:]
+    for who in (x, y):
+        queue.take_duty(who, "desk")
+    queue.take_duty(CONSOLE, "desk")
+    visits[4] = visit(4, "desk")
+    queue.join(visits[4])
+    queue.kept(visits[4])
+    queue.end_duty(CONSOLE)
+    for number, to in ((1, x), (1, CONSOLE), (4, y)):
+        with pytest.raises(ValueError, match="handed over"):
+            queue.hand_over(visits[number], to, now=10.0)
+    queue.hand_over(visits[1], y, now=10.0)
+    assert visits[1].wanted == y
 
 
 def test_a_note_is_for_the_disk() -> None:
