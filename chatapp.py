@@ -47,7 +47,7 @@ _PLAIN_HELP: Final = "One event a line and no colours, as on a pipe."
 _OPERATOR_HELP: Final = "Registry: the peer with this name or key may serve the help desk (once for each)."
 _REGION_HELP: Final = "Registry: the country of the help desk's telephone numbers, such as IN."
 
-_CODE_HELP: Final = "Peer: the join code of a newcomer, where one is needed."
+_CODE_HELP: Final = "Peer: the join code of a newcomer, where one is needed (- reads it from standard input)."
 _INVITE_HELP: Final = "Registry: newcomers need a join code."
 _ALLOW_HELP: Final = "Registry: keys of newcomers who need no code, one a line; all others do."
 _BAN_HELP: Final = "Registry: keys, names, addresses, networks that do not come in, one a line."

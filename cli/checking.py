@@ -3,7 +3,10 @@
 It knows names, folders and counts. It must not know which program they are for.
 """
 
+import contextlib
+import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +19,10 @@ from wire.names import PeerName, peer_name
 
 LIST_BYTES_MAX: Final = 4_000_000
 """Bytes of a list of people: somebody who names a disk image by mistake is told so."""
+
+CODE_SHOWN: Final = "ChatApp: --code: others on this machine can read the command line; put the code into CHATAPP_CODE, or type it behind --code -"
+_STANDARD_INPUT: Final = 0
+_LINE_MAX: Final = 1_000
 
 _NEGATIVE: Final = re.compile(r"-[0-9]")
 
@@ -61,16 +68,31 @@ def folder_from(text: str | None) -> Path | None:
 
 
 def code_from(text: str | None, environment: Mapping[str, str]) -> str | None:
-    """A join code as it was typed, else that of $CHATAPP_CODE. Raises Misuse."""
+    """A join code as it was typed, - for the first line of standard input, else that of $CHATAPP_CODE. Raises Misuse. One that
+    stands on the command line is no secret there, which is said."""
     typed = text if text is not None else environment.get("CHATAPP_CODE") or None
     if typed is None:
         return None
     from wire.invitations import CodeRefused, JoinCode
 
     try:
-        return JoinCode(typed).text
+        code = JoinCode(_line_typed("Join code: ") if text == "-" else typed).text
     except CodeRefused as refusal:
         raise Misuse(f"{'CHATAPP_CODE' if text is None else '--code'}: {refusal}") from None
+    if text not in (None, "-"):
+        print(CODE_SHOWN, file=sys.stderr, flush=True)
+    return code
+
+
+def _line_typed(question: str) -> str:
+    """The next line of standard input, and not a byte behind it, as a program goes on with those."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        print(question, end="", file=sys.stderr, flush=True)
+    line = b""
+    with contextlib.suppress(OSError):  # closed, or a folder
+        while len(line) < _LINE_MAX and (byte := os.read(_STANDARD_INPUT, 1)) not in (b"", b"\n"):
+            line += byte
+    return line.decode("utf-8", "replace")
 
 
 def server_from(host: str, port: int) -> Address:

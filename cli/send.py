@@ -37,7 +37,7 @@ def send(
     log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
     code: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="The join code of a newcomer, where one is needed."),
+        typer.Option(metavar="CODE", help="The join code of a newcomer, where one is needed (- asks)."),
     ] = None,
     registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as one JSON object.")] = False,

@@ -37,7 +37,8 @@ def stats(
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
     log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
     code: Annotated[
-        str | None, typer.Option(metavar="CODE", help="The join code of a newcomer, where one is needed.")
+        str | None,
+        typer.Option(metavar="CODE", help="The join code of a newcomer, where one is needed (- asks)."),
     ] = None,
     registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; spans in seconds.")] = False,

@@ -194,6 +194,14 @@ class Directory:
         if is_told:
             self._tell(person)
 
+    def ban(self, person: Person, *, is_banned: bool) -> None:
+        """They are kept out, or are not any more: everybody is to know at once."""
+        if person.is_banned is not is_banned:
+            is_told = self._may_tell(person, None)
+            person.is_banned = is_banned
+            if is_told:
+                self._tell(person)
+
     # --- telling
 
     def _may_tell(self, person: Person, now: float | None) -> bool:

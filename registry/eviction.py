@@ -22,8 +22,15 @@ class Eviction:
         self._presence = presence
         self._desk = desk
 
+    def mark(self) -> None:
+        """The rows of all who are kept out say so, and no others."""
+        for person in self._directory:
+            is_banned = self._doors.has_bans and self._is_out(person.card.identity, person.address.host)
+            self._directory.ban(person, is_banned=is_banned)
+
     def put_out(self, *, now: float) -> tuple[int, list[Effect]]:
         """How many of those who are here have to go, and what follows."""
+        self.mark()
         count, effects = 0, list[Effect]()
         if not self._doors.has_bans:
             return count, effects

@@ -22,6 +22,7 @@ class Person:
         "card",
         "channel_since",
         "encoded",
+        "is_banned",
         "name_key",
         "network",
         "place",
@@ -42,6 +43,8 @@ class Person:
         """From where it was bound. Quotas count by it, as identities cost nothing and programs move."""
         self.address = _NOWHERE
         self.presence = Presence.AWAY
+        self.is_banned = False
+        """Whether they are kept out, whatever else the row could say of their presence."""
         self.since = since
         self.station = 0
         self.version = 0
@@ -60,6 +63,7 @@ class Person:
         """The row's bytes, made once a change and shared by everybody who reads them."""
         if self.encoded is None:
             host, port = self.address
-            row = encode(Row(self.card, host, port, self.presence, self.since, self.station, self.version))
+            presence = Presence.BANNED if self.is_banned else self.presence
+            row = encode(Row(self.card, host, port, presence, self.since, self.station, self.version))
             self.encoded, self.size = msgspec.Raw(row), len(row)
         return self.encoded

@@ -153,6 +153,7 @@ class Reception:
         return effects + self._let_in(person, nonce, caller, now)
 
     def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
+        self._directory.ban(person, is_banned=False)  # they were at another address, which is kept out
         self._roster.seat(caller.identity).nonce = nonce
         self._presence.arrive(person, caller, now=now)
         return [Welcomed(to=caller, card=person.card, nonce=nonce, is_new=True)]

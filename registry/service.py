@@ -68,6 +68,7 @@ class Service:
 
     def start(self) -> list[Effect]:
         """What has to be stored before the first request is served."""
+        self._eviction.mark()
         return [self._first]
 
     # --- requests

@@ -26,7 +26,8 @@ class Audience:
     def members_of(self, group: Group) -> list[Contact]:
         """To whom a line goes straight."""
         if group.room:
-            return self._members.here() if group is self._groups.room else []
+            here = self._members.here() if group is self._groups.room else []
+            return [contact for contact in here if not contact.is_banned]
         me = self._me.identity.public
         return [contact for contact in self._contacts if contact.may_answer and contact.identity != me]
 

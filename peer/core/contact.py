@@ -53,6 +53,11 @@ class Contact:
         return self.row.card.name
 
     @property
+    def is_banned(self) -> bool:
+        """Whether the registry keeps them out: nothing that they say counts."""
+        return self.row.presence is Presence.BANNED
+
+    @property
     def may_answer(self) -> bool:
         """Whether to try the straight way first."""
         return self.is_expected or self.row.online  # mostly the first says it
@@ -83,5 +88,6 @@ class Contact:
         self.row = row
         if row.is_placed:
             self.address = Address(row.host, row.port)
+        if row.is_placed or self.is_banned:
             self.is_expected = row.online
         return is_restarted

@@ -141,6 +141,7 @@ class PeerCore:
                 online=contact.row.online,
                 since=float(contact.row.since),
                 is_verified=self.trust.is_verified(contact.identity),
+                is_banned=contact.is_banned,
             )
             for contact in self._contacts
         ]

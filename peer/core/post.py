@@ -127,6 +127,8 @@ class Post:
         if found is None:
             raise SealError("of nobody we know")
         contact, live = found
+        if contact.is_banned:
+            raise SealError("of somebody whom the registry keeps out")
         if relayed_by is not None and contact.identity != relayed_by:
             raise SealError("relayed for somebody else than its author")
         session = contact.session(live, self._identity.public)

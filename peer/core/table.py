@@ -9,7 +9,15 @@ import msgspec
 
 from peer.core.contact import Contact
 from peer.core.contacts import Change, Contacts
-from peer.core.events import KeyChanged, KeyRestored, PersonLeft, PersonLost, Renamed, TableChanged
+from peer.core.events import (
+    KeyChanged,
+    KeyRestored,
+    PersonBanned,
+    PersonLeft,
+    PersonLost,
+    Renamed,
+    TableChanged,
+)
 from peer.core.outputs import Outputs
 from peer.core.records import FormerName, NameBlocked, NameCleared, RowsSaved
 from wire.codec import decode_row
@@ -140,9 +148,11 @@ class Table:
         is_gone = self.is_fresh and before.presence is Presence.ONLINE
         if not is_gone or contact.identity in self._contacts.ignored:
             return
-        if row.presence in (Presence.AWAY, Presence.LOST):
+        if not row.online:
             self.before_gone(contact.identity)
         if row.presence is Presence.AWAY:
             self._out.events.append(PersonLeft(name=row.card.name))
         elif row.presence is Presence.LOST:
             self._out.events.append(PersonLost(name=row.card.name))
+        elif row.presence is Presence.BANNED:
+            self._out.events.append(PersonBanned(name=row.card.name))

@@ -18,6 +18,7 @@ from peer.core.events import (
     NotTrusted,
     PeopleListed,
     Person,
+    PersonBanned,
     PersonLeft,
     PersonLost,
     RegistryKey,
@@ -48,6 +49,7 @@ Presence = (
     | MembersListed
     | PersonLeft
     | PersonLost
+    | PersonBanned
     | PeopleListed
 )
 KeyEvent = SafetyNumber | RegistryKey | Trusted | NotTrusted | KeyChanged | KeyRestored
@@ -77,6 +79,8 @@ def presence_lines(event: Presence) -> list[str]:
             return [f"{name(who)} has left."]
         case PersonLost(name=who):
             return [f"{name(who)} lost the connection."]
+        case PersonBanned(name=who):
+            return [f"[{name(who)} is banned from this server.]"]
         case PeopleListed(people=people):
             # We stand in every table, so one that is empty has not come yet.
             return _people(people) or ["[Who is registered is not known: the server has not told yet.]"]
@@ -163,10 +167,15 @@ def _rooms(rooms: tuple[Room, ...]) -> list[str]:
 def _people(people: tuple[Person, ...]) -> list[str]:
     online_first = sorted(people, key=lambda person: (not person.online, person.name.casefold()))
     return [
-        f"[{name(one.name)} is {'online' if one.online else f'away since {shown_time(one.since)}'}"
-        f"{'; verified' if one.is_verified else ''}.]"
+        f"[{name(one.name)} is {_presence(one)}{'; verified' if one.is_verified else ''}.]"
         for one in online_first
     ]
+
+
+def _presence(one: Person) -> str:
+    if one.is_banned:
+        return "banned from this server"
+    return "online" if one.online else f"away since {shown_time(one.since)}"
 
 
 def _safety_number(event: SafetyNumber) -> list[str]:

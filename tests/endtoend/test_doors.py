@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.checking import CODE_SHOWN
 from tests.endtoend.lines import WELCOME
 from tests.endtoend.terminal import Terminal
 from tests.support.program import Program
@@ -62,7 +63,12 @@ async def test_codes_let_one_newcomer_in_each(stage: Stage) -> None:
     await bob.sees(WELCOME)
     for name, code in (("carol", made[1]), ("dave", again[0])):
         await refused(await stage.peer(name, "--code", first[1]), BAD_CODE)
-        await (await stage.peer(name, "--code", code)).sees(WELCOME)
+        typed = await stage.peer(name, "--code", "-")
+        await typed.type(code, "/who")
+        await typed.sees(WELCOME)
+        await typed.sees(re.compile(rf"\[{name} is online\.\]"))
+        assert typed.complaints == []
+    assert alice.complaints == [CODE_SHOWN]
 
 
 async def test_who_is_listed_needs_no_code_and_who_is_banned_gets_not_in(
@@ -153,7 +159,9 @@ async def test_lists_are_read_again_while_the_registry_runs(stage: Stage, tmp_pa
     registry.signal(signal.SIGHUP)
     await registry.sees("[Lists read again: 0 allowed, 2 kept out; 1 put out]")
     await bob.sees(BANNED)
-    await knows(alice, away=["bob"])
+    await alice.sees("[bob is banned from this server.]")
+    await alice.type("/who")
+    await alice.sees("[bob is banned from this server.]")
     ban.write_text("carol\na name\n")
     registry.signal(signal.SIGHUP)
     await registry.sees(re.compile(r'\[--ban \["carol", "a name"\]: .*; the lists stay as they were\]'))

@@ -5,8 +5,9 @@ import pytest
 from registry.doors import DoorLists, DoorSettings
 from tests.registry.desk.hall import Hall
 from tests.registry.hand import Hand
-from tests.registry.rig import Rig
+from tests.registry.rig import Rig, row_of
 from tests.registry.test_doors import refusal
+from wire.address import Address
 from wire.identity import fingerprint
 from wire.messages.desk.visiting import PlaceTold
 from wire.messages.registration import RefusalReason
@@ -77,6 +78,43 @@ def test_a_visitor_who_is_kept_out_gives_up_their_place() -> None:
     assert second.last(PlaceTold).position == 1
     first.hand.attach()
     assert first.hand.link in hall.rig.closed
+
+
+@pytest.mark.parametrize("what", ["key", "name", "address"])
+def test_the_row_of_whoever_is_kept_out_says_so_over_restarts_and_until_they_may_come_again(
+    what: str,
+) -> None:
+    rig = Rig(doors=DoorSettings())
+    bob, carol = rig.hand("bob", host="10.7.0.5"), rig.member("carol")
+    bob.register()
+    bob.attach()
+    before = row_of(rig, bob).version
+    ban = ({"key": fingerprint(bob.id), "name": "bob", "address": "10.7.0.5"}[what],)
+    change(rig, ban=ban)
+    assert row_of(rig, bob).presence is Presence.BANNED
+    assert row_of(rig, bob).version > before
+    assert row_of(rig, carol).presence is Presence.ONLINE
+    rig.doors = DoorSettings(ban=ban)
+    rig.restart()
+    # Nobody's address is known yet.
+    assert row_of(rig, bob).presence is (Presence.AWAY if what == "address" else Presence.BANNED)
+    change(rig)
+    assert row_of(rig, bob).presence is Presence.AWAY
+    bob.renew()
+    bob.register()
+    assert row_of(rig, bob).presence is Presence.ONLINE
+
+
+def test_who_comes_from_another_address_than_the_one_that_is_kept_out_is_here_again() -> None:
+    rig = Rig()
+    bob = rig.hand("bob", host="10.7.0.5")
+    bob.register()
+    change(rig, ban=("10.7.0.5",))
+    assert row_of(rig, bob).presence is Presence.BANNED
+    bob.address = Address("10.8.0.1", 6_000)
+    bob.renew()
+    bob.register()
+    assert row_of(rig, bob).presence is Presence.ONLINE
 
 
 def test_the_same_lists_put_nobody_out_twice() -> None:

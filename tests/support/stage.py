@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from cli.checking import CODE_SHOWN
 from tests.support.ports import free_port
 from tests.support.program import CHECKOUT, Program
 
@@ -145,7 +146,7 @@ class Stage:
 
     def complaints(self) -> list[str]:
         """What any program has said on standard error, or shown without its prompt: a test expects none. The key of a server
-        that `ChatApp send` meets for the first time is no complaint."""
+        that `ChatApp send` meets for the first time is no complaint, nor is the warning of a code on the command line."""
         return [
             f"{program.name}: {text}"
             for program in self.programs
@@ -153,7 +154,7 @@ class Stage:
                 *(
                     line
                     for line in program.complaints
-                    if not line.startswith("[First contact with this server")
+                    if not line.startswith("[First contact with this server") and line != CODE_SHOWN
                 ),
                 *program.shown(lambda line: line.startswith("(without the prompt)")),
             )

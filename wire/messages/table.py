@@ -41,6 +41,8 @@ class Presence(enum.IntEnum):
     ONLINE = 1
     LOST = 2
     """They vanished: their link broke or their lease ran out."""
+    BANNED = 3
+    """Whoever runs the registry keeps them out: nothing that they say counts."""
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):

@@ -27,6 +27,7 @@ from peer.core.events.people import NotTrusted as NotTrusted
 from peer.core.events.people import PeopleEvent
 from peer.core.events.people import PeopleListed as PeopleListed
 from peer.core.events.people import Person as Person
+from peer.core.events.people import PersonBanned as PersonBanned
 from peer.core.events.people import PersonLeft as PersonLeft
 from peer.core.events.people import PersonLost as PersonLost
 from peer.core.events.people import RegistryKey as RegistryKey

@@ -13,6 +13,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     since: float
     is_verified: bool = False
     """Whether the user has compared their key."""
+    is_banned: bool = False
+    """Whether whoever runs the registry keeps them out."""
 
 
 class PeopleListed(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,12 @@ class PersonLeft(msgspec.Struct, frozen=True, kw_only=True):
 
 class PersonLost(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who was online has vanished."""
+
+    name: str
+
+
+class PersonBanned(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who was online is kept out by whoever runs the registry."""
 
     name: str
 
@@ -118,6 +126,7 @@ PeopleEvent = (
     | TableChanged
     | PersonLeft
     | PersonLost
+    | PersonBanned
     | Renamed
     | KeyChanged
     | KeyRestored

@@ -40,6 +40,7 @@ from peer.core.events import (
     NotTrusted,
     PeopleListed,
     Person,
+    PersonBanned,
     PersonLeft,
     PersonLost,
     Refused,
@@ -88,6 +89,14 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+def test_who_is_banned_is_shown_so() -> None:
+    people = (
+        Person(name="bob", online=False, since=NOON, is_banned=True),
+        Person(name="eve", online=True, since=NOON),
+    )
+    assert lines_of(PeopleListed(people=people)) == ["[eve is online.]", "[bob is banned from this server.]"]
 
 
 def in_doubt(doubt: AuthorDoubt) -> DirectReceived:
@@ -204,6 +213,7 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[2 people in lab:]", "[bob is online.]", f"[carol is away since {SHOWN_NOON}.]"],
     ),
     (PersonLeft(name="bob"), ["bob has left."]),
+    (PersonBanned(name="bob"), ["[bob is banned from this server.]"]),
     (PersonLost(name="bob"), ["bob lost the connection."]),
     (Renamed(old="bob", new="rob", is_me=False), ["bob is now rob"]),
     (Renamed(old="alice", new="alicia", is_me=True), ["[You are alicia now.]"]),

@@ -1,0 +1,93 @@
+"""A ban reaches peers: rows that the registry signs say who is kept out, and what those say counts for nothing."""
+
+import pytest
+
+from peer.core import events as happened
+from tests.peer.core.cast import Someone, raw
+from tests.peer.core.hall import Node
+from wire.address import Address
+from wire.codec import encode, join_frames
+from wire.header import Kind
+from wire.messages.delivery import Floor, Part
+from wire.messages.direct import DirectBody, StraightLine
+from wire.messages.group import CHANNEL
+from wire.messages.table import Presence, Row, TablePage
+
+BOB, CAROL = Someone("bob"), Someone("carol")
+BOB.home = Address("2.2.2.2", 6_000)
+
+
+def banned(version: int, *, placed: bool = True) -> Row:
+    host, port = BOB.home if placed else ("", 0)
+    return Row(BOB.card(), host, port, Presence.BANNED, 0, 0, version)
+
+
+@pytest.fixture
+def node() -> Node:
+    """Alice, who has heard Bob and Carol."""
+    node = Node()
+    node.come_in(node.alice.row(1), BOB.row(100), CAROL.row(100))
+    says(node, BOB, 1)
+    assert heard(node) == ["number 1"]
+    return node
+
+
+def says(node: Node, who: Someone, number: int, *, to_all: bool = False) -> None:
+    """A datagram; each is of a session of its own, as of a new start."""
+    again = who.session_with(node.alice)
+    for _ in range(number):
+        again.seal(b"")
+    text = f"number {number}"
+    line = StraightLine(CHANNEL, number, number, number, number, 0, text)
+    body = encode(line if to_all else DirectBody(at=0, text=text))
+    frames = Floor(number), Part(number, 0, 1, body)
+    node.hears(again.seal(join_frames([encode(frame) for frame in frames])), who.home)
+
+
+def heard(node: Node) -> list[str]:
+    shapes = happened.DirectReceived | happened.ChannelReceived
+    return [event.text for event in node.saw() if isinstance(event, shapes)]
+
+
+def shows(node: Node, *rows: Row, version: int) -> None:
+    node.told(TablePage(node.core.table_version, version, more=False, rows=raw(*rows)))
+
+
+def answered(node: Node, who: Someone) -> list[bytes]:
+    sent = [data for data, to in node.datagrams if to == who.home]
+    node.datagrams.clear()
+    return sent
+
+
+@pytest.mark.parametrize("placed", [True, False], ids=["here before", "unseen in this life of the registry"])
+def test_who_is_banned_is_not_heard_nor_answered_until_they_may_come_again(node: Node, placed: bool) -> None:
+    shows(node, banned(200, placed=placed), version=200)
+    assert happened.PersonBanned(name="bob") in node.saw()
+    assert [(one.name, one.is_banned) for one in node.core.people() if one.name != "alice"] == [
+        ("bob", True),
+        ("carol", False),
+    ]
+    node.datagrams.clear()
+    says(node, BOB, 2)
+    says(node, BOB, 3, to_all=True)
+    assert (heard(node), answered(node, BOB)) == ([], [])
+    says(node, CAROL, 2)
+    assert heard(node) == ["number 2"]
+    shows(node, BOB.row(201), version=201)
+    says(node, BOB, 4)
+    assert heard(node) == ["number 4"]
+
+
+def test_a_ban_holds_without_the_registry_over_a_start_and_keeps_lines_from_them(node: Node) -> None:
+    shows(node, banned(200), version=200)
+    node.pump()
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.start()
+    again.pass_time(30.0)
+    again.saw()
+    again.datagrams.clear()
+    says(again, BOB, 5)
+    assert heard(again) == []
+    again.core.speech.send_all("to all", now=again.now)
+    again.pass_time(3.0)
+    assert {to for data, to in again.datagrams if data[0] == Kind.SEALED} == {CAROL.home}
