@@ -16,7 +16,7 @@ from registry.promises import DiskState
 from registry.roster import Roster, Seat
 from registry.sessions import Randomness
 from registry.store import entries
-from registry.store.entries import Entry, GroupCut, GroupKeyMade
+from registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped
 from registry.store.errors import RecordLost, StoreError
 from registry.store.protocol import LoadedGroup
 from wire.header import GroupHeader, pack_relayed
@@ -51,6 +51,8 @@ class Means(NamedTuple):
     policy: Policy
     first_position: int
     """The position after which those of this life begin (`clock.first_number`)."""
+    network_of: Callable[[bytes], str]
+    """With which network somebody is counted."""
 
 
 class GroupRules(ABC):
@@ -259,5 +261,11 @@ class GroupRules(ABC):
 
     def sweep(self, *, now: float) -> list[Effect]:
         """Drop what is too old or too much."""
-        cut = self.group.cut(now=now)
-        return [] if cut is None else [Store(entries=(GroupCut(self.group.name, cut),))]
+        group = self.group
+        upto, dropped, last_uses = group.cut(now=now, network_of=self._means.network_of)
+        gone: list[Entry] = []
+        if upto is not None:
+            gone.append(GroupCut(group.name, upto))
+        if dropped:
+            gone.append(GroupLinesDropped(group.name, dropped, last_uses))
+        return [Store(entries=tuple(gone))] if gone else []

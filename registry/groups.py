@@ -6,6 +6,9 @@ others. It knows epochs, positions and the index of the log (clause 8); it must 
 
 import enum
 from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable
+from heapq import heapify, heapreplace
 from typing import Final, NamedTuple
 
 from wire.header import GROUP_OVERHEAD, GroupHeader
@@ -50,6 +53,54 @@ class Page(NamedTuple):
     keys: list[EpochKey]
     position: int
     more: bool
+
+
+class Cut(NamedTuple):
+    """What was dropped: all lines up to a position (None for none), and some among those behind it."""
+
+    upto: int | None
+    positions: list[int]
+    last_uses: list[tuple[int, int]]
+    """Of each epoch of the latter, the position of its last line that stays, or -1 for none."""
+
+
+class _Speaker:
+    """The lines of one identity."""
+
+    def __init__(self) -> None:
+        self.cost = 0.0
+        self.lines: deque[Line] = deque()
+
+
+class _Network:
+    """The lines of one network."""
+
+    def __init__(self) -> None:
+        self.cost = 0.0
+        self.lines = 0
+        self._speakers: dict[bytes, _Speaker] = {}
+        self._heaviest: list[tuple[float, bytes]] = []
+
+    def add(self, line: Line, cost: float) -> None:
+        speaker = self._speakers.setdefault(line.sender, _Speaker())
+        speaker.lines.append(line)
+        speaker.cost += cost
+        self.cost += cost
+        self.lines += 1
+
+    def drop_oldest(self, cost_of: Callable[[Line], float]) -> Line:
+        """The oldest line of the speaker who has most, which is gone then."""
+        if not self._heaviest:
+            self._heaviest = [(-speaker.cost, identity) for identity, speaker in self._speakers.items()]
+            heapify(self._heaviest)
+        speaker = self._speakers[self._heaviest[0][1]]
+        line = speaker.lines.popleft()
+        cost = cost_of(line)
+        speaker.cost -= cost
+        self.cost -= cost
+        self.lines -= 1
+        heapreplace(self._heaviest, (-speaker.cost, line.sender))
+        return line
 
 
 class Group:
@@ -171,22 +222,52 @@ class Group:
 
     # --- keeping
 
-    def cut(self, *, now: float) -> int | None:
-        """Drop what is too old or too much; the position up to which lines are gone, None when nothing went."""
-        count, size = len(self._log), self._bytes
-        dropped = 0
+    def cut(self, *, now: float, network_of: Callable[[bytes], str]) -> Cut:
+        """Drop what is too old. When there is too much, drop the oldest lines of whoever has most in the log."""
+        expired = 0
         for line in self._log:
-            if line.expires_at > now and count - dropped <= self._lines_max and size <= self._bytes_max:
+            if line.expires_at > now:
                 break
-            dropped += 1
-            size -= line.size
-        if not dropped:
-            return None
-        last = self._log[dropped - 1].position
-        del self._log[:dropped]
-        self._bytes = size
-        self._forget_keys()
-        return last
+            expired += 1
+        upto = self._log[expired - 1].position if expired else None
+        self._bytes -= sum(line.size for line in self._log[:expired])
+        del self._log[:expired]
+        excess = self._excess(network_of)
+        last_uses = {line.epoch: -1 for line in self._log if line.position in excess}
+        self._log = [line for line in self._log if line.position not in excess]
+        if expired or excess:
+            self._forget_keys()
+        dropped = sorted(excess)
+        if dropped and dropped[-1] < self._log[0].position:
+            return Cut(dropped[-1], [], [])
+        last_uses.update({line.epoch: line.position for line in self._log if line.epoch in last_uses})
+        return Cut(upto, dropped, list(last_uses.items()))
+
+    def _excess(self, network_of: Callable[[bytes], str]) -> set[int]:
+        """The positions of lines that have to go until the others are few and small enough: of the network that has most,
+        and in it of the speaker who has most, so that a flood costs nobody else a line."""
+        excess: set[int] = set()
+        if len(self._log) <= self._lines_max and self._bytes <= self._bytes_max:
+            return excess
+        networks: dict[str, _Network] = {}
+        for line in self._log[:-1]:  # the newest one stays: it says how far the positions go
+            network = network_of(line.sender)
+            networks.setdefault(network, _Network()).add(line, self._cost(line))
+        heaviest = [(-network.cost, name) for name, network in networks.items()]
+        heapify(heaviest)
+        while heaviest and (len(self._log) - len(excess) > self._lines_max or self._bytes > self._bytes_max):
+            _, name = heaviest[0]
+            if not networks[name].lines:
+                break
+            line = networks[name].drop_oldest(self._cost)
+            excess.add(line.position)
+            self._bytes -= line.size
+            heapreplace(heaviest, (-networks[name].cost, name))
+        return excess
+
+    def _cost(self, line: Line) -> float:
+        """How much of the log a line takes."""
+        return 1 / self._lines_max + line.size / self._bytes_max
 
     @property
     def is_overfull(self) -> bool:

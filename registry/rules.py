@@ -57,7 +57,9 @@ class Rules:
         self.disk = DiskState()
         self.mail = Mailroom(self.directory, self.roster, clock, read_letters, self.disk, policy)
         position = first_number(epoch=epoch, chance=rng.randbytes(4))
-        means = Means(self.roster, clock, rng, read_lines, self.disk, policy, position)
+        means = Means(
+            self.roster, clock, rng, read_lines, self.disk, policy, position, self.directory.network_of
+        )
         self.channel = ChannelRules(self.directory, means, now=now)
         self.rooms = Rooms(self.directory, means)
         self.doors = Doors(doors or DoorSettings())

@@ -7,7 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from registry.store.entries import DeskOwner, DeskVisitOver, Entry, GroupGone, Owner, owner_of
+from registry.store.entries import (
+    DeskOwner,
+    DeskVisitOver,
+    Entry,
+    GroupGone,
+    GroupLinesDropped,
+    Owner,
+    owner_of,
+)
 from registry.store.image import Image
 
 AT_REST = 0
@@ -79,7 +87,7 @@ class Drawers:
         self.image: Image[Place] = Image()
         self.behind: dict[Owner, None] = {}  # whose file a checkpoint has to write, in order
         self._drawers: dict[Owner, Drawer] = {}
-        self._begun_anew: set[Owner] = set()  # whose file says nothing that counts any more
+        self._to_rewrite: set[Owner] = set()  # whose file says what does not count any more
         self.spent_through = AT_REST  # journals up to this one may hold what was said in visits that are over
 
     def drawer(self, owner: Owner) -> Drawer:
@@ -96,8 +104,8 @@ class Drawers:
             return
         if place.generation != AT_REST:
             self.behind[owner] = None
-        if isinstance(entry, GroupGone):
-            self._begun_anew.add(owner)
+        if isinstance(entry, GroupGone | GroupLinesDropped):
+            self._to_rewrite.add(owner)
         if isinstance(entry, DeskVisitOver):
             self.spent_through = max(self.spent_through, place.generation)
         for old in freed:
@@ -125,7 +133,7 @@ class Drawers:
     def give_back(self, plans: Iterable[Plan]) -> None:
         """These were not carried out."""
         plans = list(plans)
-        self._begun_anew.update(plan.owner for plan in plans if plan.rewrite)
+        self._to_rewrite.update(plan.owner for plan in plans if plan.rewrite)
         self.behind.update(dict.fromkeys(plan.owner for plan in plans))
 
     def moved(self, plan: Plan, items: list[Item], offset: int) -> int:
@@ -178,6 +186,6 @@ class Drawers:
         # A letter that was taken, or what was said at the desk, leaves the disk with the next checkpoint; a group's lines
         # when they are many.
         bearable = 0 if isinstance(owner, bytes | DeskOwner) else max(_WORTH_WRITING_ANEW, drawer.size // 2)
-        rewrite = drawer.stale or drawer.dead > bearable or owner in self._begun_anew
-        self._begun_anew.discard(owner)
+        rewrite = drawer.stale or drawer.dead > bearable or owner in self._to_rewrite
+        self._to_rewrite.discard(owner)
         return Plan(owner, drawer, rewrite, held)

@@ -73,6 +73,17 @@ class GroupCut(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
     position: int
 
 
+class GroupLinesDropped(msgspec.Struct, frozen=True, array_like=True, tag=17):
+    """These lines are dropped from among others that stay; the newest line of a group stays.
+
+    `last_uses`: of each epoch of theirs, the position of its last line that stays, or -1 for none.
+    """
+
+    group: str
+    positions: list[int]
+    last_uses: list[tuple[int, int]]
+
+
 class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=False):
     """A visit of the help desk as it stands; the latest one of a number holds. Numbers rise over the whole store."""
 
@@ -205,6 +216,7 @@ Entry: TypeAlias = (
     | GroupKeyMade
     | GroupLine
     | GroupCut
+    | GroupLinesDropped
     | RoomMember
     | RoomMemberGone
     | GroupGone
@@ -237,7 +249,7 @@ def owner_of(entry: Entry) -> Owner | None:
         return entry.recipient
     if isinstance(entry, DeskEntry):
         return DeskOwner.DESK
-    if isinstance(entry, (GroupKeyMade, GroupLine, GroupCut, GroupGone)):
+    if isinstance(entry, (GroupKeyMade, GroupLine, GroupCut, GroupLinesDropped, GroupGone)):
         return entry.group
     return None
 

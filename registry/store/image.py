@@ -23,6 +23,7 @@ from registry.store.entries import (
     GroupGone,
     GroupKeyMade,
     GroupLine,
+    GroupLinesDropped,
     InviteGone,
     InviteMade,
     MailStored,
@@ -97,6 +98,18 @@ class Group(Generic[Where]):
         self.highest = max(self.highest, position)
         return freed
 
+    def drop_lines(self, entry: GroupLinesDropped) -> Sequence[Where]:
+        freed = [self.lines.pop(position) for position in entry.positions if position in self.lines]
+        newest = set(list(self.keys)[-NEWEST_KEYS_KEPT:])
+        for epoch, last_use in entry.last_uses:
+            if last_use >= 0:
+                self.last_use[epoch] = last_use
+                continue
+            self.last_use.pop(epoch, None)
+            if epoch in self.keys and epoch not in newest:
+                freed.append(self.keys.pop(epoch))
+        return freed
+
     def _drop_lines(self, position: int) -> Iterator[Where]:
         while self.lines and (oldest := next(iter(self.lines))) <= position:
             yield self.lines.pop(oldest)
@@ -133,6 +146,9 @@ class Image(Generic[Where]):
                 return self._group(entry.group).add_line(entry, where)
             case GroupCut():
                 return self._group(entry.group).cut_through(entry.position, where)
+            case GroupLinesDropped():
+                group = self.groups.get(entry.group)
+                return () if group is None else group.drop_lines(entry)
             case GroupGone():
                 return self._erase(entry.group)
             case DeskVisitKept() | DeskLineKept() | DeskVisitOver():

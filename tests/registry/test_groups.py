@@ -1,9 +1,11 @@
 """This file is about groups: who may speak, in which order, what a reader gets of the past, what is dropped."""
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.groups import FRAME_MAX, Group, Line, Verdict
+from registry.groups import FRAME_MAX, Cut, Group, Line, Verdict
 from wire.header import GroupHeader, pack_relayed
 from wire.limits import GROUP_BYTES_MAX, GROUP_KEPT_FOR, GROUP_LINES_MAX, GROUP_PAGE_MAX, LINK_FRAME_MAX
 from wire.messages.group import CHANNEL
@@ -25,6 +27,11 @@ def say(made: Group, sender: bytes = BOB, *, epoch: int = 1, size: int = 90, now
     line = made.add(sender, epoch, size, now=now)
     made.settle(line.position)
     return line
+
+
+def cut(made: Group, *, now: float = 0.0, networks: dict[bytes, str] | None = None) -> Cut:
+    """Each is of a network of their own, unless it is said which."""
+    return made.cut(now=now, network_of=bytes.hex if networks is None else networks.__getitem__)
 
 
 def judge(
@@ -121,8 +128,8 @@ class TestKeeping:
         made = group()
         for now in (0.0, 10.0, 20.0):
             say(made, BOB, epoch=1, size=90, now=now)
-        assert made.cut(now=GROUP_KEPT_FOR - 1) is None
-        assert made.cut(now=GROUP_KEPT_FOR + 10) == 102
+        assert cut(made, now=GROUP_KEPT_FOR - 1) == Cut(None, [], [])
+        assert cut(made, now=GROUP_KEPT_FOR + 10) == Cut(102, [], [])
         assert [line.position for line in made.page(0, reader=EVE).lines] == [103]
 
     def test_too_many_lines_are_cut(self) -> None:
@@ -130,14 +137,14 @@ class TestKeeping:
         for _ in range(GROUP_LINES_MAX + 5):
             say(made, BOB, epoch=1, size=90, now=0.0)
         assert not made.is_overfull
-        assert made.cut(now=0.0) == 105
+        assert cut(made) == Cut(105, [], [])
 
     def test_too_many_bytes_are_cut(self) -> None:
         made = group()
         count = GROUP_BYTES_MAX // FRAME_MAX + 1
         for _ in range(count):
             say(made, BOB, epoch=1, size=FRAME_MAX, now=0.0)
-        assert made.cut(now=0.0) == 101
+        assert cut(made) == Cut(101, [], [])
         for _ in range(count // 5):
             say(made, BOB, epoch=1, size=FRAME_MAX, now=0.0)
         assert made.is_overfull
@@ -147,7 +154,7 @@ class TestKeeping:
         say(made, BOB, epoch=1, size=90, now=0.0)
         for epoch in (2, 3, 4):
             made.begin_epoch(epoch, bytes([epoch]) * 32, honoured_until=0.0)
-        made.cut(now=GROUP_KEPT_FOR)
+        cut(made, now=GROUP_KEPT_FOR)
         assert set(made._keys) == {3, 4}
 
     def test_what_was_loaded_goes_on(self) -> None:
@@ -156,6 +163,76 @@ class TestKeeping:
         made.begin_epoch(2, b"2" * 32, honoured_until=0.0)
         assert say(made, BOB, epoch=2, size=90, now=0.0).position == 71
         assert [key.epoch for key in made.page(0, reader=EVE).keys] == [1, 2]
+
+
+class TestWhoPaysForAFlood:
+    """A full log drops lines of whoever has most in it."""
+
+    def spoken(self, made: Group) -> Counter[bytes]:
+        return Counter(line.sender for line in made._log)
+
+    def test_one_who_speaks_without_end_loses_their_own_lines(self) -> None:
+        made = group()
+        first = [say(made, BOB).position for _ in range(100)]
+        for _ in range(GROUP_LINES_MAX):
+            say(made, EVE)
+        upto, dropped, last_uses = cut(made)
+        assert (upto, dropped) == (None, list(range(201, 301)))
+        assert last_uses == [(1, 100 + 100 + GROUP_LINES_MAX)]
+        assert self.spoken(made) == {BOB: 100, EVE: GROUP_LINES_MAX - 100}
+        assert [line.position for line in made.page(0, reader=EVE).lines] == first
+
+    def test_many_identities_of_one_network_count_together(self) -> None:
+        made = group()
+        crowd = {number.to_bytes(32): "10.0.0.6" for number in range(GROUP_LINES_MAX // 10)}
+        for _ in range(20):
+            say(made, BOB)
+        for identity in crowd:
+            for _ in range(10):
+                say(made, identity)
+        cut(made, networks={BOB: "10.0.0.1", **crowd})
+        assert self.spoken(made)[BOB] == 20
+        assert len(made._log) == GROUP_LINES_MAX
+
+    def test_long_lines_count_as_what_they_take(self) -> None:
+        made = group()
+        for _ in range(100):
+            say(made, BOB)
+        for _ in range(GROUP_BYTES_MAX // FRAME_MAX + 1):
+            say(made, EVE, size=FRAME_MAX)
+        cut(made)
+        assert self.spoken(made)[BOB] == 100
+
+    def test_what_is_too_old_goes_first(self) -> None:
+        made = group()
+        say(made, BOB, now=0.0)
+        for _ in range(GROUP_LINES_MAX + 1):
+            say(made, EVE, now=10.0)
+        say(made, BOB, now=10.0)
+        assert cut(made, now=GROUP_KEPT_FOR + 5) == Cut(103, [], [])
+        assert self.spoken(made) == {BOB: 1, EVE: GROUP_LINES_MAX - 1}
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 4), st.integers(42, 4_000), st.booleans()), max_size=80),
+        st.integers(1, 20),
+        st.integers(100, 30_000),
+    )
+    def test_the_caps_hold_and_the_newest_stay(
+        self, lines: list[tuple[int, int, bool]], lines_max: int, bytes_max: int
+    ) -> None:
+        made = Group(CHANNEL, position=0, lines_max=lines_max, bytes_max=bytes_max)
+        made.begin_epoch(1, bytes(32), honoured_until=0.0)
+        kept: dict[int, Line] = {}
+        for who, size, is_cut in lines:
+            line = say(made, bytes([who]) * 32, size=size)
+            kept[line.position] = line
+            if is_cut:
+                upto, dropped, _ = made.cut(now=0.0, network_of=lambda identity: str(identity[0] % 2))
+                kept = {at: one for at, one in kept.items() if at > (upto or 0) and at not in dropped}
+                assert len(kept) <= lines_max
+                assert sum(one.size for one in kept.values()) <= max(bytes_max, size)
+            assert made._log == list(kept.values())
+            assert made._bytes == sum(one.size for one in kept.values())
 
 
 def test_keys_that_nothing_needs_are_let_go() -> None:

@@ -117,6 +117,27 @@ class TestCaps:
         assert 10 <= len(kept) <= 11
         assert kept[-1] == b"\xa3029"
 
+    def test_whoever_floods_a_room_takes_nothing_from_those_who_are_away(
+        self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("registry.room.ROOM_LINES_MAX", 10)
+        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(3)]
+        back(rig, *crowd)
+        for hand in (ann, bob, *crowd):
+            entered(hand, "tea")
+        bob.drop_link()
+        ann.say("abc")
+        for number in range(30):
+            crowd[number % 3].say(f"{number:03}")
+        ann.say("xyz")
+        for _ in range(2):
+            back(rig, bob)
+            entered(bob, "tea")
+            kept = texts(page(bob, "#tea"))
+            assert [text for text in kept if not text[1:].isdigit()] == [b"\xa3abc", b"\xa3xyz"]
+            assert len(kept) <= 11
+            rig.restart()
+
 
 class TestShares:
     """Whoever holds rooms while they are away has a share of them, and others find room."""

@@ -18,6 +18,7 @@ from registry.store.entries import (
     GroupGone,
     GroupKeyMade,
     GroupLine,
+    GroupLinesDropped,
     MailStored,
     MailTaken,
     NameBound,
@@ -81,6 +82,12 @@ def cut(position: int, group: str = "tea") -> GroupCut:
     return GroupCut(group, position)
 
 
+def dropped(
+    *positions: int, group: str = "tea", last_uses: dict[int, int] | None = None
+) -> GroupLinesDropped:
+    return GroupLinesDropped(group, list(positions), list((last_uses or {}).items()))
+
+
 def gone(group: str = "tea") -> GroupGone:
     return GroupGone(group)
 
@@ -112,7 +119,7 @@ class Model:
             self._say(entry)
         return self
 
-    def _say(self, entry: Entry) -> None:
+    def _say(self, entry: Entry) -> None:  # noqa: C901
         match entry:
             case NameBound() | NameReserved():
                 self.names.pop(entry.name_key, None)
@@ -138,6 +145,8 @@ class Model:
                 self.last_use[entry.group, entry.epoch] = entry.position
             case GroupCut():
                 self._cut(entry.group, entry.position)
+            case GroupLinesDropped():
+                self._drop_lines(entry)
             case GroupGone():
                 for table in (self.keys, self.lines, self.cuts, self.tops):
                     table.pop(entry.group, None)
@@ -153,6 +162,16 @@ class Model:
                 self.said.pop(entry.visit, None)
                 self.served += [entry] * bool(entry.called_at)
                 self.highest_visit = max(self.highest_visit, entry.visit)
+
+    def _drop_lines(self, entry: GroupLinesDropped) -> None:
+        group = entry.group
+        if group not in self.lines:
+            return
+        self.lines[group] = [one for one in self.lines[group] if one.position not in entry.positions]
+        for epoch, last_use in entry.last_uses:
+            self.last_use[group, epoch] = last_use
+            if last_use < 0 and epoch not in sorted(self.keys.get(group, {}))[-3:]:
+                self.keys.get(group, {}).pop(epoch, None)
 
     def _cut(self, group: str, position: int) -> None:
         if position <= self.cuts.get(group, -1):

@@ -9,6 +9,7 @@ from tests.registry.store.playbook import (
     CAROL,
     bound,
     cut,
+    dropped,
     gone,
     key,
     line,
@@ -22,7 +23,7 @@ from tests.registry.store.playbook import (
 
 PEOPLE = (ALICE, BOB, CAROL)
 GROUPS = ("tea", "a/b")
-KINDS = ("mail", "mail", "take", "line", "line", "key", "key", "cut", "gone", "name", "person")
+KINDS = ("mail", "mail", "take", "line", "line", "key", "key", "cut", "drop", "gone", "name", "person")
 
 
 class Author:
@@ -32,6 +33,9 @@ class Author:
         self.serial = 0
         self.position = dict.fromkeys(GROUPS, 0)
         self.epoch = dict.fromkeys(GROUPS, 0)
+        self.said: dict[str, dict[int, int]] = {
+            group: {} for group in GROUPS
+        }  # the epochs of lines, by position
         self.visit = 0
         self.visits: dict[int, tuple[int, int]] = {}  # of those that go on: the first and the last line kept
 
@@ -49,17 +53,21 @@ class Author:
         if kind == "line":
             self.position[group] += data.draw(st.integers(1, 3))
             # A line may still be sealed with the key before the newest.
-            return line(
-                self.position[group], group, epoch=max(1, self.epoch[group] - data.draw(st.integers(0, 1)))
-            )
+            epoch = max(1, self.epoch[group] - data.draw(st.integers(0, 1)))
+            self.said[group][self.position[group]] = epoch
+            return line(self.position[group], group, epoch=epoch)
         if kind == "key":
             self.epoch[group] += 1
             return key(self.epoch[group], group)
         if kind == "cut":
             at = data.draw(st.integers(0, self.position[group] + 1))
             self.position[group] = max(self.position[group], at)
+            self.said[group] = {line: epoch for line, epoch in self.said[group].items() if line > at}
             return cut(at, group)
+        if kind == "drop":
+            return self._drop(data, group)
         if kind == "gone":
+            self.said[group] = {}
             return gone(group)
         if kind == "person":
             seen, is_here = data.draw(st.integers(0, 9)), data.draw(st.booleans())
@@ -69,6 +77,15 @@ class Author:
         if data.draw(st.booleans()):
             return NameReserved(name, person, 5) if data.draw(st.booleans()) else NameFreed(name)
         return bound(name, person, data.draw(st.binary(max_size=3)))
+
+    def _drop(self, data: st.DataObject, group: str) -> Entry:
+        said = self.said[group]
+        going = data.draw(st.sets(st.sampled_from(sorted(said)[:-1]), max_size=6)) if len(said) > 1 else set()
+        last_uses = {said[position]: -1 for position in going}
+        for position in going:
+            del said[position]
+        last_uses.update({epoch: at for at, epoch in sorted(said.items()) if epoch in last_uses})
+        return dropped(*sorted(going), group=group, last_uses=last_uses)
 
     def _at_the_desk(self, data: st.DataObject) -> Entry:
         kind = data.draw(st.sampled_from(("join", "change", "say", "say", "end"))) if self.visits else "join"

@@ -12,6 +12,7 @@ from registry.store.entries import (
     GroupGone,
     GroupKeyMade,
     GroupLine,
+    GroupLinesDropped,
     MailStored,
     MailTaken,
     NameBound,
@@ -23,7 +24,7 @@ from registry.store.entries import (
     encode,
     owner_of,
 )
-from tests.registry.store.playbook import BOB, bound, cut, gone, key, line, member, stored, taken
+from tests.registry.store.playbook import BOB, bound, cut, dropped, gone, key, line, member, stored, taken
 
 numbers = st.integers(0, 2**64 - 1)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -37,6 +38,12 @@ entries: st.SearchStrategy[Entry | AtRest] = st.one_of(
     st.builds(GroupKeyMade, texts, numbers, blobs),
     st.builds(GroupLine, texts, numbers, blobs, numbers, numbers, blobs),
     st.builds(GroupCut, texts, numbers),
+    st.builds(
+        GroupLinesDropped,
+        texts,
+        st.lists(numbers, max_size=5),
+        st.lists(st.tuples(numbers, st.integers(-1, 2**63 - 1)), max_size=3),
+    ),
     st.builds(RoomMember, identities, texts, numbers, numbers, st.booleans(), numbers),
     st.builds(RoomMemberGone, identities),
     st.builds(GroupGone, texts),
@@ -91,7 +98,7 @@ def test_what_could_not_be_read_back_is_refused() -> None:
 
 def test_whose_file_an_entry_belongs_to() -> None:
     assert owner_of(stored(1)) == owner_of(taken(1)) == BOB
-    assert owner_of(key(1)) == owner_of(line(1)) == owner_of(cut(1)) == "tea"
+    assert owner_of(key(1)) == owner_of(line(1)) == owner_of(cut(1)) == owner_of(dropped(1)) == "tea"
     assert owner_of(gone()) == "tea"
     people = (bound("alice"), NameReserved("al", BOB, 1), NameFreed("al"), member(BOB), RoomMemberGone(BOB))
     assert {owner_of(entry) for entry in people} == {None}

@@ -4,7 +4,7 @@ import errno
 from pathlib import Path
 
 from tests.registry.store.disks import FailingDisk, WatchedDisk
-from tests.registry.store.playbook import cut, gone, key, line, opened
+from tests.registry.store.playbook import cut, dropped, gone, key, line, opened
 
 
 def test_a_group_is_written_anew_when_most_of_it_is_dead(tmp_path: Path) -> None:
@@ -19,6 +19,23 @@ def test_a_group_is_written_anew_when_most_of_it_is_dead(tmp_path: Path) -> None
     store, loaded = opened(tmp_path, WatchedDisk())
     assert [head.position for head in loaded.groups["tea"].lines] == [57, 58, 59]
     store.close()
+
+
+def test_lines_that_were_dropped_among_others_do_not_come_back(tmp_path: Path) -> None:
+    store, _ = opened(tmp_path, WatchedDisk())
+    store.append([line(position, size=500) for position in range(1, 10)])
+    store.checkpoint()
+    store.append([dropped(2, 3, 7)])
+    store.checkpoint()
+    (file,) = (tmp_path / "groups").iterdir()
+    assert line(3, size=500).frame not in file.read_bytes()
+    store.append([dropped(8)])
+    store.close()
+    for _ in range(2):
+        store, loaded = opened(tmp_path, WatchedDisk())
+        assert [head.position for head in loaded.groups["tea"].lines] == [1, 4, 5, 6, 9]
+        store.checkpoint()
+        store.close()
 
 
 def test_many_lines_at_once(tmp_path: Path) -> None:
