@@ -20,7 +20,10 @@ from wire.names import PeerName, peer_name
 LIST_BYTES_MAX: Final = 4_000_000
 """Bytes of a list of people: somebody who names a disk image by mistake is told so."""
 
-CODE_SHOWN: Final = "ChatApp: --code: others on this machine can read the command line; put the code into CHATAPP_CODE, or type it behind --code -"
+CODE_SHOWN: Final = (
+    "ChatApp: --code: others on this machine can read the command line; "
+    "put the code into CHATAPP_CODE, or give --code - and type it"
+)
 _STANDARD_INPUT: Final = 0
 _LINE_MAX: Final = 1_000
 
@@ -68,8 +71,8 @@ def folder_from(text: str | None) -> Path | None:
 
 
 def code_from(text: str | None, environment: Mapping[str, str]) -> str | None:
-    """A join code as it was typed, - for the first line of standard input, else that of $CHATAPP_CODE. Raises Misuse. One that
-    stands on the command line is no secret there, which is said."""
+    """A join code as it was typed, - for the first line of standard input, else that of $CHATAPP_CODE. Raises Misuse. That
+    others can read one that stands on the command line is said."""
     typed = text if text is not None else environment.get("CHATAPP_CODE") or None
     if typed is None:
         return None
