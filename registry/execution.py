@@ -116,7 +116,8 @@ class Execution(Outputs):
             case Tell():
                 self._tell(effect.identity, effect.address, effect.message)
             case Welcomed():
-                self._welcome(effect, table_version=self._service.directory.version, now=now)
+                clock = self._service.clock.millis(now)
+                self._welcome(effect, table_version=self._service.directory.version, clock=clock, now=now)
             case Renamed():
                 self._sessions.admit(effect.card, now=now)
                 self._note(NameChanged(before=effect.before, name=effect.card.name))

@@ -115,7 +115,7 @@ class Outputs:
         else:
             self._drop("no room on the recipient's link")
 
-    def _welcome(self, welcomed: Welcomed, *, table_version: int, now: float) -> None:
+    def _welcome(self, welcomed: Welcomed, *, table_version: int, clock: int, now: float) -> None:
         address = welcomed.to.address
         assert address is not None
         self._sessions.admit(welcomed.card, now=now)
@@ -128,6 +128,7 @@ class Outputs:
             table_version=table_version,
             lease=self._policy.lease_span,
             link_port=self._link_port,
+            clock=clock,
         )
         self._datagrams.append((bytes((Kind.WELCOME,)) + encode(welcome), address))
         if welcomed.is_new:

@@ -54,6 +54,7 @@ class Rules:
         self.roster = Roster(first_station=clock.millis(now))
         self.liveness = Liveness(policy)
         self.presence = Presence(self.directory, self.roster, self.liveness, clock)
+        self.clock = clock
         self.disk = DiskState()
         self.mail = Mailroom(self.directory, self.roster, clock, read_letters, self.disk, policy)
         position = first_number(epoch=epoch, chance=rng.randbytes(4))

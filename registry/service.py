@@ -54,6 +54,7 @@ class Service:
         self.office = rules.office
         self.desk = rules.desk
         self.disk = rules.disk
+        self.clock = rules.clock
         self._first = rules.first
         self._relays = Relays(rules.directory, rules.roster)
         self._presence = rules.presence

@@ -50,9 +50,10 @@ def make_welcome(
     table_version: int,
     lease: int,
     link_port: int,
+    clock: int = 0,
 ) -> Welcome:
     """A WELCOME for the peer with that card, seen at that address."""
-    said = _welcomed(card.identity, nonce, host, port, table_version, lease, link_port)
+    said = _welcomed(card.identity, nonce, host, port, table_version, lease, link_port, clock)
     return Welcome(
         nonce=nonce,
         host=host,
@@ -60,6 +61,7 @@ def make_welcome(
         table_version=table_version,
         lease=lease,
         link_port=link_port,
+        clock=clock,
         signature=registry.sign(_WELCOME, said),
     )
 
@@ -74,6 +76,7 @@ def is_welcome_authentic(message: Welcome, *, registry: bytes, identity: bytes) 
         message.table_version,
         message.lease,
         message.link_port,
+        message.clock,
     )
     return is_signed_by(registry, _WELCOME, said, message.signature)
 
@@ -110,6 +113,13 @@ def _asked(registry: bytes, nonce: bytes, cookie: bytes, card: Card, shown: byte
 
 
 def _welcomed(
-    identity: bytes, nonce: bytes, host: str, port: int, table_version: int, lease: int, link_port: int
+    identity: bytes,
+    nonce: bytes,
+    host: str,
+    port: int,
+    table_version: int,
+    lease: int,
+    link_port: int,
+    clock: int,
 ) -> bytes:
-    return encode([identity, nonce, host, port, table_version, lease, link_port])
+    return encode([identity, nonce, host, port, table_version, lease, link_port, clock])

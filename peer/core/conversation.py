@@ -6,6 +6,7 @@ It ties a courier (reliable delivery over datagrams) to the two streams; paths a
 import enum
 import random
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 
@@ -18,6 +19,9 @@ from wire.delivery.fragments import PartBuffer
 from wire.delivery.policy import Policy
 from wire.delivery.seen import Inbox
 from wire.messages.direct import DirectBody
+
+CLOCKS_DIFFER: Final = 1.0
+"""Seconds by which the registry's clock has to be further ahead than before to be taken notice of."""
 
 
 class Rung(enum.Enum):
@@ -67,10 +71,12 @@ class Carried(Message, eq=False):
 class Outgoing:
     """Our stream to one recipient: numbers that rise for ever, and the messages not settled for ever, in order."""
 
-    __slots__ = ("_last", "_voids", "idle", "messages")
+    __slots__ = ("_ahead", "_last", "_voids", "idle", "messages")
 
     def __init__(self, stored: StoredStream) -> None:
         self._last = stored.last_sent
+        self._ahead: float | None = None
+        """How far the registry's clock was ahead when a number of this life was last taken from the clock; None: never."""
         self._voids = list(stored.voids)
         skipped = {end: start for start, end in stored.voids}
         self.messages: dict[int, Message] = {
@@ -87,26 +93,27 @@ class Outgoing:
     def __iter__(self) -> Iterator[Message]:
         return iter(list(self.messages.values()))
 
-    def add(self, text: str, *, wall: float, is_first_of_life: bool) -> Message:
-        """The next message."""
-        since, number = self._next(wall, is_first_of_life)
+    def add(self, text: str, *, wall: float, ahead: float = 0.0) -> Message:
+        """The next message. `ahead`: seconds by which the registry's clock is ahead of ours."""
+        since, number = self._next(wall, ahead)
         message = Message(number, int(wall * 1_000), text, since)
         self.messages[number] = self.idle[number] = message
         return message
 
-    def carry(self, body: bytes, *, wall: float, is_first_of_life: bool) -> Message:
+    def carry(self, body: bytes, *, wall: float, ahead: float = 0.0) -> Message:
         """The next number, for what is no message of ours to this recipient alone."""
-        since, number = self._next(wall, is_first_of_life)
+        since, number = self._next(wall, ahead)
         message = self.messages[number] = Carried(number, 0, "", since, rung=Rung.LINE, carried=body)
         return message
 
-    def _next(self, wall: float, is_first_of_life: bool) -> tuple[int, int]:
+    def _next(self, wall: float, ahead: float) -> tuple[int, int]:
         """The next number, and the first of those skipped before it. The first of a program's life is taken from the
         clock (microseconds) when that is higher, so that a store that lost its newest records never gives one number
-        twice (clause 6.2)."""
+        twice (clause 6.2). Our own clock may have been set back with them: the registry's counts as well."""
         since = number = self._last + 1
-        if is_first_of_life:
-            number = max(number, int(wall * 1_000_000))
+        if self._ahead is None or ahead > self._ahead + CLOCKS_DIFFER:
+            self._ahead = ahead
+            number = max(number, int((wall + ahead) * 1_000_000))
             self._void(since, number)
         self._last = number
         return since, number
@@ -160,7 +167,7 @@ class Outgoing:
 class Conversation:
     """Both streams with one person."""
 
-    __slots__ = ("_numbered", "courier", "outgoing", "texts")
+    __slots__ = ("courier", "outgoing", "texts")
 
     def __init__(
         self,
@@ -180,19 +187,6 @@ class Conversation:
             one.number: (one.at_ms, one.text, True) for one in stored.unshown
         }
         """Of messages to us that are not shown yet: (time in ms, text, whether it came late)."""
-        self._numbered = False
-
-    def add(self, text: str, *, wall: float) -> Message:
-        """Begin a message."""
-        message = self.outgoing.add(text, wall=wall, is_first_of_life=not self._numbered)
-        self._numbered = True
-        return message
-
-    def carry(self, body: bytes, *, wall: float) -> Message:
-        """Begin to tell something that is no message of ours."""
-        message = self.outgoing.carry(body, wall=wall, is_first_of_life=not self._numbered)
-        self._numbered = True
-        return message
 
     def tell_floor(self) -> None:
         """The courier says from now on what the recipient need not wait for (clause 6.3)."""

@@ -33,7 +33,6 @@ class Group:
         self._out = outputs
         self._keys: OrderedDict[int, GroupKey] = OrderedDict()
         self._outgoing = Outgoing(stored)
-        self._numbered = False
         self._beyond: set[int] = set()
         self._in_flight: dict[tuple[int, int], Message] = {}
         self.name: Final = name
@@ -94,10 +93,9 @@ class Group:
         """The key of an epoch, if we hold it."""
         return self._keys.get(epoch)
 
-    def add(self, text: str, *, wall: float) -> Message:
+    def add(self, text: str, *, wall: float, ahead: float = 0.0) -> Message:
         """Begin a line. It is stored so that numbers rise though the clock is set back (clause 6.2)."""
-        message = self._outgoing.add(text, wall=wall, is_first_of_life=not self._numbered)
-        self._numbered = True
+        message = self._outgoing.add(text, wall=wall, ahead=ahead)
         self._out.records.append(OutgoingAdded(self.mark, message.number, message.at_ms, text))
         return message
 

@@ -57,7 +57,7 @@ class Ladder:
 
     def begin(self, contact: Contact, talk: Conversation, text: str, *, wall: float, now: float) -> Message:
         """A new message to somebody else; it is on its way (or kept) when this returns."""
-        message = talk.add(text, wall=wall)
+        message = talk.outgoing.add(text, wall=wall, ahead=self._outlook.clock_ahead)
         self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text))
         self._waiting[contact.identity] = contact
         self.climb(contact, now=now)
@@ -75,7 +75,7 @@ class Ladder:
                 continue
             before.courier.withdraw(message.number)
             before.outgoing.settle(message, Standing.REFUSED)
-            moved = talk.add(message.text, wall=wall)
+            moved = talk.outgoing.add(message.text, wall=wall, ahead=self._outlook.clock_ahead)
             moved.at_ms, moved.steps = message.at_ms, message.steps
             trail = self._trails.changed(moved, What.REDIRECTED, now)
             self._out.records += [

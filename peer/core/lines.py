@@ -75,7 +75,7 @@ class Lines:
 
     def say(self, group: Group, text: str, *, now: float) -> Message:
         """A line: sent now, or as soon as there is a key for it, or given to the members."""
-        message = group.add(text, wall=now + self._parts.wall_offset)
+        message = group.add(text, wall=now + self._parts.wall_offset, ahead=self._outlook.clock_ahead)
         deadline = now + self._policy.give_up_after
         spoken = Spoken(group, message, deadline, now + SAID_AGAIN_AFTER)
         self._spoken[(group.name, message.number)] = spoken

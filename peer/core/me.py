@@ -118,7 +118,7 @@ class Notebook:
 
     def write(self, text: str, *, wall: float) -> Message:
         """Note something; it is delivered when it is stored."""
-        message = self._outgoing.add(text, wall=wall, is_first_of_life=not self._numbered)
+        message = self._outgoing.add(text, wall=wall)
         key = self._me.identity.public
         if not self._numbered:
             self._out.records.append(Named(key, self._me.name))

@@ -67,7 +67,8 @@ class NamedOutbox:
             contact = self._add(name_stream(registry, key), key, name, StoredStream())
             self._out.records.append(Named(contact.identity, name))
         assert contact.conversation is not None
-        message = contact.conversation.add(text, wall=wall)
+        ahead = self._outlook.clock_ahead
+        message = contact.conversation.outgoing.add(text, wall=wall, ahead=ahead)
         self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text))
         self._settling.kept(contact, message, now=now)
         return message

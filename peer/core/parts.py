@@ -135,7 +135,12 @@ class Parts:
             policy=policy,
             rng=rng,
         )
-        self.straight = Straight(post=self.post, outputs=self.out, conversation=self.inbound.conversation)
+        self.straight = Straight(
+            post=self.post,
+            outputs=self.out,
+            outlook=self.outlook,
+            conversation=self.inbound.conversation,
+        )
         self.named = NamedOutbox(
             contacts=self.contacts,
             outputs=self.out,

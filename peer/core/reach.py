@@ -18,12 +18,14 @@ class Reach(enum.Enum):
 class Outlook:
     """What every part of a node may look at before it counts on the registry."""
 
-    __slots__ = ("reach", "silent_since")
+    __slots__ = ("clock_ahead", "reach", "silent_since")
 
     def __init__(self) -> None:
         self.reach = Reach.SEEKING
         self.silent_since: float | None = None
         """Since when the registry is not in reach."""
+        self.clock_ahead = 0.0
+        """Seconds by which the registry's clock was ahead of ours when it last let us in; 0 when it was not."""
 
     def change(self, reach: Reach, *, now: float) -> None:
         """It came, went, or is being looked for."""

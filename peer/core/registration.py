@@ -51,6 +51,7 @@ class Registration:
         self._contacts = parts.contacts
         self._out = parts.out
         self._me = parts.me
+        self._parts = parts
         self._pinned = parts.session.pinned
         self.newly_pinned: bytes | None = None
         """The key of a registry that has let us in for the first time, or in the place of another one."""
@@ -95,6 +96,9 @@ class Registration:
     def _welcomed(self, now: float) -> None:
         if self._session.pinned is not None and self._session.pinned != self._pinned:
             self._pin(self._session.pinned)
+        assert self._session.welcome is not None
+        ahead = self._session.welcome.clock / 1_000 - (now + self._parts.wall_offset)
+        self._parts.outlook.clock_ahead = max(0.0, ahead)
         if self._session.is_registry_behind:
             self._table.begin_anew()
         if self._renaming.welcomed():

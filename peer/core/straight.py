@@ -12,6 +12,7 @@ from peer.core.conversation import Conversation, Message
 from peer.core.group import Group
 from peer.core.outputs import Outputs
 from peer.core.post import Post
+from peer.core.reach import Outlook
 from peer.core.records import NumberUsed
 from peer.core.standing import Standing
 
@@ -23,9 +24,15 @@ class Straight:
     """Our lines on their way to members, one by one."""
 
     def __init__(
-        self, *, post: Post, outputs: Outputs, conversation: Callable[[Contact], Conversation]
+        self,
+        *,
+        post: Post,
+        outputs: Outputs,
+        outlook: Outlook,
+        conversation: Callable[[Contact], Conversation],
     ) -> None:
         self._post = post
+        self._outlook = outlook
         self._out = outputs
         self._conversation = conversation
         self._carried: dict[bytes, dict[int, Key]] = {}
@@ -101,7 +108,8 @@ class Straight:
             return
         has.add(contact.identity)
         talk = self._conversation(contact)
-        carried = talk.carry(group.straight(message), wall=wall)
+        body, ahead = group.straight(message), self._outlook.clock_ahead
+        carried = talk.outgoing.carry(body, wall=wall, ahead=ahead)
         self._out.records.append(NumberUsed(contact.identity, carried.number))
         self._carried.setdefault(contact.identity, {})[carried.number] = key
         talk.courier.send(carried.number, carried.body, now=now)

@@ -159,9 +159,9 @@ def test_an_invitation() -> None:
 
 
 def test_a_welcome() -> None:
-    """Clause 4.4: "over the array `[identity, nonce, host, port, table_version, lease, link_port]`, where `identity` is
-    the peer's"."""
-    said = fields("admission", "welcome", skipped=1)[:6]
+    """Clause 4.4: "over the array `[identity, nonce, host, port, table_version, lease, link_port, clock]`, where
+    `identity` is the peer's"."""
+    said = fields("admission", "welcome", skipped=1)[:7]
     signature = by_hand.signed(REGISTRY_SEED, b"chatapp welcome 1\0", by_hand.packed([ALICE[0], *said]))
     assert b"\x04" + by_hand.packed([*said, signature]) == printed("admission", "welcome")
 

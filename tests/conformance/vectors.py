@@ -124,6 +124,7 @@ def _admission() -> Iterator[tuple[str, Value]]:
         table_version=VERSION,
         lease=30,
         link_port=5_000,
+        clock=1_700_000_000_000,
     )
     refused = make_refused(REGISTRY.identity, nonce=NONCE, reason=RefusalReason.NAME_TAKEN, name="alice")
     cookie = Cookie(nonce=NONCE, cookie=COOKIE, card=REGISTRY.card)

@@ -15,7 +15,7 @@ from tests.simulation.story import live_through
 from tests.support.promise.timers import TimersPromise, deadlines, late_parts
 from wire.messages.direct import StraightLine
 
-SEEDS = range(12)
+SEEDS = (*range(12), 41)
 
 
 def live_through_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,8 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     lease: Annotated[int, msgspec.Meta(ge=1, le=86_400)]
     """Seconds without a sign of life after which the peer is held to be away."""
     link_port: Port
+    clock: Count
+    """What the registry's clock shows, in milliseconds."""
     signature: Signature
 
 
