@@ -134,7 +134,7 @@ async def perform(stage: Stage, home: Path) -> str:
         await erin.types("もちろん ☕")
         await alice.sees("も")
         alice.types("/n\t")
-        await alice.sees("who is in your room")
+        await alice.sees("list the people in your room")
         return drawn(alice.screen)
     finally:
         await alice.leave()
