@@ -123,14 +123,18 @@ class Inbound:
             self._hearing.line_straight(contact, said)
 
     def batch_arrived(self, batch: MailBatch) -> None:
-        """Letters. One that does not open is taken all the same, and the user is told: it never will."""
+        """Letters. One that does not open is taken all the same, as it never will; the user is told, unless its sender is
+        ignored."""
         for letter in batch.letters:
             is_taken = True
             try:
                 is_taken = self._letter_arrived(letter)
             except WireError as error:
-                name = self._name(letter.sender)
-                self._out.events.append(Trouble(text=f"A letter from {name} could not be opened: {error}"))
+                if letter.sender not in self._contacts.ignored:
+                    name = self._name(letter.sender)
+                    self._out.events.append(
+                        Trouble(text=f"A letter from {name} could not be opened: {error}")
+                    )
             if is_taken:
                 self._home.take_later(letter.serial)
         if not batch.more:

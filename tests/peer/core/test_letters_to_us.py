@@ -56,6 +56,9 @@ def test_a_letter_that_cannot_be_read_is_told_of_and_let_go(make: Callable[[], L
     assert desk.out.requests == [TakeMail([1])]
     (told,) = desk.troubles()
     assert told.startswith("A letter from ")
+    desk.contacts.ignored.add(BOB.id)
+    desk.gets(make())
+    assert desk.troubles() == [], "of somebody who is ignored nothing is told"
     assert not [record for record in desk.out.records if isinstance(record, IncomingAdded)]
 
 
