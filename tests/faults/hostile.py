@@ -25,6 +25,18 @@ from wire.codec import encode
 from wire.header import Kind
 from wire.identity import AgreementKey, Identity, make_card
 from wire.messages.delivery import Part, encode_frame
+from wire.messages.desk.operating import (
+    CallNext,
+    CommandDone,
+    DropVisitor,
+    EndSession,
+    HandOver,
+    MoveVisitor,
+    NoteVisitor,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+)
 from wire.messages.direct import RelayDatagram, ReportSilence
 from wire.messages.mail import DepositMail
 from wire.messages.presence import Leave, Ping
@@ -32,6 +44,9 @@ from wire.messages.registration import Cookie, RefusalReason, Refused
 from wire.messages.renaming import Rename
 from wire.messages.room import EnterRoom, LeaveRoom, ListRooms, RoomEntered, RoomRefused
 from wire.messages.table import FetchTable
+
+OPERATOR: Final = "desklead"
+"""An operator of the help desk, who has not come yet."""
 
 HOST: Final = "127.0.6.6"
 TICK: Final = 0.005
@@ -115,7 +130,9 @@ class Hostile:
     async def _read(self, member: Visitor) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):
             while True:
-                self.heard[type(await member.next_notice()).__name__] += 1
+                said = await member.next_notice()
+                what = type(said).__name__
+                self.heard[f"{what} {said.result.name}" if isinstance(said, CommandDone) else what] += 1
 
     def throw(self, data: bytes, victim: str) -> None:
         """A datagram to somebody's program."""
@@ -197,6 +214,27 @@ class Hostile:
                     )
                     for other in self.victims:
                         self.throw(bytes((Kind.CARD,)) + encode((mine, forged)[number % 2]), other)
+
+    async def operators_of_the_help_desk(self) -> None:
+        """Take an operator's name, ask for all that operators may ask, and show invented join codes."""
+        members = await self.members(5)
+        names = [OPERATOR, OPERATOR.upper(), OPERATOR.replace("e", "\u0435", 1)]
+        async for burst in self.bursts(500):
+            for number in burst:
+                member = members[number % len(members)]
+                member.ask(
+                    TakeDuty(number, "desk"), CallNext(number, "desk", number % 9), ShowRoom(number, "desk"),
+                    ShowFigures(number, "desk"), EndSession(number, number % 9), NoteVisitor(number, number % 9, "x"),
+                    HandOver(number, number % 9, OPERATOR), DropVisitor(number, number % 9, 1),
+                    MoveVisitor(number, number % 9, 1, 2),
+                )  # fmt: skip
+                await member.flush()
+                self.done["requests"] += 9
+                if number % 10 == 0:
+                    impostor = self.nobody(names[number // 10 % len(names)])
+                    answer = await impostor.register()
+                    assert isinstance(answer, Refused), f"came in as {impostor.name}"
+                    impostor.close()
 
     # --- plays: floods
 
@@ -345,6 +383,7 @@ PLAYS: Final[dict[str, Play]] = {
     "registry": Hostile.another_registry,
     "names": Hostile.their_names,
     "cards": Hostile.false_cards,
+    "operators": Hostile.operators_of_the_help_desk,
     "letters": Hostile.letters_that_do_not_open,
     "requests": Hostile.requests_without_end,
     "relays": Hostile.relays,

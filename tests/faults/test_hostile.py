@@ -13,7 +13,7 @@ import pytest
 from tests.endtoend.lines import CHANNEL_TAKEN, SAVED, TIME, UPDATED, arrived, is_met, on_channel
 from tests.endtoend.test_every_spelling import enter
 from tests.faults.conftest import Note
-from tests.faults.hostile import PLAYS
+from tests.faults.hostile import OPERATOR, PLAYS
 from tests.faults.machine import MIB, memory_of
 from tests.faults.size import IS_WHOLE, bar, dose
 from tests.faults.visitor import Visitor
@@ -24,7 +24,7 @@ from wire.messages.presence import Leave
 COMMAND = (sys.executable, "-m", "tests.faults.hostile")
 SECONDS = dose(2.0, 60.0)
 AT_ONCE: list[tuple[str, ...]] = [
-    ("registry", "names", "cards", "letters"),
+    ("registry", "names", "cards", "operators", "letters"),
     ("requests", "relays", "mail", "rooms"),
     ("flapping", "identities", "claims"),
     ("parts", "lines"),
@@ -45,6 +45,10 @@ OF_OTHERS = (
     r"|\[A letter from eve\S+ could not be opened: .*"
 )
 """What a terminal shows of people who are neither: that they come and go, and what they write to us."""
+
+
+OF_THE_DESK = ("CommandDone", "DutyTold", "ClientTold", "ClientChanged", "RoomShown", "FiguresShown", "Desk")
+"""What operators and visitors are told."""
 
 
 async def talk(one: Program, other: Program, number: int) -> float:
@@ -99,7 +103,7 @@ class Listener:
 async def test_a_hostile_client_beside_two_who_talk(
     stage: Stage, figure: Note, plays: tuple[str, ...]
 ) -> None:
-    registry = await stage.registry()
+    registry = await stage.registry("--operator", OPERATOR)
     friend = Visitor(stage.port, "friend", host="127.0.0.9")
     await friend.register()
     await friend.tell(Leave(1))
@@ -149,6 +153,8 @@ async def test_a_hostile_client_beside_two_who_talk(
         "they notice nothing; <= 5 s; <= 50 MiB each",
     )
     assert strange_lines(alice, bob) == []
+    of_the_desk = {what for one in told for what in one["heard"] if what.startswith(OF_THE_DESK)}
+    assert of_the_desk <= {"CommandDone NOT_AN_OPERATOR"}
     assert max(spans) <= IN_WITHIN
     assert max(grown) <= MEMORY / MIB
 
