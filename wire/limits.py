@@ -320,6 +320,10 @@ anybody: not acknowledged and not lost, as if we were away. A line is at most 64
 RECORDS_WAITING_MAX: Final = 10_000
 """Records that wait for a disk that takes none. Past it nothing is taken or sent, until it takes them."""
 
+HELD_TEXTS_MAX: Final = 16 * 1024 * 1024
+"""Characters of all messages that wait for an earlier one of their sender. Past it the sender of most of it is shown out
+of order: whoever leaves out numbers on purpose must not fill our memory with what comes behind them."""
+
 CARDS_PER_SECOND: Final = 1_000.0
 """Bare cards a second whose signature a peer checks (60 us each), from everybody together; the rest is dropped, and a
 genuine one comes again with the next tries. Forging one takes no more than a name and a key out of the table."""

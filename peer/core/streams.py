@@ -18,6 +18,7 @@ from peer.core.records import FloorRaised, IncomingAdded, Overtaken, Record, Sho
 from peer.core.stored import StoredStream
 from peer.core.streamkeys import group_mark
 from wire.delivery.seen import Admission, Inbox
+from wire.limits import HELD_TEXTS_MAX
 from wire.messages.group import CHANNEL
 from wire.messages.room import ROOM_SIGN
 
@@ -47,6 +48,11 @@ class Stream:
     """The highest number that was shown."""
     behind: set[int] = field(default_factory=set)
     """Stored numbers below it, on disk marked as such, that are not known to be shown."""
+    size: int = 0
+    """The length of all texts together."""
+    held: int = 0
+    """The same while some of them wait for an earlier one, as it was counted last; else 0."""
+
     doubt: AuthorDoubt | None = None
     """Of the author of direct messages whose key no row has told us."""
 
@@ -56,6 +62,7 @@ class Stream:
         if text is None:
             return None
         at_ms, words, is_late = text
+        self.size -= len(words)
         name, identity, at = self.contact.row.card.name, self.contact.identity, at_ms / 1_000
         late = at if is_late else None
         if self.group is None:
@@ -114,6 +121,7 @@ def restored(
         highest=stored.shown,
         shown=stored.shown,
         behind={one.number for one in stored.unshown if one.behind},
+        size=sum(len(text) for _, text, _ in texts.values()),
     )
 
 
@@ -128,6 +136,9 @@ class Streams:
         self._streams: dict[bytes, Stream] = {}
         self._holding: dict[bytes, Stream] = {}
         """Those with messages that wait for an earlier one: only they have deadlines."""
+        self._held = 0
+        """The length of the texts of those, together."""
+        self._is_relieving = False
         self._written: list[tuple[Stream, int, bool]] = []
         """Records handed out but not known to be stored: (stream, number, whether to acknowledge by courier)."""
         self._marks: dict[bytes, int] = {}
@@ -153,6 +164,7 @@ class Streams:
             return
         if number not in stream.texts:
             stream.texts[number] = (at_ms, text, late)
+            stream.size += len(text)
             is_behind = number < stream.highest
             if is_behind:
                 stream.behind.add(number)
@@ -185,7 +197,7 @@ class Streams:
         return touched
 
     def release(self, stream: Stream, now: float) -> None:
-        """Show what is ready."""
+        """Show what is ready. When too much waits for earlier messages, those of the sender of most of it wait no longer."""
         self.remember_floor(stream, stream.inbox.floor)
         for number in stream.inbox.ready(now):
             line = stream.line(number)
@@ -201,10 +213,21 @@ class Streams:
                 self._home.gather(line)
             else:
                 self._out.events.append(line)
+        before = stream.held
         if stream.inbox.held_count:
             self._holding[stream.key] = stream
+            stream.held = stream.size
         else:
             self._holding.pop(stream.key, None)
+            stream.held = 0
+        self._held += stream.held - before
+        if self._held > HELD_TEXTS_MAX and not self._is_relieving:
+            self._is_relieving = True
+            while self._held > HELD_TEXTS_MAX:
+                heaviest = max(self._holding.values(), key=lambda holding: holding.held)
+                heaviest.inbox.skip_holes()
+                self.release(heaviest, now)
+            self._is_relieving = False
 
     def remember_floor(self, stream: Stream, floor: int) -> None:
         """Store it, now and then."""

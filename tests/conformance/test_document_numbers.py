@@ -53,6 +53,7 @@ def test_no_limit_is_missing() -> None:
         ("6.6", f"up to {Policy().assembly_bytes_in_all:,} bytes"),
         ("6.6", f"has come for {Policy().assembly_span:.0f} s"),
         ("6.7", f"for at most {Policy().hold_span:.0f} s, and up to {Policy().hold_numbers:,} messages"),
+        ("6.7", f"more than {limits.HELD_TEXTS_MAX:,} characters"),
         ("7.2", f"at most {limits.LETTER_MAX:,} bytes"),
         ("7.3", f"one more for each {limits.LETTER_PLACE:,} bytes"),
         ("7.3", f"has {limits.MAILBOX_PLACES} places, all mailboxes together have {limits.MAIL_PLACES:,}"),

@@ -198,6 +198,11 @@ class Inbox:
                 return
             self._release_below(number + 1)
 
+    def skip_holes(self) -> None:
+        """Wait for none of the missing ones any more."""
+        if self._held:
+            self._release_below(max(self._held) + 1)
+
     def next_timer(self) -> float | None:
         """When the next hole is skipped; 0.0 (at once) for an inbox restored with held numbers and not yet asked."""
         if not self._held:

@@ -101,6 +101,30 @@ def test_messages_wait_for_an_earlier_one_and_not_for_ever() -> None:
     assert desk.shown() == ["late"]
 
 
+def test_who_leaves_out_numbers_does_not_fill_our_memory_with_what_comes_behind_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Clause 6.7: whoever has most of what waits is shown out of order; nothing of it is lost, and others wait on."""
+    monkeypatch.setattr("peer.core.streams.HELD_TEXTS_MAX", 10_000)
+    desk = Desk()
+    desk.hears(Floor(4), part(5, "second of carol"), by=CAROL)
+    shown: list[str] = []
+    for number in range(5, 105):
+        desk.hears(Floor(4), part(number, f"{number:03}" + "x" * 997), by=BOB)
+        desk.store()
+        shown += desk.shown()
+        held = sum(stream.size for stream in map(desk.streams.__getitem__, (BOB.id, CAROL.id)))
+        assert held <= 10_000
+    assert [text[:3] for text in shown] == [f"{number:03}" for number in range(5, 105)][: len(shown)]
+    assert len(shown) > 90
+    desk.hears(part(4, "first of carol"), by=CAROL)
+    desk.store()
+    assert desk.shown() == ["first of carol", "second of carol"]
+    desk.hears(part(4, "late"), by=BOB)
+    desk.store()
+    assert "late" in desk.shown()
+
+
 @pytest.mark.parametrize("news", [Floor(6), Void(5, 1)])
 def test_what_will_never_come_is_not_waited_for(news: DeliveryFrame) -> None:
     """Clause 6.3."""
