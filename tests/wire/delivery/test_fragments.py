@@ -187,6 +187,26 @@ class TestTheMemoryThatAllShare:
             self.sender(buffer, "10.9.9.9").add(Part(0, 0, 2, bytes(900)), 1.0)
         assert friend.add(Part(5, 1, 2, b"then"), 2.0) == b"first, then"
 
+    def test_it_is_filled_to_the_last_byte(self) -> None:
+        buffer = PartBuffer(self.POLICY)
+        senders = [self.sender(buffer, "10.0.0.1") for _ in range(8)]
+        for sender in senders:
+            sender.add(Part(5, 0, 2, bytes(1_000 - PART_COST)), 0.0)
+        assert (buffer.bytes_held, len(buffer)) == (self.LIMIT, 8)
+        self.sender(buffer, "10.0.0.1").add(Part(5, 0, 2, b"x"), 0.0)
+        assert (len(buffer), len(senders[0])) == (8, 0)
+
+    def test_what_a_network_held_before_counts_no_more(self) -> None:
+        buffer = PartBuffer(self.POLICY)
+        friend, once = self.sender(buffer, "10.0.0.1"), self.sender(buffer, "10.0.0.1")
+        friend.add(Part(5, 0, 2, b"first, "), 0.0)
+        for number in range(20):
+            once.add(Part(number, 0, 2, bytes(900)), 0.0)
+            once.drop(number)
+        for _ in range(20):
+            self.sender(buffer, "10.9.9.9").add(Part(0, 0, 2, bytes(900)), 1.0)
+        assert friend.add(Part(5, 1, 2, b"then"), 2.0) == b"first, then"
+
     def test_parts_that_wait_too_long_are_dropped(self) -> None:
         buffer = PartBuffer(self.POLICY)
         sender, other = self.sender(buffer, "a"), self.sender(buffer, "b")
