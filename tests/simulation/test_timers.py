@@ -29,17 +29,7 @@ def test_nothing_in_any_program_is_due_before_its_core_says(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "peer.core.engine",
-        "peer.core.uplink",
-        "peer.core.router",
-        "peer.core.lines",
-        "peer.desk.uplink",
-        "wire.delivery.outbox",
-        "registry.core",
-        "registry.service",
-    ],
+    "name", ["peer.core.engine", "peer.desk.uplink", "registry.core", "registry.service"]
 )
 def test_a_core_that_tells_the_last_deadline_instead_of_the_first_is_found(
     name: str, monkeypatch: pytest.MonkeyPatch

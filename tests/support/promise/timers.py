@@ -50,18 +50,18 @@ class TimersPromise:
         assert not late, f"due before the next timer: {late}"
 
 
-def late_parts(core: Core) -> list[str]:
-    """The parts whose deadline is before the one that their core tells."""
+def late_parts(core: Core, *, shared: tuple[type, ...] = ()) -> list[str]:
+    """The parts whose deadline is before the one that their core tells. `shared`: those whose timer is their owner's."""
     due = core.next_timer()
     return [
         f"{where} at {deadline}, the core at {due}"
-        for where, deadline in deadlines(core)
+        for where, deadline in deadlines(core, but=(*NO_DEADLINE, *shared))
         if due is None or deadline < due
     ]
 
 
-def deadlines(core: object) -> Iterator[tuple[str, float]]:
-    """All deadlines of all parts, each with the way to it."""
+def deadlines(core: object, *, but: tuple[type, ...] = NO_DEADLINE) -> Iterator[tuple[str, float]]:
+    """All deadlines of all parts but these, each with the way to it."""
     seen: set[int] = set()
     left: list[tuple[object, str]] = [(core, "")]
     while left:
@@ -71,7 +71,7 @@ def deadlines(core: object) -> Iterator[tuple[str, float]]:
         seen.add(id(thing))
         if type(thing).__module__.startswith(OURS):
             way = f"{way}/{type(thing).__name__}"
-            for name in DEADLINES if not isinstance(thing, NO_DEADLINE) else ():
+            for name in DEADLINES if not isinstance(thing, but) else ():
                 value = getattr(thing, name, None)
                 deadline = value() if callable(value) else value
                 if deadline is not None:

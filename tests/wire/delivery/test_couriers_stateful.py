@@ -7,7 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.promise.timers import late_parts
 from tests.wire.delivery.network import Disk, End, frames_of, next_timer
+from wire.delivery.fragments import PartBuffer
 from wire.delivery.policy import Policy
 
 POLICY: Final = Policy(window=8, window_limit=16, hold_numbers=12, assemblies=2)
@@ -24,6 +26,7 @@ class Couriers(RuleBasedStateMachine):
         super().__init__()
         self.now = 100.0
         self.lives = 0
+        self.looks = 0
         self.bag: list[tuple[str, bytes]] = []
         self.sent: dict[tuple[str, int], bytes] = {}
         self.acknowledged: set[tuple[str, int]] = set()
@@ -182,6 +185,12 @@ class Couriers(RuleBasedStateMachine):
         for number in end.waiting_for_disk:
             end.courier.reject(number)
         end.waiting_for_disk.clear()
+
+    @invariant()
+    def nothing_is_due_before_the_courier_says_so(self) -> None:
+        self.looks += 1
+        for end in self.ends.values() if hasattr(self, "ends") and self.looks % 4 == 0 else ():
+            assert late_parts(end.courier, shared=(PartBuffer,)) == []
 
     @invariant()
     def memory_is_bounded(self) -> None:
