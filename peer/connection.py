@@ -32,6 +32,7 @@ class Linked(Protocol):
     def wants_link_closed(self) -> bool: ...
     def link_connected(self, *, now: float) -> None: ...
     def link_greeted(self, greeting: bytes, *, now: float) -> None: ...
+    def link_heard(self, *, now: float) -> None: ...
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None: ...
     def link_closed(self, *, now: float) -> None: ...
     def link_bytes_to_send(self, *, now: float) -> list[bytes]: ...
@@ -51,6 +52,14 @@ class Connection:
         self._connecting: asyncio.Task[None] | None = None
         self._is_over = False
         self._is_held = False
+        self._received = 0
+        """How much had come on the link when it was last looked at."""
+
+    def look(self, *, now: float) -> None:
+        """Tell the core that something has come, be it a part of a frame. Say this before it is told the time."""
+        if self._link is not None and self._link.received != self._received:
+            self._received = self._link.received
+            self._core.link_heard(now=now)
 
     def tend(self, *, now: float) -> None:
         """Close, write and connect as the core wants."""
@@ -118,7 +127,7 @@ class Connection:
         if self._is_over:
             link.cut("closed meanwhile")
             return
-        self._link = link
+        self._link, self._received = link, 0
         if self._is_held:
             self._pace()
         self._core.link_connected(now=self._now())

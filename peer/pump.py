@@ -173,6 +173,7 @@ class Pump:
 
     def _timer_rang(self) -> None:
         self._timer = None
+        self._connection.look(now=self._now())
         hear(self._core.handle_timer, now=self._now(), dropped=self._core.dropped)
         self._turn()
         self._ring_when_due()

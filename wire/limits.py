@@ -53,9 +53,16 @@ LINK_SEGMENT_MAX: Final = 1_220
 """Bytes of a TCP segment: 1,280 (the least MTU of IPv6) less headers, as for datagrams. Larger segments are lost without a
 word where a network on the way drops them and its ICMP messages, too (a black hole); the link would stand still for ever."""
 
-LINK_STALL_TIMEOUT: Final = 10.0
-"""Seconds for which what was said on a link may stay unanswered, or unacknowledged by the other machine: the link is lost
-then, and a message on it takes another way within 12 s."""
+LINK_STALL_TIMEOUT: Final = 8.0
+"""Seconds for which nothing may come on a link behind what was said on it: the link is lost then, and a message on it takes
+another way within 12 s, be it that no other link comes about."""
+
+LINK_SLOWEST: Final = 4_096
+"""Bytes a second that a link carries at least: what was said may take so long beside that, so that no long letter is cut off
+again and again where little gets through."""
+
+LINK_UNACKNOWLEDGED_TIMEOUT: Final = 10.0
+"""Seconds for which the other machine may acknowledge nothing of what was sent, by TCP: the kernel then ends the link."""
 
 LINK_KEEPALIVE_SPAN: Final = 50.0
 """Seconds of silence after which a peer says something on its link, to find out whether it still carries anything."""

@@ -12,7 +12,7 @@ from wire.codec import encode
 from wire.errors import SealError
 from wire.framing import frame
 from wire.header import Kind
-from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
+from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_SLOWEST, LINK_STALL_TIMEOUT
 from wire.messages.link import Attach, PeerRequest
 from wire.messages.presence import Ping
 from wire.sealing import LinkCipher, Session
@@ -55,6 +55,8 @@ class LinkEnd:
         self._spoke_at = 0.0
         self._unheard_since: float | None = None
         """When we said the first thing after the registry was last heard; None: nothing since."""
+        self._unheard = 0
+        """Bytes that we have said since then."""
         self._is_asked = False
         """Whether a Ping was among it."""
         self._is_read = True
@@ -115,10 +117,12 @@ class LinkEnd:
     def send(self, request: PeerRequest, *, now: float) -> None:
         """Seal and queue a request."""
         assert self._cipher is not None
-        self._out.append(frame(self._cipher.seal(encode(request))))
+        piece = frame(self._cipher.seal(encode(request)))
+        self._out.append(piece)
         self._spoke_at = now
         if self._unheard_since is None:
-            self._unheard_since, self._is_asked = now, False
+            self._unheard_since, self._unheard, self._is_asked = now, 0, False
+        self._unheard += len(piece)
         if type(request) is Ping:
             self._is_asked = True
 
@@ -127,7 +131,8 @@ class LinkEnd:
         self._out.append(frame(group_frame))
         self._spoke_at = now
         if self._unheard_since is None:
-            self._unheard_since, self._is_asked = now, False
+            self._unheard_since, self._unheard, self._is_asked = now, 0, False
+        self._unheard += len(group_frame)
 
     def opened(self, data: bytes, *, now: float) -> bytes | None:
         """The payload of a sealed frame, None for a group frame. Raises SealError: the link is then no good."""
@@ -144,12 +149,16 @@ class LinkEnd:
             self._backoff.reset()
         return payload
 
+    def heard(self, *, now: float) -> None:
+        """Something came, though no whole frame: it may be slow, but it does not stand still."""
+        if self._unheard_since is not None:
+            self._unheard_since, self._is_asked = now, False
+
     def read_from(self, *, is_read: bool, now: float) -> None:
         """Whether the shell reads what comes. While it does not, nothing is heard, and the link is as good as before."""
         if is_read is not self._is_read:
             self._is_read = is_read
-            if self._unheard_since is not None:
-                self._unheard_since, self._is_asked = now, False
+            self.heard(now=now)
 
     def is_keepalive_due(self, now: float) -> bool:
         """Whether to say Ping: we have been silent for long, or wait for an answer."""
@@ -184,21 +193,26 @@ class LinkEnd:
         due = self._spoke_at + LINK_KEEPALIVE_SPAN
         if self._unheard_since is None or not self._is_read:
             return due
-        return min(due, self._unheard_since + (LINK_STALL_TIMEOUT if self._is_asked else ASKED_AFTER))
+        return min(due, self._unheard_since + (self._patience if self._is_asked else ASKED_AFTER))
 
     def bytes_to_send(self) -> list[bytes]:
         """Drained: pieces for the connection, in order."""
         out, self._out = self._out, []
         return out
 
+    @property
+    def _patience(self) -> float:
+        """Seconds within which something must come behind what we have said."""
+        return LINK_STALL_TIMEOUT + self._unheard / LINK_SLOWEST
+
     def _stands_still(self, now: float) -> bool:
         if self._unheard_since is None or not self._is_read:
             return False
-        late = now - (self._unheard_since + LINK_STALL_TIMEOUT)
+        late = now - (self._unheard_since + self._patience)
         if late < 0:
             return False
         if late >= LATE_AFTER:
-            self._unheard_since, self._is_asked = now, False
+            self.heard(now=now)
             return False
         self.stalled_since = self._unheard_since
         return True

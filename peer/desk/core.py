@@ -135,6 +135,10 @@ class VisitorCore:
         """The shell's TCP connection to the registry stands."""
         self._link.connected(now=now)
 
+    def link_heard(self, *, now: float) -> None:
+        """Bytes came on it, which may be no whole frame yet."""
+        self._link.heard(now=now)
+
     def link_greeted(self, greeting: bytes, *, now: float) -> None:
         """The registry's first bytes on it."""
         self._link.greeted(greeting, now=now)

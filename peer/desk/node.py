@@ -212,6 +212,7 @@ class Visitor:
 
     def _timer_rang(self) -> None:
         self._timer = None
+        self._connection.look(now=self._now())
         self._core.handle_timer(now=self._now())
         self._pump()
 

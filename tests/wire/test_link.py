@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from wire.aio.link import Link, limit_segments
-from wire.limits import LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
+from wire.limits import LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_UNACKNOWLEDGED_TIMEOUT
 
 PIECE = 10_000
 """Bytes, few enough to be written at once; a few of them fill the kernel's buffers, and then some must wait."""
@@ -128,7 +128,8 @@ async def look_at_options() -> None:
         for transport in ends:
             sock = transport.get_extra_info("socket")
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) <= LINK_SEGMENT_MAX
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == LINK_STALL_TIMEOUT * 1_000
+            milliseconds = LINK_UNACKNOWLEDGED_TIMEOUT * 1_000
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == milliseconds
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             transport.abort()
         await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 from wire.address import Address, normal
 from wire.errors import DecodeError
 from wire.framing import FrameReader
-from wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
+from wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_UNACKNOWLEDGED_TIMEOUT
 
 AT_ONCE: Final = 16 * 1024
 """Bytes for which a socket has room unless its reader is slow; of more, a part would come back, to be copied."""
@@ -33,7 +33,7 @@ def limit_segments(sock: socket.socket) -> None:
 def _give_up_when_stalled(sock: socket.socket) -> None:
     """Let the kernel end a connection whose other machine acknowledges nothing."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    milliseconds = int(LINK_STALL_TIMEOUT * 1_000)
+    milliseconds = int(LINK_UNACKNOWLEDGED_TIMEOUT * 1_000)
     for option, value in (*_KEEPALIVE, ("TCP_USER_TIMEOUT", milliseconds)):
         if hasattr(socket, option):
             with contextlib.suppress(OSError):
@@ -71,6 +71,8 @@ class Link(asyncio.Protocol):
         self._descriptor: int | None = None
         self._reason = "closed by the other side"
         self.remote = Address("", 0)
+        self.received = 0
+        """Bytes that came, also of frames that are not whole yet."""
 
     # --- asyncio's side
 
@@ -92,6 +94,7 @@ class Link(asyncio.Protocol):
         """Cut what came into frames and hand over all of them at once."""
         if self._transport is None or self._transport.is_closing():
             return
+        self.received += len(data)
         self._reader.feed(data)
         if not self._greeted and not self._take_greeting():
             return

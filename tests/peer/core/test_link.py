@@ -10,7 +10,7 @@ from wire.codec import decode_request, encode
 from wire.errors import SealError
 from wire.framing import FrameReader
 from wire.header import GroupHeader, pack_group, pack_relayed
-from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
+from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_SLOWEST, LINK_STALL_TIMEOUT
 from wire.messages.link import Attach
 from wire.messages.presence import Ping, Pong
 from wire.sealing import LinkCipher, Session
@@ -216,16 +216,20 @@ class TestALinkThatStandsStill:
         wire.end.send(Attach(), now=wire.now)
         return wire
 
-    def test_it_is_asked_for_an_answer_and_closed_ten_seconds_after_the_first_word(self, wire: Wire) -> None:
+    def test_it_is_asked_for_an_answer_and_closed_eight_seconds_after_the_first_word(
+        self, wire: Wire
+    ) -> None:
         began = wire.now
         assert wire.end.next_timer() == began + 2.5
         assert not wire.end.is_keepalive_due(began + 2.4)
         assert wire.end.is_keepalive_due(began + 2.5)
         wire.end.send(Ping(0), now=began + 2.5)
         assert not wire.end.is_keepalive_due(began + 3.0)
-        assert wire.end.next_timer() == began + LINK_STALL_TIMEOUT
-        assert not wire.end.handle_timer(now=began + LINK_STALL_TIMEOUT - 0.1)
-        assert wire.end.handle_timer(now=began + LINK_STALL_TIMEOUT)
+        due = wire.end.next_timer()
+        assert due is not None
+        assert due == pytest.approx(began + LINK_STALL_TIMEOUT, abs=0.1)
+        assert not wire.end.handle_timer(now=due - 0.1)
+        assert wire.end.handle_timer(now=due)
         assert wire.end.stalled_since == began
 
     @pytest.mark.parametrize("frame", ["ours", "relayed"])
@@ -249,7 +253,18 @@ class TestALinkThatStandsStill:
     def test_a_program_that_was_stopped_reads_first(self, wire: Wire) -> None:
         late = wire.now + LINK_STALL_TIMEOUT + 60.0
         assert not wire.end.handle_timer(now=late)
-        assert wire.end.handle_timer(now=late + LINK_STALL_TIMEOUT)
+        assert wire.end.handle_timer(now=late + LINK_STALL_TIMEOUT + 0.1)
+
+    def test_a_slow_one_has_time_for_what_is_long(self, wire: Wire) -> None:
+        wire.end.send_group_frame(bytes(10 * LINK_SLOWEST), now=wire.now)
+        assert not wire.end.handle_timer(now=wire.now + 10.0 + LINK_STALL_TIMEOUT - 0.1)
+        assert wire.end.handle_timer(now=wire.now + 10.0 + LINK_STALL_TIMEOUT + 0.1)
+
+    def test_a_part_of_a_frame_shows_that_it_is_slow(self, wire: Wire) -> None:
+        began = wire.now
+        wire.end.heard(now=began + 7.0)
+        assert not wire.end.handle_timer(now=began + 14.0)
+        assert wire.end.handle_timer(now=began + 7.0 + LINK_STALL_TIMEOUT + 0.1)
 
 
 def test_a_dropped_link_forgets_what_it_had_to_say() -> None:
