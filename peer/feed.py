@@ -7,13 +7,32 @@ from typing import Final
 
 from peer.core.events import Event
 from peer.waiters import Waiters
-from wire.limits import EVENTS_WAITING_MAX
+from wire.limits import EVENTS_WAITING_MAX, TEXTS_WAITING_MAX
 
 UNREAD_MAX: Final = 1_000
 """Events that are kept for a program that has read none yet: one that only sends must not gather them without end."""
 
 SHOWN_TOGETHER: Final = 256
 """Events that a loop is done with before that is noted, while more of them wait."""
+
+
+class EventQueue:
+    """Events that one reader has not taken yet."""
+
+    __slots__ = ("events", "size")
+
+    def __init__(self) -> None:
+        self.events: deque[Event] = deque()
+        self.size = 0
+        """The length of their texts."""
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the reader is so far behind that nothing more must come."""
+        return len(self.events) >= EVENTS_WAITING_MAX or self.size >= TEXTS_WAITING_MAX
 
 
 class EventFeed:
@@ -24,19 +43,22 @@ class EventFeed:
         """`has_room` is called when a reader has caught up with a feed that was full."""
         self._waiters = Waiters(loop)
         self._has_room = has_room
-        self._others: list[deque[Event]] = []
+        self._others: list[EventQueue] = []
         self._has_main_loop = False
-        self.main: Final[deque[Event]] = deque()
+        self.main: Final = EventQueue()
         self.is_read = False
         """Whether somebody has begun to read."""
         self.is_closed = False
 
     def put(self, events: Sequence[Event]) -> None:
         """These have happened; readers go on."""
-        if self.is_read or len(self.main) < UNREAD_MAX:
-            self.main.extend(events)
-        for queue in self._others:
-            queue.extend(events)
+        size = 0
+        for event in events:
+            size += len(getattr(event, "text", ""))
+        queues = [self.main, *self._others] if self.is_read or len(self.main) < UNREAD_MAX else self._others
+        for queue in queues:
+            queue.events.extend(events)
+            queue.size += size
         self._waiters.wake()
 
     def close(self) -> None:
@@ -47,9 +69,9 @@ class EventFeed:
     @property
     def is_full(self) -> bool:
         """Whether a reader is so far behind that nothing more must come."""
-        if self.is_read and len(self.main) >= EVENTS_WAITING_MAX:
+        if self.is_read and self.main.is_full:
             return True
-        return bool(self._others) and max(map(len, self._others)) >= EVENTS_WAITING_MAX
+        return bool(self._others) and any(queue.is_full for queue in self._others)
 
     async def next_batch(self) -> list[Event]:
         """All of the main queue; waits for something; empty when closed."""
@@ -60,8 +82,9 @@ class EventFeed:
     def take(self) -> list[Event]:
         """All of the main queue, without waiting."""
         was_full = self.is_full
-        batch = list(self.main)
-        self.main.clear()
+        batch = list(self.main.events)
+        self.main.events.clear()
+        self.main.size = 0
         self._caught_up(was_full=was_full)
         return batch
 
@@ -72,13 +95,14 @@ class EventFeed:
         if is_main:
             queue, self._has_main_loop, self.is_read = self.main, True, True
         else:
-            queue = deque()
+            queue = EventQueue()
             self._others.append(queue)
         done: list[Event] = []
         try:
             while await self._wait_for(queue):
                 was_full = self.is_full
-                event = queue.popleft()
+                event = queue.events.popleft()
+                queue.size -= len(getattr(event, "text", ""))
                 self._caught_up(was_full=was_full)
                 yield event
                 done.append(event)
@@ -98,7 +122,7 @@ class EventFeed:
         if was_full and not self.is_full and not self.is_closed:
             self._has_room()
 
-    async def _wait_for(self, queue: deque[Event]) -> bool:
+    async def _wait_for(self, queue: EventQueue) -> bool:
         """Wait for an event in this queue; false when it is empty and none will come."""
         while not queue and not self.is_closed:
             await self._waiters.wait()

@@ -9,7 +9,7 @@ from typing import Final
 
 from peer.core.records import Record, can_wait
 from peer.history import History
-from wire.limits import RECORDS_WAITING_MAX
+from wire.limits import RECORDS_WAITING_MAX, TEXTS_WAITING_MAX
 
 WAIT_FOR_COMPANY: Final = 0.02
 """Seconds for which records that carry no promise wait for a commit that is made anyway."""
@@ -24,6 +24,8 @@ class Keeper:
     def __init__(self, history: History) -> None:
         self._history = history
         self._waiting: list[Record] = []
+        self._texts_waiting = 0
+        """The length of the texts of those."""
         self._waiting_since = 0.0
         self._is_urgent = False
         self._again_at = 0.0
@@ -36,6 +38,8 @@ class Keeper:
             if not self._waiting:
                 self._waiting_since = now
             self._waiting += records
+            for record in records:
+                self._texts_waiting += len(getattr(record, "text", ""))
             self._is_urgent = self._is_urgent or not all(map(can_wait, records))
         if not self._waiting:
             return True
@@ -52,7 +56,7 @@ class Keeper:
     @property
     def is_full(self) -> bool:
         """Whether so much waits for a disk that takes nothing that no more may come."""
-        return len(self._waiting) >= RECORDS_WAITING_MAX
+        return len(self._waiting) >= RECORDS_WAITING_MAX or self._texts_waiting >= TEXTS_WAITING_MAX
 
     def next_timer(self) -> float | None:
         """When `keep` is to be called again though nothing new came."""
@@ -71,4 +75,5 @@ class Keeper:
         self._again_at = 0.0
         self._is_urgent = False
         self._waiting.clear()
+        self._texts_waiting = 0
         return True

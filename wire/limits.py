@@ -322,10 +322,13 @@ CONTACTS_MAX: Final = NAMES_MAX
 
 EVENTS_WAITING_MAX: Final = 10_000
 """Events that wait for whoever shows them (a terminal that is stopped, a bot that hangs). Past it nothing is taken from
-anybody: not acknowledged and not lost, as if we were away. A line is at most 64 KiB, most are far shorter."""
+anybody: not acknowledged and not lost, as if we were away."""
 
 RECORDS_WAITING_MAX: Final = 10_000
 """Records that wait for a disk that takes none. Past it nothing is taken or sent, until it takes them."""
+
+TEXTS_WAITING_MAX: Final = 32 * 1024 * 1024
+"""Characters of the texts of those events, and of those records, past which it is the same: a line may have 64 KiB."""
 
 HELD_TEXTS_MAX: Final = 16 * 1024 * 1024
 """Characters of all messages that wait for an earlier one of their sender. Past it the sender of most of it is shown out

@@ -150,6 +150,19 @@ async def test_a_reader_of_batches_that_catches_up_makes_room(monkeypatch: pytes
     assert (fullness, desk.rooms) == ([False, True, False], 1)
 
 
+async def test_long_texts_fill_a_feed_before_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peer.feed.TEXTS_WAITING_MAX", 3_000)
+    desk = Desk()
+    quick, slow = desk.read(), desk.read()
+    coming = [await waiting(quick), await waiting(slow)]
+    desk.feed.put([Trouble(text="x" * 1_000) for _ in range(4)])
+    await asyncio.gather(*coming)
+    await next_of(quick, 3)
+    assert desk.feed.is_full, "three texts wait for the slow one"
+    await next_of(slow)
+    assert (desk.feed.is_full, desk.rooms) == (False, 1)
+
+
 async def test_who_has_not_begun_to_read_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("peer.feed.EVENTS_WAITING_MAX", 2)
     desk = Desk()

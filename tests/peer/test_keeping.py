@@ -89,6 +89,18 @@ def test_a_full_disk_is_told_of_once_and_tried_again_now_and_then(disk: Disk) ->
     assert disk.keeper.trouble is not None
 
 
+def test_long_texts_fill_a_keeper_before_many_records_do(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peer.keeping.TEXTS_WAITING_MAX", 3_000)
+    disk.is_full = True
+    fullness = []
+    for number in range(3):
+        disk.keeper.keep([IncomingAdded(b"b" * 32, number, 0, "x" * 1_000, False)], now=1.0)
+        fullness.append(disk.keeper.is_full)
+    disk.is_full = False
+    disk.keeper.keep([], now=1.0 + STORE_AGAIN_AFTER)
+    assert [*fullness, disk.keeper.is_full] == [False, False, True, False]
+
+
 def test_the_last_try_is_made_even_on_a_disk_that_was_full(disk: Disk) -> None:
     disk.is_full = True
     disk.keeper.keep([PROMISED], now=1.0)
