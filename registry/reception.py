@@ -69,7 +69,7 @@ class Reception:
             return self._return(person, card, nonce, caller, now)
         if person is not None:
             return self._rename(person, card, key, nonce, caller, now)
-        code = b"" if is_operator else self._doors.code_for(register) or b""
+        code = self._doors.code_for(register) or b""
         if names.is_promised(key) or self._doors.invites.is_spoken_for(code):
             return []  # it is on its way to the disk; the answer follows, here or to a repeat of the question
         network = "" if caller.address is None else network_of(caller.address.host)

@@ -5,12 +5,14 @@ import pytest
 from peer.core import events as happened
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.hall import Node
+from tests.peer.core.lab import enter, lose_registry
 from wire.address import Address
 from wire.codec import encode, join_frames
 from wire.header import Kind
 from wire.messages.delivery import Floor, Part
 from wire.messages.direct import DirectBody, StraightLine
 from wire.messages.group import CHANNEL
+from wire.messages.mail import DepositMail
 from wire.messages.table import Presence, Row, TablePage
 
 BOB, CAROL = Someone("bob"), Someone("carol")
@@ -73,9 +75,24 @@ def test_who_is_banned_is_not_heard_nor_answered_until_they_may_come_again(node:
     assert (heard(node), answered(node, BOB)) == ([], [])
     says(node, CAROL, 2)
     assert heard(node) == ["number 2"]
+    node.datagrams.clear()
+    node.core.speech.send("bob", "not straight", now=node.now)
+    node.pump()
+    assert answered(node, BOB) == []
+    assert [request.recipient for request in node.asked() if isinstance(request, DepositMail)] == [BOB.id]
     shows(node, BOB.row(201), version=201)
     says(node, BOB, 4)
     assert heard(node) == ["number 4"]
+
+
+def test_no_line_of_a_room_goes_straight_to_who_is_banned(node: Node) -> None:
+    enter(node, who=(BOB, CAROL))
+    shows(node, banned(200), version=200)
+    lose_registry(node)
+    node.datagrams.clear()
+    node.core.speech.say("among us", now=node.now)
+    node.pump()
+    assert {to for data, to in node.datagrams if data[0] == Kind.SEALED} == {CAROL.home}
 
 
 def test_a_ban_holds_without_the_registry_over_a_start_and_keeps_lines_from_them(node: Node) -> None:

@@ -153,10 +153,26 @@ def test_whose_row_comes_after_their_letter_goes_on_as_the_same_person(again: bo
     contact = desk.contacts.by_identity(DAVE.id)
     assert contact is not None
     desk.inbound.adopt(contact, now=desk.now)
+    desk.inbound.table_known(now=desk.now)
     desk.gets(called("dave", by=DAVE), letter(6, "in the table", by=DAVE))
     desk.hears(part(5, "by dave"), part(7, "straight"), by=DAVE)
     desk.store()
     assert doubts(desk) == [("dave", "in the table", None), ("dave", "straight", None)]
+
+
+def test_whose_row_comes_before_the_whole_table_is_no_stranger() -> None:
+    first = Desk()
+    first.gets(called("dave", by=DAVE))
+    first.store()  # and then the program is killed
+    second = Desk(first.disk)
+    second.contacts.take_row(DAVE.row())
+    contact = second.contacts.by_identity(DAVE.id)
+    assert contact is not None
+    second.inbound.adopt(contact, now=second.now)
+    second.inbound.table_known(now=second.now)
+    second.now += POLICY.hold_span
+    second.streams.handle_timer(now=second.now)
+    assert doubts(second) == [("dave", "by dave", None)]
 
 
 def test_letters_of_more_strangers_than_are_remembered_wait_at_the_server(
@@ -173,3 +189,7 @@ def test_letters_of_more_strangers_than_are_remembered_wait_at_the_server(
     assert desk.shown() == ["by dave", "by dave"]
     assert desk.out.requests == [TakeMail([1, 1])]
     assert {line.text for line in desk.disk.lines.latest(9)} == {"by dave"}
+    desk.contacts.take_row(DAVE.row())
+    desk.gets(letter(7, "in the table", by=DAVE), called("eve"))
+    desk.store()
+    assert sorted(desk.shown()) == ["by mallory", "in the table"]

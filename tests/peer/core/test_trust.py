@@ -9,7 +9,7 @@ from peer.core.safety import safety_number
 from peer.core.settling import KEY_IN_DOUBT
 from peer.core.standing import Standing
 from peer.core.trail import What, readable
-from tests.peer.core.cast import Porter, Someone, raw
+from tests.peer.core.cast import POLICY, Porter, Someone, raw
 from tests.peer.core.hall import Node
 from tests.support.network import Weather
 from tests.support.world import World
@@ -323,6 +323,19 @@ def test_letters_by_the_key_that_is_in_doubt_and_by_the_former_one_are_shown_wit
     for _ in [one for one in node.asked() if isinstance(one, FetchTable)]:
         shows(node, version=200)  # there is no other row
     assert heard(node) == [("thank you", None), ("this is the finder of the old one", other)]
+
+
+def test_a_letter_by_the_key_in_doubt_that_was_not_shown_before_the_end_is_shown_after_the_start(
+    node: Node,
+) -> None:
+    shows(node, new_row(), version=200)
+    node.told(letter_by(NEW_BOB, 7, "I have a new machine"))
+    node.saw()  # and the program is killed before anybody has seen it
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.come_in(new_row(), version=200)
+    again.pass_time(POLICY.hold_span)
+    assert heard(again) == [("I have a new machine", happened.AuthorDoubt.OTHER_KEY)]
+    assert heard(Node(disk=node.disk, porter=node.porter, life=3)) == []
 
 
 def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(node: Node) -> None:

@@ -99,6 +99,7 @@ def test_a_name_that_is_borne_means_its_bearer_over_restarts_and_under_other_nam
 
 def test_a_name_that_its_bearer_gave_up_for_long_is_kept_again() -> None:
     rig = rig_for()
+    code = code_of(rig)
     bob = rig.member("bob")
     bob.name = "robert"
     bob.renew()
@@ -108,7 +109,15 @@ def test_a_name_that_its_bearer_gave_up_for_long_is_kept_again() -> None:
     rig.advance(NAME_KEPT_FOR + 3_600.0)
     assert rig.core._service.directory.names.holder("bob") is None
     assert tries(rig, "bob") is RefusalReason.KEPT_FOR_OPERATOR
+    assert tries(rig, "bob", code) is RefusalReason.BAD_CODE, "it was used"
     assert is_one(rig, bob), "in this life of the registry"
+    for name in ("bob", "robert"):
+        bob.name = name
+        bob.renew()
+        bob.register()
+    assert rig.core._service.directory.names.holder("bob") == bob.id, "who bore it last may take it again"
+    rig.advance(NAME_KEPT_FOR + 3_600.0)
+    assert tries(rig, "bob") is RefusalReason.KEPT_FOR_OPERATOR
     rig.restart()
     assert not is_one(rig, bob)
     assert tries(rig, "bob") is RefusalReason.KEPT_FOR_OPERATOR
@@ -145,10 +154,12 @@ def test_a_name_that_the_disk_did_not_take_is_kept_on() -> None:
 def test_an_operator_is_listed_by_key() -> None:
     rig = rig_for(desk=DeskSettings())
     bob, carol = rig.member("bob"), rig.member("carol")
-    rig.desk = DeskSettings(operators=(fingerprint(bob.id),))
+    nameless = rig.hand("dave")
+    rig.desk = DeskSettings(operators=(fingerprint(bob.id), fingerprint(nameless.id)))
     rig.restart()
     assert is_one(rig, bob)
     assert not is_one(rig, carol)
+    assert not is_one(rig, nameless)
     assert rig.core.operators.codes == {}
 
 
