@@ -195,7 +195,7 @@ class Directory:
             self._tell(person)
 
     def ban(self, person: Person, *, is_banned: bool) -> None:
-        """They are kept out, or are not any more: everybody is to know at once."""
+        """Tell everybody at once that somebody is kept out, or is not any more."""
         if person.is_banned is not is_banned:
             is_told = self._may_tell(person, None)
             person.is_banned = is_banned

@@ -23,7 +23,7 @@ class Eviction:
         self._desk = desk
 
     def mark(self) -> None:
-        """The rows of all who are kept out say so, and no others."""
+        """Make the rows of all people who are kept out say so, and no others."""
         for person in self._directory:
             is_banned = self._doors.has_bans and self._is_out(person.card.identity, person.address.host)
             self._directory.ban(person, is_banned=is_banned)

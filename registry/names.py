@@ -48,26 +48,26 @@ class Names:
     # --- names that are kept
 
     def keep(self, name: str, code: bytes = b"") -> None:
-        """While nobody has this name, only who shows this code gets it, and nobody gets one that looks like it. Without a
-        code it is nobody's but that of its last bearer."""
+        """Keep this name: while nobody has it, only its last bearer or somebody who shows this code gets it, and nobody gets
+        a name that looks like it."""
         self._kept[name_key(name)] = code
         for look in looks_of(name):
             self._kept_looks.setdefault(look, set()).add(name_key(name))
 
     def is_kept(self, key: str) -> bool:
-        """Whether the name with this key is one of those."""
+        """Return whether the name with this key is kept."""
         return key in self._kept
 
     def is_open(self, key: str, identity: bytes, code: bytes) -> bool:
-        """Whether a name that is kept is for them, unless somebody else has it."""
+        """Return whether this code, or this identity, opens a name that is kept; somebody else may have it all the same."""
         return (bool(code) and code == self._kept[key]) or self._bearers.get(key) == identity
 
     def bearer_of_kept(self, key: str) -> bytes | None:
-        """Who bore a name that is kept last, as far as this life of the registry knows."""
+        """Return the last bearer of a name that is kept, as far as this life of the registry knows."""
         return self._bearers.get(key)
 
     def is_held_or_alike(self, name: str) -> bool:
-        """Whether anybody has this name or one that looks like it."""
+        """Return whether anybody has this name or one that looks like it."""
         return any(look in self._alike for look in looks_of(name))
 
     # --- whose they become

@@ -1,6 +1,6 @@
-"""Who may serve at the help desk: keys. A name that whoever runs the registry lists stands for the key that bears it here.
+"""The keys that may serve at the help desk. A name in the list of operators stands for the key that bears it here.
 
-A listed name that nobody bears is kept: only who shows the code that was drawn for it in this life of the registry gets it.
+A listed name that nobody bears is kept: only somebody who shows the code that the registry drew for it at its start gets it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from wire.names import name_key
 
 
 class Operators:
-    """The list, and whom it means."""
+    """The list of operators, and the identities that it means."""
 
     def __init__(self, texts: Iterable[str], directory: Directory) -> None:
         """`texts`: names, and fingerprints of keys."""
@@ -34,8 +34,8 @@ class Operators:
         return bool(self.names or self._keys)
 
     def draw_codes(self, registry: bytes, rng: Randomness) -> None:
-        """For each listed name that nobody bears, once the names of earlier lives are known. One that looks like somebody
-        else's has none: nobody can get it."""
+        """Draw a code for each listed name that nobody bears; the names of earlier lives are known by now. A name that looks
+        like somebody else's gets none: nobody can have it."""
         names = self._directory.names
         free = {key: text for key, text in self.names.items() if not names.is_held_or_alike(text)}
         self.codes = {key: JoinCode.drawn(rng.randbytes(CODE_BYTES), registry=registry) for key in free}
@@ -47,7 +47,7 @@ class Operators:
         return self._directory.names.bearer_of_kept(key)
 
     def is_one(self, identity: bytes) -> bool:
-        """Whether whoever has this key, and a name here, may serve."""
+        """Return whether the member with this key may serve."""
         if self._directory.person(identity) is None:
             return False
         if self._keys and fingerprint_digits(identity) in self._keys:
@@ -55,6 +55,6 @@ class Operators:
         return any(self.bearer(key) == identity for key in self.names)
 
     def named(self, key: str) -> bytes | None:
-        """The operator who goes by the name with this key, or for whom it stands in the list."""
+        """Return the operator who goes by the name with this key, or for whom it stands in the list."""
         holder = self._directory.names.holder(key) or self.bearer(key)
         return holder if holder is not None and self.is_one(holder) else None

@@ -61,7 +61,7 @@ class Inbound:
         self._stored = stored
         self._buffer = buffer
         self._left_over = dict(strangers)
-        """Who is not in the table, and has said what an earlier life has stored and not shown."""
+        """Authors who are not in the table, of letters that an earlier life stored and did not show, and their names."""
         self._strangers: set[bytes] = set()
         """Authors of letters who are not in the table."""
         self._policy: Final = policy
@@ -159,7 +159,7 @@ class Inbound:
             self._home.release()
 
     def table_known(self, *, now: float) -> None:
-        """The whole table is here: show what is left over from an earlier life of those who are not in it."""
+        """The whole table is here: show the letters of an earlier life whose authors are not in it."""
         if self._left_over:
             left_over, self._left_over = self._left_over, {}
             for identity, name in left_over.items():
