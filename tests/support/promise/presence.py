@@ -42,6 +42,10 @@ class PresencePromise:
                 self._mute_since.pop(identity, None)
                 continue
             since = self._mute_since.setdefault(identity, now)
+            if house.is_running and not house.counts_as_present(identity):
+                # Whoever replays a REGISTER that was refused, for the disk took no name, lets them in for a lease.
+                self._mute_since[identity] = now
+                continue
             if now > max(since, self._judges_since) + AWAY_WITHIN:
                 assert not house.counts_as_present(identity), (
                     f"{machine.name} has been silent for {now - since:.1f} s and counts as present"
