@@ -160,6 +160,8 @@ class Lines:
             case GroupRefused(reason=GroupRefusal.EPOCH_OVER):
                 if group.can_seal:
                     self._link.send_group_frame(group.seal(spoken.message), now=now)
+            case GroupRefused() if spoken.deadline is None:
+                pass  # the user was told that it is kept, and some may have it straight: it is said again
             case GroupRefused(reason=reason):
                 self._refuse(spoken, _UNSTORED[reason], now)
                 what = f"Line to {group.room}" if group.room else "Channel message"

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from peer.core import events as happened
+from peer.core.lines import SAID_AGAIN_AFTER
 from peer.core.lookout import SEEKING_SPAN
 from peer.core.reach import Reach
 from peer.core.standing import Standing
@@ -282,6 +283,22 @@ def test_a_line_that_the_servers_disk_does_not_take_is_told_of(
     node.told(GroupRefused(CHANNEL, header.epoch, header.counter, reason))
     assert node.saw() == [happened.Trouble(text=f"Channel message refused: {told}")]
     assert node.core.is_settled
+
+
+def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(node: Node) -> None:
+    """Its disk hung first: some may have the line straight, and whoever reads "refused" says it again."""
+    node.core.speech.send_all("hi", now=node.now)
+    node.pass_time(POLICY.give_up_after)
+    (told,) = [event for event in node.saw() if isinstance(event, happened.ChannelUnanswered)]
+    header = unpack_group(node.lines()[0])
+    node.told(GroupRefused(CHANNEL, header.epoch, header.counter, GroupRefusal.DISK_FAILED))
+    assert node.saw() == []
+    for _ in range(int(SAID_AGAIN_AFTER)):
+        node.answer_pings()
+        node.pass_time(1.0)
+    header = unpack_group(node.lines()[0])
+    node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 7))
+    assert node.saw() == [happened.ChannelAccepted(number=told.number)]
 
 
 def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_lives(node: Node) -> None:
