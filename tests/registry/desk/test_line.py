@@ -1,0 +1,113 @@
+"""One line of visits: ranks, and the places of those who are served."""
+
+from registry.desk.line import GAP, Line
+from registry.desk.visit import Visit
+from tests.registry.desk.people import visit
+
+
+def line_of(*numbers: int, **ranks: int) -> tuple[Line, dict[int, Visit]]:
+    """`ranks`: of v1, v2 and so on, if they are not those that joining gives."""
+    line, visits = Line(), {number: visit(number) for number in numbers}
+    for one in visits.values():
+        line.append(one)
+        one.rank = ranks.get(f"v{one.number}", one.rank)
+    return line, visits
+
+
+def order(line: Line) -> list[int]:
+    """Who stands in it; ranks must agree."""
+    ranks = [one.rank for one in line]
+    assert ranks == sorted(set(ranks))
+    return [one.number for one in line]
+
+
+def test_a_move_changes_one_rank_where_there_is_room() -> None:
+    line, visits = line_of(1, 2, 3)
+    for number, to, expected in ((1, 3, [2, 3, 1]), (1, 1, [1, 2, 3]), (3, 2, [1, 3, 2]), (1, 9, [3, 2, 1])):
+        assert line.move(visits[number], to) == [visits[number]]
+        assert order(line) == expected
+
+
+def test_the_last_rank_between_two_is_used_before_all_are_given_anew() -> None:
+    line, visits = line_of(1, 2, 3, v1=0, v2=2, v3=9)
+    assert line.move(visits[3], 2) == [visits[3]]
+    assert order(line) == [1, 3, 2]
+    assert [one.rank for one in line] == [0, 1, 2]
+    assert line.move(visits[2], 2) == [visits[1], visits[2], visits[3]]
+    assert order(line) == [1, 2, 3]
+    assert [one.rank for one in line] == [0, GAP, 2 * GAP]
+
+
+def test_whoever_is_moved_stands_right_behind_the_one_before_and_so_before_whoever_is_served() -> None:
+    line, visits = line_of(1, 2, 3, 4, v1=0, v2=50, v3=100, v4=150)
+    line.call(visits[2])
+    line.move(visits[4], 2)
+    assert visits[4].rank < 50
+    line.restore(visits[2])
+    assert order(line) == [1, 4, 2, 3]
+
+
+def test_at_the_head_one_stands_before_those_who_are_served() -> None:
+    line, visits = line_of(1, 2, 3, 4, v1=0, v2=1, v3=9 * GAP, v4=10 * GAP)
+    for number in (1, 3):
+        line.call(visits[number])
+    line.move(visits[4], 1)
+    assert order(line) == [4, 2]
+    for number in (3, 1):
+        line.restore(visits[number])
+    assert order(line) == [4, 1, 2, 3]
+
+
+def test_ranks_are_given_anew_to_those_who_are_served_as_well() -> None:
+    line, visits = line_of(1, 2, 3, 4, v1=0, v2=1, v3=100, v4=150)
+    line.call(visits[2])
+    assert {one.number for one in line.move(visits[4], 2)} == {1, 2, 3, 4}
+    line.restore(visits[2])
+    assert order(line) == [1, 4, 2, 3]
+
+
+def test_whoever_is_put_back_stands_by_arrival_among_those_who_were_put_back() -> None:
+    line, visits = line_of(1, 2, 3, 4)
+    for number in (1, 2, 3):
+        line.call(visits[number])
+    for number in (2, 3, 1):
+        line.put_back(visits[number])
+    assert order(line) == [1, 2, 3, 4]
+
+
+def test_whoever_missed_a_call_stands_behind_those_put_back_who_came_earlier() -> None:
+    line, visits = line_of(1, 2, v1=0, v2=5)
+    for number in (1, 2):
+        line.call(visits[number])
+    line.put_back(visits[1])
+    visits[1].rank = 10
+    line.restore(visits[2])
+    assert order(line) == [1, 2]
+
+
+def test_whoever_is_called_again_counts_as_put_back_no_more() -> None:
+    line, visits = line_of(5, 9, 10)
+    line.call(visits[9])
+    line.put_back(visits[9])
+    assert order(line) == [9, 5, 10]
+    for number in (9, 5):
+        line.call(visits[number])
+    for number in (9, 5):
+        line.restore(visits[number])
+    assert order(line) == [9, 5, 10]
+    assert not visits[9].is_put_back
+
+
+def test_newcomers_stand_behind_whoever_is_served_and_misses_the_call() -> None:
+    line, visits = line_of(1)
+    line.call(visits[1])
+    line.append(newcomer := visit(2))
+    line.restore(visits[1])
+    assert order(line) == [1, newcomer.number]
+
+
+def test_positions_are_right_though_records_give_several_one_rank() -> None:
+    visits = [visit(number) for number in (1, 2, 3, 4)]
+    line = Line()
+    line.load(visits[::-1], [])
+    assert [line.position(one) for one in visits] == [1, 2, 3, 4]
