@@ -114,7 +114,7 @@ class Connection:
         sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            limit_segments(sock)
+            limit_segments(sock, host)
             await loop.sock_connect(sock, (host, port))
             await loop.create_connection(lambda: Link(self, queue_max=LINK_QUEUE), sock=sock)
         except BaseException:

@@ -28,7 +28,7 @@ from registry.store.files import FileStore
 from registry.store.protocol import Loaded, Store
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
-from wire.aio.link import Link, limit_segments
+from wire.aio.link import Link
 from wire.errors import ChatAppError, PortInUse, quoted
 from wire.folders import make_private
 from wire.identity import Identity, fingerprint
@@ -244,7 +244,6 @@ def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.soc
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        limit_segments(listener)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host, port))

@@ -244,7 +244,7 @@ async def test_long_segments_vanish(stage: Stage, lab: Lab, figure: Note) -> Non
     await town.registry()
     for name in ("alice", "bob"):
         lab.machine(name)
-    for name in ("alice", "registry"):
+    for name in ("alice", "bob", "registry"):
         lab.swallow_long_segments(name, 1_280)
     alice, bob = await town.peers("alice", "bob")
     await bob.type("dereg bob")

@@ -113,13 +113,21 @@ def test_a_connection_has_short_segments_and_no_patience_with_silence(name: str)
         runner.run(look_at_options())
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_MAXSEG"), reason="not on every system")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_connection_within_the_machine_has_long_segments(host: str) -> None:
+    with socket.socket() as sock:
+        before = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        limit_segments(sock, host)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) == before
+
+
 async def look_at_options() -> None:
     loop = asyncio.get_running_loop()
     with socket.socket() as listener, socket.socket() as here:
-        limit_segments(listener)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        limit_segments(here)
+        limit_segments(here, "192.0.2.7")
         here.setblocking(False)
         await loop.sock_connect(here, listener.getsockname())
         there, _ = listener.accept()

@@ -23,9 +23,10 @@ _KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT",
 """Seconds of silence, seconds between probes, probes: the kernel finds out that the other machine is gone."""
 
 
-def limit_segments(sock: socket.socket) -> None:
-    """Let a TCP socket send and ask for segments that every network carries; say so before it connects or listens."""
-    if hasattr(socket, "TCP_MAXSEG"):  # not on every system
+def limit_segments(sock: socket.socket, host: str) -> None:
+    """Let a TCP socket that is about to connect to `host` send, and ask for, segments that every network carries."""
+    is_near = host == "::1" or host.startswith("127.")  # no network: short segments would only cost time
+    if hasattr(socket, "TCP_MAXSEG") and not is_near:  # not on every system
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, LINK_SEGMENT_MAX)
 
