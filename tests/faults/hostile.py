@@ -281,16 +281,15 @@ class Hostile:
         members = await self.members(10)
         (peer,) = await self.peers(1)
         known = [peer._core._contacts.by_name(victim) for victim in self.victims]
-        async for burst in self.bursts(2_000):
+        async for burst in self.bursts(20):
             for number in burst:
-                contact = known[number % len(known)]
+                contact = known[number // len(members) % len(known)]
                 assert contact is not None
+                sealed = [bytes((Kind.SEALED,)) + self.random.randbytes(1_100) for _ in range(100)]
                 member = members[number % len(members)]
-                member.ask(
-                    RelayDatagram(contact.identity, bytes((Kind.SEALED,)) + self.random.randbytes(1_100))
-                )
+                member.ask(*(RelayDatagram(contact.identity, datagram) for datagram in sealed))
                 await member.flush()
-                self.done["datagrams handed in"] += 1
+                self.done["datagrams handed in"] += len(sealed)
 
     async def mail(self) -> None:
         """Leave letters with those who are away, and with each other."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import re
 import sys
@@ -19,7 +20,7 @@ from tests.faults.size import IS_WHOLE, bar, dose
 from tests.faults.visitor import Visitor
 from tests.support.program import Program
 from tests.support.stage import Stage, knows
-from wire.messages.presence import Leave
+from wire.messages.presence import Leave, Ping
 
 COMMAND = (sys.executable, "-m", "tests.faults.hostile")
 SECONDS = dose(2.0, 60.0)
@@ -34,8 +35,12 @@ PLAYED = [(play,) for play in PLAYS] if IS_WHOLE else AT_ONCE
 
 TALKS_LEAST = dose(3, 100)
 """Rounds of talk: on a machine that stands still for a second there is one."""
+PING_SPAN = 5.0
 LONG = "x" * 20_000
 MEMORY = 50 * MIB
+TOLD_MOST = 400_000 + 10_000 * SECONDS
+"""Bytes that the registry may send to somebody who is online: 512 rows of the table at once, 25 a second after that, and
+what the two say to everybody."""
 IN_WITHIN = bar(5.0)
 """Seconds for a message and its receipt."""
 
@@ -74,11 +79,13 @@ class Listener:
         self._visitor = Visitor(port, "listener", host="127.0.7.7")
         self._datagrams = 0
         self._reading: asyncio.Task[None]
+        self._pinging: asyncio.Task[None]
 
     async def come(self) -> None:
         await self._visitor.come()
         asyncio.get_running_loop().add_reader(self._visitor.udp, self._datagram_came)
         self._reading = asyncio.create_task(self._read())
+        self._pinging = asyncio.create_task(self._ping())
 
     @property
     def bytes_in(self) -> int:
@@ -93,8 +100,19 @@ class Listener:
             while True:
                 await self._visitor.next_notice()
 
+    async def _ping(self) -> None:
+        for reference in itertools.count():
+            await self._visitor.tell(Ping(reference))
+            await asyncio.sleep(PING_SPAN)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether their link still stands."""
+        return not self._reading.done()
+
     def close(self) -> None:
         self._reading.cancel()
+        self._pinging.cancel()
         asyncio.get_running_loop().remove_reader(self._visitor.udp)
         self._visitor.close()
 
@@ -129,6 +147,7 @@ async def test_a_hostile_client_beside_two_who_talk(
     while not all(hostile.has_ended for hostile in hostiles) or len(spans) < TALKS_LEAST:
         spans.append(await talk(alice, bob, len(spans)))
     heard = listener.bytes_in - heard
+    assert listener.is_here
     grown = [(memory_of(one.pid) - was) / MIB for one, was in zip(programs, before, strict=True)]
     listener.close()
     for hostile in hostiles:
@@ -150,12 +169,13 @@ async def test_a_hostile_client_beside_two_who_talk(
         f"{median(spans):.3f} s as a rule; {heard / 1_000:,.0f} KB told to each who is online, and "
         f"{others:,} lines of others shown; "
         f"memory of registry and both + {', '.join(f'{one:.1f}' for one in grown)} MiB",
-        "they notice nothing; <= 5 s; <= 50 MiB each",
+        f"they notice nothing; <= 5 s; <= {TOLD_MOST / 1_000:,.0f} KB told; <= 50 MiB each",
     )
     assert strange_lines(alice, bob) == []
     of_the_desk = {what for one in told for what in one["heard"] if what.startswith(OF_THE_DESK)}
     assert of_the_desk <= {"CommandDone NOT_AN_OPERATOR"}
     assert max(spans) <= IN_WITHIN
+    assert heard <= TOLD_MOST
     assert max(grown) <= MEMORY / MIB
 
 
