@@ -143,7 +143,7 @@ class Crowd:
         members = self.members
         facts = {
             "datagrams": self.datagrams_heard,
-            "cookies": sum(member.session is not None for member in members),
+            "cookies": sum(bool(member.registry) for member in members),
             "welcomes": sum(member.is_welcome for member in members),
             "links": sum(member.link is not None for member in members),
             "attached": sum(member.is_attached for member in members),

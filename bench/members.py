@@ -6,7 +6,9 @@ the same people come back after a restart of the registry. It must not know how 
 
 import hashlib
 import os
+import random
 import socket
+import time
 from typing import Final
 
 from wire.admission import make_register
@@ -21,12 +23,12 @@ from wire.messages.mail import MailBatch
 from wire.messages.presence import Ping
 from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello
 from wire.messages.table import Card, FetchTable, Row, TableBatch, TablePage
-from wire.sealing import GroupKey, LinkCipher, Session
+from wire.sealing import GroupKey, LinkCipher
+from wire.session import LinkBegun, SessionTable
 
 HOSTS: Final = 40
 """Loopback addresses that simulated peers are spread over: the registry bounds what one address may ask."""
 
-_GREETING: Final = 16
 _READ: Final = 1 << 18
 
 
@@ -43,17 +45,17 @@ class Member:
         self.host: Final = host_of(index)
         seed = hashlib.blake2s(index.to_bytes(8, "big"), person=b"bench").digest()
         self.identity: Final = Identity(seed)
-        self.live: Final = AgreementKey(os.urandom(32))
         self.mail: Final = AgreementKey(seed)
         self.card: Final[Card] = make_card(
             self.identity,
             name=f"member{index:05d}",
-            live=self.live.public,
             mail=self.mail.public,
             counter=counter,
         )
         self.nonce: Final = index.to_bytes(8, "big") + os.urandom(8)
-        self.session: Session | None = None
+        self.sessions: Final = SessionTable(
+            self.identity, rng=random.SystemRandom(), context_of=lambda _: self.nonce
+        )
         self.registry = b""
         self.link: socket.socket | None = None
         self.cipher: LinkCipher | None = None
@@ -67,7 +69,7 @@ class Member:
         self.table_bytes = 0
         self.rows: dict[bytes, Row] | None = None
         """The table itself, for members that look into rows."""
-        self._random = b""
+        self._begun: LinkBegun | None = None
         self._reader = FrameReader()
         self._reader.largest = LINK_FRAME_MAX
 
@@ -80,12 +82,6 @@ class Member:
     def register(self, cookie: Cookie) -> bytes:
         """The answer to a COOKIE."""
         self.registry = cookie.card.identity
-        self.session = Session(
-            live=self.live,
-            identity=self.identity.public,
-            their_live=cookie.card.live,
-            their_identity=cookie.card.identity,
-        )
         asked = make_register(
             self.identity,
             registry=cookie.card.identity,
@@ -97,21 +93,23 @@ class Member:
 
     def ping(self) -> bytes:
         """A sign of life by UDP."""
-        assert self.session is not None
-        return self.session.seal(b"\x91" + encode(Ping(reference=0)))
+        return self.seal(encode(Ping(reference=0)))
+
+    def seal(self, frame: bytes) -> bytes:
+        """A datagram for the registry with one frame."""
+        return self.sessions.seal(self.registry, b"\x91" + frame, now=time.monotonic())[0]
 
     # --- the link
 
     def connect(self, port: int) -> socket.socket:
-        """Open the link and greet."""
-        assert self.session is not None
+        """Open the link, and its session."""
         self.link = socket.socket()
         self.link.settimeout(10.0)
         self.link.bind((self.host, 0))
         self.link.connect(("127.0.0.1", port))
         self.link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._random = os.urandom(16)
-        self.link.sendall(self.session.seal_tag + self._random)
+        first, self._begun = self.sessions.open_link(self.registry, encode(Attach()), now=time.monotonic())
+        self.link.sendall(frame(first))
         self.link.setblocking(False)
         return self.link
 
@@ -128,7 +126,7 @@ class Member:
 
     def read(self) -> list[bytes]:
         """Take what came on the link; group frames are returned as they are."""
-        assert self.link is not None and self.session is not None
+        assert self.link is not None
         try:
             data = self.link.recv(_READ)
         except BlockingIOError:
@@ -137,11 +135,11 @@ class Member:
             raise ConnectionError(f"the registry closed the link of {self.card.name}")
         self._reader.feed(data)
         if self.cipher is None:
-            greeting = self._reader.take_raw(_GREETING)
-            if greeting is None:
+            answer = self._reader.next_frame()
+            if answer is None:
                 return []
-            self.cipher = self.session.link_cipher(self._random, greeting, is_peer=True)
-            self.request(Attach())
+            assert self._begun is not None
+            self.cipher, self._begun = self._begun.answered(answer), None
         relayed: list[bytes] = []
         while (whole := self._reader.next_frame()) is not None:
             if whole[0] == Kind.GROUP_RELAYED:

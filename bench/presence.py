@@ -80,10 +80,8 @@ class Changing:
 
     def change(self) -> None:
         """Leave, or come back."""
-        session = self._member.session
-        assert session is not None
         frame = encode(Leave(reference=1) if self._is_here else Ping(reference=1))
-        self._crowd.send(self._member, session.seal(b"\x91" + frame))
+        self._crowd.send(self._member, self._member.seal(frame))
         self._is_here = not self._is_here
 
     def waits(self, span: float) -> float:

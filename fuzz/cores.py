@@ -59,8 +59,7 @@ class Registry:
         sent = sum(map(len, rig.take(STRANGER)))
         assert sent <= len(data), "more bytes out than in"
         link = rig.open_link(STRANGER.host)
-        rig.core.link_greeted(link, data[:24].ljust(24, b"\0"), now=rig.now)
-        rig.core.receive_frames(link, [data[24:]], now=rig.now)
+        rig.core.receive_frames(link, [data], now=rig.now)
         rig.close_link(link)
 
 
@@ -154,10 +153,9 @@ class Peer(_Company):
     def __call__(self, data: bytes) -> None:
         for source in (STRANGER, self.world.house.address, self.bob.address):
             self.alice.core.receive_datagram(data, source, now=self.now)
-        contact = self.bob.core._contacts.by_name("alice")
-        assert contact is not None
-        session = contact.session(self.bob.core.me.live, self.bob.identity.public)
-        self.alice.core.receive_datagram(session.seal(data[:1_100]), self.bob.address, now=self.now)
+        sessions = self.bob.core._post.sessions
+        for datagram in sessions.seal(self.alice.identity.public, data[:1_000], now=self.now):
+            self.alice.core.receive_datagram(datagram, self.bob.address, now=self.now)
         self.turn()
 
 

@@ -106,7 +106,6 @@ def _use(path: Path) -> None:
             Me(
                 name="alice",
                 identity=Identity(b"a" * 32),
-                live=b"l" * 32,
                 mail_keys=[AgreementKey(b"m" * 32)],
                 counter=1,
             ),

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from peer.core.link import RANDOM_SIZE
 from peer.fence import hear
 from wire.aio.link import Link, limit_segments
 
@@ -31,8 +30,6 @@ class Linked(Protocol):
     def wants_link(self) -> bool: ...
     def wants_link_closed(self) -> bool: ...
     def link_connected(self, *, now: float) -> None: ...
-    def link_greeted(self, greeting: bytes, *, now: float) -> None: ...
-    def link_heard(self, *, now: float) -> None: ...
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None: ...
     def link_closed(self, *, now: float) -> None: ...
     def link_bytes_to_send(self, *, now: float) -> list[bytes]: ...
@@ -52,14 +49,6 @@ class Connection:
         self._connecting: asyncio.Task[None] | None = None
         self._is_over = False
         self._is_held = False
-        self._received = 0
-        """How much had come on the link when it was last looked at."""
-
-    def look(self, *, now: float) -> None:
-        """Tell the core that something has come, be it a part of a frame. Say this before it is told the time."""
-        if self._link is not None and self._link.received != self._received:
-            self._received = self._link.received
-            self._core.link_heard(now=now)
 
     def tend(self, *, now: float) -> None:
         """Close, write and connect as the core wants."""
@@ -127,20 +116,12 @@ class Connection:
         if self._is_over:
             link.cut("closed meanwhile")
             return
-        self._link, self._received = link, 0
+        self._link = link
+        link.allow_full_frames()
         if self._is_held:
             self._pace()
         self._core.link_connected(now=self._now())
         self._pump()
-
-    def link_greeting_size(self, link: Link) -> int:
-        return RANDOM_SIZE
-
-    def link_greeted(self, link: Link, greeting: bytes) -> None:
-        if self._listens_to(link):
-            link.allow_full_frames()
-            hear(self._core.link_greeted, greeting, now=self._now(), dropped=self._core.dropped)
-            self._pump()
 
     def link_frames(self, link: Link, frames: list[bytes]) -> None:
         if self._listens_to(link):

@@ -21,6 +21,7 @@ from peer.core.records import (
     NameCleared,
     Named,
     NumberUsed,
+    OpeningTaken,
     OutgoingAdded,
     OutgoingChanged,
     OutgoingMoved,
@@ -132,6 +133,8 @@ class History:
             many(_FLOOR, [(r.floor, theirs[r.stream]) for r in run])  # type: ignore[union-attr]
         elif kind is NumberUsed:
             many(_USED, [(r.number, ours[r.stream]) for r in run])  # type: ignore[union-attr]
+        elif kind is OpeningTaken:
+            many("INSERT OR REPLACE INTO openings VALUES (?, ?)", [(r.identity, r.number) for r in run])  # type: ignore[union-attr]
         else:
             for record in run:
                 self._apply_rare(record)

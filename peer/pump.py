@@ -6,7 +6,6 @@ It knows sockets, the disk and the clock. What anything means stands in `peer.co
 import asyncio
 import contextlib
 import logging
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -126,7 +125,6 @@ class Pump:
             name=name,
             other_name=self._keys.other_name,
             identity=self._keys.identity,
-            live=os.urandom(32),
             mail_keys=self._keys.mail_keys,
             counter=self._keys.next_counter(wall),
         )
@@ -173,7 +171,6 @@ class Pump:
 
     def _timer_rang(self) -> None:
         self._timer = None
-        self._connection.look(now=self._now())
         hear(self._core.handle_timer, now=self._now(), dropped=self._core.dropped)
         self._turn()
         self._ring_when_due()

@@ -13,7 +13,7 @@ from registry.desk.settings import DeskSettings
 from registry.doors import DoorLists, DoorSettings
 from registry.effects import Caller
 from registry.errands import Errand
-from registry.events import LiveKeyRenewed, NamesPassedOver
+from registry.events import NamesPassedOver
 from registry.grouprules import ReadLines
 from registry.linkinputs import LinkInputs
 from registry.mailroom import ReadLetters
@@ -24,12 +24,11 @@ from registry.sessions import Randomness, Sessions
 from registry.store.protocol import Loaded
 from registry.turns import Turns
 from wire.address import Address, network_of
-from wire.codec import decode_frames, encode
+from wire.codec import decode_frames
 from wire.errors import DecodeError, SealError
-from wire.header import Kind, unpack_sealed
+from wire.header import Kind
 from wire.identity import Identity
 from wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX
-from wire.messages.link import RegistryCard
 from wire.messages.presence import Leave, Ping
 from wire.messages.registration import Register
 
@@ -59,7 +58,7 @@ class RegistryCore(LinkInputs):
         """`links_max`: connections that the machine can hold, less what else needs a descriptor."""
         policy = policy or Policy()
         self._clock = WallClock(now=now, wall=wall)
-        sessions = Sessions(identity, rng, policy, counter=self._clock.millis(now), now=now)
+        sessions = Sessions(identity, rng, policy, counter=self._clock.millis(now))
         rules = Rules(
             loaded=loaded,
             clock=self._clock,
@@ -72,9 +71,7 @@ class RegistryCore(LinkInputs):
             doors=doors,
         )
         service = Service(rules, policy, now=now)
-        super().__init__(
-            identity, sessions, service, policy, rng=rng, link_port=link_port, links_max=links_max
-        )
+        super().__init__(identity, sessions, service, policy, link_port=link_port, links_max=links_max)
         self.operators: Final = rules.operators
         self.operators.draw_codes(identity.public, rng)
         self._gate = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
@@ -105,7 +102,7 @@ class RegistryCore(LinkInputs):
         """Never raises for what a stranger sent."""
         kind = data[0] if data else 0
         try:
-            if kind == Kind.SEALED:
+            if kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER):
                 self._open_sealed(data, sender, now)
             elif kind == Kind.HELLO:
                 answer = self._gate.answer_hello(data, sender, card=self._sessions.card, now=now)
@@ -141,19 +138,22 @@ class RegistryCore(LinkInputs):
         self._settle(now)
 
     def _open_sealed(self, data: bytes, sender: Address, now: float) -> None:
-        header = unpack_sealed(data)
-        channel = self._sessions.find(header.tag)
-        if channel is None:
+        table = self._sessions.table
+        if table.author_of(data) is None:
             self._drop("datagram of no session")
             return
-        payload = channel.session().open_parts(header, data)
-        is_newest = channel.is_current and header.counter > channel.newest
-        channel.newest = max(channel.newest, header.counter)
-        frames = [frame for frame in decode_frames(payload) if isinstance(frame, Ping | Leave)]
+        opened = table.open(data, now=now)
+        if opened.answer is not None:
+            self._datagrams.append((opened.answer, sender))
+        if not opened.payload:
+            return
+        frames = [frame for frame in decode_frames(opened.payload) if isinstance(frame, Ping | Leave)]
         if not frames:
             self._drop("no frame for a registry")
             return
-        caller = Caller(identity=channel.identity, address=sender, tag=header.tag, is_newest=is_newest)
+        caller = Caller(
+            identity=opened.identity, address=sender, session=opened.session, is_newest=opened.is_newest
+        )
         # One answer a datagram, so that nobody makes us send more than they do.
         self._carry_out(self._service.handle(frames[-1], caller, now=now), now)
         self._settle(now)
@@ -183,11 +183,7 @@ class RegistryCore(LinkInputs):
             self._look_at(register, sender, now)
         self._carry_out(self._service.handle_timer(now=now), now)
         self._links.handle_timer(now=now)
-        if self._sessions.handle_timer(online=self._service.sealed, counter=self._clock.millis(now), now=now):
-            self._note(LiveKeyRenewed())
-            card = encode(RegistryCard(self._sessions.card))
-            for link in self._links.attached():
-                self._links.send(link, card)
+        self._sessions.table.handle_timer(now=now)
         self._settle(now)
         directory = self._service.directory
         payloads = self._news.handle_timer(audience=directory.online_count, now=now)
@@ -197,10 +193,9 @@ class RegistryCore(LinkInputs):
 
     def next_timer(self) -> float:
         """The one deadline."""
-        others = (self._links.next_timer(), self._news.next_timer())
+        others = (self._links.next_timer(), self._news.next_timer(), self._sessions.table.next_timer())
         return min(
             self._turns.due,
             self._service.next_timer(),
-            self._sessions.next_timer(),
             *(deadline for deadline in others if deadline is not None),
         )

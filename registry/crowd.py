@@ -11,7 +11,7 @@ from wire.address import network_of
 from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINKS_WAITING_IN_ALL, LINKS_WAITING_PER_ADDRESS
 
 TIME_TO_SPEAK: Final = 2.0
-"""Seconds that a connection has to greet before a flood may push it out. A class behind one address that connects at
+"""Seconds that a connection has to speak before a flood may push it out. A class behind one address that connects at
 once must not push itself out; a silent connection lives no longer than this while others want its place."""
 
 WAITING_AT_ONCE: Final = 8 * LINKS_WAITING_IN_ALL
@@ -25,7 +25,7 @@ class Crowd:
         self._waiting: Leases[int] = Leases(LINK_FIRST_FRAME_TIMEOUT)
         self._since: dict[int, float] = {}
         self._silent: dict[str, dict[int, None]] = {}
-        """By address, where a /64 of IPv6 is one, those that have not even greeted; dicts as ordered sets."""
+        """By address, where a /64 of IPv6 is one; dicts as ordered sets."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -36,20 +36,16 @@ class Crowd:
         self._since[number] = now
         self._silent.setdefault(network_of(host), {})[number] = None
 
-    def greeted(self, number: int, host: str) -> None:
-        """It has shown the tag of a session: it no longer counts among the silent ones of its address."""
+    def leave(self, number: int, host: str) -> None:
+        """It has proved itself, or is over."""
+        self._waiting.end(number)
+        self._since.pop(number, None)
         place = network_of(host)
         silent = self._silent.get(place)
         if silent is not None:
             silent.pop(number, None)
             if not silent:
                 del self._silent[place]
-
-    def leave(self, number: int, host: str) -> None:
-        """It has proved itself, or is over."""
-        self._waiting.end(number)
-        self._since.pop(number, None)
-        self.greeted(number, host)
 
     def oldest(self) -> int | None:
         """Who has waited longest."""

@@ -52,7 +52,6 @@ class Directory:
         a time, of earlier lives, at once."""
         self._people: dict[bytes, Person] = {}
         self.names: Final = Names()
-        self._lives: dict[bytes, bytes] = {}
         self._changes: ChangeLog[Person] = ChangeLog()
         self._online: dict[bytes, Address] = {}
         self._pages: Final = Pages()
@@ -113,11 +112,8 @@ class Directory:
         return RefusalReason.OLD_CARD if is_older or is_other else None
 
     def _is_taken(self, card: Card, code: bytes) -> bool:
-        """By its key, by a look-alike, or by a card that shows another's live key (to catch their datagrams)."""
-        return (
-            self.names.is_taken(card.name, card.identity, code)
-            or self._lives.get(card.live, card.identity) != card.identity
-        )
+        """By its key or by a look-alike."""
+        return self.names.is_taken(card.name, card.identity, code)
 
     def bind(
         self, card: Card, *, channel_since: int, at: int, network: str = "", now: float | None = None
@@ -127,7 +123,6 @@ class Directory:
         self.names.bind(card.name, card.identity)
         person = Person(card, key=key, channel_since=channel_since, since=at, network=network)
         self._people[card.identity] = person
-        self._lives[card.live] = card.identity
         if self._may_tell(person, now):
             self._tell(person)
         return person
@@ -148,8 +143,6 @@ class Directory:
         self.names.release(person.name_key, identity)
         del self._people[identity]
         self._online.pop(identity, None)
-        if self._lives.get(person.card.live) == identity:
-            del self._lives[person.card.live]
         self._untold.pop(identity, None)
         if person.place >= 0:
             self._pages.row_changes(person.version)
@@ -162,9 +155,6 @@ class Directory:
         if card == person.card:
             return
         is_told = self._may_tell(person, now)
-        if card.live != person.card.live:
-            self._lives.pop(person.card.live, None)
-            self._lives[card.live] = card.identity
         person.card = card
         if is_told:
             self._tell(person)

@@ -23,10 +23,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     identity: bytes
     link: int | None = None
     address: Address | None = None
-    tag: bytes = b""
-    """The session of a datagram, under which it is answered."""
+    session: bytes = b""
+    """That of a datagram, under which it is answered."""
     is_newest: bool = True
-    """Whether no later datagram of this session was opened before: only then does it say how things are now."""
+    """Whether no later datagram of theirs was opened before: only then does it say how things are now."""
 
 
 # --- what the registry says to itself

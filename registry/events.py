@@ -61,13 +61,6 @@ class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
         return f"not stored: {self.reason}"
 
 
-class LiveKeyRenewed(msgspec.Struct, frozen=True, kw_only=True):
-    """Our live key is a new one."""
-
-    def __str__(self) -> str:
-        return "the live key was renewed"
-
-
 class NamesPassedOver(msgspec.Struct, frozen=True, kw_only=True):
     """At the start some names on the disk could not be read: whoever comes first may have them now."""
 
@@ -88,6 +81,4 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
         return f"fault while serving: {self.reason} at {', '.join(self.places)}"
 
 
-Event: TypeAlias = (
-    CameIn | NameChanged | TurnedAway | LinkEnded | StoreFailed | LiveKeyRenewed | NamesPassedOver | Fault
-)
+Event: TypeAlias = CameIn | NameChanged | TurnedAway | LinkEnded | StoreFailed | NamesPassedOver | Fault

@@ -114,12 +114,11 @@ class Execution(Outputs):
             case Doubt():
                 self._service.doubt(effect.identity, now=now)
             case Tell():
-                self._tell(effect.identity, effect.address, effect.message)
+                self._tell(effect.identity, effect.address, effect.message, now)
             case Welcomed():
                 clock = self._service.clock.millis(now)
                 self._welcome(effect, table_version=self._service.directory.version, clock=clock, now=now)
             case Renamed():
-                self._sessions.admit(effect.card, now=now)
                 self._note(NameChanged(before=effect.before, name=effect.card.name))
             case Denied():
                 self._deny(effect)

@@ -1,4 +1,4 @@
-"""This file is about what comes in on links: greetings, whole frames, their end.
+"""This file is about what comes in on links: whole frames, the first of which begins their session, and their end.
 
 It opens frames and asks the service what to do. It must not know datagrams, or who may come in.
 """
@@ -10,60 +10,23 @@ from registry.effects import Caller
 from registry.execution import Execution
 from registry.links import Link, LinkState
 from registry.pace import cost_of_answers, cost_of_line
-from registry.policy import Policy
-from registry.service import Service
-from registry.sessions import Randomness, Sessions
 from wire.address import Address
 from wire.codec import decode_request
-from wire.errors import DecodeError, SealError
-from wire.header import TAG_SIZE, Kind, unpack_group
-from wire.identity import Identity
+from wire.errors import DecodeError, SealError, WireError
+from wire.header import Kind, unpack_group
 from wire.messages.link import Attach
 
-_RANDOM_SIZE: Final = 16
+_OPENING: Final = bytes((Kind.OPENING,))
 _GROUP: Final = bytes((Kind.GROUP,))
 
 
 class LinkInputs(Execution):
     """Hears links."""
 
-    def __init__(
-        self,
-        identity: Identity,
-        sessions: Sessions,
-        service: Service,
-        policy: Policy,
-        *,
-        rng: Randomness,
-        link_port: int,
-        links_max: int,
-    ) -> None:
-        super().__init__(identity, sessions, service, policy, link_port=link_port, links_max=links_max)
-        self._rng = rng
-
     def link_opened(self, link: int, remote: Address, *, now: float) -> None:
         """A connection. `link` is a number that the shell never uses again."""
         self._links.open(link, remote, now=now)
         self._settle(now)
-
-    def link_greeted(self, link: int, greeting: bytes, *, now: float) -> None:
-        """Its first `GREETING_SIZE` bytes: a session's tag and the peer's random bytes (clause 9.1)."""
-        opened = self._links.find(link)
-        if opened is None or opened.state is not LinkState.WAITING:
-            return
-        channel = self._sessions.find(greeting[:TAG_SIZE])
-        if channel is None:
-            self._links.end(link, "greeting of no session")
-            self._settle(now)
-            return
-        ours = self._rng.randbytes(_RANDOM_SIZE)
-        try:
-            cipher = channel.session().link_cipher(ours, greeting[TAG_SIZE:], is_peer=False)
-        except SealError:
-            self._links.end(link, "live key is no good")
-            self._settle(now)
-            return
-        self._links.greet(opened, cipher, channel.identity, ours)
 
     def receive_frames(self, link: int, frames: Sequence[bytes], *, now: float) -> None:
         """Whole frames of a link, in order. Never raises for what a stranger sent."""
@@ -90,30 +53,34 @@ class LinkInputs(Execution):
         self._settle(now)
 
     def _receive_frame(self, link: Link, frame: bytes, now: float) -> None:
+        if link.state is LinkState.WAITING:
+            self._attach(link, frame, now)
+            return
         caller = Caller(identity=link.identity, link=link.number)
-        if link.state is LinkState.ATTACHED and frame[:1] == _GROUP:
+        if frame[:1] == _GROUP:
             effects = self._service.speak(frame, unpack_group(frame), caller, now=now)
             self._carry_out(effects, now)
             return
-        if link.cipher is None:
-            raise SealError("a frame before the greeting")
+        assert link.cipher is not None
         payload = link.cipher.open(frame)
-        if link.state is LinkState.GREETED:
-            self._attach(link, payload, caller, now)
-            return
         self._carry_out(self._service.handle(decode_request(payload), caller, now=now), now)
 
-    def _attach(self, link: Link, payload: bytes, caller: Caller, now: float) -> None:
-        """The first frame opened. What else it may be, it must be an Attach."""
+    def _attach(self, link: Link, frame: bytes, now: float) -> None:
+        """The first frame begins the link's session, and must carry an Attach (clause 9.1)."""
         try:
+            if frame[:1] != _OPENING:
+                raise SealError("no opening")
+            identity, payload, cipher, answer = self._sessions.table.take_link(frame, now=now)
             request = decode_request(payload)
-        except DecodeError:
-            request = None
+        except WireError:
+            self._links.end(link.number, "first frame opens no session")
+            return
         if not isinstance(request, Attach):
             self._links.end(link.number, "first frame is no attach")
             return
-        is_guest = link.identity in self._service.desk.guests
-        self._links.attach(link, is_guest=is_guest)
+        is_guest = identity in self._service.desk.guests
+        self._links.attach(link, cipher, identity, answer, is_guest=is_guest)
+        caller = Caller(identity=identity, link=link.number)
         self._carry_out(self._service.handle(request, caller, now=now), now)
 
     def link_backlog(self, link: int, size: int) -> None:

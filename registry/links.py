@@ -1,6 +1,6 @@
 """This file is about links as the registry keeps them: from a connection that has proved nothing to an attached peer.
 
-    WAITING --greeting--> GREETED --first frame opens--> ATTACHED          any of them --> gone
+    WAITING --first frame opens--> ATTACHED          either of them --> gone
 
 It knows ciphers, deadlines and queues of bytes (clauses 9.1 and 9.2); it must not know what frames say, or sockets.
 """
@@ -17,10 +17,6 @@ from wire.framing import frame
 from wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, REQUESTS_PER_SECOND
 from wire.sealing import LinkCipher
 
-GREETING_SIZE: Final = 8 + 16
-"""Bytes before a peer's first frame: its session's tag and 16 random bytes."""
-
-
 QUEUED_MAX: Final = 8 * LINK_FRAME_MAX
 """Bytes of answers made for one link in one turn: who asks for more than that at once does not read it."""
 
@@ -29,7 +25,6 @@ class LinkState(enum.Enum):
     """Where a link stands."""
 
     WAITING = "connected, nothing said"
-    GREETED = "has shown a tag that we know; nothing is proved yet"
     ATTACHED = "its first frame opened: it is who it says"
 
 
@@ -114,19 +109,17 @@ class Links:
         while (gone := self.crowd.one_too_many(remote.host, now=now)) is not None:
             self.end(gone, "too many connections without a first frame")
 
-    def greet(self, link: Link, cipher: LinkCipher, identity: bytes, answer: bytes) -> None:
-        """Both sides' random bytes are known."""
-        link.state, link.cipher, link.identity = LinkState.GREETED, cipher, identity
-        self.crowd.greeted(link.number, link.remote.host)
-        self._queue(link, answer)
-
-    def attach(self, link: Link, *, is_guest: bool = False) -> None:
-        """It has proved itself: its frames may be longer, and it lives as long as its peer shows signs of life."""
-        link.state = LinkState.ATTACHED
+    def attach(
+        self, link: Link, cipher: LinkCipher, identity: bytes, answer: bytes, *, is_guest: bool = False
+    ) -> None:
+        """Its first frame opened, and `answer` goes before all else: its frames may be longer, and it lives as long as its
+        peer shows signs of life."""
+        link.state, link.cipher, link.identity = LinkState.ATTACHED, cipher, identity
         self.crowd.leave(link.number, link.remote.host)
         link.place = self._relayed.end
         (self._guests if is_guest else self._attached)[link.number] = link
         self._to_widen.append(link.number)
+        self._queue(link, frame(answer))
 
     def end(self, number: int, reason: str) -> None:
         """Close it, from our side, once what is queued has gone."""
@@ -140,6 +133,8 @@ class Links:
         link = self._links.pop(number, None)
         if link is not None:
             link.is_over = True
+            if link.cipher is not None:
+                link.cipher.erase()
             self.crowd.leave(number, link.remote.host)
             self.pace.forget(number)
             self._guests.pop(number, None)

@@ -3,6 +3,7 @@
 It knows links, sessions and how an answer becomes bytes; it must not know why anything is said.
 """
 
+import contextlib
 from collections import Counter
 
 import msgspec
@@ -16,6 +17,7 @@ from registry.sessions import Sessions
 from wire.address import Address
 from wire.admission import make_refused, make_welcome
 from wire.codec import encode, join_frames
+from wire.errors import SealError
 from wire.header import Kind
 from wire.identity import Identity
 from wire.messages.link import RegistryNotice
@@ -93,15 +95,15 @@ class Outputs:
         if to.link is not None:
             self._push(to.link, message)
             return
-        channel = self._sessions.find(to.tag)
-        if channel is not None and to.address is not None:
-            datagram = channel.session().seal(join_frames([encode(message)]))
-            self._datagrams.append((datagram, to.address))
+        if to.address is not None:
+            datagram = self._sessions.table.seal_back(to.session, join_frames([encode(message)]))
+            if datagram is not None:
+                self._datagrams.append((datagram, to.address))
 
-    def _tell(self, identity: bytes, address: Address, message: RegistryNotice) -> None:
-        channel = self._sessions.of(identity)
-        if channel is not None:
-            self._datagrams.append((channel.session().seal(join_frames([encode(message)])), address))
+    def _tell(self, identity: bytes, address: Address, message: RegistryNotice, now: float) -> None:
+        with contextlib.suppress(SealError):  # they were let in too long ago
+            datagrams = self._sessions.table.seal(identity, join_frames([encode(message)]), now=now)
+            self._datagrams += [(datagram, address) for datagram in datagrams]
 
     def _push(self, number: int, message: RegistryNotice | msgspec.Raw) -> None:
         link = self._links.find(number)
@@ -118,7 +120,7 @@ class Outputs:
     def _welcome(self, welcomed: Welcomed, *, table_version: int, clock: int, now: float) -> None:
         address = welcomed.to.address
         assert address is not None
-        self._sessions.admit(welcomed.card, now=now)
+        self._sessions.admit(welcomed.card.identity, welcomed.nonce, now=now)
         welcome = make_welcome(
             self._identity,
             card=welcomed.card,

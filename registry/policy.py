@@ -22,7 +22,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     cookie_window: float = 30.0
     """A cookie is good in the window in which it was made and in the next one."""
     grace_span: float = 60.0
-    """How long what was replaced is still honoured: our live key, a peer's, a group's key."""
+    """How long a group's key that was replaced is still honoured."""
 
     coalesce_span: float = 0.005
     """The first changes after a quiet while are gathered for so long, then told: whoever came is known at once."""
@@ -37,11 +37,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     broadcast_datagrams: int = 8
     """A larger change is fetched over the links: each row then travels once, and acknowledged."""
 
-    live_key_span: float = 86_400.0
-    """Our live key is replaced so often."""
     sessions_max: int = 50_000
-    """Sealed sessions in memory. A session may not be forgotten before its live key is (a nonce would be used twice), so
-    past this number the live key is replaced early."""
+    """Who may open a session, about 0.5 KiB each: whoever was let in. Past it, those silent longest come in anew."""
     epoch_span: float = 60.0
     """A group's key is replaced no more often than this, however often its members change."""
     room_epoch_span: float = 1.0

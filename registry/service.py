@@ -187,10 +187,6 @@ class Service:
         rules = self._group(request.group)
         return [Drop(reason="unknown group")] if rules is None else rules.fetch(request, caller)
 
-    def sealed(self) -> list[bytes]:
-        """Everybody whose session goes on when our live key is replaced."""
-        return [*self.directory.online(), *self.desk.guests.linked()]
-
     # --- time
 
     def handle_timer(self, *, now: float) -> list[Effect]:

@@ -14,7 +14,6 @@ from registry.committer import Committer
 from registry.core import RegistryCore
 from registry.doors import DoorLists
 from registry.events import Fault
-from registry.links import GREETING_SIZE
 from registry.spool import Spool
 from registry.store.protocol import Store
 from wire.address import Address
@@ -122,12 +121,6 @@ class Shell:
         self._next_number += 1
         self._links[number] = link
         self._tell(self._core.link_opened, number, link.remote)
-
-    def link_greeting_size(self, link: Link) -> int:
-        return GREETING_SIZE
-
-    def link_greeted(self, link: Link, greeting: bytes) -> None:
-        self._tell(self._core.link_greeted, self._numbers[link], greeting)
 
     def link_frames(self, link: Link, frames: list[bytes]) -> None:
         self._tell(self._core.receive_frames, self._numbers[link], frames)

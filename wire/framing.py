@@ -44,14 +44,6 @@ class FrameReader:
         del buffer[:end]
         return whole
 
-    def take_raw(self, size: int) -> bytes | None:
-        """The next `size` bytes that are no frame (the greeting of a link), or None while they are not all here."""
-        if len(self._buffer) < size:
-            return None
-        raw = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return raw
-
     @property
     def waiting(self) -> int:
         """Bytes of a frame that is not whole yet."""

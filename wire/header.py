@@ -18,12 +18,11 @@ class Kind(enum.IntEnum):
     REGISTER = 3
     WELCOME = 4
     REFUSED = 5
-    CARD = 6
+    OPENING = 6
     SEALED = 7
     GROUP = 8
     GROUP_RELAYED = 9
-    OPENING = 10
-    ANSWER = 11
+    ANSWER = 10
 
 
 TAG_SIZE: Final = 8
@@ -34,6 +33,7 @@ _relayed: Final = struct.Struct(">BQ")
 _opening: Final = struct.Struct(">B32sQ8s32s16s16sQ")
 _answer: Final = struct.Struct(">B8s8s32s16sQ")
 _COUNTER_SIZE: Final = 8
+_NUMBER_MAX: Final = 2**63 - 1
 
 SEALED_OVERHEAD: Final = _sealed.size + AEAD_TAG_SIZE
 SEALED_HEADER_SIZE: Final = _sealed.size
@@ -48,9 +48,9 @@ GROUP_OVERHEAD: Final = _group.size + AEAD_TAG_SIZE
 
 
 class SealedHeader(NamedTuple):
-    """`tag` names the pair of live keys (clause 5.1), `counter` is the nonce."""
+    """`session` is the number by which its reader finds the session (clause 5.1), `counter` is the nonce."""
 
-    tag: bytes
+    session: bytes
     counter: int
 
 
@@ -85,17 +85,17 @@ class GroupHeader(NamedTuple):
     counter: int
 
 
-def pack_sealed(tag: bytes, counter: int) -> bytes:
+def pack_sealed(session: bytes, counter: int) -> bytes:
     """The 17-byte header of a sealed datagram."""
-    return _sealed.pack(Kind.SEALED, tag, counter)
+    return _sealed.pack(Kind.SEALED, session, counter)
 
 
 def unpack_sealed(data: bytes) -> SealedHeader:
     """Raises DecodeError when the datagram is too short to hold a header and an AEAD tag."""
     if len(data) < SEALED_OVERHEAD:
         raise DecodeError("SEALED", f"{len(data)} bytes")
-    _, tag, counter = _sealed.unpack_from(data)
-    return SealedHeader(tag, counter)
+    _, session, counter = _sealed.unpack_from(data)
+    return SealedHeader(session, counter)
 
 
 def pack_opening(header: OpeningHeader) -> bytes:
@@ -104,10 +104,13 @@ def pack_opening(header: OpeningHeader) -> bytes:
 
 
 def unpack_opening(data: bytes) -> OpeningHeader:
-    """Raises DecodeError when it is too short to hold a header and an AEAD tag."""
+    """Raises DecodeError when it is too short to hold a header and an AEAD tag, or its number fits no store."""
     if len(data) < OPENING_OVERHEAD:
         raise DecodeError("OPENING", f"{len(data)} bytes")
-    return OpeningHeader._make(_opening.unpack_from(data)[1:])
+    header = OpeningHeader._make(_opening.unpack_from(data)[1:])
+    if header.number > _NUMBER_MAX:
+        raise DecodeError("OPENING", f"number {header.number}")
+    return header
 
 
 def pack_answer(header: AnswerHeader) -> bytes:

@@ -1,8 +1,8 @@
 """This file is about keys and cards: who somebody is, and what they say about themselves under their own name.
 
-Theory (clause 3): one Ed25519 identity key a name; one X25519 live key a program start, in memory only, so that a
-stolen disk opens no recorded talk; one X25519 mail key a week, on disk, so that mail can wait. The card ties the
-three together under the identity key's signature. It knows keys; it must not know files, addresses or clocks.
+Theory (clause 3): one Ed25519 identity key a name, whose X25519 form begins sessions; one X25519 mail key a week, on disk,
+so that mail can wait. The card ties the two together under the identity key's signature. It knows keys; it must not know
+files, addresses or clocks.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ def agreement_half(identity: bytes) -> bytes:
 
 
 class AgreementKey:
-    """An X25519 key (RFC 7748): a live key or a mail key."""
+    """An X25519 key (RFC 7748): an identity in this form, a key for one handshake, or a mail key."""
 
     __slots__ = ("public", "secret")
 
@@ -83,22 +83,20 @@ class AgreementKey:
             raise SealError("the other side's key is no good X25519 key") from None
 
 
-def make_card(identity: Identity, *, name: str, live: bytes, mail: bytes, counter: int) -> Card:
+def make_card(identity: Identity, *, name: str, mail: bytes, counter: int) -> Card:
     """A signed card (clause 3.1)."""
-    signature = identity.sign(_CARD, _said(name, identity.public, live, mail, counter))
-    return Card(
-        name=name, identity=identity.public, live=live, mail=mail, counter=counter, signature=signature
-    )
+    signature = identity.sign(_CARD, _said(name, identity.public, mail, counter))
+    return Card(name=name, identity=identity.public, mail=mail, counter=counter, signature=signature)
 
 
 def is_authentic(card: Card) -> bool:
     """Whether the card's own identity key signed it."""
-    said = _said(card.name, card.identity, card.live, card.mail, card.counter)
+    said = _said(card.name, card.identity, card.mail, card.counter)
     return is_signed_by(card.identity, _CARD, said, card.signature)
 
 
-def _said(name: str, identity: bytes, live: bytes, mail: bytes, counter: int) -> bytes:
-    return encode([name, identity, live, mail, counter])
+def _said(name: str, identity: bytes, mail: bytes, counter: int) -> bytes:
+    return encode([name, identity, mail, counter])
 
 
 def fingerprint(identity: bytes) -> str:

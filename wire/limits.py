@@ -7,7 +7,7 @@ from typing import Final
 
 # --- sizes on the wire -------------------------------------------------------------------------------------
 
-DATAGRAM_MAX: Final = 1_200
+DATAGRAM_MAX: Final = 1_232
 """Bytes of a UDP payload. 1,280 (the least MTU of IPv6, RFC 8200 section 5) less headers: never fragmented by IP."""
 
 DATAGRAM_FRAMES_MAX: Final = 128
@@ -53,16 +53,9 @@ LINK_SEGMENT_MAX: Final = 1_220
 """Bytes of a TCP segment: 1,280 (the least MTU of IPv6) less headers, as for datagrams. Larger segments are lost without a
 word where a network on the way drops them and its ICMP messages, too (a black hole); the link would stand still for ever."""
 
-LINK_STALL_TIMEOUT: Final = 8.0
-"""Seconds for which nothing may come on a link behind what was said on it: the link is lost then, and a message on it takes
-another way within 12 s, be it that no other link comes about."""
-
-LINK_SLOWEST: Final = 4_096
-"""Bytes a second that a link carries at least: what was said may take so long beside that, so that no long letter is cut off
-again and again where little gets through."""
-
-LINK_UNACKNOWLEDGED_TIMEOUT: Final = 10.0
-"""Seconds for which the other machine may acknowledge nothing of what was sent, by TCP: the kernel then ends the link."""
+LINK_STALL_TIMEOUT: Final = 10.0
+"""Seconds for which what was said on a link may stay unanswered, or unacknowledged by the other machine: the link is lost
+then, and a message on it takes another way within 12 s."""
 
 LINK_KEEPALIVE_SPAN: Final = 50.0
 """Seconds of silence after which a peer says something on its link, to find out whether it still carries anything."""
@@ -239,11 +232,6 @@ disk were full. Members who ask as fast as they are served would otherwise fill 
 PROMISES_BYTES_MAX: Final = 64 * 1024 * 1024
 """Bytes of lines that wait for the disk before the others get them."""
 
-SESSIONS_FADING_MAX: Final = 100_000
-"""Sessions under live keys that were replaced within the last minute, about 0.5 KiB each: who registers under a new live key
-again and again makes one each time. Past it the oldest is forgotten; its peer comes in anew. More than all that our own
-new live key replaces at once."""
-
 BUCKETS_MAX: Final = 10_000
 """Addresses whose rate is remembered; the one that was idle longest is forgotten first."""
 
@@ -333,10 +321,6 @@ TEXTS_WAITING_MAX: Final = 32 * 1024 * 1024
 HELD_TEXTS_MAX: Final = 16 * 1024 * 1024
 """Characters of all messages that wait for an earlier one of their sender. Past it the sender of most of it is shown out
 of order: whoever leaves out numbers on purpose must not fill our memory with what comes behind them."""
-
-CARDS_PER_SECOND: Final = 1_000.0
-"""Bare cards a second whose signature a peer checks (60 us each), from everybody together; the rest is dropped, and a
-genuine one comes again with the next tries. Forging one takes no more than a name and a key out of the table."""
 
 GROUP_HELD_MAX: Final = 64
 """Group frames of senders whose row has not come yet, held until it does."""

@@ -17,7 +17,9 @@ from wire.errors import DecodeError, SealError
 from wire.header import (
     ANSWER_HEADER_SIZE,
     OPENING_HEAD_SIZE,
+    OPENING_OVERHEAD,
     SEALED_HEADER_SIZE,
+    SEALED_OVERHEAD,
     AnswerHeader,
     Kind,
     OpeningHeader,
@@ -27,6 +29,7 @@ from wire.header import (
     unpack_sealed,
 )
 from wire.identity import Identity
+from wire.limits import DATAGRAM_MAX
 from wire.opening import SESSION_ID_SIZE, Begun, Heard, Parties, Randomness, Way
 from wire.sealing import Ciphers, LinkCipher, ReplayWindow
 
@@ -49,6 +52,7 @@ SILENT_AFTER: Final = 0.9
 """Seconds without a datagram of theirs after which a message that goes unanswered makes us open anew: two tries."""
 OPENINGS_BURST: Final = 16
 """Openings of one person that are heeded at once, four key agreements each; then one a second."""
+_OPENING: Final = bytes((Kind.OPENING,))
 _RENEWED_EARLY: Final = 5.0
 """Seconds before we would renew a session in which an opening of theirs still counts as its renewal."""
 
@@ -253,17 +257,15 @@ class SessionTable:
         rng: Randomness,
         context_of: Callable[[bytes], bytes | None],
         first_number: int = 0,
-        may_begin: bool = True,
         opening_taken: Callable[[bytes, int], None] | None = None,
     ) -> None:
         """`context_of`: of somebody whom we know (clause 5.2), None of all others. `first_number`: above those of all
-        earlier openings of ours. `may_begin`: whether we begin sessions of datagrams, or only answer those of others.
+        earlier openings of ours.
         `opening_taken`: called with an identity and a number, for `restore` in the next life."""
         self._identity: Final = identity.public
         self._static: Final = identity.agreement_key()
         self._rng = rng
         self._context_of = context_of
-        self._may_begin: Final = may_begin
         self._opening_taken = opening_taken
         self._next_number = first_number
         self._order = 0
@@ -283,6 +285,10 @@ class SessionTable:
     def restore(self, identity: bytes, number: int) -> None:
         """As in an earlier life: the last opening of theirs that was taken."""
         self._numbers[identity] = number
+
+    def number_from(self, number: int) -> None:
+        """Our openings have this number or higher ones from now on."""
+        self._next_number = max(self._next_number, number)
 
     def meet_anew(self, identity: bytes, *, now: float) -> None:
         """Their context is another one: nothing of before counts as new; what is on its way is read for a while yet."""
@@ -304,19 +310,26 @@ class SessionTable:
             if whose is pair:
                 self._end(whose, ending)
 
-    def owns(self, datagram: bytes) -> bool:
-        """Whether it is of a session of this table or may begin one, as far as its header says."""
-        kind = datagram[0] if datagram else 0
-        if kind == Kind.OPENING:
-            return self._context_of(datagram[1:33]) is not None
-        return kind in (Kind.SEALED, Kind.ANSWER) and datagram[1 : 1 + SESSION_ID_SIZE] in self._found
+    def author_of(self, datagram: bytes) -> bytes | None:
+        """Whose it is, as far as its header says; None for nobody with whom we share anything."""
+        if datagram[:1] == _OPENING:
+            return datagram[1:33]
+        found = self._found.get(datagram[1 : 1 + SESSION_ID_SIZE])
+        if found is None:
+            return None
+        return (found.pair if isinstance(found, Session) else found[0]).parties.theirs
+
+    def is_in_use(self, identity: bytes) -> bool:
+        """Whether a session with them has keys."""
+        pair = self._pairs.get(identity)
+        return pair is not None and pair.current is not None
 
     # --- out
 
     def seal(self, identity: bytes, payload: bytes, *, now: float) -> list[bytes]:
         """The datagrams that carry this to somebody: one, and at times another one that renews the session.
 
-        Raises SealError for nobody whom we know, for a key that is no good, and where we may not begin."""
+        Raises SealError for nobody whom we know, and for a key that is no good."""
         pair = self._pairs.get(identity) or self._meet(identity)
         session = pair.current
         if session is None or pair.is_doubted:
@@ -324,6 +337,14 @@ class SessionTable:
         if now < session.renew_at:
             return [session.seal(payload)]
         return self._seal_and_renew(pair, session, payload, now)
+
+    def room(self, identity: bytes, *, now: float) -> int:
+        """How many bytes a payload may have that is sealed for somebody now."""
+        pair = self._pairs.get(identity)
+        session = None if pair is None or pair.is_doubted else pair.current
+        if session is None or session.answer_head is not None or now >= session.renew_at:
+            return DATAGRAM_MAX - OPENING_OVERHEAD
+        return DATAGRAM_MAX - SEALED_OVERHEAD
 
     def seal_back(self, session: bytes, payload: bytes) -> bytes | None:
         """A datagram under just this session; None when it is over."""
@@ -354,7 +375,7 @@ class SessionTable:
         kind = datagram[0] if datagram else 0
         if kind == Kind.SEALED:
             header = unpack_sealed(datagram)
-            session = self._found.get(header.tag)
+            session = self._found.get(header.session)
             if not isinstance(session, Session):
                 raise SealError("of no session")
             payload = session.open(header.counter, datagram, SEALED_HEADER_SIZE)
@@ -422,8 +443,6 @@ class SessionTable:
         return Begun(pair.parties, number=number, way=way, rng=self._rng, now=now)
 
     def _open_with(self, pair: Pair, payload: bytes, now: float) -> bytes:
-        if not self._may_begin:
-            raise SealError("no session")
         begun = pair.begun
         if begun is None or now >= begun.started + OPENING_LASTS_FOR:
             if pair.begun_before is not None:
@@ -441,7 +460,7 @@ class SessionTable:
             return [self._open_with(pair, payload, now)]
         datagrams = [session.seal(payload)]
         begun = pair.begun
-        if self._may_begin and (begun is None or now >= begun.said_at + RENEWAL_AGAIN_AFTER):
+        if begun is None or now >= begun.said_at + RENEWAL_AGAIN_AFTER:
             datagrams.append(self._open_with(pair, b"", now))
         return datagrams
 

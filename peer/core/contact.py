@@ -1,6 +1,6 @@
-"""This file is about one person whom we know: their row, their card, the sealed sessions with them.
+"""This file is about one person whom we know: their row, their card, where they are.
 
-Only here (and in the registry's directory) does a key become an address. It knows rows and seals; it must not know
+Only here (and in the registry's directory) does a key become an address. It knows rows; it must not know seals,
 messages, nor who else goes by the name.
 """
 
@@ -8,16 +8,14 @@ from typing import Final
 
 from peer.core.conversation import Conversation
 from wire.address import Address
-from wire.identity import AgreementKey
 from wire.messages.table import Presence, Row
-from wire.sealing import Session
 
 RELAY_STICKS_FOR: Final = 60.0
 """Seconds for which a peer that could not be reached straight is written to both ways at once."""
 
 
 class Contact:
-    """One person: who (identity), where (address), how to talk (sessions), what is under way (conversation)."""
+    """One person: who (identity), where (address), what is under way (conversation)."""
 
     __slots__ = (
         "address",
@@ -28,7 +26,6 @@ class Contact:
         "is_heard",
         "relay_until",
         "row",
-        "sessions",
     )
 
     def __init__(self, identity: bytes, row: Row) -> None:
@@ -36,13 +33,11 @@ class Contact:
         self.row = row
         self.address = Address(row.host, row.port)
         """Where they were last known to be: a row of somebody who has not been seen yet says no other place."""
-        self.sessions: dict[bytes, Session] = {}
-        """By our own live key: the present one, and for a minute the one before."""
         self.conversation: Conversation | None = None
         self.is_blocked = False
         """Whether somebody else's key is shown for their name: what we have for them waits until the user has decided."""
         self.is_heard = False
-        """Whether a datagram of theirs has opened since our live key is what it is: they hold our card then."""
+        """Whether a datagram of theirs has opened in this life of ours: they know then that we are here."""
         self.relay_until = 0.0
         self.is_expected = row.online
         """Whether they may answer although the registry does not say that they are here."""
@@ -66,25 +61,12 @@ class Contact:
         """A datagram of theirs has opened: they are there, unless they have left since on purpose."""
         self.is_expected = not (self.row.presence is Presence.AWAY and self.row.is_placed)
 
-    def session(self, live: AgreementKey, identity: bytes) -> Session:
-        """The sealed session under our live key. Raises SealError when their live key is no good."""
-        session = self.sessions.get(live.public)
-        if session is None:
-            session = Session(
-                live=live, identity=identity, their_live=self.row.card.live, their_identity=self.identity
-            )
-            self.sessions[live.public] = session
-        return session
-
     def take_row(self, row: Row) -> bool:
-        """A newer row; true when it brings another live key: the other program has started anew.
+        """A newer row; true when it brings a newer card under the same name: their program was started anew.
 
         A registry that was started anew says of nobody where they are before they have come back to it: what was known
         of them holds until then."""
-        is_restarted = row.card.live != self.row.card.live
-        if is_restarted:
-            self.sessions.clear()
-            self.is_heard = False
+        is_restarted = row.card.counter > self.row.card.counter and row.card.name == self.row.card.name
         self.row = row
         if row.is_placed:
             self.address = Address(row.host, row.port)

@@ -1,20 +1,19 @@
-"""This file is about everybody whom we know: by key, name, station and tag, and whose name is in doubt.
+"""This file is about everybody whom we know: by key, name and station, and whose name is in doubt.
 
 It finds people and takes what the registry or they themselves say of them; what one of them is stands in `contact`.
 """
 
 import enum
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
 from peer.core.contact import Contact
 from wire.errors import NameRefused
-from wire.identity import AgreementKey, is_authentic
+from wire.identity import is_authentic
 from wire.limits import CONTACTS_MAX
-from wire.messages.table import Card, Row
+from wire.messages.table import Row
 from wire.names import name_key
-from wire.sealing import session_tag
 
 
 class Change(enum.Enum):
@@ -23,19 +22,17 @@ class Change(enum.Enum):
     REFUSED = "nothing: an older row, a forged card, no name, or a full table"
     TAKEN = "nothing that matters to a conversation"
     MOVED = "another address, or another state"
-    RESTARTED = "another live key"
+    RESTARTED = "a newer card: their program was started anew"
     KEY_CHANGED = "another identity under a name that we have pinned"
 
 
 class Contacts:
-    """Everybody in the table, by key, name, station and the tags of their datagrams."""
+    """Everybody in the table, by key, name and station."""
 
     def __init__(self) -> None:
         self._by_identity: dict[bytes, Contact] = {}
         self._by_name: dict[str, Contact] = {}
         self._by_station: dict[int, Contact] = {}
-        self._by_tag: dict[bytes, tuple[Contact, AgreementKey]] = {}
-        self._lives: list[AgreementKey] = []
         self.blocked: dict[str, Row] = {}
         """By name key: the newest row with another identity than the one that we hold. Nothing is sent to the name."""
         self.ignored: set[bytes] = set()
@@ -62,10 +59,6 @@ class Contacts:
         """Whoever seals group frames under this number."""
         return self._by_station.get(station)
 
-    def by_tag(self, tag: bytes) -> tuple[Contact, AgreementKey] | None:
-        """Who sealed a datagram with this tag, and for which of our live keys."""
-        return self._by_tag.get(tag)
-
     def is_blocked(self, name: str) -> bool:
         """Whether the key shown for this name is not the one that we hold."""
         try:
@@ -81,17 +74,6 @@ class Contacts:
             return None
         return None if row is None else row.card.identity
 
-    def use_lives(self, lives: Iterable[AgreementKey]) -> None:
-        """Our live keys from now on, the present one first."""
-        before, self._lives = self._lives, list(lives)
-        is_new = before[:1] != self._lives[:1]
-        known = {live.public for live in self._lives}
-        self._by_tag.clear()
-        for contact in self:
-            contact.sessions = {key: session for key, session in contact.sessions.items() if key in known}
-            contact.is_heard = contact.is_heard and not is_new
-            self._tag(contact)
-
     def take_row(self, row: Row, *, is_checked: bool = False) -> Change:
         """Take a row of the table. Its card counts only with its owner's signature, whoever shows it; `is_checked`: this
         row was taken in an earlier life, from which our own disk has kept it."""
@@ -101,7 +83,7 @@ class Contacts:
             if row.version < contact.row.version:
                 return Change.REFUSED
             if card.counter < contact.row.card.counter:
-                # Of a start before the one whose bare card we hold. The card is old news, whether they are there is not.
+                # Of a registry that was put back. The card is old news, whether they are there is not.
                 return self._update_in_place(contact, msgspec.structs.replace(row, card=contact.row.card))
             is_checked = is_checked or card == contact.row.card
         try:
@@ -117,18 +99,6 @@ class Contacts:
                 return Change.KEY_CHANGED
             del self._by_name[key]  # the name by which somebody went before: it is somebody else's now
         return self._add(key, row) if contact is None else self._update(contact, row)
-
-    def take_card(self, card: Card, *, may_check: Callable[[], bool] = lambda: True) -> Contact | None:
-        """A bare card from another peer: only for a pinned identity, only a newer one, only well signed (clause 6.5).
-
-        It says nothing about where they are. `may_check` is asked before a signature is looked at, which is dear."""
-        contact = self._by_identity.get(card.identity)
-        if contact is None or card.name != contact.name or card.counter <= contact.row.card.counter:
-            return None
-        if not may_check() or not is_authentic(card):
-            return None
-        self._update_in_place(contact, msgspec.structs.replace(contact.row, card=card))
-        return contact
 
     def clears(self, row: Row) -> bool:
         """Whether a row that was taken ends a block: the name is shown with the key that we hold again."""
@@ -180,7 +150,6 @@ class Contacts:
             del self._by_name[key]
         if self._by_station.get(contact.row.station) is contact:
             del self._by_station[contact.row.station]
-        self._untag(contact.row.card.live)
 
     def _block(self, holder: Contact, key: str, row: Row) -> None:
         before = self.blocked.get(key)
@@ -200,7 +169,6 @@ class Contacts:
             return Change.REFUSED
         contact = Contact(row.card.identity, row)
         self._by_identity[contact.identity] = self._by_name[key] = contact
-        self._tag(contact)
         if row.station:
             self._by_station[row.station] = contact
         return Change.MOVED
@@ -210,8 +178,6 @@ class Contacts:
         if before.card.name != row.card.name:
             self._rename(contact, name_key(before.card.name), name_key(row.card.name))
         if contact.take_row(row):
-            self._untag(before.card.live)
-            self._tag(contact)
             change = Change.RESTARTED
         else:
             moved = (before.host, before.port, before.online) != (row.host, row.port, row.online)
@@ -229,11 +195,3 @@ class Contacts:
             if holder is contact and key not in (old, new):
                 del self._by_name[key]  # one former name each: a registry shall not grow this further
         self._by_name[new] = contact
-
-    def _tag(self, contact: Contact) -> None:
-        for live in self._lives:
-            self._by_tag[session_tag(contact.row.card.live, live.public)] = (contact, live)
-
-    def _untag(self, their_live: bytes) -> None:
-        for live in self._lives:
-            self._by_tag.pop(session_tag(their_live, live.public), None)

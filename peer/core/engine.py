@@ -26,7 +26,7 @@ from peer.core.trust import Trust
 from peer.core.uplink import Uplink
 from wire.address import Address
 from wire.delivery.policy import Policy
-from wire.errors import SealError, WireError
+from wire.errors import WireError
 from wire.invitations import JoinCode
 
 
@@ -120,7 +120,7 @@ class PeerCore:
         self._registration.not_let_in = None
         self._registration.outdone = 0
         self._lookout.seek(now=now)
-        self._session.use_card(self.me.card, self.me.live)
+        self._session.use_card(self.me.card, first_opening=self.me.first_opening)
         self._session.start(table_version=self._table.version, now=now)
         self._registration.heed_session(now=now)
 
@@ -129,7 +129,7 @@ class PeerCore:
         self._lines.stop(now=now)
         self._ladder.set_reach(Reach.NONE, now=now)
         self.rooms.stop(now=now)
-        self._post.stop_announcing()
+        self._post.stop_hailing()
         self._session.leave(now=now)
         self._registration.heed_session(now=now)
 
@@ -208,20 +208,12 @@ class PeerCore:
         """The shell's TCP connection to the registry stands."""
         self._link.connected(now=now)
 
-    def link_heard(self, *, now: float) -> None:
-        """Bytes came on it, which may be no whole frame yet."""
-        self._link.heard(now=now)
-
-    def link_greeted(self, greeting: bytes, *, now: float) -> None:
-        """The registry's first bytes on it."""
-        self._uplink.greeted(greeting, now=now)
-
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
         """Frames from the link."""
         try:
             dropped = self._uplink.frames_came(frames, now=now, wall=now + self.wall_offset)
             self.dropped["frame"] += dropped
-        except SealError:
+        except WireError:
             self.dropped["link"] += 1
             self._cut_link(now)
         self._router.catch_up(now=now)
@@ -239,9 +231,6 @@ class PeerCore:
 
     def handle_timer(self, *, now: float) -> None:
         """Whatever is due; early and late calls are harmless."""
-        card = self.me.card
-        if self.me.handle_timer(self._parts.rng, now=now):
-            self._registration.use_lives(is_new=self.me.card is not card, now=now)
         self._session.handle_timer(now=now)
         self._registration.heed_session(now=now)  # that it is lost is said before what follows from that
         # Before the couriers, which let go of what is due without showing it.
@@ -265,7 +254,6 @@ class PeerCore:
             self._streams.next_timer(),
             self._post.next_timer(),
             self._uplink.next_timer(),
-            self.me.next_timer(),
             self._look_ups.next_timer(),
             self._buffer.next_timer(),
             self._router.next_timer(),

@@ -10,7 +10,6 @@ from wire.admission import is_refused_authentic, is_welcome_authentic, make_regi
 from wire.codec import encode, encode_hello
 from wire.header import Kind
 from wire.identity import (
-    AgreementKey,
     Identity,
     fingerprint,
     fingerprint_digits,
@@ -32,7 +31,6 @@ class Handshake:
         self._cookie: Cookie | None = None
         self._card: Card | None = None
         self._code: JoinCode | None = None
-        self.live: AgreementKey | None = None
         self.pinned = pinned
         self.demanded: str | None = None
         """The digits of the fingerprint that the registry must have, whatever is pinned."""
@@ -54,9 +52,9 @@ class Handshake:
             return spaced(self.demanded)
         return "" if self.pinned is None else fingerprint(self.pinned)
 
-    def use_card(self, card: Card, live: AgreementKey) -> None:
+    def use_card(self, card: Card) -> None:
         """What to register with from now on."""
-        self._card, self.live = card, live
+        self._card = card
 
     def use_code(self, code: JoinCode | None) -> None:
         """The join code to show from now on."""

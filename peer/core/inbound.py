@@ -211,5 +211,5 @@ class Inbound:
 
 def _unseen(identity: bytes, name: str) -> Row:
     """A row of somebody of whom we have none: it says nothing but what they call themselves."""
-    nothing = Card(name, identity, live=bytes(32), mail=bytes(32), counter=0, signature=bytes(64))
+    nothing = Card(name, identity, mail=bytes(32), counter=0, signature=bytes(64))
     return Row(nothing, "", 0, Presence.AWAY, 0, 0, 0)

@@ -1,23 +1,24 @@
-"""This file is about our end of the link to the registry: greeting, cipher, frames in and out, taking it up again.
+"""This file is about our end of the link to the registry: opening, cipher, frames in and out, taking it up again.
 
 It knows seals and when to try again; it must not know what the frames say.
 """
 
 import enum
 import random
-from typing import Final
+from typing import Final, Protocol
 
 from peer.core.retry import Backoff
 from wire.codec import encode
 from wire.errors import SealError
 from wire.framing import frame
 from wire.header import Kind
-from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_SLOWEST, LINK_STALL_TIMEOUT
+from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
 from wire.messages.link import Attach, PeerRequest
 from wire.messages.presence import Ping
-from wire.sealing import LinkCipher, Session
+from wire.sealing import LinkCipher
+from wire.session import LinkBegun
 
-RANDOM_SIZE: Final = 16
+_GROUP_RELAYED: Final = bytes((Kind.GROUP_RELAYED,))
 STABLE_AFTER: Final = 2.0
 """Seconds after which a link counts as good, so that the next loss is answered at once and not after a pause."""
 
@@ -29,13 +30,20 @@ LATE_AFTER: Final = 2.5
 """Seconds by which a timer is so late that the program was stopped: what came meanwhile is still to be read."""
 
 
+class OpenLink(Protocol):
+    """Begins the session of a link with our registry."""
+
+    def __call__(self, payload: bytes, *, now: float) -> tuple[bytes, LinkBegun]:
+        """The first frame, which carries this, and what understands the answer. Raises SealError."""
+
+
 class LinkState(enum.Enum):
     """Where our link stands."""
 
     DOWN = "no connection, none wanted right now"
     WAITING = "none, the next attempt is a moment away"
-    OPENING = "the shell is to connect, or the registry's greeting is awaited"
-    ATTACHED = "our first frame is sent; the first of the registry is awaited"
+    OPENING = "the shell is to connect"
+    ATTACHED = "our first frame is sent; the answer of the registry is awaited"
     UP = "frames went both ways"
 
 
@@ -45,8 +53,8 @@ class LinkEnd:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._backoff = Backoff(first=1.0, largest=20.0)
-        self._random = b""
-        self._session: Session | None = None
+        self._open_link: OpenLink | None = None
+        self._begun: LinkBegun | None = None
         self._cipher: LinkCipher | None = None
         self._out: list[bytes] = []
         self._deadline: float | None = None
@@ -55,8 +63,6 @@ class LinkEnd:
         self._spoke_at = 0.0
         self._unheard_since: float | None = None
         """When we said the first thing after the registry was last heard; None: nothing since."""
-        self._unheard = 0
-        """Bytes that we have said since then."""
         self._is_asked = False
         """Whether a Ping was among it."""
         self._is_read = True
@@ -76,9 +82,9 @@ class LinkEnd:
         asked, self._asked_to_connect = self._asked_to_connect, False
         return asked
 
-    def open(self, session: Session, *, now: float) -> None:
+    def open(self, open_link: OpenLink, *, now: float) -> None:
         """We are registered: have a link, at once or so long after the last attempt as those that failed have earned."""
-        self._session = session
+        self._open_link = open_link
         if self.state is LinkState.DOWN:
             earliest = now
             if self._opened_at:
@@ -88,8 +94,11 @@ class LinkEnd:
 
     def drop(self) -> None:
         """No link is wanted any more; the shell closes what it has."""
-        self.state, self._deadline, self._cipher = LinkState.DOWN, None, None
+        self.state, self._deadline, self._begun = LinkState.DOWN, None, None
         self._unheard_since = None
+        if self._cipher is not None:
+            self._cipher.erase()
+            self._cipher = None
         self._out.clear()
 
     def forgive(self) -> None:
@@ -99,30 +108,25 @@ class LinkEnd:
         self.tried_since = None
 
     def connected(self, *, now: float) -> None:
-        """TCP stands: greet with our session's tag and 16 random bytes (clause 9.1)."""
+        """TCP stands: our first frame begins the link's session and says what we want (clause 9.1)."""
         self.tried_since = None
-        if self.state is not LinkState.OPENING or self._session is None:
+        if self.state is not LinkState.OPENING or self._open_link is None:
             return
-        self._random = self._rng.randbytes(RANDOM_SIZE)
-        self._out.append(self._session.seal_tag + self._random)
-
-    def greeted(self, their_random: bytes, *, now: float) -> None:
-        """The registry's 16 random bytes: both sides can now seal."""
-        if self.state is not LinkState.OPENING or self._session is None:
-            return
-        self._cipher = self._session.link_cipher(self._random, their_random, is_peer=True)
+        try:
+            first, self._begun = self._open_link(encode(Attach()), now=now)
+        except SealError:
+            return  # we are at another registry by now: the time to answer runs out
+        self._out.append(frame(first))
+        self._spoke_at = now
         self.state = LinkState.ATTACHED
-        self.send(Attach(), now=now)
 
     def send(self, request: PeerRequest, *, now: float) -> None:
         """Seal and queue a request."""
         assert self._cipher is not None
-        piece = frame(self._cipher.seal(encode(request)))
-        self._out.append(piece)
+        self._out.append(frame(self._cipher.seal(encode(request))))
         self._spoke_at = now
         if self._unheard_since is None:
-            self._unheard_since, self._unheard, self._is_asked = now, 0, False
-        self._unheard += len(piece)
+            self._unheard_since, self._is_asked = now, False
         if type(request) is Ping:
             self._is_asked = True
 
@@ -131,34 +135,32 @@ class LinkEnd:
         self._out.append(frame(group_frame))
         self._spoke_at = now
         if self._unheard_since is None:
-            self._unheard_since, self._unheard, self._is_asked = now, 0, False
-        self._unheard += len(group_frame)
+            self._unheard_since, self._is_asked = now, False
 
     def opened(self, data: bytes, *, now: float) -> bytes | None:
-        """The payload of a sealed frame, None for a group frame. Raises SealError: the link is then no good."""
+        """The payload of a sealed frame, empty for the answer to our first one, None for a group frame. Raises SealError,
+        DecodeError: the link is then no good."""
+        if self._begun is not None:
+            self._cipher, self._begun = self._begun.answered(data), None
+            self.state, self._deadline = LinkState.UP, None
+            return b""
         if self._cipher is None:
-            raise SealError("a frame before the greeting")
-        if data[:1] == bytes((Kind.GROUP_RELAYED,)) and self.state is LinkState.UP:
+            raise SealError("a frame before ours")
+        if data[:1] == _GROUP_RELAYED:
             self._unheard_since = None
             return None
         payload = self._cipher.open(data)
         self._unheard_since = None
-        if self.state is LinkState.ATTACHED:
-            self.state, self._deadline = LinkState.UP, None
         if now - self._opened_at >= STABLE_AFTER:
             self._backoff.reset()
         return payload
-
-    def heard(self, *, now: float) -> None:
-        """Something came, though no whole frame: it may be slow, but it does not stand still."""
-        if self._unheard_since is not None:
-            self._unheard_since, self._is_asked = now, False
 
     def read_from(self, *, is_read: bool, now: float) -> None:
         """Whether the shell reads what comes. While it does not, nothing is heard, and the link is as good as before."""
         if is_read is not self._is_read:
             self._is_read = is_read
-            self.heard(now=now)
+            if self._unheard_since is not None:
+                self._unheard_since, self._is_asked = now, False
 
     def is_keepalive_due(self, now: float) -> bool:
         """Whether to say Ping: we have been silent for long, or wait for an answer."""
@@ -193,26 +195,21 @@ class LinkEnd:
         due = self._spoke_at + LINK_KEEPALIVE_SPAN
         if self._unheard_since is None or not self._is_read:
             return due
-        return min(due, self._unheard_since + (self._patience if self._is_asked else ASKED_AFTER))
+        return min(due, self._unheard_since + (LINK_STALL_TIMEOUT if self._is_asked else ASKED_AFTER))
 
     def bytes_to_send(self) -> list[bytes]:
         """Drained: pieces for the connection, in order."""
         out, self._out = self._out, []
         return out
 
-    @property
-    def _patience(self) -> float:
-        """Seconds within which something must come behind what we have said."""
-        return LINK_STALL_TIMEOUT + self._unheard / LINK_SLOWEST
-
     def _stands_still(self, now: float) -> bool:
         if self._unheard_since is None or not self._is_read:
             return False
-        late = now - (self._unheard_since + self._patience)
+        late = now - (self._unheard_since + LINK_STALL_TIMEOUT)
         if late < 0:
             return False
         if late >= LATE_AFTER:
-            self.heard(now=now)
+            self._unheard_since, self._is_asked = now, False
             return False
         self.stalled_since = self._unheard_since
         return True

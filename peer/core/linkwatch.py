@@ -33,7 +33,6 @@ class LinkWatch:
         link, session = self._link, self._session
         if session.is_lost:
             link.tried_since = link.stalled_since = None
-            self.is_blocked = False
         if link.stalled_since is not None:
             stalled_since, link.stalled_since = link.stalled_since, None
             if session.heard_at >= stalled_since and now >= self._stall_told_at + TOLD_AGAIN_AFTER:

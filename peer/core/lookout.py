@@ -74,5 +74,4 @@ class Lookout:
             return Reach.LOST
         if self._seeking_since is None:
             self._seeking_since = now
-        is_sought = now < self._seeking_since + SEEKING_SPAN and not self._watch.is_blocked
-        return Reach.SEEKING if is_sought else Reach.LOST
+        return Reach.SEEKING if now < self._seeking_since + SEEKING_SPAN else Reach.LOST

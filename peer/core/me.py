@@ -1,9 +1,8 @@
 """This file is about ourselves: our keys, the card that shows them, and messages that we write to ourselves.
 
-It knows when a live key is old; it must not know who reads the card.
+It must not know who reads the card.
 """
 
-import random
 from typing import Final
 
 from peer.core.conversation import Message, Outgoing
@@ -15,11 +14,8 @@ from peer.core.stored import StoredStream
 from wire.identity import AgreementKey, Identity, make_card
 from wire.messages.table import Card
 
-LIVE_KEY_LASTS_FOR: Final = 86_400.0
-"""Seconds after which a new live key is made: what is recorded today is of no use to who steals tomorrow's."""
-
-OLD_LIVE_KEY_LASTS_FOR: Final = 60.0
-"""Seconds for which the one before still opens: others have not all heard of the new one yet (clause 3.1)."""
+_OPENINGS_BITS: Final = 9
+"""Bits of an opening's number below the counter of a card, which grows by a thousand a second of the clock."""
 
 
 COUNTER_MAX: Final = 2**62
@@ -34,43 +30,23 @@ class Me:
         *,
         name: str,
         identity: Identity,
-        live: bytes,
         mail_keys: list[AgreementKey],
         counter: int,
         other_name: str | None = None,
     ) -> None:
-        """`live`: 32 random bytes. `counter`: above every counter of an earlier card. `mail_keys`: newest first.
+        """`counter`: above every counter of an earlier card. `mail_keys`: newest first.
         `other_name`: under which the registry may know us instead: a change of our name was cut short."""
         self.name = name
         self.other_name = other_name
         self.identity: Final = identity
         self.mail_keys: Final = mail_keys
-        self.lives = [AgreementKey(live)]
         self._counter = counter
-        self._renew_at: float | None = None
-        self._forget_at: float | None = None
         self.card: Card = self._make_card(name)
 
     @property
-    def live(self) -> AgreementKey:
-        """The present live key."""
-        return self.lives[0]
-
-    def handle_timer(self, rng: random.Random, *, now: float) -> bool:
-        """True when our live keys have changed: a new one and a new card, or the one before went out of use."""
-        if self._renew_at is None:
-            self._renew_at = now + LIVE_KEY_LASTS_FOR
-        if self._forget_at is not None and now >= self._forget_at:
-            self._forget_at = None
-            del self.lives[1:]
-            return True
-        if now < self._renew_at:
-            return False
-        self._renew_at, self._forget_at = now + LIVE_KEY_LASTS_FOR, now + OLD_LIVE_KEY_LASTS_FOR
-        self.lives = [AgreementKey(rng.randbytes(32)), self.live]
-        self._counter += 1  # and not the clock: a start under a clock set back must find a counter above it
-        self.card = self._make_card(self.name)
-        return True
+    def first_opening(self) -> int:
+        """A number above those of all openings of earlier lives, as the counter of our card is."""
+        return min(self._counter, 2**53) << _OPENINGS_BITS
 
     def card_as(self, name: str) -> Card:
         """A newer card, under another name; not ours yet."""
@@ -91,15 +67,10 @@ class Me:
         self._counter += 1
         self.card = self._make_card(name)
 
-    def next_timer(self) -> float | None:
-        """When the next key changes."""
-        return self._renew_at if self._forget_at is None else self._forget_at
-
     def _make_card(self, name: str) -> Card:
         return make_card(
             self.identity,
             name=name,
-            live=self.live.public,
             mail=self.mail_keys[0].public,
             counter=self._counter,
         )

@@ -91,9 +91,7 @@ class NamedOutbox:
         return self._look_ups.find(key, can_ask=True, now=now) is LookUp.UNKNOWN
 
     def _add(self, stream: bytes, key: str, name: str, stored: StoredStream) -> Contact:
-        card = Card(
-            name=name, identity=stream, live=bytes(32), mail=bytes(32), counter=0, signature=bytes(64)
-        )
+        card = Card(name=name, identity=stream, mail=bytes(32), counter=0, signature=bytes(64))
         contact = self.waiting[key] = Contact(stream, Row(card, "", 0, Presence.AWAY, 0, 0, 0))
         contact.conversation = self._begin(stored)
         return contact

@@ -9,12 +9,11 @@ from peer.core.renaming import Renaming
 from peer.core.returned import Returned
 from peer.core.rooms import Rooms
 from peer.core.router import Router
-from wire.identity import is_authentic
 from wire.messages.desk import DeskNotice
 from wire.messages.desk.visiting import VisitorNotice
 from wire.messages.direct import DatagramRelayed, RelayFailed
 from wire.messages.group import GroupAccepted, GroupGranted, GroupPage, GroupRefused
-from wire.messages.link import RegistryCard, RegistryNotice
+from wire.messages.link import RegistryNotice
 from wire.messages.mail import MailBatch, MailExpired, MailRefused, MailSaved
 from wire.messages.presence import Left, Ping, Pong, Probe
 from wire.messages.renaming import RenameAccepted, RenameRefused
@@ -71,7 +70,7 @@ class Notices:
                 self._room_notice_came(notice, now)
             case RenameAccepted() | RenameRefused():
                 self._renaming.answered(notice)
-            case RegistryCard() | Pong() | Probe() | Left():
+            case Pong() | Probe() | Left():
                 self._presence_came(notice, now)
             case _:
                 self._desk_notice_came(notice, now)
@@ -113,11 +112,8 @@ class Notices:
             case RoomsListed():
                 self._rooms.list.listed(notice)
 
-    def _presence_came(self, notice: RegistryCard | Pong | Probe | Left, now: float) -> None:
+    def _presence_came(self, notice: Pong | Probe | Left, now: float) -> None:
         match notice:
-            case RegistryCard(card):
-                if card.identity == self._session.pinned and is_authentic(card):
-                    self._session.accept_card(card)
             case Pong():
                 self._session.receive_pong(notice, now=now)
             case Probe():

@@ -73,7 +73,7 @@ class Parts:
         """Where we stood in each group's log at the start."""
         self.out = Outputs()
         self.contacts = Contacts()
-        self.post = Post(me.identity, self.contacts, self.out)
+        self.post = Post(me.identity, self.contacts, self.out, rng=rng, first_opening=me.first_opening)
         self.trails = Trails(lambda now: now + self.wall_offset)
         self.outlook = Outlook()
         self.settling = Settling(self.out, self.trails, self.outlook)
@@ -91,7 +91,12 @@ class Parts:
             settling=self.settling,
         )
         self.session = RegistrySession(
-            identity=me.identity, address=server, pinned=loaded.registry, policy=policy, rng=rng
+            identity=me.identity,
+            address=server,
+            pinned=loaded.registry,
+            policy=policy,
+            rng=rng,
+            first_opening=me.first_opening,
         )
         self.link = LinkEnd(rng)
         self.table = Table(
@@ -162,7 +167,8 @@ class Parts:
 
     def restore(self, loaded: Loaded, *, now: float) -> None:
         """Take the last table, and what was under way with the people in it."""
-        self.post.use_lives(self.me.lives, self.me.card)
+        for identity, number in loaded.openings.items():
+            self.post.sessions.restore(identity, number)
         for row in loaded.rows:
             self.contacts.take_row(_not_above(loaded.version, row), is_checked=True)
         for row in loaded.blocked:

@@ -168,6 +168,13 @@ class PersonVerified(msgspec.Struct, frozen=True):
     identity: bytes
 
 
+class OpeningTaken(msgspec.Struct, frozen=True):
+    """This person has begun a session with us by the opening of this number: none of before counts, in no later life."""
+
+    identity: bytes
+    number: int
+
+
 class IgnoreChanged(msgspec.Struct, frozen=True):
     """What this person says is not to be shown, or is again."""
 
@@ -196,6 +203,7 @@ Record = (
     | NameBlocked
     | NameCleared
     | PersonVerified
+    | OpeningTaken
     | IgnoreChanged
 )
 """All that a node keeps."""

@@ -10,11 +10,10 @@ from peer.core.lookout import Lookout
 from peer.core.parts import Parts
 from peer.core.records import RegistryPinned
 from peer.core.renaming import Renaming
-from peer.core.states import Notice, State
+from peer.core.states import Notice
 from peer.core.uplink import Uplink
 from wire.identity import fingerprint
 from wire.messages.registration import RefusalReason
-from wire.sealing import Session
 
 REFUSALS: Final = {
     RefusalReason.BAD_NAME: "it does not accept this name",
@@ -60,7 +59,7 @@ class Registration:
         self._was_lost = False
         self.outdone = 0
         """How many cards were made to outdo one that the registry knows, since it last let us in or we last wanted in."""
-        self._last_channel: Session | None = None
+        self._last_life = 0
         self.has_begun = False
         """Whether we have been registered since we last wanted to be."""
         self.wants_close = False
@@ -114,12 +113,11 @@ class Registration:
             self._out.events.append(happened.ServerBack())
         self.has_begun, self._was_lost, self.not_let_in = True, False, None
         self.outdone = 0
-        self._post.stop_announcing()
-        assert self._session.channel is not None
-        if self._session.channel is not self._last_channel:
+        self._post.stop_hailing()
+        if self._session.life != self._last_life:
             self._link.forgive()  # another life of the registry: what its last one did to links is no sign
-            self._last_channel = self._session.channel
-        self._link.open(self._session.channel, now=now)
+            self._last_life = self._session.life
+        self._link.open(self._session.open_link, now=now)
 
     def _pin(self, identity: bytes) -> None:
         is_first, is_named = self._pinned is None, self._session.is_key_named
@@ -147,7 +145,7 @@ class Registration:
     def _go_on_alone(self, now: float) -> None:
         self._was_lost = True
         self._drop_link()
-        self._post.announce_to_all(now=now)
+        self._post.hail_all(now=now)
 
     def _denied(self, now: float) -> None:
         assert self._session.denied is not None
@@ -197,12 +195,6 @@ class Registration:
         self._not_let_in(happened.AdmissionRefused(reason=f"{CODE_OF_ANOTHER}, whose key is {key}"))
         self._go_on_alone(now)
 
-    def use_lives(self, *, is_new: bool, now: float) -> None:
-        """Open with these from now on, and show a new one to everybody."""
-        self._use_card()
-        if is_new and self._session.state is State.REGISTERED:
-            self._session.start(table_version=self._table.version, now=now)
-
     def _use_card(self) -> None:
-        self._post.use_lives(self._me.lives, self._me.card)
-        self._session.use_card(self._me.card, self._me.live)
+        self._post.sessions.number_from(self._me.first_opening)
+        self._session.use_card(self._me.card, first_opening=self._me.first_opening)

@@ -150,8 +150,7 @@ class Renaming:
         """A card with this name that is newer than all before."""
         self._me.rename(name)
         self._may_yet_be_heard = False
-        self._post.use_lives(self._me.lives, self._me.card)
-        self._session.use_card(self._me.card, self._me.live)
+        self._session.use_card(self._me.card, first_opening=self._me.first_opening)
 
     def _refuse(self, new: str, reason: RefusalReason) -> None:
         self._settle()

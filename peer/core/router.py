@@ -6,6 +6,7 @@ It routes. Registering and the link's frames are others' (`session`, `uplink`).
 from peer.core.contact import Contact
 from peer.core.contacts import Change
 from peer.core.parts import Parts
+from peer.core.post import Came
 from peer.core.reach import Reach
 from peer.core.rooms import Rooms
 from wire.address import Address
@@ -13,7 +14,7 @@ from wire.admission import signed_table
 from wire.codec import decode_frames, decode_table_batch
 from wire.delivery.events import Acknowledged, Arrived, GaveUp, Unanswered
 from wire.errors import SealError, WireError
-from wire.header import Kind, unpack_group, unpack_sealed
+from wire.header import Kind, unpack_group
 from wire.messages.delivery import DeliveryFrame, Part
 from wire.messages.direct import DatagramRelayed
 from wire.messages.presence import Left, Pong, Probe
@@ -42,7 +43,7 @@ class Router:
         """A datagram, to the part that understands it; whether the registry may have said it. Raises WireError for
         what is no good."""
         kind = data[0] if data else 0
-        if kind == Kind.SEALED:
+        if kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER):
             return self._sealed_came(data, sender, now)
         is_registry = sender == self._session.address
         if kind == Kind.GROUP and is_registry:
@@ -53,16 +54,14 @@ class Router:
             self._session.receive_welcome(data[1:], now=now)
         elif kind == Kind.REFUSED and is_registry:
             self._session.receive_refused(data[1:], now=now)
-        elif kind == Kind.CARD:
-            self._card_came(data[1:], now)
         else:
             self._parts.dropped["unknown kind"] += 1
         return is_registry
 
     def _sealed_came(self, data: bytes, sender: Address, now: float) -> bool:
-        channel = self._session.channel
-        if channel is not None and unpack_sealed(data).tag == channel.open_tag:
-            for frame in decode_frames(channel.open(data)):
+        if self._session.is_ours(data):
+            payload = self._session.open(data, now=now)
+            for frame in decode_frames(payload) if payload else ():
                 if isinstance(frame, Pong):
                     self._session.receive_pong(frame, now=now)
                     self.catch_up(now=now)
@@ -72,14 +71,21 @@ class Router:
                     self._session.receive_left(frame, now=now)
             return True
         if self._outlook.reach is not Reach.NONE:
-            contact, payload = self._post.open(data, source=sender, now=now)
-            self._payload_came(contact, payload, through_server=False, now=now)
+            self._opened(self._post.open(data, source=sender, now=now), through_server=False, now=now)
         return False
 
     def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
         """One that came through the registry. Raises WireError."""
-        contact, payload = self._post.open(notice.datagram, source=None, now=now, relayed_by=notice.sender)
-        self._payload_came(contact, payload, through_server=True, now=now)
+        came = self._post.open(notice.datagram, source=None, now=now, relayed_by=notice.sender)
+        self._opened(came, through_server=True, now=now)
+
+    def _opened(self, came: Came, *, through_server: bool, now: float) -> None:
+        try:
+            if came.payload:
+                self._payload_came(came.contact, came.payload, through_server=through_server, now=now)
+        finally:
+            if came.is_return:
+                self.rows_changed([(came.contact, Change.RESTARTED)], now)
 
     def _payload_came(self, contact: Contact, payload: bytes, *, through_server: bool, now: float) -> None:
         frames = decode_frames(payload)
@@ -114,7 +120,7 @@ class Router:
                         self._ladder.gave_up(contact, number, now=now)
                 case Unanswered(number, tries):
                     self._ladder.tried_again(contact, number, tries + 1, now=now)
-                    self._refresh_card(contact, now)
+                    self._look_for(contact, now)
         if acknowledged:
             self._settling.acknowledged(contact, acknowledged, through_server=through_server, now=now)
 
@@ -134,18 +140,11 @@ class Router:
         ]
         return min((due for due in dues if due is not None), default=None)
 
-    def _refresh_card(self, contact: Contact, now: float) -> None:
-        """They may have a new live key, or not know ours: ask for their card, show ours (clause 6.5)."""
+    def _look_for(self, contact: Contact, now: float) -> None:
+        """They do not answer: they may be elsewhere, or have been started anew."""
         if self._outlook.reach is Reach.UP:
             self._table.fetch(now=now)
-        self._post.introduce(contact)
-
-    def _card_came(self, data: bytes, now: float) -> None:
-        if self._outlook.reach is Reach.NONE:
-            return
-        contact = self._post.take_card(data, now=now)
-        if contact is not None:
-            self.rows_changed([(contact, Change.RESTARTED)], now)
+        self._post.sessions.doubt(contact.identity, now=now)
 
     def _table_came(self, data: bytes, now: float) -> None:
         key = self._channel.key(unpack_group(data).epoch)

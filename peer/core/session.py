@@ -7,19 +7,18 @@ when it counts as unanswered. It must not know the table, mail or messages.
 import random
 from typing import Final
 
-from peer.core.channels import Channels
 from peer.core.handshake import Handshake
 from peer.core.retry import Backoff, Question
 from peer.core.states import TRANSITIONS, Input, Notice, State
 from wire.address import Address
 from wire.codec import decode_cookie, decode_refused, decode_welcome, encode, join_frames
 from wire.delivery.policy import Policy
-from wire.identity import AgreementKey, Identity
+from wire.identity import Identity, agreement_half
 from wire.invitations import JoinCode
 from wire.messages.presence import Leave, Left, Ping, Pong
 from wire.messages.registration import RefusalReason, Welcome
 from wire.messages.table import Card
-from wire.sealing import Session
+from wire.session import LinkBegun, SessionTable
 
 SEARCH_FIRST: Final = 0.5
 SEARCH_LARGEST: Final = 3.0
@@ -37,7 +36,9 @@ class RegistrySession:
         pinned: bytes | None,
         policy: Policy,
         rng: random.Random,
+        first_opening: int,
     ) -> None:
+        """`first_opening`: above the numbers of all openings of earlier lives."""
         self._policy = policy
         self._rng = rng
         self._question: Question | None = None
@@ -45,13 +46,19 @@ class RegistrySession:
         self._pause_until: float | None = None
         self._search = Backoff(first=SEARCH_FIRST, largest=SEARCH_LARGEST)
         self._handshake = Handshake(identity=identity, pinned=pinned, rng=rng)
-        self._channels = Channels(identity.public)
+        self._registry = b""
+        """The key of the registry that let us in,"""
+        self._context = b""
+        """and the nonce with which we came in: openings of before are none."""
+        self.sessions: Final = SessionTable(
+            identity, rng=rng, context_of=self._context_of, first_number=first_opening
+        )
+        self.life = 0
+        """The counter of the registry's card, which it makes anew in each of its lives."""
         self._out: list[bytes] = []
         self._sealed: list[Ping | Leave] = []
         self._notices: list[Notice] = []
         self._warned_of: bytes | None = None
-        self._registry_live = b""
-        """The live key of the registry in our present session."""
         self._is_leave_doubtful = False
         """Whether we are leaving a registry that may have forgotten our session: it is asked by HELLO, too."""
         self.address: Final = address
@@ -59,7 +66,6 @@ class RegistrySession:
         self.is_lost = False
         self.is_wanted = False
         """Whether it is lost, and looked for because somebody waits for it."""
-        self.channel: Session | None = None
         self.welcome: Welcome | None = None
         self.denied: RefusalReason | None = None
         self.newer_counter = 0
@@ -111,9 +117,10 @@ class RegistrySession:
 
     # --- what we want
 
-    def use_card(self, card: Card, live: AgreementKey) -> None:
-        """What to register with from now on."""
-        self._handshake.use_card(card, live)
+    def use_card(self, card: Card, *, first_opening: int) -> None:
+        """What to register with from now on, and above which numbers to open sessions."""
+        self._handshake.use_card(card)
+        self.sessions.number_from(first_opening)
 
     def use_code(self, code: JoinCode) -> None:
         """Come in with this join code, until we have once been let in."""
@@ -158,7 +165,7 @@ class RegistrySession:
         elif (
             self._is_leave_doubtful
             and self._handshake.takes_cookie(cookie)
-            and cookie.card.live != self._registry_live
+            and cookie.card.counter != self.life
         ):
             self._step(Input.LEFT, now)  # it was started anew, and has nobody online who has not come back
 
@@ -167,8 +174,11 @@ class RegistrySession:
         welcome = decode_welcome(data)
         card = self._handshake.takes_welcome(welcome) if self.state is State.REGISTERING else None
         if card is not None:
-            self.accept_card(card)
-            self.welcome = welcome
+            agreement_half(card.identity)
+            if (card.identity, welcome.nonce) != (self._registry, self._context):
+                self.sessions.meet_anew(self._registry, now=now)
+                self._registry, self._context = card.identity, welcome.nonce
+            self.life, self.welcome = card.counter, welcome
             self._handshake.use_code(None)
             self.known_version = welcome.table_version
             self.heard_at = now
@@ -208,16 +218,31 @@ class RegistrySession:
         if self._question is not None and left.reference == self._question.reference:
             self._step(Input.LEFT, now)
 
-    def accept_card(self, card: Card) -> None:
-        """The registry's card, new, renewed or the same. Raises SealError when its live key is no good."""
-        assert self._handshake.live is not None
-        self.channel = self._channels.between(self._handshake.live, card)
-        self._registry_live = card.live
+    # --- what is sealed for the registry alone
+
+    def is_ours(self, datagram: bytes) -> bool:
+        """Whether a datagram is of a session with the registry."""
+        return self.sessions.author_of(datagram) == self._registry != b""
+
+    def open(self, datagram: bytes, *, now: float) -> bytes:
+        """What the registry says by UDP; empty for nothing. Raises DecodeError, SealError."""
+        opened = self.sessions.open(datagram, now=now)
+        if opened.answer is not None:
+            self._out.append(opened.answer)
+        return opened.payload
+
+    def open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkBegun]:
+        """The first frame of a link, which carries this. Raises SealError."""
+        return self.sessions.open_link(self._registry, payload, now=now)
+
+    def _context_of(self, identity: bytes) -> bytes | None:
+        return self._context if identity == self._registry else None
 
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
         """Ask again, give up, search again or ping, as far as each is due."""
+        self.sessions.handle_timer(now=now)
         if self._pause_until is not None and now >= self._pause_until:
             self._step(Input.PAUSED, now)
         if self._next_ping is not None and now >= self._next_ping and self._question is None:
@@ -227,15 +252,20 @@ class RegistrySession:
             if question.is_over(now):
                 self._step(Input.UNANSWERED, now)
             elif question.is_due(now):
-                self._say()
+                if self.state in (State.REGISTERED, State.LEAVING):
+                    self.sessions.doubt(self._registry, now=now)
+                self._say(now)
                 if self.state is State.REGISTERED:
                     self._sealed.append(self._sealed_wording(question))  # UDP seems not to get through
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
         if self._question is not None:
-            return self._question.next_timer
-        return self._pause_until if self._pause_until is not None else self._next_ping
+            due: float | None = self._question.next_timer
+        else:
+            due = self._pause_until if self._pause_until is not None else self._next_ping
+        over = self.sessions.next_timer()
+        return due if over is None else over if due is None else min(due, over)
 
     def datagrams_to_send(self) -> list[bytes]:
         """Drained: datagrams for the registry's address."""
@@ -307,24 +337,24 @@ class RegistrySession:
         self._question = Question(self._policy, reference=self._rng.getrandbits(32), now=now)
         self._next_ping = None
         self._question.is_due(now)
-        self._say()
+        self._say(now)
         if self.state is State.LEAVING:
             self._sealed.append(self._sealed_wording(self._question))
 
-    def _say(self) -> None:
-        self._out.append(self._wording())
+    def _say(self, now: float) -> None:
+        self._out += self._wording(now)
         if self._is_leave_doubtful:
             self._out.append(self._handshake.hello())
 
-    def _wording(self) -> bytes:
-        """The datagram of the present question; sealed ones are sealed anew for each try (replay window)."""
+    def _wording(self, now: float) -> list[bytes]:
+        """The datagrams of the present question; sealed ones are sealed anew for each try (replay window)."""
         assert self._question is not None
         if self.state is State.GREETING:
-            return self._handshake.hello()
+            return [self._handshake.hello()]
         if self.state is State.REGISTERING:
-            return self._handshake.register()
-        assert self.channel is not None
-        return self.channel.seal(join_frames([encode(self._sealed_wording(self._question))]))
+            return [self._handshake.register()]
+        payload = join_frames([encode(self._sealed_wording(self._question))])
+        return self.sessions.seal(self._registry, payload, now=now)
 
     def _sealed_wording(self, question: Question) -> Ping | Leave:
         shape = Leave if self.state is State.LEAVING else Ping

@@ -76,6 +76,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Names by streams of ours that are not at rest, and lead to no key in the table."""
     formers: dict[bytes, str] = {}
     """The keys of names by which people went before."""
+    openings: dict[bytes, Number] = {}
+    """The number of the last opening that each person began a session with."""
     strangers: dict[bytes, str] = {}
     """Authors of letters that were not shown, who are not in the table, and what they are called, or call themselves."""
     dropped: tuple[Row, ...] = ()

@@ -138,7 +138,7 @@ class Trust:
             RowsSaved(rows=(row,), version=table.version, at=table.saved_at),
         ]
         parts.straight.let_go(old)
-        parts.post.active.pop(old.identity, None)
+        parts.post.let_go(old)
         parts.inbound.adopt(new, now=now)
         talk = parts.inbound.conversation(new)
         return parts.ladder.redirect(old, new, talk, wall=now + parts.wall_offset, now=now)

@@ -39,10 +39,6 @@ class Uplink:
 
     # --- the link
 
-    def greeted(self, their_random: bytes, *, now: float) -> None:
-        """The registry's greeting: the link can carry frames."""
-        self._link.greeted(their_random, now=now)
-
     def frames_came(self, frames: Sequence[bytes], *, now: float, wall: float) -> int:
         """Frames of the link, in order; returns how many were dropped. Raises SealError: close the link."""
         dropped = 0
@@ -54,7 +50,7 @@ class Uplink:
             try:
                 if payload is None:
                     self._line_came(data, now)
-                else:
+                elif payload:
                     self._notices.heed(decode_notice(payload), now=now, wall=wall)
             except WireError:
                 dropped += 1

@@ -135,14 +135,6 @@ class VisitorCore:
         """The shell's TCP connection to the registry stands."""
         self._link.connected(now=now)
 
-    def link_heard(self, *, now: float) -> None:
-        """Bytes came on it, which may be no whole frame yet."""
-        self._link.heard(now=now)
-
-    def link_greeted(self, greeting: bytes, *, now: float) -> None:
-        """The registry's first bytes on it."""
-        self._link.greeted(greeting, now=now)
-
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
         """Frames from the link."""
         self._uplink.receive_frames(frames, now=now)

@@ -88,7 +88,6 @@ class Visitor:
         guest = Me(
             name="",
             identity=Identity(os.urandom(32)),
-            live=os.urandom(32),
             mail_keys=[AgreementKey(os.urandom(32))],
             counter=int(wall * 1_000),
         )
@@ -212,7 +211,6 @@ class Visitor:
 
     def _timer_rang(self) -> None:
         self._timer = None
-        self._connection.look(now=self._now())
         self._core.handle_timer(now=self._now())
         self._pump()
 

@@ -12,7 +12,6 @@ from peer.desk.stages import PLACED
 from peer.desk.uplink import Uplink
 from peer.desk.visit import Visit
 from wire.identity import fingerprint
-from wire.sealing import Session
 
 
 class Registration:
@@ -24,7 +23,7 @@ class Registration:
         self._link = uplink.link
         self._visit = visit
         self._tell = tell
-        self._last_channel: Session | None = None
+        self._last_life = 0
         self._pinned = uplink.session.pinned
         self._has_begun = False
         self._was_lost = False
@@ -65,11 +64,10 @@ class Registration:
         if self._was_lost:
             self._tell(happened.ServerBack())
         self._has_begun, self._was_lost, self.is_stranger = True, False, False
-        assert self._session.channel is not None
-        if self._session.channel is not self._last_channel:
+        if self._session.life != self._last_life:
             self._link.forgive()  # another life of the registry: what its last one did to links is no sign
-            self._last_channel = self._session.channel
-        self._link.open(self._session.channel, now=now)
+            self._last_life = self._session.life
+        self._link.open(self._session.open_link, now=now)
 
     def _lost(self) -> None:
         if self._has_begun:

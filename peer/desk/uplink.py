@@ -12,15 +12,13 @@ from typing import Final, get_args
 from peer.core.link import LinkEnd
 from peer.core.me import Me
 from peer.core.session import RegistrySession
-from peer.core.states import State
 from peer.desk.visit import VisitorNotice
 from wire.address import Address
 from wire.codec import decode_frames, decode_notice
 from wire.delivery.policy import Policy
-from wire.errors import SealError, WireError
-from wire.header import Kind, unpack_sealed
-from wire.identity import is_authentic
-from wire.messages.link import PeerRequest, RegistryCard, RegistryNotice
+from wire.errors import WireError
+from wire.header import Kind
+from wire.messages.link import PeerRequest, RegistryNotice
 from wire.messages.presence import Left, Ping, Pong, Probe
 
 _DESK_NOTICES: Final = get_args(VisitorNotice)
@@ -41,11 +39,15 @@ class Uplink:
     ) -> None:
         """`heed` is told what the desk says."""
         self._me = me
-        self._rng = rng
         self._heed = heed
         self._requests: list[PeerRequest] = []
         self.session = RegistrySession(
-            identity=me.identity, address=server, pinned=pinned, policy=policy, rng=rng
+            identity=me.identity,
+            address=server,
+            pinned=pinned,
+            policy=policy,
+            rng=rng,
+            first_opening=me.first_opening,
         )
         self.link = LinkEnd(rng)
         self.wants_close = False
@@ -55,7 +57,7 @@ class Uplink:
 
     def start(self, *, now: float) -> None:
         """Look for the registry."""
-        self.session.use_card(self._me.card, self._me.live)
+        self.session.use_card(self._me.card, first_opening=self._me.first_opening)
         self.session.start(table_version=0, now=now)
 
     # --- datagrams
@@ -75,14 +77,13 @@ class Uplink:
             self.session.receive_welcome(data[1:], now=now)
         elif kind == Kind.REFUSED:
             self.session.receive_refused(data[1:], now=now)
-        elif kind == Kind.SEALED:
-            channel = self.session.channel
-            if channel is not None and unpack_sealed(data).tag == channel.open_tag:
-                for frame in decode_frames(channel.open(data)):
-                    if isinstance(frame, Probe):
-                        self.session.receive_probe(now=now)
-                    elif isinstance(frame, Pong | Left):
-                        self._presence_came(frame, now)
+        elif kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER) and self.session.is_ours(data):
+            payload = self.session.open(data, now=now)
+            for frame in decode_frames(payload) if payload else ():
+                if isinstance(frame, Probe):
+                    self.session.receive_probe(now=now)
+                elif isinstance(frame, Pong | Left):
+                    self._presence_came(frame, now)
         else:
             self.dropped["unknown kind"] += 1
 
@@ -99,12 +100,12 @@ class Uplink:
         for data in frames:
             try:
                 payload = self.link.opened(data, now=now)
-            except SealError:
+            except WireError:
                 self.dropped["link"] += 1
                 self._cut(now)
                 return
             try:
-                if payload is not None:
+                if payload:
                     self._notice_came(decode_notice(payload), now)
             except WireError:
                 self.dropped["frame"] += 1
@@ -116,9 +117,6 @@ class Uplink:
             self._presence_came(notice, now)
         elif isinstance(notice, Probe):
             self.send(Ping(reference=0))
-        elif isinstance(notice, RegistryCard):
-            if notice.card.identity == self.session.pinned and is_authentic(notice.card):
-                self.session.accept_card(notice.card)
         else:
             self.dropped["notice"] += 1
 
@@ -139,12 +137,7 @@ class Uplink:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """A new live key, tries to reach the registry, signs of life, a connection that came to nothing."""
-        card = self._me.card
-        if self._me.handle_timer(self._rng, now=now):
-            self.session.use_card(self._me.card, self._me.live)
-            if self._me.card is not card and self.session.state is State.REGISTERED:
-                self.session.start(table_version=0, now=now)
+        """Tries to reach the registry, signs of life, a connection that came to nothing."""
         self.session.handle_timer(now=now)
         if self.link.is_keepalive_due(now):
             self.link.send(Ping(reference=0), now=now)
@@ -154,7 +147,7 @@ class Uplink:
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        dues = (self.session.next_timer(), self.link.next_timer(), self._me.next_timer())
+        dues = (self.session.next_timer(), self.link.next_timer())
         return min((due for due in dues if due is not None), default=None)
 
     # --- what goes out

@@ -54,6 +54,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         blocked=tuple(blocked),
         verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
         ignored=_keys(db, "SELECT identity FROM ignored"),
+        openings=_checked(dict(db.execute("SELECT identity, number FROM openings")), dict[bytes, Number]),
         strangers=_strangers(db, streams, known),
         unknown=_unknown(db, streams, known),
         formers=dict(db.execute("SELECT identity, name_key FROM formers WHERE registry = ?", (registry,))),

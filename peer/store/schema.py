@@ -12,7 +12,7 @@ time, as spans [start, end).
 import sqlite3
 from typing import Final
 
-VERSION: Final = 5
+VERSION: Final = 6
 """As `PRAGMA user_version` tells it."""
 
 OURS: Final = 1
@@ -59,6 +59,7 @@ CREATE TABLE gone (
 CREATE TABLE names (
     identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, is_claimed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE ignored (identity BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE openings (identity BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE marks (indexed INTEGER NOT NULL);
 INSERT INTO marks VALUES (0);
 CREATE VIRTUAL TABLE words USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');

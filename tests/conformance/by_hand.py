@@ -70,7 +70,7 @@ def _sized(first: int, size: int) -> bytes:
     return struct.pack(">BH", first + 1, size) if size < 1 << 16 else struct.pack(">BI", first + 2, size)
 
 
-# --- keys (clauses 1.4, 3 and 5.2)
+# --- keys (clauses 1.4, 3 and 5.1)
 
 
 def signed(seed: bytes, purpose: bytes, message: bytes) -> bytes:
@@ -108,34 +108,122 @@ def expanded(key: bytes, info: bytes, size: int) -> bytes:
     return made[:size]
 
 
-def derived(secret: bytes, info: bytes) -> bytes:
-    """32 bytes of HKDF-SHA256 without a salt."""
-    return expanded(extracted(b"", secret), info, 32)
+# --- sessions (clauses 5.1 to 5.3)
+
+_P = 2**255 - 19
+DATAGRAMS, LINK = b"\0", b"\1"
 
 
-def direction_key(
-    raw: bytes, sender: tuple[bytes, bytes], recipient: tuple[bytes, bytes], other: bytes
+def agreement_secret(seed: bytes) -> bytes:
+    """The X25519 form of an identity: its secret half."""
+    return hashlib.sha512(seed).digest()[:32]
+
+
+def agreement_half(identity: bytes) -> bytes:
+    """Its public half: the Montgomery u of the Edwards y."""
+    y = int.from_bytes(identity, "little") & (1 << 255) - 1
+    return ((1 + y) * pow(1 - y, -1, _P) % _P).to_bytes(32, "little")
+
+
+def hkdf(chaining_key: bytes, material: bytes) -> tuple[bytes, bytes]:
+    """HKDF of Noise with two outputs."""
+    secret = hmac.digest(chaining_key, material, "sha256")
+    first = hmac.digest(secret, b"\1", "sha256")
+    return first, hmac.digest(secret, first + b"\2", "sha256")
+
+
+class Handshake:
+    """One side of Noise_KK_25519_AESGCM_SHA256, from the specification."""
+
+    def __init__(self, prologue: bytes, initiator: bytes, responder: bytes) -> None:
+        """`initiator`, `responder`: identity keys."""
+        self.chaining_key = self.hash = b"Noise_KK_25519_AESGCM_SHA256".ljust(32, b"\0")
+        self.key = b""
+        for known in (prologue, agreement_half(initiator), agreement_half(responder)):
+            self.mix_hash(known)
+
+    def mix_hash(self, data: bytes) -> None:
+        self.hash = hashlib.sha256(self.hash + data).digest()
+
+    def mix_key(self, material: bytes) -> None:
+        self.chaining_key, self.key = hkdf(self.chaining_key, material)
+
+    def tag(self) -> bytes:
+        """The next payload, which is always empty: its AEAD tag alone."""
+        made = AESGCM(self.key).encrypt(bytes(12), b"", self.hash)
+        self.mix_hash(made)
+        return made
+
+    def first(self, ephemeral: bytes, es: bytes, ss: bytes) -> bytes:
+        """Message 1: both sides make the same from what they agree on."""
+        self.mix_hash(ephemeral)
+        self.mix_key(es)
+        self.mix_key(ss)
+        return ephemeral + self.tag()
+
+    def second(self, ephemeral: bytes, ee: bytes, se: bytes) -> bytes:
+        """Message 2."""
+        self.mix_hash(ephemeral)
+        self.mix_key(ee)
+        self.mix_key(se)
+        return ephemeral + self.tag()
+
+    def early_key(self) -> bytes:
+        """The key of what is said before the answer."""
+        return hkdf(self.chaining_key, b"chatapp early 1\0" + self.hash)[0]
+
+    def keys(self) -> tuple[bytes, bytes]:
+        """Those of the session: of the initiator's datagrams, and of the responder's."""
+        return hkdf(self.chaining_key, b"")
+
+
+def prologue(
+    initiator: bytes, responder: bytes, number: int, session: bytes, *, way: bytes, context: bytes
 ) -> bytes:
-    """The key of one direction (clause 5.2). `sender` and `recipient`: (identity, live key); `raw`: our live secret."""
-    context = sender[0] + sender[1] + recipient[0] + recipient[1]
-    return derived(agreed(raw, other), b"chatapp session 1\0" + context)
+    """What a handshake is bound to."""
+    return (
+        b"chatapp session 1\0" + way + initiator + responder + struct.pack(">Q", number) + session + context
+    )
+
+
+def proof(ss: bytes, bound_to: bytes, first: bytes) -> bytes:
+    """The keyed hash of an opening."""
+    key = hmac.digest(ss, b"chatapp proof 1\0", "sha256")
+    return hashlib.blake2s(bound_to + first, key=key, digest_size=16).digest()
+
+
+def opening_head(initiator: bytes, number: int, session: bytes, first: bytes, shown: bytes) -> bytes:
+    """An OPENING up to its counter."""
+    return b"\x06" + initiator + struct.pack(">Q", number) + session + first + shown
+
+
+def answer_head(theirs: bytes, ours: bytes, second: bytes) -> bytes:
+    """An ANSWER up to its counter."""
+    return b"\x0a" + theirs + ours + second
+
+
+def sealed_behind(head: bytes, key: bytes, counter: int, payload: bytes) -> bytes:
+    """A datagram: its head, a counter and what is sealed."""
+    header = head + struct.pack(">Q", counter)
+    return header + AESGCM(key).encrypt(struct.pack(">IQ", 0, counter), payload, header)
+
+
+def opened_behind(size: int, key: bytes, datagram: bytes) -> bytes:
+    """The payload of one whose head with the counter has so many bytes."""
+    nonce = b"\0\0\0\0" + datagram[size - 8 : size]
+    return AESGCM(key).decrypt(nonce, datagram[size:], datagram[:size])
 
 
 # --- cards (clause 3.1)
 
 
-def card(seed: bytes, name: str, live: bytes, mail: bytes, counter: int) -> list[object]:
+def card(seed: bytes, name: str, mail: bytes, counter: int) -> list[object]:
     """A signed card."""
-    said: list[object] = [name, identity_of(seed), live, mail, counter]
+    said: list[object] = [name, identity_of(seed), mail, counter]
     return [*said, signed(seed, b"chatapp card 1\0", packed(said))]
 
 
-# --- seals (clauses 5.1, 5.2, 8.2, 8.4, 9.1 and 9.2)
-
-
-def session_tag(sender_live: bytes, recipient_live: bytes) -> bytes:
-    """The tag of one direction."""
-    return hashlib.blake2s(sender_live + recipient_live, digest_size=8, person=b"chat-tag").digest()
+# --- seals (clauses 5.4, 8.2, 8.4 and 9.2)
 
 
 def group_tag(name: str) -> bytes:
@@ -143,10 +231,9 @@ def group_tag(name: str) -> bytes:
     return hashlib.blake2s(name.encode(), digest_size=8, person=b"chat-grp").digest()
 
 
-def sealed(key: bytes, tag: bytes, counter: int, payload: bytes) -> bytes:
+def sealed(key: bytes, session: bytes, counter: int, payload: bytes) -> bytes:
     """A SEALED datagram."""
-    header = struct.pack(">B8sQ", 7, tag, counter)
-    return header + AESGCM(key).encrypt(struct.pack(">IQ", 0, counter), payload, header)
+    return sealed_behind(b"\x07" + session, key, counter, payload)
 
 
 def group_frame(key: bytes, name: str, epoch: int, station: int, counter: int, payload: bytes) -> bytes:

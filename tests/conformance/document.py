@@ -99,7 +99,6 @@ def fields(block: str, name: str, *, skipped: int = 0) -> list[object]:
 
 SEED: Final = printed("keys", "alice.identity.seed")
 REGISTRY_SEED: Final = printed("keys", "registry.identity.seed")
-LIVE: Final = printed("keys", "alice.live.secret")
-ALICE: Final = (printed("keys", "alice.identity"), printed("keys", "alice.live"))
-BOB: Final = (printed("keys", "bob.identity"), printed("keys", "bob.live"))
-REGISTRY: Final = (printed("keys", "registry.identity"), printed("keys", "registry.live"))
+ALICE: Final = printed("keys", "alice.identity")
+BOB: Final = printed("keys", "bob.identity")
+REGISTRY: Final = printed("keys", "registry.identity")

@@ -66,12 +66,10 @@ class House:
 
     # --- links
 
-    def connect(self, link: int, greeting: bytes) -> bytes:
-        """A connection with its first bytes; the answer."""
+    def connect(self, link: int) -> None:
+        """A connection."""
         self.core.link_opened(link, Address("192.0.2.1", 40_000 + link), now=self.now)
-        self.core.link_greeted(link, greeting, now=self.now)
         self._settle()
-        return self._streams.pop(link, b"")
 
     def write(self, link: int, framed: bytes) -> list[bytes]:
         """Frames come on a link; the frames that went back on it."""
@@ -106,6 +104,7 @@ class House:
 
     def link_up(self, who: Stranger, link: int) -> list[Fields]:
         """A link for somebody who was let in; the notices that it begins with."""
-        random_bytes = self.connect(link, who.greeting())
-        assert len(random_bytes) == 16
-        return [who.read(frame) for frame in self.write(link, who.answered(random_bytes))]
+        self.connect(link)
+        answer, *frames = self.write(link, who.first_frame([60]))
+        who.link_answered(answer)
+        return [who.read(frame) for frame in frames]

@@ -28,7 +28,7 @@ class Ours:
         self.seen: list[happened.Event] = []
         self.is_disk_slow = False
         mail = [AgreementKey(b"\x03" * 32)]
-        me = Me(name="alice", identity=Identity(b"\x01" * 32), live=b"\x02" * 32, mail_keys=mail, counter=1)
+        me = Me(name="alice", identity=Identity(b"\x01" * 32), mail_keys=mail, counter=1)
         row = decode_row(by_hand.packed([knows.card, THERE.host, THERE.port, 0, 0, 0, 1]))
         self.core = PeerCore(
             me,
@@ -48,7 +48,7 @@ class Ours:
     def card(self) -> Fields:
         """The card of our peer as fields."""
         card = self.core.me.card
-        return [card.name, card.identity, card.live, card.mail, card.counter, card.signature]
+        return [card.name, card.identity, card.mail, card.counter, card.signature]
 
     def settle(self) -> None:
         """What a shell does: store, send, show."""
@@ -88,7 +88,7 @@ class Ours:
 
 def frames_for(who: Stranger, sent: list[tuple[bytes, Address]]) -> list[Fields]:
     """All frames of the sealed ones among these datagrams."""
-    return [frame for data, _ in sent if data[0] == 7 for frame in who.open(data)]
+    return [frame for data, _ in sent if data[0] in (6, 7, 10) for frame in who.open(data)]
 
 
 def acked(who: Stranger, sent: list[tuple[bytes, Address]]) -> set[int]:

@@ -26,14 +26,14 @@ class Stranger:
 
     def __init__(self, name: str, first: int, *, counter: int = 1) -> None:
         self.name = name
-        self.seed, self.live, self.mail = (bytes([first + place]) * 32 for place in range(3))
+        self.seed, self.ephemeral, self.mail = (bytes([first + place]) * 32 for place in range(3))
         self.identity = by_hand.identity_of(self.seed)
-        self.card = by_hand.card(
-            self.seed, name, by_hand.public_of(self.live), by_hand.public_of(self.mail), counter
-        )
+        self.card = by_hand.card(self.seed, name, by_hand.public_of(self.mail), counter)
         self.nonce = bytes([first]) * 15 + b"\0"
-        self.other: tuple[bytes, bytes] = (b"", b"")
-        self.sealed_so_far = 0
+        self.other = self.context = b""
+        self.openings = counter << 20
+        """The number of the next one; rises for ever."""
+        self.forget()
         self.link_keys = (b"", b"")
         self.link_sent = self.link_read = 0
         self.group: Fields = []
@@ -52,55 +52,122 @@ class Stranger:
         nonce, proof, card = unpacked(cookie[1:])
         assert nonce == self.nonce
         self.meet(card)
+        self.context = nonce
         said = [card[1], nonce, proof, self.card]
         signature = by_hand.signed(self.seed, b"chatapp register 1\0", by_hand.packed(said))
         return b"\x03" + by_hand.packed([nonce, proof, self.card, signature])
 
     def meet(self, card: Fields) -> None:
         """From here on sealed datagrams are for the owner of this card."""
-        self.other = (card[1], card[2])
+        self.other, self.context = card[1], b""
+        self.forget()
+
+    def forget(self) -> None:
+        """Our program is started anew: no session, and none begun."""
+        self.begun: tuple[by_hand.Handshake, bytes, bytes, bytes, bytes] | None = None
+        self.head = self.seal_key = self.open_key = self.ours = b""
         self.sealed_so_far = 0
 
     # --- sealed datagrams (clause 5)
 
     @property
-    def me(self) -> tuple[bytes, bytes]:
-        """Identity and live key."""
-        return self.identity, by_hand.public_of(self.live)
+    def secret(self) -> bytes:
+        """The X25519 form of our identity."""
+        return by_hand.agreement_secret(self.seed)
 
-    def key(self, *, is_ours: bool) -> bytes:
-        """The key of one direction with the other end."""
-        sender, recipient = (self.me, self.other) if is_ours else (self.other, self.me)
-        return by_hand.direction_key(self.live, sender, recipient, self.other[1])
+    def begin(self, way: bytes) -> tuple[by_hand.Handshake, bytes, bytes, bytes, bytes]:
+        """The handshake, the head of its datagrams, their key, our id and our ephemeral secret."""
+        number, self.openings = self.openings, self.openings + 1
+        ours, ephemeral = struct.pack(">Q", number), struct.pack(">Q", number) + self.ephemeral[8:]
+        bound_to = by_hand.prologue(self.identity, self.other, number, ours, way=way, context=self.context)
+        handshake = by_hand.Handshake(bound_to, self.identity, self.other)
+        half = by_hand.agreement_half(self.other)
+        ss = by_hand.agreed(self.secret, half)
+        first = handshake.first(by_hand.public_of(ephemeral), by_hand.agreed(ephemeral, half), ss)
+        shown = by_hand.proof(ss, bound_to, first)
+        head = by_hand.opening_head(self.identity, number, ours, first, shown)
+        return handshake, head, handshake.early_key(), ours, ephemeral
 
     def seal(self, *frames: Fields) -> bytes:
         """Frames for the other end."""
-        tag = by_hand.session_tag(self.me[1], self.other[1])
+        return self.seal_bytes(by_hand.packed(list(frames)))
+
+    def seal_bytes(self, payload: bytes) -> bytes:
+        """Any payload."""
+        if not self.head:
+            self.begun = self.begin(by_hand.DATAGRAMS)
+            _, self.head, self.seal_key, *_ = self.begun
+            self.sealed_so_far = 0
         counter, self.sealed_so_far = self.sealed_so_far, self.sealed_so_far + 1
-        return by_hand.sealed(self.key(is_ours=True), tag, counter, by_hand.packed(list(frames)))
+        return by_hand.sealed_behind(self.head, self.seal_key, counter, payload)
 
     def open(self, datagram: bytes) -> list[Fields]:
-        """The frames that the other end sealed."""
-        kind, tag, counter = struct.unpack(">B8sQ", datagram[:17])
-        assert (kind, tag) == (7, by_hand.session_tag(self.other[1], self.me[1]))
-        nonce = struct.pack(">IQ", 0, counter)
-        return unpacked(AESGCM(self.key(is_ours=False)).decrypt(nonce, datagram[17:], datagram[:17]))
+        """The frames that the other end sealed; none where it only begins a session."""
+        if datagram[0] == 6:
+            payload = self._opened_to(datagram)
+        elif datagram[0] == 10:
+            payload = self._answered(datagram)
+        else:
+            assert datagram[:9] == b"\x07" + self.ours
+            payload = by_hand.opened_behind(17, self.open_key, datagram)
+        return unpacked(payload) if payload else []
+
+    def _answered(self, datagram: bytes) -> bytes:
+        """They answer what we have begun; what comes more is of the session."""
+        if self.begun is not None:
+            self.seal_key, self.open_key = self._keys_of(self.begun, datagram)
+            self.ours, self.begun, self.sealed_so_far = self.begun[3], None, 0
+            self.head = b"\x07" + datagram[9:17]
+        assert datagram[1:9] == self.ours
+        return by_hand.opened_behind(73, self.open_key, datagram)
+
+    def _keys_of(
+        self, begun: tuple[by_hand.Handshake, bytes, bytes, bytes, bytes], answer: bytes
+    ) -> tuple[bytes, bytes]:
+        handshake, _, _, ours, ephemeral = begun
+        assert answer[:9] == b"\x0a" + ours
+        theirs = answer[17:49]
+        ee, se = by_hand.agreed(ephemeral, theirs), by_hand.agreed(self.secret, theirs)
+        assert handshake.second(theirs, ee, se) == answer[17:65]
+        return handshake.keys()
+
+    def _opened_to(self, datagram: bytes) -> bytes:
+        """They begin a session with us; from here on we seal in it."""
+        assert datagram[1:33] == self.other
+        number, session = int.from_bytes(datagram[33:41], "big"), datagram[41:49]
+        theirs = datagram[49:81]
+        bound_to = by_hand.prologue(
+            self.other, self.identity, number, session, way=by_hand.DATAGRAMS, context=self.context
+        )
+        handshake = by_hand.Handshake(bound_to, self.other, self.identity)
+        ss = by_hand.agreed(self.secret, by_hand.agreement_half(self.other))
+        first = handshake.first(theirs, by_hand.agreed(self.secret, theirs), ss)
+        assert datagram[49:113] == first + by_hand.proof(ss, bound_to, first)
+        payload = by_hand.opened_behind(121, handshake.early_key(), datagram)
+        ephemeral = datagram[41:49] + self.ephemeral[8:]
+        ee = by_hand.agreed(ephemeral, theirs)
+        se = by_hand.agreed(ephemeral, by_hand.agreement_half(self.other))
+        second = handshake.second(by_hand.public_of(ephemeral), ee, se)
+        if self.ours != session[::-1]:
+            self.ours, self.sealed_so_far = session[::-1], 0
+        self.open_key, self.seal_key = handshake.keys()
+        self.head, self.begun = by_hand.answer_head(session, self.ours, second), None
+        return payload
 
     # --- the link (clause 9)
 
-    def greeting(self) -> bytes:
-        """The first bytes on a new connection."""
-        return by_hand.session_tag(self.me[1], self.other[1]) + b"\x77" * 16
+    def first_frame(self, request: Fields) -> bytes:
+        """What begins a link's session, with its length."""
+        self.link_begun = self.begin(by_hand.LINK)
+        _, head, key, *_ = self.link_begun
+        body = by_hand.sealed_behind(head, key, 0, by_hand.packed(request))
+        return struct.pack(">I", len(body)) + body
 
-    def answered(self, random: bytes) -> bytes:
-        """The registry's 16 bytes came; returns the first frame."""
-        info = b"chatapp link 1\0" + b"\x77" * 16 + random
-        self.link_keys = (
-            by_hand.derived(self.key(is_ours=True), info),
-            by_hand.derived(self.key(is_ours=False), info),
-        )
-        self.link_sent = self.link_read = 0
-        return self.ask([60])
+    def link_answered(self, frame: bytes) -> None:
+        """The registry's first frame came."""
+        self.link_keys = self._keys_of(self.link_begun, frame)
+        assert by_hand.opened_behind(73, self.link_keys[1], frame) == b""
+        self.link_sent, self.link_read = 0, 1
 
     def ask(self, request: Fields) -> bytes:
         """A request as a framed SEALED frame."""

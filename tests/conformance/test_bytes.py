@@ -74,13 +74,12 @@ def test_a_reader_takes_the_longer_forms(message: Message) -> None:
 
 @pytest.mark.parametrize("who", ["alice", "bob", "registry"])
 def test_keys_and_cards(who: str) -> None:
-    """Clause 3.1: "of the identity key, with the purpose of cards, over the array `[name, identity, live, mail,
-    counter]`"."""
+    """Clause 3.1: "of the identity key, with the purpose of cards, over the array `[name, identity, mail, counter]`"."""
     seed = printed("keys", f"{who}.identity.seed")
-    live, mail = (by_hand.public_of(printed("keys", f"{who}.{key}.secret")) for key in ("live", "mail"))
+    mail = by_hand.public_of(printed("keys", f"{who}.mail.secret"))
     assert by_hand.identity_of(seed) == printed("keys", f"{who}.identity")
-    assert (live, mail) == (printed("keys", f"{who}.live"), printed("keys", f"{who}.mail"))
-    made = by_hand.card(seed, words("cards", f"{who}.name"), live, mail, number("cards", f"{who}.counter"))
+    assert mail == printed("keys", f"{who}.mail")
+    made = by_hand.card(seed, words("cards", f"{who}.name"), mail, number("cards", f"{who}.counter"))
     assert by_hand.packed(made) == printed("cards", f"{who}.card")
 
 
@@ -100,7 +99,7 @@ def test_a_batch_is_signed_and_sealed() -> None:
 def test_a_fingerprint() -> None:
     """Clause 3.6: "BLAKE2b over it with 16 bytes of digest and the personalisation `chatapp finger`: 32 hexadecimal
     digits in eight groups of four"."""
-    digest = hashlib.blake2b(ALICE[0], digest_size=16, person=b"chatapp finger").hexdigest()
+    digest = hashlib.blake2b(ALICE, digest_size=16, person=b"chatapp finger").hexdigest()
     assert words("keys", "alice.fingerprint") == " ".join(digest[at : at + 4] for at in range(0, 32, 4))
 
 
@@ -108,7 +107,7 @@ def test_a_safety_number() -> None:
     """Clause 3.7: "the first hash is over `chatapp safety 1`, a zero byte and the key; each of the next 5,199 is over the
     hash before it and the key"."""
     halves = []
-    for key in (ALICE[0], BOB[0]):
+    for key in (ALICE, BOB):
         digest = hashlib.sha512(b"chatapp safety 1\0" + key).digest()
         for _ in range(5_199):
             digest = hashlib.sha512(digest + key).digest()
@@ -138,7 +137,7 @@ def test_a_register() -> None:
     """Clause 4.3: "over the array `[registry, nonce, cookie, card]`, where `registry` is the registry's
     identity key"."""
     said = fields("admission", "register", skipped=1)[:3]
-    signature = by_hand.signed(SEED, b"chatapp register 1\0", by_hand.packed([REGISTRY[0], *said]))
+    signature = by_hand.signed(SEED, b"chatapp register 1\0", by_hand.packed([REGISTRY, *said]))
     assert b"\x03" + by_hand.packed([*said, signature, b""]) == printed("admission", "register")
 
 
@@ -147,13 +146,13 @@ def test_an_invitation() -> None:
     letters = vectors()["invitation"]["code"].strip('"').replace("-", "").encode()
     check = hashlib.blake2b(letters[:24], digest_size=1, person=b"chatapp check").digest()[0] & 31
     assert b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[check] == letters[24]
-    salt = b"chatapp code of 1\0" + REGISTRY[0]
+    salt = b"chatapp code of 1\0" + REGISTRY
     tag = int.from_bytes(hashlib.pbkdf2_hmac("sha512", letters[:15], salt, 2_000, 6))
     lowest_first = [tag >> 5 * place & 31 for place in range(9)]
     assert bytes(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[bits] for bits in lowest_first) == letters[15:24]
     seed = hashlib.blake2b(letters[:15], digest_size=32, person=b"chatapp code").digest()
     key = bytes(SigningKey(seed).verify_key)
-    said = by_hand.packed([REGISTRY[0], printed("admission", "nonce"), fields("cards", "alice.card")[1]])
+    said = by_hand.packed([REGISTRY, printed("admission", "nonce"), fields("cards", "alice.card")[1]])
     assert printed("invitation", "code.key") == key
     assert printed("invitation", "invitation") == key + by_hand.signed(seed, b"chatapp invited 1\0", said)
 
@@ -162,7 +161,7 @@ def test_a_welcome() -> None:
     """Clause 4.4: "over the array `[identity, nonce, host, port, table_version, lease, link_port, clock]`, where
     `identity` is the peer's"."""
     said = fields("admission", "welcome", skipped=1)[:7]
-    signature = by_hand.signed(REGISTRY_SEED, b"chatapp welcome 1\0", by_hand.packed([ALICE[0], *said]))
+    signature = by_hand.signed(REGISTRY_SEED, b"chatapp welcome 1\0", by_hand.packed([ALICE, *said]))
     assert b"\x04" + by_hand.packed([*said, signature]) == printed("admission", "welcome")
 
 

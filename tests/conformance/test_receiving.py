@@ -102,8 +102,8 @@ def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> No
     ],
 )
 def test_what_is_wrong_is_dropped(ours: Ours, bob: Stranger, spoil: Callable[[bytes], bytes]) -> None:
-    """Clause 1.5: "A datagram or frame that does not decode, does not open, bears an unknown tag, kind or a bad signature
-    is dropped"."""
+    """Clause 1.5: "A datagram or frame that does not decode, does not open, bears an unknown session, kind or a bad
+    signature is dropped"."""
     ours.take()
     good = bob.seal([4, 7], part(7, "hello"))
     ours.receive(spoil(good))

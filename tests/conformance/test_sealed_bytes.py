@@ -8,43 +8,87 @@ import struct
 import pytest
 
 from tests.conformance import by_hand
-from tests.conformance.document import ALICE, BOB, LIVE, REGISTRY, SEED, fields, number, printed, words
+from tests.conformance.document import ALICE, BOB, REGISTRY, SEED, fields, number, printed, words
 from tests.conformance.vectors import letter_body
 from wire.codec import decode_frames, encode
 from wire.errors import SealError
-from wire.identity import AgreementKey
+from wire.identity import AgreementKey, agreement_half
 from wire.letters import open_letter
 from wire.sealing import ReplayWindow
 
 
-def test_tags() -> None:
-    """Clause 5.1: "The **tag** of a direction is BLAKE2s over the sender's live key and the recipient's, with 8 bytes
-    of digest and the personalisation `chat-tag`"."""
-    assert by_hand.session_tag(ALICE[1], BOB[1]) == printed("session", "tag.alice-to-bob")
-    assert by_hand.session_tag(BOB[1], ALICE[1]) == printed("session", "tag.bob-to-alice")
+def bound_to(block: str, responder: bytes, *, way: bytes, context: bytes) -> bytes:
+    """The prologue of a handshake of alice's."""
+    session = printed("session", "alice.session")
+    return by_hand.prologue(ALICE, responder, number(block, "number"), session, way=way, context=context)
 
 
-def test_keys_of_a_session() -> None:
-    """Clause 5.2: "The key of a direction is 32 bytes of HKDF-SHA256 (RFC 5869) without a salt. The input is X25519
-    (RFC 7748) of the two live keys"."""
-    assert by_hand.agreed(LIVE, BOB[1]) == printed("session", "agreement")
-    assert by_hand.direction_key(LIVE, ALICE, BOB, BOB[1]) == printed("session", "key.alice-to-bob")
-    assert by_hand.direction_key(LIVE, BOB, ALICE, BOB[1]) == printed("session", "key.bob-to-alice")
+def test_static_keys() -> None:
+    """Clause 5.1: "the birational map of RFC 7748 for the public halves; the first 32 bytes of SHA-512 of the Ed25519
+    seed for the secret ones"."""
+    secret = by_hand.agreement_secret(SEED)
+    assert by_hand.agreement_half(BOB) == printed("session", "bob.agreement")
+    assert by_hand.agreement_half(ALICE) == printed("session", "alice.agreement") == by_hand.public_of(secret)
+    assert by_hand.agreed(secret, by_hand.agreement_half(BOB)) == printed("session", "static.agreement")
+    assert by_hand.public_of(printed("session", "alice.agreement.secret")) == by_hand.public_of(secret)
+
+
+def opened(block: str, responder: bytes, *, way: bytes, context: bytes) -> tuple[by_hand.Handshake, bytes]:
+    """Alice's side after message 1, and the head of its datagrams."""
+    bound = bound_to(block, responder, way=way, context=context)
+    handshake = by_hand.Handshake(bound, ALICE, responder)
+    half, ephemeral = by_hand.agreement_half(responder), printed("session", "alice.ephemeral.secret")
+    ss = by_hand.agreed(by_hand.agreement_secret(SEED), half)
+    first = handshake.first(by_hand.public_of(ephemeral), by_hand.agreed(ephemeral, half), ss)
+    shown = by_hand.proof(ss, bound, first)
+    session = printed("session", "alice.session")
+    return handshake, by_hand.opening_head(ALICE, number(block, "number"), session, first, shown)
+
+
+def answered(handshake: by_hand.Handshake, ephemeral: bytes, theirs: bytes) -> bytes:
+    """Alice's side goes on to message 2, with the other side's ephemeral secret."""
+    ours, half = printed("session", "alice.ephemeral.secret"), by_hand.public_of(ephemeral)
+    ee = by_hand.agreed(ours, half)
+    second = handshake.second(half, ee, by_hand.agreed(by_hand.agreement_secret(SEED), half))
+    return by_hand.answer_head(printed("session", "alice.session"), theirs, second)
+
+
+@pytest.mark.parametrize("counter", [0, 1])
+def test_openings(counter: int) -> None:
+    """Clause 5.2: "All datagrams of one opening have the same header but for the counter"."""
+    handshake, head = opened("session", BOB, way=by_hand.DATAGRAMS, context=b"")
+    assert handshake.early_key() == printed("session", "early.key")
+    made = by_hand.sealed_behind(head, handshake.early_key(), counter, printed("session", "payload"))
+    assert made == printed("session", f"opening.{counter}")
+
+
+def test_an_answer_and_the_keys_of_a_session() -> None:
+    """Clause 5.2: "The keys of a session are those of Noise's Split"."""
+    handshake, _ = opened("session", BOB, way=by_hand.DATAGRAMS, context=b"")
+    head = answered(handshake, printed("session", "bob.ephemeral.secret"), printed("session", "bob.session"))
+    to_bob, to_alice = handshake.keys()
+    assert (to_bob, to_alice) == (
+        printed("session", "key.alice-to-bob"),
+        printed("session", "key.bob-to-alice"),
+    )
+    made = by_hand.sealed_behind(head, to_alice, 0, printed("session", "payload"))
+    assert made == printed("session", "answer.0")
 
 
 @pytest.mark.parametrize("counter", [0, 1])
 def test_sealed_datagrams(counter: int) -> None:
-    """Clause 5.2: "The cipher is AES-256-GCM; the nonce is four zero bytes and the counter; the 17 bytes of header are
-    its additional data"."""
-    key, tag = printed("session", "key.alice-to-bob"), printed("session", "tag.alice-to-bob")
-    made = by_hand.sealed(key, tag, counter, printed("session", "payload"))
+    """Clause 5.2: "The cipher is AES-256-GCM; the nonce is four zero bytes and the counter"."""
+    key, session = printed("session", "key.alice-to-bob"), printed("session", "bob.session")
+    made = by_hand.sealed(key, session, counter, printed("session", "payload"))
     assert made == printed("session", f"datagram.{counter}")
 
 
 def test_a_key_of_small_order_is_refused() -> None:
-    """Clause 5.2: "a key of small order is refused"."""
+    """Clause 5.1: "A key of small order is refused"."""
     with pytest.raises(SealError):
-        AgreementKey(LIVE).agree(bytes(32))
+        AgreementKey(SEED).agree(bytes(32))
+    with pytest.raises(SealError):
+        agreement_half(b"\1" + bytes(31))
 
 
 def test_the_replay_window() -> None:
@@ -101,7 +145,7 @@ def test_a_letter() -> None:
     made = by_hand.letter(body, SEED, mail, printed("letter", "ephemeral.secret"))
     assert made == printed("letter", "letter")
     keys = [AgreementKey(printed("keys", "bob.mail.secret"))]
-    assert open_letter(made, reader=BOB[0], mail_keys=keys, sender=ALICE[0]) == letter_body()
+    assert open_letter(made, reader=BOB, mail_keys=keys, sender=ALICE) == letter_body()
 
 
 @pytest.mark.parametrize("counter", [0, 1])
@@ -120,30 +164,37 @@ def test_a_relayed_frame() -> None:
     assert printed("group", "relayed") == struct.pack(">BQ", 9, position) + printed("group", "frame.0")
 
 
-def test_the_greeting_of_a_link() -> None:
-    """Clause 9.1: "sends 24 bytes: the tag of its session's direction to the registry (clause 5.1), and 16 random
-    bytes"."""
-    greeting = printed("link", "greeting")
-    assert len(greeting) == 24
-    assert greeting[:8] == by_hand.session_tag(ALICE[1], REGISTRY[1])
+def link_keys() -> tuple[bytes, bytes, bytes]:
+    """The head of the registry's answer, and the keys of the link."""
+    context = printed("link", "context")
+    handshake, _ = opened("link", REGISTRY, way=by_hand.LINK, context=context)
+    head = answered(handshake, bytes([0x22]) * 32, bytes(8))
+    return head, *handshake.keys()
 
 
-def test_keys_and_frames_of_a_link() -> None:
-    """Clause 9.1: "The input is that direction's session key (clause 5.2); the info is `chatapp link 1` and a zero
-    byte, the peer's random bytes, the registry's random bytes"."""
-    up = by_hand.direction_key(LIVE, ALICE, REGISTRY, REGISTRY[1])
-    down = by_hand.direction_key(LIVE, REGISTRY, ALICE, REGISTRY[1])
-    assert (up, down) == (printed("link", "session.key.up"), printed("link", "session.key.down"))
-    info = b"chatapp link 1\0" + printed("link", "greeting")[8:] + printed("link", "answer")
-    up, down = by_hand.derived(up, info), by_hand.derived(down, info)
-    assert by_hand.link_frame(up, 0, printed("link", "attach")) == printed("link", "frame.up.0")
-    assert by_hand.link_frame(up, 1, printed("link", "fetch")) == printed("link", "frame.up.1")
-    assert by_hand.link_frame(down, 0, b"") == printed("link", "frame.down.0")
+def framed(body: bytes) -> bytes:
+    """With its length."""
+    return struct.pack(">I", len(body)) + body
+
+
+def test_a_link_begins_with_an_opening() -> None:
+    """Clause 9.1: "Its first frame is an OPENING for links (clause 5.1), which carries Attach under the early key"."""
+    handshake, head = opened("link", REGISTRY, way=by_hand.LINK, context=printed("link", "context"))
+    made = by_hand.sealed_behind(head, handshake.early_key(), 0, printed("link", "attach"))
+    assert framed(made) == printed("link", "opening")
+
+
+def test_it_is_answered_with_nothing_but_the_keys() -> None:
+    """Clause 9.1: "The registry answers with an ANSWER that carries nothing and whose second session is zero"."""
+    head, up, down = link_keys()
+    assert framed(by_hand.sealed_behind(head, down, 0, b"")) == printed("link", "answer")
+    assert (up, down) == (printed("link", "key.up"), printed("link", "key.down"))
 
 
 def test_frames_of_a_link_are_counted() -> None:
-    """Clause 9.2: "The nonce is four zero bytes and the count of SEALED frames before it in this direction; the kind
+    """Clause 9.2: "The nonce is four zero bytes and the count of frames sealed under that key before it; the kind
     byte is the additional data"."""
+    _, up, down = link_keys()
     assert by_hand.packed([60]) == printed("link", "attach")
-    framed = printed("link", "frame.up.1")
-    assert struct.unpack(">IB", framed[:5]) == (len(framed) - 4, 7)
+    assert by_hand.link_frame(up, 0, printed("link", "fetch")) == printed("link", "frame.up.0")
+    assert by_hand.link_frame(down, 1, b"") == printed("link", "frame.down.1")

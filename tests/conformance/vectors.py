@@ -17,7 +17,7 @@ from wire.admission import make_refused, make_register, make_welcome, sign_table
 from wire.codec import encode, encode_hello, join_frames
 from wire.framing import frame
 from wire.header import Kind, pack_relayed
-from wire.identity import AgreementKey, Identity, fingerprint, make_card
+from wire.identity import AgreementKey, Identity, agreement_half, fingerprint, make_card
 from wire.invitations import CODE_BYTES, JoinCode
 from wire.messages.delivery import Ack, Floor, Part, PartAck, Void
 from wire.messages.direct import DirectBody
@@ -27,7 +27,8 @@ from wire.messages.mail import LetterBody
 from wire.messages.presence import Ping
 from wire.messages.registration import Cookie, Hello, RefusalReason
 from wire.messages.table import Card, FetchTable, Presence, Row, TableBatch
-from wire.sealing import GroupKey, Session
+from wire.sealing import GroupKey
+from wire.session import SessionTable
 
 Value = bytes | str | int
 _WIDTH: Final = 112
@@ -41,8 +42,6 @@ COOKIE: Final = bytes(range(0xC0, 0xD0))
 TEXT: Final = "grüß dich 🙂"
 GROUP_KEY: Final = bytes(range(0x60, 0x80))
 EPHEMERAL: Final = b"\x0e" * 32
-PEER_RANDOM: Final = bytes(range(0xA0, 0xB0))
-REGISTRY_RANDOM: Final = bytes(range(0xB0, 0xC0))
 
 
 class Party:
@@ -51,23 +50,25 @@ class Party:
     def __init__(self, name: str, first: int) -> None:
         self.name = name
         self.identity = Identity(bytes([first]) * 32)
-        self.live = AgreementKey(bytes([first + 1]) * 32)
+        self.first = first
         self.mail = AgreementKey(bytes([first + 2]) * 32)
 
     @property
     def card(self) -> Card:
         """Their card."""
-        return make_card(
-            self.identity, name=self.name, live=self.live.public, mail=self.mail.public, counter=AT
-        )
+        return make_card(self.identity, name=self.name, mail=self.mail.public, counter=AT)
 
-    def with_(self, other: "Party") -> Session:
-        """A new session with somebody."""
-        return Session(
-            live=self.live,
-            identity=self.identity.public,
-            their_live=other.live.public,
-            their_identity=other.identity.public,
+    def randbytes(self, n: int, /) -> bytes:
+        """What they draw: the id of a session, or the secret half of a key for one handshake."""
+        return bytes([self.first + 1]) * n
+
+    def knows(self, other: "Party", context: bytes = b"") -> SessionTable:
+        """Their sessions with somebody."""
+        return SessionTable(
+            self.identity,
+            rng=self,
+            context_of=lambda identity: context if identity == other.identity.public else None,
+            first_number=NUMBER,
         )
 
 
@@ -80,8 +81,6 @@ def _keys() -> Iterator[tuple[str, Value]]:
     for who, party in (("alice", ALICE), ("bob", BOB), ("registry", REGISTRY)):
         yield f"{who}.identity.seed", party.identity.seed
         yield f"{who}.identity", party.identity.public
-        yield f"{who}.live.secret", party.live.raw
-        yield f"{who}.live", party.live.public
         yield f"{who}.mail.secret", party.mail.raw
         yield f"{who}.mail", party.mail.public
     yield "alice.fingerprint", fingerprint(ALICE.identity.public)
@@ -146,16 +145,33 @@ def _invitation() -> Iterator[tuple[str, Value]]:
 
 
 def _session() -> Iterator[tuple[str, Value]]:
-    session = ALICE.with_(BOB)
     payload = join_frames([encode(Ping(reference=1))])
-    yield "agreement", ALICE.live.agree(BOB.live.public)
-    yield "tag.alice-to-bob", session.seal_tag
-    yield "tag.bob-to-alice", session.open_tag
+    alice, bob = ALICE.knows(BOB), BOB.knows(ALICE)
+    yield "alice.agreement.secret", ALICE.identity.agreement_key().raw
+    yield "alice.agreement", ALICE.identity.agreement_key().public
+    yield "bob.agreement", agreement_half(BOB.identity.public)
+    yield "static.agreement", ALICE.identity.agreement_key().agree(agreement_half(BOB.identity.public))
+    yield "number", NUMBER
+    for who, party in (("alice", ALICE), ("bob", BOB)):
+        yield f"{who}.session", party.randbytes(8)
+        yield f"{who}.ephemeral.secret", party.randbytes(32)
+    yield "payload", payload
+    (opening,) = alice.seal(BOB.identity.public, payload, now=0.0)
+    begun = alice._pairs[BOB.identity.public].begun
+    assert begun is not None
+    yield "early.key", begun._early_key
+    yield "opening.0", opening
+    yield "opening.1", alice.seal(BOB.identity.public, payload, now=0.0)[0]
+    bob.open(opening, now=0.0)
+    (answer,) = bob.seal(ALICE.identity.public, payload, now=0.0)
+    alice.open(answer, now=0.0)
+    session = alice._pairs[BOB.identity.public].current
+    assert session is not None
+    yield "answer.0", answer
     yield "key.alice-to-bob", session._seal_key
     yield "key.bob-to-alice", session._open_key
-    yield "payload", payload
-    yield "datagram.0", session.seal(payload)
-    yield "datagram.1", session.seal(payload)
+    for counter in range(2):
+        yield f"datagram.{counter}", alice.seal(BOB.identity.public, payload, now=0.0)[0]
 
 
 def _direct() -> Iterator[tuple[str, Value]]:
@@ -211,18 +227,20 @@ def _group() -> Iterator[tuple[str, Value]]:
 
 
 def _link() -> Iterator[tuple[str, Value]]:
-    peer = ALICE.with_(REGISTRY)
-    cipher = peer.link_cipher(PEER_RANDOM, REGISTRY_RANDOM, is_peer=True)
-    answer = REGISTRY.with_(ALICE).link_cipher(REGISTRY_RANDOM, PEER_RANDOM, is_peer=False)
-    yield "greeting", peer.seal_tag + PEER_RANDOM
-    yield "answer", REGISTRY_RANDOM
-    yield "session.key.up", peer._seal_key
-    yield "session.key.down", peer._open_key
+    peer, registry = ALICE.knows(REGISTRY, NONCE), REGISTRY.knows(ALICE, NONCE)
+    first, begun = peer.open_link(REGISTRY.identity.public, encode(Attach()), now=0.0)
+    _, _, theirs, answer = registry.take_link(first, now=0.0)
+    ours = begun.answered(answer)
+    yield "context", NONCE
+    yield "number", NUMBER
     yield "attach", encode(Attach())
     yield "fetch", encode(FetchTable(since=AT))
-    yield "frame.up.0", frame(cipher.seal(encode(Attach())))
-    yield "frame.up.1", frame(cipher.seal(encode(FetchTable(since=AT))))
-    yield "frame.down.0", frame(answer.seal(b""))
+    yield "opening", frame(first)
+    yield "answer", frame(answer)
+    yield "key.up", ours._seal_key
+    yield "key.down", ours._open_key
+    yield "frame.up.0", frame(ours.seal(encode(FetchTable(since=AT))))
+    yield "frame.down.1", frame(theirs.seal(b""))
 
 
 BLOCKS: Final = {

@@ -62,9 +62,9 @@ def signed(chance: random.Random, cookie: Cookie, *, is_forged: bool) -> Make:
 
     def make() -> bytes:
         someone = Identity(chance.randbytes(32))
-        live = AgreementKey(chance.randbytes(32)).public
+        mail = AgreementKey(chance.randbytes(32)).public
         name = f"flood{chance.getrandbits(48):x}"
-        card = make_card(someone, name=name, live=live, mail=live, counter=1)
+        card = make_card(someone, name=name, mail=mail, counter=1)
         register = make_register(
             someone,
             registry=cookie.card.identity,

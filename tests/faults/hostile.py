@@ -23,7 +23,7 @@ from tests.faults.visitor import Visitor
 from wire.admission import make_refused, make_welcome
 from wire.codec import encode
 from wire.header import Kind
-from wire.identity import AgreementKey, Identity, make_card
+from wire.identity import Identity, make_card
 from wire.messages.delivery import Part, encode_frame
 from wire.messages.desk.operating import (
     CallNext,
@@ -144,8 +144,8 @@ class Hostile:
 
     async def another_registry(self) -> None:
         """Be their registry: greet, let in and refuse whoever asked, under another key."""
-        key, live = Identity(os.urandom(32)), AgreementKey(os.urandom(32))
-        card = make_card(key, name="", live=live.public, mail=b"m" * 32, counter=1)
+        key = Identity(os.urandom(32))
+        card = make_card(key, name="", mail=b"m" * 32, counter=1)
         async for burst in self.bursts(1_000):
             for number in burst:
                 nonce = self.random.randbytes(16)
@@ -182,7 +182,7 @@ class Hostile:
                 impostor.close()
                 member.counter += 1
                 as_them = make_card(
-                    member.identity, name=impostor.name, live=member.live.public, mail=b"m" * 32,
+                    member.identity, name=impostor.name, mail=b"m" * 32,
                     counter=member.counter,
                 )  # fmt: skip
                 member.ask(Rename(number, as_them))
@@ -202,18 +202,15 @@ class Hostile:
                     mine = make_card(
                         me,
                         name=victim,
-                        live=theirs.live,
                         mail=theirs.mail,
                         counter=theirs.counter + 1 + number,
                     )
-                    forged = make_card(
-                        me, name=victim, live=me.public, mail=theirs.mail, counter=theirs.counter + 1 + number
-                    )
+                    forged = make_card(me, name=victim, mail=theirs.mail, counter=theirs.counter + 1 + number)
                     forged = type(forged)(
-                        victim, theirs.identity, forged.live, forged.mail, forged.counter, forged.signature
+                        victim, theirs.identity, forged.mail, forged.counter, forged.signature
                     )
                     for other in self.victims:
-                        self.throw(bytes((Kind.CARD,)) + encode((mine, forged)[number % 2]), other)
+                        self.throw(bytes((Kind.OPENING,)) + encode((mine, forged)[number % 2]), other)
 
     async def operators_of_the_help_desk(self) -> None:
         """Take an operator's name, ask for all that operators may ask, and show invented join codes."""
@@ -246,7 +243,7 @@ class Hostile:
                 member = members[number % len(members)]
                 member.counter += 1
                 other_name = make_card(
-                    member.identity, name=f"{member.name}-{number % 9}", live=member.live.public, mail=b"m" * 32,
+                    member.identity, name=f"{member.name}-{number % 9}", mail=b"m" * 32,
                     counter=member.counter,
                 )  # fmt: skip
                 member.ask(

@@ -25,13 +25,14 @@ from wire.codec import (
 from wire.errors import DecodeError
 from wire.framing import FrameReader, frame
 from wire.header import Kind
-from wire.identity import AgreementKey, Identity, make_card
+from wire.identity import Identity, make_card
 from wire.limits import LINK_FRAME_MAX
 from wire.messages.link import Attach, PeerRequest, RegistryNotice
 from wire.messages.presence import Leave, Ping
 from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Welcome
 from wire.messages.table import Card
-from wire.sealing import LinkCipher, Session
+from wire.sealing import LinkCipher
+from wire.session import SessionTable
 
 WITHIN: Final = 60.0
 Notice = TypeVar("Notice", bound=RegistryNotice)
@@ -48,8 +49,7 @@ class Visitor:
         self.random: Final = random.Random(seed or name)
         self.identity: Final = Identity(self.random.randbytes(32))
         self.counter = 0
-        self.live = AgreementKey(os.urandom(32))
-        self.session: Session
+        self.sessions: SessionTable
         self.cipher: LinkCipher
         self.bytes_out = self.bytes_in = 0
         self._udp: socket.socket | None = None
@@ -97,9 +97,7 @@ class Visitor:
 
     def card(self) -> Card:
         """Their newest."""
-        return make_card(
-            self.identity, name=self.name, live=self.live.public, mail=b"m" * 32, counter=self.counter
-        )
+        return make_card(self.identity, name=self.name, mail=b"m" * 32, counter=self.counter)
 
     def registration(self, cookie: Cookie) -> bytes:
         """A REGISTER."""
@@ -113,18 +111,17 @@ class Visitor:
         return bytes((Kind.REGISTER,)) + encode(register)
 
     async def register(self) -> Welcome | Refused:
-        """As at a start of the program: new live key, then the whole way in."""
+        """As at a start of the program: the whole way in."""
         self.counter += 1
-        self.live = AgreementKey(os.urandom(32))
         cookie = await self.cookie()
         answer = await self.exchange(self.registration(cookie), Kind.WELCOME, Kind.REFUSED)
         if answer[0] == Kind.REFUSED:
             return decode_refused(answer[1:])
-        self.session = Session(
-            live=self.live,
-            identity=self.id,
-            their_live=cookie.card.live,
-            their_identity=cookie.card.identity,
+        self.registry = cookie.card.identity
+        self.sessions = SessionTable(
+            self.identity,
+            rng=random.SystemRandom(),
+            context_of=lambda identity: cookie.nonce if identity == cookie.card.identity else None,
         )
         return decode_welcome(answer[1:])
 
@@ -137,12 +134,11 @@ class Visitor:
         )
         self._frames = FrameReader()
         self._frames.largest = LINK_FRAME_MAX
-        ours = self.random.randbytes(16)
-        self._writer.write(self.session.seal_tag + ours)
-        async with asyncio.timeout(WITHIN):
-            theirs = await self._reader.readexactly(16)
-        self.cipher = self.session.link_cipher(ours, theirs, is_peer=True)
-        self.ask(Attach())
+        first, begun = self.sessions.open_link(self.registry, encode(Attach()), now=self._now())
+        self.write(frame(first))
+        while (answer := self._frames.next_frame()) is None:
+            await self._read()
+        self.cipher = begun.answered(answer)
 
     async def come(self) -> None:
         """Register and attach. AssertionError when refused."""
@@ -165,9 +161,16 @@ class Visitor:
         assert self._writer is not None
         await self._writer.drain()
 
+    def sealed(self, payload: bytes) -> bytes:
+        """A datagram for the registry."""
+        return self.sessions.seal(self.registry, payload, now=self._now())[0]
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
     async def tell(self, frame: Ping | Leave) -> None:
         """Say this to the registry in a sealed datagram."""
-        data = self.session.seal(join_frames([encode(frame)]))
+        data = self.sealed(join_frames([encode(frame)]))
         await asyncio.get_running_loop().sock_sendall(self.udp, data)
         self.bytes_out += len(data)
 
@@ -186,18 +189,21 @@ class Visitor:
 
     async def next_notice(self) -> RegistryNotice:
         """Whatever the registry says next; relayed lines are passed over. ConnectionError when the link ends."""
-        assert self._reader is not None
         while True:
             while (whole := self._frames.next_frame()) is not None:
                 if whole[0] != Kind.GROUP_RELAYED:
                     with contextlib.suppress(DecodeError):
                         return decode_notice(self.cipher.open(whole))
-            async with asyncio.timeout(WITHIN):
-                data = await self._reader.read(65_536)
-            if not data:
-                raise ConnectionError(f"the link of {self.name} is over")
-            self.bytes_in += len(data)
-            self._frames.feed(data)
+            await self._read()
+
+    async def _read(self) -> None:
+        assert self._reader is not None
+        async with asyncio.timeout(WITHIN):
+            data = await self._reader.read(65_536)
+        if not data:
+            raise ConnectionError(f"the link of {self.name} is over")
+        self.bytes_in += len(data)
+        self._frames.feed(data)
 
     async def ended(self) -> None:
         """Wait until the registry ends the link."""

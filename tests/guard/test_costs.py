@@ -17,11 +17,11 @@ from tests.support.ports import free_port
 from tests.support.world import World
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
-from wire.sealing import Session
+from wire.session import Session
 
 MESSAGES = 640
 ONE_BY_ONE = 50
-CALLS_A_MESSAGE = 102
+CALLS_A_MESSAGE = 118
 """At both ends together, with coming in: a tenth above what it takes."""
 
 
@@ -41,7 +41,7 @@ def count_datagrams(world: World, between: tuple[Address, Address]) -> list[int]
 
 class TestDirectMessages:
     def burst(self, counter: Counter | None) -> tuple[World, list[int]]:
-        """640 messages of 100 characters said in one turn, until all are delivered."""
+        """640 messages of 100 characters said in one turn, until all are delivered. A session begins with it."""
         world = calm_world(2)
         world.network.after_each = lambda: None  # the checks of the promise would be counted too
         alice, bob = world.people
@@ -59,11 +59,11 @@ class TestDirectMessages:
 
     def test_a_datagram_carries_many_messages_and_an_ack_answers_many(self, counter: Counter) -> None:
         _, sizes = self.burst(counter)
-        assert len(sizes) <= MESSAGES / 4
+        assert len(sizes) <= MESSAGES / 3.75
 
     def test_a_message_costs_few_bytes_more_than_its_text(self, counter: Counter) -> None:
         _, sizes = self.burst(counter)
-        assert sum(sizes) <= MESSAGES * (len(TEXT) + 40)
+        assert sum(sizes) <= MESSAGES * (len(TEXT) + 41)
 
     def test_a_datagram_is_sealed_once(self, counter: Counter) -> None:
         _, sizes = self.burst(counter)

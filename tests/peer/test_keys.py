@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from peer.core.me import LIVE_KEY_LASTS_FOR
 from peer.keys import (
     MAIL_KEY_LASTS_FOR,
     MARK,
@@ -185,7 +184,7 @@ def test_counters_rise_though_the_clock_is_set_back(folder: Path) -> None:
     """Clause 3.1: also above those of cards made while the program ran."""
     first = counter(folder, NOW)
     assert first == NOW * 1_000
-    renewed = first + int(30 * DAY / LIVE_KEY_LASTS_FOR)
+    renewed = first + RENEWALS_MAX
     second = counter(folder, NOW - 365 * DAY)
     assert second > renewed
     assert counter(folder, NOW - 365 * DAY) == second + RENEWALS_MAX + 1

@@ -36,21 +36,27 @@ class Hand(Newcomer):
         """Whether its program says something on its link now and then."""
         return self.link is not None and self.link not in self.rig.closed and not self.is_frozen
 
-    def greet(self) -> int:
-        """Connect and exchange random bytes."""
-        assert self.session is not None
+    def connect(self) -> int:
+        """Connect, and say nothing."""
         link = self.link = self.rig.open_link(self.address.host)
-        ours = self.rng.randbytes(16)
-        self.rig.core.link_greeted(link, self.session.seal_tag + ours, now=self.rig.now)
-        self.rig.turn()
-        if link in self.rig.greetings:
-            self.cipher: LinkCipher = self.session.link_cipher(ours, self.rig.greetings[link], is_peer=True)
         return link
+
+    def first_frame(self, said: bytes | None = None) -> bytes:
+        """What begins the session of a link, and carries an Attach or what else is to be said."""
+        said = encode(Attach()) if said is None else said
+        first, self._begun = self.sessions.open_link(self._registry[0], said, now=self.rig.now)
+        return first
+
+    def open_session(self) -> None:
+        """Our first frame goes, and is answered."""
+        self.send_raw(self.first_frame())
+        assert self.link is not None
+        self.cipher: LinkCipher = self._begun.answered(self.rig.frames[self.link].pop(0))
 
     def attach(self) -> list[RegistryNotice]:
         """Connect and prove ourselves; what the registry says then."""
-        self.greet()
-        self.send(Attach())
+        self.connect()
+        self.open_session()
         notices = self.notices()
         self.take_grants(notices)
         return notices

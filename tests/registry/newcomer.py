@@ -25,7 +25,8 @@ from wire.invitations import JoinCode
 from wire.messages.presence import Leave, Ping
 from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Register, Welcome
 from wire.messages.table import Card, TableBatch
-from wire.sealing import GroupKey, Session
+from wire.sealing import GroupKey
+from wire.session import SessionTable
 
 if TYPE_CHECKING:
     from tests.registry.rig import Rig
@@ -42,8 +43,9 @@ class Newcomer:
         self.mail_key = AgreementKey(self.rng.randbytes(32))
         self.address = Address(host, 6_000)
         self.counter = 0
-        self.session: Session | None = None
-        self._session_of = (b"", b"")
+        self.sessions = SessionTable(self.identity, rng=self.rng, context_of=self._context_of)
+        self._registry = (b"", b"")
+        """The registry that let us in, and with which nonce."""
         self.key: GroupKey | None = None
         self.renew()
 
@@ -52,15 +54,16 @@ class Newcomer:
         return self.identity.public
 
     def renew(self) -> None:
-        """A new live key and a card with a higher counter, as at a start."""
+        """No session, and a card with a higher counter, as at a start."""
         self.counter += 1
-        self.live = AgreementKey(self.rng.randbytes(32))
+        self.sessions = SessionTable(
+            self.identity, rng=self.rng, context_of=self._context_of, first_number=self.counter << 20
+        )
         self.card = self.make_card()
 
     def make_card(self, **other: object) -> Card:
         said = {
             "name": self.name,
-            "live": self.live.public,
             "mail": self.mail_key.public,
             "counter": self.counter,
         } | other
@@ -115,23 +118,22 @@ class Newcomer:
         self.rig.receive(asked, self.address)
         answer = self.answer()
         if isinstance(answer, Welcome):
-            self.use_registry(cookie.card)
+            self.use_registry(cookie)
         return answer
 
-    def use_registry(self, card: Card) -> None:
-        """A session with the registry of this card, unless we have it (its counters must go on)."""
-        ours = (self.live.public, card.live)
-        if self.session is None or self._session_of != ours:
-            self._session_of = ours
-            self.session = Session(
-                live=self.live, identity=self.id, their_live=card.live, their_identity=card.identity
-            )
+    def use_registry(self, cookie: Cookie) -> None:
+        """From now on sessions are with this registry, and belong to the registration with this nonce."""
+        self._registry = (cookie.card.identity, cookie.nonce)
+        self.sessions.meet_anew(cookie.card.identity, now=self.rig.now)
+
+    def _context_of(self, identity: bytes) -> bytes | None:
+        return self._registry[1] if identity == self._registry[0] else None
 
     # --- sealed datagrams
 
     def seal(self, *frames: object) -> bytes:
-        assert self.session is not None
-        return self.session.seal(join_frames([encode(frame) for frame in frames]))
+        payload = join_frames([encode(frame) for frame in frames])
+        return self.sessions.seal(self._registry[0], payload, now=self.rig.now)[0]
 
     def ping(self, reference: int = 7) -> list[DatagramFrame]:
         self.rig.receive(self.seal(Ping(reference)), self.address)
@@ -143,11 +145,11 @@ class Newcomer:
 
     def heard(self) -> list[DatagramFrame]:
         """Frames of sealed datagrams that came."""
-        assert self.session is not None
         frames: list[DatagramFrame] = []
         for data in self.rig.take(self.address):
-            if data[0] == Kind.SEALED:
-                frames += decode_frames(self.session.open(data))
+            if data[0] in (Kind.OPENING, Kind.SEALED, Kind.ANSWER):
+                payload = self.sessions.open(data, now=self.rig.now).payload
+                frames += decode_frames(payload) if payload else []
         return frames
 
     def batches(self) -> list[TableBatch]:

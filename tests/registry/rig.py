@@ -52,7 +52,6 @@ class Rig:
         self.faults_allowed = False
         self.datagrams: defaultdict[Address, list[bytes]] = defaultdict(list)
         self.frames: defaultdict[int, list[bytes]] = defaultdict(list)
-        self.greetings: dict[int, bytes] = {}
         self.closed: dict[int, str] = {}
         self.paused: set[int] = set()
         self.widened: set[int] = set()
@@ -192,11 +191,6 @@ class Rig:
     def _feed(self, link: int, pieces: list[bytes]) -> None:
         reader = self._readers[link]
         reader.feed(b"".join(pieces))
-        if link not in self.greetings:
-            greeting = reader.take_raw(16)
-            if greeting is None:
-                return
-            self.greetings[link] = greeting
         while (frame := reader.next_frame()) is not None:
             self.frames[link].append(frame)
 

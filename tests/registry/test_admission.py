@@ -11,7 +11,7 @@ from wire.address import Address
 from wire.admission import is_refused_authentic, make_register
 from wire.codec import decode_refused, encode, encode_hello
 from wire.header import Kind
-from wire.identity import AgreementKey, Identity, make_card
+from wire.identity import Identity, make_card
 from wire.limits import HELLO_SIZE, REGISTERS_BURST, REGISTERS_PER_SECOND
 from wire.messages.registration import Hello, RefusalReason, Refused, Welcome
 
@@ -101,11 +101,9 @@ def test_a_register_for_another_registry_is_dropped(rig: Rig, bob: Hand) -> None
 
 def test_a_card_that_its_owner_did_not_sign_is_dropped(rig: Rig, bob: Hand) -> None:
     cookie = bob.hello()
-    forged = make_card(
-        Identity(b"f" * 32), name="bob", live=bob.live.public, mail=bob.mail_key.public, counter=9
-    )
+    forged = make_card(Identity(b"f" * 32), name="bob", mail=bob.mail_key.public, counter=9)
     card = bob.make_card(counter=9)
-    mixed = type(card)(card.name, card.identity, card.live, card.mail, card.counter, forged.signature)
+    mixed = type(card)(card.name, card.identity, card.mail, card.counter, forged.signature)
     rig.receive(bob.register_bytes(cookie, card=mixed), bob.address)
     assert bob.answer() is None
     assert rig.core.dropped["bad card signature"] == 1
@@ -132,7 +130,7 @@ def test_an_address_has_a_rate_of_registrations() -> None:
 
     def verdict(sender: Address, now: float) -> object:
         author = Identity(b"a" * 32)
-        card = make_card(author, name="ann", live=AgreementKey(b"l" * 32).public, mail=b"m" * 32, counter=1)
+        card = make_card(author, name="ann", mail=b"m" * 32, counter=1)
         register = make_register(
             author,
             registry=registry.public,

@@ -1,10 +1,12 @@
 """This file is about cards of somebody whom the registry knows: older, the same again, newer."""
 
 from tests.registry.hand import table_of
-from tests.registry.rig import Rig
+from tests.registry.rig import Rig, row_of
 from wire.address import Address
-from wire.messages.presence import Pong
+from wire.messages.presence import Ping, Pong
 from wire.messages.registration import RefusalReason, Refused, Welcome
+
+ELSEWHERE = Address("10.7.7.7", 7)
 
 
 def test_a_lower_counter_is_refused_also_after_a_restart(rig: Rig) -> None:
@@ -48,7 +50,7 @@ def test_a_repeated_register_brings_nobody_back_who_has_left(rig: Rig) -> None:
     cookie = bob.hello()
     data = bob.register_bytes(cookie)
     rig.receive(data, bob.address)
-    bob.use_registry(cookie.card)
+    bob.use_registry(cookie)
     bob.leave()
     rig.receive(data, bob.address)
     assert bob.answer() is None
@@ -69,24 +71,31 @@ def test_a_newer_card_replaces_the_older_and_the_link_stays(rig: Rig) -> None:
     assert bob.ping() == [Pong(7, rig.core._service.directory.version)]
 
 
-def test_the_live_key_before_is_honoured_for_a_minute(rig: Rig) -> None:
+def test_the_session_before_a_new_registration_is_honoured_for_a_minute(rig: Rig) -> None:
+    """Clause 5.2."""
     bob = rig.hand("bob")
     bob.register()
-    before = bob.session
-    bob.renew()
+    assert bob.ping()
+    held, later = bob.seal(Ping(8)), bob.seal(Ping(9))
     bob.register()
-    bob.session, now = before, bob.session
+    rig.receive(held, ELSEWHERE)
+    assert not rig.take(ELSEWHERE), "it is old news where he is"
     assert bob.ping()
     rig.advance(61.0)
-    assert not bob.ping()
-    bob.session = now
+    rig.receive(later, bob.address)
+    assert not bob.heard()
     assert bob.ping()
 
 
-def test_the_same_card_again_goes_on_with_the_same_session(rig: Rig) -> None:
-    """Two sessions of the same two live keys would use each nonce twice."""
+def test_nothing_of_an_earlier_registration_opens_a_session(rig: Rig) -> None:
+    """Clause 5.2: the nonce of the REGISTER is its context. The registry may have been started anew in between."""
     bob = rig.hand("bob")
     bob.register()
-    bob.ping()
+    opening = bob.seal(Ping(1))
+    rig.restart()
+    rig.receive(opening, bob.address)
     bob.register()
-    assert bob.ping(), "our counter went on, and so did the registry's"
+    rig.receive(opening, ELSEWHERE)
+    assert not rig.take(ELSEWHERE)
+    assert bob.ping()
+    assert row_of(rig, bob).host == bob.address.host

@@ -5,7 +5,13 @@ from tests.registry.hand import Hand
 from tests.registry.rig import Rig
 from tests.registry.roomtalk import back, page
 from wire.header import GroupHeader, unpack_group
-from wire.limits import LINK_QUEUE_MAX, RELAYS_BURST, RELAYS_PER_NETWORK_BURST, RELAYS_PER_SECOND
+from wire.limits import (
+    DATAGRAM_MAX,
+    LINK_QUEUE_MAX,
+    RELAYS_BURST,
+    RELAYS_PER_NETWORK_BURST,
+    RELAYS_PER_SECOND,
+)
 from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
 from wire.messages.group import CHANNEL, GroupAccepted, GroupRefusal, GroupRefused
 from wire.messages.presence import Ping, Pong
@@ -84,7 +90,7 @@ class TestSpeaking:
 
     def test_a_group_frame_before_the_attach_ends_the_link(self, rig: Rig, ann: Hand) -> None:
         line = ann.line("x")
-        ann.greet()
+        ann.connect()
         ann.send_raw(line)
         assert ann.link in rig.closed
 
@@ -138,13 +144,13 @@ class TestRelaying:
         assert len(bob.notices()) == 1
 
     def test_no_turn_brings_more_than_a_queue_holds(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        ann.send(*[RelayDatagram(bob.id, bytes(1_200))] * 400)
+        ann.send(*[RelayDatagram(bob.id, bytes(DATAGRAM_MAX))] * 400)
         size = sum(len(one.datagram) for one in bob.notices() if isinstance(one, DatagramRelayed))
         assert LINK_QUEUE_MAX - 4_000 <= size <= LINK_QUEUE_MAX
         assert bob.link not in rig.closed
 
     def test_what_is_no_datagram_is_not_passed_on(self, ann: Hand, bob: Hand) -> None:
-        assert ann.ask(RelayDatagram(bob.id, bytes(1_201))) == [RelayFailed(bob.id)]
+        assert ann.ask(RelayDatagram(bob.id, bytes(DATAGRAM_MAX + 1))) == [RelayFailed(bob.id)]
         assert bob.notices() == []
 
 

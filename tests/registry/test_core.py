@@ -18,7 +18,7 @@ from wire.messages.group import FetchGroup
 from wire.messages.link import Attach, PeerRequest
 from wire.messages.mail import DepositMail, TakeMail
 from wire.messages.presence import Leave, Ping
-from wire.messages.registration import Hello
+from wire.messages.registration import Hello, Welcome
 from wire.messages.table import FetchTable
 
 SOMEWHERE = Address("10.9.9.9", 999)
@@ -43,7 +43,7 @@ def test_mutated_datagrams_raise_nothing_and_change_nothing(seed: int, flips: in
     cookie = bob.hello()
     register = bob.register_bytes(cookie)
     rig.receive(register, bob.address)
-    bob.use_registry(cookie.card)
+    bob.use_registry(cookie)
     bob.answer()
     before = rig.core._service.directory.version
     hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
@@ -111,8 +111,7 @@ def _do_something(rig: Rig, hand: Hand, chance: random.Random, hands: list[Hand]
         rig.store.full = chance.random() < 0.3
         rig.advance(chance.choice((0.1, 5.0, 70.0)))
     else:
-        hand.register()
-        if hand.session is not None:
+        if isinstance(hand.register(), Welcome):
             hand.attach()
 
 

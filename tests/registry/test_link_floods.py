@@ -4,7 +4,6 @@ from registry.crowd import TIME_TO_SPEAK, WAITING_AT_ONCE
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
 from wire.limits import LINKS_WAITING_IN_ALL, LINKS_WAITING_PER_ADDRESS
-from wire.messages.link import Attach
 
 
 def newcomer(rig: Rig, name: str = "ann") -> Hand:
@@ -38,9 +37,9 @@ class TestFloods:
         for hand in crowd:
             hand.register()
         for hand in crowd:
-            hand.greet()
+            hand.connect()
         for hand in crowd:
-            hand.send(Attach())
+            hand.open_session()
         assert not rig.closed
 
     def test_a_real_peer_gets_in_beside_a_flood_of_its_own_address(self, rig: Rig) -> None:

@@ -33,51 +33,48 @@ class TestProving:
         assert ann.link in rig.widened
         assert ann.link not in rig.closed
 
-    def test_a_greeting_of_no_session_ends_it_without_a_word(self, rig: Rig) -> None:
-        link = rig.open_link("10.0.0.9")
-        rig.core.link_greeted(link, bytes(24), now=rig.now)
-        rig.turn()
-        assert rig.closed[link] == "greeting of no session"
-        assert link not in rig.greetings
-
-    def test_a_first_frame_that_does_not_open_ends_it(self, rig: Rig) -> None:
+    def test_a_first_frame_that_opens_nothing_ends_it_without_a_word(self, rig: Rig) -> None:
         ann = newcomer(rig)
-        ann.greet()
-        ann.send_raw(b"\x07" + bytes(40))
-        assert ann.link in rig.closed
+        for first in (
+            b"\x07" + bytes(40),
+            b"\x06" + bytes(136),
+            b"\x06",
+            b"\x08" + bytes(60),
+            ann.seal(Ping(1)),
+        ):
+            link = ann.connect()
+            ann.send_raw(first)
+            assert rig.closed[link] == "first frame opens no session"
+            assert rig.frames[link] == []
         assert not rig.widened
-        assert rig.frames[ann.link or 0] == []
 
     def test_a_first_frame_that_is_no_attach_ends_it(self, rig: Rig) -> None:
-        for first in (encode(Ping(1)), b"\xc1", encode([127])):
-            ann = newcomer(rig, f"ann{first[0]}{len(first)}")
-            ann.greet()
-            ann.send_raw(ann.cipher.seal(first))
-            assert rig.closed[ann.link or 0] == "first frame is no attach"
-
-    def test_a_frame_before_the_greeting_ends_it(self, rig: Rig) -> None:
-        link = rig.open_link("10.0.0.9")
-        rig.core.receive_frames(link, [b"\x07" + bytes(40)], now=rig.now)
-        rig.turn()
-        assert link in rig.closed
-
-    def test_every_flipped_bit_of_the_attach_ends_it(self, rig: Rig) -> None:
         ann = newcomer(rig)
-        for bit in range(8 * 19):
-            ann.greet()
-            attach = bytearray(ann.cipher.seal(encode(Attach())))
-            attach[bit // 8] ^= 1 << bit % 8
-            ann.send_raw(bytes(attach))
+        for said in (encode(Ping(1)), b"\xc1", encode([127]), b""):
+            ann.connect()
+            ann.send_raw(ann.first_frame(said))
             assert ann.link in rig.closed
+            assert rig.frames[ann.link or 0] == []
+
+    def test_every_flipped_bit_of_the_first_frame_ends_it(self, rig: Rig) -> None:
+        ann = newcomer(rig)
+        first = ann.first_frame()
+        for bit in range(0, 8 * len(first), 3):
+            link = ann.connect()
+            flipped = bytearray(first)
+            flipped[bit // 8] ^= 1 << bit % 8
+            ann.send_raw(bytes(flipped))
+            assert link in rig.closed
 
     def test_a_replayed_link_is_of_no_use(self, rig: Rig) -> None:
-        """The registry's random bytes are new each time."""
+        """Clause 5.2: each opening has a higher number."""
         ann = newcomer(rig)
-        ann.greet()
-        frames = [ann.cipher.seal(encode(Attach())), ann.cipher.seal(encode(Ping(1)))]
-        ann.send_raw(*frames)
-        ann.greet()
-        ann.send_raw(*frames)
+        ann.connect()
+        first = ann.first_frame()
+        ann.send_raw(first)
+        assert ann.link not in rig.closed
+        ann.connect()
+        ann.send_raw(first)
         assert ann.link in rig.closed
 
     def test_a_second_attach_is_dropped(self, rig: Rig, bob: Hand) -> None:
@@ -92,15 +89,6 @@ class TestDeadlines:
         assert link not in rig.closed
         rig.advance(0.2)
         assert rig.closed[link] == "no first frame"
-
-    def test_a_greeting_alone_gives_no_more_time(self, rig: Rig) -> None:
-        ann = newcomer(rig)
-        link = rig.open_link(ann.address.host)
-        rig.advance(4.0)
-        assert ann.session is not None
-        rig.core.link_greeted(link, ann.session.seal_tag + bytes(16), now=rig.now)
-        rig.advance(1.1)
-        assert link in rig.closed
 
     def test_early_timers_are_harmless(self, rig: Rig, bob: Hand) -> None:
         for _ in range(5):
@@ -194,17 +182,14 @@ class TestGarbage:
         chance = random.Random(3)
         for _ in range(400):
             link = rig.open_link("10.0.0.9")
-            if chance.random() < 0.7:
-                assert bob.session is not None
-                tag = bob.session.seal_tag if chance.random() < 0.5 else chance.randbytes(8)
-                rig.core.link_greeted(link, tag + chance.randbytes(16), now=rig.now)
             sizes = [chance.choice((0, 1, 2, 17, 30, 400)) for _ in range(3)]
             frames = [bytes((chance.randrange(12),))[:size] + chance.randbytes(size) for size in sizes]
+            if chance.random() < 0.5:
+                frames[0] = b"\x06" + bob.id + chance.randbytes(110)
             rig.core.receive_frames(link, frames, now=rig.now)
             rig.turn()
             assert link in rig.closed
             assert not rig.frames[link]
         rig.core.receive_frames(99_999, [b"x"], now=rig.now)
-        rig.core.link_greeted(99_999, bytes(24), now=rig.now)
         rig.core.link_closed(99_999, now=rig.now)
         assert bob.ask(Ping(1)), "nobody else noticed"

@@ -43,7 +43,7 @@ def test_only_the_newest_few_are_kept() -> None:
 
 def card(number: int) -> Card:
     key = number.to_bytes(32, "big")
-    return Card(f"user{number:03}", key, key, key, 1, bytes(64))
+    return Card(f"user{number:03}", key, key, 1, bytes(64))
 
 
 @given(st.lists(st.tuples(st.integers(0, 499), st.integers(0, 9)), max_size=25))

@@ -4,7 +4,6 @@ import pytest
 
 from tests.registry.rig import Rig, row_of
 from wire.address import Address
-from wire.codec import encode, join_frames
 from wire.limits import DATAGRAM_FRAMES_MAX, SILENCE_REPORTS_BURST
 from wire.messages.direct import ReportSilence
 from wire.messages.presence import Ping, Pong, Probe
@@ -198,8 +197,7 @@ def test_an_old_datagram_moves_nobody_and_is_not_answered_there(rig: Rig) -> Non
 def test_one_datagram_has_one_answer(rig: Rig) -> None:
     bob = rig.hand("bob")
     bob.register()
-    assert bob.session is not None
-    rig.receive(bob.session.seal(join_frames([encode(Ping(1))] * DATAGRAM_FRAMES_MAX)), bob.address)
+    rig.receive(bob.seal(*[Ping(1)] * DATAGRAM_FRAMES_MAX), bob.address)
     assert len(bob.heard()) == 1
 
 

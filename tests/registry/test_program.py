@@ -16,13 +16,14 @@ from wire.admission import make_register
 from wire.codec import decode_cookie, decode_notice, decode_welcome, encode, encode_hello
 from wire.framing import FrameReader, frame
 from wire.header import Kind
-from wire.identity import AgreementKey, Identity, make_card
+from wire.identity import Identity, make_card
 from wire.limits import LINK_FRAME_MAX, LINKS_WAITING_PER_ADDRESS
 from wire.messages.group import GroupGranted
 from wire.messages.link import Attach, PeerRequest, RegistryNotice
 from wire.messages.mail import DepositMail, MailBatch, MailSaved
 from wire.messages.registration import Hello
-from wire.sealing import LinkCipher, Session
+from wire.sealing import LinkCipher
+from wire.session import SessionTable
 
 TIMEOUT = 60.0
 
@@ -35,7 +36,6 @@ class Client:
         self.server = Address(host, port)
         self.name = name
         self.identity = Identity(self.rng.randbytes(32))
-        self.live = AgreementKey(self.rng.randbytes(32))
         self.udp = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.setblocking(False)
         self.udp.connect((host, port))
@@ -55,7 +55,7 @@ class Client:
         nonce = self.rng.randbytes(16)
         hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=nonce))
         cookie = decode_cookie(await self.exchange(hello, Kind.COOKIE))
-        card = make_card(self.identity, name=self.name, live=self.live.public, mail=b"m" * 32, counter=1)
+        card = make_card(self.identity, name=self.name, mail=b"m" * 32, counter=1)
         register = make_register(
             self.identity,
             registry=cookie.card.identity,
@@ -65,31 +65,39 @@ class Client:
         )
         welcome = await self.exchange(bytes((Kind.REGISTER,)) + encode(register), Kind.WELCOME)
         assert decode_welcome(welcome).host == self.server.host
-        self.session = Session(
-            live=self.live,
-            identity=self.identity.public,
-            their_live=cookie.card.live,
-            their_identity=cookie.card.identity,
-        )
+        self.registry = cookie.card.identity
+        self.sessions = SessionTable(self.identity, rng=self.rng, context_of=lambda _: nonce)
+
+    async def first_frame(self) -> bytes:
+        """Connect; what is to be said first."""
+        self.reader, self.writer = await asyncio.open_connection(*self.server)
+        now = asyncio.get_running_loop().time()
+        first, self.begun = self.sessions.open_link(self.registry, encode(Attach()), now=now)
+        return frame(first)
 
     async def attach(self) -> list[RegistryNotice]:
-        self.reader, self.writer = await asyncio.open_connection(*self.server)
-        ours = self.rng.randbytes(16)
-        self.writer.write(self.session.seal_tag + ours)
-        theirs = await asyncio.wait_for(self.reader.readexactly(16), TIMEOUT)
-        self.cipher = self.session.link_cipher(ours, theirs, is_peer=True)
-        return [await self.ask(Attach()), await self.notice()]
+        first = await self.first_frame()
+        self.writer.write(first)
+        await self.answered()
+        return [await self.notice(), await self.notice()]
+
+    async def answered(self) -> None:
+        """The first frame of the registry."""
+        self.cipher = self.begun.answered(await self.frame())
 
     async def ask(self, request: PeerRequest) -> RegistryNotice:
         self.writer.write(frame(self.cipher.seal(encode(request))))
         return await self.notice()
 
     async def notice(self) -> RegistryNotice:
+        return decode_notice(self.cipher.open(await self.frame()))
+
+    async def frame(self) -> bytes:
         while (found := self.frames.next_frame()) is None:
             data = await asyncio.wait_for(self.reader.read(65_536), TIMEOUT)
             assert data, "the link ended"
             self.frames.feed(data)
-        return decode_notice(self.cipher.open(found))
+        return found
 
     async def ended(self) -> bool:
         return await asyncio.wait_for(self.reader.read(65_536), TIMEOUT) == b""
@@ -149,17 +157,14 @@ async def test_a_peer_registers_attaches_and_has_mail_saved(running: Running) ->
     assert handed.letters[0].letter == bytes(60_000)
 
 
-async def test_a_long_letter_right_behind_the_first_frame(running: Running) -> None:
-    """Both come in one read: what is behind the frame that proves somebody is cut by the limit for those who have."""
+async def test_a_long_letter_is_taken_from_who_has_proved_themselves(running: Running) -> None:
     alice = running.client("alice")
     await alice.register()
-    alice.reader, alice.writer = await asyncio.open_connection(*alice.server)
-    ours = alice.rng.randbytes(16)
-    alice.writer.write(alice.session.seal_tag + ours)
-    theirs = await asyncio.wait_for(alice.reader.readexactly(16), TIMEOUT)
-    alice.cipher = alice.session.link_cipher(ours, theirs, is_peer=True)
+    first = await alice.first_frame()
     letter = DepositMail(1, alice.identity.public, 1, b"x" * 30_000)
-    alice.writer.write(b"".join(frame(alice.cipher.seal(encode(one))) for one in (Attach(), letter)))
+    alice.writer.write(first)
+    await alice.answered()
+    alice.writer.write(frame(alice.cipher.seal(encode(letter))))
     while not isinstance(said := await alice.notice(), MailSaved):
         assert said is not None
     assert said.reference == 1

@@ -2,6 +2,7 @@
 
 import pytest
 
+from registry.policy import Policy
 from tests.registry.hand import Hand, table_of
 from tests.registry.rig import PORT, WALL, Rig
 from wire.admission import is_welcome_authentic
@@ -85,35 +86,25 @@ def test_a_registered_name_may_change_its_case(rig: Rig) -> None:
     assert "Bob" in table_of(bob)
 
 
-def test_live_keys_without_end_make_sessions_with_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("registry.sessions.SESSIONS_FADING_MAX", 3)
-    rig = Rig()
+def test_registrations_without_end_make_sessions_with_an_end() -> None:
+    rig = Rig(policy=Policy(sessions_max=3))
     bob, eve = rig.member("bob"), rig.hand("eve")
     for _ in range(10):
         eve.renew()
         eve.register()
-    assert len(rig.core._sessions) == 1 + 1 + 3
-    assert eve.ping() and bob.ping()
-    rig.advance(61.0)
+        assert eve.ping()
     assert len(rig.core._sessions) == 2
-
-
-def test_another_persons_live_key_leaves_nothing_that_fades_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("registry.sessions.SESSIONS_FADING_MAX", 3)
-    rig = Rig()
-    bob, eve = rig.hand("bob"), rig.hand("eve")
-    for hand in (bob, eve):
+    assert bob.ping()
+    rig.advance(61.0)
+    assert len(rig.core._sessions.table) == 2
+    crowd = [rig.hand(f"user{number}") for number in range(4)]
+    for hand in crowd:
         hand.register()
-    former = bob.live.public
-    for hand in (bob, eve):
-        hand.renew()
-    bob.register()
-    assert isinstance(eve.register(card=eve.make_card(live=former)), Welcome)
-    rig.advance(61.0)  # her own session is gone, and she has no other
-    for _ in range(5):
-        eve.renew()
-        assert isinstance(eve.register(), Welcome)
-    assert eve.ping() and bob.ping()
+    assert len(rig.core._sessions) == 3
+    assert bob.ping() and crowd[-1].ping()
+    assert not crowd[0].ping()
+    crowd[0].register()
+    assert crowd[0].ping()
 
 
 def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) -> None:

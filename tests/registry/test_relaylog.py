@@ -7,7 +7,7 @@ from registry.links import Links
 from registry.relaylog import RelayLog
 from wire.address import Address
 from wire.framing import frame
-from wire.sealing import LinkCipher
+from wire.sealing import Ciphers, LinkCipher
 
 NUMBERS = range(1, 5)
 KEY = bytes(32)
@@ -54,10 +54,9 @@ def test_each_link_gets_what_a_queue_of_its_own_would_hold(script: list[tuple[st
             links.open(number, Address("10.0.0.1", which), now=0.0)
             opened = links.find(number)
             assert opened is not None
-            links.greet(opened, LinkCipher(seal_key=KEY, open_key=KEY), b"i", b"hello")
-            links.attach(opened)
-            queues.queued[number] = [b"hello"]
-            queues.members[number] = LinkCipher(seal_key=KEY, open_key=KEY)
+            links.attach(opened, LinkCipher(seal_key=KEY, open_key=KEY, ciphers=Ciphers()), b"i", b"hello")
+            queues.queued[number] = [frame(b"hello")]
+            queues.members[number] = LinkCipher(seal_key=KEY, open_key=KEY, ciphers=Ciphers())
         elif what == "relay":
             links.relay(body, sender=number)
             queues.relay(body, number)

@@ -67,7 +67,7 @@ class TestRenaming:
         old = ann.make_card(name="anna")
         assert ann.ask(Rename(1, old)) == [RenameRefused(1, RefusalReason.OLD_CARD)]
         new = card(ann, "anna")
-        forged = Card("eve", new.identity, new.live, new.mail, new.counter, new.signature)
+        forged = Card("eve", new.identity, new.mail, new.counter, new.signature)
         assert ann.ask(Rename(2, forged)) == []
         assert ann.ask(Rename(3, bob.card)) == []
         assert rig.core.dropped["bad card signature"] == 1
@@ -97,11 +97,9 @@ class TestRenaming:
         ann.send(Rename(1, card(ann, "eve")))
         assert refused(bob, "eve") is RefusalReason.NAME_TAKEN
 
-    def test_a_new_live_key_in_the_card_begins_a_session(self, rig: Rig, ann: Hand) -> None:
-        ann.name = "anna"
-        ann.renew()
-        assert ann.ask(Rename(1, ann.card)) == [RenameAccepted(1)]
-        ann.use_registry(rig.core._sessions.card)
+    def test_the_session_goes_on(self, rig: Rig, ann: Hand) -> None:
+        ann.ping()
+        assert ann.ask(Rename(1, card(ann, "anna"))) == [RenameAccepted(1)]
         assert len(ann.ping()) == 1
 
     def test_too_often(self, rig: Rig, ann: Hand) -> None:

@@ -71,19 +71,6 @@ def test_a_message_on_a_link_that_carries_nothing_takes_another_way(world: World
     assert bob.screen.texts() == ["long " * 100]
 
 
-def test_a_message_is_kept_in_time_when_no_other_link_comes_about(world: World) -> None:
-    world.start()
-    assert world.network.run_until(world.is_calm, within=5.0)
-    alice, bob, _ = world.people
-    bob.leave()
-    world.network.run_for(5.0)
-    world.network.largest_segment, world.network.blocks_tcp = 0, True
-    alice.send("bob", "later, then")
-    world.network.run_for(SETTLED_WITHIN)
-    assert any(isinstance(event, happened.Kept) for event in alice.screen.events)
-    assert troubles(alice) == [happened.LinkTrouble.STALLED, happened.LinkTrouble.BLOCKED]
-
-
 def test_a_visitor_of_the_desk_is_told_too(world: World) -> None:
     world.network.blocks_tcp = True
     world.start()

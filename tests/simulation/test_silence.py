@@ -94,8 +94,10 @@ class TestTheDesk:
     @pytest.fixture
     def guests(self, world: World) -> list[Guest]:
         """The first is served, the second waits."""
-        guests = [world.visitor(), world.visitor()]
-        world.network.run_for(1.0)
+        guests = []
+        for _ in range(2):
+            guests.append(world.visitor())
+            world.network.run_for(1.0)
         assert all(guest is not None and guest.is_placed for guest in guests)
         return [guest for guest in guests if guest is not None]
 

@@ -62,7 +62,6 @@ class Guest(Person):
         me = Me(
             name="",
             identity=Identity(self.random.randbytes(32)),
-            live=self.random.randbytes(32),
             mail_keys=[AgreementKey(self.random.randbytes(32))],
             counter=max(int((now + self.wall_offset) * 1_000), 0),
         )

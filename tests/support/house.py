@@ -19,10 +19,9 @@ from wire.address import Address
 from wire.framing import FrameReader
 from wire.identity import Identity
 from wire.invitations import JoinCode
-from wire.limits import LINK_FRAME_MAX
+from wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX
 
 SYNC_TAKES = 0.002
-GREETING_SIZE = 24
 SOCKET_BUFFER = 212_992
 """Bytes of datagrams that wait in the kernel while the program is stopped: Linux's usual `net.core.rmem_default`."""
 DATAGRAM_OVERHEAD = 768
@@ -225,11 +224,11 @@ class House:
         """Move everything that the core has to say."""
         core = self.core
         for data, target in core.datagrams_to_send():
-            assert len(data) <= 1_200
+            assert len(data) <= DATAGRAM_MAX
             self._note_bytes_out(data, target)
             self.network.send(data, self.address, target)
         for data, targets in core.broadcasts_to_send():
-            assert len(data) <= 1_200
+            assert len(data) <= DATAGRAM_MAX
             for target in targets:
                 self._note_bytes_out(data, target)
                 self.network.send(data, self.address, target)
@@ -343,17 +342,9 @@ class House:
     def _reader(self, number: int) -> Callable[[bytes], None]:
         reader = FrameReader()
         reader.largest = LINK_FRAME_MAX
-        is_greeted = False
 
         def read(data: bytes) -> None:
-            nonlocal is_greeted
             reader.feed(data)
-            if not is_greeted:
-                greeting = reader.take_raw(GREETING_SIZE)
-                if greeting is None:
-                    return
-                is_greeted = True
-                self.core.link_greeted(number, greeting, now=self.network.now)
             frames = []
             while (frame := reader.next_frame()) is not None:
                 frames.append(frame)

@@ -12,7 +12,7 @@ from tests.support.network import Happening, Network, Pipe
 from wire.address import Address
 from wire.delivery.policy import Policy
 from wire.framing import FrameReader
-from wire.limits import LINK_FRAME_MAX
+from wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX
 
 WALL_OFFSET = 1_800_000_000.0
 POLICY = Policy()
@@ -108,7 +108,7 @@ class Machine(ABC):
 
     def _send(self, datagrams: list[tuple[bytes, Address]]) -> None:
         for data, target in datagrams:
-            assert len(data) <= 1_200
+            assert len(data) <= DATAGRAM_MAX
             self.network.send(data, self.address, target)
 
     def _datagram_came(self, data: bytes, source: Address) -> None:
@@ -162,19 +162,11 @@ class Machine(ABC):
         self._pipe = pipe
         reader = FrameReader()
         reader.largest = LINK_FRAME_MAX
-        is_greeted = False
 
         def receive(data: bytes) -> None:
-            nonlocal is_greeted
             if self._pipe is not pipe or self._core is None or self._is_put_off(lambda: receive(data)):
                 return
             reader.feed(data)
-            if not is_greeted:
-                greeting = reader.take_raw(16)
-                if greeting is None:
-                    return
-                is_greeted = True
-                self._core.link_greeted(greeting, now=self.network.now)
             frames = []
             while (frame := reader.next_frame()) is not None:
                 frames.append(frame)

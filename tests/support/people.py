@@ -63,7 +63,6 @@ class Person(Machine):
             name=self.called,
             other_name=self.maybe_called,
             identity=self.identity,
-            live=self.random.randbytes(32),
             mail_keys=self.mail_keys,
             counter=counter,
         )

@@ -40,7 +40,7 @@ nonces = st.binary(min_size=16, max_size=16)
 
 def card_of(author: Identity = ALICE, counter: int = 9) -> Card:
     """A card of Alice's, or of somebody who takes her name."""
-    return make_card(author, name="alice", live=LIVE.public, mail=MAIL.public, counter=counter)
+    return make_card(author, name="alice", mail=MAIL.public, counter=counter)
 
 
 REGISTERED = make_register(ALICE, registry=REGISTRY.public, nonce=b"n" * 16, cookie=b"c" * 16, card=card_of())

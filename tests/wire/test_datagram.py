@@ -9,7 +9,7 @@ import pytest
 
 from wire.address import Address
 from wire.aio.datagram import DatagramEndpoint
-from wire.limits import OWN_ADDRESSES_MAX
+from wire.limits import DATAGRAM_MAX, OWN_ADDRESSES_MAX
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the control messages of Linux")
 
@@ -136,8 +136,8 @@ async def test_a_sender_is_only_a_host_and_a_port_where_nobody_needs_more(asker:
 @pytest.mark.parametrize("answers_from_asked", [False, True])
 async def test_a_datagram_over_the_limit_is_dropped(asker: socket.socket, answers_from_asked: bool) -> None:
     echo = Echo(answers_from_asked=answers_from_asked)
-    asker.sendto(b"x" * 1_201, ("127.0.0.1", echo.port))
-    answer, _ = await ask(asker, "127.0.0.1", echo.port, b"y" * 1_200)
-    assert answer == b"y" * 1_200
-    assert [data for data, _ in echo.came] == [b"y" * 1_200]
+    asker.sendto(b"x" * (DATAGRAM_MAX + 1), ("127.0.0.1", echo.port))
+    answer, _ = await ask(asker, "127.0.0.1", echo.port, b"y" * DATAGRAM_MAX)
+    assert answer == b"y" * DATAGRAM_MAX
+    assert [data for data, _ in echo.came] == [b"y" * DATAGRAM_MAX]
     echo.endpoint.close()

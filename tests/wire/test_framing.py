@@ -60,20 +60,6 @@ def test_what_is_not_whole_is_not_given(sent: list[bytes], missing: int) -> None
     assert early + frames_of(reader) == sent
 
 
-@given(
-    st.binary(max_size=40), st.binary(min_size=1, max_size=100), st.lists(st.integers(0, 200), max_size=10)
-)
-def test_a_greeting_is_cut_off_before_the_frames(greeting: bytes, body: bytes, places: list[int]) -> None:
-    reader, taken, read = FrameReader(), None, []
-    for piece in cut_at(greeting + frame(body), places):
-        reader.feed(piece)
-        if taken is None:
-            taken = reader.take_raw(len(greeting))
-        if taken is not None:
-            read += frames_of(reader)
-    assert (taken, read) == (greeting, [body])
-
-
 @pytest.mark.parametrize("length", [0, LINK_FIRST_FRAME_MAX + 1, 2**31, 0xFFFFFFFF])
 def test_a_length_out_of_bounds_is_refused_as_soon_as_it_is_read(length: int) -> None:
     reader = FrameReader()

@@ -75,10 +75,9 @@ def test_kinds_are_what_they_were() -> None:
         ("REGISTER", 3),
         ("WELCOME", 4),
         ("REFUSED", 5),
-        ("CARD", 6),
+        ("OPENING", 6),
         ("SEALED", 7),
         ("GROUP", 8),
         ("GROUP_RELAYED", 9),
-        ("OPENING", 10),
-        ("ANSWER", 11),
+        ("ANSWER", 10),
     ]

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from wire.aio.link import Link, limit_segments
-from wire.limits import LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_UNACKNOWLEDGED_TIMEOUT
+from wire.limits import LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
 
 PIECE = 10_000
 """Bytes, few enough to be written at once; a few of them fill the kernel's buffers, and then some must wait."""
@@ -18,10 +18,6 @@ class Owner:
     """Takes no part."""
 
     def link_opened(self, link: Link) -> None: ...
-    def link_greeting_size(self, link: Link) -> int:
-        return 0
-
-    def link_greeted(self, link: Link, greeting: bytes) -> None: ...
     def link_frames(self, link: Link, frames: list[bytes]) -> None: ...
     def link_closed(self, link: Link, reason: str) -> None: ...
 
@@ -136,8 +132,7 @@ async def look_at_options() -> None:
         for transport in ends:
             sock = transport.get_extra_info("socket")
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) <= LINK_SEGMENT_MAX
-            milliseconds = LINK_UNACKNOWLEDGED_TIMEOUT * 1_000
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == milliseconds
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == LINK_STALL_TIMEOUT * 1_000
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             transport.abort()
         await asyncio.sleep(0)

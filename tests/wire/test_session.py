@@ -128,14 +128,6 @@ def test_nobody_whom_we_do_not_know_opens_anything_nor_do_we(alice: SessionTable
         alice.open(sent(alice, BOB, b"x"), now=0.0)  # our own, sent back to us
 
 
-def test_who_is_only_answered_to_is_never_opened_to(alice: SessionTable) -> None:
-    bob = table(BOB, may_begin=False)
-    with pytest.raises(SealError):
-        bob.seal(ALICE.public, b"x", now=0.0)
-    bob.open(sent(alice, BOB, b"x"), now=0.0)
-    assert alice.open(sent(bob, ALICE, b"y"), now=0.0).payload == b"y"
-
-
 def test_an_opening_is_for_those_who_hold_the_same_context() -> None:
     alice, bob = (
         table(ALICE, context_of=lambda _: b"this time"),

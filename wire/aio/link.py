@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 from wire.address import Address, normal
 from wire.errors import DecodeError
 from wire.framing import FrameReader
-from wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_UNACKNOWLEDGED_TIMEOUT
+from wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
 
 AT_ONCE: Final = 16 * 1024
 """Bytes for which a socket has room unless its reader is slow; of more, a part would come back, to be copied."""
@@ -34,7 +34,7 @@ def limit_segments(sock: socket.socket, host: str) -> None:
 def _give_up_when_stalled(sock: socket.socket) -> None:
     """Let the kernel end a connection whose other machine acknowledges nothing."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    milliseconds = int(LINK_UNACKNOWLEDGED_TIMEOUT * 1_000)
+    milliseconds = int(LINK_STALL_TIMEOUT * 1_000)
     for option, value in (*_KEEPALIVE, ("TCP_USER_TIMEOUT", milliseconds)):
         if hasattr(socket, option):
             with contextlib.suppress(OSError):
@@ -46,12 +46,6 @@ class LinkOwner(Protocol):
 
     def link_opened(self, link: "Link") -> None:
         """The connection stands."""
-
-    def link_greeting_size(self, link: "Link") -> int:
-        """How many raw bytes the other side sends before its first frame."""
-
-    def link_greeted(self, link: "Link", greeting: bytes) -> None:
-        """Those bytes came."""
 
     def link_frames(self, link: "Link", frames: list[bytes]) -> None:
         """Whole frames came, all that one read brought."""
@@ -68,12 +62,9 @@ class Link(asyncio.Protocol):
         self._queue_max = queue_max
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
-        self._greeted = False
         self._descriptor: int | None = None
         self._reason = "closed by the other side"
         self.remote = Address("", 0)
-        self.received = 0
-        """Bytes that came, also of frames that are not whole yet."""
 
     # --- asyncio's side
 
@@ -95,10 +86,7 @@ class Link(asyncio.Protocol):
         """Cut what came into frames and hand over all of them at once."""
         if self._transport is None or self._transport.is_closing():
             return
-        self.received += len(data)
         self._reader.feed(data)
-        if not self._greeted and not self._take_greeting():
-            return
         frames: list[bytes] = []
         try:
             while (frame := self._reader.next_frame()) is not None:
@@ -175,11 +163,3 @@ class Link(asyncio.Protocol):
         self._reason = reason
         if self._transport is not None:
             self._transport.abort()
-
-    def _take_greeting(self) -> bool:
-        greeting = self._reader.take_raw(self._owner.link_greeting_size(self))
-        if greeting is None:
-            return False
-        self._greeted = True
-        self._owner.link_greeted(self, greeting)
-        return self._transport is not None and not self._transport.is_closing()

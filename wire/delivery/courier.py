@@ -16,12 +16,12 @@ from wire.delivery.outbox import Outbox
 from wire.delivery.policy import Policy
 from wire.delivery.runs import covers, is_bounded
 from wire.delivery.seen import Inbox
-from wire.header import SEALED_OVERHEAD
+from wire.header import OPENING_OVERHEAD
 from wire.limits import DATAGRAM_MAX
 from wire.messages.delivery import LAST_NUMBER, Ack, DeliveryFrame, Floor, Part, PartAck, Void, encode_frame
 
-PAYLOAD_LIMIT: Final = DATAGRAM_MAX - SEALED_OVERHEAD
-"""Bytes of a payload: a datagram less the header and the tag of sealing."""
+PAYLOAD_LIMIT: Final = DATAGRAM_MAX - OPENING_OVERHEAD
+"""Bytes of a payload that fits a datagram in any case: one that opens a session has the longest header."""
 
 PAYLOAD_LEAST: Final = 640
 """The smallest limit: the longest acknowledgement (600 bytes) must fit."""
@@ -172,8 +172,9 @@ class Courier:
             return held if own is None else own
         return min(own, held)
 
-    def payloads_to_send(self, *, now: float) -> list[bytes]:
-        """Drains payloads, each one msgpack array of frames of at most `payload_limit` bytes."""
+    def payloads_to_send(self, *, now: float, limit: int = 0) -> list[bytes]:
+        """Drains payloads, each one msgpack array of frames of at most `limit` bytes; 0 for the limit that always holds."""
+        limit = max(limit, self._payload_limit)
         lead = self._frames
         if self._intake.owes:
             lead = self._intake.frames() + lead
@@ -185,7 +186,7 @@ class Courier:
         if self._void_frames and has_room:
             lead = self._void_frames + lead
         while lead or has_room:
-            frames, room = _lead_of(lead, self._payload_limit - _ARRAY_HEADER)
+            frames, room = _lead_of(lead, limit - _ARRAY_HEADER)
             lead = lead[len(frames) :]
             if has_room:
                 floor = self._say_floor()

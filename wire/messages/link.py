@@ -18,17 +18,11 @@ from wire.messages.room import (
     RoomRefused,
     RoomsListed,
 )
-from wire.messages.table import Card, FetchTable, TablePage
+from wire.messages.table import FetchTable, TablePage
 
 
 class Attach(msgspec.Struct, frozen=True, array_like=True, tag=60):
     """Peer to registry: the first frame; opens the link."""
-
-
-class RegistryCard(msgspec.Struct, frozen=True, array_like=True, tag=61):
-    """Registry to peer: my live key is a new one."""
-
-    card: Card
 
 
 PeerRequest = (
@@ -70,7 +64,6 @@ RegistryNotice = (
     | RenameAccepted
     | RenameRefused
     | DeskNotice
-    | RegistryCard
     | Pong
     | Probe
     | Left

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-"""A 32-byte public key: Ed25519 (identity) or X25519 (live, mail)."""
+"""A 32-byte public key: Ed25519 (identity) or X25519 (mail)."""
 
 Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -27,7 +27,6 @@ class Card(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
     name: Name
     identity: Key
-    live: Key
     mail: Key
     counter: Count
     signature: Signature

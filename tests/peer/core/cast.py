@@ -4,6 +4,7 @@ Nobody here does anything by themselves; whoever reads a test sees who says what
 """
 
 import hashlib
+import itertools
 import random
 from typing import Any, Final
 
@@ -14,17 +15,20 @@ from peer.core.conversation import Conversation
 from peer.core.stored import StoredStream
 from wire.address import Address
 from wire.admission import make_refused, make_welcome
-from wire.codec import decode_frames, decode_hello, decode_register, encode, join_frames
+from wire.codec import decode_frames, decode_hello, decode_register, decode_request, encode, join_frames
 from wire.delivery.policy import Policy
 from wire.header import Kind
 from wire.identity import AgreementKey, Identity, make_card
 from wire.messages.registration import Cookie, Hello, RefusalReason, Register
 from wire.messages.table import Card, Presence, Row
-from wire.sealing import Session, session_tag
+from wire.sealing import LinkCipher
+from wire.session import SessionTable
 
 POLICY: Final = Policy()
 WALL: Final = 1_800_000_000.0
 SERVER: Final = Address("9.9.9.9", 5_000)
+
+_numbers = itertools.count(1)
 
 
 class Someone:
@@ -34,7 +38,8 @@ class Someone:
         self.name = name
         self.identity = Identity(_secret(name, "identity"))
         self.mail_key = AgreementKey(_secret(name, "mail"))
-        self.live = AgreementKey(_secret(name, f"live {life}"))
+        self.talks: dict[tuple[bytes, int], Talk] = {}
+        """Others' ends of the sessions with this start of the program."""
         self.counter = life
         self.home = Address("1.1.1.1", 6_000)
 
@@ -44,14 +49,13 @@ class Someone:
         return self.identity.public
 
     def again(self, *, life: int = 2) -> "Someone":
-        """The same person after a new start: another live key, a higher counter."""
+        """The same person after a new start: no session, a card with a higher counter."""
         return Someone(self.name, life=life)
 
     def card(self, **said: Any) -> Card:
         """Signed by its owner, whatever it says."""
         words: dict[str, Any] = {
             "name": self.name,
-            "live": self.live.public,
             "mail": self.mail_key.public,
             "counter": self.counter,
         }
@@ -68,11 +72,33 @@ class Someone:
         contact.conversation = Conversation(stored or StoredStream(), POLICY, random.Random(1))
         return contact
 
-    def session_with(self, other: "Someone") -> Session:
-        """Their end of the sealed session with somebody."""
-        return Session(
-            live=self.live, identity=self.id, their_live=other.live.public, their_identity=other.id
+    def session_with(self, other: "Someone") -> "Talk":
+        """Their end of the secure session with somebody."""
+        key = (self.id, self.counter)
+        if key not in other.talks:
+            other.talks[key] = Talk(self, other)
+        return other.talks[key]
+
+
+class Talk:
+    """What one says to another, sealed, and what it hears. The first to speak opens the session."""
+
+    def __init__(self, one: Someone, other: Someone) -> None:
+        self._other = other.id
+        self.sessions = SessionTable(
+            one.identity,
+            rng=random.Random(next(_numbers)),
+            context_of=lambda identity: b"" if identity == other.id else None,
+            first_number=next(_numbers) << 20,
         )
+
+    def seal(self, payload: bytes, *, now: float = 0.0) -> bytes:
+        """The datagram that carries this."""
+        return self.sessions.seal(self._other, payload, now=now)[0]
+
+    def open(self, datagram: bytes, *, now: float = 0.0) -> bytes:
+        """What a datagram says. Raises SealError."""
+        return self.sessions.open(datagram, now=now).payload
 
 
 class Porter:
@@ -81,9 +107,13 @@ class Porter:
     def __init__(self, name: str = "registry") -> None:
         keys = Someone(name)
         self.identity = keys.identity
-        self.live = keys.live
         self.card = keys.card(name="")
-        self.session: Session | None = None
+        self.sessions = SessionTable(
+            self.identity,
+            rng=random.Random(name),
+            context_of=lambda identity: self._context if identity == self._peer else None,
+        )
+        self._peer = self._context = b""
         self.lease = 30
 
     @property
@@ -96,16 +126,11 @@ class Porter:
         return encode(Cookie(nonce=nonce or hello_of(hello).nonce, cookie=b"c" * 16, card=self.card))
 
     def welcome(self, register: bytes, *, version: int = 7, by: Identity | None = None) -> bytes:
-        """WELCOME for a REGISTER. As a real registry, it keeps the session of a live key that it knows."""
+        """WELCOME for a REGISTER. Sessions belong to the registration with its nonce."""
         asked = register_of(register)
-        tag = session_tag(asked.card.live, self.live.public)
-        if self.session is None or self.session.open_tag != tag:
-            self.session = Session(
-                live=self.live,
-                identity=self.id,
-                their_live=asked.card.live,
-                their_identity=asked.card.identity,
-            )
+        if asked.nonce != self._context:
+            self.sessions.meet_anew(asked.card.identity, now=0.0)
+            self._peer, self._context = asked.card.identity, asked.nonce
         return encode(
             make_welcome(
                 by or self.identity,
@@ -130,13 +155,17 @@ class Porter:
 
     def opened(self, datagram: bytes) -> list[object]:
         """The frames of a sealed datagram to us. Raises SealError for a counter that came before."""
-        assert self.session is not None
-        return list(decode_frames(self.session.open(datagram)))
+        return list(decode_frames(self.sessions.open(datagram, now=0.0).payload))
 
     def sealed(self, *frames: object) -> bytes:
-        """A sealed datagram from us."""
-        assert self.session is not None
-        return self.session.seal(join_frames([encode(frame) for frame in frames]))
+        """A sealed datagram from us, to who has opened a session."""
+        payload = join_frames([encode(frame) for frame in frames])
+        return self.sessions.seal(self._peer, payload, now=0.0)[0]
+
+    def link(self, first: bytes) -> tuple[object, LinkCipher, bytes]:
+        """What the first frame of a link asks, the link's cipher, and the frame that answers."""
+        _, payload, cipher, answer = self.sessions.take_link(first, now=0.0)
+        return decode_request(payload), cipher, answer
 
 
 def hello_of(datagram: bytes) -> Hello:

@@ -39,7 +39,6 @@ class Node:
         me = Me(
             name="alice",
             identity=self.alice.identity,
-            live=self.alice.live.raw,
             mail_keys=[self.alice.mail_key],
             counter=life,
         )
@@ -91,11 +90,15 @@ class Node:
         self.core.receive_datagram(datagram, source, now=self.now)
         self.pump()
 
-    def sent(self, kind: Kind) -> list[bytes]:
-        """Drained: datagrams of one kind."""
-        sent = [data for data, _ in self.datagrams if data[0] == kind]
-        self.datagrams = [(data, to) for data, to in self.datagrams if data[0] != kind]
+    def sent(self, *kinds: Kind) -> list[bytes]:
+        """Drained: datagrams of these kinds."""
+        sent = [data for data, _ in self.datagrams if data[0] in kinds]
+        self.datagrams = [(data, to) for data, to in self.datagrams if data[0] not in kinds]
         return sent
+
+    def sealed(self) -> list[bytes]:
+        """Drained: datagrams of sessions."""
+        return self.sent(Kind.OPENING, Kind.SEALED, Kind.ANSWER)
 
     def start(self) -> None:
         self.core.start(now=self.now)
@@ -120,25 +123,23 @@ class Node:
     def attach(self, *rows: Row, version: int = 100, position: int = 0) -> None:
         """From a link that is wanted to one that is up, with a whole table and an empty mailbox."""
         self.greet()
-        assert self.asked() == [Attach()]
         self.told(GroupGranted(CHANNEL, 1, KEY, STATION, position), MailBatch([], more=False))
         since = [request.since for request in self.asked() if isinstance(request, FetchTable)]
         self.told(TablePage(since[-1], version, more=False, rows=raw(*rows)))
 
     def greet(self) -> None:
-        """TCP stands and both sides have said their random bytes."""
+        """TCP stands, our first frame asked for a link, and was answered."""
         while not self.core.wants_link():
             self.pass_time(0.1)
-        assert self.porter.session is not None
         self._reader = FrameReader()
         self._reader.largest = LINK_FRAME_MAX
         self.core.link_connected(now=self.now)
         self.pump()
-        greeting = self._reader.take_raw(24)
-        assert greeting is not None
-        self._cipher = self.porter.session.link_cipher(b"r" * 16, greeting[8:], is_peer=False)
-        self.core.link_greeted(b"r" * 16, now=self.now)
-        self.pump()
+        first = self._reader.next_frame()
+        assert first is not None
+        asked, self._cipher, answer = self.porter.link(first)
+        assert asked == Attach()
+        self.frames(answer)
 
     def come_in(self, *rows: Row, version: int = 100) -> None:
         """All the way: registered, with a link, knowing these people."""

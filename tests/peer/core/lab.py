@@ -48,7 +48,6 @@ def link_again(node: Node, *rows: Row, version: int = 300) -> EnterRoom | None:
     """Registered anew, with a link and the table; what is asked about the room where we are."""
     node.register()
     node.greet()
-    node.asked()
     node.told(GroupGranted(CHANNEL, 1, b"k" * 32, STATION, 0), MailBatch([], more=False))
     asked = node.asked()
     since = [request.since for request in asked if isinstance(request, FetchTable)]
@@ -69,15 +68,19 @@ def requests(node: Node, kind: type) -> list[object]:
 def straight(node: Node, to: Someone) -> list[tuple[int, StraightLine]]:
     """Drained: lines that went straight to somebody, with their numbers in the direct stream."""
     session = to.session_with(node.alice)
-    sent = [data for data, home in node.datagrams if home == to.home and data[0] == Kind.SEALED]
+    sent = [
+        data
+        for data, home in node.datagrams
+        if home == to.home and data[0] in (Kind.OPENING, Kind.SEALED, Kind.ANSWER)
+    ]
     node.datagrams.clear()
     lines = []
     for data in sent:
         try:
-            frames = decode_frames(session.open(data))
+            payload = session.open(data)
         except SealError:  # sealed for somebody else behind the same address
             continue
-        for frame in frames:
+        for frame in decode_frames(payload) if payload else ():
             if isinstance(frame, Part):
                 body = decode_message_body(frame.body)
                 assert isinstance(body, StraightLine)

@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 
 from peer.core import events as happened
 from peer.core.lookup import LookUp
-from peer.core.me import LIVE_KEY_LASTS_FOR, OLD_LIVE_KEY_LASTS_FOR
 from peer.core.reach import Reach
 from peer.core.records import OutgoingAdded, RowsSaved
-from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, raw, register_of
+from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, raw
 from tests.peer.core.hall import KEY, Node
 from tests.support.promise.timers import deadlines
 from tests.support.strategies import any_message
@@ -180,7 +179,7 @@ def test_another_registry_in_its_place_is_told_once_and_we_go_on_without(node: N
         node.pass_time(0.2)
     assert kinds(node.saw()) == [happened.RegistryKeyChanged]
     assert node.core.reach is Reach.LOST
-    assert node.sent(Kind.CARD)  # nobody else tells the others our key
+    assert node.sealed()  # nobody else tells the others that we are here
     node.porter = real
     node.register()
     assert kinds(node.saw()) == [happened.ServerBack]
@@ -215,7 +214,7 @@ def test_leaving_goes_both_ways_and_is_over_with_the_first_answer(node: Node) ->
     node.core.leave(now=node.now)
     node.pump()
     (leave,) = [request for request in node.asked() if isinstance(request, Leave)]
-    (sealed,) = node.sent(Kind.SEALED)
+    (sealed,) = node.sealed()
     assert node.porter.opened(sealed) == [leave]
     node.hears(node.porter.sealed(Left(leave.reference)))
     assert kinds(node.saw()) == [happened.Left]
@@ -301,23 +300,6 @@ def test_a_text_that_cannot_be_sent_is_refused_before_anything_is_begun(node: No
 # --- keys
 
 
-def test_a_new_live_key_is_shown_to_the_registry_and_the_old_one_dropped_in_silence(node: Node) -> None:
-    node.core.handle_timer(now=node.now)
-    first = node.core.me.card
-    node.now += LIVE_KEY_LASTS_FOR
-    node.core.handle_timer(now=node.now)
-    node.pump()
-    node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(node.sent(Kind.HELLO)[-1]))
-    (register,) = node.sent(Kind.REGISTER)
-    assert register_of(register).card == node.core.me.card != first
-    node.hears(bytes((Kind.WELCOME,)) + node.porter.welcome(register))
-    assert node.core.reach is Reach.UP  # the link stays
-    node.now += OLD_LIVE_KEY_LASTS_FOR
-    node.core.handle_timer(now=node.now)
-    node.pump()
-    assert node.sent(Kind.HELLO) == []
-
-
 def test_the_wall_clock_may_jump_while_the_program_runs(node: Node) -> None:
     before = node.core.speech.send("bob", "one", now=node.now)
     node.core.wall_offset -= 365 * 86_400.0
@@ -337,8 +319,8 @@ def sealed_by_bob(node: Node, *frames: object, life: int = 1) -> bytes:
     return bobs.seal(join_frames([encode(frame) for frame in frames]))
 
 
-def test_an_unanswered_message_is_introduced_again_and_then_relayed(node: Node) -> None:
-    """Clauses 6.5 and 6.8."""
+def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(node: Node) -> None:
+    """Clauses 5.4 and 6.8."""
     begun = node.core.speech.send("bob", "hi", now=node.now)
     seen: list[tuple[float, int]] = []
     began = node.now
@@ -346,8 +328,8 @@ def test_an_unanswered_message_is_introduced_again_and_then_relayed(node: Node) 
         node.pass_time(0.25)
         seen += [(node.now - began, data[0]) for data, to in node.datagrams if to == BOB.home]
         node.datagrams.clear()
-    cards = [at for at, kind in seen if kind == Kind.CARD]
-    assert cards == [0.25, 1.0, 1.5, 2.0]
+    assert {kind for _, kind in seen} == {Kind.OPENING}
+    assert [at for at, _ in seen if at in (0.5, 1.0, 1.5, 2.0)] == [0.5, 1.0, 1.5, 2.0]
     (relayed, *_) = [request for request in node.asked() if isinstance(request, RelayDatagram)]
     assert relayed.recipient == BOB.id
     node.told(DatagramRelayed(BOB.id, sealed_by_bob(node, Ack(begun.number, [1]))))
@@ -361,16 +343,19 @@ def test_what_somebody_else_relays_under_a_name_is_dropped(node: Node) -> None:
     assert node.core.dropped["frame"] == 1
 
 
-def test_a_bare_card_sends_what_waits_afresh_under_the_new_key(node: Node) -> None:
-    """Bob has started anew while the registry was away, and says so."""
+def test_a_hail_sends_what_waits_afresh_under_a_session_of_the_new_start(node: Node) -> None:
+    """Bob has started anew while the registry was away, and says so (clause 6.5)."""
     node.core.speech.send("bob", "hi", now=node.now)
     node.pass_time(0.1)
     node.datagrams.clear()
-    again = BOB.again()
-    node.hears(bytes((Kind.CARD,)) + encode(again.card()), STRANGE)
-    ((data, to),) = [(data, to) for data, to in node.datagrams if data[0] == Kind.SEALED]
-    assert to == BOB.home  # a card tells no address
-    assert again.session_with(node.alice).open(data)
+    again = BOB.again().session_with(node.alice)
+    (hail,) = again.sessions.hail(node.alice.id, now=0.0)
+    node.hears(hail, STRANGE)
+    texts = []
+    for data, to in node.datagrams:
+        assert to == STRANGE  # where he is now
+        texts += [payload for payload in (again.open(data),) if payload]
+    assert len(texts) == 1
 
 
 def test_a_body_that_is_none_is_counted_and_not_acknowledged(node: Node) -> None:

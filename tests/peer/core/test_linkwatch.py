@@ -5,6 +5,7 @@ import pytest
 from peer.core.events import LinkTrouble, LinkTroubled, ServerLost
 from tests.peer.core.cast import Someone
 from tests.peer.core.hall import Node
+from wire.header import Kind
 from wire.messages.presence import Ping, Pong
 
 BOB = Someone("bob")
@@ -22,7 +23,7 @@ def answer_by_udp(node: Node, span: float) -> None:
         node.pass_time(0.1)
         datagrams, node.datagrams = node.datagrams, []
         for data, home in datagrams:
-            if home == node.core._session.address and data[0] == 7:
+            if home == node.core._session.address and data[0] in (Kind.OPENING, Kind.SEALED):
                 for ping in node.porter.opened(data):
                     if isinstance(ping, Ping):
                         node.hears(node.porter.sealed(Pong(ping.reference, 1)))

@@ -39,7 +39,6 @@ def come_back(node: Node, *who: Someone) -> list[PeerRequest]:
     """Registered, with a link and the whole table; what is asked then."""
     node.register()
     node.greet()
-    node.asked()
     node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([], more=False))
     rows = [one.row(number, online=False) for number, one in enumerate(who, 1)]
     asked = node.asked()

@@ -118,7 +118,7 @@ def test_who_is_not_welcome_under_the_old_name_any_more_tries_the_new_one(node: 
 
 def renamed(someone: Someone, name: str, version: int) -> Row:
     again = someone.again(life=someone.counter + 1)
-    return Row(again.card(name=name, live=someone.live.public), *someone.home, Presence.ONLINE, 0, 0, version)
+    return Row(again.card(name=name), *someone.home, Presence.ONLINE, 0, 0, version)
 
 
 def test_somebody_else_is_found_under_both_names_until_another_takes_the_old_one() -> None:

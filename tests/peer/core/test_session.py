@@ -14,7 +14,8 @@ from peer.core.session import RegistrySession
 from peer.core.states import TRANSITIONS, Input, Notice, State
 from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, hello_of, register_of
 from wire.admission import make_refused
-from wire.codec import encode
+from wire.codec import decode_frames, encode
+from wire.errors import SealError
 from wire.header import Kind
 from wire.identity import fingerprint, fingerprint_digits
 from wire.invitations import CODE_BYTES, JoinCode, public_half
@@ -38,8 +39,9 @@ class Scene:
             pinned=pinned,
             policy=POLICY,
             rng=random.Random(1),
+            first_opening=1,
         )
-        self.session.use_card(self.alice.card(), self.alice.live)
+        self.session.use_card(self.alice.card(), first_opening=1)
 
     @property
     def state(self) -> State:
@@ -163,7 +165,7 @@ def test_a_forged_cookie_is_ignored(forge: str) -> None:
     scene = Scene()
     hello = scene.start()
     if forge == "card":
-        scene.porter.card = msgspec.structs.replace(scene.porter.card, live=Someone("mallory").live.public)
+        scene.porter.card = msgspec.structs.replace(scene.porter.card, counter=99)
     cookie = scene.porter.cookie(hello, nonce=b"n" * 16 if forge == "nonce" else None)
     scene.session.receive_cookie(cookie, now=scene.now)
     assert scene.state is State.GREETING
@@ -475,12 +477,12 @@ def test_whoever_was_never_let_in_need_not_leave() -> None:
     assert scene.state is State.OFFLINE
 
 
-def test_a_new_live_key_is_shown_without_being_lost_in_between() -> None:
+def test_a_new_card_is_shown_without_being_lost_in_between() -> None:
     scene = Scene()
     scene.register()
     scene.told()
     renewed = scene.alice.again()
-    scene.session.use_card(renewed.card(), renewed.live)
+    scene.session.use_card(renewed.card(), first_opening=2)
     hello = scene.start()
     assert not scene.session.is_lost
     register = scene.greet(hello)
@@ -491,15 +493,38 @@ def test_a_new_live_key_is_shown_without_being_lost_in_between() -> None:
     assert scene.porter.opened(ping)
 
 
-def test_no_counter_is_used_twice_under_one_pair_of_live_keys() -> None:
-    """Clause 5.2: a registration that is repeated goes on with the session that it had."""
+def test_each_registration_has_sessions_of_its_own() -> None:
+    """Clause 5.2: the nonce is their context, so nothing of an earlier registration opens."""
     scene = Scene()
     scene.register()
+    pings: list[bytes] = []
     for _ in range(3):
         ((_, ping),) = scene.pass_time(10.0)
-        assert scene.porter.opened(ping)  # raises for a counter that came before
+        assert ping[0] == Kind.OPENING
+        assert scene.porter.opened(ping)
+        for before in pings:
+            with pytest.raises(SealError):
+                scene.porter.opened(before)
+        pings.append(ping)
         scene.session.note_silence(now=scene.now)
         scene.let_in(scene.said())
+
+
+def test_a_registry_that_answers_shares_one_session_for_many_pings() -> None:
+    scene = Scene()
+    scene.register()
+    kinds = []
+    for _ in range(4):
+        ((_, sent),) = scene.pass_time(10.0)
+        kinds.append(Kind(sent[0]))
+        (ping,) = scene.porter.opened(sent)
+        assert isinstance(ping, Ping)
+        pong = scene.porter.sealed(Pong(ping.reference, 9))
+        assert scene.session.is_ours(pong)
+        (answer,) = decode_frames(scene.session.open(pong, now=scene.now))
+        assert isinstance(answer, Pong)
+        scene.session.receive_pong(answer, now=scene.now)
+    assert kinds == [Kind.OPENING, Kind.SEALED, Kind.SEALED, Kind.SEALED]
 
 
 def test_a_late_timer_sends_one_datagram_and_no_burst() -> None:

@@ -1,6 +1,5 @@
 """This file is about what passes on the link: in which order what waited for us is taken, and what becomes of our lines."""
 
-import msgspec
 import pytest
 
 from peer.core import events as happened
@@ -12,7 +11,7 @@ from peer.core.stored import StoredGroup
 from tests.peer.core.cast import POLICY, Someone, raw
 from tests.peer.core.hall import KEY, STATION, Node
 from wire.codec import encode
-from wire.header import Kind, pack_relayed, unpack_group
+from wire.header import pack_relayed, unpack_group
 from wire.letters import seal_letter
 from wire.limits import LINK_KEEPALIVE_SPAN
 from wire.messages.direct import ReportSilence
@@ -28,7 +27,6 @@ from wire.messages.group import (
     GroupRefusal,
     GroupRefused,
 )
-from wire.messages.link import RegistryCard
 from wire.messages.mail import DepositMail, Letter, LetterBody, MailBatch, TakeMail
 from wire.messages.presence import Ping, Pong, Probe
 from wire.messages.table import FetchTable, TablePage
@@ -170,26 +168,26 @@ class TestSignsOfLife:
 
     def test_a_ping_goes_on_the_link_as_long_as_udp_brings_no_answer(self, node: Node) -> None:
         node.pass_time(10.0)
-        assert len(node.sent(Kind.SEALED)) == 1
+        assert len(node.sealed()) == 1
         assert node.asked() == []
         node.pass_time(1.0)
-        assert len(node.sent(Kind.SEALED)) == 2
+        assert len(node.sealed()) == 2
         (ping, again) = node.asked()
         assert ping == again
         assert isinstance(ping, Ping)
         node.told(Pong(ping.reference, 0))
         node.pass_time(5.0)
-        assert node.sent(Kind.SEALED) == []
+        assert node.sealed() == []
         assert node.core.reach is Reach.UP
 
     def test_a_probe_on_the_link_is_answered_there(self, node: Node) -> None:
         node.told(Probe())
         assert node.asked() == [Ping(0)]
-        assert node.sent(Kind.SEALED) == []
+        assert node.sealed() == []
 
     def test_a_probe_by_udp_is_answered_by_udp(self, node: Node) -> None:
         node.hears(node.porter.sealed(Probe()))
-        (answer,) = node.sent(Kind.SEALED)
+        (answer,) = node.sealed()
         (ping,) = node.porter.opened(answer)
         assert isinstance(ping, Ping)
         assert node.asked() == []
@@ -197,7 +195,7 @@ class TestSignsOfLife:
     def test_many_probes_are_one_question(self, node: Node) -> None:
         for _ in range(10):
             node.hears(node.porter.sealed(Probe()))
-        assert len(node.sent(Kind.SEALED)) == 1
+        assert len(node.sealed()) == 1
 
     def test_somebody_who_answers_no_try_is_reported_once(self, node: Node) -> None:
         for text in ("one", "two", "three"):
@@ -220,20 +218,6 @@ class TestSignsOfLife:
         node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
         node.pass_time(5.0)
         assert ReportSilence(BOB.id) not in node.asked()
-
-
-def channel_tag(node: Node) -> bytes:
-    channel = node.core._session.channel
-    assert channel is not None
-    return channel.seal_tag
-
-
-def test_a_renewed_card_of_the_registry_makes_a_new_session(node: Node) -> None:
-    before, renewed = channel_tag(node), Someone("registry", life=2).card(name="")
-    node.told(RegistryCard(msgspec.structs.replace(renewed, counter=9)), RegistryCard(BOB.card()))
-    assert channel_tag(node) == before
-    node.told(RegistryCard(renewed))
-    assert channel_tag(node) != before
 
 
 # --- our lines of the channel (clause 8.4)
@@ -397,7 +381,8 @@ def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: Node) ->
     """A line of somebody unknown is looked at again when a row comes, and that may be without a link."""
     node.frames(pack_relayed(2, said(5, "I am new", station=8)))
     node.lose_link()
-    node.hears(bytes((Kind.CARD,)) + encode(BOB.again().card()), BOB.home)
+    (hail,) = BOB.again().session_with(node.alice).sessions.hail(node.alice.id, now=0.0)
+    node.hears(hail, BOB.home)
     node.pass_time(60.0)
 
 

@@ -101,7 +101,7 @@ def test_a_place_that_is_gone_is_asked_for_anew_without_one() -> None:
 
 def test_a_stranger_at_our_registrys_address_costs_no_ticket() -> None:
     guest = Someone("ana")
-    me = Me(name="", identity=guest.identity, live=guest.live.raw, mail_keys=[guest.mail_key], counter=1)
+    me = Me(name="", identity=guest.identity, mail_keys=[guest.mail_key], counter=1)
     core = VisitorCore(
         me,
         server=SERVER,

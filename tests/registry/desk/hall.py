@@ -12,7 +12,7 @@ from wire.messages.desk import DeskRequest
 from wire.messages.desk.operating import ClientChanged, ClientTold
 from wire.messages.desk.talking import DeskLine, HeardAtDesk, ReadAtDesk, SayAtDesk
 from wire.messages.desk.visiting import DeskShown, JoinDesk, PlaceTold, ReturnToDesk, TurnTold
-from wire.messages.link import Attach, RegistryNotice
+from wire.messages.link import RegistryNotice
 
 Notice = TypeVar("Notice", bound=RegistryNotice)
 
@@ -107,8 +107,8 @@ class Talker:
         self._number = 0
 
     def connect(self) -> None:
-        self.hand.greet()
-        self.hand.send(Attach())
+        self.hand.connect()
+        self.hand.open_session()
         self.heard = self.hear()
 
     def come_back(self) -> None:

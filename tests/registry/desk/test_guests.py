@@ -1,10 +1,8 @@
 """This file is about guests: links of people without a name, which are served the desk and nothing else."""
 
-from registry.policy import Policy
 from tests.registry.desk.hall import Hall
 from wire.limits import GUESTS_PER_ADDRESS
 from wire.messages.desk.operating import TakeDuty
-from wire.messages.desk.talking import LinesTaken
 from wire.messages.group import FetchGroup
 from wire.messages.presence import Ping, Pong
 from wire.messages.registration import RefusalReason, Refused
@@ -38,12 +36,3 @@ def test_guests_of_one_address_have_a_cap_and_are_forgotten(hall: Hall) -> None:
 def test_the_first_notice_says_what_to_ask_for(hall: Hall) -> None:
     shown = hall.visitor().shown
     assert (shown.queues, shown.region, shown.keep_place, len(shown.menu)) == (["desk"], "IN", 60, 6)
-
-
-def test_a_guest_s_link_survives_a_new_live_key() -> None:
-    hall = Hall(policy=Policy(live_key_span=30.0, grace_span=5.0))
-    hall.open()
-    asha = hall.joined()
-    hall.advance(31.0)
-    asha.say("still here")
-    assert asha.last(LinesTaken).number == 1
