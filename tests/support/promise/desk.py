@@ -128,9 +128,8 @@ class DeskPromise:
         if self._queue is not None:
             assert self._told - self._over <= queue.visits.keys(), "I6: the place of a visitor was lost"
             lines = [self._line] + [old for at, old in self._lines if self._is_late(at)]
-            if (
-                self._world.house.refused_at >= self._began_at
-            ):  # a move that was not stored is undone; nobody was told it was done
+            if self._world.house.refused_at >= self._began_at:
+                # A move that was not stored is undone; nobody was told that it was done.
                 lines += [_without(old, self._moved) for old in lines]
             assert any(_is_same_order(old, line) for old in lines), (
                 f"I6: {self._line} was in line, now {line}"
