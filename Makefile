@@ -35,7 +35,7 @@ lint: $(VENV)/.tested  ## format, lint, import contracts, types
 
 check: lint test  ## lint, then the tests
 
-mutants: $(VENV)/.tested  ## put small faults into chosen modules and see that tests notice (ONLY="wire/codec.py ..." for some)
+mutants: $(VENV)/.tested  ## put small faults into chosen modules and see that tests notice (ONLY="chatapp/wire/codec.py ..." for some)
 	@$(BIN)/python -m tests.mutants --workers $(WORKERS) $(ONLY)
 
 fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer, fuzz each way in FUZZ_SECONDS=600 (about 2 h)

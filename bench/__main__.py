@@ -1,4 +1,4 @@
-"""This file is about the command line of the bench.
+"""The command line of the bench.
 
 python -m bench [--only D1,F2] [--rounds 5] [--json FILE] [--quick]
 """

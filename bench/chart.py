@@ -1,4 +1,4 @@
-"""This file is about the chart of a run: how far each figure is above or below its goal, as SVG.
+"""The chart of a run: how far each figure is above or below its goal, as SVG.
 
 python -m bench.chart FILE.json docs/bench.svg
 """

@@ -1,6 +1,6 @@
-"""This file is about a crowd of simulated peers in one process: all sockets in one epoll, bounded numbers on their way.
+"""A crowd of simulated peers in one process: all sockets in one epoll, bounded numbers on their way.
 
-It knows sockets and how a crowd comes in; it must not know what is measured with it.
+It knows sockets and how a crowd comes in.
 """
 
 import select
@@ -11,13 +11,12 @@ from typing import Final, Self
 
 from bench.machine import Failed
 from bench.members import Member, host_of
-from wire.admission import is_welcome_authentic, signed_table
-from wire.codec import decode_cookie, decode_refused, decode_table_batch, decode_welcome, encode
-from wire.errors import DecodeError, SealError
-from wire.framing import frame
-from wire.header import Kind
-from wire.messages.group import GroupBody
-from wire.messages.table import TableBatch
+from chatapp.wire.admission import is_welcome_authentic, signed_table
+from chatapp.wire.codec import decode_cookie, decode_refused, decode_table_batch, decode_welcome, encode
+from chatapp.wire.errors import DecodeError, SealError
+from chatapp.wire.framing import Kind, frame
+from chatapp.wire.messages.rooms import GroupBody
+from chatapp.wire.messages.table import TableBatch
 
 JOINING: Final = 160
 """Members on their way in at once: below the registry's bound of unproved links, 16 an address."""

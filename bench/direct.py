@@ -1,4 +1,4 @@
-"""This file is about D1 to D3: direct messages between two real processes, sealed, stored at both ends, in order."""
+"""D1 to D3: direct messages between two real processes, sealed, stored at both ends, in order."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""This file is about figures in a document: what a run found stands between two marks, and the next run replaces it."""
+"""Figures in a document: what a run found stands between two marks, and the next run replaces it."""
 
 import re
 from pathlib import Path

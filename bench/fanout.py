@@ -1,7 +1,7 @@
-"""This file is about F1 and F2: a room of 1,000 in which one speaks; ours sealed and kept, the others in plain text.
+"""F1 and F2: a room of 1,000 in which one speaks; ours sealed and kept, the others in plain text.
 
-All servers run side by side for the whole measure and are asked in turn; each has a load generator of its own, the same C
-program, which idles while it is not asked.
+All servers run side by side for the whole measure and are asked in turn; each has a load generator of its own, the same
+C program, which idles while it is not asked.
 """
 
 import statistics
@@ -18,8 +18,8 @@ from bench.measures import Plan, Side
 from bench.members import Member
 from bench.registry import RegistryProcess
 from bench.rivals import RELAYS, Absent, c_relay, room_of
-from wire.codec import decode_group_body
-from wire.header import unpack_relayed
+from chatapp.wire.codec import decode_group_body
+from chatapp.wire.framing import unpack_relayed
 
 ROOM: Final = 1_000
 _TEXT: Final = "x" * 100

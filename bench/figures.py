@@ -1,4 +1,4 @@
-"""This file is about figures: what a run found, round by round, against what, and whether the goal holds.
+"""Figures: what a run found, round by round, against what, and whether the goal holds.
 
 Rounds are paired: a ratio is made within one round, so what the machine did meanwhile hits both sides alike.
 """

@@ -1,6 +1,6 @@
-"""This file is about how cost grows with people online, and with mail that waits.
+"""How cost grows with people online, and with mail that waits.
 
-    python -m bench.growth [--sizes 100,1000,10000] [--letters 100000] [--json FILE] [--chart FILE.svg] [--into FILE.md]
+python -m bench.growth [--sizes 100,1000,10000] [--letters 100000] [--json FILE] [--chart FILE.svg] [--into FILE.md]
 
 Simulated peers, real sockets, one registry a size. What counts is the exponent: 1 is in proportion to people online.
 """

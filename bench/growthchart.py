@@ -1,4 +1,4 @@
-"""This file is about the chart of growth: cost against people online, each cost as a multiple of its first.
+"""The chart of growth: cost against people online, each cost as a multiple of its first.
 
 Both scales are logarithmic: what is proportional to people online runs along the dashed diagonal, and what is worse
 crosses it.

@@ -1,7 +1,7 @@
-"""This file is about J1: 1,000 people come in at once, and each knows all others.
+"""J1: 1,000 people come in at once, and each knows all others.
 
-ngircd: everybody has registered, joined one channel, and has been told of everybody in it. Ours: everybody is registered
-under a signature, has a sealed link, and holds a table in which all 1,000 are online.
+ngircd: everybody has registered, joined one channel, and has been told of everybody in it. Ours: everybody is
+registered under a signature, has a sealed link, and holds a table in which all 1,000 are online.
 """
 
 import time

@@ -1,7 +1,7 @@
-"""This file is about the machine under a measurement: programs built and run, ports, folders, processor time and memory.
+"""The machine under a measurement: programs built and run, ports, folders, processor time and memory.
 
 Whatever is started here is stopped by its id, and cannot outlive the bench: the kernel ends it with its parent, and its
-processor time is bounded. It must not know what is measured.
+processor time is bounded.
 """
 
 import ctypes

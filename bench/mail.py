@@ -1,7 +1,7 @@
-"""This file is about M1: letters saved a second, 50 senders at once, each waiting for its answer before the next.
+"""M1: letters saved a second, 50 senders at once, each waiting for its answer before the next.
 
-Ours are sealed letters in sealed frames, made in advance so that the load is a replay; each answer is opened afterwards.
-Everything ends on the same file system: the registry's journal, Redis's append-only file, the plain file.
+Ours are sealed letters in sealed frames, made in advance so that the load is a replay; each answer is opened
+afterwards. Everything ends on the same file system: the registry's journal, Redis's append-only file, the plain file.
 """
 
 import time
@@ -17,11 +17,11 @@ from bench.measures import Plan, Side
 from bench.members import Member
 from bench.registry import RegistryProcess
 from bench.rivals import Absent, redis
-from wire.codec import decode_notice, encode
-from wire.framing import FrameReader, frame
-from wire.letters import seal_letter
-from wire.limits import LINK_FRAME_MAX, MAILBOX_PLACES
-from wire.messages.mail import DepositMail, LetterBody, MailSaved
+from chatapp.wire.codec import decode_notice, encode
+from chatapp.wire.framing import FrameReader, frame
+from chatapp.wire.limits import LINK_FRAME_MAX, MAILBOX_PLACES
+from chatapp.wire.messages.mail import DepositMail, LetterBody, MailSaved
+from chatapp.wire.sealing import seal_letter
 
 SENDERS: Final = 50
 _COUNT: Final = 8_000

@@ -1,4 +1,4 @@
-"""This file is about what every measure is given: how many rounds, how much in each, and where to say what was seen."""
+"""What every measure is given: how many rounds, how much in each, and where to say what was seen."""
 
 from typing import Final
 

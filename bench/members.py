@@ -1,7 +1,7 @@
-"""This file is about simulated peers: as much of one as a registry can see, on real sockets, without disk or delivery.
+"""Simulated peers: as much of one as a registry can see, on real sockets, without disk or delivery.
 
-Each speaks the protocol with `wire`'s own functions: HELLO, REGISTER, link, table. Identities follow from their index, so
-the same people come back after a restart of the registry. It must not know how many there are, or why.
+Each speaks the protocol with `wire`'s own functions: HELLO, REGISTER, link, table. Identities follow from their index,
+so the same people come back after a restart of the registry.
 """
 
 import hashlib
@@ -11,20 +11,18 @@ import socket
 import time
 from typing import Final
 
-from wire.admission import make_register
-from wire.codec import decode_notice, decode_row, encode, encode_hello
-from wire.framing import FrameReader, frame
-from wire.header import Kind
-from wire.identity import AgreementKey, Identity, make_card
-from wire.limits import LINK_FRAME_MAX
-from wire.messages.group import GroupGranted
-from wire.messages.link import Attach, PeerRequest, RegistryNotice
-from wire.messages.mail import MailBatch
-from wire.messages.presence import Ping
-from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello
-from wire.messages.table import Card, FetchTable, Row, TableBatch, TablePage
-from wire.sealing import GroupKey, LinkCipher
-from wire.session import LinkBegun, SessionTable
+from chatapp.wire.admission import make_register
+from chatapp.wire.codec import decode_notice, decode_row, encode, encode_hello
+from chatapp.wire.framing import FrameReader, Kind, frame
+from chatapp.wire.identity import AgreementKey, Identity, make_card
+from chatapp.wire.limits import LINK_FRAME_MAX
+from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
+from chatapp.wire.messages.mail import MailBatch
+from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Ping
+from chatapp.wire.messages.rooms import GroupGranted
+from chatapp.wire.messages.table import Card, FetchTable, Row, TableBatch, TablePage
+from chatapp.wire.sealing import GroupKey, LinkCipher
+from chatapp.wire.session import LinkBegun, SessionTable
 
 HOSTS: Final = 40
 """Loopback addresses that simulated peers are spread over: the registry bounds what one address may ask."""

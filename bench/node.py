@@ -1,10 +1,10 @@
-"""This file is about one end of a direct conversation under measurement: the SDK's `Peer` in a process of its own.
+"""One end of a direct conversation under measurement: the SDK's `Peer` in a process of its own.
 
-    python -m bench.node NAME REGISTRY-PORT FOLDER LOSS-SEED [uvloop]
+python -m bench.node NAME REGISTRY-PORT FOLDER LOSS-SEED [uvloop]
 
 Told by lines of JSON on standard input, answers by one line each:
 
-    {"do": "ping", "to": NAME, "count": N}                 one at a time, each awaited: round trips
+{"do": "ping", "to": NAME, "count": N}                 one at a time, each awaited: round trips
     {"do": "stream", "to": NAME, "count": N, "window": W}  at most W that are not settled; 0 for no bound of ours
     {"do": "expect", "count": N}                           "ready"; then, when N texts were shown, what came of them
     {"do": "lose", "share": S}                             from now on, this share of what arrives by UDP is lost
@@ -22,12 +22,12 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-import peer.pump
-from peer.core.events import DirectReceived, MailReturned
-from peer.node import Peer
-from peer.receipts import Outcome, Receipt
-from wire.address import Address
-from wire.aio.datagram import DatagramEndpoint, Receive
+import chatapp.peer.driver
+from chatapp.peer.client import Peer
+from chatapp.peer.core.events import DirectReceived, MailReturned
+from chatapp.peer.receipts import Outcome, Receipt
+from chatapp.wire.address import Address
+from chatapp.wire.aio.datagram import DatagramEndpoint, Receive
 
 TEXT_SIZE = 100
 _PATIENCE = 120.0
@@ -187,7 +187,7 @@ def main() -> None:
     """The command line."""
     name, port, folder, seed, *rest = sys.argv[1:]
     LossyEndpoint.loss = Loss(int(seed))
-    setattr(peer.pump, "DatagramEndpoint", LossyEndpoint)  # noqa: B010 - the one seam below the product
+    setattr(chatapp.peer.driver, "DatagramEndpoint", LossyEndpoint)  # noqa: B010 - the one seam below the product
     what = run(name, int(port), Path(folder))
     if rest == ["uvloop"]:
         import uvloop

@@ -1,4 +1,4 @@
-"""This file is about H1: finding words among 10,000 messages of one's own history, on a real file."""
+"""H1: finding words among 10,000 messages of one's own history, on a real file."""
 
 import random
 import sqlite3
@@ -11,8 +11,8 @@ from typing import Final
 from bench.figures import LOWER, Figure
 from bench.machine import Failed, scratch
 from bench.measures import Plan
-from peer.core.records import IncomingAdded
-from peer.history import History
+from chatapp.peer.core.records import IncomingAdded
+from chatapp.peer.history.database import History
 
 MESSAGES: Final = 10_000
 _WORDS_A_MESSAGE: Final = 12

@@ -1,4 +1,4 @@
-"""This file is about T1: one person's status changes, and 10,000 who are online are told by UDP.
+"""T1: one person's status changes, and 10,000 who are online are told by UDP.
 
 The kernel stamps each datagram's arrival; nobody reads while a broadcast runs, so that readers do not slow the sender.
 C sends the same bytes to the same sockets.
@@ -20,8 +20,8 @@ from bench.machine import Failed, Process, built, free_port, scratch
 from bench.measures import Plan
 from bench.members import Member
 from bench.registry import RegistryProcess
-from wire.codec import encode
-from wire.messages.presence import Leave, Ping
+from chatapp.wire.codec import encode
+from chatapp.wire.messages.registration import Leave, Ping
 
 ONLINE: Final = 10_000
 CHANGING: Final = 8

@@ -1,4 +1,4 @@
-"""This file is about the registry under load: the real program in a process of its own, on a folder of its own."""
+"""The registry under load: the real program in a process of its own, on a folder of its own."""
 
 import sys
 from pathlib import Path

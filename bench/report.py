@@ -1,4 +1,4 @@
-"""This file is about the table that a run prints."""
+"""The table that a run prints."""
 
 from bench.figures import LOWER, Figure, Run, middle, short
 

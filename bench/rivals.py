@@ -1,4 +1,4 @@
-"""This file is about the servers that people would take instead: found on the PATH, run on loopback.
+"""The servers that people would take instead: found on the PATH, run on loopback.
 
 They hold nothing back: flood limits and pings are off, nothing is written to disk unless the measure is about the disk.
 """

@@ -1,4 +1,4 @@
-"""This file is about S1 and S2: what an idle peer costs the registry, and how long a peer takes to its first prompt."""
+"""S1 and S2: what an idle peer costs the registry, and how long a peer takes to its first prompt."""
 
 import os
 import pty
@@ -68,7 +68,7 @@ def s2(plan: Plan) -> Iterator[Figure]:
         for number in range(plan.rounds_wanted + 1):
             words = [*command, str(free_port()), "--data", str(folder / "starter")]
             bare.append(_span([sys.executable, "-c", "pass"]))
-            imports.append(_span([sys.executable, "-c", "import chatapp, peer.ui.main"]))
+            imports.append(_span([sys.executable, "-c", "import chatapp, chatapp.peer.ui.main"]))
             on_terminal.append(_until_prompt(words, is_terminal=True))
             on_pipe.append(_until_prompt(words, is_terminal=False))
             if number == 0:  # the first start makes keys and fills caches

@@ -1,6 +1,6 @@
-"""This file is about the main job as a play: a registry and people, each a real process on free loopback ports.
+"""The main job as a play: a registry and people, each a real process on free loopback ports.
 
-    python -m examples.demo
+python -m examples.demo
 
 It types what people would type, shows who typed and saw what and when, checks every step, and ends with status 0, or
 with 1 at the first step that went wrong. What happens in each scene stands in `scenes`, how processes are driven in

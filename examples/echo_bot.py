@@ -1,6 +1,6 @@
-"""This file is about a bot: it says back whatever is said to it, to whoever said it.
+"""A bot: it says back whatever is said to it, to whoever said it.
 
-    python -m examples.echo_bot <name> <server-ip> <server-port>
+python -m examples.echo_bot <name> <server-ip> <server-port>
 
 All of it stands on the SDK, as any program may. Two such bots that once spoke to each other would never stop; a real
 bot has something better to say.
@@ -11,11 +11,11 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from peer.core.events import AdmissionRefused, DirectReceived, Event, MailReturned
-from peer.errors import NotAdmitted, NotLetIn
-from peer.node import Peer
-from wire.address import port_of
-from wire.errors import ChatAppError
+from chatapp.peer.client import Peer
+from chatapp.peer.core.events import AdmissionRefused, DirectReceived, Event, MailReturned
+from chatapp.peer.errors import NotAdmitted, NotLetIn
+from chatapp.wire.address import port_of
+from chatapp.wire.errors import ChatAppError
 
 
 async def echo(name: str, server: str, port: int) -> int:

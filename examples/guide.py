@@ -1,4 +1,4 @@
-"""This file is about the list of commands in the guide: it is made from the program's own table, never by hand.
+"""The list of commands in the guide: it is made from the program's own table, never by hand.
 
 python -m examples.guide
 """
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from peer.ui.manual import GUIDE_BEGINS, GUIDE_ENDS, guide_table
+from chatapp.peer.ui.help import GUIDE_BEGINS, GUIDE_ENDS, guide_table
 
 GUIDE: Final = Path(__file__).parents[1] / "docs" / "guide.md"
 _LIST: Final = re.compile(f"{re.escape(GUIDE_BEGINS)}.*?{re.escape(GUIDE_ENDS)}", re.DOTALL)

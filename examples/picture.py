@@ -1,9 +1,9 @@
-"""This file is about the picture in the README: a scene on a real terminal, drawn as SVG.
+"""The picture in the README: a scene on a real terminal, drawn as SVG.
 
-    python -m examples.picture docs/terminal.svg
+python -m examples.picture docs/terminal.svg
 
-A registry and three people run on free loopback ports; one of them sits at a pseudo-terminal. What stands on her
-screen at the end is drawn, character by character, as an emulated terminal has it.
+A registry and three people run on free loopback ports; one of them sits at a pseudo-terminal. What stands on her screen
+at the end is drawn, character by character, as an emulated terminal has it.
 """
 
 import asyncio

@@ -1,7 +1,4 @@
-"""This file is about the scenes of the demo: what people type in each, and what they must see.
-
-It must not know the order in which they are played, nor how processes are driven.
-"""
+"""The scenes of the demo: what people type in each, and what they must see."""
 
 import re
 import signal

@@ -1,6 +1,6 @@
-"""This file is about what the demo is played with: real processes that are typed to and watched, and their transcript.
+"""What the demo is played with: real processes that are typed to and watched, and their transcript.
 
-It knows the program only by its command line and its prompt. It must not know what is played.
+It knows the program only by its command line and its prompt.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
-"""This file is about the command `python -m fuzz [--seconds N] [--at-once N] [target ...]`: each target in its own process.
+"""The command `python -m fuzz [--seconds N] [--at-once N] [target ...]`: each target in its own process.
 
 With atheris each is guided by what its bytes reach; without it valid bytes are changed at random. What broke something
-is kept in `fuzz/found`, where `make test` tries it from then on, and the exit status is 1. What reached something new is
-kept in `.fuzz`, where the next run begins.
+is kept in `fuzz/found`, where `make test` tries it from then on, and the exit status is 1. What reached something new
+is kept in `.fuzz`, where the next run begins.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def guided(name: str, seconds: int) -> None:
     """Under atheris, which ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["wire", "registry", "peer"]):
+    with atheris.instrument_imports(include=["chatapp"]):
         from fuzz.mutation import mutated
         from fuzz.targets import FOUND, Running, samples
     running, valid = Running(name), samples(name)

@@ -1,7 +1,7 @@
-"""This file is about cores under bytes from strangers, friends and registries: they drop and count, never raise, and answer
-nobody with more than they sent.
+"""Cores under bytes from strangers, friends and registries: they drop and count, never raise, and answer nobody with
+more than they sent.
 
-Each is made anew after some bytes, so that what breaks it can be told. It knows the product; it must not know the fuzzer.
+Each is made anew after some bytes, so that what breaks it can be told. It knows the product.
 """
 
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ from typing import Final
 
 import msgspec
 
-from registry.desk.settings import DeskSettings
-from registry.links import Link
-from registry.store import entries
-from registry.store.memory import MemoryStore
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.store import entries
+from chatapp.registry.transport.links import Link
+from chatapp.wire.address import Address
+from chatapp.wire.framing import Kind
 from tests.registry.desk.hall import Hall
 from tests.registry.hand import Hand
 from tests.support.guests import Guest
 from tests.support.house import House
+from tests.support.memory_store import MemoryStore
 from tests.support.network import Network
 from tests.support.people import Person
 from tests.support.world import World
-from wire.address import Address
-from wire.header import Kind
 
 STRANGER: Final = Address("7.7.7.7", 7_777)
 COUNT_MAX: Final = 1 << 62
@@ -89,7 +89,7 @@ class Store:
 
     def __call__(self, data: bytes) -> None:
         entry = entries.decode(data)
-        if entry is None or isinstance(entry, entries.AtRest) or _counts_too_far(entry):
+        if entry is None or isinstance(entry, entries.CheckpointMark) or _counts_too_far(entry):
             return
         store = MemoryStore()
         place = len(data) % (len(self._said) + 1)

@@ -1,29 +1,28 @@
-"""This file is about decoders and readers of typed text: functions of bytes that must give a value or one named error.
+"""Decoders and readers of typed text: functions of bytes that must give a value or one named error.
 
-It knows the product; it must not know the fuzzer.
+It knows the product.
 """
 
 from typing import Final
 
-from peer.core.trail import readable, unpacked
-from peer.ui.grammar import parse
-from peer.ui.intentions import Context
-from registry.desk import grammar as desk
-from registry.doorlists import Bans, flaw_of_bans, flaw_of_keys
-from registry.store import entries
-from registry.store.records import frame, scan
+from chatapp.peer.core.trace import readable, unpacked
+from chatapp.peer.ui.intents import Context
+from chatapp.peer.ui.parser import parse
+from chatapp.registry.access import Bans, flaw_of_bans, flaw_of_keys
+from chatapp.registry.desk import console as desk
+from chatapp.registry.store import entries
+from chatapp.registry.store.journal import frame, scan
+from chatapp.wire import address, forms, sealing
+from chatapp.wire.admission import CodeRefused, JoinCode
+from chatapp.wire.codec import encode
+from chatapp.wire.errors import ChatAppError, FormRefused, WireError
+from chatapp.wire.framing import FrameReader, unpack_group, unpack_relayed, unpack_sealed
+from chatapp.wire.identity import AgreementKey, Identity
+from chatapp.wire.messages.mail import SignedLetter
+from chatapp.wire.names import file_name_of, looks_of, name_key, peer_name
+from chatapp.wire.sealing import open_letter
+from chatapp.wire.text import sanitize
 from tests.support.strategies import DECODERS
-from wire import address, forms, letters
-from wire.codec import encode
-from wire.errors import ChatAppError, FormRefused, WireError
-from wire.framing import FrameReader
-from wire.header import unpack_group, unpack_relayed, unpack_sealed
-from wire.identity import AgreementKey, Identity
-from wire.invitations import CodeRefused, JoinCode
-from wire.letters import open_letter
-from wire.messages.mail import SignedLetter
-from wire.names import file_name_of, looks_of, name_key, peer_name
-from wire.text import clean
 
 _ALICE: Final = peer_name("alice")
 _CONTEXTS: Final = (
@@ -86,10 +85,10 @@ class Letters:
         self.key = AgreementKey(b"m" * 32)
 
     def __call__(self, data: bytes) -> None:
-        sealed = letters._suite.encrypt(data, self.key.secret.public_key(), info=letters._LETTER)
-        body = self.sender.sign(letters._LETTER, self.key.public + data)
+        sealed = sealing._suite.encrypt(data, self.key.secret.public_key(), info=sealing._LETTER)
+        body = self.sender.sign(sealing._LETTER, self.key.public + data)
         signed = encode(SignedLetter(body=data, signature=body))
-        honest = letters._suite.encrypt(signed, self.key.secret.public_key(), info=letters._LETTER)
+        honest = sealing._suite.encrypt(signed, self.key.secret.public_key(), info=sealing._LETTER)
         hint = self.key.public[:4]
         for letter in (data, hint + data, hint + sealed, hint + honest):
             try:
@@ -104,7 +103,7 @@ class Letters:
 def words(data: bytes) -> None:
     """Names, texts, forms, addresses, join codes, keys: whatever people write into a field."""
     text = data.decode("utf-8", "surrogateescape")
-    shown = clean(text)
+    shown = sanitize(text)
     assert not any((ord(sign) < 32 and sign != "\t") or 0x7F <= ord(sign) < 0xA0 for sign in shown)
     _name(text)
     for refuse, read in ((CodeRefused, JoinCode), (FormRefused, forms.full_name)):

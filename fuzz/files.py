@@ -1,6 +1,6 @@
-"""This file is about files that somebody else may have written over: each reads as something, or is named as no good.
+"""Files that somebody else may have written over: each reads as something, or is named as no good.
 
-It knows the product; it must not know the fuzzer.
+It knows the product.
 """
 
 import contextlib
@@ -13,17 +13,17 @@ import weakref
 from pathlib import Path
 from typing import Final
 
+from chatapp.peer.core.core import PeerCore
+from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.history.database import History
+from chatapp.peer.keystore import MARK, BrokenKeyFile, KeyFolder, folder_of
+from chatapp.peer.visitor.client import VisitFolder
+from chatapp.registry.adminclient import FOLDER, AdminSpool
+from chatapp.registry.settings import Misconfigured, configure, shown
+from chatapp.wire.address import Address
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.identity import AgreementKey, Identity
 from fuzz import seeds
-from peer.core.engine import PeerCore
-from peer.core.me import Me
-from peer.desk.keeping import VisitFolder
-from peer.history import History
-from peer.keys import MARK, BrokenKeyFile, KeyFolder, folder_of
-from registry.configuration import Misconfigured, configure, shown
-from registry.spool import FOLDER, Spool
-from wire.address import Address
-from wire.delivery.policy import Policy
-from wire.identity import AgreementKey, Identity
 
 _SERVER: Final = Address("192.0.2.1", 5_000)
 _PATCH: Final = 4
@@ -103,7 +103,7 @@ def _use(path: Path) -> None:
     history = History(path, server="registry")
     try:
         core = PeerCore(
-            Me(
+            LocalIdentity(
                 name="alice",
                 identity=Identity(b"a" * 32),
                 mail_keys=[AgreementKey(b"m" * 32)],
@@ -184,7 +184,7 @@ class Keepsakes(_Folder):
         third.close()
 
     def _be_a_registry(self, data: bytes) -> None:
-        spool = Spool(self.path)
+        spool = AdminSpool(self.path)
         folder = self.path / FOLDER
         folder.mkdir(exist_ok=True)
         (folder / f"{_TICKET}.ask").write_bytes(data)

@@ -1,7 +1,7 @@
-"""This file is about messages made by chance: of each kind of message, some that are as its type allows, limits among them.
+"""Messages made by chance: of each kind of message, some that are as its type allows, limits among them.
 
-As `tests.support.strategies`, in a hundredth of its time and without its shrinking. It knows msgspec's types and the bounds
-in them; it must not know what a message means.
+As `tests.support.strategies`, in a hundredth of its time and without its shrinking. It knows msgspec's types and the
+bounds in them.
 """
 
 import enum
@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
+from chatapp.wire.messages.table import Row
 from tests.support.strategies import Message, bytes_of
-from wire.messages.table import Row
 
 _LONG: Final = 24
 _LETTERS: Final = "abz 0-9éß名\u0301\u202e\x1b\U0001f642"

@@ -1,6 +1,6 @@
-"""This file is about changing bytes: raw ones at random, and values inside of messages, so that they still decode.
+"""Changing bytes: raw ones at random, and values inside of messages, so that they still decode.
 
-It knows msgpack, the shape of all messages; it must not know what any of them mean.
+It knows msgpack, the shape of all messages.
 """
 
 import random

@@ -1,5 +1,5 @@
-"""This file is about valid bytes to begin from: messages of every kind, a lively little world's datagrams, what people
-type, and files. All of it is the same in every run.
+"""Valid bytes to begin from: messages of every kind, a lively little world's datagrams, what people type, and files.
+All of it is the same in every run.
 """
 
 import functools
@@ -12,25 +12,24 @@ import msgspec
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from chatapp.peer.core import records as said
+from chatapp.peer.core.records import CHANNEL_MARK, MessageState
+from chatapp.peer.core.trace import TraceEvent, packed
+from chatapp.peer.history.database import History
+from chatapp.peer.ui.commands import COMMANDS
+from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.registry.effects import ListNames, MakeInvites, ReleaseName
+from chatapp.registry.settings import configure, shown
+from chatapp.registry.store import entries
+from chatapp.registry.store.journal import frame as record
+from chatapp.registry.store.journal import scan
+from chatapp.wire.admission import CODE_BYTES, JoinCode
+from chatapp.wire.framing import frame
 from fuzz.instances import instance
-from peer.core import records as said
-from peer.core.standing import Standing
-from peer.core.streamkeys import CHANNEL_MARK
-from peer.core.trail import What, packed
-from peer.desk.ticket import StoredVisit
-from peer.history import History
-from peer.ui.commands import COMMANDS
-from registry.configuration import configure, shown
-from registry.errands import ListNames, MakeInvites, ReleaseName
-from registry.store import entries
-from registry.store.records import frame as record
-from registry.store.records import scan
 from tests.registry.store.strategies import Author
 from tests.support.people import Person
 from tests.support.strategies import ALONE, FRAMES, NOTICES, REQUESTS, Message, bytes_of
 from tests.support.world import World
-from wire.framing import frame
-from wire.invitations import CODE_BYTES, JoinCode
 
 EXAMPLES: Final = 6
 """Of each kind of message."""
@@ -193,10 +192,10 @@ def keepsakes() -> list[bytes]:
 def trails() -> list[bytes]:
     """How messages went."""
     steps = (
-        (What.SENT, 0, 1),
-        (What.KEPT, 5, 1_700_000_000),
-        (What.ACKNOWLEDGED, 9, 2, 4, 1),
-        (What.REFUSED, 9, "why"),
+        (TraceEvent.SENT, 0, 1),
+        (TraceEvent.KEPT, 5, 1_700_000_000),
+        (TraceEvent.ACKNOWLEDGED, 9, 2, 4, 1),
+        (TraceEvent.REFUSED, 9, "why"),
     )
     return [packed(steps), packed(steps[:1]), packed(())]
 
@@ -219,7 +218,7 @@ def write_history(path: Path) -> None:
             said.RegistryPinned(b"r" * 32),
             said.OutgoingAdded(them, 1, 1_000, "hi"),
             said.OutgoingAdded(them, 4, 2_000, "are you there"),
-            said.OutgoingChanged(them, 1, Standing.DELIVERED, 1_500),
+            said.OutgoingChanged(them, 1, MessageState.DELIVERED, 1_500),
             said.IncomingAdded(them, 7, 1_000, "hello", False, False),
             said.IncomingAdded(them, 9, 1_000, "hello again", True, True),
             said.OutgoingAdded(mark, 1, 3_000, "to all"),

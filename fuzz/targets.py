@@ -1,6 +1,6 @@
-"""This file is about what is fuzzed: every way by which strange bytes come in, and the valid bytes to begin from.
+"""What is fuzzed: every way by which strange bytes come in, and the valid bytes to begin from.
 
-A target is a function of bytes that must not raise, or an object with a state that is one. It must not know the fuzzer.
+A target is a function of bytes that must not raise, or an object with a state that is one.
 """
 
 import hashlib
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from chatapp.registry.store.journal import frame, scan
 from fuzz import cores, decoding, files, seeds
 from fuzz.mutation import mutated
-from registry.store.records import frame, scan
 
 Take = Callable[[bytes], None]
 FOUND: Final = Path(__file__).parent / "found"

@@ -10,7 +10,7 @@ ChatAppError
     +-- OtherRegistry     another registry is at this address      expected, got
 """
 
-from wire.errors import ChatAppError, quoted
+from chatapp.wire.errors import ChatAppError, quoted
 
 
 class NotOpen(ChatAppError):

@@ -1,11 +1,11 @@
-"""This file is about what became of a message, for programs that wait for it."""
+"""What became of a message, for programs that wait for it."""
 
 import asyncio
 import enum
 from collections.abc import Mapping
 from typing import Final
 
-from peer.core.events import (
+from chatapp.peer.core.events import (
     Addressed,
     ChannelAccepted,
     ChannelUnanswered,
@@ -19,8 +19,8 @@ from peer.core.events import (
     RoomUnanswered,
     Saved,
 )
-from peer.errors import NotOpen
-from wire.messages.room import ROOM_SIGN
+from chatapp.peer.errors import NotOpen
+from chatapp.wire.messages.rooms import ROOM_SIGN
 
 
 class Outcome(enum.Enum):

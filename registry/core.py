@@ -1,36 +1,113 @@
-"""This file is about the registry as one machine: bytes, `now` and chance come in, bytes and one deadline go out.
+"""The registry as one machine: bytes, `now` and chance come in, bytes and one deadline go out.
 
 It opens and seals, asks the service what to do, and carries that out into queues that the shell drains. What strangers
-send is dropped and counted, never raised and, while they have proved nothing, never answered by more than they sent.
-It cannot wait, open a file or look at a clock.
+send is dropped and counted, never raised and, while they have proved nothing, never answered by more than they sent. It
+cannot wait, open a file or look at a clock.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-from registry.admission import Gate
-from registry.clock import WallClock
-from registry.desk.settings import DeskSettings
-from registry.doors import DoorLists, DoorSettings
-from registry.effects import Caller
-from registry.errands import Errand
-from registry.events import NamesPassedOver
-from registry.grouprules import ReadLines
-from registry.linkinputs import LinkInputs
-from registry.mailroom import ReadLetters
-from registry.policy import Policy
-from registry.rules import Rules
-from registry.service import Service
-from registry.sessions import Randomness, Sessions
-from registry.store.protocol import Loaded
-from registry.turns import Turns
-from wire.address import Address, network_of
-from wire.codec import decode_frames
-from wire.errors import DecodeError, SealError
-from wire.header import Kind
-from wire.identity import Identity
-from wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX
-from wire.messages.presence import Leave, Ping
-from wire.messages.registration import Register
+from chatapp.registry.access import AccessLists, DoorSettings
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.effects import Caller, Errand, NamesPassedOver
+from chatapp.registry.execution import Execution
+from chatapp.registry.groups.rules import ReadLines
+from chatapp.registry.limits import Policy, WallClock
+from chatapp.registry.mail import ReadLetters
+from chatapp.registry.service import Rules, Service
+from chatapp.registry.store.protocol import Loaded
+from chatapp.registry.transport.admission import FairQueue, Gate
+from chatapp.registry.transport.links import Link, LinkState, cost_of_answers, cost_of_line
+from chatapp.registry.transport.sessions import Randomness, Sessions
+from chatapp.wire.address import Address, network_of
+from chatapp.wire.codec import decode_frames, decode_request
+from chatapp.wire.errors import DecodeError, SealError, WireError
+from chatapp.wire.framing import Kind, unpack_group
+from chatapp.wire.identity import Identity
+from chatapp.wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX
+from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.registration import Leave, Ping, Register
+
+_OPENING: Final = bytes((Kind.OPENING,))
+_GROUP: Final = bytes((Kind.GROUP,))
+
+
+class LinkInputs(Execution):
+    """Hears links."""
+
+    def link_opened(self, link: int, remote: Address, *, now: float) -> None:
+        """A connection. `link` is a number that the shell never uses again."""
+        self._links.open(link, remote, now=now)
+        self._settle(now)
+
+    def receive_frames(self, link: int, frames: Sequence[bytes], *, now: float) -> None:
+        """Whole frames of a link, in order. Never raises for what a stranger sent."""
+        opened = self._links.find(link)
+        if opened is None:
+            return
+        queued, cost = opened.queued, len(frames)
+        for frame in frames:
+            if opened.is_over:
+                break
+            if frame[:1] == _GROUP:
+                cost += cost_of_line(len(frame))
+            try:
+                self._receive_frame(opened, frame, now)
+            except DecodeError:
+                self._drop("malformed frame")
+            except SealError:
+                self._links.end(link, "a frame does not open")
+        if not opened.is_over:
+            if opened.state is LinkState.ATTACHED:
+                self._service.heard_on_link(opened.identity, now=now)
+            cost += cost_of_answers(opened.queued - queued, len(frames))
+            self._links.note_frames(opened, cost, now=now)
+        self._settle(now)
+
+    def _receive_frame(self, link: Link, frame: bytes, now: float) -> None:
+        if link.state is LinkState.WAITING:
+            self._attach(link, frame, now)
+            return
+        caller = Caller(identity=link.identity, link=link.number)
+        if frame[:1] == _GROUP:
+            effects = self._service.speak(frame, unpack_group(frame), caller, now=now)
+            self._carry_out(effects, now)
+            return
+        assert link.cipher is not None
+        payload = link.cipher.open(frame)
+        self._carry_out(self._service.handle(decode_request(payload), caller, now=now), now)
+
+    def _attach(self, link: Link, frame: bytes, now: float) -> None:
+        """The first frame begins the link's session, and must carry an Attach (clause 9.1)."""
+        try:
+            if frame[:1] != _OPENING:
+                raise SealError("no opening")
+            identity, payload, cipher, answer = self._sessions.table.take_link(frame, now=now)
+            request = decode_request(payload)
+        except WireError:
+            self._links.end(link.number, "first frame opens no session")
+            return
+        if not isinstance(request, Attach):
+            self._links.end(link.number, "first frame is no attach")
+            return
+        is_guest = identity in self._service.desk.guests
+        self._links.attach(link, cipher, identity, answer, is_guest=is_guest)
+        caller = Caller(identity=identity, link=link.number)
+        self._carry_out(self._service.handle(request, caller, now=now), now)
+
+    def link_backlog(self, link: int, size: int) -> None:
+        """So many bytes that were written to it wait for its reader. Said after each write that leaves some, then until none
+        do."""
+        self._links.note_backlog(link, size)
+
+    def link_closed(self, link: int, *, now: float) -> None:
+        """The connection is over, whoever ended it."""
+        opened = self._links.forget(link)
+        if opened is not None and opened.state is LinkState.ATTACHED:
+            self._carry_out(self._service.link_lost(opened.identity, link, now=now), now)
+            self._settle(now)
+
 
 LINKS_MAX = 2 * NAMES_MAX
 _SECRET_SIZE = 32
@@ -75,7 +152,7 @@ class RegistryCore(LinkInputs):
         self.operators: Final = rules.operators
         self.operators.draw_codes(identity.public, rng)
         self._gate = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
-        self._turns: Turns[tuple[Register, Address]] = Turns(most=REGISTERS_WAITING_MAX, now=now)
+        self._turns: FairQueue[tuple[Register, Address]] = FairQueue(most=REGISTERS_WAITING_MAX, now=now)
         if rules.unreadable_names:
             self._note(NamesPassedOver(count=rules.unreadable_names))
         self._carry_out(self._service.start(), now)
@@ -89,7 +166,7 @@ class RegistryCore(LinkInputs):
         self._carry_out(self._service.office.run(errand, ticket, now=now), now)
         self._settle(now)
 
-    def change_lists(self, lists: DoorLists, *, now: float) -> int:
+    def change_lists(self, lists: AccessLists, *, now: float) -> int:
         """Who may come in, and who may not, has been decided anew; how many of those who are here have to go."""
         count, effects = self._service.change_lists(lists, now=now)
         self._carry_out(effects, now)

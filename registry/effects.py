@@ -1,20 +1,131 @@
-"""This file is about what a decision of the registry leads to: effects as values. Whoever decides sends nothing.
+"""What a decision of the registry leads to: effects as values. Whoever decides sends nothing.
 
 It also names who asks (`Caller`) and what the registry says to itself when the disk has answered (`Afterthought`), so
 that a rule can go on where it had to wait. It knows no bytes, sockets or files.
 """
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
-from registry.errands import Answer
-from registry.store.entries import Entry
-from wire.address import Address
-from wire.messages.desk import DeskNotice
-from wire.messages.link import PeerRequest, RegistryNotice
-from wire.messages.registration import RefusalReason, Register
-from wire.messages.table import Card, Name
+from chatapp.registry.store.entries import Entry
+from chatapp.wire.address import Address
+from chatapp.wire.limits import INVITES_MAX
+from chatapp.wire.messages.desk import DeskNotice
+from chatapp.wire.messages.link import PeerRequest, RegistryNotice
+from chatapp.wire.messages.registration import RefusalReason, Register
+from chatapp.wire.messages.table import Card, Name
+
+
+class CameIn(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody registered."""
+
+    name: str
+    address: Address
+
+    def __str__(self) -> str:
+        return f"{self.name} came in from {self.address}"
+
+
+class NameChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody has another name."""
+
+    before: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.before} is now {self.name}"
+
+
+class TurnedAway(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody was refused."""
+
+    name: str
+    address: Address
+    reason: RefusalReason
+
+    def __str__(self) -> str:
+        return f"{self.name} was turned away from {self.address}: {self.reason.name}"
+
+
+class LinkEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """We ended a link."""
+
+    address: Address
+    reason: str
+
+    def __str__(self) -> str:
+        return f"link of {self.address} ended: {self.reason}"
+
+
+class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """The disk did not take what it was given."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"not stored: {self.reason}"
+
+
+class NamesPassedOver(msgspec.Struct, frozen=True, kw_only=True):
+    """At the start some names on the disk could not be read: whoever comes first may have them now."""
+
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count} names on the disk have cards of an unknown shape and were passed over"
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """An effect could not be carried out, by a fault of the registry's own."""
+
+    reason: str
+    places: tuple[str, ...]
+    """Files and lines, the innermost last."""
+
+    def __str__(self) -> str:
+        return f"fault while serving: {self.reason} at {', '.join(self.places)}"
+
+
+Event: TypeAlias = CameIn | NameChanged | TurnedAway | LinkEnded | StoreFailed | NamesPassedOver | Fault
+
+
+Code: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
+class MakeInvites(msgspec.Struct, frozen=True, tag="invite"):
+    """The public halves of new join codes. The same ones again change nothing."""
+
+    codes: Annotated[list[Code], msgspec.Meta(max_length=INVITES_MAX)]
+
+
+class ListNames(msgspec.Struct, frozen=True, tag="names"):
+    """Which names there are."""
+
+
+class ReleaseName(msgspec.Struct, frozen=True, tag="release"):
+    """This name is to be anybody's again."""
+
+    name: str
+
+
+Errand: TypeAlias = MakeInvites | ListNames | ReleaseName
+
+
+class NameShown(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One name: whose it is, whether they are here, and since when that holds (Unix seconds)."""
+
+    name: str
+    identity: bytes
+    state: str
+    since: int
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it. `error` is empty when it is done, and on the disk."""
+
+    error: str = ""
+    names: list[NameShown] = []
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -1,6 +1,6 @@
-"""This file is about carrying out: each effect that the service decided on becomes bytes in a queue, or waits for the disk.
+"""Carrying out: each effect that the service decided on becomes bytes in a queue, or waits for the disk.
 
-It knows effects and promises; it must not know how requests came in, or rules.
+It knows effects and promises.
 """
 
 import traceback
@@ -8,13 +8,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import assert_never
 
-from registry.effects import (
+from chatapp.registry.effects import (
     Answered,
     Denied,
     Disconnect,
     Doubt,
     Drop,
     Effect,
+    Fault,
+    LinkEnded,
+    NameChanged,
     Offer,
     Push,
     Relay,
@@ -24,18 +27,16 @@ from registry.effects import (
     Resume,
     Show,
     Store,
+    StoreFailed,
     Tell,
     Welcomed,
 )
-from registry.events import Fault, LinkEnded, NameChanged, StoreFailed
-from registry.news import News
-from registry.outputs import Outputs
-from registry.policy import Policy
-from registry.promises import Promises
-from registry.service import Service
-from registry.sessions import Sessions
-from registry.store.entries import Entry
-from wire.identity import Identity
+from chatapp.registry.limits import Policy
+from chatapp.registry.outputs import CommitBarrier, Outputs, TableBroadcaster
+from chatapp.registry.service import Service
+from chatapp.registry.store.entries import Entry
+from chatapp.registry.transport.sessions import Sessions
+from chatapp.wire.identity import Identity
 
 
 class Execution(Outputs):
@@ -53,8 +54,8 @@ class Execution(Outputs):
     ) -> None:
         super().__init__(identity, sessions, policy, link_port=link_port, links_max=links_max)
         self._service = service
-        self._promises = Promises()
-        self._news = News(service.directory, identity, policy)
+        self._promises = CommitBarrier()
+        self._news = TableBroadcaster(service.directory, identity, policy)
 
     # --- the disk
 

@@ -1,4 +1,4 @@
-"""This file is about `run`: a registry as a program of its own, with signals, lines for its operator and an exit status.
+"""`run`: a registry as a program of its own, with signals, lines for its operator and an exit status.
 
 It knows signals and standard output; what a registry is made of, program.py knows.
 """
@@ -8,19 +8,227 @@ import contextlib
 import gc
 import logging
 import os
+import queue
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from registry.config import raise_descriptor_limit
-from registry.console import Console
-from registry.program import Registry, Unable
-from registry.rereading import Again, OurTerminal, Rereading
-from registry.settings import Settings, desk_of, doors_of, policy_of
-from wire.folders import path_of
+import msgspec
+
+from chatapp.registry.access import AccessLists
+from chatapp.registry.app import Registry, Unable, raise_descriptor_limit
+from chatapp.registry.settings import Settings, desk_of, doors_of, policy_of
+from chatapp.wire.errors import ChatAppError, quoted
+from chatapp.wire.folders import path_of
+from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX, TEXT_MAX
+
+Again = Callable[[], Settings]
+"""Reads what was read at the start once more. Raises ChatAppError, whose text names the culprit."""
+
+
+class Rereading:
+    """Once at a time; what is asked for meanwhile is done behind it."""
+
+    def __init__(
+        self, again: Again, first: Settings, change: Callable[[AccessLists], int], say: Callable[[str], None]
+    ) -> None:
+        """`change`: puts lists in force and says how many who were here have to go."""
+        self._again = again
+        self._first: Final = first
+        self._change = change
+        self._say = say
+        self._task: asyncio.Task[None] | None = None
+        self._is_wanted = self._is_open = False
+
+    def open(self) -> None:
+        """The registry serves; what was asked for before is done now."""
+        self._is_open = True
+        self._begin()
+
+    def ask(self) -> None:
+        """Whoever runs the registry wants it."""
+        self._is_wanted = True
+        self._begin()
+
+    def stop(self) -> None:
+        """The registry ends."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        if self._is_open and self._is_wanted and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        while self._is_wanted:
+            self._is_wanted = False
+            try:
+                settings, lists = await asyncio.to_thread(self._load)
+            except ChatAppError as wrong:
+                self._say(f"[{wrong}; the lists stay as they were]")
+                continue
+            self._tell(settings, lists, self._change(lists))
+
+    def _load(self) -> tuple[Settings, AccessLists]:
+        settings = self._again()
+        return settings, AccessLists(doors_of(settings.registry))
+
+    def _tell(self, settings: Settings, lists: AccessLists, put_out: int) -> None:
+        gone = f"; {put_out:,} put out" if put_out else ""
+        self._say(f"[Lists read again: {len(lists.allowed):,} allowed, {len(lists.bans):,} kept out{gone}]")
+        others = sorted(_others(settings) - _others(self._first))
+        if others:
+            changed = ", ".join(key for key, _ in others)
+            self._say(f"[Changed, but in force from the next start only: {quoted(changed)}]")
+
+
+def _others(settings: Settings) -> set[tuple[str, str]]:
+    """All that is not read again, key by key."""
+    return {
+        (key, repr(value))
+        for table in msgspec.structs.asdict(settings).values()
+        for key, value in msgspec.structs.asdict(table).items()
+        if key not in ("allow", "ban")
+    }
+
+
+class OurTerminal:
+    """The terminal that this program belongs to, if any: closing it ends the program, as it ends all others."""
+
+    def __init__(self) -> None:
+        self._descriptor: int | None = None
+        with suppress(OSError):
+            self._descriptor = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+
+    @property
+    def is_hung_up(self) -> bool:
+        """Whether it was there and is no more."""
+        return self._descriptor is not None and not os.isatty(self._descriptor)
+
+
+CHUNK: Final = 65_536
+LINE_MAX: Final = TEXT_MAX + 1_024
+"""Bytes of one typed line that are looked at: a text of full length and a command; the rest is cut off and refused."""
+
+FLUSH_FOR: Final = 0.25
+"""Seconds that the last lines have when the registry stops."""
+
+
+class Console:
+    """`typed` is told each line, `closed` that the input is over. On a terminal Ctrl-D is `ended` instead."""
+
+    def __init__(
+        self, *, typed: Callable[[str], None], closed: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._typed = typed
+        self._closed = closed
+        self._ended = ended
+        self._rest = b""
+        self._output: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._unwritten = 0
+        self._unshown = 0
+        self._is_writing = False
+        self._written = asyncio.Event()
+
+    def open(self) -> bool:
+        """Read from now on; whether there is an input at all."""
+        try:
+            descriptor = sys.stdin.fileno()
+            os.fstat(descriptor)
+        except (AttributeError, OSError, ValueError):
+            return False
+        if os.isatty(descriptor):
+            self._loop.add_reader(descriptor, self._read_terminal, descriptor)
+        else:
+            threading.Thread(target=self._read_all, args=(descriptor,), daemon=True).start()
+        return True
+
+    # --- out
+
+    def show(self, lines: Iterable[str]) -> None:
+        """Handed to the writing thread."""
+        for line in lines:
+            if self._unwritten >= DESK_CONSOLE_LINES_MAX:
+                self._unshown += 1
+                continue
+            gap = f"[{self._unshown} lines were not shown.]\n" if self._unshown else ""
+            self._unshown = 0
+            self._unwritten += 1
+            self._output.put(f"{gap}{line}\n".encode("utf-8", "backslashreplace"))
+        if self._unwritten and not self._is_writing:
+            self._is_writing = True
+            threading.Thread(target=self._write_all, daemon=True).start()
+
+    async def finish(self) -> None:
+        """Until the last lines are written, or nobody reads them."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_FOR):
+                while self._unwritten:
+                    self._written.clear()
+                    await self._written.wait()
+
+    def _write_all(self) -> None:
+        """In a thread of its own."""
+        while True:
+            text = self._output.get()
+            with contextlib.suppress(OSError):  # nobody reads: no reason to stop
+                while text:
+                    text = text[os.write(1, text) :]
+            try:
+                self._loop.call_soon_threadsafe(self._was_written)
+            except RuntimeError:
+                return  # the loop is closed: the program ends
+
+    def _was_written(self) -> None:
+        self._unwritten -= 1
+        self._written.set()
+
+    # --- in
+
+    def _read_terminal(self, descriptor: int) -> None:
+        is_ours, data = False, b""
+        with contextlib.suppress(OSError):
+            # In the background what is typed is somebody else's, and reading it would stop us.
+            is_ours = os.tcgetpgrp(descriptor) == os.getpgrp()
+            data = os.read(descriptor, CHUNK) if is_ours else b""
+        if data:
+            self._take(data)
+            return
+        self._loop.remove_reader(descriptor)
+        (self._ended if is_ours else self._closed)()
+
+    def _read_all(self, descriptor: int) -> None:
+        """In a thread of its own; waits until the loop has taken what was read before it reads more. Nothing that it waits
+        for is cancelled by the end of the program, which would be told as a fault."""
+        taken = threading.Semaphore(1)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the program ends
+            with contextlib.suppress(OSError):  # the input is gone: that is its end
+                while data := os.read(descriptor, CHUNK):
+                    taken.acquire()
+                    self._loop.call_soon_threadsafe(self._take_and_tell, data, taken)
+            self._loop.call_soon_threadsafe(self._input_over)
+
+    def _take_and_tell(self, data: bytes, taken: threading.Semaphore) -> None:
+        self._take(data)
+        taken.release()
+
+    def _take(self, data: bytes) -> None:
+        *whole, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[:LINE_MAX]
+        for line in whole:
+            self._typed(line[:LINE_MAX].decode("utf-8", "replace"))
+
+    def _input_over(self) -> None:
+        if self._rest:
+            self._typed(self._rest.decode("utf-8", "replace"))
+        self._closed()
+
 
 _STOPPED: Final = 0
 _FAILED: Final = 1

@@ -1,19 +1,26 @@
-"""This file is about what the registry decides: which rule answers each request, and what time brings.
+"""What the registry decides: which rule answers each request, and what time brings.
 
 Each decision is a list of effects (effects.py); nothing is sent, stored or waited for here, so datagrams, links and
-tests share every rule. The rules have a file each (rules.py). It must not know bytes on the wire, seals or sockets.
+tests share every rule. The rules have a file each (rules.py).
 """
 
-from typing import assert_never
+from typing import Final, assert_never
 
-from registry.attendance import Attendance
-from registry.doors import DoorLists
-from registry.effects import (
+from chatapp.registry.access import AccessLists, AccessPolicy, DoorSettings, Operators
+from chatapp.registry.admin import AdminService
+from chatapp.registry.desk.desk import Desk
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.directory.directory import Directory
+from chatapp.registry.directory.presence import Presence
+from chatapp.registry.directory.renaming import Renaming, recall
+from chatapp.registry.effects import (
     Afterthought,
     Caller,
     ConsoleTold,
     Denied,
     DeskLineStored,
+    Disconnect,
+    Doubt,
     Drop,
     Effect,
     EpochKept,
@@ -21,27 +28,267 @@ from registry.effects import (
     LineLost,
     LineStored,
     NameKept,
+    Push,
     RenameKept,
     Reply,
     Request,
+    Resume,
     RoomEntryKept,
+    Store,
+    Tell,
     VisitKept,
 )
-from registry.eviction import Eviction
-from registry.grouprules import GroupRules
-from registry.policy import Policy
-from registry.relays import Relays
-from registry.rules import Rules
-from wire.header import GroupHeader
-from wire.messages.direct import RelayDatagram, ReportSilence
-from wire.messages.group import CHANNEL, FetchGroup
-from wire.messages.link import Attach
-from wire.messages.mail import AskMail, DepositMail, TakeMail
-from wire.messages.presence import Leave, Ping
-from wire.messages.registration import RefusalReason, Register
-from wire.messages.renaming import Rename
-from wire.messages.room import EnterRoom, LeaveRoom, ListRooms
-from wire.messages.table import FetchTable
+from chatapp.registry.groups.rooms import Rooms
+from chatapp.registry.groups.rules import ChannelRules, GroupContext, GroupRules, ReadLines
+from chatapp.registry.limits import Buckets, Policy, WallClock, first_epoch, first_number
+from chatapp.registry.mail import MailService, ReadLetters
+from chatapp.registry.outputs import DiskState
+from chatapp.registry.registering import Registering
+from chatapp.registry.store.entries import GroupKeyMade
+from chatapp.registry.store.protocol import Loaded
+from chatapp.registry.transport.liveness import Liveness
+from chatapp.registry.transport.relays import Relays
+from chatapp.registry.transport.sessions import Connections, Randomness
+from chatapp.wire.framing import GroupHeader
+from chatapp.wire.limits import BUCKETS_MAX, SILENCE_REPORTS_BURST, SILENCE_REPORTS_PER_SECOND
+from chatapp.wire.messages.direct import RelayDatagram, ReportSilence
+from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.mail import AskMail, DepositMail, TakeMail
+from chatapp.wire.messages.registration import Leave, Ping, Probe, RefusalReason, Register, Rename
+from chatapp.wire.messages.rooms import CHANNEL, EnterRoom, FetchGroup, LeaveRoom, ListRooms
+from chatapp.wire.messages.table import FetchTable
+
+
+class Rules:
+    """All of them, over one directory and one roster."""
+
+    def __init__(
+        self,
+        *,
+        loaded: Loaded,
+        clock: WallClock,
+        policy: Policy,
+        rng: Randomness,
+        read_letters: ReadLetters,
+        read_lines: ReadLines,
+        now: float,
+        desk: DeskSettings | None = None,
+        doors: DoorSettings | None = None,
+    ) -> None:
+        channel = loaded.groups.get(CHANNEL)
+        last_epoch = max(channel.keys if channel is not None else (), default=0)
+        epoch = first_epoch(last=last_epoch, wall=clock.seconds(now))
+        self.directory = Directory(version=first_number(epoch=epoch, chance=rng.randbytes(4)))
+        # Stations begin where the clock is, so that a row of an earlier life does not show a station of this one: links come
+        # faster than seconds pass, but not than milliseconds.
+        self.roster = Connections(first_station=clock.millis(now))
+        self.liveness = Liveness(policy)
+        self.presence = Presence(self.directory, self.roster, self.liveness, clock)
+        self.clock = clock
+        self.disk = DiskState()
+        self.mail = MailService(self.directory, self.roster, clock, read_letters, self.disk, policy)
+        position = first_number(epoch=epoch, chance=rng.randbytes(4))
+        means = GroupContext(
+            self.roster, clock, rng, read_lines, self.disk, policy, position, self.directory.network_of
+        )
+        self.channel = ChannelRules(self.directory, means, now=now)
+        self.rooms = Rooms(self.directory, means)
+        self.doors = AccessPolicy(doors or DoorSettings())
+        self.renaming = Renaming(self.directory, clock, is_banned=self.doors.bans_name)
+        self.reception = Registering(
+            self.directory,
+            self.roster,
+            self.presence,
+            self.channel,
+            self.renaming,
+            self.doors,
+            clock,
+        )
+        self.office = AdminService(
+            self.directory, self.doors.invites, self.renaming, clock, forget=self._forget
+        )
+        settings = desk or DeskSettings()
+        self.operators = Operators(settings.operators, self.directory)
+        self.desk = Desk(settings, self.operators, self.directory, self.roster, self.liveness, clock)
+        self.unreadable_names = recall(loaded, self.directory, clock, policy, now=now)
+        """Cards on the disk that are of no shape that we know."""
+        self.first = self._load(loaded, wall=clock.seconds(now), now=now)
+        """What has to be stored before the first request is served."""
+
+    def _load(self, loaded: Loaded, *, wall: int, now: float) -> Store:
+        self.doors.invites.load(loaded.invites, wall=wall, now=now)
+        self.mail.load(loaded, now=now)
+        self.desk.load(loaded.desk, now=now)
+        first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
+        entries = (first_key, *self.rooms.load(loaded, now=now))
+        return Store(
+            entries=entries, then=tuple(_kept(one) for one in entries if isinstance(one, GroupKeyMade))
+        )
+
+    def _forget(self, identity: bytes, now: float) -> None:
+        """Their name is anybody's again."""
+        self.rooms.forget(identity, now=now)
+        self.channel.members_changed(now=now)
+
+
+def _kept(key: GroupKeyMade) -> Resume:
+    note = EpochKept(group=key.group, epoch=key.epoch, key=key.key, is_kept=True)
+    return Resume(request=note, to=Caller(identity=b""))
+
+
+_PROBE: Final = Probe()
+
+
+class LinkLifecycle:
+    """Tells all rules who is here."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._directory = rules.directory
+        self._roster = rules.roster
+        self._presence = rules.presence
+        self._liveness = rules.liveness
+        self._mail = rules.mail
+        self._channel = rules.channel
+        self._rooms = rules.rooms
+        self._desk = rules.desk
+        self._reports: Buckets[bytes] = Buckets(
+            rate=SILENCE_REPORTS_PER_SECOND, burst=SILENCE_REPORTS_BURST, most=BUCKETS_MAX
+        )
+
+    # --- links
+
+    def attach(self, caller: Caller, *, now: float) -> list[Effect]:
+        """They have a link: keys and mail follow."""
+        if caller.link is None:
+            return [Drop(reason="misplaced attach")]
+        effects = self._presence.attach(caller, caller.link, now=now)
+        if effects is None:
+            return [Drop(reason="misplaced attach")]
+        seat = self._roster.seat(caller.identity)
+        self._mail.reader_left(caller.identity)
+        effects += self._rooms.go_away(caller.identity, now=now)  # where they were on a former link
+        desk = self._desk.member_attached(caller, now=now)
+        return [*effects, self._channel.grant(seat), *self._mail.welcome(caller.identity), *desk]
+
+    def leave(self, leave: Leave, caller: Caller, *, now: float) -> list[Effect]:
+        """They go offline on purpose."""
+        effects = self._presence.leave(leave, caller, now=now)
+        if self._roster.link_of(caller.identity) is None:
+            self._mail.reader_left(caller.identity)
+            effects += self._rooms.go_away(caller.identity, now=now)
+            effects += self._desk.member_left(caller.identity, now=now)
+        return effects
+
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
+        """A link is over. Whoever had it is away at once, until they show themselves again."""
+        if self._presence.link_lost(identity, link, now=now):
+            self._mail.reader_left(identity)
+            return self._rooms.go_away(identity, now=now) + self._desk.link_lost(identity, link, now=now)
+        return self._desk.link_lost(identity, link, now=now) if identity in self._desk.guests else []
+
+    # --- signs of life
+
+    def heard(self, identity: bytes, *, now: float) -> None:
+        """A frame came on their link."""
+        if identity in self._liveness:
+            self._liveness.note(identity, now=now)
+
+    def report(self, report: ReportSilence, caller: Caller, *, now: float) -> list[Effect]:
+        """A member cannot reach another one."""
+        if self._directory.person(caller.identity) is None or not self._reports.take(
+            caller.identity, now=now
+        ):
+            return [Drop(reason="too many reports of silence")]
+        return [Doubt(identity=report.recipient)]
+
+    def doubt(self, identity: bytes, *, now: float) -> None:
+        """Somebody waits for them."""
+        self._liveness.doubt(identity, now=now)
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Ask those in doubt; whoever is silent is here no longer."""
+        effects: list[Effect] = []
+        silent, to_ask = self._liveness.handle_timer(now=now)
+        for identity in silent:
+            is_guest = identity in self._desk.guests
+            effects += (
+                self._desk.guests.silent(identity) if is_guest else self._presence.silent(identity, now=now)
+            )
+        for identity in to_ask:
+            effects += self._probe(identity)
+        return effects
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        return self._liveness.next_timer()
+
+    def _probe(self, identity: bytes) -> list[Effect]:
+        """Ask by both ways: either may be broken."""
+        is_guest = identity in self._desk.guests
+        link, address = (self._desk.guests if is_guest else self._presence).place_of(identity)
+        effects: list[Effect] = []
+        if link is not None:
+            effects.append(Push(link=link, message=_PROBE))
+        if address is not None:
+            effects.append(Tell(identity=identity, address=address, message=_PROBE))
+        return effects
+
+
+_REASON = "kept out"
+
+
+class Eviction:
+    """Puts out whoever is kept out."""
+
+    def __init__(self, doors: AccessPolicy, directory: Directory, presence: Presence, desk: Desk) -> None:
+        self._doors = doors
+        self._directory = directory
+        self._presence = presence
+        self._desk = desk
+
+    def mark(self) -> None:
+        """Make the rows of all people who are kept out say so, and no others."""
+        for person in self._directory:
+            is_banned = self._doors.has_bans and self._is_out(person.card.identity, person.address.host)
+            self._directory.ban(person, is_banned=is_banned)
+
+    def put_out(self, *, now: float) -> tuple[int, list[Effect]]:
+        """How many of those who are here have to go, and what follows."""
+        self.mark()
+        count, effects = 0, list[Effect]()
+        if not self._doors.has_bans:
+            return count, effects
+        for identity in self._directory.online():
+            person = self._directory.person(identity)
+            if person is not None and self._is_out(identity, person.address.host):
+                count += 1
+                effects += self._presence.put_out(person, now=now)
+        for identity in self._desk.guests.linked():
+            if self._is_out(identity, self._desk.guests.host_of(identity)):
+                count += 1
+                effects += self._desk.put_out(identity, now=now)
+        return count, effects
+
+    def turned_away(self, caller: Caller) -> list[Effect]:
+        """What becomes of somebody who goes on as if they were in; nothing when they may. They have a session still, since
+        no nonce of it may be used twice."""
+        if not self._doors.has_bans:
+            return []
+        if not self._is_out(caller.identity, "" if caller.address is None else caller.address.host):
+            return []
+        if caller.link is None:
+            return [Drop(reason=_REASON)]
+        return [Disconnect(link=caller.link, reason=_REASON)]
+
+    def _is_out(self, identity: bytes, host: str) -> bool:
+        guests, person = self._desk.guests, self._directory.person(identity)
+        if identity in guests:
+            return self._doors.bans(guests.card_of(identity), host or guests.host_of(identity))
+        if person is None:
+            return False
+        return self._doors.bans_name(person.name_key) or self._doors.bans(
+            person.card, host or person.address.host
+        )
 
 
 class Service:
@@ -58,7 +305,7 @@ class Service:
         self._first = rules.first
         self._relays = Relays(rules.directory, rules.roster)
         self._presence = rules.presence
-        self._attendance = Attendance(rules)
+        self._attendance = LinkLifecycle(rules)
         self._mail = rules.mail
         self._doors = rules.doors
         self._renaming = rules.renaming
@@ -119,7 +366,7 @@ class Service:
             return self.desk.guests.register(register, caller, now=now)
         return self._reception.register(register, caller, now=now)
 
-    def change_lists(self, lists: DoorLists, *, now: float) -> tuple[int, list[Effect]]:
+    def change_lists(self, lists: AccessLists, *, now: float) -> tuple[int, list[Effect]]:
         """Others may come in, and others may not, from now on; how many of those who are here have to go."""
         self._doors.change(lists)
         return self._eviction.put_out(now=now)

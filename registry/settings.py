@@ -1,4 +1,4 @@
-"""This file is about what whoever runs a registry may decide: every setting, its range and its default.
+"""What whoever runs a registry may decide: every setting, its range and its default.
 
 A field's `description` is what a wrong value is answered with. It knows values; where they come from (command line,
 environment, file) is `configuration`'s and the command line's. Numbers that nobody should have to think about stand in
@@ -6,20 +6,22 @@ environment, file) is `configuration`'s and the command line's. Numbers that nob
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Final, Literal, get_args, get_type_hints
 
 import msgspec
 
-from registry.desk.settings import DeskSettings
-from registry.doorlists import flaw_of_bans, flaw_of_keys
-from registry.doors import DoorSettings
-from registry.policy import Policy
-from wire.errors import NameRefused, quoted
-from wire.forms import is_region
-from wire.identity import fingerprint_from
-from wire.limits import DESK_MENU_MAX, DESK_MENU_TEXT_MAX, DESK_QUEUES_MAX
-from wire.names import name_key, peer_name
+from chatapp.registry.access import DoorSettings, flaw_of_bans, flaw_of_keys
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.limits import Policy
+from chatapp.wire.errors import ChatAppError, NameRefused, quoted
+from chatapp.wire.folders import path_of
+from chatapp.wire.forms import is_region
+from chatapp.wire.identity import fingerprint_from
+from chatapp.wire.limits import DESK_MENU_MAX, DESK_MENU_TEXT_MAX, DESK_QUEUES_MAX
+from chatapp.wire.names import name_key, peer_name
 
 DOOR_LIST_MAX: Final = 10_000
 """Entries of a list of who may come in, or may not."""
@@ -27,7 +29,7 @@ DOOR_LIST_MAX: Final = 10_000
 OPERATORS_MAX: Final = 100
 """Operators in one configuration."""
 
-Path = Annotated[str, msgspec.Meta(min_length=1, description="the path of a folder")]
+FolderPath = Annotated[str, msgspec.Meta(min_length=1, description="the path of a folder")]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error", "critical"],
     msgspec.Meta(description="one of debug, info, warning, error, critical"),
@@ -85,7 +87,7 @@ OperatorGrace = Annotated[float, msgspec.Meta(ge=0, le=3_600, description="secon
 class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table `[registry]`."""
 
-    data: Path | None = None
+    data: FolderPath | None = None
     """Where keys, names and mail are kept; None for the platform's place."""
     log_level: LogLevel = "warning"
     lease: Lease = Policy().lease_span
@@ -220,3 +222,172 @@ def unknown_key(table: str, word: str) -> str:
 def _advice(word: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=_NEAR)
     return f'did you mean "{near[0]}"?' if near else f"there are {', '.join(known)}"
+
+
+FILE_MAX: Final = 1_000_000
+"""Bytes of a configuration file: somebody who names a disk image by mistake is told so."""
+
+OPTIONS: Final = {
+    "data": "--data",
+    "log_level": "--log-level",
+    "region": "--region",
+    "operators": "--operator",
+    "invite_only": "--invite-only",
+    "allow": "--allow",
+    "ban": "--ban",
+}
+"""Keys that the command line can set."""
+
+VARIABLES: Final = {key: f"CHATAPP_{key.upper()}" for key in KEYS} | {"data": "CHATAPP_HOME"}
+"""The variable of the environment for each key."""
+
+_BETWEEN: Final = {"menu": "|", "allow": ",", "ban": ",", "operators": None, "queues": None}
+"""What stands between the parts of a list in a variable; None for blanks."""
+
+_TRUTH: Final = {"true": True, "false": False}
+
+
+class Misconfigured(ChatAppError):
+    """Settings that cannot be used; the text names where they stand, the key and what is allowed."""
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings, and where each that is not a default comes from."""
+
+    settings: Settings
+    sources: dict[str, str]
+
+
+def configure(
+    file: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Configuration:
+    """The settings that hold. `options`: what the command line says, by key; None where it is silent.
+
+    Raises Misconfigured."""
+    found: dict[str, dict[str, object]] = {table: {} for table in TABLES}
+    sources: dict[str, str] = {}
+
+    def take(source: str, values: Mapping[str, object]) -> None:
+        for key, value in values.items():
+            found[KEYS[key]][key] = value
+            sources[key] = source.format(option=OPTIONS.get(key), variable=VARIABLES[key])
+
+    if file is not None:
+        take(quoted(str(file)), _from_file(file))
+    take("{variable}", _from_environment(environment or {}))
+    take("{option}", _from_options(options or {}))
+    return Configuration(settings=msgspec.convert(found, Settings), sources=sources)
+
+
+def _from_file(path: Path) -> dict[str, object]:
+    values: dict[str, object] = {}
+    try:
+        for table, content in _tables(path).items():
+            values |= _checked(table, content)
+        folder = values.get("data")
+        if isinstance(folder, str):
+            values["data"] = str(path.parent / path_of(folder))
+    except ValueError as error:
+        raise Misconfigured(f"{quoted(str(path))}: {error}") from None
+    except FileNotFoundError as error:
+        why = f'[registry] data = "{quoted(error.filename)}": {error.strerror}'
+        raise Misconfigured(f"{quoted(str(path))}: {why}") from None
+    return values
+
+
+def _checked(table: str, content: object) -> dict[str, object]:
+    """The keys of one table. Raises ValueError."""
+    if table not in TABLES:
+        raise ValueError(unknown_table(table))
+    if not isinstance(content, dict):
+        raise ValueError(f"{table} is a table: write [{table}] on a line of its own")  # noqa: TRY004 - the file's fault
+    for key, value in content.items():
+        if KEYS.get(key) != table:
+            raise ValueError(unknown_key(table, key))
+        _check(f"[{table}] {key} = {_written(value)}", key, value)
+    return content
+
+
+def _tables(path: Path) -> dict[str, object]:
+    """What the file says. Raises ValueError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_MAX + 1)
+        if len(content) > FILE_MAX:
+            raise ValueError(f"more than {FILE_MAX:,} bytes are no configuration")
+        return tomllib.loads(content.decode())
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from None
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ValueError(f"it is not TOML: {quoted(str(error))}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for key, variable in VARIABLES.items():
+        text = environment.get(variable)
+        if not text:
+            continue
+        value: object = text
+        if text.strip() in _TRUTH:
+            value = _TRUTH[text.strip()]
+        elif key in _BETWEEN:
+            value = [one.strip() for one in text.split(_BETWEEN[key])]
+        elif text.strip().isdecimal() and len(text) < 20:
+            value = int(text)
+        try:
+            _check(f"{variable}={quoted(text)}", key, value)
+        except ValueError as error:
+            raise Misconfigured(str(error)) from None
+        values[key] = value
+    return values
+
+
+def _from_options(options: Mapping[str, object]) -> dict[str, object]:
+    values = {key: value for key, value in options.items() if value is not None}
+    for key, value in values.items():
+        try:
+            _check(f"{OPTIONS[key]} {_written(value)}", key, value)
+        except ValueError as error:
+            raise Misconfigured(str(error)) from None
+    return values
+
+
+def _check(place: str, key: str, value: object) -> None:
+    try:
+        check(key, value)
+    except ValueError as why:
+        raise ValueError(f"{place}: {why}") from None
+
+
+def _written(value: object) -> str:
+    """A value about as it stands in a file."""
+    if isinstance(value, str):
+        return f'"{quoted(value)}"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return quoted(f"[{', '.join(map(_written, value))}]")
+    return quoted(str(value))
+
+
+def shown(configuration: Configuration) -> list[str]:
+    """The settings that hold, as lines of a file that says the same, and behind each where it comes from."""
+    lines: list[str] = []
+    for table in TABLES:
+        lines += [f"[{table}]"]
+        for key, value in msgspec.to_builtins(getattr(configuration.settings, table)).items():
+            source = configuration.sources.get(key, "default")
+            written = "# data =" if value is None else f"{key} = {_toml(value)}"
+            lines.append(f"{written}  # {source}")
+    return lines
+
+
+def _toml(value: object) -> str:
+    """JSON is TOML for numbers, texts and lists of them, but for DEL."""
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

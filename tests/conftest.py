@@ -1,4 +1,4 @@
-"""This file is about rules for every test: none is empty, each failure can be repeated, and none is by chance."""
+"""Rules for every test: none is empty, each failure can be repeated, and none is by chance."""
 
 import os
 from collections.abc import Generator

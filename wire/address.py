@@ -1,4 +1,4 @@
-"""This file is about where somebody is: a host and a port, and the one way to write them.
+"""Where somebody is: a host and a port, and the one way to write them.
 
 It knows text; it must not look names up or open anything.
 """
@@ -6,7 +6,7 @@ It knows text; it must not look names up or open anything.
 import re
 from typing import Final, NamedTuple
 
-from wire.errors import AddressRefused
+from chatapp.wire.errors import AddressRefused
 
 PORT_MIN: Final = 1_024
 PORT_MAX: Final = 65_535

@@ -1,16 +1,106 @@
-"""This file is about what is signed while a peer comes in: REGISTER by the peer, WELCOME and REFUSED by the registry.
+"""What is signed while a peer comes in: REGISTER by the peer, WELCOME and REFUSED by the registry.
 
 Each signature covers all other fields and the other side's identity or nonce (clauses 4.3 to 4.5), so that none of
-these datagrams is of use a second time or to somebody else. It knows keys; it must not know who is let in.
+these datagrams is of use a second time or to somebody else. It knows keys.
 """
 
+import hashlib
 from typing import Final
 
-from wire.codec import encode
-from wire.identity import Identity, is_signed_by
-from wire.invitations import JoinCode
-from wire.messages.registration import RefusalReason, Refused, Register, Welcome
-from wire.messages.table import Card
+from chatapp.wire.codec import encode
+from chatapp.wire.errors import ChatAppError
+from chatapp.wire.identity import Identity, is_signed_by
+from chatapp.wire.messages.registration import RefusalReason, Refused, Register, Welcome
+from chatapp.wire.messages.table import Card
+
+_INVITED: Final = b"chatapp invited 1\0"
+_TAGGED: Final = b"chatapp code of 1\0"
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32: no I, L, O and U, which are read as others."""
+_MEANT: Final = str.maketrans({"O": "0", "I": "1", "L": "1"})
+_KEY_SIZE: Final = 32
+
+CODE_BYTES: Final = 10
+"""Random bytes of a code, of which 75 bits count: nobody tries them all while it is good, with the public half in hand or
+without."""
+_SEED_LETTERS: Final = 15
+_TAG_LETTERS: Final = 9
+"""45 bits: who does not know the code has one chance in 2^45 for each key that they show."""
+_TAG_ROUNDS: Final = 2_000
+"""Of PBKDF2: who knows the code and wants a key that it fits pays this for each key that they try."""
+CODE_LETTERS: Final = _SEED_LETTERS + _TAG_LETTERS + 1
+_GROUP: Final = 5
+
+
+class CodeRefused(ChatAppError):
+    """A text that is no join code; the text says what one looks like."""
+
+    def __init__(self) -> None:
+        example = "-".join(["0" * _GROUP] * (CODE_LETTERS // _GROUP))
+        super().__init__(f"a join code has {CODE_LETTERS} letters and digits, such as {example}")
+
+
+class JoinCode:
+    """One code: `text` is what people pass on, `public` what its registry knows of it."""
+
+    __slots__ = ("_key", "_seed", "_tag", "public", "text")
+
+    def __init__(self, text: str) -> None:
+        """Raises CodeRefused: one letter is a check, so that a slip is told before anybody is asked."""
+        letters = text.upper().translate(_MEANT).replace("-", "").replace(" ", "")
+        if len(letters) != CODE_LETTERS or any(letter not in _ALPHABET for letter in letters):
+            raise CodeRefused
+        if letters[-1] != _check(letters[:-1]):
+            raise CodeRefused
+        self.text: Final = "-".join(letters[at : at + _GROUP] for at in range(0, CODE_LETTERS, _GROUP))
+        self._seed: Final = letters[:_SEED_LETTERS]
+        self._tag: Final = letters[_SEED_LETTERS:-1]
+        seed = hashlib.blake2b(self._seed.encode(), digest_size=_KEY_SIZE, person=b"chatapp code").digest()
+        self._key = Identity(seed)
+        self.public: Final = self._key.public
+
+    @classmethod
+    def drawn(cls, chance: bytes, *, registry: bytes) -> "JoinCode":
+        """A new one of the registry with this identity key, of `CODE_BYTES` random bytes."""
+        assert len(chance) == CODE_BYTES
+        seed = _letters(chance, _SEED_LETTERS)
+        letters = seed + _tag_of(registry, seed)
+        return cls(letters + _check(letters))
+
+    def is_of(self, registry: bytes) -> bool:
+        """Whether the registry with this identity key made it: no other is to see it."""
+        return _tag_of(registry, self._seed) == self._tag
+
+    def shown_to(self, *, registry: bytes, nonce: bytes, identity: bytes) -> bytes:
+        """The invitation in a REGISTER: of use to this registry, for this identity, in this attempt."""
+        return self.public + self._key.sign(_INVITED, encode([registry, nonce, identity]))
+
+
+def public_half(invitation: bytes) -> bytes:
+    """Of the code that is shown; empty for none."""
+    return invitation[:_KEY_SIZE]
+
+
+def is_shown_to(invitation: bytes, *, registry: bytes, nonce: bytes, identity: bytes) -> bool:
+    """Whether the holder of that code has made this invitation for them."""
+    said = encode([registry, nonce, identity])
+    return is_signed_by(public_half(invitation), _INVITED, said, invitation[_KEY_SIZE:])
+
+
+def _tag_of(registry: bytes, seed: str) -> str:
+    salt = _TAGGED + registry
+    return _letters(hashlib.pbkdf2_hmac("sha512", seed.encode(), salt, _TAG_ROUNDS, 6), _TAG_LETTERS)
+
+
+def _check(letters: str) -> str:
+    return _letters(hashlib.blake2b(letters.encode(), digest_size=1, person=b"chatapp check").digest(), 1)
+
+
+def _letters(chance: bytes, count: int) -> str:
+    """The lowest bits of a big-endian number as letters, the lowest first."""
+    number = int.from_bytes(chance)
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in range(count))
+
 
 _REGISTER: Final = b"chatapp register 1\0"
 _WELCOME: Final = b"chatapp welcome 1\0"

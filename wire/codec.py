@@ -1,7 +1,7 @@
-"""This file is about messages as bytes and back: msgpack by msgspec, every decoder total.
+"""Messages as bytes and back: msgpack by msgspec, every decoder total.
 
-Any bytes give a message or one `DecodeError`. It knows shapes and sizes; it must not know keys or roles.
-Encoders and decoders are made once: making one costs a hundred times what using it does.
+Any bytes give a message or one `DecodeError`. It knows shapes and sizes. Encoders and decoders are made once: making
+one costs a hundred times what using it does.
 """
 
 import contextlib
@@ -10,16 +10,25 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
-from wire.errors import DecodeError
-from wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE
-from wire.messages.delivery import DeliveryFrame
-from wire.messages.direct import DirectBody, StraightLine
-from wire.messages.group import GroupBody
-from wire.messages.link import PeerRequest, RegistryNotice
-from wire.messages.mail import LetterBody, SignedLetter
-from wire.messages.presence import Leave, Left, Ping, Pong, Probe
-from wire.messages.registration import Cookie, Hello, Refused, Register, Welcome
-from wire.messages.table import Card, Row, TableBatch
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE
+from chatapp.wire.messages.direct import DeliveryFrame, DirectBody, StraightLine
+from chatapp.wire.messages.link import PeerRequest, RegistryNotice
+from chatapp.wire.messages.mail import LetterBody, SignedLetter
+from chatapp.wire.messages.registration import (
+    Cookie,
+    Hello,
+    Leave,
+    Left,
+    Ping,
+    Pong,
+    Probe,
+    Refused,
+    Register,
+    Welcome,
+)
+from chatapp.wire.messages.rooms import GroupBody
+from chatapp.wire.messages.table import Card, Row, TableBatch
 
 Decoded = TypeVar("Decoded")
 

@@ -1,6 +1,6 @@
-"""This file is about what can go wrong, as one tree of exceptions that carry their facts.
+"""What can go wrong, as one tree of exceptions that carry their facts.
 
-    ChatAppError
+ChatAppError
     +-- WireError             what another program sent
     |   +-- DecodeError       bytes that are no message              subject, reason
     |   +-- SealError         a seal that does not open              reason
@@ -10,12 +10,12 @@
     +-- AddressRefused        text that is no address or port        what, text, reason
     +-- PortInUse             a port that another program holds      port
 
-`str()` of each is one clear line that is safe to print. It must not know sockets, roles or how a face shows an error.
+`str()` of each is one clear line that is safe to print.
 """
 
 import errno
 
-from wire.text import clean
+from chatapp.wire.text import sanitize
 
 _QUOTED_MAX = 100
 """Characters of somebody's text quoted in an error: enough to recognise it."""
@@ -120,4 +120,4 @@ class PortInUse(ChatAppError):
 
 def quoted(text: str) -> str:
     """Somebody's text, short and safe to print inside a line of ours."""
-    return clean(text, limit=_QUOTED_MAX)
+    return sanitize(text, limit=_QUOTED_MAX)

@@ -8,7 +8,7 @@ of a change that the operator did not ask for is held back.
 import enum
 from typing import Final, NamedTuple
 
-from wire.messages.desk.operating import ClientChanged, ClientReach, ClientTold, RoomShown, RoomVisitor
+from chatapp.wire.messages.desk import ClientChanged, ClientReach, ClientTold, RoomShown, RoomVisitor
 
 HOLD_BACK_FOR: Final = 2.0
 """Seconds that a person takes to notice a new visitor and to stop typing for the one before."""

@@ -1,4 +1,4 @@
-"""This file is about folders that hold keys and mail: where they are, and that they are for their owner alone."""
+"""Folders that hold keys and mail: where they are, and that they are for their owner alone."""
 
 import errno
 import os

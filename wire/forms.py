@@ -1,15 +1,15 @@
-"""This file is about the form of the help desk: what is a full name, and what is a mobile number in some region.
+"""The form of the help desk: what is a full name, and what is a mobile number in some region.
 
-Both sides judge by it: the visitor's program to say what is wrong, the registry because a stranger may send anything. It
-must not know who asks, how often, or in which words.
+Both sides judge by it: the visitor's program to say what is wrong, the registry because a stranger may send anything.
+It must not know who asks, how often, or in which words.
 """
 
 import re
 import unicodedata
 from typing import Final
 
-from wire.errors import FormRefused
-from wire.limits import DESK_FORM_NAME_MAX
+from chatapp.wire.errors import FormRefused
+from chatapp.wire.limits import DESK_FORM_NAME_MAX
 
 _NUMBER_TYPED_MAX: Final = 64
 """Characters of a number as typed: with blanks, brackets and dashes."""

@@ -1,8 +1,7 @@
-"""This file is about keys and cards: who somebody is, and what they say about themselves under their own name.
+"""Keys and cards: who somebody is, and what they say about themselves under their own name.
 
-Theory (clause 3): one Ed25519 identity key a name, whose X25519 form begins sessions; one X25519 mail key a week, on disk,
-so that mail can wait. The card ties the two together under the identity key's signature. It knows keys; it must not know
-files, addresses or clocks.
+Theory (clause 3): one Ed25519 identity key a name, whose X25519 form begins sessions; one X25519 mail key a week, on
+disk, so that mail can wait. The card ties the two together under the identity key's signature. It knows keys.
 """
 
 import hashlib
@@ -13,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from nacl.exceptions import BadSignatureError, CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
-from wire.codec import encode
-from wire.errors import ChatAppError, SealError, quoted
-from wire.messages.table import Card
+from chatapp.wire.codec import encode
+from chatapp.wire.errors import ChatAppError, SealError, quoted
+from chatapp.wire.messages.table import Card
 
 _CARD: Final = b"chatapp card 1\0"
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?\Z")

@@ -1,4 +1,4 @@
-"""This file is about every cap on what a stranger can make us hold or do: the number, the threat and the reason.
+"""Every cap on what a stranger can make us hold or do: the number, the threat and the reason.
 
 It knows numbers only. A limit that follows from another one is written as a sum, never as a second literal.
 """
@@ -104,7 +104,7 @@ ROW_CHANGES_PER_NETWORK: Final = 25.0
 nothing but that."""
 
 MAILBOX_PLACES: Final = 256
-"""Places in one mailbox, 1 MiB. `registry.shares`: at most half are one network's, and a third one sender's; or four people
+"""Places in one mailbox, 1 MiB. `registry.limits`: at most half are one network's, and a third one sender's; or four people
 would fill a mailbox, and nobody else's letter would be saved there for 21 days."""
 
 MAIL_PLACES: Final = 512_000

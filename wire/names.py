@@ -1,7 +1,7 @@
-"""This file is about names of people: which text is one, when two are the same, alike, and how one names a file.
+"""Names of people: which text is one, when two are the same, alike, and how one names a file.
 
 A name is kept and shown as typed ("Bob"), compared by its key ("bob"), and refused beside a taken one that looks the
-same (its skeleton). It knows Unicode and PRECIS (RFC 8265); it must not know who holds a name.
+same (its skeleton). It knows Unicode and PRECIS (RFC 8265).
 """
 
 import base64
@@ -10,7 +10,7 @@ import unicodedata
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, NewType
 
-from wire.errors import NameRefused
+from chatapp.wire.errors import NameRefused
 
 if TYPE_CHECKING:
     from precis_i18n.profile import Profile

@@ -15,8 +15,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from wire.errors import DecodeError, SealError
-from wire.identity import AgreementKey
+from chatapp.wire.errors import DecodeError, SealError
+from chatapp.wire.identity import AgreementKey
 
 PROTOCOL_NAME: Final = b"Noise_KK_25519_AESGCM_SHA256"
 KEY_SIZE: Final = 32

@@ -14,8 +14,8 @@ from typing import Final, Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from wire.errors import SealError
-from wire.header import (
+from chatapp.wire.errors import SealError
+from chatapp.wire.framing import (
     OPENING_HEAD_SIZE,
     OPENING_HEADER_SIZE,
     AnswerHeader,
@@ -23,8 +23,8 @@ from wire.header import (
     pack_answer,
     pack_opening,
 )
-from wire.identity import AgreementKey, agreement_half
-from wire.noise import KEY_SIZE, HandshakeState
+from chatapp.wire.identity import AgreementKey, agreement_half
+from chatapp.wire.noise import KEY_SIZE, HandshakeState
 
 SESSION_ID_SIZE: Final = 8
 PROOF_SIZE: Final = 16

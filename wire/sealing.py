@@ -1,18 +1,22 @@
 """What makes bytes unreadable and unforgeable on a link and in a group, and which counters were opened before.
 
-A link and a group have AES-256-GCM keys; the nonce is a counter that never repeats under one key. A group has one key for
-all; there the nonce is station number and counter, and the registry never gives one number twice under one key. Where a
-link's keys come from is told in `wire.session`. It knows keys and bytes; it must not know sockets or clocks.
+A link and a group have AES-256-GCM keys; the nonce is a counter that never repeats under one key. A group has one key
+for all; there the nonce is station number and counter, and the registry never gives one number twice under one key.
+Where a link's keys come from is told in `wire.session`. It knows keys and bytes.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from wire.errors import SealError
-from wire.header import (
+from chatapp.wire.codec import decode_letter_body, decode_signed_letter, encode
+from chatapp.wire.errors import SealError
+from chatapp.wire.framing import (
     GROUP_HEADER_SIZE,
     GROUP_OVERHEAD,
     TAG_SIZE,
@@ -21,6 +25,8 @@ from wire.header import (
     pack_group,
     unpack_group,
 )
+from chatapp.wire.identity import AgreementKey, Identity, is_signed_by
+from chatapp.wire.messages.mail import LetterBody, SignedLetter
 
 CIPHERS_KEPT: Final = 2_048
 """Ciphers held ready. One takes 2.5 KiB and three microseconds: who is silent keeps their keys only."""
@@ -191,3 +197,53 @@ class GroupKey:
             return self._open(packed[-12:], frame[GROUP_HEADER_SIZE:], packed)
         except InvalidTag:
             raise SealError("does not open") from None
+
+
+_LETTER: Final = b"chatapp letter 1\0"
+_KEY_HINT: Final = 4
+"""Bytes of the mail key before the ciphertext: tells the reader which of its keys of the last weeks it needs."""
+_suite: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+
+
+def seal_letter(body: LetterBody, *, author: Identity, mail_key: bytes) -> bytes:
+    """The bytes that the registry keeps. Raises SealError when `mail_key` is no good key."""
+    encoded = encode(body)
+    signed = SignedLetter(body=encoded, signature=author.sign(_LETTER, mail_key + encoded))
+    try:
+        sealed = _suite.encrypt(encode(signed), X25519PublicKey.from_public_bytes(mail_key), info=_LETTER)
+    except ValueError:
+        raise SealError("the recipient's mail key is no good X25519 key") from None
+    return mail_key[:_KEY_HINT] + sealed
+
+
+def open_letter(
+    letter: bytes, *, reader: bytes, mail_keys: Iterable[AgreementKey], sender: bytes
+) -> LetterBody:
+    """The body, proved to be by `sender` for `reader` (identity keys). Raises SealError, DecodeError."""
+    hint, sealed = letter[:_KEY_HINT], letter[_KEY_HINT:]
+    problem = "sealed for a key that we no longer hold"
+    for key in mail_keys:
+        if key.public[:_KEY_HINT] != hint:
+            continue
+        encoded = _unsealed(sealed, key)
+        if encoded is not None:
+            return _proved(encoded, key, reader, sender)
+        problem = "does not open"  # with this one; another key may have the same hint
+    raise SealError(problem)
+
+
+def _unsealed(sealed: bytes, key: AgreementKey) -> bytes | None:
+    try:
+        return _suite.decrypt(sealed, key.secret, info=_LETTER)
+    except (InvalidTag, ValueError):
+        return None
+
+
+def _proved(encoded: bytes, key: AgreementKey, reader: bytes, sender: bytes) -> LetterBody:
+    signed = decode_signed_letter(encoded)
+    if not is_signed_by(sender, _LETTER, key.public + signed.body, signed.signature):
+        raise SealError("not signed by its sender")
+    body = decode_letter_body(signed.body)
+    if body.sender != sender or body.recipient != reader:
+        raise SealError("says another sender or reader than its envelope")
+    return body

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 
-from wire.errors import DecodeError, SealError
-from wire.header import (
+from chatapp.wire.errors import DecodeError, SealError
+from chatapp.wire.framing import (
     ANSWER_HEADER_SIZE,
     OPENING_HEAD_SIZE,
     OPENING_OVERHEAD,
@@ -28,10 +28,10 @@ from wire.header import (
     unpack_opening,
     unpack_sealed,
 )
-from wire.identity import Identity
-from wire.limits import DATAGRAM_MAX
-from wire.opening import SESSION_ID_SIZE, Begun, Heard, Parties, Randomness, Way
-from wire.sealing import Ciphers, LinkCipher, ReplayWindow
+from chatapp.wire.identity import Identity
+from chatapp.wire.limits import DATAGRAM_MAX
+from chatapp.wire.opening import SESSION_ID_SIZE, Begun, Heard, Parties, Randomness, Way
+from chatapp.wire.sealing import Ciphers, LinkCipher, ReplayWindow
 
 RENEW_AFTER: Final = 120.0
 """Seconds after which whoever seals begins a new session,"""

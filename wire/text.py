@@ -1,8 +1,8 @@
-"""This file is about showing other people's text: `clean` stands between every remote string and a terminal.
+"""Showing other people's text: `clean` stands between every remote string and a terminal.
 
 Theory: a terminal obeys control characters, some of them reorder or hide what stands beside them, and a line end in a
 text would forge a line of ours. What a person may honestly type is kept as typed: every letter, blank, tab, emoji,
-joiner and variation selector. It knows Unicode; it must not know who sent the text or where it is shown.
+joiner and variation selector. It knows Unicode.
 """
 
 import re
@@ -34,7 +34,7 @@ _UNSAFE: Final = re.compile(
 )
 
 
-def clean(text: str, limit: int = SHOWN_MAX) -> str:
+def sanitize(text: str, limit: int = SHOWN_MAX) -> str:
     r"""`text` as one line that a terminal shows and does not obey; at most `limit` characters, the last `…` when cut.
 
     A line end of any kind (also CR LF) becomes `⏎`; another control character (C0 but the tab, DEL, C1) its escape

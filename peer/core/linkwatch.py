@@ -1,13 +1,13 @@
 """What is wrong with the link to a registry that answers by UDP: TCP does not get through, or the link stands still.
 
-A registry that does not answer at all is told otherwise (`peer.core.lookout`).
+A registry that does not answer at all is told otherwise (`peer.core.dispatch`).
 """
 
 from typing import Final
 
-from peer.core.events.registry import LinkTrouble, LinkTroubled
-from peer.core.link import LinkEnd
-from peer.core.session import RegistrySession
+from chatapp.peer.core.events import LinkTrouble, LinkTroubled
+from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.registry.session import RegistrySession
 
 BLOCKED_AFTER: Final = 3.0
 """Seconds without a TCP connection to a registry that answers by UDP."""
@@ -19,7 +19,7 @@ TOLD_AGAIN_AFTER: Final = 600.0
 class LinkWatch:
     """Looks at one link."""
 
-    def __init__(self, session: RegistrySession, link: LinkEnd) -> None:
+    def __init__(self, session: RegistrySession, link: RegistryLink) -> None:
         self._session = session
         self._link = link
         self._asked_of: float | None = None

@@ -6,21 +6,18 @@ whose people are meant is part of the stream's key: no other registry gets them.
 
 from collections.abc import Callable, Mapping
 
-from peer.core.contact import Contact
-from peer.core.contacts import Contacts
-from peer.core.conversation import Conversation, Message
-from peer.core.events import Addressed
-from peer.core.ladder import Ladder
-from peer.core.lookup import NOBODY, LookUp, LookUps
-from peer.core.outputs import Outputs
-from peer.core.reach import Outlook, Reach
-from peer.core.records import Named, OutgoingAdded
-from peer.core.settling import Settling
-from peer.core.stored import StoredStream
-from peer.core.streamkeys import name_stream
-from wire.errors import NameRefused
-from wire.messages.table import Card, Presence, Row
-from wire.names import name_key
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.direct.mail import Settlement
+from chatapp.peer.core.direct.outbox import Ladder
+from chatapp.peer.core.events import Addressed
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.conversation import Conversation, Message
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.people.table import NOBODY, LookUp, NameResolver
+from chatapp.peer.core.records import Named, OutgoingAdded, StoredStream, name_stream
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.messages.table import Card, Presence, Row
+from chatapp.wire.names import name_key
 
 
 class NamedOutbox:
@@ -31,10 +28,10 @@ class NamedOutbox:
         *,
         contacts: Contacts,
         outputs: Outputs,
-        outlook: Outlook,
-        settling: Settling,
+        outlook: RegistryStatus,
+        settling: Settlement,
         ladder: Ladder,
-        look_ups: LookUps,
+        look_ups: NameResolver,
         conversation: Callable[[Contact], Conversation],
         begin: Callable[[StoredStream], Conversation],
     ) -> None:
@@ -86,7 +83,7 @@ class NamedOutbox:
 
     def _is_nobodys(self, key: str, now: float) -> bool:
         """Whether the registry says so; it is asked while it is in reach."""
-        if self._outlook.reach is not Reach.UP:
+        if self._outlook.reach is not RegistryReach.UP:
             return False
         return self._look_ups.find(key, can_ask=True, now=now) is LookUp.UNKNOWN
 

@@ -1,4 +1,4 @@
-"""This file is about what a node is made of: every part of the core, made in the order in which they need each other.
+"""What a node is made of: every part of the core, made in the order in which they need each other.
 
 It puts together and restores; what the parts do with each other stands in `router`, `registration` and `engine`.
 """
@@ -9,40 +9,33 @@ from typing import Final
 
 import msgspec
 
-from peer.core.contact import Contact
-from peer.core.contacts import Contacts
-from peer.core.conversation import Conversation, Message
-from peer.core.duty import Duty
-from peer.core.group import Group
-from peer.core.groups import Groups
-from peer.core.hearing import Hearing
-from peer.core.inbound import Inbound
-from peer.core.ladder import Ladder
-from peer.core.letters import Letters
-from peer.core.link import LinkEnd
-from peer.core.lookup import LookUps
-from peer.core.mail import Homecoming
-from peer.core.me import Me, Notebook
-from peer.core.named import NamedOutbox
-from peer.core.outputs import Outputs
-from peer.core.post import Post
-from peer.core.reach import Outlook
-from peer.core.rungs import Rungs
-from peer.core.session import RegistrySession
-from peer.core.settling import Settling
-from peer.core.stored import Loaded, StoredGroup, StoredStream
-from peer.core.straight import Straight
-from peer.core.streamkeys import CHANNEL_MARK
-from peer.core.streams import Streams
-from peer.core.table import Table
-from peer.core.trail import Trails
-from wire.address import Address
-from wire.delivery.fragments import PartBuffer
-from wire.delivery.policy import Policy
-from wire.letters import seal_letter
-from wire.messages.group import CHANNEL
-from wire.messages.mail import LetterBody
-from wire.messages.table import Row
+from chatapp.peer.core.context import Outputs, RegistryStatus
+from chatapp.peer.core.direct.mail import MailQueue, Settlement
+from chatapp.peer.core.direct.outbox import Ladder, Rungs
+from chatapp.peer.core.direct.receiving import Inbound
+from chatapp.peer.core.direct.transport import PeerTransport
+from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
+from chatapp.peer.core.inbox import CatchUp, Streams
+from chatapp.peer.core.named import NamedOutbox
+from chatapp.peer.core.operator import Operator
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.conversation import Conversation, Message
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.people.table import NameResolver, Table
+from chatapp.peer.core.records import CHANNEL_MARK, Loaded, StoredGroup, StoredStream
+from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.registry.session import RegistrySession
+from chatapp.peer.core.rooms.direct_fanout import DirectFanout
+from chatapp.peer.core.rooms.group import Group, Groups
+from chatapp.peer.core.rooms.incoming import GroupReceiver
+from chatapp.peer.core.trace import DeliveryTraces
+from chatapp.wire.address import Address
+from chatapp.wire.delivery.parts import PartBuffer
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.messages.mail import LetterBody
+from chatapp.wire.messages.rooms import CHANNEL
+from chatapp.wire.messages.table import Row
+from chatapp.wire.sealing import seal_letter
 
 
 class Parts:
@@ -50,7 +43,7 @@ class Parts:
 
     def __init__(
         self,
-        me: Me,
+        me: LocalIdentity,
         *,
         server: Address,
         loaded: Loaded,
@@ -73,11 +66,13 @@ class Parts:
         """Where we stood in each group's log at the start."""
         self.out = Outputs()
         self.contacts = Contacts()
-        self.post = Post(me.identity, self.contacts, self.out, rng=rng, first_opening=me.first_opening)
-        self.trails = Trails(lambda now: now + self.wall_offset)
-        self.outlook = Outlook()
-        self.settling = Settling(self.out, self.trails, self.outlook)
-        self.letters = Letters(self.out, self.settling, self._write_letter)
+        self.post = PeerTransport(
+            me.identity, self.contacts, self.out, rng=rng, first_opening=me.first_opening
+        )
+        self.trails = DeliveryTraces(lambda now: now + self.wall_offset)
+        self.outlook = RegistryStatus()
+        self.settling = Settlement(self.out, self.trails, self.outlook)
+        self.letters = MailQueue(self.out, self.settling, self._write_letter)
         self.rungs = Rungs(
             policy, self.out, self.outlook, self.trails, letters=self.letters, settling=self.settling
         )
@@ -98,7 +93,7 @@ class Parts:
             rng=rng,
             first_opening=me.first_opening,
         )
-        self.link = LinkEnd(rng)
+        self.link = RegistryLink(rng)
         self.table = Table(
             self.contacts,
             self.out,
@@ -106,16 +101,16 @@ class Parts:
             saved_at=loaded.table_at,
             me=me.identity.public,
         )
-        self.look_ups = LookUps(self.table, policy)
-        self.duty = Duty(self.out, rng)
-        self.home = Homecoming(self.out)
+        self.look_ups = NameResolver(self.table, policy)
+        self.duty = Operator(self.out, rng)
+        self.home = CatchUp(self.out)
         stored = self.stored
-        self.notebook = Notebook(me, stored.pop(me.identity.public, StoredStream()), self.out)
+        self.notebook = NotesToSelf(me, stored.pop(me.identity.public, StoredStream()), self.out)
         place = self.places.get(CHANNEL, StoredGroup())
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.groups = Groups(self.channel)
         self.streams = Streams(self.home, self.out, self.contacts.ignored)
-        self.hearing = Hearing(
+        self.hearing = GroupReceiver(
             contacts=self.contacts,
             groups=self.groups,
             streams=self.streams,
@@ -140,7 +135,7 @@ class Parts:
             policy=policy,
             rng=rng,
         )
-        self.straight = Straight(
+        self.straight = DirectFanout(
             post=self.post,
             outputs=self.out,
             outlook=self.outlook,

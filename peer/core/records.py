@@ -1,15 +1,41 @@
-"""This file is about records: what the core hands out to be stored.
+"""Records: what the core hands out to be stored.
 
-The core says what is to be stored and waits to hear that it is; `peer.history` puts it on disk. `stream` is the name of
-a stream (`peer.core.streamkeys`). What is left of the records at the next start stands in `peer.core.stored`.
+The core says what is to be stored and waits to hear that it is; `peer.history.database` puts it on disk. `stream` is
+the name of a stream (`peer.core.records`). What is left of the records at the next start stands in `peer.core.records`.
 """
+
+import contextlib
+import enum
+import hashlib
+from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from peer.core.standing import Standing
-from peer.core.trail import Stored
-from wire.messages.group import CHANNEL
-from wire.messages.table import Row
+from chatapp.peer.core.trace import Stored
+from chatapp.wire.messages.direct import Number
+from chatapp.wire.messages.rooms import CHANNEL
+from chatapp.wire.messages.table import Row
+
+
+class MessageState(enum.IntEnum):
+    """How far one of our own messages got."""
+
+    UNSETTLED = 1
+    """On its way, or not begun."""
+    KEPT = 2
+    """No way was open; it waits here."""
+    SAVED = 3
+    """A letter at the registry; sent again straight before a newer message, so that order holds."""
+    DELIVERED = 4
+    REFUSED = 5
+    EXPIRED = 6
+
+
+FINAL: Final = frozenset({MessageState.DELIVERED, MessageState.REFUSED, MessageState.EXPIRED})
+"""From here a message goes nowhere."""
+
+DEAD: Final = frozenset({MessageState.REFUSED, MessageState.EXPIRED})
+"""These never arrive: whoever waits for a later one need not wait for them."""
 
 
 class OutgoingAdded(msgspec.Struct, frozen=True):
@@ -26,7 +52,7 @@ class OutgoingChanged(msgspec.Struct, frozen=True):
 
     stream: bytes
     number: int
-    standing: Standing
+    standing: MessageState
     trail: Stored = None
     """How it got there."""
 
@@ -214,3 +240,114 @@ def can_wait(record: Record) -> bool:
     recognised, such as a line of the log that is fetched again. What was shown or told to be delivered cannot wait:
     lost, it would be shown or told twice."""
     return isinstance(record, FloorRaised | CursorMoved)
+
+
+class StoredOutgoing(msgspec.Struct, frozen=True):
+    """One of our messages that is not final yet."""
+
+    number: Number
+    at_ms: int
+    text: str
+    standing: MessageState
+    trail: Stored = None
+
+
+class StoredIncoming(msgspec.Struct, frozen=True):
+    """A message that was stored and, as far as we know, not shown; `behind` as in `IncomingAdded`."""
+
+    number: Number
+    at_ms: int
+    text: str
+    behind: bool = False
+
+
+class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one stream at start."""
+
+    last_sent: Number = 0
+    outgoing: tuple[StoredOutgoing, ...] = ()
+    voids: tuple[tuple[Number, Number], ...] = ()
+    """Spans [start, end) of our numbers between unsettled ones that were never given, or never arrive."""
+    floor: Number = 0
+    shown: Number = 0
+    seen: tuple[Number, ...] = ()
+    """Numbers at or above the floor that are stored."""
+    gone: tuple[tuple[Number, Number], ...] = ()
+    """Spans [start, end) of numbers that were stored and shown, and whose texts are not kept any more."""
+    unshown: tuple[StoredIncoming, ...] = ()
+
+
+class StoredGroup(msgspec.Struct, frozen=True):
+    """Where we stand in a group's log: all up to `cursor` is here; our own newest line in it is at `newest`."""
+
+    cursor: Number | None = None
+    newest: Number = 0
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a node starts with."""
+
+    registry: bytes | None = None
+    """The identity key of the registry to which the server led the last time; None before the first contact."""
+    is_registry_verified: bool = False
+    """Whether the user has compared that key."""
+    rows: tuple[Row, ...] = ()
+    version: int = 0
+    table_at: float = 0.0
+    groups: dict[str, StoredGroup] = {}
+    room: RoomKept = RoomKept(None)
+    streams: dict[bytes, StoredStream] = {}
+    blocked: tuple[Row, ...] = ()
+    """Rows whose key is not the one that we hold for their name."""
+    verified: frozenset[bytes] = frozenset()
+    """People whose keys the user has compared."""
+    ignored: frozenset[bytes] = frozenset()
+    unknown: dict[bytes, str] = {}
+    """Names by streams of ours that are not at rest, and lead to no key in the table."""
+    formers: dict[bytes, str] = {}
+    """The keys of names by which people went before."""
+    openings: dict[bytes, Number] = {}
+    """The number of the last opening that each person began a session with."""
+    strangers: dict[bytes, str] = {}
+    """Authors of letters that were not shown, who are not in the table, and what they are called, or call themselves."""
+    dropped: tuple[Row, ...] = ()
+    """Last rows of keys that gave way to others, and to which letters are saved."""
+
+
+CHANNEL_MARK: Final = b"#"
+
+KEY_SIZE: Final = 32
+"""Bytes of an identity key."""
+
+Key: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE, max_length=KEY_SIZE)]
+
+
+class Parties(NamedTuple):
+    """Whose the lines of a stream are."""
+
+    room: str | None
+    """None for direct messages, empty for the channel."""
+    person: bytes | None
+    """The other one; None where we speak to a group."""
+
+
+def parties_of(stream: bytes, *, is_ours: bool) -> Parties:
+    """What a stream's key says. Of a room it is the mark, the name of its group (one sign, then the room's name) and a zero
+    byte; of the channel the mark alone; and behind either, unless it is our own stream, the identity of who speaks."""
+    group, person = (stream, None) if is_ours else (stream[:-KEY_SIZE], stream[-KEY_SIZE:])
+    if group == CHANNEL_MARK:
+        return Parties("", person)
+    if group.startswith(CHANNEL_MARK) and group.endswith(b"\0"):
+        with contextlib.suppress(UnicodeDecodeError):  # a person's key may begin and end so
+            return Parties(group[1:-1].decode()[1:], person)
+    return Parties(None, stream)
+
+
+def name_stream(registry: bytes, key: str) -> bytes:
+    """Our stream to a name (its key) whose bearer at this registry is not known yet: of the size of an identity key."""
+    return hashlib.sha256(b"chatapp name 1\0" + registry + key.encode()).digest()
+
+
+def group_mark(group: str) -> bytes:
+    """What stands before the identity in the names of a group's streams."""
+    return CHANNEL_MARK if group == CHANNEL else CHANNEL_MARK + group.encode() + b"\0"

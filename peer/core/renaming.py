@@ -1,19 +1,19 @@
-"""This file is about changing our own name: the identity stays, the card shows another name (clause 4.6).
+"""Changing our own name: the identity stays, the card shows another name (clause 4.6).
 
-Between the question and its answer anything may die, so both names are ours until the registry has welcomed us under one
-of them. It must not know where on disk a name is kept: it says which name holds, the shell does the rest.
+Between the question and its answer anything may die, so both names are ours until the registry has welcomed us under
+one of them.
 """
 
 from typing import Final
 
-from peer.core.asked import AWAY
-from peer.core.events import NameUnavailable, Renamed, RenameRefused
-from peer.core.parts import Parts
-from peer.core.reach import Reach
-from wire.errors import NameRefused
-from wire.messages import renaming as wire
-from wire.messages.registration import RefusalReason
-from wire.names import peer_name
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.events import NameUnavailable, Renamed, RenameRefused
+from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.rooms.rooms import AWAY
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.messages import registration as wire
+from chatapp.wire.messages.registration import RefusalReason
+from chatapp.wire.names import peer_name
 
 REFUSALS: Final = {
     RefusalReason.BAD_NAME: "the server does not accept it",
@@ -21,7 +21,7 @@ REFUSALS: Final = {
     RefusalReason.BANNED: "the server lets nobody bear it",
     RefusalReason.OLD_CARD: "the server knows a newer card of yours",
     RefusalReason.FULL: "the server is full, or you change your name too often",
-    RefusalReason.NOT_SERVING: "the server's disk takes nothing more",
+    RefusalReason.NOT_SERVING: "the server's disk is full or read-only",
 }
 _OF_THE_NAME: Final = frozenset(
     {RefusalReason.BAD_NAME, RefusalReason.NAME_TAKEN, RefusalReason.OLD_CARD, RefusalReason.FULL}
@@ -60,7 +60,7 @@ class Renaming:
             return "it is your name already"
         if self._me.other_name is not None:
             return "another change of your name is under way"
-        return None if self._outlook.reach is Reach.UP else AWAY
+        return None if self._outlook.reach is RegistryReach.UP else AWAY
 
     def request(self, new: str, *, now: float) -> None:
         """Another name, please; `Renamed`, `NameUnavailable` or `RenameRefused` follows."""
@@ -98,7 +98,7 @@ class Renaming:
         self._reference = self._deadline = None
 
     def registry_lost(self) -> None:
-        """That may take a while."""
+        """Fail the pending rename: the registry is unreachable."""
         self.link_lost()
         self._tell_refused(AWAY)
 

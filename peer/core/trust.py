@@ -4,20 +4,43 @@ A name whose key has changed is blocked until its new key is trusted; from then 
 the key that they mean by its digits, so that no other key is trusted, whatever is shown meanwhile.
 """
 
+import hashlib
 import re
 from collections.abc import Set
 from typing import Final
 
-from peer.core import events as happened
-from peer.core.contact import Contact
-from peer.core.parts import Parts
-from peer.core.records import IgnoreChanged, NameCleared, PersonVerified, RegistryVerified, RowsSaved
-from peer.core.safety import safety_number
-from peer.core.states import State
-from wire.errors import NameRefused
-from wire.identity import fingerprint, fingerprint_digits, fingerprint_from
-from wire.messages.table import Row
-from wire.names import name_key
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.records import IgnoreChanged, NameCleared, PersonVerified, RegistryVerified, RowsSaved
+from chatapp.peer.core.registry.session import State
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.identity import fingerprint, fingerprint_digits, fingerprint_from
+from chatapp.wire.messages.table import Row
+from chatapp.wire.names import name_key
+
+ROUNDS: Final = 5_200
+"""Hashes for each half. Who wants a key of their own that shows the same half has to pay them for each key they try."""
+
+_PURPOSE: Final = b"chatapp safety 1\0"
+_GROUPS: Final = 6
+_GROUP_BYTES: Final = 5
+_GROUP_DIGITS: Final = 5
+
+
+def safety_number(one: bytes, other: bytes) -> str:
+    """60 digits of two identity keys, in whichever order they are given."""
+    return "".join(sorted((_half(one), _half(other))))
+
+
+def _half(identity: bytes) -> str:
+    digest = hashlib.sha512(_PURPOSE + identity).digest()
+    for _ in range(ROUNDS - 1):
+        digest = hashlib.sha512(digest + identity).digest()
+    starts = range(0, _GROUPS * _GROUP_BYTES, _GROUP_BYTES)
+    groups = [int.from_bytes(digest[start : start + _GROUP_BYTES]) for start in starts]
+    return "".join(f"{group % 10**_GROUP_DIGITS:0{_GROUP_DIGITS}}" for group in groups)
+
 
 SERVER: Final = "server"
 """The registry, where a name is asked for: nobody can bear this name."""

@@ -1,6 +1,6 @@
-"""This file is about what Tab offers: commands, then names of people (the last that one talked to first), and rooms.
+"""What Tab offers: commands, then names of people (the last that one talked to first), and rooms.
 
-It knows spellings, what must follow them, and which names there are. It must not know how a terminal shows an offer.
+It knows spellings, what must follow them, and which names there are.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from peer.ui.commands import BY_SPELLING
-from peer.ui.rows import SIGNS, Cut
+from chatapp.peer.ui.arguments import SIGNS, Cut
+from chatapp.peer.ui.commands import BY_SPELLING
 
 RECENT_MAX: Final = 256
 
@@ -30,7 +30,7 @@ class Offering(Protocol):
         ...
 
 
-class Known:
+class CompletionIndex:
     """The names that somebody may want to type. A face tells what it sees; a terminal offers them."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Known:
         return offers(typed, self, is_in_room=is_in_room)
 
 
-def offers(typed: str, known: Known, *, is_in_room: bool) -> list[Offer]:
+def offers(typed: str, known: CompletionIndex, *, is_in_room: bool) -> list[Offer]:
     """How to go on after `typed`, the likeliest first."""
     line = typed.lstrip()
     if is_in_room and not line.lower().startswith(SIGNS):
@@ -95,12 +95,12 @@ def _commands(word: str, *, is_in_room: bool) -> list[Offer]:
     ]
 
 
-def _addressed(word: str, known: Known) -> list[Offer]:
+def _addressed(word: str, known: CompletionIndex) -> list[Offer]:
     """`bob:` begins a message to bob."""
     return [Offer(f"{one.text}:", one.replaces) for one in _like(word, known.people())] if word else []
 
 
-def _arguments(spelling: str, argument: str, known: Known) -> list[Offer]:
+def _arguments(spelling: str, argument: str, known: CompletionIndex) -> list[Offer]:
     row = BY_SPELLING.get(spelling)
     if row is None or row.shape.cut is Cut.TEXT or " " in argument:
         return []

@@ -1,4 +1,4 @@
-"""This file is about a peer as a program: which face, which signals, which exit status.
+"""A peer as a program: which face, which signals, which exit status.
 
 It knows processes; lines are `wording`'s, commands `grammar`'s, and what happens is the SDK's.
 """
@@ -11,15 +11,15 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from peer.keys import FolderInUse
-from peer.node import Peer
-from peer.ui.completion import Known
-from peer.ui.held import HeldTerminal
-from peer.ui.line import LineFace, Terminal
-from peer.ui.pipe import PipeTerminal
-from peer.ui.running import DONE, FAILED, INTERRUPTED
-from wire.address import Address
-from wire.errors import ChatAppError, PortInUse
+from chatapp.peer.client import Peer
+from chatapp.peer.keystore import FolderInUse
+from chatapp.peer.ui.completion import CompletionIndex
+from chatapp.peer.ui.shell import LineFace, Terminal
+from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
+from chatapp.peer.ui.terminals.pipe import PipeTerminal
+from chatapp.peer.ui.terminals.raw import RawTerminal
+from chatapp.wire.address import Address
+from chatapp.wire.errors import ChatAppError, PortInUse
 
 
 def run(
@@ -38,7 +38,7 @@ def run(
     """Be a peer until the user ends it. Returns the exit status."""
     begin_log(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
-    with HeldTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
+    with RawTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
         try:
             peer = Peer(
                 name,
@@ -59,8 +59,8 @@ def begin_log(level: str) -> None:
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
 
 
-async def _chat(peer: Peer, held: HeldTerminal | None, *, stay: bool) -> int:
-    known = Known() if held is not None else None
+async def _chat(peer: Peer, held: RawTerminal | None, *, stay: bool) -> int:
+    known = CompletionIndex() if held is not None else None
     terminal = _terminal(held, known)
     complaint = await opened(peer)
     if complaint is not None and complaint.startswith("["):
@@ -103,10 +103,10 @@ async def opened(peer: Peer) -> str | None:
     return None
 
 
-def _terminal(held: HeldTerminal | None, known: Known | None) -> Terminal:
+def _terminal(held: RawTerminal | None, known: CompletionIndex | None) -> Terminal:
     if held is None or known is None:
         return PipeTerminal()
     # prompt_toolkit takes 120 ms to import, which a pipe need not pay
-    from peer.ui.screen import ScreenTerminal
+    from chatapp.peer.ui.terminals.tty import ScreenTerminal
 
     return ScreenTerminal(held, known)

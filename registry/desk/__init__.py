@@ -1,4 +1,4 @@
 """This package is about the help desk at the registry: one line of visitors a queue, operators, and what they say.
 
-It knows requests, effects and records; it must not know sockets, files, bytes on the wire or clocks.
+It knows requests, effects and records.
 """

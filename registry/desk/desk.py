@@ -1,23 +1,20 @@
-"""This file is about the help desk as one: who asks is sent to the right rules, and what follows is told once it is kept.
+"""The help desk as one: who asks is sent to the right rules, and what follows is told once it is kept.
 
-The registry's service stands before it. It must not know bytes, sockets or files.
+The registry's service stands before it.
 """
 
 from typing import assert_never
 
-from registry.clock import WallClock
-from registry.desk.guests import Guests
-from registry.desk.looking import figures_shown
-from registry.desk.operating import Operating, asker_of
-from registry.desk.parts import Parts
-from registry.desk.restoring import restore
-from registry.desk.settings import DeskSettings
-from registry.desk.talk import Talk
-from registry.desk.telling import Telling
-from registry.desk.terminal import Terminal
-from registry.desk.visitors import Visitors
-from registry.directory import Directory
-from registry.effects import (
+from chatapp.registry.access import Operators
+from chatapp.registry.desk.console import Terminal
+from chatapp.registry.desk.conversation import Talk
+from chatapp.registry.desk.notices import Publisher
+from chatapp.registry.desk.operators import Operating, asker_of, figures_shown
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.desk.state import DeskParts, Guests, restore
+from chatapp.registry.desk.visitors import Visitors
+from chatapp.registry.directory.directory import Directory
+from chatapp.registry.effects import (
     Caller,
     ConsoleTold,
     DeskAfterthought,
@@ -30,17 +27,23 @@ from registry.effects import (
     Request,
     VisitKept,
 )
-from registry.liveness import Liveness
-from registry.operators import Operators
-from registry.roster import Roster
-from registry.store.protocol import LoadedDesk
-from wire.messages.desk import DeskRequest
-from wire.messages.desk.operating import FiguresShown, OperatorRequest
-from wire.messages.desk.talking import ConversationRequest, HeardAtDesk, ReadAtDesk, SayAtDesk
-from wire.messages.desk.visiting import DeskShown, VisitorRequest
-from wire.messages.link import Attach
-from wire.messages.presence import Leave, Left, Ping, Pong
-from wire.messages.registration import Register
+from chatapp.registry.limits import WallClock
+from chatapp.registry.store.protocol import LoadedDesk
+from chatapp.registry.transport.liveness import Liveness
+from chatapp.registry.transport.sessions import Connections
+from chatapp.wire.messages.desk import (
+    ConversationRequest,
+    DeskRequest,
+    DeskShown,
+    FiguresShown,
+    HeardAtDesk,
+    OperatorRequest,
+    ReadAtDesk,
+    SayAtDesk,
+    VisitorRequest,
+)
+from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, Register
 
 
 class Desk:
@@ -51,14 +54,14 @@ class Desk:
         settings: DeskSettings,
         operators: Operators,
         directory: Directory,
-        roster: Roster,
+        roster: Connections,
         liveness: Liveness,
         clock: WallClock,
     ) -> None:
         self.guests = Guests(liveness)
         self._directory = directory
-        self._parts = Parts(settings, operators, directory, roster, self.guests, clock)
-        self._telling = Telling(self._parts)
+        self._parts = DeskParts(settings, operators, directory, roster, self.guests, clock)
+        self._telling = Publisher(self._parts)
         self._visitors = Visitors(self._parts, self._telling)
         self._operating = Operating(self._parts, self._telling)
         self._talk = Talk(self._parts)

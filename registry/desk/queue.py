@@ -1,20 +1,19 @@
-"""This file is about the queue: who is in line, who serves whom, and what follows from each thing that happens.
+"""The queue: who is in line, who serves whom, and what follows from each thing that happens.
 
 First come, first served: whoever is in reach is called before all behind them. A visitor who is out of reach keeps the
 place; for a moment nobody is called before them, after that the others are. A free operator on duty gets the first at
-once. It is a pure machine (`states.TRANSITIONS`): events and `now` come in, happenings are drained; it must not know
-links, messages, records or the time of day. What it is asked must fit: `ValueError` is our caller's mistake.
+once. It is a pure machine (`states.TRANSITIONS`): events and `now` come in, happenings are drained. What it is asked
+must fit: `ValueError` is our caller's mistake.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-from registry.desk.absences import Absences
-from registry.desk.line import Line
-from registry.desk.settings import DeskSettings
-from registry.desk.staff import Staff
-from registry.desk.states import TRANSITIONS, VisitEvent, VisitState, is_in_line
-from registry.desk.visit import (
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.desk.visit import (
     NOBODY,
+    TRANSITIONS,
     Altered,
     Change,
     DutyChanged,
@@ -23,8 +22,241 @@ from registry.desk.visit import (
     Operator,
     OperatorId,
     Visit,
+    VisitEvent,
+    VisitState,
+    is_in_line,
 )
-from wire.messages.desk.visiting import OverCause, PlaceCause
+from chatapp.registry.limits import Leases
+from chatapp.wire.messages.desk import OverCause, PlaceCause
+
+
+class GraceTimers:
+    """Who is out of reach, and until when that is borne."""
+
+    def __init__(self, settings: DeskSettings) -> None:
+        self._places: Leases[int] = Leases(settings.keep_place)
+        self._patience: Leases[int] = Leases(settings.pass_over_after)
+        self._settling: Leases[int] = Leases(settings.restart_grace)
+        self._duties: Leases[OperatorId] = Leases(settings.operator_grace)
+
+    # --- visitors
+
+    def visitor_lost(self, number: int, *, now: float) -> None:
+        """Their place is kept for a while."""
+        self._places.renew(number, now=now)
+
+    def hold_line(self, number: int, *, now: float) -> None:
+        """For a moment nobody is called before them."""
+        self._patience.renew(number, now=now)
+
+    def hold_line_after_restart(self, number: int, *, now: float) -> None:
+        """The same for longer: everybody has to find the registry again."""
+        self._settling.renew(number, now=now)
+
+    def visitor_settled(self, number: int) -> None:
+        """They are back, or gone for good."""
+        for leases in (self._places, self._patience, self._settling):
+            leases.end(number)
+
+    def no_longer_held_for(self, *, now: float) -> list[int]:
+        """Drained: for whom the line was held long enough."""
+        return self._patience.expired(now=now) + self._settling.expired(now=now)
+
+    def places_over(self, *, now: float) -> list[int]:
+        """Drained: whose place was kept long enough."""
+        return self._places.expired(now=now)
+
+    # --- operators
+
+    def operator_lost(self, who: OperatorId, *, now: float) -> None:
+        """What they have is theirs for a while."""
+        self._duties.renew(who, now=now)
+
+    def operator_settled(self, who: OperatorId) -> None:
+        """They are back, or gone for good."""
+        self._duties.end(who)
+
+    def duties_over(self, *, now: float) -> list[OperatorId]:
+        """Drained: who was away for too long."""
+        return self._duties.expired(now=now)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        deadlines = (
+            self._places.next_deadline(),
+            self._patience.next_deadline(),
+            self._settling.next_deadline(),
+            self._duties.next_deadline(),
+        )
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+
+GAP: Final = 1 << 32
+"""Between two ranks that were given in order: thirty-two moves into one place before ranks are given anew."""
+
+
+class Line:
+    """Visits by rank, the head first. Those who are served are not in it, but known."""
+
+    def __init__(self) -> None:
+        self._visits: list[Visit] = []
+        self._called: dict[int, Visit] = {}
+
+    def __len__(self) -> int:
+        return len(self._visits)
+
+    def __iter__(self) -> Iterator[Visit]:
+        return iter(self._visits)
+
+    def load(self, visits: Iterable[Visit], called: Iterable[Visit]) -> None:
+        """As they were: those in line, and those who are served."""
+        self._visits = sorted(visits, key=lambda visit: (visit.rank, visit.number))
+        self._called = {visit.number: visit for visit in called}
+
+    def at(self, place: int) -> Visit | None:
+        """Whoever has this position, from 1."""
+        return self._visits[place - 1] if 1 <= place <= len(self._visits) else None
+
+    def position(self, visit: Visit) -> int:
+        """From 1; the visit must be in line."""
+        place = bisect_left(self._visits, visit.rank, key=_rank)
+        while self._visits[place] is not visit:
+            place += 1
+        return place + 1
+
+    def append(self, visit: Visit) -> None:
+        """Behind everybody."""
+        ranks = [one.rank for one in (*self._visits[-1:], *self._called.values())]
+        visit.rank = max(ranks) + GAP if ranks else 0
+        self._visits.append(visit)
+
+    def call(self, visit: Visit) -> None:
+        """Out of the line, to be served; nobody else's rank changes."""
+        del self._visits[self.position(visit) - 1]
+        visit.is_put_back = False
+        self._called[visit.number] = visit
+
+    def put_back(self, visit: Visit) -> list[Visit]:
+        """To the head of the line; among those who were put back before, by arrival. Returned are those whose rank is
+        another one now.
+
+        Whom an operator has moved stays where the operator wanted them: they count as nobody who was put back."""
+        place = 1
+        for at, other in enumerate(self._visits, 1):
+            if other.is_put_back and other.number < visit.number:
+                place = at + 1
+            elif other.is_put_back:
+                place = max(place, at)
+                break
+        visit.is_put_back = True
+        del self._called[visit.number]
+        return self._insert(visit, place)
+
+    def restore(self, visit: Visit) -> list[Visit]:
+        """Where it was before it was called: behind those who were before it, and those put back who came earlier.
+        Returned are those whose rank is another one now."""
+        place = 1
+        for at, other in enumerate(self._visits, 1):
+            is_before = other.number < visit.number if other.is_put_back else other.rank < visit.rank
+            place = at + 1 if is_before else place
+        del self._called[visit.number]
+        before, after = self.at(place - 1), self.at(place)
+        if (before is None or before.rank < visit.rank) and (after is None or visit.rank < after.rank):
+            self._visits.insert(place - 1, visit)
+            return [visit]
+        return self._insert(visit, place)
+
+    def remove(self, visit: Visit) -> None:
+        """Out of the line, or served no more; nobody else's rank changes."""
+        if self._called.pop(visit.number, None) is None:
+            del self._visits[self.position(visit) - 1]
+        visit.is_put_back = False
+
+    def move(self, visit: Visit, to: int) -> list[Visit]:
+        """To this position, or the last one when there are fewer; those whose rank is another one now."""
+        self.remove(visit)
+        return self._insert(visit, min(to, len(self._visits) + 1))
+
+    def _insert(self, visit: Visit, place: int) -> list[Visit]:
+        """Right behind whoever is before this place; at the head, before those who are served as well."""
+        before, after = self.at(place - 1), self.at(place)
+        others = [one.rank for one in self._called.values()] + ([] if after is None else [after.rank])
+        self._visits.insert(place - 1, visit)
+        if before is None:
+            visit.rank = min(others) - GAP if others else 0
+            return [visit]
+        rank = min((rank for rank in others if rank > before.rank), default=before.rank + 2 * GAP)
+        if rank - before.rank < 2:
+            return self._rank_anew(visit, behind=before)
+        visit.rank = (before.rank + rank) // 2
+        return [visit]
+
+    def _rank_anew(self, visit: Visit, *, behind: Visit) -> list[Visit]:
+        others = [one for one in self._visits if one is not visit]
+        everybody = sorted((*others, *self._called.values()), key=_rank)
+        everybody.insert(everybody.index(behind) + 1, visit)
+        for place, one in enumerate(everybody):
+            one.rank = place * GAP
+        return everybody
+
+
+def _rank(visit: Visit) -> int:
+    return visit.rank
+
+
+class OperatorPool:
+    """Operators who are on duty, or still serve somebody; whoever became free last stands last."""
+
+    def __init__(self) -> None:
+        self._operators: dict[OperatorId, Operator] = {}
+
+    def __iter__(self) -> Iterator[Operator]:
+        return iter(self._operators.values())
+
+    def __contains__(self, who: OperatorId) -> bool:
+        return who in self._operators
+
+    def __getitem__(self, who: OperatorId) -> Operator:
+        return self._operators[who]
+
+    def get(self, who: OperatorId) -> Operator | None:
+        """Nobody, when they are not on duty and serve nobody."""
+        return self._operators.get(who)
+
+    def on_duty(self, queue: str) -> int:
+        """How many take visitors of this queue."""
+        return sum(one.is_on and one.queue == queue for one in self)
+
+    def free(self, queue: str) -> list[Operator]:
+        """For whom a visitor of this queue may be called; the one who is free longest comes first."""
+        return [one for one in self if one.is_free and one.queue == queue]
+
+    def restore(self, visit: Visit) -> None:
+        """Whom an earlier life left serving this visit: on duty, and out of reach until they show themselves."""
+        operator = self._operators[visit.operator] = Operator(visit.operator, queue=visit.queue)
+        operator.is_on, operator.is_here, operator.visit = True, False, visit
+
+    def admit(self, who: OperatorId, queue: str) -> Operator:
+        """Them, known from now on."""
+        operator = self._operators.get(who)
+        if operator is None:
+            operator = self._operators[who] = Operator(who, queue=queue)
+        return operator
+
+    def release(self, visit: Visit) -> OperatorId:
+        """Nobody serves this visit any more; who did until now."""
+        who, visit.operator, visit.is_fresh = visit.operator, NOBODY, False
+        operator = self._operators.pop(who, None)
+        if operator is not None:
+            operator.visit = None
+            self._operators[who] = operator  # behind those who are free already
+            self.forget_idle(operator)
+        return who
+
+    def forget_idle(self, operator: Operator) -> None:
+        """Unless they are on duty or serve somebody."""
+        if not operator.is_on and operator.visit is None:
+            self._operators.pop(operator.id, None)
 
 
 class DeskQueue:
@@ -32,9 +264,9 @@ class DeskQueue:
 
     def __init__(self, settings: DeskSettings) -> None:
         self.visits: dict[int, Visit] = {}
-        self.operators = Staff()
+        self.operators = OperatorPool()
         self._lines = {queue: Line() for queue in settings.queues}
-        self._absences = Absences(settings)
+        self._absences = GraceTimers(settings)
         self._happened: list[Happening] = []
 
     def load(self, visits: Iterable[Visit], *, now: float) -> None:

@@ -1,13 +1,13 @@
-"""This file is about what the people who run a desk decide: its queues, its menu, its operators, and how patient it is.
+"""What the people who run a desk decide: its queues, its menu, its operators, and how patient it is.
 
-It is a value: whoever reads a configuration file makes one. It must not know where it came from.
+It is a value: whoever reads a configuration file makes one.
 """
 
 from typing import Final
 
 import msgspec
 
-from wire.names import is_same_name
+from chatapp.wire.names import is_same_name
 
 DEFAULT_QUEUE: Final = "desk"
 DEFAULT_MENU: Final = (
@@ -32,7 +32,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_place: float = 60.0
     """How long the place of a visitor is kept whose link is lost, and after a restart of the registry."""
     operators: tuple[str, ...] = ()
-    """Names and keys of the peers who may be operators (`--operator`), as typed: `registry.operators` says whom they mean.
+    """Names and keys of the peers who may be operators (`--operator`), as typed: `registry.access` says whom they mean.
     With none, the registry's own terminal or standard input is on duty from the start."""
     operators_max: int = 32
     """Operators on duty at once, over all queues."""

@@ -1,15 +1,15 @@
-"""This file is about what is said in one visit: one list of lines, and how far each reader has got with it.
+"""What is said in one visit: one list of lines, and how far each reader has got with it.
 
-Lines have positions; a reader confirms up to a position, gets what follows within a window, and gets what is not confirmed
-again on a new link. A sender's numbers rise, so a line that comes twice is known. Older lines that all readers have
-confirmed make room for newer ones; what somebody has still to read is never dropped. It must not know who is who.
+Lines have positions; a reader confirms up to a position, gets what follows within a window, and gets what is not
+confirmed again on a new link. A sender's numbers rise, so a line that comes twice is known. Older lines that all
+readers have confirmed make room for newer ones; what somebody has still to read is never dropped.
 """
 
 from collections import deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_WINDOW
+from chatapp.wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_WINDOW
 
 _LINE_COSTS: Final = 64
 """Bytes that a line costs beside its text."""

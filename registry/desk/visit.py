@@ -1,14 +1,74 @@
-"""This file is about one visit and one operator as the desk holds them, and what is said of them when they change.
+"""One visit and one operator as the desk holds them, and what is said of them when they change.
 
 It knows no rules: those are the queue's.
 """
 
+import enum
+import hashlib
 from typing import Final, TypeAlias
 
 import msgspec
 
-from registry.desk.states import VisitEvent, VisitState
-from wire.messages.desk.visiting import OverCause, PlaceCause
+from chatapp.registry.store.entries import DeskVisitKept, DeskVisitOver
+from chatapp.wire.messages.desk import OverCause, PlaceCause
+
+
+class VisitState(enum.Enum):
+    """Where a visit stands."""
+
+    JOINING = "in line; its record is on its way to the disk, and nobody is told of it"
+    WAITING = "in line, in reach"
+    MISSED = "in line, out of reach for a moment: nobody behind is called before"
+    AWAY = "in line, out of reach for longer: others are called first, the place is kept"
+    SERVED = "with an operator, in reach"
+    ABSENT = "with an operator, out of reach"
+    OVER = "over"
+
+
+class VisitEvent(enum.Enum):
+    """What can happen to a visit."""
+
+    KEPT = "its record is on the disk"
+    LOST = "the link is lost"
+    RETURNED = "a new link shows the ticket"
+    PASSED_OVER = "out of reach for too long to keep others waiting"
+    CALLED = "an operator is free"
+    UNANSWERED = (
+        "back in line where it was: called, and the link was lost before the visitor showed a sign of life"
+    )
+    PUT_BACK = "to the head of the line: the operator has vanished, or hands over to one who is busy"
+    HANDED_OVER = "another operator serves"
+    ENDED = "over, for whatever cause"
+
+
+_LINE: Final = (VisitState.JOINING, VisitState.WAITING, VisitState.MISSED, VisitState.AWAY)
+
+TRANSITIONS: Final[dict[tuple[VisitState, VisitEvent], VisitState]] = {
+    (VisitState.JOINING, VisitEvent.KEPT): VisitState.WAITING,
+    (VisitState.JOINING, VisitEvent.LOST): VisitState.MISSED,
+    (VisitState.JOINING, VisitEvent.RETURNED): VisitState.JOINING,
+    (VisitState.WAITING, VisitEvent.LOST): VisitState.MISSED,
+    (VisitState.WAITING, VisitEvent.RETURNED): VisitState.WAITING,
+    (VisitState.WAITING, VisitEvent.CALLED): VisitState.SERVED,
+    (VisitState.MISSED, VisitEvent.RETURNED): VisitState.WAITING,
+    (VisitState.MISSED, VisitEvent.PASSED_OVER): VisitState.AWAY,
+    (VisitState.AWAY, VisitEvent.RETURNED): VisitState.WAITING,
+    (VisitState.SERVED, VisitEvent.LOST): VisitState.ABSENT,
+    (VisitState.SERVED, VisitEvent.UNANSWERED): VisitState.MISSED,
+    (VisitState.SERVED, VisitEvent.RETURNED): VisitState.SERVED,
+    (VisitState.SERVED, VisitEvent.HANDED_OVER): VisitState.SERVED,
+    (VisitState.SERVED, VisitEvent.PUT_BACK): VisitState.WAITING,
+    (VisitState.ABSENT, VisitEvent.RETURNED): VisitState.SERVED,
+    (VisitState.ABSENT, VisitEvent.HANDED_OVER): VisitState.ABSENT,
+    (VisitState.ABSENT, VisitEvent.PUT_BACK): VisitState.MISSED,
+    **{(state, VisitEvent.ENDED): VisitState.OVER for state in VisitState if state is not VisitState.OVER},
+}
+
+
+def is_in_line(state: VisitState) -> bool:
+    """Whether a visit in this state has a position."""
+    return state in _LINE
+
 
 OperatorId: TypeAlias = bytes
 """The identity of a peer, or the registry's own terminal."""
@@ -145,3 +205,70 @@ class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Happening: TypeAlias = Change | Altered | Freed | DutyChanged
+
+
+_DIGEST_SIZE: Final = 16
+
+
+def digest(ticket: bytes) -> bytes:
+    """What stands for a ticket, in memory and on disk."""
+    return hashlib.blake2s(ticket, digest_size=_DIGEST_SIZE, person=b"chat-tkt").digest()
+
+
+BY_OPERATOR: Final = frozenset({OverCause.ENDED, OverCause.DROPPED})
+"""Ends that a visitor is told of who was away at the time and comes back."""
+
+
+def kept_record(visit: Visit) -> DeskVisitKept:
+    """A visit as it stands."""
+    form = visit.form
+    return DeskVisitKept(
+        visit=visit.number,
+        queue=visit.queue,
+        ticket=visit.ticket,
+        host=visit.host,
+        name=form.name,
+        number=form.number,
+        issue=form.issue,
+        joined_at=visit.joined_at,
+        rank=visit.rank,
+        operator=visit.operator,
+        wanted=visit.wanted,
+        called_at=visit.called_at,
+        since=visit.since,
+        served_for=visit.served_for,
+        note=visit.note,
+        given_by=visit.given_by,
+        is_put_back=visit.is_put_back,
+    )
+
+
+def visit_of(record: DeskVisitKept, queue: str) -> Visit:
+    """The visit of a record, in this queue: the settings may name the record's own no longer."""
+    visit = Visit(
+        record.visit,
+        queue=queue,
+        ticket=record.ticket,
+        form=Form(name=record.name, number=record.number, issue=record.issue),
+        host=record.host,
+        joined_at=record.joined_at,
+    )
+    visit.rank, visit.operator, visit.wanted = record.rank, record.operator, record.wanted
+    visit.called_at, visit.since, visit.served_for = record.called_at, record.since, record.served_for
+    visit.note, visit.given_by, visit.is_put_back = record.note, record.given_by, record.is_put_back
+    return visit
+
+
+def over_record(visit: Visit, *, cause: OverCause, ended_at: int, of_day: int) -> DeskVisitOver:
+    """A visit that is over."""
+    return DeskVisitOver(
+        visit=visit.number,
+        queue=visit.queue,
+        joined_at=visit.joined_at,
+        called_at=visit.called_at,
+        ended_at=ended_at,
+        served_for=visit.served_for,
+        of_day=of_day,
+        ticket=visit.ticket if cause in BY_OPERATOR else b"",
+        cause=int(cause),
+    )

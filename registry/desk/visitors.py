@@ -1,22 +1,19 @@
-"""This file is about what a visitor asks: to be let in line, to come back, to leave, to know the place.
+"""What a visitor asks: to be let in line, to come back, to leave, to know the place.
 
 It knows forms, tickets and caps; what follows from a change is told elsewhere.
 """
 
 from typing import assert_never
 
-from registry.desk.parts import Parts
-from registry.desk.records import kept_record
-from registry.desk.states import VisitState
-from registry.desk.telling import Telling
-from registry.desk.tickets import digest
-from registry.desk.transcript import VISITOR
-from registry.desk.visit import Form, Visit
-from registry.effects import Caller, Effect, Reply, Resume, Store, VisitKept
-from wire.errors import FormRefused
-from wire.forms import full_name, mobile_number
-from wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
-from wire.messages.desk.visiting import (
+from chatapp.registry.desk.notices import Publisher
+from chatapp.registry.desk.state import DeskParts
+from chatapp.registry.desk.transcript import VISITOR
+from chatapp.registry.desk.visit import Form, Visit, VisitState, digest, kept_record
+from chatapp.registry.effects import Caller, Effect, Reply, Resume, Store, VisitKept
+from chatapp.wire.errors import FormRefused
+from chatapp.wire.forms import full_name, mobile_number
+from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
+from chatapp.wire.messages.desk import (
     AskPlace,
     DeskRefusal,
     DeskRefused,
@@ -34,7 +31,7 @@ from wire.messages.desk.visiting import (
 class Visitors:
     """Serves them."""
 
-    def __init__(self, parts: Parts, telling: Telling) -> None:
+    def __init__(self, parts: DeskParts, telling: Publisher) -> None:
         self._parts = parts
         self._telling = telling
         self._next_number = 1

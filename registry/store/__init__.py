@@ -1,4 +1,4 @@
 """This package is about what the registry keeps on disk: names, mail, group keys and group lines.
 
-It knows records, files and the order of their writes. It must not know sockets, messages on the wire or who is online.
+It knows records, files and the order of their writes.
 """

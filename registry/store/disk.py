@@ -1,4 +1,4 @@
-"""This file is about the calls to the operating system that the store makes, and there is no other way to it.
+"""The calls to the operating system that the store makes, and there is no other way to it.
 
 It knows modes and flags, no records. It is a seam: tests put a disk in its place that fails, fills up or loses power at
 any one of these steps. POSIX only (the memory store is there for other systems).

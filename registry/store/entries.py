@@ -1,4 +1,4 @@
-"""This file is about what the journal can say: one closed union of entries, and their bytes. It knows no files.
+"""What the journal can say: one closed union of entries, and their bytes. It knows no files.
 
 The same bytes stand in the journal and in the files at rest, so a checkpoint copies records and encodes nothing again.
 Tags and the order of fields are the format on disk: add at the end, never reuse a number.
@@ -135,7 +135,7 @@ class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=Fal
     cause: int = 0  # why it is over, to tell them
 
 
-class AtRest(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
+class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
     """In files at rest only: this file says all that the journals up to `generation` said about its subject."""
 
     generation: int
@@ -239,7 +239,7 @@ class DeskOwner(enum.Enum):
 Owner: TypeAlias = bytes | str | DeskOwner
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Entry | AtRest)
+_decoder = msgspec.msgpack.Decoder(Entry | CheckpointMark)
 _sign_decoder = msgspec.msgpack.Decoder(JournalBegan | JournalsListed)
 
 
@@ -254,7 +254,7 @@ def owner_of(entry: Entry) -> Owner | None:
     return None
 
 
-def encode(entry: Entry | AtRest | JournalBegan | JournalsListed) -> bytes:
+def encode(entry: Entry | CheckpointMark | JournalBegan | JournalsListed) -> bytes:
     """ValueError for an entry that could not be read back: it must never reach the disk."""
     identity = _identity_in(entry)
     if identity is not None and len(identity) != IDENTITY_SIZE:
@@ -265,7 +265,7 @@ def encode(entry: Entry | AtRest | JournalBegan | JournalsListed) -> bytes:
         raise ValueError(str(wrong)) from wrong
 
 
-def _identity_in(entry: Entry | AtRest | JournalBegan | JournalsListed) -> bytes | None:
+def _identity_in(entry: Entry | CheckpointMark | JournalBegan | JournalsListed) -> bytes | None:
     """What a reader checks the length of."""
     if isinstance(entry, (MailStored, MailTaken)):
         return entry.recipient
@@ -274,10 +274,10 @@ def _identity_in(entry: Entry | AtRest | JournalBegan | JournalsListed) -> bytes
     return entry.identity if isinstance(entry, (RoomMember, RoomMemberGone)) else None
 
 
-def decode(payload: bytes) -> Entry | AtRest | None:
+def decode(payload: bytes) -> Entry | CheckpointMark | None:
     """What a whole record says, or None: of another version, or no entry at all."""
     try:
-        entry: Entry | AtRest = _decoder.decode(payload)
+        entry: Entry | CheckpointMark = _decoder.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return entry

@@ -1,9 +1,8 @@
 """The store on a disk: who may write when, and how a checkpoint begins and ends.
 
-It knows the journals, the locks and the threads (protocol.py says who calls what). It must not know what entries mean
-(image.py), how files at rest are written (filing.py), or how the start reads them (loading.py).
+It knows the journals, the locks and the threads (protocol.py says who calls what).
 
-    <folder>/lock                        held as long as a registry runs
+<folder>/lock                        held as long as a registry runs
     <folder>/journal-<generation>        everything since the last checkpoint; usually one, two during a checkpoint
     <folder>/journals                    which journals there must be
     <folder>/names, mail/, groups/, desk what earlier journals said, at rest (shelf.py)
@@ -19,10 +18,12 @@ from contextlib import closing
 from pathlib import Path
 from threading import Lock
 
-from registry.store.disk import Disk, SyncFailed
-from registry.store.drawers import Drawers, Place, Snapshot
-from registry.store.entries import AtRest, Entry, GroupLine, MailStored, Owner, encode
-from registry.store.errors import (
+from chatapp.registry.store.checkpoint import Checkpoint
+from chatapp.registry.store.disk import Disk, SyncFailed
+from chatapp.registry.store.entries import CheckpointMark, Entry, GroupLine, MailStored, Owner, encode
+from chatapp.registry.store.journal import Journals, Reader, frame
+from chatapp.registry.store.protocol import (
+    Loaded,
     RecordLost,
     StoreError,
     StoreFull,
@@ -31,13 +32,8 @@ from registry.store.errors import (
     StoreUnusable,
     from_os_error,
 )
-from registry.store.filing import Filing
-from registry.store.journals import Journals
-from registry.store.loading import Loading
-from registry.store.protocol import Loaded
-from registry.store.reading import Reader
-from registry.store.records import frame
-from registry.store.shelf import Shelf
+from chatapp.registry.store.recovery import Loading
+from chatapp.registry.store.segments import FileIndex, FileLayout, Place, Snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -77,17 +73,17 @@ class FileStore:
         self._syncing = Lock()
         self._checkpointing = Lock()
         self._read_only = ""  # the reason, once there is one
-        self._drawers = Drawers()
+        self._drawers = FileIndex()
         self._checkpoint_at = self._not_before = now()
         self._is_urgent = False
         self._took = 0.0  # seconds, the last checkpoint
         try:
             self._root, self._held = self._take(folder)
-            self._shelf = Shelf(self._disk, self._root)
+            self._shelf = FileLayout(self._disk, self._root)
         except OSError as wrong:
             raise StoreUnusable(self._where, wrong.strerror or str(wrong)) from wrong
         self._journals = Journals(self._disk, self._root)
-        self._filing = Filing(
+        self._filing = Checkpoint(
             self._disk, self._shelf, self._drawers, self._journals.by_generation, self._lock
         )
 
@@ -221,7 +217,7 @@ class FileStore:
 
     def _begin_anew(self) -> None:
         self._journals.take_back()
-        drawers, journals = Drawers(), Journals(self._disk, self._root)
+        drawers, journals = FileIndex(), Journals(self._disk, self._root)
         loading = Loading(self._disk, self._shelf, drawers, folder=self._where, has_past=True)
         try:
             for line in loading.run().damage:
@@ -239,7 +235,7 @@ class FileStore:
         with self._lock:
             old_journals, self._journals = self._journals, journals
             old_files, self._drawers = self._drawers.open_files(), drawers
-            self._filing = Filing(self._disk, self._shelf, drawers, journals.by_generation, self._lock)
+            self._filing = Checkpoint(self._disk, self._shelf, drawers, journals.by_generation, self._lock)
             self._read_only, self._is_urgent = "", True
             self._not_before = self._now()
         old_journals.close()
@@ -288,8 +284,10 @@ class FileStore:
             present.sync(upto)
         return snapshot
 
-    def _read(self, owner: Owner, holder: Mapping[int, Place], keys: Sequence[int]) -> list[Entry | AtRest]:
-        found: list[Entry | AtRest] = []
+    def _read(
+        self, owner: Owner, holder: Mapping[int, Place], keys: Sequence[int]
+    ) -> list[Entry | CheckpointMark]:
+        found: list[Entry | CheckpointMark] = []
         lost: list[int] = []
         at_rest = self._drawers.file(owner)
         with closing(Reader(self._disk, self._shelf, self._journals.by_generation, owner, at_rest)) as reader:

@@ -1,4 +1,4 @@
-"""This file is about what the entries mean, taken together. It knows entries, no files, threads or clocks.
+"""What the entries mean, taken together. It knows entries, no files, threads or clocks.
 
 `apply` is told each entry with a mark of *where* its bytes are: for the file store a place on the disk, for the memory
 store the entry itself. So both stores share every rule, and letters and lines need not be in memory.
@@ -10,10 +10,10 @@ generations see to that (loading.py).
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Generic, TypeVar, assert_never
+from typing import Any, Generic, TypeVar, assert_never
 
-from registry.store.desk import DeskImage
-from registry.store.entries import (
+from chatapp.registry.store.entries import (
+    DeskEntry,
     DeskLineKept,
     DeskOwner,
     DeskVisitKept,
@@ -35,8 +35,113 @@ from registry.store.entries import (
     RoomMember,
     RoomMemberGone,
 )
+from chatapp.registry.store.protocol import LetterHead, LineHead, Loaded, LoadedDesk, LoadedGroup
+from chatapp.wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
 
 Where = TypeVar("Where")
+
+_POSITION_BITS = 64
+
+
+def line_key(visit: int, position: int) -> int:
+    """One number for a line of a visit; they sort by visit, then by position."""
+    return visit << _POSITION_BITS | position
+
+
+class DeskImage(Generic[Where]):
+    """The desk: visits by number, lines by `line_key`, the newest sessions and ends by visit."""
+
+    def __init__(self) -> None:
+        self.visits: dict[int, Where] = {}
+        self.lines: dict[int, Where] = {}
+        self.served: dict[int, Where] = {}  # in the order of their ends
+        self.last: dict[
+            int, Where
+        ] = {}  # the highest visit that ended unserved: its number is not given again
+        self.untold: dict[
+            int, Where
+        ] = {}  # those that ended unserved, and whose visitor may be still to be told, in the order of their ends
+        self.highest_visit = 0
+        self._spans: dict[
+            int, tuple[int, int]
+        ] = {}  # of each visit with lines: the first and the last position
+
+    def copy(self) -> "DeskImage[Where]":
+        """An image of its own, of the same places."""
+        twin: DeskImage[Where] = DeskImage()
+        twin.visits, twin.lines = self.visits.copy(), self.lines.copy()
+        twin.served, twin.last, twin.untold = self.served.copy(), self.last.copy(), self.untold.copy()
+        twin.highest_visit, twin._spans = self.highest_visit, self._spans.copy()
+        return twin
+
+    def holders(self) -> list[dict[int, Where]]:
+        """The live tables: together the whole content of the desk's file."""
+        tables = [self.visits, self.lines, self.served, self.last, self.untold]
+        return tables if any(tables) else []
+
+    def apply(self, entry: DeskEntry, where: Where) -> Sequence[Where]:
+        """Take in `entry`; what is not needed any more."""
+        match entry:
+            case DeskVisitKept():
+                return self._keep(entry, where)
+            case DeskLineKept():
+                return self._say(entry, where)
+            case DeskVisitOver():
+                return self._end(entry, where)
+        assert_never(entry)
+
+    def _keep(self, entry: DeskVisitKept, where: Where) -> Sequence[Where]:
+        if self._is_over(entry.visit):
+            return (where,)
+        self.highest_visit = max(self.highest_visit, entry.visit)
+        former = self.visits.get(entry.visit)
+        self.visits[entry.visit] = where
+        return () if former is None else (former,)
+
+    def _say(self, entry: DeskLineKept, where: Where) -> Sequence[Where]:
+        first, last = self._spans.get(entry.visit, (entry.first, entry.first - 1))
+        if self._is_over(entry.visit) or entry.position <= last:
+            return (where,)
+        self.lines[line_key(entry.visit, entry.position)] = where
+        cut = max(first, entry.first)
+        self._spans[entry.visit] = (cut, entry.position)
+        return list(self._drop(entry.visit, first, cut))
+
+    def _end(self, entry: DeskVisitOver, where: Where) -> Sequence[Where]:
+        if self._is_over(entry.visit):
+            return (where,)
+        self.highest_visit = max(self.highest_visit, entry.visit)
+        freed: list[Where] = []
+        if entry.visit in self.visits:
+            freed.append(self.visits.pop(entry.visit))
+        first, last = self._spans.pop(entry.visit, (0, -1))
+        freed += self._drop(entry.visit, first, last + 1)
+        return [*freed, *self._remember(entry, where)]
+
+    def _remember(self, entry: DeskVisitOver, where: Where) -> Sequence[Where]:
+        if entry.called_at or entry.ticket:
+            kept, most = (
+                (self.served, DESK_SESSIONS_MAX) if entry.called_at else (self.untold, DESK_UNTOLD_MAX)
+            )
+            kept[entry.visit] = where
+            return (kept.pop(next(iter(kept))),) if len(kept) > most else ()
+        known = next(iter(self.last), 0)
+        if entry.visit < known:
+            return (where,)
+        freed = list(self.last.values())
+        self.last.clear()
+        self.last[entry.visit] = where
+        return freed
+
+    def _drop(self, visit: int, first: int, end: int) -> Iterator[Where]:
+        for position in range(first, end):
+            gone = self.lines.pop(line_key(visit, position), None)
+            if gone is not None:
+                yield gone
+
+    def _is_over(self, visit: int) -> bool:
+        return visit in self.served or visit in self.last or visit in self.untold
+
 
 # A line on its way may still use the key in force or the one before it while a newer one is on its way: these many keys
 # are kept whether or not a line needs them.
@@ -121,7 +226,7 @@ class Group(Generic[Where]):
                 yield self.keys.pop(epoch)
 
 
-class Image(Generic[Where]):
+class StoreState(Generic[Where]):
     """Everything that the store holds."""
 
     def __init__(self) -> None:
@@ -181,9 +286,9 @@ class Image(Generic[Where]):
             case _:
                 assert_never(entry)
 
-    def copy(self) -> "Image[Where]":
+    def copy(self) -> "StoreState[Where]":
         """An image of its own, of the same places."""
-        twin: Image[Where] = Image()
+        twin: StoreState[Where] = StoreState()
         twin.names, twin.members = self.names.copy(), self.members.copy()
         twin.invites = self.invites.copy()
         twin.mail = {owner: box.copy() for owner, box in self.mail.items()}
@@ -231,3 +336,83 @@ class Image(Generic[Where]):
         if group is None:
             group = self.groups[name] = Group()
         return group
+
+
+class LoadedBuilder:
+    """Heads of all that was ever mentioned; `loaded` leaves out what is gone."""
+
+    def __init__(self) -> None:
+        self._letters: dict[int, LetterHead] = {}
+        self._lines: dict[tuple[str, int], LineHead] = {}
+        self._keys: dict[tuple[str, int], bytes] = {}
+        self._visits: dict[int, DeskVisitKept] = {}
+        self._said: dict[int, DeskLineKept] = {}
+        self._over: dict[int, DeskVisitOver] = {}
+
+    def note(self, entry: Entry) -> None:
+        match entry:
+            case MailStored():
+                self._letters[entry.serial] = LetterHead(
+                    serial=entry.serial,
+                    sender=entry.sender,
+                    sender_name=entry.sender_name,
+                    number=entry.number,
+                    at=entry.at,
+                    size=len(entry.letter),
+                )
+            case GroupLine():
+                self._lines[entry.group, entry.position] = LineHead(
+                    position=entry.position,
+                    sender=entry.sender,
+                    epoch=entry.epoch,
+                    at=entry.at,
+                    size=len(entry.frame),
+                )
+            case GroupKeyMade():
+                self._keys[entry.group, entry.epoch] = entry.key
+            case DeskVisitKept():
+                self._visits[entry.visit] = entry
+            case DeskLineKept():
+                self._said[line_key(entry.visit, entry.position)] = entry
+            case DeskVisitOver():
+                self._visits.pop(entry.visit, None)
+                self._over[entry.visit] = entry
+            case _:
+                pass
+
+    def loaded(self, image: StoreState[Any], *, skipped: int = 0, damage: Sequence[str] = ()) -> Loaded:
+        """What of it is still in `image`."""
+        return Loaded(
+            names=list(image.names.values()),
+            letters={
+                owner: [self._letters[serial] for serial in sorted(box)] for owner, box in image.mail.items()
+            },
+            groups={name: self._group(name, group) for name, group in image.groups.items()},
+            members=list(image.members.values()),
+            invites=list(image.invites.values()),
+            highest_serial=image.highest_serial,
+            skipped=skipped,
+            damage=list(damage),
+            desk=self._desk(image.desk),
+        )
+
+    def _desk(self, image: DeskImage[Any]) -> LoadedDesk:
+        lines: dict[int, list[DeskLineKept]] = {}
+        for key in sorted(image.lines):
+            said = self._said[key]
+            lines.setdefault(said.visit, []).append(said)
+        return LoadedDesk(
+            visits=[self._visits[visit] for visit in sorted(image.visits)],
+            lines=lines,
+            served=[self._over[visit] for visit in image.served],
+            untold=[self._over[visit] for visit in image.untold],
+            highest_visit=image.highest_visit,
+        )
+
+    def _group(self, name: str, group: Group[Any]) -> LoadedGroup:
+        return LoadedGroup(
+            keys={epoch: self._keys[name, epoch] for epoch in group.keys},
+            lines=[self._lines[name, position] for position in group.lines],
+            cut=group.cut,
+            highest=group.highest,
+        )

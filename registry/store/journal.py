@@ -1,4 +1,4 @@
-"""This file is about the journal: one append-only file a generation, and all durability rests on it.
+"""The journal: one append-only file a generation, and all durability rests on it.
 
 It knows records and the disk, not what the records say, and no threads: its callers order the calls.
 
@@ -9,9 +9,22 @@ torn tail therefore stays where it is until a checkpoint removes the file; repla
 
 import contextlib
 import re
+import struct
+from collections.abc import Mapping, Sequence
+from zlib import crc32
 
-from registry.store.disk import Disk, write_whole
-from registry.store.errors import StoreReadOnly, from_os_error
+from chatapp.registry.store.disk import Disk, write_whole
+from chatapp.registry.store.entries import (
+    CheckpointMark,
+    Entry,
+    JournalBegan,
+    JournalsListed,
+    Owner,
+    decode,
+    encode,
+)
+from chatapp.registry.store.protocol import StoreReadOnly, from_os_error
+from chatapp.registry.store.segments import AT_REST, JOURNALS, NEW_SUFFIX, FileLayout, Place
 
 _NAME = re.compile(r"journal-(\d{12,18})\Z")
 
@@ -118,3 +131,195 @@ class Journal:
         except OSError as wrong:
             self._failed = f"half a write could not be taken back ({wrong.strerror})"
             raise StoreReadOnly(self.name, self._failed) from wrong
+
+
+_HEADER = struct.Struct(">II")
+_LENGTH = struct.Struct(">I")
+HEADER_SIZE = _HEADER.size
+
+# The largest payload. A mailbox holds 256 KiB and a frame 64 KiB; a longer claim is damage, seen before any work on it.
+LARGEST_PAYLOAD = 1 << 20
+
+
+def frame(payload: bytes) -> bytes:
+    """One whole record. ValueError for an empty or an oversized payload: that is the caller's mistake."""
+    length = len(payload)
+    if not 0 < length <= LARGEST_PAYLOAD:
+        raise ValueError(f"a record holds 1 to {LARGEST_PAYLOAD} bytes, not {length}")
+    return _HEADER.pack(length, crc32(payload, crc32(_LENGTH.pack(length)))) + payload
+
+
+def unframe(record: bytes) -> bytes | None:
+    """The payload, if `record` is exactly one whole record."""
+    payload = _payload_at(record, 0)
+    return payload if payload is not None and HEADER_SIZE + len(payload) == len(record) else None
+
+
+def scan(data: bytes) -> tuple[list[bytes], int]:
+    """The payloads of the whole records that `data` begins with, and the length of those records together.
+
+    Any bytes are fine. It ends at the first record that is torn or damaged: where the next one would begin is unknown.
+    """
+    payloads: list[bytes] = []
+    whole = 0
+    while (payload := _payload_at(data, whole)) is not None:
+        payloads.append(payload)
+        whole += HEADER_SIZE + len(payload)
+    return payloads, whole
+
+
+def _payload_at(data: bytes, start: int) -> bytes | None:
+    begin = start + HEADER_SIZE
+    if begin > len(data):
+        return None
+    length, checksum = _HEADER.unpack_from(data, start)
+    end = begin + length
+    if not 0 < length <= LARGEST_PAYLOAD or end > len(data):
+        return None
+    payload = data[begin:end]
+    return payload if crc32(payload, crc32(_LENGTH.pack(length))) == checksum else None
+
+
+_DRAFT = JOURNALS + NEW_SUFFIX
+
+
+class Journals:
+    """By generation, rising. There is a current one after `turn` was called first."""
+
+    def __init__(self, disk: Disk, root: int) -> None:
+        self._disk = disk
+        self._root = root
+        self._next_generation = 1
+        self._current: Journal | None = None
+        self.by_generation: dict[int, Journal] = {}
+
+    @property
+    def current(self) -> Journal:
+        if self._current is None:
+            raise RuntimeError("load comes before everything else")
+        return self._current
+
+    @property
+    def length(self) -> int:
+        """Bytes of entries that are not at rest."""
+        return sum(journal.length - journal.start for journal in self.by_generation.values())
+
+    @property
+    def count(self) -> int:
+        return len(self.by_generation)
+
+    @property
+    def highest(self) -> int:
+        """The highest generation that was ever begun."""
+        return self._next_generation - 1
+
+    def take_back(self) -> None:
+        """Cut off what this process wrote and no sync has covered."""
+        for journal in self.by_generation.values():
+            journal.take_back()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether an earlier checkpoint, or an earlier process, has left journals that are not at rest."""
+        return self.count > 1
+
+    def adopt(self, earlier: Sequence[Journal], highest_generation: int) -> None:
+        """Journals of earlier processes. New ones are numbered above everything that any file mentions."""
+        self.by_generation.update((journal.generation, journal) for journal in earlier)
+        self._next_generation = highest_generation + 1
+
+    def prepare(self) -> Journal:
+        """A new journal without entries, which is on the disk and listed there. It may be called without the lock, by one
+        thread."""
+        generation = self._next_generation
+        self._next_generation += 1
+        first = frame(encode(JournalBegan(generation)))
+        journal = Journal.begin(self._disk, self._root, generation, first)
+        try:
+            self._disk.sync_folder(self._root)  # before the list names it
+            self._draft_list([*self.by_generation, generation])
+            self._disk.rename(self._root, _DRAFT, JOURNALS)
+        except OSError:
+            journal.retire()
+            raise
+        try:
+            self._disk.sync_folder(self._root)
+        except OSError:
+            journal.close()  # the list may name it by now, so the file stays
+            raise
+        return journal
+
+    def turn(self, fresh: Journal) -> None:
+        """Append to `fresh` from now on. Under the lock."""
+        self._current = fresh
+        self.by_generation[fresh.generation] = fresh
+
+    def take_out(self, generation: int) -> list[Journal]:
+        """The journals up to `generation`, which are at rest now. Under the lock."""
+        done = [journal for number, journal in self.by_generation.items() if number <= generation]
+        for journal in done:
+            del self.by_generation[journal.generation]
+        return sorted(done, key=lambda journal: journal.generation)
+
+    def close(self) -> None:
+        for journal in self.by_generation.values():
+            journal.close()
+
+    def _draft_list(self, generations: list[int]) -> None:
+        disk = self._disk
+        try:
+            file = disk.create(self._root, _DRAFT)
+        except FileExistsError:  # of a try that failed
+            disk.remove(self._root, _DRAFT)
+            file = disk.create(self._root, _DRAFT)
+        try:
+            write_whole(disk, file, frame(encode(JournalsListed(generations))))
+            disk.sync(file)
+        finally:
+            disk.close(file)
+
+
+class Reader:
+    """Reads one owner's records. Its file at rest is `at_rest`, or is opened by its name at the first need.
+
+    To be closed; `at_rest` stays open.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        shelf: FileLayout,
+        journals: Mapping[int, Journal],
+        owner: Owner,
+        at_rest: int | None,
+    ) -> None:
+        self._disk = disk
+        self._shelf = shelf
+        self._journals = journals
+        self._owner = owner
+        self._file = at_rest
+        self._opened: int | None = None
+
+    def record(self, place: Place) -> bytes | None:
+        """The whole record, header and all, or None when it is damaged or gone. It never raises."""
+        try:
+            record = self._bytes(place)
+        except (OSError, KeyError):
+            return None
+        return record if unframe(record) is not None else None
+
+    def entry(self, place: Place) -> Entry | CheckpointMark | None:
+        """What the record says."""
+        record = self.record(place)
+        return decode(record[HEADER_SIZE:]) if record else None
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._disk.close(self._opened)
+
+    def _bytes(self, place: Place) -> bytes:
+        if place.generation != AT_REST:
+            return self._journals[place.generation].read(place.length, place.offset)
+        if self._file is None:
+            self._file = self._opened = self._shelf.open(self._owner)
+        return self._disk.read(self._file, place.length, place.offset)

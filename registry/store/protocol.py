@@ -1,4 +1,4 @@
-"""This file is about the seam between the registry and what keeps its promises. It knows no files.
+"""The seam between the registry and what keeps its promises. It knows no files.
 
 Rules of threads, the same for every store:
 
@@ -11,12 +11,14 @@ Rules of threads, the same for every store:
 A promise (*saved*) may be spoken when a `sync` has returned that began after the `append` returned.
 """
 
+import errno
+import shlex
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
-from registry.store.entries import (
+from chatapp.registry.store.entries import (
     DeskLineKept,
     DeskVisitKept,
     DeskVisitOver,
@@ -122,3 +124,72 @@ class Store(Protocol):
 
     def close(self) -> None:
         """An orderly stop: sync, checkpoint, let go. It does not raise: what cannot come to rest stays in the journal."""
+
+
+# EFBIG: the process may not make files that large (RLIMIT_FSIZE): to a user as good as a full disk.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+LOST_SUFFIX = ".lost"
+"""A file of this name beside one that is gone says that the store is to go on without it."""
+
+
+class StoreError(Exception):
+    """`where` names the file or folder, `reason` says why in words for a person."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}")
+        self.where = where
+        self.reason = reason
+
+
+class StoreInUse(StoreError):
+    """Two registries never share a folder."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder, "another registry is using this folder")
+
+
+class StoreUnusable(StoreError):
+    """The folder cannot be made, opened or read."""
+
+
+class StoreLacking(StoreUnusable):
+    """To start without this file would give people's names to anybody: whoever runs the registry has to decide."""
+
+    def __init__(self, folder: str, name: str, what: str) -> None:
+        lost = shlex.quote(f"{folder}/{name}{LOST_SUFFIX}")
+        super().__init__(
+            f"{folder}/{name}",
+            f"{what}; names, letters and lines that only it held would be lost, and such names be anybody's. "
+            f"Restore it from a copy; or, to go on without it, run: touch {lost}; "
+            f"or, to begin anew with all names free, move {folder} away",
+        )
+
+
+class StoreFull(StoreError):
+    """There is no room now. Nothing of what was being written counts; old records can be read."""
+
+
+class StoreBroken(StoreError):
+    """A call to the operating system failed, and not for want of room."""
+
+
+class StoreReadOnly(StoreError):
+    """After a failed sync or a write that could not be undone: reading goes on, writing when the store has recovered."""
+
+
+class RecordLost(StoreError):
+    """`keys` (serials or positions) cannot be read: never stored, dropped, or damaged on the disk."""
+
+    def __init__(self, where: str, keys: Sequence[int]) -> None:
+        super().__init__(where, f"cannot be read: {', '.join(map(str, keys))}")
+        self.keys = list(keys)
+
+
+def from_os_error(where: str, wrong: OSError) -> StoreFull | StoreBroken:
+    """The store's word for what the operating system said."""
+    reason = wrong.strerror or str(wrong)
+    if wrong.errno in _NO_ROOM:
+        return StoreFull(where, reason)
+    return StoreBroken(where, reason)

@@ -1,11 +1,11 @@
-"""This file is about what the tests of the command line stand on: nothing is started, and what would be is remembered."""
+"""What the tests of the command line stand on: nothing is started, and what would be is remembered."""
 
 import sys
 import types
 
 import pytest
 
-from registry.configuration import VARIABLES
+from chatapp.registry.settings import VARIABLES
 from tests.cli.starting import Started
 
 
@@ -15,10 +15,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
         monkeypatch.delenv(variable, raising=False)
     stand_in = Started()
     runs = {
-        "registry.server": stand_in.serve,
-        "peer.ui.main": stand_in.chat,
-        "peer.ui.once": stand_in.say,
-        "peer.desk.main": stand_in.visit,
+        "chatapp.registry.server": stand_in.serve,
+        "chatapp.peer.ui.main": stand_in.chat,
+        "chatapp.peer.ui.send": stand_in.say,
+        "chatapp.peer.visitor.face": stand_in.visit,
     }
     for name, run in runs.items():
         module = types.ModuleType(name)

@@ -1,8 +1,8 @@
-"""This file is about command lines in tests: usual ones, and what stands where the programs would start."""
+"""Command lines in tests: usual ones, and what stands where the programs would start."""
 
 from typing import Final
 
-from registry.settings import Settings
+from chatapp.registry.settings import Settings
 
 SEND: Final = ["send", "alice", "127.0.0.1", "5000", "bob"]
 PEER: Final = ["-c", "alice", "127.0.0.1", "5000", "6000"]

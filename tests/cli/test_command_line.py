@@ -1,23 +1,23 @@
-"""This file is about the command line: what is right is passed on to the program that it means, and help is given."""
+"""The command line: what is right is passed on to the program that it means, and help is given."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-import chatapp
-from registry.settings import DeskTable, RegistryTable, Settings
+import chatapp.__main__
+from chatapp.registry.settings import DeskTable, RegistryTable, Settings
+from chatapp.wire.address import Address
+from chatapp.wire.admission import CODE_BYTES, JoinCode
+from chatapp.wire.errors import ChatAppError
 from tests.cli.starting import PEER, SEND, Started
-from wire.address import Address
-from wire.errors import ChatAppError
-from wire.invitations import CODE_BYTES, JoinCode
 
 
 @pytest.mark.parametrize(
     "arguments", [["-s", "5000"], ["--server", "5000"], ["5000", "-s"], ["-s", "--plain", "5000"]]
 )
 def test_a_registry_is_started(started: Started, arguments: list[str]) -> None:
-    assert chatapp.main(arguments) == 0
+    assert chatapp.__main__.main(arguments) == 0
     assert started.mode == "registry"
     assert started.told == {"port": 5000, "settings": Settings(), "again": None}
 
@@ -26,7 +26,7 @@ def test_a_registry_reads_its_files_again(started: Started, tmp_path: Path) -> N
     ban, config = tmp_path / "ban", tmp_path / "chatapp.toml"
     ban.write_text("bob\n")
     config.write_text('[registry]\nallow = ["' + "0" * 32 + '"]\n')
-    assert chatapp.main(["-s", "5000", "--ban", str(ban), "--config", str(config)]) == 0
+    assert chatapp.__main__.main(["-s", "5000", "--ban", str(ban), "--config", str(config)]) == 0
     again = started.told["again"]
     assert callable(again)
     ban.write_text("carol\n")
@@ -45,10 +45,10 @@ def test_a_registry_reads_its_files_again(started: Started, tmp_path: Path) -> N
 
 def test_one_message_with_a_join_code(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
     code = JoinCode.drawn(b"c" * CODE_BYTES, registry=b"r" * 32).text
-    assert chatapp.main([*SEND, "--code", code.lower(), "hi"]) == 0
+    assert chatapp.__main__.main([*SEND, "--code", code.lower(), "hi"]) == 0
     assert started.told["code"] == code
     monkeypatch.setenv("CHATAPP_CODE", code)
-    assert chatapp.main([*SEND, "hi"]) == 0
+    assert chatapp.__main__.main([*SEND, "hi"]) == 0
     assert started.told["code"] == code
 
 
@@ -59,21 +59,21 @@ KEY = "0123 4567 89ab cdef 0123 4567 89ab cdef"
 def test_the_key_that_the_registry_must_have(
     started: Started, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    assert chatapp.main([*arguments[:-1], "--registry-key", KEY.upper(), arguments[-1]]) == 0
+    assert chatapp.__main__.main([*arguments[:-1], "--registry-key", KEY.upper(), arguments[-1]]) == 0
     assert started.told["registry_key"] == KEY.replace(" ", "")
     monkeypatch.setenv("CHATAPP_REGISTRY_KEY", "f" * 32)
-    assert chatapp.main(arguments) == 0
+    assert chatapp.__main__.main(arguments) == 0
     assert started.told["registry_key"] == "f" * 32
 
 
 def test_the_server_is_known_as_it_is_typed(started: Started) -> None:
-    assert chatapp.main(["-c", "alice", "LocalHost", "5000", "6000"]) == 0
+    assert chatapp.__main__.main(["-c", "alice", "LocalHost", "5000", "6000"]) == 0
     assert started.told["server"] == Address("LocalHost", 5000)
 
 
 @pytest.mark.parametrize("arguments", [PEER, ["--client", *PEER[1:]], [*PEER[1:], "-c"]])
 def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
-    assert chatapp.main(arguments) == 0
+    assert chatapp.__main__.main(arguments) == 0
     assert started.mode == "peer"
     assert started.told == {
         "name": "alice",
@@ -91,19 +91,21 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
 
 def test_options_are_passed_on(started: Started, tmp_path: Path) -> None:
     assert (
-        chatapp.main([*PEER, "--data", str(tmp_path / "new"), "--plain", "--stay", "--log-level", "debug"])
+        chatapp.__main__.main(
+            [*PEER, "--data", str(tmp_path / "new"), "--plain", "--stay", "--log-level", "debug"]
+        )
         == 0
     )
     assert started.told["data"] == tmp_path / "new"
     assert (started.told["plain"], started.told["stay"], started.told["log_level"]) == (True, True, "debug")
-    assert chatapp.main(["-s", "5000", "--data", str(tmp_path), "--log-level", "error"]) == 0
+    assert chatapp.__main__.main(["-s", "5000", "--data", str(tmp_path), "--log-level", "error"]) == 0
     assert started.told["port"] == 5000
     assert started.settings.registry == RegistryTable(data=str(tmp_path), log_level="error")
 
 
 @pytest.mark.parametrize("typed", ["lab", "#lab"])
 def test_a_room_to_enter_at_start(started: Started, typed: str) -> None:
-    assert chatapp.main([*PEER, "--room", typed]) == 0
+    assert chatapp.__main__.main([*PEER, "--room", typed]) == 0
     assert started.told["room"] == "lab"
 
 
@@ -113,7 +115,7 @@ def test_a_room_to_enter_at_start(started: Started, typed: str) -> None:
 )
 def test_one_message(started: Started, text: str, said: str | None) -> None:
     arguments = [*SEND, "--json", text] if text != "--" else [*SEND, "--json", "--", "--"]
-    assert chatapp.main(arguments) == 0
+    assert chatapp.__main__.main(arguments) == 0
     assert started.mode == "once"
     assert started.told == {
         "name": "alice",
@@ -129,28 +131,33 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
 
 
 def test_one_message_of_blanks_is_none(started: Started, capsys: pytest.CaptureFixture[str]) -> None:
-    assert chatapp.main([*SEND, " "]) == 2
+    assert chatapp.__main__.main([*SEND, " "]) == 2
     assert capsys.readouterr().err == "ChatApp: text: there is nothing to say\n"
 
 
 def test_the_first_word_alone_makes_it_one_message(started: Started) -> None:
-    assert chatapp.main(["-c", "send", "127.0.0.1", "5000", "6000"]) == 0
+    assert chatapp.__main__.main(["-c", "send", "127.0.0.1", "5000", "6000"]) == 0
     assert started.told["name"] == "send"
 
 
 @pytest.mark.parametrize("arguments", [["-s", "5000"], PEER, [*SEND, "hi"], ["--desk", *PEER[2:4]]])
 def test_the_status_of_the_program_is_ours(started: Started, arguments: list[str]) -> None:
     started.status = 1
-    assert chatapp.main(arguments) == 1
+    assert chatapp.__main__.main(arguments) == 1
 
 
 def test_a_visitor_is_started(started: Started, tmp_path: Path) -> None:
-    assert chatapp.main(["--desk", "127.0.0.1", "5000"]) == 0
+    assert chatapp.__main__.main(["--desk", "127.0.0.1", "5000"]) == 0
     assert started.mode == "visitor"
     silent = {"queue": "", "data": None, "plain": False, "stay": False, "log_level": "warning"}
     server = {"server": Address("127.0.0.1", 5000), "registry_key": None}
     assert started.told == {**server, **silent}
-    assert chatapp.main(["--desk", "::1", "5000", "--queue", "exams", "--stay", "--data", str(tmp_path)]) == 0
+    assert (
+        chatapp.__main__.main(
+            ["--desk", "::1", "5000", "--queue", "exams", "--stay", "--data", str(tmp_path)]
+        )
+        == 0
+    )
     assert (started.told["queue"], started.told["stay"], started.told["data"]) == ("exams", True, tmp_path)
 
 
@@ -162,15 +169,15 @@ def test_a_registry_gets_its_settings_from_command_line_environment_and_file(
     monkeypatch.setenv("CHATAPP_KEEP_PLACE", "8")
     monkeypatch.setenv("CHATAPP_LOG_LEVEL", "info")
     typed = ["-s", "5000", "--config", str(file), "--region", "FR", "--operator", "bob", "--operator", "eve"]
-    assert chatapp.main(typed) == 0
+    assert chatapp.__main__.main(typed) == 0
     assert started.settings == Settings(
         registry=RegistryTable(log_level="info", lease=9),
         desk=DeskTable(region="FR", keep_place=8, operators=("bob", "eve")),
     )
-    assert chatapp.main([*typed, "--log-level", "debug"]) == 0
+    assert chatapp.__main__.main([*typed, "--log-level", "debug"]) == 0
     assert started.settings.registry.log_level == "debug"
     monkeypatch.setenv("CHATAPP_LEASE", "1")
-    assert chatapp.main(typed) == 2
+    assert chatapp.__main__.main(typed) == 2
 
 
 def test_the_configuration_is_checked_and_shown(
@@ -179,35 +186,35 @@ def test_the_configuration_is_checked_and_shown(
     file = tmp_path / "chatapp.toml"
     file.write_text("[registry]\nlease = 9\n")
     monkeypatch.setenv("CHATAPP_REGION", "FR")
-    assert chatapp.main(["config", "--check", str(file)]) == 0
+    assert chatapp.__main__.main(["config", "--check", str(file)]) == 0
     assert capsys.readouterr().out == f"{file}: fine\n"
-    assert chatapp.main(["config", "--config", str(file)]) == 0
+    assert chatapp.__main__.main(["config", "--config", str(file)]) == 0
     shown = capsys.readouterr().out
     assert f"lease = 9  # {file}\n" in shown
     assert 'region = "FR"  # CHATAPP_REGION\n' in shown
     file.write_text("[registry]\nleese = 9\n")
-    assert chatapp.main(["config", "--check", str(file)]) == 2
+    assert chatapp.__main__.main(["config", "--check", str(file)]) == 2
     assert capsys.readouterr().err == (
         f'ChatApp: {file}: [registry] leese: unknown key; did you mean "lease"?\n'
     )
 
 
 def test_help_shows_both_modes_and_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    assert chatapp.main(["--help"]) == 0
+    assert chatapp.__main__.main(["--help"]) == 0
     shown = capsys.readouterr().out
-    usages = (chatapp.SERVER_USAGE, chatapp.CLIENT_USAGE, chatapp.DESK_USAGE)
+    usages = (chatapp.__main__.SERVER_USAGE, chatapp.__main__.CLIENT_USAGE, chatapp.__main__.DESK_USAGE)
     for wanted in (*usages, "--data", "--log-level", "--plain", "--stay", "--room", "--config", "--operator"):
         assert wanted in shown
-    assert chatapp.SEND_USAGE in " ".join(shown.split())
+    assert chatapp.__main__.SEND_USAGE in " ".join(shown.split())
 
 
 def test_help_for_one_message(capsys: pytest.CaptureFixture[str]) -> None:
-    assert chatapp.main(["send", "--help"]) == 0
+    assert chatapp.__main__.main(["send", "--help"]) == 0
     shown = capsys.readouterr().out
     assert "ChatApp send" in shown
     assert "0 delivered, 3 saved, 4 kept or failed" in shown
 
 
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert chatapp.main(["--version"]) == 0
+    assert chatapp.__main__.main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("ChatApp ")

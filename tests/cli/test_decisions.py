@@ -1,4 +1,4 @@
-"""This file is about the decisions in docs/decisions: all have one form, and their index has each under its title."""
+"""The decisions in docs/decisions: all have one form, and their index has each under its title."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This file is about `ChatApp export`: what it writes where, and what it says when it cannot."""
+"""`ChatApp export`: what it writes where, and what it says when it cannot."""
 
 import json
 import os
@@ -9,11 +9,11 @@ from typing import IO
 
 import pytest
 
-import chatapp
-from peer.core.records import IncomingAdded, Named, OutgoingAdded
-from peer.history import History
+import chatapp.__main__
+from chatapp.peer.core.records import IncomingAdded, Named, OutgoingAdded
+from chatapp.peer.history.database import History
 
-CHECKOUT = Path(chatapp.__file__).parent
+CHECKOUT = Path(__file__).parents[2]
 LINES = 3_000
 
 
@@ -30,11 +30,11 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_all_lines_oldest_first(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert chatapp.main(["export", "Alice", "--data", str(home)]) == 0
+    assert chatapp.__main__.main(["export", "Alice", "--data", str(home)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == LINES
     assert "alice to bob: line 1 ✓" in lines[0].lower()
-    assert chatapp.main(["export", "alice", "--format", "jsonl", "--data", str(home)]) == 0
+    assert chatapp.__main__.main(["export", "alice", "--format", "jsonl", "--data", str(home)]) == 0
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["id"] for one in said] == list(range(1, LINES + 1))
     assert os.listdir(home / "peers" / "n-alice") == ["history.db"]
@@ -46,7 +46,7 @@ def test_a_time_that_no_calendar_has_stops_nothing(home: Path, capsys: pytest.Ca
     history.apply([IncomingAdded(b"b" * 32, 1, 2**63 - 1, "from beyond", late=False)])
     history.close()
     for form in ("txt", "jsonl"):
-        assert chatapp.main(["export", "alice", "--format", form, "--data", str(home)]) == 0
+        assert chatapp.__main__.main(["export", "alice", "--format", form, "--data", str(home)]) == 0
         assert "from beyond" in capsys.readouterr().out.splitlines()[-1]
 
 
@@ -64,7 +64,7 @@ def test_a_time_that_no_calendar_has_stops_nothing(home: Path, capsys: pytest.Ca
 def test_a_mistake_is_one_line_and_status_2(
     home: Path, capsys: pytest.CaptureFixture[str], words: list[str], complaint: str
 ) -> None:
-    assert chatapp.main(["export", *words, "--data", str(home)]) == 2
+    assert chatapp.__main__.main(["export", *words, "--data", str(home)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("ChatApp: ")
@@ -76,7 +76,7 @@ def test_a_file_that_is_no_history_is_one_line_and_status_1(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / "peers" / "n-alice" / "history.db").write_bytes(b"no history" * 100)
-    assert chatapp.main(["export", "alice", "--data", str(home)]) == 1
+    assert chatapp.__main__.main(["export", "alice", "--data", str(home)]) == 1
     assert "file is not a database" in capsys.readouterr().err
 
 
@@ -102,7 +102,7 @@ def test_an_output_that_takes_nothing_is_one_line_and_status_1(home: Path, words
 
 
 def test_a_closed_output_is_no_crash(home: Path) -> None:
-    command = [sys.executable, chatapp.__file__, "export", "alice"]
+    command = [sys.executable, str(CHECKOUT / "chatapp.py"), "export", "alice"]
     ended = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command],
         stderr=subprocess.PIPE,
@@ -115,7 +115,7 @@ def test_a_closed_output_is_no_crash(home: Path) -> None:
 
 def run(*words: str, home: Path, stdout: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, chatapp.__file__, *words],
+        [sys.executable, str(CHECKOUT / "chatapp.py"), *words],
         stdout=stdout,
         stderr=subprocess.PIPE,
         env={**os.environ, "CHATAPP_HOME": str(home)},

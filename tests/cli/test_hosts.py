@@ -1,14 +1,14 @@
-"""This file is about the server's address on the command line: an address, or a name that is looked up."""
+"""The server's address on the command line: an address, or a name that is looked up."""
 
 import socket
 import threading
 
 import pytest
 
-import chatapp
+import chatapp.__main__
+from chatapp.wire.address import Address
+from chatapp.wire.aio import hosts
 from tests.cli.starting import Started
-from wire.address import Address
-from wire.aio import hosts
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from wire.aio import hosts
     [("::1", "::1"), ("::ffff:127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("0:0::1", "::1")],
 )
 def test_a_server_is_an_address_or_a_name_that_resolves(started: Started, host: str, found: str) -> None:
-    assert chatapp.main(["-c", "alice", host, "5000", "6000"]) == 0
+    assert chatapp.__main__.main(["-c", "alice", host, "5000", "6000"]) == 0
     assert started.told["server"] == Address(host, 5000)
     assert hosts.host_from(host, "server-ip") == found
 
@@ -29,7 +29,7 @@ def test_a_host_that_is_not_found(
         raise answer
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    assert chatapp.main(["-c", "alice", "nowhere.example", "5000", "6000"]) == 2
+    assert chatapp.__main__.main(["-c", "alice", "nowhere.example", "5000", "6000"]) == 2
     assert capsys.readouterr().err == (
         'ChatApp: server-ip: "nowhere.example" is neither an IP address nor the name of a host that can be found\n'
     )
@@ -46,7 +46,7 @@ def test_a_resolver_that_never_answers_is_not_waited_for(
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     monkeypatch.setattr(hosts, "LOOKUP_TIMEOUT", 0.0)
-    assert chatapp.main(["-c", "alice", "slow.example", "5000", "6000"]) == 2
+    assert chatapp.__main__.main(["-c", "alice", "slow.example", "5000", "6000"]) == 2
     given_up.set()
     assert "slow.example" in capsys.readouterr().err
 
@@ -59,5 +59,5 @@ def test_ipv4_is_preferred_where_a_host_has_both(started: Started, monkeypatch: 
         ]
 
     monkeypatch.setattr(socket, "getaddrinfo", both)
-    assert chatapp.main(["-c", "alice", "both.example", "5000", "6000"]) == 0
+    assert chatapp.__main__.main(["-c", "alice", "both.example", "5000", "6000"]) == 0
     assert hosts.host_from("both.example", "server-ip") == "192.0.2.7"

@@ -1,19 +1,19 @@
-"""This file is about mistakes on the command line: each is one line that names the culprit, and nothing is started."""
+"""Mistakes on the command line: each is one line that names the culprit, and nothing is started."""
 
 import pytest
 
-import chatapp
+import chatapp.__main__
 from tests.cli.starting import PORTS, Started
 
 
 @pytest.mark.parametrize(
     ("typed", "line"),
     [
-        ("", f"say which: {chatapp.SERVER_USAGE}, or {chatapp.CLIENT_USAGE}"),
-        ("5000", f"say which: {chatapp.SERVER_USAGE}, or {chatapp.CLIENT_USAGE}"),
+        ("", f"say which: {chatapp.__main__.SERVER_USAGE}, or {chatapp.__main__.CLIENT_USAGE}"),
+        ("5000", f"say which: {chatapp.__main__.SERVER_USAGE}, or {chatapp.__main__.CLIENT_USAGE}"),
         ("-s -c alice 127.0.0.1 5000 6000", "-s and -c exclude each other: be the registry or a peer"),
         ("-s", "-s needs <port>: <port> missing"),
-        ("-s 5000 6000", '-s needs <port>: "6000" is too much'),
+        ("-s 5000 6000", '-s needs <port>: unexpected argument "6000"'),
         ("-s 99", f'port: "99" is not a port; {PORTS}'),
         ("-s 65536", f'port: "65536" is not a port; {PORTS}'),
         ("-s -5", f'port: "-5" is not a port; {PORTS}'),
@@ -24,7 +24,7 @@ from tests.cli.starting import PORTS, Started
         ),
         (
             "-c alice 127.0.0.1 5000 6000 7000",
-            '-c needs <name> <server-ip> <server-port> <client-port>: "7000" is too much',
+            '-c needs <name> <server-ip> <server-port> <client-port>: unexpected argument "7000"',
         ),
         ("-c alice 127.0.0.1 80 6000", f'server-port: "80" is not a port; {PORTS}'),
         ("-c alice 127.0.0.1 5000 99", f'client-port: "99" is not a port; {PORTS}'),
@@ -75,7 +75,7 @@ from tests.cli.starting import PORTS, Started
         ),
         (
             "send alice 127.0.0.1 5000 bob hi there",
-            'send needs <name> <server-ip> <server-port> <to> <text>: "there" is too much',
+            'send needs <name> <server-ip> <server-port> <to> <text>: unexpected argument "there"',
         ),
         (
             "send alice 127.0.0.1 5000 b.b hi",
@@ -93,7 +93,7 @@ from tests.cli.starting import PORTS, Started
 def test_a_mistake_is_one_line_that_names_the_culprit(
     started: Started, capsys: pytest.CaptureFixture[str], typed: str, line: str
 ) -> None:
-    assert chatapp.main(typed.split()) == 2
+    assert chatapp.__main__.main(typed.split()) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == f"ChatApp: {line}\n"
@@ -106,7 +106,7 @@ def test_a_mistake_is_one_line_that_names_the_culprit(
 def test_what_typer_refuses_is_one_line_too(
     started: Started, capsys: pytest.CaptureFixture[str], typed: list[str]
 ) -> None:
-    assert chatapp.main(typed) == 2
+    assert chatapp.__main__.main(typed) == 2
     shown = capsys.readouterr()
     assert shown.err.startswith("ChatApp: ")
     assert shown.err.count("\n") == 1
@@ -116,7 +116,7 @@ def test_what_typer_refuses_is_one_line_too(
 
 @pytest.mark.parametrize("name", ["al\x1b[2Jice", "alice\n", "", " ", "../alice", "x" * 33])
 def test_a_bad_name_is_quoted_clean(started: Started, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    assert chatapp.main(["-c", name, "127.0.0.1", "5000", "6000"]) == 2
+    assert chatapp.__main__.main(["-c", name, "127.0.0.1", "5000", "6000"]) == 2
     shown = capsys.readouterr().err
     assert shown.startswith('ChatApp: name: "')
     assert shown.removesuffix("\n").isprintable()

@@ -1,4 +1,4 @@
-"""This file is about the command line of the real program: its exit status, completion, and what it need not load."""
+"""The command line of the real program: its exit status, completion, and what it need not load."""
 
 import os
 import subprocess
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import chatapp
 from tests.cli.starting import PORTS
 
-CHECKOUT = Path(chatapp.__file__).parent
+CHECKOUT = Path(__file__).parents[2]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -49,8 +48,9 @@ def test_completion_goes_through_typer() -> None:
 
 def test_checking_a_command_line_loads_neither_program_nor_slow_libraries() -> None:
     code = (
-        "import sys, chatapp; chatapp.main(['-c', 'alice', '127.0.0.1', '5000', '99']);"
-        "slow = {'registry', 'asyncio', 'pydantic', 'rich', 'precis_i18n', 'confusable_homoglyphs', 'cryptography'};"
+        "import sys; from chatapp.__main__ import main; main(['-c', 'alice', '127.0.0.1', '5000', '99']);"
+        "slow = {'chatapp.registry', 'chatapp.peer', 'asyncio', "
+        "'pydantic', 'rich', 'precis_i18n', 'confusable_homoglyphs', 'cryptography'};"
         "print(*slow & set(sys.modules))"
     )
     done = subprocess.run(

@@ -1,8 +1,8 @@
-"""This file is about the protocol once more, written from docs/protocol.md and from nothing of ours.
+"""The protocol once more, written from docs/protocol.md and from nothing of ours.
 
-Only general primitives are used (hashlib, hmac, struct, the raw ciphers and curves), each as the document names it. Where
-these functions and `wire` make the same bytes, the document says all that somebody needs who writes another program.
-It must not import `wire`.
+Only general primitives are used (hashlib, hmac, struct, the raw ciphers and curves), each as the document names it.
+Where these functions and `wire` make the same bytes, the document says all that somebody needs who writes another
+program. It must not import `wire`.
 """
 
 import hashlib

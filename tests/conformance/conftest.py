@@ -1,4 +1,4 @@
-"""This file is about what tests of two peers begin with: our peer, and a program that is not ours and known to it."""
+"""What tests of two peers begin with: our peer, and a program that is not ours and known to it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""This file is about docs/protocol.md as data: its clauses, its tables, and its blocks of test vectors."""
+"""Docs/protocol.md as data: its clauses, its tables, and its blocks of test vectors."""
 
 import re
 from functools import cache

@@ -1,15 +1,15 @@
-"""This file is about our registry in virtual time, for conformance tests: bytes in, bytes out, a disk that never fails."""
+"""Our registry in virtual time, for conformance tests: bytes in, bytes out, a disk that never fails."""
 
 import random
 from collections import defaultdict
 
-from registry.core import RegistryCore
-from registry.store.memory import MemoryStore
+from chatapp.registry.core import RegistryCore
+from chatapp.wire.address import Address
+from chatapp.wire.framing import FrameReader
+from chatapp.wire.identity import Identity
+from chatapp.wire.limits import LINK_FRAME_MAX
 from tests.conformance.stranger import Fields, Stranger, unpacked
-from wire.address import Address
-from wire.framing import FrameReader
-from wire.identity import Identity
-from wire.limits import LINK_FRAME_MAX
+from tests.support.memory_store import MemoryStore
 
 HERE = Address("192.0.2.1", 6_000)
 THERE = Address("192.0.2.2", 6_000)

@@ -1,18 +1,18 @@
-"""This file is about our peer beside a program that is not ours, in virtual time: what it sends, stores and shows."""
+"""Our peer beside a program that is not ours, in virtual time: what it sends, stores and shows."""
 
 import random
 
-from peer.core import events as happened
-from peer.core.engine import PeerCore
-from peer.core.me import Me
-from peer.core.stored import Loaded
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.core import PeerCore
+from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.records import Loaded
+from chatapp.wire.address import Address
+from chatapp.wire.codec import decode_row
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.identity import AgreementKey, Identity
 from tests.conformance import by_hand
 from tests.conformance.house import THERE
 from tests.conformance.stranger import Fields, Stranger
-from wire.address import Address
-from wire.codec import decode_row
-from wire.delivery.policy import Policy
-from wire.identity import AgreementKey, Identity
 
 SERVER = Address("192.0.2.100", 5_000)
 NOW = 1_000.0
@@ -28,7 +28,7 @@ class Ours:
         self.seen: list[happened.Event] = []
         self.is_disk_slow = False
         mail = [AgreementKey(b"\x03" * 32)]
-        me = Me(name="alice", identity=Identity(b"\x01" * 32), mail_keys=mail, counter=1)
+        me = LocalIdentity(name="alice", identity=Identity(b"\x01" * 32), mail_keys=mail, counter=1)
         row = decode_row(by_hand.packed([knows.card, THERE.host, THERE.port, 0, 0, 0, 1]))
         self.core = PeerCore(
             me,

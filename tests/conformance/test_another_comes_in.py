@@ -1,11 +1,11 @@
-"""This file is about our registry and a program that is not ours: it comes in by the document (clause 4)."""
+"""Our registry and a program that is not ours: it comes in by the document (clause 4)."""
 
 import pytest
 
+from chatapp.wire.address import Address
 from tests.conformance import by_hand
 from tests.conformance.house import ELSEWHERE, HERE, THERE, House
 from tests.conformance.stranger import Stranger, unpacked
-from wire.address import Address
 
 
 def test_a_program_comes_in() -> None:

@@ -1,11 +1,11 @@
-"""This file is about our registry and a program that is not ours, in rooms and under another name, by the document."""
+"""Our registry and a program that is not ours, in rooms and under another name, by the document."""
 
 import struct
 
+from chatapp.wire.address import Address
 from tests.conformance import by_hand
 from tests.conformance.house import House
 from tests.conformance.stranger import Fields, Stranger, unpacked
-from wire.address import Address
 
 PLACES = [Address(f"192.0.2.{number}", 6_000) for number in (1, 2, 3)]
 GONE, AWAY, HERE = range(3)

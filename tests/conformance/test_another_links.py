@@ -1,10 +1,10 @@
-"""This file is about our registry and a program that is not ours: its links (clause 9)."""
+"""Our registry and a program that is not ours: its links (clause 9)."""
 
 import pytest
 
+from chatapp.wire.address import Address
 from tests.conformance.house import HERE, House
 from tests.conformance.stranger import Stranger
-from wire.address import Address
 
 
 def test_a_link_begins_with_a_grant_and_the_mail() -> None:

@@ -1,4 +1,4 @@
-"""This file is about our registry and a program that is not ours: mail, lines, datagrams to relay (clauses 6 to 8)."""
+"""Our registry and a program that is not ours: mail, lines, datagrams to relay (clauses 6 to 8)."""
 
 import struct
 

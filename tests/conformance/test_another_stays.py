@@ -1,4 +1,4 @@
-"""This file is about our registry and a program that is not ours: online, leaving, and news of others (clauses 3.3, 5)."""
+"""Our registry and a program that is not ours: online, leaving, and news of others (clauses 3.3, 5)."""
 
 from tests.conformance import by_hand
 from tests.conformance.house import ELSEWHERE, HERE, THERE, House

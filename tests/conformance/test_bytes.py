@@ -1,6 +1,7 @@
-"""This file is about bytes (clauses 1, 3, 4): a program written from the document alone makes those that ours makes.
+"""Bytes (clauses 1, 3, 4): a program written from the document alone makes those that ours makes.
 
-`by_hand` is such a program. What it makes is compared with the test vectors, which test_document.py compares with the code.
+`by_hand` is such a program. What it makes is compared with the test vectors, which test_document.py compares with the
+code.
 """
 
 import hashlib
@@ -11,6 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
+from chatapp.wire.codec import (
+    decode_card,
+    decode_direct_body,
+    decode_frames,
+    decode_hello,
+    decode_notice,
+    decode_request,
+    decode_row,
+    encode,
+)
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.messages.registration import Hello
+from chatapp.wire.messages.table import TableBatch, TablePage
 from tests.conformance import by_hand
 from tests.conformance.document import (
     ALICE,
@@ -25,19 +39,6 @@ from tests.conformance.document import (
     words,
 )
 from tests.support.strategies import ALONE, NOTICES, REQUESTS, Message, messages
-from wire.codec import (
-    decode_card,
-    decode_direct_body,
-    decode_frames,
-    decode_hello,
-    decode_notice,
-    decode_request,
-    decode_row,
-    encode,
-)
-from wire.errors import DecodeError
-from wire.messages.registration import Hello
-from wire.messages.table import TableBatch, TablePage
 
 
 @given(st.sampled_from([*(set(ALONE) - {Hello}), *REQUESTS, *NOTICES]).flatmap(messages))

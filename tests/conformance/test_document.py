@@ -1,4 +1,4 @@
-"""This file is about docs/protocol.md as a whole: cited clauses exist, quotes are quotes, tables are what the code says."""
+"""Docs/protocol.md as a whole: cited clauses exist, quotes are quotes, tables are what the code says."""
 
 import ast
 import enum
@@ -9,20 +9,35 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from chatapp.wire import admission, identity, sealing
+from chatapp.wire.framing import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
+from chatapp.wire.messages.desk import (
+    ClientCause,
+    ClientReach,
+    CommandResult,
+    DeskRefusal,
+    LineRefusal,
+    OverCause,
+    PlaceCause,
+    RoomVisitor,
+    TurnCause,
+)
+from chatapp.wire.messages.mail import Letter, MailRefusal
+from chatapp.wire.messages.registration import RefusalReason
+from chatapp.wire.messages.rooms import (
+    EpochKey,
+    GroupLine,
+    GroupRefusal,
+    RoomInfo,
+    RoomMember,
+    RoomPresence,
+    RoomRefusal,
+)
+from chatapp.wire.messages.table import Presence
 from tests.conformance import vectors
 from tests.conformance.document import ROOT, clauses, flowing, rows, text
 from tests.conformance.document import vectors as printed_vectors
 from tests.support.strategies import FRAMES, NOTICES, REQUESTS, Message, all_shapes
-from wire import admission, identity, invitations, letters
-from wire.header import GROUP_OVERHEAD, SEALED_OVERHEAD, Kind
-from wire.messages.desk.operating import ClientCause, ClientReach, CommandResult, RoomVisitor
-from wire.messages.desk.talking import LineRefusal
-from wire.messages.desk.visiting import DeskRefusal, OverCause, PlaceCause, TurnCause
-from wire.messages.group import EpochKey, GroupLine, GroupRefusal
-from wire.messages.mail import Letter, MailRefusal
-from wire.messages.registration import RefusalReason
-from wire.messages.room import RoomInfo, RoomMember, RoomPresence, RoomRefusal
-from wire.messages.table import Presence
 
 CITED = re.compile(r"[Cc]lauses?\s+((?:[0-9]+(?:\.[0-9]+)?(?:,\s*|\s+and\s+|\s+to\s+)?)+)")
 QUOTED = re.compile(r'Clause ([0-9.]+): "(.*)"\.$', re.DOTALL)
@@ -166,11 +181,11 @@ def test_purposes_of_signatures() -> None:
     table = {row[0].strip("`").encode() + b"\0" for row in rows("1.4", columns=3)}
     assert table == {
         identity._CARD,
-        letters._LETTER,
+        sealing._LETTER,
         admission._REGISTER,
         admission._WELCOME,
         admission._REFUSED,
-        invitations._INVITED,
+        admission._INVITED,
         admission._TABLE,
     }
 

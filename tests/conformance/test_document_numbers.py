@@ -1,18 +1,18 @@
-"""This file is about the numbers of docs/protocol.md: each is that of the code, and none is missing."""
+"""The numbers of docs/protocol.md: each is that of the code, and none is missing."""
 
 import dataclasses
 import importlib
 
 import pytest
 
-from registry.crowd import TIME_TO_SPEAK, WAITING_AT_ONCE
-from registry.desk.settings import DeskSettings
-from registry.desk.telling import MOVES_SPAN
+from chatapp.registry.desk.notices import MOVES_SPAN
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.transport.links import TIME_TO_SPEAK, WAITING_AT_ONCE
+from chatapp.wire import limits
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.framing import GROUP_OVERHEAD
+from chatapp.wire.messages.rooms import ROOMS_LISTED_MAX
 from tests.conformance.document import clauses, rows
-from wire import limits
-from wire.delivery.policy import Policy
-from wire.header import GROUP_OVERHEAD
-from wire.messages.room import ROOMS_LISTED_MAX
 
 
 def value_of(dotted: str) -> float:

@@ -1,10 +1,10 @@
-"""This file is about our peer and a program that is not ours: what ours does with messages that come (clause 6)."""
+"""Our peer and a program that is not ours: what ours does with messages that come (clause 6)."""
 
 from collections.abc import Callable
 
 import pytest
 
-from peer.core.records import IncomingAdded
+from chatapp.peer.core.records import IncomingAdded
 from tests.conformance import by_hand
 from tests.conformance.ours import Ours, acked, frames_for, part
 from tests.conformance.stranger import Stranger

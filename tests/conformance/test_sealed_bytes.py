@@ -1,4 +1,4 @@
-"""This file is about sealed bytes (clauses 5 to 9): a program written from the document alone makes those that ours makes.
+"""Sealed bytes (clauses 5 to 9): a program written from the document alone makes those that ours makes.
 
 As in test_bytes.py, what `by_hand` makes is compared with the test vectors.
 """
@@ -7,14 +7,13 @@ import struct
 
 import pytest
 
+from chatapp.wire.codec import decode_frames, encode
+from chatapp.wire.errors import SealError
+from chatapp.wire.identity import AgreementKey, agreement_half
+from chatapp.wire.sealing import ReplayWindow, open_letter
 from tests.conformance import by_hand
 from tests.conformance.document import ALICE, BOB, REGISTRY, SEED, fields, number, printed, words
 from tests.conformance.vectors import letter_body
-from wire.codec import decode_frames, encode
-from wire.errors import SealError
-from wire.identity import AgreementKey, agreement_half
-from wire.letters import open_letter
-from wire.sealing import ReplayWindow
 
 
 def bound_to(block: str, responder: bytes, *, way: bytes, context: bytes) -> bytes:

@@ -1,8 +1,8 @@
-"""This file is about our peer and a program that is not ours: how ours sends a message (clause 6)."""
+"""Our peer and a program that is not ours: how ours sends a message (clause 6)."""
 
 import pytest
 
-from peer.core import events as happened
+from chatapp.peer.core import events as happened
 from tests.conformance import by_hand
 from tests.conformance.ours import NOW, WALL, Ours, frames_for
 from tests.conformance.stranger import Stranger

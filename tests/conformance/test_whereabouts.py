@@ -1,13 +1,13 @@
-"""This file is about our peer and a program that is not ours: sessions, addresses and cards (clauses 5 and 6)."""
+"""Our peer and a program that is not ours: sessions, addresses and cards (clauses 5 and 6)."""
 
 import pytest
 
-from peer.core.contacts import Contacts
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.wire.codec import decode_row
 from tests.conformance import by_hand
 from tests.conformance.house import ELSEWHERE, THERE
 from tests.conformance.ours import Ours, acked, frames_for, part
 from tests.conformance.stranger import Fields, Stranger
-from wire.codec import decode_row
 
 
 def test_the_first_datagram_opens_a_session_and_says_what_there_is_to_say(ours: Ours, bob: Stranger) -> None:

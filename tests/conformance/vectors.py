@@ -1,4 +1,4 @@
-"""This file is about the test vectors of docs/protocol.md: fixed keys in, bytes out, made by the code itself.
+"""The test vectors of docs/protocol.md: fixed keys in, bytes out, made by the code itself.
 
 `python -m tests.conformance.vectors` prints the blocks for the document. Only HPKE draws its own random key, so the
 letter is made by hand (by_hand.py), and the code must open it.
@@ -10,25 +10,21 @@ from typing import Final
 
 import msgspec
 
-from peer.core.safety import safety_number
+from chatapp.peer.core.trust import safety_number
+from chatapp.wire.admission import CODE_BYTES, JoinCode, make_refused, make_register, make_welcome, sign_table
+from chatapp.wire.codec import encode, encode_hello, join_frames
+from chatapp.wire.framing import Kind, frame, pack_relayed
+from chatapp.wire.identity import AgreementKey, Identity, agreement_half, fingerprint, make_card
+from chatapp.wire.messages.direct import Ack, DirectBody, Floor, Part, PartAck, Void
+from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.mail import LetterBody
+from chatapp.wire.messages.registration import Cookie, Hello, Ping, RefusalReason
+from chatapp.wire.messages.rooms import GroupBody
+from chatapp.wire.messages.table import Card, FetchTable, Presence, Row, TableBatch
+from chatapp.wire.sealing import GroupKey
+from chatapp.wire.session import SessionTable
 from tests.conformance import by_hand
 from tests.conformance.document import Vectors
-from wire.admission import make_refused, make_register, make_welcome, sign_table
-from wire.codec import encode, encode_hello, join_frames
-from wire.framing import frame
-from wire.header import Kind, pack_relayed
-from wire.identity import AgreementKey, Identity, agreement_half, fingerprint, make_card
-from wire.invitations import CODE_BYTES, JoinCode
-from wire.messages.delivery import Ack, Floor, Part, PartAck, Void
-from wire.messages.direct import DirectBody
-from wire.messages.group import GroupBody
-from wire.messages.link import Attach
-from wire.messages.mail import LetterBody
-from wire.messages.presence import Ping
-from wire.messages.registration import Cookie, Hello, RefusalReason
-from wire.messages.table import Card, FetchTable, Presence, Row, TableBatch
-from wire.sealing import GroupKey
-from wire.session import SessionTable
 
 Value = bytes | str | int
 _WIDTH: Final = 112

@@ -1,4 +1,4 @@
-"""This file is about what every end-to-end test stands on: its own programs, gone at its end, none of them complaining."""
+"""What every end-to-end test stands on: its own programs, gone at its end, none of them complaining."""
 
 import signal
 from collections.abc import AsyncIterator, Iterator

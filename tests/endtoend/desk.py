@@ -1,7 +1,7 @@
-"""This file is about the help desk in end-to-end tests: the lines that people read there, operators and visitors.
+"""The help desk in end-to-end tests: the lines that people read there, operators and visitors.
 
-Whoever acts for somebody here waits until that one's own program has shown what the act rests on: what a visitor reads says
-nothing of what the operator's program knows by then.
+Whoever acts for somebody here waits until that one's own program has shown what the act rests on: what a visitor reads
+says nothing of what the operator's program knows by then.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""This file is about the lines that people's scripts match, to the letter (what a user sees, section 2)."""
+"""The lines that people's scripts match, to the letter (what a user sees, section 2)."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""This file is about a person at a real terminal: a peer on a pseudo-terminal of its own, keys in, what is drawn out.
+"""A person at a real terminal: a peer on a pseudo-terminal of its own, keys in, what is drawn out.
 
 It knows terminals; what is drawn is compared as text without its escape sequences.
 """

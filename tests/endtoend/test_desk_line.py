@@ -1,5 +1,5 @@
-"""This file is about the help desk's line as people see it, with real programs through pipes: first come, first served,
-whatever is killed in between.
+"""The help desk's line as people see it, with real programs through pipes: first come, first served, whatever is killed
+in between.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""This file is about the help desk on terminals: what Tab offers a visitor, and the lines below both prompts."""
+"""The help desk on terminals: what Tab offers a visitor, and the lines below both prompts."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""This file is about who serves at the help desk: operators, whoever sits at the registry, and nobody else."""
+"""Who serves at the help desk: operators, whoever sits at the registry, and nobody else."""
 
 import json
 import re
@@ -87,7 +87,7 @@ async def test_who_is_no_operator(stage: Stage) -> None:
         ".stats",
     ):
         await eve.type(command)
-        await eve.sees("[You are no operator here.]")
+        await eve.sees("[Only help-desk operators can do that.]")
 
 
 async def test_who_takes_an_operators_name_first_is_none_without_the_code(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""This file is about visitors of the help desk: the form, the ticket that outlives a program, scripts, and leaving."""
+"""Visitors of the help desk: the form, the ticket that outlives a program, scripts, and leaving."""
 
 import asyncio
 import re

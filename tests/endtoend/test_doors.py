@@ -1,4 +1,4 @@
-"""This file is about who may come in, with real programs: join codes, lists, and what whoever runs the registry types."""
+"""Who may come in, with real programs: join codes, lists, and what whoever runs the registry types."""
 
 import re
 import signal
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.checking import CODE_SHOWN
+from chatapp.validation import CODE_SHOWN
 from tests.endtoend.lines import WELCOME
 from tests.endtoend.terminal import Terminal
 from tests.support.program import Program
@@ -14,10 +14,10 @@ from tests.support.stage import CHATAPP, Stage, knows
 
 CODE = re.compile(r"\[Join code ([0-9A-Z-]{29}): lets one newcomer in, within 7 days\]")
 NOT_INVITED = re.compile(
-    r"\[Not registered: only who is invited comes in; .* have your key listed: ([0-9a-f ]{39})\.\]"
+    r"\[Not registered: this server is invite-only; .* have your key listed: ([0-9a-f ]{39})\.\]"
 )
 BAD_CODE = "[Not registered: this join code is used up, too old or not of this server.]"
-BANNED = "[Not registered: whoever runs the server lets you not in.]"
+BANNED = "[Not registered: you are banned from this server.]"
 
 
 async def refused(peer: Program, line: str | re.Pattern[str]) -> str:

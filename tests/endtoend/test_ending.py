@@ -1,4 +1,4 @@
-"""This file is about the end: of the input, by signals, by closed pipes; for peers and for the registry."""
+"""The end: of the input, by signals, by closed pipes; for peers and for the registry."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""This file is about every spelling of every row, between three peers: each does what its row says."""
+"""Every spelling of every row, between three peers: each does what its row says."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""This file is about the examples: they run, and do what they say."""
+"""The examples: they run, and do what they say."""
 
 import asyncio
 import re

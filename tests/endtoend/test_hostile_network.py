@@ -1,4 +1,4 @@
-"""This file is about strangers: garbage, floods and connections that say nothing, while a chat goes on beside them."""
+"""Strangers: garbage, floods and connections that say nothing, while a chat goes on beside them."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""This file is about leaving and coming back by command: dereg, reg, and the mail that waits meanwhile."""
+"""Leaving and coming back by command: dereg, reg, and the mail that waits meanwhile."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""This file is about text as long and as strange as it gets: it passes whole, and nothing shown gives orders."""
+"""Text as long and as strange as it gets: it passes whole, and nothing shown gives orders."""
 
 from tests.endtoend.lines import (
     BYE,

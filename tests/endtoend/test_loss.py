@@ -1,4 +1,4 @@
-"""This file is about UDP that gets lost between real programs: every fifth datagram each way, by a seeded pattern."""
+"""UDP that gets lost between real programs: every fifth datagram each way, by a seeded pattern."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This file is about a person at a terminal: typing that incoming lines never break, keys, and how it ends."""
+"""A person at a terminal: typing that incoming lines never break, keys, and how it ends."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""This file is about `ChatApp send`: one message from a script, its exit status, and nobody disturbed by it."""
+"""`ChatApp send`: one message from a script, its exit status, and nobody disturbed by it."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""This file is about peers that are killed, restarted, frozen or out of reach: which rung takes the message."""
+"""Peers that are killed, restarted, frozen or out of reach: which rung takes the message."""
 
 import asyncio
 import re

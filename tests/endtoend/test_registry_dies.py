@@ -1,4 +1,4 @@
-"""This file is about a registry that is killed: chat goes on, nothing saved or kept is lost, and nothing comes twice."""
+"""A registry that is killed: chat goes on, nothing saved or kept is lost, and nothing comes twice."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""This file is about starting: mistakes in the command line, taken ports, taken names, a registry that is not there."""
+"""Starting: mistakes in the command line, taken ports, taken names, a registry that is not there."""
 
 import asyncio
 import contextlib

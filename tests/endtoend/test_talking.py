@@ -1,4 +1,4 @@
-"""This file is about talking while everybody is there: direct messages, the channel, who, help, and what was mistyped."""
+"""Talking while everybody is there: direct messages, the channel, who, help, and what was mistyped."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""This file is about what makes the terminal pleasant: a screen that stays whole, Tab, paste, colours, the bell."""
+"""What makes the terminal pleasant: a screen that stays whole, Tab, paste, colours, the bell."""
 
 import re
 from typing import Final

@@ -1,7 +1,7 @@
-"""This file is about one bot of the soak: a `Peer` that writes to others, is in rooms, takes other names, leaves and comes
-back, and notes what was promised and what it is shown.
+"""One bot of the soak: a `Peer` that writes to others, is in rooms, takes other names, leaves and comes back, and notes
+what was promised and what it is shown.
 
-It knows the SDK and its ledger; it must not know what faults are made, nor what is missing in the end.
+It knows the SDK and its ledger.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from peer.core import events as happened
-from peer.node import Peer
-from peer.receipts import Outcome, Receipt
+from chatapp.peer.client import Peer
+from chatapp.peer.core import events as happened
+from chatapp.peer.receipts import Outcome, Receipt
 from tests.faults.ledger import Ledger, What
 
 EACH: Final = 2.0

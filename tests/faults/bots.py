@@ -1,9 +1,9 @@
-"""This file is about many bots in one process, for the soak.
+"""Many bots in one process, for the soak.
 
-    python -m tests.faults.bots <port> <home> <ledger> <first> <count> <all>
+python -m tests.faults.bots <port> <home> <ledger> <first> <count> <all>
 
-Standard input says what to do: `talk`, `count`, `stop`, `expect <file>`, `end`; a line answers each. What was promised and
-shown stands in the ledger. It must not know what a bot does, nor what faults are made.
+Standard input says what to do: `talk`, `count`, `stop`, `expect <file>`, `end`; a line answers each. What was promised
+and shown stands in the ledger.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""This file is about what every test of the fault lab has: programs of its own, and a place for the figure that it measured.
+"""What every test of the fault lab has: programs of its own, and a place for the figure that it measured.
 
 The figures of a run are printed behind it, as the rows of docs/reliability.md.
 """

@@ -1,9 +1,9 @@
-"""This file is about a help desk at work, for the soak: operators on duty and visitors who come, one after the other.
+"""A help desk at work, for the soak: operators on duty and visitors who come, one after the other.
 
-    python -m tests.faults.deskbots <port> <home> <ledger>
+python -m tests.faults.deskbots <port> <home> <ledger>
 
 An operator greets each visitor, the visitor answers, the operator ends the session. Standard input says `talk`, `stop`,
-`end`. It knows the SDK's two desks; it must not know what faults are made.
+`end`. It knows the SDK's two desks.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from peer.core.events.duty import ClientCame, ClientChanged, ClientSaid
-from peer.desk import events as happened
-from peer.desk.form import Form
-from peer.desk.node import Visitor
-from peer.errors import NotOpen
-from peer.node import Peer
+from chatapp.peer.client import Peer
+from chatapp.peer.core.events import ClientCame, ClientChanged, ClientSaid
+from chatapp.peer.errors import NotOpen
+from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.visitor.form import Form
+from chatapp.wire.address import Address
 from tests.faults.bot import wait
 from tests.faults.ledger import Ledger, What
-from wire.address import Address
 
 OPERATORS: Final = ("opal", "otto")
 LANES: Final = 6

@@ -1,9 +1,9 @@
-"""This file is about a flood of datagrams, as a process of its own.
+"""A flood of datagrams, as a process of its own.
 
-    python -m tests.faults.flooder <port> <kind> <rate> <seconds>
+python -m tests.faults.flooder <port> <kind> <rate> <seconds>
 
-It sends from many addresses of its own machine, and counts each address's bytes out and in: a registry may not send more to
-an address that has proved nothing than came from there. Its last word is one line of JSON.
+It sends from many addresses of its own machine, and counts each address's bytes out and in: a registry may not send
+more to an address that has proved nothing than came from there. Its last word is one line of JSON.
 
 Each source counts the answers to all that it sent: a HELLO from elsewhere, sent last, is answered last.
 """
@@ -19,12 +19,12 @@ from typing import Final
 
 import msgspec
 
-from wire.admission import make_register
-from wire.codec import decode_cookie, encode, encode_hello
-from wire.header import Kind
-from wire.identity import AgreementKey, Identity, make_card
-from wire.limits import HELLO_SIZE
-from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello
+from chatapp.wire.admission import make_register
+from chatapp.wire.codec import decode_cookie, encode, encode_hello
+from chatapp.wire.framing import Kind
+from chatapp.wire.identity import AgreementKey, Identity, make_card
+from chatapp.wire.limits import HELLO_SIZE
+from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello
 
 SOURCES: Final = 50
 SLICE: Final = 0.002

@@ -18,14 +18,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
-from peer.node import Peer
-from tests.faults.visitor import Visitor
-from wire.admission import make_refused, make_welcome
-from wire.codec import encode
-from wire.header import Kind
-from wire.identity import Identity, make_card
-from wire.messages.delivery import Part, encode_frame
-from wire.messages.desk.operating import (
+from chatapp.peer.client import Peer
+from chatapp.wire.admission import make_refused, make_welcome
+from chatapp.wire.codec import encode
+from chatapp.wire.framing import Kind
+from chatapp.wire.identity import Identity, make_card
+from chatapp.wire.messages.desk import (
     CallNext,
     CommandDone,
     DropVisitor,
@@ -37,13 +35,12 @@ from wire.messages.desk.operating import (
     ShowRoom,
     TakeDuty,
 )
-from wire.messages.direct import RelayDatagram, ReportSilence
-from wire.messages.mail import DepositMail
-from wire.messages.presence import Leave, Ping
-from wire.messages.registration import Cookie, RefusalReason, Refused
-from wire.messages.renaming import Rename
-from wire.messages.room import EnterRoom, LeaveRoom, ListRooms, RoomEntered, RoomRefused
-from wire.messages.table import FetchTable
+from chatapp.wire.messages.direct import Part, RelayDatagram, ReportSilence, encode_frame
+from chatapp.wire.messages.mail import DepositMail
+from chatapp.wire.messages.registration import Cookie, Leave, Ping, RefusalReason, Refused, Rename
+from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom, ListRooms, RoomEntered, RoomRefused
+from chatapp.wire.messages.table import FetchTable
+from tests.faults.visitor import Visitor
 
 OPERATOR: Final = "desklead"
 """An operator of the help desk, who has not come yet."""

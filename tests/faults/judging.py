@@ -1,9 +1,10 @@
-"""This file is about the soak's verdict: whether each promise was kept, and whether anything grows.
+"""The soak's verdict: whether each promise was kept, and whether anything grows.
 
-It knows what bots noted, and rows of figures; it must not know bots, processes or faults.
+It knows what bots noted, and rows of figures.
 
-A text is `<author> <to> <number>`, and an author's numbers rise: a bot's are its clock when it wrote that, in microseconds.
-`to` is one bot, or `#<room>`: then each bot that was in the room from the start must see it, and others may.
+A text is `<author> <to> <number>`, and an author's numbers rise: a bot's are its clock when it wrote that, in
+microseconds. `to` is one bot, or `#<room>`: then each bot that was in the room from the start must see it, and others
+may.
 """
 
 from collections import Counter, defaultdict
@@ -13,8 +14,8 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Final
 
+from chatapp.wire.delivery.policy import Policy
 from tests.faults.ledger import Entry, What
-from wire.delivery.policy import Policy
 
 UNMARKED_FOR: Final = 2.0
 """Seconds before a `kill -9` in which a message may have been shown and not yet noted as shown: it is shown again."""

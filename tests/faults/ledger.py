@@ -1,4 +1,4 @@
-"""This file is about what bots note: what was promised to them and what they were shown, in a file that outlives `kill -9`.
+"""What bots note: what was promised to them and what they were shown, in a file that outlives `kill -9`.
 
 It knows lines of text; what may be missing or come twice is judged elsewhere (`tests.faults.judging`).
 """

@@ -1,6 +1,6 @@
-"""This file is about a program's machine: what it holds of memory and descriptors, and limits put upon it.
+"""A program's machine: what it holds of memory and descriptors, and limits put upon it.
 
-It reads /proc and runs programs under limits; it must not know what they do.
+It reads /proc and runs programs under limits.
 """
 
 import ctypes

@@ -1,7 +1,4 @@
-"""This file is about what is done to the programs of a soak: one fault after the other, by chance.
-
-It must not know what is checked, nor how often a fault is made.
-"""
+"""What is done to the programs of a soak: one fault after the other, by chance."""
 
 import asyncio
 import contextlib

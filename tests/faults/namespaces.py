@@ -1,7 +1,7 @@
-"""This file is about small networks of our own: namespaces joined by a switch, with filters and address translation.
+"""Small networks of our own: namespaces joined by a switch, with filters and address translation.
 
-Their names hold our process id; they are gone with the test, whatever became of it, and nothing of the machine's own network
-is touched. It knows `ip`, `nft` and `conntrack`; it must not know what runs in them.
+Their names hold our process id; they are gone with the test, whatever became of it, and nothing of the machine's own
+network is touched. It knows `ip`, `nft` and `conntrack`.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""This file is about how much of a fault is tried: a small, quick dose in `make test`, the whole of it in `make faults`.
+"""How much of a fault is tried: a small, quick dose in `make test`, the whole of it in `make faults`.
 
 Only numbers differ; what is checked is the same, but for bars in seconds: those say as much of the machine as of the
 program, and hold where somebody looks at the figures.

@@ -1,10 +1,10 @@
-"""This file is about the soak: many bots talk for a while under faults; nothing grows, and nothing is lost.
+"""The soak: many bots talk for a while under faults; nothing grows, and nothing is lost.
 
-    python -m tests.faults.soak [--minutes 20] [--bots 200] [--seed 1]
+python -m tests.faults.soak [--minutes 20] [--bots 200] [--seed 1]
 
-Some bots lose a tenth of their datagrams all the time; a few are programs of their own, which are killed and started again;
-visitors come to the help desk. A line now and then says how things stand, and two tables at the end what was found: the exit
-status is 1 when a promise was broken or something grew.
+Some bots lose a tenth of their datagrams all the time; a few are programs of their own, which are killed and started
+again; visitors come to the help desk. A line now and then says how things stand, and two tables at the end what was
+found: the exit status is 1 when a promise was broken or something grew.
 
 The registry is killed in the first sixth; later it is only stopped, so that what it holds can be judged. In the first
 minutes everybody writes to all of their circle, so that what grows later is no conversation that begins.
@@ -24,13 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from chatapp.wire.sealing import CIPHERS_KEPT
 from tests.faults.judging import Findings, Trend, due_to, judge, trend
 from tests.faults.ledger import What
 from tests.faults.machine import MIB, descriptors_of, memory_of
 from tests.faults.mischief import Mischief
 from tests.faults.troupe import Troupe
 from tests.support.stage import Stage
-from wire.sealing import CIPHERS_KEPT
 
 FIRST_FAULT: Final = 10.0
 REPORT_EVERY: Final = 10.0

@@ -1,4 +1,4 @@
-"""This file is about connections that cost: silent ones, length bombs, readers that never read, no descriptors left.
+"""Connections that cost: silent ones, length bombs, readers that never read, no descriptors left.
 
 Whoever waits here waits for the registry to cut somebody off, or for a real person to come in meanwhile.
 """
@@ -9,16 +9,16 @@ import socket
 import time
 from random import Random
 
+from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_FRAME_MAX
+from chatapp.wire.messages.mail import DepositMail, MailSaved
+from chatapp.wire.messages.registration import Welcome
+from chatapp.wire.messages.table import FetchTable
 from tests.endtoend.lines import WELCOME, received
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, descriptors_of, limited, memory_of, registry_under
 from tests.faults.size import bar, dose
 from tests.faults.visitor import WITHIN, Visitor
 from tests.support.stage import Stage, knows
-from wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_FRAME_MAX
-from wire.messages.mail import DepositMail, MailSaved
-from wire.messages.registration import Welcome
-from wire.messages.table import FetchTable
 
 SILENT = dose(100, 1_000)
 BOMBS = dose(30, 300)

@@ -1,5 +1,4 @@
-"""This file is about a crowd whose table changes a hundred times a second: everybody's is the same a second after the last
-change (I5).
+"""A crowd whose table changes a hundred times a second: everybody's is the same a second after the last change (I5).
 
 In virtual time, on real cores: 60 people in `make test`, 1,000 with `CHATAPP_FAULTS=1`, where the figure is printed.
 """
@@ -7,7 +6,7 @@ In virtual time, on real cores: 60 people in `make test`, 1,000 with `CHATAPP_FA
 import random
 from typing import Final
 
-from peer.core.reach import Reach
+from chatapp.peer.core.context import RegistryReach
 from tests.faults.conftest import Note
 from tests.faults.size import dose
 from tests.support.house import House
@@ -72,7 +71,7 @@ class Crowd:
     def is_equal(self) -> bool:
         """Whether everybody who is online holds the registry's table: its version, and who is online by it."""
         there = [person for person in self.people if person.is_running and not person.core.is_offline]
-        if not all(person.core.reach is Reach.UP for person in there):
+        if not all(person.core.reach is RegistryReach.UP for person in there):
             return False
         directory = self.house.core._service.directory
         if {person.core.table_version for person in there} != {directory.version}:

@@ -1,6 +1,7 @@
-"""This file is about disks under a running registry that fill up, fail or were torn: nothing is *saved* that is not.
+"""Disks under a running registry that fill up, fail or were torn: nothing is *saved* that is not.
 
-The store's own tests try every step of every operation (tests/registry/store); here the system refuses, to the real program.
+The store's own tests try every step of every operation (tests/registry/store); here the system refuses, to the real
+program.
 """
 
 import asyncio
@@ -13,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from chatapp.wire.messages.mail import DepositMail, MailBatch, MailRefusal, MailRefused, MailSaved, TakeMail
+from chatapp.wire.messages.registration import RefusalReason, Refused
 from tests.endtoend.lines import CHANNEL_TAKEN, SAVED, WELCOME, beginning
 from tests.faults.conftest import Note
 from tests.faults.machine import limited, registry_under
 from tests.faults.size import dose
 from tests.faults.visitor import Visitor
 from tests.support.stage import Stage, knows
-from wire.messages.mail import DepositMail, MailBatch, MailRefusal, MailRefused, MailSaved, TakeMail
-from wire.messages.registration import RefusalReason, Refused
 
 LETTER = 2_000
 LETTERS = 24

@@ -1,14 +1,14 @@
-"""This file is about the floods themselves: each kind costs the registry what it is said to cost, and nothing else."""
+"""The floods themselves: each kind costs the registry what it is said to cost, and nothing else."""
 
 from random import Random
 
 import pytest
 
+from chatapp.wire.address import Address
+from chatapp.wire.codec import decode_cookie
+from chatapp.wire.framing import Kind
 from tests.faults.flooder import SAMPLES, garbage, hello, signed
 from tests.registry.rig import Rig
-from wire.address import Address
-from wire.codec import decode_cookie
-from wire.header import Kind
 
 SOMEWHERE = Address("127.0.1.1", 7_000)
 

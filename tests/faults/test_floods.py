@@ -1,4 +1,4 @@
-"""This file is about floods of datagrams: real people come in meanwhile, memory stays, and no more goes out than came in."""
+"""Floods of datagrams: real people come in meanwhile, memory stays, and no more goes out than came in."""
 
 import asyncio
 import contextlib
@@ -9,14 +9,14 @@ from statistics import median
 
 import pytest
 
+from chatapp.wire.codec import decode_cookie
+from chatapp.wire.framing import Kind
 from tests.endtoend.lines import SILENT, WELCOME, arrived
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, datagrams_lost_at, memory_of, processor_time_of
 from tests.faults.size import bar, dose, only_whole
 from tests.faults.visitor import Visitor
 from tests.support.stage import Stage, knows
-from wire.codec import decode_cookie
-from wire.header import Kind
 
 SECONDS = dose(2.0, 10.0)
 MEMORY = 50 * MIB

@@ -1,5 +1,5 @@
-"""This file is about the fuzzer's targets under changed copies of valid bytes, the same ones each time: no noise, a sample;
-and under all that ever broke one.
+"""The fuzzer's targets under changed copies of valid bytes, the same ones each time: no noise, a sample; and under all
+that ever broke one.
 
 `make fuzz` looks for more, guided by what its bytes reach.
 """

@@ -11,6 +11,7 @@ from statistics import median
 
 import pytest
 
+from chatapp.wire.messages.registration import Leave, Ping
 from tests.endtoend.lines import CHANNEL_TAKEN, SAVED, TIME, UPDATED, arrived, is_met, on_channel
 from tests.endtoend.test_every_spelling import enter
 from tests.faults.conftest import Note
@@ -20,7 +21,6 @@ from tests.faults.size import IS_WHOLE, bar, dose
 from tests.faults.visitor import Visitor
 from tests.support.program import Program
 from tests.support.stage import Stage, knows
-from wire.messages.presence import Leave, Ping
 
 COMMAND = (sys.executable, "-m", "tests.faults.hostile")
 SECONDS = dose(2.0, 60.0)

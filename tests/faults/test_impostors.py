@@ -1,15 +1,15 @@
-"""This file is about somebody who wants to be somebody else: at once, after a restart, by forged datagrams."""
+"""Somebody who wants to be somebody else: at once, after a restart, by forged datagrams."""
 
 import asyncio
 import socket
 
+from chatapp.wire.framing import Kind
+from chatapp.wire.messages.registration import RefusalReason, Refused
 from tests.endtoend.lines import LOST, WELCOME, received, taken
 from tests.faults.conftest import Note
 from tests.faults.size import dose
 from tests.faults.visitor import Visitor
 from tests.support.stage import Stage, knows, who
-from wire.header import Kind
-from wire.messages.registration import RefusalReason, Refused
 
 LIVES = dose(2, 10)
 

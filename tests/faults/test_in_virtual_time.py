@@ -1,5 +1,5 @@
-"""This file is about faults whose bar is a number: how many messages go round when so many datagrams get lost, how soon all
-is settled after a partition, what a restart, a clock that jumps and a stopped program may cost.
+"""Faults whose bar is a number: how many messages go round when so many datagrams get lost, how soon all is settled
+after a partition, what a restart, a clock that jumps and a stopped program may cost.
 
 Two people and a registry in virtual time; the promise is checked after every step here too.
 """
@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from peer.core import events as happened
-from peer.core.standing import Standing
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.records import MessageState
 from tests.faults.conftest import Note
 from tests.faults.size import dose
 from tests.simulation.hazards import YEAR
@@ -85,7 +85,7 @@ def test_the_first_message_after_a_restart_goes_straight(seed: int) -> None:
     world.network.run_for(chance.choice((0.0, 0.01, 0.1, 1.0)))
     alice.send(bob.name, "after")
     assert world.network.run_until(lambda: "after" in bob.screen.texts(), within=2.5)
-    assert world.network.run_until(lambda: not alice.count_standing(Standing.UNSETTLED), within=2.5)
+    assert world.network.run_until(lambda: not alice.count_standing(MessageState.UNSETTLED), within=2.5)
     assert not any(isinstance(event, happened.Refused | happened.Trouble) for event in alice.screen.events)
 
 

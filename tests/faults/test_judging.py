@@ -1,4 +1,4 @@
-"""This file is about the soak's verdict: it finds what is lost, doubled and late, and whatever grows."""
+"""The soak's verdict: it finds what is lost, doubled and late, and whatever grows."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""This file is about a registry that is killed while it stores: whatever it said *saved* or *welcome* to still holds.
+"""A registry that is killed while it stores: whatever it said *saved* or *welcome* to still holds.
 
 Each life ends with kill -9 after a random number of answers, while more is on its way to the disk.
 """
@@ -8,14 +8,13 @@ import itertools
 import time
 from random import Random
 
+from chatapp.wire.messages.mail import DepositMail, MailBatch, MailRefused, MailSaved, TakeMail
+from chatapp.wire.messages.registration import Ping, Pong, RefusalReason, Refused, Welcome
 from tests.endtoend.lines import WELCOME, received
 from tests.faults.conftest import Note
 from tests.faults.size import bar, dose
 from tests.faults.visitor import WITHIN, Visitor
 from tests.support.stage import Stage, knows
-from wire.messages.mail import DepositMail, MailBatch, MailRefused, MailSaved, TakeMail
-from wire.messages.presence import Ping, Pong
-from wire.messages.registration import RefusalReason, Refused, Welcome
 
 KILLS = dose(6, 200)
 SENDERS = 4

@@ -1,13 +1,13 @@
-"""This file is about mailboxes that somebody stuffs: quotas hold, and whoever is refused is told."""
+"""Mailboxes that somebody stuffs: quotas hold, and whoever is refused is told."""
 
+from chatapp.wire.limits import MAILBOX_PLACES
+from chatapp.wire.messages.mail import DepositMail, MailBatch, MailRefusal, MailRefused, MailSaved, TakeMail
 from tests.endtoend.lines import SAVED, WELCOME, beginning
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, memory_of
 from tests.faults.size import dose
 from tests.faults.visitor import Visitor
 from tests.support.stage import Stage, knows
-from wire.limits import MAILBOX_PLACES
-from wire.messages.mail import DepositMail, MailBatch, MailRefusal, MailRefused, MailSaved, TakeMail
 
 LETTERS = dose(1_000, 10_000)
 ACCOMPLICES = 6

@@ -1,4 +1,4 @@
-"""This file is about the real program on real networks: loss, translated addresses, firewalls, pulled cables."""
+"""The real program on real networks: loss, translated addresses, firewalls, pulled cables."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""This file is about people whose programs are held up: stopped, flooded with lines, shown to nobody, short of descriptors.
+"""People whose programs are held up: stopped, flooded with lines, shown to nobody, short of descriptors.
 
 Nothing is lost, doubled or out of order, and nobody else notices.
 """

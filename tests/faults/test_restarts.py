@@ -1,4 +1,4 @@
-"""This file is about a registry that dies again and again: people find it each time, by themselves and soon."""
+"""A registry that dies again and again: people find it each time, by themselves and soon."""
 
 import time
 

@@ -1,6 +1,6 @@
-"""This file is about the programs of a soak: the registry, crews of many bots, bots alone in a program, a help desk.
+"""The programs of a soak: the registry, crews of many bots, bots alone in a program, a help desk.
 
-It starts them, kills them and starts them again as they were. It must not know when, nor what is checked.
+It starts them, kills them and starts them again as they were.
 """
 
 import sys

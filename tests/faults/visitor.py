@@ -1,8 +1,8 @@
-"""This file is about a peer by hand over real sockets, who does just what a test says and counts every byte.
+"""A peer by hand over real sockets, who does just what a test says and counts every byte.
 
 It speaks the protocol with `wire`'s own functions. It knows no retries: on loopback a question is answered, or the test
-has found something. Deadlines are `asyncio.timeout`s: `wait_for` of Python 3.11 loses a cancellation that comes together
-with what was waited for, and whoever cancelled then waits out the deadline.
+has found something. Deadlines are `asyncio.timeout`s: `wait_for` of Python 3.11 loses a cancellation that comes
+together with what was waited for, and whoever cancelled then waits out the deadline.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ import random
 import socket
 from typing import Final, TypeVar, cast
 
-from wire.admission import make_register
-from wire.codec import (
+from chatapp.wire.admission import make_register
+from chatapp.wire.codec import (
     decode_cookie,
     decode_notice,
     decode_refused,
@@ -22,17 +22,15 @@ from wire.codec import (
     encode_hello,
     join_frames,
 )
-from wire.errors import DecodeError
-from wire.framing import FrameReader, frame
-from wire.header import Kind
-from wire.identity import Identity, make_card
-from wire.limits import LINK_FRAME_MAX
-from wire.messages.link import Attach, PeerRequest, RegistryNotice
-from wire.messages.presence import Leave, Ping
-from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Welcome
-from wire.messages.table import Card
-from wire.sealing import LinkCipher
-from wire.session import SessionTable
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.framing import FrameReader, Kind, frame
+from chatapp.wire.identity import Identity, make_card
+from chatapp.wire.limits import LINK_FRAME_MAX
+from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
+from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Leave, Ping, Refused, Welcome
+from chatapp.wire.messages.table import Card
+from chatapp.wire.sealing import LinkCipher
+from chatapp.wire.session import SessionTable
 
 WITHIN: Final = 60.0
 Notice = TypeVar("Notice", bound=RegistryNotice)

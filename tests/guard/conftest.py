@@ -1,4 +1,4 @@
-"""This file is about what every guard is given."""
+"""What every guard is given."""
 
 import pytest
 

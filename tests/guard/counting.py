@@ -1,4 +1,4 @@
-"""This file is about counting: calls of methods, and of all functions of the product, in a world where nothing is lost."""
+"""Counting: calls of methods, and of all functions of the product, in a world where nothing is lost."""
 
 import os
 import sys
@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
-import peer
-import registry
-import wire
+import chatapp.peer
+import chatapp.registry
+import chatapp.wire
 from tests.support.network import Weather
 from tests.support.world import World
 
 TEXT = "x" * 100
-OURS = tuple(str(Path(module.__file__ or "").parent) + os.sep for module in (peer, registry, wire))
+OURS = tuple(
+    str(Path(module.__file__ or "").parent) + os.sep
+    for module in (chatapp.peer, chatapp.registry, chatapp.wire)
+)
 
 
 class Counter:

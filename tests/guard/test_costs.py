@@ -1,5 +1,5 @@
-"""This file is about what messages between peers cost in counts: datagrams, bytes, seals, statements, commits, turns, calls.
-A change that makes one of them dearer fails here, on any machine; how long they take stands in `bench/`.
+"""What messages between peers cost in counts: datagrams, bytes, seals, statements, commits, turns, calls. A change that
+makes one of them dearer fails here, on any machine; how long they take stands in `bench/`.
 """
 
 import asyncio
@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from peer.core import events as happened
-from peer.core.engine import PeerCore
-from peer.history import History
-from peer.node import Peer
-from registry.program import Registry
+from chatapp.peer.client import Peer
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.core import PeerCore
+from chatapp.peer.history.database import History
+from chatapp.registry.app import Registry
+from chatapp.wire.address import Address
+from chatapp.wire.aio.datagram import DatagramEndpoint
+from chatapp.wire.session import Session
 from tests.guard.counting import TEXT, Counter, calm_world, count_calls
 from tests.support.ports import free_port
 from tests.support.world import World
-from wire.address import Address
-from wire.aio.datagram import DatagramEndpoint
-from wire.session import Session
 
 MESSAGES = 640
 ONE_BY_ONE = 50

@@ -1,5 +1,5 @@
-"""This file is about what a registry's work costs in counts: signatures, seals, system calls, batches for the disk, calls of
-our own functions. A change that makes one of them dearer fails here, on any machine; how long they take stands in `bench/`.
+"""What a registry's work costs in counts: signatures, seals, system calls, batches for the disk, calls of our own
+functions. A change that makes one of them dearer fails here, on any machine; how long they take stands in `bench/`.
 """
 
 import asyncio
@@ -7,16 +7,16 @@ import os
 
 import pytest
 
-from registry.core import RegistryCore
+from chatapp.registry.core import RegistryCore
+from chatapp.wire.address import Address
+from chatapp.wire.aio.link import Link
+from chatapp.wire.codec import encode
+from chatapp.wire.identity import Identity
+from chatapp.wire.messages.mail import DepositMail
+from chatapp.wire.sealing import GroupKey, LinkCipher
 from tests.guard.counting import TEXT, Counter, calm_world, count_calls
 from tests.registry.rig import Rig
 from tests.wire.test_link import Owner, connected
-from wire.address import Address
-from wire.aio.link import Link
-from wire.codec import encode
-from wire.identity import Identity
-from wire.messages.mail import DepositMail
-from wire.sealing import GroupKey, LinkCipher
 
 LETTERS = 50
 CALLS_A_LETTER = 59

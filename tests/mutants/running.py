@@ -182,7 +182,7 @@ def _baseline(module: Path, session: pytest.Session) -> Baseline:
         signal.setitimer(signal.ITIMER_REAL, BASELINE_LIMIT)
         seconds: dict[str, float] = {}
         failed: list[str] = []
-        watcher = coverage.Coverage(data_file=None, include=[str(module)], config_file=False)
+        watcher = coverage.Coverage(data_file=None, include=[str(module.resolve())], config_file=False)
         watcher.start()
         for item in session.items:
             watcher.switch_context(item.nodeid)
@@ -191,7 +191,7 @@ def _baseline(module: Path, session: pytest.Session) -> Baseline:
                 failed.append(item.nodeid)
             seconds[item.nodeid] = time.monotonic() - started
         watcher.stop()
-        by_line = watcher.get_data().contexts_by_lineno(str(module))
+        by_line = watcher.get_data().contexts_by_lineno(str(module.resolve()))
         with open(writes, "w", encoding="utf-8") as answer:
             json.dump({"by_line": by_line, "seconds": seconds, "failed": failed}, answer)
         os._exit(0)

@@ -1,11 +1,11 @@
-"""This file is about rooms and names by the SDK."""
+"""Rooms and names by the SDK."""
 
 import asyncio
 from pathlib import Path
 
-from peer.core import events as happened
-from peer.node import Peer
-from peer.receipts import Outcome
+from chatapp.peer.client import Peer
+from chatapp.peer.core import events as happened
+from chatapp.peer.receipts import Outcome
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]

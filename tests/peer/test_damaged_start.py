@@ -1,14 +1,14 @@
-"""This file is about the start of a peer whose files were damaged: one line, which names the file, before anything else."""
+"""The start of a peer whose files were damaged: one line, which names the file, before anything else."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
 
-from peer.core.events import Trouble
-from peer.keys import KeyFolder
-from peer.node import Peer
-from peer.ui.main import opened
+from chatapp.peer.client import Peer
+from chatapp.peer.core.events import Trouble
+from chatapp.peer.keystore import KeyFolder
+from chatapp.peer.ui.main import opened
 
 NOBODY = ("127.0.0.1", 1_024)
 

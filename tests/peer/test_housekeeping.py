@@ -5,8 +5,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import cast
 
-from peer.housekeeping import BUSY_LOOKS, LOOK_SPAN, STEP_SPAN, Housekeeping
-from peer.store.tidy import Tidy
+from chatapp.peer.driver import BUSY_LOOKS, LOOK_SPAN, STEP_SPAN, Housekeeping
+from chatapp.peer.history.database import Maintenance
 
 
 class Clock:
@@ -55,7 +55,7 @@ class Chores:
 
 def house(chores: Chores) -> tuple[Clock, Housekeeping]:
     clock = Clock()
-    return clock, Housekeeping(cast(asyncio.AbstractEventLoop, clock), cast(Tidy, chores))
+    return clock, Housekeeping(cast(asyncio.AbstractEventLoop, clock), cast(Maintenance, chores))
 
 
 def test_nothing_is_done_while_lines_come_and_all_of_it_bit_by_bit_in_quiet() -> None:

@@ -1,4 +1,4 @@
-"""This file is about when records reach the disk: what is promised at once, the rest in company, and a disk that is full."""
+"""When records reach the disk: what is promised at once, the rest in company, and a disk that is full."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -6,19 +6,19 @@ from typing import cast
 
 import pytest
 
-from peer.core.records import (
+from chatapp.peer.core.records import (
     CursorMoved,
     FloorRaised,
     IncomingAdded,
+    MessageState,
     OutgoingAdded,
     OutgoingChanged,
     Record,
     Shown,
     can_wait,
 )
-from peer.core.standing import Standing
-from peer.history import History
-from peer.keeping import STORE_AGAIN_AFTER, WAIT_FOR_COMPANY, Keeper
+from chatapp.peer.driver import STORE_AGAIN_AFTER, WAIT_FOR_COMPANY, CommitQueue
+from chatapp.peer.history.database import History
 
 KEY = b"b" * 32
 PROMISED = IncomingAdded(KEY, 5, 0, "hi", False)
@@ -32,7 +32,7 @@ class Disk:
         self.is_full = False
         self.batches: list[list[Record]] = []
         self.tries = 0
-        self.keeper = Keeper(cast(History, self))
+        self.keeper = CommitQueue(cast(History, self))
 
     def apply(self, records: Sequence[Record]) -> None:
         self.tries += 1
@@ -90,7 +90,7 @@ def test_a_full_disk_is_told_of_once_and_tried_again_now_and_then(disk: Disk) ->
 
 
 def test_long_texts_fill_a_keeper_before_many_records_do(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peer.keeping.TEXTS_WAITING_MAX", 3_000)
+    monkeypatch.setattr("chatapp.peer.driver.TEXTS_WAITING_MAX", 3_000)
     disk.is_full = True
     fullness = []
     for number in range(3):
@@ -115,7 +115,7 @@ def test_only_what_costs_no_more_than_a_recognised_repeat_can_wait() -> None:
         IncomingAdded(KEY, 1, 0, "", False),
         OutgoingAdded(KEY, 1, 0, ""),
         Shown(KEY, 1),
-        *(OutgoingChanged(KEY, 1, standing) for standing in Standing),
+        *(OutgoingChanged(KEY, 1, standing) for standing in MessageState),
     ]
     assert all(map(can_wait, patient))
     assert not any(map(can_wait, hasty))

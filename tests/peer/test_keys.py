@@ -1,4 +1,4 @@
-"""This file is about keys on disk: who may read them, what stays, what is made anew, what is never used twice."""
+"""Keys on disk: who may read them, what stays, what is made anew, what is never used twice."""
 
 import os
 import stat
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from peer.keys import (
+from chatapp.peer.keystore import (
     MAIL_KEY_LASTS_FOR,
     MARK,
     RENEWALS_MAX,
@@ -16,7 +16,7 @@ from peer.keys import (
     NameHasKeys,
     OtherKey,
 )
-from wire.limits import MAIL_KEPT_FOR
+from chatapp.wire.limits import MAIL_KEPT_FOR
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0

@@ -1,4 +1,4 @@
-"""This file is about the SDK: talking, what counts as seen, beginnings and ends."""
+"""The SDK: talking, what counts as seen, beginnings and ends."""
 
 import asyncio
 import socket
@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from peer.core import events as happened
-from peer.errors import AlreadyOpen, NameTaken, NotAdmitted, NotOpen, OtherRegistry, ServerUnreachable
-from peer.history import History
-from peer.keys import FolderInUse, KeyFolder
-from peer.node import Peer, PeerState
-from peer.receipts import Outcome
-from registry.doors import DoorSettings
+from chatapp.peer.client import Peer, PeerState
+from chatapp.peer.core import events as happened
+from chatapp.peer.errors import AlreadyOpen, NameTaken, NotAdmitted, NotOpen, OtherRegistry, ServerUnreachable
+from chatapp.peer.history.database import History
+from chatapp.peer.keystore import FolderInUse, KeyFolder
+from chatapp.peer.receipts import Outcome
+from chatapp.registry.access import DoorSettings
+from chatapp.wire.errors import AddressRefused, PortInUse, TooLong
+from chatapp.wire.limits import TEXT_MAX
 from tests.peer.village import QUICK, WITHIN, Village, next_of, outcome_of, village
 from tests.support.ports import free_port
-from wire.errors import AddressRefused, PortInUse, TooLong
-from wire.limits import TEXT_MAX
 
 __all__ = ["village"]
 
@@ -196,7 +196,7 @@ async def test_who_is_not_admitted_and_then_is(village: Village) -> None:
     await village.close_registry()
     await village.open_registry(doors=DoorSettings(invite_only=True))
     alice = village.peer("alice")
-    with pytest.raises(NotAdmitted, match="not registered: only who is invited comes in"):
+    with pytest.raises(NotAdmitted, match="not registered: this server is invite-only"):
         await alice.__aenter__()
     await village.close_registry()
     await village.open_registry()

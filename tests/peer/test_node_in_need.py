@@ -1,4 +1,4 @@
-"""This file is about a node that something is wrong with: disks that are full, screens that stand still, faults of ours."""
+"""A node that something is wrong with: disks that are full, screens that stand still, faults of ours."""
 
 import asyncio
 import errno
@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from peer.core import events as happened
-from peer.history import History
-from peer.keys import KeyFolder
-from peer.receipts import Outcome
+from chatapp.peer.core import events as happened
+from chatapp.peer.history.database import History
+from chatapp.peer.keystore import KeyFolder
+from chatapp.peer.receipts import Outcome
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]
@@ -22,7 +22,7 @@ __all__ = ["village"]
 async def test_a_full_disk_acknowledges_nothing_and_is_said_once(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("peer.keeping.STORE_AGAIN_AFTER", 0.02)
+    monkeypatch.setattr("chatapp.peer.driver.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         tried, works = asyncio.Event(), asyncio.Event()
         apply = History.apply
@@ -74,7 +74,7 @@ async def test_who_shows_nothing_takes_nothing_and_loses_nothing(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A terminal that is stopped must not fill our memory: senders find us away, and what they said waits."""
-    monkeypatch.setattr("peer.feed.EVENTS_WAITING_MAX", 10)
+    monkeypatch.setattr("chatapp.peer.driver.EVENTS_WAITING_MAX", 10)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await next_of(bob, happened.Registered)
         receipts = [await alice.send("bob", str(number)) for number in range(3)]
@@ -99,7 +99,7 @@ async def test_who_shows_nothing_takes_nothing_and_loses_nothing(
 async def test_a_second_loop_that_stands_still_is_waited_for_and_loses_nothing(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("peer.feed.EVENTS_WAITING_MAX", 10)
+    monkeypatch.setattr("chatapp.peer.driver.EVENTS_WAITING_MAX", 10)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         first, second = bob.events(), bob.events()
         await anext(first)
@@ -137,8 +137,8 @@ def lines_in(event: happened.Event) -> tuple[happened.Line, ...]:
 async def test_a_disk_that_takes_nothing_for_long_stops_what_we_say(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("peer.keeping.RECORDS_WAITING_MAX", 5)
-    monkeypatch.setattr("peer.keeping.STORE_AGAIN_AFTER", 0.02)
+    monkeypatch.setattr("chatapp.peer.driver.RECORDS_WAITING_MAX", 5)
+    monkeypatch.setattr("chatapp.peer.driver.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice:
         with monkeypatch.context() as broken:
 

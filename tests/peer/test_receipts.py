@@ -1,12 +1,12 @@
-"""This file is about what becomes of a receipt with each event, and at the end of the program."""
+"""What becomes of a receipt with each event, and at the end of the program."""
 
 import asyncio
 
 import pytest
 
-from peer.core import events as happened
-from peer.errors import NotOpen
-from peer.receipts import CHANNEL, Outcome, Receipts
+from chatapp.peer.core import events as happened
+from chatapp.peer.errors import NotOpen
+from chatapp.peer.receipts import CHANNEL, Outcome, Receipts
 
 FATES: list[tuple[happened.Event, Outcome]] = [
     (happened.Delivered(to="bob", number=5, through_server=False), Outcome.DELIVERED),

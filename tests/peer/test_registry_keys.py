@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from peer.core import events as happened
-from peer.errors import OtherRegistry
-from peer.node import Peer
-from registry.program import Registry
+from chatapp.peer.client import Peer
+from chatapp.peer.core import events as happened
+from chatapp.peer.errors import OtherRegistry
+from chatapp.registry.app import Registry
+from chatapp.wire.identity import fingerprint_digits
 from tests.peer.village import Village, next_of, outcome_of, village
-from wire.identity import fingerprint_digits
 
 __all__ = ["village"]
 

@@ -1,6 +1,7 @@
-"""This file is about a registry and peers over real loopback sockets and real disks, in one loop, for tests of the SDK.
+"""A registry and peers over real loopback sockets and real disks, in one loop, for tests of the SDK.
 
-Few tests need it: what can be told without sockets is told in `core`. Whoever waits, waits for something; nothing sleeps.
+Few tests need it: what can be told without sockets is told in `core`. Whoever waits, waits for something; nothing
+sleeps.
 """
 
 import asyncio
@@ -10,13 +11,13 @@ from typing import TypeVar
 
 import pytest
 
-from peer.core import events as happened
-from peer.node import Peer
-from peer.receipts import Outcome, Receipt
-from registry.doors import DoorSettings
-from registry.program import Registry
+from chatapp.peer.client import Peer
+from chatapp.peer.core import events as happened
+from chatapp.peer.receipts import Outcome, Receipt
+from chatapp.registry.access import DoorSettings
+from chatapp.registry.app import Registry
+from chatapp.wire.delivery.policy import Policy
 from tests.support.ports import free_port
-from wire.delivery.policy import Policy
 
 WITHIN = 60.0
 QUICK = Policy(ack_timeout=0.1)

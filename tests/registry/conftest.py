@@ -1,4 +1,4 @@
-"""This file is about what most tests of the registry begin with: a registry, and two members who are online."""
+"""What most tests of the registry begin with: a registry, and two members who are online."""
 
 import pytest
 

@@ -1,18 +1,26 @@
-"""This file is about a peer with a link, played by hand: what it asks, what it is told, lines for the channel and rooms.
+"""A peer with a link, played by hand: what it asks, what it is told, lines for the channel and rooms.
 
 It does just what a test tells it. While time passes, the rig takes it for one that shows signs of life.
 """
 
 from typing import TYPE_CHECKING
 
+from chatapp.wire.codec import decode_notice, decode_row, encode
+from chatapp.wire.framing import Kind, unpack_relayed
+from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
+from chatapp.wire.messages.rooms import (
+    CHANNEL,
+    EnterRoom,
+    GroupBody,
+    GroupGranted,
+    RoomChanged,
+    RoomEntered,
+    RoomPresence,
+    RoomRefused,
+)
+from chatapp.wire.messages.table import FetchTable, Row, TablePage
+from chatapp.wire.sealing import GroupKey, LinkCipher
 from tests.registry.newcomer import Newcomer
-from wire.codec import decode_notice, decode_row, encode
-from wire.header import Kind, unpack_relayed
-from wire.messages.group import CHANNEL, GroupBody, GroupGranted
-from wire.messages.link import Attach, PeerRequest, RegistryNotice
-from wire.messages.room import EnterRoom, RoomChanged, RoomEntered, RoomPresence, RoomRefused
-from wire.messages.table import FetchTable, Row, TablePage
-from wire.sealing import GroupKey, LinkCipher
 
 if TYPE_CHECKING:
     from tests.registry.rig import Rig

@@ -1,4 +1,4 @@
-"""This file is about a peer without a link, played by hand: its keys, how it comes in, what it seals into datagrams.
+"""A peer without a link, played by hand: its keys, how it comes in, what it seals into datagrams.
 
 It does just what a test tells it.
 """
@@ -6,9 +6,9 @@ It does just what a test tells it.
 import random
 from typing import TYPE_CHECKING
 
-from wire.address import Address
-from wire.admission import make_register, signed_table
-from wire.codec import (
+from chatapp.wire.address import Address
+from chatapp.wire.admission import JoinCode, make_register, signed_table
+from chatapp.wire.codec import (
     DatagramFrame,
     decode_cookie,
     decode_frames,
@@ -19,14 +19,21 @@ from wire.codec import (
     encode_hello,
     join_frames,
 )
-from wire.header import Kind
-from wire.identity import AgreementKey, Identity, make_card
-from wire.invitations import JoinCode
-from wire.messages.presence import Leave, Ping
-from wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Register, Welcome
-from wire.messages.table import Card, TableBatch
-from wire.sealing import GroupKey
-from wire.session import SessionTable
+from chatapp.wire.framing import Kind
+from chatapp.wire.identity import AgreementKey, Identity, make_card
+from chatapp.wire.messages.registration import (
+    PROTOCOL_VERSION,
+    Cookie,
+    Hello,
+    Leave,
+    Ping,
+    Refused,
+    Register,
+    Welcome,
+)
+from chatapp.wire.messages.table import Card, TableBatch
+from chatapp.wire.sealing import GroupKey
+from chatapp.wire.session import SessionTable
 
 if TYPE_CHECKING:
     from tests.registry.rig import Rig

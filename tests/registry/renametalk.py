@@ -1,10 +1,9 @@
-"""This file is about what tests of renaming say and read: the next card, a new name, and the answer to it."""
+"""What tests of renaming say and read: the next card, a new name, and the answer to it."""
 
+from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused, Welcome
+from chatapp.wire.messages.table import Card
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
-from wire.messages.registration import RefusalReason, Welcome
-from wire.messages.renaming import Rename, RenameAccepted, RenameRefused
-from wire.messages.table import Card
 
 
 def card(hand: Hand, name: str) -> Card:

@@ -1,23 +1,23 @@
-"""This file is about one registry core under tests: no sockets, no sleeps, time is a number; what comes out is sorted."""
+"""One registry core under tests: no sockets, no sleeps, time is a number; what comes out is sorted."""
 
 import random
 from collections import defaultdict
 
-from registry.core import LINKS_MAX, RegistryCore
-from registry.desk.settings import DeskSettings
-from registry.doors import DoorSettings
-from registry.policy import Policy
-from registry.store.entries import Entry
-from registry.store.errors import StoreError, StoreFull
-from registry.store.memory import MemoryStore
+from chatapp.registry.access import DoorSettings
+from chatapp.registry.core import LINKS_MAX, RegistryCore
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.limits import Policy
+from chatapp.registry.store.entries import Entry
+from chatapp.registry.store.protocol import StoreError, StoreFull
+from chatapp.wire.address import Address
+from chatapp.wire.admission import JoinCode
+from chatapp.wire.codec import decode_notice
+from chatapp.wire.framing import FrameReader
+from chatapp.wire.identity import Identity
+from chatapp.wire.limits import LINK_FRAME_MAX
+from chatapp.wire.messages.table import Row, TablePage
 from tests.registry.hand import Hand, rows_of
-from wire.address import Address
-from wire.codec import decode_notice
-from wire.framing import FrameReader
-from wire.identity import Identity
-from wire.invitations import JoinCode
-from wire.limits import LINK_FRAME_MAX
-from wire.messages.table import Row, TablePage
+from tests.support.memory_store import MemoryStore
 
 WALL = 1_700_000_000.0
 PORT = 5_000

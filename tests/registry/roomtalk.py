@@ -1,12 +1,11 @@
-"""This file is about what tests of rooms and of the channel say and read: in, back, the past."""
+"""What tests of rooms and of the channel say and read: in, back, the past."""
 
-from registry.policy import Policy
+from chatapp.registry.limits import Policy
+from chatapp.wire.framing import unpack_group
+from chatapp.wire.messages.rooms import FetchGroup, GroupPage, RoomEntered, RoomPresence
+from chatapp.wire.sealing import GroupKey
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
-from wire.header import unpack_group
-from wire.messages.group import FetchGroup, GroupPage
-from wire.messages.room import RoomEntered, RoomPresence
-from wire.sealing import GroupKey
 
 HERE, AWAY, GONE = RoomPresence.HERE, RoomPresence.AWAY, RoomPresence.GONE
 NEWS = Policy().room_news_span

@@ -1,6 +1,6 @@
-"""This file is about token buckets: a burst, then a rate; the idle ones are forgotten first."""
+"""Token buckets: a burst, then a rate; the idle ones are forgotten first."""
 
-from registry.buckets import Bucket, Buckets
+from chatapp.registry.limits import Bucket, Buckets
 
 
 def test_a_burst_then_the_rate() -> None:

@@ -4,7 +4,14 @@ import random
 
 import pytest
 
-from registry.clock import EPOCHS_BY_CLOCK_MAX, LIFE_BITS, WallClock, first_epoch, first_number, remaining
+from chatapp.registry.limits import (
+    EPOCHS_BY_CLOCK_MAX,
+    LIFE_BITS,
+    WallClock,
+    first_epoch,
+    first_number,
+    remaining,
+)
 
 
 def test_stamps_follow_the_wall_clock() -> None:

@@ -1,4 +1,4 @@
-"""This file is about the committer when a store does what no store should: nothing is said to be kept that is not."""
+"""The committer when a store does what no store should: nothing is said to be kept that is not."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from functools import partial
 
 import pytest
 
-from registry.committer import Committer
-from registry.store.memory import MemoryStore
+from chatapp.registry.driver import Committer
+from chatapp.wire.messages.mail import DepositMail, MailRefusal, MailRefused, MailSaved
+from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted, GroupRefusal, GroupRefused
 from tests.registry.rig import Rig
-from wire.messages.group import CHANNEL, GroupAccepted, GroupRefusal, GroupRefused
-from wire.messages.mail import DepositMail, MailRefusal, MailRefused, MailSaved
+from tests.support.memory_store import MemoryStore
 
 
 class Moody(MemoryStore):
@@ -133,7 +133,7 @@ async def test_a_disk_that_is_full_now_and_then_is_told_of_once(
         alice.send_raw(alice.line("a line"))
         await settled(committer, rig)
     assert len(caplog.records) == 1
-    monkeypatch.setattr("registry.committer.QUIET_AFTER", 0.0)
+    monkeypatch.setattr("chatapp.registry.driver.QUIET_AFTER", 0.0)
     alice.send_raw(alice.line("a line"))
     await settled(committer, rig)
     assert len(caplog.records) == 2

@@ -1,4 +1,4 @@
-"""This file is about the configuration: every key wrong once, what comes before what, and the sample that we hand out."""
+"""The configuration: every key wrong once, what comes before what, and the sample that we hand out."""
 
 import re
 import tomllib
@@ -9,8 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.configuration import FILE_MAX, OPTIONS, VARIABLES, Misconfigured, configure, shown
-from registry.settings import KEYS, TABLES, DeskTable, RegistryTable, Settings, allowed
+from chatapp.registry.settings import (
+    FILE_MAX,
+    KEYS,
+    OPTIONS,
+    TABLES,
+    VARIABLES,
+    DeskTable,
+    Misconfigured,
+    RegistryTable,
+    Settings,
+    allowed,
+    configure,
+    shown,
+)
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "chatapp.toml"
 WRONG: dict[str, list[str]] = {

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from registry.console import LINE_MAX, Console
-from wire.limits import DESK_CONSOLE_LINES_MAX
+from chatapp.registry.server import LINE_MAX, Console
+from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX
 
 
 class Pipes:
@@ -73,7 +73,7 @@ async def test_lines_that_nobody_reads_are_counted(pipes: Pipes, monkeypatch: py
     shown: list[bytes] = []
     console = pipes.console()
     held = asyncio.Event()
-    monkeypatch.setattr("registry.console.threading.Thread", lambda **_: held)
+    monkeypatch.setattr("chatapp.registry.server.threading.Thread", lambda **_: held)
     monkeypatch.setattr(held, "start", lambda: None, raising=False)
     console.show(["x"] * (DESK_CONSOLE_LINES_MAX + 7))
     console._was_written()
@@ -91,7 +91,7 @@ class Writer:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.started = 0
-        monkeypatch.setattr("registry.console.threading.Thread", self._made)
+        monkeypatch.setattr("chatapp.registry.server.threading.Thread", self._made)
 
     def _made(self, **_: object) -> "Writer":
         return self
@@ -114,7 +114,7 @@ async def test_the_end_waits_until_the_last_line_is_written(
     pipes: Pipes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.close(pipes.writing)
-    monkeypatch.setattr("registry.console.FLUSH_FOR", 60.0)
+    monkeypatch.setattr("chatapp.registry.server.FLUSH_FOR", 60.0)
     Writer(monkeypatch)
     console = pipes.console()
     console.show(["one", "two"])
@@ -132,7 +132,7 @@ async def test_the_end_does_not_wait_for_ever_for_a_reader(
     pipes: Pipes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.close(pipes.writing)
-    monkeypatch.setattr("registry.console.FLUSH_FOR", 0.0)
+    monkeypatch.setattr("chatapp.registry.server.FLUSH_FOR", 0.0)
     Writer(monkeypatch)
     console = pipes.console()
     console.show(["one"])
@@ -152,7 +152,7 @@ async def test_lines_are_written_in_order_whatever_a_terminal_takes_at_once(
         written.extend(data[:3])
         return min(len(data), 3)
 
-    monkeypatch.setattr("registry.console.os.write", write)
+    monkeypatch.setattr("chatapp.registry.server.os.write", write)
     console = pipes.console()
     console.show(["é ✓", "two"])
     console.show(["three"])

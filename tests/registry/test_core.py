@@ -1,25 +1,24 @@
-"""This file is about the registry as one machine: total for any bytes, silent to strangers, modest in memory."""
+"""The registry as one machine: total for any bytes, silent to strangers, modest in memory."""
 
 import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.events import CameIn, LinkEnded, NamesPassedOver, StoreFailed, TurnedAway
-from registry.policy import Policy
-from registry.store.entries import NameBound
+from chatapp.registry.effects import CameIn, LinkEnded, NamesPassedOver, StoreFailed, TurnedAway
+from chatapp.registry.limits import Policy
+from chatapp.registry.store.entries import NameBound
+from chatapp.wire.address import Address
+from chatapp.wire.codec import encode, encode_hello
+from chatapp.wire.framing import Kind
+from chatapp.wire.messages.direct import RelayDatagram, ReportSilence
+from chatapp.wire.messages.link import Attach, PeerRequest
+from chatapp.wire.messages.mail import DepositMail, TakeMail
+from chatapp.wire.messages.registration import Hello, Leave, Ping, Welcome
+from chatapp.wire.messages.rooms import FetchGroup
+from chatapp.wire.messages.table import FetchTable
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
-from wire.address import Address
-from wire.codec import encode, encode_hello
-from wire.header import Kind
-from wire.messages.direct import RelayDatagram, ReportSilence
-from wire.messages.group import FetchGroup
-from wire.messages.link import Attach, PeerRequest
-from wire.messages.mail import DepositMail, TakeMail
-from wire.messages.presence import Leave, Ping
-from wire.messages.registration import Hello, Welcome
-from wire.messages.table import FetchTable
 
 SOMEWHERE = Address("10.9.9.9", 999)
 

@@ -1,4 +1,4 @@
-"""This file is about lists at the door: what counts as a key, a name, an address or a network."""
+"""Lists at the door: what counts as a key, a name, an address or a network."""
 
 import ipaddress
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.doorlists import Bans, flaw_of_bans, flaw_of_keys
-from wire.identity import fingerprint, fingerprint_from
+from chatapp.registry.access import Bans, flaw_of_bans, flaw_of_keys
+from chatapp.wire.identity import fingerprint, fingerprint_from
 
 IDENTITY = bytes(range(32))
 

@@ -1,17 +1,16 @@
-"""This file is about who may come in: join codes, each good once whatever crashes, lists, and who is kept out."""
+"""Who may come in: join codes, each good once whatever crashes, lists, and who is kept out."""
 
 import pytest
 
-from registry.doors import DoorSettings
-from registry.errands import MakeInvites
-from registry.store.memory import MemoryStore
+from chatapp.registry.access import DoorSettings
+from chatapp.registry.effects import MakeInvites
+from chatapp.wire.admission import CODE_BYTES, JoinCode
+from chatapp.wire.identity import Identity, fingerprint
+from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
+from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, RenameRefused, Welcome
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
-from wire.identity import Identity, fingerprint
-from wire.invitations import CODE_BYTES, JoinCode
-from wire.limits import INVITE_KEPT_FOR, INVITES_MAX
-from wire.messages.registration import RefusalReason, Refused, Welcome
-from wire.messages.renaming import Rename, RenameRefused
+from tests.support.memory_store import MemoryStore
 
 CLOSED = DoorSettings(invite_only=True)
 CODE, OTHER = (JoinCode.drawn(bytes([number]) * CODE_BYTES, registry=b"r" * 32) for number in (1, 2))

@@ -1,23 +1,23 @@
-"""This file is about lists that change while people are here: who is kept out has to go, whatever they still hold."""
+"""Lists that change while people are here: who is kept out has to go, whatever they still hold."""
 
 import pytest
 
-from registry.doors import DoorLists, DoorSettings
+from chatapp.registry.access import AccessLists, DoorSettings
+from chatapp.wire.address import Address
+from chatapp.wire.identity import fingerprint
+from chatapp.wire.messages.desk import PlaceTold
+from chatapp.wire.messages.registration import RefusalReason
+from chatapp.wire.messages.rooms import EnterRoom
+from chatapp.wire.messages.table import Presence
 from tests.registry.desk.hall import Hall
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig, row_of
 from tests.registry.test_doors import refusal
-from wire.address import Address
-from wire.identity import fingerprint
-from wire.messages.desk.visiting import PlaceTold
-from wire.messages.registration import RefusalReason
-from wire.messages.room import EnterRoom
-from wire.messages.table import Presence
 
 
 def change(rig: Rig, **settings: object) -> int:
     """Other lists; how many had to go."""
-    count = rig.core.change_lists(DoorLists(DoorSettings(**settings)), now=rig.now)  # type: ignore[arg-type]
+    count = rig.core.change_lists(AccessLists(DoorSettings(**settings)), now=rig.now)  # type: ignore[arg-type]
     rig.turn()
     return count
 

@@ -1,13 +1,13 @@
-"""This file is about the registry's key and folder on disk: made once, private, never replaced when broken."""
+"""The registry's key and folder on disk: made once, private, never replaced when broken."""
 
 import stat
 from pathlib import Path
 
 import pytest
 
-from registry.config import folder_of, raise_descriptor_limit
-from registry.keys import KEY_FILE, PUBLIC_FILE, KeyUnusable, load_or_make
-from wire.folders import make_private
+from chatapp.registry.app import folder_of, raise_descriptor_limit
+from chatapp.registry.keystore import KEY_FILE, PUBLIC_FILE, KeyUnusable, load_or_make
+from chatapp.wire.folders import make_private
 
 
 def mode(path: Path) -> int:
@@ -60,7 +60,7 @@ def test_a_new_key_outlives_a_crash_before_its_public_half_is_written(
         raise OSError("cut short")
 
     with monkeypatch.context() as patch:
-        patch.setattr("registry.keys._check_public", crash)
+        patch.setattr("chatapp.registry.keystore._check_public", crash)
         with pytest.raises(KeyUnusable):
             load_or_make(tmp_path)
     made = (tmp_path / KEY_FILE).read_bytes()

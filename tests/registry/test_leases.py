@@ -1,9 +1,9 @@
-"""This file is about leases: they end in order, and renewing keeps them."""
+"""Leases: they end in order, and renewing keeps them."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.leases import Leases
+from chatapp.registry.limits import Leases
 
 
 def test_a_lease_ends_after_its_span() -> None:

@@ -1,10 +1,10 @@
-"""This file is about leaving: said before one goes, it makes somebody away rather than lost."""
+"""Leaving: said before one goes, it makes somebody away rather than lost."""
 
+from chatapp.wire.address import Address
+from chatapp.wire.messages.registration import Leave, Left, Ping
+from chatapp.wire.messages.table import Presence
 from tests.registry.hand import Hand, rows_of
 from tests.registry.rig import Rig, row_of
-from wire.address import Address
-from wire.messages.presence import Leave, Left, Ping
-from wire.messages.table import Presence
 
 ELSEWHERE = Address("10.99.0.1", 9_999)
 

@@ -1,11 +1,11 @@
 """The registry's lives: each goes on where the one before ended, whatever the clock says, and whatever disk it finds."""
 
-from registry.store.memory import MemoryStore
+from chatapp.wire.messages.registration import Welcome
+from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted
 from tests.registry.hand import Hand, table_of
 from tests.registry.rig import Rig
 from tests.registry.roomtalk import page
-from wire.messages.group import CHANNEL, GroupAccepted
-from wire.messages.registration import Welcome
+from tests.support.memory_store import MemoryStore
 
 
 def backup_of(rig: Rig) -> MemoryStore:

@@ -1,19 +1,11 @@
-"""This file is about mail at the registry: saved means on the disk, quotas, repeats, order, restarts, age."""
+"""Mail at the registry: saved means on the disk, quotas, repeats, order, restarts, age."""
 
 import pytest
 
-from tests.registry.hand import Hand
-from tests.registry.rig import Rig
-from tests.registry.roomtalk import back
-from wire.address import Address
-from wire.limits import (
-    LETTER_MAX,
-    MAIL_BATCH_MAX,
-    MAIL_KEPT_FOR,
-    MAILBOX_PLACES,
-)
-from wire.messages.link import RegistryNotice
-from wire.messages.mail import (
+from chatapp.wire.address import Address
+from chatapp.wire.limits import LETTER_MAX, MAIL_BATCH_MAX, MAIL_KEPT_FOR, MAILBOX_PLACES
+from chatapp.wire.messages.link import RegistryNotice
+from chatapp.wire.messages.mail import (
     AskMail,
     DepositMail,
     Letter,
@@ -24,6 +16,9 @@ from wire.messages.mail import (
     MailSaved,
     TakeMail,
 )
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
+from tests.registry.roomtalk import back
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""This file is about mailboxes: quotas, repeats, oldest first, and an index that always adds up."""
+"""Mailboxes: quotas, repeats, oldest first, and an index that always adds up."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.mailboxes import Letter, Mailboxes
-from wire.limits import LETTER_PLACE, MAIL_BATCH_MAX, MAIL_KEPT_FOR, MAILBOX_PLACES
-from wire.messages.mail import MailRefusal
+from chatapp.registry.mail import Letter, Mailboxes
+from chatapp.wire.limits import LETTER_PLACE, MAIL_BATCH_MAX, MAIL_KEPT_FOR, MAILBOX_PLACES
+from chatapp.wire.messages.mail import MailRefusal
 
 BOB, EVE, ANN = b"b" * 32, b"e" * 32, b"a" * 32
 HERE, THERE = "10.0.0.1", "10.0.0.2"

@@ -1,11 +1,11 @@
-"""This file is about news of presence: a chain of signed batches to everybody online."""
+"""News of presence: a chain of signed batches to everybody online."""
 
-from registry.errands import ReleaseName
-from registry.policy import Policy
+from chatapp.registry.effects import ReleaseName
+from chatapp.registry.limits import Policy
+from chatapp.wire.limits import ROW_CHANGES_BURST, ROW_CHANGES_PER_NETWORK_BURST, ROW_CHANGES_SPAN
+from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from tests.registry.hand import rows_of, table_of
 from tests.registry.rig import Rig, row_of
-from wire.limits import ROW_CHANGES_BURST, ROW_CHANGES_PER_NETWORK_BURST, ROW_CHANGES_SPAN
-from wire.messages.table import FetchTable, Row, TablePage
 
 
 class TestNews:

@@ -1,14 +1,13 @@
-"""This file is about what whoever runs a registry asks: which names there are, and that one becomes free."""
+"""What whoever runs a registry asks: which names there are, and that one becomes free."""
 
 import pytest
 
-from registry.errands import Answer, Errand, ListNames, ReleaseName
+from chatapp.registry.effects import Answer, Errand, ListNames, ReleaseName
+from chatapp.wire.messages.mail import DepositMail
+from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, Welcome
+from chatapp.wire.messages.table import FetchTable, TablePage
 from tests.registry.hand import Hand, rows_of
 from tests.registry.rig import Rig
-from wire.messages.mail import DepositMail
-from wire.messages.registration import RefusalReason, Refused, Welcome
-from wire.messages.renaming import Rename
-from wire.messages.table import FetchTable, TablePage
 
 
 def asked(rig: Rig, errand: Errand) -> Answer:

@@ -1,4 +1,4 @@
-"""This file is about a running registry over real loopback sockets: few tests, everything awaited, nothing slept."""
+"""A running registry over real loopback sockets: few tests, everything awaited, nothing slept."""
 
 import asyncio
 import random
@@ -8,22 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from registry.keys import KEY_FILE
-from registry.program import Registry, Unable
+from chatapp.registry.app import Registry, Unable
+from chatapp.registry.keystore import KEY_FILE
+from chatapp.wire.address import Address
+from chatapp.wire.admission import make_register
+from chatapp.wire.codec import decode_cookie, decode_notice, decode_welcome, encode, encode_hello
+from chatapp.wire.framing import FrameReader, Kind, frame
+from chatapp.wire.identity import Identity, make_card
+from chatapp.wire.limits import LINK_FRAME_MAX, LINKS_WAITING_PER_ADDRESS
+from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
+from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
+from chatapp.wire.messages.registration import Hello
+from chatapp.wire.messages.rooms import GroupGranted
+from chatapp.wire.sealing import LinkCipher
+from chatapp.wire.session import SessionTable
 from tests.support.ports import free_port
-from wire.address import Address
-from wire.admission import make_register
-from wire.codec import decode_cookie, decode_notice, decode_welcome, encode, encode_hello
-from wire.framing import FrameReader, frame
-from wire.header import Kind
-from wire.identity import Identity, make_card
-from wire.limits import LINK_FRAME_MAX, LINKS_WAITING_PER_ADDRESS
-from wire.messages.group import GroupGranted
-from wire.messages.link import Attach, PeerRequest, RegistryNotice
-from wire.messages.mail import DepositMail, MailBatch, MailSaved
-from wire.messages.registration import Hello
-from wire.sealing import LinkCipher
-from wire.session import SessionTable
 
 TIMEOUT = 60.0
 

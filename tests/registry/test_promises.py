@@ -1,13 +1,13 @@
-"""This file is about promises: said in order, and only when the disk has what they are about."""
+"""Promises: said in order, and only when the disk has what they are about."""
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.effects import Drop, Effect, Store
-from registry.promises import Promises
-from registry.store.entries import Entry, GroupCut
+from chatapp.registry.effects import Drop, Effect, Store
+from chatapp.registry.outputs import CommitBarrier
+from chatapp.registry.store.entries import Entry, GroupCut
 
 
 def entry(position: int) -> Entry:
@@ -27,7 +27,7 @@ def reasons(effects: "list[Effect] | tuple[Effect, ...]") -> list[str]:
 
 
 def test_a_promise_waits_for_its_entries() -> None:
-    promises = Promises()
+    promises = CommitBarrier()
     assert not promises.add(promise(1, count=2))
     assert len(promises.entries_to_store()) == 2
     assert promises.stored(1) == []
@@ -36,7 +36,7 @@ def test_a_promise_waits_for_its_entries() -> None:
 
 
 def test_one_without_entries_waits_for_those_before_it() -> None:
-    promises = Promises()
+    promises = CommitBarrier()
     promises.add(promise(1))
     assert not promises.add(promise(2, count=0))
     promises.entries_to_store()
@@ -45,8 +45,8 @@ def test_one_without_entries_waits_for_those_before_it() -> None:
 
 
 def test_no_more_waits_than_memory_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("registry.promises.PROMISES_MAX", 2)
-    promises = Promises()
+    monkeypatch.setattr("chatapp.registry.outputs.PROMISES_MAX", 2)
+    promises = CommitBarrier()
     for number in (1, 2):
         assert not promises.add(promise(number))
     assert reasons(list(promises.add(promise(3)))) == ["3 lost"], "as if the disk were full"
@@ -59,8 +59,8 @@ def test_no_more_waits_than_memory_is_for(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_no_more_bytes_wait_than_memory_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("registry.promises.PROMISES_BYTES_MAX", 100)
-    promises = Promises()
+    monkeypatch.setattr("chatapp.registry.outputs.PROMISES_BYTES_MAX", 100)
+    promises = CommitBarrier()
     for number in (1, 2):
         assert not promises.add(msgspec.structs.replace(promise(number), held=60))
     assert reasons(list(promises.add(msgspec.structs.replace(promise(3), held=1)))) == ["3 lost"]
@@ -73,7 +73,7 @@ def test_no_more_bytes_wait_than_memory_is_for(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_failure_hits_the_newest_only() -> None:
-    promises = Promises()
+    promises = CommitBarrier()
     promises.add(promise(1))
     promises.entries_to_store()
     promises.add(promise(2))
@@ -83,7 +83,7 @@ def test_a_failure_hits_the_newest_only() -> None:
 
 
 def test_a_failure_of_all_spares_what_was_not_handed_over() -> None:
-    promises = Promises()
+    promises = CommitBarrier()
     promises.add(promise(1))
     promises.entries_to_store()
     promises.add(promise(2))
@@ -94,7 +94,7 @@ def test_a_failure_of_all_spares_what_was_not_handed_over() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "hand", "store", "fail", "fail all"]), st.integers(0, 3))))
 def test_each_promise_is_settled_once_and_in_order(steps: list[tuple[str, int]]) -> None:
-    promises = Promises()
+    promises = CommitBarrier()
     settled: list[str] = []
     made = 0
     on_the_way = 0

@@ -1,12 +1,12 @@
-"""This file is about coming in: names bound for ever, what waits for the disk, how many come from one place."""
+"""Coming in: names bound for ever, what waits for the disk, how many come from one place."""
 
 import pytest
 
-from registry.policy import Policy
+from chatapp.registry.limits import Policy
+from chatapp.wire.admission import is_welcome_authentic
+from chatapp.wire.messages.registration import RefusalReason, Refused, Welcome
 from tests.registry.hand import Hand, table_of
 from tests.registry.rig import PORT, WALL, Rig
-from wire.admission import is_welcome_authentic
-from wire.messages.registration import RefusalReason, Refused, Welcome
 
 
 def impostor_of(rig: Rig, name: str) -> Hand:
@@ -109,7 +109,7 @@ def test_registrations_without_end_make_sessions_with_an_end() -> None:
 
 def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names are for ever: nobody uses them up for everybody, and whoever has one comes in as ever."""
-    monkeypatch.setattr("registry.reception.NAMES_PER_ADDRESS_BURST", 3.0)
+    monkeypatch.setattr("chatapp.registry.registering.NAMES_PER_ADDRESS_BURST", 3.0)
     rig = Rig()
     crowd = [rig.hand(f"squatter{number}", host="10.9.9.9") for number in range(4)]
     answers = [one.register() for one in crowd]
@@ -123,7 +123,7 @@ def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_network_of_ipv6_has_one_quota(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("registry.reception.NAMES_PER_ADDRESS_BURST", 1.0)
+    monkeypatch.setattr("chatapp.registry.registering.NAMES_PER_ADDRESS_BURST", 1.0)
     rig = Rig()
     first, second = rig.hand("one", host="2001:db8::1"), rig.hand("two", host="2001:db8::ffff:2")
     assert isinstance(first.register(), Welcome)

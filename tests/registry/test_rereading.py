@@ -1,11 +1,11 @@
-"""This file is about lists that are read again: once at a time, never lost, and nothing changes when they are no good."""
+"""Lists that are read again: once at a time, never lost, and nothing changes when they are no good."""
 
 import asyncio
 
-from registry.doors import DoorLists
-from registry.rereading import Rereading
-from registry.settings import DeskTable, RegistryTable, Settings
-from wire.errors import ChatAppError
+from chatapp.registry.access import AccessLists
+from chatapp.registry.server import Rereading
+from chatapp.registry.settings import DeskTable, RegistryTable, Settings
+from chatapp.wire.errors import ChatAppError
 
 
 class Office:
@@ -14,7 +14,7 @@ class Office:
     def __init__(self) -> None:
         self.written: Settings | str = Settings()
         self.said: asyncio.Queue[str] = asyncio.Queue()
-        self.in_force: list[DoorLists] = []
+        self.in_force: list[AccessLists] = []
         self.rereading = Rereading(self._read, Settings(), self._change, self.said.put_nowait)
 
     def _read(self) -> Settings:
@@ -22,7 +22,7 @@ class Office:
             raise ChatAppError(self.written)
         return self.written
 
-    def _change(self, lists: DoorLists) -> int:
+    def _change(self, lists: AccessLists) -> int:
         self.in_force.append(lists)
         return len(self.in_force) - 1
 

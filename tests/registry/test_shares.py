@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.shares import Shares
+from chatapp.registry.limits import Shares
 
 MOST = 256
 

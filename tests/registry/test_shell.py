@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from registry.core import RegistryCore
-from registry.shell import Shell
-from registry.store.memory import MemoryStore
-from wire.address import Address
-from wire.aio.link import Link
+from chatapp.registry.core import RegistryCore
+from chatapp.registry.driver import RegistryDriver
+from chatapp.wire.address import Address
+from chatapp.wire.aio.link import Link
+from tests.support.memory_store import MemoryStore
 
 
 class Core:
@@ -51,7 +51,9 @@ class Pump:
 
     def __init__(self) -> None:
         self.core = Core()
-        self.shell = Shell(asyncio.get_running_loop(), cast("RegistryCore", self.core), MemoryStore())
+        self.shell = RegistryDriver(
+            asyncio.get_running_loop(), cast("RegistryCore", self.core), MemoryStore()
+        )
         self.lines = [Line(), Line()]
         for line in self.lines:
             self.shell.link_opened(cast("Link", line))

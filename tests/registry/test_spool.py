@@ -1,4 +1,4 @@
-"""This file is about asking a registry from beside it: files in a folder while it runs, its own files while it does not."""
+"""Asking a registry from beside it: files in a folder while it runs, its own files while it does not."""
 
 import re
 import stat
@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from registry.asking import Unanswered, ask, folders_in
-from registry.errands import Answer, ListNames, MakeInvites, NameShown, ReleaseName
-from registry.spool import FOLDER, Spool
-from registry.store.entries import NameBound
-from registry.store.files import FileStore
-from wire.codec import encode
-from wire.identity import AgreementKey, Identity, make_card
+from chatapp.registry.adminclient import FOLDER, AdminSpool, Unanswered, ask, folders_in
+from chatapp.registry.effects import Answer, ListNames, MakeInvites, NameShown, ReleaseName
+from chatapp.registry.store.entries import NameBound
+from chatapp.registry.store.files import FileStore
+from chatapp.wire.codec import encode
+from chatapp.wire.identity import AgreementKey, Identity, make_card
 
 TICKET = "0f" * 16
 BOB = Identity(b"b" * 32)
@@ -24,7 +23,7 @@ def card_of(name: str) -> bytes:
 
 
 def test_an_errand_and_its_answer_go_through_once(tmp_path: Path) -> None:
-    spool, other = Spool(tmp_path), Spool(tmp_path)
+    spool, other = AdminSpool(tmp_path), AdminSpool(tmp_path)
     spool.open()
     other.ask(TICKET, MakeInvites([b"k" * 32]))
     assert list(spool.asked()) == [(TICKET, MakeInvites([b"k" * 32]))]
@@ -38,7 +37,7 @@ def test_an_errand_and_its_answer_go_through_once(tmp_path: Path) -> None:
 
 
 def test_the_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
+    spool = AdminSpool(tmp_path)
     spool.ask(TICKET, ListNames())
     assert stat.S_IMODE((tmp_path / FOLDER).stat().st_mode) == 0o700
     (path,) = (tmp_path / FOLDER).iterdir()
@@ -46,7 +45,7 @@ def test_the_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_what_was_left_there_is_forgotten_at_a_start(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
+    spool = AdminSpool(tmp_path)
     spool.ask(TICKET, ReleaseName("bob"))
     spool.open()
     assert list(spool.asked()) == []
@@ -57,7 +56,7 @@ def test_what_was_left_there_is_forgotten_at_a_start(tmp_path: Path) -> None:
     [b"", b"{", b'{"type":"format"}', b"\xff" * 9, b"[" * 9_999, b'{"type":"names","x":' + b"[" * 9_999],
 )
 def test_rubbish_is_taken_away(tmp_path: Path, content: bytes) -> None:
-    spool = Spool(tmp_path)
+    spool = AdminSpool(tmp_path)
     spool.open()
     (tmp_path / FOLDER / f"{TICKET}.ask").write_bytes(content)
     (tmp_path / FOLDER / "notes.txt").write_bytes(b"not ours")
@@ -80,8 +79,8 @@ def test_without_a_registry_the_files_are_asked(tmp_path: Path) -> None:
 
 
 def test_a_registry_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("registry.asking.PATIENCE", 0.01)
-    monkeypatch.setattr("registry.asking._ASK_AGAIN_SPAN", 0.0)
+    monkeypatch.setattr("chatapp.registry.adminclient.PATIENCE", 0.01)
+    monkeypatch.setattr("chatapp.registry.adminclient._ASK_AGAIN_SPAN", 0.0)
     holder = FileStore(tmp_path)
     with pytest.raises(Unanswered, match="does not answer"):
         ask(tmp_path, ListNames())

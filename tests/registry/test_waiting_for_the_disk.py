@@ -4,16 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from registry.execution import Execution
+from chatapp.registry.execution import Execution
+from chatapp.wire.limits import REQUESTS_QUEUED_MAX
+from chatapp.wire.messages.link import PeerRequest
+from chatapp.wire.messages.mail import DepositMail, MailSaved
+from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused
+from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom, RoomEntered, RoomLeft, RoomRefusal, RoomRefused
+from chatapp.wire.messages.table import Card
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
-from wire.limits import REQUESTS_QUEUED_MAX
-from wire.messages.link import PeerRequest
-from wire.messages.mail import DepositMail, MailSaved
-from wire.messages.registration import RefusalReason
-from wire.messages.renaming import Rename, RenameAccepted, RenameRefused
-from wire.messages.room import EnterRoom, LeaveRoom, RoomEntered, RoomLeft, RoomRefusal, RoomRefused
-from wire.messages.table import Card
 
 
 def letter(to: Hand, number: int) -> DepositMail:

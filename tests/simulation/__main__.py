@@ -1,4 +1,4 @@
-"""This file is about the command `python -m tests.simulation`: so many worlds, how many a minute, and which of them broke.
+"""The command `python -m tests.simulation`: so many worlds, how many a minute, and which of them broke.
 
 python -m tests.simulation --seeds 20000 --workers 2 [--first 0]
 """

@@ -1,11 +1,11 @@
-"""This file is about the end of a world: calm, then nothing is missing, and everything works for everybody.
+"""The end of a world: calm, then nothing is missing, and everything works for everybody.
 
 Liveness, not only safety: new messages go straight, rooms are heard, and the desk serves all who wait, in their order.
 """
 
 from typing import Final
 
-from peer.core import events as happened
+from chatapp.peer.core import events as happened
 from tests.simulation import deskdeeds
 from tests.support.world import World
 

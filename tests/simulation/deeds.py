@@ -1,4 +1,4 @@
-"""This file is about what people do in a world: they write to one, to all, to a room; come, go, and change their names.
+"""What people do in a world: they write to one, to all, to a room; come, go, and change their names.
 
 Each is a function of a world and of somebody; whoever cannot do it just now (no program, offline) does nothing. Whoever
 acts is at the machine, so a program that was stopped goes on. What must hold is the world's to say.

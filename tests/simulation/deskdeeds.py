@@ -1,4 +1,4 @@
-"""This file is about what visitors and operators of the help desk do in a world.
+"""What visitors and operators of the help desk do in a world.
 
 Visitors come, say something, give up or quit; operators take duty and say what `.next`, `.end`, `.drop`, `.move`,
 `.handover` say. Operators are peers like others, under all that happens to peers.
@@ -10,14 +10,14 @@ from typing import Final
 
 import msgspec
 
-from peer.core.duty import Duty, Whom
-from peer.desk.stages import Stage
-from registry.desk.settings import DeskSettings
+from chatapp.peer.core.operator import Operator, Whom
+from chatapp.peer.visitor.visit import Stage
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.wire.identity import fingerprint_digits
 from tests.simulation.deeds import is_online, is_there
 from tests.support.guests import Guest
 from tests.support.people import Person
 from tests.support.world import World
-from wire.identity import fingerprint_digits
 
 OPERATOR: Final = "bob"
 """Who may serve, by name: whoever first takes it with the code that the registry prints, under whatever name later."""
@@ -87,7 +87,7 @@ def operators_of(world: World) -> list[Person]:
     return world.people[:2]
 
 
-def _types(world: World, one: Person, type_it: Callable[[Duty], None]) -> None:
+def _types(world: World, one: Person, type_it: Callable[[Operator], None]) -> None:
     """Somebody at a program that runs types something: what becomes of it concerns whom they are shown."""
     if is_online(one):
         requests = one.core._parts.out.requests

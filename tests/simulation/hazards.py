@@ -1,5 +1,5 @@
-"""This file is about what happens to a world, whatever people do: crashes, partitions, weather, strangers, impostors,
-clocks, stopped programs, addresses that change, newcomers.
+"""What happens to a world, whatever people do: crashes, partitions, weather, strangers, impostors, clocks, stopped
+programs, addresses that change, newcomers.
 
 Each is a function of a world and of chance; none of them may break the promise. What must hold, the world knows.
 """
@@ -8,16 +8,16 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from peer.core import events as happened
+from chatapp.peer.core import events as happened
+from chatapp.wire.address import Address
+from chatapp.wire.codec import encode_hello
+from chatapp.wire.framing import Kind
+from chatapp.wire.messages.registration import Hello
 from tests.simulation import deeds
 from tests.support.house import House
 from tests.support.network import Weather
 from tests.support.people import Person
 from tests.support.world import World
-from wire.address import Address
-from wire.codec import encode_hello
-from wire.header import Kind
-from wire.messages.registration import Hello
 
 YEAR: Final = 365 * 86_400.0
 LOSSES: Final = (0.0, 0.1, 0.3, 0.5)

@@ -1,4 +1,4 @@
-"""This file is about the story of a world, as a seed tells it: who does what next, and what happens to them.
+"""The story of a world, as a seed tells it: who does what next, and what happens to them.
 
 All that people, visitors and operators do, and all hazards, are in every story; what there is most of differs, so that
 some worlds write letters, some sit in rooms, and some wait at the desk.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from peer.core import events as happened
+from chatapp.peer.core import events as happened
 from tests.support.people import Person
 from tests.support.world import World
 

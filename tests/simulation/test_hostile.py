@@ -2,13 +2,13 @@
 
 import pytest
 
-from peer.core import events as happened
+from chatapp.peer.core import events as happened
+from chatapp.wire.address import Address
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.messages.direct import Part, encode_frame
 from tests.support.people import Person
 from tests.support.world import World
-from wire.address import Address
-from wire.delivery.policy import Policy
-from wire.limits import TEXT_MAX
-from wire.messages.delivery import Part, encode_frame
 
 LONG = "x" * TEXT_MAX
 

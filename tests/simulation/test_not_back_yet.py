@@ -1,13 +1,13 @@
-"""This file is about a registry that was started anew, and people who have not come back to it yet: whoever was there when
-it died is tried straight first, and nobody is waited for twice. Everything runs in virtual time.
+"""A registry that was started anew, and people who have not come back to it yet: whoever was there when it died is
+tried straight first, and nobody is waited for twice. Everything runs in virtual time.
 """
 
 from collections.abc import Callable
 
 import pytest
 
-from peer.core import events as happened
-from peer.core.reach import Reach
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.context import RegistryReach
 from tests.support.machine import POLICY
 from tests.support.people import Person
 from tests.support.world import World
@@ -33,7 +33,7 @@ def restart(world: World, *, meanwhile: Callable[[], None] = lambda: None) -> tu
     world.network.cut(bob.address.host, world.house.address.host)
     world.network.run_for(5.0)
     world.house.start()
-    assert world.network.run_until(lambda: alice.core.reach is Reach.UP, within=10.0)
+    assert world.network.run_until(lambda: alice.core.reach is RegistryReach.UP, within=10.0)
     assert [one.online for one in alice.core.people()] == [True, False]
     return alice, bob
 

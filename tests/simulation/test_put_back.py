@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from peer.history import History
+from chatapp.peer.history.database import History
 from tests.support.people import Person
 from tests.support.world import World
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from peer.core import events as happened
-from peer.core.events import duty as told
-from registry.desk.settings import DeskSettings
+from chatapp.peer.core import events as happened
+from chatapp.peer.core import events as told
+from chatapp.registry.desk.settings import DeskSettings
 from tests.simulation import deskdeeds
 from tests.support.guests import Guest
 from tests.support.network import Weather

@@ -7,13 +7,13 @@ import importlib
 
 import pytest
 
-from peer.core import events as happened
+from chatapp.peer.core import events as happened
+from chatapp.wire.messages.direct import StraightLine
 from tests.peer.core.cast import POLICY, WALL
 from tests.peer.core.hall import Node
 from tests.peer.core.lab import BOB, CAROL, enter, told
 from tests.simulation.story import live_through
 from tests.support.promise.timers import TimersPromise, deadlines, late_parts
-from wire.messages.direct import StraightLine
 
 SEEDS = (*range(12), 41)
 
@@ -29,7 +29,13 @@ def test_nothing_in_any_program_is_due_before_its_core_says(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    "name", ["peer.core.engine", "peer.desk.uplink", "registry.core", "registry.service"]
+    "name",
+    [
+        "chatapp.peer.core.core",
+        "chatapp.peer.visitor.core",
+        "chatapp.registry.core",
+        "chatapp.registry.service",
+    ],
 )
 def test_a_core_that_tells_the_last_deadline_instead_of_the_first_is_found(
     name: str, monkeypatch: pytest.MonkeyPatch

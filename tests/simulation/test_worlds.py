@@ -1,5 +1,5 @@
-"""This file is about worlds that a seed tells: bad weather, crashes, partitions, rooms, renames, the help desk; then
-calm, and nothing lost.
+"""Worlds that a seed tells: bad weather, crashes, partitions, rooms, renames, the help desk; then calm, and nothing
+lost.
 
 CHATAPP_SEEDS says how many (default 200); a failing one is printed, and `CHATAPP_SEED=<n>` runs it alone.
 """

@@ -1,23 +1,23 @@
-"""This file is about visitors of the help desk in the simulated network: a real core and a ticket on a disk.
+"""Visitors of the help desk in the simulated network: a real core and a ticket on a disk.
 
 A visitor's program can crash and start again with what its disk holds; what it was shown is kept.
 """
 
 from typing import cast
 
-from peer.core.engine import PeerCore
-from peer.core.me import Me
-from peer.desk import events as happened
-from peer.desk.core import VisitorCore
-from peer.desk.form import Form
-from peer.desk.stages import PLACED, Stage
-from peer.desk.ticket import StoredVisit
-from registry.desk.tickets import digest
+from chatapp.peer.core.core import PeerCore
+from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.visitor.core import VisitorCore
+from chatapp.peer.visitor.form import Form
+from chatapp.peer.visitor.visit import PLACED, Stage
+from chatapp.registry.desk.visit import digest
+from chatapp.wire.address import Address
+from chatapp.wire.identity import AgreementKey, Identity
 from tests.support.machine import POLICY
 from tests.support.network import Network
 from tests.support.people import Person
-from wire.address import Address
-from wire.identity import AgreementKey, Identity
 
 
 class Guest(Person):
@@ -59,7 +59,7 @@ class Guest(Person):
         self.lives += 1
         self.said, self.refused = [], 0
         now = self.network.now
-        me = Me(
+        me = LocalIdentity(
             name="",
             identity=Identity(self.random.randbytes(32)),
             mail_keys=[AgreementKey(self.random.randbytes(32))],
@@ -112,7 +112,7 @@ class Guest(Person):
             self.pump()
             self.crash()
 
-    # --- the pump, as in `peer.desk.node`
+    # --- the pump, as in `peer.visitor.client`
 
     def pump(self) -> None:
         """Move everything that the core has to say."""

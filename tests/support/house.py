@@ -1,4 +1,4 @@
-"""This file is about the registry in the simulated network: a real core on a store that survives a crash of the program.
+"""The registry in the simulated network: a real core on a store that survives a crash of the program.
 
 The store is in memory and forgets what was not synced; a sync takes a moment, as a disk does.
 """
@@ -7,19 +7,19 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
-from registry.core import RegistryCore
-from registry.desk.settings import DeskSettings
-from registry.events import Fault
-from registry.store.entries import MailStored
-from registry.store.errors import StoreError, StoreFull
-from registry.store.memory import MemoryStore
+from chatapp.registry.core import RegistryCore
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.effects import Fault
+from chatapp.registry.store.entries import MailStored
+from chatapp.registry.store.protocol import StoreError, StoreFull
+from chatapp.wire.address import Address
+from chatapp.wire.admission import JoinCode
+from chatapp.wire.framing import FrameReader
+from chatapp.wire.identity import Identity
+from chatapp.wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX
 from tests.support.machine import WALL_OFFSET, Machine
+from tests.support.memory_store import MemoryStore
 from tests.support.network import Happening, Network, Pipe
-from wire.address import Address
-from wire.framing import FrameReader
-from wire.identity import Identity
-from wire.invitations import JoinCode
-from wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX
 
 SYNC_TAKES = 0.002
 SOCKET_BUFFER = 212_992
@@ -141,7 +141,7 @@ class House:
         self._recover()
 
     def _recover(self) -> None:
-        """As `registry.committer` does."""
+        """As `registry.driver` does."""
         if self.store.recovery_due(self.network.now) and not (self.store.full or self.store.sync_fails):
             self.store.recover()
 
@@ -253,7 +253,7 @@ class House:
             assert went <= came, f"I7: {went} bytes to {target}, {came} from there"
 
     def _store(self, core: RegistryCore) -> None:
-        """As in `registry.committer`: one sync at a time covers what was appended before it began, nothing since."""
+        """As in `registry.driver`: one sync at a time covers what was appended before it began, nothing since."""
         entries = core.entries_to_store()
         if entries:
             try:

@@ -1,18 +1,15 @@
-"""This file is about one machine in the simulated network: its program, socket, link, timer, and a lid that may be shut.
-
-It must not know what the program is for: whoever has the machine starts the program and says what comes out of it.
-"""
+"""One machine in the simulated network: its program, socket, link, timer, and a lid that may be shut."""
 
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from peer.core.engine import PeerCore
+from chatapp.peer.core.core import PeerCore
+from chatapp.wire.address import Address
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.framing import FrameReader
+from chatapp.wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX
 from tests.support.network import Happening, Network, Pipe
-from wire.address import Address
-from wire.delivery.policy import Policy
-from wire.framing import FrameReader
-from wire.limits import DATAGRAM_MAX, LINK_FRAME_MAX
 
 WALL_OFFSET = 1_800_000_000.0
 POLICY = Policy()

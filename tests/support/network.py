@@ -1,7 +1,7 @@
-"""This file is about a network in virtual time: datagrams that get lost, doubled, late; links that break; no clock.
+"""A network in virtual time: datagrams that get lost, doubled, late; links that break; no clock.
 
-One function decides each datagram's fate (`fate`), one heap holds what is to happen, one `random.Random` is behind
-all chance, so a seed tells the whole story. It knows cores only by their verbs.
+One function decides each datagram's fate (`fate`), one heap holds what is to happen, one `random.Random` is behind all
+chance, so a seed tells the whole story. It knows cores only by their verbs.
 """
 
 import heapq
@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chatapp.wire.address import Address
 from tests.support.tampering import flipped
-from wire.address import Address
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""This file is about peers in the simulated network: a real core and a real history, on virtual time and wires.
+"""Peers in the simulated network: a real core and a real history, on virtual time and wires.
 
 A person can crash and start again with what its disk holds; what it was shown is kept for the invariants.
 """
@@ -6,20 +6,20 @@ A person can crash and start again with what its disk holds; what it was shown i
 from collections.abc import Callable
 from typing import Final
 
-from peer.core import events as happened
-from peer.core.engine import PeerCore
-from peer.core.events.duty import ClientSaid
-from peer.core.lookup import LookUp
-from peer.core.me import Me
-from peer.core.standing import Standing
-from peer.history import History
-from peer.keys import RENEWALS_MAX
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.core import PeerCore
+from chatapp.peer.core.events import ClientSaid
+from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.people.table import LookUp
+from chatapp.peer.core.records import MessageState
+from chatapp.peer.history.database import History
+from chatapp.peer.keystore import RENEWALS_MAX
+from chatapp.wire.address import Address
+from chatapp.wire.admission import JoinCode
+from chatapp.wire.identity import AgreementKey, Identity
 from tests.support.machine import POLICY, Machine
 from tests.support.network import Network
 from tests.support.screen import Screen
-from wire.address import Address
-from wire.identity import AgreementKey, Identity
-from wire.invitations import JoinCode
 
 TRIES_AGAIN_AFTER: Final = 3.0
 """Seconds until somebody whom the registry did not let in starts the program again."""
@@ -59,7 +59,7 @@ class Person(Machine):
         now = self.network.now
         counter = max(self._counter + 1, int((now + self.wall_offset) * 1_000))
         self._counter = counter + RENEWALS_MAX  # set aside before they are used, as on disk
-        me = Me(
+        me = LocalIdentity(
             name=self.called,
             other_name=self.maybe_called,
             identity=self.identity,
@@ -95,18 +95,18 @@ class Person(Machine):
         query = "SELECT 1 FROM lines JOIN streams ON streams.id = stream WHERE ours = ? AND key = ? AND number = ?"
         return self.history._db.execute(query, (is_note, stream, number)).fetchone() is not None
 
-    def sent(self) -> list[tuple[bytes, int, Standing]]:
+    def sent(self) -> list[tuple[bytes, int, MessageState]]:
         """All messages of this person: (recipient, number, standing)."""
         query = "SELECT key, number, standing FROM lines JOIN streams ON streams.id = stream WHERE ours"
-        return [(stream, number, Standing(it)) for stream, number, it in self.history._db.execute(query)]
+        return [(stream, number, MessageState(it)) for stream, number, it in self.history._db.execute(query)]
 
-    def standing_of(self, stream: bytes, text: str) -> Standing | None:
+    def standing_of(self, stream: bytes, text: str) -> MessageState | None:
         """How far a message of this person got that said this."""
         query = "SELECT standing FROM lines JOIN streams ON streams.id = stream WHERE ours AND key = ? AND text = ?"
         row = self.history._db.execute(query, (stream, text)).fetchone()
-        return None if row is None else Standing(row[0])
+        return None if row is None else MessageState(row[0])
 
-    def count_standing(self, *standings: Standing) -> int:
+    def count_standing(self, *standings: MessageState) -> int:
         """How many messages of this person stand there."""
         return sum(standing in standings for _, _, standing in self.sent())
 
@@ -181,7 +181,7 @@ class Person(Machine):
         self.core.start(now=self.network.now)
         self.pump()
 
-    # --- the pump, as in `peer.node`
+    # --- the pump, as in `peer.client`
 
     def pump(self) -> None:
         """Move everything that the core has to say."""

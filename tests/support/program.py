@@ -1,7 +1,7 @@
-"""This file is about the real program: started as processes, typed to and read from through pipes, stopped by their ids.
+"""The real program: started as processes, typed to and read from through pipes, stopped by their ids.
 
-It knows processes and pipes. Nothing here waits for time to pass: whoever waits, waits for a line or for an
-end, and a deadline only says when that has failed. It must not know what a line means.
+It knows processes and pipes. Nothing here waits for time to pass: whoever waits, waits for a line or for an end, and a
+deadline only says when that has failed.
 """
 
 import asyncio

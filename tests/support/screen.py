@@ -1,6 +1,6 @@
-"""This file is about what one person has seen, over all lives of their program."""
+"""What one person has seen, over all lives of their program."""
 
-from peer.core import events as happened
+from chatapp.peer.core import events as happened
 
 
 class Screen:

@@ -1,6 +1,6 @@
-"""This file is about the programs of one test: a registry and peers on free ports, each with a home of its own.
+"""The programs of one test: a registry and peers on free ports, each with a home of its own.
 
-It knows command lines and how people are listed. It must not know how a process is driven.
+It knows command lines and how people are listed.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from cli.checking import CODE_SHOWN
+from chatapp.validation import CODE_SHOWN
 from tests.support.ports import free_port
 from tests.support.program import CHECKOUT, Program
 

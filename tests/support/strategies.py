@@ -1,7 +1,7 @@
-"""This file is about arbitrary messages: for each kind of message of the protocol, a strategy that gives all it can be.
+"""Arbitrary messages: for each kind of message of the protocol, a strategy that gives all it can be.
 
 Strategies are made from the types themselves, so a new kind of message, or a new bound, is tested without a line here.
-It knows msgspec's types and the bounds in them; it must not know what a message means.
+It knows msgspec's types and the bounds in them.
 """
 
 import enum
@@ -15,14 +15,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-import wire.messages
-from wire import codec
-from wire.messages.direct import DirectBody, StraightLine
-from wire.messages.group import GroupBody
-from wire.messages.link import PeerRequest, RegistryNotice
-from wire.messages.mail import LetterBody, SignedLetter
-from wire.messages.registration import Cookie, Hello, Refused, Register, Welcome
-from wire.messages.table import Card, Row, TableBatch
+import chatapp.wire.messages
+from chatapp.wire import codec
+from chatapp.wire.messages.direct import DirectBody, StraightLine
+from chatapp.wire.messages.link import PeerRequest, RegistryNotice
+from chatapp.wire.messages.mail import LetterBody, SignedLetter
+from chatapp.wire.messages.registration import Cookie, Hello, Refused, Register, Welcome
+from chatapp.wire.messages.rooms import GroupBody
+from chatapp.wire.messages.table import Card, Row, TableBatch
 
 Message = msgspec.Struct
 Decode = Callable[[bytes], object]
@@ -67,7 +67,7 @@ def all_shapes() -> frozenset[type[Message]]:
     """Every struct that `wire.messages` defines, but for those that others are made from."""
     modules = [
         importlib.import_module(found.name)
-        for found in pkgutil.walk_packages(wire.messages.__path__, prefix="wire.messages.")
+        for found in pkgutil.walk_packages(chatapp.wire.messages.__path__, prefix="chatapp.wire.messages.")
     ]
     found = {value for module in modules for value in vars(module).values() if isinstance(value, type)}
     return frozenset(one for one in found if issubclass(one, Message) and not one.__subclasses__())

@@ -1,4 +1,4 @@
-"""This file is about changes that somebody on the path makes to bytes: a flipped bit, a cut, a byte more."""
+"""Changes that somebody on the path makes to bytes: a flipped bit, a cut, a byte more."""
 
 from collections.abc import Iterator
 

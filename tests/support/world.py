@@ -1,12 +1,11 @@
-"""This file is about a whole world: one registry, several people and visitors of its help desk, one network.
+"""A whole world: one registry, several people and visitors of its help desk, one network.
 
 After every step the promise of docs/reliability.md is checked (`promise`). What happens in a world is others' to say.
 """
 
-from peer.core.reach import Reach
-from peer.core.standing import Standing
-from peer.core.streamkeys import group_mark
-from registry.desk.settings import DeskSettings
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.records import MessageState, group_mark
+from chatapp.registry.desk.settings import DeskSettings
 from tests.support.guests import Guest
 from tests.support.house import House
 from tests.support.network import Network, Weather
@@ -142,7 +141,9 @@ class World:
         """Whether all that was said has arrived, and everybody knows all that there is to know."""
         return (
             len({person.core.table_version for person in self.people}) == 1
-            and all(person.core.reach is Reach.UP and person.core.is_settled for person in self.people)
+            and all(
+                person.core.reach is RegistryReach.UP and person.core.is_settled for person in self.people
+            )
             and all(person.core.rooms.is_settled for person in self.people)
             and all(guest.is_at_rest for guest in self.guests)
             and not any(self._waits(person) for person in self.people)
@@ -151,5 +152,5 @@ class World:
     def _waits(self, person: Person) -> bool:
         """Whether something that this person said is still to go out; lines to rooms that they have left may stay."""
         left = {group_mark(f"#{room}") for room in self.rooms.names if room != person.room}
-        unsettled = (Standing.UNSETTLED, Standing.KEPT)
+        unsettled = (MessageState.UNSETTLED, MessageState.KEPT)
         return any(standing in unsettled and stream not in left for stream, _, standing in person.sent())

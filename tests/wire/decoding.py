@@ -1,7 +1,7 @@
-"""This file is about what a decoder may do with bytes that are no good: one error, and nothing else."""
+"""What a decoder may do with bytes that are no good: one error, and nothing else."""
 
+from chatapp.wire.errors import DecodeError
 from tests.support.strategies import Decode
-from wire.errors import DecodeError
 
 
 def is_taken_or_refused(decode: Decode, data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""This file is about addresses: one way to write a host, and ports that may be used."""
+"""Addresses: one way to write a host, and ports that may be used."""
 
 import ipaddress
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.address import PORT_MAX, PORT_MIN, Address, is_port, literal, normal, port_of, server_name
-from wire.errors import AddressRefused
+from chatapp.wire.address import PORT_MAX, PORT_MIN, Address, is_port, literal, normal, port_of, server_name
+from chatapp.wire.errors import AddressRefused
 
 
 @pytest.mark.parametrize(

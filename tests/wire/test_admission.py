@@ -1,4 +1,4 @@
-"""This file is about coming in: each signature is bound to every field, and to the one to whom it is said."""
+"""Coming in: each signature is bound to every field, and to the one to whom it is said."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.strategies import messages
-from tests.support.tampering import all_cuts, all_flips, tampered
-from wire.admission import (
+from chatapp.wire.admission import (
+    CODE_BYTES,
+    JoinCode,
     is_refused_authentic,
     is_register_authentic,
     is_welcome_authentic,
@@ -20,12 +20,13 @@ from wire.admission import (
     sign_table,
     signed_table,
 )
-from wire.codec import decode_refused, decode_register, decode_welcome, encode
-from wire.errors import DecodeError
-from wire.identity import AgreementKey, Identity, make_card
-from wire.invitations import CODE_BYTES, JoinCode
-from wire.messages.registration import RefusalReason, Refused, Register, Welcome
-from wire.messages.table import Card
+from chatapp.wire.codec import decode_refused, decode_register, decode_welcome, encode
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.identity import AgreementKey, Identity, make_card
+from chatapp.wire.messages.registration import RefusalReason, Refused, Register, Welcome
+from chatapp.wire.messages.table import Card
+from tests.support.strategies import messages
+from tests.support.tampering import all_cuts, all_flips, tampered
 
 ALICE = Identity(b"\x01" * 32)
 EVE = Identity(b"\x03" * 32)

@@ -1,9 +1,18 @@
-"""This file is about bytes that nobody meant to send: each gives a message or one DecodeError, and no more harm."""
+"""Bytes that nobody meant to send: each gives a message or one DecodeError, and no more harm."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from chatapp.wire.codec import (
+    decode_direct_body,
+    decode_frames,
+    decode_notice,
+    decode_request,
+    decode_table_batch,
+    encode,
+)
+from chatapp.wire.errors import DecodeError
 from tests.support.strategies import (
     ALONE,
     DECODERS,
@@ -16,15 +25,6 @@ from tests.support.strategies import (
     encoded,
 )
 from tests.wire.decoding import is_taken_or_refused
-from wire.codec import (
-    decode_direct_body,
-    decode_frames,
-    decode_notice,
-    decode_request,
-    decode_table_batch,
-    encode,
-)
-from wire.errors import DecodeError
 
 
 @given(st.binary(max_size=300))

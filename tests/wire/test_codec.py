@@ -1,4 +1,4 @@
-"""This file is about messages as bytes: what is sent is what is read, and what is too long is not."""
+"""Messages as bytes: what is sent is what is read, and what is too long is not."""
 
 from typing import Final
 
@@ -7,20 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support.strategies import (
-    ALONE,
-    FEW,
-    FRAMES,
-    NOTICES,
-    REQUESTS,
-    Message,
-    all_shapes,
-    bytes_of,
-    encoded,
-    messages,
-)
-from tests.wire.decoding import is_taken_or_refused
-from wire.codec import (
+from chatapp.wire.codec import (
     decode_card,
     decode_direct_body,
     decode_frames,
@@ -36,17 +23,28 @@ from wire.codec import (
     encode_hello,
     join_frames,
 )
-from wire.errors import DecodeError
-from wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE, TEXT_MAX
-from wire.messages.desk.operating import RoomVisitor
-from wire.messages.direct import DirectBody, StraightLine
-from wire.messages.group import EpochKey, GroupBody, GroupLine
-from wire.messages.link import PeerRequest, RegistryNotice
-from wire.messages.mail import Letter
-from wire.messages.presence import Ping
-from wire.messages.registration import Hello
-from wire.messages.room import RoomInfo, RoomMember
-from wire.messages.table import Row, TableBatch
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE, TEXT_MAX
+from chatapp.wire.messages.desk import RoomVisitor
+from chatapp.wire.messages.direct import DirectBody, StraightLine
+from chatapp.wire.messages.link import PeerRequest, RegistryNotice
+from chatapp.wire.messages.mail import Letter
+from chatapp.wire.messages.registration import Hello, Ping
+from chatapp.wire.messages.rooms import EpochKey, GroupBody, GroupLine, RoomInfo, RoomMember
+from chatapp.wire.messages.table import Row, TableBatch
+from tests.support.strategies import (
+    ALONE,
+    FEW,
+    FRAMES,
+    NOTICES,
+    REQUESTS,
+    Message,
+    all_shapes,
+    bytes_of,
+    encoded,
+    messages,
+)
+from tests.wire.decoding import is_taken_or_refused
 
 INSIDE_OTHERS: Final = frozenset({EpochKey, GroupLine, Letter, RoomInfo, RoomMember, RoomVisitor})
 """Shapes that stand in other messages only."""

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from wire.address import Address
-from wire.aio.datagram import DatagramEndpoint
-from wire.limits import DATAGRAM_MAX, OWN_ADDRESSES_MAX
+from chatapp.wire.address import Address
+from chatapp.wire.aio.datagram import DatagramEndpoint
+from chatapp.wire.limits import DATAGRAM_MAX, OWN_ADDRESSES_MAX
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the control messages of Linux")
 

@@ -1,10 +1,10 @@
-"""This file is about errors: each carries its facts, and says them in one line that is safe to print."""
+"""Errors: each carries its facts, and says them in one line that is safe to print."""
 
 import errno
 
 import pytest
 
-from wire.errors import (
+from chatapp.wire.errors import (
     AddressRefused,
     ChatAppError,
     DecodeError,
@@ -14,7 +14,7 @@ from wire.errors import (
     TooLong,
     WireError,
 )
-from wire.text import clean
+from chatapp.wire.text import sanitize
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_each_says_its_facts(error: ChatAppError, line: str) -> None:
     ],
 )
 def test_what_others_wrote_is_quoted_short_and_clean(error: ChatAppError) -> None:
-    assert clean(str(error)) == str(error)
+    assert sanitize(str(error)) == str(error)
     assert len(str(error)) < 200
 
 

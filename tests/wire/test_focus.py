@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.focus import HOLD_BACK_FOR, NOT_SHOWN, Client, Focus, Held, NumberMoved, ShownRoom, Typed
-from wire.messages.desk.operating import (
+from chatapp.wire.focus import HOLD_BACK_FOR, NOT_SHOWN, Client, Focus, Held, NumberMoved, ShownRoom, Typed
+from chatapp.wire.messages.desk import (
     ClientCause,
     ClientChanged,
     ClientReach,

@@ -1,12 +1,12 @@
-"""This file is about `wire.forms`: full names and mobile numbers."""
+"""`wire.forms`: full names and mobile numbers."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.errors import FormRefused
-from wire.forms import full_name, is_region, mobile_number
-from wire.limits import DESK_FORM_NAME_MAX, DESK_FORM_NUMBER_MAX
+from chatapp.wire.errors import FormRefused
+from chatapp.wire.forms import full_name, is_region, mobile_number
+from chatapp.wire.limits import DESK_FORM_NAME_MAX, DESK_FORM_NUMBER_MAX
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""This file is about frames in a stream: whole and in order however TCP cuts them, and no length makes us allocate."""
+"""Frames in a stream: whole and in order however TCP cuts them, and no length makes us allocate."""
 
 from itertools import pairwise
 
@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.errors import DecodeError
-from wire.framing import FrameReader, frame
-from wire.limits import LINK_FIRST_FRAME_MAX, LINK_FRAME_MAX
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.framing import FrameReader, frame
+from chatapp.wire.limits import LINK_FIRST_FRAME_MAX, LINK_FRAME_MAX
 
 bodies = st.lists(st.binary(min_size=1, max_size=300), max_size=8)
 

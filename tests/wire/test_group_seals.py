@@ -1,4 +1,4 @@
-"""This file is about seals of a group: every member opens the same bytes, once for each station."""
+"""Seals of a group: every member opens the same bytes, once for each station."""
 
 from typing import Final
 
@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.wire.errors import DecodeError, SealError, WireError
+from chatapp.wire.framing import GroupHeader, pack_group, unpack_group
+from chatapp.wire.sealing import GroupKey, group_tag
 from tests.support.tampering import all_cuts, all_flips
 from tests.wire.parties import payloads
-from wire.errors import DecodeError, SealError, WireError
-from wire.header import GroupHeader, pack_group, unpack_group
-from wire.sealing import GroupKey, group_tag
 
 GROUP: Final = bytes(range(32))
 

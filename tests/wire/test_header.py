@@ -1,4 +1,4 @@
-"""This file is about headers: what is packed is unpacked, and too few bytes are one DecodeError."""
+"""Headers: what is packed is unpacked, and too few bytes are one DecodeError."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.errors import DecodeError
-from wire.header import (
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.framing import (
     GROUP_HEADER_SIZE,
     GROUP_OVERHEAD,
     SEALED_OVERHEAD,

@@ -1,15 +1,13 @@
-"""This file is about keys and cards: only the holder of an identity key makes its card, and not a bit can be changed."""
+"""Keys and cards: only the holder of an identity key makes its card, and not a bit can be changed."""
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.strategies import messages
-from tests.support.tampering import all_flips
-from wire.codec import decode_card, encode
-from wire.errors import DecodeError, SealError
-from wire.identity import (
+from chatapp.wire.codec import decode_card, encode
+from chatapp.wire.errors import DecodeError, SealError
+from chatapp.wire.identity import (
     AgreementKey,
     Identity,
     KeyRefused,
@@ -20,7 +18,9 @@ from wire.identity import (
     is_signed_by,
     make_card,
 )
-from wire.messages.table import Card
+from chatapp.wire.messages.table import Card
+from tests.support.strategies import messages
+from tests.support.tampering import all_flips
 
 ALICE = Identity(b"\x01" * 32)
 BOB = Identity(b"\x02" * 32)

@@ -1,10 +1,10 @@
-"""This file is about join codes: how they are read, and for whom an invitation is good."""
+"""Join codes: how they are read, and for whom an invitation is good."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.invitations import CODE_BYTES, CodeRefused, JoinCode, is_shown_to, public_half
+from chatapp.wire.admission import CODE_BYTES, CodeRefused, JoinCode, is_shown_to, public_half
 
 CHANCE = st.binary(min_size=CODE_BYTES, max_size=CODE_BYTES)
 ALICE, BOB, HERE, ELSEWHERE = (bytes([letter]) * 32 for letter in b"ABHE")

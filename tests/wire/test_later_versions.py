@@ -8,6 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.wire.codec import (
+    decode_card,
+    decode_frames,
+    decode_hello,
+    decode_notice,
+    decode_request,
+    decode_row,
+    decode_table_batch,
+    encode,
+    join_frames,
+)
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.limits import DATAGRAM_FRAMES_MAX, HELLO_SIZE
+from chatapp.wire.messages.direct import Ack, Part
+from chatapp.wire.messages.registration import Hello, Ping
+from chatapp.wire.messages.table import Card, Row
 from tests.support.strategies import (
     ALONE,
     FEW,
@@ -20,23 +36,6 @@ from tests.support.strategies import (
     messages,
 )
 from tests.wire.decoding import is_taken_or_refused
-from wire.codec import (
-    decode_card,
-    decode_frames,
-    decode_hello,
-    decode_notice,
-    decode_request,
-    decode_row,
-    decode_table_batch,
-    encode,
-    join_frames,
-)
-from wire.errors import DecodeError
-from wire.limits import DATAGRAM_FRAMES_MAX, HELLO_SIZE
-from wire.messages.delivery import Ack, Part
-from wire.messages.presence import Ping
-from wire.messages.registration import Hello
-from wire.messages.table import Card, Row
 
 anything: Final = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary(),

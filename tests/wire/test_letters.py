@@ -1,4 +1,4 @@
-"""This file is about letters: read by their recipient alone, and proved to be what their author wrote to just them."""
+"""Letters: read by their recipient alone, and proved to be what their author wrote to just them."""
 
 import msgspec
 import pytest
@@ -6,15 +6,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.wire import sealing
+from chatapp.wire.codec import decode_signed_letter, encode
+from chatapp.wire.errors import DecodeError, SealError, WireError
+from chatapp.wire.identity import AgreementKey, Identity
+from chatapp.wire.limits import LETTER_MAX, LINK_FRAME_MAX, TEXT_MAX
+from chatapp.wire.messages.mail import DepositMail, Letter, LetterBody, MailBatch, SignedLetter
+from chatapp.wire.sealing import open_letter, seal_letter
 from tests.support.strategies import messages
 from tests.support.tampering import all_cuts, flipped, tampered
-from wire import letters
-from wire.codec import decode_signed_letter, encode
-from wire.errors import DecodeError, SealError, WireError
-from wire.identity import AgreementKey, Identity
-from wire.letters import open_letter, seal_letter
-from wire.limits import LETTER_MAX, LINK_FRAME_MAX, TEXT_MAX
-from wire.messages.mail import DepositMail, Letter, LetterBody, MailBatch, SignedLetter
 
 ALICE = Identity(b"\x01" * 32)
 BOB = Identity(b"\x02" * 32)
@@ -50,7 +50,7 @@ def read_by_bob(
 def sealed_anew(encoded: bytes, key: AgreementKey = BOBS) -> bytes:
     """Any bytes, sealed to a mail key as anybody can."""
     public = X25519PublicKey.from_public_bytes(key.public)
-    return key.public[:4] + letters._suite.encrypt(encoded, public, info=letters._LETTER)
+    return key.public[:4] + sealing._suite.encrypt(encoded, public, info=sealing._LETTER)
 
 
 LETTER = seal_letter(body_of(), author=ALICE, mail_key=BOBS.public)
@@ -114,7 +114,7 @@ def test_noise_is_no_letter(noise: bytes) -> None:
 
 @given(st.binary(max_size=100))
 def test_a_well_signed_letter_may_still_be_nonsense(noise: bytes) -> None:
-    signature = ALICE.sign(letters._LETTER, BOBS.public + noise)
+    signature = ALICE.sign(sealing._LETTER, BOBS.public + noise)
     with pytest.raises((SealError, DecodeError)):
         read_by_bob(sealed_anew(encode(SignedLetter(body=noise, signature=signature))))
 
@@ -152,7 +152,7 @@ def test_a_letter_for_another_reader_is_refused() -> None:
 
 def test_its_reader_cannot_send_it_on_as_if_it_had_been_written_to_them() -> None:
     # Bob takes out what Alice signed for him, and seals it for Eve: the signature is bound to the mail key.
-    signed = decode_signed_letter(letters._suite.decrypt(LETTER[4:], BOBS.secret, info=letters._LETTER))
+    signed = decode_signed_letter(sealing._suite.decrypt(LETTER[4:], BOBS.secret, info=sealing._LETTER))
     readdressed = sealed_anew(encode(signed), EVES)
     with pytest.raises(SealError, match="not signed"):
         open_letter(readdressed, reader=EVE.public, mail_keys=[EVES], sender=ALICE.public)

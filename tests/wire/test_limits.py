@@ -1,10 +1,10 @@
-"""This file is about the caps themselves: each says what it is for, and something keeps to it."""
+"""The caps themselves: each says what it is for, and something keeps to it."""
 
 import ast
 import re
 from pathlib import Path
 
-from wire import limits
+from chatapp.wire import limits
 
 SOURCE = Path(limits.__file__)
 ROOT = SOURCE.parents[1]
@@ -14,7 +14,7 @@ def test_each_has_a_reason_and_somebody_who_keeps_to_it() -> None:
     body = ast.parse(SOURCE.read_text("utf-8")).body
     code = "\n".join(
         path.read_text("utf-8")
-        for package in ("wire", "registry", "peer", "cli")
+        for package in ("wire", "registry", "peer", "commands")
         for path in (ROOT / package).rglob("*.py")
     )
     for place, one in enumerate(body):

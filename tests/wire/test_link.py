@@ -1,4 +1,4 @@
-"""This file is about links on real sockets: what is written comes out whole and in order, however slowly it is read."""
+"""Links on real sockets: what is written comes out whole and in order, however slowly it is read."""
 
 import asyncio
 import socket
@@ -7,8 +7,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from wire.aio.link import Link, limit_segments
-from wire.limits import LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
+from chatapp.wire.aio.link import Link, limit_segments
+from chatapp.wire.limits import LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
 
 PIECE = 10_000
 """Bytes, few enough to be written at once; a few of them fill the kernel's buffers, and then some must wait."""

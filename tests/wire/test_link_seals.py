@@ -1,13 +1,13 @@
-"""This file is about seals of a link: frames open in order, once, at the other end, and not a bit can be changed."""
+"""Seals of a link: frames open in order, once, at the other end, and not a bit can be changed."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.wire.errors import SealError
+from chatapp.wire.sealing import Ciphers, LinkCipher
 from tests.support.tampering import all_cuts, all_flips
 from tests.wire.parties import payloads
-from wire.errors import SealError
-from wire.sealing import Ciphers, LinkCipher
 
 
 def linked(up: bytes = b"u" * 32, down: bytes = b"d" * 32) -> tuple[LinkCipher, LinkCipher]:

@@ -1,4 +1,4 @@
-"""This file is about names: which text is one, which two are the same or look alike, and the files named after them."""
+"""Names: which text is one, which two are the same or look alike, and the files named after them."""
 
 import re
 import unicodedata
@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from precis_i18n import get_profile
 
-from wire.errors import NameRefused
-from wire.names import (
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.names import (
     NAME_MAX,
     PeerName,
     file_name_of,
@@ -19,7 +19,7 @@ from wire.names import (
     peer_name,
     skeleton,
 )
-from wire.text import clean
+from chatapp.wire.text import sanitize
 
 PLAIN = st.text(alphabet="abcXYZ019_-", min_size=1, max_size=NAME_MAX)
 LETTERS = st.characters(categories=["Lu", "Ll", "Lo", "Lm", "Mn", "Mc", "Nd"])
@@ -55,7 +55,7 @@ def test_any_text_is_a_name_by_the_rules_or_is_refused_in_one_line(text: str) ->
     try:
         name = peer_name(text)
     except NameRefused as refusal:
-        assert clean(str(refusal)) == str(refusal)
+        assert sanitize(str(refusal)) == str(refusal)
         assert refusal.name == text
         return
     assert 1 <= len(name) <= NAME_MAX

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.wire.errors import SealError, WireError
+from chatapp.wire.identity import AgreementKey
+from chatapp.wire.noise import MESSAGE_OVERHEAD, CipherState, HandshakeState
 from tests.support.tampering import all_cuts, all_flips
-from wire.errors import SealError, WireError
-from wire.identity import AgreementKey
-from wire.noise import MESSAGE_OVERHEAD, CipherState, HandshakeState
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""This file is about the replay window: each counter opens once, in any order, as long as it is near the newest."""
+"""The replay window: each counter opens once, in any order, as long as it is near the newest."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.sealing import REPLAY_WINDOW, ReplayWindow
+from chatapp.wire.sealing import REPLAY_WINDOW, ReplayWindow
 
 
 @given(

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wire.errors import WireError
-from wire.header import Kind
-from wire.identity import Identity
-from wire.session import ERASE_AFTER, OPENING_LASTS_FOR, RENEW_AFTER, SessionTable
+from chatapp.wire.errors import WireError
+from chatapp.wire.framing import Kind
+from chatapp.wire.identity import Identity
+from chatapp.wire.session import ERASE_AFTER, OPENING_LASTS_FOR, RENEW_AFTER, SessionTable
 
 NAMES = ("alice", "bob")
 IDENTITIES = {name: Identity(bytes([number]) * 32) for number, name in enumerate(NAMES, start=1)}
@@ -165,7 +165,7 @@ class Town:
 
 @pytest.fixture(autouse=True)
 def _recorded(monkeypatch: Any) -> None:
-    for place in ("wire.opening.AESGCM", "wire.sealing.AESGCM"):
+    for place in ("chatapp.wire.opening.AESGCM", "chatapp.wire.sealing.AESGCM"):
         monkeypatch.setattr(place, Recorded)
 
 

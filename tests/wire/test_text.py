@@ -1,4 +1,4 @@
-"""This file is about `clean`: nothing that a terminal would obey comes through, all honest text does."""
+"""`clean`: nothing that a terminal would obey comes through, all honest text does."""
 
 import unicodedata
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.limits import TEXT_MAX
-from wire.text import SHOWN_MAX, clean
+from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.text import SHOWN_MAX, sanitize
 
 BIDI_CONTROLS = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI", "B"}
 HOSTILE = st.text(alphabet=st.characters() | st.sampled_from("\x1b\x07\n\r\x9b\u202e\u2028\ufeff\ud800"))
@@ -18,15 +18,17 @@ def every_character() -> str:
 
 
 def test_nothing_in_unicode_that_controls_reorders_or_breaks_a_line_comes_through() -> None:
-    shown = set(clean(every_character(), limit=8 * 0x110000)) - {"\t"}
+    shown = set(sanitize(every_character(), limit=8 * 0x110000)) - {"\t"}
     obeyed = {one for one in shown if unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp")}
     reordering = {one for one in shown if unicodedata.bidirectional(one) in BIDI_CONTROLS}
     assert obeyed == reordering == set()
-    assert len(clean(every_character(), limit=8 * 0x110000).splitlines()) == 1
+    assert len(sanitize(every_character(), limit=8 * 0x110000).splitlines()) == 1
 
 
 def test_the_only_format_characters_left_have_a_shape_or_shape_their_neighbours() -> None:
-    left = {one for one in clean(every_character(), limit=8 * 0x110000) if unicodedata.category(one) == "Cf"}
+    left = {
+        one for one in sanitize(every_character(), limit=8 * 0x110000) if unicodedata.category(one) == "Cf"
+    }
     blocks = {unicodedata.name(one).split()[0] for one in left}
     assert blocks == {"ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN", "ZERO"}
     assert {one for one in left if unicodedata.name(one).startswith("ZERO")} == {"\u200c", "\u200d"}
@@ -36,7 +38,7 @@ def test_every_character_that_can_be_shown_stays_itself() -> None:
     for code in range(0x110000):
         character = chr(code)
         if unicodedata.category(character)[0] in "LMNPS" or unicodedata.category(character) == "Zs":
-            assert clean(character) == character
+            assert sanitize(character) == character
 
 
 @pytest.mark.parametrize(
@@ -59,29 +61,29 @@ def test_every_character_that_can_be_shown_stays_itself() -> None:
     ],
 )
 def test_examples(text: str, shown: str) -> None:
-    assert clean(text) == shown
+    assert sanitize(text) == shown
 
 
 @given(HOSTILE, st.integers(min_value=0, max_value=60))
 def test_cleaning_twice_changes_nothing_and_the_limit_holds(text: str, limit: int) -> None:
-    once = clean(text, limit=limit)
+    once = sanitize(text, limit=limit)
     assert len(once) <= limit
-    assert clean(once, limit=limit) == once
+    assert sanitize(once, limit=limit) == once
 
 
 @given(HOSTILE, HOSTILE)
 def test_what_is_shown_of_a_text_does_not_depend_on_its_end(text: str, more: str) -> None:
-    whole = clean(text + more)
-    assert whole.startswith(clean(text).rstrip("⏎").removesuffix("\\x0d"))
+    whole = sanitize(text + more)
+    assert whole.startswith(sanitize(text).rstrip("⏎").removesuffix("\\x0d"))
 
 
 def test_the_longest_legal_message_passes_whole_even_if_each_character_grows() -> None:
-    assert clean("\x1b" * TEXT_MAX) == "\\x1b" * TEXT_MAX
-    assert clean("x" * TEXT_MAX) == "x" * TEXT_MAX
+    assert sanitize("\x1b" * TEXT_MAX) == "\\x1b" * TEXT_MAX
+    assert sanitize("x" * TEXT_MAX) == "x" * TEXT_MAX
 
 
 def test_beyond_the_limit_the_end_is_cut_and_says_so() -> None:
-    assert clean("x" * (SHOWN_MAX + 1)) == "x" * (SHOWN_MAX - 1) + "…"
-    assert clean("abcdef", limit=4) == "abc…"
-    assert clean("abcd", limit=4) == "abcd"
-    assert clean("abc", limit=0) == ""
+    assert sanitize("x" * (SHOWN_MAX + 1)) == "x" * (SHOWN_MAX - 1) + "…"
+    assert sanitize("abcdef", limit=4) == "abc…"
+    assert sanitize("abcd", limit=4) == "abcd"
+    assert sanitize("abc", limit=0) == ""

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from wire.address import Address, addresses_via, normal
-from wire.errors import PortInUse
-from wire.limits import DATAGRAM_MAX, OWN_ADDRESSES_MAX
+from chatapp.wire.address import Address, addresses_via, normal
+from chatapp.wire.errors import PortInUse
+from chatapp.wire.limits import DATAGRAM_MAX, OWN_ADDRESSES_MAX
 
 DRAINED_A_WAKE_UP: Final = 64
 """Datagrams read before others get the loop: a flood must not keep timers and links from their turn."""

@@ -5,8 +5,8 @@ import socket
 import threading
 from typing import Final
 
-from wire.address import literal, normal
-from wire.errors import AddressRefused
+from chatapp.wire.address import literal, normal
+from chatapp.wire.errors import AddressRefused
 
 LOOKUP_TIMEOUT: Final = 5.0
 """Seconds that a host name may take. A resolver without a network would otherwise hold the program for minutes."""

@@ -1,4 +1,4 @@
-"""This file is about the TCP side of a link under asyncio: bytes in, whole frames out, writes gathered, a bound queue.
+"""The TCP side of a link under asyncio: bytes in, whole frames out, writes gathered, a bound queue.
 
 Both ends use it. It cuts frames and keeps the bound; what frames mean, and when to cut off somebody, is a core's.
 """
@@ -10,10 +10,10 @@ import socket
 from collections.abc import Iterable
 from typing import Final, Protocol, cast
 
-from wire.address import Address, normal
-from wire.errors import DecodeError
-from wire.framing import FrameReader
-from wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
+from chatapp.wire.address import Address, normal
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.framing import FrameReader
+from chatapp.wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
 
 AT_ONCE: Final = 16 * 1024
 """Bytes for which a socket has room unless its reader is slow; of more, a part would come back, to be copied."""

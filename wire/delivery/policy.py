@@ -1,12 +1,12 @@
-"""This file is about the numbers of reliable delivery, and the spans that follow from them.
+"""The numbers of reliable delivery, and the spans that follow from them.
 
-It knows how patient, how greedy and how large a courier may be; it must not know how a courier works. Every
-number stands here once, and what must agree with another number is derived from it.
+It knows how patient, how greedy and how large a courier may be. Every number stands here once, and what must agree with
+another number is derived from it.
 """
 
 from dataclasses import dataclass
 
-from wire.limits import BODY_MAX
+from chatapp.wire.limits import BODY_MAX
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
-"""This file is about what one peer says to another: the body of a message; how it travels is `delivery`'s."""
+"""What one peer says to another: the body of a message; how it travels is `delivery`'s."""
 
-from typing import Annotated
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
-from wire.limits import TEXT_MAX
-from wire.messages.group import GroupName
-from wire.messages.table import Count
+from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.messages.rooms import GroupName
+from chatapp.wire.messages.table import Count
 
 
 class DirectBody(msgspec.Struct, frozen=True, array_like=True):
@@ -58,3 +59,62 @@ class RelayFailed(msgspec.Struct, frozen=True, array_like=True, tag=32):
     """Registry to peer: `recipient` has no link; do not wait for an answer."""
 
     recipient: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
+LAST_NUMBER: Final = 2**63 - 1
+"""The highest message number: what every msgpack library and SQLite hold as a signed integer."""
+
+RUNS_LIMIT: Final = 32
+"""Runs in one acknowledgement: with the widest gaps still under 600 bytes, so it always fits a datagram."""
+
+PARTS_LIMIT: Final = 1024
+"""Parts of one message, so that a stranger cannot make us keep a table for a million of them."""
+
+Number: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_NUMBER)]
+Length: TypeAlias = Annotated[int, Meta(ge=1, le=LAST_NUMBER)]
+Lengths: TypeAlias = Annotated[list[Length], Meta(min_length=1, max_length=2 * RUNS_LIMIT - 1)]
+PartIndex: TypeAlias = Annotated[int, Meta(ge=0, le=PARTS_LIMIT - 1)]
+PartCount: TypeAlias = Annotated[int, Meta(ge=1, le=PARTS_LIMIT)]
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
+    """Part `index` of the `count` parts of message `number`; `count == 1` is a whole message."""
+
+    number: Number
+    index: PartIndex
+    count: PartCount
+    body: bytes
+
+
+class Ack(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
+    """Numbers of messages that are stored at whoever says it."""
+
+    first: Number
+    runs: Lengths
+
+
+class PartAck(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
+    """Parts of message `number` that are held in memory, which a restart forgets."""
+
+    number: Number
+    first: PartIndex
+    runs: Lengths
+
+
+class Floor(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
+    """The lowest number of the sender's stream that is not settled for ever: nothing below it comes again."""
+
+    number: Number
+
+
+class Void(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
+    """The `count` numbers from `first` on, all at or above the floor, never come: they were skipped or refused."""
+
+    first: Number
+    count: Length
+
+
+DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Void
+
+encode_frame: Final = msgspec.msgpack.Encoder().encode
+"""Turns one frame into msgpack bytes; a datagram's plaintext is one msgpack array of such frames."""

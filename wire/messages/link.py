@@ -1,15 +1,35 @@
-"""This file is about what is said on the sealed link between a peer and its registry (clause 9)."""
+"""What is said on the sealed link between a peer and its registry (clause 9)."""
 
 import msgspec
 
-from wire.messages.desk import DeskNotice, DeskRequest
-from wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
-from wire.messages.group import FetchGroup, GroupAccepted, GroupGranted, GroupPage, GroupRefused
-from wire.messages.mail import AskMail, DepositMail, MailBatch, MailExpired, MailRefused, MailSaved, TakeMail
-from wire.messages.presence import Leave, Left, Ping, Pong, Probe
-from wire.messages.renaming import Rename, RenameAccepted, RenameRefused
-from wire.messages.room import (
+from chatapp.wire.messages.desk import DeskNotice, DeskRequest
+from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
+from chatapp.wire.messages.mail import (
+    AskMail,
+    DepositMail,
+    MailBatch,
+    MailExpired,
+    MailRefused,
+    MailSaved,
+    TakeMail,
+)
+from chatapp.wire.messages.registration import (
+    Leave,
+    Left,
+    Ping,
+    Pong,
+    Probe,
+    Rename,
+    RenameAccepted,
+    RenameRefused,
+)
+from chatapp.wire.messages.rooms import (
     EnterRoom,
+    FetchGroup,
+    GroupAccepted,
+    GroupGranted,
+    GroupPage,
+    GroupRefused,
     LeaveRoom,
     ListRooms,
     RoomChanged,
@@ -18,7 +38,7 @@ from wire.messages.room import (
     RoomRefused,
     RoomsListed,
 )
-from wire.messages.table import FetchTable, TablePage
+from chatapp.wire.messages.table import FetchTable, TablePage
 
 
 class Attach(msgspec.Struct, frozen=True, array_like=True, tag=60):

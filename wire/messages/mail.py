@@ -1,13 +1,13 @@
-"""This file is about mail: letters sealed to a recipient who is away, kept by the registry (clause 7)."""
+"""Mail: letters sealed to a recipient who is away, kept by the registry (clause 7)."""
 
 import enum
 from typing import Annotated
 
 import msgspec
 
-from wire.limits import LETTER_MAX, TEXT_MAX
-from wire.messages.presence import Reference
-from wire.messages.table import Count, Key, Name, Signature
+from chatapp.wire.limits import LETTER_MAX, TEXT_MAX
+from chatapp.wire.messages.registration import Reference
+from chatapp.wire.messages.table import Count, Key, Name, Signature
 
 
 class LetterBody(msgspec.Struct, frozen=True, array_like=True):

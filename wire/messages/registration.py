@@ -1,7 +1,7 @@
-"""This file is about coming in: the datagrams that are not sealed, because no key is shared yet (clause 4).
+"""Coming in: the datagrams that are not sealed, because no key is shared yet (clause 4).
 
-HELLO -> COOKIE -> REGISTER -> WELCOME or REFUSED. All carry the nonce of the HELLO, so that an answer recorded
-earlier fits no later question.
+HELLO -> COOKIE -> REGISTER -> WELCOME or REFUSED. All carry the nonce of the HELLO, so that an answer recorded earlier
+fits no later question.
 """
 
 import enum
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from wire.messages.table import Card, Count, Name, Port, Signature
+from chatapp.wire.messages.table import Card, Count, Name, Port, Signature
 
 PROTOCOL_VERSION = 1
 
@@ -57,7 +57,7 @@ class Register(msgspec.Struct, frozen=True, array_like=True):
     card: Card
     signature: Signature
     invitation: Invitation = b""
-    """Of a newcomer with a join code (`wire.invitations`); it has a signature of its own beside this one."""
+    """Of a newcomer with a join code (`wire.admission`); it has a signature of its own beside this one."""
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True):
@@ -84,3 +84,56 @@ class Refused(msgspec.Struct, frozen=True, array_like=True):
     counter: Count
     """With OLD_CARD that of the card that the registry knows, else 0."""
     signature: Signature
+
+
+Reference = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+"""Chosen by the asker, repeated in the answer."""
+
+
+class Ping(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """I am here. Keeps the lease."""
+
+    reference: Reference
+
+
+class Pong(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """And I. `table_version` tells the asker of changes that it missed."""
+
+    reference: Reference
+    table_version: Count
+
+
+class Probe(msgspec.Struct, frozen=True, array_like=True, tag=14):
+    """Registry to peer: somebody cannot reach you; show a sign of life, by the way on which this came."""
+
+
+class Leave(msgspec.Struct, frozen=True, array_like=True, tag=12):
+    """I go offline on purpose."""
+
+    reference: Reference
+
+
+class Left(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """You are offline now. Repeated for each repeated Leave."""
+
+    reference: Reference
+
+
+class Rename(msgspec.Struct, frozen=True, array_like=True, tag=80):
+    """Peer to registry, on its link: from now on this card, which bears another name and a higher counter."""
+
+    reference: Reference
+    card: Card
+
+
+class RenameAccepted(msgspec.Struct, frozen=True, array_like=True, tag=81):
+    """Registry to peer: it is on disk and in the table."""
+
+    reference: Reference
+
+
+class RenameRefused(msgspec.Struct, frozen=True, array_like=True, tag=82):
+    """Registry to peer: you keep the name that you have."""
+
+    reference: Reference
+    reason: RefusalReason

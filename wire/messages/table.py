@@ -1,4 +1,4 @@
-"""This file is about the table: what people say about themselves (cards) and what the registry adds (rows).
+"""The table: what people say about themselves (cards) and what the registry adds (rows).
 
 Shapes are arrays in the order of their fields (protocol.md, clause 3).
 """

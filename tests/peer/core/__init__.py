@@ -1,1 +1,1 @@
-"""Tests of peer.core."""
+"""Tests of chatapp.peer.core."""

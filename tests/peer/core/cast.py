@@ -1,4 +1,4 @@
-"""This file is about people made up for tests: keys, cards and rows in one line each, and a registry played by hand.
+"""People made up for tests: keys, cards and rows in one line each, and a registry played by hand.
 
 Nobody here does anything by themselves; whoever reads a test sees who says what.
 """
@@ -10,19 +10,26 @@ from typing import Any, Final
 
 import msgspec
 
-from peer.core.contact import Contact
-from peer.core.conversation import Conversation
-from peer.core.stored import StoredStream
-from wire.address import Address
-from wire.admission import make_refused, make_welcome
-from wire.codec import decode_frames, decode_hello, decode_register, decode_request, encode, join_frames
-from wire.delivery.policy import Policy
-from wire.header import Kind
-from wire.identity import AgreementKey, Identity, make_card
-from wire.messages.registration import Cookie, Hello, RefusalReason, Register
-from wire.messages.table import Card, Presence, Row
-from wire.sealing import LinkCipher
-from wire.session import SessionTable
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.conversation import Conversation
+from chatapp.peer.core.records import StoredStream
+from chatapp.wire.address import Address
+from chatapp.wire.admission import make_refused, make_welcome
+from chatapp.wire.codec import (
+    decode_frames,
+    decode_hello,
+    decode_register,
+    decode_request,
+    encode,
+    join_frames,
+)
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.framing import Kind
+from chatapp.wire.identity import AgreementKey, Identity, make_card
+from chatapp.wire.messages.registration import Cookie, Hello, RefusalReason, Register
+from chatapp.wire.messages.table import Card, Presence, Row
+from chatapp.wire.sealing import LinkCipher
+from chatapp.wire.session import SessionTable
 
 POLICY: Final = Policy()
 WALL: Final = 1_800_000_000.0

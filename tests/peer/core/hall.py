@@ -1,28 +1,27 @@
-"""This file is about one whole core, and the world around it played by hand: a registry, other people, a disk, the time.
+"""One whole core, and the world around it played by hand: a registry, other people, a disk, the time.
 
 It moves bytes as a shell does and does nothing that a test has not asked for.
 """
 
 import random
 
-from peer.core.engine import PeerCore
-from peer.core.events import Event
-from peer.core.me import Me
-from peer.core.records import Record
-from peer.core.states import State
-from peer.history import History
+from chatapp.peer.core.core import PeerCore
+from chatapp.peer.core.events import Event
+from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.records import Record
+from chatapp.peer.core.registry.session import State
+from chatapp.peer.history.database import History
+from chatapp.wire.address import Address
+from chatapp.wire.codec import decode_request, encode
+from chatapp.wire.framing import FrameReader, Kind
+from chatapp.wire.limits import LINK_FRAME_MAX
+from chatapp.wire.messages.link import Attach, PeerRequest
+from chatapp.wire.messages.mail import MailBatch
+from chatapp.wire.messages.registration import Ping, Pong
+from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
+from chatapp.wire.messages.table import FetchTable, Row, TablePage
+from chatapp.wire.sealing import GroupKey, LinkCipher
 from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone, raw
-from wire.address import Address
-from wire.codec import decode_request, encode
-from wire.framing import FrameReader
-from wire.header import Kind
-from wire.limits import LINK_FRAME_MAX
-from wire.messages.group import CHANNEL, GroupGranted
-from wire.messages.link import Attach, PeerRequest
-from wire.messages.mail import MailBatch
-from wire.messages.presence import Ping, Pong
-from wire.messages.table import FetchTable, Row, TablePage
-from wire.sealing import GroupKey, LinkCipher
 
 KEY = b"k" * 32
 STATION = 3
@@ -36,7 +35,7 @@ class Node:
         self.porter = porter or Porter()
         self.disk = disk or History(":memory:", server="registry")
         self.now = 1_000.0
-        me = Me(
+        me = LocalIdentity(
             name="alice",
             identity=self.alice.identity,
             mail_keys=[self.alice.mail_key],

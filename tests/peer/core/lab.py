@@ -1,18 +1,23 @@
-"""This file is about alice in a room, for tests: bob and carol are in her table, the registry is played by hand."""
+"""Alice in a room, for tests: bob and carol are in her table, the registry is played by hand."""
 
 import pytest
 
+from chatapp.wire.codec import decode_frames, decode_message_body, encode, join_frames
+from chatapp.wire.errors import SealError
+from chatapp.wire.framing import Kind
+from chatapp.wire.messages.direct import Floor, Part, StraightLine
+from chatapp.wire.messages.mail import MailBatch
+from chatapp.wire.messages.rooms import (
+    CHANNEL,
+    EnterRoom,
+    GroupGranted,
+    RoomEntered,
+    RoomMember,
+    RoomPresence,
+)
+from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.hall import STATION, Node
-from wire.codec import decode_frames, decode_message_body, encode, join_frames
-from wire.errors import SealError
-from wire.header import Kind
-from wire.messages.delivery import Floor, Part
-from wire.messages.direct import StraightLine
-from wire.messages.group import CHANNEL, GroupGranted
-from wire.messages.mail import MailBatch
-from wire.messages.room import EnterRoom, RoomEntered, RoomMember, RoomPresence
-from wire.messages.table import FetchTable, Row, TablePage
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 GONE, MAYBE, HERE = RoomPresence

@@ -1,32 +1,26 @@
-"""This file is about alice's inbound half, for tests of what comes to her: Bob and Carol write, by datagram, letter or line.
+"""Alice's inbound half, for tests of what comes to her: Bob and Carol write, by datagram, letter or line.
 
 The disk is a real history, in memory, which has what was applied to it and nothing else.
 """
 
 import random
 
-from peer.core.contacts import Contacts
-from peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned, Trouble
-from peer.core.group import Group
-from peer.core.groups import Groups
-from peer.core.hearing import Hearing
-from peer.core.inbound import Inbound
-from peer.core.mail import Homecoming
-from peer.core.outputs import Outputs
-from peer.core.stored import StoredGroup, StoredStream
-from peer.core.streamkeys import CHANNEL_MARK
-from peer.core.streams import Streams
-from peer.history import History
+from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.direct.receiving import Inbound
+from chatapp.peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned, Trouble
+from chatapp.peer.core.inbox import CatchUp, Streams
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.records import CHANNEL_MARK, StoredGroup, StoredStream
+from chatapp.peer.core.rooms.group import Group, Groups
+from chatapp.peer.core.rooms.incoming import GroupReceiver
+from chatapp.peer.history.database import History
+from chatapp.wire.codec import decode_frames, encode
+from chatapp.wire.delivery.parts import Arrived, PartBuffer
+from chatapp.wire.messages.direct import Ack, DeliveryFrame, DirectBody, Part
+from chatapp.wire.messages.mail import Letter, LetterBody, MailBatch
+from chatapp.wire.messages.rooms import CHANNEL, EpochKey, GroupBody, GroupGranted, GroupLine, GroupPage
+from chatapp.wire.sealing import GroupKey, seal_letter
 from tests.peer.core.cast import POLICY, Someone
-from wire.codec import decode_frames, encode
-from wire.delivery.events import Arrived
-from wire.delivery.fragments import PartBuffer
-from wire.letters import seal_letter
-from wire.messages.delivery import Ack, DeliveryFrame, Part
-from wire.messages.direct import DirectBody
-from wire.messages.group import CHANNEL, EpochKey, GroupBody, GroupGranted, GroupLine, GroupPage
-from wire.messages.mail import Letter, LetterBody, MailBatch
-from wire.sealing import GroupKey
 
 ALICE, BOB, CAROL = Someone("alice"), Someone("bob"), Someone("carol")
 STATIONS = {BOB.id: 7, CAROL.id: 8}
@@ -46,9 +40,9 @@ class Desk:
         place = loaded.groups.get(CHANNEL, StoredGroup(0))
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.channel.grant(GroupGranted(CHANNEL, 1, KEY, 3, 0))
-        self.home = Homecoming(self.out)
+        self.home = CatchUp(self.out)
         self.streams = Streams(self.home, self.out, self.contacts.ignored)
-        self.hearing = Hearing(
+        self.hearing = GroupReceiver(
             contacts=self.contacts,
             groups=Groups(self.channel),
             streams=self.streams,

@@ -1,27 +1,22 @@
-"""This file is about alice's ladder with bob on it, for tests of what becomes of her messages.
+"""Alice's ladder with bob on it, for tests of what becomes of her messages.
 
 Couriers are real, the rest is played. Time is a number; nobody answers unless the test says so.
 """
 
-from peer.core.contact import Contact
-from peer.core.conversation import Message
-from peer.core.events import Event
-from peer.core.ladder import Ladder
-from peer.core.letters import Letters
-from peer.core.outputs import Outputs
-from peer.core.reach import Outlook, Reach
-from peer.core.records import OutgoingChanged
-from peer.core.rungs import Rungs
-from peer.core.settling import Settling
-from peer.core.standing import Standing
-from peer.core.stored import StoredStream
-from peer.core.trail import Trails
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.direct.mail import MailQueue, Settlement
+from chatapp.peer.core.direct.outbox import Ladder, Rungs
+from chatapp.peer.core.events import Event
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.conversation import Message
+from chatapp.peer.core.records import MessageState, OutgoingChanged, StoredStream
+from chatapp.peer.core.trace import DeliveryTraces
+from chatapp.wire.codec import decode_frames
+from chatapp.wire.delivery.parts import Acknowledged, GaveUp
+from chatapp.wire.errors import SealError
+from chatapp.wire.messages.direct import Ack, Part
+from chatapp.wire.messages.mail import DepositMail, MailRefusal
 from tests.peer.core.cast import POLICY, WALL, Someone
-from wire.codec import decode_frames
-from wire.delivery.events import Acknowledged, GaveUp
-from wire.errors import SealError
-from wire.messages.delivery import Ack, Part
-from wire.messages.mail import DepositMail, MailRefusal
 
 BOB = Someone("bob")
 
@@ -30,15 +25,19 @@ class Stairs:
     """Alice's ladder with one contact on it, bob, who answers only when told to."""
 
     def __init__(
-        self, reach: Reach = Reach.UP, *, online: bool = True, stored: StoredStream | None = None
+        self,
+        reach: RegistryReach = RegistryReach.UP,
+        *,
+        online: bool = True,
+        stored: StoredStream | None = None,
     ) -> None:
         self.now = 100.0
         self.out = Outputs()
         self.letter = b"letter"
         self.refuses_to_seal = False
-        self.outlook, trails = Outlook(), Trails(self._wall)
-        self.settling = Settling(self.out, trails, self.outlook)
-        self.letters = Letters(self.out, self.settling, self._write)
+        self.outlook, trails = RegistryStatus(), DeliveryTraces(self._wall)
+        self.settling = Settlement(self.out, trails, self.outlook)
+        self.letters = MailQueue(self.out, self.settling, self._write)
         shared = POLICY, self.out, self.outlook, trails
         rungs = Rungs(*shared, letters=self.letters, settling=self.settling)
         self.ladder = Ladder(*shared, rungs=rungs, letters=self.letters, settling=self.settling)
@@ -62,7 +61,7 @@ class Stairs:
     def say(self, text: str = "hi") -> Message:
         return self.ladder.begin(self.bob, self.talk, text, wall=self._wall(self.now), now=self.now)
 
-    def reach(self, reach: Reach) -> None:
+    def reach(self, reach: RegistryReach) -> None:
         self.ladder.set_reach(reach, now=self.now)
 
     def row(self, *, online: bool) -> None:
@@ -122,7 +121,7 @@ class Stairs:
         """The kinds of what happened since."""
         return [type(event) for event in self.out.drain_events()]
 
-    def standing(self) -> list[Standing]:
+    def standing(self) -> list[MessageState]:
         """What was stored about messages since."""
         records = self.out.drain_records()
         return [record.standing for record in records if isinstance(record, OutgoingChanged)]
@@ -170,19 +169,19 @@ def comes(stairs: Stairs) -> None:
 
 
 def lost(stairs: Stairs) -> None:
-    stairs.reach(Reach.LOST)
+    stairs.reach(RegistryReach.LOST)
 
 
 def sought(stairs: Stairs) -> None:
-    stairs.reach(Reach.SEEKING)
+    stairs.reach(RegistryReach.SEEKING)
 
 
 def found(stairs: Stairs) -> None:
-    stairs.reach(Reach.UP)
+    stairs.reach(RegistryReach.UP)
 
 
 def offline(stairs: Stairs) -> None:
-    stairs.reach(Reach.NONE)
+    stairs.reach(RegistryReach.NONE)
 
 
 def up() -> Stairs:
@@ -194,8 +193,8 @@ def away() -> Stairs:
 
 
 def alone() -> Stairs:
-    return Stairs(Reach.LOST)
+    return Stairs(RegistryReach.LOST)
 
 
 def seeking() -> Stairs:
-    return Stairs(Reach.SEEKING)
+    return Stairs(RegistryReach.SEEKING)

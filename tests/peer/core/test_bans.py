@@ -2,18 +2,17 @@
 
 import pytest
 
-from peer.core import events as happened
+from chatapp.peer.core import events as happened
+from chatapp.wire.address import Address
+from chatapp.wire.codec import encode, join_frames
+from chatapp.wire.framing import Kind
+from chatapp.wire.messages.direct import DirectBody, Floor, Part, StraightLine
+from chatapp.wire.messages.mail import DepositMail
+from chatapp.wire.messages.rooms import CHANNEL
+from chatapp.wire.messages.table import Presence, Row, TablePage
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.hall import Node
 from tests.peer.core.lab import enter, lose_registry
-from wire.address import Address
-from wire.codec import encode, join_frames
-from wire.header import Kind
-from wire.messages.delivery import Floor, Part
-from wire.messages.direct import DirectBody, StraightLine
-from wire.messages.group import CHANNEL
-from wire.messages.mail import DepositMail
-from wire.messages.table import Presence, Row, TablePage
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 BOB.home = Address("2.2.2.2", 6_000)

@@ -6,11 +6,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from peer.core.duty import Duty, Whom
-from peer.core.dutycommands import FAILURES
-from peer.core.events import duty as happened
-from peer.core.outputs import Outputs
-from wire.messages.desk.operating import (
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.operator import FAILURES, Operator, Whom
+from chatapp.wire.messages.desk import (
     CallNext,
     ClientCause,
     ClientChanged,
@@ -18,29 +17,27 @@ from wire.messages.desk.operating import (
     ClientTold,
     CommandDone,
     CommandResult,
+    ConversationNotice,
+    DeskLine,
     DropVisitor,
     DutyTold,
     EndSession,
     FiguresShown,
     HandOver,
-    MoveVisitor,
-    NoteVisitor,
-    OperatorNotice,
-    RoomShown,
-    RoomVisitor,
-    TakeDuty,
-)
-from wire.messages.desk.talking import (
-    ConversationNotice,
-    DeskLine,
     HeardAtDesk,
     LineRefusal,
     LineRefused,
     LinesTaken,
+    MoveVisitor,
+    NoteVisitor,
+    OperatorNotice,
     ReadAtDesk,
+    RoomShown,
+    RoomVisitor,
     SayAtDesk,
+    TakeDuty,
 )
-from wire.messages.link import PeerRequest
+from chatapp.wire.messages.link import PeerRequest
 
 WALL = 1_800_000_000.0
 NO_CLIENT = happened.CommandFailed(reason="No active client")
@@ -54,11 +51,11 @@ class Scene:
         self.now = 100.0
         self.reads: list[ReadAtDesk] = []
         self.out = Outputs()
-        self.duty = Duty(self.out, random.Random(1))
+        self.duty = Operator(self.out, random.Random(1))
         self.duty.link_up()
 
-    def heed(self, notice: OperatorNotice | ConversationNotice) -> None:
-        self.duty.heed(notice, now=self.now)
+    def handle(self, notice: OperatorNotice | ConversationNotice) -> None:
+        self.duty.handle(notice, now=self.now)
 
     @property
     def whom(self) -> Whom:
@@ -80,7 +77,7 @@ class Scene:
         """The registry's answer to the one command asked."""
         (command,) = self.asked()
         reference = reference_of(command)
-        self.heed(CommandDone(reference, result, subject))
+        self.handle(CommandDone(reference, result, subject))
 
     def serve(
         self,
@@ -90,13 +87,15 @@ class Scene:
         *,
         is_asked: bool = True,
     ) -> None:
-        self.heed(ClientTold(visit, cause, "desk", name, "+919876543210", "Other", 9, True, "", "", is_asked))
+        self.handle(
+            ClientTold(visit, cause, "desk", name, "+919876543210", "Other", 9, True, "", "", is_asked)
+        )
 
     def relink(self, *, is_on: bool, visit: int = 0) -> None:
         self.duty.link_lost()
         self.asked()
         self.duty.link_up()
-        self.heed(DutyTold(is_on, self.duty.queue, visit))
+        self.handle(DutyTold(is_on, self.duty.queue, visit))
 
     def answered(self) -> bool:
         return self.duty.commands.is_answered
@@ -147,7 +146,7 @@ def test_each_failure_is_told(result: CommandResult) -> None:
         (lambda duty: duty.commands.note("hm", 7), "Note about Ravi {x} kept"),
     ],
 )
-def test_what_nothing_else_tells_of(ask: Callable[[Duty], None], text: str) -> None:
+def test_what_nothing_else_tells_of(ask: Callable[[Operator], None], text: str) -> None:
     scene = Scene()
     ask(scene.duty)
     scene.answer(CommandResult.DONE, "Ravi {x}")
@@ -185,8 +184,8 @@ def test_lines_are_said_again_on_a_new_link_to_the_same_visitor() -> None:
     assert scene.asked() == first
     assert not any(isinstance(event, happened.ClientCame) for event in scene.told())
     one, two = (line for line in first if isinstance(line, SayAtDesk))
-    scene.heed(LinesTaken(7, one.number))
-    scene.heed(LineRefused(7, two.number, LineRefusal.TOO_FAST))
+    scene.handle(LinesTaken(7, one.number))
+    scene.handle(LineRefused(7, two.number, LineRefusal.TOO_FAST))
     assert scene.duty.is_settled
     assert len(scene.told()) == 1
     assert scene.duty.client == "Asha Rao"
@@ -221,7 +220,7 @@ def test_lines_are_said_again_though_we_may_not_serve_under_our_present_name() -
     scene.duty.link_lost()
     scene.duty.link_up()
     assert scene.asked() == [line]
-    scene.heed(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
+    scene.handle(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
     assert scene.told() == [unsaid(None)]
     assert scene.duty.client is None
 
@@ -233,7 +232,7 @@ def test_a_visitor_who_is_not_ours_any_more() -> None:
     scene.say("one")
     (line,) = scene.asked()
     assert isinstance(line, SayAtDesk)
-    scene.heed(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
+    scene.handle(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
     assert scene.told() == [unsaid(None)]
     assert scene.duty.client is None
 
@@ -243,16 +242,16 @@ def test_lines_of_the_visitor_are_shown_once_and_confirmed() -> None:
     scene.serve()
     scene.told()
     for position, operator in ((1, "eve"), (2, ""), (2, "")):
-        scene.heed(DeskLine(7, position, operator, 0, "é ✓"))
+        scene.handle(DeskLine(7, position, operator, 0, "é ✓"))
     assert [(one.sender, one.position) for one in scene.told() if isinstance(one, happened.ClientSaid)] == [
         ("eve", 1),
         ("Asha Rao", 2),
     ]
     scene.duty.lines_shown(7, 2)
     assert scene.asked() == [HeardAtDesk(7, 2)]
-    scene.heed(DeskLine(7, 1, "eve", 0, "é ✓"))  # the confirmation was lost
+    scene.handle(DeskLine(7, 1, "eve", 0, "é ✓"))  # the confirmation was lost
     assert scene.asked() == [HeardAtDesk(7, 2)]
-    scene.heed(DeskLine(8, 3, "", 0, "another visit"))
+    scene.handle(DeskLine(8, 3, "", 0, "another visit"))
     scene.duty.lines_shown(8, 3)
     assert scene.told() == []
     assert scene.asked() == []
@@ -263,25 +262,25 @@ def test_what_becomes_of_a_visitor(change: ClientReach) -> None:
     scene = Scene()
     scene.serve()
     scene.told()
-    scene.heed(ClientChanged(8, change, "somebody else's"))
+    scene.handle(ClientChanged(8, change, "somebody else's"))
     assert scene.told() == []
     if change is ClientReach.BACK:
-        scene.heed(ClientChanged(7, change, "Asha Rao"))
+        scene.handle(ClientChanged(7, change, "Asha Rao"))
         assert scene.told() == []  # nobody was told that they were away
-        scene.heed(ClientChanged(7, ClientReach.AWAY, "Asha Rao"))
+        scene.handle(ClientChanged(7, ClientReach.AWAY, "Asha Rao"))
         scene.told()
-    scene.heed(ClientChanged(7, change, "Asha Rao"))
+    scene.handle(ClientChanged(7, change, "Asha Rao"))
     assert scene.told() == [happened.ClientChanged(name="Asha Rao", move=happened.ClientMove[change.name])]
     assert (scene.duty.client is None) is (change not in (ClientReach.AWAY, ClientReach.BACK))
 
 
 def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_forgotten() -> None:
     scene = Scene()
-    scene.heed(DutyTold(False, ""))
+    scene.handle(DutyTold(False, ""))
     assert scene.told() == []
     scene.duty.commands.take_duty("exams")
     assert isinstance(scene.asked()[0], TakeDuty)
-    scene.heed(DutyTold(True, "exams"))
+    scene.handle(DutyTold(True, "exams"))
     assert scene.told() == [happened.DutyChanged(is_on=True, queue="exams")]
     scene.relink(is_on=True)
     assert scene.asked() == []
@@ -293,10 +292,10 @@ def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_f
 
 def test_who_went_off_duty_stays_so() -> None:
     scene = Scene()
-    scene.heed(DutyTold(True, "desk"))
+    scene.handle(DutyTold(True, "desk"))
     scene.duty.end()
     scene.answer(CommandResult.DONE)
-    scene.heed(DutyTold(False, "desk"))
+    scene.handle(DutyTold(False, "desk"))
     scene.relink(is_on=False)
     assert scene.asked() == []
 
@@ -307,9 +306,9 @@ def test_room_and_figures_are_values_for_people() -> None:
     scene.duty.commands.show_figures("")
     room, figures = map(reference_of, scene.asked())
     one = RoomVisitor(7, "Asha Rao", "Other", 99, True, "bob")
-    scene.heed(RoomShown(room, "desk", 1, [one], [one], 1))
-    scene.heed(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))
-    scene.heed(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))  # asked once, told once
+    scene.handle(RoomShown(room, "desk", 1, [one], [one], 1))
+    scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))
+    scene.handle(FiguresShown(figures, "desk", 1, 2, 3, 4, 5, 6))  # asked once, told once
     shown = happened.RoomVisitor(name="Asha Rao", issue="Other", since=99.0, is_here=True, operator="bob")
     assert scene.told() == [
         happened.WaitingRoom(queue="desk", operators=1, served=(shown,), waiting=(shown,), total=1),
@@ -337,13 +336,13 @@ def test_commands_have_a_reference_each() -> None:
 def test_a_program_asks_for_what_it_does_not_know() -> None:
     scene = Scene()
     scene.serve()
-    scene.heed(DeskLine(7, 1, "eve", 0, "x"))
+    scene.handle(DeskLine(7, 1, "eve", 0, "x"))
     scene.duty.lines_shown(7, 1)
     scene.relink(is_on=True, visit=7)
     scene.serve(ClientCause.RETURNED)
     scene.asked()
     assert scene.reads == [ReadAtDesk(7, 0, with_own=True), ReadAtDesk(7, 1, with_own=False)]
-    scene.heed(ClientChanged(7, ClientReach.GIVEN, "Asha Rao"))
+    scene.handle(ClientChanged(7, ClientReach.GIVEN, "Asha Rao"))
     scene.serve(ClientCause.HANDED_OVER)
     scene.asked()
     assert scene.reads[2:] == [ReadAtDesk(7, 0, with_own=True)]
@@ -355,7 +354,7 @@ def test_a_program_asks_for_what_it_does_not_know() -> None:
 def replaced(scene: Scene) -> None:
     """Asha Rao leaves, and Ravi is called in the same instant."""
     scene.serve()
-    scene.heed(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
+    scene.handle(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
     scene.serve(visit=8, name="Ravi", is_asked=False)
     scene.asked(), scene.told()
 
@@ -408,12 +407,12 @@ def test_what_crosses_a_change_on_its_way_is_told() -> None:
     said, given = scene.asked()
     assert isinstance(said, SayAtDesk)
     assert isinstance(given, HandOver)
-    scene.heed(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
+    scene.handle(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
     scene.serve(visit=8, name="Ravi", is_asked=False)
     scene.told()
     assert not scene.is_said()
-    scene.heed(LineRefused(7, said.number, LineRefusal.NO_CLIENT))
-    scene.heed(CommandDone(given.reference, CommandResult.OTHER_CLIENT, ""))
+    scene.handle(LineRefused(7, said.number, LineRefusal.NO_CLIENT))
+    scene.handle(CommandDone(given.reference, CommandResult.OTHER_CLIENT, ""))
     line = unsaid(happened.ClientMove.LEFT, client="Ravi")
     assert scene.told() == [line, msgspec.structs.replace(line, what=happened.HeldWhat.HAND_OVER)]
     assert scene.is_said()
@@ -427,9 +426,9 @@ def test_a_line_that_was_taken_before_its_visitor_left_is_not_told() -> None:
     scene.say("for asha")
     (said,) = scene.asked()
     assert isinstance(said, SayAtDesk)
-    scene.heed(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
+    scene.handle(ClientChanged(7, ClientReach.LEFT, "Asha Rao"))
     scene.told()
-    scene.heed(LinesTaken(7, said.number))
+    scene.handle(LinesTaken(7, said.number))
     assert scene.told() == []
     assert scene.is_said()
 
@@ -450,7 +449,7 @@ def test_a_line_that_could_be_for_a_room_is_held_back_from_a_visitor_who_has_jus
 def test_a_line_for_a_visitor_who_has_just_left_is_for_nobody_else() -> None:
     scene = Scene()
     scene.serve()
-    scene.heed(ClientChanged(7, ClientReach.LOST, "Asha Rao"))
+    scene.handle(ClientChanged(7, ClientReach.LOST, "Asha Rao"))
     scene.told()
     assert scene.duty.takes_lines(entered_at=scene.now)
     scene.say("your result is 42", is_maybe=True)
@@ -473,7 +472,7 @@ def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
     assert [(one.visit, one.place) for one in scene.asked() if isinstance(one, DropVisitor)] == [(0, 2)]
     scene.duty.commands.show_room("")
     (ask,) = scene.asked()
-    scene.heed(RoomShown(reference_of(ask), "desk", 1, [], waiting(3, 4, 5), 3))
+    scene.handle(RoomShown(reference_of(ask), "desk", 1, [], waiting(3, 4, 5), 3))
     scene.told()
     scene.duty.commands.drop(2)
     scene.duty.commands.move(3, 1)
@@ -481,11 +480,11 @@ def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
     assert isinstance(dropped, DropVisitor)
     assert isinstance(moved, MoveVisitor)
     assert (dropped.visit, moved.visit, moved.to) == (4, 5, 1)
-    scene.heed(CommandDone(dropped.reference, CommandResult.NOT_IN_LINE, ""))
+    scene.handle(CommandDone(dropped.reference, CommandResult.NOT_IN_LINE, ""))
     assert scene.told() == [happened.CommandFailed(reason="V4 is not in the waiting room any more")]
     scene.duty.commands.drop(4)
     assert scene.told() == [happened.CommandFailed(reason="Nobody has that number in the waiting room")]
-    scene.heed(CommandDone(moved.reference, CommandResult.DONE, "V5"))
+    scene.handle(CommandDone(moved.reference, CommandResult.DONE, "V5"))
     scene.told()
     scene.duty.commands.drop(1)
     assert scene.told() == [happened.NumberMoved(place=1, was="V3", is_now="V5")]

@@ -1,30 +1,29 @@
-"""This file is about the core as a whole: what strangers cannot do to it, and what is decided where its parts meet."""
+"""The core as a whole: what strangers cannot do to it, and what is decided where its parts meet."""
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.core import events as happened
-from peer.core.lookup import LookUp
-from peer.core.reach import Reach
-from peer.core.records import OutgoingAdded, RowsSaved
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.people.table import LookUp
+from chatapp.peer.core.records import OutgoingAdded, RowsSaved
+from chatapp.wire.address import Address
+from chatapp.wire.admission import sign_table
+from chatapp.wire.codec import encode, join_frames
+from chatapp.wire.errors import TooLong
+from chatapp.wire.framing import Kind
+from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.messages.direct import Ack, DatagramRelayed, DirectBody, Part, RelayDatagram
+from chatapp.wire.messages.mail import DepositMail
+from chatapp.wire.messages.registration import Leave, Left
+from chatapp.wire.messages.table import FetchTable, TableBatch, TablePage
+from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, raw
 from tests.peer.core.hall import KEY, Node
 from tests.support.promise.timers import deadlines
 from tests.support.strategies import any_message
-from wire.address import Address
-from wire.admission import sign_table
-from wire.codec import encode, join_frames
-from wire.errors import TooLong
-from wire.header import Kind
-from wire.limits import TEXT_MAX
-from wire.messages.delivery import Ack, Part
-from wire.messages.direct import DatagramRelayed, DirectBody, RelayDatagram
-from wire.messages.mail import DepositMail
-from wire.messages.presence import Leave, Left
-from wire.messages.table import FetchTable, TableBatch, TablePage
-from wire.sealing import GroupKey
 
 BOB = Someone("bob")
 STRANGE = Address("6.6.6.6", 666)
@@ -107,7 +106,7 @@ def test_registered_is_said_once_however_often_it_happens(node: Node) -> None:
     node.register()
     node.attach(version=101)
     assert kinds(node.saw()) == []
-    assert node.core.reach is Reach.UP
+    assert node.core.reach is RegistryReach.UP
 
 
 class TestARegistryThatWasPutBack:
@@ -178,7 +177,7 @@ def test_another_registry_in_its_place_is_told_once_and_we_go_on_without(node: N
             node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hello))
         node.pass_time(0.2)
     assert kinds(node.saw()) == [happened.RegistryKeyChanged]
-    assert node.core.reach is Reach.LOST
+    assert node.core.reach is RegistryReach.LOST
     assert node.sealed()  # nobody else tells the others that we are here
     node.porter = real
     node.register()
@@ -229,7 +228,7 @@ def test_a_line_said_right_after_the_return_is_not_given_up(node: Node) -> None:
     node.pass_time(60.0)
     node.saw()
     node.start()
-    assert node.core.reach is Reach.SEEKING
+    assert node.core.reach is RegistryReach.SEEKING
     node.core.speech.send_all("hello again", now=node.now)
     node.register()
     node.attach(version=101)

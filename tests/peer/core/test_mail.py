@@ -1,14 +1,14 @@
-"""This file is about what waited for us: when it is shown, in which order, and when the registry may let it go."""
+"""What waited for us: when it is shown, in which order, and when the registry may let it go."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned
-from peer.core.mail import Homecoming, in_order
-from peer.core.outputs import Outputs
-from wire.messages.group import CHANNEL
-from wire.messages.mail import TakeMail
+from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned
+from chatapp.peer.core.inbox import CatchUp, in_order
+from chatapp.wire.messages.mail import TakeMail
+from chatapp.wire.messages.rooms import CHANNEL
 
 
 def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Line:
@@ -21,7 +21,7 @@ class Hall:
 
     def __init__(self) -> None:
         self.out = Outputs()
-        self.home = Homecoming(self.out)
+        self.home = CatchUp(self.out)
 
     def shown(self) -> list[tuple[Line, ...]]:
         self.home.release()

@@ -1,20 +1,25 @@
-"""This file is about ourselves: cards that rise, and messages to oneself."""
+"""Ourselves: cards that rise, and messages to oneself."""
 
-from peer.core.events import Delivered, DirectReceived
-from peer.core.me import Me, Notebook
-from peer.core.outputs import Outputs
-from peer.core.records import IncomingAdded, Named, OutgoingAdded, OutgoingChanged
-from peer.core.standing import Standing
-from peer.core.stored import StoredStream
+from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.events import Delivered, DirectReceived
+from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
+from chatapp.peer.core.records import (
+    IncomingAdded,
+    MessageState,
+    Named,
+    OutgoingAdded,
+    OutgoingChanged,
+    StoredStream,
+)
+from chatapp.wire.identity import AgreementKey, is_authentic
 from tests.peer.core.cast import WALL, Someone
-from wire.identity import AgreementKey, is_authentic
 
 ALICE = Someone("alice")
 
 
-def make_me(counter: int = 10) -> Me:
+def make_me(counter: int = 10) -> LocalIdentity:
     mail = [AgreementKey(b"m" * 32), AgreementKey(b"n" * 32)]
-    return Me(name="alice", identity=ALICE.identity, mail_keys=mail, counter=counter)
+    return LocalIdentity(name="alice", identity=ALICE.identity, mail_keys=mail, counter=counter)
 
 
 def test_the_card_shows_the_present_keys_and_is_ours() -> None:
@@ -35,12 +40,12 @@ def test_openings_have_numbers_above_those_of_every_earlier_life() -> None:
 
 def test_what_one_writes_to_oneself_is_shown_and_delivered_when_it_is_stored() -> None:
     out = Outputs()
-    notebook = Notebook(make_me(), StoredStream(), out)
+    notebook = NotesToSelf(make_me(), StoredStream(), out)
     number = notebook.write("milk", wall=WALL).number
     assert out.drain_events() == []
     records = out.drain_records()
     assert OutgoingAdded(ALICE.id, number, int(WALL * 1_000), "milk") in records
-    assert OutgoingChanged(ALICE.id, number, Standing.DELIVERED, int(WALL * 1_000)) in records
+    assert OutgoingChanged(ALICE.id, number, MessageState.DELIVERED, int(WALL * 1_000)) in records
     assert Named(ALICE.id, "alice") in records  # or a note would be of somebody unknown
     assert not any(isinstance(record, IncomingAdded) for record in records)  # one line, not two
     notebook.stored()
@@ -53,5 +58,5 @@ def test_what_one_writes_to_oneself_is_shown_and_delivered_when_it_is_stored() -
 
 
 def test_numbers_of_notes_rise_over_lives() -> None:
-    notebook = Notebook(make_me(), StoredStream(last_sent=int(WALL * 1_000_000)), Outputs())
+    notebook = NotesToSelf(make_me(), StoredStream(last_sent=int(WALL * 1_000_000)), Outputs())
     assert notebook.write("milk", wall=WALL - 9.0).number == int(WALL * 1_000_000) + 1

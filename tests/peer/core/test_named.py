@@ -2,15 +2,15 @@
 
 import pytest
 
-from peer.core import events as happened
-from peer.core.lookup import NOBODY, LookUp
-from peer.core.standing import Standing
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.people.table import NOBODY, LookUp
+from chatapp.peer.core.records import MessageState
+from chatapp.wire.messages.link import PeerRequest
+from chatapp.wire.messages.mail import DepositMail, MailBatch
+from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
+from chatapp.wire.messages.table import FetchTable, TablePage
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.hall import KEY, STATION, Node
-from wire.messages.group import CHANNEL, GroupGranted
-from wire.messages.link import PeerRequest
-from wire.messages.mail import DepositMail, MailBatch
-from wire.messages.table import FetchTable, TablePage
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 
@@ -79,7 +79,7 @@ def test_it_outlives_the_program(node: Node) -> None:
     (addressed,) = [event for event in later.saw() if isinstance(event, happened.Addressed)]
     assert list(addressed.numbers) == [number]
     lines = [(line.text, line.person, line.standing) for line in later.disk.lines.all()]
-    assert lines == [("one", BOB.id, Standing.UNSETTLED)]
+    assert lines == [("one", BOB.id, MessageState.UNSETTLED)]
 
 
 def test_another_registry_does_not_get_it(node: Node) -> None:

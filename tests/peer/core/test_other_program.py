@@ -2,11 +2,11 @@
 
 import pytest
 
-from peer.core import events as happened
-from peer.core.registration import OUTDONE_MAX
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.connection import OUTDONE_MAX
+from chatapp.wire.framing import Kind
+from chatapp.wire.messages.registration import RefusalReason
 from tests.peer.core.hall import Node
-from wire.header import Kind
-from wire.messages.registration import RefusalReason
 
 
 @pytest.fixture

@@ -1,16 +1,15 @@
-"""This file is about changing our own name, and about others who have changed theirs."""
+"""Changing our own name, and about others who have changed theirs."""
 
 import pytest
 
-from peer.core import events as happened
-from peer.core.contacts import Change, Contacts
-from peer.core.lookup import LookUp
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.people.roster import Change, Contacts
+from chatapp.peer.core.people.table import LookUp
+from chatapp.wire.framing import Kind
+from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused
+from chatapp.wire.messages.table import Presence, Row, TablePage
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.hall import Node
-from wire.header import Kind
-from wire.messages.registration import RefusalReason
-from wire.messages.renaming import Rename, RenameAccepted, RenameRefused
-from wire.messages.table import Presence, Row, TablePage
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 

@@ -1,15 +1,15 @@
-"""This file is about lines over crashes: what was stored is shown, what is known to be shown is not shown again, and that
-holds for those too that came late out of a hole which nobody waited for any more.
+"""Lines over crashes: what was stored is shown, what is known to be shown is not shown again, and that holds for those
+too that came late out of a hole which nobody waited for any more.
 """
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.core.records import IncomingAdded, Overtaken, Shown, ShownBehind
-from peer.history import History
+from chatapp.peer.core.records import IncomingAdded, Overtaken, Shown, ShownBehind
+from chatapp.peer.history.database import History
+from chatapp.wire.messages.direct import Floor
 from tests.peer.core.cast import POLICY
 from tests.peer.core.letterbox import BOB, Desk, part
-from wire.messages.delivery import Floor
 
 LONG = POLICY.hold_span + 1.0
 

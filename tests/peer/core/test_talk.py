@@ -1,6 +1,6 @@
-"""This file is about one end of what is said in a visit of the help desk: numbers, answers, a life under another clock."""
+"""One end of what is said in a visit of the help desk: numbers, answers, a life under another clock."""
 
-from peer.core.talk import Talk
+from chatapp.peer.core.operator import Talk
 
 WALL = 1_800_000_000.0
 HOUR = 3_600.0

@@ -1,30 +1,36 @@
-"""This file is about trails: true to what happened, however it is packed, and of no weight where nothing happened."""
+"""Trails: true to what happened, however it is packed, and of no weight where nothing happened."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.core.conversation import Message
-from peer.core.letters import NAME_UNKNOWN
-from peer.core.reach import Reach
-from peer.core.records import OutgoingChanged
-from peer.core.settling import NEVER_FETCHED
-from peer.core.standing import Standing
-from peer.core.stored import StoredOutgoing, StoredStream
-from peer.core.trail import SENT_AT_ONCE, STEPS_MAX, Step, Trails, What, packed, readable, unpacked
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.direct.mail import NAME_UNKNOWN, NEVER_FETCHED
+from chatapp.peer.core.people.conversation import Message
+from chatapp.peer.core.records import MessageState, OutgoingChanged, StoredOutgoing, StoredStream
+from chatapp.peer.core.trace import (
+    SENT_AT_ONCE,
+    STEPS_MAX,
+    DeliveryTraces,
+    TraceEvent,
+    TraceStep,
+    packed,
+    readable,
+    unpacked,
+)
+from chatapp.wire.limits import MAIL_KEPT_FOR
+from chatapp.wire.messages.mail import MailRefusal
 from tests.peer.core.cast import WALL
 from tests.peer.core.stairs import BOB, Stairs
-from wire.limits import MAIL_KEPT_FOR
-from wire.messages.mail import MailRefusal
 
-trails = Trails(lambda now: WALL + now)
+trails = DeliveryTraces(lambda now: WALL + now)
 
 
 def written(at: float = 0.0) -> Message:
     return Message(1, int((WALL + at) * 1_000), "hi", since=1)
 
 
-def stored(stairs: Stairs) -> list[Step]:
+def stored(stairs: Stairs) -> list[TraceStep]:
     """What the last change that was stored says."""
     changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
     at_ms = int(WALL * 1_000)
@@ -43,8 +49,8 @@ def test_the_usual_way_is_one_number_on_disk() -> None:
     changes = [record for record in stairs.out.drain_records() if isinstance(record, OutgoingChanged)]
     assert [change.trail for change in changes] == [int((WALL + 0.02) * 1_000)] * 2
     assert readable(unpacked(changes[0].trail, one.at_ms), one.at_ms) == (
-        Step(at=WALL, what=What.SENT, tries=1),
-        Step(at=WALL + 0.02, what=What.ACKNOWLEDGED, tries=1, span=0.02),
+        TraceStep(at=WALL, what=TraceEvent.SENT, tries=1),
+        TraceStep(at=WALL + 0.02, what=TraceEvent.ACKNOWLEDGED, tries=1, span=0.02),
     )
 
 
@@ -66,10 +72,10 @@ def test_tries_relaying_and_the_server_s_way_back() -> None:
     stairs.acks(message, through_server=True)
     steps = stored(stairs)
     assert [(step.what, step.at - WALL, step.tries) for step in steps[:-1]] == [
-        (What.SENT, 0.0, 1),
-        (What.RELAYED, 2.5, 0),
+        (TraceEvent.SENT, 0.0, 1),
+        (TraceEvent.RELAYED, 2.5, 0),
     ]
-    assert steps[-1].what is What.ACKNOWLEDGED
+    assert steps[-1].what is TraceEvent.ACKNOWLEDGED
     assert steps[-1].through_server
     assert not steps[-1].is_late
     assert steps[-1].tries >= 1
@@ -80,7 +86,7 @@ def test_mail_says_until_when_and_an_acknowledgement_after_it_is_late() -> None:
     message = stairs.say()
     stairs.saves()
     steps = stored(stairs)
-    assert [step.what for step in steps] == [What.MAILED, What.SAVED]
+    assert [step.what for step in steps] == [TraceEvent.MAILED, TraceEvent.SAVED]
     assert steps[-1].when == WALL + MAIL_KEPT_FOR
     stairs.row(online=True)
     newer = stairs.say()
@@ -88,7 +94,12 @@ def test_mail_says_until_when_and_an_acknowledgement_after_it_is_late() -> None:
     stairs.sent()
     stairs.acks(message)
     steps = stored(stairs)
-    assert [step.what for step in steps] == [What.MAILED, What.SAVED, What.SENT, What.ACKNOWLEDGED]
+    assert [step.what for step in steps] == [
+        TraceEvent.MAILED,
+        TraceEvent.SAVED,
+        TraceEvent.SENT,
+        TraceEvent.ACKNOWLEDGED,
+    ]
     assert steps[-1].is_late
     assert newer.steps is SENT_AT_ONCE
 
@@ -96,17 +107,17 @@ def test_mail_says_until_when_and_an_acknowledgement_after_it_is_late() -> None:
 def test_kept_says_since_when_the_registry_is_silent_and_refusals_say_why() -> None:
     stairs = Stairs()
     stairs.now += 5.0
-    stairs.reach(Reach.SEEKING)
+    stairs.reach(RegistryReach.SEEKING)
     stairs.now += 5.0
-    stairs.reach(Reach.LOST)
+    stairs.reach(RegistryReach.LOST)
     stairs.say()
     stairs.pass_time(2.6)
     changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
     at_ms = int((WALL + 10.0) * 1_000)
     kept = readable(unpacked(changes[-1].trail, at_ms), at_ms)[-1]
-    assert (kept.what, kept.when) == (What.KEPT, WALL + 5.0)
+    assert (kept.what, kept.when) == (TraceEvent.KEPT, WALL + 5.0)
     stairs.row(online=False)
-    stairs.reach(Reach.UP)
+    stairs.reach(RegistryReach.UP)
     stairs.letters.refused(stairs.posted()[0].reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
     changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
     assert readable(unpacked(changes[-1].trail, at_ms), at_ms)[-1].reason == NAME_UNKNOWN
@@ -117,15 +128,20 @@ def test_what_expired_says_so() -> None:
     message = stairs.say()
     stairs.saves()
     stairs.settling.expired(stairs.bob, message.number, now=stairs.now)
-    assert [(step.what, step.reason) for step in stored(stairs)[2:]] == [(What.EXPIRED, NEVER_FETCHED)]
+    assert [(step.what, step.reason) for step in stored(stairs)[2:]] == [(TraceEvent.EXPIRED, NEVER_FETCHED)]
 
 
 def test_a_trail_goes_on_after_a_restart() -> None:
-    before = packed(((What.SENT, 0, 1), (What.KEPT, 2_500, int(WALL))))
-    kept = StoredOutgoing(5, int(WALL * 1_000), "hi", Standing.KEPT, before)
+    before = packed(((TraceEvent.SENT, 0, 1), (TraceEvent.KEPT, 2_500, int(WALL))))
+    kept = StoredOutgoing(5, int(WALL * 1_000), "hi", MessageState.KEPT, before)
     stairs = Stairs(online=False, stored=StoredStream(last_sent=5, outgoing=(kept,)))
     stairs.saves()
-    assert [step.what for step in stored(stairs)] == [What.SENT, What.KEPT, What.MAILED, What.SAVED]
+    assert [step.what for step in stored(stairs)] == [
+        TraceEvent.SENT,
+        TraceEvent.KEPT,
+        TraceEvent.MAILED,
+        TraceEvent.SAVED,
+    ]
     assert BOB.name == "bob"
 
 
@@ -154,16 +170,18 @@ def test_a_broken_trail_has_some_steps_or_none(trail: bytes, at_ms: int) -> None
 def test_a_long_trail_keeps_its_beginning_and_its_end(count: int) -> None:
     message = written()
     for now in range(count):
-        trails.note(message, What.SENT, float(now), 1)
+        trails.note(message, TraceEvent.SENT, float(now), 1)
     steps = readable(
-        unpacked(trails.changed(message, What.REFUSED, 99.0, "no"), message.at_ms), message.at_ms
+        unpacked(trails.changed(message, TraceEvent.REFUSED, 99.0, "no"), message.at_ms), message.at_ms
     )
     assert len(steps) == STEPS_MAX
     assert steps[0].at == WALL
-    assert (steps[-1].what, steps[-1].reason) == (What.REFUSED, "no")
+    assert (steps[-1].what, steps[-1].reason) == (TraceEvent.REFUSED, "no")
 
 
 def test_what_is_sent_later_than_it_was_written_says_when() -> None:
     message = written()
     trails.sent(message, 3.0, trails.milliseconds(3.0))
-    assert readable(message.steps, message.at_ms) == (Step(at=WALL + 3.0, what=What.SENT, tries=1),)
+    assert readable(message.steps, message.at_ms) == (
+        TraceStep(at=WALL + 3.0, what=TraceEvent.SENT, tries=1),
+    )

@@ -1,24 +1,31 @@
-"""This file is about what the user decides about people: safety numbers, keys that changed, who is not to be heard."""
+"""What the user decides about people: safety numbers, keys that changed, who is not to be heard."""
 
 import pytest
 
-from peer.core import events as happened
-from peer.core.expiry import GRACE, LOOK_SPAN
-from peer.core.lookup import LookUp
-from peer.core.safety import safety_number
-from peer.core.settling import KEY_IN_DOUBT
-from peer.core.standing import Standing
-from peer.core.trail import What, readable
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.direct.mail import GRACE, KEY_IN_DOUBT, LOOK_SPAN
+from chatapp.peer.core.people.table import LookUp
+from chatapp.peer.core.records import MessageState
+from chatapp.peer.core.trace import TraceEvent, readable
+from chatapp.peer.core.trust import safety_number
+from chatapp.wire.framing import Kind
+from chatapp.wire.identity import fingerprint
+from chatapp.wire.limits import MAIL_KEPT_FOR
+from chatapp.wire.messages.mail import (
+    AskMail,
+    DepositMail,
+    Letter,
+    LetterBody,
+    MailBatch,
+    MailExpired,
+    MailSaved,
+)
+from chatapp.wire.messages.table import FetchTable, Row, TablePage
+from chatapp.wire.sealing import seal_letter
 from tests.peer.core.cast import POLICY, Porter, Someone, raw
 from tests.peer.core.hall import Node
 from tests.support.network import Weather
 from tests.support.world import World
-from wire.header import Kind
-from wire.identity import fingerprint
-from wire.letters import seal_letter
-from wire.limits import MAIL_KEPT_FOR
-from wire.messages.mail import AskMail, DepositMail, Letter, LetterBody, MailBatch, MailExpired, MailSaved
-from wire.messages.table import FetchTable, Row, TablePage
 
 ALICE, BOB, NEW_BOB, OTHER_BOB = (Someone(name) for name in ("alice", "bob", "bob's new machine", "mallory"))
 OLD_DIGITS, NEW_DIGITS, OTHER_DIGITS = (safety_number(ALICE.id, one.id) for one in (BOB, NEW_BOB, OTHER_BOB))
@@ -267,7 +274,7 @@ def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
     node.told(MailSaved(letter.reference))
     assert happened.Saved(to="bob", number=numbers[begun.number]) in node.saw()
     (line,) = node.disk.lines.latest(9)
-    assert (line.text, line.stream, line.standing) == ("under way", NEW_BOB.id, Standing.SAVED)
+    assert (line.text, line.stream, line.standing) == ("under way", NEW_BOB.id, MessageState.SAVED)
     assert node.core.speech.look_up("bob", now=node.now) is LookUp.KNOWN
 
 
@@ -281,7 +288,7 @@ def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> No
     assert happened.Kept(to="bob", number=begun.number, reason=KEY_IN_DOUBT) in node.saw()
     assert letters(node) == []
     (*_, last) = readable(node.core.speech.steps_under_way(BOB.id, begun.number), 0)
-    assert (last.what, last.when, last.reason) == (What.KEPT, None, KEY_IN_DOUBT)
+    assert (last.what, last.when, last.reason) == (TraceEvent.KEPT, None, KEY_IN_DOUBT)
 
 
 def letter_by(author: Someone, number: int, text: str, *, serial: int = 1) -> MailBatch:

@@ -1,1 +1,1 @@
-"""Tests of peer.ui."""
+"""Tests of chatapp.peer.ui."""

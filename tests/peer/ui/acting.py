@@ -1,4 +1,4 @@
-"""This file is about a line face whose peer and terminal are played, for tests of what it does.
+"""A line face whose peer and terminal are played, for tests of what it does.
 
 The peer notes what is asked of it, the terminal is typed on by the test.
 """
@@ -7,15 +7,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, cast
 
-from peer.core import events as happened
-from peer.errors import NotLetIn
-from peer.node import Peer
-from peer.ui.completion import Known
-from peer.ui.line import LineFace
-from peer.ui.view import View
-from peer.ui.words import Entered
-from wire.errors import TooLong
-from wire.limits import TEXT_MAX
+from chatapp.peer.client import Peer
+from chatapp.peer.core import events as happened
+from chatapp.peer.errors import NotLetIn
+from chatapp.peer.ui.completion import CompletionIndex
+from chatapp.peer.ui.formatting import Entered, View
+from chatapp.peer.ui.shell import LineFace
+from chatapp.wire.errors import TooLong
+from chatapp.wire.limits import TEXT_MAX
 
 WITHIN: Final = 60.0
 EVERYTHING_DONE: Final = 20
@@ -225,7 +224,7 @@ class Scene:
         self.peer = Actor()
         if is_ready:
             self.peer.is_ready.set()
-        self.known = Known()
+        self.known = CompletionIndex()
         self.face = LineFace(cast(Peer, self.peer), self.paper, stay=stay, known=self.known)
         self._running = asyncio.ensure_future(self.face.run())
 

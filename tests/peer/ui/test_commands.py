@@ -1,9 +1,8 @@
-"""This file is about commands: what each means, what it needs, and what somebody reads who mistypes one."""
+"""Commands: what each means, what it needs, and what somebody reads who mistypes one."""
 
 import pytest
 
-from peer.ui.grammar import parse
-from peer.ui.intentions import (
+from chatapp.peer.ui.intents import (
     SERVER,
     AskMessage,
     Empty,
@@ -25,8 +24,9 @@ from peer.ui.intentions import (
     Verify,
     Why,
 )
+from chatapp.peer.ui.parser import parse
+from chatapp.wire.names import peer_name
 from tests.peer.ui.typists import ALICE, BOB, IN_LAB, said
-from wire.names import peer_name
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
         ("/verify", "[Usage: /verify <name>]"),
         ("/why 1 2", "[Usage: /why [id or last]]"),
         ("/search ", "[Usage: /search <words>]"),
-        ("/history 0", '["0" is no number of messages: 1 to 10,000.]'),
-        ("/history all", '["all" is no number of messages: 1 to 10,000.]'),
-        ("/history 99999999999", '["99999999999" is no number of messages: 1 to 10,000.]'),
-        ("/history \u0665", '["\u0665" is no number of messages: 1 to 10,000.]'),
+        ("/history 0", '[Give a number from 1 to 10,000, not "0".]'),
+        ("/history all", '[Give a number from 1 to 10,000, not "all".]'),
+        ("/history 99999999999", '[Give a number from 1 to 10,000, not "99999999999".]'),
+        ("/history \u0665", '[Give a number from 1 to 10,000, not "\u0665".]'),
         ("/join l/b", '["l/b" is not a name: only letters, digits, _ and - are allowed.]'),
         ("/nick server", '["server" is not a name: it is kept for the server itself.]'),
         ("/say hi", "[You are not in any room.]"),

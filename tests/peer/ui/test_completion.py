@@ -1,14 +1,14 @@
-"""This file is about what Tab offers, and in which order."""
+"""What Tab offers, and in which order."""
 
 import pytest
 
-from peer.ui.commands import BY_SPELLING
-from peer.ui.completion import RECENT_MAX, Known, common_start, offers
+from chatapp.peer.ui.commands import BY_SPELLING
+from chatapp.peer.ui.completion import RECENT_MAX, CompletionIndex, common_start, offers
 
 
 @pytest.fixture
-def known() -> Known:
-    known = Known()
+def known() -> CompletionIndex:
+    known = CompletionIndex()
     known.people_are(["alice", "bob", "Bea", "carol"])
     known.talked_with("carol")
     known.talked_with("bob")
@@ -41,7 +41,7 @@ def known() -> Known:
         ("zz", []),
     ],
 )
-def test_outside_a_room(known: Known, typed: str, offered: list[str]) -> None:
+def test_outside_a_room(known: CompletionIndex, typed: str, offered: list[str]) -> None:
     assert [one.text for one in offers(typed, known, is_in_room=False)] == offered
 
 
@@ -57,25 +57,25 @@ def test_outside_a_room(known: Known, typed: str, offered: list[str]) -> None:
     ],
 )
 def test_in_a_room_names_may_stand_anywhere_and_commands_have_signs(
-    known: Known, typed: str, offered: list[str]
+    known: CompletionIndex, typed: str, offered: list[str]
 ) -> None:
     assert [one.text for one in offers(typed, known, is_in_room=True)] == offered
 
 
-def test_nothing_typed_offers_every_command_that_works_there(known: Known) -> None:
+def test_nothing_typed_offers_every_command_that_works_there(known: CompletionIndex) -> None:
     assert {one.text for one in offers("", known, is_in_room=False)} == set(BY_SPELLING)
     assert {one.text for one in offers("/", known, is_in_room=True)} == {
         one for one in BY_SPELLING if one.startswith("/")
     }
 
 
-def test_an_offer_replaces_what_was_typed_of_it_and_says_what_it_is(known: Known) -> None:
+def test_an_offer_replaces_what_was_typed_of_it_and_says_what_it_is(known: CompletionIndex) -> None:
     (offer,) = offers("send_a", known, is_in_room=False)
     assert (offer.replaces, offer.about[:6]) == (6, "<text>")
     assert offers("send BO", known, is_in_room=False)[0].replaces == 2
 
 
-def test_old_talks_are_forgotten_at_last(known: Known) -> None:
+def test_old_talks_are_forgotten_at_last(known: CompletionIndex) -> None:
     for number in range(2 * RECENT_MAX):
         known.saw_room(f"room{number}")
     assert len(known.rooms()) == RECENT_MAX

@@ -1,11 +1,11 @@
-"""This file is about what an operator types: commands with their arguments, and bare lines to the visitor."""
+"""What an operator types: commands with their arguments, and bare lines to the visitor."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.ui.grammar import parse
-from peer.ui.intentions import (
+from chatapp.peer.ui.formatting import View, prompt_of
+from chatapp.peer.ui.intents import (
     CallNext,
     Context,
     DropVisitor,
@@ -23,8 +23,8 @@ from peer.ui.intentions import (
     ShowWaitingRoom,
     TakeDuty,
 )
-from peer.ui.view import View, prompt_of
-from wire.names import peer_name
+from chatapp.peer.ui.parser import parse
+from chatapp.wire.names import peer_name
 
 ME = peer_name("bob")
 IDLE = Context(me=ME)

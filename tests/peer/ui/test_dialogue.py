@@ -1,10 +1,10 @@
-"""This file is about being asked for a message: questions in their order, and ways out."""
+"""Being asked for a message: questions in their order, and ways out."""
 
 import pytest
 
-from peer.ui.dialogue import Dialogue
-from peer.ui.intentions import Empty, Mistake, SendDirect
-from wire.names import peer_name
+from chatapp.peer.ui.intents import Empty, Mistake, SendDirect
+from chatapp.peer.ui.parser import Dialogue
+from chatapp.wire.names import peer_name
 
 
 def test_first_to_whom_then_what() -> None:

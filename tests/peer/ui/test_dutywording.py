@@ -1,4 +1,4 @@
-"""This file is about the lines of an operator: each event to the letter, and nothing from elsewhere gives an order."""
+"""The lines of an operator: each event to the letter, and nothing from elsewhere gives an order."""
 
 from typing import get_args
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.core.events.duty import (
+from chatapp.peer.core.events import (
     ClientCame,
     ClientChanged,
     ClientMove,
@@ -23,9 +23,9 @@ from peer.core.events.duty import (
     RoomVisitor,
     WaitingRoom,
 )
-from peer.ui.wording import lines_of
-from peer.ui.words import shown_time
-from wire.text import clean
+from chatapp.peer.ui.formatting import shown_time
+from chatapp.peer.ui.texts import lines_of
+from chatapp.wire.text import sanitize
 
 SINCE = 1_800_000_000.0
 ASHA = ClientCame(
@@ -150,7 +150,7 @@ def test_whatever_others_wrote_each_line_is_one_line_that_gives_no_order(
     event = forged(example[0], hostile)
     for line in lines_of(event):
         assert len(line.splitlines()) == 1
-        assert clean(line) == line
+        assert sanitize(line) == line
 
 
 def forged(event: DutyEvent, hostile: str) -> DutyEvent:

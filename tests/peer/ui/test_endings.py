@@ -1,12 +1,12 @@
-"""This file is about what ends the line face and with which status, and what counts as shown by then."""
+"""What ends the line face and with which status, and what counts as shown by then."""
 
 from typing import Final
 
 import pytest
 
-from peer.core import events as happened
-from peer.errors import NameTaken
-from peer.ui import errands
+from chatapp.peer.core import events as happened
+from chatapp.peer.errors import NameTaken
+from chatapp.peer.ui import actions
 from tests.peer.ui.acting import Scene, line
 
 
@@ -141,7 +141,7 @@ async def test_what_was_said_right_before_is_told_to_have_arrived(word: str) -> 
 async def test_nobody_is_kept_by_what_does_not_come_to_rest(
     word: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(errands, "FAREWELL_WITHIN", 0.0)
+    monkeypatch.setattr(actions, "FAREWELL_WITHIN", 0.0)
     scene = Scene()
     scene.paper.type(word)
     assert await scene.all_done() is (word != "quit")

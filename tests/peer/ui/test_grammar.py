@@ -1,11 +1,10 @@
-"""This file is about typed lines: what each says and to whom, and that a wrong one says why and sends nothing."""
+"""Typed lines: what each says and to whom, and that a wrong one says why and sends nothing."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.ui.grammar import parse
-from peer.ui.intentions import (
+from chatapp.peer.ui.intents import (
     Context,
     Empty,
     EnterRoom,
@@ -20,9 +19,10 @@ from peer.ui.intentions import (
     ShowHelp,
     ShowPeople,
 )
+from chatapp.peer.ui.parser import parse
+from chatapp.wire.names import peer_name
+from chatapp.wire.text import sanitize
 from tests.peer.ui.typists import ALICE, AWAY, BOB, IN_LAB, said
-from wire.names import peer_name
-from wire.text import clean
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_any_line_means_something_and_a_mistake_is_one_safe_line(
 ) -> None:
     match parse(line, Context(me=ALICE.me, room=room, offline=offline)):
         case Mistake(line=shown):
-            assert clean(shown) == shown
+            assert sanitize(shown) == shown
             assert shown.startswith("[")
             assert shown.endswith("]")
         case SendDirect(text=text) | SendAll(text=text) | SayInRoom(text=text):

@@ -1,10 +1,10 @@
-"""This file is about the guide: its list of commands is the program's own."""
+"""The guide: its list of commands is the program's own."""
 
 import pytest
 
+from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS
+from chatapp.peer.ui.help import help_lines
 from examples.guide import GUIDE, with_commands
-from peer.ui.commands import BY_SPELLING, COMMANDS
-from peer.ui.manual import help_lines
 
 
 def test_the_list_of_commands_is_the_one_of_the_program() -> None:

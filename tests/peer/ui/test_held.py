@@ -1,4 +1,4 @@
-"""This file is about holding a terminal: keys come as pressed meanwhile, and afterwards it is as it was."""
+"""Holding a terminal: keys come as pressed meanwhile, and afterwards it is as it was."""
 
 import os
 import pty
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from peer.ui.held import HeldTerminal
+from chatapp.peer.ui.terminals.raw import RawTerminal
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def ends() -> Iterator[tuple[int, int]]:
 
 def test_keys_come_as_they_are_pressed_and_without_an_echo(ends: tuple[int, int]) -> None:
     master, slave = ends
-    with HeldTerminal(slave):
+    with RawTerminal(slave):
         os.write(master, b"a\x04\x03\r")
         assert os.read(slave, 99) == b"a\x04\x03\r"
         os.write(slave, b"line\n")
@@ -36,7 +36,7 @@ def test_the_terminal_is_given_back_whatever_happens(
     before = termios.tcgetattr(slave)
 
     def fail() -> None:
-        with HeldTerminal(slave):
+        with RawTerminal(slave):
             assert termios.tcgetattr(slave) != before
             raise ZeroDivisionError
 
@@ -50,13 +50,13 @@ def test_the_terminal_is_given_back_whatever_happens(
 
 def test_a_terminal_that_another_program_has_is_left_alone(ends: tuple[int, int]) -> None:
     _, slave = ends
-    with HeldTerminal(slave):
+    with RawTerminal(slave):
         held = termios.tcgetattr(slave)
     assert termios.tcgetattr(slave) == held
 
 
 def test_a_terminal_that_is_gone_is_no_error() -> None:
     master, slave = pty.openpty()
-    with HeldTerminal(slave):
+    with RawTerminal(slave):
         os.close(master)
         os.close(slave)

@@ -1,13 +1,13 @@
-"""This file is about what is typed at the line face: waited with, carried out, answered on the spot, or given up."""
+"""What is typed at the line face: waited with, carried out, answered on the spot, or given up."""
 
 from typing import Final
 
 import pytest
 
-from peer.core import events as happened
-from peer.ui.pipe import LINE_MAX
+from chatapp.peer.core import events as happened
+from chatapp.peer.ui.terminals.pipe import LINE_MAX
+from chatapp.wire.limits import TEXT_MAX
 from tests.peer.ui.acting import Actor, Scene, line
-from wire.limits import TEXT_MAX
 
 
 async def test_what_is_typed_before_the_welcome_waits_for_it() -> None:

@@ -1,4 +1,4 @@
-"""This file is about standard input and output that are pipes: lines cut, prompts set, nobody kept waiting."""
+"""Standard input and output that are pipes: lines cut, prompts set, nobody kept waiting."""
 
 import asyncio
 import fcntl
@@ -12,9 +12,9 @@ from typing import Final
 
 import pytest
 
-from peer.ui.pipe import BATCHES_WAITING_MAX, LINE_MAX, PipeTerminal
-from peer.ui.view import View
-from wire.limits import TEXT_MAX
+from chatapp.peer.ui.formatting import View
+from chatapp.peer.ui.terminals.pipe import BATCHES_WAITING_MAX, LINE_MAX, PipeTerminal
+from chatapp.wire.limits import TEXT_MAX
 
 WITHIN: Final = 60.0
 
@@ -36,7 +36,7 @@ def pipes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipes]:
     pipes = Pipes()
     stdin = SimpleNamespace(fileno=lambda: pipes.stdin)
     stdout = SimpleNamespace(fileno=lambda: pipes.stdout, flush=lambda: None)
-    monkeypatch.setattr("peer.ui.pipe.sys", SimpleNamespace(stdin=stdin, stdout=stdout))
+    monkeypatch.setattr("chatapp.peer.ui.terminals.pipe.sys", SimpleNamespace(stdin=stdin, stdout=stdout))
     yield pipes
     pipes.hang_up(pipes.stdin, pipes.stdout)
 
@@ -162,7 +162,7 @@ def test_a_program_that_ends_while_lines_wait_leaves_no_fault(
             while unread(pipes.stdin):
                 os.sched_yield()
 
-    monkeypatch.setattr("peer.ui.pipe.threading.Semaphore", Room)
+    monkeypatch.setattr("chatapp.peer.ui.terminals.pipe.threading.Semaphore", Room)
     before = set(threading.enumerate())
     with asyncio.Runner() as runner:
         runner.run(asyncio.wait_for(end_while_lines_wait(), WITHIN))
@@ -193,8 +193,8 @@ async def test_a_line_that_lay_unread_has_the_time_at_which_reading_stopped(
                 waits.set()
             return super().acquire(blocking, timeout)
 
-    monkeypatch.setattr("peer.ui.pipe.threading.Semaphore", Room)
-    monkeypatch.setattr("peer.ui.pipe.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("chatapp.peer.ui.terminals.pipe.threading.Semaphore", Room)
+    monkeypatch.setattr("chatapp.peer.ui.terminals.pipe.time", SimpleNamespace(monotonic=lambda: now[0]))
     lines = PipeTerminal().typed()
     async with asyncio.timeout(WITHIN):
         os.write(pipes.typing, b"first\n")

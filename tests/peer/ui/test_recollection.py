@@ -1,4 +1,4 @@
-"""This file is about lines of one's own past: each message with its id, and the way it took in words."""
+"""Lines of one's own past: each message with its id, and the way it took in words."""
 
 import time
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.core.trail import Step, What
-from peer.past import Kind, PastLine, Trail
-from peer.ui.recollection import NO_SUCH_MESSAGE, history_lines, trail_lines
-from peer.ui.words import Spoken
-from wire.text import clean
+from chatapp.peer.core.trace import TraceEvent, TraceStep
+from chatapp.peer.history.query import DeliveryTrace, Kind, PastLine
+from chatapp.peer.ui.formatting import SpokenLine
+from chatapp.peer.ui.texts import NO_SUCH_MESSAGE, history_lines, trail_lines
+from chatapp.wire.text import sanitize
 
 NOON = 1_700_000_000.0
 LATER = NOON + 7 * 86_400.0
@@ -70,79 +70,82 @@ def test_ids_stand_below_one_another() -> None:
 
 
 STEPS = [
-    (Step(at=NOON + 0.003, what=What.SENT, tries=1), "[sent 22:13:20.003 try 1]"),
-    (Step(at=NOON + 2.5, what=What.RELAYED), "[sent 22:13:22.500 through the server as well]"),
+    (TraceStep(at=NOON + 0.003, what=TraceEvent.SENT, tries=1), "[sent 22:13:20.003 try 1]"),
+    (TraceStep(at=NOON + 2.5, what=TraceEvent.RELAYED), "[sent 22:13:22.500 through the server as well]"),
     (
-        Step(at=NOON + 3, what=What.MAILED),
+        TraceStep(at=NOON + 3, what=TraceEvent.MAILED),
         "[bob is away: sealed as a letter for the registry (22:13:23.000)]",
     ),
     (
-        Step(at=NOON + 3, what=What.KEPT, when=NOON),
+        TraceStep(at=NOON + 3, what=TraceEvent.KEPT, when=NOON),
         "[kept: registry silent since 2023-11-14 22:13:20 (22:13:23.000)]",
     ),
-    (Step(at=NOON, what=What.KEPT), "[kept: registry silent (22:13:20.000)]"),
+    (TraceStep(at=NOON, what=TraceEvent.KEPT), "[kept: registry silent (22:13:20.000)]"),
     (
-        Step(at=NOON + 4, what=What.SAVED, when=LATER),
+        TraceStep(at=NOON + 4, what=TraceEvent.SAVED, when=LATER),
         "[saved at the registry until 2023-11-21 22:13:20 (22:13:24.000)]",
     ),
     (
-        Step(at=NOON + 1, what=What.ACKNOWLEDGED, tries=3, span=1.02),
+        TraceStep(at=NOON + 1, what=TraceEvent.ACKNOWLEDGED, tries=3, span=1.02),
         "[acknowledged by bob after 3 tries, 1.02 s (22:13:21.000)]",
     ),
     (
-        Step(at=NOON + 1, what=What.ACKNOWLEDGED, tries=1, span=0.004, through_server=True),
+        TraceStep(at=NOON + 1, what=TraceEvent.ACKNOWLEDGED, tries=1, span=0.004, through_server=True),
         "[acknowledged by bob through the server after 1 try, 0.00 s (22:13:21.000)]",
     ),
     (
-        Step(at=NOON + 60, what=What.ACKNOWLEDGED, tries=1, is_late=True),
+        TraceStep(at=NOON + 60, what=TraceEvent.ACKNOWLEDGED, tries=1, is_late=True),
         "[delivered late: acknowledged by bob (22:14:20.000)]",
     ),
     (
-        Step(at=NOON + 1, what=What.ACCEPTED, span=0.1),
+        TraceStep(at=NOON + 1, what=TraceEvent.ACCEPTED, span=0.1),
         "[received by the server after 0.10 s (22:13:21.000)]",
     ),
-    (Step(at=NOON + 1, what=What.REFUSED, reason="full."), "[refused: full (22:13:21.000)]"),
+    (TraceStep(at=NOON + 1, what=TraceEvent.REFUSED, reason="full."), "[refused: full (22:13:21.000)]"),
     (
-        Step(at=NOON + 1, what=What.EXPIRED, reason="never fetched"),
+        TraceStep(at=NOON + 1, what=TraceEvent.EXPIRED, reason="never fetched"),
         "[gone: never fetched (22:13:21.000)]",
     ),
     (
-        Step(at=NOON + 1, what=What.REDIRECTED),
+        TraceStep(at=NOON + 1, what=TraceEvent.REDIRECTED),
         "[goes on to the key of bob that is trusted now (22:13:21.000)]",
     ),
 ]
 
 
 @pytest.mark.parametrize(("step", "line"), STEPS)
-def test_each_step_in_words(step: Step, line: str) -> None:
-    assert trail_lines(Trail(line=said(), steps=(step,))) == [
+def test_each_step_in_words(step: TraceStep, line: str) -> None:
+    assert trail_lines(DeliveryTrace(line=said(), steps=(step,))) == [
         "7  2023-11-14 22:13:20  alice to bob: hi",
         line,
     ]
 
 
 def test_a_letter_says_whether_another_way_was_tried_before() -> None:
-    steps = (Step(at=NOON, what=What.SENT, tries=1), Step(at=NOON + 3, what=What.MAILED))
-    assert trail_lines(Trail(line=said(), steps=steps))[-1] == (
+    steps = (
+        TraceStep(at=NOON, what=TraceEvent.SENT, tries=1),
+        TraceStep(at=NOON + 3, what=TraceEvent.MAILED),
+    )
+    assert trail_lines(DeliveryTrace(line=said(), steps=steps))[-1] == (
         "[no answer on the straight way: sealed as a letter for the registry (22:13:23.000)]"
     )
 
 
 def test_no_kind_of_step_is_forgotten() -> None:
-    assert {step.what for step, _ in STEPS} == set(What)
+    assert {step.what for step, _ in STEPS} == set(TraceEvent)
 
 
 def test_what_there_is_no_trail_of() -> None:
     assert trail_lines(None) == [NO_SUCH_MESSAGE]
-    assert trail_lines(Trail(line=said(sender="bob", to="alice"), steps=()))[1:] == [
+    assert trail_lines(DeliveryTrace(line=said(sender="bob", to="alice"), steps=()))[1:] == [
         "[How it came here only bob can know.]"
     ]
-    assert trail_lines(Trail(line=said(), steps=()))[1:] == ["[No step of it is on record.]"]
+    assert trail_lines(DeliveryTrace(line=said(), steps=()))[1:] == ["[No step of it is on record.]"]
 
 
 @given(st.text(), st.text(), st.text())
 def test_whatever_others_wrote_a_line_is_one_line(sender: str, room: str, text: str) -> None:
     (line,) = history_lines([said(sender=sender, to=None, kind=Kind.ROOM, room=room, text=text)])
-    assert isinstance(line, Spoken)
-    assert clean(line) == line
-    assert line[line.text_at :] == clean(text)
+    assert isinstance(line, SpokenLine)
+    assert sanitize(line) == line
+    assert line[line.text_at :] == sanitize(text)

@@ -1,12 +1,13 @@
-"""This file is about the table of commands: every row can be spelled, typed, looked up, and is the only one of its words."""
+"""The table of commands: every row can be spelled, typed, looked up, and is the only one of its words."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.ui.commands import BY_SPELLING, COMMANDS
-from peer.ui.grammar import parse
-from peer.ui.intentions import (
+from chatapp.peer.ui.arguments import HISTORY_MAX, SIGNS, Command, Cut, usage
+from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS
+from chatapp.peer.ui.help import as_typed, help_lines
+from chatapp.peer.ui.intents import (
     AskMessage,
     Context,
     EnterRoom,
@@ -33,12 +34,9 @@ from peer.ui.intentions import (
     Verify,
     Why,
 )
-from peer.ui.manual import help_lines
-from peer.ui.readers import HISTORY_MAX
-from peer.ui.rows import SIGNS, Command, Cut, usage
-from peer.ui.spelling import as_typed
+from chatapp.peer.ui.parser import parse
+from chatapp.wire.names import peer_name
 from tests.peer.ui.typists import ALICE, IN_LAB
-from wire.names import peer_name
 
 WORDS_OF_ALL = st.text(
     alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), min_size=1

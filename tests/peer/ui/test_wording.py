@@ -1,4 +1,4 @@
-"""This file is about shown lines: to the letter, and safe whatever others wrote."""
+"""Shown lines: to the letter, and safe whatever others wrote."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.core.events import (
+from chatapp.peer.core.events import (
     Addressed,
     AdmissionRefused,
     AuthorDoubt,
@@ -19,6 +19,7 @@ from peer.core.events import (
     Delivered,
     DirectReceived,
     Doubt,
+    DutyEvent,
     Event,
     Expired,
     Ignored,
@@ -70,11 +71,17 @@ from peer.core.events import (
     Trusted,
     Unacknowledged,
 )
-from peer.core.events.duty import DutyEvent
-from peer.ui.view import View, prompt_of, standing_of
-from peer.ui.wording import lines_of
-from peer.ui.words import Spoken, names, shown_instant, shown_time
-from wire.text import clean
+from chatapp.peer.ui.formatting import (
+    SpokenLine,
+    View,
+    names,
+    prompt_of,
+    shown_instant,
+    shown_time,
+    standing_of,
+)
+from chatapp.peer.ui.texts import lines_of
+from chatapp.wire.text import sanitize
 
 NOON = 1_700_000_000.0
 SHOWN_NOON = "2023-11-14 22:13:20"
@@ -348,7 +355,7 @@ def test_whatever_others_wrote_each_line_is_one_line_that_gives_no_order(data: s
         forged = msgspec.structs.replace(forged, late=data.draw(TIMES))
     for line in lines_of(forged):
         assert len(line.splitlines()) == 1
-        assert clean(line) == line
+        assert sanitize(line) == line
 
 
 def texts(event: Event) -> list[str]:
@@ -358,14 +365,14 @@ def texts(event: Event) -> list[str]:
 @pytest.mark.parametrize("event", [direct("hi all", NOON), channel("hi all"), in_room("hi all", NOON)])
 def test_what_somebody_said_tells_name_and_text_apart(event: Event) -> None:
     (line,) = lines_of(event)
-    assert isinstance(line, Spoken)
+    assert isinstance(line, SpokenLine)
     assert line[line.sender_at :].startswith("bob")
     assert line[line.text_at :].startswith("hi all")
 
 
 def test_notices_are_not_what_somebody_said() -> None:
     for event, _ in LINES:
-        spoken = [line for line in lines_of(event) if isinstance(line, Spoken)]
+        spoken = [line for line in lines_of(event) if isinstance(line, SpokenLine)]
         assert bool(spoken) == isinstance(
             event, DirectReceived | ChannelReceived | RoomReceived
         ) or isinstance(event, MailReturned)

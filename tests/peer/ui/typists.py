@@ -1,8 +1,8 @@
-"""This file is about who types, and where, in tests of typed lines."""
+"""Who types, and where, in tests of typed lines."""
 
-from peer.ui.grammar import parse
-from peer.ui.intentions import Context, Mistake
-from wire.names import peer_name
+from chatapp.peer.ui.intents import Context, Mistake
+from chatapp.peer.ui.parser import parse
+from chatapp.wire.names import peer_name
 
 ALICE = Context(me=peer_name("Alice"))
 AWAY = Context(me=peer_name("Alice"), offline=True)

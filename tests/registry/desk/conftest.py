@@ -1,4 +1,4 @@
-"""This file is about the desk that most tests here begin with: open, with the registry's own terminal as its operator."""
+"""The desk that most tests here begin with: open, with the registry's own terminal as its operator."""
 
 import pytest
 

@@ -1,18 +1,28 @@
-"""This file is about playing a help desk by hand: visitors, operators and the registry's own terminal, in virtual time."""
+"""Playing a help desk by hand: visitors, operators and the registry's own terminal, in virtual time."""
 
 from typing import TypeVar
 
-from registry.desk.settings import DeskSettings
-from registry.policy import Policy
-from registry.store.memory import MemoryStore
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.limits import Policy
+from chatapp.wire.focus import STILL_SERVED
+from chatapp.wire.messages.desk import (
+    ClientChanged,
+    ClientTold,
+    DeskLine,
+    DeskRequest,
+    DeskShown,
+    HeardAtDesk,
+    JoinDesk,
+    PlaceTold,
+    ReadAtDesk,
+    ReturnToDesk,
+    SayAtDesk,
+    TurnTold,
+)
+from chatapp.wire.messages.link import RegistryNotice
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
-from wire.focus import STILL_SERVED
-from wire.messages.desk import DeskRequest
-from wire.messages.desk.operating import ClientChanged, ClientTold
-from wire.messages.desk.talking import DeskLine, HeardAtDesk, ReadAtDesk, SayAtDesk
-from wire.messages.desk.visiting import DeskShown, JoinDesk, PlaceTold, ReturnToDesk, TurnTold
-from wire.messages.link import RegistryNotice
+from tests.support.memory_store import MemoryStore
 
 Notice = TypeVar("Notice", bound=RegistryNotice)
 

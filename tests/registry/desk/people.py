@@ -1,6 +1,6 @@
-"""This file is about people for a queue without a desk around it: visits by number, and three operators."""
+"""People for a queue without a desk around it: visits by number, and three operators."""
 
-from registry.desk.visit import CONSOLE, Form, Visit
+from chatapp.registry.desk.visit import CONSOLE, Form, Visit
 
 FORM = Form(name="Asha", number="+91", issue="Other")
 OPERATORS = (CONSOLE, b"x" * 32, b"y" * 32)

@@ -1,23 +1,27 @@
-"""This file is about places that outlive a link, a program or the registry, and about what was said meanwhile."""
+"""Places that outlive a link, a program or the registry, and about what was said meanwhile."""
 
 import pytest
 
-from tests.registry.desk.hall import PEERS, Hall, Talker, Visitor
-from wire.messages.desk.operating import CallNext, ClientCause, ClientTold, TakeDuty
-from wire.messages.desk.talking import LinesTaken, ReadAtDesk
-from wire.messages.desk.visiting import (
+from chatapp.wire.messages.desk import (
+    CallNext,
+    ClientCause,
+    ClientTold,
     DeskRefusal,
     DeskRefused,
     LeaveDesk,
+    LinesTaken,
     OverCause,
     PlaceCause,
     PlaceTold,
+    ReadAtDesk,
     ReturnToDesk,
+    TakeDuty,
     TurnCause,
     TurnTold,
     VisitOver,
 )
-from wire.messages.presence import Ping, Probe
+from chatapp.wire.messages.registration import Ping, Probe
+from tests.registry.desk.hall import PEERS, Hall, Talker, Visitor
 
 
 def test_a_lost_link_keeps_the_place_and_what_was_said_meanwhile(hall: Hall) -> None:

@@ -4,10 +4,9 @@ import random
 
 import pytest
 
-from registry.desk.settings import DeskSettings
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.wire.messages.desk import CallNext, ClientTold, LeaveDesk, TakeDuty, TurnTold, VisitOver
 from tests.registry.desk.hall import Hall, Visitor, Worker
-from wire.messages.desk.operating import CallNext, ClientTold, TakeDuty
-from wire.messages.desk.visiting import LeaveDesk, TurnTold, VisitOver
 
 OPERATORS = ("ann", "bob", "cat")
 

@@ -5,9 +5,8 @@ from heapq import heapreplace
 
 import pytest
 
-from registry.desk.estimate import SESSIONS_NEEDED, Estimates
-from registry.desk.figures import Figures, Session, Waits
-from wire.limits import DESK_SESSIONS_MAX
+from chatapp.registry.desk.statistics import SESSIONS_NEEDED, Estimates, Figures, Session, Waits
+from chatapp.wire.limits import DESK_SESSIONS_MAX
 
 DAY = 86_400_000
 NOON = 20_000 * DAY + DAY // 2

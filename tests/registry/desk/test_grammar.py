@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.desk.grammar import ForClient, Misspoken, parse
-from wire.limits import TEXT_MAX
-from wire.messages.desk.operating import (
+from chatapp.registry.desk.console import ForClient, Misspoken, parse
+from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.messages.desk import (
     CallNext,
     DropVisitor,
     EndDuty,

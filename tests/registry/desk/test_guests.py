@@ -1,12 +1,11 @@
-"""This file is about guests: links of people without a name, which are served the desk and nothing else."""
+"""Guests: links of people without a name, which are served the desk and nothing else."""
 
+from chatapp.wire.limits import GUESTS_PER_ADDRESS
+from chatapp.wire.messages.desk import TakeDuty
+from chatapp.wire.messages.registration import Ping, Pong, RefusalReason, Refused
+from chatapp.wire.messages.rooms import FetchGroup
+from chatapp.wire.messages.table import FetchTable
 from tests.registry.desk.hall import Hall
-from wire.limits import GUESTS_PER_ADDRESS
-from wire.messages.desk.operating import TakeDuty
-from wire.messages.group import FetchGroup
-from wire.messages.presence import Ping, Pong
-from wire.messages.registration import RefusalReason, Refused
-from wire.messages.table import FetchTable
 
 
 def test_a_guest_is_no_row_and_is_served_nothing_else(hall: Hall) -> None:

@@ -1,9 +1,8 @@
-"""This file is about handing a visitor over: to an operator who is free, or to one who is busy."""
+"""Handing a visitor over: to an operator who is free, or to one who is busy."""
 
 import pytest
 
-from tests.registry.desk.hall import PEERS, Hall, Visitor
-from wire.messages.desk.operating import (
+from chatapp.wire.messages.desk import (
     CallNext,
     ClientCause,
     ClientChanged,
@@ -15,11 +14,16 @@ from wire.messages.desk.operating import (
     EndDuty,
     EndSession,
     HandOver,
+    LineRefusal,
+    LineRefused,
     NoteVisitor,
+    PlaceCause,
+    PlaceTold,
     TakeDuty,
+    TurnCause,
+    TurnTold,
 )
-from wire.messages.desk.talking import LineRefusal, LineRefused
-from wire.messages.desk.visiting import PlaceCause, PlaceTold, TurnCause, TurnTold
+from tests.registry.desk.hall import PEERS, Hall, Visitor
 
 
 def test_a_hand_over_passes_lines_and_note() -> None:

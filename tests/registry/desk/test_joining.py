@@ -1,10 +1,9 @@
-"""This file is about joining the line: what lets a visitor in, and what does not."""
+"""Joining the line: what lets a visitor in, and what does not."""
 
 import pytest
 
-from tests.registry.desk.hall import Hall
-from wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
-from wire.messages.desk.visiting import (
+from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
+from chatapp.wire.messages.desk import (
     DeskRefusal,
     DeskRefused,
     JoinDesk,
@@ -13,6 +12,7 @@ from wire.messages.desk.visiting import (
     TurnCause,
     TurnTold,
 )
+from tests.registry.desk.hall import Hall
 
 
 def test_the_free_operator_gets_the_first_and_the_others_wait(hall: Hall) -> None:
@@ -103,7 +103,7 @@ def test_the_visits_of_one_address_have_a_cap(hall: Hall) -> None:
 
 
 def test_a_line_has_a_cap(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("registry.desk.visitors.DESK_WAITING_MAX", 3)
+    monkeypatch.setattr("chatapp.registry.desk.visitors.DESK_WAITING_MAX", 3)
     assert DESK_WAITING_MAX > 1_000
     hall.line_of("Active", "A", "B", "C")
     assert hall.joined("D").last(DeskRefused).reason is DeskRefusal.LINE_FULL

@@ -1,7 +1,7 @@
 """One line of visits: ranks, and the places of those who are served."""
 
-from registry.desk.line import GAP, Line
-from registry.desk.visit import Visit
+from chatapp.registry.desk.queue import GAP, Line
+from chatapp.registry.desk.visit import Visit
 from tests.registry.desk.people import visit
 
 

@@ -2,12 +2,10 @@
 
 import pytest
 
-from registry.desk.terminal import ANSWERED_WITHIN
-from registry.store.memory import MemoryStore
-from tests.registry.desk.hall import PEERS, Hall, Visitor
-from wire.focus import HOLD_BACK_FOR
-from wire.limits import DESK_TYPED_AHEAD_MAX
-from wire.messages.desk.operating import (
+from chatapp.registry.desk.console import ANSWERED_WITHIN
+from chatapp.wire.focus import HOLD_BACK_FOR
+from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX
+from chatapp.wire.messages.desk import (
     CallNext,
     ClientTold,
     CommandDone,
@@ -15,13 +13,21 @@ from wire.messages.desk.operating import (
     DropVisitor,
     EndSession,
     HandOver,
+    LeaveDesk,
+    LineRefusal,
+    LineRefused,
     MoveVisitor,
     NoteVisitor,
+    OverCause,
+    PlaceCause,
+    PlaceTold,
     TakeDuty,
+    TurnTold,
+    VisitOver,
 )
-from wire.messages.desk.talking import LineRefusal, LineRefused
-from wire.messages.desk.visiting import LeaveDesk, OverCause, PlaceCause, PlaceTold, TurnTold, VisitOver
-from wire.messages.presence import Leave
+from chatapp.wire.messages.registration import Leave
+from tests.registry.desk.hall import PEERS, Hall, Visitor
+from tests.support.memory_store import MemoryStore
 
 
 def pair(hall: Hall) -> list[Visitor]:
@@ -136,7 +142,7 @@ def test_an_answer_that_is_lost_holds_up_later_lines_for_a_while_only(
 ) -> None:
     """Far too much waits for the disk: answers that rest on no entry are dropped."""
     pair(hall)
-    monkeypatch.setattr("registry.promises.PROMISES_MAX", 0)
+    monkeypatch.setattr("chatapp.registry.outputs.PROMISES_MAX", 0)
     hall.rig.auto_commit = False
     hall.rig.core.console_typed(".room", now=hall.rig.now)
     monkeypatch.undo()

@@ -1,22 +1,22 @@
-"""This file is about names at the desk: queues and operators are found in whatever case, and shown as they stand."""
+"""Names at the desk: queues and operators are found in whatever case, and shown as they stand."""
 
 import pytest
 
-from registry.desk.settings import DeskSettings
-from tests.registry.desk.hall import Hall
-from wire.messages.desk.operating import (
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.wire.messages.desk import (
     ClientTold,
     CommandDone,
     CommandResult,
     DutyTold,
     FiguresShown,
     HandOver,
+    PlaceTold,
     RoomShown,
     ShowFigures,
     ShowRoom,
     TakeDuty,
 )
-from wire.messages.desk.visiting import PlaceTold
+from tests.registry.desk.hall import Hall
 
 SETTINGS = DeskSettings(queues=("desk", "Prüfung"), operators=("Ann", "Ömer"))
 SPELLINGS = ("Prüfung", "prüfung", "PRÜFUNG", "pru\u0308fung")

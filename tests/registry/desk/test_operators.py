@@ -1,9 +1,8 @@
-"""This file is about operators who are peers: on duty, called for, out of reach, gone."""
+"""Operators who are peers: on duty, called for, out of reach, gone."""
 
-from registry.desk.settings import DeskSettings
-from tests.registry.desk.hall import PEERS, Hall
-from wire.limits import DESK_LINES_BURST, DESK_NOTE_MAX, DESK_SHOWN_MAX
-from wire.messages.desk.operating import (
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.wire.limits import DESK_LINES_BURST, DESK_NOTE_MAX, DESK_SHOWN_MAX
+from chatapp.wire.messages.desk import (
     CallNext,
     ClientCause,
     ClientTold,
@@ -11,14 +10,20 @@ from wire.messages.desk.operating import (
     CommandResult,
     DutyTold,
     FiguresShown,
+    LineRefusal,
+    LineRefused,
     NoteVisitor,
+    PlaceCause,
+    PlaceTold,
     RoomShown,
+    SayAtDesk,
     ShowFigures,
     ShowRoom,
+    TurnCause,
+    TurnTold,
 )
-from wire.messages.desk.talking import LineRefusal, LineRefused, SayAtDesk
-from wire.messages.desk.visiting import PlaceCause, PlaceTold, TurnCause, TurnTold
-from wire.messages.presence import Leave, Ping
+from chatapp.wire.messages.registration import Leave, Ping
+from tests.registry.desk.hall import PEERS, Hall
 
 
 def test_a_peer_gets_nobody_before_it_asks() -> None:

@@ -1,17 +1,27 @@
-"""This file is about the queue by examples: who is called, who is passed over, who goes back to the head of the line."""
+"""The queue by examples: who is called, who is passed over, who goes back to the head of the line."""
 
 import itertools
 
 import pytest
 
-from registry.desk.line import GAP, Line
-from registry.desk.queue import DeskQueue
-from registry.desk.records import kept_record, visit_of
-from registry.desk.settings import DeskSettings
-from registry.desk.states import TRANSITIONS, VisitEvent, VisitState
-from registry.desk.visit import CONSOLE, NOBODY, Altered, Change, DutyChanged, Freed, Visit
+from chatapp.registry.desk.queue import GAP, DeskQueue, Line
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.desk.visit import (
+    CONSOLE,
+    NOBODY,
+    TRANSITIONS,
+    Altered,
+    Change,
+    DutyChanged,
+    Freed,
+    Visit,
+    VisitEvent,
+    VisitState,
+    kept_record,
+    visit_of,
+)
+from chatapp.wire.messages.desk import OverCause, PlaceCause
 from tests.registry.desk.people import OPERATORS, visit
-from wire.messages.desk.visiting import OverCause, PlaceCause
 
 
 def desk(*numbers: int, patience: float = 1.0) -> tuple[DeskQueue, dict[int, Visit]]:

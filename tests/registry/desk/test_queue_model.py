@@ -9,14 +9,23 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from registry.desk.queue import DeskQueue
-from registry.desk.records import kept_record, visit_of
-from registry.desk.settings import DeskSettings
-from registry.desk.states import VisitState, is_in_line
-from registry.desk.visit import NOBODY, Altered, Change, Freed, OperatorId, Visit
+from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.desk.visit import (
+    NOBODY,
+    Altered,
+    Change,
+    Freed,
+    OperatorId,
+    Visit,
+    VisitState,
+    is_in_line,
+    kept_record,
+    visit_of,
+)
+from chatapp.wire.messages.desk import OverCause
 from tests.registry.desk.people import OPERATORS, visit
 from tests.registry.desk.witness import Witness
-from wire.messages.desk.visiting import OverCause
 
 SETTINGS = DeskSettings(queues=("a", "b"), keep_place=60.0, operator_grace=15.0)
 QUEUES = st.sampled_from(["a", "a", "a", "b"])

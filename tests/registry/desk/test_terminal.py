@@ -1,7 +1,7 @@
-"""This file is about the registry's own terminal as an operator of the desk."""
+"""The registry's own terminal as an operator of the desk."""
 
+from chatapp.wire.messages.desk import PlaceCause, PlaceTold
 from tests.registry.desk.hall import Hall
-from wire.messages.desk.visiting import PlaceCause, PlaceTold
 
 
 def test_with_nobody_there(hall: Hall) -> None:

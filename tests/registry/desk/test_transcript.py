@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.desk.transcript import VISITOR, Said, Transcript
-from wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_WINDOW, TEXT_MAX
+from chatapp.registry.desk.transcript import VISITOR, Said, Transcript
+from chatapp.wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_WINDOW, TEXT_MAX
 
 ANN = b"a" * 32
 

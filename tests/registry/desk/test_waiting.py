@@ -1,10 +1,10 @@
-"""This file is about those who wait: their places, how long it may take, who calls, drops and moves them."""
+"""Those who wait: their places, how long it may take, who calls, drops and moves them."""
 
-from tests.registry.desk.hall import Hall
-from wire.messages.desk.talking import LineRefusal, LineRefused
-from wire.messages.desk.visiting import (
+from chatapp.wire.messages.desk import (
     AskPlace,
     LeaveDesk,
+    LineRefusal,
+    LineRefused,
     OverCause,
     PlaceCause,
     PlaceTold,
@@ -12,7 +12,8 @@ from wire.messages.desk.visiting import (
     TurnTold,
     VisitOver,
 )
-from wire.messages.presence import Leave
+from chatapp.wire.messages.registration import Leave
+from tests.registry.desk.hall import Hall
 
 
 def test_positions_are_pushed_and_the_next_is_called(hall: Hall) -> None:

@@ -2,17 +2,16 @@
 
 import pytest
 
-from registry.desk.settings import DeskSettings
-from registry.doors import DoorSettings
-from registry.errands import ReleaseName
-from registry.store.memory import MemoryStore
+from chatapp.registry.access import DoorSettings
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.effects import ReleaseName
+from chatapp.wire.admission import CODE_BYTES, JoinCode
+from chatapp.wire.identity import fingerprint
+from chatapp.wire.limits import NAME_KEPT_FOR
+from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, RenameRefused
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
-from wire.identity import fingerprint
-from wire.invitations import CODE_BYTES, JoinCode
-from wire.limits import NAME_KEPT_FOR
-from wire.messages.registration import RefusalReason, Refused
-from wire.messages.renaming import Rename, RenameRefused
+from tests.support.memory_store import MemoryStore
 
 DESK = DeskSettings(operators=("Bob", "eve"))
 WRONG = JoinCode.drawn(b"?" * CODE_BYTES, registry=b"r" * 32)

@@ -1,12 +1,22 @@
-"""This file is about a witness of the queue: a list of numbers a line, and who serves whom, by what was heard alone.
+"""A witness of the queue: a list of numbers a line, and who serves whom, by what was heard alone.
 
 It is told each thing that happens, in order, and says at once when something may not be. It knows no ranks, deadlines
 or records.
 """
 
-from registry.desk.states import TRANSITIONS, VisitEvent, VisitState
-from registry.desk.visit import NOBODY, Altered, Change, Freed, Happening, OperatorId, Visit
-from wire.messages.desk.visiting import OverCause
+from chatapp.registry.desk.visit import (
+    NOBODY,
+    TRANSITIONS,
+    Altered,
+    Change,
+    Freed,
+    Happening,
+    OperatorId,
+    Visit,
+    VisitEvent,
+    VisitState,
+)
+from chatapp.wire.messages.desk import OverCause
 
 
 class Witness:

@@ -1,4 +1,4 @@
-"""This file is about where these tests write: thousands of tiny files, so into memory where the system has such a place."""
+"""Where these tests write: thousands of tiny files, so into memory where the system has such a place."""
 
 import itertools
 import os

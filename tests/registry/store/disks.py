@@ -1,4 +1,4 @@
-"""This file is about disks that misbehave, each at a step that the test chooses.
+"""Disks that misbehave, each at a step that the test chooses.
 
 They know no records and no stores.
 """
@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from registry.store.disk import Disk, SyncFailed
+from chatapp.registry.store.disk import Disk, SyncFailed
 
 
 class Died(BaseException):

@@ -1,4 +1,4 @@
-"""This file is about what tests say to a store, and what they expect of it: entries in few words, and a plain model.
+"""What tests say to a store, and what they expect of it: entries in few words, and a plain model.
 
 The model knows the contract (protocol.py) and nothing of how a store keeps it.
 """
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from registry.store.disk import Disk
-from registry.store.entries import (
+from chatapp.registry.store.disk import Disk
+from chatapp.registry.store.entries import (
     DeskLineKept,
     DeskVisitKept,
     DeskVisitOver,
@@ -27,8 +27,8 @@ from registry.store.entries import (
     RoomMember,
     RoomMemberGone,
 )
-from registry.store.files import FileStore
-from registry.store.protocol import Loaded, Store
+from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.protocol import Loaded, Store
 
 ALICE, BOB, CAROL = (bytes([letter]) * 32 for letter in b"ABC")
 MAIL = f"mail/{BOB.hex()}.mail"

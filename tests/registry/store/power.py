@@ -1,4 +1,4 @@
-"""This file is about a disk whose power may fail: what was not synced is there, or not, or in part.
+"""A disk whose power may fail: what was not synced is there, or not, or in part.
 
 It knows no records and no stores.
 """

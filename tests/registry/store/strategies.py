@@ -1,8 +1,8 @@
-"""This file is about chance: entries as a core could say them, in any order that its rules allow."""
+"""Chance: entries as a core could say them, in any order that its rules allow."""
 
 from hypothesis import strategies as st
 
-from registry.store.entries import Entry, NameFreed, NameReserved, RoomMemberGone
+from chatapp.registry.store.entries import Entry, NameFreed, NameReserved, RoomMemberGone
 from tests.registry.store.playbook import (
     ALICE,
     BOB,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registry.store.entries import AtRest, Entry, decode
-from registry.store.records import HEADER_SIZE, scan
+from chatapp.registry.store.entries import CheckpointMark, Entry, decode
+from chatapp.registry.store.journal import HEADER_SIZE, scan
 from tests.registry.store.disks import Died, DyingDisk, WatchedDisk
 from tests.registry.store.playbook import (
     BOB,
@@ -160,7 +160,7 @@ def counted_through(folder: Path) -> int:
     """The generation up to which the file of names says that all is at rest; 0 also where there is none."""
     names = folder / "names"
     mark = decode(scan(names.read_bytes())[0][0]) if names.exists() else None
-    return mark.generation if isinstance(mark, AtRest) else 0
+    return mark.generation if isinstance(mark, CheckpointMark) else 0
 
 
 def test_a_damaged_journal_brings_nothing_back_that_its_files_have_passed(tmp_path: Path) -> None:

@@ -8,10 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registry.store.entries import Entry
-from registry.store.errors import RecordLost, StoreFull, StoreReadOnly
-from registry.store.memory import MemoryStore
-from registry.store.protocol import LetterHead, LineHead, Loaded, Store
+from chatapp.registry.store.entries import Entry
+from chatapp.registry.store.protocol import (
+    LetterHead,
+    LineHead,
+    Loaded,
+    RecordLost,
+    Store,
+    StoreFull,
+    StoreReadOnly,
+)
 from tests.registry.store.disks import FailingDisk, bad_sync, no_room
 from tests.registry.store.playbook import (
     ALICE,
@@ -29,6 +35,7 @@ from tests.registry.store.playbook import (
     view,
 )
 from tests.registry.store.strategies import Author
+from tests.support.memory_store import MemoryStore
 
 
 class World(Protocol):

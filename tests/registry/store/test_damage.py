@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from registry.store.entries import AtRest, Entry, GroupKeyMade, GroupLine, MailStored, decode
-from registry.store.errors import StoreLacking
-from registry.store.files import FileStore
-from registry.store.records import scan
+from chatapp.registry.store.entries import CheckpointMark, Entry, GroupKeyMade, GroupLine, MailStored, decode
+from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.journal import scan
+from chatapp.registry.store.protocol import StoreLacking
 from tests.registry.store.disks import WatchedDisk
 from tests.registry.store.playbook import BOB, MAIL, Model, View, bound, opened, stored, view
 
@@ -76,7 +76,7 @@ def test_damage_at_every_bit(tmp_path: Path, kind: str) -> None:
         check(kind, seen, whole, data)
         is_torn = len(scan(damaged)[0]) == 0 or scan(damaged)[1] < len(damaged)
         has_end = kind == "journal" or any(
-            isinstance(decode(payload), AtRest) for payload in scan(damaged)[0]
+            isinstance(decode(payload), CheckpointMark) for payload in scan(damaged)[0]
         )
         assert len(lines) == (not has_end or (is_torn and bool(damaged))), lines
         if lines:
@@ -97,7 +97,9 @@ def check(kind: str, seen: View, whole: int, data: bytes) -> None:
     """What came back is what the whole records say."""
     said = [decode(payload) for payload in scan(data[:whole])[0]]
     expected = (
-        Model().say(entry for entry in said if entry is not None and not isinstance(entry, AtRest)).view()
+        Model()
+        .say(entry for entry in said if entry is not None and not isinstance(entry, CheckpointMark))
+        .view()
     )
     del expected["highest_serial"], seen["highest_serial"]  # AtRest may have said more about it
     assert seen == expected

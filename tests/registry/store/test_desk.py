@@ -6,19 +6,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from registry.store.disk import Disk
-from registry.store.entries import DeskVisitKept, DeskVisitOver, Entry
-from registry.store.errors import StoreError
-from registry.store.files import ERASE_SPAN, RETRY_SPAN, FileStore
-from registry.store.image import Image
-from registry.store.memory import MemoryStore
+from chatapp.registry.store.disk import Disk
+from chatapp.registry.store.entries import DeskVisitKept, DeskVisitOver, Entry
+from chatapp.registry.store.files import ERASE_SPAN, RETRY_SPAN, FileStore
+from chatapp.registry.store.image import StoreState
+from chatapp.registry.store.protocol import StoreError
+from chatapp.wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
 from tests.registry.store.disks import WatchedDisk
 from tests.registry.store.playbook import ALICE, opened, over, said, visiting
-from wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
+from tests.support.memory_store import MemoryStore
 
 
-def image_of(*entries: Entry) -> Image[Entry]:
-    image: Image[Entry] = Image()
+def image_of(*entries: Entry) -> StoreState[Entry]:
+    image: StoreState[Entry] = StoreState()
     for entry in entries:
         image.apply(entry, entry)
     return image
@@ -50,7 +50,7 @@ def test_a_number_is_never_given_again_even_when_nobody_was_served() -> None:
 
 
 def test_sessions_that_are_remembered_have_a_cap() -> None:
-    image: Image[int] = Image()
+    image: StoreState[int] = StoreState()
     freed: list[int] = []
     for visit in range(1, DESK_SESSIONS_MAX + 3):
         freed += image.apply(over(visit, called_at=1), visit)
@@ -59,7 +59,7 @@ def test_sessions_that_are_remembered_have_a_cap() -> None:
 
 
 def test_who_came_and_went_unserved_takes_no_session_s_place() -> None:
-    image: Image[int] = Image()
+    image: StoreState[int] = StoreState()
     image.apply(over(1, called_at=1), 1)
     for visit in range(2, DESK_SESSIONS_MAX + 9):
         image.apply(over(visit), visit)
@@ -68,7 +68,7 @@ def test_who_came_and_went_unserved_takes_no_session_s_place() -> None:
 
 
 def test_ends_that_a_visitor_is_still_to_be_told_of_have_a_cap_of_their_own() -> None:
-    image: Image[int] = Image()
+    image: StoreState[int] = StoreState()
     freed: list[int] = []
     for visit in range(1, DESK_UNTOLD_MAX + 3):
         freed += image.apply(untold(visit), visit)

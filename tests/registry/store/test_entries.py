@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.store.entries import (
-    AtRest,
+from chatapp.registry.store.entries import (
+    CheckpointMark,
     Entry,
     GroupCut,
     GroupGone,
@@ -31,7 +31,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 blobs = st.binary(max_size=60)
 identities = st.binary(min_size=32, max_size=32)
 
-entries: st.SearchStrategy[Entry | AtRest] = st.one_of(
+entries: st.SearchStrategy[Entry | CheckpointMark] = st.one_of(
     st.builds(NameBound, texts, blobs, blobs, numbers, numbers),
     st.builds(MailStored, identities, numbers, blobs, texts, numbers, numbers, blobs),
     st.builds(MailTaken, identities, st.lists(numbers, max_size=5)),
@@ -49,12 +49,12 @@ entries: st.SearchStrategy[Entry | AtRest] = st.one_of(
     st.builds(GroupGone, texts),
     st.builds(NameReserved, texts, blobs, numbers),
     st.builds(NameFreed, texts),
-    st.builds(AtRest, numbers, numbers),
+    st.builds(CheckpointMark, numbers, numbers),
 )
 
 
 @given(entries)
-def test_round_trip(entry: Entry | AtRest) -> None:
+def test_round_trip(entry: Entry | CheckpointMark) -> None:
     assert decode(encode(entry)) == entry
 
 
@@ -64,7 +64,7 @@ def test_any_bytes_are_an_entry_or_none(data: bytes) -> None:
 
 
 @given(entries, st.data())
-def test_damaged_bytes_are_an_entry_or_none(entry: Entry | AtRest, data: st.DataObject) -> None:
+def test_damaged_bytes_are_an_entry_or_none(entry: Entry | CheckpointMark, data: st.DataObject) -> None:
     encoded = bytearray(encode(entry))
     at = data.draw(st.integers(0, len(encoded) - 1))
     encoded[at] ^= data.draw(st.integers(1, 255))

@@ -1,4 +1,4 @@
-"""This file is about errors of the disk at any step: the store makes up for them later, and never promises falsely."""
+"""Errors of the disk at any step: the store makes up for them later, and never promises falsely."""
 
 import errno
 import itertools
@@ -8,10 +8,10 @@ from random import Random
 
 import pytest
 
-from registry.store.disk import SyncFailed
-from registry.store.entries import Entry
-from registry.store.errors import StoreBroken, StoreError, StoreFull, StoreReadOnly
-from registry.store.files import RETRY_SPAN, FileStore
+from chatapp.registry.store.disk import SyncFailed
+from chatapp.registry.store.entries import Entry
+from chatapp.registry.store.files import RETRY_SPAN, FileStore
+from chatapp.registry.store.protocol import StoreBroken, StoreError, StoreFull, StoreReadOnly
 from tests.registry.store.disks import FailingDisk, WatchedDisk, bad_sync
 from tests.registry.store.playbook import (
     ALICE,

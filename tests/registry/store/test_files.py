@@ -1,4 +1,4 @@
-"""This file is about the folder of the file store: who may use it, what stands in it, when a checkpoint is made."""
+"""The folder of the file store: who may use it, what stands in it, when a checkpoint is made."""
 
 import errno
 import os
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.store.errors import StoreFull, StoreInUse, StoreUnusable
-from registry.store.files import CHECKPOINT_BYTES, FileStore
+from chatapp.registry.store.files import CHECKPOINT_BYTES, FileStore
+from chatapp.registry.store.protocol import StoreFull, StoreInUse, StoreUnusable
 from tests.registry.store.disks import FailingDisk, WatchedDisk
 from tests.registry.store.playbook import BOB, CAROL, MAIL, cut, files, line, opened, stored, taken
 

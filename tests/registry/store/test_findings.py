@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from registry.store.entries import AtRest, encode
-from registry.store.errors import RecordLost, StoreFull, StoreUnusable
-from registry.store.files import FileStore
-from registry.store.records import frame
+from chatapp.registry.store.entries import CheckpointMark, encode
+from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.journal import frame
+from chatapp.registry.store.protocol import RecordLost, StoreFull, StoreUnusable
 from tests.registry.store.disks import FailingDisk, WatchedDisk
 from tests.registry.store.playbook import (
     BOB,
@@ -128,7 +128,7 @@ def test_entries_of_a_later_version_are_counted_and_kept_aside(tmp_path: Path) -
     astray = frame(encode(stored(5, CAROL)))  # in another's mailbox
     for name in (MAIL, "names", "journal-000000000007"):
         with (tmp_path / name).open("ab") as file:
-            file.write(later + astray + frame(encode(AtRest(3, 4))))
+            file.write(later + astray + frame(encode(CheckpointMark(3, 4))))
     store, loaded = opened(tmp_path, WatchedDisk())
     assert loaded.skipped == 2 + 2 + 2
     assert len(loaded.damage) == 3

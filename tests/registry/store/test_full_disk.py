@@ -1,4 +1,4 @@
-"""This file is about a disk that stays full: nothing piles up, nothing kept is lost, and the store goes on when it can."""
+"""A disk that stays full: nothing piles up, nothing kept is lost, and the store goes on when it can."""
 
 import errno
 import resource
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from registry.store.entries import Entry
-from registry.store.errors import StoreFull
-from registry.store.files import FileStore
+from chatapp.registry.store.entries import Entry
+from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.protocol import StoreFull
 from tests.registry.store.disks import FailingDisk, WatchedDisk
 from tests.registry.store.playbook import BOB, Model, cut, key, line, opened, stored, taken, view
 

@@ -1,4 +1,4 @@
-"""This file is about a group's file: written anew when most of it is dead, gone with the group."""
+"""A group's file: written anew when most of it is dead, gone with the group."""
 
 import errno
 from pathlib import Path

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.store.entries import (
+from chatapp.registry.store.entries import (
     DeskEntry,
     DeskOwner,
     Entry,
@@ -13,19 +13,19 @@ from registry.store.entries import (
     MailStored,
     Owner,
 )
-from registry.store.image import Image
+from chatapp.registry.store.image import StoreState
 from tests.registry.store.playbook import BOB, bound, cut, gone, key, line, stored, taken
 from tests.registry.store.strategies import Author
 
 
-def image_of(*entries: Entry) -> Image[Entry]:
-    image: Image[Entry] = Image()
+def image_of(*entries: Entry) -> StoreState[Entry]:
+    image: StoreState[Entry] = StoreState()
     for entry in entries:
         image.apply(entry, entry)
     return image
 
 
-def content(image: Image[Entry]) -> object:
+def content(image: StoreState[Entry]) -> object:
     groups = {name: (dict(group.keys), group.lines, group.cuts) for name, group in image.groups.items()}
     desk = (image.desk.visits, image.desk.lines, image.desk.served, image.desk.last, image.desk.highest_visit)
     return list(image.names.items()), image.members, image.mail, groups, image.highest_serial, desk
@@ -43,7 +43,7 @@ def test_saying_everything_again_changes_nothing(data: st.DataObject) -> None:
 def test_what_is_not_freed_is_held(data: st.DataObject) -> None:
     """Each place is either in a table or was handed back, once: the files' account of dead bytes rests on it."""
     author = Author()
-    image: Image[int] = Image()
+    image: StoreState[int] = StoreState()
     freed: list[int] = []
     kept = set()
     for where, entry in enumerate(author.batch(data) + author.batch(data) + author.batch(data)):
@@ -64,7 +64,7 @@ def test_a_mailbox_that_is_emptied_is_forgotten() -> None:
 
 
 def test_the_first_place_of_a_record_is_its_place() -> None:
-    image: Image[int] = Image()
+    image: StoreState[int] = StoreState()
     entries: list[Entry] = [stored(1), line(1), key(1), cut(0)]
     for where in (1, 2):
         for number, entry in enumerate(entries):

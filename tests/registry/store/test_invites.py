@@ -1,13 +1,13 @@
-"""This file is about join codes on a disk: made, used up together with a name, expired; also when a file is cut anywhere."""
+"""Join codes on a disk: made, used up together with a name, expired; also when a file is cut anywhere."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 
-from registry.store.entries import Entry, InviteGone, InviteMade, NameBound
-from registry.store.files import FileStore
-from registry.store.protocol import Loaded
+from chatapp.registry.store.entries import Entry, InviteGone, InviteMade, NameBound
+from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.protocol import Loaded
 
 ONE, TWO = b"1" * 32, b"2" * 32
 MADE: list[Entry] = [InviteMade(ONE, 5), InviteMade(TWO, 6)]

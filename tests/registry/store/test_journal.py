@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from registry.store.disk import Disk, SyncFailed, read_file
-from registry.store.errors import StoreFull, StoreReadOnly
-from registry.store.journal import Journal, generation_in, journal_name
+from chatapp.registry.store.disk import Disk, SyncFailed, read_file
+from chatapp.registry.store.journal import Journal, generation_in, journal_name
+from chatapp.registry.store.protocol import StoreFull, StoreReadOnly
 from tests.registry.store.disks import FailingDisk, WatchedDisk, bad_sync, no_room
 
 

@@ -1,4 +1,4 @@
-"""This file is about a mailbox's file: appended to, written anew, gone when it is empty."""
+"""A mailbox's file: appended to, written anew, gone when it is empty."""
 
 import errno
 from pathlib import Path

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
-from registry.store.entries import Entry
-from registry.store.files import FileStore
+from chatapp.registry.store.entries import Entry
+from chatapp.registry.store.files import FileStore
 from tests.registry.store.disks import HookedDisk, WatchedDisk
 from tests.registry.store.playbook import ALICE, BOB, CAROL, Model, cut, line, opened, stored, taken, view
 

@@ -1,5 +1,5 @@
-"""This file is about UDP that gets lost: Python loads it at the start of a program under test whose PYTHONPATH names its
-folder. The program itself knows nothing of it.
+"""UDP that gets lost: Python loads it at the start of a program under test whose PYTHONPATH names its folder. The
+program itself knows nothing of it.
 
 LOSSY_SHARE of the datagrams, decided by LOSSY_SEED and the count of datagrams so far, and every datagram to one of
 LOSSY_PORTS vanish as they are sent. LOSSY_REPORT is a file that says at the end how many were sent and lost.

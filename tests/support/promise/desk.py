@@ -7,24 +7,24 @@ It looks into the registry's queue after every step, beside a memory of its own 
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
-from peer.core.events.duty import ClientCame, ClientChanged, ClientMove
-from peer.desk.events import LineCame
-from registry.desk.queue import DeskQueue
-from registry.desk.settings import DEFAULT_QUEUE
-from registry.desk.states import VisitEvent, VisitState
-from registry.desk.visit import NOBODY, Altered, Change, Happening
-from tests.support.people import Person
-from wire.messages.desk.operating import (
+from chatapp.peer.core.events import ClientCame, ClientChanged, ClientMove
+from chatapp.peer.visitor.events import LineCame
+from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.settings import DEFAULT_QUEUE
+from chatapp.registry.desk.visit import NOBODY, Altered, Change, Happening, VisitEvent, VisitState
+from chatapp.wire.messages.desk import (
     CallNext,
     DropVisitor,
     EndSession,
     HandOver,
     MoveVisitor,
     NoteVisitor,
+    OverCause,
+    PlaceCause,
+    SayAtDesk,
 )
-from wire.messages.desk.talking import SayAtDesk
-from wire.messages.desk.visiting import OverCause, PlaceCause
-from wire.messages.link import PeerRequest
+from chatapp.wire.messages.link import PeerRequest
+from tests.support.people import Person
 
 if TYPE_CHECKING:
     from tests.support.world import World

@@ -1,13 +1,13 @@
-"""This file is about what senders are told of their messages: *delivered* is stored with the reader (I2), *saved* is in the
-mailbox or was taken by its reader (I3), and in the end nothing is missing.
+"""What senders are told of their messages: *delivered* is stored with the reader (I2), *saved* is in the mailbox or was
+taken by its reader (I3), and in the end nothing is missing.
 
-It looks at disks. It must not know how a message went.
+It looks at disks.
 """
 
 from typing import TYPE_CHECKING
 
-from peer.core import events as happened
-from peer.core.standing import DEAD
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.records import DEAD
 from tests.support.people import Person
 
 if TYPE_CHECKING:

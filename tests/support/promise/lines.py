@@ -1,12 +1,11 @@
-"""This file is about lines that were shown: each once (I1), each sender's in order (I9), the channel's to all (its
-completeness).
+"""Lines that were shown: each once (I1), each sender's in order (I9), the channel's to all (its completeness).
 
-It looks at screens. It must not know how a line came there.
+It looks at screens.
 """
 
 from typing import TYPE_CHECKING
 
-from peer.core import events as happened
+from chatapp.peer.core import events as happened
 from tests.support.machine import POLICY, WALL_OFFSET
 from tests.support.people import Person
 

@@ -1,14 +1,13 @@
-"""This file is about rooms: nobody who was not a member sees a line, members hear of each other's coming and going in turns,
-and in the end every member who stayed has every line that the registry took.
+"""Rooms: nobody who was not a member sees a line, members hear of each other's coming and going in turns, and in the
+end every member who stayed has every line that the registry took.
 
-It knows who asked to be in which room, and when; it must not know how the registry tells members.
+It knows who asked to be in which room, and when.
 """
 
 from typing import TYPE_CHECKING, Final
 
-from peer.core import events as happened
-from peer.core.standing import Standing
-from peer.core.streamkeys import group_mark
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.records import MessageState, group_mark
 from tests.support.people import Person
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ class RoomsPromise:
     def check_complete(self) -> None:
         """Every line is with everybody who was in the room from before it was said to now."""
         for speaker, room, text, at in self._said:
-            if speaker.standing_of(group_mark(f"#{room}"), text) is not Standing.DELIVERED:
+            if speaker.standing_of(group_mark(f"#{room}"), text) is not MessageState.DELIVERED:
                 continue  # they left before the registry had it: it may be lost
             for person in self._world.people:
                 if person is not speaker and self._stayed(person, room, at):

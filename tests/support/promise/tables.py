@@ -1,13 +1,13 @@
-"""This file is about who is who: a name has one holder (I4), tables go forward and end equal (I5), and what strangers can
-grow stays under its cap (I8).
+"""Who is who: a name has one holder (I4), tables go forward and end equal (I5), and what strangers can grow stays under
+its cap (I8).
 
 It looks into cores.
 """
 
 from typing import TYPE_CHECKING
 
-from wire.address import Address
-from wire.limits import MAILBOX_PLACES
+from chatapp.wire.address import Address
+from chatapp.wire.limits import MAILBOX_PLACES
 
 if TYPE_CHECKING:
     from tests.support.world import World

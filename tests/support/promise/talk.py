@@ -1,13 +1,13 @@
-"""This file is about what is said at the help desk: each line is shown once, in the order of the visit, and in the end both
-sides have all that was taken.
+"""What is said at the help desk: each line is shown once, in the order of the visit, and in the end both sides have all
+that was taken.
 
-It looks at what visitors and operators were shown; it must not know who is in which line.
+It looks at what visitors and operators were shown.
 """
 
 from typing import TYPE_CHECKING
 
-from peer.core.events.duty import ClientCame, ClientSaid
-from peer.desk.events import LineCame
+from chatapp.peer.core.events import ClientCame, ClientSaid
+from chatapp.peer.visitor.events import LineCame
 from tests.support.guests import Guest
 from tests.support.people import Person
 

@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
-from peer.core.lookup import Search
-from wire.delivery.outgoing import Outgoing
+from chatapp.peer.core.people.table import Search
+from chatapp.wire.delivery.parts import Outgoing
 
 if TYPE_CHECKING:
     from tests.support.world import World
 
-OURS: Final = ("peer.", "registry.", "wire.")
+OURS: Final = ("chatapp.",)
 DEADLINES: Final = ("next_timer", "next_deadline", "next_probe", "deadline")
 """Methods or attributes that say when something is due; None for never."""
 NO_DEADLINE: Final = (Outgoing, Search)

@@ -1,4 +1,4 @@
-"""This file is about two owners of couriers and what lies between them, in virtual time.
+"""Two owners of couriers and what lies between them, in virtual time.
 
 An `End` does what a program does: commits, confirms, shows, settles. Its `Disk` is what a kill -9 leaves of it.
 """
@@ -7,19 +7,19 @@ import random
 from dataclasses import dataclass, field
 from typing import assert_never, cast
 
-from wire.codec import decode_frames
-from wire.delivery.courier import PAYLOAD_LIMIT, Courier
-from wire.delivery.events import Acknowledged, Arrived, DeliveryEvent, GaveUp, Unanswered
-from wire.delivery.policy import Policy
-from wire.delivery.seen import Admission, Inbox
-from wire.messages.delivery import DeliveryFrame
+from chatapp.wire.codec import decode_frames
+from chatapp.wire.delivery.dedup import Admission, Inbox
+from chatapp.wire.delivery.parts import Acknowledged, Arrived, DeliveryEvent, GaveUp, Unanswered
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.delivery.stream import PAYLOAD_LIMIT, ReliableStream
+from chatapp.wire.messages.direct import DeliveryFrame
 
 
 def frames_of(payload: bytes) -> list[DeliveryFrame]:
     return cast("list[DeliveryFrame]", decode_frames(payload))
 
 
-def transfer(source: Courier, target: Courier, *, now: float) -> int:
+def transfer(source: ReliableStream, target: ReliableStream, *, now: float) -> int:
     """Everything that one has to send reaches the other."""
     payloads = source.payloads_to_send(now=now)
     for payload in payloads:
@@ -28,21 +28,23 @@ def transfer(source: Courier, target: Courier, *, now: float) -> int:
     return len(payloads)
 
 
-def lose(source: Courier, *, now: float) -> int:
+def lose(source: ReliableStream, *, now: float) -> int:
     """Everything that one has to send is lost; how many payloads that was."""
     return len(source.payloads_to_send(now=now))
 
 
-def make_courier(policy: Policy | None = None, *, seed: int = 1, inbox: Inbox | None = None) -> Courier:
-    return Courier(policy or Policy(), rng=random.Random(seed), inbox=inbox)
+def make_courier(
+    policy: Policy | None = None, *, seed: int = 1, inbox: Inbox | None = None
+) -> ReliableStream:
+    return ReliableStream(policy or Policy(), rng=random.Random(seed), inbox=inbox)
 
 
-def say(courier: Courier, *, now: float = 0.0) -> list[list[DeliveryFrame]]:
+def say(courier: ReliableStream, *, now: float = 0.0) -> list[list[DeliveryFrame]]:
     """The frames that it has to send, a list for each payload."""
     return [frames_of(payload) for payload in courier.payloads_to_send(now=now)]
 
 
-def take_all(courier: Courier, *, now: float) -> list[int]:
+def take_all(courier: ReliableStream, *, now: float) -> list[int]:
     """The owner commits what has arrived and shows what is ready."""
     for event in courier.events():
         if isinstance(event, Arrived):
@@ -81,7 +83,9 @@ class End:
             shown=disk.top,
             unshown=disk.stored.keys() - disk.marked.keys(),
         )
-        self.courier = Courier(policy, rng=random.Random(seed), payload_limit=payload_limit, inbox=inbox)
+        self.courier = ReliableStream(
+            policy, rng=random.Random(seed), payload_limit=payload_limit, inbox=inbox
+        )
         self.waiting_for_disk: dict[int, bytes] = {}
         self.given_up: set[int] = set()
         self.acknowledged: list[int] = []
@@ -212,6 +216,6 @@ class End:
                 assert_never(event)
 
 
-def next_timer(*couriers: Courier) -> float | None:
+def next_timer(*couriers: ReliableStream) -> float | None:
     """The earliest deadline of all."""
     return min((at for courier in couriers if (at := courier.next_timer()) is not None), default=None)

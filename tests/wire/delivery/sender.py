@@ -1,13 +1,13 @@
-"""This file is about an outbox with its notices, and datagrams as lists of (number, index)."""
+"""An outbox with its notices, and datagrams as lists of (number, index)."""
 
 import random
 
+from chatapp.wire.codec import join_frames
+from chatapp.wire.delivery.parts import DeliveryEvent
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.delivery.sender import Outbox
+from chatapp.wire.messages.direct import Part
 from tests.wire.delivery.network import frames_of
-from wire.codec import join_frames
-from wire.delivery.events import DeliveryEvent
-from wire.delivery.outbox import Outbox
-from wire.delivery.policy import Policy
-from wire.messages.delivery import Part
 
 ROOM = 1_000
 SIZE = 100

@@ -1,11 +1,11 @@
-"""This file is about which parts leave first."""
+"""Which parts leave first."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.delivery.departures import Departures
-from wire.delivery.outgoing import Outgoing, Piece, make_outgoing
-from wire.messages.delivery import Part, encode_frame
+from chatapp.wire.delivery.parts import Outgoing, Piece, make_outgoing
+from chatapp.wire.delivery.sender import SendQueue
+from chatapp.wire.messages.direct import Part, encode_frame
 
 
 def piece(number: int, *, size: int = 10, is_queued: bool = True) -> Piece:
@@ -17,11 +17,11 @@ def numbers(pieces: list[Piece]) -> list[int]:
 
 
 def test_retries_go_before_first_sends_and_need_no_window() -> None:
-    departures = Departures()
+    departures = SendQueue()
     departures.add([piece(1), piece(2)], is_urgent=False)
     departures.retry(piece(3, is_queued=False))
     departures.add([piece(4), piece(5)], is_urgent=True)
-    assert not Departures().has_any(5)
+    assert not SendQueue().has_any(5)
     assert departures.has_any(0)
     assert numbers(departures.take(1_000, 0)) == [3]
     assert not departures.has_any(0)
@@ -30,7 +30,7 @@ def test_retries_go_before_first_sends_and_need_no_window() -> None:
 
 
 def test_a_retry_that_is_not_on_the_way_takes_its_place_in_the_window() -> None:
-    departures = Departures()
+    departures = SendQueue()
     departures.add([piece(1), piece(2)], is_urgent=False)
     lost, probed = piece(3, is_queued=False), piece(4, is_queued=False)
     probed.flight = 9
@@ -40,7 +40,7 @@ def test_a_retry_that_is_not_on_the_way_takes_its_place_in_the_window() -> None:
 
 
 def test_a_retry_waits_once() -> None:
-    departures = Departures()
+    departures = SendQueue()
     one = piece(1, is_queued=False)
     departures.retry(one)
     departures.retry(one)
@@ -52,7 +52,7 @@ def test_a_retry_waits_once() -> None:
 
 
 def test_what_was_settled_meanwhile_is_passed_over() -> None:
-    departures = Departures()
+    departures = SendQueue()
     waiting = [piece(number) for number in range(4)]
     departures.add(waiting, is_urgent=False)
     waiting[0].is_settled = waiting[2].is_settled = True
@@ -66,7 +66,7 @@ def test_what_was_settled_meanwhile_is_passed_over() -> None:
 def test_datagrams_are_never_too_long_and_nothing_is_left(
     first: list[int], again: list[int], space: int
 ) -> None:
-    departures = Departures()
+    departures = SendQueue()
     departures.add([piece(at, size=size) for at, size in enumerate(first)], is_urgent=False)
     for at, size in enumerate(again, 100):
         departures.retry(piece(at, size=size, is_queued=False))

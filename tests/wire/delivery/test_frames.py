@@ -1,14 +1,13 @@
-"""This file is about the frames of delivery as bytes."""
+"""The frames of delivery as bytes."""
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wire.delivery.network import frames_of
-from wire.codec import join_frames
-from wire.errors import DecodeError
-from wire.messages.delivery import (
+from chatapp.wire.codec import join_frames
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.messages.direct import (
     LAST_NUMBER,
     PARTS_LIMIT,
     RUNS_LIMIT,
@@ -20,6 +19,7 @@ from wire.messages.delivery import (
     Void,
     encode_frame,
 )
+from tests.wire.delivery.network import frames_of
 
 numbers = st.integers(0, LAST_NUMBER)
 lengths = st.lists(st.integers(1, LAST_NUMBER), min_size=1, max_size=2 * RUNS_LIMIT - 1)

@@ -1,4 +1,4 @@
-"""This file is about what a receiver takes in, and what it says about it."""
+"""What a receiver takes in, and what it says about it."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.wire.codec import join_frames
+from chatapp.wire.delivery.dedup import Inbox
+from chatapp.wire.delivery.parts import Arrived, Assemblies, DeliveryEvent, PartBuffer
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.delivery.ranges import spans
+from chatapp.wire.delivery.stream import Intake
+from chatapp.wire.messages.direct import Ack, DeliveryFrame, Part, PartAck
 from tests.wire.delivery.network import frames_of
-from wire.codec import join_frames
-from wire.delivery.events import Arrived, DeliveryEvent
-from wire.delivery.fragments import Assemblies, PartBuffer
-from wire.delivery.intake import Intake
-from wire.delivery.policy import Policy
-from wire.delivery.runs import spans
-from wire.delivery.seen import Inbox
-from wire.messages.delivery import Ack, DeliveryFrame, Part, PartAck
 
 
 class Receiver:

@@ -1,8 +1,8 @@
-"""This file is about the numbers that must agree."""
+"""The numbers that must agree."""
 
 import pytest
 
-from wire.delivery.policy import Policy
+from chatapp.wire.delivery.policy import Policy
 
 
 def test_spans_follow_from_the_timeout_and_the_tries() -> None:

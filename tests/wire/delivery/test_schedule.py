@@ -1,10 +1,10 @@
-"""This file is about deadlines in order without a heap."""
+"""Deadlines in order without a heap."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.delivery.outgoing import Outgoing
-from wire.delivery.schedule import Schedule
+from chatapp.wire.delivery.parts import Outgoing
+from chatapp.wire.delivery.sender import Schedule
 
 actions = st.lists(
     st.tuples(st.sampled_from(("begin", "postpone", "forget", "take")), st.integers(0, 9), st.integers(0, 3)),

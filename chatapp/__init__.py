@@ -1,0 +1,73 @@
+"""Chat for people who share a network: direct, sealed, and going on when the server dies.
+
+The public names of the SDK stand here. Each is loaded when it is first used, so that `import chatapp` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from chatapp.peer.client import Peer
+    from chatapp.peer.core import events
+    from chatapp.peer.errors import (
+        AlreadyOpen,
+        NameTaken,
+        NotAdmitted,
+        NotLetIn,
+        NotOpen,
+        OtherRegistry,
+        ServerUnreachable,
+    )
+    from chatapp.peer.receipts import Outcome, Receipt
+    from chatapp.wire.delivery.policy import Policy
+    from chatapp.wire.errors import ChatAppError
+
+    __version__: str
+
+__all__ = [
+    "AlreadyOpen",
+    "ChatAppError",
+    "NameTaken",
+    "NotAdmitted",
+    "NotLetIn",
+    "NotOpen",
+    "OtherRegistry",
+    "Outcome",
+    "Peer",
+    "Policy",
+    "Receipt",
+    "ServerUnreachable",
+    "__version__",
+    "events",
+]
+
+_HOMES: Final = {
+    "ChatAppError": "chatapp.wire.errors",
+    "Outcome": "chatapp.peer.receipts",
+    "Peer": "chatapp.peer.client",
+    "Policy": "chatapp.wire.delivery.policy",
+    "Receipt": "chatapp.peer.receipts",
+}
+"""The module of each name; all others are errors of the SDK."""
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return _version()
+    if name == "events":
+        return importlib.import_module("chatapp.peer.core.events")
+    if name not in __all__:
+        raise AttributeError(f"module 'chatapp' has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(_HOMES.get(name, "chatapp.peer.errors")), name)
+    globals()[name] = found
+    return found
+
+
+def _version() -> str:
+    """The installed version; "0" in a checkout that is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("chatapp")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,207 @@
+"""The command line: its options, which of them fit together, and the line that names a wrong one."""
+
+import signal
+import sys
+
+if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
+    # While modules load, Ctrl-C ends the program as it ends any other; then each mode has its own way.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import importlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final
+
+import typer
+
+import chatapp
+from chatapp.options import CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
+from chatapp.starting import open_closed_streams, serve, talk, visit
+from chatapp.validation import Misuse, check_options
+from chatapp.wire.errors import AddressRefused, NameRefused
+
+SERVER_USAGE: Final = "ChatApp -s <port>"
+CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
+SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
+DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
+RUN_USAGE: Final = (
+    "Who may come in: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
+)
+EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "config": "chatapp.commands.config",
+    "export": "chatapp.commands.export",
+    "invite": "chatapp.commands.invite",
+    "names": "chatapp.commands.names",
+    "send": "chatapp.commands.send",
+    "stats": "chatapp.commands.stats",
+}
+"""First words that begin a command line of their own, and the module whose `app` reads the rest of it."""
+
+_ROOM_HELP: Final = "Peer: enter this room at start."
+_PLAIN_HELP: Final = "One event a line and no colours, as on a pipe."
+_OPERATOR_HELP: Final = "Registry: the peer with this name or key may serve the help desk (once for each)."
+_REGION_HELP: Final = "Registry: the country of the help desk's telephone numbers, such as IN."
+
+_CODE_HELP: Final = "Peer: the join code of a newcomer, where one is needed (- reads it from standard input)."
+_INVITE_HELP: Final = "Registry: newcomers need a join code."
+_ALLOW_HELP: Final = "Registry: keys of newcomers who need no code, one a line; all others do."
+_BAN_HELP: Final = "Registry: keys, names, addresses, networks that do not come in, one a line."
+
+_REGISTRY_HAS: Final = "only a registry (-s) has it"
+
+_FAILED: Final = 1
+_MISUSED: Final = 2
+
+
+app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ChatApp {chatapp.__version__}")
+        raise typer.Exit
+
+
+@app.command(
+    epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nVisitor of a help desk: {DESK_USAGE}\n\n"
+    f"One message: {SEND_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
+    f"{RUN_USAGE}\n\n"
+    "ChatApp send, export, config, stats, invite and names have a --help of their own.",
+    context_settings=CONTEXT,
+)
+def chat(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="ARGUMENTS",
+            help="Ports are 1024-65535; the server is an IP address or a host name that resolves.",
+        ),
+    ] = None,
+    server: Annotated[bool, typer.Option("-s", "--server", help="Be the registry on <port>.")] = False,
+    client: Annotated[bool, typer.Option("-c", "--client", help="Be a peer on <client-port>.")] = False,
+    desk: Annotated[bool, typer.Option("--desk", help="Visit the help desk of a registry.")] = False,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+    log_level: Annotated[
+        LogLevel | None, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP, show_default="warning")
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", envvar="CHATAPP_CONFIG", help="Registry: its configuration (TOML)."),
+    ] = None,
+    operator: Annotated[list[str] | None, typer.Option(metavar="NAME|KEY", help=_OPERATOR_HELP)] = None,
+    region: Annotated[str | None, typer.Option(metavar="CC", help=_REGION_HELP)] = None,
+    queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: which queue to join.")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Peer, visitor: stay when the input ends.")] = False,
+    room: Annotated[str | None, typer.Option(metavar="ROOM", help=_ROOM_HELP)] = None,
+    code: Annotated[str | None, typer.Option(metavar="CODE", help=_CODE_HELP)] = None,
+    registry_key: Annotated[
+        str | None, typer.Option("--registry-key", metavar="KEY", help=f"Peer, visitor: {KEY_HELP}")
+    ] = None,
+    invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
+    allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
+    ban: Annotated[str | None, typer.Option(metavar="FILE", help=_BAN_HELP)] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> int:
+    """Chat for people who share a network: a registry introduces them, then they talk straight to each other."""
+    words = words or []
+    _check_mode(words, server=server, client=client, desk=desk)
+    doors = {"--invite-only": invite_only, "--allow": allow, "--ban": ban}
+    _check_fit({"--operator": operator, "--region": region, **doors}, is_fit=server, who=_REGISTRY_HAS)
+    _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has it")
+    _check_fit({"--room": room is not None, "--code": code}, is_fit=client, who="only a peer (-c) has it")
+    of_both = {"--registry-key": registry_key is not None}
+    _check_fit(of_both, is_fit=client or desk, who="only a peer (-c) and a visitor (--desk) have it")
+    _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) stays anyway")
+    if server:
+        decided: dict[str, object] = {
+            "data": data,
+            "log_level": log_level and log_level.value,
+            "region": region,
+            "operators": operator or None,
+            "invite_only": invite_only or None,
+        }
+        return serve(words, config, decided, {"allow": allow, "ban": ban})
+    level = (log_level or LogLevel.WARNING).value
+    if desk:
+        return visit(
+            words, queue=queue, registry_key=registry_key, data=data, plain=plain, stay=stay, log_level=level
+        )
+    return talk(
+        words,
+        room=room,
+        code=code,
+        registry_key=registry_key,
+        data=data,
+        plain=plain,
+        stay=stay,
+        log_level=level,
+    )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line `args` (default: the program's own) and return the exit status; 2 for a mistake in it."""
+    open_closed_streams()
+    words = list(sys.argv[1:] if args is None else args)
+    try:
+        status = _run(words)
+        sys.stdout.flush()
+    except OSError as error:
+        return _unable(error)
+    return status
+
+
+def _run(words: list[str]) -> int:
+    program, name = app, "ChatApp"
+    if words and words[0] in COMMANDS:
+        program, name = importlib.import_module(COMMANDS[words[0]]).app, f"ChatApp {words.pop(0)}"
+    try:
+        status = typer.main.get_command(program).main(args=words, prog_name=name, standalone_mode=False)
+    except typer.TyperException as mistake:
+        return _misused(mistake.format_message())
+    except (Misuse, NameRefused, AddressRefused) as mistake:
+        return _misused(str(mistake))
+    except typer.Abort:
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _unable(error: OSError) -> int:
+    """Mostly standard output: nobody reads on, which is their choice, or it takes nothing, which is said."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains at its end
+    if isinstance(error, BrokenPipeError):
+        return 0
+    print(f"ChatApp: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
+    return _FAILED
+
+
+def _misused(why: str) -> int:
+    print(f"ChatApp: {why}", file=sys.stderr)
+    return _MISUSED
+
+
+# --- checking --------------------------------------------------------------------------------------------------
+
+
+def _check_mode(words: Sequence[str], *, server: bool, client: bool, desk: bool) -> None:
+    check_options(words)
+    if server and client:
+        raise Misuse("-s and -c exclude each other: be the registry or a peer")
+    if desk and (server or client):
+        raise Misuse(f"--desk and {'-s' if server else '-c'} exclude each other: be a visitor or not")
+    if not server and not client and not desk:
+        raise Misuse(f"say which: {SERVER_USAGE}, or {CLIENT_USAGE}")
+
+
+def _check_fit(options: Mapping[str, object], *, is_fit: bool, who: str) -> None:
+    for option, value in options.items():
+        if value and not is_fit:
+            raise Misuse(f"{option}: {who}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Which registry a command asks, and how its answer ends: what `invite` and `names` share."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from chatapp.validation import Misuse, folder_from
+from chatapp.wire.address import port_of
+
+if TYPE_CHECKING:
+    from chatapp.registry.effects import Answer, Errand
+
+DATA_HELP: Final = "Where the registry keeps its files."
+PORT_HELP: Final = "The registry's port, where there are several."
+FAILED: Final = 1
+
+
+def folder_of_registry(data: str | None, port: str | None) -> Path:
+    """The folder of a registry that has run at least once. Raises Misuse, AddressRefused."""
+    wanted = None if port is None else port_of(port, "--port")
+    home = folder_from(data)
+    from chatapp.registry.adminclient import folders_in
+    from chatapp.wire.folders import default_home
+
+    home = home or default_home()
+    found = folders_in(home)
+    if wanted is not None:
+        found = [folder for folder in found if folder.name == str(wanted)]
+    if not found:
+        of_port = "" if wanted is None else f" on port {wanted}"
+        raise Misuse(f"no registry{of_port} has its files in {home}")
+    if len(found) > 1:
+        ports = ", ".join(folder.name for folder in found)
+        raise Misuse(f"several registries have their files in {home}: say --port, one of {ports}")
+    return found[0]
+
+
+def key_of_registry(folder: Path) -> bytes | None:
+    """Its identity key; None, and a line on standard error, when it cannot be read."""
+    from chatapp.registry.adminclient import Unanswered, key_of
+
+    try:
+        return key_of(folder)
+    except Unanswered as error:
+        print(f"ChatApp: {error}", file=sys.stderr)
+        return None
+
+
+def answer_to(folder: Path, errand: "Errand") -> "Answer | None":
+    """What the registry says; None, and a line on standard error, when it does not do it."""
+    from chatapp.registry.adminclient import Unanswered, ask
+
+    try:
+        answer = ask(folder, errand)
+    except Unanswered as error:
+        print(f"ChatApp: {error}", file=sys.stderr)
+        return None
+    if answer.error:
+        print(f"ChatApp: {answer.error}", file=sys.stderr)
+        return None
+    return answer

@@ -1,0 +1,69 @@
+"""`ChatApp export`: the whole history of a name. It knows arguments and standard output; what stands in a line is
+`peer.ui.export`'s.
+"""
+
+import enum
+import io
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from chatapp.options import DATA_HELP, HELP, command_line
+from chatapp.validation import Misuse, folder_from, name_from
+from chatapp.wire.errors import quoted
+
+_FAILED: Final = 1
+
+app: Final = command_line()
+
+
+class Format(enum.Enum):
+    """How an export is written."""
+
+    TXT = "txt"
+    JSONL = "jsonl"
+
+
+@app.command(
+    "export",
+    epilog="Exit status: 0 written, 1 not to be read, 2 misused.",
+    context_settings=HELP,
+)
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose history: a name used with -c.")],
+    form: Annotated[Format, typer.Option("--format", help="Lines to read, or JSON objects.")] = Format.TXT,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+) -> int:
+    """Write the whole history of a name to standard output, oldest first. Its peer may be running."""
+    me, folder = name_from(name), folder_from(data)
+    from chatapp.peer.ui import export as exporting
+    from chatapp.wire.folders import default_home
+
+    home = folder or default_home()
+    path = exporting.history_of(me, home)
+    if path is None:
+        raise Misuse(f'export: nobody of the name "{quoted(me)}" has a history in {home}')
+    return _written(exporting.exported(path, me, exporting.Format(form.value)), path)
+
+
+def _written(lines: Iterable[str], path: Path) -> int:
+    """To standard output, as long as somebody reads."""
+    import sqlite3
+
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=False)
+    try:
+        for line in lines:
+            out.write(f"{line}\n")
+        out.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or the interpreter complains at its end
+    except sqlite3.Error as error:
+        print(f"ChatApp: {path}: {error}", file=sys.stderr)
+        return _FAILED
+    return 0

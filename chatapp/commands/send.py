@@ -1,0 +1,69 @@
+"""`ChatApp send`: one message for scripts. It knows arguments; what comes of it is `peer.ui.send`'s."""
+
+import os
+from typing import Annotated, Final
+
+import typer
+
+from chatapp.options import CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
+from chatapp.validation import (
+    Misuse,
+    check_options,
+    code_from,
+    counted,
+    folder_from,
+    name_from,
+    registry_key_from,
+    server_from,
+)
+from chatapp.wire.address import port_of
+
+_ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
+
+app: Final = command_line()
+
+
+@app.command(
+    "send",
+    epilog="Exit status: 0 delivered, 3 saved, 4 kept or failed, 2 misused.",
+    context_settings=CONTEXT,
+)
+def send(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME SERVER-IP SERVER-PORT TO TEXT", help="TEXT - reads standard input."),
+    ] = None,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+    log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
+    code: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="The join code of a newcomer, where one is needed (- asks)."),
+    ] = None,
+    registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as one JSON object.")] = False,
+) -> int:
+    """Say one thing to one person, wait for what becomes of it, and leave."""
+    words = words or []
+    check_options(words[: len(_ARGUMENTS) - 1])
+    name, host, server_port, to, text = counted(words, "send", _ARGUMENTS)
+    me, other = name_from(name), name_from(to, "to")
+    there = port_of(server_port, "server-port")
+    folder = folder_from(data)
+    shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
+    if not text.strip():
+        raise Misuse("text: there is nothing to say")
+    found = server_from(host, there)
+    from chatapp.peer.ui.send import run
+
+    said = None if text == "-" else os.fsencode(text).decode("utf-8", "replace")
+    return run(
+        name=me,
+        server=found,
+        registry_key=demanded,
+        to=other,
+        text=said,
+        data=folder,
+        code=shown,
+        as_json=as_json,
+        log_level=log_level.value,
+    )

@@ -1,0 +1,68 @@
+"""`ChatApp stats`: the figures of a help desk, for people and for scripts.
+
+It knows arguments; what the figures are is the registry's to say, and `peer.ui.stats` shows them.
+"""
+
+import os
+from typing import Annotated, Final
+
+import typer
+
+from chatapp.options import CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
+from chatapp.validation import (
+    Misuse,
+    check_options,
+    code_from,
+    counted,
+    folder_from,
+    name_from,
+    registry_key_from,
+    server_from,
+)
+from chatapp.wire.address import port_of
+
+_ARGUMENTS: Final = ("server-ip", "server-port")
+
+app: Final = command_line()
+
+
+@app.command("stats", epilog="Exit status: 0 shown, 1 not to be had, 2 misused.", context_settings=CONTEXT)
+def stats(
+    words: Annotated[list[str] | None, typer.Argument(metavar="SERVER-IP SERVER-PORT")] = None,
+    operator: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="An operator of the desk; no peer of that name may run."),
+    ] = None,
+    queue: Annotated[str | None, typer.Option(metavar="NAME", help="Which queue; else the first.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
+    log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
+    code: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="The join code of a newcomer, where one is needed (- asks)."),
+    ] = None,
+    registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; spans in seconds.")] = False,
+) -> int:
+    """Show how many visitors a help desk has served today, and how long they waited."""
+    words = words or []
+    check_options(words)
+    host, server_port = counted(words, "stats", _ARGUMENTS)
+    if operator is None:
+        raise Misuse("stats needs --as <name>: the name of an operator")
+    name, of = name_from(operator, "--as"), name_from(queue, "--queue") if queue else ""
+    there = port_of(server_port, "server-port")
+    folder = folder_from(data)
+    shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
+    found = server_from(host, there)
+    from chatapp.peer.ui.stats import run
+
+    return run(
+        name=name,
+        server=found,
+        registry_key=demanded,
+        queue=of,
+        data=folder,
+        code=shown,
+        as_json=as_json,
+        log_level=log_level.value,
+    )

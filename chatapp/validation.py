@@ -1,0 +1,151 @@
+"""Words of a command line: each is checked, and a wrong one is named with what is allowed.
+
+It knows names, folders and counts.
+"""
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from chatapp.wire.address import Address
+from chatapp.wire.aio.hosts import host_from
+from chatapp.wire.errors import ChatAppError, NameRefused, quoted
+from chatapp.wire.folders import path_of
+from chatapp.wire.names import PeerName, peer_name
+
+LIST_BYTES_MAX: Final = 4_000_000
+"""Bytes of a list of people: somebody who names a disk image by mistake is told so."""
+
+CODE_SHOWN: Final = (
+    "ChatApp: --code: others on this machine can read the command line; "
+    "put the code into CHATAPP_CODE, or give --code - and type it"
+)
+_STANDARD_INPUT: Final = 0
+_LINE_MAX: Final = 1_000
+
+_NEGATIVE: Final = re.compile(r"-[0-9]")
+
+
+class Misuse(ChatAppError):
+    """A command line that cannot be carried out; the text names the culprit."""
+
+
+def check_options(words: Sequence[str]) -> None:
+    """No word that looks like an option, which the parser has left over. Raises Misuse."""
+    for word in words:
+        if len(word) > 1 and word.startswith("-") and not _NEGATIVE.match(word):
+            raise Misuse(f'unknown option "{quoted(word)}"; see ChatApp --help')
+
+
+def counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequence[str]:
+    """The words, of which there are as many as arguments. Raises Misuse."""
+    needs = f"{mode} needs {' '.join(f'<{one}>' for one in arguments)}"
+    if len(words) < len(arguments):
+        missing = " and ".join(f"<{one}>" for one in arguments[len(words) :])
+        raise Misuse(f"{needs}: {missing} missing")
+    if len(words) > len(arguments):
+        raise Misuse(f'{needs}: unexpected argument "{quoted(words[len(arguments)])}"')
+    return words
+
+
+def name_from(text: str, what: str = "name") -> PeerName:
+    """Somebody's name. Raises Misuse."""
+    try:
+        return peer_name(text)
+    except NameRefused as refusal:
+        raise Misuse(f"{what}: {refusal}") from None
+
+
+def folder_from(text: str | None) -> Path | None:
+    """A folder that is there or can be made, None for none named. Raises Misuse."""
+    if text is None:
+        return None
+    folder = _path(text, "--data")
+    if not text or (folder.exists() and not folder.is_dir()):
+        raise Misuse(f'--data: "{quoted(text)}" is not a folder')
+    return folder
+
+
+def code_from(text: str | None, environment: Mapping[str, str]) -> str | None:
+    """A join code as it was typed, - for the first line of standard input, else that of $CHATAPP_CODE. Raises Misuse. That
+    others can read one that stands on the command line is said."""
+    typed = text if text is not None else environment.get("CHATAPP_CODE") or None
+    if typed is None:
+        return None
+    from chatapp.wire.admission import CodeRefused, JoinCode
+
+    try:
+        code = JoinCode(_line_typed("Join code: ") if text == "-" else typed).text
+    except CodeRefused as refusal:
+        raise Misuse(f"{'CHATAPP_CODE' if text is None else '--code'}: {refusal}") from None
+    if text not in (None, "-"):
+        print(CODE_SHOWN, file=sys.stderr, flush=True)
+    return code
+
+
+def _line_typed(question: str) -> str:
+    """The next line of standard input, and not a byte behind it, as a program goes on with those."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        print(question, end="", file=sys.stderr, flush=True)
+    line = b""
+    with contextlib.suppress(OSError):  # closed, or a folder
+        while len(line) < _LINE_MAX and (byte := os.read(_STANDARD_INPUT, 1)) not in (b"", b"\n"):
+            line += byte
+    return line.decode("utf-8", "replace")
+
+
+def server_from(host: str, port: int) -> Address:
+    """The server as it was typed, under which its registry is remembered. Raises AddressRefused when there is no address."""
+    host_from(host, "server-ip")
+    return Address(host, port)
+
+
+def registry_key_from(text: str | None, environment: Mapping[str, str]) -> str | None:
+    """The digits of a registry's key as they were typed, else those of $CHATAPP_REGISTRY_KEY. Raises Misuse."""
+    typed = text if text is not None else environment.get("CHATAPP_REGISTRY_KEY") or None
+    if typed is None:
+        return None
+    from chatapp.wire.identity import KeyRefused, demanded_key
+
+    try:
+        return demanded_key(typed)
+    except KeyRefused as refusal:
+        raise Misuse(f"{'CHATAPP_REGISTRY_KEY' if text is None else '--registry-key'}: {refusal}") from None
+
+
+def listed_in(file: str | None, option: str) -> list[str] | None:
+    """The lines of a file; those that are empty or begin with # say nothing. None for no file. Raises Misuse."""
+    if file is None:
+        return None
+    try:
+        with _path(file, option).open("rb") as stream:
+            content = stream.read(LIST_BYTES_MAX + 1)
+        if len(content) > LIST_BYTES_MAX:
+            raise Misuse(
+                f'{option}: "{quoted(file)}": more than {LIST_BYTES_MAX:,} bytes are no list of people'
+            )
+        lines = (line.strip() for line in content.decode().splitlines())
+    except OSError as error:
+        raise Misuse(f'{option}: "{quoted(file)}": {error.strerror or error}') from None
+    except UnicodeDecodeError:
+        raise Misuse(f'{option}: "{quoted(file)}" is not UTF-8') from None
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def check_readable_again(files: Iterable[str]) -> None:
+    """Files to be read a second time: a pipe would be empty by then, or hold whoever reads it. Raises Misuse."""
+    for file in files:
+        if not path_of(file).is_file():
+            raise Misuse(f'"{quoted(file)}" is no file that can be read again')
+
+
+def _path(text: str, option: str) -> Path:
+    """What `text` names, with `~` for somebody's home. Raises Misuse."""
+    try:
+        return path_of(text)
+    except FileNotFoundError as error:
+        raise Misuse(f'{option}: "{quoted(text)}": {error.strerror}') from None

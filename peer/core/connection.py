@@ -1,0 +1,307 @@
+"""The link to the registry once we are let in: its frames, what its loss means, what goes out on it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.dispatch import Notices, RegistryMonitor
+from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.records import RegistryPinned
+from chatapp.peer.core.registry.session import Notice
+from chatapp.peer.core.renaming import Renaming
+from chatapp.peer.core.rooms.rooms import Rooms
+from chatapp.wire.codec import decode_notice
+from chatapp.wire.errors import WireError
+from chatapp.wire.framing import unpack_relayed
+from chatapp.wire.identity import fingerprint
+from chatapp.wire.messages.registration import Ping, RefusalReason
+from chatapp.wire.messages.rooms import CHANNEL
+
+
+class RegistryConnection:
+    """Our end."""
+
+    def __init__(
+        self, parts: Parts, rooms: Rooms, renaming: Renaming, *, lookout: RegistryMonitor, notices: Notices
+    ) -> None:
+        self._rooms = rooms
+        self._renaming = renaming
+        self._lookout = lookout
+        self._notices = notices
+        self._session = parts.session
+        self._link = parts.link
+        self._table = parts.table
+        self._groups = parts.groups
+        self._hearing = parts.hearing
+        self._home = parts.home
+        self._duty = parts.duty
+        self._out = parts.out
+        self._hearing.is_table_fresh = lambda: self._table.is_fresh
+
+    # --- the link
+
+    def frames_came(self, frames: Sequence[bytes], *, now: float, wall: float) -> int:
+        """Frames of the link, in order; returns how many were dropped. Raises SealError: close the link."""
+        dropped = 0
+        for data in frames:
+            was_up = self._link.is_up
+            payload = self._link.opened(data, now=now)
+            if not was_up and self._link.is_up:
+                self._link_up(now)
+            try:
+                if payload is None:
+                    self._line_came(data, now)
+                elif payload:
+                    self._notices.handle(decode_notice(payload), now=now, wall=wall)
+            except WireError:
+                dropped += 1
+        return dropped
+
+    def link_closed(self, *, now: float) -> None:
+        """The connection is over: find out at once whether the registry is, too."""
+        self.drop_link()
+        self._session.note_silence(now=now)
+        self._lookout.look(now=now)
+
+    def drop_link(self) -> None:
+        """Nothing asked for on the link will be answered, and what it granted is void."""
+        self._link.drop()
+        self._duty.link_lost()
+        self._table.link_lost()
+        self._hearing.link_lost()
+        self._groups.revoke()
+        self._rooms.link_lost()
+        self._renaming.link_lost()
+        self._notices.link_lost()
+        self._home.give_up()
+        self._home.release()
+
+    def flush(self, *, now: float) -> None:
+        """Put all requests of this turn on the link; without one they are void, and asked again when it is back."""
+        requests, self._out.requests = self._out.requests, []
+        if self._link.is_up:
+            for request in requests:
+                self._link.send(request, now=now)
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> bool:
+        """True when the shell is to close a connection that came to nothing."""
+        if self._link.is_keepalive_due(now):
+            self._link.send(Ping(reference=0), now=now)
+            self._session.ping(now=now)  # by UDP: is it the link or the registry that says nothing?
+        self._rooms.handle_timer(now=now)
+        self._renaming.handle_timer(now=now)
+        self._lookout.look(now=now)
+        return self._link.handle_timer(now=now)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        dues = (
+            self._lookout.next_timer(),
+            self._link.next_timer(),
+            self._rooms.next_timer(),
+            self._renaming.next_timer(),
+        )
+        return min((due for due in dues if due is not None), default=None)
+
+    # --- inside
+
+    def _link_up(self, now: float) -> None:
+        self._home.begin()
+        self._home.await_group(CHANNEL)
+        self._duty.link_up()
+        self._table.fetch_anew(now=now)
+        self._rooms.link_up(now=now)
+
+    def _line_came(self, data: bytes, now: float) -> None:
+        position, frame = unpack_relayed(data)
+        if not self._hearing.line_relayed(position, frame, now=now):
+            self._table.fetch(now=now)
+
+
+REFUSALS: Final = {
+    RefusalReason.BAD_NAME: "it does not accept this name",
+    RefusalReason.OLD_CARD: "it knows a newer card of yours; the clock here may be wrong",
+    RefusalReason.VERSION: "it speaks another version of the protocol",
+    RefusalReason.FULL: "it takes no more new names now",
+    RefusalReason.NOT_SERVING: "it is not serving now",
+    RefusalReason.NOT_INVITED: "this server is invite-only; ask for a join code (--code)",
+    RefusalReason.BAD_CODE: "this join code is used up, too old or not of this server",
+    RefusalReason.KEPT_FOR_OPERATOR: "this name is kept for an operator of the help desk: start once with the code "
+    "that the server has printed for it (CHATAPP_CODE or --code)",
+    RefusalReason.BANNED: "you are banned from this server",
+}
+_WANT_CODE: Final = frozenset({RefusalReason.NOT_INVITED, RefusalReason.KEPT_FOR_OPERATOR})
+
+OTHER_PROGRAM: Final = "another program uses your name and key; type reg to take them back"
+OUTDONE_MAX: Final = 3
+"""Cards that are made to outdo one that the registry knows, until it lets us in: two programs that start together."""
+
+CODE_OF_ANOTHER: Final = "this join code is of another server than the one that answers"
+
+
+class Registration:
+    """Heeds the session for everybody else."""
+
+    def __init__(
+        self, parts: Parts, renaming: Renaming, *, lookout: RegistryMonitor, uplink: RegistryConnection
+    ) -> None:
+        self._lookout = lookout
+        self._uplink = uplink
+        self._renaming = renaming
+        self._session = parts.session
+        self._post = parts.post
+        self._link = parts.link
+        self._table = parts.table
+        self._contacts = parts.contacts
+        self._out = parts.out
+        self._me = parts.me
+        self._parts = parts
+        self._pinned = parts.session.pinned
+        self.newly_pinned: bytes | None = None
+        """The key of a registry that has let us in for the first time, or in the place of another one."""
+        self._key_news: happened.RegistryMet | happened.RegistryKeyAccepted | None = None
+        """What to tell of the registry's key once we are in."""
+        self._was_lost = False
+        self.outdone = 0
+        """How many cards were made to outdo one that the registry knows, since it last let us in or we last wanted in."""
+        self._last_life = 0
+        self.has_begun = False
+        """Whether we have been registered since we last wanted to be."""
+        self.wants_close = False
+        """Whether the shell is to close the connection that it has."""
+        self.not_let_in: happened.NotLetIn | None = None
+        """Why we are not with the registry, since we last wanted to be."""
+
+    def heed_session(self, *, now: float) -> None:
+        """What the session has to tell, and how far the registry is in reach since."""
+        self._session.table_version = self._table.version
+        for notice in self._session.notices():
+            match notice:
+                case Notice.WELCOMED:
+                    self._welcomed(now)
+                case Notice.SILENT:
+                    self._drop_link()
+                case Notice.LOST:
+                    self._lost(now)
+                case Notice.DENIED:
+                    self._denied(now)
+                case Notice.LEFT:
+                    self._gone(happened.Left(), now)
+                case Notice.LEAVE_UNANSWERED:
+                    self._gone(happened.LeaveUnanswered(), now)
+                case Notice.WRONG_KEY:
+                    self._wrong_key(now)
+                case Notice.WRONG_CODE:
+                    self._wrong_code(now)
+        for question in self._session.sealed_questions():
+            self._out.requests.append(question)  # the link carries it too: there it cannot get lost
+        self._lookout.look(now=now)
+
+    def _welcomed(self, now: float) -> None:
+        if self._session.pinned is not None and self._session.pinned != self._pinned:
+            self._pin(self._session.pinned)
+        assert self._session.welcome is not None
+        ahead = self._session.welcome.clock / 1_000 - (now + self._parts.wall_offset)
+        self._parts.outlook.clock_ahead = max(0.0, ahead)
+        if self._session.is_registry_behind:
+            self._table.begin_anew()
+        if self._renaming.welcomed():
+            self._session.start(table_version=self._table.version, now=now)
+            return
+        if not self.has_begun:
+            self._out.events.append(happened.Registered())
+        if self._key_news is not None:
+            self._out.events.append(self._key_news)
+            self._key_news = None
+        if self._was_lost:
+            self._lookout.seek(now=now)
+            self._out.events.append(happened.ServerBack())
+        self.has_begun, self._was_lost, self.not_let_in = True, False, None
+        self.outdone = 0
+        self._post.stop_hailing()
+        if self._session.life != self._last_life:
+            self._link.forgive()  # another life of the registry: what its last one did to links is no sign
+            self._last_life = self._session.life
+        self._link.open(self._session.open_link, now=now)
+
+    def _pin(self, identity: bytes) -> None:
+        is_first, is_named = self._pinned is None, self._session.is_key_named
+        self._pinned = self.newly_pinned = identity
+        self._out.records.append(RegistryPinned(identity, is_verified=is_named))
+        key = fingerprint(identity)
+        self._key_news = (
+            happened.RegistryMet(key=key, is_verified=is_named)
+            if is_first
+            else happened.RegistryKeyAccepted(key=key)
+        )
+
+    def _lost(self, now: float) -> None:
+        if self.has_begun:
+            self._out.events.append(happened.ServerLost())
+        else:
+            saved_at = self._table.saved_at if len(self._contacts) else None
+            self._out.events.append(happened.NoServerAtStart(table_time=saved_at))
+        self._go_on_alone(now)
+
+    def _drop_link(self) -> None:
+        self._uplink.drop_link()
+        self.wants_close = True
+
+    def _go_on_alone(self, now: float) -> None:
+        self._was_lost = True
+        self._drop_link()
+        self._post.hail_all(now=now)
+
+    def _denied(self, now: float) -> None:
+        assert self._session.denied is not None
+        if self._renaming.denied(self._session.denied) or (
+            self._session.denied is RefusalReason.OLD_CARD and self._outdo()
+        ):
+            self._session.start(table_version=self._table.version, now=now)
+        elif self._session.denied is RefusalReason.OLD_CARD and self.has_begun:
+            self._not_let_in(happened.AdmissionRefused(reason=OTHER_PROGRAM))
+        elif self._session.denied is RefusalReason.NAME_TAKEN:
+            self._not_let_in(happened.NameUnavailable(name=self._me.name))
+        else:
+            reason = REFUSALS[self._session.denied]
+            if self._session.denied in _WANT_CODE and self._session.is_code_foreign:
+                reason = CODE_OF_ANOTHER
+            elif self._session.denied is RefusalReason.NOT_INVITED:
+                reason += f" or have your key listed: {fingerprint(self._me.identity.public)}"
+            self._not_let_in(happened.AdmissionRefused(reason=reason))
+
+    def _outdo(self) -> bool:
+        """Whether we have a newer card now than the registry knows. While we come in, that one is of an earlier life: our
+        folder or clock was put back. When we were in, it is another program's, which is not to be put out in turn."""
+        if self.has_begun or self.outdone >= OUTDONE_MAX or not self._me.outdo(self._session.newer_counter):
+            return False
+        self.outdone += 1
+        self._use_card()
+        return True
+
+    def _not_let_in(self, why: happened.NotLetIn) -> None:
+        self.not_let_in = why
+        self._out.events.append(why)
+
+    def _gone(self, event: happened.Event, now: float) -> None:
+        self._drop_link()
+        self._link.forgive()
+        self._out.events.append(event)
+
+    def _wrong_key(self, now: float) -> None:
+        assert self._session.stranger is not None
+        expected, got = self._session.expected, fingerprint(self._session.stranger)
+        self._not_let_in(happened.RegistryKeyChanged(expected=expected, got=got))
+        self._go_on_alone(now)
+
+    def _wrong_code(self, now: float) -> None:
+        assert self._session.stranger is not None
+        key = fingerprint(self._session.stranger)
+        self._not_let_in(happened.AdmissionRefused(reason=f"{CODE_OF_ANOTHER}, whose key is {key}"))
+        self._go_on_alone(now)
+
+    def _use_card(self) -> None:
+        self._post.sessions.number_from(self._me.first_opening)
+        self._session.use_card(self._me.card, first_opening=self._me.first_opening)

@@ -1,0 +1,353 @@
+"""Letters on their way to the registry: queued, given to the link, and not confirmed yet; and whose mailbox takes no more.
+
+A letter for which there is no room is kept, and so is all that follows it to the same person. After a pause one of them is
+tried again, and when it is saved, the others.
+"""
+
+import enum
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from chatapp.peer.core.context import Outputs, RegistryStatus
+from chatapp.peer.core.events import Delivered, Expired, Kept, Refused, Saved
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, Outgoing
+from chatapp.peer.core.records import MessageState, OutgoingChanged
+from chatapp.peer.core.trace import SENT_AT_ONCE, DeliveryTraces, Stored, TraceEvent
+from chatapp.wire.delivery.parts import Acknowledged
+from chatapp.wire.errors import SealError
+from chatapp.wire.limits import MAIL_KEPT_FOR
+from chatapp.wire.messages.mail import AskMail, DepositMail, MailRefusal
+
+GRACE: Final = 86_400.0
+"""Seconds after a letter's time: two clocks may differ, and the registry looks for old letters now and then."""
+
+LOOK_SPAN: Final = 3_600.0
+"""Seconds between looks while we are online."""
+
+
+def is_overdue(message: Message, *, wall: float) -> bool:
+    """Whether the registry cannot hold this saved message any more: it was fetched, or it is gone."""
+    return message.standing is MessageState.SAVED and wall > _kept_until(message) + GRACE
+
+
+def was_never_fetched(contact: Contact, message: Message, *, wall: float) -> bool:
+    """Whether the registry is to be asked: the reader has not been there since before it was saved, so it is gone when
+    the registry does not have it. Of another nothing is said: an acknowledgement of a letter does not come until
+    something goes straight."""
+    row = contact.row
+    is_absent = not row.online and row.since <= _kept_until(message) - MAIL_KEPT_FOR
+    return is_absent and is_overdue(message, wall=wall)
+
+
+def _kept_until(message: Message) -> float:
+    untils = [step[2] for step in message.steps if step[0] == TraceEvent.SAVED and len(step) > 2]
+    if untils and isinstance(untils[-1], int):
+        return float(untils[-1])
+    return message.at_ms / 1_000 + MAIL_KEPT_FOR  # saved by an earlier ChatApp, which kept no trail
+
+
+ASKED_AT_ONCE: Final = 256
+"""Letters to one person of which the registry is asked at once; of others, at the next look."""
+
+KEY_IN_DOUBT: Final = "the key shown for this name has changed"
+NEVER_FETCHED: Final = "it was never fetched and has expired"
+
+
+class Settlement:
+    """All our unsettled messages to everybody, and how each ends."""
+
+    def __init__(self, outputs: Outputs, trails: DeliveryTraces, outlook: RegistryStatus) -> None:
+        self._out = outputs
+        self._trails = trails
+        self._outlook = outlook
+        self.waiting: Final[dict[bytes, Contact]] = {}
+        """Contacts with a message that is not final."""
+
+    def adopt(self, contact: Contact) -> None:
+        """A contact with messages from an earlier life, or from another key."""
+        if contact.conversation is not None and contact.conversation.outgoing.messages:
+            self.waiting[contact.identity] = contact
+
+    def acknowledged(
+        self, contact: Contact, answers: Iterable[Acknowledged], *, through_server: bool, now: float
+    ) -> None:
+        """The recipient has stored these, and the courier tries them no more."""
+        talk = contact.conversation
+        if talk is None:
+            return
+        outgoing, out, name = talk.outgoing, self._out, contact.name
+        at_once = self._trails.milliseconds(now)  # once for all: most are acknowledged so, and many at a time
+        for answer in answers:
+            number = answer.number
+            message = outgoing.messages.get(number)
+            if message is None:
+                continue
+            was_saved = message.standing is MessageState.SAVED
+            trail: Stored = at_once
+            if through_server or answer.sends != 1 or message.steps is not SENT_AT_ONCE:
+                more = (answer.sends, int(answer.after * 1_000), int(through_server))
+                trail = self._trails.changed(message, TraceEvent.ACKNOWLEDGED, now, *more)
+            outgoing.settle(message, MessageState.DELIVERED)
+            out.records.append(OutgoingChanged(contact.identity, number, MessageState.DELIVERED, trail))
+            if not was_saved:  # whoever read "saved" need not hear of it again
+                out.events.append(Delivered(to=name, number=number, through_server=through_server))
+        self._told_of(contact, talk)
+
+    def saved(self, contact: Contact, message: Message, *, now: float) -> None:
+        """The registry has it on its disk, as a letter."""
+        until = self._trails.seconds(now + MAIL_KEPT_FOR)
+        trail = self._trails.changed(message, TraceEvent.SAVED, now, until)
+        self._settle(contact, message, MessageState.SAVED, trail)
+        self._out.events.append(Saved(to=contact.name, number=message.number))
+
+    def refused(self, contact: Contact, message: Message, reason: str, *, now: float) -> None:
+        """It will never arrive."""
+        trail = self._trails.changed(message, TraceEvent.REFUSED, now, reason)
+        self._settle(contact, message, MessageState.REFUSED, trail)
+        self._out.events.append(Refused(to=contact.name, number=message.number, reason=reason))
+
+    def expired(self, contact: Contact, number: int, *, now: float) -> None:
+        """A saved letter was never fetched."""
+        talk = contact.conversation
+        message = talk.outgoing.messages.get(number) if talk is not None else None
+        if message is not None:
+            trail = self._trails.changed(message, TraceEvent.EXPIRED, now, NEVER_FETCHED)
+            self._settle(contact, message, MessageState.EXPIRED, trail)
+            self._out.events.append(Expired(to=contact.name, number=number, text=message.text))
+
+    def ask_for_expired(self, *, now: float) -> None:
+        """Letters whose expiry nobody was there to tell us of: the registry knows whether it has them. It may have been off
+        for as long as we were."""
+        wall = self._trails.seconds(now)
+        for contact in self.waiting.values():
+            messages = contact.conversation.outgoing if contact.conversation is not None else ()
+            numbers = [one.number for one in messages if was_never_fetched(contact, one, wall=wall)]
+            if numbers:
+                self._out.requests.append(AskMail(contact.identity, numbers[:ASKED_AT_ONCE]))
+
+    def kept(self, contact: Contact, message: Message, reason: str = "", *, now: float) -> None:
+        """No way is open: it waits in our outbox, which is said once for each `reason`; none: the registry is silent."""
+        reason = KEY_IN_DOUBT if contact.is_blocked else reason
+        is_first = message.standing is MessageState.UNSETTLED
+        is_other = bool(reason) and not any(
+            step[0] == TraceEvent.KEPT and step[3:] == (reason,) for step in message.steps
+        )
+        if message.standing is MessageState.SAVED or not (is_first or is_other):
+            return
+        silent_since = self._outlook.silent_since
+        since = self._trails.seconds(now if silent_since is None else silent_since)
+        more = (0, reason) if reason else (since,)
+        trail = self._trails.changed(message, TraceEvent.KEPT, now, *more)
+        self._change(contact, message, MessageState.KEPT, trail)
+        self._out.events.append(Kept(to=contact.name, number=message.number, reason=reason))
+
+    def _settle(self, contact: Contact, message: Message, standing: MessageState, trail: Stored) -> None:
+        talk = contact.conversation
+        assert talk is not None
+        talk.outgoing.move(message, DeliveryPath.WAITING)
+        self._change(contact, message, standing, trail)
+        talk.courier.withdraw(message.number)
+        self._told_of(contact, talk)
+
+    def _change(self, contact: Contact, message: Message, standing: MessageState, trail: Stored) -> None:
+        assert contact.conversation is not None
+        contact.conversation.outgoing.settle(message, standing)
+        self._out.records.append(OutgoingChanged(contact.identity, message.number, standing, trail))
+
+    def _told_of(self, contact: Contact, talk: Conversation) -> None:
+        """Something was settled: the other end may learn the floor, and where nothing is left, nothing waits."""
+        talk.tell_floor()
+        if not talk.outgoing.messages:
+            self.waiting.pop(contact.identity, None)
+
+
+LETTERS_IN_FLIGHT: Final = 16
+BYTES_IN_FLIGHT: Final = 64 * 1024
+"""Letters given to the link and not yet confirmed: enough to share one commit, too few to fill a queue."""
+
+PAUSE_FIRST: Final = 60.0
+PAUSE_LARGEST: Final = 900.0
+"""Seconds until a letter for which there was no room is tried again; each pause is twice as long as the one before."""
+
+NAME_UNKNOWN: Final = "the server knows nobody of that name"
+
+_TRIED_AGAIN: Final = "it goes out when there is room"
+_NO_ROOM: Final = {
+    MailRefusal.MAILBOX_FULL: f"the mailbox is full; {_TRIED_AGAIN}",
+    MailRefusal.SHARE_USED_UP: f"too many messages from you or from your network wait there; {_TRIED_AGAIN}",
+    MailRefusal.DISK_FULL: f"the server's disk is full; {_TRIED_AGAIN}",
+    MailRefusal.DISK_FAILED: "the server cannot write to its disk; it goes out when the server can",
+}
+
+_OF_THE_DISK: Final = (_NO_ROOM[MailRefusal.DISK_FULL], _NO_ROOM[MailRefusal.DISK_FAILED])
+
+WriteLetter = Callable[[Contact, Message], bytes]
+"""Seals a message as a letter. Raises SealError."""
+
+
+class _Stage(enum.Enum):
+    """How far somebody's mailbox is tried again that had no room."""
+
+    CLOSED = "no letter goes there until the pause is over"
+    OPEN = "the next letter may go"
+    PROBED = "one letter is on its way; the others wait for the answer to it"
+
+
+@dataclass(slots=True)
+class _Pause:
+    """Why nothing goes into somebody's mailbox, and until when."""
+
+    contact: Contact
+    reason: str
+    span: float
+    until: float
+    stage: _Stage = _Stage.CLOSED
+
+
+class MailQueue:
+    """Those of all our contacts, in the order in which they became letters."""
+
+    def __init__(self, outputs: Outputs, settling: Settlement, write_letter: WriteLetter) -> None:
+        self._out = outputs
+        self._settling = settling
+        self._write_letter = write_letter
+        self._queue: deque[tuple[Contact, Message]] = deque()
+        self._posted: dict[int, tuple[Contact, Message, int]] = {}
+        """By reference, with the letter's size."""
+        self._bytes_posted = 0
+        self._reference = 0
+        self.pauses: Final[dict[bytes, _Pause]] = {}
+        """By identity: whose mailbox had no room."""
+
+    def add(self, contact: Contact, message: Message) -> bool:
+        """It goes with the next `post` that has room, if it is still on its rung then. True: a mailbox that had no room is
+        tried again by it."""
+        self._queue.append((contact, message))
+        pause = self.pauses.get(contact.identity)
+        if pause is None:
+            return False
+        pause.stage = _Stage.PROBED
+        return True
+
+    def refusal_of(self, contact: Contact) -> str:
+        """Why no letter may be added for this person now; empty when one may."""
+        pause = self.pauses.get(contact.identity)
+        return "" if pause is None or pause.stage is _Stage.OPEN else pause.reason
+
+    def due(self, *, now: float) -> list[Contact]:
+        """Drained: those whose mailbox is to be tried again."""
+        due = [one for one in self.pauses.values() if one.stage is _Stage.CLOSED and now >= one.until]
+        for pause in due:
+            pause.stage = _Stage.OPEN
+        return [pause.contact for pause in due]
+
+    def next_timer(self) -> float | None:
+        """When the first mailbox is to be tried again."""
+        closed = (one.until for one in self.pauses.values() if one.stage is _Stage.CLOSED)
+        return min(closed, default=None)
+
+    def post(self, *, now: float) -> None:
+        """Give letters to the link, as many as may be unconfirmed at once."""
+        while self._queue and len(self._posted) < LETTERS_IN_FLIGHT:
+            if self._bytes_posted >= BYTES_IN_FLIGHT:
+                return
+            contact, message = self._queue.popleft()
+            if message.rung is not DeliveryPath.MAIL or not self._post_one(contact, message, now):
+                self._try_another(contact, now)
+
+    def saved(self, reference: int, *, now: float) -> Contact | None:
+        """The registry has a letter on its disk. Returned is a contact whose mailbox has room again."""
+        contact, message = self._answered(reference)
+        if contact is not None and message is not None:
+            self._settling.saved(contact, message, now=now)
+        self.post(now=now)
+        has_room_again = contact is not None and self.pauses.pop(contact.identity, None) is not None
+        return contact if has_room_again else None
+
+    def refused(self, reference: int, reason: MailRefusal, *, now: float) -> None:
+        """The registry did not take a letter: for want of room, or because it never will."""
+        contact, message = self._answered(reference)
+        if contact is not None and reason is not MailRefusal.NAME_UNKNOWN:
+            self._pause(contact, _NO_ROOM[reason], now)
+            if message is not None:
+                self._settling.kept(contact, message, _NO_ROOM[reason], now=now)
+        elif contact is not None and message is not None:
+            self._settling.refused(contact, message, NAME_UNKNOWN, now=now)
+        self.post(now=now)
+
+    def _try_another(self, contact: Contact, now: float) -> None:
+        """The letter by which a mailbox was to be tried again does not go."""
+        pause = self.pauses.get(contact.identity)
+        if pause is not None and pause.stage is _Stage.PROBED:
+            pause.stage, pause.until = _Stage.CLOSED, now
+
+    def _pause(self, contact: Contact, reason: str, now: float) -> None:
+        """Nothing more goes to this mailbox for a while: what comes behind must not be saved before it."""
+        pause = self.pauses.get(contact.identity)
+        if pause is not None and pause.stage is _Stage.CLOSED:
+            pause.reason = reason  # refused together with the one that began the pause
+            return
+        span = PAUSE_FIRST if pause is None else min(2 * pause.span, PAUSE_LARGEST)
+        self.pauses[contact.identity] = _Pause(contact, reason, span, now + span)
+        queued, self._queue = self._queue, deque()
+        for other, message in queued:
+            if other is contact and message.rung is DeliveryPath.MAIL:
+                _outgoing(contact).move(message, DeliveryPath.WAITING)
+                self._settling.kept(contact, message, reason, now=now)
+            else:
+                self._queue.append((other, message))
+
+    def recall(self) -> None:
+        """The link is gone: letters without an answer wait again; the registry knows a repeat by its number. Behind the next
+        link may be another disk, or one that works again."""
+        posted = [(contact, message) for contact, message, _ in self._posted.values()]
+        for contact, message in [*posted, *self._queue]:
+            if message.rung is DeliveryPath.MAIL:
+                message.reference = None
+                _outgoing(contact).move(message, DeliveryPath.WAITING)
+        for pause in self.pauses.values():
+            if pause.stage is _Stage.PROBED or pause.reason in _OF_THE_DISK:
+                pause.stage = _Stage.OPEN
+        self._posted.clear()
+        self._queue.clear()
+        self._bytes_posted = 0
+
+    def _post_one(self, contact: Contact, message: Message, now: float) -> bool:
+        try:
+            letter = self._write_letter(contact, message)
+        except SealError as error:
+            self._settling.refused(contact, message, str(error), now=now)
+            return False
+        self._reference = self._reference % (2**32 - 1) + 1
+        message.reference = self._reference
+        self._posted[self._reference] = (contact, message, len(letter))
+        self._bytes_posted += len(letter)
+        self._out.requests.append(
+            DepositMail(
+                reference=self._reference, recipient=contact.identity, number=message.number, letter=letter
+            )
+        )
+        return True
+
+    def _answered(self, reference: int) -> tuple[Contact | None, Message | None]:
+        """Whose letter that was, and which; no message when it was acknowledged on its way: delivered is not also saved, or
+        refused."""
+        posted = self._posted.pop(reference, None)
+        if posted is None:
+            return None, None
+        contact, message, size = posted
+        self._bytes_posted -= size
+        message.reference = None
+        outgoing = _outgoing(contact)
+        if message.number not in outgoing.messages:
+            return contact, None
+        outgoing.move(message, DeliveryPath.WAITING)
+        return contact, message
+
+
+def _outgoing(contact: Contact) -> Outgoing:
+    assert contact.conversation is not None
+    return contact.conversation.outgoing

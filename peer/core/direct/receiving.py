@@ -1,0 +1,213 @@
+"""Direct messages to us: taken once whichever way they come, straight, relayed or as a letter.
+
+What is taken goes to `streams`, where it is stored, then acknowledged, then shown. The author of a letter is the key that
+has signed it. A letter of somebody who is not in the table, or of another key than the one that we hold for the name, is
+shown as well, with that said.
+"""
+
+import random
+from typing import Final
+
+from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.events import SOMEBODY, AuthorDoubt, Trouble
+from chatapp.peer.core.inbox import CatchUp, Stream, Streams, restored
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.conversation import Conversation
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.records import Named, StoredStream
+from chatapp.peer.core.rooms.incoming import GroupReceiver
+from chatapp.wire.address import network_of
+from chatapp.wire.codec import decode_message_body
+from chatapp.wire.delivery.parts import PartBuffer
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.errors import NameRefused, WireError
+from chatapp.wire.identity import AgreementKey
+from chatapp.wire.messages.direct import StraightLine
+from chatapp.wire.messages.mail import Letter, MailBatch
+from chatapp.wire.messages.table import Card, Presence, Row
+from chatapp.wire.names import name_key
+from chatapp.wire.sealing import open_letter
+
+STRANGERS_MAX: Final = 1_024
+"""Authors of letters, not in the table, who are remembered at a time. The letters of others stay with the registry."""
+
+
+class Inbound:
+    """All messages to us alone, from everybody."""
+
+    def __init__(
+        self,
+        *,
+        contacts: Contacts,
+        streams: Streams,
+        hearing: GroupReceiver,
+        home: CatchUp,
+        outputs: Outputs,
+        stored: dict[bytes, StoredStream],
+        strangers: dict[bytes, str],
+        reader: bytes,
+        mail_keys: list[AgreementKey],
+        buffer: PartBuffer,
+        policy: Policy,
+        rng: random.Random,
+    ) -> None:
+        self._contacts = contacts
+        self._streams = streams
+        self._hearing = hearing
+        self._home = home
+        self._out = outputs
+        self._stored = stored
+        self._buffer = buffer
+        self._left_over = dict(strangers)
+        """Authors who are not in the table, of letters that an earlier life stored and did not show, and their names."""
+        self._strangers: set[bytes] = set()
+        """Authors of letters who are not in the table."""
+        self._policy: Final = policy
+        self._rng = rng
+        self.reader: Final = reader
+        self.mail_keys = mail_keys
+
+    # --- streams
+
+    def conversation(self, contact: Contact) -> Conversation:
+        """The conversation with somebody, made when it is first needed."""
+        if contact.conversation is not None:
+            return contact.conversation
+        identity = contact.identity
+        if identity not in self._streams:
+            stored = self._stored.pop(identity, StoredStream())
+            talk = Conversation(
+                stored,
+                self._policy,
+                self._rng,
+                buffer=self._buffer,
+                network=lambda: network_of(self._streams[identity].contact.row.host),
+            )
+            inbox, texts = talk.courier.inbox, talk.texts
+            self._streams.add(restored(identity, contact, inbox, texts, stored, talk=talk))
+        stream = self._streams[identity]
+        # Letters of theirs may have come before their row: they go on where they were.
+        self._strangers.discard(identity)
+        stream.contact, stream.doubt = contact, None
+        assert stream.talk is not None
+        contact.conversation = stream.talk
+        return stream.talk
+
+    def adopt(self, contact: Contact, *, now: float) -> bool:
+        """A contact of whom records may be stored: what was stored and not shown is shown now. False: there is none."""
+        is_awaited = contact.identity in self._stored
+        if is_awaited:
+            self.conversation(contact)
+            self._streams.release(self._streams[contact.identity], now)
+        is_awaited = self._hearing.adopt(contact, now=now) or is_awaited
+        if is_awaited:
+            self._home.release()
+        return is_awaited
+
+    # --- what comes
+
+    def message_arrived(self, contact: Contact, number: int, body: bytes) -> None:
+        """A whole message by datagrams. One that its sender has garbled is never acknowledged. Raises DecodeError."""
+        talk = contact.conversation or self.conversation(contact)
+        stream = self._streams[contact.identity]
+        try:
+            said = decode_message_body(body)
+        except WireError:
+            talk.courier.reject(number)
+            raise
+        if not isinstance(said, StraightLine):
+            self._streams.take(stream, number, said.at, said.text, late=False, by_courier=True)
+        elif self._streams.take_silently(stream, number):
+            self._hearing.line_straight(contact, said)
+
+    def batch_arrived(self, batch: MailBatch) -> None:
+        """Letters. One that does not open is taken all the same, as it never will; the user is told, unless its sender is
+        ignored."""
+        for letter in batch.letters:
+            is_taken = True
+            try:
+                is_taken = self._letter_arrived(letter)
+            except WireError as error:
+                if letter.sender not in self._contacts.ignored:
+                    name = self._name(letter.sender)
+                    self._out.events.append(
+                        Trouble(text=f"A letter from {name} could not be opened: {error}")
+                    )
+            if is_taken:
+                self._home.take_later(letter.serial)
+        if not batch.more:
+            self._home.is_mail_drained = True
+
+    def stored(self, *, now: float) -> bool:
+        """All records handed out so far are on disk: acknowledge, order, show; False when there was nothing to."""
+        touched = self._streams.stored(now=now)
+        has_stored = bool(touched)
+        touched.update(self._hearing.raise_floors())
+        self._home.stored()
+        for stream in touched.values():
+            self._streams.release(stream, now)
+        self._home.release()
+        return has_stored
+
+    def frames_read(self, contact: Contact, *, now: float) -> None:
+        """The sender may have told what need not be waited for: show what waited, and remember the floor."""
+        stream = self._streams[contact.identity]
+        if stream.inbox.floor > stream.floor or stream.inbox.has_ready:
+            self._streams.release(stream, now)
+            self._home.release()
+
+    def table_known(self, *, now: float) -> None:
+        """The whole table is here: show the letters of an earlier life whose authors are not in it."""
+        if self._left_over:
+            left_over, self._left_over = self._left_over, {}
+            for identity, name in left_over.items():
+                if identity in self._stored:
+                    self._streams.release(self._stranger(identity, name), now)
+            self._home.release()
+
+    # --- inside
+
+    def _letter_arrived(self, letter: Letter) -> bool:
+        """Whether it may leave the registry once it is stored. Raises WireError."""
+        identity = letter.sender
+        contact = self._contacts.by_identity(identity)
+        body = open_letter(letter.letter, reader=self.reader, mail_keys=self.mail_keys, sender=identity)
+        if contact is not None:
+            self.conversation(contact)
+            stream = self._streams[identity]
+        elif len(self._strangers) < STRANGERS_MAX or identity in self._strangers:
+            stream = self._stranger(identity, body.sender_name)
+        else:
+            text = "There are letters from too many people who are not in the table; those not shown wait at the server"
+            self._out.events.append(Trouble(text=text))
+            return False
+        stream.inbox.raise_floor(body.floor)
+        stream.inbox.pass_over(body.since, body.number)
+        self._streams.take(stream, body.number, body.at, body.text, late=True)
+        return True
+
+    def _stranger(self, identity: bytes, claimed: str) -> Stream:
+        """The stream of somebody whose key is not in the table, under the name that they give themselves."""
+        try:
+            key, name = name_key(claimed), claimed
+        except NameRefused:
+            key, name = "", SOMEBODY
+        contact = Contact(identity, _unseen(identity, name))
+        self.conversation(contact)
+        stream = self._streams[identity]
+        is_other = self._contacts.by_name(key) is not None
+        stream.doubt = AuthorDoubt.OTHER_KEY if is_other else AuthorDoubt.NOT_IN_TABLE
+        self._strangers.add(identity)
+        if key:
+            self._out.records.append(Named(identity, name, is_claimed=True))
+        return stream
+
+    def _name(self, identity: bytes) -> str:
+        contact = self._contacts.by_identity(identity)
+        return contact.name if contact is not None else SOMEBODY
+
+
+def _unseen(identity: bytes, name: str) -> Row:
+    """A row of somebody of whom we have none: it says nothing but what they call themselves."""
+    nothing = Card(name, identity, mail=bytes(32), counter=0, signature=bytes(64))
+    return Row(nothing, "", 0, Presence.AWAY, 0, 0, 0)

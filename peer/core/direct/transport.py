@@ -1,0 +1,185 @@
+"""Datagrams between us and other peers: what couriers have to say, sealed, by the ways that are open; and whose a
+datagram is that came.
+
+It knows contacts, sessions and paths; what the frames mean is the couriers'.
+"""
+
+import contextlib
+from typing import Final, NamedTuple
+
+from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.records import OpeningTaken
+from chatapp.wire.address import Address
+from chatapp.wire.errors import SealError
+from chatapp.wire.identity import Identity
+from chatapp.wire.messages.direct import RelayDatagram
+from chatapp.wire.opening import Randomness
+from chatapp.wire.session import SessionTable
+
+HAILED_AT_ONCE: Final = 64
+"""People hailed in one go when we start without a registry; the rest follows, so that no burst is lost."""
+
+HAIL_SPAN: Final = 0.1
+HAIL_AGAIN_AFTER: Final = (1.0, 3.0, 10.0, 30.0)
+"""Seconds between the rounds of hails while the registry is away; the last one goes on."""
+
+
+class Came(NamedTuple):
+    """What a datagram of somebody's brought."""
+
+    contact: Contact
+    payload: bytes
+    """Empty where it only begins a session."""
+    is_return: bool
+    """Whether they open anew: their program was started, or has missed what we said."""
+
+
+class PeerTransport:
+    """Datagrams to and from people."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        contacts: Contacts,
+        outputs: Outputs,
+        *,
+        rng: Randomness,
+        first_opening: int,
+    ) -> None:
+        """`first_opening`: above the numbers of all openings of earlier lives."""
+        self._identity = identity
+        self._contacts = contacts
+        self._out = outputs
+        self._datagrams: list[tuple[bytes, Address]] = []
+        self._to_hail: list[Contact] = []
+        self._hail_at: float | None = None
+        self._round = 0
+        self.sessions: Final = SessionTable(
+            identity,
+            rng=rng,
+            context_of=lambda identity: None if contacts.by_identity(identity) is None else b"",
+            first_number=first_opening,
+            opening_taken=self._opening_taken,
+        )
+        self.active: dict[bytes, Contact] = {}
+        """Contacts whose courier may have something to say or to wait for."""
+
+    def _opening_taken(self, identity: bytes, number: int) -> None:
+        self._out.records.append(OpeningTaken(identity, number))
+
+    def contact(self, identity: bytes) -> Contact | None:
+        """Whoever holds this key."""
+        return self._contacts.by_identity(identity)
+
+    def let_go(self, contact: Contact) -> None:
+        """Nobody knows this person any more."""
+        self.active.pop(contact.identity, None)
+        self.sessions.forget(contact.identity)
+
+    # --- out
+
+    def flush(self, *, now: float, can_relay: bool) -> None:
+        """Seal what every active courier has to say."""
+        for contact in list(self.active.values()):
+            talk = contact.conversation
+            if talk is None:
+                continue
+            payloads = talk.courier.payloads_to_send(
+                now=now, limit=self.sessions.room(contact.identity, now=now)
+            )
+            if payloads:
+                self._send(
+                    contact, payloads, through_registry=can_relay and now < contact.relay_until, now=now
+                )
+            if talk.courier.is_idle and talk.courier.next_timer() is None:
+                del self.active[contact.identity]
+
+    def hail_all(self, *, now: float) -> None:
+        """Begin rounds of openings to everybody who has not been heard: nobody else can tell them that we are here."""
+        self._round = 0
+        self._hail_at = now
+
+    def stop_hailing(self) -> None:
+        """The registry's table does it from here on."""
+        self._hail_at = None
+        self._to_hail.clear()
+
+    def handle_timer(self, *, now: float) -> None:
+        """The next few hails of a round, or the next round; sessions that are over."""
+        self.sessions.handle_timer(now=now)
+        if self._hail_at is None or now < self._hail_at:
+            return
+        if not self._to_hail:
+            ours = self._identity.public
+            self._to_hail = [
+                one for one in self._contacts if not (one.is_heard or one.is_banned or one.identity == ours)
+            ]
+        for contact in self._to_hail[:HAILED_AT_ONCE]:
+            with contextlib.suppress(SealError):  # a key that is no good: nobody has it
+                hails = self.sessions.hail(contact.identity, now=now)
+                self._datagrams += [(hail, contact.address) for hail in hails]
+        del self._to_hail[:HAILED_AT_ONCE]
+        if self._to_hail:
+            self._hail_at = now + HAIL_SPAN
+        else:
+            self._hail_at = now + HAIL_AGAIN_AFTER[min(self._round, len(HAIL_AGAIN_AFTER) - 1)]
+            self._round += 1
+
+    def next_timer(self) -> float | None:
+        """When the next hails are due, or a session is over."""
+        over = self.sessions.next_timer()
+        if over is None or self._hail_at is None:
+            return self._hail_at if over is None else over
+        return min(over, self._hail_at)
+
+    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
+        """Drained, in order."""
+        datagrams, self._datagrams = self._datagrams, []
+        return datagrams
+
+    # --- in
+
+    def open(
+        self, datagram: bytes, *, source: Address | None, now: float, relayed_by: bytes | None = None
+    ) -> Came:
+        """What it says and whose it is. `source` None: it came through the registry, from `relayed_by`.
+
+        An opened datagram, and only the newest, tells where somebody is now. Raises DecodeError, SealError."""
+        author = self.sessions.author_of(datagram)
+        contact = None if author is None else self._contacts.by_identity(author)
+        if contact is None:
+            raise SealError("of nobody we know")
+        if contact.is_banned:
+            raise SealError("of somebody whom the registry keeps out")
+        if relayed_by is not None and contact.identity != relayed_by:
+            raise SealError("relayed for somebody else than its author")
+        opened = self.sessions.open(datagram, now=now)
+        contact.is_heard = True
+        contact.was_heard()
+        if source is None:
+            contact.relay_until = now + RELAY_STICKS_FOR
+            if opened.answer is not None:
+                self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=opened.answer))
+        else:
+            if opened.is_newest:  # one that was held back on its way says where they were, not where they are
+                contact.address = source
+            if opened.answer is not None:
+                self._datagrams.append((opened.answer, source))
+        return Came(contact, opened.payload, opened.is_return)
+
+    # --- inside
+
+    def _send(self, contact: Contact, payloads: list[bytes], *, through_registry: bool, now: float) -> None:
+        try:
+            for payload in payloads:
+                datagrams = self.sessions.seal(contact.identity, payload, now=now)
+                self._datagrams += [(datagram, contact.address) for datagram in datagrams]
+                if through_registry:
+                    self._out.requests += [
+                        RelayDatagram(recipient=contact.identity, datagram=datagram)
+                        for datagram in self.sessions.seal(contact.identity, payload, now=now)
+                    ]
+        except SealError:
+            return  # a key that is no good: nothing is sealed to it, and the message is kept

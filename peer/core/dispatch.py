@@ -1,0 +1,412 @@
+"""What comes in: whose a datagram is, what an opened payload means for which part, what new rows change.
+
+It routes. Registering and the link's frames are others' (`session`, `uplink`).
+"""
+
+from typing import Final
+
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.direct.transport import Came
+from chatapp.peer.core.linkwatch import LinkWatch
+from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.roster import Change
+from chatapp.peer.core.renaming import Renaming
+from chatapp.peer.core.rooms.rooms import Rooms
+from chatapp.wire.address import Address
+from chatapp.wire.admission import signed_table
+from chatapp.wire.codec import decode_frames, decode_table_batch
+from chatapp.wire.delivery.parts import Acknowledged, Arrived, GaveUp, Unanswered
+from chatapp.wire.errors import SealError, WireError
+from chatapp.wire.framing import Kind, unpack_group
+from chatapp.wire.messages.desk import DeskNotice, VisitorNotice
+from chatapp.wire.messages.direct import DatagramRelayed, DeliveryFrame, Part, RelayFailed
+from chatapp.wire.messages.link import RegistryNotice
+from chatapp.wire.messages.mail import MailBatch, MailExpired, MailRefused, MailSaved
+from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RenameAccepted, RenameRefused
+from chatapp.wire.messages.rooms import (
+    GroupAccepted,
+    GroupGranted,
+    GroupPage,
+    GroupRefused,
+    RoomChanged,
+    RoomEntered,
+    RoomLeft,
+    RoomRefused,
+    RoomsListed,
+)
+from chatapp.wire.messages.table import TablePage
+
+
+class Router:
+    """Where what came goes."""
+
+    def __init__(self, parts: Parts, rooms: Rooms) -> None:
+        self._parts = parts
+        self._rooms = rooms
+        self._lines = rooms.lines
+        self._straight = parts.straight
+        self._session = parts.session
+        self._post = parts.post
+        self._inbound = parts.inbound
+        self._outlook = parts.outlook
+        self._ladder = parts.ladder
+        self._settling = parts.settling
+        self._link = parts.link
+        self._table = parts.table
+        self._channel = parts.channel
+        self._hearing = parts.hearing
+
+    def route(self, data: bytes, sender: Address, *, now: float) -> bool:
+        """A datagram, to the part that understands it; whether the registry may have said it. Raises WireError for
+        what is no good."""
+        kind = data[0] if data else 0
+        if kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER):
+            return self._sealed_came(data, sender, now)
+        is_registry = sender == self._session.address
+        if kind == Kind.GROUP and is_registry:
+            self._table_came(data, now)
+        elif kind == Kind.COOKIE and is_registry:
+            self._session.receive_cookie(data[1:], now=now)
+        elif kind == Kind.WELCOME and is_registry:
+            self._session.receive_welcome(data[1:], now=now)
+        elif kind == Kind.REFUSED and is_registry:
+            self._session.receive_refused(data[1:], now=now)
+        else:
+            self._parts.dropped["unknown kind"] += 1
+        return is_registry
+
+    def _sealed_came(self, data: bytes, sender: Address, now: float) -> bool:
+        if self._session.is_ours(data):
+            payload = self._session.open(data, now=now)
+            for frame in decode_frames(payload) if payload else ():
+                if isinstance(frame, Pong):
+                    self._session.receive_pong(frame, now=now)
+                    self.catch_up(now=now)
+                elif isinstance(frame, Probe):
+                    self._session.receive_probe(now=now)
+                elif isinstance(frame, Left):
+                    self._session.receive_left(frame, now=now)
+            return True
+        if self._outlook.reach is not RegistryReach.NONE:
+            self._opened(self._post.open(data, source=sender, now=now), through_server=False, now=now)
+        return False
+
+    def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
+        """One that came through the registry. Raises WireError."""
+        came = self._post.open(notice.datagram, source=None, now=now, relayed_by=notice.sender)
+        self._opened(came, through_server=True, now=now)
+
+    def _opened(self, came: Came, *, through_server: bool, now: float) -> None:
+        try:
+            if came.payload:
+                self._payload_came(came.contact, came.payload, through_server=through_server, now=now)
+        finally:
+            if came.is_return:
+                self.rows_changed([(came.contact, Change.RESTARTED)], now)
+
+    def _payload_came(self, contact: Contact, payload: bytes, *, through_server: bool, now: float) -> None:
+        frames = decode_frames(payload)
+        talk = self._inbound.conversation(contact)
+        for frame in frames:
+            if isinstance(frame, Part) and not self._parts.takes_messages:
+                self._parts.dropped["no room"] += 1  # not acknowledged: as if we were away
+            elif isinstance(frame, DeliveryFrame):
+                talk.courier.receive(frame, now=now)
+        self.heed_courier(contact, through_server=through_server, now=now)
+        self._inbound.frames_read(contact, now=now)
+        self._ladder.climb(contact, now=now)
+        self._post.active[contact.identity] = contact
+
+    def heed_courier(self, contact: Contact, *, through_server: bool, now: float) -> None:
+        """What the courier of a contact has to tell."""
+        assert contact.conversation is not None
+        acknowledged: list[Acknowledged] = []
+        carries_lines = not self._straight.is_settled
+        for event in contact.conversation.courier.events():
+            match event:
+                case Arrived():
+                    try:
+                        self._inbound.message_arrived(contact, event.number, event.body)
+                    except WireError as error:
+                        self._parts.dropped[type(error).__name__] += 1
+                case Acknowledged():
+                    if not carries_lines or not self._lines.line_acknowledged(contact, event.number, now=now):
+                        acknowledged.append(event)
+                case GaveUp(number):
+                    if not self._lines.line_given_up(contact, number):
+                        self._ladder.gave_up(contact, number, now=now)
+                case Unanswered(number, tries):
+                    self._ladder.tried_again(contact, number, tries + 1, now=now)
+                    self._look_for(contact, now)
+        if acknowledged:
+            self._settling.acknowledged(contact, acknowledged, through_server=through_server, now=now)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Couriers try again, or give up."""
+        for contact in list(self._post.active.values()):
+            if contact.conversation is not None:
+                contact.conversation.courier.handle_timer(now=now)
+                self.heed_courier(contact, through_server=False, now=now)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline of a courier."""
+        dues = [
+            contact.conversation.courier.next_timer()
+            for contact in self._post.active.values()
+            if contact.conversation is not None
+        ]
+        return min((due for due in dues if due is not None), default=None)
+
+    def _look_for(self, contact: Contact, now: float) -> None:
+        """They do not answer: they may be elsewhere, or have been started anew."""
+        if self._outlook.reach is RegistryReach.UP:
+            self._table.fetch(now=now)
+        self._post.sessions.doubt(contact.identity, now=now)
+
+    def _table_came(self, data: bytes, now: float) -> None:
+        key = self._channel.key(unpack_group(data).epoch)
+        if key is None or self._session.pinned is None:
+            return  # before the link came up; the first page brings what we miss
+        # Not held against the replay window: any member could move that, as it has the key. The version tells repeats.
+        signed = signed_table(key.open_stored(data), registry=self._session.pinned)
+        if signed is None:
+            raise SealError("a table that the registry has not signed")
+        batch = decode_table_batch(signed)
+        self._session.known_version = max(self._session.known_version, batch.version)
+        changes = self._table.take_batch(batch, wall=now + self._parts.wall_offset)
+        if changes:
+            self.rows_changed(changes, now)
+        self.catch_up(now=now)
+
+    def catch_up(self, *, now: float) -> None:
+        """Rows are missing that the registry has: ask for them."""
+        if self._link.is_up and self._session.known_version > self._table.version:
+            self._table.fetch(now=now)
+
+    def rows_changed(self, changes: list[tuple[Contact, Change]], now: float) -> None:
+        """What new rows mean for what is under way."""
+        for contact, change in changes:
+            talk = contact.conversation
+            if change is Change.RESTARTED and talk is not None:
+                talk.courier.restart_tries(now=now)
+                self._post.active[contact.identity] = contact
+            if change is not Change.TAKEN:
+                self._ladder.climb(contact, now=now)
+            if change is Change.RESTARTED:
+                self._lines.catch_up(contact, now=now)
+            if self._inbound.adopt(contact, now=now):
+                self._settling.adopt(contact)
+        if changes:
+            self._hearing.rows_came(now=now)
+            self._rooms.where.rows_came()
+
+
+class PendingBacklog:
+    """What has come and is not taken yet, in order."""
+
+    def __init__(self, parts: Parts, rooms: Rooms) -> None:
+        self._table = parts.table
+        self._contacts = parts.contacts
+        self._inbound = parts.inbound
+        self._lines = rooms.lines
+        self._waiting: list[MailBatch | GroupPage] = []
+        self._known_by = 0
+        """The question for rows whose answer brings those of all senders of what waits."""
+
+    def came(self, notice: MailBatch | GroupPage, *, now: float) -> None:
+        """A sender may be newer than the table that came with the link: the broadcast of their row may be lost."""
+        self._waiting.append(notice)
+        of = notice.letters if isinstance(notice, MailBatch) else notice.lines
+        if self._table.is_fresh and any(self._contacts.by_identity(one.sender) is None for one in of):
+            self._table.fetch_anew(now=now)
+            self._known_by = self._table.asked
+        self.take(now=now)
+
+    def take(self, *, now: float) -> None:
+        """Rows have come, perhaps those of all senders."""
+        if not self._table.is_fresh or self._table.answered < self._known_by:
+            return
+        self._inbound.table_known(now=now)
+        waiting, self._waiting = self._waiting, []
+        for notice in waiting:
+            if isinstance(notice, MailBatch):
+                self._inbound.batch_arrived(notice)
+            else:
+                self._lines.page_came(notice, now=now)
+
+    def link_lost(self) -> None:
+        """The registry hands them over again on the next link."""
+        self._waiting.clear()
+        self._known_by = 0
+
+
+SEEKING_SPAN: Final = 5.0
+"""Seconds after which a registry that answers by UDP and has no link for us counts as lost for what needs the link."""
+
+
+class RegistryMonitor:
+    """Looks after whatever may have changed it."""
+
+    def __init__(self, parts: Parts, rooms: Rooms, renaming: Renaming) -> None:
+        self._parts = parts
+        self._named = parts.named
+        self._session = parts.session
+        self._link = parts.link
+        self._table = parts.table
+        self._ladder = parts.ladder
+        self._outlook = parts.outlook
+        self._rooms = rooms
+        self._lines = rooms.lines
+        self._renaming = renaming
+        self._out = parts.out
+        self._watch = LinkWatch(parts.session, parts.link)
+        self._seeking_since: float | None = None
+
+    def seek(self, *, now: float) -> None:
+        """There is reason to expect the registry: for a while it counts as being looked for."""
+        self._seeking_since = now
+
+    def look(self, *, now: float) -> None:
+        """Tell whoever waits for the registry how far it is in reach."""
+        if self._named.waiting:  # mostly not: no call
+            self._named.look(wall=now + self._parts.wall_offset, now=now)
+        link, watch = self._link, self._watch
+        if (
+            link.tried_since is not None or link.stalled_since is not None or watch.is_blocked
+        ):  # mostly not: no call
+            trouble = watch.look(now=now)
+            if trouble is not None:
+                self._out.events.append(trouble)
+        reach = self._measure(now)
+        if self._outlook.reach is not RegistryReach.NONE:
+            self._ladder.set_reach(reach, now=now)
+        if self._outlook.reach is RegistryReach.LOST:
+            self._lines.registry_lost(now=now)
+            if not self._session.is_wanted:  # else what is asked of it waits for one more attempt
+                self._rooms.registry_lost(now=now)
+            self._renaming.registry_lost()
+
+    def next_timer(self) -> float | None:
+        """When we have been looking for it long enough, or for a link to it."""
+        due = None if self._link.tried_since is None else self._watch.next_timer()
+        if self._seeking_since is None or self._outlook.reach is not RegistryReach.SEEKING:
+            return due
+        sought = self._seeking_since + SEEKING_SPAN
+        return sought if due is None else min(sought, due)
+
+    def _measure(self, now: float) -> RegistryReach:
+        if self._link.is_up and self._table.is_fresh:
+            self._seeking_since = None
+            return RegistryReach.UP
+        if self._session.is_lost:
+            return RegistryReach.LOST
+        if self._seeking_since is None:
+            self._seeking_since = now
+        return RegistryReach.SEEKING if now < self._seeking_since + SEEKING_SPAN else RegistryReach.LOST
+
+
+class Notices:
+    """Who heeds what."""
+
+    def __init__(
+        self, parts: Parts, rooms: Rooms, renaming: Renaming, *, router: Router, lookout: RegistryMonitor
+    ) -> None:
+        self._rooms = rooms
+        self._lines = rooms.lines
+        self._renaming = renaming
+        self._router = router
+        self._lookout = lookout
+        self._out = parts.out
+        self._session = parts.session
+        self._table = parts.table
+        self._contacts = parts.contacts
+        self._hearing = parts.hearing
+        self._duty = parts.duty
+        self._ladder = parts.ladder
+        self._letters = parts.letters
+        self._settling = parts.settling
+        self._returned = PendingBacklog(parts, rooms)
+
+    def link_lost(self) -> None:
+        """What waits here is void."""
+        self._returned.link_lost()
+
+    def handle(self, notice: RegistryNotice, *, now: float, wall: float) -> None:
+        """Any of them. Raises WireError for one that is no good."""
+        match notice:
+            case TablePage():
+                self._page_came(notice, now, wall)
+            case MailBatch() | GroupPage():
+                self._returned.came(notice, now=now)
+            case MailSaved() | MailRefused() | MailExpired():
+                self._mail_notice_came(notice, now)
+            case DatagramRelayed():
+                self._router.datagram_relayed(notice, now)
+            case RelayFailed(recipient):
+                contact = self._contacts.by_identity(recipient)
+                if contact is not None:
+                    self._ladder.relay_failed(contact, now=now)
+            case GroupGranted():
+                self._rooms.granted(notice, now=now)
+            case GroupAccepted() | GroupRefused():
+                self._lines.answered(notice, now=now)
+            case RoomEntered() | RoomRefused() | RoomLeft() | RoomChanged() | RoomsListed():
+                self._room_notice_came(notice, now)
+            case RenameAccepted() | RenameRefused():
+                self._renaming.answered(notice)
+            case Pong() | Probe() | Left():
+                self._presence_came(notice, now)
+            case _:
+                self._desk_notice_came(notice, now)
+
+    def _page_came(self, page: TablePage, now: float, wall: float) -> None:
+        changes = self._table.take_page(page, now=now, wall=wall)
+        self._lookout.look(now=now)
+        self._router.rows_changed(changes, now)
+        if self._table.is_fresh:
+            self._hearing.rows_came(now=now)
+        self._returned.take(now=now)
+
+    def _mail_notice_came(self, notice: MailSaved | MailRefused | MailExpired, now: float) -> None:
+        match notice:
+            case MailSaved(reference):
+                reopened = self._letters.saved(reference, now=now)
+                if reopened is not None:
+                    self._ladder.climb(reopened, now=now)
+            case MailRefused(reference, reason):
+                self._letters.refused(reference, reason, now=now)
+            case MailExpired(recipient, number):
+                # A key that gave way to another is nobody's any more, but what was sealed to it is still ours to be told of.
+                contact = self._contacts.by_identity(recipient) or self._settling.waiting.get(recipient)
+                if contact is not None:
+                    self._settling.expired(contact, number, now=now)
+
+    def _room_notice_came(
+        self, notice: RoomEntered | RoomRefused | RoomLeft | RoomChanged | RoomsListed, now: float
+    ) -> None:
+        match notice:
+            case RoomEntered():
+                self._rooms.entered(notice, now=now)
+            case RoomRefused():
+                self._rooms.refused(notice, now=now)
+            case RoomLeft():
+                self._rooms.left(notice)
+            case RoomChanged():
+                self._rooms.where.changed(notice, now=now)
+            case RoomsListed():
+                self._rooms.list.listed(notice)
+
+    def _presence_came(self, notice: Pong | Probe | Left, now: float) -> None:
+        match notice:
+            case Pong():
+                self._session.receive_pong(notice, now=now)
+            case Probe():
+                self._out.requests.append(Ping(reference=0))
+            case Left():
+                self._session.receive_left(notice, now=now)
+
+    def _desk_notice_came(self, notice: DeskNotice, now: float) -> None:
+        """No honest registry says to somebody with a name what is for visitors."""
+        if not isinstance(notice, VisitorNotice):
+            self._duty.handle(notice, now=now)

@@ -1,0 +1,588 @@
+"""An operator of the help desk: whether on duty, and the one visitor whom the operator serves (clause 13).
+
+Whether we are an operator is the registry's to say.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Final, NamedTuple, assert_never
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.context import Outputs
+from chatapp.wire.focus import STILL_SERVED, Focus, Held, NumberMoved, ShownRoom, Typed
+from chatapp.wire.messages.desk import (
+    CallNext,
+    ClientCause,
+    ClientChanged,
+    ClientReach,
+    ClientTold,
+    CommandDone,
+    CommandResult,
+    ConversationNotice,
+    DeskLine,
+    DropVisitor,
+    DutyTold,
+    EndDuty,
+    EndSession,
+    FiguresShown,
+    HandOver,
+    HeardAtDesk,
+    LineRefusal,
+    LineRefused,
+    LinesTaken,
+    MoveVisitor,
+    NoteVisitor,
+    OperatorNotice,
+    OperatorRequest,
+    ReadAtDesk,
+    RoomShown,
+    RoomVisitor,
+    SayAtDesk,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+)
+
+NO_CLIENT: Final = "No active client"
+UNREACHABLE: Final = "Server not responding"
+NO_SUCH_PLACE: Final = "Nobody has that number in the waiting room"
+FAILURES: Final = {
+    CommandResult.NO_CLIENT: NO_CLIENT,
+    CommandResult.ROOM_EMPTY: "Waiting room: empty",
+    CommandResult.NO_SUCH_PLACE: NO_SUCH_PLACE,
+    CommandResult.NO_SUCH_OPERATOR: "There is no other operator of that name",
+    CommandResult.OFF_DUTY: "That operator is not on duty",
+    CommandResult.NO_SUCH_QUEUE: "There is no queue of that name",
+    CommandResult.NOT_AN_OPERATOR: "Only help-desk operators can do that",
+    CommandResult.TOO_MANY: "As many operators are on duty as there may be",
+    CommandResult.OTHER_QUEUE: "End the session with your client first",
+    CommandResult.TOO_LONG: "The note is too long",
+    CommandResult.NOBODY_IN_REACH: "Nobody in the waiting room can be called just now; the first who can is yours",
+    CommandResult.NOT_IN_LINE: "{subject} is not in the waiting room any more",
+}
+"""What is told of each failure but OTHER_CLIENT, which is `HeldBack`."""
+
+
+class _Asked(NamedTuple):
+    request: OperatorRequest
+    subject: str
+    """The visitor meant by a number of the waiting room; else empty."""
+
+
+class OperatorCommands:
+    """Ours, by reference."""
+
+    def __init__(self, outputs: Outputs, rng: random.Random, focus: Focus) -> None:
+        self._out = outputs
+        self._rng = rng
+        self._focus = focus
+        self._room = ShownRoom()
+        self._asked: dict[int, _Asked] = {}
+        """What is not answered yet."""
+        self.is_up = False
+        """Whether there is a link to ask on."""
+
+    def take_duty(self, queue: str) -> None:
+        """Visitors of this queue as they come; empty for the present or first queue."""
+        self._ask(lambda reference: TakeDuty(reference, queue))
+
+    def end_duty(self) -> None:
+        """Nobody new."""
+        self._ask(EndDuty)
+
+    def call_next(self, queue: str, visit: int) -> None:
+        """The session of this visit is over (0: there is none); the next in line comes."""
+        self._ask(lambda reference: CallNext(reference, queue, visit))
+
+    def end_session(self, visit: int) -> None:
+        """The session of this visit is over; the next in line comes if there is one."""
+        self._ask(lambda reference: EndSession(reference, visit))
+
+    def hand_over(self, operator: str, visit: int) -> None:
+        """This visitor goes to this operator."""
+        self._ask(lambda reference: HandOver(reference, visit, operator))
+
+    def note(self, text: str, visit: int) -> None:
+        """A note about this visitor, for operators only."""
+        self._ask(lambda reference: NoteVisitor(reference, visit, text))
+
+    def drop(self, place: int) -> None:
+        """The visitor who has this number has to leave the line."""
+        self._ask_in_line(place, lambda reference, visit: DropVisitor(reference, visit, place))
+
+    def move(self, place: int, to: int) -> None:
+        """The visitor who has this number becomes number `to`."""
+        self._ask_in_line(place, lambda reference, visit: MoveVisitor(reference, visit, place, to))
+
+    def show_room(self, queue: str) -> None:
+        """`WaitingRoom` follows."""
+        self._ask(lambda reference: ShowRoom(reference, queue))
+
+    def show_figures(self, queue: str) -> None:
+        """`Figures` follows."""
+        self._ask(lambda reference: ShowFigures(reference, queue))
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether all that we asked is answered. What follows from it was told before."""
+        return not self._asked
+
+    # --- what happens to the link
+
+    def link_up(self) -> None:
+        """Requests can be made."""
+        self.is_up = True
+
+    def link_lost(self) -> None:
+        """Nothing asked for will be answered."""
+        self.is_up = False
+        if self._asked:
+            self._asked.clear()
+            self.fail(UNREACHABLE)
+
+    # --- what the registry says
+
+    def answered(self, done: CommandDone) -> None:
+        """A command is done, or will not be."""
+        asked = self._asked.pop(done.reference, None)
+        if asked is None:
+            return
+        request, subject = asked.request, done.subject or asked.subject
+        if done.result is CommandResult.OTHER_CLIENT:
+            visit = int(getattr(request, "visit", 0))
+            self.hold_back(_held_what(request), self._focus.missed(visit))
+        elif done.result is not CommandResult.DONE:
+            self.fail(FAILURES[done.result].replace("{subject}", subject))
+        else:
+            self._done(request, subject)
+
+    def _done(self, request: OperatorRequest, subject: str) -> None:
+        match request:
+            case DropVisitor(visit=visit):
+                self._room.dropped(visit)
+                self._tell_done(f"{subject} was taken out of the waiting room")
+            case MoveVisitor(visit=visit, to=to):
+                self._room.moved(visit, to)
+                self._tell_done(f"{subject} is number {to} now")
+            case NoteVisitor():
+                self._tell_done(f"Note about {subject} kept")
+            case _:
+                pass  # a notice tells of it
+
+    def shown(self, notice: RoomShown | FiguresShown) -> None:
+        """A queue, or its figures."""
+        if self._asked.pop(notice.reference, None) is None:
+            return
+        if isinstance(notice, RoomShown):
+            self._room.shown(notice)
+            self._out.events.append(_room(notice))
+        else:
+            self._out.events.append(_figures(notice))
+
+    def fail(self, reason: str) -> None:
+        """What the operator wanted cannot be."""
+        self._out.events.append(happened.CommandFailed(reason=reason))
+
+    def hold_back(self, what: happened.HeldWhat, held: Held) -> None:
+        """What the operator wanted may have been meant for another visitor."""
+        former, client = held.former, held.client
+        if former is None and client is None:
+            self.fail(NO_CLIENT)
+            return
+        self._out.events.append(
+            happened.HeldBack(
+                what=what,
+                former="" if former is None else former.name,
+                move=None if held.change is None else happened.ClientMove[held.change.name],
+                client="" if client is None else client.name,
+            )
+        )
+
+    def _tell_done(self, text: str) -> None:
+        self._out.events.append(happened.CommandDone(text=text))
+
+    def _ask_in_line(self, place: int, make: Callable[[int, int], OperatorRequest]) -> None:
+        meant = self._room.at(place)
+        match meant:
+            case None:
+                self.fail(NO_SUCH_PLACE)
+            case NumberMoved(was, is_now):
+                self._out.events.append(happened.NumberMoved(place=place, was=was, is_now=is_now))
+            case _:
+                self._ask(lambda reference: make(reference, meant.visit), meant.name)
+
+    def _ask(self, make: Callable[[int], OperatorRequest], subject: str = "") -> None:
+        if not self.is_up:
+            self.fail(UNREACHABLE)
+            return
+        reference = self._rng.getrandbits(32)
+        request = make(reference)
+        self._asked[reference] = _Asked(request, subject)
+        self._out.requests.append(request)
+
+
+def _held_what(request: OperatorRequest) -> happened.HeldWhat:
+    match request:
+        case HandOver():
+            return happened.HeldWhat.HAND_OVER
+        case NoteVisitor():
+            return happened.HeldWhat.NOTE
+        case _:
+            return happened.HeldWhat.END
+
+
+def _room(shown: RoomShown) -> happened.WaitingRoom:
+    return happened.WaitingRoom(
+        queue=shown.queue,
+        operators=shown.operators,
+        served=tuple(map(_visitor, shown.served)),
+        waiting=tuple(map(_visitor, shown.waiting)),
+        total=shown.total,
+    )
+
+
+def _figures(shown: FiguresShown) -> happened.Figures:
+    return happened.Figures(
+        queue=shown.queue,
+        served_today=shown.served_today,
+        median_wait=shown.median_wait,
+        ninetieth_wait=shown.ninetieth_wait,
+        longest_waiting=shown.longest_waiting,
+        waiting=shown.waiting,
+        operators=shown.operators,
+    )
+
+
+def _visitor(shown: RoomVisitor) -> happened.RoomVisitor:
+    return happened.RoomVisitor(
+        name=shown.name,
+        issue=shown.issue,
+        since=float(shown.since),
+        is_here=shown.is_here,
+        operator=shown.operator,
+    )
+
+
+class Talk:
+    """One end. `heard`: the highest position that was shown, in an earlier life of the program too."""
+
+    def __init__(self, visit: int, *, heard: int = 0) -> None:
+        self.visit: Final = visit
+        self.heard = heard
+        self._came = heard
+        self._last = 0
+        self._lines: dict[int, str] = {}
+
+    def say(self, text: str, *, wall: float) -> SayAtDesk:
+        """A line of ours; its number is above every earlier one, of an earlier life too (the clock in microseconds)."""
+        self._last = max(self._last + 1, int(wall * 1_000_000))
+        self._lines[self._last] = text
+        return SayAtDesk(self.visit, self._last, text)
+
+    def unanswered(self) -> list[SayAtDesk]:
+        """Lines of ours that are to be sent (again) on a new link, in order."""
+        return [SayAtDesk(self.visit, number, text) for number, text in self._lines.items()]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every line of ours was taken or refused."""
+        return not self._lines
+
+    def taken(self, number: int) -> list[SayAtDesk]:
+        """The registry has all lines up to this number. One above all of ours was given in an earlier life, by a clock that
+        has been set back since: ours were taken for repeats, and are to be said again under higher numbers."""
+        if number > self._last:
+            texts, self._lines, self._last = list(self._lines.values()), {}, number
+            for text in texts:
+                self._last += 1
+                self._lines[self._last] = text
+            return self.unanswered()
+        for one in [one for one in self._lines if one <= number]:
+            del self._lines[one]
+        return []
+
+    def refused(self, number: int) -> bool:
+        """This line will not arrive; false when it was none of ours, or answered before."""
+        return self._lines.pop(number, None) is not None
+
+    def take(self, line: DeskLine) -> bool:
+        """A line of the other end; false for one that came before."""
+        is_new = line.position > self._came
+        self._came = max(self._came, line.position)
+        return is_new
+
+    def shown(self, position: int) -> None:
+        """All lines up to this one have been shown."""
+        self.heard = max(self.heard, position)
+
+
+LINE_FAILURES: Final = {
+    LineRefusal.FULL: "Not sent: the client is away, and too much waits for them already",
+    LineRefusal.TOO_FAST: "Not sent: too many lines at once",
+    LineRefusal.NOT_SERVING: "Not sent: the server's disk is full or read-only",
+}
+"""What is told of each failure but those that mean that the visitor is not ours, which are `HeldBack`."""
+
+
+class Whom(NamedTuple):
+    """Which visitor is meant: a visit by its number, else the one whom an operator means who types at this time."""
+
+    visit: int | None
+    entered_at: float
+    is_maybe: bool = False
+    """Whether a typed line would mean something else if nobody were served."""
+
+
+class Operator:
+    """Our side of the desk, as an operator."""
+
+    def __init__(self, outputs: Outputs, rng: random.Random) -> None:
+        self._out = outputs
+        self._focus = Focus()
+        self.commands: Final = OperatorCommands(outputs, rng, self._focus)
+        """What we ask for."""
+        self._talk: Talk | None = None
+        self._ended: dict[int, Talk] = {}
+        """Visits that are not ours any more, and lines that we said there without an answer so far."""
+        self._is_client_away = False
+        self._wants_duty = False
+        self._is_new_link = False
+        self.is_on = False
+        self.queue = ""
+
+    @property
+    def client(self) -> str | None:
+        """The name of the visitor whom we serve."""
+        return None if self._focus.client is None else self._focus.client.name
+
+    @property
+    def visit(self) -> int:
+        """The number of the visit of the visitor whom we serve; 0 for nobody."""
+        return 0 if self._focus.client is None else self._focus.client.visit
+
+    def takes_lines(self, *, entered_at: float) -> bool:
+        """Whether text that is typed at this time is for a visitor, be it for one who has just left."""
+        return self._focus.takes_lines(entered_at=entered_at)
+
+    # --- what we want
+
+    def end(self) -> None:
+        """Nobody new, and not on the next link either."""
+        self._wants_duty = False
+        self.commands.end_duty()
+
+    def say(self, text: str, whom: Whom, *, wall: float) -> None:
+        """A line for our visitor; it waits here while the registry is away. The caller keeps to TEXT_MAX."""
+        visit = self._meant(happened.HeldWhat.LINE, whom)
+        if visit is None:
+            return
+        if self._talk is not None and self._talk.visit == visit:
+            self._out.requests.append(self._talk.say(text, wall=wall))
+        else:
+            self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(visit))
+
+    def call_next(self, queue: str, whom: Whom) -> None:
+        """End the session, and get the next in line."""
+        visit = self._meant(happened.HeldWhat.END, whom)
+        if visit is not None:
+            self.commands.call_next(queue, visit)
+
+    def end_session(self, whom: Whom) -> None:
+        """End the session."""
+        visit = self._meant(happened.HeldWhat.END, whom)
+        if visit is not None:
+            self.commands.end_session(visit)
+
+    def hand_over(self, operator: str, whom: Whom) -> None:
+        """Give our visitor to this operator."""
+        visit = self._meant(happened.HeldWhat.HAND_OVER, whom)
+        if visit is not None:
+            self.commands.hand_over(operator, visit)
+
+    def note(self, text: str, whom: Whom) -> None:
+        """Note something about our visitor, for operators only."""
+        visit = self._meant(happened.HeldWhat.NOTE, whom)
+        if visit is not None:
+            self.commands.note(text, visit)
+
+    def _meant(self, what: happened.HeldWhat, whom: Whom) -> int | None:
+        """The visit that is meant, 0 for none; None when that is not clear, which is told."""
+        if whom.visit is not None:
+            return whom.visit
+        typed = Typed.COMMAND
+        if what is happened.HeldWhat.LINE:
+            typed = Typed.MAYBE_LINE if whom.is_maybe else Typed.LINE
+        client = self._focus.meant(typed, entered_at=whom.entered_at)
+        if isinstance(client, Held):
+            self.commands.hold_back(what, client)
+            return None
+        return 0 if client is None else client.visit
+
+    def lines_shown(self, visit: int, position: int) -> None:
+        """The visit's lines up to this one have been shown."""
+        if self._talk is not None and self._talk.visit == visit:
+            self._talk.shown(position)
+            self._out.requests.append(HeardAtDesk(visit, position))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that we asked and said is answered."""
+        return self.commands.is_answered and self._are_lines_answered
+
+    @property
+    def is_said(self) -> bool:
+        """Whether every line of ours was taken or refused, or nobody can be told just now."""
+        return not self.commands.is_up or self._are_lines_answered
+
+    @property
+    def _are_lines_answered(self) -> bool:
+        return not self._ended and (self._talk is None or self._talk.is_settled)
+
+    # --- the link
+
+    def link_up(self) -> None:
+        """Requests can be made."""
+        self.commands.link_up()
+        self._is_new_link = True
+        for talk in (*self._ended.values(), *([self._talk] if self._talk is not None else [])):
+            self._out.requests += talk.unanswered()
+
+    def link_lost(self) -> None:
+        """Nothing asked for will be answered; what we said is said again on the next link."""
+        self.commands.link_lost()
+
+    # --- what the registry says
+
+    def handle(self, notice: OperatorNotice | ConversationNotice, *, now: float) -> None:
+        """A notice of the desk."""
+        match notice:
+            case DutyTold():
+                self._duty_told(notice, now)
+            case ClientTold():
+                self._client_told(notice, now)
+            case ClientChanged():
+                self._client_changed(notice, now)
+            case DeskLine():
+                self._line_came(notice)
+            case LinesTaken():
+                self._lines_taken(notice)
+            case LineRefused():
+                self._line_refused(notice, now)
+            case CommandDone():
+                self.commands.answered(notice)
+            case RoomShown() | FiguresShown():
+                self.commands.shown(notice)
+            case _:
+                assert_never(notice)
+
+    def _duty_told(self, told: DutyTold, now: float) -> None:
+        """Also on each new link: a registry that was started anew has forgotten who was on duty."""
+        was_first, self._is_new_link = self._is_new_link, False
+        if was_first and self._talk is not None and told.visit != self._talk.visit:
+            self._taken_back(self._talk, now)
+        if was_first and self._wants_duty and not told.is_on:
+            self.commands.take_duty(self.queue)
+            return
+        self._wants_duty = self._wants_duty or told.is_on
+        if (told.is_on, told.queue) != (self.is_on, self.queue):
+            self._out.events.append(happened.DutyChanged(is_on=told.is_on, queue=told.queue))
+        self.is_on, self.queue = told.is_on, told.queue
+
+    def _taken_back(self, talk: Talk, now: float) -> None:
+        """Whom we served was taken back while we had no link; what we said to them meanwhile reaches nobody."""
+        move = happened.ClientMove.TAKEN_BACK
+        self._out.events.append(happened.ClientChanged(name=self.client or "", move=move))
+        self._focus.lost(ClientReach.TAKEN_BACK, now=now)
+        self._talk = None
+        for _ in talk.unanswered():
+            self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(talk.visit))
+
+    def _client_told(self, told: ClientTold, now: float) -> None:
+        is_same = self._talk is not None and self._talk.visit == told.visit
+        known = self._talk if is_same else self._ended.pop(told.visit, None)
+        if not is_same:
+            self._part()
+            self._talk = known or Talk(told.visit)
+        heard = 0 if known is None else known.heard
+        self._out.requests.append(ReadAtDesk(told.visit, heard, with_own=known is None))
+        self._focus.came(told, now=now)
+        self._is_client_away = not told.is_here
+        if told.cause is ClientCause.RETURNED and is_same:
+            return  # the link broke, and nobody noticed
+        self._out.events.append(
+            happened.ClientCame(
+                visit=told.visit,
+                name=told.name,
+                number=told.number,
+                issue=told.issue,
+                queue=told.queue,
+                waited=told.waited,
+                is_here=told.is_here,
+                note=told.note,
+                handed_over_by=told.operator,
+                is_back=told.cause is ClientCause.RETURNED,
+            )
+        )
+
+    def _client_changed(self, changed: ClientChanged, now: float) -> None:
+        if self._talk is None or self._talk.visit != changed.visit:
+            return
+        self._focus.changed(changed, now=now)
+        if changed.change not in STILL_SERVED:
+            self._part()
+        was_away, self._is_client_away = self._is_client_away, changed.change is ClientReach.AWAY
+        if changed.change is ClientReach.BACK and not was_away:
+            return  # a registry that was started anew takes everybody for away
+        move = happened.ClientMove[changed.change.name]
+        self._out.events.append(happened.ClientChanged(name=changed.name, move=move))
+
+    def _part(self) -> None:
+        """The visitor is not ours any more; lines on their way are still answered."""
+        if self._talk is not None and not self._talk.is_settled:
+            self._ended[self._talk.visit] = self._talk
+        self._talk = None
+
+    def _talk_of(self, visit: int) -> Talk | None:
+        if self._talk is not None and self._talk.visit == visit:
+            return self._talk
+        return self._ended.get(visit)
+
+    def _lines_taken(self, taken: LinesTaken) -> None:
+        talk = self._talk_of(taken.visit)
+        if talk is not None:
+            self._out.requests += talk.taken(taken.number)
+            self._drop_answered(talk)
+
+    def _line_refused(self, refused: LineRefused, now: float) -> None:
+        talk = self._talk_of(refused.visit)
+        if talk is None or not talk.refused(refused.number):
+            return
+        self._drop_answered(talk)
+        if refused.reason in LINE_FAILURES:
+            self.commands.fail(LINE_FAILURES[refused.reason])
+            return
+        if (
+            talk is self._talk and self._is_new_link
+        ):  # we may not serve under our present name: DutyTold does not come
+            self._focus.lost(None, now=now)
+            self._part()
+        self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(refused.visit))
+
+    def _drop_answered(self, talk: Talk) -> None:
+        if talk.is_settled:
+            self._ended.pop(talk.visit, None)
+
+    def _line_came(self, line: DeskLine) -> None:
+        if self._talk is None or self._talk.visit != line.visit:
+            return
+        if self._talk.take(line):
+            self._out.events.append(
+                happened.ClientSaid(
+                    sender=line.operator or self.client or "",
+                    text=line.text,
+                    visit=line.visit,
+                    position=line.position,
+                )
+            )
+        elif line.position <= self._talk.heard:
+            self._out.requests.append(HeardAtDesk(line.visit, self._talk.heard))

@@ -1,0 +1,216 @@
+"""What is under way with one person: our unsettled messages, theirs, and who is owed what.
+
+It ties a courier (reliable delivery over datagrams) to the two streams; paths and lines are others' business.
+"""
+
+import enum
+import random
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from chatapp.peer.core.records import DEAD, FINAL, MessageState, StoredStream
+from chatapp.peer.core.trace import Raw, unpacked
+from chatapp.wire.codec import encode
+from chatapp.wire.delivery.dedup import Inbox
+from chatapp.wire.delivery.parts import PartBuffer
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.delivery.stream import ReliableStream
+from chatapp.wire.messages.direct import DirectBody
+
+CLOCKS_DIFFER: Final = 1.0
+"""Seconds by which the registry's clock has to be further ahead than before to be taken notice of."""
+
+
+class DeliveryPath(enum.Enum):
+    """Where on the ladder one of our messages stands now."""
+
+    WAITING = "no way was open, or none was tried yet"
+    STRAIGHT = "being sent by UDP"
+    RELAYED = "being sent by UDP and through the registry"
+    MAIL = "to be left with the registry as a letter"
+    LINE = (
+        "a group's line on its way to one member, which is on no ladder: see `peer.core.rooms.direct_fanout`"
+    )
+
+
+class Message(msgspec.Struct, eq=False):
+    """One of our own messages that is not settled for ever."""
+
+    number: int
+    at_ms: int
+    text: str
+    since: int
+    """The first of the numbers right before this one that were never given."""
+    standing: MessageState = MessageState.UNSETTLED
+    rung: DeliveryPath = DeliveryPath.WAITING
+    deadline: float | None = None
+    """When the present rung gives up by itself, for rungs that have no courier behind them."""
+    reference: int | None = None
+    """Of the letter on its way to the registry."""
+    steps: tuple[Raw, ...] = ()
+    """How it went so far."""
+
+    @property
+    def body(self) -> bytes:
+        """What the recipient decodes (clause 6.1)."""
+        return encode(DirectBody(at=self.at_ms, text=self.text))
+
+
+class ControlMessage(Message, eq=False):
+    """A number of our stream to somebody that goes to a group's line: settled without a word, never mail."""
+
+    carried: bytes = b""
+
+    @property
+    def body(self) -> bytes:
+        """What the recipient decodes (clause 6.9)."""
+        return self.carried
+
+
+class Outgoing:
+    """Our stream to one recipient: numbers that rise for ever, and the messages not settled for ever, in order."""
+
+    __slots__ = ("_ahead", "_last", "_voids", "idle", "messages")
+
+    def __init__(self, stored: StoredStream) -> None:
+        self._last = stored.last_sent
+        self._ahead: float | None = None
+        """How far the registry's clock was ahead when a number of this life was last taken from the clock; None: never."""
+        self._voids = list(stored.voids)
+        skipped = {end: start for start, end in stored.voids}
+        self.messages: dict[int, Message] = {
+            one.number: Message(
+                one.number, one.at_ms, one.text, skipped.get(one.number, one.number), one.standing
+            )
+            for one in stored.outgoing
+        }
+        for one in stored.outgoing:
+            self.messages[one.number].steps = unpacked(one.trail, one.at_ms)
+        self.idle: dict[int, Message] = dict(self.messages)
+        """Those on the rung WAITING: what there is to begin, without looking through all that is on its way."""
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(list(self.messages.values()))
+
+    def add(self, text: str, *, wall: float, ahead: float = 0.0) -> Message:
+        """The next message. `ahead`: seconds by which the registry's clock is ahead of ours."""
+        since, number = self._next(wall, ahead)
+        message = Message(number, int(wall * 1_000), text, since)
+        self.messages[number] = self.idle[number] = message
+        return message
+
+    def carry(self, body: bytes, *, wall: float, ahead: float = 0.0) -> Message:
+        """The next number, for what is no message of ours to this recipient alone."""
+        since, number = self._next(wall, ahead)
+        message = self.messages[number] = ControlMessage(
+            number, 0, "", since, rung=DeliveryPath.LINE, carried=body
+        )
+        return message
+
+    def _next(self, wall: float, ahead: float) -> tuple[int, int]:
+        """The next number, and the first of those skipped before it. The first of a program's life is taken from the
+        clock (microseconds) when that is higher, so that a store that lost its newest records never gives one number
+        twice (clause 6.2). Our own clock may have been set back with them: the registry's counts as well."""
+        since = number = self._last + 1
+        if self._ahead is None or ahead > self._ahead + CLOCKS_DIFFER:
+            self._ahead = ahead
+            number = max(number, int((wall + ahead) * 1_000_000))
+            self._void(since, number)
+        self._last = number
+        return since, number
+
+    def in_order(self) -> list[Message]:
+        """Those on the rung WAITING, by their numbers."""
+        idle = self.idle
+        return list(idle.values()) if len(idle) < 2 else [idle[number] for number in sorted(idle)]
+
+    def move(self, message: Message, rung: DeliveryPath, deadline: float | None = None) -> None:
+        """The message stands on another rung now."""
+        message.rung, message.deadline = rung, deadline
+        if rung is not DeliveryPath.WAITING:
+            self.idle.pop(message.number, None)
+        elif message.number in self.messages:
+            self.idle[message.number] = message
+
+    def settle(self, message: Message, standing: MessageState) -> None:
+        """The message got further; a final one is forgotten here."""
+        message.standing = standing
+        if standing in FINAL:
+            message.rung, message.deadline = DeliveryPath.WAITING, None
+            self.messages.pop(message.number, None)
+            self.idle.pop(message.number, None)
+        if standing in DEAD:
+            self._void(message.number, message.number + 1)
+
+    @property
+    def voids(self) -> list[tuple[int, int]]:
+        """Spans above the floor that nobody need wait for: skipped at a start, or refused (clause 6.3)."""
+        if self._voids:
+            floor = self.floor
+            self._voids = [span for span in self._voids if span[1] > floor]
+        return self._voids
+
+    def since(self, message: Message) -> int:
+        """The first number after the last unsettled one before `message`."""
+        earlier = [number for number in self.messages if number < message.number]
+        return max(earlier) + 1 if earlier else self.floor
+
+    def _void(self, start: int, end: int) -> None:
+        if start < end and self.messages:
+            self._voids = _merged([*self._voids, (start, end)])
+
+    @property
+    def floor(self) -> int:
+        """The lowest number not settled for ever (clause 6.3)."""
+        return next(iter(self.messages), self._last + 1)
+
+
+class Conversation:
+    """Both streams with one person."""
+
+    __slots__ = ("courier", "outgoing", "texts")
+
+    def __init__(
+        self,
+        stored: StoredStream,
+        policy: Policy,
+        rng: random.Random,
+        *,
+        buffer: PartBuffer | None = None,
+        network: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`buffer` and `network`: see `ReliableStream`."""
+        self.outgoing = Outgoing(stored)
+        self.courier = ReliableStream(
+            policy, rng=rng, inbox=make_inbox(stored, policy), buffer=buffer, network=network
+        )
+        self.texts: dict[int, tuple[int, str, bool]] = {
+            one.number: (one.at_ms, one.text, True) for one in stored.unshown
+        }
+        """Of messages to us that are not shown yet: (time in ms, text, whether it came late)."""
+
+    def tell_floor(self) -> None:
+        """The courier says from now on what the recipient need not wait for (clause 6.3)."""
+        self.courier.set_floor(self.outgoing.floor)
+        self.courier.set_voids(self.outgoing.voids)
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same numbers in as few spans as can be, as a datagram names few of them; spans are [start, end)."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def make_inbox(stored: StoredStream, policy: Policy) -> Inbox:
+    """The inbox as it was when the records were stored."""
+    unshown = [one.number for one in stored.unshown]
+    return Inbox(
+        policy, floor=stored.floor, seen=stored.seen, gone=stored.gone, shown=stored.shown, unshown=unshown
+    )

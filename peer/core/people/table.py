@@ -1,0 +1,227 @@
+"""Our copy of the table: batches in order, gaps asked for, rows saved for a start without registry.
+
+It knows versions; what a changed row means for messages is the ladder's.
+"""
+
+import enum
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.events import (
+    KeyChanged,
+    KeyRestored,
+    PersonBanned,
+    PersonLeft,
+    PersonLost,
+    Renamed,
+    TableChanged,
+)
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.roster import Change, Contacts
+from chatapp.peer.core.records import FormerName, NameBlocked, NameCleared, RowsSaved
+from chatapp.wire.codec import decode_row
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.messages.table import FetchTable, Presence, Row, TableBatch, TablePage
+from chatapp.wire.names import name_key
+
+FETCH_TIMEOUT = 2.0
+"""Seconds after which an unanswered question for rows is asked again."""
+
+
+class Table:
+    """Our copy, and how far it goes."""
+
+    def __init__(
+        self, contacts: Contacts, outputs: Outputs, *, version: int, saved_at: float, me: bytes = b""
+    ) -> None:
+        self._contacts = contacts
+        self._me = me
+        self._out = outputs
+        self._fetching_since: float | None = None
+        self.asked = 0
+        self.answered = 0
+        """Questions for rows sent and answered on this link; answers come in the order of the questions."""
+        self.before_gone: Callable[[bytes], None] = lambda identity: None
+        """Called before somebody is said to be gone: what they leave thereby is said first."""
+        self.version = version
+        self.saved_at = saved_at
+        self.is_fresh = False
+        """Whether we have heard all that the registry knew when the present link came up."""
+
+    def link_lost(self) -> None:
+        """Nothing asked for will be answered."""
+        self._fetching_since = None
+        self.asked = self.answered = 0
+        self.is_fresh = False
+
+    def begin_anew(self) -> None:
+        """The registry's versions have gone back: whatever it tells from now on is newer than what we hold."""
+        self.version = 0
+        self._contacts.forget_versions()
+        self._out.records.append(RowsSaved(rows=(), version=0, at=self.saved_at))
+
+    def fetch(self, *, now: float) -> None:
+        """Ask for what we miss, unless that is being answered right now. Only while the link is up."""
+        if self._fetching_since is None or now >= self._fetching_since + FETCH_TIMEOUT:
+            self.fetch_anew(now=now)
+
+    def fetch_anew(self, *, now: float) -> None:
+        """Ask for what changed up to this very moment. Only while the link is up."""
+        self.asked += 1
+        self._ask(now)
+
+    def take_page(self, page: TablePage, *, now: float, wall: float) -> list[tuple[Contact, Change]]:
+        """An answer over the link, or the first part of one: the next is asked for. Raises DecodeError; the question
+        then counts as not answered."""
+        changes: list[tuple[Contact, Change]] = []
+        if page.since <= self.version <= page.version:  # else a batch has overtaken the question
+            changes = self._take_rows(page.rows, page.version, wall)
+        if page.more:
+            self._ask(now)
+        else:
+            self._fetching_since = None
+            self.answered += 1
+            self.is_fresh = True
+        return changes
+
+    def take_batch(self, batch: TableBatch, *, wall: float) -> list[tuple[Contact, Change]] | None:
+        """A broadcast. None when rows before it are missing: fetch. Raises DecodeError."""
+        if batch.version <= self.version:
+            return []
+        if batch.since > self.version or not batch.rows:
+            return None
+        return self._take_rows(batch.rows, batch.version, wall)
+
+    def _ask(self, now: float) -> None:
+        self._fetching_since = now
+        self._out.requests.append(FetchTable(since=self.version))
+
+    def _take_rows(
+        self, encoded: list[msgspec.Raw], version: int, wall: float
+    ) -> list[tuple[Contact, Change]]:
+        rows = [decode_row(raw) for raw in encoded]
+        changes: list[tuple[Contact, Change]] = []
+        saved: list[Row] = []
+        for row in rows:
+            shown_before = self._contacts.shown_instead(row.card.name)
+            known = self._contacts.by_identity(row.card.identity)
+            before = known.row if known is not None else None
+            change = self._contacts.take_row(row)
+            if change is Change.KEY_CHANGED:
+                self._note_block(row, shown_before)
+            elif change is not Change.REFUSED and self._contacts.clears(row):
+                self._out.records.append(NameCleared(name_key(row.card.name)))
+                self._out.events.append(KeyRestored(name=row.card.name))
+            contact = self._contacts.by_identity(row.card.identity)
+            if contact is not None and change not in (Change.REFUSED, Change.KEY_CHANGED):
+                changes.append((contact, change))
+                saved.append(contact.row)
+                free = self._contacts.given_up(before, contact) if before is not None else None
+                if before is not None and free is not None:
+                    self._out.records.append(NameCleared(name_key(before.card.name)))
+                    rows.append(free)
+                if before is not None and row.card.identity != self._me:
+                    self._tell(before, contact)
+        self.version, self.saved_at = version, wall
+        if rows:
+            self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
+            self._out.events.append(TableChanged())
+        return changes
+
+    def _note_block(self, row: Row, shown_before: bytes | None) -> None:
+        """The block outlives the program, and so does the row: it may come to be trusted. Each new key is told."""
+        shown = self._contacts.shown_instead(row.card.name)
+        if shown != row.card.identity:
+            return  # an older row than the one that blocks the name
+        self._out.records.append(NameBlocked(name_key(row.card.name), row))
+        if shown != shown_before:
+            self._out.events.append(KeyChanged(name=row.card.name, is_again=shown_before is not None))
+
+    def _tell(self, before: Row, contact: Contact) -> None:
+        """What people want to know of somebody. What changed while we were away ourselves is not told, but for names."""
+        row = contact.row
+        if before.card.name != row.card.name:
+            former = name_key(before.card.name)
+            if former != name_key(row.card.name):
+                self._out.records.append(FormerName(contact.identity, former))
+            self._out.events.append(Renamed(old=before.card.name, new=row.card.name, is_me=False))
+        is_gone = self.is_fresh and before.presence is Presence.ONLINE
+        if not is_gone or contact.identity in self._contacts.ignored:
+            return
+        if not row.online:
+            self.before_gone(contact.identity)
+        if row.presence is Presence.AWAY:
+            self._out.events.append(PersonLeft(name=row.card.name))
+        elif row.presence is Presence.LOST:
+            self._out.events.append(PersonLost(name=row.card.name))
+        elif row.presence is Presence.BANNED:
+            self._out.events.append(PersonBanned(name=row.card.name))
+
+
+NOBODY: Final = "nobody of that name is known here"
+"""Why a message to an unknown name is refused."""
+
+
+class Search:
+    """One name that is being looked for."""
+
+    __slots__ = ("deadline", "has_rung", "question")
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.has_rung = False
+        self.question = 0
+        """The question for rows whose answer settles it; 0 while there is no link to ask on."""
+
+
+class LookUp(enum.Enum):
+    """What is known of a name."""
+
+    KNOWN = "it is in the table"
+    BLOCKED = "its key is not the one that we hold"
+    UNKNOWN = "nobody has it: the registry says so, or we are not to ask it"
+    UNANSWERED = "it is not in the table, and the registry does not say whose it is"
+    ASKING = "the registry is being asked"
+
+
+class NameResolver:
+    """All names that are being looked for."""
+
+    def __init__(self, table: Table, policy: Policy) -> None:
+        self._table = table
+        self._span = policy.give_up_after
+        self._open: dict[str, Search] = {}
+
+    def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
+        """What is known of a name that is not in the table: the registry is asked as long as it is ASKING."""
+        one = self._open.get(name)
+        # One that is long over was asked by somebody who has gone since.
+        if one is None or now >= one.deadline + self._span:
+            one = self._open[name] = Search(now + self._span)
+        if not one.question and can_ask:
+            self._table.fetch_anew(now=now)
+            one.question = self._table.asked
+            return LookUp.ASKING
+        is_answered = 0 < one.question <= self._table.answered
+        if now < one.deadline and not is_answered:
+            return LookUp.ASKING
+        self.forget(name)
+        return LookUp.UNKNOWN if is_answered else LookUp.UNANSWERED
+
+    def forget(self, name: str) -> None:
+        """It is found, or not looked for any more."""
+        self._open.pop(name, None)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Ring once for each deadline; what nobody asks about after that is forgotten."""
+        for name, one in list(self._open.items()):
+            one.has_rung = now >= one.deadline
+            if now >= one.deadline + self._span:
+                del self._open[name]
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline that has not rung."""
+        return min((one.deadline for one in self._open.values() if not one.has_rung), default=None)

@@ -1,0 +1,1 @@
+"""The way to the registry: registration, its handshake, and the link."""

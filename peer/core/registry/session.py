@@ -1,0 +1,482 @@
+"""Our registration: coming in, staying in, being lost, leaving (clauses 4 and 5.4).
+
+What can happen in which state stands in `states`, who is believed in `handshake`; here is when something is asked, and
+when it counts as unanswered.
+"""
+
+import enum
+import random
+from typing import Final
+
+from chatapp.peer.core.registry.handshake import Handshake
+from chatapp.wire.address import Address
+from chatapp.wire.admission import JoinCode
+from chatapp.wire.codec import decode_cookie, decode_refused, decode_welcome, encode, join_frames
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.identity import Identity, agreement_half
+from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, RefusalReason, Welcome
+from chatapp.wire.messages.table import Card
+from chatapp.wire.session import LinkBegun, SessionTable
+
+
+class State(enum.Enum):
+    """Where our registration stands."""
+
+    OFFLINE = "not registered, and not trying to be"
+    GREETING = "HELLO sent, the COOKIE is awaited"
+    REGISTERING = "REGISTER sent, WELCOME or REFUSED is awaited"
+    REGISTERED = "the registry knows us and answers"
+    PAUSING = "the registry does not answer; the next search is a moment away"
+    LEAVING = "LEAVE sent, its answer is awaited"
+    REFUSED = "the registry lets us not in"
+
+
+class Input(enum.Enum):
+    """What can happen to a registration."""
+
+    START = "we want to be registered"
+    COOKIE = "an authentic COOKIE came"
+    WELCOME = "an authentic WELCOME came"
+    REFUSED = "an authentic REFUSED came"
+    UNANSWERED = "all tries of a question are over"
+    PAUSED = "the pause between two searches is over"
+    SILENCE = "the link broke or a ping stayed unanswered"
+    LEAVE = "we want to be offline, and have been let in before: the registry may have us online"
+    STOP = "we want to be offline, and were never let in"
+    LEFT = "the registry confirmed that we left, or knows nothing of us any more"
+
+
+TRANSITIONS: Final = {
+    (State.OFFLINE, Input.START): State.GREETING,
+    (State.REFUSED, Input.START): State.GREETING,
+    (State.REGISTERED, Input.START): State.GREETING,
+    (State.PAUSING, Input.START): State.GREETING,
+    (State.LEAVING, Input.START): State.GREETING,
+    (State.GREETING, Input.COOKIE): State.REGISTERING,
+    (State.GREETING, Input.REFUSED): State.REFUSED,
+    (State.GREETING, Input.UNANSWERED): State.PAUSING,
+    (State.GREETING, Input.LEAVE): State.LEAVING,
+    (State.GREETING, Input.STOP): State.OFFLINE,
+    (State.REGISTERING, Input.WELCOME): State.REGISTERED,
+    (State.REGISTERING, Input.REFUSED): State.REFUSED,
+    (State.REGISTERING, Input.UNANSWERED): State.PAUSING,
+    (State.REGISTERING, Input.LEAVE): State.LEAVING,
+    (State.REGISTERING, Input.STOP): State.OFFLINE,
+    (State.REGISTERED, Input.SILENCE): State.GREETING,
+    (State.REGISTERED, Input.UNANSWERED): State.GREETING,
+    (State.REGISTERED, Input.LEAVE): State.LEAVING,
+    (State.PAUSING, Input.PAUSED): State.GREETING,
+    (State.PAUSING, Input.LEAVE): State.LEAVING,
+    (State.PAUSING, Input.STOP): State.OFFLINE,
+    (State.LEAVING, Input.LEFT): State.OFFLINE,
+    (State.LEAVING, Input.UNANSWERED): State.OFFLINE,
+}
+
+
+class Notice(enum.Enum):
+    """What the session tells its owner, in order."""
+
+    WELCOMED = "we are registered (again)"
+    DENIED = "we are refused; `denied` says why"
+    SILENT = "the registry answers no ping, by UDP or on the link: it is asked anew who is there before it counts as lost"
+    LOST = "the registry does not answer"
+    LEFT = "we left"
+    LEAVE_UNANSWERED = "we left without an answer"
+    WRONG_KEY = "the registry is lost, and another with a key of its own answers in its place: `stranger`"
+    WRONG_CODE = "`stranger` answers at the first contact, and is not the registry that made our join code"
+
+
+class Question:
+    """One question on its way: sent at once, again after each `ack_timeout`, given up after `tries` of them."""
+
+    __slots__ = ("_next_at", "_policy", "_tries", "asked_at", "reference")
+
+    def __init__(self, policy: Policy, *, reference: int, now: float) -> None:
+        self._policy: Final = policy
+        self._tries = 0
+        self._next_at = now
+        self.reference: Final = reference
+        self.asked_at: Final = now
+
+    @property
+    def next_timer(self) -> float:
+        """When the next try, or the giving up, is due."""
+        return self._next_at
+
+    def is_due(self, now: float) -> bool:
+        """Whether to send it (again) now; counts the try. Ask until `is_over`."""
+        if self.is_over(now) or now < self._next_at:
+            return False
+        self._tries += 1
+        self._next_at = now + self._policy.ack_timeout
+        return True
+
+    def is_over(self, now: float) -> bool:
+        """Whether all tries were made and the last one was waited for."""
+        return self._tries >= self._policy.tries and now >= self._next_at
+
+
+class Backoff:
+    """How long to wait before the next attempt: doubling from `first` to `largest` seconds, with jitter."""
+
+    __slots__ = ("_first", "_largest", "_next")
+
+    def __init__(self, *, first: float, largest: float) -> None:
+        self._first: Final = first
+        self._largest: Final = largest
+        self._next = first
+
+    def next_wait(self, chance: float) -> float:
+        """Seconds to wait; `chance` in [0, 1) spreads those who lost the registry at the same moment."""
+        wait = self._next * (0.5 + chance)
+        self._next = min(self._next * 2, self._largest)
+        return wait
+
+    def reset(self) -> None:
+        """It went well: begin small again."""
+        self._next = self._first
+
+
+SEARCH_FIRST: Final = 0.5
+SEARCH_LARGEST: Final = 3.0
+"""Seconds between searches for a lost registry; jitter makes the longest 4.5: people are back within 5 s of it."""
+
+
+class RegistrySession:
+    """Our registration at one registry address."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        address: Address,
+        pinned: bytes | None,
+        policy: Policy,
+        rng: random.Random,
+        first_opening: int,
+    ) -> None:
+        """`first_opening`: above the numbers of all openings of earlier lives."""
+        self._policy = policy
+        self._rng = rng
+        self._question: Question | None = None
+        self._next_ping: float | None = None
+        self._pause_until: float | None = None
+        self._search = Backoff(first=SEARCH_FIRST, largest=SEARCH_LARGEST)
+        self._handshake = Handshake(identity=identity, pinned=pinned, rng=rng)
+        self._registry = b""
+        """The key of the registry that let us in,"""
+        self._context = b""
+        """and the nonce with which we came in: openings of before are none."""
+        self.sessions: Final = SessionTable(
+            identity, rng=rng, context_of=self._context_of, first_number=first_opening
+        )
+        self.life = 0
+        """The counter of the registry's card, which it makes anew in each of its lives."""
+        self._out: list[bytes] = []
+        self._sealed: list[Ping | Leave] = []
+        self._notices: list[Notice] = []
+        self._warned_of: bytes | None = None
+        self._is_leave_doubtful = False
+        """Whether we are leaving a registry that may have forgotten our session: it is asked by HELLO, too."""
+        self.address: Final = address
+        self.state = State.OFFLINE
+        self.is_lost = False
+        self.is_wanted = False
+        """Whether it is lost, and looked for because somebody waits for it."""
+        self.welcome: Welcome | None = None
+        self.denied: RefusalReason | None = None
+        self.newer_counter = 0
+        """That of a card of ours which the registry knows, when it refused an older one."""
+        self.table_version = 0
+        """How far our table goes now."""
+        self._version_at_register = 0
+        """How far it went when the present attempt to register began."""
+        self.known_version = 0
+        """The newest table version that the registry spoke of."""
+        self.heard_at = float("-inf")
+        """When the registry last answered a question of ours."""
+
+    @property
+    def pinned(self) -> bytes | None:
+        """The identity key of the registry at this address, once we know it."""
+        return self._handshake.pinned
+
+    @property
+    def expected(self) -> str:
+        """The fingerprint of the key that the registry must have; empty while any will do."""
+        return self._handshake.expected
+
+    @property
+    def is_key_named(self) -> bool:
+        """Whether the user, or the join code that let us in, named the key of our registry."""
+        return self._handshake.is_key_named
+
+    @property
+    def is_code_foreign(self) -> bool:
+        """Whether our join code was made by another registry than the one that answers."""
+        return self._handshake.is_code_foreign
+
+    @property
+    def demanded(self) -> str | None:
+        """The digits of the fingerprint that the user demands, whatever is pinned."""
+        return self._handshake.demanded
+
+    @property
+    def stranger(self) -> bytes | None:
+        """The key that answers instead of that one, as was last told; None once the right one has answered."""
+        return self._warned_of
+
+    @property
+    def is_registry_behind(self) -> bool:
+        """Whether the registry that welcomed us had told us of a later table than it has now: its folder is a backup. A
+        batch that came behind our question does not count."""
+        return self.welcome is not None and self.welcome.table_version < self._version_at_register
+
+    # --- what we want
+
+    def use_card(self, card: Card, *, first_opening: int) -> None:
+        """What to register with from now on, and above which numbers to open sessions."""
+        self._handshake.use_card(card)
+        self.sessions.number_from(first_opening)
+
+    def use_code(self, code: JoinCode) -> None:
+        """Come in with this join code, until we have once been let in."""
+        self._handshake.use_code(code)
+
+    def demand(self, digits: str) -> None:
+        """Let nobody be our registry but the one whose key has this fingerprint, whatever is pinned."""
+        self._handshake.demanded = digits
+
+    def start(self, *, table_version: int, now: float) -> None:
+        """Register, or register again with a new card."""
+        self.table_version, self.is_lost, self._warned_of = table_version, False, None
+        self._step(Input.START, now)
+
+    def leave(self, *, now: float) -> None:
+        """Go offline and tell the registry, also one that did not answer lately: it may be back."""
+        self._step(Input.STOP if self.welcome is None else Input.LEAVE, now)
+
+    def note_silence(self, *, now: float) -> None:
+        """The link broke: see at once whether the registry is still there."""
+        self._step(Input.SILENCE, now)
+
+    def ping(self, *, now: float) -> None:
+        """Ask for a sign of life now; silence is noticed `give_up_after` later."""
+        if self.state is State.REGISTERED and self._question is None:
+            self._ask(now)
+
+    def search(self, *, now: float) -> bool:
+        """Look for a lost registry at once: somebody waits for it. Whether an attempt is under way."""
+        if self.is_lost:
+            self._step(Input.PAUSED, now)
+            self.is_wanted = self.state in (State.GREETING, State.REGISTERING)
+        return self.is_wanted
+
+    # --- what comes in
+
+    def receive_cookie(self, data: bytes, *, now: float) -> None:
+        """A COOKIE. Raises DecodeError; anything that does not fit our HELLO is ignored."""
+        cookie = decode_cookie(data)
+        if self.state is State.GREETING and self._handshake.takes_cookie(cookie):
+            self._step(Input.COOKIE, now)
+        elif (
+            self._is_leave_doubtful
+            and self._handshake.takes_cookie(cookie)
+            and cookie.card.counter != self.life
+        ):
+            self._step(Input.LEFT, now)  # it was started anew, and has nobody online who has not come back
+
+    def receive_welcome(self, data: bytes, *, now: float) -> None:
+        """A WELCOME. Raises DecodeError, SealError."""
+        welcome = decode_welcome(data)
+        card = self._handshake.takes_welcome(welcome) if self.state is State.REGISTERING else None
+        if card is not None:
+            agreement_half(card.identity)
+            if (card.identity, welcome.nonce) != (self._registry, self._context):
+                self.sessions.meet_anew(self._registry, now=now)
+                self._registry, self._context = card.identity, welcome.nonce
+            self.life, self.welcome = card.counter, welcome
+            self._handshake.use_code(None)
+            self.known_version = welcome.table_version
+            self.heard_at = now
+            self._step(Input.WELCOME, now)
+
+    def receive_refused(self, data: bytes, *, now: float) -> None:
+        """A REFUSED. Raises DecodeError."""
+        refused = decode_refused(data)
+        is_registering = self.state is State.REGISTERING
+        is_theirs = self._handshake.takes_refused(refused, is_registering=is_registering)
+        if is_theirs and self._may_refuse(refused.reason):
+            self.denied, self.newer_counter = refused.reason, refused.counter
+            self._step(Input.REFUSED, now)
+
+    def _may_refuse(self, reason: RefusalReason) -> bool:
+        """A REGISTER may be refused for any reason; a HELLO for its version, unless we were welcome here in this life:
+        then the registry is as good as away, and direct chat goes on."""
+        if self.state is State.REGISTERING:
+            return True
+        return self.state is State.GREETING and reason is RefusalReason.VERSION and self.welcome is None
+
+    def receive_pong(self, pong: Pong, *, now: float) -> None:
+        """The registry lives."""
+        self.known_version = max(self.known_version, pong.table_version)
+        question = self._question
+        if self.state is State.REGISTERED and question is not None and pong.reference == question.reference:
+            self._question = None
+            self.heard_at = now
+            self._next_ping = now + self._ping_span()
+
+    def receive_probe(self, *, now: float) -> None:
+        """The registry asks for a sign of life by UDP: somebody could not reach us."""
+        self.ping(now=now)
+
+    def receive_left(self, left: Left, *, now: float) -> None:
+        """The registry has taken our leave."""
+        if self._question is not None and left.reference == self._question.reference:
+            self._step(Input.LEFT, now)
+
+    # --- what is sealed for the registry alone
+
+    def is_ours(self, datagram: bytes) -> bool:
+        """Whether a datagram is of a session with the registry."""
+        return self.sessions.author_of(datagram) == self._registry != b""
+
+    def open(self, datagram: bytes, *, now: float) -> bytes:
+        """What the registry says by UDP; empty for nothing. Raises DecodeError, SealError."""
+        opened = self.sessions.open(datagram, now=now)
+        if opened.answer is not None:
+            self._out.append(opened.answer)
+        return opened.payload
+
+    def open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkBegun]:
+        """The first frame of a link, which carries this. Raises SealError."""
+        return self.sessions.open_link(self._registry, payload, now=now)
+
+    def _context_of(self, identity: bytes) -> bytes | None:
+        return self._context if identity == self._registry else None
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> None:
+        """Ask again, give up, search again or ping, as far as each is due."""
+        self.sessions.handle_timer(now=now)
+        if self._pause_until is not None and now >= self._pause_until:
+            self._step(Input.PAUSED, now)
+        if self._next_ping is not None and now >= self._next_ping and self._question is None:
+            self._ask(now)
+        question = self._question
+        if question is not None:
+            if question.is_over(now):
+                self._step(Input.UNANSWERED, now)
+            elif question.is_due(now):
+                if self.state in (State.REGISTERED, State.LEAVING):
+                    self.sessions.doubt(self._registry, now=now)
+                self._say(now)
+                if self.state is State.REGISTERED:
+                    self._sealed.append(self._sealed_wording(question))  # UDP seems not to get through
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        if self._question is not None:
+            due: float | None = self._question.next_timer
+        else:
+            due = self._pause_until if self._pause_until is not None else self._next_ping
+        over = self.sessions.next_timer()
+        return due if over is None else over if due is None else min(due, over)
+
+    def datagrams_to_send(self) -> list[bytes]:
+        """Drained: datagrams for the registry's address."""
+        out, self._out = self._out, []
+        return out
+
+    def sealed_questions(self) -> list[Ping | Leave]:
+        """Drained: questions that the link is to carry as well, since nothing gets lost there: a Leave at once, a Ping while
+        it goes unanswered."""
+        sealed, self._sealed = self._sealed, []
+        return sealed
+
+    def notices(self) -> list[Notice]:
+        """Drained: what the owner should know."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    # --- inside
+
+    def _step(self, occurrence: Input, now: float) -> None:
+        after = TRANSITIONS.get((self.state, occurrence))
+        if after is None:
+            return
+        before, self.state = self.state, after
+        self._question = self._pause_until = self._next_ping = None
+        self.is_wanted = self.is_wanted and after is State.REGISTERING
+        self._tell(before, occurrence)
+        self._is_leave_doubtful = after is State.LEAVING and before is not State.REGISTERED
+        if after is State.GREETING or self._is_leave_doubtful:
+            self._handshake.begin()
+        if after is State.REGISTERING:
+            self._version_at_register = self.table_version
+        if after in (State.GREETING, State.REGISTERING, State.LEAVING):
+            self._ask(now)
+        elif after is State.PAUSING:
+            self._pause_until = now + self._search.next_wait(self._rng.random())
+        elif after is State.REGISTERED:
+            self._search.reset()
+            self._next_ping = now + self._ping_span()
+
+    def _tell(self, before: State, occurrence: Input) -> None:
+        if occurrence is Input.WELCOME:
+            self._notices.append(Notice.WELCOMED)
+            self.is_lost, self._warned_of = False, None
+        elif occurrence is Input.REFUSED:
+            self._notices.append(Notice.DENIED)
+        elif occurrence is Input.UNANSWERED and before is State.LEAVING:
+            self._notices.append(Notice.LEAVE_UNANSWERED)
+        elif occurrence is Input.UNANSWERED and before is State.REGISTERED:
+            self._notices.append(Notice.SILENT)
+        elif occurrence is Input.UNANSWERED:
+            self._tell_lost()
+        elif occurrence is Input.LEFT:
+            self._notices.append(Notice.LEFT)
+        elif occurrence is Input.STOP:
+            self._notices.append(Notice.LEAVE_UNANSWERED)
+
+    def _tell_lost(self) -> None:
+        """Once that the registry is lost; or, once, that somebody else is in its place."""
+        stranger = self._handshake.stranger
+        if stranger is not None and stranger != self._warned_of:
+            self._warned_of = stranger
+            self._notices.append(Notice.WRONG_KEY if self.expected else Notice.WRONG_CODE)
+        elif not self.is_lost:
+            self._notices.append(Notice.LOST)
+        self.is_lost = True
+
+    def _ask(self, now: float) -> None:
+        self._question = Question(self._policy, reference=self._rng.getrandbits(32), now=now)
+        self._next_ping = None
+        self._question.is_due(now)
+        self._say(now)
+        if self.state is State.LEAVING:
+            self._sealed.append(self._sealed_wording(self._question))
+
+    def _say(self, now: float) -> None:
+        self._out += self._wording(now)
+        if self._is_leave_doubtful:
+            self._out.append(self._handshake.hello())
+
+    def _wording(self, now: float) -> list[bytes]:
+        """The datagrams of the present question; sealed ones are sealed anew for each try (replay window)."""
+        assert self._question is not None
+        if self.state is State.GREETING:
+            return [self._handshake.hello()]
+        if self.state is State.REGISTERING:
+            return [self._handshake.register()]
+        payload = join_frames([encode(self._sealed_wording(self._question))])
+        return self.sessions.seal(self._registry, payload, now=now)
+
+    def _sealed_wording(self, question: Question) -> Ping | Leave:
+        shape = Leave if self.state is State.LEAVING else Ping
+        return shape(reference=question.reference)
+
+    def _ping_span(self) -> float:
+        """A third of the lease: three pings may fail before the registry holds us to be away."""
+        return self.welcome.lease / 3 if self.welcome is not None else 10.0

@@ -1,0 +1,194 @@
+"""Lines of groups, the channel and rooms: as they are said, out of the log, or straight from a member.
+
+Each ends in its sender's stream to the group. It knows keys, positions and floors.
+"""
+
+import contextlib
+from collections.abc import Callable
+
+from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.events import SOMEBODY, Trouble
+from chatapp.peer.core.inbox import CatchUp, Stream, Streams, Texts, restored
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.conversation import make_inbox
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.records import CursorMoved, StoredStream
+from chatapp.peer.core.rooms.group import Group, Groups
+from chatapp.wire.codec import decode_group_body
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.errors import SealError, WireError
+from chatapp.wire.framing import unpack_group
+from chatapp.wire.limits import GROUP_HELD_MAX
+from chatapp.wire.messages.direct import StraightLine
+from chatapp.wire.messages.rooms import GroupLine, GroupPage
+from chatapp.wire.sealing import GroupKey
+
+
+class GroupReceiver:
+    """All lines of all groups."""
+
+    def __init__(
+        self,
+        *,
+        contacts: Contacts,
+        groups: Groups,
+        streams: Streams,
+        home: CatchUp,
+        outputs: Outputs,
+        stored: dict[bytes, StoredStream],
+        policy: Policy,
+    ) -> None:
+        self._contacts = contacts
+        self._groups = groups
+        self._streams = streams
+        self._home = home
+        self._out = outputs
+        self._stored = stored
+        self._policy = policy
+        self._held_frames: list[tuple[int, bytes]] = []
+        self._floors: dict[bytes, tuple[int, int]] = {}
+        """Of streams to groups, by the newest line: (a position in the log, the floor that counts from there on)."""
+        self.is_table_fresh: Callable[[], bool] = lambda: True
+        """Whether the stations in the table are those of the registry's present life."""
+        self.is_member: Callable[[Group, bytes], bool] = lambda group, identity: not group.room
+        """Whether a line said straight by somebody is one of the group's, as far as we know."""
+
+    def adopt(self, contact: Contact, *, now: float) -> bool:
+        """Show what is stored of somebody's lines and was not shown. False: nothing is stored."""
+        awaited = [group for group in self._groups if group.mark + contact.identity in self._stored]
+        for group in awaited:
+            self._streams.release(self._stream(group, contact), now)
+        return bool(awaited)
+
+    def _stream(self, group: Group, contact: Contact) -> Stream:
+        key = group.mark + contact.identity
+        if key not in self._streams:
+            stored = self._stored.pop(key, StoredStream())
+            texts: Texts = {one.number: (one.at_ms, one.text, True) for one in stored.unshown}
+            inbox = make_inbox(stored, self._policy)
+            self._streams.add(restored(key, contact, inbox, texts, stored, group=group))
+        stream = self._streams[key]
+        stream.group = group
+        return stream
+
+    # --- as they are said
+
+    def line_relayed(self, position: int, frame: bytes, *, now: float) -> bool:
+        """A line as it is said. False: its sender's row is missing, fetch it. Raises WireError."""
+        header = unpack_group(frame)
+        group = self._groups.by_tag(header.tag)
+        if group is None:
+            raise SealError("a line of a group that we are not in")
+        key = group.key(header.epoch)
+        if key is None:
+            group.note_missing(position, now=now)  # of an epoch whose key we missed; the log has both
+            return True
+        contact = self._contacts.by_station(header.station) if self.is_table_fresh() else None
+        if contact is None:  # a number that another life of the registry gave to somebody else tells nothing
+            if len(self._held_frames) < GROUP_HELD_MAX:
+                self._held_frames.append((position, frame))
+            group.note_missing(position, now=now)  # they may have left again before we learn of them
+            return False
+        self._line_arrived(group, contact, key.open(frame), position, late=False)
+        self.position_known(group, position, now=now)
+        return True
+
+    def rows_came(self, *, now: float) -> None:
+        """Frames of unknown senders get another look. One that is no good stays a hole, which the log fills or not;
+        it does not keep the others from theirs."""
+        held, self._held_frames = self._held_frames, []
+        for position, frame in held:
+            with contextlib.suppress(WireError):
+                self.line_relayed(position, frame, now=now)
+
+    def link_lost(self) -> None:
+        """Stations may be given anew from now on: a frame still held would be taken for somebody else's. The log has it,
+        or its sender says it again."""
+        self._held_frames.clear()
+
+    def line_straight(self, contact: Contact, line: StraightLine) -> None:
+        """One that a member said to us while the registry is away (clause 6.9). Not a member's, or of a group that we
+        are not in: dropped; if it is for us all the same, the log has it later."""
+        group = self._groups.by_name(line.group)
+        if group is None or not self.is_member(group, contact.identity):
+            return
+        stream = self._stream(group, contact)
+        stream.inbox.pass_over(line.since, line.number)
+        self._note_floor(stream, line.position, line.floor)
+        self._streams.take(stream, line.number, line.at, line.text, late=False)
+
+    # --- out of the log
+
+    def page_arrived(self, group: Group, page: GroupPage, *, now: float) -> None:
+        """Lines that were said while we were away."""
+        keys = group.keys_of(page.keys)
+        for line in page.lines:
+            try:
+                self._stored_line_arrived(group, line, keys)
+            except WireError as error:
+                contact = self._contacts.by_identity(line.sender)
+                name = contact.name if contact is not None else SOMEBODY
+                where = f"the room {group.room}" if group.room else "the channel"
+                self._out.events.append(Trouble(text=f"A line of {where} from {name} is lost: {error}"))
+        if group.note_page(page.position, now=now):
+            self.move_cursor(group)
+        if not page.more:
+            self._home.group_drained(group.name)
+
+    def position_known(self, group: Group, position: int, *, now: float) -> None:
+        """The line at this place of the log is here, or is our own."""
+        if group.note_position(position, now=now):
+            self.move_cursor(group)
+
+    def move_cursor(self, group: Group) -> None:
+        """The group's cursor stands elsewhere: for the disk, with the floors that count from there on."""
+        assert group.cursor is not None
+        self._out.records.append(CursorMoved(group.cursor, group.name))
+        for stream, floor in self._due_floors():
+            self._streams.remember_floor(stream, floor)
+
+    def raise_floors(self) -> dict[bytes, Stream]:
+        """What is below the floor of a line is settled for its sender, but we may still have to take it out of the
+        log: a floor counts when we have all up to that line, and have it on disk."""
+        if not self._floors:
+            return {}
+        due = self._due_floors()
+        for stream, floor in due:
+            del self._floors[stream.key]
+            stream.inbox.raise_floor(floor)
+        return {stream.key: stream for stream, _ in due}
+
+    def forget_floors(self, group: Group) -> None:
+        """The group's log is another one: what was due at a place of the former one is due at none of this."""
+        self._floors = {
+            key: due for key, due in self._floors.items() if self._streams[key].group is not group
+        }
+
+    # --- inside
+
+    def _stored_line_arrived(self, group: Group, line: GroupLine, keys: dict[int, GroupKey]) -> None:
+        contact = self._contacts.by_identity(line.sender)
+        key = keys.get(unpack_group(line.frame).epoch)
+        if contact is not None and key is not None:
+            self._line_arrived(group, contact, key.open_stored(line.frame), line.position, late=True)
+
+    def _line_arrived(
+        self, group: Group, contact: Contact, payload: bytes, position: int, *, late: bool
+    ) -> None:
+        body = decode_group_body(payload)
+        stream = self._stream(group, contact)
+        self._note_floor(stream, position, body.floor)
+        self._streams.take(stream, body.number, body.at, body.text, late=late)
+
+    def _note_floor(self, stream: Stream, position: int, floor: int) -> None:
+        if position >= self._floors.get(stream.key, (0, 0))[0]:
+            self._floors[stream.key] = (position, floor)
+
+    def _due_floors(self) -> list[tuple[Stream, int]]:
+        due = []
+        for key, (position, floor) in self._floors.items():
+            stream = self._streams[key]
+            assert stream.group is not None
+            if position <= (stream.group.cursor or 0):
+                due.append((stream, floor))
+        return due

@@ -1,0 +1,197 @@
+"""Who is in the room where we are, and who of them the user has been told is there.
+
+Only real changes are told: after the registry's return members come back one after the other, and nobody who was there
+before and is there again soon is said to have left or joined.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from chatapp.peer.core.context import Outputs, RegistryReach
+from chatapp.peer.core.events import MemberJoined, MemberLeft, Person
+from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.rooms.group import Group
+from chatapp.wire.messages.rooms import RoomMember, RoomPresence
+
+RETURN_SPAN: Final = 30.0
+"""Seconds after our own return for which a member may take to come back before they are said to have left."""
+
+
+class Membership:
+    """The members of one room but for ourselves."""
+
+    def __init__(self, contacts: Contacts, outputs: Outputs, *, me: bytes) -> None:
+        self._contacts = contacts
+        self._out = outputs
+        self._me = me
+        self.room = ""
+        self.members: dict[bytes, RoomPresence] = {}
+        self._told: set[bytes] = set()
+        self._missing: dict[bytes, float] = {}
+        """Told to be there and not back yet: until when they are waited for."""
+        self._unnamed: set[bytes] = set()
+        """Told of as soon as their row has come."""
+
+    def begin(self, room: str, members: Iterable[RoomMember]) -> None:
+        """We are in this room now, and nobody of it has been told of."""
+        self.room = room
+        self._told.clear()
+        self._missing.clear()
+        self._unnamed.clear()
+        self._replace(members)
+
+    def end(self) -> None:
+        """We are in no room."""
+        self.begin("", ())
+
+    def tell_all(self) -> tuple[str, ...]:
+        """Mark all present members announced; unnamed ones follow when their row arrives."""
+        here = [identity for identity in self.members if self._is_here(identity)]
+        self._told = set(here)
+        self._missing.clear()
+        contacts = {identity: self._contacts.by_identity(identity) for identity in here}
+        self._unnamed = {identity for identity, contact in contacts.items() if contact is None}
+        names = (contact.name for contact in contacts.values() if contact is not None)
+        return tuple(sorted(names, key=str.casefold))
+
+    def returned(self, members: Iterable[RoomMember], *, now: float) -> None:
+        """We are in the same room again, on a new link."""
+        self._replace(members)
+        for identity in list(self.members):
+            if self._is_here(identity):
+                self._came(identity)
+        for identity in list(self._told):
+            if identity not in self.members:
+                self._went(identity)
+            elif not self._is_here(identity):
+                self._missing[identity] = now + RETURN_SPAN
+
+    def changed(self, members: Iterable[RoomMember], *, is_told: bool) -> None:
+        """These stand otherwise. `is_told`: the user has been told who is here."""
+        for member in members:
+            if member.identity == self._me:
+                continue
+            if member.presence is RoomPresence.GONE:
+                self.members.pop(member.identity, None)
+            else:
+                self.members[member.identity] = member.presence
+            if not is_told:
+                continue
+            if member.presence is RoomPresence.HERE:
+                self._came(member.identity)
+            elif member.presence is RoomPresence.GONE or member.identity not in self._missing:
+                self._went(member.identity)
+
+    def gone(self, identity: bytes) -> None:
+        """The table says that somebody is gone, before the room does: they have left the room first, and once."""
+        if self._is_here(identity):
+            self._went(identity)
+
+    def rows_came(self) -> None:
+        """Some who had no name may have one now."""
+        for identity in list(self._unnamed):
+            contact = self._contacts.by_identity(identity)
+            if contact is not None:
+                self._unnamed.discard(identity)
+            if contact is not None and identity not in self._contacts.ignored:
+                self._out.events.append(MemberJoined(room=self.room, name=contact.name))
+
+    @property
+    def lacks_rows(self) -> bool:
+        """Whether somebody is here of whom we have no row."""
+        return any(self._contacts.by_identity(one) is None for one in self.members if self._is_here(one))
+
+    def here(self) -> list[Contact]:
+        """Those who are here, as far as we know."""
+        found = (self._contacts.by_identity(one) for one in self.members if self._is_here(one))
+        return [contact for contact in found if contact is not None]
+
+    def handle_timer(self, *, now: float) -> None:
+        """Who was waited for long enough has left."""
+        for identity, deadline in list(self._missing.items()):
+            if now >= deadline:
+                self._went(identity)
+
+    def next_timer(self) -> float | None:
+        """When somebody will have been waited for long enough."""
+        return min(self._missing.values(), default=None)
+
+    def _replace(self, members: Iterable[RoomMember]) -> None:
+        self.members = {
+            member.identity: member.presence
+            for member in members
+            if member.presence is not RoomPresence.GONE and member.identity != self._me
+        }
+
+    def _is_here(self, identity: bytes) -> bool:
+        return self.members.get(identity) is RoomPresence.HERE
+
+    def _came(self, identity: bytes) -> None:
+        self._missing.pop(identity, None)
+        if identity in self._told:
+            return
+        self._told.add(identity)
+        contact = self._contacts.by_identity(identity)
+        if contact is None:
+            self._unnamed.add(identity)
+        elif identity not in self._contacts.ignored:
+            self._out.events.append(MemberJoined(room=self.room, name=contact.name))
+
+    def _went(self, identity: bytes) -> None:
+        self._missing.pop(identity, None)
+        if identity not in self._told:
+            return
+        self._told.discard(identity)
+        contact = self._contacts.by_identity(identity)
+        is_shown = identity not in self._unnamed and identity not in self._contacts.ignored
+        if contact is not None and is_shown:
+            self._out.events.append(MemberLeft(room=self.room, name=contact.name))
+        self._unnamed.discard(identity)
+
+
+class RoomRecipients:
+    """Of the channel, and of the room where we are."""
+
+    def __init__(self, parts: Parts, members: Membership) -> None:
+        self._me = parts.me
+        self._groups = parts.groups
+        self._contacts = parts.contacts
+        self._outlook = parts.outlook
+        self._straight = parts.straight
+        self._members = members
+
+    def members_of(self, group: Group) -> list[Contact]:
+        """To whom a line goes straight."""
+        if group.room:
+            here = self._members.here() if group is self._groups.room else []
+            return [contact for contact in here if not contact.is_banned]
+        me = self._me.identity.public
+        return [contact for contact in self._contacts if contact.may_answer and contact.identity != me]
+
+    def is_member(self, group: Group, identity: bytes) -> bool:
+        """Whether somebody known is one of a group's, as far as we know."""
+        return not group.room or (group is self._groups.room and identity in self._members.members)
+
+    def people(self) -> tuple[Person, ...]:
+        """Everybody in the room where we are, ourselves among them, by name."""
+        if self._groups.room is None:
+            return ()
+        own = self._contacts.by_identity(self._me.identity.public)
+        people = [
+            Person(name=self._me.name, online=True, since=float(own.row.since) if own is not None else 0.0)
+        ]
+        for identity, presence in self._members.members.items():
+            contact = self._contacts.by_identity(identity)
+            if contact is not None:
+                is_here = presence is RoomPresence.HERE
+                people.append(Person(name=contact.name, online=is_here, since=float(contact.row.since)))
+        return tuple(sorted(people, key=lambda person: person.name))
+
+    @property
+    def in_reach(self) -> int:
+        """How many others of the room a line of ours gets to now."""
+        is_alone = self._outlook.reach is not RegistryReach.UP
+        silent = self._straight.silent if is_alone else ()
+        return sum(contact.identity not in silent for contact in self._members.here())

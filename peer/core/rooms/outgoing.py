@@ -1,0 +1,290 @@
+"""Our lines to groups: to the registry, and again to it until it has them; straight to the members while it does not
+answer.
+
+A line keeps its number on every way. It knows deadlines and what the user is told.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.events import ChannelAccepted, ChannelUnanswered, RoomAccepted, RoomUnanswered, Trouble
+from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.conversation import Message
+from chatapp.peer.core.records import MessageState
+from chatapp.peer.core.rooms.direct_fanout import DirectFanout
+from chatapp.peer.core.rooms.group import Group, Groups
+from chatapp.peer.core.rooms.incoming import GroupReceiver
+from chatapp.peer.core.trace import TraceEvent
+from chatapp.wire.messages.rooms import (
+    FetchGroup,
+    GroupAccepted,
+    GroupGranted,
+    GroupPage,
+    GroupRefusal,
+    GroupRefused,
+)
+
+SAID_AGAIN_AFTER: Final = 10.0
+"""Seconds after which a line that a registry in reach has not answered is said again: we may not have been in the room."""
+
+LEFT: Final = "you left before the server was back"
+
+
+_UNSTORED: Final = {
+    GroupRefusal.DISK_FULL: "the server's disk is full",
+    GroupRefusal.DISK_FAILED: "the server cannot write to its disk",
+}
+
+
+@dataclass(slots=True, eq=False)
+class PendingGroupMessage:
+    """A line of ours that the registry has not answered."""
+
+    group: Group
+    message: Message
+    deadline: float | None
+    """When the user is told that it is not answered; None when that is told."""
+    again_at: float = 0.0
+    """When it is said again to a registry in reach."""
+
+
+class GroupOutbox:
+    """Our side of all groups."""
+
+    def __init__(self, parts: Parts, *, members: Callable[[Group], list[Contact]], now: float) -> None:
+        self._parts = parts
+        self._groups: Final[Groups] = parts.groups
+        self._hearing: Final[GroupReceiver] = parts.hearing
+        self._straight: Final[DirectFanout] = parts.straight
+        self._session = parts.session
+        self._link = parts.link
+        self._home = parts.home
+        self._outlook = parts.outlook
+        self._out = parts.out
+        self._policy = parts.policy
+        self._trails = parts.trails
+        self._members = members
+        self._spoken: dict[tuple[str, int], PendingGroupMessage] = {}
+        self._waiting: list[PendingGroupMessage] = []
+        """Those to be said as soon as earlier ones are answered."""
+        self.adopt(parts.groups.channel, now=now)
+
+    def adopt(self, group: Group, *, now: float) -> None:
+        """Lines of an earlier life that the registry never took: it gets them when it lets us speak."""
+        for message in group.unsettled:
+            self._keep(group, message, now)
+            spoken = PendingGroupMessage(group, message, None, now + SAID_AGAIN_AFTER)
+            self._spoken.setdefault((group.name, message.number), spoken)
+
+    def say(self, group: Group, text: str, *, now: float) -> Message:
+        """A line: sent now, or as soon as there is a key for it, or given to the members."""
+        message = group.add(text, wall=now + self._parts.wall_offset, ahead=self._outlook.clock_ahead)
+        deadline = now + self._policy.give_up_after
+        spoken = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
+        self._spoken[(group.name, message.number)] = spoken
+        if self._outlook.reach is RegistryReach.LOST or self._session.is_lost:
+            self._session.search(now=now)
+            self._unanswered(spoken, now)
+        elif self._can_speak(group):
+            self._say_in_order([spoken], now)
+        return message
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every line was answered, or is told to wait for the registry with nothing under way to members."""
+        return self._straight.is_settled and all(one.deadline is None for one in self._spoken.values())
+
+    def registry_lost(self, *, now: float) -> None:
+        """It will not answer what waits for it."""
+        for spoken in list(self._spoken.values()):
+            if spoken.deadline is not None:
+                self._unanswered(spoken, now)
+
+    def drop(self, group: Group, *, now: float) -> None:
+        """We are out of the group: what waits for the registry's return reaches nobody else. What was said to it just now
+        may still be answered."""
+        lost = [one for one in self._spoken.values() if one.group is group and one.deadline is None]
+        for spoken in lost:
+            self._refuse(spoken, LEFT, now)
+        self._straight.withdraw(group.name)
+        if lost:
+            count = "A line" if len(lost) == 1 else f"{len(lost)} lines"
+            text = f"{count} to {group.room} did not reach everybody: {LEFT}"
+            self._out.events.append(Trouble(text=text))
+
+    # --- what the registry says
+
+    def granted(self, granted: GroupGranted, group: Group, *, now: float) -> None:
+        """We may speak: what was not answered is said again, and what we missed is asked for."""
+        is_first = not group.can_seal
+        if is_first and group.is_beyond(granted.position):
+            group.begin_log_anew()
+            self._hearing.forget_floors(group)
+        was_new = group.cursor is None
+        is_behind = group.grant(granted)
+        if not is_first and not self._home.awaits(group.name):
+            return
+        # Not the first and still awaited: what we asked for then was for a room that we were just being led out of.
+        if is_behind:
+            self._home.await_group(group.name)
+            self._fetch(group)
+        else:
+            self._home.group_drained(group.name)
+            if was_new:
+                self._hearing.move_cursor(group)
+        if is_first:
+            unanswered = [one for one in self._spoken.values() if one.group is group]
+            self._say_in_order(sorted(unanswered, key=lambda one: one.message.number), now)
+
+    def page_came(self, page: GroupPage, *, now: float) -> None:
+        """Lines out of the log; the next page is asked for."""
+        group = self._groups.by_name(page.group)
+        if group is None:
+            return
+        self._hearing.page_arrived(group, page, now=now)
+        if page.more:
+            self._fetch(group)
+
+    def answered(self, answer: GroupAccepted | GroupRefused, *, now: float) -> None:
+        """The registry has a line of ours, or has not taken it."""
+        group = self._groups.answering(answer.group)
+        message = group.answered(answer.epoch, answer.counter) if group is not None else None
+        spoken = self._spoken.get((answer.group, message.number)) if message is not None else None
+        if group is None or spoken is None:
+            return
+        match answer:
+            case GroupAccepted(position=position):
+                self._hearing.position_known(group, position, now=now)
+                self._close(spoken)
+                trail = self._trails.changed(spoken.message, TraceEvent.ACCEPTED, now)
+                group.accepted(spoken.message, position, trail)
+                self._out.events.append(_accepted(group, spoken.message.number))
+                self._say_waiting(now)
+            case GroupRefused(reason=GroupRefusal.EPOCH_OVER):
+                if group.can_seal:
+                    self._link.send_group_frame(group.seal(spoken.message), now=now)
+            case GroupRefused() if spoken.deadline is None:
+                pass  # the user was told that it is kept, and some may have it straight: it is said again
+            case GroupRefused(reason=reason):
+                self._refuse(spoken, _UNSTORED[reason], now)
+                what = f"Line to {group.room}" if group.room else "Channel message"
+                self._out.events.append(Trouble(text=f"{what} refused: {_UNSTORED[reason]}"))
+                self._say_waiting(now)
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> None:
+        """Tell of lines that were not answered; ask for holes in the logs."""
+        for spoken in list(self._spoken.values()):
+            if spoken.deadline is not None and now >= spoken.deadline:
+                self._unanswered(spoken, now)
+                self._session.ping(now=now)
+            if now >= spoken.again_at and self._can_speak(spoken.group):
+                self._say_in_order([spoken], now)
+        for group in self._groups:
+            if group.is_gap_due(now) and self._link.is_up:
+                group.gap_since = now
+                self._fetch(group)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        dues = [one.deadline for one in self._spoken.values() if one.deadline is not None]
+        if self._link.is_up:  # without a link nobody can be asked
+            dues += [group.gap_due for group in self._groups if group.gap_due is not None]
+            dues += [one.again_at for one in self._spoken.values() if one.group.can_seal]
+        return min(dues, default=None)
+
+    # --- straight
+
+    def line_acknowledged(self, contact: Contact, number: int, *, now: float) -> bool:
+        """Somebody has stored what we sent straight. False: it was no line."""
+        was_silent = contact.identity in self._straight.silent
+        if not self._straight.acknowledged(contact, number):
+            return False
+        if was_silent:
+            self.catch_up(contact, now=now)
+        return True
+
+    def line_given_up(self, contact: Contact, number: int) -> bool:
+        """Somebody did not answer. False: it was no line."""
+        return self._straight.gave_up(contact, number)
+
+    def catch_up(self, contact: Contact, *, now: float) -> None:
+        """Somebody is in reach again while the registry is not: what they missed of ours."""
+        if self._outlook.reach is not RegistryReach.LOST:
+            return
+        for group in self._groups:
+            if contact in self._members(group):
+                wall = now + self._parts.wall_offset
+                self._straight.catch_up(group, contact, wall=wall, now=now)
+
+    def stop(self, *, now: float) -> None:
+        """We go offline: nothing is said straight, and nothing more is waited for."""
+        self._straight.withdraw()
+        for spoken in self._spoken.values():
+            if spoken.deadline is not None:
+                self._tell(spoken, now)
+
+    # --- inside
+
+    def _can_speak(self, group: Group) -> bool:
+        return self._link.is_up and group.can_seal
+
+    def _say_in_order(self, lines: list[PendingGroupMessage], now: float) -> None:
+        """To a registry that lets us speak; behind a gap in the numbers only when all before it is answered."""
+        for spoken in lines:
+            spoken.again_at = now + SAID_AGAIN_AFTER
+            if not spoken.group.is_behind_a_gap(spoken.message):
+                self._link.send_group_frame(spoken.group.seal(spoken.message), now=now)
+            elif spoken not in self._waiting:
+                self._waiting.append(spoken)
+
+    def _say_waiting(self, now: float) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._say_in_order([one for one in waiting if self._can_speak(one.group)], now)
+
+    def _unanswered(self, spoken: PendingGroupMessage, now: float) -> None:
+        self._tell(spoken, now)
+        if self._groups.by_name(spoken.group.name) is None:
+            self._refuse(spoken, LEFT, now)
+        elif self._outlook.reach is not RegistryReach.NONE:
+            wall, members = now + self._parts.wall_offset, self._members(spoken.group)
+            self._straight.say(spoken.group, spoken.message, members, wall=wall, now=now)
+
+    def _tell(self, spoken: PendingGroupMessage, now: float) -> None:
+        spoken.deadline = None
+        group, number = spoken.group, spoken.message.number
+        self._keep(group, spoken.message, now)
+        event = (
+            RoomUnanswered(room=group.room, number=number) if group.room else ChannelUnanswered(number=number)
+        )
+        self._out.events.append(event)
+
+    def _keep(self, group: Group, message: Message, now: float) -> None:
+        if message.standing is not MessageState.KEPT:
+            silent_since = self._outlook.silent_since
+            since = self._trails.seconds(now if silent_since is None else silent_since)
+            group.keep(message, self._trails.changed(message, TraceEvent.KEPT, now, since))
+
+    def _refuse(self, spoken: PendingGroupMessage, reason: str, now: float) -> None:
+        self._close(spoken)
+        spoken.group.refuse(
+            spoken.message, self._trails.changed(spoken.message, TraceEvent.REFUSED, now, reason)
+        )
+
+    def _close(self, spoken: PendingGroupMessage) -> None:
+        if spoken in self._waiting:
+            self._waiting.remove(spoken)
+        self._spoken.pop((spoken.group.name, spoken.message.number), None)
+        self._straight.forget(spoken.group, spoken.message)
+
+    def _fetch(self, group: Group) -> None:
+        if group.cursor is not None:
+            self._out.requests.append(FetchGroup(group=group.name, since=group.cursor))
+
+
+def _accepted(group: Group, number: int) -> ChannelAccepted | RoomAccepted:
+    return RoomAccepted(room=group.room, number=number) if group.room else ChannelAccepted(number=number)

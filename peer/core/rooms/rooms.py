@@ -1,0 +1,498 @@
+"""Getting into rooms and out of them: asked of the registry, and again on each new link.
+
+The registry says who is let in; leaving is our own affair and takes effect at once, whether the registry has heard of
+it or not. Being in a room is `whereabouts`', what is said there `lines`' and `hearing`'s.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.events import Room, RoomsListed, Trouble
+from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark, parties_of
+from chatapp.peer.core.rooms.group import Group
+from chatapp.peer.core.rooms.membership import Membership, RoomRecipients
+from chatapp.peer.core.rooms.outgoing import GroupOutbox
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.messages import rooms as wire
+from chatapp.wire.messages.rooms import (
+    EnterRoom,
+    GroupGranted,
+    LeaveRoom,
+    RoomEntered,
+    RoomLeft,
+    RoomRefusal,
+    RoomRefused,
+)
+from chatapp.wire.names import is_same_name, peer_name
+
+
+class CurrentRoom:
+    """In one room, or in none."""
+
+    def __init__(
+        self, parts: Parts, kept: RoomKept, members: Membership, lines: GroupOutbox, *, now: float
+    ) -> None:
+        self._parts = parts
+        self._outlook = parts.outlook
+        self._groups = parts.groups
+        self._link = parts.link
+        self._table = parts.table
+        self._home = parts.home
+        self._hearing = parts.hearing
+        self._out = parts.out
+        self._members = members
+        self._lines = lines
+        self.is_told = True
+        """Whether the user knows that we are in the room where we are."""
+        self.owes_leave = kept.owes_leave
+        """Whether the registry has yet to hear that we left a room."""
+        if kept.group is not None and kept.group.startswith(wire.ROOM_SIGN):
+            self._take_up(kept.group, now)
+            presences = (wire.RoomMember(one, wire.RoomPresence(presence)) for one, presence in kept.members)
+            self._members.begin(kept.group[1:], presences)
+            self.is_told = False
+        self._drop_what_was_left(now)
+
+    @property
+    def room(self) -> Group | None:
+        """Where we are."""
+        return self._groups.room
+
+    def go_in(self, notice: wire.RoomEntered, *, now: float) -> None:
+        """Into a room where we were not before, as far as this program knows."""
+        self.go_out(now=now)
+        self.owes_leave = False
+        group = self._take_up(notice.group, now)
+        if group.begin_at(notice.since, now=now):
+            self._hearing.move_cursor(group)
+        self._members.begin(group.room, notice.members)
+        self._home.await_group(group.name)
+        self.is_told = False
+        if self._members.lacks_rows:
+            self._table.fetch_anew(now=now)
+        self.keep()
+
+    def return_to(self, room: Group, notice: wire.RoomEntered, *, now: float) -> None:
+        """Into the one where we are, on a new link."""
+        if room.begin_at(notice.since, now=now):
+            self._hearing.move_cursor(room)
+        if self.is_told:
+            self._members.returned(notice.members, now=now)
+        else:
+            self._members.begin(room.room, notice.members)
+        self.keep()
+
+    def go_out(self, *, now: float) -> None:
+        """Into none."""
+        room = self.room
+        if room is None:
+            return
+        self._home.group_drained(room.name)
+        self._groups.leave()
+        self._lines.drop(room, now=now)
+        self._members.end()
+        self.is_told = True
+
+    def changed(self, notice: wire.RoomChanged, *, now: float) -> None:
+        """Members stand otherwise."""
+        if self.room is None or notice.group != self.room.name:
+            return
+        self._members.changed(notice.members, is_told=self.is_told)
+        if self._members.lacks_rows:
+            self._table.fetch(now=now)
+        self.keep()
+
+    def rows_came(self) -> None:
+        """Members who had no name may have one now."""
+        if self.is_told:
+            self._members.rows_came()
+
+    def gone(self, identity: bytes) -> None:
+        """Somebody has vanished from the table."""
+        if self.is_told:
+            self._members.gone(identity)
+
+    def announce(self) -> None:
+        """Tell the user that we are in the room, when all is here that we missed of it."""
+        reach, room = self._outlook.reach, self.room
+        if room is None or reach is RegistryReach.NONE:
+            return
+        if reach is not RegistryReach.LOST and (not self._link.is_up or self._home.awaits(room.name)):
+            return
+        self.is_told = True
+        missed = self._home.count(room.room)
+        self._out.events.append(
+            happened.RoomEntered(room=room.room, members=self._members.tell_all(), missed=missed)
+        )
+
+    def keep(self) -> None:
+        """For the next start."""
+        members = tuple((identity, int(presence)) for identity, presence in self._members.members.items())
+        name = self.room.name if self.room is not None else None
+        self._out.records.append(RoomKept(name, members, self.owes_leave))
+
+    def _take_up(self, name: str, now: float) -> Group:
+        """The group of a room, with what we know of it from before."""
+        group = self._group(name)
+        group.revoke()
+        self._groups.enter(group)
+        self._lines.adopt(group, now=now)
+        return group
+
+    def _group(self, name: str) -> Group:
+        group = self._groups.known.get(name)
+        if group is None:
+            stored = self._parts.stored.pop(group_mark(name), StoredStream())
+            place = self._parts.places.get(name, StoredGroup())
+            group = self._groups.known[name] = Group(name, stored, place, self._out)
+        return group
+
+    def _drop_what_was_left(self, now: float) -> None:
+        """An earlier life ended before it knew what became of lines to a room that it had left."""
+        stored = self._parts.stored.items()
+        rooms = [parties_of(mark, is_ours=True).room for mark, stream in stored if stream.outgoing]
+        for room in filter(None, rooms):
+            group = self._group(wire.ROOM_SIGN + room)
+            self._lines.adopt(group, now=now)
+            self._lines.drop(group, now=now)
+
+
+AWAY: Final = "the server is away"
+SILENT: Final = "the server is not responding"
+OFFLINE: Final = "you are offline"
+"""Why there is no answer."""
+
+
+@dataclass(slots=True)
+class PendingRequest:
+    """A question that the registry has not answered."""
+
+    reference: int
+    room: str
+    deadline: float | None
+    """None until there is a link to ask on, and when it was waited for in vain."""
+
+    def is_due(self, now: float) -> bool:
+        """Whether its answer is not waited for any longer."""
+        return self.deadline is not None and now >= self.deadline
+
+
+class RoomList:
+    """At most one question, the newest. It waits for the link while the registry is being looked for."""
+
+    def __init__(self, parts: Parts, members: Membership) -> None:
+        self._groups = parts.groups
+        self._link = parts.link
+        self._out = parts.out
+        self._outlook = parts.outlook
+        self._session = parts.session
+        self._policy = parts.policy
+        self._rng = parts.rng
+        self._members = members
+        self._asked: PendingRequest | None = None
+
+    def ask(self, *, now: float) -> None:
+        """Ask which rooms there are; `RoomsListed` follows."""
+        self._asked = PendingRequest(self._rng.getrandbits(32), "", None)
+        if self._outlook.reach is RegistryReach.LOST:
+            if not self._session.search(now=now):
+                self.give_up(AWAY)
+        elif self._outlook.reach is RegistryReach.NONE:
+            self.give_up(OFFLINE)
+        elif self._link.is_up:
+            self.link_up(now=now)
+
+    def link_up(self, *, now: float) -> None:
+        """Ask what waits for an answer, or for a link to be asked on."""
+        if self._asked is not None:
+            self._asked.deadline = now + self._policy.give_up_after
+            self._out.requests.append(wire.ListRooms(reference=self._asked.reference))
+
+    def listed(self, notice: wire.RoomsListed) -> None:
+        """The rooms with somebody in them."""
+        if self._asked is not None and notice.reference == self._asked.reference:
+            self._asked = None
+            rooms = [Room(name=one.group[1:], here=one.here) for one in notice.rooms]
+            rooms.sort(key=lambda room: room.name)
+            self._out.events.append(RoomsListed(rooms=tuple(rooms)))
+
+    def link_lost(self) -> None:
+        """Ask again on the next link."""
+        if self._asked is not None:
+            self._asked.deadline = None
+
+    def give_up(self, why: str) -> None:
+        """Tell of the room where we are instead, if the question is unanswered."""
+        if self._asked is not None:
+            self._asked = None
+            self._list_own(why)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Give up when the answer takes too long."""
+        if self._asked is not None and self._asked.is_due(now):
+            self.give_up(SILENT)
+
+    def next_timer(self) -> float | None:
+        """When the answer is not waited for any longer."""
+        return self._asked.deadline if self._asked is not None else None
+
+    def _list_own(self, why: str) -> None:
+        self._out.events.append(Trouble(text=f"Which rooms there are is not known: {why}"))
+        room = self._groups.room
+        if room is not None:
+            here = len(self._members.here()) + 1
+            self._out.events.append(RoomsListed(rooms=(Room(name=room.room, here=here),)))
+
+
+REFUSALS: Final = {
+    RoomRefusal.BAD_NAME: "the server does not accept this name",
+    RoomRefusal.ROOM_FULL: "it is full",
+    RoomRefusal.TOO_MANY_ROOMS: "there are too many rooms",
+    RoomRefusal.SHARE_USED_UP: "there are too many rooms of people at your address",
+    RoomRefusal.NOT_SERVING: "the server's disk is full or read-only",
+    RoomRefusal.TOO_OFTEN: "you, or others at your address, made or entered too many rooms in a short time",
+}
+
+
+class Rooms:
+    """Our side of rooms."""
+
+    def __init__(self, parts: Parts, kept: RoomKept, *, now: float) -> None:
+        self._rng = parts.rng
+        self._session = parts.session
+        self._outlook = parts.outlook
+        self._groups = parts.groups
+        self._link = parts.link
+        self._home = parts.home
+        self._out = parts.out
+        self._policy = parts.policy
+        self._members = Membership(parts.contacts, parts.out, me=parts.me.identity.public)
+        self.audience: Final = RoomRecipients(parts, self._members)
+        """Who is in."""
+        self.lines: Final = GroupOutbox(parts, members=self.audience.members_of, now=now)
+        """What we say."""
+        self.where: Final = CurrentRoom(parts, kept, self._members, self.lines, now=now)
+        """Where we are."""
+        self.list: Final = RoomList(parts, self._members)
+        self._asked: PendingRequest | None = None
+        self._again: PendingRequest | None = None
+        """The room where we are, named to the registry on a new link, or behind a question that came to nothing."""
+        self._is_astray = False
+        """Whether the registry may hold us to be where we asked to be, and not where we are."""
+        self._leave_reference = 0
+        parts.hearing.is_member = self.audience.is_member
+        parts.home.before_release = self._announce
+        parts.table.before_gone = self.where.gone
+
+    # --- what the user wants
+
+    @property
+    def room(self) -> Group | None:
+        """Where we are."""
+        return self._groups.room
+
+    def enter(self, room: str, *, now: float) -> None:
+        """Ask to be let into a room, and out of the one where we are."""
+        try:
+            name = peer_name(room)
+        except NameRefused as refusal:
+            self._refuse(room, refusal.reason)
+            return
+        if self.room is not None and is_same_name(self.room.room, name):
+            was_asked, self._asked, self.where.is_told = self._asked, None, False
+            if was_asked is not None or self._is_astray:
+                self._stay(now)
+            return
+        if self._outlook.reach is RegistryReach.NONE:
+            self._refuse(name, OFFLINE)
+            return
+        if self._outlook.reach is RegistryReach.LOST and not self._session.search(now=now):
+            self._refuse(name, AWAY)
+            return
+        self._is_astray = self._is_astray or self._asked is not None
+        self._asked = PendingRequest(self._reference(), name, None)
+        if self._link.is_up:
+            self._ask(self._asked, now)
+
+    def leave(self, *, now: float) -> None:
+        """Be in no room, at once; the registry hears of it now or on the next link."""
+        asked, self._asked = self._asked, None
+        room = self.room
+        if room is None:
+            self._out.events.append(happened.NotInRoom())
+        if room is None and asked is None:
+            return
+        self._go_out(now)
+        self.where.owes_leave = True
+        self.where.keep()
+        if self._link.is_up:
+            self._say_leave()
+        if room is not None:
+            self._out.events.append(happened.RoomLeft(room=room.room))
+
+    def forget(self) -> None:
+        """The program ends: its next start is in no room, unless a line of ours has yet to be told there. The registry
+        keeps our place for a while."""
+        if self.room is not None and not self.room.unsettled:
+            self._out.records.append(RoomKept(None))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known, and told, in which room we are."""
+        return self._asked is None and (self.where.is_told or self._outlook.reach is RegistryReach.NONE)
+
+    # --- what happens to the link
+
+    def link_up(self, *, now: float) -> None:
+        """A new link knows nothing of where we are."""
+        if self.where.owes_leave:
+            self._say_leave()
+        if self.room is not None:
+            self._again = PendingRequest(self._reference(), self.room.room, None)
+            self._home.await_group(self.room.name)
+            self._ask(self._again, now)
+        if self._asked is not None:
+            self._ask(self._asked, now)
+        self.list.link_up(now=now)
+
+    def link_lost(self) -> None:
+        """Nothing asked will be answered; a question to be let in is put again on the next link."""
+        self._again = None
+        if self._asked is not None:
+            self._asked.deadline = None
+        self.list.link_lost()
+
+    def registry_lost(self, *, now: float) -> None:
+        """Nobody is there to let us in; where we are, we are."""
+        self._give_up(AWAY, now)
+        self._announce()
+        self.list.give_up(AWAY)
+
+    def stop(self, *, now: float) -> None:
+        """We go offline by our own wish, and come back to the room."""
+        self._give_up(OFFLINE, now)
+        self.list.give_up(OFFLINE)
+        self.where.is_told = self.room is None
+
+    # --- what the registry says
+
+    def entered(self, notice: RoomEntered, *, now: float) -> None:
+        """We are let in."""
+        asked, again = self._asked, self._again
+        if again is not None and notice.reference == again.reference:
+            self._again, room = None, self.room
+            if room is not None and notice.group == room.name:
+                self.where.return_to(room, notice, now=now)
+            else:
+                self._go_in(notice, now)
+        elif asked is not None and notice.reference == asked.reference:
+            self._asked = None
+            self._go_in(notice, now)
+        elif asked is None and again is None and not self.where.owes_leave:
+            is_elsewhere = self.room is None or notice.group != self.room.name
+            if is_elsewhere:
+                self._stay(now)
+
+    def refused(self, notice: RoomRefused, *, now: float) -> None:
+        """We are not let in."""
+        if self._asked is not None and notice.reference == self._asked.reference:
+            asked, self._asked = self._asked, None
+            self._refuse(asked.room, REFUSALS[notice.reason])
+            if self._is_astray:
+                self._stay(now)
+        elif self._again is not None and notice.reference == self._again.reference and self.room is not None:
+            self._again, room = None, self.room
+            self._home.group_drained(room.name)
+            self._refuse(room.room, REFUSALS[notice.reason])
+            if notice.reason is not RoomRefusal.NOT_SERVING:
+                self._go_out(now)
+                self.where.keep()
+                self._out.events.append(happened.RoomLeft(room=room.room))
+
+    def left(self, notice: RoomLeft) -> None:
+        """The registry knows that we are in no room."""
+        if self.where.owes_leave and notice.reference == self._leave_reference:
+            self.where.owes_leave = False
+            self.where.keep()
+
+    def granted(self, granted: GroupGranted, *, now: float) -> None:
+        """We may speak in a group."""
+        group = self._groups.by_name(granted.group)
+        if group is not None:
+            self.lines.granted(granted, group, now=now)
+
+    # --- time
+
+    def handle_timer(self, *, now: float) -> None:
+        """Give up what was not answered; tell who was waited for in vain."""
+        if self._asked is not None and self._asked.is_due(now):
+            self._give_up(SILENT, now)
+        if self._again is not None and self._again.is_due(now):
+            self._again.deadline = None  # an answer that comes late is taken all the same
+            if self.room is not None:
+                self._home.group_drained(self.room.name)
+            self._announce()
+        self.list.handle_timer(now=now)
+        self._members.handle_timer(now=now)
+        self.lines.handle_timer(now=now)
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        asked = [one.deadline for one in (self._asked, self._again) if one is not None]
+        dues = [*asked, self.list.next_timer(), self._members.next_timer(), self.lines.next_timer()]
+        return min((due for due in dues if due is not None), default=None)
+
+    # --- inside
+
+    def _give_up(self, reason: str, now: float) -> None:
+        """A question that is not answered in time; the registry may have heard it all the same."""
+        if self._asked is not None:
+            asked, self._asked = self._asked, None
+            self._refuse(asked.room, reason)
+            self._stay(now)
+
+    def _stay(self, now: float) -> None:
+        """Where we are is where we want to be, whatever we asked: said right behind that question, so that a registry which
+        reads both at once moves us nowhere, and any other only until it reads on."""
+        self._is_astray = False
+        if self.room is None:
+            self.where.owes_leave = True
+            self.where.keep()
+            if self._link.is_up:
+                self._say_leave()
+        elif self._link.is_up:
+            self._again = PendingRequest(self._reference(), self.room.room, None)
+            self._ask(self._again, now)
+
+    def _go_out(self, now: float) -> None:
+        self._again = None
+        self.where.go_out(now=now)
+
+    def _go_in(self, notice: RoomEntered, now: float) -> None:
+        self._again, self._is_astray = None, False
+        self.where.go_in(notice, now=now)
+
+    def _announce(self) -> None:
+        """Once, and not while we are being let in, or the registry has yet to hear that we are there."""
+        if self.where.is_told or self._asked is not None:
+            return
+        is_awaited = self._again is not None and self._again.deadline is not None
+        if not is_awaited or self._outlook.reach is RegistryReach.LOST:
+            self.where.announce()
+
+    def _ask(self, asked: PendingRequest, now: float) -> None:
+        asked.deadline = now + self._policy.give_up_after
+        self._out.requests.append(EnterRoom(reference=asked.reference, room=asked.room))
+
+    def _say_leave(self) -> None:
+        self._leave_reference = self._reference()
+        self._out.requests.append(LeaveRoom(reference=self._leave_reference))
+
+    def _reference(self) -> int:
+        return self._rng.getrandbits(32)
+
+    def _refuse(self, room: str, reason: str) -> None:
+        self._out.events.append(happened.RoomRefused(room=room, reason=reason))

@@ -1,0 +1,126 @@
+"""What the user says: to one person, to everybody, to the room, to the visitor at the help desk.
+
+It judges whether something can be said at all, and gives it to the part that carries it.
+"""
+
+from typing import NamedTuple
+
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.events import NotInRoom
+from chatapp.peer.core.operator import Whom
+from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.people.table import LookUp
+from chatapp.peer.core.rooms.rooms import Rooms
+from chatapp.peer.core.trace import Raw
+from chatapp.wire.errors import NameRefused, TooLong
+from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.names import is_same_name, peer_name
+
+
+class Begun(NamedTuple):
+    """A message of ours: to whom, as they write their name, and its number in our stream to them."""
+
+    to: str
+    number: int
+
+
+class Speech:
+    """Everything of ours, at its beginning."""
+
+    def __init__(self, parts: Parts, rooms: Rooms) -> None:
+        self._parts = parts
+        self._rooms = rooms
+        self._lines = rooms.lines
+        self._me = parts.me
+        self._session = parts.session
+        self._contacts = parts.contacts
+        self._outlook = parts.outlook
+        self._look_ups = parts.look_ups
+        self._notebook = parts.notebook
+        self._inbound = parts.inbound
+        self._ladder = parts.ladder
+
+    def look_up(self, name: str, *, now: float) -> LookUp:
+        """Whether a message to `name` can be begun. ASKING: ask again after the next turn."""
+        contact = self._contacts.by_name(name)
+        if self._contacts.is_blocked(name):
+            return LookUp.BLOCKED
+        if contact is not None or is_same_name(name, self._me.name):
+            self._look_ups.forget(name)
+            return LookUp.KNOWN
+        reach = self._outlook.reach
+        if reach is RegistryReach.NONE or not self._can_be(name):
+            self._look_ups.forget(name)
+            return LookUp.UNKNOWN
+        if reach is RegistryReach.LOST:
+            self._look_ups.forget(name)
+            return LookUp.UNANSWERED
+        return self._look_ups.find(name, can_ask=reach is RegistryReach.UP, now=now)
+
+    def _can_be(self, name: str) -> bool:
+        """Whether the registry that we know could give somebody this name."""
+        try:
+            peer_name(name)
+        except NameRefused:
+            return False
+        return self._session.pinned is not None
+
+    def send(self, to: str, text: str, *, now: float) -> Begun:
+        """Begin a message to somebody who is KNOWN. Raises TooLong, UnicodeEncodeError, KeyError."""
+        check_length(text)
+        wall = now + self._parts.wall_offset
+        if is_same_name(to, self._me.name):
+            return Begun(self._me.name, self._notebook.write(text, wall=wall).number)
+        contact = self._contacts.by_name(to)
+        if contact is None or self._contacts.is_blocked(to):
+            raise KeyError(to)
+        if self._session.is_lost:
+            self._session.search(now=now)
+        talk = self._inbound.conversation(contact)
+        message = self._ladder.begin(contact, talk, text, wall=wall, now=now)
+        return Begun(contact.name, message.number)
+
+    def keep(self, to: str, text: str, *, now: float) -> Begun:
+        """Begin a message to a name that is UNANSWERED: it waits until the registry says whose it is. Raises TooLong,
+        UnicodeEncodeError."""
+        check_length(text)
+        if self._session.is_lost:
+            self._session.search(now=now)
+        assert self._session.pinned is not None
+        wall = now + self._parts.wall_offset
+        message = self._parts.named.keep(self._session.pinned, peer_name(to), text, wall=wall, now=now)
+        return Begun(peer_name(to), message.number)
+
+    def send_all(self, text: str, *, now: float) -> int:
+        """Begin a line for the channel; returns its number. Raises TooLong, UnicodeEncodeError."""
+        check_length(text)
+        return self._lines.say(self._parts.channel, text, now=now).number
+
+    def say(self, text: str, *, now: float) -> Begun | None:
+        """Begin a line for the room where we are; None in none, which is told. Raises TooLong, UnicodeEncodeError."""
+        check_length(text)
+        room = self._rooms.room
+        if room is None:
+            self._parts.out.events.append(NotInRoom())
+            return None
+        return Begun(room.name, self._lines.say(room, text, now=now).number)
+
+    def say_on_duty(self, text: str, whom: Whom, *, now: float) -> None:
+        """A line for a visitor whom we serve at the help desk. Raises TooLong, UnicodeEncodeError."""
+        check_length(text)
+        self._parts.duty.say(text, whom, wall=now + self._parts.wall_offset)
+
+    def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
+        """How a message of ours went so far; none when it is not under way to anybody."""
+        contact = self._contacts.by_identity(stream)
+        if contact is None or contact.conversation is None:
+            return self._parts.groups.steps_under_way(stream, number)
+        message = contact.conversation.outgoing.messages.get(number)
+        return message.steps if message is not None else ()
+
+
+def check_length(text: str) -> None:
+    """Raises TooLong for a text of more than TEXT_MAX bytes of UTF-8, UnicodeEncodeError for lone surrogates."""
+    size = len(text.encode())
+    if size > TEXT_MAX:
+        raise TooLong(size, TEXT_MAX)

@@ -1,0 +1,1 @@
+"""What a person said and read, on their own disk."""

@@ -1,0 +1,188 @@
+"""What a node starts with: its registry, its table, and of each stream what is not at rest.
+
+It reads in time that depends on what is under way, not on how long the history is.
+"""
+
+import sqlite3
+from itertools import pairwise
+from typing import Final, TypeVar
+
+import msgspec
+
+from chatapp.peer.core.records import (
+    DEAD,
+    FINAL,
+    KEY_SIZE,
+    Key,
+    Loaded,
+    MessageState,
+    RoomKept,
+    StoredGroup,
+    StoredIncoming,
+    StoredOutgoing,
+    StoredStream,
+)
+from chatapp.peer.history import schema
+from chatapp.peer.history.schema import damage_named
+from chatapp.wire.codec import decode_row
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.messages.direct import Number
+from chatapp.wire.messages.table import Row
+
+_FINAL: Final = ",".join(str(int(standing)) for standing in sorted(FINAL))
+_DEAD: Final = ",".join(str(int(standing)) for standing in sorted(DEAD))
+
+Found = TypeVar("Found")
+
+_decode_room: Final = msgspec.msgpack.Decoder(RoomKept).decode
+
+
+def load(db: sqlite3.Connection, registry: int) -> Loaded:
+    """Everything that the core starts with at this registry. Raises sqlite3.Error."""
+    with damage_named():
+        return _load(db, registry)
+
+
+def _load(db: sqlite3.Connection, registry: int) -> Loaded:
+    identity, is_verified, version, table_at = db.execute(
+        "SELECT identity, is_verified, version, table_at FROM registries WHERE id = ?", (registry,)
+    ).fetchone()
+    rows, broken = _rows(db, "people", registry)
+    blocked, _ = _rows(db, "blocked", registry)
+    dropped, _ = _rows(db, "dropped", registry)
+    streams, known = _streams(db, registry), {row.card.identity for row in rows}
+    return Loaded(
+        registry=msgspec.convert(identity, Key | None),
+        is_registry_verified=bool(is_verified),
+        rows=tuple(rows),
+        version=0 if broken else msgspec.convert(version, Number),  # then the registry sends the table again
+        table_at=msgspec.convert(table_at, float),
+        groups=_checked(_groups(db, registry), dict[str, StoredGroup]),
+        room=_room(db, registry),
+        streams=_checked(streams, dict[bytes, StoredStream]),
+        blocked=tuple(blocked),
+        verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
+        ignored=_keys(db, "SELECT identity FROM ignored"),
+        openings=_checked(dict(db.execute("SELECT identity, number FROM openings")), dict[bytes, Number]),
+        strangers=_strangers(db, streams, known),
+        unknown=_unknown(db, streams, known),
+        formers=dict(db.execute("SELECT identity, name_key FROM formers WHERE registry = ?", (registry,))),
+        dropped=tuple(
+            row
+            for row in dropped
+            if row.card.identity not in known and streams.get(row.card.identity, StoredStream()).outgoing
+        ),
+    )
+
+
+def _strangers(
+    db: sqlite3.Connection, streams: dict[bytes, StoredStream], known: set[bytes]
+) -> dict[bytes, str]:
+    """Those of whom nothing but the name in `names` is known, empty if that is not either, and something is to be shown."""
+    strangers = {}
+    for key, stream in streams.items():
+        if stream.unshown and len(key) == KEY_SIZE and key not in known:
+            found = db.execute("SELECT name FROM names WHERE identity = ?", (key,)).fetchone()
+            strangers[key] = "" if found is None else msgspec.convert(found[0], str)
+    return strangers
+
+
+def _unknown(
+    db: sqlite3.Connection, streams: dict[bytes, StoredStream], known: set[bytes]
+) -> dict[bytes, str]:
+    """The names of streams in which something of ours is not at rest, and for whose key there is no row."""
+    unknown = {}
+    for key, stream in streams.items():
+        if stream.outgoing and len(key) == KEY_SIZE and key not in known:
+            found = db.execute("SELECT name FROM names WHERE identity = ?", (key,)).fetchone()
+            if found is not None:
+                unknown[key] = msgspec.convert(found[0], str)
+    return unknown
+
+
+def _keys(db: sqlite3.Connection, query: str, *values: int) -> frozenset[bytes]:
+    return _checked(frozenset(one for (one,) in db.execute(query, values)), frozenset[Key])
+
+
+def _checked(found: Found, shape: type[Found]) -> Found:
+    """The same, if all in it is of the types and in the bounds of its shape. Raises msgspec.ValidationError."""
+    return msgspec.convert(msgspec.to_builtins(found, builtin_types=(bytes, frozenset)), shape)
+
+
+def _rows(db: sqlite3.Connection, table: str, registry: int) -> tuple[list[Row], int]:
+    """Those of a table, and how many are no good: a bad row must not stop the start."""
+    rows, broken = [], 0
+    for (blob,) in db.execute(f"SELECT row FROM {table} WHERE registry = ?", (registry,)):
+        try:
+            rows.append(decode_row(blob))
+        except DecodeError:
+            broken += 1
+    return rows, broken
+
+
+def _groups(db: sqlite3.Connection, registry: int) -> dict[str, StoredGroup]:
+    rows = db.execute("SELECT name, cursor, newest FROM places WHERE registry = ?", (registry,))
+    return {name: StoredGroup(cursor, newest) for name, cursor, newest in rows}
+
+
+def _room(db: sqlite3.Connection, registry: int) -> RoomKept:
+    row = db.execute("SELECT kept FROM room WHERE registry = ?", (registry,)).fetchone()
+    return _decode_room(row[0]) if row is not None else RoomKept(None)
+
+
+def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]:
+    """Those between two keys, and those of this registry's groups."""
+    streams: dict[bytes, StoredStream] = {}
+    here = (schema.EVERYWHERE, registry)
+    for id_, key, floor, shown in db.execute(
+        "SELECT id, key, floor, shown FROM streams WHERE NOT ours AND registry IN (?, ?)", here
+    ):
+        seen = db.execute("SELECT number FROM lines WHERE stream = ? AND number >= ?", (id_, floor))
+        streams[key] = StoredStream(
+            floor=floor,
+            shown=shown,
+            seen=tuple(number for (number,) in seen),
+            gone=tuple(
+                db.execute('SELECT start, "end" FROM gone WHERE stream = ? AND "end" > ?', (id_, floor))
+            ),
+            unshown=_unshown(db, id_, shown),
+        )
+    for id_, key, settled, last in db.execute(
+        "SELECT id, key, settled, last FROM streams WHERE ours AND registry IN (?, ?)", here
+    ):
+        (highest,) = db.execute("SELECT max(number) FROM lines WHERE stream = ?", (id_,)).fetchone()
+        outgoing = tuple(
+            StoredOutgoing(number, at_ms, text, MessageState(standing), trail)
+            for number, at_ms, text, standing, trail in db.execute(
+                "SELECT number, at_ms, text, standing, trail FROM lines WHERE stream = ? AND number >= ? "
+                f"AND standing NOT IN ({_FINAL}) ORDER BY number",
+                (id_, settled),
+            )
+        )
+        last_sent = max(last, highest or 0)
+        streams[key] = msgspec.structs.replace(
+            streams.get(key, StoredStream()),
+            last_sent=last_sent,
+            outgoing=outgoing,
+            voids=_voids(db, id_, floor=outgoing[0].number, last=last_sent) if outgoing else (),
+        )
+    return streams
+
+
+def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredIncoming, ...]:
+    rows = db.execute(
+        "SELECT number, at_ms, text, behind FROM lines WHERE stream = ?1 AND number > ?2 UNION "
+        "SELECT number, at_ms, text, behind FROM lines WHERE stream = ?1 AND behind = 1 ORDER BY number",
+        (stream, shown),
+    )
+    return tuple(StoredIncoming(number, at_ms, text, bool(behind)) for number, at_ms, text, behind in rows)
+
+
+def _voids(db: sqlite3.Connection, stream: int, *, floor: int, last: int) -> tuple[tuple[int, int], ...]:
+    """From our first unsettled message to the last number used: what is no number of one that arrived or may arrive."""
+    found = db.execute(
+        f"SELECT number FROM lines WHERE stream = ? AND number >= ? AND standing NOT IN ({_DEAD}) ORDER BY number",
+        (stream, floor),
+    )
+    alive = [*(number for (number,) in found), last + 1]
+    return tuple((low + 1, high) for low, high in pairwise(alive) if low + 1 < high)

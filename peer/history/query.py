@@ -1,0 +1,242 @@
+"""Reading the lines of a history back: the newest, those with some words in them, one by its id, all.
+
+It knows tables; how a line is shown is others' business (`peer.history.query`, `peer.ui.export`).
+"""
+
+import enum
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from chatapp.peer.core.events import SOMEBODY
+from chatapp.peer.core.records import FINAL, KEY_SIZE, MessageState, parties_of
+from chatapp.peer.core.trace import Raw, Stored, TraceStep, readable, unpacked
+from chatapp.peer.history.schema import damage_named
+from chatapp.peer.history.search import SearchIndex, query
+
+_LINE: Final = (
+    "SELECT lines.id, key, ours, number, at_ms, standing, text, trail "
+    "FROM lines JOIN streams ON streams.id = stream"
+)
+_NAME: Final = "SELECT name, is_claimed FROM names WHERE identity = ?"
+_IS_HEARD: Final = f"(ours OR NOT EXISTS (SELECT 1 FROM ignored WHERE identity = substr(key, -{KEY_SIZE})))"
+_ID: Final = re.compile(r"#?([0-9]{1,18})")
+
+
+class _Row(msgspec.Struct, array_like=True, gc=False):
+    """What `_LINE` gives."""
+
+    id: int
+    key: bytes
+    ours: int
+    number: int
+    at_ms: int
+    standing: MessageState | None
+    text: str
+    trail: Stored
+
+
+class _Name(msgspec.Struct, array_like=True, gc=False):
+    """What `_NAME` gives."""
+
+    name: str
+    is_claimed: int
+
+
+class StoredLine(NamedTuple):
+    """One line as the disk has it."""
+
+    id: int
+    stream: bytes
+    outgoing: bool
+    number: int
+    at_ms: int
+    standing: MessageState | None
+    """None for others' lines."""
+    text: str
+    trail: Stored
+    room: str | None
+    """As in `Parties`: None for direct messages, empty for the channel."""
+    person: bytes | None
+    name: str | None
+    """What `person` calls themself, as far as it was ever known."""
+    is_claimed: bool
+    """Whether nobody but `person` has ever said so."""
+
+
+class MessageQueries:
+    """All lines of one history."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.words: Final = SearchIndex(db)
+
+    def latest(self, count: int) -> list[StoredLine]:
+        """The newest `count` that are not ignored, oldest first."""
+        return self._newest(f"{_LINE} WHERE {_IS_HEARD} ORDER BY lines.id DESC LIMIT ?", (max(count, 0),))
+
+    def search(self, words: str, limit: int) -> list[StoredLine]:
+        """The newest `limit` that match, oldest first."""
+        wanted = query(words)
+        if wanted is None:
+            return []
+        self.words.catch_up()
+        return self._newest(
+            f"{_LINE} WHERE lines.id IN (SELECT rowid FROM words WHERE words MATCH ?) AND {_IS_HEARD} "
+            "ORDER BY lines.id DESC LIMIT ?",
+            (wanted, max(limit, 0)),
+        )
+
+    def by_id(self, which: str) -> StoredLine | None:
+        """The line whose id a person typed, with or without a # before it."""
+        typed = _ID.fullmatch(which.strip())
+        return None if typed is None else self._one(f"{_LINE} WHERE lines.id = ?", (int(typed[1]),))
+
+    def last_own(self) -> StoredLine | None:
+        """The newest line of our own."""
+        return self._one(f"{_LINE} WHERE ours ORDER BY lines.id DESC LIMIT 1", ())
+
+    def all(self) -> Iterator[StoredLine]:
+        """Every line, oldest first, read as it is asked for."""
+        with damage_named():
+            rows = self._db.execute("SELECT identity, name, is_claimed FROM names")
+            names = {identity: msgspec.convert(found, _Name) for identity, *found in rows}
+            for row in self._db.execute(f"{_LINE} ORDER BY lines.id"):
+                yield self._line(row, names)
+
+    def _newest(self, statement: str, values: tuple[object, ...]) -> list[StoredLine]:
+        names: dict[bytes, _Name] = {}
+        with damage_named():
+            rows = self._db.execute(statement, values).fetchall()
+            return [self._line(row, names) for row in reversed(rows)]
+
+    def _one(self, statement: str, values: tuple[object, ...]) -> StoredLine | None:
+        with damage_named():
+            row = self._db.execute(statement, values).fetchone()
+            return None if row is None else self._line(row, {})
+
+    def _line(self, found: tuple[Any, ...], names: dict[bytes, _Name]) -> StoredLine:
+        """Raises msgspec.ValidationError, ValueError."""
+        row = msgspec.convert(found, _Row)
+        is_ours, standing = bool(row.ours), row.standing
+        if is_ours and standing is None:
+            raise ValueError(f"line {row.id} has no standing")
+        room, person = parties_of(row.key, is_ours=is_ours)
+        if person is not None and person not in names:
+            found = self._db.execute(_NAME, (person,)).fetchone()
+            if found is not None:
+                names[person] = msgspec.convert(found, _Name)
+        known = names.get(person) if person is not None else None
+        return StoredLine(
+            row.id,
+            row.key,
+            is_ours,
+            row.number,
+            row.at_ms,
+            standing,
+            row.text,
+            row.trail,
+            room,
+            person,
+            None if known is None else known.name,
+            known is not None and bool(known.is_claimed),
+        )
+
+
+class Kind(enum.Enum):
+    """To whom a line was said."""
+
+    DIRECT = "to one person"
+    CHANNEL = "to everybody"
+    ROOM = "to those in a room"
+
+
+class PastLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of one's own history, said by us (`outgoing`) or to us."""
+
+    id: str
+    """A running number of this history: short, and given once."""
+    at: float
+    """When it was written, Unix seconds by its author's clock."""
+    kind: Kind
+    sender: str
+    is_claimed: bool
+    """Whether `sender` is only what the author of a letter says: no table has ever shown their key."""
+    to: str | None
+    """Of a direct line."""
+    room: str | None
+    text: str
+    outgoing: bool
+    standing: MessageState | None
+    """How far our own line got; None for others'. A line of the channel or a room that the registry has is DELIVERED."""
+
+
+class DeliveryTrace(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one line. One said to us has no steps: only its author knows them."""
+
+    line: PastLine
+    steps: tuple[TraceStep, ...]
+
+
+StepsUnderWay = Callable[[bytes, int], tuple[Raw, ...]]
+"""The steps so far of our message `number` in a stream, while it is not final; none when it is not under way."""
+
+
+class Past:
+    """The history of one person. Every method raises sqlite3.Error when the file cannot be read."""
+
+    def __init__(
+        self,
+        lines: MessageQueries,
+        me: Callable[[], str],
+        under_way: StepsUnderWay,
+        flush: Callable[[], object],
+    ) -> None:
+        """`flush`: puts on disk what still waits, so that what is asked for is there."""
+        self._lines: Final = lines
+        self._me = me
+        self._under_way = under_way
+        self._flush = flush
+
+    def latest(self, count: int) -> list[PastLine]:
+        """The newest `count` lines, oldest first; none of people who are ignored."""
+        self._flush()
+        return [shown(line, self._me()) for line in self._lines.latest(count)]
+
+    def search(self, words: str, limit: int = 50) -> list[PastLine]:
+        """The newest `limit` lines that have all the words (of the last one, its beginning), oldest first. Case and
+        diacritics do not matter, nor does any sign in `words`; with no word in it nothing is found."""
+        self._flush()
+        return [shown(line, self._me()) for line in self._lines.search(words, limit)]
+
+    def why(self, which: str) -> DeliveryTrace | None:
+        """The trail of a line: `which` is its id, or "last" for our newest one. None: there is none."""
+        self._flush()
+        line = self._lines.last_own() if which == "last" else self._lines.by_id(which)
+        if line is None:
+            return None
+        steps = unpacked(line.trail, line.at_ms)
+        if line.outgoing and line.standing not in FINAL:
+            steps = self._under_way(line.stream, line.number) or steps
+        return DeliveryTrace(line=shown(line, self._me()), steps=readable(steps, line.at_ms))
+
+
+def shown(line: StoredLine, me: str) -> PastLine:
+    """A stored line as people read it."""
+    kind = Kind.ROOM if line.room else Kind.CHANNEL if line.room is not None else Kind.DIRECT
+    other = line.name or SOMEBODY
+    return PastLine(
+        id=str(line.id),
+        at=line.at_ms / 1_000,
+        kind=kind,
+        sender=me if line.outgoing else other,
+        is_claimed=line.is_claimed and not line.outgoing,
+        to=(other if line.outgoing else me) if kind is Kind.DIRECT else None,
+        room=line.room or None,
+        text=line.text,
+        outgoing=line.outgoing,
+        standing=line.standing if line.outgoing else None,
+    )

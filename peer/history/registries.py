@@ -1,0 +1,131 @@
+"""Which registry a server leads to: known by its identity key, whatever address it has and however the user types it."""
+
+import sqlite3
+from typing import Final
+
+import msgspec
+
+from chatapp.wire.codec import decode_row, encode
+from chatapp.wire.errors import DecodeError
+
+_KEPT_FOR: Final = ("people", "places", "formers", "blocked", "verified", "dropped", "room")
+"""Tables whose rows belong to a registry, beside its groups' streams."""
+
+
+class Registries:
+    """The registries that a history knows. Every method raises sqlite3.Error."""
+
+    def __init__(self, db: sqlite3.Connection, server: str) -> None:
+        """`server`: as the user types it, in its one form (`wire.address.server_name`)."""
+        self._db = db
+        self._server: Final = server
+        self.current = self._look_up() or self._begin()
+        """The row of the registry to which our server leads; one without an identity before the first contact."""
+
+    def look_again(self) -> None:
+        """A transaction was rolled back, and a change of where our server leads perhaps with it."""
+        self.current = self._look_up() or self._begin()
+
+    def is_change(self, identity: bytes) -> bool:
+        """Return whether something else is known of this registry than of the one to which our server leads now: another
+        server leads to it, or it takes the place of one with another key."""
+        known = self._row_of(identity)
+        return known != self.current if known is not None else self._identity_of(self.current) is not None
+
+    def other_servers(self) -> list[str]:
+        """Return the other servers that lead to our registry."""
+        found = self._db.execute(
+            "SELECT server FROM servers WHERE registry = ? AND server != ? ORDER BY server",
+            (self.current, self._server),
+        )
+        return [server for (server,) in found]
+
+    def pin(self, identity: bytes, *, is_verified: bool) -> None:
+        """Our server leads to this registry from now on. What is known of it applies; of an unknown one that takes the
+        place of another, with the user's consent, what is known of that other one."""
+        known = self._row_of(identity)
+        if known is None:
+            self._replace(identity)
+        elif known != self.current:
+            self._move_to(known)
+        if is_verified:
+            self.verify()
+
+    def verify(self) -> None:
+        """The user has compared our registry's key."""
+        self._db.execute("UPDATE registries SET is_verified = 1 WHERE id = ?", (self.current,))
+
+    def _look_up(self) -> int | None:
+        """Raises ValueError for a registry of which there is no row."""
+        found = self._db.execute(
+            "SELECT registries.id FROM servers LEFT JOIN registries ON registries.id = registry WHERE server = ?",
+            (self._server,),
+        ).fetchone()
+        if found is None:
+            return None
+        if found[0] is None:
+            raise ValueError(f"{self._server} leads to no registry")
+        return int(found[0])
+
+    def _begin(self) -> int:
+        row = self._db.execute("INSERT INTO registries DEFAULT VALUES").lastrowid
+        assert row is not None
+        self._db.execute("INSERT INTO servers VALUES (?, ?)", (self._server, row))
+        return row
+
+    def _row_of(self, identity: bytes) -> int | None:
+        found = self._db.execute("SELECT id FROM registries WHERE identity = ?", (identity,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def _identity_of(self, registry: int) -> bytes | None:
+        found = self._db.execute("SELECT identity FROM registries WHERE id = ?", (registry,)).fetchone()
+        return None if found is None else found[0]
+
+    def _replace(self, identity: bytes) -> None:
+        """Versions and places are those of the registry before, if there was one: people's keys stay pinned, all else is
+        asked for anew."""
+        execute, registry = self._db.execute, self.current
+        before = self._identity_of(registry)
+        execute("UPDATE registries SET identity = ?, is_verified = 0 WHERE id = ?", (identity, registry))
+        if before is None:
+            return
+        execute("UPDATE registries SET version = 0 WHERE id = ?", (registry,))
+        execute("DELETE FROM places WHERE registry = ?", (registry,))
+        for table in ("people", "blocked"):
+            key = "identity" if table == "people" else "name_key"
+            rows = execute(f"SELECT {key}, row FROM {table} WHERE registry = ?", (registry,)).fetchall()
+            for whose, row in rows:
+                execute(
+                    f"UPDATE {table} SET row = ? WHERE registry = ? AND {key} = ?",
+                    (_of_no_version(row), registry, whose),
+                )
+
+    def _move_to(self, registry: int) -> None:
+        execute, before = self._db.execute, self.current
+        execute("UPDATE servers SET registry = ? WHERE server = ?", (registry, self._server))
+        self.current = registry
+        if self._identity_of(before) is not None:
+            return
+        # Nothing but lines of ours that were said before the first contact belongs to a registry without an identity.
+        streams = execute("SELECT id, key, ours FROM streams WHERE registry = ?", (before,)).fetchall()
+        for stream, key, ours in streams:
+            execute(
+                "INSERT OR IGNORE INTO streams (registry, key, ours) VALUES (?, ?, ?)", (registry, key, ours)
+            )
+            execute(
+                "UPDATE OR IGNORE lines SET stream = "
+                "(SELECT id FROM streams WHERE key = ? AND ours = ? AND registry = ?) WHERE stream = ?",
+                (key, ours, registry, stream),
+            )
+            execute("DELETE FROM streams WHERE id = ?", (stream,))
+        for table in _KEPT_FOR:
+            execute(f"DELETE FROM {table} WHERE registry = ?", (before,))
+        execute("DELETE FROM registries WHERE id = ?", (before,))
+
+
+def _of_no_version(row: bytes) -> bytes:
+    """A stored row that any row of another registry replaces. One that cannot be read is left for the start to name."""
+    try:
+        return encode(msgspec.structs.replace(decode_row(row), version=0))
+    except DecodeError:
+        return row

@@ -1,0 +1,116 @@
+"""The tables of `history.db`.
+
+What belongs to a registry (its people, who of them is blocked, places in its groups' logs, lines said to its groups) is kept
+by the registry's identity key; `servers` says to which registry a server leads, as the user types it.
+
+Theory: a message is one row, `lines`, whose id is the running number that its owner sees. It is found by its stream and
+number through one index, and both are small integers: keys stand once, in `streams`. So a message costs two insertions at
+the right-hand end of a tree, and its id costs nothing. `gone` has the numbers of dropped lines that may come a second
+time, as spans [start, end).
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+
+VERSION: Final = 6
+"""As `PRAGMA user_version` tells it."""
+
+OURS: Final = 1
+THEIRS: Final = 0
+"""Of streams: who speaks in it."""
+
+EVERYWHERE: Final = 0
+"""The registry of a stream between two keys: it is the same stream wherever the two meet."""
+
+_TABLES: Final = """
+CREATE TABLE registries (
+    id INTEGER PRIMARY KEY, identity BLOB UNIQUE, is_verified INTEGER NOT NULL DEFAULT 0,
+    version INTEGER NOT NULL DEFAULT 0, table_at REAL NOT NULL DEFAULT 0);
+CREATE TABLE servers (server TEXT NOT NULL PRIMARY KEY, registry INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE people (
+    registry INTEGER NOT NULL, identity BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (registry, identity)
+    ) WITHOUT ROWID;
+CREATE TABLE places (
+    registry INTEGER NOT NULL, name TEXT NOT NULL, cursor INTEGER, newest INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (registry, name)) WITHOUT ROWID;
+CREATE TABLE formers (
+    registry INTEGER NOT NULL, name_key TEXT NOT NULL, identity BLOB NOT NULL, PRIMARY KEY (registry, name_key)
+    ) WITHOUT ROWID;
+CREATE TABLE blocked (
+    registry INTEGER NOT NULL, name_key TEXT NOT NULL, row BLOB NOT NULL, PRIMARY KEY (registry, name_key)
+    ) WITHOUT ROWID;
+CREATE TABLE verified (
+    registry INTEGER NOT NULL, identity BLOB NOT NULL, PRIMARY KEY (registry, identity)) WITHOUT ROWID;
+CREATE TABLE dropped (
+    registry INTEGER NOT NULL, identity BLOB NOT NULL, row BLOB NOT NULL, PRIMARY KEY (registry, identity)
+    ) WITHOUT ROWID;
+CREATE TABLE room (registry INTEGER NOT NULL PRIMARY KEY, kept BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE streams (
+    id INTEGER PRIMARY KEY, registry INTEGER NOT NULL, key BLOB NOT NULL, ours INTEGER NOT NULL,
+    floor INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT 0,
+    settled INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0, UNIQUE (key, ours, registry));
+CREATE TABLE lines (
+    id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, number INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+    standing INTEGER, late INTEGER, behind INTEGER, text TEXT NOT NULL, trail BLOB);
+CREATE UNIQUE INDEX lines_by_number ON lines (stream, number);
+CREATE INDEX lines_behind ON lines (stream) WHERE behind = 1;
+CREATE TABLE gone (
+    stream INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, PRIMARY KEY (stream, start)) WITHOUT ROWID;
+CREATE TABLE names (
+    identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, is_claimed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE ignored (identity BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE openings (identity BLOB NOT NULL PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE marks (indexed INTEGER NOT NULL);
+INSERT INTO marks VALUES (0);
+CREATE VIRTUAL TABLE words USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');
+"""
+
+
+class AnotherFormat(sqlite3.DatabaseError):
+    """Another version of ChatApp wrote the file."""
+
+
+def check(db: sqlite3.Connection) -> bool:
+    """Return whether the file has our tables; False: it is empty. Raises AnotherFormat, and other sqlite3.Error."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version == VERSION:
+        return True
+    if version == 0 and db.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+        return False
+    raise AnotherFormat(
+        f"another version of ChatApp wrote it (format {version}; this version needs {VERSION})"
+    )
+
+
+def prepare(db: sqlite3.Connection) -> None:
+    """Make the tables in an empty file: all of them or none. Raises as `check`."""
+    if check(db):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in _TABLES.split(";\n"):  # `executescript` would commit what was begun
+            if statement.strip():
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+class Damaged(sqlite3.DatabaseError):
+    """The file holds what no ChatApp wrote."""
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Raises sqlite3.Error for whatever cannot be read."""
+    try:
+        yield
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise Damaged(f"it holds what no ChatApp wrote ({error})") from None

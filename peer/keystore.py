@@ -1,0 +1,238 @@
+"""A person's keys on disk: the identity, the mail keys of the last weeks, the card counter.
+
+One folder a name, mode 0700, files 0600, a lock so that one name runs once. A secret is written to a new file that is
+then renamed, so no crash leaves half a key. It knows files.
+"""
+
+import fcntl
+import json
+import os
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from chatapp.wire.errors import ChatAppError, NameRefused
+from chatapp.wire.folders import make_private
+from chatapp.wire.identity import AgreementKey, Identity
+from chatapp.wire.limits import MAIL_KEPT_FOR
+from chatapp.wire.names import file_name_of, is_same_name, name_key, peer_name
+
+MAIL_KEY_LASTS_FOR: Final = 7 * 86_400.0
+"""Seconds for which one mail key stands in the card; it is then kept as long as mail sealed to it may wait."""
+
+MARK: Final = "renaming"
+"""The file that notes a change of name: the old and the new one."""
+
+RENEWALS_MAX: Final = 4_096
+"""Cards that one start of the program may make (one a day): their counters are set aside before they are used."""
+
+COUNTER_MAX: Final = 1 << 53
+"""What is higher was not written by us: no card could bear it for long."""
+
+
+class FolderInUse(ChatAppError):
+    """Another program holds this person's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"another ChatApp is using {folder}")
+        self.folder = folder
+
+
+class BrokenKeyFile(ChatAppError):
+    """A key file does not hold a key; nothing is made anew in its place, that would be another person."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} holds no key; restore it from a copy, or remove it to start as somebody new"
+        )
+        self.path = path
+
+
+class OtherKey(ChatAppError):
+    """A key file holds a key, and not the one that was made here: it would make somebody else of us."""
+
+    def __init__(self, path: Path, public: Path) -> None:
+        wrong = f"{path} does not belong to {public.name} beside it: one of them is damaged"
+        super().__init__(f"{wrong}; restore them from a copy, or remove both to start as somebody new")
+        self.path = path
+
+
+class NameHasKeys(ChatAppError):
+    """This machine has keys of somebody else under a name that we would like to bear."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        super().__init__(f"{folder} holds keys of another {name}")
+        self.folder = folder
+
+
+def folder_of(home: Path, name: str) -> Path:
+    """Where a name's keys and messages are."""
+    return home / "peers" / file_name_of(name_key(name))
+
+
+class KeyFolder:
+    """The keys of one name. Open it with the running wall clock (Unix seconds); close it to let the name go.
+
+    A change of name is noted in the folder before the registry is asked (`mark`), and the folder is moved when it has
+    answered (`settle`). In between, whatever dies, the folder is found under both names: under the old one by its path,
+    under the new one by its note."""
+
+    def __init__(self, home: Path, name: str, *, wall: float) -> None:
+        folder = _find(home, name)
+        make_private(folder)
+        self._home: Final = home
+        self._folder = folder
+        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise FolderInUse(folder) from None
+        try:
+            self.other_name = self._other_name(name)
+            """The name that may be ours instead: a change of it was cut short."""
+            self.is_new: Final = not (folder / "identity.key").exists()
+            """Whether this person begins here and now."""
+            if self.is_new:
+                # That of a key which is gone must not outlive a crash right here.
+                (folder / "identity.pub").unlink(missing_ok=True)
+            self.identity: Final = Identity(self._secret("identity.key"))
+            self._check_public()
+            self.mail_keys: list[AgreementKey] = self._mail_keys(wall)
+            os.close(os.open(self.history, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def folder(self) -> Path:
+        """Where all this is now."""
+        return self._folder
+
+    def mark(self, name: str) -> None:
+        """We are about to ask for this name. Raises NameHasKeys."""
+        target = folder_of(self._home, name)
+        if target != self._folder and target.exists():
+            raise NameHasKeys(name, target)
+        old = self._names()[0] if self._names() else self._own_name
+        _write(self._folder / MARK, json.dumps([old, name]).encode())
+
+    def settle(self, name: str) -> None:
+        """This name is ours, and no other: the folder bears it. Raises OSError; then a later start tries again."""
+        target = folder_of(self._home, name)
+        if target != self._folder:
+            os.rename(self._folder, target)
+            self._folder = target
+            _sync_folder(target.parent)
+        (self._folder / MARK).unlink(missing_ok=True)
+        self._own_name, self.other_name = name, None
+
+    @property
+    def history(self) -> Path:
+        """Where the person's messages are; a new file is made for its owner alone, as SQLite would not."""
+        return self._folder / "history.db"
+
+    def next_counter(self, wall: float) -> int:
+        """A card counter above every earlier one: the larger of the last + 1 and the clock in ms (clause 3.1). The
+        `RENEWALS_MAX` after it are for later cards of this start."""
+        path = self._folder / "card.counter"
+        try:
+            last = int(path.read_text())
+        except (OSError, ValueError):
+            last = 0
+        if not 0 <= last < COUNTER_MAX:
+            last = 0
+        counter = max(last + 1, int(wall * 1_000))
+        _write(path, str(counter + RENEWALS_MAX).encode())
+        return counter
+
+    def close(self) -> None:
+        """Let another program have the folder."""
+        os.close(self._lock)
+
+    def _names(self) -> list[str]:
+        return _marked(self._folder)
+
+    def _other_name(self, name: str) -> str | None:
+        self._own_name = name
+        others = [one for one in self._names() if not is_same_name(one, name)]
+        return others[0] if others else None
+
+    def _secret(self, name: str) -> bytes:
+        path = self._folder / name
+        if not path.exists():
+            _write(path, os.urandom(32))
+        secret = path.read_bytes()
+        if len(secret) != 32:
+            raise BrokenKeyFile(path)
+        return secret
+
+    def _check_public(self) -> None:
+        """The public half lies beside the secret one: bytes that were damaged are a key too, of somebody else."""
+        path, public = self._folder / "identity.pub", self.identity.public.hex()
+        if self.is_new or not path.exists():
+            _write(path, f"{public}\n".encode())
+        elif path.read_bytes().strip() != public.encode():
+            raise OtherKey(self._folder / "identity.key", path)
+
+    def _mail_keys(self, wall: float) -> list[AgreementKey]:
+        """The keys still honoured, newest first; a new one is made when the newest is a week old.
+
+        A key is in the card, and so sealed to, until the start that makes a newer one, however long the program runs
+        or its owner is away: the time for which its letters may wait begins there."""
+        path = self._folder / "mail.keys"
+        try:
+            kept = [(float(made), bytes.fromhex(raw)) for made, raw in json.loads(path.read_text())]
+            keys = [(made, AgreementKey(raw)) for made, raw in kept]
+        except FileNotFoundError:
+            keys = []
+        except (ValueError, TypeError, RecursionError):
+            raise BrokenKeyFile(path) from None
+        fresh = list(keys)
+        if not keys or keys[0][0] < wall - MAIL_KEY_LASTS_FOR:
+            fresh.insert(0, (wall, AgreementKey(os.urandom(32))))
+        replaced = pairwise(made for made, _ in fresh)
+        fresh = fresh[:1] + [
+            key for key, (newer, _) in zip(fresh[1:], replaced, strict=True) if newer > wall - MAIL_KEPT_FOR
+        ]
+        if fresh != keys:
+            _write(path, json.dumps([(made, key.raw.hex()) for made, key in fresh]).encode())
+        return [key for _, key in fresh]
+
+
+def _find(home: Path, name: str) -> Path:
+    """The folder of a name: by its path, else the one in which it is noted as the new name."""
+    folder = folder_of(home, name)
+    if not folder.exists() and folder.parent.exists():
+        for other in sorted(folder.parent.iterdir()):
+            if any(is_same_name(one, name) for one in _marked(other)):
+                return other
+    return folder
+
+
+def _marked(folder: Path) -> list[str]:
+    """The old and the new name of a change that was begun in this folder; empty without one, or if it is no good."""
+    try:
+        names = json.loads((folder / MARK).read_text())
+        return [peer_name(one) for one in names] if isinstance(names, list) else []
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, NameRefused):
+        return []
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All of it and on disk, or not at all: a name is bound to its key for ever."""
+    scratch = path.with_name(f"{path.name}.new")
+    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(scratch, path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

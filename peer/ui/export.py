@@ -1,0 +1,99 @@
+"""Writing a whole history out, for people (`txt`) and for programs (`jsonl`).
+
+It reads the file of a person whose peer may be running, and changes nothing in it.
+"""
+
+import enum
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from chatapp.peer.core.trace import TraceStep, readable, unpacked
+from chatapp.peer.history import schema
+from chatapp.peer.history.query import Kind, MessageQueries, PastLine, StoredLine, shown
+from chatapp.peer.ui.formatting import shown_time
+from chatapp.peer.ui.texts import NEVER_IN_TABLE
+from chatapp.wire.names import file_name_of, name_key
+from chatapp.wire.text import sanitize
+
+
+class Format(enum.Enum):
+    """How lines are written."""
+
+    TXT = "txt"
+    """One line a message, cleaned of control characters."""
+    JSONL = "jsonl"
+    """One JSON object a message, all that is known of it, its text untouched."""
+
+
+def history_of(name: str, home: Path) -> Path | None:
+    """Where somebody's history lies in a data folder; None when nobody of that name has one there."""
+    path = home / "peers" / file_name_of(name_key(name)) / "history.db"
+    return path if path.is_file() else None
+
+
+def exported(path: Path, name: str, form: Format) -> Iterator[str]:
+    """The lines of a history without line ends, oldest first, read as they are asked for. Raises sqlite3.Error."""
+    written = _in_txt if form is Format.TXT else _in_jsonl
+    with closing(_opened(path)) as db:
+        for line in MessageQueries(db).all():
+            yield written(line, shown(line, name))
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """The history as it is at this moment, for reading only."""
+    # With mode=ro SQLite would leave an empty log and its index behind when no peer runs.
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    try:
+        db.execute("PRAGMA query_only = ON")
+        schema.check(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _in_txt(_: StoredLine, line: PastLine) -> str:
+    match line.kind:
+        case Kind.DIRECT:
+            claim = f" {NEVER_IN_TABLE}" if line.is_claimed else ""
+            who = f"{sanitize(line.sender)}{claim} to {sanitize(line.to or '')}"
+        case Kind.CHANNEL:
+            who = f"{sanitize(line.sender)} to everybody"
+        case Kind.ROOM:
+            who = f"{sanitize(line.sender)} (in {sanitize(line.room or '')})"
+    return f"{shown_time(line.at)} {who}: {sanitize(line.text)}"
+
+
+def _in_jsonl(stored: StoredLine, line: PastLine) -> str:
+    said = {
+        "id": stored.id,
+        "at": line.at,
+        "kind": line.kind.name.lower(),
+        "sender": line.sender,
+        "is_claimed": line.is_claimed,
+        "to": line.to,
+        "room": line.room,
+        "outgoing": line.outgoing,
+        "number": stored.number,
+        "identity": stored.person.hex() if stored.person is not None else None,
+        "standing": line.standing.name.lower() if line.standing is not None else None,
+        "trail": [_fields(step) for step in readable(unpacked(stored.trail, stored.at_ms), stored.at_ms)],
+        "text": line.text,
+    }
+    return json.dumps(said, ensure_ascii=False)
+
+
+def _fields(step: TraceStep) -> dict[str, object]:
+    return {
+        "at": step.at,
+        "what": step.what.name.lower(),
+        "tries": step.tries,
+        "span": step.span,
+        "when": step.when,
+        "reason": step.reason,
+        "through_server": step.through_server,
+        "is_late": step.is_late,
+    }

@@ -1,0 +1,52 @@
+"""Telling the commands: help as lines, and the list in the guide, both from the one table."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from chatapp.peer.ui.arguments import SIGNS, Command, usage
+from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS
+from chatapp.peer.ui.intents import Intention, SayInRoom
+
+_BY_MEANING: Final[Mapping[type[Intention], Command]] = {type(row.example): row for row in COMMANDS}
+
+
+def as_typed(intention: Intention, *, in_room: bool = False) -> str:
+    """A line that means `intention`: what somebody would type outside a room, or inside one. Empty for `Empty`."""
+    row = _BY_MEANING.get(type(intention))
+    if row is None:
+        return ""
+    faithful = (one for one in row.spellings if one not in row.unquoted)
+    spelling = next(one for one in faithful if not in_room or one.startswith(SIGNS))
+    arguments = [str(value) for value in msgspec.structs.astuple(intention) if value is not None]
+    return " ".join((spelling, *arguments))
+
+
+GUIDE_BEGINS: Final = (
+    "<!-- The list of commands is made from peer/ui/commands.py by `python -m examples.guide`. -->"
+)
+GUIDE_ENDS: Final = "<!-- End of the list of commands. -->"
+
+
+def help_lines(command: str | None = None) -> list[str]:
+    """Every command, one line each; or for one spelling its summary, all its spellings and an example."""
+    if command is not None:
+        row = BY_SPELLING[command]
+        return [
+            f"{usage(command, row.shape)} - {row.summary}",
+            f"Spellings: {' · '.join(row.usages)}",
+            f"Example: {as_typed(row.example, in_room=isinstance(row.example, SayInRoom))}",
+        ]
+    width = max(len(usage(row.spellings[0], row.shape)) for row in COMMANDS)
+    return [f"{usage(row.spellings[0], row.shape):<{width}}  {row.summary}" for row in COMMANDS]
+
+
+def guide_table() -> str:
+    """The list of commands as Markdown, with the marks between which it stands in the guide."""
+    lines = ["| you type | or | what happens |", "|---|---|---|"]
+    for row in COMMANDS:
+        others = [f"`{one}`" for one in (*row.spellings[1:], row.bare) if one]
+        typed = usage(row.spellings[0], row.shape)
+        lines.append(f"| `{typed}` | {', '.join(others)} | {row.summary} |")
+    return "\n".join((GUIDE_BEGINS, "", *lines, "", GUIDE_ENDS))

@@ -1,0 +1,257 @@
+"""What a typed line can mean: values, and what the meaning depends on.
+
+It knows no spelling. The fields of each stand in the order in which they are typed, so that a spelling can be made from
+an intention (`spelling.as_typed`).
+"""
+
+from typing import Final
+
+import msgspec
+
+from chatapp.wire.names import PeerName
+
+
+class SendDirect(msgspec.Struct, frozen=True):
+    """Say `text` to one person."""
+
+    to: PeerName
+    text: str
+
+
+class AskMessage(msgspec.Struct, frozen=True):
+    """Be asked for a recipient and a text."""
+
+
+class SendAll(msgspec.Struct, frozen=True):
+    """Say `text` to everybody."""
+
+    text: str
+
+
+class SayInRoom(msgspec.Struct, frozen=True):
+    """Say `text` in the room where one is."""
+
+    text: str
+
+
+class EnterRoom(msgspec.Struct, frozen=True):
+    """Enter a room, which leaves the one before."""
+
+    room: PeerName
+
+
+class LeaveRoom(msgspec.Struct, frozen=True):
+    """Leave the room where one is."""
+
+
+class ShowRooms(msgspec.Struct, frozen=True):
+    """List the rooms."""
+
+
+class ShowMembers(msgspec.Struct, frozen=True):
+    """List who is in one's room."""
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """Go offline under one's own name, and stay in the program."""
+
+    name: PeerName
+
+
+class Return(msgspec.Struct, frozen=True):
+    """Come back online under one's own name."""
+
+    name: PeerName
+
+
+class Rename(msgspec.Struct, frozen=True):
+    """Be called `new` from now on."""
+
+    new: PeerName
+
+
+class ShowPeople(msgspec.Struct, frozen=True):
+    """List who is online and since when the others are away."""
+
+
+SERVER: Final = PeerName("server")
+"""The registry, where a name is asked for: nobody can bear this name."""
+
+
+class Verify(msgspec.Struct, frozen=True):
+    """Show the number that two people compare to know that nobody stands between them, or the key of the SERVER."""
+
+    name: PeerName
+
+
+class Trust(msgspec.Struct, frozen=True):
+    """Accept the key of a name, or of the SERVER, that has these digits."""
+
+    name: PeerName
+    digits: str | None = None
+
+
+class Ignore(msgspec.Struct, frozen=True):
+    """See nothing more of what somebody says."""
+
+    name: PeerName
+
+
+class Unignore(msgspec.Struct, frozen=True):
+    """See it again."""
+
+    name: PeerName
+
+
+class Why(msgspec.Struct, frozen=True):
+    """Show how a message travelled: `which` is its id or `last`."""
+
+    which: str
+
+
+class ShowHistory(msgspec.Struct, frozen=True):
+    """Show the last `count` messages."""
+
+    count: int
+
+
+class Search(msgspec.Struct, frozen=True):
+    """Show the messages with these words."""
+
+    words: str
+
+
+class ShowHelp(msgspec.Struct, frozen=True):
+    """Show every command, or one with its spellings; `command` is a spelling that exists."""
+
+    command: str | None = None
+
+
+class SayToClient(msgspec.Struct, frozen=True):
+    """Say `text` to the visitor whom one serves at the help desk."""
+
+    text: str
+
+
+class TakeDuty(msgspec.Struct, frozen=True):
+    """Serve visitors of a queue as they come; without a name the first queue."""
+
+    queue: PeerName | None = None
+
+
+class EndDuty(msgspec.Struct, frozen=True):
+    """Get no new visitors."""
+
+
+class CallNext(msgspec.Struct, frozen=True):
+    """End the present session and get the next visitor in line."""
+
+    queue: PeerName | None = None
+
+
+class EndSession(msgspec.Struct, frozen=True):
+    """End the present session."""
+
+
+class DropVisitor(msgspec.Struct, frozen=True):
+    """Take somebody out of the waiting room."""
+
+    place: int
+
+
+class MoveVisitor(msgspec.Struct, frozen=True):
+    """Give somebody in the waiting room another place."""
+
+    place: int
+    to: int
+
+
+class HandOver(msgspec.Struct, frozen=True):
+    """Give one's visitor to another operator."""
+
+    operator: PeerName
+
+
+class NoteVisitor(msgspec.Struct, frozen=True):
+    """Note something about one's visitor, for operators."""
+
+    text: str
+
+
+class ShowWaitingRoom(msgspec.Struct, frozen=True):
+    """Show who is served and who waits."""
+
+    queue: PeerName | None = None
+
+
+class ShowFigures(msgspec.Struct, frozen=True):
+    """Show how many were served, and how long they waited."""
+
+    queue: PeerName | None = None
+
+
+class Quit(msgspec.Struct, frozen=True):
+    """Leave and end the program."""
+
+
+class Empty(msgspec.Struct, frozen=True):
+    """A line of blanks."""
+
+
+class Mistake(msgspec.Struct, frozen=True):
+    """A line that means nothing: `line` says why and is shown; nothing is sent."""
+
+    line: str
+
+
+DeskIntention = (
+    TakeDuty
+    | EndDuty
+    | CallNext
+    | EndSession
+    | DropVisitor
+    | MoveVisitor
+    | HandOver
+    | NoteVisitor
+    | ShowWaitingRoom
+    | ShowFigures
+)
+"""What operators of the help desk ask for."""
+
+Intention = (
+    SendDirect
+    | AskMessage
+    | SendAll
+    | SayInRoom
+    | EnterRoom
+    | LeaveRoom
+    | ShowRooms
+    | ShowMembers
+    | Leave
+    | Return
+    | Rename
+    | ShowPeople
+    | Verify
+    | Trust
+    | Ignore
+    | Unignore
+    | Why
+    | ShowHistory
+    | Search
+    | SayToClient
+    | DeskIntention
+    | ShowHelp
+    | Quit
+    | Empty
+)
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What the meaning of a line depends on: who types it, in which room, and whether they have left with `dereg`."""
+
+    me: PeerName
+    room: str | None = None
+    offline: bool = False
+    serves: bool = False
+    """Whether a line that is no command is for a visitor of the help desk: the one served, or one who has just left."""
+    on_duty: bool = False

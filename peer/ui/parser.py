@@ -1,0 +1,156 @@
+"""Reading typed lines: `parse` makes a line an intention or a mistake, by the table of commands.
+
+It knows blanks, quotes, colons and rooms.
+
+What begins with a sign (`/`, `.`, `server:`) is always a command. Any other line is chat inside a room, but for the
+word `leave`; outside, its first word is a command, or it is `<name>:<text>`. To an operator who serves a visitor of the
+help desk, any other line is said to that visitor, inside a room and outside.
+"""
+
+import re
+from typing import Final
+
+from chatapp.peer.ui.arguments import NOT_IN_ROOM, SIGNS, Command, Cut, usage
+from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS, NO_CLIENT, unknown
+from chatapp.peer.ui.intents import Context, Empty, Intention, Mistake, SayInRoom, SayToClient, SendDirect
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.names import PeerName, peer_name
+
+_BY_COLON: Final = next(row for row in COMMANDS if isinstance(row.example, SendDirect))
+_IN_ROOM: Final = frozenset(row.spellings[0] for row in COMMANDS if row.is_bare_in_room)
+
+_BLANKS: Final = " \t"
+_ESCAPE: Final = "//"
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_OFFLINE: Final = Mistake("[You are offline.]")
+
+
+def parse(line: str, context: Context) -> Intention | Mistake:
+    """What `line` means; total. The text of a message stays as typed, but for lone surrogates (broken input)."""
+    line = whole(line)
+    words = line.lstrip(_BLANKS)
+    if not words:
+        return Empty()
+    if context.offline:
+        return _command(words, context)
+    if context.serves and (words.startswith(_ESCAPE) or not words.lower().startswith(SIGNS)):
+        return SayToClient(words[1:] if words.startswith(_ESCAPE) else line)
+    if words.startswith(_ESCAPE):
+        return SayInRoom(words[1:]) if context.room is not None else Mistake(NOT_IN_ROOM)
+    is_chat = context.room is not None and not words.lower().startswith(SIGNS)
+    if is_chat and words.strip(_BLANKS).lower() not in _IN_ROOM:
+        return SayInRoom(line)
+    return _command(words, context)
+
+
+def whole(line: str) -> str:
+    """`line` without its line end, and as text that can be encoded."""
+    return _SURROGATES.sub("\ufffd", line).rstrip("\r\n")
+
+
+def _command(line: str, context: Context) -> Intention | Mistake:
+    word, rest = _first_word(line)
+    spelling = word.lower()
+    row = BY_SPELLING.get(spelling)
+    if row is not None:
+        return _read(row, usage(spelling, row.shape), context, _arguments(row, spelling, rest))
+    name, colon, _ = word.partition(":")
+    if colon and not spelling.startswith(SIGNS) and _may_be_name(name):
+        text = line.partition(":")[2]
+        text = text[1:] if text[:1] in _BLANKS else text
+        return _read(_BY_COLON, _BY_COLON.bare, context, _some(name, text))
+    if context.on_duty and not spelling.startswith(SIGNS):
+        return Mistake(NO_CLIENT)
+    return unknown(word)
+
+
+def _read(row: Command, how: str, context: Context, arguments: tuple[str, ...] | None) -> Intention | Mistake:
+    if context.offline and not row.offline:
+        return _OFFLINE
+    if arguments is None:
+        return Mistake(f"[Usage: {how}]")
+    return row.intend(context, *arguments)
+
+
+def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None:
+    """What stands after the spelling, cut as the row's shape says; None when it does not fit."""
+    word, after = _first_word(rest.lstrip(_BLANKS))
+    match row.shape.cut:
+        case Cut.NOTHING:
+            return None if word else ()
+        case Cut.WORD:
+            return None if after.strip(_BLANKS) else _some(word)
+        case Cut.MAYBE_WORD:
+            return None if after.strip(_BLANKS) else (word,) if word else ()
+        case Cut.TWO_WORDS:
+            second, more = _first_word(after.lstrip(_BLANKS))
+            return None if more.strip(_BLANKS) else _some(word, second)
+        case Cut.TEXT:
+            return _some(_unquoted(rest) if spelling in row.unquoted else rest)
+        case Cut.WORD_AND_MAYBE_TEXT:
+            return _some(word, after) if after.strip(_BLANKS) else _some(word)
+        case Cut.WORD_AND_TEXT:
+            return _some(word, _unquoted(after) if spelling in row.unquoted else after)
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    """The characters before the first blank, and those after that one blank."""
+    for at, character in enumerate(text):
+        if character in _BLANKS:
+            return text[:at], text[at + 1 :]
+    return text, ""
+
+
+def _some(*arguments: str) -> tuple[str, ...] | None:
+    return arguments if all(one.strip(_BLANKS) for one in arguments) else None
+
+
+def _unquoted(text: str) -> str:
+    """`text` without the pair of quotes around the whole of it; `"a" and "b"` has no such pair."""
+    inner = text.strip(_BLANKS)
+    if len(inner) > 1 and inner[0] in "\"'" and inner[-1] == inner[0] and inner[0] not in inner[1:-1]:
+        return inner[1:-1]
+    return text
+
+
+def _may_be_name(text: str) -> bool:
+    try:
+        peer_name(text)
+    except NameRefused:
+        return False
+    return True
+
+
+TO: Final = "To: "
+TEXT: Final = "Text: "
+
+_GIVES_UP: Final = ("", "/quit")
+
+
+class Dialogue:
+    """One message that is being asked for."""
+
+    def __init__(self) -> None:
+        self._to: PeerName | None = None
+        self.is_over = False
+
+    @property
+    def question(self) -> str:
+        """What is asked now."""
+        return TO if self._to is None else TEXT
+
+    def answer(self, line: str) -> SendDirect | Mistake | Empty:
+        """What comes of the answer: the message, or a line to be shown, or nothing yet. Then look whether it `is_over`,
+        and ask what is the question now."""
+        line = whole(line)
+        if line.strip().lower() in _GIVES_UP:
+            self.is_over = True
+            return Mistake("[Nothing was sent.]")
+        if self._to is not None:
+            self.is_over = True
+            return SendDirect(self._to, line)
+        try:
+            self._to = peer_name(line.strip())
+        except NameRefused as refusal:
+            return Mistake(f"[{refusal}.]")
+        return Empty()

@@ -1,0 +1,165 @@
+"""Saying one thing and leaving: `ChatApp send`, for scripts. Exit status and one line, or JSON.
+
+It knows exit statuses and words; how the message travels is the SDK's.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from chatapp.peer.client import Peer
+from chatapp.peer.core import events as happened
+from chatapp.peer.errors import NotLetIn
+from chatapp.peer.receipts import Outcome, Receipt
+from chatapp.peer.ui.main import begin_log, opened
+from chatapp.peer.ui.terminal import INTERRUPTED
+from chatapp.peer.ui.terminals.pipe import LINE_MAX
+from chatapp.peer.ui.texts import lines_of
+from chatapp.wire.address import Address
+from chatapp.wire.errors import TooLong
+
+DELIVERED: Final = 0
+SAVED: Final = 3
+FAILED: Final = 4
+"""Kept in our own outbox, refused, or not begun at all."""
+
+SETTLES_WITHIN: Final = 30.0
+"""Seconds after which the message counts as kept. All ways together take ten at most; a script must not hang."""
+
+_OUTCOMES: Final = {
+    Outcome.DELIVERED: ("delivered", DELIVERED),
+    Outcome.RELAYED: ("delivered", DELIVERED),
+    Outcome.SAVED: ("saved", SAVED),
+    Outcome.KEPT: ("kept", FAILED),
+    Outcome.REFUSED: ("refused", FAILED),
+}
+
+
+def run(
+    *,
+    name: str,
+    server: Address,
+    registry_key: str | None,
+    to: str,
+    text: str | None,
+    data: Path | None,
+    code: str | None = None,
+    as_json: bool,
+    log_level: str,
+) -> int:
+    """Say `text`, or what stands on standard input, to one person. Returns the exit status: 0 delivered, 3 saved, 4 kept
+    or failed. All else is as in `Peer`."""
+    begin_log(log_level)
+    try:
+        text = _standard_input() if text is None else text
+        if not text.strip():
+            return _failed(to, "[There is nothing to say.]", as_json=as_json)
+        peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
+        return asyncio.run(_say(peer, to, text, as_json=as_json))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _standard_input() -> str:
+    """All of it but its last line end; of more than a message can have, enough to be refused."""
+    raw = sys.stdin.buffer.read(LINE_MAX)
+    return raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+
+
+async def _say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
+    complaint = await opened(peer)
+    if complaint is not None:
+        return _failed(to, complaint, as_json=as_json)
+    started = asyncio.get_running_loop().time()
+    try:
+        with contextlib.suppress(NotLetIn):  # an event says so, too
+            await peer.ready()
+        before = peer.take_events()
+        if not _is_in(before):
+            return _failed(to, *_lines(before), as_json=as_json)
+        _tell_of_registry(before)
+        receipt = await peer.send(to, text)
+        await _settle(receipt)
+        seconds = asyncio.get_running_loop().time() - started
+        return _told(receipt, _about(receipt, peer.take_events()), seconds, as_json=as_json)
+    except TooLong as error:
+        too_long = happened.TooLong(to=to, size=error.size, limit=error.limit)
+        return _failed(to, *lines_of(too_long), as_json=as_json)
+    finally:
+        await peer.close(within=0.3)
+
+
+async def _settle(receipt: Receipt) -> None:
+    try:
+        async with asyncio.timeout(SETTLES_WITHIN):
+            await receipt.settled()
+    except TimeoutError:
+        receipt.settle(Outcome.KEPT)
+
+
+def _is_in(events: Sequence[happened.Event]) -> bool:
+    """Whether there is a registry, or a table from an earlier run to go by."""
+    return any(
+        isinstance(event, happened.Registered)
+        or (isinstance(event, happened.NoServerAtStart) and event.table_time is not None)
+        for event in events
+    )
+
+
+def _tell_of_registry(events: Sequence[happened.Event]) -> None:
+    """Beside the one line of the receipt, which scripts read."""
+    for event in events:
+        if isinstance(
+            event, happened.RegistryMet | happened.RegistryRecognized | happened.RegistryKeyAccepted
+        ):
+            print(*lines_of(event), sep="\n", file=sys.stderr, flush=True)
+
+
+def _about(receipt: Receipt, events: Sequence[happened.Event]) -> list[happened.Event]:
+    """What happened to this message; one that waited from an earlier start may settle meanwhile, unsaid."""
+    return [
+        event
+        for event in events
+        if getattr(event, "to", None) == receipt.to and getattr(event, "number", None) == receipt.number
+    ]
+
+
+def _told(receipt: Receipt, events: Sequence[happened.Event], seconds: float, *, as_json: bool) -> int:
+    assert receipt.outcome is not None, "it has settled"
+    outcome, status = _OUTCOMES[receipt.outcome]
+    if as_json:
+        _print_json(
+            to=receipt.to,
+            number=receipt.number,
+            outcome=outcome,
+            through_server=receipt.outcome is Outcome.RELAYED,
+            seconds=round(seconds, 3),
+            reason=receipt.reason,
+        )
+    else:
+        lines = _lines(events) or lines_of(happened.Kept(to=receipt.to, number=receipt.number))
+        print(*lines, sep="\n", flush=True)
+    return status
+
+
+def _failed(to: str, *lines: str, as_json: bool) -> int:
+    """Nothing was begun."""
+    if as_json:
+        reason = " ".join(line.removeprefix("[").removesuffix("]") for line in lines)
+        _print_json(to=to, number=0, outcome="refused", through_server=False, seconds=0.0, reason=reason)
+    else:
+        for line in lines:
+            print(line, file=sys.stdout if line.startswith("[") else sys.stderr, flush=True)
+    return FAILED
+
+
+def _print_json(**fields: object) -> None:
+    print(json.dumps(fields), flush=True)
+
+
+def _lines(events: Sequence[happened.Event]) -> list[str]:
+    return [line for event in events for line in lines_of(event)]

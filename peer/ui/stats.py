@@ -1,0 +1,82 @@
+"""Asking for the figures of a help desk and leaving: `ChatApp stats`, for people and scripts.
+
+It knows exit statuses and words; the figures come from the registry by way of the SDK.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from chatapp.peer.client import Peer
+from chatapp.peer.core.events import CommandFailed, Event, Figures, Registered
+from chatapp.peer.errors import NotLetIn
+from chatapp.peer.ui.main import begin_log, opened
+from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
+from chatapp.peer.ui.texts import lines_of
+from chatapp.wire.address import Address
+
+SHOWN: Final = 0
+
+ANSWER_WITHIN: Final = 10.0
+"""Seconds; a script must not hang."""
+
+
+def run(
+    *,
+    name: str,
+    server: Address,
+    registry_key: str | None,
+    queue: str,
+    data: Path | None,
+    code: str | None,
+    as_json: bool,
+    log_level: str,
+) -> int:
+    """Show the figures of a queue (empty: of the first one), asked for as operator `name`. Returns the exit status."""
+    begin_log(log_level)
+    try:
+        peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
+        return asyncio.run(_ask(peer, queue, as_json=as_json))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+async def _ask(peer: Peer, queue: str, *, as_json: bool) -> int:
+    complaint = await opened(peer)
+    if complaint is not None:
+        return _failed(complaint)
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            with contextlib.suppress(NotLetIn):  # an event says so, too
+                await peer.ready()
+            before = peer.take_events()
+            if not any(isinstance(event, Registered) for event in before):
+                return _failed(*(line for event in before for line in lines_of(event)))
+            peer.desk.show_figures(queue)
+            await peer.desk.answered()
+        return _told(peer.take_events(), as_json=as_json)
+    except TimeoutError:
+        return _failed("[Server not responding]")
+    finally:
+        await peer.close(within=0.3)
+
+
+def _told(events: list[Event], *, as_json: bool) -> int:
+    for event in events:
+        if isinstance(event, CommandFailed):
+            return _failed(*lines_of(event))
+        if isinstance(event, Figures):
+            lines = [json.dumps(msgspec.structs.asdict(event))] if as_json else lines_of(event)
+            print(*lines, sep="\n", flush=True)
+            return SHOWN
+    return _failed("[Server not responding]")
+
+
+def _failed(*lines: str) -> int:
+    print(*lines, sep="\n", file=sys.stderr, flush=True)
+    return FAILED

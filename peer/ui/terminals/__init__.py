@@ -1,0 +1,1 @@
+"""Where lines are typed and shown: a pipe, or a terminal."""

@@ -1,0 +1,147 @@
+"""Standard input and output that are no terminal: one event a line after the prompt, flushed.
+
+Reading and writing wait in threads of their own: whoever gives no input, or reads no output, must not keep the peer
+from acknowledging or from ending. It knows bytes and lines, not what they mean.
+"""
+
+import asyncio
+import contextlib
+import os
+import queue
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable
+from typing import Final
+
+from chatapp.peer.ui.formatting import PROMPT, Entered, View, prompt_of
+from chatapp.wire.limits import TEXT_MAX
+
+CHUNK: Final = 65_536
+LINE_MAX: Final = 8 * TEXT_MAX
+"""Bytes of one typed line that are kept; a longer one is a mistake, said once."""
+BATCHES_WAITING_MAX: Final = 2
+"""Of lines that were read and not obeyed yet: whoever types faster waits, as at any pipe."""
+
+
+class PipeTerminal:
+    """Lines on standard input and output; no colours, no editing."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._prompt = PROMPT
+        self._output: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._unwritten = 0
+        self._error: OSError | None = None
+        self._changed = asyncio.Event()
+        self._batches: asyncio.Queue[list[Entered] | None] = asyncio.Queue()
+        self._lines: deque[Entered] = deque()
+        descriptor = sys.stdout.fileno()
+        sys.stdout.flush()
+        threading.Thread(target=self._write_all, args=(descriptor,), daemon=True).start()
+
+    def show(self, lines: Iterable[str]) -> None:
+        """Handed to the writing thread; `shown` waits for it."""
+        text = "".join(f"{self._prompt}{line}\n" for line in lines)
+        if text:
+            self._unwritten += 1
+            self._output.put(text.encode("utf-8", "backslashreplace"))
+
+    async def shown(self) -> None:
+        """Until all that was to be shown is written. Raises OSError when nobody reads any more."""
+        while self._unwritten and self._error is None:
+            self._changed.clear()
+            await self._changed.wait()
+        if self._error is not None:
+            raise self._error
+
+    def look(self, view: View) -> None:
+        """Of the state, the prompt is told here."""
+        self._prompt = prompt_of(view)
+
+    def ask(self, question: str) -> None:
+        """A line like any other: whoever drives the program sees that something is asked."""
+        if question:
+            self.show([question])
+
+    async def typed(self) -> AsyncGenerator[Entered, None]:
+        """Lines of standard input: a file cannot be waited for by the loop, so a thread does it."""
+        batches = self._batches
+        room = threading.Semaphore(BATCHES_WAITING_MAX)
+        threading.Thread(
+            target=_read_lines, args=(sys.stdin.fileno(), batches, room, self._loop), daemon=True
+        ).start()
+        while (batch := await batches.get()) is not None:
+            room.release()
+            self._lines.extend(batch)
+            while self._lines:
+                yield self._lines.popleft()
+
+    def unread(self) -> list[str]:
+        """Drained: lines that were read and not given yet."""
+        unread: list[str] = [*self._lines]
+        self._lines.clear()
+        while not self._batches.empty():
+            unread += self._batches.get_nowait() or ()
+        return unread
+
+    def _write_all(self, descriptor: int) -> None:
+        """In a thread of its own."""
+        while True:
+            text = self._output.get()
+            error = None
+            try:
+                while text:
+                    text = text[os.write(descriptor, text) :]
+            except OSError as wrong:
+                error = wrong
+            try:
+                self._loop.call_soon_threadsafe(self._written, error)
+            except RuntimeError:
+                return  # the loop is closed: the program ends
+            if error is not None:
+                return
+
+    def _written(self, error: OSError | None) -> None:
+        self._unwritten -= 1
+        self._error = self._error or error
+        self._changed.set()
+
+
+def _read_lines(
+    descriptor: int,
+    lines: asyncio.Queue[list[Entered] | None],
+    room: threading.Semaphore,
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """In a thread of its own; reads on while there is `room` for what was read. It waits for nothing that the end of the
+    program would cancel, or that end would be told as a fault."""
+    rest, waited_since = b"", float("inf")
+    at = time.monotonic()
+    with contextlib.suppress(OSError):  # the input is gone: that is its end
+        while data := os.read(descriptor, CHUNK):
+            at, waited_since = min(waited_since, time.monotonic()), float("inf")
+            *whole, rest = (rest + data).split(b"\n")
+            rest = rest[: LINE_MAX + 1]
+            if whole:
+                if not room.acquire(blocking=False):
+                    waited_since = time.monotonic()  # what is read next may have been typed by then
+                    room.acquire()
+                _hand_over(_entered(whole, at), lines, loop)
+        if rest:
+            _hand_over(_entered([rest], at), lines, loop)
+    _hand_over(None, lines, loop)
+
+
+def _entered(lines: list[bytes], at: float) -> list[Entered]:
+    return [Entered(line.decode("utf-8", "replace"), at) for line in lines]
+
+
+def _hand_over(
+    whole: list[Entered] | None,
+    lines: asyncio.Queue[list[Entered] | None],
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: the program ends
+        loop.call_soon_threadsafe(lines.put_nowait, whole)

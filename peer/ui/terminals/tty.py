@@ -1,0 +1,387 @@
+"""The line face on a terminal: lines go above the one being typed, which nothing ever breaks.
+
+prompt_toolkit draws. It knows terminals and their colours.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Final
+
+from prompt_toolkit.application import Application, in_terminal, run_in_terminal
+from prompt_toolkit.application.current import set_app
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition, has_completions, has_focus
+from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout import (
+    BufferControl,
+    ConditionalContainer,
+    Dimension,
+    FormattedTextControl,
+    HSplit,
+    Layout,
+    VerticalAlign,
+    Window,
+)
+from prompt_toolkit.layout.menus import CompletionsMenu
+from prompt_toolkit.layout.processors import BeforeInput, HighlightIncrementalSearchProcessor
+from prompt_toolkit.output import ColorDepth, Output, create_output
+from prompt_toolkit.renderer import print_formatted_text
+from prompt_toolkit.styles import Style
+from prompt_toolkit.widgets import SearchToolbar
+
+from chatapp.peer.ui.completion import Offer, Offering, common_start
+from chatapp.peer.ui.formatting import (
+    Entered,
+    Fragments,
+    SpokenLine,
+    View,
+    fragments,
+    mentions,
+    prompt_of,
+    standing_of,
+)
+from chatapp.peer.ui.parser import TO
+from chatapp.peer.ui.terminals.raw import RawTerminal
+from chatapp.wire.text import sanitize
+
+OFFERED_AT_ONCE: Final = 8
+"""Lines of the menu; on a small window it is what is left."""
+
+STYLE: Final = Style.from_dict(
+    {
+        "notice": "dim",
+        "standing": "dim",
+        "standing.me": "nodim bold",
+        "standing.alarm": "nodim bold ansired",
+        "standing.news": "nodim bold",
+        "question": "bold",
+        "completion-menu": "noreverse bg:default fg:default",
+        "completion-menu.completion": "noreverse bg:default fg:default",
+        "completion-menu.completion.current": "reverse bg:default fg:default",
+        "completion-menu.meta.completion": "noreverse bg:default fg:default dim",
+        "completion-menu.meta.completion.current": "noreverse bg:default fg:default",
+        "scrollbar.background": "bg:default",
+        "scrollbar.button": "reverse",
+    }
+)
+GREY: Final = Style.from_dict({})
+
+
+class PromptApp:
+    """What is drawn below the last line, and the keys that work there."""
+
+    def __init__(
+        self,
+        offering: Offering,
+        *,
+        entered: Callable[[str], None],
+        ended: Callable[[BaseException], None],
+        suspend: Callable[[], None],
+    ) -> None:
+        """`entered`: takes a whole line. `ended`: takes EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C."""
+        self.view = View()
+        self.question = ""
+        """Asked instead of the prompt."""
+        self._offering = offering
+        self._entered = entered
+        self._ended = ended
+        self._suspend = suspend
+        self._pasted: str | None = None
+        self._buffer = Buffer(
+            completer=_Offers(self),
+            history=InMemoryHistory(),
+            multiline=False,
+            accept_handler=self._accept,
+        )
+        self.layout: Final = self._layout()
+        self.keys: Final = self._keys()
+
+    @property
+    def prompt(self) -> str:
+        """What stands before what is typed."""
+        return self.question or prompt_of(self.view)
+
+    def offered(self) -> list[Offer]:
+        """How to go on after what is typed."""
+        typed = self._buffer.document.text_before_cursor
+        if self.question:
+            return self._offering.after(f"/dm {typed}", is_in_room=False) if self.question == TO else []
+        return self._offering.after(typed, is_in_room=self.view.room is not None)
+
+    # --- what is drawn
+
+    def _layout(self) -> Layout:
+        search = SearchToolbar(ignore_case=True)
+        typing = BufferControl(
+            self._buffer,
+            search_buffer_control=search.control,
+            preview_search=True,
+            input_processors=[
+                HighlightIncrementalSearchProcessor(),
+                BeforeInput(lambda: [("class:question" if self.question else "", self.prompt)]),
+            ],
+        )
+        asking = ConditionalContainer(
+            Window(FormattedTextControl(self._paste_question), height=1), Condition(self._is_asking)
+        )
+        body = HSplit(
+            [
+                Window(typing, wrap_lines=True, dont_extend_height=True, height=Dimension(min=1)),
+                asking,
+                ConditionalContainer(
+                    CompletionsMenu(max_height=OFFERED_AT_ONCE, scroll_offset=1), filter=has_completions
+                ),
+                search,
+                Window(FormattedTextControl(self._standing), height=1),
+            ],
+            align=VerticalAlign.TOP,  # lines that are free again after a menu are left below, unseen
+        )
+        return Layout(body, focused_element=typing)
+
+    def _standing(self) -> StyleAndTextTuples:
+        pieces: StyleAndTextTuples = []
+        for number, piece in enumerate(standing_of(self.view)):
+            style = "class:standing.me" if number == 0 else "class:standing"
+            if piece in ("server away", "offline"):
+                style = "class:standing.alarm"
+            elif piece.endswith((" new line", " new lines")):
+                style = "class:standing.news"
+            pieces += [("class:standing", " · " if number else ""), (style, piece)]
+        return pieces
+
+    def _paste_question(self) -> StyleAndTextTuples:
+        count = (self._pasted or "").count("\n") + 1
+        return [("class:question", f"Send {count} lines as one message? (y/n)")]
+
+    # --- keys
+
+    def _is_asking(self) -> bool:
+        return self._pasted is not None
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+        asking = Condition(self._is_asking)
+        typing = has_focus(self._buffer)
+        keys.add("enter", filter=typing & ~asking)(lambda event: self._buffer.validate_and_handle())
+        keys.add("tab", filter=typing & ~asking & ~has_completions)(self._complete)
+        keys.add("c-c")(lambda event: self._ended(KeyboardInterrupt()))
+        at_the_start = Condition(lambda: not self._buffer.text)
+        keys.add("c-d", filter=at_the_start & typing & ~asking)(lambda event: self._ended(EOFError()))
+        keys.add("c-z")(lambda event: self._suspend())
+        keys.add(Keys.BracketedPaste, filter=typing & ~asking)(self._paste)
+        keys.add(Keys.Any, filter=asking, eager=True)(self._answer_paste)
+        keys.add("enter", filter=asking, eager=True)(self._answer_paste)
+        return keys
+
+    def _accept(self, buffer: Buffer) -> bool:
+        self._entered(buffer.text)
+        return False
+
+    def _complete(self, event: KeyPressEvent) -> None:
+        """What all offers have in common is there at once, before the next key; the menu may come later."""
+        found = self.offered()
+        if not found:
+            return
+        self._buffer.delete_before_cursor(found[0].replaces)
+        self._buffer.insert_text(common_start([offer.text for offer in found]))
+        if len(found) > 1:
+            self._buffer.start_completion()
+
+    def _paste(self, event: KeyPressEvent) -> None:
+        text = event.data.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+        if "\n" in text:
+            self._pasted = text
+        else:
+            self._buffer.insert_text(text)
+
+    def _answer_paste(self, event: KeyPressEvent) -> None:
+        pasted, self._pasted = self._pasted, None
+        if pasted is not None and event.data in ("y", "Y"):
+            self._buffer.insert_text(pasted)
+            self._buffer.validate_and_handle()
+
+
+class _Offers(Completer):
+    """What Tab offers, for the menu of prompt_toolkit."""
+
+    def __init__(self, panel: PromptApp) -> None:
+        self._panel = panel
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        for offer in self._panel.offered():
+            yield Completion(offer.text, start_position=-offer.replaces, display_meta=offer.about)
+
+
+BUSY_LINES: Final = 10
+BUSY_SPAN: Final = 60.0
+"""More lines than that in so many seconds, and one's own name rings no bell any more."""
+
+
+class ScreenTerminal:
+    """A real terminal, which is held already."""
+
+    def __init__(self, held: RawTerminal, offering: Offering) -> None:
+        # Where the cursor is need not be asked: a terminal that does not answer would bring a warning.
+        os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
+        self._held = held
+        self._panel = PromptApp(offering, entered=self._line_entered, ended=self._end, suspend=self._suspend)
+        self._output = create_output(stdout=sys.stdout)
+        self._depth = _depth(self._output)
+        self._app: Application[None] = Application(
+            layout=self._panel.layout,
+            key_bindings=self._panel.keys,
+            style=STYLE if self._is_coloured else GREY,
+            include_default_pygments_style=False,
+            input=_HeldInput(sys.stdin),
+            output=self._output,
+            color_depth=self._depth,
+            erase_when_done=True,
+        )
+        self._unshown: list[Fragments] = []
+        self._showing: asyncio.Task[None] | None = None
+        self._typed: asyncio.Queue[Entered | BaseException] = asyncio.Queue()
+        self._heard: deque[float] = deque(maxlen=BUSY_LINES)
+        self._rings = False
+        self._suspension: asyncio.Future[None] | None = None
+
+    @property
+    def _is_coloured(self) -> bool:
+        return self._depth is not ColorDepth.DEPTH_1_BIT
+
+    # --- what is shown
+
+    def show(self, lines: Iterable[str]) -> None:
+        """Above the line being typed."""
+        me = self._panel.view.me
+        for line in lines:
+            self._heed(line, me)
+            self._add(fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT))
+
+    async def shown(self) -> None:
+        """Until all of them are. Raises OSError when the terminal is gone."""
+        while self._showing is not None and not self._showing.done():
+            await asyncio.shield(self._showing)
+        if self._showing is not None:
+            self._showing.result()
+
+    def look(self, view: View) -> None:
+        """Draw the state anew, if it has changed."""
+        if view != self._panel.view:
+            self._panel.view = view
+            self._app.invalidate()
+
+    def ask(self, question: str) -> None:
+        """In the place of the prompt; without one, the prompt is back."""
+        self._panel.question = question
+        self._app.invalidate()
+
+    def _add(self, line: Fragments) -> None:
+        self._unshown.append(line if self._is_coloured else [("", text) for _, text in line])
+        if self._showing is None or self._showing.done():
+            self._showing = asyncio.ensure_future(self._show_all())
+
+    async def _show_all(self) -> None:
+        while self._unshown:
+            with set_app(self._app):
+                async with in_terminal():
+                    lines, self._unshown = self._unshown, []
+                    text = FormattedText([piece for line in lines for piece in (*line, ("", "\n"))])
+                    print_formatted_text(
+                        self._output, text, self._app.style or STYLE, color_depth=self._depth
+                    )
+                    if self._rings:
+                        self._output.bell()
+                        self._rings = False
+                    self._output.flush()
+
+    def _heed(self, line: str, me: str) -> None:
+        """Ring when somebody says one's name, but not again and again where much is said."""
+        if not isinstance(line, SpokenLine):
+            return
+        now = asyncio.get_running_loop().time()
+        is_busy = len(self._heard) == BUSY_LINES and self._heard[0] > now - BUSY_SPAN
+        self._heard.append(now)
+        if me and mentions(line, me) and not is_busy:
+            self._rings = True
+
+    # --- what is typed
+
+    async def typed(self) -> AsyncGenerator[Entered, None]:
+        """Until Ctrl-D; Ctrl-C raises KeyboardInterrupt."""
+        drawing = asyncio.ensure_future(self._app.run_async(handle_sigint=False))
+        drawing.add_done_callback(self._drawing_ended)
+        try:
+            while True:
+                typed = await self._typed.get()
+                if isinstance(typed, EOFError):
+                    return
+                if isinstance(typed, BaseException):
+                    raise typed
+                yield typed
+        finally:
+            if self._app.is_running:
+                self._app.exit()
+            with contextlib.suppress(EOFError, OSError):
+                await drawing
+
+    def unread(self) -> list[str]:
+        """Drained: lines that were entered and not given yet."""
+        unread: list[str] = []
+        while not self._typed.empty():
+            typed = self._typed.get_nowait()
+            if isinstance(typed, str):
+                unread.append(typed)
+        return unread
+
+    def _line_entered(self, line: str) -> None:
+        if line.strip():
+            self._add([("", f"{self._panel.prompt}{sanitize(line)}")])
+        self._typed.put_nowait(Entered(line, asyncio.get_running_loop().time()))
+
+    def _end(self, why: BaseException) -> None:
+        self._typed.put_nowait(why)
+
+    def _drawing_ended(self, drawing: "asyncio.Future[None]") -> None:
+        error = None if drawing.cancelled() else drawing.exception()
+        self._typed.put_nowait(error or EOFError())
+
+    def _suspend(self) -> None:
+        self._suspension = asyncio.ensure_future(run_in_terminal(self._held.suspend))
+
+
+class _HeldInput(Vt100Input):
+    """Keys of a terminal that is held from beginning to end: prompt_toolkit would take it and give it back for each line
+    that it draws, and a key that is pressed in between would be echoed, or eaten."""
+
+    def raw_mode(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def cooked_mode(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+
+def _depth(output: Output) -> ColorDepth:
+    """As many colours as the terminal has by its description, and none where the user wants none (no-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return ColorDepth.DEPTH_1_BIT
+    import curses
+
+    try:
+        curses.setupterm()
+        colours = curses.tigetnum("colors")
+    except (curses.error, OSError):
+        return output.get_default_color_depth()
+    if colours >= 256:
+        return ColorDepth.DEPTH_8_BIT
+    return ColorDepth.DEPTH_4_BIT if colours >= 8 else ColorDepth.DEPTH_1_BIT

@@ -1,0 +1,699 @@
+"""Shown lines: what a person reads for each event, to the letter, as scripts match it.
+
+It knows words. Every string from elsewhere passes `clean`, by way of `words`. Lines of people and rooms stand in
+`company`, those of one's past in `recollection`.
+"""
+
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+from chatapp.peer.core.events import (
+    Addressed,
+    AdmissionRefused,
+    AuthorDoubt,
+    ChannelAccepted,
+    ChannelReceived,
+    ChannelUnanswered,
+    ClientCame,
+    ClientChanged,
+    ClientMove,
+    ClientSaid,
+    CommandDone,
+    CommandFailed,
+    Delivered,
+    DirectReceived,
+    Doubt,
+    DutyChanged,
+    DutyEvent,
+    Event,
+    Expired,
+    Figures,
+    HeldBack,
+    HeldWhat,
+    Ignored,
+    Kept,
+    KeyChanged,
+    KeyRestored,
+    LeaveUnanswered,
+    Left,
+    Line,
+    LinkTroubled,
+    MailReturned,
+    MemberJoined,
+    MemberLeft,
+    MembersListed,
+    NameUnavailable,
+    NobodyKnown,
+    NoServerAtStart,
+    NotInRoom,
+    NotTrusted,
+    NumberMoved,
+    PeopleListed,
+    Person,
+    PersonBanned,
+    PersonLeft,
+    PersonLost,
+    Refused,
+    Registered,
+    RegistryKey,
+    RegistryKeyAccepted,
+    RegistryKeyChanged,
+    RegistryMet,
+    RegistryRecognized,
+    Renamed,
+    RenameRefused,
+    Room,
+    RoomAccepted,
+    RoomEntered,
+    RoomLeft,
+    RoomReceived,
+    RoomRefused,
+    RoomsListed,
+    RoomUnanswered,
+    RoomVisitor,
+    SafetyNumber,
+    Saved,
+    ServerBack,
+    ServerLost,
+    TableChanged,
+    TooLong,
+    Trouble,
+    Trusted,
+    Unacknowledged,
+    WaitingRoom,
+)
+from chatapp.peer.core.trace import TraceEvent, TraceStep
+from chatapp.peer.history.query import DeliveryTrace, Kind, PastLine
+from chatapp.peer.ui.arguments import NOT_IN_ROOM
+from chatapp.peer.ui.formatting import (
+    Answer,
+    SpokenLine,
+    counted,
+    key_accepted,
+    key_changed,
+    key_met,
+    link_trouble,
+    name,
+    names,
+    reason,
+    shown_instant,
+    shown_time,
+)
+from chatapp.wire.text import sanitize
+
+_DIGITS_TOGETHER: Final = 5
+
+Presence = (
+    RoomEntered
+    | RoomLeft
+    | RoomRefused
+    | NotInRoom
+    | MemberJoined
+    | MemberLeft
+    | RoomsListed
+    | MembersListed
+    | PersonLeft
+    | PersonLost
+    | PersonBanned
+    | PeopleListed
+)
+KeyEvent = SafetyNumber | RegistryKey | Trusted | NotTrusted | KeyChanged | KeyRestored
+Identity = Renamed | RenameRefused | Ignored | NobodyKnown | KeyEvent
+
+
+def presence_lines(event: Presence) -> list[str]:
+    """Who is where."""
+    match event:
+        case RoomEntered():
+            return _entered(event)
+        case RoomLeft(room=room):
+            return [f"[You left {name(room)}.]"]
+        case RoomRefused(room=room, reason=why):
+            return [f"[You cannot enter {name(room)}: {reason(why)}.]"]
+        case NotInRoom():
+            return [NOT_IN_ROOM]
+        case MemberJoined(room=room, name=who):
+            return [f"{name(who)} joined {name(room)}."]
+        case MemberLeft(room=room, name=who):
+            return [f"{name(who)} left {name(room)}."]
+        case RoomsListed(rooms=rooms):
+            return _rooms(rooms)
+        case MembersListed(room=room, members=members):
+            return [f"[{counted(len(members), 'person', 'people')} in {name(room)}:]", *_people(members)]
+        case PersonLeft(name=who):
+            return [f"{name(who)} has left."]
+        case PersonLost(name=who):
+            return [f"{name(who)} lost the connection."]
+        case PersonBanned(name=who):
+            return [f"[{name(who)} is banned from this server.]"]
+        case PeopleListed(people=people):
+            # We stand in every table, so one that is empty has not come yet.
+            return _people(people) or ["[Who is registered is not known: the server has not told yet.]"]
+        case _:
+            assert_never(event)
+
+
+def identity_lines(event: Identity) -> list[str]:
+    """Who is who."""
+    match event:
+        case Renamed(old=old, new=new, is_me=is_me):
+            return [f"[You are {name(new)} now.]" if is_me else f"{name(old)} is now {name(new)}"]
+        case RenameRefused(name=wanted, reason=why):
+            return [f"[You cannot be called {name(wanted)}: {reason(why)}.]"]
+        case Ignored(name=who, is_ignored=is_ignored):
+            again, nothing_more = f"what {name(who)} says again", f"nothing more of what {name(who)} says"
+            return [f"[You see {nothing_more if is_ignored else again}.]"]
+        case NobodyKnown(name=who):
+            return [f"[Nobody called {name(who)} is known here.]"]
+        case _:
+            return key_lines(event)
+
+
+def key_lines(event: KeyEvent) -> list[str]:
+    """Whose key is whose."""
+    match event:
+        case SafetyNumber():
+            return _safety_number(event)
+        case RegistryKey():
+            return _registry_key(event)
+        case KeyChanged(name=who, is_again=is_again):
+            what = f"The key of {name(who)} has changed{' again' if is_again else ''}"
+            cure = f"compare it (/verify {name(who)}) and type /trust {name(who)} <digits>"
+            return [f"[{what}: nothing is sent to that name until you {cure}.]"]
+        case KeyRestored(name=who):
+            return [f"[{name(who)} has the key that you know again: messages go out.]"]
+        case Trusted(name="server", is_new=True):
+            return ["[The key that the server shows is accepted; registering there.]"]
+        case Trusted(name=who, is_new=True):
+            return [f"[The key that is shown for {name(who)} is trusted from now on.]"]
+        case Trusted(name=who):
+            return [f"[The key of {_whose(who)} is verified.]"]
+        case NotTrusted():
+            return [f"[{_doubt(event)}.]"]
+        case _:
+            assert_never(event)
+
+
+def _whose(who: str) -> str:
+    return "the server" if who == "server" else name(who)
+
+
+def _doubt(event: NotTrusted) -> str:
+    verify, trust = f"/verify {name(event.name)}", f"/trust {name(event.name)}"
+    match event.why:
+        case Doubt.NO_DIGITS:
+            return f"Say which key you mean: {verify} shows digits to compare; type them behind {trust}"
+        case Doubt.OTHER_DIGITS:
+            return f"These are not the digits of the key of {_whose(event.name)}; {verify} shows them"
+        case Doubt.CHANGED:
+            what = f"The key of {_whose(event.name)} has changed since {verify} showed these digits"
+            return f"{what}: compare again"
+        case _:
+            assert_never(event.why)
+
+
+def _entered(event: RoomEntered) -> list[str]:
+    where = name(event.room)
+    with_whom = f" with {names(event.members)}." if event.members else ", alone so far."
+    lines = [f"[You are in {where}{with_whom}]"]
+    if event.missed:
+        missed = counted(event.missed, "missed line follows", "missed lines follow")
+        lines.append(f"[{missed}.]")
+    return lines
+
+
+def _rooms(rooms: tuple[Room, ...]) -> list[str]:
+    if not rooms:
+        return ["[There is no room yet: joining one makes it.]"]
+    fullest_first = sorted(rooms, key=lambda room: (-room.here, room.name.casefold()))
+    return [Answer(f"[{name(room.name)}: {room.here:,} here.]") for room in fullest_first]
+
+
+def _people(people: tuple[Person, ...]) -> list[str]:
+    online_first = sorted(people, key=lambda person: (not person.online, person.name.casefold()))
+    return [
+        f"[{name(one.name)} is {_presence(one)}{'; verified' if one.is_verified else ''}.]"
+        for one in online_first
+    ]
+
+
+def _presence(one: Person) -> str:
+    if one.is_banned:
+        return "banned from this server"
+    return "online" if one.online else f"away since {shown_time(one.since)}"
+
+
+def _safety_number(event: SafetyNumber) -> list[str]:
+    digits, who = event.digits, name(event.name)
+    groups = (digits[at : at + _DIGITS_TOGETHER] for at in range(0, len(digits), _DIGITS_TOGETHER))
+    changed = f"[The key of {who} has changed; this is the number of the new one.]"
+    return [
+        *([changed] if event.is_changed else []),
+        f"[Compare with {who}, face to face or by voice: if equal, nobody is between you.]",
+        f"[{sanitize(' '.join(groups))}]",
+        f"[You have verified the key of {who}.]"
+        if event.is_verified
+        else f"[If equal: /trust {who} <digits>]",
+    ]
+
+
+def _registry_key(event: RegistryKey) -> list[str]:
+    if event.other:
+        shown = f"[The server shows another key than the one that you know: {name(event.other)}]"
+    elif event.held:
+        shown = f"[The server's key: {name(event.held)}]"
+    else:
+        return ["[No server has answered yet.]"]
+    if event.is_verified and not event.other:
+        return [shown, "[You have verified it.]"]
+    return [
+        shown,
+        "[Compare it with the one that the server printed when it started; if equal: /trust server <key>]",
+    ]
+
+
+_MOVES: Final = {
+    ClientMove.AWAY: "[{name} lost the connection; the place is kept for a while.]",
+    ClientMove.BACK: "[{name} is back.]",
+    ClientMove.LEFT: "[{name} has left.]",
+    ClientMove.LOST: "[{name} did not come back.]",
+    ClientMove.ENDED: "[Session with {name} ended.]",
+    ClientMove.GIVEN: "[{name} was handed over.]",
+    ClientMove.TAKEN_BACK: "[{name} is at the head of the line again.]",
+    ClientMove.UNANSWERED: "[{name} does not answer; the place is kept for a while.]",
+}
+_ENDS: Final = {
+    ClientMove.LEFT: "has left",
+    ClientMove.LOST: "did not come back",
+    ClientMove.TAKEN_BACK: "is at the head of the line again",
+    ClientMove.UNANSWERED: "does not answer",
+    ClientMove.ENDED: "was sent away",
+    ClientMove.GIVEN: "was handed over",
+}
+_TEXT_SHOWN: Final = 200
+
+
+def duty_lines(event: DutyEvent) -> list[str]:
+    """The lines to show for `event`, without the prompt."""
+    match event:
+        case DutyChanged(is_on=is_on, queue=queue):
+            return [f"[You are on duty at {name(queue)}.]" if is_on else "[You are off duty.]"]
+        case ClientCame():
+            return _form(event)
+        case ClientChanged(name=who, move=move):
+            return [_MOVES[move].format(name=name(who))]
+        case ClientSaid(sender=sender, text=text):
+            return [SpokenLine(name(sender), ": ", sanitize(text))]
+        case CommandDone(text=why) | CommandFailed(reason=why):
+            return [f"[{reason(why)}.]"]
+        case HeldBack():
+            return [_held_back(event)]
+        case NumberMoved(place=place, was=was, is_now=is_now):
+            changed = f"Number {place} was {name(was)} when you looked, and is {name(is_now)} now"
+            return [f"[{changed}: type .room first.]"]
+        case WaitingRoom():
+            return list(map(Answer, _room(event)))
+        case Figures():
+            return list(map(Answer, _figures(event)))
+        case _:
+            assert_never(event)
+
+
+def _held_back(held: HeldBack) -> str:
+    """Why something was not carried out, and what it did not do."""
+    client = name(held.client) if held.client else ""
+    if held.former:
+        end = None if held.move is None else _ENDS.get(held.move)
+        why = f"{name(held.former)} {end or 'is not your client any more'}"
+    elif client:
+        why = f"{client} has just come"
+    else:
+        return "[No active client.]"
+    match held.what:
+        case HeldWhat.LINE:
+            what = f"this was not said to {client}" if client and held.former else "this was not said"
+        case HeldWhat.NOTE:
+            what = f"this was not noted about {client}" if client else "this was not noted"
+        case HeldWhat.HAND_OVER:
+            what = f"{client} was not handed over" if client else "nobody was handed over"
+        case HeldWhat.END:
+            what = f"the session with {client} goes on" if client else "nothing was done"
+        case _:
+            assert_never(held.what)
+    return f"[{why}; {what}.]"
+
+
+def _form(came: ClientCame) -> list[str]:
+    how = "Your client" if came.is_back else "Handed-over client" if came.handed_over_by else "Next client"
+    by = f", from {name(came.handed_over_by)}" if came.handed_over_by else ""
+    lines = [
+        f"[{how}{by}; waited {_span(came.waited)}.]",
+        f"Name: {name(came.name)}",
+        f"Number: {name(came.number)}",
+        f"Issue: {sanitize(came.issue, limit=_TEXT_SHOWN)}",
+    ]
+    if came.note:
+        lines.append(f"Note: {sanitize(came.note)}")
+    if not came.is_here:
+        lines.append(_MOVES[ClientMove.AWAY].format(name=name(came.name)))
+    return lines
+
+
+def _room(room: WaitingRoom) -> list[str]:
+    lines = [f"[Active: {_visitor(one, 'since', 'with')}.]" for one in room.served] or ["[No active client.]"]
+    if not room.total:
+        return [*lines, "[Waiting room: empty.]"]
+    lines.append(f"[Waiting room: {room.total:,}.]")
+    lines += [
+        f"{place}. {_visitor(one, 'waiting since', 'for')}" for place, one in enumerate(room.waiting, 1)
+    ]
+    if room.total > len(room.waiting):
+        lines.append(f"[And {room.total - len(room.waiting):,} more.]")
+    return lines
+
+
+def _visitor(one: RoomVisitor, since: str, by: str) -> str:
+    operator = f", {by} {name(one.operator)}" if one.operator else ""
+    away = "" if one.is_here else ", away"
+    issue = sanitize(one.issue, limit=_TEXT_SHOWN)
+    return f"{name(one.name)}, {issue}, {since} {shown_time(one.since)}{operator}{away}"
+
+
+def _figures(figures: Figures) -> list[str]:
+    waits = f"median wait {_span(figures.median_wait)}, 90th percentile {_span(figures.ninetieth_wait)}"
+    now = f"waiting now {figures.waiting:,}, longest {_span(figures.longest_waiting)}"
+    served, operators = f"{figures.served_today:,}", f"{figures.operators:,}"
+    return [f"[Served today {served}; {waits}; {now}; operators on duty {operators}.]"]
+
+
+def _span(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+_SERVER_SILENT: Final = "[Server not responding]"
+_GONE_SHOWN: Final = 200
+_NOT_SENT_SHOWN: Final = 20
+"""Characters quoted of a message that came to nothing: enough to know which it was."""
+
+
+def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
+    """The lines to show for `event`, without the prompt; none of them holds a line end. What somebody said is `Spoken`.
+
+    `in_reach`: how many members of the room are, while the registry is away."""
+    match event:
+        case DirectReceived() | ChannelReceived() | RoomReceived():
+            return [_received(event)]
+        case MailReturned(lines=lines):
+            return ["[You have messages]", *map(_received, lines)]
+        case (
+            Delivered()
+            | Unacknowledged()
+            | Saved()
+            | Refused()
+            | Kept()
+            | Addressed()
+            | TooLong()
+            | Expired()
+            | ChannelAccepted()
+            | ChannelUnanswered()
+            | RoomAccepted()
+            | RoomUnanswered()
+        ):
+            return _fate(event, in_reach)
+        case (
+            Renamed()
+            | RenameRefused()
+            | SafetyNumber()
+            | RegistryKey()
+            | Trusted()
+            | NotTrusted()
+            | Ignored()
+            | NobodyKnown()
+            | KeyChanged()
+            | KeyRestored()
+        ):
+            return identity_lines(event)
+        case (
+            Registered()
+            | TableChanged()
+            | NameUnavailable()
+            | AdmissionRefused()
+            | Left()
+            | LeaveUnanswered()
+            | ServerLost()
+            | ServerBack()
+            | NoServerAtStart()
+            | LinkTroubled()
+            | RegistryMet()
+            | RegistryRecognized()
+            | RegistryKeyAccepted()
+            | RegistryKeyChanged()
+            | Trouble()
+        ):
+            return _session(event)
+        case (
+            DutyChanged()
+            | ClientCame()
+            | ClientChanged()
+            | ClientSaid()
+            | CommandDone()
+            | CommandFailed()
+            | HeldBack()
+            | NumberMoved()
+            | WaitingRoom()
+            | Figures()
+        ):
+            return duty_lines(event)
+        case _:
+            return presence_lines(event)
+
+
+def not_sent_lines(typed: Sequence[str]) -> list[str]:
+    """Return what a person reads of lines that were typed and not obeyed before the program ended: each of them, or the
+    first ones and a count."""
+    shown = [f"[Not sent: {sanitize(line.strip(), _GONE_SHOWN)}]" for line in typed[:_NOT_SENT_SHOWN]]
+    more = len(typed) - len(shown)
+    return [*shown, f"[Not sent either: {more:,} more line{'s' * (more > 1)}]"] if more else shown
+
+
+def _received(line: Line) -> SpokenLine:
+    sender, text = name(line.sender), sanitize(line.text)
+    when = "" if line.late is None else f"{shown_time(line.late)} "
+    match line:
+        case DirectReceived(doubt=None):
+            return SpokenLine(sender, f": {when}", text)
+        case DirectReceived(doubt=AuthorDoubt.NOT_IN_TABLE):
+            return SpokenLine(sender, f" (not in the table): {when}", text)
+        case DirectReceived():
+            return SpokenLine(sender, f" (not the key that you know): {when}", text)
+        case RoomReceived(room=room):
+            return SpokenLine(sender, f" (in {name(room)}): {when}", text)
+        case ChannelReceived():
+            return SpokenLine(sender, f": {when}", f"{text}]", before="[Channel_Message ")
+        case _:
+            assert_never(line)
+
+
+def _fate(
+    event: Delivered
+    | Unacknowledged
+    | Saved
+    | Refused
+    | Kept
+    | Addressed
+    | TooLong
+    | Expired
+    | ChannelAccepted
+    | ChannelUnanswered
+    | RoomAccepted
+    | RoomUnanswered,
+    in_reach: int,
+) -> list[str]:
+    """What became of a message of ours."""
+    match event:
+        case Delivered(to=to, through_server=through_server):
+            return [f"[Message received by {name(to)}{' through the server' if through_server else ''}.]"]
+        case Unacknowledged(to=to):
+            return [f"[No ACK from {name(to)}, message sent to server.]"]
+        case Saved():
+            return ["[Messages received by the server and saved]"]
+        case Refused(to=to, reason=why):
+            return [f"[Message to {name(to)} refused: {reason(why)}.]"]
+        case Kept(to=to, reason=why) if why:
+            return [f"[Message to {name(to)} kept: {reason(why)}.]"]
+        case Kept(to=to):
+            return [f"{_SERVER_SILENT} Message to {name(to)} kept; it goes out when the server is back."]
+        case Addressed():
+            return []  # what becomes of the messages is told
+        case TooLong(to=to, size=size, limit=limit):
+            return [f"[Message to {name(to)} not sent: {size:,} bytes, at most {limit:,}.]"]
+        case Expired(to=to, text=text):
+            gone = sanitize(text, limit=_GONE_SHOWN)
+            return [f"[Message to {name(to)} was never fetched and is gone from the server: {gone}]"]
+        case ChannelAccepted():
+            return ["[Message received by Server.]"]
+        case ChannelUnanswered():
+            return ["[Server not responding.]"]
+        case RoomAccepted():
+            return []  # what is said in a room is shown to all at once: a line that says so would be between them
+        case RoomUnanswered():
+            members = counted(in_reach, "member", "members")
+            return [f"{_SERVER_SILENT} Your line goes straight to {members}, to others later."]
+        case _:
+            assert_never(event)
+
+
+def _session(
+    event: Registered
+    | TableChanged
+    | NameUnavailable
+    | AdmissionRefused
+    | Left
+    | LeaveUnanswered
+    | ServerLost
+    | ServerBack
+    | NoServerAtStart
+    | LinkTroubled
+    | RegistryMet
+    | RegistryRecognized
+    | RegistryKeyAccepted
+    | RegistryKeyChanged
+    | Trouble,
+) -> list[str]:
+    """Between this peer and the registry, or its own disk."""
+    match event:
+        case Registered():
+            return ["[Welcome, You are registered.]"]
+        case TableChanged():
+            return ["[Client table updated.]"]
+        case NameUnavailable(name=taken):
+            return [f"[Name {name(taken)} is taken.]"]
+        case AdmissionRefused(reason=why):
+            return [f"[Not registered: {reason(why)}.]"]
+        case Left():
+            return ["[You are Offline. Bye.]"]
+        case LeaveUnanswered():
+            return [_SERVER_SILENT, "[Exiting]"]
+        case NoServerAtStart(table_time=table_time):
+            if table_time is None:
+                return [_SERVER_SILENT, "[Exiting]"]
+            return [f"{_SERVER_SILENT} Working with the table of {shown_time(table_time)}; still trying."]
+        case ServerLost():
+            return [f"{_SERVER_SILENT} Direct chat goes on."]
+        case ServerBack():
+            return ["[Server is back.]"]
+        case LinkTroubled(port=port, trouble=trouble):
+            return [link_trouble(port, trouble)]
+        case RegistryMet() | RegistryRecognized() | RegistryKeyAccepted() | RegistryKeyChanged():
+            return [_registry_key_lines(event)]
+        case Trouble(text=text):
+            return [f"[{reason(text)}.]"]
+        case _:
+            assert_never(event)
+
+
+def _registry_key_lines(
+    event: RegistryMet | RegistryRecognized | RegistryKeyAccepted | RegistryKeyChanged,
+) -> str:
+    """Which registry this is."""
+    match event:
+        case RegistryMet(key=key, is_verified=is_verified):
+            return key_met(key, is_verified=is_verified)
+        case RegistryRecognized(servers=servers):
+            return f"[This is the server that you know as {names(servers)}.]"
+        case RegistryKeyAccepted(key=key):
+            return key_accepted(key)
+        case RegistryKeyChanged(expected=expected, got=got):
+            return key_changed(expected, got)
+        case _:
+            assert_never(event)
+
+
+NEVER_IN_TABLE: Final = "(never in the table)"
+"""Behind a name that nobody but its bearer has ever said."""
+
+NOTHING_FOUND: Final = "[Nothing was found.]"
+NOTHING_YET: Final = "[There is no message yet.]"
+NO_SUCH_MESSAGE: Final = "[There is no such message: /history shows each with its id.]"
+
+
+def history_lines(lines: Sequence[PastLine]) -> list[str]:
+    """Messages as `<id>  <time>  <who> to <whom>: <text>`, ids below one another."""
+    width = max((len(line.id) for line in lines), default=0)
+    return [_past(line, width) for line in lines]
+
+
+def trail_lines(trail: DeliveryTrace | None) -> list[str]:
+    """The message, and below it each step that it took."""
+    if trail is None:
+        return [NO_SUCH_MESSAGE]
+    lines: list[str] = [_past(trail.line, 0)]
+    if not trail.line.outgoing:
+        return [*lines, f"[How it came here only {name(trail.line.sender)} can know.]"]
+    whom = name(trail.line.to) if trail.line.to is not None else "the server"
+    sent = [step.at for step in trail.steps if step.what in (TraceEvent.SENT, TraceEvent.RELAYED)]
+    steps = [
+        Answer(f"[{_step(step, whom, was_sent=min(sent, default=step.at) < step.at)}]")
+        for step in trail.steps
+    ]
+    return [*lines, *(steps or [Answer("[No step of it is on record.]")])]
+
+
+def _past(line: PastLine, width: int) -> SpokenLine:
+    sender = name(line.sender)
+    match line.kind:
+        case Kind.DIRECT:
+            whom = name(line.to or "")
+        case Kind.CHANNEL:
+            whom = "everybody"
+        case Kind.ROOM:
+            whom = name(line.room or "")
+        case _:
+            assert_never(line.kind)
+    before = f"{sanitize(line.id):>{width}}  {shown_time(line.at)}  "
+    claim = f" {NEVER_IN_TABLE}" if line.is_claimed else ""
+    return SpokenLine(sender, f"{claim} to {whom}: ", sanitize(line.text), before=before)
+
+
+def _step(step: TraceStep, whom: str, *, was_sent: bool) -> str:
+    at = shown_instant(step.at)
+    match step.what:
+        case TraceEvent.SENT:
+            return f"sent {at} try {step.tries}"
+        case TraceEvent.RELAYED:
+            return f"sent {at} through the server as well"
+        case TraceEvent.MAILED:
+            why = "no answer on the straight way" if was_sent else f"{whom} is away"
+            return f"{why}: sealed as a letter for the registry ({at})"
+        case _:
+            return f"{_outcome(step, whom)} ({at})"
+
+
+def _outcome(step: TraceStep, whom: str) -> str:
+    match step.what:
+        case TraceEvent.KEPT if step.reason:
+            return f"kept: {reason(step.reason)}"
+        case TraceEvent.KEPT:
+            return "kept: registry silent" + ("" if step.when is None else f" since {shown_time(step.when)}")
+        case TraceEvent.SAVED:
+            return "saved at the registry" + ("" if step.when is None else f" until {shown_time(step.when)}")
+        case TraceEvent.ACKNOWLEDGED:
+            way = " through the server" if step.through_server else ""
+            if step.is_late:
+                return f"delivered late: acknowledged by {whom}{way}"
+            return (
+                f"acknowledged by {whom}{way} after {counted(step.tries, 'try', 'tries')}, {step.span:.2f} s"
+            )
+        case TraceEvent.ACCEPTED:
+            return f"received by the server after {step.span:.2f} s"
+        case TraceEvent.REFUSED:
+            return f"refused: {reason(step.reason)}"
+        case TraceEvent.EXPIRED:
+            return f"gone: {reason(step.reason)}"
+        case TraceEvent.REDIRECTED:
+            return f"goes on to the key of {whom} that is trusted now"
+        case TraceEvent.SENT | TraceEvent.RELAYED | TraceEvent.MAILED:
+            return "on its way"
+        case _:
+            assert_never(step.what)

@@ -1,0 +1,279 @@
+"""A visitor's face: the form is asked, lines are said or obeyed, events become lines, some end it.
+
+It drives the visitor's node and any terminal that can show lines and give lines; what is said stands in `wording`.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from chatapp.peer.ui.formatting import Answer, View
+from chatapp.peer.ui.main import begin_log
+from chatapp.peer.ui.shell import LAST_WORDS_WITHIN, Terminal
+from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED, Running
+from chatapp.peer.ui.terminals.pipe import LINE_MAX, PipeTerminal
+from chatapp.peer.ui.terminals.raw import RawTerminal
+from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.client import Visitor
+from chatapp.peer.visitor.form import Interview
+from chatapp.peer.visitor.texts import FORM_FIRST, HELP, VOID, VisitorOffers, lines_of
+from chatapp.wire.address import Address
+from chatapp.wire.errors import ChatAppError, TooLong, quoted
+from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.text import sanitize
+
+TYPED_AHEAD: Final = 1_000
+"""Lines that wait to be obeyed."""
+
+_QUIT: Final = frozenset({"/quit", ".quit", "/exit", "server:exit"})
+_HELP: Final = frozenset({"/help", ".help"})
+_NEW: Final = frozenset({"/new", ".new"})
+_QUEUE: Final = frozenset({".queue", "/queue"})
+_SIGNS: Final = ("/", ".")
+
+
+class VisitorFace:
+    """One visitor at one terminal."""
+
+    def __init__(self, visitor: Visitor, terminal: Terminal, *, stay: bool) -> None:
+        self._visitor = visitor
+        self._terminal = terminal
+        self._stay = stay
+        self._interview: Interview | None = None
+        self._wants_new = self._wants_quit = self._is_input_over = False
+        self._typed: asyncio.Queue[str | None] = asyncio.Queue(maxsize=TYPED_AHEAD)
+        self._place = ""
+        self._written: list[happened.VisitEvent] = []
+        """Given to the terminal, which has not said yet that they are out."""
+        self._running = Running()
+        self._changed = asyncio.Event()
+
+    def stop(self, status: int) -> None:
+        """End now with this exit status."""
+        self._running.stop(status)
+
+    async def run(self) -> int:
+        """Until the visit, the user, the input or a signal ends it. Returns the exit status."""
+        self._terminal.look(View())
+        try:
+            return await self._running.until_over(self._show_events(), self._read(), self._obey())
+        finally:
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_WITHIN):
+                    await self._show(self._visitor.take_events())
+
+    # --- what happens
+
+    async def _show_events(self) -> None:
+        while batch := await self._visitor.next_events():
+            await self._show(batch)
+            for event in batch:
+                self._heed(event)
+            self._quit_if_lost()
+            self._changed.set()
+
+    async def _show(self, batch: Sequence[happened.VisitEvent]) -> None:
+        """One write for all of them; only what was written counts as shown."""
+        for event in batch:
+            self._note_place(event)
+        notes = (self._place,) if self._place else ()
+        self._terminal.look(View(notes=notes, is_server_away=self._visitor.is_lost))
+        self._terminal.show([line for event in batch for line in lines_of(event)])
+        self._written += batch
+        await self._terminal.shown()
+        shown, self._written = self._written, []
+        self._visitor.events_shown(shown)
+
+    def _note_place(self, event: happened.VisitEvent) -> None:
+        match event:
+            case happened.Placed(position=position):
+                self._place = f"queue: number {position}"
+            case happened.Served() | happened.ServedAnswered():
+                self._place = "it's your turn"
+            case happened.Over() | happened.PlaceGone() | happened.EndedUnseen():
+                self._place = ""
+            case _:
+                pass
+
+    def _heed(self, event: happened.VisitEvent) -> None:
+        """Some events ask for something or end the program."""
+        match event:
+            case happened.FormWanted(region=region, menu=menu):
+                self._interview = Interview(region=region, menu=[sanitize(one) for one in menu])
+                self._ask()
+            case happened.Over() if self._wants_new:
+                self._wants_new = False
+                self._visitor.begin_anew()
+            case happened.Over():
+                self.stop(DONE)
+            case happened.Refused() | happened.QueueUnknown() | happened.ServerKeyChanged():
+                self.stop(FAILED)
+            case _:
+                pass
+
+    # --- what is typed
+
+    async def _read(self) -> None:
+        """Apart from obeying, which may wait for the registry: one can leave meanwhile."""
+        async with contextlib.aclosing(self._terminal.typed()) as lines:
+            async for line in lines:
+                if line.strip().lower() in _QUIT:
+                    self._wants_quit = True
+                    self._quit_if_lost()
+                await self._typed.put(line)
+        await self._typed.put(None)
+        self._is_input_over = not self._stay
+        self._quit_if_lost()
+
+    def _quit_if_lost(self) -> None:
+        """What was typed before waits for a registry that is away; whoever wants to leave need not."""
+        if self._wants_quit and self._visitor.is_lost:
+            self.stop(DONE)
+        elif self._is_input_over and self._visitor.is_lost:
+            self.stop(FAILED)  # a script must not hang
+
+    async def _obey(self) -> None:
+        while (line := await self._typed.get()) is not None:
+            if line.strip().lower() in _QUIT:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_WORDS_WITHIN):
+                        await self._said()
+                self.stop(DONE)
+                return
+            await self._known()
+            if len(line) > LINE_MAX:
+                self._terminal.show([f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"])
+            elif self._interview is not None:
+                self._answer(self._interview, line)
+            else:
+                self._carry_out(line.rstrip("\r\n"))
+            await asyncio.sleep(0)
+        if self._stay:
+            return
+        await self._known()
+        if self._interview is None:
+            await self._visitor.settled()
+        self.stop(DONE)
+
+    async def _said(self) -> None:
+        """What was said is on its way: leaving would overtake it."""
+        if self._interview is None and not self._visitor.wants_form:
+            await self._visitor.settled()
+
+    async def _known(self) -> None:
+        """What is typed early waits until it is known what it answers: the form, or the place in the line."""
+        await self._visitor.placed()
+        while self._visitor.wants_form and self._interview is None:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _ask(self) -> None:
+        assert self._interview is not None
+        self._terminal.show(map(Answer, self._interview.question))
+
+    def _answer(self, interview: Interview, line: str) -> None:
+        word = line.strip().lower()
+        if word in _HELP:
+            self._terminal.show(map(Answer, HELP))
+        elif word in _QUEUE:
+            self._terminal.show([Answer(FORM_FIRST)])
+        elif word in _NEW:
+            interview.begin_anew()
+        elif not interview.answer(line.rstrip("\r\n")):
+            self._terminal.show([f"[{sanitize(interview.refusal)}.]"])
+        if interview.is_void:
+            self._terminal.show([VOID])
+            self.stop(FAILED)
+        elif interview.form is not None:
+            self._interview = None
+            self._visitor.join(interview.form)
+        else:
+            self._ask()
+
+    def _carry_out(self, line: str) -> None:
+        word = line.strip().lower()
+        if not word:
+            return
+        if word in _QUEUE:
+            self._visitor.ask_place()
+        elif word in _HELP:
+            self._terminal.show(map(Answer, HELP))
+        elif word in _NEW:
+            self._wants_new = True
+            self._visitor.begin_anew()
+        elif line.startswith("//"):
+            self._say(line[1:])
+        elif word.startswith(_SIGNS) and word.partition(" ")[0].strip("./"):
+            self._terminal.show(
+                [f'[Unknown command "{quoted(word.partition(" ")[0])}": nothing was sent. Type /help.]']
+            )
+        else:
+            self._say(line)
+
+    def _say(self, text: str) -> None:
+        try:
+            self._visitor.say(text.encode("utf-8", "replace").decode())
+        except TooLong as error:
+            self._terminal.show([f"[Message not sent: {error.size:,} bytes, at most {error.limit:,}.]"])
+
+
+_LEAVES_WITHIN: Final = 0.5
+"""Seconds that the registry has to hear that we leave."""
+
+
+def run(
+    *,
+    server: Address,
+    registry_key: str | None,
+    queue: str,
+    data: Path | None,
+    plain: bool,
+    stay: bool,
+    log_level: str,
+) -> int:
+    """Visit a help desk until the visit or the user ends it. Returns the exit status."""
+    begin_log(log_level)
+    is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
+    with RawTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
+        try:
+            visitor = Visitor(server, registry_key=registry_key, queue=queue, home=data)
+            return asyncio.run(_visit(visitor, held, stay=stay))
+        except KeyboardInterrupt:
+            return INTERRUPTED
+
+
+async def _visit(visitor: Visitor, held: RawTerminal | None, *, stay: bool) -> int:
+    terminal = _terminal(held)
+    try:
+        visitor.open()
+    except OSError as error:
+        return _refuse(f"{error.filename or ''}: {error.strerror or error}")
+    except ChatAppError as error:
+        return _refuse(str(error))
+    terminal.show(f"[{sanitize(line)}]" for line in visitor.damage)
+    face = VisitorFace(visitor, terminal, stay=stay)
+    loop = asyncio.get_running_loop()
+    for number, status in ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)):
+        loop.add_signal_handler(number, face.stop, status)
+    try:
+        return await face.run()
+    finally:
+        await visitor.close(within=_LEAVES_WITHIN)
+
+
+def _refuse(why: str) -> int:
+    print(f"ChatApp: {why}", file=sys.stderr)
+    return FAILED
+
+
+def _terminal(held: RawTerminal | None) -> Terminal:
+    if held is None:
+        return PipeTerminal()
+    # prompt_toolkit takes 120 ms to import, which a pipe need not pay
+    from chatapp.peer.ui.terminals.tty import ScreenTerminal
+
+    return ScreenTerminal(held, VisitorOffers())

@@ -1,0 +1,245 @@
+"""Who may come in: everybody, or who is invited or listed; and who may not in any case (clause 4.8).
+
+Whoever has a name here needs no invitation. It knows settings, keys and join codes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+import msgspec
+
+from chatapp.registry.directory.directory import Directory
+from chatapp.registry.limits import remaining
+from chatapp.registry.store.entries import InviteMade
+from chatapp.registry.transport.sessions import Randomness
+from chatapp.wire.address import literal
+from chatapp.wire.admission import CODE_BYTES, JoinCode, public_half
+from chatapp.wire.errors import NameRefused, quoted
+from chatapp.wire.identity import fingerprint_digits, fingerprint_from
+from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
+from chatapp.wire.messages.registration import RefusalReason, Register
+from chatapp.wire.messages.table import Card
+from chatapp.wire.names import name_key, peer_name
+
+
+def flaw_of_keys(texts: Iterable[str]) -> str:
+    """What is wrong with a list of keys; empty for nothing."""
+    return next((f'"{quoted(text)}" is no key' for text in texts if fingerprint_from(text) is None), "")
+
+
+def flaw_of_bans(texts: Iterable[str]) -> str:
+    """What is wrong with a list of who is kept out; empty for nothing."""
+    try:
+        Bans(texts)
+    except (ValueError, NameRefused) as wrong:
+        return quoted(str(wrong))
+    return ""
+
+
+class Bans:
+    """Who is kept out, quickly told: networks are looked up by their length."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        """Raises ValueError, NameRefused."""
+        self._keys: set[str] = set()
+        self._names: set[str] = set()
+        self._networks: dict[tuple[int, int], set[int]] = {}
+        for text in texts:
+            self._add(text.strip())
+
+    def _add(self, text: str) -> None:
+        key = fingerprint_from(text)
+        if key is not None:
+            self._keys.add(key)
+        elif any(sign in text for sign in ".:/"):
+            network = ip_network(text, strict=False)
+            shift = network.max_prefixlen - network.prefixlen
+            there = self._networks.setdefault((network.version, shift), set())
+            there.add(int(network.network_address) >> shift)
+        else:
+            self._names.add(name_key(peer_name(text)))
+
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._names) + sum(map(len, self._networks.values()))
+
+    def has_key(self, identity: bytes) -> bool:
+        """Whether this key is kept out."""
+        return bool(self._keys) and fingerprint_digits(identity) in self._keys
+
+    def has_name(self, key: str) -> bool:
+        """Whether nobody may come in under the name with this key."""
+        return key in self._names
+
+    def has_host(self, host: str) -> bool:
+        """Whether nobody may come in from this address."""
+        if not self._networks or literal(host) is None:
+            return False
+        address = ip_address(host)
+        return any(
+            version == address.version and int(address) >> shift in there
+            for (version, shift), there in self._networks.items()
+        )
+
+
+class Invites:
+    """Codes that are not used up."""
+
+    def __init__(self) -> None:
+        self._until: dict[bytes, float] = {}
+        self._spoken_for: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def load(self, made: Iterable[InviteMade], *, wall: float, now: float) -> None:
+        """Codes of earlier lives."""
+        for one in made:
+            left = remaining(one.at, wall, kept_for=INVITE_KEPT_FOR, at_least=0.0)
+            self._until[one.code] = now + left
+
+    def add(self, codes: Sequence[bytes], *, now: float) -> bool:
+        """New ones; those that are known stay as they are. False, and none is added, when there would be too many."""
+        fresh = [code for code in dict.fromkeys(codes) if code not in self._until]
+        if len(self) + len(fresh) > INVITES_MAX:
+            return False
+        self._until.update(dict.fromkeys(fresh, now + INVITE_KEPT_FOR))
+        return True
+
+    def is_good(self, code: bytes, *, now: float) -> bool:
+        """Whether it lets somebody in, unless another has just shown it."""
+        return now < self._until.get(code, now)
+
+    def is_spoken_for(self, code: bytes) -> bool:
+        """Whether a name is on its way to the disk with it."""
+        return code in self._spoken_for
+
+    def speak_for(self, code: bytes) -> None:
+        """A name goes to the disk with it."""
+        self._spoken_for.add(code)
+
+    def use_up(self, code: bytes) -> None:
+        """The disk has that name."""
+        self._spoken_for.discard(code)
+        self._until.pop(code, None)
+
+    def give_back(self, code: bytes) -> None:
+        """Release the reservation: the name was not stored."""
+        self._spoken_for.discard(code)
+
+    def expired(self, *, now: float) -> list[bytes]:
+        """Drained: codes that are good no more."""
+        over = [code for code, until in self._until.items() if until <= now and code not in self._spoken_for]
+        for code in over:
+            del self._until[code]
+        return over
+
+
+class DoorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What whoever runs the registry has decided."""
+
+    invite_only: bool = False
+    """Newcomers need a join code."""
+    allow: tuple[str, ...] = ()
+    """Keys of newcomers who need none; once there are any, all others do."""
+    ban: tuple[str, ...] = ()
+    """Keys, names, addresses and networks that do not come in."""
+
+
+class AccessLists:
+    """Who is listed by name, ready to be looked up: made beside the loop, since lists may be long."""
+
+    def __init__(self, settings: DoorSettings) -> None:
+        self.allowed: Final = frozenset(fingerprint_from(text) for text in settings.allow)
+        self.bans: Final = Bans(settings.ban)
+
+
+class AccessPolicy:
+    """Stands between a REGISTER whose author is proved and a name."""
+
+    def __init__(self, settings: DoorSettings) -> None:
+        self.invites: Final = Invites()
+        self._lists = AccessLists(settings)
+        self._is_closed = settings.invite_only or bool(self._lists.allowed)
+
+    def change(self, lists: AccessLists) -> None:
+        """Other lists from now on. Whoever empties the list of those who need no code has not asked for a registry that is
+        open to everybody: what was closed stays closed."""
+        self._lists = lists
+        self._is_closed = self._is_closed or bool(lists.allowed)
+
+    @property
+    def has_bans(self) -> bool:
+        """Whether anybody is kept out."""
+        return bool(self._lists.bans)
+
+    def bans(self, card: Card, host: str) -> bool:
+        """Whether this key, or anybody from there, is kept out. A visitor of the help desk, too."""
+        bans = self._lists.bans
+        return bans.has_key(card.identity) or bans.has_host(host)
+
+    def bans_name(self, key: str) -> bool:
+        """Whether nobody may bear this name."""
+        return self._lists.bans.has_name(key)
+
+    def refusal_of(self, register: Register, *, now: float) -> RefusalReason | None:
+        """Why this newcomer may not come in; None when they may."""
+        code = self.code_for(register)
+        if code is None:
+            return None
+        if not code:
+            return RefusalReason.NOT_INVITED
+        return None if self.invites.is_good(code, now=now) else RefusalReason.BAD_CODE
+
+    def code_for(self, register: Register) -> bytes | None:
+        """The code that this newcomer comes in with: empty for none, None when they need none (theirs stays good)."""
+        if not self._is_closed or fingerprint_digits(register.card.identity) in self._lists.allowed:
+            return None
+        return public_half(register.invitation)
+
+
+class Operators:
+    """The list of operators, and the identities that it means."""
+
+    def __init__(self, texts: Iterable[str], directory: Directory) -> None:
+        """`texts`: names, and fingerprints of keys."""
+        texts = tuple(texts)
+        self._directory = directory
+        self._keys: Final = frozenset(
+            digits for text in texts if (digits := fingerprint_from(text)) is not None
+        )
+        self.names: Final = {name_key(text): text for text in texts if fingerprint_from(text) is None}
+        """As they are typed, by their keys."""
+        self.codes: Mapping[str, JoinCode] = {}
+        """Of names that nobody bears, by their keys."""
+        for text in self.names.values():
+            directory.names.keep(text)
+
+    def __bool__(self) -> bool:
+        return bool(self.names or self._keys)
+
+    def draw_codes(self, registry: bytes, rng: Randomness) -> None:
+        """Draw a code for each listed name that nobody bears; the names of earlier lives are known by now. A name that looks
+        like somebody else's gets none: nobody can have it."""
+        names = self._directory.names
+        free = {key: text for key, text in self.names.items() if not names.is_held_or_alike(text)}
+        self.codes = {key: JoinCode.drawn(rng.randbytes(CODE_BYTES), registry=registry) for key in free}
+        for key, code in self.codes.items():
+            names.keep(free[key], code.public)
+
+    def bearer(self, key: str) -> bytes | None:
+        """The identity for which the listed name with this key stands."""
+        return self._directory.names.bearer_of_kept(key)
+
+    def is_one(self, identity: bytes) -> bool:
+        """Return whether the member with this key may serve."""
+        if self._directory.person(identity) is None:
+            return False
+        if self._keys and fingerprint_digits(identity) in self._keys:
+            return True
+        return any(self.bearer(key) == identity for key in self.names)
+
+    def named(self, key: str) -> bytes | None:
+        """Return the operator who goes by the name with this key, or for whom it stands in the list."""
+        holder = self._directory.names.holder(key) or self.bearer(key)
+        return holder if holder is not None and self.is_one(holder) else None

@@ -1,0 +1,307 @@
+"""One running registry: ports, folder, key and store put together, and taken apart in order.
+
+It pumps nothing itself (shell.py) and knows no signals (server.py).
+"""
+
+import asyncio
+import logging
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from chatapp.registry.access import AccessLists, DoorSettings, Operators
+from chatapp.registry.adminclient import AdminSpool
+from chatapp.registry.core import RegistryCore
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.driver import RegistryDriver
+from chatapp.registry.effects import MakeInvites
+from chatapp.registry.keystore import KEY_FILE, KeyUnusable, load_or_make
+from chatapp.registry.limits import Policy
+from chatapp.registry.store.files import FileStore
+from chatapp.registry.store.protocol import Loaded, Store, StoreError
+from chatapp.wire.address import Address
+from chatapp.wire.admission import CODE_BYTES, JoinCode
+from chatapp.wire.aio.datagram import DatagramEndpoint
+from chatapp.wire.aio.link import Link
+from chatapp.wire.errors import ChatAppError, PortInUse, quoted
+from chatapp.wire.folders import default_home, make_private
+from chatapp.wire.identity import Identity, fingerprint
+from chatapp.wire.text import sanitize
+
+_DESCRIPTORS_KEPT = 48
+"""Descriptors for sockets that listen, the loop, journals and mailboxes being written."""
+_LINKS_MAX = 200_000
+
+
+def folder_of(port: int, data: Path | None) -> Path:
+    """The folder of the registry on this port, in `data`, else in $CHATAPP_HOME, else where the platform keeps data."""
+    return (data or default_home()) / "registry" / str(port)
+
+
+def raise_descriptor_limit() -> None:
+    """As many descriptors as the system lets us have: each peer takes one."""
+    try:
+        import resource  # not on every platform
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        return  # what we have must do
+
+
+def links_max() -> int:
+    """How many connections there may be, so that files and the next accept still find a descriptor."""
+    try:
+        import resource  # not on every platform
+    except ImportError:
+        return _LINKS_MAX
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _LINKS_MAX
+    return max(min(soft - _DESCRIPTORS_KEPT, _LINKS_MAX), 1)
+
+
+_log = logging.getLogger(__name__)
+
+DRAINED_A_WAKE_UP: Final = 256
+"""Datagrams read before links and timers get the loop: two milliseconds of what strangers send, since what costs more waits
+for its turn. Fewer, and under a flood the socket would fill while news goes out to everybody."""
+
+BACKLOG: Final = 1_024
+_LINE_MAX: Final = 1_000
+_FAULTS_SPAN: Final = 10.0
+_CODES_AT_START: Final = 3
+_FIRST: Final = "first"
+"""The ticket of those."""
+
+
+class Unable(ChatAppError):
+    """The registry cannot run; the text is the line that says why."""
+
+
+class Registry:
+    """One running registry. `start` raises what `run` turns into a line; `stop` is orderly."""
+
+    def __init__(
+        self,
+        port: int,
+        data: Path | None,
+        say: Callable[[str], None],
+        *,
+        desk: DeskSettings | None = None,
+        policy: Policy | None = None,
+        doors: DoorSettings | None = None,
+    ) -> None:
+        self._port = port
+        self.folder = folder_of(port, data)
+        self.fingerprint = ""
+        self._say = say
+        self._desk = desk
+        self._policy = policy
+        self._doors = doors or DoorSettings()
+        self._codes: list[JoinCode] = []
+        self._operators: list[str] = []
+        self._shell: RegistryDriver | None = None
+        self._endpoint: DatagramEndpoint | None = None
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        """Ports first: when one is taken, nothing has been made."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_Faults().note)
+        with ExitStack() as undo:
+            endpoint = DatagramEndpoint(
+                loop, self._receive, at_once=DRAINED_A_WAKE_UP, answers_from_asked=True
+            )
+            undo.callback(endpoint.close)
+            listeners = self._take_ports(endpoint, undo)
+            store = self._open_store()
+            undo.callback(store.close)
+            shell = self._load(loop, store)
+            undo.pop_all()
+        self._shell, self._endpoint = shell, endpoint
+        for listener in listeners:
+            server = await loop.create_server(lambda: Link(shell), sock=listener, backlog=BACKLOG)
+            self._servers.append(server)
+        shell.start(endpoint)
+        self._say(f"[Registry listening on UDP and TCP port {self._port}.]")
+        self._say(f"[Registry key {self.fingerprint}]")
+        self._say(f"[Files in {self.folder}]")
+        for code in self._codes:
+            self._say(f"[Join code {code.text}: lets one newcomer in, within 7 days]")
+        for line in self._operators:
+            self._say(line)
+
+    def change_lists(self, lists: AccessLists) -> int:
+        """Who may come in has been decided anew; how many of those who are here have to go."""
+        return 0 if self._shell is None else self._shell.change_lists(lists)
+
+    def open_console(self, show: Callable[[list[str]], None]) -> None:
+        """Somebody may type at the registry's own terminal, and reads what is shown."""
+        if self._shell is not None:
+            self._shell.open_console(show)
+
+    def console_typed(self, line: str) -> None:
+        """They typed a line."""
+        if self._shell is not None:
+            self._shell.console_typed(line)
+
+    def close_console(self) -> None:
+        """They type no more."""
+        if self._shell is not None:
+            self._shell.close_console()
+
+    async def stop(self) -> None:
+        """No new connections, everything promised on the disk, links closed, files at rest."""
+        shell, endpoint = self._shell, self._endpoint
+        if shell is None or endpoint is None:
+            return
+        for server in self._servers:
+            server.close()
+        await shell.stop()
+        endpoint.close()
+
+    def _receive(self, batch: list[tuple[bytes, Address]]) -> None:
+        if self._shell is not None:  # else it is too early: a lost datagram, as any may be
+            self._shell.receive(batch)
+
+    # --- putting together
+
+    def _take_ports(self, endpoint: DatagramEndpoint, undo: ExitStack) -> list[socket.socket]:
+        try:
+            endpoint.open(self._port)
+            listeners: list[socket.socket] = []
+            for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+                listener = _listening(family, host, self._port)
+                if listener is not None:
+                    undo.callback(listener.close)
+                    listeners.append(listener)
+        except PortInUse as error:
+            raise Unable(f"[{error}]") from None
+        except OSError as error:
+            raise Unable(f"[Port {self._port} cannot be used: {error.strerror or error}]") from None
+        return listeners
+
+    def _open_store(self) -> Store:
+        try:
+            make_private(self.folder)
+            return FileStore(self.folder, has_past=(self.folder / KEY_FILE).exists())
+        except (OSError, StoreError) as error:
+            raise Unable(f"[{sanitize(str(error), _LINE_MAX)}]") from None
+
+    def _load(self, loop: asyncio.AbstractEventLoop, store: Store) -> RegistryDriver:
+        try:
+            has_key = (self.folder / KEY_FILE).exists()
+            found = load_or_make(self.folder) if has_key else None
+            loaded = store.load()
+            # A new key comes last: where there is one, the store's files must be there, too.
+            identity, is_new = found or load_or_make(self.folder)
+        except (KeyUnusable, StoreError) as error:
+            raise Unable(f"[{sanitize(str(error), _LINE_MAX)}]") from None
+        self._report(loaded, is_new)
+        self.fingerprint = fingerprint(identity.public)
+        core = self._make_core(identity, loaded, store)
+        self._operators = list(_operator_lines(core.operators))
+        spool = self._open_spool()
+        shell = RegistryDriver(loop, core, store, spool)
+        codes = self._draw_codes(loaded, identity.public)
+        core.run_errand(MakeInvites([code.public for code in codes]), _FIRST, now=time.monotonic())
+        shell.committer.commit_now()
+        is_kept = any(ticket == _FIRST and not answer.error for ticket, answer in core.answers())
+        self._codes = codes if is_kept else []
+        return shell
+
+    def _open_spool(self) -> AdminSpool:
+        spool = AdminSpool(self.folder)
+        try:
+            spool.open()
+        except OSError as error:
+            raise Unable(f"[{sanitize(str(error), _LINE_MAX)}]") from None
+        return spool
+
+    def _draw_codes(self, loaded: Loaded, registry: bytes) -> list[JoinCode]:
+        """Where nobody comes in without one and none is left: whoever looks at a log later finds them used up."""
+        if not self._doors.invite_only or loaded.invites:
+            return []
+        chance = random.SystemRandom()
+        return [
+            JoinCode.drawn(chance.randbytes(CODE_BYTES), registry=registry) for _ in range(_CODES_AT_START)
+        ]
+
+    def _make_core(self, identity: Identity, loaded: Loaded, store: Store) -> RegistryCore:
+        return RegistryCore(
+            identity=identity,
+            rng=random.SystemRandom(),
+            loaded=loaded,
+            read_letters=store.read_letters,
+            read_lines=store.read_lines,
+            link_port=self._port,
+            now=time.monotonic(),
+            wall=time.time(),
+            policy=self._policy,
+            links_max=links_max(),
+            desk=self._desk,
+            doors=self._doors,
+        )
+
+    def _report(self, loaded: Loaded, is_new: bool) -> None:
+        for line in loaded.damage:
+            self._say(f"[{sanitize(line, _LINE_MAX)}]")
+        if is_new and loaded.names:
+            self._say("[The registry's key was missing: a new one was made, and peers will warn of it]")
+
+
+def _operator_lines(operators: Operators) -> Iterator[str]:
+    """Whom each listed name means, or with which code it is had."""
+    for key, text in operators.names.items():
+        shown, bearer, code = sanitize(text, _LINE_MAX), operators.bearer(key), operators.codes.get(key)
+        if bearer is not None:
+            yield f"[Operator {shown}: the key {fingerprint(bearer)}]"
+        elif code is not None:
+            yield f"[Operator {shown}: start once with --code {code.text}]"
+        else:
+            yield f"[Operator {shown}: nobody can take this name, as it looks like another one]"
+
+
+def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket | None:
+    """A TCP socket that listens; None where the machine has no IPv6. Raises PortInUse, OSError."""
+    listener: socket.socket | None = None
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        if listener is not None:
+            listener.close()
+        wrong = PortInUse.when_taken(port, error)
+        if family == socket.AF_INET6 and not isinstance(wrong, PortInUse):
+            return None
+        raise wrong from None
+    return listener
+
+
+class _Faults:
+    """What asyncio would print with a traceback, such as a connection that could not be accepted: a line, seldom."""
+
+    def __init__(self) -> None:
+        self._silent_until = 0.0
+        self._unsaid = 0
+
+    def note(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """The event loop's exception handler. A flood of faults must not become a flood of lines."""
+        self._unsaid += 1
+        if loop.time() >= self._silent_until:
+            self._silent_until = loop.time() + _FAULTS_SPAN
+            reason = quoted(repr(context.get("exception")))
+            _log.warning("%s: %s (%d)", context.get("message"), reason, self._unsaid)
+            self._unsaid = 0

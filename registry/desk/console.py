@@ -1,0 +1,344 @@
+"""The operator at the registry's own terminal: typed lines become the requests that peers send, notices become lines.
+
+What is shown may wait for the disk, so the terminal keeps its own view of whom the operator serves (`wire.focus`), as a
+peer does at the far end of a link.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from chatapp.registry.desk.conversation import Talk
+from chatapp.registry.desk.notices import Publisher
+from chatapp.registry.desk.operators import Operating, asker_of
+from chatapp.registry.desk.state import CONSOLE_CALLER, DeskParts
+from chatapp.registry.desk.texts import (
+    NO_CLIENT,
+    NO_SUCH_PLACE,
+    TOO_MANY_LINES,
+    done_lines,
+    held_line,
+    moved_line,
+    notice_lines,
+    refused_line,
+)
+from chatapp.registry.desk.visit import CONSOLE
+from chatapp.registry.effects import Effect, Show
+from chatapp.wire.errors import quoted
+from chatapp.wire.focus import Focus, Held, NumberMoved, ShownRoom, Typed
+from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX, TEXT_MAX
+from chatapp.wire.messages.desk import (
+    CallNext,
+    ClientChanged,
+    ClientTold,
+    CommandDone,
+    CommandResult,
+    DeskLine,
+    DeskNotice,
+    DropVisitor,
+    DutyTold,
+    EndDuty,
+    EndSession,
+    FiguresShown,
+    HandOver,
+    LineRefusal,
+    LineRefused,
+    MoveVisitor,
+    NoteVisitor,
+    OperatorRequest,
+    RoomShown,
+    SayAtDesk,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+)
+
+_PLACE_DIGITS: Final = 9
+
+
+class ForClient(NamedTuple):
+    """Text for whoever is served."""
+
+    text: str
+
+
+class Misspoken(NamedTuple):
+    """A line that means nothing, or asks for help: what to answer."""
+
+    lines: tuple[str, ...]
+
+
+Command: TypeAlias = OperatorRequest | ForClient | Misspoken
+
+
+class _Command(NamedTuple):
+    usage: str
+    says: str
+    parse: Callable[[str], OperatorRequest | None]
+
+
+def _places(rest: str, count: int) -> list[int] | None:
+    words = rest.split()
+    are_places = all(word.isascii() and word.isdigit() and len(word) <= _PLACE_DIGITS for word in words)
+    return [int(word) for word in words] if len(words) == count and are_places else None
+
+
+def _drop(rest: str) -> OperatorRequest | None:
+    places = _places(rest, 1)
+    return None if places is None else DropVisitor(0, 0, places[0])
+
+
+def _move(rest: str) -> OperatorRequest | None:
+    places = _places(rest, 2)
+    return None if places is None else MoveVisitor(0, 0, *places)
+
+
+def _alone(request: OperatorRequest) -> Callable[[str], OperatorRequest | None]:
+    return lambda rest: None if rest else request
+
+
+_COMMANDS: Final = {
+    "room": _Command(".room [queue]", "who is served, and who waits", lambda rest: ShowRoom(0, rest)),
+    "next": _Command(
+        ".next [queue]",
+        "end the session and take the next; on duty from now on",
+        lambda rest: CallNext(0, rest, 0),
+    ),
+    "end": _Command(".end", "end the session", _alone(EndSession(0, 0))),
+    "drop": _Command(".drop <n>", "take number n out of the waiting room", _drop),
+    "move": _Command(".move <n> <to>", "make number n number <to>", _move),
+    "handover": _Command(
+        ".handover <operator>",
+        "give the client to another operator",
+        lambda rest: HandOver(0, 0, rest) if 0 < len(rest) <= 32 and " " not in rest else None,
+    ),
+    "note": _Command(
+        ".note <text>",
+        "a note about the client, for operators only",
+        lambda rest: NoteVisitor(0, 0, rest) if rest else None,
+    ),
+    "on": _Command(".on [queue]", "on duty: clients come by themselves", lambda rest: TakeDuty(0, rest)),
+    "off": _Command(".off", "off duty: nobody new", _alone(EndDuty(0))),
+    "stats": _Command(".stats [queue]", "served today, waits", lambda rest: ShowFigures(0, rest)),
+}
+
+
+def parse(line: str) -> Command | None:
+    """What a typed line means; None for an empty one."""
+    line = line.rstrip("\r\n")
+    if not line.strip():
+        return None
+    if line[0] in "./" and line[1:2] != line[0]:
+        return _command(line[1:])
+    text = line[1:] if line[0] in "./" else line
+    size = len(text.encode("utf-8", "replace"))
+    if size > TEXT_MAX:
+        return Misspoken((f"[Not sent: {size:,} bytes are too long; a message has at most {TEXT_MAX:,}.]",))
+    return ForClient(text)
+
+
+def _command(typed: str) -> Command:
+    word, _, rest = typed.partition(" ")
+    if word.lower() == "help":
+        return Misspoken(tuple(f"{one.usage}  {one.says}" for one in _COMMANDS.values()))
+    command = _COMMANDS.get(word.lower())
+    if command is None:
+        near = get_close_matches(word.lower(), _COMMANDS, n=1)
+        hint = f" Did you mean .{near[0]}?" if near else " .help shows all commands."
+        return Misspoken((f"[Unknown command .{quoted(word)}.{hint}]",))
+    return command.parse(rest.strip()) or Misspoken((f"[Usage: {command.usage}]",))
+
+
+ANSWERED_WITHIN: Final = 10.0
+"""Seconds after which an answer is taken for lost: where far too much waits for the disk, some are dropped."""
+
+
+class _Entered(NamedTuple):
+    line: str
+    at: float
+
+
+class _Asked(NamedTuple):
+    request: OperatorRequest
+    subject: str
+    """The visitor meant by a number of the waiting room; else empty."""
+    is_told: bool = False
+    """Whether the operator was told that it is done."""
+
+
+class Terminal:
+    """One operator, in reach as long as the input is open."""
+
+    def __init__(self, parts: DeskParts, telling: Publisher, operating: Operating, talk: Talk) -> None:
+        self._parts = parts
+        self._telling = telling
+        self._operating = operating
+        self._talk = talk
+        self._focus = Focus()
+        self._room = ShownRoom()
+        self._entered: deque[_Entered] = deque()
+        """Lines that wait for the answer to an earlier one, on which they may rest."""
+        self._asked: dict[int, _Asked] = {}
+        """Commands without an answer, by reference."""
+        self._asked_at = float("-inf")
+        self._is_closed = False
+        """Whether the input has ended, and lines or answers are still to come."""
+        self._reference = 0
+
+    def opened(self, *, now: float) -> list[Effect]:
+        """Somebody may type from now on. On duty at once, unless peers were named as operators."""
+        queue = self._parts.queue
+        operator = queue.operators.get(CONSOLE)
+        effects: list[Effect] = []
+        if operator is not None and operator.visit is not None:  # from before a restart
+            queue.operator_returned(CONSOLE)
+            effects += self._telling.notices.client_again(operator.visit)
+        elif not self._parts.operators:
+            queue.take_duty(CONSOLE, self._parts.settings.queues[0])
+        return self._telling.conclude(effects, now=now)
+
+    def closed(self, *, now: float) -> list[Effect]:
+        """The input has ended: off duty for good, when all that was typed is carried out."""
+        self._is_closed = True
+        return self._carry_out_all(now)
+
+    # --- what is typed
+
+    def typed(self, line: str, *, now: float) -> list[Effect]:
+        """A line. It waits until the command before it is answered."""
+        if len(self._entered) >= DESK_TYPED_AHEAD_MAX:
+            return [Show(lines=(TOO_MANY_LINES,))]
+        self._entered.append(_Entered(line, now))
+        return self._carry_out_all(now)
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Wait no longer for an answer that is lost."""
+        due = self.next_timer()
+        if due is None or now < due:
+            return []
+        self._asked.clear()
+        return self._carry_out_all(now)
+
+    def next_timer(self) -> float | None:
+        """When an answer on which something waits is taken for lost."""
+        is_waiting = self._asked and (self._entered or self._is_closed)
+        return self._asked_at + ANSWERED_WITHIN if is_waiting else None
+
+    def _carry_out_all(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        while self._entered and not self._asked:
+            effects += self._carry_out(self._entered.popleft(), now)
+        if self._is_closed and not self._entered and not self._asked:
+            self._is_closed = False
+            self._parts.queue.operator_gone(CONSOLE, now=now)
+            effects += self._telling.conclude(now=now)
+        return effects
+
+    def _carry_out(self, entered: _Entered, now: float) -> list[Effect]:
+        match parse(entered.line):
+            case None:
+                return []
+            case Misspoken(lines):
+                return self._show(lines, now)
+            case ForClient(text):
+                return self._say(text, entered.at, now)
+            case DropVisitor() | MoveVisitor() as request:
+                return self._ask_in_line(request, now)
+            case CallNext() | EndSession() | HandOver() | NoteVisitor() as request:
+                client = self._focus.meant(Typed.COMMAND, entered_at=entered.at)
+                if isinstance(client, Held):
+                    return self._show((held_line(request, client),), now)
+                visit = 0 if client is None else client.visit
+                return self._ask(msgspec.structs.replace(request, visit=visit), now)
+            case request:
+                return self._ask(request, now)
+
+    def _say(self, text: str, entered_at: float, now: float) -> list[Effect]:
+        client = self._focus.meant(Typed.LINE, entered_at=entered_at)
+        if isinstance(client, Held):
+            return self._show((held_line(SayAtDesk(0, 0, text), client),), now)
+        if client is None:
+            return self._show((NO_CLIENT,), now)
+        transcript = self._parts.transcripts.get(client.visit)
+        number = 1 if transcript is None else transcript.taken(CONSOLE) + 1
+        said = self._talk.say(SayAtDesk(client.visit, number, text), CONSOLE_CALLER, now=now)
+        return self._telling.conclude(said, now=now)
+
+    def _ask_in_line(self, request: DropVisitor | MoveVisitor, now: float) -> list[Effect]:
+        meant = self._room.at(request.place)
+        if meant is None:
+            return self._show((NO_SUCH_PLACE,), now)
+        if isinstance(meant, NumberMoved):
+            return self._show((moved_line(request.place, meant),), now)
+        return self._ask(msgspec.structs.replace(request, visit=meant.visit), now, subject=meant.name)
+
+    def _ask(self, request: OperatorRequest, now: float, *, subject: str = "") -> list[Effect]:
+        self._reference += 1
+        request = msgspec.structs.replace(request, reference=self._reference)
+        self._asked[self._reference] = _Asked(request, subject)
+        self._asked_at = now
+        answer = self._operating.handle(request, CONSOLE_CALLER, now=now)
+        return self._telling.conclude(now=now, answer=answer, asker=asker_of(request, CONSOLE_CALLER))
+
+    def _show(self, lines: tuple[str, ...], now: float) -> list[Effect]:
+        """Behind what is to be shown before."""
+        return self._telling.conclude([Show(lines=lines)], now=now)
+
+    # --- what the operator is told
+
+    def told(self, notice: DeskNotice, *, now: float) -> list[Effect]:
+        """A notice to show, and then the lines that waited for it."""
+        lines = self._heed(notice, now)
+        return [*([Show(lines=lines)] if lines else []), *self._carry_out_all(now)]
+
+    def _heed(self, notice: DeskNotice, now: float) -> tuple[str, ...]:
+        match notice:
+            case CommandDone():
+                return self._answered(notice)
+            case LineRefused(visit, _, LineRefusal.NO_CLIENT):
+                return (held_line(SayAtDesk(visit, 0, ""), self._focus.missed(visit)),)
+            case LineRefused(_, _, reason):
+                return (refused_line(reason),)
+            case ClientTold():
+                self._focus.came(notice, now=now)
+            case ClientChanged():
+                self._focus.changed(notice, now=now)
+            case RoomShown():
+                self._asked.pop(notice.reference, None)
+                self._room.shown(notice)
+            case FiguresShown():
+                self._asked.pop(notice.reference, None)
+            case DutyTold():
+                return self._duty_changed()
+            case DeskLine():
+                client = self._focus.client
+                return notice_lines(notice, client="client" if client is None else client.name)
+            case _:
+                pass
+        return notice_lines(notice)
+
+    def _duty_changed(self) -> tuple[str, ...]:
+        """Told before the visitor who comes by it, if `.on` or `.off` was typed."""
+        for reference, asked in self._asked.items():
+            if isinstance(asked.request, TakeDuty | EndDuty):
+                self._asked[reference] = asked._replace(is_told=True)
+                return done_lines(asked.request, CommandResult.DONE, "")
+        return ()
+
+    def _answered(self, done: CommandDone) -> tuple[str, ...]:
+        asked = self._asked.pop(done.reference, None)
+        if asked is None or (asked.is_told and done.result is CommandResult.DONE):
+            return ()
+        request = asked.request
+        if done.result is CommandResult.OTHER_CLIENT:
+            visit = getattr(request, "visit", 0)
+            return (held_line(request, self._focus.missed(visit)),)
+        if done.result is CommandResult.DONE:
+            if isinstance(request, DropVisitor):
+                self._room.dropped(request.visit)
+            elif isinstance(request, MoveVisitor):
+                self._room.moved(request.visit, request.to)
+        return done_lines(request, done.result, done.subject or asked.subject)

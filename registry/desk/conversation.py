@@ -1,0 +1,120 @@
+"""Talk: a line of a visitor or an operator, taken once, kept, and passed on when the disk has it.
+
+It knows visits and transcripts.
+"""
+
+from chatapp.registry.desk.state import DeskParts
+from chatapp.registry.desk.transcript import VISITOR, Party, Said
+from chatapp.registry.desk.visit import CONSOLE, Visit, VisitState
+from chatapp.registry.effects import Caller, DeskLineStored, Drop, Effect, Reply, Resume, Store
+from chatapp.registry.limits import Buckets
+from chatapp.registry.store.entries import DeskLineKept
+from chatapp.wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SECOND
+from chatapp.wire.messages.desk import (
+    HeardAtDesk,
+    LineRefusal,
+    LineRefused,
+    LinesTaken,
+    ReadAtDesk,
+    SayAtDesk,
+)
+
+
+class Talk:
+    """What is said in visits."""
+
+    def __init__(self, parts: DeskParts) -> None:
+        self._parts = parts
+        self._pace: Buckets[bytes] = Buckets(
+            rate=DESK_LINES_PER_SECOND, burst=DESK_LINES_BURST, most=BUCKETS_MAX
+        )
+
+    def say(self, request: SayAtDesk, caller: Caller, *, now: float) -> list[Effect]:
+        """A line, or the same once more."""
+        visit, author = self._visit_of(caller)
+        refusal = self._misplaced(visit, author, request)
+        if visit is None or refusal is not None:
+            return self._refused(request, refusal or LineRefusal.NO_CLIENT, caller)
+        transcript = self._parts.transcript(visit)
+        if request.number <= transcript.taken(author):
+            # Not before the disk has those that are on their way.
+            taken = LinesTaken(visit.number, transcript.taken(author))
+            return [Store(entries=(), then=(Reply(to=caller, message=taken),))]
+        if not transcript.has_room(request.text):
+            return self._refused(request, LineRefusal.FULL, caller)
+        if author != CONSOLE and not self._pace.take(caller.identity, now=now):
+            return self._refused(request, LineRefusal.TOO_FAST, caller)
+        name = "" if author == VISITOR else self._parts.name_of(author)
+        visit.is_fresh = visit.is_fresh and author == VISITOR
+        at = self._parts.clock.millis(now)
+        said = transcript.take(author, name=name, number=request.number, at=at, text=request.text)
+        return [self._keep(visit, said, transcript.first, request, caller)]
+
+    def stored(self, note: DeskLineStored) -> list[Effect]:
+        """The disk has answered: now, and not before, the other one gets the line."""
+        visit = self._parts.queue.visits.get(note.visit)
+        transcript = self._parts.transcripts.get(note.visit)
+        if visit is None or transcript is None:
+            return []
+        if not note.is_kept:
+            transcript.unkept(note.position)
+            return []
+        transcript.stored(note.position)
+        return self._parts.deliver(visit, VISITOR) + self._parts.deliver(visit, visit.operator)
+
+    def heard(self, request: HeardAtDesk, caller: Caller) -> list[Effect]:
+        """A reader has shown lines: there may be more of them."""
+        visit, reader = self._visit_of(caller)
+        if visit is None or visit.number != request.visit or visit.number not in self._parts.transcripts:
+            return [Drop(reason="lines of another visit were heard")]
+        self._parts.transcripts[visit.number].confirm(reader, request.position)
+        return self._parts.deliver(visit, reader)
+
+    def read(self, request: ReadAtDesk, caller: Caller) -> list[Effect]:
+        """An operator's program says how much it knows of what was said."""
+        visit, reader = self._visit_of(caller)
+        if visit is None or visit.number != request.visit or reader == VISITOR:
+            return [Drop(reason="lines of another visit were asked for")]
+        self._parts.transcript(visit).resume(reader, heard=request.heard, with_own=request.with_own)
+        return self._parts.deliver(visit, reader)
+
+    def _visit_of(self, caller: Caller) -> tuple[Visit | None, Party]:
+        if caller.identity in self._parts.guests:
+            return self._parts.at_guest.get(caller.identity), VISITOR
+        operator = self._parts.queue.operators.get(caller.identity)
+        return None if operator is None else operator.visit, caller.identity
+
+    def _misplaced(self, visit: Visit | None, author: Party, request: SayAtDesk) -> LineRefusal | None:
+        if visit is None or visit.number != request.visit:
+            return LineRefusal.NO_CLIENT
+        if author == VISITOR and visit.state is not VisitState.SERVED:
+            return LineRefusal.NOT_YOUR_TURN
+        return None
+
+    def _keep(self, visit: Visit, said: Said, first: int, request: SayAtDesk, caller: Caller) -> Store:
+        entry = DeskLineKept(
+            visit=visit.number,
+            position=said.position,
+            author=said.author,
+            author_name=said.author_name,
+            number=said.number,
+            at=said.at,
+            text=said.text,
+            first=first,
+        )
+        taken: tuple[Effect, ...] = ()
+        if caller.identity != CONSOLE:
+            taken = (Reply(to=caller, message=LinesTaken(visit.number, said.number)),)
+        kept = DeskLineStored(visit=visit.number, position=said.position, is_kept=True)
+        lost = DeskLineStored(visit=visit.number, position=said.position, is_kept=False)
+        return Store(
+            entries=(entry,),
+            then=(*taken, Resume(request=kept, to=caller)),
+            otherwise=(
+                Resume(request=lost, to=caller),
+                *self._refused(request, LineRefusal.NOT_SERVING, caller),
+            ),
+        )
+
+    def _refused(self, request: SayAtDesk, reason: LineRefusal, caller: Caller) -> list[Effect]:
+        return self._parts.answer(caller, LineRefused(request.visit, request.number, reason))

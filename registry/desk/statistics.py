@@ -1,0 +1,104 @@
+"""The desk's figures: how many were served today, and how long people waited.
+
+It knows sessions by their times (milliseconds of the wall clock) and where local midnight is; no names, no visitors.
+"""
+
+from collections import deque
+from math import sqrt
+from statistics import fmean, pstdev
+from typing import Final, NamedTuple
+
+from chatapp.wire.limits import DESK_SESSIONS_MAX
+
+_DAY: Final = 86_400_000
+
+
+class Session(NamedTuple):
+    """One who was served and has gone."""
+
+    joined_at: int
+    called_at: int
+    ended_at: int
+
+
+class Waits(NamedTuple):
+    """In whole seconds; 0 for nobody."""
+
+    median: int
+    ninetieth: int
+
+
+class Figures:
+    """The sessions of one queue that are over."""
+
+    def __init__(self, *, utc_offset: int) -> None:
+        self._offset = 1_000 * utc_offset
+        self._sessions: deque[Session] = deque(maxlen=DESK_SESSIONS_MAX)
+        self._day = -1
+        self._served = 0
+
+    def load(self, session: Session, *, of_day: int) -> None:
+        """One of an earlier life."""
+        self._sessions.append(session)
+        self._day, self._served = self._day_of(session.ended_at), of_day
+
+    def note(self, session: Session) -> int:
+        """One more; how many it makes today."""
+        self._served = self.served_today(session.ended_at) + 1
+        self._day = self._day_of(session.ended_at)
+        self._sessions.append(session)
+        return self._served
+
+    def served_today(self, wall_ms: int) -> int:
+        """Since local midnight."""
+        return self._served if self._day_of(wall_ms) == self._day else 0
+
+    def waits(self, under_way: list[Session], wall_ms: int) -> Waits:
+        """Of all who were called today, also those whose session goes on."""
+        today = self._day_of(wall_ms)
+        called = [one for one in (*self._sessions, *under_way) if self._day_of(one.called_at) == today]
+        spans = sorted(max(one.called_at - one.joined_at, 0) // 1_000 for one in called)
+        if not spans:
+            return Waits(0, 0)
+        return Waits(spans[_rank(len(spans), 50)], spans[_rank(len(spans), 90)])
+
+    def _day_of(self, wall_ms: int) -> int:
+        return (wall_ms + self._offset) // _DAY
+
+
+def _rank(count: int, percent: int) -> int:
+    """The place of a percentile among `count` values (the nearest rank, from 0)."""
+    return max(-(-count * percent // 100) - 1, 0)
+
+
+SESSIONS_NEEDED: Final = 3
+"""Fewer say nothing."""
+
+SESSIONS_HEEDED: Final = 20
+"""The last ones: a desk in the afternoon is not the desk of the morning."""
+
+
+class Estimates:
+    """The last sessions of one queue."""
+
+    def __init__(self) -> None:
+        self._spans: deque[float] = deque(maxlen=SESSIONS_HEEDED)
+        self._known: tuple[float, float] | None = None
+
+    def note(self, span: float) -> None:
+        """A session took so many seconds."""
+        self._spans.append(max(span, 0.0))
+        self._known = None
+
+    def range(self, *, ahead: int, operators: int) -> tuple[int, int] | None:
+        """From and to in whole seconds, the second at least 1; None for no estimate."""
+        if len(self._spans) < SESSIONS_NEEDED or operators < 1:
+            return None
+        if self._known is None:  # asked for once a visitor whenever the line moves
+            self._known = fmean(self._spans), pstdev(self._spans)
+        mean, deviation = self._known
+        count = ahead + 1
+        spread = deviation * sqrt(count + count * count / len(self._spans))
+        least = max(ahead * mean - spread, 0.0) / operators
+        most = (count * mean + spread) / operators
+        return int(least), max(int(most + 0.5), 1)

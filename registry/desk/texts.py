@@ -1,0 +1,226 @@
+"""Words at the registry's own terminal: each notice and each answer as the lines that are shown.
+
+Lines in brackets are printed to the letter, as peers print theirs. Strangers' text is cleaned here. It decides nothing.
+"""
+
+from datetime import UTC, datetime
+from typing import Final, assert_never
+
+from chatapp.wire.focus import Held, NumberMoved
+from chatapp.wire.messages.desk import (
+    CallNext,
+    ClientCause,
+    ClientChanged,
+    ClientReach,
+    ClientTold,
+    CommandDone,
+    CommandResult,
+    DeskLine,
+    DeskNotice,
+    DropVisitor,
+    DutyTold,
+    EndDuty,
+    EndSession,
+    FiguresShown,
+    HandOver,
+    LineRefusal,
+    MoveVisitor,
+    NoteVisitor,
+    OperatorRequest,
+    RoomShown,
+    RoomVisitor,
+    SayAtDesk,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+)
+from chatapp.wire.text import sanitize
+
+NO_CLIENT: Final = "[No active client.]"
+NO_SUCH_PLACE: Final = "[Nobody has that number in the waiting room.]"
+TOO_MANY_LINES: Final = "[Not done: too many lines wait for the answer to an earlier one.]"
+ROOM_EMPTY: Final = "[Waiting room: empty.]"
+
+_CHANGES: Final = {
+    ClientReach.AWAY: "[{name} lost the connection; the place is kept for a while.]",
+    ClientReach.BACK: "[{name} is back.]",
+    ClientReach.LEFT: "[{name} has left.]",
+    ClientReach.LOST: "[{name} did not come back.]",
+    ClientReach.ENDED: "[Session with {name} ended.]",
+    ClientReach.GIVEN: "[{name} was handed over.]",
+    ClientReach.TAKEN_BACK: "[{name} is at the head of the line again.]",
+    ClientReach.UNANSWERED: "[{name} does not answer; the place is kept for a while.]",
+}
+
+_REFUSALS: Final = {
+    CommandResult.NO_CLIENT: NO_CLIENT,
+    CommandResult.ROOM_EMPTY: ROOM_EMPTY,
+    CommandResult.NO_SUCH_PLACE: NO_SUCH_PLACE,
+    CommandResult.NO_SUCH_OPERATOR: "[There is no other operator of that name.]",
+    CommandResult.OFF_DUTY: "[{subject} is not on duty.]",
+    CommandResult.NO_SUCH_QUEUE: "[There is no queue of that name.]",
+    CommandResult.NOT_AN_OPERATOR: "[Only help-desk operators can do that.]",
+    CommandResult.TOO_MANY: "[As many operators are on duty as there may be.]",
+    CommandResult.OTHER_QUEUE: "[End the session with your client first.]",
+    CommandResult.TOO_LONG: "[The note is too long.]",
+    CommandResult.OTHER_CLIENT: "[You serve somebody else now; nothing was done.]",
+    CommandResult.NOT_IN_LINE: "[{subject} is not in the waiting room any more.]",
+    CommandResult.NOBODY_IN_REACH: "[Nobody in the waiting room can be called just now; the first who can is yours.]",
+}
+
+_ENDS: Final = {
+    ClientReach.LEFT: "has left",
+    ClientReach.LOST: "did not come back",
+    ClientReach.TAKEN_BACK: "is at the head of the line again",
+    ClientReach.UNANSWERED: "does not answer",
+    ClientReach.ENDED: "was sent away",
+    ClientReach.GIVEN: "was handed over",
+}
+
+_LINE_REFUSALS: Final = {
+    LineRefusal.NOT_YOUR_TURN: NO_CLIENT,
+    LineRefusal.NO_CLIENT: NO_CLIENT,
+    LineRefusal.FULL: "[Not sent: the client is away, and too much waits for them already.]",
+    LineRefusal.TOO_FAST: "[Not sent: too many lines at once.]",
+    LineRefusal.NOT_SERVING: "[Not sent: the disk takes nothing more.]",
+}
+
+
+def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ...]:
+    """What an operator is told. `client`: who speaks where a line names nobody."""
+    match notice:
+        case DeskLine():
+            who = f"{sanitize(notice.operator)} (operator)" if notice.operator else sanitize(client)
+            return (f"{who}: {sanitize(notice.text)}",)
+        case ClientTold():
+            return _client(notice)
+        case ClientChanged():
+            return (_CHANGES[notice.change].format(name=sanitize(notice.name)),)
+        case DutyTold():
+            return ()  # said where it was asked for; a registry that starts is no news
+        case RoomShown():
+            return _room(notice)
+        case FiguresShown():
+            return _figures(notice)
+        case CommandDone():
+            return (_REFUSALS.get(notice.result, "[Done.]").format(subject=sanitize(notice.subject)),)
+        case _:
+            return ()  # a visitor's
+
+
+def done_lines(request: OperatorRequest, result: CommandResult, subject: str) -> tuple[str, ...]:
+    """What became of a command. Where a notice says it all, nothing."""
+    subject = sanitize(subject)
+    if result is not CommandResult.DONE:
+        return (_REFUSALS[result].format(subject=subject),)
+    match request:
+        case DropVisitor():
+            return (f"[{subject} was taken out of the waiting room.]",)
+        case MoveVisitor():
+            return (f"[{subject} is number {request.to} now.]",)
+        case NoteVisitor():
+            return (f"[Note about {subject} kept.]",)
+        case TakeDuty():
+            return ("[You are on duty.]",)
+        case EndDuty():
+            return ("[You are off duty.]",)
+        case CallNext() | EndSession() | HandOver() | ShowRoom() | ShowFigures():
+            return ()
+    assert_never(request)
+
+
+def held_line(typed: OperatorRequest | SayAtDesk, held: Held) -> str:
+    """Why a line or a command was not carried out, and what it did not do."""
+    client = "" if held.client is None else sanitize(held.client.name)
+    if held.former is not None:
+        change = None if held.change is None else _ENDS.get(held.change)
+        why = f"{sanitize(held.former.name)} {change or 'is not your client any more'}"
+    elif client:
+        why = f"{client} has just come"
+    else:
+        return NO_CLIENT
+    match typed:
+        case SayAtDesk():
+            what = (
+                f"this was not said to {client}"
+                if client and held.former is not None
+                else "this was not said"
+            )
+        case NoteVisitor():
+            what = f"this was not noted about {client}" if client else "this was not noted"
+        case HandOver():
+            what = f"{client} was not handed over" if client else "nobody was handed over"
+        case _:
+            what = f"the session with {client} goes on" if client else "nothing was done"
+    return f"[{why}; {what}.]"
+
+
+def moved_line(place: int, moved: NumberMoved) -> str:
+    """Why a number of the waiting room is not clear."""
+    return (
+        f"[Number {place} was {sanitize(moved.was)} when you looked, and is {sanitize(moved.is_now)} now: "
+        "type .room first.]"
+    )
+
+
+def refused_line(reason: LineRefusal) -> str:
+    """Why a line was not taken."""
+    return _LINE_REFUSALS[reason]
+
+
+def _client(told: ClientTold) -> tuple[str, ...]:
+    how = {
+        ClientCause.CALLED: "Next client",
+        ClientCause.HANDED_OVER: "Handed-over client",
+        ClientCause.RETURNED: "Your client",
+    }[told.cause]
+    by = f", from {sanitize(told.operator)}" if told.operator else ""
+    lines = [
+        f"[{how}{by}; waited {_span(told.waited)}.]",
+        f"Name: {sanitize(told.name)}",
+        f"Number: {sanitize(told.number)}",
+        f"Issue: {sanitize(told.issue)}",
+    ]
+    if told.note:
+        lines.append(f"Note: {sanitize(told.note)}")
+    if not told.is_here:
+        lines.append(_CHANGES[ClientReach.AWAY].format(name=sanitize(told.name)))
+    return tuple(lines)
+
+
+def _room(shown: RoomShown) -> tuple[str, ...]:
+    lines = [
+        f"[Active: {sanitize(one.name)}, {sanitize(one.issue)}, since {_time(one.since)}{_with(one)}.]"
+        for one in shown.served
+    ] or [NO_CLIENT]
+    if not shown.waiting:
+        return (*lines, ROOM_EMPTY)
+    lines.append(f"[Waiting room: {shown.total}.]")
+    for place, one in enumerate(shown.waiting, 1):
+        away = "" if one.is_here else ", away"
+        wanted = f", for {sanitize(one.operator)}" if one.operator else ""
+        since = f"waiting since {_time(one.since)}"
+        lines.append(f"{place}. {sanitize(one.name)}, {sanitize(one.issue)}, {since}{wanted}{away}")
+    if shown.total > len(shown.waiting):
+        lines.append(f"[And {shown.total - len(shown.waiting)} more.]")
+    return tuple(lines)
+
+
+def _figures(shown: FiguresShown) -> tuple[str, ...]:
+    waits = f"median wait {_span(shown.median_wait)}, 90th percentile {_span(shown.ninetieth_wait)}"
+    now = f"waiting now {shown.waiting}, longest {_span(shown.longest_waiting)}"
+    return (f"[Served today {shown.served_today}; {waits}; {now}; operators on duty {shown.operators}.]",)
+
+
+def _with(one: RoomVisitor) -> str:
+    return f", with {sanitize(one.operator)}{'' if one.is_here else ', away'}"
+
+
+def _time(seconds: int) -> str:
+    """In the zone of whoever reads it."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def _span(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

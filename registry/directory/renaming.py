@@ -1,0 +1,160 @@
+"""Changing names: the identity stays, the card shows another name (clause 4.7).
+
+A new name is in the table when the disk has it; the one before stays reserved to its key for a while. It knows names
+and cards.
+"""
+
+from collections.abc import Callable
+
+from chatapp.registry.directory.directory import Directory, Person
+from chatapp.registry.directory.names import key_of
+from chatapp.registry.effects import Caller, Drop, Effect, Renamed, RenameKept, Reply, Resume, Store
+from chatapp.registry.limits import Buckets, Policy, WallClock, remaining
+from chatapp.registry.outputs import PendingRequests
+from chatapp.registry.store.entries import Entry, NameBound, NameFreed, NameReserved
+from chatapp.registry.store.protocol import Loaded
+from chatapp.wire.codec import decode_card, encode
+from chatapp.wire.errors import DecodeError, NameRefused
+from chatapp.wire.identity import is_authentic
+from chatapp.wire.limits import BUCKETS_MAX, NAME_KEPT_FOR, RENAMES_BURST, RENAMES_SPAN
+from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused
+from chatapp.wire.messages.table import Card
+from chatapp.wire.names import name_key
+
+
+class Renaming:
+    """Gives people who have a name another one."""
+
+    def __init__(self, directory: Directory, clock: WallClock, *, is_banned: Callable[[str], bool]) -> None:
+        """`is_banned`: whether nobody may bear the name with this key."""
+        self._is_banned = is_banned
+        self._directory = directory
+        self._clock = clock
+        self._renames: Buckets[bytes] = Buckets(rate=1 / RENAMES_SPAN, burst=RENAMES_BURST, most=BUCKETS_MAX)
+        self._on_their_way = PendingRequests()
+        """Whose new name is on its way to the disk."""
+
+    def rename(self, request: Rename, caller: Caller, *, now: float) -> list[Effect]:
+        """On a link: answered when the disk has it, and at once where it is refused or was done before."""
+        card, identity = request.card, caller.identity
+        person = self._directory.person(identity)
+        if person is None or card.identity != identity:
+            return [Drop(reason="rename of another")]
+        if identity in self._on_their_way:
+            is_queued = self._on_their_way.wait(request, caller)
+            return [] if is_queued else _refusal(request.reference, caller, RefusalReason.FULL)
+        if card == person.card:
+            return [Reply(to=caller, message=RenameAccepted(request.reference))]
+        refusal = self.refusal_of(identity, now=now)
+        if refusal is None and not is_authentic(card):
+            return [Drop(reason="bad card signature")]
+        key = key_of(card.name)
+        if refusal is None:
+            refusal = RefusalReason.BAD_NAME if key is None else self._flaw(card, key)
+        if refusal is not None or key is None:
+            return _refusal(request.reference, caller, refusal or RefusalReason.BAD_NAME)
+
+        def note(*, is_kept: bool) -> Resume:
+            kept = RenameKept(card=card, name_key=key, reference=request.reference, is_kept=is_kept)
+            return Resume(request=kept, to=caller)
+
+        entries = self.begin(person, card, key, now=now)
+        return [Store(entries=entries, then=(note(is_kept=True),), otherwise=(note(is_kept=False),))]
+
+    def rename_kept(self, note: RenameKept, caller: Caller, *, now: float) -> list[Effect]:
+        """The disk has answered."""
+        if not note.is_kept:
+            waited = self.give_up(note.name_key, caller.identity)
+            return [*_refusal(note.reference, caller, RefusalReason.NOT_SERVING), *waited]
+        reason, effects = self.settle(note.card, note.name_key, now=now)
+        if reason is not None:
+            return [*_refusal(note.reference, caller, reason), *effects]
+        return [Reply(to=caller, message=RenameAccepted(note.reference)), *effects]
+
+    def _flaw(self, card: Card, key: str) -> RefusalReason | None:
+        return RefusalReason.BANNED if self._is_banned(key) else self._directory.refusal_of(card, key)
+
+    # --- for whoever comes in under another name, too
+
+    def is_on_its_way(self, identity: bytes) -> bool:
+        """Whether the disk has yet to answer."""
+        return identity in self._on_their_way
+
+    def refusal_of(self, identity: bytes, *, now: float) -> RefusalReason | None:
+        """Too often: each new name is told to everybody."""
+        return None if self._renames.take(identity, now=now) else RefusalReason.FULL
+
+    def begin(self, person: Person, card: Card, key: str, *, now: float) -> tuple[Entry, ...]:
+        """The name is promised; what the disk must have before it is theirs."""
+        identity, at = card.identity, self._clock.millis(now)
+        self._on_their_way.begin(identity)
+        bound = NameBound(key, identity, encode(card), person.channel_since, at, network=person.network)
+        if key == person.name_key:
+            return (bound,)
+        self._directory.names.promise(card.name, identity)
+        # In this order: were the second lost in a crash, the newer card would still say whose name is which.
+        return (bound, NameReserved(person.name_key, identity, at))
+
+    def give_up(self, key: str, identity: bytes) -> list[Resume]:
+        """The disk did not take the name; what its bearer asked meanwhile follows."""
+        self._directory.names.take_back(key, identity)
+        return self._on_their_way.end(identity)
+
+    def settle(self, card: Card, key: str, *, now: float) -> tuple[RefusalReason | None, list[Effect]]:
+        """The disk has the name: the table says so, unless a newer card came by another way meanwhile, which is a refusal.
+        What its bearer asked meanwhile follows."""
+        identity = card.identity
+        waited = self._on_their_way.end(identity)
+        person = self._directory.person(identity)
+        assert person is not None, "nobody loses their row"
+        before, until = person.card.name, now + NAME_KEPT_FOR
+        if card.counter <= person.card.counter:
+            is_other = key != person.name_key
+            freed = self._directory.names.reserve(key, identity, until=until) if is_other else []
+            return RefusalReason.OLD_CARD, [*_let_go(freed), *waited]
+        freed = self._directory.rename(person, card, key, reserved_until=until, now=now)
+        return None, [Renamed(card=card, before=before), *_let_go(freed), *waited]
+
+    # --- age
+
+    def sweep(self, *, now: float) -> list[Effect]:
+        """Names that nobody bore for long enough are anybody's."""
+        return _let_go(self._directory.names.expired(now=now))
+
+
+def _let_go(names: list[str]) -> list[Effect]:
+    return [Store(entries=tuple(NameFreed(name) for name in names))] if names else []
+
+
+def _refusal(reference: int, caller: Caller, reason: RefusalReason) -> list[Effect]:
+    return [Reply(to=caller, message=RenameRefused(reference, reason))]
+
+
+def recall(loaded: Loaded, directory: Directory, clock: WallClock, policy: Policy, *, now: float) -> int:
+    """Bind and reserve them all; how many cards there were of no shape that we know."""
+    unreadable, wall = 0, clock.seconds(now)
+    for kept in loaded.names:
+        if isinstance(kept, NameReserved):
+            left = remaining(kept.at, wall, kept_for=NAME_KEPT_FOR, at_least=policy.restart_grace)
+            directory.names.reserve(kept.name_key, kept.identity, until=now + left)
+            continue
+        try:
+            _recall_bound(kept, directory, wall, now)
+        except (DecodeError, NameRefused):
+            unreadable += 1
+    return unreadable
+
+
+def _recall_bound(bound: NameBound, directory: Directory, wall: int, now: float) -> None:
+    """Whoever has two names was changing them when we stopped: the newer card says which one is theirs."""
+    card = decode_card(bound.card)
+    person = directory.person(card.identity)
+    until = now + NAME_KEPT_FOR
+    if person is None:
+        at = min(bound.at // 1_000, wall)
+        directory.bind(card, channel_since=bound.channel_since, at=at, network=bound.network)
+    elif card.counter > person.card.counter:
+        key = name_key(card.name)
+        directory.rename(person, card, key, reserved_until=until)
+    else:
+        directory.names.reserve(bound.name_key, card.identity, until=until)

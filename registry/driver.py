@@ -1,0 +1,430 @@
+"""Pumping: bytes from sockets into the core, bytes from the core into sockets, one timer.
+
+All that comes in one turn of the loop is answered in one go at its end. It knows asyncio; what bytes mean is the
+core's.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final
+
+from chatapp.registry.access import AccessLists
+from chatapp.registry.adminclient import AdminSpool
+from chatapp.registry.core import RegistryCore
+from chatapp.registry.effects import Fault
+from chatapp.registry.store.protocol import Store, StoreError, StoreFull
+from chatapp.wire.address import Address
+from chatapp.wire.aio.datagram import DatagramEndpoint
+from chatapp.wire.aio.link import Link
+from chatapp.wire.errors import quoted
+
+_log = logging.getLogger(__name__)
+
+_STORED_AGAIN: Final = "the disk takes what is to be stored again"
+
+
+QUIET_AFTER: Final = 10.0
+"""Seconds without trouble after which it is over: on a nearly full disk small entries find room now and then."""
+
+
+class _Complaints:
+    """What goes wrong with the disk, for whoever runs the registry: one line when it begins, one when it is over."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def say(self, level: int, what: str, error: BaseException) -> None:
+        """It goes wrong, for the first time or once more."""
+        if what not in self._last:
+            _log.log(level, "%s: %s", what, error)
+        self._last[what] = time.monotonic()
+
+    def went_well(self, what: str, after: str, *, is_sure: bool = False) -> None:
+        """It went well, which ends the trouble when it was the first time for a while, or is sure to stay so."""
+        if what in self._last and (is_sure or time.monotonic() - self._last[what] >= QUIET_AFTER):
+            del self._last[what]
+            _log.warning("%s", after)
+
+
+class Committer:
+    """Brings the core's entries to the disk, and tells it when they are there."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, core: RegistryCore, store: Store, tell: Callable[..., None]
+    ) -> None:
+        self._loop = loop
+        self._core = core
+        self._store = store
+        self._tell = tell
+        self._sync_thread = ThreadPoolExecutor(1, "sync")
+        self._checkpoint_thread = ThreadPoolExecutor(1, "checkpoint")
+        self._appended = 0
+        self._stored = 0
+        self._complaints = _Complaints()
+        self._sync: asyncio.Future[None] | None = None
+        self._checkpoint: asyncio.Future[None] | None = None
+
+    def commit_now(self) -> None:
+        """At start, before anybody is served: append and sync, here and now."""
+        self._append()
+        try:
+            self._store.sync()
+        except StoreError as error:
+            self._failed(error, newest=None)
+        else:
+            self._confirm(self._appended)
+
+    def commit(self) -> None:
+        """Append what the core has, and see to it that a sync is on its way."""
+        self._append()
+        if self._sync is None and self._appended > self._stored:
+            # The future stands before anything can call back, so that two syncs never run at once.
+            self._sync = self._loop.create_future()
+            running = self._loop.run_in_executor(self._sync_thread, self._store.sync)
+            covered = self._appended
+            running.add_done_callback(lambda done: self._synced(done, covered))
+
+    def look_after(self) -> None:
+        """Start a checkpoint when one is due; after a failed sync, see whether the disk can be written to again."""
+        now = time.monotonic()
+        if self._checkpoint is not None:
+            return
+        if self._store.recovery_due(now):
+            work, after = self._store.recover, self._recovered
+        elif self._store.checkpoint_due(now):
+            work, after = self._store.checkpoint, self._checkpointed
+        else:
+            return
+        self._checkpoint = self._loop.create_future()
+        running = self._loop.run_in_executor(self._checkpoint_thread, work)
+        running.add_done_callback(after)
+
+    async def settle(self) -> None:
+        """Until all that was promised so far is on the disk or refused."""
+        self.commit()
+        upto = self._appended
+        while self._sync is not None and self._stored < upto:
+            await self._sync
+
+    async def finish(self) -> None:
+        """The last syncs and checkpoints end, the store is closed."""
+        while self._sync is not None or self._checkpoint is not None:
+            await asyncio.gather(*(one for one in (self._sync, self._checkpoint) if one is not None))
+        await self._loop.run_in_executor(self._sync_thread, self._store.close)
+        self._sync_thread.shutdown()
+        self._checkpoint_thread.shutdown()
+
+    def _append(self) -> None:
+        entries = self._core.entries_to_store()
+        if not entries:
+            return
+        try:
+            self._store.append(entries)
+        except Exception as error:  # noqa: BLE001 - entries that vanish would be confirmed with those of the next turn
+            self._failed(error, newest=len(entries))
+        else:
+            self._appended += len(entries)
+
+    def _synced(self, done: asyncio.Future[None], covered: int) -> None:
+        running, self._sync = self._sync, None
+        try:
+            error = done.exception()
+            if error is None:
+                self._confirm(covered)
+                self.look_after()  # it may be the end of a visit, whose words are to leave the disk
+            else:
+                self._failed(error, newest=None)
+        finally:
+            if running is not None:
+                running.set_result(None)  # whoever stops the registry waits for it
+
+    def _confirm(self, covered: int) -> None:
+        count, self._stored = covered - self._stored, covered
+        if count:
+            self._complaints.went_well("not stored", _STORED_AGAIN)
+        self._tell(self._core.entries_stored, count)
+
+    def _failed(self, error: BaseException, *, newest: int | None) -> None:
+        if newest is None:
+            self._stored = self._appended
+        self._complaints.say(logging.ERROR, "not stored", error)
+        self._tell(
+            partial(self._core.store_failed, newest=newest, is_full=isinstance(error, StoreFull)), str(error)
+        )
+
+    def _recovered(self, done: asyncio.Future[None]) -> None:
+        if done.exception() is None:
+            self._complaints.went_well("not stored", _STORED_AGAIN, is_sure=True)
+        self._end_checkpoint()  # of what goes on being wrong somebody was told
+
+    def _checkpointed(self, done: asyncio.Future[None]) -> None:
+        error = done.exception()
+        if error is not None:
+            self._complaints.say(logging.WARNING, "checkpoint put off", error)
+        else:
+            self._complaints.went_well("checkpoint put off", "the checkpoint is made up for", is_sure=True)
+        self._end_checkpoint()
+
+    def _end_checkpoint(self) -> None:
+        running, self._checkpoint = self._checkpoint, None
+        if running is not None:
+            running.set_result(None)
+
+
+BROADCAST_SLICE = 256
+"""Datagrams of a broadcast sent before others get the loop: 10,000 at once would hold it for 15 ms."""
+
+CARE_SPAN = 5.0
+"""Seconds between two looks at the wall clock and at the journal's length."""
+
+ERRANDS_SPAN = 0.25
+"""Seconds between two looks for errands: a list of an empty folder, some microseconds."""
+
+LINGER_FOR = 5.0
+"""Seconds that a link we closed may take for its last bytes: a reader that never reads must not keep it."""
+
+FLUSH_FOR = 0.25
+"""Seconds that links have for their last bytes when the registry stops."""
+
+
+class RegistryDriver:
+    """Between one core and the world. It is the owner of all links (`wire.aio.link.LinkOwner`)."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        core: RegistryCore,
+        store: Store,
+        spool: AdminSpool | None = None,
+    ) -> None:
+        """`spool`: where whoever runs the registry asks it; None for nowhere."""
+        self._loop = loop
+        self._core = core
+        self.committer = Committer(loop, core, store, self._tell)
+        self._endpoint: DatagramEndpoint | None = None
+        self._numbers: dict[Link, int] = {}
+        self._links: dict[int, Link] = {}
+        self._next_number = 1
+        self._behind: set[int] = set()
+        """Links whose readers had left something unread when it was last looked at."""
+        self._spool = spool
+        self._asking: asyncio.TimerHandle | None = None
+        self._is_awake = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+        self._care: asyncio.TimerHandle | None = None
+        self._broadcasts: deque[tuple[bytes, list[Address], int]] = deque()
+        self._is_broadcasting = False
+        self._emptied = asyncio.Event()
+        self._show: Callable[[list[str]], None] | None = None
+
+    def start(self, endpoint: DatagramEndpoint) -> None:
+        """Serve from now on."""
+        self._endpoint = endpoint
+        self._take_care()
+        self._look_for_errands()
+        self._wake()
+
+    # --- the registry's own terminal
+
+    def open_console(self, show: Callable[[list[str]], None]) -> None:
+        """Somebody may type from now on, and reads what is shown."""
+        self._show = show
+        self._tell(self._core.console_opened)
+
+    def console_typed(self, line: str) -> None:
+        """They typed a line."""
+        self._tell(self._core.console_typed, line)
+
+    def close_console(self) -> None:
+        """They type no more."""
+        self._tell(self._core.console_closed)
+
+    async def stop(self) -> None:
+        """Serve no more: what is promised is kept and said, then links end and the store is closed."""
+        await self.committer.settle()
+        self._turn()
+        for handle in (self._timer, self._care, self._asking):
+            if handle is not None:
+                handle.cancel()
+        self._endpoint = None
+        await self._end_links("the registry stops")
+        await self.committer.finish()
+
+    async def _end_links(self, reason: str) -> None:
+        for end in (Link.close, Link.cut):
+            for link in list(self._numbers):
+                end(link, reason)
+            if self._links:
+                self._emptied.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FLUSH_FOR):
+                        await self._emptied.wait()
+
+    # --- in
+
+    def receive(self, batch: list[tuple[bytes, Address]]) -> None:
+        """Datagrams."""
+        for data, sender in batch:
+            self._tell(self._core.receive_datagram, data, sender)
+
+    def link_opened(self, link: Link) -> None:
+        number = self._numbers[link] = self._next_number
+        self._next_number += 1
+        self._links[number] = link
+        self._tell(self._core.link_opened, number, link.remote)
+
+    def link_frames(self, link: Link, frames: list[bytes]) -> None:
+        self._tell(self._core.receive_frames, self._numbers[link], frames)
+        self._widen()
+
+    def link_closed(self, link: Link, reason: str) -> None:
+        number = self._numbers.pop(link, None)
+        if number is not None:
+            del self._links[number]
+            _log.debug("link of %s is over: %s", link.remote, reason)
+            self._tell(self._core.link_closed, number)
+        if not self._links:
+            self._emptied.set()
+
+    def _tell(self, hear: Callable[..., None], *what: object) -> None:
+        """Let the core hear, behind the last fence: it is total, but should it not be, nobody else shall notice."""
+        try:
+            hear(*what, now=time.monotonic())
+        except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
+            self._core.dropped["fault of ours"] += 1
+            debugging = _log.isEnabledFor(logging.DEBUG)
+            _log.error("fault while serving: %s", quoted(repr(error)), exc_info=debugging)
+        self._wake()
+
+    # --- out
+
+    def _wake(self) -> None:
+        if not self._is_awake:
+            self._is_awake = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Let out everything that this turn of the loop brought forth."""
+        self._is_awake = False
+        core, links, endpoint = self._core, self._links, self._endpoint
+        self._widen()
+        for number, pieces in core.link_writes():
+            link = links.get(number)
+            if link is not None and not link.write(pieces):
+                self._behind.add(number)
+        if self._behind:
+            self._note_backlogs()
+        # Now, and not before: the sync's thread wants the interpreter too, and a thousand writes would be held up.
+        self.committer.commit()
+        self._pace()
+        datagrams = core.datagrams_to_send()
+        if endpoint is not None:
+            endpoint.send_all(datagrams)
+        self._broadcasts.extend((data, to, 0) for data, to in core.broadcasts_to_send())
+        if self._broadcasts and not self._is_broadcasting:
+            self._broadcast()
+        lines = core.console_lines()
+        if lines and self._show is not None:
+            self._show(lines)
+        self._answer_errands()
+        for event in core.events():
+            level = logging.ERROR if isinstance(event, Fault) else logging.INFO
+            _log.log(level, "%s", quoted(str(event)))
+        self._arm()
+
+    def _note_backlogs(self) -> None:
+        """Tell the core whose reader is behind, and who has caught up."""
+        for number in list(self._behind):
+            link = self._links.get(number)
+            waiting = 0 if link is None else link.waiting
+            self._core.link_backlog(number, waiting)
+            if not waiting:
+                self._behind.discard(number)
+
+    def _widen(self) -> None:
+        """At once: the rest of what one read brought is cut into frames by the new limit."""
+        for number in self._core.links_to_widen():
+            if number in self._links:
+                self._links[number].allow_full_frames()
+
+    def _pace(self) -> None:
+        """Pause, resume and close links as the core says."""
+        links = self._links
+        for number in self._core.links_to_pause():
+            if number in links:
+                links[number].pause_reading()
+        for number in self._core.links_to_resume():
+            if number in links:
+                links[number].resume_reading()
+        for number, reason in self._core.links_to_close():
+            if number in links:
+                links[number].close(reason)
+                self._loop.call_later(LINGER_FOR, links[number].cut, reason)
+
+    def _broadcast(self) -> None:
+        """One slice; the next one when others had their turn."""
+        self._is_broadcasting = False
+        if self._endpoint is None or not self._broadcasts:
+            self._broadcasts.clear()
+            return
+        data, addresses, start = self._broadcasts.popleft()
+        end = start + BROADCAST_SLICE
+        send = self._endpoint.send
+        for address in addresses[start:end]:
+            send(data, address)
+        if end < len(addresses):
+            self._broadcasts.appendleft((data, addresses, end))
+        if self._broadcasts:
+            self._is_broadcasting = True
+            self._loop.call_soon(self._broadcast)
+
+    # --- whoever runs the registry
+
+    def _look_for_errands(self) -> None:
+        if self._spool is None:
+            return
+        self._asking = self._loop.call_later(ERRANDS_SPAN, self._look_for_errands)
+        for ticket, errand in self._spool.asked():
+            self._tell(self._core.run_errand, errand, ticket)
+
+    def _answer_errands(self) -> None:
+        for ticket, answer in self._core.answers():
+            try:
+                if self._spool is not None:
+                    self._spool.answer(ticket, answer)
+            except OSError as error:
+                _log.warning("an errand stays unanswered: %s", error)
+
+    def change_lists(self, lists: AccessLists) -> int:
+        """Who may come in has been decided anew; how many of those who are here have to go."""
+        count = self._core.change_lists(lists, now=time.monotonic())
+        self._wake()
+        return count
+
+    # --- time
+
+    def _arm(self) -> None:
+        """One timer. One that comes too early does no harm, so a later deadline leaves it as it is."""
+        due = self._core.next_timer()
+        if due >= self._timer_at or self._endpoint is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        self._timer = self._loop.call_later(max(due - time.monotonic(), 0.0), self._fire)
+
+    def _fire(self) -> None:
+        self._timer, self._timer_at = None, float("inf")
+        self._tell(self._core.handle_timer)
+
+    def _take_care(self) -> None:
+        self._care = self._loop.call_later(CARE_SPAN, self._take_care)
+        self._core.set_wall(time.time(), now=time.monotonic())
+        self.committer.look_after()

@@ -1,0 +1,1 @@
+"""Groups: the log of each, the channel, and rooms."""

@@ -1,0 +1,288 @@
+"""Groups as the registry sees them: who may speak now, in which order, and what is kept of it.
+
+A line is relayed as its sender sealed it; nothing here opens one. The channel is a group with everybody in it, rooms
+are others. It knows epochs, positions and the index of the log (clause 8).
+"""
+
+import enum
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable
+from heapq import heapify, heapreplace
+from typing import Final, NamedTuple
+
+from chatapp.wire.framing import GROUP_OVERHEAD, GroupHeader
+from chatapp.wire.limits import BODY_MAX, GROUP_BYTES_MAX, GROUP_KEPT_FOR, GROUP_LINES_MAX, GROUP_PAGE_MAX
+from chatapp.wire.messages.rooms import EpochKey
+from chatapp.wire.sealing import GroupKey
+
+FRAME_MAX: Final = GROUP_OVERHEAD + BODY_MAX
+"""Bytes of a group frame: relayed, with its position before it, it still is a legal frame for every reader."""
+
+_LINE_OVERHEAD: Final = 64
+"""Bytes of a line in a page beside its frame."""
+_KEY_OVERHEAD: Final = 48
+"""Bytes of a key in a page."""
+_PAGE_LINES: Final = 1_024
+_KEYS_UNCHECKED: Final = 64
+"""Keys that may be held without a look whether any line needs them."""
+
+
+class Line(NamedTuple):
+    """A stored line without its frame."""
+
+    position: int
+    sender: bytes
+    epoch: int
+    size: int
+    expires_at: float
+
+
+class Verdict(enum.Enum):
+    """What becomes of a frame that somebody wants relayed."""
+
+    TAKEN = "relay and keep it"
+    OVER = "its epoch is over: the sender is told, and seals it anew"
+    FOREIGN = "not of this group, not by this station, or no frame at all: dropped"
+
+
+class Page(NamedTuple):
+    """Lines for one reader (their frames are still to be read), complete up to `position`."""
+
+    lines: list[Line]
+    keys: list[EpochKey]
+    position: int
+    more: bool
+
+
+class Cut(NamedTuple):
+    """What was dropped: all lines up to a position (None for none), and some among those behind it."""
+
+    upto: int | None
+    positions: list[int]
+    last_uses: list[tuple[int, int]]
+    """Of each epoch of the latter, the position of its last line that stays, or -1 for none."""
+
+
+class _Speaker:
+    """The lines of one identity."""
+
+    def __init__(self) -> None:
+        self.cost = 0.0
+        self.lines: deque[Line] = deque()
+
+
+class _Network:
+    """The lines of one network."""
+
+    def __init__(self) -> None:
+        self.cost = 0.0
+        self.lines = 0
+        self._speakers: dict[bytes, _Speaker] = {}
+        self._heaviest: list[tuple[float, bytes]] = []
+
+    def add(self, line: Line, cost: float) -> None:
+        speaker = self._speakers.setdefault(line.sender, _Speaker())
+        speaker.lines.append(line)
+        speaker.cost += cost
+        self.cost += cost
+        self.lines += 1
+
+    def drop_oldest(self, cost_of: Callable[[Line], float]) -> Line:
+        """The oldest line of the speaker who has most, which is gone then."""
+        if not self._heaviest:
+            self._heaviest = [(-speaker.cost, identity) for identity, speaker in self._speakers.items()]
+            heapify(self._heaviest)
+        speaker = self._speakers[self._heaviest[0][1]]
+        line = speaker.lines.popleft()
+        cost = cost_of(line)
+        speaker.cost -= cost
+        self.cost -= cost
+        self.lines -= 1
+        heapreplace(self._heaviest, (-speaker.cost, line.sender))
+        return line
+
+
+class Group:
+    """One group: its keys, its order, its log."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        position: int,
+        lines_max: int = GROUP_LINES_MAX,
+        bytes_max: int = GROUP_BYTES_MAX,
+    ) -> None:
+        self.name: Final = name
+        self._lines_max: Final = lines_max
+        self._bytes_max: Final = bytes_max
+        self.position = position
+        """The newest line's, or where the next one follows."""
+        self._keys: dict[int, bytes] = {}
+        self._keys_checked_at = _KEYS_UNCHECKED
+        self._current: GroupKey | None = None
+        self._former_epoch = 0
+        self._former_until = 0.0
+        self._log: list[Line] = []
+        self._bytes = 0
+        self._unsettled: dict[int, None] = {}
+        """Positions of lines of which the disk has not said whether it takes them, in order."""
+
+    # --- keys
+
+    @property
+    def key(self) -> GroupKey:
+        """The key in force, for sealing as station 0."""
+        assert self._current is not None, "no epoch has begun"
+        return self._current
+
+    def load(self, keys: dict[int, bytes], lines: list[Line]) -> None:
+        """What was kept from earlier lives."""
+        self._keys.update(keys)
+        for line in lines:
+            self.position = max(self.position, line.position)
+            self._append(line)
+
+    def begin_epoch(self, epoch: int, key: bytes, *, honoured_until: float) -> None:
+        """From now on this key; frames under the one before are taken until `honoured_until`."""
+        if self._current is not None:
+            self._former_epoch, self._former_until = self._current.epoch, honoured_until
+        self._current = GroupKey(self.name, epoch=epoch, key=key)
+        self._keys[epoch] = key
+        if len(self._keys) > self._keys_checked_at:
+            self._forget_keys()
+            self._keys_checked_at = 2 * len(self._keys) + _KEYS_UNCHECKED
+
+    # --- speaking
+
+    def judge(self, header: GroupHeader, size: int, *, station: int, now: float) -> Verdict:
+        """Whether a frame with this header, from the link that has this station, is to be relayed."""
+        if header.tag != self.key.tag or header.station != station or size > FRAME_MAX:
+            return Verdict.FOREIGN
+        is_former = header.epoch == self._former_epoch and now < self._former_until
+        return Verdict.TAKEN if header.epoch == self.key.epoch or is_former else Verdict.OVER
+
+    @property
+    def settled(self) -> int:
+        """The position up to which the disk has all lines that it takes: nobody is shown a line beyond it."""
+        return next(iter(self._unsettled)) - 1 if self._unsettled else self.position
+
+    def add(self, sender: bytes, epoch: int, size: int, *, now: float) -> Line:
+        """The next line, on its way to the disk."""
+        self.position += 1
+        self._unsettled[self.position] = None
+        line = Line(self.position, sender, epoch, size, now + GROUP_KEPT_FOR)
+        self._append(line)
+        return line
+
+    def settle(self, position: int) -> None:
+        """The disk has this line."""
+        self._unsettled.pop(position, None)
+
+    def forget(self, position: int) -> None:
+        """The disk did not take this line. Its place stays empty."""
+        self._unsettled.pop(position, None)
+        place = self._place_after(position) - 1
+        if place >= 0 and self._log[place].position == position:
+            self._bytes -= self._log.pop(place).size
+
+    def _append(self, line: Line) -> None:
+        self._log.append(line)
+        self._bytes += line.size
+
+    # --- reading
+
+    def page(self, since: int, *, reader: bytes) -> Page:
+        """The oldest settled lines after `since` that are not the reader's own, as many as fit with the keys they need."""
+        lines: list[Line] = []
+        epochs: dict[int, None] = {}
+        size, upto, settled = 0, since, self.settled
+        for place in range(self._place_after(since), self._place_after(settled)):
+            line = self._log[place]
+            if line.sender != reader:
+                size += line.size + _LINE_OVERHEAD + (0 if line.epoch in epochs else _KEY_OVERHEAD)
+                if lines and (size > GROUP_PAGE_MAX or len(lines) == _PAGE_LINES):
+                    return Page(lines, self._keys_of(epochs), upto, more=True)
+                lines.append(line)
+                epochs[line.epoch] = None
+            upto = line.position
+        return Page(lines, self._keys_of(epochs), max(settled, since), more=False)
+
+    def count_after(self, position: int, *, reader: bytes) -> int:
+        """How many settled lines that are not the reader's own stand after `position`."""
+        lines = self._log[self._place_after(position) : self._place_after(self.settled)]
+        return sum(line.sender != reader for line in lines)
+
+    def _keys_of(self, epochs: dict[int, None]) -> list[EpochKey]:
+        return [EpochKey(epoch=epoch, key=self._keys[epoch]) for epoch in epochs if epoch in self._keys]
+
+    def _place_after(self, position: int) -> int:
+        return bisect_right(self._log, position, key=_position)
+
+    # --- keeping
+
+    def cut(self, *, now: float, network_of: Callable[[bytes], str]) -> Cut:
+        """Drop what is too old. When there is too much, drop the oldest lines of whoever has most in the log."""
+        expired = 0
+        for line in self._log:
+            if line.expires_at > now:
+                break
+            expired += 1
+        upto = self._log[expired - 1].position if expired else None
+        self._bytes -= sum(line.size for line in self._log[:expired])
+        del self._log[:expired]
+        excess = self._excess(network_of)
+        last_uses = {line.epoch: -1 for line in self._log if line.position in excess}
+        self._log = [line for line in self._log if line.position not in excess]
+        if expired or excess:
+            self._forget_keys()
+        dropped = sorted(excess)
+        if dropped and dropped[-1] < self._log[0].position:
+            return Cut(dropped[-1], [], [])
+        last_uses.update({line.epoch: line.position for line in self._log if line.epoch in last_uses})
+        return Cut(upto, dropped, list(last_uses.items()))
+
+    def _excess(self, network_of: Callable[[bytes], str]) -> set[int]:
+        """The positions of lines that have to go until the others are few and small enough: of the network that has most,
+        and in it of the speaker who has most, so that a flood costs nobody else a line."""
+        excess: set[int] = set()
+        if len(self._log) <= self._lines_max and self._bytes <= self._bytes_max:
+            return excess
+        networks: dict[str, _Network] = {}
+        for line in self._log[:-1]:  # the newest one stays: it says how far the positions go
+            network = network_of(line.sender)
+            networks.setdefault(network, _Network()).add(line, self._cost(line))
+        heaviest = [(-network.cost, name) for name, network in networks.items()]
+        heapify(heaviest)
+        while heaviest and (len(self._log) - len(excess) > self._lines_max or self._bytes > self._bytes_max):
+            _, name = heaviest[0]
+            if not networks[name].lines:
+                break
+            line = networks[name].drop_oldest(self._cost)
+            excess.add(line.position)
+            self._bytes -= line.size
+            heapreplace(heaviest, (-networks[name].cost, name))
+        return excess
+
+    def _cost(self, line: Line) -> float:
+        """How much of the log a line takes."""
+        return 1 / self._lines_max + line.size / self._bytes_max
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether the log is over its caps by so much that a cut is due now (a tenth: each cut costs a walk)."""
+        return len(self._log) > self._lines_max * 1.1 or self._bytes > self._bytes_max * 1.1
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no line is kept."""
+        return not self._log
+
+    def _forget_keys(self) -> None:
+        needed = {line.epoch for line in self._log} | {self.key.epoch, self._former_epoch}
+        self._keys = {epoch: key for epoch, key in self._keys.items() if epoch in needed}
+
+
+def _position(line: Line) -> int:
+    return line.position

@@ -1,0 +1,217 @@
+"""One room: who is in it, who of them is here, and how they hear of each other (clause 12).
+
+A member is here on one link, by having said so on it. Its lines travel by any group's rules.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import msgspec
+
+from chatapp.registry.effects import Caller, Effect, Push, RelayTo
+from chatapp.registry.groups.log import Group
+from chatapp.registry.groups.rules import GroupContext, GroupRules
+from chatapp.registry.transport.sessions import Connection
+from chatapp.wire.codec import encode
+from chatapp.wire.limits import ROOM_BYTES_MAX, ROOM_LINES_MAX
+from chatapp.wire.messages.rooms import RoomChanged, RoomInfo, RoomMember, RoomPresence
+
+_NEWS_AT_ONCE: Final = 64
+"""Changes that are gathered at most: each who came meanwhile gets a list of their own, without what they know."""
+
+
+class Member:
+    """One member; away until they say on a link that they are here."""
+
+    __slots__ = ("expires_at", "is_here", "news_seen", "seen", "since")
+
+    def __init__(self, *, since: int, seen: int, expires_at: float) -> None:
+        self.since: Final = since
+        """Nothing up to this position is theirs to read."""
+        self.seen = seen
+        """The newest line when they went away."""
+        self.expires_at = expires_at
+        """When their membership ends, if they stay away so long."""
+        self.is_here = False
+        self.news_seen = 0
+        """The number of the newest change that they know of."""
+
+
+class Room(GroupRules):
+    """One room. `name` is that of its group."""
+
+    def __init__(self, name: str, means: GroupContext, *, position: int, now: float) -> None:
+        group = Group(name, position=position, lines_max=ROOM_LINES_MAX, bytes_max=ROOM_BYTES_MAX)
+        super().__init__(group, means, epoch_span=means.policy.room_epoch_span, now=now)
+        self.members: dict[bytes, Member] = {}
+        self.keeper: bytes | None = None
+        """The member with whose share of all rooms it is counted: its oldest one, or its first one while on the way in."""
+        self.expected = 0
+        """How many new members are on their way to the disk."""
+        self.deserted_at = now
+        """Since when it has no members, if it has none."""
+        self.here = 0
+        """How many members are here."""
+        self.watched_at: float | None = None
+        """The deadline of which the rooms know already."""
+        self._links: tuple[int, ...] | None = None
+        self._changes = 0
+        self._untold: dict[bytes, tuple[int, int, RoomPresence]] = {}
+        """Who changed since the last news: the numbers of their first and their last change, and what was told before."""
+        self._arrivals: list[int] = []
+        """Changes since the last news whose author was given a list of all others."""
+        self._news_at: float | None = None
+
+    # --- members
+
+    @property
+    def is_deserted(self) -> bool:
+        """Whether nobody is a member, nor about to be."""
+        return not self.members and not self.expected
+
+    @property
+    def info(self) -> RoomInfo:
+        """What those see of it who look for a room."""
+        return RoomInfo(self.group.name, self.here)
+
+    def others(self, identity: bytes) -> list[RoomMember]:
+        """All members but this one."""
+        return [RoomMember(one, self._presence(one)) for one in self.members if one != identity]
+
+    def crowded_out(self, newcomer: str, network_of: Callable[[bytes], str]) -> bytes | None:
+        """The member who makes way in a full room for one of another network: of the network with most members, whoever has
+        been away longest. None when that network is the newcomer's own, or all of its members are here."""
+        networks = {one: network_of(one) for one in self.members}
+        ((most, _),) = Counter(networks.values()).most_common(1)
+        away = [one for one, member in self.members.items() if networks[one] == most and not member.is_here]
+        if most == newcomer or not away:
+            return None
+        return min(away, key=lambda one: self.members[one].expires_at)
+
+    def add(self, identity: bytes, member: Member, *, now: float) -> None:
+        """A new member, away as yet. Whoever is the first has a key that nobody else has had."""
+        if self.members:
+            self.members_changed(now=now)
+        self._note(identity, now)
+        self.members[identity] = member
+
+    def restore(self, identity: bytes, member: Member) -> None:
+        """A member of an earlier life."""
+        self.members[identity] = member
+
+    def arrive(self, identity: bytes, *, now: float) -> None:
+        """A member is here."""
+        member = self.members[identity]
+        self._note(identity, now)
+        member.is_here = True
+        member.news_seen = self._changes
+        self._arrivals.append(self._changes)
+        self._here_changed(1)
+
+    def go_away(self, identity: bytes, *, expires_at: float, now: float) -> Member:
+        """A member was here and is out of reach."""
+        member = self.members[identity]
+        self._note(identity, now)
+        member.is_here, member.seen, member.expires_at = False, self.group.position, expires_at
+        self._here_changed(-1)
+        return member
+
+    def remove(self, identity: bytes, *, now: float) -> None:
+        """A member is one no more."""
+        self._note(identity, now)
+        if self.members.pop(identity).is_here:
+            self._here_changed(-1)
+        if self.members:
+            self.members_changed(now=now)
+        else:
+            self.deserted_at = now
+
+    def _here_changed(self, by: int) -> None:
+        self.here += by
+        self._links = None
+
+    def _presence(self, identity: bytes) -> RoomPresence:
+        member = self.members.get(identity)
+        if member is None:
+            return RoomPresence.GONE
+        return RoomPresence.HERE if member.is_here else RoomPresence.AWAY
+
+    # --- by any group's rules
+
+    def listeners(self) -> Iterable[Connection]:
+        """The seats of those who are here."""
+        seats = (self._means.roster.seat(one) for one, member in self.members.items() if member.is_here)
+        return (seat for seat in seats if seat.link is not None)
+
+    def may_speak(self, caller: Caller) -> bool:
+        """Whoever is here."""
+        member = self.members.get(caller.identity)
+        return member is not None and member.is_here
+
+    def not_before(self, identity: bytes) -> int | None:
+        """Nothing from before they were members."""
+        member = self.members.get(identity)
+        return None if member is None else member.since
+
+    def relay(self, frame: bytes, sender: int) -> list[Effect]:
+        """To all who are here; they hear before that who else is."""
+        if self._links is None:
+            self._links = tuple(seat.link for seat in self.listeners() if seat.link is not None)
+        return [*self._tell(), RelayTo(frame=frame, links=self._links, sender=sender)]
+
+    # --- news
+
+    def next_timer(self) -> float | None:
+        """When a new key or news is due."""
+        key_at = super().next_timer()
+        if key_at is None or self._news_at is None:
+            return self._news_at if key_at is None else key_at
+        return min(key_at, self._news_at)
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """News first: who gets the new key is known by then."""
+        effects = self._tell() if self._news_at is not None and now >= self._news_at else []
+        return effects + super().handle_timer(now=now)
+
+    def _note(self, identity: bytes, now: float) -> None:
+        """Note a presence change that was not announced yet."""
+        self._changes += 1
+        first, _, before = self._untold.pop(identity, (self._changes, 0, self._presence(identity)))
+        self._untold[identity] = (first, self._changes, before)
+        if self._news_at is None:
+            policy = self._means.policy
+            self._news_at = now + max(policy.room_news_span, self.here / policy.room_news_per_second)
+        if len(self._untold) >= _NEWS_AT_ONCE:
+            self._news_at = now
+
+    def _tell(self) -> list[Effect]:
+        """To all who are here, what is new to them."""
+        if not self._untold:
+            return []
+        news = self._news()
+        self._untold, self._arrivals, self._news_at = {}, [], None
+        if not news:
+            return []
+        messages: dict[int, msgspec.Raw] = {}
+        effects: list[Effect] = []
+        for identity, member in self.members.items():
+            link = self._means.roster.link_of(identity)
+            if not member.is_here or link is None or member.news_seen >= news[-1][0]:
+                continue
+            first = next(place for place, (number, _) in enumerate(news) if number > member.news_seen)
+            message = messages.get(first)
+            if message is None:
+                changed = RoomChanged(self.group.name, [who for _, who in news[first:]])
+                message = messages[first] = msgspec.Raw(encode(changed))
+            effects.append(Push(link=link, message=message))
+        return effects
+
+    def _news(self) -> list[tuple[int, RoomMember]]:
+        """What changed, in order, with the number of the change. Whoever stands as was told is left out, unless somebody
+        came in between and saw them otherwise."""
+        return [
+            (last, RoomMember(one, self._presence(one)))
+            for one, (first, last, before) in self._untold.items()
+            if self._presence(one) is not before or any(first <= seen < last for seen in self._arrivals)
+        ]

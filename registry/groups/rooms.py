@@ -1,0 +1,471 @@
+"""All rooms: who may make or enter one, who is in which, and what of it is on the disk (clause 12).
+
+A room is made by entering it. One room at a time a person: entering another leaves the first. It decides and sends
+nothing; how lines travel, `grouprules` says, how members hear of each other, `room`.
+"""
+
+import heapq
+from collections.abc import Iterator
+
+from chatapp.registry.directory.directory import Directory
+from chatapp.registry.effects import Caller, Drop, Effect, EpochKept, Reply, Resume, RoomEntryKept, Store
+from chatapp.registry.groups.room import Member, Room
+from chatapp.registry.groups.rules import GroupContext
+from chatapp.registry.limits import Buckets, Shares, remaining
+from chatapp.registry.outputs import PendingRequests
+from chatapp.registry.store.entries import Entry, GroupGone, RoomMember, RoomMemberGone
+from chatapp.registry.store.protocol import Loaded
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.limits import (
+    BUCKETS_MAX,
+    GROUP_KEPT_FOR,
+    ROOM_ENTRIES_BURST,
+    ROOM_ENTRIES_SPAN,
+    ROOM_LIST_MAX,
+    ROOM_MEMBERS_MAX,
+    ROOMS_MADE_BURST,
+    ROOMS_MADE_PER_ADDRESS_BURST,
+    ROOMS_MADE_PER_ADDRESS_SPAN,
+    ROOMS_MADE_SPAN,
+    ROOMS_MAX,
+)
+from chatapp.wire.messages.rooms import (
+    ROOM_SIGN,
+    ROOMS_LISTED_MAX,
+    EnterRoom,
+    LeaveRoom,
+    ListRooms,
+    RoomEntered,
+    RoomInfo,
+    RoomLeft,
+    RoomRefusal,
+    RoomRefused,
+    RoomsListed,
+)
+from chatapp.wire.names import name_key, peer_name
+
+_INFO_OVERHEAD = 16
+"""Bytes of a listed room beside its name."""
+
+
+class RoomIndex:
+    """All rooms. Whoever changes one says so by `changed`."""
+
+    def __init__(self, means: GroupContext) -> None:
+        self._means = means
+        self._rooms: dict[str, Room] = {}
+        self._by_group: dict[str, Room] = {}
+        self._by_tag: dict[bytes, Room] = {}
+        self._timers: list[tuple[float, str]] = []
+        self._position = 0
+        """No room begins below: one of the same name may have been here before."""
+        self._listed: list[RoomInfo] | None = None
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def __iter__(self) -> Iterator[Room]:
+        return iter(list(self._rooms.values()))
+
+    # --- finding
+
+    def find(self, key: str) -> Room | None:
+        """The room whose name has this key."""
+        return self._rooms.get(key)
+
+    def by_group(self, group: str) -> Room | None:
+        """The room whose group has this name."""
+        return self._by_group.get(group)
+
+    def by_tag(self, tag: bytes) -> Room | None:
+        """The room whose frames bear this tag."""
+        return self._by_tag.get(tag)
+
+    def longest_deserted(self) -> Room | None:
+        """The room that has been without members longest."""
+        deserted = (room for room in self._rooms.values() if room.is_deserted)
+        return min(deserted, key=lambda room: room.deserted_at, default=None)
+
+    def listed(self) -> list[RoomInfo]:
+        """The rooms in which somebody is, by name; made once a change, as anybody may ask at any rate."""
+        if self._listed is None:
+            self._listed = self._list()
+        return self._listed
+
+    def _list(self) -> list[RoomInfo]:
+        """Where there are too many, those with the most people: nobody hides a room behind empty ones."""
+        busy = sorted((room.info for room in self._rooms.values() if room.here), key=lambda info: -info.here)
+        chosen: list[RoomInfo] = []
+        size = 0
+        for info in busy[:ROOMS_LISTED_MAX]:
+            size += len(info.group.encode()) + _INFO_OVERHEAD
+            if size > ROOM_LIST_MAX:
+                break
+            chosen.append(info)
+        return sorted(chosen, key=lambda info: name_key(info.group.removeprefix(ROOM_SIGN)))
+
+    # --- beginning and end
+
+    def open(self, key: str, group: str, *, now: float) -> Room:
+        """A room that is not there yet."""
+        position = max(self._means.first_position, self._position)
+        room = Room(group, self._means, position=position, now=now)
+        self._rooms[key] = self._by_group[group] = self._by_tag[room.tag] = room
+        return room
+
+    def erase(self, room: Room) -> GroupGone:
+        """It is not there any more; what the disk is to be told."""
+        group = room.group.name
+        self._position = max(self._position, room.group.position + 1)
+        del self._rooms[name_key(group.removeprefix(ROOM_SIGN))]
+        del self._by_group[group]
+        self._by_tag.pop(room.tag, None)
+        return GroupGone(group)
+
+    # --- time
+
+    def changed(self, room: Room) -> None:
+        """Somebody came or went: lists are out of date, and something may be due there."""
+        self._listed = None
+        self.watch(room)
+
+    def watch(self, room: Room) -> None:
+        """See to it that the room is asked when something is due there."""
+        at = room.next_timer()
+        if at is not None and at != room.watched_at:
+            room.watched_at = at
+            heapq.heappush(self._timers, (at, room.group.name))
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Keys and news that are due."""
+        effects: list[Effect] = []
+        while self._timers and self._timers[0][0] <= now:
+            _, group = heapq.heappop(self._timers)
+            room = self._by_group.get(group)
+            if room is not None:
+                room.watched_at = None
+                effects += room.handle_timer(now=now)
+                self.watch(room)
+        return effects
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline, or an earlier one that is none any more."""
+        return self._timers[0][0] if self._timers else None
+
+
+def room_key(name: str) -> str | None:
+    """What names of rooms are compared by; None for what is no name."""
+    try:
+        return name_key(peer_name(name))
+    except NameRefused:
+        return None
+
+
+class RoomCaps:
+    """Counts by identity, and by the address at which the directory has it."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._shares = Shares(most=ROOMS_MAX)
+        """Rooms with members, by the member with whom each is counted."""
+        self._entries: Buckets[bytes] = Buckets(
+            rate=1 / ROOM_ENTRIES_SPAN, burst=ROOM_ENTRIES_BURST, most=BUCKETS_MAX
+        )
+        self._made: Buckets[bytes] = Buckets(
+            rate=1 / ROOMS_MADE_SPAN, burst=ROOMS_MADE_BURST, most=BUCKETS_MAX
+        )
+        self._made_at: Buckets[str] = Buckets(
+            rate=1 / ROOMS_MADE_PER_ADDRESS_SPAN, burst=ROOMS_MADE_PER_ADDRESS_BURST, most=BUCKETS_MAX
+        )
+
+    def refusal_of(self, identity: bytes) -> RoomRefusal | None:
+        """Why this identity may not be the first member of a room; None when it may."""
+        if self._shares.has_room(identity, self._directory.network_of(identity)):
+            return None
+        return RoomRefusal.SHARE_USED_UP if self._shares.has_left() else RoomRefusal.TOO_MANY_ROOMS
+
+    def is_full(self, rooms: int) -> bool:
+        """Whether there may be no more than these, deserted ones among them."""
+        return rooms >= ROOMS_MAX
+
+    def count(self, room: Room, keeper: bytes | None) -> None:
+        """Count a room with this identity from now on; with nobody for None."""
+        if room.keeper is not None:
+            self._shares.give_back(room.keeper)
+        if keeper is not None:
+            self._shares.take(keeper, self._directory.network_of(keeper))
+        room.keeper = keeper
+
+    def may_enter(self, identity: bytes, *, now: float) -> bool:
+        """Once more, any room."""
+        return self._entries.take(identity, now=now)
+
+    def may_make(self, identity: bytes, *, now: float) -> bool:
+        """One room more."""
+        person = self._directory.person(identity)
+        if person is None or not self._made.take(identity, now=now):
+            return False
+        return self._made_at.take(person.address.host, now=now)
+
+
+class Rooms:
+    """All rooms."""
+
+    def __init__(self, directory: Directory, means: GroupContext) -> None:
+        self._directory = directory
+        self._means = means
+        self._caps = RoomCaps(directory)
+        self.index = RoomIndex(means)
+        self._room_of: dict[bytes, Room] = {}
+        self._entering = PendingRequests()
+        """New members on their way to the disk."""
+
+    def load(self, loaded: Loaded, *, now: float) -> list[Entry]:
+        """Rooms of earlier lives. Everybody is away; whoever was here had all that was said until then."""
+        entries: list[Entry] = []
+        groups = [
+            (max(kept.keys, default=0), name)
+            for name, kept in loaded.groups.items()
+            if name.startswith(ROOM_SIGN)
+        ]
+        for _, name in sorted(groups, reverse=True):
+            key = room_key(name.removeprefix(ROOM_SIGN))
+            if key is not None and self.index.find(key) is None:
+                entries.append(self.index.open(key, name, now=now).load(loaded.groups[name], now=now))
+            else:  # it was erased, and made anew in another spelling, while the disk was full
+                entries.append(GroupGone(name))
+        for kept in sorted(loaded.members, key=lambda member: member.since):
+            room = self.index.by_group(kept.group)
+            if room is None:
+                entries.append(RoomMemberGone(kept.identity))
+            else:
+                entries += self._load_member(room, kept, loaded.groups[kept.group].highest, now)
+        for room in self.index:
+            self._check_keeper(room)
+        return entries
+
+    def _load_member(self, room: Room, kept: RoomMember, highest: int, now: float) -> list[Entry]:
+        wall, grace = self._means.clock.seconds(now), self._means.policy.restart_grace
+        left = GROUP_KEPT_FOR
+        if not kept.is_here:
+            left = remaining(kept.at, wall, kept_for=GROUP_KEPT_FOR, at_least=grace)
+        seen = max(highest if kept.is_here else kept.seen, kept.since)
+        room.restore(kept.identity, Member(since=kept.since, seen=seen, expires_at=now + left))
+        self._room_of[kept.identity] = room
+        # The next life must not take them for somebody who was here in this one.
+        return [self._away_entry(room, kept.identity, now)] if kept.is_here else []
+
+    # --- entering
+
+    def enter(self, request: EnterRoom, caller: Caller, *, now: float) -> list[Effect]:
+        """Answered at once where the asker is a member, else when the disk has it."""
+        if not self._is_at(caller):
+            return [Drop(reason="room request of a former link")]
+        if caller.identity in self._entering:
+            is_queued = self._entering.wait(request, caller)
+            return [] if is_queued else _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
+        key = room_key(request.room)
+        if key is None:
+            return _refusal(request.reference, caller, RoomRefusal.BAD_NAME)
+        if not self._caps.may_enter(caller.identity, now=now):
+            return _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
+        room = self.index.find(key)
+        if room is not None and room is self._room_of.get(caller.identity):
+            return self._return(room, request.reference, caller, now)
+        entries: list[Entry] = []
+        if room is not None and not self._has_room(room, caller, entries, now):
+            return _refusal(request.reference, caller, RoomRefusal.ROOM_FULL)
+        if room is None or room.is_deserted:
+            refusal = self._caps.refusal_of(caller.identity)
+            if refusal is not None:
+                return _refusal(request.reference, caller, refusal)
+        if room is None:
+            if not self._caps.may_make(caller.identity, now=now):
+                return _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
+            room = self._make(key, ROOM_SIGN + peer_name(request.room), entries, now)
+        if room is None:
+            return _refusal(request.reference, caller, RoomRefusal.TOO_MANY_ROOMS)
+        return [self._expect(room, entries, request.reference, caller, now)]
+
+    def _has_room(self, room: Room, caller: Caller, entries: list[Entry], now: float) -> bool:
+        """Whether there is a place for one member more, or is one now: a crowd of people who are away keeps nobody out."""
+        if len(room.members) + room.expected < ROOM_MEMBERS_MAX:
+            return True
+        network_of = self._directory.network_of
+        gone = room.crowded_out(network_of(caller.identity), network_of) if room.members else None
+        if gone is None or gone in self._entering:
+            return False
+        self._take_out(gone, now)
+        entries.append(RoomMemberGone(gone))
+        return True
+
+    def _make(self, key: str, group: str, entries: list[Entry], now: float) -> Room | None:
+        """A new room, if there may be one more, and what the disk must have of it."""
+        if self._caps.is_full(len(self.index)):
+            deserted = self.index.longest_deserted()
+            if deserted is None:
+                return None
+            entries.append(self.index.erase(deserted))
+        room = self.index.open(key, group, now=now)
+        room.begin(now=now)
+        return room
+
+    def _expect(self, room: Room, entries: list[Entry], reference: int, caller: Caller, now: float) -> Store:
+        """A new member, when the disk has them."""
+        if room.is_deserted:
+            self._caps.count(room, caller.identity)
+        room.expected += 1
+        self._entering.begin(caller.identity)
+        since = room.group.position
+
+        def note(*, is_kept: bool) -> Resume:
+            name = room.group.name
+            kept = RoomEntryKept(group=name, reference=reference, since=since, is_kept=is_kept)
+            return Resume(request=kept, to=caller)
+
+        entries.append(self._entry(room, caller.identity, since=since, seen=since, is_here=True, now=now))
+        stored = room.with_first_key(*entries)
+        return Store(entries=stored, then=(note(is_kept=True),), otherwise=(note(is_kept=False),))
+
+    def entry_kept(self, note: RoomEntryKept, caller: Caller, *, now: float) -> list[Effect]:
+        """The disk has answered: what the new member asked meanwhile follows."""
+        waited = self._entering.end(caller.identity)
+        return [*self._settle_entry(note, caller, now), *waited]
+
+    def _settle_entry(self, note: RoomEntryKept, caller: Caller, now: float) -> list[Effect]:
+        identity, room = caller.identity, self.index.by_group(note.group)
+        assert room is not None, "a room that somebody is about to enter stays"
+        room.expected -= 1
+        if not note.is_kept:
+            self._check_keeper(room)
+            effects = _refusal(note.reference, caller, RoomRefusal.NOT_SERVING)
+            if room.is_deserted and room.group.is_empty:
+                effects.append(Store(entries=(self.index.erase(room),)))
+            return effects
+        room.first_key_stored()
+        self._take_out(identity, now)
+        room.add(
+            identity, Member(since=note.since, seen=note.since, expires_at=now + GROUP_KEPT_FOR), now=now
+        )
+        self._room_of[identity] = room
+        self._check_keeper(room)
+        self.index.watch(room)
+        if not self._is_at(caller):  # their link broke meanwhile
+            return [Store(entries=(self._away_entry(room, identity, now),))]
+        return self._arrive(room, note.reference, caller, now)
+
+    def _return(self, room: Room, reference: int, caller: Caller, now: float) -> list[Effect]:
+        """Who is a member need not wait for the disk: only that they are back is new to it."""
+        identity = caller.identity
+        if room.members[identity].is_here:
+            return self._welcome(room, reference, caller, missed=0)
+        since = room.members[identity].since
+        entry = self._entry(room, identity, since=since, seen=since, is_here=True, now=now)
+        return [Store(entries=(entry,)), *self._arrive(room, reference, caller, now)]
+
+    def _arrive(self, room: Room, reference: int, caller: Caller, now: float) -> list[Effect]:
+        identity = caller.identity
+        missed = room.group.count_after(room.members[identity].seen, reader=identity)
+        room.arrive(identity, now=now)
+        self.index.changed(room)
+        return self._welcome(room, reference, caller, missed=missed)
+
+    def _welcome(self, room: Room, reference: int, caller: Caller, *, missed: int) -> list[Effect]:
+        identity = caller.identity
+        since = room.members[identity].since
+        entered = RoomEntered(reference, room.group.name, room.others(identity), since, missed)
+        return [Reply(to=caller, message=entered), room.grant(self._means.roster.seat(identity))]
+
+    # --- going
+
+    def leave(self, request: LeaveRoom, caller: Caller, *, now: float) -> list[Effect]:
+        """Out for good, at once; answered when the disk has it, or takes nothing more."""
+        if not self._is_at(caller):
+            return [Drop(reason="room request of a former link")]
+        if caller.identity in self._entering:
+            is_queued = self._entering.wait(request, caller)
+            return [] if is_queued else [Drop(reason="too many requests wait")]
+        left = Reply(to=caller, message=RoomLeft(request.reference))
+        if not self._take_out(caller.identity, now):
+            return [left]
+        return [Store(entries=(RoomMemberGone(caller.identity),), then=(left,), otherwise=(left,))]
+
+    def go_away(self, identity: bytes, *, now: float) -> list[Effect]:
+        """Somebody's link is gone: they stay a member for as long as lines are kept for them."""
+        room = self._room_of.get(identity)
+        if room is None or not room.members[identity].is_here:
+            return []
+        room.go_away(identity, expires_at=now + GROUP_KEPT_FOR, now=now)
+        self.index.changed(room)
+        return [Store(entries=(self._away_entry(room, identity, now),))]
+
+    def forget(self, identity: bytes, *, now: float) -> None:
+        """They have no name any more; the disk is told elsewhere."""
+        self._take_out(identity, now)
+
+    def _take_out(self, identity: bytes, now: float) -> bool:
+        """Whether they were in a room."""
+        room = self._room_of.pop(identity, None)
+        if room is None:
+            return False
+        room.remove(identity, now=now)
+        self._check_keeper(room)
+        self.index.changed(room)
+        return True
+
+    def _check_keeper(self, room: Room) -> None:
+        """Count a room with its oldest member when the one before is no member, nor about to be."""
+        keeper = room.keeper
+        if keeper is None or not (keeper in room.members or (room.expected and keeper in self._entering)):
+            self._caps.count(room, next(iter(room.members), None))
+
+    # --- looking for one
+
+    def list_rooms(self, request: ListRooms, caller: Caller) -> list[Effect]:
+        """The rooms with somebody in them, by name."""
+        return [Reply(to=caller, message=RoomsListed(request.reference, self.index.listed()))]
+
+    # --- time
+
+    def epoch_kept(self, note: EpochKept, *, now: float) -> list[Effect]:
+        """A room's new key is in force; the next one may be due."""
+        room = self.index.by_group(note.group)
+        if room is None:
+            return []
+        effects = room.epoch_kept(note, now=now)
+        self.index.watch(room)
+        return effects
+
+    def sweep(self, *, now: float) -> list[Effect]:
+        """Members who stayed away too long, lines that are too old, rooms with neither."""
+        entries: list[Entry] = []
+        effects: list[Effect] = []
+        for room in self.index:
+            over = [one for one, m in room.members.items() if not m.is_here and m.expires_at <= now]
+            for identity in over:
+                if identity not in self._entering:
+                    self._take_out(identity, now)
+                    entries.append(RoomMemberGone(identity))
+            effects += room.sweep(now=now)
+            if room.is_deserted and room.group.is_empty:
+                entries.append(self.index.erase(room))
+        return [*effects, Store(entries=tuple(entries))] if entries else effects
+
+    # --- the disk's words
+
+    def _is_at(self, caller: Caller) -> bool:
+        return caller.link is not None and self._means.roster.link_of(caller.identity) == caller.link
+
+    def _away_entry(self, room: Room, identity: bytes, now: float) -> RoomMember:
+        member = room.members[identity]
+        return self._entry(room, identity, since=member.since, seen=member.seen, is_here=False, now=now)
+
+    def _entry(
+        self, room: Room, identity: bytes, *, since: int, seen: int, is_here: bool, now: float
+    ) -> RoomMember:
+        at = self._means.clock.millis(now)
+        return RoomMember(identity, room.group.name, since, seen, is_here, at)
+
+
+def _refusal(reference: int, caller: Caller, reason: RoomRefusal) -> list[Effect]:
+    return [Reply(to=caller, message=RoomRefused(reference, reason))]

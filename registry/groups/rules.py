@@ -1,0 +1,308 @@
+"""What is done with any group: lines relayed at once and kept, keys renewed, the past handed out.
+
+The rules of clause 8, for the channel and for rooms; who is in a group is what a subclass says. It decides and sends
+nothing.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from chatapp.registry.directory.directory import Directory
+from chatapp.registry.effects import (
+    Caller,
+    Drop,
+    Effect,
+    EpochKept,
+    LineLost,
+    LineStored,
+    Push,
+    Relay,
+    Reply,
+    Resume,
+    Store,
+)
+from chatapp.registry.groups.log import Group, Line, Verdict
+from chatapp.registry.limits import Policy, WallClock, first_epoch, remaining
+from chatapp.registry.outputs import DiskState
+from chatapp.registry.store import entries
+from chatapp.registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped
+from chatapp.registry.store.protocol import LoadedGroup, RecordLost, StoreError
+from chatapp.registry.transport.sessions import Connection, Connections, Randomness
+from chatapp.wire.framing import GroupHeader, pack_relayed
+from chatapp.wire.limits import GROUP_KEPT_FOR
+from chatapp.wire.messages.rooms import (
+    CHANNEL,
+    FetchGroup,
+    GroupAccepted,
+    GroupGranted,
+    GroupLine,
+    GroupPage,
+    GroupRefusal,
+    GroupRefused,
+)
+from chatapp.wire.sealing import group_tag
+
+ReadLines = Callable[[str, Sequence[int]], list[bytes]]
+_KEY_SIZE = 32
+
+KEY_TRIED_AGAIN_AFTER: Final = 1.0
+"""Seconds until another key is made in the place of one that the disk did not take."""
+_NOBODY = Caller(identity=b"")
+
+
+class GroupContext(NamedTuple):
+    """What the rules of every group work with."""
+
+    roster: Connections
+    clock: WallClock
+    rng: Randomness
+    read: ReadLines
+    disk: DiskState
+    policy: Policy
+    first_position: int
+    """The position after which those of this life begin (`clock.first_number`)."""
+    network_of: Callable[[bytes], str]
+    """With which network somebody is counted."""
+
+
+class GroupRules(ABC):
+    """One group."""
+
+    def __init__(self, group: Group, means: GroupContext, *, epoch_span: float, now: float) -> None:
+        self.group = group
+        self.tag = group_tag(group.name)
+        """What frames of this group bear."""
+        self._means = means
+        self._epoch_span = epoch_span
+        self._last_epoch = first_epoch(last=0, wall=means.clock.seconds(now)) - 1
+        self._epoch_began = now
+        self._renewal_at: float | None = None
+        self._is_key_on_its_way = False
+        self._first_key: GroupKeyMade | None = None
+        """The first key of this life, until something is stored behind it: lines are of no use without their key."""
+
+    # --- who is in it
+
+    @abstractmethod
+    def listeners(self) -> Iterable[Connection]:
+        """Those with a link who get the keys."""
+
+    @abstractmethod
+    def may_speak(self, caller: Caller) -> bool:
+        """Whether a line by this link is one of this group's."""
+
+    @abstractmethod
+    def not_before(self, identity: bytes) -> int | None:
+        """The position up to which nothing is theirs to read; None for who may read nothing."""
+
+    @abstractmethod
+    def relay(self, frame: bytes, sender: int) -> list[Effect]:
+        """How a line reaches those who are there."""
+
+    # --- keys
+
+    def load(self, loaded: LoadedGroup | None, *, now: float) -> GroupKeyMade:
+        """What earlier lives kept, and a key of this life's own."""
+        if loaded is not None:
+            wall = self._means.clock.seconds(now)
+            grace = self._means.policy.restart_grace
+            self.group.position = max(self.group.position, loaded.highest)
+            lines = [
+                Line(
+                    head.position,
+                    head.sender,
+                    head.epoch,
+                    head.size,
+                    now + remaining(head.at, wall, kept_for=GROUP_KEPT_FOR, at_least=grace),
+                )
+                for head in loaded.lines
+            ]
+            self.group.load(loaded.keys, lines)
+            self._last_epoch = max(self._last_epoch, *loaded.keys, 0)
+        return self.begin(now=now)
+
+    def begin(self, *, now: float) -> GroupKeyMade:
+        """The first key of this life; nobody has used another."""
+        entry = self._first_key = self._new_key()
+        self.group.begin_epoch(entry.epoch, entry.key, honoured_until=now)
+        self._epoch_began = now
+        return entry
+
+    def with_first_key(self, *stored: Entry) -> tuple[Entry, ...]:
+        """What is to be stored of this group, with its first key where the disk may not have that."""
+        return stored if self._first_key is None else (self._first_key, *stored)
+
+    def first_key_stored(self) -> None:
+        """Something that `with_first_key` had made is on the disk."""
+        self._first_key = None
+
+    def grant(self, seat: Connection) -> Push:
+        """The key in force, for somebody with a link."""
+        assert seat.link is not None
+        group = self.group
+        message = GroupGranted(group.name, group.key.epoch, group.key.key, seat.station, group.settled)
+        return Push(link=seat.link, message=message)
+
+    def members_changed(self, *, now: float) -> None:
+        """Who is new shall not read what was said before, nor who is gone what is said from now on: a new key is due,
+        though not at once where there was one just now."""
+        if self._renewal_at is None:
+            self._renewal_at = max(now, self._epoch_began + self._epoch_span)
+
+    def next_timer(self) -> float | None:
+        """When a new key is due. While one is on its way there is no other."""
+        return None if self._is_key_on_its_way else self._renewal_at
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Make the new key; it serves when the disk has it."""
+        if self._renewal_at is None or now < self._renewal_at or self._is_key_on_its_way:
+            return []
+        self._renewal_at, self._epoch_began, self._is_key_on_its_way = None, now, True
+        entry = self._new_key()
+        kept, lost = (
+            EpochKept(group=self.group.name, epoch=entry.epoch, key=entry.key, is_kept=is_kept)
+            for is_kept in (True, False)
+        )
+        return [
+            Store(
+                entries=(entry,),
+                then=(Resume(request=kept, to=_NOBODY),),
+                otherwise=(Resume(request=lost, to=_NOBODY),),
+            )
+        ]
+
+    def epoch_kept(self, note: EpochKept, *, now: float) -> list[Effect]:
+        """The new key is in force: to everybody who is to have it. One that the disk did not take never is, since nobody
+        could read its lines later; nor are lines taken while there is nowhere to keep them. Another one is tried soon."""
+        if note.epoch <= self.group.key.epoch:
+            self.first_key_stored()
+            return []
+        self._is_key_on_its_way = False
+        if not note.is_kept:
+            self._renewal_at = now + KEY_TRIED_AGAIN_AFTER
+            return []
+        grace = self._means.policy.grace_span if self._first_key is None else 0.0
+        self._first_key = None
+        self.group.begin_epoch(note.epoch, note.key, honoured_until=now + grace)
+        return [self.grant(seat) for seat in self.listeners()]
+
+    def _new_key(self) -> GroupKeyMade:
+        self._last_epoch += 1
+        key = self._means.rng.randbytes(_KEY_SIZE)
+        return GroupKeyMade(group=self.group.name, epoch=self._last_epoch, key=key)
+
+    # --- speaking
+
+    def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
+        """A frame from a link: to the disk. When it is there, all others get it as it is, and its sender hears of it."""
+        seat = self._means.roster.seat(caller.identity)
+        if caller.link is None or seat.link != caller.link:
+            return [Drop(reason="group frame of a former link")]
+        if not self.may_speak(caller):
+            return [Drop(reason="group frame of a stranger")]
+        verdict = self.group.judge(header, len(frame), station=seat.station, now=now)
+        if verdict is Verdict.FOREIGN:
+            return [Drop(reason="foreign group frame")]
+        if verdict is Verdict.OVER:
+            return [self._refusal(header.epoch, header.counter, GroupRefusal.EPOCH_OVER, caller)]
+        line = self.group.add(caller.identity, header.epoch, len(frame), now=now)
+        effects: list[Effect] = [self._keep(line, frame, header, caller, now)]
+        return effects + self.sweep(now=now) if self.group.is_overfull else effects
+
+    def line_stored(self, note: LineStored, caller: Caller) -> list[Effect]:
+        """The disk has a line: to all others, and its sender is told."""
+        self.group.settle(note.position)
+        self.first_key_stored()
+        # The link may be another one by now.
+        sender = self._means.roster.link_of(caller.identity) or caller.link or 0
+        accepted = GroupAccepted(self.group.name, note.epoch, note.counter, note.position)
+        frame = pack_relayed(note.position, note.frame)
+        return [*self.relay(frame, sender), Reply(to=caller, message=accepted)]
+
+    def line_lost(self, note: LineLost, caller: Caller) -> list[Effect]:
+        """The disk did not take a line: nobody gets it, and its sender is told why."""
+        self.group.forget(note.position)
+        reason = GroupRefusal.DISK_FULL if self._means.disk.is_full else GroupRefusal.DISK_FAILED
+        return [self._refusal(note.epoch, note.counter, reason, caller)]
+
+    def _refusal(self, epoch: int, counter: int, reason: GroupRefusal, caller: Caller) -> Reply:
+        return Reply(to=caller, message=GroupRefused(self.group.name, epoch, counter, reason))
+
+    def _keep(self, line: Line, frame: bytes, header: GroupHeader, caller: Caller, now: float) -> Store:
+        group = self.group.name
+        at = self._means.clock.millis(now)
+        entry = entries.GroupLine(group, line.position, line.sender, line.epoch, at, frame)
+        epoch, counter, position = header.epoch, header.counter, line.position
+        stored = LineStored(group=group, epoch=epoch, counter=counter, position=position, frame=frame)
+        lost = LineLost(group=group, epoch=epoch, counter=counter, position=position)
+        return Store(
+            entries=self.with_first_key(entry),
+            then=(Resume(request=stored, to=caller),),
+            otherwise=(Resume(request=lost, to=caller),),
+            held=len(frame),
+        )
+
+    # --- the past
+
+    def fetch(self, request: FetchGroup, caller: Caller) -> list[Effect]:
+        """The next page of what others said; nothing from before the asker came."""
+        not_before = self.not_before(caller.identity)
+        if not_before is None:
+            return [Drop(reason="page for a stranger")]
+        name = self.group.name
+        page = self.group.page(max(request.since, not_before), reader=caller.identity)
+        frames = self._frames([line.position for line in page.lines])
+        lines = [
+            GroupLine(line.position, line.sender, frames[line.position])
+            for line in page.lines
+            if line.position in frames
+        ]
+        return [Reply(to=caller, message=GroupPage(name, page.keys, lines, page.position, page.more))]
+
+    def _frames(self, positions: list[int]) -> dict[int, bytes]:
+        """By position, as far as the disk has them."""
+        try:
+            return dict(zip(positions, self._means.read(self.group.name, positions), strict=True))
+        except RecordLost as loss:
+            readable = [position for position in positions if position not in set(loss.keys)]
+            return self._frames(readable) if len(readable) < len(positions) else {}
+        except StoreError:
+            return {}
+
+    def sweep(self, *, now: float) -> list[Effect]:
+        """Drop what is too old or too much."""
+        group = self.group
+        upto, dropped, last_uses = group.cut(now=now, network_of=self._means.network_of)
+        gone: list[Entry] = []
+        if upto is not None:
+            gone.append(GroupCut(group.name, upto))
+        if dropped:
+            gone.append(GroupLinesDropped(group.name, dropped, last_uses))
+        return [Store(entries=tuple(gone))] if gone else []
+
+
+class ChannelRules(GroupRules):
+    """The channel: whoever has a name is in it."""
+
+    def __init__(self, directory: Directory, means: GroupContext, *, now: float) -> None:
+        group = Group(CHANNEL, position=means.first_position)
+        super().__init__(group, means, epoch_span=means.policy.epoch_span, now=now)
+        self._directory = directory
+
+    def listeners(self) -> Iterable[Connection]:
+        """All who have a link."""
+        return self._means.roster.seated()
+
+    def may_speak(self, caller: Caller) -> bool:
+        """Everybody."""
+        return True
+
+    def not_before(self, identity: bytes) -> int | None:
+        """Nothing from before their name was bound."""
+        person = self._directory.person(identity)
+        return None if person is None else person.channel_since
+
+    def relay(self, frame: bytes, sender: int) -> list[Effect]:
+        """To all links."""
+        return [Relay(frame=frame, sender=sender)]

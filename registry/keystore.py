@@ -1,0 +1,109 @@
+"""The registry's identity key on disk: 32 secret bytes that make it the registry that peers pinned.
+
+Written whole under another name, then given its own, so that no crash leaves half a key. A broken key is never
+replaced: that would be another registry, and every peer would warn of it. It knows two files.
+"""
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from chatapp.wire.errors import ChatAppError
+from chatapp.wire.identity import Identity
+
+KEY_FILE = "identity.key"
+PUBLIC_FILE = "identity.pub"
+_SEED_SIZE = 32
+_MODE = 0o600
+
+
+class KeyUnusable(ChatAppError):
+    """A key file that holds no key, or cannot be read or made."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def load_or_make(folder: Path) -> tuple[Identity, bool]:
+    """The key in `folder`, and whether it was made just now. Raises KeyUnusable."""
+    path = folder / KEY_FILE
+    try:
+        seed = _read(path)
+        is_new = seed is None
+        if seed is None:
+            # That of a key which is gone must not outlive a crash right here.
+            (folder / PUBLIC_FILE).unlink(missing_ok=True)
+            seed = secrets.token_bytes(_SEED_SIZE)
+            _write(path, seed)
+        identity = Identity(seed)
+        _check_public(folder, identity.public.hex(), is_new=is_new)
+    except OSError as error:
+        raise KeyUnusable(path, error.strerror or str(error)) from None
+    return identity, is_new
+
+
+def _check_public(folder: Path, public: str, *, is_new: bool) -> None:
+    """The public half lies beside the secret one: bytes that were damaged are a key too, of another registry."""
+    path = folder / PUBLIC_FILE
+    if is_new or not path.exists():
+        _write(path, f"{public}\n".encode())
+    elif path.read_bytes().strip() != public.encode():
+        wrong = f"does not belong to {PUBLIC_FILE} beside it: one of them is damaged"
+        advice = "restore them from a copy, or remove both to be another registry"
+        raise KeyUnusable(folder / KEY_FILE, f"{wrong}; {advice}")
+
+
+def _read(path: Path) -> bytes | None:
+    """The key's bytes; None where there is no such file."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    try:
+        if stat.S_IMODE(os.fstat(file).st_mode) != _MODE:
+            os.fchmod(file, _MODE)
+        seed = os.read(file, _SEED_SIZE + 1)
+    finally:
+        os.close(file)
+    if len(seed) != _SEED_SIZE:
+        raise KeyUnusable(path, "holds no key; restore it from a copy, or remove it to be another registry")
+    return seed
+
+
+def _write(path: Path, content: bytes) -> None:
+    draft = path.with_name(f"{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        draft.unlink()  # of a start that was cut short
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
+    try:
+        os.write(file, content)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    draft.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def public_key(folder: Path) -> bytes:
+    """The identity key of the registry with this folder, which has run at least once. Raises KeyUnusable, OSError."""
+    path = folder / PUBLIC_FILE
+    try:
+        identity = bytes.fromhex(path.read_text(encoding="ascii"))
+    except ValueError:
+        identity = b""
+    if len(identity) != 32:
+        raise KeyUnusable(
+            path, "holds no key; the registry makes it anew at its next start, if it is removed"
+        )
+    return identity

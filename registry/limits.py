@@ -1,0 +1,281 @@
+"""Token buckets: how much somebody may ask of us, averaged, with a burst.
+
+A bucket that lets overdraw tells how long to wait; one that does not says no. It knows no clock.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from chatapp.wire.limits import MAIL_PLACES, REQUESTS_PER_SECOND
+
+Whose = TypeVar("Whose", bound=Hashable)
+
+
+class Bucket:
+    """Tokens that come back at `rate` a second, up to `burst`."""
+
+    __slots__ = ("_at", "_tokens")
+
+    def __init__(self, burst: float, *, now: float) -> None:
+        self._tokens = burst
+        self._at = now
+
+    def take(self, count: float, *, rate: float, burst: float, now: float) -> bool:
+        """Take `count` tokens if they are there."""
+        self._refill(rate, burst, now)
+        if self._tokens < count:
+            return False
+        self._tokens -= count
+        return True
+
+    def overdraw(self, count: float, *, rate: float, burst: float, now: float) -> float:
+        """Take `count` tokens whether or not they are there; the seconds until the debt is paid (0.0 for none)."""
+        self._refill(rate, burst, now)
+        self._tokens -= count
+        return max(-self._tokens / rate, 0.0)
+
+    def _refill(self, rate: float, burst: float, now: float) -> None:
+        if now > self._at:
+            self._tokens = min(self._tokens + (now - self._at) * rate, burst)
+            self._at = now
+
+
+class Buckets(Generic[Whose]):
+    """A bucket each for the last `most` that asked."""
+
+    def __init__(self, *, rate: float, burst: float, most: int) -> None:
+        self._rate: Final = rate
+        self._burst: Final = burst
+        self._most: Final = most
+        self._buckets: OrderedDict[Whose, Bucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, whose: Whose, *, now: float) -> bool:
+        """Whether one more is within the rate."""
+        return self._bucket(whose, now).take(1, rate=self._rate, burst=self._burst, now=now)
+
+    def overdraw(self, whose: Whose, count: float = 1, *, now: float) -> float:
+        """So many more in any case; the seconds until they are within the rate (0.0 for at once)."""
+        return self._bucket(whose, now).overdraw(count, rate=self._rate, burst=self._burst, now=now)
+
+    def _bucket(self, whose: Whose, now: float) -> Bucket:
+        bucket = self._buckets.get(whose)
+        if bucket is None:
+            bucket = self._buckets[whose] = Bucket(self._burst, now=now)
+            if len(self._buckets) > self._most:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(whose)
+        return bucket
+
+
+Held = TypeVar("Held", bound=Hashable)
+
+
+class Leases(Generic[Held]):
+    """Who holds a lease, and until when."""
+
+    __slots__ = ("_span", "_until")
+
+    def __init__(self, span: float) -> None:
+        self._span = span
+        self._until: dict[Held, float] = {}
+
+    def __contains__(self, key: Held) -> bool:
+        return key in self._until
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def renew(self, key: Held, *, now: float) -> None:
+        """From `now` for one span. Time that runs backwards shortens nothing."""
+        self._until.pop(key, None)
+        self._until[key] = max(now + self._span, self._latest())
+
+    def end(self, key: Held) -> bool:
+        """Whether there was one to end."""
+        return self._until.pop(key, None) is not None
+
+    def oldest(self) -> Held | None:
+        """Whose lease ends first."""
+        return next(iter(self._until), None)
+
+    def expired(self, *, now: float) -> list[Held]:
+        """Drained: those whose lease is over, in order."""
+        over: list[Held] = []
+        for key, until in self._until.items():
+            if until > now:
+                break
+            over.append(key)
+        for key in over:
+            del self._until[key]
+        return over
+
+    def next_deadline(self) -> float | None:
+        """When the first lease ends."""
+        return next(iter(self._until.values()), None)
+
+    def _latest(self) -> float:
+        """The deadline of the newest lease: keeps the order when `now` is a hair earlier than the last one."""
+        return next(reversed(self._until.values()), 0.0)
+
+
+EPOCHS_BY_CLOCK_MAX: Final = 3 * 2**30
+"""The clock sets no epoch above this one (the year 2072): a quarter of all epochs is left to count on by one."""
+
+LIFE_BITS: Final = 28
+"""A life that begins with epoch n numbers table versions and log positions from n * 2^28 on: as many for each second of
+the clock, so that no life runs into the numbers of a later one."""
+
+
+def first_epoch(*, last: int, wall: int) -> int:
+    """Return the first epoch of a group in a new life: above `last`, the last one on disk (0 for none), and above the
+    clock's seconds, which a disk that was put back from a backup cannot set back."""
+    return max(last, min(wall, EPOCHS_BY_CLOCK_MAX)) + 1
+
+
+def first_number(*, epoch: int, chance: bytes) -> int:
+    """Return the number above which versions and positions of a life begin. Its channel begins with `epoch`; `chance`
+    is at least four random bytes: two lives under one epoch, of which only one is on disk, hardly ever meet."""
+    return epoch << LIFE_BITS | int.from_bytes(chance[:4]) >> 33 - LIFE_BITS
+
+
+class WallClock:
+    """Turns monotonic `now` into Unix time."""
+
+    __slots__ = ("_offset",)
+
+    def __init__(self, *, now: float, wall: float) -> None:
+        self._offset = wall - now
+
+    def set(self, wall: float, *, now: float) -> None:
+        """It is `wall` (Unix seconds) at `now`."""
+        self._offset = wall - now
+
+    def seconds(self, now: float) -> int:
+        """Unix time in whole seconds, never below 0."""
+        return max(int(now + self._offset), 0)
+
+    def millis(self, now: float) -> int:
+        """Unix time in milliseconds, never below 0."""
+        return max(int((now + self._offset) * 1_000), 0)
+
+
+def remaining(stored_at_ms: int, wall: float, *, kept_for: float, at_least: float) -> float:
+    """Seconds that a loaded record has left: by its age on the wall clock, clamped, since that clock may be wrong."""
+    age = max(wall - stored_at_ms / 1_000, 0.0)
+    return min(max(kept_for - age, at_least), kept_for)
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """Spans are in seconds."""
+
+    lease_span: int = 30
+    """Without a sign of life for so long, somebody counts as away, whatever their connection looks like."""
+    probe_span: float = 0.5
+    """Somebody whom others cannot reach is asked for a sign of life so often,"""
+    probes: int = 5
+    """so many times, before they count as away."""
+    late_after: float = 1.0
+    """A timer later than this shows that we were stopped ourselves, and others' signs of life are still to be read."""
+    cookie_window: float = 30.0
+    """A cookie is good in the window in which it was made and in the next one."""
+    grace_span: float = 60.0
+    """How long a group's key that was replaced is still honoured."""
+
+    coalesce_span: float = 0.005
+    """The first changes after a quiet while are gathered for so long, then told: whoever came is known at once."""
+    busy_span: float = 0.1
+    """While it goes on changing, it is told no more often than this."""
+    broadcasts_per_second: float = 50_000.0
+    """Datagrams of news a second, over everybody: half a core at the worst, and what the sockets of a full house take."""
+    announce_span: float = 0.25
+    """So long after the last change its version is told once more, so that a lost last datagram is noticed."""
+    storm_span: float = 1.0
+    """While more changes than a broadcast holds, the version is told no more often than this."""
+    broadcast_datagrams: int = 8
+    """A larger change is fetched over the links: each row then travels once, and acknowledged."""
+
+    sessions_max: int = 50_000
+    """Who may open a session, about 0.5 KiB each: whoever was let in. Past it, those silent longest come in anew."""
+    epoch_span: float = 60.0
+    """A group's key is replaced no more often than this, however often its members change."""
+    room_epoch_span: float = 1.0
+    """The same of a room's key, which a few people's coming and going changes."""
+    room_news_span: float = 0.02
+    """Who came into a room and who went is gathered for so long, then told to those who are in it."""
+    room_news_per_second: float = 20_000.0
+    """Such news a second in one room, over all its members: each copy is sealed for its link."""
+
+    sweep_span: float = 60.0
+    """Expired mail and lines are looked for so often."""
+    restart_grace: float = 86_400.0
+    """What is loaded lives so long at least: after a restart the wall clock may be a year ahead, and set right later."""
+    requests_per_second: float = REQUESTS_PER_SECOND
+    """Requests that one link is served, averaged; all links of one network together four times as many."""
+    mail_places: int = MAIL_PLACES
+    """Places in all mailboxes together."""
+    events_max: int = 10_000
+    """Events kept for the operator's log until they are drained."""
+
+
+class _Held(NamedTuple):
+    """What one identity holds, and as part of which network."""
+
+    places: int
+    network: str
+
+
+class Shares:
+    """Who holds how many of the places."""
+
+    __slots__ = ("_identities", "_most", "_networks", "held")
+
+    def __init__(self, *, most: int) -> None:
+        self._most: Final = most
+        self._identities: dict[bytes, _Held] = {}
+        self._networks: dict[str, int] = {}
+        self.held = 0
+        """Places that are taken."""
+
+    def has_room(self, identity: bytes, network: str, places: int = 1) -> bool:
+        """Whether this identity may take so many places more."""
+        held = self._identities.get(identity)
+        if held is not None:
+            network = held.network
+        left = self._most - self.held
+        of_network = self._networks.get(network, 0)
+        of_identity = 0 if held is None else held.places
+        return of_network + places <= left and of_identity + places <= left - of_network
+
+    def has_left(self, places: int = 1) -> bool:
+        """Whether there are so many places left at all."""
+        return places <= self._most - self.held
+
+    def take(self, identity: bytes, network: str, places: int = 1) -> None:
+        """They hold so many places more. Those of an earlier life are taken whether or not there is room."""
+        held = self._identities.get(identity)
+        if held is None:
+            held = _Held(0, network)
+        self._identities[identity] = _Held(held.places + places, held.network)
+        self._networks[held.network] = self._networks.get(held.network, 0) + places
+        self.held += places
+
+    def give_back(self, identity: bytes, places: int = 1) -> None:
+        """They hold so many places less."""
+        held = self._identities[identity]
+        self.held -= places
+        if held.places > places:
+            self._identities[identity] = _Held(held.places - places, held.network)
+        else:
+            del self._identities[identity]
+        of_network = self._networks[held.network] - places
+        if of_network:
+            self._networks[held.network] = of_network
+        else:
+            del self._networks[held.network]

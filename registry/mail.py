@@ -1,0 +1,399 @@
+"""What is done with mail: taken in, promised when the disk has it, handed over, dropped when old.
+
+The rules of clause 7. It decides and sends nothing; letters' bytes are read from the store when they are handed over.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from chatapp.registry.directory.directory import Directory
+from chatapp.registry.effects import Caller, Drop, Effect, LetterKept, Push, Reply, Resume, Store
+from chatapp.registry.limits import Policy, Shares, WallClock, remaining
+from chatapp.registry.outputs import DiskState
+from chatapp.registry.store.entries import MailStored, MailTaken
+from chatapp.registry.store.protocol import Loaded, RecordLost, StoreError
+from chatapp.registry.transport.sessions import Connections
+from chatapp.wire.limits import LETTER_PLACE, MAIL_BATCH_MAX, MAIL_KEPT_FOR, MAILBOX_PLACES
+from chatapp.wire.messages import mail
+from chatapp.wire.messages.mail import (
+    AskMail,
+    DepositMail,
+    MailBatch,
+    MailExpired,
+    MailRefusal,
+    MailRefused,
+    MailSaved,
+    TakeMail,
+)
+
+_BATCH_LETTERS: Final = 256
+"""As many as a `MailBatch` may hold."""
+
+
+class Letter:
+    """What is known of a letter without reading it."""
+
+    __slots__ = ("expires_at", "is_stored", "number", "places", "repeat", "sender", "serial", "size")
+
+    def __init__(
+        self, *, serial: int, sender: bytes, number: int, size: int, expires_at: float, is_stored: bool
+    ) -> None:
+        self.serial: Final = serial
+        self.sender: Final = sender
+        self.number: Final = number
+        self.places: Final = places_of(size)
+        """How much of a mailbox it takes."""
+        self.size: Final = size
+        self.expires_at: Final = expires_at
+        self.is_stored = is_stored
+        """Whether the disk has it: only then is it shown to its reader."""
+        self.repeat: tuple[int, Caller] | None = None
+        """Who asked again for a letter that is on its way to the disk, and by which reference: the last one."""
+
+
+def places_of(size: int) -> int:
+    """How many places a letter of so many bytes takes."""
+    return 1 + size // LETTER_PLACE
+
+
+class Batch(NamedTuple):
+    """The oldest letters that go together; `more` says that others wait behind them."""
+
+    letters: list[Letter]
+    more: bool
+
+
+class Mailbox:
+    """The letters of one reader, oldest first."""
+
+    __slots__ = ("_by_id", "_by_serial", "outstanding", "shares")
+
+    def __init__(self) -> None:
+        self._by_serial: dict[int, Letter] = {}
+        self._by_id: dict[tuple[bytes, int], Letter] = {}
+        self.shares: Final = Shares(most=MAILBOX_PLACES)
+        """Who holds how many places in it."""
+        self.outstanding: set[int] = set()
+        """Serials that the reader was given and has not taken yet."""
+
+    def __len__(self) -> int:
+        return len(self._by_serial)
+
+    def __iter__(self) -> Iterator[Letter]:
+        return iter(self._by_serial.values())
+
+    def find(self, sender: bytes, number: int) -> Letter | None:
+        """The letter with this id."""
+        return self._by_id.get((sender, number))
+
+    def get(self, serial: int) -> Letter | None:
+        """The letter with this serial."""
+        return self._by_serial.get(serial)
+
+    def add(self, letter: Letter, network: str) -> None:
+        """The newest letter."""
+        self._by_serial[letter.serial] = letter
+        self._by_id[letter.sender, letter.number] = letter
+        self.shares.take(letter.sender, network, letter.places)
+
+    def remove(self, serial: int) -> Letter | None:
+        """Taken, expired or not kept after all."""
+        self.outstanding.discard(serial)
+        letter = self._by_serial.pop(serial, None)
+        if letter is not None:
+            self._by_id.pop((letter.sender, letter.number), None)
+            self.shares.give_back(letter.sender, letter.places)
+        return letter
+
+    def next_batch(self) -> Batch:
+        """The oldest stored letters, as many as go together; they are outstanding now."""
+        chosen: list[Letter] = []
+        size = 0
+        for letter in self:
+            if not letter.is_stored:
+                continue
+            size += letter.size
+            if chosen and (size > MAIL_BATCH_MAX or len(chosen) == _BATCH_LETTERS):
+                break
+            chosen.append(letter)
+        self.outstanding = {letter.serial for letter in chosen}
+        stored = sum(letter.is_stored for letter in self)
+        return Batch(chosen, more=stored > len(chosen))
+
+
+class Mailboxes:
+    """Everybody's mailbox; empty ones cost nothing."""
+
+    def __init__(self, *, places: int, next_serial: int) -> None:
+        """`places`: of all mailboxes together."""
+        self._boxes: dict[bytes, Mailbox] = {}
+        self._shares = Shares(most=places)
+        self._next_serial = next_serial
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def find(self, recipient: bytes) -> Mailbox | None:
+        """The mailbox of somebody for whom letters wait."""
+        return self._boxes.get(recipient)
+
+    def refusal_of(self, recipient: bytes, sender: bytes, network: str, size: int) -> MailRefusal | None:
+        """Why this sender cannot leave a letter of this size; None when they can."""
+        places, box = places_of(size), self._boxes.get(recipient)
+        for shares in (self._shares,) if box is None else (box.shares, self._shares):
+            if not shares.has_room(sender, network, places):
+                return MailRefusal.SHARE_USED_UP if shares.has_left(places) else MailRefusal.MAILBOX_FULL
+        return None
+
+    def deposit(
+        self, recipient: bytes, sender: bytes, network: str, number: int, size: int, *, now: float
+    ) -> Letter:
+        """A new letter, not on the disk yet."""
+        letter = Letter(
+            serial=self._next_serial,
+            sender=sender,
+            number=number,
+            size=size,
+            expires_at=now + MAIL_KEPT_FOR,
+            is_stored=False,
+        )
+        self.add(recipient, letter, network)
+        return letter
+
+    def add(self, recipient: bytes, letter: Letter, network: str) -> None:
+        """A letter, new or loaded, whose sender is counted with this network."""
+        self._next_serial = max(self._next_serial, letter.serial + 1)
+        box = self._boxes.get(recipient)
+        if box is None:
+            box = self._boxes[recipient] = Mailbox()
+        box.add(letter, network)
+        self._shares.take(letter.sender, network, letter.places)
+        self._count += 1
+
+    def remove(self, recipient: bytes, serials: list[int]) -> list[Letter]:
+        """Those that were there."""
+        box = self._boxes.get(recipient)
+        if box is None:
+            return []
+        removed = [letter for serial in serials if (letter := box.remove(serial)) is not None]
+        for letter in removed:
+            self._shares.give_back(letter.sender, letter.places)
+        self._count -= len(removed)
+        if not box:
+            del self._boxes[recipient]
+        return removed
+
+    def expired(self, *, now: float) -> Iterator[tuple[bytes, list[int]]]:
+        """(recipient, serials) of letters that nobody fetched in time, for the caller to remove.
+
+        A letter that is just being written to the disk is left alone, and one out with its reader for the next sweep.
+        """
+        for recipient, box in list(self._boxes.items()):
+            over = [
+                letter.serial
+                for letter in box
+                if letter.expires_at <= now and letter.is_stored and letter.serial not in box.outstanding
+            ]
+            if over:
+                yield recipient, over
+
+
+ReadLetters = Callable[[bytes, Sequence[int]], list[bytes]]
+
+
+class MailService:
+    """All mail."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        roster: Connections,
+        clock: WallClock,
+        read: ReadLetters,
+        disk: DiskState,
+        policy: Policy,
+    ) -> None:
+        self._directory = directory
+        self._roster = roster
+        self._clock = clock
+        self._read = read
+        self._disk = disk
+        self._grace = policy.restart_grace
+        self._places = policy.mail_places
+        self._boxes = Mailboxes(places=policy.mail_places, next_serial=1)
+
+    def __len__(self) -> int:
+        return len(self._boxes)
+
+    def load(self, loaded: Loaded, *, now: float) -> None:
+        """Letters of earlier lives."""
+        self._boxes = Mailboxes(places=self._places, next_serial=loaded.highest_serial + 1)
+        wall = self._clock.seconds(now)
+        for recipient, heads in loaded.letters.items():
+            for head in heads:
+                left = remaining(head.at, wall, kept_for=MAIL_KEPT_FOR, at_least=self._grace)
+                letter = Letter(
+                    serial=head.serial,
+                    sender=head.sender,
+                    number=head.number,
+                    size=head.size,
+                    expires_at=now + left,
+                    is_stored=True,
+                )
+                self._boxes.add(recipient, letter, self._directory.network_of(head.sender))
+
+    # --- in
+
+    def deposit(self, request: DepositMail, caller: Caller, *, now: float) -> list[Effect]:
+        """Keep a letter: answered when the disk has it, and at once where it is refused or was kept before."""
+        identity, recipient = caller.identity, request.recipient
+        author = self._directory.person(identity)
+        if author is None or self._directory.person(recipient) is None:
+            return [_refused(request.reference, caller, MailRefusal.NAME_UNKNOWN)]
+        box = self._boxes.find(recipient)
+        known = None if box is None else box.find(identity, request.number)
+        if known is not None and known.is_stored:
+            return [Reply(to=caller, message=MailSaved(request.reference))]
+        if known is not None:  # on its way to the disk, whose answer is that to the newest repeat too
+            known.repeat = request.reference, caller
+            return []
+        network, size = author.network, len(request.letter)
+        refusal = self._boxes.refusal_of(recipient, identity, network, size)
+        if refusal is not None:
+            return [_refused(request.reference, caller, refusal)]
+        letter = self._boxes.deposit(recipient, identity, network, request.number, size, now=now)
+        entry = MailStored(
+            recipient=recipient,
+            serial=letter.serial,
+            sender=identity,
+            sender_name=author.card.name,
+            number=request.number,
+            at=self._clock.millis(now),
+            letter=request.letter,
+        )
+        return [_promise(entry, request.reference, caller)]
+
+    def kept(self, note: LetterKept, caller: Caller) -> list[Effect]:
+        """The disk has answered: tell the sender, and the reader if they are there and free."""
+        box = self._boxes.find(note.recipient)
+        letter = None if box is None else box.get(note.serial)
+        asked = [(note.reference, caller)]
+        if letter is not None and letter.repeat is not None:
+            asked.append(letter.repeat)
+            letter.repeat = None
+        if not note.is_kept:
+            self._boxes.remove(note.recipient, [note.serial])
+            reason = MailRefusal.DISK_FULL if self._disk.is_full else MailRefusal.DISK_FAILED
+            return [_refused(reference, to, reason) for reference, to in asked]
+        effects: list[Effect] = [Reply(to=to, message=MailSaved(reference)) for reference, to in asked]
+        if box is not None and letter is not None:
+            letter.is_stored = True
+            if not box.outstanding:
+                effects += self._hand_over(note.recipient)
+        return effects
+
+    # --- out
+
+    def welcome(self, reader: bytes) -> list[Effect]:
+        """A reader has a new link: the oldest letters, or an empty batch, so that they know that there are none."""
+        return self._hand_over(reader)
+
+    def reader_left(self, reader: bytes) -> None:
+        """What was out with them is so no more."""
+        box = self._boxes.find(reader)
+        if box is not None:
+            box.outstanding.clear()
+
+    def take_or_ask(self, request: TakeMail | AskMail, caller: Caller) -> list[Effect]:
+        """A reader takes letters, or an author asks for some."""
+        return self._take(request, caller) if isinstance(request, TakeMail) else self._ask(request, caller)
+
+    def _take(self, request: TakeMail, caller: Caller) -> list[Effect]:
+        """The reader has stored these: drop them, and hand over the next."""
+        box = self._boxes.find(caller.identity)
+        if box is None:
+            return []
+        was_out = bool(box.outstanding)
+        stored = [serial for serial in request.serials if (letter := box.get(serial)) and letter.is_stored]
+        removed = [letter.serial for letter in self._boxes.remove(caller.identity, stored)]
+        if not removed:
+            return []
+        effects: list[Effect] = [Store(entries=(MailTaken(caller.identity, removed),))]
+        if was_out and not box.outstanding and any(letter.is_stored for letter in box):
+            effects += self._hand_over(caller.identity)
+        return effects
+
+    def _hand_over(self, reader: bytes) -> list[Effect]:
+        link = self._roster.link_of(reader)
+        if link is None:
+            return []
+        box = self._boxes.find(reader)
+        if box is None:
+            return [Push(link=link, message=MailBatch([], more=False))]
+        letters, more = box.next_batch()
+        try:
+            contents = self._read(reader, [letter.serial for letter in letters])
+        except RecordLost as loss:
+            return self._give_up(reader, loss)
+        except StoreError:
+            box.outstanding.clear()
+            return [Drop(reason="mail unreadable"), Push(link=link, message=MailBatch([], more=False))]
+        handed = [
+            mail.Letter(letter.serial, letter.sender, letter.number, content)
+            for letter, content in zip(letters, contents, strict=True)
+        ]
+        return [Push(link=link, message=MailBatch(handed, more=more))]
+
+    def _give_up(self, reader: bytes, loss: RecordLost) -> list[Effect]:
+        """Letters that the disk has lost: their senders are told, as of expired ones, and the rest is handed over."""
+        effects = self._drop(reader, loss.keys)
+        if not any(isinstance(effect, Store) for effect in effects):
+            return [Drop(reason="mail unreadable")]  # it lost what we did not ask for: no second try can help
+        return [Drop(reason="letters lost on disk"), *effects, *self._hand_over(reader)]
+
+    # --- age
+
+    def _ask(self, request: AskMail, caller: Caller) -> list[Effect]:
+        """Which of these letters are not here any more. An author who had no link when they were dropped was not told."""
+        box = self._boxes.find(request.recipient)
+        return [
+            Reply(to=caller, message=MailExpired(request.recipient, number))
+            for number in request.numbers
+            if box is None or box.find(caller.identity, number) is None
+        ]
+
+    def sweep(self, *, now: float) -> list[Effect]:
+        """Drop what nobody fetched in time."""
+        effects: list[Effect] = []
+        for recipient, serials in self._boxes.expired(now=now):
+            effects += self._drop(recipient, serials)
+        return effects
+
+    def _drop(self, recipient: bytes, serials: list[int]) -> list[Effect]:
+        removed = self._boxes.remove(recipient, serials)
+        if not removed:
+            return []
+        effects: list[Effect] = [
+            Store(entries=(MailTaken(recipient, [letter.serial for letter in removed]),))
+        ]
+        for letter in removed:
+            link = self._roster.link_of(letter.sender)
+            if link is not None:
+                effects.append(Push(link=link, message=MailExpired(recipient, letter.number)))
+        return effects
+
+
+def _promise(entry: MailStored, reference: int, caller: Caller) -> Store:
+    recipient, serial = entry.recipient, entry.serial
+    kept = LetterKept(recipient=recipient, serial=serial, reference=reference, is_kept=True)
+    lost = LetterKept(recipient=recipient, serial=serial, reference=reference, is_kept=False)
+    return Store(
+        entries=(entry,),
+        then=(Resume(request=kept, to=caller),),
+        otherwise=(Resume(request=lost, to=caller),),
+    )
+
+
+def _refused(reference: int, to: Caller, reason: MailRefusal) -> Reply:
+    return Reply(to=to, message=MailRefused(reference, reason))

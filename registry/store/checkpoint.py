@@ -1,0 +1,164 @@
+"""Bringing to rest what the journals say: the middle part of a checkpoint.
+
+It knows the order of the steps and nothing of journals' beginning and end (files.py). Between any two steps the process
+may die, or the power may fail, because
+
+- the journals are on the disk before the first step, and stay until after the last;
+- a file at rest is only appended to, or replaced whole by a rename; either way it ends with AtRest, which says up to
+  which generation it is complete, so that replaying passes over what it holds already;
+- the new file of names, whose first record says the same for all files, is put in place last: it is the moment at which
+  the checkpoint counts, and all before it is synced by then.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import replace
+from itertools import chain
+from threading import Lock
+
+from chatapp.registry.store.disk import Disk, set_aside
+from chatapp.registry.store.entries import CheckpointMark, Owner, encode
+from chatapp.registry.store.journal import Journal, Reader, frame, journal_name
+from chatapp.registry.store.segments import AT_REST, FileIndex, FileLayout, Item, Plan, Snapshot
+
+_log = logging.getLogger(__name__)
+
+# So many records get their new places in one go: a fraction of a millisecond in which the loop's thread may wait.
+_MOVED_AT_ONCE = 1000
+
+
+class Checkpoint:
+    """Runs in the worker thread. `lock` is held while places are updated, never over a call to the disk."""
+
+    def __init__(
+        self, disk: Disk, shelf: FileLayout, drawers: FileIndex, journals: Mapping[int, Journal], lock: Lock
+    ) -> None:
+        self._disk = disk
+        self._shelf = shelf
+        self._drawers = drawers
+        self._journals = journals
+        self._lock = lock
+
+    def bring_to_rest(self, snapshot: Snapshot) -> None:
+        """All of `snapshot`, durably. After an OSError what is left is planned again with the next checkpoint."""
+        marker = frame(
+            encode(CheckpointMark(generation=snapshot.generation, highest_serial=snapshot.highest_serial))
+        )
+        waiting = list(reversed(snapshot.plans))
+        hollow: list[Plan] = []
+        try:
+            while waiting:
+                self._file(waiting[-1], marker)
+                plan = waiting.pop()
+                if not any(copy for _, copy in plan.held):
+                    hollow.append(plan)
+            self._shelf.sync_folders()
+            _, file = self._shelf.prepare(None, self._names(snapshot, marker))
+            self._close(file)
+            self._shelf.put_in_place(None)
+            self._disk.sync_folder(self._shelf.root)
+        except OSError:
+            with self._lock:
+                self._drawers.give_back(waiting + hollow)
+            raise
+        for plan in hollow:
+            self._remove(plan)
+
+    def _file(self, plan: Plan, marker: bytes) -> None:
+        """One owner's file: appended to, or written anew."""
+        items = [
+            Item(place, holder, key)
+            for holder, copy in plan.held
+            for key, place in copy.items()
+            if plan.rewrite or place.generation != AT_REST
+        ]
+        items.sort(key=lambda item: item.place)
+        if not items and not (plan.rewrite and plan.drawer.size):
+            return
+        if plan.rewrite:
+            self._write_anew(plan, items, marker)
+        elif not self._append(plan, items, marker):
+            self._file(replace(plan, rewrite=True), marker)
+
+    def _append(self, plan: Plan, items: list[Item], marker: bytes) -> bool:
+        """False when the file is not as it was left: an earlier try failed half-way, or it was another's hand."""
+        copies = _Copies(items)
+        offset = plan.drawer.size
+        with closing(self._reader(plan)) as reader:
+            size = self._shelf.append(plan.owner, chain(copies.taken_by(reader), [marker]), size=offset)
+        if size is None:
+            return False
+        self._report(plan.owner, copies.lost)
+        plan.drawer.size = size
+        for first in range(0, len(copies.sound), _MOVED_AT_ONCE):
+            with self._lock:
+                offset = self._drawers.moved(plan, copies.sound[first : first + _MOVED_AT_ONCE], offset)
+        with self._lock:
+            self._drawers.lose(copies.lost)
+        return True
+
+    def _write_anew(self, plan: Plan, items: list[Item], marker: bytes) -> None:
+        """All places change in one moment. From then on the new file is read, whatever its name is meanwhile:
+        renaming may have to wait for the disk, and the loop's thread must not wait with it."""
+        copies = _Copies(items)
+        with closing(self._reader(plan)) as reader:
+            size, file = self._shelf.prepare(plan.owner, chain(copies.taken_by(reader), [marker]))
+        self._report(plan.owner, copies.lost)
+        with self._lock:
+            before = self._drawers.read_from(plan, file, size)
+            self._drawers.moved(plan, copies.sound, 0)
+            self._drawers.lose(copies.lost)
+        self._close(before)
+        self._shelf.put_in_place(plan.owner)
+        with self._lock:
+            before = self._drawers.read_by_name(plan)
+        self._close(before)
+
+    def _reader(self, plan: Plan) -> Reader:
+        return Reader(self._disk, self._shelf, self._journals, plan.owner, plan.drawer.file)
+
+    def _close(self, file: int | None) -> None:
+        if file is not None:
+            self._disk.close(file)
+
+    def _report(self, owner: Owner, lost: list[Item]) -> None:
+        """Records rotted since they were written. The files that held them are kept for whoever can repair them."""
+        for generation in sorted({item.place.generation for item in lost}):
+            folder, name = self._shelf.locate(owner)
+            if generation != AT_REST:
+                folder, name = self._shelf.root, journal_name(generation)
+            with suppress(OSError):
+                name = set_aside(self._disk, folder, name, keep=True)
+            _log.warning("%d records cannot be read any more; the file is kept as %s", len(lost), name)
+
+    def _remove(self, plan: Plan) -> None:
+        """Whoever has nothing needs no file. One that stays by mishap says AtRest and no more."""
+        if plan.drawer.size:
+            with suppress(OSError):
+                self._shelf.remove(plan.owner)
+        with self._lock:
+            self._drawers.forget_file(plan)
+
+    def _names(self, snapshot: Snapshot, marker: bytes) -> Iterator[bytes]:
+        yield marker
+        for entry in snapshot.people:
+            yield frame(encode(entry))
+
+
+class _Copies:
+    """Records on their way, told apart while they are read."""
+
+    def __init__(self, items: list[Item]) -> None:
+        self._items = items
+        self.sound: list[Item] = []
+        self.lost: list[Item] = []
+
+    def taken_by(self, reader: Reader) -> Iterator[bytes]:
+        for item in self._items:
+            record = reader.record(item.place)
+            if record is None:
+                self.lost.append(item)
+            else:
+                self.sound.append(item)
+                yield record

@@ -1,0 +1,273 @@
+"""The start: making the image from the files at rest and then from the journals.
+
+Of a damaged file the whole records before the damage count, the file is kept under another name, and one line says so. A
+file that must be there and says nothing stops the start: to go on without it would give people's names away. Whoever runs
+the registry may say that it is to go on all the same, by a file of the same name that ends in `.lost`.
+
+Replaying is idempotent. Each file at rest says up to which generation it is complete, and journals of those generations
+are passed over for its owner; so a letter that was taken does not come back, even when of a damaged journal only the
+storing can be read and not the taking.
+"""
+
+import errno
+from collections.abc import Iterator
+
+from chatapp.registry.store.disk import Disk, read_file, set_aside
+from chatapp.registry.store.entries import (
+    CheckpointMark,
+    DeskOwner,
+    Entry,
+    InviteMade,
+    JournalBegan,
+    JournalsListed,
+    NameBound,
+    NameReserved,
+    Owner,
+    RoomMember,
+    decode,
+    decode_sign,
+    owner_of,
+)
+from chatapp.registry.store.image import LoadedBuilder
+from chatapp.registry.store.journal import HEADER_SIZE, Journal, generation_in, journal_name, scan
+from chatapp.registry.store.protocol import LOST_SUFFIX, Loaded, StoreLacking, StoreUnusable
+from chatapp.registry.store.segments import (
+    AT_REST,
+    DESK,
+    JOURNALS,
+    NAMES,
+    FileIndex,
+    FileLayout,
+    Place,
+    mailbox_owner,
+)
+
+# What an entry of the folder that is no readable file gives: a link, a folder, a pipe, a bad sector.
+_NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ESPIPE, errno.ENXIO, errno.EIO})
+
+
+class Loading:
+    """Reads a folder once, into `drawers`."""
+
+    def __init__(
+        self, disk: Disk, shelf: FileLayout, drawers: FileIndex, *, folder: str, has_past: bool
+    ) -> None:
+        """`folder`: its name, for people. `has_past`: whether a registry has been here before, whatever is left."""
+        self._folder = folder
+        self._has_past = has_past
+        self._disk = disk
+        self._shelf = shelf
+        self._drawers = drawers
+        self._catalogue = LoadedBuilder()
+        self._through: dict[Owner | None, int] = {}  # up to which generation an owner's file is complete
+        self._skipped = 0
+        self._damage: list[str] = []
+        # Files without the record that every one at rest has.
+        self._endless: list[tuple[int, str, str, int]] = []
+        self._files: list[str] = []
+        self._listed: list[int] = []
+        """Generations that must be there, unless they are at rest."""
+        self.journals: list[Journal] = []
+        self.unused: list[str] = []
+        """Journals that nothing was said in, to be removed when another one is there."""
+        self.given_up: list[str] = []
+        """Files that whoever runs the registry has said to be lost, by the names that say so."""
+        self.highest_generation = 0
+
+    def run(self) -> Loaded:
+        """Everything in the folder. The journals that a checkpoint has still to bring to rest are in `journals`."""
+        self._shelf.tidy()
+        self._files = self._disk.names(self._shelf.root)
+        generations = sorted(filter(None, map(generation_in, self._files)))
+        self._read_list()
+        if NAMES in self._files:
+            self._read_names()
+        for folder, name, shown in self._shelf.listing():
+            self._read_drawer(folder, name, shown)
+        self._check_names(is_told_of=any(one not in generations for one in self._listed))
+        self._check_journals(generations)
+        for generation in generations:
+            self._read_journal(generation)
+        self._check_names(is_told_of=bool(self.journals))
+        if not self.journals:
+            # Else an unfinished checkpoint may have left them so, and the journal has what they lack.
+            self._report_endless()
+        self.highest_generation = max(self.highest_generation, *self._listed, *self._through.values(), 0)
+        return self._catalogue.loaded(self._drawers.image, skipped=self._skipped, damage=self._damage)
+
+    @property
+    def has_names(self) -> bool:
+        """Whether there is a file of names that says up to which generation all is at rest."""
+        return None in self._through
+
+    @property
+    def _at_rest(self) -> int:
+        """The generation up to which all is at rest."""
+        return self._through.get(None, 0)
+
+    # --- what must be there
+
+    def _read_list(self) -> None:
+        if JOURNALS not in self._files:
+            return
+        payloads, _ = self._recover(self._shelf.root, JOURNALS, JOURNALS)
+        listed = decode_sign(payloads[0]) if payloads else None
+        if isinstance(listed, JournalsListed):
+            self._listed = listed.generations
+
+    def _check_names(self, *, is_told_of: bool) -> None:
+        """`is_told_of`: whether something tells that there were names. The first start of all makes the file last, before
+        anything is said."""
+        if not self.has_names and not self.given_up and (is_told_of or self._through or self._has_past):
+            self._lack(NAMES, "damaged in its first record" if NAMES in self._files else "missing")
+
+    def _check_journals(self, generations: list[int]) -> None:
+        if not self._listed and (self._through or self._has_past):
+            self._lack(JOURNALS, "damaged" if JOURNALS in self._files else "missing")
+        if not self.has_names:
+            return  # whoever gave the names up cannot know which journals had come to rest
+        for generation in self._listed:
+            if generation > self._at_rest and generation not in generations:
+                self._lack(journal_name(generation), "missing")
+
+    def _lack(self, name: str, what: str) -> None:
+        """Raises StoreLacking, unless the file is given up."""
+        lost = name + LOST_SUFFIX
+        if lost not in self._files:
+            raise StoreLacking(self._folder, name, what)
+        self.given_up.append(lost)
+        self._damage.append(f"{name}: {what}; the registry goes on without it, as {lost} says")
+
+    # --- reading
+
+    def _read_names(self) -> None:
+        payloads, sound = self._recover(self._shelf.root, NAMES, NAMES)
+        odd = 0
+        for place, payload in _placed(payloads, AT_REST):
+            record = decode(payload)
+            if isinstance(record, CheckpointMark):
+                self._mark(None, record)
+            elif isinstance(record, NameBound | NameReserved | RoomMember | InviteMade):
+                self._take_in(record, place)
+            else:
+                odd += 1
+        self._report_odd(self._shelf.root, NAMES, NAMES, odd)
+        if sound and None not in self._through:
+            self._endless.append((self._shelf.root, NAMES, NAMES, len(payloads)))
+
+    def _read_drawer(self, folder: int, name: str, shown: str) -> None:
+        payloads, sound = self._recover(folder, name, shown)
+        owner: Owner | None = DeskOwner.DESK if name == DESK else mailbox_owner(name)
+        marker: CheckpointMark | None = None
+        size = odd = 0
+        for place, payload in _placed(payloads, AT_REST):
+            size += place.length
+            record = decode(payload)
+            marker = record if isinstance(record, CheckpointMark) else None
+            if record is None or isinstance(record, CheckpointMark):
+                odd += record is None
+            elif (whose := owner_of(record)) == owner or self._is_file_of(whose, folder, name):
+                owner = whose
+                self._take_in(record, place)
+            else:
+                odd += 1
+            if marker and owner is not None:
+                self._mark(owner, marker)
+        self._report_odd(folder, name, shown, odd)
+        if sound and marker is None:
+            self._endless.append((folder, name, shown, len(payloads)))
+        if owner is not None and size:
+            self._settle(owner, size, trusted=sound and marker is not None)
+        elif marker is not None and sound and not odd:
+            self._disk.remove(folder, name)  # of a group that is gone; nothing else in it says whose it was
+
+    def _settle(self, owner: Owner, size: int, *, trusted: bool) -> None:
+        """Only a file that the last counting checkpoint left like this may be appended to: of what an unfinished one
+        wrote, some may be in the kernel's memory only, with the error already forgotten."""
+        self._drawers.drawer(owner).size = size
+        is_hollow = not self._drawers.image.holders(owner)
+        if is_hollow or not trusted or self._through[owner] > self._through.get(None, 0):
+            self._drawers.mistrust(owner)
+
+    def _read_journal(self, generation: int) -> None:
+        self.highest_generation = generation
+        root, name = self._shelf.root, journal_name(generation)
+        if generation <= self._at_rest:
+            self._disk.remove(root, name)  # a checkpoint had counted and was not tidied up
+            return
+        payloads, sound = self._recover(root, name, name)
+        is_begun = bool(payloads) and isinstance(decode_sign(payloads[0]), JournalBegan)
+        if not is_begun and generation in self._listed:
+            self._lack(name, "damaged in its first record" if payloads or not sound else "empty")
+        if len(payloads) <= is_begun:
+            if sound:
+                self.unused.append(name)
+            return
+        odd = length = start = 0
+        for place, payload in _placed(payloads, generation):
+            length += place.length
+            if is_begun and not place.offset:
+                start = place.length
+                continue
+            record = decode(payload)
+            if record is None or isinstance(record, CheckpointMark):
+                odd += 1
+            elif generation > self._through.get(owner_of(record), 0):
+                self._take_in(record, place)
+        self._report_odd(root, name, name, odd)
+        self.journals.append(Journal.reopen(self._disk, root, generation, start=start, length=length))
+
+    def _take_in(self, entry: Entry, place: Place) -> None:
+        self._catalogue.note(entry)
+        self._drawers.take_in(entry, place)
+
+    def _mark(self, owner: Owner | None, marker: CheckpointMark) -> None:
+        self._through[owner] = marker.generation
+        image = self._drawers.image
+        image.highest_serial = max(image.highest_serial, marker.highest_serial)
+
+    def _is_file_of(self, owner: Owner | None, folder: int, name: str) -> bool:
+        return owner is not None and self._shelf.locate(owner) == (folder, name)
+
+    def _recover(self, folder: int, name: str, shown: str) -> tuple[list[bytes], bool]:
+        """The payloads of a file's whole records, and whether there is nothing else in it."""
+        try:
+            data = read_file(self._disk, folder, name)
+        except OSError as wrong:
+            if wrong.errno not in _NOT_A_FILE:
+                raise StoreUnusable(shown, wrong.strerror or str(wrong)) from wrong
+            self._keep_damaged(folder, name, f"{shown}: cannot be read ({wrong.strerror})", keep=False)
+            return [], False
+        payloads, whole = scan(data)
+        if whole == len(data):
+            return payloads, True
+        what = "torn or damaged (a torn end is usual after a power cut)"
+        line = f"{shown}: {len(payloads)} records are whole, the last {len(data) - whole} bytes are {what}"
+        self._keep_damaged(folder, name, line, keep=bool(payloads))
+        return payloads, False
+
+    def _report_odd(self, folder: int, name: str, shown: str, odd: int) -> None:
+        if odd:
+            self._skipped += odd
+            line = f"{shown}: {odd} records mean nothing to this version and were passed over"
+            self._keep_damaged(folder, name, line, keep=True)
+
+    def _report_endless(self) -> None:
+        for folder, name, shown, count in self._endless:
+            line = f"{shown}: {count} records are whole, its end is missing"
+            self._keep_damaged(folder, name, line, keep=bool(count))
+
+    def _keep_damaged(self, folder: int, name: str, line: str, *, keep: bool) -> None:
+        try:
+            self._damage.append(f"{line}; kept as {set_aside(self._disk, folder, name, keep=keep)}")
+        except OSError as wrong:
+            self._damage.append(f"{line}; it could not be kept ({wrong.strerror})")
+
+
+def _placed(payloads: list[bytes], generation: int) -> Iterator[tuple[Place, bytes]]:
+    """Each record with its place in the file."""
+    offset = 0
+    for payload in payloads:
+        length = HEADER_SIZE + len(payload)
+        yield Place(generation, offset, length), payload
+        offset += length

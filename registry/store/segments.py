@@ -1,0 +1,332 @@
+"""Where each record lies, and which files at rest are behind the journal. It makes no system calls.
+
+It is not safe for threads by itself: the file store holds its lock around every call.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import NamedTuple, TypeAlias
+
+from chatapp.registry.store.disk import Disk, write_whole
+from chatapp.registry.store.entries import (
+    IDENTITY_SIZE,
+    DeskOwner,
+    DeskVisitOver,
+    Entry,
+    GroupGone,
+    GroupLinesDropped,
+    Owner,
+    owner_of,
+)
+from chatapp.registry.store.image import StoreState
+
+AT_REST = 0
+
+# A group's file is written anew when more of it is dead than alive, and enough to be worth the writing.
+_WORTH_WRITING_ANEW = 64 * 1024
+
+
+class Place(NamedTuple):
+    """A whole record's bytes: in the journal of that generation, or (AT_REST) in its owner's own file.
+
+    Places sort into the order in which the records were said.
+    """
+
+    generation: int
+    offset: int
+    length: int
+
+
+Holder: TypeAlias = dict[int, Place]
+
+
+@dataclass(slots=True)
+class Drawer:
+    """One file at rest: its length (0: there is none), how much of it is dead, and whether it must be written anew.
+
+    `file` is open while the file that is read has not got its name yet.
+    """
+
+    size: int = 0
+    dead: int = 0
+    stale: bool = False
+    file: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a checkpoint is to do for one owner: the live tables, each with a copy of the moment of planning."""
+
+    owner: Owner
+    drawer: Drawer
+    rewrite: bool
+    held: list[tuple[Holder, Holder]]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that the journals up to `generation` said and the files at rest don't say yet."""
+
+    generation: int
+    plans: list[Plan]
+    people: list[Entry]  # names, who is in which room, and join codes
+    highest_serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One record on its way to a file: the table that tells its place, its key there, and the place until now."""
+
+    place: Place
+    holder: Holder
+    key: int
+
+
+class FileIndex:
+    """The image of the file store, and the state of its files."""
+
+    def __init__(self) -> None:
+        self.image: StoreState[Place] = StoreState()
+        self.behind: dict[Owner, None] = {}  # whose file a checkpoint has to write, in order
+        self._drawers: dict[Owner, Drawer] = {}
+        self._to_rewrite: set[Owner] = set()  # whose file says what does not count any more
+        self.spent_through = AT_REST  # journals up to this one may hold what was said in visits that are over
+
+    def drawer(self, owner: Owner) -> Drawer:
+        found = self._drawers.get(owner)
+        if found is None:
+            found = self._drawers[owner] = Drawer()
+        return found
+
+    def take_in(self, entry: Entry, place: Place) -> None:
+        """Keep what `entry` says; its bytes lie at `place`."""
+        freed = self.image.apply(entry, place)
+        owner = owner_of(entry)
+        if owner is None:
+            return
+        if place.generation != AT_REST:
+            self.behind[owner] = None
+        if isinstance(entry, GroupGone | GroupLinesDropped):
+            self._to_rewrite.add(owner)
+        if isinstance(entry, DeskVisitOver):
+            self.spent_through = max(self.spent_through, place.generation)
+        for old in freed:
+            if old.generation == AT_REST:
+                self.drawer(owner).dead += old.length
+
+    def mistrust(self, owner: Owner) -> None:
+        """Have the file written anew: nothing may be appended to it as it is."""
+        self.drawer(owner).stale = True
+        self.behind[owner] = None
+
+    def mistrust_all(self) -> None:
+        """Have every file written anew."""
+        for owner in list(self._drawers):
+            self.mistrust(owner)
+
+    def snapshot(self, generation: int) -> Snapshot:
+        """Plan for everything that is behind. Copies tables only, as the store is locked meanwhile."""
+        plans = [self._plan(owner) for owner in self.behind]
+        self.behind = {}
+        image = self.image
+        people: list[Entry] = [*image.names.values(), *image.members.values(), *image.invites.values()]
+        return Snapshot(generation, plans, people, self.image.highest_serial)
+
+    def give_back(self, plans: Iterable[Plan]) -> None:
+        """These were not carried out."""
+        plans = list(plans)
+        self._to_rewrite.update(plan.owner for plan in plans if plan.rewrite)
+        self.behind.update(dict.fromkeys(plan.owner for plan in plans))
+
+    def moved(self, plan: Plan, items: list[Item], offset: int) -> int:
+        """The records of `items` now lie one after the other in the owner's file, from `offset` to what is returned."""
+        for item in items:
+            length = item.place.length
+            if item.holder.get(item.key) == item.place:
+                item.holder[item.key] = Place(AT_REST, offset, length)
+            else:  # dropped while it was being written
+                plan.drawer.dead += length
+            offset += length
+        return offset
+
+    def read_from(self, plan: Plan, file: int, size: int) -> int | None:
+        """The owner's file is another one from now on. Returned is the one that was open in its place, to be closed."""
+        drawer = plan.drawer
+        before, drawer.file = drawer.file, file
+        drawer.size, drawer.dead, drawer.stale = size, 0, True
+        return before
+
+    def read_by_name(self, plan: Plan) -> int | None:
+        """The new file has got its name, and may be appended to. Returned is the file to be closed."""
+        plan.drawer.stale = False
+        before, plan.drawer.file = plan.drawer.file, None
+        return before
+
+    def file(self, owner: Owner) -> int | None:
+        """The owner's file, if it has to be read without its name."""
+        drawer = self._drawers.get(owner)
+        return drawer.file if drawer else None
+
+    def open_files(self) -> list[int]:
+        """Files that never got their names."""
+        return [drawer.file for drawer in self._drawers.values() if drawer.file is not None]
+
+    def lose(self, items: Iterable[Item]) -> None:
+        """These records cannot be read any more."""
+        for item in items:
+            if item.holder.get(item.key) == item.place:
+                del item.holder[item.key]
+
+    def forget_file(self, plan: Plan) -> None:
+        """The owner's file is gone."""
+        if self._drawers.get(plan.owner) is plan.drawer:
+            del self._drawers[plan.owner]
+
+    def _plan(self, owner: Owner) -> Plan:
+        drawer = self.drawer(owner)
+        held = [(holder, holder.copy()) for holder in self.image.holders(owner)]
+        # A letter that was taken, or what was said at the desk, leaves the disk with the next checkpoint; a group's lines
+        # when they are many.
+        bearable = 0 if isinstance(owner, bytes | DeskOwner) else max(_WORTH_WRITING_ANEW, drawer.size // 2)
+        rewrite = drawer.stale or drawer.dead > bearable or owner in self._to_rewrite
+        self._to_rewrite.discard(owner)
+        return Plan(owner, drawer, rewrite, held)
+
+
+NAMES = "names"
+DESK = "desk"
+JOURNALS = "journals"
+_MAIL_SUFFIX = ".mail"
+_GROUP_SUFFIX = ".log"
+NEW_SUFFIX = ".new"
+
+# Records are gathered into writes of about this many bytes.
+_WRITE_SIZE = 1 << 18
+
+
+class FileLayout:
+    """The kinds of files. Every method may raise OSError; SyncFailed among them."""
+
+    def __init__(self, disk: Disk, root: int) -> None:
+        self._disk = disk
+        self.root = root
+        self.mail = disk.open_folder(root, "mail")
+        self.groups = disk.open_folder(root, "groups")
+
+    def locate(self, owner: Owner | None) -> tuple[int, str]:
+        """The folder and the name of an owner's file."""
+        if owner is None:
+            return self.root, NAMES
+        if isinstance(owner, DeskOwner):
+            return self.root, DESK
+        if isinstance(owner, bytes):
+            return self.mail, owner.hex() + _MAIL_SUFFIX
+        return self.groups, sha256(owner.encode()).hexdigest() + _GROUP_SUFFIX
+
+    def listing(self) -> list[tuple[int, str, str]]:
+        """Every file at rest but `names`: folder, name, and the name to show to people."""
+        mail = filter(_is_mail, self._disk.names(self.mail))
+        groups = filter(_is_group, self._disk.names(self.groups))
+        return [
+            *((self.mail, name, f"mail/{name}") for name in mail),
+            *((self.groups, name, f"groups/{name}") for name in groups),
+            *((self.root, name, name) for name in self._disk.names(self.root) if name == DESK),
+        ]
+
+    def tidy(self) -> None:
+        """Remove new files that never took their place."""
+        for folder, is_ours in ((self.root, _is_of_root), (self.mail, _is_mail), (self.groups, _is_group)):
+            for name in self._disk.names(folder):
+                if name.endswith(NEW_SUFFIX) and is_ours(name.removesuffix(NEW_SUFFIX)):
+                    self._disk.remove(folder, name)
+
+    def open(self, owner: Owner) -> int:
+        """The owner's file, to read from."""
+        return self._disk.open_to_read(*self.locate(owner))
+
+    def append(self, owner: Owner, records: Iterable[bytes], *, size: int) -> int | None:
+        """Put records behind the `size` bytes of the owner's file and sync it. Returned is the new size.
+
+        None when the file is not as it should be: then it has to be written anew.
+        """
+        folder, name = self.locate(owner)
+        try:
+            file = self._disk.open_to_append(folder, name) if size else self._disk.create(folder, name)
+        except (FileExistsError, FileNotFoundError):
+            return None
+        try:
+            if self._disk.size(file) != size:
+                return None
+            return size + self._write(file, records)
+        finally:
+            self._disk.close(file)
+
+    def prepare(self, owner: Owner | None, records: Iterable[bytes]) -> tuple[int, int]:
+        """Write and sync a new file, which `put_in_place` will make the owner's. Returned is its size, and it, open."""
+        folder, name = self.locate(owner)
+        new = name + NEW_SUFFIX
+        try:
+            file = self._disk.create(folder, new)
+        except FileExistsError:
+            self._disk.remove(folder, new)
+            file = self._disk.create(folder, new)
+        try:
+            return self._write(file, records), file
+        except OSError:
+            self._disk.close(file)
+            raise
+
+    def put_in_place(self, owner: Owner | None) -> None:
+        folder, name = self.locate(owner)
+        self._disk.rename(folder, name + NEW_SUFFIX, name)
+
+    def remove(self, owner: Owner) -> None:
+        self._disk.remove(*self.locate(owner))
+
+    def sync_folders(self) -> None:
+        for folder in (self.mail, self.groups, self.root):
+            self._disk.sync_folder(folder)
+
+    def close(self) -> None:
+        self._disk.close(self.mail)
+        self._disk.close(self.groups)
+
+    def _write(self, file: int, records: Iterable[bytes]) -> int:
+        total = 0
+        gathered = bytearray()
+        for record in records:
+            gathered += record
+            if len(gathered) >= _WRITE_SIZE:
+                write_whole(self._disk, file, bytes(gathered))
+                total += len(gathered)
+                gathered.clear()
+        write_whole(self._disk, file, bytes(gathered))
+        self._disk.sync(file)
+        return total + len(gathered)
+
+
+def mailbox_owner(name: str) -> bytes | None:
+    """Whose mailbox a file is."""
+    stem = name.removesuffix(_MAIL_SUFFIX)
+    if stem == name or not _is_hex(stem):
+        return None
+    return bytes.fromhex(stem)
+
+
+def _is_of_root(name: str) -> bool:
+    return name in (NAMES, DESK, JOURNALS)
+
+
+def _is_mail(name: str) -> bool:
+    return mailbox_owner(name) is not None
+
+
+def _is_group(name: str) -> bool:
+    stem = name.removesuffix(_GROUP_SUFFIX)
+    return stem != name and _is_hex(stem)
+
+
+def _is_hex(stem: str) -> bool:
+    # Lower case only: a file that this store did not name is not its own.
+    return len(stem) == 2 * IDENTITY_SIZE and all(letter in "0123456789abcdef" for letter in stem)

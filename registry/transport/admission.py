@@ -1,0 +1,140 @@
+"""The gate: what an unknown address must show before anything costs us memory or much time.
+
+HELLO -> COOKIE costs one keyed hash and no state. A REGISTER is looked at only with a cookie that its address was
+given, within the address's rate, and when its turn comes both its signatures are checked (clauses 4.1 to 4.3). Who may
+have which name is the directory's to say. It knows no clock and draws no number: the secret comes in.
+"""
+
+import hashlib
+from collections import OrderedDict, deque
+from typing import Final, Generic, TypeVar
+
+from chatapp.registry.limits import Bucket, Buckets
+from chatapp.wire.address import Address, network_of
+from chatapp.wire.admission import is_register_authentic, is_shown_to, make_refused
+from chatapp.wire.codec import decode_hello, decode_register, encode
+from chatapp.wire.framing import Kind
+from chatapp.wire.identity import Identity, is_authentic
+from chatapp.wire.limits import BUCKETS_MAX, REGISTERS_BURST, REGISTERS_PER_SECOND
+from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, RefusalReason, Register
+from chatapp.wire.messages.table import Card
+
+_COOKIE_SIZE: Final = 16
+_VERSION_REFUSALS_PER_SECOND: Final = 20.0
+"""Signed answers to HELLOs of another version, over all addresses: nobody has proved anything by a HELLO."""
+_BY_VERSION: Final = "version"
+
+
+class Gate:
+    """Stands before the directory."""
+
+    def __init__(self, registry: Identity, *, secret: bytes, window: float) -> None:
+        self._registry = registry
+        self._secret = secret
+        self._window: Final = window
+        self._registers: Buckets[str] = Buckets(
+            rate=REGISTERS_PER_SECOND, burst=REGISTERS_BURST, most=BUCKETS_MAX
+        )
+        self._refusals: Buckets[str] = Buckets(
+            rate=_VERSION_REFUSALS_PER_SECOND, burst=_VERSION_REFUSALS_PER_SECOND, most=1
+        )
+
+    def answer_hello(self, data: bytes, sender: Address, *, card: Card, now: float) -> bytes | None:
+        """The answer to a HELLO, never longer than it; None for no answer. Raises DecodeError."""
+        hello = decode_hello(data[1:])
+        if hello.version == PROTOCOL_VERSION:
+            cookie = Cookie(nonce=hello.nonce, cookie=self._cookie(sender, self._window_of(now)), card=card)
+            return bytes((Kind.COOKIE,)) + encode(cookie)
+        if not self._refusals.take(_BY_VERSION, now=now):
+            return None
+        refused = make_refused(self._registry, nonce=hello.nonce, reason=RefusalReason.VERSION, name="")
+        return bytes((Kind.REFUSED,)) + encode(refused)
+
+    def screen(self, data: bytes, sender: Address, *, now: float) -> Register | str:
+        """A REGISTER that was sent from where it came from, within that address's rate, else why it is dropped: all that can
+        be said of it for little. Raises DecodeError."""
+        register = decode_register(data[1:])
+        if not self._is_cookie_good(register.cookie, sender, now):
+            return "bad cookie"
+        if not self._registers.take(network_of(sender.host), now=now):
+            return "too many registrations"
+        return register
+
+    def flaw_of(self, register: Register) -> str:
+        """Why it is not its author's after all; empty when it is. This is what costs."""
+        if not is_register_authentic(register, registry=self._registry.public):
+            return "bad registration signature"
+        if not is_authentic(register.card):
+            return "bad card signature"
+        return "" if self._is_invitation_good(register) else "bad invitation"
+
+    def _is_invitation_good(self, register: Register) -> bool:
+        shown, identity = register.invitation, register.card.identity
+        registry = self._registry.public
+        return not shown or is_shown_to(shown, registry=registry, nonce=register.nonce, identity=identity)
+
+    def _is_cookie_good(self, cookie: bytes, sender: Address, now: float) -> bool:
+        window = self._window_of(now)
+        return cookie == self._cookie(sender, window) or cookie == self._cookie(sender, window - 1)
+
+    def _cookie(self, sender: Address, window: int) -> bytes:
+        place = f"{window} {sender.port} {sender.host}".encode()
+        return hashlib.blake2s(place, digest_size=_COOKIE_SIZE, key=self._secret, person=b"chat-cok").digest()
+
+    def _window_of(self, now: float) -> int:
+        return int(now // self._window)
+
+
+Waiting = TypeVar("Waiting")
+
+RATE: Final = 1_000.0
+BURST: Final = 100.0
+"""What is looked at as it comes, a second and at once, from everybody together: a tenth of a core, and some 20 ms in which
+nothing else is done. More takes turns."""
+
+A_TIMER: Final = 4
+"""Turns taken before others get the loop, above all the datagrams that wait in the socket: half a millisecond."""
+
+
+class FairQueue(Generic[Waiting]):
+    """Lines of those who wait, one a network."""
+
+    def __init__(self, *, most: int, now: float) -> None:
+        self._most: Final = most
+        self._shared: Final = most - most // 4
+        self._at_once: Final = Bucket(BURST, now=now)
+        self._lines: OrderedDict[str, deque[Waiting]] = OrderedDict()
+        self._count = 0
+        self.due = float("inf")
+        """When the next turns are to be taken."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def is_free(self, *, now: float) -> bool:
+        """Whether one more may be looked at as it comes."""
+        return not self._count and self._at_once.take(1, rate=RATE, burst=BURST, now=now)
+
+    def join(self, network: str, one: Waiting, *, now: float) -> bool:
+        """Behind others of its network; False when too many of them wait."""
+        line = self._lines.setdefault(network, deque())
+        has_room = self._count < self._most if not line else len(line) < self._shared - self._count
+        if has_room:
+            line.append(one)
+            self._count += 1
+            self.due = min(self.due, now)
+        elif not line:
+            del self._lines[network]
+        return has_room
+
+    def taken(self, *, now: float) -> list[Waiting]:
+        """Drained: whose turn it is now."""
+        taken: list[Waiting] = []
+        while self._lines and len(taken) < A_TIMER:
+            network, line = self._lines.popitem(last=False)
+            taken.append(line.popleft())
+            if line:
+                self._lines[network] = line
+        self._count -= len(taken)
+        self.due = now if self._lines else float("inf")
+        return taken

@@ -1,0 +1,447 @@
+"""Links as the registry keeps them: from a connection that has proved nothing to an attached peer.
+
+WAITING --first frame opens--> ATTACHED either of them --> gone
+
+It knows ciphers, deadlines and queues of bytes (clauses 9.1 and 9.2).
+"""
+
+import enum
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from chatapp.registry.limits import Bucket, Buckets, Leases
+from chatapp.wire.address import Address, network_of
+from chatapp.wire.framing import frame
+from chatapp.wire.limits import (
+    ANSWER_UNIT,
+    BUCKETS_MAX,
+    LINE_COST,
+    LINE_UNIT,
+    LINK_FIRST_FRAME_TIMEOUT,
+    LINK_FRAME_MAX,
+    LINK_QUEUE_MAX,
+    LINKS_WAITING_IN_ALL,
+    LINKS_WAITING_PER_ADDRESS,
+    REQUESTS_BURST,
+    REQUESTS_NETWORK_FACTOR,
+    REQUESTS_PER_SECOND,
+)
+from chatapp.wire.sealing import LinkCipher
+
+TIME_TO_SPEAK: Final = 2.0
+"""Seconds that a connection has to speak before a flood may push it out. A class behind one address that connects at
+once must not push itself out; a silent connection lives no longer than this while others want its place."""
+
+WAITING_AT_ONCE: Final = 8 * LINKS_WAITING_IN_ALL
+"""Connections without a first frame, however young: past it the oldest goes at once."""
+
+
+class PendingConnections:
+    """Those before the door, the oldest first."""
+
+    def __init__(self) -> None:
+        self._waiting: Leases[int] = Leases(LINK_FIRST_FRAME_TIMEOUT)
+        self._since: dict[int, float] = {}
+        self._silent: dict[str, dict[int, None]] = {}
+        """By address, where a /64 of IPv6 is one; dicts as ordered sets."""
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def join(self, number: int, host: str, *, now: float) -> None:
+        """A connection that has said nothing."""
+        self._waiting.renew(number, now=now)
+        self._since[number] = now
+        self._silent.setdefault(network_of(host), {})[number] = None
+
+    def leave(self, number: int, host: str) -> None:
+        """It has proved itself, or is over."""
+        self._waiting.end(number)
+        self._since.pop(number, None)
+        place = network_of(host)
+        silent = self._silent.get(place)
+        if silent is not None:
+            silent.pop(number, None)
+            if not silent:
+                del self._silent[place]
+
+    def oldest(self) -> int | None:
+        """Who has waited longest."""
+        return self._waiting.oldest()
+
+    def one_too_many(self, host: str, *, now: float) -> int | None:
+        """Who has to go because of how many there are, after one of this host has come; ask until None."""
+        silent = self._silent.get(network_of(host), {})
+        if len(silent) > LINKS_WAITING_PER_ADDRESS and self._had_time(first := next(iter(silent)), now):
+            return first
+        oldest = self.oldest()
+        if oldest is not None and len(self) > LINKS_WAITING_IN_ALL and self._had_time(oldest, now):
+            return oldest
+        return oldest if len(self) > WAITING_AT_ONCE else None
+
+    def expired(self, *, now: float) -> list[int]:
+        """Drained: those that did not prove themselves in time."""
+        return self._waiting.expired(now=now)
+
+    def next_deadline(self) -> float | None:
+        """When the time of the first one is over."""
+        return self._waiting.next_deadline()
+
+    def _had_time(self, number: int, now: float) -> bool:
+        """A crowd that connects in one moment is accepted before any of it is read: each may speak first."""
+        return now >= self._since[number] + TIME_TO_SPEAK
+
+
+def cost_of_line(size: int) -> int:
+    """As how many requests more than one a group frame of so many bytes counts."""
+    return LINE_COST - 1 + size // LINE_UNIT
+
+
+def cost_of_answers(size: int, requests: int) -> int:
+    """As how many requests more so many bytes of answers count than those for which they are."""
+    return max(size // ANSWER_UNIT - requests, 0)
+
+
+class LinkThrottle:
+    """The buckets of all links and of their networks, and who is paused."""
+
+    def __init__(self, *, requests_per_second: float = REQUESTS_PER_SECOND) -> None:
+        self._rate: Final = requests_per_second
+        self._burst: Final = requests_per_second * REQUESTS_BURST / REQUESTS_PER_SECOND
+        self._networks: Buckets[str] = Buckets(
+            rate=REQUESTS_NETWORK_FACTOR * self._rate,
+            burst=REQUESTS_NETWORK_FACTOR * self._burst,
+            most=BUCKETS_MAX,
+        )
+        self._buckets: dict[int, Bucket] = {}
+        self._paused: dict[int, float] = {}
+        self._to_pause: list[int] = []
+        self._to_resume: list[int] = []
+
+    def note(self, number: int, network: str, count: int, *, now: float) -> None:
+        """A link of this network asked for so much."""
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = Bucket(self._burst, now=now)
+        wait = bucket.overdraw(count, rate=self._rate, burst=self._burst, now=now)
+        wait = max(wait, self._networks.overdraw(network, count, now=now))
+        if wait:
+            if number not in self._paused:
+                self._to_pause.append(number)
+            self._paused[number] = now + wait
+
+    def forget(self, number: int) -> None:
+        """The link is over."""
+        self._buckets.pop(number, None)
+        self._paused.pop(number, None)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Whose pause is over may be read on."""
+        for number, until in list(self._paused.items()):
+            if until <= now:
+                del self._paused[number]
+                self._to_resume.append(number)
+
+    def next_deadline(self) -> float | None:
+        """When the first pause is over."""
+        return min(self._paused.values(), default=None)
+
+    def to_pause(self) -> list[int]:
+        """Drained: links to read no more from, for now."""
+        pausing, self._to_pause = self._to_pause, []
+        return pausing
+
+    def to_resume(self) -> list[int]:
+        """Drained: links to read on from."""
+        resuming, self._to_resume = self._to_resume, []
+        return resuming
+
+
+class FanoutBuffer:
+    """The frames of this turn, and who said each."""
+
+    __slots__ = ("_frames", "_joined", "_senders", "begin", "end")
+
+    def __init__(self) -> None:
+        self.begin = 0
+        """The place of the first frame of this turn."""
+        self.end = 0
+        """The place of the next frame."""
+        self._frames: list[bytes] = []
+        self._senders: list[int] = []
+        self._joined: dict[int, bytes] = {}
+
+    @property
+    def senders(self) -> set[int]:
+        """All who said something in this turn."""
+        return set(self._senders)
+
+    def append(self, frame: bytes, *, sender: int) -> None:
+        """The newest frame."""
+        self._frames.append(frame)
+        self._senders.append(sender)
+        self.end += 1
+        self._joined.clear()
+
+    def after(self, place: int) -> bytes:
+        """All frames of this turn from a place on: one object for all who ask from there."""
+        start = max(place - self.begin, 0)
+        joined = self._joined.get(start)
+        if joined is None:
+            joined = self._joined[start] = b"".join(self._frames[start:])
+        return joined
+
+    def after_of_others(self, place: int, number: int) -> bytes:
+        """The same without those that `number` said."""
+        if number not in self._senders:
+            return self.after(place)
+        start = max(place - self.begin, 0)
+        pairs = zip(self._frames[start:], self._senders[start:], strict=True)
+        return b"".join([frame for frame, sender in pairs if sender != number])
+
+    def clear(self) -> None:
+        """The turn is over."""
+        self.begin = self.end
+        self._frames, self._senders = [], []
+        self._joined.clear()
+
+
+QUEUED_MAX: Final = 8 * LINK_FRAME_MAX
+"""Bytes of answers made for one link in one turn: who asks for more than that at once does not read it."""
+
+
+class LinkState(enum.Enum):
+    """Where a link stands."""
+
+    WAITING = "connected, nothing said"
+    ATTACHED = "its first frame opened: it is who it says"
+
+
+class Link:
+    """One connection. `number` is the shell's name for it."""
+
+    __slots__ = (
+        "backlog",
+        "cipher",
+        "identity",
+        "is_over",
+        "number",
+        "pieces",
+        "place",
+        "queued",
+        "remote",
+        "state",
+    )
+
+    def __init__(self, number: int, remote: Address) -> None:
+        self.number: Final = number
+        self.remote: Final = remote
+        self.state = LinkState.WAITING
+        self.identity = b""
+        self.cipher: LinkCipher | None = None
+        self.is_over = False
+        self.pieces: list[bytes] | None = None
+        """What is queued, beside what it has not taken from the log of relayed frames; None while it is nothing."""
+        self.place = 0
+        """Next relay-log index to send."""
+        self.queued = 0
+        """Bytes of answers among the pieces (relayed frames are shared, and do not count)."""
+        self.backlog = 0
+        """Bytes of earlier turns that its reader had left unread when it was last written to."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits for its reader that more of others' would bring it near its end."""
+        return self.queued + 2 * self.backlog > LINK_QUEUE_MAX
+
+
+class Links:
+    """All connections, and what is to be done with them."""
+
+    def __init__(self, *, most: int, requests_per_second: float = REQUESTS_PER_SECOND) -> None:
+        self._most: Final = most
+        self._links: dict[int, Link] = {}
+        self._attached: dict[int, Link] = {}
+        self._guests: dict[int, Link] = {}
+        """Attached too, of those without a name: nothing is relayed to them."""
+        self.crowd: Final = PendingConnections()
+        self.pace: Final = LinkThrottle(requests_per_second=requests_per_second)
+        self._relayed: Final = FanoutBuffer()
+        self._dirty: list[Link] = []
+        self._ended: list[tuple[Link, str]] = []
+        self._to_close: list[tuple[int, str]] = []
+        self._to_widen: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def attached(self) -> list[Link]:
+        """Those that have proved themselves."""
+        return [*self._attached.values(), *self._guests.values()]
+
+    def find(self, number: int) -> Link | None:
+        """The link, unless it is over."""
+        return self._links.get(number)
+
+    # --- coming and going
+
+    def open(self, number: int, remote: Address, *, now: float) -> None:
+        """A connection. Where there are too many, older ones go that have proved nothing."""
+        if len(self._links) >= self._most:
+            oldest = self.crowd.oldest()
+            if oldest is None:
+                self._to_close.append((number, "too many links"))
+                return
+            self.end(oldest, "too many links")
+        self._links[number] = Link(number, remote)
+        self.crowd.join(number, remote.host, now=now)
+        while (gone := self.crowd.one_too_many(remote.host, now=now)) is not None:
+            self.end(gone, "too many connections without a first frame")
+
+    def attach(
+        self, link: Link, cipher: LinkCipher, identity: bytes, answer: bytes, *, is_guest: bool = False
+    ) -> None:
+        """Its first frame opened, and `answer` goes before all else: its frames may be longer, and it lives as long as its
+        peer shows signs of life."""
+        link.state, link.cipher, link.identity = LinkState.ATTACHED, cipher, identity
+        self.crowd.leave(link.number, link.remote.host)
+        link.place = self._relayed.end
+        (self._guests if is_guest else self._attached)[link.number] = link
+        self._to_widen.append(link.number)
+        self._queue(link, frame(answer))
+
+    def end(self, number: int, reason: str) -> None:
+        """Close it, from our side, once what is queued has gone."""
+        link = self.forget(number)
+        if link is not None:
+            self._to_close.append((number, reason))
+            self._ended.append((link, reason))
+
+    def forget(self, number: int) -> Link | None:
+        """It is over. Its queue is kept until it is drained."""
+        link = self._links.pop(number, None)
+        if link is not None:
+            link.is_over = True
+            if link.cipher is not None:
+                link.cipher.erase()
+            self.crowd.leave(number, link.remote.host)
+            self.pace.forget(number)
+            self._guests.pop(number, None)
+            if self._attached.pop(number, None) is not None:
+                self._take_relayed(link)
+        return link
+
+    # --- bytes
+
+    def send(self, link: Link, payload: bytes) -> None:
+        """Seal and queue a message; one too many ends the link."""
+        assert link.cipher is not None
+        link.queued += len(payload)
+        if link.queued > QUEUED_MAX:
+            if link.pieces is not None:
+                link.pieces.clear()
+            link.place = self._relayed.end
+            self.end(link.number, "asks for more than it reads")
+            return
+        if link.place < self._relayed.end and link.number in self._attached:
+            self._take_relayed(link)
+        self._queue(link, frame(link.cipher.seal(payload)))
+
+    def relay(self, body: bytes, *, sender: int) -> None:
+        """Queue the same bytes, one object, for all attached links but the sender's."""
+        self._relayed.append(frame(body), sender=sender)
+
+    def relay_to(self, body: bytes, numbers: Iterable[int], *, sender: int) -> None:
+        """Queue the same bytes, one object, for those of these links that are there, but not for the sender's."""
+        piece = frame(body)
+        for number in numbers:
+            link = self._attached.get(number)
+            if link is not None and number != sender:
+                self._queue(link, piece)
+
+    def _take_relayed(self, link: Link) -> None:
+        """What was relayed up to now goes before what is queued next."""
+        if link.place < self._relayed.end:
+            relayed = self._relayed.after_of_others(link.place, link.number)
+            link.place = self._relayed.end
+            if relayed:
+                self._queue(link, relayed)
+
+    def _queue(self, link: Link, piece: bytes) -> None:
+        if link.pieces is None:
+            self._dirty.append(link)
+            link.pieces = []
+        link.pieces.append(piece)
+
+    def note_backlog(self, number: int, size: int) -> None:
+        """So many bytes wait for the reader of a link."""
+        link = self._links.get(number)
+        if link is not None:
+            link.backlog = size
+
+    # --- time
+
+    def note_frames(self, link: Link, cost: int, *, now: float) -> None:
+        """Frames came that count as so many requests: how fast it asks decides how fast it is read."""
+        self.pace.note(link.number, network_of(link.remote.host), cost, now=now)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Reads on where a pause is over; ends what has proved nothing for too long."""
+        self.pace.handle_timer(now=now)
+        for number in self.crowd.expired(now=now):
+            self.end(number, "no first frame")
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline."""
+        deadlines = (self.crowd.next_deadline(), self.pace.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    # --- drained by the core
+
+    def ended(self) -> list[tuple[Link, str]]:
+        """Links that we ended, and why."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    # --- drained by the shell
+
+    def writes(self) -> list[tuple[int, list[bytes]]]:
+        """What each link is to be sent."""
+        log = self._relayed
+        if log.begin != log.end:
+            for link in self._dirty:
+                if link.number in self._attached:
+                    self._take_relayed(link)
+            for number in log.senders:
+                if (speaker := self._attached.get(number)) is not None:
+                    self._take_relayed(speaker)
+        dirty, self._dirty = self._dirty, []
+        drained: list[tuple[int, list[bytes]]] = []
+        for link in dirty:
+            drained.append((link.number, link.pieces or []))
+            link.pieces, link.queued = None, 0
+        if log.begin != log.end:
+            drained += self._shared_writes()
+            log.clear()
+        return drained
+
+    def _shared_writes(self) -> Iterator[tuple[int, list[bytes]]]:
+        """For those who have not taken what was relayed: they have nothing else to get, and most share one list."""
+        log = self._relayed
+        begin, end = log.begin, log.end
+        shared = [log.after(begin)]
+        for number, link in self._attached.items():
+            if link.place <= begin:
+                yield number, shared
+            elif link.place < end:
+                yield number, [log.after(link.place)]
+
+    def to_close(self) -> list[tuple[int, str]]:
+        """Links that are over, and why."""
+        closing, self._to_close = self._to_close, []
+        return closing
+
+    def to_widen(self) -> list[int]:
+        """Links whose frames may be as long as frames get from now on."""
+        widening, self._to_widen = self._to_widen, []
+        return widening

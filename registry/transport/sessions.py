@@ -1,0 +1,105 @@
+"""The registry's sessions with its peers: who may open one, and what is sealed for whom.
+
+Whoever was let in may, with the nonce of that registration as the context: an opening of an earlier registration, or of an
+earlier life of ours, opens nothing. Knows keys; no sockets or clocks.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from chatapp.registry.limits import Policy
+from chatapp.wire.identity import AgreementKey, Identity, make_card
+from chatapp.wire.session import SessionTable
+
+_KEY_SIZE: Final = 32
+_LOOKED_AT: Final = 16
+"""How many of those who came in longest ago are looked at for one with whom nothing is shared any more."""
+
+
+class Randomness(Protocol):
+    """Where chance comes from: `random.Random` in tests, the system's in earnest."""
+
+    def randbytes(self, n: int, /) -> bytes:
+        """`n` random bytes."""
+
+
+class Sessions:
+    """Everybody who was let in, and our own card."""
+
+    def __init__(self, identity: Identity, rng: Randomness, policy: Policy, *, counter: int) -> None:
+        self._contexts: dict[bytes, bytes] = {}
+        self._most: Final = policy.sessions_max
+        self.table: Final = SessionTable(identity, rng=rng, context_of=self._contexts.get)
+        mail = AgreementKey(rng.randbytes(_KEY_SIZE)).public
+        self.card: Final = make_card(identity, name="", mail=mail, counter=counter)
+
+    def __len__(self) -> int:
+        """How many may open sessions."""
+        return len(self._contexts)
+
+    def admit(self, identity: bytes, nonce: bytes, *, now: float) -> None:
+        """They were let in by the REGISTER with this nonce."""
+        if self._contexts.pop(identity, nonce) != nonce:
+            self.table.meet_anew(identity, now=now)
+        self._contexts[identity] = nonce
+        if len(self._contexts) > self._most:
+            self._let_one_go(identity)
+
+    def _let_one_go(self, newest: bytes) -> None:
+        """Of those who came in longest ago the first with whom nothing is shared now: they come in anew."""
+        for identity in list(itertools.islice(self._contexts, _LOOKED_AT)):
+            if identity != newest and not self.table.is_in_use(identity):
+                del self._contexts[identity]
+                self.table.forget(identity)
+                return
+            self._contexts[identity] = self._contexts.pop(identity)
+
+
+_STATION_LAST: Final = 2**32 - 1
+
+
+class Connection:
+    """What one identity holds while it comes and goes."""
+
+    __slots__ = ("link", "nonce", "station")
+
+    def __init__(self) -> None:
+        self.link: int | None = None
+        self.station = 0
+        """The number by which its group frames are known, while its link lasts."""
+        self.nonce = b""
+        """Of its last REGISTER: the same once more is a repeated datagram."""
+
+
+class Connections:
+    """Seats by identity. Stations rise and are never given twice in one life (a group's nonce is made of them)."""
+
+    def __init__(self, *, first_station: int) -> None:
+        self._seats: dict[bytes, Connection] = {}
+        self._next_station = max(first_station % _STATION_LAST, 1)
+
+    def seat(self, identity: bytes) -> Connection:
+        """Their seat, made when they have none."""
+        seat = self._seats.get(identity)
+        if seat is None:
+            seat = self._seats[identity] = Connection()
+        return seat
+
+    def link_of(self, identity: bytes) -> int | None:
+        """Their link, if they have one."""
+        seat = self._seats.get(identity)
+        return None if seat is None else seat.link
+
+    def attach(self, seat: Connection, link: int) -> None:
+        """They have a link, and a station of its own."""
+        seat.link, seat.station = link, self._next_station
+        self._next_station = self._next_station % _STATION_LAST + 1
+
+    def detach(self, seat: Connection) -> None:
+        """Their link is gone."""
+        seat.link, seat.station = None, 0
+
+    def seated(self) -> Iterator[Connection]:
+        """All who have a link."""
+        return (seat for seat in self._seats.values() if seat.link is not None)

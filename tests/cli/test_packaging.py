@@ -1,0 +1,147 @@
+"""What is installed: one package, `chatapp`, from a wheel, from a source distribution, and from a checkout."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+FOLDERS = ("peer", "registry", "wire")
+USER = """
+import asyncio
+from chatapp import NameTaken, Outcome, Peer, Policy, Receipt, events
+
+async def talk() -> Outcome:
+    async with Peer("alice", ("127.0.0.1", 5000)) as me:
+        receipt: Receipt = await me.send("bob", "hi")
+        return await receipt.settled()
+
+def is_said(event: object) -> bool:
+    return isinstance(event, events.DirectReceived)
+"""
+
+
+def run(words: Sequence[str], *, cwd: Path, path: Path | None = None) -> str:
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    if path is not None:
+        environment["PYTHONPATH"] = str(path)
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=110, check=False, cwd=cwd, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def build(kind: str, source: Path, into: Path) -> Path:
+    """The `wheel` or `sdist` of a source folder, made by the build back end alone."""
+    into.mkdir()
+    code = f"from setuptools import build_meta; print(build_meta.build_{kind}({str(into)!r}))"
+    run([sys.executable, "-c", code], cwd=source)
+    (built,) = into.iterdir()
+    return built
+
+
+def unpacked(wheel: Path, into: Path) -> Path:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(into)
+    return into
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what a build needs: building in the checkout would leave its traces there."""
+    copy = tmp_path_factory.mktemp("sources") / "chatapp"
+    copy.mkdir()
+    names = ["README.md", "LICENSE", "pyproject.toml", "chatapp", *FOLDERS]
+    skipped = "--exclude=__pycache__"
+    tar = copy.parent / "sources.tar"
+    run(["tar", "--create", skipped, "--file", str(tar), *names], cwd=CHECKOUT)
+    run(["tar", "--extract", "--file", str(tar)], cwd=copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def sdist(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("sdist", sources, tmp_path_factory.mktemp("sdist") / "built")
+
+
+@pytest.fixture(scope="module", params=["checkout", "sdist"])
+def installed(
+    request: pytest.FixtureRequest, sources: Path, sdist: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """What a wheel puts beside other packages; the wheel is made from the checkout, or from the source distribution."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = sources
+    if request.param == "sdist":
+        with tarfile.open(sdist) as archive:
+            archive.extractall(folder / "sdist", filter="data")
+        (source,) = (folder / "sdist").iterdir()
+    return unpacked(build("wheel", source, folder / "built"), folder / "site")
+
+
+def test_a_wheel_installs_one_package(installed: Path) -> None:
+    names = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
+    assert names == {"chatapp"}
+    assert (installed / "chatapp" / "py.typed").exists()
+    for folder in FOLDERS:
+        ours = {path.relative_to(CHECKOUT / folder) for path in (CHECKOUT / folder).rglob("*.py")}
+        theirs = {
+            path.relative_to(installed / "chatapp" / folder)
+            for path in (installed / "chatapp" / folder).rglob("*.py")
+        }
+        assert theirs == ours
+
+
+def test_an_installed_package_runs_beside_others_of_the_names_of_our_folders(
+    installed: Path, tmp_path: Path
+) -> None:
+    for name in (*FOLDERS, "cli"):
+        (tmp_path / f"{name}.py").write_text(f"NAME = {name!r}\n", "utf-8")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import chatapp, cli, peer, registry, wire\n"
+        "from chatapp import Peer\n"
+        "from chatapp.registry.server import run\n"
+        "print(chatapp.__file__, cli.NAME, peer.NAME, registry.NAME, wire.NAME, Peer.__module__)"
+    )
+    shown = run([sys.executable, "-c", code], cwd=tmp_path, path=installed)
+    file, *names = shown.split()
+    assert Path(file).is_relative_to(installed)
+    assert names == ["cli", "peer", "registry", "wire", "chatapp.peer.client"]
+
+
+def test_the_package_is_a_program(installed: Path, tmp_path: Path) -> None:
+    shown = run([sys.executable, "-m", "chatapp", "--help"], cwd=tmp_path, path=installed)
+    assert shown.startswith("Usage: ChatApp [OPTIONS] [ARGUMENTS]")
+
+
+def test_types_are_seen_where_a_wheel_is_installed(sources: Path, tmp_path: Path) -> None:
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=False)
+    (site,) = home.glob("lib/python*/site-packages")
+    unpacked(build("wheel", sources, tmp_path / "built"), site)
+    (tmp_path / "user.py").write_text(USER, "utf-8")
+    (tmp_path / "misuser.py").write_text(USER.replace('"hi"', "7"), "utf-8")
+    words = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}"]
+    words += ["--python-executable", str(home / "bin" / "python")]
+    assert "Success" in run([*words, "user.py"], cwd=tmp_path)
+    done = subprocess.run(
+        [*words, "misuser.py"], capture_output=True, text=True, timeout=110, check=False, cwd=tmp_path
+    )
+    assert 'Argument 2 to "send" of "Peer" has incompatible type "int"; expected "str"' in done.stdout
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    import chatapp
+
+    assert chatapp.__version__
+    for name in chatapp.__all__:
+        assert getattr(chatapp, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Pear'"):
+        chatapp.Pear  # noqa: B018

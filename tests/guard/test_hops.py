@@ -1,0 +1,119 @@
+"""How many files and functions of the product one event passes through: what a reader must follow to understand it.
+
+The counts are those of today. A change that lets them grow says why, or finds a shorter way.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+import chatapp
+from chatapp.peer.core.events import DirectReceived
+from chatapp.peer.ui.shell import LineFace
+from chatapp.wire.messages.rooms import RoomEntered
+from tests.peer.ui.acting import Paper
+from tests.peer.village import Village, next_of, village  # noqa: F401
+from tests.registry.rig import Rig
+
+MESSAGE = (62, 450)
+"""Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both ends; the goal is 45 and
+150."""
+REGISTER = (37, 220)
+"""For HELLO, REGISTER and the first page of the table, at the registry's core; the goal is 30 and 120."""
+ROOM_LINE = (25, 90)
+"""For one line of a room, at the registry's core."""
+
+TOP = Path(chatapp.__file__).parent
+PEER, REGISTRY, WIRE = (str(TOP / name) + os.sep for name in ("peer", "registry", "wire"))
+
+
+class Passed:
+    """The functions of the product that were entered, on behalf of one program, while it watched."""
+
+    def __init__(self, program: str) -> None:
+        """`program`: the folder of the program; what it calls in `wire` counts, and what tests call there does not."""
+        self._program = program
+        self._depth = 0
+        self._functions: set[tuple[str, str]] = set()
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        sys.setprofile(self._note)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+
+    @property
+    def files(self) -> int:
+        return len({file for file, _ in self._functions})
+
+    @property
+    def functions(self) -> int:
+        return len(self._functions)
+
+    def _note(self, frame: FrameType, event: str, _: object) -> None:
+        file = frame.f_code.co_filename
+        is_program = file.startswith(self._program)
+        if event == "call":
+            self._depth += is_program
+            name = frame.f_code.co_qualname
+            if self._depth and file.startswith((self._program, WIRE)) and not name.endswith(">"):
+                self._functions.add((file, name))  # a comprehension is a part of its function
+        elif event == "return":
+            self._depth -= is_program and self._depth > 0
+
+
+def check(passed: Passed, most: tuple[int, int]) -> None:
+    assert passed.files, "nothing was seen"
+    found = (passed.files, passed.functions)
+    assert all(one <= limit for one, limit in zip(found, most, strict=True)), (
+        f"{found} files, functions; {most}"
+    )
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+async def test_a_first_message_from_the_typed_line_to_the_shown_receipt(village: Village) -> None:  # noqa: F811
+    alice, bob = village.peer("alice"), village.peer("bob")
+    paper, passed = Paper(), Passed(PEER)
+    async with asyncio.timeout(60):
+        await bob.open()
+        await bob.ready()
+        await alice.open()
+        face = asyncio.create_task(LineFace(alice, paper, stay=True).run())
+        await until(lambda: any(one.name == "bob" and one.online for one in alice.people()))
+        with passed.watching():
+            paper.type("send bob hi")
+            assert (await next_of(bob, DirectReceived)).text == "hi"
+            await until(lambda: "[Message received by bob.]" in paper.lines)
+        face.cancel()
+        await asyncio.gather(face, return_exceptions=True)
+    check(passed, MESSAGE)
+
+
+def test_a_registration_at_the_registry() -> None:
+    rig, passed = Rig(), Passed(REGISTRY)
+    rig.member("ann")
+    with passed.watching():
+        rig.member("bob")
+    check(passed, REGISTER)
+
+
+def test_a_room_line_at_the_registry() -> None:
+    rig, passed = Rig(), Passed(REGISTRY)
+    ann, bob = rig.member("ann"), rig.member("bob")
+    for hand in (ann, bob):
+        assert isinstance(hand.enter("lab"), RoomEntered)
+        hand.take_all()
+    with passed.watching():
+        ann.say("hi")
+    assert bob.relayed()
+    check(passed, ROOM_LINE)

@@ -1,0 +1,98 @@
+"""The ladder: which way a message goes next, seen at its rungs."""
+
+from collections.abc import Callable
+
+import pytest
+
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.events import Delivered, Event, Kept, Refused, Saved, Unacknowledged
+from chatapp.peer.core.people.contact import RELAY_STICKS_FOR
+from chatapp.peer.core.people.conversation import DeliveryPath
+from chatapp.peer.core.records import MessageState, StoredOutgoing, StoredStream
+from tests.peer.core.cast import POLICY
+from tests.peer.core.stairs import (
+    Stairs,
+    acked,
+    alone,
+    away,
+    comes,
+    found,
+    goes,
+    lost,
+    offline,
+    refused,
+    relay_fails,
+    relayed_ack,
+    relaying,
+    saved,
+    seeking,
+    sought,
+    tried,
+    up,
+)
+
+Way = tuple[Callable[[], Stairs], list[Callable[[Stairs], object]], DeliveryPath, list[type[Event]]]
+
+
+WAYS: dict[str, Way] = {
+    "straight": (up, [acked], DeliveryPath.WAITING, [Delivered]),
+    "under way": (up, [], DeliveryPath.STRAIGHT, []),
+    "relayed after five tries": (up, [tried], DeliveryPath.RELAYED, []),
+    "delivered through the server": (up, [tried, relayed_ack], DeliveryPath.WAITING, [Delivered]),
+    "mail after both": (up, [tried, relaying], DeliveryPath.MAIL, [Unacknowledged]),
+    "saved": (up, [tried, relaying, saved], DeliveryPath.WAITING, [Unacknowledged, Saved]),
+    "mail when nobody can relay": (up, [tried, relay_fails], DeliveryPath.MAIL, [Unacknowledged]),
+    "mail at once to one who is away": (away, [], DeliveryPath.MAIL, [Unacknowledged]),
+    "mail at once when they go": (up, [goes], DeliveryPath.MAIL, [Unacknowledged]),
+    "refused": (away, [refused], DeliveryPath.WAITING, [Unacknowledged, Refused]),
+    "kept after five tries": (alone, [tried], DeliveryPath.WAITING, [Kept]),
+    "straight without a registry": (alone, [acked], DeliveryPath.WAITING, [Delivered]),
+    "kept when the registry is lost in between": (seeking, [tried, lost], DeliveryPath.WAITING, [Kept]),
+    "not kept as long as it is sought": (seeking, [tried], DeliveryPath.WAITING, []),
+    "straight anew when it is found": (seeking, [tried, found], DeliveryPath.STRAIGHT, []),
+    "kept is mail when the registry is back": (
+        alone,
+        [tried, goes, found],
+        DeliveryPath.MAIL,
+        [Kept, Unacknowledged],
+    ),
+    "kept is tried when the registry is back": (alone, [tried, found], DeliveryPath.STRAIGHT, [Kept]),
+    "kept is tried when they come": (alone, [tried, comes], DeliveryPath.STRAIGHT, [Kept]),
+    "link lost while the letter is posted": (away, [sought], DeliveryPath.STRAIGHT, [Unacknowledged]),
+    "and then mail again": (away, [sought, found], DeliveryPath.MAIL, [Unacknowledged, Unacknowledged]),
+    "nothing while we are offline": (up, [offline], DeliveryPath.WAITING, []),
+    "on again when we are back": (up, [offline, sought], DeliveryPath.STRAIGHT, []),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_way(name: str) -> None:
+    begin, happens, rung, told = WAYS[name]
+    stairs = begin()
+    message = stairs.say()
+    for happen in happens:
+        happen(stairs)
+    assert message.rung is rung
+    assert stairs.told() == told
+
+
+def test_what_could_not_go_straight_lately_goes_both_ways_at_once() -> None:
+    """Clause 6.8: for a minute, then straight again."""
+    stairs = Stairs()
+    first = stairs.say()
+    stairs.pass_time(POLICY.give_up_after)
+    stairs.acks(first, through_server=True)
+    assert stairs.say().rung is DeliveryPath.RELAYED
+    relay_fails(stairs)
+    assert stairs.say().rung is DeliveryPath.STRAIGHT
+    stairs.bob.relay_until = stairs.now + RELAY_STICKS_FOR
+    stairs.now += RELAY_STICKS_FOR
+    assert stairs.say().rung is DeliveryPath.STRAIGHT
+
+
+def test_kept_messages_of_an_earlier_life_go_out_in_order() -> None:
+    texts = [StoredOutgoing(number, 0, "hi", MessageState.KEPT) for number in (5, 6)]
+    stairs = Stairs(RegistryReach.SEEKING, stored=StoredStream(last_sent=6, outgoing=tuple(texts)))
+    assert stairs.sent() == []
+    found(stairs)
+    assert stairs.sent() == [5, 6]

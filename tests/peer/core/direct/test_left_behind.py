@@ -1,0 +1,91 @@
+"""Lines of ours to a room that outlive the program that said them: told in a later life, in order, or given up with a
+word.
+"""
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.records import MessageState
+from chatapp.peer.core.rooms.outgoing import LEFT
+from chatapp.peer.core.trace import TraceEvent, readable, unpacked
+from chatapp.wire.codec import decode_group_body
+from chatapp.wire.framing import unpack_group
+from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered, RoomMember
+from chatapp.wire.sealing import GroupKey
+from tests.peer.core.hall import STATION, Node
+from tests.peer.core.lab import BOB, HERE, LAB_KEY, enter, link_again, lose_registry, node
+
+__all__ = ["node"]
+
+
+def test_after_a_quit_with_a_line_to_be_told_the_next_start_tells_it(node: Node) -> None:
+    """It was promised to go "to others later"; only who is in the room can tell it there."""
+    enter(node)
+    lose_registry(node)
+    begun = node.core.speech.say("hi", now=node.now)
+    assert begun is not None
+    node.core.rooms.forget()
+    node.pump()
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.start()
+    asked = link_again(again, BOB.row(3, station=7))
+    assert asked is not None
+    again.told(
+        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
+        GroupGranted("#lab", 2, LAB_KEY, STATION, 10),
+    )
+    assert said(again, epoch=2) == ["hi"]
+
+
+def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(node: Node) -> None:
+    enter(node)
+    node.core.speech.say("bye", now=node.now)
+    node.core.rooms.leave(now=node.now)
+    node.pump()
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.pump()
+    (line,) = again.disk.lines.latest(9)
+    *_, last = readable(unpacked(line.trail, line.at_ms), line.at_ms)
+    assert (line.standing, last.what, last.reason) == (MessageState.REFUSED, TraceEvent.REFUSED, LEFT)
+    assert again.saw() == [happened.Trouble(text=f"A line to lab did not reach everybody: {LEFT}")]
+
+
+def test_lines_of_two_lives_are_said_one_life_after_the_other(node: Node) -> None:
+    """Between them are numbers that were never given. A line in the log tells of no gap: whoever heard one of the later
+    life while one of the earlier is not settled would hold it back for what is in between."""
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("one", now=node.now)
+    node.core.speech.say("two", now=node.now)
+    node.pump()
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.now += 60.0
+    again.start()
+    lose_registry(again)
+    again.core.speech.say("three", now=again.now)
+    asked = link_again(again, BOB.row(3, station=7))
+    assert asked is not None
+    again.told(
+        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
+        GroupGranted("#lab", 2, LAB_KEY, STATION, 10),
+    )
+    again.core.speech.say("four", now=again.now)
+    again.pump()
+    first, second = again.lines()
+    assert [text_of(first, epoch=2), text_of(second, epoch=2)] == ["one", "two"]
+    again.told(accepted(second, 12))
+    again.pass_time(1.0)
+    assert again.lines() == []
+    again.told(accepted(first, 11))
+    assert said(again, epoch=2) == ["three", "four"]
+
+
+def accepted(frame: bytes, position: int) -> GroupAccepted:
+    header = unpack_group(frame)
+    return GroupAccepted("#lab", header.epoch, header.counter, position)
+
+
+def said(node: Node, *, epoch: int) -> list[str]:
+    return [text_of(frame, epoch=epoch) for frame in node.lines()]
+
+
+def text_of(frame: bytes, *, epoch: int) -> str:
+    return decode_group_body(GroupKey("#lab", epoch=epoch, key=LAB_KEY).open(frame)).text

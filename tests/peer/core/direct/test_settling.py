@@ -1,0 +1,75 @@
+"""The end of our messages: each told once, and what the recipient need not wait for."""
+
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.direct.outbox import RETRY_SPAN
+from chatapp.peer.core.events import Delivered, Expired, Kept
+from chatapp.peer.core.records import MessageState
+from chatapp.wire.codec import decode_frames
+from chatapp.wire.messages.direct import Floor, Void
+from chatapp.wire.messages.mail import MailRefusal
+from tests.peer.core.stairs import Stairs, comes, offline
+
+
+def test_delivered_through_the_server_is_said_so() -> None:
+    for through_server in (False, True):
+        stairs = Stairs()
+        message = stairs.say()
+        stairs.sent()
+        stairs.acks(message, through_server=through_server)
+        assert stairs.out.drain_events() == [
+            Delivered(to="bob", number=message.number, through_server=through_server)
+        ]
+
+
+def test_a_letter_that_expired_is_told_and_goes_nowhere() -> None:
+    stairs = Stairs(online=False)
+    message = stairs.say()
+    stairs.saves()
+    stairs.told()
+    stairs.settling.expired(stairs.bob, message.number, now=stairs.now)
+    stairs.settling.expired(stairs.bob, message.number, now=stairs.now)
+    assert stairs.out.drain_events() == [Expired(to="bob", number=message.number, text="hi")]
+    comes(stairs)
+    stairs.say()
+    assert message.number not in stairs.sent()
+
+
+# --- kept ones
+
+
+def test_kept_is_said_once_however_often_it_is_tried() -> None:
+    stairs = Stairs(RegistryReach.LOST)
+    message = stairs.say()
+    stairs.pass_time(4 * RETRY_SPAN)
+    assert stairs.told() == [Kept]
+    assert stairs.standing() == [MessageState.KEPT]
+    stairs.acks(message)
+    assert stairs.told() == [Delivered]
+
+
+# --- what the recipient is told beside
+
+
+def test_the_floor_is_the_lowest_that_is_not_settled_and_refused_ones_are_void() -> None:
+    """Clause 6.3."""
+    stairs = Stairs(online=False)
+    first, second = stairs.say(), stairs.say()
+    one, two = stairs.posted()
+    stairs.letters.saved(one.reference, now=stairs.now)
+    stairs.letters.refused(two.reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
+    comes(stairs)
+    third = stairs.say()
+    payloads = stairs.talk.courier.payloads_to_send(now=stairs.now)
+    frames = [frame for payload in payloads for frame in decode_frames(payload)]
+    assert Floor(first.number) in frames
+    assert Void(second.number, 1) in frames
+    assert third.number == second.number + 1
+
+
+def test_offline_by_our_own_wish_counts_as_settled() -> None:
+    """What waits does so in our outbox until we are back: whoever waits for the end would wait for ever."""
+    stairs = Stairs()
+    stairs.say()
+    assert not stairs.ladder.is_settled
+    offline(stairs)
+    assert stairs.ladder.is_settled

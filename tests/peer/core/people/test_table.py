@@ -1,0 +1,184 @@
+"""Our copy of the table: what is taken in which order, what is asked for, and that it never goes back."""
+
+import itertools
+import random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.events import KeyChanged, TableChanged
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.people.table import FETCH_TIMEOUT, Table
+from chatapp.peer.core.records import RowsSaved
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.messages.table import FetchTable, Row, TableBatch, TablePage
+from tests.peer.core.cast import WALL, Someone, raw
+
+PEOPLE = [Someone(f"p{number}") for number in range(4)]
+BOB, CAROL = PEOPLE[:2]
+
+
+class Copy:
+    """A table with all that it stands on."""
+
+    def __init__(self, *, version: int = 0) -> None:
+        self.contacts = Contacts()
+        self.out = Outputs()
+        self.table = Table(self.contacts, self.out, version=version, saved_at=0.0)
+
+    def batch(self, since: int, version: int, *rows: Row) -> bool:
+        """Whether it was understood: False asks for what is missing."""
+        return self.table.take_batch(TableBatch(since, version, raw(*rows)), wall=WALL) is not None
+
+    def page(self, since: int, version: int, *rows: Row, more: bool = False, now: float = 0.0) -> None:
+        self.table.take_page(TablePage(since, version, more, raw(*rows)), now=now, wall=WALL)
+
+    def asked(self) -> list[int]:
+        """Since which versions rows were asked for."""
+        requests, self.out.requests = self.out.requests, []
+        return [request.since for request in requests if isinstance(request, FetchTable)]
+
+    def is_fresh(self) -> bool:
+        return self.table.is_fresh
+
+    def names(self) -> set[str]:
+        return {contact.name for contact in self.contacts}
+
+
+def test_a_batch_that_follows_is_taken_saved_and_said_once() -> None:
+    """Clause 3.3."""
+    copy = Copy()
+    assert copy.batch(0, 5, BOB.row(3), CAROL.row(5))
+    assert copy.table.version == 5
+    assert copy.names() == {"p0", "p1"}
+    assert copy.out.drain_events() == [TableChanged()]
+    assert copy.out.drain_records() == [RowsSaved(rows=(BOB.row(3), CAROL.row(5)), version=5, at=WALL)]
+
+
+def test_a_batch_behind_a_gap_is_not_taken_and_the_version_stays() -> None:
+    copy = Copy()
+    assert not copy.batch(4, 5, BOB.row(5))
+    assert (copy.table.version, copy.names()) == (0, set())
+
+
+def test_an_announcement_alone_is_a_gap() -> None:
+    copy = Copy(version=4)
+    assert not copy.batch(9, 9)
+    assert copy.table.version == 4
+    assert copy.batch(4, 4)  # what we have already
+
+
+def test_an_old_batch_changes_nothing() -> None:
+    copy = Copy()
+    copy.batch(0, 9, BOB.row(9))
+    assert copy.batch(0, 8, CAROL.row(8))
+    assert (copy.table.version, copy.names()) == (9, {"p0"})
+
+
+def test_a_batch_that_reaches_back_takes_only_what_is_newer() -> None:
+    copy = Copy()
+    copy.batch(0, 9, BOB.row(9, online=False))
+    assert copy.batch(5, 12, BOB.row(6), CAROL.row(12))
+    bob = copy.contacts.by_identity(BOB.id)
+    assert bob is not None and not bob.row.online
+    assert copy.names() == {"p0", "p1"}
+
+
+def test_pages_are_asked_for_until_there_are_no_more() -> None:
+    copy = Copy()
+    copy.table.fetch_anew(now=0.0)
+    assert copy.asked() == [0]
+    copy.page(0, 3, BOB.row(3), more=True)
+    assert copy.asked() == [3]
+    assert not copy.is_fresh()
+    copy.page(3, 4, CAROL.row(4))
+    assert copy.asked() == []
+    assert copy.is_fresh()
+    assert copy.names() == {"p0", "p1"}
+
+
+def test_a_question_is_answered_by_its_last_page() -> None:
+    """Whoever waits to learn of a name must not be told that nobody has it while half of the answer is to come."""
+    copy = Copy()
+    copy.table.fetch_anew(now=0.0)
+    question = copy.table.asked
+    copy.page(0, 3, BOB.row(3), more=True)
+    assert copy.table.answered < question
+    copy.page(3, 4, CAROL.row(4))
+    assert copy.table.answered == question
+
+
+def test_a_page_that_a_batch_has_overtaken_is_not_needed() -> None:
+    copy = Copy()
+    copy.table.fetch_anew(now=0.0)
+    copy.batch(0, 9, BOB.row(9, online=False))
+    copy.page(0, 5, BOB.row(5))
+    assert copy.table.version == 9
+    bob = copy.contacts.by_identity(BOB.id)
+    assert bob is not None and not bob.row.online
+    assert copy.is_fresh()
+
+
+def test_a_question_is_not_repeated_while_its_answer_is_awaited() -> None:
+    copy = Copy()
+    copy.table.fetch(now=0.0)
+    copy.table.fetch(now=FETCH_TIMEOUT - 0.01)
+    assert copy.asked() == [0]
+    copy.table.fetch(now=FETCH_TIMEOUT)
+    assert copy.asked() == [0]
+
+
+def test_a_lost_link_answers_nothing_any_more() -> None:
+    copy = Copy()
+    copy.table.fetch(now=0.0)
+    copy.table.link_lost()
+    copy.table.fetch(now=0.1)
+    assert copy.asked() == [0, 0]
+    assert (copy.table.asked, copy.table.answered) == (1, 0)
+
+
+def test_a_page_with_one_broken_row_is_no_page() -> None:
+    copy = Copy()
+    copy.table.fetch(now=0.0)
+    page = TablePage(0, 5, more=False, rows=[*raw(BOB.row(4)), msgspec.Raw(b"\xc0")])
+    with pytest.raises(DecodeError):
+        copy.table.take_page(page, now=0.0, wall=WALL)
+    assert (copy.table.version, copy.names()) == (0, set())
+    copy.table.fetch(now=FETCH_TIMEOUT - 0.01)
+    assert copy.asked() == [0]  # and not again at once, for the same answer
+
+
+def test_an_impostor_is_told_of_once_and_not_saved() -> None:
+    copy = Copy()
+    copy.batch(0, 1, BOB.row(1))
+    copy.out.drain_records(), copy.out.drain_events()
+    impostor = Someone("impostor")
+    impostor.name = "p0"
+    copy.batch(1, 2, impostor.row(2))
+    copy.batch(2, 3, impostor.row(3, online=False))
+    told = [event for event in copy.out.drain_events() if isinstance(event, KeyChanged)]
+    assert told == [KeyChanged(name="p0")]
+    assert [record.rows for record in copy.out.drain_records() if isinstance(record, RowsSaved)] == [(), ()]
+
+
+@given(st.randoms(use_true_random=False), st.lists(st.integers(0, 3), min_size=1, max_size=12))
+def test_in_whatever_order_news_come_versions_never_go_back_and_pages_make_it_whole(
+    chance: random.Random, changed: list[int]
+) -> None:
+    """I5. Each change is broadcast; some batches are lost, doubled or late; then the registry is asked."""
+    rows = [PEOPLE[who].row(at, online=bool(at % 2)) for at, who in enumerate(changed, start=1)]
+    batches = [(at - 1, at, row) for at, row in enumerate(rows, start=1)]
+    came = [chance.choice(batches) for _ in range(2 * len(batches))]
+    copy = Copy()
+    versions = [0]
+    for since, version, row in came:
+        copy.batch(since, version, row)
+        versions.append(copy.table.version)
+    assert all(before <= after for before, after in itertools.pairwise(versions))
+    newest = {row.card.identity: row for row in rows}
+    missing = [row for row in newest.values() if row.version > copy.table.version]
+    copy.page(copy.table.version, len(rows), *sorted(missing, key=lambda row: row.version))
+    assert {contact.identity: contact.row for contact in copy.contacts} == newest

@@ -1,0 +1,413 @@
+"""What passes on the link: in which order what waited for us is taken, and what becomes of our lines."""
+
+import pytest
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.dispatch import SEEKING_SPAN
+from chatapp.peer.core.records import MessageState, StoredGroup
+from chatapp.peer.core.rooms.outgoing import SAID_AGAIN_AFTER
+from chatapp.wire.codec import encode
+from chatapp.wire.framing import pack_relayed, unpack_group
+from chatapp.wire.limits import LINK_KEEPALIVE_SPAN
+from chatapp.wire.messages.direct import ReportSilence
+from chatapp.wire.messages.mail import DepositMail, Letter, LetterBody, MailBatch, TakeMail
+from chatapp.wire.messages.registration import Ping, Pong, Probe
+from chatapp.wire.messages.rooms import (
+    CHANNEL,
+    EpochKey,
+    FetchGroup,
+    GroupAccepted,
+    GroupBody,
+    GroupGranted,
+    GroupLine,
+    GroupPage,
+    GroupRefusal,
+    GroupRefused,
+)
+from chatapp.wire.messages.table import FetchTable, TablePage
+from chatapp.wire.sealing import GroupKey, seal_letter
+from tests.peer.core.cast import POLICY, Someone, raw
+from tests.peer.core.hall import KEY, STATION, Node
+
+BOB, CAROL = Someone("bob"), Someone("carol")
+
+
+@pytest.fixture
+def node() -> Node:
+    """Registered, with a link, knowing bob."""
+    node = Node()
+    node.come_in(node.alice.row(1), BOB.row(2, station=7))
+    node.saw()
+    node.asked()
+    return node
+
+
+def kinds(seen: list[happened.Event]) -> list[type[happened.Event]]:
+    return [type(event) for event in seen]
+
+
+def letter(by: Someone, number: int, text: str) -> Letter:
+    alice = Someone("alice")
+    body = LetterBody(number, number, number, by.id, by.name, alice.id, "alice", 0, text)
+    return Letter(
+        number, by.id, number, seal_letter(body, author=by.identity, mail_key=alice.mail_key.public)
+    )
+
+
+def said(number: int, text: str, *, station: int = 7) -> bytes:
+    key = GroupKey(CHANNEL, epoch=1, key=KEY)
+    key._counter = number
+    return key.seal(station, encode(GroupBody(number=number, floor=number, at=0, text=text)))
+
+
+def texts(node: Node) -> list[str]:
+    lines: list[happened.Line] = []
+    for event in node.saw():
+        if isinstance(event, happened.MailReturned):
+            lines += event.lines
+        elif isinstance(event, happened.DirectReceived | happened.ChannelReceived):
+            lines.append(event)
+    return [line.text for line in lines]
+
+
+# --- coming up
+
+
+def test_mail_that_comes_before_the_table_waits_for_it() -> None:
+    node = Node()
+    node.start()
+    node.register()
+    node.greet()
+    node.asked()
+    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([letter(BOB, 5, "hi")], more=False))
+    assert texts(node) == []
+    node.told(TablePage(0, 100, more=False, rows=raw(BOB.row(2))))
+    assert texts(node) == ["hi"]
+    assert TakeMail([5]) in node.asked()
+
+
+def test_a_letter_of_somebody_newer_than_our_table_waits_for_their_row(node: Node) -> None:
+    """The broadcast of a newcomer's row may be lost; a letter that is let go unread is lost for ever."""
+    node.told(MailBatch([letter(CAROL, 5, "I am new")], more=False))
+    assert node.asked() == [FetchTable(100)]
+    assert texts(node) == []
+    node.told(MailBatch([letter(BOB, 6, "behind it")], more=False))
+    assert node.asked() == []
+    node.told(TablePage(100, 101, more=False, rows=raw(CAROL.row(101))))
+    assert texts(node) == ["I am new", "behind it"]
+    assert [request for request in node.asked() if isinstance(request, TakeMail)] == [TakeMail([5, 6])]
+
+
+def test_a_letter_of_somebody_whom_the_registry_does_not_know_either_is_shown_all_the_same(
+    node: Node,
+) -> None:
+    node.told(MailBatch([letter(CAROL, 5, "boo")], more=False))
+    node.told(TablePage(100, 100, more=False, rows=[]))
+    assert texts(node) == ["boo"]
+    assert TakeMail([5]) in node.asked()
+
+
+def test_a_stored_line_of_somebody_newer_than_our_table_waits_for_their_row(node: Node) -> None:
+    line = GroupLine(1, CAROL.id, said(5, "I am new", station=8))
+    node.told(GroupPage(CHANNEL, [EpochKey(1, KEY)], [line], 1, more=False))
+    assert texts(node) == []
+    node.told(TablePage(100, 101, more=False, rows=raw(CAROL.row(101))))
+    assert texts(node) == ["I am new"]
+
+
+def test_a_lost_link_means_seeking_and_then_lost(node: Node) -> None:
+    node.lose_link()
+    assert node.core.reach is RegistryReach.SEEKING
+    node.register()
+    node.pass_time(SEEKING_SPAN)
+    assert node.core.reach.name == "LOST"  # it answers by UDP and has no link for us
+    assert node.saw() == []
+
+
+def test_what_was_asked_on_a_lost_link_is_asked_anew_on_the_next_and_not_before_it_is_up(node: Node) -> None:
+    node.core.speech.send("bob", "hi", now=node.now)
+    node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
+    (before,) = [request for request in node.asked() if isinstance(request, DepositMail)]
+    node.lose_link()
+    node.core.speech.look_up("carol", now=node.now)
+    node.register()
+    node.attach(version=102)
+    (after,) = [request for request in node.asked() if isinstance(request, DepositMail)]
+    assert after.number == before.number
+
+
+def test_a_frame_that_does_not_open_ends_the_link(node: Node) -> None:
+    """Clause 9.2."""
+    node.frames(b"\x07garbage")
+    assert node.core.wants_link_closed()
+    assert node.core.reach is RegistryReach.SEEKING
+
+
+def test_a_notice_that_is_none_is_dropped_and_counted(node: Node) -> None:
+    node.frames(node._cipher.seal(b"\xc1"))
+    assert node.core.dropped["frame"] == 1
+    assert not node.core.wants_link_closed()
+
+
+def test_a_silent_link_is_kept_alive() -> None:
+    node = Node()
+    node.porter.lease = 86_400
+    node.come_in()
+    node.asked()
+    node.pass_time(LINK_KEEPALIVE_SPAN - 0.01)
+    assert node.asked() == []
+    node.pass_time(0.01)
+    assert node.asked() == [Ping(reference=0)]
+
+
+class TestSignsOfLife:
+    """Clause 5.4."""
+
+    def test_a_ping_goes_on_the_link_as_long_as_udp_brings_no_answer(self, node: Node) -> None:
+        node.pass_time(10.0)
+        assert len(node.sealed()) == 1
+        assert node.asked() == []
+        node.pass_time(1.0)
+        assert len(node.sealed()) == 2
+        (ping, again) = node.asked()
+        assert ping == again
+        assert isinstance(ping, Ping)
+        node.told(Pong(ping.reference, 0))
+        node.pass_time(5.0)
+        assert node.sealed() == []
+        assert node.core.reach is RegistryReach.UP
+
+    def test_a_probe_on_the_link_is_answered_there(self, node: Node) -> None:
+        node.told(Probe())
+        assert node.asked() == [Ping(0)]
+        assert node.sealed() == []
+
+    def test_a_probe_by_udp_is_answered_by_udp(self, node: Node) -> None:
+        node.hears(node.porter.sealed(Probe()))
+        (answer,) = node.sealed()
+        (ping,) = node.porter.opened(answer)
+        assert isinstance(ping, Ping)
+        assert node.asked() == []
+
+    def test_many_probes_are_one_question(self, node: Node) -> None:
+        for _ in range(10):
+            node.hears(node.porter.sealed(Probe()))
+        assert len(node.sealed()) == 1
+
+    def test_somebody_who_answers_no_try_is_reported_once(self, node: Node) -> None:
+        for text in ("one", "two", "three"):
+            node.core.speech.send("bob", text, now=node.now)
+        node.pass_time(POLICY.give_up_after)
+        reports = [request for request in node.asked() if isinstance(request, ReportSilence)]
+        assert reports == [ReportSilence(BOB.id)]
+
+    def test_somebody_who_answers_none_that_went_both_ways_is_reported_too(self, node: Node) -> None:
+        node.core.speech.send("bob", "one", now=node.now)
+        node.pass_time(POLICY.give_up_after + 2.0)
+        node.answer_pings()
+        node.core.speech.send("bob", "two", now=node.now)
+        node.pass_time(POLICY.give_up_after)
+        assert ReportSilence(BOB.id) in node.asked()
+
+    def test_nobody_is_reported_who_is_away_as_all_know(self, node: Node) -> None:
+        node.core.speech.send("bob", "one", now=node.now)
+        node.pass_time(1.0)
+        node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
+        node.pass_time(5.0)
+        assert ReportSilence(BOB.id) not in node.asked()
+
+
+# --- our lines of the channel (clause 8.4)
+
+
+def test_a_line_is_accepted_when_the_registry_says_so(node: Node) -> None:
+    number = node.core.speech.send_all("hi", now=node.now)
+    node.pump()
+    (line,) = node.lines()
+    header = unpack_group(line)
+    assert header.station == STATION
+    assert node.saw() == []
+    node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
+    node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
+    assert node.saw() == [happened.ChannelAccepted(number=number)]
+    assert node.core.is_settled
+    assert node.disk.load().groups[CHANNEL] == StoredGroup(1, 1)
+
+
+def test_a_line_in_an_epoch_that_is_over_is_sealed_anew(node: Node) -> None:
+    node.core.speech.send_all("hi", now=node.now)
+    node.pump()
+    (line,) = node.lines()
+    header = unpack_group(line)
+    node.told(
+        GroupGranted(CHANNEL, 2, b"n" * 32, STATION, 0),
+        GroupRefused(CHANNEL, header.epoch, header.counter, GroupRefusal.EPOCH_OVER),
+    )
+    (again,) = node.lines()
+    assert unpack_group(again).epoch == 2
+    assert node.saw() == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (GroupRefusal.DISK_FULL, "the server's disk is full"),
+        (GroupRefusal.DISK_FAILED, "the server cannot write to its disk"),
+    ],
+)
+def test_a_line_that_the_servers_disk_does_not_take_is_told_of(
+    node: Node, reason: GroupRefusal, told: str
+) -> None:
+    node.core.speech.send_all("hi", now=node.now)
+    node.pump()
+    header = unpack_group(node.lines()[0])
+    node.told(GroupRefused(CHANNEL, header.epoch, header.counter, reason))
+    assert node.saw() == [happened.Trouble(text=f"Channel message refused: {told}")]
+    assert node.core.is_settled
+
+
+def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(node: Node) -> None:
+    """Its disk hung first: some may have the line straight, and whoever reads "refused" says it again."""
+    node.core.speech.send_all("hi", now=node.now)
+    node.pass_time(POLICY.give_up_after)
+    (told,) = [event for event in node.saw() if isinstance(event, happened.ChannelUnanswered)]
+    header = unpack_group(node.lines()[0])
+    node.told(GroupRefused(CHANNEL, header.epoch, header.counter, GroupRefusal.DISK_FAILED))
+    assert node.saw() == []
+    for _ in range(int(SAID_AGAIN_AFTER)):
+        node.answer_pings()
+        node.pass_time(1.0)
+    header = unpack_group(node.lines()[0])
+    node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 7))
+    assert node.saw() == [happened.ChannelAccepted(number=told.number)]
+
+
+def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_lives(node: Node) -> None:
+    number = node.core.speech.send_all("hi", now=node.now)
+    node.pass_time(POLICY.give_up_after - 0.01)
+    assert node.saw() == []
+    node.pass_time(0.01)
+    assert node.saw() == [happened.ChannelUnanswered(number=number)]
+    node.pass_time(2 * POLICY.give_up_after)
+    assert kinds(node.saw()) == [happened.ServerLost]
+
+
+def test_a_line_that_a_lost_link_took_along_is_said_again_on_the_next(node: Node) -> None:
+    """Its number tells who has it already."""
+    node.core.speech.send_all("hi", now=node.now)
+    node.pump()
+    (before,) = node.lines()
+    node.lose_link()
+    node.register()
+    node.greet()
+    node.told(GroupGranted(CHANNEL, 1, KEY, STATION + 1, 0))
+    (after,) = node.lines()
+    assert unpack_group(after).counter > unpack_group(before).counter
+    assert unpack_group(after).station == STATION + 1
+
+
+def test_without_a_registry_a_line_is_given_up_at_once() -> None:
+    node = Node()
+    node.start()
+    node.pass_time(10.0)
+    node.saw()
+    node.core.speech.send_all("hi", now=node.now)
+    node.pump()
+    assert kinds(node.saw()) == [happened.ChannelUnanswered]
+
+
+def test_numbers_of_lines_rise_over_lives_though_the_clock_is_set_back(node: Node) -> None:
+    """Clause 6.2: or others would take the newer ones for repeats, and not show them."""
+    before = node.core.speech.send_all("one", now=node.now)
+    node.pump()
+    later = Node(disk=node.disk, life=2)
+    later.core.wall_offset -= 3_600.0
+    assert later.core.speech.send_all("two", now=later.now) == before + 1
+    later.pump()
+    assert [record.standing for record in later.records if hasattr(record, "standing")] == [MessageState.KEPT]
+
+
+# --- others' lines
+
+
+def test_lines_are_shown_as_they_come_and_holes_asked_for(node: Node) -> None:
+    node.frames(pack_relayed(1, said(5, "one")))
+    assert texts(node) == ["one"]
+    node.frames(pack_relayed(3, said(7, "three")))
+    node.pass_time(1.0)
+    assert FetchGroup(CHANNEL, since=1) in node.asked()
+    node.told(
+        GroupPage(CHANNEL, [EpochKey(1, KEY)], [GroupLine(2, BOB.id, said(6, "two"))], 2, more=False),
+        GroupPage(CHANNEL, [], [], 3, more=False),
+    )
+    assert texts(node) == ["two", "three"]
+
+
+def test_lines_of_a_log_that_was_put_back_from_a_backup_are_shown_and_none_of_them_twice(node: Node) -> None:
+    """The registry's log ends at 2 and we know of 9: it has forgotten some, and says others at places that we know."""
+    node.frames(*(pack_relayed(place, said(place + 4, f"line {place}")) for place in range(1, 10)))
+    assert len(texts(node)) == 9
+    node.lose_link()
+    node.register()
+    node.greet()
+    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 2), MailBatch([], more=False))
+    asked = node.asked()
+    assert FetchGroup(CHANNEL, since=0) in asked
+    since = [request.since for request in asked if isinstance(request, FetchTable)]
+    stored = [GroupLine(1, BOB.id, said(5, "line 1")), GroupLine(2, BOB.id, said(14, "said since"))]
+    node.told(
+        TablePage(since[-1], 102, more=False, rows=raw(BOB.row(102, station=7))),
+        GroupPage(CHANNEL, [EpochKey(1, KEY)], stored, 2, more=False),
+    )
+    assert texts(node) == ["said since"]
+    node.frames(pack_relayed(3, said(15, "as it is said")))
+    assert texts(node) == ["as it is said"]
+    node.frames(pack_relayed(5, said(17, "behind a hole")))
+    node.pass_time(1.0)
+    assert FetchGroup(CHANNEL, since=3) in node.asked()
+
+
+def test_a_line_of_an_unknown_station_asks_for_the_row(node: Node) -> None:
+    node.frames(pack_relayed(1, said(5, "I am new", station=8)))
+    assert node.asked() == [FetchTable(100)]
+    node.told(TablePage(100, 101, more=False, rows=raw(CAROL.row(101, station=8))))
+    assert texts(node) == ["I am new"]
+
+
+def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: Node) -> None:
+    """A line of somebody unknown is looked at again when a row comes, and that may be without a link."""
+    node.frames(pack_relayed(2, said(5, "I am new", station=8)))
+    node.lose_link()
+    (hail,) = BOB.again().session_with(node.alice).sessions.hail(node.alice.id, now=0.0)
+    node.hears(hail, BOB.home)
+    node.pass_time(60.0)
+
+
+def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node: Node) -> None:
+    """Stations are given anew in each life: the one that was bob's may be carol's now (clause 8.1)."""
+    node.lose_link()
+    node.register()
+    node.greet()
+    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([], more=False))
+    node.frames(pack_relayed(1, said(5, "hi")))
+    assert texts(node) == []
+    since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
+    rows = raw(BOB.row(101, station=9), CAROL.row(102, station=7))
+    node.told(TablePage(since[-1], 102, more=False, rows=rows))
+    (line,) = (event for event in node.saw() if isinstance(event, happened.ChannelReceived))
+    assert (line.sender, line.text) == ("carol", "hi")
+
+
+def test_a_line_held_in_one_life_of_the_registry_is_not_taken_for_somebody_elses_in_the_next(
+    node: Node,
+) -> None:
+    """Its sender's row never came. The next life gives that station to another, and the line has another number there."""
+    node.frames(pack_relayed(1, said(5, "I am new", station=8)))
+    node.lose_link()
+    node.register()
+    node.greet()
+    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([], more=False))
+    since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
+    node.told(TablePage(since[-1], 102, more=False, rows=raw(BOB.row(102, station=8))))
+    assert texts(node) == []

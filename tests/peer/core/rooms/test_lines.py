@@ -1,0 +1,114 @@
+"""Lines to groups: answered, left behind, kept over a crash; and those of somebody ignored."""
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.records import MessageState, group_mark
+from chatapp.peer.core.rooms.outgoing import LEFT
+from chatapp.peer.core.trace import TraceEvent, readable, unpacked
+from chatapp.wire.codec import decode_group_body
+from chatapp.wire.framing import unpack_group
+from chatapp.wire.messages.direct import StraightLine
+from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered, RoomMember
+from chatapp.wire.sealing import GroupKey
+from tests.peer.core.cast import WALL
+from tests.peer.core.hall import STATION, Node
+from tests.peer.core.lab import BOB, HERE, LAB_KEY, enter, link_again, lose_registry, node, told
+
+__all__ = ["node"]
+
+
+def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    begun = node.core.speech.say("hi", now=node.now)
+    assert begun is not None
+    node.pump()
+    mark = group_mark("#lab")
+    (under_way,) = readable(node.core.speech.steps_under_way(mark, begun.number), 0)
+    assert under_way.what is TraceEvent.KEPT
+    assert under_way.when is not None
+    assert under_way.when < node.now + WALL
+    asked = link_again(node)
+    assert asked is not None
+    node.told(
+        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
+        GroupGranted("#lab", 1, LAB_KEY, STATION, 10),
+    )
+    (frame,) = node.lines()
+    header = unpack_group(frame)
+    node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
+    assert node.core.speech.steps_under_way(mark, begun.number) == ()
+    (line,) = node.disk.lines.latest(9)
+    assert (line.room, line.text, line.standing) == ("lab", "hi", MessageState.DELIVERED)
+    steps = readable(unpacked(line.trail, line.at_ms), line.at_ms)
+    assert [step.what for step in steps] == [TraceEvent.KEPT, TraceEvent.ACCEPTED]
+
+
+def test_a_line_that_was_left_behind_says_why(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("hi", now=node.now)
+    node.core.rooms.leave(now=node.now)
+    node.pump()
+    (line,) = node.disk.lines.latest(9)
+    *_, last = readable(unpacked(line.trail, line.at_ms), line.at_ms)
+    assert (line.standing, last.what, last.reason) == (MessageState.REFUSED, TraceEvent.REFUSED, LEFT)
+
+
+def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: Node) -> None:
+    enter(node)
+    node.saw()
+    node.core.trust.ignore("bob", is_ignored=True)
+    node.hears(told(BOB, node, StraightLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hm")), BOB.home)
+    assert node.saw() == []
+    assert node.disk.lines.latest(9) == []
+    node.core.trust.ignore("bob", is_ignored=False)
+    node.pump()
+    (line,) = node.disk.lines.search("hm", 9)
+    assert (line.room, line.name) == ("lab", "bob")
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.pass_time(10.0)
+    assert again.saw() == []
+
+
+def test_lines_of_a_room_are_answered_by_the_registry(node: Node) -> None:
+    enter(node)
+    node.saw()
+    begun = node.core.speech.say("hi", now=node.now)
+    assert begun is not None
+    node.pump()
+    (frame,) = node.lines()
+    header = unpack_group(frame)
+    node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
+    assert node.saw() == [happened.RoomAccepted(room="lab", number=begun.number)]
+    assert node.core.is_settled
+
+
+def test_a_line_said_just_before_leaving_is_still_answered(node: Node) -> None:
+    enter(node)
+    node.core.speech.say("bye", now=node.now)
+    node.core.rooms.leave(now=node.now)
+    node.pump()
+    (frame,) = node.lines()
+    node.saw()
+    header = unpack_group(frame)
+    node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
+    assert [type(event) for event in node.saw()] == [happened.RoomAccepted]
+
+
+def test_lines_that_wait_survive_a_crash(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    begun = node.core.speech.say("hi", now=node.now)
+    assert begun is not None
+    node.pump()
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.start()
+    asked = link_again(again, BOB.row(3, station=7))
+    assert asked is not None
+    again.told(
+        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
+        GroupGranted("#lab", 2, LAB_KEY, STATION, 10),
+    )
+    (frame,) = again.lines()
+    body = decode_group_body(GroupKey("#lab", epoch=2, key=LAB_KEY).open(frame))
+    assert (body.number, body.text) == (begun.number, "hi")

@@ -1,0 +1,121 @@
+"""Who is in a room: what is told once, and what is no real change."""
+
+import pytest
+
+from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.events import Event, MemberJoined, MemberLeft
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.rooms.membership import RETURN_SPAN, Membership
+from chatapp.wire.messages.rooms import RoomMember, RoomPresence
+from tests.peer.core.cast import Someone
+
+ALICE, BOB, CAROL = Someone("alice"), Someone("bob"), Someone("carol")
+GONE, AWAY, HERE = RoomPresence
+
+
+class Lab:
+    """Alice's view of the room lab."""
+
+    def __init__(self, *knows: Someone) -> None:
+        self.out = Outputs()
+        self.contacts = Contacts()
+        for person in knows:
+            self.contacts.take_row(person.row())
+        self.members = Membership(self.contacts, self.out, me=ALICE.id)
+
+    def saw(self) -> list[Event]:
+        return self.out.drain_events()
+
+    def changed(self, who: Someone, presence: RoomPresence) -> list[Event]:
+        self.members.changed([RoomMember(who.id, presence)], is_told=True)
+        return self.saw()
+
+
+@pytest.fixture
+def lab() -> Lab:
+    """Bob is here, carol is away; both are told of as such."""
+    lab = Lab(BOB, CAROL)
+    lab.members.begin("lab", [RoomMember(BOB.id, HERE), RoomMember(CAROL.id, AWAY)])
+    assert lab.members.tell_all() == ("bob",)
+    return lab
+
+
+def test_who_comes_and_goes_is_told_once(lab: Lab) -> None:
+    assert lab.changed(CAROL, HERE) == [MemberJoined(room="lab", name="carol")]
+    assert lab.changed(CAROL, HERE) == []
+    assert lab.changed(CAROL, AWAY) == [MemberLeft(room="lab", name="carol")]
+    assert lab.changed(CAROL, GONE) == []
+
+
+def test_who_is_ignored_comes_and_goes_without_a_word_and_is_there_all_the_same(lab: Lab) -> None:
+    lab.contacts.ignored.add(CAROL.id)
+    assert lab.changed(CAROL, HERE) == []
+    assert CAROL.id in {contact.identity for contact in lab.members.here()}
+    assert lab.changed(CAROL, GONE) == []
+    lab.contacts.ignored.discard(CAROL.id)
+    assert lab.changed(CAROL, HERE) == [MemberJoined(room="lab", name="carol")]
+
+
+def test_who_is_gone_by_the_table_has_left_the_room_first_and_once(lab: Lab) -> None:
+    lab.members.gone(BOB.id)
+    assert lab.saw() == [MemberLeft(room="lab", name="bob")]
+    assert lab.changed(BOB, AWAY) == []
+    lab.members.gone(BOB.id)
+    lab.members.gone(CAROL.id)  # was away already
+    assert lab.saw() == []
+    assert lab.changed(BOB, HERE) == [MemberJoined(room="lab", name="bob")]
+
+
+def test_we_ourselves_are_no_news(lab: Lab) -> None:
+    assert lab.changed(ALICE, HERE) == []
+    assert ALICE.id not in lab.members.members
+
+
+def test_before_the_user_knows_of_the_room_nobody_is_announced() -> None:
+    lab = Lab(BOB)
+    lab.members.begin("lab", [])
+    lab.members.changed([RoomMember(BOB.id, HERE)], is_told=False)
+    assert lab.saw() == []
+    assert lab.members.tell_all() == ("bob",)
+
+
+def test_who_is_back_soon_after_the_registry_has_not_left(lab: Lab) -> None:
+    lab.members.returned([RoomMember(BOB.id, AWAY)], now=10.0)
+    assert lab.changed(BOB, AWAY) == []
+    assert lab.changed(BOB, HERE) == []
+    lab.members.handle_timer(now=10.0 + RETURN_SPAN)
+    assert lab.saw() == []
+    assert lab.members.next_timer() is None
+
+
+def test_who_does_not_come_back_has_left_after_a_while(lab: Lab) -> None:
+    lab.members.returned([RoomMember(BOB.id, AWAY)], now=10.0)
+    assert lab.members.next_timer() == 10.0 + RETURN_SPAN
+    lab.members.handle_timer(now=10.0 + RETURN_SPAN - 0.1)
+    assert lab.saw() == []
+    lab.members.handle_timer(now=10.0 + RETURN_SPAN)
+    assert lab.saw() == [MemberLeft(room="lab", name="bob")]
+
+
+def test_who_left_for_good_while_we_were_away_is_told_at_once(lab: Lab) -> None:
+    lab.members.returned([RoomMember(CAROL.id, HERE)], now=10.0)
+    assert lab.saw() == [MemberJoined(room="lab", name="carol"), MemberLeft(room="lab", name="bob")]
+
+
+def test_who_has_no_row_yet_is_told_when_it_comes(lab: Lab) -> None:
+    dave = Someone("dave")
+    assert lab.changed(dave, HERE) == []
+    assert lab.members.lacks_rows
+    lab.contacts.take_row(dave.row())
+    lab.members.rows_came()
+    lab.members.rows_came()
+    assert lab.saw() == [MemberJoined(room="lab", name="dave")]
+
+
+def test_who_went_before_their_row_came_is_never_told_of(lab: Lab) -> None:
+    dave = Someone("dave")
+    lab.changed(dave, HERE)
+    assert lab.changed(dave, GONE) == []
+    lab.contacts.take_row(dave.row())
+    lab.members.rows_came()
+    assert lab.saw() == []

@@ -1,0 +1,429 @@
+"""Getting into rooms and out of them, who is there, and which rooms there are."""
+
+import pytest
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.registry.session import State
+from chatapp.peer.core.rooms.rooms import AWAY, OFFLINE, SILENT
+from chatapp.wire.messages.mail import MailBatch
+from chatapp.wire.messages.rooms import (
+    EnterRoom,
+    FetchGroup,
+    GroupGranted,
+    GroupPage,
+    LeaveRoom,
+    ListRooms,
+    RoomChanged,
+    RoomEntered,
+    RoomInfo,
+    RoomLeft,
+    RoomMember,
+    RoomRefusal,
+    RoomRefused,
+    RoomsListed,
+)
+from chatapp.wire.messages.table import Presence, Row, TablePage
+from tests.peer.core.cast import POLICY, raw
+from tests.peer.core.hall import STATION, Node
+from tests.peer.core.lab import (
+    BOB,
+    CAROL,
+    GONE,
+    HERE,
+    LAB_KEY,
+    MAYBE,
+    enter,
+    link_again,
+    lose_registry,
+    node,
+    requests,
+)
+
+__all__ = ["node"]
+
+ROOM_NEWS = happened.RoomEntered | happened.MemberLeft | happened.MemberJoined
+
+
+# --- in and out
+
+
+def test_whoever_is_let_in_hears_who_is_there_and_nothing_else(node: Node) -> None:
+    enter(node, who=(CAROL, BOB))
+    assert node.saw() == [happened.RoomEntered(room="lab", members=("bob", "carol"), missed=0)]
+    assert node.core.rooms.is_settled
+    assert [one.name for one in node.core.rooms.audience.people()] == ["alice", "bob", "carol"]
+    assert node.core.rooms.audience.in_reach == 2
+
+
+def test_a_name_that_is_none_is_refused_here(node: Node) -> None:
+    node.core.rooms.enter("no blanks", now=node.now)
+    node.pump()
+    (refused,) = node.saw()
+    assert isinstance(refused, happened.RoomRefused)
+    assert requests(node, EnterRoom) == []
+
+
+@pytest.mark.parametrize("reason", RoomRefusal)
+def test_who_is_refused_stays_where_they_were(node: Node, reason: RoomRefusal) -> None:
+    enter(node)
+    node.core.rooms.enter("yard", now=node.now)
+    node.pump()
+    (asked,) = requests(node, EnterRoom)
+    assert isinstance(asked, EnterRoom)
+    node.saw()
+    node.told(RoomRefused(asked.reference, reason))
+    assert [type(event) for event in node.saw()] == [happened.RoomRefused]
+    assert node.core.rooms.room is not None
+    assert node.core.rooms.room.room == "lab"
+
+
+def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(node: Node) -> None:
+    node.core.rooms.enter("lab", now=node.now)
+    node.pump()
+    (asked,) = requests(node, EnterRoom)
+    assert isinstance(asked, EnterRoom)
+    node.pass_time(2.5)
+    assert node.saw() == [happened.RoomRefused(room="lab", reason=SILENT)]
+    node.told(RoomEntered(asked.reference, "#lab", [], 10, 0))
+    assert len(requests(node, LeaveRoom)) == 1
+    assert node.core.rooms.room is None
+
+
+def test_a_question_given_up_is_taken_back_right_behind_it(node: Node) -> None:
+    """A registry that reads both at once moves us nowhere."""
+    enter(node)
+    node.core.rooms.enter("yard", now=node.now)
+    node.pass_time(2.5)
+    asked = requests(node, EnterRoom)
+    assert [one.room for one in asked if isinstance(one, EnterRoom)] == ["yard", "lab"]
+    node.saw()
+    for one, room in zip(asked, ("yard", "lab"), strict=True):
+        assert isinstance(one, EnterRoom)
+        node.told(RoomEntered(one.reference, f"#{room}", [RoomMember(BOB.id, HERE)], 10, 0))
+    assert node.core.rooms.room is not None
+    assert node.core.rooms.room.room == "lab"
+    assert (node.saw(), requests(node, EnterRoom)) == ([], [])
+    node.pass_time(4.0)
+    assert (node.saw(), requests(node, EnterRoom)) == ([], [])
+
+
+@pytest.mark.parametrize("answered_late", [True, False])
+def test_who_asks_for_a_third_room_and_is_refused_stays_in_the_first(node: Node, answered_late: bool) -> None:
+    enter(node)
+    node.core.rooms.enter("yard", now=node.now)
+    node.core.rooms.enter("park", now=node.now)
+    node.pump()
+    yard, park = (one for one in requests(node, EnterRoom) if isinstance(one, EnterRoom))
+    if answered_late:
+        node.told(RoomEntered(yard.reference, "#yard", [], 10, 0))
+    node.told(RoomRefused(park.reference, RoomRefusal.ROOM_FULL))
+    (again,) = requests(node, EnterRoom)
+    assert isinstance(again, EnterRoom)
+    assert again.room == "lab"
+
+
+def test_who_asks_for_another_room_and_then_for_the_one_where_they_are_stays(node: Node) -> None:
+    enter(node)
+    node.core.rooms.enter("yard", now=node.now)
+    node.core.rooms.enter("LAB", now=node.now)
+    node.pump()
+    yard, lab = (one for one in requests(node, EnterRoom) if isinstance(one, EnterRoom))
+    assert lab.room == "lab"
+    node.saw()
+    node.told(RoomEntered(yard.reference, "#yard", [], 10, 0))
+    assert node.saw() == []
+    node.told(RoomEntered(lab.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0))
+    assert node.saw() == [happened.RoomEntered(room="lab", members=("bob",), missed=0)]
+
+
+def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_return(node: Node) -> None:
+    node.core.rooms.enter("lab", now=node.now)
+    node.pump()
+    lose_registry(node)
+    assert happened.RoomRefused(room="lab", reason=AWAY) in node.saw()
+    node.register()
+    node.greet()
+    node.told(MailBatch([], more=False))
+    assert len(requests(node, LeaveRoom)) == 1
+
+
+def test_leaving_takes_effect_at_once_and_is_said_until_the_registry_knows(node: Node) -> None:
+    enter(node)
+    node.saw()
+    node.core.rooms.leave(now=node.now)
+    node.pump()
+    assert node.saw() == [happened.RoomLeft(room="lab")]
+    assert len(requests(node, LeaveRoom)) == 1
+    node.core.rooms.leave(now=node.now)
+    node.pump()
+    assert node.saw() == [happened.NotInRoom()]
+
+
+def test_a_leave_that_the_registry_has_not_heard_of_is_said_on_the_next_link(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.rooms.leave(now=node.now)
+    node.pump()
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.start()
+    again.register()
+    again.greet()
+    again.told(MailBatch([], more=False))
+    (asked,) = requests(again, LeaveRoom)
+    assert isinstance(asked, LeaveRoom)
+    again.told(RoomLeft(asked.reference))
+    assert not again.disk.load().room.owes_leave
+
+
+def test_leaving_no_room_is_told(node: Node) -> None:
+    node.core.rooms.leave(now=node.now)
+    node.pump()
+    assert node.saw() == [happened.NotInRoom()]
+    assert node.core.speech.say("hi", now=node.now) is None
+    node.pump()
+    assert node.saw() == [happened.NotInRoom()]
+
+
+def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(node: Node) -> None:
+    enter(node)
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.start()
+    entering = link_again(again)
+    assert entering is not None
+    assert entering.room == "lab"
+    again.told(
+        RoomEntered(entering.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 1),
+        GroupGranted("#lab", 1, LAB_KEY, STATION, 11),
+    )
+    assert requests(again, FetchGroup) == [FetchGroup("#lab", since=10)]
+    assert not again.core.rooms.is_settled
+    again.told(GroupPage("#lab", [], [], 11, more=False))
+    assert happened.RoomEntered(room="lab", members=("bob",), missed=0) in again.saw()
+
+
+def test_without_a_registry_that_is_said_before_the_room_where_we_are(node: Node) -> None:
+    enter(node)
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    again.start()
+    again.pass_time(6.0)
+    told = [type(event) for event in again.saw()]
+    assert told == [happened.NoServerAtStart, happened.RoomEntered]
+
+
+def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: Node) -> None:
+    enter(node)
+    node.saw()
+    node.lose_link()
+    node.core.speech.say("hi", now=node.now)
+    node.pass_time(6.0)
+    assert [type(event) for event in node.saw()] == [happened.ServerLost, happened.RoomUnanswered]
+
+
+def test_after_a_quit_the_next_start_is_in_no_room(node: Node) -> None:
+    enter(node)
+    node.core.rooms.forget()
+    node.pump()
+    again = Node(disk=node.disk, porter=node.porter, life=2)
+    assert again.core.rooms.room is None
+    assert again.disk.load().groups["#lab"].cursor == 10  # a later return brings what was missed
+
+
+def test_a_lost_link_is_no_news_of_the_room(node: Node) -> None:
+    enter(node)
+    node.saw()
+    node.lose_link()
+    asked = link_again(node)
+    assert asked is not None
+    members = [RoomMember(BOB.id, MAYBE)]
+    node.told(
+        RoomEntered(asked.reference, "#lab", members, 10, 0),
+        GroupGranted("#lab", 1, LAB_KEY, STATION, 10),
+        RoomChanged("#lab", [RoomMember(BOB.id, HERE)]),
+    )
+    assert node.core.rooms.audience.in_reach == 1
+    assert not any(isinstance(event, ROOM_NEWS) for event in node.saw())
+
+
+def test_members_come_and_go(node: Node) -> None:
+    enter(node)
+    node.saw()
+    node.told(RoomChanged("#lab", [RoomMember(CAROL.id, HERE)]))
+    node.told(RoomChanged("#lab", [RoomMember(BOB.id, GONE)]))
+    node.told(RoomChanged("#yard", [RoomMember(BOB.id, HERE)]))
+    assert node.saw() == [
+        happened.MemberJoined(room="lab", name="carol"),
+        happened.MemberLeft(room="lab", name="bob"),
+    ]
+
+
+def test_who_is_gone_by_the_table_leaves_the_room_before_that_is_said(node: Node) -> None:
+    enter(node)
+    node.saw()
+    row = BOB.row(101, station=7)
+    gone = Row(row.card, row.host, row.port, Presence.AWAY, 0, 0, 101)
+    node.told(TablePage(node.core.table_version, 101, more=False, rows=raw(gone)))
+    node.told(RoomChanged("#lab", [RoomMember(BOB.id, MAYBE)]))
+    goings = [event for event in node.saw() if isinstance(event, ROOM_NEWS | happened.PersonLeft)]
+    assert goings == [happened.MemberLeft(room="lab", name="bob"), happened.PersonLeft(name="bob")]
+
+
+def test_rooms_are_listed(node: Node) -> None:
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    (asked,) = requests(node, ListRooms)
+    assert isinstance(asked, ListRooms)
+    node.told(RoomsListed(asked.reference, [RoomInfo("#yard", 2), RoomInfo("#lab", 1)]))
+    rooms = (happened.Room(name="lab", here=1), happened.Room(name="yard", here=2))
+    assert node.saw() == [happened.RoomsListed(rooms=rooms)]
+
+
+def trouble(why: str) -> list[happened.Event]:
+    """What is told when the list is not to be had and we are in no room."""
+    return [happened.Trouble(text=f"Which rooms there are is not known: {why}")]
+
+
+def test_a_list_asked_for_before_there_is_a_link_comes_when_there_is(node: Node) -> None:
+    newcomer = Node(life=2)
+    newcomer.start()
+    newcomer.core.rooms.list.ask(now=newcomer.now)
+    newcomer.register()
+    newcomer.saw()
+    newcomer.greet()
+    newcomer.told(MailBatch([], more=False))
+    (asked,) = requests(newcomer, ListRooms)
+    assert isinstance(asked, ListRooms)
+    newcomer.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
+    assert newcomer.saw() == [happened.RoomsListed(rooms=(happened.Room(name="lab", here=1),))]
+
+
+def test_a_list_asked_for_before_there_is_a_link_is_not_waited_for_without_end(node: Node) -> None:
+    newcomer = Node(life=2)
+    newcomer.start()
+    newcomer.core.rooms.list.ask(now=newcomer.now)
+    newcomer.pass_time(10.0)
+    assert [event for event in newcomer.saw() if isinstance(event, happened.Trouble)] == trouble(AWAY)
+
+
+def test_a_list_is_asked_for_again_on_the_next_link(node: Node) -> None:
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    (first,) = requests(node, ListRooms)
+    node.saw()
+    node.lose_link()
+    node.register()
+    node.greet()
+    node.told(MailBatch([], more=False))
+    (again,) = requests(node, ListRooms)
+    assert again == first
+    assert node.saw() == []
+
+
+def test_a_list_that_the_registry_does_not_send_is_given_up_in_time(node: Node) -> None:
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    asked_at = node.now
+    node.saw()
+    node.pass_time(POLICY.give_up_after - 0.01)
+    assert node.saw() == []
+    node.pass_time(0.02)
+    assert node.saw() == trouble(SILENT)
+    assert node.now < asked_at + POLICY.give_up_after + 0.1
+
+
+def test_a_list_is_shown_once_and_only_the_one_that_was_asked_for(node: Node) -> None:
+    node.told(RoomsListed(7, [RoomInfo("#old", 1)]))
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    (asked,) = requests(node, ListRooms)
+    assert isinstance(asked, ListRooms)
+    node.told(RoomsListed(asked.reference ^ 1, [RoomInfo("#old", 1)]))
+    assert node.saw() == []
+    for _ in range(2):
+        node.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
+    node.pass_time(POLICY.give_up_after + 0.1)
+    assert node.saw() == [happened.RoomsListed(rooms=(happened.Room(name="lab", here=1),))]
+
+
+def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is_lost(node: Node) -> None:
+    node.core.rooms.list.ask(now=node.now)
+    node.pass_time(1.0)
+    node.lose_link()
+    node.pass_time(10.0)
+    assert [event for event in node.saw() if isinstance(event, happened.Trouble)] == trouble(AWAY)
+
+
+def test_a_list_asked_for_while_the_registry_is_lost_comes_when_it_answers(node: Node) -> None:
+    lose_registry(node)
+    node.saw()
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    assert node.saw() == []
+    node.register()
+    node.saw()
+    node.greet()
+    node.told(MailBatch([], more=False))
+    (asked,) = requests(node, ListRooms)
+    assert isinstance(asked, ListRooms)
+    node.told(RoomsListed(asked.reference, [RoomInfo("#lab", 1)]))
+    assert happened.RoomsListed(rooms=(happened.Room(name="lab", here=1),)) in node.saw()
+
+
+def test_a_list_is_not_waited_for_while_the_registry_answers_and_no_link_comes(node: Node) -> None:
+    node.lose_link()
+    node.register()
+    node.pass_time(6.0)
+    assert node.core.reach is RegistryReach.LOST
+    node.saw()
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    assert node.saw() == trouble(AWAY)
+
+
+def test_references_of_questions_fit_the_wire(node: Node) -> None:
+    for _ in range(20):
+        node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    assert len(requests(node, ListRooms)) == 20  # each decodes
+
+
+def test_who_is_offline_is_told_so_instead_of_a_list(node: Node) -> None:
+    node.core.rooms.list.ask(now=node.now)
+    node.core.leave(now=node.now)
+    node.pump()
+    assert node.saw() == trouble(OFFLINE)
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    assert node.saw() == trouble(OFFLINE)
+
+
+# --- without the registry
+
+
+def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_are(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.saw()
+    node.core.rooms.enter("LAB", now=node.now)
+    node.pump()
+    assert happened.RoomEntered(room="lab", members=("bob",), missed=0) in node.saw()
+    node.core.rooms.enter("yard", now=node.now)
+    node.core.rooms.list.ask(now=node.now)
+    node.pass_time(POLICY.give_up_after)
+    seen = node.saw()
+    assert happened.RoomRefused(room="yard", reason=AWAY) in seen
+    assert happened.RoomsListed(rooms=(happened.Room(name="lab", here=2),)) in seen
+
+
+def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_it_is(node: Node) -> None:
+    lose_registry(node)
+    while node.core.state is not State.PAUSING:
+        node.pass_time(0.1)
+    node.saw()
+    node.core.rooms.enter("yard", now=node.now)
+    node.core.rooms.list.ask(now=node.now)
+    node.pump()
+    asked = link_again(node)
+    assert asked is not None and asked.room == "yard"
+    assert not any(isinstance(event, happened.RoomRefused) for event in node.saw())
+    assert node.core.reach is RegistryReach.UP

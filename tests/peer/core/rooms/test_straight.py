@@ -1,0 +1,223 @@
+"""Lines of groups while the registry is away: straight to each member, and once more to the registry."""
+
+import contextlib
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.records import NumberUsed
+from chatapp.wire.codec import decode_frames, decode_group_body, encode, join_frames
+from chatapp.wire.errors import SealError
+from chatapp.wire.framing import Kind, pack_relayed, unpack_group
+from chatapp.wire.messages.direct import Ack, DeliveryFrame, Floor, Part, StraightLine
+from chatapp.wire.messages.rooms import GroupAccepted, GroupBody, GroupGranted, RoomEntered, RoomMember
+from chatapp.wire.sealing import GroupKey
+from tests.peer.core.cast import POLICY, WALL, Someone
+from tests.peer.core.hall import STATION, Node
+from tests.peer.core.lab import (
+    BOB,
+    CAROL,
+    HERE,
+    LAB_KEY,
+    enter,
+    link_again,
+    lose_registry,
+    node,
+    straight,
+    told,
+)
+
+__all__ = ["node"]
+
+
+def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_is_back(node: Node) -> None:
+    """Clause 6.9: the same number on both ways."""
+    enter(node)
+    lose_registry(node)
+    node.saw()
+    begun = node.core.speech.say("hi", now=node.now)
+    assert begun is not None
+    node.pump()
+    assert node.saw() == [happened.RoomUnanswered(room="lab", number=begun.number)]
+    (_, line), *_ = straight(node, BOB)
+    assert (line.group, line.number, line.floor, line.text) == ("#lab", begun.number, begun.number, "hi")
+    asked = link_again(node)
+    assert asked is not None
+    assert node.lines() == []  # no key for the room yet
+    node.told(
+        RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
+        GroupGranted("#lab", 1, LAB_KEY, STATION, 10),
+    )
+    (frame,) = node.lines()
+    body = decode_group_body(GroupKey("#lab", epoch=1, key=LAB_KEY).open(frame))
+    assert (body.number, body.text) == (begun.number, "hi")
+    node.saw()
+    header = unpack_group(frame)
+    node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
+    assert node.saw() == [happened.RoomAccepted(room="lab", number=begun.number)]
+
+
+def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    for text in ("one", "two"):
+        node.core.speech.say(text, now=node.now)
+        node.pump()
+        node.pass_time(3.0)
+    assert node.core.rooms.audience.in_reach == 0
+    assert node.core.is_settled
+    node.datagrams.clear()
+    node.core.speech.say("three", now=node.now)
+    node.pump()
+    lines = straight(node, BOB)
+    assert [line.text for _, line in lines] == ["three"]
+    session = BOB.session_with(node.alice)
+    node.hears(session.seal(join_frames([encode(Ack(lines[0][0], [1]))])), BOB.home)
+    assert [line.text for _, line in straight(node, BOB)] == ["one", "two"]
+    assert node.core.rooms.audience.in_reach == 1
+
+
+def test_a_line_of_somebody_who_is_no_member_is_acknowledged_and_not_shown(node: Node) -> None:
+    enter(node)
+    node.saw()
+    for one in (BOB, CAROL):
+        said = StraightLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), f"from {one.name}")
+        node.hears(
+            one.session_with(node.alice).seal(
+                join_frames([encode(Floor(9)), encode(Part(9, 0, 1, encode(said)))])
+            ),
+            one.home,
+        )
+    assert [event.text for event in node.saw() if isinstance(event, happened.RoomReceived)] == ["from bob"]
+
+
+def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: Node) -> None:
+    enter(node)
+    node.saw()
+    said = StraightLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hi")
+    node.hears(told(BOB, node, said), BOB.home)
+    body = encode(GroupBody(number=5, floor=5, at=said.at, text="hi"))
+    node.frames(pack_relayed(11, GroupKey("#lab", epoch=1, key=LAB_KEY).seal(7, body)))
+    assert len([event for event in node.saw() if isinstance(event, happened.RoomReceived)]) == 1
+    assert node.disk.load().groups["#lab"].cursor == 11
+
+
+def test_the_channel_goes_straight_to_everybody_who_was_online(node: Node) -> None:
+    lose_registry(node)
+    node.saw()
+    number = node.core.speech.send_all("hi", now=node.now)
+    node.pump()
+    assert node.saw() == [happened.ChannelUnanswered(number=number)]
+    kept = list(node.datagrams)
+    for one in (BOB, CAROL):
+        node.datagrams = list(kept)
+        assert {line.number for _, line in straight(node, one)} == {number}
+
+
+def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("to the room", now=node.now)
+    node.core.speech.send_all("to all", now=node.now)
+    node.pump()
+    assert {line.text for _, line in straight(node, BOB)} == {"to the room", "to all"}
+    node.core.rooms.leave(now=node.now)
+    node.pass_time(POLICY.give_up_after - 0.1)
+    again = straight(node, BOB)
+    assert {line.text for _, line in again} == {"to all"}
+    (number,) = {number for number, _ in again}
+    answer = join_frames([encode(Ack(number, [1]))])
+    node.hears(BOB.session_with(node.alice).seal(answer), BOB.home)
+    node.pass_time(1.0)
+    assert straight(node, BOB) == []
+
+
+def frames_to(node: Node, to: Someone) -> list[DeliveryFrame]:
+    """Drained: all frames that went straight to somebody."""
+    session = to.session_with(node.alice)
+    kinds = (Kind.OPENING, Kind.SEALED, Kind.ANSWER)
+    sent = [data for data, home in node.datagrams if home == to.home and data[0] in kinds]
+    node.datagrams.clear()
+    frames: list[DeliveryFrame] = []
+    for data in sent:
+        with contextlib.suppress(SealError):  # sealed for somebody else behind the same address
+            payload = session.open(data)
+            frames += decode_frames(payload) if payload else []  # type: ignore[arg-type]
+    return frames
+
+
+def test_a_line_has_a_number_of_the_stream_to_the_member_that_is_never_used_again(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("hi", now=node.now)
+    node.pump()
+    (part,) = {frame.number: frame for frame in frames_to(node, BOB) if isinstance(frame, Part)}.values()
+    assert NumberUsed(BOB.id, part.number) in node.records
+    assert node.disk.load().streams[BOB.id].last_sent == part.number
+
+
+def test_nobody_waits_for_a_line_that_was_taken_back(node: Node) -> None:
+    """The first line is the floor of what goes straight to bob; a message behind it is not held up by it."""
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("to the room", now=node.now)
+    node.pump()
+    said = frames_to(node, BOB)
+    (line,) = [frame.number for frame in said if isinstance(frame, Part)]
+    assert Floor(line) in said
+    node.core.speech.send("bob", "to bob", now=node.now)
+    node.pump()
+    frames_to(node, BOB)
+    node.core.rooms.leave(now=node.now)
+    node.pass_time(0.6)
+    again = frames_to(node, BOB)
+    assert {frame.number for frame in again if isinstance(frame, Part)} == {line + 1}
+    assert Floor(line + 1) in again
+
+
+def test_who_is_offline_tells_nothing_straight_and_all_of_it_later(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("hi", now=node.now)
+    node.pump()
+    first = straight(node, BOB)
+    assert [line.text for _, line in first] == ["hi"]
+    node.core.leave(now=node.now)
+    node.pass_time(5.0)
+    assert straight(node, BOB) == []
+    node.core.start(now=node.now)
+    node.pass_time(5.0)
+    node.datagrams.clear()
+    node.core.speech.say("again", now=node.now)
+    node.pump()
+    assert {line.text for _, line in straight(node, BOB)} == {"hi", "again"}
+
+
+def contact_of(node: Node, one: Someone) -> Contact:
+    return next(contact for contact in node.core._contacts if contact.identity == one.id)
+
+
+def test_a_key_that_nobody_goes_by_any_more_is_told_nothing_and_all_when_it_is_back(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("one", now=node.now)
+    node.pump()
+    assert [line.text for _, line in straight(node, BOB)] == ["one"]
+    contact, router = contact_of(node, BOB), node.core._router
+    router._straight.let_go(contact)
+    node.pass_time(POLICY.give_up_after)
+    assert straight(node, BOB) == []
+    router._lines.catch_up(contact, now=node.now)
+    node.pump()
+    assert [line.text for _, line in straight(node, BOB)] == ["one"]
+
+
+def test_the_silence_of_a_key_is_forgotten_with_it(node: Node) -> None:
+    enter(node)
+    lose_registry(node)
+    node.core.speech.say("one", now=node.now)
+    node.pass_time(POLICY.give_up_after + 0.1)
+    node.datagrams.clear()
+    node.core._router._straight.let_go(contact_of(node, BOB))
+    node.core.speech.say("two", now=node.now)
+    node.pump()
+    assert [line.text for _, line in straight(node, BOB)] == ["one", "two"]

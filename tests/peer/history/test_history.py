@@ -1,0 +1,362 @@
+"""A node's memory on disk: what was applied comes back, all of it or nothing, over lives."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chatapp.peer.core.records import (
+    DEAD,
+    FINAL,
+    CursorMoved,
+    FloorRaised,
+    FormerName,
+    IgnoreChanged,
+    IncomingAdded,
+    LineAccepted,
+    Loaded,
+    MessageState,
+    NameBlocked,
+    NameCleared,
+    NumberUsed,
+    OutgoingAdded,
+    OutgoingChanged,
+    OutgoingMoved,
+    Overtaken,
+    Record,
+    RegistryPinned,
+    RoomKept,
+    RowsSaved,
+    Shown,
+    ShownBehind,
+    StoredGroup,
+    StoredIncoming,
+    StoredOutgoing,
+    StoredStream,
+)
+from chatapp.peer.core.trace import Stored
+from chatapp.peer.history.database import History
+from chatapp.wire.messages.direct import LAST_NUMBER
+from chatapp.wire.messages.rooms import CHANNEL
+from chatapp.wire.messages.table import Row
+from chatapp.wire.names import name_key
+from tests.peer.core.cast import Someone
+
+BOB, CAROL = Someone("bob"), Someone("carol")
+PEOPLE: Final = (BOB, CAROL)
+STREAMS: Final = (b"b" * 32, b"#" + b"b" * 32)
+
+
+# --- a model: the records themselves, and what they mean
+
+
+class Model:
+    """What has been applied, as plain dictionaries."""
+
+    def __init__(self) -> None:
+        self.outgoing: dict[bytes, dict[int, OutgoingAdded]] = {}
+        self.standing: dict[tuple[bytes, int], MessageState] = {}
+        self.incoming: dict[bytes, dict[int, IncomingAdded]] = {}
+        self.behind: set[tuple[bytes, int]] = set()
+        self.trail: dict[tuple[bytes, int], Stored] = {}
+        self.blocked: dict[str, Row] = {}
+        self.ignored: set[bytes] = set()
+        self.formers: dict[bytes, str] = {}
+        self.floor: dict[bytes, int] = {}
+        self.shown: dict[bytes, int] = {}
+        self.rows: dict[bytes, Row] = {}
+        self.fixed: dict[str, object] = {
+            "registry": None,
+            "version": 0,
+            "table_at": 0.0,
+            "room": RoomKept(None),
+        }
+        self.groups: dict[str, StoredGroup] = {}
+        self.used: dict[bytes, int] = {}
+
+    def apply(self, record: Record) -> None:
+        match record:
+            case OutgoingAdded(stream, number):
+                self.outgoing.setdefault(stream, {})[number] = record
+                self.standing[(stream, number)] = MessageState.UNSETTLED
+            case OutgoingChanged(stream, number, standing, trail):
+                if (stream, number) in self.standing:
+                    self.standing[(stream, number)] = standing
+                    if trail is not None:
+                        self.trail[(stream, number)] = trail
+            case IncomingAdded(stream, number, behind=behind):
+                if behind and number not in self.incoming.get(stream, {}):
+                    self.behind.add((stream, number))
+                self.incoming.setdefault(stream, {}).setdefault(number, record)
+            case Overtaken(stream, number):
+                if number in self.incoming.get(stream, {}):
+                    self.behind.add((stream, number))
+            case ShownBehind(stream, number):
+                self.behind.discard((stream, number))
+            case Shown(stream, number):
+                self.shown[stream] = max(number, self.shown.get(stream, 0))
+            case FloorRaised(stream, floor):
+                self.floor[stream] = max(floor, self.floor.get(stream, 0))
+            case _:
+                self._apply_rare(record)
+
+    def _apply_rare(self, record: Record) -> None:
+        match record:
+            case NameBlocked(key, row):
+                self.blocked[key] = row
+            case NameCleared(key, dropped):
+                self.blocked.pop(key, None)
+                if dropped is not None:
+                    self.rows.pop(dropped, None)
+                    self.formers.pop(dropped, None)
+            case FormerName(identity, key):
+                self.formers = {one: name for one, name in self.formers.items() if name != key}
+                self.formers[identity] = key
+            case IgnoreChanged(identity, is_ignored):
+                (self.ignored.add if is_ignored else self.ignored.discard)(identity)
+            case CursorMoved(position, group):
+                self.groups[group] = StoredGroup(position, self.groups.get(group, StoredGroup()).newest)
+            case LineAccepted(position, group):
+                self.groups[group] = StoredGroup(self.groups.get(group, StoredGroup()).cursor, position)
+            case NumberUsed(stream, number):
+                self.used[stream] = max(number, self.used.get(stream, 0))
+            case RoomKept():
+                self.fixed["room"] = record
+            case RegistryPinned(identity):
+                if self.fixed["registry"] not in (None, identity):
+                    self._begin_with_another_registry()
+                self.fixed["registry"] = identity
+            case RowsSaved(rows, version, at):
+                self.fixed |= {"version": version, "table_at": at}
+                self.rows |= {row.card.identity: row for row in rows}
+
+    def _begin_with_another_registry(self) -> None:
+        """Pins stay; versions and places were the former registry's."""
+        self.fixed["version"] = 0
+        self.groups.clear()
+        self.rows = {identity: msgspec.structs.replace(row, version=0) for identity, row in self.rows.items()}
+        self.blocked = {key: msgspec.structs.replace(row, version=0) for key, row in self.blocked.items()}
+
+    def check(self, loaded: Loaded) -> None:
+        """Whether this is what comes back."""
+        for field, value in self.fixed.items():
+            assert getattr(loaded, field) == value, field
+        assert {row.card.identity: row for row in loaded.rows} == self.rows
+        assert loaded.groups == self.groups
+        assert {name_key(row.card.name): row for row in loaded.blocked} == self.blocked
+        assert loaded.ignored == self.ignored
+        assert loaded.formers == self.formers
+        for stream in STREAMS:
+            self._check_stream(stream, loaded.streams.get(stream, StoredStream()))
+
+    def _check_stream(self, stream: bytes, loaded: StoredStream) -> None:
+        floor, shown = self.floor.get(stream, 0), self.shown.get(stream, 0)
+        assert (loaded.floor, loaded.shown) == (floor, shown)
+        incoming = self.incoming.get(stream, {})
+        assert sorted(loaded.seen) == sorted(number for number in incoming if number >= floor)
+        assert loaded.unshown == tuple(
+            StoredIncoming(number, one.at_ms, one.text, (stream, number) in self.behind)
+            for number, one in sorted(incoming.items())
+            if number > shown or (stream, number) in self.behind
+        )
+        outgoing = self.outgoing.get(stream, {})
+        assert loaded.last_sent == max([*outgoing, self.used.get(stream, 0)], default=0)
+        standing = {number: self.standing[(stream, number)] for number in sorted(outgoing)}
+        assert loaded.outgoing == tuple(
+            StoredOutgoing(
+                number, outgoing[number].at_ms, outgoing[number].text, how, self.trail.get((stream, number))
+            )
+            for number, how in standing.items()
+            if how not in FINAL
+        )
+        waiting = [number for number, how in standing.items() if how not in FINAL]
+        alive = [number for number, how in standing.items() if how not in DEAD]
+        void = {number for start, end in loaded.voids for number in range(start, end)}
+        between = range(waiting[0], loaded.last_sent + 1) if waiting else range(0)
+        assert void == set(between) - set(alive)
+
+
+streams = st.sampled_from(STREAMS)
+numbers = st.integers(1, 12)
+groups = st.sampled_from((CHANNEL, "#lab"))
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+rows = st.builds(lambda who, version: PEOPLE[who].row(version), st.integers(0, 1), st.integers(1, 9))
+records: st.SearchStrategy[Record] = st.one_of(
+    st.builds(OutgoingAdded, streams, numbers, numbers, texts),
+    st.builds(
+        OutgoingChanged,
+        streams,
+        numbers,
+        st.sampled_from(MessageState),
+        st.none() | numbers | st.binary(max_size=2),
+    ),
+    st.builds(IncomingAdded, streams, numbers, numbers, texts, st.booleans(), st.booleans()),
+    st.builds(Overtaken, streams, numbers),
+    st.builds(ShownBehind, streams, numbers),
+    st.sampled_from(PEOPLE).map(lambda who: NameBlocked(who.name, who.row(9))),
+    st.sampled_from(PEOPLE).map(lambda who: NameCleared(who.name)),
+    st.sampled_from(PEOPLE).map(lambda who: NameCleared("carol", who.id)),
+    st.builds(IgnoreChanged, st.sampled_from([BOB.id, CAROL.id]), st.booleans()),
+    st.builds(FormerName, st.sampled_from([BOB.id, CAROL.id]), st.sampled_from(["rob", "karo"])),
+    st.builds(Shown, streams, numbers),
+    st.builds(FloorRaised, streams, numbers),
+    st.builds(CursorMoved, numbers, groups),
+    st.builds(LineAccepted, numbers, groups),
+    st.builds(NumberUsed, streams, numbers),
+    st.builds(RoomKept, st.none() | st.just("#lab"), st.just(((BOB.id, 2),)), st.booleans()),
+    st.builds(RegistryPinned, st.sampled_from([BOB.id, CAROL.id])),
+    st.builds(RowsSaved, st.lists(rows, max_size=2).map(tuple), numbers, st.floats(0, 9)),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(st.lists(records, max_size=8), max_size=5))
+def test_what_was_applied_comes_back(tmp_path: Path, batches: list[list[Record]]) -> None:
+    path = tmp_path / "history.db"
+    path.unlink(missing_ok=True)
+    model, given_out = Model(), set()
+    for batch in batches:
+        kept = []
+        for record in batch:
+            if isinstance(record, OutgoingAdded):
+                if (record.stream, record.number) in given_out:
+                    continue  # a number is given once
+                given_out.add((record.stream, record.number))
+            kept.append(record)
+            model.apply(record)
+        history = History(path, server="here")
+        history.apply(kept)
+        history.close()
+    history = History(path, server="here")
+    model.check(history.load())
+    history.close()
+
+
+# --- examples
+
+
+@pytest.fixture
+def history() -> History:
+    return History(":memory:", server="here")
+
+
+def test_a_new_one_is_empty(history: History) -> None:
+    assert history.load() == Loaded()
+
+
+def test_all_or_nothing(history: History) -> None:
+    before: Sequence[Record] = [OutgoingAdded(BOB.id, 1, 0, "one"), IncomingAdded(BOB.id, 5, 0, "hi", False)]
+    history.apply(before)
+    held = history.load()
+    with pytest.raises(sqlite3.IntegrityError):
+        history.apply([Shown(BOB.id, 5), CursorMoved(9), OutgoingAdded(BOB.id, 1, 0, "a number given twice")])
+    assert history.load() == held
+    history.apply([Shown(BOB.id, 5)])  # and it goes on
+    assert history.load().streams[BOB.id].shown == 5
+
+
+def test_what_another_connection_has_locked_is_an_error_and_then_works(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.db", server="here")
+    other = sqlite3.connect(tmp_path / "history.db", isolation_level=None)
+    history._db.execute("PRAGMA busy_timeout = 1")
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError):
+        history.apply([CursorMoved(9)])
+    other.execute("ROLLBACK")
+    history.apply([CursorMoved(9)])
+    assert history.load().groups[CHANNEL].cursor == 9
+    other.close()
+    history.close()
+
+
+def test_the_largest_number_is_kept(history: History) -> None:
+    history.apply([IncomingAdded(BOB.id, LAST_NUMBER, LAST_NUMBER, "hi", True), Shown(BOB.id, LAST_NUMBER)])
+    assert history.load().streams[BOB.id].seen == (LAST_NUMBER,)
+
+
+def test_a_text_may_hold_anything(history: History) -> None:
+    history.apply([IncomingAdded(BOB.id, 5, 0, "a\0b\U0001f600'; --", False)])
+    assert history.load().streams[BOB.id].unshown[0].text == "a\0b\U0001f600'; --"
+
+
+def test_each_registry_has_its_own_table_and_people_their_one_stream(tmp_path: Path) -> None:
+    here = History(tmp_path / "history.db", server="here")
+    here.apply(
+        [
+            RowsSaved((BOB.row(3),), 3, 1.0),
+            RegistryPinned(CAROL.id),
+            CursorMoved(7),
+            OutgoingAdded(BOB.id, 1, 0, "hi"),
+        ]
+    )
+    here.close()
+    there = History(tmp_path / "history.db", server="there")
+    loaded = there.load()
+    there.close()
+    assert (loaded.rows, loaded.version, loaded.registry, loaded.groups) == ((), 0, None, {})
+    assert len(loaded.streams[BOB.id].outgoing) == 1
+
+
+def test_a_broken_row_is_left_out_and_the_table_asked_for_anew(history: History) -> None:
+    history.apply([RowsSaved((BOB.row(3), CAROL.row(4)), 4, 1.0)])
+    history._db.execute("UPDATE people SET row = x'c1' WHERE identity = ?", (BOB.id,))
+    loaded = history.load()
+    assert (loaded.rows, loaded.version) == ((CAROL.row(4),), 0)
+
+
+def test_voids_are_what_was_never_given_or_never_arrives(history: History) -> None:
+    """Clause 6.3: what arrived is none, though it is settled."""
+    history.apply([OutgoingAdded(BOB.id, number, 0, "") for number in (1, 2, 3, 4, 5, 900, 901)])
+    history.apply(
+        [
+            OutgoingChanged(BOB.id, 1, MessageState.DELIVERED),
+            OutgoingChanged(BOB.id, 2, MessageState.SAVED),
+            OutgoingChanged(BOB.id, 3, MessageState.REFUSED),
+            OutgoingChanged(BOB.id, 4, MessageState.DELIVERED),
+            OutgoingChanged(BOB.id, 5, MessageState.EXPIRED),
+        ]
+    )
+    assert history.load().streams[BOB.id].voids == ((3, 4), (5, 900))
+    history.apply([NumberUsed(BOB.id, 990)])  # a line of a room, which nobody tells again under this number
+    assert history.load().streams[BOB.id].voids == ((3, 4), (5, 900), (902, 991))
+
+
+def test_a_message_that_goes_to_another_key_is_one_line_still(history: History) -> None:
+    history.apply([OutgoingAdded(BOB.id, 7, 5, "hi"), OutgoingMoved(BOB.id, 7, CAROL.id, 2)])
+    history.apply([OutgoingChanged(CAROL.id, 2, MessageState.KEPT, b"")])
+    loaded = history.load()
+    assert loaded.streams[BOB.id].outgoing == ()
+    assert loaded.streams[CAROL.id].outgoing == (StoredOutgoing(2, 5, "hi", MessageState.KEPT, b""),)
+    assert len(history.lines.latest(9)) == 1
+
+
+def test_the_row_of_a_key_that_gave_way_is_kept_for_as_long_as_letters_to_it_are(history: History) -> None:
+    saved: list[Record] = [
+        RowsSaved((BOB.row(1), CAROL.row(1)), 1, 1.0),
+        OutgoingAdded(BOB.id, 5, 1_000, "hi"),
+        OutgoingChanged(BOB.id, 5, MessageState.SAVED),
+        NameCleared("bob", BOB.id),
+        NameCleared("carol", CAROL.id),
+    ]
+    history.apply(saved)
+    assert (history.load().rows, history.load().dropped) == ((), (BOB.row(1),))
+    history.apply([RowsSaved((BOB.row(2),), 2, 2.0)])
+    assert (history.load().rows, history.load().dropped) == ((BOB.row(2),), ())
+    history.apply([NameCleared("bob", BOB.id), OutgoingChanged(BOB.id, 5, MessageState.EXPIRED)])
+    assert history.load().dropped == ()
+
+
+def test_what_was_rolled_back_leaves_no_stream_behind(history: History) -> None:
+    """The id of a stream that was new in a transaction is worth nothing when that came to nothing."""
+    with pytest.raises(sqlite3.IntegrityError):
+        history.apply([OutgoingAdded(BOB.id, 1, 0, "one"), OutgoingAdded(BOB.id, 1, 0, "again")])
+    history.apply([OutgoingAdded(CAROL.id, 1, 0, "to carol"), OutgoingAdded(BOB.id, 1, 0, "to bob")])
+    assert [(line.stream, line.text) for line in history.lines.latest(9)] == [
+        (CAROL.id, "to carol"),
+        (BOB.id, "to bob"),
+    ]

@@ -1,0 +1,155 @@
+"""One's own past through the SDK: what was said is there at once, with its trail, over lives."""
+
+import asyncio
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import SOMEBODY
+from chatapp.peer.core.records import IncomingAdded, MessageState, Named, OutgoingAdded, OutgoingChanged
+from chatapp.peer.core.trace import TraceEvent
+from chatapp.peer.errors import NotOpen
+from chatapp.peer.history.database import History
+from chatapp.peer.history.query import Kind, shown
+from chatapp.peer.history.schema import AnotherFormat
+from chatapp.peer.ui.export import Format, exported, history_of
+from tests.peer.core.cast import Someone
+from tests.peer.village import WITHIN, Village, village
+
+__all__ = ["village"]
+
+BOB = Someone("bob")
+
+
+async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -> None:
+    async with asyncio.timeout(WITHIN), village.peer("alice") as alice:
+        assert alice.past.why("last") is None
+        assert alice.past.latest(5) == []
+        async with village.peer("bob") as bob:
+            begun = await alice.send("bob", "hello bob")
+            under_way = alice.past.why("last")  # not even sent yet, and on disk all the same
+            assert under_way is not None
+            assert under_way.line.standing is MessageState.UNSETTLED
+            assert [step.what for step in under_way.steps] == [TraceEvent.SENT]
+            await begun.settled()
+            await (await alice.send_all("hello all")).settled()
+            await (await alice.send("alice", "note")).settled()
+            heard = [line.text for line in bob.past.latest(5)]
+            assert heard[0] == "hello bob"
+        said = alice.past.latest(5)
+        assert [(line.text, line.kind, line.sender, line.to) for line in said] == [
+            ("hello bob", Kind.DIRECT, "alice", "bob"),
+            ("hello all", Kind.CHANNEL, "alice", None),
+            ("note", Kind.DIRECT, "alice", "alice"),
+        ]
+        assert alice.past.latest(1) == said[2:]
+        assert alice.past.search("HELL") == said[:2]
+        assert alice.past.search("hello", limit=1) == said[1:2]
+        trail = alice.past.why(said[0].id)
+        assert trail is not None
+        assert trail.line == said[0]
+        assert {step.what for step in trail.steps[:-1]} == {
+            TraceEvent.SENT
+        }  # once, but for a machine that is busy
+        assert trail.steps[-1].what is TraceEvent.ACKNOWLEDGED
+        line = alice.past.why(f"#{said[1].id}")
+        assert line is not None
+        assert line.steps[-1].what is TraceEvent.ACCEPTED
+        assert [alice.past.why(which) for which in ("", "x", "-1", "99", "9" * 40, "²")] == [None] * 6
+    with pytest.raises(NotOpen):
+        _ = alice.past
+    async with asyncio.timeout(WITHIN), village.peer("alice") as again:
+        assert again.past.latest(5) == said
+        assert again.past.why(said[0].id) == trail
+
+
+async def test_who_is_trusted_and_ignored_through_the_sdk(village: Village) -> None:
+    async with asyncio.timeout(WITHIN), village.peer("alice") as alice, village.peer("bob") as bob:
+        await (await alice.send("bob", "hi")).settled()
+        ours, theirs = alice.trust.number("bob"), bob.trust.number("alice")
+        assert isinstance(ours, happened.SafetyNumber)
+        assert isinstance(theirs, happened.SafetyNumber)
+        assert ours.digits == theirs.digits
+        assert alice.trust.accept("bob", ours.digits) == happened.Trusted(name="bob", is_new=False)
+        assert [person.is_verified for person in alice.people()] == [False, True]
+        assert alice.trust.accept("carol", ours.digits) == happened.NobodyKnown(name="carol")
+        assert alice.trust.ignore("bob") == happened.Ignored(name="bob", is_ignored=True)
+        await (await bob.send("alice", "not to be heard")).settled()
+        assert [line.text for line in alice.past.latest(5)] == ["hi"]
+        assert alice.trust.unignore("bob") == happened.Ignored(name="bob", is_ignored=False)
+        assert [line.text for line in alice.past.latest(5)] == ["hi", "not to be heard"]
+
+
+def test_a_line_shows_whose_it_is_as_far_as_that_was_ever_known() -> None:
+    history = History(":memory:", server="here")
+    room = b"##tea\0"
+    history.apply([Named(BOB.id, "Bob"), IncomingAdded(room + BOB.id, 1, 0, "in a room", False)])
+    history.apply([OutgoingAdded(room, 1, 0, "ours"), IncomingAdded(b"#" + b"c" * 32, 1, 0, "to all", False)])
+    history.apply([Named(BOB.id, "Robert")])
+    lines = [shown(line, "alice") for line in history.lines.latest(9)]
+    assert [(line.sender, line.kind, line.room, line.to) for line in lines] == [
+        ("Robert", Kind.ROOM, "tea", None),
+        ("alice", Kind.ROOM, "tea", None),
+        (SOMEBODY, Kind.CHANNEL, None, None),
+    ]
+
+
+# --- export
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where alice has a history of three lines."""
+    folder = tmp_path / "peers" / "n-alice"
+    folder.mkdir(parents=True)
+    history = History(folder / "history.db", server="here")
+    history.apply([Named(BOB.id, "bob"), OutgoingAdded(BOB.id, 7, 1_000, "one\ntwo \x1b[31m")])
+    history.apply(
+        [
+            OutgoingChanged(BOB.id, 7, MessageState.DELIVERED, 1_500),
+            IncomingAdded(b"#" + BOB.id, 1, 2_000, "ü", True),
+        ]
+    )
+    history.close()
+    return tmp_path
+
+
+def test_txt_is_one_clean_line_each(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = history_of("Alice", home)
+    assert path is not None
+    lines = list(exported(path, "alice", Format.TXT))
+    assert [line[20:] for line in lines] == ["alice to bob: one⏎two \\x1b[31m", "bob to everybody: ü"]
+
+
+def test_jsonl_is_all_that_is_known_untouched(home: Path) -> None:
+    path = history_of("alice", home)
+    assert path is not None
+    one, other = map(json.loads, exported(path, "alice", Format.JSONL))
+    assert (one["text"], one["standing"], one["identity"]) == ("one\ntwo \x1b[31m", "delivered", BOB.id.hex())
+    assert [(step["what"], step["at"]) for step in one["trail"]] == [("sent", 1.0), ("acknowledged", 1.5)]
+    assert (other["id"], other["kind"], other["to"], other["outgoing"]) == (2, "channel", None, False)
+
+
+def test_it_reads_while_the_peer_writes(home: Path) -> None:
+    path = home / "peers" / "n-alice" / "history.db"
+    running = History(path, server="here")
+    lines = exported(path, "alice", Format.TXT)
+    first = next(lines)
+    running.apply([OutgoingAdded(BOB.id, 8, 3_000, "meanwhile")])
+    assert [first, *lines] == list(exported(path, "alice", Format.TXT))[:2]
+    assert len(list(exported(path, "alice", Format.TXT))) == 3
+    running.close()
+
+
+def test_a_file_of_another_version_is_named_and_left_as_it_is(home: Path) -> None:
+    path = home / "peers" / "n-alice" / "history.db"
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 3")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(AnotherFormat):
+        list(exported(path, "alice", Format.TXT))
+    assert path.read_bytes() == before

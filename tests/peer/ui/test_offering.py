@@ -1,0 +1,31 @@
+"""What Tab offers a visitor of the help desk."""
+
+import pytest
+
+from chatapp.peer.visitor.texts import COMMANDS, HELP, VisitorOffers
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("", [".queue", "/new", "/help", "/quit"]),
+        (".", [".queue"]),
+        ("/", ["/new", "/help", "/quit"]),
+        ("/Q", ["/quit"]),
+        (" /n", ["/new"]),
+        ("s", []),
+        ("hello ", []),
+        ("/quit ", []),
+    ],
+)
+def test_a_visitor_is_offered_the_desk_s_commands_and_no_others(typed: str, offered: list[str]) -> None:
+    assert [one.text for one in VisitorOffers().after(typed, is_in_room=False)] == offered
+
+
+def test_what_is_put_in_takes_the_place_of_what_was_typed() -> None:
+    (offer,) = VisitorOffers().after("  .qu", is_in_room=False)
+    assert (offer.replaces, offer.about) == (3, COMMANDS[".queue"])
+
+
+def test_all_that_is_offered_is_in_the_help() -> None:
+    assert [line.split()[0] for line in HELP[:-1]] == list(COMMANDS)

@@ -1,0 +1,72 @@
+"""A visitor's program played by hand: what it asks, what it tells, what it wants stored."""
+
+import random
+
+from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.visitor.form import Form
+from chatapp.peer.visitor.visit import Visit
+from chatapp.wire.messages.desk import (
+    ConversationRequest,
+    DeskShown,
+    JoinDesk,
+    PlaceCause,
+    PlaceTold,
+    TurnCause,
+    TurnTold,
+    VisitorRequest,
+)
+
+FORM = Form(name="Ana", number="+919876543210", issue=1)
+DESK = DeskShown(queues=["desk", "exams"], menu=["Depression", "Other"], region="IN", keep_place=60)
+WALL = 1_800_000_000.0
+
+
+class Scene:
+    """A visitor's program, whose link is up unless a test says otherwise."""
+
+    def __init__(self, *, ticket: bytes = b"", heard: int = 0, queue: str = "") -> None:
+        self.is_up = True
+        self.asked: list[VisitorRequest | ConversationRequest] = []
+        self.answers: list[VisitorRequest | ConversationRequest] = []
+        """The answer to the last turn."""
+        self.disk = StoredVisit(ticket=ticket, heard=heard)
+        self.visit = Visit(self.disk, queue=queue, rng=random.Random(1), send=self._send)
+
+    def _send(self, request: VisitorRequest | ConversationRequest) -> None:
+        if self.is_up:
+            self.asked.append(request)
+
+    def store(self) -> None:
+        """The disk does its work."""
+        if (wanted := self.visit.wants_stored()) is not None:
+            self.disk = wanted
+            self.visit.stored()
+
+    def said(self) -> list[VisitorRequest | ConversationRequest]:
+        asked, self.asked = self.asked, []
+        return asked
+
+    def settled(self) -> bool:
+        return self.visit.is_settled
+
+    def join(self) -> JoinDesk:
+        self.visit.handle(DESK)
+        self.visit.join(FORM)
+        self.store()
+        (join,) = self.said()
+        assert isinstance(join, JoinDesk)
+        self.visit.events()
+        return join
+
+    def wait(self, position: int = 2, cause: PlaceCause = PlaceCause.JOINED, most: int = 0) -> None:
+        self.visit.handle(PlaceTold(0, 7, cause, position, 1, 0, most))
+
+    def serve(self, cause: TurnCause = TurnCause.CALLED, visit: int = 7) -> None:
+        """Told of a turn, the program answers at once, before anything else that it says."""
+        before, self.asked = self.asked, []
+        self.visit.handle(TurnTold(0, visit, cause, "bob"))
+        self.answers, self.asked = self.asked[:1], before + self.asked[1:]
+
+    def relink(self) -> None:
+        """The link was lost, and a new one stands."""
+        self.visit.handle(DESK)

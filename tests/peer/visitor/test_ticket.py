@@ -1,0 +1,126 @@
+"""A ticket that is shown again: by another start of the program, or on a new link."""
+
+import random
+
+from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.visitor.core import VisitorCore
+from chatapp.wire.framing import Kind
+from chatapp.wire.messages.desk import (
+    DeskLine,
+    DeskRefusal,
+    DeskRefused,
+    JoinDesk,
+    PlaceCause,
+    ReturnToDesk,
+    TurnCause,
+)
+from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone
+from tests.peer.visitor.scene import DESK, Scene
+
+TICKET = b"t" * 16
+
+
+def test_a_program_that_starts_anew_goes_on_with_its_ticket() -> None:
+    scene = Scene(ticket=TICKET, heard=4)
+    scene.visit.handle(DESK)
+    (back,) = scene.said()
+    assert isinstance(back, ReturnToDesk)
+    assert (back.ticket, back.heard) == (TICKET, 4)
+    scene.wait(2, PlaceCause.RETURNED)
+    scene.visit.handle(DeskLine(7, 4, "bob", 0, "shown before"))
+    assert scene.visit.events() == [happened.Resumed(), happened.Placed(position=2, operators=1)]
+
+
+def test_back_at_the_same_place_nothing_is_told_again() -> None:
+    scene = Scene()
+    scene.join()
+    scene.wait(2)
+    scene.visit.events()
+    scene.relink()
+    scene.wait(2, PlaceCause.RETURNED)
+    assert scene.visit.events() == []
+    scene.relink()
+    scene.wait(1, PlaceCause.RETURNED)
+    assert scene.visit.events() == [happened.Placed(position=1, operators=1)]
+    scene.relink()
+    scene.serve(TurnCause.RETURNED)
+    assert scene.visit.events() == [happened.Served(turn=happened.Turn.CALLED, operator="bob")]
+
+
+def test_an_answer_that_was_lost_is_asked_for_with_the_same_ticket() -> None:
+    scene = Scene()
+    first = scene.join()
+    scene.relink()
+    (again,) = scene.said()
+    assert isinstance(again, JoinDesk)
+    assert again.ticket == first.ticket
+    scene.wait(1, PlaceCause.RETURNED)
+    assert scene.visit.events() == [happened.Placed(position=1, operators=1)]
+
+
+def test_a_place_that_is_gone_is_taken_anew_with_the_form_in_hand() -> None:
+    scene = Scene()
+    first = scene.join()
+    scene.wait()
+    scene.visit.events()
+    scene.relink()
+    scene.said()
+    scene.visit.handle(DeskRefused(0, DeskRefusal.NO_SUCH_TICKET))
+    scene.store()
+    (again,) = scene.said()
+    assert isinstance(again, JoinDesk)
+    assert again.ticket != first.ticket
+    assert again.name == "Ana"
+    assert scene.visit.events() == [happened.PlaceGone(is_joining=True)]
+
+
+def test_a_session_that_ended_while_we_were_away_is_over() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    scene.visit.events()
+    scene.relink()
+    scene.said()
+    scene.visit.handle(DeskRefused(0, DeskRefusal.NO_SUCH_TICKET))
+    assert scene.visit.events() == [
+        happened.Over(reason="The session has ended while you were away", by_us=False)
+    ]
+    assert scene.said() == []
+
+
+def test_a_place_that_is_gone_is_asked_for_anew_without_one() -> None:
+    scene = Scene(ticket=TICKET)
+    scene.visit.handle(DESK)
+    scene.visit.handle(DeskRefused(0, DeskRefusal.NO_SUCH_TICKET))
+    assert [type(event) for event in scene.visit.events()] == [happened.PlaceGone, happened.FormWanted]
+    scene.store()
+    assert scene.disk == StoredVisit()
+
+
+def test_a_stranger_at_our_registrys_address_costs_no_ticket() -> None:
+    guest = Someone("ana")
+    me = LocalIdentity(name="", identity=guest.identity, mail_keys=[guest.mail_key], counter=1)
+    core = VisitorCore(
+        me,
+        server=SERVER,
+        pinned=Someone("the registry").id,
+        stored=StoredVisit(ticket=TICKET),
+        queue="",
+        rng=random.Random(1),
+        policy=POLICY,
+        wall_offset=WALL,
+    )
+    now = 1.0
+    core.start(now=now)
+    told: list[happened.VisitEvent] = []
+    while not told:  # each HELLO is answered, by the wrong one
+        for hello in (data for data, _ in core.datagrams_to_send() if data[0] == Kind.HELLO):
+            core.receive_datagram(bytes((Kind.COOKIE,)) + Porter().cookie(hello), SERVER, now=now)
+        now = core.next_timer() or now
+        core.handle_timer(now=now)
+        told = core.events()
+    assert [type(event) for event in told] == [happened.ServerKeyChanged]
+    core.leave(now=now)  # the program ends with that
+    assert core.wants_stored() is None

@@ -1,0 +1,236 @@
+"""One visit: asking to be let in, each place and turn that is told, the end."""
+
+import pytest
+
+from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.visitor.visit import Stage
+from chatapp.wire.messages.desk import (
+    AskPlace,
+    DeskLine,
+    DeskRefusal,
+    DeskRefused,
+    HeardAtDesk,
+    JoinDesk,
+    LeaveDesk,
+    LineRefusal,
+    LineRefused,
+    LinesTaken,
+    OverCause,
+    PlaceCause,
+    PlaceTold,
+    TurnCause,
+    TurnTold,
+    VisitOver,
+)
+from tests.peer.visitor.scene import DESK, FORM, Scene
+
+
+def test_the_desk_asks_for_a_form_and_the_ticket_is_on_disk_before_it_is_sent() -> None:
+    scene = Scene()
+    scene.visit.handle(DESK)
+    assert scene.visit.events() == [happened.FormWanted(region="IN", menu=("Depression", "Other"))]
+    scene.visit.join(FORM)
+    assert scene.said() == []
+    scene.store()
+    (join,) = scene.said()
+    assert isinstance(join, JoinDesk)
+    assert join.ticket == scene.disk.ticket
+    assert (join.queue, join.name, join.number, join.issue) == ("", "Ana", "+919876543210", 1)
+    assert not scene.settled()
+
+
+def test_a_question_is_settled_when_it_is_answered_or_its_link_is_gone() -> None:
+    scene = Scene()
+    scene.join()
+    scene.wait()
+    assert scene.settled()
+    scene.visit.ask_place()
+    (asked,) = scene.said()
+    assert isinstance(asked, AskPlace)
+    assert not scene.settled()
+    scene.wait(1, PlaceCause.CHANGED)
+    assert not scene.settled()
+    scene.visit.handle(PlaceTold(asked.reference, 7, PlaceCause.ASKED, 1, 1, 0, 0))
+    assert scene.settled()
+    for end in (scene.relink, lambda: scene.visit.handle(VisitOver(7, OverCause.ENDED))):
+        scene.visit.ask_place()
+        assert not scene.settled()
+        end()
+        assert scene.settled()
+
+
+def test_a_place_each_change_of_it_and_the_turn() -> None:
+    scene = Scene()
+    scene.join()
+    scene.wait(2)
+    scene.wait(1, PlaceCause.CHANGED)
+    scene.serve()
+    assert scene.visit.events() == [
+        happened.Placed(position=2, operators=1),
+        happened.Placed(position=1, operators=1),
+        happened.Served(turn=happened.Turn.CALLED, operator="bob"),
+    ]
+    assert scene.visit.stage is Stage.ACTIVE
+
+
+def test_an_operator_who_is_free() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve(TurnCause.CONNECTED)
+    assert scene.visit.events() == [happened.Served(turn=happened.Turn.AT_ONCE, operator="bob")]
+
+
+def test_where_one_is() -> None:
+    scene = Scene()
+    scene.join()
+    scene.wait(3)
+    scene.visit.events()
+    scene.visit.ask_place()
+    assert isinstance(scene.said()[0], AskPlace)
+    scene.wait(3, PlaceCause.ASKED)
+    scene.wait(3, PlaceCause.ASKED, most=300)
+    scene.serve(TurnCause.ASKED)
+    assert scene.visit.events() == [
+        happened.PlaceAnswered(position=3, estimate=None),
+        happened.PlaceAnswered(position=3, estimate=happened.Estimate(least=0, most=300)),
+        happened.ServedAnswered(),
+    ]
+
+
+@pytest.mark.parametrize("cause", OverCause)
+def test_the_end_of_a_visit_forgets_the_ticket(cause: OverCause) -> None:
+    scene = Scene()
+    scene.join()
+    scene.wait()
+    scene.visit.events()
+    scene.visit.handle(VisitOver(7, cause))
+    (over,) = scene.visit.events()
+    assert isinstance(over, happened.Over)
+    assert over.by_us is (cause is OverCause.LEFT)
+    scene.store()
+    assert scene.disk == StoredVisit()
+    assert scene.settled()
+
+
+@pytest.mark.parametrize("reason", [one for one in DeskRefusal if one is not DeskRefusal.NO_SUCH_TICKET])
+def test_a_desk_that_will_not_have_us(reason: DeskRefusal) -> None:
+    scene = Scene()
+    scene.join()
+    scene.visit.handle(DeskRefused(0, reason))
+    (refused,) = scene.visit.events()
+    assert isinstance(refused, happened.Refused)
+    scene.store()
+    assert scene.disk == StoredVisit()
+
+
+def test_giving_a_place_up_for_a_new_request() -> None:
+    scene = Scene()
+    scene.join()
+    scene.wait()
+    scene.visit.leave()
+    assert isinstance(scene.said()[0], LeaveDesk)
+    scene.visit.handle(VisitOver(7, OverCause.LEFT))
+    scene.visit.events()
+    scene.visit.begin_anew()
+    assert [type(event) for event in scene.visit.events()] == [happened.FormWanted]
+
+
+def test_a_program_that_comes_back_to_a_session_that_was_ended_says_so_and_asks_for_the_form() -> None:
+    scene = Scene(ticket=bytes(16))
+    scene.visit.handle(DESK)
+    scene.visit.handle(VisitOver(7, OverCause.ENDED))
+    told, wanted = scene.visit.events()
+    assert told == happened.EndedUnseen(reason="The operator has ended the session")
+    assert isinstance(wanted, happened.FormWanted)
+    scene.store()
+    assert scene.disk == StoredVisit()
+
+
+def test_one_that_was_away_in_between_ends_with_it() -> None:
+    scene = Scene()
+    scene.join()
+    scene.wait()
+    scene.visit.events()
+    scene.relink()
+    scene.visit.handle(VisitOver(7, OverCause.DROPPED))
+    (over,) = scene.visit.events()
+    assert over == happened.Over(reason="An operator has taken you out of the waiting room", by_us=False)
+
+
+def test_a_turn_is_answered_at_once() -> None:
+    scene = Scene(ticket=bytes(16), heard=4)
+    scene.visit.handle(DESK)
+    scene.serve(TurnCause.RETURNED)
+    assert scene.answers == [HeardAtDesk(7, 4)]
+
+
+def test_a_call_that_was_missed_is_told() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    scene.visit.events()
+    scene.wait(2, PlaceCause.MISSED_CALL)
+    assert scene.visit.events() == [
+        happened.SentBack(why=happened.WhyBack.CALL_MISSED),
+        happened.Placed(position=2, operators=1),
+    ]
+
+
+def test_a_queue_that_there_is_not() -> None:
+    scene = Scene(queue="maths")
+    scene.visit.handle(DESK)
+    assert scene.visit.events() == [happened.QueueUnknown(name="maths", queues=("desk", "exams"))]
+    assert scene.said() == []
+
+
+def test_who_waits_for_an_operator_who_dies_is_told() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    scene.wait(1, PlaceCause.HANDED_OVER)
+    scene.visit.events()
+    scene.wait(1, PlaceCause.OPERATOR_LOST)
+    assert scene.visit.events() == [happened.SentBack(why=happened.WhyBack.OPERATOR_LOST)]
+
+
+def test_a_queue_in_whatever_case() -> None:
+    scene = Scene(queue="EXAMS")
+    scene.visit.handle(DESK)
+    assert [type(event) for event in scene.visit.events()] == [happened.FormWanted]
+
+
+def test_notices_out_of_place_are_passed_over() -> None:
+    scene = Scene()
+    for notice in (
+        PlaceTold(0, 7, PlaceCause.JOINED, 1, 1, 0, 0),
+        TurnTold(0, 7, TurnCause.CALLED, "bob"),
+        VisitOver(7, OverCause.ENDED),
+        DeskRefused(0, DeskRefusal.NO_SUCH_TICKET),
+        DeskLine(7, 1, "bob", 0, "hi"),
+        LinesTaken(7, 1),
+        LineRefused(7, 1, LineRefusal.FULL),
+    ):
+        scene.visit.handle(notice)
+    assert scene.visit.events() == []
+    assert scene.said() == []
+    assert scene.visit.wants_stored() is None
+
+
+def test_sent_back_to_the_line() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve(TurnCause.CONNECTED)
+    scene.visit.events()
+    scene.wait(1, PlaceCause.OPERATOR_LOST)
+    scene.serve()
+    scene.wait(1, PlaceCause.HANDED_OVER)
+    scene.serve(TurnCause.HANDED_OVER)
+    assert scene.visit.events() == [
+        happened.SentBack(why=happened.WhyBack.OPERATOR_LOST),
+        happened.Placed(position=1, operators=1),
+        happened.Served(turn=happened.Turn.CALLED, operator="bob"),
+        happened.SentBack(why=happened.WhyBack.HANDED_OVER),
+        happened.Placed(position=1, operators=1),
+        happened.Served(turn=happened.Turn.HANDED_OVER, operator="bob"),
+    ]

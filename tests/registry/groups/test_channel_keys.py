@@ -1,0 +1,116 @@
+"""The channel's keys: who has them, and when another one comes."""
+
+from chatapp.registry.groups.rules import KEY_TRIED_AGAIN_AFTER
+from chatapp.wire.messages.rooms import CHANNEL, GroupGranted, GroupRefusal, GroupRefused
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
+from tests.registry.roomtalk import page
+
+
+class TestKeys:
+    def test_everybody_gets_the_key_with_a_station_of_their_own(self, rig: Rig) -> None:
+        ann = rig.hand("ann")
+        ann.register()
+        granted = ann.attach()[0]
+        assert isinstance(granted, GroupGranted)
+        bob = rig.member("bob")
+        assert bob.key is not None
+        assert bob.key.key == granted.key
+        assert bob.station > granted.station > 0
+
+    def test_a_new_name_brings_a_new_key_once_a_minute(self, rig: Rig, ann: Hand) -> None:
+        first = ann.epoch
+        rig.member("eve")
+        assert ann.notices() == []
+        rig.advance(61.0)
+        (granted,) = ann.notices()
+        assert isinstance(granted, GroupGranted)
+        assert (granted.epoch, granted.station) == (first + 1, ann.station)
+        rig.member("bob")
+        rig.advance(30.0)
+        assert ann.notices() == []
+        rig.advance(31.0)
+        assert [notice.epoch for notice in ann.notices() if isinstance(notice, GroupGranted)] == [first + 2]
+        rig.advance(20.0)
+        assert ann.notices() == [], "nobody new, no new key"
+
+    def test_the_key_before_serves_for_a_minute(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        rig.advance(61.0)
+        ann.send_raw(ann.line("under the key before"))
+        assert len(bob.relayed()) == 1
+        ann.notices()
+        rig.advance(60.0)
+        ann.send_raw(ann.line("too late"))
+        assert bob.relayed() == []
+        assert ann.notices() == [GroupRefused(CHANNEL, ann.epoch, 1, GroupRefusal.EPOCH_OVER)]
+
+    def test_a_key_serves_when_it_is_on_the_disk(self, rig: Rig, ann: Hand) -> None:
+        rig.auto_commit = False
+        rig.advance(61.0)
+        assert ann.notices() == []
+        rig.commit()
+        assert isinstance(ann.notices()[0], GroupGranted)
+
+    def test_a_key_that_the_disk_does_not_take_never_serves(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        """Else lines under it would be on the disk, after it has room again, and nobody could read them later."""
+        before = ann.epoch
+        rig.store.full = True
+        rig.advance(63.0)
+        assert ann.notices() == []
+        rig.store.full = False
+        ann.send_raw(ann.line("in between"))
+        rig.advance(KEY_TRIED_AGAIN_AFTER)
+        (granted,) = [notice for notice in ann.notices() if isinstance(notice, GroupGranted)]
+        ann.attach()
+        ann.send_raw(ann.line("afterwards"))
+        rig.restart()
+        bob.register()
+        bob.attach()
+        told = page(bob, CHANNEL)
+        assert len(told.lines) == 2
+        assert {key.epoch for key in told.keys} == {before, granted.epoch}
+
+    def test_a_first_key_that_the_disk_does_not_take_goes_with_the_first_line(
+        self, rig: Rig, ann: Hand, bob: Hand
+    ) -> None:
+        rig.store.full = True
+        rig.restart()
+        rig.store.full = False
+        for hand in (ann, bob):
+            hand.register()
+            hand.attach()
+        ann.send_raw(ann.line("kept"))
+        rig.restart()
+        bob.register()
+        bob.attach()
+        told = page(bob, CHANNEL)
+        assert len(told.lines) == 1
+        assert ann.epoch in {key.epoch for key in told.keys}
+
+    def test_epochs_rise_over_restarts_and_keys_differ(self, rig: Rig, ann: Hand) -> None:
+        keys, epochs = set(), []
+        for _ in range(3):
+            assert ann.key is not None
+            keys.add(ann.key.key)
+            epochs.append(ann.epoch)
+            rig.wall_offset -= 3_600
+            rig.restart()
+            ann.register()
+            ann.attach()
+        assert len(keys) == 3
+        assert epochs == [epochs[0], epochs[0] + 1, epochs[0] + 2]
+
+    def test_stations_of_two_lives_differ(self, rig: Rig, ann: Hand) -> None:
+        before = ann.station
+        rig.restart()
+        ann.register()
+        ann.attach()
+        assert ann.station > before
+
+    def test_stations_of_two_short_lives_differ(self, rig: Rig, ann: Hand, bob: Hand) -> None:
+        """Who still has a row of the first must not take a line of the second for its owner's."""
+        before = max(ann.station, bob.station)
+        rig.restart(downtime=0.1)
+        ann.register()
+        ann.attach()
+        assert ann.station > before

@@ -1,0 +1,177 @@
+"""The gate: nothing for an address that has proved nothing, and no more bytes than it sent."""
+
+import random
+
+import pytest
+
+from chatapp.registry.transport.admission import Gate
+from chatapp.wire.address import Address
+from chatapp.wire.admission import is_refused_authentic, make_register
+from chatapp.wire.codec import decode_refused, encode, encode_hello
+from chatapp.wire.framing import Kind
+from chatapp.wire.identity import Identity, make_card
+from chatapp.wire.limits import HELLO_SIZE, REGISTERS_BURST, REGISTERS_PER_SECOND
+from chatapp.wire.messages.registration import Hello, RefusalReason, Refused, Welcome
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
+
+SOMEWHERE = Address("10.9.9.9", 999)
+
+
+@pytest.fixture
+def bob(rig: Rig) -> Hand:
+    return rig.hand("bob")
+
+
+def test_a_cookie_is_never_longer_than_the_hello(rig: Rig, bob: Hand) -> None:
+    hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
+    rig.receive(hello, bob.address)
+    (cookie,) = rig.take(bob.address)
+    assert len(cookie) <= len(hello) == HELLO_SIZE
+
+
+def test_hellos_cost_no_memory(rig: Rig) -> None:
+    hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
+    for number in range(500):
+        rig.receive(hello, Address(f"10.1.{number // 250}.{number % 250}", 7_000))
+    assert len(rig.core._gate._registers) == 0
+    assert len(rig.core._sessions) == 0
+    assert len(rig.core._service.directory) == 0
+
+
+def test_a_short_hello_gets_no_answer(rig: Rig, bob: Hand) -> None:
+    hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=1, nonce=b"n" * 16))
+    rig.receive(hello[:-1], bob.address)
+    assert rig.take(bob.address) == []
+    assert rig.core.dropped["malformed datagram"] == 1
+
+
+def test_another_version_is_told_so_but_not_endlessly(rig: Rig, bob: Hand) -> None:
+    hello = bytes((Kind.HELLO,)) + encode_hello(Hello(version=2, nonce=b"n" * 16))
+    for _ in range(100):
+        rig.receive(hello, bob.address)
+    answers = rig.take(bob.address)
+    assert 0 < len(answers) < 50
+    refused = decode_refused(answers[0][1:])
+    assert refused.reason is RefusalReason.VERSION
+    assert is_refused_authentic(refused, registry=rig.identity.public)
+    assert len(answers[0]) <= HELLO_SIZE
+
+
+def test_a_cookie_of_another_address_is_refused(rig: Rig, bob: Hand) -> None:
+    data = bob.register_bytes(bob.hello())
+    rig.receive(data, SOMEWHERE)
+    rig.receive(data, Address(bob.address.host, bob.address.port + 1))
+    assert rig.core.dropped["bad cookie"] == 2
+    assert not rig.take(SOMEWHERE)
+
+
+def test_a_cookie_lives_for_this_window_and_the_next(rig: Rig, bob: Hand) -> None:
+    cookie = bob.hello()
+    rig.now += 30.0
+    rig.receive(bob.register_bytes(cookie), bob.address)
+    assert isinstance(bob.answer(), Welcome)
+    cookie = bob.hello()
+    rig.now += 60.0
+    rig.receive(bob.register_bytes(cookie), bob.address)
+    assert bob.answer() is None
+    assert rig.core.dropped["bad cookie"] == 1
+
+
+def test_a_cookie_of_another_life_is_refused(rig: Rig, bob: Hand) -> None:
+    data = bob.register_bytes(bob.hello())
+    rig.restart(downtime=0.0)
+    rig.receive(data, bob.address)
+    assert bob.answer() is None
+
+
+def test_a_register_for_another_registry_is_dropped(rig: Rig, bob: Hand) -> None:
+    cookie = bob.hello()
+    elsewhere = make_register(
+        bob.identity,
+        registry=b"x" * 32,
+        nonce=cookie.nonce,
+        cookie=cookie.cookie,
+        card=bob.card,
+    )
+    rig.receive(bytes((Kind.REGISTER,)) + encode(elsewhere), bob.address)
+    assert bob.answer() is None
+    assert rig.core.dropped["bad registration signature"] == 1
+
+
+def test_a_card_that_its_owner_did_not_sign_is_dropped(rig: Rig, bob: Hand) -> None:
+    cookie = bob.hello()
+    forged = make_card(Identity(b"f" * 32), name="bob", mail=bob.mail_key.public, counter=9)
+    card = bob.make_card(counter=9)
+    mixed = type(card)(card.name, card.identity, card.mail, card.counter, forged.signature)
+    rig.receive(bob.register_bytes(cookie, card=mixed), bob.address)
+    assert bob.answer() is None
+    assert rig.core.dropped["bad card signature"] == 1
+
+
+def test_every_flipped_bit_and_every_cut_of_a_register_gets_no_answer(rig: Rig, bob: Hand) -> None:
+    data = bob.register_bytes(bob.hello())
+    for bit in range(0, len(data) * 8, 3):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        rig.receive(bytes(flipped), bob.address)
+    for cut in range(len(data)):
+        rig.receive(data[:cut], bob.address)
+    assert bob.answer() is None
+    assert len(rig.core._service.directory) == 0
+    rig.receive(data, bob.address)
+    assert isinstance(bob.answer(), Welcome)
+
+
+def test_an_address_has_a_rate_of_registrations() -> None:
+    registry = Identity(bytes(range(32)))
+    gate = Gate(registry, secret=b"s" * 32, window=30.0)
+    here, there = Address("10.0.0.1", 1), Address("10.0.0.2", 1)
+
+    def verdict(sender: Address, now: float) -> object:
+        author = Identity(b"a" * 32)
+        card = make_card(author, name="ann", mail=b"m" * 32, counter=1)
+        register = make_register(
+            author,
+            registry=registry.public,
+            nonce=b"n" * 16,
+            cookie=gate._cookie(sender, gate._window_of(now)),
+            card=card,
+        )
+        screened = gate.screen(bytes((Kind.REGISTER,)) + encode(register), sender, now=now)
+        assert isinstance(screened, str) or gate.flaw_of(screened) == ""
+        return screened
+
+    gate._registers._rate, gate._registers._burst = 2.0, 3.0  # type: ignore[misc]
+    assert [isinstance(verdict(here, 0.0), str) for _ in range(5)] == [False] * 3 + [True] * 2
+    assert not isinstance(verdict(there, 0.0), str)
+    assert not isinstance(verdict(here, 1.0), str)
+    assert REGISTERS_BURST >= REGISTERS_PER_SECOND
+
+
+def test_refusals_are_no_longer_than_what_asked_for_them(rig: Rig, bob: Hand) -> None:
+    bob.register()
+    impostor = Hand(rig, "bob", host="10.7.7.7", seed=77)
+    data = impostor.register_bytes(impostor.hello())
+    rig.receive(data, impostor.address)
+    (answer,) = rig.take(impostor.address)
+    assert len(answer) <= len(data)
+
+
+@pytest.mark.parametrize(
+    "name", ["bob\n", "a b", "server", "x" * 31 + "/", "..", "\u202ebob", "B\u00f6b ", "a,b"]
+)
+def test_what_is_no_name_is_refused(rig: Rig, name: str) -> None:
+    answer = rig.hand(name).register()
+    assert isinstance(answer, Refused)
+    assert answer.reason is RefusalReason.BAD_NAME
+
+
+def test_garbage_with_each_first_byte_is_dropped_in_silence(rig: Rig) -> None:
+    chance = random.Random(5)
+    for kind in range(256):
+        for size in (0, 1, 16, 24, 40, 254, 255, 256, 1_199):
+            rig.receive(bytes((kind,)) + chance.randbytes(size), SOMEWHERE)
+    rig.receive(b"", SOMEWHERE)
+    assert not rig.take(SOMEWHERE)
+    assert sum(rig.core.dropped.values()) == 256 * 9 + 1

@@ -1,0 +1,190 @@
+"""Links before and after they have proved themselves: deadlines, pace, garbage."""
+
+import random
+
+import pytest
+
+from chatapp.registry.transport.links import QUEUED_MAX
+from chatapp.wire.codec import encode
+from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, REQUESTS_BURST, REQUESTS_PER_SECOND, TABLE_PAGE_MAX
+from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.registration import Ping
+from chatapp.wire.messages.table import FetchTable
+from tests.registry.hand import Hand
+from tests.registry.rig import Rig
+from tests.registry.roomtalk import back
+
+
+def newcomer(rig: Rig, name: str = "ann") -> Hand:
+    hand = rig.hand(name)
+    hand.register()
+    return hand
+
+
+class TestProving:
+    def test_an_attach_opens_a_link(self, rig: Rig) -> None:
+        ann = newcomer(rig)
+        assert len(ann.attach()) == 2
+        assert ann.link in rig.widened
+        assert ann.link not in rig.closed
+
+    def test_a_first_frame_that_opens_nothing_ends_it_without_a_word(self, rig: Rig) -> None:
+        ann = newcomer(rig)
+        for first in (
+            b"\x07" + bytes(40),
+            b"\x06" + bytes(136),
+            b"\x06",
+            b"\x08" + bytes(60),
+            ann.seal(Ping(1)),
+        ):
+            link = ann.connect()
+            ann.send_raw(first)
+            assert rig.closed[link] == "first frame opens no session"
+            assert rig.frames[link] == []
+        assert not rig.widened
+
+    def test_a_first_frame_that_is_no_attach_ends_it(self, rig: Rig) -> None:
+        ann = newcomer(rig)
+        for said in (encode(Ping(1)), b"\xc1", encode([127]), b""):
+            ann.connect()
+            ann.send_raw(ann.first_frame(said))
+            assert ann.link in rig.closed
+            assert rig.frames[ann.link or 0] == []
+
+    def test_every_flipped_bit_of_the_first_frame_ends_it(self, rig: Rig) -> None:
+        ann = newcomer(rig)
+        first = ann.first_frame()
+        for bit in range(0, 8 * len(first), 3):
+            link = ann.connect()
+            flipped = bytearray(first)
+            flipped[bit // 8] ^= 1 << bit % 8
+            ann.send_raw(bytes(flipped))
+            assert link in rig.closed
+
+    def test_a_replayed_link_is_of_no_use(self, rig: Rig) -> None:
+        """Clause 5.2: each opening has a higher number."""
+        ann = newcomer(rig)
+        ann.connect()
+        first = ann.first_frame()
+        ann.send_raw(first)
+        assert ann.link not in rig.closed
+        ann.connect()
+        ann.send_raw(first)
+        assert ann.link in rig.closed
+
+    def test_a_second_attach_is_dropped(self, rig: Rig, bob: Hand) -> None:
+        assert bob.ask(Attach()) == []
+        assert rig.core.dropped["misplaced attach"] == 1
+
+
+class TestDeadlines:
+    def test_a_silent_connection_ends(self, rig: Rig) -> None:
+        link = rig.open_link("10.0.0.9")
+        rig.advance(LINK_FIRST_FRAME_TIMEOUT - 0.1)
+        assert link not in rig.closed
+        rig.advance(0.2)
+        assert rig.closed[link] == "no first frame"
+
+    def test_early_timers_are_harmless(self, rig: Rig, bob: Hand) -> None:
+        for _ in range(5):
+            rig.core.handle_timer(now=rig.now)
+        assert bob.link not in rig.closed
+
+    def test_a_late_timer_ends_what_had_to_be_proved(self, rig: Rig) -> None:
+        link = rig.open_link("10.0.0.9")
+        rig.now += 10_000.0
+        for _ in range(3):
+            rig.core.handle_timer(now=rig.now)
+            rig.turn()
+        assert rig.closed[link] == "no first frame"
+        assert rig.core.next_timer() > rig.now
+
+
+class TestPace:
+    def test_who_asks_too_much_is_read_more_slowly_and_nothing_is_dropped(self, rig: Rig, bob: Hand) -> None:
+        count = int(REQUESTS_BURST) - 1  # the Attach was one
+        bob.send_raw(*(bob.cipher.seal(encode(Ping(1))) for _ in range(count)))
+        assert bob.link not in rig.paused
+        bob.send_raw(*(bob.cipher.seal(encode(Ping(1))) for _ in range(int(REQUESTS_PER_SECOND))))
+        assert bob.link in rig.paused
+        assert len(bob.notices()) == count + REQUESTS_PER_SECOND
+        rig.advance(0.99)
+        assert bob.link in rig.paused
+        rig.advance(0.02)
+        assert bob.link not in rig.paused
+
+    @pytest.mark.parametrize(("text", "lines"), [("hi", 500), ("x" * 60_000, 39)])
+    def test_a_line_counts_as_many_requests(self, rig: Rig, bob: Hand, text: str, lines: int) -> None:
+        rig.advance(5.0)
+        for number in range(lines - 5):
+            bob.send_raw(bob.line(text, number))
+        assert bob.link not in rig.paused
+        for number in range(lines - 5, lines + 5):
+            bob.send_raw(bob.line(text, number))
+        assert bob.link in rig.paused
+        assert rig.core._service.channel.group.position, "nothing is dropped"
+
+    def test_long_answers_count_as_many_requests(self, rig: Rig, bob: Hand) -> None:
+        for number in range(200):
+            rig.hand(f"user{number}", host=f"10.1.1.{number}").register()
+        rig.advance(5.0)
+        asked = 0
+        while bob.link not in rig.paused:
+            asked += len(bob.ask(FetchTable(0)))
+        assert 150 < asked < 400
+
+    def test_all_links_of_one_network_count_together(self, rig: Rig, ann: Hand) -> None:
+        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(6)]
+        back(rig, *crowd)
+        for hand in crowd[:5]:
+            hand.send(*[Ping(1)] * int(REQUESTS_BURST - 10))
+        assert rig.paused == {crowd[4].link}
+        ann.send(Ping(1))
+        assert ann.link not in rig.paused
+
+    def test_a_paused_link_that_ends_is_not_resumed(self, rig: Rig, bob: Hand) -> None:
+        bob.send_raw(*(bob.cipher.seal(encode(Ping(1))) for _ in range(int(REQUESTS_BURST) + 100)))
+        bob.drop_link()
+        rig.advance(5.0)
+        assert rig.core.links_to_resume() == []
+
+    def test_who_asks_for_more_than_it_can_read_is_cut(self, rig: Rig, bob: Hand) -> None:
+        for number in range(300):
+            rig.hand(f"user{number}").register()
+        bob.send_raw(*(bob.cipher.seal(encode(FetchTable(0))) for _ in range(500)))
+        assert rig.closed[bob.link or 0] == "asks for more than it reads"
+        assert QUEUED_MAX >= 4 * TABLE_PAGE_MAX
+        assert bob.id not in rig.core._service.directory.online()
+
+
+class TestGarbage:
+    def test_garbage_on_an_open_link_ends_it(self, rig: Rig, bob: Hand) -> None:
+        bob.send_raw(b"\x07garbage")
+        assert rig.closed[bob.link or 0] == "a frame does not open"
+        assert bob.id not in rig.core._service.directory.online()
+
+    def test_an_unknown_request_is_dropped_and_the_link_goes_on(self, rig: Rig, bob: Hand) -> None:
+        bob.send_raw(*(bob.cipher.seal(body) for body in (b"", b"\xc1", encode([127, 1]), b"\x91" * 900)))
+        assert rig.core.dropped["malformed frame"] == 4
+        assert bob.ask(Ping(1))
+
+    def test_frames_behind_the_one_that_ended_it_are_not_served(self, rig: Rig, bob: Hand) -> None:
+        good = bob.cipher.seal(encode(Ping(1)))
+        bob.send_raw(b"\x07garbage", good)
+        assert bob.notices() == []
+
+    def test_no_garbage_raises_or_is_answered(self, rig: Rig, bob: Hand) -> None:
+        chance = random.Random(3)
+        for _ in range(400):
+            link = rig.open_link("10.0.0.9")
+            sizes = [chance.choice((0, 1, 2, 17, 30, 400)) for _ in range(3)]
+            frames = [bytes((chance.randrange(12),))[:size] + chance.randbytes(size) for size in sizes]
+            if chance.random() < 0.5:
+                frames[0] = b"\x06" + bob.id + chance.randbytes(110)
+            rig.core.receive_frames(link, frames, now=rig.now)
+            rig.turn()
+            assert link in rig.closed
+            assert not rig.frames[link]
+        rig.core.receive_frames(99_999, [b"x"], now=rig.now)
+        rig.core.link_closed(99_999, now=rig.now)
+        assert bob.ask(Ping(1)), "nobody else noticed"

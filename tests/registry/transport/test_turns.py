@@ -1,0 +1,83 @@
+"""Turns: nobody waits behind another's second, and nobody takes all the places."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatapp.registry.transport.admission import A_TIMER, BURST, FairQueue
+from chatapp.wire.address import Address
+from chatapp.wire.codec import decode_cookie
+from chatapp.wire.messages.registration import Welcome
+from tests.faults.flooder import hello, signed
+from tests.registry.rig import Rig
+
+MOST = 60
+
+
+def all_of(turns: FairQueue[tuple[str, int]]) -> list[tuple[str, int]]:
+    taken: list[tuple[str, int]] = []
+    while turns.due <= 0.0:
+        taken += turns.taken(now=0.0)
+    return taken
+
+
+def test_each_network_has_its_turn_before_any_has_its_second() -> None:
+    turns: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    for number in range(20):
+        assert turns.join("flood", ("flood", number), now=0.0)
+    assert turns.join("class", ("class", 0), now=0.0)
+    assert turns.join("class", ("class", 1), now=0.0)
+    first, *rest = all_of(turns)
+    assert first == ("flood", 0)
+    assert rest[:4] == [("class", 0), ("flood", 1), ("class", 1), ("flood", 2)]
+    assert len(rest) == 21 and turns.due == float("inf") and len(turns) == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 40)), max_size=30))
+def test_a_newcomer_finds_a_place_whatever_others_do(crowds: list[tuple[str, int]]) -> None:
+    turns: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    for network, count in crowds:
+        for number in range(count):
+            turns.join(network, (network, number), now=0.0)
+    assert turns.join("newcomer", ("newcomer", 0), now=0.0)
+    taken = all_of(turns)
+    networks = [network for network, _ in taken]
+    assert networks.index("newcomer") == len(set(networks)) - 1, "behind one of each"
+    for network in set(networks):
+        numbers = [number for name, number in taken if name == network]
+        assert len(numbers) <= MOST * 3 // 8 + 1
+
+
+def test_one_network_has_half_of_what_is_shared_and_gets_them_back() -> None:
+    turns: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    assert [turns.join("one", ("one", n), now=0.0) for n in range(MOST)].count(True) == MOST * 3 // 8 + 1
+    assert len(turns.taken(now=0.0)) == A_TIMER
+    assert turns.join("one", ("one", 0), now=0.0)
+
+
+def test_what_is_little_waits_for_nobody() -> None:
+    turns: FairQueue[tuple[str, int]] = FairQueue(most=MOST, now=0.0)
+    assert [turns.is_free(now=0.0) for _ in range(int(BURST) + 1)].count(True) == BURST
+    assert turns.is_free(now=1.0)
+    turns.join("one", ("one", 0), now=1.0)
+    assert not turns.is_free(now=2.0), "others came before"
+
+
+def test_a_newcomer_passes_a_flood_of_forged_registers() -> None:
+    rig = Rig()
+    flood = Address("127.0.1.1", 7_000)
+    rig.receive(hello(rig.rng), flood)
+    cookie = decode_cookie(rig.take(flood)[0][1:])
+    forged = signed(rig.rng, cookie, is_forged=True)()
+    bob = rig.hand("bob")
+    asked = bob.register_bytes(bob.hello())
+    for _ in range(int(BURST) + 1_000):
+        rig.core.receive_datagram(forged, flood, now=rig.now)
+    rig.core.receive_datagram(asked, bob.address, now=rig.now)
+    looked_at = rig.core.dropped["bad registration signature"]
+    assert looked_at == BURST
+    assert rig.core.next_timer() <= rig.now
+    rig.core.handle_timer(now=rig.now)
+    answered = rig.core.dropped["bad registration signature"] - looked_at
+    assert answered == A_TIMER - 1
+    rig.turn()
+    assert isinstance(bob.answer(), Welcome)

@@ -1,0 +1,114 @@
+"""A store without a disk, for tests and for the simulator. It knows no files; the rules (image.py) are those of the
+file store.
+
+It can crash, fill up and fail to sync on demand; the tests hold both stores to one contract.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from threading import Lock
+from typing import TypeVar
+
+from chatapp.registry.store.entries import DeskOwner, Entry, GroupLine, MailStored, Owner, encode
+from chatapp.registry.store.image import LoadedBuilder, StoreState
+from chatapp.registry.store.journal import frame
+from chatapp.registry.store.protocol import Loaded, RecordLost, StoreFull, StoreReadOnly
+
+_WHERE = "memory"
+
+Kept = TypeVar("Kept", MailStored, GroupLine)
+
+
+class MemoryStore:
+    """What was appended counts at once, and lasts over a `crash` only when a `sync` came between."""
+
+    def __init__(self) -> None:
+        self.full = False  # appends raise StoreFull as long as it is set
+        self.sync_fails = (
+            False  # a sync that has something to do makes the store read-only, and it does not recover
+        )
+        self._read_only = False
+        self._lock = Lock()
+        self._image: StoreState[Entry] = StoreState()
+        self._durable: StoreState[Entry] = StoreState()
+        self._unsynced: list[Entry] = []
+
+    def load(self) -> Loaded:
+        """May be called at any time: a reader of the store's present state."""
+        catalogue = LoadedBuilder()
+        with self._lock:
+            owners: list[Owner] = [*self._image.mail, *self._image.groups, DeskOwner.DESK]
+            for holder in chain.from_iterable(map(self._image.holders, owners)):
+                for entry in holder.values():
+                    catalogue.note(entry)
+            return catalogue.loaded(self._image)
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            frame(encode(entry))  # what a file could not hold is refused here too
+        with self._lock:
+            self._check_writable()
+            if self.full:
+                raise StoreFull(_WHERE, "no room")
+            for entry in entries:
+                self._image.apply(entry, entry)
+            self._unsynced.extend(entries)
+
+    def sync(self) -> None:
+        with self._lock:
+            self._check_writable()
+            if self._unsynced and self.sync_fails:
+                self._read_only = True
+                self._check_writable()
+            for entry in self._unsynced:
+                self._durable.apply(entry, entry)
+            self._unsynced = []
+
+    def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
+        with self._lock:
+            box = self._image.mail.get(recipient, {})
+            return [entry.letter for entry in _all_of(MailStored, box, serials, recipient.hex())]
+
+    def read_lines(self, group: str, positions: Sequence[int]) -> list[bytes]:
+        with self._lock:
+            known = self._image.groups.get(group)
+            lines = known.lines if known else {}
+            return [entry.frame for entry in _all_of(GroupLine, lines, positions, group)]
+
+    def checkpoint_due(self, now: float) -> bool:
+        """Never: nothing here has to come to rest."""
+        return False
+
+    def checkpoint(self) -> None:
+        self.sync()
+
+    def recovery_due(self, now: float) -> bool:
+        """Whenever a sync has failed."""
+        return self._read_only
+
+    def recover(self) -> None:
+        if self.sync_fails or self.full:
+            raise StoreReadOnly(_WHERE, "a sync has failed")
+        self.crash()
+
+    def close(self) -> None:
+        if not (self._read_only or self.sync_fails):
+            self.sync()
+
+    def crash(self) -> None:
+        """The power goes and comes back: what was not synced is gone. `load` tells what is left."""
+        with self._lock:
+            self._image = self._durable.copy()
+            self._unsynced = []
+            self._read_only = False
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise StoreReadOnly(_WHERE, "a sync has failed")
+
+
+def _all_of(kind: type[Kept], found: Mapping[int, Entry], keys: Sequence[int], where: str) -> list[Kept]:
+    kept = [entry for key in keys if isinstance(entry := found.get(key), kind)]
+    if len(kept) < len(keys):
+        raise RecordLost(where, [key for key in keys if key not in found])
+    return kept

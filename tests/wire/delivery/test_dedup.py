@@ -1,0 +1,238 @@
+"""The inbox: what is new, and when it is shown."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatapp.wire.delivery.dedup import Admission, Inbox
+from chatapp.wire.delivery.policy import Policy
+
+POLICY = Policy(hold_numbers=4)
+
+
+def take_in(inbox: Inbox, number: int, *, now: float) -> Admission:
+    admission = inbox.admit(number)
+    if admission is Admission.NEW:
+        inbox.store(number, now)
+    return admission
+
+
+@given(st.permutations(range(20)))
+def test_any_order_is_shown_in_order_and_each_once(arrivals: list[int]) -> None:
+    inbox = Inbox(Policy())
+    shown: list[int] = []
+    for number in arrivals:
+        assert take_in(inbox, number, now=1.0) is Admission.NEW
+        assert take_in(inbox, number, now=1.0) is Admission.REPEAT
+        shown += inbox.ready(1.0)
+    assert shown == list(range(20))
+    assert inbox.next_timer() is None
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("come"), st.integers(0, 30)),
+        st.tuples(st.just("floor"), st.integers(0, 30)),
+        st.tuples(st.just("wait"), st.sampled_from((0, 1, 7, 15, 60))),
+        st.tuples(st.just("void"), st.integers(0, 30)),
+        st.tuples(st.just("restart"), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+@given(steps)
+def test_against_the_rule_itself(actions: list[tuple[str, int]]) -> None:
+    """A number is ready when all from max(floor, shown + 1) are stored or void, or one above has waited for 15 s."""
+    inbox = Inbox(POLICY)
+    now, floor, stored, shown, void = 0.0, 0, set[int](), list[int](), set[int]()
+    since: dict[int, float] = {}
+    for action, value in actions:
+        known = stored | void
+        if action == "wait":
+            now += value
+        elif action == "floor":
+            floor = max(floor, value)
+            inbox.raise_floor(value)
+        elif action == "void":
+            if inbox.run_count < 4:
+                void.update(range(max(floor, value), value + 3))
+            inbox.pass_over(value, value + 3)
+        elif action == "restart":
+            inbox = Inbox(
+                POLICY, floor=floor, seen=stored, shown=max(shown, default=-1), unshown=stored - set(shown)
+            )
+            since = dict.fromkeys(since, now)
+            void.clear()
+        elif value < floor or value in known:
+            assert inbox.admit(value) is Admission.REPEAT
+            inbox.store(value, now)
+        elif take_in(inbox, value, now=now) is Admission.NEW:
+            stored.add(value)
+            since[value] = now
+        else:
+            above = [number for number in known if number >= floor]
+            runs = sum(1 for number in above if number - 1 not in above)
+            assert len(since) >= 4 or runs >= 4
+        known = stored | void
+        ready = inbox.ready(now)
+        assert len(set(ready)) == len(ready)
+        assert not set(ready) & set(shown)
+        for number in ready:
+            start = max(floor, max(shown, default=-1) + 1)
+            is_waited_for = any(number <= held and now - at >= 15 for held, at in since.items())
+            assert is_waited_for or all(other in known for other in range(start, number))
+            shown.append(number)
+        for number in ready:
+            del since[number]
+        top = max(floor, max(shown, default=-1) + 1)
+        while top in void - stored:
+            top += 1
+        assert all(held > top and now - at < 15 for held, at in since.items()), "ready and not shown"
+        assert inbox.next_timer() == (min(since.values()) + 15 if since else None)
+        assert inbox.held_count == len(since) <= 4
+        assert inbox.has_ready is False
+
+
+def test_a_hole_is_waited_for_15_seconds_and_a_latecomer_is_shown_once() -> None:
+    inbox = Inbox(Policy(), floor=1)
+    take_in(inbox, 2, now=10.0)
+    take_in(inbox, 4, now=20.0)
+    assert inbox.ready(20.0) == []
+    assert inbox.next_timer() == 25.0
+    assert inbox.ready(24.9) == []
+    assert inbox.ready(25.0) == [2]
+    assert inbox.next_timer() == 35.0
+    assert take_in(inbox, 1, now=26.0) is Admission.NEW
+    assert inbox.ready(26.0) == [1]
+    assert take_in(inbox, 1, now=26.0) is Admission.REPEAT
+    assert take_in(inbox, 3, now=27.0) is Admission.NEW
+    assert inbox.ready(27.0) == [3, 4]
+
+
+def test_the_floor_ends_the_wait() -> None:
+    inbox = Inbox(Policy(), floor=1)
+    for number in (3, 2, 7):
+        take_in(inbox, number, now=0.0)
+    inbox.raise_floor(5)
+    assert inbox.ready(0.0) == [2, 3]
+    inbox.raise_floor(4)
+    assert inbox.floor == 5
+    assert inbox.admit(4) is Admission.REPEAT
+    inbox.raise_floor(7)
+    assert inbox.ready(0.0) == [7]
+
+
+def test_a_number_from_the_clock_waits_only_for_the_floor() -> None:
+    inbox = Inbox(Policy())
+    take_in(inbox, 1_700_000_000_000_000, now=0.0)
+    assert inbox.ready(0.0) == []
+    inbox.raise_floor(1_700_000_000_000_000)
+    assert inbox.ready(0.0) == [1_700_000_000_000_000]
+
+
+def test_a_full_hold_drops_what_is_beyond_and_takes_what_fills_the_hole() -> None:
+    inbox = Inbox(POLICY)
+    for number in (1, 2, 3, 4):
+        assert take_in(inbox, number, now=0.0) is Admission.NEW
+    assert inbox.admit(5) is Admission.BEYOND
+    assert inbox.admit(4) is Admission.REPEAT
+    assert take_in(inbox, 0, now=0.0) is Admission.NEW
+    assert inbox.ready(0.0) == [0, 1, 2, 3, 4]
+    assert inbox.admit(5) is Admission.NEW
+
+
+def test_holes_that_are_never_filled_are_bounded() -> None:
+    inbox = Inbox(POLICY)
+    now = 0.0
+    for number in range(0, 100, 2):
+        now += 20.0
+        take_in(inbox, number, now=now)
+        inbox.ready(now)
+    assert inbox.run_count == 4
+    assert inbox.admit(7) is Admission.NEW
+    assert inbox.admit(98) is Admission.BEYOND
+
+
+def test_a_restart_shows_what_was_stored_and_not_marked() -> None:
+    inbox = Inbox(Policy(), floor=1, seen=[1, 2, 3, 5], shown=1)
+    assert inbox.ready(100.0) == [2, 3]
+    assert inbox.admit(5) is Admission.REPEAT
+    assert inbox.next_timer() == 115.0
+    take_in(inbox, 4, now=101.0)
+    assert inbox.ready(101.0) == [4, 5]
+
+
+def test_a_restart_asks_to_be_called_at_once_when_it_holds_something() -> None:
+    inbox = Inbox(Policy(), floor=1, seen=[3], shown=0)
+    assert inbox.next_timer() == 0.0
+    inbox.handle_timer(100.0)
+    assert inbox.next_timer() == 115.0
+
+
+def test_a_restart_shows_a_latecomer_that_was_stored_and_not_marked() -> None:
+    inbox = Inbox(Policy(), floor=1, seen=[1, 2, 3], shown=3, unshown=[2])
+    assert inbox.ready(0.0) == [2]
+    assert inbox.admit(2) is Admission.REPEAT
+
+
+def test_what_is_void_is_not_waited_for_however_early_it_is_said() -> None:
+    """A sender restarts (2 to 9 are skipped) while 1 is on its way."""
+    inbox = Inbox(Policy(), floor=1)
+    inbox.pass_over(2, 10)
+    inbox.pass_over(2, 5)
+    take_in(inbox, 1, now=0.0)
+    take_in(inbox, 10, now=0.0)
+    assert inbox.has_ready
+    assert inbox.ready(0.0) == [1, 10]
+    assert inbox.admit(5) is Admission.REPEAT
+
+
+def test_what_the_sender_settles_on_its_way_to_the_disk_is_shown_once_and_in_order() -> None:
+    inbox = Inbox(Policy(), floor=1)
+    inbox.storing = {1, 2, 3, 4}
+    inbox.pass_over(3, 4)
+    inbox.store(3, 0.0)
+    inbox.store(3, 0.0)
+    assert inbox.ready(0.0) == []
+    inbox.store(1, 0.0)
+    assert inbox.ready(0.0) == [1]
+    inbox.raise_floor(4)
+    assert inbox.ready(0.0) == [3]
+    inbox.store(2, 0.0)
+    inbox.store(2, 0.0)
+    inbox.store(4, 0.0)
+    assert inbox.ready(0.0) == [2, 4]
+
+
+def test_what_came_another_way_and_is_settled_on_its_way_to_the_disk_is_shown_too() -> None:
+    inbox = Inbox(Policy(), floor=1)
+    inbox.storing_aside.update((1, 2))
+    inbox.raise_floor(2)
+    inbox.store(1, 0.0)
+    inbox.store(2, 0.0)
+    assert inbox.ready(0.0) == [1, 2]
+
+
+def test_what_is_void_below_the_floor_is_old_news() -> None:
+    inbox = Inbox(Policy(), floor=10)
+    inbox.pass_over(5, 10)
+    assert inbox.newest(32) is None
+    inbox.pass_over(5, 12)
+    assert inbox.newest(32) == (10, [2])
+
+
+def test_spans_that_are_void_are_bounded() -> None:
+    inbox = Inbox(POLICY)
+    for start in range(10, 1_000, 10):
+        inbox.pass_over(start, start + 5)
+    assert inbox.run_count == 4
+    inbox = Inbox(Policy())
+    for start in range(10, 1_000, 10):
+        inbox.pass_over(start, start + 5)
+    assert inbox.run_count == 64
+
+
+def test_two_senders_may_use_one_number() -> None:
+    alice, bob = Inbox(Policy()), Inbox(Policy())
+    assert take_in(alice, 0, now=0.0) is Admission.NEW
+    assert take_in(bob, 0, now=0.0) is Admission.NEW

@@ -1,0 +1,78 @@
+"""Couriers that say what need not be waited for: the floor, and voids above it."""
+
+from chatapp.wire.messages.direct import Floor, Part, Void
+from tests.wire.delivery.network import frames_of, lose, make_courier, say, take_all, transfer
+
+
+def test_the_floor_frees_what_waits_for_a_message_that_never_comes() -> None:
+    a, b = make_courier(), make_courier()
+    a.set_floor(1)
+    a.send(1, b"expires", now=0.0)
+    lose(a, now=0.0)
+    a.send(2, b"hello", now=0.0)
+    transfer(a, b, now=0.0)
+    assert take_all(b, now=0.0) == []
+    transfer(b, a, now=0.0)
+    a.withdraw(1)
+    a.set_floor(3)
+    assert say(a) == [[Floor(3)]]
+    assert say(a) == []
+    b.receive(Floor(3), now=0.0)
+    assert b.inbox.ready(0.0) == [2]
+
+
+def test_the_floor_needs_no_datagram_of_its_own_when_nothing_can_wait_for_it() -> None:
+    a, b = make_courier(), make_courier()
+    a.set_floor(5)
+    a.set_floor(6)
+    a.send(5, b"withdrawn", now=0.0)
+    assert say(a) == [[Floor(6), Part(5, 0, 1, b"withdrawn")]]
+    a.withdraw(5)
+    assert say(a) == []
+    for number in (6, 7):
+        a.send(number, b"hello", now=0.0)
+    transfer(a, b, now=0.0)
+    assert take_all(b, now=0.0) == [6, 7]
+    transfer(b, a, now=0.0)
+    a.set_floor(8)
+    assert say(a) == []
+    a.send(8, b"hello", now=0.0)
+    assert say(a) == [[Floor(8), Part(8, 0, 1, b"hello")]]
+    a.set_floor(2)
+    a.handle_timer(now=0.5)
+    assert say(a, now=0.5) == [[Floor(8), Part(8, 0, 1, b"hello")]]
+
+
+def test_the_floor_is_not_announced_for_the_last_message_of_all() -> None:
+    a = make_courier()
+    a.set_floor(5)
+    a.send(5, b"expires", now=0.0)
+    lose(a, now=0.0)
+    a.withdraw(5)
+    a.set_floor(6)
+    assert say(a) == []
+
+
+def test_what_is_void_is_said_in_front_of_parts_and_nobody_waits_for_it() -> None:
+    """1 is unsettled, 2 to 9 were skipped at a restart."""
+    a, b = make_courier(), make_courier()
+    a.set_floor(1)
+    a.set_voids([(2, 10)])
+    assert say(a) == []
+    a.send(1, b"one", now=0.0)
+    a.send(10, b"ten", now=0.0)
+    (payload,) = a.payloads_to_send(now=0.0)
+    frames = frames_of(payload)
+    assert frames == [Void(2, 8), Floor(1), Part(1, 0, 1, b"one"), Part(10, 0, 1, b"ten")]
+    for frame in frames:
+        b.receive(frame, now=0.0)
+    assert take_all(b, now=0.0) == [1, 10]
+
+
+def test_only_so_many_voids_are_said_at_once() -> None:
+    a = make_courier()
+    a.set_voids([(start, start + 5) for start in range(10, 100, 10)])
+    a.send(1, b"one", now=0.0)
+    (frames,) = say(a)
+    assert frames[:4] == [Void(start, 5) for start in (10, 20, 30, 40)]
+    assert len(frames) == 6

@@ -1,0 +1,304 @@
+"""Messages longer than a datagram: how they are cut, and put together again.
+
+A number is always cut the same way
+(the size is the protocol's, not the path's), so parts of two tries of one message fit together.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import msgspec
+
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.messages.direct import PARTS_LIMIT, Part, encode_frame
+
+PART_COST: Final = 64
+"""Bytes charged for keeping a part besides its body, so that a swarm of tiny parts is bounded as well."""
+
+
+def cut(body: bytes, size: int) -> list[bytes]:
+    """Pieces of `size` bytes, the last one shorter; an empty body is one empty piece. ValueError: too many."""
+    if len(body) <= size:
+        return [body]
+    if len(body) > size * PARTS_LIMIT:
+        raise ValueError(f"{len(body)} bytes do not fit {PARTS_LIMIT} parts of {size}")
+    return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+class _Assembly(msgspec.Struct, eq=False):
+    owner: "Assemblies"
+    number: int
+    network: str
+    count: int
+    pieces: dict[int, bytes]
+    size: int = 0
+    fed_at: float = 0.0
+    """When a part of it last came."""
+
+    @property
+    def charge(self) -> int:
+        return self.size + PART_COST * len(self.pieces)
+
+
+class PartBuffer:
+    """The memory that the incomplete messages of all senders share.
+
+    When it is full, the network that holds most gives way with the message that has waited longest for a part: a message
+    that is coming in right now stays, and identities, of which a flooder has as many as it likes, count for nothing. A
+    message for which no part comes any more is dropped after a while.
+    """
+
+    __slots__ = ("_by_age", "_limit", "_networks", "_span", "bytes_held")
+
+    def __init__(self, policy: Policy) -> None:
+        self._limit = policy.assembly_bytes_in_all
+        self._span = policy.assembly_span
+        self._by_age: OrderedDict[_Assembly, None] = OrderedDict()
+        """All of them, the one first that has waited longest."""
+        self._networks: dict[str, _Share] = {}
+        self.bytes_held = 0
+        """What all parts are charged."""
+
+    def __len__(self) -> int:
+        return len(self._by_age)
+
+    def feed(self, assembly: _Assembly, cost: int, now: float) -> None:
+        """A part of this cost was added."""
+        share = self._networks.get(assembly.network)
+        if share is None:
+            share = self._networks[assembly.network] = _Share()
+        share.bytes_held += cost
+        share.by_age[assembly] = self._by_age[assembly] = None
+        share.by_age.move_to_end(assembly)
+        self._by_age.move_to_end(assembly)
+        self.bytes_held += cost
+        assembly.fed_at = now
+
+    def release(self, assembly: _Assembly) -> None:
+        """It is complete, or dropped."""
+        share = self._networks[assembly.network]
+        del share.by_age[assembly], self._by_age[assembly]
+        share.bytes_held -= assembly.charge
+        self.bytes_held -= assembly.charge
+        if not share.by_age:
+            del self._networks[assembly.network]
+
+    def make_room(self) -> None:
+        """Drop messages until the others fit."""
+        while self.bytes_held > self._limit:
+            heaviest = max(self._networks.values(), key=lambda share: share.bytes_held)
+            _drop(next(iter(heaviest.by_age)))
+
+    def handle_timer(self, now: float) -> None:
+        """Drop what has waited too long for its next part."""
+        while self._by_age:
+            oldest = next(iter(self._by_age))
+            if now < oldest.fed_at + self._span:
+                return
+            _drop(oldest)
+
+    def next_timer(self) -> float | None:
+        """When the next message has waited too long."""
+        return next(iter(self._by_age)).fed_at + self._span if self._by_age else None
+
+
+class _Share:
+    """What one network holds."""
+
+    __slots__ = ("by_age", "bytes_held")
+
+    def __init__(self) -> None:
+        self.bytes_held = 0
+        self.by_age: OrderedDict[_Assembly, None] = OrderedDict()
+
+
+def _drop(assembly: _Assembly) -> None:
+    assembly.owner.drop(assembly.number)
+
+
+class Assemblies:
+    """The incomplete messages of one sender: any order, any repeats, bounded in number and bytes.
+
+    The bound in number is the widest window (each message on the way may lack a part); past a bound the oldest
+    other message is dropped, and its sender learns so from the next PartAck.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_by_number",
+        "_bytes",
+        "_bytes_limit",
+        "_count_limit",
+        "_message_limit",
+        "_network",
+    )
+
+    def __init__(self, policy: Policy, buffer: PartBuffer, network: Callable[[], str] = lambda: "") -> None:
+        """`network`: with which network the sender is counted now."""
+        self._message_limit = policy.message_limit
+        self._bytes_limit = policy.assembly_bytes
+        self._count_limit = policy.window_limit
+        self._buffer = buffer
+        self._network = network
+        self._by_number: dict[int, _Assembly] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    @property
+    def bytes_held(self) -> int:
+        """What all parts are charged."""
+        return self._bytes
+
+    def fits(self, part: Part) -> bool:
+        """Whether this part can belong to a message: False for nonsense, which `add` must not see."""
+        if not (0 <= part.index < part.count <= PARTS_LIMIT and part.body):
+            return False
+        assembly = self._by_number.get(part.number)
+        if assembly is None:
+            return len(part.body) <= self._message_limit
+        if part.index in assembly.pieces:
+            return part.count == assembly.count
+        return part.count == assembly.count and assembly.size + len(part.body) <= self._message_limit
+
+    def add(self, part: Part, now: float) -> bytes | None:
+        """The whole body with its last missing part, else None."""
+        assembly = self._by_number.get(part.number)
+        if assembly is None:
+            assembly = _Assembly(self, part.number, self._network(), part.count, {})
+            self._by_number[part.number] = assembly
+        if part.index in assembly.pieces:
+            return None
+        assembly.pieces[part.index] = part.body
+        assembly.size += len(part.body)
+        cost = len(part.body) + PART_COST
+        self._bytes += cost
+        self._buffer.feed(assembly, cost, now)
+        if len(assembly.pieces) == assembly.count:
+            self.drop(part.number)
+            return b"".join(assembly.pieces[index] for index in range(assembly.count))
+        self._make_room(keep=part.number)
+        self._buffer.make_room()
+        return None
+
+    def indexes(self, number: int) -> list[int]:
+        """The parts held of a message, in order; none when it is unknown."""
+        assembly = self._by_number.get(number)
+        return sorted(assembly.pieces) if assembly else []
+
+    def drop(self, number: int) -> None:
+        """Forgets a message, if it is here."""
+        assembly = self._by_number.pop(number, None)
+        if assembly is not None:
+            self._bytes -= assembly.charge
+            self._buffer.release(assembly)
+
+    def drop_below(self, floor: int) -> None:
+        """Forgets the messages that the sender has settled."""
+        for number in [number for number in self._by_number if number < floor]:
+            self.drop(number)
+
+    def _make_room(self, keep: int) -> None:
+        by_number = self._by_number
+        while len(by_number) > 1 and (self._bytes > self._bytes_limit or len(by_number) > self._count_limit):
+            self.drop(next(number for number in by_number if number != keep))
+
+
+class Piece(msgspec.Struct, eq=False, gc=False):
+    """One part of a message. It is encoded once: a retry sends the same bytes."""
+
+    number: int
+    index: int
+    encoded: bytes
+    is_queued: bool = True
+    """It waits for a datagram, for the first time or again."""
+    is_settled: bool = False
+    """Acknowledged or withdrawn: a queue that still holds it passes over it."""
+    flight: int = 0
+    """The datagram in which it is on the way; 0: it is not, or counts as lost."""
+    sends: int = 0
+    first_sent_at: float = 0.0
+    sent_at: float = 0.0
+    extra: int = 0
+    """Fast retries and probes so far."""
+
+
+class Outgoing(msgspec.Struct, eq=False, gc=False):
+    """A message that is being tried. It leads to its pieces and they lead nowhere, so no cycle needs the gc."""
+
+    number: int
+    pieces: list[Piece]
+    asked_at: float
+    first_sent_at: float = 0.0
+    deadline: float = 0.0
+    tries: int = 0
+    """Timed tries since the last progress; 0: nothing of it has left yet."""
+    ever_held: int = 0
+    """A bit for each part that a PartAck has named. Only a new bit is progress, or one could be led on for ever."""
+    had_last_chance: bool = False
+
+    @property
+    def sends(self) -> int:
+        """How often its most repeated part was sent."""
+        pieces = self.pieces
+        return pieces[0].sends if len(pieces) == 1 else max(piece.sends for piece in pieces)
+
+    def sent_for(self, now: float) -> float:
+        """Seconds since the first of these tries."""
+        return now - self.first_sent_at if self.tries else 0.0
+
+    def restart(self, now: float) -> None:
+        """As new: no try has been made, and nothing is known to be held at the other end."""
+        self.asked_at = now
+        self.tries = self.ever_held = 0
+        self.had_last_chance = False
+        for piece in self.pieces:
+            piece.flight = piece.extra = 0
+            piece.is_settled = False
+            piece.is_queued = True
+
+
+def make_outgoing(number: int, body: bytes, piece_size: int, now: float) -> Outgoing:
+    """A message cut into parts of at most `piece_size` bytes of body. ValueError: too many."""
+    if len(body) <= piece_size:
+        return Outgoing(number, [Piece(number, 0, encode_frame(Part(number, 0, 1, body)))], now)
+    bodies = cut(body, piece_size)
+    parts = [Part(number, index, len(bodies), piece) for index, piece in enumerate(bodies)]
+    return Outgoing(number, [Piece(number, part.index, encode_frame(part)) for part in parts], now)
+
+
+class Arrived(msgspec.Struct, frozen=True, gc=False):
+    """A whole new message: store it, then `confirm` it (or `reject` it, and a repeat counts as new)."""
+
+    number: int
+    body: bytes
+
+
+class Acknowledged(msgspec.Struct, frozen=True, gc=False):
+    """The other end has stored it: `sends` of its most repeated part, `after` seconds from the first of these tries.
+
+    It may come after `GaveUp` too, since an acknowledgement carries the recent past.
+    """
+
+    number: int
+    sends: int
+    after: float
+
+
+class Unanswered(msgspec.Struct, frozen=True, gc=False):
+    """The second or a later timed try went unanswered: time to look for a newer card of the other end."""
+
+    number: int
+    tries: int
+
+
+class GaveUp(msgspec.Struct, frozen=True, gc=False):
+    """All timed tries went unanswered; `tries` is 0 for one that waited all that time behind such messages."""
+
+    number: int
+    tries: int
+
+
+DeliveryEvent: TypeAlias = Arrived | Acknowledged | Unanswered | GaveUp

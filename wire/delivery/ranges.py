@@ -1,0 +1,123 @@
+"""Sets of integers that come mostly in runs, and their form in frames.
+
+It knows sorted runs and alternating lengths. A stream that arrives in order is one run however long it is, which is
+what keeps a receiver's memory small.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+
+class Runs:
+    """A set of integers as sorted, separate runs [start, end). Adding at the upper end costs O(1)."""
+
+    __slots__ = ("_ends", "_starts")
+
+    def __init__(self, numbers: Iterable[int] = ()) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for number in sorted(numbers):
+            self.add(number)
+
+    def __contains__(self, number: int) -> bool:
+        ends = self._ends
+        if not ends or number >= ends[-1]:
+            return False
+        if number >= self._starts[-1]:
+            return True
+        at = bisect_right(self._starts, number)
+        return at > 0 and number < ends[at - 1]
+
+    def __iter__(self) -> Iterator[int]:
+        for start, end in zip(self._starts, self._ends, strict=True):
+            yield from range(start, end)
+
+    def has_span(self, start: int, end: int) -> bool:
+        """Whether one run holds all of [start, end)."""
+        at = bisect_right(self._starts, start)
+        return at > 0 and end <= self._ends[at - 1]
+
+    @property
+    def count(self) -> int:
+        """How many runs there are."""
+        return len(self._starts)
+
+    def touches(self, number: int) -> bool:
+        """Whether adding `number` needs no further run."""
+        return number in self or number - 1 in self or number + 1 in self
+
+    def add(self, number: int) -> None:
+        """Put it in, joining the runs beside it."""
+        starts, ends = self._starts, self._ends
+        if ends and ends[-1] == number:
+            ends[-1] = number + 1
+            return
+        at = bisect_right(starts, number)
+        if at and number < ends[at - 1]:
+            return
+        joins_left = at > 0 and ends[at - 1] == number
+        joins_right = at < len(starts) and starts[at] == number + 1
+        if joins_left and joins_right:
+            ends[at - 1] = ends.pop(at)
+            del starts[at]
+        elif joins_left:
+            ends[at - 1] = number + 1
+        elif joins_right:
+            starts[at] = number
+        else:
+            starts.insert(at, number)
+            ends.insert(at, number + 1)
+
+    def add_span(self, start: int, end: int) -> None:
+        """Put in all of [start, end), joining the runs that it meets; costs nothing a number."""
+        starts, ends = self._starts, self._ends
+        low = bisect_left(ends, start)
+        high = bisect_right(starts, end)
+        if low < high:
+            start, end = min(start, starts[low]), max(end, ends[high - 1])
+        starts[low:high], ends[low:high] = [start], [end]
+
+    def drop_below(self, number: int) -> None:
+        """Take out everything lower."""
+        starts, ends = self._starts, self._ends
+        if not starts or number <= starts[0]:
+            return
+        if number < ends[0]:
+            starts[0] = number
+            return
+        at = bisect_right(ends, number)
+        del starts[:at], ends[:at]
+        if starts and starts[0] < number:
+            starts[0] = number
+
+    def newest(self, limit: int) -> tuple[int, list[int]] | None:
+        """The highest `limit` runs as the first number and alternating lengths; None for the empty set."""
+        starts, ends = self._starts, self._ends
+        if not starts:
+            return None
+        if len(starts) == 1 or limit == 1:
+            return starts[-1], [ends[-1] - starts[-1]]
+        at = max(0, len(starts) - limit)
+        first = starts[at]
+        edges = [edge for run in zip(starts[at:], ends[at:], strict=True) for edge in run]
+        return first, [later - earlier for earlier, later in pairwise(edges)]
+
+
+def spans(first: int, lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The runs [start, end) that alternating lengths stand for."""
+    for at in range(0, len(lengths), 2):
+        end = first + lengths[at]
+        yield first, end
+        if at + 1 < len(lengths):
+            first = end + lengths[at + 1]
+
+
+def covers(first: int, lengths: Sequence[int], start: int, end: int) -> bool:
+    """Whether one run holds all of [start, end)."""
+    return any(low <= start and end <= high for low, high in spans(first, lengths))
+
+
+def is_bounded(first: int, lengths: Sequence[int], last: int) -> bool:
+    """Whether lengths from a stranger end in a run, are positive, and reach no further than `last`."""
+    return first >= 0 and len(lengths) % 2 == 1 and min(lengths) > 0 and first + sum(lengths) - 1 <= last
