@@ -11,11 +11,8 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from chatapp.peer.client import Peer
-from chatapp.peer.core.events import AdmissionRefused, DirectReceived, Event, MailReturned
-from chatapp.peer.errors import NotAdmitted, NotLetIn
+from chatapp import ChatAppError, NotAdmitted, NotLetIn, Peer, events
 from chatapp.wire.address import port_of
-from chatapp.wire.errors import ChatAppError
 
 
 async def echo(name: str, server: str, port: int) -> int:
@@ -27,7 +24,7 @@ async def echo(name: str, server: str, port: int) -> int:
     try:
         async with Peer(name, (server, port)) as peer:
             async for event in peer.events():
-                if isinstance(event, AdmissionRefused):  # not any more
+                if isinstance(event, events.AdmissionRefused):  # not any more
                     raise NotAdmitted(event.reason)
                 for said in messages_in(event):
                     if said.sender != peer.name and said.doubt is None:
@@ -40,13 +37,13 @@ async def echo(name: str, server: str, port: int) -> int:
     return 0
 
 
-def messages_in(event: Event) -> Iterator[DirectReceived]:
+def messages_in(event: events.Event) -> Iterator[events.DirectReceived]:
     """The direct messages that an event brings: one, or those that waited while we were away."""
     match event:
-        case DirectReceived():
+        case events.DirectReceived():
             yield event
-        case MailReturned(lines=lines):
-            yield from (line for line in lines if isinstance(line, DirectReceived))
+        case events.MailReturned(lines=lines):
+            yield from (line for line in lines if isinstance(line, events.DirectReceived))
         case _:
             pass
 
