@@ -211,7 +211,7 @@ def _find(home: Path, name: str) -> Path:
 
 
 def _marked(folder: Path) -> list[str]:
-    """The old and the new name of a change that was begun in this folder; empty without one, or if it is no good."""
+    """The old and the new name of a change that was begun in this folder; empty without one, or if it is invalid."""
     try:
         names = json.loads((folder / MARK).read_text())
         return [peer_name(one) for one in names] if isinstance(names, list) else []

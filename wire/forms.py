@@ -1,7 +1,6 @@
 """The form of the help desk: what is a full name, and what is a mobile number in some region.
 
 Both sides judge by it: the visitor's program to say what is wrong, the registry because a stranger may send anything.
-It must not know who asks, how often, or in which words.
 """
 
 import re

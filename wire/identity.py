@@ -53,11 +53,11 @@ def is_signed_by(identity: bytes, purpose: bytes, message: bytes, signature: byt
 
 
 def agreement_half(identity: bytes) -> bytes:
-    """The X25519 form of somebody's public identity key. Raises SealError for one that is no good."""
+    """The X25519 form of somebody's public identity key. Raises SealError for an invalid one."""
     try:
         return bytes(VerifyKey(identity).to_curve25519_public_key())
     except (CryptoError, ValueError, TypeError):
-        raise SealError("the other side's identity is no good key") from None
+        raise SealError("the other side's identity is not a valid key") from None
 
 
 class AgreementKey:
@@ -79,7 +79,7 @@ class AgreementKey:
         try:
             return self.secret.exchange(X25519PublicKey.from_public_bytes(other))
         except ValueError:
-            raise SealError("the other side's key is no good X25519 key") from None
+            raise SealError("the other side's key is not a valid X25519 key") from None
 
 
 def make_card(identity: Identity, *, name: str, mail: bytes, counter: int) -> Card:

@@ -102,7 +102,7 @@ class SymmetricState:
 
 
 class HandshakeState:
-    """One side of one handshake (section 5.3). Raises SealError for a public key that is no good."""
+    """One side of one handshake (section 5.3). Raises SealError for an invalid public key."""
 
     __slots__ = (
         "_ephemeral",

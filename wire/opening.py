@@ -57,7 +57,7 @@ class Parties:
     __slots__ = ("_proof_key", "_shared", "_static", "_their_static", "context", "ours", "theirs")
 
     def __init__(self, static: AgreementKey, *, ours: bytes, theirs: bytes, context: bytes) -> None:
-        """`ours`, `theirs`: the identity keys. Raises SealError when theirs is no good."""
+        """`ours`, `theirs`: the identity keys. Raises SealError when theirs is invalid."""
         self._static = static
         self._their_static = agreement_half(theirs)
         self._shared = static.agree(self._their_static)

@@ -206,13 +206,13 @@ _suite: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
 def seal_letter(body: LetterBody, *, author: Identity, mail_key: bytes) -> bytes:
-    """The bytes that the registry keeps. Raises SealError when `mail_key` is no good key."""
+    """The bytes that the registry keeps. Raises SealError when `mail_key` is not a valid key."""
     encoded = encode(body)
     signed = SignedLetter(body=encoded, signature=author.sign(_LETTER, mail_key + encoded))
     try:
         sealed = _suite.encrypt(encode(signed), X25519PublicKey.from_public_bytes(mail_key), info=_LETTER)
     except ValueError:
-        raise SealError("the recipient's mail key is no good X25519 key") from None
+        raise SealError("the recipient's mail key is not a valid X25519 key") from None
     return mail_key[:_KEY_HINT] + sealed
 
 

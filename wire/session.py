@@ -329,7 +329,7 @@ class SessionTable:
     def seal(self, identity: bytes, payload: bytes, *, now: float) -> list[bytes]:
         """The datagrams that carry this to somebody: one, and at times another one that renews the session.
 
-        Raises SealError for nobody whom we know, and for a key that is no good."""
+        Raises SealError for nobody whom we know, and for an invalid key."""
         pair = self._pairs.get(identity) or self._meet(identity)
         session = pair.current
         if session is None or pair.is_doubted:

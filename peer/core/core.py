@@ -292,6 +292,6 @@ class PeerCore:
         return self._out.drain_events()
 
     def _cut_link(self, now: float) -> None:
-        """The connection is no good: the shell drops it, we go on as if it had been lost."""
+        """The connection is unusable: the shell drops it, we go on as if it had been lost."""
         self._registration.wants_close = True
         self._uplink.link_closed(now=now)

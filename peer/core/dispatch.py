@@ -59,7 +59,7 @@ class Router:
 
     def route(self, data: bytes, sender: Address, *, now: float) -> bool:
         """A datagram, to the part that understands it; whether the registry may have said it. Raises WireError for
-        what is no good."""
+        what is invalid."""
         kind = data[0] if data else 0
         if kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER):
             return self._sealed_came(data, sender, now)
@@ -333,7 +333,7 @@ class Notices:
         self._returned.link_lost()
 
     def handle(self, notice: RegistryNotice, *, now: float, wall: float) -> None:
-        """Any of them. Raises WireError for one that is no good."""
+        """Any of them. Raises WireError for an invalid one."""
         match notice:
             case TablePage():
                 self._page_came(notice, now, wall)

@@ -304,7 +304,7 @@ class Publisher:
         """`first`, what follows from all that happened, and `answer`, when all records are on the disk. `asker`: the
         operator who has asked for a change of visitor by this.
 
-        On a disk that takes nothing more the desk goes on all the same: only a restart would know less.
+        On a full disk the desk goes on all the same: only a restart would know less.
         """
         wall_ms = self._parts.clock.millis(now)
         effects = list(first)

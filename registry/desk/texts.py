@@ -82,7 +82,7 @@ _LINE_REFUSALS: Final = {
     LineRefusal.NO_CLIENT: NO_CLIENT,
     LineRefusal.FULL: "[Not sent: the client is away, and too much waits for them already.]",
     LineRefusal.TOO_FAST: "[Not sent: too many lines at once.]",
-    LineRefusal.NOT_SERVING: "[Not sent: the disk takes nothing more.]",
+    LineRefusal.NOT_SERVING: "[Not sent: the disk is full or read-only.]",
 }
 
 

@@ -379,7 +379,7 @@ class Rooms:
     # --- going
 
     def leave(self, request: LeaveRoom, caller: Caller, *, now: float) -> list[Effect]:
-        """Out for good, at once; answered when the disk has it, or takes nothing more."""
+        """Out for good, at once; answered when the disk has it or refuses it."""
         if not self._is_at(caller):
             return [Drop(reason="room request of a former link")]
         if caller.identity in self._entering:

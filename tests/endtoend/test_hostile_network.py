@@ -14,7 +14,7 @@ ROUNDS = 20
 
 
 def garbage(chance: Random) -> bytes:
-    """A datagram that is no good: any bytes, or a kind that exists and then any bytes; of any size up to the largest."""
+    """An invalid datagram: any bytes, or a kind that exists and then any bytes; of any size up to the largest."""
     size = chance.choice((0, 1, 2, 17, 25, 100, 255, 256, 257, 600, 1_200, 1_201, 9_000, 60_000))
     return (bytes((chance.randrange(12),)) + chance.randbytes(size))[:size]
 

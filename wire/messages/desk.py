@@ -361,7 +361,7 @@ class LineRefusal(enum.IntEnum):
     TOO_FAST = 4
     """Too many lines a second."""
     NOT_SERVING = 5
-    """The registry's disk takes nothing more."""
+    """The registry's disk is full or read-only."""
 
 
 class LineRefused(OfVisit, frozen=True, tag=113):
@@ -512,7 +512,7 @@ class DeskRefusal(enum.IntEnum):
     ADDRESS_FULL = 5
     """Too many visitors of your address are here."""
     NOT_SERVING = 6
-    """The registry's disk takes nothing more."""
+    """The registry's disk is full or read-only."""
     ONE_VISIT = 7
     """This link has a visit already, by another ticket."""
 

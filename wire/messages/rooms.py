@@ -129,7 +129,7 @@ class RoomRefusal(enum.IntEnum):
     ROOM_FULL = 2
     TOO_MANY_ROOMS = 3
     NOT_SERVING = 4
-    """The registry's disk takes nothing more."""
+    """The registry's disk is full or read-only."""
     TOO_OFTEN = 5
     SHARE_USED_UP = 6
     """They, or others at their address, make or enter too many in a short time."""

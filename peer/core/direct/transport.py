@@ -117,7 +117,7 @@ class PeerTransport:
                 one for one in self._contacts if not (one.is_heard or one.is_banned or one.identity == ours)
             ]
         for contact in self._to_hail[:HAILED_AT_ONCE]:
-            with contextlib.suppress(SealError):  # a key that is no good: nobody has it
+            with contextlib.suppress(SealError):  # an invalid key: nobody has it
                 hails = self.sessions.hail(contact.identity, now=now)
                 self._datagrams += [(hail, contact.address) for hail in hails]
         del self._to_hail[:HAILED_AT_ONCE]
@@ -182,4 +182,4 @@ class PeerTransport:
                         for datagram in self.sessions.seal(contact.identity, payload, now=now)
                     ]
         except SealError:
-            return  # a key that is no good: nothing is sealed to it, and the message is kept
+            return  # an invalid key: nothing is sealed to it, and the message is kept

@@ -94,7 +94,7 @@ class GroupReceiver:
         return True
 
     def rows_came(self, *, now: float) -> None:
-        """Frames of unknown senders get another look. One that is no good stays a hole, which the log fills or not;
+        """Frames of unknown senders get another look. An invalid one stays a hole, which the log fills or not;
         it does not keep the others from theirs."""
         held, self._held_frames = self._held_frames, []
         for position, frame in held:
