@@ -1,7 +1,7 @@
 """A node's memory on disk: messages, streams, the last table, in one SQLite file.
 
 WAL with synchronous=NORMAL: what is committed survives `kill -9` (design: the peer's bar), at some 10 us a commit. It
-stores records and hands out those who read them (`peer.store`).
+stores records and hands out those who read them (`peer.history`).
 """
 
 import sqlite3

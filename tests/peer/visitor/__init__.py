@@ -1,1 +1,1 @@
-"""Tests of chatapp.peer.desk."""
+"""Tests of `peer.visitor`."""
