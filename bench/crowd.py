@@ -122,7 +122,7 @@ class Crowd:
         return member.granted is not None and member.has_mail_answer
 
     def _complete(self, began: float) -> None:
-        """Until everybody's table tells of everybody, online and with a station."""
+        """Until everybody's table tells of everybody, online and with a sender index."""
         witness = self.members[0]
         assert witness.rows is not None, "the first member must look into rows"
         own = {member.card.identity for member in self.members}
@@ -130,7 +130,7 @@ class Crowd:
         while True:
             if needed is None:
                 rows = [row for key, row in witness.rows.items() if key in own]
-                if len(rows) == len(own) and all(row.online and row.station for row in rows):
+                if len(rows) == len(own) and all(row.online and row.sender_index for row in rows):
                     needed = max(row.version for row in rows)
             if needed is not None and all(member.version >= needed for member in self.members):
                 return
@@ -230,7 +230,7 @@ def lines_of(member: Member, count: int, *, text: str) -> list[bytes]:
     assert granted is not None
     base = time.time_ns() // 1_000
     return [
-        frame(key.seal(granted.station, encode(GroupBody(base + place, base, base // 1_000, text))))
+        frame(key.seal(granted.sender_index, encode(GroupBody(base + place, base, base // 1_000, text))))
         for place in range(count)
     ]
 

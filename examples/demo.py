@@ -27,7 +27,7 @@ async def perform(play: Play, stage: Stage) -> None:
     alice, bob, carol = people
 
     play.scene("2. Direct messages, all ways and to oneself")
-    await scenes.talk(people)
+    await scenes.conversation(people)
 
     play.scene("3. Carol leaves; what is said to her waits, sealed, at the registry")
     await scenes.write_to_absent_carol(alice, bob, carol)

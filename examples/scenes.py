@@ -39,7 +39,7 @@ async def come_in(stage: Stage, alice_code: str) -> list[Actor]:
     return people
 
 
-async def talk(people: list[Actor]) -> None:
+async def conversation(people: list[Actor]) -> None:
     """Each says something to each, also to themself."""
     for sender in people:
         for recipient in people:

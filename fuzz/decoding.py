@@ -160,7 +160,7 @@ def records(data: bytes) -> None:
     assert entry is None or entries.decode(entries.encode(entry)) == entry
 
 
-def trails(data: bytes) -> None:
+def traces(data: bytes) -> None:
     """How a message went, as the history has it."""
     readable(unpacked(data, 0), 0)
     readable(unpacked(int.from_bytes(data[:8]), 0), 0)

@@ -189,7 +189,7 @@ def keepsakes() -> list[bytes]:
     ]
 
 
-def trails() -> list[bytes]:
+def traces() -> list[bytes]:
     """How messages went."""
     steps = (
         (TraceEvent.SENT, 0, 1),

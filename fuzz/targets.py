@@ -35,7 +35,7 @@ TARGETS: Final[dict[str, Target]] = {
     "words": Target(lambda: decoding.words, (seeds.words,)),
     "grammar": Target(lambda: decoding.grammar, (seeds.lines,)),
     "records": Target(lambda: decoding.records, (seeds.journals, seeds.entry_bytes)),
-    "trails": Target(lambda: decoding.trails, (seeds.trails,)),
+    "trails": Target(lambda: decoding.traces, (seeds.traces,)),
     "store": Target(cores.Store, (seeds.entry_bytes,)),
     "history": Target(files.HistoryFile, (seeds.patches,)),
     "config": Target(files.Configuration, (seeds.configurations,)),

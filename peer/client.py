@@ -61,9 +61,9 @@ class Company(PeerDriver):
     async def say(self, text: str) -> Receipt:
         """Begin a line for the room where we are; in none it is refused. Raises TooLong, UnicodeEncodeError, NotOpen."""
         core = self._open_core()
-        if self._keeper.is_full:
+        if self._commit_queue.is_full:
             return self._refuse(self.room or "", NO_ROOM)
-        begun = core.speech.say(text, now=self._now())
+        begun = core.sending.say(text, now=self._now())
         self._schedule()
         if begun is not None:
             return self._receipts.open(begun.to, begun.number)
@@ -83,12 +83,12 @@ class Company(PeerDriver):
 
     def members(self) -> tuple[happened.Person, ...]:
         """Everybody in the room where we are, ourselves among them, by name. Raises NotOpen."""
-        return self._open_core().rooms.audience.people()
+        return self._open_core().rooms.recipients.people()
 
     @property
     def in_reach(self) -> int:
         """How many others of the room a line of ours gets to now. Raises NotOpen."""
-        return self._open_core().rooms.audience.in_reach
+        return self._open_core().rooms.recipients.in_reach
 
     @property
     def is_server_away(self) -> bool:
@@ -147,22 +147,22 @@ class AtDesk:
     @property
     def client(self) -> str | None:
         """The name of the visitor whom we serve."""
-        return self._open_core().duty.client
+        return self._open_core().operator.client
 
     @property
     def visit(self) -> int:
         """The number of the visit of the visitor whom we serve; 0 for nobody."""
-        return self._open_core().duty.visit
+        return self._open_core().operator.visit
 
     @property
     def is_on_duty(self) -> bool:
         """Whether visitors may be given to us."""
-        return self._open_core().duty.is_on
+        return self._open_core().operator.is_on
 
     def takes_lines(self, *, entered_at: float) -> bool:
         """Whether text that is typed at this time (of the loop's clock) is for a visitor, be it for one who has just
         left."""
-        return self._open_core().duty.takes_lines(entered_at=entered_at)
+        return self._open_core().operator.takes_lines(entered_at=entered_at)
 
     # What concerns a visitor names the visit (`visit`, as ClientCame said it), or the time at which an operator has
     # typed it (`entered_at`, by the loop's clock; now, if neither is given). Then it is for the visitor whom the
@@ -175,67 +175,67 @@ class AtDesk:
         UnicodeEncodeError."""
         now = self._now()
         whom = self._whom(visit, entered_at)._replace(is_maybe=is_maybe)
-        self._open_core().speech.say_on_duty(text, whom, now=now)
+        self._open_core().sending.say_on_duty(text, whom, now=now)
         self._schedule()
 
     def take_duty(self, queue: str = "") -> None:
         """Visitors of this queue as they come; empty for the first one. `DutyChanged` follows."""
-        self._duty().commands.take_duty(queue)
+        self._operator().commands.take_duty(queue)
 
     def end_duty(self) -> None:
         """Nobody new. `DutyChanged` follows."""
-        self._duty().end()
+        self._operator().end()
 
     def call_next(
         self, queue: str = "", *, visit: int | None = None, entered_at: float | None = None
     ) -> None:
         """End the session; `ClientCame` follows when somebody waits."""
-        self._duty().call_next(queue, self._whom(visit, entered_at))
+        self._operator().call_next(queue, self._whom(visit, entered_at))
 
     def end_session(self, *, visit: int | None = None, entered_at: float | None = None) -> None:
         """End the session."""
-        self._duty().end_session(self._whom(visit, entered_at))
+        self._operator().end_session(self._whom(visit, entered_at))
 
     def hand_over(self, operator: str, *, visit: int | None = None, entered_at: float | None = None) -> None:
         """Our visitor goes to this operator."""
-        self._duty().hand_over(operator, self._whom(visit, entered_at))
+        self._operator().hand_over(operator, self._whom(visit, entered_at))
 
     def note(self, text: str, *, visit: int | None = None, entered_at: float | None = None) -> None:
         """A note about our visitor, for operators only."""
-        self._duty().note(text, self._whom(visit, entered_at))
+        self._operator().note(text, self._whom(visit, entered_at))
 
     def drop(self, place: int) -> None:
         """Take a visitor out of the waiting room: number `place` of the one that was shown last."""
-        self._duty().commands.drop(place)
+        self._operator().commands.drop(place)
 
     def move(self, place: int, to: int) -> None:
         """Give a visitor the number `to`: number `place` of the waiting room that was shown last."""
-        self._duty().commands.move(place, to)
+        self._operator().commands.move(place, to)
 
     def show_room(self, queue: str = "") -> None:
         """`WaitingRoom` follows."""
-        self._duty().commands.show_room(queue)
+        self._operator().commands.show_room(queue)
 
     def show_figures(self, queue: str = "") -> None:
         """`Figures` follows."""
-        self._duty().commands.show_figures(queue)
+        self._operator().commands.show_figures(queue)
 
     async def answered(self) -> None:
         """Wait until all that was asked is answered: what follows from it was told before. Raises NotOpen."""
-        while not self._open_core().duty.commands.is_answered:
+        while not self._open_core().operator.commands.is_answered:
             await self._change()
 
     async def said(self) -> None:
         """Wait until what we said to our visitor is on its way: an end of the session would overtake it. Raises NotOpen."""
-        while not self._open_core().duty.is_said:
+        while not self._open_core().operator.is_said:
             await self._change()
 
     def _whom(self, visit: int | None, entered_at: float | None) -> Whom:
         return Whom(visit, self._now() if entered_at is None else entered_at)
 
-    def _duty(self) -> Operator:
+    def _operator(self) -> Operator:
         self._schedule()
-        return self._open_core().duty
+        return self._open_core().operator
 
 
 class PeerTrust:
@@ -412,16 +412,16 @@ class Peer(Company):
         """Begin a message. An unknown name is refused in the receipt, once the registry says that nobody bears it; until
         then the message is kept. Raises TooLong, UnicodeEncodeError, NotOpen."""
         core, now = self._open_core(), self._now()
-        if self._keeper.is_full:
+        if self._commit_queue.is_full:
             return self._refuse(to, NO_ROOM)
-        while (found := core.speech.look_up(to, now=now)) is LookUp.ASKING:
+        while (found := core.sending.look_up(to, now=now)) is LookUp.ASKING:
             self._schedule()
             await self._change()
             core, now = self._open_core(), self._now()
         if found is LookUp.UNANSWERED:
-            begun = core.speech.keep(to, text, now=now)
+            begun = core.sending.keep(to, text, now=now)
         elif found is LookUp.KNOWN:
-            begun = core.speech.send(to, text, now=now)
+            begun = core.sending.send(to, text, now=now)
         else:
             return self._refuse(to, _WHY_NOT[found])
         self._schedule()
@@ -430,9 +430,9 @@ class Peer(Company):
     async def send_all(self, text: str) -> Receipt:
         """Begin a line for the channel. Raises TooLong, UnicodeEncodeError, NotOpen."""
         core = self._open_core()
-        if self._keeper.is_full:
+        if self._commit_queue.is_full:
             return self._refuse("everybody", NO_ROOM)
-        number = core.speech.send_all(text, now=self._now())
+        number = core.sending.send_all(text, now=self._now())
         self._schedule()
         return self._receipts.open(CHANNEL, number)
 
@@ -459,7 +459,9 @@ class Peer(Company):
     def past(self) -> Past:
         """Our own history, from disk. Raises NotOpen."""
         core = self._open_core()
-        return Past(self._history.lines, lambda: core.me.name, core.speech.steps_under_way, flush=self._store)
+        return Past(
+            self._history.lines, lambda: core.me.name, core.sending.steps_under_way, flush=self._store
+        )
 
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name. Raises NotOpen."""
@@ -517,7 +519,7 @@ class Peer(Company):
                     for line in lines:
                         self._core.line_shown(line)
                 case happened.ClientSaid(visit=visit, position=position):
-                    self._core.duty.lines_shown(visit, position)
+                    self._core.operator.lines_shown(visit, position)
                     self._schedule()
                 case _:
                     pass

@@ -363,7 +363,7 @@ class PeerDriver:
         self._feed = EventFeed(self._loop, has_room=self._schedule)
         self._tell([happened.Trouble(text=line) for line in damage])
         self._is_full = self._is_changing = False
-        self._keeper = CommitQueue(self._history)
+        self._commit_queue = CommitQueue(self._history)
         self._housekeeping = Housekeeping(self._loop, self._history.tidy)
         self._is_open = True
         self._begin(address)
@@ -487,17 +487,19 @@ class PeerDriver:
         if is_full and not self._is_full:
             self._tell([happened.Trouble(text=_TOO_MUCH)])
         self._is_full = is_full
-        has_room = not is_full and not self._keeper.is_full
+        has_room = not is_full and not self._commit_queue.is_full
         self._core.take_messages(has_room=has_room)
         self._connection.hold(is_held=not has_room)
         self._core.read_link(is_read=has_room, now=self._now())
 
     def _store(self, *, is_last: bool = False) -> bool:
         """Give the disk what the core wants stored; true when nothing promised is unstored."""
-        is_stored = self._keeper.keep(self._core.records_to_store(), now=self._loop.time(), is_last=is_last)
-        if self._keeper.trouble is not None:
-            self._tell([happened.Trouble(text=self._keeper.trouble)])
-            self._keeper.trouble = None
+        is_stored = self._commit_queue.keep(
+            self._core.records_to_store(), now=self._loop.time(), is_last=is_last
+        )
+        if self._commit_queue.trouble is not None:
+            self._tell([happened.Trouble(text=self._commit_queue.trouble)])
+            self._commit_queue.trouble = None
         return is_stored
 
     def _ring_soon(self, now: float) -> None:
@@ -511,7 +513,7 @@ class PeerDriver:
 
     def _ring_when_due(self) -> None:
         """Nothing has happened but what was due: wait for what is due next."""
-        dues = [due for due in (self._core.next_timer(), self._keeper.next_timer()) if due is not None]
+        dues = [due for due in (self._core.next_timer(), self._commit_queue.next_timer()) if due is not None]
         if dues and self._timer is None and self._is_open:
             self._timer = self._loop.call_at(min(dues), self._timer_rang)
 
@@ -542,7 +544,7 @@ class PeerDriver:
     def _follow(self, name: str) -> None:
         """The registry knows us by this name for sure: our folder bears it from now on. Between the two steps the
         history is closed; a crash anywhere leaves a folder that is found under either name (`peer.keystore`)."""
-        self._keeper.keep((), now=self._loop.time(), is_last=True)
+        self._commit_queue.keep((), now=self._loop.time(), is_last=True)
         self._housekeeping.close()
         self._history.close()
         try:
@@ -551,7 +553,7 @@ class PeerDriver:
             trouble = f"The folder of {name} could not be moved ({error}); the next start tries again"
             self._tell([happened.Trouble(text=trouble)])
         self._history = History(self._keys.history, server=server_name(*self._server))
-        self._keeper.use(self._history)
+        self._commit_queue.use(self._history)
         self._housekeeping = Housekeeping(self._loop, self._history.tidy)
 
 

@@ -135,7 +135,7 @@ class Invites:
         return over
 
 
-class DoorSettings(msgspec.Struct, frozen=True, kw_only=True):
+class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What whoever runs the registry has decided."""
 
     invite_only: bool = False
@@ -149,7 +149,7 @@ class DoorSettings(msgspec.Struct, frozen=True, kw_only=True):
 class AccessLists:
     """Who is listed by name, ready to be looked up: made beside the loop, since lists may be long."""
 
-    def __init__(self, settings: DoorSettings) -> None:
+    def __init__(self, settings: AccessSettings) -> None:
         self.allowed: Final = frozenset(fingerprint_from(text) for text in settings.allow)
         self.bans: Final = Bans(settings.ban)
 
@@ -157,7 +157,7 @@ class AccessLists:
 class AccessPolicy:
     """Stands between a REGISTER whose author is proved and a name."""
 
-    def __init__(self, settings: DoorSettings) -> None:
+    def __init__(self, settings: AccessSettings) -> None:
         self.invites: Final = Invites()
         self._lists = AccessLists(settings)
         self._is_closed = settings.invite_only or bool(self._lists.allowed)

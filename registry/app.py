@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from chatapp.registry.access import AccessLists, DoorSettings, Operators
+from chatapp.registry.access import AccessLists, AccessSettings, Operators
 from chatapp.registry.adminclient import AdminSpool
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
@@ -96,7 +96,7 @@ class Registry:
         *,
         desk: DeskSettings | None = None,
         policy: Policy | None = None,
-        doors: DoorSettings | None = None,
+        doors: AccessSettings | None = None,
     ) -> None:
         self._port = port
         self.folder = folder_of(port, data)
@@ -104,7 +104,7 @@ class Registry:
         self._say = say
         self._desk = desk
         self._policy = policy
-        self._doors = doors or DoorSettings()
+        self._doors = doors or AccessSettings()
         self._codes: list[JoinCode] = []
         self._operators: list[str] = []
         self._shell: RegistryDriver | None = None

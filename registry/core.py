@@ -8,7 +8,7 @@ cannot wait, open a file or look at a clock.
 from collections.abc import Sequence
 from typing import Final
 
-from chatapp.registry.access import AccessLists, DoorSettings
+from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.effects import Caller, Errand, NamesPassedOver
 from chatapp.registry.execution import Execution
@@ -130,7 +130,7 @@ class RegistryCore(LinkInputs):
         policy: Policy | None = None,
         links_max: int = LINKS_MAX,
         desk: DeskSettings | None = None,
-        doors: DoorSettings | None = None,
+        doors: AccessSettings | None = None,
     ) -> None:
         """`links_max`: connections that the machine can hold, less what else needs a descriptor."""
         policy = policy or Policy()

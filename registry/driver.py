@@ -323,7 +323,7 @@ class RegistryDriver:
             self._note_backlogs()
         # Now, and not before: the sync's thread wants the interpreter too, and a thousand writes would be held up.
         self.committer.commit()
-        self._pace()
+        self._throttle()
         datagrams = core.datagrams_to_send()
         if endpoint is not None:
             endpoint.send_all(datagrams)
@@ -354,7 +354,7 @@ class RegistryDriver:
             if number in self._links:
                 self._links[number].allow_full_frames()
 
-    def _pace(self) -> None:
+    def _throttle(self) -> None:
         """Pause, resume and close links as the core says."""
         links = self._links
         for number in self._core.links_to_pause():

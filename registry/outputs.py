@@ -82,11 +82,11 @@ class Outputs:
 
     def links_to_pause(self) -> list[int]:
         """Drained: links that ask too much. Pause before you resume."""
-        return self._links.pace.to_pause()
+        return self._links.throttle.to_pause()
 
     def links_to_resume(self) -> list[int]:
         """Drained: links to read on from."""
-        return self._links.pace.to_resume()
+        return self._links.throttle.to_resume()
 
     def links_to_close(self) -> list[tuple[int, str]]:
         """Drained: links that are over, and why; what was written to them still goes."""

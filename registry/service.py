@@ -6,7 +6,7 @@ tests share every rule. The rules have a file each (rules.py).
 
 from typing import Final, assert_never
 
-from chatapp.registry.access import AccessLists, AccessPolicy, DoorSettings, Operators
+from chatapp.registry.access import AccessLists, AccessPolicy, AccessSettings, Operators
 from chatapp.registry.admin import AdminService
 from chatapp.registry.desk.desk import Desk
 from chatapp.registry.desk.settings import DeskSettings
@@ -73,15 +73,15 @@ class Rules:
         read_lines: ReadLines,
         now: float,
         desk: DeskSettings | None = None,
-        doors: DoorSettings | None = None,
+        doors: AccessSettings | None = None,
     ) -> None:
         channel = loaded.groups.get(CHANNEL)
         last_epoch = max(channel.keys if channel is not None else (), default=0)
         epoch = first_epoch(last=last_epoch, wall=clock.seconds(now))
         self.directory = Directory(version=first_number(epoch=epoch, chance=rng.randbytes(4)))
-        # Stations begin where the clock is, so that a row of an earlier life does not show a station of this one: links come
-        # faster than seconds pass, but not than milliseconds.
-        self.roster = Connections(first_station=clock.millis(now))
+        # Sender indexes start at the clock's milliseconds, so that a row of an earlier life never shows an index of this
+        # life: links may come faster than one a second, but not faster than one a millisecond.
+        self.roster = Connections(first_sender_index=clock.millis(now))
         self.liveness = Liveness(policy)
         self.presence = Presence(self.directory, self.roster, self.liveness, clock)
         self.clock = clock
@@ -93,7 +93,7 @@ class Rules:
         )
         self.channel = ChannelRules(self.directory, means, now=now)
         self.rooms = Rooms(self.directory, means)
-        self.doors = AccessPolicy(doors or DoorSettings())
+        self.doors = AccessPolicy(doors or AccessSettings())
         self.renaming = Renaming(self.directory, clock, is_banned=self.doors.bans_name)
         self.reception = Registering(
             self.directory,

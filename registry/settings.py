@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, get_args, get_type_hints
 
 import msgspec
 
-from chatapp.registry.access import DoorSettings, flaw_of_bans, flaw_of_keys
+from chatapp.registry.access import AccessSettings, flaw_of_bans, flaw_of_keys
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import Policy
 from chatapp.wire.errors import ChatAppError, NameRefused, quoted
@@ -96,11 +96,11 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Places for letters in all mailboxes together."""
     requests: Requests = int(Policy().requests_per_second)
     """Requests a second that one member is served, averaged; a line of a group counts as 20 and more."""
-    invite_only: InviteOnly = DoorSettings().invite_only
+    invite_only: InviteOnly = AccessSettings().invite_only
     """Newcomers need a join code."""
-    allow: Allow = DoorSettings().allow
+    allow: Allow = AccessSettings().allow
     """Keys of newcomers who need none; once there are any, all others do."""
-    ban: Ban = DoorSettings().ban
+    ban: Ban = AccessSettings().ban
     """Keys, names, addresses and networks that do not come in."""
 
 
@@ -129,9 +129,9 @@ def policy_of(settings: RegistryTable) -> Policy:
     )
 
 
-def doors_of(settings: RegistryTable) -> DoorSettings:
+def doors_of(settings: RegistryTable) -> AccessSettings:
     """What the doors are told."""
-    return DoorSettings(invite_only=settings.invite_only, allow=settings.allow, ban=settings.ban)
+    return AccessSettings(invite_only=settings.invite_only, allow=settings.allow, ban=settings.ban)
 
 
 def desk_of(table: DeskTable, *, utc_offset: int) -> DeskSettings:

@@ -119,11 +119,11 @@ class AnswerHeader(NamedTuple):
 
 
 class GroupHeader(NamedTuple):
-    """`tag` names the group, `epoch` its key; `station` and `counter` together are the nonce (clause 8.2)."""
+    """`tag` names the group, `epoch` its key; `sender_index` and `counter` together are the nonce (clause 8.2)."""
 
     tag: bytes
     epoch: int
-    station: int
+    sender_index: int
     counter: int
 
 
@@ -176,8 +176,8 @@ def unpack_group(data: bytes | memoryview) -> GroupHeader:
     """Raises DecodeError when the frame is too short to hold a header and an AEAD tag."""
     if len(data) < GROUP_OVERHEAD:
         raise DecodeError("GROUP", f"{len(data)} bytes")
-    _, tag, epoch, station, counter = _group.unpack_from(data)
-    return GroupHeader(tag, epoch, station, counter)
+    _, tag, epoch, sender_index, counter = _group.unpack_from(data)
+    return GroupHeader(tag, epoch, sender_index, counter)
 
 
 def pack_relayed(position: int, frame: bytes) -> bytes:

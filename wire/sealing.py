@@ -1,7 +1,7 @@
 """What makes bytes unreadable and unforgeable on a link and in a group, and which counters were opened before.
 
 A link and a group have AES-256-GCM keys; the nonce is a counter that never repeats under one key. A group has one key
-for all; there the nonce is station number and counter, and the registry never gives one number twice under one key.
+for all; there the nonce is sender index and counter, and the registry never gives one number twice under one key.
 Where a link's keys come from is told in `wire.session`. It knows keys and bytes.
 """
 
@@ -152,7 +152,7 @@ class LinkCipher:
 
 
 class GroupKey:
-    """The key of one group in one epoch; members seal under their own station number (clause 8.2)."""
+    """The key of one group in one epoch; members seal under their own sender index (clause 8.2)."""
 
     __slots__ = ("_counter", "_open", "_replay", "_seal", "epoch", "key", "tag")
 
@@ -171,9 +171,9 @@ class GroupKey:
         """The counter under which the next frame will be sealed: its sender knows the answer to it by this."""
         return self._counter
 
-    def seal(self, station: int, payload: bytes) -> bytes:
+    def seal(self, sender_index: int, payload: bytes) -> bytes:
         """A group frame, the same bytes for all members."""
-        header = GroupHeader(self.tag, self.epoch, station, self._counter)
+        header = GroupHeader(self.tag, self.epoch, sender_index, self._counter)
         self._counter += 1
         packed = pack_group(header)
         return packed + self._seal(packed[-12:], payload, packed)
@@ -181,11 +181,11 @@ class GroupKey:
     def open(self, frame: bytes) -> bytes:
         """The payload of a frame just relayed. Raises SealError for a forgery or a replay, DecodeError."""
         header = unpack_group(frame)
-        window = self._replay.get(header.station)
+        window = self._replay.get(header.sender_index)
         if window is not None and not window.is_fresh(header.counter):
             raise SealError("replayed")
         payload = self.open_stored(frame)
-        self._replay.setdefault(header.station, ReplayWindow()).accept(header.counter)
+        self._replay.setdefault(header.sender_index, ReplayWindow()).accept(header.counter)
         return payload
 
     def open_stored(self, frame: bytes) -> bytes:

@@ -32,11 +32,11 @@ class RegistryConnection:
         self._link = parts.link
         self._table = parts.table
         self._groups = parts.groups
-        self._hearing = parts.hearing
+        self._receiver = parts.receiver
         self._home = parts.home
-        self._duty = parts.duty
+        self._operator = parts.operator
         self._out = parts.out
-        self._hearing.is_table_fresh = lambda: self._table.is_fresh
+        self._receiver.is_table_fresh = lambda: self._table.is_fresh
 
     # --- the link
 
@@ -66,9 +66,9 @@ class RegistryConnection:
     def drop_link(self) -> None:
         """Nothing asked for on the link will be answered, and what it granted is void."""
         self._link.drop()
-        self._duty.link_lost()
+        self._operator.link_lost()
         self._table.link_lost()
-        self._hearing.link_lost()
+        self._receiver.link_lost()
         self._groups.revoke()
         self._rooms.link_lost()
         self._renaming.link_lost()
@@ -110,13 +110,13 @@ class RegistryConnection:
     def _link_up(self, now: float) -> None:
         self._home.begin()
         self._home.await_group(CHANNEL)
-        self._duty.link_up()
+        self._operator.link_up()
         self._table.fetch_anew(now=now)
         self._rooms.link_up(now=now)
 
     def _line_came(self, data: bytes, now: float) -> None:
         position, frame = unpack_relayed(data)
-        if not self._hearing.line_relayed(position, frame, now=now):
+        if not self._receiver.line_relayed(position, frame, now=now):
             self._table.fetch(now=now)
 
 
@@ -204,7 +204,7 @@ class Registration:
             self._pin(self._session.pinned)
         assert self._session.welcome is not None
         ahead = self._session.welcome.clock / 1_000 - (now + self._parts.wall_offset)
-        self._parts.outlook.clock_ahead = max(0.0, ahead)
+        self._parts.registry_status.clock_ahead = max(0.0, ahead)
         if self._session.is_registry_behind:
             self._table.begin_anew()
         if self._renaming.welcomed():

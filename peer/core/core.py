@@ -48,23 +48,23 @@ class PeerCore:
         self._out = parts.out
         self._contacts = parts.contacts
         self._post = parts.post
-        self._outlook = parts.outlook
+        self._registry_status = parts.registry_status
         self._ladder = parts.ladder
         self._rungs = parts.rungs
         self._session = parts.session
         self._link = parts.link
         self._table = parts.table
-        self._look_ups = parts.look_ups
+        self._resolver = parts.resolver
         self._home = parts.home
-        self._notebook = parts.notebook
+        self._notes = parts.notes
         self._buffer = parts.buffer
         self._inbound = parts.inbound
         self._streams = parts.streams
         self.rooms: Final = Rooms(parts, loaded.room, now=now)
         self._lines = self.rooms.lines
-        self.speech: Final = Speech(parts, self.rooms)
+        self.sending: Final = Speech(parts, self.rooms)
         self.renaming: Final = Renaming(parts)
-        self.duty: Final = parts.duty
+        self.operator: Final = parts.operator
         self._router = Router(parts, self.rooms)
         together = parts, self.rooms, self.renaming
         lookout = self._lookout = RegistryMonitor(*together)
@@ -110,7 +110,7 @@ class PeerCore:
 
     def start(self, *, now: float) -> None:
         """Register; also after `leave`."""
-        if self._outlook.reach is RegistryReach.NONE:
+        if self._registry_status.reach is RegistryReach.NONE:
             self._ladder.set_reach(RegistryReach.SEEKING, now=now)
         self._registration.has_begun = False
         self._registration.not_let_in = None
@@ -151,12 +151,12 @@ class PeerCore:
     @property
     def is_settled(self) -> bool:
         """Whether all that we said is delivered, saved, kept or refused."""
-        return self._ladder.is_settled and self._lines.is_settled and self.duty.is_settled
+        return self._ladder.is_settled and self._lines.is_settled and self.operator.is_settled
 
     @property
     def is_ready(self) -> bool:
         """Whether the registry and we know of each other all that there is to know, or it is not to be had."""
-        return self._outlook.reach is not RegistryReach.SEEKING and self._home.is_mail_drained
+        return self._registry_status.reach is not RegistryReach.SEEKING and self._home.is_mail_drained
 
     @property
     def state(self) -> State:
@@ -176,7 +176,7 @@ class PeerCore:
     @property
     def reach(self) -> RegistryReach:
         """How far the registry is in reach."""
-        return self._outlook.reach
+        return self._registry_status.reach
 
     def registry_met(self) -> bytes | None:
         """Drained: the identity key of a registry that has let us in and is not the one that we began with."""
@@ -222,18 +222,18 @@ class PeerCore:
 
     def records_stored(self, *, now: float) -> bool:
         """All records drained so far are on disk; True when that may have brought forth datagrams."""
-        self._notebook.stored()
+        self._notes.stored()
         return self._inbound.stored(now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Whatever is due; early and late calls are harmless."""
         self._session.handle_timer(now=now)
         self._registration.heed_session(now=now)  # that it is lost is said before what follows from that
-        # Before the couriers, which let go of what is due without showing it.
+        # Before the streams, which let go of what is due without showing it.
         self._streams.handle_timer(now=now)
         self._router.handle_timer(now=now)
         self._ladder.handle_timer(now=now)
-        self._look_ups.handle_timer(now=now)
+        self._resolver.handle_timer(now=now)
         self._buffer.handle_timer(now)
         self._post.handle_timer(now=now)
         if self._uplink.handle_timer(now=now):
@@ -250,7 +250,7 @@ class PeerCore:
             self._streams.next_timer(),
             self._post.next_timer(),
             self._uplink.next_timer(),
-            self._look_ups.next_timer(),
+            self._resolver.next_timer(),
             self._buffer.next_timer(),
             self._router.next_timer(),
         ]
@@ -259,8 +259,8 @@ class PeerCore:
     def datagrams_to_send(self, *, now: float) -> list[tuple[bytes, Address]]:
         """Drained, in order."""
         self._post.active.update(self._rungs.contacts_begun())
-        if self._outlook.reach is not RegistryReach.NONE:
-            self._post.flush(now=now, can_relay=self._outlook.reach is RegistryReach.UP)
+        if self._registry_status.reach is not RegistryReach.NONE:
+            self._post.flush(now=now, can_relay=self._registry_status.reach is RegistryReach.UP)
         ours = [(datagram, self._session.address) for datagram in self._session.datagrams_to_send()]
         return ours + self._post.datagrams_to_send()
 

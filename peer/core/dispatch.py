@@ -45,17 +45,17 @@ class Router:
         self._parts = parts
         self._rooms = rooms
         self._lines = rooms.lines
-        self._straight = parts.straight
+        self._fanout = parts.fanout
         self._session = parts.session
         self._post = parts.post
         self._inbound = parts.inbound
-        self._outlook = parts.outlook
+        self._registry_status = parts.registry_status
         self._ladder = parts.ladder
-        self._settling = parts.settling
+        self._settlement = parts.settlement
         self._link = parts.link
         self._table = parts.table
         self._channel = parts.channel
-        self._hearing = parts.hearing
+        self._receiver = parts.receiver
 
     def route(self, data: bytes, sender: Address, *, now: float) -> bool:
         """A datagram, to the part that understands it; whether the registry may have said it. Raises WireError for
@@ -88,7 +88,7 @@ class Router:
                 elif isinstance(frame, Left):
                     self._session.receive_left(frame, now=now)
             return True
-        if self._outlook.reach is not RegistryReach.NONE:
+        if self._registry_status.reach is not RegistryReach.NONE:
             self._opened(self._post.open(data, source=sender, now=now), through_server=False, now=now)
         return False
 
@@ -107,23 +107,23 @@ class Router:
 
     def _payload_came(self, contact: Contact, payload: bytes, *, through_server: bool, now: float) -> None:
         frames = decode_frames(payload)
-        talk = self._inbound.conversation(contact)
+        conversation = self._inbound.conversation(contact)
         for frame in frames:
             if isinstance(frame, Part) and not self._parts.takes_messages:
                 self._parts.dropped["no room"] += 1  # not acknowledged: as if we were away
             elif isinstance(frame, DeliveryFrame):
-                talk.courier.receive(frame, now=now)
-        self.heed_courier(contact, through_server=through_server, now=now)
+                conversation.delivery.receive(frame, now=now)
+        self.take_delivered(contact, through_server=through_server, now=now)
         self._inbound.frames_read(contact, now=now)
         self._ladder.climb(contact, now=now)
         self._post.active[contact.identity] = contact
 
-    def heed_courier(self, contact: Contact, *, through_server: bool, now: float) -> None:
-        """What the courier of a contact has to tell."""
+    def take_delivered(self, contact: Contact, *, through_server: bool, now: float) -> None:
+        """What the stream of a contact has to tell."""
         assert contact.conversation is not None
         acknowledged: list[Acknowledged] = []
-        carries_lines = not self._straight.is_settled
-        for event in contact.conversation.courier.events():
+        carries_lines = not self._fanout.is_settled
+        for event in contact.conversation.delivery.events():
             match event:
                 case Arrived():
                     try:
@@ -140,19 +140,19 @@ class Router:
                     self._ladder.tried_again(contact, number, tries + 1, now=now)
                     self._look_for(contact, now)
         if acknowledged:
-            self._settling.acknowledged(contact, acknowledged, through_server=through_server, now=now)
+            self._settlement.acknowledged(contact, acknowledged, through_server=through_server, now=now)
 
     def handle_timer(self, *, now: float) -> None:
-        """Couriers try again, or give up."""
+        """Streams try again, or give up."""
         for contact in list(self._post.active.values()):
             if contact.conversation is not None:
-                contact.conversation.courier.handle_timer(now=now)
-                self.heed_courier(contact, through_server=False, now=now)
+                contact.conversation.delivery.handle_timer(now=now)
+                self.take_delivered(contact, through_server=False, now=now)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline of a courier."""
+        """The earliest deadline of a stream."""
         dues = [
-            contact.conversation.courier.next_timer()
+            contact.conversation.delivery.next_timer()
             for contact in self._post.active.values()
             if contact.conversation is not None
         ]
@@ -160,7 +160,7 @@ class Router:
 
     def _look_for(self, contact: Contact, now: float) -> None:
         """They do not answer: they may be elsewhere, or have been started anew."""
-        if self._outlook.reach is RegistryReach.UP:
+        if self._registry_status.reach is RegistryReach.UP:
             self._table.fetch(now=now)
         self._post.sessions.doubt(contact.identity, now=now)
 
@@ -187,18 +187,18 @@ class Router:
     def rows_changed(self, changes: list[tuple[Contact, Change]], now: float) -> None:
         """What new rows mean for what is under way."""
         for contact, change in changes:
-            talk = contact.conversation
-            if change is Change.RESTARTED and talk is not None:
-                talk.courier.restart_tries(now=now)
+            conversation = contact.conversation
+            if change is Change.RESTARTED and conversation is not None:
+                conversation.delivery.restart_tries(now=now)
                 self._post.active[contact.identity] = contact
             if change is not Change.TAKEN:
                 self._ladder.climb(contact, now=now)
             if change is Change.RESTARTED:
                 self._lines.catch_up(contact, now=now)
             if self._inbound.adopt(contact, now=now):
-                self._settling.adopt(contact)
+                self._settlement.adopt(contact)
         if changes:
-            self._hearing.rows_came(now=now)
+            self._receiver.rows_came(now=now)
             self._rooms.where.rows_came()
 
 
@@ -255,7 +255,7 @@ class RegistryMonitor:
         self._link = parts.link
         self._table = parts.table
         self._ladder = parts.ladder
-        self._outlook = parts.outlook
+        self._registry_status = parts.registry_status
         self._rooms = rooms
         self._lines = rooms.lines
         self._renaming = renaming
@@ -279,9 +279,9 @@ class RegistryMonitor:
             if trouble is not None:
                 self._out.events.append(trouble)
         reach = self._measure(now)
-        if self._outlook.reach is not RegistryReach.NONE:
+        if self._registry_status.reach is not RegistryReach.NONE:
             self._ladder.set_reach(reach, now=now)
-        if self._outlook.reach is RegistryReach.LOST:
+        if self._registry_status.reach is RegistryReach.LOST:
             self._lines.registry_lost(now=now)
             if not self._session.is_wanted:  # else what is asked of it waits for one more attempt
                 self._rooms.registry_lost(now=now)
@@ -290,7 +290,7 @@ class RegistryMonitor:
     def next_timer(self) -> float | None:
         """When we have been looking for it long enough, or for a link to it."""
         due = None if self._link.tried_since is None else self._watch.next_timer()
-        if self._seeking_since is None or self._outlook.reach is not RegistryReach.SEEKING:
+        if self._seeking_since is None or self._registry_status.reach is not RegistryReach.SEEKING:
             return due
         sought = self._seeking_since + SEEKING_SPAN
         return sought if due is None else min(sought, due)
@@ -321,11 +321,11 @@ class Notices:
         self._session = parts.session
         self._table = parts.table
         self._contacts = parts.contacts
-        self._hearing = parts.hearing
-        self._duty = parts.duty
+        self._receiver = parts.receiver
+        self._operator = parts.operator
         self._ladder = parts.ladder
         self._letters = parts.letters
-        self._settling = parts.settling
+        self._settlement = parts.settlement
         self._returned = PendingBacklog(parts, rooms)
 
     def link_lost(self) -> None:
@@ -365,7 +365,7 @@ class Notices:
         self._lookout.look(now=now)
         self._router.rows_changed(changes, now)
         if self._table.is_fresh:
-            self._hearing.rows_came(now=now)
+            self._receiver.rows_came(now=now)
         self._returned.take(now=now)
 
     def _mail_notice_came(self, notice: MailSaved | MailRefused | MailExpired, now: float) -> None:
@@ -378,9 +378,9 @@ class Notices:
                 self._letters.refused(reference, reason, now=now)
             case MailExpired(recipient, number):
                 # A key that gave way to another is nobody's any more, but what was sealed to it is still ours to be told of.
-                contact = self._contacts.by_identity(recipient) or self._settling.waiting.get(recipient)
+                contact = self._contacts.by_identity(recipient) or self._settlement.waiting.get(recipient)
                 if contact is not None:
-                    self._settling.expired(contact, number, now=now)
+                    self._settlement.expired(contact, number, now=now)
 
     def _room_notice_came(
         self, notice: RoomEntered | RoomRefused | RoomLeft | RoomChanged | RoomsListed, now: float
@@ -409,4 +409,4 @@ class Notices:
     def _desk_notice_came(self, notice: DeskNotice, now: float) -> None:
         """No honest registry says to somebody with a name what is for visitors."""
         if not isinstance(notice, VisitorNotice):
-            self._duty.handle(notice, now=now)
+            self._operator.handle(notice, now=now)

@@ -56,7 +56,7 @@ class ClientChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientSaid(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the visit, by the visitor or an earlier operator. Say `duty.lines_shown` when it was shown."""
+    """A line of the visit, by the visitor or an earlier operator. Say `operator.lines_shown` when it was shown."""
 
     sender: str
     text: str

@@ -132,7 +132,7 @@ class Stream:
     contact: Contact
     inbox: Inbox
     texts: Texts
-    talk: Conversation | None = None
+    conversation: Conversation | None = None
     """The conversation, for direct messages."""
     group: Group | None = None
     """The group, for its lines."""
@@ -202,7 +202,7 @@ def restored(
     texts: Texts,
     stored: StoredStream,
     *,
-    talk: Conversation | None = None,
+    conversation: Conversation | None = None,
     group: Group | None = None,
 ) -> Stream:
     """A stream as an earlier life of this program left it."""
@@ -211,7 +211,7 @@ def restored(
         contact,
         inbox,
         texts,
-        talk,
+        conversation,
         group,
         floor=stored.floor,
         highest=stored.shown,
@@ -236,7 +236,7 @@ class Streams:
         """The length of the texts of those, together."""
         self._is_relieving = False
         self._written: list[tuple[Stream, int, bool]] = []
-        """Records handed out but not known to be stored: (stream, number, whether to acknowledge by courier)."""
+        """Records handed out but not known to be stored: (stream, number, whether to acknowledge by stream)."""
         self._marks: dict[bytes, int] = {}
         self._marks_behind: list[Record] = []
 
@@ -251,12 +251,14 @@ class Streams:
         self._streams[stream.key] = stream
 
     def take(
-        self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool, by_courier: bool = False
+        self, stream: Stream, number: int, at_ms: int, text: str, *, late: bool, is_direct: bool = False
     ) -> None:
         """A message that came; one that came before changes nothing."""
         if stream.inbox.admit(number) is not Admission.NEW:
-            if by_courier and stream.talk is not None:
-                stream.talk.courier.reject(number)  # settled by what came behind it in the same datagram
+            if is_direct and stream.conversation is not None:
+                stream.conversation.delivery.reject(
+                    number
+                )  # settled by what came behind it in the same datagram
             return
         if number not in stream.texts:
             stream.texts[number] = (at_ms, text, late)
@@ -265,16 +267,16 @@ class Streams:
             if is_behind:
                 stream.behind.add(number)
             self._out.records.append(IncomingAdded(stream.key, number, at_ms, text, late, is_behind))
-        if not by_courier:
+        if not is_direct:
             stream.inbox.storing_aside.add(number)
-        self._written.append((stream, number, by_courier))
+        self._written.append((stream, number, is_direct))
 
     def take_silently(self, stream: Stream, number: int) -> bool:
         """A number of a direct stream behind which is nothing to show there. False: it came before, or there is no
         room for it."""
         if stream.inbox.admit(number) is not Admission.NEW:
-            if stream.talk is not None:
-                stream.talk.courier.reject(number)
+            if stream.conversation is not None:
+                stream.conversation.delivery.reject(number)
             return False
         self._written.append((stream, number, True))
         return True
@@ -283,9 +285,9 @@ class Streams:
         """All records handed out so far are on disk: acknowledge; returns what may have something to show."""
         written, self._written = self._written, []
         touched: dict[bytes, Stream] = {}
-        for stream, number, by_courier in written:
-            if by_courier and stream.talk is not None:
-                stream.talk.courier.confirm(number, now=now)
+        for stream, number, is_direct in written:
+            if is_direct and stream.conversation is not None:
+                stream.conversation.delivery.confirm(number, now=now)
             else:
                 stream.inbox.store(number, now)
                 stream.inbox.storing_aside.discard(number)

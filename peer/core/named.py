@@ -28,20 +28,20 @@ class NamedOutbox:
         *,
         contacts: Contacts,
         outputs: Outputs,
-        outlook: RegistryStatus,
-        settling: Settlement,
+        registry_status: RegistryStatus,
+        settlement: Settlement,
         ladder: Ladder,
-        look_ups: NameResolver,
+        resolver: NameResolver,
         conversation: Callable[[Contact], Conversation],
         begin: Callable[[StoredStream], Conversation],
     ) -> None:
         """`conversation` gives the one with somebody, `begin` makes one from what is stored."""
         self._contacts = contacts
         self._out = outputs
-        self._outlook = outlook
-        self._settling = settling
+        self._registry_status = registry_status
+        self._settlement = settlement
         self._ladder = ladder
-        self._look_ups = look_ups
+        self._resolver = resolver
         self._conversation = conversation
         self._begin = begin
         self.waiting: dict[str, Contact] = {}
@@ -64,10 +64,10 @@ class NamedOutbox:
             contact = self._add(name_stream(registry, key), key, name, StoredStream())
             self._out.records.append(Named(contact.identity, name))
         assert contact.conversation is not None
-        ahead = self._outlook.clock_ahead
+        ahead = self._registry_status.clock_ahead
         message = contact.conversation.outgoing.add(text, wall=wall, ahead=ahead)
         self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text))
-        self._settling.kept(contact, message, now=now)
+        self._settlement.kept(contact, message, now=now)
         return message
 
     def look(self, *, wall: float, now: float) -> None:
@@ -75,7 +75,7 @@ class NamedOutbox:
         for key, stand_in in list(self.waiting.items()):
             contact = self._contacts.by_name(key)
             if contact is not None:
-                self._look_ups.forget(key)
+                self._resolver.forget(key)
                 if not self._contacts.is_blocked(key):
                     self._address(key, stand_in, contact, wall, now)
             elif self._is_nobodys(key, now):
@@ -83,9 +83,9 @@ class NamedOutbox:
 
     def _is_nobodys(self, key: str, now: float) -> bool:
         """Whether the registry says so; it is asked while it is in reach."""
-        if self._outlook.reach is not RegistryReach.UP:
+        if self._registry_status.reach is not RegistryReach.UP:
             return False
-        return self._look_ups.find(key, can_ask=True, now=now) is LookUp.UNKNOWN
+        return self._resolver.find(key, can_ask=True, now=now) is LookUp.UNKNOWN
 
     def _add(self, stream: bytes, key: str, name: str, stored: StoredStream) -> Contact:
         card = Card(name=name, identity=stream, mail=bytes(32), counter=0, signature=bytes(64))
@@ -103,7 +103,7 @@ class NamedOutbox:
         del self.waiting[key]
         assert stand_in.conversation is not None
         for message in stand_in.conversation.outgoing:
-            self._settling.refused(stand_in, message, NOBODY, now=now)
+            self._settlement.refused(stand_in, message, NOBODY, now=now)
 
 
 def _key_of(name: str) -> str | None:

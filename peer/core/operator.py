@@ -341,7 +341,7 @@ class Operator:
         self._focus = Focus()
         self.commands: Final = OperatorCommands(outputs, rng, self._focus)
         """What we ask for."""
-        self._talk: Talk | None = None
+        self._conversation: Talk | None = None
         self._ended: dict[int, Talk] = {}
         """Visits that are not ours any more, and lines that we said there without an answer so far."""
         self._is_client_away = False
@@ -376,8 +376,8 @@ class Operator:
         visit = self._meant(happened.HeldWhat.LINE, whom)
         if visit is None:
             return
-        if self._talk is not None and self._talk.visit == visit:
-            self._out.requests.append(self._talk.say(text, wall=wall))
+        if self._conversation is not None and self._conversation.visit == visit:
+            self._out.requests.append(self._conversation.say(text, wall=wall))
         else:
             self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(visit))
 
@@ -420,8 +420,8 @@ class Operator:
 
     def lines_shown(self, visit: int, position: int) -> None:
         """The visit's lines up to this one have been shown."""
-        if self._talk is not None and self._talk.visit == visit:
-            self._talk.shown(position)
+        if self._conversation is not None and self._conversation.visit == visit:
+            self._conversation.shown(position)
             self._out.requests.append(HeardAtDesk(visit, position))
 
     @property
@@ -436,7 +436,7 @@ class Operator:
 
     @property
     def _are_lines_answered(self) -> bool:
-        return not self._ended and (self._talk is None or self._talk.is_settled)
+        return not self._ended and (self._conversation is None or self._conversation.is_settled)
 
     # --- the link
 
@@ -444,8 +444,11 @@ class Operator:
         """Requests can be made."""
         self.commands.link_up()
         self._is_new_link = True
-        for talk in (*self._ended.values(), *([self._talk] if self._talk is not None else [])):
-            self._out.requests += talk.unanswered()
+        for conversation in (
+            *self._ended.values(),
+            *([self._conversation] if self._conversation is not None else []),
+        ):
+            self._out.requests += conversation.unanswered()
 
     def link_lost(self) -> None:
         """Nothing asked for will be answered; what we said is said again on the next link."""
@@ -478,8 +481,8 @@ class Operator:
     def _duty_told(self, told: DutyTold, now: float) -> None:
         """Also on each new link: a registry that was started anew has forgotten who was on duty."""
         was_first, self._is_new_link = self._is_new_link, False
-        if was_first and self._talk is not None and told.visit != self._talk.visit:
-            self._taken_back(self._talk, now)
+        if was_first and self._conversation is not None and told.visit != self._conversation.visit:
+            self._taken_back(self._conversation, now)
         if was_first and self._wants_duty and not told.is_on:
             self.commands.take_duty(self.queue)
             return
@@ -488,21 +491,21 @@ class Operator:
             self._out.events.append(happened.DutyChanged(is_on=told.is_on, queue=told.queue))
         self.is_on, self.queue = told.is_on, told.queue
 
-    def _taken_back(self, talk: Talk, now: float) -> None:
+    def _taken_back(self, conversation: Talk, now: float) -> None:
         """Whom we served was taken back while we had no link; what we said to them meanwhile reaches nobody."""
         move = happened.ClientMove.TAKEN_BACK
         self._out.events.append(happened.ClientChanged(name=self.client or "", move=move))
         self._focus.lost(ClientReach.TAKEN_BACK, now=now)
-        self._talk = None
-        for _ in talk.unanswered():
-            self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(talk.visit))
+        self._conversation = None
+        for _ in conversation.unanswered():
+            self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(conversation.visit))
 
     def _client_told(self, told: ClientTold, now: float) -> None:
-        is_same = self._talk is not None and self._talk.visit == told.visit
-        known = self._talk if is_same else self._ended.pop(told.visit, None)
+        is_same = self._conversation is not None and self._conversation.visit == told.visit
+        known = self._conversation if is_same else self._ended.pop(told.visit, None)
         if not is_same:
             self._part()
-            self._talk = known or Talk(told.visit)
+            self._conversation = known or Talk(told.visit)
         heard = 0 if known is None else known.heard
         self._out.requests.append(ReadAtDesk(told.visit, heard, with_own=known is None))
         self._focus.came(told, now=now)
@@ -525,7 +528,7 @@ class Operator:
         )
 
     def _client_changed(self, changed: ClientChanged, now: float) -> None:
-        if self._talk is None or self._talk.visit != changed.visit:
+        if self._conversation is None or self._conversation.visit != changed.visit:
             return
         self._focus.changed(changed, now=now)
         if changed.change not in STILL_SERVED:
@@ -538,44 +541,44 @@ class Operator:
 
     def _part(self) -> None:
         """The visitor is not ours any more; lines on their way are still answered."""
-        if self._talk is not None and not self._talk.is_settled:
-            self._ended[self._talk.visit] = self._talk
-        self._talk = None
+        if self._conversation is not None and not self._conversation.is_settled:
+            self._ended[self._conversation.visit] = self._conversation
+        self._conversation = None
 
     def _talk_of(self, visit: int) -> Talk | None:
-        if self._talk is not None and self._talk.visit == visit:
-            return self._talk
+        if self._conversation is not None and self._conversation.visit == visit:
+            return self._conversation
         return self._ended.get(visit)
 
     def _lines_taken(self, taken: LinesTaken) -> None:
-        talk = self._talk_of(taken.visit)
-        if talk is not None:
-            self._out.requests += talk.taken(taken.number)
-            self._drop_answered(talk)
+        conversation = self._talk_of(taken.visit)
+        if conversation is not None:
+            self._out.requests += conversation.taken(taken.number)
+            self._drop_answered(conversation)
 
     def _line_refused(self, refused: LineRefused, now: float) -> None:
-        talk = self._talk_of(refused.visit)
-        if talk is None or not talk.refused(refused.number):
+        conversation = self._talk_of(refused.visit)
+        if conversation is None or not conversation.refused(refused.number):
             return
-        self._drop_answered(talk)
+        self._drop_answered(conversation)
         if refused.reason in LINE_FAILURES:
             self.commands.fail(LINE_FAILURES[refused.reason])
             return
         if (
-            talk is self._talk and self._is_new_link
+            conversation is self._conversation and self._is_new_link
         ):  # we may not serve under our present name: DutyTold does not come
             self._focus.lost(None, now=now)
             self._part()
         self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(refused.visit))
 
-    def _drop_answered(self, talk: Talk) -> None:
-        if talk.is_settled:
-            self._ended.pop(talk.visit, None)
+    def _drop_answered(self, conversation: Talk) -> None:
+        if conversation.is_settled:
+            self._ended.pop(conversation.visit, None)
 
     def _line_came(self, line: DeskLine) -> None:
-        if self._talk is None or self._talk.visit != line.visit:
+        if self._conversation is None or self._conversation.visit != line.visit:
             return
-        if self._talk.take(line):
+        if self._conversation.take(line):
             self._out.events.append(
                 happened.ClientSaid(
                     sender=line.operator or self.client or "",
@@ -584,5 +587,5 @@ class Operator:
                     position=line.position,
                 )
             )
-        elif line.position <= self._talk.heard:
-            self._out.requests.append(HeardAtDesk(line.visit, self._talk.heard))
+        elif line.position <= self._conversation.heard:
+            self._out.requests.append(HeardAtDesk(line.visit, self._conversation.heard))

@@ -69,21 +69,26 @@ class Parts:
         self.post = PeerTransport(
             me.identity, self.contacts, self.out, rng=rng, first_opening=me.first_opening
         )
-        self.trails = DeliveryTraces(lambda now: now + self.wall_offset)
-        self.outlook = RegistryStatus()
-        self.settling = Settlement(self.out, self.trails, self.outlook)
-        self.letters = MailQueue(self.out, self.settling, self._write_letter)
+        self.traces = DeliveryTraces(lambda now: now + self.wall_offset)
+        self.registry_status = RegistryStatus()
+        self.settlement = Settlement(self.out, self.traces, self.registry_status)
+        self.letters = MailQueue(self.out, self.settlement, self._write_letter)
         self.rungs = Rungs(
-            policy, self.out, self.outlook, self.trails, letters=self.letters, settling=self.settling
+            policy,
+            self.out,
+            self.registry_status,
+            self.traces,
+            letters=self.letters,
+            settlement=self.settlement,
         )
         self.ladder = Ladder(
             policy,
             self.out,
-            self.outlook,
-            self.trails,
+            self.registry_status,
+            self.traces,
             rungs=self.rungs,
             letters=self.letters,
-            settling=self.settling,
+            settlement=self.settlement,
         )
         self.session = RegistrySession(
             identity=me.identity,
@@ -101,16 +106,16 @@ class Parts:
             saved_at=loaded.table_at,
             me=me.identity.public,
         )
-        self.look_ups = NameResolver(self.table, policy)
-        self.duty = Operator(self.out, rng)
+        self.resolver = NameResolver(self.table, policy)
+        self.operator = Operator(self.out, rng)
         self.home = CatchUp(self.out)
         stored = self.stored
-        self.notebook = NotesToSelf(me, stored.pop(me.identity.public, StoredStream()), self.out)
+        self.notes = NotesToSelf(me, stored.pop(me.identity.public, StoredStream()), self.out)
         place = self.places.get(CHANNEL, StoredGroup())
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.groups = Groups(self.channel)
         self.streams = Streams(self.home, self.out, self.contacts.ignored)
-        self.hearing = GroupReceiver(
+        self.receiver = GroupReceiver(
             contacts=self.contacts,
             groups=self.groups,
             streams=self.streams,
@@ -124,7 +129,7 @@ class Parts:
         self.inbound = Inbound(
             contacts=self.contacts,
             streams=self.streams,
-            hearing=self.hearing,
+            receiver=self.receiver,
             home=self.home,
             outputs=self.out,
             stored=stored,
@@ -135,19 +140,19 @@ class Parts:
             policy=policy,
             rng=rng,
         )
-        self.straight = DirectFanout(
+        self.fanout = DirectFanout(
             post=self.post,
             outputs=self.out,
-            outlook=self.outlook,
+            registry_status=self.registry_status,
             conversation=self.inbound.conversation,
         )
         self.named = NamedOutbox(
             contacts=self.contacts,
             outputs=self.out,
-            outlook=self.outlook,
-            settling=self.settling,
+            registry_status=self.registry_status,
+            settlement=self.settlement,
             ladder=self.ladder,
-            look_ups=self.look_ups,
+            resolver=self.resolver,
             conversation=self.inbound.conversation,
             begin=lambda stored: Conversation(stored, policy, rng),
         )
@@ -172,19 +177,19 @@ class Parts:
             self.contacts.also_called(identity, key)
         self.contacts.ignored.update(loaded.ignored)
         for row in loaded.dropped:
-            self.settling.adopt(self._nobody_now(row))
+            self.settlement.adopt(self._nobody_now(row))
         for contact in list(self.contacts):
             self.inbound.adopt(contact, now=now)
-            self.settling.adopt(contact)
+            self.settlement.adopt(contact)
         if loaded.registry is not None:
             self.named.restore(loaded.registry, loaded.unknown, self.stored)
 
     def _write_letter(self, contact: Contact, message: Message) -> bytes:
-        talk = self.inbound.conversation(contact)
+        conversation = self.inbound.conversation(contact)
         body = LetterBody(
             number=message.number,
-            floor=talk.outgoing.floor,
-            since=talk.outgoing.since(message),
+            floor=conversation.outgoing.floor,
+            since=conversation.outgoing.since(message),
             sender=self.me.identity.public,
             sender_name=self.me.name,
             recipient=contact.identity,

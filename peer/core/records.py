@@ -53,7 +53,7 @@ class OutgoingChanged(msgspec.Struct, frozen=True):
     stream: bytes
     number: int
     standing: MessageState
-    trail: Stored = None
+    trace: Stored = None
     """How it got there."""
 
 
@@ -249,7 +249,7 @@ class StoredOutgoing(msgspec.Struct, frozen=True):
     at_ms: int
     text: str
     standing: MessageState
-    trail: Stored = None
+    trace: Stored = None
 
 
 class StoredIncoming(msgspec.Struct, frozen=True):
@@ -266,7 +266,7 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
 
     last_sent: Number = 0
     outgoing: tuple[StoredOutgoing, ...] = ()
-    voids: tuple[tuple[Number, Number], ...] = ()
+    gaps: tuple[tuple[Number, Number], ...] = ()
     """Spans [start, end) of our numbers between unsettled ones that were never given, or never arrive."""
     floor: Number = 0
     shown: Number = 0

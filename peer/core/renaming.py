@@ -34,7 +34,7 @@ class Renaming:
 
     def __init__(self, parts: Parts) -> None:
         self._me = parts.me
-        self._outlook = parts.outlook
+        self._registry_status = parts.registry_status
         self._session = parts.session
         self._post = parts.post
         self._out = parts.out
@@ -60,7 +60,7 @@ class Renaming:
             return "it is your name already"
         if self._me.other_name is not None:
             return "another change of your name is under way"
-        return None if self._outlook.reach is RegistryReach.UP else AWAY
+        return None if self._registry_status.reach is RegistryReach.UP else AWAY
 
     def request(self, new: str, *, now: float) -> None:
         """Another name, please; `Renamed`, `NameUnavailable` or `RenameRefused` follows."""

@@ -34,9 +34,9 @@ class Speech:
         self._me = parts.me
         self._session = parts.session
         self._contacts = parts.contacts
-        self._outlook = parts.outlook
-        self._look_ups = parts.look_ups
-        self._notebook = parts.notebook
+        self._registry_status = parts.registry_status
+        self._resolver = parts.resolver
+        self._notes = parts.notes
         self._inbound = parts.inbound
         self._ladder = parts.ladder
 
@@ -46,16 +46,16 @@ class Speech:
         if self._contacts.is_blocked(name):
             return LookUp.BLOCKED
         if contact is not None or is_same_name(name, self._me.name):
-            self._look_ups.forget(name)
+            self._resolver.forget(name)
             return LookUp.KNOWN
-        reach = self._outlook.reach
+        reach = self._registry_status.reach
         if reach is RegistryReach.NONE or not self._can_be(name):
-            self._look_ups.forget(name)
+            self._resolver.forget(name)
             return LookUp.UNKNOWN
         if reach is RegistryReach.LOST:
-            self._look_ups.forget(name)
+            self._resolver.forget(name)
             return LookUp.UNANSWERED
-        return self._look_ups.find(name, can_ask=reach is RegistryReach.UP, now=now)
+        return self._resolver.find(name, can_ask=reach is RegistryReach.UP, now=now)
 
     def _can_be(self, name: str) -> bool:
         """Whether the registry that we know could give somebody this name."""
@@ -70,14 +70,14 @@ class Speech:
         check_length(text)
         wall = now + self._parts.wall_offset
         if is_same_name(to, self._me.name):
-            return Begun(self._me.name, self._notebook.write(text, wall=wall).number)
+            return Begun(self._me.name, self._notes.write(text, wall=wall).number)
         contact = self._contacts.by_name(to)
         if contact is None or self._contacts.is_blocked(to):
             raise KeyError(to)
         if self._session.is_lost:
             self._session.search(now=now)
-        talk = self._inbound.conversation(contact)
-        message = self._ladder.begin(contact, talk, text, wall=wall, now=now)
+        conversation = self._inbound.conversation(contact)
+        message = self._ladder.begin(contact, conversation, text, wall=wall, now=now)
         return Begun(contact.name, message.number)
 
     def keep(self, to: str, text: str, *, now: float) -> Begun:
@@ -108,7 +108,7 @@ class Speech:
     def say_on_duty(self, text: str, whom: Whom, *, now: float) -> None:
         """A line for a visitor whom we serve at the help desk. Raises TooLong, UnicodeEncodeError."""
         check_length(text)
-        self._parts.duty.say(text, whom, wall=now + self._parts.wall_offset)
+        self._parts.operator.say(text, whom, wall=now + self._parts.wall_offset)
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
         """How a message of ours went so far; none when it is not under way to anybody."""

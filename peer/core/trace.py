@@ -122,13 +122,13 @@ def packed(steps: tuple[Raw, ...]) -> bytes:
     return _encode(steps)
 
 
-def unpacked(trail: Stored, at_ms: int) -> tuple[Raw, ...]:
+def unpacked(trace: Stored, at_ms: int) -> tuple[Raw, ...]:
     """The steps of a stored trail; none of anything else, as a file may be older or broken."""
-    if isinstance(trail, int):
-        span = max(trail - at_ms, 0)
+    if isinstance(trace, int):
+        span = max(trace - at_ms, 0)
         return (*SENT_AT_ONCE, (TraceEvent.ACKNOWLEDGED, span, 1, span, 0))
     try:
-        return _decode(trail) if trail else ()
+        return _decode(trace) if trace else ()
     except (msgspec.MsgspecError, ValueError, RecursionError):  # also for text that is no UTF-8
         return ()
 

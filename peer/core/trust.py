@@ -160,11 +160,11 @@ class Trust:
             NameCleared(key, dropped=old.identity),
             RowsSaved(rows=(row,), version=table.version, at=table.saved_at),
         ]
-        parts.straight.let_go(old)
+        parts.fanout.let_go(old)
         parts.post.let_go(old)
         parts.inbound.adopt(new, now=now)
-        talk = parts.inbound.conversation(new)
-        return parts.ladder.redirect(old, new, talk, wall=now + parts.wall_offset, now=now)
+        conversation = parts.inbound.conversation(new)
+        return parts.ladder.redirect(old, new, conversation, wall=now + parts.wall_offset, now=now)
 
     def _doubt(self, key: str, typed: str | None, digits: str) -> happened.Doubt | None:
         """Why these digits are not those of the key that is shown now; None when they are."""

@@ -358,7 +358,7 @@ class History:
         for change in changes:
             assert isinstance(change, OutgoingChanged)
             stream, number = self._ours[change.stream], change.number
-            how = (change.standing, change.trail, stream)
+            how = (change.standing, change.trace, stream)
             if spans and spans[-1][:3] == how and spans[-1][4] == number - 1:
                 spans[-1] = (*how, spans[-1][3], number)
             else:

@@ -152,8 +152,8 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
     ):
         (highest,) = db.execute("SELECT max(number) FROM lines WHERE stream = ?", (id_,)).fetchone()
         outgoing = tuple(
-            StoredOutgoing(number, at_ms, text, MessageState(standing), trail)
-            for number, at_ms, text, standing, trail in db.execute(
+            StoredOutgoing(number, at_ms, text, MessageState(standing), trace)
+            for number, at_ms, text, standing, trace in db.execute(
                 "SELECT number, at_ms, text, standing, trail FROM lines WHERE stream = ? AND number >= ? "
                 f"AND standing NOT IN ({_FINAL}) ORDER BY number",
                 (id_, settled),
@@ -164,7 +164,7 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
             streams.get(key, StoredStream()),
             last_sent=last_sent,
             outgoing=outgoing,
-            voids=_voids(db, id_, floor=outgoing[0].number, last=last_sent) if outgoing else (),
+            gaps=_gaps(db, id_, floor=outgoing[0].number, last=last_sent) if outgoing else (),
         )
     return streams
 
@@ -178,7 +178,7 @@ def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredInc
     return tuple(StoredIncoming(number, at_ms, text, bool(behind)) for number, at_ms, text, behind in rows)
 
 
-def _voids(db: sqlite3.Connection, stream: int, *, floor: int, last: int) -> tuple[tuple[int, int], ...]:
+def _gaps(db: sqlite3.Connection, stream: int, *, floor: int, last: int) -> tuple[tuple[int, int], ...]:
     """From our first unsettled message to the last number used: what is no number of one that arrived or may arrive."""
     found = db.execute(
         f"SELECT number FROM lines WHERE stream = ? AND number >= ? AND standing NOT IN ({_DEAD}) ORDER BY number",

@@ -36,7 +36,7 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     at_ms: int
     standing: MessageState | None
     text: str
-    trail: Stored
+    trace: Stored
 
 
 class _Name(msgspec.Struct, array_like=True, gc=False):
@@ -57,7 +57,7 @@ class StoredLine(NamedTuple):
     standing: MessageState | None
     """None for others' lines."""
     text: str
-    trail: Stored
+    trace: Stored
     room: str | None
     """As in `Parties`: None for direct messages, empty for the channel."""
     person: bytes | None
@@ -138,7 +138,7 @@ class MessageQueries:
             row.at_ms,
             standing,
             row.text,
-            row.trail,
+            row.trace,
             room,
             person,
             None if known is None else known.name,
@@ -218,7 +218,7 @@ class Past:
         line = self._lines.last_own() if which == "last" else self._lines.by_id(which)
         if line is None:
             return None
-        steps = unpacked(line.trail, line.at_ms)
+        steps = unpacked(line.trace, line.at_ms)
         if line.outgoing and line.standing not in FINAL:
             steps = self._under_way(line.stream, line.number) or steps
         return DeliveryTrace(line=shown(line, self._me()), steps=readable(steps, line.at_ms))

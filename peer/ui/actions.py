@@ -225,7 +225,7 @@ class Actions:
         past = self._peer.past
         match intention:
             case Why(which):
-                self._show(texts.trail_lines(past.why(which)))
+                self._show(texts.trace_lines(past.why(which)))
             case ShowHistory(count):
                 self._show(texts.history_lines(past.latest(count)) or [texts.NOTHING_YET])
             case Search(words):

@@ -177,7 +177,7 @@ def prompt_of(view: View) -> str:
     return f"[{name(view.room)}{away}] {PROMPT}"
 
 
-def standing_of(view: View) -> list[str]:
+def state_of(view: View) -> list[str]:
     """The pieces of the line below the prompt, the most important first. A visitor of a help desk has no name."""
     if not view.me:
         return [*(["server away"] if view.is_server_away else []), *view.notes]

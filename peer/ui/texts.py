@@ -624,18 +624,18 @@ def history_lines(lines: Sequence[PastLine]) -> list[str]:
     return [_past(line, width) for line in lines]
 
 
-def trail_lines(trail: DeliveryTrace | None) -> list[str]:
+def trace_lines(trace: DeliveryTrace | None) -> list[str]:
     """The message, and below it each step that it took."""
-    if trail is None:
+    if trace is None:
         return [NO_SUCH_MESSAGE]
-    lines: list[str] = [_past(trail.line, 0)]
-    if not trail.line.outgoing:
-        return [*lines, f"[How it came here only {name(trail.line.sender)} can know.]"]
-    whom = name(trail.line.to) if trail.line.to is not None else "the server"
-    sent = [step.at for step in trail.steps if step.what in (TraceEvent.SENT, TraceEvent.RELAYED)]
+    lines: list[str] = [_past(trace.line, 0)]
+    if not trace.line.outgoing:
+        return [*lines, f"[How it came here only {name(trace.line.sender)} can know.]"]
+    whom = name(trace.line.to) if trace.line.to is not None else "the server"
+    sent = [step.at for step in trace.steps if step.what in (TraceEvent.SENT, TraceEvent.RELAYED)]
     steps = [
         Answer(f"[{_step(step, whom, was_sent=min(sent, default=step.at) < step.at)}]")
-        for step in trail.steps
+        for step in trace.steps
     ]
     return [*lines, *(steps or [Answer("[No step of it is on record.]")])]
 

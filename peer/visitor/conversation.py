@@ -99,35 +99,35 @@ class Saying:
         self._ticket = ticket
         self._send = send
         self._tell = tell
-        self._talk: Talk | None = None
+        self._conversation: Talk | None = None
         self._is_new_link = False
         """Whether we have not been told on this link where we are."""
 
     def begin(self, visit: int) -> None:
         """The registry speaks of this visit; one that we know goes on."""
-        if self._talk is None or self._talk.visit != visit:
-            self._talk = Talk(visit, heard=self._ticket.heard)
+        if self._conversation is None or self._conversation.visit != visit:
+            self._conversation = Talk(visit, heard=self._ticket.heard)
 
     def forget(self) -> None:
         """The visit is over, or another one begins."""
-        self._talk = None
+        self._conversation = None
 
     @property
     def has_begun(self) -> bool:
         """Whether there is a visit to talk in."""
-        return self._talk is not None
+        return self._conversation is not None
 
     @property
     def is_settled(self) -> bool:
         """Whether every line of ours was answered."""
-        return self._talk is None or self._talk.is_settled
+        return self._conversation is None or self._conversation.is_settled
 
     # --- ours
 
     def say(self, text: str, *, wall: float) -> None:
         """A line for the operator. The talk has begun."""
-        assert self._talk is not None
-        line = self._talk.say(text, wall=wall)
+        assert self._conversation is not None
+        line = self._conversation.say(text, wall=wall)
         if self._is_new_link:
             return  # it goes with those before it: if it came first, they would be taken for repeats
         self._send(line)
@@ -140,19 +140,23 @@ class Saying:
         """We are told where we are; first on a new link, what was not answered on the one before is said again. Why we are
         told does not matter: whoever is back may be called by another operator at once."""
         is_new_link, self._is_new_link = self._is_new_link, False
-        if is_new_link and self._talk is not None:
-            for line in self._talk.unanswered():
+        if is_new_link and self._conversation is not None:
+            for line in self._conversation.unanswered():
                 self._send(line)
 
     def taken(self, taken: LinesTaken) -> None:
         """The registry has lines of ours."""
-        if self._talk is not None and taken.visit == self._talk.visit:
-            for line in self._talk.taken(taken.number):
+        if self._conversation is not None and taken.visit == self._conversation.visit:
+            for line in self._conversation.taken(taken.number):
                 self._send(line)
 
     def refused(self, refused: LineRefused) -> None:
         """A line of ours will not arrive."""
-        if self._talk is None or refused.visit != self._talk.visit or not self._talk.refused(refused.number):
+        if (
+            self._conversation is None
+            or refused.visit != self._conversation.visit
+            or not self._conversation.refused(refused.number)
+        ):
             return
         if refused.reason is LineRefusal.NOT_YOUR_TURN:
             self._tell(happened.NotYourTurn())
@@ -163,19 +167,19 @@ class Saying:
 
     def came(self, line: DeskLine) -> None:
         """A line of the operator: told once, confirmed again when the registry did not hear that it was shown."""
-        if self._talk is None and self._ticket.value:
+        if self._conversation is None and self._ticket.value:
             self.begin(line.visit)  # it may come before we are told that our ticket is still good
-        if self._talk is None or line.visit != self._talk.visit:
+        if self._conversation is None or line.visit != self._conversation.visit:
             return
-        if self._talk.take(line):
+        if self._conversation.take(line):
             self._tell(happened.LineCame(operator=line.operator, text=line.text, position=line.position))
         elif line.position <= self._ticket.heard:
             self._send(HeardAtDesk(line.visit, self._ticket.heard))
 
     def shown(self, position: int) -> None:
         """Lines up to this one have been shown: once that is stored, the registry may know."""
-        if self._talk is None or position <= self._ticket.heard:
+        if self._conversation is None or position <= self._ticket.heard:
             return
-        self._talk.shown(position)
-        visit = self._talk.visit
+        self._conversation.shown(position)
+        visit = self._conversation.visit
         self._ticket.read_up_to(position, lambda: self._send(HeardAtDesk(visit, position)))

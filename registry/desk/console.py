@@ -172,11 +172,13 @@ class _Asked(NamedTuple):
 class Terminal:
     """One operator, in reach as long as the input is open."""
 
-    def __init__(self, parts: DeskParts, telling: Publisher, operating: Operating, talk: Talk) -> None:
+    def __init__(
+        self, parts: DeskParts, telling: Publisher, operating: Operating, conversation: Talk
+    ) -> None:
         self._parts = parts
         self._telling = telling
         self._operating = operating
-        self._talk = talk
+        self._conversation = conversation
         self._focus = Focus()
         self._room = ShownRoom()
         self._entered: deque[_Entered] = deque()
@@ -264,7 +266,7 @@ class Terminal:
             return self._show((NO_CLIENT,), now)
         transcript = self._parts.transcripts.get(client.visit)
         number = 1 if transcript is None else transcript.taken(CONSOLE) + 1
-        said = self._talk.say(SayAtDesk(client.visit, number, text), CONSOLE_CALLER, now=now)
+        said = self._conversation.say(SayAtDesk(client.visit, number, text), CONSOLE_CALLER, now=now)
         return self._telling.conclude(said, now=now)
 
     def _ask_in_line(self, request: DropVisitor | MoveVisitor, now: float) -> list[Effect]:

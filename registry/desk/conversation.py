@@ -25,7 +25,7 @@ class Talk:
 
     def __init__(self, parts: DeskParts) -> None:
         self._parts = parts
-        self._pace: Buckets[bytes] = Buckets(
+        self._throttle: Buckets[bytes] = Buckets(
             rate=DESK_LINES_PER_SECOND, burst=DESK_LINES_BURST, most=BUCKETS_MAX
         )
 
@@ -42,7 +42,7 @@ class Talk:
             return [Store(entries=(), then=(Reply(to=caller, message=taken),))]
         if not transcript.has_room(request.text):
             return self._refused(request, LineRefusal.FULL, caller)
-        if author != CONSOLE and not self._pace.take(caller.identity, now=now):
+        if author != CONSOLE and not self._throttle.take(caller.identity, now=now):
             return self._refused(request, LineRefusal.TOO_FAST, caller)
         name = "" if author == VISITOR else self._parts.name_of(author)
         visit.is_fresh = visit.is_fresh and author == VISITOR

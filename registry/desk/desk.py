@@ -64,8 +64,8 @@ class Desk:
         self._telling = Publisher(self._parts)
         self._visitors = Visitors(self._parts, self._telling)
         self._operating = Operating(self._parts, self._telling)
-        self._talk = Talk(self._parts)
-        self.terminal = Terminal(self._parts, self._telling, self._operating, self._talk)
+        self._conversation = Talk(self._parts)
+        self.terminal = Terminal(self._parts, self._telling, self._operating, self._conversation)
         self._shown = DeskShown(
             list(settings.queues), list(settings.menu), settings.region, int(settings.keep_place)
         )
@@ -158,11 +158,11 @@ class Desk:
     def _converse(self, request: ConversationRequest, caller: Caller, now: float) -> list[Effect]:
         match request:
             case SayAtDesk():
-                return self._talk.say(request, caller, now=now)
+                return self._conversation.say(request, caller, now=now)
             case HeardAtDesk():
-                return self._talk.heard(request, caller)
+                return self._conversation.heard(request, caller)
             case ReadAtDesk():
-                return self._talk.read(request, caller)
+                return self._conversation.read(request, caller)
         assert_never(request)
 
     # --- the disk, time, looking
@@ -174,7 +174,7 @@ class Desk:
                 self._visitors.kept(note)
                 return self._telling.conclude(now=now)
             case DeskLineStored():
-                return self._talk.stored(note)
+                return self._conversation.stored(note)
             case ConsoleTold(notice=notice):
                 return self.terminal.told(notice, now=now)
         assert_never(note)

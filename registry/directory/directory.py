@@ -46,7 +46,7 @@ class Person:
         "presence",
         "since",
         "size",
-        "station",
+        "sender_index",
         "told_at",
         "version",
     )
@@ -63,7 +63,7 @@ class Person:
         self.is_banned = False
         """Whether they are kept out, whatever else the row could say of their presence."""
         self.since = since
-        self.station = 0
+        self.sender_index = 0
         self.version = 0
         self.told_at = float("-inf")
         """When the row was last told at once for a change of this life."""
@@ -81,7 +81,7 @@ class Person:
         if self.encoded is None:
             host, port = self.address
             presence = Presence.BANNED if self.is_banned else self.presence
-            row = encode(Row(self.card, host, port, presence, self.since, self.station, self.version))
+            row = encode(Row(self.card, host, port, presence, self.since, self.sender_index, self.version))
             self.encoded, self.size = msgspec.Raw(row), len(row)
         return self.encoded
 
@@ -206,7 +206,7 @@ class Directory:
         self._changes: ChangeLog[Person] = ChangeLog()
         self._online: dict[bytes, Address] = {}
         self._pages: Final = Pages()
-        self._pace: Buckets[bytes] = Buckets(
+        self._throttle: Buckets[bytes] = Buckets(
             rate=1 / ROW_CHANGES_SPAN, burst=ROW_CHANGES_BURST, most=BUCKETS_MAX
         )
         self._network_pace: Buckets[str] = Buckets(
@@ -315,19 +315,19 @@ class Directory:
         person: Person,
         *,
         presence: Presence,
-        station: int,
+        sender_index: int,
         address: Address | None = None,
         wall_ms: int,
         now: float | None = None,
     ) -> None:
         """Where somebody is, whether they are there, and by which number they speak in groups."""
         where = person.address if address is None else address
-        is_same = (presence, station, where) == (person.presence, person.station, person.address)
+        is_same = (presence, sender_index, where) == (person.presence, person.sender_index, person.address)
         is_told = not is_same and self._may_tell(person, now)
         online = presence is Presence.ONLINE
         if online is not person.online:
             person.since = wall_ms // 1_000
-        person.presence, person.station, person.address = presence, station, where
+        person.presence, person.sender_index, person.address = presence, sender_index, where
         if online:
             self._online[person.card.identity] = where
         else:
@@ -353,7 +353,10 @@ class Directory:
             return False
         if now is None or now < person.told_at + _SAME_CHANGE:
             return True
-        waits = self._pace.overdraw(identity, now=now), self._network_pace.overdraw(person.network, now=now)
+        waits = (
+            self._throttle.overdraw(identity, now=now),
+            self._network_pace.overdraw(person.network, now=now),
+        )
         if not any(waits):
             person.told_at = now
             return True

@@ -116,7 +116,7 @@ class Presence:
         self._directory.place(
             person,
             presence=table.Presence.ONLINE if is_here else absence,
-            station=seat.station,
+            sender_index=seat.sender_index,
             address=None if caller is None else caller.address,
             wall_ms=self._clock.millis(now),
             now=now,

@@ -43,7 +43,7 @@ class Verdict(enum.Enum):
 
     TAKEN = "relay and keep it"
     OVER = "its epoch is over: the sender is told, and seals it anew"
-    FOREIGN = "not of this group, not by this station, or no frame at all: dropped"
+    FOREIGN = "not of this group, not by this sender index, or no frame at all: dropped"
 
 
 class Page(NamedTuple):
@@ -133,7 +133,7 @@ class Group:
 
     @property
     def key(self) -> GroupKey:
-        """The key in force, for sealing as station 0."""
+        """The key in force, for sealing as sender index 0."""
         assert self._current is not None, "no epoch has begun"
         return self._current
 
@@ -156,9 +156,9 @@ class Group:
 
     # --- speaking
 
-    def judge(self, header: GroupHeader, size: int, *, station: int, now: float) -> Verdict:
-        """Whether a frame with this header, from the link that has this station, is to be relayed."""
-        if header.tag != self.key.tag or header.station != station or size > FRAME_MAX:
+    def judge(self, header: GroupHeader, size: int, *, sender_index: int, now: float) -> Verdict:
+        """Whether a frame with this header, from the link that has this sender index, is to be relayed."""
+        if header.tag != self.key.tag or header.sender_index != sender_index or size > FRAME_MAX:
             return Verdict.FOREIGN
         is_former = header.epoch == self._former_epoch and now < self._former_until
         return Verdict.TAKEN if header.epoch == self.key.epoch or is_former else Verdict.OVER

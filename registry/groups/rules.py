@@ -141,7 +141,7 @@ class GroupRules(ABC):
         """The key in force, for somebody with a link."""
         assert seat.link is not None
         group = self.group
-        message = GroupGranted(group.name, group.key.epoch, group.key.key, seat.station, group.settled)
+        message = GroupGranted(group.name, group.key.epoch, group.key.key, seat.sender_index, group.settled)
         return Push(link=seat.link, message=message)
 
     def members_changed(self, *, now: float) -> None:
@@ -201,7 +201,7 @@ class GroupRules(ABC):
             return [Drop(reason="group frame of a former link")]
         if not self.may_speak(caller):
             return [Drop(reason="group frame of a stranger")]
-        verdict = self.group.judge(header, len(frame), station=seat.station, now=now)
+        verdict = self.group.judge(header, len(frame), sender_index=seat.sender_index, now=now)
         if verdict is Verdict.FOREIGN:
             return [Drop(reason="foreign group frame")]
         if verdict is Verdict.OVER:

@@ -264,8 +264,8 @@ class Links:
         self._attached: dict[int, Link] = {}
         self._guests: dict[int, Link] = {}
         """Attached too, of those without a name: nothing is relayed to them."""
-        self.crowd: Final = PendingConnections()
-        self.pace: Final = LinkThrottle(requests_per_second=requests_per_second)
+        self.pending: Final = PendingConnections()
+        self.throttle: Final = LinkThrottle(requests_per_second=requests_per_second)
         self._relayed: Final = FanoutBuffer()
         self._dirty: list[Link] = []
         self._ended: list[tuple[Link, str]] = []
@@ -288,14 +288,14 @@ class Links:
     def open(self, number: int, remote: Address, *, now: float) -> None:
         """A connection. Where there are too many, older ones go that have proved nothing."""
         if len(self._links) >= self._most:
-            oldest = self.crowd.oldest()
+            oldest = self.pending.oldest()
             if oldest is None:
                 self._to_close.append((number, "too many links"))
                 return
             self.end(oldest, "too many links")
         self._links[number] = Link(number, remote)
-        self.crowd.join(number, remote.host, now=now)
-        while (gone := self.crowd.one_too_many(remote.host, now=now)) is not None:
+        self.pending.join(number, remote.host, now=now)
+        while (gone := self.pending.one_too_many(remote.host, now=now)) is not None:
             self.end(gone, "too many connections without a first frame")
 
     def attach(
@@ -304,7 +304,7 @@ class Links:
         """Its first frame opened, and `answer` goes before all else: its frames may be longer, and it lives as long as its
         peer shows signs of life."""
         link.state, link.cipher, link.identity = LinkState.ATTACHED, cipher, identity
-        self.crowd.leave(link.number, link.remote.host)
+        self.pending.leave(link.number, link.remote.host)
         link.place = self._relayed.end
         (self._guests if is_guest else self._attached)[link.number] = link
         self._to_widen.append(link.number)
@@ -324,8 +324,8 @@ class Links:
             link.is_over = True
             if link.cipher is not None:
                 link.cipher.erase()
-            self.crowd.leave(number, link.remote.host)
-            self.pace.forget(number)
+            self.pending.leave(number, link.remote.host)
+            self.throttle.forget(number)
             self._guests.pop(number, None)
             if self._attached.pop(number, None) is not None:
                 self._take_relayed(link)
@@ -383,17 +383,17 @@ class Links:
 
     def note_frames(self, link: Link, cost: int, *, now: float) -> None:
         """Frames came that count as so many requests: how fast it asks decides how fast it is read."""
-        self.pace.note(link.number, network_of(link.remote.host), cost, now=now)
+        self.throttle.note(link.number, network_of(link.remote.host), cost, now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Reads on where a pause is over; ends what has proved nothing for too long."""
-        self.pace.handle_timer(now=now)
-        for number in self.crowd.expired(now=now):
+        self.throttle.handle_timer(now=now)
+        for number in self.pending.expired(now=now):
             self.end(number, "no first frame")
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        deadlines = (self.crowd.next_deadline(), self.pace.next_deadline())
+        deadlines = (self.pending.next_deadline(), self.throttle.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # --- drained by the core

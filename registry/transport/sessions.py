@@ -62,22 +62,22 @@ _STATION_LAST: Final = 2**32 - 1
 class Connection:
     """What one identity holds while it comes and goes."""
 
-    __slots__ = ("link", "nonce", "station")
+    __slots__ = ("link", "nonce", "sender_index")
 
     def __init__(self) -> None:
         self.link: int | None = None
-        self.station = 0
+        self.sender_index = 0
         """The number by which its group frames are known, while its link lasts."""
         self.nonce = b""
         """Of its last REGISTER: the same once more is a repeated datagram."""
 
 
 class Connections:
-    """Seats by identity. Stations rise and are never given twice in one life (a group's nonce is made of them)."""
+    """Seats by identity. Sender indexes rise and are never given twice in one life (a group's nonce is made of them)."""
 
-    def __init__(self, *, first_station: int) -> None:
+    def __init__(self, *, first_sender_index: int) -> None:
         self._seats: dict[bytes, Connection] = {}
-        self._next_station = max(first_station % _STATION_LAST, 1)
+        self._next_sender_index = max(first_sender_index % _STATION_LAST, 1)
 
     def seat(self, identity: bytes) -> Connection:
         """Their seat, made when they have none."""
@@ -92,13 +92,13 @@ class Connections:
         return None if seat is None else seat.link
 
     def attach(self, seat: Connection, link: int) -> None:
-        """They have a link, and a station of its own."""
-        seat.link, seat.station = link, self._next_station
-        self._next_station = self._next_station % _STATION_LAST + 1
+        """They have a link, and a sender index of its own."""
+        seat.link, seat.sender_index = link, self._next_sender_index
+        self._next_sender_index = self._next_sender_index % _STATION_LAST + 1
 
     def detach(self, seat: Connection) -> None:
         """Their link is gone."""
-        seat.link, seat.station = None, 0
+        seat.link, seat.sender_index = None, 0
 
     def seated(self) -> Iterator[Connection]:
         """All who have a link."""

@@ -236,10 +236,10 @@ def sealed(key: bytes, session: bytes, counter: int, payload: bytes) -> bytes:
     return sealed_behind(b"\x07" + session, key, counter, payload)
 
 
-def group_frame(key: bytes, name: str, epoch: int, station: int, counter: int, payload: bytes) -> bytes:
+def group_frame(key: bytes, name: str, epoch: int, sender_index: int, counter: int, payload: bytes) -> bytes:
     """A GROUP frame."""
-    header = struct.pack(">B8sIIQ", 8, group_tag(name), epoch, station, counter)
-    return header + AESGCM(key).encrypt(struct.pack(">IQ", station, counter), payload, header)
+    header = struct.pack(">B8sIIQ", 8, group_tag(name), epoch, sender_index, counter)
+    return header + AESGCM(key).encrypt(struct.pack(">IQ", sender_index, counter), payload, header)
 
 
 def link_frame(key: bytes, counter: int, payload: bytes) -> bytes:

@@ -188,15 +188,15 @@ class Stranger:
 
     def say(self, text: str, *, number: int) -> bytes:
         """A line of the channel as a framed GROUP frame."""
-        _, name, epoch, key, station, _ = self.group
+        _, name, epoch, key, sender_index, _ = self.group
         payload = by_hand.packed([number, number, 1_700_000_000_000, text])
-        body = by_hand.group_frame(key, name, epoch, station, self.said, payload)
+        body = by_hand.group_frame(key, name, epoch, sender_index, self.said, payload)
         self.said += 1
         return struct.pack(">I", len(body)) + body
 
     def hear(self, group: bytes) -> tuple[int, bytes]:
-        """The station and the payload of a GROUP frame."""
-        kind, tag, epoch, station, counter = struct.unpack(">B8sIIQ", group[:25])
+        """The sender index and the payload of a GROUP frame."""
+        kind, tag, epoch, sender_index, counter = struct.unpack(">B8sIIQ", group[:25])
         assert (kind, tag, epoch) == (8, by_hand.group_tag(self.group[1]), self.group[2])
-        nonce = struct.pack(">IQ", station, counter)
-        return station, AESGCM(self.group[3]).decrypt(nonce, group[25:], group[:25])
+        nonce = struct.pack(">IQ", sender_index, counter)
+        return sender_index, AESGCM(self.group[3]).decrypt(nonce, group[25:], group[:25])

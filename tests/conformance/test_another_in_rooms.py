@@ -90,8 +90,8 @@ def test_lines_go_to_those_who_are_here() -> None:
     position = struct.unpack(">BQ", relayed[:9])[1]
     assert relayed[9:] == line[4:]
     assert alice.read(accepted)[:2] == [51, "#tea"]
-    station, payload = bob.hear(relayed[9:])
-    assert (station, unpacked(payload)[3]) == (alice.group[4], "hello room")
+    sender_index, payload = bob.hear(relayed[9:])
+    assert (sender_index, unpacked(payload)[3]) == (alice.group[4], "hello room")
     carol.group = [*alice.group[:4], carol.group[4], position]
     assert house.write(3, carol.say("let me in", number=1)) == []
     assert [frame for frame in house.read(1) if frame[0] == 9] == []

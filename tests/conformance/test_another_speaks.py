@@ -56,13 +56,13 @@ def test_a_line_goes_to_all_others_as_it_was_sealed() -> None:
     kind, position = struct.unpack(">BQ", relayed[:9])
     assert (kind, relayed[9:]) == (9, line[4:])
     assert alice.read(accepted) == [51, "channel", alice.group[2], 0, position]
-    station, payload = bob.hear(relayed[9:])
-    assert station == alice.group[4]
+    sender_index, payload = bob.hear(relayed[9:])
+    assert sender_index == alice.group[4]
     assert unpacked(payload)[3] == "hello all"
 
 
 def test_a_line_under_anothers_station_is_dropped() -> None:
-    """Clause 8.4: "that the station is the one that it gave to this link, and that the frame has at most 65,833 bytes,
+    """Clause 8.4: "that the sender index is the one that it gave to this link, and that the frame has at most 65,833 bytes,
     else the frame is dropped"."""
     house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
     for link, (who, where) in enumerate([(alice, HERE), (bob, THERE)], start=1):

@@ -166,8 +166,8 @@ def test_changes_are_broadcast_in_a_chain() -> None:
     for datagram, to in told:
         assert HERE in to
         assert len(datagram) <= 1_232
-        station, payload = alice.hear(datagram)
-        assert station == 0
+        sender_index, payload = alice.hear(datagram)
+        assert sender_index == 0
         assert payload[:64] == by_hand.signed(house.identity.seed, b"chatapp table 1\0", payload[64:])
         batches.append(unpacked(payload[64:]))
     assert [batch[0] for batch in batches[1:]] == [batch[1] for batch in batches[:-1]]

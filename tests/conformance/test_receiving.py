@@ -61,7 +61,7 @@ def test_a_hole_is_waited_for_15_seconds(ours: Ours, bob: Stranger) -> None:
 
 
 def test_nobody_waits_for_what_never_comes(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.3: "**Void** names `count` numbers from `first` on that never come although the floor is below them"."""
+    """Clause 6.3: "**Gap** names `count` numbers from `first` on that never come although the floor is below them"."""
     ours.receive(bob.seal([4, 5], part(5, "five"), [5, 6, 2], part(8, "eight")))
     assert ours.texts() == ["five", "eight"]
 

@@ -149,11 +149,15 @@ def test_a_letter() -> None:
 
 @pytest.mark.parametrize("counter", [0, 1])
 def test_group_frames(counter: int) -> None:
-    """Clause 8.2: "The nonce of a GROUP frame is its station and its counter; the 25 bytes of header are its additional
+    """Clause 8.2: "The nonce of a GROUP frame is its sender index and its counter; the 25 bytes of header are its additional
     data"."""
     assert by_hand.group_tag("channel") == printed("group", "tag")
-    key, epoch, station = printed("group", "key"), number("group", "epoch"), number("group", "station")
-    made = by_hand.group_frame(key, "channel", epoch, station, counter, printed("group", "body"))
+    key, epoch, sender_index = (
+        printed("group", "key"),
+        number("group", "epoch"),
+        number("group", "sender_index"),
+    )
+    made = by_hand.group_frame(key, "channel", epoch, sender_index, counter, printed("group", "body"))
     assert made == printed("group", f"frame.{counter}")
 
 

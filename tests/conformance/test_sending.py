@@ -13,7 +13,7 @@ def test_a_message_is_tried_five_times(ours: Ours, bob: Stranger) -> None:
     after the last"."""
     ours.wait(3.0)
     ours.take()
-    number = ours.core.speech.send("bob", "are you there?", now=ours.now).number
+    number = ours.core.sending.send("bob", "are you there?", now=ours.now).number
     begun = ours.now
     tries = []
     ours.settle()
@@ -27,7 +27,7 @@ def test_a_message_is_tried_five_times(ours: Ours, bob: Stranger) -> None:
 
 def test_a_floor_stands_with_every_part(ours: Ours, bob: Stranger) -> None:
     """Clause 6.3: "A sender puts Floor into every datagram with a Part"."""
-    number = ours.core.speech.send("bob", "hello", now=ours.now).number
+    number = ours.core.sending.send("bob", "hello", now=ours.now).number
     ours.settle()
     ours.wait(2.0)
     datagrams = [bob.open(data) for data, _ in ours.take() if data[0] in (6, 7, 10)]
@@ -39,15 +39,15 @@ def test_a_floor_stands_with_every_part(ours: Ours, bob: Stranger) -> None:
 
 def test_numbers_begin_with_the_clock(ours: Ours, bob: Stranger) -> None:
     """Clause 6.2: "the larger of the last one stored + 1 and the clock in microseconds; each later one is the next"."""
-    first = ours.core.speech.send("bob", "one", now=ours.now).number
-    second = ours.core.speech.send("bob", "two", now=ours.now + 5.0).number
+    first = ours.core.sending.send("bob", "one", now=ours.now).number
+    second = ours.core.sending.send("bob", "two", now=ours.now + 5.0).number
     assert first == int((WALL + ours.now - NOW) * 1_000_000)
     assert second == first + 1
 
 
 def test_an_acknowledgement_ends_the_tries(ours: Ours, bob: Stranger) -> None:
     """Clause 6.4: "Ack names numbers that are stored on the receiver's disk"."""
-    number = ours.core.speech.send("bob", "hello", now=ours.now).number
+    number = ours.core.sending.send("bob", "hello", now=ours.now).number
     ours.settle()
     ours.receive(bob.seal([2, number, [1]]))
     assert [event.number for event in ours.seen if isinstance(event, happened.Delivered)] == [number]
@@ -59,7 +59,7 @@ def test_an_acknowledgement_ends_the_tries(ours: Ours, bob: Stranger) -> None:
 @pytest.mark.parametrize("size", [1, 1_028, 1_029, 5_000, 65_536])
 def test_no_datagram_is_longer_than_it_may_be(ours: Ours, bob: Stranger, size: int) -> None:
     """Clause 6.6: "A body is cut into **parts** of at most 1,029 bytes, all of one size but the last"."""
-    ours.core.speech.send("bob", "x" * size, now=ours.now)
+    ours.core.sending.send("bob", "x" * size, now=ours.now)
     ours.settle()
     sent = ours.take()
     assert all(len(data) <= 1_232 for data, _ in sent)

@@ -12,13 +12,13 @@ from tests.conformance.stranger import Fields, Stranger
 
 def test_the_first_datagram_opens_a_session_and_says_what_there_is_to_say(ours: Ours, bob: Stranger) -> None:
     """Clause 5.2: "Whoever has something to say and shares no session sends it in an OPENING"."""
-    ours.core.speech.send("bob", "hello", now=ours.now)
+    ours.core.sending.send("bob", "hello", now=ours.now)
     ours.settle()
     ((data, _),) = ours.take()
     assert data[0] == 6
     assert 1 in [frame[0] for frame in bob.open(data)]
     ours.receive(bob.seal([2, 1, [1]]))
-    ours.core.speech.send("bob", "again", now=ours.now)
+    ours.core.sending.send("bob", "again", now=ours.now)
     ours.settle()
     assert [data[0] for data, _ in ours.take()] == [7]
 
@@ -69,7 +69,7 @@ def test_an_opening_without_the_proof_is_dropped(ours: Ours, bob: Stranger) -> N
 
 def test_somebody_who_was_started_anew_is_told_afresh_what_is_under_way(ours: Ours, bob: Stranger) -> None:
     """Clause 6.5: "tries messages under way to them afresh"."""
-    ours.core.speech.send("bob", "hello", now=ours.now)
+    ours.core.sending.send("bob", "hello", now=ours.now)
     ours.settle()
     ours.take()
     ours.receive(bob.seal_bytes(b""))
@@ -103,7 +103,7 @@ def test_only_a_datagram_that_opens_moves_somebody(ours: Ours, bob: Stranger) ->
     not"."""
     good = bob.seal([4, 7], part(7, "hello"))
     ours.receive(good[:-1] + bytes([good[-1] ^ 1]), ELSEWHERE)
-    ours.core.speech.send("bob", "hello", now=ours.now)
+    ours.core.sending.send("bob", "hello", now=ours.now)
     ours.settle()
     assert {to for _, to in ours.take()} == {THERE}
     ours.receive(good, ELSEWHERE)

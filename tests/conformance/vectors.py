@@ -15,7 +15,7 @@ from chatapp.wire.admission import CODE_BYTES, JoinCode, make_refused, make_regi
 from chatapp.wire.codec import encode, encode_hello, join_frames
 from chatapp.wire.framing import Kind, frame, pack_relayed
 from chatapp.wire.identity import AgreementKey, Identity, agreement_half, fingerprint, make_card
-from chatapp.wire.messages.direct import Ack, DirectBody, Floor, Part, PartAck, Void
+from chatapp.wire.messages.direct import Ack, DirectBody, Floor, Gap, Part, PartAck
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import LetterBody
 from chatapp.wire.messages.registration import Cookie, Hello, Ping, RefusalReason
@@ -175,7 +175,7 @@ def _direct() -> Iterator[tuple[str, Value]]:
     frames = [
         Ack(first=7, runs=[3, 2, 1]),
         PartAck(number=NUMBER - 1, first=0, runs=[2]),
-        Void(first=NUMBER - 3, count=2),
+        Gap(first=NUMBER - 3, count=2),
         Floor(number=NUMBER - 4),
         Part(number=NUMBER, index=0, count=1, body=body),
     ]
@@ -215,7 +215,7 @@ def _group() -> Iterator[tuple[str, Value]]:
     yield "tag", key.tag
     yield "key", GROUP_KEY
     yield "epoch", 3
-    yield "station", 9
+    yield "sender_index", 9
     yield "body", body
     yield "frame.0", first
     yield "frame.1", second

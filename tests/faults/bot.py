@@ -79,7 +79,7 @@ class Bot:
         self.expected = texts
         self._look_whether_complete()
 
-    async def talk(self, stopped: asyncio.Event) -> None:
+    async def conversation(self, stopped: asyncio.Event) -> None:
         """One deed after the other."""
         while not stopped.is_set():
             await wait(stopped, self._chance.expovariate(1 / EACH))

@@ -47,7 +47,7 @@ class Crew:
     def _obey(self, words: list[str]) -> None:
         match words:
             case ["talk"]:
-                self._tasks += [asyncio.create_task(bot.talk(self._stopped)) for bot in self.bots]
+                self._tasks += [asyncio.create_task(bot.conversation(self._stopped)) for bot in self.bots]
             case ["count"]:
                 print(json.dumps(self._counts()), flush=True)
             case ["stop"]:
@@ -77,12 +77,15 @@ class Crew:
         counts = Counter({"sqlite": sqlite_memory()})
         for bot in self.bots:
             core, peer = bot.peer._core, bot.peer
-            talks = [one.conversation for one in core._contacts if one.conversation is not None]
-            counts["conversations"] += len(talks)
-            counts["unsettled"] += sum(len(talk.outgoing.messages) for talk in talks)
-            counts["unshown"] += sum(len(talk.texts) + talk.courier.inbox.held_count for talk in talks)
+            conversations = [one.conversation for one in core._contacts if one.conversation is not None]
+            counts["conversations"] += len(conversations)
+            counts["unsettled"] += sum(len(one.outgoing.messages) for one in conversations)
+            counts["unshown"] += sum(
+                len(conversation.texts) + conversation.delivery.inbox.held_count
+                for conversation in conversations
+            )
             counts["receipts"] += len(peer._receipts._open)
-            counts["waiting"] += len(peer._open_feed().main) + len(peer._keeper._waiting)
+            counts["waiting"] += len(peer._open_feed().main) + len(peer._commit_queue._waiting)
         return counts
 
 

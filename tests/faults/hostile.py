@@ -4,7 +4,7 @@ the programs of honest people never do.
     python -m tests.faults.hostile <port> <play> <seconds> <friend's identity> <name>=<port of their program> ...
 
 It says `ready` when the play has begun, and in the end one line of JSON with what it did and was told. The plays speak
-through `Visitor`s, and where another peer must open what is sent, through real peers whose couriers say something else.
+through `Visitor`s, and where another peer must open what is sent, through real peers whose streams say something else.
 """
 
 import asyncio
@@ -262,10 +262,10 @@ class Hostile:
         core = peer._core
         contact = core._contacts.by_name(victim)
         assert contact is not None
-        courier = core._inbound.conversation(contact).courier
+        delivery = core._inbound.conversation(contact).delivery
         for number in range(8):
             for index in range(55):
-                courier.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
+                delivery.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
         core._post.active[contact.identity] = contact
         peer._schedule()
         self.done["parts"] += 8 * 55

@@ -56,7 +56,7 @@ OF_THE_DESK = ("CommandDone", "DutyTold", "ClientTold", "ClientChanged", "RoomSh
 """What operators and visitors are told."""
 
 
-async def talk(one: Program, other: Program, number: int) -> float:
+async def conversation(one: Program, other: Program, number: int) -> float:
     """A line each way, and for everybody; the seconds of the slowest."""
     slowest = 0.0
     for speaker, reader in ((one, other), (other, one)):
@@ -145,7 +145,7 @@ async def test_a_hostile_client_beside_two_who_talk(
         await hostile.sees("ready")
     spans: list[float] = []
     while not all(hostile.has_ended for hostile in hostiles) or len(spans) < TALKS_LEAST:
-        spans.append(await talk(alice, bob, len(spans)))
+        spans.append(await conversation(alice, bob, len(spans)))
     heard = listener.bytes_in - heard
     assert listener.is_here
     grown = [(memory_of(one.pid) - was) / MIB for one, was in zip(programs, before, strict=True)]

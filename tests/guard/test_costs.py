@@ -50,7 +50,7 @@ class TestDirectMessages:
             counter.watch(History, "apply")
         sizes = count_datagrams(world, (alice.address, bob.address))
         for _ in range(MESSAGES):
-            alice.core.speech.send("bob", TEXT, now=world.network.now)
+            alice.core.sending.send("bob", TEXT, now=world.network.now)
         alice.pump()
         assert world.network.run_until(
             lambda: alice.screen.count(happened.Delivered) == MESSAGES, within=10.0

@@ -13,7 +13,7 @@ from chatapp.peer.errors import AlreadyOpen, NameTaken, NotAdmitted, NotOpen, Ot
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import FolderInUse, KeyFolder
 from chatapp.peer.receipts import Outcome
-from chatapp.registry.access import DoorSettings
+from chatapp.registry.access import AccessSettings
 from chatapp.wire.errors import AddressRefused, PortInUse, TooLong
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.village import QUICK, WITHIN, Village, next_of, outcome_of, village
@@ -194,7 +194,7 @@ async def test_a_name_that_another_holds(village: Village, tmp_path: Path) -> No
 
 async def test_who_is_not_admitted_and_then_is(village: Village) -> None:
     await village.close_registry()
-    await village.open_registry(doors=DoorSettings(invite_only=True))
+    await village.open_registry(doors=AccessSettings(invite_only=True))
     alice = village.peer("alice")
     with pytest.raises(NotAdmitted, match="not registered: this server is invite-only"):
         await alice.__aenter__()

@@ -152,7 +152,7 @@ async def test_a_disk_that_takes_nothing_for_long_stops_what_we_say(
                 await asyncio.sleep(0)
             assert receipt.outcome is Outcome.REFUSED
             assert (await alice.send_all("to all")).outcome is Outcome.REFUSED
-            assert len(alice._keeper._waiting) < 20
+            assert len(alice._commit_queue._waiting) < 20
         assert isinstance(await next_of(alice, happened.DirectReceived), happened.DirectReceived)
         assert await outcome_of(await alice.send("alice", "again")) is Outcome.DELIVERED
 

@@ -14,7 +14,7 @@ import pytest
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.receipts import Outcome, Receipt
-from chatapp.registry.access import DoorSettings
+from chatapp.registry.access import AccessSettings
 from chatapp.registry.app import Registry
 from chatapp.wire.delivery.policy import Policy
 from tests.support.ports import free_port
@@ -35,7 +35,7 @@ class Village:
         self._registry: Registry | None = None
         self._peers: list[Peer] = []
 
-    async def open_registry(self, *, folder: Path | None = None, doors: DoorSettings | None = None) -> None:
+    async def open_registry(self, *, folder: Path | None = None, doors: AccessSettings | None = None) -> None:
         """`folder`: another than that of the village makes another registry at the same address."""
         self._registry = Registry(self.port, folder or self.folder, say=lambda line: None, doors=doors)
         await self._registry.start()

@@ -33,7 +33,7 @@ class Hand(Newcomer):
         super().__init__(rig, name, host=host, seed=seed)
         self.link: int | None = None
         self.room_key: GroupKey | None = None
-        self.station = 0
+        self.sender_index = 0
         self.is_frozen = False
         """Whether the program is stopped, with its connection open."""
 
@@ -77,7 +77,7 @@ class Hand(Newcomer):
                     self.key = key
                 else:
                     self.room_key = key
-                self.station = notice.station
+                self.sender_index = notice.sender_index
 
     def send(self, *requests: PeerRequest) -> None:
         """Sealed frames, all in one read."""
@@ -120,7 +120,7 @@ class Hand(Newcomer):
     def line(self, text: str, number: int = 1) -> bytes:
         """A sealed group frame."""
         assert self.key is not None
-        return self.key.seal(self.station, encode(GroupBody(number=number, floor=0, at=0, text=text)))
+        return self.key.seal(self.sender_index, encode(GroupBody(number=number, floor=0, at=0, text=text)))
 
     # --- rooms
 
@@ -136,7 +136,7 @@ class Hand(Newcomer):
     def say(self, text: str) -> bytes:
         """A line to the room, sent."""
         assert self.room_key is not None
-        line = self.room_key.seal(self.station, encode(GroupBody(number=1, floor=0, at=0, text=text)))
+        line = self.room_key.seal(self.sender_index, encode(GroupBody(number=1, floor=0, at=0, text=text)))
         self.send_raw(line)
         return line
 

@@ -3,7 +3,7 @@
 import random
 from collections import defaultdict
 
-from chatapp.registry.access import DoorSettings
+from chatapp.registry.access import AccessSettings
 from chatapp.registry.core import LINKS_MAX, RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import Policy
@@ -36,7 +36,7 @@ class Rig:
         policy: Policy | None = None,
         links_max: int = LINKS_MAX,
         desk: DeskSettings | None = None,
-        doors: DoorSettings | None = None,
+        doors: AccessSettings | None = None,
     ) -> None:
         self.links_max = links_max
         self.desk = desk

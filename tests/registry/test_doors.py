@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.registry.access import DoorSettings
+from chatapp.registry.access import AccessSettings
 from chatapp.registry.effects import MakeInvites
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import Identity, fingerprint
@@ -12,7 +12,7 @@ from tests.registry.hand import Hand
 from tests.registry.rig import Rig
 from tests.support.memory_store import MemoryStore
 
-CLOSED = DoorSettings(invite_only=True)
+CLOSED = AccessSettings(invite_only=True)
 CODE, OTHER = (JoinCode.drawn(bytes([number]) * CODE_BYTES, registry=b"r" * 32) for number in (1, 2))
 
 
@@ -154,7 +154,7 @@ def test_there_are_no_more_codes_than_a_registry_takes() -> None:
 def test_who_is_listed_needs_no_code_and_all_others_do() -> None:
     rig = Rig()
     bob, carol, dave = rig.hand("bob"), rig.hand("carol"), rig.hand("dave")
-    rig.doors = DoorSettings(allow=(fingerprint(bob.id).upper(), carol.id.hex()))
+    rig.doors = AccessSettings(allow=(fingerprint(bob.id).upper(), carol.id.hex()))
     rig.restart()
     invited(rig, CODE)
     assert refusal(bob, CODE) is refusal(carol) is None
@@ -168,7 +168,7 @@ def test_who_is_banned_does_not_come_in_whatever_they_had(what: str) -> None:
     bob = rig.hand("bob", host="10.7.0.5")
     assert refusal(bob) is None
     bans = {"key": fingerprint(bob.id), "name": "BOB", "address": "10.7.0.5", "network": "10.7.0.0/16"}
-    rig.doors = DoorSettings(ban=(bans[what],))
+    rig.doors = AccessSettings(ban=(bans[what],))
     rig.restart()
     bob.renew()
     assert refusal(bob) is RefusalReason.BANNED
@@ -176,7 +176,7 @@ def test_who_is_banned_does_not_come_in_whatever_they_had(what: str) -> None:
 
 
 def test_nobody_takes_a_banned_name_later() -> None:
-    rig = Rig(doors=DoorSettings(ban=("root",)))
+    rig = Rig(doors=AccessSettings(ban=("root",)))
     bob = rig.member("bob")
     bob.counter += 1
     (answer,) = bob.ask(Rename(5, bob.make_card(name="root")))
@@ -185,6 +185,6 @@ def test_nobody_takes_a_banned_name_later() -> None:
 
 def test_a_closed_registry_serves_visitors_of_its_desk_but_no_banned_ones(rig: Rig) -> None:
     assert refusal(rig.hand("", host="10.9.0.1")) is None
-    rig.doors = DoorSettings(invite_only=True, ban=("10.9.0.1",))
+    rig.doors = AccessSettings(invite_only=True, ban=("10.9.0.1",))
     rig.restart()
     assert refusal(rig.hand("", host="10.9.0.1")) is RefusalReason.BANNED

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.registry.access import AccessLists, DoorSettings
+from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.wire.address import Address
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.messages.desk import PlaceTold
@@ -17,7 +17,7 @@ from tests.registry.test_doors import refusal
 
 def change(rig: Rig, **settings: object) -> int:
     """Other lists; how many had to go."""
-    count = rig.core.change_lists(AccessLists(DoorSettings(**settings)), now=rig.now)  # type: ignore[arg-type]
+    count = rig.core.change_lists(AccessLists(AccessSettings(**settings)), now=rig.now)  # type: ignore[arg-type]
     rig.turn()
     return count
 
@@ -84,7 +84,7 @@ def test_a_visitor_who_is_kept_out_gives_up_their_place() -> None:
 def test_the_row_of_whoever_is_kept_out_says_so_over_restarts_and_until_they_may_come_again(
     what: str,
 ) -> None:
-    rig = Rig(doors=DoorSettings())
+    rig = Rig(doors=AccessSettings())
     bob, carol = rig.hand("bob", host="10.7.0.5"), rig.member("carol")
     bob.register()
     bob.attach()
@@ -94,7 +94,7 @@ def test_the_row_of_whoever_is_kept_out_says_so_over_restarts_and_until_they_may
     assert row_of(rig, bob).presence is Presence.BANNED
     assert row_of(rig, bob).version > before
     assert row_of(rig, carol).presence is Presence.ONLINE
-    rig.doors = DoorSettings(ban=ban)
+    rig.doors = AccessSettings(ban=ban)
     rig.restart()
     # Nobody's address is known yet.
     assert row_of(rig, bob).presence is (Presence.AWAY if what == "address" else Presence.BANNED)

@@ -53,7 +53,7 @@ class TestNews:
             seen |= {row.card.name: row for row in rows_of(batch.rows)}  # type: ignore[arg-type]
         assert reached == rig.core._service.directory.version
         assert len(seen) == 12
-        assert all(row.online and row.station for row in seen.values())
+        assert all(row.online and row.sender_index for row in seen.values())
 
     def test_a_storm_is_told_by_its_version_alone_and_fetched(self, rig: Rig) -> None:
         ann = rig.member("ann")
@@ -160,8 +160,8 @@ class TestPace:
 
     def test_the_people_of_one_network_share_a_rate_and_others_are_told_at_once(self, rig: Rig) -> None:
         rig.member("ann")
-        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(600)]
-        for hand in crowd:
+        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(600)]
+        for hand in pending:
             hand.register()
         assert len(rig.core._service.directory) == 601, "all are served"
         told = len(names_told(rig))
@@ -175,10 +175,10 @@ class TestPace:
         assert len(names_told(rig)) == 602
 
     def test_a_name_that_is_released_before_it_was_told_is_forgotten(self, rig: Rig) -> None:
-        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(600)]
-        for hand in crowd:
+        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(600)]
+        for hand in pending:
             hand.register()
-        crowd[-1].leave()
+        pending[-1].leave()
         rig.core.run_errand(ReleaseName("user599"), "a", now=rig.now)
         rig.turn()
         rig.advance(60.0)

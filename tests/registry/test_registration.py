@@ -97,29 +97,29 @@ def test_registrations_without_end_make_sessions_with_an_end() -> None:
     assert bob.ping()
     rig.advance(61.0)
     assert len(rig.core._sessions.table) == 2
-    crowd = [rig.hand(f"user{number}") for number in range(4)]
-    for hand in crowd:
+    pending = [rig.hand(f"user{number}") for number in range(4)]
+    for hand in pending:
         hand.register()
     assert len(rig.core._sessions) == 3
-    assert bob.ping() and crowd[-1].ping()
-    assert not crowd[0].ping()
-    crowd[0].register()
-    assert crowd[0].ping()
+    assert bob.ping() and pending[-1].ping()
+    assert not pending[0].ping()
+    pending[0].register()
+    assert pending[0].ping()
 
 
 def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names are for ever: nobody uses them up for everybody, and whoever has one comes in as ever."""
     monkeypatch.setattr("chatapp.registry.registering.NAMES_PER_ADDRESS_BURST", 3.0)
     rig = Rig()
-    crowd = [rig.hand(f"squatter{number}", host="10.9.9.9") for number in range(4)]
-    answers = [one.register() for one in crowd]
+    pending = [rig.hand(f"squatter{number}", host="10.9.9.9") for number in range(4)]
+    answers = [one.register() for one in pending]
     assert [type(answer) for answer in answers] == [Welcome, Welcome, Welcome, Refused]
     assert isinstance(answers[3], Refused) and answers[3].reason is RefusalReason.FULL
-    crowd[0].renew()
-    assert isinstance(crowd[0].register(), Welcome)
+    pending[0].renew()
+    assert isinstance(pending[0].register(), Welcome)
     assert isinstance(rig.hand("elsewhere").register(), Welcome)
     rig.advance(3_600 / 500 + 1)
-    assert isinstance(crowd[3].register(), Welcome)
+    assert isinstance(pending[3].register(), Welcome)
 
 
 def test_a_network_of_ipv6_has_one_quota(monkeypatch: pytest.MonkeyPatch) -> None:

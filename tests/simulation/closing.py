@@ -27,7 +27,7 @@ def check_end(world: World) -> None:
     world.tables.check_equal()
     world.lines.check_channel()
     world.rooms.check_complete()
-    world.talk.check_complete()
+    world.conversation.check_complete()
     world.check_now_and_then()
     check_straight(world)
     for room in sorted(world.rooms.names):
@@ -75,11 +75,11 @@ def serve_everybody(world: World) -> None:
             f"liveness: {[*queue.visits]} are still there"
         )
         for operator in operators:
-            if operator.core.duty.client is not None:
+            if operator.core.operator.client is not None:
                 deskdeeds.end_session(world, operator)
         world.network.run_for(SERVED_WITHIN)
         if is_called:
-            assert any(operator.core.duty.client for operator in operators) or not any(
+            assert any(operator.core.operator.client for operator in operators) or not any(
                 visit.is_here for visit in queue.visits.values()
             ), "liveness: nobody is served, and somebody waits"
     assert all(not guest.is_placed for guest in world.guests), "a visitor still takes their place for kept"
@@ -93,4 +93,4 @@ def go_on_duty(world: World) -> None:
     for operator in operators:
         deskdeeds.take_duty(world, operator)
     world.network.run_for(SERVED_WITHIN)
-    assert all(operator.core.duty.is_on for operator in operators)
+    assert all(operator.core.operator.is_on for operator in operators)

@@ -92,7 +92,7 @@ def _types(world: World, one: Person, type_it: Callable[[Operator], None]) -> No
     if is_online(one):
         requests = one.core._parts.out.requests
         before = len(requests)
-        type_it(one.core.duty)
+        type_it(one.core.operator)
         world.desk.typed(one, requests[before:])
         one.pump()
 
@@ -103,48 +103,48 @@ def _whom(world: World) -> Whom:
 
 def take_duty(world: World, one: Person) -> None:
     """`.on`."""
-    _types(world, one, lambda duty: duty.commands.take_duty(""))
+    _types(world, one, lambda operator: operator.commands.take_duty(""))
 
 
 def end_duty(world: World, one: Person) -> None:
     """`.off`."""
-    _types(world, one, lambda duty: duty.end())
+    _types(world, one, lambda operator: operator.end())
 
 
 def call_next(world: World, one: Person) -> None:
     """`.next`."""
-    _types(world, one, lambda duty: duty.call_next("", _whom(world)))
+    _types(world, one, lambda operator: operator.call_next("", _whom(world)))
 
 
 def end_session(world: World, one: Person) -> None:
     """`.end`."""
-    _types(world, one, lambda duty: duty.end_session(_whom(world)))
+    _types(world, one, lambda operator: operator.end_session(_whom(world)))
 
 
 def look(world: World, one: Person) -> None:
     """`.room`: numbers refer to what it shows."""
-    _types(world, one, lambda duty: duty.commands.show_room(""))
+    _types(world, one, lambda operator: operator.commands.show_room(""))
 
 
 def drop(world: World, one: Person, place: int) -> None:
     """`.drop`."""
-    _types(world, one, lambda duty: duty.commands.drop(place))
+    _types(world, one, lambda operator: operator.commands.drop(place))
 
 
 def move(world: World, one: Person, place: int, to: int) -> None:
     """`.move`."""
-    _types(world, one, lambda duty: duty.commands.move(place, to))
+    _types(world, one, lambda operator: operator.commands.move(place, to))
 
 
 def hand_over(world: World, one: Person, other: Person) -> None:
     """A note for whoever comes next, and `.handover`."""
     text = f"{world.next_number()} noted by {one.name}"
-    _types(world, one, lambda duty: duty.note(text, _whom(world)))
-    _types(world, one, lambda duty: duty.hand_over(other.called, _whom(world)))
+    _types(world, one, lambda operator: operator.note(text, _whom(world)))
+    _types(world, one, lambda operator: operator.hand_over(other.called, _whom(world)))
 
 
 def say_on_duty(world: World, one: Person) -> None:
     """A line for the visitor whom they serve."""
     text = f"{world.next_number()} from {one.name} on duty"
     now = world.network.now
-    _types(world, one, lambda duty: one.core.speech.say_on_duty(text, _whom(world), now=now))
+    _types(world, one, lambda operator: one.core.sending.say_on_duty(text, _whom(world), now=now))

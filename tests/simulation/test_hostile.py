@@ -41,10 +41,10 @@ def send_parts_alone(eve: Person, victim: Person, messages: int) -> None:
     """Long messages whose last parts never come."""
     contact = eve.core._contacts.by_name(victim.name)
     assert contact is not None
-    courier = eve.core._inbound.conversation(contact).courier
+    delivery = eve.core._inbound.conversation(contact).delivery
     for number in range(messages):
         for index in range(55):
-            courier.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
+            delivery.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
     eve.core._post.active[contact.identity] = contact
     eve.pump()
 

@@ -49,7 +49,7 @@ def test_a_core_that_tells_the_last_deadline_instead_of_the_first_is_found(
 def node() -> Node:
     """Alice in a room with bob and carol."""
     node = Node()
-    node.come_in(BOB.row(1, station=7), CAROL.row(2, station=8))
+    node.come_in(BOB.row(1, sender_index=7), CAROL.row(2, sender_index=8))
     enter(node, who=(BOB, CAROL))
     return node
 

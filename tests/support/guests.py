@@ -126,11 +126,11 @@ class Guest(Person):
             self.pinned = core.pinned
             self._send(core.datagrams_to_send())
             self._tend_link(self.core, now)
-            talk = core._visit._saying._talk
-            if talk is not None:
-                if talk.visit != self.visit:
+            conversation = core._visit._saying._conversation
+            if conversation is not None:
+                if conversation.visit != self.visit:
                     self.said, self.refused = [], 0
-                self.visit = talk.visit
+                self.visit = conversation.visit
             events = core.events()
             is_moving = bool(events)
             for event in events:

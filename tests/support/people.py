@@ -100,7 +100,7 @@ class Person(Machine):
         query = "SELECT key, number, standing FROM lines JOIN streams ON streams.id = stream WHERE ours"
         return [(stream, number, MessageState(it)) for stream, number, it in self.history._db.execute(query)]
 
-    def standing_of(self, stream: bytes, text: str) -> MessageState | None:
+    def state_of(self, stream: bytes, text: str) -> MessageState | None:
         """How far a message of this person got that said this."""
         query = "SELECT standing FROM lines JOIN streams ON streams.id = stream WHERE ours AND key = ? AND text = ?"
         row = self.history._db.execute(query, (stream, text)).fetchone()
@@ -116,27 +116,27 @@ class Person(Machine):
         """Say something, after looking the name up as the face does."""
         if not self.is_running:
             return
-        found = self.core.speech.look_up(to, now=self.network.now)
+        found = self.core.sending.look_up(to, now=self.network.now)
         if found is LookUp.ASKING:
             self.pump()
             self.network.after(0.05, lambda: self.send(to, text))
             return
         if found in (LookUp.KNOWN, LookUp.UNANSWERED):
             self.said_at.setdefault(text, self.network.now)
-            begin = self.core.speech.send if found is LookUp.KNOWN else self.core.speech.keep
+            begin = self.core.sending.send if found is LookUp.KNOWN else self.core.sending.keep
             begin(to, text, now=self.network.now)
             self.pump()
 
     def send_all(self, text: str) -> None:
         """Say something to everybody."""
         self.said_at.setdefault(text, self.network.now)
-        self.said_to_all[self.core.speech.send_all(text, now=self.network.now)] = self.network.now
+        self.said_to_all[self.core.sending.send_all(text, now=self.network.now)] = self.network.now
         self.pump()
 
     def say(self, text: str) -> None:
         """Say something in the room where this person is."""
         self.said_at.setdefault(text, self.network.now)
-        self.core.speech.say(text, now=self.network.now)
+        self.core.sending.say(text, now=self.network.now)
         self.pump()
 
     def enter(self, room: str) -> None:
@@ -203,7 +203,7 @@ class Person(Machine):
             for line in self.screen.show(event):
                 core.line_shown(line)
             if isinstance(event, ClientSaid):
-                core.duty.lines_shown(event.visit, event.position)
+                core.operator.lines_shown(event.visit, event.position)
         records = core.records_to_store()
         if records:
             self.history.apply(records)

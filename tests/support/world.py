@@ -10,13 +10,13 @@ from tests.support.guests import Guest
 from tests.support.house import House
 from tests.support.network import Network, Weather
 from tests.support.people import Person
+from tests.support.promise.conversations import TalkPromise
 from tests.support.promise.desk import DeskPromise
 from tests.support.promise.letters import LettersPromise
 from tests.support.promise.lines import LinesPromise
 from tests.support.promise.presence import PresencePromise
 from tests.support.promise.rooms import RoomsPromise
 from tests.support.promise.tables import TablesPromise
-from tests.support.promise.talk import TalkPromise
 from tests.support.promise.timers import TimersPromise
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
@@ -41,7 +41,7 @@ class World:
         self.tables = TablesPromise(self)
         self.rooms = RoomsPromise(self)
         self.desk = DeskPromise(self)
-        self.talk = TalkPromise(self)
+        self.conversation = TalkPromise(self)
         self.presence = PresencePromise(self)
         self.timers = TimersPromise(self)
         self._promise = (
@@ -51,7 +51,7 @@ class World:
             self.presence,
             self.rooms,
             self.desk,
-            self.talk,
+            self.conversation,
         )
         self.network.after_each = self.check
         self.is_healed = False

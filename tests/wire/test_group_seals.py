@@ -1,4 +1,4 @@
-"""Seals of a group: every member opens the same bytes, once for each station."""
+"""Seals of a group: every member opens the same bytes, once for each sender index."""
 
 from typing import Final
 
@@ -21,27 +21,27 @@ def member(epoch: int = 1, key: bytes = GROUP, name: str = "channel") -> GroupKe
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(payloads, max_size=5))
-def test_every_member_opens_the_same_bytes(station: int, sent: list[bytes]) -> None:
+def test_every_member_opens_the_same_bytes(sender_index: int, sent: list[bytes]) -> None:
     author, readers = member(), [member(), member()]
     for number, payload in enumerate(sent):
         assert author.next_counter == number
-        frame = author.seal(station, payload)
-        assert unpack_group(frame) == GroupHeader(group_tag("channel"), 1, station, number)
+        frame = author.seal(sender_index, payload)
+        assert unpack_group(frame) == GroupHeader(group_tag("channel"), 1, sender_index, number)
         assert [reader.open(frame) for reader in readers] == [payload, payload]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), payloads), max_size=60))
 def test_two_members_never_share_a_nonce(said: list[tuple[int, bytes]]) -> None:
-    # Each has one station, handed out by the registry; 0 is its own.
-    members = {station: member() for station in range(6)}
-    frames = [members[station].seal(station, payload) for station, payload in said]
+    # Each has one sender index, handed out by the registry; 0 is its own.
+    members = {sender_index: member() for sender_index in range(6)}
+    frames = [members[sender_index].seal(sender_index, payload) for sender_index, payload in said]
     nonces = [frame[13:25] for frame in frames]
     assert len(set(nonces)) == len(frames)
 
 
 def test_a_member_with_a_new_station_goes_on_counting() -> None:
     author = member()
-    nonces = {author.seal(station, b"")[13:25] for station in (4, 4, 9, 4)}
+    nonces = {author.seal(sender_index, b"")[13:25] for sender_index in (4, 4, 9, 4)}
     assert len(nonces) == 4
 
 
@@ -80,7 +80,7 @@ def test_a_group_frame_is_of_its_group_epoch_and_key() -> None:
     for changed in (
         header._replace(tag=group_tag("#room")),
         header._replace(epoch=2),
-        header._replace(station=2),
+        header._replace(sender_index=2),
         header._replace(counter=1),
     ):
         with pytest.raises(SealError):
@@ -91,8 +91,8 @@ def test_a_group_frame_is_of_its_group_epoch_and_key() -> None:
 
 def test_a_frame_that_does_not_open_uses_up_no_counter_and_no_memory() -> None:
     reader, frame = member(), member().seal(1, b"line")
-    for station in range(100):
+    for sender_index in range(100):
         with pytest.raises(SealError):
-            reader.open(pack_group(GroupHeader(reader.tag, 1, station, 0)) + bytes(20))
+            reader.open(pack_group(GroupHeader(reader.tag, 1, sender_index, 0)) + bytes(20))
     assert len(reader._replay) == 0
     assert reader.open(frame) == b"line"

@@ -37,12 +37,14 @@ def test_a_sealed_header_survives(tag: bytes, counter: int, tail: bytes) -> None
 
 
 @given(tags, u32, u32, u64, tails)
-def test_a_group_header_survives(tag: bytes, epoch: int, station: int, counter: int, tail: bytes) -> None:
-    header = GroupHeader(tag, epoch, station, counter)
+def test_a_group_header_survives(
+    tag: bytes, epoch: int, sender_index: int, counter: int, tail: bytes
+) -> None:
+    header = GroupHeader(tag, epoch, sender_index, counter)
     packed = pack_group(header)
     assert len(packed) == GROUP_HEADER_SIZE == GROUP_OVERHEAD - 16 == 25
     assert packed[0] == Kind.GROUP
-    assert packed[-12:] == station.to_bytes(4, "big") + counter.to_bytes(8, "big")  # the nonce
+    assert packed[-12:] == sender_index.to_bytes(4, "big") + counter.to_bytes(8, "big")  # the nonce
     assert unpack_group(packed + tail) == unpack_group(memoryview(packed + tail)) == header
 
 

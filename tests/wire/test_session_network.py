@@ -113,10 +113,12 @@ class Town:
                 if self.chance.random() >= loss:
                     self.under_way.append((self.now + 0.001 + delay * self.chance.random(), to, datagram))
 
-    def run(self, until: float, *, talk: dict[str, float], loss: float = 0.0, delay: float = 0.0) -> None:
+    def run(
+        self, until: float, *, conversation: dict[str, float], loss: float = 0.0, delay: float = 0.0
+    ) -> None:
         """Time passes; each says something with its chance a step, and answers what it hears."""
         while self.now < until:
-            for name, chance in talk.items():
+            for name, chance in conversation.items():
                 if self.chance.random() < chance:
                     self.send(name, self.sides[name].say(self.now), loss=loss, delay=delay)
             self.now += STEP
@@ -195,16 +197,16 @@ def test_after_any_trouble_both_hear_each_other_and_come_to_share_one_session(
 ) -> None:
     town = Town(seed)
     for span, alice, bob, loss, delay, accident in trouble:
-        town.run(town.now + span, talk={"alice": alice, "bob": bob}, loss=loss, delay=delay)
+        town.run(town.now + span, conversation={"alice": alice, "bob": bob}, loss=loss, delay=delay)
         for name in NAMES:
             if accident in (name, "both"):
                 town.sides[name].start()
         if accident == "replay":
             town.replay()
-    town.run(town.now + 3 * OPENING_LASTS_FOR, talk={"alice": 0.5, "bob": 0.5})
+    town.run(town.now + 3 * OPENING_LASTS_FOR, conversation={"alice": 0.5, "bob": 0.5})
     before = town.opened.copy()
     said = {name: side.said for name, side in town.sides.items()}
-    town.run(town.now + 5.0, talk={"alice": 0.5, "bob": 0.5})
+    town.run(town.now + 5.0, conversation={"alice": 0.5, "bob": 0.5})
     for name in NAMES:
         other = NAMES[1 - NAMES.index(name)]
         heard = sum(
@@ -214,7 +216,7 @@ def test_after_any_trouble_both_hear_each_other_and_come_to_share_one_session(
         )
         assert heard == town.sides[other].said - said[other], name
     assert town.opened != before or said == {name: side.said for name, side in town.sides.items()}
-    town.run(town.now + RENEW_AFTER + 5.0, talk={"alice": 0.1, "bob": 0.1})
+    town.run(town.now + RENEW_AFTER + 5.0, conversation={"alice": 0.1, "bob": 0.1})
     town.assert_one_session()
     town.assert_honest()
     town.replay()
@@ -228,7 +230,7 @@ def test_after_any_trouble_both_hear_each_other_and_come_to_share_one_session(
 @settings(max_examples=10, deadline=None)
 def test_all_is_heard_in_a_good_network_through_every_renewal(seed: int) -> None:
     town = Town(seed)
-    town.run(400.0, talk={"alice": 0.3, "bob": 0.1})
+    town.run(400.0, conversation={"alice": 0.3, "bob": 0.1})
     for name in NAMES:
         other = town.sides[NAMES[1 - NAMES.index(name)]]
         assert len([key for key in town.sides[name].heard if not key[1].startswith(b"ack")]) == other.said

@@ -152,7 +152,7 @@ class CongestionControl:
         """The oldest parts on the way that have an extra send left, up to `room` bytes. They stay on the way."""
         self._probes += 1
         self._quiet_since = now
-        # Stretched by chance: couriers that one event has silenced do not all probe at one moment.
+        # Stretched by chance: streams that one event has silenced do not all probe at one moment.
         self._stretch = 1.0 + self._rng.random() / 4
         self.tidy()
         oldest: list[Piece] = []

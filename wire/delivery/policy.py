@@ -1,6 +1,6 @@
 """The numbers of reliable delivery, and the spans that follow from them.
 
-It knows how patient, how greedy and how large a courier may be. Every number stands here once, and what must agree with
+It knows how patient, how greedy and how large a stream may be. Every number stands here once, and what must agree with
 another number is derived from it.
 """
 

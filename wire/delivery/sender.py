@@ -1,4 +1,4 @@
-"""The sending half of a courier: messages that are being tried, and when each is tried again.
+"""The sending half of a stream: messages that are being tried, and when each is tried again.
 
 It knows tries and acknowledgements.
 """
@@ -141,7 +141,7 @@ class Outbox:
     """Tries messages until they are acknowledged, withdrawn or given up."""
 
     __slots__ = (
-        "_departures",
+        "_send_queue",
         "_events",
         "_flight",
         "_given_up",
@@ -162,7 +162,7 @@ class Outbox:
         self._piece_size = piece_size
         self._room = room
         self._flight = CongestionControl(policy, rng)
-        self._departures = SendQueue()
+        self._send_queue = SendQueue()
         self._messages: dict[int, Outgoing] = {}
         self._schedule = Schedule(policy.ack_timeout)
         # The last ones given up, since a late acknowledgement may still name them.
@@ -177,7 +177,7 @@ class Outbox:
     @property
     def has_room(self) -> bool:
         """Whether `take` may have something."""
-        return self._departures.has_any(self._flight.space)
+        return self._send_queue.has_any(self._flight.space)
 
     def send(self, number: int, body: bytes, now: float) -> None:
         """Begins to try a message; one that is being tried goes on undisturbed."""
@@ -187,7 +187,7 @@ class Outbox:
             self._given_up.pop(number, None)
         message = self._messages[number] = make_outgoing(number, body, self._piece_size, now)
         # What later ones have overtaken goes first: the other end holds those back until it comes.
-        self._departures.add(message.pieces, is_urgent=number < self.highest_sent)
+        self._send_queue.add(message.pieces, is_urgent=number < self.highest_sent)
 
     def withdraw(self, number: int) -> None:
         """Stops trying, without a word."""
@@ -200,16 +200,16 @@ class Outbox:
     def restart_tries(self, now: float) -> None:
         """Every message as if it had just been asked for, in the order of their numbers."""
         self._flight.restart()
-        self._departures.clear()
+        self._send_queue.clear()
         self._schedule.clear()
         for number in sorted(self._messages):
             message = self._messages[number]
             message.restart(now)
-            self._departures.add(message.pieces, is_urgent=False)
+            self._send_queue.add(message.pieces, is_urgent=False)
 
     def take(self, room: int, now: float) -> list[bytes]:
         """The encoded parts of one datagram, up to `room` bytes."""
-        taken = self._departures.take(room, self._flight.space)
+        taken = self._send_queue.take(room, self._flight.space)
         if not taken:
             return []
         for piece in taken:
@@ -298,7 +298,7 @@ class Outbox:
         for piece in pieces:
             if piece.extra < self._policy.extra_sends:
                 piece.extra += 1
-                self._departures.retry(piece)
+                self._send_queue.retry(piece)
 
     def _try_again(self, message: Outgoing, now: float) -> None:
         if message.tries > 1:
@@ -312,7 +312,7 @@ class Outbox:
         for piece in pieces:
             piece.is_settled = False
             self._flight.time_out(piece, now)
-            self._departures.retry(piece)
+            self._send_queue.retry(piece)
 
     def _let_go(self, message: Outgoing) -> None:
         del self._messages[message.number]

@@ -21,9 +21,9 @@ from chatapp.wire.messages.direct import (
     Ack,
     DeliveryFrame,
     Floor,
+    Gap,
     Part,
     PartAck,
-    Void,
     encode_frame,
 )
 
@@ -174,7 +174,7 @@ PAYLOAD_LIMIT: Final = DATAGRAM_MAX - OPENING_OVERHEAD
 PAYLOAD_LEAST: Final = 640
 """The smallest limit: the longest acknowledgement (600 bytes) must fit."""
 
-VOIDS_SAID_MAX: Final = 4
+GAPS_SAID_MAX: Final = 4
 """Spans said at once; they are rare, and what is behind a span that is not said only waits a little."""
 
 _ARRAY_HEADER: Final = 3
@@ -216,7 +216,7 @@ class ReliableStream:
         buffer: PartBuffer | None = None,
         network: Callable[[], str] = lambda: "",
     ) -> None:
-        """`inbox` is the one restored from the owner's store; a new one knows no number. `buffer` is what all couriers of
+        """`inbox` is the one restored from the owner's store; a new one knows no number. `buffer` is what all streams of
         one owner share, who asks it for its deadlines; `network` tells with which network the other end is counted."""
         if payload_limit < PAYLOAD_LEAST:
             raise ValueError(f"payload_limit {payload_limit} is below {PAYLOAD_LEAST}")
@@ -238,7 +238,7 @@ class ReliableStream:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being tried or owed: the courier can be let go without a loss."""
+        """Whether nothing is being tried or owed: the stream can be let go without a loss."""
         intake = self._intake
         return not (self._outbox.count or intake.owes or intake.unconfirmed_count or self._frames)
 
@@ -262,11 +262,11 @@ class ReliableStream:
             self._floor = number
             self._floor_frame = b""
 
-    def set_voids(self, spans: Sequence[tuple[int, int]]) -> None:
+    def set_gaps(self, spans: Sequence[tuple[int, int]]) -> None:
         """Spans [start, end) above the floor that were skipped or refused; said whenever parts are sent."""
         if spans or self._void_frames:
             self._void_frames = [
-                encode_frame(Void(start, end - start)) for start, end in spans[:VOIDS_SAID_MAX]
+                encode_frame(Gap(start, end - start)) for start, end in spans[:GAPS_SAID_MAX]
             ]
 
     def queue_frame(self, encoded: bytes) -> None:
@@ -291,7 +291,7 @@ class ReliableStream:
             case Floor(number=number):
                 is_taken = True
                 self._intake.raise_floor(number)
-            case Void(first=first, count=count):
+            case Gap(first=first, count=count):
                 is_taken = first + count <= LAST_NUMBER
                 if is_taken:
                     self._intake.pass_over(first, first + count)

@@ -107,14 +107,14 @@ class Floor(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
     number: Number
 
 
-class Void(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
+class Gap(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
     """The `count` numbers from `first` on, all at or above the floor, never come: they were skipped or refused."""
 
     first: Number
     count: Length
 
 
-DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Void
+DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Gap
 
 encode_frame: Final = msgspec.msgpack.Encoder().encode
 """Turns one frame into msgpack bytes; a datagram's plaintext is one msgpack array of such frames."""

@@ -17,7 +17,7 @@ CHANNEL = "channel"
 
 GroupName = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 Epoch = Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
-Station = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+SenderIndex = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 
 
 class GroupBody(msgspec.Struct, frozen=True, array_like=True):
@@ -38,12 +38,12 @@ class EpochKey(msgspec.Struct, frozen=True, array_like=True):
 
 
 class GroupGranted(msgspec.Struct, frozen=True, array_like=True, tag=50):
-    """Registry to peer: you are in; seal with this key as number `station`. `position` is the newest line's."""
+    """Registry to peer: you are in; seal with this key as number `sender_index`. `position` is the newest line's."""
 
     group: GroupName
     epoch: Epoch
     key: Key
-    station: Station
+    sender_index: SenderIndex
     position: Count
 
 

@@ -53,7 +53,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     presence: Presence
     since: Count
     """Unix time in seconds of the last change between online and not."""
-    station: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+    sender_index: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
     """The sender's number in group frames while this link lasts; 0 for none (0 is the registry's own)."""
     version: Count
     """The table version in which this row changed."""

@@ -59,10 +59,10 @@ NEVER_FETCHED: Final = "it was never fetched and has expired"
 class Settlement:
     """All our unsettled messages to everybody, and how each ends."""
 
-    def __init__(self, outputs: Outputs, trails: DeliveryTraces, outlook: RegistryStatus) -> None:
+    def __init__(self, outputs: Outputs, traces: DeliveryTraces, registry_status: RegistryStatus) -> None:
         self._out = outputs
-        self._trails = trails
-        self._outlook = outlook
+        self._traces = traces
+        self._registry_status = registry_status
         self.waiting: Final[dict[bytes, Contact]] = {}
         """Contacts with a message that is not final."""
 
@@ -74,54 +74,54 @@ class Settlement:
     def acknowledged(
         self, contact: Contact, answers: Iterable[Acknowledged], *, through_server: bool, now: float
     ) -> None:
-        """The recipient has stored these, and the courier tries them no more."""
-        talk = contact.conversation
-        if talk is None:
+        """The recipient has stored these, and the stream tries them no more."""
+        conversation = contact.conversation
+        if conversation is None:
             return
-        outgoing, out, name = talk.outgoing, self._out, contact.name
-        at_once = self._trails.milliseconds(now)  # once for all: most are acknowledged so, and many at a time
+        outgoing, out, name = conversation.outgoing, self._out, contact.name
+        at_once = self._traces.milliseconds(now)  # once for all: most are acknowledged so, and many at a time
         for answer in answers:
             number = answer.number
             message = outgoing.messages.get(number)
             if message is None:
                 continue
             was_saved = message.standing is MessageState.SAVED
-            trail: Stored = at_once
+            trace: Stored = at_once
             if through_server or answer.sends != 1 or message.steps is not SENT_AT_ONCE:
                 more = (answer.sends, int(answer.after * 1_000), int(through_server))
-                trail = self._trails.changed(message, TraceEvent.ACKNOWLEDGED, now, *more)
+                trace = self._traces.changed(message, TraceEvent.ACKNOWLEDGED, now, *more)
             outgoing.settle(message, MessageState.DELIVERED)
-            out.records.append(OutgoingChanged(contact.identity, number, MessageState.DELIVERED, trail))
+            out.records.append(OutgoingChanged(contact.identity, number, MessageState.DELIVERED, trace))
             if not was_saved:  # whoever read "saved" need not hear of it again
                 out.events.append(Delivered(to=name, number=number, through_server=through_server))
-        self._told_of(contact, talk)
+        self._told_of(contact, conversation)
 
     def saved(self, contact: Contact, message: Message, *, now: float) -> None:
         """The registry has it on its disk, as a letter."""
-        until = self._trails.seconds(now + MAIL_KEPT_FOR)
-        trail = self._trails.changed(message, TraceEvent.SAVED, now, until)
-        self._settle(contact, message, MessageState.SAVED, trail)
+        until = self._traces.seconds(now + MAIL_KEPT_FOR)
+        trace = self._traces.changed(message, TraceEvent.SAVED, now, until)
+        self._settle(contact, message, MessageState.SAVED, trace)
         self._out.events.append(Saved(to=contact.name, number=message.number))
 
     def refused(self, contact: Contact, message: Message, reason: str, *, now: float) -> None:
         """It will never arrive."""
-        trail = self._trails.changed(message, TraceEvent.REFUSED, now, reason)
-        self._settle(contact, message, MessageState.REFUSED, trail)
+        trace = self._traces.changed(message, TraceEvent.REFUSED, now, reason)
+        self._settle(contact, message, MessageState.REFUSED, trace)
         self._out.events.append(Refused(to=contact.name, number=message.number, reason=reason))
 
     def expired(self, contact: Contact, number: int, *, now: float) -> None:
         """A saved letter was never fetched."""
-        talk = contact.conversation
-        message = talk.outgoing.messages.get(number) if talk is not None else None
+        conversation = contact.conversation
+        message = conversation.outgoing.messages.get(number) if conversation is not None else None
         if message is not None:
-            trail = self._trails.changed(message, TraceEvent.EXPIRED, now, NEVER_FETCHED)
-            self._settle(contact, message, MessageState.EXPIRED, trail)
+            trace = self._traces.changed(message, TraceEvent.EXPIRED, now, NEVER_FETCHED)
+            self._settle(contact, message, MessageState.EXPIRED, trace)
             self._out.events.append(Expired(to=contact.name, number=number, text=message.text))
 
     def ask_for_expired(self, *, now: float) -> None:
         """Letters whose expiry nobody was there to tell us of: the registry knows whether it has them. It may have been off
         for as long as we were."""
-        wall = self._trails.seconds(now)
+        wall = self._traces.seconds(now)
         for contact in self.waiting.values():
             messages = contact.conversation.outgoing if contact.conversation is not None else ()
             numbers = [one.number for one in messages if was_never_fetched(contact, one, wall=wall)]
@@ -137,30 +137,30 @@ class Settlement:
         )
         if message.standing is MessageState.SAVED or not (is_first or is_other):
             return
-        silent_since = self._outlook.silent_since
-        since = self._trails.seconds(now if silent_since is None else silent_since)
+        silent_since = self._registry_status.silent_since
+        since = self._traces.seconds(now if silent_since is None else silent_since)
         more = (0, reason) if reason else (since,)
-        trail = self._trails.changed(message, TraceEvent.KEPT, now, *more)
-        self._change(contact, message, MessageState.KEPT, trail)
+        trace = self._traces.changed(message, TraceEvent.KEPT, now, *more)
+        self._change(contact, message, MessageState.KEPT, trace)
         self._out.events.append(Kept(to=contact.name, number=message.number, reason=reason))
 
-    def _settle(self, contact: Contact, message: Message, standing: MessageState, trail: Stored) -> None:
-        talk = contact.conversation
-        assert talk is not None
-        talk.outgoing.move(message, DeliveryPath.WAITING)
-        self._change(contact, message, standing, trail)
-        talk.courier.withdraw(message.number)
-        self._told_of(contact, talk)
+    def _settle(self, contact: Contact, message: Message, standing: MessageState, trace: Stored) -> None:
+        conversation = contact.conversation
+        assert conversation is not None
+        conversation.outgoing.move(message, DeliveryPath.WAITING)
+        self._change(contact, message, standing, trace)
+        conversation.delivery.withdraw(message.number)
+        self._told_of(contact, conversation)
 
-    def _change(self, contact: Contact, message: Message, standing: MessageState, trail: Stored) -> None:
+    def _change(self, contact: Contact, message: Message, standing: MessageState, trace: Stored) -> None:
         assert contact.conversation is not None
         contact.conversation.outgoing.settle(message, standing)
-        self._out.records.append(OutgoingChanged(contact.identity, message.number, standing, trail))
+        self._out.records.append(OutgoingChanged(contact.identity, message.number, standing, trace))
 
-    def _told_of(self, contact: Contact, talk: Conversation) -> None:
+    def _told_of(self, contact: Contact, conversation: Conversation) -> None:
         """Something was settled: the other end may learn the floor, and where nothing is left, nothing waits."""
-        talk.tell_floor()
-        if not talk.outgoing.messages:
+        conversation.tell_floor()
+        if not conversation.outgoing.messages:
             self.waiting.pop(contact.identity, None)
 
 
@@ -210,9 +210,9 @@ class _Pause:
 class MailQueue:
     """Those of all our contacts, in the order in which they became letters."""
 
-    def __init__(self, outputs: Outputs, settling: Settlement, write_letter: WriteLetter) -> None:
+    def __init__(self, outputs: Outputs, settlement: Settlement, write_letter: WriteLetter) -> None:
         self._out = outputs
-        self._settling = settling
+        self._settlement = settlement
         self._write_letter = write_letter
         self._queue: deque[tuple[Contact, Message]] = deque()
         self._posted: dict[int, tuple[Contact, Message, int]] = {}
@@ -262,7 +262,7 @@ class MailQueue:
         """The registry has a letter on its disk. Returned is a contact whose mailbox has room again."""
         contact, message = self._answered(reference)
         if contact is not None and message is not None:
-            self._settling.saved(contact, message, now=now)
+            self._settlement.saved(contact, message, now=now)
         self.post(now=now)
         has_room_again = contact is not None and self.pauses.pop(contact.identity, None) is not None
         return contact if has_room_again else None
@@ -273,9 +273,9 @@ class MailQueue:
         if contact is not None and reason is not MailRefusal.NAME_UNKNOWN:
             self._pause(contact, _NO_ROOM[reason], now)
             if message is not None:
-                self._settling.kept(contact, message, _NO_ROOM[reason], now=now)
+                self._settlement.kept(contact, message, _NO_ROOM[reason], now=now)
         elif contact is not None and message is not None:
-            self._settling.refused(contact, message, NAME_UNKNOWN, now=now)
+            self._settlement.refused(contact, message, NAME_UNKNOWN, now=now)
         self.post(now=now)
 
     def _try_another(self, contact: Contact, now: float) -> None:
@@ -296,7 +296,7 @@ class MailQueue:
         for other, message in queued:
             if other is contact and message.rung is DeliveryPath.MAIL:
                 _outgoing(contact).move(message, DeliveryPath.WAITING)
-                self._settling.kept(contact, message, reason, now=now)
+                self._settlement.kept(contact, message, reason, now=now)
             else:
                 self._queue.append((other, message))
 
@@ -319,7 +319,7 @@ class MailQueue:
         try:
             letter = self._write_letter(contact, message)
         except SealError as error:
-            self._settling.refused(contact, message, str(error), now=now)
+            self._settlement.refused(contact, message, str(error), now=now)
             return False
         self._reference = self._reference % (2**32 - 1) + 1
         message.reference = self._reference

@@ -25,102 +25,104 @@ class Rungs:
         self,
         policy: Policy,
         outputs: Outputs,
-        outlook: RegistryStatus,
-        trails: DeliveryTraces,
+        registry_status: RegistryStatus,
+        traces: DeliveryTraces,
         *,
         letters: MailQueue,
-        settling: Settlement,
+        settlement: Settlement,
     ) -> None:
         self._policy = policy
         self._out = outputs
-        self._outlook = outlook
-        self._trails = trails
+        self._registry_status = registry_status
+        self._traces = traces
         self._letters = letters
-        self._settling = settling
+        self._settlement = settlement
         self._begun: dict[bytes, Contact] = {}
 
     def contacts_begun(self) -> dict[bytes, Contact]:
-        """Drained: whose couriers have been given something to send, and the floor to go with it."""
+        """Drained: whose streams have been given something to send, and the floor to go with it."""
         begun, self._begun = self._begun, {}
         for contact in begun.values():
             if contact.conversation is not None:
                 contact.conversation.tell_floor()
         return begun
 
-    def go_straight(self, contact: Contact, talk: Conversation, *, now: float) -> None:
+    def go_straight(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
         """Rung 1 for all that waits. Saved letters go along when something newer does: the recipient then has the
         whole stream in order, and drops its second copy."""
-        outgoing = talk.outgoing
+        outgoing = conversation.outgoing
         idle = outgoing.in_order()
         if not idle:
             return
         if idle[-1].standing is MessageState.SAVED and all(
             one.standing is MessageState.SAVED for one in idle
         ):
-            wall = self._trails.seconds(now)
+            wall = self._traces.seconds(now)
             if not any(is_overdue(message, wall=wall) for message in idle):
                 return
-        is_relaying = self._outlook.reach is RegistryReach.UP and now < contact.relay_until
+        is_relaying = self._registry_status.reach is RegistryReach.UP and now < contact.relay_until
         rung = DeliveryPath.RELAYED if is_relaying else DeliveryPath.STRAIGHT
         deadline = now + self._policy.give_up_after if is_relaying else None
-        at = self._trails.milliseconds(now)
+        at = self._traces.milliseconds(now)
         for message in idle:
             outgoing.move(message, rung, deadline)
-            self._trails.sent(message, now, at)
+            self._traces.sent(message, now, at)
             if is_relaying:
-                self._trails.note(message, TraceEvent.RELAYED, now)
-            talk.courier.send(message.number, message.body, now=now)
+                self._traces.note(message, TraceEvent.RELAYED, now)
+            conversation.delivery.send(message.number, message.body, now=now)
         self._begun[contact.identity] = contact
 
-    def relay(self, contact: Contact, talk: Conversation, message: Message, *, now: float) -> None:
+    def relay(self, contact: Contact, conversation: Conversation, message: Message, *, now: float) -> None:
         """Rung 2: the same datagrams over both links as well, for two more timeouts."""
         contact.relay_until = now + RELAY_STICKS_FOR
-        talk.outgoing.move(message, DeliveryPath.RELAYED, now + 2 * self._policy.ack_timeout)
-        self._trails.note(message, TraceEvent.RELAYED, now)
-        talk.courier.send(message.number, message.body, now=now)
+        conversation.outgoing.move(message, DeliveryPath.RELAYED, now + 2 * self._policy.ack_timeout)
+        self._traces.note(message, TraceEvent.RELAYED, now)
+        conversation.delivery.send(message.number, message.body, now=now)
         self._begun[contact.identity] = contact
 
-    def go_by_mail(self, contact: Contact, talk: Conversation, *, now: float) -> None:
+    def go_by_mail(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
         """Rung 3 for all that is not settled, when the recipient is away: nobody is there to answer lower rungs."""
-        for message in talk.outgoing:
+        for message in conversation.outgoing:
             if message.rung not in (DeliveryPath.MAIL, DeliveryPath.LINE):
-                self.withdraw(contact, talk, message, now=now)
+                self.withdraw(contact, conversation, message, now=now)
         self._letters.post(now=now)
 
-    def withdraw(self, contact: Contact, talk: Conversation, message: Message, *, now: float) -> None:
-        """The courier lets go of it, and it falls back."""
-        talk.courier.withdraw(message.number)
-        self.fall_back(contact, talk, message, now=now)
+    def withdraw(self, contact: Contact, conversation: Conversation, message: Message, *, now: float) -> None:
+        """The stream lets go of it, and it falls back."""
+        conversation.delivery.withdraw(message.number)
+        self.fall_back(contact, conversation, message, now=now)
 
-    def fall_back(self, contact: Contact, talk: Conversation, message: Message, *, now: float) -> None:
+    def fall_back(
+        self, contact: Contact, conversation: Conversation, message: Message, *, now: float
+    ) -> None:
         """The straight ways failed: mail, or our own outbox, or wait until it is known which."""
-        talk.outgoing.move(message, DeliveryPath.WAITING)
+        conversation.outgoing.move(message, DeliveryPath.WAITING)
         if message.standing is MessageState.SAVED:
             return
-        if self._outlook.reach is RegistryReach.UP and not contact.is_blocked:
-            self._to_mail(contact, talk, message, now)
-        elif self._outlook.reach is not RegistryReach.SEEKING:
-            self._settling.kept(contact, message, now=now)
+        if self._registry_status.reach is RegistryReach.UP and not contact.is_blocked:
+            self._to_mail(contact, conversation, message, now)
+        elif self._registry_status.reach is not RegistryReach.SEEKING:
+            self._settlement.kept(contact, message, now=now)
 
-    def keep_tried(self, contact: Contact, talk: Conversation, *, now: float) -> None:
+    def keep_tried(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
         """Rung 4 when the registry is lost, or the recipient's key is in doubt: what is not on a straight way stays."""
-        for message in list(talk.outgoing.idle.values()):
-            self._settling.kept(contact, message, now=now)
+        for message in list(conversation.outgoing.idle.values()):
+            self._settlement.kept(contact, message, now=now)
 
-    def stop(self, talk: Conversation) -> None:
+    def stop(self, conversation: Conversation) -> None:
         """We go offline: nothing is sent until we are back."""
-        for message in talk.outgoing:
+        for message in conversation.outgoing:
             if message.rung is not DeliveryPath.LINE:
-                talk.courier.withdraw(message.number)
-                talk.outgoing.move(message, DeliveryPath.WAITING)
+                conversation.delivery.withdraw(message.number)
+                conversation.outgoing.move(message, DeliveryPath.WAITING)
 
-    def _to_mail(self, contact: Contact, talk: Conversation, message: Message, now: float) -> None:
+    def _to_mail(self, contact: Contact, conversation: Conversation, message: Message, now: float) -> None:
         reason = self._letters.refusal_of(contact)
         if reason:
-            self._settling.kept(contact, message, reason, now=now)
+            self._settlement.kept(contact, message, reason, now=now)
             return
-        talk.outgoing.move(message, DeliveryPath.MAIL)
-        self._trails.note(message, TraceEvent.MAILED, now)
+        conversation.outgoing.move(message, DeliveryPath.MAIL)
+        self._traces.note(message, TraceEvent.MAILED, now)
         is_again = self._letters.add(contact, message)
         if not is_again:
             self._out.events.append(Unacknowledged(to=contact.name, number=message.number))
@@ -130,7 +132,7 @@ RETRY_SPAN: Final = 30.0
 """Seconds between tries of kept messages while the registry is away: the recipient may be back unannounced."""
 
 FIRST_TOLD: Final = 3
-"""The first try of which a courier tells when it makes it: a second one is too usual."""
+"""The first try of which a stream tells when it makes it: a second one is too usual."""
 
 
 class Ladder:
@@ -140,36 +142,38 @@ class Ladder:
         self,
         policy: Policy,
         outputs: Outputs,
-        outlook: RegistryStatus,
-        trails: DeliveryTraces,
+        registry_status: RegistryStatus,
+        traces: DeliveryTraces,
         *,
         rungs: Rungs,
         letters: MailQueue,
-        settling: Settlement,
+        settlement: Settlement,
     ) -> None:
         self._policy = policy
         self._out = outputs
-        self._outlook = outlook
-        self._trails = trails
+        self._registry_status = registry_status
+        self._traces = traces
         self._rungs = rungs
         self._letters = letters
-        self._settling = settling
-        self._waiting = settling.waiting
+        self._settlement = settlement
+        self._waiting = settlement.waiting
         self._expiry_at = 0.0
         self._retry_at = 0.0
 
     # --- what the engine tells
 
-    def begin(self, contact: Contact, talk: Conversation, text: str, *, wall: float, now: float) -> Message:
+    def begin(
+        self, contact: Contact, conversation: Conversation, text: str, *, wall: float, now: float
+    ) -> Message:
         """A new message to somebody else; it is on its way (or kept) when this returns."""
-        message = talk.outgoing.add(text, wall=wall, ahead=self._outlook.clock_ahead)
+        message = conversation.outgoing.add(text, wall=wall, ahead=self._registry_status.clock_ahead)
         self._out.records.append(OutgoingAdded(contact.identity, message.number, message.at_ms, text))
         self._waiting[contact.identity] = contact
         self.climb(contact, now=now)
         return message
 
     def redirect(
-        self, old: Contact, new: Contact, talk: Conversation, *, wall: float, now: float
+        self, old: Contact, new: Contact, conversation: Conversation, *, wall: float, now: float
     ) -> dict[int, int]:
         """What has not been given away goes to another key: new numbers by the old ones. Saved letters stay as they are,
         sealed to the old key: the registry has them, and their reader may have had them long ago."""
@@ -178,38 +182,40 @@ class Ladder:
             assert before is not None
             if message.standing is MessageState.SAVED or message.rung is DeliveryPath.LINE:
                 continue
-            before.courier.withdraw(message.number)
+            before.delivery.withdraw(message.number)
             before.outgoing.settle(message, MessageState.REFUSED)
-            moved = talk.outgoing.add(message.text, wall=wall, ahead=self._outlook.clock_ahead)
+            moved = conversation.outgoing.add(
+                message.text, wall=wall, ahead=self._registry_status.clock_ahead
+            )
             moved.at_ms, moved.steps = message.at_ms, message.steps
-            trail = self._trails.changed(moved, TraceEvent.REDIRECTED, now)
+            trace = self._traces.changed(moved, TraceEvent.REDIRECTED, now)
             self._out.records += [
                 OutgoingMoved(old.identity, message.number, new.identity, moved.number),
-                OutgoingChanged(new.identity, moved.number, moved.standing, trail),
+                OutgoingChanged(new.identity, moved.number, moved.standing, trace),
             ]
             numbers[message.number] = moved.number
         self._waiting.pop(old.identity, None)
-        self._settling.adopt(old)  # what is saved may yet expire
-        self._settling.adopt(new)
+        self._settlement.adopt(old)  # what is saved may yet expire
+        self._settlement.adopt(new)
         self.climb(new, now=now)
         return numbers
 
     def set_reach(self, reach: RegistryReach, *, now: float) -> None:
         """The registry came, went, or is being looked for."""
-        if reach is self._outlook.reach:
+        if reach is self._registry_status.reach:
             return
-        self._outlook.change(reach, now=now)
+        self._registry_status.change(reach, now=now)
         self._retry_at = now + RETRY_SPAN
         if reach is not RegistryReach.UP:
             self._letters.recall()
         for contact in list(self._waiting.values()):
-            talk = contact.conversation
-            if talk is None:
+            conversation = contact.conversation
+            if conversation is None:
                 continue
             if reach is RegistryReach.LOST:
-                self._rungs.keep_tried(contact, talk, now=now)
+                self._rungs.keep_tried(contact, conversation, now=now)
             elif reach is RegistryReach.NONE:
-                self._rungs.stop(talk)
+                self._rungs.stop(conversation)
             else:
                 self.climb(contact, now=now)
         if reach is RegistryReach.UP:
@@ -217,48 +223,48 @@ class Ladder:
 
     def climb(self, contact: Contact, *, now: float) -> None:
         """Something changed for this contact: let every waiting message go as far as it can now."""
-        talk, reach = contact.conversation, self._outlook.reach
-        if talk is None or reach is RegistryReach.NONE or not talk.outgoing.messages:
+        conversation, reach = contact.conversation, self._registry_status.reach
+        if conversation is None or reach is RegistryReach.NONE or not conversation.outgoing.messages:
             return
         if contact.is_blocked:
-            self._rungs.keep_tried(contact, talk, now=now)
+            self._rungs.keep_tried(contact, conversation, now=now)
         elif (
             reach is RegistryReach.UP and not contact.row.online and not contact.may_answer
         ):  # mostly they are here: no call
-            self._rungs.go_by_mail(contact, talk, now=now)
+            self._rungs.go_by_mail(contact, conversation, now=now)
         else:
             self._letters.pauses.pop(contact.identity, None)  # they are here: their mailbox empties
-            self._rungs.go_straight(contact, talk, now=now)
+            self._rungs.go_straight(contact, conversation, now=now)
 
     def tried_again(self, contact: Contact, number: int, tries: int, *, now: float) -> None:
         """Record retry number `tries`."""
-        talk = contact.conversation
-        message = talk.outgoing.messages.get(number) if talk is not None else None
+        conversation = contact.conversation
+        message = conversation.outgoing.messages.get(number) if conversation is not None else None
         if message is None or message.rung is DeliveryPath.LINE:
             return
-        if tries == FIRST_TOLD:  # the one before was a whole timeout ago, and the courier made no word of it
-            self._trails.note(message, TraceEvent.SENT, now - self._policy.ack_timeout, tries - 1)
-        self._trails.note(message, TraceEvent.SENT, now, tries)
+        if tries == FIRST_TOLD:  # the one before was a whole timeout ago, and the stream made no word of it
+            self._traces.note(message, TraceEvent.SENT, now - self._policy.ack_timeout, tries - 1)
+        self._traces.note(message, TraceEvent.SENT, now, tries)
 
     def gave_up(self, contact: Contact, number: int, *, now: float) -> None:
         """All tries of a message went unanswered."""
-        talk = contact.conversation
-        message = talk.outgoing.messages.get(number) if talk is not None else None
+        conversation = contact.conversation
+        message = conversation.outgoing.messages.get(number) if conversation is not None else None
         if (
-            talk is None
+            conversation is None
             or message is None
             or message.rung not in (DeliveryPath.STRAIGHT, DeliveryPath.RELAYED)
         ):
             return
         contact.is_expected = False
-        is_reader_here = self._outlook.reach is RegistryReach.UP and contact.row.online
+        is_reader_here = self._registry_status.reach is RegistryReach.UP and contact.row.online
         if is_reader_here:
             self._report(contact)
         can_relay = is_reader_here and message.standing is not MessageState.SAVED
         if can_relay and message.rung is DeliveryPath.STRAIGHT:
-            self._rungs.relay(contact, talk, message, now=now)
+            self._rungs.relay(contact, conversation, message, now=now)
         else:
-            self._rungs.fall_back(contact, talk, message, now=now)
+            self._rungs.fall_back(contact, conversation, message, now=now)
         self._letters.post(now=now)
 
     def _report(self, contact: Contact) -> None:
@@ -270,18 +276,18 @@ class Ladder:
     def relay_failed(self, contact: Contact, *, now: float) -> None:
         """The registry has no link to the recipient: what was relayed becomes mail at once."""
         contact.relay_until = 0.0
-        talk = contact.conversation
-        if talk is None:
+        conversation = contact.conversation
+        if conversation is None:
             return
-        for message in _relayed(talk):
-            self._rungs.withdraw(contact, talk, message, now=now)
+        for message in _relayed(conversation):
+            self._rungs.withdraw(contact, conversation, message, now=now)
         self._letters.post(now=now)
 
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
         """Messages that were relayed long enough become mail; kept ones are tried again now and then."""
-        reach = self._outlook.reach
+        reach = self._registry_status.reach
         if reach is RegistryReach.UP and now >= self._expiry_at:
             self._ask_for_expired(now)
         if reach is RegistryReach.LOST and now >= self._retry_at:
@@ -289,11 +295,11 @@ class Ladder:
             for contact in list(self._waiting.values()):
                 self.climb(contact, now=now)
         for contact in list(self._waiting.values()):
-            talk = contact.conversation
-            for message in _relayed(talk) if talk is not None else ():
+            conversation = contact.conversation
+            for message in _relayed(conversation) if conversation is not None else ():
                 if message.deadline is not None and now >= message.deadline:
-                    assert talk is not None
-                    self._rungs.withdraw(contact, talk, message, now=now)
+                    assert conversation is not None
+                    self._rungs.withdraw(contact, conversation, message, now=now)
         for contact in self._letters.due(now=now) if self._letters.pauses else ():
             if reach is RegistryReach.UP:
                 self.climb(contact, now=now)
@@ -308,9 +314,9 @@ class Ladder:
             for message in _relayed(contact.conversation)
             if message.deadline is not None
         ]
-        if self._waiting and self._outlook.reach is RegistryReach.LOST:
+        if self._waiting and self._registry_status.reach is RegistryReach.LOST:
             dues.append(self._retry_at)
-        if self._waiting and self._outlook.reach is RegistryReach.UP:
+        if self._waiting and self._registry_status.reach is RegistryReach.UP:
             dues.append(self._expiry_at)
         if self._letters.pauses and (mail_at := self._letters.next_timer()) is not None:
             dues.append(mail_at)
@@ -319,7 +325,7 @@ class Ladder:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is under way: all is delivered, saved, kept or refused; or we are offline, and all waits."""
-        return self._outlook.reach is RegistryReach.NONE or all(
+        return self._registry_status.reach is RegistryReach.NONE or all(
             message.standing in (MessageState.KEPT, MessageState.SAVED)
             and message.rung is DeliveryPath.WAITING
             for contact in self._waiting.values()
@@ -329,8 +335,10 @@ class Ladder:
 
     def _ask_for_expired(self, now: float) -> None:
         self._expiry_at = now + LOOK_SPAN
-        self._settling.ask_for_expired(now=now)
+        self._settlement.ask_for_expired(now=now)
 
 
-def _relayed(talk: Conversation) -> list[Message]:
-    return [message for message in talk.outgoing.messages.values() if message.rung is DeliveryPath.RELAYED]
+def _relayed(conversation: Conversation) -> list[Message]:
+    return [
+        message for message in conversation.outgoing.messages.values() if message.rung is DeliveryPath.RELAYED
+    ]

@@ -40,7 +40,7 @@ class Inbound:
         *,
         contacts: Contacts,
         streams: Streams,
-        hearing: GroupReceiver,
+        receiver: GroupReceiver,
         home: CatchUp,
         outputs: Outputs,
         stored: dict[bytes, StoredStream],
@@ -53,7 +53,7 @@ class Inbound:
     ) -> None:
         self._contacts = contacts
         self._streams = streams
-        self._hearing = hearing
+        self._receiver = receiver
         self._home = home
         self._out = outputs
         self._stored = stored
@@ -76,22 +76,22 @@ class Inbound:
         identity = contact.identity
         if identity not in self._streams:
             stored = self._stored.pop(identity, StoredStream())
-            talk = Conversation(
+            conversation = Conversation(
                 stored,
                 self._policy,
                 self._rng,
                 buffer=self._buffer,
                 network=lambda: network_of(self._streams[identity].contact.row.host),
             )
-            inbox, texts = talk.courier.inbox, talk.texts
-            self._streams.add(restored(identity, contact, inbox, texts, stored, talk=talk))
+            inbox, texts = conversation.delivery.inbox, conversation.texts
+            self._streams.add(restored(identity, contact, inbox, texts, stored, conversation=conversation))
         stream = self._streams[identity]
         # Letters of theirs may have come before their row: they go on where they were.
         self._strangers.discard(identity)
         stream.contact, stream.doubt = contact, None
-        assert stream.talk is not None
-        contact.conversation = stream.talk
-        return stream.talk
+        assert stream.conversation is not None
+        contact.conversation = stream.conversation
+        return stream.conversation
 
     def adopt(self, contact: Contact, *, now: float) -> bool:
         """A contact of whom records may be stored: what was stored and not shown is shown now. False: there is none."""
@@ -99,7 +99,7 @@ class Inbound:
         if is_awaited:
             self.conversation(contact)
             self._streams.release(self._streams[contact.identity], now)
-        is_awaited = self._hearing.adopt(contact, now=now) or is_awaited
+        is_awaited = self._receiver.adopt(contact, now=now) or is_awaited
         if is_awaited:
             self._home.release()
         return is_awaited
@@ -108,17 +108,17 @@ class Inbound:
 
     def message_arrived(self, contact: Contact, number: int, body: bytes) -> None:
         """A whole message by datagrams. One that its sender has garbled is never acknowledged. Raises DecodeError."""
-        talk = contact.conversation or self.conversation(contact)
+        conversation = contact.conversation or self.conversation(contact)
         stream = self._streams[contact.identity]
         try:
             said = decode_message_body(body)
         except WireError:
-            talk.courier.reject(number)
+            conversation.delivery.reject(number)
             raise
         if not isinstance(said, StraightLine):
-            self._streams.take(stream, number, said.at, said.text, late=False, by_courier=True)
+            self._streams.take(stream, number, said.at, said.text, late=False, is_direct=True)
         elif self._streams.take_silently(stream, number):
-            self._hearing.line_straight(contact, said)
+            self._receiver.line_straight(contact, said)
 
     def batch_arrived(self, batch: MailBatch) -> None:
         """Letters. One that does not open is taken all the same, as it never will; the user is told, unless its sender is
@@ -142,7 +142,7 @@ class Inbound:
         """All records handed out so far are on disk: acknowledge, order, show; False when there was nothing to."""
         touched = self._streams.stored(now=now)
         has_stored = bool(touched)
-        touched.update(self._hearing.raise_floors())
+        touched.update(self._receiver.raise_floors())
         self._home.stored()
         for stream in touched.values():
             self._streams.release(stream, now)

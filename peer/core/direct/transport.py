@@ -1,7 +1,7 @@
-"""Datagrams between us and other peers: what couriers have to say, sealed, by the ways that are open; and whose a
+"""Datagrams between us and other peers: what streams have to say, sealed, by the ways that are open; and whose a
 datagram is that came.
 
-It knows contacts, sessions and paths; what the frames mean is the couriers'.
+It knows contacts, sessions and paths; what the frames mean is the streams'.
 """
 
 import contextlib
@@ -64,7 +64,7 @@ class PeerTransport:
             opening_taken=self._opening_taken,
         )
         self.active: dict[bytes, Contact] = {}
-        """Contacts whose courier may have something to say or to wait for."""
+        """Contacts whose stream may have something to say or to wait for."""
 
     def _opening_taken(self, identity: bytes, number: int) -> None:
         self._out.records.append(OpeningTaken(identity, number))
@@ -81,19 +81,19 @@ class PeerTransport:
     # --- out
 
     def flush(self, *, now: float, can_relay: bool) -> None:
-        """Seal what every active courier has to say."""
+        """Seal what every active stream has to say."""
         for contact in list(self.active.values()):
-            talk = contact.conversation
-            if talk is None:
+            conversation = contact.conversation
+            if conversation is None:
                 continue
-            payloads = talk.courier.payloads_to_send(
+            payloads = conversation.delivery.payloads_to_send(
                 now=now, limit=self.sessions.room(contact.identity, now=now)
             )
             if payloads:
                 self._send(
                     contact, payloads, through_registry=can_relay and now < contact.relay_until, now=now
                 )
-            if talk.courier.is_idle and talk.courier.next_timer() is None:
+            if conversation.delivery.is_idle and conversation.delivery.next_timer() is None:
                 del self.active[contact.identity]
 
     def hail_all(self, *, now: float) -> None:

@@ -1,6 +1,6 @@
 """What is under way with one person: our unsettled messages, theirs, and who is owed what.
 
-It ties a courier (reliable delivery over datagrams) to the two streams; paths and lines are others' business.
+It ties a stream (reliable delivery over datagrams) to the two streams; paths and lines are others' business.
 """
 
 import enum
@@ -46,7 +46,7 @@ class Message(msgspec.Struct, eq=False):
     standing: MessageState = MessageState.UNSETTLED
     rung: DeliveryPath = DeliveryPath.WAITING
     deadline: float | None = None
-    """When the present rung gives up by itself, for rungs that have no courier behind them."""
+    """When the present rung gives up by itself, for rungs that have no stream behind them."""
     reference: int | None = None
     """Of the letter on its way to the registry."""
     steps: tuple[Raw, ...] = ()
@@ -72,14 +72,14 @@ class ControlMessage(Message, eq=False):
 class Outgoing:
     """Our stream to one recipient: numbers that rise for ever, and the messages not settled for ever, in order."""
 
-    __slots__ = ("_ahead", "_last", "_voids", "idle", "messages")
+    __slots__ = ("_ahead", "_last", "_gaps", "idle", "messages")
 
     def __init__(self, stored: StoredStream) -> None:
         self._last = stored.last_sent
         self._ahead: float | None = None
         """How far the registry's clock was ahead when a number of this life was last taken from the clock; None: never."""
-        self._voids = list(stored.voids)
-        skipped = {end: start for start, end in stored.voids}
+        self._gaps = list(stored.gaps)
+        skipped = {end: start for start, end in stored.gaps}
         self.messages: dict[int, Message] = {
             one.number: Message(
                 one.number, one.at_ms, one.text, skipped.get(one.number, one.number), one.standing
@@ -87,7 +87,7 @@ class Outgoing:
             for one in stored.outgoing
         }
         for one in stored.outgoing:
-            self.messages[one.number].steps = unpacked(one.trail, one.at_ms)
+            self.messages[one.number].steps = unpacked(one.trace, one.at_ms)
         self.idle: dict[int, Message] = dict(self.messages)
         """Those on the rung WAITING: what there is to begin, without looking through all that is on its way."""
 
@@ -117,7 +117,7 @@ class Outgoing:
         if self._ahead is None or ahead > self._ahead + CLOCKS_DIFFER:
             self._ahead = ahead
             number = max(number, int((wall + ahead) * 1_000_000))
-            self._void(since, number)
+            self._gap(since, number)
         self._last = number
         return since, number
 
@@ -142,24 +142,24 @@ class Outgoing:
             self.messages.pop(message.number, None)
             self.idle.pop(message.number, None)
         if standing in DEAD:
-            self._void(message.number, message.number + 1)
+            self._gap(message.number, message.number + 1)
 
     @property
-    def voids(self) -> list[tuple[int, int]]:
+    def gaps(self) -> list[tuple[int, int]]:
         """Spans above the floor that nobody need wait for: skipped at a start, or refused (clause 6.3)."""
-        if self._voids:
+        if self._gaps:
             floor = self.floor
-            self._voids = [span for span in self._voids if span[1] > floor]
-        return self._voids
+            self._gaps = [span for span in self._gaps if span[1] > floor]
+        return self._gaps
 
     def since(self, message: Message) -> int:
         """The first number after the last unsettled one before `message`."""
         earlier = [number for number in self.messages if number < message.number]
         return max(earlier) + 1 if earlier else self.floor
 
-    def _void(self, start: int, end: int) -> None:
+    def _gap(self, start: int, end: int) -> None:
         if start < end and self.messages:
-            self._voids = _merged([*self._voids, (start, end)])
+            self._gaps = _merged([*self._gaps, (start, end)])
 
     @property
     def floor(self) -> int:
@@ -170,7 +170,7 @@ class Outgoing:
 class Conversation:
     """Both streams with one person."""
 
-    __slots__ = ("courier", "outgoing", "texts")
+    __slots__ = ("delivery", "outgoing", "texts")
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ class Conversation:
     ) -> None:
         """`buffer` and `network`: see `ReliableStream`."""
         self.outgoing = Outgoing(stored)
-        self.courier = ReliableStream(
+        self.delivery = ReliableStream(
             policy, rng=rng, inbox=make_inbox(stored, policy), buffer=buffer, network=network
         )
         self.texts: dict[int, tuple[int, str, bool]] = {
@@ -192,9 +192,9 @@ class Conversation:
         """Of messages to us that are not shown yet: (time in ms, text, whether it came late)."""
 
     def tell_floor(self) -> None:
-        """The courier says from now on what the recipient need not wait for (clause 6.3)."""
-        self.courier.set_floor(self.outgoing.floor)
-        self.courier.set_voids(self.outgoing.voids)
+        """The stream says from now on what the recipient need not wait for (clause 6.3)."""
+        self.delivery.set_floor(self.outgoing.floor)
+        self.delivery.set_gaps(self.outgoing.gaps)
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Everybody whom we know: by key, name and station, and whose name is in doubt.
+"""Everybody whom we know: by key, name and sender index, and whose name is in doubt.
 
 It finds people and takes what the registry or they themselves say of them; what one of them is stands in `contact`.
 """
@@ -27,12 +27,12 @@ class Change(enum.Enum):
 
 
 class Contacts:
-    """Everybody in the table, by key, name and station."""
+    """Everybody in the table, by key, name and sender index."""
 
     def __init__(self) -> None:
         self._by_identity: dict[bytes, Contact] = {}
         self._by_name: dict[str, Contact] = {}
-        self._by_station: dict[int, Contact] = {}
+        self._by_sender_index: dict[int, Contact] = {}
         self.blocked: dict[str, Row] = {}
         """By name key: the newest row with another identity than the one that we hold. Nothing is sent to the name."""
         self.ignored: set[bytes] = set()
@@ -55,9 +55,9 @@ class Contacts:
         except NameRefused:
             return None
 
-    def by_station(self, station: int) -> Contact | None:
+    def by_sender_index(self, sender_index: int) -> Contact | None:
         """Whoever seals group frames under this number."""
-        return self._by_station.get(station)
+        return self._by_sender_index.get(sender_index)
 
     def is_blocked(self, name: str) -> bool:
         """Whether the key shown for this name is not the one that we hold."""
@@ -148,8 +148,8 @@ class Contacts:
         del self._by_identity[contact.identity]
         for key in [key for key, holder in self._by_name.items() if holder is contact]:
             del self._by_name[key]
-        if self._by_station.get(contact.row.station) is contact:
-            del self._by_station[contact.row.station]
+        if self._by_sender_index.get(contact.row.sender_index) is contact:
+            del self._by_sender_index[contact.row.sender_index]
 
     def _block(self, holder: Contact, key: str, row: Row) -> None:
         before = self.blocked.get(key)
@@ -169,8 +169,8 @@ class Contacts:
             return Change.REFUSED
         contact = Contact(row.card.identity, row)
         self._by_identity[contact.identity] = self._by_name[key] = contact
-        if row.station:
-            self._by_station[row.station] = contact
+        if row.sender_index:
+            self._by_sender_index[row.sender_index] = contact
         return Change.MOVED
 
     def _update(self, contact: Contact, row: Row) -> Change:
@@ -182,11 +182,11 @@ class Contacts:
         else:
             moved = (before.host, before.port, before.online) != (row.host, row.port, row.online)
             change = Change.MOVED if moved else Change.TAKEN
-        if before.station != row.station:
-            if self._by_station.get(before.station) is contact:
-                del self._by_station[before.station]
-            if row.station:
-                self._by_station[row.station] = contact
+        if before.sender_index != row.sender_index:
+            if self._by_sender_index.get(before.sender_index) is contact:
+                del self._by_sender_index[before.sender_index]
+            if row.sender_index:
+                self._by_sender_index[row.sender_index] = contact
         return change
 
     def _rename(self, contact: Contact, old: str, new: str) -> None:

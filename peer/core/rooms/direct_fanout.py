@@ -26,11 +26,11 @@ class DirectFanout:
         *,
         post: PeerTransport,
         outputs: Outputs,
-        outlook: RegistryStatus,
+        registry_status: RegistryStatus,
         conversation: Callable[[Contact], Conversation],
     ) -> None:
         self._post = post
-        self._outlook = outlook
+        self._registry_status = registry_status
         self._out = outputs
         self._conversation = conversation
         self._carried: dict[bytes, dict[int, Key]] = {}
@@ -87,14 +87,14 @@ class DirectFanout:
             for number, key in list(under_way.items()):
                 if contact is not None and name in (None, key[0]):
                     assert contact.conversation is not None
-                    contact.conversation.courier.withdraw(number)
+                    contact.conversation.delivery.withdraw(number)
                     self._settle(contact, number, MessageState.REFUSED)
                     self._has.get(key, set()).discard(identity)
 
     def let_go(self, contact: Contact) -> None:
         """Nobody goes by this key any more: nothing more is told to it."""
         for number, key in list(self._carried.get(contact.identity, {}).items()):
-            self._conversation(contact).courier.withdraw(number)
+            self._conversation(contact).delivery.withdraw(number)
             self._settle(contact, number, MessageState.REFUSED)
             self._has.get(key, set()).discard(contact.identity)
         self.silent.discard(contact.identity)
@@ -105,13 +105,13 @@ class DirectFanout:
         if contact.identity in has:
             return
         has.add(contact.identity)
-        talk = self._conversation(contact)
-        body, ahead = group.straight(message), self._outlook.clock_ahead
-        carried = talk.outgoing.carry(body, wall=wall, ahead=ahead)
+        conversation = self._conversation(contact)
+        body, ahead = group.fanout(message), self._registry_status.clock_ahead
+        carried = conversation.outgoing.carry(body, wall=wall, ahead=ahead)
         self._out.records.append(NumberUsed(contact.identity, carried.number))
         self._carried.setdefault(contact.identity, {})[carried.number] = key
-        talk.courier.send(carried.number, carried.body, now=now)
-        talk.tell_floor()
+        conversation.delivery.send(carried.number, carried.body, now=now)
+        conversation.tell_floor()
         self._post.active[contact.identity] = contact
 
     def _settle(self, contact: Contact, number: int, standing: MessageState) -> Key | None:
@@ -121,10 +121,10 @@ class DirectFanout:
             return None
         if not under_way:
             del self._carried[contact.identity]
-        talk = self._conversation(contact)
-        carried = talk.outgoing.messages.get(number)
+        conversation = self._conversation(contact)
+        carried = conversation.outgoing.messages.get(number)
         if carried is not None:
-            talk.outgoing.settle(carried, standing)
-            talk.tell_floor()
+            conversation.outgoing.settle(carried, standing)
+            conversation.tell_floor()
             self._post.active[contact.identity] = contact
         return key

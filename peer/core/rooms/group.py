@@ -47,7 +47,7 @@ class Group:
         """Before the identity in the names of its members' streams; alone, the name of ours."""
         self.tag: Final = group_tag(name)
         self.cursor = place.cursor
-        self.station = 0
+        self.sender_index = 0
         self.gap_since: float | None = None
         self._newest = place.newest
         self._highest = -1
@@ -61,11 +61,11 @@ class Group:
     @property
     def can_seal(self) -> bool:
         """Whether the registry has given us a key and a number in it."""
-        return self.station > 0
+        return self.sender_index > 0
 
     def grant(self, granted: GroupGranted) -> bool:
         """A key to seal with. True when there are lines that we have missed."""
-        self.station = granted.station
+        self.sender_index = granted.sender_index
         self._add_key(EpochKey(epoch=granted.epoch, key=granted.key))
         if self.cursor is None:
             self.cursor = (
@@ -93,7 +93,7 @@ class Group:
 
     def revoke(self) -> None:
         """The link is gone: the number is no longer ours. Keys stay, they open what is still on its way."""
-        self.station = 0
+        self.sender_index = 0
         self.gap_since = None
 
     def key(self, epoch: int) -> GroupKey | None:
@@ -114,18 +114,18 @@ class Group:
         )
         counter = key.next_counter
         self._in_flight[(key.epoch, counter)] = message
-        return key.seal(self.station, encode(body))
+        return key.seal(self.sender_index, encode(body))
 
     def is_behind_a_gap(self, message: Message) -> bool:
         """Whether numbers between our oldest line that the registry has not taken and this one were never given. A line
         in the log tells of no such gap, only of the floor: hearers of both would wait in vain for what is in between."""
-        return any(start < message.number for start, _ in self._outgoing.voids)
+        return any(start < message.number for start, _ in self._outgoing.gaps)
 
     def answered(self, epoch: int, counter: int) -> Message | None:
         """The registry spoke of this line; None when it is none of ours."""
         return self._in_flight.pop((epoch, counter), None)
 
-    def straight(self, message: Message) -> bytes:
+    def fanout(self, message: Message) -> bytes:
         """The line as one member is told of it without the registry (clause 6.9)."""
         line = StraightLine(
             group=self.name,
@@ -138,26 +138,26 @@ class Group:
         )
         return encode(line)
 
-    def accepted(self, message: Message, position: int, trail: Stored = None) -> None:
+    def accepted(self, message: Message, position: int, trace: Stored = None) -> None:
         """The registry has the line in its log."""
         if position > self._newest:
             self._newest = position
             self._out.records.append(LineAccepted(position, self.name))
-        self._close(message, MessageState.DELIVERED, trail)
+        self._close(message, MessageState.DELIVERED, trace)
 
-    def keep(self, message: Message, trail: Stored = None) -> None:
+    def keep(self, message: Message, trace: Stored = None) -> None:
         """The registry does not answer: the line waits for its return, on disk."""
         self._outgoing.settle(message, MessageState.KEPT)
-        self._out.records.append(OutgoingChanged(self.mark, message.number, MessageState.KEPT, trail))
+        self._out.records.append(OutgoingChanged(self.mark, message.number, MessageState.KEPT, trace))
 
-    def refuse(self, message: Message, trail: Stored = None) -> None:
+    def refuse(self, message: Message, trace: Stored = None) -> None:
         """This line will not be in the log."""
-        self._close(message, MessageState.REFUSED, trail)
+        self._close(message, MessageState.REFUSED, trace)
 
-    def _close(self, message: Message, standing: MessageState, trail: Stored) -> None:
+    def _close(self, message: Message, standing: MessageState, trace: Stored) -> None:
         # As far as the stream goes all are alike: members that hear of a higher floor wait for none of them.
         self._outgoing.settle(message, MessageState.DELIVERED)
-        self._out.records.append(OutgoingChanged(self.mark, message.number, standing, trail))
+        self._out.records.append(OutgoingChanged(self.mark, message.number, standing, trace))
         self._in_flight = {key: other for key, other in self._in_flight.items() if other is not message}
 
     @property

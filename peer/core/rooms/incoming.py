@@ -49,7 +49,7 @@ class GroupReceiver:
         self._floors: dict[bytes, tuple[int, int]] = {}
         """Of streams to groups, by the newest line: (a position in the log, the floor that counts from there on)."""
         self.is_table_fresh: Callable[[], bool] = lambda: True
-        """Whether the stations in the table are those of the registry's present life."""
+        """Whether the sender indexes in the table are those of the registry's present life."""
         self.is_member: Callable[[Group, bytes], bool] = lambda group, identity: not group.room
         """Whether a line said straight by somebody is one of the group's, as far as we know."""
 
@@ -83,7 +83,7 @@ class GroupReceiver:
         if key is None:
             group.note_missing(position, now=now)  # of an epoch whose key we missed; the log has both
             return True
-        contact = self._contacts.by_station(header.station) if self.is_table_fresh() else None
+        contact = self._contacts.by_sender_index(header.sender_index) if self.is_table_fresh() else None
         if contact is None:  # a number that another life of the registry gave to somebody else tells nothing
             if len(self._held_frames) < GROUP_HELD_MAX:
                 self._held_frames.append((position, frame))
@@ -102,8 +102,8 @@ class GroupReceiver:
                 self.line_relayed(position, frame, now=now)
 
     def link_lost(self) -> None:
-        """Stations may be given anew from now on: a frame still held would be taken for somebody else's. The log has it,
-        or its sender says it again."""
+        """Drop held frames: sender indexes are given anew after this, so a held frame would be taken for somebody
+        else's. The log has it, or its sender says it again."""
         self._held_frames.clear()
 
     def line_straight(self, contact: Contact, line: StraightLine) -> None:

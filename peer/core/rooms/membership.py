@@ -158,8 +158,8 @@ class RoomRecipients:
         self._me = parts.me
         self._groups = parts.groups
         self._contacts = parts.contacts
-        self._outlook = parts.outlook
-        self._straight = parts.straight
+        self._registry_status = parts.registry_status
+        self._fanout = parts.fanout
         self._members = members
 
     def members_of(self, group: Group) -> list[Contact]:
@@ -192,6 +192,6 @@ class RoomRecipients:
     @property
     def in_reach(self) -> int:
         """How many others of the room a line of ours gets to now."""
-        is_alone = self._outlook.reach is not RegistryReach.UP
-        silent = self._straight.silent if is_alone else ()
+        is_alone = self._registry_status.reach is not RegistryReach.UP
+        silent = self._fanout.silent if is_alone else ()
         return sum(contact.identity not in silent for contact in self._members.here())

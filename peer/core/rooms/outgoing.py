@@ -57,15 +57,15 @@ class GroupOutbox:
     def __init__(self, parts: Parts, *, members: Callable[[Group], list[Contact]], now: float) -> None:
         self._parts = parts
         self._groups: Final[Groups] = parts.groups
-        self._hearing: Final[GroupReceiver] = parts.hearing
-        self._straight: Final[DirectFanout] = parts.straight
+        self._receiver: Final[GroupReceiver] = parts.receiver
+        self._fanout: Final[DirectFanout] = parts.fanout
         self._session = parts.session
         self._link = parts.link
         self._home = parts.home
-        self._outlook = parts.outlook
+        self._registry_status = parts.registry_status
         self._out = parts.out
         self._policy = parts.policy
-        self._trails = parts.trails
+        self._traces = parts.traces
         self._members = members
         self._spoken: dict[tuple[str, int], PendingGroupMessage] = {}
         self._waiting: list[PendingGroupMessage] = []
@@ -81,11 +81,11 @@ class GroupOutbox:
 
     def say(self, group: Group, text: str, *, now: float) -> Message:
         """A line: sent now, or as soon as there is a key for it, or given to the members."""
-        message = group.add(text, wall=now + self._parts.wall_offset, ahead=self._outlook.clock_ahead)
+        message = group.add(text, wall=now + self._parts.wall_offset, ahead=self._registry_status.clock_ahead)
         deadline = now + self._policy.give_up_after
         spoken = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
         self._spoken[(group.name, message.number)] = spoken
-        if self._outlook.reach is RegistryReach.LOST or self._session.is_lost:
+        if self._registry_status.reach is RegistryReach.LOST or self._session.is_lost:
             self._session.search(now=now)
             self._unanswered(spoken, now)
         elif self._can_speak(group):
@@ -95,7 +95,7 @@ class GroupOutbox:
     @property
     def is_settled(self) -> bool:
         """Whether every line was answered, or is told to wait for the registry with nothing under way to members."""
-        return self._straight.is_settled and all(one.deadline is None for one in self._spoken.values())
+        return self._fanout.is_settled and all(one.deadline is None for one in self._spoken.values())
 
     def registry_lost(self, *, now: float) -> None:
         """It will not answer what waits for it."""
@@ -109,7 +109,7 @@ class GroupOutbox:
         lost = [one for one in self._spoken.values() if one.group is group and one.deadline is None]
         for spoken in lost:
             self._refuse(spoken, LEFT, now)
-        self._straight.withdraw(group.name)
+        self._fanout.withdraw(group.name)
         if lost:
             count = "A line" if len(lost) == 1 else f"{len(lost)} lines"
             text = f"{count} to {group.room} did not reach everybody: {LEFT}"
@@ -122,7 +122,7 @@ class GroupOutbox:
         is_first = not group.can_seal
         if is_first and group.is_beyond(granted.position):
             group.begin_log_anew()
-            self._hearing.forget_floors(group)
+            self._receiver.forget_floors(group)
         was_new = group.cursor is None
         is_behind = group.grant(granted)
         if not is_first and not self._home.awaits(group.name):
@@ -134,7 +134,7 @@ class GroupOutbox:
         else:
             self._home.group_drained(group.name)
             if was_new:
-                self._hearing.move_cursor(group)
+                self._receiver.move_cursor(group)
         if is_first:
             unanswered = [one for one in self._spoken.values() if one.group is group]
             self._say_in_order(sorted(unanswered, key=lambda one: one.message.number), now)
@@ -144,7 +144,7 @@ class GroupOutbox:
         group = self._groups.by_name(page.group)
         if group is None:
             return
-        self._hearing.page_arrived(group, page, now=now)
+        self._receiver.page_arrived(group, page, now=now)
         if page.more:
             self._fetch(group)
 
@@ -157,10 +157,10 @@ class GroupOutbox:
             return
         match answer:
             case GroupAccepted(position=position):
-                self._hearing.position_known(group, position, now=now)
+                self._receiver.position_known(group, position, now=now)
                 self._close(spoken)
-                trail = self._trails.changed(spoken.message, TraceEvent.ACCEPTED, now)
-                group.accepted(spoken.message, position, trail)
+                trace = self._traces.changed(spoken.message, TraceEvent.ACCEPTED, now)
+                group.accepted(spoken.message, position, trace)
                 self._out.events.append(_accepted(group, spoken.message.number))
                 self._say_waiting(now)
             case GroupRefused(reason=GroupRefusal.EPOCH_OVER):
@@ -201,8 +201,8 @@ class GroupOutbox:
 
     def line_acknowledged(self, contact: Contact, number: int, *, now: float) -> bool:
         """Somebody has stored what we sent straight. False: it was no line."""
-        was_silent = contact.identity in self._straight.silent
-        if not self._straight.acknowledged(contact, number):
+        was_silent = contact.identity in self._fanout.silent
+        if not self._fanout.acknowledged(contact, number):
             return False
         if was_silent:
             self.catch_up(contact, now=now)
@@ -210,20 +210,20 @@ class GroupOutbox:
 
     def line_given_up(self, contact: Contact, number: int) -> bool:
         """Somebody did not answer. False: it was no line."""
-        return self._straight.gave_up(contact, number)
+        return self._fanout.gave_up(contact, number)
 
     def catch_up(self, contact: Contact, *, now: float) -> None:
         """Somebody is in reach again while the registry is not: what they missed of ours."""
-        if self._outlook.reach is not RegistryReach.LOST:
+        if self._registry_status.reach is not RegistryReach.LOST:
             return
         for group in self._groups:
             if contact in self._members(group):
                 wall = now + self._parts.wall_offset
-                self._straight.catch_up(group, contact, wall=wall, now=now)
+                self._fanout.catch_up(group, contact, wall=wall, now=now)
 
     def stop(self, *, now: float) -> None:
         """We go offline: nothing is said straight, and nothing more is waited for."""
-        self._straight.withdraw()
+        self._fanout.withdraw()
         for spoken in self._spoken.values():
             if spoken.deadline is not None:
                 self._tell(spoken, now)
@@ -250,9 +250,9 @@ class GroupOutbox:
         self._tell(spoken, now)
         if self._groups.by_name(spoken.group.name) is None:
             self._refuse(spoken, LEFT, now)
-        elif self._outlook.reach is not RegistryReach.NONE:
+        elif self._registry_status.reach is not RegistryReach.NONE:
             wall, members = now + self._parts.wall_offset, self._members(spoken.group)
-            self._straight.say(spoken.group, spoken.message, members, wall=wall, now=now)
+            self._fanout.say(spoken.group, spoken.message, members, wall=wall, now=now)
 
     def _tell(self, spoken: PendingGroupMessage, now: float) -> None:
         spoken.deadline = None
@@ -265,21 +265,21 @@ class GroupOutbox:
 
     def _keep(self, group: Group, message: Message, now: float) -> None:
         if message.standing is not MessageState.KEPT:
-            silent_since = self._outlook.silent_since
-            since = self._trails.seconds(now if silent_since is None else silent_since)
-            group.keep(message, self._trails.changed(message, TraceEvent.KEPT, now, since))
+            silent_since = self._registry_status.silent_since
+            since = self._traces.seconds(now if silent_since is None else silent_since)
+            group.keep(message, self._traces.changed(message, TraceEvent.KEPT, now, since))
 
     def _refuse(self, spoken: PendingGroupMessage, reason: str, now: float) -> None:
         self._close(spoken)
         spoken.group.refuse(
-            spoken.message, self._trails.changed(spoken.message, TraceEvent.REFUSED, now, reason)
+            spoken.message, self._traces.changed(spoken.message, TraceEvent.REFUSED, now, reason)
         )
 
     def _close(self, spoken: PendingGroupMessage) -> None:
         if spoken in self._waiting:
             self._waiting.remove(spoken)
         self._spoken.pop((spoken.group.name, spoken.message.number), None)
-        self._straight.forget(spoken.group, spoken.message)
+        self._fanout.forget(spoken.group, spoken.message)
 
     def _fetch(self, group: Group) -> None:
         if group.cursor is not None:

@@ -1,7 +1,7 @@
 """Getting into rooms and out of them: asked of the registry, and again on each new link.
 
 The registry says who is let in; leaving is our own affair and takes effect at once, whether the registry has heard of
-it or not. Being in a room is `whereabouts`', what is said there `lines`' and `hearing`'s.
+it or not. Being in a room is `whereabouts`', what is said there `lines`' and `receiver`'s.
 """
 
 from dataclasses import dataclass
@@ -36,12 +36,12 @@ class CurrentRoom:
         self, parts: Parts, kept: RoomKept, members: Membership, lines: GroupOutbox, *, now: float
     ) -> None:
         self._parts = parts
-        self._outlook = parts.outlook
+        self._registry_status = parts.registry_status
         self._groups = parts.groups
         self._link = parts.link
         self._table = parts.table
         self._home = parts.home
-        self._hearing = parts.hearing
+        self._receiver = parts.receiver
         self._out = parts.out
         self._members = members
         self._lines = lines
@@ -67,7 +67,7 @@ class CurrentRoom:
         self.owes_leave = False
         group = self._take_up(notice.group, now)
         if group.begin_at(notice.since, now=now):
-            self._hearing.move_cursor(group)
+            self._receiver.move_cursor(group)
         self._members.begin(group.room, notice.members)
         self._home.await_group(group.name)
         self.is_told = False
@@ -78,7 +78,7 @@ class CurrentRoom:
     def return_to(self, room: Group, notice: wire.RoomEntered, *, now: float) -> None:
         """Into the one where we are, on a new link."""
         if room.begin_at(notice.since, now=now):
-            self._hearing.move_cursor(room)
+            self._receiver.move_cursor(room)
         if self.is_told:
             self._members.returned(notice.members, now=now)
         else:
@@ -117,7 +117,7 @@ class CurrentRoom:
 
     def announce(self) -> None:
         """Tell the user that we are in the room, when all is here that we missed of it."""
-        reach, room = self._outlook.reach, self.room
+        reach, room = self._registry_status.reach, self.room
         if room is None or reach is RegistryReach.NONE:
             return
         if reach is not RegistryReach.LOST and (not self._link.is_up or self._home.awaits(room.name)):
@@ -187,7 +187,7 @@ class RoomList:
         self._groups = parts.groups
         self._link = parts.link
         self._out = parts.out
-        self._outlook = parts.outlook
+        self._registry_status = parts.registry_status
         self._session = parts.session
         self._policy = parts.policy
         self._rng = parts.rng
@@ -197,10 +197,10 @@ class RoomList:
     def ask(self, *, now: float) -> None:
         """Ask which rooms there are; `RoomsListed` follows."""
         self._asked = PendingRequest(self._rng.getrandbits(32), "", None)
-        if self._outlook.reach is RegistryReach.LOST:
+        if self._registry_status.reach is RegistryReach.LOST:
             if not self._session.search(now=now):
                 self.give_up(AWAY)
-        elif self._outlook.reach is RegistryReach.NONE:
+        elif self._registry_status.reach is RegistryReach.NONE:
             self.give_up(OFFLINE)
         elif self._link.is_up:
             self.link_up(now=now)
@@ -263,16 +263,16 @@ class Rooms:
     def __init__(self, parts: Parts, kept: RoomKept, *, now: float) -> None:
         self._rng = parts.rng
         self._session = parts.session
-        self._outlook = parts.outlook
+        self._registry_status = parts.registry_status
         self._groups = parts.groups
         self._link = parts.link
         self._home = parts.home
         self._out = parts.out
         self._policy = parts.policy
         self._members = Membership(parts.contacts, parts.out, me=parts.me.identity.public)
-        self.audience: Final = RoomRecipients(parts, self._members)
+        self.recipients: Final = RoomRecipients(parts, self._members)
         """Who is in."""
-        self.lines: Final = GroupOutbox(parts, members=self.audience.members_of, now=now)
+        self.lines: Final = GroupOutbox(parts, members=self.recipients.members_of, now=now)
         """What we say."""
         self.where: Final = CurrentRoom(parts, kept, self._members, self.lines, now=now)
         """Where we are."""
@@ -283,7 +283,7 @@ class Rooms:
         self._is_astray = False
         """Whether the registry may hold us to be where we asked to be, and not where we are."""
         self._leave_reference = 0
-        parts.hearing.is_member = self.audience.is_member
+        parts.receiver.is_member = self.recipients.is_member
         parts.home.before_release = self._announce
         parts.table.before_gone = self.where.gone
 
@@ -306,10 +306,10 @@ class Rooms:
             if was_asked is not None or self._is_astray:
                 self._stay(now)
             return
-        if self._outlook.reach is RegistryReach.NONE:
+        if self._registry_status.reach is RegistryReach.NONE:
             self._refuse(name, OFFLINE)
             return
-        if self._outlook.reach is RegistryReach.LOST and not self._session.search(now=now):
+        if self._registry_status.reach is RegistryReach.LOST and not self._session.search(now=now):
             self._refuse(name, AWAY)
             return
         self._is_astray = self._is_astray or self._asked is not None
@@ -342,7 +342,9 @@ class Rooms:
     @property
     def is_settled(self) -> bool:
         """Whether it is known, and told, in which room we are."""
-        return self._asked is None and (self.where.is_told or self._outlook.reach is RegistryReach.NONE)
+        return self._asked is None and (
+            self.where.is_told or self._registry_status.reach is RegistryReach.NONE
+        )
 
     # --- what happens to the link
 
@@ -480,7 +482,7 @@ class Rooms:
         if self.where.is_told or self._asked is not None:
             return
         is_awaited = self._again is not None and self._again.deadline is not None
-        if not is_awaited or self._outlook.reach is RegistryReach.LOST:
+        if not is_awaited or self._registry_status.reach is RegistryReach.LOST:
             self.where.announce()
 
     def _ask(self, asked: PendingRequest, now: float) -> None:

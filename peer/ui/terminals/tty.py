@@ -49,7 +49,7 @@ from chatapp.peer.ui.formatting import (
     fragments,
     mentions,
     prompt_of,
-    standing_of,
+    state_of,
 )
 from chatapp.peer.ui.parser import TO
 from chatapp.peer.ui.terminals.raw import RawTerminal
@@ -151,7 +151,7 @@ class PromptApp:
 
     def _standing(self) -> StyleAndTextTuples:
         pieces: StyleAndTextTuples = []
-        for number, piece in enumerate(standing_of(self.view)):
+        for number, piece in enumerate(state_of(self.view)):
             style = "class:standing.me" if number == 0 else "class:standing"
             if piece in ("server away", "offline"):
                 style = "class:standing.alarm"

@@ -45,7 +45,7 @@ class Someone:
         self.name = name
         self.identity = Identity(_secret(name, "identity"))
         self.mail_key = AgreementKey(_secret(name, "mail"))
-        self.talks: dict[tuple[bytes, int], Talk] = {}
+        self.conversations: dict[tuple[bytes, int], Talk] = {}
         """Others' ends of the sessions with this start of the program."""
         self.counter = life
         self.home = Address("1.1.1.1", 6_000)
@@ -69,9 +69,9 @@ class Someone:
         words.update(said)
         return make_card(self.identity, **words)
 
-    def row(self, version: int = 1, *, online: bool = True, station: int = 0, **said: Any) -> Row:
+    def row(self, version: int = 1, *, online: bool = True, sender_index: int = 0, **said: Any) -> Row:
         """As the registry shows them."""
-        return Row(self.card(**said), *self.home, Presence(online), 0, station, version)
+        return Row(self.card(**said), *self.home, Presence(online), 0, sender_index, version)
 
     def contact(self, *, online: bool = True, stored: StoredStream | None = None) -> Contact:
         """As somebody else knows them, with a conversation begun."""
@@ -82,9 +82,9 @@ class Someone:
     def session_with(self, other: "Someone") -> "Talk":
         """Their end of the secure session with somebody."""
         key = (self.id, self.counter)
-        if key not in other.talks:
-            other.talks[key] = Talk(self, other)
-        return other.talks[key]
+        if key not in other.conversations:
+            other.conversations[key] = Talk(self, other)
+        return other.conversations[key]
 
 
 class Talk:

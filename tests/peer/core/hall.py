@@ -24,7 +24,7 @@ from chatapp.wire.sealing import GroupKey, LinkCipher
 from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone, raw
 
 KEY = b"k" * 32
-STATION = 3
+SENDER_INDEX = 3
 
 
 class Node:
@@ -122,7 +122,7 @@ class Node:
     def attach(self, *rows: Row, version: int = 100, position: int = 0) -> None:
         """From a link that is wanted to one that is up, with a whole table and an empty mailbox."""
         self.greet()
-        self.told(GroupGranted(CHANNEL, 1, KEY, STATION, position), MailBatch([], more=False))
+        self.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, position), MailBatch([], more=False))
         since = [request.since for request in self.asked() if isinstance(request, FetchTable)]
         self.told(TablePage(since[-1], version, more=False, rows=raw(*rows)))
 

@@ -17,7 +17,7 @@ from chatapp.wire.messages.rooms import (
 )
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from tests.peer.core.cast import Someone, raw
-from tests.peer.core.hall import STATION, Node
+from tests.peer.core.hall import SENDER_INDEX, Node
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 GONE, MAYBE, HERE = RoomPresence
@@ -28,7 +28,7 @@ LAB_KEY = b"l" * 32
 def node() -> Node:
     """Alice, registered, with a link; bob and carol are in the table."""
     node = Node()
-    node.come_in(BOB.row(1, station=7), CAROL.row(2, station=8))
+    node.come_in(BOB.row(1, sender_index=7), CAROL.row(2, sender_index=8))
     node.asked(), node.saw()
     return node
 
@@ -45,7 +45,7 @@ def let_in(node: Node, room: str, *, who: tuple[Someone, ...] = (BOB,), position
     members = [RoomMember(one.id, HERE) for one in who]
     node.told(
         RoomEntered(asked.reference, f"#{room}", members, position, 0),
-        GroupGranted(f"#{room}", 1, LAB_KEY, STATION, position),
+        GroupGranted(f"#{room}", 1, LAB_KEY, SENDER_INDEX, position),
     )
 
 
@@ -53,7 +53,7 @@ def link_again(node: Node, *rows: Row, version: int = 300) -> EnterRoom | None:
     """Registered anew, with a link and the table; what is asked about the room where we are."""
     node.register()
     node.greet()
-    node.told(GroupGranted(CHANNEL, 1, b"k" * 32, STATION, 0), MailBatch([], more=False))
+    node.told(GroupGranted(CHANNEL, 1, b"k" * 32, SENDER_INDEX, 0), MailBatch([], more=False))
     asked = node.asked()
     since = [request.since for request in asked if isinstance(request, FetchTable)]
     node.told(TablePage(since[-1], version, more=False, rows=raw(*rows)))
@@ -70,7 +70,7 @@ def requests(node: Node, kind: type) -> list[object]:
     return [request for request in node.asked() if isinstance(request, kind)]
 
 
-def straight(node: Node, to: Someone) -> list[tuple[int, StraightLine]]:
+def fanout(node: Node, to: Someone) -> list[tuple[int, StraightLine]]:
     """Drained: lines that went straight to somebody, with their numbers in the direct stream."""
     session = to.session_with(node.alice)
     sent = [

@@ -23,7 +23,7 @@ from chatapp.wire.sealing import GroupKey, seal_letter
 from tests.peer.core.cast import POLICY, Someone
 
 ALICE, BOB, CAROL = Someone("alice"), Someone("bob"), Someone("carol")
-STATIONS = {BOB.id: 7, CAROL.id: 8}
+SENDER_INDEXES = {BOB.id: 7, CAROL.id: 8}
 KEY = b"k" * 32
 
 
@@ -42,7 +42,7 @@ class Desk:
         self.channel.grant(GroupGranted(CHANNEL, 1, KEY, 3, 0))
         self.home = CatchUp(self.out)
         self.streams = Streams(self.home, self.out, self.contacts.ignored)
-        self.hearing = GroupReceiver(
+        self.receiver = GroupReceiver(
             contacts=self.contacts,
             groups=Groups(self.channel),
             streams=self.streams,
@@ -54,7 +54,7 @@ class Desk:
         self.inbound = Inbound(
             contacts=self.contacts,
             streams=self.streams,
-            hearing=self.hearing,
+            receiver=self.receiver,
             home=self.home,
             outputs=self.out,
             stored=stored,
@@ -70,11 +70,11 @@ class Desk:
 
     def meet(self, person: Someone) -> None:
         """Their row comes."""
-        self.contacts.take_row(person.row(station=STATIONS[person.id]))
+        self.contacts.take_row(person.row(sender_index=SENDER_INDEXES[person.id]))
         contact = self.contacts.by_identity(person.id)
         assert contact is not None
         self.inbound.adopt(contact, now=self.now)
-        self.hearing.rows_came(now=self.now)
+        self.receiver.rows_came(now=self.now)
 
     # --- what comes
 
@@ -82,10 +82,10 @@ class Desk:
         """One datagram."""
         contact = self.contacts.by_identity(by.id)
         assert contact is not None
-        courier = self.inbound.conversation(contact).courier
+        delivery = self.inbound.conversation(contact).delivery
         for frame in frames:
-            courier.receive(frame, now=self.now)
-        for event in courier.events():
+            delivery.receive(frame, now=self.now)
+        for event in delivery.events():
             assert isinstance(event, Arrived)
             self.inbound.message_arrived(contact, event.number, event.body)
         self.inbound.frames_read(contact, now=self.now)
@@ -94,11 +94,11 @@ class Desk:
         self.inbound.batch_arrived(MailBatch(list(letters), more))
 
     def relayed(self, position: int, frame: bytes) -> bool:
-        return self.hearing.line_relayed(position, frame, now=self.now)
+        return self.receiver.line_relayed(position, frame, now=self.now)
 
     def page(self, position: int, *lines: GroupLine, more: bool = False) -> None:
         page = GroupPage(CHANNEL, [EpochKey(1, KEY)], list(lines), position, more)
-        self.hearing.page_arrived(self.channel, page, now=self.now)
+        self.receiver.page_arrived(self.channel, page, now=self.now)
 
     def store(self) -> None:
         """The disk takes all that waits, as after every turn."""
@@ -111,7 +111,7 @@ class Desk:
         """The first number of each acknowledgement that leaves."""
         contact = self.contacts.by_identity(by.id)
         assert contact is not None
-        payloads = self.inbound.conversation(contact).courier.payloads_to_send(now=self.now)
+        payloads = self.inbound.conversation(contact).delivery.payloads_to_send(now=self.now)
         frames = [frame for payload in payloads for frame in decode_frames(payload)]
         return [frame.first for frame in frames if isinstance(frame, Ack)]
 
@@ -168,7 +168,7 @@ def said(number: int, text: str = "hi", *, by: Someone = BOB, counter: int | Non
     key = GroupKey(CHANNEL, epoch=1, key=KEY)
     key._counter = number if counter is None else counter
     return key.seal(
-        STATIONS[by.id], encode(GroupBody(number=number, floor=number, at=1_000 * number, text=text))
+        SENDER_INDEXES[by.id], encode(GroupBody(number=number, floor=number, at=1_000 * number, text=text))
     )
 
 

@@ -1,6 +1,6 @@
 """Alice's ladder with bob on it, for tests of what becomes of her messages.
 
-Couriers are real, the rest is played. Time is a number; nobody answers unless the test says so.
+Streams are real, the rest is played. Time is a number; nobody answers unless the test says so.
 """
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
@@ -35,16 +35,16 @@ class Stairs:
         self.out = Outputs()
         self.letter = b"letter"
         self.refuses_to_seal = False
-        self.outlook, trails = RegistryStatus(), DeliveryTraces(self._wall)
-        self.settling = Settlement(self.out, trails, self.outlook)
-        self.letters = MailQueue(self.out, self.settling, self._write)
-        shared = POLICY, self.out, self.outlook, trails
-        rungs = Rungs(*shared, letters=self.letters, settling=self.settling)
-        self.ladder = Ladder(*shared, rungs=rungs, letters=self.letters, settling=self.settling)
+        self.registry_status, traces = RegistryStatus(), DeliveryTraces(self._wall)
+        self.settlement = Settlement(self.out, traces, self.registry_status)
+        self.letters = MailQueue(self.out, self.settlement, self._write)
+        shared = POLICY, self.out, self.registry_status, traces
+        rungs = Rungs(*shared, letters=self.letters, settlement=self.settlement)
+        self.ladder = Ladder(*shared, rungs=rungs, letters=self.letters, settlement=self.settlement)
         self.bob = BOB.contact(online=online, stored=stored)
         assert self.bob.conversation is not None
-        self.talk = self.bob.conversation
-        self.settling.adopt(self.bob)
+        self.conversation = self.bob.conversation
+        self.settlement.adopt(self.bob)
         self.ladder.set_reach(reach, now=self.now)
 
     @staticmethod
@@ -59,7 +59,7 @@ class Stairs:
     # --- what happens
 
     def say(self, text: str = "hi") -> Message:
-        return self.ladder.begin(self.bob, self.talk, text, wall=self._wall(self.now), now=self.now)
+        return self.ladder.begin(self.bob, self.conversation, text, wall=self._wall(self.now), now=self.now)
 
     def reach(self, reach: RegistryReach) -> None:
         self.ladder.set_reach(reach, now=self.now)
@@ -78,7 +78,7 @@ class Stairs:
     def acks(self, *messages: Message, through_server: bool = False) -> None:
         """Bob has stored these."""
         for message in messages:
-            self.talk.courier.receive(Ack(message.number, [1]), now=self.now)
+            self.conversation.delivery.receive(Ack(message.number, [1]), now=self.now)
         self._heed(through_server)
 
     def pass_time(self, span: float) -> None:
@@ -87,20 +87,20 @@ class Stairs:
         self.sent()
         while (due := self._due()) is not None and due <= end:
             self.now = max(self.now, due)
-            self.talk.courier.handle_timer(now=self.now)
+            self.conversation.delivery.handle_timer(now=self.now)
             self._heed(through_server=False)
             self.ladder.handle_timer(now=self.now)
             self.sent()
         self.now = end
 
     def _due(self) -> float | None:
-        dues = (self.talk.courier.next_timer(), self.ladder.next_timer())
+        dues = (self.conversation.delivery.next_timer(), self.ladder.next_timer())
         return min((due for due in dues if due is not None), default=None)
 
     def _heed(self, through_server: bool) -> None:
-        for event in self.talk.courier.events():
+        for event in self.conversation.delivery.events():
             if isinstance(event, Acknowledged):
-                self.settling.acknowledged(self.bob, [event], through_server=through_server, now=self.now)
+                self.settlement.acknowledged(self.bob, [event], through_server=through_server, now=self.now)
             elif isinstance(event, GaveUp):
                 self.ladder.gave_up(self.bob, event.number, now=self.now)
 
@@ -109,7 +109,9 @@ class Stairs:
     def sent(self) -> list[int]:
         """The numbers of all parts that leave now."""
         frames = [
-            frame for one in self.talk.courier.payloads_to_send(now=self.now) for frame in decode_frames(one)
+            frame
+            for one in self.conversation.delivery.payloads_to_send(now=self.now)
+            for frame in decode_frames(one)
         ]
         return [frame.number for frame in frames if isinstance(frame, Part)]
 
@@ -129,11 +131,11 @@ class Stairs:
 
 def acked(stairs: Stairs) -> None:
     stairs.sent()
-    stairs.acks(*stairs.talk.outgoing)
+    stairs.acks(*stairs.conversation.outgoing)
 
 
 def relayed_ack(stairs: Stairs) -> None:
-    stairs.acks(*stairs.talk.outgoing, through_server=True)
+    stairs.acks(*stairs.conversation.outgoing, through_server=True)
 
 
 def tried(stairs: Stairs) -> None:

@@ -74,7 +74,7 @@ def test_who_is_banned_is_not_heard_nor_answered_until_they_may_come_again(node:
     says(node, CAROL, 2)
     assert heard(node) == ["number 2"]
     node.datagrams.clear()
-    node.core.speech.send("bob", "not straight", now=node.now)
+    node.core.sending.send("bob", "not straight", now=node.now)
     node.pump()
     assert answered(node, BOB) == []
     assert [request.recipient for request in node.asked() if isinstance(request, DepositMail)] == [BOB.id]
@@ -88,7 +88,7 @@ def test_no_line_of_a_room_goes_straight_to_who_is_banned(node: Node) -> None:
     shows(node, banned(200), version=200)
     lose_registry(node)
     node.datagrams.clear()
-    node.core.speech.say("among us", now=node.now)
+    node.core.sending.say("among us", now=node.now)
     node.pump()
     assert {to for data, to in node.datagrams if data[0] in SEALED} == {CAROL.home}
 
@@ -103,6 +103,6 @@ def test_a_ban_holds_without_the_registry_over_a_start_and_keeps_lines_from_them
     again.datagrams.clear()
     says(again, BOB, 5)
     assert heard(again) == []
-    again.core.speech.send_all("to all", now=again.now)
+    again.core.sending.send_all("to all", now=again.now)
     again.pass_time(3.0)
     assert {to for data, to in again.datagrams if data[0] in SEALED} == {CAROL.home}

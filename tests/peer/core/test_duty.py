@@ -51,11 +51,11 @@ class Scene:
         self.now = 100.0
         self.reads: list[ReadAtDesk] = []
         self.out = Outputs()
-        self.duty = Operator(self.out, random.Random(1))
-        self.duty.link_up()
+        self.operator = Operator(self.out, random.Random(1))
+        self.operator.link_up()
 
     def handle(self, notice: OperatorNotice | ConversationNotice) -> None:
-        self.duty.handle(notice, now=self.now)
+        self.operator.handle(notice, now=self.now)
 
     @property
     def whom(self) -> Whom:
@@ -63,7 +63,7 @@ class Scene:
         return Whom(None, self.now)
 
     def say(self, text: str, *, is_maybe: bool = False) -> None:
-        self.duty.say(text, self.whom._replace(is_maybe=is_maybe), wall=WALL)
+        self.operator.say(text, self.whom._replace(is_maybe=is_maybe), wall=WALL)
 
     def asked(self) -> list[PeerRequest]:
         asked, self.out.requests = self.out.requests, []
@@ -92,16 +92,16 @@ class Scene:
         )
 
     def relink(self, *, is_on: bool, visit: int = 0) -> None:
-        self.duty.link_lost()
+        self.operator.link_lost()
         self.asked()
-        self.duty.link_up()
-        self.handle(DutyTold(is_on, self.duty.queue, visit))
+        self.operator.link_up()
+        self.handle(DutyTold(is_on, self.operator.queue, visit))
 
     def answered(self) -> bool:
-        return self.duty.commands.is_answered
+        return self.operator.commands.is_answered
 
     def is_said(self) -> bool:
-        return self.duty.is_said
+        return self.operator.is_said
 
 
 def unsaid(move: happened.ClientMove | None, *, client: str = "") -> happened.HeldBack:
@@ -116,7 +116,7 @@ def reference_of(request: PeerRequest) -> int:
 
 def test_the_next_visitor_comes_with_a_form_before_the_answer() -> None:
     scene = Scene()
-    scene.duty.call_next("", scene.whom)
+    scene.operator.call_next("", scene.whom)
     scene.serve()
     assert not scene.answered()
     scene.answer(CommandResult.DONE)
@@ -124,7 +124,7 @@ def test_the_next_visitor_comes_with_a_form_before_the_answer() -> None:
     (came,) = scene.told()
     assert isinstance(came, happened.ClientCame)
     assert (came.name, came.number, came.issue) == ("Asha Rao", "+919876543210", "Other")
-    assert scene.duty.client == "Asha Rao"
+    assert scene.operator.client == "Asha Rao"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_the_next_visitor_comes_with_a_form_before_the_answer() -> None:
 )
 def test_each_failure_is_told(result: CommandResult) -> None:
     scene = Scene()
-    scene.duty.call_next("", scene.whom)
+    scene.operator.call_next("", scene.whom)
     scene.answer(result, "Ravi {x}")
     assert scene.told() == [happened.CommandFailed(reason=FAILURES[result].replace("{subject}", "Ravi {x}"))]
     assert scene.answered()
@@ -141,26 +141,26 @@ def test_each_failure_is_told(result: CommandResult) -> None:
 @pytest.mark.parametrize(
     ("ask", "text"),
     [
-        (lambda duty: duty.commands.drop(2), "Ravi {x} was taken out of the waiting room"),
-        (lambda duty: duty.commands.move(2, 1), "Ravi {x} is number 1 now"),
-        (lambda duty: duty.commands.note("hm", 7), "Note about Ravi {x} kept"),
+        (lambda operator: operator.commands.drop(2), "Ravi {x} was taken out of the waiting room"),
+        (lambda operator: operator.commands.move(2, 1), "Ravi {x} is number 1 now"),
+        (lambda operator: operator.commands.note("hm", 7), "Note about Ravi {x} kept"),
     ],
 )
 def test_what_nothing_else_tells_of(ask: Callable[[Operator], None], text: str) -> None:
     scene = Scene()
-    ask(scene.duty)
+    ask(scene.operator)
     scene.answer(CommandResult.DONE, "Ravi {x}")
     assert scene.told() == [happened.CommandDone(text=text)]
 
 
 def test_without_a_link_nothing_is_asked_and_what_was_asked_is_given_up() -> None:
     scene = Scene()
-    scene.duty.end_session(scene.whom)
-    scene.duty.link_lost()
+    scene.operator.end_session(scene.whom)
+    scene.operator.link_lost()
     assert scene.told() == [SILENT]
     assert scene.answered()
     scene.asked()
-    scene.duty.end_session(scene.whom)
+    scene.operator.end_session(scene.whom)
     assert scene.told() == [SILENT]
     assert scene.asked() == []
 
@@ -186,9 +186,9 @@ def test_lines_are_said_again_on_a_new_link_to_the_same_visitor() -> None:
     one, two = (line for line in first if isinstance(line, SayAtDesk))
     scene.handle(LinesTaken(7, one.number))
     scene.handle(LineRefused(7, two.number, LineRefusal.TOO_FAST))
-    assert scene.duty.is_settled
+    assert scene.operator.is_settled
     assert len(scene.told()) == 1
-    assert scene.duty.client == "Asha Rao"
+    assert scene.operator.client == "Asha Rao"
 
 
 @pytest.mark.parametrize("is_on", [True, False])
@@ -197,7 +197,7 @@ def test_a_visitor_who_was_taken_back_while_we_were_away(is_on: bool) -> None:
     scene.serve()
     scene.told()
     scene.relink(is_on=is_on, visit=7)  # still ours
-    assert scene.duty.client == "Asha Rao"
+    assert scene.operator.client == "Asha Rao"
     scene.say("one")
     scene.told()
     scene.relink(is_on=is_on)
@@ -217,12 +217,12 @@ def test_lines_are_said_again_though_we_may_not_serve_under_our_present_name() -
     (line,) = scene.asked()
     assert isinstance(line, SayAtDesk)
     scene.told()
-    scene.duty.link_lost()
-    scene.duty.link_up()
+    scene.operator.link_lost()
+    scene.operator.link_up()
     assert scene.asked() == [line]
     scene.handle(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
     assert scene.told() == [unsaid(None)]
-    assert scene.duty.client is None
+    assert scene.operator.client is None
 
 
 def test_a_visitor_who_is_not_ours_any_more() -> None:
@@ -234,7 +234,7 @@ def test_a_visitor_who_is_not_ours_any_more() -> None:
     assert isinstance(line, SayAtDesk)
     scene.handle(LineRefused(7, line.number, LineRefusal.NO_CLIENT))
     assert scene.told() == [unsaid(None)]
-    assert scene.duty.client is None
+    assert scene.operator.client is None
 
 
 def test_lines_of_the_visitor_are_shown_once_and_confirmed() -> None:
@@ -247,12 +247,12 @@ def test_lines_of_the_visitor_are_shown_once_and_confirmed() -> None:
         ("eve", 1),
         ("Asha Rao", 2),
     ]
-    scene.duty.lines_shown(7, 2)
+    scene.operator.lines_shown(7, 2)
     assert scene.asked() == [HeardAtDesk(7, 2)]
     scene.handle(DeskLine(7, 1, "eve", 0, "é ✓"))  # the confirmation was lost
     assert scene.asked() == [HeardAtDesk(7, 2)]
     scene.handle(DeskLine(8, 3, "", 0, "another visit"))
-    scene.duty.lines_shown(8, 3)
+    scene.operator.lines_shown(8, 3)
     assert scene.told() == []
     assert scene.asked() == []
 
@@ -271,14 +271,14 @@ def test_what_becomes_of_a_visitor(change: ClientReach) -> None:
         scene.told()
     scene.handle(ClientChanged(7, change, "Asha Rao"))
     assert scene.told() == [happened.ClientChanged(name="Asha Rao", move=happened.ClientMove[change.name])]
-    assert (scene.duty.client is None) is (change not in (ClientReach.AWAY, ClientReach.BACK))
+    assert (scene.operator.client is None) is (change not in (ClientReach.AWAY, ClientReach.BACK))
 
 
 def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_forgotten() -> None:
     scene = Scene()
     scene.handle(DutyTold(False, ""))
     assert scene.told() == []
-    scene.duty.commands.take_duty("exams")
+    scene.operator.commands.take_duty("exams")
     assert isinstance(scene.asked()[0], TakeDuty)
     scene.handle(DutyTold(True, "exams"))
     assert scene.told() == [happened.DutyChanged(is_on=True, queue="exams")]
@@ -293,7 +293,7 @@ def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_f
 def test_who_went_off_duty_stays_so() -> None:
     scene = Scene()
     scene.handle(DutyTold(True, "desk"))
-    scene.duty.end()
+    scene.operator.end()
     scene.answer(CommandResult.DONE)
     scene.handle(DutyTold(False, "desk"))
     scene.relink(is_on=False)
@@ -302,8 +302,8 @@ def test_who_went_off_duty_stays_so() -> None:
 
 def test_room_and_figures_are_values_for_people() -> None:
     scene = Scene()
-    scene.duty.commands.show_room("")
-    scene.duty.commands.show_figures("")
+    scene.operator.commands.show_room("")
+    scene.operator.commands.show_figures("")
     room, figures = map(reference_of, scene.asked())
     one = RoomVisitor(7, "Asha Rao", "Other", 99, True, "bob")
     scene.handle(RoomShown(room, "desk", 1, [one], [one], 1))
@@ -328,7 +328,7 @@ def test_room_and_figures_are_values_for_people() -> None:
 def test_commands_have_a_reference_each() -> None:
     scene = Scene()
     for _ in range(100):
-        scene.duty.call_next("", scene.whom)
+        scene.operator.call_next("", scene.whom)
     references = {one.reference for one in scene.asked() if isinstance(one, CallNext)}
     assert len(references) == 100
 
@@ -337,7 +337,7 @@ def test_a_program_asks_for_what_it_does_not_know() -> None:
     scene = Scene()
     scene.serve()
     scene.handle(DeskLine(7, 1, "eve", 0, "x"))
-    scene.duty.lines_shown(7, 1)
+    scene.operator.lines_shown(7, 1)
     scene.relink(is_on=True, visit=7)
     scene.serve(ClientCause.RETURNED)
     scene.asked()
@@ -364,10 +364,10 @@ def test_what_is_typed_right_after_a_change_is_held_back() -> None:
     replaced(scene)
     scene.now += 1.9
     scene.say("your result is 42")
-    scene.duty.end_session(scene.whom)
-    scene.duty.call_next("", scene.whom)
-    scene.duty.hand_over("eve", scene.whom)
-    scene.duty.note("hm", scene.whom)
+    scene.operator.end_session(scene.whom)
+    scene.operator.call_next("", scene.whom)
+    scene.operator.hand_over("eve", scene.whom)
+    scene.operator.note("hm", scene.whom)
     told = [event for event in scene.told() if isinstance(event, happened.HeldBack)]
     what = happened.HeldWhat
     assert [one.what for one in told] == [what.LINE, what.END, what.END, what.HAND_OVER, what.NOTE]
@@ -377,7 +377,7 @@ def test_what_is_typed_right_after_a_change_is_held_back() -> None:
     assert scene.asked() == []
     scene.now += 0.2
     scene.say("welcome")
-    scene.duty.note("hm", scene.whom)
+    scene.operator.note("hm", scene.whom)
     said, note = scene.asked()
     assert isinstance(said, SayAtDesk)
     assert isinstance(note, NoteVisitor)
@@ -387,13 +387,13 @@ def test_what_is_typed_right_after_a_change_is_held_back() -> None:
 def test_a_visit_that_is_named_is_meant_at_any_time() -> None:
     scene = Scene()
     replaced(scene)
-    scene.duty.say("for ravi", Whom(8, scene.now), wall=WALL)
-    scene.duty.end_session(Whom(8, scene.now))
+    scene.operator.say("for ravi", Whom(8, scene.now), wall=WALL)
+    scene.operator.end_session(Whom(8, scene.now))
     said, ended = scene.asked()
     assert isinstance(said, SayAtDesk)
     assert isinstance(ended, EndSession)
     assert (said.visit, ended.visit) == (8, 8)
-    scene.duty.say("for asha", Whom(7, scene.now), wall=WALL)
+    scene.operator.say("for asha", Whom(7, scene.now), wall=WALL)
     assert scene.asked() == []
     assert scene.told() == [unsaid(happened.ClientMove.LEFT, client="Ravi")]
 
@@ -403,7 +403,7 @@ def test_what_crosses_a_change_on_its_way_is_told() -> None:
     scene.serve()
     scene.told()
     scene.say("for asha")
-    scene.duty.hand_over("eve", scene.whom)
+    scene.operator.hand_over("eve", scene.whom)
     said, given = scene.asked()
     assert isinstance(said, SayAtDesk)
     assert isinstance(given, HandOver)
@@ -417,7 +417,7 @@ def test_what_crosses_a_change_on_its_way_is_told() -> None:
     assert scene.told() == [line, msgspec.structs.replace(line, what=happened.HeldWhat.HAND_OVER)]
     assert scene.is_said()
     assert scene.answered()
-    assert scene.duty.client == "Ravi"
+    assert scene.operator.client == "Ravi"
 
 
 def test_a_line_that_was_taken_before_its_visitor_left_is_not_told() -> None:
@@ -451,12 +451,14 @@ def test_a_line_for_a_visitor_who_has_just_left_is_for_nobody_else() -> None:
     scene.serve()
     scene.handle(ClientChanged(7, ClientReach.LOST, "Asha Rao"))
     scene.told()
-    assert scene.duty.takes_lines(entered_at=scene.now)
+    assert scene.operator.takes_lines(entered_at=scene.now)
     scene.say("your result is 42", is_maybe=True)
     assert scene.told() == [unsaid(happened.ClientMove.LOST)]
     scene.now += 2.0
-    assert not scene.duty.takes_lines(entered_at=scene.now)
-    assert scene.duty.takes_lines(entered_at=scene.now - 3.0), "typed before the change, and carried out now"
+    assert not scene.operator.takes_lines(entered_at=scene.now)
+    assert scene.operator.takes_lines(entered_at=scene.now - 3.0), (
+        "typed before the change, and carried out now"
+    )
 
 
 # --- the waiting room
@@ -468,24 +470,24 @@ def waiting(*visits: int) -> list[RoomVisitor]:
 
 def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
     scene = Scene()
-    scene.duty.commands.drop(2)  # nothing was shown yet: whoever is number 2
+    scene.operator.commands.drop(2)  # nothing was shown yet: whoever is number 2
     assert [(one.visit, one.place) for one in scene.asked() if isinstance(one, DropVisitor)] == [(0, 2)]
-    scene.duty.commands.show_room("")
+    scene.operator.commands.show_room("")
     (ask,) = scene.asked()
     scene.handle(RoomShown(reference_of(ask), "desk", 1, [], waiting(3, 4, 5), 3))
     scene.told()
-    scene.duty.commands.drop(2)
-    scene.duty.commands.move(3, 1)
+    scene.operator.commands.drop(2)
+    scene.operator.commands.move(3, 1)
     dropped, moved = scene.asked()
     assert isinstance(dropped, DropVisitor)
     assert isinstance(moved, MoveVisitor)
     assert (dropped.visit, moved.visit, moved.to) == (4, 5, 1)
     scene.handle(CommandDone(dropped.reference, CommandResult.NOT_IN_LINE, ""))
     assert scene.told() == [happened.CommandFailed(reason="V4 is not in the waiting room any more")]
-    scene.duty.commands.drop(4)
+    scene.operator.commands.drop(4)
     assert scene.told() == [happened.CommandFailed(reason="Nobody has that number in the waiting room")]
     scene.handle(CommandDone(moved.reference, CommandResult.DONE, "V5"))
     scene.told()
-    scene.duty.commands.drop(1)
+    scene.operator.commands.drop(1)
     assert scene.told() == [happened.NumberMoved(place=1, was="V3", is_now="V5")]
     assert scene.asked() == []

@@ -229,7 +229,7 @@ def test_a_line_said_right_after_the_return_is_not_given_up(node: Node) -> None:
     node.saw()
     node.start()
     assert node.core.reach is RegistryReach.SEEKING
-    node.core.speech.send_all("hello again", now=node.now)
+    node.core.sending.send_all("hello again", now=node.now)
     node.register()
     node.attach(version=101)
     assert kinds(node.saw()) == [happened.Registered]
@@ -242,7 +242,7 @@ def test_a_line_said_when_the_server_is_back_is_not_given_up(node: Node) -> None
     node.pass_time(5.0)
     node.register()
     assert kinds(node.saw()) == [happened.ServerLost, happened.ServerBack]
-    node.core.speech.send_all("hello again", now=node.now)
+    node.core.sending.send_all("hello again", now=node.now)
     node.attach(version=101)
     assert kinds(node.saw()) == []
     assert len(node.lines()) == 1
@@ -252,34 +252,36 @@ def test_a_line_said_when_the_server_is_back_is_not_given_up(node: Node) -> None
 
 
 def test_a_name_is_unknown_when_the_registry_has_said_so(node: Node) -> None:
-    assert node.core.speech.look_up("BOB", now=node.now) is LookUp.KNOWN
-    assert node.core.speech.look_up("carol", now=node.now) is LookUp.ASKING
+    assert node.core.sending.look_up("BOB", now=node.now) is LookUp.KNOWN
+    assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
     node.pump()
     assert FetchTable(100) in node.asked()
-    assert node.core.speech.look_up("carol", now=node.now) is LookUp.ASKING
+    assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
     node.told(TablePage(100, 100, more=False, rows=[]))
-    assert node.core.speech.look_up("carol", now=node.now) is LookUp.UNKNOWN
+    assert node.core.sending.look_up("carol", now=node.now) is LookUp.UNKNOWN
 
 
 def test_a_name_that_the_registry_finds_is_known(node: Node) -> None:
-    node.core.speech.look_up("carol", now=node.now)
+    node.core.sending.look_up("carol", now=node.now)
     node.pump()
     node.told(TablePage(100, 101, more=False, rows=raw(Someone("carol").row(101))))
-    assert node.core.speech.look_up("carol", now=node.now) is LookUp.KNOWN
+    assert node.core.sending.look_up("carol", now=node.now) is LookUp.KNOWN
 
 
 def test_a_registry_that_does_not_say_is_waited_for_a_while(node: Node) -> None:
-    assert node.core.speech.look_up("carol", now=node.now) is LookUp.ASKING
+    assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
     node.pass_time(POLICY.give_up_after - 0.01)
-    assert node.core.speech.look_up("carol", now=node.now) is LookUp.ASKING
+    assert node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
     node.pass_time(0.01)
-    assert node.core.speech.look_up("carol", now=node.now) is LookUp.UNANSWERED
+    assert node.core.sending.look_up("carol", now=node.now) is LookUp.UNANSWERED
 
 
 def test_a_question_that_nobody_waits_for_any_more_keeps_nobody_awake(node: Node) -> None:
-    node.core.speech.look_up("carol", now=node.now)
+    node.core.sending.look_up("carol", now=node.now)
     node.pass_time(2 * POLICY.give_up_after, rings_most=20)
-    assert node.core.speech.look_up("carol", now=node.now) is LookUp.ASKING  # and is no answer to a later one
+    assert (
+        node.core.sending.look_up("carol", now=node.now) is LookUp.ASKING
+    )  # and is no answer to a later one
 
 
 # --- texts
@@ -289,9 +291,9 @@ def test_a_text_that_cannot_be_sent_is_refused_before_anything_is_begun(node: No
     node.records.clear()
     for text, error in (("x" * (TEXT_MAX + 1), TooLong), ("\ud800", UnicodeEncodeError)):
         with pytest.raises(error):
-            node.core.speech.send("bob", text, now=node.now)
+            node.core.sending.send("bob", text, now=node.now)
         with pytest.raises(error):
-            node.core.speech.send_all(text, now=node.now)
+            node.core.sending.send_all(text, now=node.now)
     node.pump()
     assert not [record for record in node.records if isinstance(record, OutgoingAdded)]
 
@@ -300,9 +302,9 @@ def test_a_text_that_cannot_be_sent_is_refused_before_anything_is_begun(node: No
 
 
 def test_the_wall_clock_may_jump_while_the_program_runs(node: Node) -> None:
-    before = node.core.speech.send("bob", "one", now=node.now)
+    before = node.core.sending.send("bob", "one", now=node.now)
     node.core.wall_offset -= 365 * 86_400.0
-    after = node.core.speech.send("bob", "two", now=node.now)
+    after = node.core.sending.send("bob", "two", now=node.now)
     assert after.number == before.number + 1
 
 
@@ -320,7 +322,7 @@ def sealed_by_bob(node: Node, *frames: object, life: int = 1) -> bytes:
 
 def test_an_unanswered_message_is_said_again_with_openings_and_then_relayed(node: Node) -> None:
     """Clauses 5.4 and 6.8."""
-    begun = node.core.speech.send("bob", "hi", now=node.now)
+    begun = node.core.sending.send("bob", "hi", now=node.now)
     seen: list[tuple[float, int]] = []
     began = node.now
     while node.now < began + POLICY.give_up_after:
@@ -344,7 +346,7 @@ def test_what_somebody_else_relays_under_a_name_is_dropped(node: Node) -> None:
 
 def test_a_hail_sends_what_waits_afresh_under_a_session_of_the_new_start(node: Node) -> None:
     """Bob has started anew while the registry was away, and says so (clause 6.5)."""
-    node.core.speech.send("bob", "hi", now=node.now)
+    node.core.sending.send("bob", "hi", now=node.now)
     node.pass_time(0.1)
     node.datagrams.clear()
     again = BOB.again().session_with(node.alice)
@@ -368,7 +370,7 @@ def test_a_person_whose_card_is_forged_is_nobody(node: Node) -> None:
     forged = msgspec.structs.replace(row, card=msgspec.structs.replace(row.card, mail=b"m" * 32))
     node.records.clear()
     node.told(TablePage(100, 101, more=False, rows=raw(forged)))
-    assert node.core.speech.look_up("carol", now=node.now) is not LookUp.KNOWN
+    assert node.core.sending.look_up("carol", now=node.now) is not LookUp.KNOWN
     assert not [record for record in node.records if isinstance(record, RowsSaved) and record.rows]
 
 
@@ -376,7 +378,7 @@ def test_somebody_whose_mail_key_is_no_good_gets_nothing_and_the_sender_is_told(
     row = Someone("carol").row(101, online=False, mail=bytes(32))
     node.told(TablePage(100, 101, more=False, rows=raw(row)))
     node.saw()
-    node.core.speech.send("carol", "hi", now=node.now)
+    node.core.sending.send("carol", "hi", now=node.now)
     node.pump()
     assert kinds(node.saw()) == [happened.Unacknowledged, happened.Refused]
     assert not [request for request in node.asked() if isinstance(request, DepositMail)]

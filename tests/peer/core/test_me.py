@@ -40,23 +40,23 @@ def test_openings_have_numbers_above_those_of_every_earlier_life() -> None:
 
 def test_what_one_writes_to_oneself_is_shown_and_delivered_when_it_is_stored() -> None:
     out = Outputs()
-    notebook = NotesToSelf(make_me(), StoredStream(), out)
-    number = notebook.write("milk", wall=WALL).number
+    notes = NotesToSelf(make_me(), StoredStream(), out)
+    number = notes.write("milk", wall=WALL).number
     assert out.drain_events() == []
     records = out.drain_records()
     assert OutgoingAdded(ALICE.id, number, int(WALL * 1_000), "milk") in records
     assert OutgoingChanged(ALICE.id, number, MessageState.DELIVERED, int(WALL * 1_000)) in records
     assert Named(ALICE.id, "alice") in records  # or a note would be of somebody unknown
     assert not any(isinstance(record, IncomingAdded) for record in records)  # one line, not two
-    notebook.stored()
+    notes.stored()
     received, delivered = out.drain_events()
     assert isinstance(received, DirectReceived)
     assert (received.sender, received.text, received.late) == ("alice", "milk", None)
     assert delivered == Delivered(to="alice", number=number, through_server=False)
-    notebook.stored()
+    notes.stored()
     assert out.drain_events() == []
 
 
 def test_numbers_of_notes_rise_over_lives() -> None:
-    notebook = NotesToSelf(make_me(), StoredStream(last_sent=int(WALL * 1_000_000)), Outputs())
-    assert notebook.write("milk", wall=WALL - 9.0).number == int(WALL * 1_000_000) + 1
+    notes = NotesToSelf(make_me(), StoredStream(last_sent=int(WALL * 1_000_000)), Outputs())
+    assert notes.write("milk", wall=WALL - 9.0).number == int(WALL * 1_000_000) + 1

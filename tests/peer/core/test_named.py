@@ -10,7 +10,7 @@ from chatapp.wire.messages.mail import DepositMail, MailBatch
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
 from chatapp.wire.messages.table import FetchTable, TablePage
 from tests.peer.core.cast import Someone, raw
-from tests.peer.core.hall import KEY, STATION, Node
+from tests.peer.core.hall import KEY, SENDER_INDEX, Node
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 
@@ -29,8 +29,8 @@ def node() -> Node:
 
 
 def send(node: Node, to: str, text: str) -> int:
-    assert node.core.speech.look_up(to, now=node.now) is LookUp.UNANSWERED
-    number = node.core.speech.keep(to, text, now=node.now).number
+    assert node.core.sending.look_up(to, now=node.now) is LookUp.UNANSWERED
+    number = node.core.sending.keep(to, text, now=node.now).number
     node.pump()
     return number
 
@@ -39,7 +39,7 @@ def come_back(node: Node, *who: Someone) -> list[PeerRequest]:
     """Registered, with a link and the whole table; what is asked then."""
     node.register()
     node.greet()
-    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([], more=False))
+    node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, 0), MailBatch([], more=False))
     rows = [one.row(number, online=False) for number, one in enumerate(who, 1)]
     asked = node.asked()
     while since := [request.since for request in asked if isinstance(request, FetchTable)]:
@@ -92,7 +92,7 @@ def test_another_registry_does_not_get_it(node: Node) -> None:
 
 
 def test_a_name_that_cannot_be_is_refused_at_once(node: Node) -> None:
-    assert node.core.speech.look_up("no/body", now=node.now) is LookUp.UNKNOWN
+    assert node.core.sending.look_up("no/body", now=node.now) is LookUp.UNKNOWN
 
 
 def test_a_name_whose_key_is_in_doubt_waits_for_the_user(node: Node) -> None:

@@ -142,12 +142,12 @@ def test_so_they_are_after_our_next_start(node: Node) -> None:
     shows(BOB.row(101), version=101)
     shows(renamed(BOB, "bobby", 102), version=102)
     later = Node(disk=node.disk, porter=node.porter, life=2)
-    assert later.core.speech.look_up("BOB", now=later.now) is LookUp.KNOWN
-    assert later.core.speech.send("bob", "hi", now=later.now).to == "bobby"
+    assert later.core.sending.look_up("BOB", now=later.now) is LookUp.KNOWN
+    assert later.core.sending.send("bob", "hi", now=later.now).to == "bobby"
     shows(Someone("other").row(103, name="Bob"), version=103)
     third = Node(disk=node.disk, porter=node.porter, life=3)
-    assert third.core.speech.send("bob", "hi", now=third.now).to == "Bob"
-    assert third.core.speech.send("bobby", "hi", now=third.now).to == "bobby"
+    assert third.core.sending.send("bob", "hi", now=third.now).to == "Bob"
+    assert third.core.sending.send("bobby", "hi", now=third.now).to == "bobby"
 
 
 def test_a_name_that_somebody_bears_now_is_still_guarded() -> None:

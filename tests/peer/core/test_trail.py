@@ -23,7 +23,7 @@ from chatapp.wire.messages.mail import MailRefusal
 from tests.peer.core.cast import WALL
 from tests.peer.core.stairs import BOB, Stairs
 
-trails = DeliveryTraces(lambda now: WALL + now)
+traces = DeliveryTraces(lambda now: WALL + now)
 
 
 def written(at: float = 0.0) -> Message:
@@ -34,7 +34,7 @@ def stored(stairs: Stairs) -> list[TraceStep]:
     """What the last change that was stored says."""
     changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
     at_ms = int(WALL * 1_000)
-    return list(readable(unpacked(changes[-1].trail, at_ms), at_ms))
+    return list(readable(unpacked(changes[-1].trace, at_ms), at_ms))
 
 
 # --- on the ladder
@@ -47,8 +47,8 @@ def test_the_usual_way_is_one_number_on_disk() -> None:
     stairs.now += 0.02
     stairs.acks(one, two)
     changes = [record for record in stairs.out.drain_records() if isinstance(record, OutgoingChanged)]
-    assert [change.trail for change in changes] == [int((WALL + 0.02) * 1_000)] * 2
-    assert readable(unpacked(changes[0].trail, one.at_ms), one.at_ms) == (
+    assert [change.trace for change in changes] == [int((WALL + 0.02) * 1_000)] * 2
+    assert readable(unpacked(changes[0].trace, one.at_ms), one.at_ms) == (
         TraceStep(at=WALL, what=TraceEvent.SENT, tries=1),
         TraceStep(at=WALL + 0.02, what=TraceEvent.ACKNOWLEDGED, tries=1, span=0.02),
     )
@@ -114,20 +114,20 @@ def test_kept_says_since_when_the_registry_is_silent_and_refusals_say_why() -> N
     stairs.pass_time(2.6)
     changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
     at_ms = int((WALL + 10.0) * 1_000)
-    kept = readable(unpacked(changes[-1].trail, at_ms), at_ms)[-1]
+    kept = readable(unpacked(changes[-1].trace, at_ms), at_ms)[-1]
     assert (kept.what, kept.when) == (TraceEvent.KEPT, WALL + 5.0)
     stairs.row(online=False)
     stairs.reach(RegistryReach.UP)
     stairs.letters.refused(stairs.posted()[0].reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
     changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
-    assert readable(unpacked(changes[-1].trail, at_ms), at_ms)[-1].reason == NAME_UNKNOWN
+    assert readable(unpacked(changes[-1].trace, at_ms), at_ms)[-1].reason == NAME_UNKNOWN
 
 
 def test_what_expired_says_so() -> None:
     stairs = Stairs(online=False)
     message = stairs.say()
     stairs.saves()
-    stairs.settling.expired(stairs.bob, message.number, now=stairs.now)
+    stairs.settlement.expired(stairs.bob, message.number, now=stairs.now)
     assert [(step.what, step.reason) for step in stored(stairs)[2:]] == [(TraceEvent.EXPIRED, NEVER_FETCHED)]
 
 
@@ -162,17 +162,17 @@ def test_what_was_packed_is_unpacked_and_whatever_it_is_can_be_read(
 
 
 @given(st.binary(max_size=20), st.integers(0, 2**45))
-def test_a_broken_trail_has_some_steps_or_none(trail: bytes, at_ms: int) -> None:
-    readable(unpacked(trail, at_ms), at_ms)
+def test_a_broken_trail_has_some_steps_or_none(trace: bytes, at_ms: int) -> None:
+    readable(unpacked(trace, at_ms), at_ms)
 
 
 @pytest.mark.parametrize("count", [STEPS_MAX - 1, STEPS_MAX, STEPS_MAX + 40])
 def test_a_long_trail_keeps_its_beginning_and_its_end(count: int) -> None:
     message = written()
     for now in range(count):
-        trails.note(message, TraceEvent.SENT, float(now), 1)
+        traces.note(message, TraceEvent.SENT, float(now), 1)
     steps = readable(
-        unpacked(trails.changed(message, TraceEvent.REFUSED, 99.0, "no"), message.at_ms), message.at_ms
+        unpacked(traces.changed(message, TraceEvent.REFUSED, 99.0, "no"), message.at_ms), message.at_ms
     )
     assert len(steps) == STEPS_MAX
     assert steps[0].at == WALL
@@ -181,7 +181,7 @@ def test_a_long_trail_keeps_its_beginning_and_its_end(count: int) -> None:
 
 def test_what_is_sent_later_than_it_was_written_says_when() -> None:
     message = written()
-    trails.sent(message, 3.0, trails.milliseconds(3.0))
+    traces.sent(message, 3.0, traces.milliseconds(3.0))
     assert readable(message.steps, message.at_ms) == (
         TraceStep(at=WALL + 3.0, what=TraceEvent.SENT, tries=1),
     )

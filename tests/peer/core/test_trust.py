@@ -87,13 +87,13 @@ def test_a_block_outlives_the_program_and_so_does_its_end(node: Node) -> None:
     shows(node, new_row(), version=200)
     assert happened.KeyChanged(name="bob") in node.saw()
     again = Node(disk=node.disk, porter=node.porter, life=2)
-    assert again.core.speech.look_up("bob", now=again.now) is LookUp.BLOCKED
+    assert again.core.sending.look_up("bob", now=again.now) is LookUp.BLOCKED
     assert again.core.trust.number("bob") == node.core.trust.number("bob")
     answer, numbers = again.core.trust.accept("bob", NEW_DIGITS, now=again.now)
     assert (answer, numbers) == (happened.Trusted(name="bob", is_new=True), {})
     again.pump()
     third = Node(disk=node.disk, porter=node.porter, life=3)
-    assert third.core.speech.look_up("bob", now=third.now) is LookUp.KNOWN
+    assert third.core.sending.look_up("bob", now=third.now) is LookUp.KNOWN
     number = happened.SafetyNumber(name="bob", digits=NEW_DIGITS, is_verified=True)
     assert third.core.trust.number("bob") == number
     assert [person.name for person in third.core.people()] == ["bob"]
@@ -103,11 +103,11 @@ def test_the_key_that_we_hold_shown_again_ends_the_block(node: Node) -> None:
     shows(node, new_row(), version=200)
     shows(node, BOB.row(150, online=True), version=201)
     # Older than what is held against it.
-    assert node.core.speech.look_up("bob", now=node.now) is LookUp.BLOCKED
+    assert node.core.sending.look_up("bob", now=node.now) is LookUp.BLOCKED
     shows(node, BOB.row(300, online=True), version=300)
-    assert node.core.speech.look_up("bob", now=node.now) is LookUp.KNOWN
+    assert node.core.sending.look_up("bob", now=node.now) is LookUp.KNOWN
     assert node.saw()[-2:] == [happened.KeyRestored(name="bob"), happened.TableChanged()]
-    assert Node(disk=node.disk, life=2).core.speech.look_up("bob", now=0.0) is LookUp.KNOWN
+    assert Node(disk=node.disk, life=2).core.sending.look_up("bob", now=0.0) is LookUp.KNOWN
 
 
 def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(node: Node) -> None:
@@ -123,7 +123,7 @@ def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(
         ("", happened.Doubt.OTHER_DIGITS),
     ):
         assert trust.accept("bob", digits, now=node.now) == (happened.NotTrusted(name="bob", why=why), {})
-    assert node.core.speech.look_up("bob", now=node.now) is LookUp.BLOCKED
+    assert node.core.sending.look_up("bob", now=node.now) is LookUp.BLOCKED
     shows(node, new_row(202), version=202)
     answer, _ = trust.accept("bob", " ".join((NEW_DIGITS[:5], NEW_DIGITS[5:])), now=node.now)
     assert answer == happened.Trusted(name="bob", is_new=True)
@@ -210,12 +210,12 @@ def test_another_key_of_the_registry_is_accepted_when_it_is_the_one_that_was_com
 
 
 def test_what_is_not_given_away_goes_to_the_key_that_is_trusted(node: Node) -> None:
-    saved = node.core.speech.send("bob", "saved for the old key", now=node.now)
+    saved = node.core.sending.send("bob", "saved for the old key", now=node.now)
     node.pump()
     node.told(MailSaved(letters(node)[0].reference))
     node.lose_link()
     node.pass_time(20.0)  # the registry is lost
-    kept = node.core.speech.send("bob", "kept", now=node.now)
+    kept = node.core.sending.send("bob", "kept", now=node.now)
     node.pump()
     node.pass_time(5.0)
     assert any(isinstance(event, happened.Kept) for event in node.saw())
@@ -233,7 +233,7 @@ def test_what_is_not_given_away_goes_to_the_key_that_is_trusted(node: Node) -> N
 @pytest.mark.parametrize("again", [False, True], ids=["in the same life", "after a start"])
 @pytest.mark.parametrize("told", [True, False], ids=["told by the registry", "asked for"])
 def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(node: Node, again: bool, told: bool) -> None:
-    saved = node.core.speech.send("bob", "saved for the old key", now=node.now)
+    saved = node.core.sending.send("bob", "saved for the old key", now=node.now)
     node.pump()
     node.told(MailSaved(letters(node)[0].reference))
     shows(node, new_row(), version=200)
@@ -259,12 +259,12 @@ def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(node: Node, agai
 def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
     node = Node()
     node.come_in(BOB.row(100, online=True))
-    begun = node.core.speech.send("bob", "under way", now=node.now)
+    begun = node.core.sending.send("bob", "under way", now=node.now)
     node.pump()
     node.pass_time(0.6)
     shows(node, new_row(online=False), version=200)
     with pytest.raises(KeyError):
-        node.core.speech.send("bob", "not begun", now=node.now)
+        node.core.sending.send("bob", "not begun", now=node.now)
     answer, numbers = node.core.trust.accept("bob", NEW_DIGITS, now=node.now)
     node.pump()
     assert answer == happened.Trusted(name="bob", is_new=True)
@@ -275,19 +275,19 @@ def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
     assert happened.Saved(to="bob", number=numbers[begun.number]) in node.saw()
     (line,) = node.disk.lines.latest(9)
     assert (line.text, line.stream, line.standing) == ("under way", NEW_BOB.id, MessageState.SAVED)
-    assert node.core.speech.look_up("bob", now=node.now) is LookUp.KNOWN
+    assert node.core.sending.look_up("bob", now=node.now) is LookUp.KNOWN
 
 
 def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> None:
     node = Node()
     node.come_in(BOB.row(100, online=True))
-    begun = node.core.speech.send("bob", "hi", now=node.now)
+    begun = node.core.sending.send("bob", "hi", now=node.now)
     node.pump()
     shows(node, new_row(), version=200)
     node.pass_time(10.0)
     assert happened.Kept(to="bob", number=begun.number, reason=KEY_IN_DOUBT) in node.saw()
     assert letters(node) == []
-    (*_, last) = readable(node.core.speech.steps_under_way(BOB.id, begun.number), 0)
+    (*_, last) = readable(node.core.sending.steps_under_way(BOB.id, begun.number), 0)
     assert (last.what, last.when, last.reason) == (TraceEvent.KEPT, None, KEY_IN_DOUBT)
 
 
@@ -352,7 +352,7 @@ def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(n
     assert happened.Renamed(old="bob", new="rob", is_me=False) in node.saw()
     for one in (node, Node(disk=node.disk, porter=node.porter, life=2)):
         for name, who in (("rob", BOB), ("bob", NEW_BOB)):
-            assert one.core.speech.look_up(name, now=one.now) is LookUp.KNOWN
+            assert one.core.sending.look_up(name, now=one.now) is LookUp.KNOWN
             digits = safety_number(ALICE.id, who.id)
             assert one.core.trust.number(name) == happened.SafetyNumber(name=name, digits=digits)
 
@@ -362,7 +362,7 @@ def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:
     node.come_in(BOB.row(100, online=True))
     node.lose_link()
     node.pass_time(20.0)  # the registry is lost: lines go straight
-    node.core.speech.send_all("to all", now=node.now)
+    node.core.sending.send_all("to all", now=node.now)
     node.pump()
     settled = [node.core.is_settled]
     node.core._contacts.take_row(new_row())

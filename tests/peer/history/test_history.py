@@ -63,7 +63,7 @@ class Model:
         self.standing: dict[tuple[bytes, int], MessageState] = {}
         self.incoming: dict[bytes, dict[int, IncomingAdded]] = {}
         self.behind: set[tuple[bytes, int]] = set()
-        self.trail: dict[tuple[bytes, int], Stored] = {}
+        self.trace: dict[tuple[bytes, int], Stored] = {}
         self.blocked: dict[str, Row] = {}
         self.ignored: set[bytes] = set()
         self.formers: dict[bytes, str] = {}
@@ -84,11 +84,11 @@ class Model:
             case OutgoingAdded(stream, number):
                 self.outgoing.setdefault(stream, {})[number] = record
                 self.standing[(stream, number)] = MessageState.UNSETTLED
-            case OutgoingChanged(stream, number, standing, trail):
+            case OutgoingChanged(stream, number, standing, trace):
                 if (stream, number) in self.standing:
                     self.standing[(stream, number)] = standing
-                    if trail is not None:
-                        self.trail[(stream, number)] = trail
+                    if trace is not None:
+                        self.trace[(stream, number)] = trace
             case IncomingAdded(stream, number, behind=behind):
                 if behind and number not in self.incoming.get(stream, {}):
                     self.behind.add((stream, number))
@@ -169,16 +169,16 @@ class Model:
         standing = {number: self.standing[(stream, number)] for number in sorted(outgoing)}
         assert loaded.outgoing == tuple(
             StoredOutgoing(
-                number, outgoing[number].at_ms, outgoing[number].text, how, self.trail.get((stream, number))
+                number, outgoing[number].at_ms, outgoing[number].text, how, self.trace.get((stream, number))
             )
             for number, how in standing.items()
             if how not in FINAL
         )
         waiting = [number for number, how in standing.items() if how not in FINAL]
         alive = [number for number, how in standing.items() if how not in DEAD]
-        void = {number for start, end in loaded.voids for number in range(start, end)}
+        gap = {number for start, end in loaded.gaps for number in range(start, end)}
         between = range(waiting[0], loaded.last_sent + 1) if waiting else range(0)
-        assert void == set(between) - set(alive)
+        assert gap == set(between) - set(alive)
 
 
 streams = st.sampled_from(STREAMS)
@@ -321,9 +321,9 @@ def test_voids_are_what_was_never_given_or_never_arrives(history: History) -> No
             OutgoingChanged(BOB.id, 5, MessageState.EXPIRED),
         ]
     )
-    assert history.load().streams[BOB.id].voids == ((3, 4), (5, 900))
+    assert history.load().streams[BOB.id].gaps == ((3, 4), (5, 900))
     history.apply([NumberUsed(BOB.id, 990)])  # a line of a room, which nobody tells again under this number
-    assert history.load().streams[BOB.id].voids == ((3, 4), (5, 900), (902, 991))
+    assert history.load().streams[BOB.id].gaps == ((3, 4), (5, 900), (902, 991))
 
 
 def test_a_message_that_goes_to_another_key_is_one_line_still(history: History) -> None:

@@ -48,13 +48,13 @@ async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -
         assert alice.past.latest(1) == said[2:]
         assert alice.past.search("HELL") == said[:2]
         assert alice.past.search("hello", limit=1) == said[1:2]
-        trail = alice.past.why(said[0].id)
-        assert trail is not None
-        assert trail.line == said[0]
-        assert {step.what for step in trail.steps[:-1]} == {
+        trace = alice.past.why(said[0].id)
+        assert trace is not None
+        assert trace.line == said[0]
+        assert {step.what for step in trace.steps[:-1]} == {
             TraceEvent.SENT
         }  # once, but for a machine that is busy
-        assert trail.steps[-1].what is TraceEvent.ACKNOWLEDGED
+        assert trace.steps[-1].what is TraceEvent.ACKNOWLEDGED
         line = alice.past.why(f"#{said[1].id}")
         assert line is not None
         assert line.steps[-1].what is TraceEvent.ACCEPTED
@@ -63,7 +63,7 @@ async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -
         _ = alice.past
     async with asyncio.timeout(WITHIN), village.peer("alice") as again:
         assert again.past.latest(5) == said
-        assert again.past.why(said[0].id) == trail
+        assert again.past.why(said[0].id) == trace
 
 
 async def test_who_is_trusted_and_ignored_through_the_sdk(village: Village) -> None:

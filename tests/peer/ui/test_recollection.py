@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chatapp.peer.core.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, Kind, PastLine
 from chatapp.peer.ui.formatting import SpokenLine
-from chatapp.peer.ui.texts import NO_SUCH_MESSAGE, history_lines, trail_lines
+from chatapp.peer.ui.texts import NO_SUCH_MESSAGE, history_lines, trace_lines
 from chatapp.wire.text import sanitize
 
 NOON = 1_700_000_000.0
@@ -115,7 +115,7 @@ STEPS = [
 
 @pytest.mark.parametrize(("step", "line"), STEPS)
 def test_each_step_in_words(step: TraceStep, line: str) -> None:
-    assert trail_lines(DeliveryTrace(line=said(), steps=(step,))) == [
+    assert trace_lines(DeliveryTrace(line=said(), steps=(step,))) == [
         "7  2023-11-14 22:13:20  alice to bob: hi",
         line,
     ]
@@ -126,7 +126,7 @@ def test_a_letter_says_whether_another_way_was_tried_before() -> None:
         TraceStep(at=NOON, what=TraceEvent.SENT, tries=1),
         TraceStep(at=NOON + 3, what=TraceEvent.MAILED),
     )
-    assert trail_lines(DeliveryTrace(line=said(), steps=steps))[-1] == (
+    assert trace_lines(DeliveryTrace(line=said(), steps=steps))[-1] == (
         "[no answer on the straight way: sealed as a letter for the registry (22:13:23.000)]"
     )
 
@@ -136,11 +136,11 @@ def test_no_kind_of_step_is_forgotten() -> None:
 
 
 def test_what_there_is_no_trail_of() -> None:
-    assert trail_lines(None) == [NO_SUCH_MESSAGE]
-    assert trail_lines(DeliveryTrace(line=said(sender="bob", to="alice"), steps=()))[1:] == [
+    assert trace_lines(None) == [NO_SUCH_MESSAGE]
+    assert trace_lines(DeliveryTrace(line=said(sender="bob", to="alice"), steps=()))[1:] == [
         "[How it came here only bob can know.]"
     ]
-    assert trail_lines(DeliveryTrace(line=said(), steps=()))[1:] == ["[No step of it is on record.]"]
+    assert trace_lines(DeliveryTrace(line=said(), steps=()))[1:] == ["[No step of it is on record.]"]
 
 
 @given(st.text(), st.text(), st.text())

@@ -78,7 +78,7 @@ from chatapp.peer.ui.formatting import (
     prompt_of,
     shown_instant,
     shown_time,
-    standing_of,
+    state_of,
 )
 from chatapp.peer.ui.texts import lines_of
 from chatapp.wire.text import sanitize
@@ -420,7 +420,7 @@ def test_the_prompt_shows_the_room(view: View, prompt: str) -> None:
     ],
 )
 def test_the_line_below_the_prompt(view: View, pieces: list[str]) -> None:
-    assert standing_of(view) == pieces
+    assert state_of(view) == pieces
 
 
 def test_a_text_cannot_pass_for_a_line_of_ours() -> None:

@@ -69,32 +69,32 @@ class Crowd:
 
 @pytest.mark.parametrize("seed", [1])
 def test_a_thousand_visitors_are_served_in_order(seed: int) -> None:
-    crowd = Crowd(seed, 1_000)
+    pending = Crowd(seed, 1_000)
     turns = 0
-    while len(crowd.served) + len(crowd.ended - set(crowd.served)) < 1_000 and turns < 2_000:
+    while len(pending.served) + len(pending.ended - set(pending.served)) < 1_000 and turns < 2_000:
         turns += 1
-        worker: Worker = crowd.chance.choice(crowd.workers)
+        worker: Worker = pending.chance.choice(pending.workers)
         worker.ask(CallNext(1, "", worker.client))
-        crowd.hall.advance(1.0)
-        crowd.hear()
+        pending.hall.advance(1.0)
+        pending.hear()
         if turns < 400:
-            crowd.shake()
-        elif crowd.away:
-            visit = crowd.away.pop()
-            crowd.by_visit[visit].come_back()
-            if any(isinstance(notice, TurnTold | VisitOver) for notice in crowd.by_visit[visit].heard):
-                crowd.ended.add(visit)
+            pending.shake()
+        elif pending.away:
+            visit = pending.away.pop()
+            pending.by_visit[visit].come_back()
+            if any(isinstance(notice, TurnTold | VisitOver) for notice in pending.by_visit[visit].heard):
+                pending.ended.add(visit)
         if turns == 150:
-            crowd.restart()
+            pending.restart()
         given_up = {
             visit
-            for visit in crowd.away
-            if visit not in crowd.hall.rig.core._service.desk._parts.queue.visits
+            for visit in pending.away
+            if visit not in pending.hall.rig.core._service.desk._parts.queue.visits
         }
-        crowd.ended |= given_up
-        crowd.away -= given_up
-    assert len(crowd.served) == len(set(crowd.served)), "served twice"
-    undisturbed = [visit for visit in crowd.served if visit not in crowd.shaken]
+        pending.ended |= given_up
+        pending.away -= given_up
+    assert len(pending.served) == len(set(pending.served)), "served twice"
+    undisturbed = [visit for visit in pending.served if visit not in pending.shaken]
     assert undisturbed == sorted(undisturbed), "somebody was overtaken"
-    assert set(crowd.served) | crowd.ended == set(crowd.by_visit), "somebody was lost"
-    assert isinstance(crowd.visitors[0], Visitor)
+    assert set(pending.served) | pending.ended == set(pending.by_visit), "somebody was lost"
+    assert isinstance(pending.visitors[0], Visitor)

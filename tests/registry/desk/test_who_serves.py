@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.registry.access import DoorSettings
+from chatapp.registry.access import AccessSettings
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.effects import ReleaseName
 from chatapp.wire.admission import CODE_BYTES, JoinCode
@@ -18,7 +18,7 @@ WRONG = JoinCode.drawn(b"?" * CODE_BYTES, registry=b"r" * 32)
 
 
 def rig_for(store: MemoryStore | None = None, desk: DeskSettings = DESK, *, invite_only: bool = False) -> Rig:
-    return Rig(store, desk=desk, doors=DoorSettings(invite_only=invite_only))
+    return Rig(store, desk=desk, doors=AccessSettings(invite_only=invite_only))
 
 
 def tries(rig: Rig, name: str, code: JoinCode | None = None) -> RefusalReason | None:

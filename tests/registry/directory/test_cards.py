@@ -65,7 +65,7 @@ def test_a_newer_card_replaces_the_older_and_the_link_stays(rig: Rig) -> None:
     bob.register()
     row = table_of(ann)["bob"]
     assert row.card == bob.card
-    assert row.station == bob.station
+    assert row.sender_index == bob.sender_index
     assert link not in rig.closed
     assert bob.ping() == [Pong(7, rig.core._service.directory.version)]
 

@@ -125,11 +125,11 @@ class TestVersions:
         directory = Directory(version=0)
         bob = bind(directory, card_of(0))
         directory.place(
-            bob, presence=Presence.ONLINE, station=1, address=Address("10.0.0.1", 6_000), wall_ms=5_000
+            bob, presence=Presence.ONLINE, sender_index=1, address=Address("10.0.0.1", 6_000), wall_ms=5_000
         )
         version = directory.version
         directory.place(
-            bob, presence=Presence.ONLINE, station=1, address=Address("10.0.0.1", 6_000), wall_ms=9_000
+            bob, presence=Presence.ONLINE, sender_index=1, address=Address("10.0.0.1", 6_000), wall_ms=9_000
         )
         directory.renew_card(bob, card_of(0))
         assert directory.version == version
@@ -147,7 +147,7 @@ class TestVersions:
 
 CHANGES = st.lists(
     st.tuples(
-        st.sampled_from(["bind", "card", "move", "presence", "station"]),
+        st.sampled_from(["bind", "card", "move", "presence", "sender_index"]),
         st.integers(0, 5),
         st.integers(0, 3),
         st.integers(-50, 50),
@@ -185,7 +185,11 @@ def test_a_delta_from_any_version_and_the_table_then_make_the_table_now(
     assert len(rows) == len(table) == len(people)
     for person in people.values():
         row = table[person.card.name]
-        assert (row.card, row.presence, row.station) == (person.card, person.presence, person.station)
+        assert (row.card, row.presence, row.sender_index) == (
+            person.card,
+            person.presence,
+            person.sender_index,
+        )
         assert (row.host, row.port) == person.address
     for since, snapshot in snapshots:
         newer, reached = read(directory, since, size=chance.choice((300, 800, TABLE_PAGE_MAX)))
@@ -213,7 +217,7 @@ def _change(
         directory.place(
             person,
             presence=Presence(value % 3) if what == "presence" else person.presence,
-            station=value if what == "station" else person.station,
+            sender_index=value if what == "sender_index" else person.sender_index,
             address=Address("10.0.0.9", 6_000 + value) if what == "move" else None,
             wall_ms=wall,
             now=now,
@@ -223,10 +227,10 @@ def _change(
 def test_those_online_are_listed_where_they_are() -> None:
     directory = Directory(version=0)
     bob, eve = bind(directory, card_of(0)), bind(directory, card_of(1))
-    directory.place(bob, presence=Presence.ONLINE, station=0, address=Address("10.0.0.1", 1), wall_ms=0)
-    directory.place(eve, presence=Presence.ONLINE, station=0, address=Address("10.0.0.2", 2), wall_ms=0)
-    directory.place(bob, presence=Presence.ONLINE, station=0, address=Address("10.0.0.3", 3), wall_ms=0)
-    directory.place(eve, presence=Presence.LOST, station=0, wall_ms=0)
+    directory.place(bob, presence=Presence.ONLINE, sender_index=0, address=Address("10.0.0.1", 1), wall_ms=0)
+    directory.place(eve, presence=Presence.ONLINE, sender_index=0, address=Address("10.0.0.2", 2), wall_ms=0)
+    directory.place(bob, presence=Presence.ONLINE, sender_index=0, address=Address("10.0.0.3", 3), wall_ms=0)
+    directory.place(eve, presence=Presence.LOST, sender_index=0, wall_ms=0)
     assert directory.online_addresses() == [Address("10.0.0.3", 3)]
     assert directory.online() == [bob.card.identity]
     assert len(directory) == 2
@@ -238,7 +242,7 @@ def test_a_change_costs_its_own_size_however_often_there_were_others() -> None:
     for turn in range(2_000):
         person = people[turn % 5]
         presence = Presence.LOST if person.online else Presence.ONLINE
-        directory.place(person, presence=presence, station=0, wall_ms=0)
+        directory.place(person, presence=presence, sender_index=0, wall_ms=0)
     assert len(directory._changes._things) < 200
     rows, _ = read(directory, directory.version - 3)
     assert len(rows) == 3

@@ -59,5 +59,9 @@ def test_a_kept_page_is_what_would_be_made_now(changes: list[tuple[int, int]]) -
         person = directory.person(card(number).identity)
         assert person is not None
         directory.place(
-            person, presence=Presence.ONLINE, station=claimed + 1, address=Address("h", number), wall_ms=0
+            person,
+            presence=Presence.ONLINE,
+            sender_index=claimed + 1,
+            address=Address("h", number),
+            wall_ms=0,
         )

@@ -159,11 +159,11 @@ class TestReports:
 
 def test_a_closed_link_is_absence_at_once_and_a_ping_brings_back(rig: Rig) -> None:
     bob = rig.member("bob")
-    assert row_of(rig, bob).station == bob.station > 0
+    assert row_of(rig, bob).sender_index == bob.sender_index > 0
     rig.advance(1.0)
     bob.drop_link()
     row = row_of(rig, bob)
-    assert (row.online, row.station) == (False, 0)
+    assert (row.online, row.sender_index) == (False, 0)
     assert bob.ping()
     assert row_of(rig, bob).online
 
@@ -203,13 +203,13 @@ def test_one_datagram_has_one_answer(rig: Rig) -> None:
 
 def test_a_newer_link_replaces_the_older(rig: Rig) -> None:
     bob = rig.member("bob")
-    old, station = bob.link or 0, bob.station
+    old, sender_index = bob.link or 0, bob.sender_index
     bob.attach()
     assert rig.closed == {old: "replaced by a newer link"}
-    assert bob.station > station
+    assert bob.sender_index > sender_index
     rig.close_link(old)
     row = row_of(rig, bob)
-    assert (row.online, row.station) == (True, bob.station)
+    assert (row.online, row.sender_index) == (True, bob.sender_index)
 
 
 def test_of_who_has_not_come_back_to_a_new_life_no_place_is_said(rig: Rig) -> None:

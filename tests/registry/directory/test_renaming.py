@@ -24,7 +24,7 @@ class TestRenaming:
         accepted(ann, "anna")
         rig.advance(0.1)
         (row,) = [row for batch in bob.batches() for row in rows_of(list(batch.rows))]
-        assert (row.card, row.station, row.online) == (ann.card, before.station, True)
+        assert (row.card, row.sender_index, row.online) == (ann.card, before.sender_index, True)
         assert row.version > before.version
         assert set(table_of(bob)) == {"anna", "bob"}
         assert NameChanged(before="ann", name="anna") in rig.core.events()

@@ -74,9 +74,9 @@ class TestSpeaking:
         assert bob.relayed() == []
 
     def test_nobody_speaks_under_another_ones_station(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        ann.station = bob.station
+        ann.sender_index = bob.sender_index
         ann.send_raw(ann.line("I am bob"))
-        ann.station = 0
+        ann.sender_index = 0
         ann.send_raw(ann.line("I am the registry"))
         assert bob.relayed() == []
         assert rig.core.dropped["foreign group frame"] == 2
@@ -124,9 +124,9 @@ class TestRelaying:
         assert len(ann.notices()) == 60, "what a victim answers uses up nothing of what they have for others"
 
     def test_many_flooders_of_one_network_count_together(self, rig: Rig, ann: Hand, bob: Hand) -> None:
-        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(6)]
-        back(rig, *crowd)
-        for hand in crowd:
+        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(6)]
+        back(rig, *pending)
+        for hand in pending:
             hand.send(*[RelayDatagram(bob.id, b"flood")] * 400)
         assert len(bob.notices()) == RELAYS_PER_NETWORK_BURST
         ann.send(RelayDatagram(bob.id, b"talk"))

@@ -16,7 +16,7 @@ class TestKeys:
         bob = rig.member("bob")
         assert bob.key is not None
         assert bob.key.key == granted.key
-        assert bob.station > granted.station > 0
+        assert bob.sender_index > granted.sender_index > 0
 
     def test_a_new_name_brings_a_new_key_once_a_minute(self, rig: Rig, ann: Hand) -> None:
         first = ann.epoch
@@ -25,7 +25,7 @@ class TestKeys:
         rig.advance(61.0)
         (granted,) = ann.notices()
         assert isinstance(granted, GroupGranted)
-        assert (granted.epoch, granted.station) == (first + 1, ann.station)
+        assert (granted.epoch, granted.sender_index) == (first + 1, ann.sender_index)
         rig.member("bob")
         rig.advance(30.0)
         assert ann.notices() == []
@@ -101,16 +101,16 @@ class TestKeys:
         assert epochs == [epochs[0], epochs[0] + 1, epochs[0] + 2]
 
     def test_stations_of_two_lives_differ(self, rig: Rig, ann: Hand) -> None:
-        before = ann.station
+        before = ann.sender_index
         rig.restart()
         ann.register()
         ann.attach()
-        assert ann.station > before
+        assert ann.sender_index > before
 
     def test_stations_of_two_short_lives_differ(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         """Who still has a row of the first must not take a line of the second for its owner's."""
-        before = max(ann.station, bob.station)
+        before = max(ann.sender_index, bob.sender_index)
         rig.restart(downtime=0.1)
         ann.register()
         ann.attach()
-        assert ann.station > before
+        assert ann.sender_index > before

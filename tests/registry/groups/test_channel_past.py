@@ -122,8 +122,8 @@ def test_positions_rise_over_lives_though_the_clock_is_set_back_and_nothing_was_
 def test_stations_of_one_life_are_none_of_the_next_however_soon_it_begins() -> None:
     """In a table of the life before, each would name somebody else."""
     rig = Rig()
-    before = {rig.member(f"bot{number}").station for number in range(50)}
+    before = {rig.member(f"bot{number}").sender_index for number in range(50)}
     rig.restart(downtime=0.1)
-    after = {rig.member(f"new{number}").station for number in range(50)}
+    after = {rig.member(f"new{number}").sender_index for number in range(50)}
     assert len(before) == len(after) == 50
     assert not before & after

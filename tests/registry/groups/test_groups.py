@@ -41,9 +41,9 @@ def cut(made: Group, *, now: float = 0.0, networks: dict[bytes, str] | None = No
 
 
 def judge(
-    of: Group, *, epoch: int = 1, station: int = 5, tag: bytes = TAG, size: int = 90, now: float = 0.0
+    of: Group, *, epoch: int = 1, sender_index: int = 5, tag: bytes = TAG, size: int = 90, now: float = 0.0
 ) -> Verdict:
-    return of.judge(GroupHeader(tag, epoch, station, 0), size, station=5, now=now)
+    return of.judge(GroupHeader(tag, epoch, sender_index, 0), size, sender_index=5, now=now)
 
 
 class TestSpeaking:
@@ -57,8 +57,8 @@ class TestSpeaking:
 
     def test_another_group_or_station_is_dropped(self) -> None:
         assert judge(group(), tag=group_tag("#room")) is Verdict.FOREIGN
-        assert judge(group(), station=6) is Verdict.FOREIGN
-        assert judge(group(), station=0) is Verdict.FOREIGN
+        assert judge(group(), sender_index=6) is Verdict.FOREIGN
+        assert judge(group(), sender_index=0) is Verdict.FOREIGN
 
     def test_a_frame_that_no_reader_could_take_relayed_is_dropped(self) -> None:
         assert judge(group(), size=FRAME_MAX) is Verdict.TAKEN
@@ -190,13 +190,13 @@ class TestWhoPaysForAFlood:
 
     def test_many_identities_of_one_network_count_together(self) -> None:
         made = group()
-        crowd = {number.to_bytes(32): "10.0.0.6" for number in range(GROUP_LINES_MAX // 10)}
+        pending = {number.to_bytes(32): "10.0.0.6" for number in range(GROUP_LINES_MAX // 10)}
         for _ in range(20):
             say(made, BOB)
-        for identity in crowd:
+        for identity in pending:
             for _ in range(10):
                 say(made, identity)
-        cut(made, networks={BOB: "10.0.0.1", **crowd})
+        cut(made, networks={BOB: "10.0.0.1", **pending})
         assert self.spoken(made)[BOB] == 20
         assert len(made._log) == GROUP_LINES_MAX
 

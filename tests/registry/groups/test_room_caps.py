@@ -121,14 +121,14 @@ class TestCaps:
         self, rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("chatapp.registry.groups.room.ROOM_LINES_MAX", 10)
-        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(3)]
-        back(rig, *crowd)
-        for hand in (ann, bob, *crowd):
+        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(3)]
+        back(rig, *pending)
+        for hand in (ann, bob, *pending):
             entered(hand, "tea")
         bob.drop_link()
         ann.say("abc")
         for number in range(30):
-            crowd[number % 3].say(f"{number:03}")
+            pending[number % 3].say(f"{number:03}")
         ann.say("xyz")
         for _ in range(2):
             back(rig, bob)
@@ -148,41 +148,41 @@ class TestShares:
         return Rig()
 
     @pytest.fixture
-    def crowd(self, rig: Rig) -> list[Hand]:
+    def pending(self, rig: Rig) -> list[Hand]:
         """People of one address who have made as many rooms as they may, and are away."""
-        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(5)]
-        back(rig, *crowd)
-        for hand in crowd[:4]:
+        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(5)]
+        back(rig, *pending)
+        for hand in pending[:4]:
             entered(hand, f"room-of-{hand.name}")
-        assert crowd[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
-        for hand in crowd:
+        assert pending[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
+        for hand in pending:
             hand.drop_link()
-        return crowd
+        return pending
 
-    def test_a_network_holds_half_of_them(self, rig: Rig, crowd: list[Hand], ann: Hand) -> None:
+    def test_a_network_holds_half_of_them(self, rig: Rig, pending: list[Hand], ann: Hand) -> None:
         entered(ann, "tea")
-        back(rig, crowd[4])
-        assert crowd[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
-        entered(crowd[4], "tea")
+        back(rig, pending[4])
+        assert pending[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
+        entered(pending[4], "tea")
 
-    def test_also_after_a_restart(self, rig: Rig, crowd: list[Hand], ann: Hand) -> None:
+    def test_also_after_a_restart(self, rig: Rig, pending: list[Hand], ann: Hand) -> None:
         rig.restart()
-        back(rig, crowd[4], ann)
-        assert crowd[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
+        back(rig, pending[4], ann)
+        assert pending[4].enter("more") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
         entered(ann, "tea")
 
-    def test_who_leaves_gives_a_place_back(self, rig: Rig, crowd: list[Hand]) -> None:
-        back(rig, crowd[0], crowd[4])
-        crowd[0].ask(LeaveRoom(1))
-        entered(crowd[4], "more")
+    def test_who_leaves_gives_a_place_back(self, rig: Rig, pending: list[Hand]) -> None:
+        back(rig, pending[0], pending[4])
+        pending[0].ask(LeaveRoom(1))
+        entered(pending[4], "more")
 
-    def test_a_room_is_counted_with_its_oldest_member(self, rig: Rig, crowd: list[Hand], ann: Hand) -> None:
-        back(rig, crowd[0], crowd[4])
-        room = crowd[0].name
+    def test_a_room_is_counted_with_its_oldest_member(self, rig: Rig, pending: list[Hand], ann: Hand) -> None:
+        back(rig, pending[0], pending[4])
+        room = pending[0].name
         entered(ann, f"room-of-{room}")
-        crowd[0].ask(LeaveRoom(1))
-        entered(crowd[4], "more")
-        assert crowd[0].enter("another") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
+        pending[0].ask(LeaveRoom(1))
+        entered(pending[4], "more")
+        assert pending[0].enter("another") == RoomRefused(0, RoomRefusal.SHARE_USED_UP)
 
     def test_an_entry_that_the_disk_refuses_holds_no_place(self, rig: Rig, ann: Hand) -> None:
         rig.store.full = True
@@ -195,22 +195,22 @@ class TestShares:
     ) -> None:
         monkeypatch.setattr("chatapp.registry.groups.rooms.ROOM_MEMBERS_MAX", 5)
         entered(ann, "tea")
-        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(4)]
-        back(rig, *crowd)
-        for hand in crowd:
+        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(4)]
+        back(rig, *pending)
+        for hand in pending:
             entered(hand, "tea")
         assert bob.enter("tea") == RoomRefused(0, RoomRefusal.ROOM_FULL), "all of them are here"
-        crowd[2].drop_link()
+        pending[2].drop_link()
         rig.advance(5.0)
         ann.drop_link()
-        crowd[1].drop_link()
+        pending[1].drop_link()
         late = rig.hand("late", host="10.9.9.9")
         back(rig, late)
         assert late.enter("tea") == RoomRefused(0, RoomRefusal.ROOM_FULL), (
             "nobody makes way for their own network"
         )
         members = {member.identity for member in entered(bob, "tea").members}
-        assert members == {ann.id, crowd[0].id, crowd[1].id, crowd[3].id}
+        assert members == {ann.id, pending[0].id, pending[1].id, pending[3].id}
         rig.restart()
         assert {kept.identity for kept in rig.store.load().members} == members | {bob.id}
 

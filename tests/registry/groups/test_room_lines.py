@@ -38,7 +38,7 @@ class TestSpeaking:
         rig.advance(2.0)
         ann.changes()
         assert ann.room_key is not None
-        line = ann.room_key.seal(ann.station, b"x")
+        line = ann.room_key.seal(ann.sender_index, b"x")
         rig.core.receive_frames(ann.link or 0, [line], now=rig.now)
         rig.hand_over()
         rig.core.entries_stored(1, now=rig.now)
@@ -52,7 +52,7 @@ class TestSpeaking:
         assert ann.room_key is not None
         assert ann.link is not None
         assert bob.link is not None
-        lines = [ann.room_key.seal(ann.station, bytes([number])) for number in range(3)]
+        lines = [ann.room_key.seal(ann.sender_index, bytes([number])) for number in range(3)]
         core.receive_frames(bob.link, [bob.cipher.seal(encode(EnterRoom(1, "tea")))], now=now)
         rig.hand_over()
         core.receive_frames(ann.link, lines[:1], now=now)

@@ -28,7 +28,11 @@ class TestEntering:
         assert isinstance(answer, RoomEntered)
         assert (answer.reference, answer.group, answer.members, answer.missed) == (5, "#Lobby", [], 0)
         assert isinstance(granted, GroupGranted)
-        assert (granted.group, granted.station, granted.position) == ("#Lobby", ann.station, answer.since)
+        assert (granted.group, granted.sender_index, granted.position) == (
+            "#Lobby",
+            ann.sender_index,
+            answer.since,
+        )
 
     def test_its_name_is_compared_by_its_key_and_shown_as_its_maker_wrote_it(
         self, ann: Hand, bob: Hand
@@ -87,15 +91,15 @@ class TestEntering:
 
     def test_who_came_together_is_told_together(self, rig: Rig, ann: Hand) -> None:
         entered(ann, "tea")
-        crowd = [rig.member(f"user{number}") for number in range(5)]
+        pending = [rig.member(f"user{number}") for number in range(5)]
         rig.advance(2.0)
         ann.notices()
-        for hand in crowd:
+        for hand in pending:
             entered(hand, "tea")
         rig.advance(NEWS)
         (changed,) = [notice for notice in ann.notices() if isinstance(notice, RoomChanged)]
-        assert [member.identity for member in changed.members] == [hand.id for hand in crowd]
-        assert set(crowd[2].changes()) == {hand.id for hand in crowd[3:]}, "those who came later"
+        assert [member.identity for member in changed.members] == [hand.id for hand in pending]
+        assert set(pending[2].changes()) == {hand.id for hand in pending[3:]}, "those who came later"
 
     def test_it_is_said_when_it_is_on_the_disk(self, rig: Rig, ann: Hand) -> None:
         rig.auto_commit = False

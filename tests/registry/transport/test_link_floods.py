@@ -31,14 +31,14 @@ class TestFloods:
 
     def test_a_crowd_of_one_address_that_comes_at_once_gets_in(self, rig: Rig) -> None:
         """A class behind one address after a power cut: all connect, and only then is the first of them read."""
-        crowd = [
+        pending = [
             rig.hand(f"user{number}", host="10.0.0.7") for number in range(LINKS_WAITING_PER_ADDRESS * 4)
         ]
-        for hand in crowd:
+        for hand in pending:
             hand.register()
-        for hand in crowd:
+        for hand in pending:
             hand.connect()
-        for hand in crowd:
+        for hand in pending:
             hand.open_session()
         assert not rig.closed
 
@@ -52,7 +52,7 @@ class TestFloods:
             rig.open_link(ann.address.host)
             rig.advance(0.05)
         assert ann.link not in rig.closed
-        assert len(rig.core._links.crowd) <= TIME_TO_SPEAK / 0.05 + 1
+        assert len(rig.core._links.pending) <= TIME_TO_SPEAK / 0.05 + 1
 
     def test_the_oldest_of_all_go_when_there_are_too_many(self, rig: Rig) -> None:
         links = [rig.open_link(f"10.1.{n // 200}.{n % 200}") for n in range(LINKS_WAITING_IN_ALL + 5)]
@@ -83,4 +83,10 @@ class TestFloods:
             link = rig.open_link("10.0.0.9")
             rig.close_link(link)
         links = rig.core._links
-        assert len(links) == len(links.crowd) == len(links.crowd._silent) == len(links.pace._buckets) == 0
+        assert (
+            len(links)
+            == len(links.pending)
+            == len(links.pending._silent)
+            == len(links.throttle._buckets)
+            == 0
+        )

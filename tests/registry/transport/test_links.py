@@ -134,11 +134,11 @@ class TestPace:
         assert 150 < asked < 400
 
     def test_all_links_of_one_network_count_together(self, rig: Rig, ann: Hand) -> None:
-        crowd = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(6)]
-        back(rig, *crowd)
-        for hand in crowd[:5]:
+        pending = [rig.hand(f"user{number}", host="10.9.9.9") for number in range(6)]
+        back(rig, *pending)
+        for hand in pending[:5]:
             hand.send(*[Ping(1)] * int(REQUESTS_BURST - 10))
-        assert rig.paused == {crowd[4].link}
+        assert rig.paused == {pending[4].link}
         ann.send(Ping(1))
         assert ann.link not in rig.paused
 

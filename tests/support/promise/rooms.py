@@ -120,7 +120,7 @@ class RoomsPromise:
     def check_complete(self) -> None:
         """Every line is with everybody who was in the room from before it was said to now."""
         for speaker, room, text, at in self._said:
-            if speaker.standing_of(group_mark(f"#{room}"), text) is not MessageState.DELIVERED:
+            if speaker.state_of(group_mark(f"#{room}"), text) is not MessageState.DELIVERED:
                 continue  # they left before the registry had it: it may be lost
             for person in self._world.people:
                 if person is not speaker and self._stayed(person, room, at):
@@ -139,6 +139,6 @@ class RoomsPromise:
         inside = [person for person in self._world.people if person.room == room]
         names = {person.core.me.name for person in inside}
         for person in inside:
-            seen = {one.name for one in person.core.rooms.audience.people() if one.online}
+            seen = {one.name for one in person.core.rooms.recipients.people() if one.online}
             assert seen == names, f"{person.name} sees {seen} in {room}, there are {names}"
         return inside

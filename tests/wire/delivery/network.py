@@ -1,4 +1,4 @@
-"""Two owners of couriers and what lies between them, in virtual time.
+"""Two owners of streams and what lies between them, in virtual time.
 
 An `End` does what a program does: commits, confirms, shows, settles. Its `Disk` is what a kill -9 leaves of it.
 """
@@ -33,23 +33,21 @@ def lose(source: ReliableStream, *, now: float) -> int:
     return len(source.payloads_to_send(now=now))
 
 
-def make_courier(
-    policy: Policy | None = None, *, seed: int = 1, inbox: Inbox | None = None
-) -> ReliableStream:
+def make_stream(policy: Policy | None = None, *, seed: int = 1, inbox: Inbox | None = None) -> ReliableStream:
     return ReliableStream(policy or Policy(), rng=random.Random(seed), inbox=inbox)
 
 
-def say(courier: ReliableStream, *, now: float = 0.0) -> list[list[DeliveryFrame]]:
+def say(delivery: ReliableStream, *, now: float = 0.0) -> list[list[DeliveryFrame]]:
     """The frames that it has to send, a list for each payload."""
-    return [frames_of(payload) for payload in courier.payloads_to_send(now=now)]
+    return [frames_of(payload) for payload in delivery.payloads_to_send(now=now)]
 
 
-def take_all(courier: ReliableStream, *, now: float) -> list[int]:
+def take_all(delivery: ReliableStream, *, now: float) -> list[int]:
     """The owner commits what has arrived and shows what is ready."""
-    for event in courier.events():
+    for event in delivery.events():
         if isinstance(event, Arrived):
-            courier.confirm(event.number, now=now)
-    return courier.inbox.ready(now)
+            delivery.confirm(event.number, now=now)
+    return delivery.inbox.ready(now)
 
 
 @dataclass
@@ -62,14 +60,14 @@ class Disk:
     marked: dict[int, None] = field(default_factory=dict)
     top: int = -1
     floor: int = 0
-    voids: list[tuple[int, int]] = field(default_factory=list)
+    gaps: list[tuple[int, int]] = field(default_factory=list)
     """Of our stream: the spans that never come."""
     skipped: set[int] = field(default_factory=set)
     """For the check of order alone: the holes that were skipped, and what was stored below the floor."""
 
 
 class End:
-    """One program: a courier and its owner."""
+    """One program: a stream and its owner."""
 
     def __init__(
         self, disk: Disk, policy: Policy, *, now: float, seed: int, payload_limit: int = PAYLOAD_LIMIT
@@ -83,7 +81,7 @@ class End:
             shown=disk.top,
             unshown=disk.stored.keys() - disk.marked.keys(),
         )
-        self.courier = ReliableStream(
+        self.delivery = ReliableStream(
             policy, rng=random.Random(seed), payload_limit=payload_limit, inbox=inbox
         )
         self.waiting_for_disk: dict[int, bytes] = {}
@@ -94,18 +92,18 @@ class End:
         self.held_since = dict.fromkeys(disk.stored.keys() - disk.marked.keys(), now)
         disk.skipped.update(number for number in self.held_since if number < disk.floor)
         self.excused: list[tuple[int, int]] = []
-        """For the check of order: the `voids` of the other end."""
+        """For the check of order: the `gaps` of the other end."""
         self._say_what_is_settled()
         for number, body in disk.outgoing.items():
-            self.courier.send(number, body, now=now)
+            self.delivery.send(number, body, now=now)
 
     @property
     def floor(self) -> int:
         return next(iter(self.disk.outgoing), self.disk.next_number)
 
     def _say_what_is_settled(self) -> None:
-        self.courier.set_floor(self.floor)
-        self.courier.set_voids([span for span in self.disk.voids if span[1] > self.floor])
+        self.delivery.set_floor(self.floor)
+        self.delivery.set_gaps([span for span in self.disk.gaps if span[1] > self.floor])
 
     def since(self, number: int) -> int:
         """The first number after the last unsettled one before `number`: what a letter says."""
@@ -115,45 +113,45 @@ class End:
         number = self.disk.next_number
         self.disk.next_number += 1
         self.disk.outgoing[number] = body
-        self.courier.send(number, body, now=now)
+        self.delivery.send(number, body, now=now)
         self._say_what_is_settled()
         return number
 
     def let_expire(self, number: int) -> None:
-        self.disk.voids.append((number, number + 1))
+        self.disk.gaps.append((number, number + 1))
         self.settle(number)
 
     def settle(self, number: int) -> None:
         """Delivered, refused or expired: it never comes again."""
         self.disk.outgoing.pop(number, None)
         self.given_up.discard(number)
-        self.courier.withdraw(number)
+        self.delivery.withdraw(number)
         self._say_what_is_settled()
 
     def send_again(self, *, now: float) -> None:
         for number in sorted(self.given_up):
-            self.courier.send(number, self.disk.outgoing[number], now=now)
+            self.delivery.send(number, self.disk.outgoing[number], now=now)
         self.given_up.clear()
 
     def pump(self, *, now: float, is_disk_quick: bool = True) -> list[bytes]:
         """What a shell does after each input: the events, the disk, the screen, the payloads."""
-        for event in self.courier.events():
+        for event in self.delivery.events():
             self._handle(event)
         if is_disk_quick:
             self.commit(now=now)
         self.show(now=now)
-        return self.courier.payloads_to_send(now=now)
+        return self.delivery.payloads_to_send(now=now)
 
     def commit(self, *, now: float) -> None:
         for number, body in self.waiting_for_disk.items():
             self.disk.stored.setdefault(number, body)
             self._hold(number, now)
-            self.courier.confirm(number, now=now)
+            self.delivery.confirm(number, now=now)
         self.waiting_for_disk.clear()
 
     def receive_letter(self, number: int, body: bytes, *, floor: int, since: int, now: float) -> None:
         """The same message by another way, which asks the inbox alone."""
-        inbox = self.courier.inbox
+        inbox = self.delivery.inbox
         inbox.raise_floor(floor)
         inbox.pass_over(since, number)
         if inbox.admit(number) is Admission.NEW:
@@ -162,24 +160,24 @@ class End:
             inbox.store(number, now)
 
     def show(self, *, now: float) -> None:
-        for number in self.courier.inbox.ready(now):
+        for number in self.delivery.inbox.ready(now):
             assert number in self.disk.stored, "shown before it was stored"
             assert number not in self.disk.marked, "I1: shown twice"
             self._check_order(number, now)
             self.disk.marked[number] = None
             self.disk.top = max(self.disk.top, number)
             self.held_since.pop(number, None)
-        self.disk.floor = max(self.disk.floor, self.courier.inbox.floor)
+        self.disk.floor = max(self.disk.floor, self.delivery.inbox.floor)
 
     def _hold(self, number: int, now: float) -> None:
         if number not in self.disk.marked:
             self.held_since.setdefault(number, now)
-        if number < self.courier.inbox.floor:
+        if number < self.delivery.inbox.floor:
             self.disk.skipped.add(number)
 
     def _check_order(self, number: int, now: float) -> None:
         """I9: nothing overtakes a message that may still come, unless one has been held for 15 s."""
-        start = max(self.courier.inbox.floor, self.disk.top + 1)
+        start = max(self.delivery.inbox.floor, self.disk.top + 1)
         if number < start:
             held_below_floor = number > self.disk.top
             is_excused = number in self.disk.skipped or self._is_void(number)
@@ -216,6 +214,6 @@ class End:
                 assert_never(event)
 
 
-def next_timer(*couriers: ReliableStream) -> float | None:
+def next_timer(*streams: ReliableStream) -> float | None:
     """The earliest deadline of all."""
-    return min((at for courier in couriers if (at := courier.next_timer()) is not None), default=None)
+    return min((at for delivery in streams if (at := delivery.next_timer()) is not None), default=None)

@@ -11,7 +11,7 @@ from chatapp.wire.delivery.parts import Piece
 from chatapp.wire.delivery.policy import Policy
 
 
-def make_flight(policy: Policy | None = None) -> CongestionControl:
+def make_congestion(policy: Policy | None = None) -> CongestionControl:
     return CongestionControl(policy or Policy(), random.Random(1))
 
 
@@ -24,7 +24,7 @@ def depart(flight: CongestionControl, count: int, *, now: float) -> list[Piece]:
 
 
 def test_three_later_datagrams_make_a_loss() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     pieces = depart(flight, 5, now=0.0)
     flight.land([pieces[2]], 0.1)
     assert flight.lost() == []
@@ -36,7 +36,7 @@ def test_three_later_datagrams_make_a_loss() -> None:
 
 
 def test_all_parts_of_a_lost_datagram_are_lost() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     together = [Piece(number, 0, b"part") for number in (7, 8)]
     flight.depart(together, 0.0)
     later = depart(flight, 3, now=0.0)
@@ -46,7 +46,7 @@ def test_all_parts_of_a_lost_datagram_are_lost() -> None:
 
 def test_a_path_at_rest_keeps_no_datagrams() -> None:
     """Each holds the bytes of its parts: a peer may have thousands of conversations that say nothing now."""
-    flight = make_flight()
+    flight = make_congestion()
     for _ in range(3):
         pieces = depart(flight, 2, now=0.0)
         flight.land(pieces[1:], 0.1)
@@ -58,7 +58,7 @@ def test_a_path_at_rest_keeps_no_datagrams() -> None:
 
 
 def test_a_part_sent_again_is_judged_by_its_last_datagram() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     pieces = depart(flight, 2, now=0.0)
     flight.depart([pieces[0]], 0.0)
     assert flight.count == 2
@@ -68,7 +68,7 @@ def test_a_part_sent_again_is_judged_by_its_last_datagram() -> None:
 
 
 def test_an_answer_faster_than_any_round_trip_is_to_an_earlier_copy() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     first = depart(flight, 1, now=0.0)
     flight.land(first, 0.1)
     pieces = depart(flight, 5, now=1.0)
@@ -83,7 +83,7 @@ def test_an_answer_faster_than_any_round_trip_is_to_an_earlier_copy() -> None:
 
 def test_losses_halve_the_window_when_they_are_many_and_once_a_flight() -> None:
     policy = Policy(window=64, loss_tolerated=0.25, loss_memory=4)
-    flight = make_flight(policy)
+    flight = make_congestion(policy)
     for now in (0.0, 1.0):
         pieces = depart(flight, 12, now=now)
         flight.land([pieces[5]], now)
@@ -105,20 +105,20 @@ def lossy_rounds(flight: CongestionControl, *, answered_after: float) -> None:
 
 
 def test_a_third_lost_at_random_leaves_the_window_alone_while_answers_are_quick() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     lossy_rounds(flight, answered_after=0.030)
     assert flight.window >= 64
 
 
 def test_a_third_lost_narrows_the_window_when_every_answer_is_slow() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     lossy_rounds(flight, answered_after=0.080)
     assert flight.window == 8
 
 
 def test_a_few_datagrams_may_be_on_the_way_through_the_narrowest_window() -> None:
     """Ten small parts share a datagram: counted in parts alone, one datagram would fill the window."""
-    flight = make_flight()
+    flight = make_congestion()
     for now in range(10):
         flight.time_out(depart(flight, 1, now=float(now))[0], now + 0.5)
     assert flight.window == 8
@@ -132,7 +132,7 @@ def test_a_few_datagrams_may_be_on_the_way_through_the_narrowest_window() -> Non
 
 
 def test_single_losses_leave_the_window_alone() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     for now in range(100):
         pieces = depart(flight, 12, now=float(now))
         flight.land(pieces[1:], float(now))
@@ -142,7 +142,7 @@ def test_single_losses_leave_the_window_alone() -> None:
 
 @given(st.integers(1, 400))
 def test_silence_halves_the_window_down_to_its_floor(rounds: int) -> None:
-    flight = make_flight()
+    flight = make_congestion()
     for now in range(rounds):
         pieces = depart(flight, 1, now=float(now))
         flight.time_out(pieces[0], now + 0.5)
@@ -151,7 +151,7 @@ def test_silence_halves_the_window_down_to_its_floor(rounds: int) -> None:
 
 
 def test_a_slow_answer_among_others_is_no_silence() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     slow, quick = depart(flight, 2, now=0.0)
     flight.land([quick], 0.4)
     flight.time_out(slow, 0.5)
@@ -159,7 +159,7 @@ def test_a_slow_answer_among_others_is_no_silence() -> None:
 
 
 def test_the_window_grows_by_one_a_window_up_to_its_limit() -> None:
-    flight = make_flight(Policy(window=4, window_limit=6))
+    flight = make_congestion(Policy(window=4, window_limit=6))
     widths = []
     for _ in range(24):
         flight.land(depart(flight, 1, now=0.0), 0.1)
@@ -169,7 +169,7 @@ def test_the_window_grows_by_one_a_window_up_to_its_limit() -> None:
 
 
 def test_a_probe_follows_silence_and_doubles_its_patience() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     assert flight.next_probe() is None
     flight.land(depart(flight, 1, now=0.0), 0.005)
     assert flight.next_probe() is None
@@ -190,7 +190,7 @@ def test_a_probe_follows_silence_and_doubles_its_patience() -> None:
 
 
 def test_a_probe_is_one_datagram_of_the_oldest_parts() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     flight.land(depart(flight, 1, now=0.0), 0.005)
     pieces = depart(flight, 5, now=1.0)
     pieces[1].is_queued = True
@@ -199,14 +199,14 @@ def test_a_probe_is_one_datagram_of_the_oldest_parts() -> None:
 
 
 def test_no_probe_on_a_path_so_slow_that_the_timed_try_comes_first() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     flight.land(depart(flight, 1, now=0.0), 0.3)
     depart(flight, 1, now=1.0)
     assert flight.next_probe() is None
 
 
 def test_a_path_that_became_slower_is_found_out_though_every_part_is_sent_twice() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     flight.land(depart(flight, 1, now=0.0), 0.002)
     for now in range(1, 80):
         pieces = depart(flight, 1, now=float(now))
@@ -224,7 +224,7 @@ def test_a_path_that_became_slower_is_found_out_though_every_part_is_sent_twice(
     )
 )
 def test_the_count_is_what_is_on_the_way(actions: list[tuple[str, int]]) -> None:
-    flight = make_flight()
+    flight = make_congestion()
     pieces = [Piece(number, 0, b"part") for number in range(10)]
     for now, (action, at) in enumerate(actions):
         piece = pieces[at]
@@ -246,7 +246,7 @@ def test_the_count_is_what_is_on_the_way(actions: list[tuple[str, int]]) -> None
 
 
 def test_a_restart_forgets_the_path() -> None:
-    flight = make_flight()
+    flight = make_congestion()
     flight.land(depart(flight, 1, now=0.0), 0.005)
     for now in range(3):
         flight.time_out(depart(flight, 1, now=now + 1.0)[0], now + 1.5)

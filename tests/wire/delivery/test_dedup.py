@@ -33,7 +33,7 @@ steps = st.lists(
         st.tuples(st.just("come"), st.integers(0, 30)),
         st.tuples(st.just("floor"), st.integers(0, 30)),
         st.tuples(st.just("wait"), st.sampled_from((0, 1, 7, 15, 60))),
-        st.tuples(st.just("void"), st.integers(0, 30)),
+        st.tuples(st.just("gap"), st.integers(0, 30)),
         st.tuples(st.just("restart"), st.just(0)),
     ),
     max_size=60,
@@ -42,27 +42,27 @@ steps = st.lists(
 
 @given(steps)
 def test_against_the_rule_itself(actions: list[tuple[str, int]]) -> None:
-    """A number is ready when all from max(floor, shown + 1) are stored or void, or one above has waited for 15 s."""
+    """A number is ready when all from max(floor, shown + 1) are stored or in a gap, or one above has waited for 15 s."""
     inbox = Inbox(POLICY)
-    now, floor, stored, shown, void = 0.0, 0, set[int](), list[int](), set[int]()
+    now, floor, stored, shown, gap = 0.0, 0, set[int](), list[int](), set[int]()
     since: dict[int, float] = {}
     for action, value in actions:
-        known = stored | void
+        known = stored | gap
         if action == "wait":
             now += value
         elif action == "floor":
             floor = max(floor, value)
             inbox.raise_floor(value)
-        elif action == "void":
+        elif action == "gap":
             if inbox.run_count < 4:
-                void.update(range(max(floor, value), value + 3))
+                gap.update(range(max(floor, value), value + 3))
             inbox.pass_over(value, value + 3)
         elif action == "restart":
             inbox = Inbox(
                 POLICY, floor=floor, seen=stored, shown=max(shown, default=-1), unshown=stored - set(shown)
             )
             since = dict.fromkeys(since, now)
-            void.clear()
+            gap.clear()
         elif value < floor or value in known:
             assert inbox.admit(value) is Admission.REPEAT
             inbox.store(value, now)
@@ -73,7 +73,7 @@ def test_against_the_rule_itself(actions: list[tuple[str, int]]) -> None:
             above = [number for number in known if number >= floor]
             runs = sum(1 for number in above if number - 1 not in above)
             assert len(since) >= 4 or runs >= 4
-        known = stored | void
+        known = stored | gap
         ready = inbox.ready(now)
         assert len(set(ready)) == len(ready)
         assert not set(ready) & set(shown)
@@ -85,7 +85,7 @@ def test_against_the_rule_itself(actions: list[tuple[str, int]]) -> None:
         for number in ready:
             del since[number]
         top = max(floor, max(shown, default=-1) + 1)
-        while top in void - stored:
+        while top in gap - stored:
             top += 1
         assert all(held > top and now - at < 15 for held, at in since.items()), "ready and not shown"
         assert inbox.next_timer() == (min(since.values()) + 15 if since else None)

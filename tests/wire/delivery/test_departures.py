@@ -17,47 +17,47 @@ def numbers(pieces: list[Piece]) -> list[int]:
 
 
 def test_retries_go_before_first_sends_and_need_no_window() -> None:
-    departures = SendQueue()
-    departures.add([piece(1), piece(2)], is_urgent=False)
-    departures.retry(piece(3, is_queued=False))
-    departures.add([piece(4), piece(5)], is_urgent=True)
+    send_queue = SendQueue()
+    send_queue.add([piece(1), piece(2)], is_urgent=False)
+    send_queue.retry(piece(3, is_queued=False))
+    send_queue.add([piece(4), piece(5)], is_urgent=True)
     assert not SendQueue().has_any(5)
-    assert departures.has_any(0)
-    assert numbers(departures.take(1_000, 0)) == [3]
-    assert not departures.has_any(0)
-    assert numbers(departures.take(1_000, 3)) == [4, 5, 1]
-    assert numbers(departures.take(1_000, 3)) == [2]
+    assert send_queue.has_any(0)
+    assert numbers(send_queue.take(1_000, 0)) == [3]
+    assert not send_queue.has_any(0)
+    assert numbers(send_queue.take(1_000, 3)) == [4, 5, 1]
+    assert numbers(send_queue.take(1_000, 3)) == [2]
 
 
 def test_a_retry_that_is_not_on_the_way_takes_its_place_in_the_window() -> None:
-    departures = SendQueue()
-    departures.add([piece(1), piece(2)], is_urgent=False)
+    send_queue = SendQueue()
+    send_queue.add([piece(1), piece(2)], is_urgent=False)
     lost, probed = piece(3, is_queued=False), piece(4, is_queued=False)
     probed.flight = 9
-    departures.retry(lost)
-    departures.retry(probed)
-    assert numbers(departures.take(1_000, 2)) == [3, 4, 1]
+    send_queue.retry(lost)
+    send_queue.retry(probed)
+    assert numbers(send_queue.take(1_000, 2)) == [3, 4, 1]
 
 
 def test_a_retry_waits_once() -> None:
-    departures = SendQueue()
+    send_queue = SendQueue()
     one = piece(1, is_queued=False)
-    departures.retry(one)
-    departures.retry(one)
-    assert numbers(departures.take(1_000, 9)) == [1]
+    send_queue.retry(one)
+    send_queue.retry(one)
+    assert numbers(send_queue.take(1_000, 9)) == [1]
     assert not one.is_queued
-    departures.retry(one)
-    departures.clear()
-    assert departures.take(1_000, 9) == []
+    send_queue.retry(one)
+    send_queue.clear()
+    assert send_queue.take(1_000, 9) == []
 
 
 def test_what_was_settled_meanwhile_is_passed_over() -> None:
-    departures = SendQueue()
+    send_queue = SendQueue()
     waiting = [piece(number) for number in range(4)]
-    departures.add(waiting, is_urgent=False)
+    send_queue.add(waiting, is_urgent=False)
     waiting[0].is_settled = waiting[2].is_settled = True
-    assert numbers(departures.take(1_000, 1)) == [1]
-    assert numbers(departures.take(1_000, 1)) == [3]
+    assert numbers(send_queue.take(1_000, 1)) == [1]
+    assert numbers(send_queue.take(1_000, 1)) == [3]
 
 
 @given(
@@ -66,13 +66,13 @@ def test_what_was_settled_meanwhile_is_passed_over() -> None:
 def test_datagrams_are_never_too_long_and_nothing_is_left(
     first: list[int], again: list[int], space: int
 ) -> None:
-    departures = SendQueue()
-    departures.add([piece(at, size=size) for at, size in enumerate(first)], is_urgent=False)
+    send_queue = SendQueue()
+    send_queue.add([piece(at, size=size) for at, size in enumerate(first)], is_urgent=False)
     for at, size in enumerate(again, 100):
-        departures.retry(piece(at, size=size, is_queued=False))
+        send_queue.retry(piece(at, size=size, is_queued=False))
     left: list[int] = []
-    while departures.has_any(space):
-        taken = departures.take(60, space)
+    while send_queue.has_any(space):
+        taken = send_queue.take(60, space)
         assert sum(len(one.encoded) for one in taken) <= 60
         left += numbers(taken)
     assert left == [*range(100, 100 + len(again)), *range(len(first))]

@@ -14,9 +14,9 @@ from chatapp.wire.messages.direct import (
     Ack,
     DeliveryFrame,
     Floor,
+    Gap,
     Part,
     PartAck,
-    Void,
     encode_frame,
 )
 from tests.wire.delivery.network import frames_of
@@ -34,7 +34,7 @@ frames = st.one_of(
     st.builds(Ack, first=numbers, runs=lengths),
     st.builds(PartAck, number=numbers, first=st.integers(0, PARTS_LIMIT - 1), runs=lengths),
     st.builds(Floor, number=numbers),
-    st.builds(Void, first=numbers, count=st.integers(1, LAST_NUMBER)),
+    st.builds(Gap, first=numbers, count=st.integers(1, LAST_NUMBER)),
 )
 
 

@@ -1,4 +1,4 @@
-"""Two couriers that talk: payloads, and acknowledgements that ride along."""
+"""Two streams that talk: payloads, and acknowledgements that ride along."""
 
 import msgspec
 
@@ -9,11 +9,11 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.stream import PAYLOAD_LIMIT
 from chatapp.wire.messages.direct import Ack, Floor, Part
 from chatapp.wire.messages.registration import Ping
-from tests.wire.delivery.network import frames_of, lose, make_courier, say, take_all, transfer
+from tests.wire.delivery.network import frames_of, lose, make_stream, say, take_all, transfer
 
 
 def test_a_message_is_delivered_when_it_is_stored() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     a.set_floor(7)
     a.send(7, b"hello", now=0.0)
     assert transfer(a, b, now=0.1) == 1
@@ -31,15 +31,15 @@ def test_a_message_is_delivered_when_it_is_stored() -> None:
 
 
 def test_the_same_number_from_two_senders_is_two_messages() -> None:
-    a, b = make_courier(), make_courier()
-    for courier, other in ((a, b), (b, a)):
-        courier.send(7, b"hello", now=0.0)
-        transfer(courier, other, now=0.0)
+    a, b = make_stream(), make_stream()
+    for delivery, other in ((a, b), (b, a)):
+        delivery.send(7, b"hello", now=0.0)
+        transfer(delivery, other, now=0.0)
     assert a.events() == b.events() == [Arrived(7, b"hello")]
 
 
 def test_small_messages_share_datagrams_and_so_do_their_acks() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     for number in range(60):
         a.send(number, bytes(100), now=0.0)
     assert transfer(a, b, now=0.0) == 6
@@ -48,7 +48,7 @@ def test_small_messages_share_datagrams_and_so_do_their_acks() -> None:
 
 
 def test_an_ack_rides_with_parts_behind_it() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     a.send(7, b"hello", now=0.0)
     transfer(a, b, now=0.0)
     take_all(b, now=0.0)
@@ -58,7 +58,7 @@ def test_an_ack_rides_with_parts_behind_it() -> None:
 
 
 def test_an_ack_rides_with_a_part_of_full_size() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     a.send(10**15, b"hello", now=0.0)
     transfer(a, b, now=0.0)
     take_all(b, now=0.0)
@@ -71,19 +71,19 @@ def test_an_ack_rides_with_a_part_of_full_size() -> None:
 
 
 def test_frames_of_other_kinds_ride_along_once() -> None:
-    courier = make_courier()
+    delivery = make_stream()
     ping = msgspec.msgpack.encode(Ping(7))
-    courier.queue_frame(ping)
-    courier.send(1, b"hello", now=0.0)
-    assert not courier.is_idle
-    (payload,) = courier.payloads_to_send(now=0.0)
+    delivery.queue_frame(ping)
+    delivery.send(1, b"hello", now=0.0)
+    assert not delivery.is_idle
+    (payload,) = delivery.payloads_to_send(now=0.0)
     assert decode_frames(payload) == [Ping(7), Floor(0), Part(1, 0, 1, b"hello")]
-    courier.handle_timer(now=0.5)
-    assert say(courier, now=0.5) == [[Floor(0), Part(1, 0, 1, b"hello")]]
+    delivery.handle_timer(now=0.5)
+    assert say(delivery, now=0.5) == [[Floor(0), Part(1, 0, 1, b"hello")]]
 
 
 def test_withdrawn_and_restarted_messages() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     a.send(1, b"one", now=0.0)
     a.send(2, b"two", now=0.0)
     lose(a, now=0.0)
@@ -94,7 +94,7 @@ def test_withdrawn_and_restarted_messages() -> None:
 
 
 def test_the_hold_is_one_of_the_timers() -> None:
-    b = make_courier(inbox=Inbox(Policy(), floor=1))
+    b = make_stream(inbox=Inbox(Policy(), floor=1))
     b.receive(Part(2, 0, 1, b"two"), now=100.0)
     assert take_all(b, now=100.0) == []
     assert b.next_timer() == 115.0

@@ -1,11 +1,11 @@
-"""Couriers that say what need not be waited for: the floor, and voids above it."""
+"""Streams that say what need not be waited for: the floor, and gaps above it."""
 
-from chatapp.wire.messages.direct import Floor, Part, Void
-from tests.wire.delivery.network import frames_of, lose, make_courier, say, take_all, transfer
+from chatapp.wire.messages.direct import Floor, Gap, Part
+from tests.wire.delivery.network import frames_of, lose, make_stream, say, take_all, transfer
 
 
 def test_the_floor_frees_what_waits_for_a_message_that_never_comes() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     a.set_floor(1)
     a.send(1, b"expires", now=0.0)
     lose(a, now=0.0)
@@ -22,7 +22,7 @@ def test_the_floor_frees_what_waits_for_a_message_that_never_comes() -> None:
 
 
 def test_the_floor_needs_no_datagram_of_its_own_when_nothing_can_wait_for_it() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     a.set_floor(5)
     a.set_floor(6)
     a.send(5, b"withdrawn", now=0.0)
@@ -44,7 +44,7 @@ def test_the_floor_needs_no_datagram_of_its_own_when_nothing_can_wait_for_it() -
 
 
 def test_the_floor_is_not_announced_for_the_last_message_of_all() -> None:
-    a = make_courier()
+    a = make_stream()
     a.set_floor(5)
     a.send(5, b"expires", now=0.0)
     lose(a, now=0.0)
@@ -55,24 +55,24 @@ def test_the_floor_is_not_announced_for_the_last_message_of_all() -> None:
 
 def test_what_is_void_is_said_in_front_of_parts_and_nobody_waits_for_it() -> None:
     """1 is unsettled, 2 to 9 were skipped at a restart."""
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     a.set_floor(1)
-    a.set_voids([(2, 10)])
+    a.set_gaps([(2, 10)])
     assert say(a) == []
     a.send(1, b"one", now=0.0)
     a.send(10, b"ten", now=0.0)
     (payload,) = a.payloads_to_send(now=0.0)
     frames = frames_of(payload)
-    assert frames == [Void(2, 8), Floor(1), Part(1, 0, 1, b"one"), Part(10, 0, 1, b"ten")]
+    assert frames == [Gap(2, 8), Floor(1), Part(1, 0, 1, b"one"), Part(10, 0, 1, b"ten")]
     for frame in frames:
         b.receive(frame, now=0.0)
     assert take_all(b, now=0.0) == [1, 10]
 
 
 def test_only_so_many_voids_are_said_at_once() -> None:
-    a = make_courier()
-    a.set_voids([(start, start + 5) for start in range(10, 100, 10)])
+    a = make_stream()
+    a.set_gaps([(start, start + 5) for start in range(10, 100, 10)])
     a.send(1, b"one", now=0.0)
     (frames,) = say(a)
-    assert frames[:4] == [Void(start, 5) for start in (10, 20, 30, 40)]
+    assert frames[:4] == [Gap(start, 5) for start in (10, 20, 30, 40)]
     assert len(frames) == 6

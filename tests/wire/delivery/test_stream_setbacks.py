@@ -1,15 +1,15 @@
-"""Couriers that lose something: an acknowledgement, a commit, their memory, the path."""
+"""Streams that lose something: an acknowledgement, a commit, their memory, the path."""
 
 import random
 
 from chatapp.wire.delivery.dedup import Inbox
 from chatapp.wire.delivery.parts import Acknowledged, Arrived, GaveUp, Unanswered
 from chatapp.wire.delivery.policy import Policy
-from tests.wire.delivery.network import frames_of, lose, make_courier, take_all, transfer
+from tests.wire.delivery.network import frames_of, lose, make_stream, take_all, transfer
 
 
 def test_a_lost_ack_is_healed_by_the_repeat() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     a.send(7, b"hello", now=0.0)
     transfer(a, b, now=0.0)
     take_all(b, now=0.0)
@@ -22,7 +22,7 @@ def test_a_lost_ack_is_healed_by_the_repeat() -> None:
 
 
 def test_a_lost_ack_is_healed_by_the_next() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     for number in (1, 2):
         a.send(number, b"hello", now=0.0)
         transfer(a, b, now=0.0)
@@ -38,7 +38,7 @@ def make_rng() -> random.Random:
 
 
 def test_an_owner_that_could_not_store_gets_the_message_again() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     a.send(7, b"hello", now=0.0)
     transfer(a, b, now=0.0)
     b.events()
@@ -49,7 +49,7 @@ def test_an_owner_that_could_not_store_gets_the_message_again() -> None:
 
 
 def test_a_dead_path_is_told_in_order() -> None:
-    a = make_courier()
+    a = make_stream()
     a.send(7, b"hello", now=0.0)
     events = []
     now: float | None = 0.0
@@ -62,12 +62,12 @@ def test_a_dead_path_is_told_in_order() -> None:
 
 
 def test_a_kill_between_commit_and_acknowledgement_shows_the_message_once() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     a.set_floor(7)
     a.send(7, b"hello", now=0.0)
     transfer(a, b, now=0.0)
     assert b.events() == [Arrived(7, b"hello")]
-    b = make_courier(inbox=Inbox(Policy(), floor=7, seen=[7], shown=6))
+    b = make_stream(inbox=Inbox(Policy(), floor=7, seen=[7], shown=6))
     assert b.inbox.ready(0.5) == [7]
     a.handle_timer(now=0.5)
     transfer(a, b, now=0.5)
@@ -78,14 +78,14 @@ def test_a_kill_between_commit_and_acknowledgement_shows_the_message_once() -> N
 
 
 def test_a_receiver_that_restarts_amid_a_long_message_gets_it_whole() -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     body = make_rng().randbytes(3_000)
     a.send(7, body, now=0.0)
     payloads = a.payloads_to_send(now=0.0)
     for frame in frames_of(payloads[0]):
         b.receive(frame, now=0.0)
     transfer(b, a, now=0.0)
-    b = make_courier()
+    b = make_stream()
     for now in (0.5, 1.0):
         a.handle_timer(now=now)
         transfer(a, b, now=now)

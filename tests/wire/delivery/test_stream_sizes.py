@@ -1,4 +1,4 @@
-"""Couriers and what may be too much: long messages, long payloads, nonsense of strangers."""
+"""Streams and what may be too much: long messages, long payloads, nonsense of strangers."""
 
 import random
 from typing import Final
@@ -17,12 +17,12 @@ from chatapp.wire.messages.direct import (
     Ack,
     DeliveryFrame,
     Floor,
+    Gap,
     Part,
     PartAck,
-    Void,
     encode_frame,
 )
-from tests.wire.delivery.network import lose, make_courier, say, take_all, transfer
+from tests.wire.delivery.network import lose, make_stream, say, take_all, transfer
 from tests.wire.delivery.test_frames import frames, lengths, numbers
 
 
@@ -35,16 +35,16 @@ from tests.wire.delivery.test_frames import frames, lengths, numbers
 def test_no_payload_is_ever_too_long(
     bodies: list[bytes], sizes: list[int], seen: set[int], limit: int
 ) -> None:
-    courier = ReliableStream(Policy(), rng=make_rng(), payload_limit=limit)
-    courier.set_floor(2**62)
+    delivery = ReliableStream(Policy(), rng=make_rng(), payload_limit=limit)
+    delivery.set_floor(2**62)
     for number, body in enumerate(bodies, 2**62):
-        courier.send(number, body, now=0.0)
+        delivery.send(number, body, now=0.0)
     for size in sizes:
-        courier.queue_frame(b"\xc4\x00" if size == 2 else bytes(size))
+        delivery.queue_frame(b"\xc4\x00" if size == 2 else bytes(size))
     for number in seen:
-        courier.receive(Part(number, 0, 1, b"x"), now=0.0)
-        courier.confirm(number, now=0.0)
-    payloads = courier.payloads_to_send(now=0.0)
+        delivery.receive(Part(number, 0, 1, b"x"), now=0.0)
+        delivery.confirm(number, now=0.0)
+    payloads = delivery.payloads_to_send(now=0.0)
     assert all(len(payload) <= limit for payload in payloads)
     assert sum(len(payload) for payload in payloads) >= sum(sizes) + sum(len(body) for body in bodies)
 
@@ -54,12 +54,12 @@ def make_rng() -> random.Random:
 
 
 def test_what_can_never_be_sent_is_our_own_mistake() -> None:
-    courier = make_courier()
+    delivery = make_stream()
     for number, size in ((-1, 1), (2**63, 1), (1, Policy().message_limit + 1)):
         with pytest.raises(ValueError, match="cannot be sent"):
-            courier.send(number, bytes(size), now=0.0)
+            delivery.send(number, bytes(size), now=0.0)
     with pytest.raises(ValueError, match="does not fit"):
-        courier.queue_frame(bytes(PAYLOAD_LIMIT - 2))
+        delivery.queue_frame(bytes(PAYLOAD_LIMIT - 2))
     ReliableStream(Policy(), rng=make_rng(), payload_limit=640)
     with pytest.raises(ValueError, match="below"):
         ReliableStream(Policy(), rng=make_rng(), payload_limit=639)
@@ -67,7 +67,7 @@ def test_what_can_never_be_sent_is_our_own_mistake() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 1_000, 1_029, 1_030, 1_031, 65_536])
 def test_messages_of_any_size_arrive_as_they_were(size: int) -> None:
-    a, b = make_courier(), make_courier()
+    a, b = make_stream(), make_stream()
     body = make_rng().randbytes(size)
     a.send(7, body, now=0.0)
     transfer(a, b, now=0.0)
@@ -89,52 +89,52 @@ raw = st.one_of(
 
 @given(st.lists(raw, max_size=60))
 def test_nothing_that_a_stranger_says_raises_or_grows_without_bound(said: list[DeliveryFrame]) -> None:
-    courier = make_courier(Policy(hold_numbers=8, assemblies=1, window_limit=4))
+    delivery = make_stream(Policy(hold_numbers=8, assemblies=1, window_limit=4))
     for number in range(10):
-        courier.send(number, bytes(number * 500), now=0.0)
+        delivery.send(number, bytes(number * 500), now=0.0)
     for now, frame in enumerate(said):
-        courier.receive(frame, now=float(now))
+        delivery.receive(frame, now=float(now))
         if now % 3:
-            take_all(courier, now=float(now))
-            assert all(len(payload) <= PAYLOAD_LIMIT for payload in courier.payloads_to_send(now=float(now)))
-        assert courier.inbox.held_count <= 8 + 8
-        assert courier._intake.bytes_held <= Policy(assemblies=1).assembly_bytes
+            take_all(delivery, now=float(now))
+            assert all(len(payload) <= PAYLOAD_LIMIT for payload in delivery.payloads_to_send(now=float(now)))
+        assert delivery.inbox.held_count <= 8 + 8
+        assert delivery._intake.bytes_held <= Policy(assemblies=1).assembly_bytes
 
 
 def test_nonsense_is_counted() -> None:
-    courier = make_courier()
-    courier.send(7, bytes(2_000), now=0.0)
-    lose(courier, now=0.0)
+    delivery = make_stream()
+    delivery.send(7, bytes(2_000), now=0.0)
+    lose(delivery, now=0.0)
     for frame in (
         Part(1, 3, 2, b"x"),
         Ack(1, [1, 1]),
         PartAck(7, 0, [3]),
         PartAck(7, 0, []),
         Ack(1, [2**63]),
-        Void(2**63 - 3, 4),
+        Gap(2**63 - 3, 4),
     ):
-        courier.receive(frame, now=0.0)
-    assert courier.ignored == 6
-    courier.receive(Part(1, 0, 1, encode_frame(Floor(1))), now=0.0)
-    assert courier.ignored == 6
+        delivery.receive(frame, now=0.0)
+    assert delivery.ignored == 6
+    delivery.receive(Part(1, 0, 1, encode_frame(Floor(1))), now=0.0)
+    assert delivery.ignored == 6
 
 
 @pytest.mark.parametrize("first", [0, 7, 2**63 - 6])
 def test_a_void_may_end_right_below_the_last_number(first: int) -> None:
     """Clause 6.3: where it ends is a number, too."""
-    courier = make_courier()
-    courier.receive(Void(first, LAST_NUMBER - first), now=0.0)
-    assert courier.ignored == 0
-    courier.receive(Part(LAST_NUMBER, 0, 1, b"the last"), now=0.0)
-    courier.receive(Floor(first), now=0.0)
-    assert take_all(courier, now=0.0) == [LAST_NUMBER]
+    delivery = make_stream()
+    delivery.receive(Gap(first, LAST_NUMBER - first), now=0.0)
+    assert delivery.ignored == 0
+    delivery.receive(Part(LAST_NUMBER, 0, 1, b"the last"), now=0.0)
+    delivery.receive(Floor(first), now=0.0)
+    assert take_all(delivery, now=0.0) == [LAST_NUMBER]
 
 
 @pytest.mark.parametrize("first", [0, 7, 2**63 - 6])
 def test_a_void_up_to_the_last_number_itself_is_nonsense(first: int) -> None:
-    courier = make_courier()
-    courier.receive(Void(first, LAST_NUMBER - first + 1), now=0.0)
-    assert courier.ignored == 1
+    delivery = make_stream()
+    delivery.receive(Gap(first, LAST_NUMBER - first + 1), now=0.0)
+    assert delivery.ignored == 1
 
 
 ROOM: Final = PAYLOAD_LIMIT - 3
@@ -153,20 +153,20 @@ ROOM: Final = PAYLOAD_LIMIT - 3
     ],
 )
 def test_frames_share_a_payload_up_to_its_last_byte(sizes: list[int], together: list[int]) -> None:
-    courier = make_courier()
+    delivery = make_stream()
     frames = [encode(bytes(size - (2 if size < 256 else 3))) if size > 1 else b"\xc0" for size in sizes]
     assert [len(frame) for frame in frames] == sizes
     for frame in frames:
-        courier.queue_frame(frame)
-    payloads = [msgspec.msgpack.decode(payload) for payload in courier.payloads_to_send(now=0.0)]
+        delivery.queue_frame(frame)
+    payloads = [msgspec.msgpack.decode(payload) for payload in delivery.payloads_to_send(now=0.0)]
     assert [len(payload) for payload in payloads] == together
 
 
 def test_a_message_is_sent_up_to_its_limit_and_a_number_up_to_the_last() -> None:
     for number, size in ((0, Policy().message_limit), (LAST_NUMBER, 1)):
-        courier = make_courier()
-        courier.send(number, bytes(size), now=0.0)
-        sent = [frame for frames in say(courier) for frame in frames if isinstance(frame, Part)]
+        delivery = make_stream()
+        delivery.send(number, bytes(size), now=0.0)
+        sent = [frame for frames in say(delivery) for frame in frames if isinstance(frame, Part)]
         assert {part.number for part in sent} == {number}
 
 
@@ -175,14 +175,14 @@ def test_a_message_is_sent_up_to_its_limit_and_a_number_up_to_the_last() -> None
 )
 def test_a_body_is_cut_into_parts_of_one_size(size: int, sizes: list[int]) -> None:
     """Clause 6.6."""
-    courier = make_courier()
-    courier.send(7, bytes(size), now=0.0)
-    parts = [frame for frames in say(courier) for frame in frames if isinstance(frame, Part)]
+    delivery = make_stream()
+    delivery.send(7, bytes(size), now=0.0)
+    parts = [frame for frames in say(delivery) for frame in frames if isinstance(frame, Part)]
     assert [len(part.body) for part in parts] == sizes
 
 
 def test_a_floor_is_no_nonsense() -> None:
-    courier = make_courier()
-    courier.receive(Floor(5), now=0.0)
-    courier.receive(Floor(4), now=0.0)
-    assert courier.ignored == 0
+    delivery = make_stream()
+    delivery.receive(Floor(5), now=0.0)
+    delivery.receive(Floor(4), now=0.0)
+    assert delivery.ignored == 0

@@ -33,15 +33,15 @@ class Path:
 
     def step(self) -> None:
         """Time goes on to whatever is next."""
-        timer = next_timer(self.a.courier, self.b.courier)
+        timer = next_timer(self.a.delivery, self.b.delivery)
         arrival = self.on_the_way[0][0] if self.on_the_way else None
         self.now = max(self.now, min(at for at in (timer, arrival) if at is not None))
         while self.on_the_way and self.on_the_way[0][0] <= self.now:
             _, _, target, payload = heapq.heappop(self.on_the_way)
             for frame in frames_of(payload):
-                target.courier.receive(frame, now=self.now)
+                target.delivery.receive(frame, now=self.now)
         for end in (self.a, self.b):
-            end.courier.handle_timer(now=self.now)
+            end.delivery.handle_timer(now=self.now)
         self.pump()
 
 

@@ -1,4 +1,4 @@
-"""Two couriers between which anything may happen to a datagram, and whose programs get killed."""
+"""Two streams between which anything may happen to a datagram, and whose programs get killed."""
 
 import random
 from typing import Final
@@ -19,7 +19,7 @@ sides = st.sampled_from(("alice", "bob"))
 sizes = st.one_of(st.integers(0, 40), st.integers(500, 3_000), st.sampled_from((20_000, 65_536)))
 
 
-class Couriers(RuleBasedStateMachine):
+class Streams(RuleBasedStateMachine):
     """The datagrams on the way lie in a bag; a rule takes one out whenever it likes, so they come in any order."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Couriers(RuleBasedStateMachine):
 
     def _introduce(self) -> None:
         for name, end in self.ends.items():
-            end.excused = self.ends[self._other(name)].disk.voids
+            end.excused = self.ends[self._other(name)].disk.gaps
 
     def _other(self, name: str) -> str:
         return "bob" if name == "alice" else "alice"
@@ -66,7 +66,7 @@ class Couriers(RuleBasedStateMachine):
         if not is_kept:
             del self.bag[at]
         for frame in frames_of(payload):
-            self.ends[name].courier.receive(frame, now=self.now)
+            self.ends[name].delivery.receive(frame, now=self.now)
         self._pump()
 
     @rule(name=sides, size=sizes, count=st.integers(1, 12))
@@ -111,7 +111,7 @@ class Couriers(RuleBasedStateMachine):
     @rule(count=st.integers(1, 6))
     def jump_to_next_timer(self, count: int) -> None:
         for _ in range(count):
-            at = next_timer(*(end.courier for end in self.ends.values()))
+            at = next_timer(*(end.delivery for end in self.ends.values()))
             if at is None:
                 return
             self.now = max(self.now, at)
@@ -125,7 +125,7 @@ class Couriers(RuleBasedStateMachine):
 
     def _tick(self) -> None:
         for end in self.ends.values():
-            end.courier.handle_timer(now=self.now)
+            end.delivery.handle_timer(now=self.now)
         self._pump()
 
     @rule(name=sides, is_told=st.booleans())
@@ -133,7 +133,7 @@ class Couriers(RuleBasedStateMachine):
         self.ends[name] = self._live(self.ends[name].disk)
         self._introduce()
         if is_told:
-            self.ends[self._other(name)].courier.restart_tries(now=self.now)
+            self.ends[self._other(name)].delivery.restart_tries(now=self.now)
         self._pump()
 
     @rule(name=sides)
@@ -147,7 +147,7 @@ class Couriers(RuleBasedStateMachine):
     def new_life_of_numbers(self, name: str) -> None:
         """The first number of a process comes from the clock: it leaves a gap that only a void explains."""
         disk = self.ends[name].disk
-        disk.voids.append((disk.next_number, disk.next_number + 5))
+        disk.gaps.append((disk.next_number, disk.next_number + 5))
         disk.next_number += 5
         self.kill_and_start(name, True)
 
@@ -183,20 +183,20 @@ class Couriers(RuleBasedStateMachine):
     def fail_to_store(self, name: str) -> None:
         end = self.ends[name]
         for number in end.waiting_for_disk:
-            end.courier.reject(number)
+            end.delivery.reject(number)
         end.waiting_for_disk.clear()
 
     @invariant()
     def nothing_is_due_before_the_courier_says_so(self) -> None:
         self.looks += 1
         for end in self.ends.values() if hasattr(self, "ends") and self.looks % 4 == 0 else ():
-            assert late_parts(end.courier, shared=(PartBuffer,)) == []
+            assert late_parts(end.delivery, shared=(PartBuffer,)) == []
 
     @invariant()
     def memory_is_bounded(self) -> None:
         for end in self.ends.values() if hasattr(self, "ends") else ():
-            intake, outbox = end.courier._intake, end.courier._outbox
-            assert end.courier.inbox.held_count <= POLICY.hold_numbers + POLICY.unconfirmed_parts
+            intake, outbox = end.delivery._intake, end.delivery._outbox
+            assert end.delivery.inbox.held_count <= POLICY.hold_numbers + POLICY.unconfirmed_parts
             assert intake.bytes_held <= POLICY.assembly_bytes
             assert intake.unconfirmed_count <= POLICY.unconfirmed_parts
             assert len(outbox._given_up) <= POLICY.remembered
@@ -217,18 +217,18 @@ class Couriers(RuleBasedStateMachine):
                 self._deliver(0)
             for end in self.ends.values():
                 end.send_again(now=self.now)
-            at = next_timer(*(end.courier for end in self.ends.values()))
+            at = next_timer(*(end.delivery for end in self.ends.values()))
             if at is None and not any(end.disk.outgoing for end in self.ends.values()):
                 break
             self.now = max(self.now, at) if at is not None else self.now
             self._tick()
         for name, end in self.ends.items():
             assert not end.disk.outgoing, "not everything was acknowledged"
-            assert end.courier.is_idle
+            assert end.delivery.is_idle
             assert end.disk.stored.keys() == end.disk.marked.keys(), "stored and never shown"
             for number, body in end.disk.stored.items():
                 assert body == self.sent[self._other(name), number]
 
 
-Couriers.TestCase.settings = settings(max_examples=150, stateful_step_count=50)
-TestCouriers = Couriers.TestCase
+Streams.TestCase.settings = settings(max_examples=150, stateful_step_count=50)
+TestCouriers = Streams.TestCase

@@ -35,10 +35,10 @@ def stairs_with(age: float, *, away_for: float | None) -> Stairs:
 def test_one_whose_reader_was_away_all_the_time_comes_back_to_its_sender() -> None:
     stairs = stairs_with(LONG, away_for=LONG + 60.0)
     assert asked(stairs) == [AskMail(BOB.id, [5])]
-    stairs.settling.expired(stairs.bob, 5, now=stairs.now)
+    stairs.settlement.expired(stairs.bob, 5, now=stairs.now)
     assert stairs.out.drain_events() == [Expired(to="bob", number=5, text="hi")]
     assert stairs.standing() == [MessageState.EXPIRED]
-    stairs.settling.expired(stairs.bob, 5, now=stairs.now)
+    stairs.settlement.expired(stairs.bob, 5, now=stairs.now)
     assert stairs.told() == [], "told once, though it was asked for twice"
 
 
@@ -76,7 +76,7 @@ def test_one_that_may_have_been_read_is_asked_after_straight() -> None:
     """If it was, the copy is a repeat, acknowledged and not shown; if not, it arrives after all."""
     stairs = stairs_with(LONG, away_for=None)
     assert stairs.sent() == [5]
-    message = stairs.talk.outgoing.messages[5]
+    message = stairs.conversation.outgoing.messages[5]
     stairs.acks(message)
     assert stairs.told() == []  # who read "saved" need not hear of it again
     assert stairs.standing() == [MessageState.DELIVERED]
@@ -94,7 +94,7 @@ def test_whoever_stays_online_looks_again_now_and_then() -> None:
     stairs.now = due
     stairs.ladder.handle_timer(now=due)
     assert asked(stairs) == [AskMail(BOB.id, [5])]
-    stairs.settling.expired(stairs.bob, 5, now=stairs.now)
+    stairs.settlement.expired(stairs.bob, 5, now=stairs.now)
     assert stairs.told() == [Expired]
     assert stairs.ladder.next_timer() is None
     assert Delivered not in stairs.told()

@@ -4,7 +4,7 @@ import pytest
 
 from chatapp.peer.core.records import IncomingAdded
 from chatapp.wire.errors import WireError
-from chatapp.wire.messages.direct import DeliveryFrame, Floor, Part, Void
+from chatapp.wire.messages.direct import DeliveryFrame, Floor, Gap, Part
 from chatapp.wire.messages.mail import TakeMail
 from tests.peer.core.cast import POLICY
 from tests.peer.core.letterbox import BOB, CAROL, Desk, letter, part, said
@@ -63,7 +63,7 @@ def test_a_body_that_is_none_is_never_acknowledged() -> None:
     assert desk.shown() == ["hi"]
 
 
-@pytest.mark.parametrize("settles", [Floor(9), Void(0, 9)])
+@pytest.mark.parametrize("settles", [Floor(9), Gap(0, 9)])
 def test_what_is_settled_in_the_datagram_that_brings_it_does_not_wait_for_ever(
     settles: DeliveryFrame,
 ) -> None:
@@ -74,7 +74,7 @@ def test_what_is_settled_in_the_datagram_that_brings_it_does_not_wait_for_ever(
     desk.acked()
     contact = desk.contacts.by_identity(BOB.id)
     assert contact is not None
-    assert desk.inbound.conversation(contact).courier.is_idle
+    assert desk.inbound.conversation(contact).delivery.is_idle
 
 
 # --- order
@@ -125,7 +125,7 @@ def test_who_leaves_out_numbers_does_not_fill_our_memory_with_what_comes_behind_
     assert "late" in desk.shown()
 
 
-@pytest.mark.parametrize("news", [Floor(6), Void(5, 1)])
+@pytest.mark.parametrize("news", [Floor(6), Gap(5, 1)])
 def test_what_will_never_come_is_not_waited_for(news: DeliveryFrame) -> None:
     """Clause 6.3."""
     desk = Desk()

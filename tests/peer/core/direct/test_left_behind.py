@@ -10,7 +10,7 @@ from chatapp.wire.codec import decode_group_body
 from chatapp.wire.framing import unpack_group
 from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered, RoomMember
 from chatapp.wire.sealing import GroupKey
-from tests.peer.core.hall import STATION, Node
+from tests.peer.core.hall import SENDER_INDEX, Node
 from tests.peer.core.lab import BOB, HERE, LAB_KEY, enter, link_again, lose_registry, node
 
 __all__ = ["node"]
@@ -20,30 +20,30 @@ def test_after_a_quit_with_a_line_to_be_told_the_next_start_tells_it(node: Node)
     """It was promised to go "to others later"; only who is in the room can tell it there."""
     enter(node)
     lose_registry(node)
-    begun = node.core.speech.say("hi", now=node.now)
+    begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
     node.core.rooms.forget()
     node.pump()
     again = Node(disk=node.disk, porter=node.porter, life=2)
     again.start()
-    asked = link_again(again, BOB.row(3, station=7))
+    asked = link_again(again, BOB.row(3, sender_index=7))
     assert asked is not None
     again.told(
         RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
-        GroupGranted("#lab", 2, LAB_KEY, STATION, 10),
+        GroupGranted("#lab", 2, LAB_KEY, SENDER_INDEX, 10),
     )
     assert said(again, epoch=2) == ["hi"]
 
 
 def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(node: Node) -> None:
     enter(node)
-    node.core.speech.say("bye", now=node.now)
+    node.core.sending.say("bye", now=node.now)
     node.core.rooms.leave(now=node.now)
     node.pump()
     again = Node(disk=node.disk, porter=node.porter, life=2)
     again.pump()
     (line,) = again.disk.lines.latest(9)
-    *_, last = readable(unpacked(line.trail, line.at_ms), line.at_ms)
+    *_, last = readable(unpacked(line.trace, line.at_ms), line.at_ms)
     assert (line.standing, last.what, last.reason) == (MessageState.REFUSED, TraceEvent.REFUSED, LEFT)
     assert again.saw() == [happened.Trouble(text=f"A line to lab did not reach everybody: {LEFT}")]
 
@@ -53,21 +53,21 @@ def test_lines_of_two_lives_are_said_one_life_after_the_other(node: Node) -> Non
     life while one of the earlier is not settled would hold it back for what is in between."""
     enter(node)
     lose_registry(node)
-    node.core.speech.say("one", now=node.now)
-    node.core.speech.say("two", now=node.now)
+    node.core.sending.say("one", now=node.now)
+    node.core.sending.say("two", now=node.now)
     node.pump()
     again = Node(disk=node.disk, porter=node.porter, life=2)
     again.now += 60.0
     again.start()
     lose_registry(again)
-    again.core.speech.say("three", now=again.now)
-    asked = link_again(again, BOB.row(3, station=7))
+    again.core.sending.say("three", now=again.now)
+    asked = link_again(again, BOB.row(3, sender_index=7))
     assert asked is not None
     again.told(
         RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
-        GroupGranted("#lab", 2, LAB_KEY, STATION, 10),
+        GroupGranted("#lab", 2, LAB_KEY, SENDER_INDEX, 10),
     )
-    again.core.speech.say("four", now=again.now)
+    again.core.sending.say("four", now=again.now)
     again.pump()
     first, second = again.lines()
     assert [text_of(first, epoch=2), text_of(second, epoch=2)] == ["one", "two"]

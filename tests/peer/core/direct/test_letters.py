@@ -127,7 +127,7 @@ class TestNoRoom:
         stairs.say()
         assert stairs.told() == [Kept]
         assert stairs.posted() == []
-        assert {message.standing for message in stairs.talk.outgoing} == {MessageState.KEPT}
+        assert {message.standing for message in stairs.conversation.outgoing} == {MessageState.KEPT}
 
     def test_one_is_tried_again_after_each_pause_without_a_word(self) -> None:
         stairs = Stairs(online=False)
@@ -195,7 +195,7 @@ class TestNoRoom:
         second = stairs.say()
         stairs.pass_time(PAUSE_FIRST)
         (probe,) = stairs.posted()
-        stairs.talk.courier.send(first.number, first.body, now=stairs.now)
+        stairs.conversation.delivery.send(first.number, first.body, now=stairs.now)
         stairs.acks(first)
         assert stairs.letters.saved(probe.reference, now=stairs.now) is stairs.bob
         stairs.ladder.climb(stairs.bob, now=stairs.now)
@@ -248,7 +248,7 @@ def test_saved_messages_go_again_before_a_newer_one() -> None:
     stairs.acks(*older, newer)
     assert stairs.told() == [Delivered]  # whoever read "saved" need not hear of it again
     assert stairs.ladder.is_settled
-    assert stairs.talk.outgoing.floor == newer.number + 1
+    assert stairs.conversation.outgoing.floor == newer.number + 1
 
 
 def test_a_saved_message_whose_second_copy_is_not_answered_is_still_saved() -> None:

@@ -5,7 +5,7 @@ from chatapp.peer.core.direct.outbox import RETRY_SPAN
 from chatapp.peer.core.events import Delivered, Expired, Kept
 from chatapp.peer.core.records import MessageState
 from chatapp.wire.codec import decode_frames
-from chatapp.wire.messages.direct import Floor, Void
+from chatapp.wire.messages.direct import Floor, Gap
 from chatapp.wire.messages.mail import MailRefusal
 from tests.peer.core.stairs import Stairs, comes, offline
 
@@ -26,8 +26,8 @@ def test_a_letter_that_expired_is_told_and_goes_nowhere() -> None:
     message = stairs.say()
     stairs.saves()
     stairs.told()
-    stairs.settling.expired(stairs.bob, message.number, now=stairs.now)
-    stairs.settling.expired(stairs.bob, message.number, now=stairs.now)
+    stairs.settlement.expired(stairs.bob, message.number, now=stairs.now)
+    stairs.settlement.expired(stairs.bob, message.number, now=stairs.now)
     assert stairs.out.drain_events() == [Expired(to="bob", number=message.number, text="hi")]
     comes(stairs)
     stairs.say()
@@ -59,10 +59,10 @@ def test_the_floor_is_the_lowest_that_is_not_settled_and_refused_ones_are_void()
     stairs.letters.refused(two.reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
     comes(stairs)
     third = stairs.say()
-    payloads = stairs.talk.courier.payloads_to_send(now=stairs.now)
+    payloads = stairs.conversation.delivery.payloads_to_send(now=stairs.now)
     frames = [frame for payload in payloads for frame in decode_frames(payload)]
     assert Floor(first.number) in frames
-    assert Void(second.number, 1) in frames
+    assert Gap(second.number, 1) in frames
     assert third.number == second.number + 1
 
 

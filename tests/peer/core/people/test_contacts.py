@@ -81,7 +81,7 @@ def test_a_newer_row_tells_where_somebody_is(bob: Someone) -> None:
     assert home.contacts.take_row(bob.row(2)) is Change.MOVED
     assert home.know(bob).address == ELSEWHERE
     assert home.contacts.take_row(bob.row(3, online=False)) is Change.MOVED
-    assert home.contacts.take_row(bob.row(4, online=False, station=9)) is Change.TAKEN
+    assert home.contacts.take_row(bob.row(4, online=False, sender_index=9)) is Change.TAKEN
 
 
 def test_an_older_row_or_an_older_card_is_refused(bob: Someone) -> None:
@@ -170,10 +170,10 @@ def test_an_old_card_under_a_name_that_is_somebody_elses_by_now_blocks_nobody(bo
 def test_stations_follow_rows(bob: Someone) -> None:
     carol = Someone("carol")
     home = Home(bob, carol)
-    home.contacts.take_row(bob.row(3, station=7))
-    home.contacts.take_row(carol.row(4, station=7))  # a registry that gives one number twice
-    home.contacts.take_row(bob.row(5, station=8))
-    seven, eight = home.contacts.by_station(7), home.contacts.by_station(8)
+    home.contacts.take_row(bob.row(3, sender_index=7))
+    home.contacts.take_row(carol.row(4, sender_index=7))  # a registry that gives one number twice
+    home.contacts.take_row(bob.row(5, sender_index=8))
+    seven, eight = home.contacts.by_sender_index(7), home.contacts.by_sender_index(8)
     assert seven is not None and seven.identity == carol.id
     assert eight is not None and eight.identity == bob.id
 

@@ -18,7 +18,7 @@ def test_numbers_side_by_side_that_never_come_are_one_span(order: list[int], ref
     for at in order:
         if at in refused:
             outgoing.settle(messages[at], MessageState.REFUSED)
-    spans = outgoing.voids
+    spans = outgoing.gaps
     first = messages[0].number
     told = [number - first for start, end in spans for number in range(start, end)]
     assert told == sorted(refused)

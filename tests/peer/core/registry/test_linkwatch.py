@@ -92,7 +92,7 @@ def test_a_link_that_stood_still_is_told_and_made_anew() -> None:
 def test_a_registry_that_was_stopped_has_not_stalled_its_links() -> None:
     node = Node()
     node.come_in(BOB.row(1))
-    node.core.speech.send_all("hi", now=node.now)
+    node.core.sending.send_all("hi", now=node.now)
     node.pass_time(12.0)
     assert troubles(node) == []
     node.register()

@@ -28,7 +28,7 @@ from chatapp.wire.messages.rooms import (
 from chatapp.wire.messages.table import FetchTable, TablePage
 from chatapp.wire.sealing import GroupKey, seal_letter
 from tests.peer.core.cast import POLICY, Someone, raw
-from tests.peer.core.hall import KEY, STATION, Node
+from tests.peer.core.hall import KEY, SENDER_INDEX, Node
 
 BOB, CAROL = Someone("bob"), Someone("carol")
 
@@ -37,7 +37,7 @@ BOB, CAROL = Someone("bob"), Someone("carol")
 def node() -> Node:
     """Registered, with a link, knowing bob."""
     node = Node()
-    node.come_in(node.alice.row(1), BOB.row(2, station=7))
+    node.come_in(node.alice.row(1), BOB.row(2, sender_index=7))
     node.saw()
     node.asked()
     return node
@@ -55,10 +55,10 @@ def letter(by: Someone, number: int, text: str) -> Letter:
     )
 
 
-def said(number: int, text: str, *, station: int = 7) -> bytes:
+def said(number: int, text: str, *, sender_index: int = 7) -> bytes:
     key = GroupKey(CHANNEL, epoch=1, key=KEY)
     key._counter = number
-    return key.seal(station, encode(GroupBody(number=number, floor=number, at=0, text=text)))
+    return key.seal(sender_index, encode(GroupBody(number=number, floor=number, at=0, text=text)))
 
 
 def texts(node: Node) -> list[str]:
@@ -80,7 +80,7 @@ def test_mail_that_comes_before_the_table_waits_for_it() -> None:
     node.register()
     node.greet()
     node.asked()
-    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([letter(BOB, 5, "hi")], more=False))
+    node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, 0), MailBatch([letter(BOB, 5, "hi")], more=False))
     assert texts(node) == []
     node.told(TablePage(0, 100, more=False, rows=raw(BOB.row(2))))
     assert texts(node) == ["hi"]
@@ -109,7 +109,7 @@ def test_a_letter_of_somebody_whom_the_registry_does_not_know_either_is_shown_al
 
 
 def test_a_stored_line_of_somebody_newer_than_our_table_waits_for_their_row(node: Node) -> None:
-    line = GroupLine(1, CAROL.id, said(5, "I am new", station=8))
+    line = GroupLine(1, CAROL.id, said(5, "I am new", sender_index=8))
     node.told(GroupPage(CHANNEL, [EpochKey(1, KEY)], [line], 1, more=False))
     assert texts(node) == []
     node.told(TablePage(100, 101, more=False, rows=raw(CAROL.row(101))))
@@ -126,11 +126,11 @@ def test_a_lost_link_means_seeking_and_then_lost(node: Node) -> None:
 
 
 def test_what_was_asked_on_a_lost_link_is_asked_anew_on_the_next_and_not_before_it_is_up(node: Node) -> None:
-    node.core.speech.send("bob", "hi", now=node.now)
+    node.core.sending.send("bob", "hi", now=node.now)
     node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
     (before,) = [request for request in node.asked() if isinstance(request, DepositMail)]
     node.lose_link()
-    node.core.speech.look_up("carol", now=node.now)
+    node.core.sending.look_up("carol", now=node.now)
     node.register()
     node.attach(version=102)
     (after,) = [request for request in node.asked() if isinstance(request, DepositMail)]
@@ -197,21 +197,21 @@ class TestSignsOfLife:
 
     def test_somebody_who_answers_no_try_is_reported_once(self, node: Node) -> None:
         for text in ("one", "two", "three"):
-            node.core.speech.send("bob", text, now=node.now)
+            node.core.sending.send("bob", text, now=node.now)
         node.pass_time(POLICY.give_up_after)
         reports = [request for request in node.asked() if isinstance(request, ReportSilence)]
         assert reports == [ReportSilence(BOB.id)]
 
     def test_somebody_who_answers_none_that_went_both_ways_is_reported_too(self, node: Node) -> None:
-        node.core.speech.send("bob", "one", now=node.now)
+        node.core.sending.send("bob", "one", now=node.now)
         node.pass_time(POLICY.give_up_after + 2.0)
         node.answer_pings()
-        node.core.speech.send("bob", "two", now=node.now)
+        node.core.sending.send("bob", "two", now=node.now)
         node.pass_time(POLICY.give_up_after)
         assert ReportSilence(BOB.id) in node.asked()
 
     def test_nobody_is_reported_who_is_away_as_all_know(self, node: Node) -> None:
-        node.core.speech.send("bob", "one", now=node.now)
+        node.core.sending.send("bob", "one", now=node.now)
         node.pass_time(1.0)
         node.told(TablePage(100, 101, more=False, rows=raw(BOB.row(101, online=False))))
         node.pass_time(5.0)
@@ -222,11 +222,11 @@ class TestSignsOfLife:
 
 
 def test_a_line_is_accepted_when_the_registry_says_so(node: Node) -> None:
-    number = node.core.speech.send_all("hi", now=node.now)
+    number = node.core.sending.send_all("hi", now=node.now)
     node.pump()
     (line,) = node.lines()
     header = unpack_group(line)
-    assert header.station == STATION
+    assert header.sender_index == SENDER_INDEX
     assert node.saw() == []
     node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
     node.told(GroupAccepted(CHANNEL, header.epoch, header.counter, 1))
@@ -236,12 +236,12 @@ def test_a_line_is_accepted_when_the_registry_says_so(node: Node) -> None:
 
 
 def test_a_line_in_an_epoch_that_is_over_is_sealed_anew(node: Node) -> None:
-    node.core.speech.send_all("hi", now=node.now)
+    node.core.sending.send_all("hi", now=node.now)
     node.pump()
     (line,) = node.lines()
     header = unpack_group(line)
     node.told(
-        GroupGranted(CHANNEL, 2, b"n" * 32, STATION, 0),
+        GroupGranted(CHANNEL, 2, b"n" * 32, SENDER_INDEX, 0),
         GroupRefused(CHANNEL, header.epoch, header.counter, GroupRefusal.EPOCH_OVER),
     )
     (again,) = node.lines()
@@ -259,7 +259,7 @@ def test_a_line_in_an_epoch_that_is_over_is_sealed_anew(node: Node) -> None:
 def test_a_line_that_the_servers_disk_does_not_take_is_told_of(
     node: Node, reason: GroupRefusal, told: str
 ) -> None:
-    node.core.speech.send_all("hi", now=node.now)
+    node.core.sending.send_all("hi", now=node.now)
     node.pump()
     header = unpack_group(node.lines()[0])
     node.told(GroupRefused(CHANNEL, header.epoch, header.counter, reason))
@@ -269,7 +269,7 @@ def test_a_line_that_the_servers_disk_does_not_take_is_told_of(
 
 def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(node: Node) -> None:
     """Its disk hung first: some may have the line straight, and whoever reads "refused" says it again."""
-    node.core.speech.send_all("hi", now=node.now)
+    node.core.sending.send_all("hi", now=node.now)
     node.pass_time(POLICY.give_up_after)
     (told,) = [event for event in node.saw() if isinstance(event, happened.ChannelUnanswered)]
     header = unpack_group(node.lines()[0])
@@ -284,7 +284,7 @@ def test_a_line_that_is_kept_stays_so_when_the_servers_disk_does_not_take_it(nod
 
 
 def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_lives(node: Node) -> None:
-    number = node.core.speech.send_all("hi", now=node.now)
+    number = node.core.sending.send_all("hi", now=node.now)
     node.pass_time(POLICY.give_up_after - 0.01)
     assert node.saw() == []
     node.pass_time(0.01)
@@ -295,16 +295,16 @@ def test_a_line_without_an_answer_is_given_up_and_the_registry_asked_whether_it_
 
 def test_a_line_that_a_lost_link_took_along_is_said_again_on_the_next(node: Node) -> None:
     """Its number tells who has it already."""
-    node.core.speech.send_all("hi", now=node.now)
+    node.core.sending.send_all("hi", now=node.now)
     node.pump()
     (before,) = node.lines()
     node.lose_link()
     node.register()
     node.greet()
-    node.told(GroupGranted(CHANNEL, 1, KEY, STATION + 1, 0))
+    node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX + 1, 0))
     (after,) = node.lines()
     assert unpack_group(after).counter > unpack_group(before).counter
-    assert unpack_group(after).station == STATION + 1
+    assert unpack_group(after).sender_index == SENDER_INDEX + 1
 
 
 def test_without_a_registry_a_line_is_given_up_at_once() -> None:
@@ -312,18 +312,18 @@ def test_without_a_registry_a_line_is_given_up_at_once() -> None:
     node.start()
     node.pass_time(10.0)
     node.saw()
-    node.core.speech.send_all("hi", now=node.now)
+    node.core.sending.send_all("hi", now=node.now)
     node.pump()
     assert kinds(node.saw()) == [happened.ChannelUnanswered]
 
 
 def test_numbers_of_lines_rise_over_lives_though_the_clock_is_set_back(node: Node) -> None:
     """Clause 6.2: or others would take the newer ones for repeats, and not show them."""
-    before = node.core.speech.send_all("one", now=node.now)
+    before = node.core.sending.send_all("one", now=node.now)
     node.pump()
     later = Node(disk=node.disk, life=2)
     later.core.wall_offset -= 3_600.0
-    assert later.core.speech.send_all("two", now=later.now) == before + 1
+    assert later.core.sending.send_all("two", now=later.now) == before + 1
     later.pump()
     assert [record.standing for record in later.records if hasattr(record, "standing")] == [MessageState.KEPT]
 
@@ -351,13 +351,13 @@ def test_lines_of_a_log_that_was_put_back_from_a_backup_are_shown_and_none_of_th
     node.lose_link()
     node.register()
     node.greet()
-    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 2), MailBatch([], more=False))
+    node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, 2), MailBatch([], more=False))
     asked = node.asked()
     assert FetchGroup(CHANNEL, since=0) in asked
     since = [request.since for request in asked if isinstance(request, FetchTable)]
     stored = [GroupLine(1, BOB.id, said(5, "line 1")), GroupLine(2, BOB.id, said(14, "said since"))]
     node.told(
-        TablePage(since[-1], 102, more=False, rows=raw(BOB.row(102, station=7))),
+        TablePage(since[-1], 102, more=False, rows=raw(BOB.row(102, sender_index=7))),
         GroupPage(CHANNEL, [EpochKey(1, KEY)], stored, 2, more=False),
     )
     assert texts(node) == ["said since"]
@@ -369,15 +369,15 @@ def test_lines_of_a_log_that_was_put_back_from_a_backup_are_shown_and_none_of_th
 
 
 def test_a_line_of_an_unknown_station_asks_for_the_row(node: Node) -> None:
-    node.frames(pack_relayed(1, said(5, "I am new", station=8)))
+    node.frames(pack_relayed(1, said(5, "I am new", sender_index=8)))
     assert node.asked() == [FetchTable(100)]
-    node.told(TablePage(100, 101, more=False, rows=raw(CAROL.row(101, station=8))))
+    node.told(TablePage(100, 101, more=False, rows=raw(CAROL.row(101, sender_index=8))))
     assert texts(node) == ["I am new"]
 
 
 def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: Node) -> None:
     """A line of somebody unknown is looked at again when a row comes, and that may be without a link."""
-    node.frames(pack_relayed(2, said(5, "I am new", station=8)))
+    node.frames(pack_relayed(2, said(5, "I am new", sender_index=8)))
     node.lose_link()
     (hail,) = BOB.again().session_with(node.alice).sessions.hail(node.alice.id, now=0.0)
     node.hears(hail, BOB.home)
@@ -385,15 +385,15 @@ def test_a_hole_that_nobody_can_be_asked_about_keeps_nobody_awake(node: Node) ->
 
 
 def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node: Node) -> None:
-    """Stations are given anew in each life: the one that was bob's may be carol's now (clause 8.1)."""
+    """Sender indexes are given anew in each life: the one that was bob's may be carol's now (clause 8.1)."""
     node.lose_link()
     node.register()
     node.greet()
-    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([], more=False))
+    node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, 0), MailBatch([], more=False))
     node.frames(pack_relayed(1, said(5, "hi")))
     assert texts(node) == []
     since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
-    rows = raw(BOB.row(101, station=9), CAROL.row(102, station=7))
+    rows = raw(BOB.row(101, sender_index=9), CAROL.row(102, sender_index=7))
     node.told(TablePage(since[-1], 102, more=False, rows=rows))
     (line,) = (event for event in node.saw() if isinstance(event, happened.ChannelReceived))
     assert (line.sender, line.text) == ("carol", "hi")
@@ -402,12 +402,12 @@ def test_a_line_before_the_table_of_a_new_life_of_the_registry_names_nobody(node
 def test_a_line_held_in_one_life_of_the_registry_is_not_taken_for_somebody_elses_in_the_next(
     node: Node,
 ) -> None:
-    """Its sender's row never came. The next life gives that station to another, and the line has another number there."""
-    node.frames(pack_relayed(1, said(5, "I am new", station=8)))
+    """Its sender's row never came. The next life gives that index to another, and the line has another number there."""
+    node.frames(pack_relayed(1, said(5, "I am new", sender_index=8)))
     node.lose_link()
     node.register()
     node.greet()
-    node.told(GroupGranted(CHANNEL, 1, KEY, STATION, 0), MailBatch([], more=False))
+    node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, 0), MailBatch([], more=False))
     since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
-    node.told(TablePage(since[-1], 102, more=False, rows=raw(BOB.row(102, station=8))))
+    node.told(TablePage(since[-1], 102, more=False, rows=raw(BOB.row(102, sender_index=8))))
     assert texts(node) == []

@@ -27,8 +27,8 @@ from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import WALL
 
 
-def granted(epoch: int = 1, *, station: int = 3, position: int = 0) -> GroupGranted:
-    return GroupGranted(CHANNEL, epoch, bytes((epoch,)) * 32, station, position)
+def granted(epoch: int = 1, *, sender_index: int = 3, position: int = 0) -> GroupGranted:
+    return GroupGranted(CHANNEL, epoch, bytes((epoch,)) * 32, sender_index, position)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_log_that_ends_before_our_place_is_begun_anew() -> None:
     assert channel.grant(granted(position=20))
     assert channel.cursor == 0
     assert out.drain_records() == [CursorMoved(0, CHANNEL), LineAccepted(0, CHANNEL)]
-    line = decode_message_body(channel.straight(channel.add("one", wall=WALL)))
+    line = decode_message_body(channel.fanout(channel.add("one", wall=WALL)))
     assert isinstance(line, StraightLine)
     assert line.position == 0, "members wait for no line of the log that was lost"
 
@@ -72,7 +72,11 @@ def test_a_line_is_sealed_under_the_newest_key_and_our_station(channel: Group) -
     channel.grant(granted(2))
     second, third = (channel.seal(channel.add(text, wall=WALL)) for text in ("two", "three"))
     headers = [unpack_group(frame) for frame in (first, second, third)]
-    assert [(one.epoch, one.station, one.counter) for one in headers] == [(1, 3, 0), (2, 3, 0), (2, 3, 1)]
+    assert [(one.epoch, one.sender_index, one.counter) for one in headers] == [
+        (1, 3, 0),
+        (2, 3, 0),
+        (2, 3, 1),
+    ]
     body = decode_group_body(GroupKey(CHANNEL, epoch=2, key=b"\2" * 32).open(second))
     assert body.text == "two"
 
@@ -128,10 +132,10 @@ def test_a_line_that_is_said_straight_tells_what_need_not_be_waited_for() -> Non
     stored = StoredStream(last_sent=3)
     channel = Group(CHANNEL, stored, StoredGroup(5, 4), Outputs())
     first, second = channel.add("one", wall=WALL), channel.add("two", wall=WALL)
-    line = decode_message_body(channel.straight(first))
+    line = decode_message_body(channel.fanout(first))
     assert line == StraightLine(CHANNEL, first.number, 4, first.number, 4, first.at_ms, "one")
     channel.accepted(first, 8)
-    line = decode_message_body(channel.straight(second))
+    line = decode_message_body(channel.fanout(second))
     assert line == StraightLine(CHANNEL, second.number, second.number, second.number, 8, second.at_ms, "two")
 
 

@@ -48,7 +48,7 @@ def test_lines_of_strangers_are_held_up_to_a_bound() -> None:
     desk = Desk(knows=(BOB,))
     for number in range(1, GROUP_HELD_MAX + 10):
         desk.relayed(number, said(number, by=CAROL))
-    assert len(desk.hearing._held_frames) == GROUP_HELD_MAX
+    assert len(desk.receiver._held_frames) == GROUP_HELD_MAX
     assert desk.channel.gap_due is not None  # the log has the rest
 
 

@@ -10,7 +10,7 @@ from chatapp.wire.messages.direct import StraightLine
 from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered, RoomMember
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import WALL
-from tests.peer.core.hall import STATION, Node
+from tests.peer.core.hall import SENDER_INDEX, Node
 from tests.peer.core.lab import BOB, HERE, LAB_KEY, enter, link_again, lose_registry, node, told
 
 __all__ = ["node"]
@@ -19,11 +19,11 @@ __all__ = ["node"]
 def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(node: Node) -> None:
     enter(node)
     lose_registry(node)
-    begun = node.core.speech.say("hi", now=node.now)
+    begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
     node.pump()
     mark = group_mark("#lab")
-    (under_way,) = readable(node.core.speech.steps_under_way(mark, begun.number), 0)
+    (under_way,) = readable(node.core.sending.steps_under_way(mark, begun.number), 0)
     assert under_way.what is TraceEvent.KEPT
     assert under_way.when is not None
     assert under_way.when < node.now + WALL
@@ -31,26 +31,26 @@ def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(
     assert asked is not None
     node.told(
         RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
-        GroupGranted("#lab", 1, LAB_KEY, STATION, 10),
+        GroupGranted("#lab", 1, LAB_KEY, SENDER_INDEX, 10),
     )
     (frame,) = node.lines()
     header = unpack_group(frame)
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
-    assert node.core.speech.steps_under_way(mark, begun.number) == ()
+    assert node.core.sending.steps_under_way(mark, begun.number) == ()
     (line,) = node.disk.lines.latest(9)
     assert (line.room, line.text, line.standing) == ("lab", "hi", MessageState.DELIVERED)
-    steps = readable(unpacked(line.trail, line.at_ms), line.at_ms)
+    steps = readable(unpacked(line.trace, line.at_ms), line.at_ms)
     assert [step.what for step in steps] == [TraceEvent.KEPT, TraceEvent.ACCEPTED]
 
 
 def test_a_line_that_was_left_behind_says_why(node: Node) -> None:
     enter(node)
     lose_registry(node)
-    node.core.speech.say("hi", now=node.now)
+    node.core.sending.say("hi", now=node.now)
     node.core.rooms.leave(now=node.now)
     node.pump()
     (line,) = node.disk.lines.latest(9)
-    *_, last = readable(unpacked(line.trail, line.at_ms), line.at_ms)
+    *_, last = readable(unpacked(line.trace, line.at_ms), line.at_ms)
     assert (line.standing, last.what, last.reason) == (MessageState.REFUSED, TraceEvent.REFUSED, LEFT)
 
 
@@ -73,7 +73,7 @@ def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: No
 def test_lines_of_a_room_are_answered_by_the_registry(node: Node) -> None:
     enter(node)
     node.saw()
-    begun = node.core.speech.say("hi", now=node.now)
+    begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
     node.pump()
     (frame,) = node.lines()
@@ -85,7 +85,7 @@ def test_lines_of_a_room_are_answered_by_the_registry(node: Node) -> None:
 
 def test_a_line_said_just_before_leaving_is_still_answered(node: Node) -> None:
     enter(node)
-    node.core.speech.say("bye", now=node.now)
+    node.core.sending.say("bye", now=node.now)
     node.core.rooms.leave(now=node.now)
     node.pump()
     (frame,) = node.lines()
@@ -98,16 +98,16 @@ def test_a_line_said_just_before_leaving_is_still_answered(node: Node) -> None:
 def test_lines_that_wait_survive_a_crash(node: Node) -> None:
     enter(node)
     lose_registry(node)
-    begun = node.core.speech.say("hi", now=node.now)
+    begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
     node.pump()
     again = Node(disk=node.disk, porter=node.porter, life=2)
     again.start()
-    asked = link_again(again, BOB.row(3, station=7))
+    asked = link_again(again, BOB.row(3, sender_index=7))
     assert asked is not None
     again.told(
         RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
-        GroupGranted("#lab", 2, LAB_KEY, STATION, 10),
+        GroupGranted("#lab", 2, LAB_KEY, SENDER_INDEX, 10),
     )
     (frame,) = again.lines()
     body = decode_group_body(GroupKey("#lab", epoch=2, key=LAB_KEY).open(frame))

@@ -25,7 +25,7 @@ from chatapp.wire.messages.rooms import (
 )
 from chatapp.wire.messages.table import Presence, Row, TablePage
 from tests.peer.core.cast import POLICY, raw
-from tests.peer.core.hall import STATION, Node
+from tests.peer.core.hall import SENDER_INDEX, Node
 from tests.peer.core.lab import (
     BOB,
     CAROL,
@@ -52,8 +52,8 @@ def test_whoever_is_let_in_hears_who_is_there_and_nothing_else(node: Node) -> No
     enter(node, who=(CAROL, BOB))
     assert node.saw() == [happened.RoomEntered(room="lab", members=("bob", "carol"), missed=0)]
     assert node.core.rooms.is_settled
-    assert [one.name for one in node.core.rooms.audience.people()] == ["alice", "bob", "carol"]
-    assert node.core.rooms.audience.in_reach == 2
+    assert [one.name for one in node.core.rooms.recipients.people()] == ["alice", "bob", "carol"]
+    assert node.core.rooms.recipients.in_reach == 2
 
 
 def test_a_name_that_is_none_is_refused_here(node: Node) -> None:
@@ -180,7 +180,7 @@ def test_leaving_no_room_is_told(node: Node) -> None:
     node.core.rooms.leave(now=node.now)
     node.pump()
     assert node.saw() == [happened.NotInRoom()]
-    assert node.core.speech.say("hi", now=node.now) is None
+    assert node.core.sending.say("hi", now=node.now) is None
     node.pump()
     assert node.saw() == [happened.NotInRoom()]
 
@@ -194,7 +194,7 @@ def test_after_a_crash_the_next_start_is_in_the_room_with_the_missed_lines(node:
     assert entering.room == "lab"
     again.told(
         RoomEntered(entering.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 1),
-        GroupGranted("#lab", 1, LAB_KEY, STATION, 11),
+        GroupGranted("#lab", 1, LAB_KEY, SENDER_INDEX, 11),
     )
     assert requests(again, FetchGroup) == [FetchGroup("#lab", since=10)]
     assert not again.core.rooms.is_settled
@@ -215,7 +215,7 @@ def test_that_the_registry_is_lost_is_said_before_what_becomes_of_a_line(node: N
     enter(node)
     node.saw()
     node.lose_link()
-    node.core.speech.say("hi", now=node.now)
+    node.core.sending.say("hi", now=node.now)
     node.pass_time(6.0)
     assert [type(event) for event in node.saw()] == [happened.ServerLost, happened.RoomUnanswered]
 
@@ -238,10 +238,10 @@ def test_a_lost_link_is_no_news_of_the_room(node: Node) -> None:
     members = [RoomMember(BOB.id, MAYBE)]
     node.told(
         RoomEntered(asked.reference, "#lab", members, 10, 0),
-        GroupGranted("#lab", 1, LAB_KEY, STATION, 10),
+        GroupGranted("#lab", 1, LAB_KEY, SENDER_INDEX, 10),
         RoomChanged("#lab", [RoomMember(BOB.id, HERE)]),
     )
-    assert node.core.rooms.audience.in_reach == 1
+    assert node.core.rooms.recipients.in_reach == 1
     assert not any(isinstance(event, ROOM_NEWS) for event in node.saw())
 
 
@@ -260,7 +260,7 @@ def test_members_come_and_go(node: Node) -> None:
 def test_who_is_gone_by_the_table_leaves_the_room_before_that_is_said(node: Node) -> None:
     enter(node)
     node.saw()
-    row = BOB.row(101, station=7)
+    row = BOB.row(101, sender_index=7)
     gone = Row(row.card, row.host, row.port, Presence.AWAY, 0, 0, 101)
     node.told(TablePage(node.core.table_version, 101, more=False, rows=raw(gone)))
     node.told(RoomChanged("#lab", [RoomMember(BOB.id, MAYBE)]))

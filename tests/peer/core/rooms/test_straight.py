@@ -12,17 +12,17 @@ from chatapp.wire.messages.direct import Ack, DeliveryFrame, Floor, Part, Straig
 from chatapp.wire.messages.rooms import GroupAccepted, GroupBody, GroupGranted, RoomEntered, RoomMember
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import POLICY, WALL, Someone
-from tests.peer.core.hall import STATION, Node
+from tests.peer.core.hall import SENDER_INDEX, Node
 from tests.peer.core.lab import (
     BOB,
     CAROL,
     HERE,
     LAB_KEY,
     enter,
+    fanout,
     link_again,
     lose_registry,
     node,
-    straight,
     told,
 )
 
@@ -34,18 +34,18 @@ def test_a_line_goes_straight_to_members_and_once_more_to_the_registry_when_it_i
     enter(node)
     lose_registry(node)
     node.saw()
-    begun = node.core.speech.say("hi", now=node.now)
+    begun = node.core.sending.say("hi", now=node.now)
     assert begun is not None
     node.pump()
     assert node.saw() == [happened.RoomUnanswered(room="lab", number=begun.number)]
-    (_, line), *_ = straight(node, BOB)
+    (_, line), *_ = fanout(node, BOB)
     assert (line.group, line.number, line.floor, line.text) == ("#lab", begun.number, begun.number, "hi")
     asked = link_again(node)
     assert asked is not None
     assert node.lines() == []  # no key for the room yet
     node.told(
         RoomEntered(asked.reference, "#lab", [RoomMember(BOB.id, HERE)], 10, 0),
-        GroupGranted("#lab", 1, LAB_KEY, STATION, 10),
+        GroupGranted("#lab", 1, LAB_KEY, SENDER_INDEX, 10),
     )
     (frame,) = node.lines()
     body = decode_group_body(GroupKey("#lab", epoch=1, key=LAB_KEY).open(frame))
@@ -60,20 +60,20 @@ def test_a_member_who_does_not_answer_is_sent_the_newest_line_only(node: Node) -
     enter(node)
     lose_registry(node)
     for text in ("one", "two"):
-        node.core.speech.say(text, now=node.now)
+        node.core.sending.say(text, now=node.now)
         node.pump()
         node.pass_time(3.0)
-    assert node.core.rooms.audience.in_reach == 0
+    assert node.core.rooms.recipients.in_reach == 0
     assert node.core.is_settled
     node.datagrams.clear()
-    node.core.speech.say("three", now=node.now)
+    node.core.sending.say("three", now=node.now)
     node.pump()
-    lines = straight(node, BOB)
+    lines = fanout(node, BOB)
     assert [line.text for _, line in lines] == ["three"]
     session = BOB.session_with(node.alice)
     node.hears(session.seal(join_frames([encode(Ack(lines[0][0], [1]))])), BOB.home)
-    assert [line.text for _, line in straight(node, BOB)] == ["one", "two"]
-    assert node.core.rooms.audience.in_reach == 1
+    assert [line.text for _, line in fanout(node, BOB)] == ["one", "two"]
+    assert node.core.rooms.recipients.in_reach == 1
 
 
 def test_a_line_of_somebody_who_is_no_member_is_acknowledged_and_not_shown(node: Node) -> None:
@@ -104,31 +104,31 @@ def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: Node)
 def test_the_channel_goes_straight_to_everybody_who_was_online(node: Node) -> None:
     lose_registry(node)
     node.saw()
-    number = node.core.speech.send_all("hi", now=node.now)
+    number = node.core.sending.send_all("hi", now=node.now)
     node.pump()
     assert node.saw() == [happened.ChannelUnanswered(number=number)]
     kept = list(node.datagrams)
     for one in (BOB, CAROL):
         node.datagrams = list(kept)
-        assert {line.number for _, line in straight(node, one)} == {number}
+        assert {line.number for _, line in fanout(node, one)} == {number}
 
 
 def test_leaving_a_room_takes_its_lines_back_and_leaves_those_of_the_channel(node: Node) -> None:
     enter(node)
     lose_registry(node)
-    node.core.speech.say("to the room", now=node.now)
-    node.core.speech.send_all("to all", now=node.now)
+    node.core.sending.say("to the room", now=node.now)
+    node.core.sending.send_all("to all", now=node.now)
     node.pump()
-    assert {line.text for _, line in straight(node, BOB)} == {"to the room", "to all"}
+    assert {line.text for _, line in fanout(node, BOB)} == {"to the room", "to all"}
     node.core.rooms.leave(now=node.now)
     node.pass_time(POLICY.give_up_after - 0.1)
-    again = straight(node, BOB)
+    again = fanout(node, BOB)
     assert {line.text for _, line in again} == {"to all"}
     (number,) = {number for number, _ in again}
     answer = join_frames([encode(Ack(number, [1]))])
     node.hears(BOB.session_with(node.alice).seal(answer), BOB.home)
     node.pass_time(1.0)
-    assert straight(node, BOB) == []
+    assert fanout(node, BOB) == []
 
 
 def frames_to(node: Node, to: Someone) -> list[DeliveryFrame]:
@@ -148,7 +148,7 @@ def frames_to(node: Node, to: Someone) -> list[DeliveryFrame]:
 def test_a_line_has_a_number_of_the_stream_to_the_member_that_is_never_used_again(node: Node) -> None:
     enter(node)
     lose_registry(node)
-    node.core.speech.say("hi", now=node.now)
+    node.core.sending.say("hi", now=node.now)
     node.pump()
     (part,) = {frame.number: frame for frame in frames_to(node, BOB) if isinstance(frame, Part)}.values()
     assert NumberUsed(BOB.id, part.number) in node.records
@@ -159,12 +159,12 @@ def test_nobody_waits_for_a_line_that_was_taken_back(node: Node) -> None:
     """The first line is the floor of what goes straight to bob; a message behind it is not held up by it."""
     enter(node)
     lose_registry(node)
-    node.core.speech.say("to the room", now=node.now)
+    node.core.sending.say("to the room", now=node.now)
     node.pump()
     said = frames_to(node, BOB)
     (line,) = [frame.number for frame in said if isinstance(frame, Part)]
     assert Floor(line) in said
-    node.core.speech.send("bob", "to bob", now=node.now)
+    node.core.sending.send("bob", "to bob", now=node.now)
     node.pump()
     frames_to(node, BOB)
     node.core.rooms.leave(now=node.now)
@@ -177,19 +177,19 @@ def test_nobody_waits_for_a_line_that_was_taken_back(node: Node) -> None:
 def test_who_is_offline_tells_nothing_straight_and_all_of_it_later(node: Node) -> None:
     enter(node)
     lose_registry(node)
-    node.core.speech.say("hi", now=node.now)
+    node.core.sending.say("hi", now=node.now)
     node.pump()
-    first = straight(node, BOB)
+    first = fanout(node, BOB)
     assert [line.text for _, line in first] == ["hi"]
     node.core.leave(now=node.now)
     node.pass_time(5.0)
-    assert straight(node, BOB) == []
+    assert fanout(node, BOB) == []
     node.core.start(now=node.now)
     node.pass_time(5.0)
     node.datagrams.clear()
-    node.core.speech.say("again", now=node.now)
+    node.core.sending.say("again", now=node.now)
     node.pump()
-    assert {line.text for _, line in straight(node, BOB)} == {"hi", "again"}
+    assert {line.text for _, line in fanout(node, BOB)} == {"hi", "again"}
 
 
 def contact_of(node: Node, one: Someone) -> Contact:
@@ -199,25 +199,25 @@ def contact_of(node: Node, one: Someone) -> Contact:
 def test_a_key_that_nobody_goes_by_any_more_is_told_nothing_and_all_when_it_is_back(node: Node) -> None:
     enter(node)
     lose_registry(node)
-    node.core.speech.say("one", now=node.now)
+    node.core.sending.say("one", now=node.now)
     node.pump()
-    assert [line.text for _, line in straight(node, BOB)] == ["one"]
+    assert [line.text for _, line in fanout(node, BOB)] == ["one"]
     contact, router = contact_of(node, BOB), node.core._router
-    router._straight.let_go(contact)
+    router._fanout.let_go(contact)
     node.pass_time(POLICY.give_up_after)
-    assert straight(node, BOB) == []
+    assert fanout(node, BOB) == []
     router._lines.catch_up(contact, now=node.now)
     node.pump()
-    assert [line.text for _, line in straight(node, BOB)] == ["one"]
+    assert [line.text for _, line in fanout(node, BOB)] == ["one"]
 
 
 def test_the_silence_of_a_key_is_forgotten_with_it(node: Node) -> None:
     enter(node)
     lose_registry(node)
-    node.core.speech.say("one", now=node.now)
+    node.core.sending.say("one", now=node.now)
     node.pass_time(POLICY.give_up_after + 0.1)
     node.datagrams.clear()
-    node.core._router._straight.let_go(contact_of(node, BOB))
-    node.core.speech.say("two", now=node.now)
+    node.core._router._fanout.let_go(contact_of(node, BOB))
+    node.core.sending.say("two", now=node.now)
     node.pump()
-    assert [line.text for _, line in straight(node, BOB)] == ["one", "two"]
+    assert [line.text for _, line in fanout(node, BOB)] == ["one", "two"]

@@ -1,0 +1,28 @@
+"""One end of what is said in a visit of the help desk: numbers, answers, a life under another clock."""
+
+from chatapp.peer.core.operator import Talk
+
+WALL = 1_800_000_000.0
+HOUR = 3_600.0
+
+
+def test_what_was_taken_is_not_said_again() -> None:
+    conversation = Talk(7)
+    one, two = conversation.say("one", wall=WALL), conversation.say("two", wall=WALL)
+    assert conversation.taken(one.number) == []
+    assert conversation.unanswered() == [two]
+    assert conversation.taken(two.number) == []
+    assert conversation.is_settled
+
+
+def test_lines_under_a_clock_that_was_set_back_are_said_again_above_those_of_the_life_before() -> None:
+    former = Talk(7).say("before", wall=WALL)
+    conversation = Talk(7)
+    conversation.say("one", wall=WALL - HOUR)
+    conversation.say("two", wall=WALL - HOUR)
+    again = conversation.taken(former.number)
+    assert [line.text for line in again] == ["one", "two"]
+    assert again[0].number > former.number
+    assert conversation.say("three", wall=WALL - HOUR).number > again[1].number
+    assert conversation.taken(again[1].number) == []
+    assert [line.text for line in conversation.unanswered()] == ["three"]
