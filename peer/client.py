@@ -19,7 +19,7 @@ from typing import Final, Self, assert_never
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.operator import Operator, Whom
+from chatapp.peer.core.operator import Whom
 from chatapp.peer.core.people.table import NOBODY, LookUp
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.driver import PeerDriver
@@ -32,6 +32,7 @@ from chatapp.wire.admission import JoinCode
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.folders import default_home
 from chatapp.wire.identity import demanded_key
+from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 NO_ROOM: Final = "nothing can be stored here, and too much waits to be"
@@ -178,47 +179,13 @@ class AtDesk:
         self._open_core().sending.say_on_duty(text, whom, now=now)
         self._schedule()
 
-    def take_duty(self, queue: str = "") -> None:
-        """Visitors of this queue as they come; empty for the first one. `DutyChanged` follows."""
-        self._operator().commands.take_duty(queue)
-
-    def end_duty(self) -> None:
-        """Nobody new. `DutyChanged` follows."""
-        self._operator().end()
-
-    def call_next(
-        self, queue: str = "", *, visit: int | None = None, entered_at: float | None = None
+    def ask(
+        self, request: OperatorRequest, *, visit: int | None = None, entered_at: float | None = None
     ) -> None:
-        """End the session; `ClientCame` follows when somebody waits."""
-        self._operator().call_next(queue, self._whom(visit, entered_at))
-
-    def end_session(self, *, visit: int | None = None, entered_at: float | None = None) -> None:
-        """End the session."""
-        self._operator().end_session(self._whom(visit, entered_at))
-
-    def hand_over(self, operator: str, *, visit: int | None = None, entered_at: float | None = None) -> None:
-        """Our visitor goes to this operator."""
-        self._operator().hand_over(operator, self._whom(visit, entered_at))
-
-    def note(self, text: str, *, visit: int | None = None, entered_at: float | None = None) -> None:
-        """A note about our visitor, for operators only."""
-        self._operator().note(text, self._whom(visit, entered_at))
-
-    def drop(self, place: int) -> None:
-        """Take a visitor out of the waiting room: number `place` of the one that was shown last."""
-        self._operator().commands.drop(place)
-
-    def move(self, place: int, to: int) -> None:
-        """Give a visitor the number `to`: number `place` of the waiting room that was shown last."""
-        self._operator().commands.move(place, to)
-
-    def show_room(self, queue: str = "") -> None:
-        """`WaitingRoom` follows."""
-        self._operator().commands.show_room(queue)
-
-    def show_figures(self, queue: str = "") -> None:
-        """`Figures` follows."""
-        self._operator().commands.show_figures(queue)
+        """Ask for something, such as `TakeDuty(0, "")`; events tell what comes of it. The reference and the visit of the
+        request are filled in here. A number means whoever had it in the waiting room that was shown last."""
+        self._open_core().operator.ask(request, self._whom(visit, entered_at))
+        self._schedule()
 
     async def answered(self) -> None:
         """Wait until all that was asked is answered: what follows from it was told before. Raises NotOpen."""
@@ -232,10 +199,6 @@ class AtDesk:
 
     def _whom(self, visit: int | None, entered_at: float | None) -> Whom:
         return Whom(visit, self._now() if entered_at is None else entered_at)
-
-    def _operator(self) -> Operator:
-        self._schedule()
-        return self._open_core().operator
 
 
 class PeerTrust:

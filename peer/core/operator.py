@@ -4,8 +4,9 @@ Whether we are an operator is the registry's to say.
 """
 
 import random
-from collections.abc import Callable
 from typing import Final, NamedTuple, assert_never
+
+import msgspec
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import Outputs
@@ -82,45 +83,26 @@ class OperatorCommands:
         self.is_up = False
         """Whether there is a link to ask on."""
 
-    def take_duty(self, queue: str) -> None:
-        """Visitors of this queue as they come; empty for the present or first queue."""
-        self._ask(lambda reference: TakeDuty(reference, queue))
+    def ask(self, request: OperatorRequest, subject: str = "") -> None:
+        """Send a request under a fresh reference. `subject`: the visitor meant by a number of the waiting room."""
+        if not self.is_up:
+            self.fail(UNREACHABLE)
+            return
+        reference = self._rng.getrandbits(32)
+        request = msgspec.structs.replace(request, reference=reference)
+        self._asked[reference] = _Asked(request, subject)
+        self._out.requests.append(request)
 
-    def end_duty(self) -> None:
-        """Nobody new."""
-        self._ask(EndDuty)
-
-    def call_next(self, queue: str, visit: int) -> None:
-        """The session of this visit is over (0: there is none); the next in line comes."""
-        self._ask(lambda reference: CallNext(reference, queue, visit))
-
-    def end_session(self, visit: int) -> None:
-        """The session of this visit is over; the next in line comes if there is one."""
-        self._ask(lambda reference: EndSession(reference, visit))
-
-    def hand_over(self, operator: str, visit: int) -> None:
-        """This visitor goes to this operator."""
-        self._ask(lambda reference: HandOver(reference, visit, operator))
-
-    def note(self, text: str, visit: int) -> None:
-        """A note about this visitor, for operators only."""
-        self._ask(lambda reference: NoteVisitor(reference, visit, text))
-
-    def drop(self, place: int) -> None:
-        """The visitor who has this number has to leave the line."""
-        self._ask_in_line(place, lambda reference, visit: DropVisitor(reference, visit, place))
-
-    def move(self, place: int, to: int) -> None:
-        """The visitor who has this number becomes number `to`."""
-        self._ask_in_line(place, lambda reference, visit: MoveVisitor(reference, visit, place, to))
-
-    def show_room(self, queue: str) -> None:
-        """`WaitingRoom` follows."""
-        self._ask(lambda reference: ShowRoom(reference, queue))
-
-    def show_figures(self, queue: str) -> None:
-        """`Figures` follows."""
-        self._ask(lambda reference: ShowFigures(reference, queue))
+    def ask_in_line(self, request: DropVisitor | MoveVisitor) -> None:
+        """Send a request about the visitor who had the number `place` when the waiting room was last shown."""
+        meant = self._room.at(request.place)
+        match meant:
+            case None:
+                self.fail(NO_SUCH_PLACE)
+            case NumberMoved(was, is_now):
+                self._out.events.append(happened.NumberMoved(place=request.place, was=was, is_now=is_now))
+            case _:
+                self.ask(msgspec.structs.replace(request, visit=meant.visit), meant.name)
 
     @property
     def is_answered(self) -> bool:
@@ -200,25 +182,6 @@ class OperatorCommands:
 
     def _tell_done(self, text: str) -> None:
         self._out.events.append(happened.CommandDone(text=text))
-
-    def _ask_in_line(self, place: int, make: Callable[[int, int], OperatorRequest]) -> None:
-        meant = self._room.at(place)
-        match meant:
-            case None:
-                self.fail(NO_SUCH_PLACE)
-            case NumberMoved(was, is_now):
-                self._out.events.append(happened.NumberMoved(place=place, was=was, is_now=is_now))
-            case _:
-                self._ask(lambda reference: make(reference, meant.visit), meant.name)
-
-    def _ask(self, make: Callable[[int], OperatorRequest], subject: str = "") -> None:
-        if not self.is_up:
-            self.fail(UNREACHABLE)
-            return
-        reference = self._rng.getrandbits(32)
-        request = make(reference)
-        self._asked[reference] = _Asked(request, subject)
-        self._out.requests.append(request)
 
 
 def _held_what(request: OperatorRequest) -> happened.HeldWhat:
@@ -366,10 +329,23 @@ class Operator:
 
     # --- what we want
 
-    def end(self) -> None:
-        """Nobody new, and not on the next link either."""
-        self._wants_duty = False
-        self.commands.end_duty()
+    def ask(self, request: OperatorRequest, whom: Whom) -> None:
+        """Ask the registry for something. Its reference is drawn here, and the visit that it concerns is found: the visitor
+        meant by a number of the waiting room, or by `whom`."""
+        match request:
+            case DropVisitor() | MoveVisitor():
+                self.commands.ask_in_line(request)
+            case CallNext() | EndSession() | HandOver() | NoteVisitor():
+                visit = self._meant(_held_what(request), whom)
+                if visit is not None:
+                    self.commands.ask(msgspec.structs.replace(request, visit=visit))
+            case EndDuty():
+                self._wants_duty = False  # not on the next link either
+                self.commands.ask(request)
+            case TakeDuty() | ShowRoom() | ShowFigures():
+                self.commands.ask(request)
+            case _:
+                assert_never(request)
 
     def say(self, text: str, whom: Whom, *, wall: float) -> None:
         """A line for our visitor; it waits here while the registry is away. The caller keeps to TEXT_MAX."""
@@ -380,30 +356,6 @@ class Operator:
             self._out.requests.append(self._conversation.say(text, wall=wall))
         else:
             self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(visit))
-
-    def call_next(self, queue: str, whom: Whom) -> None:
-        """End the session, and get the next in line."""
-        visit = self._meant(happened.HeldWhat.END, whom)
-        if visit is not None:
-            self.commands.call_next(queue, visit)
-
-    def end_session(self, whom: Whom) -> None:
-        """End the session."""
-        visit = self._meant(happened.HeldWhat.END, whom)
-        if visit is not None:
-            self.commands.end_session(visit)
-
-    def hand_over(self, operator: str, whom: Whom) -> None:
-        """Give our visitor to this operator."""
-        visit = self._meant(happened.HeldWhat.HAND_OVER, whom)
-        if visit is not None:
-            self.commands.hand_over(operator, visit)
-
-    def note(self, text: str, whom: Whom) -> None:
-        """Note something about our visitor, for operators only."""
-        visit = self._meant(happened.HeldWhat.NOTE, whom)
-        if visit is not None:
-            self.commands.note(text, visit)
 
     def _meant(self, what: happened.HeldWhat, whom: Whom) -> int | None:
         """The visit that is meant, 0 for none; None when that is not clear, which is told."""
@@ -484,7 +436,7 @@ class Operator:
         if was_first and self._conversation is not None and told.visit != self._conversation.visit:
             self._taken_back(self._conversation, now)
         if was_first and self._wants_duty and not told.is_on:
-            self.commands.take_duty(self.queue)
+            self.commands.ask(TakeDuty(0, self.queue))
             return
         self._wants_duty = self._wants_duty or told.is_on
         if (told.is_on, told.queue) != (self.is_on, self.queue):

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Final, assert_never
 
-from chatapp.peer.client import AtDesk, Peer
+from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.ui.formatting import Answer
@@ -14,20 +14,12 @@ from chatapp.peer.ui.help import help_lines
 from chatapp.peer.ui.intents import (
     SERVER,
     AskMessage,
-    CallNext,
-    DeskIntention,
-    DropVisitor,
     Empty,
-    EndDuty,
-    EndSession,
     EnterRoom,
-    HandOver,
     Ignore,
     Intention,
     Leave,
     LeaveRoom,
-    MoveVisitor,
-    NoteVisitor,
     Quit,
     Rename,
     Return,
@@ -36,48 +28,18 @@ from chatapp.peer.ui.intents import (
     Search,
     SendAll,
     SendDirect,
-    ShowFigures,
     ShowHelp,
     ShowHistory,
     ShowMembers,
     ShowPeople,
     ShowRooms,
-    ShowWaitingRoom,
-    TakeDuty,
     Trust,
     Unignore,
     Verify,
     Why,
 )
 from chatapp.wire.errors import TooLong
-
-
-def ask(desk: AtDesk, intention: DeskIntention, *, entered_at: float) -> None:
-    """Ask for it. What concerns a visitor is for the one who was shown when it was typed."""
-    match intention:
-        case TakeDuty(queue):
-            desk.take_duty(queue or "")
-        case EndDuty():
-            desk.end_duty()
-        case CallNext(queue):
-            desk.call_next(queue or "", entered_at=entered_at)
-        case EndSession():
-            desk.end_session(entered_at=entered_at)
-        case DropVisitor(place):
-            desk.drop(place)
-        case MoveVisitor(place, to):
-            desk.move(place, to)
-        case HandOver(operator):
-            desk.hand_over(operator, entered_at=entered_at)
-        case NoteVisitor(text):
-            desk.note(text, entered_at=entered_at)
-        case ShowWaitingRoom(queue):
-            desk.show_room(queue or "")
-        case ShowFigures(queue):
-            desk.show_figures(queue or "")
-        case _:
-            assert_never(intention)
-
+from chatapp.wire.messages.desk import OperatorRequest
 
 FAREWELL_WITHIN: Final = 0.5
 """Seconds that what was said right before one leaves has to come to rest: on a good way it takes a few milliseconds."""
@@ -98,6 +60,9 @@ class Actions:
 
     async def do(self, intention: Intention, *, entered_at: float) -> None:
         """Ask for it; what comes of it comes as events. `entered_at`: when it was typed, by the loop's clock."""
+        if isinstance(intention, OperatorRequest):
+            await self._ask_desk(intention, entered_at)
+            return
         match intention:
             case SendDirect() | SendAll() | SayInRoom():
                 await self._speak(intention)
@@ -112,27 +77,18 @@ class Actions:
                     self._remember(intention)
                 except sqlite3.Error as error:
                     self._tell(happened.Trouble(text=f"The history cannot be read: {error}"))
-            case (
-                TakeDuty()
-                | EndDuty()
-                | CallNext()
-                | EndSession()
-                | DropVisitor()
-                | MoveVisitor()
-                | HandOver()
-                | NoteVisitor()
-                | ShowWaitingRoom()
-                | ShowFigures()
-            ):
-                await self._peer.desk.said()
-                ask(self._peer.desk, intention, entered_at=entered_at)
-                await self._peer.desk.answered()  # what is typed next may rest on it
             case ShowHelp(command):
                 self._show(map(Answer, help_lines(command)))
             case SayToClient() | AskMessage() | Quit() | Empty():
                 pass  # between the face and its terminal alone
             case _:
                 assert_never(intention)
+
+    async def _ask_desk(self, request: OperatorRequest, entered_at: float) -> None:
+        desk = self._peer.desk
+        await desk.said()
+        desk.ask(request, entered_at=entered_at)
+        await desk.answered()  # what is typed next may rest on it
 
     async def drain(self) -> None:
         """Before one leaves: what was said last is told to have arrived, or goes on its way at the next return."""

@@ -37,20 +37,13 @@ from chatapp.peer.ui.arguments import (
 )
 from chatapp.peer.ui.intents import (
     AskMessage,
-    CallNext,
     Context,
-    DropVisitor,
-    EndDuty,
-    EndSession,
     EnterRoom,
-    HandOver,
     Ignore,
     Intention,
     Leave,
     LeaveRoom,
     Mistake,
-    MoveVisitor,
-    NoteVisitor,
     Quit,
     Rename,
     Return,
@@ -59,29 +52,45 @@ from chatapp.peer.ui.intents import (
     Search,
     SendAll,
     SendDirect,
-    ShowFigures,
     ShowHelp,
     ShowHistory,
     ShowMembers,
     ShowPeople,
     ShowRooms,
-    ShowWaitingRoom,
-    TakeDuty,
     Trust,
     Unignore,
     Verify,
     Why,
 )
 from chatapp.wire.errors import quoted
-from chatapp.wire.names import PeerName, peer_name
+from chatapp.wire.messages.desk import (
+    CallNext,
+    DropVisitor,
+    EndDuty,
+    EndSession,
+    HandOver,
+    MoveVisitor,
+    NoteVisitor,
+    OperatorRequest,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+)
+from chatapp.wire.names import peer_name
 
 NO_CLIENT: Final = "[No active client.]"
 _PLACE_DIGITS: Final = 9
 
 
-def _of_queue(intend: Callable[[PeerName | None], Intention]) -> Callable[..., Intention | Mistake]:
+# An operator's command is the request itself. Its reference, and the visit that it concerns, are 0 here: the core
+# fills them in (`peer.core.operator`).
+
+
+def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intention | Mistake]:
+    """Take the name of a queue, or nothing for the first one."""
+
     def read(context: Context, *words: str) -> Intention | Mistake:
-        return named(intend)(context, words[0]) if words else intend(None)
+        return named(request)(context, words[0]) if words else request("")
 
     return read
 
@@ -93,14 +102,14 @@ def _place(text: str) -> int | None:
 
 def _drop(context: Context, place: str) -> Intention | Mistake:
     number = _place(place)
-    return _no_place(place) if number is None else DropVisitor(number)
+    return _no_place(place) if number is None else DropVisitor(0, 0, number)
 
 
 def _move(context: Context, place: str, to: str) -> Intention | Mistake:
     before, after = _place(place), _place(to)
     if before is None or after is None:
         return _no_place(place if before is None else to)
-    return MoveVisitor(before, after)
+    return MoveVisitor(0, 0, before, after)
 
 
 def _no_place(text: str) -> Mistake:
@@ -116,15 +125,15 @@ DESK_COMMANDS: Final = (
         spellings=(".on",),
         shape=MAYBE_QUEUE,
         summary="help desk: go on duty and serve visitors as they come",
-        example=TakeDuty(),
-        intend=_of_queue(TakeDuty),
+        example=TakeDuty(0, ""),
+        intend=_of_queue(lambda queue: TakeDuty(0, queue)),
     ),
     Command(
         spellings=(".off",),
         shape=NOTHING,
         summary="help desk: go off duty; no new visitors come",
-        example=EndDuty(),
-        intend=lambda context: EndDuty(),
+        example=EndDuty(0),
+        intend=lambda context: EndDuty(0),
     ),
     Command(
         spellings=(".say",),
@@ -137,57 +146,57 @@ DESK_COMMANDS: Final = (
         spellings=(".room",),
         shape=MAYBE_QUEUE,
         summary="help desk: show who is served and who waits",
-        example=ShowWaitingRoom(),
-        intend=_of_queue(ShowWaitingRoom),
+        example=ShowRoom(0, ""),
+        intend=_of_queue(lambda queue: ShowRoom(0, queue)),
     ),
     Command(
         spellings=(".next",),
         shape=MAYBE_QUEUE,
         summary="help desk: end the session and call the next visitor",
-        example=CallNext(),
-        intend=_of_queue(CallNext),
+        example=CallNext(0, "", 0),
+        intend=_of_queue(lambda queue: CallNext(0, queue, 0)),
     ),
     Command(
         spellings=(".end",),
         shape=NOTHING,
         summary="help desk: end the session",
-        example=EndSession(),
-        intend=lambda context: EndSession(),
+        example=EndSession(0, 0),
+        intend=lambda context: EndSession(0, 0),
     ),
     Command(
         spellings=(".drop",),
         shape=PLACE,
         summary="help desk: take number n out of the waiting room",
-        example=DropVisitor(3),
+        example=DropVisitor(0, 0, 3),
         intend=_drop,
     ),
     Command(
         spellings=(".move",),
         shape=PLACES,
         summary="help desk: move number n to another place in the line",
-        example=MoveVisitor(3, 1),
+        example=MoveVisitor(0, 0, 3, 1),
         intend=_move,
     ),
     Command(
         spellings=(".handover",),
         shape=OPERATOR,
         summary="help desk: hand your visitor over to another operator",
-        example=HandOver(peer_name("bob")),
-        intend=named(HandOver),
+        example=HandOver(0, 0, peer_name("bob")),
+        intend=named(lambda operator: HandOver(0, 0, operator)),
     ),
     Command(
         spellings=(".note",),
         shape=TEXT,
         summary="help desk: write a note that only operators see",
-        example=NoteVisitor("Wants to be called back"),
-        intend=lambda context, text: NoteVisitor(text),
+        example=NoteVisitor(0, 0, "Wants to be called back"),
+        intend=lambda context, text: NoteVisitor(0, 0, text),
     ),
     Command(
         spellings=(".stats",),
         shape=MAYBE_QUEUE,
         summary="help desk: show how many were served, and the waits",
-        example=ShowFigures(),
-        intend=_of_queue(ShowFigures),
+        example=ShowFigures(0, ""),
+        intend=_of_queue(lambda queue: ShowFigures(0, queue)),
     ),
 )
 

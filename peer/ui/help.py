@@ -12,6 +12,10 @@ from chatapp.peer.ui.intents import Intention, SayInRoom
 _BY_MEANING: Final[Mapping[type[Intention], Command]] = {type(row.example): row for row in COMMANDS}
 
 
+_NOT_TYPED: Final = frozenset({"reference", "visit"})
+"""Fields of an operator's request that the core fills in."""
+
+
 def as_typed(intention: Intention, *, in_room: bool = False) -> str:
     """A line that means `intention`: what somebody would type outside a room, or inside one. Empty for `Empty`."""
     row = _BY_MEANING.get(type(intention))
@@ -19,7 +23,8 @@ def as_typed(intention: Intention, *, in_room: bool = False) -> str:
         return ""
     faithful = (one for one in row.spellings if one not in row.unquoted)
     spelling = next(one for one in faithful if not in_room or one.startswith(SIGNS))
-    arguments = [str(value) for value in msgspec.structs.astuple(intention) if value is not None]
+    fields = msgspec.structs.asdict(intention).items()
+    arguments = [str(value) for field, value in fields if value not in (None, "") and field not in _NOT_TYPED]
     return " ".join((spelling, *arguments))
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName
 
 
@@ -133,63 +134,6 @@ class SayToClient(msgspec.Struct, frozen=True):
     text: str
 
 
-class TakeDuty(msgspec.Struct, frozen=True):
-    """Serve visitors of a queue as they come; without a name the first queue."""
-
-    queue: PeerName | None = None
-
-
-class EndDuty(msgspec.Struct, frozen=True):
-    """Get no new visitors."""
-
-
-class CallNext(msgspec.Struct, frozen=True):
-    """End the present session and get the next visitor in line."""
-
-    queue: PeerName | None = None
-
-
-class EndSession(msgspec.Struct, frozen=True):
-    """End the present session."""
-
-
-class DropVisitor(msgspec.Struct, frozen=True):
-    """Take somebody out of the waiting room."""
-
-    place: int
-
-
-class MoveVisitor(msgspec.Struct, frozen=True):
-    """Give somebody in the waiting room another place."""
-
-    place: int
-    to: int
-
-
-class HandOver(msgspec.Struct, frozen=True):
-    """Give one's visitor to another operator."""
-
-    operator: PeerName
-
-
-class NoteVisitor(msgspec.Struct, frozen=True):
-    """Note something about one's visitor, for operators."""
-
-    text: str
-
-
-class ShowWaitingRoom(msgspec.Struct, frozen=True):
-    """Show who is served and who waits."""
-
-    queue: PeerName | None = None
-
-
-class ShowFigures(msgspec.Struct, frozen=True):
-    """Show how many were served, and how long they waited."""
-
-    queue: PeerName | None = None
-
-
 class Quit(msgspec.Struct, frozen=True):
     """Leave and end the program."""
 
@@ -203,20 +147,6 @@ class Mistake(msgspec.Struct, frozen=True):
 
     line: str
 
-
-DeskIntention = (
-    TakeDuty
-    | EndDuty
-    | CallNext
-    | EndSession
-    | DropVisitor
-    | MoveVisitor
-    | HandOver
-    | NoteVisitor
-    | ShowWaitingRoom
-    | ShowFigures
-)
-"""What operators of the help desk ask for."""
 
 Intention = (
     SendDirect
@@ -239,7 +169,7 @@ Intention = (
     | ShowHistory
     | Search
     | SayToClient
-    | DeskIntention
+    | OperatorRequest
     | ShowHelp
     | Quit
     | Empty

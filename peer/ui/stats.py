@@ -19,6 +19,7 @@ from chatapp.peer.ui.main import begin_log, opened
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
 from chatapp.peer.ui.texts import lines_of
 from chatapp.wire.address import Address
+from chatapp.wire.messages.desk import ShowFigures
 
 SHOWN: Final = 0
 
@@ -57,7 +58,7 @@ async def _ask(peer: Peer, queue: str, *, as_json: bool) -> int:
             before = peer.take_events()
             if not any(isinstance(event, Registered) for event in before):
                 return _failed(*(line for event in before for line in lines_of(event)))
-            peer.desk.show_figures(queue)
+            peer.desk.ask(ShowFigures(0, queue))
             await peer.desk.answered()
         return _told(peer.take_events(), as_json=as_json)
     except TimeoutError:

@@ -22,6 +22,7 @@ from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.form import Form
 from chatapp.wire.address import Address
+from chatapp.wire.messages.desk import EndSession, TakeDuty
 from tests.faults.bot import wait
 from tests.faults.ledger import Ledger, What
 
@@ -70,9 +71,9 @@ class Operator:
                 self._greeted.add(desk.client)
                 desk.say(f"{self.name} {desk.client} {self._said}", visit=desk.visit)
             elif desk.client in self._answered:
-                desk.end_session(visit=desk.visit)
+                desk.ask(EndSession(0, 0), visit=desk.visit)
             elif not desk.is_on_duty:
-                desk.take_duty()
+                desk.ask(TakeDuty(0, ""))
             with contextlib.suppress(NotOpen):  # it is closed while the answer is awaited
                 await desk.answered()
             await wait(over, LOOKS_EACH)

@@ -14,6 +14,17 @@ from chatapp.peer.core.operator import Operator, Whom
 from chatapp.peer.visitor.visit import Stage
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.identity import fingerprint_digits
+from chatapp.wire.messages.desk import (
+    CallNext,
+    DropVisitor,
+    EndDuty,
+    EndSession,
+    HandOver,
+    MoveVisitor,
+    NoteVisitor,
+    ShowRoom,
+    TakeDuty,
+)
 from tests.simulation.deeds import is_online, is_there
 from tests.support.guests import Guest
 from tests.support.people import Person
@@ -103,44 +114,44 @@ def _whom(world: World) -> Whom:
 
 def take_duty(world: World, one: Person) -> None:
     """`.on`."""
-    _types(world, one, lambda operator: operator.commands.take_duty(""))
+    _types(world, one, lambda operator: operator.ask(TakeDuty(0, ""), _whom(world)))
 
 
 def end_duty(world: World, one: Person) -> None:
     """`.off`."""
-    _types(world, one, lambda operator: operator.end())
+    _types(world, one, lambda operator: operator.ask(EndDuty(0), _whom(world)))
 
 
 def call_next(world: World, one: Person) -> None:
     """`.next`."""
-    _types(world, one, lambda operator: operator.call_next("", _whom(world)))
+    _types(world, one, lambda operator: operator.ask(CallNext(0, "", 0), _whom(world)))
 
 
 def end_session(world: World, one: Person) -> None:
     """`.end`."""
-    _types(world, one, lambda operator: operator.end_session(_whom(world)))
+    _types(world, one, lambda operator: operator.ask(EndSession(0, 0), _whom(world)))
 
 
 def look(world: World, one: Person) -> None:
     """`.room`: numbers refer to what it shows."""
-    _types(world, one, lambda operator: operator.commands.show_room(""))
+    _types(world, one, lambda operator: operator.ask(ShowRoom(0, ""), _whom(world)))
 
 
 def drop(world: World, one: Person, place: int) -> None:
     """`.drop`."""
-    _types(world, one, lambda operator: operator.commands.drop(place))
+    _types(world, one, lambda operator: operator.ask(DropVisitor(0, 0, place), _whom(world)))
 
 
 def move(world: World, one: Person, place: int, to: int) -> None:
     """`.move`."""
-    _types(world, one, lambda operator: operator.commands.move(place, to))
+    _types(world, one, lambda operator: operator.ask(MoveVisitor(0, 0, place, to), _whom(world)))
 
 
 def hand_over(world: World, one: Person, other: Person) -> None:
     """A note for whoever comes next, and `.handover`."""
     text = f"{world.next_number()} noted by {one.name}"
-    _types(world, one, lambda operator: operator.note(text, _whom(world)))
-    _types(world, one, lambda operator: operator.hand_over(other.called, _whom(world)))
+    _types(world, one, lambda operator: operator.ask(NoteVisitor(0, 0, text), _whom(world)))
+    _types(world, one, lambda operator: operator.ask(HandOver(0, 0, other.called), _whom(world)))
 
 
 def say_on_duty(world: World, one: Person) -> None:

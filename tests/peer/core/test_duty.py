@@ -1,7 +1,6 @@
 """An operator's side of the desk: what is asked, what is told, whom a typed line is for, what a new link brings back."""
 
 import random
-from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -21,6 +20,7 @@ from chatapp.wire.messages.desk import (
     DeskLine,
     DropVisitor,
     DutyTold,
+    EndDuty,
     EndSession,
     FiguresShown,
     HandOver,
@@ -31,10 +31,13 @@ from chatapp.wire.messages.desk import (
     MoveVisitor,
     NoteVisitor,
     OperatorNotice,
+    OperatorRequest,
     ReadAtDesk,
     RoomShown,
     RoomVisitor,
     SayAtDesk,
+    ShowFigures,
+    ShowRoom,
     TakeDuty,
 )
 from chatapp.wire.messages.link import PeerRequest
@@ -61,6 +64,9 @@ class Scene:
     def whom(self) -> Whom:
         """The visitor meant by what is typed now."""
         return Whom(None, self.now)
+
+    def ask(self, request: OperatorRequest) -> None:
+        self.operator.ask(request, self.whom)
 
     def say(self, text: str, *, is_maybe: bool = False) -> None:
         self.operator.say(text, self.whom._replace(is_maybe=is_maybe), wall=WALL)
@@ -116,7 +122,7 @@ def reference_of(request: PeerRequest) -> int:
 
 def test_the_next_visitor_comes_with_a_form_before_the_answer() -> None:
     scene = Scene()
-    scene.operator.call_next("", scene.whom)
+    scene.ask(CallNext(0, "", 0))
     scene.serve()
     assert not scene.answered()
     scene.answer(CommandResult.DONE)
@@ -132,35 +138,35 @@ def test_the_next_visitor_comes_with_a_form_before_the_answer() -> None:
 )
 def test_each_failure_is_told(result: CommandResult) -> None:
     scene = Scene()
-    scene.operator.call_next("", scene.whom)
+    scene.ask(CallNext(0, "", 0))
     scene.answer(result, "Ravi {x}")
     assert scene.told() == [happened.CommandFailed(reason=FAILURES[result].replace("{subject}", "Ravi {x}"))]
     assert scene.answered()
 
 
 @pytest.mark.parametrize(
-    ("ask", "text"),
+    ("typed", "text"),
     [
-        (lambda operator: operator.commands.drop(2), "Ravi {x} was taken out of the waiting room"),
-        (lambda operator: operator.commands.move(2, 1), "Ravi {x} is number 1 now"),
-        (lambda operator: operator.commands.note("hm", 7), "Note about Ravi {x} kept"),
+        (DropVisitor(0, 0, 2), "Ravi {x} was taken out of the waiting room"),
+        (MoveVisitor(0, 0, 2, 1), "Ravi {x} is number 1 now"),
+        (NoteVisitor(0, 0, "hm"), "Note about Ravi {x} kept"),
     ],
 )
-def test_what_nothing_else_tells_of(ask: Callable[[Operator], None], text: str) -> None:
+def test_what_nothing_else_tells_of(typed: OperatorRequest, text: str) -> None:
     scene = Scene()
-    ask(scene.operator)
+    scene.ask(typed)
     scene.answer(CommandResult.DONE, "Ravi {x}")
     assert scene.told() == [happened.CommandDone(text=text)]
 
 
 def test_without_a_link_nothing_is_asked_and_what_was_asked_is_given_up() -> None:
     scene = Scene()
-    scene.operator.end_session(scene.whom)
+    scene.ask(EndSession(0, 0))
     scene.operator.link_lost()
     assert scene.told() == [SILENT]
     assert scene.answered()
     scene.asked()
-    scene.operator.end_session(scene.whom)
+    scene.ask(EndSession(0, 0))
     assert scene.told() == [SILENT]
     assert scene.asked() == []
 
@@ -278,7 +284,7 @@ def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_f
     scene = Scene()
     scene.handle(DutyTold(False, ""))
     assert scene.told() == []
-    scene.operator.commands.take_duty("exams")
+    scene.ask(TakeDuty(0, "exams"))
     assert isinstance(scene.asked()[0], TakeDuty)
     scene.handle(DutyTold(True, "exams"))
     assert scene.told() == [happened.DutyChanged(is_on=True, queue="exams")]
@@ -293,7 +299,7 @@ def test_duty_is_told_when_it_changes_and_taken_again_from_a_registry_that_has_f
 def test_who_went_off_duty_stays_so() -> None:
     scene = Scene()
     scene.handle(DutyTold(True, "desk"))
-    scene.operator.end()
+    scene.ask(EndDuty(0))
     scene.answer(CommandResult.DONE)
     scene.handle(DutyTold(False, "desk"))
     scene.relink(is_on=False)
@@ -302,8 +308,8 @@ def test_who_went_off_duty_stays_so() -> None:
 
 def test_room_and_figures_are_values_for_people() -> None:
     scene = Scene()
-    scene.operator.commands.show_room("")
-    scene.operator.commands.show_figures("")
+    scene.ask(ShowRoom(0, ""))
+    scene.ask(ShowFigures(0, ""))
     room, figures = map(reference_of, scene.asked())
     one = RoomVisitor(7, "Asha Rao", "Other", 99, True, "bob")
     scene.handle(RoomShown(room, "desk", 1, [one], [one], 1))
@@ -328,7 +334,7 @@ def test_room_and_figures_are_values_for_people() -> None:
 def test_commands_have_a_reference_each() -> None:
     scene = Scene()
     for _ in range(100):
-        scene.operator.call_next("", scene.whom)
+        scene.ask(CallNext(0, "", 0))
     references = {one.reference for one in scene.asked() if isinstance(one, CallNext)}
     assert len(references) == 100
 
@@ -364,10 +370,10 @@ def test_what_is_typed_right_after_a_change_is_held_back() -> None:
     replaced(scene)
     scene.now += 1.9
     scene.say("your result is 42")
-    scene.operator.end_session(scene.whom)
-    scene.operator.call_next("", scene.whom)
-    scene.operator.hand_over("eve", scene.whom)
-    scene.operator.note("hm", scene.whom)
+    scene.ask(EndSession(0, 0))
+    scene.ask(CallNext(0, "", 0))
+    scene.ask(HandOver(0, 0, "eve"))
+    scene.ask(NoteVisitor(0, 0, "hm"))
     told = [event for event in scene.told() if isinstance(event, happened.HeldBack)]
     what = happened.HeldWhat
     assert [one.what for one in told] == [what.LINE, what.END, what.END, what.HAND_OVER, what.NOTE]
@@ -377,7 +383,7 @@ def test_what_is_typed_right_after_a_change_is_held_back() -> None:
     assert scene.asked() == []
     scene.now += 0.2
     scene.say("welcome")
-    scene.operator.note("hm", scene.whom)
+    scene.ask(NoteVisitor(0, 0, "hm"))
     said, note = scene.asked()
     assert isinstance(said, SayAtDesk)
     assert isinstance(note, NoteVisitor)
@@ -388,7 +394,7 @@ def test_a_visit_that_is_named_is_meant_at_any_time() -> None:
     scene = Scene()
     replaced(scene)
     scene.operator.say("for ravi", Whom(8, scene.now), wall=WALL)
-    scene.operator.end_session(Whom(8, scene.now))
+    scene.operator.ask(EndSession(0, 0), Whom(8, scene.now))
     said, ended = scene.asked()
     assert isinstance(said, SayAtDesk)
     assert isinstance(ended, EndSession)
@@ -403,7 +409,7 @@ def test_what_crosses_a_change_on_its_way_is_told() -> None:
     scene.serve()
     scene.told()
     scene.say("for asha")
-    scene.operator.hand_over("eve", scene.whom)
+    scene.ask(HandOver(0, 0, "eve"))
     said, given = scene.asked()
     assert isinstance(said, SayAtDesk)
     assert isinstance(given, HandOver)
@@ -470,24 +476,24 @@ def waiting(*visits: int) -> list[RoomVisitor]:
 
 def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
     scene = Scene()
-    scene.operator.commands.drop(2)  # nothing was shown yet: whoever is number 2
+    scene.ask(DropVisitor(0, 0, 2))  # nothing was shown yet: whoever is number 2
     assert [(one.visit, one.place) for one in scene.asked() if isinstance(one, DropVisitor)] == [(0, 2)]
-    scene.operator.commands.show_room("")
+    scene.ask(ShowRoom(0, ""))
     (ask,) = scene.asked()
     scene.handle(RoomShown(reference_of(ask), "desk", 1, [], waiting(3, 4, 5), 3))
     scene.told()
-    scene.operator.commands.drop(2)
-    scene.operator.commands.move(3, 1)
+    scene.ask(DropVisitor(0, 0, 2))
+    scene.ask(MoveVisitor(0, 0, 3, 1))
     dropped, moved = scene.asked()
     assert isinstance(dropped, DropVisitor)
     assert isinstance(moved, MoveVisitor)
     assert (dropped.visit, moved.visit, moved.to) == (4, 5, 1)
     scene.handle(CommandDone(dropped.reference, CommandResult.NOT_IN_LINE, ""))
     assert scene.told() == [happened.CommandFailed(reason="V4 is not in the waiting room any more")]
-    scene.operator.commands.drop(4)
+    scene.ask(DropVisitor(0, 0, 4))
     assert scene.told() == [happened.CommandFailed(reason="Nobody has that number in the waiting room")]
     scene.handle(CommandDone(moved.reference, CommandResult.DONE, "V5"))
     scene.told()
-    scene.operator.commands.drop(1)
+    scene.ask(DropVisitor(0, 0, 1))
     assert scene.told() == [happened.NumberMoved(place=1, was="V3", is_now="V5")]
     assert scene.asked() == []

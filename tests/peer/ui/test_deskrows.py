@@ -6,24 +6,26 @@ from hypothesis import strategies as st
 
 from chatapp.peer.ui.formatting import View, prompt_of
 from chatapp.peer.ui.intents import (
-    CallNext,
     Context,
-    DropVisitor,
-    EndSession,
-    HandOver,
     Intention,
     LeaveRoom,
     Mistake,
-    MoveVisitor,
-    NoteVisitor,
     SayInRoom,
     SayToClient,
-    ShowFigures,
     ShowPeople,
-    ShowWaitingRoom,
-    TakeDuty,
 )
 from chatapp.peer.ui.parser import parse
+from chatapp.wire.messages.desk import (
+    CallNext,
+    DropVisitor,
+    EndSession,
+    HandOver,
+    MoveVisitor,
+    NoteVisitor,
+    ShowFigures,
+    ShowRoom,
+    TakeDuty,
+)
 from chatapp.wire.names import peer_name
 
 ME = peer_name("bob")
@@ -37,17 +39,17 @@ SERVING_IN_ROOM = Context(me=ME, on_duty=True, serves=True, room="lab")
 @pytest.mark.parametrize(
     ("line", "meant"),
     [
-        (".room", ShowWaitingRoom()),
-        (".room exams", ShowWaitingRoom(peer_name("exams"))),
-        (".NEXT", CallNext()),
-        (".next exams", CallNext(peer_name("exams"))),
-        (".on", TakeDuty()),
-        (".end", EndSession()),
-        (".drop 12", DropVisitor(12)),
-        (".move 3 1", MoveVisitor(3, 1)),
-        (".handover Eve", HandOver(peer_name("Eve"))),
-        (".note  wants \t a call ", NoteVisitor(" wants \t a call ")),
-        (".stats", ShowFigures()),
+        (".room", ShowRoom(0, "")),
+        (".room exams", ShowRoom(0, "exams")),
+        (".NEXT", CallNext(0, "", 0)),
+        (".next exams", CallNext(0, "exams", 0)),
+        (".on", TakeDuty(0, "")),
+        (".end", EndSession(0, 0)),
+        (".drop 12", DropVisitor(0, 0, 12)),
+        (".move 3 1", MoveVisitor(0, 0, 3, 1)),
+        (".handover Eve", HandOver(0, 0, "Eve")),
+        (".note  wants \t a call ", NoteVisitor(0, 0, " wants \t a call ")),
+        (".stats", ShowFigures(0, "")),
         (".drop 0", Mistake('["0" is no number in the waiting room: 1 is next.]')),
         (".move 1 x", Mistake('["x" is no number in the waiting room: 1 is next.]')),
         (".move 1", Mistake("[Usage: .move <n> <to>]")),

@@ -217,10 +217,10 @@ def serving(client: str | None = "Asha Rao") -> Scene:
         ("hello", "desk say hello entered_at=7.0 is_maybe=False"),
         ("send bob hi", "desk say send bob hi entered_at=7.0 is_maybe=True"),
         (".say send bob hi", "desk say send bob hi entered_at=7.0 is_maybe=False"),
-        (".end", "desk end_session entered_at=7.0"),
-        (".next", "desk call_next  entered_at=7.0"),
-        (".handover eve", "desk hand_over eve entered_at=7.0"),
-        (".note x", "desk note x entered_at=7.0"),
+        (".end", "desk ask EndSession(reference=0, visit=0) entered_at=7.0"),
+        (".next", "desk ask CallNext(reference=0, queue='', visit=0) entered_at=7.0"),
+        (".handover eve", "desk ask HandOver(reference=0, visit=0, operator='eve') entered_at=7.0"),
+        (".note x", "desk ask NoteVisitor(reference=0, visit=0, text='x') entered_at=7.0"),
     ],
 )
 async def test_what_concerns_a_visitor_goes_with_the_time_at_which_it_was_typed(
