@@ -2,7 +2,6 @@
 `peer.ui.export`'s.
 """
 
-import enum
 import io
 import os
 import sys
@@ -13,19 +12,13 @@ from typing import Annotated, Final
 import typer
 
 from chatapp.options import DATA_HELP, HELP, command_line
+from chatapp.peer.ui.export import Format, exported, history_of
 from chatapp.validation import Misuse, folder_from, name_from
 from chatapp.wire.errors import quoted
 
 _FAILED: Final = 1
 
 app: Final = command_line()
-
-
-class Format(enum.Enum):
-    """How an export is written."""
-
-    TXT = "txt"
-    JSONL = "jsonl"
 
 
 @app.command(
@@ -40,14 +33,13 @@ def export(
 ) -> int:
     """Write the whole history of a name to standard output, oldest first. Its peer may be running."""
     me, folder = name_from(name), folder_from(data)
-    from chatapp.peer.ui import export as exporting
     from chatapp.wire.folders import default_home
 
     home = folder or default_home()
-    path = exporting.history_of(me, home)
+    path = history_of(me, home)
     if path is None:
         raise Misuse(f'export: nobody of the name "{quoted(me)}" has a history in {home}')
-    return _written(exporting.exported(path, me, exporting.Format(form.value)), path)
+    return _written(exported(path, me, form), path)
 
 
 def _written(lines: Iterable[str], path: Path) -> int:

@@ -9,23 +9,23 @@ from typing import Final, assert_never
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
-from chatapp.peer.ui.formatting import Answer
+from chatapp.peer.ui.formatting import AnswerLine
 from chatapp.peer.ui.help import help_lines
 from chatapp.peer.ui.intents import (
     SERVER,
     AskMessage,
+    ChangeName,
     Empty,
-    EnterRoom,
+    ExitRoom,
+    GoOffline,
+    GoOnline,
     Ignore,
-    Intention,
-    Leave,
-    LeaveRoom,
+    Intent,
+    JoinRoom,
     Quit,
-    Rename,
-    Return,
     SayInRoom,
     SayToClient,
-    Search,
+    SearchHistory,
     SendAll,
     SendDirect,
     ShowHelp,
@@ -33,10 +33,10 @@ from chatapp.peer.ui.intents import (
     ShowMembers,
     ShowPeople,
     ShowRooms,
-    Trust,
+    ShowTrace,
+    TrustKey,
     Unignore,
-    Verify,
-    Why,
+    VerifyKey,
 )
 from chatapp.wire.errors import TooLong
 from chatapp.wire.messages.desk import OperatorRequest
@@ -58,31 +58,31 @@ class Actions:
         self._show = show
         self._tell = tell
 
-    async def do(self, intention: Intention, *, entered_at: float) -> None:
+    async def do(self, intent: Intent, *, entered_at: float) -> None:
         """Ask for it; what comes of it comes as events. `entered_at`: when it was typed, by the loop's clock."""
-        if isinstance(intention, OperatorRequest):
-            await self._ask_desk(intention, entered_at)
+        if isinstance(intent, OperatorRequest):
+            await self._ask_desk(intent, entered_at)
             return
-        match intention:
+        match intent:
             case SendDirect() | SendAll() | SayInRoom():
-                await self._speak(intention)
-            case EnterRoom() | LeaveRoom() | ShowRooms() | ShowMembers():
-                await self._in_rooms(intention)
-            case Leave() | Return() | Rename() | ShowPeople():
-                await self._oneself(intention)
-            case Verify() | Trust() | Ignore() | Unignore():
-                self._trust(intention)
-            case Why() | ShowHistory() | Search():
+                await self._speak(intent)
+            case JoinRoom() | ExitRoom() | ShowRooms() | ShowMembers():
+                await self._in_rooms(intent)
+            case GoOffline() | GoOnline() | ChangeName() | ShowPeople():
+                await self._oneself(intent)
+            case VerifyKey() | TrustKey() | Ignore() | Unignore():
+                self._trust(intent)
+            case ShowTrace() | ShowHistory() | SearchHistory():
                 try:
-                    self._remember(intention)
+                    self._remember(intent)
                 except sqlite3.Error as error:
                     self._tell(happened.Trouble(text=f"The history cannot be read: {error}"))
             case ShowHelp(command):
-                self._show(map(Answer, help_lines(command)))
+                self._show(map(AnswerLine, help_lines(command)))
             case SayToClient() | AskMessage() | Quit() | Empty():
                 pass  # between the face and its terminal alone
             case _:
-                assert_never(intention)
+                assert_never(intent)
 
     async def _ask_desk(self, request: OperatorRequest, entered_at: float) -> None:
         desk = self._peer.desk
@@ -105,10 +105,10 @@ class Actions:
             to = desk.client or "everybody"
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
 
-    async def _speak(self, intention: SendDirect | SendAll | SayInRoom) -> None:
+    async def _speak(self, intent: SendDirect | SendAll | SayInRoom) -> None:
         to = "everybody"
         try:
-            match intention:
+            match intent:
                 case SendDirect(to, text):
                     await self._peer.send(to, text)
                 case SendAll(text):
@@ -117,17 +117,17 @@ class Actions:
                     to = self._peer.room or to
                     await self._peer.say(text)
                 case _:
-                    assert_never(intention)
+                    assert_never(intent)
         except TooLong as error:
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
 
-    async def _in_rooms(self, intention: EnterRoom | LeaveRoom | ShowRooms | ShowMembers) -> None:
+    async def _in_rooms(self, intent: JoinRoom | ExitRoom | ShowRooms | ShowMembers) -> None:
         peer = self._peer
-        match intention:
-            case EnterRoom(room):
+        match intent:
+            case JoinRoom(room):
                 peer.enter_room(room)
                 await peer.room_settled()  # what is typed next is said there
-            case LeaveRoom():
+            case ExitRoom():
                 peer.leave_room()
                 await peer.room_settled()
             case ShowRooms():
@@ -137,54 +137,54 @@ class Actions:
             case ShowMembers():
                 self._tell(happened.MembersListed(room=peer.room or "", members=peer.members()))
             case _:
-                assert_never(intention)
+                assert_never(intent)
 
-    async def _oneself(self, intention: Leave | Return | Rename | ShowPeople) -> None:
+    async def _oneself(self, intent: GoOffline | GoOnline | ChangeName | ShowPeople) -> None:
         peer = self._peer
-        match intention:
-            case Leave():
+        match intent:
+            case GoOffline():
                 await self.drain()
                 peer.leave()
                 await peer.left()
-            case Return():
+            case GoOnline():
                 peer.come_back()
                 with contextlib.suppress(NotLetIn):  # an event says so, too
                     await peer.ready()
-            case Rename(new):
+            case ChangeName(new):
                 peer.rename(new)
             case ShowPeople():
                 self._tell(happened.PeopleListed(people=peer.people()))
             case _:
-                assert_never(intention)
+                assert_never(intent)
 
-    def _trust(self, intention: Verify | Trust | Ignore | Unignore) -> None:
+    def _trust(self, intent: VerifyKey | TrustKey | Ignore | Unignore) -> None:
         trust = self._peer.trust
-        match intention:
-            case Verify(name) if name == SERVER:
+        match intent:
+            case VerifyKey(name) if name == SERVER:
                 self._tell(trust.registry_key())
-            case Verify(name):
+            case VerifyKey(name):
                 self._tell(trust.number(name))
-            case Trust(name, digits) if name == SERVER:
+            case TrustKey(name, digits) if name == SERVER:
                 self._tell(trust.accept_registry(digits))
-            case Trust(name, digits):
+            case TrustKey(name, digits):
                 self._tell(trust.accept(name, digits))
             case Ignore(name):
                 self._tell(trust.ignore(name))
             case Unignore(name):
                 self._tell(trust.unignore(name))
             case _:
-                assert_never(intention)
+                assert_never(intent)
 
-    def _remember(self, intention: Why | ShowHistory | Search) -> None:
+    def _remember(self, intent: ShowTrace | ShowHistory | SearchHistory) -> None:
         from chatapp.peer.ui import texts  # most starts never look back
 
         past = self._peer.past
-        match intention:
-            case Why(which):
+        match intent:
+            case ShowTrace(which):
                 self._show(texts.trace_lines(past.why(which)))
             case ShowHistory(count):
                 self._show(texts.history_lines(past.latest(count)) or [texts.NOTHING_YET])
-            case Search(words):
+            case SearchHistory(words):
                 self._show(texts.history_lines(past.search(words)) or [texts.NOTHING_FOUND])
             case _:
-                assert_never(intention)
+                assert_never(intent)

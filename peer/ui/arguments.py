@@ -12,14 +12,14 @@ import msgspec
 from chatapp.peer.ui.intents import (
     SERVER,
     Context,
-    EnterRoom,
-    Intention,
+    Intent,
+    JoinRoom,
     Mistake,
     SayInRoom,
     SendDirect,
     ShowHistory,
-    Trust,
-    Verify,
+    TrustKey,
+    VerifyKey,
 )
 from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.names import PeerName, is_same_name, peer_name
@@ -73,8 +73,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """In lower case. One of them at least begins with a sign, so that the row works inside a room."""
     shape: Shape
     summary: str
-    example: Intention
-    intend: Callable[..., Intention | Mistake]
+    example: Intent
+    to_intent: Callable[..., Intent | Mistake]
     """Takes the context, then one string an argument of the shape."""
     unquoted: frozenset[str] = frozenset()
     """Spellings whose text loses one pair of quotes around the whole of it."""
@@ -104,29 +104,29 @@ NOT_IN_ROOM: Final = "[You are not in any room.]"
 IS_YOU: Final = "[That is you.]"
 
 
-def named(intend: Callable[[PeerName], Intention]) -> Callable[[Context, str], Intention | Mistake]:
+def named(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
     """What takes one name, of a person or of a room: both are names, by the same rules."""
 
-    def read(context: Context, name: str) -> Intention | Mistake:
+    def read(context: Context, name: str) -> Intent | Mistake:
         try:
-            return intend(peer_name(name))
+            return to_intent(peer_name(name))
         except NameRefused as refusal:
             return Mistake(f"[{refusal}.]")
 
     return read
 
 
-def send_direct(context: Context, name: str, text: str) -> Intention | Mistake:
+def send_direct(context: Context, name: str, text: str) -> Intent | Mistake:
     """A name, and all of the rest."""
     return named(lambda to: SendDirect(to, text))(context, name)
 
 
-def enter(context: Context, room: str) -> Intention | Mistake:
+def enter(context: Context, room: str) -> Intent | Mistake:
     """A room; `#lab` is `lab`, as rooms are written elsewhere."""
-    return named(EnterRoom)(context, room.removeprefix("#"))
+    return named(JoinRoom)(context, room.removeprefix("#"))
 
 
-def say(context: Context, text: str) -> Intention | Mistake:
+def say(context: Context, text: str) -> Intent | Mistake:
     """A text, which needs a room."""
     return SayInRoom(text) if context.room is not None else Mistake(NOT_IN_ROOM)
 
@@ -137,29 +137,29 @@ def own(context: Context, name: str) -> Mistake | None:
     return None if is_own else Mistake(f"[You are {context.me}, not {quoted(name)}.]")
 
 
-def somebody_else(intend: Callable[[PeerName], Intention]) -> Callable[[Context, str], Intention | Mistake]:
+def somebody_else(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
     """What takes the name of a person, but not one's own."""
 
-    def read(context: Context, name: str) -> Intention | Mistake:
-        return Mistake(IS_YOU) if is_same_name(name, context.me) else named(intend)(context, name)
+    def read(context: Context, name: str) -> Intent | Mistake:
+        return Mistake(IS_YOU) if is_same_name(name, context.me) else named(to_intent)(context, name)
 
     return read
 
 
-def verify(context: Context, name: str) -> Intention | Mistake:
+def verify(context: Context, name: str) -> Intent | Mistake:
     """A person but oneself, or the server."""
-    return Verify(SERVER) if name.lower() == SERVER else somebody_else(Verify)(context, name)
+    return VerifyKey(SERVER) if name.lower() == SERVER else somebody_else(VerifyKey)(context, name)
 
 
-def trust(context: Context, name: str, digits: str = "") -> Intention | Mistake:
+def trust(context: Context, name: str, digits: str = "") -> Intent | Mistake:
     """The same, and the digits that are shown for it, in groups or not."""
     typed = "".join(digits.split()) or None
     if name.lower() == SERVER:
-        return Trust(SERVER, typed)
-    return somebody_else(lambda who: Trust(who, typed))(context, name)
+        return TrustKey(SERVER, typed)
+    return somebody_else(lambda who: TrustKey(who, typed))(context, name)
 
 
-def show_history(context: Context, *words: str) -> Intention | Mistake:
+def show_history(context: Context, *words: str) -> Intent | Mistake:
     """How many, or as many as fit on a screen."""
     count = words[0] if words else str(HISTORY_SHOWN)
     if count.isascii() and count.isdigit() and len(count) < 9 and 0 < int(count) <= HISTORY_MAX:

@@ -37,19 +37,19 @@ from chatapp.peer.ui.arguments import (
 )
 from chatapp.peer.ui.intents import (
     AskMessage,
+    ChangeName,
     Context,
-    EnterRoom,
+    ExitRoom,
+    GoOffline,
+    GoOnline,
     Ignore,
-    Intention,
-    Leave,
-    LeaveRoom,
+    Intent,
+    JoinRoom,
     Mistake,
     Quit,
-    Rename,
-    Return,
     SayInRoom,
     SayToClient,
-    Search,
+    SearchHistory,
     SendAll,
     SendDirect,
     ShowHelp,
@@ -57,10 +57,10 @@ from chatapp.peer.ui.intents import (
     ShowMembers,
     ShowPeople,
     ShowRooms,
-    Trust,
+    ShowTrace,
+    TrustKey,
     Unignore,
-    Verify,
-    Why,
+    VerifyKey,
 )
 from chatapp.wire.errors import quoted
 from chatapp.wire.messages.desk import (
@@ -86,10 +86,10 @@ _PLACE_DIGITS: Final = 9
 # fills them in (`peer.core.operator`).
 
 
-def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intention | Mistake]:
+def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent | Mistake]:
     """Take the name of a queue, or nothing for the first one."""
 
-    def read(context: Context, *words: str) -> Intention | Mistake:
+    def read(context: Context, *words: str) -> Intent | Mistake:
         return named(request)(context, words[0]) if words else request("")
 
     return read
@@ -100,12 +100,12 @@ def _place(text: str) -> int | None:
     return int(text) if is_place else None
 
 
-def _drop(context: Context, place: str) -> Intention | Mistake:
+def _drop(context: Context, place: str) -> Intent | Mistake:
     number = _place(place)
     return _no_place(place) if number is None else DropVisitor(0, 0, number)
 
 
-def _move(context: Context, place: str, to: str) -> Intention | Mistake:
+def _move(context: Context, place: str, to: str) -> Intent | Mistake:
     before, after = _place(place), _place(to)
     if before is None or after is None:
         return _no_place(place if before is None else to)
@@ -116,7 +116,7 @@ def _no_place(text: str) -> Mistake:
     return Mistake(f'["{quoted(text)}" is no number in the waiting room: 1 is next.]')
 
 
-def _say(context: Context, text: str) -> Intention | Mistake:
+def _say(context: Context, text: str) -> Intent | Mistake:
     return SayToClient(text) if context.serves else Mistake(NO_CLIENT)
 
 
@@ -126,77 +126,77 @@ DESK_COMMANDS: Final = (
         shape=MAYBE_QUEUE,
         summary="help desk: go on duty and serve visitors as they come",
         example=TakeDuty(0, ""),
-        intend=_of_queue(lambda queue: TakeDuty(0, queue)),
+        to_intent=_of_queue(lambda queue: TakeDuty(0, queue)),
     ),
     Command(
         spellings=(".off",),
         shape=NOTHING,
         summary="help desk: go off duty; no new visitors come",
         example=EndDuty(0),
-        intend=lambda context: EndDuty(0),
+        to_intent=lambda context: EndDuty(0),
     ),
     Command(
         spellings=(".say",),
         shape=TEXT,
         summary="help desk: say something to your visitor, like a bare line",
         example=SayToClient("How can I help?"),
-        intend=_say,
+        to_intent=_say,
     ),
     Command(
         spellings=(".room",),
         shape=MAYBE_QUEUE,
         summary="help desk: show who is served and who waits",
         example=ShowRoom(0, ""),
-        intend=_of_queue(lambda queue: ShowRoom(0, queue)),
+        to_intent=_of_queue(lambda queue: ShowRoom(0, queue)),
     ),
     Command(
         spellings=(".next",),
         shape=MAYBE_QUEUE,
         summary="help desk: end the session and call the next visitor",
         example=CallNext(0, "", 0),
-        intend=_of_queue(lambda queue: CallNext(0, queue, 0)),
+        to_intent=_of_queue(lambda queue: CallNext(0, queue, 0)),
     ),
     Command(
         spellings=(".end",),
         shape=NOTHING,
         summary="help desk: end the session",
         example=EndSession(0, 0),
-        intend=lambda context: EndSession(0, 0),
+        to_intent=lambda context: EndSession(0, 0),
     ),
     Command(
         spellings=(".drop",),
         shape=PLACE,
         summary="help desk: take number n out of the waiting room",
         example=DropVisitor(0, 0, 3),
-        intend=_drop,
+        to_intent=_drop,
     ),
     Command(
         spellings=(".move",),
         shape=PLACES,
         summary="help desk: move number n to another place in the line",
         example=MoveVisitor(0, 0, 3, 1),
-        intend=_move,
+        to_intent=_move,
     ),
     Command(
         spellings=(".handover",),
         shape=OPERATOR,
         summary="help desk: hand your visitor over to another operator",
         example=HandOver(0, 0, peer_name("bob")),
-        intend=named(lambda operator: HandOver(0, 0, operator)),
+        to_intent=named(lambda operator: HandOver(0, 0, operator)),
     ),
     Command(
         spellings=(".note",),
         shape=TEXT,
         summary="help desk: write a note that only operators see",
         example=NoteVisitor(0, 0, "Wants to be called back"),
-        intend=lambda context, text: NoteVisitor(0, 0, text),
+        to_intent=lambda context, text: NoteVisitor(0, 0, text),
     ),
     Command(
         spellings=(".stats",),
         shape=MAYBE_QUEUE,
         summary="help desk: show how many were served, and the waits",
         example=ShowFigures(0, ""),
-        intend=_of_queue(lambda queue: ShowFigures(0, queue)),
+        to_intent=_of_queue(lambda queue: ShowFigures(0, queue)),
     ),
 )
 
@@ -205,7 +205,7 @@ _NEAR: Final = 0.5
 """How alike (difflib) a suggestion must be: "hello" still finds "help", noise finds nothing."""
 
 
-def _show_help(context: Context, *words: str) -> Intention | Mistake:
+def _show_help(context: Context, *words: str) -> Intent | Mistake:
     if not words:
         return ShowHelp()
     found = _known(words[0])
@@ -220,7 +220,7 @@ COMMANDS: Final = (
         shape=NAME_AND_TEXT,
         summary="send a message to one person",
         example=SendDirect(_BOB, "See you at noon"),
-        intend=send_direct,
+        to_intent=send_direct,
         unquoted=frozenset({"/dm"}),
         bare="<name>:<text>",
     ),
@@ -229,37 +229,37 @@ COMMANDS: Final = (
         shape=NOTHING,
         summary="be asked for a name and a text, then send it",
         example=AskMessage(),
-        intend=lambda context: AskMessage(),
+        to_intent=lambda context: AskMessage(),
     ),
     Command(
         spellings=("send_all", "/bm", "/all"),
         shape=TEXT,
         summary="send a message to everybody, now or on their return",
         example=SendAll("The bus leaves at five"),
-        intend=lambda context, text: SendAll(text),
+        to_intent=lambda context, text: SendAll(text),
         unquoted=frozenset({"/bm"}),
     ),
     Command(
         spellings=("join", "/join", "server:join"),
         shape=ROOM,
         summary="enter a room, created if needed; leave your present one",
-        example=EnterRoom(peer_name("lab")),
-        intend=enter,
+        example=JoinRoom(peer_name("lab")),
+        to_intent=enter,
     ),
     Command(
         spellings=("/say",),
         shape=TEXT,
         summary="say something in your room, like a bare line; //x says /x",
         example=SayInRoom("leave the door open"),
-        intend=say,
+        to_intent=say,
         bare="<text>",
     ),
     Command(
         spellings=("leave", "/leave", "/out", "server:leave"),
         shape=NOTHING,
         summary="leave your room",
-        example=LeaveRoom(),
-        intend=lambda context: LeaveRoom(),
+        example=ExitRoom(),
+        to_intent=lambda context: ExitRoom(),
         is_bare_in_room=True,
     ),
     Command(
@@ -267,92 +267,92 @@ COMMANDS: Final = (
         shape=NOTHING,
         summary="list the rooms and how many people are in each",
         example=ShowRooms(),
-        intend=lambda context: ShowRooms(),
+        to_intent=lambda context: ShowRooms(),
     ),
     Command(
         spellings=("/names",),
         shape=NOTHING,
         summary="list the people in your room",
         example=ShowMembers(),
-        intend=lambda context: ShowMembers(),
+        to_intent=lambda context: ShowMembers(),
     ),
     Command(
         spellings=("who", "/who", "/users", "server:who"),
         shape=NOTHING,
         summary="show who is online, and when the others were last seen",
         example=ShowPeople(),
-        intend=lambda context: ShowPeople(),
+        to_intent=lambda context: ShowPeople(),
     ),
     Command(
         spellings=("dereg", "/dereg"),
         shape=NAME,
         summary="go offline under your own name; messages wait for you",
-        example=Leave(peer_name("alice")),
-        intend=lambda context, name: own(context, name) or Leave(context.me),
+        example=GoOffline(peer_name("alice")),
+        to_intent=lambda context, name: own(context, name) or GoOffline(context.me),
     ),
     Command(
         spellings=("reg", "/reg"),
         shape=NAME,
         summary="come back under your own name; your mail is shown first",
-        example=Return(peer_name("alice")),
-        intend=lambda context, name: own(context, name) or Return(context.me),
+        example=GoOnline(peer_name("alice")),
+        to_intent=lambda context, name: own(context, name) or GoOnline(context.me),
         offline=True,
     ),
     Command(
         spellings=("/nickname", "/nicknames", "/nick"),
         shape=NEW_NAME,
         summary="take another name; key, mail and contacts stay",
-        example=Rename(peer_name("alicia")),
-        intend=named(Rename),
+        example=ChangeName(peer_name("alicia")),
+        to_intent=named(ChangeName),
     ),
     Command(
         spellings=("/verify",),
         shape=NAME,
         summary="show 60 digits to compare; /verify server shows its key",
-        example=Verify(_BOB),
-        intend=verify,
+        example=VerifyKey(_BOB),
+        to_intent=verify,
     ),
     Command(
         spellings=("/trust",),
         shape=NAME_AND_KEY,
         summary="accept the key with the digits that you have compared",
-        example=Trust(_BOB, "0123456789" * 6),
-        intend=trust,
+        example=TrustKey(_BOB, "0123456789" * 6),
+        to_intent=trust,
     ),
     Command(
         spellings=("/ignore",),
         shape=NAME,
         summary="hide someone's messages",
         example=Ignore(_BOB),
-        intend=somebody_else(Ignore),
+        to_intent=somebody_else(Ignore),
     ),
     Command(
         spellings=("/unignore",),
         shape=NAME,
         summary="show someone's messages again",
         example=Unignore(_BOB),
-        intend=somebody_else(Unignore),
+        to_intent=somebody_else(Unignore),
     ),
     Command(
         spellings=("/why",),
         shape=MAYBE_WHICH,
         summary="show how one of your messages was delivered, try by try",
-        example=Why("last"),
-        intend=lambda context, which="last": Why(which),
+        example=ShowTrace("last"),
+        to_intent=lambda context, which="last": ShowTrace(which),
     ),
     Command(
         spellings=("/history",),
         shape=MAYBE_NUMBER,
         summary=f"show your last messages: n of them, or {HISTORY_SHOWN}",
         example=ShowHistory(50),
-        intend=show_history,
+        to_intent=show_history,
     ),
     Command(
         spellings=("/search",),
         shape=WORDS,
         summary="find your messages that contain these words",
-        example=Search("noon lunch"),
-        intend=lambda context, words: Search(words),
+        example=SearchHistory("noon lunch"),
+        to_intent=lambda context, words: SearchHistory(words),
     ),
     *DESK_COMMANDS,
     Command(
@@ -360,7 +360,7 @@ COMMANDS: Final = (
         shape=MAYBE_COMMAND,
         summary="list every command, or explain one",
         example=ShowHelp("send"),
-        intend=_show_help,
+        to_intent=_show_help,
         offline=True,
     ),
     Command(
@@ -368,7 +368,7 @@ COMMANDS: Final = (
         shape=NOTHING,
         summary="leave and end the program",
         example=Quit(),
-        intend=lambda context: Quit(),
+        to_intent=lambda context: Quit(),
         offline=True,
     ),
 )

@@ -14,7 +14,7 @@ from chatapp.peer.ui.commands import BY_SPELLING
 RECENT_MAX: Final = 256
 
 
-class Offer(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True):
     """One way to go on: what to put in the place of the last `replaces` characters, and what it is."""
 
     text: str
@@ -22,10 +22,10 @@ class Offer(msgspec.Struct, frozen=True):
     about: str = ""
 
 
-class Offering(Protocol):
+class CandidateSource(Protocol):
     """Whoever has something to offer."""
 
-    def after(self, typed: str, *, is_in_room: bool) -> list[Offer]:
+    def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:
         """How to go on after `typed`, the likeliest first."""
         ...
 
@@ -38,15 +38,15 @@ class CompletionIndex:
         self._rooms: dict[str, None] = {}
         self._recent: dict[str, None] = {}
 
-    def people_are(self, names: Iterable[str]) -> None:
+    def set_people(self, names: Iterable[str]) -> None:
         """Everybody in the table."""
         self._people = tuple(names)
 
-    def talked_with(self, name: str) -> None:
+    def add_recent(self, name: str) -> None:
         """One said something to them, or they to us."""
         _put_last(self._recent, name)
 
-    def saw_room(self, room: str) -> None:
+    def add_room(self, room: str) -> None:
         """There is, or was, such a room."""
         _put_last(self._rooms, room)
 
@@ -60,12 +60,12 @@ class CompletionIndex:
         """The last seen first."""
         return list(reversed(self._rooms))
 
-    def after(self, typed: str, *, is_in_room: bool) -> list[Offer]:
+    def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:
         """How to go on after `typed`: a peer's commands, and these names."""
-        return offers(typed, self, is_in_room=is_in_room)
+        return candidates(typed, self, is_in_room=is_in_room)
 
 
-def offers(typed: str, known: CompletionIndex, *, is_in_room: bool) -> list[Offer]:
+def candidates(typed: str, known: CompletionIndex, *, is_in_room: bool) -> list[Candidate]:
     """How to go on after `typed`, the likeliest first."""
     line = typed.lstrip()
     if is_in_room and not line.lower().startswith(SIGNS):
@@ -86,21 +86,21 @@ def common_start(texts: Sequence[str]) -> str:
     return first[:length]
 
 
-def _commands(word: str, *, is_in_room: bool) -> list[Offer]:
+def _commands(word: str, *, is_in_room: bool) -> list[Candidate]:
     begun = word.lower()
     return [
-        Offer(spelling, len(word), f"{row.shape.shown}  {row.summary}".strip())
+        Candidate(spelling, len(word), f"{row.shape.shown}  {row.summary}".strip())
         for spelling, row in sorted(BY_SPELLING.items())
         if spelling.startswith(begun) and not (is_in_room and not spelling.startswith(SIGNS))
     ]
 
 
-def _addressed(word: str, known: CompletionIndex) -> list[Offer]:
+def _addressed(word: str, known: CompletionIndex) -> list[Candidate]:
     """`bob:` begins a message to bob."""
-    return [Offer(f"{one.text}:", one.replaces) for one in _like(word, known.people())] if word else []
+    return [Candidate(f"{one.text}:", one.replaces) for one in _like(word, known.people())] if word else []
 
 
-def _arguments(spelling: str, argument: str, known: CompletionIndex) -> list[Offer]:
+def _arguments(spelling: str, argument: str, known: CompletionIndex) -> list[Candidate]:
     row = BY_SPELLING.get(spelling)
     if row is None or row.shape.cut is Cut.TEXT or " " in argument:
         return []
@@ -115,8 +115,8 @@ def _arguments(spelling: str, argument: str, known: CompletionIndex) -> list[Off
             return []
 
 
-def _like(begun: str, names: Sequence[str]) -> list[Offer]:
-    return [Offer(name, len(begun)) for name in names if name.casefold().startswith(begun.casefold())]
+def _like(begun: str, names: Sequence[str]) -> list[Candidate]:
+    return [Candidate(name, len(begun)) for name in names if name.casefold().startswith(begun.casefold())]
 
 
 def _put_last(names: dict[str, None], name: str) -> None:

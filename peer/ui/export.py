@@ -37,12 +37,12 @@ def history_of(name: str, home: Path) -> Path | None:
 def exported(path: Path, name: str, form: Format) -> Iterator[str]:
     """The lines of a history without line ends, oldest first, read as they are asked for. Raises sqlite3.Error."""
     written = _in_txt if form is Format.TXT else _in_jsonl
-    with closing(_opened(path)) as db:
+    with closing(_open_read_only(path)) as db:
         for line in MessageQueries(db).all():
             yield written(line, shown(line, name))
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _open_read_only(path: Path) -> sqlite3.Connection:
     """The history as it is at this moment, for reading only."""
     # With mode=ro SQLite would leave an empty log and its index behind when no peer runs.
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)

@@ -29,7 +29,7 @@ _LAST_TIME: Final = 253_370_764_800.0
 """1 January 9999, Unix time: what a stranger says about time is brought into what a calendar can show."""
 
 
-class Entered(str):
+class TypedLine(str):
     """A line that was typed, and when."""
 
     __slots__ = ("at",)
@@ -44,7 +44,7 @@ class Entered(str):
         return entered
 
 
-class SpokenLine(str):
+class MessageLine(str):
     """A line that somebody said, for faces that set names and texts apart: `sender: text` and the like."""
 
     __slots__ = ("sender", "sender_at", "text_at")
@@ -64,7 +64,7 @@ class SpokenLine(str):
         return line
 
 
-class Answer(str):
+class AnswerLine(str):
     """A line that somebody has asked for in order to read it, and no passing notice."""
 
     __slots__ = ()
@@ -177,7 +177,7 @@ def prompt_of(view: View) -> str:
     return f"[{name(view.room)}{away}] {PROMPT}"
 
 
-def state_of(view: View) -> list[str]:
+def status_pieces(view: View) -> list[str]:
     """The pieces of the line below the prompt, the most important first. A visitor of a help desk has no name."""
     if not view.me:
         return [*(["server away"] if view.is_server_away else []), *view.notes]
@@ -228,7 +228,7 @@ def colour_of(name: str, *, is_16: bool) -> str:
 def mentions(line: str, me: str) -> bool:
     """Whether somebody else says one's name in it."""
     return (
-        isinstance(line, SpokenLine)
+        isinstance(line, MessageLine)
         and not is_same_name(line.sender, me)
         and bool(_naming(me).search(line[line.text_at :]))
     )
@@ -236,9 +236,9 @@ def mentions(line: str, me: str) -> bool:
 
 def fragments(line: str, me: str, *, is_16: bool) -> Fragments:
     """The line in pieces, each with its style."""
-    if isinstance(line, Answer):
+    if isinstance(line, AnswerLine):
         return [("", line)]
-    if not isinstance(line, SpokenLine):
+    if not isinstance(line, MessageLine):
         return [("class:notice", line)]
     after_name = line.sender_at + len(line.sender)
     text = line[line.text_at :]

@@ -7,23 +7,23 @@ import msgspec
 
 from chatapp.peer.ui.arguments import SIGNS, Command, usage
 from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS
-from chatapp.peer.ui.intents import Intention, SayInRoom
+from chatapp.peer.ui.intents import Intent, SayInRoom
 
-_BY_MEANING: Final[Mapping[type[Intention], Command]] = {type(row.example): row for row in COMMANDS}
+_BY_MEANING: Final[Mapping[type[Intent], Command]] = {type(row.example): row for row in COMMANDS}
 
 
 _NOT_TYPED: Final = frozenset({"reference", "visit"})
 """Fields of an operator's request that the core fills in."""
 
 
-def as_typed(intention: Intention, *, in_room: bool = False) -> str:
-    """A line that means `intention`: what somebody would type outside a room, or inside one. Empty for `Empty`."""
-    row = _BY_MEANING.get(type(intention))
+def as_typed(intent: Intent, *, in_room: bool = False) -> str:
+    """A line that means `intent`: what somebody would type outside a room, or inside one. Empty for `Empty`."""
+    row = _BY_MEANING.get(type(intent))
     if row is None:
         return ""
     faithful = (one for one in row.spellings if one not in row.unquoted)
     spelling = next(one for one in faithful if not in_room or one.startswith(SIGNS))
-    fields = msgspec.structs.asdict(intention).items()
+    fields = msgspec.structs.asdict(intent).items()
     arguments = [str(value) for field, value in fields if value not in (None, "") and field not in _NOT_TYPED]
     return " ".join((spelling, *arguments))
 

@@ -35,13 +35,13 @@ class SayInRoom(msgspec.Struct, frozen=True):
     text: str
 
 
-class EnterRoom(msgspec.Struct, frozen=True):
+class JoinRoom(msgspec.Struct, frozen=True):
     """Enter a room, which leaves the one before."""
 
     room: PeerName
 
 
-class LeaveRoom(msgspec.Struct, frozen=True):
+class ExitRoom(msgspec.Struct, frozen=True):
     """Leave the room where one is."""
 
 
@@ -53,19 +53,19 @@ class ShowMembers(msgspec.Struct, frozen=True):
     """List who is in one's room."""
 
 
-class Leave(msgspec.Struct, frozen=True):
+class GoOffline(msgspec.Struct, frozen=True):
     """Go offline under one's own name, and stay in the program."""
 
     name: PeerName
 
 
-class Return(msgspec.Struct, frozen=True):
+class GoOnline(msgspec.Struct, frozen=True):
     """Come back online under one's own name."""
 
     name: PeerName
 
 
-class Rename(msgspec.Struct, frozen=True):
+class ChangeName(msgspec.Struct, frozen=True):
     """Be called `new` from now on."""
 
     new: PeerName
@@ -79,13 +79,13 @@ SERVER: Final = PeerName("server")
 """The registry, where a name is asked for: nobody can bear this name."""
 
 
-class Verify(msgspec.Struct, frozen=True):
+class VerifyKey(msgspec.Struct, frozen=True):
     """Show the number that two people compare to know that nobody stands between them, or the key of the SERVER."""
 
     name: PeerName
 
 
-class Trust(msgspec.Struct, frozen=True):
+class TrustKey(msgspec.Struct, frozen=True):
     """Accept the key of a name, or of the SERVER, that has these digits."""
 
     name: PeerName
@@ -104,7 +104,7 @@ class Unignore(msgspec.Struct, frozen=True):
     name: PeerName
 
 
-class Why(msgspec.Struct, frozen=True):
+class ShowTrace(msgspec.Struct, frozen=True):
     """Show how a message travelled: `which` is its id or `last`."""
 
     which: str
@@ -116,7 +116,7 @@ class ShowHistory(msgspec.Struct, frozen=True):
     count: int
 
 
-class Search(msgspec.Struct, frozen=True):
+class SearchHistory(msgspec.Struct, frozen=True):
     """Show the messages with these words."""
 
     words: str
@@ -148,26 +148,26 @@ class Mistake(msgspec.Struct, frozen=True):
     line: str
 
 
-Intention = (
+Intent = (
     SendDirect
     | AskMessage
     | SendAll
     | SayInRoom
-    | EnterRoom
-    | LeaveRoom
+    | JoinRoom
+    | ExitRoom
     | ShowRooms
     | ShowMembers
-    | Leave
-    | Return
-    | Rename
+    | GoOffline
+    | GoOnline
+    | ChangeName
     | ShowPeople
-    | Verify
-    | Trust
+    | VerifyKey
+    | TrustKey
     | Ignore
     | Unignore
-    | Why
+    | ShowTrace
     | ShowHistory
-    | Search
+    | SearchHistory
     | SayToClient
     | OperatorRequest
     | ShowHelp

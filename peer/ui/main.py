@@ -36,7 +36,7 @@ def run(
     code: str | None = None,
 ) -> int:
     """Be a peer until the user ends it. Returns the exit status."""
-    begin_log(log_level)
+    start_logging(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     with RawTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
         try:
@@ -54,7 +54,7 @@ def run(
             return INTERRUPTED
 
 
-def begin_log(level: str) -> None:
+def start_logging(level: str) -> None:
     """On standard error."""
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
 
@@ -62,7 +62,7 @@ def begin_log(level: str) -> None:
 async def _chat(peer: Peer, held: RawTerminal | None, *, stay: bool) -> int:
     known = CompletionIndex() if held is not None else None
     terminal = _terminal(held, known)
-    complaint = await opened(peer)
+    complaint = await open_peer(peer)
     if complaint is not None and complaint.startswith("["):
         terminal.show([complaint])
         with contextlib.suppress(OSError):
@@ -81,7 +81,7 @@ async def _chat(peer: Peer, held: RawTerminal | None, *, stay: bool) -> int:
         await peer.close(within=0.3)
 
 
-async def opened(peer: Peer) -> str | None:
+async def open_peer(peer: Peer) -> str | None:
     """Open the peer. Returns why it cannot be: a line as others in `[ ]`, or a complaint of the program."""
     try:
         await peer.open()

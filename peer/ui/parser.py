@@ -12,7 +12,7 @@ from typing import Final
 
 from chatapp.peer.ui.arguments import NOT_IN_ROOM, SIGNS, Command, Cut, usage
 from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS, NO_CLIENT, unknown
-from chatapp.peer.ui.intents import Context, Empty, Intention, Mistake, SayInRoom, SayToClient, SendDirect
+from chatapp.peer.ui.intents import Context, Empty, Intent, Mistake, SayInRoom, SayToClient, SendDirect
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import PeerName, peer_name
 
@@ -25,7 +25,7 @@ _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _OFFLINE: Final = Mistake("[You are offline.]")
 
 
-def parse(line: str, context: Context) -> Intention | Mistake:
+def parse(line: str, context: Context) -> Intent | Mistake:
     """What `line` means; total. The text of a message stays as typed, but for lone surrogates (broken input)."""
     line = whole(line)
     words = line.lstrip(_BLANKS)
@@ -48,7 +48,7 @@ def whole(line: str) -> str:
     return _SURROGATES.sub("\ufffd", line).rstrip("\r\n")
 
 
-def _command(line: str, context: Context) -> Intention | Mistake:
+def _command(line: str, context: Context) -> Intent | Mistake:
     word, rest = _first_word(line)
     spelling = word.lower()
     row = BY_SPELLING.get(spelling)
@@ -64,12 +64,12 @@ def _command(line: str, context: Context) -> Intention | Mistake:
     return unknown(word)
 
 
-def _read(row: Command, how: str, context: Context, arguments: tuple[str, ...] | None) -> Intention | Mistake:
+def _read(row: Command, how: str, context: Context, arguments: tuple[str, ...] | None) -> Intent | Mistake:
     if context.offline and not row.offline:
         return _OFFLINE
     if arguments is None:
         return Mistake(f"[Usage: {how}]")
-    return row.intend(context, *arguments)
+    return row.to_intent(context, *arguments)
 
 
 def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None:

@@ -15,7 +15,7 @@ from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.receipts import Outcome, Receipt
-from chatapp.peer.ui.main import begin_log, opened
+from chatapp.peer.ui.main import open_peer, start_logging
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.texts import lines_of
@@ -53,7 +53,7 @@ def run(
 ) -> int:
     """Say `text`, or what stands on standard input, to one person. Returns the exit status: 0 delivered, 3 saved, 4 kept
     or failed. All else is as in `Peer`."""
-    begin_log(log_level)
+    start_logging(log_level)
     try:
         text = _standard_input() if text is None else text
         if not text.strip():
@@ -71,7 +71,7 @@ def _standard_input() -> str:
 
 
 async def _say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
-    complaint = await opened(peer)
+    complaint = await open_peer(peer)
     if complaint is not None:
         return _failed(to, complaint, as_json=as_json)
     started = asyncio.get_running_loop().time()

@@ -15,7 +15,7 @@ import msgspec
 from chatapp.peer.client import Peer
 from chatapp.peer.core.events import CommandFailed, Event, Figures, Registered
 from chatapp.peer.errors import NotLetIn
-from chatapp.peer.ui.main import begin_log, opened
+from chatapp.peer.ui.main import open_peer, start_logging
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
 from chatapp.peer.ui.texts import lines_of
 from chatapp.wire.address import Address
@@ -39,7 +39,7 @@ def run(
     log_level: str,
 ) -> int:
     """Show the figures of a queue (empty: of the first one), asked for as operator `name`. Returns the exit status."""
-    begin_log(log_level)
+    start_logging(log_level)
     try:
         peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
         return asyncio.run(_ask(peer, queue, as_json=as_json))
@@ -48,7 +48,7 @@ def run(
 
 
 async def _ask(peer: Peer, queue: str, *, as_json: bool) -> int:
-    complaint = await opened(peer)
+    complaint = await open_peer(peer)
     if complaint is not None:
         return _failed(complaint)
     try:

@@ -86,8 +86,8 @@ from chatapp.peer.core.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, Kind, PastLine
 from chatapp.peer.ui.arguments import NOT_IN_ROOM
 from chatapp.peer.ui.formatting import (
-    Answer,
-    SpokenLine,
+    AnswerLine,
+    MessageLine,
     counted,
     key_accepted,
     key_changed,
@@ -226,7 +226,7 @@ def _rooms(rooms: tuple[Room, ...]) -> list[str]:
     if not rooms:
         return ["[There is no room yet: joining one makes it.]"]
     fullest_first = sorted(rooms, key=lambda room: (-room.here, room.name.casefold()))
-    return [Answer(f"[{name(room.name)}: {room.here:,} here.]") for room in fullest_first]
+    return [AnswerLine(f"[{name(room.name)}: {room.here:,} here.]") for room in fullest_first]
 
 
 def _people(people: tuple[Person, ...]) -> list[str]:
@@ -303,7 +303,7 @@ def duty_lines(event: DutyEvent) -> list[str]:
         case ClientChanged(name=who, move=move):
             return [_MOVES[move].format(name=name(who))]
         case ClientSaid(sender=sender, text=text):
-            return [SpokenLine(name(sender), ": ", sanitize(text))]
+            return [MessageLine(name(sender), ": ", sanitize(text))]
         case CommandDone(text=why) | CommandFailed(reason=why):
             return [f"[{reason(why)}.]"]
         case HeldBack():
@@ -312,9 +312,9 @@ def duty_lines(event: DutyEvent) -> list[str]:
             changed = f"Number {place} was {name(was)} when you looked, and is {name(is_now)} now"
             return [f"[{changed}: type .room first.]"]
         case WaitingRoom():
-            return list(map(Answer, _room(event)))
+            return list(map(AnswerLine, _room(event)))
         case Figures():
-            return list(map(Answer, _figures(event)))
+            return list(map(AnswerLine, _figures(event)))
         case _:
             assert_never(event)
 
@@ -477,20 +477,20 @@ def not_sent_lines(typed: Sequence[str]) -> list[str]:
     return [*shown, f"[Not sent either: {more:,} more line{'s' * (more > 1)}]"] if more else shown
 
 
-def _received(line: Line) -> SpokenLine:
+def _received(line: Line) -> MessageLine:
     sender, text = name(line.sender), sanitize(line.text)
     when = "" if line.late is None else f"{shown_time(line.late)} "
     match line:
         case DirectReceived(doubt=None):
-            return SpokenLine(sender, f": {when}", text)
+            return MessageLine(sender, f": {when}", text)
         case DirectReceived(doubt=AuthorDoubt.NOT_IN_TABLE):
-            return SpokenLine(sender, f" (not in the table): {when}", text)
+            return MessageLine(sender, f" (not in the table): {when}", text)
         case DirectReceived():
-            return SpokenLine(sender, f" (not the key that you know): {when}", text)
+            return MessageLine(sender, f" (not the key that you know): {when}", text)
         case RoomReceived(room=room):
-            return SpokenLine(sender, f" (in {name(room)}): {when}", text)
+            return MessageLine(sender, f" (in {name(room)}): {when}", text)
         case ChannelReceived():
-            return SpokenLine(sender, f": {when}", f"{text}]", before="[Channel_Message ")
+            return MessageLine(sender, f": {when}", f"{text}]", before="[Channel_Message ")
         case _:
             assert_never(line)
 
@@ -634,13 +634,13 @@ def trace_lines(trace: DeliveryTrace | None) -> list[str]:
     whom = name(trace.line.to) if trace.line.to is not None else "the server"
     sent = [step.at for step in trace.steps if step.what in (TraceEvent.SENT, TraceEvent.RELAYED)]
     steps = [
-        Answer(f"[{_step(step, whom, was_sent=min(sent, default=step.at) < step.at)}]")
+        AnswerLine(f"[{_step(step, whom, was_sent=min(sent, default=step.at) < step.at)}]")
         for step in trace.steps
     ]
-    return [*lines, *(steps or [Answer("[No step of it is on record.]")])]
+    return [*lines, *(steps or [AnswerLine("[No step of it is on record.]")])]
 
 
-def _past(line: PastLine, width: int) -> SpokenLine:
+def _past(line: PastLine, width: int) -> MessageLine:
     sender = name(line.sender)
     match line.kind:
         case Kind.DIRECT:
@@ -653,7 +653,7 @@ def _past(line: PastLine, width: int) -> SpokenLine:
             assert_never(line.kind)
     before = f"{sanitize(line.id):>{width}}  {shown_time(line.at)}  "
     claim = f" {NEVER_IN_TABLE}" if line.is_claimed else ""
-    return SpokenLine(sender, f"{claim} to {whom}: ", sanitize(line.text), before=before)
+    return MessageLine(sender, f"{claim} to {whom}: ", sanitize(line.text), before=before)
 
 
 def _step(step: TraceStep, whom: str, *, was_sent: bool) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.ui.formatting import Answer, View
-from chatapp.peer.ui.main import begin_log
+from chatapp.peer.ui.formatting import AnswerLine, View
+from chatapp.peer.ui.main import start_logging
 from chatapp.peer.ui.shell import LAST_WORDS_WITHIN, Terminal
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED, Running
 from chatapp.peer.ui.terminals.pipe import LINE_MAX, PipeTerminal
@@ -58,7 +58,7 @@ class VisitorFace:
 
     async def run(self) -> int:
         """Until the visit, the user, the input or a signal ends it. Returns the exit status."""
-        self._terminal.look(View())
+        self._terminal.set_view(View())
         try:
             return await self._running.until_over(self._show_events(), self._read(), self._obey())
         finally:
@@ -81,7 +81,7 @@ class VisitorFace:
         for event in batch:
             self._note_place(event)
         notes = (self._place,) if self._place else ()
-        self._terminal.look(View(notes=notes, is_server_away=self._visitor.is_lost))
+        self._terminal.set_view(View(notes=notes, is_server_away=self._visitor.is_lost))
         self._terminal.show([line for event in batch for line in lines_of(event)])
         self._written += batch
         await self._terminal.shown()
@@ -173,14 +173,14 @@ class VisitorFace:
 
     def _ask(self) -> None:
         assert self._interview is not None
-        self._terminal.show(map(Answer, self._interview.question))
+        self._terminal.show(map(AnswerLine, self._interview.question))
 
     def _answer(self, interview: Interview, line: str) -> None:
         word = line.strip().lower()
         if word in _HELP:
-            self._terminal.show(map(Answer, HELP))
+            self._terminal.show(map(AnswerLine, HELP))
         elif word in _QUEUE:
-            self._terminal.show([Answer(FORM_FIRST)])
+            self._terminal.show([AnswerLine(FORM_FIRST)])
         elif word in _NEW:
             interview.begin_anew()
         elif not interview.answer(line.rstrip("\r\n")):
@@ -201,7 +201,7 @@ class VisitorFace:
         if word in _QUEUE:
             self._visitor.ask_place()
         elif word in _HELP:
-            self._terminal.show(map(Answer, HELP))
+            self._terminal.show(map(AnswerLine, HELP))
         elif word in _NEW:
             self._wants_new = True
             self._visitor.begin_anew()
@@ -236,7 +236,7 @@ def run(
     log_level: str,
 ) -> int:
     """Visit a help desk until the visit or the user ends it. Returns the exit status."""
-    begin_log(log_level)
+    start_logging(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     with RawTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
         try:

@@ -5,9 +5,9 @@ It knows words.
 
 from typing import Final, assert_never
 
-from chatapp.peer.ui.completion import Offer
+from chatapp.peer.ui.completion import Candidate
 from chatapp.peer.ui.formatting import (
-    SpokenLine,
+    MessageLine,
     counted,
     key_accepted,
     key_changed,
@@ -58,7 +58,7 @@ def lines_of(event: happened.VisitEvent) -> list[str]:
         case happened.FormWanted():
             return []  # the form asks for itself
         case happened.LineCame(operator=operator, text=text):
-            return [SpokenLine(name(operator), ": ", sanitize(text))]
+            return [MessageLine(name(operator), ": ", sanitize(text))]
         case happened.NotYourTurn():
             return [WAIT]
         case happened.LineRefused(reason=why):
@@ -165,11 +165,11 @@ def _reach(
 class VisitorOffers:
     """Ways to go on at the help desk."""
 
-    def after(self, typed: str, *, is_in_room: bool) -> list[Offer]:
+    def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:
         """How to go on after `typed`; a visitor is never in a room."""
         begun = typed.lstrip().lower()
         return [
-            Offer(spelling, len(begun), about)
+            Candidate(spelling, len(begun), about)
             for spelling, about in COMMANDS.items()
             if spelling.startswith(begun)
         ]

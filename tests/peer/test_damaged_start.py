@@ -8,7 +8,7 @@ import pytest
 from chatapp.peer.client import Peer
 from chatapp.peer.core.events import Trouble
 from chatapp.peer.keystore import KeyFolder
-from chatapp.peer.ui.main import opened
+from chatapp.peer.ui.main import open_peer
 
 NOBODY = ("127.0.0.1", 1_024)
 
@@ -24,7 +24,7 @@ def history(tmp_path: Path) -> Path:
 
 def test_a_history_that_is_none_is_left_and_it_is_said_what_to_do(history: Path) -> None:
     history.write_bytes(b"no history" * 100)
-    complaint = asyncio.run(opened(Peer("alice", NOBODY, home=history.parents[2])))
+    complaint = asyncio.run(open_peer(Peer("alice", NOBODY, home=history.parents[2])))
     advice = "restore it from a copy, or move it away to begin a new one"
     assert complaint == f"ChatApp: {history}: file is not a database; {advice}"
     assert history.read_bytes() == b"no history" * 100
@@ -32,13 +32,13 @@ def test_a_history_that_is_none_is_left_and_it_is_said_what_to_do(history: Path)
 
 async def test_a_history_that_is_gone_is_told_first(history: Path) -> None:
     peer = Peer("alice", NOBODY, home=history.parents[2])
-    assert await opened(peer) is None
+    assert await open_peer(peer) is None
     assert peer.take_events()[0] == Trouble(text=f"{history} is missing: it begins anew")
     await peer.close()
 
 
 async def test_a_first_start_misses_nothing(tmp_path: Path) -> None:
     peer = Peer("bob", NOBODY, home=tmp_path)
-    assert await opened(peer) is None
+    assert await open_peer(peer) is None
     assert not any(isinstance(event, Trouble) for event in peer.take_events())
     await peer.close()

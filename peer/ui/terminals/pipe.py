@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from typing import Final
 
-from chatapp.peer.ui.formatting import PROMPT, Entered, View, prompt_of
+from chatapp.peer.ui.formatting import PROMPT, TypedLine, View, prompt_of
 from chatapp.wire.limits import TEXT_MAX
 
 CHUNK: Final = 65_536
@@ -35,8 +35,8 @@ class PipeTerminal:
         self._unwritten = 0
         self._error: OSError | None = None
         self._changed = asyncio.Event()
-        self._batches: asyncio.Queue[list[Entered] | None] = asyncio.Queue()
-        self._lines: deque[Entered] = deque()
+        self._batches: asyncio.Queue[list[TypedLine] | None] = asyncio.Queue()
+        self._lines: deque[TypedLine] = deque()
         descriptor = sys.stdout.fileno()
         sys.stdout.flush()
         threading.Thread(target=self._write_all, args=(descriptor,), daemon=True).start()
@@ -56,7 +56,7 @@ class PipeTerminal:
         if self._error is not None:
             raise self._error
 
-    def look(self, view: View) -> None:
+    def set_view(self, view: View) -> None:
         """Of the state, the prompt is told here."""
         self._prompt = prompt_of(view)
 
@@ -65,7 +65,7 @@ class PipeTerminal:
         if question:
             self.show([question])
 
-    async def typed(self) -> AsyncGenerator[Entered, None]:
+    async def typed(self) -> AsyncGenerator[TypedLine, None]:
         """Lines of standard input: a file cannot be waited for by the loop, so a thread does it."""
         batches = self._batches
         room = threading.Semaphore(BATCHES_WAITING_MAX)
@@ -111,7 +111,7 @@ class PipeTerminal:
 
 def _read_lines(
     descriptor: int,
-    lines: asyncio.Queue[list[Entered] | None],
+    lines: asyncio.Queue[list[TypedLine] | None],
     room: threading.Semaphore,
     loop: asyncio.AbstractEventLoop,
 ) -> None:
@@ -134,13 +134,13 @@ def _read_lines(
     _hand_over(None, lines, loop)
 
 
-def _entered(lines: list[bytes], at: float) -> list[Entered]:
-    return [Entered(line.decode("utf-8", "replace"), at) for line in lines]
+def _entered(lines: list[bytes], at: float) -> list[TypedLine]:
+    return [TypedLine(line.decode("utf-8", "replace"), at) for line in lines]
 
 
 def _hand_over(
-    whole: list[Entered] | None,
-    lines: asyncio.Queue[list[Entered] | None],
+    whole: list[TypedLine] | None,
+    lines: asyncio.Queue[list[TypedLine] | None],
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is closed: the program ends

@@ -40,16 +40,16 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
-from chatapp.peer.ui.completion import Offer, Offering, common_start
+from chatapp.peer.ui.completion import Candidate, CandidateSource, common_start
 from chatapp.peer.ui.formatting import (
-    Entered,
     Fragments,
-    SpokenLine,
+    MessageLine,
+    TypedLine,
     View,
     fragments,
     mentions,
     prompt_of,
-    state_of,
+    status_pieces,
 )
 from chatapp.peer.ui.parser import TO
 from chatapp.peer.ui.terminals.raw import RawTerminal
@@ -83,7 +83,7 @@ class PromptApp:
 
     def __init__(
         self,
-        offering: Offering,
+        offering: CandidateSource,
         *,
         entered: Callable[[str], None],
         ended: Callable[[BaseException], None],
@@ -112,7 +112,7 @@ class PromptApp:
         """What stands before what is typed."""
         return self.question or prompt_of(self.view)
 
-    def offered(self) -> list[Offer]:
+    def offered(self) -> list[Candidate]:
         """How to go on after what is typed."""
         typed = self._buffer.document.text_before_cursor
         if self.question:
@@ -151,7 +151,7 @@ class PromptApp:
 
     def _standing(self) -> StyleAndTextTuples:
         pieces: StyleAndTextTuples = []
-        for number, piece in enumerate(state_of(self.view)):
+        for number, piece in enumerate(status_pieces(self.view)):
             style = "class:standing.me" if number == 0 else "class:standing"
             if piece in ("server away", "offline"):
                 style = "class:standing.alarm"
@@ -231,7 +231,7 @@ BUSY_SPAN: Final = 60.0
 class ScreenTerminal:
     """A real terminal, which is held already."""
 
-    def __init__(self, held: RawTerminal, offering: Offering) -> None:
+    def __init__(self, held: RawTerminal, offering: CandidateSource) -> None:
         # Where the cursor is need not be asked: a terminal that does not answer would bring a warning.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         self._held = held
@@ -250,7 +250,7 @@ class ScreenTerminal:
         )
         self._unshown: list[Fragments] = []
         self._showing: asyncio.Task[None] | None = None
-        self._typed: asyncio.Queue[Entered | BaseException] = asyncio.Queue()
+        self._typed: asyncio.Queue[TypedLine | BaseException] = asyncio.Queue()
         self._heard: deque[float] = deque(maxlen=BUSY_LINES)
         self._rings = False
         self._suspension: asyncio.Future[None] | None = None
@@ -265,7 +265,7 @@ class ScreenTerminal:
         """Above the line being typed."""
         me = self._panel.view.me
         for line in lines:
-            self._heed(line, me)
+            self._handle(line, me)
             self._add(fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT))
 
     async def shown(self) -> None:
@@ -275,7 +275,7 @@ class ScreenTerminal:
         if self._showing is not None:
             self._showing.result()
 
-    def look(self, view: View) -> None:
+    def set_view(self, view: View) -> None:
         """Draw the state anew, if it has changed."""
         if view != self._panel.view:
             self._panel.view = view
@@ -305,9 +305,9 @@ class ScreenTerminal:
                         self._rings = False
                     self._output.flush()
 
-    def _heed(self, line: str, me: str) -> None:
+    def _handle(self, line: str, me: str) -> None:
         """Ring when somebody says one's name, but not again and again where much is said."""
-        if not isinstance(line, SpokenLine):
+        if not isinstance(line, MessageLine):
             return
         now = asyncio.get_running_loop().time()
         is_busy = len(self._heard) == BUSY_LINES and self._heard[0] > now - BUSY_SPAN
@@ -317,7 +317,7 @@ class ScreenTerminal:
 
     # --- what is typed
 
-    async def typed(self) -> AsyncGenerator[Entered, None]:
+    async def typed(self) -> AsyncGenerator[TypedLine, None]:
         """Until Ctrl-D; Ctrl-C raises KeyboardInterrupt."""
         drawing = asyncio.ensure_future(self._app.run_async(handle_sigint=False))
         drawing.add_done_callback(self._drawing_ended)
@@ -347,7 +347,7 @@ class ScreenTerminal:
     def _line_entered(self, line: str) -> None:
         if line.strip():
             self._add([("", f"{self._panel.prompt}{sanitize(line)}")])
-        self._typed.put_nowait(Entered(line, asyncio.get_running_loop().time()))
+        self._typed.put_nowait(TypedLine(line, asyncio.get_running_loop().time()))
 
     def _end(self, why: BaseException) -> None:
         self._typed.put_nowait(why)

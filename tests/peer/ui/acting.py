@@ -11,7 +11,7 @@ from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.ui.completion import CompletionIndex
-from chatapp.peer.ui.formatting import Entered, View
+from chatapp.peer.ui.formatting import TypedLine, View
 from chatapp.peer.ui.shell import LineFace
 from chatapp.wire.errors import TooLong
 from chatapp.wire.limits import TEXT_MAX
@@ -32,12 +32,12 @@ class Paper:
         self.says_out = asyncio.Event()
         """Whether it says so when lines are out."""
         self.says_out.set()
-        self._typed: asyncio.Queue[Entered | None] = asyncio.Queue()
+        self._typed: asyncio.Queue[TypedLine | None] = asyncio.Queue()
 
     def type(self, *lines: str | None, at: float = 0.0) -> None:
         """None is the end of input."""
         for line in lines:
-            self._typed.put_nowait(None if line is None else Entered(line, at))
+            self._typed.put_nowait(None if line is None else TypedLine(line, at))
 
     def show(self, lines: Iterable[str]) -> None:
         self.lines += lines
@@ -47,13 +47,13 @@ class Paper:
         if self.is_gone:
             raise BrokenPipeError
 
-    def look(self, view: View) -> None:
+    def set_view(self, view: View) -> None:
         self.view = view
 
     def ask(self, question: str) -> None:
         self.questions.append(question)
 
-    async def typed(self) -> AsyncGenerator[Entered, None]:
+    async def typed(self) -> AsyncGenerator[TypedLine, None]:
         while (line := await self._typed.get()) is not None:
             yield line
 

@@ -5,24 +5,24 @@ import pytest
 from chatapp.peer.ui.intents import (
     SERVER,
     AskMessage,
+    ChangeName,
     Empty,
-    EnterRoom,
+    ExitRoom,
+    GoOffline,
+    GoOnline,
     Ignore,
-    Leave,
-    LeaveRoom,
+    JoinRoom,
     Quit,
-    Rename,
-    Return,
-    Search,
+    SearchHistory,
     ShowHelp,
     ShowHistory,
     ShowMembers,
     ShowPeople,
     ShowRooms,
-    Trust,
+    ShowTrace,
+    TrustKey,
     Unignore,
-    Verify,
-    Why,
+    VerifyKey,
 )
 from chatapp.peer.ui.parser import parse
 from chatapp.wire.names import peer_name
@@ -30,7 +30,7 @@ from tests.peer.ui.typists import ALICE, BOB, IN_LAB, said
 
 
 @pytest.mark.parametrize(
-    ("line", "meant"),
+    ("line", "parsed"),
     [
         ("who", ShowPeople()),
         ("/who", ShowPeople()),
@@ -41,9 +41,9 @@ from tests.peer.ui.typists import ALICE, BOB, IN_LAB, said
         ("exit", Quit()),
         ("/quit", Quit()),
         ("server:exit", Quit()),
-        ("dereg Alice", Leave(ALICE.me)),
-        ("dereg alice", Leave(ALICE.me)),
-        ("reg ALICE", Return(ALICE.me)),
+        ("dereg Alice", GoOffline(ALICE.me)),
+        ("dereg alice", GoOffline(ALICE.me)),
+        ("reg ALICE", GoOnline(ALICE.me)),
         ("help", ShowHelp(None)),
         ("/help", ShowHelp(None)),
         ("help send", ShowHelp("send")),
@@ -53,38 +53,38 @@ from tests.peer.ui.typists import ALICE, BOB, IN_LAB, said
         ("", Empty()),
         (" \t \n", Empty()),
         ("message", AskMessage()),
-        ("join lab", EnterRoom(peer_name("lab"))),
-        ("/join lab", EnterRoom(peer_name("lab"))),
-        ("server:join lab", EnterRoom(peer_name("lab"))),
-        ("Server:Join #Lab", EnterRoom(peer_name("Lab"))),
-        ("leave", LeaveRoom()),
-        ("/leave", LeaveRoom()),
-        ("/out", LeaveRoom()),
-        ("server:leave", LeaveRoom()),
+        ("join lab", JoinRoom(peer_name("lab"))),
+        ("/join lab", JoinRoom(peer_name("lab"))),
+        ("server:join lab", JoinRoom(peer_name("lab"))),
+        ("Server:Join #Lab", JoinRoom(peer_name("Lab"))),
+        ("leave", ExitRoom()),
+        ("/leave", ExitRoom()),
+        ("/out", ExitRoom()),
+        ("server:leave", ExitRoom()),
         ("/rooms", ShowRooms()),
         ("/names", ShowMembers()),
-        ("/nickname Alicia", Rename(peer_name("Alicia"))),
-        ("/nicknames Alicia", Rename(peer_name("Alicia"))),
-        ("/nick Alicia", Rename(peer_name("Alicia"))),
-        ("/verify bob", Verify(BOB)),
-        ("/verify Server", Verify(SERVER)),
-        ("/trust bob", Trust(BOB)),
-        ("/trust bob 12345 67890", Trust(BOB, "1234567890")),
-        ("/trust server ab12 cd34", Trust(SERVER, "ab12cd34")),
+        ("/nickname Alicia", ChangeName(peer_name("Alicia"))),
+        ("/nicknames Alicia", ChangeName(peer_name("Alicia"))),
+        ("/nick Alicia", ChangeName(peer_name("Alicia"))),
+        ("/verify bob", VerifyKey(BOB)),
+        ("/verify Server", VerifyKey(SERVER)),
+        ("/trust bob", TrustKey(BOB)),
+        ("/trust bob 12345 67890", TrustKey(BOB, "1234567890")),
+        ("/trust server ab12 cd34", TrustKey(SERVER, "ab12cd34")),
         ("/ignore bob", Ignore(BOB)),
         ("/unignore bob", Unignore(BOB)),
-        ("/why", Why("last")),
-        ("/why last", Why("last")),
-        ("/why 17", Why("17")),
+        ("/why", ShowTrace("last")),
+        ("/why last", ShowTrace("last")),
+        ("/why 17", ShowTrace("17")),
         ("/history", ShowHistory(20)),
         ("/history 5", ShowHistory(5)),
-        ("/search noon  lunch", Search("noon  lunch")),
+        ("/search noon  lunch", SearchHistory("noon  lunch")),
     ],
 )
-def test_commands(line: str, meant: object) -> None:
+def test_commands(line: str, parsed: object) -> None:
     found = parse(line, ALICE)
-    assert found == meant
-    assert type(found) is type(meant)
+    assert found == parsed
+    assert type(found) is type(parsed)
 
 
 @pytest.mark.parametrize("command", ["/verify", "/trust", "/ignore", "/unignore"])

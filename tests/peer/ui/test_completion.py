@@ -3,18 +3,18 @@
 import pytest
 
 from chatapp.peer.ui.commands import BY_SPELLING
-from chatapp.peer.ui.completion import RECENT_MAX, CompletionIndex, common_start, offers
+from chatapp.peer.ui.completion import RECENT_MAX, CompletionIndex, candidates, common_start
 
 
 @pytest.fixture
 def known() -> CompletionIndex:
     known = CompletionIndex()
-    known.people_are(["alice", "bob", "Bea", "carol"])
-    known.talked_with("carol")
-    known.talked_with("bob")
-    known.talked_with("somebody who is gone")
-    known.saw_room("den")
-    known.saw_room("lab")
+    known.set_people(["alice", "bob", "Bea", "carol"])
+    known.add_recent("carol")
+    known.add_recent("bob")
+    known.add_recent("somebody who is gone")
+    known.add_room("den")
+    known.add_room("lab")
     return known
 
 
@@ -42,7 +42,7 @@ def known() -> CompletionIndex:
     ],
 )
 def test_outside_a_room(known: CompletionIndex, typed: str, offered: list[str]) -> None:
-    assert [one.text for one in offers(typed, known, is_in_room=False)] == offered
+    assert [one.text for one in candidates(typed, known, is_in_room=False)] == offered
 
 
 @pytest.mark.parametrize(
@@ -59,25 +59,25 @@ def test_outside_a_room(known: CompletionIndex, typed: str, offered: list[str]) 
 def test_in_a_room_names_may_stand_anywhere_and_commands_have_signs(
     known: CompletionIndex, typed: str, offered: list[str]
 ) -> None:
-    assert [one.text for one in offers(typed, known, is_in_room=True)] == offered
+    assert [one.text for one in candidates(typed, known, is_in_room=True)] == offered
 
 
 def test_nothing_typed_offers_every_command_that_works_there(known: CompletionIndex) -> None:
-    assert {one.text for one in offers("", known, is_in_room=False)} == set(BY_SPELLING)
-    assert {one.text for one in offers("/", known, is_in_room=True)} == {
+    assert {one.text for one in candidates("", known, is_in_room=False)} == set(BY_SPELLING)
+    assert {one.text for one in candidates("/", known, is_in_room=True)} == {
         one for one in BY_SPELLING if one.startswith("/")
     }
 
 
 def test_an_offer_replaces_what_was_typed_of_it_and_says_what_it_is(known: CompletionIndex) -> None:
-    (offer,) = offers("send_a", known, is_in_room=False)
+    (offer,) = candidates("send_a", known, is_in_room=False)
     assert (offer.replaces, offer.about[:6]) == (6, "<text>")
-    assert offers("send BO", known, is_in_room=False)[0].replaces == 2
+    assert candidates("send BO", known, is_in_room=False)[0].replaces == 2
 
 
 def test_old_talks_are_forgotten_at_last(known: CompletionIndex) -> None:
     for number in range(2 * RECENT_MAX):
-        known.saw_room(f"room{number}")
+        known.add_room(f"room{number}")
     assert len(known.rooms()) == RECENT_MAX
     assert known.rooms()[0] == f"room{2 * RECENT_MAX - 1}"
 

@@ -11,6 +11,6 @@ BOB = peer_name("bob")
 
 
 def said(line: str, context: Context = ALICE) -> str:
-    meant = parse(line, context)
-    assert isinstance(meant, Mistake), meant
-    return meant.line
+    parsed = parse(line, context)
+    assert isinstance(parsed, Mistake), parsed
+    return parsed.line

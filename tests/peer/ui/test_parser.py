@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from chatapp.peer.ui.intents import (
     Context,
     Empty,
-    EnterRoom,
-    Leave,
-    LeaveRoom,
+    ExitRoom,
+    GoOffline,
+    GoOnline,
+    JoinRoom,
     Mistake,
     Quit,
-    Return,
     SayInRoom,
     SendAll,
     SendDirect,
@@ -93,17 +93,17 @@ def test_after_dereg_nothing_goes_out(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "meant"),
+    ("line", "parsed"),
     [
-        ("reg alice", Return(AWAY.me)),
+        ("reg alice", GoOnline(AWAY.me)),
         ("help", ShowHelp()),
         ("/quit", Quit()),
         ("exit", Quit()),
         ("", Empty()),
     ],
 )
-def test_after_dereg_one_can_return_read_and_quit(line: str, meant: object) -> None:
-    assert parse(line, AWAY) == meant
+def test_after_dereg_one_can_return_read_and_quit(line: str, parsed: object) -> None:
+    assert parse(line, AWAY) == parsed
 
 
 @pytest.mark.parametrize(
@@ -130,23 +130,23 @@ def test_in_a_room_a_bare_line_is_said_there(line: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "meant"),
+    ("line", "parsed"),
     [
-        ("leave", LeaveRoom()),
-        (" Leave ", LeaveRoom()),
-        ("/out", LeaveRoom()),
-        ("server:leave", LeaveRoom()),
+        ("leave", ExitRoom()),
+        (" Leave ", ExitRoom()),
+        ("/out", ExitRoom()),
+        ("server:leave", ExitRoom()),
         ("/dm bob hi", SendDirect(BOB, "hi")),
         ("/bm hi", SendAll("hi")),
         ("/who", ShowPeople()),
         ("server:exit", Quit()),
-        ("/join den", EnterRoom(peer_name("den"))),
-        ("/dereg alice", Leave(ALICE.me)),
+        ("/join den", JoinRoom(peer_name("den"))),
+        ("/dereg alice", GoOffline(ALICE.me)),
         ("", Empty()),
     ],
 )
-def test_in_a_room_commands_have_signs(line: str, meant: object) -> None:
-    assert parse(line, IN_LAB) == meant
+def test_in_a_room_commands_have_signs(line: str, parsed: object) -> None:
+    assert parse(line, IN_LAB) == parsed
 
 
 @pytest.mark.parametrize("line", ["/sned bob hi", ".nonsense", "server:nothing", "/bob:hi", " /nothing"])
@@ -156,7 +156,7 @@ def test_in_a_room_a_mistyped_command_is_not_said(line: str) -> None:
 
 def test_who_has_left_the_registry_has_left_the_room() -> None:
     away_in_lab = Context(me=ALICE.me, room="lab", offline=True)
-    assert parse("reg Alice", away_in_lab) == Return(ALICE.me)
+    assert parse("reg Alice", away_in_lab) == GoOnline(ALICE.me)
     assert said("/say hi", away_in_lab) == "[You are offline.]"
     assert said("leave", away_in_lab) == "[You are offline.]"
 

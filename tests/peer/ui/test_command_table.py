@@ -9,19 +9,19 @@ from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS
 from chatapp.peer.ui.help import as_typed, help_lines
 from chatapp.peer.ui.intents import (
     AskMessage,
+    ChangeName,
     Context,
-    EnterRoom,
+    ExitRoom,
+    GoOffline,
+    GoOnline,
     Ignore,
-    Intention,
-    Leave,
-    LeaveRoom,
+    Intent,
+    JoinRoom,
     Mistake,
     Quit,
-    Rename,
-    Return,
     SayInRoom,
     SayToClient,
-    Search,
+    SearchHistory,
     SendAll,
     SendDirect,
     ShowHelp,
@@ -29,10 +29,10 @@ from chatapp.peer.ui.intents import (
     ShowMembers,
     ShowPeople,
     ShowRooms,
-    Trust,
+    ShowTrace,
+    TrustKey,
     Unignore,
-    Verify,
-    Why,
+    VerifyKey,
 )
 from chatapp.peer.ui.parser import parse
 from chatapp.wire.names import peer_name
@@ -45,45 +45,45 @@ TEXTS = WORDS_OF_ALL.filter(lambda text: text.strip(" \t") != "")
 NAMES = st.sampled_from(["bob", "Carol-2", "дед", "send", "leave"]).map(peer_name)
 WORD = st.sampled_from(["last", "17", "x9"])
 
-INTENTIONS: st.SearchStrategy[Intention] = st.one_of(
+INTENTS: st.SearchStrategy[Intent] = st.one_of(
     st.builds(SendDirect, NAMES, TEXTS),
     st.builds(SendAll, TEXTS),
     st.builds(SayInRoom, TEXTS),
-    st.builds(Search, TEXTS),
-    st.builds(EnterRoom, NAMES),
-    st.builds(Rename, NAMES),
-    st.builds(Verify, NAMES),
-    st.builds(Trust, NAMES, st.none() | st.sampled_from(["12345", "ab12"])),
+    st.builds(SearchHistory, TEXTS),
+    st.builds(JoinRoom, NAMES),
+    st.builds(ChangeName, NAMES),
+    st.builds(VerifyKey, NAMES),
+    st.builds(TrustKey, NAMES, st.none() | st.sampled_from(["12345", "ab12"])),
     st.builds(Ignore, NAMES),
     st.builds(Unignore, NAMES),
-    st.builds(Why, WORD),
+    st.builds(ShowTrace, WORD),
     st.builds(ShowHistory, st.integers(1, HISTORY_MAX)),
     st.builds(ShowHelp, st.none() | st.sampled_from(sorted(BY_SPELLING))),
     st.sampled_from(
-        [Leave(ALICE.me), Return(ALICE.me), AskMessage(), LeaveRoom(), ShowRooms(), ShowMembers()]
+        [GoOffline(ALICE.me), GoOnline(ALICE.me), AskMessage(), ExitRoom(), ShowRooms(), ShowMembers()]
     ),
     st.sampled_from([ShowPeople(), Quit()]),
 )
 
 
-@given(INTENTIONS, st.booleans())
-def test_what_is_spelled_from_an_intention_means_it(intention: Intention, in_room: bool) -> None:
-    context = IN_LAB if in_room or isinstance(intention, SayInRoom) else ALICE
-    assert parse(as_typed(intention, in_room=in_room), context) == intention
+@given(INTENTS, st.booleans())
+def test_what_is_spelled_from_an_intent_means_it(intent: Intent, in_room: bool) -> None:
+    context = IN_LAB if in_room or isinstance(intent, SayInRoom) else ALICE
+    assert parse(as_typed(intent, in_room=in_room), context) == intent
 
 
 @given(st.data())
 def test_every_spelling_of_a_row_means_the_same(data: st.DataObject) -> None:
     row = data.draw(st.sampled_from(COMMANDS))
     rest = data.draw(rests(row))
-    meant = []
+    parsed = []
     for spelling in row.spellings:
         where = IN_LAB if spelling.startswith(SIGNS) else ALICE
         one = parse(f"{spelling} {rest}", where)
-        meant.append(
+        parsed.append(
             Mistake(one.line.replace(usage(spelling, row.shape), "")) if isinstance(one, Mistake) else one
         )
-    assert len(set(meant)) == 1, meant
+    assert len(set(parsed)) == 1, parsed
 
 
 def rests(row: Command) -> st.SearchStrategy[str]:

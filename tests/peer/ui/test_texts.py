@@ -72,13 +72,13 @@ from chatapp.peer.core.events import (
     Unacknowledged,
 )
 from chatapp.peer.ui.formatting import (
-    SpokenLine,
+    MessageLine,
     View,
     names,
     prompt_of,
     shown_instant,
     shown_time,
-    state_of,
+    status_pieces,
 )
 from chatapp.peer.ui.texts import lines_of
 from chatapp.wire.text import sanitize
@@ -365,14 +365,14 @@ def texts(event: Event) -> list[str]:
 @pytest.mark.parametrize("event", [direct("hi all", NOON), channel("hi all"), in_room("hi all", NOON)])
 def test_what_somebody_said_tells_name_and_text_apart(event: Event) -> None:
     (line,) = lines_of(event)
-    assert isinstance(line, SpokenLine)
+    assert isinstance(line, MessageLine)
     assert line[line.sender_at :].startswith("bob")
     assert line[line.text_at :].startswith("hi all")
 
 
 def test_notices_are_not_what_somebody_said() -> None:
     for event, _ in LINES:
-        spoken = [line for line in lines_of(event) if isinstance(line, SpokenLine)]
+        spoken = [line for line in lines_of(event) if isinstance(line, MessageLine)]
         assert bool(spoken) == isinstance(
             event, DirectReceived | ChannelReceived | RoomReceived
         ) or isinstance(event, MailReturned)
@@ -420,7 +420,7 @@ def test_the_prompt_shows_the_room(view: View, prompt: str) -> None:
     ],
 )
 def test_the_line_below_the_prompt(view: View, pieces: list[str]) -> None:
-    assert state_of(view) == pieces
+    assert status_pieces(view) == pieces
 
 
 def test_a_text_cannot_pass_for_a_line_of_ours() -> None:

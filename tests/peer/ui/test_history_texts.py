@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chatapp.peer.core.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, Kind, PastLine
-from chatapp.peer.ui.formatting import SpokenLine
+from chatapp.peer.ui.formatting import MessageLine
 from chatapp.peer.ui.texts import NO_SUCH_MESSAGE, history_lines, trace_lines
 from chatapp.wire.text import sanitize
 
@@ -146,6 +146,6 @@ def test_what_there_is_no_trail_of() -> None:
 @given(st.text(), st.text(), st.text())
 def test_whatever_others_wrote_a_line_is_one_line(sender: str, room: str, text: str) -> None:
     (line,) = history_lines([said(sender=sender, to=None, kind=Kind.ROOM, room=room, text=text)])
-    assert isinstance(line, SpokenLine)
+    assert isinstance(line, MessageLine)
     assert sanitize(line) == line
     assert line[line.text_at :] == sanitize(text)

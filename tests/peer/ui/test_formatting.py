@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.ui.formatting import OF_16, OF_256, Answer, SpokenLine, colour_of, fragments, mentions, rgb
+from chatapp.peer.ui.formatting import (
+    OF_16,
+    OF_256,
+    AnswerLine,
+    MessageLine,
+    colour_of,
+    fragments,
+    mentions,
+    rgb,
+)
 
 
 def luminance(colour: tuple[int, int, int]) -> float:
@@ -36,12 +45,12 @@ def pieces(line: str, me: str = "alice") -> list[tuple[str, str]]:
 
 def test_what_somebody_said_has_a_coloured_name_and_a_plain_text() -> None:
     mine = f"bold {colour_of('bob', is_16=True)}"
-    assert pieces(SpokenLine("bob", " (in lab): ", "hi")) == [
+    assert pieces(MessageLine("bob", " (in lab): ", "hi")) == [
         (mine, "bob"),
         ("class:notice", " (in lab): "),
         ("", "hi"),
     ]
-    assert pieces(SpokenLine("bob", ": ", "hi]", before="[Channel_Message ")) == [
+    assert pieces(MessageLine("bob", ": ", "hi]", before="[Channel_Message ")) == [
         ("class:notice", "[Channel_Message "),
         (mine, "bob"),
         ("class:notice", ": "),
@@ -51,7 +60,7 @@ def test_what_somebody_said_has_a_coloured_name_and_a_plain_text() -> None:
 
 def test_notices_are_dim_and_answers_plain() -> None:
     assert pieces("[Server is back.]") == [("class:notice", "[Server is back.]")]
-    assert pieces(Answer("who  who is online")) == [("", "who  who is online")]
+    assert pieces(AnswerLine("who  who is online")) == [("", "who  who is online")]
 
 
 @pytest.mark.parametrize(
@@ -65,17 +74,17 @@ def test_notices_are_dim_and_answers_plain() -> None:
     ],
 )
 def test_ones_own_name_stands_out(text: str, named: list[str]) -> None:
-    line = SpokenLine("bob", ": ", text)
+    line = MessageLine("bob", ": ", text)
     assert [piece for style, piece in pieces(line)[2:] if style == "bold"] == named
     assert mentions(line, "alice") == bool(named)
 
 
 def test_one_does_not_call_oneself() -> None:
-    assert not mentions(SpokenLine("Alice", ": ", "alice here"), "alice")
+    assert not mentions(MessageLine("Alice", ": ", "alice here"), "alice")
     assert not mentions("[You are alice now.]", "alice")
 
 
 @given(st.text(), st.text(), st.text(min_size=1), st.booleans())
 def test_pieces_make_the_line_again(sender: str, text: str, me: str, is_16: bool) -> None:
-    line = SpokenLine(sender, ": ", text)
+    line = MessageLine(sender, ": ", text)
     assert "".join(piece for _, piece in fragments(line, me, is_16=is_16)) == line

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from chatapp.peer.ui.formatting import View, prompt_of
 from chatapp.peer.ui.intents import (
     Context,
-    Intention,
-    LeaveRoom,
+    ExitRoom,
+    Intent,
     Mistake,
     SayInRoom,
     SayToClient,
@@ -37,7 +37,7 @@ SERVING_IN_ROOM = Context(me=ME, on_duty=True, serves=True, room="lab")
 
 @pytest.mark.parametrize("context", [IDLE, ON_DUTY, SERVING, SERVING_IN_ROOM])
 @pytest.mark.parametrize(
-    ("line", "meant"),
+    ("line", "parsed"),
     [
         (".room", ShowRoom(0, "")),
         (".room exams", ShowRoom(0, "exams")),
@@ -58,8 +58,8 @@ SERVING_IN_ROOM = Context(me=ME, on_duty=True, serves=True, room="lab")
         (".end now", Mistake("[Usage: .end]")),
     ],
 )
-def test_commands_mean_the_same_everywhere(line: str, context: Context, meant: Intention | Mistake) -> None:
-    assert parse(line, context) == meant
+def test_commands_mean_the_same_everywhere(line: str, context: Context, parsed: Intent | Mistake) -> None:
+    assert parse(line, context) == parsed
 
 
 @pytest.mark.parametrize("context", [SERVING, SERVING_IN_ROOM])
@@ -70,7 +70,7 @@ def test_a_bare_line_of_one_who_serves_goes_to_the_visitor(line: str, context: C
 
 def test_a_sign_keeps_its_meaning_and_two_of_them_are_text() -> None:
     assert parse("/who", SERVING) == ShowPeople()
-    assert parse("/leave", SERVING_IN_ROOM) == LeaveRoom()
+    assert parse("/leave", SERVING_IN_ROOM) == ExitRoom()
     assert parse("/say hi", SERVING_IN_ROOM) == SayInRoom("hi")
     assert parse("//etc/hosts", SERVING) == SayToClient("/etc/hosts")
 
