@@ -153,7 +153,7 @@ class Peer(_Company):
     def __call__(self, data: bytes) -> None:
         for source in (STRANGER, self.world.house.address, self.bob.address):
             self.alice.core.receive_datagram(data, source, now=self.now)
-        sessions = self.bob.core._post.sessions
+        sessions = self.bob.core._transport.sessions
         for datagram in sessions.seal(self.alice.identity.public, data[:1_000], now=self.now):
             self.alice.core.receive_datagram(datagram, self.bob.address, now=self.now)
         self.turn()

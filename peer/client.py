@@ -19,7 +19,7 @@ from typing import Final, Self, assert_never
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.operator import Whom
+from chatapp.peer.core.operator import VisitTarget
 from chatapp.peer.core.people.table import NOBODY, LookUp
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.driver import PeerDriver
@@ -79,7 +79,7 @@ class Company(PeerDriver):
     def list_rooms(self) -> None:
         """Ask which rooms there are; `RoomsListed` follows: at once, or when the registry is found or known to be away.
         Raises NotOpen."""
-        self._open_core().rooms.list.ask(now=self._now())
+        self._open_core().rooms.room_list.ask(now=self._now())
         self._schedule()
 
     def members(self) -> tuple[happened.Person, ...]:
@@ -175,8 +175,8 @@ class AtDesk:
         """A line for our visitor. `is_maybe`: the line would mean something else if nobody were served. Raises TooLong,
         UnicodeEncodeError."""
         now = self._now()
-        whom = self._whom(visit, entered_at)._replace(is_maybe=is_maybe)
-        self._open_core().sending.say_on_duty(text, whom, now=now)
+        target = self._target(visit, entered_at)._replace(is_maybe=is_maybe)
+        self._open_core().sending.say_on_duty(text, target, now=now)
         self._schedule()
 
     def ask(
@@ -184,7 +184,7 @@ class AtDesk:
     ) -> None:
         """Ask for something, such as `TakeDuty(0, "")`; events tell what comes of it. The reference and the visit of the
         request are filled in here. A number means whoever had it in the waiting room that was shown last."""
-        self._open_core().operator.ask(request, self._whom(visit, entered_at))
+        self._open_core().operator.ask(request, self._target(visit, entered_at))
         self._schedule()
 
     async def answered(self) -> None:
@@ -197,8 +197,8 @@ class AtDesk:
         while not self._open_core().operator.is_said:
             await self._change()
 
-    def _whom(self, visit: int | None, entered_at: float | None) -> Whom:
-        return Whom(visit, self._now() if entered_at is None else entered_at)
+    def _target(self, visit: int | None, entered_at: float | None) -> VisitTarget:
+        return VisitTarget(visit, self._now() if entered_at is None else entered_at)
 
 
 class PeerTrust:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.dispatch import Notices, RegistryMonitor
+from chatapp.peer.core.dispatch import NoticeHandler, RegistryMonitor
 from chatapp.peer.core.parts import Parts
 from chatapp.peer.core.records import RegistryPinned
 from chatapp.peer.core.registry.session import Notice
@@ -22,25 +22,31 @@ class RegistryConnection:
     """Our end."""
 
     def __init__(
-        self, parts: Parts, rooms: Rooms, renaming: Renaming, *, lookout: RegistryMonitor, notices: Notices
+        self,
+        parts: Parts,
+        rooms: Rooms,
+        renaming: Renaming,
+        *,
+        monitor: RegistryMonitor,
+        notices: NoticeHandler,
     ) -> None:
         self._rooms = rooms
         self._renaming = renaming
-        self._lookout = lookout
+        self._monitor = monitor
         self._notices = notices
         self._session = parts.session
         self._link = parts.link
         self._table = parts.table
         self._groups = parts.groups
-        self._receiver = parts.receiver
-        self._home = parts.home
+        self._group_receiver = parts.group_receiver
+        self._catch_up = parts.catch_up
         self._operator = parts.operator
         self._out = parts.out
-        self._receiver.is_table_fresh = lambda: self._table.is_fresh
+        self._group_receiver.is_table_fresh = lambda: self._table.is_fresh
 
     # --- the link
 
-    def frames_came(self, frames: Sequence[bytes], *, now: float, wall: float) -> int:
+    def frames_arrived(self, frames: Sequence[bytes], *, now: float, wall: float) -> int:
         """Frames of the link, in order; returns how many were dropped. Raises SealError: close the link."""
         dropped = 0
         for data in frames:
@@ -50,7 +56,7 @@ class RegistryConnection:
                 self._link_up(now)
             try:
                 if payload is None:
-                    self._line_came(data, now)
+                    self._line_arrived(data, now)
                 elif payload:
                     self._notices.handle(decode_notice(payload), now=now, wall=wall)
             except WireError:
@@ -61,20 +67,20 @@ class RegistryConnection:
         """The connection is over: find out at once whether the registry is, too."""
         self.drop_link()
         self._session.note_silence(now=now)
-        self._lookout.look(now=now)
+        self._monitor.look(now=now)
 
     def drop_link(self) -> None:
         """Nothing asked for on the link will be answered, and what it granted is void."""
         self._link.drop()
         self._operator.link_lost()
         self._table.link_lost()
-        self._receiver.link_lost()
+        self._group_receiver.link_lost()
         self._groups.revoke()
         self._rooms.link_lost()
         self._renaming.link_lost()
         self._notices.link_lost()
-        self._home.give_up()
-        self._home.release()
+        self._catch_up.give_up()
+        self._catch_up.release()
 
     def flush(self, *, now: float) -> None:
         """Put all requests of this turn on the link; without one they are void, and asked again when it is back."""
@@ -92,13 +98,13 @@ class RegistryConnection:
             self._session.ping(now=now)  # by UDP: is it the link or the registry that says nothing?
         self._rooms.handle_timer(now=now)
         self._renaming.handle_timer(now=now)
-        self._lookout.look(now=now)
+        self._monitor.look(now=now)
         return self._link.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
         dues = (
-            self._lookout.next_timer(),
+            self._monitor.next_timer(),
             self._link.next_timer(),
             self._rooms.next_timer(),
             self._renaming.next_timer(),
@@ -108,15 +114,15 @@ class RegistryConnection:
     # --- inside
 
     def _link_up(self, now: float) -> None:
-        self._home.begin()
-        self._home.await_group(CHANNEL)
+        self._catch_up.begin()
+        self._catch_up.await_group(CHANNEL)
         self._operator.link_up()
         self._table.fetch_anew(now=now)
         self._rooms.link_up(now=now)
 
-    def _line_came(self, data: bytes, now: float) -> None:
+    def _line_arrived(self, data: bytes, now: float) -> None:
         position, frame = unpack_relayed(data)
-        if not self._receiver.line_relayed(position, frame, now=now):
+        if not self._group_receiver.line_relayed(position, frame, now=now):
             self._table.fetch(now=now)
 
 
@@ -145,13 +151,13 @@ class Registration:
     """Heeds the session for everybody else."""
 
     def __init__(
-        self, parts: Parts, renaming: Renaming, *, lookout: RegistryMonitor, uplink: RegistryConnection
+        self, parts: Parts, renaming: Renaming, *, monitor: RegistryMonitor, connection: RegistryConnection
     ) -> None:
-        self._lookout = lookout
-        self._uplink = uplink
+        self._monitor = monitor
+        self._connection = connection
         self._renaming = renaming
         self._session = parts.session
-        self._post = parts.post
+        self._transport = parts.transport
         self._link = parts.link
         self._table = parts.table
         self._contacts = parts.contacts
@@ -174,7 +180,7 @@ class Registration:
         self.not_let_in: happened.NotLetIn | None = None
         """Why we are not with the registry, since we last wanted to be."""
 
-    def heed_session(self, *, now: float) -> None:
+    def handle_session(self, *, now: float) -> None:
         """What the session has to tell, and how far the registry is in reach since."""
         self._session.table_version = self._table.version
         for notice in self._session.notices():
@@ -197,7 +203,7 @@ class Registration:
                     self._wrong_code(now)
         for question in self._session.sealed_questions():
             self._out.requests.append(question)  # the link carries it too: there it cannot get lost
-        self._lookout.look(now=now)
+        self._monitor.look(now=now)
 
     def _welcomed(self, now: float) -> None:
         if self._session.pinned is not None and self._session.pinned != self._pinned:
@@ -216,11 +222,11 @@ class Registration:
             self._out.events.append(self._key_news)
             self._key_news = None
         if self._was_lost:
-            self._lookout.seek(now=now)
+            self._monitor.seek(now=now)
             self._out.events.append(happened.ServerBack())
         self.has_begun, self._was_lost, self.not_let_in = True, False, None
         self.outdone = 0
-        self._post.stop_hailing()
+        self._transport.stop_hailing()
         if self._session.life != self._last_life:
             self._link.forgive()  # another life of the registry: what its last one did to links is no sign
             self._last_life = self._session.life
@@ -246,13 +252,13 @@ class Registration:
         self._go_on_alone(now)
 
     def _drop_link(self) -> None:
-        self._uplink.drop_link()
+        self._connection.drop_link()
         self.wants_close = True
 
     def _go_on_alone(self, now: float) -> None:
         self._was_lost = True
         self._drop_link()
-        self._post.hail_all(now=now)
+        self._transport.hail_all(now=now)
 
     def _denied(self, now: float) -> None:
         assert self._session.denied is not None
@@ -303,5 +309,5 @@ class Registration:
         self._go_on_alone(now)
 
     def _use_card(self) -> None:
-        self._post.sessions.number_from(self._me.first_opening)
+        self._transport.sessions.number_from(self._me.first_opening)
         self._session.use_card(self._me.card, first_opening=self._me.first_opening)

@@ -11,15 +11,15 @@ from typing import Final
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.connection import Registration, RegistryConnection
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.dispatch import Notices, RegistryMonitor, Router
+from chatapp.peer.core.dispatch import Dispatcher, NoticeHandler, RegistryMonitor
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.parts import Parts
 from chatapp.peer.core.records import Loaded, Record
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.core.renaming import Renaming
 from chatapp.peer.core.rooms.rooms import Rooms
-from chatapp.peer.core.sending import Speech
-from chatapp.peer.core.trust import Trust
+from chatapp.peer.core.sending import Sending
+from chatapp.peer.core.trust import TrustDecisions
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.delivery.policy import Policy
@@ -47,31 +47,31 @@ class PeerCore:
         self.dropped: Final = parts.dropped
         self._out = parts.out
         self._contacts = parts.contacts
-        self._post = parts.post
+        self._transport = parts.transport
         self._registry_status = parts.registry_status
         self._ladder = parts.ladder
-        self._rungs = parts.rungs
+        self._paths = parts.paths
         self._session = parts.session
         self._link = parts.link
         self._table = parts.table
         self._resolver = parts.resolver
-        self._home = parts.home
+        self._catch_up = parts.catch_up
         self._notes = parts.notes
         self._buffer = parts.buffer
-        self._inbound = parts.inbound
+        self._direct_receiver = parts.direct_receiver
         self._streams = parts.streams
         self.rooms: Final = Rooms(parts, loaded.room, now=now)
-        self._lines = self.rooms.lines
-        self.sending: Final = Speech(parts, self.rooms)
+        self._outbox = self.rooms.outbox
+        self.sending: Final = Sending(parts, self.rooms)
         self.renaming: Final = Renaming(parts)
         self.operator: Final = parts.operator
-        self._router = Router(parts, self.rooms)
+        self._dispatcher = Dispatcher(parts, self.rooms)
         together = parts, self.rooms, self.renaming
-        lookout = self._lookout = RegistryMonitor(*together)
-        notices = Notices(*together, router=self._router, lookout=lookout)
-        self._uplink = RegistryConnection(*together, lookout=lookout, notices=notices)
-        self._registration = Registration(parts, self.renaming, lookout=lookout, uplink=self._uplink)
-        self.trust: Final = Trust(
+        monitor = self._monitor = RegistryMonitor(*together)
+        notices = NoticeHandler(*together, dispatcher=self._dispatcher, monitor=monitor)
+        self._connection = RegistryConnection(*together, monitor=monitor, notices=notices)
+        self._registration = Registration(parts, self.renaming, monitor=monitor, connection=self._connection)
+        self.trust: Final = TrustDecisions(
             parts, verified=loaded.verified, is_registry_verified=loaded.is_registry_verified
         )
         parts.restore(loaded, now=now)
@@ -115,19 +115,19 @@ class PeerCore:
         self._registration.has_begun = False
         self._registration.not_let_in = None
         self._registration.outdone = 0
-        self._lookout.seek(now=now)
+        self._monitor.seek(now=now)
         self._session.use_card(self.me.card, first_opening=self.me.first_opening)
         self._session.start(table_version=self._table.version, now=now)
-        self._registration.heed_session(now=now)
+        self._registration.handle_session(now=now)
 
     def leave(self, *, now: float) -> None:
         """Go offline: tell the registry, acknowledge nothing more."""
-        self._lines.stop(now=now)
+        self._outbox.stop(now=now)
         self._ladder.set_reach(RegistryReach.NONE, now=now)
         self.rooms.stop(now=now)
-        self._post.stop_hailing()
+        self._transport.stop_hailing()
         self._session.leave(now=now)
-        self._registration.heed_session(now=now)
+        self._registration.handle_session(now=now)
 
     def people(self) -> tuple[happened.Person, ...]:
         """The table, by name."""
@@ -151,12 +151,12 @@ class PeerCore:
     @property
     def is_settled(self) -> bool:
         """Whether all that we said is delivered, saved, kept or refused."""
-        return self._ladder.is_settled and self._lines.is_settled and self.operator.is_settled
+        return self._ladder.is_settled and self._outbox.is_settled and self.operator.is_settled
 
     @property
     def is_ready(self) -> bool:
         """Whether the registry and we know of each other all that there is to know, or it is not to be had."""
-        return self._registry_status.reach is not RegistryReach.SEEKING and self._home.is_mail_drained
+        return self._registry_status.reach is not RegistryReach.SEEKING and self._catch_up.is_mail_drained
 
     @property
     def state(self) -> State:
@@ -194,11 +194,11 @@ class PeerCore:
         """Any bytes from anybody: never raises, never answers an error."""
         is_of_registry = True
         try:
-            is_of_registry = self._router.route(data, sender, now=now)
+            is_of_registry = self._dispatcher.route(data, sender, now=now)
         except WireError as error:
             self.dropped[type(error).__name__] += 1
         if is_of_registry:
-            self._registration.heed_session(now=now)
+            self._registration.handle_session(now=now)
 
     def link_connected(self, *, now: float) -> None:
         """The shell's TCP connection to the registry stands."""
@@ -207,38 +207,38 @@ class PeerCore:
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
         """Frames from the link."""
         try:
-            dropped = self._uplink.frames_came(frames, now=now, wall=now + self.wall_offset)
+            dropped = self._connection.frames_arrived(frames, now=now, wall=now + self.wall_offset)
             self.dropped["frame"] += dropped
         except WireError:
             self.dropped["link"] += 1
             self._cut_link(now)
-        self._router.catch_up(now=now)
-        self._registration.heed_session(now=now)
+        self._dispatcher.catch_up(now=now)
+        self._registration.handle_session(now=now)
 
     def link_closed(self, *, now: float) -> None:
         """The connection is over or could not be made."""
-        self._uplink.link_closed(now=now)
-        self._registration.heed_session(now=now)
+        self._connection.link_closed(now=now)
+        self._registration.handle_session(now=now)
 
     def records_stored(self, *, now: float) -> bool:
         """All records drained so far are on disk; True when that may have brought forth datagrams."""
         self._notes.stored()
-        return self._inbound.stored(now=now)
+        return self._direct_receiver.stored(now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Whatever is due; early and late calls are harmless."""
         self._session.handle_timer(now=now)
-        self._registration.heed_session(now=now)  # that it is lost is said before what follows from that
+        self._registration.handle_session(now=now)  # that it is lost is said before what follows from that
         # Before the streams, which let go of what is due without showing it.
         self._streams.handle_timer(now=now)
-        self._router.handle_timer(now=now)
+        self._dispatcher.handle_timer(now=now)
         self._ladder.handle_timer(now=now)
         self._resolver.handle_timer(now=now)
         self._buffer.handle_timer(now)
-        self._post.handle_timer(now=now)
-        if self._uplink.handle_timer(now=now):
+        self._transport.handle_timer(now=now)
+        if self._connection.handle_timer(now=now):
             self._cut_link(now)
-        self._registration.heed_session(now=now)
+        self._registration.handle_session(now=now)
 
     # --- what goes out
 
@@ -248,25 +248,25 @@ class PeerCore:
             self._session.next_timer(),
             self._ladder.next_timer(),
             self._streams.next_timer(),
-            self._post.next_timer(),
-            self._uplink.next_timer(),
+            self._transport.next_timer(),
+            self._connection.next_timer(),
             self._resolver.next_timer(),
             self._buffer.next_timer(),
-            self._router.next_timer(),
+            self._dispatcher.next_timer(),
         ]
         return min((due for due in dues if due is not None), default=None)
 
     def datagrams_to_send(self, *, now: float) -> list[tuple[bytes, Address]]:
         """Drained, in order."""
-        self._post.active.update(self._rungs.contacts_begun())
+        self._transport.active.update(self._paths.contacts_begun())
         if self._registry_status.reach is not RegistryReach.NONE:
-            self._post.flush(now=now, can_relay=self._registry_status.reach is RegistryReach.UP)
+            self._transport.flush(now=now, can_relay=self._registry_status.reach is RegistryReach.UP)
         ours = [(datagram, self._session.address) for datagram in self._session.datagrams_to_send()]
-        return ours + self._post.datagrams_to_send()
+        return ours + self._transport.datagrams_to_send()
 
     def link_bytes_to_send(self, *, now: float) -> list[bytes]:
         """Drained, in order; ask after `datagrams_to_send`, which may relay."""
-        self._uplink.flush(now=now)
+        self._connection.flush(now=now)
         return self._link.bytes_to_send()
 
     def wants_link(self) -> bool:
@@ -294,4 +294,4 @@ class PeerCore:
     def _cut_link(self, now: float) -> None:
         """The connection is unusable: the shell drops it, we go on as if it had been lost."""
         self._registration.wants_close = True
-        self._uplink.link_closed(now=now)
+        self._connection.link_closed(now=now)

@@ -1,12 +1,12 @@
 """What comes in: whose a datagram is, what an opened payload means for which part, what new rows change.
 
-It routes. Registering and the link's frames are others' (`session`, `uplink`).
+It routes. Registering and the link's frames are others' (`session`, `connection`).
 """
 
 from typing import Final
 
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.direct.transport import Came
+from chatapp.peer.core.direct.transport import OpenedDatagram
 from chatapp.peer.core.linkwatch import LinkWatch
 from chatapp.peer.core.parts import Parts
 from chatapp.peer.core.people.contact import Contact
@@ -38,34 +38,34 @@ from chatapp.wire.messages.rooms import (
 from chatapp.wire.messages.table import TablePage
 
 
-class Router:
+class Dispatcher:
     """Where what came goes."""
 
     def __init__(self, parts: Parts, rooms: Rooms) -> None:
         self._parts = parts
         self._rooms = rooms
-        self._lines = rooms.lines
+        self._outbox = rooms.outbox
         self._fanout = parts.fanout
         self._session = parts.session
-        self._post = parts.post
-        self._inbound = parts.inbound
+        self._transport = parts.transport
+        self._direct_receiver = parts.direct_receiver
         self._registry_status = parts.registry_status
         self._ladder = parts.ladder
         self._settlement = parts.settlement
         self._link = parts.link
         self._table = parts.table
         self._channel = parts.channel
-        self._receiver = parts.receiver
+        self._group_receiver = parts.group_receiver
 
     def route(self, data: bytes, sender: Address, *, now: float) -> bool:
         """A datagram, to the part that understands it; whether the registry may have said it. Raises WireError for
         what is invalid."""
         kind = data[0] if data else 0
         if kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER):
-            return self._sealed_came(data, sender, now)
+            return self._sealed_arrived(data, sender, now)
         is_registry = sender == self._session.address
         if kind == Kind.GROUP and is_registry:
-            self._table_came(data, now)
+            self._table_arrived(data, now)
         elif kind == Kind.COOKIE and is_registry:
             self._session.receive_cookie(data[1:], now=now)
         elif kind == Kind.WELCOME and is_registry:
@@ -76,7 +76,7 @@ class Router:
             self._parts.dropped["unknown kind"] += 1
         return is_registry
 
-    def _sealed_came(self, data: bytes, sender: Address, now: float) -> bool:
+    def _sealed_arrived(self, data: bytes, sender: Address, now: float) -> bool:
         if self._session.is_ours(data):
             payload = self._session.open(data, now=now)
             for frame in decode_frames(payload) if payload else ():
@@ -89,34 +89,34 @@ class Router:
                     self._session.receive_left(frame, now=now)
             return True
         if self._registry_status.reach is not RegistryReach.NONE:
-            self._opened(self._post.open(data, source=sender, now=now), through_server=False, now=now)
+            self._opened(self._transport.open(data, source=sender, now=now), through_server=False, now=now)
         return False
 
     def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
         """One that came through the registry. Raises WireError."""
-        came = self._post.open(notice.datagram, source=None, now=now, relayed_by=notice.sender)
+        came = self._transport.open(notice.datagram, source=None, now=now, relayed_by=notice.sender)
         self._opened(came, through_server=True, now=now)
 
-    def _opened(self, came: Came, *, through_server: bool, now: float) -> None:
+    def _opened(self, came: OpenedDatagram, *, through_server: bool, now: float) -> None:
         try:
             if came.payload:
-                self._payload_came(came.contact, came.payload, through_server=through_server, now=now)
+                self._payload_arrived(came.contact, came.payload, through_server=through_server, now=now)
         finally:
             if came.is_return:
                 self.rows_changed([(came.contact, Change.RESTARTED)], now)
 
-    def _payload_came(self, contact: Contact, payload: bytes, *, through_server: bool, now: float) -> None:
+    def _payload_arrived(self, contact: Contact, payload: bytes, *, through_server: bool, now: float) -> None:
         frames = decode_frames(payload)
-        conversation = self._inbound.conversation(contact)
+        conversation = self._direct_receiver.conversation(contact)
         for frame in frames:
             if isinstance(frame, Part) and not self._parts.takes_messages:
                 self._parts.dropped["no room"] += 1  # not acknowledged: as if we were away
             elif isinstance(frame, DeliveryFrame):
                 conversation.delivery.receive(frame, now=now)
         self.take_delivered(contact, through_server=through_server, now=now)
-        self._inbound.frames_read(contact, now=now)
+        self._direct_receiver.frames_read(contact, now=now)
         self._ladder.climb(contact, now=now)
-        self._post.active[contact.identity] = contact
+        self._transport.active[contact.identity] = contact
 
     def take_delivered(self, contact: Contact, *, through_server: bool, now: float) -> None:
         """What the stream of a contact has to tell."""
@@ -127,14 +127,16 @@ class Router:
             match event:
                 case Arrived():
                     try:
-                        self._inbound.message_arrived(contact, event.number, event.body)
+                        self._direct_receiver.message_arrived(contact, event.number, event.body)
                     except WireError as error:
                         self._parts.dropped[type(error).__name__] += 1
                 case Acknowledged():
-                    if not carries_lines or not self._lines.line_acknowledged(contact, event.number, now=now):
+                    if not carries_lines or not self._outbox.line_acknowledged(
+                        contact, event.number, now=now
+                    ):
                         acknowledged.append(event)
                 case GaveUp(number):
-                    if not self._lines.line_given_up(contact, number):
+                    if not self._outbox.line_given_up(contact, number):
                         self._ladder.gave_up(contact, number, now=now)
                 case Unanswered(number, tries):
                     self._ladder.tried_again(contact, number, tries + 1, now=now)
@@ -144,7 +146,7 @@ class Router:
 
     def handle_timer(self, *, now: float) -> None:
         """Streams try again, or give up."""
-        for contact in list(self._post.active.values()):
+        for contact in list(self._transport.active.values()):
             if contact.conversation is not None:
                 contact.conversation.delivery.handle_timer(now=now)
                 self.take_delivered(contact, through_server=False, now=now)
@@ -153,7 +155,7 @@ class Router:
         """The earliest deadline of a stream."""
         dues = [
             contact.conversation.delivery.next_timer()
-            for contact in self._post.active.values()
+            for contact in self._transport.active.values()
             if contact.conversation is not None
         ]
         return min((due for due in dues if due is not None), default=None)
@@ -162,9 +164,9 @@ class Router:
         """They do not answer: they may be elsewhere, or have been started anew."""
         if self._registry_status.reach is RegistryReach.UP:
             self._table.fetch(now=now)
-        self._post.sessions.doubt(contact.identity, now=now)
+        self._transport.sessions.doubt(contact.identity, now=now)
 
-    def _table_came(self, data: bytes, now: float) -> None:
+    def _table_arrived(self, data: bytes, now: float) -> None:
         key = self._channel.key(unpack_group(data).epoch)
         if key is None or self._session.pinned is None:
             return  # before the link came up; the first page brings what we miss
@@ -190,16 +192,16 @@ class Router:
             conversation = contact.conversation
             if change is Change.RESTARTED and conversation is not None:
                 conversation.delivery.restart_tries(now=now)
-                self._post.active[contact.identity] = contact
+                self._transport.active[contact.identity] = contact
             if change is not Change.TAKEN:
                 self._ladder.climb(contact, now=now)
             if change is Change.RESTARTED:
-                self._lines.catch_up(contact, now=now)
-            if self._inbound.adopt(contact, now=now):
+                self._outbox.catch_up(contact, now=now)
+            if self._direct_receiver.adopt(contact, now=now):
                 self._settlement.adopt(contact)
         if changes:
-            self._receiver.rows_came(now=now)
-            self._rooms.where.rows_came()
+            self._group_receiver.rows_arrived(now=now)
+            self._rooms.current.rows_arrived()
 
 
 class PendingBacklog:
@@ -208,8 +210,8 @@ class PendingBacklog:
     def __init__(self, parts: Parts, rooms: Rooms) -> None:
         self._table = parts.table
         self._contacts = parts.contacts
-        self._inbound = parts.inbound
-        self._lines = rooms.lines
+        self._direct_receiver = parts.direct_receiver
+        self._outbox = rooms.outbox
         self._waiting: list[MailBatch | GroupPage] = []
         self._known_by = 0
         """The question for rows whose answer brings those of all senders of what waits."""
@@ -227,13 +229,13 @@ class PendingBacklog:
         """Rows have come, perhaps those of all senders."""
         if not self._table.is_fresh or self._table.answered < self._known_by:
             return
-        self._inbound.table_known(now=now)
+        self._direct_receiver.table_known(now=now)
         waiting, self._waiting = self._waiting, []
         for notice in waiting:
             if isinstance(notice, MailBatch):
-                self._inbound.batch_arrived(notice)
+                self._direct_receiver.batch_arrived(notice)
             else:
-                self._lines.page_came(notice, now=now)
+                self._outbox.page_arrived(notice, now=now)
 
     def link_lost(self) -> None:
         """The registry hands them over again on the next link."""
@@ -250,14 +252,14 @@ class RegistryMonitor:
 
     def __init__(self, parts: Parts, rooms: Rooms, renaming: Renaming) -> None:
         self._parts = parts
-        self._named = parts.named
+        self._unresolved = parts.unresolved
         self._session = parts.session
         self._link = parts.link
         self._table = parts.table
         self._ladder = parts.ladder
         self._registry_status = parts.registry_status
         self._rooms = rooms
-        self._lines = rooms.lines
+        self._outbox = rooms.outbox
         self._renaming = renaming
         self._out = parts.out
         self._watch = LinkWatch(parts.session, parts.link)
@@ -269,8 +271,8 @@ class RegistryMonitor:
 
     def look(self, *, now: float) -> None:
         """Tell whoever waits for the registry how far it is in reach."""
-        if self._named.waiting:  # mostly not: no call
-            self._named.look(wall=now + self._parts.wall_offset, now=now)
+        if self._unresolved.waiting:  # mostly not: no call
+            self._unresolved.look(wall=now + self._parts.wall_offset, now=now)
         link, watch = self._link, self._watch
         if (
             link.tried_since is not None or link.stalled_since is not None or watch.is_blocked
@@ -282,7 +284,7 @@ class RegistryMonitor:
         if self._registry_status.reach is not RegistryReach.NONE:
             self._ladder.set_reach(reach, now=now)
         if self._registry_status.reach is RegistryReach.LOST:
-            self._lines.registry_lost(now=now)
+            self._outbox.registry_lost(now=now)
             if not self._session.is_wanted:  # else what is asked of it waits for one more attempt
                 self._rooms.registry_lost(now=now)
             self._renaming.registry_lost()
@@ -306,43 +308,49 @@ class RegistryMonitor:
         return RegistryReach.SEEKING if now < self._seeking_since + SEEKING_SPAN else RegistryReach.LOST
 
 
-class Notices:
+class NoticeHandler:
     """Who heeds what."""
 
     def __init__(
-        self, parts: Parts, rooms: Rooms, renaming: Renaming, *, router: Router, lookout: RegistryMonitor
+        self,
+        parts: Parts,
+        rooms: Rooms,
+        renaming: Renaming,
+        *,
+        dispatcher: Dispatcher,
+        monitor: RegistryMonitor,
     ) -> None:
         self._rooms = rooms
-        self._lines = rooms.lines
+        self._outbox = rooms.outbox
         self._renaming = renaming
-        self._router = router
-        self._lookout = lookout
+        self._dispatcher = dispatcher
+        self._monitor = monitor
         self._out = parts.out
         self._session = parts.session
         self._table = parts.table
         self._contacts = parts.contacts
-        self._receiver = parts.receiver
+        self._group_receiver = parts.group_receiver
         self._operator = parts.operator
         self._ladder = parts.ladder
-        self._letters = parts.letters
+        self._mail_queue = parts.mail_queue
         self._settlement = parts.settlement
-        self._returned = PendingBacklog(parts, rooms)
+        self._backlog = PendingBacklog(parts, rooms)
 
     def link_lost(self) -> None:
         """What waits here is void."""
-        self._returned.link_lost()
+        self._backlog.link_lost()
 
     def handle(self, notice: RegistryNotice, *, now: float, wall: float) -> None:
         """Any of them. Raises WireError for an invalid one."""
         match notice:
             case TablePage():
-                self._page_came(notice, now, wall)
+                self._page_arrived(notice, now, wall)
             case MailBatch() | GroupPage():
-                self._returned.came(notice, now=now)
+                self._backlog.came(notice, now=now)
             case MailSaved() | MailRefused() | MailExpired():
-                self._mail_notice_came(notice, now)
+                self._mail_notice_arrived(notice, now)
             case DatagramRelayed():
-                self._router.datagram_relayed(notice, now)
+                self._dispatcher.datagram_relayed(notice, now)
             case RelayFailed(recipient):
                 contact = self._contacts.by_identity(recipient)
                 if contact is not None:
@@ -350,39 +358,39 @@ class Notices:
             case GroupGranted():
                 self._rooms.granted(notice, now=now)
             case GroupAccepted() | GroupRefused():
-                self._lines.answered(notice, now=now)
+                self._outbox.answered(notice, now=now)
             case RoomEntered() | RoomRefused() | RoomLeft() | RoomChanged() | RoomsListed():
-                self._room_notice_came(notice, now)
+                self._room_notice_arrived(notice, now)
             case RenameAccepted() | RenameRefused():
                 self._renaming.answered(notice)
             case Pong() | Probe() | Left():
-                self._presence_came(notice, now)
+                self._presence_arrived(notice, now)
             case _:
-                self._desk_notice_came(notice, now)
+                self._desk_notice_arrived(notice, now)
 
-    def _page_came(self, page: TablePage, now: float, wall: float) -> None:
+    def _page_arrived(self, page: TablePage, now: float, wall: float) -> None:
         changes = self._table.take_page(page, now=now, wall=wall)
-        self._lookout.look(now=now)
-        self._router.rows_changed(changes, now)
+        self._monitor.look(now=now)
+        self._dispatcher.rows_changed(changes, now)
         if self._table.is_fresh:
-            self._receiver.rows_came(now=now)
-        self._returned.take(now=now)
+            self._group_receiver.rows_arrived(now=now)
+        self._backlog.take(now=now)
 
-    def _mail_notice_came(self, notice: MailSaved | MailRefused | MailExpired, now: float) -> None:
+    def _mail_notice_arrived(self, notice: MailSaved | MailRefused | MailExpired, now: float) -> None:
         match notice:
             case MailSaved(reference):
-                reopened = self._letters.saved(reference, now=now)
+                reopened = self._mail_queue.saved(reference, now=now)
                 if reopened is not None:
                     self._ladder.climb(reopened, now=now)
             case MailRefused(reference, reason):
-                self._letters.refused(reference, reason, now=now)
+                self._mail_queue.refused(reference, reason, now=now)
             case MailExpired(recipient, number):
                 # A key that gave way to another is nobody's any more, but what was sealed to it is still ours to be told of.
                 contact = self._contacts.by_identity(recipient) or self._settlement.waiting.get(recipient)
                 if contact is not None:
                     self._settlement.expired(contact, number, now=now)
 
-    def _room_notice_came(
+    def _room_notice_arrived(
         self, notice: RoomEntered | RoomRefused | RoomLeft | RoomChanged | RoomsListed, now: float
     ) -> None:
         match notice:
@@ -393,11 +401,11 @@ class Notices:
             case RoomLeft():
                 self._rooms.left(notice)
             case RoomChanged():
-                self._rooms.where.changed(notice, now=now)
+                self._rooms.current.changed(notice, now=now)
             case RoomsListed():
-                self._rooms.list.listed(notice)
+                self._rooms.room_list.listed(notice)
 
-    def _presence_came(self, notice: Pong | Probe | Left, now: float) -> None:
+    def _presence_arrived(self, notice: Pong | Probe | Left, now: float) -> None:
         match notice:
             case Pong():
                 self._session.receive_pong(notice, now=now)
@@ -406,7 +414,7 @@ class Notices:
             case Left():
                 self._session.receive_left(notice, now=now)
 
-    def _desk_notice_came(self, notice: DeskNotice, now: float) -> None:
+    def _desk_notice_arrived(self, notice: DeskNotice, now: float) -> None:
         """No honest registry says to somebody with a name what is for visitors."""
         if not isinstance(notice, VisitorNotice):
             self._operator.handle(notice, now=now)

@@ -4,7 +4,7 @@ from typing import Final
 
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.events import Delivered, DirectReceived
-from chatapp.peer.core.people.conversation import Message, Outgoing
+from chatapp.peer.core.people.conversation import Message, OutgoingStream
 from chatapp.peer.core.records import MessageState, Named, OutgoingAdded, OutgoingChanged, StoredStream
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.messages.table import Card
@@ -76,7 +76,7 @@ class NotesToSelf:
 
     def __init__(self, me: LocalIdentity, stored: StoredStream, outputs: Outputs) -> None:
         self._me = me
-        self._outgoing = Outgoing(stored)
+        self._outgoing = OutgoingStream(stored)
         self._outgoing.messages.clear()
         self._out = outputs
         self._numbered = False

@@ -224,9 +224,9 @@ def restored(
 class Streams:
     """All streams to us that were needed yet."""
 
-    def __init__(self, home: CatchUp, outputs: Outputs, ignored: Set[bytes]) -> None:
+    def __init__(self, catch_up: CatchUp, outputs: Outputs, ignored: Set[bytes]) -> None:
         """`ignored`: identities whose lines count as shown and are not shown; it may change at any time."""
-        self._home = home
+        self._catch_up = catch_up
         self._out = outputs
         self._ignored = ignored
         self._streams: dict[bytes, Stream] = {}
@@ -307,8 +307,8 @@ class Streams:
                 self._out.records += stream.overtaken([number])
             if line.identity in self._ignored:
                 self.line_shown(line)
-            elif line.late is not None or self._home.holds_back(line):
-                self._home.gather(line)
+            elif line.late is not None or self._catch_up.holds_back(line):
+                self._catch_up.gather(line)
             else:
                 self._out.events.append(line)
         before = stream.held
@@ -342,7 +342,7 @@ class Streams:
             due = stream.inbox.next_timer()
             if (due is not None and now >= due) or stream.inbox.has_ready:
                 self.release(stream, now)
-        self._home.release()
+        self._catch_up.release()
 
     def next_timer(self) -> float | None:
         """When the next message has waited long enough."""

@@ -226,7 +226,7 @@ def _visitor(shown: RoomVisitor) -> happened.RoomVisitor:
     )
 
 
-class Talk:
+class DeskConversation:
     """One end. `heard`: the highest position that was shown, in an earlier life of the program too."""
 
     def __init__(self, visit: int, *, heard: int = 0) -> None:
@@ -287,7 +287,7 @@ LINE_FAILURES: Final = {
 """What is told of each failure but those that mean that the visitor is not ours, which are `HeldBack`."""
 
 
-class Whom(NamedTuple):
+class VisitTarget(NamedTuple):
     """Which visitor is meant: a visit by its number, else the one whom an operator means who types at this time."""
 
     visit: int | None
@@ -304,8 +304,8 @@ class Operator:
         self._focus = Focus()
         self.commands: Final = OperatorCommands(outputs, rng, self._focus)
         """What we ask for."""
-        self._conversation: Talk | None = None
-        self._ended: dict[int, Talk] = {}
+        self._conversation: DeskConversation | None = None
+        self._ended: dict[int, DeskConversation] = {}
         """Visits that are not ours any more, and lines that we said there without an answer so far."""
         self._is_client_away = False
         self._wants_duty = False
@@ -329,14 +329,14 @@ class Operator:
 
     # --- what we want
 
-    def ask(self, request: OperatorRequest, whom: Whom) -> None:
+    def ask(self, request: OperatorRequest, target: VisitTarget) -> None:
         """Ask the registry for something. Its reference is drawn here, and the visit that it concerns is found: the visitor
-        meant by a number of the waiting room, or by `whom`."""
+        meant by a number of the waiting room, or by `target`."""
         match request:
             case DropVisitor() | MoveVisitor():
                 self.commands.ask_in_line(request)
             case CallNext() | EndSession() | HandOver() | NoteVisitor():
-                visit = self._meant(_held_what(request), whom)
+                visit = self._meant(_held_what(request), target)
                 if visit is not None:
                     self.commands.ask(msgspec.structs.replace(request, visit=visit))
             case EndDuty():
@@ -347,9 +347,9 @@ class Operator:
             case _:
                 assert_never(request)
 
-    def say(self, text: str, whom: Whom, *, wall: float) -> None:
+    def say(self, text: str, target: VisitTarget, *, wall: float) -> None:
         """A line for our visitor; it waits here while the registry is away. The caller keeps to TEXT_MAX."""
-        visit = self._meant(happened.HeldWhat.LINE, whom)
+        visit = self._meant(happened.HeldWhat.LINE, target)
         if visit is None:
             return
         if self._conversation is not None and self._conversation.visit == visit:
@@ -357,14 +357,14 @@ class Operator:
         else:
             self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(visit))
 
-    def _meant(self, what: happened.HeldWhat, whom: Whom) -> int | None:
+    def _meant(self, what: happened.HeldWhat, target: VisitTarget) -> int | None:
         """The visit that is meant, 0 for none; None when that is not clear, which is told."""
-        if whom.visit is not None:
-            return whom.visit
+        if target.visit is not None:
+            return target.visit
         typed = Typed.COMMAND
         if what is happened.HeldWhat.LINE:
-            typed = Typed.MAYBE_LINE if whom.is_maybe else Typed.LINE
-        client = self._focus.meant(typed, entered_at=whom.entered_at)
+            typed = Typed.MAYBE_LINE if target.is_maybe else Typed.LINE
+        client = self._focus.meant(typed, entered_at=target.entered_at)
         if isinstance(client, Held):
             self.commands.hold_back(what, client)
             return None
@@ -443,7 +443,7 @@ class Operator:
             self._out.events.append(happened.DutyChanged(is_on=told.is_on, queue=told.queue))
         self.is_on, self.queue = told.is_on, told.queue
 
-    def _taken_back(self, conversation: Talk, now: float) -> None:
+    def _taken_back(self, conversation: DeskConversation, now: float) -> None:
         """Whom we served was taken back while we had no link; what we said to them meanwhile reaches nobody."""
         move = happened.ClientMove.TAKEN_BACK
         self._out.events.append(happened.ClientChanged(name=self.client or "", move=move))
@@ -457,7 +457,7 @@ class Operator:
         known = self._conversation if is_same else self._ended.pop(told.visit, None)
         if not is_same:
             self._part()
-            self._conversation = known or Talk(told.visit)
+            self._conversation = known or DeskConversation(told.visit)
         heard = 0 if known is None else known.heard
         self._out.requests.append(ReadAtDesk(told.visit, heard, with_own=known is None))
         self._focus.came(told, now=now)
@@ -497,19 +497,19 @@ class Operator:
             self._ended[self._conversation.visit] = self._conversation
         self._conversation = None
 
-    def _talk_of(self, visit: int) -> Talk | None:
+    def _conversation_of(self, visit: int) -> DeskConversation | None:
         if self._conversation is not None and self._conversation.visit == visit:
             return self._conversation
         return self._ended.get(visit)
 
     def _lines_taken(self, taken: LinesTaken) -> None:
-        conversation = self._talk_of(taken.visit)
+        conversation = self._conversation_of(taken.visit)
         if conversation is not None:
             self._out.requests += conversation.taken(taken.number)
             self._drop_answered(conversation)
 
     def _line_refused(self, refused: LineRefused, now: float) -> None:
-        conversation = self._talk_of(refused.visit)
+        conversation = self._conversation_of(refused.visit)
         if conversation is None or not conversation.refused(refused.number):
             return
         self._drop_answered(conversation)
@@ -523,7 +523,7 @@ class Operator:
             self._part()
         self.commands.hold_back(happened.HeldWhat.LINE, self._focus.missed(refused.visit))
 
-    def _drop_answered(self, conversation: Talk) -> None:
+    def _drop_answered(self, conversation: DeskConversation) -> None:
         if conversation.is_settled:
             self._ended.pop(conversation.visit, None)
 

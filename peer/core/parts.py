@@ -1,6 +1,6 @@
 """What a node is made of: every part of the core, made in the order in which they need each other.
 
-It puts together and restores; what the parts do with each other stands in `router`, `registration` and `engine`.
+It puts together and restores; what the parts do with each other stands in `dispatcher`, `registration` and `engine`.
 """
 
 import random
@@ -11,12 +11,12 @@ import msgspec
 
 from chatapp.peer.core.context import Outputs, RegistryStatus
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
-from chatapp.peer.core.direct.outbox import Ladder, Rungs
-from chatapp.peer.core.direct.receiving import Inbound
+from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
+from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.direct.transport import PeerTransport
+from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
 from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
 from chatapp.peer.core.inbox import CatchUp, Streams
-from chatapp.peer.core.named import NamedOutbox
 from chatapp.peer.core.operator import Operator
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, Message
@@ -62,23 +62,23 @@ class Parts:
         """Whether there is room for more of other people's messages; the shell knows."""
         self.stored = dict(loaded.streams)
         """What is stored of streams that have not been needed yet."""
-        self.places: Final = loaded.groups
+        self.group_positions: Final = loaded.groups
         """Where we stood in each group's log at the start."""
         self.out = Outputs()
         self.contacts = Contacts()
-        self.post = PeerTransport(
+        self.transport = PeerTransport(
             me.identity, self.contacts, self.out, rng=rng, first_opening=me.first_opening
         )
         self.traces = DeliveryTraces(lambda now: now + self.wall_offset)
         self.registry_status = RegistryStatus()
         self.settlement = Settlement(self.out, self.traces, self.registry_status)
-        self.letters = MailQueue(self.out, self.settlement, self._write_letter)
-        self.rungs = Rungs(
+        self.mail_queue = MailQueue(self.out, self.settlement, self._write_letter)
+        self.paths = DeliveryPaths(
             policy,
             self.out,
             self.registry_status,
             self.traces,
-            letters=self.letters,
+            mail_queue=self.mail_queue,
             settlement=self.settlement,
         )
         self.ladder = Ladder(
@@ -86,8 +86,8 @@ class Parts:
             self.out,
             self.registry_status,
             self.traces,
-            rungs=self.rungs,
-            letters=self.letters,
+            paths=self.paths,
+            mail_queue=self.mail_queue,
             settlement=self.settlement,
         )
         self.session = RegistrySession(
@@ -108,32 +108,32 @@ class Parts:
         )
         self.resolver = NameResolver(self.table, policy)
         self.operator = Operator(self.out, rng)
-        self.home = CatchUp(self.out)
+        self.catch_up = CatchUp(self.out)
         stored = self.stored
         self.notes = NotesToSelf(me, stored.pop(me.identity.public, StoredStream()), self.out)
-        place = self.places.get(CHANNEL, StoredGroup())
+        place = self.group_positions.get(CHANNEL, StoredGroup())
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.groups = Groups(self.channel)
-        self.streams = Streams(self.home, self.out, self.contacts.ignored)
-        self.receiver = GroupReceiver(
+        self.streams = Streams(self.catch_up, self.out, self.contacts.ignored)
+        self.group_receiver = GroupReceiver(
             contacts=self.contacts,
             groups=self.groups,
             streams=self.streams,
-            home=self.home,
+            catch_up=self.catch_up,
             outputs=self.out,
             stored=stored,
             policy=policy,
         )
         self.buffer = PartBuffer(policy)
         """What has come of longer messages of everybody."""
-        self.inbound = Inbound(
+        self.direct_receiver = DirectReceiver(
             contacts=self.contacts,
             streams=self.streams,
-            receiver=self.receiver,
-            home=self.home,
+            group_receiver=self.group_receiver,
+            catch_up=self.catch_up,
             outputs=self.out,
             stored=stored,
-            strangers=loaded.strangers,
+            unknown_authors=loaded.unknown_authors,
             reader=me.identity.public,
             mail_keys=me.mail_keys,
             buffer=self.buffer,
@@ -141,19 +141,19 @@ class Parts:
             rng=rng,
         )
         self.fanout = DirectFanout(
-            post=self.post,
+            transport=self.transport,
             outputs=self.out,
             registry_status=self.registry_status,
-            conversation=self.inbound.conversation,
+            conversation=self.direct_receiver.conversation,
         )
-        self.named = NamedOutbox(
+        self.unresolved = UnresolvedOutbox(
             contacts=self.contacts,
             outputs=self.out,
             registry_status=self.registry_status,
             settlement=self.settlement,
             ladder=self.ladder,
             resolver=self.resolver,
-            conversation=self.inbound.conversation,
+            conversation=self.direct_receiver.conversation,
             begin=lambda stored: Conversation(stored, policy, rng),
         )
 
@@ -168,7 +168,7 @@ class Parts:
     def restore(self, loaded: Loaded, *, now: float) -> None:
         """Take the last table, and what was under way with the people in it."""
         for identity, number in loaded.openings.items():
-            self.post.sessions.restore(identity, number)
+            self.transport.sessions.restore(identity, number)
         for row in loaded.rows:
             self.contacts.take_row(_not_above(loaded.version, row), is_checked=True)
         for row in loaded.blocked:
@@ -179,13 +179,13 @@ class Parts:
         for row in loaded.dropped:
             self.settlement.adopt(self._nobody_now(row))
         for contact in list(self.contacts):
-            self.inbound.adopt(contact, now=now)
+            self.direct_receiver.adopt(contact, now=now)
             self.settlement.adopt(contact)
         if loaded.registry is not None:
-            self.named.restore(loaded.registry, loaded.unknown, self.stored)
+            self.unresolved.restore(loaded.registry, loaded.unknown, self.stored)
 
     def _write_letter(self, contact: Contact, message: Message) -> bytes:
-        conversation = self.inbound.conversation(contact)
+        conversation = self.direct_receiver.conversation(contact)
         body = LetterBody(
             number=message.number,
             floor=conversation.outgoing.floor,

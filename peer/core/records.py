@@ -52,7 +52,7 @@ class OutgoingChanged(msgspec.Struct, frozen=True):
 
     stream: bytes
     number: int
-    standing: MessageState
+    state: MessageState
     trace: Stored = None
     """How it got there."""
 
@@ -248,7 +248,7 @@ class StoredOutgoing(msgspec.Struct, frozen=True):
     number: Number
     at_ms: int
     text: str
-    standing: MessageState
+    state: MessageState
     trace: Stored = None
 
 
@@ -308,7 +308,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """The keys of names by which people went before."""
     openings: dict[bytes, Number] = {}
     """The number of the last opening that each person began a session with."""
-    strangers: dict[bytes, str] = {}
+    unknown_authors: dict[bytes, str] = {}
     """Authors of letters that were not shown, who are not in the table, and what they are called, or call themselves."""
     dropped: tuple[Row, ...] = ()
     """Last rows of keys that gave way to others, and to which letters are saved."""
@@ -322,7 +322,7 @@ KEY_SIZE: Final = 32
 Key: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE, max_length=KEY_SIZE)]
 
 
-class Parties(NamedTuple):
+class StreamParties(NamedTuple):
     """Whose the lines of a stream are."""
 
     room: str | None
@@ -331,16 +331,16 @@ class Parties(NamedTuple):
     """The other one; None where we speak to a group."""
 
 
-def parties_of(stream: bytes, *, is_ours: bool) -> Parties:
+def parties_of(stream: bytes, *, is_ours: bool) -> StreamParties:
     """What a stream's key says. Of a room it is the mark, the name of its group (one sign, then the room's name) and a zero
     byte; of the channel the mark alone; and behind either, unless it is our own stream, the identity of who speaks."""
     group, person = (stream, None) if is_ours else (stream[:-KEY_SIZE], stream[-KEY_SIZE:])
     if group == CHANNEL_MARK:
-        return Parties("", person)
+        return StreamParties("", person)
     if group.startswith(CHANNEL_MARK) and group.endswith(b"\0"):
         with contextlib.suppress(UnicodeDecodeError):  # a person's key may begin and end so
-            return Parties(group[1:-1].decode()[1:], person)
-    return Parties(None, stream)
+            return StreamParties(group[1:-1].decode()[1:], person)
+    return StreamParties(None, stream)
 
 
 def name_stream(registry: bytes, key: str) -> bytes:

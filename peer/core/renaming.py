@@ -36,7 +36,7 @@ class Renaming:
         self._me = parts.me
         self._registry_status = parts.registry_status
         self._session = parts.session
-        self._post = parts.post
+        self._transport = parts.transport
         self._out = parts.out
         self._rng = parts.rng
         self._policy = parts.policy

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.events import NotInRoom
-from chatapp.peer.core.operator import Whom
+from chatapp.peer.core.operator import VisitTarget
 from chatapp.peer.core.parts import Parts
 from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.rooms.rooms import Rooms
@@ -17,27 +17,27 @@ from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import is_same_name, peer_name
 
 
-class Begun(NamedTuple):
+class SentMessage(NamedTuple):
     """A message of ours: to whom, as they write their name, and its number in our stream to them."""
 
     to: str
     number: int
 
 
-class Speech:
+class Sending:
     """Everything of ours, at its beginning."""
 
     def __init__(self, parts: Parts, rooms: Rooms) -> None:
         self._parts = parts
         self._rooms = rooms
-        self._lines = rooms.lines
+        self._outbox = rooms.outbox
         self._me = parts.me
         self._session = parts.session
         self._contacts = parts.contacts
         self._registry_status = parts.registry_status
         self._resolver = parts.resolver
         self._notes = parts.notes
-        self._inbound = parts.inbound
+        self._direct_receiver = parts.direct_receiver
         self._ladder = parts.ladder
 
     def look_up(self, name: str, *, now: float) -> LookUp:
@@ -65,22 +65,22 @@ class Speech:
             return False
         return self._session.pinned is not None
 
-    def send(self, to: str, text: str, *, now: float) -> Begun:
+    def send(self, to: str, text: str, *, now: float) -> SentMessage:
         """Begin a message to somebody who is KNOWN. Raises TooLong, UnicodeEncodeError, KeyError."""
         check_length(text)
         wall = now + self._parts.wall_offset
         if is_same_name(to, self._me.name):
-            return Begun(self._me.name, self._notes.write(text, wall=wall).number)
+            return SentMessage(self._me.name, self._notes.write(text, wall=wall).number)
         contact = self._contacts.by_name(to)
         if contact is None or self._contacts.is_blocked(to):
             raise KeyError(to)
         if self._session.is_lost:
             self._session.search(now=now)
-        conversation = self._inbound.conversation(contact)
+        conversation = self._direct_receiver.conversation(contact)
         message = self._ladder.begin(contact, conversation, text, wall=wall, now=now)
-        return Begun(contact.name, message.number)
+        return SentMessage(contact.name, message.number)
 
-    def keep(self, to: str, text: str, *, now: float) -> Begun:
+    def keep(self, to: str, text: str, *, now: float) -> SentMessage:
         """Begin a message to a name that is UNANSWERED: it waits until the registry says whose it is. Raises TooLong,
         UnicodeEncodeError."""
         check_length(text)
@@ -88,27 +88,27 @@ class Speech:
             self._session.search(now=now)
         assert self._session.pinned is not None
         wall = now + self._parts.wall_offset
-        message = self._parts.named.keep(self._session.pinned, peer_name(to), text, wall=wall, now=now)
-        return Begun(peer_name(to), message.number)
+        message = self._parts.unresolved.keep(self._session.pinned, peer_name(to), text, wall=wall, now=now)
+        return SentMessage(peer_name(to), message.number)
 
     def send_all(self, text: str, *, now: float) -> int:
         """Begin a line for the channel; returns its number. Raises TooLong, UnicodeEncodeError."""
         check_length(text)
-        return self._lines.say(self._parts.channel, text, now=now).number
+        return self._outbox.say(self._parts.channel, text, now=now).number
 
-    def say(self, text: str, *, now: float) -> Begun | None:
+    def say(self, text: str, *, now: float) -> SentMessage | None:
         """Begin a line for the room where we are; None in none, which is told. Raises TooLong, UnicodeEncodeError."""
         check_length(text)
         room = self._rooms.room
         if room is None:
             self._parts.out.events.append(NotInRoom())
             return None
-        return Begun(room.name, self._lines.say(room, text, now=now).number)
+        return SentMessage(room.name, self._outbox.say(room, text, now=now).number)
 
-    def say_on_duty(self, text: str, whom: Whom, *, now: float) -> None:
+    def say_on_duty(self, text: str, target: VisitTarget, *, now: float) -> None:
         """A line for a visitor whom we serve at the help desk. Raises TooLong, UnicodeEncodeError."""
         check_length(text)
-        self._parts.operator.say(text, whom, wall=now + self._parts.wall_offset)
+        self._parts.operator.say(text, target, wall=now + self._parts.wall_offset)
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
         """How a message of ours went so far; none when it is not under way to anybody."""

@@ -46,7 +46,7 @@ SERVER: Final = "server"
 """The registry, where a name is asked for: nobody can bear this name."""
 
 
-class Trust:
+class TrustDecisions:
     """Our decisions at this registry."""
 
     def __init__(self, parts: Parts, *, verified: Set[bytes], is_registry_verified: bool) -> None:
@@ -161,9 +161,9 @@ class Trust:
             RowsSaved(rows=(row,), version=table.version, at=table.saved_at),
         ]
         parts.fanout.let_go(old)
-        parts.post.let_go(old)
-        parts.inbound.adopt(new, now=now)
-        conversation = parts.inbound.conversation(new)
+        parts.transport.let_go(old)
+        parts.direct_receiver.adopt(new, now=now)
+        conversation = parts.direct_receiver.conversation(new)
         return parts.ladder.redirect(old, new, conversation, wall=now + parts.wall_offset, now=now)
 
     def _doubt(self, key: str, typed: str | None, digits: str) -> happened.Doubt | None:

@@ -65,7 +65,7 @@ LINE_COST: Final = 200
 INDEXED_AT_THE_END: Final = 20_000
 """Lines taken into the index before the program ends: a tenth of a second. The rest waits for the next time."""
 
-_FINAL: Final = ",".join(str(int(standing)) for standing in sorted(FINAL))
+_FINAL: Final = ",".join(str(int(state)) for state in sorted(FINAL))
 _SETTLE: Final = f"""
 UPDATE streams SET settled = coalesce(
     (SELECT min(number) FROM lines WHERE stream = streams.id AND number >= settled AND standing NOT IN ({_FINAL})),
@@ -358,7 +358,7 @@ class History:
         for change in changes:
             assert isinstance(change, OutgoingChanged)
             stream, number = self._ours[change.stream], change.number
-            how = (change.standing, change.trace, stream)
+            how = (change.state, change.trace, stream)
             if spans and spans[-1][:3] == how and spans[-1][4] == number - 1:
                 spans[-1] = (*how, spans[-1][3], number)
             else:

@@ -29,8 +29,8 @@ from chatapp.wire.errors import DecodeError
 from chatapp.wire.messages.direct import Number
 from chatapp.wire.messages.table import Row
 
-_FINAL: Final = ",".join(str(int(standing)) for standing in sorted(FINAL))
-_DEAD: Final = ",".join(str(int(standing)) for standing in sorted(DEAD))
+_FINAL: Final = ",".join(str(int(state)) for state in sorted(FINAL))
+_DEAD: Final = ",".join(str(int(state)) for state in sorted(DEAD))
 
 Found = TypeVar("Found")
 
@@ -64,7 +64,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         verified=_keys(db, "SELECT identity FROM verified WHERE registry = ?", registry),
         ignored=_keys(db, "SELECT identity FROM ignored"),
         openings=_checked(dict(db.execute("SELECT identity, number FROM openings")), dict[bytes, Number]),
-        strangers=_strangers(db, streams, known),
+        unknown_authors=_unknown_authors(db, streams, known),
         unknown=_unknown(db, streams, known),
         formers=dict(db.execute("SELECT identity, name_key FROM formers WHERE registry = ?", (registry,))),
         dropped=tuple(
@@ -75,16 +75,16 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
     )
 
 
-def _strangers(
+def _unknown_authors(
     db: sqlite3.Connection, streams: dict[bytes, StoredStream], known: set[bytes]
 ) -> dict[bytes, str]:
     """Those of whom nothing but the name in `names` is known, empty if that is not either, and something is to be shown."""
-    strangers = {}
+    unknown_authors = {}
     for key, stream in streams.items():
         if stream.unshown and len(key) == KEY_SIZE and key not in known:
             found = db.execute("SELECT name FROM names WHERE identity = ?", (key,)).fetchone()
-            strangers[key] = "" if found is None else msgspec.convert(found[0], str)
-    return strangers
+            unknown_authors[key] = "" if found is None else msgspec.convert(found[0], str)
+    return unknown_authors
 
 
 def _unknown(
@@ -152,8 +152,8 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
     ):
         (highest,) = db.execute("SELECT max(number) FROM lines WHERE stream = ?", (id_,)).fetchone()
         outgoing = tuple(
-            StoredOutgoing(number, at_ms, text, MessageState(standing), trace)
-            for number, at_ms, text, standing, trace in db.execute(
+            StoredOutgoing(number, at_ms, text, MessageState(state), trace)
+            for number, at_ms, text, state, trace in db.execute(
                 "SELECT number, at_ms, text, standing, trail FROM lines WHERE stream = ? AND number >= ? "
                 f"AND standing NOT IN ({_FINAL}) ORDER BY number",
                 (id_, settled),

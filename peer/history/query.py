@@ -34,7 +34,7 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     ours: int
     number: int
     at_ms: int
-    standing: MessageState | None
+    state: MessageState | None
     text: str
     trace: Stored
 
@@ -54,12 +54,12 @@ class StoredLine(NamedTuple):
     outgoing: bool
     number: int
     at_ms: int
-    standing: MessageState | None
+    state: MessageState | None
     """None for others' lines."""
     text: str
     trace: Stored
     room: str | None
-    """As in `Parties`: None for direct messages, empty for the channel."""
+    """As in `StreamParties`: None for direct messages, empty for the channel."""
     person: bytes | None
     name: str | None
     """What `person` calls themself, as far as it was ever known."""
@@ -121,8 +121,8 @@ class MessageQueries:
     def _line(self, found: tuple[Any, ...], names: dict[bytes, _Name]) -> StoredLine:
         """Raises msgspec.ValidationError, ValueError."""
         row = msgspec.convert(found, _Row)
-        is_ours, standing = bool(row.ours), row.standing
-        if is_ours and standing is None:
+        is_ours, state = bool(row.ours), row.state
+        if is_ours and state is None:
             raise ValueError(f"line {row.id} has no standing")
         room, person = parties_of(row.key, is_ours=is_ours)
         if person is not None and person not in names:
@@ -136,7 +136,7 @@ class MessageQueries:
             is_ours,
             row.number,
             row.at_ms,
-            standing,
+            state,
             row.text,
             row.trace,
             room,
@@ -170,7 +170,7 @@ class PastLine(msgspec.Struct, frozen=True, kw_only=True):
     room: str | None
     text: str
     outgoing: bool
-    standing: MessageState | None
+    state: MessageState | None
     """How far our own line got; None for others'. A line of the channel or a room that the registry has is DELIVERED."""
 
 
@@ -219,7 +219,7 @@ class Past:
         if line is None:
             return None
         steps = unpacked(line.trace, line.at_ms)
-        if line.outgoing and line.standing not in FINAL:
+        if line.outgoing and line.state not in FINAL:
             steps = self._under_way(line.stream, line.number) or steps
         return DeliveryTrace(line=shown(line, self._me()), steps=readable(steps, line.at_ms))
 
@@ -238,5 +238,5 @@ def shown(line: StoredLine, me: str) -> PastLine:
         room=line.room or None,
         text=line.text,
         outgoing=line.outgoing,
-        standing=line.standing if line.outgoing else None,
+        state=line.state if line.outgoing else None,
     )

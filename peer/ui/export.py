@@ -79,7 +79,7 @@ def _in_jsonl(stored: StoredLine, line: PastLine) -> str:
         "outgoing": line.outgoing,
         "number": stored.number,
         "identity": stored.person.hex() if stored.person is not None else None,
-        "standing": line.standing.name.lower() if line.standing is not None else None,
+        "standing": line.state.name.lower() if line.state is not None else None,
         "trail": [_fields(step) for step in readable(unpacked(stored.trace, stored.at_ms), stored.at_ms)],
         "text": line.text,
     }

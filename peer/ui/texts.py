@@ -619,7 +619,7 @@ NO_SUCH_MESSAGE: Final = "[There is no such message: /history shows each with it
 
 
 def history_lines(lines: Sequence[PastLine]) -> list[str]:
-    """Messages as `<id>  <time>  <who> to <whom>: <text>`, ids below one another."""
+    """Messages as `<id>  <time>  <who> to <target>: <text>`, ids below one another."""
     width = max((len(line.id) for line in lines), default=0)
     return [_past(line, width) for line in lines]
 
@@ -631,10 +631,10 @@ def trace_lines(trace: DeliveryTrace | None) -> list[str]:
     lines: list[str] = [_past(trace.line, 0)]
     if not trace.line.outgoing:
         return [*lines, f"[How it came here only {name(trace.line.sender)} can know.]"]
-    whom = name(trace.line.to) if trace.line.to is not None else "the server"
+    target = name(trace.line.to) if trace.line.to is not None else "the server"
     sent = [step.at for step in trace.steps if step.what in (TraceEvent.SENT, TraceEvent.RELAYED)]
     steps = [
-        AnswerLine(f"[{_step(step, whom, was_sent=min(sent, default=step.at) < step.at)}]")
+        AnswerLine(f"[{_step(step, target, was_sent=min(sent, default=step.at) < step.at)}]")
         for step in trace.steps
     ]
     return [*lines, *(steps or [AnswerLine("[No step of it is on record.]")])]
@@ -644,19 +644,19 @@ def _past(line: PastLine, width: int) -> MessageLine:
     sender = name(line.sender)
     match line.kind:
         case Kind.DIRECT:
-            whom = name(line.to or "")
+            target = name(line.to or "")
         case Kind.CHANNEL:
-            whom = "everybody"
+            target = "everybody"
         case Kind.ROOM:
-            whom = name(line.room or "")
+            target = name(line.room or "")
         case _:
             assert_never(line.kind)
     before = f"{sanitize(line.id):>{width}}  {shown_time(line.at)}  "
     claim = f" {NEVER_IN_TABLE}" if line.is_claimed else ""
-    return MessageLine(sender, f"{claim} to {whom}: ", sanitize(line.text), before=before)
+    return MessageLine(sender, f"{claim} to {target}: ", sanitize(line.text), before=before)
 
 
-def _step(step: TraceStep, whom: str, *, was_sent: bool) -> str:
+def _step(step: TraceStep, target: str, *, was_sent: bool) -> str:
     at = shown_instant(step.at)
     match step.what:
         case TraceEvent.SENT:
@@ -664,13 +664,13 @@ def _step(step: TraceStep, whom: str, *, was_sent: bool) -> str:
         case TraceEvent.RELAYED:
             return f"sent {at} through the server as well"
         case TraceEvent.MAILED:
-            why = "no answer on the straight way" if was_sent else f"{whom} is away"
+            why = "no answer on the straight way" if was_sent else f"{target} is away"
             return f"{why}: sealed as a letter for the registry ({at})"
         case _:
-            return f"{_outcome(step, whom)} ({at})"
+            return f"{_outcome(step, target)} ({at})"
 
 
-def _outcome(step: TraceStep, whom: str) -> str:
+def _outcome(step: TraceStep, target: str) -> str:
     match step.what:
         case TraceEvent.KEPT if step.reason:
             return f"kept: {reason(step.reason)}"
@@ -681,10 +681,8 @@ def _outcome(step: TraceStep, whom: str) -> str:
         case TraceEvent.ACKNOWLEDGED:
             way = " through the server" if step.through_server else ""
             if step.is_late:
-                return f"delivered late: acknowledged by {whom}{way}"
-            return (
-                f"acknowledged by {whom}{way} after {counted(step.tries, 'try', 'tries')}, {step.span:.2f} s"
-            )
+                return f"delivered late: acknowledged by {target}{way}"
+            return f"acknowledged by {target}{way} after {counted(step.tries, 'try', 'tries')}, {step.span:.2f} s"
         case TraceEvent.ACCEPTED:
             return f"received by the server after {step.span:.2f} s"
         case TraceEvent.REFUSED:
@@ -692,7 +690,7 @@ def _outcome(step: TraceStep, whom: str) -> str:
         case TraceEvent.EXPIRED:
             return f"gone: {reason(step.reason)}"
         case TraceEvent.REDIRECTED:
-            return f"goes on to the key of {whom} that is trusted now"
+            return f"goes on to the key of {target} that is trusted now"
         case TraceEvent.SENT | TraceEvent.RELAYED | TraceEvent.MAILED:
             return "on its way"
         case _:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.operator import Talk
+from chatapp.peer.core.operator import DeskConversation
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.events import LINE_REFUSALS
 from chatapp.wire.messages.desk import (
@@ -99,14 +99,14 @@ class Saying:
         self._ticket = ticket
         self._send = send
         self._tell = tell
-        self._conversation: Talk | None = None
+        self._conversation: DeskConversation | None = None
         self._is_new_link = False
         """Whether we have not been told on this link where we are."""
 
     def begin(self, visit: int) -> None:
         """The registry speaks of this visit; one that we know goes on."""
         if self._conversation is None or self._conversation.visit != visit:
-            self._conversation = Talk(visit, heard=self._ticket.heard)
+            self._conversation = DeskConversation(visit, heard=self._ticket.heard)
 
     def forget(self) -> None:
         """The visit is over, or another one begins."""

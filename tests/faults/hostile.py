@@ -262,11 +262,11 @@ class Hostile:
         core = peer._core
         contact = core._contacts.by_name(victim)
         assert contact is not None
-        delivery = core._inbound.conversation(contact).delivery
+        delivery = core._direct_receiver.conversation(contact).delivery
         for number in range(8):
             for index in range(55):
                 delivery.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
-        core._post.active[contact.identity] = contact
+        core._transport.active[contact.identity] = contact
         peer._schedule()
         self.done["parts"] += 8 * 55
 

@@ -162,7 +162,7 @@ async def test_a_fault_of_ours_is_told_and_the_program_goes_on(
 ) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         with monkeypatch.context() as broken:
-            broken.setattr(bob._core._router, "route", lambda *what, now: 1 / 0)
+            broken.setattr(bob._core._dispatcher, "route", lambda *what, now: 1 / 0)
             bob._datagrams_came([(b"x", ("127.0.0.1", 1))])  # type: ignore[list-item]
         assert "ZeroDivisionError" in caplog.text
         assert bob._core.dropped["fault of ours"] == 1

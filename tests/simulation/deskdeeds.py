@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.core.operator import Operator, Whom
+from chatapp.peer.core.operator import Operator, VisitTarget
 from chatapp.peer.visitor.visit import Stage
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.identity import fingerprint_digits
@@ -108,54 +108,54 @@ def _types(world: World, one: Person, type_it: Callable[[Operator], None]) -> No
         one.pump()
 
 
-def _whom(world: World) -> Whom:
-    return Whom(None, world.network.now)
+def _target(world: World) -> VisitTarget:
+    return VisitTarget(None, world.network.now)
 
 
 def take_duty(world: World, one: Person) -> None:
     """`.on`."""
-    _types(world, one, lambda operator: operator.ask(TakeDuty(0, ""), _whom(world)))
+    _types(world, one, lambda operator: operator.ask(TakeDuty(0, ""), _target(world)))
 
 
 def end_duty(world: World, one: Person) -> None:
     """`.off`."""
-    _types(world, one, lambda operator: operator.ask(EndDuty(0), _whom(world)))
+    _types(world, one, lambda operator: operator.ask(EndDuty(0), _target(world)))
 
 
 def call_next(world: World, one: Person) -> None:
     """`.next`."""
-    _types(world, one, lambda operator: operator.ask(CallNext(0, "", 0), _whom(world)))
+    _types(world, one, lambda operator: operator.ask(CallNext(0, "", 0), _target(world)))
 
 
 def end_session(world: World, one: Person) -> None:
     """`.end`."""
-    _types(world, one, lambda operator: operator.ask(EndSession(0, 0), _whom(world)))
+    _types(world, one, lambda operator: operator.ask(EndSession(0, 0), _target(world)))
 
 
 def look(world: World, one: Person) -> None:
     """`.room`: numbers refer to what it shows."""
-    _types(world, one, lambda operator: operator.ask(ShowRoom(0, ""), _whom(world)))
+    _types(world, one, lambda operator: operator.ask(ShowRoom(0, ""), _target(world)))
 
 
 def drop(world: World, one: Person, place: int) -> None:
     """`.drop`."""
-    _types(world, one, lambda operator: operator.ask(DropVisitor(0, 0, place), _whom(world)))
+    _types(world, one, lambda operator: operator.ask(DropVisitor(0, 0, place), _target(world)))
 
 
 def move(world: World, one: Person, place: int, to: int) -> None:
     """`.move`."""
-    _types(world, one, lambda operator: operator.ask(MoveVisitor(0, 0, place, to), _whom(world)))
+    _types(world, one, lambda operator: operator.ask(MoveVisitor(0, 0, place, to), _target(world)))
 
 
 def hand_over(world: World, one: Person, other: Person) -> None:
     """A note for whoever comes next, and `.handover`."""
     text = f"{world.next_number()} noted by {one.name}"
-    _types(world, one, lambda operator: operator.ask(NoteVisitor(0, 0, text), _whom(world)))
-    _types(world, one, lambda operator: operator.ask(HandOver(0, 0, other.called), _whom(world)))
+    _types(world, one, lambda operator: operator.ask(NoteVisitor(0, 0, text), _target(world)))
+    _types(world, one, lambda operator: operator.ask(HandOver(0, 0, other.called), _target(world)))
 
 
 def say_on_duty(world: World, one: Person) -> None:
     """A line for the visitor whom they serve."""
     text = f"{world.next_number()} from {one.name} on duty"
     now = world.network.now
-    _types(world, one, lambda operator: one.core.sending.say_on_duty(text, _whom(world), now=now))
+    _types(world, one, lambda operator: one.core.sending.say_on_duty(text, _target(world), now=now))

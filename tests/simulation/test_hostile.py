@@ -41,11 +41,11 @@ def send_parts_alone(eve: Person, victim: Person, messages: int) -> None:
     """Long messages whose last parts never come."""
     contact = eve.core._contacts.by_name(victim.name)
     assert contact is not None
-    delivery = eve.core._inbound.conversation(contact).delivery
+    delivery = eve.core._direct_receiver.conversation(contact).delivery
     for number in range(messages):
         for index in range(55):
             delivery.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
-    eve.core._post.active[contact.identity] = contact
+    eve.core._transport.active[contact.identity] = contact
     eve.pump()
 
 

@@ -59,7 +59,7 @@ def deadlines_of(node: Node, part: str) -> list[float]:
 
 
 def test_a_list_of_rooms_is_given_up_in_time_though_a_room_was_asked_for_later(node: Node) -> None:
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.pass_time(1.0)
     node.core.rooms.enter("yard", now=node.now)
     node.pump()

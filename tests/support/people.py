@@ -108,7 +108,7 @@ class Person(Machine):
 
     def count_standing(self, *standings: MessageState) -> int:
         """How many messages of this person stand there."""
-        return sum(standing in standings for _, _, standing in self.sent())
+        return sum(state in standings for _, _, state in self.sent())
 
     # --- what a person does
 

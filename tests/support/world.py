@@ -153,4 +153,4 @@ class World:
         """Whether something that this person said is still to go out; lines to rooms that they have left may stay."""
         left = {group_mark(f"#{room}") for room in self.rooms.names if room != person.room}
         unsettled = (MessageState.UNSETTLED, MessageState.KEPT)
-        return any(standing in unsettled and stream not in left for stream, _, standing in person.sent())
+        return any(state in unsettled and stream not in left for stream, _, state in person.sent())

@@ -13,7 +13,7 @@ from typing import Final
 from chatapp.peer.core.context import Outputs, RegistryStatus
 from chatapp.peer.core.events import Delivered, Expired, Kept, Refused, Saved
 from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, Outgoing
+from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, OutgoingStream
 from chatapp.peer.core.records import MessageState, OutgoingChanged
 from chatapp.peer.core.trace import SENT_AT_ONCE, DeliveryTraces, Stored, TraceEvent
 from chatapp.wire.delivery.parts import Acknowledged
@@ -30,7 +30,7 @@ LOOK_SPAN: Final = 3_600.0
 
 def is_overdue(message: Message, *, wall: float) -> bool:
     """Whether the registry cannot hold this saved message any more: it was fetched, or it is gone."""
-    return message.standing is MessageState.SAVED and wall > _kept_until(message) + GRACE
+    return message.state is MessageState.SAVED and wall > _kept_until(message) + GRACE
 
 
 def was_never_fetched(contact: Contact, message: Message, *, wall: float) -> bool:
@@ -85,7 +85,7 @@ class Settlement:
             message = outgoing.messages.get(number)
             if message is None:
                 continue
-            was_saved = message.standing is MessageState.SAVED
+            was_saved = message.state is MessageState.SAVED
             trace: Stored = at_once
             if through_server or answer.sends != 1 or message.steps is not SENT_AT_ONCE:
                 more = (answer.sends, int(answer.after * 1_000), int(through_server))
@@ -131,11 +131,11 @@ class Settlement:
     def kept(self, contact: Contact, message: Message, reason: str = "", *, now: float) -> None:
         """No way is open: it waits in our outbox, which is said once for each `reason`; none: the registry is silent."""
         reason = KEY_IN_DOUBT if contact.is_blocked else reason
-        is_first = message.standing is MessageState.UNSETTLED
+        is_first = message.state is MessageState.UNSETTLED
         is_other = bool(reason) and not any(
             step[0] == TraceEvent.KEPT and step[3:] == (reason,) for step in message.steps
         )
-        if message.standing is MessageState.SAVED or not (is_first or is_other):
+        if message.state is MessageState.SAVED or not (is_first or is_other):
             return
         silent_since = self._registry_status.silent_since
         since = self._traces.seconds(now if silent_since is None else silent_since)
@@ -144,18 +144,18 @@ class Settlement:
         self._change(contact, message, MessageState.KEPT, trace)
         self._out.events.append(Kept(to=contact.name, number=message.number, reason=reason))
 
-    def _settle(self, contact: Contact, message: Message, standing: MessageState, trace: Stored) -> None:
+    def _settle(self, contact: Contact, message: Message, state: MessageState, trace: Stored) -> None:
         conversation = contact.conversation
         assert conversation is not None
         conversation.outgoing.move(message, DeliveryPath.WAITING)
-        self._change(contact, message, standing, trace)
+        self._change(contact, message, state, trace)
         conversation.delivery.withdraw(message.number)
         self._told_of(contact, conversation)
 
-    def _change(self, contact: Contact, message: Message, standing: MessageState, trace: Stored) -> None:
+    def _change(self, contact: Contact, message: Message, state: MessageState, trace: Stored) -> None:
         assert contact.conversation is not None
-        contact.conversation.outgoing.settle(message, standing)
-        self._out.records.append(OutgoingChanged(contact.identity, message.number, standing, trace))
+        contact.conversation.outgoing.settle(message, state)
+        self._out.records.append(OutgoingChanged(contact.identity, message.number, state, trace))
 
     def _told_of(self, contact: Contact, conversation: Conversation) -> None:
         """Something was settled: the other end may learn the floor, and where nothing is left, nothing waits."""
@@ -215,16 +215,15 @@ class MailQueue:
         self._settlement = settlement
         self._write_letter = write_letter
         self._queue: deque[tuple[Contact, Message]] = deque()
-        self._posted: dict[int, tuple[Contact, Message, int]] = {}
+        self._deposited: dict[int, tuple[Contact, Message, int]] = {}
         """By reference, with the letter's size."""
-        self._bytes_posted = 0
+        self._bytes_deposited = 0
         self._reference = 0
         self.pauses: Final[dict[bytes, _Pause]] = {}
         """By identity: whose mailbox had no room."""
 
     def add(self, contact: Contact, message: Message) -> bool:
-        """It goes with the next `post` that has room, if it is still on its rung then. True: a mailbox that had no room is
-        tried again by it."""
+        """Queue a message for the next `deposit` that has room. Return whether it tries a mailbox again that was full."""
         self._queue.append((contact, message))
         pause = self.pauses.get(contact.identity)
         if pause is None:
@@ -249,13 +248,13 @@ class MailQueue:
         closed = (one.until for one in self.pauses.values() if one.stage is _Stage.CLOSED)
         return min(closed, default=None)
 
-    def post(self, *, now: float) -> None:
+    def deposit(self, *, now: float) -> None:
         """Give letters to the link, as many as may be unconfirmed at once."""
-        while self._queue and len(self._posted) < LETTERS_IN_FLIGHT:
-            if self._bytes_posted >= BYTES_IN_FLIGHT:
+        while self._queue and len(self._deposited) < LETTERS_IN_FLIGHT:
+            if self._bytes_deposited >= BYTES_IN_FLIGHT:
                 return
             contact, message = self._queue.popleft()
-            if message.rung is not DeliveryPath.MAIL or not self._post_one(contact, message, now):
+            if message.path is not DeliveryPath.MAIL or not self._deposit_one(contact, message, now):
                 self._try_another(contact, now)
 
     def saved(self, reference: int, *, now: float) -> Contact | None:
@@ -263,7 +262,7 @@ class MailQueue:
         contact, message = self._answered(reference)
         if contact is not None and message is not None:
             self._settlement.saved(contact, message, now=now)
-        self.post(now=now)
+        self.deposit(now=now)
         has_room_again = contact is not None and self.pauses.pop(contact.identity, None) is not None
         return contact if has_room_again else None
 
@@ -276,7 +275,7 @@ class MailQueue:
                 self._settlement.kept(contact, message, _NO_ROOM[reason], now=now)
         elif contact is not None and message is not None:
             self._settlement.refused(contact, message, NAME_UNKNOWN, now=now)
-        self.post(now=now)
+        self.deposit(now=now)
 
     def _try_another(self, contact: Contact, now: float) -> None:
         """The letter by which a mailbox was to be tried again does not go."""
@@ -294,7 +293,7 @@ class MailQueue:
         self.pauses[contact.identity] = _Pause(contact, reason, span, now + span)
         queued, self._queue = self._queue, deque()
         for other, message in queued:
-            if other is contact and message.rung is DeliveryPath.MAIL:
+            if other is contact and message.path is DeliveryPath.MAIL:
                 _outgoing(contact).move(message, DeliveryPath.WAITING)
                 self._settlement.kept(contact, message, reason, now=now)
             else:
@@ -303,19 +302,19 @@ class MailQueue:
     def recall(self) -> None:
         """The link is gone: letters without an answer wait again; the registry knows a repeat by its number. Behind the next
         link may be another disk, or one that works again."""
-        posted = [(contact, message) for contact, message, _ in self._posted.values()]
-        for contact, message in [*posted, *self._queue]:
-            if message.rung is DeliveryPath.MAIL:
+        deposited = [(contact, message) for contact, message, _ in self._deposited.values()]
+        for contact, message in [*deposited, *self._queue]:
+            if message.path is DeliveryPath.MAIL:
                 message.reference = None
                 _outgoing(contact).move(message, DeliveryPath.WAITING)
         for pause in self.pauses.values():
             if pause.stage is _Stage.PROBED or pause.reason in _OF_THE_DISK:
                 pause.stage = _Stage.OPEN
-        self._posted.clear()
+        self._deposited.clear()
         self._queue.clear()
-        self._bytes_posted = 0
+        self._bytes_deposited = 0
 
-    def _post_one(self, contact: Contact, message: Message, now: float) -> bool:
+    def _deposit_one(self, contact: Contact, message: Message, now: float) -> bool:
         try:
             letter = self._write_letter(contact, message)
         except SealError as error:
@@ -323,8 +322,8 @@ class MailQueue:
             return False
         self._reference = self._reference % (2**32 - 1) + 1
         message.reference = self._reference
-        self._posted[self._reference] = (contact, message, len(letter))
-        self._bytes_posted += len(letter)
+        self._deposited[self._reference] = (contact, message, len(letter))
+        self._bytes_deposited += len(letter)
         self._out.requests.append(
             DepositMail(
                 reference=self._reference, recipient=contact.identity, number=message.number, letter=letter
@@ -335,11 +334,11 @@ class MailQueue:
     def _answered(self, reference: int) -> tuple[Contact | None, Message | None]:
         """Whose letter that was, and which; no message when it was acknowledged on its way: delivered is not also saved, or
         refused."""
-        posted = self._posted.pop(reference, None)
-        if posted is None:
+        deposited = self._deposited.pop(reference, None)
+        if deposited is None:
             return None, None
-        contact, message, size = posted
-        self._bytes_posted -= size
+        contact, message, size = deposited
+        self._bytes_deposited -= size
         message.reference = None
         outgoing = _outgoing(contact)
         if message.number not in outgoing.messages:
@@ -348,6 +347,6 @@ class MailQueue:
         return contact, message
 
 
-def _outgoing(contact: Contact) -> Outgoing:
+def _outgoing(contact: Contact) -> OutgoingStream:
     assert contact.conversation is not None
     return contact.conversation.outgoing

@@ -2,7 +2,7 @@
 
 A message goes up when the present rung failed or cannot work, and begins again when something changed: the table, the
 link, a sign of life. Every copy carries the same number, so the recipient shows it once whichever came first. What it
-takes to stand on a rung is `rungs`'.
+takes to stand on a rung is `paths`'.
 """
 
 from typing import Final
@@ -18,7 +18,7 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.direct import ReportSilence
 
 
-class Rungs:
+class DeliveryPaths:
     """The ways that are open to a message of ours."""
 
     def __init__(
@@ -28,14 +28,14 @@ class Rungs:
         registry_status: RegistryStatus,
         traces: DeliveryTraces,
         *,
-        letters: MailQueue,
+        mail_queue: MailQueue,
         settlement: Settlement,
     ) -> None:
         self._policy = policy
         self._out = outputs
         self._registry_status = registry_status
         self._traces = traces
-        self._letters = letters
+        self._mail_queue = mail_queue
         self._settlement = settlement
         self._begun: dict[bytes, Contact] = {}
 
@@ -54,18 +54,16 @@ class Rungs:
         idle = outgoing.in_order()
         if not idle:
             return
-        if idle[-1].standing is MessageState.SAVED and all(
-            one.standing is MessageState.SAVED for one in idle
-        ):
+        if idle[-1].state is MessageState.SAVED and all(one.state is MessageState.SAVED for one in idle):
             wall = self._traces.seconds(now)
             if not any(is_overdue(message, wall=wall) for message in idle):
                 return
         is_relaying = self._registry_status.reach is RegistryReach.UP and now < contact.relay_until
-        rung = DeliveryPath.RELAYED if is_relaying else DeliveryPath.STRAIGHT
+        path = DeliveryPath.RELAYED if is_relaying else DeliveryPath.STRAIGHT
         deadline = now + self._policy.give_up_after if is_relaying else None
         at = self._traces.milliseconds(now)
         for message in idle:
-            outgoing.move(message, rung, deadline)
+            outgoing.move(message, path, deadline)
             self._traces.sent(message, now, at)
             if is_relaying:
                 self._traces.note(message, TraceEvent.RELAYED, now)
@@ -83,9 +81,9 @@ class Rungs:
     def go_by_mail(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
         """Rung 3 for all that is not settled, when the recipient is away: nobody is there to answer lower rungs."""
         for message in conversation.outgoing:
-            if message.rung not in (DeliveryPath.MAIL, DeliveryPath.LINE):
+            if message.path not in (DeliveryPath.MAIL, DeliveryPath.LINE):
                 self.withdraw(contact, conversation, message, now=now)
-        self._letters.post(now=now)
+        self._mail_queue.deposit(now=now)
 
     def withdraw(self, contact: Contact, conversation: Conversation, message: Message, *, now: float) -> None:
         """The stream lets go of it, and it falls back."""
@@ -97,7 +95,7 @@ class Rungs:
     ) -> None:
         """The straight ways failed: mail, or our own outbox, or wait until it is known which."""
         conversation.outgoing.move(message, DeliveryPath.WAITING)
-        if message.standing is MessageState.SAVED:
+        if message.state is MessageState.SAVED:
             return
         if self._registry_status.reach is RegistryReach.UP and not contact.is_blocked:
             self._to_mail(contact, conversation, message, now)
@@ -112,18 +110,18 @@ class Rungs:
     def stop(self, conversation: Conversation) -> None:
         """We go offline: nothing is sent until we are back."""
         for message in conversation.outgoing:
-            if message.rung is not DeliveryPath.LINE:
+            if message.path is not DeliveryPath.LINE:
                 conversation.delivery.withdraw(message.number)
                 conversation.outgoing.move(message, DeliveryPath.WAITING)
 
     def _to_mail(self, contact: Contact, conversation: Conversation, message: Message, now: float) -> None:
-        reason = self._letters.refusal_of(contact)
+        reason = self._mail_queue.refusal_of(contact)
         if reason:
             self._settlement.kept(contact, message, reason, now=now)
             return
         conversation.outgoing.move(message, DeliveryPath.MAIL)
         self._traces.note(message, TraceEvent.MAILED, now)
-        is_again = self._letters.add(contact, message)
+        is_again = self._mail_queue.add(contact, message)
         if not is_again:
             self._out.events.append(Unacknowledged(to=contact.name, number=message.number))
 
@@ -145,16 +143,16 @@ class Ladder:
         registry_status: RegistryStatus,
         traces: DeliveryTraces,
         *,
-        rungs: Rungs,
-        letters: MailQueue,
+        paths: DeliveryPaths,
+        mail_queue: MailQueue,
         settlement: Settlement,
     ) -> None:
         self._policy = policy
         self._out = outputs
         self._registry_status = registry_status
         self._traces = traces
-        self._rungs = rungs
-        self._letters = letters
+        self._paths = paths
+        self._mail_queue = mail_queue
         self._settlement = settlement
         self._waiting = settlement.waiting
         self._expiry_at = 0.0
@@ -180,7 +178,7 @@ class Ladder:
         before, numbers = old.conversation, {}
         for message in before.outgoing if before is not None else ():
             assert before is not None
-            if message.standing is MessageState.SAVED or message.rung is DeliveryPath.LINE:
+            if message.state is MessageState.SAVED or message.path is DeliveryPath.LINE:
                 continue
             before.delivery.withdraw(message.number)
             before.outgoing.settle(message, MessageState.REFUSED)
@@ -191,7 +189,7 @@ class Ladder:
             trace = self._traces.changed(moved, TraceEvent.REDIRECTED, now)
             self._out.records += [
                 OutgoingMoved(old.identity, message.number, new.identity, moved.number),
-                OutgoingChanged(new.identity, moved.number, moved.standing, trace),
+                OutgoingChanged(new.identity, moved.number, moved.state, trace),
             ]
             numbers[message.number] = moved.number
         self._waiting.pop(old.identity, None)
@@ -207,15 +205,15 @@ class Ladder:
         self._registry_status.change(reach, now=now)
         self._retry_at = now + RETRY_SPAN
         if reach is not RegistryReach.UP:
-            self._letters.recall()
+            self._mail_queue.recall()
         for contact in list(self._waiting.values()):
             conversation = contact.conversation
             if conversation is None:
                 continue
             if reach is RegistryReach.LOST:
-                self._rungs.keep_tried(contact, conversation, now=now)
+                self._paths.keep_tried(contact, conversation, now=now)
             elif reach is RegistryReach.NONE:
-                self._rungs.stop(conversation)
+                self._paths.stop(conversation)
             else:
                 self.climb(contact, now=now)
         if reach is RegistryReach.UP:
@@ -227,20 +225,20 @@ class Ladder:
         if conversation is None or reach is RegistryReach.NONE or not conversation.outgoing.messages:
             return
         if contact.is_blocked:
-            self._rungs.keep_tried(contact, conversation, now=now)
+            self._paths.keep_tried(contact, conversation, now=now)
         elif (
             reach is RegistryReach.UP and not contact.row.online and not contact.may_answer
         ):  # mostly they are here: no call
-            self._rungs.go_by_mail(contact, conversation, now=now)
+            self._paths.go_by_mail(contact, conversation, now=now)
         else:
-            self._letters.pauses.pop(contact.identity, None)  # they are here: their mailbox empties
-            self._rungs.go_straight(contact, conversation, now=now)
+            self._mail_queue.pauses.pop(contact.identity, None)  # they are here: their mailbox empties
+            self._paths.go_straight(contact, conversation, now=now)
 
     def tried_again(self, contact: Contact, number: int, tries: int, *, now: float) -> None:
         """Record retry number `tries`."""
         conversation = contact.conversation
         message = conversation.outgoing.messages.get(number) if conversation is not None else None
-        if message is None or message.rung is DeliveryPath.LINE:
+        if message is None or message.path is DeliveryPath.LINE:
             return
         if tries == FIRST_TOLD:  # the one before was a whole timeout ago, and the stream made no word of it
             self._traces.note(message, TraceEvent.SENT, now - self._policy.ack_timeout, tries - 1)
@@ -253,19 +251,19 @@ class Ladder:
         if (
             conversation is None
             or message is None
-            or message.rung not in (DeliveryPath.STRAIGHT, DeliveryPath.RELAYED)
+            or message.path not in (DeliveryPath.STRAIGHT, DeliveryPath.RELAYED)
         ):
             return
         contact.is_expected = False
         is_reader_here = self._registry_status.reach is RegistryReach.UP and contact.row.online
         if is_reader_here:
             self._report(contact)
-        can_relay = is_reader_here and message.standing is not MessageState.SAVED
-        if can_relay and message.rung is DeliveryPath.STRAIGHT:
-            self._rungs.relay(contact, conversation, message, now=now)
+        can_relay = is_reader_here and message.state is not MessageState.SAVED
+        if can_relay and message.path is DeliveryPath.STRAIGHT:
+            self._paths.relay(contact, conversation, message, now=now)
         else:
-            self._rungs.fall_back(contact, conversation, message, now=now)
-        self._letters.post(now=now)
+            self._paths.fall_back(contact, conversation, message, now=now)
+        self._mail_queue.deposit(now=now)
 
     def _report(self, contact: Contact) -> None:
         """The registry says that they are online, and they do not answer: it finds out, once for all that failed now."""
@@ -280,8 +278,8 @@ class Ladder:
         if conversation is None:
             return
         for message in _relayed(conversation):
-            self._rungs.withdraw(contact, conversation, message, now=now)
-        self._letters.post(now=now)
+            self._paths.withdraw(contact, conversation, message, now=now)
+        self._mail_queue.deposit(now=now)
 
     # --- time
 
@@ -299,11 +297,11 @@ class Ladder:
             for message in _relayed(conversation) if conversation is not None else ():
                 if message.deadline is not None and now >= message.deadline:
                     assert conversation is not None
-                    self._rungs.withdraw(contact, conversation, message, now=now)
-        for contact in self._letters.due(now=now) if self._letters.pauses else ():
+                    self._paths.withdraw(contact, conversation, message, now=now)
+        for contact in self._mail_queue.due(now=now) if self._mail_queue.pauses else ():
             if reach is RegistryReach.UP:
                 self.climb(contact, now=now)
-        self._letters.post(now=now)
+        self._mail_queue.deposit(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline of a relayed message, or the next try of kept ones."""
@@ -318,7 +316,7 @@ class Ladder:
             dues.append(self._retry_at)
         if self._waiting and self._registry_status.reach is RegistryReach.UP:
             dues.append(self._expiry_at)
-        if self._letters.pauses and (mail_at := self._letters.next_timer()) is not None:
+        if self._mail_queue.pauses and (mail_at := self._mail_queue.next_timer()) is not None:
             dues.append(mail_at)
         return min(dues, default=None)
 
@@ -326,8 +324,7 @@ class Ladder:
     def is_settled(self) -> bool:
         """Whether nothing is under way: all is delivered, saved, kept or refused; or we are offline, and all waits."""
         return self._registry_status.reach is RegistryReach.NONE or all(
-            message.standing in (MessageState.KEPT, MessageState.SAVED)
-            and message.rung is DeliveryPath.WAITING
+            message.state in (MessageState.KEPT, MessageState.SAVED) and message.path is DeliveryPath.WAITING
             for contact in self._waiting.values()
             if contact.conversation is not None
             for message in contact.conversation.outgoing.messages.values()
@@ -340,5 +337,5 @@ class Ladder:
 
 def _relayed(conversation: Conversation) -> list[Message]:
     return [
-        message for message in conversation.outgoing.messages.values() if message.rung is DeliveryPath.RELAYED
+        message for message in conversation.outgoing.messages.values() if message.path is DeliveryPath.RELAYED
     ]

@@ -28,11 +28,11 @@ from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.names import name_key
 from chatapp.wire.sealing import open_letter
 
-STRANGERS_MAX: Final = 1_024
+UNKNOWN_AUTHORS_MAX: Final = 1_024
 """Authors of letters, not in the table, who are remembered at a time. The letters of others stay with the registry."""
 
 
-class Inbound:
+class DirectReceiver:
     """All messages to us alone, from everybody."""
 
     def __init__(
@@ -40,11 +40,11 @@ class Inbound:
         *,
         contacts: Contacts,
         streams: Streams,
-        receiver: GroupReceiver,
-        home: CatchUp,
+        group_receiver: GroupReceiver,
+        catch_up: CatchUp,
         outputs: Outputs,
         stored: dict[bytes, StoredStream],
-        strangers: dict[bytes, str],
+        unknown_authors: dict[bytes, str],
         reader: bytes,
         mail_keys: list[AgreementKey],
         buffer: PartBuffer,
@@ -53,14 +53,14 @@ class Inbound:
     ) -> None:
         self._contacts = contacts
         self._streams = streams
-        self._receiver = receiver
-        self._home = home
+        self._group_receiver = group_receiver
+        self._catch_up = catch_up
         self._out = outputs
         self._stored = stored
         self._buffer = buffer
-        self._left_over = dict(strangers)
+        self._left_over = dict(unknown_authors)
         """Authors who are not in the table, of letters that an earlier life stored and did not show, and their names."""
-        self._strangers: set[bytes] = set()
+        self._unknown_authors: set[bytes] = set()
         """Authors of letters who are not in the table."""
         self._policy: Final = policy
         self._rng = rng
@@ -87,7 +87,7 @@ class Inbound:
             self._streams.add(restored(identity, contact, inbox, texts, stored, conversation=conversation))
         stream = self._streams[identity]
         # Letters of theirs may have come before their row: they go on where they were.
-        self._strangers.discard(identity)
+        self._unknown_authors.discard(identity)
         stream.contact, stream.doubt = contact, None
         assert stream.conversation is not None
         contact.conversation = stream.conversation
@@ -99,9 +99,9 @@ class Inbound:
         if is_awaited:
             self.conversation(contact)
             self._streams.release(self._streams[contact.identity], now)
-        is_awaited = self._receiver.adopt(contact, now=now) or is_awaited
+        is_awaited = self._group_receiver.adopt(contact, now=now) or is_awaited
         if is_awaited:
-            self._home.release()
+            self._catch_up.release()
         return is_awaited
 
     # --- what comes
@@ -118,7 +118,7 @@ class Inbound:
         if not isinstance(said, StraightLine):
             self._streams.take(stream, number, said.at, said.text, late=False, is_direct=True)
         elif self._streams.take_silently(stream, number):
-            self._receiver.line_straight(contact, said)
+            self._group_receiver.line_straight(contact, said)
 
     def batch_arrived(self, batch: MailBatch) -> None:
         """Letters. One that does not open is taken all the same, as it never will; the user is told, unless its sender is
@@ -134,19 +134,19 @@ class Inbound:
                         Trouble(text=f"A letter from {name} could not be opened: {error}")
                     )
             if is_taken:
-                self._home.take_later(letter.serial)
+                self._catch_up.take_later(letter.serial)
         if not batch.more:
-            self._home.is_mail_drained = True
+            self._catch_up.is_mail_drained = True
 
     def stored(self, *, now: float) -> bool:
         """All records handed out so far are on disk: acknowledge, order, show; False when there was nothing to."""
         touched = self._streams.stored(now=now)
         has_stored = bool(touched)
-        touched.update(self._receiver.raise_floors())
-        self._home.stored()
+        touched.update(self._group_receiver.raise_floors())
+        self._catch_up.stored()
         for stream in touched.values():
             self._streams.release(stream, now)
-        self._home.release()
+        self._catch_up.release()
         return has_stored
 
     def frames_read(self, contact: Contact, *, now: float) -> None:
@@ -154,7 +154,7 @@ class Inbound:
         stream = self._streams[contact.identity]
         if stream.inbox.floor > stream.floor or stream.inbox.has_ready:
             self._streams.release(stream, now)
-            self._home.release()
+            self._catch_up.release()
 
     def table_known(self, *, now: float) -> None:
         """The whole table is here: show the letters of an earlier life whose authors are not in it."""
@@ -163,7 +163,7 @@ class Inbound:
             for identity, name in left_over.items():
                 if identity in self._stored:
                     self._streams.release(self._stranger(identity, name), now)
-            self._home.release()
+            self._catch_up.release()
 
     # --- inside
 
@@ -175,7 +175,7 @@ class Inbound:
         if contact is not None:
             self.conversation(contact)
             stream = self._streams[identity]
-        elif len(self._strangers) < STRANGERS_MAX or identity in self._strangers:
+        elif len(self._unknown_authors) < UNKNOWN_AUTHORS_MAX or identity in self._unknown_authors:
             stream = self._stranger(identity, body.sender_name)
         else:
             text = "There are letters from too many people who are not in the table; those not shown wait at the server"
@@ -197,7 +197,7 @@ class Inbound:
         stream = self._streams[identity]
         is_other = self._contacts.by_name(key) is not None
         stream.doubt = AuthorDoubt.OTHER_KEY if is_other else AuthorDoubt.NOT_IN_TABLE
-        self._strangers.add(identity)
+        self._unknown_authors.add(identity)
         if key:
             self._out.records.append(Named(identity, name, is_claimed=True))
         return stream

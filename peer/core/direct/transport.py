@@ -26,7 +26,7 @@ HAIL_AGAIN_AFTER: Final = (1.0, 3.0, 10.0, 30.0)
 """Seconds between the rounds of hails while the registry is away; the last one goes on."""
 
 
-class Came(NamedTuple):
+class OpenedDatagram(NamedTuple):
     """What a datagram of somebody's brought."""
 
     contact: Contact
@@ -143,7 +143,7 @@ class PeerTransport:
 
     def open(
         self, datagram: bytes, *, source: Address | None, now: float, relayed_by: bytes | None = None
-    ) -> Came:
+    ) -> OpenedDatagram:
         """What it says and whose it is. `source` None: it came through the registry, from `relayed_by`.
 
         An opened datagram, and only the newest, tells where somebody is now. Raises DecodeError, SealError."""
@@ -167,7 +167,7 @@ class PeerTransport:
                 contact.address = source
             if opened.answer is not None:
                 self._datagrams.append((opened.answer, source))
-        return Came(contact, opened.payload, opened.is_return)
+        return OpenedDatagram(contact, opened.payload, opened.is_return)
 
     # --- inside
 

@@ -43,8 +43,8 @@ class Message(msgspec.Struct, eq=False):
     text: str
     since: int
     """The first of the numbers right before this one that were never given."""
-    standing: MessageState = MessageState.UNSETTLED
-    rung: DeliveryPath = DeliveryPath.WAITING
+    state: MessageState = MessageState.UNSETTLED
+    path: DeliveryPath = DeliveryPath.WAITING
     deadline: float | None = None
     """When the present rung gives up by itself, for rungs that have no stream behind them."""
     reference: int | None = None
@@ -69,7 +69,7 @@ class ControlMessage(Message, eq=False):
         return self.carried
 
 
-class Outgoing:
+class OutgoingStream:
     """Our stream to one recipient: numbers that rise for ever, and the messages not settled for ever, in order."""
 
     __slots__ = ("_ahead", "_last", "_gaps", "idle", "messages")
@@ -82,7 +82,7 @@ class Outgoing:
         skipped = {end: start for start, end in stored.gaps}
         self.messages: dict[int, Message] = {
             one.number: Message(
-                one.number, one.at_ms, one.text, skipped.get(one.number, one.number), one.standing
+                one.number, one.at_ms, one.text, skipped.get(one.number, one.number), one.state
             )
             for one in stored.outgoing
         }
@@ -105,7 +105,7 @@ class Outgoing:
         """The next number, for what is no message of ours to this recipient alone."""
         since, number = self._next(wall, ahead)
         message = self.messages[number] = ControlMessage(
-            number, 0, "", since, rung=DeliveryPath.LINE, carried=body
+            number, 0, "", since, path=DeliveryPath.LINE, carried=body
         )
         return message
 
@@ -126,22 +126,22 @@ class Outgoing:
         idle = self.idle
         return list(idle.values()) if len(idle) < 2 else [idle[number] for number in sorted(idle)]
 
-    def move(self, message: Message, rung: DeliveryPath, deadline: float | None = None) -> None:
+    def move(self, message: Message, path: DeliveryPath, deadline: float | None = None) -> None:
         """The message stands on another rung now."""
-        message.rung, message.deadline = rung, deadline
-        if rung is not DeliveryPath.WAITING:
+        message.path, message.deadline = path, deadline
+        if path is not DeliveryPath.WAITING:
             self.idle.pop(message.number, None)
         elif message.number in self.messages:
             self.idle[message.number] = message
 
-    def settle(self, message: Message, standing: MessageState) -> None:
+    def settle(self, message: Message, state: MessageState) -> None:
         """The message got further; a final one is forgotten here."""
-        message.standing = standing
-        if standing in FINAL:
-            message.rung, message.deadline = DeliveryPath.WAITING, None
+        message.state = state
+        if state in FINAL:
+            message.path, message.deadline = DeliveryPath.WAITING, None
             self.messages.pop(message.number, None)
             self.idle.pop(message.number, None)
-        if standing in DEAD:
+        if state in DEAD:
             self._gap(message.number, message.number + 1)
 
     @property
@@ -182,7 +182,7 @@ class Conversation:
         network: Callable[[], str] = lambda: "",
     ) -> None:
         """`buffer` and `network`: see `ReliableStream`."""
-        self.outgoing = Outgoing(stored)
+        self.outgoing = OutgoingStream(stored)
         self.delivery = ReliableStream(
             policy, rng=rng, inbox=make_inbox(stored, policy), buffer=buffer, network=network
         )

@@ -165,7 +165,7 @@ NOBODY: Final = "nobody of that name is known here"
 """Why a message to an unknown name is refused."""
 
 
-class Search:
+class NameSearch:
     """One name that is being looked for."""
 
     __slots__ = ("deadline", "has_rung", "question")
@@ -193,14 +193,14 @@ class NameResolver:
     def __init__(self, table: Table, policy: Policy) -> None:
         self._table = table
         self._span = policy.give_up_after
-        self._open: dict[str, Search] = {}
+        self._open: dict[str, NameSearch] = {}
 
     def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
         """What is known of a name that is not in the table: the registry is asked as long as it is ASKING."""
         one = self._open.get(name)
         # One that is long over was asked by somebody who has gone since.
         if one is None or now >= one.deadline + self._span:
-            one = self._open[name] = Search(now + self._span)
+            one = self._open[name] = NameSearch(now + self._span)
         if not one.question and can_ask:
             self._table.fetch_anew(now=now)
             one.question = self._table.asked

@@ -24,12 +24,12 @@ class DirectFanout:
     def __init__(
         self,
         *,
-        post: PeerTransport,
+        transport: PeerTransport,
         outputs: Outputs,
         registry_status: RegistryStatus,
         conversation: Callable[[Contact], Conversation],
     ) -> None:
-        self._post = post
+        self._transport = transport
         self._registry_status = registry_status
         self._out = outputs
         self._conversation = conversation
@@ -58,7 +58,7 @@ class DirectFanout:
     def catch_up(self, group: Group, contact: Contact, *, wall: float, now: float) -> None:
         """All lines that the registry has not taken, as far as this member has not got them."""
         for message in group.unsettled:
-            if message.standing is MessageState.KEPT:
+            if message.state is MessageState.KEPT:
                 self._carry(group, message, contact, wall=wall, now=now)
 
     def forget(self, group: Group, message: Message) -> None:
@@ -83,7 +83,7 @@ class DirectFanout:
     def withdraw(self, name: str | None = None) -> None:
         """Stop telling the lines of a group; of all without a name."""
         for identity, under_way in list(self._carried.items()):
-            contact = self._post.contact(identity)
+            contact = self._transport.contact(identity)
             for number, key in list(under_way.items()):
                 if contact is not None and name in (None, key[0]):
                     assert contact.conversation is not None
@@ -112,9 +112,9 @@ class DirectFanout:
         self._carried.setdefault(contact.identity, {})[carried.number] = key
         conversation.delivery.send(carried.number, carried.body, now=now)
         conversation.tell_floor()
-        self._post.active[contact.identity] = contact
+        self._transport.active[contact.identity] = contact
 
-    def _settle(self, contact: Contact, number: int, standing: MessageState) -> Key | None:
+    def _settle(self, contact: Contact, number: int, state: MessageState) -> Key | None:
         under_way = self._carried.get(contact.identity, {})
         key = under_way.pop(number, None)
         if key is None:
@@ -124,7 +124,7 @@ class DirectFanout:
         conversation = self._conversation(contact)
         carried = conversation.outgoing.messages.get(number)
         if carried is not None:
-            conversation.outgoing.settle(carried, standing)
+            conversation.outgoing.settle(carried, state)
             conversation.tell_floor()
-            self._post.active[contact.identity] = contact
+            self._transport.active[contact.identity] = contact
         return key

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.people.conversation import Message, Outgoing
+from chatapp.peer.core.people.conversation import Message, OutgoingStream
 from chatapp.peer.core.records import (
     CursorMoved,
     LineAccepted,
@@ -39,7 +39,7 @@ class Group:
     def __init__(self, name: str, stored: StoredStream, place: StoredGroup, outputs: Outputs) -> None:
         self._out = outputs
         self._keys: OrderedDict[int, GroupKey] = OrderedDict()
-        self._outgoing = Outgoing(stored)
+        self._outgoing = OutgoingStream(stored)
         self._beyond: set[int] = set()
         self._in_flight: dict[tuple[int, int], Message] = {}
         self.name: Final = name
@@ -154,10 +154,10 @@ class Group:
         """This line will not be in the log."""
         self._close(message, MessageState.REFUSED, trace)
 
-    def _close(self, message: Message, standing: MessageState, trace: Stored) -> None:
+    def _close(self, message: Message, state: MessageState, trace: Stored) -> None:
         # As far as the stream goes all are alike: members that hear of a higher floor wait for none of them.
         self._outgoing.settle(message, MessageState.DELIVERED)
-        self._out.records.append(OutgoingChanged(self.mark, message.number, standing, trace))
+        self._out.records.append(OutgoingChanged(self.mark, message.number, state, trace))
         self._in_flight = {key: other for key, other in self._in_flight.items() if other is not message}
 
     @property

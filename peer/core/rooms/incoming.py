@@ -33,7 +33,7 @@ class GroupReceiver:
         contacts: Contacts,
         groups: Groups,
         streams: Streams,
-        home: CatchUp,
+        catch_up: CatchUp,
         outputs: Outputs,
         stored: dict[bytes, StoredStream],
         policy: Policy,
@@ -41,7 +41,7 @@ class GroupReceiver:
         self._contacts = contacts
         self._groups = groups
         self._streams = streams
-        self._home = home
+        self._catch_up = catch_up
         self._out = outputs
         self._stored = stored
         self._policy = policy
@@ -93,7 +93,7 @@ class GroupReceiver:
         self.position_known(group, position, now=now)
         return True
 
-    def rows_came(self, *, now: float) -> None:
+    def rows_arrived(self, *, now: float) -> None:
         """Frames of unknown senders get another look. An invalid one stays a hole, which the log fills or not;
         it does not keep the others from theirs."""
         held, self._held_frames = self._held_frames, []
@@ -133,7 +133,7 @@ class GroupReceiver:
         if group.note_page(page.position, now=now):
             self.move_cursor(group)
         if not page.more:
-            self._home.group_drained(group.name)
+            self._catch_up.group_drained(group.name)
 
     def position_known(self, group: Group, position: int, *, now: float) -> None:
         """The line at this place of the log is here, or is our own."""

@@ -89,7 +89,7 @@ class Membership:
         if self._is_here(identity):
             self._went(identity)
 
-    def rows_came(self) -> None:
+    def rows_arrived(self) -> None:
         """Some who had no name may have one now."""
         for identity in list(self._unnamed):
             contact = self._contacts.by_identity(identity)

@@ -57,17 +57,17 @@ class GroupOutbox:
     def __init__(self, parts: Parts, *, members: Callable[[Group], list[Contact]], now: float) -> None:
         self._parts = parts
         self._groups: Final[Groups] = parts.groups
-        self._receiver: Final[GroupReceiver] = parts.receiver
+        self._group_receiver: Final[GroupReceiver] = parts.group_receiver
         self._fanout: Final[DirectFanout] = parts.fanout
         self._session = parts.session
         self._link = parts.link
-        self._home = parts.home
+        self._catch_up = parts.catch_up
         self._registry_status = parts.registry_status
         self._out = parts.out
         self._policy = parts.policy
         self._traces = parts.traces
         self._members = members
-        self._spoken: dict[tuple[str, int], PendingGroupMessage] = {}
+        self._pending: dict[tuple[str, int], PendingGroupMessage] = {}
         self._waiting: list[PendingGroupMessage] = []
         """Those to be said as soon as earlier ones are answered."""
         self.adopt(parts.groups.channel, now=now)
@@ -76,39 +76,39 @@ class GroupOutbox:
         """Lines of an earlier life that the registry never took: it gets them when it lets us speak."""
         for message in group.unsettled:
             self._keep(group, message, now)
-            spoken = PendingGroupMessage(group, message, None, now + SAID_AGAIN_AFTER)
-            self._spoken.setdefault((group.name, message.number), spoken)
+            pending = PendingGroupMessage(group, message, None, now + SAID_AGAIN_AFTER)
+            self._pending.setdefault((group.name, message.number), pending)
 
     def say(self, group: Group, text: str, *, now: float) -> Message:
         """A line: sent now, or as soon as there is a key for it, or given to the members."""
         message = group.add(text, wall=now + self._parts.wall_offset, ahead=self._registry_status.clock_ahead)
         deadline = now + self._policy.give_up_after
-        spoken = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
-        self._spoken[(group.name, message.number)] = spoken
+        pending = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
+        self._pending[(group.name, message.number)] = pending
         if self._registry_status.reach is RegistryReach.LOST or self._session.is_lost:
             self._session.search(now=now)
-            self._unanswered(spoken, now)
+            self._unanswered(pending, now)
         elif self._can_speak(group):
-            self._say_in_order([spoken], now)
+            self._say_in_order([pending], now)
         return message
 
     @property
     def is_settled(self) -> bool:
         """Whether every line was answered, or is told to wait for the registry with nothing under way to members."""
-        return self._fanout.is_settled and all(one.deadline is None for one in self._spoken.values())
+        return self._fanout.is_settled and all(one.deadline is None for one in self._pending.values())
 
     def registry_lost(self, *, now: float) -> None:
         """It will not answer what waits for it."""
-        for spoken in list(self._spoken.values()):
-            if spoken.deadline is not None:
-                self._unanswered(spoken, now)
+        for pending in list(self._pending.values()):
+            if pending.deadline is not None:
+                self._unanswered(pending, now)
 
     def drop(self, group: Group, *, now: float) -> None:
         """We are out of the group: what waits for the registry's return reaches nobody else. What was said to it just now
         may still be answered."""
-        lost = [one for one in self._spoken.values() if one.group is group and one.deadline is None]
-        for spoken in lost:
-            self._refuse(spoken, LEFT, now)
+        lost = [one for one in self._pending.values() if one.group is group and one.deadline is None]
+        for pending in lost:
+            self._refuse(pending, LEFT, now)
         self._fanout.withdraw(group.name)
         if lost:
             count = "A line" if len(lost) == 1 else f"{len(lost)} lines"
@@ -122,29 +122,29 @@ class GroupOutbox:
         is_first = not group.can_seal
         if is_first and group.is_beyond(granted.position):
             group.begin_log_anew()
-            self._receiver.forget_floors(group)
+            self._group_receiver.forget_floors(group)
         was_new = group.cursor is None
         is_behind = group.grant(granted)
-        if not is_first and not self._home.awaits(group.name):
+        if not is_first and not self._catch_up.awaits(group.name):
             return
         # Not the first and still awaited: what we asked for then was for a room that we were just being led out of.
         if is_behind:
-            self._home.await_group(group.name)
+            self._catch_up.await_group(group.name)
             self._fetch(group)
         else:
-            self._home.group_drained(group.name)
+            self._catch_up.group_drained(group.name)
             if was_new:
-                self._receiver.move_cursor(group)
+                self._group_receiver.move_cursor(group)
         if is_first:
-            unanswered = [one for one in self._spoken.values() if one.group is group]
+            unanswered = [one for one in self._pending.values() if one.group is group]
             self._say_in_order(sorted(unanswered, key=lambda one: one.message.number), now)
 
-    def page_came(self, page: GroupPage, *, now: float) -> None:
+    def page_arrived(self, page: GroupPage, *, now: float) -> None:
         """Lines out of the log; the next page is asked for."""
         group = self._groups.by_name(page.group)
         if group is None:
             return
-        self._receiver.page_arrived(group, page, now=now)
+        self._group_receiver.page_arrived(group, page, now=now)
         if page.more:
             self._fetch(group)
 
@@ -152,24 +152,24 @@ class GroupOutbox:
         """The registry has a line of ours, or has not taken it."""
         group = self._groups.answering(answer.group)
         message = group.answered(answer.epoch, answer.counter) if group is not None else None
-        spoken = self._spoken.get((answer.group, message.number)) if message is not None else None
-        if group is None or spoken is None:
+        pending = self._pending.get((answer.group, message.number)) if message is not None else None
+        if group is None or pending is None:
             return
         match answer:
             case GroupAccepted(position=position):
-                self._receiver.position_known(group, position, now=now)
-                self._close(spoken)
-                trace = self._traces.changed(spoken.message, TraceEvent.ACCEPTED, now)
-                group.accepted(spoken.message, position, trace)
-                self._out.events.append(_accepted(group, spoken.message.number))
+                self._group_receiver.position_known(group, position, now=now)
+                self._close(pending)
+                trace = self._traces.changed(pending.message, TraceEvent.ACCEPTED, now)
+                group.accepted(pending.message, position, trace)
+                self._out.events.append(_accepted(group, pending.message.number))
                 self._say_waiting(now)
             case GroupRefused(reason=GroupRefusal.EPOCH_OVER):
                 if group.can_seal:
-                    self._link.send_group_frame(group.seal(spoken.message), now=now)
-            case GroupRefused() if spoken.deadline is None:
+                    self._link.send_group_frame(group.seal(pending.message), now=now)
+            case GroupRefused() if pending.deadline is None:
                 pass  # the user was told that it is kept, and some may have it straight: it is said again
             case GroupRefused(reason=reason):
-                self._refuse(spoken, _UNSTORED[reason], now)
+                self._refuse(pending, _UNSTORED[reason], now)
                 what = f"Line to {group.room}" if group.room else "Channel message"
                 self._out.events.append(Trouble(text=f"{what} refused: {_UNSTORED[reason]}"))
                 self._say_waiting(now)
@@ -178,12 +178,12 @@ class GroupOutbox:
 
     def handle_timer(self, *, now: float) -> None:
         """Tell of lines that were not answered; ask for holes in the logs."""
-        for spoken in list(self._spoken.values()):
-            if spoken.deadline is not None and now >= spoken.deadline:
-                self._unanswered(spoken, now)
+        for pending in list(self._pending.values()):
+            if pending.deadline is not None and now >= pending.deadline:
+                self._unanswered(pending, now)
                 self._session.ping(now=now)
-            if now >= spoken.again_at and self._can_speak(spoken.group):
-                self._say_in_order([spoken], now)
+            if now >= pending.again_at and self._can_speak(pending.group):
+                self._say_in_order([pending], now)
         for group in self._groups:
             if group.is_gap_due(now) and self._link.is_up:
                 group.gap_since = now
@@ -191,10 +191,10 @@ class GroupOutbox:
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        dues = [one.deadline for one in self._spoken.values() if one.deadline is not None]
+        dues = [one.deadline for one in self._pending.values() if one.deadline is not None]
         if self._link.is_up:  # without a link nobody can be asked
             dues += [group.gap_due for group in self._groups if group.gap_due is not None]
-            dues += [one.again_at for one in self._spoken.values() if one.group.can_seal]
+            dues += [one.again_at for one in self._pending.values() if one.group.can_seal]
         return min(dues, default=None)
 
     # --- straight
@@ -224,9 +224,9 @@ class GroupOutbox:
     def stop(self, *, now: float) -> None:
         """We go offline: nothing is said straight, and nothing more is waited for."""
         self._fanout.withdraw()
-        for spoken in self._spoken.values():
-            if spoken.deadline is not None:
-                self._tell(spoken, now)
+        for pending in self._pending.values():
+            if pending.deadline is not None:
+                self._tell(pending, now)
 
     # --- inside
 
@@ -235,51 +235,51 @@ class GroupOutbox:
 
     def _say_in_order(self, lines: list[PendingGroupMessage], now: float) -> None:
         """To a registry that lets us speak; behind a gap in the numbers only when all before it is answered."""
-        for spoken in lines:
-            spoken.again_at = now + SAID_AGAIN_AFTER
-            if not spoken.group.is_behind_a_gap(spoken.message):
-                self._link.send_group_frame(spoken.group.seal(spoken.message), now=now)
-            elif spoken not in self._waiting:
-                self._waiting.append(spoken)
+        for pending in lines:
+            pending.again_at = now + SAID_AGAIN_AFTER
+            if not pending.group.is_behind_a_gap(pending.message):
+                self._link.send_group_frame(pending.group.seal(pending.message), now=now)
+            elif pending not in self._waiting:
+                self._waiting.append(pending)
 
     def _say_waiting(self, now: float) -> None:
         waiting, self._waiting = self._waiting, []
         self._say_in_order([one for one in waiting if self._can_speak(one.group)], now)
 
-    def _unanswered(self, spoken: PendingGroupMessage, now: float) -> None:
-        self._tell(spoken, now)
-        if self._groups.by_name(spoken.group.name) is None:
-            self._refuse(spoken, LEFT, now)
+    def _unanswered(self, pending: PendingGroupMessage, now: float) -> None:
+        self._tell(pending, now)
+        if self._groups.by_name(pending.group.name) is None:
+            self._refuse(pending, LEFT, now)
         elif self._registry_status.reach is not RegistryReach.NONE:
-            wall, members = now + self._parts.wall_offset, self._members(spoken.group)
-            self._fanout.say(spoken.group, spoken.message, members, wall=wall, now=now)
+            wall, members = now + self._parts.wall_offset, self._members(pending.group)
+            self._fanout.say(pending.group, pending.message, members, wall=wall, now=now)
 
-    def _tell(self, spoken: PendingGroupMessage, now: float) -> None:
-        spoken.deadline = None
-        group, number = spoken.group, spoken.message.number
-        self._keep(group, spoken.message, now)
+    def _tell(self, pending: PendingGroupMessage, now: float) -> None:
+        pending.deadline = None
+        group, number = pending.group, pending.message.number
+        self._keep(group, pending.message, now)
         event = (
             RoomUnanswered(room=group.room, number=number) if group.room else ChannelUnanswered(number=number)
         )
         self._out.events.append(event)
 
     def _keep(self, group: Group, message: Message, now: float) -> None:
-        if message.standing is not MessageState.KEPT:
+        if message.state is not MessageState.KEPT:
             silent_since = self._registry_status.silent_since
             since = self._traces.seconds(now if silent_since is None else silent_since)
             group.keep(message, self._traces.changed(message, TraceEvent.KEPT, now, since))
 
-    def _refuse(self, spoken: PendingGroupMessage, reason: str, now: float) -> None:
-        self._close(spoken)
-        spoken.group.refuse(
-            spoken.message, self._traces.changed(spoken.message, TraceEvent.REFUSED, now, reason)
+    def _refuse(self, pending: PendingGroupMessage, reason: str, now: float) -> None:
+        self._close(pending)
+        pending.group.refuse(
+            pending.message, self._traces.changed(pending.message, TraceEvent.REFUSED, now, reason)
         )
 
-    def _close(self, spoken: PendingGroupMessage) -> None:
-        if spoken in self._waiting:
-            self._waiting.remove(spoken)
-        self._spoken.pop((spoken.group.name, spoken.message.number), None)
-        self._fanout.forget(spoken.group, spoken.message)
+    def _close(self, pending: PendingGroupMessage) -> None:
+        if pending in self._waiting:
+            self._waiting.remove(pending)
+        self._pending.pop((pending.group.name, pending.message.number), None)
+        self._fanout.forget(pending.group, pending.message)
 
     def _fetch(self, group: Group) -> None:
         if group.cursor is not None:

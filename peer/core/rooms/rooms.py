@@ -1,7 +1,7 @@
 """Getting into rooms and out of them: asked of the registry, and again on each new link.
 
 The registry says who is let in; leaving is our own affair and takes effect at once, whether the registry has heard of
-it or not. Being in a room is `whereabouts`', what is said there `lines`' and `receiver`'s.
+it or not. Being in a room is `whereabouts`', what is said there `lines`' and `group_receiver`'s.
 """
 
 from dataclasses import dataclass
@@ -33,18 +33,18 @@ class CurrentRoom:
     """In one room, or in none."""
 
     def __init__(
-        self, parts: Parts, kept: RoomKept, members: Membership, lines: GroupOutbox, *, now: float
+        self, parts: Parts, kept: RoomKept, members: Membership, outbox: GroupOutbox, *, now: float
     ) -> None:
         self._parts = parts
         self._registry_status = parts.registry_status
         self._groups = parts.groups
         self._link = parts.link
         self._table = parts.table
-        self._home = parts.home
-        self._receiver = parts.receiver
+        self._catch_up = parts.catch_up
+        self._group_receiver = parts.group_receiver
         self._out = parts.out
         self._members = members
-        self._lines = lines
+        self._outbox = outbox
         self.is_told = True
         """Whether the user knows that we are in the room where we are."""
         self.owes_leave = kept.owes_leave
@@ -67,9 +67,9 @@ class CurrentRoom:
         self.owes_leave = False
         group = self._take_up(notice.group, now)
         if group.begin_at(notice.since, now=now):
-            self._receiver.move_cursor(group)
+            self._group_receiver.move_cursor(group)
         self._members.begin(group.room, notice.members)
-        self._home.await_group(group.name)
+        self._catch_up.await_group(group.name)
         self.is_told = False
         if self._members.lacks_rows:
             self._table.fetch_anew(now=now)
@@ -78,7 +78,7 @@ class CurrentRoom:
     def return_to(self, room: Group, notice: wire.RoomEntered, *, now: float) -> None:
         """Into the one where we are, on a new link."""
         if room.begin_at(notice.since, now=now):
-            self._receiver.move_cursor(room)
+            self._group_receiver.move_cursor(room)
         if self.is_told:
             self._members.returned(notice.members, now=now)
         else:
@@ -90,9 +90,9 @@ class CurrentRoom:
         room = self.room
         if room is None:
             return
-        self._home.group_drained(room.name)
+        self._catch_up.group_drained(room.name)
         self._groups.leave()
-        self._lines.drop(room, now=now)
+        self._outbox.drop(room, now=now)
         self._members.end()
         self.is_told = True
 
@@ -105,10 +105,10 @@ class CurrentRoom:
             self._table.fetch(now=now)
         self.keep()
 
-    def rows_came(self) -> None:
+    def rows_arrived(self) -> None:
         """Members who had no name may have one now."""
         if self.is_told:
-            self._members.rows_came()
+            self._members.rows_arrived()
 
     def gone(self, identity: bytes) -> None:
         """Somebody has vanished from the table."""
@@ -120,10 +120,10 @@ class CurrentRoom:
         reach, room = self._registry_status.reach, self.room
         if room is None or reach is RegistryReach.NONE:
             return
-        if reach is not RegistryReach.LOST and (not self._link.is_up or self._home.awaits(room.name)):
+        if reach is not RegistryReach.LOST and (not self._link.is_up or self._catch_up.awaits(room.name)):
             return
         self.is_told = True
-        missed = self._home.count(room.room)
+        missed = self._catch_up.count(room.room)
         self._out.events.append(
             happened.RoomEntered(room=room.room, members=self._members.tell_all(), missed=missed)
         )
@@ -139,14 +139,14 @@ class CurrentRoom:
         group = self._group(name)
         group.revoke()
         self._groups.enter(group)
-        self._lines.adopt(group, now=now)
+        self._outbox.adopt(group, now=now)
         return group
 
     def _group(self, name: str) -> Group:
         group = self._groups.known.get(name)
         if group is None:
             stored = self._parts.stored.pop(group_mark(name), StoredStream())
-            place = self._parts.places.get(name, StoredGroup())
+            place = self._parts.group_positions.get(name, StoredGroup())
             group = self._groups.known[name] = Group(name, stored, place, self._out)
         return group
 
@@ -156,8 +156,8 @@ class CurrentRoom:
         rooms = [parties_of(mark, is_ours=True).room for mark, stream in stored if stream.outgoing]
         for room in filter(None, rooms):
             group = self._group(wire.ROOM_SIGN + room)
-            self._lines.adopt(group, now=now)
-            self._lines.drop(group, now=now)
+            self._outbox.adopt(group, now=now)
+            self._outbox.drop(group, now=now)
 
 
 AWAY: Final = "the server is away"
@@ -266,26 +266,26 @@ class Rooms:
         self._registry_status = parts.registry_status
         self._groups = parts.groups
         self._link = parts.link
-        self._home = parts.home
+        self._catch_up = parts.catch_up
         self._out = parts.out
         self._policy = parts.policy
         self._members = Membership(parts.contacts, parts.out, me=parts.me.identity.public)
         self.recipients: Final = RoomRecipients(parts, self._members)
         """Who is in."""
-        self.lines: Final = GroupOutbox(parts, members=self.recipients.members_of, now=now)
+        self.outbox: Final = GroupOutbox(parts, members=self.recipients.members_of, now=now)
         """What we say."""
-        self.where: Final = CurrentRoom(parts, kept, self._members, self.lines, now=now)
+        self.current: Final = CurrentRoom(parts, kept, self._members, self.outbox, now=now)
         """Where we are."""
-        self.list: Final = RoomList(parts, self._members)
+        self.room_list: Final = RoomList(parts, self._members)
         self._asked: PendingRequest | None = None
         self._again: PendingRequest | None = None
         """The room where we are, named to the registry on a new link, or behind a question that came to nothing."""
-        self._is_astray = False
+        self._may_be_elsewhere = False
         """Whether the registry may hold us to be where we asked to be, and not where we are."""
         self._leave_reference = 0
-        parts.receiver.is_member = self.recipients.is_member
-        parts.home.before_release = self._announce
-        parts.table.before_gone = self.where.gone
+        parts.group_receiver.is_member = self.recipients.is_member
+        parts.catch_up.before_release = self._announce
+        parts.table.before_gone = self.current.gone
 
     # --- what the user wants
 
@@ -302,8 +302,8 @@ class Rooms:
             self._refuse(room, refusal.reason)
             return
         if self.room is not None and is_same_name(self.room.room, name):
-            was_asked, self._asked, self.where.is_told = self._asked, None, False
-            if was_asked is not None or self._is_astray:
+            was_asked, self._asked, self.current.is_told = self._asked, None, False
+            if was_asked is not None or self._may_be_elsewhere:
                 self._stay(now)
             return
         if self._registry_status.reach is RegistryReach.NONE:
@@ -312,7 +312,7 @@ class Rooms:
         if self._registry_status.reach is RegistryReach.LOST and not self._session.search(now=now):
             self._refuse(name, AWAY)
             return
-        self._is_astray = self._is_astray or self._asked is not None
+        self._may_be_elsewhere = self._may_be_elsewhere or self._asked is not None
         self._asked = PendingRequest(self._reference(), name, None)
         if self._link.is_up:
             self._ask(self._asked, now)
@@ -326,8 +326,8 @@ class Rooms:
         if room is None and asked is None:
             return
         self._go_out(now)
-        self.where.owes_leave = True
-        self.where.keep()
+        self.current.owes_leave = True
+        self.current.keep()
         if self._link.is_up:
             self._say_leave()
         if room is not None:
@@ -343,41 +343,41 @@ class Rooms:
     def is_settled(self) -> bool:
         """Whether it is known, and told, in which room we are."""
         return self._asked is None and (
-            self.where.is_told or self._registry_status.reach is RegistryReach.NONE
+            self.current.is_told or self._registry_status.reach is RegistryReach.NONE
         )
 
     # --- what happens to the link
 
     def link_up(self, *, now: float) -> None:
         """A new link knows nothing of where we are."""
-        if self.where.owes_leave:
+        if self.current.owes_leave:
             self._say_leave()
         if self.room is not None:
             self._again = PendingRequest(self._reference(), self.room.room, None)
-            self._home.await_group(self.room.name)
+            self._catch_up.await_group(self.room.name)
             self._ask(self._again, now)
         if self._asked is not None:
             self._ask(self._asked, now)
-        self.list.link_up(now=now)
+        self.room_list.link_up(now=now)
 
     def link_lost(self) -> None:
         """Nothing asked will be answered; a question to be let in is put again on the next link."""
         self._again = None
         if self._asked is not None:
             self._asked.deadline = None
-        self.list.link_lost()
+        self.room_list.link_lost()
 
     def registry_lost(self, *, now: float) -> None:
         """Nobody is there to let us in; where we are, we are."""
         self._give_up(AWAY, now)
         self._announce()
-        self.list.give_up(AWAY)
+        self.room_list.give_up(AWAY)
 
     def stop(self, *, now: float) -> None:
         """We go offline by our own wish, and come back to the room."""
         self._give_up(OFFLINE, now)
-        self.list.give_up(OFFLINE)
-        self.where.is_told = self.room is None
+        self.room_list.give_up(OFFLINE)
+        self.current.is_told = self.room is None
 
     # --- what the registry says
 
@@ -387,13 +387,13 @@ class Rooms:
         if again is not None and notice.reference == again.reference:
             self._again, room = None, self.room
             if room is not None and notice.group == room.name:
-                self.where.return_to(room, notice, now=now)
+                self.current.return_to(room, notice, now=now)
             else:
                 self._go_in(notice, now)
         elif asked is not None and notice.reference == asked.reference:
             self._asked = None
             self._go_in(notice, now)
-        elif asked is None and again is None and not self.where.owes_leave:
+        elif asked is None and again is None and not self.current.owes_leave:
             is_elsewhere = self.room is None or notice.group != self.room.name
             if is_elsewhere:
                 self._stay(now)
@@ -403,28 +403,28 @@ class Rooms:
         if self._asked is not None and notice.reference == self._asked.reference:
             asked, self._asked = self._asked, None
             self._refuse(asked.room, REFUSALS[notice.reason])
-            if self._is_astray:
+            if self._may_be_elsewhere:
                 self._stay(now)
         elif self._again is not None and notice.reference == self._again.reference and self.room is not None:
             self._again, room = None, self.room
-            self._home.group_drained(room.name)
+            self._catch_up.group_drained(room.name)
             self._refuse(room.room, REFUSALS[notice.reason])
             if notice.reason is not RoomRefusal.NOT_SERVING:
                 self._go_out(now)
-                self.where.keep()
+                self.current.keep()
                 self._out.events.append(happened.RoomLeft(room=room.room))
 
     def left(self, notice: RoomLeft) -> None:
         """The registry knows that we are in no room."""
-        if self.where.owes_leave and notice.reference == self._leave_reference:
-            self.where.owes_leave = False
-            self.where.keep()
+        if self.current.owes_leave and notice.reference == self._leave_reference:
+            self.current.owes_leave = False
+            self.current.keep()
 
     def granted(self, granted: GroupGranted, *, now: float) -> None:
         """We may speak in a group."""
         group = self._groups.by_name(granted.group)
         if group is not None:
-            self.lines.granted(granted, group, now=now)
+            self.outbox.granted(granted, group, now=now)
 
     # --- time
 
@@ -435,16 +435,16 @@ class Rooms:
         if self._again is not None and self._again.is_due(now):
             self._again.deadline = None  # an answer that comes late is taken all the same
             if self.room is not None:
-                self._home.group_drained(self.room.name)
+                self._catch_up.group_drained(self.room.name)
             self._announce()
-        self.list.handle_timer(now=now)
+        self.room_list.handle_timer(now=now)
         self._members.handle_timer(now=now)
-        self.lines.handle_timer(now=now)
+        self.outbox.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
         asked = [one.deadline for one in (self._asked, self._again) if one is not None]
-        dues = [*asked, self.list.next_timer(), self._members.next_timer(), self.lines.next_timer()]
+        dues = [*asked, self.room_list.next_timer(), self._members.next_timer(), self.outbox.next_timer()]
         return min((due for due in dues if due is not None), default=None)
 
     # --- inside
@@ -459,10 +459,10 @@ class Rooms:
     def _stay(self, now: float) -> None:
         """Where we are is where we want to be, whatever we asked: said right behind that question, so that a registry which
         reads both at once moves us nowhere, and any other only until it reads on."""
-        self._is_astray = False
+        self._may_be_elsewhere = False
         if self.room is None:
-            self.where.owes_leave = True
-            self.where.keep()
+            self.current.owes_leave = True
+            self.current.keep()
             if self._link.is_up:
                 self._say_leave()
         elif self._link.is_up:
@@ -471,19 +471,19 @@ class Rooms:
 
     def _go_out(self, now: float) -> None:
         self._again = None
-        self.where.go_out(now=now)
+        self.current.go_out(now=now)
 
     def _go_in(self, notice: RoomEntered, now: float) -> None:
-        self._again, self._is_astray = None, False
-        self.where.go_in(notice, now=now)
+        self._again, self._may_be_elsewhere = None, False
+        self.current.go_in(notice, now=now)
 
     def _announce(self) -> None:
         """Once, and not while we are being let in, or the registry has yet to hear that we are there."""
-        if self.where.is_told or self._asked is not None:
+        if self.current.is_told or self._asked is not None:
             return
         is_awaited = self._again is not None and self._again.deadline is not None
         if not is_awaited or self._registry_status.reach is RegistryReach.LOST:
-            self.where.announce()
+            self.current.announce()
 
     def _ask(self, asked: PendingRequest, now: float) -> None:
         asked.deadline = now + self._policy.give_up_after

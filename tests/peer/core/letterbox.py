@@ -6,7 +6,7 @@ The disk is a real history, in memory, which has what was applied to it and noth
 import random
 
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.direct.receiving import Inbound
+from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned, Trouble
 from chatapp.peer.core.inbox import CatchUp, Streams
 from chatapp.peer.core.people.roster import Contacts
@@ -40,25 +40,25 @@ class Desk:
         place = loaded.groups.get(CHANNEL, StoredGroup(0))
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.channel.grant(GroupGranted(CHANNEL, 1, KEY, 3, 0))
-        self.home = CatchUp(self.out)
-        self.streams = Streams(self.home, self.out, self.contacts.ignored)
-        self.receiver = GroupReceiver(
+        self.catch_up = CatchUp(self.out)
+        self.streams = Streams(self.catch_up, self.out, self.contacts.ignored)
+        self.group_receiver = GroupReceiver(
             contacts=self.contacts,
             groups=Groups(self.channel),
             streams=self.streams,
-            home=self.home,
+            catch_up=self.catch_up,
             outputs=self.out,
             stored=stored,
             policy=POLICY,
         )
-        self.inbound = Inbound(
+        self.direct_receiver = DirectReceiver(
             contacts=self.contacts,
             streams=self.streams,
-            receiver=self.receiver,
-            home=self.home,
+            group_receiver=self.group_receiver,
+            catch_up=self.catch_up,
             outputs=self.out,
             stored=stored,
-            strangers=loaded.strangers,
+            unknown_authors=loaded.unknown_authors,
             reader=ALICE.id,
             mail_keys=[ALICE.mail_key],
             buffer=PartBuffer(POLICY),
@@ -73,8 +73,8 @@ class Desk:
         self.contacts.take_row(person.row(sender_index=SENDER_INDEXES[person.id]))
         contact = self.contacts.by_identity(person.id)
         assert contact is not None
-        self.inbound.adopt(contact, now=self.now)
-        self.receiver.rows_came(now=self.now)
+        self.direct_receiver.adopt(contact, now=self.now)
+        self.group_receiver.rows_arrived(now=self.now)
 
     # --- what comes
 
@@ -82,28 +82,28 @@ class Desk:
         """One datagram."""
         contact = self.contacts.by_identity(by.id)
         assert contact is not None
-        delivery = self.inbound.conversation(contact).delivery
+        delivery = self.direct_receiver.conversation(contact).delivery
         for frame in frames:
             delivery.receive(frame, now=self.now)
         for event in delivery.events():
             assert isinstance(event, Arrived)
-            self.inbound.message_arrived(contact, event.number, event.body)
-        self.inbound.frames_read(contact, now=self.now)
+            self.direct_receiver.message_arrived(contact, event.number, event.body)
+        self.direct_receiver.frames_read(contact, now=self.now)
 
     def gets(self, *letters: Letter, more: bool = False) -> None:
-        self.inbound.batch_arrived(MailBatch(list(letters), more))
+        self.direct_receiver.batch_arrived(MailBatch(list(letters), more))
 
     def relayed(self, position: int, frame: bytes) -> bool:
-        return self.receiver.line_relayed(position, frame, now=self.now)
+        return self.group_receiver.line_relayed(position, frame, now=self.now)
 
     def page(self, position: int, *lines: GroupLine, more: bool = False) -> None:
         page = GroupPage(CHANNEL, [EpochKey(1, KEY)], list(lines), position, more)
-        self.receiver.page_arrived(self.channel, page, now=self.now)
+        self.group_receiver.page_arrived(self.channel, page, now=self.now)
 
     def store(self) -> None:
         """The disk takes all that waits, as after every turn."""
         self.disk.apply(self.out.drain_records() + self.streams.marks())
-        self.inbound.stored(now=self.now)
+        self.direct_receiver.stored(now=self.now)
 
     # --- what comes of it
 
@@ -111,7 +111,7 @@ class Desk:
         """The first number of each acknowledgement that leaves."""
         contact = self.contacts.by_identity(by.id)
         assert contact is not None
-        payloads = self.inbound.conversation(contact).delivery.payloads_to_send(now=self.now)
+        payloads = self.direct_receiver.conversation(contact).delivery.payloads_to_send(now=self.now)
         frames = [frame for payload in payloads for frame in decode_frames(payload)]
         return [frame.first for frame in frames if isinstance(frame, Ack)]
 

@@ -5,7 +5,7 @@ Streams are real, the rest is played. Time is a number; nobody answers unless th
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
-from chatapp.peer.core.direct.outbox import Ladder, Rungs
+from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
 from chatapp.peer.core.events import Event
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Message
@@ -37,10 +37,10 @@ class Stairs:
         self.refuses_to_seal = False
         self.registry_status, traces = RegistryStatus(), DeliveryTraces(self._wall)
         self.settlement = Settlement(self.out, traces, self.registry_status)
-        self.letters = MailQueue(self.out, self.settlement, self._write)
+        self.mail_queue = MailQueue(self.out, self.settlement, self._write)
         shared = POLICY, self.out, self.registry_status, traces
-        rungs = Rungs(*shared, letters=self.letters, settlement=self.settlement)
-        self.ladder = Ladder(*shared, rungs=rungs, letters=self.letters, settlement=self.settlement)
+        paths = DeliveryPaths(*shared, mail_queue=self.mail_queue, settlement=self.settlement)
+        self.ladder = Ladder(*shared, paths=paths, mail_queue=self.mail_queue, settlement=self.settlement)
         self.bob = BOB.contact(online=online, stored=stored)
         assert self.bob.conversation is not None
         self.conversation = self.bob.conversation
@@ -71,8 +71,8 @@ class Stairs:
 
     def saves(self) -> None:
         """The registry confirms every letter that it was given."""
-        for letter in self.posted():
-            if self.letters.saved(letter.reference, now=self.now) is not None:
+        for letter in self.deposited():
+            if self.mail_queue.saved(letter.reference, now=self.now) is not None:
                 self.ladder.climb(self.bob, now=self.now)
 
     def acks(self, *messages: Message, through_server: bool = False) -> None:
@@ -115,7 +115,7 @@ class Stairs:
         ]
         return [frame.number for frame in frames if isinstance(frame, Part)]
 
-    def posted(self) -> list[DepositMail]:
+    def deposited(self) -> list[DepositMail]:
         requests, self.out.requests = self.out.requests, []
         return [request for request in requests if isinstance(request, DepositMail)]
 
@@ -123,10 +123,10 @@ class Stairs:
         """The kinds of what happened since."""
         return [type(event) for event in self.out.drain_events()]
 
-    def standing(self) -> list[MessageState]:
+    def state(self) -> list[MessageState]:
         """What was stored about messages since."""
         records = self.out.drain_records()
-        return [record.standing for record in records if isinstance(record, OutgoingChanged)]
+        return [record.state for record in records if isinstance(record, OutgoingChanged)]
 
 
 def acked(stairs: Stairs) -> None:
@@ -155,11 +155,11 @@ def saved(stairs: Stairs) -> None:
 
 
 def refused(stairs: Stairs) -> None:
-    stairs.letters.refused(stairs.posted()[0].reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
+    stairs.mail_queue.refused(stairs.deposited()[0].reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
 
 
 def full(stairs: Stairs) -> None:
-    stairs.letters.refused(stairs.posted()[0].reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
+    stairs.mail_queue.refused(stairs.deposited()[0].reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
 
 
 def goes(stairs: Stairs) -> None:

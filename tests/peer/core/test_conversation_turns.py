@@ -1,13 +1,13 @@
 """One end of what is said in a visit of the help desk: numbers, answers, a life under another clock."""
 
-from chatapp.peer.core.operator import Talk
+from chatapp.peer.core.operator import DeskConversation
 
 WALL = 1_800_000_000.0
 HOUR = 3_600.0
 
 
 def test_what_was_taken_is_not_said_again() -> None:
-    conversation = Talk(7)
+    conversation = DeskConversation(7)
     one, two = conversation.say("one", wall=WALL), conversation.say("two", wall=WALL)
     assert conversation.taken(one.number) == []
     assert conversation.unanswered() == [two]
@@ -16,8 +16,8 @@ def test_what_was_taken_is_not_said_again() -> None:
 
 
 def test_lines_under_a_clock_that_was_set_back_are_said_again_above_those_of_the_life_before() -> None:
-    former = Talk(7).say("before", wall=WALL)
-    conversation = Talk(7)
+    former = DeskConversation(7).say("before", wall=WALL)
+    conversation = DeskConversation(7)
     conversation.say("one", wall=WALL - HOUR)
     conversation.say("two", wall=WALL - HOUR)
     again = conversation.taken(former.number)

@@ -39,7 +39,7 @@ class Story:
                 self._under_way.add(number)
             case "store":
                 self.commit()
-                desk.inbound.stored(now=desk.now)
+                desk.direct_receiver.stored(now=desk.now)
             case "commit":
                 self.commit()
             case "show":

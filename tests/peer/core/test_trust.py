@@ -274,7 +274,7 @@ def test_what_is_under_way_moves_as_the_one_line_that_it_is() -> None:
     node.told(MailSaved(letter.reference))
     assert happened.Saved(to="bob", number=numbers[begun.number]) in node.saw()
     (line,) = node.disk.lines.latest(9)
-    assert (line.text, line.stream, line.standing) == ("under way", NEW_BOB.id, MessageState.SAVED)
+    assert (line.text, line.stream, line.state) == ("under way", NEW_BOB.id, MessageState.SAVED)
     assert node.core.sending.look_up("bob", now=node.now) is LookUp.KNOWN
 
 

@@ -60,7 +60,7 @@ class Model:
 
     def __init__(self) -> None:
         self.outgoing: dict[bytes, dict[int, OutgoingAdded]] = {}
-        self.standing: dict[tuple[bytes, int], MessageState] = {}
+        self.state: dict[tuple[bytes, int], MessageState] = {}
         self.incoming: dict[bytes, dict[int, IncomingAdded]] = {}
         self.behind: set[tuple[bytes, int]] = set()
         self.trace: dict[tuple[bytes, int], Stored] = {}
@@ -83,10 +83,10 @@ class Model:
         match record:
             case OutgoingAdded(stream, number):
                 self.outgoing.setdefault(stream, {})[number] = record
-                self.standing[(stream, number)] = MessageState.UNSETTLED
-            case OutgoingChanged(stream, number, standing, trace):
-                if (stream, number) in self.standing:
-                    self.standing[(stream, number)] = standing
+                self.state[(stream, number)] = MessageState.UNSETTLED
+            case OutgoingChanged(stream, number, state, trace):
+                if (stream, number) in self.state:
+                    self.state[(stream, number)] = state
                     if trace is not None:
                         self.trace[(stream, number)] = trace
             case IncomingAdded(stream, number, behind=behind):
@@ -166,16 +166,16 @@ class Model:
         )
         outgoing = self.outgoing.get(stream, {})
         assert loaded.last_sent == max([*outgoing, self.used.get(stream, 0)], default=0)
-        standing = {number: self.standing[(stream, number)] for number in sorted(outgoing)}
+        state = {number: self.state[(stream, number)] for number in sorted(outgoing)}
         assert loaded.outgoing == tuple(
             StoredOutgoing(
                 number, outgoing[number].at_ms, outgoing[number].text, how, self.trace.get((stream, number))
             )
-            for number, how in standing.items()
+            for number, how in state.items()
             if how not in FINAL
         )
-        waiting = [number for number, how in standing.items() if how not in FINAL]
-        alive = [number for number, how in standing.items() if how not in DEAD]
+        waiting = [number for number, how in state.items() if how not in FINAL]
+        alive = [number for number, how in state.items() if how not in DEAD]
         gap = {number for start, end in loaded.gaps for number in range(start, end)}
         between = range(waiting[0], loaded.last_sent + 1) if waiting else range(0)
         assert gap == set(between) - set(alive)

@@ -32,7 +32,7 @@ async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -
             begun = await alice.send("bob", "hello bob")
             under_way = alice.past.why("last")  # not even sent yet, and on disk all the same
             assert under_way is not None
-            assert under_way.line.standing is MessageState.UNSETTLED
+            assert under_way.line.state is MessageState.UNSETTLED
             assert [step.what for step in under_way.steps] == [TraceEvent.SENT]
             await begun.settled()
             await (await alice.send_all("hello all")).settled()

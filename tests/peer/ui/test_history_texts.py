@@ -46,7 +46,7 @@ def said(
         room=room,
         text=text,
         outgoing=sender == "alice",
-        standing=None,
+        state=None,
     )
 
 

@@ -44,8 +44,8 @@ class LettersPromise:
         by_key = {person.identity.public: person for person in self._world.people}
         for person in self._world.people:
             ours = person.identity.public
-            for recipient, number, standing in person.sent():
-                if standing in DEAD or recipient not in by_key or recipient == ours:
+            for recipient, number, state in person.sent():
+                if state in DEAD or recipient not in by_key or recipient == ours:
                     continue
                 reader = by_key[recipient]
                 assert reader.holds(ours, number), "something sent never arrived"

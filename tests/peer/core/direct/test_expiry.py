@@ -37,7 +37,7 @@ def test_one_whose_reader_was_away_all_the_time_comes_back_to_its_sender() -> No
     assert asked(stairs) == [AskMail(BOB.id, [5])]
     stairs.settlement.expired(stairs.bob, 5, now=stairs.now)
     assert stairs.out.drain_events() == [Expired(to="bob", number=5, text="hi")]
-    assert stairs.standing() == [MessageState.EXPIRED]
+    assert stairs.state() == [MessageState.EXPIRED]
     stairs.settlement.expired(stairs.bob, 5, now=stairs.now)
     assert stairs.told() == [], "told once, though it was asked for twice"
 
@@ -79,7 +79,7 @@ def test_one_that_may_have_been_read_is_asked_after_straight() -> None:
     message = stairs.conversation.outgoing.messages[5]
     stairs.acks(message)
     assert stairs.told() == []  # who read "saved" need not hear of it again
-    assert stairs.standing() == [MessageState.DELIVERED]
+    assert stairs.state() == [MessageState.DELIVERED]
 
 
 def test_a_saved_one_in_its_time_waits_for_something_newer() -> None:

@@ -58,7 +58,7 @@ WAYS: dict[str, Way] = {
     ),
     "kept is tried when the registry is back": (alone, [tried, found], DeliveryPath.STRAIGHT, [Kept]),
     "kept is tried when they come": (alone, [tried, comes], DeliveryPath.STRAIGHT, [Kept]),
-    "link lost while the letter is posted": (away, [sought], DeliveryPath.STRAIGHT, [Unacknowledged]),
+    "link lost while the letter is deposited": (away, [sought], DeliveryPath.STRAIGHT, [Unacknowledged]),
     "and then mail again": (away, [sought, found], DeliveryPath.MAIL, [Unacknowledged, Unacknowledged]),
     "nothing while we are offline": (up, [offline], DeliveryPath.WAITING, []),
     "on again when we are back": (up, [offline, sought], DeliveryPath.STRAIGHT, []),
@@ -67,12 +67,12 @@ WAYS: dict[str, Way] = {
 
 @pytest.mark.parametrize("name", WAYS)
 def test_way(name: str) -> None:
-    begin, happens, rung, told = WAYS[name]
+    begin, happens, path, told = WAYS[name]
     stairs = begin()
     message = stairs.say()
     for happen in happens:
         happen(stairs)
-    assert message.rung is rung
+    assert message.path is path
     assert stairs.told() == told
 
 
@@ -82,12 +82,12 @@ def test_what_could_not_go_straight_lately_goes_both_ways_at_once() -> None:
     first = stairs.say()
     stairs.pass_time(POLICY.give_up_after)
     stairs.acks(first, through_server=True)
-    assert stairs.say().rung is DeliveryPath.RELAYED
+    assert stairs.say().path is DeliveryPath.RELAYED
     relay_fails(stairs)
-    assert stairs.say().rung is DeliveryPath.STRAIGHT
+    assert stairs.say().path is DeliveryPath.STRAIGHT
     stairs.bob.relay_until = stairs.now + RELAY_STICKS_FOR
     stairs.now += RELAY_STICKS_FOR
-    assert stairs.say().rung is DeliveryPath.STRAIGHT
+    assert stairs.say().path is DeliveryPath.STRAIGHT
 
 
 def test_kept_messages_of_an_earlier_life_go_out_in_order() -> None:

@@ -44,7 +44,7 @@ def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(nod
     again.pump()
     (line,) = again.disk.lines.latest(9)
     *_, last = readable(unpacked(line.trace, line.at_ms), line.at_ms)
-    assert (line.standing, last.what, last.reason) == (MessageState.REFUSED, TraceEvent.REFUSED, LEFT)
+    assert (line.state, last.what, last.reason) == (MessageState.REFUSED, TraceEvent.REFUSED, LEFT)
     assert again.saw() == [happened.Trouble(text=f"A line to lab did not reach everybody: {LEFT}")]
 
 

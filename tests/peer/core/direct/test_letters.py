@@ -18,10 +18,10 @@ def test_letters_are_posted_a_few_at_a_time() -> None:
     stairs = Stairs(online=False)
     for _ in range(LETTERS_IN_FLIGHT + 1):
         stairs.say()
-    first, *others = stairs.posted()
+    first, *others = stairs.deposited()
     assert len(others) == LETTERS_IN_FLIGHT - 1
-    stairs.letters.saved(first.reference, now=stairs.now)
-    assert len(stairs.posted()) == 1
+    stairs.mail_queue.saved(first.reference, now=stairs.now)
+    assert len(stairs.deposited()) == 1
 
 
 def test_long_letters_are_posted_one_by_one() -> None:
@@ -30,29 +30,29 @@ def test_long_letters_are_posted_one_by_one() -> None:
     for _ in range(3):
         stairs.say()
     for _ in range(3):
-        (letter,) = stairs.posted()
-        stairs.letters.saved(letter.reference, now=stairs.now)
+        (letter,) = stairs.deposited()
+        stairs.mail_queue.saved(letter.reference, now=stairs.now)
 
 
 def test_letters_go_in_the_order_of_their_numbers() -> None:
     stairs = Stairs()
     numbers = [stairs.say().number for _ in range(5)]
     goes(stairs)
-    assert [letter.number for letter in stairs.posted()] == numbers
+    assert [letter.number for letter in stairs.deposited()] == numbers
 
 
 def test_an_answer_from_an_earlier_link_settles_nothing() -> None:
     stairs = Stairs(online=False)
     stairs.say()
-    (before,) = stairs.posted()
+    (before,) = stairs.deposited()
     sought(stairs)
-    stairs.letters.saved(before.reference, now=stairs.now)
-    assert stairs.standing() == []
+    stairs.mail_queue.saved(before.reference, now=stairs.now)
+    assert stairs.state() == []
     found(stairs)
-    (again,) = stairs.posted()
+    (again,) = stairs.deposited()
     assert again.number == before.number
-    stairs.letters.saved(again.reference, now=stairs.now)
-    assert stairs.standing() == [MessageState.SAVED]
+    stairs.mail_queue.saved(again.reference, now=stairs.now)
+    assert stairs.state() == [MessageState.SAVED]
 
 
 @pytest.mark.parametrize("answer", ["saved", "refused"])
@@ -63,15 +63,15 @@ def test_what_was_acknowledged_late_is_not_also_saved_or_refused(answer: str) ->
     stairs.pass_time(POLICY.give_up_after - 0.01)
     stairs.bob.take_row(BOB.row(3, online=False))
     stairs.pass_time(0.01)
-    (letter,) = stairs.posted()
+    (letter,) = stairs.deposited()
     stairs.acks(message)
-    stairs.standing()
+    stairs.state()
     assert stairs.told() == [Unacknowledged, Delivered]
     if answer == "saved":
-        stairs.letters.saved(letter.reference, now=stairs.now)
+        stairs.mail_queue.saved(letter.reference, now=stairs.now)
     else:
-        stairs.letters.refused(letter.reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
-    assert (stairs.told(), stairs.standing()) == ([], [])
+        stairs.mail_queue.refused(letter.reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
+    assert (stairs.told(), stairs.state()) == ([], [])
     assert stairs.ladder.is_settled
 
 
@@ -80,7 +80,7 @@ def test_a_recipient_whose_card_is_forged_gets_no_letter_and_the_sender_is_told(
     stairs.refuses_to_seal = True
     stairs.say()
     assert stairs.told() == [Unacknowledged, Refused]
-    assert stairs.standing() == [MessageState.REFUSED]
+    assert stairs.state() == [MessageState.REFUSED]
     assert stairs.ladder.is_settled
 
 
@@ -94,11 +94,11 @@ class TestNoRoom:
     def test_the_message_is_kept_and_its_author_reads_why(self, why: MailRefusal) -> None:
         stairs = Stairs(online=False)
         stairs.say()
-        stairs.letters.refused(stairs.posted()[0].reference, why, now=stairs.now)
+        stairs.mail_queue.refused(stairs.deposited()[0].reference, why, now=stairs.now)
         (_, kept) = stairs.out.drain_events()
         assert isinstance(kept, Kept)
         assert "; it goes out when " in kept.reason
-        assert stairs.standing() == [MessageState.KEPT]
+        assert stairs.state() == [MessageState.KEPT]
         assert stairs.ladder.is_settled
 
     def test_who_read_that_the_server_is_silent_reads_that_the_mailbox_is_full_too(self) -> None:
@@ -118,16 +118,16 @@ class TestNoRoom:
         stairs = Stairs(online=False)
         for _ in range(LETTERS_IN_FLIGHT + 2):
             stairs.say()
-        first, *others = stairs.posted()
-        stairs.letters.refused(first.reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
-        assert stairs.posted() == [], "those that had not gone stay"
+        first, *others = stairs.deposited()
+        stairs.mail_queue.refused(first.reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
+        assert stairs.deposited() == [], "those that had not gone stay"
         for letter in others:
-            stairs.letters.refused(letter.reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
+            stairs.mail_queue.refused(letter.reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
         stairs.told()
         stairs.say()
         assert stairs.told() == [Kept]
-        assert stairs.posted() == []
-        assert {message.standing for message in stairs.conversation.outgoing} == {MessageState.KEPT}
+        assert stairs.deposited() == []
+        assert {message.state for message in stairs.conversation.outgoing} == {MessageState.KEPT}
 
     def test_one_is_tried_again_after_each_pause_without_a_word(self) -> None:
         stairs = Stairs(online=False)
@@ -138,11 +138,11 @@ class TestNoRoom:
         span = PAUSE_FIRST
         for _ in range(8):
             stairs.pass_time(span - 0.1)
-            assert stairs.posted() == []
+            assert stairs.deposited() == []
             stairs.pass_time(0.1)
-            (again,) = stairs.posted()
+            (again,) = stairs.deposited()
             assert again.number == older.number
-            stairs.letters.refused(again.reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
+            stairs.mail_queue.refused(again.reference, MailRefusal.MAILBOX_FULL, now=stairs.now)
             span = min(2 * span, PAUSE_LARGEST)
         assert stairs.told() == []
 
@@ -150,11 +150,11 @@ class TestNoRoom:
     def test_the_disk_is_tried_again_when_the_registry_is_back(self, why: MailRefusal) -> None:
         stairs = Stairs(online=False)
         stairs.say()
-        stairs.letters.refused(stairs.posted()[0].reference, why, now=stairs.now)
+        stairs.mail_queue.refused(stairs.deposited()[0].reference, why, now=stairs.now)
         for reach in (RegistryReach.LOST, RegistryReach.UP):
             stairs.ladder.set_reach(reach, now=stairs.now)
-        stairs.letters.post(now=stairs.now)
-        assert len(stairs.posted()) == 1
+        stairs.mail_queue.deposit(now=stairs.now)
+        assert len(stairs.deposited()) == 1
 
     def test_a_mailbox_is_tried_again_when_nothing_waits_or_the_registry_is_away_too(self) -> None:
         """Its deadline passes though nothing is sent: whoever asks for the next deadline must not find it for ever."""
@@ -162,11 +162,11 @@ class TestNoRoom:
         stairs.say()
         full(stairs)
         stairs.ladder.set_reach(RegistryReach.LOST, now=stairs.now)
-        due = stairs.letters.next_timer()
+        due = stairs.mail_queue.next_timer()
         assert due is not None
         assert (stairs.ladder.next_timer() or 0.0) <= due
         stairs.pass_time(PAUSE_FIRST)
-        assert stairs.letters.next_timer() is None
+        assert stairs.mail_queue.next_timer() is None
 
     def test_when_there_is_room_all_go_in_their_order(self) -> None:
         stairs = Stairs(online=False)
@@ -174,10 +174,10 @@ class TestNoRoom:
         full(stairs)
         numbers += [stairs.say().number for _ in range(3)]
         stairs.pass_time(PAUSE_FIRST)
-        (probe,) = stairs.posted()
-        assert stairs.letters.saved(probe.reference, now=stairs.now) is stairs.bob
+        (probe,) = stairs.deposited()
+        assert stairs.mail_queue.saved(probe.reference, now=stairs.now) is stairs.bob
         stairs.ladder.climb(stairs.bob, now=stairs.now)
-        assert [probe.number, *(letter.number for letter in stairs.posted())] == numbers
+        assert [probe.number, *(letter.number for letter in stairs.deposited())] == numbers
 
     def test_a_reader_who_is_back_gets_them_straight_and_the_pause_is_over(self) -> None:
         stairs = Stairs(online=False)
@@ -186,7 +186,7 @@ class TestNoRoom:
         comes(stairs)
         assert stairs.sent() == [message.number]
         goes(stairs)
-        assert len(stairs.posted()) == 1
+        assert len(stairs.deposited()) == 1
 
     def test_a_probe_that_is_acknowledged_on_its_way_leaves_nothing_stuck(self) -> None:
         stairs = Stairs(online=False)
@@ -194,12 +194,12 @@ class TestNoRoom:
         full(stairs)
         second = stairs.say()
         stairs.pass_time(PAUSE_FIRST)
-        (probe,) = stairs.posted()
+        (probe,) = stairs.deposited()
         stairs.conversation.delivery.send(first.number, first.body, now=stairs.now)
         stairs.acks(first)
-        assert stairs.letters.saved(probe.reference, now=stairs.now) is stairs.bob
+        assert stairs.mail_queue.saved(probe.reference, now=stairs.now) is stairs.bob
         stairs.ladder.climb(stairs.bob, now=stairs.now)
-        assert [letter.number for letter in stairs.posted()] == [second.number]
+        assert [letter.number for letter in stairs.deposited()] == [second.number]
 
     def test_a_probe_that_cannot_be_sealed_leaves_nothing_stuck(self) -> None:
         stairs = Stairs(online=False)
@@ -211,17 +211,17 @@ class TestNoRoom:
         stairs.refuses_to_seal = False
         stairs.now += PAUSE_FIRST
         stairs.pass_time(0.0)
-        assert [letter.number for letter in stairs.posted()] == [second.number]
+        assert [letter.number for letter in stairs.deposited()] == [second.number]
 
     def test_a_link_that_breaks_under_the_probe_leaves_nothing_stuck(self) -> None:
         stairs = Stairs(online=False)
         message = stairs.say()
         full(stairs)
         stairs.pass_time(PAUSE_FIRST)
-        stairs.posted()
+        stairs.deposited()
         lost(stairs)
         found(stairs)
-        assert [letter.number for letter in stairs.posted()] == [message.number]
+        assert [letter.number for letter in stairs.deposited()] == [message.number]
 
 
 # --- saved ones
@@ -232,7 +232,7 @@ def test_a_saved_message_stays_a_letter_when_its_reader_is_back() -> None:
     message = stairs.say()
     stairs.saves()
     comes(stairs)
-    assert message.rung is DeliveryPath.WAITING
+    assert message.path is DeliveryPath.WAITING
     assert stairs.sent() == []
 
 
@@ -258,5 +258,5 @@ def test_a_saved_message_whose_second_copy_is_not_answered_is_still_saved() -> N
     stairs.row(online=True)
     stairs.say()
     stairs.pass_time(POLICY.give_up_after)
-    assert (older.standing, older.rung) == (MessageState.SAVED, DeliveryPath.WAITING)
-    assert stairs.posted() == []
+    assert (older.state, older.path) == (MessageState.SAVED, DeliveryPath.WAITING)
+    assert stairs.deposited() == []

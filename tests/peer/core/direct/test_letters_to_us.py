@@ -22,7 +22,7 @@ def test_a_letter_that_its_sender_believes_gone_is_shown_if_it_comes_with_a_late
 
 def test_letters_are_shown_late_and_let_go_when_they_are_stored() -> None:
     desk = Desk()
-    desk.home.begin()
+    desk.catch_up.begin()
     desk.gets(letter(5, serial=11), more=True)
     assert desk.out.requests == []
     desk.store()
@@ -127,7 +127,7 @@ def test_a_letter_of_a_stranger_that_was_stored_and_not_shown_is_shown_after_a_r
     first.store()  # and then the program is killed
     second = Desk(first.disk)
     assert second.shown() == []
-    second.inbound.table_known(now=second.now)
+    second.direct_receiver.table_known(now=second.now)
     second.now += POLICY.hold_span  # what an earlier one is waited for
     second.streams.handle_timer(now=second.now)
     assert doubts(second) == [("dave", "by dave", AuthorDoubt.NOT_IN_TABLE)]
@@ -136,7 +136,7 @@ def test_a_letter_of_a_stranger_that_was_stored_and_not_shown_is_shown_after_a_r
     assert doubts(second) == []
     second.store()
     third = Desk(first.disk)
-    third.inbound.table_known(now=third.now)
+    third.direct_receiver.table_known(now=third.now)
     assert doubts(third) == []
 
 
@@ -152,8 +152,8 @@ def test_whose_row_comes_after_their_letter_goes_on_as_the_same_person(again: bo
     desk.contacts.take_row(DAVE.row())
     contact = desk.contacts.by_identity(DAVE.id)
     assert contact is not None
-    desk.inbound.adopt(contact, now=desk.now)
-    desk.inbound.table_known(now=desk.now)
+    desk.direct_receiver.adopt(contact, now=desk.now)
+    desk.direct_receiver.table_known(now=desk.now)
     desk.gets(called("dave", by=DAVE), letter(6, "in the table", by=DAVE))
     desk.hears(part(5, "by dave"), part(7, "straight"), by=DAVE)
     desk.store()
@@ -168,8 +168,8 @@ def test_whose_row_comes_before_the_whole_table_is_no_stranger() -> None:
     second.contacts.take_row(DAVE.row())
     contact = second.contacts.by_identity(DAVE.id)
     assert contact is not None
-    second.inbound.adopt(contact, now=second.now)
-    second.inbound.table_known(now=second.now)
+    second.direct_receiver.adopt(contact, now=second.now)
+    second.direct_receiver.table_known(now=second.now)
     second.now += POLICY.hold_span
     second.streams.handle_timer(now=second.now)
     assert doubts(second) == [("dave", "by dave", None)]
@@ -178,7 +178,7 @@ def test_whose_row_comes_before_the_whole_table_is_no_stranger() -> None:
 def test_letters_of_more_strangers_than_are_remembered_wait_at_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(receiving, "STRANGERS_MAX", 1)
+    monkeypatch.setattr(receiving, "UNKNOWN_AUTHORS_MAX", 1)
     desk = Desk()
     desk.gets(called("dave", by=DAVE), called("eve"))
     desk.gets(called("dave", 6, by=DAVE))

@@ -30,7 +30,7 @@ class Home:
     def __init__(self, *people: Someone) -> None:
         self.alice = Someone("alice")
         self.contacts = Contacts()
-        self.post = PeerTransport(
+        self.transport = PeerTransport(
             self.alice.identity, self.contacts, Outputs(), rng=random.Random(1), first_opening=0
         )
         for number, person in enumerate(people, start=1):
@@ -43,15 +43,15 @@ class Home:
 
     def opens(self, datagram: bytes, source: Address | None = ELSEWHERE) -> bool:
         try:
-            self.post.open(datagram, source=source, now=0.0)
+            self.transport.open(datagram, source=source, now=0.0)
         except WireError:
             return False
         return True
 
     def sent(self, to: Someone, *, now: float = 0.0) -> bytes:
         """What goes to somebody to whom we have something to say."""
-        self.post._send(self.know(to), [b"\x90"], through_registry=False, now=now)
-        ((datagram, _),) = self.post.datagrams_to_send()
+        self.transport._send(self.know(to), [b"\x90"], through_registry=False, now=now)
+        ((datagram, _),) = self.transport.datagrams_to_send()
         return datagram
 
 
@@ -206,8 +206,8 @@ def test_what_the_registry_relays_is_not_an_address_and_must_be_by_whom_it_says(
     """Clause 6.8."""
     home = Home(bob, Someone("carol"))
     with pytest.raises(SealError):
-        home.post.open(said(bob, home.alice), source=None, now=5.0, relayed_by=Someone("carol").id)
-    home.post.open(said(bob, home.alice), source=None, now=5.0, relayed_by=bob.id)
+        home.transport.open(said(bob, home.alice), source=None, now=5.0, relayed_by=Someone("carol").id)
+    home.transport.open(said(bob, home.alice), source=None, now=5.0, relayed_by=bob.id)
     assert home.know(bob).address == bob.home
     assert home.know(bob).relay_until == 65.0
 
@@ -240,9 +240,9 @@ def test_no_card_that_flips_and_comes_back_makes_a_counter_come_twice(bob: Someo
         if version % 3 == 0:
             known = home.know(bob)
             home.contacts.let_go(known)
-            home.post.let_go(known)
+            home.transport.let_go(known)
             home.contacts.take_row(flipped.row(version))
-        home.post.sessions.open_anew(bob.id)
+        home.transport.sessions.open_anew(bob.id)
         sealed.append(home.sent(bob, now=float(version)))
     heads = {data[:-17] for data in sealed}
     assert len(heads) == len(sealed)

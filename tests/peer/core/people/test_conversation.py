@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.people.conversation import Outgoing
+from chatapp.peer.core.people.conversation import OutgoingStream
 from chatapp.peer.core.records import MessageState, StoredStream
 
 WALL = 1_800_000_000.0
@@ -13,7 +13,7 @@ WALL = 1_800_000_000.0
 
 @given(st.permutations(range(1, 9)), st.sets(st.integers(1, 8)))
 def test_numbers_side_by_side_that_never_come_are_one_span(order: list[int], refused: set[int]) -> None:
-    outgoing = Outgoing(StoredStream())
+    outgoing = OutgoingStream(StoredStream())
     messages = [outgoing.add(f"{number}", wall=WALL) for number in range(10)]
     for at in order:
         if at in refused:
@@ -27,8 +27,8 @@ def test_numbers_side_by_side_that_never_come_are_one_span(order: list[int], ref
 
 def test_the_first_number_of_a_life_is_above_the_registrys_clock_too() -> None:
     """The folder was put back, and the clock with it: these numbers are given already."""
-    lost = Outgoing(StoredStream()).add("lost", wall=WALL)
-    outgoing = Outgoing(StoredStream())
+    lost = OutgoingStream(StoredStream()).add("lost", wall=WALL)
+    outgoing = OutgoingStream(StoredStream())
     first = outgoing.add("again", wall=WALL - 3_600, ahead=3_601.0)
     assert first.number > lost.number
     assert first.at_ms == (WALL - 3_600) * 1_000, "what is shown is our own time"
@@ -36,7 +36,7 @@ def test_the_first_number_of_a_life_is_above_the_registrys_clock_too() -> None:
 
 
 def test_a_clock_that_is_known_to_be_ahead_only_later_counts_from_then_on() -> None:
-    outgoing = Outgoing(StoredStream())
+    outgoing = OutgoingStream(StoredStream())
     alone = outgoing.add("the registry was away", wall=WALL)
     later = outgoing.add("it is back", wall=WALL, ahead=60.0)
     assert later.number == alone.number + 60_000_000

@@ -107,8 +107,8 @@ def test_who_has_no_row_yet_is_told_when_it_comes(lab: Lab) -> None:
     assert lab.changed(dave, HERE) == []
     assert lab.members.lacks_rows
     lab.contacts.take_row(dave.row())
-    lab.members.rows_came()
-    lab.members.rows_came()
+    lab.members.rows_arrived()
+    lab.members.rows_arrived()
     assert lab.saw() == [MemberJoined(room="lab", name="dave")]
 
 
@@ -117,5 +117,5 @@ def test_who_went_before_their_row_came_is_never_told_of(lab: Lab) -> None:
     lab.changed(dave, HERE)
     assert lab.changed(dave, GONE) == []
     lab.contacts.take_row(dave.row())
-    lab.members.rows_came()
+    lab.members.rows_arrived()
     assert lab.saw() == []

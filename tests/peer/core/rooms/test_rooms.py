@@ -269,7 +269,7 @@ def test_who_is_gone_by_the_table_leaves_the_room_before_that_is_said(node: Node
 
 
 def test_rooms_are_listed(node: Node) -> None:
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.pump()
     (asked,) = requests(node, ListRooms)
     assert isinstance(asked, ListRooms)
@@ -286,7 +286,7 @@ def trouble(why: str) -> list[happened.Event]:
 def test_a_list_asked_for_before_there_is_a_link_comes_when_there_is(node: Node) -> None:
     newcomer = Node(life=2)
     newcomer.start()
-    newcomer.core.rooms.list.ask(now=newcomer.now)
+    newcomer.core.rooms.room_list.ask(now=newcomer.now)
     newcomer.register()
     newcomer.saw()
     newcomer.greet()
@@ -300,13 +300,13 @@ def test_a_list_asked_for_before_there_is_a_link_comes_when_there_is(node: Node)
 def test_a_list_asked_for_before_there_is_a_link_is_not_waited_for_without_end(node: Node) -> None:
     newcomer = Node(life=2)
     newcomer.start()
-    newcomer.core.rooms.list.ask(now=newcomer.now)
+    newcomer.core.rooms.room_list.ask(now=newcomer.now)
     newcomer.pass_time(10.0)
     assert [event for event in newcomer.saw() if isinstance(event, happened.Trouble)] == trouble(AWAY)
 
 
 def test_a_list_is_asked_for_again_on_the_next_link(node: Node) -> None:
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.pump()
     (first,) = requests(node, ListRooms)
     node.saw()
@@ -320,7 +320,7 @@ def test_a_list_is_asked_for_again_on_the_next_link(node: Node) -> None:
 
 
 def test_a_list_that_the_registry_does_not_send_is_given_up_in_time(node: Node) -> None:
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.pump()
     asked_at = node.now
     node.saw()
@@ -333,7 +333,7 @@ def test_a_list_that_the_registry_does_not_send_is_given_up_in_time(node: Node) 
 
 def test_a_list_is_shown_once_and_only_the_one_that_was_asked_for(node: Node) -> None:
     node.told(RoomsListed(7, [RoomInfo("#old", 1)]))
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.pump()
     (asked,) = requests(node, ListRooms)
     assert isinstance(asked, ListRooms)
@@ -346,7 +346,7 @@ def test_a_list_is_shown_once_and_only_the_one_that_was_asked_for(node: Node) ->
 
 
 def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is_lost(node: Node) -> None:
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.pass_time(1.0)
     node.lose_link()
     node.pass_time(10.0)
@@ -356,7 +356,7 @@ def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is
 def test_a_list_asked_for_while_the_registry_is_lost_comes_when_it_answers(node: Node) -> None:
     lose_registry(node)
     node.saw()
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.pump()
     assert node.saw() == []
     node.register()
@@ -375,24 +375,24 @@ def test_a_list_is_not_waited_for_while_the_registry_answers_and_no_link_comes(n
     node.pass_time(6.0)
     assert node.core.reach is RegistryReach.LOST
     node.saw()
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.pump()
     assert node.saw() == trouble(AWAY)
 
 
 def test_references_of_questions_fit_the_wire(node: Node) -> None:
     for _ in range(20):
-        node.core.rooms.list.ask(now=node.now)
+        node.core.rooms.room_list.ask(now=node.now)
     node.pump()
     assert len(requests(node, ListRooms)) == 20  # each decodes
 
 
 def test_who_is_offline_is_told_so_instead_of_a_list(node: Node) -> None:
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.core.leave(now=node.now)
     node.pump()
     assert node.saw() == trouble(OFFLINE)
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.pump()
     assert node.saw() == trouble(OFFLINE)
 
@@ -408,7 +408,7 @@ def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_a
     node.pump()
     assert happened.RoomEntered(room="lab", members=("bob",), missed=0) in node.saw()
     node.core.rooms.enter("yard", now=node.now)
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.pass_time(POLICY.give_up_after)
     seen = node.saw()
     assert happened.RoomRefused(room="yard", reason=AWAY) in seen
@@ -421,7 +421,7 @@ def test_a_registry_that_is_believed_away_is_looked_for_before_it_is_told_that_i
         node.pass_time(0.1)
     node.saw()
     node.core.rooms.enter("yard", now=node.now)
-    node.core.rooms.list.ask(now=node.now)
+    node.core.rooms.room_list.ask(now=node.now)
     node.pump()
     asked = link_again(node)
     assert asked is not None and asked.room == "yard"

@@ -38,7 +38,7 @@ def test_the_trail_of_a_line_says_that_it_was_kept_and_that_the_registry_has_it(
     node.told(GroupAccepted("#lab", header.epoch, header.counter, 11))
     assert node.core.sending.steps_under_way(mark, begun.number) == ()
     (line,) = node.disk.lines.latest(9)
-    assert (line.room, line.text, line.standing) == ("lab", "hi", MessageState.DELIVERED)
+    assert (line.room, line.text, line.state) == ("lab", "hi", MessageState.DELIVERED)
     steps = readable(unpacked(line.trace, line.at_ms), line.at_ms)
     assert [step.what for step in steps] == [TraceEvent.KEPT, TraceEvent.ACCEPTED]
 
@@ -51,7 +51,7 @@ def test_a_line_that_was_left_behind_says_why(node: Node) -> None:
     node.pump()
     (line,) = node.disk.lines.latest(9)
     *_, last = readable(unpacked(line.trace, line.at_ms), line.at_ms)
-    assert (line.standing, last.what, last.reason) == (MessageState.REFUSED, TraceEvent.REFUSED, LEFT)
+    assert (line.state, last.what, last.reason) == (MessageState.REFUSED, TraceEvent.REFUSED, LEFT)
 
 
 def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: Node) -> None:

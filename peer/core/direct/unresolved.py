@@ -20,7 +20,7 @@ from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.names import name_key
 
 
-class NamedOutbox:
+class UnresolvedOutbox:
     """All of them, by the key of the name."""
 
     def __init__(

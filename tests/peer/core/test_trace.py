@@ -118,7 +118,7 @@ def test_kept_says_since_when_the_registry_is_silent_and_refusals_say_why() -> N
     assert (kept.what, kept.when) == (TraceEvent.KEPT, WALL + 5.0)
     stairs.row(online=False)
     stairs.reach(RegistryReach.UP)
-    stairs.letters.refused(stairs.posted()[0].reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
+    stairs.mail_queue.refused(stairs.deposited()[0].reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
     changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
     assert readable(unpacked(changes[-1].trace, at_ms), at_ms)[-1].reason == NAME_UNKNOWN
 

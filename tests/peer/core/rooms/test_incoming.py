@@ -48,7 +48,7 @@ def test_lines_of_strangers_are_held_up_to_a_bound() -> None:
     desk = Desk(knows=(BOB,))
     for number in range(1, GROUP_HELD_MAX + 10):
         desk.relayed(number, said(number, by=CAROL))
-    assert len(desk.receiver._held_frames) == GROUP_HELD_MAX
+    assert len(desk.group_receiver._held_frames) == GROUP_HELD_MAX
     assert desk.channel.gap_due is not None  # the log has the rest
 
 
@@ -70,8 +70,8 @@ def test_all_that_was_missed_is_shown_and_not_only_the_last_of_each_sender() -> 
 def test_a_line_that_is_said_before_the_log_has_come_waits_for_it() -> None:
     """Clause 8.5: so that order holds, and shown once though the log has it, too."""
     desk = Desk()
-    desk.home.begin()
-    desk.home.is_mail_drained = True
+    desk.catch_up.begin()
+    desk.catch_up.is_mail_drained = True
     desk.relayed(3, said(7, "third"))
     desk.store()
     assert desk.shown() == []

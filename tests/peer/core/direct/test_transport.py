@@ -25,7 +25,7 @@ class Crier:
     def __init__(self, people: list[Someone]) -> None:
         self.alice = Someone("alice")
         self.contacts, self.out = Contacts(), Outputs()
-        self.post = PeerTransport(
+        self.transport = PeerTransport(
             ALICE.identity, self.contacts, self.out, rng=random.Random(1), first_opening=0
         )
         for person in (ALICE, *people):
@@ -36,10 +36,10 @@ class Crier:
         """When hails left, and how many."""
         sent = []
         began, end = self.now, self.now + span
-        while (due := self.post.next_timer()) is not None and due <= end:
+        while (due := self.transport.next_timer()) is not None and due <= end:
             self.now = max(self.now, due)
-            self.post.handle_timer(now=self.now)
-            hails = self.post.datagrams_to_send()
+            self.transport.handle_timer(now=self.now)
+            hails = self.transport.datagrams_to_send()
             assert all(data[0] == Kind.OPENING for data, _ in hails)
             if hails:
                 sent.append((round(self.now - began, 3), len(hails)))
@@ -49,14 +49,14 @@ class Crier:
 
 def test_a_crowd_is_hailed_a_few_at_a_time() -> None:
     crier = Crier(CROWD)
-    crier.post.hail_all(now=crier.now)
+    crier.transport.hail_all(now=crier.now)
     assert crier.rounds(0.5) == [(0.0, HAILED_AT_ONCE), (0.1, 10)]
 
 
 def test_rounds_come_more_and_more_rarely() -> None:
     """Clause 6.5."""
     crier = Crier(CROWD[:3])
-    crier.post.hail_all(now=crier.now)
+    crier.transport.hail_all(now=crier.now)
     times = [at for at, _ in crier.rounds(120.0)]
     assert [later - before for before, later in itertools.pairwise(times)] == pytest.approx(
         [*HAIL_AGAIN_AFTER, HAIL_AGAIN_AFTER[-1], HAIL_AGAIN_AFTER[-1]][: len(times) - 1]
@@ -67,16 +67,16 @@ def test_rounds_come_more_and_more_rarely() -> None:
 def test_who_was_heard_need_not_be_hailed() -> None:
     crier = Crier(CROWD[:3])
     heard = CROWD[0].session_with(crier.alice).seal(b"\x90")
-    crier.post.open(heard, source=CROWD[0].home, now=crier.now)
-    crier.post.hail_all(now=crier.now)
+    crier.transport.open(heard, source=CROWD[0].home, now=crier.now)
+    crier.transport.hail_all(now=crier.now)
     assert crier.rounds(0.5) == [(0.0, 2)]
 
 
 def test_nobody_is_hailed_any_more_when_the_registry_is_back() -> None:
     crier = Crier(CROWD)
-    crier.post.hail_all(now=crier.now)
+    crier.transport.hail_all(now=crier.now)
     crier.rounds(0.05)
-    crier.post.stop_hailing()
+    crier.transport.stop_hailing()
     assert crier.rounds(60.0) == []
 
 
@@ -85,18 +85,18 @@ def test_a_hail_is_answered_and_shows_where_somebody_is() -> None:
     crier = Crier(CROWD[:1])
     bob = CROWD[0].session_with(crier.alice)
     (hail,) = bob.sessions.hail(ALICE.id, now=0.0)
-    came = crier.post.open(hail, source=ELSEWHERE, now=crier.now)
+    came = crier.transport.open(hail, source=ELSEWHERE, now=crier.now)
     assert (came.contact.identity, came.payload, came.is_return) == (CROWD[0].id, b"", True)
     assert came.contact.address == ELSEWHERE
-    ((answer, to),) = crier.post.datagrams_to_send()
+    ((answer, to),) = crier.transport.datagrams_to_send()
     assert to == ELSEWHERE
     assert bob.open(answer) == b""
     (taken,) = crier.out.drain_records()
     assert isinstance(taken, OpeningTaken)
     again = Crier(CROWD[:1])
-    again.post.sessions.restore(taken.identity, taken.number)
+    again.transport.sessions.restore(taken.identity, taken.number)
     with pytest.raises(SealError):  # what was recorded moves nobody, after a restart either
-        again.post.open(hail, source=ELSEWHERE, now=crier.now)
+        again.transport.open(hail, source=ELSEWHERE, now=crier.now)
 
 
 def test_what_somebody_else_hands_on_is_not_even_opened() -> None:
@@ -104,16 +104,18 @@ def test_what_somebody_else_hands_on_is_not_even_opened() -> None:
     crier = Crier(CROWD[:2])
     datagram = CROWD[0].session_with(crier.alice).seal(b"\x90")
     with pytest.raises(SealError, match="somebody else"):
-        crier.post.open(datagram, source=None, now=crier.now, relayed_by=CROWD[1].id)
-    assert crier.post.open(datagram, source=None, now=crier.now, relayed_by=CROWD[0].id).payload == b"\x90"
+        crier.transport.open(datagram, source=None, now=crier.now, relayed_by=CROWD[1].id)
+    assert (
+        crier.transport.open(datagram, source=None, now=crier.now, relayed_by=CROWD[0].id).payload == b"\x90"
+    )
 
 
 def test_who_is_let_go_shares_nothing_with_us_any_more() -> None:
     crier = Crier(CROWD[:1])
     bob = CROWD[0].session_with(crier.alice)
-    contact = crier.post.open(bob.seal(b"\x90"), source=CROWD[0].home, now=crier.now).contact
+    contact = crier.transport.open(bob.seal(b"\x90"), source=CROWD[0].home, now=crier.now).contact
     crier.contacts.let_go(contact)
-    crier.post.let_go(contact)
-    assert len(crier.post.sessions) == 0
+    crier.transport.let_go(contact)
+    assert len(crier.transport.sessions) == 0
     with pytest.raises(SealError):
-        crier.post.open(bob.seal(b"\x90"), source=CROWD[0].home, now=crier.now)
+        crier.transport.open(bob.seal(b"\x90"), source=CROWD[0].home, now=crier.now)

@@ -68,7 +68,7 @@ def test_only_the_registry_can_say_that_nobody_bears_a_name(node: Node) -> None:
     assert not any(isinstance(event, happened.Refused) for event in node.saw())
     come_back(node, BOB)
     assert happened.Refused(to="carol", number=number, reason=NOBODY) in node.saw()
-    assert not node.core._parts.named.waiting
+    assert not node.core._parts.unresolved.waiting
 
 
 def test_it_outlives_the_program(node: Node) -> None:
@@ -78,7 +78,7 @@ def test_it_outlives_the_program(node: Node) -> None:
     come_back(later, BOB)
     (addressed,) = [event for event in later.saw() if isinstance(event, happened.Addressed)]
     assert list(addressed.numbers) == [number]
-    lines = [(line.text, line.person, line.standing) for line in later.disk.lines.all()]
+    lines = [(line.text, line.person, line.state) for line in later.disk.lines.all()]
     assert lines == [("one", BOB.id, MessageState.UNSETTLED)]
 
 
@@ -87,8 +87,8 @@ def test_another_registry_does_not_get_it(node: Node) -> None:
     stored = node.disk.load()
     assert list(stored.unknown.values()) == ["bob"]
     other = Node()
-    other.core._parts.named.restore(b"r" * 32, stored.unknown, dict(stored.streams))
-    assert other.core._parts.named.waiting == {}
+    other.core._parts.unresolved.restore(b"r" * 32, stored.unknown, dict(stored.streams))
+    assert other.core._parts.unresolved.waiting == {}
 
 
 def test_a_name_that_cannot_be_is_refused_at_once(node: Node) -> None:
@@ -102,4 +102,4 @@ def test_a_name_whose_key_is_in_doubt_waits_for_the_user(node: Node) -> None:
     contacts.take_row(Someone("mallory").row(2, name="bob"))
     assert contacts.is_blocked("bob")
     node.pass_time(1.0)
-    assert node.core._parts.named.waiting
+    assert node.core._parts.unresolved.waiting

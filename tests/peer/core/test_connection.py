@@ -325,7 +325,7 @@ def test_numbers_of_lines_rise_over_lives_though_the_clock_is_set_back(node: Nod
     later.core.wall_offset -= 3_600.0
     assert later.core.sending.send_all("two", now=later.now) == before + 1
     later.pump()
-    assert [record.standing for record in later.records if hasattr(record, "standing")] == [MessageState.KEPT]
+    assert [record.state for record in later.records if hasattr(record, "state")] == [MessageState.KEPT]
 
 
 # --- others' lines

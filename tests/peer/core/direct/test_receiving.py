@@ -74,7 +74,7 @@ def test_what_is_settled_in_the_datagram_that_brings_it_does_not_wait_for_ever(
     desk.acked()
     contact = desk.contacts.by_identity(BOB.id)
     assert contact is not None
-    assert desk.inbound.conversation(contact).delivery.is_idle
+    assert desk.direct_receiver.conversation(contact).delivery.is_idle
 
 
 # --- order

@@ -42,7 +42,7 @@ def test_kept_is_said_once_however_often_it_is_tried() -> None:
     message = stairs.say()
     stairs.pass_time(4 * RETRY_SPAN)
     assert stairs.told() == [Kept]
-    assert stairs.standing() == [MessageState.KEPT]
+    assert stairs.state() == [MessageState.KEPT]
     stairs.acks(message)
     assert stairs.told() == [Delivered]
 
@@ -54,9 +54,9 @@ def test_the_floor_is_the_lowest_that_is_not_settled_and_refused_ones_are_void()
     """Clause 6.3."""
     stairs = Stairs(online=False)
     first, second = stairs.say(), stairs.say()
-    one, two = stairs.posted()
-    stairs.letters.saved(one.reference, now=stairs.now)
-    stairs.letters.refused(two.reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
+    one, two = stairs.deposited()
+    stairs.mail_queue.saved(one.reference, now=stairs.now)
+    stairs.mail_queue.refused(two.reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
     comes(stairs)
     third = stairs.say()
     payloads = stairs.conversation.delivery.payloads_to_send(now=stairs.now)

@@ -7,7 +7,7 @@ import pytest
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.operator import FAILURES, Operator, Whom
+from chatapp.peer.core.operator import FAILURES, Operator, VisitTarget
 from chatapp.wire.messages.desk import (
     CallNext,
     ClientCause,
@@ -61,15 +61,15 @@ class Scene:
         self.operator.handle(notice, now=self.now)
 
     @property
-    def whom(self) -> Whom:
+    def target(self) -> VisitTarget:
         """The visitor meant by what is typed now."""
-        return Whom(None, self.now)
+        return VisitTarget(None, self.now)
 
     def ask(self, request: OperatorRequest) -> None:
-        self.operator.ask(request, self.whom)
+        self.operator.ask(request, self.target)
 
     def say(self, text: str, *, is_maybe: bool = False) -> None:
-        self.operator.say(text, self.whom._replace(is_maybe=is_maybe), wall=WALL)
+        self.operator.say(text, self.target._replace(is_maybe=is_maybe), wall=WALL)
 
     def asked(self) -> list[PeerRequest]:
         asked, self.out.requests = self.out.requests, []
@@ -393,13 +393,13 @@ def test_what_is_typed_right_after_a_change_is_held_back() -> None:
 def test_a_visit_that_is_named_is_meant_at_any_time() -> None:
     scene = Scene()
     replaced(scene)
-    scene.operator.say("for ravi", Whom(8, scene.now), wall=WALL)
-    scene.operator.ask(EndSession(0, 0), Whom(8, scene.now))
+    scene.operator.say("for ravi", VisitTarget(8, scene.now), wall=WALL)
+    scene.operator.ask(EndSession(0, 0), VisitTarget(8, scene.now))
     said, ended = scene.asked()
     assert isinstance(said, SayAtDesk)
     assert isinstance(ended, EndSession)
     assert (said.visit, ended.visit) == (8, 8)
-    scene.operator.say("for asha", Whom(7, scene.now), wall=WALL)
+    scene.operator.say("for asha", VisitTarget(7, scene.now), wall=WALL)
     assert scene.asked() == []
     assert scene.told() == [unsaid(happened.ClientMove.LEFT, client="Ravi")]
 

@@ -202,11 +202,11 @@ def test_a_key_that_nobody_goes_by_any_more_is_told_nothing_and_all_when_it_is_b
     node.core.sending.say("one", now=node.now)
     node.pump()
     assert [line.text for _, line in fanout(node, BOB)] == ["one"]
-    contact, router = contact_of(node, BOB), node.core._router
-    router._fanout.let_go(contact)
+    contact, dispatcher = contact_of(node, BOB), node.core._dispatcher
+    dispatcher._fanout.let_go(contact)
     node.pass_time(POLICY.give_up_after)
     assert fanout(node, BOB) == []
-    router._lines.catch_up(contact, now=node.now)
+    dispatcher._outbox.catch_up(contact, now=node.now)
     node.pump()
     assert [line.text for _, line in fanout(node, BOB)] == ["one"]
 
@@ -217,7 +217,7 @@ def test_the_silence_of_a_key_is_forgotten_with_it(node: Node) -> None:
     node.core.sending.say("one", now=node.now)
     node.pass_time(POLICY.give_up_after + 0.1)
     node.datagrams.clear()
-    node.core._router._fanout.let_go(contact_of(node, BOB))
+    node.core._dispatcher._fanout.let_go(contact_of(node, BOB))
     node.core.sending.say("two", now=node.now)
     node.pump()
     assert [line.text for _, line in fanout(node, BOB)] == ["one", "two"]
