@@ -104,8 +104,8 @@ def test_the_replay_window() -> None:
     ]
 
 
-def test_runs() -> None:
-    """Clause 5.3: "alternating lengths, a run first, an odd count of them, at most 63, none of them 0"."""
+def test_ranges() -> None:
+    """Clause 5.3: "alternating lengths, a range first, an odd count of them, at most 63, none of them 0"."""
     assert decode_frames(by_hand.packed([[2, 7, [1] * 63]]))
     for bad in ([], [1] * 64, [0], [1, 0, 1]):
         assert not decode_frames(by_hand.packed([[2, 7, list[object](bad)]]))

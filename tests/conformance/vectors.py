@@ -173,8 +173,8 @@ def _session() -> Iterator[tuple[str, Value]]:
 def _direct() -> Iterator[tuple[str, Value]]:
     body = encode(DirectBody(at=AT, text=TEXT))
     frames = [
-        Ack(first=7, runs=[3, 2, 1]),
-        PartAck(number=NUMBER - 1, first=0, runs=[2]),
+        Ack(first=7, ranges=[3, 2, 1]),
+        PartAck(number=NUMBER - 1, first=0, ranges=[2]),
         Gap(first=NUMBER - 3, count=2),
         Floor(number=NUMBER - 4),
         Part(number=NUMBER, index=0, count=1, body=body),

@@ -121,7 +121,7 @@ def test_a_frame_of_another_kind_is_skipped_and_its_neighbours_count(
 
 
 def test_an_acknowledgement_and_a_message_beside_what_we_do_not_know() -> None:
-    ack, part = Ack(first=7, runs=[1]), Part(number=9, index=0, count=1, body=b"text")
+    ack, part = Ack(first=7, ranges=[1]), Part(number=9, index=0, count=1, body=b"text")
     assert decode_frames(encode([ack, [99, "typing"], part])) == [ack, part]
     assert decode_frames(encode([ack, [1, "no number"], part])) == [ack, part]
     assert decode_frames(encode([[99, {"deep": [1, 2, [3]]}]])) == []

@@ -1,6 +1,7 @@
-"""The parts on the way: how many may be, which are lost, and how long a round trip takes.
+"""Congestion control: how many parts may be in flight, which count as lost, and how long a round trip takes.
 
-It knows when each part last left, in which datagram, and what has been acknowledged since (RFC 9002 in small).
+A small version of RFC 9002. The records hold each datagram that was sent and the parts in it; a part points back to the
+datagram that carried it last.
 """
 
 import random
@@ -11,7 +12,8 @@ from chatapp.wire.delivery.policy import Policy
 
 
 class CongestionControl:
-    """The window, the datagrams on the way in the order in which they left, and the estimate of a round trip."""
+    """The congestion window, the datagrams in flight in the order in which they were sent, and the round-trip
+    estimate."""
 
     __slots__ = (
         "_credit",
@@ -30,7 +32,7 @@ class CongestionControl:
         "_stretch",
         "_window",
         "count",
-        "heard_at",
+        "last_ack_at",
     )
 
     def __init__(self, policy: Policy, rng: random.Random) -> None:
@@ -38,12 +40,12 @@ class CongestionControl:
         self._rng = rng
         self._sent = 0
         self._quiet_since = 0.0
-        self.heard_at = float("-inf")
+        self.last_ack_at = float("-inf")
         self._stretch = 1.0
         self.restart()
 
     def restart(self) -> None:
-        """A new path or a new remote: what is on the way counts no more, nor what was measured."""
+        """Forget what is in flight and all measurements: the path or the other end is a new one."""
         self._window = self._policy.window
         self.count = 0
         self._credit = 0
@@ -57,61 +59,62 @@ class CongestionControl:
 
     @property
     def space(self) -> int:
-        """How many more parts the window lets go."""
+        """Return how many more parts the window allows in flight."""
         window = self._window
         if len(self._records) < self._policy.window_floor:
-            # Small parts share a datagram, and a fast retry takes later datagrams.
+            # Small parts share a datagram, so few datagrams may be in flight although many parts are; a fast retry
+            # needs later datagrams.
             window = max(window, self._policy.window)
         return window - self.count
 
     @property
     def window(self) -> int:
-        """How many parts may be on the way."""
+        """The limit of parts in flight."""
         return self._window
 
-    def depart(self, pieces: list[Piece], now: float) -> None:
-        """These leave together in one datagram."""
-        self._sent = flight = self._sent + 1
+    def on_sent(self, pieces: list[Piece], now: float) -> None:
+        """Record that these parts were sent together in one datagram."""
+        self._sent = datagram = self._sent + 1
         for piece in pieces:
-            if not piece.flight:
+            if not piece.datagram:
                 self.count += 1
             if not piece.sends:
                 piece.first_sent_at = now
-            piece.flight = flight
+            piece.datagram = datagram
             piece.sent_at = now
             piece.sends += 1
-        self._records.append((flight, pieces))
+        self._records.append((datagram, pieces))
         self._quiet_since = now
 
-    def land(self, pieces: list[Piece], now: float) -> None:
-        """One frame acknowledged these."""
+    def on_acked(self, pieces: list[Piece], now: float) -> None:
+        """Record that one frame acknowledged these parts."""
         newest = self._newest_landed
         latest = None
         for piece in pieces:
-            flight = piece.flight
-            if flight:
-                piece.flight = 0
+            datagram = piece.datagram
+            if datagram:
+                piece.datagram = 0
                 self.count -= 1
-                # A repeat acknowledged faster than any round trip: that was the answer to an earlier copy.
-                if flight > newest and (piece.sends == 1 or now - piece.sent_at >= self._least_rtt):
-                    newest = flight
+                # A repeat that is acknowledged faster than any round trip: the acknowledgement answers an earlier copy.
+                if datagram > newest and (piece.sends == 1 or now - piece.sent_at >= self._least_rtt):
+                    newest = datagram
                     latest = piece
         self._newest_landed = newest
-        self._quiet_since = self.heard_at = now
+        self._quiet_since = self.last_ack_at = now
         self._probes = 0
         if latest is not None:
             self._measure(latest, now)
         self._widen(len(pieces))
 
-    def lost(self) -> list[Piece]:
-        """Drains the parts that left so much before an acknowledged datagram that they count as lost."""
+    def take_lost(self) -> list[Piece]:
+        """Drain the parts that count as lost, because datagrams sent well after theirs were acknowledged."""
         records = self._records
         # Nothing in flight: drop all records, so that a path at rest keeps no datagrams in memory.
         limit = self._newest_landed - self._policy.fast_retry_after if self.count else self._sent
         lost: list[Piece] = []
         while records and records[0][0] <= limit:
-            flight, pieces = records.popleft()
-            missing = [piece for piece in pieces if piece.flight == flight]
+            datagram, pieces = records.popleft()
+            missing = [piece for piece in pieces if piece.datagram == datagram]
             self._loss += (bool(missing) - self._loss) / self._policy.loss_memory
             lost += missing
         if lost and self._loss > self._policy.loss_tolerated and self._is_congested():
@@ -120,28 +123,28 @@ class CongestionControl:
             self.forget(piece)
         return lost
 
-    def time_out(self, piece: Piece, now: float) -> None:
-        """A timed try of this one went unanswered: it is on the way no more."""
-        if piece.flight:
-            # While others are answered, it is they that tell how full the path is; a slow one is not a full one.
-            if now - self.heard_at >= self._policy.silence:
+    def on_timeout(self, piece: Piece, now: float) -> None:
+        """Record that a timed try of this part went unanswered; it is no longer in flight."""
+        if piece.datagram:
+            # While other parts are acknowledged, they show whether the path is full; a slow part alone does not.
+            if now - self.last_ack_at >= self._policy.silence:
                 self._narrow(piece)
             self.forget(piece)
 
     def forget(self, piece: Piece) -> None:
-        """This one is on the way no more, for no fault of the path."""
-        if piece.flight:
-            piece.flight = 0
+        """Take this part out of flight for a reason that says nothing about the path."""
+        if piece.datagram:
+            piece.datagram = 0
             self.count -= 1
 
-    def tidy(self) -> None:
-        """Lets go of the oldest datagrams of which nothing is on the way any more."""
+    def drop_finished(self) -> None:
+        """Drop the oldest records of which no part is in flight any more."""
         records = self._records
-        while records and all(piece.flight != records[0][0] for piece in records[0][1]):
+        while records and all(piece.datagram != records[0][0] for piece in records[0][1]):
             records.popleft()
 
     def next_probe(self) -> float | None:
-        """When silence has lasted so long that the oldest parts on the way are worth another datagram."""
+        """Return when the oldest parts in flight are worth another datagram, if nothing is acknowledged until then."""
         if not self.count or self._srtt is None or self._probes >= self._policy.extra_sends:
             return None
         silence = max(self._policy.probe_rtts * self._srtt, self._policy.probe_least)
@@ -149,16 +152,20 @@ class CongestionControl:
         return self._quiet_since + silence if silence < self._policy.ack_timeout else None
 
     def probe(self, room: int, now: float) -> list[Piece]:
-        """The oldest parts on the way that have an extra send left, up to `room` bytes. They stay on the way."""
+        """Return the oldest parts in flight that have an extra send left, up to `room` bytes. They stay in flight."""
         self._probes += 1
         self._quiet_since = now
-        # Stretched by chance: streams that one event has silenced do not all probe at one moment.
+        # Randomised, so that streams that one event has silenced do not all probe at one moment.
         self._stretch = 1.0 + self._rng.random() / 4
-        self.tidy()
+        self.drop_finished()
         oldest: list[Piece] = []
-        for flight, pieces in self._records:
+        for datagram, pieces in self._records:
             for piece in pieces:
-                if piece.flight == flight and piece.extra < self._policy.extra_sends and not piece.is_queued:
+                if (
+                    piece.datagram == datagram
+                    and piece.extra < self._policy.extra_sends
+                    and not piece.is_queued
+                ):
                     room -= len(piece.encoded)
                     if room < 0:
                         return oldest
@@ -172,14 +179,17 @@ class CongestionControl:
             self._least_rtt = min(self._least_rtt, sample) if self._least_rtt else sample
             self._srtt = sample if self._srtt is None else self._srtt + (sample - self._srtt) / 8
         elif self._srtt is not None:
-            # The answer to a part that was sent twice may be to either copy (Karn's problem). Taken from the first,
-            # and with little weight: it never shortens the estimate, yet a path that became slower is found out.
+            # The acknowledgement of a part that was sent twice may answer either copy (Karn's problem). Measured from
+            # the first copy, with little weight: it never shortens the estimate, yet a path that became slower is
+            # noticed.
             self._srtt += (min(sample, self._policy.ack_timeout) - self._srtt) / 64
 
     def _is_congested(self) -> bool:
-        """Whether loss comes from a full path: even the quickest recent round trip was long, or too much is lost to tell.
+        """Whether loss comes from a full path: even the shortest recent round trip was long, or too much is lost to
+        tell.
 
-        A radio link loses datagrams at random and answers as quickly as ever; a narrower window would only slow it down.
+        A radio link loses datagrams at random and answers as quickly as ever; a narrower window would only slow it
+        down.
         """
         if self._loss > self._policy.loss_unexplained:
             return True
@@ -187,8 +197,8 @@ class CongestionControl:
         return queueing > max(self._least_rtt, self._policy.queueing_least)
 
     def _narrow(self, lost: Piece) -> None:
-        # Once for all that was on the way at this moment (RFC 9002, 7.3.1).
-        if lost.flight > self._recovery:
+        # Once for everything that was in flight at this moment (RFC 9002, 7.3.1).
+        if lost.datagram > self._recovery:
             self._recovery = self._sent
             self._window = min(self._window, max(self._policy.window_floor, self._window // 2))
 

@@ -1,51 +1,49 @@
-"""What has come from one sender: which numbers are new, and in what order they are shown.
-
-It knows numbers, the sender's floor and arrival times.
-"""
+"""The receiver's state for one sender: which message numbers are new, and in what order messages are shown."""
 
 from collections.abc import Collection, Iterable
 from enum import Enum, auto
 from typing import Final
 
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.delivery.ranges import Runs
+from chatapp.wire.delivery.ranges import RangeSet
 
-SPANS_PASSED_MAX: Final = 64
-"""Spans remembered that are to be passed over: an honest sender has one a restart and one a refused message."""
+GAPS_MAX: Final = 64
+"""Gaps remembered at once. An honest sender has one for each restart and one for each refused message."""
 
 
 class Admission(Enum):
-    """What to do with a number that comes."""
+    """What to do with a message that arrives."""
 
     NEW = auto()
-    """Store it, then say so with `store`."""
+    """Store it, then call `store`."""
     REPEAT = auto()
-    """Stored before, or settled for ever: acknowledge again, show nothing."""
+    """Stored before, or settled: acknowledge it again, show nothing."""
     BEYOND = auto()
-    """No room to hold it: drop it without an acknowledgement, the sender will come again."""
+    """No room to hold it: drop it without an acknowledgement; the sender will try again."""
 
 
-# Looking a member up costs more than all that `admit` does.
+# Module names, since looking up an enum member costs more than all that `admit` does.
 NEW, REPEAT, BEYOND = Admission.NEW, Admission.REPEAT, Admission.BEYOND
 
 
 class Inbox:
-    """The numbers of one sender: those stored, those held back for an earlier one, those ready to show.
+    """The message numbers of one sender: stored, held back for an earlier one, or ready to show.
 
-    `storing` is a view of the numbers that were admitted and are on their way to the disk; whoever admits keeps it, and in
-    `storing_aside` those that came another way. The sender may settle one of them meanwhile (it let the message expire):
-    that one is shown all the same, once.
+    A number is ready when every number from the floor (or from the last one shown) up to it is stored. It waits at most
+    `hold_span` seconds for a missing number. A number that arrives after its hole was skipped is new, once, and ready
+    at once.
 
-    A number is ready when every number from the floor (or from the last one shown) up to it is stored. It waits
-    at most `hold_span` seconds for a hole; whoever comes late out of a skipped hole is new, once, and ready at once.
+    `storing` is a view, kept by the caller that admits, of the numbers that were admitted and are not on disk yet;
+    `storing_aside` holds those that came another way. The sender may settle such a number meanwhile (because the
+    message expired): it is shown all the same, once.
 
-    Exactly once across a kill -9: the owner commits a message (this puts its number into `seen`) before it calls
-    `store` and before anything is acknowledged, so what the sender holds for delivered is on the disk. It commits a
-    mark on each number that `ready` returned before it shows it. After a restart it builds the inbox from these:
-    `seen` makes every copy of a stored message a repeat; what is stored and unmarked is ready or held again, so
-    nothing is lost between the two commits; what is marked never becomes ready again, so nothing is shown twice.
-    `gone` are spans [start, end) of numbers that were stored and shown and are kept as numbers only.
-    `shown` is the highest marked number and `unshown` the stored, unmarked numbers below it (latecomers).
+    Exactly once across a kill -9: the owner commits a message (which puts its number into `seen`) before it calls
+    `store` and before anything is acknowledged, so what the sender takes for delivered is on disk. It commits a mark on
+    each number that `ready` returned before it shows the message. After a restart it builds the inbox from these:
+    `seen` makes every copy of a stored message a repeat; a number that is stored and unmarked is ready or held again,
+    so nothing is lost between the two commits; a marked number never becomes ready again, so nothing is shown twice.
+    `gone` are spans [start, end) of numbers that were stored and shown and are kept as numbers only. `shown` is the
+    highest marked number, `unshown` the stored, unmarked numbers below it (latecomers).
     """
 
     __slots__ = (
@@ -55,9 +53,9 @@ class Inbox:
         "_hold_span",
         "_late",
         "_next",
-        "_passed",
+        "_gaps",
         "_ready",
-        "_runs",
+        "_ranges",
         "_undated",
         "storing",
         "storing_aside",
@@ -76,27 +74,28 @@ class Inbox:
         self._hold_span = policy.hold_span
         self._hold_numbers = policy.hold_numbers
         self._floor = floor
-        self._passed: dict[int, int] = {}
+        self._gaps: dict[int, int] = {}
         self.storing: Collection[int] = ()
         self.storing_aside: set[int] = set()
-        # Those of them that the sender has settled since they were admitted.
+        # Numbers that the sender has settled since they were admitted.
         self._late: set[int] = set()
         self._next = max(floor, shown + 1)
         stored = set(seen).union(unshown)
-        self._runs = Runs(number for number in stored if number >= floor)
+        self._ranges = RangeSet(number for number in stored if number >= floor)
         for start, end in gone:
             if end > floor:
-                self._runs.add_span(max(start, floor), end)
+                self._ranges.add_span(max(start, floor), end)
         waiting = sorted(number for number in stored if number > shown)
         self._ready = sorted({n for n in unshown if n <= shown}.union(n for n in waiting if n < self._next))
-        # In order of arrival, with the times. Those of an earlier life arrive with the first call that knows the time.
+        # Held numbers and when they arrived, oldest first. Those of an earlier run of the program get their time with
+        # the first call that passes one.
         self._held = dict.fromkeys((n for n in waiting if n >= self._next), 0.0)
         self._advance()
         self._undated = bool(self._held)
 
     @property
     def floor(self) -> int:
-        """Every number below it is settled for ever."""
+        """Every number below it is settled."""
         return self._floor
 
     @property
@@ -105,41 +104,42 @@ class Inbox:
         return len(self._held)
 
     @property
-    def run_count(self) -> int:
-        """How many separate runs of numbers are remembered."""
-        return self._runs.count
+    def range_count(self) -> int:
+        """How many separate ranges of numbers are remembered."""
+        return self._ranges.count
 
     def admit(self, number: int) -> Admission:
-        """What to do with a message of this number; changes nothing."""
+        """Return what to do with a message of this number; changes nothing."""
         if number == self._next:
             return NEW
-        runs = self._runs
-        if number > self._next and not (self._held or self._passed) and runs.count < self._hold_numbers:
-            return NEW  # nothing beyond the next one is known: the others of a datagram whose first is not stored yet
-        if number < self._floor or number in runs:
+        ranges = self._ranges
+        if number > self._next and not (self._held or self._gaps) and ranges.count < self._hold_numbers:
+            return NEW  # nothing beyond the next number is known: a later message of one datagram
+        if number < self._floor or number in ranges:
             return REPEAT
         if number > self._next and len(self._held) >= self._hold_numbers:
             return BEYOND
-        if runs.count >= self._hold_numbers and not runs.touches(number):
+        if ranges.count >= self._hold_numbers and not ranges.touches(number):
             return BEYOND
         return NEW
 
     def store(self, number: int, now: float) -> None:
-        """The owner has committed this message. A second time, or below the floor, it changes nothing."""
-        runs = self._runs
+        """Record that the owner has committed this message. Repeating the call, or a number below the floor, changes
+        nothing."""
+        ranges = self._ranges
         if number == self._next:
-            runs.add(number)
+            ranges.add(number)
             self._ready.append(number)
             self._next = number + 1
-            if self._held or self._passed:
+            if self._held or self._gaps:
                 self._advance()
             return
         if number in self._late:
             self._late.remove(number)
-        elif number < self._floor or number in runs:
+        elif number < self._floor or number in ranges:
             return
         else:
-            runs.add(number)
+            ranges.add(number)
         if number < self._next:
             self._ready.append(number)
         else:
@@ -147,36 +147,38 @@ class Inbox:
             self._held[number] = now
 
     def forget(self, number: int) -> None:
-        """The owner could not commit this message."""
+        """Record that the owner could not commit this message."""
         self._late.discard(number)
 
     def raise_floor(self, number: int) -> None:
-        """The sender says that nothing below `number` comes again. A lower floor than before is old news."""
+        """Raise the floor: the sender sends nothing below `number` any more. A lower floor than before is ignored."""
         if number <= self._floor:
             return
-        # Almost always all of these are stored, and nobody looks through `storing`.
-        if (self.storing or self.storing_aside) and not self._runs.has_span(self._floor, number):
+        # Nearly always all of these are stored; then `storing` need not be searched.
+        if (self.storing or self.storing_aside) and not self._ranges.has_span(self._floor, number):
             self._note_late(self._floor, number)
         self._floor = number
-        self._runs.drop_below(number)
+        self._ranges.drop_below(number)
         if number > self._next:
             self._release_below(number)
 
-    def pass_over(self, start: int, end: int) -> None:
-        """The sender says that none of [start, end) ever comes (again): nothing waits for it. Too many such spans at
-        once are ignored: the messages behind them then wait as for any hole."""
+    def add_gap(self, start: int, end: int) -> None:
+        """Record a gap: the sender never sends any of [start, end), so nothing waits for them.
+
+        Gaps beyond the limit are ignored: the messages behind them then wait as for any missing number.
+        """
         start = max(start, self._floor)
-        is_full = len(self._passed) >= SPANS_PASSED_MAX or self._runs.count >= self._hold_numbers
+        is_full = len(self._gaps) >= GAPS_MAX or self._ranges.count >= self._hold_numbers
         if is_full or start >= end:
             return
         self._note_late(start, end)
-        self._runs.add_span(start, end)
+        self._ranges.add_span(start, end)
         if end > self._next:
-            self._passed[start] = max(end, self._passed.get(start, end))
+            self._gaps[start] = max(end, self._gaps.get(start, end))
             self._skip()
 
     def ready(self, now: float) -> list[int]:
-        """Drains the numbers to show now, in order, each once."""
+        """Drain the numbers to show now, in order, each once."""
         if self._held:
             self.handle_timer(now)
         ready, self._ready = self._ready, []
@@ -184,11 +186,11 @@ class Inbox:
 
     @property
     def has_ready(self) -> bool:
-        """Whether `ready` has something to give."""
+        """Whether `ready` would return anything."""
         return bool(self._ready)
 
     def handle_timer(self, now: float) -> None:
-        """Skips the holes for which the oldest held message has waited long enough."""
+        """Skip the missing numbers for which the oldest held message has waited long enough."""
         self._date(now)
         held = self._held
         while held:
@@ -198,12 +200,13 @@ class Inbox:
             self._release_below(number + 1)
 
     def skip_holes(self) -> None:
-        """Wait for none of the missing ones any more."""
+        """Stop waiting for all missing numbers."""
         if self._held:
             self._release_below(max(self._held) + 1)
 
     def next_timer(self) -> float | None:
-        """When the next hole is skipped; 0.0 (at once) for an inbox restored with held numbers and not yet asked."""
+        """Return when the next missing number is skipped; 0.0 (at once) for a restored inbox that holds numbers
+        without a time."""
         if not self._held:
             return None
         if self._undated:
@@ -211,13 +214,13 @@ class Inbox:
         return next(iter(self._held.values())) + self._hold_span
 
     def newest(self, limit: int) -> tuple[int, list[int]] | None:
-        """The highest `limit` runs of stored numbers as in an Ack frame; None while nothing is stored."""
-        return self._runs.newest(limit)
+        """Return the highest `limit` ranges of stored numbers as in an Ack frame; None while nothing is stored."""
+        return self._ranges.newest(limit)
 
     def _note_late(self, start: int, end: int) -> None:
-        runs = self._runs
+        ranges = self._ranges
         self._late.update(
-            n for n in (*self.storing, *self.storing_aside) if start <= n < end and n not in runs
+            n for n in (*self.storing, *self.storing_aside) if start <= n < end and n not in ranges
         )
 
     def _date(self, now: float) -> None:
@@ -239,15 +242,15 @@ class Inbox:
             del held[self._next]
             self._ready.append(self._next)
             self._next += 1
-        if self._passed:
+        if self._gaps:
             self._skip()
 
     def _skip(self) -> None:
-        """Go over the spans that nothing is waited for any more."""
-        for start, end in sorted(self._passed.items()):
+        """Move past the gaps that have been reached."""
+        for start, end in sorted(self._gaps.items()):
             if start > self._next:
                 return
-            del self._passed[start]
+            del self._gaps[start]
             if end > self._next:
                 self._release_below(end)
-                return  # which went on from there
+                return  # _release_below has moved on from there

@@ -1,7 +1,7 @@
-"""Messages longer than a datagram: how they are cut, and put together again.
+"""Messages in parts: cutting them, putting them together again, and the states of outgoing messages.
 
-A number is always cut the same way
-(the size is the protocol's, not the path's), so parts of two tries of one message fit together.
+A message is always cut the same way, since the size of a part is fixed by the protocol and not by the path. So parts of
+two tries of one message fit together.
 """
 
 from collections import OrderedDict
@@ -18,7 +18,8 @@ PART_COST: Final = 64
 
 
 def cut(body: bytes, size: int) -> list[bytes]:
-    """Pieces of `size` bytes, the last one shorter; an empty body is one empty piece. ValueError: too many."""
+    """Return pieces of `size` bytes, the last one shorter; an empty body is one empty piece. ValueError: too many
+    pieces."""
     if len(body) <= size:
         return [body]
     if len(body) > size * PARTS_LIMIT:
@@ -34,7 +35,7 @@ class _Assembly(msgspec.Struct, eq=False):
     pieces: dict[int, bytes]
     size: int = 0
     fed_at: float = 0.0
-    """When a part of it last came."""
+    """When a part of it last arrived."""
 
     @property
     def charge(self) -> int:
@@ -44,9 +45,9 @@ class _Assembly(msgspec.Struct, eq=False):
 class PartBuffer:
     """The memory that the incomplete messages of all senders share.
 
-    When it is full, the network that holds most gives way with the message that has waited longest for a part: a message
-    that is coming in right now stays, and identities, of which a flooder has as many as it likes, count for nothing. A
-    message for which no part comes any more is dropped after a while.
+    When it is full, the network that holds most loses the message that has waited longest for a part. So a message that
+    is arriving right now survives, and a flooder gains nothing from having many identities. A message for which no part
+    arrives any more is dropped after a while.
     """
 
     __slots__ = ("_by_age", "_limit", "_networks", "_span", "bytes_held")
@@ -55,16 +56,16 @@ class PartBuffer:
         self._limit = policy.assembly_bytes_in_all
         self._span = policy.assembly_span
         self._by_age: OrderedDict[_Assembly, None] = OrderedDict()
-        """All of them, the one first that has waited longest."""
+        """All incomplete messages, the one that has waited longest first."""
         self._networks: dict[str, _Share] = {}
         self.bytes_held = 0
-        """What all parts are charged."""
+        """The charge of all parts together."""
 
     def __len__(self) -> int:
         return len(self._by_age)
 
     def feed(self, assembly: _Assembly, cost: int, now: float) -> None:
-        """A part of this cost was added."""
+        """Record that a part of this cost was added."""
         share = self._networks.get(assembly.network)
         if share is None:
             share = self._networks[assembly.network] = _Share()
@@ -76,7 +77,7 @@ class PartBuffer:
         assembly.fed_at = now
 
     def release(self, assembly: _Assembly) -> None:
-        """It is complete, or dropped."""
+        """Stop counting a message that is complete or dropped."""
         share = self._networks[assembly.network]
         del share.by_age[assembly], self._by_age[assembly]
         share.bytes_held -= assembly.charge
@@ -85,13 +86,13 @@ class PartBuffer:
             del self._networks[assembly.network]
 
     def make_room(self) -> None:
-        """Drop messages until the others fit."""
+        """Drop messages until the rest fits."""
         while self.bytes_held > self._limit:
             heaviest = max(self._networks.values(), key=lambda share: share.bytes_held)
             _drop(next(iter(heaviest.by_age)))
 
     def handle_timer(self, now: float) -> None:
-        """Drop what has waited too long for its next part."""
+        """Drop the messages that have waited too long for their next part."""
         while self._by_age:
             oldest = next(iter(self._by_age))
             if now < oldest.fed_at + self._span:
@@ -99,12 +100,12 @@ class PartBuffer:
             _drop(oldest)
 
     def next_timer(self) -> float | None:
-        """When the next message has waited too long."""
+        """Return when the next message has waited too long."""
         return next(iter(self._by_age)).fed_at + self._span if self._by_age else None
 
 
 class _Share:
-    """What one network holds."""
+    """The incomplete messages of one network."""
 
     __slots__ = ("by_age", "bytes_held")
 
@@ -118,10 +119,10 @@ def _drop(assembly: _Assembly) -> None:
 
 
 class Assemblies:
-    """The incomplete messages of one sender: any order, any repeats, bounded in number and bytes.
+    """The incomplete messages of one sender: parts in any order, with repeats, bounded in number and bytes.
 
-    The bound in number is the widest window (each message on the way may lack a part); past a bound the oldest
-    other message is dropped, and its sender learns so from the next PartAck.
+    The bound in number is the widest window, since each message in flight may lack a part. Past a bound the oldest
+    other message is dropped; its sender learns so from the next PartAck.
     """
 
     __slots__ = (
@@ -135,7 +136,7 @@ class Assemblies:
     )
 
     def __init__(self, policy: Policy, buffer: PartBuffer, network: Callable[[], str] = lambda: "") -> None:
-        """`network`: with which network the sender is counted now."""
+        """`network`: returns the network under which the sender is counted now."""
         self._message_limit = policy.message_limit
         self._bytes_limit = policy.assembly_bytes
         self._count_limit = policy.window_limit
@@ -149,11 +150,11 @@ class Assemblies:
 
     @property
     def bytes_held(self) -> int:
-        """What all parts are charged."""
+        """The charge of all parts together."""
         return self._bytes
 
     def fits(self, part: Part) -> bool:
-        """Whether this part can belong to a message: False for nonsense, which `add` must not see."""
+        """Whether this part can belong to a message. `add` must not be called with any other part."""
         if not (0 <= part.index < part.count <= PARTS_LIMIT and part.body):
             return False
         assembly = self._by_number.get(part.number)
@@ -164,7 +165,7 @@ class Assemblies:
         return part.count == assembly.count and assembly.size + len(part.body) <= self._message_limit
 
     def add(self, part: Part, now: float) -> bytes | None:
-        """The whole body with its last missing part, else None."""
+        """Add a part. Returns the whole body if it was the last missing one, else None."""
         assembly = self._by_number.get(part.number)
         if assembly is None:
             assembly = _Assembly(self, part.number, self._network(), part.count, {})
@@ -184,19 +185,19 @@ class Assemblies:
         return None
 
     def indexes(self, number: int) -> list[int]:
-        """The parts held of a message, in order; none when it is unknown."""
+        """Return the indexes of the parts held of a message, in order; none when it is unknown."""
         assembly = self._by_number.get(number)
         return sorted(assembly.pieces) if assembly else []
 
     def drop(self, number: int) -> None:
-        """Forgets a message, if it is here."""
+        """Forget a message, if it is here."""
         assembly = self._by_number.pop(number, None)
         if assembly is not None:
             self._bytes -= assembly.charge
             self._buffer.release(assembly)
 
     def drop_below(self, floor: int) -> None:
-        """Forgets the messages that the sender has settled."""
+        """Forget the messages that the sender has settled."""
         for number in [number for number in self._by_number if number < floor]:
             self.drop(number)
 
@@ -207,17 +208,17 @@ class Assemblies:
 
 
 class Piece(msgspec.Struct, eq=False, gc=False):
-    """One part of a message. It is encoded once: a retry sends the same bytes."""
+    """One part of an outgoing message. It is encoded once: a retry sends the same bytes."""
 
     number: int
     index: int
     encoded: bytes
     is_queued: bool = True
-    """It waits for a datagram, for the first time or again."""
+    """It waits to be sent, for the first time or again."""
     is_settled: bool = False
-    """Acknowledged or withdrawn: a queue that still holds it passes over it."""
-    flight: int = 0
-    """The datagram in which it is on the way; 0: it is not, or counts as lost."""
+    """Acknowledged or withdrawn: a queue that still holds it skips it."""
+    datagram: int = 0
+    """The number of the datagram that carries it; 0 when it is not in flight or counts as lost."""
     sends: int = 0
     first_sent_at: float = 0.0
     sent_at: float = 0.0
@@ -225,8 +226,9 @@ class Piece(msgspec.Struct, eq=False, gc=False):
     """Fast retries and probes so far."""
 
 
-class Outgoing(msgspec.Struct, eq=False, gc=False):
-    """A message that is being tried. It leads to its pieces and they lead nowhere, so no cycle needs the gc."""
+class OutgoingMessage(msgspec.Struct, eq=False, gc=False):
+    """A message that is being tried. It refers to its pieces and they do not refer back, so no cycle needs the
+    garbage collector."""
 
     number: int
     pieces: list[Piece]
@@ -234,9 +236,10 @@ class Outgoing(msgspec.Struct, eq=False, gc=False):
     first_sent_at: float = 0.0
     deadline: float = 0.0
     tries: int = 0
-    """Timed tries since the last progress; 0: nothing of it has left yet."""
+    """Timed tries since the last progress; 0 while nothing of it has been sent."""
     ever_held: int = 0
-    """A bit for each part that a PartAck has named. Only a new bit is progress, or one could be led on for ever."""
+    """A bit for each part that any PartAck has named. Only a new bit counts as progress: otherwise a hostile
+    receiver could keep us trying for ever."""
     had_last_chance: bool = False
 
     @property
@@ -246,40 +249,41 @@ class Outgoing(msgspec.Struct, eq=False, gc=False):
         return pieces[0].sends if len(pieces) == 1 else max(piece.sends for piece in pieces)
 
     def sent_for(self, now: float) -> float:
-        """Seconds since the first of these tries."""
+        """Return the seconds since the first of these tries."""
         return now - self.first_sent_at if self.tries else 0.0
 
     def restart(self, now: float) -> None:
-        """As new: no try has been made, and nothing is known to be held at the other end."""
+        """Start afresh: no try has been made, and the other end is not known to hold anything."""
         self.asked_at = now
         self.tries = self.ever_held = 0
         self.had_last_chance = False
         for piece in self.pieces:
-            piece.flight = piece.extra = 0
+            piece.datagram = piece.extra = 0
             piece.is_settled = False
             piece.is_queued = True
 
 
-def make_outgoing(number: int, body: bytes, piece_size: int, now: float) -> Outgoing:
-    """A message cut into parts of at most `piece_size` bytes of body. ValueError: too many."""
+def make_outgoing_message(number: int, body: bytes, piece_size: int, now: float) -> OutgoingMessage:
+    """Cut a message into parts of at most `piece_size` bytes of body. ValueError: too many parts."""
     if len(body) <= piece_size:
-        return Outgoing(number, [Piece(number, 0, encode_frame(Part(number, 0, 1, body)))], now)
+        return OutgoingMessage(number, [Piece(number, 0, encode_frame(Part(number, 0, 1, body)))], now)
     bodies = cut(body, piece_size)
     parts = [Part(number, index, len(bodies), piece) for index, piece in enumerate(bodies)]
-    return Outgoing(number, [Piece(number, part.index, encode_frame(part)) for part in parts], now)
+    return OutgoingMessage(number, [Piece(number, part.index, encode_frame(part)) for part in parts], now)
 
 
 class Arrived(msgspec.Struct, frozen=True, gc=False):
-    """A whole new message: store it, then `confirm` it (or `reject` it, and a repeat counts as new)."""
+    """A whole new message arrived: store it, then `confirm` it. After `reject` a repeat counts as new."""
 
     number: int
     body: bytes
 
 
 class Acknowledged(msgspec.Struct, frozen=True, gc=False):
-    """The other end has stored it: `sends` of its most repeated part, `after` seconds from the first of these tries.
+    """The other end has stored the message.
 
-    It may come after `GaveUp` too, since an acknowledgement carries the recent past.
+    `sends`: how often its most repeated part was sent; `after`: seconds from the first of these tries. The event may
+    follow a `GaveUp`, since an acknowledgement also covers the recent past.
     """
 
     number: int
@@ -288,14 +292,14 @@ class Acknowledged(msgspec.Struct, frozen=True, gc=False):
 
 
 class Unanswered(msgspec.Struct, frozen=True, gc=False):
-    """The second or a later timed try went unanswered: time to look for a newer card of the other end."""
+    """The second or a later timed try went unanswered: the owner may look for a newer card of the other end."""
 
     number: int
     tries: int
 
 
 class GaveUp(msgspec.Struct, frozen=True, gc=False):
-    """All timed tries went unanswered; `tries` is 0 for one that waited all that time behind such messages."""
+    """All timed tries went unanswered; `tries` is 0 for a message that only waited behind such messages."""
 
     number: int
     tries: int

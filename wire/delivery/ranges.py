@@ -1,7 +1,6 @@
-"""Sets of integers that come mostly in runs, and their form in frames.
+"""Sets of integers that are mostly consecutive, and their form in acknowledgements.
 
-It knows sorted runs and alternating lengths. A stream that arrives in order is one run however long it is, which is
-what keeps a receiver's memory small.
+A stream that arrives in order is one range however long it is, which keeps a receiver's memory small.
 """
 
 from bisect import bisect_left, bisect_right
@@ -9,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 
-class Runs:
-    """A set of integers as sorted, separate runs [start, end). Adding at the upper end costs O(1)."""
+class RangeSet:
+    """A set of integers as sorted, separate ranges [start, end). Adding at the upper end costs O(1)."""
 
     __slots__ = ("_ends", "_starts")
 
@@ -34,21 +33,21 @@ class Runs:
             yield from range(start, end)
 
     def has_span(self, start: int, end: int) -> bool:
-        """Whether one run holds all of [start, end)."""
+        """Whether one range holds all of [start, end)."""
         at = bisect_right(self._starts, start)
         return at > 0 and end <= self._ends[at - 1]
 
     @property
     def count(self) -> int:
-        """How many runs there are."""
+        """How many ranges there are."""
         return len(self._starts)
 
     def touches(self, number: int) -> bool:
-        """Whether adding `number` needs no further run."""
+        """Whether `number` can be added without a further range."""
         return number in self or number - 1 in self or number + 1 in self
 
     def add(self, number: int) -> None:
-        """Put it in, joining the runs beside it."""
+        """Add a number; ranges that then touch become one."""
         starts, ends = self._starts, self._ends
         if ends and ends[-1] == number:
             ends[-1] = number + 1
@@ -70,7 +69,7 @@ class Runs:
             ends.insert(at, number + 1)
 
     def add_span(self, start: int, end: int) -> None:
-        """Put in all of [start, end), joining the runs that it meets; costs nothing a number."""
+        """Add all of [start, end); ranges that then touch become one. The cost does not depend on the length."""
         starts, ends = self._starts, self._ends
         low = bisect_left(ends, start)
         high = bisect_right(starts, end)
@@ -79,7 +78,7 @@ class Runs:
         starts[low:high], ends[low:high] = [start], [end]
 
     def drop_below(self, number: int) -> None:
-        """Take out everything lower."""
+        """Remove everything lower."""
         starts, ends = self._starts, self._ends
         if not starts or number <= starts[0]:
             return
@@ -92,7 +91,7 @@ class Runs:
             starts[0] = number
 
     def newest(self, limit: int) -> tuple[int, list[int]] | None:
-        """The highest `limit` runs as the first number and alternating lengths; None for the empty set."""
+        """Return the highest `limit` ranges as the first number and alternating lengths; None for the empty set."""
         starts, ends = self._starts, self._ends
         if not starts:
             return None
@@ -100,12 +99,12 @@ class Runs:
             return starts[-1], [ends[-1] - starts[-1]]
         at = max(0, len(starts) - limit)
         first = starts[at]
-        edges = [edge for run in zip(starts[at:], ends[at:], strict=True) for edge in run]
+        edges = [edge for start_and_end in zip(starts[at:], ends[at:], strict=True) for edge in start_and_end]
         return first, [later - earlier for earlier, later in pairwise(edges)]
 
 
 def spans(first: int, lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The runs [start, end) that alternating lengths stand for."""
+    """Yield the ranges [start, end) that alternating lengths stand for."""
     for at in range(0, len(lengths), 2):
         end = first + lengths[at]
         yield first, end
@@ -114,10 +113,11 @@ def spans(first: int, lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def covers(first: int, lengths: Sequence[int], start: int, end: int) -> bool:
-    """Whether one run holds all of [start, end)."""
+    """Whether one range holds all of [start, end)."""
     return any(low <= start and end <= high for low, high in spans(first, lengths))
 
 
 def is_bounded(first: int, lengths: Sequence[int], last: int) -> bool:
-    """Whether lengths from a stranger end in a run, are positive, and reach no further than `last`."""
+    """Whether lengths from another program are valid: they end in a range, are positive, and reach no further than
+    `last`."""
     return first >= 0 and len(lengths) % 2 == 1 and min(lengths) > 0 and first + sum(lengths) - 1 <= last

@@ -1,7 +1,4 @@
-"""The sending half of a stream: messages that are being tried, and when each is tried again.
-
-It knows tries and acknowledgements.
-"""
+"""The sending half of a stream: messages that are being tried, and when each is tried again."""
 
 import random
 from collections import deque
@@ -12,17 +9,20 @@ from chatapp.wire.delivery.parts import (
     Acknowledged,
     DeliveryEvent,
     GaveUp,
-    Outgoing,
+    OutgoingMessage,
     Piece,
     Unanswered,
-    make_outgoing,
+    make_outgoing_message,
 )
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import spans
 
 
 class SendQueue:
-    """Retries leave at once: each replaces a datagram that has left the network. First sends wait for the window."""
+    """Parts that wait to be sent.
+
+    Retries leave at once, since each replaces a datagram that has left the network. First sends wait for the window.
+    """
 
     __slots__ = ("_first", "_retries")
 
@@ -31,39 +31,39 @@ class SendQueue:
         self._retries: deque[Piece] = deque()
 
     def has_any(self, space: int) -> bool:
-        """Whether something waits that may leave while the window has so much space."""
+        """Whether a part may be sent now, given the space left in the window."""
         return bool(self._retries) or (bool(self._first) and space > 0)
 
     def add(self, pieces: list[Piece], *, is_urgent: bool) -> None:
-        """Parts for the first time; urgent ones go before those that wait already."""
+        """Add parts that were never sent; urgent ones go before those that wait already."""
         if is_urgent:
             self._first.extendleft(reversed(pieces))
         else:
             self._first += pieces
 
     def retry(self, piece: Piece) -> None:
-        """Once more, unless it waits already."""
+        """Queue a part again, unless it is queued already."""
         if not piece.is_queued:
             piece.is_queued = True
             self._retries.append(piece)
 
     def clear(self) -> None:
-        """Nothing waits any more."""
+        """Remove all parts."""
         self._first.clear()
         self._retries.clear()
 
     def take(self, room: int, space: int) -> list[Piece]:
-        """The parts for one datagram: up to `room` bytes, and up to `space` first sends behind the retries."""
+        """Take the parts for one datagram: up to `room` bytes, and up to `space` first sends behind the retries."""
         taken: list[Piece] = []
         room = _move(self._retries, taken, room, len(self._retries))
         if not self._retries and self._first:
-            space -= sum(1 for piece in taken if not piece.flight)
+            space -= sum(1 for piece in taken if not piece.datagram)
             _move(self._first, taken, room, len(taken) + space)
         return taken
 
 
 def _move(queue: deque[Piece], taken: list[Piece], room: int, limit: int) -> int:
-    """Moves what fits into `room`, until `taken` holds `limit`. Returns the room left, below 0 when it ran out."""
+    """Move what fits into `room`, until `taken` holds `limit`. Returns the room left, below 0 when it ran out."""
     while queue and len(taken) < limit:
         piece = queue[0]
         if not piece.is_settled:
@@ -77,53 +77,54 @@ def _move(queue: deque[Piece], taken: list[Piece], room: int, limit: int) -> int
 
 
 class Schedule:
-    """Messages on the way, by number, the earliest deadline first."""
+    """Messages in flight by number, the earliest deadline first."""
 
     __slots__ = ("_by_number", "_timeout")
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._by_number: dict[int, Outgoing] = {}
+        self._by_number: dict[int, OutgoingMessage] = {}
 
-    def get(self, number: int) -> Outgoing | None:
-        """The message, if something of it has left."""
+    def get(self, number: int) -> OutgoingMessage | None:
+        """Return the message, if any part of it has been sent."""
         return self._by_number.get(number)
 
-    def begin(self, message: Outgoing, now: float) -> None:
-        """The first try of this message leaves now."""
+    def begin(self, message: OutgoingMessage, now: float) -> None:
+        """Record that the first try of this message is sent now."""
         message.tries = 1
         message.first_sent_at = now
         message.deadline = now + self._timeout
         self._by_number[message.number] = message
 
-    def postpone(self, message: Outgoing, now: float) -> None:
-        """The next try is a whole timeout from now."""
+    def postpone(self, message: OutgoingMessage, now: float) -> None:
+        """Set the next try to a whole timeout from now."""
         message.deadline = now + self._timeout
         del self._by_number[message.number]
         self._by_number[message.number] = message
 
     def forget(self, number: int) -> None:
-        """There will be no further try."""
+        """Remove a message: there is no further try."""
         self._by_number.pop(number, None)
 
     def clear(self) -> None:
-        """Nothing has left."""
+        """Remove all messages."""
         self._by_number.clear()
 
-    def take(self, runs: Iterator[tuple[int, int]]) -> list[Outgoing]:
-        """Takes out the messages whose numbers lie in the runs [start, end): in time limited by what is here."""
+    def take(self, ranges: Iterator[tuple[int, int]]) -> list[OutgoingMessage]:
+        """Take out the messages whose numbers lie in the ranges [start, end). The time is bounded by the messages
+        here, however long a range is."""
         by_number = self._by_number
         taken: list[int] = []
-        for start, end in runs:
+        for start, end in ranges:
             if end - start <= len(by_number):
                 taken += [number for number in range(start, end) if number in by_number]
             else:
                 taken += [number for number in by_number if start <= number < end]
         return [by_number.pop(number) for number in taken]
 
-    def overdue(self, now: float) -> list[Outgoing]:
-        """The messages whose deadline has come; they stay here."""
-        overdue: list[Outgoing] = []
+    def overdue(self, now: float) -> list[OutgoingMessage]:
+        """Return the messages whose deadline has passed; they stay here."""
+        overdue: list[OutgoingMessage] = []
         for message in self._by_number.values():
             if message.deadline > now:
                 break
@@ -131,19 +132,19 @@ class Schedule:
         return overdue
 
     def next_deadline(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         for message in self._by_number.values():
             return message.deadline
         return None
 
 
-class Outbox:
-    """Tries messages until they are acknowledged, withdrawn or given up."""
+class StreamSender:
+    """The sending half: tries messages until they are acknowledged, withdrawn or given up."""
 
     __slots__ = (
         "_send_queue",
         "_events",
-        "_flight",
+        "_congestion",
         "_given_up",
         "_messages",
         "_piece_size",
@@ -161,12 +162,12 @@ class Outbox:
         self._events = events
         self._piece_size = piece_size
         self._room = room
-        self._flight = CongestionControl(policy, rng)
+        self._congestion = CongestionControl(policy, rng)
         self._send_queue = SendQueue()
-        self._messages: dict[int, Outgoing] = {}
+        self._messages: dict[int, OutgoingMessage] = {}
         self._schedule = Schedule(policy.ack_timeout)
-        # The last ones given up, since a late acknowledgement may still name them.
-        self._given_up: dict[int, Outgoing] = {}
+        # Messages given up lately: a late acknowledgement may still name them.
+        self._given_up: dict[int, OutgoingMessage] = {}
         self.highest_sent = -1
 
     @property
@@ -176,30 +177,30 @@ class Outbox:
 
     @property
     def has_room(self) -> bool:
-        """Whether `take` may have something."""
-        return self._send_queue.has_any(self._flight.space)
+        """Whether `take` may return parts."""
+        return self._send_queue.has_any(self._congestion.space)
 
     def send(self, number: int, body: bytes, now: float) -> None:
-        """Begins to try a message; one that is being tried goes on undisturbed."""
+        """Begin to try a message; one that is being tried already goes on undisturbed."""
         if number in self._messages:
             return
         if self._given_up:
             self._given_up.pop(number, None)
-        message = self._messages[number] = make_outgoing(number, body, self._piece_size, now)
-        # What later ones have overtaken goes first: the other end holds those back until it comes.
+        message = self._messages[number] = make_outgoing_message(number, body, self._piece_size, now)
+        # A message that later ones have overtaken goes first: the other end holds those back until it arrives.
         self._send_queue.add(message.pieces, is_urgent=number < self.highest_sent)
 
     def withdraw(self, number: int) -> None:
-        """Stops trying, without a word."""
+        """Stop trying a message, without an event."""
         self._given_up.pop(number, None)
         message = self._messages.pop(number, None)
         if message is not None:
             self._drop(message)
-            self._flight.tidy()
+            self._congestion.drop_finished()
 
     def restart_tries(self, now: float) -> None:
-        """Every message as if it had just been asked for, in the order of their numbers."""
-        self._flight.restart()
+        """Try every message afresh, in the order of the numbers."""
+        self._congestion.restart()
         self._send_queue.clear()
         self._schedule.clear()
         for number in sorted(self._messages):
@@ -208,8 +209,8 @@ class Outbox:
             self._send_queue.add(message.pieces, is_urgent=False)
 
     def take(self, room: int, now: float) -> list[bytes]:
-        """The encoded parts of one datagram, up to `room` bytes."""
-        taken = self._send_queue.take(room, self._flight.space)
+        """Return the encoded parts of one datagram, up to `room` bytes."""
+        taken = self._send_queue.take(room, self._congestion.space)
         if not taken:
             return []
         for piece in taken:
@@ -218,13 +219,13 @@ class Outbox:
                 self._schedule.begin(message, now)
                 if message.number > self.highest_sent:
                     self.highest_sent = message.number
-        self._flight.depart(taken, now)
+        self._congestion.on_sent(taken, now)
         return [piece.encoded for piece in taken]
 
     def acknowledge(self, first: int, lengths: Sequence[int], now: float) -> None:
-        """The other end has stored these numbers, most of which it has said before."""
+        """Handle an Ack: the other end has stored these numbers. Most of them it has acknowledged before."""
         if self._given_up:
-            self._learn_late(first, lengths, now)
+            self._acknowledge_late(first, lengths, now)
         stored = self._schedule.take(spans(first, lengths))
         if not stored:
             return
@@ -237,7 +238,7 @@ class Outbox:
         self._land(landed, now)
 
     def acknowledge_parts(self, number: int, first: int, lengths: Sequence[int], now: float) -> bool:
-        """The other end holds these parts of a message in memory; False for nonsense."""
+        """Handle a PartAck: the other end holds these parts in memory. False when the frame is invalid."""
         message = self._schedule.get(number)
         if message is None:
             return True
@@ -247,11 +248,12 @@ class Outbox:
         held = {index for start, end in spans(first, lengths) for index in range(start, end)}
         landed = [pieces[index] for index in held if not pieces[index].is_settled]
         if message.tries > 1:
-            # After a silence, what a PartAck no longer names was lost there: by a restart, or for want of room.
+            # After a silence, a part that a PartAck no longer names was lost at the other end: by a restart, or for
+            # want of room.
             self._retry([piece for piece in pieces if piece.is_settled and piece.index not in held], now)
         bits = sum(1 << index for index in held)
         if bits & ~message.ever_held:
-            # An answer: the tries count from here.
+            # The other end answers, so the count of tries begins again.
             message.ever_held |= bits
             message.tries = 1
             message.had_last_chance = False
@@ -261,7 +263,7 @@ class Outbox:
         return True
 
     def handle_timer(self, now: float) -> None:
-        """Makes the timed tries that are due, or a probe. A late call makes one try each, not all those missed."""
+        """Make the timed tries that are due, or a probe. A late call makes one try each, not all those missed."""
         overdue, tried = self._schedule.overdue(now), len(self._messages)
         for message in overdue:
             if message.tries < self._policy.tries:
@@ -271,18 +273,18 @@ class Outbox:
                 message.had_last_chance = True
                 self._try_again(message, now)
             else:
-                self._let_go(message)
+                self._give_up(message)
         if len(self._messages) < tried:
-            self._let_go_of_waiting(now)
-        probe_at = self._flight.next_probe()
+            self._give_up_waiting(now)
+        probe_at = self._congestion.next_probe()
         if overdue:
-            self._flight.tidy()
+            self._congestion.drop_finished()
         elif probe_at is not None and probe_at <= now:
-            self._retry_early(self._flight.probe(self._room, now))
+            self._retry_early(self._congestion.probe(self._room, now))
 
     def next_timer(self) -> float | None:
-        """The next timed try or probe."""
-        try_at, probe_at = self._schedule.next_deadline(), self._flight.next_probe()
+        """Return when the next timed try or probe is due."""
+        try_at, probe_at = self._schedule.next_deadline(), self._congestion.next_probe()
         if try_at is None or probe_at is None:
             return probe_at if try_at is None else try_at
         return min(try_at, probe_at)
@@ -290,31 +292,31 @@ class Outbox:
     def _land(self, pieces: list[Piece], now: float) -> None:
         for piece in pieces:
             piece.is_settled = True
-        self._flight.land(pieces, now)
-        self._retry_early(self._flight.lost())
+        self._congestion.on_acked(pieces, now)
+        self._retry_early(self._congestion.take_lost())
 
     def _retry_early(self, pieces: list[Piece]) -> None:
-        """A fast retry or a probe: beside the timed tries, and limited for each part."""
+        """Queue a fast retry or a probe: it comes on top of the timed tries, and is limited for each part."""
         for piece in pieces:
             if piece.extra < self._policy.extra_sends:
                 piece.extra += 1
                 self._send_queue.retry(piece)
 
-    def _try_again(self, message: Outgoing, now: float) -> None:
+    def _try_again(self, message: OutgoingMessage, now: float) -> None:
         if message.tries > 1:
             self._events.append(Unanswered(message.number, message.tries))
         self._schedule.postpone(message, now)
         missing = [piece for piece in message.pieces if not piece.is_settled]
-        # All parts are held there, and yet the message is not stored: its last part asks again.
+        # All parts are held at the other end, and yet the message is not stored: its last part asks again.
         self._retry(missing or message.pieces[-1:], now)
 
     def _retry(self, pieces: list[Piece], now: float) -> None:
         for piece in pieces:
             piece.is_settled = False
-            self._flight.time_out(piece, now)
+            self._congestion.on_timeout(piece, now)
             self._send_queue.retry(piece)
 
-    def _let_go(self, message: Outgoing) -> None:
+    def _give_up(self, message: OutgoingMessage) -> None:
         del self._messages[message.number]
         self._drop(message)
         self._events.append(GaveUp(message.number, message.tries))
@@ -322,24 +324,24 @@ class Outbox:
         if len(self._given_up) > self._policy.remembered:
             del self._given_up[next(iter(self._given_up))]
 
-    def _let_go_of_waiting(self, now: float) -> None:
-        """Whoever has waited so long behind a path that was silent all the time learns nothing from waiting on."""
+    def _give_up_waiting(self, now: float) -> None:
+        """Give up the messages that were never sent: the path has been silent for as long as they have waited."""
         since = now - self._policy.give_up_after
-        if self._flight.heard_at > since:
+        if self._congestion.last_ack_at > since:
             return
         for message in list(self._messages.values()):
             if not message.tries and message.asked_at <= since:
-                self._let_go(message)
+                self._give_up(message)
 
-    def _learn_late(self, first: int, lengths: Sequence[int], now: float) -> None:
+    def _acknowledge_late(self, first: int, lengths: Sequence[int], now: float) -> None:
         for start, end in spans(first, lengths):
             for number in [number for number in self._given_up if start <= number < end]:
                 message = self._given_up.pop(number)
                 self._events.append(Acknowledged(number, message.sends, message.sent_for(now)))
 
-    def _drop(self, message: Outgoing) -> None:
+    def _drop(self, message: OutgoingMessage) -> None:
         self._schedule.forget(message.number)
         for piece in message.pieces:
-            self._flight.forget(piece)
+            self._congestion.forget(piece)
             piece.is_settled = True
             piece.encoded = b""

@@ -1,6 +1,6 @@
-"""One remote party: numbered messages to and from it, over datagrams that may get lost.
+"""A reliable stream: numbered messages to and from one other party, over datagrams that may get lost.
 
-It knows how its two halves share payloads: acknowledgements ride along with parts.
+Acknowledgements travel in the same payloads as parts.
 """
 
 import random
@@ -11,13 +11,13 @@ from chatapp.wire.codec import join_frames
 from chatapp.wire.delivery.dedup import BEYOND, REPEAT, Inbox
 from chatapp.wire.delivery.parts import Arrived, Assemblies, DeliveryEvent, PartBuffer
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.delivery.ranges import Runs, covers, is_bounded
-from chatapp.wire.delivery.sender import Outbox
+from chatapp.wire.delivery.ranges import RangeSet, covers, is_bounded
+from chatapp.wire.delivery.sender import StreamSender
 from chatapp.wire.framing import OPENING_OVERHEAD
 from chatapp.wire.limits import DATAGRAM_MAX
 from chatapp.wire.messages.direct import (
     LAST_NUMBER,
-    RUNS_LIMIT,
+    RANGES_LIMIT,
     Ack,
     DeliveryFrame,
     Floor,
@@ -28,8 +28,9 @@ from chatapp.wire.messages.direct import (
 )
 
 
-class Intake:
-    """Takes parts of one sender; says what is stored (Ack) and what is held in memory (PartAck)."""
+class StreamReceiver:
+    """The receiving half: takes parts of one sender, acknowledges stored messages (Ack) and parts held in memory
+    (PartAck)."""
 
     __slots__ = (
         "_assemblies",
@@ -51,7 +52,7 @@ class Intake:
         self._events = events
         self._message_limit = policy.message_limit
         self._assemblies = assemblies
-        # Number to count of parts of the whole messages that the owner has not confirmed.
+        # The whole messages that the owner has not confirmed: message number to count of parts.
         self._unconfirmed: dict[int, int] = {}
         inbox.storing = self._unconfirmed
         self._unconfirmed_parts = 0
@@ -62,21 +63,21 @@ class Intake:
 
     @property
     def owes(self) -> bool:
-        """Whether an acknowledgement of any kind is to be sent."""
+        """Whether an acknowledgement of any kind is due."""
         return bool(self._owed or self._parts_owed)
 
     @property
     def unconfirmed_count(self) -> int:
-        """Whole messages that wait for the owner's disk."""
+        """How many whole messages wait for the owner's disk."""
         return len(self._unconfirmed)
 
     @property
     def bytes_held(self) -> int:
-        """What the parts of incomplete messages are charged."""
+        """The charge of the parts of incomplete messages."""
         return self._assemblies.bytes_held
 
     def receive_part(self, part: Part, now: float) -> bool:
-        """False: it was dropped, as nonsense or for want of room."""
+        """Take a part. False: it was dropped, because it is invalid or there is no room."""
         number = part.number
         admission = self._inbox.admit(number)
         if admission is REPEAT:
@@ -97,7 +98,8 @@ class Intake:
         return True
 
     def confirm(self, number: int, now: float) -> None:
-        """The owner has stored it: order it, and acknowledge it in the next payload."""
+        """Record that the owner has stored a message: it takes its place in order and is acknowledged in the next
+        payload."""
         self._unconfirmed_parts -= self._unconfirmed.pop(number, 0)
         if self._parts_owed:
             self._parts_owed.pop(number, None)
@@ -105,35 +107,36 @@ class Intake:
         self._owe(number)
 
     def reject(self, number: int) -> None:
-        """The owner could not store it: the next copy is new again."""
+        """Record that the owner could not store a message: the next copy is new again."""
         self._unconfirmed_parts -= self._unconfirmed.pop(number, 0)
         self._parts_owed.pop(number, None)
         self._inbox.forget(number)
 
     def raise_floor(self, number: int) -> None:
-        """The sender has settled everything below `number`."""
+        """Raise the floor: the sender has settled everything below `number`."""
         self._inbox.raise_floor(number)
         if len(self._assemblies):
             self._assemblies.drop_below(number)
 
-    def pass_over(self, start: int, end: int) -> None:
-        """The sender will never send any of [start, end)."""
-        self._inbox.pass_over(start, end)
+    def add_gap(self, start: int, end: int) -> None:
+        """Record a gap: the sender never sends any of [start, end)."""
+        self._inbox.add_gap(start, end)
 
     def frames(self) -> list[bytes]:
-        """Drains the acknowledgements that are owed, encoded."""
+        """Drain the acknowledgements that are due, encoded."""
         frames: list[bytes] = []
         if self._owed:
             owed, self._owed = self._owed, []
-            newest = self._inbox.newest(RUNS_LIMIT)
+            newest = self._inbox.newest(RANGES_LIMIT)
             if newest is not None:
                 frames.append(encode_frame(Ack(*newest)))
                 owed = [number for number in owed if number < newest[0]]
-            # Repeats from below the floor, or older than the newest runs: their sender may never have heard.
-            strays = Runs(owed)
-            while (chunk := strays.newest(RUNS_LIMIT)) is not None:
+            # Repeats from below the floor, or older than the newest ranges: the sender may never have seen their
+            # acknowledgement.
+            strays = RangeSet(owed)
+            while (chunk := strays.newest(RANGES_LIMIT)) is not None:
                 frames.append(encode_frame(Ack(*chunk)))
-                strays = Runs(number for number in strays if number < chunk[0])
+                strays = RangeSet(number for number in strays if number < chunk[0])
         if self._parts_owed:
             frames += self._part_frames()
         return frames
@@ -161,33 +164,33 @@ class Intake:
         frames = []
         for number in owed:
             count = self._unconfirmed.get(number)
-            held = Runs(range(count) if count else self._assemblies.indexes(number))
-            newest = held.newest(RUNS_LIMIT)
+            held = RangeSet(range(count) if count else self._assemblies.indexes(number))
+            newest = held.newest(RANGES_LIMIT)
             if newest is not None:
                 frames.append(encode_frame(PartAck(number, *newest)))
         return frames
 
 
 PAYLOAD_LIMIT: Final = DATAGRAM_MAX - OPENING_OVERHEAD
-"""Bytes of a payload that fits a datagram in any case: one that opens a session has the longest header."""
+"""Bytes of a payload that fits every datagram: one that opens a session has the longest header."""
 
 PAYLOAD_LEAST: Final = 640
 """The smallest limit: the longest acknowledgement (600 bytes) must fit."""
 
-GAPS_SAID_MAX: Final = 4
-"""Spans said at once; they are rare, and what is behind a span that is not said only waits a little."""
+GAPS_SENT_MAX: Final = 4
+"""Gaps sent at once. They are rare, and a message behind a gap that is not sent only waits a little."""
 
 _ARRAY_HEADER: Final = 3
 _FLOOR_BYTES: Final = 11
 _PART_BYTES: Final = 20
 _ACK_ROOM: Final = 32
-"""Left free beside a part of full size, so that a usual acknowledgement needs no datagram of its own."""
+"""Bytes left free beside a part of full size, so that a usual acknowledgement needs no datagram of its own."""
 
 
 class ReliableStream:
-    """Tries messages until they are acknowledged, and takes in those of the other end, each once.
+    """Tries messages until they are acknowledged, and receives those of the other end, each once.
 
-    After any call ask `payloads_to_send`, `events`, `inbox.ready` and `next_timer`, which are what it has to say.
+    After any call, ask `payloads_to_send`, `events`, `inbox.ready` and `next_timer` for what follows from it.
     """
 
     __slots__ = (
@@ -197,11 +200,11 @@ class ReliableStream:
         "_floor_frame",
         "_floor_said",
         "_frames",
-        "_intake",
+        "_receiver",
         "_message_limit",
-        "_outbox",
+        "_sender",
         "_payload_limit",
-        "_void_frames",
+        "_gap_frames",
         "ignored",
         "inbox",
     )
@@ -216,8 +219,9 @@ class ReliableStream:
         buffer: PartBuffer | None = None,
         network: Callable[[], str] = lambda: "",
     ) -> None:
-        """`inbox` is the one restored from the owner's store; a new one knows no number. `buffer` is what all streams of
-        one owner share, who asks it for its deadlines; `network` tells with which network the other end is counted."""
+        """`inbox` is the one restored from the owner's store; a new one knows no number. All streams of one owner
+        share `buffer`, whose deadlines the owner watches. `network` returns the network under which the other end is
+        counted."""
         if payload_limit < PAYLOAD_LEAST:
             raise ValueError(f"payload_limit {payload_limit} is below {PAYLOAD_LEAST}")
         self.inbox = Inbox(policy) if inbox is None else inbox
@@ -227,122 +231,126 @@ class ReliableStream:
         self._events: list[DeliveryEvent] = []
         buffer = PartBuffer(policy) if buffer is None else buffer
         assemblies = Assemblies(policy, buffer, network)
-        self._intake = Intake(policy, self.inbox, self._events, assemblies)
+        self._receiver = StreamReceiver(policy, self.inbox, self._events, assemblies)
         room = payload_limit - _ARRAY_HEADER - _FLOOR_BYTES
-        self._outbox = Outbox(policy, rng, self._events, piece_size=room - _PART_BYTES - _ACK_ROOM, room=room)
+        self._sender = StreamSender(
+            policy, rng, self._events, piece_size=room - _PART_BYTES - _ACK_ROOM, room=room
+        )
         self._frames: list[bytes] = []
         self._floor = self._floor_said = 0
         self._floor_frame = encode_frame(Floor(0))
-        self._void_frames: list[bytes] = []
+        self._gap_frames: list[bytes] = []
         self._acked: Ack | None = None
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being tried or owed: the stream can be let go without a loss."""
-        intake = self._intake
-        return not (self._outbox.count or intake.owes or intake.unconfirmed_count or self._frames)
+        """Whether nothing is being tried or owed, so that the stream can be dropped without a loss."""
+        receiver = self._receiver
+        return not (self._sender.count or receiver.owes or receiver.unconfirmed_count or self._frames)
 
     def send(self, number: int, body: bytes, *, now: float) -> None:
-        """Begins to try a message; a number that is being tried is left alone. ValueError: too long, or no number."""
+        """Begin to try a message; a number that is being tried is left alone. ValueError: the body is too long, or
+        the number invalid."""
         if not 0 <= number <= LAST_NUMBER or len(body) > self._message_limit:
             raise ValueError(f"message {number} of {len(body)} bytes cannot be sent")
-        self._outbox.send(number, body, now)
+        self._sender.send(number, body, now)
 
     def withdraw(self, number: int) -> None:
-        """Stops trying a message, without an event."""
-        self._outbox.withdraw(number)
+        """Stop trying a message, without an event."""
+        self._sender.withdraw(number)
 
     def restart_tries(self, *, now: float) -> None:
-        """The other end restarted, or the path changed: everything unacknowledged is tried afresh, at once."""
-        self._outbox.restart_tries(now)
+        """Try everything unacknowledged afresh and at once: the other end restarted, or the path changed."""
+        self._sender.restart_tries(now)
 
     def set_floor(self, number: int) -> None:
-        """Every number of ours below this one is settled for ever. It only rises."""
+        """Raise our floor: every number below it is settled. A lower value is ignored."""
         if number > self._floor:
             self._floor = number
             self._floor_frame = b""
 
     def set_gaps(self, spans: Sequence[tuple[int, int]]) -> None:
-        """Spans [start, end) above the floor that were skipped or refused; said whenever parts are sent."""
-        if spans or self._void_frames:
-            self._void_frames = [
-                encode_frame(Gap(start, end - start)) for start, end in spans[:GAPS_SAID_MAX]
-            ]
+        """Set the gaps [start, end) above the floor: numbers that were skipped or refused. They are sent whenever
+        parts are sent."""
+        if spans or self._gap_frames:
+            self._gap_frames = [encode_frame(Gap(start, end - start)) for start, end in spans[:GAPS_SENT_MAX]]
 
     def queue_frame(self, encoded: bytes) -> None:
-        """Lets a frame of another kind ride along once. ValueError: longer than a payload."""
+        """Send a frame of another kind in the next payload, once. ValueError: it is longer than a payload."""
         if len(encoded) > self._payload_limit - _ARRAY_HEADER:
             raise ValueError(f"a frame of {len(encoded)} bytes does not fit a payload")
         self._frames.append(encoded)
 
     def receive(self, frame: DeliveryFrame, *, now: float) -> None:
-        """Takes in one frame of an opened datagram. `ignored` counts nonsense, and what there is no room for."""
+        """Handle one frame of an opened datagram. `ignored` counts invalid frames and those for which there is no
+        room."""
         match frame:
             case Part():
-                is_taken = self._intake.receive_part(frame, now)
-            case Ack(first=first, runs=lengths):
+                is_taken = self._receiver.receive_part(frame, now)
+            case Ack(first=first, ranges=lengths):
                 is_taken = is_bounded(first, lengths, LAST_NUMBER)
                 if is_taken:
                     self._acked = frame
-                    self._outbox.acknowledge(first, lengths, now)
-            case PartAck(number=number, first=first, runs=lengths):
+                    self._sender.acknowledge(first, lengths, now)
+            case PartAck(number=number, first=first, ranges=lengths):
                 is_taken = is_bounded(first, lengths, LAST_NUMBER)
-                is_taken = is_taken and self._outbox.acknowledge_parts(number, first, lengths, now)
+                is_taken = is_taken and self._sender.acknowledge_parts(number, first, lengths, now)
             case Floor(number=number):
                 is_taken = True
-                self._intake.raise_floor(number)
+                self._receiver.raise_floor(number)
             case Gap(first=first, count=count):
                 is_taken = first + count <= LAST_NUMBER
                 if is_taken:
-                    self._intake.pass_over(first, first + count)
+                    self._receiver.add_gap(first, first + count)
             case _:
                 assert_never(frame)
         if not is_taken:
             self.ignored += 1
 
     def confirm(self, number: int, *, now: float) -> None:
-        """The owner has committed the message to its store: it is acknowledged next, and takes its place in order."""
-        self._intake.confirm(number, now)
+        """Record that the owner has committed the message: it is acknowledged next, and takes its place in order."""
+        self._receiver.confirm(number, now)
 
     def reject(self, number: int) -> None:
-        """The owner could not store an arrived message: the next copy of it arrives anew."""
-        self._intake.reject(number)
+        """Record that the owner could not store an arrived message: the next copy of it arrives anew."""
+        self._receiver.reject(number)
 
     def handle_timer(self, *, now: float) -> None:
-        """Does what is due; too early a call does nothing, a late one does it once."""
-        self._outbox.handle_timer(now)
+        """Do what is due. A call that is too early does nothing, a late one does it once."""
+        self._sender.handle_timer(now)
         self.inbox.handle_timer(now)
 
     def next_timer(self) -> float | None:
-        """When `handle_timer` is to be called, None for never."""
-        own, held = self._outbox.next_timer(), self.inbox.next_timer()
+        """Return when `handle_timer` is to be called, None for never."""
+        own, held = self._sender.next_timer(), self.inbox.next_timer()
         if own is None or held is None:
             return held if own is None else own
         return min(own, held)
 
     def payloads_to_send(self, *, now: float, limit: int = 0) -> list[bytes]:
-        """Drains payloads, each one msgpack array of frames of at most `limit` bytes; 0 for the limit that always holds."""
+        """Drain payloads, each one msgpack array of frames of at most `limit` bytes; 0 stands for the limit that
+        always holds."""
         limit = max(limit, self._payload_limit)
         lead = self._frames
-        if self._intake.owes:
-            lead = self._intake.frames() + lead
+        if self._receiver.owes:
+            lead = self._receiver.frames() + lead
         if lead:
             self._frames = []
         payloads: list[bytes] = []
-        outbox = self._outbox
-        has_room = outbox.has_room
-        if self._void_frames and has_room:
-            lead = self._void_frames + lead
+        sender = self._sender
+        has_room = sender.has_room
+        if self._gap_frames and has_room:
+            lead = self._gap_frames + lead
         while lead or has_room:
             frames, room = _lead_of(lead, limit - _ARRAY_HEADER)
             lead = lead[len(frames) :]
             if has_room:
                 floor = self._say_floor()
-                parts = outbox.take(room - len(floor), now)
+                parts = sender.take(room - len(floor), now)
                 if parts:
                     frames.append(floor)
                     frames += parts
-                has_room = outbox.has_room
+                has_room = sender.has_room
             if frames:
                 payloads.append(join_frames(frames))
         if not payloads and self._owes_floor():
@@ -350,7 +358,7 @@ class ReliableStream:
         return payloads
 
     def events(self) -> list[DeliveryEvent]:
-        """Drains what has happened, in order."""
+        """Drain what has happened, in order."""
         events = self._events[:]
         self._events.clear()
         return events
@@ -362,16 +370,16 @@ class ReliableStream:
         return self._floor_frame
 
     def _owes_floor(self) -> bool:
-        """Whether the other end may be holding messages back for one that the floor has passed."""
+        """Whether the other end may hold messages back for a number that the floor has passed."""
         said = self._floor_said
-        if self._floor <= said or self._outbox.highest_sent <= said:
+        if self._floor <= said or self._sender.highest_sent <= said:
             return False
         acked = self._acked
-        return acked is None or not covers(acked.first, acked.runs, said, self._floor)
+        return acked is None or not covers(acked.first, acked.ranges, said, self._floor)
 
 
 def _lead_of(frames: list[bytes], room: int) -> tuple[list[bytes], int]:
-    """The first frames that fit, and the room left."""
+    """Return the first frames that fit, and the room left."""
     for count, frame in enumerate(frames):
         if len(frame) > room:
             return frames[:count], room

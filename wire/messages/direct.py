@@ -64,15 +64,16 @@ class RelayFailed(msgspec.Struct, frozen=True, array_like=True, tag=32):
 LAST_NUMBER: Final = 2**63 - 1
 """The highest message number: what every msgpack library and SQLite hold as a signed integer."""
 
-RUNS_LIMIT: Final = 32
-"""Runs in one acknowledgement: with the widest gaps still under 600 bytes, so it always fits a datagram."""
+RANGES_LIMIT: Final = 32
+"""Ranges in one acknowledgement. With the widest gaps they still take less than 600 bytes, so they always fit a
+datagram."""
 
 PARTS_LIMIT: Final = 1024
 """Parts of one message, so that a stranger cannot make us keep a table for a million of them."""
 
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_NUMBER)]
 Length: TypeAlias = Annotated[int, Meta(ge=1, le=LAST_NUMBER)]
-Lengths: TypeAlias = Annotated[list[Length], Meta(min_length=1, max_length=2 * RUNS_LIMIT - 1)]
+Lengths: TypeAlias = Annotated[list[Length], Meta(min_length=1, max_length=2 * RANGES_LIMIT - 1)]
 PartIndex: TypeAlias = Annotated[int, Meta(ge=0, le=PARTS_LIMIT - 1)]
 PartCount: TypeAlias = Annotated[int, Meta(ge=1, le=PARTS_LIMIT)]
 
@@ -90,7 +91,7 @@ class Ack(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
     """Numbers of messages that are stored at whoever says it."""
 
     first: Number
-    runs: Lengths
+    ranges: Lengths
 
 
 class PartAck(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
@@ -98,7 +99,7 @@ class PartAck(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
 
     number: Number
     first: PartIndex
-    runs: Lengths
+    ranges: Lengths
 
 
 class Floor(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):

@@ -182,7 +182,7 @@ class DirectReceiver:
             self._out.events.append(Trouble(text=text))
             return False
         stream.inbox.raise_floor(body.floor)
-        stream.inbox.pass_over(body.since, body.number)
+        stream.inbox.add_gap(body.since, body.number)
         self._streams.take(stream, body.number, body.at, body.text, late=True)
         return True
 

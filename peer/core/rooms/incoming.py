@@ -113,7 +113,7 @@ class GroupReceiver:
         if group is None or not self.is_member(group, contact.identity):
             return
         stream = self._stream(group, contact)
-        stream.inbox.pass_over(line.since, line.number)
+        stream.inbox.add_gap(line.since, line.number)
         self._note_floor(stream, line.position, line.floor)
         self._streams.take(stream, line.number, line.at, line.text, late=False)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.core.people.table import NameSearch
-from chatapp.wire.delivery.parts import Outgoing
+from chatapp.wire.delivery.parts import OutgoingMessage
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OURS: Final = ("chatapp.",)
 DEADLINES: Final = ("next_timer", "next_deadline", "next_probe", "deadline")
 """Methods or attributes that say when something is due; None for never."""
-NO_DEADLINE: Final = (Outgoing, NameSearch)
+NO_DEADLINE: Final = (OutgoingMessage, NameSearch)
 """These keep a deadline that is waited for no more; the schedule of tries and the look-ups, which hold them, know."""
 
 

@@ -153,7 +153,7 @@ class End:
         """The same message by another way, which asks the inbox alone."""
         inbox = self.delivery.inbox
         inbox.raise_floor(floor)
-        inbox.pass_over(since, number)
+        inbox.add_gap(since, number)
         if inbox.admit(number) is Admission.NEW:
             self.disk.stored[number] = body
             self._hold(number, now)
@@ -180,20 +180,20 @@ class End:
         start = max(self.delivery.inbox.floor, self.disk.top + 1)
         if number < start:
             held_below_floor = number > self.disk.top
-            is_excused = number in self.disk.skipped or self._is_void(number)
+            is_excused = number in self.disk.skipped or self._is_in_gap(number)
             assert held_below_floor or is_excused, "I9: out of order"
             return
         missing = [
             other
             for other in range(start, number)
-            if other not in self.disk.stored and not self._is_void(other)
+            if other not in self.disk.stored and not self._is_in_gap(other)
         ]
         if missing:
             waited = [now - since for held, since in self.held_since.items() if held >= number]
             assert max(waited) >= 15.0 - 1e-6, "I9: overtaken too early"
             self.disk.skipped.update(missing)
 
-    def _is_void(self, number: int) -> bool:
+    def _is_in_gap(self, number: int) -> bool:
         return any(start <= number < end for start, end in self.excused)
 
     def _handle(self, event: DeliveryEvent) -> None:

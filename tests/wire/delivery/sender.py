@@ -1,11 +1,11 @@
-"""An outbox with its notices, and datagrams as lists of (number, index)."""
+"""A sending half with its notices, and datagrams as lists of (number, index)."""
 
 import random
 
 from chatapp.wire.codec import join_frames
 from chatapp.wire.delivery.parts import DeliveryEvent
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.delivery.sender import Outbox
+from chatapp.wire.delivery.sender import StreamSender
 from chatapp.wire.messages.direct import Part
 from tests.wire.delivery.network import frames_of
 
@@ -13,17 +13,19 @@ ROOM = 1_000
 SIZE = 100
 
 
-class Sender:
-    """An outbox with its notices; `leave` is what goes into datagrams now, a list for each."""
+class SendingEnd:
+    """A sending half with its notices; `leave` is what goes into datagrams now, a list for each."""
 
     def __init__(self, policy: Policy | None = None) -> None:
         self.events: list[DeliveryEvent] = []
-        self.outbox = Outbox(policy or Policy(), random.Random(1), self.events, piece_size=SIZE, room=ROOM)
+        self.stream_sender = StreamSender(
+            policy or Policy(), random.Random(1), self.events, piece_size=SIZE, room=ROOM
+        )
 
     def leave(self, *, now: float) -> list[list[tuple[int, int]]]:
         datagrams = []
-        while self.outbox.has_room:
-            frames = frames_of(join_frames(self.outbox.take(ROOM, now)))
+        while self.stream_sender.has_room:
+            frames = frames_of(join_frames(self.stream_sender.take(ROOM, now)))
             datagrams.append([(part.number, part.index) for part in frames if isinstance(part, Part)])
         return datagrams
 
@@ -34,7 +36,7 @@ class Sender:
 
     def learn_round_trip(self, span: float) -> None:
         """One message that is answered after `span`; time ends at that value."""
-        self.outbox.send(0, b"first", 0.0)
+        self.stream_sender.send(0, b"first", 0.0)
         self.leave(now=0.0)
-        self.outbox.acknowledge(0, [1], span)
+        self.stream_sender.acknowledge(0, [1], span)
         self.drain()

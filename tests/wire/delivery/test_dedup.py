@@ -54,9 +54,9 @@ def test_against_the_rule_itself(actions: list[tuple[str, int]]) -> None:
             floor = max(floor, value)
             inbox.raise_floor(value)
         elif action == "gap":
-            if inbox.run_count < 4:
+            if inbox.range_count < 4:
                 gap.update(range(max(floor, value), value + 3))
-            inbox.pass_over(value, value + 3)
+            inbox.add_gap(value, value + 3)
         elif action == "restart":
             inbox = Inbox(
                 POLICY, floor=floor, seen=stored, shown=max(shown, default=-1), unshown=stored - set(shown)
@@ -71,8 +71,8 @@ def test_against_the_rule_itself(actions: list[tuple[str, int]]) -> None:
             since[value] = now
         else:
             above = [number for number in known if number >= floor]
-            runs = sum(1 for number in above if number - 1 not in above)
-            assert len(since) >= 4 or runs >= 4
+            ranges = sum(1 for number in above if number - 1 not in above)
+            assert len(since) >= 4 or ranges >= 4
         known = stored | gap
         ready = inbox.ready(now)
         assert len(set(ready)) == len(ready)
@@ -148,7 +148,7 @@ def test_holes_that_are_never_filled_are_bounded() -> None:
         now += 20.0
         take_in(inbox, number, now=now)
         inbox.ready(now)
-    assert inbox.run_count == 4
+    assert inbox.range_count == 4
     assert inbox.admit(7) is Admission.NEW
     assert inbox.admit(98) is Admission.BEYOND
 
@@ -175,11 +175,11 @@ def test_a_restart_shows_a_latecomer_that_was_stored_and_not_marked() -> None:
     assert inbox.admit(2) is Admission.REPEAT
 
 
-def test_what_is_void_is_not_waited_for_however_early_it_is_said() -> None:
+def test_what_is_in_gap_is_not_waited_for_however_early_it_is_said() -> None:
     """A sender restarts (2 to 9 are skipped) while 1 is on its way."""
     inbox = Inbox(Policy(), floor=1)
-    inbox.pass_over(2, 10)
-    inbox.pass_over(2, 5)
+    inbox.add_gap(2, 10)
+    inbox.add_gap(2, 5)
     take_in(inbox, 1, now=0.0)
     take_in(inbox, 10, now=0.0)
     assert inbox.has_ready
@@ -190,7 +190,7 @@ def test_what_is_void_is_not_waited_for_however_early_it_is_said() -> None:
 def test_what_the_sender_settles_on_its_way_to_the_disk_is_shown_once_and_in_order() -> None:
     inbox = Inbox(Policy(), floor=1)
     inbox.storing = {1, 2, 3, 4}
-    inbox.pass_over(3, 4)
+    inbox.add_gap(3, 4)
     inbox.store(3, 0.0)
     inbox.store(3, 0.0)
     assert inbox.ready(0.0) == []
@@ -213,23 +213,23 @@ def test_what_came_another_way_and_is_settled_on_its_way_to_the_disk_is_shown_to
     assert inbox.ready(0.0) == [1, 2]
 
 
-def test_what_is_void_below_the_floor_is_old_news() -> None:
+def test_what_is_in_gap_below_the_floor_is_old_news() -> None:
     inbox = Inbox(Policy(), floor=10)
-    inbox.pass_over(5, 10)
+    inbox.add_gap(5, 10)
     assert inbox.newest(32) is None
-    inbox.pass_over(5, 12)
+    inbox.add_gap(5, 12)
     assert inbox.newest(32) == (10, [2])
 
 
-def test_spans_that_are_void_are_bounded() -> None:
+def test_the_gaps_remembered_are_bounded() -> None:
     inbox = Inbox(POLICY)
     for start in range(10, 1_000, 10):
-        inbox.pass_over(start, start + 5)
-    assert inbox.run_count == 4
+        inbox.add_gap(start, start + 5)
+    assert inbox.range_count == 4
     inbox = Inbox(Policy())
     for start in range(10, 1_000, 10):
-        inbox.pass_over(start, start + 5)
-    assert inbox.run_count == 64
+        inbox.add_gap(start, start + 5)
+    assert inbox.range_count == 64
 
 
 def test_two_senders_may_use_one_number() -> None:

@@ -10,7 +10,7 @@ from chatapp.wire.errors import DecodeError
 from chatapp.wire.messages.direct import (
     LAST_NUMBER,
     PARTS_LIMIT,
-    RUNS_LIMIT,
+    RANGES_LIMIT,
     Ack,
     DeliveryFrame,
     Floor,
@@ -22,7 +22,7 @@ from chatapp.wire.messages.direct import (
 from tests.wire.delivery.network import frames_of
 
 numbers = st.integers(0, LAST_NUMBER)
-lengths = st.lists(st.integers(1, LAST_NUMBER), min_size=1, max_size=2 * RUNS_LIMIT - 1)
+lengths = st.lists(st.integers(1, LAST_NUMBER), min_size=1, max_size=2 * RANGES_LIMIT - 1)
 frames = st.one_of(
     st.builds(
         Part,
@@ -31,8 +31,8 @@ frames = st.one_of(
         count=st.integers(1, PARTS_LIMIT),
         body=st.binary(max_size=50),
     ),
-    st.builds(Ack, first=numbers, runs=lengths),
-    st.builds(PartAck, number=numbers, first=st.integers(0, PARTS_LIMIT - 1), runs=lengths),
+    st.builds(Ack, first=numbers, ranges=lengths),
+    st.builds(PartAck, number=numbers, first=st.integers(0, PARTS_LIMIT - 1), ranges=lengths),
     st.builds(Floor, number=numbers),
     st.builds(Gap, first=numbers, count=st.integers(1, LAST_NUMBER)),
 )
@@ -73,7 +73,7 @@ def test_a_changed_byte_gives_frames_or_one_error(frame: DeliveryFrame, data: st
         [2, 5, []],
         [2, 5, [0]],
         [2, 5, [-1]],
-        [2, 5, [1] * (2 * RUNS_LIMIT)],
+        [2, 5, [1] * (2 * RANGES_LIMIT)],
         [3, 5, -1, [1]],
         [4, -1],
         [4, 2**63],
@@ -91,5 +91,5 @@ def test_what_a_later_version_appends_is_ignored() -> None:
 
 
 def test_the_longest_acknowledgement_fits_the_smallest_payload() -> None:
-    widest = Ack(LAST_NUMBER, [LAST_NUMBER] * (2 * RUNS_LIMIT - 1))
+    widest = Ack(LAST_NUMBER, [LAST_NUMBER] * (2 * RANGES_LIMIT - 1))
     assert len(encode_frame(widest)) < 600

@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatapp.wire.delivery.ranges import Runs, covers, is_bounded, spans
+from chatapp.wire.delivery.ranges import RangeSet, covers, is_bounded, spans
 
 numbers = st.integers(0, 12)
 sets = st.sets(numbers)
@@ -12,65 +12,65 @@ lengths = st.lists(st.integers(1, 5), min_size=1, max_size=9)
 
 
 @given(st.lists(numbers, max_size=60))
-def test_runs_are_the_set_that_was_added(added: list[int]) -> None:
-    runs = Runs()
+def test_ranges_are_the_set_that_was_added(added: list[int]) -> None:
+    ranges = RangeSet()
     for count, number in enumerate(added, 1):
-        runs.add(number)
-        assert list(runs) == sorted(set(added[:count]))
-    assert all((number in runs) == (number in set(added)) for number in range(-2, 15))
-    assert runs.count == sum(1 for number in set(added) if number - 1 not in set(added))
+        ranges.add(number)
+        assert list(ranges) == sorted(set(added[:count]))
+    assert all((number in ranges) == (number in set(added)) for number in range(-2, 15))
+    assert ranges.count == sum(1 for number in set(added) if number - 1 not in set(added))
 
 
 @given(sets, numbers)
 def test_touches_says_whether_adding_needs_another_run(held: set[int], number: int) -> None:
-    runs = Runs(held)
-    before, touches = runs.count, runs.touches(number)
-    runs.add(number)
-    assert touches == (runs.count <= before)
-    assert list(runs) == sorted(held | {number})
+    ranges = RangeSet(held)
+    before, touches = ranges.count, ranges.touches(number)
+    ranges.add(number)
+    assert touches == (ranges.count <= before)
+    assert list(ranges) == sorted(held | {number})
 
 
 @given(sets, numbers)
 @example({0, 1, 4}, 2)
 @example({0, 2, 3, 4}, 3)
 def test_drop_below_keeps_the_rest(held: set[int], floor: int) -> None:
-    runs = Runs(held)
-    runs.drop_below(floor)
+    ranges = RangeSet(held)
+    ranges.drop_below(floor)
     kept = {number for number in held if number >= floor}
-    assert list(runs) == sorted(kept)
-    assert runs.count == Runs(kept).count
+    assert list(ranges) == sorted(kept)
+    assert ranges.count == RangeSet(kept).count
 
 
 @given(sets, numbers, st.integers(0, 12))
 def test_a_span_is_asked_for_and_added_as_a_whole(held: set[int], start: int, length: int) -> None:
-    runs, span = Runs(held), set(range(start, start + length))
+    ranges, span = RangeSet(held), set(range(start, start + length))
     if span:
-        assert runs.has_span(start, start + length) == (span <= held)
-        runs.add_span(start, start + length)
-    assert list(runs) == sorted(held | span)
-    assert runs.count == Runs(held | span).count
+        assert ranges.has_span(start, start + length) == (span <= held)
+        ranges.add_span(start, start + length)
+    assert list(ranges) == sorted(held | span)
+    assert ranges.count == RangeSet(held | span).count
 
 
 @given(sets)
 def test_each_run_is_a_span_that_is_held_and_no_longer_one_is(held: set[int]) -> None:
-    runs = Runs(held)
-    newest = runs.newest(99)
+    ranges = RangeSet(held)
+    newest = ranges.newest(99)
     for start, end in spans(*newest) if newest is not None else ():
-        assert runs.has_span(start, end)
-        assert not runs.has_span(start, end + 1)
-        assert not runs.has_span(start - 1, end)
+        assert ranges.has_span(start, end)
+        assert not ranges.has_span(start, end + 1)
+        assert not ranges.has_span(start - 1, end)
 
 
 @given(sets, st.integers(1, 6))
-def test_the_newest_runs_are_the_upper_end_of_the_set(held: set[int], limit: int) -> None:
-    newest = Runs(held).newest(limit)
+def test_the_newest_ranges_are_the_upper_end_of_the_set(held: set[int], limit: int) -> None:
+    newest = RangeSet(held).newest(limit)
     if newest is None:
         assert not held
         return
     first, alternating = newest
     listed = [number for start, end in spans(first, alternating) for number in range(start, end)]
     assert listed == sorted(number for number in held if number >= first)
-    assert len(alternating) == 2 * min(limit, Runs(held).count) - 1
+    assert len(alternating) == 2 * min(limit, RangeSet(held).count) - 1
     assert is_bounded(first, alternating, max(held))
     assert not is_bounded(first, alternating, max(held) - 1)
 
@@ -90,6 +90,6 @@ def test_bounded_lengths_end_in_a_run_within_the_bound(first: int, alternating: 
 
 
 def test_a_long_stream_in_order_is_one_run() -> None:
-    runs = Runs(range(100_000))
-    assert runs.count == 1
-    assert runs.newest(32) == (0, [100_000])
+    ranges = RangeSet(range(100_000))
+    assert ranges.count == 1
+    assert ranges.newest(32) == (0, [100_000])

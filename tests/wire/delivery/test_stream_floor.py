@@ -53,7 +53,7 @@ def test_the_floor_is_not_announced_for_the_last_message_of_all() -> None:
     assert say(a) == []
 
 
-def test_what_is_void_is_said_in_front_of_parts_and_nobody_waits_for_it() -> None:
+def test_what_is_in_gap_is_said_in_front_of_parts_and_nobody_waits_for_it() -> None:
     """1 is unsettled, 2 to 9 were skipped at a restart."""
     a, b = make_stream(), make_stream()
     a.set_floor(1)
@@ -69,7 +69,7 @@ def test_what_is_void_is_said_in_front_of_parts_and_nobody_waits_for_it() -> Non
     assert take_all(b, now=0.0) == [1, 10]
 
 
-def test_only_so_many_voids_are_said_at_once() -> None:
+def test_only_so_many_gaps_are_sent_at_once() -> None:
     a = make_stream()
     a.set_gaps([(start, start + 5) for start in range(10, 100, 10)])
     a.send(1, b"one", now=0.0)

@@ -82,8 +82,8 @@ raw = st.one_of(
     st.builds(
         Part, number=numbers, index=st.integers(-2, 9), count=st.integers(-2, 9), body=st.binary(max_size=9)
     ),
-    st.builds(Ack, first=st.integers(-2, 20), runs=st.lists(st.integers(-2, 9), max_size=9)),
-    st.builds(PartAck, number=st.integers(0, 9), first=st.integers(-2, 9), runs=lengths),
+    st.builds(Ack, first=st.integers(-2, 20), ranges=st.lists(st.integers(-2, 9), max_size=9)),
+    st.builds(PartAck, number=st.integers(0, 9), first=st.integers(-2, 9), ranges=lengths),
 )
 
 
@@ -98,7 +98,7 @@ def test_nothing_that_a_stranger_says_raises_or_grows_without_bound(said: list[D
             take_all(delivery, now=float(now))
             assert all(len(payload) <= PAYLOAD_LIMIT for payload in delivery.payloads_to_send(now=float(now)))
         assert delivery.inbox.held_count <= 8 + 8
-        assert delivery._intake.bytes_held <= Policy(assemblies=1).assembly_bytes
+        assert delivery._receiver.bytes_held <= Policy(assemblies=1).assembly_bytes
 
 
 def test_nonsense_is_counted() -> None:
@@ -120,7 +120,7 @@ def test_nonsense_is_counted() -> None:
 
 
 @pytest.mark.parametrize("first", [0, 7, 2**63 - 6])
-def test_a_void_may_end_right_below_the_last_number(first: int) -> None:
+def test_a_gap_may_end_right_below_the_last_number(first: int) -> None:
     """Clause 6.3: where it ends is a number, too."""
     delivery = make_stream()
     delivery.receive(Gap(first, LAST_NUMBER - first), now=0.0)
@@ -131,7 +131,7 @@ def test_a_void_may_end_right_below_the_last_number(first: int) -> None:
 
 
 @pytest.mark.parametrize("first", [0, 7, 2**63 - 6])
-def test_a_void_up_to_the_last_number_itself_is_nonsense(first: int) -> None:
+def test_a_gap_up_to_the_last_number_itself_is_nonsense(first: int) -> None:
     delivery = make_stream()
     delivery.receive(Gap(first, LAST_NUMBER - first + 1), now=0.0)
     assert delivery.ignored == 1

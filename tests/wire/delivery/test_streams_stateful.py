@@ -195,15 +195,15 @@ class Streams(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         for end in self.ends.values() if hasattr(self, "ends") else ():
-            intake, outbox = end.delivery._intake, end.delivery._outbox
+            stream_receiver, stream_sender = end.delivery._receiver, end.delivery._sender
             assert end.delivery.inbox.held_count <= POLICY.hold_numbers + POLICY.unconfirmed_parts
-            assert intake.bytes_held <= POLICY.assembly_bytes
-            assert intake.unconfirmed_count <= POLICY.unconfirmed_parts
-            assert len(outbox._given_up) <= POLICY.remembered
-            pieces = [piece for message in outbox._messages.values() for piece in message.pieces]
-            assert outbox._flight.count == sum(1 for piece in pieces if piece.flight)
-            live = {piece.flight for piece in pieces if piece.flight}
-            recorded = {flight for flight, _ in outbox._flight._records}
+            assert stream_receiver.bytes_held <= POLICY.assembly_bytes
+            assert stream_receiver.unconfirmed_count <= POLICY.unconfirmed_parts
+            assert len(stream_sender._given_up) <= POLICY.remembered
+            pieces = [piece for message in stream_sender._messages.values() for piece in message.pieces]
+            assert stream_sender._congestion.count == sum(1 for piece in pieces if piece.datagram)
+            live = {piece.datagram for piece in pieces if piece.datagram}
+            recorded = {congestion for congestion, _ in stream_sender._congestion._records}
             assert live <= recorded
 
     def teardown(self) -> None:

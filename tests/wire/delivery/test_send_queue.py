@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.delivery.parts import Outgoing, Piece, make_outgoing
+from chatapp.wire.delivery.parts import OutgoingMessage, Piece, make_outgoing_message
 from chatapp.wire.delivery.sender import SendQueue
 from chatapp.wire.messages.direct import Part, encode_frame
 
@@ -33,7 +33,7 @@ def test_a_retry_that_is_not_on_the_way_takes_its_place_in_the_window() -> None:
     send_queue = SendQueue()
     send_queue.add([piece(1), piece(2)], is_urgent=False)
     lost, probed = piece(3, is_queued=False), piece(4, is_queued=False)
-    probed.flight = 9
+    probed.datagram = 9
     send_queue.retry(lost)
     send_queue.retry(probed)
     assert numbers(send_queue.take(1_000, 2)) == [3, 4, 1]
@@ -80,7 +80,7 @@ def test_datagrams_are_never_too_long_and_nothing_is_left(
 
 @given(st.binary(max_size=100), st.integers(1, 30))
 def test_a_message_is_encoded_once_in_parts_that_are_new(body: bytes, size: int) -> None:
-    message = make_outgoing(7, body, size, 2.0)
+    message = make_outgoing_message(7, body, size, 2.0)
     bodies = [body[at : at + size] for at in range(0, len(body), size)] or [b""]
     assert [one.encoded for one in message.pieces] == [
         encode_frame(Part(7, at, len(bodies), each)) for at, each in enumerate(bodies)
@@ -90,13 +90,13 @@ def test_a_message_is_encoded_once_in_parts_that_are_new(body: bytes, size: int)
 
 
 def test_a_message_that_starts_afresh_knows_nothing() -> None:
-    message: Outgoing = make_outgoing(7, bytes(20), 10, 2.0)
+    message: OutgoingMessage = make_outgoing_message(7, bytes(20), 10, 2.0)
     message.tries, message.ever_held, message.had_last_chance = 5, 3, True
     for one in message.pieces:
-        one.flight, one.extra, one.is_settled, one.is_queued, one.sends = 9, 4, True, False, 6
+        one.datagram, one.extra, one.is_settled, one.is_queued, one.sends = 9, 4, True, False, 6
     message.restart(3.0)
     assert (message.asked_at, message.tries, message.ever_held, message.had_last_chance) == (3.0, 0, 0, False)
-    assert [(one.flight, one.extra, one.is_settled, one.is_queued) for one in message.pieces] == [
+    assert [(one.datagram, one.extra, one.is_settled, one.is_queued) for one in message.pieces] == [
         (0, 0, False, True)
     ] * 2
     assert message.sends == 6
