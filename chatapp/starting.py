@@ -21,7 +21,7 @@ from chatapp.validation import (
     registry_key_from,
     server_from,
 )
-from chatapp.wire.address import port_of
+from chatapp.wire.address import parse_port
 
 if TYPE_CHECKING:
     from chatapp.registry.settings import Settings
@@ -40,7 +40,7 @@ def serve(
 ) -> int:
     """The registry. `options`: what the command line decides over the file `config`; `lists`: files of who may come in."""
     (port_text,) = counted(words, "-s", _SERVER_ARGUMENTS)
-    port = port_of(port_text, "port")
+    port = parse_port(port_text, "port")
     folder_from(str(options["data"]) if options["data"] is not None else None)
     from chatapp.registry.settings import Misconfigured, configure
 
@@ -76,7 +76,7 @@ def visit(
 ) -> int:
     """A visitor of the help desk."""
     host, server_port = counted(words, "--desk", _DESK_ARGUMENTS)
-    port = port_of(server_port, "server-port")
+    port = parse_port(server_port, "server-port")
     found = server_from(host, port)
     name = name_from(queue, "--queue") if queue else ""
     demanded = registry_key_from(registry_key, os.environ)
@@ -108,7 +108,7 @@ def talk(
     name, host, server_port, client_port = counted(words, "-c", _CLIENT_ARGUMENTS)
     me = name_from(name)
     entered = None if room is None else name_from(room.removeprefix("#"), "--room")
-    ports = port_of(server_port, "server-port"), port_of(client_port, "client-port")
+    ports = parse_port(server_port, "server-port"), parse_port(client_port, "client-port")
     folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     found = server_from(host, ports[0])

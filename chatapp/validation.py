@@ -109,10 +109,10 @@ def registry_key_from(text: str | None, environment: Mapping[str, str]) -> str |
     typed = text if text is not None else environment.get("CHATAPP_REGISTRY_KEY") or None
     if typed is None:
         return None
-    from chatapp.wire.identity import KeyRefused, demanded_key
+    from chatapp.wire.identity import KeyRefused, require_fingerprint
 
     try:
-        return demanded_key(typed)
+        return require_fingerprint(typed)
     except KeyRefused as refusal:
         raise Misuse(f"{'CHATAPP_REGISTRY_KEY' if text is None else '--registry-key'}: {refusal}") from None
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 
 from chatapp import ChatAppError, NotAdmitted, NotLetIn, Peer, events
-from chatapp.wire.address import port_of
+from chatapp.wire.address import parse_port
 
 
 async def echo(name: str, server: str, port: int) -> int:
@@ -55,7 +55,7 @@ def main(words: list[str]) -> int:
         return 2
     name, server, port = words
     try:
-        return asyncio.run(echo(name, server, port_of(port, "server-port")))
+        return asyncio.run(echo(name, server, parse_port(port, "server-port")))
     except ChatAppError as error:
         print(error, file=sys.stderr)
         return 2

@@ -12,9 +12,10 @@ from chatapp.registry.access import Bans, flaw_of_bans, flaw_of_keys
 from chatapp.registry.desk import console as desk
 from chatapp.registry.store import entries
 from chatapp.registry.store.journal import frame, scan
-from chatapp.wire import address, forms, sealing
+from chatapp.wire import address, sealing
 from chatapp.wire.admission import CodeRefused, JoinCode
 from chatapp.wire.codec import encode
+from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import ChatAppError, FormRefused, WireError
 from chatapp.wire.framing import FrameReader, unpack_group, unpack_relayed, unpack_sealed
 from chatapp.wire.identity import AgreementKey, Identity
@@ -106,19 +107,19 @@ def words(data: bytes) -> None:
     shown = sanitize(text)
     assert not any((ord(sign) < 32 and sign != "\t") or 0x7F <= ord(sign) < 0xA0 for sign in shown)
     _name(text)
-    for refuse, read in ((CodeRefused, JoinCode), (FormRefused, forms.full_name)):
+    for refuse, read in ((CodeRefused, JoinCode), (FormRefused, full_name)):
         try:
             read(text)
         except refuse:
             continue
     try:
-        number = forms.mobile_number(text, "IN")
-        assert forms.mobile_number(number, "IN") == number
+        number = mobile_number(text, "IN")
+        assert mobile_number(number, "IN") == number
     except FormRefused:
         pass
-    address.normal(text), address.network_of(text)
-    host = address.literal(text)
-    assert host is None or address.literal(host) == host
+    address.normalized_host(text), address.network_of(text)
+    host = address.ip_literal(text)
+    assert host is None or address.ip_literal(host) == host
     is_flawless = not flaw_of_bans([text])
     assert is_flawless == _can_ban(text)
     flaw_of_keys([text])

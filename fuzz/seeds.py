@@ -93,7 +93,7 @@ def link_streams() -> list[bytes]:
 
 def words() -> list[bytes]:
     """Short things that people type: names, numbers, addresses, keys, codes."""
-    code = JoinCode.drawn(bytes(CODE_BYTES), registry=b"r" * 32).text
+    code = JoinCode.generate(bytes(CODE_BYTES), registry=b"r" * 32).text
     texts = [
         "alice",
         "Álvaro",

@@ -27,11 +27,11 @@ from chatapp.peer.errors import NameTaken, NotAdmitted, NotLetIn, NotOpen, Other
 from chatapp.peer.history.query import Past
 from chatapp.peer.keystore import NameHasKeys, folder_of
 from chatapp.peer.receipts import CHANNEL, Outcome, Receipt, Receipts
-from chatapp.wire.address import Address, port_of
+from chatapp.wire.address import Address, parse_port
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.folders import default_home
-from chatapp.wire.identity import demanded_key
+from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
@@ -289,8 +289,8 @@ class Peer(Company):
         AddressRefused, CodeRefused, KeyRefused."""
         super().__init__(
             peer_name(name),
-            Address(server[0], port_of(str(server[1]), "server")),
-            registry_key=None if registry_key is None else demanded_key(registry_key),
+            Address(server[0], parse_port(str(server[1]), "server")),
+            registry_key=None if registry_key is None else require_fingerprint(registry_key),
             port=port,
             home=home or default_home(),
             policy=policy or Policy(),

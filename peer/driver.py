@@ -25,7 +25,7 @@ from chatapp.peer.history.database import History, Maintenance
 from chatapp.peer.keystore import KeyFolder
 from chatapp.peer.receipts import Receipts
 from chatapp.peer.transport import Connection, call_guarded
-from chatapp.wire.address import Address, literal, server_name
+from chatapp.wire.address import Address, ip_literal, server_name
 from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.aio.hosts import host_from
 from chatapp.wire.delivery.policy import Policy
@@ -560,7 +560,7 @@ class PeerDriver:
 async def _found(server: Address) -> Address:
     """The IP address of a server that may be given by name. Raises ServerUnreachable."""
     try:
-        if literal(server.host) is not None:  # needs no thread
+        if ip_literal(server.host) is not None:  # needs no thread
             return Address(host_from(server.host, "server"), server.port)
         return Address(await asyncio.to_thread(host_from, server.host, "server"), server.port)
     except AddressRefused as error:

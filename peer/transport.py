@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from chatapp.wire.aio.link import Link, limit_segments
+from chatapp.wire.aio.link import TcpLink, limit_segments
 from chatapp.wire.errors import quoted
 
 _log = logging.getLogger("chatapp.peer")
@@ -57,7 +57,7 @@ class Connection:
         self._host = host
         self._now = read_clock
         self._pump = pump
-        self._link: Link | None = None
+        self._link: TcpLink | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._is_over = False
         self._is_held = False
@@ -117,14 +117,14 @@ class Connection:
             sock.setblocking(False)
             limit_segments(sock, host)
             await loop.sock_connect(sock, (host, port))
-            await loop.create_connection(lambda: Link(self, queue_max=LINK_QUEUE), sock=sock)
+            await loop.create_connection(lambda: TcpLink(self, queue_max=LINK_QUEUE), sock=sock)
         except BaseException:
             sock.close()
             raise
 
-    # --- as the owner of a link (`wire.aio.link.LinkOwner`)
+    # --- as the owner of a link (`wire.aio.link.TcpLinkOwner`)
 
-    def link_opened(self, link: Link) -> None:
+    def link_opened(self, link: TcpLink) -> None:
         if self._is_over:
             link.cut("closed meanwhile")
             return
@@ -135,17 +135,17 @@ class Connection:
         self._core.link_connected(now=self._now())
         self._pump()
 
-    def link_frames(self, link: Link, frames: list[bytes]) -> None:
+    def link_frames(self, link: TcpLink, frames: list[bytes]) -> None:
         if self._listens_to(link):
             call_guarded(self._core.receive_frames, frames, now=self._now(), dropped=self._core.dropped)
             self._pump()
 
-    def link_closed(self, link: Link, reason: str) -> None:
+    def link_closed(self, link: TcpLink, reason: str) -> None:
         if self._listens_to(link):
             _log.debug("link closed: %s", reason)
             self._link = None
             self._core.link_closed(now=self._now())
             self._pump()
 
-    def _listens_to(self, link: Link) -> bool:
+    def _listens_to(self, link: TcpLink) -> bool:
         return link is self._link and not self._is_over

@@ -13,7 +13,7 @@ from chatapp.registry.directory.directory import Directory
 from chatapp.registry.limits import remaining
 from chatapp.registry.store.entries import InviteMade
 from chatapp.registry.transport.sessions import Randomness
-from chatapp.wire.address import literal
+from chatapp.wire.address import ip_literal
 from chatapp.wire.admission import CODE_BYTES, JoinCode, public_half
 from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.identity import fingerprint_digits, fingerprint_from
@@ -73,7 +73,7 @@ class Bans:
 
     def has_host(self, host: str) -> bool:
         """Whether nobody may come in from this address."""
-        if not self._networks or literal(host) is None:
+        if not self._networks or ip_literal(host) is None:
             return False
         address = ip_address(host)
         return any(
@@ -223,7 +223,7 @@ class Operators:
         like somebody else's gets none: nobody can have it."""
         names = self._directory.names
         free = {key: text for key, text in self.names.items() if not names.is_held_or_alike(text)}
-        self.codes = {key: JoinCode.drawn(rng.randbytes(CODE_BYTES), registry=registry) for key in free}
+        self.codes = {key: JoinCode.generate(rng.randbytes(CODE_BYTES), registry=registry) for key in free}
         for key, code in self.codes.items():
             names.keep(free[key], code.public)
 

@@ -26,7 +26,7 @@ from chatapp.registry.store.protocol import Loaded, Store, StoreError
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.aio.datagram import DatagramEndpoint
-from chatapp.wire.aio.link import Link
+from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.errors import ChatAppError, PortInUse, quoted
 from chatapp.wire.folders import default_home, make_private
 from chatapp.wire.identity import Identity, fingerprint
@@ -127,7 +127,7 @@ class Registry:
             undo.pop_all()
         self._shell, self._endpoint = shell, endpoint
         for listener in listeners:
-            server = await loop.create_server(lambda: Link(shell), sock=listener, backlog=BACKLOG)
+            server = await loop.create_server(lambda: TcpLink(shell), sock=listener, backlog=BACKLOG)
             self._servers.append(server)
         shell.start(endpoint)
         self._say(f"[Registry listening on UDP and TCP port {self._port}.]")
@@ -231,7 +231,7 @@ class Registry:
             return []
         chance = random.SystemRandom()
         return [
-            JoinCode.drawn(chance.randbytes(CODE_BYTES), registry=registry) for _ in range(_CODES_AT_START)
+            JoinCode.generate(chance.randbytes(CODE_BYTES), registry=registry) for _ in range(_CODES_AT_START)
         ]
 
     def _make_core(self, identity: Identity, loaded: Loaded, store: Store) -> RegistryCore:

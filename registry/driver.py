@@ -21,7 +21,7 @@ from chatapp.registry.effects import Fault
 from chatapp.registry.store.protocol import Store, StoreError, StoreFull
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DatagramEndpoint
-from chatapp.wire.aio.link import Link
+from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.errors import quoted
 
 _log = logging.getLogger(__name__)
@@ -194,7 +194,7 @@ FLUSH_FOR = 0.25
 
 
 class RegistryDriver:
-    """Between one core and the world. It is the owner of all links (`wire.aio.link.LinkOwner`)."""
+    """Between one core and the world. It is the owner of all links (`wire.aio.link.TcpLinkOwner`)."""
 
     def __init__(
         self,
@@ -208,8 +208,8 @@ class RegistryDriver:
         self._core = core
         self.committer = Committer(loop, core, store, self._tell)
         self._endpoint: DatagramEndpoint | None = None
-        self._numbers: dict[Link, int] = {}
-        self._links: dict[int, Link] = {}
+        self._numbers: dict[TcpLink, int] = {}
+        self._links: dict[int, TcpLink] = {}
         self._next_number = 1
         self._behind: set[int] = set()
         """Links whose readers had left something unread when it was last looked at."""
@@ -258,7 +258,7 @@ class RegistryDriver:
         await self.committer.finish()
 
     async def _end_links(self, reason: str) -> None:
-        for end in (Link.close, Link.cut):
+        for end in (TcpLink.close, TcpLink.cut):
             for link in list(self._numbers):
                 end(link, reason)
             if self._links:
@@ -274,17 +274,17 @@ class RegistryDriver:
         for data, sender in batch:
             self._tell(self._core.receive_datagram, data, sender)
 
-    def link_opened(self, link: Link) -> None:
+    def link_opened(self, link: TcpLink) -> None:
         number = self._numbers[link] = self._next_number
         self._next_number += 1
         self._links[number] = link
         self._tell(self._core.link_opened, number, link.remote)
 
-    def link_frames(self, link: Link, frames: list[bytes]) -> None:
+    def link_frames(self, link: TcpLink, frames: list[bytes]) -> None:
         self._tell(self._core.receive_frames, self._numbers[link], frames)
         self._widen()
 
-    def link_closed(self, link: Link, reason: str) -> None:
+    def link_closed(self, link: TcpLink, reason: str) -> None:
         number = self._numbers.pop(link, None)
         if number is not None:
             del self._links[number]

@@ -16,9 +16,9 @@ import msgspec
 from chatapp.registry.access import AccessSettings, flaw_of_bans, flaw_of_keys
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import Policy
+from chatapp.wire.desk import is_region
 from chatapp.wire.errors import ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
-from chatapp.wire.forms import is_region
 from chatapp.wire.identity import fingerprint_from
 from chatapp.wire.limits import DESK_MENU_MAX, DESK_MENU_TEXT_MAX, DESK_QUEUES_MAX
 from chatapp.wire.names import name_key, peer_name

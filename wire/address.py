@@ -16,7 +16,7 @@ _MAPPED: Final = "::ffff:"
 
 
 class Address(NamedTuple):
-    """Where datagrams go and come from. `host` is an IP address as text, as `normal` writes it."""
+    """Where datagrams go and come from. `host` is an IP address as text, as `normalized_host` writes it."""
 
     host: str
     port: int
@@ -41,7 +41,7 @@ def addresses_via(host: str) -> type[Address]:
     return AddressVia
 
 
-def normal(host: str) -> str:
+def normalized_host(host: str) -> str:
     """`host` in the one form in which hosts are compared: no scope id, and IPv4 never inside IPv6.
 
     Sockets write the rest in one way already; this runs for every datagram and so does no more than it must.
@@ -66,7 +66,7 @@ def network_of(host: str) -> str:
         return host
 
 
-def literal(text: str) -> str | None:
+def ip_literal(text: str) -> str | None:
     """The IPv4 or IPv6 address that `text` writes out, in its normal form; None when it is none."""
     import ipaddress  # not at the top: it costs milliseconds at a peer's start, and only faces parse addresses
 
@@ -76,16 +76,16 @@ def literal(text: str) -> str | None:
         return None
     if found.version == 6 and found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)
-    return normal(str(found))
+    return normalized_host(str(found))
 
 
 def server_name(host: str, port: int) -> str:
     """A server as its user names it, in the one form by which it is remembered: lower case, no dot at the end, an IP address
     in its normal form. A host name stays one: where it leads may change."""
-    return str(Address(literal(host) or host.lower().removesuffix("."), port))
+    return str(Address(ip_literal(host) or host.lower().removesuffix("."), port))
 
 
-def port_of(text: str, what: str) -> int:
+def parse_port(text: str, what: str) -> int:
     """The port that `text` says, for the argument `what`. Raises AddressRefused, which names both and the range."""
     if not _PORT.match(text) or not is_port(int(text)):
         raise AddressRefused(what, text, f"is not a port; ports are {PORT_MIN}-{PORT_MAX}")

@@ -60,18 +60,18 @@ class JoinCode:
         self.public: Final = self._key.public
 
     @classmethod
-    def drawn(cls, chance: bytes, *, registry: bytes) -> "JoinCode":
+    def generate(cls, chance: bytes, *, registry: bytes) -> "JoinCode":
         """A new one of the registry with this identity key, of `CODE_BYTES` random bytes."""
         assert len(chance) == CODE_BYTES
         seed = _letters(chance, _SEED_LETTERS)
         letters = seed + _tag_of(registry, seed)
         return cls(letters + _check(letters))
 
-    def is_of(self, registry: bytes) -> bool:
+    def is_made_by(self, registry: bytes) -> bool:
         """Whether the registry with this identity key made it: no other is to see it."""
         return _tag_of(registry, self._seed) == self._tag
 
-    def shown_to(self, *, registry: bytes, nonce: bytes, identity: bytes) -> bytes:
+    def invitation_for(self, *, registry: bytes, nonce: bytes, identity: bytes) -> bytes:
         """The invitation in a REGISTER: of use to this registry, for this identity, in this attempt."""
         return self.public + self._key.sign(_INVITED, encode([registry, nonce, identity]))
 
@@ -81,7 +81,7 @@ def public_half(invitation: bytes) -> bytes:
     return invitation[:_KEY_SIZE]
 
 
-def is_shown_to(invitation: bytes, *, registry: bytes, nonce: bytes, identity: bytes) -> bool:
+def is_invitation_for(invitation: bytes, *, registry: bytes, nonce: bytes, identity: bytes) -> bool:
     """Whether the holder of that code has made this invitation for them."""
     said = encode([registry, nonce, identity])
     return is_signed_by(public_half(invitation), _INVITED, said, invitation[_KEY_SIZE:])
@@ -118,7 +118,9 @@ def make_register(
     code: JoinCode | None = None,
 ) -> Register:
     """A REGISTER for the registry with that identity key."""
-    shown = b"" if code is None else code.shown_to(registry=registry, nonce=nonce, identity=card.identity)
+    shown = (
+        b"" if code is None else code.invitation_for(registry=registry, nonce=nonce, identity=card.identity)
+    )
     signature = author.sign(_REGISTER, _asked(registry, nonce, cookie, card, shown))
     return Register(nonce, cookie, card, signature, shown)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE
-from chatapp.wire.messages.direct import DeliveryFrame, DirectBody, StraightLine
+from chatapp.wire.messages.direct import DeliveryFrame, DirectBody, DirectGroupLine
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 from chatapp.wire.messages.registration import (
@@ -75,7 +75,7 @@ decode_letter_body: Final = _typed(LetterBody, "letter body")
 decode_group_body: Final = _typed(GroupBody, "group line")
 _decode_hello: Final = _typed(Hello, "HELLO")
 _decode_direct_body: Final = _typed(DirectBody, "message body")
-_decode_straight_line: Final = _typed(StraightLine, "straight line")
+_decode_direct_group_line: Final = _typed(DirectGroupLine, "straight line")
 _frame_count: Final = msgspec.Meta(max_length=DATAGRAM_FRAMES_MAX)
 _decode_frames: Final = _decoder(Annotated[list[DatagramFrame], _frame_count], "frames")
 _decode_raw_frames: Final = _decoder(Annotated[list[msgspec.Raw], _frame_count], "frames")
@@ -118,7 +118,7 @@ def decode_direct_body(body: bytes) -> DirectBody:
     return _decode_direct_body(body)
 
 
-def decode_message_body(body: bytes) -> DirectBody | StraightLine:
+def decode_message_body(body: bytes) -> DirectBody | DirectGroupLine:
     """Return the inside of whatever one peer says to another: a group's line begins with a text, a message with a number
     (clause 6.9). Raises DecodeError."""
     try:
@@ -126,7 +126,7 @@ def decode_message_body(body: bytes) -> DirectBody | StraightLine:
     except DecodeError:
         if len(body) > BODY_MAX:
             raise
-    return _decode_straight_line(body)
+    return _decode_direct_group_line(body)
 
 
 def encode_hello(hello: Hello) -> bytes:

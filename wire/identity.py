@@ -100,7 +100,7 @@ def _said(name: str, identity: bytes, mail: bytes, counter: int) -> bytes:
 
 def fingerprint(identity: bytes) -> str:
     """Eight groups of four hexadecimal digits: 128 bits of BLAKE2b over the key, for people to compare (clause 3.6)."""
-    return spaced(fingerprint_digits(identity))
+    return in_groups_of_four(fingerprint_digits(identity))
 
 
 def fingerprint_digits(identity: bytes) -> str:
@@ -126,7 +126,7 @@ class KeyRefused(ChatAppError):
         )
 
 
-def demanded_key(text: str) -> str:
+def require_fingerprint(text: str) -> str:
     """As `fingerprint_from`. Raises KeyRefused."""
     digits = fingerprint_from(text)
     if digits is None:
@@ -134,6 +134,6 @@ def demanded_key(text: str) -> str:
     return digits
 
 
-def spaced(digits: str) -> str:
+def in_groups_of_four(digits: str) -> str:
     """The digits of a fingerprint in groups of four, as they are shown."""
     return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))

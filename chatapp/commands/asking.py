@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatapp.validation import Misuse, folder_from
-from chatapp.wire.address import port_of
+from chatapp.wire.address import parse_port
 
 if TYPE_CHECKING:
     from chatapp.registry.effects import Answer, Errand
@@ -17,7 +17,7 @@ FAILED: Final = 1
 
 def folder_of_registry(data: str | None, port: str | None) -> Path:
     """The folder of a registry that has run at least once. Raises Misuse, AddressRefused."""
-    wanted = None if port is None else port_of(port, "--port")
+    wanted = None if port is None else parse_port(port, "--port")
     home = folder_from(data)
     from chatapp.registry.adminclient import folders_in
     from chatapp.wire.folders import default_home

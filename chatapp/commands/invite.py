@@ -40,7 +40,7 @@ def invite(
     registry = key_of_registry(folder)
     if registry is None:
         return FAILED
-    codes = [JoinCode.drawn(os.urandom(CODE_BYTES), registry=registry) for _ in range(int(count))]
+    codes = [JoinCode.generate(os.urandom(CODE_BYTES), registry=registry) for _ in range(int(count))]
     if answer_to(folder, MakeInvites([code.public for code in codes])) is None:
         return FAILED
     for code in codes:

@@ -16,7 +16,7 @@ from chatapp.validation import (
     registry_key_from,
     server_from,
 )
-from chatapp.wire.address import port_of
+from chatapp.wire.address import parse_port
 
 _ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
 
@@ -47,7 +47,7 @@ def send(
     check_options(words[: len(_ARGUMENTS) - 1])
     name, host, server_port, to, text = counted(words, "send", _ARGUMENTS)
     me, other = name_from(name), name_from(to, "to")
-    there = port_of(server_port, "server-port")
+    there = parse_port(server_port, "server-port")
     folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     if not text.strip():

@@ -19,7 +19,7 @@ from chatapp.validation import (
     registry_key_from,
     server_from,
 )
-from chatapp.wire.address import port_of
+from chatapp.wire.address import parse_port
 
 _ARGUMENTS: Final = ("server-ip", "server-port")
 
@@ -50,7 +50,7 @@ def stats(
     if operator is None:
         raise Misuse("stats needs --as <name>: the name of an operator")
     name, of = name_from(operator, "--as"), name_from(queue, "--queue") if queue else ""
-    there = port_of(server_port, "server-port")
+    there = parse_port(server_port, "server-port")
     folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     found = server_from(host, there)

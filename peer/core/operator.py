@@ -10,7 +10,7 @@ import msgspec
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import Outputs
-from chatapp.wire.focus import STILL_SERVED, Focus, Held, NumberMoved, ShownRoom, Typed
+from chatapp.wire.desk import STILL_SERVED, Focus, Held, NumberMoved, ShownRoom, Typed
 from chatapp.wire.messages.desk import (
     CallNext,
     ClientCause,

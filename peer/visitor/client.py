@@ -29,7 +29,7 @@ from chatapp.wire.aio.hosts import host_from
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import ChatAppError, TooLong
 from chatapp.wire.folders import default_home, make_private
-from chatapp.wire.identity import AgreementKey, Identity, demanded_key, fingerprint_digits
+from chatapp.wire.identity import AgreementKey, Identity, fingerprint_digits, require_fingerprint
 from chatapp.wire.limits import TEXT_MAX
 
 VISITS_MAX: Final = 256
@@ -173,7 +173,7 @@ class Visitor:
         """`queue`: empty for the first one of the desk. All else is as in `peer.client.Peer`. Raises KeyRefused."""
         self._server = server
         """As it was given: its host may be a name."""
-        self._registry_key = None if registry_key is None else demanded_key(registry_key)
+        self._registry_key = None if registry_key is None else require_fingerprint(registry_key)
         self._queue = queue
         self._home = home
         self._events: list[happened.VisitEvent] = []

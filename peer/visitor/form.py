@@ -1,6 +1,6 @@
 """The form: what a visitor is asked, in which order, and when a request is void.
 
-What a name and a number are stands in `wire.forms`.
+What a name and a number are stands in `wire.desk`.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
+from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
-from chatapp.wire.forms import full_name, mobile_number
 
 TRIES: Final = 3
 """Wrong answers to one question after which the request is void."""

@@ -1,6 +1,6 @@
 """The operator at the registry's own terminal: typed lines become the requests that peers send, notices become lines.
 
-What is shown may wait for the disk, so the terminal keeps its own view of whom the operator serves (`wire.focus`), as a
+What is shown may wait for the disk, so the terminal keeps its own view of whom the operator serves (`wire.desk`), as a
 peer does at the far end of a link.
 """
 
@@ -27,8 +27,8 @@ from chatapp.registry.desk.texts import (
 )
 from chatapp.registry.desk.visit import CONSOLE
 from chatapp.registry.effects import Effect, Show
+from chatapp.wire.desk import Focus, Held, NumberMoved, ShownRoom, Typed
 from chatapp.wire.errors import quoted
-from chatapp.wire.focus import Focus, Held, NumberMoved, ShownRoom, Typed
 from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (
     CallNext,

@@ -28,7 +28,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     menu: tuple[str, ...] = DEFAULT_MENU
     """The issues, number 1 first; at least one."""
     region: str = "IN"
-    """Whose numbers are taken without a country code (`wire.forms.is_region`)."""
+    """Whose numbers are taken without a country code (`wire.desk.is_region`)."""
     keep_place: float = 60.0
     """How long the place of a visitor is kept whose link is lost, and after a restart of the registry."""
     operators: tuple[str, ...] = ()

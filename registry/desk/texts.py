@@ -6,7 +6,7 @@ Lines in brackets are printed to the letter, as peers print theirs. Strangers' t
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
-from chatapp.wire.focus import Held, NumberMoved
+from chatapp.wire.desk import Held, NumberMoved
 from chatapp.wire.messages.desk import (
     CallNext,
     ClientCause,

@@ -10,8 +10,8 @@ from chatapp.registry.desk.state import DeskParts
 from chatapp.registry.desk.transcript import VISITOR
 from chatapp.registry.desk.visit import Form, Visit, VisitState, digest, kept_record
 from chatapp.registry.effects import Caller, Effect, Reply, Resume, Store, VisitKept
+from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
-from chatapp.wire.forms import full_name, mobile_number
 from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
 from chatapp.wire.messages.desk import (
     AskPlace,

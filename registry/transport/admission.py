@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 
 from chatapp.registry.limits import Bucket, Buckets
 from chatapp.wire.address import Address, network_of
-from chatapp.wire.admission import is_register_authentic, is_shown_to, make_refused
+from chatapp.wire.admission import is_invitation_for, is_register_authentic, make_refused
 from chatapp.wire.codec import decode_hello, decode_register, encode
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity, is_authentic
@@ -71,7 +71,9 @@ class Gate:
     def _is_invitation_good(self, register: Register) -> bool:
         shown, identity = register.invitation, register.card.identity
         registry = self._registry.public
-        return not shown or is_shown_to(shown, registry=registry, nonce=register.nonce, identity=identity)
+        return not shown or is_invitation_for(
+            shown, registry=registry, nonce=register.nonce, identity=identity
+        )
 
     def _is_cookie_good(self, cookie: bytes, sender: Address, now: float) -> bool:
         window = self._window_of(now)

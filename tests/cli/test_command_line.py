@@ -44,7 +44,7 @@ def test_a_registry_reads_its_files_again(started: Started, tmp_path: Path) -> N
 
 
 def test_one_message_with_a_join_code(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = JoinCode.drawn(b"c" * CODE_BYTES, registry=b"r" * 32).text
+    code = JoinCode.generate(b"c" * CODE_BYTES, registry=b"r" * 32).text
     assert chatapp.__main__.main([*SEND, "--code", code.lower(), "hi"]) == 0
     assert started.told["code"] == code
     monkeypatch.setenv("CHATAPP_CODE", code)

@@ -134,10 +134,10 @@ def _admission() -> Iterator[tuple[str, Value]]:
 
 def _invitation() -> Iterator[tuple[str, Value]]:
     registry, identity = REGISTRY.identity.public, ALICE.identity.public
-    code = JoinCode.drawn(bytes(range(CODE_BYTES)), registry=registry)
+    code = JoinCode.generate(bytes(range(CODE_BYTES)), registry=registry)
     yield "code", code.text
     yield "code.key", code.public
-    yield "invitation", code.shown_to(registry=registry, nonce=NONCE, identity=identity)
+    yield "invitation", code.invitation_for(registry=registry, nonce=NONCE, identity=identity)
 
 
 def _session() -> Iterator[tuple[str, Value]]:

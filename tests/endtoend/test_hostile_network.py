@@ -22,7 +22,7 @@ def garbage(chance: Random) -> bytes:
 async def test_garbage_and_half_open_connections_while_a_chat_goes_on(stage: Stage) -> None:
     registry = await stage.registry()
     alice, bob = await stage.welcome("alice", "bob")
-    ports = [stage.port, stage.port_of("alice"), stage.port_of("bob")]
+    ports = [stage.port, stage.parse_port("alice"), stage.parse_port("bob")]
     with contextlib.ExitStack() as open_sockets:
         flood = asyncio.create_task(asyncio.to_thread(send_garbage, ports))
         connecting = asyncio.create_task(asyncio.to_thread(connect, stage.port, open_sockets))

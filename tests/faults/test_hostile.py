@@ -130,7 +130,7 @@ async def test_a_hostile_client_beside_two_who_talk(
     friend.close()
     listener = Listener(stage.port)
     await listener.come()
-    victims = [f"{name}={stage.port_of(name)}" for name in ("alice", "bob")]
+    victims = [f"{name}={stage.parse_port(name)}" for name in ("alice", "bob")]
     hostiles = [
         await stage.run(
             f"hostile {play}",

@@ -49,7 +49,7 @@ async def test_forged_datagrams_move_nobody(stage: Stage, figure: Note) -> None:
         for number in range(dose(500, 5_000)):
             kind = (Kind.SEALED, Kind.REGISTER, Kind.OPENING, Kind.WELCOME, Kind.REFUSED)[number % 5]
             forged = bytes((kind,)) + mallory.sealed(b"")[1:41] + mallory.random.randbytes(8 + number % 200)
-            for port in (stage.port, stage.port_of("alice"), stage.port_of("bob")):
+            for port in (stage.port, stage.parse_port("alice"), stage.parse_port("bob")):
                 stranger.sendto(forged, ("127.0.0.1", port))
                 sent += 1
         mallory.close()

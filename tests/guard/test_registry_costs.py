@@ -9,7 +9,7 @@ import pytest
 
 from chatapp.registry.core import RegistryCore
 from chatapp.wire.address import Address
-from chatapp.wire.aio.link import Link
+from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.codec import encode
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.mail import DepositMail
@@ -92,7 +92,7 @@ class TestLinks:
             return direct(descriptor, data)
 
         here, there = connected()
-        _, link = await asyncio.get_running_loop().create_connection(lambda: Link(Owner()), sock=here)
+        _, link = await asyncio.get_running_loop().create_connection(lambda: TcpLink(Owner()), sock=here)
         transport = link._transport
         assert transport is not None
         monkeypatch.setattr(os, "write", write)

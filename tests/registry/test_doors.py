@@ -13,7 +13,7 @@ from tests.registry.rig import Rig
 from tests.support.memory_store import MemoryStore
 
 CLOSED = AccessSettings(invite_only=True)
-CODE, OTHER = (JoinCode.drawn(bytes([number]) * CODE_BYTES, registry=b"r" * 32) for number in (1, 2))
+CODE, OTHER = (JoinCode.generate(bytes([number]) * CODE_BYTES, registry=b"r" * 32) for number in (1, 2))
 
 
 def invited(rig: Rig, *codes: JoinCode) -> str:
@@ -116,10 +116,10 @@ def test_a_crash_keeps_both_the_name_and_the_used_code_or_neither(rig: Rig, is_s
 def test_a_stolen_invitation_is_of_no_use(rig: Rig) -> None:
     """A listener puts what bob showed into a REGISTER of their own."""
     bob, eve = rig.hand("bob"), rig.hand("eve")
-    shown = CODE.shown_to(registry=rig.identity.public, nonce=b"n" * 16, identity=bob.id)
+    shown = CODE.invitation_for(registry=rig.identity.public, nonce=b"n" * 16, identity=bob.id)
 
     class Stolen(JoinCode):
-        def shown_to(self, **_: bytes) -> bytes:
+        def invitation_for(self, **_: bytes) -> bytes:
             return shown
 
     assert eve.register(code=Stolen(CODE.text)) is None

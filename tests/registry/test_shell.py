@@ -9,7 +9,7 @@ import pytest
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.driver import RegistryDriver
 from chatapp.wire.address import Address
-from chatapp.wire.aio.link import Link
+from chatapp.wire.aio.link import TcpLink
 from tests.support.memory_store import MemoryStore
 
 
@@ -56,7 +56,7 @@ class Pump:
         )
         self.lines = [Line(), Line()]
         for line in self.lines:
-            self.shell.link_opened(cast("Link", line))
+            self.shell.link_opened(cast("TcpLink", line))
 
     async def turn(self, **says: list[object]) -> list[list[object]]:
         """The core says this in one turn; what is done with each link."""
@@ -93,7 +93,7 @@ async def test_links_are_written_to_widened_and_closed(pump: Pump) -> None:
 
 async def test_nothing_is_done_with_links_that_are_over(pump: Pump) -> None:
     first, second = pump.core.opened
-    pump.shell.link_closed(cast("Link", pump.lines[1]), "gone")
+    pump.shell.link_closed(cast("TcpLink", pump.lines[1]), "gone")
     done = await pump.turn(
         link_writes=[(second, [b"hello"])],
         links_to_widen=[second],

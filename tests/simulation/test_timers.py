@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 from chatapp.peer.core import events as happened
-from chatapp.wire.messages.direct import StraightLine
+from chatapp.wire.messages.direct import DirectGroupLine
 from tests.peer.core.cast import POLICY, WALL
 from tests.peer.core.hall import Node
 from tests.peer.core.lab import BOB, CAROL, enter, told
@@ -72,7 +72,7 @@ def test_a_list_of_rooms_is_given_up_in_time_though_a_room_was_asked_for_later(n
 def test_what_waits_for_an_earlier_line_of_one_is_not_held_back_by_that_of_another(node: Node) -> None:
     asked = node.now
     for one in (BOB, CAROL):
-        line = StraightLine("#lab", 8, 8, 7, 0, int(WALL * 1_000), f"from {one.name}")
+        line = DirectGroupLine("#lab", 8, 8, 7, 0, int(WALL * 1_000), f"from {one.name}")
         node.hears(told(one, node, line), one.home)
         node.pass_time(5.0)
     assert sorted(deadlines_of(node, "Inbox")) == [asked + POLICY.hold_span, asked + 5.0 + POLICY.hold_span]

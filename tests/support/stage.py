@@ -105,7 +105,7 @@ class Stage:
         command = [*CHATAPP, "--desk", "127.0.0.1", str(self.port), *options]
         return await self.run(name, command, home=home or name, prompt=PROMPT, stdin=stdin)
 
-    def port_of(self, name: str) -> int:
+    def parse_port(self, name: str) -> int:
         """The UDP port of a peer."""
         return self._ports[name]
 

@@ -17,7 +17,7 @@ from msgspec import inspect
 
 import chatapp.wire.messages
 from chatapp.wire import codec
-from chatapp.wire.messages.direct import DirectBody, StraightLine
+from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 from chatapp.wire.messages.registration import Cookie, Hello, Refused, Register, Welcome
@@ -41,7 +41,7 @@ ALONE: Final[dict[type[Message], Decode]] = {
     Row: codec.decode_row,
     TableBatch: codec.decode_table_batch,
     DirectBody: codec.decode_direct_body,
-    StraightLine: codec.decode_message_body,
+    DirectGroupLine: codec.decode_message_body,
     SignedLetter: codec.decode_signed_letter,
     LetterBody: codec.decode_letter_body,
     GroupBody: codec.decode_group_body,

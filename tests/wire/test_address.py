@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.address import PORT_MAX, PORT_MIN, Address, is_port, literal, normal, port_of, server_name
+from chatapp.wire.address import (
+    PORT_MAX,
+    PORT_MIN,
+    Address,
+    ip_literal,
+    is_port,
+    normalized_host,
+    parse_port,
+    server_name,
+)
 from chatapp.wire.errors import AddressRefused
 
 
@@ -31,28 +40,28 @@ def test_an_address_is_written_as_people_write_it(address: Address, written: str
     ],
 )
 def test_hosts_have_one_form(host: str, same: str) -> None:
-    assert normal(host) == same
-    assert normal(same) == same
+    assert normalized_host(host) == same
+    assert normalized_host(same) == same
 
 
 @given(st.ip_addresses())
 def test_every_ip_address_is_a_literal(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    found = literal(str(address))
+    found = ip_literal(str(address))
     assert found is not None
-    assert normal(found) == literal(found) == found
-    assert literal(f"::ffff:{address}") == str(address) if address.version == 4 else True
+    assert normalized_host(found) == ip_literal(found) == found
+    assert ip_literal(f"::ffff:{address}") == str(address) if address.version == 4 else True
 
 
 @pytest.mark.parametrize(
     "text", ["", "localhost", "127.1", "1.2.3", "300.1.1.1", "1.2.3.4.5", "::g", "1.2.3.4\n", " ::1"]
 )
 def test_nothing_else_is_a_literal(text: str) -> None:
-    assert literal(text) is None
+    assert ip_literal(text) is None
 
 
 @given(st.integers(min_value=PORT_MIN, max_value=PORT_MAX))
 def test_ports_in_the_range_are_taken(port: int) -> None:
-    assert port_of(str(port), "port") == port
+    assert parse_port(str(port), "port") == port
     assert is_port(port)
 
 
@@ -61,7 +70,7 @@ def test_ports_in_the_range_are_taken(port: int) -> None:
 )
 def test_other_ports_are_refused_with_the_argument_and_the_range(text: str) -> None:
     with pytest.raises(AddressRefused) as refused:
-        port_of(text, "client-port")
+        parse_port(text, "client-port")
     assert str(refused.value).startswith('client-port: "')
     assert str(refused.value).endswith("is not a port; ports are 1024-65535")
     assert str(refused.value).isprintable()

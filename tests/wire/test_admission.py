@@ -104,7 +104,7 @@ def test_no_field_of_a_register_can_be_replaced(field: str, other: Register) -> 
 
 
 def test_nobody_can_take_an_invitation_away() -> None:
-    code = JoinCode.drawn(bytes(CODE_BYTES), registry=b"r" * 32)
+    code = JoinCode.generate(bytes(CODE_BYTES), registry=b"r" * 32)
     invited = make_register(
         ALICE,
         registry=REGISTRY.public,

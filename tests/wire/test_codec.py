@@ -26,7 +26,7 @@ from chatapp.wire.codec import (
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import BODY_MAX, DATAGRAM_FRAMES_MAX, HELLO_SIZE, TEXT_MAX
 from chatapp.wire.messages.desk import RoomVisitor
-from chatapp.wire.messages.direct import DirectBody, StraightLine
+from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import Letter
 from chatapp.wire.messages.registration import Hello, Ping
@@ -196,7 +196,7 @@ def test_a_card_takes_nothing_but_its_own_fields(position: int, other: object) -
 # --- what one peer says to another
 
 
-@given(messages(DirectBody) | messages(StraightLine))
+@given(messages(DirectBody) | messages(DirectGroupLine))
 def test_a_message_and_a_line_of_a_group_are_told_apart(body: Message) -> None:
     """Clause 6.9: by what the first element is."""
     assert decode_message_body(encode(body)) == body
@@ -205,7 +205,7 @@ def test_a_message_and_a_line_of_a_group_are_told_apart(body: Message) -> None:
 @pytest.mark.parametrize("header", [b"\xa2", b"\xd9\x02", b"\xda\0\x02", b"\xdb\0\0\0\x02"], ids=bytes.hex)
 def test_a_line_of_a_group_is_one_in_whatever_form_its_name_is_written(header: bytes) -> None:
     """Clause 1.3: a reader takes the longer forms, too."""
-    line = StraightLine("#r", 1, 1, 1, 0, 5, "hello")
+    line = DirectGroupLine("#r", 1, 1, 1, 0, 5, "hello")
     short = encode(line)
     assert short[1:4] == b"\xa2#r"
     assert decode_message_body(short[:1] + header + short[2:]) == line
@@ -213,5 +213,5 @@ def test_a_line_of_a_group_is_one_in_whatever_form_its_name_is_written(header: b
 
 def test_a_line_of_full_length_in_a_room_with_a_long_name_fits_a_body() -> None:
     last = 2**63 - 1
-    line = StraightLine("#" + 32 * "🙂", last, last, last, last, last, "a" * TEXT_MAX)
+    line = DirectGroupLine("#" + 32 * "🙂", last, last, last, last, last, "a" * TEXT_MAX)
     assert decode_message_body(encode(line)) == line

@@ -11,12 +11,12 @@ from chatapp.wire.identity import (
     AgreementKey,
     Identity,
     KeyRefused,
-    demanded_key,
     fingerprint,
     fingerprint_digits,
     is_authentic,
     is_signed_by,
     make_card,
+    require_fingerprint,
 )
 from chatapp.wire.messages.table import Card
 from tests.support.strategies import messages
@@ -168,10 +168,10 @@ def test_a_fingerprint_is_eight_groups_of_four_digits() -> None:
 def test_a_fingerprint_is_read_as_it_is_shown_or_typed(identity: bytes) -> None:
     shown = fingerprint(identity)
     for typed in (shown, shown.upper(), shown.replace(" ", ""), shown.replace(" ", ":"), identity.hex()):
-        assert demanded_key(typed) == fingerprint_digits(identity)
+        assert require_fingerprint(typed) == fingerprint_digits(identity)
 
 
 @pytest.mark.parametrize("text", ["", "12ab", "x" * 32, "0" * 31, "0" * 33, "0" * 63])
 def test_what_is_no_fingerprint_is_named_with_what_one_looks_like(text: str) -> None:
     with pytest.raises(KeyRefused, match=f'"{text}" is no key: a key is 32 hexadecimal digits'):
-        demanded_key(text)
+        require_fingerprint(text)

@@ -4,18 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.admission import CODE_BYTES, CodeRefused, JoinCode, is_shown_to, public_half
+from chatapp.wire.admission import CODE_BYTES, CodeRefused, JoinCode, is_invitation_for, public_half
 
 CHANCE = st.binary(min_size=CODE_BYTES, max_size=CODE_BYTES)
 ALICE, BOB, HERE, ELSEWHERE = (bytes([letter]) * 32 for letter in b"ABHE")
 NONCE, OTHER_NONCE = b"n" * 16, b"o" * 16
-CODE = JoinCode.drawn(bytes(range(CODE_BYTES)), registry=HERE)
-SHOWN = CODE.shown_to(registry=HERE, nonce=NONCE, identity=ALICE)
+CODE = JoinCode.generate(bytes(range(CODE_BYTES)), registry=HERE)
+SHOWN = CODE.invitation_for(registry=HERE, nonce=NONCE, identity=ALICE)
 
 
 @given(CHANCE)
 def test_a_code_is_read_as_it_is_written_down(chance: bytes) -> None:
-    code = JoinCode.drawn(chance, registry=HERE)
+    code = JoinCode.generate(chance, registry=HERE)
     loose = code.text.lower().replace("-", " ").replace("0", "o").replace("1", "l")
     assert JoinCode(loose).public == JoinCode(code.text).public == code.public
     assert JoinCode(loose).text == code.text
@@ -23,20 +23,20 @@ def test_a_code_is_read_as_it_is_written_down(chance: bytes) -> None:
 
 @given(CHANCE, st.binary(min_size=32, max_size=32))
 def test_a_code_names_the_registry_that_made_it(chance: bytes, other: bytes) -> None:
-    code = JoinCode.drawn(chance, registry=HERE)
-    assert JoinCode(code.text).is_of(HERE)
-    assert code.is_of(other) is (other == HERE)
+    code = JoinCode.generate(chance, registry=HERE)
+    assert JoinCode(code.text).is_made_by(HERE)
+    assert code.is_made_by(other) is (other == HERE)
 
 
 def test_what_names_a_registry_tells_nothing_without_the_code() -> None:
     """Two codes of one registry have tags of their own: a tag is no mark of the registry's key alone."""
-    tags = {JoinCode.drawn(bytes([number]) * CODE_BYTES, registry=HERE).text[18:] for number in range(50)}
+    tags = {JoinCode.generate(bytes([number]) * CODE_BYTES, registry=HERE).text[18:] for number in range(50)}
     assert len(tags) == 50
 
 
 @given(CHANCE, CHANCE)
 def test_different_codes_have_different_keys(one: bytes, other: bytes) -> None:
-    drawn = JoinCode.drawn(one, registry=HERE), JoinCode.drawn(other, registry=HERE)
+    drawn = JoinCode.generate(one, registry=HERE), JoinCode.generate(other, registry=HERE)
     assert (drawn[0].text == drawn[1].text) == (drawn[0].public == drawn[1].public)
 
 
@@ -62,7 +62,7 @@ def test_most_slips_are_noticed() -> None:
 
 def test_an_invitation_is_good_for_whom_it_was_made() -> None:
     assert public_half(SHOWN) == CODE.public
-    assert is_shown_to(SHOWN, registry=HERE, nonce=NONCE, identity=ALICE)
+    assert is_invitation_for(SHOWN, registry=HERE, nonce=NONCE, identity=ALICE)
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_an_invitation_is_good_for_whom_it_was_made() -> None:
     ids=["another registry", "another attempt", "another identity"],
 )
 def test_and_for_nobody_else(registry: bytes, nonce: bytes, identity: bytes) -> None:
-    assert not is_shown_to(SHOWN, registry=registry, nonce=nonce, identity=identity)
+    assert not is_invitation_for(SHOWN, registry=registry, nonce=nonce, identity=identity)
 
 
 @given(st.integers(0, len(SHOWN) * 8 - 1))
 def test_no_bit_of_it_can_be_changed(bit: int) -> None:
     changed = bytearray(SHOWN)
     changed[bit // 8] ^= 1 << bit % 8
-    assert not is_shown_to(bytes(changed), registry=HERE, nonce=NONCE, identity=ALICE)
+    assert not is_invitation_for(bytes(changed), registry=HERE, nonce=NONCE, identity=ALICE)
 
 
 @given(st.binary(max_size=96))
 def test_any_bytes_are_no_invitation(some: bytes) -> None:
-    assert not is_shown_to(some, registry=HERE, nonce=NONCE, identity=ALICE)
+    assert not is_invitation_for(some, registry=HERE, nonce=NONCE, identity=ALICE)

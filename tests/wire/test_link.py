@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from chatapp.wire.aio.link import Link, limit_segments
+from chatapp.wire.aio.link import TcpLink, limit_segments
 from chatapp.wire.limits import LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
 
 PIECE = 10_000
@@ -17,9 +17,9 @@ PIECE = 10_000
 class Owner:
     """Takes no part."""
 
-    def link_opened(self, link: Link) -> None: ...
-    def link_frames(self, link: Link, frames: list[bytes]) -> None: ...
-    def link_closed(self, link: Link, reason: str) -> None: ...
+    def link_opened(self, link: TcpLink) -> None: ...
+    def link_frames(self, link: TcpLink, frames: list[bytes]) -> None: ...
+    def link_closed(self, link: TcpLink, reason: str) -> None: ...
 
 
 def connected() -> tuple[socket.socket, socket.socket]:
@@ -55,7 +55,7 @@ def test_what_does_not_fit_the_kernel_follows_in_order(name: str) -> None:
 async def write_more_than_fits() -> None:
     here, there = connected()
     loop = asyncio.get_running_loop()
-    _, link = await loop.create_connection(lambda: Link(Owner(), queue_max=100 * PIECE), sock=here)
+    _, link = await loop.create_connection(lambda: TcpLink(Owner(), queue_max=100 * PIECE), sock=here)
     written = [bytes((index,)) * PIECE for index in range(120)]
     received = b""
     for index, piece in enumerate(written):
@@ -74,7 +74,7 @@ async def write_more_than_fits() -> None:
 async def test_a_reader_that_is_gone_ends_the_link_and_no_more() -> None:
     here, there = connected()
     loop = asyncio.get_running_loop()
-    _, link = await loop.create_connection(lambda: Link(Owner()), sock=here)
+    _, link = await loop.create_connection(lambda: TcpLink(Owner()), sock=here)
     there.close()
     link.write([b"to nobody"])
     link.write([b"again"])
@@ -86,12 +86,12 @@ async def test_a_reader_that_leaves_too_much_unread_is_cut() -> None:
     class Noting(Owner):
         reason = ""
 
-        def link_closed(self, link: Link, reason: str) -> None:
+        def link_closed(self, link: TcpLink, reason: str) -> None:
             self.reason = reason
 
     owner, (here, there) = Noting(), connected()
     loop = asyncio.get_running_loop()
-    _, link = await loop.create_connection(lambda: Link(owner), sock=here)
+    _, link = await loop.create_connection(lambda: TcpLink(owner), sock=here)
     written = 0
     while not owner.reason:
         assert written < 100 * LINK_QUEUE_MAX, "it holds more than it may"
@@ -128,7 +128,9 @@ async def look_at_options() -> None:
         await loop.sock_connect(here, listener.getsockname())
         there, _ = listener.accept()
         there.setblocking(False)
-        ends = [(await loop.create_connection(lambda: Link(Owner()), sock=end))[0] for end in (here, there)]
+        ends = [
+            (await loop.create_connection(lambda: TcpLink(Owner()), sock=end))[0] for end in (here, there)
+        ]
         for transport in ends:
             sock = transport.get_extra_info("socket")
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) <= LINK_SEGMENT_MAX

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from chatapp.wire.address import Address, addresses_via, normal
+from chatapp.wire.address import Address, addresses_via, normalized_host
 from chatapp.wire.errors import PortInUse
 from chatapp.wire.limits import DATAGRAM_MAX, OWN_ADDRESSES_MAX
 
@@ -114,7 +114,7 @@ class DatagramEndpoint:
             except OSError:
                 continue  # an ICMP error of an earlier send; the next read may bring a datagram
             if len(data) <= DATAGRAM_MAX:
-                batch.append((data, address(normal(source[0]), source[1])))
+                batch.append((data, address(normalized_host(source[0]), source[1])))
         if batch:
             self._receive(batch)
 
@@ -132,7 +132,7 @@ class DatagramEndpoint:
                 continue
             if len(data) <= DATAGRAM_MAX:
                 address = self._kind_of(sock, control[0][2]) if control else Address
-                batch.append((data, address(normal(source[0]), source[1])))
+                batch.append((data, address(normalized_host(source[0]), source[1])))
         if batch:
             self._receive(batch)
 

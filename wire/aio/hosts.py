@@ -5,7 +5,7 @@ import socket
 import threading
 from typing import Final
 
-from chatapp.wire.address import literal, normal
+from chatapp.wire.address import ip_literal, normalized_host
 from chatapp.wire.errors import AddressRefused
 
 LOOKUP_TIMEOUT: Final = 5.0
@@ -16,7 +16,7 @@ _NUMERIC: Final = re.compile(r"[0-9.]+\Z|0[xX]")
 
 def host_from(text: str, what: str) -> str:
     """The IP address that `text` is or resolves to. Raises AddressRefused."""
-    found = literal(text)
+    found = ip_literal(text)
     if found is None and (not text or _NUMERIC.match(text)):
         raise AddressRefused(what, text, "is not an IP address")  # some resolvers would take "127.1" for one
     found = found or _looked_up(text)
@@ -36,7 +36,7 @@ def _looked_up(name: str) -> str | None:
             answers = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
         except (OSError, UnicodeError):
             return
-        found.extend((family, normal(str(where[0]))) for family, _, _, _, where in answers)
+        found.extend((family, normalized_host(str(where[0]))) for family, _, _, _, where in answers)
 
     thread = threading.Thread(target=look_up, daemon=True)  # getaddrinfo itself knows no deadline
     thread.start()

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterable
 from typing import Final, Protocol, cast
 
-from chatapp.wire.address import Address, normal
+from chatapp.wire.address import Address, normalized_host
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.framing import FrameReader
 from chatapp.wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
@@ -41,23 +41,23 @@ def _give_up_when_stalled(sock: socket.socket) -> None:
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-class LinkOwner(Protocol):
+class TcpLinkOwner(Protocol):
     """Who is told what happens on a link."""
 
-    def link_opened(self, link: "Link") -> None:
+    def link_opened(self, link: "TcpLink") -> None:
         """The connection stands."""
 
-    def link_frames(self, link: "Link", frames: list[bytes]) -> None:
+    def link_frames(self, link: "TcpLink", frames: list[bytes]) -> None:
         """Whole frames came, all that one read brought."""
 
-    def link_closed(self, link: "Link", reason: str) -> None:
+    def link_closed(self, link: "TcpLink", reason: str) -> None:
         """The connection is over; called once."""
 
 
-class Link(asyncio.Protocol):
+class TcpLink(asyncio.Protocol):
     """One TCP connection."""
 
-    def __init__(self, owner: LinkOwner, *, queue_max: int = LINK_QUEUE_MAX) -> None:
+    def __init__(self, owner: TcpLinkOwner, *, queue_max: int = LINK_QUEUE_MAX) -> None:
         self._owner = owner
         self._queue_max = queue_max
         self._reader = FrameReader()
@@ -73,7 +73,7 @@ class Link(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=self._queue_max)
         source = self._transport.get_extra_info("peername") or ("", 0)
-        self.remote = Address(normal(source[0]), source[1])
+        self.remote = Address(normalized_host(source[0]), source[1])
         sock = self._transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -46,7 +46,7 @@ QueueName = Annotated[str, msgspec.Meta(max_length=DESK_QUEUE_NAME_MAX)]
 """The name of a queue; empty for "the one where I am, else the first one"."""
 FullName = Annotated[str, msgspec.Meta(max_length=DESK_FORM_NAME_MAX)]
 PhoneNumber = Annotated[str, msgspec.Meta(max_length=DESK_FORM_NUMBER_MAX)]
-"""As `wire.forms.mobile_number` makes it: `+919876543210`."""
+"""As `wire.desk.mobile_number` makes it: `+919876543210`."""
 Issue = Annotated[int, msgspec.Meta(ge=1, le=DESK_MENU_MAX)]
 """The number of an entry of the menu, from 1."""
 Place = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
@@ -384,7 +384,7 @@ class JoinDesk(Referring, frozen=True, tag=90):
     ticket: Ticket
     queue: QueueName
     name: FullName
-    """As `wire.forms.full_name` makes it."""
+    """As `wire.desk.full_name` makes it."""
     number: PhoneNumber
     issue: Issue
 

@@ -17,7 +17,7 @@ class DirectBody(msgspec.Struct, frozen=True, array_like=True):
     text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
 
 
-class StraightLine(msgspec.Struct, frozen=True, array_like=True):
+class DirectGroupLine(msgspec.Struct, frozen=True, array_like=True):
     """The other inside of a direct message (clause 6.9): a line of a group, said straight to one member while the
     registry is away. Its first field is a text, a `DirectBody`'s a number: so they are told apart."""
 

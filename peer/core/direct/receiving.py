@@ -22,7 +22,7 @@ from chatapp.wire.delivery.parts import PartBuffer
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused, WireError
 from chatapp.wire.identity import AgreementKey
-from chatapp.wire.messages.direct import StraightLine
+from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.mail import Letter, MailBatch
 from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.names import name_key
@@ -115,7 +115,7 @@ class DirectReceiver:
         except WireError:
             conversation.delivery.reject(number)
             raise
-        if not isinstance(said, StraightLine):
+        if not isinstance(said, DirectGroupLine):
             self._streams.take(stream, number, said.at, said.text, late=False, is_direct=True)
         elif self._streams.take_silently(stream, number):
             self._group_receiver.line_straight(contact, said)

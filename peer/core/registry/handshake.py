@@ -9,7 +9,7 @@ import random
 from chatapp.wire.admission import JoinCode, is_refused_authentic, is_welcome_authentic, make_register
 from chatapp.wire.codec import encode, encode_hello
 from chatapp.wire.framing import Kind
-from chatapp.wire.identity import Identity, fingerprint, fingerprint_digits, is_authentic, spaced
+from chatapp.wire.identity import Identity, fingerprint, fingerprint_digits, in_groups_of_four, is_authentic
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Refused, Welcome
 from chatapp.wire.messages.table import Card
 
@@ -36,13 +36,13 @@ class Handshake:
     def is_code_foreign(self) -> bool:
         """Whether the join code was made by another registry than the one that answers: it is not shown there."""
         met = self.stranger or (self._cookie.card.identity if self._cookie is not None else None)
-        return self._code is not None and met is not None and not self._code.is_of(met)
+        return self._code is not None and met is not None and not self._code.is_made_by(met)
 
     @property
     def expected(self) -> str:
         """The fingerprint of the key that we expect; empty while any key will do."""
         if self.demanded is not None:
-            return spaced(self.demanded)
+            return in_groups_of_four(self.demanded)
         return "" if self.pinned is None else fingerprint(self.pinned)
 
     def use_card(self, card: Card) -> None:
@@ -76,7 +76,7 @@ class Handshake:
             return fingerprint_digits(registry) == self.demanded
         if self.pinned is not None:
             return registry == self.pinned
-        return self._code is None or self._code.is_of(registry)
+        return self._code is None or self._code.is_made_by(registry)
 
     def register(self) -> bytes:
         """The datagram that asks to be let in."""
@@ -100,7 +100,7 @@ class Handshake:
         if not is_welcome_authentic(welcome, registry=card.identity, identity=self._identity.public):
             return None
         self.pinned = card.identity
-        is_named_by_code = self._code is not None and self._code.is_of(card.identity)
+        is_named_by_code = self._code is not None and self._code.is_made_by(card.identity)
         self.is_key_named |= self.demanded is not None or is_named_by_code
         return card
 

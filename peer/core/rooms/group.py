@@ -22,7 +22,7 @@ from chatapp.peer.core.records import (
 )
 from chatapp.peer.core.trace import Raw, Stored
 from chatapp.wire.codec import encode
-from chatapp.wire.messages.direct import StraightLine
+from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.rooms import CHANNEL, EpochKey, GroupBody, GroupGranted
 from chatapp.wire.sealing import GroupKey, group_tag
 
@@ -127,7 +127,7 @@ class Group:
 
     def fanout(self, message: Message) -> bytes:
         """The line as one member is told of it without the registry (clause 6.9)."""
-        line = StraightLine(
+        line = DirectGroupLine(
             group=self.name,
             number=message.number,
             since=message.since,

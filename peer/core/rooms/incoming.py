@@ -19,7 +19,7 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import SealError, WireError
 from chatapp.wire.framing import unpack_group
 from chatapp.wire.limits import GROUP_HELD_MAX
-from chatapp.wire.messages.direct import StraightLine
+from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.rooms import GroupLine, GroupPage
 from chatapp.wire.sealing import GroupKey
 
@@ -106,7 +106,7 @@ class GroupReceiver:
         else's. The log has it, or its sender says it again."""
         self._held_frames.clear()
 
-    def line_straight(self, contact: Contact, line: StraightLine) -> None:
+    def line_straight(self, contact: Contact, line: DirectGroupLine) -> None:
         """One that a member said to us while the registry is away (clause 6.9). Not a member's, or of a group that we
         are not in: dropped; if it is for us all the same, the log has it later."""
         group = self._groups.by_name(line.group)

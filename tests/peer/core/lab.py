@@ -5,7 +5,7 @@ import pytest
 from chatapp.wire.codec import decode_frames, decode_message_body, encode, join_frames
 from chatapp.wire.errors import SealError
 from chatapp.wire.framing import Kind
-from chatapp.wire.messages.direct import Floor, Part, StraightLine
+from chatapp.wire.messages.direct import DirectGroupLine, Floor, Part
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import (
     CHANNEL,
@@ -70,7 +70,7 @@ def requests(node: Node, kind: type) -> list[object]:
     return [request for request in node.asked() if isinstance(request, kind)]
 
 
-def fanout(node: Node, to: Someone) -> list[tuple[int, StraightLine]]:
+def fanout(node: Node, to: Someone) -> list[tuple[int, DirectGroupLine]]:
     """Drained: lines that went straight to somebody, with their numbers in the direct stream."""
     session = to.session_with(node.alice)
     sent = [
@@ -88,12 +88,12 @@ def fanout(node: Node, to: Someone) -> list[tuple[int, StraightLine]]:
         for frame in decode_frames(payload) if payload else ():
             if isinstance(frame, Part):
                 body = decode_message_body(frame.body)
-                assert isinstance(body, StraightLine)
+                assert isinstance(body, DirectGroupLine)
                 lines.append((frame.number, body))
     return lines
 
 
-def told(by: Someone, node: Node, line: StraightLine) -> bytes:
+def told(by: Someone, node: Node, line: DirectGroupLine) -> bytes:
     """A datagram in which somebody says a line straight."""
     frames = [encode(Floor(9)), encode(Part(9, 0, 1, encode(line)))]
     return by.session_with(node.alice).seal(join_frames(frames))

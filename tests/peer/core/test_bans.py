@@ -6,7 +6,7 @@ from chatapp.peer.core import events as happened
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, join_frames
 from chatapp.wire.framing import Kind
-from chatapp.wire.messages.direct import DirectBody, Floor, Part, StraightLine
+from chatapp.wire.messages.direct import DirectBody, DirectGroupLine, Floor, Part
 from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Presence, Row, TablePage
@@ -38,7 +38,7 @@ def says(node: Node, who: Someone, number: int, *, to_all: bool = False) -> None
     """A datagram."""
     again = who.session_with(node.alice)
     text = f"number {number}"
-    line = StraightLine(CHANNEL, number, number, number, number, 0, text)
+    line = DirectGroupLine(CHANNEL, number, number, number, number, 0, text)
     body = encode(line if to_all else DirectBody(at=0, text=text))
     frames = Floor(number), Part(number, 0, 1, body)
     node.hears(again.seal(join_frames([encode(frame) for frame in frames])), who.home)

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import Policy
-from chatapp.wire.focus import STILL_SERVED
+from chatapp.wire.desk import STILL_SERVED
 from chatapp.wire.messages.desk import (
     ClientChanged,
     ClientTold,

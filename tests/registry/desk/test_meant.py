@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.registry.desk.console import ANSWERED_WITHIN
-from chatapp.wire.focus import HOLD_BACK_FOR
+from chatapp.wire.desk import HOLD_BACK_FOR
 from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX
 from chatapp.wire.messages.desk import (
     CallNext,

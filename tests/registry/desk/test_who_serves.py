@@ -14,7 +14,7 @@ from tests.registry.rig import Rig
 from tests.support.memory_store import MemoryStore
 
 DESK = DeskSettings(operators=("Bob", "eve"))
-WRONG = JoinCode.drawn(b"?" * CODE_BYTES, registry=b"r" * 32)
+WRONG = JoinCode.generate(b"?" * CODE_BYTES, registry=b"r" * 32)
 
 
 def rig_for(store: MemoryStore | None = None, desk: DeskSettings = DESK, *, invite_only: bool = False) -> Rig:

@@ -283,7 +283,7 @@ CHANCE = bytes(range(CODE_BYTES))
 
 def test_a_code_is_shown_to_the_registry_that_made_it_and_names_its_key() -> None:
     scene = Scene()
-    code = JoinCode.drawn(CHANCE, registry=Porter().id)
+    code = JoinCode.generate(CHANCE, registry=Porter().id)
     scene.session.use_code(code)
     hello = scene.start()
     scene.session.receive_cookie(Porter("stranger").cookie(hello), now=scene.now)
@@ -296,7 +296,7 @@ def test_a_code_is_shown_to_the_registry_that_made_it_and_names_its_key() -> Non
 
 def test_a_code_of_another_registry_than_answers_is_told_at_the_first_contact() -> None:
     scene = Scene()
-    scene.session.use_code(JoinCode.drawn(CHANCE, registry=Porter("elsewhere").id))
+    scene.session.use_code(JoinCode.generate(CHANCE, registry=Porter("elsewhere").id))
     scene.session.receive_cookie(scene.porter.cookie(scene.start()), now=scene.now)
     scene.pass_time(2.5)
     assert scene.told() == [Notice.WRONG_CODE]
@@ -305,7 +305,7 @@ def test_a_code_of_another_registry_than_answers_is_told_at_the_first_contact() 
 
 def test_a_code_of_another_registry_is_not_shown_to_the_known_one() -> None:
     scene = Scene(pinned=Porter().id)
-    scene.session.use_code(JoinCode.drawn(CHANCE, registry=Porter("elsewhere").id))
+    scene.session.use_code(JoinCode.generate(CHANCE, registry=Porter("elsewhere").id))
     assert register_of(scene.greet(scene.start())).invitation == b""
     assert scene.session.is_code_foreign
 

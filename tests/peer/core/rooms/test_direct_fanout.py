@@ -8,7 +8,7 @@ from chatapp.peer.core.records import NumberUsed
 from chatapp.wire.codec import decode_frames, decode_group_body, encode, join_frames
 from chatapp.wire.errors import SealError
 from chatapp.wire.framing import Kind, pack_relayed, unpack_group
-from chatapp.wire.messages.direct import Ack, DeliveryFrame, Floor, Part, StraightLine
+from chatapp.wire.messages.direct import Ack, DeliveryFrame, DirectGroupLine, Floor, Part
 from chatapp.wire.messages.rooms import GroupAccepted, GroupBody, GroupGranted, RoomEntered, RoomMember
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import POLICY, WALL, Someone
@@ -80,7 +80,7 @@ def test_a_line_of_somebody_who_is_no_member_is_acknowledged_and_not_shown(node:
     enter(node)
     node.saw()
     for one in (BOB, CAROL):
-        said = StraightLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), f"from {one.name}")
+        said = DirectGroupLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), f"from {one.name}")
         node.hears(
             one.session_with(node.alice).seal(
                 join_frames([encode(Floor(9)), encode(Part(9, 0, 1, encode(said)))])
@@ -93,7 +93,7 @@ def test_a_line_of_somebody_who_is_no_member_is_acknowledged_and_not_shown(node:
 def test_a_line_that_came_straight_is_not_shown_again_out_of_the_log(node: Node) -> None:
     enter(node)
     node.saw()
-    said = StraightLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hi")
+    said = DirectGroupLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hi")
     node.hears(told(BOB, node, said), BOB.home)
     body = encode(GroupBody(number=5, floor=5, at=said.at, text="hi"))
     node.frames(pack_relayed(11, GroupKey("#lab", epoch=1, key=LAB_KEY).seal(7, body)))

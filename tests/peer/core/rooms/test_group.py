@@ -21,7 +21,7 @@ from chatapp.peer.core.records import (
 from chatapp.peer.core.rooms.group import GAP_TIMEOUT, KEYS_KEPT, Group
 from chatapp.wire.codec import decode_group_body, decode_message_body
 from chatapp.wire.framing import unpack_group
-from chatapp.wire.messages.direct import StraightLine
+from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import WALL
@@ -62,7 +62,7 @@ def test_a_log_that_ends_before_our_place_is_begun_anew() -> None:
     assert channel.cursor == 0
     assert out.drain_records() == [CursorMoved(0, CHANNEL), LineAccepted(0, CHANNEL)]
     line = decode_message_body(channel.fanout(channel.add("one", wall=WALL)))
-    assert isinstance(line, StraightLine)
+    assert isinstance(line, DirectGroupLine)
     assert line.position == 0, "members wait for no line of the log that was lost"
 
 
@@ -133,10 +133,12 @@ def test_a_line_that_is_said_straight_tells_what_need_not_be_waited_for() -> Non
     channel = Group(CHANNEL, stored, StoredGroup(5, 4), Outputs())
     first, second = channel.add("one", wall=WALL), channel.add("two", wall=WALL)
     line = decode_message_body(channel.fanout(first))
-    assert line == StraightLine(CHANNEL, first.number, 4, first.number, 4, first.at_ms, "one")
+    assert line == DirectGroupLine(CHANNEL, first.number, 4, first.number, 4, first.at_ms, "one")
     channel.accepted(first, 8)
     line = decode_message_body(channel.fanout(second))
-    assert line == StraightLine(CHANNEL, second.number, second.number, second.number, 8, second.at_ms, "two")
+    assert line == DirectGroupLine(
+        CHANNEL, second.number, second.number, second.number, 8, second.at_ms, "two"
+    )
 
 
 def test_answers_find_their_line_by_epoch_and_counter_once(channel: Group) -> None:

@@ -6,7 +6,7 @@ from chatapp.peer.core.rooms.outgoing import LEFT
 from chatapp.peer.core.trace import TraceEvent, readable, unpacked
 from chatapp.wire.codec import decode_group_body
 from chatapp.wire.framing import unpack_group
-from chatapp.wire.messages.direct import StraightLine
+from chatapp.wire.messages.direct import DirectGroupLine
 from chatapp.wire.messages.rooms import GroupAccepted, GroupGranted, RoomEntered, RoomMember
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import WALL
@@ -58,7 +58,7 @@ def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: No
     enter(node)
     node.saw()
     node.core.trust.ignore("bob", is_ignored=True)
-    node.hears(told(BOB, node, StraightLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hm")), BOB.home)
+    node.hears(told(BOB, node, DirectGroupLine("#lab", 5, 5, 5, 0, int(WALL * 1_000), "hm")), BOB.home)
     assert node.saw() == []
     assert node.disk.lines.latest(9) == []
     node.core.trust.ignore("bob", is_ignored=False)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.focus import HOLD_BACK_FOR, NOT_SHOWN, Client, Focus, Held, NumberMoved, ShownRoom, Typed
+from chatapp.wire.desk import HOLD_BACK_FOR, NOT_SHOWN, Client, Focus, Held, NumberMoved, ShownRoom, Typed
 from chatapp.wire.messages.desk import (
     ClientCause,
     ClientChanged,

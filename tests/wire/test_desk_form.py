@@ -1,11 +1,11 @@
-"""`wire.forms`: full names and mobile numbers."""
+"""`wire.desk`: full names and mobile numbers."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.wire.desk import full_name, is_region, mobile_number
 from chatapp.wire.errors import FormRefused
-from chatapp.wire.forms import full_name, is_region, mobile_number
 from chatapp.wire.limits import DESK_FORM_NAME_MAX, DESK_FORM_NUMBER_MAX
 
 

@@ -1,14 +1,91 @@
-"""Which visitor of the help desk an operator means by what they type, and by a number of the waiting room.
+"""The rules of the help desk that both of its ends apply: the visitor's form, and the visitor whom an operator means.
 
-Both faces of an operator use it: the peer, and the registry's own terminal. It is told each notice when the operator is
-shown it. A person goes on typing for a moment after the visitor has changed, so what is entered within `HOLD_BACK_FOR`
-of a change that the operator did not ask for is held back.
+The visitor's program checks the form to say what is wrong, the registry because a stranger may send anything. `Focus`
+and `ShownRoom` serve both faces of an operator, the peer and the registry's own terminal. A person goes on typing for
+a moment after the visitor has changed, so what is entered within `HOLD_BACK_FOR` of a change that the operator did not
+ask for is held back.
 """
 
 import enum
+import re
+import unicodedata
 from typing import Final, NamedTuple
 
+from chatapp.wire.errors import FormRefused
+from chatapp.wire.limits import DESK_FORM_NAME_MAX
 from chatapp.wire.messages.desk import ClientChanged, ClientReach, ClientTold, RoomShown, RoomVisitor
+
+_NUMBER_TYPED_MAX: Final = 64
+"""Characters of a number as typed: with blanks, brackets and dashes."""
+
+_NUMBER: Final = re.compile(r"[( ]*\+?[0-9 \t().-]*")
+"""As people write one. The library would read past signs that mean an extension, or nothing, elsewhere."""
+
+_JOINTS: Final = str.maketrans(dict.fromkeys("'\u2018\u2019\u02bc`´-\u2010\u2011\u2013.,·", " "))
+"""What joins the parts of many names, and is no letter: who writes it is told how it can be written here."""
+
+
+def full_name(text: str) -> str:
+    """A person's name in its one right form: letters (with their marks) and single blanks. Raises FormRefused."""
+    name = unicodedata.normalize("NFC", " ".join(text.split()))
+    if not name:
+        raise FormRefused("name", text, "is empty: letters and blanks are asked for")
+    if len(name) > DESK_FORM_NAME_MAX:
+        raise FormRefused("name", text, f"has more than {DESK_FORM_NAME_MAX} characters")
+    if not _is_name(name):
+        plain = " ".join(name.translate(_JOINTS).split())
+        advice = f': please write "{plain}"' if _is_name(plain) else ""
+        raise FormRefused("name", text, f"has something else than letters and blanks{advice}")
+    return name
+
+
+def mobile_number(text: str, region: str) -> str:
+    """A mobile number of `region` (or of any, with its country code) as `+919876543210`. Raises FormRefused."""
+    # Not at the top: it takes a moment, and most programs never ask.
+    import phonenumbers
+
+    typed = text.strip()
+    wrong = FormRefused("number", text, f"is not a mobile number ({_example(region)})")
+    if len(typed) > _NUMBER_TYPED_MAX:
+        raise wrong
+    if not _NUMBER.fullmatch(typed):
+        signs = "only digits, blanks and + - ( ) . stand in one"
+        raise FormRefused("number", text, f"is not a mobile number: {signs} ({_example(region)})")
+    try:
+        number = phonenumbers.parse(typed, region)
+    except phonenumbers.NumberParseException:
+        raise wrong from None
+    kind = phonenumbers.PhoneNumberType.MOBILE
+    reason = phonenumbers.is_possible_number_for_type_with_reason(number, kind)
+    if number.extension or reason != phonenumbers.ValidationResult.IS_POSSIBLE:
+        raise wrong
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_region(text: str) -> bool:
+    """Whether `text` is a region whose numbers are known, such as `IN`."""
+    import phonenumbers
+
+    return text in phonenumbers.SUPPORTED_REGIONS
+
+
+def _is_name(name: str) -> bool:
+    return all(map(_is_of_a_name, name)) and any(map(str.isalpha, name))
+
+
+def _is_of_a_name(character: str) -> bool:
+    return character == " " or unicodedata.category(character)[0] in "LM"
+
+
+def _example(region: str) -> str:
+    import phonenumbers
+
+    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    if example is None:
+        return "with the country code: +..."
+    digits = phonenumbers.national_significant_number(example)
+    return f"{region}: {len(digits)} digits such as {digits}"
+
 
 HOLD_BACK_FOR: Final = 2.0
 """Seconds that a person takes to notice a new visitor and to stop typing for the one before."""
