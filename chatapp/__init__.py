@@ -4,6 +4,7 @@ The public names of the SDK stand here. Each is loaded when it is first used, so
 """
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -58,9 +59,21 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("chatapp.peer.core.events")
     if name not in __all__:
         raise AttributeError(f"module 'chatapp' has no attribute {name!r}")
-    found: object = getattr(importlib.import_module(_HOMES.get(name, "chatapp.peer.errors")), name)
+    found: object = getattr(_loaded(_HOMES.get(name, "chatapp.peer.errors")), name)
     globals()[name] = found
     return found
+
+
+def _loaded(module: str) -> ModuleType:
+    """Import a module of ours. Raises ImportError with one clear sentence on a system that ChatApp does not run on."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        from chatapp.system import unsupported
+
+        if why := unsupported():
+            raise ImportError(why) from None
+        raise
 
 
 def _version() -> str:

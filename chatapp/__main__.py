@@ -9,6 +9,7 @@ if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
 
 import importlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
@@ -17,6 +18,7 @@ import typer
 import chatapp
 from chatapp.options import CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
 from chatapp.starting import open_closed_streams, serve, talk, visit
+from chatapp.system import unsupported
 from chatapp.validation import Misuse, check_options
 from chatapp.wire.errors import AddressRefused, NameRefused
 
@@ -29,15 +31,15 @@ RUN_USAGE: Final = (
 )
 EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
 
-COMMANDS: Final[Mapping[str, str]] = {
-    "config": "chatapp.commands.config",
-    "export": "chatapp.commands.export",
-    "invite": "chatapp.commands.invite",
-    "names": "chatapp.commands.names",
-    "send": "chatapp.commands.send",
-    "stats": "chatapp.commands.stats",
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "config": ("chatapp.commands.config", "show or test a registry's settings"),
+    "export": ("chatapp.commands.export", "write out a history"),
+    "invite": ("chatapp.commands.invite", "make join codes"),
+    "names": ("chatapp.commands.names", "list names, or release one"),
+    "send": ("chatapp.commands.send", "send one message"),
+    "stats": ("chatapp.commands.stats", "show a help desk's figures"),
 }
-"""First words that begin a command line of their own, and the module whose `app` reads the rest of it."""
+"""First words that begin a command line of their own; the module whose `app` reads the rest of it, and what it does."""
 
 _ROOM_HELP: Final = "Peer: enter this room at start."
 _PLAIN_HELP: Final = "One event a line and no colours, as on a pipe."
@@ -48,6 +50,10 @@ _CODE_HELP: Final = "Peer: the join code of a newcomer, where one is needed (- r
 _INVITE_HELP: Final = "Registry: newcomers need a join code."
 _ALLOW_HELP: Final = "Registry: keys of newcomers who need no code, one a line; all others do."
 _BAN_HELP: Final = "Registry: keys, names, addresses, networks that do not come in, one a line."
+
+_COMPLETE_VARIABLE: Final = "_CHATAPP_COMPLETE"
+_LINE_VARIABLES: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
+"""Where bash, and zsh and fish, put the line that is to be completed."""
 
 _REGISTRY_HAS: Final = "only a registry (-s) has it"
 
@@ -64,6 +70,13 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _first_words(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Complete the name of a command, which stands before everything else."""
+    if context.params.get("words") or any(context.params.get(mode) for mode in ("server", "client", "desk")):
+        return []
+    return [(command, about) for command, (_, about) in COMMANDS.items() if command.startswith(incomplete)]
+
+
 @app.command(
     epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nVisitor of a help desk: {DESK_USAGE}\n\n"
     f"One message: {SEND_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
@@ -77,6 +90,7 @@ def chat(
         typer.Argument(
             metavar="ARGUMENTS",
             help="Ports are 1024-65535; the server is an IP address or a host name that resolves.",
+            autocompletion=_first_words,
         ),
     ] = None,
     server: Annotated[bool, typer.Option("-s", "--server", help="Be the registry on <port>.")] = False,
@@ -145,6 +159,9 @@ def chat(
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (default: the program's own) and return the exit status; 2 for a mistake in it."""
+    if why := unsupported():
+        print(f"ChatApp: {why}", file=sys.stderr)
+        return _FAILED
     open_closed_streams()
     words = list(sys.argv[1:] if args is None else args)
     try:
@@ -157,10 +174,14 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     program, name = app, "ChatApp"
+    if _COMPLETE_VARIABLE in os.environ:
+        words = _words_to_complete()
     if words and words[0] in COMMANDS:
-        program, name = importlib.import_module(COMMANDS[words[0]]).app, f"ChatApp {words.pop(0)}"
+        program, name = importlib.import_module(COMMANDS[words[0]][0]).app, f"ChatApp {words.pop(0)}"
     try:
-        status = typer.main.get_command(program).main(args=words, prog_name=name, standalone_mode=False)
+        status = typer.main.get_command(program).main(
+            args=words, prog_name=name, complete_var=_COMPLETE_VARIABLE, standalone_mode=False
+        )
     except typer.TyperException as mistake:
         return _misused(mistake.format_message())
     except (Misuse, NameRefused, AddressRefused) as mistake:
@@ -168,6 +189,27 @@ def _run(words: list[str]) -> int:
     except typer.Abort:
         return 1
     return status if isinstance(status, int) else 0
+
+
+_FIRST_IS_COMMAND: Final = re.compile(r"(\S+\s+)(\S+)\s+(.*)", re.DOTALL)
+"""A line in pieces: the program, the next word, the rest. In bash's line there is a line end after each word."""
+
+
+def _words_to_complete() -> list[str]:
+    """Return the command whose line a shell wants completed, if it is one of `COMMANDS`.
+
+    typer reads the line from the environment and knows one program with one set of options. So the command is taken out
+    of the line, and what follows is completed as if the command were the program."""
+    typer.main.get_command(app)  # makes the shells known to typer
+    if os.environ.get("COMP_CWORD") == "1":
+        return []  # the cursor is on the command itself
+    for variable in _LINE_VARIABLES:
+        line = _FIRST_IS_COMMAND.fullmatch(os.environ.get(variable, ""))
+        if line is not None and line[2] in COMMANDS:
+            os.environ[variable] = line[1] + line[3]
+            os.environ["COMP_CWORD"] = str(int(os.environ.get("COMP_CWORD", "2")) - 1)
+            return [line[2]]
+    return []
 
 
 def _unable(error: OSError) -> int:

@@ -17,9 +17,18 @@ from chatapp.wire.errors import quoted
 app: Final = command_line()
 
 
+def _actions(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete the first word."""
+    if context.params.get("words"):
+        return []
+    return [action for action in ("list", "release") if action.startswith(incomplete)]
+
+
 @app.command("names", epilog="Exit status: 0 done, 1 not done, 2 misused.", context_settings=CONTEXT)
 def names(
-    words: Annotated[list[str] | None, typer.Argument(metavar="list | release NAME")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="list | release NAME", autocompletion=_actions)
+    ] = None,
     port: Annotated[str | None, typer.Option(metavar="PORT", help=PORT_HELP)] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
 ) -> int:

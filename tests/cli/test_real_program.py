@@ -1,6 +1,8 @@
 """The command line of the real program: its exit status, completion, and what it need not load."""
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,9 +43,103 @@ def test_the_home_of_nobody_is_one_line(words: str) -> None:
     assert done.stderr == "ChatApp: ~no-body/x: there is no such user\n"
 
 
-def test_completion_goes_through_typer() -> None:
-    done = run(_CHATAPP_COMPLETE="complete_bash", COMP_WORDS="ChatApp --l", COMP_CWORD="1")
-    assert (done.returncode, done.stdout) == (0, "--log-level\n")
+COMPLETED = [
+    ("ChatApp --l", "--log-level"),
+    ("ChatApp ", "config export invite names send stats"),
+    ("ChatApp s", "send stats"),
+    ("ChatApp -c s", ""),
+    ("ChatApp send --j", "--json"),
+    ("ChatApp send --log-level w", "warning"),
+    ("ChatApp export alice --format ", "txt jsonl"),
+    ("ChatApp names ", "list release"),
+    ("ChatApp names list ", ""),
+    ("ChatApp names --p", "--port"),
+    ("ChatApp config --", "--check --config --help"),
+]
+
+
+@pytest.mark.parametrize(("line", "found"), COMPLETED)
+def test_completion_knows_commands_and_their_options(line: str, found: str) -> None:
+    cursor = str(line.count(" "))
+    done = run(_CHATAPP_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=cursor)
+    assert (done.returncode, done.stdout.split()) == (0, found.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("ChatApp sen", "send\tsend one message"),
+        ("ChatApp send --j", "--json\tPrint the receipt as one JSON object."),
+        ("ChatApp names rel", "release"),
+    ],
+)
+def test_other_shells_complete_the_same_and_say_what_it_is(line: str, found: str) -> None:
+    how = {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": line}
+    done = run(_CHATAPP_COMPLETE="complete_fish", **how)
+    assert (done.returncode, done.stdout) == (0, f"{found}\n")
+    done = run(_CHATAPP_COMPLETE="complete_zsh", **how)
+    assert done.returncode == 0
+    assert f'"{found.partition(chr(9))[0]}"' in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_bash_completes_what_is_typed() -> None:
+    program = Path(sys.executable).with_name("ChatApp")
+    script = (
+        f'eval "$(_CHATAPP_COMPLETE=source_bash {shlex.quote(str(program))})"\n'
+        "COMP_WORDS=(ChatApp send --js) COMP_CWORD=2\n"
+        f"_ChatApp_completion {shlex.quote(str(program))}\n"
+        'echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("--json\n", "")
+
+
+UNSUPPORTED = (
+    "this system is not supported: ChatApp runs on Linux, macOS and other POSIX systems "
+    "(missing here: fcntl, termios)"
+)
+WITHOUT_POSIX = (
+    "import sys; sys.modules.update(dict.fromkeys(('fcntl', 'termios', 'resource', 'pwd', 'curses')))"
+)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "sys.argv[0] = 'ChatApp'; from chatapp.__main__ import main; sys.exit(main())",
+        "import runpy; runpy.run_module('chatapp', run_name='__main__', alter_sys=True)",
+        "import runpy; runpy.run_path('chatapp.py', run_name='__main__')",
+    ],
+)
+@pytest.mark.parametrize(
+    "words", [["-s", "5000"], ["-c", "a", "127.0.0.1", "5000", "6000"], ["export", "a"], []]
+)
+def test_on_another_system_the_program_says_so_in_one_line(entry: str, words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{WITHOUT_POSIX}; {entry}", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=CHECKOUT,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"ChatApp: {UNSUPPORTED}\n")
+
+
+def test_on_another_system_the_sdk_says_so_in_one_sentence() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{WITHOUT_POSIX}; import chatapp; chatapp.ChatAppError; chatapp.Peer"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=CHECKOUT,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"ImportError: {UNSUPPORTED}"
 
 
 def test_checking_a_command_line_loads_neither_program_nor_slow_libraries() -> None:
