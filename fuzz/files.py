@@ -17,7 +17,7 @@ from chatapp.peer.core.core import PeerCore
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import MARK, BrokenKeyFile, KeyFolder, folder_of
-from chatapp.peer.visitor.client import VisitFolder
+from chatapp.peer.visitor.folder import VisitFolder
 from chatapp.registry.adminclient import FOLDER, AdminSpool
 from chatapp.registry.settings import Misconfigured, configure, shown
 from chatapp.wire.address import Address

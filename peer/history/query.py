@@ -72,7 +72,7 @@ class MessageQueries:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self.words: Final = SearchIndex(db)
+        self.index: Final = SearchIndex(db)
 
     def latest(self, count: int) -> list[StoredLine]:
         """The newest `count` that are not ignored, oldest first."""
@@ -83,7 +83,7 @@ class MessageQueries:
         wanted = query(words)
         if wanted is None:
             return []
-        self.words.catch_up()
+        self.index.catch_up()
         return self._newest(
             f"{_LINE} WHERE lines.id IN (SELECT rowid FROM words WHERE words MATCH ?) AND {_IS_HEARD} "
             "ORDER BY lines.id DESC LIMIT ?",
@@ -146,7 +146,7 @@ class MessageQueries:
         )
 
 
-class Kind(enum.Enum):
+class LineKind(enum.Enum):
     """To whom a line was said."""
 
     DIRECT = "to one person"
@@ -154,14 +154,14 @@ class Kind(enum.Enum):
     ROOM = "to those in a room"
 
 
-class PastLine(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of one's own history, said by us (`outgoing`) or to us."""
 
     id: str
     """A running number of this history: short, and given once."""
     at: float
     """When it was written, Unix seconds by its author's clock."""
-    kind: Kind
+    kind: LineKind
     sender: str
     is_claimed: bool
     """Whether `sender` is only what the author of a letter says: no table has ever shown their key."""
@@ -177,7 +177,7 @@ class PastLine(msgspec.Struct, frozen=True, kw_only=True):
 class DeliveryTrace(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one line. One said to us has no steps: only its author knows them."""
 
-    line: PastLine
+    line: HistoryLine
     steps: tuple[TraceStep, ...]
 
 
@@ -185,7 +185,7 @@ StepsUnderWay = Callable[[bytes, int], tuple[Raw, ...]]
 """The steps so far of our message `number` in a stream, while it is not final; none when it is not under way."""
 
 
-class Past:
+class HistoryView:
     """The history of one person. Every method raises sqlite3.Error when the file cannot be read."""
 
     def __init__(
@@ -201,12 +201,12 @@ class Past:
         self._under_way = under_way
         self._flush = flush
 
-    def latest(self, count: int) -> list[PastLine]:
+    def latest(self, count: int) -> list[HistoryLine]:
         """The newest `count` lines, oldest first; none of people who are ignored."""
         self._flush()
         return [shown(line, self._me()) for line in self._lines.latest(count)]
 
-    def search(self, words: str, limit: int = 50) -> list[PastLine]:
+    def search(self, words: str, limit: int = 50) -> list[HistoryLine]:
         """The newest `limit` lines that have all the words (of the last one, its beginning), oldest first. Case and
         diacritics do not matter, nor does any sign in `words`; with no word in it nothing is found."""
         self._flush()
@@ -224,17 +224,17 @@ class Past:
         return DeliveryTrace(line=shown(line, self._me()), steps=readable(steps, line.at_ms))
 
 
-def shown(line: StoredLine, me: str) -> PastLine:
+def shown(line: StoredLine, me: str) -> HistoryLine:
     """A stored line as people read it."""
-    kind = Kind.ROOM if line.room else Kind.CHANNEL if line.room is not None else Kind.DIRECT
+    kind = LineKind.ROOM if line.room else LineKind.CHANNEL if line.room is not None else LineKind.DIRECT
     other = line.name or SOMEBODY
-    return PastLine(
+    return HistoryLine(
         id=str(line.id),
         at=line.at_ms / 1_000,
         kind=kind,
         sender=me if line.outgoing else other,
         is_claimed=line.is_claimed and not line.outgoing,
-        to=(other if line.outgoing else me) if kind is Kind.DIRECT else None,
+        to=(other if line.outgoing else me) if kind is LineKind.DIRECT else None,
         room=line.room or None,
         text=line.text,
         outgoing=line.outgoing,

@@ -178,7 +178,7 @@ class Actions:
     def _remember(self, intent: ShowTrace | ShowHistory | SearchHistory) -> None:
         from chatapp.peer.ui import texts  # most starts never look back
 
-        past = self._peer.past
+        past = self._peer.history
         match intent:
             case ShowTrace(which):
                 self._show(texts.trace_lines(past.why(which)))

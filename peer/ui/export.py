@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chatapp.peer.core.trace import TraceStep, readable, unpacked
 from chatapp.peer.history import schema
-from chatapp.peer.history.query import Kind, MessageQueries, PastLine, StoredLine, shown
+from chatapp.peer.history.query import HistoryLine, LineKind, MessageQueries, StoredLine, shown
 from chatapp.peer.ui.formatting import shown_time
 from chatapp.peer.ui.texts import NEVER_IN_TABLE
 from chatapp.wire.names import file_name_of, name_key
@@ -55,19 +55,19 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _in_txt(_: StoredLine, line: PastLine) -> str:
+def _in_txt(_: StoredLine, line: HistoryLine) -> str:
     match line.kind:
-        case Kind.DIRECT:
+        case LineKind.DIRECT:
             claim = f" {NEVER_IN_TABLE}" if line.is_claimed else ""
             who = f"{sanitize(line.sender)}{claim} to {sanitize(line.to or '')}"
-        case Kind.CHANNEL:
+        case LineKind.CHANNEL:
             who = f"{sanitize(line.sender)} to everybody"
-        case Kind.ROOM:
+        case LineKind.ROOM:
             who = f"{sanitize(line.sender)} (in {sanitize(line.room or '')})"
     return f"{shown_time(line.at)} {who}: {sanitize(line.text)}"
 
 
-def _in_jsonl(stored: StoredLine, line: PastLine) -> str:
+def _in_jsonl(stored: StoredLine, line: HistoryLine) -> str:
     said = {
         "id": stored.id,
         "at": line.at,

@@ -83,7 +83,7 @@ from chatapp.peer.core.events import (
     WaitingRoom,
 )
 from chatapp.peer.core.trace import TraceEvent, TraceStep
-from chatapp.peer.history.query import DeliveryTrace, Kind, PastLine
+from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.ui.arguments import NOT_IN_ROOM
 from chatapp.peer.ui.formatting import (
     AnswerLine,
@@ -618,7 +618,7 @@ NOTHING_YET: Final = "[There is no message yet.]"
 NO_SUCH_MESSAGE: Final = "[There is no such message: /history shows each with its id.]"
 
 
-def history_lines(lines: Sequence[PastLine]) -> list[str]:
+def history_lines(lines: Sequence[HistoryLine]) -> list[str]:
     """Messages as `<id>  <time>  <who> to <target>: <text>`, ids below one another."""
     width = max((len(line.id) for line in lines), default=0)
     return [_past(line, width) for line in lines]
@@ -640,14 +640,14 @@ def trace_lines(trace: DeliveryTrace | None) -> list[str]:
     return [*lines, *(steps or [AnswerLine("[No step of it is on record.]")])]
 
 
-def _past(line: PastLine, width: int) -> MessageLine:
+def _past(line: HistoryLine, width: int) -> MessageLine:
     sender = name(line.sender)
     match line.kind:
-        case Kind.DIRECT:
+        case LineKind.DIRECT:
             target = name(line.to or "")
-        case Kind.CHANNEL:
+        case LineKind.CHANNEL:
             target = "everybody"
-        case Kind.ROOM:
+        case LineKind.ROOM:
             target = name(line.room or "")
         case _:
             assert_never(line.kind)

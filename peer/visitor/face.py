@@ -254,7 +254,6 @@ async def _visit(visitor: Visitor, held: RawTerminal | None, *, stay: bool) -> i
         return _refuse(f"{error.filename or ''}: {error.strerror or error}")
     except ChatAppError as error:
         return _refuse(str(error))
-    terminal.show(f"[{sanitize(line)}]" for line in visitor.damage)
     face = VisitorFace(visitor, terminal, stay=stay)
     loop = asyncio.get_running_loop()
     for number, status in ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)):

@@ -76,7 +76,8 @@ class Crew:
         """Entries of the product that could pile up, over all bots; and bytes that SQLite holds, its caches above all."""
         counts = Counter({"sqlite": sqlite_memory()})
         for bot in self.bots:
-            core, peer = bot.peer._core, bot.peer
+            node = bot.peer._open_node()
+            core = node.core
             conversations = [one.conversation for one in core._contacts if one.conversation is not None]
             counts["conversations"] += len(conversations)
             counts["unsettled"] += sum(len(one.outgoing.messages) for one in conversations)
@@ -84,8 +85,8 @@ class Crew:
                 len(conversation.texts) + conversation.delivery.inbox.held_count
                 for conversation in conversations
             )
-            counts["receipts"] += len(peer._receipts._open)
-            counts["waiting"] += len(peer._open_feed().main) + len(peer._commit_queue._waiting)
+            counts["receipts"] += len(node.receipts._open)
+            counts["waiting"] += len(node.feed.main) + len(node.commits._waiting)
         return counts
 
 

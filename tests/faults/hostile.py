@@ -189,7 +189,7 @@ class Hostile:
     async def false_cards(self) -> None:
         """Show cards: their names with other keys, their keys with other names, and nobody's signature."""
         (peer,) = await self.peers(1)
-        known = {victim: peer._core._contacts.by_name(victim) for victim in self.victims}
+        known = {victim: peer._open_node().core._contacts.by_name(victim) for victim in self.victims}
         me = Identity(os.urandom(32))
         async for burst in self.bursts(500):
             for number in burst:
@@ -259,7 +259,8 @@ class Hostile:
                 self._send_parts(peers[number % len(peers)], victim)
 
     def _send_parts(self, peer: Peer, victim: str) -> None:
-        core = peer._core
+        node = peer._open_node()
+        core = node.core
         contact = core._contacts.by_name(victim)
         assert contact is not None
         delivery = core._direct_receiver.conversation(contact).delivery
@@ -267,14 +268,14 @@ class Hostile:
             for index in range(55):
                 delivery.queue_frame(encode_frame(Part(number + 1, index, 60, b"x" * 1_000)))
         core._transport.active[contact.identity] = contact
-        peer._schedule()
+        node.driver.schedule()
         self.done["parts"] += 8 * 55
 
     async def relays(self) -> None:
         """Have datagrams handed on to them that open nothing."""
         members = await self.members(10)
         (peer,) = await self.peers(1)
-        known = [peer._core._contacts.by_name(victim) for victim in self.victims]
+        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(20):
             for number in burst:
                 contact = known[number // len(members) % len(known)]
@@ -335,7 +336,7 @@ class Hostile:
         """Say that the table goes further than it does, that people are silent who are not, and ask for all of it."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
-        known = [peer._core._contacts.by_name(victim) for victim in self.victims]
+        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(500):
             for number in burst:
                 contact = known[number % len(known)]
@@ -351,7 +352,7 @@ class Hostile:
         """Leave letters with them that nobody has sealed."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
-        known = [peer._core._contacts.by_name(victim) for victim in self.victims]
+        known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
         async for burst in self.bursts(200):
             for number in burst:
                 contact = known[number % len(known)]

@@ -10,6 +10,7 @@ import pytest
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.core import PeerCore
+from chatapp.peer.driver import Driver
 from chatapp.peer.history.database import History
 from chatapp.registry.app import Registry
 from chatapp.wire.address import Address
@@ -108,8 +109,8 @@ class TestPump:
             await (await alice.send("bob", TEXT)).settled()
             for owner, name in (
                 (History, "apply"),
-                (Peer, "_pump"),
-                (Peer, "_timer_rang"),
+                (Driver, "_take_turn"),
+                (Driver, "_timer_rang"),
                 (PeerCore, "next_timer"),
                 (DatagramEndpoint, "send"),
             ):
@@ -119,12 +120,12 @@ class TestPump:
             calls = dict(counter.calls)
             watching.cancel()
         await house.stop()
-        rings = calls["Peer._timer_rang"]
+        rings = calls["Driver._timer_rang"]
         assert calls["PeerCore.next_timer"] <= rings + 2  # nobody looks for deadlines in between
         # A probe where the machine was slow.
         assert calls["DatagramEndpoint.send"] <= 2 * ONE_BY_ONE + 2 * rings
         assert calls["History.apply"] <= 4 * ONE_BY_ONE + 2 * rings
-        assert calls["Peer._pump"] <= 3 * ONE_BY_ONE + 2 * rings
+        assert calls["Driver._take_turn"] <= 3 * ONE_BY_ONE + 2 * rings
 
 
 async def show_everything(peer: Peer) -> None:

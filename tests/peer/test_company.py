@@ -92,14 +92,14 @@ async def test_a_changed_name_finds_the_same_person_and_the_old_one_does_not(
         assert await outcome_of(await bob.send("alice", "hi")) is Outcome.DELIVERED
         alice.rename("BOB")  # whose keys are on this machine, too
         await next_of(alice, happened.NameUnavailable)
-        identity = alice._core.me.identity.public
+        identity = alice._open_node().core.me.identity.public
         alice.rename("carol")
         await next_of(alice, happened.NameUnavailable)
         assert alice.name == "ada"
         assert await outcome_of(await alice.send("bob", "after")) is Outcome.DELIVERED
     async with village.peer("ada") as ada:
-        assert ada._core.me.identity.public == identity
+        assert ada._open_node().core.me.identity.public == identity
     stranger = village.peer("alice")
     await stranger.open()
     await next_of(stranger, happened.NameUnavailable)
-    assert stranger._core.me.identity.public != identity
+    assert stranger._open_node().core.me.identity.public != identity

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from chatapp.peer.core.events import Event, Trouble
-from chatapp.peer.driver import SHOWN_TOGETHER, UNREAD_MAX, EventFeed
+from chatapp.peer.feed import SHOWN_TOGETHER, UNREAD_MAX, EventFeed
 from tests.peer.village import WITHIN
 
 
@@ -21,7 +21,7 @@ class Desk:
     def __init__(self) -> None:
         self.shown: list[list[Event]] = []
         self.rooms = 0
-        self.feed = EventFeed(asyncio.get_running_loop(), has_room=self._has_room)
+        self.feed: EventFeed[Event] = EventFeed(asyncio.get_running_loop(), has_room=self._has_room)
 
     def _has_room(self) -> None:
         self.rooms += 1
@@ -114,7 +114,7 @@ async def test_the_next_loop_after_the_first_has_ended_goes_on_where_it_left() -
 
 
 async def test_the_slowest_loop_sets_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.driver.EVENTS_WAITING_MAX", 3)
+    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 3)
     desk = Desk()
     quick, slow = desk.read(), desk.read()
     desk.feed.put([event(0)])
@@ -137,7 +137,7 @@ async def test_the_slowest_loop_sets_the_pace(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_a_reader_of_batches_that_catches_up_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.driver.EVENTS_WAITING_MAX", 2)
+    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 2)
     desk = Desk()
     desk.feed.put([event(0)])
     assert await desk.feed.next_batch() == [event(0)]
@@ -151,7 +151,7 @@ async def test_a_reader_of_batches_that_catches_up_makes_room(monkeypatch: pytes
 
 
 async def test_long_texts_fill_a_feed_before_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.driver.TEXTS_WAITING_MAX", 3_000)
+    monkeypatch.setattr("chatapp.peer.feed.TEXTS_WAITING_MAX", 3_000)
     desk = Desk()
     quick, slow = desk.read(), desk.read()
     coming = [await waiting(quick), await waiting(slow)]
@@ -164,7 +164,7 @@ async def test_long_texts_fill_a_feed_before_many_do(monkeypatch: pytest.MonkeyP
 
 
 async def test_who_has_not_begun_to_read_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.driver.EVENTS_WAITING_MAX", 2)
+    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 2)
     desk = Desk()
     desk.feed.put([event(0), event(1)])
     assert not desk.feed.is_full

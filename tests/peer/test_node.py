@@ -338,7 +338,7 @@ async def test_a_peer_that_was_never_open_says_so_whatever_is_asked(village: Vil
         lambda: peer.is_offline,
         lambda: peer.is_server_away,
         lambda: peer.room,
-        lambda: peer.past,
+        lambda: peer.history,
         lambda: peer.desk.client,
         lambda: peer.trust.number("bob"),
     ]

@@ -12,6 +12,7 @@ from chatapp.peer.core import events as happened
 from chatapp.peer.history.database import History
 from chatapp.peer.keystore import KeyFolder
 from chatapp.peer.receipts import Outcome
+from chatapp.wire.address import Address
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
 __all__ = ["village"]
@@ -22,13 +23,13 @@ __all__ = ["village"]
 async def test_a_full_disk_acknowledges_nothing_and_is_said_once(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.driver.STORE_AGAIN_AFTER", 0.02)
+    monkeypatch.setattr("chatapp.peer.history.database.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         tried, works = asyncio.Event(), asyncio.Event()
-        apply = History.apply
+        apply, of_bob = History.apply, bob._open_node()._history
 
         def fails(history: History, records: list[object]) -> None:
-            if history is bob._history and not works.is_set():
+            if history is of_bob and not works.is_set():
                 if len(tries) > 3:
                     tried.set()
                 tries.append(records)
@@ -74,19 +75,19 @@ async def test_who_shows_nothing_takes_nothing_and_loses_nothing(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A terminal that is stopped must not fill our memory: senders find us away, and what they said waits."""
-    monkeypatch.setattr("chatapp.peer.driver.EVENTS_WAITING_MAX", 10)
+    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 10)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await next_of(bob, happened.Registered)
         receipts = [await alice.send("bob", str(number)) for number in range(3)]
         for receipt in receipts:
             assert await outcome_of(receipt) in (Outcome.DELIVERED, Outcome.RELAYED)
         count = 3
-        while not bob._is_full:
+        while not bob._open_node()._is_full:
             await outcome_of(await alice.send("bob", str(count)))
             count += 1
         late = [await alice.send("bob", str(number)) for number in range(count, 16)]
         assert {await outcome_of(receipt) for receipt in late} == {Outcome.SAVED}
-        assert len(bob._open_feed().main) < 20
+        assert len(bob._open_node().feed.main) < 20
         shown: list[str] = []
         async with asyncio.timeout(WITHIN):
             while len(shown) < 16:
@@ -99,7 +100,7 @@ async def test_who_shows_nothing_takes_nothing_and_loses_nothing(
 async def test_a_second_loop_that_stands_still_is_waited_for_and_loses_nothing(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.driver.EVENTS_WAITING_MAX", 10)
+    monkeypatch.setattr("chatapp.peer.feed.EVENTS_WAITING_MAX", 10)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         first, second = bob.events(), bob.events()
         await anext(first)
@@ -107,7 +108,7 @@ async def test_a_second_loop_that_stands_still_is_waited_for_and_loses_nothing(
         reading = asyncio.create_task(texts_until(first, "19"))
         outcomes = [await outcome_of(await alice.send("bob", str(number))) for number in range(20)]
         assert Outcome.SAVED in outcomes
-        assert len(bob._open_feed()._others[0]) < 20
+        assert len(bob._open_node().feed._others[0]) < 20
         texts = [line.text for line in lines_in(await coming)]
         async with asyncio.timeout(WITHIN):
             texts += await texts_until(second, "19")
@@ -137,8 +138,8 @@ def lines_in(event: happened.Event) -> tuple[happened.Line, ...]:
 async def test_a_disk_that_takes_nothing_for_long_stops_what_we_say(
     village: Village, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapp.peer.driver.RECORDS_WAITING_MAX", 5)
-    monkeypatch.setattr("chatapp.peer.driver.STORE_AGAIN_AFTER", 0.02)
+    monkeypatch.setattr("chatapp.peer.history.database.RECORDS_WAITING_MAX", 5)
+    monkeypatch.setattr("chatapp.peer.history.database.STORE_AGAIN_AFTER", 0.02)
     async with village.peer("alice") as alice:
         with monkeypatch.context() as broken:
 
@@ -152,7 +153,7 @@ async def test_a_disk_that_takes_nothing_for_long_stops_what_we_say(
                 await asyncio.sleep(0)
             assert receipt.outcome is Outcome.REFUSED
             assert (await alice.send_all("to all")).outcome is Outcome.REFUSED
-            assert len(alice._commit_queue._waiting) < 20
+            assert len(alice._open_node().commits._waiting) < 20
         assert isinstance(await next_of(alice, happened.DirectReceived), happened.DirectReceived)
         assert await outcome_of(await alice.send("alice", "again")) is Outcome.DELIVERED
 
@@ -162,9 +163,9 @@ async def test_a_fault_of_ours_is_told_and_the_program_goes_on(
 ) -> None:
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         with monkeypatch.context() as broken:
-            broken.setattr(bob._core._dispatcher, "route", lambda *what, now: 1 / 0)
-            bob._datagrams_came([(b"x", ("127.0.0.1", 1))])  # type: ignore[list-item]
+            broken.setattr(bob._open_node().core._dispatcher, "route", lambda *what, now: 1 / 0)
+            bob._open_node().driver._datagrams_came([(b"x", Address("127.0.0.1", 1))])
         assert "ZeroDivisionError" in caplog.text
-        assert bob._core.dropped["fault of ours"] == 1
+        assert bob._open_node().core.dropped["fault of ours"] == 1
         receipt = await alice.send("bob", "hi")
         assert await outcome_of(receipt) is Outcome.DELIVERED

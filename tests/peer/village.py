@@ -77,7 +77,7 @@ async def next_of(peer: Peer, kind: type[Kind]) -> Kind:
             peer.events_shown(batch)
             for place, event in enumerate(batch):
                 if isinstance(event, kind):
-                    peer._open_feed().main.events.extendleft(reversed(batch[place + 1 :]))
+                    peer._any_feed().main.events.extendleft(reversed(batch[place + 1 :]))
                     return event
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.core.trace import TraceEvent, TraceStep
-from chatapp.peer.history.query import DeliveryTrace, Kind, PastLine
+from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import MessageLine
 from chatapp.peer.ui.texts import NO_SUCH_MESSAGE, history_lines, trace_lines
 from chatapp.wire.text import sanitize
@@ -31,12 +31,12 @@ def said(
     *,
     sender: str = "alice",
     to: str | None = "bob",
-    kind: Kind = Kind.DIRECT,
+    kind: LineKind = LineKind.DIRECT,
     room: str | None = None,
     text: str = "hi",
     is_claimed: bool = False,
-) -> PastLine:
-    return PastLine(
+) -> HistoryLine:
+    return HistoryLine(
         id=number,
         at=NOON,
         kind=kind,
@@ -55,8 +55,8 @@ def test_ids_stand_below_one_another() -> None:
         [
             said("9"),
             said("10", sender="bob", to="alice", text="a: b\n"),
-            said("11", to=None, kind=Kind.CHANNEL),
-            said("12", to=None, kind=Kind.ROOM, room="lab"),
+            said("11", to=None, kind=LineKind.CHANNEL),
+            said("12", to=None, kind=LineKind.ROOM, room="lab"),
             said("13", sender="carol", to="alice", is_claimed=True),
         ]
     ) == [
@@ -145,7 +145,7 @@ def test_what_there_is_no_trail_of() -> None:
 
 @given(st.text(), st.text(), st.text())
 def test_whatever_others_wrote_a_line_is_one_line(sender: str, room: str, text: str) -> None:
-    (line,) = history_lines([said(sender=sender, to=None, kind=Kind.ROOM, room=room, text=text)])
+    (line,) = history_lines([said(sender=sender, to=None, kind=LineKind.ROOM, room=room, text=text)])
     assert isinstance(line, MessageLine)
     assert sanitize(line) == line
     assert line[line.text_at :] == sanitize(text)

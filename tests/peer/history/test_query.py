@@ -13,7 +13,7 @@ from chatapp.peer.core.records import IncomingAdded, MessageState, Named, Outgoi
 from chatapp.peer.core.trace import TraceEvent
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.history.database import History
-from chatapp.peer.history.query import Kind, shown
+from chatapp.peer.history.query import LineKind, shown
 from chatapp.peer.history.schema import AnotherFormat
 from chatapp.peer.ui.export import Format, exported, history_of
 from tests.peer.core.cast import Someone
@@ -26,44 +26,44 @@ BOB = Someone("bob")
 
 async def test_what_was_said_is_in_the_past_with_how_it_went(village: Village) -> None:
     async with asyncio.timeout(WITHIN), village.peer("alice") as alice:
-        assert alice.past.why("last") is None
-        assert alice.past.latest(5) == []
+        assert alice.history.why("last") is None
+        assert alice.history.latest(5) == []
         async with village.peer("bob") as bob:
             begun = await alice.send("bob", "hello bob")
-            under_way = alice.past.why("last")  # not even sent yet, and on disk all the same
+            under_way = alice.history.why("last")  # not even sent yet, and on disk all the same
             assert under_way is not None
             assert under_way.line.state is MessageState.UNSETTLED
             assert [step.what for step in under_way.steps] == [TraceEvent.SENT]
             await begun.settled()
             await (await alice.send_all("hello all")).settled()
             await (await alice.send("alice", "note")).settled()
-            heard = [line.text for line in bob.past.latest(5)]
+            heard = [line.text for line in bob.history.latest(5)]
             assert heard[0] == "hello bob"
-        said = alice.past.latest(5)
+        said = alice.history.latest(5)
         assert [(line.text, line.kind, line.sender, line.to) for line in said] == [
-            ("hello bob", Kind.DIRECT, "alice", "bob"),
-            ("hello all", Kind.CHANNEL, "alice", None),
-            ("note", Kind.DIRECT, "alice", "alice"),
+            ("hello bob", LineKind.DIRECT, "alice", "bob"),
+            ("hello all", LineKind.CHANNEL, "alice", None),
+            ("note", LineKind.DIRECT, "alice", "alice"),
         ]
-        assert alice.past.latest(1) == said[2:]
-        assert alice.past.search("HELL") == said[:2]
-        assert alice.past.search("hello", limit=1) == said[1:2]
-        trace = alice.past.why(said[0].id)
+        assert alice.history.latest(1) == said[2:]
+        assert alice.history.search("HELL") == said[:2]
+        assert alice.history.search("hello", limit=1) == said[1:2]
+        trace = alice.history.why(said[0].id)
         assert trace is not None
         assert trace.line == said[0]
         assert {step.what for step in trace.steps[:-1]} == {
             TraceEvent.SENT
         }  # once, but for a machine that is busy
         assert trace.steps[-1].what is TraceEvent.ACKNOWLEDGED
-        line = alice.past.why(f"#{said[1].id}")
+        line = alice.history.why(f"#{said[1].id}")
         assert line is not None
         assert line.steps[-1].what is TraceEvent.ACCEPTED
-        assert [alice.past.why(which) for which in ("", "x", "-1", "99", "9" * 40, "²")] == [None] * 6
+        assert [alice.history.why(which) for which in ("", "x", "-1", "99", "9" * 40, "²")] == [None] * 6
     with pytest.raises(NotOpen):
-        _ = alice.past
+        _ = alice.history
     async with asyncio.timeout(WITHIN), village.peer("alice") as again:
-        assert again.past.latest(5) == said
-        assert again.past.why(said[0].id) == trace
+        assert again.history.latest(5) == said
+        assert again.history.why(said[0].id) == trace
 
 
 async def test_who_is_trusted_and_ignored_through_the_sdk(village: Village) -> None:
@@ -78,9 +78,9 @@ async def test_who_is_trusted_and_ignored_through_the_sdk(village: Village) -> N
         assert alice.trust.accept("carol", ours.digits) == happened.NobodyKnown(name="carol")
         assert alice.trust.ignore("bob") == happened.Ignored(name="bob", is_ignored=True)
         await (await bob.send("alice", "not to be heard")).settled()
-        assert [line.text for line in alice.past.latest(5)] == ["hi"]
+        assert [line.text for line in alice.history.latest(5)] == ["hi"]
         assert alice.trust.unignore("bob") == happened.Ignored(name="bob", is_ignored=False)
-        assert [line.text for line in alice.past.latest(5)] == ["hi", "not to be heard"]
+        assert [line.text for line in alice.history.latest(5)] == ["hi", "not to be heard"]
 
 
 def test_a_line_shows_whose_it_is_as_far_as_that_was_ever_known() -> None:
@@ -91,9 +91,9 @@ def test_a_line_shows_whose_it_is_as_far_as_that_was_ever_known() -> None:
     history.apply([Named(BOB.id, "Robert")])
     lines = [shown(line, "alice") for line in history.lines.latest(9)]
     assert [(line.sender, line.kind, line.room, line.to) for line in lines] == [
-        ("Robert", Kind.ROOM, "tea", None),
-        ("alice", Kind.ROOM, "tea", None),
-        (SOMEBODY, Kind.CHANNEL, None, None),
+        ("Robert", LineKind.ROOM, "tea", None),
+        ("alice", LineKind.ROOM, "tea", None),
+        (SOMEBODY, LineKind.CHANNEL, None, None),
     ]
 
 

@@ -104,8 +104,8 @@ def test_lines_that_came_since_the_last_search_are_found() -> None:
 
 def test_the_index_grows_a_little_at_a_time() -> None:
     history = history_of(*(f"line {number}" for number in range(INDEXED_AT_ONCE + 1)))
-    assert history.lines.words.catch_up(INDEXED_AT_ONCE)
-    assert not history.lines.words.catch_up(INDEXED_AT_ONCE)
+    assert history.lines.index.catch_up(INDEXED_AT_ONCE)
+    assert not history.lines.index.catch_up(INDEXED_AT_ONCE)
     assert found(history, f"line {INDEXED_AT_ONCE}") == [f"line {INDEXED_AT_ONCE}"]
 
 

@@ -17,8 +17,7 @@ from chatapp.peer.core.records import (
     Shown,
     can_wait,
 )
-from chatapp.peer.driver import STORE_AGAIN_AFTER, WAIT_FOR_COMPANY, CommitQueue
-from chatapp.peer.history.database import History
+from chatapp.peer.history.database import BATCH_SPAN, STORE_AGAIN_AFTER, CommitQueue, History
 
 KEY = b"b" * 32
 PROMISED = IncomingAdded(KEY, 5, 0, "hi", False)
@@ -55,11 +54,11 @@ def test_what_a_promise_rests_on_is_committed_at_once(disk: Disk) -> None:
 def test_the_rest_waits_for_company_and_not_for_ever(disk: Disk) -> None:
     assert disk.commit_queue.keep([PATIENT], now=1.0)
     assert disk.batches == []
-    assert disk.commit_queue.next_timer() == 1.0 + WAIT_FOR_COMPANY
+    assert disk.commit_queue.next_timer() == 1.0 + BATCH_SPAN
     assert disk.commit_queue.keep([PROMISED], now=1.01)
     assert disk.batches == [[PATIENT, PROMISED]]  # in their order
     assert disk.commit_queue.keep([PATIENT], now=2.0)
-    assert disk.commit_queue.keep([], now=2.0 + WAIT_FOR_COMPANY)
+    assert disk.commit_queue.keep([], now=2.0 + BATCH_SPAN)
     assert disk.batches[1:] == [[PATIENT]]
 
 
@@ -90,7 +89,7 @@ def test_a_full_disk_is_told_of_once_and_tried_again_now_and_then(disk: Disk) ->
 
 
 def test_long_texts_fill_a_keeper_before_many_records_do(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.peer.driver.TEXTS_WAITING_MAX", 3_000)
+    monkeypatch.setattr("chatapp.peer.history.database.TEXTS_WAITING_MAX", 3_000)
     disk.is_full = True
     fullness = []
     for number in range(3):

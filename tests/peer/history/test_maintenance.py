@@ -24,7 +24,7 @@ BOB, CAROL = Someone("bob"), Someone("carol")
 
 
 def drop(history: History, *, keep: int, bytes_kept: int = 2**40) -> None:
-    while history.tidy.drop_oldest(lines_kept=keep, bytes_kept=bytes_kept, most=2):
+    while history.maintenance.drop_oldest(lines_kept=keep, bytes_kept=bytes_kept, most=2):
         pass
 
 
@@ -76,7 +76,7 @@ def test_what_is_unsettled_or_unshown_stays_and_the_numbers_of_what_may_come_aga
     inbox = make_inbox(after, POLICY)
     assert [inbox.admit(number) for number in (3, 4, 5, 6, 7)] == [REPEAT] * 4 + [NEW]
     history.apply([FloorRaised(BOB.id, 6)])
-    history.tidy.finish()
+    history.maintenance.finish()
     assert history.load().streams[BOB.id].gone == ()
 
 
@@ -93,7 +93,7 @@ def test_a_file_that_is_too_large_loses_its_oldest_lines_bit_by_bit() -> None:
 
 def heard(history: History, stream: bytes, count: int, text: str) -> None:
     """Somebody has said so much, which was shown; the floor is never raised."""
-    before = history.tidy.newest()
+    before = history.maintenance.newest()
     numbers = range(before + 1, before + 1 + count)
     history.apply([IncomingAdded(stream, n, 0, f"{text} {n}", False) for n in numbers])
     history.apply([Shown(stream, numbers[-1])])
@@ -179,10 +179,10 @@ def test_a_start_looks_at_what_is_not_settled_only_and_finds_it_all() -> None:
         ]
     )
     before = history.load()
-    history.tidy.finish()
+    history.maintenance.finish()
     assert history.load() == before
     assert history._db.execute("SELECT settled FROM streams").fetchone() == (2,)
     history.apply([OutgoingChanged(BOB.id, 2, MessageState.DELIVERED)])
-    history.tidy.finish()
+    history.maintenance.finish()
     history.apply([OutgoingAdded(BOB.id, 4, 0, "new")])
     assert [one.number for one in history.load().streams[BOB.id].outgoing] == [4]

@@ -5,8 +5,13 @@ import sqlite3
 from collections.abc import Callable
 from typing import cast
 
-from chatapp.peer.driver import BUSY_LOOKS, LOOK_SPAN, STEP_SPAN, Housekeeping
-from chatapp.peer.history.database import Maintenance
+from chatapp.peer.history.maintenance import (
+    BUSY_LOOKS,
+    LOOK_SPAN,
+    STEP_SPAN,
+    Maintenance,
+    MaintenanceSchedule,
+)
 
 
 class Clock:
@@ -53,9 +58,9 @@ class Chores:
         self.is_finished = True
 
 
-def house(chores: Chores) -> tuple[Clock, Housekeeping]:
+def house(chores: Chores) -> tuple[Clock, MaintenanceSchedule]:
     clock = Clock()
-    return clock, Housekeeping(cast(asyncio.AbstractEventLoop, clock), cast(Maintenance, chores))
+    return clock, MaintenanceSchedule(cast(asyncio.AbstractEventLoop, clock), cast(Maintenance, chores))
 
 
 def test_nothing_is_done_while_lines_come_and_all_of_it_bit_by_bit_in_quiet() -> None:

@@ -1,0 +1,217 @@
+"""One open peer: its core, what it has on the network and on disk, and the events that it has brought forth."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from chatapp.peer.core import events as happened
+from chatapp.peer.core.core import PeerCore
+from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.driver import Driver
+from chatapp.peer.errors import NotOpen
+from chatapp.peer.feed import EventFeed
+from chatapp.peer.history.damage import lines_about
+from chatapp.peer.history.database import CommitQueue, History
+from chatapp.peer.history.maintenance import MaintenanceSchedule
+from chatapp.peer.history.query import HistoryView
+from chatapp.peer.keystore import KeyFolder
+from chatapp.peer.receipts import Receipts
+from chatapp.wire.address import Address, server_name
+from chatapp.wire.delivery.policy import Policy
+from chatapp.wire.names import PeerName
+
+_TOO_MUCH: Final = "Too much waits to be shown: nobody's messages are taken until it is"
+
+
+class PeerNode:
+    """A peer from its opening to its closing. A peer that is opened again is another node."""
+
+    def __init__(
+        self,
+        name: PeerName,
+        server: Address,
+        address: Address,
+        *,
+        registry_key: str | None,
+        port: int,
+        home: Path,
+        policy: Policy,
+    ) -> None:
+        """Bind, lock, load and begin to register. `server`: as the user gave it; `address`: its IP address. Raises
+        PortInUse, FolderInUse, BrokenKeyFile, OtherKey, sqlite3.Error, OSError; then nothing is left open."""
+        self._loop: Final = asyncio.get_running_loop()
+        self._server: Final = server
+        self._address: Final = address
+        self._policy: Final = policy
+        self._is_full = False
+        """Whether a reader of the events was too far behind in the last turn."""
+        self._is_changing_registry = False
+        self.registry_key = registry_key
+        """The digits of the fingerprint that the registry's key must have; None for any."""
+        wall = time.time()
+        with contextlib.ExitStack() as undo:
+            self.driver: Final = Driver(self, host=address.host, port=port)
+            undo.callback(self.driver.close)
+            self.keys: Final = KeyFolder(home, name, wall=wall)
+            undo.callback(self.keys.close)
+            damage = lines_about(self.keys.history, is_new=self.keys.is_new)
+            self._history = History(self.keys.history, server=server_name(*server))
+            undo.callback(self._history.close)
+            self.core = self._new_core(name, wall)
+            undo.pop_all()
+        self.receipts: Final = Receipts()
+        self.commits: Final = CommitQueue(self._history)
+        self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)
+        self.feed: Final[EventFeed[happened.Event]] = EventFeed(self._loop, has_room=self.driver.schedule)
+        self.tell([happened.Trouble(text=line) for line in damage])
+        self._register()
+        self.driver.start()
+
+    def _new_core(self, name: str, wall: float) -> PeerCore:
+        now = self._loop.time()
+        me = LocalIdentity(
+            name=name,
+            other_name=self.keys.other_name,
+            identity=self.keys.identity,
+            mail_keys=self.keys.mail_keys,
+            counter=self.keys.next_counter(wall),
+        )
+        return PeerCore(
+            me,
+            server=self._address,
+            loaded=self._history.load(),
+            rng=random.SystemRandom(),
+            policy=self._policy,
+            now=now,
+            wall_offset=wall - now,
+        )
+
+    def _register(self) -> None:
+        if self.registry_key is not None:
+            self.core.demand_registry(self.registry_key)
+        self.core.start(now=self.driver.now())
+
+    def close(self) -> None:
+        """Store what is left and let go of everything; a second call does nothing."""
+        if self.driver.is_closed:
+            return
+        self.receipts.close(is_kept=self.store(is_last=True))
+        self.driver.close()
+        self.feed.close()
+        self._maintenance.close()
+        self._history.close()
+        self.keys.close()
+
+    # --- for the SDK
+
+    @property
+    def name(self) -> PeerName:
+        """Our name; another one after a change of it."""
+        return PeerName(self.core.me.name)
+
+    def view_of_history(self) -> HistoryView:
+        """Return the history as it may be read, including what is not committed yet."""
+        core = self.core
+        return HistoryView(
+            self._history.lines, lambda: core.me.name, core.sending.steps_under_way, flush=self.store
+        )
+
+    def tell(self, events: Sequence[happened.Event]) -> None:
+        """Give events to every reader."""
+        if events:
+            self.feed.put(events)
+
+    def store(self, *, is_last: bool = False) -> bool:
+        """Commit what the core wants stored; True when nothing that an acknowledgement depends on is left unstored."""
+        is_stored = self.commits.keep(self.core.records_to_store(), now=self._loop.time(), is_last=is_last)
+        if self.commits.trouble is not None:
+            self.tell([happened.Trouble(text=self.commits.trouble)])
+            self.commits.trouble = None
+        return is_stored
+
+    async def turn(self) -> None:
+        """Wait for the end of the next turn. Raises NotOpen when the peer is closed meanwhile."""
+        await self.driver.turn()
+        if self.driver.is_closed:
+            raise NotOpen
+
+    async def until(self, is_so: Callable[[PeerCore], bool]) -> None:
+        """Wait until this is so. Raises NotOpen when the peer is closed meanwhile."""
+        while not is_so(self.core):
+            await self.turn()
+
+    # --- for the driver
+
+    def take_turn(self, *, now: float) -> None:
+        """Send, store and tell what has come of the last inputs."""
+        met = self.core.registry_met()
+        self._is_changing_registry |= met is not None and self._history.registries.is_change(met)
+        if self._is_changing_registry and not self._change_registry():
+            return
+        self.driver.send(self.core.datagrams_to_send(now=now))
+        # The disk works while the network does. What is stored is then acknowledged.
+        if self.store() and self.core.records_stored(now=now):
+            self.driver.send(self.core.datagrams_to_send(now=now))
+        self.driver.tend_link(now=now)
+        events = self.core.events()
+        for event in events:
+            self.receipts.note(event)
+        if (name := self.core.renaming.news()) is not None:
+            self._move_folder(name)
+        self.tell(events)
+        self._throttle()
+
+    def next_timer(self) -> float | None:
+        """The earliest deadline of the core and of the disk."""
+        dues = [due for due in (self.core.next_timer(), self.commits.next_timer()) if due is not None]
+        return min(dues, default=None)
+
+    def _change_registry(self) -> bool:
+        """Begin again with what the history knows of the registry that has let us in: it is not the one whose people the
+        core began with. False while the disk does not take the change."""
+        if not self.store():
+            return False
+        self._is_changing_registry = False
+        # The new core registers again and tells these again.
+        repeated = happened.Registered | happened.RegistryMet
+        events = [event for event in self.core.events() if not isinstance(event, repeated)]
+        if servers := self._history.registries.other_servers():
+            events.append(happened.RegistryRecognized(servers=tuple(servers)))
+        self.tell(events)
+        self.registry_key = self.core.demanded_registry
+        self.core = self._new_core(self.core.me.name, time.time())
+        self.driver.restart()
+        self._register()
+        return True
+
+    def _throttle(self) -> None:
+        """Take no messages while nobody reads the events or the disk fails: they would fill our memory."""
+        is_full = self.feed.is_full
+        if is_full and not self._is_full:
+            self.tell([happened.Trouble(text=_TOO_MUCH)])
+        self._is_full = is_full
+        has_room = not is_full and not self.commits.is_full
+        self.core.take_messages(has_room=has_room)
+        self.driver.hold_link(is_held=not has_room)
+        self.core.read_link(is_read=has_room, now=self.driver.now())
+
+    def _move_folder(self, name: str) -> None:
+        """Give our folder this name, under which the registry knows us for certain now.
+
+        The history is closed while its folder moves. A crash at any point leaves a folder that is found under either name
+        (`peer.keystore`)."""
+        self.commits.keep((), now=self._loop.time(), is_last=True)
+        self._maintenance.close()
+        self._history.close()
+        try:
+            self.keys.settle(name)
+        except OSError as error:
+            trouble = f"The folder of {name} could not be moved ({error}); the next start tries again"
+            self.tell([happened.Trouble(text=trouble)])
+        self._history = History(self.keys.history, server=server_name(*self._server))
+        self.commits.use(self._history)
+        self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)
