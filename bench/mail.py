@@ -48,14 +48,14 @@ def letter_of(sender: Member, reader: Member) -> bytes:
 
 def deposits(sender: Member, readers: list[Member], count: int) -> Iterator[bytes]:
     """Frames of one sender, its readers in turn, so that no mailbox fills before the others."""
-    assert sender.cipher is not None
+    assert sender.session is not None
     letter = letter_of(sender, readers[0])
     for place in range(count):
         reader = readers[(sender.index * 7 + place) % len(readers)]
         asked = DepositMail(
             reference=place, recipient=reader.identity.public, number=1 + place, letter=letter
         )
-        yield frame(sender.cipher.seal(encode(asked)))
+        yield frame(sender.session.seal(encode(asked)))
 
 
 class Office:
@@ -75,10 +75,10 @@ class Office:
             reader = FrameReader()
             reader.largest = LINK_FRAME_MAX
             reader.feed(script.with_name(f"{script.name}.answers").read_bytes())
-            assert member.cipher is not None
+            assert member.session is not None
             reference = 0
             while (whole := reader.next_frame()) is not None:
-                notice = decode_notice(member.cipher.open(whole))
+                notice = decode_notice(member.session.open(whole))
                 if not isinstance(notice, MailSaved) or notice.reference != reference:
                     raise Failed(f"letter {reference} of {member.card.name} was answered by {notice}")
                 reference += 1

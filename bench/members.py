@@ -16,13 +16,14 @@ from chatapp.wire.codec import decode_notice, decode_row, encode, encode_hello
 from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX
+from chatapp.wire.linksession import LinkBegun, LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Ping
 from chatapp.wire.messages.rooms import GroupGranted
 from chatapp.wire.messages.table import Card, FetchTable, Row, TableBatch, TablePage
-from chatapp.wire.sealing import GroupKey, LinkCipher
-from chatapp.wire.session import LinkBegun, SessionTable
+from chatapp.wire.sealing import GroupKey
+from chatapp.wire.session import SessionTable
 
 HOSTS: Final = 40
 """Loopback addresses that simulated peers are spread over: the registry bounds what one address may ask."""
@@ -56,7 +57,7 @@ class Member:
         )
         self.registry = b""
         self.link: socket.socket | None = None
-        self.cipher: LinkCipher | None = None
+        self.session: LinkSession | None = None
         self.is_attached = False
         self.is_welcome = False
         self.granted: GroupGranted | None = None
@@ -113,8 +114,8 @@ class Member:
 
     def request(self, asked: PeerRequest) -> None:
         """Say something on the link."""
-        assert self.link is not None and self.cipher is not None
-        self.link.send(frame(self.cipher.seal(encode(asked))))
+        assert self.link is not None and self.session is not None
+        self.link.send(frame(self.session.seal(encode(asked))))
 
     def fetch(self) -> None:
         """Ask for what changed in the table, unless that is asked already."""
@@ -132,18 +133,18 @@ class Member:
         if not data:
             raise ConnectionError(f"the registry closed the link of {self.card.name}")
         self._reader.feed(data)
-        if self.cipher is None:
+        if self.session is None:
             answer = self._reader.next_frame()
             if answer is None:
                 return []
             assert self._begun is not None
-            self.cipher, self._begun = self._begun.answered(answer), None
+            self.session, self._begun = self._begun.answered(answer), None
         relayed: list[bytes] = []
         while (whole := self._reader.next_frame()) is not None:
             if whole[0] == Kind.GROUP_RELAYED:
                 relayed.append(whole)
             else:
-                self._take(decode_notice(self.cipher.open(whole)), len(whole))
+                self._take(decode_notice(self.session.open(whole)), len(whole))
         return relayed
 
     def _take(self, notice: RegistryNotice, size: int) -> None:

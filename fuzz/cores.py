@@ -47,7 +47,7 @@ class Registry:
         for hand in self.links:
             assert hand.link is not None
             if hand.link not in rig.closed:
-                hand.send_raw(hand.cipher.seal(data))
+                hand.send_raw(hand.session.seal(data))
                 rig.frames.clear()
         rig.datagrams.clear()
         rig.console.clear()
@@ -167,9 +167,9 @@ class Uplink(_Company):
         self.link = _link_of(self.world.house, self.alice.identity.public)
 
     def __call__(self, data: bytes) -> None:
-        assert self.link.cipher is not None
+        assert self.link.session is not None
         if self.alice.core._link.is_up:
-            self.alice.core.receive_frames([self.link.cipher.seal(data)], now=self.now)
+            self.alice.core.receive_frames([self.link.session.seal(data)], now=self.now)
             if data[:1] == _RELAYED:
                 self.alice.core.receive_frames([data], now=self.now)
         self.turn()
@@ -195,9 +195,9 @@ class Visitor:
         core, now = self.guest.guest, self.now
         for source in (STRANGER, self.server):
             core.receive_datagram(data, source, now=now)
-        assert self.link.cipher is not None
+        assert self.link.session is not None
         if core._link.is_up:
-            core.receive_frames([self.link.cipher.seal(data)], now=now)
+            core.receive_frames([self.link.session.seal(data)], now=now)
         if core.wants_stored():
             core.stored()
         core.datagrams_to_send(), core.events()

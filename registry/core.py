@@ -25,12 +25,13 @@ from chatapp.wire.codec import decode_frames, decode_request
 from chatapp.wire.errors import DecodeError, SealError, WireError
 from chatapp.wire.framing import Kind, unpack_group
 from chatapp.wire.identity import Identity
-from chatapp.wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX
+from chatapp.wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX, RENEWAL_COST
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.registration import Leave, Ping, Register
 
 _OPENING: Final = bytes((Kind.OPENING,))
 _GROUP: Final = bytes((Kind.GROUP,))
+_RENEWAL: Final = bytes((Kind.RENEWAL,))
 
 
 class LinkInputs(Execution):
@@ -50,8 +51,11 @@ class LinkInputs(Execution):
         for frame in frames:
             if opened.is_over:
                 break
-            if frame[:1] == _GROUP:
+            kind = frame[:1]
+            if kind == _GROUP:
                 cost += cost_of_line(len(frame))
+            elif kind == _RENEWAL:
+                cost += RENEWAL_COST - 1
             try:
                 self._receive_frame(opened, frame, now)
             except DecodeError:
@@ -69,13 +73,17 @@ class LinkInputs(Execution):
         if link.state is LinkState.WAITING:
             self._attach(link, frame, now)
             return
+        kind = frame[:1]
+        if kind == _RENEWAL:
+            self._links.renewal_came(link, frame)
+            return
         caller = Caller(identity=link.identity, link=link.number)
-        if frame[:1] == _GROUP:
+        if kind == _GROUP:
             effects = self._service.speak(frame, unpack_group(frame), caller, now=now)
             self._carry_out(effects, now)
             return
-        assert link.cipher is not None
-        payload = link.cipher.open(frame)
+        assert link.session is not None
+        payload = link.session.open(frame)
         self._carry_out(self._service.handle(decode_request(payload), caller, now=now), now)
 
     def _attach(self, link: Link, frame: bytes, now: float) -> None:
@@ -83,7 +91,7 @@ class LinkInputs(Execution):
         try:
             if frame[:1] != _OPENING:
                 raise SealError("no opening")
-            identity, payload, cipher, answer = self._sessions.table.take_link(frame, now=now)
+            identity, payload, session, answer = self._sessions.table.take_link(frame, now=now)
             request = decode_request(payload)
         except WireError:
             self._links.end(link.number, "first frame opens no session")
@@ -92,7 +100,7 @@ class LinkInputs(Execution):
             self._links.end(link.number, "first frame is no attach")
             return
         is_guest = identity in self._service.desk.guests
-        self._links.attach(link, cipher, identity, answer, is_guest=is_guest)
+        self._links.attach(link, session, identity, answer, is_guest=is_guest)
         caller = Caller(identity=identity, link=link.number)
         self._carry_out(self._service.handle(request, caller, now=now), now)
 

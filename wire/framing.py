@@ -65,6 +65,7 @@ class Kind(enum.IntEnum):
     GROUP = 8
     GROUP_RELAYED = 9
     ANSWER = 10
+    RENEWAL = 11
 
 
 TAG_SIZE: Final = 8

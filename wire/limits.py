@@ -182,6 +182,9 @@ once, of one speaker."""
 LINE_UNIT: Final = 256
 """Bytes of a line for each of which it counts as one request more: 18 of the longest a second."""
 
+RENEWAL_COST: Final = 250
+"""Requests as which a frame of a link's renewal counts: the answer takes four key agreements, a fifth of a millisecond."""
+
 ANSWER_UNIT: Final = 1_024
 """Bytes of answers for each of which what was asked counts as one request more: pages of a table or of a log are dear."""
 

@@ -9,7 +9,7 @@ import copy
 import enum
 import hashlib
 import hmac
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -48,6 +48,15 @@ class Way(enum.IntEnum):
     LINK = 1
 
 
+class Agreed(NamedTuple):
+    """What a handshake gives either side."""
+
+    seal_key: bytes
+    open_key: bytes
+    binding: bytes
+    """The handshake's hash, which is no secret: no other handshake has the same."""
+
+
 class Parties:
     """We and somebody else, as far as it stays the same: the keys that both sides hold already.
 
@@ -66,13 +75,11 @@ class Parties:
         self.theirs: Final = theirs
         self.context: Final = context
 
-    def handshake(
-        self, ephemeral: AgreementKey, header: OpeningHeader, way: Way, *, is_initiator: bool
-    ) -> HandshakeState:
+    def handshake(self, ephemeral: AgreementKey, prologue: bytes, *, is_initiator: bool) -> HandshakeState:
         """One side of a handshake, before its first message."""
         return HandshakeState(
             is_initiator=is_initiator,
-            prologue=self.prologue(header, way),
+            prologue=prologue,
             static=self._static,
             ephemeral=ephemeral,
             their_static=self._their_static,
@@ -106,7 +113,7 @@ class Begun:
         self.session: Final = rng.randbytes(SESSION_ID_SIZE)
         bare = OpeningHeader(parties.ours, number, self.session, b"", b"", b"", 0)
         ephemeral = AgreementKey(rng.randbytes(KEY_SIZE))
-        handshake = parties.handshake(ephemeral, bare, way, is_initiator=True)
+        handshake = parties.handshake(ephemeral, parties.prologue(bare, way), is_initiator=True)
         first = handshake.write_first(b"")
         self._handshake: HandshakeState | None = handshake
         self._early_key = handshake.export(_EARLY)
@@ -121,14 +128,14 @@ class Begun:
         header = self.head + counter
         return header + AESGCM(self._early_key).encrypt(b"\0\0\0\0" + counter, payload, header)
 
-    def answered(self, answer: AnswerHeader) -> tuple[bytes, bytes]:
-        """The keys to seal and to open with. Raises SealError when it is no answer to this; nothing has changed then."""
+    def answered(self, answer: AnswerHeader) -> Agreed:
+        """The keys of the session. Raises SealError when it is no answer to this; nothing has changed then."""
         if self._handshake is None:
             raise SealError("answered before")
         handshake = copy.copy(self._handshake)
         handshake.read_second(answer.ephemeral + answer.tag)
         to_them, to_us = handshake.split()
-        return to_them.key, to_us.key
+        return Agreed(to_them.key, to_us.key, handshake.handshake_hash)
 
     def erase(self) -> None:
         """It is answered, or given up: its keys are gone."""
@@ -143,7 +150,7 @@ class Heard:
     def __init__(self, parties: Parties, header: OpeningHeader, *, way: Way, rng: Randomness) -> None:
         """Raises SealError when its first message does not open. The proof has been checked."""
         ephemeral = AgreementKey(rng.randbytes(KEY_SIZE))
-        handshake = parties.handshake(ephemeral, header, way, is_initiator=False)
+        handshake = parties.handshake(ephemeral, parties.prologue(header, way), is_initiator=False)
         handshake.read_first(header.ephemeral + header.tag)
         self._handshake: HandshakeState | None = handshake
         self._early_key = handshake.export(_EARLY)
@@ -158,14 +165,15 @@ class Heard:
         except InvalidTag:
             raise SealError("does not open") from None
 
-    def answer(self, session: bytes) -> tuple[bytes, bytes, bytes]:
-        """Ours of the handshake: what all answers begin with, and the keys to seal and to open with. Once."""
+    def answer(self, session: bytes) -> tuple[bytes, Agreed]:
+        """Our part of the handshake: what all answers begin with, and the keys of the session. Once."""
         assert self._handshake is not None
         second = self._handshake.write_second(b"")
         to_us, to_them = self._handshake.split()
+        agreed = Agreed(to_them.key, to_us.key, self._handshake.handshake_hash)
         self._handshake = None  # what the keys came from is of no more use
         header = AnswerHeader(self._header.session, session, second[:KEY_SIZE], second[KEY_SIZE:], 0)
-        return pack_answer(header)[:-_COUNTER_SIZE], to_them.key, to_us.key
+        return pack_answer(header)[:-_COUNTER_SIZE], agreed
 
     def erase(self) -> None:
         """Its keys are gone."""

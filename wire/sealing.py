@@ -1,8 +1,7 @@
-"""What makes bytes unreadable and unforgeable on a link and in a group, and which counters were opened before.
+"""What makes bytes unreadable and unforgeable in a group and in a letter, and which counters were opened before.
 
-A link and a group have AES-256-GCM keys; the nonce is a counter that never repeats under one key. A group has one key
-for all; there the nonce is sender index and counter, and the registry never gives one number twice under one key.
-Where a link's keys come from is told in `wire.session`. It knows keys and bytes.
+A group has one AES-256-GCM key for all members. The nonce is sender index and counter, and the registry never gives
+one number twice under one key. The keys of two (sessions and links) stand in `wire.session` and `wire.linksession`.
 """
 
 import hashlib
@@ -21,7 +20,6 @@ from chatapp.wire.framing import (
     GROUP_OVERHEAD,
     TAG_SIZE,
     GroupHeader,
-    Kind,
     pack_group,
     unpack_group,
 )
@@ -95,60 +93,6 @@ class ReplayWindow:
 
 
 _WINDOW_MASK: Final = (1 << REPLAY_WINDOW) - 1
-
-
-class LinkCipher:
-    """Seals and opens the frames of one link. TCP keeps the order, so the counters need not travel (clause 9.2)."""
-
-    __slots__ = ("_ciphers", "_open_key", "_opened", "_seal_key", "_sealed")
-
-    _HEADER: Final = bytes((Kind.SEALED,))
-
-    def __init__(self, *, seal_key: bytes, open_key: bytes, ciphers: Ciphers) -> None:
-        self._seal_key = seal_key
-        self._open_key = open_key
-        self._ciphers = ciphers
-        self._sealed = 0
-        self._opened = 0
-
-    def seal(self, payload: bytes) -> bytes:
-        """A frame: the kind byte and the ciphertext."""
-        nonce = self._sealed.to_bytes(12, "big")
-        self._sealed += 1
-        return self._HEADER + self._ciphers.get(self._seal_key).encrypt(nonce, payload, self._HEADER)
-
-    def open(self, frame: bytes) -> bytes:
-        """The payload. Raises SealError."""
-        if frame[:1] != self._HEADER:
-            raise SealError("not a sealed frame")
-        try:
-            payload = self._ciphers.get(self._open_key).decrypt(
-                self._opened.to_bytes(12, "big"), frame[1:], self._HEADER
-            )
-        except InvalidTag:
-            raise SealError("does not open") from None
-        self._opened += 1
-        return payload
-
-    def seal_answer(self, header: bytes) -> bytes:
-        """The first frame of whoever was opened to: the header, and nothing sealed behind it (clause 9.1)."""
-        nonce = self._sealed.to_bytes(12, "big")
-        self._sealed += 1
-        return header + self._ciphers.get(self._seal_key).encrypt(nonce, b"", header)
-
-    def open_answer(self, header: bytes, sealed: bytes) -> None:
-        """It came. Raises SealError."""
-        try:
-            self._ciphers.get(self._open_key).decrypt(self._opened.to_bytes(12, "big"), sealed, header)
-        except InvalidTag:
-            raise SealError("does not open") from None
-        self._opened += 1
-
-    def erase(self) -> None:
-        """The link is over: its keys are gone."""
-        self._ciphers.drop(self._seal_key)
-        self._ciphers.drop(self._open_key)
-        self._seal_key = self._open_key = b""
 
 
 class GroupKey:

@@ -30,8 +30,9 @@ from chatapp.wire.framing import (
 )
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import DATAGRAM_MAX
-from chatapp.wire.opening import SESSION_ID_SIZE, Begun, Heard, Parties, Randomness, Way
-from chatapp.wire.sealing import Ciphers, LinkCipher, ReplayWindow
+from chatapp.wire.linksession import LinkBegun, LinkSession
+from chatapp.wire.opening import SESSION_ID_SIZE, Agreed, Begun, Heard, Parties, Randomness, Way
+from chatapp.wire.sealing import Ciphers, ReplayWindow
 
 RENEW_AFTER: Final = 120.0
 """Seconds after which whoever seals begins a new session,"""
@@ -82,13 +83,13 @@ class Session:
         *,
         ours: bytes,
         theirs: bytes,
-        keys: tuple[bytes, bytes],
+        agreed: Agreed,
         ciphers: Ciphers,
         order: int,
         born: float,
         answer_head: bytes | None,
     ) -> None:
-        """`keys`: to seal and to open with. `answer_head`: of a session that they have begun, until they have shown that
+        """`answer_head`: of a session that they have begun, until they have shown that
         they know of it."""
         self.pair: Final = pair
         self.ours: Final = ours
@@ -98,7 +99,8 @@ class Session:
         self.renew_at = born + RENEW_AFTER
         self.is_begun_by_us: Final = answer_head is None
         self.answer_head = answer_head
-        self._seal_key, self._open_key = keys
+        self._seal_key = agreed.seal_key
+        self._open_key = agreed.open_key
         self._ciphers = ciphers
         self._sent = 0
         self._replay = ReplayWindow()
@@ -222,29 +224,6 @@ class Opened(NamedTuple):
     """Whether they open anew although nothing had to be renewed: their program was started, or has missed what we said."""
     answer: bytes | None
     """To be sent back at once."""
-
-
-class LinkBegun:
-    """A link of ours whose first frame is on its way."""
-
-    __slots__ = ("_begun", "_ciphers")
-
-    def __init__(self, begun: Begun, ciphers: Ciphers) -> None:
-        self._begun = begun
-        self._ciphers = ciphers
-
-    def answered(self, frame: bytes) -> LinkCipher:
-        """The other side's first frame came: what all others are sealed with. Raises SealError, DecodeError."""
-        if frame[:1] != bytes((Kind.ANSWER,)):
-            raise SealError("no answer")
-        answer = unpack_answer(frame)
-        if answer.session != self._begun.session:
-            raise SealError("an answer to another link")
-        seal_key, open_key = self._begun.answered(answer)
-        cipher = LinkCipher(seal_key=seal_key, open_key=open_key, ciphers=self._ciphers)
-        cipher.open_answer(frame[:ANSWER_HEADER_SIZE], frame[ANSWER_HEADER_SIZE:])
-        self._begun.erase()
-        return cipher
 
 
 class SessionTable:
@@ -393,10 +372,12 @@ class SessionTable:
         """The first frame of a new link, which carries this, and what understands the answer. Raises SealError."""
         pair = self._pairs.get(identity) or self._meet(identity)
         begun = self._begin(pair, Way.LINK, now)
-        return begun.seal(payload), LinkBegun(begun, self.ciphers)
+        return begun.seal(payload), LinkBegun(
+            begun, parties=pair.parties, rng=self._rng, ciphers=self.ciphers
+        )
 
-    def take_link(self, frame: bytes, *, now: float) -> tuple[bytes, bytes, LinkCipher, bytes]:
-        """A link's first frame: whose it is, what it says, the link's cipher, and the frame to answer with.
+    def take_link(self, frame: bytes, *, now: float) -> tuple[bytes, bytes, LinkSession, bytes]:
+        """A link's first frame: whose it is, what it says, the link's session, and the frame to answer with.
 
         Raises SealError, DecodeError."""
         header = unpack_opening(frame)
@@ -406,9 +387,11 @@ class SessionTable:
         heard = self._hear(pair, header, Way.LINK, now)
         payload = heard.open(frame)
         pair.link_number = header.number
-        head, seal_key, open_key = heard.answer(bytes(SESSION_ID_SIZE))
-        cipher = LinkCipher(seal_key=seal_key, open_key=open_key, ciphers=self.ciphers)
-        return header.identity, payload, cipher, cipher.seal_answer(head + bytes(8))
+        head, agreed = heard.answer(bytes(SESSION_ID_SIZE))
+        session = LinkSession(
+            agreed, parties=pair.parties, rng=self._rng, ciphers=self.ciphers, is_peer=False
+        )
+        return header.identity, payload, session, session.seal(b"", head + bytes(8))
 
     # --- time
 
@@ -503,12 +486,12 @@ class SessionTable:
             pair.is_doubted = True  # they take ours instead, with which all goes that we say
         else:
             ours = self._rng.randbytes(SESSION_ID_SIZE)
-            head, *keys = heard.answer(ours)
+            head, agreed = heard.answer(ours)
             session = Session(
                 pair,
                 ours=ours,
                 theirs=header.session,
-                keys=(keys[0], keys[1]),
+                agreed=agreed,
                 ciphers=self.ciphers,
                 order=order,
                 born=now,
@@ -533,7 +516,7 @@ class SessionTable:
             pair,
             ours=header.session,
             theirs=header.theirs,
-            keys=begun.answered(header),
+            agreed=begun.answered(header),
             ciphers=self.ciphers,
             order=self._order + 1,
             born=begun.started,

@@ -2,7 +2,7 @@
 
 WAITING --first frame opens--> ATTACHED either of them --> gone
 
-It knows ciphers, deadlines and queues of bytes (clauses 9.1 and 9.2).
+It knows sessions, deadlines and queues of bytes (clauses 9.1, 9.2 and 9.6).
 """
 
 import enum
@@ -26,7 +26,7 @@ from chatapp.wire.limits import (
     REQUESTS_NETWORK_FACTOR,
     REQUESTS_PER_SECOND,
 )
-from chatapp.wire.sealing import LinkCipher
+from chatapp.wire.linksession import LinkSession
 
 TIME_TO_SPEAK: Final = 2.0
 """Seconds that a connection has to speak before a flood may push it out. A class behind one address that connects at
@@ -222,7 +222,6 @@ class Link:
 
     __slots__ = (
         "backlog",
-        "cipher",
         "identity",
         "is_over",
         "number",
@@ -230,6 +229,7 @@ class Link:
         "place",
         "queued",
         "remote",
+        "session",
         "state",
     )
 
@@ -238,7 +238,7 @@ class Link:
         self.remote: Final = remote
         self.state = LinkState.WAITING
         self.identity = b""
-        self.cipher: LinkCipher | None = None
+        self.session: LinkSession | None = None
         self.is_over = False
         self.pieces: list[bytes] | None = None
         """What is queued, beside what it has not taken from the log of relayed frames; None while it is nothing."""
@@ -299,11 +299,11 @@ class Links:
             self.end(gone, "too many connections without a first frame")
 
     def attach(
-        self, link: Link, cipher: LinkCipher, identity: bytes, answer: bytes, *, is_guest: bool = False
+        self, link: Link, session: LinkSession, identity: bytes, answer: bytes, *, is_guest: bool = False
     ) -> None:
         """Its first frame opened, and `answer` goes before all else: its frames may be longer, and it lives as long as its
         peer shows signs of life."""
-        link.state, link.cipher, link.identity = LinkState.ATTACHED, cipher, identity
+        link.state, link.session, link.identity = LinkState.ATTACHED, session, identity
         self.pending.leave(link.number, link.remote.host)
         link.place = self._relayed.end
         (self._guests if is_guest else self._attached)[link.number] = link
@@ -322,8 +322,8 @@ class Links:
         link = self._links.pop(number, None)
         if link is not None:
             link.is_over = True
-            if link.cipher is not None:
-                link.cipher.erase()
+            if link.session is not None:
+                link.session.erase()
             self.pending.leave(number, link.remote.host)
             self.throttle.forget(number)
             self._guests.pop(number, None)
@@ -335,7 +335,7 @@ class Links:
 
     def send(self, link: Link, payload: bytes) -> None:
         """Seal and queue a message; one too many ends the link."""
-        assert link.cipher is not None
+        assert link.session is not None
         link.queued += len(payload)
         if link.queued > QUEUED_MAX:
             if link.pieces is not None:
@@ -345,7 +345,14 @@ class Links:
             return
         if link.place < self._relayed.end and link.number in self._attached:
             self._take_relayed(link)
-        self._queue(link, frame(link.cipher.seal(payload)))
+        self._queue(link, frame(link.session.seal(payload)))
+
+    def renewal_came(self, link: Link, data: bytes) -> None:
+        """A frame of a renewal of the link's keys, and what answers it (clause 9.6). Raises SealError."""
+        assert link.session is not None
+        answer = link.session.renewal_came(data)
+        if answer:
+            self._queue(link, frame(answer))
 
     def relay(self, body: bytes, *, sender: int) -> None:
         """Queue the same bytes, one object, for all attached links but the sender's."""

@@ -242,9 +242,9 @@ def group_frame(key: bytes, name: str, epoch: int, sender_index: int, counter: i
     return header + AESGCM(key).encrypt(struct.pack(">IQ", sender_index, counter), payload, header)
 
 
-def link_frame(key: bytes, counter: int, payload: bytes) -> bytes:
-    """A SEALED frame of a link with its length."""
-    body = b"\x07" + AESGCM(key).encrypt(struct.pack(">IQ", 0, counter), payload, b"\x07")
+def link_frame(key: bytes, counter: int, payload: bytes, kind: bytes = b"\x07") -> bytes:
+    """A SEALED frame of a link with its length; kind 11 for a RENEWAL."""
+    body = kind + AESGCM(key).encrypt(struct.pack(">IQ", 0, counter), payload, kind)
     return struct.pack(">I", len(body)) + body
 
 

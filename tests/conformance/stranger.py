@@ -168,18 +168,45 @@ class Stranger:
         self.link_keys = self._keys_of(self.link_begun, frame)
         assert by_hand.opened_behind(73, self.link_keys[1], frame) == b""
         self.link_sent, self.link_read = 0, 1
+        self.link_hash = self.link_begun[0].hash
+
+    def renew(self) -> bytes:
+        """The frame that begins a renewal of the link's keys, with its length."""
+        handshake = by_hand.Handshake(b"chatapp renewal 1\0" + self.link_hash, self.identity, self.other)
+        ephemeral = self.ephemeral[:24] + struct.pack(">Q", self.link_sent)
+        half = by_hand.agreement_half(self.other)
+        es, ss = by_hand.agreed(ephemeral, half), by_hand.agreed(self.secret, half)
+        first = handshake.first(by_hand.public_of(ephemeral), es, ss)
+        self.renewal = handshake, ephemeral
+        return self._link_frame(first, b"\x0b")
+
+    def renewed(self, frame: bytes) -> bytes:
+        """The registry's frame of a renewal came: the frame behind which our new key is used, with its length."""
+        second = self._link_opened(frame, b"\x0b")
+        handshake, ephemeral = self.renewal
+        ee, se = by_hand.agreed(ephemeral, second[:32]), by_hand.agreed(self.secret, second[:32])
+        assert handshake.second(second[:32], ee, se) == second
+        last = self._link_frame(b"", b"\x0b")
+        self.link_keys, self.link_hash = handshake.keys(), handshake.hash
+        return last
 
     def ask(self, request: Fields) -> bytes:
         """A request as a framed SEALED frame."""
+        return self._link_frame(by_hand.packed(request), b"\x07")
+
+    def _link_frame(self, payload: bytes, kind: bytes) -> bytes:
         count, self.link_sent = self.link_sent, self.link_sent + 1
-        return by_hand.link_frame(self.link_keys[0], count, by_hand.packed(request))
+        return by_hand.link_frame(self.link_keys[0], count, payload, kind)
+
+    def _link_opened(self, frame: bytes, kind: bytes) -> bytes:
+        assert frame[:1] == kind
+        nonce = struct.pack(">IQ", 0, self.link_read)
+        self.link_read += 1
+        return AESGCM(self.link_keys[1]).decrypt(nonce, frame[1:], kind)
 
     def read(self, frame: bytes) -> Fields:
         """A frame of the registry (without its length). A key of the channel that it grants is kept."""
-        assert frame[0] == 7
-        nonce = struct.pack(">IQ", 0, self.link_read)
-        self.link_read += 1
-        notice = unpacked(AESGCM(self.link_keys[1]).decrypt(nonce, frame[1:], frame[:1]))
+        notice = unpacked(self._link_opened(frame, b"\x07"))
         if notice[0] == 50:
             self.group = notice
         return notice

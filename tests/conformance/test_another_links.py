@@ -48,6 +48,64 @@ def test_a_frame_that_does_not_open_ends_the_link() -> None:
     assert 1 in house.closed
 
 
+def test_a_peer_renews_the_keys_of_its_link() -> None:
+    """Clause 9.6: "Three RENEWAL frames carry it. They are sealed and counted as SEALED frames are, with their own kind as
+    the additional data"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    house.let_in(alice, HERE)
+    house.link_up(alice, 1)
+    keys = {alice.link_keys}
+    for _ in range(3):
+        (answer,) = house.write(1, alice.renew())
+        assert house.write(1, alice.renewed(answer)) == []
+        (pong,) = house.write(1, alice.ask([10, 78]))
+        assert alice.read(pong)[:2] == [11, 78]
+        keys.add(alice.link_keys)
+    assert len(keys) == 4
+    assert house.closed == {}
+
+
+def test_what_is_said_before_its_answer_goes_under_the_old_key() -> None:
+    """Clause 9.6: "the peer goes on under its old key"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    house.let_in(alice, HERE)
+    house.link_up(alice, 1)
+    (answer,) = house.write(1, alice.renew())
+    (before,) = house.write(1, alice.ask([10, 1]))
+    last = alice.renewed(answer)
+    assert alice.read(before)[:2] == [11, 1]
+    (after,) = house.write(1, last + alice.ask([10, 2]))
+    assert alice.read(after)[:2] == [11, 2]
+
+
+def test_a_renewal_out_of_turn_ends_the_link() -> None:
+    """Clause 9.6: "A RENEWAL frame out of turn, or with anything but what is due, ends the link"."""
+    house = House()
+    for link, name in enumerate(("alice", "bob", "carol"), start=1):
+        who = Stranger(name, 16 * link)
+        house.let_in(who, HERE)
+        house.link_up(who, link)
+        if name == "alice":
+            house.write(link, who._link_frame(b"", b"\x0b"))  # the last frame of none
+        elif name == "bob":
+            house.write(link, who.renew() + who.renew())
+        else:
+            house.write(link, who._link_frame(bytes(48), b"\x0b"))
+        assert link in house.closed
+
+
+def test_the_registry_goes_on_with_a_peer_that_begins_none() -> None:
+    """Clause 9.6: "The registry begins no renewal, and goes on with a peer that begins none"."""
+    house, alice = House(), Stranger("alice", 0x01)
+    house.let_in(alice, HERE)
+    house.link_up(alice, 1)
+    for number in range(40):
+        notices = [alice.read(frame) for frame in house.write(1, alice.ask([10, number]))]
+        assert [notice[1] for notice in notices if notice[0] == 11] == [number]
+        house.wait(20.0)
+    assert house.closed == {}
+
+
 def test_a_newer_link_ends_the_older_one() -> None:
     """Clause 9.2: "A newer link of the same peer ends the older one"."""
     house, alice = House(), Stranger("alice", 0x01)

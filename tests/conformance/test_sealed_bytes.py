@@ -195,9 +195,35 @@ def test_it_is_answered_with_nothing_but_the_keys() -> None:
 
 
 def test_frames_of_a_link_are_counted() -> None:
-    """Clause 9.2: "The nonce is four zero bytes and the count of frames sealed under that key before it; the kind
+    """Clause 9.2: "The nonce is four zero bytes and the count of frames sealed in that direction before it; the kind
     byte is the additional data"."""
     _, up, down = link_keys()
     assert by_hand.packed([60]) == printed("link", "attach")
     assert by_hand.link_frame(up, 0, printed("link", "fetch")) == printed("link", "frame.up.0")
     assert by_hand.link_frame(down, 1, b"") == printed("link", "frame.down.1")
+
+
+def test_a_renewal_is_three_frames_and_other_keys() -> None:
+    """Clause 9.6: "The prologue is `chatapp renewal 1`, a zero byte and the hash of the handshake before, which is that of
+    the link's opening or of the last renewal. The new keys are those of Split"."""
+    began, _ = opened("link", REGISTRY, way=by_hand.LINK, context=printed("link", "context"))
+    answered(began, bytes([0x22]) * 32, bytes(8))
+    assert began.hash == printed("link", "binding")
+    _, up, down = link_keys()
+    handshake = by_hand.Handshake(b"chatapp renewal 1\0" + began.hash, ALICE, REGISTRY)
+    ours, theirs = (printed("link", f"renewal.{who}.ephemeral.secret") for who in ("peer", "registry"))
+    secret, half = by_hand.agreement_secret(SEED), by_hand.agreement_half(REGISTRY)
+    first = handshake.first(by_hand.public_of(ours), by_hand.agreed(ours, half), by_hand.agreed(secret, half))
+    assert by_hand.link_frame(up, 1, first, b"\x0b") == printed("link", "renewal.up.1")
+    answer = by_hand.public_of(theirs)
+    second = handshake.second(answer, by_hand.agreed(ours, answer), by_hand.agreed(secret, answer))
+    assert by_hand.link_frame(down, 2, second, b"\x0b") == printed("link", "renewal.down.2")
+    assert by_hand.link_frame(up, 2, b"", b"\x0b") == printed("link", "renewal.up.2")
+    assert handshake.keys() == (printed("link", "renewed.key.up"), printed("link", "renewed.key.down"))
+
+
+def test_the_counts_of_a_link_go_on_under_new_keys() -> None:
+    """Clause 9.6: "The counts of clause 9.2 go on, so a frame that somebody holds back before a change of keys is noticed
+    behind it"."""
+    key = printed("link", "renewed.key.up")
+    assert by_hand.link_frame(key, 3, printed("link", "fetch")) == printed("link", "frame.up.3")

@@ -235,8 +235,23 @@ def _link() -> Iterator[tuple[str, Value]]:
     yield "answer", frame(answer)
     yield "key.up", ours._seal_key
     yield "key.down", ours._open_key
-    yield "frame.up.0", frame(ours.seal(encode(FetchTable(since=AT))))
-    yield "frame.down.1", frame(theirs.seal(b""))
+    up, down = ours.seal(encode(FetchTable(since=AT))), theirs.seal(b"")
+    theirs.open(up)
+    ours.open(down)
+    yield "frame.up.0", frame(up)
+    yield "frame.down.1", frame(down)
+    yield "binding", ours._binding
+    ours._rng, theirs._rng = Party("", 0x31), Party("", 0x41)
+    yield "renewal.peer.ephemeral.secret", ours._rng.randbytes(32)
+    yield "renewal.registry.ephemeral.secret", theirs._rng.randbytes(32)
+    first = ours.renew()
+    yield "renewal.up.1", frame(first)
+    second = theirs.renewal_came(first)
+    yield "renewal.down.2", frame(second)
+    yield "renewal.up.2", frame(ours.renewal_came(second))
+    yield "renewed.key.up", ours._seal_key
+    yield "renewed.key.down", ours._open_key
+    yield "frame.up.3", frame(ours.seal(encode(FetchTable(since=AT))))
 
 
 BLOCKS: Final = {

@@ -26,10 +26,10 @@ from chatapp.wire.errors import DecodeError
 from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX
+from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Leave, Ping, Refused, Welcome
 from chatapp.wire.messages.table import Card
-from chatapp.wire.sealing import LinkCipher
 from chatapp.wire.session import SessionTable
 
 WITHIN: Final = 60.0
@@ -48,7 +48,7 @@ class Visitor:
         self.identity: Final = Identity(self.random.randbytes(32))
         self.counter = 0
         self.sessions: SessionTable
-        self.cipher: LinkCipher
+        self.session: LinkSession
         self.bytes_out = self.bytes_in = 0
         self._udp: socket.socket | None = None
         self._reader: asyncio.StreamReader | None = None
@@ -136,7 +136,7 @@ class Visitor:
         self.write(frame(first))
         while (answer := self._frames.next_frame()) is None:
             await self._read()
-        self.cipher = begun.answered(answer)
+        self.session = begun.answered(answer)
 
     async def come(self) -> None:
         """Register and attach. AssertionError when refused."""
@@ -146,7 +146,7 @@ class Visitor:
 
     def ask(self, *requests: PeerRequest) -> None:
         """Say these on the link, in one write."""
-        self.write(b"".join(frame(self.cipher.seal(encode(request))) for request in requests))
+        self.write(b"".join(frame(self.session.seal(encode(request))) for request in requests))
 
     def write(self, data: bytes) -> None:
         """Any bytes on the link."""
@@ -191,7 +191,7 @@ class Visitor:
             while (whole := self._frames.next_frame()) is not None:
                 if whole[0] != Kind.GROUP_RELAYED:
                     with contextlib.suppress(DecodeError):
-                        return decode_notice(self.cipher.open(whole))
+                        return decode_notice(self.session.open(whole))
             await self._read()
 
     async def _read(self) -> None:

@@ -12,8 +12,9 @@ from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.codec import encode
 from chatapp.wire.identity import Identity
+from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.mail import DepositMail
-from chatapp.wire.sealing import GroupKey, LinkCipher
+from chatapp.wire.sealing import GroupKey
 from tests.guard.counting import TEXT, Counter, calm_world, count_calls
 from tests.registry.rig import Rig
 from tests.wire.test_link import Owner, connected
@@ -62,12 +63,12 @@ class TestMail:
         bob.register()
         bob.leave()
         letters = [
-            ann.cipher.seal(
+            ann.session.seal(
                 encode(DepositMail(reference=1, recipient=bob.id, number=number, letter=b"x" * 300))
             )
             for number in range(LETTERS)
         ]
-        counter.watch(LinkCipher, "seal")
+        counter.watch(LinkSession, "seal")
         counter.watch(RegistryCore, "entries_to_store")
 
         def deposit() -> None:
@@ -76,7 +77,7 @@ class TestMail:
 
         calls = count_calls(deposit)
         assert calls <= LETTERS * CALLS_A_LETTER
-        assert counter.calls["LinkCipher.seal"] == LETTERS  # its answer, by which the sender knows
+        assert counter.calls["LinkSession.seal"] == LETTERS  # its answer, by which the sender knows
         assert counter.calls["RegistryCore.entries_to_store"] <= 2  # a turn brings one batch to the disk
 
 
@@ -111,9 +112,9 @@ class TestChannel:
         world = calm_world(4)
         counter.watch(GroupKey, "seal")
         counter.watch(GroupKey, "open")
-        counter.watch(LinkCipher, "seal")
+        counter.watch(LinkSession, "seal")
         world.people[0].send_all(TEXT)
         world.network.run_for(0.2)
         assert counter.calls["GroupKey.seal"] == 1
         assert counter.calls["GroupKey.open"] == 3  # its readers
-        assert counter.calls["LinkCipher.seal"] == 1  # the answer to the sender
+        assert counter.calls["LinkSession.seal"] == 1  # the answer to the sender

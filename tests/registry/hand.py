@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatapp.wire.codec import decode_notice, decode_row, encode
 from chatapp.wire.framing import Kind, unpack_relayed
+from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.rooms import (
     CHANNEL,
@@ -19,7 +20,7 @@ from chatapp.wire.messages.rooms import (
     RoomRefused,
 )
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
-from chatapp.wire.sealing import GroupKey, LinkCipher
+from chatapp.wire.sealing import GroupKey
 from tests.registry.newcomer import Newcomer
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Hand(Newcomer):
         """Our first frame goes, and is answered."""
         self.send_raw(self.first_frame())
         assert self.link is not None
-        self.cipher: LinkCipher = self._begun.answered(self.rig.frames[self.link].pop(0))
+        self.session: LinkSession = self._begun.answered(self.rig.frames[self.link].pop(0))
 
     def attach(self) -> list[RegistryNotice]:
         """Connect and prove ourselves; what the registry says then."""
@@ -81,7 +82,14 @@ class Hand(Newcomer):
 
     def send(self, *requests: PeerRequest) -> None:
         """Sealed frames, all in one read."""
-        self.send_raw(*(self.cipher.seal(encode(request)) for request in requests))
+        self.send_raw(*(self.session.seal(encode(request)) for request in requests))
+
+    def renew_link(self) -> None:
+        """New keys for our link, when all that was said has been heard."""
+        assert self.link is not None
+        self.send_raw(self.session.renew())
+        (answer,) = self.rig.frames.pop(self.link)
+        self.send_raw(self.session.renewal_came(answer))
 
     def send_raw(self, *frames: bytes) -> None:
         assert self.link is not None
@@ -93,7 +101,7 @@ class Hand(Newcomer):
         assert self.link is not None
         frames = self.rig.frames[self.link]
         self.rig.frames[self.link] = [frame for frame in frames if frame[0] == Kind.GROUP_RELAYED]
-        return [decode_notice(self.cipher.open(frame)) for frame in frames if frame[0] != Kind.GROUP_RELAYED]
+        return [decode_notice(self.session.open(frame)) for frame in frames if frame[0] != Kind.GROUP_RELAYED]
 
     def take_all(self) -> None:
         """Hear all that was said up to now, by both ways, and forget it."""

@@ -16,11 +16,11 @@ from chatapp.wire.codec import decode_cookie, decode_notice, decode_welcome, enc
 from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX, LINKS_WAITING_PER_ADDRESS
+from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
 from chatapp.wire.messages.registration import Hello
 from chatapp.wire.messages.rooms import GroupGranted
-from chatapp.wire.sealing import LinkCipher
 from chatapp.wire.session import SessionTable
 from tests.support.ports import free_port
 
@@ -40,7 +40,7 @@ class Client:
         self.udp.connect((host, port))
         self.frames = FrameReader()
         self.frames.largest = LINK_FRAME_MAX
-        self.cipher: LinkCipher
+        self.session: LinkSession
 
     async def exchange(self, data: bytes, kind: Kind) -> bytes:
         loop = asyncio.get_running_loop()
@@ -82,14 +82,14 @@ class Client:
 
     async def answered(self) -> None:
         """The first frame of the registry."""
-        self.cipher = self.begun.answered(await self.frame())
+        self.session = self.begun.answered(await self.frame())
 
     async def ask(self, request: PeerRequest) -> RegistryNotice:
-        self.writer.write(frame(self.cipher.seal(encode(request))))
+        self.writer.write(frame(self.session.seal(encode(request))))
         return await self.notice()
 
     async def notice(self) -> RegistryNotice:
-        return decode_notice(self.cipher.open(await self.frame()))
+        return decode_notice(self.session.open(await self.frame()))
 
     async def frame(self) -> bytes:
         while (found := self.frames.next_frame()) is None:
@@ -163,7 +163,7 @@ async def test_a_long_letter_is_taken_from_who_has_proved_themselves(running: Ru
     letter = DepositMail(1, alice.identity.public, 1, b"x" * 30_000)
     alice.writer.write(first)
     await alice.answered()
-    alice.writer.write(frame(alice.cipher.seal(encode(letter))))
+    alice.writer.write(frame(alice.session.seal(encode(letter))))
     while not isinstance(said := await alice.notice(), MailSaved):
         assert said is not None
     assert said.reference == 1

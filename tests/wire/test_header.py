@@ -82,4 +82,5 @@ def test_kinds_are_what_they_were() -> None:
         ("GROUP", 8),
         ("GROUP_RELAYED", 9),
         ("ANSWER", 10),
+        ("RENEWAL", 11),
     ]

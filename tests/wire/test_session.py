@@ -1,9 +1,7 @@
 """Secure sessions: begun with data, answered, found by their number, renewed, erased (clause 5)."""
 
 import contextlib
-import gc
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,6 +23,7 @@ from chatapp.wire.session import (
     Opened,
     SessionTable,
 )
+from tests.support.memory import keys_in_memory
 from tests.support.tampering import all_cuts, all_flips
 
 ALICE, BOB, EVE = (Identity(bytes([number]) * 32) for number in (1, 2, 3))
@@ -343,17 +342,6 @@ def test_a_late_timer_lets_nothing_be_sealed_with_keys_that_are_due(
     assert sent(alice, BOB, b"x", now=ERASE_AFTER)[0] == Kind.OPENING
 
 
-def reachable() -> Iterator[bytes]:
-    """Every byte string that is to be had from an object which the collector knows."""
-    gc.collect()
-    seen: set[int] = set()
-    for holder in gc.get_objects():
-        for held in gc.get_referents(holder):
-            if isinstance(held, bytes) and id(held) not in seen:
-                seen.add(id(held))
-                yield held
-
-
 def keys_of(table: SessionTable) -> set[str]:
     """The secret keys of all sessions and openings, in hexadecimal (so that the question itself does not hold them)."""
     slots = ("_seal_key", "_open_key", "_early_key")
@@ -379,13 +367,11 @@ def test_erased_keys_are_nowhere_in_memory(alice: SessionTable, bob: SessionTabl
         for one in (alice, bob):
             one.handle_timer(now=now + 1)
     assert len(keys) >= 12
-    assert {
-        held.hex() for held in reachable() if len(held) == 32
-    } & keys  # they are found while they are held
+    assert keys_in_memory() & keys  # they are found while they are held
     for one in (alice, bob):
         one.handle_timer(now=440.0 + ERASE_AFTER)
         assert len(one.ciphers) == 0
-    assert not {held.hex() for held in reachable() if len(held) == 32} & keys
+    assert not keys_in_memory() & keys
 
 
 def test_ciphers_are_bounded_and_made_again() -> None:

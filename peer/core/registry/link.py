@@ -1,4 +1,4 @@
-"""Our end of the link to the registry: opening, cipher, frames in and out, taking it up again.
+"""Our end of the link to the registry: opening, session and its renewal, frames in and out, taking it up again.
 
 It knows seals and when to try again.
 """
@@ -12,12 +12,15 @@ from chatapp.wire.codec import encode
 from chatapp.wire.errors import SealError
 from chatapp.wire.framing import Kind, frame
 from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
+from chatapp.wire.linksession import LinkBegun, LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest
-from chatapp.wire.messages.registration import Ping
-from chatapp.wire.sealing import LinkCipher
-from chatapp.wire.session import LinkBegun
+from chatapp.wire.messages.registration import Ping, Pong
+from chatapp.wire.session import RENEW_AFTER
 
 _GROUP_RELAYED: Final = bytes((Kind.GROUP_RELAYED,))
+_RENEWAL: Final = bytes((Kind.RENEWAL,))
+_PONG: Final = encode(Pong(0, 0))[:2]
+"""What a Pong begins with: its length and its tag."""
 STABLE_AFTER: Final = 2.0
 """Seconds after which a link counts as good, so that the next loss is answered at once and not after a pause."""
 
@@ -54,7 +57,11 @@ class RegistryLink:
         self._backoff = Backoff(first=1.0, largest=20.0)
         self._open_link: OpenLink | None = None
         self._begun: LinkBegun | None = None
-        self._cipher: LinkCipher | None = None
+        self._session: LinkSession | None = None
+        self._renew_at = 0.0
+        """When the session is renewed, if it is of use."""
+        self._is_of_use = False
+        """Whether more than signs of life went under the present keys."""
         self._out: list[bytes] = []
         self._deadline: float | None = None
         self._opened_at = 0.0
@@ -95,9 +102,9 @@ class RegistryLink:
         """No link is wanted any more; the shell closes what it has."""
         self.state, self._deadline, self._begun = LinkState.DOWN, None, None
         self._unheard_since = None
-        if self._cipher is not None:
-            self._cipher.erase()
-            self._cipher = None
+        if self._session is not None:
+            self._session.erase()
+            self._session = None
         self._out.clear()
 
     def forgive(self) -> None:
@@ -121,34 +128,39 @@ class RegistryLink:
 
     def send(self, request: PeerRequest, *, now: float) -> None:
         """Seal and queue a request."""
-        assert self._cipher is not None
-        self._out.append(frame(self._cipher.seal(encode(request))))
-        self._spoke_at = now
-        if self._unheard_since is None:
-            self._unheard_since, self._is_asked = now, False
+        assert self._session is not None
+        self._say(self._session.seal(encode(request)), now)
         if type(request) is Ping:
             self._is_asked = True
+        else:
+            self._is_of_use = True
 
     def send_group_frame(self, group_frame: bytes, *, now: float) -> None:
         """Queue a group frame: it carries its own seal."""
-        self._out.append(frame(group_frame))
-        self._spoke_at = now
-        if self._unheard_since is None:
-            self._unheard_since, self._is_asked = now, False
+        self._say(group_frame, now)
 
     def opened(self, data: bytes, *, now: float) -> bytes | None:
-        """The payload of a sealed frame, empty for the answer to our first one, None for a group frame. Raises SealError,
-        DecodeError: the link is then no good."""
+        """The payload of a sealed frame, empty for the answer to our first one and for a renewal, None for a group frame.
+        Raises SealError, DecodeError: the link is then no good."""
         if self._begun is not None:
-            self._cipher, self._begun = self._begun.answered(data), None
+            self._session, self._begun = self._begun.answered(data), None
             self.state, self._deadline = LinkState.UP, None
+            self._keys_are_new(now)
             return b""
-        if self._cipher is None:
+        if self._session is None:
             raise SealError("a frame before ours")
-        if data[:1] == _GROUP_RELAYED:
+        kind = data[:1]
+        if kind == _GROUP_RELAYED:
             self._unheard_since = None
             return None
-        payload = self._cipher.open(data)
+        if kind == _RENEWAL:
+            self._out.append(frame(self._session.renewal_came(data)))
+            self._keys_are_new(now)
+            payload = b""
+        else:
+            payload = self._session.open(data)
+            if payload[:2] != _PONG:
+                self._is_of_use = True
         self._unheard_since = None
         if now - self._opened_at >= STABLE_AFTER:
             self._backoff.reset()
@@ -173,8 +185,11 @@ class RegistryLink:
         )
 
     def handle_timer(self, *, now: float) -> bool:
-        """Connect when the pause is over. True when a connection is to be closed: it took too long, or stands still."""
+        """Connect when the pause is over, renew the keys when they are old. True when a connection is to be closed: it took
+        too long, or stands still."""
         if self.state is LinkState.UP:
+            if (due := self._renewal_due()) is not None and now >= due:
+                self._renew(now)
             return self._stands_still(now)
         if self._deadline is None or now < self._deadline:
             return False
@@ -192,6 +207,8 @@ class RegistryLink:
         if self.state is not LinkState.UP:
             return self._deadline
         due = self._spoke_at + LINK_KEEPALIVE_SPAN
+        if (renewal := self._renewal_due()) is not None:
+            due = min(due, renewal)
         if self._unheard_since is None or not self._is_read:
             return due
         return min(due, self._unheard_since + (LINK_STALL_TIMEOUT if self._is_asked else ASKED_AFTER))
@@ -200,6 +217,28 @@ class RegistryLink:
         """Drained: pieces for the connection, in order."""
         out, self._out = self._out, []
         return out
+
+    def _say(self, body: bytes, now: float) -> None:
+        self._out.append(frame(body))
+        self._spoke_at = now
+        if self._unheard_since is None:
+            self._unheard_since, self._is_asked = now, False
+
+    def _renewal_due(self) -> float | None:
+        """When to begin a renewal; None for not at all. An idle link keeps its keys: they have sealed nothing of use."""
+        session = self._session
+        if session is None or session.is_renewing:
+            return None
+        if session.is_worn:
+            return self._spoke_at  # long ago: now
+        return self._renew_at if self._is_of_use else None
+
+    def _renew(self, now: float) -> None:
+        assert self._session is not None
+        self._say(self._session.renew(), now)
+
+    def _keys_are_new(self, now: float) -> None:
+        self._renew_at, self._is_of_use = now + RENEW_AFTER, False
 
     def _stands_still(self, now: float) -> bool:
         if self._unheard_since is None or not self._is_read:

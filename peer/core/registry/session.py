@@ -14,9 +14,10 @@ from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import decode_cookie, decode_refused, decode_welcome, encode, join_frames
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import Identity, agreement_half
+from chatapp.wire.linksession import LinkBegun
 from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, RefusalReason, Welcome
 from chatapp.wire.messages.table import Card
-from chatapp.wire.session import LinkBegun, SessionTable
+from chatapp.wire.session import SessionTable
 
 
 class State(enum.Enum):

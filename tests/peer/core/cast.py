@@ -26,9 +26,9 @@ from chatapp.wire.codec import (
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import AgreementKey, Identity, make_card
+from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.registration import Cookie, Hello, RefusalReason, Register
 from chatapp.wire.messages.table import Card, Presence, Row
-from chatapp.wire.sealing import LinkCipher
 from chatapp.wire.session import SessionTable
 
 POLICY: Final = Policy()
@@ -169,10 +169,10 @@ class Porter:
         payload = join_frames([encode(frame) for frame in frames])
         return self.sessions.seal(self._peer, payload, now=0.0)[0]
 
-    def link(self, first: bytes) -> tuple[object, LinkCipher, bytes]:
-        """What the first frame of a link asks, the link's cipher, and the frame that answers."""
-        _, payload, cipher, answer = self.sessions.take_link(first, now=0.0)
-        return decode_request(payload), cipher, answer
+    def link(self, first: bytes) -> tuple[object, LinkSession, bytes]:
+        """What the first frame of a link asks, the link's session, and the frame that answers."""
+        _, payload, session, answer = self.sessions.take_link(first, now=0.0)
+        return decode_request(payload), session, answer
 
 
 def hello_of(datagram: bytes) -> Hello:

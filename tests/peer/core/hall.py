@@ -15,12 +15,13 @@ from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_request, encode
 from chatapp.wire.framing import FrameReader, Kind
 from chatapp.wire.limits import LINK_FRAME_MAX
+from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
-from chatapp.wire.sealing import GroupKey, LinkCipher
+from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone, raw
 
 KEY = b"k" * 32
@@ -56,7 +57,7 @@ class Node:
         self.key = GroupKey(CHANNEL, epoch=1, key=KEY)
         self._frames: list[bytes] = []
         self._reader = FrameReader()
-        self._cipher: LinkCipher
+        self._session: LinkSession
 
     # --- the pump
 
@@ -136,7 +137,7 @@ class Node:
         self.pump()
         first = self._reader.next_frame()
         assert first is not None
-        asked, self._cipher, answer = self.porter.link(first)
+        asked, self._session, answer = self.porter.link(first)
         assert asked == Attach()
         self.frames(answer)
 
@@ -148,7 +149,7 @@ class Node:
 
     def told(self, *notices: object) -> None:
         """The registry says this on the link, in one read."""
-        self.frames(*(self._cipher.seal(encode(notice)) for notice in notices))
+        self.frames(*(self._session.seal(encode(notice)) for notice in notices))
 
     def frames(self, *frames: bytes) -> None:
         self.core.receive_frames(frames, now=self.now)
@@ -160,8 +161,11 @@ class Node:
         while (frame := self._reader.next_frame()) is not None:
             if frame[0] == Kind.GROUP:
                 self._frames.append(frame)
+            elif frame[0] == Kind.RENEWAL:
+                if answer := self._session.renewal_came(frame):
+                    self.frames(answer)
             else:
-                requests.append(decode_request(self._cipher.open(frame)))
+                requests.append(decode_request(self._session.open(frame)))
         return requests
 
     def lines(self) -> list[bytes]:

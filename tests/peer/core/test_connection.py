@@ -145,7 +145,7 @@ def test_a_frame_that_does_not_open_ends_the_link(node: Node) -> None:
 
 
 def test_a_notice_that_is_none_is_dropped_and_counted(node: Node) -> None:
-    node.frames(node._cipher.seal(b"\xc1"))
+    node.frames(node._session.seal(b"\xc1"))
     assert node.core.dropped["frame"] == 1
     assert not node.core.wants_link_closed()
 

@@ -73,7 +73,7 @@ def test_no_frames_of_somebody_known_raise(body: bytes) -> None:
 def test_no_notice_of_the_registry_raises(bodies: list[bytes]) -> None:
     node = Node()
     node.come_in(node.alice.row(1), BOB.row(2))
-    node.frames(*(node._cipher.seal(body) for body in bodies))
+    node.frames(*(node._session.seal(body) for body in bodies))
     node.frames(*(bytes((Kind.GROUP_RELAYED,)) + body for body in bodies))
     node.pass_time(5.0)
     node.frames(*bodies)

@@ -53,7 +53,7 @@ class TestSpeaking:
         assert ann.link is not None
         assert bob.link is not None
         lines = [ann.room_key.seal(ann.sender_index, bytes([number])) for number in range(3)]
-        core.receive_frames(bob.link, [bob.cipher.seal(encode(EnterRoom(1, "tea")))], now=now)
+        core.receive_frames(bob.link, [bob.session.seal(encode(EnterRoom(1, "tea")))], now=now)
         rig.hand_over()
         core.receive_frames(ann.link, lines[:1], now=now)
         core.entries_stored(len(rig.handed), now=now)

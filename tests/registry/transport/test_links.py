@@ -6,9 +6,16 @@ import pytest
 
 from chatapp.registry.transport.links import QUEUED_MAX
 from chatapp.wire.codec import encode
-from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, REQUESTS_BURST, REQUESTS_PER_SECOND, TABLE_PAGE_MAX
+from chatapp.wire.framing import Kind
+from chatapp.wire.limits import (
+    LINK_FIRST_FRAME_TIMEOUT,
+    RENEWAL_COST,
+    REQUESTS_BURST,
+    REQUESTS_PER_SECOND,
+    TABLE_PAGE_MAX,
+)
 from chatapp.wire.messages.link import Attach
-from chatapp.wire.messages.registration import Ping
+from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.messages.table import FetchTable
 from tests.registry.hand import Hand
 from tests.registry.rig import Rig
@@ -103,9 +110,9 @@ class TestDeadlines:
 class TestPace:
     def test_who_asks_too_much_is_read_more_slowly_and_nothing_is_dropped(self, rig: Rig, bob: Hand) -> None:
         count = int(REQUESTS_BURST) - 1  # the Attach was one
-        bob.send_raw(*(bob.cipher.seal(encode(Ping(1))) for _ in range(count)))
+        bob.send_raw(*(bob.session.seal(encode(Ping(1))) for _ in range(count)))
         assert bob.link not in rig.paused
-        bob.send_raw(*(bob.cipher.seal(encode(Ping(1))) for _ in range(int(REQUESTS_PER_SECOND))))
+        bob.send_raw(*(bob.session.seal(encode(Ping(1))) for _ in range(int(REQUESTS_PER_SECOND))))
         assert bob.link in rig.paused
         assert len(bob.notices()) == count + REQUESTS_PER_SECOND
         rig.advance(0.99)
@@ -143,7 +150,7 @@ class TestPace:
         assert ann.link not in rig.paused
 
     def test_a_paused_link_that_ends_is_not_resumed(self, rig: Rig, bob: Hand) -> None:
-        bob.send_raw(*(bob.cipher.seal(encode(Ping(1))) for _ in range(int(REQUESTS_BURST) + 100)))
+        bob.send_raw(*(bob.session.seal(encode(Ping(1))) for _ in range(int(REQUESTS_BURST) + 100)))
         bob.drop_link()
         rig.advance(5.0)
         assert rig.core.links_to_resume() == []
@@ -151,10 +158,53 @@ class TestPace:
     def test_who_asks_for_more_than_it_can_read_is_cut(self, rig: Rig, bob: Hand) -> None:
         for number in range(300):
             rig.hand(f"user{number}").register()
-        bob.send_raw(*(bob.cipher.seal(encode(FetchTable(0))) for _ in range(500)))
+        bob.send_raw(*(bob.session.seal(encode(FetchTable(0))) for _ in range(500)))
         assert rig.closed[bob.link or 0] == "asks for more than it reads"
         assert QUEUED_MAX >= 4 * TABLE_PAGE_MAX
         assert bob.id not in rig.core._service.directory.online()
+
+
+class TestRenewal:
+    def test_a_peer_renews_the_keys_of_its_link(self, rig: Rig, bob: Hand) -> None:
+        for _ in range(3):
+            bob.renew_link()
+            assert [type(notice) for notice in bob.ask(Ping(1))] == [Pong]
+        assert not rig.core.dropped
+
+    def test_what_is_said_and_heard_meanwhile_opens(self, rig: Rig, bob: Hand) -> None:
+        bob.send_raw(bob.session.renew(), bob.session.seal(encode(Ping(1))))
+        assert bob.link is not None
+        answer = rig.frames[bob.link].pop(0)
+        bob.send_raw(bob.session.renewal_came(answer), bob.session.seal(encode(Ping(2))))
+        heard = bob.notices()
+        assert [notice.reference for notice in heard if isinstance(notice, Pong)] == [1, 2]
+
+    def test_one_that_does_not_begin_one_goes_on(self, rig: Rig, bob: Hand) -> None:
+        rig.advance(1_000.0)
+        assert bob.ask(Ping(1))
+
+    @pytest.mark.parametrize("message", [b"", b"x", bytes(48)])
+    def test_a_frame_of_no_renewal_ends_the_link(self, rig: Rig, bob: Hand, message: bytes) -> None:
+        bob.send_raw(bob.session.seal(message, bytes((Kind.RENEWAL,))))
+        assert rig.closed[bob.link or 0] == "a frame does not open"
+        assert len(rig.core._sessions.table.ciphers) == 0
+
+    def test_it_counts_as_many_requests(self, rig: Rig, bob: Hand) -> None:
+        rig.advance(5.0)
+        renewals = 0
+        while bob.link not in rig.paused:
+            bob.renew_link()
+            renewals += 1
+        assert renewals == REQUESTS_BURST // (2 * RENEWAL_COST) + 1
+
+    def test_the_keys_of_a_link_that_is_over_are_erased_in_the_middle_of_one(
+        self, rig: Rig, bob: Hand
+    ) -> None:
+        ciphers = rig.core._sessions.table.ciphers
+        bob.send_raw(bob.session.renew(), bob.session.seal(encode(Ping(1))))
+        assert len(ciphers) == 2
+        bob.drop_link()
+        assert len(ciphers) == 0
 
 
 class TestGarbage:
@@ -164,12 +214,12 @@ class TestGarbage:
         assert bob.id not in rig.core._service.directory.online()
 
     def test_an_unknown_request_is_dropped_and_the_link_goes_on(self, rig: Rig, bob: Hand) -> None:
-        bob.send_raw(*(bob.cipher.seal(body) for body in (b"", b"\xc1", encode([127, 1]), b"\x91" * 900)))
+        bob.send_raw(*(bob.session.seal(body) for body in (b"", b"\xc1", encode([127, 1]), b"\x91" * 900)))
         assert rig.core.dropped["malformed frame"] == 4
         assert bob.ask(Ping(1))
 
     def test_frames_behind_the_one_that_ended_it_are_not_served(self, rig: Rig, bob: Hand) -> None:
-        good = bob.cipher.seal(encode(Ping(1)))
+        good = bob.session.seal(encode(Ping(1)))
         bob.send_raw(b"\x07garbage", good)
         assert bob.notices() == []
 

@@ -1,15 +1,17 @@
 """Relaying: noted once a frame, and yet each link gets what it would from a queue of its own."""
 
+import copy
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.registry.transport.links import FanoutBuffer, Links
 from chatapp.wire.address import Address
 from chatapp.wire.framing import frame
-from chatapp.wire.sealing import Ciphers, LinkCipher
+from chatapp.wire.linksession import LinkSession
+from tests.wire.parties import linked
 
 NUMBERS = range(1, 5)
-KEY = bytes(32)
 
 steps = st.lists(
     st.tuples(
@@ -25,7 +27,7 @@ class Queues:
 
     def __init__(self) -> None:
         self.queued: dict[int, list[bytes]] = {}
-        self.members: dict[int, LinkCipher] = {}
+        self.members: dict[int, LinkSession] = {}
 
     def relay(self, body: bytes, sender: int) -> None:
         for number in self.members:
@@ -53,9 +55,10 @@ def test_each_link_gets_what_a_queue_of_its_own_would_hold(script: list[tuple[st
             links.open(number, Address("10.0.0.1", which), now=0.0)
             opened = links.find(number)
             assert opened is not None
-            links.attach(opened, LinkCipher(seal_key=KEY, open_key=KEY, ciphers=Ciphers()), b"i", b"hello")
+            session = linked()[1]
+            links.attach(opened, session, b"i", b"hello")
             queues.queued[number] = [frame(b"hello")]
-            queues.members[number] = LinkCipher(seal_key=KEY, open_key=KEY, ciphers=Ciphers())
+            queues.members[number] = copy.copy(session)
         elif what == "relay":
             links.relay(body, sender=number)
             queues.relay(body, number)

@@ -7,13 +7,15 @@ import pytest
 from chatapp.peer.core.registry.link import STABLE_AFTER, LinkState, RegistryLink
 from chatapp.wire.codec import decode_request, encode
 from chatapp.wire.errors import SealError
-from chatapp.wire.framing import FrameReader, GroupHeader, pack_group, pack_relayed
+from chatapp.wire.framing import FrameReader, GroupHeader, Kind, pack_group, pack_relayed
 from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
+from chatapp.wire.linksession import LinkBegun, LinkSession
 from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.mail import MailSaved
 from chatapp.wire.messages.registration import Ping, Pong
-from chatapp.wire.sealing import LinkCipher
-from chatapp.wire.session import LinkBegun
-from tests.peer.core.cast import Someone
+from chatapp.wire.messages.table import FetchTable
+from chatapp.wire.session import RENEW_AFTER
+from tests.peer.core.cast import Someone, Talk
 
 ALICE, BOB = Someone("alice"), Someone("bob")
 RELAYED = pack_relayed(1, pack_group(GroupHeader(b"t" * 8, 1, 2, 3)) + bytes(16))
@@ -25,10 +27,10 @@ class Wire:
     def __init__(self) -> None:
         self.now = 100.0
         self.end = RegistryLink(random.Random(1))
-        self.alice = ALICE.session_with(BOB).sessions
-        self.bob = BOB.session_with(ALICE).sessions
+        self.alice = Talk(ALICE, BOB).sessions
+        self.bob = Talk(BOB, ALICE).sessions
         self.answer = b""
-        self.cipher: LinkCipher
+        self.session: LinkSession
 
     def open(self) -> None:
         self.end.open(self._open_link, now=self.now)
@@ -43,7 +45,7 @@ class Wire:
         reader.feed(b"".join(self.end.bytes_to_send()))
         first = reader.next_frame()
         assert first is not None
-        _, payload, self.cipher, self.answer = self.bob.take_link(first, now=self.now)
+        _, payload, self.session, self.answer = self.bob.take_link(first, now=self.now)
         assert decode_request(payload) == Attach()
 
     def bring_up(self) -> None:
@@ -53,7 +55,7 @@ class Wire:
         assert self.end.opened(self.answer, now=self.now) == b""
 
     def hears(self, notice: object) -> bytes | None:
-        return self.end.opened(self.cipher.seal(encode(notice)), now=self.now)
+        return self.end.opened(self.session.seal(encode(notice)), now=self.now)
 
     def said(self) -> list[object]:
         reader = FrameReader()
@@ -61,7 +63,23 @@ class Wire:
         frames = []
         while (frame := reader.next_frame()) is not None:
             frames.append(frame)
-        return [decode_request(self.cipher.open(frame)) for frame in frames]
+        return [self._taken(frame) for frame in frames]
+
+    def _taken(self, frame: bytes) -> object:
+        """What a frame asks; of a renewal, how far it is after the registry has answered."""
+        if frame[0] != Kind.RENEWAL:
+            return decode_request(self.session.open(frame))
+        self.answer = self.session.renewal_came(frame)
+        return "renew" if self.answer else "renewed"
+
+    def renews(self) -> bool:
+        """Whether a renewal begins now that the timer has rung; it is carried through."""
+        assert not self.end.handle_timer(now=self.now)
+        if self.said() != ["renew"]:
+            return False
+        assert self.end.opened(self.answer, now=self.now) == b""
+        assert self.said() == ["renewed"]
+        return True
 
     def waits(self) -> float:
         """Seconds until the next attempt is wanted."""
@@ -115,7 +133,7 @@ def test_frames_that_do_not_open_are_an_error() -> None:
     wire.open()
     assert wire.end.wants_connection()
     wire.connect()
-    good = wire.cipher.seal(encode(Pong(1, 1)))
+    good = wire.session.seal(encode(Pong(1, 1)))
     for frame in (RELAYED, good, wire.answer[:-1] + bytes((wire.answer[-1] ^ 1,))):
         with pytest.raises(SealError):
             wire.end.opened(frame, now=wire.now)  # before the registry has proved itself
@@ -211,7 +229,7 @@ class TestALinkThatStandsStill:
         """A link that has carried frames for long; we have just asked for something."""
         wire = Wire()
         wire.bring_up()
-        wire.now += 100.0
+        wire.now += 50.0
         wire.hears(Pong(1, 1))
         wire.end.send(Attach(), now=wire.now)
         return wire
@@ -243,7 +261,7 @@ class TestALinkThatStandsStill:
         assert not wire.end.handle_timer(now=wire.now + 20.0)
         assert wire.end.next_timer() == wire.now + LINK_KEEPALIVE_SPAN
         wire.end.read_from(is_read=True, now=wire.now + 20.0)
-        assert not wire.end.handle_timer(now=wire.now + 20.0)
+        assert not wire.end.handle_timer(now=wire.now + 15.0)
         assert wire.end.next_timer() == wire.now + 22.5
 
     def test_a_program_that_was_stopped_reads_first(self, wire: Wire) -> None:
@@ -262,12 +280,105 @@ def test_a_dropped_link_forgets_what_it_had_to_say() -> None:
     assert not wire.end.is_up
 
 
-def test_each_connection_has_a_cipher_of_its_own() -> None:
+def test_each_connection_has_a_session_of_its_own() -> None:
     wire = Wire()
     wire.bring_up()
-    before = wire.cipher
+    before = wire.session
     wire.now += STABLE_AFTER
     wire.end.drop()
     wire.bring_up()
     with pytest.raises(SealError):
         wire.end.opened(before.seal(encode(Pong(1, 1))), now=wire.now)
+
+
+class TestRenewal:
+    @pytest.fixture
+    def wire(self) -> Wire:
+        wire = Wire()
+        wire.bring_up()
+        return wire
+
+    def idle_until(self, wire: Wire, until: float) -> None:
+        """Signs of life alone go both ways."""
+        while wire.now + 40.0 < until:
+            wire.now += 40.0
+            wire.end.send(Ping(0), now=wire.now)
+            assert wire.said() == [Ping(0)]
+            wire.hears(Pong(0, 1))
+        wire.now = until
+
+    @pytest.mark.parametrize("is_by_us", [True, False])
+    def test_a_link_of_use_is_renewed_two_minutes_after_its_keys_were_made(
+        self, wire: Wire, is_by_us: bool
+    ) -> None:
+        began = wire.now
+        for turn in range(1, 4):
+            self.idle_until(wire, wire.now + 30.0)
+            if is_by_us:
+                wire.end.send(FetchTable(0), now=wire.now)
+                assert wire.said() == [FetchTable(0)]
+            wire.hears(MailSaved(1))
+            self.idle_until(wire, began + turn * RENEW_AFTER - 0.01)
+            assert not wire.renews()
+            wire.now = began + turn * RENEW_AFTER
+            assert wire.end.next_timer() == wire.now
+            assert wire.renews()
+
+    def test_an_idle_link_is_not_until_it_is_of_use_again(self, wire: Wire) -> None:
+        self.idle_until(wire, wire.now + 10 * RENEW_AFTER)
+        assert not wire.renews()
+        wire.hears(MailSaved(1))
+        due = wire.end.next_timer()
+        assert due is not None and due <= wire.now
+        assert wire.renews()
+        self.idle_until(wire, wire.now + 10 * RENEW_AFTER)
+        assert not wire.renews()
+
+    def test_what_is_said_while_it_is_not_answered_goes_on(self, wire: Wire) -> None:
+        wire.end.send(FetchTable(1), now=wire.now)
+        wire.now += RENEW_AFTER
+        wire.end.handle_timer(now=wire.now)
+        wire.end.send(FetchTable(2), now=wire.now)
+        before = wire.session.seal(encode(Pong(1, 1)))
+        assert wire.said() == [FetchTable(1), "renew", FetchTable(2)]
+        due = wire.end.next_timer()
+        assert due is not None and due > wire.now  # not asked for a second time
+        assert wire.end.opened(before, now=wire.now)
+        wire.end.opened(wire.answer, now=wire.now)
+        wire.end.send(FetchTable(3), now=wire.now)
+        assert wire.said() == ["renewed", FetchTable(3)]
+        assert wire.hears(Pong(2, 1))
+
+    def test_so_is_one_that_has_carried_many_frames(
+        self, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("chatapp.wire.linksession.RENEW_AFTER_FRAMES", 10)
+        wire.end.drop()
+        wire.now += STABLE_AFTER
+        wire.bring_up()
+        for _ in range(9):
+            assert not wire.renews()
+            wire.hears(Pong(1, 1))
+        due = wire.end.next_timer()
+        assert due is not None and due <= wire.now
+        assert wire.renews()
+        assert not wire.renews()
+
+    def test_one_that_is_not_answered_is_lost_as_any_that_stands_still(self, wire: Wire) -> None:
+        wire.hears(MailSaved(1))
+        wire.now += RENEW_AFTER
+        wire.end.handle_timer(now=wire.now)
+        assert wire.end.is_keepalive_due(wire.now + 2.5)
+        assert wire.end.handle_timer(now=wire.now + LINK_STALL_TIMEOUT)
+
+    def test_an_answer_that_nobody_asked_for_is_an_error(self, wire: Wire) -> None:
+        with pytest.raises(SealError):
+            wire.end.opened(wire.session.seal(bytes(48), bytes((Kind.RENEWAL,))), now=wire.now)
+
+    def test_a_new_link_has_a_time_of_its_own(self, wire: Wire) -> None:
+        wire.end.send(FetchTable(0), now=wire.now)
+        wire.now += RENEW_AFTER - 1.0
+        wire.end.drop()
+        wire.bring_up()
+        wire.now += 2.0
+        assert not wire.renews()

@@ -1,0 +1,192 @@
+"""The secure session of a link: sealed frames in order, and new keys while the link lasts (clauses 9.1, 9.2 and 9.6).
+
+TCP keeps the order, so counters need not travel: both sides count, and a frame that was lost, repeated or changed does not
+open. A renewal is another handshake of Noise KK, carried by frames of the link and bound to the handshake before it. Each
+direction changes its key behind one certain frame, so frames on their way still open and none has to wait.
+"""
+
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+
+from chatapp.wire.errors import SealError
+from chatapp.wire.framing import ANSWER_HEADER_SIZE, Kind, unpack_answer
+from chatapp.wire.identity import AgreementKey
+from chatapp.wire.noise import KEY_SIZE, MESSAGE_OVERHEAD, HandshakeState
+from chatapp.wire.opening import Agreed, Begun, Parties, Randomness
+from chatapp.wire.sealing import Ciphers
+
+RENEW_AFTER_FRAMES: Final = 1 << 20
+"""Frames of both sides under the same keys after which a link is renewed, however young it is."""
+
+_PURPOSE: Final = b"chatapp renewal 1\0"
+_SEALED: Final = bytes((Kind.SEALED,))
+_RENEWAL: Final = bytes((Kind.RENEWAL,))
+
+
+class LinkSession:
+    """One side of a link: seals and opens its frames, and takes its part in renewals. The peer begins them."""
+
+    __slots__ = (
+        "_binding",
+        "_ciphers",
+        "_handshake",
+        "_is_peer",
+        "_next_open_key",
+        "_open_key",
+        "_opened",
+        "_parties",
+        "_rng",
+        "_seal_key",
+        "_sealed",
+        "_worn_at",
+    )
+
+    def __init__(
+        self, agreed: Agreed, *, parties: Parties, rng: Randomness, ciphers: Ciphers, is_peer: bool
+    ) -> None:
+        """`agreed`: by the opening and its answer. `is_peer`: whether this is the side that opened the link."""
+        self._seal_key = agreed.seal_key
+        self._open_key = agreed.open_key
+        self._binding = agreed.binding
+        self._parties = parties
+        self._rng = rng
+        self._ciphers = ciphers
+        self._is_peer = is_peer
+        self._sealed = 0
+        self._opened = 0
+        self._worn_at = RENEW_AFTER_FRAMES
+        self._handshake: HandshakeState | None = None
+        """The peer's, while a renewal waits for the registry's answer."""
+        self._next_open_key = b""
+        """The registry's, until the peer has changed its key."""
+
+    def seal(self, payload: bytes, header: bytes = _SEALED) -> bytes:
+        """Return a frame: the header (mostly the kind alone) and the ciphertext."""
+        # The count goes on when the key changes: a frame that is missing before the change is noticed behind it.
+        nonce = self._sealed.to_bytes(12, "big")
+        self._sealed += 1
+        return header + self._ciphers.get(self._seal_key).encrypt(nonce, payload, header)
+
+    def open(self, frame: bytes, header: bytes = _SEALED) -> bytes:
+        """Return the payload of a frame with this header. Raises SealError."""
+        if not frame.startswith(header):
+            raise SealError("a frame of another kind")
+        nonce = self._opened.to_bytes(12, "big")
+        try:
+            payload = self._ciphers.get(self._open_key).decrypt(nonce, frame[len(header) :], header)
+        except InvalidTag:
+            raise SealError("does not open") from None
+        self._opened += 1
+        return payload
+
+    # --- renewal
+
+    @property
+    def is_renewing(self) -> bool:
+        """Whether the peer has begun a renewal that is not answered yet."""
+        return self._handshake is not None
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether so many frames went under the present keys that they have to be renewed."""
+        return self._sealed + self._opened >= self._worn_at
+
+    def renew(self) -> bytes:
+        """Return the frame with which the peer begins a renewal."""
+        assert self._is_peer and self._handshake is None
+        self._handshake = self._new_handshake()
+        return self.seal(self._handshake.write_first(b""), _RENEWAL)
+
+    def renewal_came(self, frame: bytes) -> bytes:
+        """Take a frame of a renewal in and return the frame that answers it, empty for none. Raises SealError: the link is
+        then no good."""
+        message = self.open(frame, _RENEWAL)
+        if self._is_peer:
+            return self._finish(message)
+        if not self._next_open_key:
+            return self._answer(message)
+        if message:
+            raise SealError("a renewal before the last one is over")
+        self._ciphers.drop(self._open_key)
+        self._open_key, self._next_open_key = self._next_open_key, b""
+        return b""
+
+    def _answer(self, first: bytes) -> bytes:
+        """The registry's part: what follows its answer is sealed under the new key."""
+        _check_length(first)
+        handshake = self._new_handshake()
+        handshake.read_first(first)
+        answer = self.seal(handshake.write_second(b""), _RENEWAL)
+        to_us, to_them = handshake.split()
+        self._next_open_key, self._binding = to_us.key, handshake.handshake_hash
+        self._change_seal_key(to_them.key)
+        return answer
+
+    def _finish(self, second: bytes) -> bytes:
+        """The peer's part: what comes behind the answer, and what goes behind our last frame, is under the new keys."""
+        handshake, self._handshake = self._handshake, None
+        if handshake is None:
+            raise SealError("an answer to no renewal")
+        _check_length(second)
+        handshake.read_second(second)
+        last = self.seal(b"", _RENEWAL)
+        to_them, to_us = handshake.split()
+        self._ciphers.drop(self._open_key)
+        self._open_key, self._binding = to_us.key, handshake.handshake_hash
+        self._change_seal_key(to_them.key)
+        return last
+
+    def _new_handshake(self) -> HandshakeState:
+        ephemeral = AgreementKey(self._rng.randbytes(KEY_SIZE))
+        return self._parties.handshake(ephemeral, _PURPOSE + self._binding, is_initiator=self._is_peer)
+
+    def _change_seal_key(self, key: bytes) -> None:
+        self._ciphers.drop(self._seal_key)
+        self._seal_key = key
+        self._worn_at = self._sealed + self._opened + RENEW_AFTER_FRAMES
+
+    # --- the end
+
+    def erase(self) -> None:
+        """The link is over: its keys are gone."""
+        self._ciphers.drop(self._seal_key)
+        self._ciphers.drop(self._open_key)
+        self._seal_key = self._open_key = self._next_open_key = b""
+        self._handshake = None
+
+
+class LinkBegun:
+    """A link of ours whose first frame is on its way."""
+
+    __slots__ = ("_begun", "_ciphers", "_parties", "_rng")
+
+    def __init__(self, begun: Begun, *, parties: Parties, rng: Randomness, ciphers: Ciphers) -> None:
+        self._begun = begun
+        self._parties = parties
+        self._rng = rng
+        self._ciphers = ciphers
+
+    def answered(self, frame: bytes) -> LinkSession:
+        """Return the session of the link, now that the registry's first frame came. Raises SealError, DecodeError."""
+        if frame[:1] != bytes((Kind.ANSWER,)):
+            raise SealError("no answer")
+        answer = unpack_answer(frame)
+        if answer.session != self._begun.session:
+            raise SealError("an answer to another link")
+        agreed = self._begun.answered(answer)
+        session = LinkSession(
+            agreed, parties=self._parties, rng=self._rng, ciphers=self._ciphers, is_peer=True
+        )
+        try:
+            session.open(frame, frame[:ANSWER_HEADER_SIZE])
+        except SealError:
+            session.erase()
+            raise
+        self._begun.erase()
+        return session
+
+
+def _check_length(message: bytes) -> None:
+    if len(message) != MESSAGE_OVERHEAD:
+        raise SealError("no message of a handshake")
