@@ -1,1 +1,1 @@
-"""What two ChatApp programs say to each other: values, bytes, keys and reliable delivery; no roles, no clocks."""
+"""What two ChatApp programs exchange: values, bytes, keys and reliable delivery, without roles and without clocks."""

@@ -1,7 +1,4 @@
-"""Where somebody is: a host and a port, and the one way to write them.
-
-It knows text; it must not look names up or open anything.
-"""
+"""Addresses: a host and a port, and the one way to write them. Nothing here looks a name up."""
 
 import re
 from typing import Final, NamedTuple
@@ -16,7 +13,7 @@ _MAPPED: Final = "::ffff:"
 
 
 class Address(NamedTuple):
-    """Where datagrams go and come from. `host` is an IP address as text, as `normalized_host` writes it."""
+    """A host and a port. `host` is an IP address as text, as `normalized_host` writes it."""
 
     host: str
     port: int
@@ -26,13 +23,18 @@ class Address(NamedTuple):
 
     @property
     def via(self) -> str:
-        """Which address of this machine a datagram from here was sent to, and has to be answered from; empty if the kernel
-        may choose. It is no part of the address: two that differ only in this are equal."""
+        """The address of this machine from which to answer a datagram that came from here; empty if the kernel may choose.
+
+        It is no part of the address: two that differ only in this are equal.
+        """
         return ""
 
 
 def addresses_via(host: str) -> type[Address]:
-    """The class of addresses that are answered from `host`, one of ours. A class each costs no memory an address."""
+    """Return the class of addresses that are answered from `host`, which is one of ours.
+
+    A class for each host costs no memory for each address.
+    """
 
     class AddressVia(Address):
         __slots__ = ()
@@ -42,9 +44,9 @@ def addresses_via(host: str) -> type[Address]:
 
 
 def normalized_host(host: str) -> str:
-    """`host` in the one form in which hosts are compared: no scope id, and IPv4 never inside IPv6.
+    """Return `host` in the one form in which hosts are compared: without a scope id, and IPv4 never inside IPv6.
 
-    Sockets write the rest in one way already; this runs for every datagram and so does no more than it must.
+    Sockets write everything else in one way already; this runs for every datagram, so it does no more than it must.
     """
     if ":" not in host:
         return host
@@ -55,10 +57,13 @@ def normalized_host(host: str) -> str:
 
 
 def network_of(host: str) -> str:
-    """By what a host is counted where addresses have a quota: itself, or the /64 of IPv6, which one customer has whole."""
+    """Return the network under which a host is counted where addresses have a quota.
+
+    That is the host itself for IPv4, and its /64 for IPv6, since one customer has a whole /64.
+    """
     if ":" not in host:
         return host
-    import ipaddress  # as below
+    import ipaddress  # deferred for the reason given in ip_literal
 
     try:
         return str(ipaddress.IPv6Network((host, 64), strict=False))
@@ -67,8 +72,8 @@ def network_of(host: str) -> str:
 
 
 def ip_literal(text: str) -> str | None:
-    """The IPv4 or IPv6 address that `text` writes out, in its normal form; None when it is none."""
-    import ipaddress  # not at the top: it costs milliseconds at a peer's start, and only faces parse addresses
+    """Return the normalized form of `text` if it is an IPv4 or IPv6 address, else None."""
+    import ipaddress  # deferred: it costs milliseconds at a peer's start, and only faces parse addresses
 
     try:
         found = ipaddress.ip_address(text)
@@ -80,18 +85,21 @@ def ip_literal(text: str) -> str | None:
 
 
 def server_name(host: str, port: int) -> str:
-    """A server as its user names it, in the one form by which it is remembered: lower case, no dot at the end, an IP address
-    in its normal form. A host name stays one: where it leads may change."""
+    """Return the form by which a server is remembered: lower case, no dot at the end, an IP address normalized.
+
+    A host name stays a host name: the address to which it resolves may change.
+    """
     return str(Address(ip_literal(host) or host.lower().removesuffix("."), port))
 
 
 def parse_port(text: str, what: str) -> int:
-    """The port that `text` says, for the argument `what`. Raises AddressRefused, which names both and the range."""
+    """Parse a port that was given for the argument `what`. Raises AddressRefused, which names the argument and the
+    range."""
     if not _PORT.match(text) or not is_port(int(text)):
         raise AddressRefused(what, text, f"is not a port; ports are {PORT_MIN}-{PORT_MAX}")
     return int(text)
 
 
 def is_port(number: int) -> bool:
-    """Whether a program of ours may listen on port `number`."""
+    """Whether a ChatApp program may listen on port `number`."""
     return PORT_MIN <= number <= PORT_MAX

@@ -1,7 +1,7 @@
-"""What is signed while a peer comes in: REGISTER by the peer, WELCOME and REFUSED by the registry.
+"""The signed messages of registration: REGISTER by the peer, WELCOME and REFUSED by the registry; and join codes.
 
-Each signature covers all other fields and the other side's identity or nonce (clauses 4.3 to 4.5), so that none of
-these datagrams is of use a second time or to somebody else. It knows keys.
+Each signature covers all other fields and the other side's identity or nonce (clauses 4.3 to 4.5), so that no such
+datagram can be used a second time or by anybody else.
 """
 
 import hashlib
@@ -16,24 +16,24 @@ from chatapp.wire.messages.table import Card
 _INVITED: Final = b"chatapp invited 1\0"
 _TAGGED: Final = b"chatapp code of 1\0"
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no I, L, O and U, which are read as others."""
+"""Crockford's base 32: without I, L, O and U, which are mistaken for other signs."""
 _MEANT: Final = str.maketrans({"O": "0", "I": "1", "L": "1"})
 _KEY_SIZE: Final = 32
 
 CODE_BYTES: Final = 10
-"""Random bytes of a code, of which 75 bits count: nobody tries them all while it is good, with the public half in hand or
-without."""
+"""Random bytes of a code, of which 75 bits are used: too many to try them all while the code is valid, with or without
+its public half."""
 _SEED_LETTERS: Final = 15
 _TAG_LETTERS: Final = 9
-"""45 bits: who does not know the code has one chance in 2^45 for each key that they show."""
+"""45 bits: somebody who does not know the code has one chance in 2^45 for each registry key that they present."""
 _TAG_ROUNDS: Final = 2_000
-"""Of PBKDF2: who knows the code and wants a key that it fits pays this for each key that they try."""
+"""Rounds of PBKDF2: somebody who knows the code and looks for a registry key that fits pays this for each key they try."""
 CODE_LETTERS: Final = _SEED_LETTERS + _TAG_LETTERS + 1
 _GROUP: Final = 5
 
 
 class CodeRefused(ChatAppError):
-    """A text that is no join code; the text says what one looks like."""
+    """The text is not a join code; the message shows what one looks like."""
 
     def __init__(self) -> None:
         example = "-".join(["0" * _GROUP] * (CODE_LETTERS // _GROUP))
@@ -41,12 +41,12 @@ class CodeRefused(ChatAppError):
 
 
 class JoinCode:
-    """One code: `text` is what people pass on, `public` what its registry knows of it."""
+    """A join code. `text` is what people pass on, `public` the part that its registry stores."""
 
     __slots__ = ("_key", "_seed", "_tag", "public", "text")
 
     def __init__(self, text: str) -> None:
-        """Raises CodeRefused: one letter is a check, so that a slip is told before anybody is asked."""
+        """Raises CodeRefused. One letter is a check, so a typing error is found before any request is sent."""
         letters = text.upper().translate(_MEANT).replace("-", "").replace(" ", "")
         if len(letters) != CODE_LETTERS or any(letter not in _ALPHABET for letter in letters):
             raise CodeRefused
@@ -61,28 +61,28 @@ class JoinCode:
 
     @classmethod
     def generate(cls, chance: bytes, *, registry: bytes) -> "JoinCode":
-        """A new one of the registry with this identity key, of `CODE_BYTES` random bytes."""
+        """Make a new code of the registry with this identity key from `CODE_BYTES` random bytes."""
         assert len(chance) == CODE_BYTES
         seed = _letters(chance, _SEED_LETTERS)
         letters = seed + _tag_of(registry, seed)
         return cls(letters + _check(letters))
 
     def is_made_by(self, registry: bytes) -> bool:
-        """Whether the registry with this identity key made it: no other is to see it."""
+        """Whether the registry with this identity key made the code: it is shown to no other registry."""
         return _tag_of(registry, self._seed) == self._tag
 
     def invitation_for(self, *, registry: bytes, nonce: bytes, identity: bytes) -> bytes:
-        """The invitation in a REGISTER: of use to this registry, for this identity, in this attempt."""
+        """Return the invitation for a REGISTER, valid for this registry, this identity and this attempt only."""
         return self.public + self._key.sign(_INVITED, encode([registry, nonce, identity]))
 
 
 def public_half(invitation: bytes) -> bytes:
-    """Of the code that is shown; empty for none."""
+    """Return the public half of the code in an invitation; empty for none."""
     return invitation[:_KEY_SIZE]
 
 
 def is_invitation_for(invitation: bytes, *, registry: bytes, nonce: bytes, identity: bytes) -> bool:
-    """Whether the holder of that code has made this invitation for them."""
+    """Whether the holder of the code made this invitation for exactly this registry, attempt and identity."""
     said = encode([registry, nonce, identity])
     return is_signed_by(public_half(invitation), _INVITED, said, invitation[_KEY_SIZE:])
 
@@ -97,7 +97,7 @@ def _check(letters: str) -> str:
 
 
 def _letters(chance: bytes, count: int) -> str:
-    """The lowest bits of a big-endian number as letters, the lowest first."""
+    """Write the lowest bits of a big-endian number as letters, the lowest first."""
     number = int.from_bytes(chance)
     return "".join(_ALPHABET[number >> 5 * place & 31] for place in range(count))
 
@@ -117,7 +117,7 @@ def make_register(
     card: Card,
     code: JoinCode | None = None,
 ) -> Register:
-    """A REGISTER for the registry with that identity key."""
+    """Make a REGISTER for the registry with that identity key."""
     shown = (
         b"" if code is None else code.invitation_for(registry=registry, nonce=nonce, identity=card.identity)
     )
@@ -126,7 +126,7 @@ def make_register(
 
 
 def is_register_authentic(message: Register, *, registry: bytes) -> bool:
-    """Whether the holder of the card's identity key sent this to this registry."""
+    """Whether the holder of the card's identity key signed this REGISTER for this registry."""
     shown = message.invitation
     said = _asked(registry, message.nonce, message.cookie, message.card, shown)
     return is_signed_by(message.card.identity, _REGISTER, said, message.signature)
@@ -144,7 +144,7 @@ def make_welcome(
     link_port: int,
     clock: int = 0,
 ) -> Welcome:
-    """A WELCOME for the peer with that card, seen at that address."""
+    """Make a WELCOME for the peer with that card, seen at that address."""
     said = _welcomed(card.identity, nonce, host, port, table_version, lease, link_port, clock)
     return Welcome(
         nonce=nonce,
@@ -159,7 +159,7 @@ def make_welcome(
 
 
 def is_welcome_authentic(message: Welcome, *, registry: bytes, identity: bytes) -> bool:
-    """Whether this registry sent it to the peer with this identity."""
+    """Whether this registry signed the WELCOME for the peer with this identity."""
     said = _welcomed(
         identity,
         message.nonce,
@@ -176,30 +176,34 @@ def is_welcome_authentic(message: Welcome, *, registry: bytes, identity: bytes) 
 def make_refused(
     registry: Identity, *, nonce: bytes, reason: RefusalReason, name: str, counter: int = 0
 ) -> Refused:
-    """A REFUSED for whoever sent this nonce."""
+    """Make a REFUSED that answers this nonce."""
     signature = registry.sign(_REFUSED, encode([nonce, reason, name, counter]))
     return Refused(nonce=nonce, reason=reason, name=name, counter=counter, signature=signature)
 
 
 def is_refused_authentic(message: Refused, *, registry: bytes) -> bool:
-    """Whether this registry sent it."""
+    """Whether this registry signed the REFUSED."""
     said = encode([message.nonce, message.reason, message.name, message.counter])
     return is_signed_by(registry, _REFUSED, said, message.signature)
 
 
 def sign_table(registry: Identity, batch: bytes) -> bytes:
-    """The payload of a TABLE: 64 bytes of signature, then the encoded `TableBatch` (clause 3.3)."""
+    """Return the payload of a TABLE: 64 bytes of signature, then the encoded `TableBatch` (clause 3.3)."""
     return registry.sign(_TABLE, batch) + batch
 
 
 def signed_table(payload: bytes, *, registry: bytes) -> bytes | None:
-    """The encoded `TableBatch`, or None when this registry did not sign it: every member holds the group's key."""
+    """Return the encoded `TableBatch`, or None if this registry did not sign it.
+
+    The signature is needed because every member holds the group's key.
+    """
     signature, batch = payload[:64], payload[64:]
     return batch if is_signed_by(registry, _TABLE, batch, signature) else None
 
 
 def _asked(registry: bytes, nonce: bytes, cookie: bytes, card: Card, shown: bytes) -> bytes:
-    """An invitation is signed too: else somebody on the path could take it away, and its author would be turned down."""
+    """Return the signed part of a REGISTER. It includes the invitation: otherwise an attacker on the path could remove
+    it, and the author would be refused."""
     asked = [registry, nonce, cookie, card]
     return encode([*asked, shown] if shown else asked)
 

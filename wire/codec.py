@@ -1,7 +1,7 @@
-"""Messages as bytes and back: msgpack by msgspec, every decoder total.
+"""Messages as msgpack bytes and back, by msgspec.
 
-Any bytes give a message or one `DecodeError`. It knows shapes and sizes. Encoders and decoders are made once: making
-one costs a hundred times what using it does.
+A decoder returns a message or raises `DecodeError`, whatever the bytes. Encoders and decoders are made once, since making
+one costs a hundred times as much as using it.
 """
 
 import contextlib
@@ -33,17 +33,17 @@ from chatapp.wire.messages.table import Card, Row, TableBatch
 Decoded = TypeVar("Decoded")
 
 DatagramFrame = DeliveryFrame | Ping | Pong | Probe | Leave | Left
-"""All that may stand in a sealed datagram (clause 5.3)."""
+"""The frames that a sealed datagram may contain (clause 5.3)."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _BIN8_HEADER: Final = 2
 """Bytes before a msgpack byte string of up to 255 bytes."""
 _hostile: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What msgspec raises on hostile bytes: its own family, bad UTF-8, and deep nesting."""
+"""What msgspec raises on hostile bytes: its own errors, bad UTF-8, and too deep nesting."""
 
 
 def encode(message: object) -> bytes:
-    """Any message of the protocol as msgpack bytes."""
+    """Encode any message of the protocol."""
     return _encoder.encode(message)
 
 
@@ -102,25 +102,27 @@ def _readable_frames(encoded: list[msgspec.Raw]) -> list[DatagramFrame]:
 
 
 def decode_request(payload: bytes) -> PeerRequest:
-    """What a peer said on its link (clause 9.3). Raises DecodeError."""
+    """Decode a request that a peer sent on its link (clause 9.3). Raises DecodeError."""
     return _decode_request(payload)  # type: ignore[return-value]
 
 
 def decode_notice(payload: bytes) -> RegistryNotice:
-    """What the registry said on a link (clause 9.4). Raises DecodeError."""
+    """Decode a notice that the registry sent on a link (clause 9.4). Raises DecodeError."""
     return _decode_notice(payload)  # type: ignore[return-value]
 
 
 def decode_direct_body(body: bytes) -> DirectBody:
-    """The inside of a direct message (clause 6.1). Raises DecodeError."""
+    """Decode the body of a direct message (clause 6.1). Raises DecodeError."""
     if len(body) > BODY_MAX:
         raise DecodeError("message body", f"{len(body)} bytes, at most {BODY_MAX}")
     return _decode_direct_body(body)
 
 
 def decode_message_body(body: bytes) -> DirectBody | DirectGroupLine:
-    """Return the inside of whatever one peer says to another: a group's line begins with a text, a message with a number
-    (clause 6.9). Raises DecodeError."""
+    """Decode the body of anything that one peer sends another. Raises DecodeError.
+
+    A group's line begins with a text, a direct message with a number (clause 6.9), which tells them apart.
+    """
     try:
         return decode_direct_body(body)
     except DecodeError:
@@ -130,23 +132,23 @@ def decode_message_body(body: bytes) -> DirectBody | DirectGroupLine:
 
 
 def encode_hello(hello: Hello) -> bytes:
-    """A HELLO padded to its full size (clause 4.1), without the kind byte.
+    """Encode a HELLO, padded to its full size (clause 4.1), without the kind byte.
 
-    The padding is one more element of the array: zeros behind the array could not be told from a nonce that ends in 0.
+    The padding is one more element of the array: zeros after the array could not be told from a nonce that ends in 0.
     """
     room = HELLO_SIZE - 1 - len(_encoder.encode(hello)) - _BIN8_HEADER
     return _encoder.encode([hello.version, hello.nonce, bytes(room)])
 
 
 def decode_hello(data: bytes | memoryview) -> Hello:
-    """A HELLO without its kind byte. Raises DecodeError, also when it is shorter than it must be (clause 4.1)."""
+    """Decode a HELLO without its kind byte. Raises DecodeError, also when it is shorter than it must be (clause 4.1)."""
     if len(data) != HELLO_SIZE - 1:
         raise DecodeError("HELLO", f"{len(data) + 1} bytes instead of {HELLO_SIZE}")
     return _decode_hello(data)
 
 
 def join_frames(encoded: Iterable[bytes]) -> bytes:
-    """One msgpack array of frames that are encoded already (clause 5.3)."""
+    """Join frames that are encoded already into one msgpack array (clause 5.3)."""
     frames = list(encoded)
     count = len(frames)
     header = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")

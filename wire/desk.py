@@ -16,17 +16,17 @@ from chatapp.wire.limits import DESK_FORM_NAME_MAX
 from chatapp.wire.messages.desk import ClientChanged, ClientReach, ClientTold, RoomShown, RoomVisitor
 
 _NUMBER_TYPED_MAX: Final = 64
-"""Characters of a number as typed: with blanks, brackets and dashes."""
+"""Characters of a number as typed, with blanks, brackets and dashes."""
 
 _NUMBER: Final = re.compile(r"[( ]*\+?[0-9 \t().-]*")
-"""As people write one. The library would read past signs that mean an extension, or nothing, elsewhere."""
+"""A number as people write it. The library would also accept signs that elsewhere mean an extension, or nothing."""
 
 _JOINTS: Final = str.maketrans(dict.fromkeys("'\u2018\u2019\u02bc`´-\u2010\u2011\u2013.,·", " "))
-"""What joins the parts of many names, and is no letter: who writes it is told how it can be written here."""
+"""Characters that join the parts of many names and are not letters: the error suggests the name without them."""
 
 
 def full_name(text: str) -> str:
-    """A person's name in its one right form: letters (with their marks) and single blanks. Raises FormRefused."""
+    """Return a person's name in canonical form: letters (with their marks) and single blanks. Raises FormRefused."""
     name = unicodedata.normalize("NFC", " ".join(text.split()))
     if not name:
         raise FormRefused("name", text, "is empty: letters and blanks are asked for")
@@ -40,8 +40,8 @@ def full_name(text: str) -> str:
 
 
 def mobile_number(text: str, region: str) -> str:
-    """A mobile number of `region` (or of any, with its country code) as `+919876543210`. Raises FormRefused."""
-    # Not at the top: it takes a moment, and most programs never ask.
+    """Return a mobile number of `region` (or of any, with its country code) as `+919876543210`. Raises FormRefused."""
+    # Deferred: the import is slow, and most programs never need it.
     import phonenumbers
 
     typed = text.strip()
@@ -88,24 +88,24 @@ def _example(region: str) -> str:
 
 
 HOLD_BACK_FOR: Final = 2.0
-"""Seconds that a person takes to notice a new visitor and to stop typing for the one before."""
+"""Seconds that a person needs to notice a new visitor and to stop typing for the previous one."""
 
 STILL_SERVED: Final = frozenset({ClientReach.AWAY, ClientReach.BACK})
-"""Changes after which the visitor is still the operator's."""
+"""Changes after which the operator still serves the visitor."""
 _ASKED: Final = frozenset({ClientReach.ENDED, ClientReach.GIVEN})
 """Ends of a session that the operator asked for."""
 _NEVER: Final = float("-inf")
 
 
 class Client(NamedTuple):
-    """A visitor who is or was an operator's."""
+    """A visitor whom the operator serves or served."""
 
     visit: int
     name: str
 
 
 class Typed(enum.Enum):
-    """What an operator has typed."""
+    """The kind of line that an operator typed."""
 
     LINE = "text for the visitor"
     MAYBE_LINE = "text for the visitor that would mean something else if nobody were served: a command, a line for a room"
@@ -113,32 +113,35 @@ class Typed(enum.Enum):
 
 
 class Held(NamedTuple):
-    """Something typed is not carried out, because it may have been meant for another visitor."""
+    """A typed line is not carried out, because it may have been meant for another visitor."""
 
     former: Client | None
-    """Whom it may have been meant for; None: for nobody, as nobody was served."""
+    """The visitor for whom it may have been meant; None if nobody was served."""
     change: ClientReach | None
-    """What became of that visitor, if it is known."""
+    """What happened to that visitor, if known."""
     client: Client | None
-    """Who is served now."""
+    """The visitor who is served now."""
 
 
 class Focus:
-    """The visitor whom an operator serves, as shown to the operator."""
+    """The visitor whom an operator serves, as far as the operator has been shown.
+
+    Each notice is passed in when the operator is shown it.
+    """
 
     def __init__(self) -> None:
         self.client: Client | None = None
         self._came_at = _NEVER
-        """When the operator was shown that visitor, unless they came by a command of the operator's."""
+        """When the operator was shown that visitor, unless a command of the operator brought the visitor."""
         self._gone: tuple[Client, ClientReach | None] | None = None
-        """The last visitor who ceased to be the operator's, and how."""
+        """The visitor served last, and how that session ended."""
         self._gone_until = _NEVER
-        """What is entered before this may be meant for that visitor."""
+        """Lines entered before this time may be meant for that visitor."""
 
     # --- what the operator is shown
 
     def came(self, told: ClientTold, *, now: float) -> None:
-        """The operator is shown this visitor."""
+        """The operator is shown that they serve this visitor."""
         if self.client is not None and self.client.visit == told.visit:
             return
         self.lost(ClientReach.TAKEN_BACK, now=now)
@@ -151,13 +154,13 @@ class Focus:
             self._gone_until = now + HOLD_BACK_FOR
 
     def changed(self, changed: ClientChanged, *, now: float) -> None:
-        """The operator is shown what became of a visitor."""
+        """The operator is shown what happened to a visitor."""
         is_served = self.client is not None and self.client.visit == changed.visit
         if is_served and changed.change not in STILL_SERVED:
             self.lost(changed.change, now=now)
 
     def lost(self, change: ClientReach | None, *, now: float) -> None:
-        """The operator does not serve this visitor any more; `change` says why, if it is known."""
+        """The operator no longer serves the visitor; `change` says why, if known."""
         if self.client is None:
             return
         self._gone, self.client = (self.client, change), None
@@ -167,18 +170,18 @@ class Focus:
             self._gone_until = now + HOLD_BACK_FOR
 
     def _settle(self) -> None:
-        """The operator knows whom they serve."""
+        """The operator knows whom they serve: hold nothing back."""
         self._came_at = self._gone_until = _NEVER
 
     # --- what the operator types
 
     def takes_lines(self, *, entered_at: float) -> bool:
-        """Whether text that is no command is for a visitor: for the one served, or for one who left a moment ago."""
+        """Whether text that is not a command is for a visitor: the present one, or one who left a moment ago."""
         return self.client is not None or entered_at < self._gone_until
 
     def meant(self, typed: Typed, *, entered_at: float) -> Client | Held | None:
-        """The visitor meant by what was entered at this time; None when nobody is served."""
-        # A command about nobody does no harm, and has an answer of its own.
+        """Return the visitor meant by a line that was entered at this time; None when nobody is served."""
+        # A command about nobody does no harm, and has its own answer.
         is_about = self.client is not None or typed is not Typed.COMMAND
         if is_about and self._gone is not None and entered_at < self._gone_until:
             return Held(*self._gone, self.client)
@@ -187,25 +190,26 @@ class Focus:
         noticed_at = self._came_at + (HOLD_BACK_FOR if typed is Typed.MAYBE_LINE else 0.0)
         if entered_at < noticed_at:
             return Held(None, None, self.client)
-        self._settle()  # the operator speaks to this visitor, and so has noticed who it is
+        self._settle()  # the operator addresses this visitor, so has noticed who it is
         return self.client
 
     def missed(self, visit: int) -> Held:
-        """What the operator asked for about this visit was refused: it was not the operator's any more."""
+        """A request about this visit was refused, because the operator no longer served it: return what to report."""
         if self._gone is not None and self._gone[0].visit == visit:
             return Held(*self._gone, self.client)
         return Held(None, None, self.client)
 
 
 class NumberMoved(NamedTuple):
-    """A number means somebody else now, by the operator's own commands, than in the line that was shown."""
+    """A number of the waiting room means somebody else than in the list that was shown, after the operator's own
+    commands."""
 
     was: str
     is_now: str
 
 
 NOT_SHOWN: Final = Client(0, "")
-"""Whoever has a number at the registry, where the operator was not shown who that is."""
+"""The visitor who has a number at the registry, if the operator was not shown who that is."""
 
 
 class ShownRoom:
@@ -214,16 +218,17 @@ class ShownRoom:
     def __init__(self) -> None:
         self._shown: list[RoomVisitor] = []
         self._moved: list[RoomVisitor] = []
-        """The same after the operator's own `.drop` and `.move`."""
+        """The same line after the operator's own `.drop` and `.move`."""
         self._total: int | None = None
-        """How many waited; None as long as nothing was shown."""
+        """How many waited; None until a room is shown."""
 
     def shown(self, room: RoomShown) -> None:
-        """The operator is shown this."""
+        """The operator is shown the waiting room."""
         self._shown, self._moved, self._total = list(room.waiting), list(room.waiting), room.total
 
     def at(self, place: int) -> Client | NumberMoved | None:
-        """Who has this number, from 1: `NOT_SHOWN` when the operator has not seen that; None for nobody."""
+        """Return who has this number, from 1: `NOT_SHOWN` if the operator has not seen that part of the line; None for
+        nobody."""
         if self._total is None or len(self._shown) < place <= self._total:
             return NOT_SHOWN
         if not 1 <= place <= len(self._shown):
@@ -233,11 +238,11 @@ class ShownRoom:
         return Client(was.visit, was.name) if now.visit == was.visit else NumberMoved(was.name, now.name)
 
     def dropped(self, visit: int) -> None:
-        """The operator has taken this visitor out of the line."""
+        """The operator has dropped this visitor from the line."""
         self._moved = [one for one in self._moved if one.visit != visit]
 
     def moved(self, visit: int, to: int) -> None:
-        """The operator has given this visitor another number."""
+        """The operator has moved this visitor to another number."""
         found = [one for one in self._moved if one.visit == visit]
         self.dropped(visit)
         self._moved[to - 1 : to - 1] = found

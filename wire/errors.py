@@ -1,14 +1,14 @@
-"""What can go wrong, as one tree of exceptions that carry their facts.
+"""The exceptions of ChatApp as one tree; each carries its facts as fields.
 
-ChatAppError
-    +-- WireError             what another program sent
-    |   +-- DecodeError       bytes that are no message              subject, reason
-    |   +-- SealError         a seal that does not open              reason
-    |   +-- TooLong           text over the limit of the protocol    size, limit
-    +-- NameRefused           text that is no name                   name, reason
-    +-- FormRefused           what a visitor wrote in a form         what, text, reason
-    +-- AddressRefused        text that is no address or port        what, text, reason
-    +-- PortInUse             a port that another program holds      port
+    ChatAppError
+        +-- WireError             what another program sent
+        |   +-- DecodeError       bytes that are not a valid message    subject, reason
+        |   +-- SealError         a seal that does not open             reason
+        |   +-- TooLong           text over the limit of the protocol   size, limit
+        +-- NameRefused           text that is not a name               name, reason
+        +-- FormRefused           an invalid entry in a visitor's form  what, text, reason
+        +-- AddressRefused        text that is not an address or port   what, text, reason
+        +-- PortInUse             a port that another program holds     port
 
 `str()` of each is one clear line that is safe to print.
 """
@@ -18,19 +18,19 @@ import errno
 from chatapp.wire.text import sanitize
 
 _QUOTED_MAX = 100
-"""Characters of somebody's text quoted in an error: enough to recognise it."""
+"""Characters of a foreign text quoted in an error: enough to recognise it."""
 
 
 class ChatAppError(Exception):
-    """Whatever this program raises on purpose."""
+    """The base of all exceptions that ChatApp raises on purpose."""
 
 
 class WireError(ChatAppError):
-    """Something from another program that is not as the protocol says: dropped and counted, never answered."""
+    """Input from another program that breaks the protocol: it is dropped and counted, never answered."""
 
 
 class DecodeError(WireError):
-    """Bytes that are not the message that they should be."""
+    """Bytes that do not decode as the expected message."""
 
     def __init__(self, subject: str, reason: str) -> None:
         super().__init__(subject, reason)
@@ -42,7 +42,7 @@ class DecodeError(WireError):
 
 
 class SealError(WireError):
-    """Sealed bytes that were altered, replayed, or made with or for another key."""
+    """Sealed bytes that were altered, replayed, or sealed by or for another key."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -65,7 +65,7 @@ class TooLong(WireError):
 
 
 class NameRefused(ChatAppError):
-    """Text that cannot be anybody's name."""
+    """Text that is not a valid name."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
@@ -77,7 +77,7 @@ class NameRefused(ChatAppError):
 
 
 class FormRefused(ChatAppError):
-    """Something in the help desk's form that cannot be; `what` is the field, `reason` says what is allowed."""
+    """An invalid entry in the help desk's form; `what` is the field, `reason` says what is allowed."""
 
     def __init__(self, what: str, text: str, reason: str) -> None:
         super().__init__(what, text, reason)
@@ -90,7 +90,7 @@ class FormRefused(ChatAppError):
 
 
 class AddressRefused(ChatAppError):
-    """Text that is no port, no address or no host; `what` is the argument that it stood for."""
+    """Text that is not a port, address or host; `what` is the argument for which it was given."""
 
     def __init__(self, what: str, text: str, reason: str) -> None:
         super().__init__(what, text, reason)
@@ -103,7 +103,7 @@ class AddressRefused(ChatAppError):
 
 
 class PortInUse(ChatAppError):
-    """A port that cannot be had because another program has it."""
+    """A port that another program holds."""
 
     def __init__(self, port: int) -> None:
         super().__init__(port)
@@ -114,10 +114,10 @@ class PortInUse(ChatAppError):
 
     @classmethod
     def when_taken(cls, port: int, error: OSError) -> Exception:
-        """What to raise for a bind that failed: PortInUse when the port is taken, else the error itself."""
+        """Return what to raise for a bind that failed: PortInUse if the port is taken, else the error itself."""
         return cls(port) if error.errno == errno.EADDRINUSE else error
 
 
 def quoted(text: str) -> str:
-    """Somebody's text, short and safe to print inside a line of ours."""
+    """Return a foreign text short and safe enough to print inside a line of ours."""
     return sanitize(text, limit=_QUOTED_MAX)

@@ -1,4 +1,4 @@
-"""Folders that hold keys and mail: where they are, and that they are for their owner alone."""
+"""Folders that hold keys and mail: where they are, and access for their owner alone."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ _FOLDER_MODE: Final = 0o700
 
 
 def path_of(named: str) -> Path:
-    """What a person means by it, `~` and `~name` being somebody's home. Raises FileNotFoundError."""
+    """Return the path that a person typed, with `~` and `~name` expanded. Raises FileNotFoundError."""
     try:
         return Path(named).expanduser()
     except RuntimeError:
@@ -17,17 +17,17 @@ def path_of(named: str) -> Path:
 
 
 def default_home() -> Path:
-    """$CHATAPP_HOME, or where this platform keeps a program's data. Raises FileNotFoundError."""
+    """Return $CHATAPP_HOME, or the platform's folder for a program's data. Raises FileNotFoundError."""
     named = os.environ.get("CHATAPP_HOME")
     if named:
         return path_of(named)
-    from platformdirs import user_data_path  # costs a start 20 ms that most starts need not pay
+    from platformdirs import user_data_path  # deferred: it takes 20 ms, which most starts need not spend
 
     return user_data_path("ChatApp", appauthor=False)
 
 
 def make_private(folder: Path) -> None:
-    """Make `folder` and what is missing above it, all for this user alone. Raises OSError."""
+    """Create `folder` and its missing parents, accessible to this user alone. Raises OSError."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=_FOLDER_MODE, exist_ok=True)

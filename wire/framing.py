@@ -1,6 +1,7 @@
-"""Cutting a TCP stream into frames: `u32 length` (big endian), then that many bytes (clause 9.2).
+"""Frames on a link, and the binary headers of datagrams and frames.
 
-It refuses a length before it allocates anything for it. It knows no keys.
+A TCP stream is cut into frames of `u32 length` (big endian) and that many bytes (clause 9.2). A length is checked before
+anything is allocated for it.
 """
 
 import enum
@@ -14,12 +15,12 @@ _LENGTH_SIZE: Final = 4
 
 
 def frame(body: bytes) -> bytes:
-    """`body` with its length before it."""
+    """Return `body` with its length in front."""
     return len(body).to_bytes(_LENGTH_SIZE, "big") + body
 
 
 class FrameReader:
-    """Takes a stream in any pieces and gives whole frames. `largest` may be raised once the other side is known."""
+    """Cuts a stream, fed in any pieces, into whole frames. `largest` may be raised once the other side is known."""
 
     __slots__ = ("_buffer", "largest")
 
@@ -28,11 +29,11 @@ class FrameReader:
         self.largest = LINK_FIRST_FRAME_MAX
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Add what arrived."""
+        """Append bytes that arrived."""
         self._buffer += data
 
     def next_frame(self) -> bytes | None:
-        """The next whole frame, or None. Raises DecodeError for a length of 0 or over `largest`."""
+        """Return the next whole frame, or None. Raises DecodeError for a length of 0 or over `largest`."""
         buffer = self._buffer
         if len(buffer) < _LENGTH_SIZE:
             return None
@@ -48,7 +49,7 @@ class FrameReader:
 
     @property
     def waiting(self) -> int:
-        """Bytes of a frame that is not whole yet."""
+        """The bytes of the frame that is not complete yet."""
         return len(self._buffer)
 
 
@@ -82,7 +83,7 @@ SEALED_OVERHEAD: Final = _sealed.size + AEAD_TAG_SIZE
 SEALED_HEADER_SIZE: Final = _sealed.size
 OPENING_HEADER_SIZE: Final = _opening.size
 OPENING_HEAD_SIZE: Final = _opening.size - _COUNTER_SIZE
-"""What is the same in all datagrams of one opening: all but the counter."""
+"""The bytes that are the same in all datagrams of one opening: the header without its counter."""
 OPENING_OVERHEAD: Final = _opening.size + AEAD_TAG_SIZE
 ANSWER_HEADER_SIZE: Final = _answer.size
 ANSWER_OVERHEAD: Final = _answer.size + AEAD_TAG_SIZE
@@ -91,14 +92,14 @@ GROUP_OVERHEAD: Final = _group.size + AEAD_TAG_SIZE
 
 
 class SealedHeader(NamedTuple):
-    """`session` is the number by which its reader finds the session (clause 5.1), `counter` is the nonce."""
+    """The header of a sealed datagram: the reader finds the session by `session` (clause 5.1); `counter` is the nonce."""
 
     session: bytes
     counter: int
 
 
 class OpeningHeader(NamedTuple):
-    """What begins a session (clause 5.2): `ephemeral` and `tag` are the first message of the handshake."""
+    """The header that begins a session (clause 5.2): `ephemeral` and `tag` are the first message of the handshake."""
 
     identity: bytes
     number: int
@@ -110,7 +111,7 @@ class OpeningHeader(NamedTuple):
 
 
 class AnswerHeader(NamedTuple):
-    """What answers an opening (clause 5.3): `ephemeral` and `tag` are the second message of the handshake."""
+    """The header that answers an opening (clause 5.3): `ephemeral` and `tag` are the second message of the handshake."""
 
     session: bytes
     theirs: bytes
@@ -120,7 +121,8 @@ class AnswerHeader(NamedTuple):
 
 
 class GroupHeader(NamedTuple):
-    """`tag` names the group, `epoch` its key; `sender_index` and `counter` together are the nonce (clause 8.2)."""
+    """The header of a group frame: `tag` names the group, `epoch` its key; `sender_index` and `counter` form the nonce
+    (clause 8.2)."""
 
     tag: bytes
     epoch: int
@@ -129,12 +131,13 @@ class GroupHeader(NamedTuple):
 
 
 def pack_sealed(session: bytes, counter: int) -> bytes:
-    """The 17-byte header of a sealed datagram."""
+    """Pack the 17-byte header of a sealed datagram."""
     return _sealed.pack(Kind.SEALED, session, counter)
 
 
 def unpack_sealed(data: bytes) -> SealedHeader:
-    """Raises DecodeError when the datagram is too short to hold a header and an AEAD tag."""
+    """Unpack the header of a sealed datagram. Raises DecodeError if the datagram is too short for a header and an AEAD
+    tag."""
     if len(data) < SEALED_OVERHEAD:
         raise DecodeError("SEALED", f"{len(data)} bytes")
     _, session, counter = _sealed.unpack_from(data)
@@ -142,12 +145,13 @@ def unpack_sealed(data: bytes) -> SealedHeader:
 
 
 def pack_opening(header: OpeningHeader) -> bytes:
-    """The 121-byte header of a datagram or first frame that opens a session."""
+    """Pack the 121-byte header of a datagram or first frame that opens a session."""
     return _opening.pack(Kind.OPENING, *header)
 
 
 def unpack_opening(data: bytes) -> OpeningHeader:
-    """Raises DecodeError when it is too short to hold a header and an AEAD tag, or its number fits no store."""
+    """Unpack the header of an opening. Raises DecodeError if it is too short, or its number exceeds a signed 64-bit
+    integer."""
     if len(data) < OPENING_OVERHEAD:
         raise DecodeError("OPENING", f"{len(data)} bytes")
     header = OpeningHeader._make(_opening.unpack_from(data)[1:])
@@ -157,24 +161,24 @@ def unpack_opening(data: bytes) -> OpeningHeader:
 
 
 def pack_answer(header: AnswerHeader) -> bytes:
-    """The 73-byte header of what answers an opening."""
+    """Pack the 73-byte header of the answer to an opening."""
     return _answer.pack(Kind.ANSWER, *header)
 
 
 def unpack_answer(data: bytes) -> AnswerHeader:
-    """Raises DecodeError when it is too short to hold a header and an AEAD tag."""
+    """Unpack the header of an answer. Raises DecodeError if it is too short for a header and an AEAD tag."""
     if len(data) < ANSWER_OVERHEAD:
         raise DecodeError("ANSWER", f"{len(data)} bytes")
     return AnswerHeader._make(_answer.unpack_from(data)[1:])
 
 
 def pack_group(header: GroupHeader) -> bytes:
-    """The 25-byte header of a group frame."""
+    """Pack the 25-byte header of a group frame."""
     return _group.pack(Kind.GROUP, *header)
 
 
 def unpack_group(data: bytes | memoryview) -> GroupHeader:
-    """Raises DecodeError when the frame is too short to hold a header and an AEAD tag."""
+    """Unpack the header of a group frame. Raises DecodeError if it is too short for a header and an AEAD tag."""
     if len(data) < GROUP_OVERHEAD:
         raise DecodeError("GROUP", f"{len(data)} bytes")
     _, tag, epoch, sender_index, counter = _group.unpack_from(data)
@@ -182,12 +186,12 @@ def unpack_group(data: bytes | memoryview) -> GroupHeader:
 
 
 def pack_relayed(position: int, frame: bytes) -> bytes:
-    """A group frame as the registry relays it: its place in the group's log goes before it (clause 8.4)."""
+    """Return a group frame as the registry relays it, with its position in the group's log in front (clause 8.4)."""
     return _relayed.pack(Kind.GROUP_RELAYED, position) + frame
 
 
 def unpack_relayed(data: bytes) -> tuple[int, bytes]:
-    """(position, group frame). Raises DecodeError."""
+    """Return (position, group frame). Raises DecodeError."""
     if len(data) < _relayed.size + GROUP_OVERHEAD:
         raise DecodeError("GROUP_RELAYED", f"{len(data)} bytes")
     return _relayed.unpack_from(data)[1], data[_relayed.size :]

@@ -1,7 +1,7 @@
-"""Keys and cards: who somebody is, and what they say about themselves under their own name.
+"""Identity keys, mail keys and cards (clause 3).
 
-Theory (clause 3): one Ed25519 identity key a name, whose X25519 form begins sessions; one X25519 mail key a week, on
-disk, so that mail can wait. The card ties the two together under the identity key's signature. It knows keys.
+A name has one Ed25519 identity key, whose X25519 form opens sessions, and one X25519 mail key for each week, kept on disk
+so that mail can wait. A card ties the two together under the identity key's signature.
 """
 
 import hashlib
@@ -31,20 +31,20 @@ class Identity:
 
     @property
     def seed(self) -> bytes:
-        """The 32 secret bytes that make this key again."""
+        """The 32 secret bytes from which the key can be made again."""
         return bytes(self._key)
 
     def agreement_key(self) -> "AgreementKey":
-        """The X25519 form of this key, with which it opens sessions (clause 5.1)."""
+        """Return the X25519 form of this key, with which it opens sessions (clause 5.1)."""
         return AgreementKey(bytes(self._key.to_curve25519_private_key()))
 
     def sign(self, purpose: bytes, message: bytes) -> bytes:
-        """64 bytes. `purpose` keeps a signature made for one use from serving another."""
+        """Return a signature of 64 bytes. `purpose` prevents its use for anything else."""
         return self._key.sign(purpose + message).signature
 
 
 def is_signed_by(identity: bytes, purpose: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether `identity` signed this. False for anything malformed, too."""
+    """Whether `identity` signed this; also False for anything malformed."""
     try:
         VerifyKey(identity).verify(purpose + message, signature)
     except (BadSignatureError, ValueError, TypeError):
@@ -53,7 +53,7 @@ def is_signed_by(identity: bytes, purpose: bytes, message: bytes, signature: byt
 
 
 def agreement_half(identity: bytes) -> bytes:
-    """The X25519 form of somebody's public identity key. Raises SealError for an invalid one."""
+    """Return the X25519 form of a public identity key. Raises SealError for an invalid one."""
     try:
         return bytes(VerifyKey(identity).to_curve25519_public_key())
     except (CryptoError, ValueError, TypeError):
@@ -71,11 +71,11 @@ class AgreementKey:
 
     @property
     def raw(self) -> bytes:
-        """The 32 secret bytes that make this key again."""
+        """The 32 secret bytes from which the key can be made again."""
         return self.secret.private_bytes_raw()
 
     def agree(self, other: bytes) -> bytes:
-        """The 32 shared bytes with the public key `other`. Raises SealError for a key of small order."""
+        """Return the 32 bytes shared with the public key `other`. Raises SealError for a key of small order."""
         try:
             return self.secret.exchange(X25519PublicKey.from_public_bytes(other))
         except ValueError:
@@ -83,7 +83,7 @@ class AgreementKey:
 
 
 def make_card(identity: Identity, *, name: str, mail: bytes, counter: int) -> Card:
-    """A signed card (clause 3.1)."""
+    """Make a signed card (clause 3.1)."""
     signature = identity.sign(_CARD, _said(name, identity.public, mail, counter))
     return Card(name=name, identity=identity.public, mail=mail, counter=counter, signature=signature)
 
@@ -99,18 +99,21 @@ def _said(name: str, identity: bytes, mail: bytes, counter: int) -> bytes:
 
 
 def fingerprint(identity: bytes) -> str:
-    """Eight groups of four hexadecimal digits: 128 bits of BLAKE2b over the key, for people to compare (clause 3.6)."""
+    """Return a key's fingerprint for people to compare (clause 3.6): 128 bits of BLAKE2b as eight groups of four
+    digits."""
     return in_groups_of_four(fingerprint_digits(identity))
 
 
 def fingerprint_digits(identity: bytes) -> str:
-    """The 32 digits of a key's fingerprint without blanks, by which programs compare."""
+    """Return the 32 digits of a key's fingerprint without blanks, the form that programs compare."""
     return hashlib.blake2b(identity, digest_size=16, person=b"chatapp finger").hexdigest()
 
 
 def fingerprint_from(text: str) -> str | None:
-    """The 32 digits of the fingerprint that somebody typed, or of the key that they typed in full (64 digits). Blanks,
-    colons and case do not matter. None for anything else."""
+    """Return the 32 digits of a typed fingerprint, or of a key that was typed in full (64 digits); None for anything else.
+
+    Blanks, colons and case do not matter.
+    """
     digits = re.sub(r"[\s:]", "", text).lower()
     if not _FINGERPRINT.match(digits):
         return None
@@ -118,7 +121,7 @@ def fingerprint_from(text: str) -> str | None:
 
 
 class KeyRefused(ChatAppError):
-    """A text that is no fingerprint."""
+    """The text is not a fingerprint."""
 
     def __init__(self, text: str) -> None:
         super().__init__(
@@ -127,7 +130,7 @@ class KeyRefused(ChatAppError):
 
 
 def require_fingerprint(text: str) -> str:
-    """As `fingerprint_from`. Raises KeyRefused."""
+    """As `fingerprint_from`, but raises KeyRefused instead of returning None."""
     digits = fingerprint_from(text)
     if digits is None:
         raise KeyRefused(text)
@@ -135,5 +138,5 @@ def require_fingerprint(text: str) -> str:
 
 
 def in_groups_of_four(digits: str) -> str:
-    """The digits of a fingerprint in groups of four, as they are shown."""
+    """Return the digits of a fingerprint in groups of four, as they are shown."""
     return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))

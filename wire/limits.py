@@ -1,6 +1,6 @@
-"""Every cap on what a stranger can make us hold or do: the number, the threat and the reason.
+"""Every limit on what a stranger can make us store or do: the number, the threat and the reason.
 
-It knows numbers only. A limit that follows from another one is written as a sum, never as a second literal.
+A limit that follows from another one is written as a sum, never as a second literal.
 """
 
 from typing import Final
@@ -8,17 +8,18 @@ from typing import Final
 # --- sizes on the wire -------------------------------------------------------------------------------------
 
 DATAGRAM_MAX: Final = 1_232
-"""Bytes of a UDP payload. 1,280 (the least MTU of IPv6, RFC 8200 section 5) less headers: never fragmented by IP."""
+"""Bytes of a UDP payload: 1,280 (the least MTU of IPv6, RFC 8200 section 5) less headers, so that IP never fragments
+it."""
 
 DATAGRAM_FRAMES_MAX: Final = 128
-"""Frames in one datagram: more than ours ever hold. Each that is of no known kind costs some microseconds to skip, so a
-datagram full of the shortest must not cost milliseconds."""
+"""Frames in one datagram: more than ours ever hold. Skipping a frame of an unknown kind takes some microseconds, so a
+datagram full of the shortest frames must not take milliseconds."""
 
 HELLO_SIZE: Final = 256
-"""Bytes of a HELLO. At least as long as its answer, so that a forged sender gains nothing by us (amplification)."""
+"""Bytes of a HELLO: at least as many as of its answer, so that a forged sender address cannot use us for amplification."""
 
 TEXT_MAX: Final = 65_536
-"""Bytes of UTF-8 in one message. Longer ones are refused at the sender with a clear line."""
+"""Bytes of UTF-8 in one message. The sender refuses longer ones with a clear line."""
 
 BODY_MAX: Final = TEXT_MAX + 256
 """Bytes of an encoded message body: the text and its time."""
@@ -27,19 +28,20 @@ LETTER_MAX: Final = BODY_MAX + 1_024
 """Bytes of a sealed letter: a body, two names, keys, a signature and the HPKE overhead."""
 
 LINK_FRAME_MAX: Final = 72 * 1024
-"""Bytes of one frame on an opened link: a letter of full length fits, with room for its envelope."""
+"""Bytes of one frame on an open link: a letter of full length fits, with room for its envelope."""
 
 LINK_FIRST_FRAME_MAX: Final = 4 * 1024
-"""Bytes of the first frame of a link. Nobody has proved anything yet: a length bomb must not make us allocate."""
+"""Bytes of the first frame of a link. Nobody is authenticated yet, so a huge length must not make us allocate."""
 
 LINK_QUEUE_MAX: Final = 96 * 1024
-"""Bytes waiting for one reader before the link is cut: a reader that never reads must not fill our memory."""
+"""Bytes waiting for one reader before its link is cut: a reader that never reads must not fill our memory."""
 
 MAIL_BATCH_MAX: Final = 64 * 1024
-"""Bytes of letters in one batch; the next follows when it is acknowledged. One letter goes whatever its size."""
+"""Bytes of letters in one batch; the next follows when it is acknowledged. A batch may always hold one letter of any
+size."""
 
 TABLE_PAGE_MAX: Final = 48 * 1024
-"""Bytes of rows in one page of the table; the peer asks for the next, so that its own reading sets the pace."""
+"""Bytes of rows in one page of the table. The peer asks for the next page, so its own reading sets the pace."""
 
 GROUP_PAGE_MAX: Final = 48 * 1024
 """Bytes of stored lines in one page of a group's log."""
@@ -47,78 +49,82 @@ GROUP_PAGE_MAX: Final = 48 * 1024
 # --- links ---------------------------------------------------------------------------------------------------
 
 LINK_FIRST_FRAME_TIMEOUT: Final = 5.0
-"""Seconds until the first frame must have opened: a silent connection costs a descriptor no longer than this."""
+"""Seconds within which the first frame must arrive: a silent connection holds a descriptor no longer than this."""
 
 LINK_SEGMENT_MAX: Final = 1_220
-"""Bytes of a TCP segment: 1,280 (the least MTU of IPv6) less headers, as for datagrams. Larger segments are lost without a
-word where a network on the way drops them and its ICMP messages, too (a black hole); the link would stand still for ever."""
+"""Bytes of a TCP segment: 1,280 (the least MTU of IPv6) less headers, as for datagrams. Where a network drops larger
+segments and its ICMP messages too (a black hole), they vanish silently and the link would stall for ever."""
 
 LINK_STALL_TIMEOUT: Final = 10.0
-"""Seconds for which what was said on a link may stay unanswered, or unacknowledged by the other machine: the link is lost
-then, and a message on it takes another way within 12 s."""
+"""Seconds for which data on a link may stay unanswered, or unacknowledged by the other machine. After that the link
+counts as lost, and a message on it takes another way within 12 s."""
 
 LINK_KEEPALIVE_SPAN: Final = 50.0
-"""Seconds of silence after which a peer says something on its link, to find out whether it still carries anything."""
+"""Seconds of silence after which a peer sends something on its link, to test whether it still works."""
 
 LINKS_WAITING_PER_ADDRESS: Final = 16
-"""Connections of one address that have not proved themselves; the oldest is closed for a newer one, so a flood of
-silent connections never keeps out a real peer behind the same address (a classroom behind one NAT)."""
+"""Connections of one address that are not authenticated. The oldest is closed for a newer one, so a flood of silent
+connections never keeps out a real peer behind the same address (a classroom behind one NAT)."""
 
 LINKS_WAITING_IN_ALL: Final = 512
-"""The same over all addresses: below the usual limit of 1,024 descriptors."""
+"""The same for all addresses together: below the usual limit of 1,024 descriptors."""
 
 OWN_ADDRESSES_MAX: Final = 64
-"""Addresses of its own machine for which the registry opens a UDP socket. All of 127/8 is local, so a program on the same
-machine could otherwise use up the descriptors; what asks one address more is answered as the kernel likes."""
+"""Addresses of its own machine for which the registry opens a UDP socket. All of 127/8 is local, so a local program
+could otherwise use up the descriptors. For further addresses the kernel chooses the address of the answer."""
 
 # --- the registry --------------------------------------------------------------------------------------------
 
 NAMES_MAX: Final = 100_000
-"""Names bound at one registry; each costs about 1 KiB of memory for ever. Past it newcomers are told `full`."""
+"""Names bound at one registry; each costs about 1 KiB of memory permanently. Beyond it newcomers are refused with
+`full`."""
 
 NAMES_RESERVED_MAX: Final = 4
-"""Names that one identity has beside the one it bears; past it the oldest is free, so that nobody hoards them."""
+"""Names reserved for one identity besides its present one. Beyond it the oldest becomes free, so that nobody hoards
+names."""
 
 RENAMES_BURST: Final = 8
-"""Changes of name of one identity at once: each is told to everybody, and costs a signature to check."""
+"""Changes of name of one identity at once: each is sent to everybody, and costs a signature to check."""
 
 RENAMES_SPAN: Final = 60.0
 """Seconds until it may change its name once more."""
 
 LETTER_PLACE: Final = 4_096
-"""Bytes of one place in a mailbox: a letter takes one, and one more for each so many bytes of it. Small letters cost memory
+"""Bytes of one place in a mailbox: a letter takes one place for each such part of its length. Small letters cost memory
 and a place in a list, large ones the disk."""
 
 ROW_CHANGES_BURST: Final = 12
-"""Changes of one row of the table told at once, four times away and back: each is sent to everybody online."""
+"""Changes of one table row sent at once, enough for four times away and back: each goes to everybody online."""
 
 ROW_CHANGES_SPAN: Final = 5.0
-"""Seconds until one more is told; what changes meanwhile is told as it stands then."""
+"""Seconds until one more change is sent; several changes meanwhile are sent as one, with the latest state."""
 
 ROW_CHANGES_PER_NETWORK_BURST: Final = 512.0
-"""The same of all people of one network together: a school behind one address that comes back has half of itself told at
-once, and is served in any case."""
+"""The same for all people of one network together. When a school behind one address comes back, half of it is announced
+at once; all of it is served in any case."""
 
 ROW_CHANGES_PER_NETWORK: Final = 25.0
-"""Changes a second after that: six KiB a second for everybody online, where thousands of identities come and go for
-nothing but that."""
+"""Changes a second after that: six KiB a second for everybody online, when thousands of identities come and go only to
+cause traffic."""
 
 MAILBOX_PLACES: Final = 256
-"""Places in one mailbox, 1 MiB. `registry.limits`: at most half are one network's, and a third one sender's; or four people
-would fill a mailbox, and nobody else's letter would be saved there for 21 days."""
+"""Places in one mailbox, 1 MiB. At most half of them are for one network, and a third for one sender
+(`registry.limits`): otherwise four people could fill a mailbox, and nobody else's letter would be saved there for 21
+days."""
 
 MAIL_PLACES: Final = 512_000
-"""Places in all mailboxes together, 2 GiB of disk and about 0.3 KiB of memory each. Shared in the same way: identities may
-write to each other, and so four senders would fill what is everybody's."""
+"""Places in all mailboxes together: 2 GiB of disk, and about 0.3 KiB of memory each. Shared by the same rules, since
+identities may write to each other and four senders could fill what belongs to everybody."""
 
 MAIL_KEPT_FOR: Final = 21 * 86_400.0
-"""Seconds that a letter waits; as long as the old mail keys of a peer are kept."""
+"""Seconds for which a letter is kept, and for which a peer keeps its old mail keys."""
 
 NAME_KEPT_FOR: Final = MAIL_KEPT_FOR
-"""Seconds for which a name that somebody gave up stays theirs: nobody else gets a name for which their letters may be."""
+"""Seconds for which a name that was given up stays reserved: nobody else gets a name while letters to its former bearer
+may wait."""
 
 GROUP_KEPT_FOR: Final = 7 * 86_400.0
-"""Seconds that a line of the channel or of a room is kept for those who are away."""
+"""Seconds for which a line of the channel or of a room is kept for absent members."""
 
 GROUP_LINES_MAX: Final = 10_000
 """Lines kept in one group's log."""
@@ -127,31 +133,32 @@ GROUP_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes kept in one group's log."""
 
 ROOMS_MAX: Final = 1_024
-"""Rooms at one registry, each of which may fill a file. The one that has been without members longest makes way."""
+"""Rooms at one registry, each with a file of its own. The room that has been without members longest makes way for a
+new one."""
 
 ROOM_MEMBERS_MAX: Final = 1_024
-"""Members of a room: each who enters is told of all others in one frame, which 36 bytes a member fill by half."""
+"""Members of a room. Whoever enters receives all members in one frame, which 36 bytes a member fill by half."""
 
 ROOM_LINES_MAX: Final = 2_000
 """Lines kept in a room's log."""
 
 ROOM_BYTES_MAX: Final = 2 * 1024 * 1024
-"""Bytes kept in a room's log: with every room full 2 GiB of disk, where each could be of one person's making."""
+"""Bytes kept in a room's log: 2 GiB of disk if every room is full, even though one person may fill a room alone."""
 
 ROOMS_MADE_BURST: Final = 8
-"""Rooms that one identity may make at once, so that nobody uses up `ROOMS_MAX` alone."""
+"""Rooms that one identity may create at once, so that nobody uses up `ROOMS_MAX` alone."""
 
 ROOMS_MADE_SPAN: Final = 600.0
-"""Seconds until one identity may make one room more."""
+"""Seconds until one identity may create one room more."""
 
 ROOMS_MADE_PER_ADDRESS_BURST: Final = 64
-"""Rooms that may be made from one address at once: identities cost nothing, a classroom shares an address."""
+"""Rooms that may be created from one address at once: identities cost nothing, and a classroom shares an address."""
 
 ROOMS_MADE_PER_ADDRESS_SPAN: Final = 30.0
-"""Seconds until one room more may be made from there."""
+"""Seconds until one room more may be created from there."""
 
 ROOM_ENTRIES_BURST: Final = 64
-"""Times that one identity may enter rooms at once: each is told to all members, and answered with a list of them."""
+"""Times that one identity may enter rooms at once: each is announced to all members, and answered with a list of them."""
 
 ROOM_ENTRIES_SPAN: Final = 0.5
 """Seconds until it may enter once more."""
@@ -160,80 +167,82 @@ ROOM_LIST_MAX: Final = 48 * 1024
 """Bytes of rooms in one list."""
 
 SILENCE_REPORTS_PER_SECOND: Final = 5.0
-"""Reports a second, averaged, by which one member may have others asked for a sign of life: each leads to at most one
-question by each way, unless the other one does not answer."""
+"""Reports a second, averaged, by which one member may have others probed for a sign of life. Each leads to at most one
+probe on each path, unless the other member does not answer."""
 
 SILENCE_REPORTS_BURST: Final = 50.0
-"""Such reports at once: the people whom one member talks with may vanish together."""
+"""Such reports at once: all the people a member talks with may vanish together."""
 
 REQUESTS_PER_SECOND: Final = 5_000.0
-"""Frames a second that one link is served, averaged; a faster one is read more slowly, nothing is dropped."""
+"""Frames a second that one link is served, averaged; a faster link is read more slowly, and nothing is dropped."""
 
 REQUESTS_BURST: Final = 10_000.0
 """Frames that one link may send at once."""
 
 REQUESTS_NETWORK_FACTOR: Final = 4
-"""The same of all links of one network together: so many times as much as of one. Identities cost nothing."""
+"""The factor for all links of one network together: identities cost nothing."""
 
 LINE_COST: Final = 20
-"""Requests as which a line of a group counts: each of its members gets it, and the disk. 250 a second, and 500 at
-once, of one speaker."""
+"""The requests for which a line of a group counts: each member gets it, and the disk. It allows one speaker 250 a
+second, and 500 at once."""
 
 LINE_UNIT: Final = 256
-"""Bytes of a line for each of which it counts as one request more: 18 of the longest a second."""
+"""A line counts as one request more for each so many bytes: it allows 18 of the longest lines a second."""
 
 RENEWAL_COST: Final = 250
 """Requests as which a frame of a link's renewal counts: the answer takes four key agreements, a fifth of a millisecond."""
 
 ANSWER_UNIT: Final = 1_024
-"""Bytes of answers for each of which what was asked counts as one request more: pages of a table or of a log are dear."""
+"""A request counts as one more for each so many bytes of its answer: pages of a table or of a log are expensive."""
 
 RELAYS_PER_SECOND: Final = 200.0
-"""Datagrams a second of one sender to one recipient that are handed on over links, averaged: a fallback where UDP fails.
-The rest is lost, as on a slow network: else a flooder would fill the recipient's link until it is cut."""
+"""Datagrams a second of one sender to one recipient that the registry relays over links, averaged: a fallback where UDP
+fails. Further ones are dropped, as on a slow network; otherwise a flooder would fill the recipient's link until it is
+cut."""
 
 RELAYS_BURST: Final = 400.0
 """Such datagrams at once: several of the longest messages."""
 
 RELAYS_PER_NETWORK: Final = 400.0
-"""The same of all senders of one network to one recipient."""
+"""The same for all senders of one network to one recipient."""
 
 RELAYS_PER_NETWORK_BURST: Final = 800.0
-"""The same at once."""
+"""The same limit for datagrams at once."""
 
 REQUESTS_QUEUED_MAX: Final = 8
-"""Requests of one identity that wait because its earlier one waits for the disk: more than a person types while a
-disk hangs, and little memory for whoever asks as fast as they are served."""
+"""Requests of one identity that wait behind one that waits for the disk: more than a person types while a disk hangs,
+and little memory for a program that asks as fast as it is served."""
 
 INVITES_MAX: Final = 1_000
-"""Join codes that are not used up; whoever runs the registry makes more when some are used or have expired."""
+"""Unused join codes; the server's owner makes more when some are used or have expired."""
 
 INVITE_KEPT_FOR: Final = 7 * 86_400.0
-"""Seconds for which a join code may be used: one that was lost in a mailbox lets nobody in for ever."""
+"""Seconds for which a join code is valid: a code that was lost in a mailbox must not work for ever."""
 
 REGISTERS_PER_SECOND: Final = 200.0
-"""REGISTER datagrams a second and address whose signature is checked (about 0.1 ms each); the rest is dropped."""
+"""REGISTER datagrams a second and address whose signature is checked (about 0.1 ms each); further ones are dropped."""
 
 REGISTERS_BURST: Final = 2_000.0
 """REGISTER datagrams of one address at once: a classroom behind one NAT that comes back after a power cut."""
 
 REGISTERS_WAITING_MAX: Final = 4_096
-"""REGISTERs that wait until their signatures are checked, about 2 KiB each, while more come than can be: a school that comes
-back behind one address has room, and what has none comes again with the next try."""
+"""REGISTERs that wait for their signature check, about 2 KiB each. A school that comes back behind one address fits; a
+peer that does not fit tries again."""
 
 NAMES_PER_ADDRESS_BURST: Final = 2_000.0
-"""New names that one address (one /64 of IPv6) may bind at once: a school behind one NAT on its first day. Names are bound
-for ever, so whoever binds without end would use up NAMES_MAX for everybody; squatting takes an address for so many."""
+"""New names that one address (one /64 of IPv6) may bind at once: a school behind one NAT on its first day. Names are
+bound for ever, so unlimited binding would use up NAMES_MAX for everybody; this bounds what a squatter gets from one
+address."""
 
 NAMES_PER_ADDRESS_PER_HOUR: Final = 500.0
-"""New names of one address an hour, averaged, after that. Whoever has a name comes in as ever."""
+"""New names of one address an hour, averaged, after that. A peer that has a name already is not affected."""
 
 PROMISES_MAX: Final = 50_000
-"""Answers that wait for the disk (about 1 KiB each): while a disk hangs, past it what is to be stored is refused, as if the
-disk were full. Members who ask as fast as they are served would otherwise fill our memory with it."""
+"""Answers that wait for the disk (about 1 KiB each). Beyond it, while a disk hangs, requests that must be stored are
+refused as if the disk were full: members who ask as fast as they are served would otherwise fill our memory."""
 
 PROMISES_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Bytes of lines that wait for the disk before the others get them."""
+"""Bytes of group lines that wait for the disk before the members get them."""
 
 BUCKETS_MAX: Final = 10_000
 """Addresses whose rate is remembered; the one that was idle longest is forgotten first."""
@@ -241,16 +250,16 @@ BUCKETS_MAX: Final = 10_000
 # --- the help desk -------------------------------------------------------------------------------------------
 
 GUESTS_MAX: Final = 8_192
-"""Guests (people without a name of their own) in all; each costs about 1 KiB until it is forgotten."""
+"""Guests (people without a name) in all; each costs about 1 KiB until it is forgotten."""
 
 GUESTS_PER_ADDRESS: Final = 256
-"""Guests of one address: a class behind one NAT comes in, one machine alone does not take every place."""
+"""Guests of one address: enough for a class behind one NAT, yet one machine alone cannot take every place."""
 
 GUEST_KEPT_FOR: Final = 60.0
-"""Seconds that a guest without a link is known: as long as a cookie may be used, so that no old REGISTER counts."""
+"""Seconds for which a guest without a link is remembered: as long as a cookie is valid, so that no old REGISTER works."""
 
 DESK_QUEUES_MAX: Final = 16
-"""Queues of one desk: they come from the registry's own configuration, and stand in one notice."""
+"""Queues of one desk: they come from the registry's own configuration and must fit in one notice."""
 
 DESK_QUEUE_NAME_MAX: Final = 32
 """Characters of a queue's name."""
@@ -262,46 +271,47 @@ DESK_MENU_TEXT_MAX: Final = 100
 """Characters of one entry."""
 
 DESK_FORM_NAME_MAX: Final = 64
-"""Characters of a visitor's full name: enough for long ones, little in a line that thousands share."""
+"""Characters of a visitor's full name: enough for long names, little for each of thousands who share a queue."""
 
 DESK_FORM_NUMBER_MAX: Final = 20
-"""Characters of a telephone number: 15 digits (E.164) and what may stand between them."""
+"""Characters of a telephone number: 15 digits (E.164) and the separators between them."""
 
 DESK_WAITING_MAX: Final = 2_048
-"""Visitors in one queue: about 1 KiB of memory and disk each; past it newcomers are told that the line is full."""
+"""Visitors in one queue: about 1 KiB of memory and disk each. Beyond it newcomers read that the line is full."""
 
 DESK_VISITS_PER_ADDRESS: Final = 128
-"""Visits of one address at once: one machine does not fill the line alone."""
+"""Visits of one address at once: one machine cannot fill the line alone."""
 
 DESK_LINES_MAX: Final = 1_000
-"""Lines kept of one visit. Older ones that both have read are forgotten first; a hand-over passes what is kept."""
+"""Lines kept of one visit. Lines that both sides have read are dropped first, oldest first; a hand-over passes on what
+is kept."""
 
 DESK_LINES_BYTES_MAX: Final = 4 * TEXT_MAX
-"""Bytes of the lines kept of one visit, for the same use: four of the longest."""
+"""Bytes of the lines kept of one visit: four of the longest."""
 
 DESK_WINDOW: Final = TEXT_MAX
-"""Bytes of lines on their way to one reader, who has not confirmed them: less than would get their link cut."""
+"""Bytes of lines sent to one reader and not confirmed: fewer than would get their link cut."""
 
 DESK_LINES_PER_SECOND: Final = 20.0
-"""Lines a second that one visitor or operator may say, averaged: each costs a place on the disk and a notice."""
+"""Lines a second that one visitor or operator may send, averaged: each costs a disk write and a notice."""
 
 DESK_LINES_BURST: Final = 200.0
-"""Lines at once: a text of so many lines may be pasted."""
+"""Lines at once: a text of this many lines may be pasted."""
 
 DESK_NOTE_MAX: Final = 4_096
 """Bytes of an operator's note about a visitor."""
 
 DESK_SHOWN_MAX: Final = 40
-"""Visitors served, and waiting, in one answer to `.room`: with the longest names still under the size of a frame."""
+"""Visitors served, and waiting, in one answer to `.room`: with the longest names still below the size of a frame."""
 
 DESK_SESSIONS_MAX: Final = 2_048
-"""Sessions that are over and remembered, for a queue's figures of the day and its estimates."""
+"""Past sessions that are remembered for a queue's figures of the day and its estimates."""
 
 DESK_UNTOLD_MAX: Final = 256
-"""Visitors taken out of the line who were away then: they are told of it when they come back."""
+"""Visitors who were dropped from the line while they were away: they read it when they come back."""
 
 DESK_CONSOLE_LINES_MAX: Final = 1_000
-"""Lines for the registry's own terminal that nobody has read: past it they are counted, not kept."""
+"""Unread lines for the registry's own terminal: beyond it they are counted, not kept."""
 
 DESK_TYPED_AHEAD_MAX: Final = 20_000
 """Lines typed at the registry's own terminal that wait for the answer to an earlier one: more than one read brings."""
@@ -309,21 +319,22 @@ DESK_TYPED_AHEAD_MAX: Final = 20_000
 # --- a peer --------------------------------------------------------------------------------------------------
 
 CONTACTS_MAX: Final = NAMES_MAX
-"""Rows of the table that a peer holds; a dishonest registry cannot grow it further."""
+"""Table rows that a peer holds; a dishonest registry cannot make it hold more."""
 
 EVENTS_WAITING_MAX: Final = 10_000
-"""Events that wait for whoever shows them (a terminal that is stopped, a bot that hangs). Past it nothing is taken from
-anybody: not acknowledged and not lost, as if we were away."""
+"""Events that wait for the program that shows them (a stopped terminal, a bot that hangs). Beyond it no message is
+accepted from anybody: messages are not acknowledged and not lost, as if we were away."""
 
 RECORDS_WAITING_MAX: Final = 10_000
-"""Records that wait for a disk that takes none. Past it nothing is taken or sent, until it takes them."""
+"""Records that wait for a disk that accepts no writes. Beyond it nothing is accepted or sent until the disk works
+again."""
 
 TEXTS_WAITING_MAX: Final = 32 * 1024 * 1024
-"""Characters of the texts of those events, and of those records, past which it is the same: a line may have 64 KiB."""
+"""Characters in the texts of those events, or of those records, with the same effect: a line may have 64 KiB."""
 
 HELD_TEXTS_MAX: Final = 16 * 1024 * 1024
-"""Characters of all messages that wait for an earlier one of their sender. Past it the sender of most of it is shown out
-of order: whoever leaves out numbers on purpose must not fill our memory with what comes behind them."""
+"""Characters of all messages that wait for an earlier one of their sender. Beyond it, messages of the sender who holds
+most are shown out of order: somebody who leaves out numbers on purpose must not fill our memory with later messages."""
 
 GROUP_HELD_MAX: Final = 64
-"""Group frames of senders whose row has not come yet, held until it does."""
+"""Group frames held because their sender's table row has not arrived yet."""

@@ -1,7 +1,7 @@
-"""Names of people: which text is one, when two are the same, alike, and how one names a file.
+"""Names of people: validation, comparison, look-alikes, and the file name for a name.
 
-A name is kept and shown as typed ("Bob"), compared by its key ("bob"), and refused beside a taken one that looks the
-same (its skeleton). It knows Unicode and PRECIS (RFC 8265).
+A name is kept and shown as typed ("Bob"), compared by its key ("bob"), and refused if it looks like a name that is taken
+(by its skeleton). The rules follow PRECIS (RFC 8265).
 """
 
 import base64
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from precis_i18n.profile import Profile
 
 PeerName = NewType("PeerName", str)
-"""A name that `peer_name` has passed."""
+"""A name that `peer_name` has accepted."""
 
 NAME_MAX: Final = 32
 """Characters of a name. As UTF-8 it has at most four times as many bytes."""
 
 RESERVED: Final = frozenset({"server"})
-"""Keys that nobody gets: `server:` begins a command, and nobody shall speak in the server's name."""
+"""Keys that nobody may have: `server:` begins a command, and nobody shall speak in the server's name."""
 
 _TYPED_MAX: Final = 4 * NAME_MAX
-"""Characters looked at before composition (NFC), which makes one of three at most: a cap before any work."""
+"""Characters accepted before composition (NFC), which joins at most three into one: a cap before any work."""
 
 _MARKS_MAX: Final = 4
-"""Marks on a letter, with those that are composed with it. Every living script manages; a stack of thirty would paint over
-the lines above and below."""
+"""Marks on one letter, counting those composed with it. Every living script needs fewer; a stack of thirty would paint
+over the lines above and below."""
 
 _PLAIN_ALIKE: Final = str.maketrans("I10", "llo")
-"""Signs of ASCII that look like others; `m` looks like two, `rn`."""
+"""ASCII characters that look like others; `m` looks like the two letters `rn`."""
 
 _KEYS_REMEMBERED: Final = 4_096
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
@@ -44,7 +44,7 @@ _ALLOWED: Final = "only letters, digits, _ and - are allowed"
 
 
 def peer_name(text: str) -> PeerName:
-    """`text` as a name: 1-32 letters with their marks, decimal digits, `_`, `-` (PRECIS UsernameCasePreserved).
+    """Return `text` as a name: 1-32 letters with their marks, decimal digits, `_` and `-` (PRECIS UsernameCasePreserved).
 
     Full-width forms become plain ones and letters are composed (NFC). Raises NameRefused with a one-line reason.
     """
@@ -59,9 +59,9 @@ def peer_name(text: str) -> PeerName:
 
 @lru_cache(maxsize=_KEYS_REMEMBERED)
 def name_key(name: str) -> str:
-    """What names are compared by: two with one key are one name (PRECIS UsernameCaseMapped).
+    """Return the key by which names are compared: two names with one key are the same name (PRECIS UsernameCaseMapped).
 
-    A key is a name itself and its own key. Raises NameRefused for text that is no name.
+    A key is itself a name, and its own key. Raises NameRefused for text that is not a name.
     """
     if _PLAIN.match(name):
         return name.lower()
@@ -69,7 +69,7 @@ def name_key(name: str) -> str:
 
 
 def is_same_name(one: str, other: str) -> bool:
-    """Whether two spellings are one name. What is no name is only itself."""
+    """Whether two spellings are the same name. Text that is not a name equals only itself."""
     try:
         return one == other or name_key(one) == name_key(other)
     except NameRefused:
@@ -77,7 +77,7 @@ def is_same_name(one: str, other: str) -> bool:
 
 
 def _by_precis(text: str, profile: str) -> str:
-    """`text` as the PRECIS profile makes it, within our own narrower rules."""
+    """Apply the PRECIS profile, within our own narrower rules."""
     if not text:
         raise NameRefused(text, "it is empty")
     if len(text) > _TYPED_MAX:
@@ -94,8 +94,8 @@ def _by_precis(text: str, profile: str) -> str:
 
 
 def _check_characters(text: str, made: str) -> None:
-    """PRECIS allows all of ASCII's punctuation and any mark anywhere; we do not."""
-    marks = _MARKS_MAX  # so that no mark can stand first
+    """Check what PRECIS leaves open: it allows all of ASCII's punctuation and any mark anywhere."""
+    marks = _MARKS_MAX  # at the limit, so that no mark can come first
     for character in unicodedata.normalize("NFD", made):
         category = unicodedata.category(character)
         if category[0] == "M":
@@ -112,24 +112,25 @@ def _check_characters(text: str, made: str) -> None:
 
 @cache
 def _profile(name: str) -> "Profile":
-    from precis_i18n import get_profile  # not at the top: most names are plain, and a peer's start is timed
+    from precis_i18n import get_profile  # deferred: most names are plain, and a peer's start is timed
 
     return get_profile(name)
 
 
 def looks_of(name: str) -> frozenset[str]:
-    """What `name` looks like, as typed and in the form that names are compared by: two that share one look alike.
+    """Return what `name` looks like, as typed and as its key: two names that share one of these look alike.
 
-    So "aIice" is refused beside "alice" and "rnary" beside "Mary". The price: names that differ in nothing but such signs,
-    "user1" and "userl", "Lan" and "Ian", cannot both be had. Raises NameRefused for text that is no name.
+    So "aIice" is refused beside "alice" and "rnary" beside "Mary". The price: of names that differ only in such
+    characters, like "user1" and "userl" or "Lan" and "Ian", only one can be taken. Raises NameRefused for text that is not
+    a name.
     """
     return frozenset((skeleton(name), skeleton(name_key(name))))
 
 
 def skeleton(name: str) -> str:
-    """What `name` looks like as it stands, in small letters: after UTS 39, section 4."""
+    """Return what `name` looks like in its present spelling, in lower case: after UTS 39, section 4."""
     seen, made = "", name
-    for _ in range(4):  # folding may bring a letter that looks like another again; twice is the most there is
+    for _ in range(4):  # folding may produce another look-alike; it happens twice at most
         if made == seen:
             break
         seen = made
@@ -141,19 +142,19 @@ def skeleton(name: str) -> str:
 
 @cache
 def _prototypes() -> dict[int, str]:
-    """Each non-ASCII character that looks like something else, and what.
+    """Return the ASCII or canonical look-alike of each non-ASCII character that has one.
 
-    The library holds the table of Unicode in both directions at once, so that it is a set of stars: a prototype with
-    the characters that look like it around. Where a star holds one ASCII character, that one is its prototype here.
+    The library holds the Unicode table in both directions at once, as a set of stars: a prototype with the characters that
+    look like it around it. If a star contains exactly one ASCII character, that one becomes the prototype here.
     """
-    # Not at the top: it takes 50 ms, and only registries ask.
+    # Deferred: it takes 50 ms, and only registries need it.
     from confusable_homoglyphs.confusables import confusables_data
 
     table: dict[int, str] = {}
     for centre, entries in confusables_data.items():
         leaves = [_bare(entry["c"]) for entry in entries]
         if len(leaves) == 1 and len(confusables_data[entries[0]["c"]]) > 1:
-            continue  # a leaf: dealt with at its own centre
+            continue  # a leaf: handled at its own centre
         prototype = _prototype(_bare(centre), leaves)
         alike = (one for one in (_bare(centre), *leaves) if len(one) == 1 and one != prototype)
         table |= {ord(one): prototype for one in alike}
@@ -161,7 +162,9 @@ def _prototypes() -> dict[int, str]:
 
 
 def _bare(listed: str) -> str:
-    return listed.strip("\u200e")  # stands beside characters that are written from right to left
+    return listed.strip(
+        "\u200e"
+    )  # a left-to-right mark, listed beside characters that are written from right to left
 
 
 def _prototype(centre: str, leaves: list[str]) -> str:
@@ -169,15 +172,18 @@ def _prototype(centre: str, leaves: list[str]) -> str:
     if plain and not (centre.isascii() and len(centre) == 1):
         return plain[0]
     if len(leaves) == 1 and not centre.isascii() and len(leaves[0]) == len(centre) == 1:
-        return min(centre, leaves[0])  # a pair is listed both ways round: either will do, if always the same
+        return min(
+            centre, leaves[0]
+        )  # a pair is listed both ways round: either will do, as long as it is always the same
     return centre
 
 
 def file_name_of(name: str) -> str:
-    """`name` as one component of a path, different for every name, also where a file system ignores case.
+    """Return `name` as one path component, different for every name even where a file system ignores case.
 
-    Small plain names stay readable behind a prefix, which also keeps them from being `-x`, `con` or hidden; the rest
-    is base32. At most 207 characters of a-z, 0-9, `_` and `-`. Raises ValueError for text longer than a name can be.
+    Plain lower-case names stay readable behind a prefix, which also keeps them from being `-x`, `con` or hidden; others
+    are written in base32. At most 207 characters of a-z, 0-9, `_` and `-`. Raises ValueError for text longer than a name
+    can be.
     """
     if _PLAIN_FILE_NAME.match(name):
         return f"n-{name}"

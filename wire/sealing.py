@@ -1,7 +1,7 @@
-"""What makes bytes unreadable and unforgeable in a group and in a letter, and which counters were opened before.
+"""Sealing of group frames and of letters (sealed mail), and the replay window.
 
-A group has one AES-256-GCM key for all members. The nonce is sender index and counter, and the registry never gives
-one number twice under one key. The keys of two (sessions and links) stand in `wire.session` and `wire.linksession`.
+All members of a group share its AES-256-GCM key. The nonce is sender index and counter, and the registry never gives one
+index twice under one key. The keys between two parties are in `wire.session` and `wire.linksession`.
 """
 
 import hashlib
@@ -27,19 +27,22 @@ from chatapp.wire.identity import AgreementKey, Identity, is_signed_by
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 
 CIPHERS_KEPT: Final = 2_048
-"""Ciphers held ready. One takes 2.5 KiB and three microseconds: who is silent keeps their keys only."""
+"""Ciphers kept ready. Each takes 2.5 KiB and three microseconds to make; a silent session keeps its keys only."""
 
 REPLAY_WINDOW: Final = 4_096
-"""Counters behind the newest that are still told apart; several full windows of datagrams in flight."""
+"""Counters behind the newest that can still be told apart: several full windows of datagrams in flight."""
 
 
 def group_tag(name: str) -> bytes:
-    """8 bytes that name a group (clause 8.2)."""
+    """Return the 8 bytes that name a group (clause 8.2)."""
     return hashlib.blake2s(name.encode(), digest_size=TAG_SIZE, person=b"chat-grp").digest()
 
 
 class Ciphers:
-    """The ciphers of keys in use, the oldest let go where there are too many. Owned, so that erased keys are gone."""
+    """The ciphers of keys in use, up to a limit; beyond it the oldest is dropped.
+
+    Every program owns its own, instead of a module-wide cache, so that erased keys are really gone.
+    """
 
     __slots__ = ("_by_key",)
 
@@ -50,11 +53,11 @@ class Ciphers:
         return len(self._by_key)
 
     def get(self, key: bytes) -> AESGCM:
-        """The cipher of this key."""
+        """Return the cipher of this key."""
         return self._by_key.get(key) or self._make(key)
 
     def drop(self, key: bytes) -> None:
-        """The key is erased."""
+        """Drop the cipher of a key that is erased."""
         self._by_key.pop(key, None)
 
     def _make(self, key: bytes) -> AESGCM:
@@ -65,7 +68,7 @@ class Ciphers:
 
 
 class ReplayWindow:
-    """Which counters were accepted already: the newest and a bit for each of those behind it (RFC 4303, 3.4.3)."""
+    """A replay window: the newest accepted counter and a bit for each of those behind it (RFC 4303, 3.4.3)."""
 
     __slots__ = ("_bits", "_newest")
 
@@ -83,7 +86,7 @@ class ReplayWindow:
         return counter > self._newest
 
     def accept(self, counter: int) -> None:
-        """Note a counter whose datagram opened."""
+        """Record a counter whose datagram opened."""
         ahead = counter - self._newest
         if ahead <= 0:
             self._bits |= 1 << -ahead
@@ -112,18 +115,18 @@ class GroupKey:
 
     @property
     def next_counter(self) -> int:
-        """The counter under which the next frame will be sealed: its sender knows the answer to it by this."""
+        """The counter of the next frame that is sealed; its acceptance or refusal will name it."""
         return self._counter
 
     def seal(self, sender_index: int, payload: bytes) -> bytes:
-        """A group frame, the same bytes for all members."""
+        """Return a group frame, the same bytes for all members."""
         header = GroupHeader(self.tag, self.epoch, sender_index, self._counter)
         self._counter += 1
         packed = pack_group(header)
         return packed + self._seal(packed[-12:], payload, packed)
 
     def open(self, frame: bytes) -> bytes:
-        """The payload of a frame just relayed. Raises SealError for a forgery or a replay, DecodeError."""
+        """Open a frame that was just relayed. Raises SealError for a forgery or a replay, DecodeError."""
         header = unpack_group(frame)
         window = self._replay.get(header.sender_index)
         if window is not None and not window.is_fresh(header.counter):
@@ -133,7 +136,7 @@ class GroupKey:
         return payload
 
     def open_stored(self, frame: bytes) -> bytes:
-        """The payload of a frame out of the log, where its message number tells a repeat. Raises SealError."""
+        """Open a frame from the log, where the message number shows whether it is a repeat. Raises SealError."""
         if len(frame) < GROUP_OVERHEAD:
             raise SealError("too short")
         packed = frame[:GROUP_HEADER_SIZE]
@@ -145,12 +148,12 @@ class GroupKey:
 
 _LETTER: Final = b"chatapp letter 1\0"
 _KEY_HINT: Final = 4
-"""Bytes of the mail key before the ciphertext: tells the reader which of its keys of the last weeks it needs."""
+"""Bytes of the mail key in front of the ciphertext: they tell the reader which of its recent keys it needs."""
 _suite: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
 def seal_letter(body: LetterBody, *, author: Identity, mail_key: bytes) -> bytes:
-    """The bytes that the registry keeps. Raises SealError when `mail_key` is not a valid key."""
+    """Seal a letter, as the registry keeps it. Raises SealError if `mail_key` is not a valid key."""
     encoded = encode(body)
     signed = SignedLetter(body=encoded, signature=author.sign(_LETTER, mail_key + encoded))
     try:
@@ -163,7 +166,7 @@ def seal_letter(body: LetterBody, *, author: Identity, mail_key: bytes) -> bytes
 def open_letter(
     letter: bytes, *, reader: bytes, mail_keys: Iterable[AgreementKey], sender: bytes
 ) -> LetterBody:
-    """The body, proved to be by `sender` for `reader` (identity keys). Raises SealError, DecodeError."""
+    """Open a letter and check that `sender` wrote it for `reader` (identity keys). Raises SealError, DecodeError."""
     hint, sealed = letter[:_KEY_HINT], letter[_KEY_HINT:]
     problem = "sealed for a key that we no longer hold"
     for key in mail_keys:
@@ -172,7 +175,7 @@ def open_letter(
         encoded = _unsealed(sealed, key)
         if encoded is not None:
             return _proved(encoded, key, reader, sender)
-        problem = "does not open"  # with this one; another key may have the same hint
+        problem = "does not open"  # with this key; another key may have the same hint
     raise SealError(problem)
 
 

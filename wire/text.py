@@ -1,16 +1,15 @@
-"""Showing other people's text: `clean` stands between every remote string and a terminal.
+"""Making foreign text safe to show: `sanitize` stands between every remote string and a terminal.
 
-Theory: a terminal obeys control characters, some of them reorder or hide what stands beside them, and a line end in a
-text would forge a line of ours. What a person may honestly type is kept as typed: every letter, blank, tab, emoji,
-joiner and variation selector. It knows Unicode.
+A terminal obeys control characters, some characters reorder or hide their neighbours, and a line end in a text would forge
+a line of ours. What a person may honestly type is kept: every letter, blank, tab, emoji, joiner and variation selector.
 """
 
 import re
 from typing import Final
 
 SHOWN_MAX: Final = 4 * 65_536
-"""Characters of one text that are shown. The longest legal message passes whole though each of its characters grow to
-four (`\\x1b`)."""
+"""Characters of one text that are shown. The longest legal message fits even if each of its characters grows to four
+(`\\x1b`)."""
 
 _LINE_END: Final = "\u23ce"
 _REPLACEMENT: Final = "\ufffd"
@@ -35,11 +34,12 @@ _UNSAFE: Final = re.compile(
 
 
 def sanitize(text: str, limit: int = SHOWN_MAX) -> str:
-    r"""`text` as one line that a terminal shows and does not obey; at most `limit` characters, the last `…` when cut.
+    r"""Return `text` as one line that a terminal shows and does not obey; at most `limit` characters, the last `…` when
+    cut.
 
-    A line end of any kind (also CR LF) becomes `⏎`; another control character (C0 but the tab, DEL, C1) its escape
-    as in `\x1b`; bidi controls, invisible format characters, tags, lone surrogates and noncharacters U+FFFD.
-    Cleaning twice changes nothing more.
+    A line end of any kind (also CR LF) becomes `⏎`; another control character (C0 but the tab, DEL, C1) its escape as in
+    `\x1b`; bidi controls, invisible format characters, tags, lone surrogates and noncharacters become U+FFFD. Applying it
+    twice changes nothing more.
     """
     if text.isprintable() and len(text) <= limit:
         return text

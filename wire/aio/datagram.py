@@ -1,7 +1,6 @@
 """UDP sockets under asyncio: read until the socket is empty, send at once, never wait, never raise.
 
-`add_reader` with a drain loop takes a seventh of the time a message that asyncio's DatagramProtocol takes. The endpoint
-pumps bytes and addresses; what they mean is a core's business.
+`add_reader` with a read loop takes a seventh of the time for each message that asyncio's DatagramProtocol takes.
 """
 
 import asyncio
@@ -15,22 +14,22 @@ from chatapp.wire.errors import PortInUse
 from chatapp.wire.limits import DATAGRAM_MAX, OWN_ADDRESSES_MAX
 
 DRAINED_A_WAKE_UP: Final = 64
-"""Datagrams read before others get the loop: a flood must not keep timers and links from their turn."""
+"""Datagrams read before the event loop continues: a flood must not delay timers and links."""
 
 _READ_SIZE: Final = 2_048
 _CONTROL_SIZE: Final = 64
 _SOCKET_BUFFER: Final = 4 * 1024 * 1024
 _IP_PKTINFO: Final = 8
-"""Of Linux's ip(7); Python names it from 3.12 on."""
+"""The value from Linux's ip(7); Python has the name only from 3.12 on."""
 
 Receive = Callable[[list[tuple[bytes, Address]]], None]
 
 
 class DatagramEndpoint:
-    """UDP on one port, IPv4 and (where the machine has it) IPv6. Gives batches to `receive`.
+    """A UDP endpoint on one port, for IPv4 and (where the machine has it) IPv6. Passes datagrams to `receive` in batches.
 
-    With `answers_from_asked`, an answer comes from the address that was asked, also where this machine has several:
-    each address that is asked gets a socket of its own, which then reads and sends without any extra cost. Linux only.
+    With `answers_from_asked`, an answer is sent from the address that was asked, on a machine that has several: each such
+    address gets a socket of its own, which then reads and sends without extra cost. Linux only.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class DatagramEndpoint:
         at_once: int = DRAINED_A_WAKE_UP,
         answers_from_asked: bool = False,
     ) -> None:
-        """`at_once`: datagrams read before others get the loop."""
+        """`at_once`: datagrams read before the event loop continues."""
         self._loop = loop
         self._at_once = at_once
         self._receive = receive
@@ -49,14 +48,14 @@ class DatagramEndpoint:
         self._v4: socket.socket | None = None
         self._v6: socket.socket | None = None
         self._own: dict[str, socket.socket] = {}
-        """The sockets that are bound to one address of this machine."""
+        """The sockets bound to one address of this machine."""
         self._kinds: dict[str, type[Address]] = {}
-        """By an address of this machine: the class of addresses that are answered from it."""
+        """For an address of this machine: the class of the addresses that are answered from it."""
         self.send_errors = 0
-        """Datagrams that the kernel would not take: each is a lost packet, no more."""
+        """Datagrams that the kernel refused: each counts as a lost packet."""
 
     def open(self, port: int) -> int:
-        """Bind; returns the port (useful when 0 was asked for). Raises PortInUse."""
+        """Bind and return the port (useful if 0 was asked for). Raises PortInUse."""
         self._v4 = _bound(socket.AF_INET, ("0.0.0.0", port))
         bound = int(self._v4.getsockname()[1])
         try:
@@ -77,7 +76,7 @@ class DatagramEndpoint:
         return bound
 
     def send(self, data: bytes, to: Address) -> None:
-        """Send one datagram; what cannot be sent is lost, as any datagram may be."""
+        """Send one datagram. If it cannot be sent it is lost, as any datagram may be."""
         sock = self._own.get(to.via) if self._own else None
         if sock is None:
             sock = self._v6 if ":" in to.host else self._v4
@@ -90,12 +89,12 @@ class DatagramEndpoint:
             self.send_errors += 1
 
     def send_all(self, datagrams: Iterable[tuple[bytes, Address]]) -> None:
-        """Send each."""
+        """Send all datagrams."""
         for data, to in datagrams:
             self.send(data, to)
 
     def close(self) -> None:
-        """Stop reading and close."""
+        """Stop reading and close all sockets."""
         for sock in (self._v4, self._v6, *self._own.values()):
             if sock is not None:
                 self._loop.remove_reader(sock.fileno())
@@ -104,7 +103,7 @@ class DatagramEndpoint:
         self._own.clear()
 
     def _drain(self, sock: socket.socket, address: type[Address]) -> None:
-        """Read a socket of which it is known (or of no interest) where its datagrams were sent to."""
+        """Read a socket whose datagrams were all sent to one address, or to one that does not matter."""
         batch: list[tuple[bytes, Address]] = []
         for _ in range(self._at_once):
             try:
@@ -112,7 +111,7 @@ class DatagramEndpoint:
             except (BlockingIOError, InterruptedError):
                 break
             except OSError:
-                continue  # an ICMP error of an earlier send; the next read may bring a datagram
+                continue  # an ICMP error for an earlier send; the next read may bring a datagram
             if len(data) <= DATAGRAM_MAX:
                 batch.append((data, address(normalized_host(source[0]), source[1])))
         if batch:
@@ -121,7 +120,7 @@ class DatagramEndpoint:
     # --- one socket an address
 
     def _drain_any(self, sock: socket.socket) -> None:
-        """Read what was sent to an address that has no socket yet, and give it one."""
+        """Read the datagrams sent to an address that has no socket yet, and open one for it."""
         batch: list[tuple[bytes, Address]] = []
         for _ in range(self._at_once):
             try:
@@ -146,9 +145,9 @@ class DatagramEndpoint:
         return kind
 
     def _open_own(self, wildcard: socket.socket, host: str, scope: int) -> type[Address]:
-        """Bind a socket to one address of this machine. When that fails, the kernel goes on choosing."""
+        """Bind a socket to one address of this machine. If that fails, the kernel keeps choosing the address."""
         place = (host, wildcard.getsockname()[1])
-        # Sharing is allowed for this one moment: at all other times a second program on the port is refused.
+        # The port is shareable for this moment only: at all other times a second program on it is refused.
         wildcard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock = _bound(wildcard.family, (*place, 0, scope) if scope else place, is_shared=True)
@@ -191,7 +190,7 @@ def _ask_for_packet_information(sock: socket.socket) -> None:
 
 
 def _asked_address(sock: socket.socket, information: bytes) -> tuple[str, int]:
-    """The address of ours to answer from, and its scope: out of `struct in_pktinfo` or `struct in6_pktinfo`."""
+    """Return the address of ours to answer from and its scope, from `struct in_pktinfo` or `struct in6_pktinfo`."""
     if sock.family == socket.AF_INET:
         return socket.inet_ntop(socket.AF_INET, information[4:8]), 0
     host = socket.inet_ntop(socket.AF_INET6, information[:16])

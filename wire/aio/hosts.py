@@ -1,4 +1,4 @@
-"""Finding the IP address of a server that was named by a person or a program."""
+"""Resolving the host of a server that a person or a program named."""
 
 import re
 import socket
@@ -9,16 +9,17 @@ from chatapp.wire.address import ip_literal, normalized_host
 from chatapp.wire.errors import AddressRefused
 
 LOOKUP_TIMEOUT: Final = 5.0
-"""Seconds that a host name may take. A resolver without a network would otherwise hold the program for minutes."""
+"""Seconds for which a host name is looked up. Without a network a resolver would otherwise block the program for
+minutes."""
 
 _NUMERIC: Final = re.compile(r"[0-9.]+\Z|0[xX]")
 
 
 def host_from(text: str, what: str) -> str:
-    """The IP address that `text` is or resolves to. Raises AddressRefused."""
+    """Return the IP address that `text` is or resolves to. Raises AddressRefused."""
     found = ip_literal(text)
     if found is None and (not text or _NUMERIC.match(text)):
-        raise AddressRefused(what, text, "is not an IP address")  # some resolvers would take "127.1" for one
+        raise AddressRefused(what, text, "is not an IP address")  # some resolvers accept "127.1"
     found = found or _looked_up(text)
     if found is None:
         raise AddressRefused(what, text, "is neither an IP address nor the name of a host that can be found")
@@ -28,7 +29,7 @@ def host_from(text: str, what: str) -> str:
 
 
 def _looked_up(name: str) -> str | None:
-    """The address of host `name`, IPv4 where it has both; None when there is none or no answer in time."""
+    """Return an address of host `name`, IPv4 if it has both; None if there is none or no answer in time."""
     found: list[tuple[int, str]] = []
 
     def look_up() -> None:
@@ -38,7 +39,7 @@ def _looked_up(name: str) -> str | None:
             return
         found.extend((family, normalized_host(str(where[0]))) for family, _, _, _, where in answers)
 
-    thread = threading.Thread(target=look_up, daemon=True)  # getaddrinfo itself knows no deadline
+    thread = threading.Thread(target=look_up, daemon=True)  # getaddrinfo has no timeout of its own
     thread.start()
     thread.join(LOOKUP_TIMEOUT)
     of_ipv4 = (host for family, host in found if family == socket.AF_INET)

@@ -1,6 +1,6 @@
-"""The TCP side of a link under asyncio: bytes in, whole frames out, writes gathered, a bound queue.
+"""The TCP side of a link under asyncio: bytes in, whole frames out, gathered writes, a bounded queue.
 
-Both ends use it. It cuts frames and keeps the bound; what frames mean, and when to cut off somebody, is a core's.
+Both ends use it. It cuts frames and enforces the bound; the cores know what frames mean and when to drop a link.
 """
 
 import asyncio
@@ -16,16 +16,19 @@ from chatapp.wire.framing import FrameReader
 from chatapp.wire.limits import LINK_FRAME_MAX, LINK_QUEUE_MAX, LINK_SEGMENT_MAX, LINK_STALL_TIMEOUT
 
 AT_ONCE: Final = 16 * 1024
-"""Bytes for which a socket has room unless its reader is slow; of more, a part would come back, to be copied."""
+"""Bytes for which a socket has room unless its reader is slow. A larger write would be taken in part, and the rest
+copied."""
 
 
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-"""Seconds of silence, seconds between probes, probes: the kernel finds out that the other machine is gone."""
+"""Seconds of silence, seconds between probes, number of probes: the kernel then notices that the other machine is gone."""
 
 
 def limit_segments(sock: socket.socket, host: str) -> None:
-    """Let a TCP socket that is about to connect to `host` send, and ask for, segments that every network carries."""
-    is_near = host == "::1" or host.startswith("127.")  # no network: short segments would only cost time
+    """Limit the segments of a TCP socket that is about to connect to `host` to a size that every network carries."""
+    is_near = host == "::1" or host.startswith(
+        "127."
+    )  # on the loopback interface short segments would only cost time
     if hasattr(socket, "TCP_MAXSEG") and not is_near:  # not on every system
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, LINK_SEGMENT_MAX)
@@ -42,20 +45,20 @@ def _give_up_when_stalled(sock: socket.socket) -> None:
 
 
 class TcpLinkOwner(Protocol):
-    """Who is told what happens on a link."""
+    """The object that is told what happens on a link."""
 
     def link_opened(self, link: "TcpLink") -> None:
-        """The connection stands."""
+        """The connection is open."""
 
     def link_frames(self, link: "TcpLink", frames: list[bytes]) -> None:
-        """Whole frames came, all that one read brought."""
+        """Frames arrived: all that one read brought."""
 
     def link_closed(self, link: "TcpLink", reason: str) -> None:
-        """The connection is over; called once."""
+        """The connection has ended; called once."""
 
 
 class TcpLink(asyncio.Protocol):
-    """One TCP connection."""
+    """One TCP connection that carries frames."""
 
     def __init__(self, owner: TcpLinkOwner, *, queue_max: int = LINK_QUEUE_MAX) -> None:
         self._owner = owner
@@ -69,7 +72,8 @@ class TcpLink(asyncio.Protocol):
     # --- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Set the socket up: no delay, since writes are gathered already; and no patience with a link that stands still."""
+        """Set up the socket: no delay, since writes are gathered already, and an early end for a connection that
+        stalls."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=self._queue_max)
         source = self._transport.get_extra_info("peername") or ("", 0)
@@ -78,12 +82,12 @@ class TcpLink(asyncio.Protocol):
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             _give_up_when_stalled(sock)
-            if os.name == "posix":  # elsewhere a socket is no file
+            if os.name == "posix":  # elsewhere a socket is not a file
                 self._descriptor = sock.fileno()
         self._owner.link_opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Cut what came into frames and hand over all of them at once."""
+        """Cut the bytes into frames and pass them all to the owner at once."""
         if self._transport is None or self._transport.is_closing():
             return
         self._reader.feed(data)
@@ -92,7 +96,7 @@ class TcpLink(asyncio.Protocol):
             while (frame := self._reader.next_frame()) is not None:
                 frames.append(frame)
                 if self._reader.largest != LINK_FRAME_MAX:
-                    # This may prove them: what is behind it may then be longer.
+                    # This frame may authenticate the other side, and later frames may then be longer.
                     self._owner.link_frames(self, frames)
                     frames = []
                     if self._transport.is_closing():
@@ -103,25 +107,27 @@ class TcpLink(asyncio.Protocol):
             self._owner.link_frames(self, frames)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the owner, once."""
+        """Tell the owner once."""
         self._transport = self._descriptor = None
         self._owner.link_closed(self, self._reason if exc is None else f"{self._reason}: {exc}")
 
     # --- the owner's side
 
     def allow_full_frames(self) -> None:
-        """The other side has proved itself: frames may be as long as frames get."""
+        """Allow frames of full length: the other side has authenticated itself."""
         self._reader.largest = LINK_FRAME_MAX
 
     @property
     def waiting(self) -> int:
-        """Bytes that the reader has left unread, beside what the kernel holds."""
+        """Bytes that the reader has not taken yet, besides those in the kernel."""
         transport = self._transport
         return 0 if transport is None or transport.is_closing() else transport.get_write_buffer_size()
 
     def write(self, pieces: Iterable[bytes]) -> bool:
-        """Send all of a loop turn in one write; cut a reader that left too much of the earlier turns unread. False: a part
-        of it waits for the reader."""
+        """Send everything of one loop turn in one write. Returns False if part of it waits for the reader.
+
+        The link is cut if the reader has left too much of earlier turns unread.
+        """
         transport = self._transport
         if transport is None or transport.is_closing():
             return True
@@ -131,11 +137,11 @@ class TcpLink(asyncio.Protocol):
             self.cut("reads too slowly")
             return True
         if not waiting and len(data) <= AT_ONCE and self._descriptor is not None:
-            # Straight to the kernel, which nearly always takes all of it, and without what a transport does around it.
+            # Write directly to the kernel, which nearly always takes all of it, and skip the transport's overhead.
             try:
                 sent = os.write(self._descriptor, data)
             except OSError:
-                sent = 0  # no room, or an error, which the transport will meet and tell
+                sent = 0  # no room, or an error that the transport will meet and report
             if sent == len(data):
                 return True
             data = data[sent:]
@@ -143,23 +149,23 @@ class TcpLink(asyncio.Protocol):
         return not transport.get_write_buffer_size()
 
     def pause_reading(self) -> None:
-        """Let the other side's bytes wait in the kernel."""
+        """Stop reading; further bytes wait in the kernel."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Go on reading."""
+        """Resume reading."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def close(self, reason: str) -> None:
-        """Send what is queued, then end."""
+        """Send what is queued, then close."""
         self._reason = reason
         if self._transport is not None:
             self._transport.close()
 
     def cut(self, reason: str) -> None:
-        """End now; what is queued is lost."""
+        """Close now; queued bytes are lost."""
         self._reason = reason
         if self._transport is not None:
             self._transport.abort()

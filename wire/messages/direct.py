@@ -1,4 +1,4 @@
-"""What one peer says to another: the body of a message; how it travels is `delivery`'s."""
+"""What peers exchange directly: message bodies, relayed datagrams, and the frames of reliable delivery."""
 
 from typing import Annotated, Final, TypeAlias
 
@@ -11,25 +11,26 @@ from chatapp.wire.messages.table import Count
 
 
 class DirectBody(msgspec.Struct, frozen=True, array_like=True):
-    """The inside of a direct message (clause 6.1). `at` is the sender's Unix time in milliseconds."""
+    """The body of a direct message (clause 6.1). `at` is the sender's Unix time in milliseconds."""
 
     at: Count
     text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
 
 
 class DirectGroupLine(msgspec.Struct, frozen=True, array_like=True):
-    """The other inside of a direct message (clause 6.9): a line of a group, said straight to one member while the
-    registry is away. Its first field is a text, a `DirectBody`'s a number: so they are told apart."""
+    """The other body of a direct message (clause 6.9): a group's line, sent directly to one member while the registry
+    is away. Its first field is a text, that of a `DirectBody` a number, which tells the two apart."""
 
     group: GroupName
     number: Count
-    """In the sender's stream to the group, as the line bears it in the group's log later."""
+    """The number in the sender's stream to the group, the same as in the group's log later."""
     since: Count
-    """Every number from this one up to `number` was never given."""
+    """Every number from this one up to `number` is a gap: it was never used."""
     floor: Count
     """Every number below it is settled: it has its place in the group's log, or never comes."""
     position: Count
-    """Where in the log the newest of those stands; 0 for none. Who has the log up to there need not wait for any."""
+    """The position in the log of the newest settled number; 0 for none. A reader who has the log up to there need not
+    wait."""
     at: Count
     """The sender's Unix time in milliseconds."""
     text: Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
@@ -69,7 +70,7 @@ RANGES_LIMIT: Final = 32
 datagram."""
 
 PARTS_LIMIT: Final = 1024
-"""Parts of one message, so that a stranger cannot make us keep a table for a million of them."""
+"""Parts of one message: a stranger must not make us keep a table for a million of them."""
 
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_NUMBER)]
 Length: TypeAlias = Annotated[int, Meta(ge=1, le=LAST_NUMBER)]
@@ -88,14 +89,14 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
 
 
 class Ack(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
-    """Numbers of messages that are stored at whoever says it."""
+    """Acknowledges messages that are stored on the receiver's disk: `ranges` are alternating lengths from `first` on."""
 
     first: Number
     ranges: Lengths
 
 
 class PartAck(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
-    """Parts of message `number` that are held in memory, which a restart forgets."""
+    """Acknowledges parts of message `number` that are held in memory, which a restart forgets."""
 
     number: Number
     first: PartIndex
@@ -103,13 +104,13 @@ class PartAck(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
 
 
 class Floor(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
-    """The lowest number of the sender's stream that is not settled for ever: nothing below it comes again."""
+    """The lowest number of the sender's stream that is not settled: nothing below it is sent again."""
 
     number: Number
 
 
 class Gap(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
-    """The `count` numbers from `first` on, all at or above the floor, never come: they were skipped or refused."""
+    """A gap: the `count` numbers from `first` on, all at or above the floor, never come. They were skipped or refused."""
 
     first: Number
     count: Length
@@ -118,4 +119,4 @@ class Gap(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
 DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Gap
 
 encode_frame: Final = msgspec.msgpack.Encoder().encode
-"""Turns one frame into msgpack bytes; a datagram's plaintext is one msgpack array of such frames."""
+"""Encodes one frame; a datagram's plaintext is one msgpack array of such frames."""

@@ -1,4 +1,4 @@
-"""What is said on the sealed link between a peer and its registry (clause 9)."""
+"""The requests and notices on the sealed link between a peer and its registry (clause 9)."""
 
 import msgspec
 
@@ -42,7 +42,7 @@ from chatapp.wire.messages.table import FetchTable, TablePage
 
 
 class Attach(msgspec.Struct, frozen=True, array_like=True, tag=60):
-    """Peer to registry: the first frame; opens the link."""
+    """Peer to registry: the first frame, which opens the link."""
 
 
 PeerRequest = (
@@ -62,7 +62,7 @@ PeerRequest = (
     | Ping
     | Leave
 )
-"""All that a peer may say on its link."""
+"""The requests that a peer may send on its link."""
 
 RegistryNotice = (
     TablePage
@@ -88,4 +88,4 @@ RegistryNotice = (
     | Probe
     | Left
 )
-"""All that a registry may say on a link."""
+"""The notices that a registry may send on a link."""

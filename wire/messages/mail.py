@@ -11,12 +11,12 @@ from chatapp.wire.messages.table import Count, Key, Name, Signature
 
 
 class LetterBody(msgspec.Struct, frozen=True, array_like=True):
-    """The inside of a letter, signed by its sender and bound to the recipient's mail key (clause 7.1)."""
+    """The body of a letter, signed by its sender and bound to the recipient's mail key (clause 7.1)."""
 
     number: Count
     floor: Count
     since: Count
-    """Every number from this one up to `number` is settled for ever: nothing waits for it (clause 6.3)."""
+    """Every number from this one up to `number` is settled: nothing waits for it (clause 6.3)."""
     sender: Key
     sender_name: Name
     recipient: Key
@@ -34,7 +34,7 @@ class SignedLetter(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MailRefusal(enum.IntEnum):
-    """Why a letter was not taken (clause 7.3)."""
+    """Why a letter was not accepted (clause 7.3)."""
 
     MAILBOX_FULL = 1
     SHARE_USED_UP = 2
@@ -44,7 +44,7 @@ class MailRefusal(enum.IntEnum):
 
 
 class DepositMail(msgspec.Struct, frozen=True, array_like=True, tag=40):
-    """Peer to registry: keep this for `recipient`."""
+    """Peer to registry: keep this letter for `recipient`."""
 
     reference: Reference
     recipient: Key
@@ -66,7 +66,7 @@ class MailRefused(msgspec.Struct, frozen=True, array_like=True, tag=42):
 
 
 class Letter(msgspec.Struct, frozen=True, array_like=True):
-    """One letter on its way to its reader."""
+    """One letter as the registry passes it to its reader."""
 
     serial: Count
     sender: Key
@@ -75,27 +75,27 @@ class Letter(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MailBatch(msgspec.Struct, frozen=True, array_like=True, tag=43):
-    """Registry to peer: the oldest letters. `more` says that others wait behind them."""
+    """Registry to peer: the oldest letters. `more` means that others wait behind them."""
 
     letters: Annotated[list[Letter], msgspec.Meta(max_length=256)]
     more: bool
 
 
 class TakeMail(msgspec.Struct, frozen=True, array_like=True, tag=44):
-    """Peer to registry: these are in my own store; you may drop them."""
+    """Peer to registry: these letters are in my own store; you may drop them."""
 
     serials: Annotated[list[Count], msgspec.Meta(max_length=256)]
 
 
 class MailExpired(msgspec.Struct, frozen=True, array_like=True, tag=45):
-    """Registry to peer: your letter `number` to `recipient` was never fetched and is gone."""
+    """Registry to peer: your letter `number` to `recipient` was never fetched and is dropped."""
 
     recipient: Key
     number: Count
 
 
 class AskMail(msgspec.Struct, frozen=True, array_like=True, tag=46):
-    """Peer to registry: of these letters of mine to `recipient`, tell me by MailExpired which you do not hold."""
+    """Peer to registry: tell me by MailExpired which of these letters of mine to `recipient` you do not hold."""
 
     recipient: Key
     numbers: Annotated[list[Count], msgspec.Meta(max_length=256)]

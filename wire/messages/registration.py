@@ -1,7 +1,7 @@
-"""Coming in: the datagrams that are not sealed, because no key is shared yet (clause 4).
+"""Registration: the datagrams that are not sealed, because no key is shared yet (clause 4).
 
-HELLO -> COOKIE -> REGISTER -> WELCOME or REFUSED. All carry the nonce of the HELLO, so that an answer recorded earlier
-fits no later question.
+HELLO -> COOKIE -> REGISTER -> WELCOME or REFUSED. All carry the nonce of the HELLO, so that a recorded answer fits no
+later attempt.
 """
 
 import enum
@@ -19,7 +19,7 @@ CookieBytes = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 
 class RefusalReason(enum.IntEnum):
-    """Why a registry lets somebody not in (clause 4.5)."""
+    """Why a registry refuses a registration or a rename (clause 4.5)."""
 
     NAME_TAKEN = 1
     BAD_NAME = 2
@@ -34,7 +34,7 @@ class RefusalReason(enum.IntEnum):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
-    """Peer to registry; padded to `limits.HELLO_SIZE` bytes by `wire.codec`. Costs the registry no state."""
+    """Peer to registry: padded to `limits.HELLO_SIZE` bytes by `wire.codec`. It makes the registry store nothing."""
 
     version: Annotated[int, msgspec.Meta(ge=0, le=65_535)]
     nonce: Nonce
@@ -49,15 +49,15 @@ class Cookie(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Register(msgspec.Struct, frozen=True, array_like=True):
-    """Peer to registry. The signature covers all other fields and the registry's identity: a card seen in the
-    table is of no use to anybody else."""
+    """Peer to registry: the request to register. The signature covers all other fields and the registry's identity, so
+    a card copied from the table is of no use to anybody else."""
 
     nonce: Nonce
     cookie: CookieBytes
     card: Card
     signature: Signature
     invitation: Invitation = b""
-    """Of a newcomer with a join code (`wire.admission`); it has a signature of its own beside this one."""
+    """The join code's proof (`wire.admission`), for a newcomer who has one; it has a signature of its own."""
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True):
@@ -68,10 +68,10 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     port: Port
     table_version: Count
     lease: Annotated[int, msgspec.Meta(ge=1, le=86_400)]
-    """Seconds without a sign of life after which the peer is held to be away."""
+    """Seconds without a sign of life after which the peer counts as away."""
     link_port: Port
     clock: Count
-    """What the registry's clock shows, in milliseconds."""
+    """The registry's clock, in milliseconds."""
     signature: Signature
 
 
@@ -82,58 +82,58 @@ class Refused(msgspec.Struct, frozen=True, array_like=True):
     reason: RefusalReason
     name: Name
     counter: Count
-    """With OLD_CARD that of the card that the registry knows, else 0."""
+    """With OLD_CARD the counter of the card that the registry knows, else 0."""
     signature: Signature
 
 
 Reference = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
-"""Chosen by the asker, repeated in the answer."""
+"""Chosen by the sender of a request, repeated in the answer."""
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag=10):
-    """I am here. Keeps the lease."""
+    """A sign of life: keeps the lease."""
 
     reference: Reference
 
 
 class Pong(msgspec.Struct, frozen=True, array_like=True, tag=11):
-    """And I. `table_version` tells the asker of changes that it missed."""
+    """The answer to a Ping. `table_version` shows whether the other side missed changes."""
 
     reference: Reference
     table_version: Count
 
 
 class Probe(msgspec.Struct, frozen=True, array_like=True, tag=14):
-    """Registry to peer: somebody cannot reach you; show a sign of life, by the way on which this came."""
+    """Registry to peer: somebody cannot reach you; send a sign of life by the path on which this came."""
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag=12):
-    """I go offline on purpose."""
+    """Peer to registry: I go offline on purpose."""
 
     reference: Reference
 
 
 class Left(msgspec.Struct, frozen=True, array_like=True, tag=13):
-    """You are offline now. Repeated for each repeated Leave."""
+    """Registry to peer: you are offline now. Sent for every repeated Leave."""
 
     reference: Reference
 
 
 class Rename(msgspec.Struct, frozen=True, array_like=True, tag=80):
-    """Peer to registry, on its link: from now on this card, which bears another name and a higher counter."""
+    """Peer to registry, on its link: use this card from now on. It has another name and a higher counter."""
 
     reference: Reference
     card: Card
 
 
 class RenameAccepted(msgspec.Struct, frozen=True, array_like=True, tag=81):
-    """Registry to peer: it is on disk and in the table."""
+    """Registry to peer: the new card is on disk and in the table."""
 
     reference: Reference
 
 
 class RenameRefused(msgspec.Struct, frozen=True, array_like=True, tag=82):
-    """Registry to peer: you keep the name that you have."""
+    """Registry to peer: the rename is refused; you keep your name."""
 
     reference: Reference
     reason: RefusalReason

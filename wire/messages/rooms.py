@@ -1,6 +1,6 @@
-"""Groups: the channel (everybody) and, by the same rules, rooms (clause 8).
+"""Groups: the channel (everybody) and rooms, which follow the same rules (clause 8).
 
-A line is sealed once by its sender with the group's key and relayed as it came.
+The sender seals a line once with the group's key, and the registry relays the same bytes.
 """
 
 import enum
@@ -13,7 +13,7 @@ from chatapp.wire.messages.registration import Reference
 from chatapp.wire.messages.table import Count, Key, Name
 
 CHANNEL = "channel"
-"""The group that everybody is in. A room's name begins with `#`, so no room can be it."""
+"""The group of everybody. A room's name begins with `#`, so no room can have this name."""
 
 GroupName = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 Epoch = Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
@@ -21,7 +21,7 @@ SenderIndex = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 
 
 class GroupBody(msgspec.Struct, frozen=True, array_like=True):
-    """The inside of a group line. `number` and `floor` are the sender's, as for direct messages."""
+    """The body of a group line. `number` and `floor` are the sender's, as for direct messages."""
 
     number: Count
     floor: Count
@@ -38,7 +38,8 @@ class EpochKey(msgspec.Struct, frozen=True, array_like=True):
 
 
 class GroupGranted(msgspec.Struct, frozen=True, array_like=True, tag=50):
-    """Registry to peer: you are in; seal with this key as number `sender_index`. `position` is the newest line's."""
+    """Registry to peer: you are a member; seal with this key under `sender_index`. `position` is that of the newest
+    line."""
 
     group: GroupName
     epoch: Epoch
@@ -48,7 +49,7 @@ class GroupGranted(msgspec.Struct, frozen=True, array_like=True, tag=50):
 
 
 class GroupAccepted(msgspec.Struct, frozen=True, array_like=True, tag=51):
-    """Registry to peer: your line with this counter is kept for those who are away, as `position`."""
+    """Registry to peer: your line with this counter is stored for absent members, at `position`."""
 
     group: GroupName
     epoch: Epoch
@@ -57,7 +58,7 @@ class GroupAccepted(msgspec.Struct, frozen=True, array_like=True, tag=51):
 
 
 class GroupRefusal(enum.IntEnum):
-    """Why a line was not taken (clause 8.4)."""
+    """Why a line was not accepted (clause 8.4)."""
 
     EPOCH_OVER = 1
     DISK_FULL = 2
@@ -65,7 +66,7 @@ class GroupRefusal(enum.IntEnum):
 
 
 class GroupRefused(msgspec.Struct, frozen=True, array_like=True, tag=52):
-    """Registry to peer: your line was not taken, and nobody was shown it."""
+    """Registry to peer: your line was not accepted, and nobody was shown it."""
 
     group: GroupName
     epoch: Epoch
@@ -81,7 +82,7 @@ class FetchGroup(msgspec.Struct, frozen=True, array_like=True, tag=53):
 
 
 class GroupLine(msgspec.Struct, frozen=True, array_like=True):
-    """One stored line: where it stands, whose it is, and the frame as its sender sealed it."""
+    """One stored line: its position, its sender, and the frame as the sender sealed it."""
 
     position: Count
     sender: Key
@@ -102,16 +103,16 @@ MEMBERS_MAX = 4_096
 ROOMS_LISTED_MAX = 1_024
 
 ROOM_SIGN = "#"
-"""Before a room's name in the name of its group."""
+"""The first character of the name of a room's group."""
 
 
 class RoomPresence(enum.IntEnum):
-    """How a member stands to a room."""
+    """A member's state in a room."""
 
     GONE = 0
-    """Left on purpose: no member any more."""
+    """Left on purpose: not a member any more."""
     AWAY = 1
-    """Still a member, out of reach: gets on return what was missed."""
+    """Still a member, but offline: receives the missed lines on return."""
     HERE = 2
 
 
@@ -123,7 +124,7 @@ class RoomMember(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RoomRefusal(enum.IntEnum):
-    """Why somebody is not let into a room."""
+    """Why a request to enter a room is refused."""
 
     BAD_NAME = 1
     ROOM_FULL = 2
@@ -132,42 +133,42 @@ class RoomRefusal(enum.IntEnum):
     """The registry's disk is full or read-only."""
     TOO_OFTEN = 5
     SHARE_USED_UP = 6
-    """They, or others at their address, make or enter too many in a short time."""
+    """This identity, or others at its address, create or enter too many rooms in a short time."""
 
 
 class EnterRoom(msgspec.Struct, frozen=True, array_like=True, tag=70):
-    """Peer to registry: let me in, and out of the room where I am; said again on each new link."""
+    """Peer to registry: enter this room and leave the present one; repeated on each new link."""
 
     reference: Reference
     room: Name
 
 
 class LeaveRoom(msgspec.Struct, frozen=True, array_like=True, tag=71):
-    """Peer to registry: I leave the room where I am for good."""
+    """Peer to registry: leave the present room for good."""
 
     reference: Reference
 
 
 class ListRooms(msgspec.Struct, frozen=True, array_like=True, tag=72):
-    """Peer to registry: which rooms are there?"""
+    """Peer to registry: list the rooms."""
 
     reference: Reference
 
 
 class RoomEntered(msgspec.Struct, frozen=True, array_like=True, tag=73):
-    """Registry to peer: you are in. A `GroupGranted` for `group` follows before any line of it."""
+    """Registry to peer: you are in the room. A `GroupGranted` for `group` follows before any of its lines."""
 
     reference: Reference
     group: GroupName
     members: Annotated[list[RoomMember], msgspec.Meta(max_length=MEMBERS_MAX)]
     since: Count
-    """Lines up to this position are not yours to read."""
+    """Lines up to this position are not for you."""
     missed: Count
-    """How many lines of others were said while they were away; 0 for a newcomer."""
+    """How many lines of others were sent while you were away; 0 for a newcomer."""
 
 
 class RoomRefused(msgspec.Struct, frozen=True, array_like=True, tag=74):
-    """Registry to peer: you are not in; where you were before, you still are."""
+    """Registry to peer: you are not let in; your previous room stays as it was."""
 
     reference: Reference
     reason: RoomRefusal
@@ -180,18 +181,18 @@ class RoomLeft(msgspec.Struct, frozen=True, array_like=True, tag=75):
 
 
 class RoomChanged(msgspec.Struct, frozen=True, array_like=True, tag=76):
-    """Registry to members that are here: these stand otherwise now."""
+    """Registry to the members in the room: these members have changed state."""
 
     group: GroupName
     members: Annotated[list[RoomMember], msgspec.Meta(max_length=MEMBERS_MAX)]
 
 
 class RoomInfo(msgspec.Struct, frozen=True, array_like=True):
-    """One room, as somebody sees it who looks for one."""
+    """One room in a list of rooms."""
 
     group: GroupName
     here: Count
-    """Members that are here now."""
+    """Members who are in the room now."""
 
 
 class RoomsListed(msgspec.Struct, frozen=True, array_like=True, tag=77):

@@ -1,4 +1,4 @@
-"""The table: what people say about themselves (cards) and what the registry adds (rows).
+"""The table: cards, which people sign about themselves, and rows, which the registry adds.
 
 Shapes are arrays in the order of their fields (protocol.md, clause 3).
 """
@@ -20,10 +20,11 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 
 class Card(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What a person says about themself, signed with the identity key (clause 3.1). The registry's has no name.
+    """A person's keys and name, signed with the identity key (clause 3.1). The registry's own card has no name.
 
-    It alone takes no further elements: whoever checks, stores or passes on a card makes the signed bytes anew from these
-    fields, so what else stood in it would be signed by nobody."""
+    Only this shape refuses further elements: whoever checks, stores or passes on a card builds the signed bytes anew from
+    these fields, so nobody would have signed what else stood in it.
+    """
 
     name: Name
     identity: Key
@@ -33,15 +34,15 @@ class Card(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
 
 class Presence(enum.IntEnum):
-    """How somebody stands to the registry."""
+    """Whether somebody is online, as the registry knows it."""
 
     AWAY = 0
-    """They left on purpose, or have not been here in this life of the registry."""
+    """They left on purpose, or have not been online since the registry started."""
     ONLINE = 1
     LOST = 2
     """They vanished: their link broke or their lease ran out."""
     BANNED = 3
-    """Whoever runs the registry keeps them out: nothing that they say counts."""
+    """Banned by the server's owner: nothing they send counts."""
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
@@ -56,21 +57,21 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     sender_index: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
     """The sender's number in group frames while this link lasts; 0 for none (0 is the registry's own)."""
     version: Count
-    """The table version in which this row changed."""
+    """The version of the table in which this row changed."""
 
     @property
     def online(self) -> bool:
-        """Whether they are in reach, as far as the registry knows."""
+        """Whether they are online, as far as the registry knows."""
         return self.presence is Presence.ONLINE
 
     @property
     def is_placed(self) -> bool:
-        """Whether they have been here in this life of the registry: else it does not say where they are."""
+        """Whether they have been online since the registry started: otherwise the row has no address."""
         return self.port != 0
 
 
 class TableBatch(msgspec.Struct, frozen=True, array_like=True):
-    """Changed rows, broadcast; rows stay encoded so that each is encoded once for everybody (clause 3.3)."""
+    """Changed rows, broadcast. Rows stay encoded, so that each is encoded only once for everybody (clause 3.3)."""
 
     since: Count
     version: Count
@@ -84,7 +85,7 @@ class FetchTable(msgspec.Struct, frozen=True, array_like=True, tag=20):
 
 
 class TablePage(msgspec.Struct, frozen=True, array_like=True, tag=21):
-    """Registry to peer: rows changed in (since, version]; `more` says that the next page is to be asked for."""
+    """Registry to peer: rows changed in (since, version]; `more` means that the peer has to ask for the next page."""
 
     since: Count
     version: Count
