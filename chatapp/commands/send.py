@@ -51,7 +51,7 @@ def send(
     folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     if not text.strip():
-        raise Misuse("text: there is nothing to say")
+        raise Misuse("text: the message is empty")
     found = server_from(host, there)
     from chatapp.peer.ui.send import run
 

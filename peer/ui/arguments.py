@@ -1,7 +1,4 @@
-"""What a row of the table of commands is: spellings, what must follow them, what they mean.
-
-It knows no command.
-"""
+"""Rows of the command table: their type, and how the words behind a spelling are cut and checked."""
 
 import enum
 from collections.abc import Callable
@@ -9,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.ui import texts
 from chatapp.peer.ui.intents import (
     SERVER,
     Context,
@@ -21,27 +19,27 @@ from chatapp.peer.ui.intents import (
     TrustKey,
     VerifyKey,
 )
-from chatapp.wire.errors import NameRefused, quoted
+from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import PeerName, is_same_name, peer_name
 
 SIGNS: Final = ("/", ".", "server:")
-"""What begins with one of these is always a command, inside a room and outside."""
+"""A line that begins with one of these is always a command, in a room and outside."""
 
 
 class Cut(enum.Enum):
-    """How what follows a spelling is cut into arguments."""
+    """How the rest of a line is cut into arguments."""
 
-    NOTHING = "nothing follows"
+    NOTHING = "nothing may follow"
     WORD = "one word"
     MAYBE_WORD = "one word or nothing"
     TWO_WORDS = "two words"
-    TEXT = "all of it, as typed"
-    WORD_AND_TEXT = "one word, then all of the rest, as typed"
-    WORD_AND_MAYBE_TEXT = "one word, then all of the rest or nothing"
+    TEXT = "the whole rest, as typed"
+    WORD_AND_TEXT = "one word, then the whole rest, as typed"
+    WORD_AND_MAYBE_TEXT = "one word, then the whole rest or nothing"
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """What follows a spelling: as a usage line shows it, and how it is cut."""
+    """The arguments of a command: as a usage line shows them, and how they are cut."""
 
     shown: str
     cut: Cut
@@ -67,101 +65,115 @@ OPERATOR: Final = Shape("<operator>", Cut.WORD)
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """One row."""
+    """One row of the command table."""
 
     spellings: tuple[str, ...]
-    """In lower case. One of them at least begins with a sign, so that the row works inside a room."""
+    """In lower case. At least one begins with a sign, so that the command works in a room."""
     shape: Shape
     summary: str
     example: Intent
     to_intent: Callable[..., Intent | Mistake]
-    """Takes the context, then one string an argument of the shape."""
+    """Takes the context, then one string for each argument of the shape."""
     unquoted: frozenset[str] = frozenset()
-    """Spellings whose text loses one pair of quotes around the whole of it."""
+    """Spellings that drop a pair of quotes around the whole text."""
     bare: str = ""
-    """Another way to type it, without a spelling."""
+    """Another way to type the command, without a spelling."""
     is_bare_in_room: bool = False
-    """Whether the first spelling works inside a room without a sign, when nothing follows it."""
+    """Whether the first spelling alone, without a sign, works in a room."""
     offline: bool = False
-    """Whether it works after `dereg`."""
+    """Whether the command works after `dereg`."""
 
     @property
     def usages(self) -> tuple[str, ...]:
-        """Each way to type it, with what must follow."""
+        """Each way to type the command, with its arguments."""
         typed = tuple(usage(spelling, self.shape) for spelling in self.spellings)
         return (*typed, self.bare) if self.bare else typed
 
 
 def usage(spelling: str, shape: Shape) -> str:
-    """A spelling with what must follow it."""
+    """A spelling with its arguments."""
     return f"{spelling} {shape.shown}".rstrip()
 
 
 HISTORY_SHOWN: Final = 20
 HISTORY_MAX: Final = 10_000
+_NUMBER_DIGITS: Final = 9
+"""More digits than any number needs; a longer word is refused before it is converted."""
 
-NOT_IN_ROOM: Final = "[You are not in any room.]"
-IS_YOU: Final = "[That is you.]"
+
+def number(word: str) -> int | None:
+    """A number above zero; None for any other word."""
+    is_number = word.isascii() and word.isdigit() and len(word) <= _NUMBER_DIGITS
+    return int(word) or None if is_number else None
+
+
+# --- readers: from the context and the arguments to an intent
 
 
 def named(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
-    """What takes one name, of a person or of a room: both are names, by the same rules."""
+    """A reader of one name, of a person or of a room: the same rules hold for both."""
 
     def read(context: Context, name: str) -> Intent | Mistake:
         try:
             return to_intent(peer_name(name))
         except NameRefused as refusal:
-            return Mistake(f"[{refusal}.]")
+            return Mistake(texts.name_refused(refusal))
+
+    return read
+
+
+def other_person(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
+    """A reader of the name of a person who is not the user."""
+
+    def read(context: Context, name: str) -> Intent | Mistake:
+        return Mistake(texts.IS_YOU) if is_same_name(name, context.me) else named(to_intent)(context, name)
+
+    return read
+
+
+def own_name(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
+    """A reader of the user's own name, which is typed to be sure."""
+
+    def read(context: Context, name: str) -> Intent | Mistake:
+        is_own = is_same_name(name, context.me)
+        return to_intent(context.me) if is_own else Mistake(texts.not_you(context.me, name))
 
     return read
 
 
 def send_direct(context: Context, name: str, text: str) -> Intent | Mistake:
-    """A name, and all of the rest."""
+    """Read a recipient and a text."""
     return named(lambda to: SendDirect(to, text))(context, name)
 
 
-def enter(context: Context, room: str) -> Intent | Mistake:
-    """A room; `#lab` is `lab`, as rooms are written elsewhere."""
+def join(context: Context, room: str) -> Intent | Mistake:
+    """Read a room. `#lab` means `lab`: other chat programs write rooms that way."""
     return named(JoinRoom)(context, room.removeprefix("#"))
 
 
 def say(context: Context, text: str) -> Intent | Mistake:
-    """A text, which needs a room."""
-    return SayInRoom(text) if context.room is not None else Mistake(NOT_IN_ROOM)
-
-
-def own(context: Context, name: str) -> Mistake | None:
-    """One's own name, and no other: a mistake otherwise."""
-    is_own = is_same_name(name, context.me)
-    return None if is_own else Mistake(f"[You are {context.me}, not {quoted(name)}.]")
-
-
-def somebody_else(to_intent: Callable[[PeerName], Intent]) -> Callable[[Context, str], Intent | Mistake]:
-    """What takes the name of a person, but not one's own."""
-
-    def read(context: Context, name: str) -> Intent | Mistake:
-        return Mistake(IS_YOU) if is_same_name(name, context.me) else named(to_intent)(context, name)
-
-    return read
+    """Read a text to say in the current room."""
+    return SayInRoom(text) if context.room is not None else Mistake(texts.NOT_IN_ROOM)
 
 
 def verify(context: Context, name: str) -> Intent | Mistake:
-    """A person but oneself, or the server."""
-    return VerifyKey(SERVER) if name.lower() == SERVER else somebody_else(VerifyKey)(context, name)
+    """Read the name of another person, or `server`."""
+    return VerifyKey(SERVER) if name.lower() == SERVER else other_person(VerifyKey)(context, name)
 
 
 def trust(context: Context, name: str, digits: str = "") -> Intent | Mistake:
-    """The same, and the digits that are shown for it, in groups or not."""
+    """Read the name of another person, or `server`, and the digits of a key, with or without blanks."""
     typed = "".join(digits.split()) or None
     if name.lower() == SERVER:
         return TrustKey(SERVER, typed)
-    return somebody_else(lambda who: TrustKey(who, typed))(context, name)
+    return other_person(lambda who: TrustKey(who, typed))(context, name)
 
 
 def show_history(context: Context, *words: str) -> Intent | Mistake:
-    """How many, or as many as fit on a screen."""
-    count = words[0] if words else str(HISTORY_SHOWN)
-    if count.isascii() and count.isdigit() and len(count) < 9 and 0 < int(count) <= HISTORY_MAX:
-        return ShowHistory(int(count))
-    return Mistake(f'[Give a number from 1 to {HISTORY_MAX:,}, not "{quoted(count)}".]')
+    """Read how many messages to show; by default as many as fit on a screen."""
+    if not words:
+        return ShowHistory(HISTORY_SHOWN)
+    count = number(words[0])
+    if count is None or count > HISTORY_MAX:
+        return Mistake(texts.not_in_range(words[0], HISTORY_MAX))
+    return ShowHistory(count)

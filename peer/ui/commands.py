@@ -1,12 +1,10 @@
-"""The commands: one table. A new command is a row; help, README, completion and suggestions follow.
-
-It knows spellings and what they mean.
-"""
+"""The table of commands. Add a row, and help, the guide, completion and suggestions follow."""
 
 import difflib
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from chatapp.peer.ui import texts
 from chatapp.peer.ui.arguments import (
     HISTORY_SHOWN,
     MAYBE_COMMAND,
@@ -25,13 +23,14 @@ from chatapp.peer.ui.arguments import (
     TEXT,
     WORDS,
     Command,
-    enter,
+    join,
     named,
-    own,
+    number,
+    other_person,
+    own_name,
     say,
     send_direct,
     show_history,
-    somebody_else,
     trust,
     verify,
 )
@@ -62,7 +61,6 @@ from chatapp.peer.ui.intents import (
     Unignore,
     VerifyKey,
 )
-from chatapp.wire.errors import quoted
 from chatapp.wire.messages.desk import (
     CallNext,
     DropVisitor,
@@ -78,16 +76,12 @@ from chatapp.wire.messages.desk import (
 )
 from chatapp.wire.names import peer_name
 
-NO_CLIENT: Final = "[No active client.]"
-_PLACE_DIGITS: Final = 9
-
-
 # An operator's command is the request itself. Its reference, and the visit that it concerns, are 0 here: the core
 # fills them in (`peer.core.operator`).
 
 
 def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent | Mistake]:
-    """Take the name of a queue, or nothing for the first one."""
+    """A reader of the name of a queue; without one, the first queue is meant."""
 
     def read(context: Context, *words: str) -> Intent | Mistake:
         return named(request)(context, words[0]) if words else request("")
@@ -95,29 +89,20 @@ def _of_queue(request: Callable[[str], OperatorRequest]) -> Callable[..., Intent
     return read
 
 
-def _place(text: str) -> int | None:
-    is_place = text.isascii() and text.isdigit() and len(text) <= _PLACE_DIGITS and int(text) > 0
-    return int(text) if is_place else None
-
-
 def _drop(context: Context, place: str) -> Intent | Mistake:
-    number = _place(place)
-    return _no_place(place) if number is None else DropVisitor(0, 0, number)
+    dropped = number(place)
+    return Mistake(texts.not_a_place(place)) if dropped is None else DropVisitor(0, 0, dropped)
 
 
 def _move(context: Context, place: str, to: str) -> Intent | Mistake:
-    before, after = _place(place), _place(to)
+    before, after = number(place), number(to)
     if before is None or after is None:
-        return _no_place(place if before is None else to)
+        return Mistake(texts.not_a_place(place if before is None else to))
     return MoveVisitor(0, 0, before, after)
 
 
-def _no_place(text: str) -> Mistake:
-    return Mistake(f'["{quoted(text)}" is no number in the waiting room: 1 is next.]')
-
-
 def _say(context: Context, text: str) -> Intent | Mistake:
-    return SayToClient(text) if context.serves else Mistake(NO_CLIENT)
+    return SayToClient(text) if context.serves else Mistake(texts.NO_CLIENT)
 
 
 DESK_COMMANDS: Final = (
@@ -208,7 +193,7 @@ _NEAR: Final = 0.5
 def _show_help(context: Context, *words: str) -> Intent | Mistake:
     if not words:
         return ShowHelp()
-    found = _known(words[0])
+    found = _spelling_of(words[0])
     return ShowHelp(found) if found else unknown(words[0])
 
 
@@ -227,7 +212,7 @@ COMMANDS: Final = (
     Command(
         spellings=("message", "/message"),
         shape=NOTHING,
-        summary="be asked for a name and a text, then send it",
+        summary="ask for a name and a text, then send them",
         example=AskMessage(),
         to_intent=lambda context: AskMessage(),
     ),
@@ -242,9 +227,9 @@ COMMANDS: Final = (
     Command(
         spellings=("join", "/join", "server:join"),
         shape=ROOM,
-        summary="enter a room, created if needed; leave your present one",
+        summary="enter a room (created if needed), leave your current one",
         example=JoinRoom(peer_name("lab")),
-        to_intent=enter,
+        to_intent=join,
     ),
     Command(
         spellings=("/say",),
@@ -288,20 +273,20 @@ COMMANDS: Final = (
         shape=NAME,
         summary="go offline under your own name; messages wait for you",
         example=GoOffline(peer_name("alice")),
-        to_intent=lambda context, name: own(context, name) or GoOffline(context.me),
+        to_intent=own_name(GoOffline),
     ),
     Command(
         spellings=("reg", "/reg"),
         shape=NAME,
         summary="come back under your own name; your mail is shown first",
         example=GoOnline(peer_name("alice")),
-        to_intent=lambda context, name: own(context, name) or GoOnline(context.me),
+        to_intent=own_name(GoOnline),
         offline=True,
     ),
     Command(
         spellings=("/nickname", "/nicknames", "/nick"),
         shape=NEW_NAME,
-        summary="take another name; key, mail and contacts stay",
+        summary="change your name; key, mail and contacts stay",
         example=ChangeName(peer_name("alicia")),
         to_intent=named(ChangeName),
     ),
@@ -315,7 +300,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/trust",),
         shape=NAME_AND_KEY,
-        summary="accept the key with the digits that you have compared",
+        summary="accept the key whose digits you have compared",
         example=TrustKey(_BOB, "0123456789" * 6),
         to_intent=trust,
     ),
@@ -324,14 +309,14 @@ COMMANDS: Final = (
         shape=NAME,
         summary="hide someone's messages",
         example=Ignore(_BOB),
-        to_intent=somebody_else(Ignore),
+        to_intent=other_person(Ignore),
     ),
     Command(
         spellings=("/unignore",),
         shape=NAME,
         summary="show someone's messages again",
         example=Unignore(_BOB),
-        to_intent=somebody_else(Unignore),
+        to_intent=other_person(Unignore),
     ),
     Command(
         spellings=("/why",),
@@ -374,17 +359,16 @@ COMMANDS: Final = (
 )
 
 BY_SPELLING: Final[Mapping[str, Command]] = {word: row for row in COMMANDS for word in row.spellings}
-"""Every spelling with its row, for completion and for `parse`."""
+"""The row of every spelling."""
 
 
 def unknown(word: str) -> Mistake:
-    """What somebody reads who typed a command that there is not: the nearest one, when one is near."""
+    """A mistake that suggests the nearest command, if one is near."""
     near = difflib.get_close_matches(word.lower(), BY_SPELLING, n=1, cutoff=_NEAR)
-    advice = f'Did you mean "{near[0]}"?' if near else "Type help for the commands."
-    return Mistake(f'[Unknown command "{quoted(word)}": nothing was sent. {advice}]')
+    return Mistake(texts.unknown_command(word, near[0] if near else None))
 
 
-def _known(word: str) -> str | None:
-    """The spelling that somebody who asks for help means: `dm` will do for `/dm`."""
+def _spelling_of(word: str) -> str | None:
+    """The spelling meant behind `help`, which may lack its sign: `dm` means `/dm`."""
     word = word.lower()
     return next((one for one in (word, f"/{word}", word[1:]) if one in BY_SPELLING), None)

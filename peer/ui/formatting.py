@@ -126,10 +126,10 @@ def key_changed(expected: str, got: str) -> str:
 
 
 _LINK_TROUBLES: Final = {
-    LinkTrouble.BLOCKED: "The server answers on UDP, but not on TCP port {port}: let TCP port {port} through the firewalls "
-    "on the way to it. What needs it waits",
-    LinkTrouble.STALLED: "The connection to TCP port {port} of the server stood still and is made anew, though UDP works. "
-    "If this comes again, large packets are lost on the way: set the MTU of this network to 1280",
+    LinkTrouble.BLOCKED: "The server answers on UDP, but not on TCP port {port}: open TCP port {port} in the firewalls "
+    "on the way. Rooms, mail and the channel wait for it",
+    LinkTrouble.STALLED: "The TCP connection to port {port} of the server stalled and is being opened anew, though UDP "
+    "works. If this happens again, large packets are being lost: set the MTU of this network to 1280",
     LinkTrouble.OVER: "The server answers on TCP port {port} now",
 }
 

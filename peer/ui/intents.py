@@ -1,7 +1,7 @@
-"""What a typed line can mean: values, and what the meaning depends on.
+"""Intents: what a typed line means, and what the meaning depends on.
 
-It knows no spelling. The fields of each stand in the order in which they are typed, so that a spelling can be made from
-an intention (`spelling.as_typed`).
+The fields of an intent stand in the order in which they are typed, so that `help.as_typed` can spell a line from it. An
+operator's command is the request to the registry itself (`OperatorRequest`).
 """
 
 from typing import Final
@@ -13,36 +13,36 @@ from chatapp.wire.names import PeerName
 
 
 class SendDirect(msgspec.Struct, frozen=True):
-    """Say `text` to one person."""
+    """Send `text` to one person."""
 
     to: PeerName
     text: str
 
 
 class AskMessage(msgspec.Struct, frozen=True):
-    """Be asked for a recipient and a text."""
+    """Ask the user for a recipient and a text, then send the message."""
 
 
 class SendAll(msgspec.Struct, frozen=True):
-    """Say `text` to everybody."""
+    """Send `text` to everybody."""
 
     text: str
 
 
 class SayInRoom(msgspec.Struct, frozen=True):
-    """Say `text` in the room where one is."""
+    """Say `text` in the current room."""
 
     text: str
 
 
 class JoinRoom(msgspec.Struct, frozen=True):
-    """Enter a room, which leaves the one before."""
+    """Enter a room and leave the current one."""
 
     room: PeerName
 
 
 class ExitRoom(msgspec.Struct, frozen=True):
-    """Leave the room where one is."""
+    """Leave the current room."""
 
 
 class ShowRooms(msgspec.Struct, frozen=True):
@@ -50,62 +50,62 @@ class ShowRooms(msgspec.Struct, frozen=True):
 
 
 class ShowMembers(msgspec.Struct, frozen=True):
-    """List who is in one's room."""
+    """List the people in the current room."""
 
 
 class GoOffline(msgspec.Struct, frozen=True):
-    """Go offline under one's own name, and stay in the program."""
+    """Go offline and keep the program running. `name` is the user's own."""
 
     name: PeerName
 
 
 class GoOnline(msgspec.Struct, frozen=True):
-    """Come back online under one's own name."""
+    """Come back online. `name` is the user's own."""
 
     name: PeerName
 
 
 class ChangeName(msgspec.Struct, frozen=True):
-    """Be called `new` from now on."""
+    """Take the name `new`."""
 
     new: PeerName
 
 
 class ShowPeople(msgspec.Struct, frozen=True):
-    """List who is online and since when the others are away."""
+    """List who is online, and when the others were last seen."""
 
 
 SERVER: Final = PeerName("server")
-"""The registry, where a name is asked for: nobody can bear this name."""
+"""Means the registry where a command takes a name. Nobody can register this name."""
 
 
 class VerifyKey(msgspec.Struct, frozen=True):
-    """Show the number that two people compare to know that nobody stands between them, or the key of the SERVER."""
+    """Show the digits that two people compare to rule out a third one between them, or the key of the SERVER."""
 
     name: PeerName
 
 
 class TrustKey(msgspec.Struct, frozen=True):
-    """Accept the key of a name, or of the SERVER, that has these digits."""
+    """Accept the key of a person, or of the SERVER, that has these digits."""
 
     name: PeerName
     digits: str | None = None
 
 
 class Ignore(msgspec.Struct, frozen=True):
-    """See nothing more of what somebody says."""
+    """Hide someone's messages."""
 
     name: PeerName
 
 
 class Unignore(msgspec.Struct, frozen=True):
-    """See it again."""
+    """Show someone's messages again."""
 
     name: PeerName
 
 
 class ShowTrace(msgspec.Struct, frozen=True):
-    """Show how a message travelled: `which` is its id or `last`."""
+    """Show how a message was delivered. `which` is its id, or `last`."""
 
     which: str
 
@@ -117,19 +117,19 @@ class ShowHistory(msgspec.Struct, frozen=True):
 
 
 class SearchHistory(msgspec.Struct, frozen=True):
-    """Show the messages with these words."""
+    """Show the messages that contain these words."""
 
     words: str
 
 
 class ShowHelp(msgspec.Struct, frozen=True):
-    """Show every command, or one with its spellings; `command` is a spelling that exists."""
+    """List every command, or explain the one that has the spelling `command`."""
 
     command: str | None = None
 
 
 class SayToClient(msgspec.Struct, frozen=True):
-    """Say `text` to the visitor whom one serves at the help desk."""
+    """Say `text` to the help desk's visitor whom the user serves."""
 
     text: str
 
@@ -139,11 +139,11 @@ class Quit(msgspec.Struct, frozen=True):
 
 
 class Empty(msgspec.Struct, frozen=True):
-    """A line of blanks."""
+    """Do nothing: the line is blank."""
 
 
 class Mistake(msgspec.Struct, frozen=True):
-    """A line that means nothing: `line` says why and is shown; nothing is sent."""
+    """A line that cannot be carried out. `line` tells the user why; nothing is sent."""
 
     line: str
 
@@ -177,11 +177,12 @@ Intent = (
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What the meaning of a line depends on: who types it, in which room, and whether they have left with `dereg`."""
+    """What the meaning of a line depends on."""
 
     me: PeerName
     room: str | None = None
     offline: bool = False
+    """Whether the user has gone offline with `dereg`."""
     serves: bool = False
     """Whether a line that is no command is for a visitor of the help desk: the one served, or one who has just left."""
     on_duty: bool = False

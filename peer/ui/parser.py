@@ -1,17 +1,16 @@
-"""Reading typed lines: `parse` makes a line an intention or a mistake, by the table of commands.
+"""The parser of typed lines: `parse` turns a line into an intent or a mistake, by the table of commands.
 
-It knows blanks, quotes, colons and rooms.
-
-What begins with a sign (`/`, `.`, `server:`) is always a command. Any other line is chat inside a room, but for the
-word `leave`; outside, its first word is a command, or it is `<name>:<text>`. To an operator who serves a visitor of the
-help desk, any other line is said to that visitor, inside a room and outside.
+A line that begins with a sign (`/`, `.`, `server:`) is always a command. In a room, any other line is chat, except the
+word `leave`. Outside, its first word is a command, or the line is `<name>:<text>`. While an operator serves a visitor of
+the help desk, any line without a sign is said to that visitor, in a room and outside.
 """
 
 import re
 from typing import Final
 
-from chatapp.peer.ui.arguments import NOT_IN_ROOM, SIGNS, Command, Cut, usage
-from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS, NO_CLIENT, unknown
+from chatapp.peer.ui import texts
+from chatapp.peer.ui.arguments import SIGNS, Command, Cut, usage
+from chatapp.peer.ui.commands import BY_SPELLING, COMMANDS, unknown
 from chatapp.peer.ui.intents import Context, Empty, Intent, Mistake, SayInRoom, SayToClient, SendDirect
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.names import PeerName, peer_name
@@ -22,11 +21,11 @@ _IN_ROOM: Final = frozenset(row.spellings[0] for row in COMMANDS if row.is_bare_
 _BLANKS: Final = " \t"
 _ESCAPE: Final = "//"
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
-_OFFLINE: Final = Mistake("[You are offline.]")
 
 
 def parse(line: str, context: Context) -> Intent | Mistake:
-    """What `line` means; total. The text of a message stays as typed, but for lone surrogates (broken input)."""
+    """Return what `line` means; never raises. The text of a message stays as typed, except for lone surrogates, which no
+    encoding has."""
     line = whole(line)
     words = line.lstrip(_BLANKS)
     if not words:
@@ -36,7 +35,7 @@ def parse(line: str, context: Context) -> Intent | Mistake:
     if context.serves and (words.startswith(_ESCAPE) or not words.lower().startswith(SIGNS)):
         return SayToClient(words[1:] if words.startswith(_ESCAPE) else line)
     if words.startswith(_ESCAPE):
-        return SayInRoom(words[1:]) if context.room is not None else Mistake(NOT_IN_ROOM)
+        return SayInRoom(words[1:]) if context.room is not None else Mistake(texts.NOT_IN_ROOM)
     is_chat = context.room is not None and not words.lower().startswith(SIGNS)
     if is_chat and words.strip(_BLANKS).lower() not in _IN_ROOM:
         return SayInRoom(line)
@@ -44,7 +43,7 @@ def parse(line: str, context: Context) -> Intent | Mistake:
 
 
 def whole(line: str) -> str:
-    """`line` without its line end, and as text that can be encoded."""
+    """`line` without its line end, and with lone surrogates replaced, so that it can be encoded."""
     return _SURROGATES.sub("\ufffd", line).rstrip("\r\n")
 
 
@@ -60,20 +59,22 @@ def _command(line: str, context: Context) -> Intent | Mistake:
         text = text[1:] if text[:1] in _BLANKS else text
         return _read(_BY_COLON, _BY_COLON.bare, context, _some(name, text))
     if context.on_duty and not spelling.startswith(SIGNS):
-        return Mistake(NO_CLIENT)
+        return Mistake(
+            texts.NO_CLIENT
+        )  # an operator who types on after the visitor left is not told of a typo
     return unknown(word)
 
 
 def _read(row: Command, how: str, context: Context, arguments: tuple[str, ...] | None) -> Intent | Mistake:
     if context.offline and not row.offline:
-        return _OFFLINE
+        return Mistake(texts.OFFLINE)
     if arguments is None:
-        return Mistake(f"[Usage: {how}]")
+        return Mistake(texts.usage_line(how))
     return row.to_intent(context, *arguments)
 
 
 def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None:
-    """What stands after the spelling, cut as the row's shape says; None when it does not fit."""
+    """Cut `rest` into arguments as the shape of `row` says. None if it does not fit."""
     word, after = _first_word(rest.lstrip(_BLANKS))
     match row.shape.cut:
         case Cut.NOTHING:
@@ -94,7 +95,7 @@ def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None
 
 
 def _first_word(text: str) -> tuple[str, str]:
-    """The characters before the first blank, and those after that one blank."""
+    """Split at the first blank; only that one blank is dropped, since the rest may be the text of a message."""
     for at, character in enumerate(text):
         if character in _BLANKS:
             return text[:at], text[at + 1 :]
@@ -102,6 +103,7 @@ def _first_word(text: str) -> tuple[str, str]:
 
 
 def _some(*arguments: str) -> tuple[str, ...] | None:
+    """The arguments, or None if one of them is blank."""
     return arguments if all(one.strip(_BLANKS) for one in arguments) else None
 
 
@@ -121,14 +123,11 @@ def _may_be_name(text: str) -> bool:
     return True
 
 
-TO: Final = "To: "
-TEXT: Final = "Text: "
-
 _GIVES_UP: Final = ("", "/quit")
 
 
 class Dialogue:
-    """One message that is being asked for."""
+    """The questions of `message`: to whom, then what."""
 
     def __init__(self) -> None:
         self._to: PeerName | None = None
@@ -136,21 +135,21 @@ class Dialogue:
 
     @property
     def question(self) -> str:
-        """What is asked now."""
-        return TO if self._to is None else TEXT
+        """The question to be answered next."""
+        return texts.ASK_TO if self._to is None else texts.ASK_TEXT
 
     def answer(self, line: str) -> SendDirect | Mistake | Empty:
-        """What comes of the answer: the message, or a line to be shown, or nothing yet. Then look whether it `is_over`,
-        and ask what is the question now."""
+        """Take the user's answer. Returns the message once it is complete, else a line to show, or nothing. Unless it
+        `is_over` then, ask the `question` that follows."""
         line = whole(line)
         if line.strip().lower() in _GIVES_UP:
             self.is_over = True
-            return Mistake("[Nothing was sent.]")
+            return Mistake(texts.NOTHING_SENT)
         if self._to is not None:
             self.is_over = True
             return SendDirect(self._to, line)
         try:
             self._to = peer_name(line.strip())
         except NameRefused as refusal:
-            return Mistake(f"[{refusal}.]")
+            return Mistake(texts.name_refused(refusal))
         return Empty()

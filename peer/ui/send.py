@@ -57,7 +57,7 @@ def run(
     try:
         text = _standard_input() if text is None else text
         if not text.strip():
-            return _failed(to, "[There is nothing to say.]", as_json=as_json)
+            return _failed(to, "[The message is empty.]", as_json=as_json)
         peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
         return asyncio.run(_say(peer, to, text, as_json=as_json))
     except KeyboardInterrupt:

@@ -84,7 +84,6 @@ from chatapp.peer.core.events import (
 )
 from chatapp.peer.core.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
-from chatapp.peer.ui.arguments import NOT_IN_ROOM
 from chatapp.peer.ui.formatting import (
     AnswerLine,
     MessageLine,
@@ -99,7 +98,55 @@ from chatapp.peer.ui.formatting import (
     shown_instant,
     shown_time,
 )
+from chatapp.wire.errors import NameRefused, quoted
+from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.text import sanitize
+
+# --- answers to a typed line that cannot be carried out
+
+NOT_IN_ROOM: Final = "[You are not in any room.]"
+IS_YOU: Final = "[That is you.]"
+OFFLINE: Final = "[You are offline.]"
+NO_CLIENT: Final = "[No active client.]"
+NOTHING_SENT: Final = "[Nothing was sent.]"
+LINE_TOO_LONG: Final = f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"
+
+ASK_TO: Final = "To: "
+ASK_TEXT: Final = "Text: "
+
+
+def usage_line(how: str) -> str:
+    """Answer a command whose arguments do not fit. `how`: how it is typed."""
+    return f"[Usage: {how}]"
+
+
+def unknown_command(word: str, near: str | None) -> str:
+    """Answer a command that does not exist. `near`: the nearest one that does."""
+    advice = f'Did you mean "{near}"?' if near else "Type help for the commands."
+    return f'[Unknown command "{quoted(word)}": nothing was sent. {advice}]'
+
+
+def name_refused(refusal: NameRefused) -> str:
+    """Answer a name that nobody can have."""
+    return f"[{refusal}.]"
+
+
+def not_you(me: str, typed: str) -> str:
+    """Answer a name that should have been the user's own."""
+    return f"[You are {me}, not {quoted(typed)}.]"
+
+
+def not_in_range(typed: str, most: int) -> str:
+    """Answer a number that is none, or too large."""
+    return f'[Give a number from 1 to {most:,}, not "{quoted(typed)}".]'
+
+
+def not_a_place(typed: str) -> str:
+    """Answer a place in the waiting room that cannot be."""
+    return f'[Give a number of the waiting room, 1 or above, not "{quoted(typed)}".]'
+
+
+# --- people and rooms
 
 _DIGITS_TOGETHER: Final = 5
 
@@ -148,7 +195,7 @@ def presence_lines(event: Presence) -> list[str]:
             return [f"[{name(who)} is banned from this server.]"]
         case PeopleListed(people=people):
             # We stand in every table, so one that is empty has not come yet.
-            return _people(people) or ["[Who is registered is not known: the server has not told yet.]"]
+            return _people(people) or ["[The list of people has not come from the server yet.]"]
         case _:
             assert_never(event)
 
@@ -161,8 +208,10 @@ def identity_lines(event: Identity) -> list[str]:
         case RenameRefused(name=wanted, reason=why):
             return [f"[You cannot be called {name(wanted)}: {reason(why)}.]"]
         case Ignored(name=who, is_ignored=is_ignored):
-            again, nothing_more = f"what {name(who)} says again", f"nothing more of what {name(who)} says"
-            return [f"[You see {nothing_more if is_ignored else again}.]"]
+            shown = (
+                f"no longer see what {name(who)} says" if is_ignored else f"see what {name(who)} says again"
+            )
+            return [f"[You {shown}.]"]
         case NobodyKnown(name=who):
             return [f"[Nobody called {name(who)} is known here.]"]
         case _:
@@ -181,11 +230,11 @@ def key_lines(event: KeyEvent) -> list[str]:
             cure = f"compare it (/verify {name(who)}) and type /trust {name(who)} <digits>"
             return [f"[{what}: nothing is sent to that name until you {cure}.]"]
         case KeyRestored(name=who):
-            return [f"[{name(who)} has the key that you know again: messages go out.]"]
+            return [f"[{name(who)} is back with the key that you know: messages go out again.]"]
         case Trusted(name="server", is_new=True):
-            return ["[The key that the server shows is accepted; registering there.]"]
+            return ["[The server's new key is accepted; registering there.]"]
         case Trusted(name=who, is_new=True):
-            return [f"[The key that is shown for {name(who)} is trusted from now on.]"]
+            return [f"[The new key of {name(who)} is trusted from now on.]"]
         case Trusted(name=who):
             return [f"[The key of {_whose(who)} is verified.]"]
         case NotTrusted():
@@ -202,9 +251,9 @@ def _doubt(event: NotTrusted) -> str:
     verify, trust = f"/verify {name(event.name)}", f"/trust {name(event.name)}"
     match event.why:
         case Doubt.NO_DIGITS:
-            return f"Say which key you mean: {verify} shows digits to compare; type them behind {trust}"
+            return f"Which key? {verify} shows its digits: compare them, then type {trust} <digits>"
         case Doubt.OTHER_DIGITS:
-            return f"These are not the digits of the key of {_whose(event.name)}; {verify} shows them"
+            return f"Those are not the digits of the key of {_whose(event.name)}; {verify} shows them"
         case Doubt.CHANGED:
             what = f"The key of {_whose(event.name)} has changed since {verify} showed these digits"
             return f"{what}: compare again"
@@ -224,7 +273,7 @@ def _entered(event: RoomEntered) -> list[str]:
 
 def _rooms(rooms: tuple[Room, ...]) -> list[str]:
     if not rooms:
-        return ["[There is no room yet: joining one makes it.]"]
+        return ["[There are no rooms yet: join one to create it.]"]
     fullest_first = sorted(rooms, key=lambda room: (-room.here, room.name.casefold()))
     return [AnswerLine(f"[{name(room.name)}: {room.here:,} here.]") for room in fullest_first]
 
@@ -246,20 +295,20 @@ def _presence(one: Person) -> str:
 def _safety_number(event: SafetyNumber) -> list[str]:
     digits, who = event.digits, name(event.name)
     groups = (digits[at : at + _DIGITS_TOGETHER] for at in range(0, len(digits), _DIGITS_TOGETHER))
-    changed = f"[The key of {who} has changed; this is the number of the new one.]"
+    changed = f"[The key of {who} has changed; these are the digits of the new key.]"
     return [
         *([changed] if event.is_changed else []),
-        f"[Compare with {who}, face to face or by voice: if equal, nobody is between you.]",
+        f"[Compare with {who}, face to face or by voice: if they match, nobody sits between you.]",
         f"[{sanitize(' '.join(groups))}]",
         f"[You have verified the key of {who}.]"
         if event.is_verified
-        else f"[If equal: /trust {who} <digits>]",
+        else f"[If they match: /trust {who} <digits>]",
     ]
 
 
 def _registry_key(event: RegistryKey) -> list[str]:
     if event.other:
-        shown = f"[The server shows another key than the one that you know: {name(event.other)}]"
+        shown = f"[The server shows a different key from the one that you know: {name(event.other)}]"
     elif event.held:
         shown = f"[The server's key: {name(event.held)}]"
     else:
@@ -268,7 +317,7 @@ def _registry_key(event: RegistryKey) -> list[str]:
         return [shown, "[You have verified it.]"]
     return [
         shown,
-        "[Compare it with the one that the server printed when it started; if equal: /trust server <key>]",
+        "[Compare it with the key that the server printed when it started; if they match: /trust server <key>]",
     ]
 
 
@@ -328,7 +377,7 @@ def _held_back(held: HeldBack) -> str:
     elif client:
         why = f"{client} has just come"
     else:
-        return "[No active client.]"
+        return NO_CLIENT
     match held.what:
         case HeldWhat.LINE:
             what = f"this was not said to {client}" if client and held.former else "this was not said"
@@ -360,7 +409,7 @@ def _form(came: ClientCame) -> list[str]:
 
 
 def _room(room: WaitingRoom) -> list[str]:
-    lines = [f"[Active: {_visitor(one, 'since', 'with')}.]" for one in room.served] or ["[No active client.]"]
+    lines = [f"[Active: {_visitor(one, 'since', 'with')}.]" for one in room.served] or [NO_CLIENT]
     if not room.total:
         return [*lines, "[Waiting room: empty.]"]
     lines.append(f"[Waiting room: {room.total:,}.]")
@@ -539,7 +588,7 @@ def _fate(
             return []  # what is said in a room is shown to all at once: a line that says so would be between them
         case RoomUnanswered():
             members = counted(in_reach, "member", "members")
-            return [f"{_SERVER_SILENT} Your line goes straight to {members}, to others later."]
+            return [f"{_SERVER_SILENT} Your line goes straight to {members}; the others get it later."]
         case _:
             assert_never(event)
 
@@ -613,9 +662,9 @@ def _registry_key_lines(
 NEVER_IN_TABLE: Final = "(never in the table)"
 """Behind a name that nobody but its bearer has ever said."""
 
-NOTHING_FOUND: Final = "[Nothing was found.]"
-NOTHING_YET: Final = "[There is no message yet.]"
-NO_SUCH_MESSAGE: Final = "[There is no such message: /history shows each with its id.]"
+NOTHING_FOUND: Final = "[No messages were found.]"
+NOTHING_YET: Final = "[There are no messages yet.]"
+NO_SUCH_MESSAGE: Final = "[No such message: /history shows each message with its id.]"
 
 
 def history_lines(lines: Sequence[HistoryLine]) -> list[str]:
@@ -630,14 +679,14 @@ def trace_lines(trace: DeliveryTrace | None) -> list[str]:
         return [NO_SUCH_MESSAGE]
     lines: list[str] = [_past(trace.line, 0)]
     if not trace.line.outgoing:
-        return [*lines, f"[How it came here only {name(trace.line.sender)} can know.]"]
+        return [*lines, f"[Only {name(trace.line.sender)} knows how it was delivered.]"]
     target = name(trace.line.to) if trace.line.to is not None else "the server"
     sent = [step.at for step in trace.steps if step.what in (TraceEvent.SENT, TraceEvent.RELAYED)]
     steps = [
         AnswerLine(f"[{_step(step, target, was_sent=min(sent, default=step.at) < step.at)}]")
         for step in trace.steps
     ]
-    return [*lines, *(steps or [AnswerLine("[No step of it is on record.]")])]
+    return [*lines, *(steps or [AnswerLine("[None of its steps is on record.]")])]
 
 
 def _past(line: HistoryLine, width: int) -> MessageLine:
@@ -664,7 +713,7 @@ def _step(step: TraceStep, target: str, *, was_sent: bool) -> str:
         case TraceEvent.RELAYED:
             return f"sent {at} through the server as well"
         case TraceEvent.MAILED:
-            why = "no answer on the straight way" if was_sent else f"{target} is away"
+            why = "no direct answer" if was_sent else f"{target} is away"
             return f"{why}: sealed as a letter for the registry ({at})"
         case _:
             return f"{_outcome(step, target)} ({at})"
@@ -690,7 +739,7 @@ def _outcome(step: TraceStep, target: str) -> str:
         case TraceEvent.EXPIRED:
             return f"gone: {reason(step.reason)}"
         case TraceEvent.REDIRECTED:
-            return f"goes on to the key of {target} that is trusted now"
+            return f"sent on to the key of {target} that you trust now"
         case TraceEvent.SENT | TraceEvent.RELAYED | TraceEvent.MAILED:
             return "on its way"
         case _:

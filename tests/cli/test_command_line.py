@@ -132,7 +132,7 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
 
 def test_one_message_of_blanks_is_none(started: Started, capsys: pytest.CaptureFixture[str]) -> None:
     assert chatapp.__main__.main([*SEND, " "]) == 2
-    assert capsys.readouterr().err == "ChatApp: text: there is nothing to say\n"
+    assert capsys.readouterr().err == "ChatApp: text: the message is empty\n"
 
 
 def test_the_first_word_alone_makes_it_one_message(started: Started) -> None:

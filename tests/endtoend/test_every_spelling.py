@@ -190,8 +190,8 @@ async def test_trust_and_ignoring(stage: Stage) -> None:
     assert compared == await bob.sees(digits)
     await alice.type("/trust bob", f"/trust bob {'1' * 60}", f"/trust bob {compared[1:-1]}", "who")
     await alice.sees_all(
-        "[Say which key you mean: /verify bob shows digits to compare; type them behind /trust bob.]",
-        "[These are not the digits of the key of bob; /verify bob shows them.]",
+        "[Which key? /verify bob shows its digits: compare them, then type /trust bob <digits>.]",
+        "[Those are not the digits of the key of bob; /verify bob shows them.]",
         "[The key of bob is verified.]",
         "[bob is online; verified.]",
     )
@@ -202,7 +202,7 @@ async def test_trust_and_ignoring(stage: Stage) -> None:
     await alice.type(f"/trust server {shown[1]}", "/verify server")
     await alice.sees_all("[The key of the server is verified.]", "[You have verified it.]")
     await alice.type("/ignore bob")
-    await alice.sees("[You see nothing more of what bob says.]")
+    await alice.sees("[You no longer see what bob says.]")
     await bob.type("send alice unseen", "send_all unseen by alice")
     await bob.sees(received("alice"))
     await carol.sees(on_channel("bob", "unseen by alice"))
@@ -239,7 +239,7 @@ async def test_the_past(stage: Stage) -> None:
         await alice.sees(re.compile(r"\[sent \d\d:\d\d:\d\d\.\d{3} try 1\]"))
         await alice.sees(re.compile(r"\[acknowledged by bob after \d+ tr(y|ies), \d+\.\d\d s \(.*\)\]"))
     await alice.type("/search breakfast", "/why 99999")
-    await alice.sees_all("[Nothing was found.]", beginning("[There is no such message"))
+    await alice.sees_all("[No messages were found.]", beginning("[No such message"))
 
 
 async def test_a_room_goes_on_without_the_registry_and_the_prompt_says_so(stage: Stage) -> None:
@@ -255,7 +255,7 @@ async def test_a_room_goes_on_without_the_registry_and_the_prompt_says_so(stage:
         await person.sees("alice (in lab): still here")
         await person.sees("alice (in lab): /names")
     await alice.sees("[3 people in lab:]")
-    notice = "[Server not responding] Your line goes straight to 2 members, to others later."
+    notice = "[Server not responding] Your line goes straight to 2 members; the others get it later."
     await alice.sees(notice)
     assert "[lab, server away, 2 in reach] " in alice.prompts
     await stage.registry()

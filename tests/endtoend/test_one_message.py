@@ -91,7 +91,7 @@ async def test_a_mistake_as_json_is_one_object_too(stage: Stage) -> None:
     await stage.registry()
     await stage.welcome("bob")
     for text, reason in (
-        ("\n", "There is nothing to say."),
+        ("\n", "The message is empty."),
         ("x" * 70_000, "Message to bob not sent: 70,000"),
     ):
         script = await send(stage, "script", "bob", "-", "--json")

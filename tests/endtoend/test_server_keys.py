@@ -163,12 +163,12 @@ async def test_a_server_whose_key_changes_under_a_running_peer_is_accepted_by_it
     await alice.sees(changed(key, other))
     await alice.type("/trust server", f"/trust server {mistyped(key)}", "/verify server")
     await alice.sees_all(
-        "[Say which key you mean: /verify server shows digits to compare; type them behind /trust server.]",
-        "[These are not the digits of the key of the server; /verify server shows them.]",
-        f"[The server shows another key than the one that you know: {other}]",
+        "[Which key? /verify server shows its digits: compare them, then type /trust server <digits>.]",
+        "[Those are not the digits of the key of the server; /verify server shows them.]",
+        f"[The server shows a different key from the one that you know: {other}]",
     )
     await alice.type(f"/trust server {other}")
-    await alice.sees("[The key that the server shows is accepted; registering there.]")
+    await alice.sees("[The server's new key is accepted; registering there.]")
     await alice.sees(f"[The server's new key is accepted: {other}.]")
     await alice.sees(WELCOME)
     await bob.sees(changed(key, other))

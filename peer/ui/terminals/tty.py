@@ -51,8 +51,8 @@ from chatapp.peer.ui.formatting import (
     prompt_of,
     status_pieces,
 )
-from chatapp.peer.ui.parser import TO
 from chatapp.peer.ui.terminals.raw import RawTerminal
+from chatapp.peer.ui.texts import ASK_TO
 from chatapp.wire.text import sanitize
 
 OFFERED_AT_ONCE: Final = 8
@@ -116,7 +116,7 @@ class PromptApp:
         """How to go on after what is typed."""
         typed = self._buffer.document.text_before_cursor
         if self.question:
-            return self._offering.after(f"/dm {typed}", is_in_room=False) if self.question == TO else []
+            return self._offering.after(f"/dm {typed}", is_in_room=False) if self.question == ASK_TO else []
         return self._offering.after(typed, is_in_room=self.view.room is not None)
 
     # --- what is drawn

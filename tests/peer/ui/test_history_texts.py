@@ -108,7 +108,7 @@ STEPS = [
     ),
     (
         TraceStep(at=NOON + 1, what=TraceEvent.REDIRECTED),
-        "[goes on to the key of bob that is trusted now (22:13:21.000)]",
+        "[sent on to the key of bob that you trust now (22:13:21.000)]",
     ),
 ]
 
@@ -127,7 +127,7 @@ def test_a_letter_says_whether_another_way_was_tried_before() -> None:
         TraceStep(at=NOON + 3, what=TraceEvent.MAILED),
     )
     assert trace_lines(DeliveryTrace(line=said(), steps=steps))[-1] == (
-        "[no answer on the straight way: sealed as a letter for the registry (22:13:23.000)]"
+        "[no direct answer: sealed as a letter for the registry (22:13:23.000)]"
     )
 
 
@@ -138,9 +138,9 @@ def test_no_kind_of_step_is_forgotten() -> None:
 def test_what_there_is_no_trail_of() -> None:
     assert trace_lines(None) == [NO_SUCH_MESSAGE]
     assert trace_lines(DeliveryTrace(line=said(sender="bob", to="alice"), steps=()))[1:] == [
-        "[How it came here only bob can know.]"
+        "[Only bob knows how it was delivered.]"
     ]
-    assert trace_lines(DeliveryTrace(line=said(), steps=()))[1:] == ["[No step of it is on record.]"]
+    assert trace_lines(DeliveryTrace(line=said(), steps=()))[1:] == ["[None of its steps is on record.]"]
 
 
 @given(st.text(), st.text(), st.text())

@@ -59,9 +59,9 @@ async def test_a_line_is_carried_out(typed: str, asked: list[str]) -> None:
         ("/names", "[You are not in any room.]"),
         ("/verify bob", "[Compare with bob"),
         ("/verify server", "[The server's key: ab12]"),
-        ("/trust bob", "[The key that is shown for bob"),
-        ("/trust server ab12", "[The key that the server shows is accepted"),
-        ("/ignore bob", "[You see nothing more of what bob says.]"),
+        ("/trust bob", "[The new key of bob"),
+        ("/trust server ab12", "[The server's new key is accepted; registering"),
+        ("/ignore bob", "[You no longer see what bob says.]"),
         ("/unignore bob", "[Nobody called bob is known here.]"),
         ("hello", "[Unknown command"),
         ("dereg bob", "[You are alice, not bob.]"),
@@ -183,7 +183,7 @@ UNANSWERED: Final = happened.RoomUnanswered(room="lab", number=1)
 async def test_how_lines_to_the_room_go_alone_is_said_once_until_that_changes(change: happened.Event) -> None:
     scene = Scene()
     scene.peer.in_reach = 2
-    two = "[Server not responding] Your line goes straight to 2 members, to others later."
+    two = "[Server not responding] Your line goes straight to 2 members; the others get it later."
     for _ in range(3):
         scene.peer.happens(UNANSWERED)
         assert await scene.all_done()

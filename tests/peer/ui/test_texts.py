@@ -169,7 +169,7 @@ LINES: list[tuple[Event, list[str]]] = [
         NoServerAtStart(table_time=NOON),
         [f"[Server not responding] Working with the table of {SHOWN_NOON}; still trying."],
     ),
-    (PeopleListed(people=()), ["[Who is registered is not known: the server has not told yet.]"]),
+    (PeopleListed(people=()), ["[The list of people has not come from the server yet.]"]),
     (
         PeopleListed(
             people=(
@@ -202,9 +202,9 @@ LINES: list[tuple[Event, list[str]]] = [
     (RoomAccepted(room="lab", number=1), []),
     (
         RoomUnanswered(room="lab", number=1),
-        ["[Server not responding] Your line goes straight to 2 members, to others later."],
+        ["[Server not responding] Your line goes straight to 2 members; the others get it later."],
     ),
-    (RoomsListed(rooms=()), ["[There is no room yet: joining one makes it.]"]),
+    (RoomsListed(rooms=()), ["[There are no rooms yet: join one to create it.]"]),
     (
         RoomsListed(rooms=(Room(name="den", here=0), Room(name="lab", here=3))),
         ["[lab: 3 here.]", "[den: 0 here.]"],
@@ -228,34 +228,34 @@ LINES: list[tuple[Event, list[str]]] = [
     (
         SafetyNumber(name="bob", digits="1234567890" * 6),
         [
-            "[Compare with bob, face to face or by voice: if equal, nobody is between you.]",
+            "[Compare with bob, face to face or by voice: if they match, nobody sits between you.]",
             f"[{' '.join(['12345', '67890'] * 6)}]",
-            "[If equal: /trust bob <digits>]",
+            "[If they match: /trust bob <digits>]",
         ],
     ),
     (
         SafetyNumber(name="bob", digits="1234567890", is_verified=True, is_changed=True),
         [
-            "[The key of bob has changed; this is the number of the new one.]",
-            "[Compare with bob, face to face or by voice: if equal, nobody is between you.]",
+            "[The key of bob has changed; these are the digits of the new key.]",
+            "[Compare with bob, face to face or by voice: if they match, nobody sits between you.]",
             "[12345 67890]",
             "[You have verified the key of bob.]",
         ],
     ),
-    (Trusted(name="bob", is_new=True), ["[The key that is shown for bob is trusted from now on.]"]),
+    (Trusted(name="bob", is_new=True), ["[The new key of bob is trusted from now on.]"]),
     (Trusted(name="bob", is_new=False), ["[The key of bob is verified.]"]),
     (
         Trusted(name="server", is_new=True),
-        ["[The key that the server shows is accepted; registering there.]"],
+        ["[The server's new key is accepted; registering there.]"],
     ),
     (Trusted(name="server", is_new=False), ["[The key of the server is verified.]"]),
     (
         NotTrusted(name="bob", why=Doubt.NO_DIGITS),
-        ["[Say which key you mean: /verify bob shows digits to compare; type them behind /trust bob.]"],
+        ["[Which key? /verify bob shows its digits: compare them, then type /trust bob <digits>.]"],
     ),
     (
         NotTrusted(name="bob", why=Doubt.OTHER_DIGITS),
-        ["[These are not the digits of the key of bob; /verify bob shows them.]"],
+        ["[Those are not the digits of the key of bob; /verify bob shows them.]"],
     ),
     (
         NotTrusted(name="server", why=Doubt.CHANGED),
@@ -269,12 +269,12 @@ LINES: list[tuple[Event, list[str]]] = [
     (
         RegistryKey(held="ab12", other="cd34", is_verified=True),
         [
-            "[The server shows another key than the one that you know: cd34]",
-            "[Compare it with the one that the server printed when it started; if equal: /trust server <key>]",
+            "[The server shows a different key from the one that you know: cd34]",
+            "[Compare it with the key that the server printed when it started; if they match: /trust server <key>]",
         ],
     ),
-    (KeyRestored(name="bob"), ["[bob has the key that you know again: messages go out.]"]),
-    (Ignored(name="bob", is_ignored=True), ["[You see nothing more of what bob says.]"]),
+    (KeyRestored(name="bob"), ["[bob is back with the key that you know: messages go out again.]"]),
+    (Ignored(name="bob", is_ignored=True), ["[You no longer see what bob says.]"]),
     (Ignored(name="bob", is_ignored=False), ["[You see what bob says again.]"]),
     (NobodyKnown(name="bob"), ["[Nobody called bob is known here.]"]),
     (
@@ -315,8 +315,8 @@ LINES: list[tuple[Event, list[str]]] = [
         LinkTroubled(port=5_000, trouble=LinkTrouble.BLOCKED),
         [
             (
-                "[The server answers on UDP, but not on TCP port 5000: let TCP port 5000 through the firewalls on the way "
-                "to it. What needs it waits.]"
+                "[The server answers on UDP, but not on TCP port 5000: open TCP port 5000 in the firewalls on the way. "
+                "Rooms, mail and the channel wait for it.]"
             )
         ],
     ),
@@ -324,8 +324,8 @@ LINES: list[tuple[Event, list[str]]] = [
         LinkTroubled(port=5_000, trouble=LinkTrouble.STALLED),
         [
             (
-                "[The connection to TCP port 5000 of the server stood still and is made anew, though UDP works. If this "
-                "comes again, large packets are lost on the way: set the MTU of this network to 1280.]"
+                "[The TCP connection to port 5000 of the server stalled and is being opened anew, though UDP works. If this "
+                "happens again, large packets are being lost: set the MTU of this network to 1280.]"
             )
         ],
     ),
