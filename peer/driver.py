@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import Final, Protocol
 
+from chatapp.peer.core.trace import WallClock
 from chatapp.peer.feed import Waiters
 from chatapp.peer.transport import Connection, LinkedCore, call_guarded
 from chatapp.wire.address import Address, ip_literal
@@ -22,7 +23,9 @@ SETTLE_SPAN: Final = 0.01
 class DrivenCore(LinkedCore, Protocol):
     """What a driver needs of a core, a peer's or a visitor's."""
 
-    wall_offset: float
+    @property
+    def clock(self) -> WallClock:
+        """The difference between monotonic time and Unix time, which the driver keeps right."""
 
     def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None: ...
     def handle_timer(self, *, now: float) -> None: ...
@@ -94,7 +97,7 @@ class Driver:
     def now(self) -> float:
         """Return monotonic seconds, and tell the core what the wall clock shows: it may be set at any time."""
         now = self._loop.time()
-        self._node.core.wall_offset = time.time() - now
+        self._node.core.clock.offset = time.time() - now
         return now
 
     def schedule(self) -> None:

@@ -4,12 +4,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.catch_up import CatchUp
+from chatapp.peer.core.context import Outputs, RegistryStatus
+from chatapp.peer.core.direct.transport import PeerTransport
 from chatapp.peer.core.dispatch import NoticeHandler, RegistryMonitor
-from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.operator import Operator
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import RegistryPinned
-from chatapp.peer.core.registry.session import Notice
+from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.registry.session import Notice, RegistrySession
 from chatapp.peer.core.renaming import Renaming
+from chatapp.peer.core.rooms.group import Groups
+from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.peer.core.rooms.rooms import Rooms
+from chatapp.peer.core.trace import WallClock
 from chatapp.wire.codec import decode_notice
 from chatapp.wire.errors import WireError
 from chatapp.wire.framing import unpack_relayed
@@ -23,26 +33,32 @@ class RegistryConnection:
 
     def __init__(
         self,
-        parts: Parts,
-        rooms: Rooms,
-        renaming: Renaming,
         *,
+        session: RegistrySession,
+        link: RegistryLink,
         monitor: RegistryMonitor,
         notices: NoticeHandler,
+        table: Table,
+        groups: Groups,
+        group_receiver: GroupReceiver,
+        catch_up: CatchUp,
+        rooms: Rooms,
+        renaming: Renaming,
+        operator: Operator,
+        outputs: Outputs,
     ) -> None:
-        self._rooms = rooms
-        self._renaming = renaming
+        self._session = session
+        self._link = link
         self._monitor = monitor
         self._notices = notices
-        self._session = parts.session
-        self._link = parts.link
-        self._table = parts.table
-        self._groups = parts.groups
-        self._group_receiver = parts.group_receiver
-        self._catch_up = parts.catch_up
-        self._operator = parts.operator
-        self._out = parts.out
-        self._group_receiver.is_table_fresh = lambda: self._table.is_fresh
+        self._table = table
+        self._groups = groups
+        self._group_receiver = group_receiver
+        self._catch_up = catch_up
+        self._rooms = rooms
+        self._renaming = renaming
+        self._operator = operator
+        self._out = outputs
 
     # --- the link
 
@@ -151,20 +167,34 @@ class Registration:
     """Heeds the session for everybody else."""
 
     def __init__(
-        self, parts: Parts, renaming: Renaming, *, monitor: RegistryMonitor, connection: RegistryConnection
+        self,
+        *,
+        me: LocalIdentity,
+        session: RegistrySession,
+        link: RegistryLink,
+        connection: RegistryConnection,
+        monitor: RegistryMonitor,
+        transport: PeerTransport,
+        table: Table,
+        contacts: Contacts,
+        renaming: Renaming,
+        registry_status: RegistryStatus,
+        outputs: Outputs,
+        clock: WallClock,
     ) -> None:
-        self._monitor = monitor
+        self._me = me
+        self._session = session
+        self._link = link
         self._connection = connection
+        self._monitor = monitor
+        self._transport = transport
+        self._table = table
+        self._contacts = contacts
         self._renaming = renaming
-        self._session = parts.session
-        self._transport = parts.transport
-        self._link = parts.link
-        self._table = parts.table
-        self._contacts = parts.contacts
-        self._out = parts.out
-        self._me = parts.me
-        self._parts = parts
-        self._pinned = parts.session.pinned
+        self._registry_status = registry_status
+        self._out = outputs
+        self._clock = clock
+        self._pinned = session.pinned
         self.newly_pinned: bytes | None = None
         """The key of a registry that has let us in for the first time, or in the place of another one."""
         self._key_news: happened.RegistryMet | happened.RegistryKeyAccepted | None = None
@@ -209,8 +239,8 @@ class Registration:
         if self._session.pinned is not None and self._session.pinned != self._pinned:
             self._pin(self._session.pinned)
         assert self._session.welcome is not None
-        ahead = self._session.welcome.clock / 1_000 - (now + self._parts.wall_offset)
-        self._parts.registry_status.clock_ahead = max(0.0, ahead)
+        ahead = self._session.welcome.clock / 1_000 - (now + self._clock.offset)
+        self._registry_status.clock_ahead = max(0.0, ahead)
         if self._session.is_registry_behind:
             self._table.begin_anew()
         if self._renaming.welcomed():

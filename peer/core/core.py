@@ -8,26 +8,49 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.catch_up import CatchUp, RoomArrival
 from chatapp.peer.core.connection import Registration, RegistryConnection
-from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.dispatch import Dispatcher, NoticeHandler, RegistryMonitor
-from chatapp.peer.core.identity import LocalIdentity
-from chatapp.peer.core.parts import Parts
-from chatapp.peer.core.records import Loaded, Record
-from chatapp.peer.core.registry.session import State
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.direct.mail import MailQueue, Settlement
+from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
+from chatapp.peer.core.direct.receiving import DirectReceiver
+from chatapp.peer.core.direct.transport import PeerTransport
+from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
+from chatapp.peer.core.dispatch import Dispatcher, NoticeHandler, PendingBacklog, RegistryMonitor
+from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
+from chatapp.peer.core.inbox import Streams
+from chatapp.peer.core.operator import Operator
+from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.conversation import Conversation
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.people.table import NameResolver, Table
+from chatapp.peer.core.records import CHANNEL_MARK, Loaded, Record, StoredGroup, StoredStream
+from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.registry.session import RegistrySession, State
 from chatapp.peer.core.renaming import Renaming
-from chatapp.peer.core.rooms.rooms import Rooms
+from chatapp.peer.core.rooms.direct_fanout import DirectFanout
+from chatapp.peer.core.rooms.group import Group, Groups
+from chatapp.peer.core.rooms.incoming import GroupReceiver
+from chatapp.peer.core.rooms.membership import Membership, RoomRecipients
+from chatapp.peer.core.rooms.outgoing import GroupOutbox
+from chatapp.peer.core.rooms.rooms import CurrentRoom, RoomList, Rooms
 from chatapp.peer.core.sending import Sending
+from chatapp.peer.core.trace import DeliveryTraces, WallClock
 from chatapp.peer.core.trust import TrustDecisions
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
+from chatapp.wire.delivery.parts import PartBuffer
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
+from chatapp.wire.messages.rooms import CHANNEL
+from chatapp.wire.messages.table import Row
 
 
 class PeerCore:
-    """One node. Time is monotonic seconds; `wall_offset` added to it gives Unix time."""
+    """One node. Time is monotonic seconds."""
 
     def __init__(
         self,
@@ -40,54 +63,316 @@ class PeerCore:
         now: float,
         wall_offset: float,
     ) -> None:
-        parts = self._parts = Parts(
-            me, server=server, loaded=loaded, rng=rng, policy=policy, wall_offset=wall_offset
-        )
         self.me: Final = me
-        self.dropped: Final = parts.dropped
-        self._out = parts.out
-        self._contacts = parts.contacts
-        self._transport = parts.transport
-        self._registry_status = parts.registry_status
-        self._ladder = parts.ladder
-        self._paths = parts.paths
-        self._session = parts.session
-        self._link = parts.link
-        self._table = parts.table
-        self._resolver = parts.resolver
-        self._catch_up = parts.catch_up
-        self._notes = parts.notes
-        self._buffer = parts.buffer
-        self._direct_receiver = parts.direct_receiver
-        self._streams = parts.streams
-        self.rooms: Final = Rooms(parts, loaded.room, now=now)
-        self._outbox = self.rooms.outbox
-        self.sending: Final = Sending(parts, self.rooms)
-        self.renaming: Final = Renaming(parts)
-        self.operator: Final = parts.operator
-        self._dispatcher = Dispatcher(parts, self.rooms)
-        together = parts, self.rooms, self.renaming
-        monitor = self._monitor = RegistryMonitor(*together)
-        notices = NoticeHandler(*together, dispatcher=self._dispatcher, monitor=monitor)
-        self._connection = RegistryConnection(*together, monitor=monitor, notices=notices)
-        self._registration = Registration(parts, self.renaming, monitor=monitor, connection=self._connection)
-        self.trust: Final = TrustDecisions(
-            parts, verified=loaded.verified, is_registry_verified=loaded.is_registry_verified
+        self.clock: Final = WallClock(wall_offset)
+        """The shell keeps its offset right."""
+        clock, stored = self.clock, dict(loaded.streams)  # `stored`: of streams that were not needed yet
+
+        # What every part shares.
+        out = self._out = Outputs()
+        status = self._registry_status = RegistryStatus()
+        traces = DeliveryTraces(clock)
+        contacts = self._contacts = Contacts()
+        transport = self._transport = PeerTransport(
+            me.identity, contacts, out, rng=rng, first_opening=me.first_opening
         )
-        parts.restore(loaded, now=now)
+        session = self._session = RegistrySession(
+            identity=me.identity,
+            address=server,
+            pinned=loaded.registry,
+            policy=policy,
+            rng=rng,
+            first_opening=me.first_opening,
+        )
+        link = self._link = RegistryLink(rng)
 
-    @property
-    def wall_offset(self) -> float:
-        """Added to `now` it gives Unix time."""
-        return self._parts.wall_offset
+        # Our direct messages.
+        self._settlement = settlement = Settlement(out, traces, status)
+        mail_queue = MailQueue(out, settlement, me)
+        paths = self._paths = DeliveryPaths(
+            policy, out, status, traces, mail_queue=mail_queue, settlement=settlement
+        )
+        ladder = self._ladder = Ladder(
+            policy, out, status, traces, paths=paths, mail_queue=mail_queue, settlement=settlement
+        )
+        self._notes = NotesToSelf(me, stored.pop(me.identity.public, StoredStream()), out)
 
-    @wall_offset.setter
-    def wall_offset(self, seconds: float) -> None:
-        self._parts.wall_offset = seconds
+        # The people, and the groups that they are in.
+        channel_stored = stored.pop(CHANNEL_MARK, StoredStream())
+        channel_position = loaded.groups.get(CHANNEL, StoredGroup())
+        groups = Groups(Group(CHANNEL, channel_stored, channel_position, out))
+        members = Membership(contacts, out, me=me.identity.public)
+        table = self._table = Table(
+            contacts,
+            out,
+            members=members,
+            version=loaded.version,
+            saved_at=loaded.table_at,
+            me=me.identity.public,
+        )
+        resolver = self._resolver = NameResolver(table, policy)
+
+        # What others say.
+        arrival = RoomArrival(groups=groups, members=members, link=link, registry_status=status, outputs=out)
+        catch_up = self._catch_up = CatchUp(out, arrival)
+        streams = self._streams = Streams(catch_up, out, contacts.ignored)
+        group_receiver = GroupReceiver(
+            contacts=contacts,
+            groups=groups,
+            members=members,
+            table=table,
+            streams=streams,
+            catch_up=catch_up,
+            outputs=out,
+            stored=stored,
+            policy=policy,
+        )
+        self._buffer = PartBuffer(policy)
+        direct_receiver = self._direct_receiver = DirectReceiver(
+            contacts=contacts,
+            streams=streams,
+            group_receiver=group_receiver,
+            catch_up=catch_up,
+            outputs=out,
+            stored=stored,
+            unknown_authors=loaded.unknown_authors,
+            reader=me.identity.public,
+            mail_keys=me.mail_keys,
+            buffer=self._buffer,
+            policy=policy,
+            rng=rng,
+        )
+        unresolved = self._unresolved = UnresolvedOutbox(
+            contacts=contacts,
+            outputs=out,
+            registry_status=status,
+            settlement=settlement,
+            ladder=ladder,
+            resolver=resolver,
+            direct_receiver=direct_receiver,
+            policy=policy,
+            rng=rng,
+        )
+
+        # Rooms and the channel.
+        fanout = DirectFanout(
+            transport=transport,
+            outputs=out,
+            registry_status=status,
+            conversation=direct_receiver.conversation,
+        )
+        recipients = RoomRecipients(
+            me=me,
+            groups=groups,
+            contacts=contacts,
+            members=members,
+            fanout=fanout,
+            registry_status=status,
+        )
+        outbox = self._outbox = GroupOutbox(
+            groups=groups,
+            recipients=recipients,
+            group_receiver=group_receiver,
+            fanout=fanout,
+            catch_up=catch_up,
+            session=session,
+            link=link,
+            registry_status=status,
+            outputs=out,
+            traces=traces,
+            policy=policy,
+            clock=clock,
+            now=now,
+        )
+        current = CurrentRoom(
+            loaded.room,
+            groups=groups,
+            members=members,
+            outbox=outbox,
+            group_receiver=group_receiver,
+            catch_up=catch_up,
+            table=table,
+            outputs=out,
+            stored=stored,
+            positions=loaded.groups,
+            now=now,
+        )
+        room_list = RoomList(
+            groups=groups,
+            members=members,
+            session=session,
+            link=link,
+            registry_status=status,
+            outputs=out,
+            policy=policy,
+            rng=rng,
+        )
+        rooms = self.rooms = Rooms(
+            recipients=recipients,
+            outbox=outbox,
+            current=current,
+            room_list=room_list,
+            groups=groups,
+            members=members,
+            arrival=arrival,
+            catch_up=catch_up,
+            session=session,
+            link=link,
+            registry_status=status,
+            outputs=out,
+            policy=policy,
+            rng=rng,
+        )
+
+        # What the user does.
+        self.operator: Final = Operator(out, rng)
+        self.sending: Final = Sending(
+            me=me,
+            contacts=contacts,
+            resolver=resolver,
+            unresolved=unresolved,
+            direct_receiver=direct_receiver,
+            ladder=ladder,
+            notes=self._notes,
+            groups=groups,
+            outbox=outbox,
+            operator=self.operator,
+            session=session,
+            registry_status=status,
+            outputs=out,
+            clock=clock,
+        )
+        renaming = self.renaming = Renaming(
+            me=me, session=session, registry_status=status, outputs=out, policy=policy, rng=rng
+        )
+        self.trust: Final = TrustDecisions(
+            me=me,
+            contacts=contacts,
+            table=table,
+            transport=transport,
+            fanout=fanout,
+            direct_receiver=direct_receiver,
+            ladder=ladder,
+            session=session,
+            outputs=out,
+            clock=clock,
+            verified=loaded.verified,
+            is_registry_verified=loaded.is_registry_verified,
+        )
+
+        # What comes in.
+        dispatcher = self._dispatcher = Dispatcher(
+            transport=transport,
+            direct_receiver=direct_receiver,
+            ladder=ladder,
+            settlement=settlement,
+            groups=groups,
+            members=members,
+            group_receiver=group_receiver,
+            outbox=outbox,
+            fanout=fanout,
+            session=session,
+            link=link,
+            table=table,
+            registry_status=status,
+            clock=clock,
+        )
+        self.dropped: Final = dispatcher.dropped
+        monitor = self._monitor = RegistryMonitor(
+            session=session,
+            link=link,
+            table=table,
+            unresolved=unresolved,
+            ladder=ladder,
+            rooms=rooms,
+            renaming=renaming,
+            registry_status=status,
+            outputs=out,
+            clock=clock,
+        )
+        notices = NoticeHandler(
+            dispatcher=dispatcher,
+            monitor=monitor,
+            backlog=PendingBacklog(
+                table=table, contacts=contacts, direct_receiver=direct_receiver, outbox=outbox
+            ),
+            session=session,
+            table=table,
+            contacts=contacts,
+            ladder=ladder,
+            mail_queue=mail_queue,
+            settlement=settlement,
+            group_receiver=group_receiver,
+            rooms=rooms,
+            renaming=renaming,
+            operator=self.operator,
+            outputs=out,
+        )
+        self._connection = RegistryConnection(
+            session=session,
+            link=link,
+            monitor=monitor,
+            notices=notices,
+            table=table,
+            groups=groups,
+            group_receiver=group_receiver,
+            catch_up=catch_up,
+            rooms=rooms,
+            renaming=renaming,
+            operator=self.operator,
+            outputs=out,
+        )
+        self._registration = Registration(
+            me=me,
+            session=session,
+            link=link,
+            connection=self._connection,
+            monitor=monitor,
+            transport=transport,
+            table=table,
+            contacts=contacts,
+            renaming=renaming,
+            registry_status=status,
+            outputs=out,
+            clock=clock,
+        )
+        self._restore(loaded, stored, policy=policy, rng=rng, now=now)
+
+    def _restore(
+        self,
+        loaded: Loaded,
+        stored: dict[bytes, StoredStream],
+        *,
+        policy: Policy,
+        rng: random.Random,
+        now: float,
+    ) -> None:
+        """Take the last table, and what was under way with the people in it."""
+        contacts = self._contacts
+        for identity, number in loaded.openings.items():
+            self._transport.sessions.restore(identity, number)
+        for row in loaded.rows:
+            contacts.take_row(_capped(row, loaded.version), is_checked=True)
+        for row in loaded.blocked:
+            contacts.block(_capped(row, loaded.version))
+        for identity, key in loaded.former_names.items():
+            contacts.also_called(identity, key)
+        contacts.ignored.update(loaded.ignored)
+        for row in loaded.replaced:
+            # A key that gave way to another: letters that were saved for it may still expire, and nothing else happens.
+            contact = Contact(row.card.identity, row)
+            contact.is_blocked = True
+            contact.conversation = Conversation(stored.get(contact.identity, StoredStream()), policy, rng)
+            self._settlement.adopt(contact)
+        for contact in list(contacts):
+            self._direct_receiver.adopt(contact, now=now)
+            self._settlement.adopt(contact)
+        if loaded.registry is not None:
+            self._unresolved.restore(loaded.registry, loaded.unresolved_names, stored)
 
     def take_messages(self, *, has_room: bool) -> None:
         """Whether to take other people's messages from now on. What is not taken is not acknowledged, and not lost."""
-        self._parts.takes_messages = has_room
+        self._dispatcher.takes_messages = has_room
 
     def read_link(self, *, is_read: bool, now: float) -> None:
         """Whether the shell reads the link from now on."""
@@ -207,7 +492,7 @@ class PeerCore:
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:
         """Frames from the link."""
         try:
-            dropped = self._connection.frames_arrived(frames, now=now, wall=now + self.wall_offset)
+            dropped = self._connection.frames_arrived(frames, now=now, wall=now + self.clock.offset)
             self.dropped["frame"] += dropped
         except WireError:
             self.dropped["link"] += 1
@@ -295,3 +580,9 @@ class PeerCore:
         """The connection is unusable: the shell drops it, we go on as if it had been lost."""
         self._registration.wants_close = True
         self._connection.link_closed(now=now)
+
+
+def _capped(row: Row, version: int) -> Row:
+    """Return the row with version 0 if it is newer than the table: the registry was restored from a backup since, and
+    any row that it sends now is newer than this one."""
+    return row if row.version <= version else msgspec.structs.replace(row, version=0)

@@ -3,16 +3,30 @@
 It routes. Registering and the link's frames are others' (`session`, `connection`).
 """
 
+from collections import Counter
 from typing import Final
 
-from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.direct.transport import OpenedDatagram
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.direct.mail import MailQueue, Settlement
+from chatapp.peer.core.direct.outbox import Ladder
+from chatapp.peer.core.direct.receiving import DirectReceiver
+from chatapp.peer.core.direct.transport import OpenedDatagram, PeerTransport
+from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
 from chatapp.peer.core.linkwatch import LinkWatch
-from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.operator import Operator
 from chatapp.peer.core.people.contact import Contact
-from chatapp.peer.core.people.roster import Change
+from chatapp.peer.core.people.roster import Change, Contacts
+from chatapp.peer.core.people.table import Table
+from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.renaming import Renaming
+from chatapp.peer.core.rooms.direct_fanout import DirectFanout
+from chatapp.peer.core.rooms.group import Groups
+from chatapp.peer.core.rooms.incoming import GroupReceiver
+from chatapp.peer.core.rooms.membership import Membership
+from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.peer.core.rooms.rooms import Rooms
+from chatapp.peer.core.trace import WallClock
 from chatapp.wire.address import Address
 from chatapp.wire.admission import signed_table
 from chatapp.wire.codec import decode_frames, decode_table_batch
@@ -41,21 +55,42 @@ from chatapp.wire.messages.table import TablePage
 class Dispatcher:
     """Where what came goes."""
 
-    def __init__(self, parts: Parts, rooms: Rooms) -> None:
-        self._parts = parts
-        self._rooms = rooms
-        self._outbox = rooms.outbox
-        self._fanout = parts.fanout
-        self._session = parts.session
-        self._transport = parts.transport
-        self._direct_receiver = parts.direct_receiver
-        self._registry_status = parts.registry_status
-        self._ladder = parts.ladder
-        self._settlement = parts.settlement
-        self._link = parts.link
-        self._table = parts.table
-        self._channel = parts.channel
-        self._group_receiver = parts.group_receiver
+    def __init__(
+        self,
+        *,
+        transport: PeerTransport,
+        direct_receiver: DirectReceiver,
+        ladder: Ladder,
+        settlement: Settlement,
+        groups: Groups,
+        members: Membership,
+        group_receiver: GroupReceiver,
+        outbox: GroupOutbox,
+        fanout: DirectFanout,
+        session: RegistrySession,
+        link: RegistryLink,
+        table: Table,
+        registry_status: RegistryStatus,
+        clock: WallClock,
+    ) -> None:
+        self._transport = transport
+        self._direct_receiver = direct_receiver
+        self._ladder = ladder
+        self._settlement = settlement
+        self._channel = groups.channel
+        self._members = members
+        self._group_receiver = group_receiver
+        self._outbox = outbox
+        self._fanout = fanout
+        self._session = session
+        self._link = link
+        self._table = table
+        self._registry_status = registry_status
+        self._clock = clock
+        self.dropped: Final[Counter[str]] = Counter()
+        """Invalid datagrams and frames, counted by what is wrong with them."""
+        self.takes_messages = True
+        """Whether there is room for more messages of other people; what is not taken is not acknowledged."""
 
     def route(self, data: bytes, sender: Address, *, now: float) -> bool:
         """A datagram, to the part that understands it; whether the registry may have said it. Raises WireError for
@@ -73,7 +108,7 @@ class Dispatcher:
         elif kind == Kind.REFUSED and is_registry:
             self._session.receive_refused(data[1:], now=now)
         else:
-            self._parts.dropped["unknown kind"] += 1
+            self.dropped["unknown kind"] += 1
         return is_registry
 
     def _sealed_arrived(self, data: bytes, sender: Address, now: float) -> bool:
@@ -109,8 +144,8 @@ class Dispatcher:
         frames = decode_frames(payload)
         conversation = self._direct_receiver.conversation(contact)
         for frame in frames:
-            if isinstance(frame, Part) and not self._parts.takes_messages:
-                self._parts.dropped["no room"] += 1  # not acknowledged: as if we were away
+            if isinstance(frame, Part) and not self.takes_messages:
+                self.dropped["no room"] += 1  # not acknowledged: as if we were away
             elif isinstance(frame, DeliveryFrame):
                 conversation.delivery.receive(frame, now=now)
         self.take_delivered(contact, through_server=through_server, now=now)
@@ -129,7 +164,7 @@ class Dispatcher:
                     try:
                         self._direct_receiver.message_arrived(contact, event.number, event.body)
                     except WireError as error:
-                        self._parts.dropped[type(error).__name__] += 1
+                        self.dropped[type(error).__name__] += 1
                 case Acknowledged():
                     if not carries_lines or not self._outbox.line_acknowledged(
                         contact, event.number, now=now
@@ -176,7 +211,7 @@ class Dispatcher:
             raise SealError("a table that the registry has not signed")
         batch = decode_table_batch(signed)
         self._session.known_version = max(self._session.known_version, batch.version)
-        changes = self._table.take_batch(batch, wall=now + self._parts.wall_offset)
+        changes = self._table.take_batch(batch, wall=now + self._clock.offset)
         if changes:
             self.rows_changed(changes, now)
         self.catch_up(now=now)
@@ -201,17 +236,19 @@ class Dispatcher:
                 self._settlement.adopt(contact)
         if changes:
             self._group_receiver.rows_arrived(now=now)
-            self._rooms.current.rows_arrived()
+            self._members.rows_arrived()
 
 
 class PendingBacklog:
     """What has come and is not taken yet, in order."""
 
-    def __init__(self, parts: Parts, rooms: Rooms) -> None:
-        self._table = parts.table
-        self._contacts = parts.contacts
-        self._direct_receiver = parts.direct_receiver
-        self._outbox = rooms.outbox
+    def __init__(
+        self, *, table: Table, contacts: Contacts, direct_receiver: DirectReceiver, outbox: GroupOutbox
+    ) -> None:
+        self._table = table
+        self._contacts = contacts
+        self._direct_receiver = direct_receiver
+        self._outbox = outbox
         self._waiting: list[MailBatch | GroupPage] = []
         self._known_by = 0
         """The question for rows whose answer brings those of all senders of what waits."""
@@ -250,19 +287,32 @@ SEEKING_SPAN: Final = 5.0
 class RegistryMonitor:
     """Looks after whatever may have changed it."""
 
-    def __init__(self, parts: Parts, rooms: Rooms, renaming: Renaming) -> None:
-        self._parts = parts
-        self._unresolved = parts.unresolved
-        self._session = parts.session
-        self._link = parts.link
-        self._table = parts.table
-        self._ladder = parts.ladder
-        self._registry_status = parts.registry_status
+    def __init__(
+        self,
+        *,
+        session: RegistrySession,
+        link: RegistryLink,
+        table: Table,
+        unresolved: UnresolvedOutbox,
+        ladder: Ladder,
+        rooms: Rooms,
+        renaming: Renaming,
+        registry_status: RegistryStatus,
+        outputs: Outputs,
+        clock: WallClock,
+    ) -> None:
+        self._session = session
+        self._link = link
+        self._table = table
+        self._unresolved = unresolved
+        self._ladder = ladder
         self._rooms = rooms
         self._outbox = rooms.outbox
         self._renaming = renaming
-        self._out = parts.out
-        self._watch = LinkWatch(parts.session, parts.link)
+        self._registry_status = registry_status
+        self._out = outputs
+        self._clock = clock
+        self._watch = LinkWatch(session, link)
         self._seeking_since: float | None = None
 
     def seek(self, *, now: float) -> None:
@@ -272,7 +322,7 @@ class RegistryMonitor:
     def look(self, *, now: float) -> None:
         """Tell whoever waits for the registry how far it is in reach."""
         if self._unresolved.waiting:  # mostly not: no call
-            self._unresolved.look(wall=now + self._parts.wall_offset, now=now)
+            self._unresolved.look(wall=now + self._clock.offset, now=now)
         link, watch = self._link, self._watch
         if (
             link.tried_since is not None or link.stalled_since is not None or watch.is_blocked
@@ -313,28 +363,37 @@ class NoticeHandler:
 
     def __init__(
         self,
-        parts: Parts,
-        rooms: Rooms,
-        renaming: Renaming,
         *,
         dispatcher: Dispatcher,
         monitor: RegistryMonitor,
+        backlog: PendingBacklog,
+        session: RegistrySession,
+        table: Table,
+        contacts: Contacts,
+        ladder: Ladder,
+        mail_queue: MailQueue,
+        settlement: Settlement,
+        group_receiver: GroupReceiver,
+        rooms: Rooms,
+        renaming: Renaming,
+        operator: Operator,
+        outputs: Outputs,
     ) -> None:
+        self._dispatcher = dispatcher
+        self._monitor = monitor
+        self._backlog = backlog
+        self._session = session
+        self._table = table
+        self._contacts = contacts
+        self._ladder = ladder
+        self._mail_queue = mail_queue
+        self._settlement = settlement
+        self._group_receiver = group_receiver
         self._rooms = rooms
         self._outbox = rooms.outbox
         self._renaming = renaming
-        self._dispatcher = dispatcher
-        self._monitor = monitor
-        self._out = parts.out
-        self._session = parts.session
-        self._table = parts.table
-        self._contacts = parts.contacts
-        self._group_receiver = parts.group_receiver
-        self._operator = parts.operator
-        self._ladder = parts.ladder
-        self._mail_queue = parts.mail_queue
-        self._settlement = parts.settlement
-        self._backlog = PendingBacklog(parts, rooms)
+        self._operator = operator
+        self._out = outputs
 
     def link_lost(self) -> None:
         """What waits here is void."""

@@ -182,10 +182,10 @@ class NameBlocked(msgspec.Struct, frozen=True):
 
 
 class NameCleared(msgspec.Struct, frozen=True):
-    """The name is blocked no more. `dropped`: the identity that gave way to the new one, if it did."""
+    """The name is blocked no more. `replaced`: the identity that gave way to the new one, if it did."""
 
     name_key: str
-    dropped: bytes | None = None
+    replaced: bytes | None = None
 
 
 class PersonVerified(msgspec.Struct, frozen=True):
@@ -302,15 +302,15 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     verified: frozenset[bytes] = frozenset()
     """People whose keys the user has compared."""
     ignored: frozenset[bytes] = frozenset()
-    unknown: dict[bytes, str] = {}
+    unresolved_names: dict[bytes, str] = {}
     """Names by streams of ours that are not at rest, and lead to no key in the table."""
-    formers: dict[bytes, str] = {}
+    former_names: dict[bytes, str] = {}
     """The keys of names by which people went before."""
     openings: dict[bytes, Number] = {}
     """The number of the last opening that each person began a session with."""
     unknown_authors: dict[bytes, str] = {}
     """Authors of letters that were not shown, who are not in the table, and what they are called, or call themselves."""
-    dropped: tuple[Row, ...] = ()
+    replaced: tuple[Row, ...] = ()
     """Last rows of keys that gave way to others, and to which letters are saved."""
 
 

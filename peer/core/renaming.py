@@ -4,12 +4,15 @@ Between the question and its answer anything may die, so both names are ours unt
 one of them.
 """
 
+import random
 from typing import Final
 
-from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.events import NameUnavailable, Renamed, RenameRefused
-from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.identity import LocalIdentity
+from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.rooms.rooms import AWAY
+from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages import registration as wire
 from chatapp.wire.messages.registration import RefusalReason
@@ -32,14 +35,22 @@ _OF_THE_NAME: Final = frozenset(
 class Renaming:
     """At most one change of our name."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._me = parts.me
-        self._registry_status = parts.registry_status
-        self._session = parts.session
-        self._transport = parts.transport
-        self._out = parts.out
-        self._rng = parts.rng
-        self._policy = parts.policy
+    def __init__(
+        self,
+        *,
+        me: LocalIdentity,
+        session: RegistrySession,
+        registry_status: RegistryStatus,
+        outputs: Outputs,
+        policy: Policy,
+        rng: random.Random,
+    ) -> None:
+        self._me = me
+        self._session = session
+        self._registry_status = registry_status
+        self._out = outputs
+        self._policy = policy
+        self._rng = rng
         self._reference: int | None = None
         self._deadline: float | None = None
         self._tried_other = False

@@ -5,13 +5,19 @@ It judges whether something can be said at all, and gives it to the part that ca
 
 from typing import NamedTuple
 
-from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.direct.outbox import Ladder
+from chatapp.peer.core.direct.receiving import DirectReceiver
+from chatapp.peer.core.direct.unresolved import UnresolvedOutbox
 from chatapp.peer.core.events import NotInRoom
-from chatapp.peer.core.operator import VisitTarget
-from chatapp.peer.core.parts import Parts
-from chatapp.peer.core.people.table import LookUp
-from chatapp.peer.core.rooms.rooms import Rooms
-from chatapp.peer.core.trace import Raw
+from chatapp.peer.core.identity import LocalIdentity, NotesToSelf
+from chatapp.peer.core.operator import Operator, VisitTarget
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.people.table import LookUp, NameResolver
+from chatapp.peer.core.registry.session import RegistrySession
+from chatapp.peer.core.rooms.group import Groups
+from chatapp.peer.core.rooms.outgoing import GroupOutbox
+from chatapp.peer.core.trace import Raw, WallClock
 from chatapp.wire.errors import NameRefused, TooLong
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import is_same_name, peer_name
@@ -27,18 +33,38 @@ class SentMessage(NamedTuple):
 class Sending:
     """Everything of ours, at its beginning."""
 
-    def __init__(self, parts: Parts, rooms: Rooms) -> None:
-        self._parts = parts
-        self._rooms = rooms
-        self._outbox = rooms.outbox
-        self._me = parts.me
-        self._session = parts.session
-        self._contacts = parts.contacts
-        self._registry_status = parts.registry_status
-        self._resolver = parts.resolver
-        self._notes = parts.notes
-        self._direct_receiver = parts.direct_receiver
-        self._ladder = parts.ladder
+    def __init__(
+        self,
+        *,
+        me: LocalIdentity,
+        contacts: Contacts,
+        resolver: NameResolver,
+        unresolved: UnresolvedOutbox,
+        direct_receiver: DirectReceiver,
+        ladder: Ladder,
+        notes: NotesToSelf,
+        groups: Groups,
+        outbox: GroupOutbox,
+        operator: Operator,
+        session: RegistrySession,
+        registry_status: RegistryStatus,
+        outputs: Outputs,
+        clock: WallClock,
+    ) -> None:
+        self._me = me
+        self._contacts = contacts
+        self._resolver = resolver
+        self._unresolved = unresolved
+        self._direct_receiver = direct_receiver
+        self._ladder = ladder
+        self._notes = notes
+        self._groups = groups
+        self._outbox = outbox
+        self._operator = operator
+        self._session = session
+        self._registry_status = registry_status
+        self._out = outputs
+        self._clock = clock
 
     def look_up(self, name: str, *, now: float) -> LookUp:
         """Whether a message to `name` can be begun. ASKING: ask again after the next turn."""
@@ -68,7 +94,7 @@ class Sending:
     def send(self, to: str, text: str, *, now: float) -> SentMessage:
         """Begin a message to somebody who is KNOWN. Raises TooLong, UnicodeEncodeError, KeyError."""
         check_length(text)
-        wall = now + self._parts.wall_offset
+        wall = now + self._clock.offset
         if is_same_name(to, self._me.name):
             return SentMessage(self._me.name, self._notes.write(text, wall=wall).number)
         contact = self._contacts.by_name(to)
@@ -87,34 +113,34 @@ class Sending:
         if self._session.is_lost:
             self._session.search(now=now)
         assert self._session.pinned is not None
-        wall = now + self._parts.wall_offset
-        message = self._parts.unresolved.keep(self._session.pinned, peer_name(to), text, wall=wall, now=now)
+        wall = now + self._clock.offset
+        message = self._unresolved.keep(self._session.pinned, peer_name(to), text, wall=wall, now=now)
         return SentMessage(peer_name(to), message.number)
 
     def send_all(self, text: str, *, now: float) -> int:
         """Begin a line for the channel; returns its number. Raises TooLong, UnicodeEncodeError."""
         check_length(text)
-        return self._outbox.say(self._parts.channel, text, now=now).number
+        return self._outbox.say(self._groups.channel, text, now=now).number
 
     def say(self, text: str, *, now: float) -> SentMessage | None:
         """Begin a line for the room where we are; None in none, which is told. Raises TooLong, UnicodeEncodeError."""
         check_length(text)
-        room = self._rooms.room
+        room = self._groups.room
         if room is None:
-            self._parts.out.events.append(NotInRoom())
+            self._out.events.append(NotInRoom())
             return None
         return SentMessage(room.name, self._outbox.say(room, text, now=now).number)
 
     def say_on_duty(self, text: str, target: VisitTarget, *, now: float) -> None:
         """A line for a visitor whom we serve at the help desk. Raises TooLong, UnicodeEncodeError."""
         check_length(text)
-        self._parts.operator.say(text, target, wall=now + self._parts.wall_offset)
+        self._operator.say(text, target, wall=now + self._clock.offset)
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
         """How a message of ours went so far; none when it is not under way to anybody."""
         contact = self._contacts.by_identity(stream)
         if contact is None or contact.conversation is None:
-            return self._parts.groups.steps_under_way(stream, number)
+            return self._groups.steps_under_way(stream, number)
         message = contact.conversation.outgoing.messages.get(number)
         return message.steps if message is not None else ()
 

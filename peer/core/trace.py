@@ -4,7 +4,6 @@ It knows what a step is and how steps are packed for the disk.
 """
 
 import enum
-from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
@@ -77,11 +76,20 @@ class Trailed(Protocol):
         """When it was written, Unix milliseconds."""
 
 
-class DeliveryTraces:
-    """Notes steps. `wall` gives Unix seconds for the monotonic seconds of the core."""
+class WallClock:
+    """Unix time for the core, which itself counts monotonic seconds: `now + offset`."""
 
-    def __init__(self, wall: Callable[[float], float]) -> None:
-        self._wall = wall
+    __slots__ = ("offset",)
+
+    def __init__(self, offset: float) -> None:
+        self.offset = offset
+
+
+class DeliveryTraces:
+    """Records the steps of our messages."""
+
+    def __init__(self, clock: WallClock) -> None:
+        self._clock = clock
 
     def sent(self, message: Trailed, now: float, at: int) -> None:
         """It goes straight, for the first time since it last waited. `at`: `milliseconds` of now, asked once for many."""
@@ -103,14 +111,14 @@ class DeliveryTraces:
 
     def milliseconds(self, now: float) -> int:
         """Unix milliseconds: alone, the trail to store of messages that were sent at once and acknowledged straight."""
-        return int(self._wall(now) * 1_000)
+        return int((now + self._clock.offset) * 1_000)
 
     def _since(self, message: Trailed, now: float) -> int:
         return self.milliseconds(now) - message.at_ms
 
     def seconds(self, now: float) -> int:
         """Unix seconds, as a step holds a time that is not its own."""
-        return int(self._wall(now))
+        return int(now + self._clock.offset)
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -10,10 +10,18 @@ from collections.abc import Set
 from typing import Final
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.direct.outbox import Ladder
+from chatapp.peer.core.direct.receiving import DirectReceiver
+from chatapp.peer.core.direct.transport import PeerTransport
+from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import IgnoreChanged, NameCleared, PersonVerified, RegistryVerified, RowsSaved
-from chatapp.peer.core.registry.session import State
+from chatapp.peer.core.registry.session import RegistrySession, State
+from chatapp.peer.core.rooms.direct_fanout import DirectFanout
+from chatapp.peer.core.trace import WallClock
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import fingerprint, fingerprint_digits, fingerprint_from
 from chatapp.wire.messages.table import Row
@@ -49,11 +57,33 @@ SERVER: Final = "server"
 class TrustDecisions:
     """Our decisions at this registry."""
 
-    def __init__(self, parts: Parts, *, verified: Set[bytes], is_registry_verified: bool) -> None:
-        self._parts = parts
-        self._contacts = parts.contacts
-        self._session = parts.session
-        self._out = parts.out
+    def __init__(
+        self,
+        *,
+        me: LocalIdentity,
+        contacts: Contacts,
+        table: Table,
+        transport: PeerTransport,
+        fanout: DirectFanout,
+        direct_receiver: DirectReceiver,
+        ladder: Ladder,
+        session: RegistrySession,
+        outputs: Outputs,
+        clock: WallClock,
+        verified: Set[bytes],
+        is_registry_verified: bool,
+    ) -> None:
+        """`verified`: the identities whose keys the user has compared in an earlier life."""
+        self._me = me
+        self._contacts = contacts
+        self._table = table
+        self._transport = transport
+        self._fanout = fanout
+        self._direct_receiver = direct_receiver
+        self._ladder = ladder
+        self._session = session
+        self._out = outputs
+        self._clock = clock
         self._verified = set(verified)
         self._is_registry_verified = is_registry_verified
         self._shown: dict[str, str] = {}
@@ -124,7 +154,7 @@ class TrustDecisions:
         assert typed is not None
         self._session.demand(typed)
         if self._session.state is State.PAUSING:
-            self._session.start(table_version=self._parts.table.version, now=now)
+            self._session.start(table_version=self._table.version, now=now)
         return happened.Trusted(name=SERVER, is_new=True)
 
     def _registry_digits(self) -> str:
@@ -147,7 +177,7 @@ class TrustDecisions:
         return happened.Ignored(name=contact.name, is_ignored=is_ignored)
 
     def _replace(self, old: Contact, row: Row, now: float) -> dict[int, int]:
-        key, parts = name_key(row.card.name), self._parts
+        key = name_key(row.card.name)
         self._verified.discard(old.identity)
         self._contacts.let_go(old)
         del self._contacts.blocked[key]
@@ -155,16 +185,15 @@ class TrustDecisions:
         new = self._contacts.by_identity(row.card.identity)
         if new is None:
             return {}
-        table = parts.table
         self._out.records += [
-            NameCleared(key, dropped=old.identity),
-            RowsSaved(rows=(row,), version=table.version, at=table.saved_at),
+            NameCleared(key, replaced=old.identity),
+            RowsSaved(rows=(row,), version=self._table.version, at=self._table.saved_at),
         ]
-        parts.fanout.let_go(old)
-        parts.transport.let_go(old)
-        parts.direct_receiver.adopt(new, now=now)
-        conversation = parts.direct_receiver.conversation(new)
-        return parts.ladder.redirect(old, new, conversation, wall=now + parts.wall_offset, now=now)
+        self._fanout.let_go(old)
+        self._transport.let_go(old)
+        self._direct_receiver.adopt(new, now=now)
+        conversation = self._direct_receiver.conversation(new)
+        return self._ladder.redirect(old, new, conversation, wall=now + self._clock.offset, now=now)
 
     def _doubt(self, key: str, typed: str | None, digits: str) -> happened.Doubt | None:
         """Why these digits are not those of the key that is shown now; None when they are."""
@@ -175,7 +204,7 @@ class TrustDecisions:
         return happened.Doubt.CHANGED if typed == self._shown.get(key) else happened.Doubt.OTHER_DIGITS
 
     def _digits_of(self, identity: bytes) -> str:
-        return safety_number(self._parts.me.identity.public, identity)
+        return safety_number(self._me.identity.public, identity)
 
     def _in_question(self, name: str) -> tuple[Row | None, bool]:
         """The row whose key is to be compared for a name, and whether it is not the key that we hold. None for nobody
@@ -191,4 +220,4 @@ class TrustDecisions:
             return None
 
     def _is_own(self, row: Row) -> bool:
-        return row.card.identity == self._parts.me.identity.public
+        return row.card.identity == self._me.identity.public

@@ -197,9 +197,9 @@ class History:
         execute, here = self._db.execute, self.registries.current
         execute("DELETE FROM blocked WHERE registry = ? AND name_key = ?", (here, cleared.name_key))
         whose = "WHERE registry = ? AND identity = ?"
-        execute(f"INSERT OR REPLACE INTO dropped SELECT * FROM people {whose}", (here, cleared.dropped))
+        execute(f"INSERT OR REPLACE INTO dropped SELECT * FROM people {whose}", (here, cleared.replaced))
         for table in ("people", "formers", "verified"):
-            execute(f"DELETE FROM {table} {whose}", (here, cleared.dropped))
+            execute(f"DELETE FROM {table} {whose}", (here, cleared.replaced))
 
     def _set_place(self, column: str, group: str, position: int) -> None:
         self._db.execute(

@@ -65,9 +65,11 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
         ignored=_keys(db, "SELECT identity FROM ignored"),
         openings=_checked(dict(db.execute("SELECT identity, number FROM openings")), dict[bytes, Number]),
         unknown_authors=_unknown_authors(db, streams, known),
-        unknown=_unknown(db, streams, known),
-        formers=dict(db.execute("SELECT identity, name_key FROM formers WHERE registry = ?", (registry,))),
-        dropped=tuple(
+        unresolved_names=_unknown(db, streams, known),
+        former_names=dict(
+            db.execute("SELECT identity, name_key FROM formers WHERE registry = ?", (registry,))
+        ),
+        replaced=tuple(
             row
             for row in dropped
             if row.card.identity not in known and streams.get(row.card.identity, StoredStream()).outgoing

@@ -15,6 +15,7 @@ from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.linkwatch import LinkWatch
 from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.registry.session import Notice, RegistrySession, State
+from chatapp.peer.core.trace import WallClock
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.conversation import StoredVisit
 from chatapp.peer.visitor.form import Form
@@ -256,7 +257,7 @@ class Registration:
 
 
 class VisitorCore:
-    """One visitor. Time is monotonic seconds; `wall_offset` added to it gives Unix time."""
+    """One visitor. Time is monotonic seconds."""
 
     def __init__(
         self,
@@ -279,7 +280,7 @@ class VisitorCore:
         self._link = self._uplink.link
         self._registration = Registration(self._uplink, self._visit, tell=self._tell)
         self._watch = LinkWatch(self._session, self._link)
-        self.wall_offset = wall_offset
+        self.clock: Final = WallClock(wall_offset)
         self.dropped = self._uplink.dropped
         """Datagrams and frames that were no good."""
 
@@ -313,7 +314,7 @@ class VisitorCore:
 
     def say(self, text: str, *, now: float) -> None:
         """A line for the operator; it waits here while the registry is away. The caller keeps to TEXT_MAX."""
-        self._visit.say(text, wall=now + self.wall_offset)
+        self._visit.say(text, wall=now + self.clock.offset)
 
     def begin_anew(self) -> None:
         """Give the place up, if there is one, and fill in another form: `FormWanted` follows."""

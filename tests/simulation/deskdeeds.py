@@ -101,7 +101,7 @@ def operators_of(world: World) -> list[Person]:
 def _types(world: World, one: Person, type_it: Callable[[Operator], None]) -> None:
     """Somebody at a program that runs types something: what becomes of it concerns whom they are shown."""
     if is_online(one):
-        requests = one.core._parts.out.requests
+        requests = one.core._out.requests
         before = len(requests)
         type_it(one.core.operator)
         world.desk.typed(one, requests[before:])

@@ -92,7 +92,7 @@ class Machine(ABC):
         """The wall clock jumps by so many seconds."""
         self.wall_offset += seconds
         if self._core is not None:
-            self._core.wall_offset = self.wall_offset
+            self._core.clock.offset = self.wall_offset
 
     def move(self) -> None:
         """The address changes under the program: a router forgot whom it had translated."""

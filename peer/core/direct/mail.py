@@ -6,12 +6,13 @@ tried again, and when it is saved, the others.
 
 import enum
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryStatus
 from chatapp.peer.core.events import Delivered, Expired, Kept, Refused, Saved
+from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, OutgoingStream
 from chatapp.peer.core.records import MessageState, OutgoingChanged
@@ -19,7 +20,8 @@ from chatapp.peer.core.trace import SENT_AT_ONCE, DeliveryTraces, Stored, TraceE
 from chatapp.wire.delivery.parts import Acknowledged
 from chatapp.wire.errors import SealError
 from chatapp.wire.limits import MAIL_KEPT_FOR
-from chatapp.wire.messages.mail import AskMail, DepositMail, MailRefusal
+from chatapp.wire.messages.mail import AskMail, DepositMail, LetterBody, MailRefusal
+from chatapp.wire.sealing import seal_letter
 
 GRACE: Final = 86_400.0
 """Seconds after a letter's time: two clocks may differ, and the registry looks for old letters now and then."""
@@ -184,9 +186,6 @@ _NO_ROOM: Final = {
 
 _OF_THE_DISK: Final = (_NO_ROOM[MailRefusal.DISK_FULL], _NO_ROOM[MailRefusal.DISK_FAILED])
 
-WriteLetter = Callable[[Contact, Message], bytes]
-"""Seals a message as a letter. Raises SealError."""
-
 
 class _Stage(enum.Enum):
     """How far somebody's mailbox is tried again that had no room."""
@@ -210,10 +209,10 @@ class _Pause:
 class MailQueue:
     """Those of all our contacts, in the order in which they became letters."""
 
-    def __init__(self, outputs: Outputs, settlement: Settlement, write_letter: WriteLetter) -> None:
+    def __init__(self, outputs: Outputs, settlement: Settlement, me: LocalIdentity) -> None:
         self._out = outputs
         self._settlement = settlement
-        self._write_letter = write_letter
+        self._me = me
         self._queue: deque[tuple[Contact, Message]] = deque()
         self._deposited: dict[int, tuple[Contact, Message, int]] = {}
         """By reference, with the letter's size."""
@@ -316,7 +315,7 @@ class MailQueue:
 
     def _deposit_one(self, contact: Contact, message: Message, now: float) -> bool:
         try:
-            letter = self._write_letter(contact, message)
+            letter = _seal(message, contact, self._me)
         except SealError as error:
             self._settlement.refused(contact, message, str(error), now=now)
             return False
@@ -345,6 +344,23 @@ class MailQueue:
             return contact, None
         outgoing.move(message, DeliveryPath.WAITING)
         return contact, message
+
+
+def _seal(message: Message, contact: Contact, me: LocalIdentity) -> bytes:
+    """Return the message as sealed mail. Raise SealError when the recipient's mail key is invalid."""
+    outgoing = _outgoing(contact)
+    body = LetterBody(
+        number=message.number,
+        floor=outgoing.floor,
+        since=outgoing.since(message),
+        sender=me.identity.public,
+        sender_name=me.name,
+        recipient=contact.identity,
+        recipient_name=contact.name,
+        at=message.at_ms,
+        text=message.text,
+    )
+    return seal_letter(body, author=me.identity, mail_key=contact.row.card.mail)
 
 
 def _outgoing(contact: Contact) -> OutgoingStream:

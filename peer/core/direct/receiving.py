@@ -8,9 +8,10 @@ shown as well, with that said.
 import random
 from typing import Final
 
+from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.events import SOMEBODY, AuthorDoubt, Trouble
-from chatapp.peer.core.inbox import CatchUp, Stream, Streams, restored
+from chatapp.peer.core.inbox import Stream, Streams, restored
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation
 from chatapp.peer.core.people.roster import Contacts

@@ -4,17 +4,20 @@ Each name has a stream of its own until its bearer is known; then the messages g
 whose people are meant is part of the stream's key: no other registry gets them.
 """
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Mapping
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import Settlement
 from chatapp.peer.core.direct.outbox import Ladder
+from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.events import Addressed
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, Message
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import NOBODY, LookUp, NameResolver
 from chatapp.peer.core.records import Named, OutgoingAdded, StoredStream, name_stream
+from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.names import name_key
@@ -32,18 +35,19 @@ class UnresolvedOutbox:
         settlement: Settlement,
         ladder: Ladder,
         resolver: NameResolver,
-        conversation: Callable[[Contact], Conversation],
-        begin: Callable[[StoredStream], Conversation],
+        direct_receiver: DirectReceiver,
+        policy: Policy,
+        rng: random.Random,
     ) -> None:
-        """`conversation` gives the one with somebody, `begin` makes one from what is stored."""
         self._contacts = contacts
         self._out = outputs
         self._registry_status = registry_status
         self._settlement = settlement
         self._ladder = ladder
         self._resolver = resolver
-        self._conversation = conversation
-        self._begin = begin
+        self._direct_receiver = direct_receiver
+        self._policy = policy
+        self._rng = rng
         self.waiting: dict[str, Contact] = {}
         """Stand-ins for people whose keys are not known."""
 
@@ -90,13 +94,14 @@ class UnresolvedOutbox:
     def _add(self, stream: bytes, key: str, name: str, stored: StoredStream) -> Contact:
         card = Card(name=name, identity=stream, mail=bytes(32), counter=0, signature=bytes(64))
         contact = self.waiting[key] = Contact(stream, Row(card, "", 0, Presence.AWAY, 0, 0, 0))
-        contact.conversation = self._begin(stored)
+        contact.conversation = Conversation(stored, self._policy, self._rng)
         return contact
 
     def _address(self, key: str, stand_in: Contact, contact: Contact, wall: float, now: float) -> None:
         del self.waiting[key]
         before = len(self._out.events)
-        numbers = self._ladder.redirect(stand_in, contact, self._conversation(contact), wall=wall, now=now)
+        conversation = self._direct_receiver.conversation(contact)
+        numbers = self._ladder.redirect(stand_in, contact, conversation, wall=wall, now=now)
         self._out.events.insert(before, Addressed(name=stand_in.name, to=contact.name, numbers=numbers))
 
     def _give_up(self, key: str, stand_in: Contact, now: float) -> None:

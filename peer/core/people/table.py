@@ -4,7 +4,6 @@ It knows versions; what a changed row means for messages is the ladder's.
 """
 
 import enum
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -22,6 +21,7 @@ from chatapp.peer.core.events import (
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.roster import Change, Contacts
 from chatapp.peer.core.records import FormerName, NameBlocked, NameCleared, RowsSaved
+from chatapp.peer.core.rooms.membership import Membership
 from chatapp.wire.codec import decode_row
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.table import FetchTable, Presence, Row, TableBatch, TablePage
@@ -35,17 +35,23 @@ class Table:
     """Our copy, and how far it goes."""
 
     def __init__(
-        self, contacts: Contacts, outputs: Outputs, *, version: int, saved_at: float, me: bytes = b""
+        self,
+        contacts: Contacts,
+        outputs: Outputs,
+        *,
+        members: Membership,
+        version: int,
+        saved_at: float,
+        me: bytes = b"",
     ) -> None:
         self._contacts = contacts
+        self._members = members
         self._me = me
         self._out = outputs
         self._fetching_since: float | None = None
         self.asked = 0
         self.answered = 0
         """Questions for rows sent and answered on this link; answers come in the order of the questions."""
-        self.before_gone: Callable[[bytes], None] = lambda identity: None
-        """Called before somebody is said to be gone: what they leave thereby is said first."""
         self.version = version
         self.saved_at = saved_at
         self.is_fresh = False
@@ -152,7 +158,7 @@ class Table:
         if not is_gone or contact.identity in self._contacts.ignored:
             return
         if not row.online:
-            self.before_gone(contact.identity)
+            self._members.gone(contact.identity)  # told first: they left the room, then the network
         if row.presence is Presence.AWAY:
             self._out.events.append(PersonLeft(name=row.card.name))
         elif row.presence is Presence.LOST:

@@ -4,16 +4,18 @@ Each ends in its sender's stream to the group. It knows keys, positions and floo
 """
 
 import contextlib
-from collections.abc import Callable
 
+from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.events import SOMEBODY, Trouble
-from chatapp.peer.core.inbox import CatchUp, Stream, Streams, Texts, restored
+from chatapp.peer.core.inbox import Stream, Streams, Texts, restored
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import make_inbox
 from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import CursorMoved, StoredStream
 from chatapp.peer.core.rooms.group import Group, Groups
+from chatapp.peer.core.rooms.membership import Membership
 from chatapp.wire.codec import decode_group_body
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import SealError, WireError
@@ -32,6 +34,8 @@ class GroupReceiver:
         *,
         contacts: Contacts,
         groups: Groups,
+        members: Membership,
+        table: Table,
         streams: Streams,
         catch_up: CatchUp,
         outputs: Outputs,
@@ -40,6 +44,8 @@ class GroupReceiver:
     ) -> None:
         self._contacts = contacts
         self._groups = groups
+        self._members = members
+        self._table = table
         self._streams = streams
         self._catch_up = catch_up
         self._out = outputs
@@ -48,10 +54,6 @@ class GroupReceiver:
         self._held_frames: list[tuple[int, bytes]] = []
         self._floors: dict[bytes, tuple[int, int]] = {}
         """Of streams to groups, by the newest line: (a position in the log, the floor that counts from there on)."""
-        self.is_table_fresh: Callable[[], bool] = lambda: True
-        """Whether the sender indexes in the table are those of the registry's present life."""
-        self.is_member: Callable[[Group, bytes], bool] = lambda group, identity: not group.room
-        """Whether a line said straight by somebody is one of the group's, as far as we know."""
 
     def adopt(self, contact: Contact, *, now: float) -> bool:
         """Show what is stored of somebody's lines and was not shown. False: nothing is stored."""
@@ -83,8 +85,9 @@ class GroupReceiver:
         if key is None:
             group.note_missing(position, now=now)  # of an epoch whose key we missed; the log has both
             return True
-        contact = self._contacts.by_sender_index(header.sender_index) if self.is_table_fresh() else None
-        if contact is None:  # a number that another life of the registry gave to somebody else tells nothing
+        # An index counts only with a fresh table: another life of the registry may have given it to somebody else.
+        contact = self._contacts.by_sender_index(header.sender_index) if self._table.is_fresh else None
+        if contact is None:
             if len(self._held_frames) < GROUP_HELD_MAX:
                 self._held_frames.append((position, frame))
             group.note_missing(position, now=now)  # they may have left again before we learn of them
@@ -110,7 +113,7 @@ class GroupReceiver:
         """One that a member said to us while the registry is away (clause 6.9). Not a member's, or of a group that we
         are not in: dropped; if it is for us all the same, the log has it later."""
         group = self._groups.by_name(line.group)
-        if group is None or not self.is_member(group, contact.identity):
+        if group is None or (group.room and contact.identity not in self._members.members):
             return
         stream = self._stream(group, contact)
         stream.inbox.add_gap(line.since, line.number)

@@ -7,12 +7,13 @@ before and is there again soon is said to have left or joined.
 from collections.abc import Iterable
 from typing import Final
 
-from chatapp.peer.core.context import Outputs, RegistryReach
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.events import MemberJoined, MemberLeft, Person
-from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.roster import Contacts
-from chatapp.peer.core.rooms.group import Group
+from chatapp.peer.core.rooms.direct_fanout import DirectFanout
+from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.wire.messages.rooms import RoomMember, RoomPresence
 
 RETURN_SPAN: Final = 30.0
@@ -28,6 +29,8 @@ class Membership:
         self._me = me
         self.room = ""
         self.members: dict[bytes, RoomPresence] = {}
+        self.is_announced = True
+        """Whether the user knows that we are in this room; also true when we are in none."""
         self._told: set[bytes] = set()
         self._missing: dict[bytes, float] = {}
         """Told to be there and not back yet: until when they are waited for."""
@@ -37,6 +40,7 @@ class Membership:
     def begin(self, room: str, members: Iterable[RoomMember]) -> None:
         """We are in this room now, and nobody of it has been told of."""
         self.room = room
+        self.is_announced = False
         self._told.clear()
         self._missing.clear()
         self._unnamed.clear()
@@ -45,9 +49,11 @@ class Membership:
     def end(self) -> None:
         """We are in no room."""
         self.begin("", ())
+        self.is_announced = True
 
-    def tell_all(self) -> tuple[str, ...]:
-        """Mark all present members announced; unnamed ones follow when their row arrives."""
+    def announce(self) -> tuple[str, ...]:
+        """Return the names of those present and mark them announced; unnamed ones follow when their row arrives."""
+        self.is_announced = True
         here = [identity for identity in self.members if self._is_here(identity)]
         self._told = set(here)
         self._missing.clear()
@@ -68,8 +74,8 @@ class Membership:
             elif not self._is_here(identity):
                 self._missing[identity] = now + RETURN_SPAN
 
-    def changed(self, members: Iterable[RoomMember], *, is_told: bool) -> None:
-        """These stand otherwise. `is_told`: the user has been told who is here."""
+    def changed(self, members: Iterable[RoomMember]) -> None:
+        """Take what the registry says of these members now."""
         for member in members:
             if member.identity == self._me:
                 continue
@@ -77,7 +83,7 @@ class Membership:
                 self.members.pop(member.identity, None)
             else:
                 self.members[member.identity] = member.presence
-            if not is_told:
+            if not self.is_announced:
                 continue
             if member.presence is RoomPresence.HERE:
                 self._came(member.identity)
@@ -86,12 +92,12 @@ class Membership:
 
     def gone(self, identity: bytes) -> None:
         """The table says that somebody is gone, before the room does: they have left the room first, and once."""
-        if self._is_here(identity):
+        if self.is_announced and self._is_here(identity):
             self._went(identity)
 
     def rows_arrived(self) -> None:
         """Some who had no name may have one now."""
-        for identity in list(self._unnamed):
+        for identity in list(self._unnamed) if self.is_announced else ():
             contact = self._contacts.by_identity(identity)
             if contact is not None:
                 self._unnamed.discard(identity)
@@ -154,13 +160,22 @@ class Membership:
 class RoomRecipients:
     """Of the channel, and of the room where we are."""
 
-    def __init__(self, parts: Parts, members: Membership) -> None:
-        self._me = parts.me
-        self._groups = parts.groups
-        self._contacts = parts.contacts
-        self._registry_status = parts.registry_status
-        self._fanout = parts.fanout
+    def __init__(
+        self,
+        *,
+        me: LocalIdentity,
+        groups: Groups,
+        contacts: Contacts,
+        members: Membership,
+        fanout: DirectFanout,
+        registry_status: RegistryStatus,
+    ) -> None:
+        self._me = me
+        self._groups = groups
+        self._contacts = contacts
         self._members = members
+        self._fanout = fanout
+        self._registry_status = registry_status
 
     def members_of(self, group: Group) -> list[Contact]:
         """To whom a line goes straight."""
@@ -169,10 +184,6 @@ class RoomRecipients:
             return [contact for contact in here if not contact.is_banned]
         me = self._me.identity.public
         return [contact for contact in self._contacts if contact.may_answer and contact.identity != me]
-
-    def is_member(self, group: Group, identity: bytes) -> bool:
-        """Whether somebody known is one of a group's, as far as we know."""
-        return not group.room or (group is self._groups.room and identity in self._members.members)
 
     def people(self) -> tuple[Person, ...]:
         """Everybody in the room where we are, ourselves among them, by name."""

@@ -4,20 +4,23 @@ answer.
 A line keeps its number on every way. It knows deadlines and what the user is told.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.catch_up import CatchUp
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.events import ChannelAccepted, ChannelUnanswered, RoomAccepted, RoomUnanswered, Trouble
-from chatapp.peer.core.parts import Parts
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Message
 from chatapp.peer.core.records import MessageState
+from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.rooms.direct_fanout import DirectFanout
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
-from chatapp.peer.core.trace import TraceEvent
+from chatapp.peer.core.rooms.membership import RoomRecipients
+from chatapp.peer.core.trace import DeliveryTraces, TraceEvent, WallClock
+from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.messages.rooms import (
     FetchGroup,
     GroupAccepted,
@@ -54,23 +57,39 @@ class PendingGroupMessage:
 class GroupOutbox:
     """Our side of all groups."""
 
-    def __init__(self, parts: Parts, *, members: Callable[[Group], list[Contact]], now: float) -> None:
-        self._parts = parts
-        self._groups: Final[Groups] = parts.groups
-        self._group_receiver: Final[GroupReceiver] = parts.group_receiver
-        self._fanout: Final[DirectFanout] = parts.fanout
-        self._session = parts.session
-        self._link = parts.link
-        self._catch_up = parts.catch_up
-        self._registry_status = parts.registry_status
-        self._out = parts.out
-        self._policy = parts.policy
-        self._traces = parts.traces
-        self._members = members
+    def __init__(
+        self,
+        *,
+        groups: Groups,
+        recipients: RoomRecipients,
+        group_receiver: GroupReceiver,
+        fanout: DirectFanout,
+        catch_up: CatchUp,
+        session: RegistrySession,
+        link: RegistryLink,
+        registry_status: RegistryStatus,
+        outputs: Outputs,
+        traces: DeliveryTraces,
+        policy: Policy,
+        clock: WallClock,
+        now: float,
+    ) -> None:
+        self._groups = groups
+        self._recipients = recipients
+        self._group_receiver = group_receiver
+        self._fanout = fanout
+        self._catch_up = catch_up
+        self._session = session
+        self._link = link
+        self._registry_status = registry_status
+        self._out = outputs
+        self._traces = traces
+        self._policy = policy
+        self._clock = clock
         self._pending: dict[tuple[str, int], PendingGroupMessage] = {}
         self._waiting: list[PendingGroupMessage] = []
         """Those to be said as soon as earlier ones are answered."""
-        self.adopt(parts.groups.channel, now=now)
+        self.adopt(groups.channel, now=now)
 
     def adopt(self, group: Group, *, now: float) -> None:
         """Lines of an earlier life that the registry never took: it gets them when it lets us speak."""
@@ -81,7 +100,7 @@ class GroupOutbox:
 
     def say(self, group: Group, text: str, *, now: float) -> Message:
         """A line: sent now, or as soon as there is a key for it, or given to the members."""
-        message = group.add(text, wall=now + self._parts.wall_offset, ahead=self._registry_status.clock_ahead)
+        message = group.add(text, wall=now + self._clock.offset, ahead=self._registry_status.clock_ahead)
         deadline = now + self._policy.give_up_after
         pending = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
         self._pending[(group.name, message.number)] = pending
@@ -217,8 +236,8 @@ class GroupOutbox:
         if self._registry_status.reach is not RegistryReach.LOST:
             return
         for group in self._groups:
-            if contact in self._members(group):
-                wall = now + self._parts.wall_offset
+            if contact in self._recipients.members_of(group):
+                wall = now + self._clock.offset
                 self._fanout.catch_up(group, contact, wall=wall, now=now)
 
     def stop(self, *, now: float) -> None:
@@ -251,7 +270,7 @@ class GroupOutbox:
         if self._groups.by_name(pending.group.name) is None:
             self._refuse(pending, LEFT, now)
         elif self._registry_status.reach is not RegistryReach.NONE:
-            wall, members = now + self._parts.wall_offset, self._members(pending.group)
+            wall, members = now + self._clock.offset, self._recipients.members_of(pending.group)
             self._fanout.say(pending.group, pending.message, members, wall=wall, now=now)
 
     def _tell(self, pending: PendingGroupMessage, now: float) -> None:

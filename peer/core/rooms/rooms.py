@@ -4,17 +4,23 @@ The registry says who is let in; leaving is our own affair and takes effect at o
 it or not. Being in a room is `whereabouts`', what is said there `lines`' and `group_receiver`'s.
 """
 
-from dataclasses import dataclass
+import random
+from collections.abc import Mapping
 from typing import Final
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.catch_up import CatchUp, PendingRequest, RoomArrival
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.events import Room, RoomsListed, Trouble
-from chatapp.peer.core.parts import Parts
+from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark, parties_of
-from chatapp.peer.core.rooms.group import Group
+from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.registry.session import RegistrySession
+from chatapp.peer.core.rooms.group import Group, Groups
+from chatapp.peer.core.rooms.incoming import GroupReceiver
 from chatapp.peer.core.rooms.membership import Membership, RoomRecipients
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
+from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages import rooms as wire
 from chatapp.wire.messages.rooms import (
@@ -33,27 +39,36 @@ class CurrentRoom:
     """In one room, or in none."""
 
     def __init__(
-        self, parts: Parts, kept: RoomKept, members: Membership, outbox: GroupOutbox, *, now: float
+        self,
+        kept: RoomKept,
+        *,
+        groups: Groups,
+        members: Membership,
+        outbox: GroupOutbox,
+        group_receiver: GroupReceiver,
+        catch_up: CatchUp,
+        table: Table,
+        outputs: Outputs,
+        stored: dict[bytes, StoredStream],
+        positions: Mapping[str, StoredGroup],
+        now: float,
     ) -> None:
-        self._parts = parts
-        self._registry_status = parts.registry_status
-        self._groups = parts.groups
-        self._link = parts.link
-        self._table = parts.table
-        self._catch_up = parts.catch_up
-        self._group_receiver = parts.group_receiver
-        self._out = parts.out
+        """`stored`: what is on disk of streams that were not needed yet. `positions`: our place in each group's log."""
+        self._groups = groups
         self._members = members
         self._outbox = outbox
-        self.is_told = True
-        """Whether the user knows that we are in the room where we are."""
+        self._group_receiver = group_receiver
+        self._catch_up = catch_up
+        self._table = table
+        self._out = outputs
+        self._stored = stored
+        self._positions = positions
         self.owes_leave = kept.owes_leave
         """Whether the registry has yet to hear that we left a room."""
         if kept.group is not None and kept.group.startswith(wire.ROOM_SIGN):
             self._take_up(kept.group, now)
             presences = (wire.RoomMember(one, wire.RoomPresence(presence)) for one, presence in kept.members)
             self._members.begin(kept.group[1:], presences)
-            self.is_told = False
         self._drop_what_was_left(now)
 
     @property
@@ -70,7 +85,6 @@ class CurrentRoom:
             self._group_receiver.move_cursor(group)
         self._members.begin(group.room, notice.members)
         self._catch_up.await_group(group.name)
-        self.is_told = False
         if self._members.lacks_rows:
             self._table.fetch_anew(now=now)
         self.keep()
@@ -79,7 +93,7 @@ class CurrentRoom:
         """Into the one where we are, on a new link."""
         if room.begin_at(notice.since, now=now):
             self._group_receiver.move_cursor(room)
-        if self.is_told:
+        if self._members.is_announced:
             self._members.returned(notice.members, now=now)
         else:
             self._members.begin(room.room, notice.members)
@@ -94,39 +108,15 @@ class CurrentRoom:
         self._groups.leave()
         self._outbox.drop(room, now=now)
         self._members.end()
-        self.is_told = True
 
     def changed(self, notice: wire.RoomChanged, *, now: float) -> None:
         """Members stand otherwise."""
         if self.room is None or notice.group != self.room.name:
             return
-        self._members.changed(notice.members, is_told=self.is_told)
+        self._members.changed(notice.members)
         if self._members.lacks_rows:
             self._table.fetch(now=now)
         self.keep()
-
-    def rows_arrived(self) -> None:
-        """Members who had no name may have one now."""
-        if self.is_told:
-            self._members.rows_arrived()
-
-    def gone(self, identity: bytes) -> None:
-        """Somebody has vanished from the table."""
-        if self.is_told:
-            self._members.gone(identity)
-
-    def announce(self) -> None:
-        """Tell the user that we are in the room, when all is here that we missed of it."""
-        reach, room = self._registry_status.reach, self.room
-        if room is None or reach is RegistryReach.NONE:
-            return
-        if reach is not RegistryReach.LOST and (not self._link.is_up or self._catch_up.awaits(room.name)):
-            return
-        self.is_told = True
-        missed = self._catch_up.count(room.room)
-        self._out.events.append(
-            happened.RoomEntered(room=room.room, members=self._members.tell_all(), missed=missed)
-        )
 
     def keep(self) -> None:
         """For the next start."""
@@ -145,14 +135,14 @@ class CurrentRoom:
     def _group(self, name: str) -> Group:
         group = self._groups.known.get(name)
         if group is None:
-            stored = self._parts.stored.pop(group_mark(name), StoredStream())
-            place = self._parts.group_positions.get(name, StoredGroup())
+            stored = self._stored.pop(group_mark(name), StoredStream())
+            place = self._positions.get(name, StoredGroup())
             group = self._groups.known[name] = Group(name, stored, place, self._out)
         return group
 
     def _drop_what_was_left(self, now: float) -> None:
         """An earlier life ended before it knew what became of lines to a room that it had left."""
-        stored = self._parts.stored.items()
+        stored = self._stored.items()
         rooms = [parties_of(mark, is_ours=True).room for mark, stream in stored if stream.outgoing]
         for room in filter(None, rooms):
             group = self._group(wire.ROOM_SIGN + room)
@@ -166,32 +156,29 @@ OFFLINE: Final = "you are offline"
 """Why there is no answer."""
 
 
-@dataclass(slots=True)
-class PendingRequest:
-    """A question that the registry has not answered."""
-
-    reference: int
-    room: str
-    deadline: float | None
-    """None until there is a link to ask on, and when it was waited for in vain."""
-
-    def is_due(self, now: float) -> bool:
-        """Whether its answer is not waited for any longer."""
-        return self.deadline is not None and now >= self.deadline
-
-
 class RoomList:
     """At most one question, the newest. It waits for the link while the registry is being looked for."""
 
-    def __init__(self, parts: Parts, members: Membership) -> None:
-        self._groups = parts.groups
-        self._link = parts.link
-        self._out = parts.out
-        self._registry_status = parts.registry_status
-        self._session = parts.session
-        self._policy = parts.policy
-        self._rng = parts.rng
+    def __init__(
+        self,
+        *,
+        groups: Groups,
+        members: Membership,
+        session: RegistrySession,
+        link: RegistryLink,
+        registry_status: RegistryStatus,
+        outputs: Outputs,
+        policy: Policy,
+        rng: random.Random,
+    ) -> None:
+        self._groups = groups
         self._members = members
+        self._session = session
+        self._link = link
+        self._registry_status = registry_status
+        self._out = outputs
+        self._policy = policy
+        self._rng = rng
         self._asked: PendingRequest | None = None
 
     def ask(self, *, now: float) -> None:
@@ -260,32 +247,41 @@ REFUSALS: Final = {
 class Rooms:
     """Our side of rooms."""
 
-    def __init__(self, parts: Parts, kept: RoomKept, *, now: float) -> None:
-        self._rng = parts.rng
-        self._session = parts.session
-        self._registry_status = parts.registry_status
-        self._groups = parts.groups
-        self._link = parts.link
-        self._catch_up = parts.catch_up
-        self._out = parts.out
-        self._policy = parts.policy
-        self._members = Membership(parts.contacts, parts.out, me=parts.me.identity.public)
-        self.recipients: Final = RoomRecipients(parts, self._members)
-        """Who is in."""
-        self.outbox: Final = GroupOutbox(parts, members=self.recipients.members_of, now=now)
-        """What we say."""
-        self.current: Final = CurrentRoom(parts, kept, self._members, self.outbox, now=now)
-        """Where we are."""
-        self.room_list: Final = RoomList(parts, self._members)
-        self._asked: PendingRequest | None = None
-        self._again: PendingRequest | None = None
-        """The room where we are, named to the registry on a new link, or behind a question that came to nothing."""
+    def __init__(
+        self,
+        *,
+        recipients: RoomRecipients,
+        outbox: GroupOutbox,
+        current: CurrentRoom,
+        room_list: RoomList,
+        groups: Groups,
+        members: Membership,
+        arrival: RoomArrival,
+        catch_up: CatchUp,
+        session: RegistrySession,
+        link: RegistryLink,
+        registry_status: RegistryStatus,
+        outputs: Outputs,
+        policy: Policy,
+        rng: random.Random,
+    ) -> None:
+        self.recipients: Final = recipients
+        self.outbox: Final = outbox
+        self.current: Final = current
+        self.room_list: Final = room_list
+        self._groups = groups
+        self._members = members
+        self._arrival = arrival
+        self._catch_up = catch_up
+        self._session = session
+        self._link = link
+        self._registry_status = registry_status
+        self._out = outputs
+        self._policy = policy
+        self._rng = rng
         self._may_be_elsewhere = False
         """Whether the registry may hold us to be where we asked to be, and not where we are."""
         self._leave_reference = 0
-        parts.group_receiver.is_member = self.recipients.is_member
-        parts.catch_up.before_release = self._announce
-        parts.table.before_gone = self.current.gone
 
     # --- what the user wants
 
@@ -302,7 +298,8 @@ class Rooms:
             self._refuse(room, refusal.reason)
             return
         if self.room is not None and is_same_name(self.room.room, name):
-            was_asked, self._asked, self.current.is_told = self._asked, None, False
+            was_asked, self._arrival.entry = self._arrival.entry, None
+            self._members.is_announced = False
             if was_asked is not None or self._may_be_elsewhere:
                 self._stay(now)
             return
@@ -312,14 +309,14 @@ class Rooms:
         if self._registry_status.reach is RegistryReach.LOST and not self._session.search(now=now):
             self._refuse(name, AWAY)
             return
-        self._may_be_elsewhere = self._may_be_elsewhere or self._asked is not None
-        self._asked = PendingRequest(self._reference(), name, None)
+        self._may_be_elsewhere = self._may_be_elsewhere or self._arrival.entry is not None
+        self._arrival.entry = PendingRequest(self._reference(), name, None)
         if self._link.is_up:
-            self._ask(self._asked, now)
+            self._ask(self._arrival.entry, now)
 
     def leave(self, *, now: float) -> None:
         """Be in no room, at once; the registry hears of it now or on the next link."""
-        asked, self._asked = self._asked, None
+        asked, self._arrival.entry = self._arrival.entry, None
         room = self.room
         if room is None:
             self._out.events.append(happened.NotInRoom())
@@ -342,8 +339,8 @@ class Rooms:
     @property
     def is_settled(self) -> bool:
         """Whether it is known, and told, in which room we are."""
-        return self._asked is None and (
-            self.current.is_told or self._registry_status.reach is RegistryReach.NONE
+        return self._arrival.entry is None and (
+            self._members.is_announced or self._registry_status.reach is RegistryReach.NONE
         )
 
     # --- what happens to the link
@@ -353,45 +350,45 @@ class Rooms:
         if self.current.owes_leave:
             self._say_leave()
         if self.room is not None:
-            self._again = PendingRequest(self._reference(), self.room.room, None)
+            self._arrival.reentry = PendingRequest(self._reference(), self.room.room, None)
             self._catch_up.await_group(self.room.name)
-            self._ask(self._again, now)
-        if self._asked is not None:
-            self._ask(self._asked, now)
+            self._ask(self._arrival.reentry, now)
+        if self._arrival.entry is not None:
+            self._ask(self._arrival.entry, now)
         self.room_list.link_up(now=now)
 
     def link_lost(self) -> None:
         """Nothing asked will be answered; a question to be let in is put again on the next link."""
-        self._again = None
-        if self._asked is not None:
-            self._asked.deadline = None
+        self._arrival.reentry = None
+        if self._arrival.entry is not None:
+            self._arrival.entry.deadline = None
         self.room_list.link_lost()
 
     def registry_lost(self, *, now: float) -> None:
         """Nobody is there to let us in; where we are, we are."""
         self._give_up(AWAY, now)
-        self._announce()
+        self._arrival.announce(self._catch_up)
         self.room_list.give_up(AWAY)
 
     def stop(self, *, now: float) -> None:
         """We go offline by our own wish, and come back to the room."""
         self._give_up(OFFLINE, now)
         self.room_list.give_up(OFFLINE)
-        self.current.is_told = self.room is None
+        self._members.is_announced = self.room is None
 
     # --- what the registry says
 
     def entered(self, notice: RoomEntered, *, now: float) -> None:
         """We are let in."""
-        asked, again = self._asked, self._again
+        asked, again = self._arrival.entry, self._arrival.reentry
         if again is not None and notice.reference == again.reference:
-            self._again, room = None, self.room
+            self._arrival.reentry, room = None, self.room
             if room is not None and notice.group == room.name:
                 self.current.return_to(room, notice, now=now)
             else:
                 self._go_in(notice, now)
         elif asked is not None and notice.reference == asked.reference:
-            self._asked = None
+            self._arrival.entry = None
             self._go_in(notice, now)
         elif asked is None and again is None and not self.current.owes_leave:
             is_elsewhere = self.room is None or notice.group != self.room.name
@@ -400,13 +397,17 @@ class Rooms:
 
     def refused(self, notice: RoomRefused, *, now: float) -> None:
         """We are not let in."""
-        if self._asked is not None and notice.reference == self._asked.reference:
-            asked, self._asked = self._asked, None
+        if self._arrival.entry is not None and notice.reference == self._arrival.entry.reference:
+            asked, self._arrival.entry = self._arrival.entry, None
             self._refuse(asked.room, REFUSALS[notice.reason])
             if self._may_be_elsewhere:
                 self._stay(now)
-        elif self._again is not None and notice.reference == self._again.reference and self.room is not None:
-            self._again, room = None, self.room
+        elif (
+            self._arrival.reentry is not None
+            and notice.reference == self._arrival.reentry.reference
+            and self.room is not None
+        ):
+            self._arrival.reentry, room = None, self.room
             self._catch_up.group_drained(room.name)
             self._refuse(room.room, REFUSALS[notice.reason])
             if notice.reason is not RoomRefusal.NOT_SERVING:
@@ -430,20 +431,20 @@ class Rooms:
 
     def handle_timer(self, *, now: float) -> None:
         """Give up what was not answered; tell who was waited for in vain."""
-        if self._asked is not None and self._asked.is_due(now):
+        if self._arrival.entry is not None and self._arrival.entry.is_due(now):
             self._give_up(SILENT, now)
-        if self._again is not None and self._again.is_due(now):
-            self._again.deadline = None  # an answer that comes late is taken all the same
+        if self._arrival.reentry is not None and self._arrival.reentry.is_due(now):
+            self._arrival.reentry.deadline = None  # an answer that comes late is taken all the same
             if self.room is not None:
                 self._catch_up.group_drained(self.room.name)
-            self._announce()
+            self._arrival.announce(self._catch_up)
         self.room_list.handle_timer(now=now)
         self._members.handle_timer(now=now)
         self.outbox.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        asked = [one.deadline for one in (self._asked, self._again) if one is not None]
+        asked = [one.deadline for one in (self._arrival.entry, self._arrival.reentry) if one is not None]
         dues = [*asked, self.room_list.next_timer(), self._members.next_timer(), self.outbox.next_timer()]
         return min((due for due in dues if due is not None), default=None)
 
@@ -451,8 +452,8 @@ class Rooms:
 
     def _give_up(self, reason: str, now: float) -> None:
         """A question that is not answered in time; the registry may have heard it all the same."""
-        if self._asked is not None:
-            asked, self._asked = self._asked, None
+        if self._arrival.entry is not None:
+            asked, self._arrival.entry = self._arrival.entry, None
             self._refuse(asked.room, reason)
             self._stay(now)
 
@@ -466,24 +467,16 @@ class Rooms:
             if self._link.is_up:
                 self._say_leave()
         elif self._link.is_up:
-            self._again = PendingRequest(self._reference(), self.room.room, None)
-            self._ask(self._again, now)
+            self._arrival.reentry = PendingRequest(self._reference(), self.room.room, None)
+            self._ask(self._arrival.reentry, now)
 
     def _go_out(self, now: float) -> None:
-        self._again = None
+        self._arrival.reentry = None
         self.current.go_out(now=now)
 
     def _go_in(self, notice: RoomEntered, now: float) -> None:
-        self._again, self._may_be_elsewhere = None, False
+        self._arrival.reentry, self._may_be_elsewhere = None, False
         self.current.go_in(notice, now=now)
-
-    def _announce(self) -> None:
-        """Once, and not while we are being let in, or the registry has yet to hear that we are there."""
-        if self.current.is_told or self._asked is not None:
-            return
-        is_awaited = self._again is not None and self._again.deadline is not None
-        if not is_awaited or self._registry_status.reach is RegistryReach.LOST:
-            self.current.announce()
 
     def _ask(self, asked: PendingRequest, now: float) -> None:
         asked.deadline = now + self._policy.give_up_after

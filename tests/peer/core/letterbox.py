@@ -5,14 +5,18 @@ The disk is a real history, in memory, which has what was applied to it and noth
 
 import random
 
-from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.catch_up import CatchUp, RoomArrival
+from chatapp.peer.core.context import Outputs, RegistryStatus
 from chatapp.peer.core.direct.receiving import DirectReceiver
 from chatapp.peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned, Trouble
-from chatapp.peer.core.inbox import CatchUp, Streams
+from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.people.roster import Contacts
+from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import CHANNEL_MARK, StoredGroup, StoredStream
+from chatapp.peer.core.registry.link import RegistryLink
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.incoming import GroupReceiver
+from chatapp.peer.core.rooms.membership import Membership
 from chatapp.peer.history.database import History
 from chatapp.wire.codec import decode_frames, encode
 from chatapp.wire.delivery.parts import Arrived, PartBuffer
@@ -25,6 +29,18 @@ from tests.peer.core.cast import POLICY, Someone
 ALICE, BOB, CAROL = Someone("alice"), Someone("bob"), Someone("carol")
 SENDER_INDEXES = {BOB.id: 7, CAROL.id: 8}
 KEY = b"k" * 32
+
+
+def arrival(out: Outputs) -> RoomArrival:
+    """Of somebody who enters no room."""
+    contacts = Contacts()
+    return RoomArrival(
+        groups=Groups(Group(CHANNEL, StoredStream(), StoredGroup(0), out)),
+        members=Membership(contacts, out, me=ALICE.id),
+        link=RegistryLink(random.Random(1)),
+        registry_status=RegistryStatus(),
+        outputs=out,
+    )
 
 
 class Desk:
@@ -40,11 +56,17 @@ class Desk:
         place = loaded.groups.get(CHANNEL, StoredGroup(0))
         self.channel = Group(CHANNEL, stored.pop(CHANNEL_MARK, StoredStream()), place, self.out)
         self.channel.grant(GroupGranted(CHANNEL, 1, KEY, 3, 0))
-        self.catch_up = CatchUp(self.out)
+        groups = Groups(self.channel)
+        members = Membership(self.contacts, self.out, me=ALICE.id)
+        self.table = Table(self.contacts, self.out, members=members, version=0, saved_at=0.0)
+        self.table.is_fresh = True
+        self.catch_up = CatchUp(self.out, arrival(self.out))
         self.streams = Streams(self.catch_up, self.out, self.contacts.ignored)
         self.group_receiver = GroupReceiver(
             contacts=self.contacts,
-            groups=Groups(self.channel),
+            groups=groups,
+            members=members,
+            table=self.table,
             streams=self.streams,
             catch_up=self.catch_up,
             outputs=self.out,

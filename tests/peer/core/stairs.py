@@ -3,22 +3,24 @@
 Streams are real, the rest is played. Time is a number; nobody answers unless the test says so.
 """
 
+import msgspec
+
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import MailQueue, Settlement
 from chatapp.peer.core.direct.outbox import DeliveryPaths, Ladder
 from chatapp.peer.core.events import Event
-from chatapp.peer.core.people.contact import Contact
+from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.conversation import Message
 from chatapp.peer.core.records import MessageState, OutgoingChanged, StoredStream
-from chatapp.peer.core.trace import DeliveryTraces
+from chatapp.peer.core.trace import DeliveryTraces, WallClock
 from chatapp.wire.codec import decode_frames
 from chatapp.wire.delivery.parts import Acknowledged, GaveUp
-from chatapp.wire.errors import SealError
 from chatapp.wire.messages.direct import Ack, Part
 from chatapp.wire.messages.mail import DepositMail, MailRefusal
 from tests.peer.core.cast import POLICY, WALL, Someone
 
-BOB = Someone("bob")
+ALICE, BOB = Someone("alice"), Someone("bob")
+ME = LocalIdentity(name="alice", identity=ALICE.identity, mail_keys=[ALICE.mail_key], counter=1)
 
 
 class Stairs:
@@ -33,11 +35,9 @@ class Stairs:
     ) -> None:
         self.now = 100.0
         self.out = Outputs()
-        self.letter = b"letter"
-        self.refuses_to_seal = False
-        self.registry_status, traces = RegistryStatus(), DeliveryTraces(self._wall)
+        self.registry_status, traces = RegistryStatus(), DeliveryTraces(WallClock(WALL - 100.0))
         self.settlement = Settlement(self.out, traces, self.registry_status)
-        self.mail_queue = MailQueue(self.out, self.settlement, self._write)
+        self.mail_queue = MailQueue(self.out, self.settlement, ME)
         shared = POLICY, self.out, self.registry_status, traces
         paths = DeliveryPaths(*shared, mail_queue=self.mail_queue, settlement=self.settlement)
         self.ladder = Ladder(*shared, paths=paths, mail_queue=self.mail_queue, settlement=self.settlement)
@@ -51,11 +51,6 @@ class Stairs:
     def _wall(now: float) -> float:
         return WALL + now - 100.0
 
-    def _write(self, contact: Contact, message: Message) -> bytes:
-        if self.refuses_to_seal:
-            raise SealError("no")
-        return self.letter
-
     # --- what happens
 
     def say(self, text: str = "hi") -> Message:
@@ -63,6 +58,11 @@ class Stairs:
 
     def reach(self, reach: RegistryReach) -> None:
         self.ladder.set_reach(reach, now=self.now)
+
+    def shows_mail_key(self, key: bytes) -> None:
+        """Bob's card bears this mail key now; nothing can be sealed to an invalid one."""
+        row = self.bob.row
+        self.bob.row = msgspec.structs.replace(row, card=msgspec.structs.replace(row.card, mail=key))
 
     def row(self, *, online: bool) -> None:
         """The registry says that bob came or went."""

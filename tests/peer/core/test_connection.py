@@ -322,7 +322,7 @@ def test_numbers_of_lines_rise_over_lives_though_the_clock_is_set_back(node: Nod
     before = node.core.sending.send_all("one", now=node.now)
     node.pump()
     later = Node(disk=node.disk, life=2)
-    later.core.wall_offset -= 3_600.0
+    later.core.clock.offset -= 3_600.0
     assert later.core.sending.send_all("two", now=later.now) == before + 1
     later.pump()
     assert [record.state for record in later.records if hasattr(record, "state")] == [MessageState.KEPT]

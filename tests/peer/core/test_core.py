@@ -303,7 +303,7 @@ def test_a_text_that_cannot_be_sent_is_refused_before_anything_is_begun(node: No
 
 def test_the_wall_clock_may_jump_while_the_program_runs(node: Node) -> None:
     before = node.core.sending.send("bob", "one", now=node.now)
-    node.core.wall_offset -= 365 * 86_400.0
+    node.core.clock.offset -= 365 * 86_400.0
     after = node.core.sending.send("bob", "two", now=node.now)
     assert after.number == before.number + 1
 

@@ -14,6 +14,7 @@ from chatapp.peer.core.trace import (
     DeliveryTraces,
     TraceEvent,
     TraceStep,
+    WallClock,
     packed,
     readable,
     unpacked,
@@ -23,7 +24,7 @@ from chatapp.wire.messages.mail import MailRefusal
 from tests.peer.core.cast import WALL
 from tests.peer.core.stairs import BOB, Stairs
 
-traces = DeliveryTraces(lambda now: WALL + now)
+traces = DeliveryTraces(WallClock(WALL))
 
 
 def written(at: float = 0.0) -> Message:

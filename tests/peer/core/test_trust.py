@@ -252,7 +252,7 @@ def test_a_letter_saved_for_the_old_key_is_told_to_have_expired(node: Node, agai
     node.told(MailExpired(BOB.id, saved.number))
     expired = happened.Expired(to="bob", number=saved.number, text="saved for the old key")
     assert [event for event in node.saw() if isinstance(event, happened.Expired)] == [expired]
-    assert node.disk.load().dropped == ()
+    assert node.disk.load().replaced == ()
     assert letters(node) == []
 
 

@@ -150,7 +150,7 @@ class Model:
         assert loaded.groups == self.groups
         assert {name_key(row.card.name): row for row in loaded.blocked} == self.blocked
         assert loaded.ignored == self.ignored
-        assert loaded.formers == self.formers
+        assert loaded.former_names == self.formers
         for stream in STREAMS:
             self._check_stream(stream, loaded.streams.get(stream, StoredStream()))
 
@@ -344,11 +344,11 @@ def test_the_row_of_a_key_that_gave_way_is_kept_for_as_long_as_letters_to_it_are
         NameCleared("carol", CAROL.id),
     ]
     history.apply(saved)
-    assert (history.load().rows, history.load().dropped) == ((), (BOB.row(1),))
+    assert (history.load().rows, history.load().replaced) == ((), (BOB.row(1),))
     history.apply([RowsSaved((BOB.row(2),), 2, 2.0)])
-    assert (history.load().rows, history.load().dropped) == ((BOB.row(2),), ())
+    assert (history.load().rows, history.load().replaced) == ((BOB.row(2),), ())
     history.apply([NameCleared("bob", BOB.id), OutgoingChanged(BOB.id, 5, MessageState.EXPIRED)])
-    assert history.load().dropped == ()
+    assert history.load().replaced == ()
 
 
 def test_what_was_rolled_back_leaves_no_stream_behind(history: History) -> None:

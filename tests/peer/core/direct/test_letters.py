@@ -13,6 +13,8 @@ from tests.peer.core.stairs import BOB, Stairs, comes, found, full, goes, lost, 
 
 # --- letters
 
+INVALID_KEY = bytes(32)
+
 
 def test_letters_are_posted_a_few_at_a_time() -> None:
     stairs = Stairs(online=False)
@@ -26,9 +28,8 @@ def test_letters_are_posted_a_few_at_a_time() -> None:
 
 def test_long_letters_are_posted_one_by_one() -> None:
     stairs = Stairs(online=False)
-    stairs.letter = bytes(BYTES_IN_FLIGHT)
     for _ in range(3):
-        stairs.say()
+        stairs.say("x" * BYTES_IN_FLIGHT)
     for _ in range(3):
         (letter,) = stairs.deposited()
         stairs.mail_queue.saved(letter.reference, now=stairs.now)
@@ -77,7 +78,7 @@ def test_what_was_acknowledged_late_is_not_also_saved_or_refused(answer: str) ->
 
 def test_a_recipient_whose_card_is_forged_gets_no_letter_and_the_sender_is_told() -> None:
     stairs = Stairs(online=False)
-    stairs.refuses_to_seal = True
+    stairs.shows_mail_key(INVALID_KEY)
     stairs.say()
     assert stairs.told() == [Unacknowledged, Refused]
     assert stairs.state() == [MessageState.REFUSED]
@@ -206,9 +207,9 @@ class TestNoRoom:
         stairs.say()
         full(stairs)
         second = stairs.say()
-        stairs.refuses_to_seal = True
+        stairs.shows_mail_key(INVALID_KEY)
         stairs.ladder.handle_timer(now=stairs.now + PAUSE_FIRST)
-        stairs.refuses_to_seal = False
+        stairs.shows_mail_key(BOB.mail_key.public)
         stairs.now += PAUSE_FIRST
         stairs.pass_time(0.0)
         assert [letter.number for letter in stairs.deposited()] == [second.number]

@@ -68,7 +68,7 @@ def test_only_the_registry_can_say_that_nobody_bears_a_name(node: Node) -> None:
     assert not any(isinstance(event, happened.Refused) for event in node.saw())
     come_back(node, BOB)
     assert happened.Refused(to="carol", number=number, reason=NOBODY) in node.saw()
-    assert not node.core._parts.unresolved.waiting
+    assert not node.core._unresolved.waiting
 
 
 def test_it_outlives_the_program(node: Node) -> None:
@@ -85,10 +85,10 @@ def test_it_outlives_the_program(node: Node) -> None:
 def test_another_registry_does_not_get_it(node: Node) -> None:
     send(node, "bob", "one")
     stored = node.disk.load()
-    assert list(stored.unknown.values()) == ["bob"]
+    assert list(stored.unresolved_names.values()) == ["bob"]
     other = Node()
-    other.core._parts.unresolved.restore(b"r" * 32, stored.unknown, dict(stored.streams))
-    assert other.core._parts.unresolved.waiting == {}
+    other.core._unresolved.restore(b"r" * 32, stored.unresolved_names, dict(stored.streams))
+    assert other.core._unresolved.waiting == {}
 
 
 def test_a_name_that_cannot_be_is_refused_at_once(node: Node) -> None:
@@ -97,9 +97,9 @@ def test_a_name_that_cannot_be_is_refused_at_once(node: Node) -> None:
 
 def test_a_name_whose_key_is_in_doubt_waits_for_the_user(node: Node) -> None:
     send(node, "bob", "one")
-    contacts = node.core._parts.contacts
+    contacts = node.core._contacts
     contacts.take_row(BOB.row(1, online=False))
     contacts.take_row(Someone("mallory").row(2, name="bob"))
     assert contacts.is_blocked("bob")
     node.pass_time(1.0)
-    assert node.core._parts.unresolved.waiting
+    assert node.core._unresolved.waiting

@@ -13,6 +13,7 @@ from chatapp.peer.core.events import KeyChanged, TableChanged
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import FETCH_TIMEOUT, Table
 from chatapp.peer.core.records import RowsSaved
+from chatapp.peer.core.rooms.membership import Membership
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.messages.table import FetchTable, Row, TableBatch, TablePage
 from tests.peer.core.cast import WALL, Someone, raw
@@ -27,7 +28,8 @@ class Copy:
     def __init__(self, *, version: int = 0) -> None:
         self.contacts = Contacts()
         self.out = Outputs()
-        self.table = Table(self.contacts, self.out, version=version, saved_at=0.0)
+        members = Membership(self.contacts, self.out, me=b"")
+        self.table = Table(self.contacts, self.out, members=members, version=version, saved_at=0.0)
 
     def batch(self, since: int, version: int, *rows: Row) -> bool:
         """Whether it was understood: False asks for what is missing."""

@@ -27,7 +27,7 @@ class Lab:
         return self.out.drain_events()
 
     def changed(self, who: Someone, presence: RoomPresence) -> list[Event]:
-        self.members.changed([RoomMember(who.id, presence)], is_told=True)
+        self.members.changed([RoomMember(who.id, presence)])
         return self.saw()
 
 
@@ -36,7 +36,7 @@ def lab() -> Lab:
     """Bob is here, carol is away; both are told of as such."""
     lab = Lab(BOB, CAROL)
     lab.members.begin("lab", [RoomMember(BOB.id, HERE), RoomMember(CAROL.id, AWAY)])
-    assert lab.members.tell_all() == ("bob",)
+    assert lab.members.announce() == ("bob",)
     return lab
 
 
@@ -74,9 +74,9 @@ def test_we_ourselves_are_no_news(lab: Lab) -> None:
 def test_before_the_user_knows_of_the_room_nobody_is_announced() -> None:
     lab = Lab(BOB)
     lab.members.begin("lab", [])
-    lab.members.changed([RoomMember(BOB.id, HERE)], is_told=False)
+    lab.members.changed([RoomMember(BOB.id, HERE)])
     assert lab.saw() == []
-    assert lab.members.tell_all() == ("bob",)
+    assert lab.members.announce() == ("bob",)
 
 
 def test_who_is_back_soon_after_the_registry_has_not_left(lab: Lab) -> None:

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.core.catch_up import CatchUp, in_order
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned
-from chatapp.peer.core.inbox import CatchUp, in_order
 from chatapp.wire.messages.mail import TakeMail
 from chatapp.wire.messages.rooms import CHANNEL
+from tests.peer.core.letterbox import arrival
 
 
 def line(number: int, at: float, *, by: str = "bob", channel: bool = False) -> Line:
@@ -21,7 +22,7 @@ class Hall:
 
     def __init__(self) -> None:
         self.out = Outputs()
-        self.home = CatchUp(self.out)
+        self.home = CatchUp(self.out, arrival(self.out))
 
     def shown(self) -> list[tuple[Line, ...]]:
         self.home.release()

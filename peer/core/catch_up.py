@@ -1,0 +1,148 @@
+"""Catching up after the link came up: what was missed is gathered, and shown together once it is complete.
+
+The room is announced first, then the missed lines, oldest first.
+"""
+
+from dataclasses import dataclass
+
+from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
+from chatapp.peer.core.events import Line, MailReturned, RoomEntered, RoomReceived
+from chatapp.peer.core.registry.link import RegistryLink
+from chatapp.peer.core.rooms.group import Groups
+from chatapp.peer.core.rooms.membership import Membership
+from chatapp.wire.messages.mail import TakeMail
+
+
+@dataclass(slots=True)
+class PendingRequest:
+    """A request about rooms that the registry has not answered."""
+
+    reference: int
+    room: str
+    deadline: float | None
+    """None while there is no link to ask on, and after the wait for an answer is over."""
+
+    def is_due(self, now: float) -> bool:
+        """Return whether the wait for the answer is over."""
+        return self.deadline is not None and now >= self.deadline
+
+
+class RoomArrival:
+    """The requests that bring us into a room, and the announcement that we are there."""
+
+    def __init__(
+        self,
+        *,
+        groups: Groups,
+        members: Membership,
+        link: RegistryLink,
+        registry_status: RegistryStatus,
+        outputs: Outputs,
+    ) -> None:
+        self._groups = groups
+        self._members = members
+        self._link = link
+        self._registry_status = registry_status
+        self._out = outputs
+        self.entry: PendingRequest | None = None
+        """The user's request to enter another room."""
+        self.reentry: PendingRequest | None = None
+        """The request that names our present room to the registry, on a new link or after an entry that failed."""
+
+    def announce(self, catch_up: "CatchUp") -> None:
+        """Tell the user that we are in the room, once: not while an entry is pending, or while the registry has yet to
+        learn that we are there, or lines are missing."""
+        room, reach = self._groups.room, self._registry_status.reach
+        if room is None or self._members.is_announced or self.entry is not None:
+            return
+        if reach is RegistryReach.NONE:
+            return
+        if reach is not RegistryReach.LOST:
+            is_reentering = self.reentry is not None and self.reentry.deadline is not None
+            if is_reentering or not self._link.is_up or catch_up.awaits(room.name):
+                return
+        missed = catch_up.count(room.room)
+        members = self._members.announce()
+        self._out.events.append(RoomEntered(room=room.room, members=members, missed=missed))
+
+
+class CatchUp:
+    """Gathers what the registry hands over after the link came up, until mailbox and groups are drained."""
+
+    def __init__(self, outputs: Outputs, arrival: RoomArrival) -> None:
+        self._out = outputs
+        self._arrival = arrival
+        self._lines: list[Line] = []
+        self._to_take: list[int] = []
+        self._awaited: set[str] = set()
+        """Groups whose missed lines are on their way."""
+        self.is_mail_drained = True
+
+    def begin(self) -> None:
+        """The link is up: the first batch is on its way."""
+        self.is_mail_drained = False
+
+    def await_group(self, name: str) -> None:
+        """So is the first page of a group."""
+        self._awaited.add(name)
+
+    def group_drained(self, name: str) -> None:
+        """All that was missed of a group is here, or never comes."""
+        self._awaited.discard(name)
+
+    def give_up(self) -> None:
+        """The link is gone: show what is here."""
+        self.is_mail_drained = True
+        self._awaited.clear()
+        self._to_take.clear()
+
+    def gather(self, line: Line) -> None:
+        """A late line; shown with the others."""
+        self._lines.append(line)
+
+    def holds_back(self, line: Line) -> bool:
+        """Whether an earlier line of the same stream is still being gathered: this one must not overtake it."""
+        return bool(self._lines) and any(_stream(other) == _stream(line) for other in self._lines)
+
+    def awaits(self, name: str) -> bool:
+        """Whether missed lines of a group are still to come."""
+        return name in self._awaited
+
+    def count(self, room: str) -> int:
+        """How many gathered lines are of this room."""
+        return sum(isinstance(line, RoomReceived) and line.room == room for line in self._lines)
+
+    def take_later(self, serial: int) -> None:
+        """A letter that may leave the registry once our own disk has it."""
+        self._to_take.append(serial)
+
+    def stored(self) -> None:
+        """Our disk has all letters of the batch: the registry may drop them and send the next."""
+        if self._to_take:
+            self._out.requests.append(TakeMail(serials=self._to_take))
+            self._to_take = []
+
+    def release(self) -> None:
+        """Show what is gathered, if all of it is here."""
+        if not self.is_mail_drained or self._awaited:
+            return
+        self._arrival.announce(self)
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._out.events.append(MailReturned(lines=tuple(in_order(lines))))
+
+
+def in_order(lines: list[Line]) -> list[Line]:
+    """Oldest first, but never against the order of one sender, whose clock may have been set back."""
+    newest: dict[tuple[type, bytes, str], float] = {}
+    keyed = []
+    for line in sorted(lines, key=lambda line: line.number):
+        stream = _stream(line)
+        newest[stream] = max(line.at, newest.get(stream, line.at))
+        keyed.append((newest[stream], line))
+    return [line for _, line in sorted(keyed, key=lambda pair: pair[0])]
+
+
+def _stream(line: Line) -> tuple[type, bytes, str]:
+    """Lines are in order within this."""
+    return type(line), line.identity, line.room if isinstance(line, RoomReceived) else ""
