@@ -124,8 +124,8 @@ def chat(
     """Chat for people who share a network: a registry introduces them, then they talk straight to each other."""
     words = words or []
     _check_mode(words, server=server, client=client, desk=desk)
-    doors = {"--invite-only": invite_only, "--allow": allow, "--ban": ban}
-    _check_fit({"--operator": operator, "--region": region, **doors}, is_fit=server, who=_REGISTRY_HAS)
+    access = {"--invite-only": invite_only, "--allow": allow, "--ban": ban}
+    _check_fit({"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS)
     _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has it")
     _check_fit({"--room": room is not None, "--code": code}, is_fit=client, who="only a peer (-c) has it")
     of_both = {"--registry-key": registry_key is not None}

@@ -11,7 +11,7 @@ import msgspec
 
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.store import entries
-from chatapp.registry.transport.links import Link
+from chatapp.registry.transport.links import PeerLink
 from chatapp.wire.address import Address
 from chatapp.wire.framing import Kind
 from tests.registry.desk.hall import Hall
@@ -208,5 +208,5 @@ class Visitor:
             core.handle_timer(now=self.now)
 
 
-def _link_of(house: House, identity: bytes) -> Link:
+def _link_of(house: House, identity: bytes) -> PeerLink:
     return next(link for link in house.core._links.attached() if link.identity == identity)

@@ -87,7 +87,7 @@ class Invites:
 
     def __init__(self) -> None:
         self._until: dict[bytes, float] = {}
-        self._spoken_for: set[bytes] = set()
+        self._claimed: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._until)
@@ -110,26 +110,26 @@ class Invites:
         """Whether it lets somebody in, unless another has just shown it."""
         return now < self._until.get(code, now)
 
-    def is_spoken_for(self, code: bytes) -> bool:
+    def is_claimed(self, code: bytes) -> bool:
         """Whether a name is on its way to the disk with it."""
-        return code in self._spoken_for
+        return code in self._claimed
 
-    def speak_for(self, code: bytes) -> None:
+    def claim(self, code: bytes) -> None:
         """A name goes to the disk with it."""
-        self._spoken_for.add(code)
+        self._claimed.add(code)
 
     def use_up(self, code: bytes) -> None:
         """The disk has that name."""
-        self._spoken_for.discard(code)
+        self._claimed.discard(code)
         self._until.pop(code, None)
 
     def give_back(self, code: bytes) -> None:
         """Release the reservation: the name was not stored."""
-        self._spoken_for.discard(code)
+        self._claimed.discard(code)
 
     def expired(self, *, now: float) -> list[bytes]:
         """Drained: codes that are good no more."""
-        over = [code for code, until in self._until.items() if until <= now and code not in self._spoken_for]
+        over = [code for code, until in self._until.items() if until <= now and code not in self._claimed]
         for code in over:
             del self._until[code]
         return over
@@ -213,7 +213,7 @@ class Operators:
         self.codes: Mapping[str, JoinCode] = {}
         """Of names that nobody bears, by their keys."""
         for text in self.names.values():
-            directory.names.keep(text)
+            directory.names.keep_for_operator(text)
 
     def __bool__(self) -> bool:
         return bool(self.names or self._keys)
@@ -225,7 +225,7 @@ class Operators:
         free = {key: text for key, text in self.names.items() if not names.is_held_or_alike(text)}
         self.codes = {key: JoinCode.generate(rng.randbytes(CODE_BYTES), registry=registry) for key in free}
         for key, code in self.codes.items():
-            names.keep(free[key], code.public)
+            names.keep_for_operator(free[key], code.public)
 
     def bearer(self, key: str) -> bytes | None:
         """The identity for which the listed name with this key stands."""

@@ -9,15 +9,15 @@ from chatapp.registry.access import Invites
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.renaming import Renaming
 from chatapp.registry.effects import (
-    Answer,
-    Answered,
+    AdminAnswer,
+    AdminRequest,
+    AnswerAdmin,
     Effect,
-    Errand,
     ListNames,
     MakeInvites,
     NameShown,
+    Persist,
     ReleaseName,
-    Store,
 )
 from chatapp.registry.limits import WallClock
 from chatapp.registry.store.entries import Entry, InviteGone, InviteMade, NameFreed, RoomMemberGone
@@ -47,20 +47,20 @@ class AdminService:
         self._clock = clock
         self._forget = forget
 
-    def run(self, errand: Errand, ticket: str, *, now: float) -> list[Effect]:
-        """An `Answered` with this ticket follows, where something changes when the disk has it."""
-        match errand:
+    def run(self, request: AdminRequest, ticket: str, *, now: float) -> list[Effect]:
+        """An `AnswerAdmin` with this ticket follows, where something changes when the disk has it."""
+        match request:
             case MakeInvites(codes=codes):
                 return self._invite(codes, ticket, now)
             case ListNames():
-                return [Answered(ticket=ticket, answer=Answer(names=self._names()))]
+                return [AnswerAdmin(ticket=ticket, answer=AdminAnswer(names=self._names()))]
             case ReleaseName(name=name):
                 return self._release(name, ticket, now)
 
     def sweep(self, *, now: float) -> list[Effect]:
         """Codes that are good no more."""
         over = self._invites.expired(now=now)
-        return [Store(entries=tuple(InviteGone(code) for code in over))] if over else []
+        return [Persist(entries=tuple(InviteGone(code) for code in over))] if over else []
 
     def _invite(self, codes: list[bytes], ticket: str, now: float) -> list[Effect]:
         if not self._invites.add(codes, now=now):
@@ -89,12 +89,12 @@ class AdminService:
         identity = names.holder(key)
         if identity is None:
             return _refused(ticket, f'nobody has the name "{shown}"')
-        if names.is_kept(key):
+        if names.is_operator_name(key):
             return _refused(
                 ticket, f'"{shown}" is an operator of the help desk: take the name off that list first'
             )
         person = self._directory.person(identity)
-        if names.is_promised(key) or self._renaming.is_on_its_way(identity):
+        if names.is_claimed(key) or self._renaming.is_on_its_way(identity):
             return _refused(ticket, f'"{shown}" is just being taken; try again')
         if person is None or person.name_key != key:
             names.release(key, identity)
@@ -111,10 +111,10 @@ class AdminService:
 
 
 def _refused(ticket: str, why: str) -> list[Effect]:
-    return [Answered(ticket=ticket, answer=Answer(error=why))]
+    return [AnswerAdmin(ticket=ticket, answer=AdminAnswer(error=why))]
 
 
 def _kept(ticket: str, entries: list[Entry]) -> list[Effect]:
-    done = Answered(ticket=ticket, answer=Answer())
-    failed = Answered(ticket=ticket, answer=Answer(error=_NOT_STORED))
-    return [Store(entries=tuple(entries), then=(done,), otherwise=(failed,))]
+    done = AnswerAdmin(ticket=ticket, answer=AdminAnswer())
+    failed = AnswerAdmin(ticket=ticket, answer=AdminAnswer(error=_NOT_STORED))
+    return [Persist(entries=tuple(entries), then=(done,), otherwise=(failed,))]

@@ -1,7 +1,7 @@
 """Asking a registry from another process: through its spool while it runs, else on its files.
 
 Who holds the store's lock decides which: the registry, or we, and then nobody starts one meanwhile. It knows files and
-time; what an errand does is `office`'s.
+time; what an errand does is `admin`'s.
 """
 
 import os
@@ -18,9 +18,9 @@ from chatapp.registry.access import Invites
 from chatapp.registry.admin import AdminService
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.directory.renaming import Renaming, recall
-from chatapp.registry.effects import Answer, Answered, Effect, Errand, Store
+from chatapp.registry.effects import AdminAnswer, AdminRequest, AnswerAdmin, Effect, Persist
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable, public_key
-from chatapp.registry.limits import Policy, WallClock
+from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import StoreError, StoreInUse
 from chatapp.wire.errors import ChatAppError
@@ -31,8 +31,8 @@ _ASK: Final = re.compile(r"([0-9a-f]{32})\.ask\Z")
 _SIZE_MAX: Final = 1 << 20
 _AT_ONCE: Final = 16
 
-_errands: Final = msgspec.json.Decoder(Errand)
-_answers: Final = msgspec.json.Decoder(Answer)
+_errands: Final = msgspec.json.Decoder(AdminRequest)
+_answers: Final = msgspec.json.Decoder(AdminAnswer)
 
 
 class AdminSpool:
@@ -51,7 +51,7 @@ class AdminSpool:
             with suppress(OSError):
                 path.unlink()
 
-    def asked(self) -> Iterator[tuple[str, Errand]]:
+    def asked(self) -> Iterator[tuple[str, AdminRequest]]:
         """Drained: errands, each with its ticket. What is no errand is taken away, and not answered."""
         try:
             found = [path for path in self._folder.iterdir() if _ASK.match(path.name)]
@@ -62,26 +62,26 @@ class AdminSpool:
                 with path.open("rb") as file:
                     content = file.read(_SIZE_MAX)
                 path.unlink()
-                errand = _errands.decode(content)
+                request = _errands.decode(content)
             except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
                 continue
-            yield path.stem, errand
+            yield path.stem, request
 
-    def answer(self, ticket: str, answer: Answer) -> None:
+    def answer(self, ticket: str, answer: AdminAnswer) -> None:
         """Raises OSError."""
         self._put(f"{ticket}.answer", msgspec.json.encode(answer))
 
     # --- the other end
 
-    def ask(self, ticket: str, errand: Errand) -> None:
+    def ask(self, ticket: str, request: AdminRequest) -> None:
         """Unless it lies there already. Raises OSError."""
         make_private(self._folder)
         if not (self._folder / f"{ticket}.ask").exists():
-            self._put(f"{ticket}.ask", msgspec.json.encode(errand))
+            self._put(f"{ticket}.ask", msgspec.json.encode(request))
 
-    def answered(self, ticket: str) -> Answer | None:
+    def answered(self, ticket: str) -> AdminAnswer | None:
         """Drained: the answer, if it is there. Raises OSError."""
         path = self._folder / f"{ticket}.answer"
         try:
@@ -109,7 +109,7 @@ _ASK_AGAIN_SPAN: Final = 2.0
 """A registry that has just started forgets what lay there before."""
 
 
-class Unanswered(ChatAppError):
+class AdminRequestFailed(ChatAppError):
     """The registry cannot be asked; the text says why."""
 
 
@@ -122,10 +122,10 @@ def folders_in(home: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
-def ask(folder: Path, errand: Errand) -> Answer:
+def ask(folder: Path, request: AdminRequest) -> AdminAnswer:
     """The answer of the registry with this folder, running or not. Raises Unanswered."""
     with _of_ours(folder):
-        return _ask(folder, errand)
+        return _ask(folder, request)
 
 
 def key_of(folder: Path) -> bytes:
@@ -139,65 +139,65 @@ def _of_ours(folder: Path) -> Iterator[None]:
     """For who runs the registry, and nobody else. Raises Unanswered."""
     try:
         if os.stat(folder).st_uid != os.geteuid():
-            raise Unanswered(f"{folder} is another user's: only who runs a registry may ask it this")
+            raise AdminRequestFailed(f"{folder} is another user's: only who runs a registry may ask it this")
         yield
     except OSError as error:
         where = error.filename2 or error.filename or folder
-        raise Unanswered(f"{where}: {error.strerror or error}") from None
+        raise AdminRequestFailed(f"{where}: {error.strerror or error}") from None
     except (KeyUnusable, StoreError) as error:
-        raise Unanswered(str(error)) from None
+        raise AdminRequestFailed(str(error)) from None
 
 
-def _ask(folder: Path, errand: Errand) -> Answer:
-    spool, ticket = AdminSpool(folder), os.urandom(16).hex()
+def _ask(folder: Path, request: AdminRequest) -> AdminAnswer:
+    admin_spool, ticket = AdminSpool(folder), os.urandom(16).hex()
     give_up_at = time.monotonic() + PATIENCE
     try:
         while time.monotonic() < give_up_at:
             try:
                 store = FileStore(folder, has_past=(folder / KEY_FILE).exists())
             except StoreInUse:
-                answer = _wait(spool, ticket, errand)
+                answer = _wait(admin_spool, ticket, request)
             else:
-                spool.withdraw(ticket)
-                answer = spool.answered(ticket) or _on_files(store, errand)
+                admin_spool.withdraw(ticket)
+                answer = admin_spool.answered(ticket) or _on_files(store, request)
             if answer is not None:
                 return answer
     finally:
-        spool.withdraw(ticket)
-    raise Unanswered("the registry runs, and does not answer")
+        admin_spool.withdraw(ticket)
+    raise AdminRequestFailed("the registry runs, and does not answer")
 
 
-def _wait(spool: AdminSpool, ticket: str, errand: Errand) -> Answer | None:
-    spool.ask(ticket, errand)
+def _wait(admin_spool: AdminSpool, ticket: str, request: AdminRequest) -> AdminAnswer | None:
+    admin_spool.ask(ticket, request)
     until = time.monotonic() + _ASK_AGAIN_SPAN
-    while (answer := spool.answered(ticket)) is None and time.monotonic() < until:
+    while (answer := admin_spool.answered(ticket)) is None and time.monotonic() < until:
         time.sleep(_LOOK_SPAN)
     return answer
 
 
-def _on_files(store: FileStore, errand: Errand) -> Answer:
+def _on_files(store: FileStore, request: AdminRequest) -> AdminAnswer:
     """What a registry would do, without one. Raises StoreError."""
     try:
         loaded = store.load()
         now = time.monotonic()
         clock = WallClock(now=now, wall=time.time())
         directory, invites = Directory(version=0), Invites()
-        recall(loaded, directory, clock, Policy(), now=now)
+        recall(loaded, directory, clock, RegistryPolicy(), now=now)
         invites.load(loaded.invites, wall=clock.seconds(now), now=now)
         invites.expired(now=now)
         renaming = Renaming(directory, clock, is_banned=lambda key: False)
-        office = AdminService(directory, invites, renaming, clock, forget=lambda identity, at: None)
-        return _carry_out(office.run(errand, "", now=now), store)
+        admin = AdminService(directory, invites, renaming, clock, forget=lambda identity, at: None)
+        return _carry_out(admin.run(request, "", now=now), store)
     finally:
         store.close()
 
 
-def _carry_out(effects: list[Effect], store: FileStore) -> Answer:
+def _carry_out(effects: list[Effect], store: FileStore) -> AdminAnswer:
     for effect in effects:
-        if isinstance(effect, Store):
+        if isinstance(effect, Persist):
             store.append(effect.entries)
             store.sync()
             return _carry_out(list(effect.then), store)
-        if isinstance(effect, Answered):
+        if isinstance(effect, AnswerAdmin):
             return effect.answer
     raise AssertionError("an errand without an answer")

@@ -20,7 +20,7 @@ from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.driver import RegistryDriver
 from chatapp.registry.effects import MakeInvites
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable, load_or_make
-from chatapp.registry.limits import Policy
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store, StoreError
 from chatapp.wire.address import Address
@@ -95,8 +95,8 @@ class Registry:
         say: Callable[[str], None],
         *,
         desk: DeskSettings | None = None,
-        policy: Policy | None = None,
-        doors: AccessSettings | None = None,
+        policy: RegistryPolicy | None = None,
+        access: AccessSettings | None = None,
     ) -> None:
         self._port = port
         self.folder = folder_of(port, data)
@@ -104,7 +104,7 @@ class Registry:
         self._say = say
         self._desk = desk
         self._policy = policy
-        self._doors = doors or AccessSettings()
+        self._access = access or AccessSettings()
         self._codes: list[JoinCode] = []
         self._operators: list[str] = []
         self._shell: RegistryDriver | None = None
@@ -208,26 +208,26 @@ class Registry:
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)
         self._operators = list(_operator_lines(core.operators))
-        spool = self._open_spool()
-        shell = RegistryDriver(loop, core, store, spool)
+        admin_spool = self._open_spool()
+        shell = RegistryDriver(loop, core, store, admin_spool)
         codes = self._draw_codes(loaded, identity.public)
-        core.run_errand(MakeInvites([code.public for code in codes]), _FIRST, now=time.monotonic())
+        core.run_admin_request(MakeInvites([code.public for code in codes]), _FIRST, now=time.monotonic())
         shell.committer.commit_now()
-        is_kept = any(ticket == _FIRST and not answer.error for ticket, answer in core.answers())
-        self._codes = codes if is_kept else []
+        is_stored = any(ticket == _FIRST and not answer.error for ticket, answer in core.answers())
+        self._codes = codes if is_stored else []
         return shell
 
     def _open_spool(self) -> AdminSpool:
-        spool = AdminSpool(self.folder)
+        admin_spool = AdminSpool(self.folder)
         try:
-            spool.open()
+            admin_spool.open()
         except OSError as error:
             raise Unable(f"[{sanitize(str(error), _LINE_MAX)}]") from None
-        return spool
+        return admin_spool
 
     def _draw_codes(self, loaded: Loaded, registry: bytes) -> list[JoinCode]:
         """Where nobody comes in without one and none is left: whoever looks at a log later finds them used up."""
-        if not self._doors.invite_only or loaded.invites:
+        if not self._access.invite_only or loaded.invites:
             return []
         chance = random.SystemRandom()
         return [
@@ -247,7 +247,7 @@ class Registry:
             policy=self._policy,
             links_max=links_max(),
             desk=self._desk,
-            doors=self._doors,
+            access=self._access,
         )
 
     def _report(self, loaded: Loaded, is_new: bool) -> None:

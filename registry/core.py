@@ -10,15 +10,15 @@ from typing import Final
 
 from chatapp.registry.access import AccessLists, AccessSettings
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.effects import Caller, Errand, NamesPassedOver
+from chatapp.registry.effects import AdminRequest, Caller, NamesSkipped
 from chatapp.registry.execution import Execution
 from chatapp.registry.groups.rules import ReadLines
-from chatapp.registry.limits import Policy, WallClock
+from chatapp.registry.limits import RegistryPolicy, WallClock
 from chatapp.registry.mail import ReadLetters
 from chatapp.registry.service import Rules, Service
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.transport.admission import FairQueue, Gate
-from chatapp.registry.transport.links import Link, LinkState, cost_of_answers, cost_of_line
+from chatapp.registry.transport.links import LinkState, PeerLink, cost_of_answers, cost_of_line
 from chatapp.registry.transport.sessions import Randomness, Sessions
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.codec import decode_frames, decode_request
@@ -69,7 +69,7 @@ class LinkInputs(Execution):
             self._links.note_frames(opened, cost, now=now)
         self._settle(now)
 
-    def _receive_frame(self, link: Link, frame: bytes, now: float) -> None:
+    def _receive_frame(self, link: PeerLink, frame: bytes, now: float) -> None:
         if link.state is LinkState.WAITING:
             self._attach(link, frame, now)
             return
@@ -86,7 +86,7 @@ class LinkInputs(Execution):
         payload = link.session.open(frame)
         self._carry_out(self._service.handle(decode_request(payload), caller, now=now), now)
 
-    def _attach(self, link: Link, frame: bytes, now: float) -> None:
+    def _attach(self, link: PeerLink, frame: bytes, now: float) -> None:
         """The first frame begins the link's session, and must carry an Attach (clause 9.1)."""
         try:
             if frame[:1] != _OPENING:
@@ -135,13 +135,13 @@ class RegistryCore(LinkInputs):
         link_port: int,
         now: float,
         wall: float,
-        policy: Policy | None = None,
+        policy: RegistryPolicy | None = None,
         links_max: int = LINKS_MAX,
         desk: DeskSettings | None = None,
-        doors: AccessSettings | None = None,
+        access: AccessSettings | None = None,
     ) -> None:
         """`links_max`: connections that the machine can hold, less what else needs a descriptor."""
-        policy = policy or Policy()
+        policy = policy or RegistryPolicy()
         self._clock = WallClock(now=now, wall=wall)
         sessions = Sessions(identity, rng, policy, counter=self._clock.millis(now))
         rules = Rules(
@@ -153,25 +153,27 @@ class RegistryCore(LinkInputs):
             read_lines=read_lines,
             now=now,
             desk=desk,
-            doors=doors,
+            access=access,
         )
         service = Service(rules, policy, now=now)
         super().__init__(identity, sessions, service, policy, link_port=link_port, links_max=links_max)
         self.operators: Final = rules.operators
         self.operators.draw_codes(identity.public, rng)
         self._gate = Gate(identity, secret=rng.randbytes(_SECRET_SIZE), window=policy.cookie_window)
-        self._turns: FairQueue[tuple[Register, Address]] = FairQueue(most=REGISTERS_WAITING_MAX, now=now)
+        self._register_queue: FairQueue[tuple[Register, Address]] = FairQueue(
+            most=REGISTERS_WAITING_MAX, now=now
+        )
         if rules.unreadable_names:
-            self._note(NamesPassedOver(count=rules.unreadable_names))
+            self._note(NamesSkipped(count=rules.unreadable_names))
         self._carry_out(self._service.start(), now)
 
     def set_wall(self, wall: float, *, now: float) -> None:
         """What the wall clock shows (Unix seconds): it stamps what is stored from now on, and moves no deadline."""
         self._clock.set(wall, now=now)
 
-    def run_errand(self, errand: Errand, ticket: str, *, now: float) -> None:
+    def run_admin_request(self, request: AdminRequest, ticket: str, *, now: float) -> None:
         """Whoever runs the registry asks; one of `answers` follows."""
-        self._carry_out(self._service.office.run(errand, ticket, now=now), now)
+        self._carry_out(self._service.admin.run(request, ticket, now=now), now)
         self._settle(now)
 
     def change_lists(self, lists: AccessLists, *, now: float) -> int:
@@ -208,9 +210,9 @@ class RegistryCore(LinkInputs):
         register = self._gate.screen(data, sender, now=now)
         if isinstance(register, str):
             self._drop(register)
-        elif self._turns.is_free(now=now):
+        elif self._register_queue.is_free(now=now):
             self._look_at(register, sender, now)
-        elif not self._turns.join(network_of(sender.host), (register, sender), now=now):
+        elif not self._register_queue.join(network_of(sender.host), (register, sender), now=now):
             self._drop("too many registrations wait")
 
     def _look_at(self, register: Register, sender: Address, now: float) -> None:
@@ -264,7 +266,7 @@ class RegistryCore(LinkInputs):
 
     def handle_timer(self, *, now: float) -> None:
         """Do what is due. Early and late calls are harmless."""
-        for register, sender in self._turns.taken(now=now):
+        for register, sender in self._register_queue.taken(now=now):
             self._look_at(register, sender, now)
         self._carry_out(self._service.handle_timer(now=now), now)
         self._links.handle_timer(now=now)
@@ -280,7 +282,7 @@ class RegistryCore(LinkInputs):
         """The one deadline."""
         others = (self._links.next_timer(), self._news.next_timer(), self._sessions.table.next_timer())
         return min(
-            self._turns.due,
+            self._register_queue.due,
             self._service.next_timer(),
             *(deadline for deadline in others if deadline is not None),
         )

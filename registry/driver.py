@@ -201,9 +201,9 @@ class RegistryDriver:
         loop: asyncio.AbstractEventLoop,
         core: RegistryCore,
         store: Store,
-        spool: AdminSpool | None = None,
+        admin_spool: AdminSpool | None = None,
     ) -> None:
-        """`spool`: where whoever runs the registry asks it; None for nowhere."""
+        """`admin_spool`: where whoever runs the registry asks it; None for nowhere."""
         self._loop = loop
         self._core = core
         self.committer = Committer(loop, core, store, self._tell)
@@ -213,7 +213,7 @@ class RegistryDriver:
         self._next_number = 1
         self._behind: set[int] = set()
         """Links whose readers had left something unread when it was last looked at."""
-        self._spool = spool
+        self._admin_spool = admin_spool
         self._asking: asyncio.TimerHandle | None = None
         self._is_awake = False
         self._timer: asyncio.TimerHandle | None = None
@@ -388,17 +388,17 @@ class RegistryDriver:
     # --- whoever runs the registry
 
     def _look_for_errands(self) -> None:
-        if self._spool is None:
+        if self._admin_spool is None:
             return
         self._asking = self._loop.call_later(ERRANDS_SPAN, self._look_for_errands)
-        for ticket, errand in self._spool.asked():
-            self._tell(self._core.run_errand, errand, ticket)
+        for ticket, request in self._admin_spool.asked():
+            self._tell(self._core.run_admin_request, request, ticket)
 
     def _answer_errands(self) -> None:
         for ticket, answer in self._core.answers():
             try:
-                if self._spool is not None:
-                    self._spool.answer(ticket, answer)
+                if self._admin_spool is not None:
+                    self._admin_spool.answer(ticket, answer)
             except OSError as error:
                 _log.warning("an errand stays unanswered: %s", error)
 

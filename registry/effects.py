@@ -1,6 +1,6 @@
 """What a decision of the registry leads to: effects as values. Whoever decides sends nothing.
 
-It also names who asks (`Caller`) and what the registry says to itself when the disk has answered (`Afterthought`), so
+It also names who asks (`Caller`) and what the registry says to itself when the disk has answered (`StoreOutcome`), so
 that a rule can go on where it had to wait. It knows no bytes, sockets or files.
 """
 
@@ -17,7 +17,7 @@ from chatapp.wire.messages.registration import RefusalReason, Register
 from chatapp.wire.messages.table import Card, Name
 
 
-class CameIn(msgspec.Struct, frozen=True, kw_only=True):
+class PeerRegistered(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody registered."""
 
     name: str
@@ -37,7 +37,7 @@ class NameChanged(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.before} is now {self.name}"
 
 
-class TurnedAway(msgspec.Struct, frozen=True, kw_only=True):
+class RegistrationRefused(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody was refused."""
 
     name: str
@@ -67,7 +67,7 @@ class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
         return f"not stored: {self.reason}"
 
 
-class NamesPassedOver(msgspec.Struct, frozen=True, kw_only=True):
+class NamesSkipped(msgspec.Struct, frozen=True, kw_only=True):
     """At the start some names on the disk could not be read: whoever comes first may have them now."""
 
     count: int
@@ -87,7 +87,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
         return f"fault while serving: {self.reason} at {', '.join(self.places)}"
 
 
-Event: TypeAlias = CameIn | NameChanged | TurnedAway | LinkEnded | StoreFailed | NamesPassedOver | Fault
+Event: TypeAlias = (
+    PeerRegistered | NameChanged | RegistrationRefused | LinkEnded | StoreFailed | NamesSkipped | Fault
+)
 
 
 Code: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
@@ -109,7 +111,7 @@ class ReleaseName(msgspec.Struct, frozen=True, tag="release"):
     name: str
 
 
-Errand: TypeAlias = MakeInvites | ListNames | ReleaseName
+AdminRequest: TypeAlias = MakeInvites | ListNames | ReleaseName
 
 
 class NameShown(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -121,7 +123,7 @@ class NameShown(msgspec.Struct, frozen=True, array_like=True, gc=False):
     since: int
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class AdminAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What became of it. `error` is empty when it is done, and on the disk."""
 
     error: str = ""
@@ -143,36 +145,36 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 # --- what the registry says to itself
 
 
-class NameKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class NameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new name is on the disk, or will not be."""
 
     card: Card
     name_key: str
     nonce: bytes
     channel_since: int
-    is_kept: bool
+    is_stored: bool
     network: str = ""
     """From where a newcomer asked."""
     code: bytes = b""
     """The join code that is used up with it."""
 
 
-class RenameKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RenameOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Another name of somebody is on the disk, or will not be."""
 
     card: Card
     name_key: str
     reference: int
-    is_kept: bool
+    is_stored: bool
 
 
-class LetterKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class LetterOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A letter is on the disk, or will not be."""
 
     recipient: bytes
     serial: int
     reference: int
-    is_kept: bool
+    is_stored: bool
 
 
 class LineStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -194,50 +196,57 @@ class LineLost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     position: int
 
 
-class RoomEntryKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RoomEntryOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """That somebody is a new member of a room is on the disk, or will not be."""
 
     group: str
     reference: int
     since: int
-    is_kept: bool
+    is_stored: bool
 
 
-class EpochKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class GroupKeyOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new group key is on the disk, or will not be."""
 
     group: str
     epoch: int
     key: bytes
-    is_kept: bool
+    is_stored: bool
 
 
-class VisitKept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class VisitOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new visit of the help desk is on the disk, or will not be."""
 
     visit: int
-    is_kept: bool
+    is_stored: bool
 
 
-class DeskLineStored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class DeskLineOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What was said in a visit is on the disk, or will not be."""
 
     visit: int
     position: int
-    is_kept: bool
+    is_stored: bool
 
 
-class ConsoleTold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ConsoleNotice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The operator at the registry's own terminal is told this now: the disk has all that it rests on."""
 
     notice: DeskNotice
 
 
-DeskAfterthought: TypeAlias = VisitKept | DeskLineStored | ConsoleTold
-Afterthought: TypeAlias = (
-    NameKept | LetterKept | LineStored | LineLost | EpochKept | RoomEntryKept | RenameKept | DeskAfterthought
+DeskStoreOutcome: TypeAlias = VisitOutcome | DeskLineOutcome | ConsoleNotice
+StoreOutcome: TypeAlias = (
+    NameOutcome
+    | LetterOutcome
+    | LineStored
+    | LineLost
+    | GroupKeyOutcome
+    | RoomEntryOutcome
+    | RenameOutcome
+    | DeskStoreOutcome
 )
-Request: TypeAlias = PeerRequest | Register | Afterthought
+Request: TypeAlias = PeerRequest | Register | StoreOutcome
 """All that the service is asked to handle."""
 
 
@@ -259,7 +268,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message: RegistryNotice | msgspec.Raw
 
 
-class Tell(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class SendDatagram(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """To somebody's address, in a sealed datagram, unasked. Lost when we share no session."""
 
     identity: bytes
@@ -267,7 +276,7 @@ class Tell(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message: RegistryNotice
 
 
-class Doubt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CheckAlive(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Somebody waits for them: unless they show a sign of life by themselves soon, they are asked for one."""
 
     identity: bytes
@@ -295,7 +304,7 @@ class RelayTo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sender: int
 
 
-class Welcomed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Admit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """This card is let in; answer its REGISTER, signed."""
 
     to: Caller
@@ -312,7 +321,7 @@ class Renamed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     before: Name
 
 
-class Denied(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Refuse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """It is not."""
 
     to: Caller
@@ -337,7 +346,7 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     to: Caller
 
 
-class Store(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Persist(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Keep `entries`; when they (and all before them) are on the disk do `then`, when they cannot be, `otherwise`."""
 
     entries: tuple[Entry, ...]
@@ -347,17 +356,17 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Bytes that `then` keeps in memory meanwhile, when they are many."""
 
 
-class Show(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ShowOnConsole(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Lines for the registry's own terminal. Strangers' text in them is clean already."""
 
     lines: tuple[str, ...]
 
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class AnswerAdmin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """To whoever runs the registry, who asked with this ticket."""
 
     ticket: str
-    answer: Answer
+    answer: AdminAnswer
 
 
 class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -369,19 +378,19 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 Effect: TypeAlias = (
     Reply
     | Push
-    | Tell
-    | Doubt
+    | SendDatagram
+    | CheckAlive
     | Offer
     | Relay
     | RelayTo
-    | Welcomed
+    | Admit
     | Renamed
-    | Denied
+    | Refuse
     | Disconnect
     | Resume
-    | Store
-    | Show
-    | Answered
+    | Persist
+    | ShowOnConsole
+    | AnswerAdmin
     | Drop
 )
 """All that can follow from a decision."""

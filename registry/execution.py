@@ -9,29 +9,29 @@ from pathlib import Path
 from typing import assert_never
 
 from chatapp.registry.effects import (
-    Answered,
-    Denied,
+    Admit,
+    AnswerAdmin,
+    CheckAlive,
     Disconnect,
-    Doubt,
     Drop,
     Effect,
     Fault,
     LinkEnded,
     NameChanged,
     Offer,
+    Persist,
     Push,
+    Refuse,
     Relay,
     RelayTo,
     Renamed,
     Reply,
     Resume,
-    Show,
-    Store,
+    SendDatagram,
+    ShowOnConsole,
     StoreFailed,
-    Tell,
-    Welcomed,
 )
-from chatapp.registry.limits import Policy
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.outputs import CommitBarrier, Outputs, TableBroadcaster
 from chatapp.registry.service import Service
 from chatapp.registry.store.entries import Entry
@@ -47,26 +47,26 @@ class Execution(Outputs):
         identity: Identity,
         sessions: Sessions,
         service: Service,
-        policy: Policy,
+        policy: RegistryPolicy,
         *,
         link_port: int,
         links_max: int,
     ) -> None:
         super().__init__(identity, sessions, policy, link_port=link_port, links_max=links_max)
         self._service = service
-        self._promises = CommitBarrier()
+        self._barrier = CommitBarrier()
         self._news = TableBroadcaster(service.directory, identity, policy)
 
     # --- the disk
 
     def entries_to_store(self) -> list[Entry]:
         """Drained, in order. The shell appends and syncs them, then calls one of the next two."""
-        return self._promises.entries_to_store()
+        return self._barrier.entries_to_store()
 
     def entries_stored(self, count: int, *, now: float) -> None:
         """The oldest `count` entries on their way are on the disk."""
         self._service.disk.is_full = False
-        self._carry_out(self._promises.stored(count), now)
+        self._carry_out(self._barrier.stored(count), now)
         self._settle(now)
 
     def store_failed(
@@ -76,7 +76,7 @@ class Execution(Outputs):
         another reason."""
         self._service.disk.is_full = is_full
         self._note(StoreFailed(reason=reason))
-        self._carry_out(self._promises.failed(newest), now)
+        self._carry_out(self._barrier.failed(newest), now)
         self._settle(now)
 
     # --- carrying out
@@ -88,8 +88,8 @@ class Execution(Outputs):
                 match effect:
                     case Reply():
                         self._reply(effect.to, effect.message)
-                    case Store():
-                        if at_once := self._promises.add(effect):
+                    case Persist():
+                        if at_once := self._barrier.add(effect):
                             self._carry_out(at_once, now)
                     case Resume():
                         self._carry_out(self._service.handle(effect.request, effect.to, now=now), now)
@@ -109,25 +109,34 @@ class Execution(Outputs):
                 self._note_fault(error)
 
     def _carry_out_rare(
-        self, effect: Tell | Doubt | Welcomed | Renamed | Denied | Disconnect | Show | Answered, now: float
+        self,
+        effect: SendDatagram
+        | CheckAlive
+        | Admit
+        | Renamed
+        | Refuse
+        | Disconnect
+        | ShowOnConsole
+        | AnswerAdmin,
+        now: float,
     ) -> None:
         match effect:
-            case Doubt():
-                self._service.doubt(effect.identity, now=now)
-            case Tell():
+            case CheckAlive():
+                self._service.check_alive(effect.identity, now=now)
+            case SendDatagram():
                 self._tell(effect.identity, effect.address, effect.message, now)
-            case Welcomed():
+            case Admit():
                 clock = self._service.clock.millis(now)
                 self._welcome(effect, table_version=self._service.directory.version, clock=clock, now=now)
             case Renamed():
                 self._note(NameChanged(before=effect.before, name=effect.card.name))
-            case Denied():
+            case Refuse():
                 self._deny(effect)
             case Disconnect():
                 self._links.end(effect.link, effect.reason)
-            case Show():
+            case ShowOnConsole():
                 self._console_lines += effect.lines
-            case Answered():
+            case AnswerAdmin():
                 self._answers.append((effect.ticket, effect.answer))
             case _:
                 assert_never(effect)

@@ -172,7 +172,7 @@ def remaining(stored_at_ms: int, wall: float, *, kept_for: float, at_least: floa
     return min(max(kept_for - age, at_least), kept_for)
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
+class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Spans are in seconds."""
 
     lease_span: int = 30

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from chatapp.registry.directory.directory import Directory
-from chatapp.registry.effects import Caller, Drop, Effect, LetterKept, Push, Reply, Resume, Store
-from chatapp.registry.limits import Policy, Shares, WallClock, remaining
+from chatapp.registry.effects import Caller, Drop, Effect, LetterOutcome, Persist, Push, Reply, Resume
+from chatapp.registry.limits import RegistryPolicy, Shares, WallClock, remaining
 from chatapp.registry.outputs import DiskState
 from chatapp.registry.store.entries import MailStored, MailTaken
 from chatapp.registry.store.protocol import Loaded, RecordLost, StoreError
@@ -30,7 +30,7 @@ _BATCH_LETTERS: Final = 256
 """As many as a `MailBatch` may hold."""
 
 
-class Letter:
+class QueuedLetter:
     """What is known of a letter without reading it."""
 
     __slots__ = ("expires_at", "is_stored", "number", "places", "repeat", "sender", "serial", "size")
@@ -56,10 +56,10 @@ def places_of(size: int) -> int:
     return 1 + size // LETTER_PLACE
 
 
-class Batch(NamedTuple):
+class LetterBatch(NamedTuple):
     """The oldest letters that go together; `more` says that others wait behind them."""
 
-    letters: list[Letter]
+    letters: list[QueuedLetter]
     more: bool
 
 
@@ -69,8 +69,8 @@ class Mailbox:
     __slots__ = ("_by_id", "_by_serial", "outstanding", "shares")
 
     def __init__(self) -> None:
-        self._by_serial: dict[int, Letter] = {}
-        self._by_id: dict[tuple[bytes, int], Letter] = {}
+        self._by_serial: dict[int, QueuedLetter] = {}
+        self._by_id: dict[tuple[bytes, int], QueuedLetter] = {}
         self.shares: Final = Shares(most=MAILBOX_PLACES)
         """Who holds how many places in it."""
         self.outstanding: set[int] = set()
@@ -79,24 +79,24 @@ class Mailbox:
     def __len__(self) -> int:
         return len(self._by_serial)
 
-    def __iter__(self) -> Iterator[Letter]:
+    def __iter__(self) -> Iterator[QueuedLetter]:
         return iter(self._by_serial.values())
 
-    def find(self, sender: bytes, number: int) -> Letter | None:
+    def find(self, sender: bytes, number: int) -> QueuedLetter | None:
         """The letter with this id."""
         return self._by_id.get((sender, number))
 
-    def get(self, serial: int) -> Letter | None:
+    def get(self, serial: int) -> QueuedLetter | None:
         """The letter with this serial."""
         return self._by_serial.get(serial)
 
-    def add(self, letter: Letter, network: str) -> None:
+    def add(self, letter: QueuedLetter, network: str) -> None:
         """The newest letter."""
         self._by_serial[letter.serial] = letter
         self._by_id[letter.sender, letter.number] = letter
         self.shares.take(letter.sender, network, letter.places)
 
-    def remove(self, serial: int) -> Letter | None:
+    def remove(self, serial: int) -> QueuedLetter | None:
         """Taken, expired or not kept after all."""
         self.outstanding.discard(serial)
         letter = self._by_serial.pop(serial, None)
@@ -105,9 +105,9 @@ class Mailbox:
             self.shares.give_back(letter.sender, letter.places)
         return letter
 
-    def next_batch(self) -> Batch:
+    def next_batch(self) -> LetterBatch:
         """The oldest stored letters, as many as go together; they are outstanding now."""
-        chosen: list[Letter] = []
+        chosen: list[QueuedLetter] = []
         size = 0
         for letter in self:
             if not letter.is_stored:
@@ -118,7 +118,7 @@ class Mailbox:
             chosen.append(letter)
         self.outstanding = {letter.serial for letter in chosen}
         stored = sum(letter.is_stored for letter in self)
-        return Batch(chosen, more=stored > len(chosen))
+        return LetterBatch(chosen, more=stored > len(chosen))
 
 
 class Mailboxes:
@@ -148,9 +148,9 @@ class Mailboxes:
 
     def deposit(
         self, recipient: bytes, sender: bytes, network: str, number: int, size: int, *, now: float
-    ) -> Letter:
+    ) -> QueuedLetter:
         """A new letter, not on the disk yet."""
-        letter = Letter(
+        letter = QueuedLetter(
             serial=self._next_serial,
             sender=sender,
             number=number,
@@ -161,7 +161,7 @@ class Mailboxes:
         self.add(recipient, letter, network)
         return letter
 
-    def add(self, recipient: bytes, letter: Letter, network: str) -> None:
+    def add(self, recipient: bytes, letter: QueuedLetter, network: str) -> None:
         """A letter, new or loaded, whose sender is counted with this network."""
         self._next_serial = max(self._next_serial, letter.serial + 1)
         box = self._boxes.get(recipient)
@@ -171,7 +171,7 @@ class Mailboxes:
         self._shares.take(letter.sender, network, letter.places)
         self._count += 1
 
-    def remove(self, recipient: bytes, serials: list[int]) -> list[Letter]:
+    def remove(self, recipient: bytes, serials: list[int]) -> list[QueuedLetter]:
         """Those that were there."""
         box = self._boxes.get(recipient)
         if box is None:
@@ -208,14 +208,14 @@ class MailService:
     def __init__(
         self,
         directory: Directory,
-        roster: Connections,
+        connections: Connections,
         clock: WallClock,
         read: ReadLetters,
         disk: DiskState,
-        policy: Policy,
+        policy: RegistryPolicy,
     ) -> None:
         self._directory = directory
-        self._roster = roster
+        self._connections = connections
         self._clock = clock
         self._read = read
         self._disk = disk
@@ -233,7 +233,7 @@ class MailService:
         for recipient, heads in loaded.letters.items():
             for head in heads:
                 left = remaining(head.at, wall, kept_for=MAIL_KEPT_FOR, at_least=self._grace)
-                letter = Letter(
+                letter = QueuedLetter(
                     serial=head.serial,
                     sender=head.sender,
                     number=head.number,
@@ -274,23 +274,23 @@ class MailService:
         )
         return [_promise(entry, request.reference, caller)]
 
-    def kept(self, note: LetterKept, caller: Caller) -> list[Effect]:
+    def kept(self, outcome: LetterOutcome, caller: Caller) -> list[Effect]:
         """The disk has answered: tell the sender, and the reader if they are there and free."""
-        box = self._boxes.find(note.recipient)
-        letter = None if box is None else box.get(note.serial)
-        asked = [(note.reference, caller)]
+        box = self._boxes.find(outcome.recipient)
+        letter = None if box is None else box.get(outcome.serial)
+        asked = [(outcome.reference, caller)]
         if letter is not None and letter.repeat is not None:
             asked.append(letter.repeat)
             letter.repeat = None
-        if not note.is_kept:
-            self._boxes.remove(note.recipient, [note.serial])
+        if not outcome.is_stored:
+            self._boxes.remove(outcome.recipient, [outcome.serial])
             reason = MailRefusal.DISK_FULL if self._disk.is_full else MailRefusal.DISK_FAILED
             return [_refused(reference, to, reason) for reference, to in asked]
         effects: list[Effect] = [Reply(to=to, message=MailSaved(reference)) for reference, to in asked]
         if box is not None and letter is not None:
             letter.is_stored = True
             if not box.outstanding:
-                effects += self._hand_over(note.recipient)
+                effects += self._hand_over(outcome.recipient)
         return effects
 
     # --- out
@@ -319,13 +319,13 @@ class MailService:
         removed = [letter.serial for letter in self._boxes.remove(caller.identity, stored)]
         if not removed:
             return []
-        effects: list[Effect] = [Store(entries=(MailTaken(caller.identity, removed),))]
+        effects: list[Effect] = [Persist(entries=(MailTaken(caller.identity, removed),))]
         if was_out and not box.outstanding and any(letter.is_stored for letter in box):
             effects += self._hand_over(caller.identity)
         return effects
 
     def _hand_over(self, reader: bytes) -> list[Effect]:
-        link = self._roster.link_of(reader)
+        link = self._connections.link_of(reader)
         if link is None:
             return []
         box = self._boxes.find(reader)
@@ -348,7 +348,7 @@ class MailService:
     def _give_up(self, reader: bytes, loss: RecordLost) -> list[Effect]:
         """Letters that the disk has lost: their senders are told, as of expired ones, and the rest is handed over."""
         effects = self._drop(reader, loss.keys)
-        if not any(isinstance(effect, Store) for effect in effects):
+        if not any(isinstance(effect, Persist) for effect in effects):
             return [Drop(reason="mail unreadable")]  # it lost what we did not ask for: no second try can help
         return [Drop(reason="letters lost on disk"), *effects, *self._hand_over(reader)]
 
@@ -375,20 +375,20 @@ class MailService:
         if not removed:
             return []
         effects: list[Effect] = [
-            Store(entries=(MailTaken(recipient, [letter.serial for letter in removed]),))
+            Persist(entries=(MailTaken(recipient, [letter.serial for letter in removed]),))
         ]
         for letter in removed:
-            link = self._roster.link_of(letter.sender)
+            link = self._connections.link_of(letter.sender)
             if link is not None:
                 effects.append(Push(link=link, message=MailExpired(recipient, letter.number)))
         return effects
 
 
-def _promise(entry: MailStored, reference: int, caller: Caller) -> Store:
+def _promise(entry: MailStored, reference: int, caller: Caller) -> Persist:
     recipient, serial = entry.recipient, entry.serial
-    kept = LetterKept(recipient=recipient, serial=serial, reference=reference, is_kept=True)
-    lost = LetterKept(recipient=recipient, serial=serial, reference=reference, is_kept=False)
-    return Store(
+    kept = LetterOutcome(recipient=recipient, serial=serial, reference=reference, is_stored=True)
+    lost = LetterOutcome(recipient=recipient, serial=serial, reference=reference, is_stored=False)
+    return Persist(
         entries=(entry,),
         then=(Resume(request=kept, to=caller),),
         otherwise=(Resume(request=lost, to=caller),),

@@ -12,19 +12,19 @@ import msgspec
 
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import (
-    Answer,
+    AdminAnswer,
+    Admit,
     Caller,
-    CameIn,
-    Denied,
     Effect,
     Event,
     Offer,
+    PeerRegistered,
+    Persist,
+    Refuse,
+    RegistrationRefused,
     Resume,
-    Store,
-    TurnedAway,
-    Welcomed,
 )
-from chatapp.registry.limits import Policy
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.transport.links import Links
 from chatapp.registry.transport.sessions import Sessions
@@ -45,7 +45,13 @@ class Outputs:
     """The queues."""
 
     def __init__(
-        self, identity: Identity, sessions: Sessions, policy: Policy, *, link_port: int, links_max: int
+        self,
+        identity: Identity,
+        sessions: Sessions,
+        policy: RegistryPolicy,
+        *,
+        link_port: int,
+        links_max: int,
     ) -> None:
         self._identity = identity
         self._sessions = sessions
@@ -55,7 +61,7 @@ class Outputs:
         self._broadcasts: list[tuple[bytes, list[Address]]] = []
         self._events: list[Event] = []
         self._console_lines: list[str] = []
-        self._answers: list[tuple[str, Answer]] = []
+        self._answers: list[tuple[str, AdminAnswer]] = []
         self._links = Links(most=links_max, requests_per_second=policy.requests_per_second)
         self.dropped: Counter[str] = Counter()
         """What was not served, by reason."""
@@ -97,7 +103,7 @@ class Outputs:
         events, self._events = self._events, []
         return events
 
-    def answers(self) -> list[tuple[str, Answer]]:
+    def answers(self) -> list[tuple[str, AdminAnswer]]:
         """Drained: answers to errands, by ticket."""
         answers, self._answers = self._answers, []
         return answers
@@ -135,7 +141,7 @@ class Outputs:
         else:
             self._drop("no room on the recipient's link")
 
-    def _welcome(self, welcomed: Welcomed, *, table_version: int, clock: int, now: float) -> None:
+    def _welcome(self, welcomed: Admit, *, table_version: int, clock: int, now: float) -> None:
         address = welcomed.to.address
         assert address is not None
         self._sessions.admit(welcomed.card.identity, welcomed.nonce, now=now)
@@ -152,9 +158,9 @@ class Outputs:
         )
         self._datagrams.append((bytes((Kind.WELCOME,)) + encode(welcome), address))
         if welcomed.is_new:
-            self._note(CameIn(name=welcomed.card.name or "a guest", address=address))
+            self._note(PeerRegistered(name=welcomed.card.name or "a guest", address=address))
 
-    def _deny(self, denied: Denied) -> None:
+    def _deny(self, denied: Refuse) -> None:
         address = denied.to.address
         assert address is not None
         refused = make_refused(
@@ -165,7 +171,7 @@ class Outputs:
             counter=denied.counter,
         )
         self._datagrams.append((bytes((Kind.REFUSED,)) + encode(refused), address))
-        self._note(TurnedAway(name=denied.name, address=address, reason=denied.reason))
+        self._note(RegistrationRefused(name=denied.name, address=address, reason=denied.reason))
 
     def _drop(self, reason: str) -> None:
         self.dropped[reason] += 1
@@ -207,7 +213,7 @@ class CommitBarrier:
         """Whether nothing is new and nothing waits."""
         return not self._new and self._stored == self._handed
 
-    def add(self, store: Store) -> Sequence[Effect]:
+    def add(self, store: Persist) -> Sequence[Effect]:
         """Keep the entries; effects that need not wait, because nothing is on its way, or too much."""
         if not store.then and not store.otherwise:
             self._new.extend(store.entries)
@@ -270,7 +276,7 @@ _ROWS_MAX = 64
 class TableBroadcaster:
     """What of the table has been told, and when the next is due."""
 
-    def __init__(self, directory: Directory, identity: Identity, policy: Policy) -> None:
+    def __init__(self, directory: Directory, identity: Identity, policy: RegistryPolicy) -> None:
         self._directory = directory
         self._identity = identity
         self._policy = policy

@@ -7,9 +7,9 @@ It knows names and cards.
 from chatapp.registry.access import AccessPolicy
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.names import key_of
-from chatapp.registry.directory.presence import Presence
+from chatapp.registry.directory.presence import PresenceTracker
 from chatapp.registry.directory.renaming import Renaming
-from chatapp.registry.effects import Caller, Denied, Drop, Effect, NameKept, Resume, Store, Welcomed
+from chatapp.registry.effects import Admit, Caller, Drop, Effect, NameOutcome, Persist, Refuse, Resume
 from chatapp.registry.groups.rules import ChannelRules
 from chatapp.registry.limits import Buckets, WallClock
 from chatapp.registry.store.entries import Entry, NameBound
@@ -22,25 +22,25 @@ from chatapp.wire.messages.registration import RefusalReason, Register
 from chatapp.wire.messages.table import Card
 
 
-class Registering:
+class Registration:
     """Lets people in under their names."""
 
     def __init__(
         self,
         directory: Directory,
-        roster: Connections,
-        presence: Presence,
+        connections: Connections,
+        presence: PresenceTracker,
         channel: ChannelRules,
         renaming: Renaming,
-        doors: AccessPolicy,
+        access: AccessPolicy,
         clock: WallClock,
     ) -> None:
         self._directory = directory
-        self._roster = roster
+        self._connections = connections
         self._presence = presence
         self._channel = channel
         self._renaming = renaming
-        self._doors = doors
+        self._access = access
         self._clock = clock
         self._newcomers: Buckets[str] = Buckets(
             rate=NAMES_PER_ADDRESS_PER_HOUR / 3_600, burst=NAMES_PER_ADDRESS_BURST, most=BUCKETS_MAX
@@ -53,13 +53,13 @@ class Registering:
         if key is None:
             return self._denial(card, nonce, caller, RefusalReason.BAD_NAME)
         person = self._directory.person(card.identity)
-        if self._doors.bans_name(key):
+        if self._access.bans_name(key):
             return self._denial(card, nonce, caller, RefusalReason.BANNED)
         # Before anything is said of names: who is not invited learns of none.
         names, shown = self._directory.names, public_half(register.invitation)
-        is_operator = names.is_kept(key) and names.is_open(key, card.identity, shown)
+        is_operator = names.is_operator_name(key) and names.is_open(key, card.identity, shown)
         is_newcomer = person is None and not is_operator
-        refusal = self._doors.refusal_of(register, now=now) if is_newcomer else None
+        refusal = self._access.refusal_of(register, now=now) if is_newcomer else None
         refusal = refusal or self._directory.refusal_of(card, key, code=shown)
         if refusal is not None:
             return self._denial(card, nonce, caller, refusal)
@@ -67,38 +67,42 @@ class Registering:
             return self._return(person, card, nonce, caller, now)
         if person is not None:
             return self._rename(person, card, key, nonce, caller, now)
-        code = self._doors.code_for(register) or b""
-        if names.is_promised(key) or self._doors.invites.is_spoken_for(code):
+        code = self._access.code_for(register) or b""
+        if names.is_claimed(key) or self._access.invites.is_claimed(code):
             return []  # it is on its way to the disk; the answer follows, here or to a repeat of the question
         network = "" if caller.address is None else network_of(caller.address.host)
         if not self._newcomers.take(network, now=now):
             return self._denial(card, nonce, caller, RefusalReason.FULL)
-        names.promise(card.name, card.identity)
+        names.claim(card.name, card.identity)
         if code:
-            self._doors.invites.speak_for(code)
+            self._access.invites.claim(code)
         since = self._channel.group.position
         entries = (self._entry(card, key, since, network, now, code),)
         return [self._bind(card, key, nonce, caller, since, entries, network, code)]
 
-    def name_kept(self, note: NameKept, caller: Caller, *, now: float) -> list[Effect]:
+    def name_settled(self, outcome: NameOutcome, caller: Caller, *, now: float) -> list[Effect]:
         """The disk has answered."""
-        card = note.card
+        card = outcome.card
         person = self._directory.person(card.identity)
-        if not note.is_kept:
-            self._doors.invites.give_back(note.code)
-            waited = self._renaming.give_up(note.name_key, card.identity)
-            return [*self._denial(card, note.nonce, caller, RefusalReason.NOT_SERVING), *waited]
-        self._doors.invites.use_up(note.code)
+        if not outcome.is_stored:
+            self._access.invites.give_back(outcome.code)
+            waited = self._renaming.give_up(outcome.name_key, card.identity)
+            return [*self._denial(card, outcome.nonce, caller, RefusalReason.NOT_SERVING), *waited]
+        self._access.invites.use_up(outcome.code)
         if person is not None:
-            refusal, effects = self._renaming.settle(card, note.name_key, now=now)
+            refusal, effects = self._renaming.settle(card, outcome.name_key, now=now)
             if refusal is not None:
-                return self._denial(card, note.nonce, caller, refusal) + effects
-            return self._let_in(person, note.nonce, caller, now) + effects
+                return self._denial(card, outcome.nonce, caller, refusal) + effects
+            return self._let_in(person, outcome.nonce, caller, now) + effects
         person = self._directory.bind(
-            card, channel_since=note.channel_since, at=self._clock.seconds(now), network=note.network, now=now
+            card,
+            channel_since=outcome.channel_since,
+            at=self._clock.seconds(now),
+            network=outcome.network,
+            now=now,
         )
         self._channel.members_changed(now=now)
-        return self._let_in(person, note.nonce, caller, now)
+        return self._let_in(person, outcome.nonce, caller, now)
 
     def _bind(
         self,
@@ -110,20 +114,22 @@ class Registering:
         entries: tuple[Entry, ...],
         network: str,
         code: bytes = b"",
-    ) -> Store:
-        def note(*, is_kept: bool) -> Resume:
-            kept = NameKept(
+    ) -> Persist:
+        def outcome(*, is_stored: bool) -> Resume:
+            kept = NameOutcome(
                 card=card,
                 name_key=key,
                 nonce=nonce,
                 channel_since=since,
-                is_kept=is_kept,
+                is_stored=is_stored,
                 network=network,
                 code=code,
             )
             return Resume(request=kept, to=caller)
 
-        return Store(entries=entries, then=(note(is_kept=True),), otherwise=(note(is_kept=False),))
+        return Persist(
+            entries=entries, then=(outcome(is_stored=True),), otherwise=(outcome(is_stored=False),)
+        )
 
     def _rename(
         self, person: Person, card: Card, key: str, nonce: bytes, caller: Caller, now: float
@@ -139,22 +145,22 @@ class Registering:
 
     def _return(self, person: Person, card: Card, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
         """Somebody whose name is bound already. They need not wait for the disk: only the counter is new to it."""
-        if self._roster.seat(card.identity).nonce == nonce:
+        if self._connections.connection(card.identity).nonce == nonce:
             is_here = person.online and caller.address == person.address
-            repeated = Welcomed(to=caller, card=person.card, nonce=nonce, is_new=False)
+            repeated = Admit(to=caller, card=person.card, nonce=nonce, is_new=False)
             return [repeated] if is_here else [Drop(reason="repeated registration of one who has left")]
         effects: list[Effect] = []
         if card.counter > person.card.counter:
             self._directory.renew_card(person, card, now=now)
             entry = self._entry(card, person.name_key, person.channel_since, person.network, now)
-            effects.append(Store(entries=(entry,)))
+            effects.append(Persist(entries=(entry,)))
         return effects + self._let_in(person, nonce, caller, now)
 
     def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
         self._directory.ban(person, is_banned=False)  # they were at another address, which is kept out
-        self._roster.seat(caller.identity).nonce = nonce
+        self._connections.connection(caller.identity).nonce = nonce
         self._presence.arrive(person, caller, now=now)
-        return [Welcomed(to=caller, card=person.card, nonce=nonce, is_new=True)]
+        return [Admit(to=caller, card=person.card, nonce=nonce, is_new=True)]
 
     def _entry(
         self, card: Card, key: str, channel_since: int, network: str, now: float, code: bytes = b""
@@ -165,4 +171,4 @@ class Registering:
     def _denial(self, card: Card, nonce: bytes, caller: Caller, reason: RefusalReason) -> list[Effect]:
         known = self._directory.person(card.identity) if reason is RefusalReason.OLD_CARD else None
         counter = 0 if known is None else known.card.counter
-        return [Denied(to=caller, nonce=nonce, name=card.name, reason=reason, counter=counter)]
+        return [Refuse(to=caller, nonce=nonce, name=card.name, reason=reason, counter=counter)]

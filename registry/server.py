@@ -22,7 +22,7 @@ import msgspec
 
 from chatapp.registry.access import AccessLists
 from chatapp.registry.app import Registry, Unable, raise_descriptor_limit
-from chatapp.registry.settings import Settings, desk_of, doors_of, policy_of
+from chatapp.registry.settings import Settings, access_of, desk_of, policy_of
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX, TEXT_MAX
@@ -31,7 +31,7 @@ Again = Callable[[], Settings]
 """Reads what was read at the start once more. Raises ChatAppError, whose text names the culprit."""
 
 
-class Rereading:
+class SettingsReload:
     """Once at a time; what is asked for meanwhile is done behind it."""
 
     def __init__(
@@ -76,10 +76,10 @@ class Rereading:
 
     def _load(self) -> tuple[Settings, AccessLists]:
         settings = self._again()
-        return settings, AccessLists(doors_of(settings.registry))
+        return settings, AccessLists(access_of(settings.registry))
 
-    def _tell(self, settings: Settings, lists: AccessLists, put_out: int) -> None:
-        gone = f"; {put_out:,} put out" if put_out else ""
+    def _tell(self, settings: Settings, lists: AccessLists, evict: int) -> None:
+        gone = f"; {evict:,} put out" if evict else ""
         self._say(f"[Lists read again: {len(lists.allowed):,} allowed, {len(lists.bans):,} kept out{gone}]")
         others = sorted(_others(settings) - _others(self._first))
         if others:
@@ -97,7 +97,7 @@ def _others(settings: Settings) -> set[tuple[str, str]]:
     }
 
 
-class OurTerminal:
+class ControllingTerminal:
     """The terminal that this program belongs to, if any: closing it ends the program, as it ends all others."""
 
     def __init__(self) -> None:
@@ -270,13 +270,13 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
         say=_say,
         desk=desk_of(settings.desk, utc_offset=time.localtime().tm_gmtoff),
         policy=policy_of(settings.registry),
-        doors=doors_of(settings.registry),
+        access=access_of(settings.registry),
     )
-    rereading = None if again is None else Rereading(again, settings, registry.change_lists, _say)
-    _heed_signals(loop, stop, rereading)
+    reload = None if again is None else SettingsReload(again, settings, registry.change_lists, _say)
+    _heed_signals(loop, stop, reload)
     await registry.start()
-    if rereading is not None:
-        rereading.open()
+    if reload is not None:
+        reload.open()
     # `ended` is Ctrl-D on a terminal; the end of a file or a pipe ends only the typing.
     console = Console(
         typed=registry.console_typed, closed=registry.close_console, ended=lambda: stop(_STOPPED)
@@ -287,28 +287,28 @@ async def _until_signal(port: int, settings: Settings, again: Again | None) -> i
             registry.open_console(console.show)
         return await stopped
     finally:
-        if rereading is not None:
-            rereading.stop()
+        if reload is not None:
+            reload.stop()
         await registry.stop()
         await console.finish()
 
 
 def _heed_signals(
-    loop: asyncio.AbstractEventLoop, stop: Callable[[int], None], rereading: Rereading | None
+    loop: asyncio.AbstractEventLoop, stop: Callable[[int], None], reload: SettingsReload | None
 ) -> None:
     """SIGHUP reads files again where there are any, and ends the registry where there are none or its terminal is gone."""
     loop.add_signal_handler(signal.SIGTERM, stop, _STOPPED)
     loop.add_signal_handler(signal.SIGINT, stop, _INTERRUPTED)
     stops = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # whoever said nohup means it
-    terminal = OurTerminal()
+    terminal = ControllingTerminal()
 
     def heed_hangup() -> None:
-        if rereading is not None and not (stops and terminal.is_hung_up):
-            rereading.ask()
+        if reload is not None and not (stops and terminal.is_hung_up):
+            reload.ask()
         elif stops:
             stop(_STOPPED)
 
-    if stops or rereading is not None:
+    if stops or reload is not None:
         loop.add_signal_handler(signal.SIGHUP, heed_hangup)
 
 

@@ -11,39 +11,39 @@ from chatapp.registry.admin import AdminService
 from chatapp.registry.desk.desk import Desk
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.directory.directory import Directory
-from chatapp.registry.directory.presence import Presence
+from chatapp.registry.directory.presence import PresenceTracker
 from chatapp.registry.directory.renaming import Renaming, recall
 from chatapp.registry.effects import (
-    Afterthought,
     Caller,
-    ConsoleTold,
-    Denied,
-    DeskLineStored,
+    CheckAlive,
+    ConsoleNotice,
+    DeskLineOutcome,
     Disconnect,
-    Doubt,
     Drop,
     Effect,
-    EpochKept,
-    LetterKept,
+    GroupKeyOutcome,
+    LetterOutcome,
     LineLost,
     LineStored,
-    NameKept,
+    NameOutcome,
+    Persist,
     Push,
-    RenameKept,
+    Refuse,
+    RenameOutcome,
     Reply,
     Request,
     Resume,
-    RoomEntryKept,
-    Store,
-    Tell,
-    VisitKept,
+    RoomEntryOutcome,
+    SendDatagram,
+    StoreOutcome,
+    VisitOutcome,
 )
 from chatapp.registry.groups.rooms import Rooms
 from chatapp.registry.groups.rules import ChannelRules, GroupContext, GroupRules, ReadLines
-from chatapp.registry.limits import Buckets, Policy, WallClock, first_epoch, first_number
+from chatapp.registry.limits import Buckets, RegistryPolicy, WallClock, first_epoch, first_number
 from chatapp.registry.mail import MailService, ReadLetters
 from chatapp.registry.outputs import DiskState
-from chatapp.registry.registering import Registering
+from chatapp.registry.registering import Registration
 from chatapp.registry.store.entries import GroupKeyMade
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.transport.liveness import Liveness
@@ -67,13 +67,13 @@ class Rules:
         *,
         loaded: Loaded,
         clock: WallClock,
-        policy: Policy,
+        policy: RegistryPolicy,
         rng: Randomness,
         read_letters: ReadLetters,
         read_lines: ReadLines,
         now: float,
         desk: DeskSettings | None = None,
-        doors: AccessSettings | None = None,
+        access: AccessSettings | None = None,
     ) -> None:
         channel = loaded.groups.get(CHANNEL)
         last_epoch = max(channel.keys if channel is not None else (), default=0)
@@ -81,47 +81,47 @@ class Rules:
         self.directory = Directory(version=first_number(epoch=epoch, chance=rng.randbytes(4)))
         # Sender indexes start at the clock's milliseconds, so that a row of an earlier life never shows an index of this
         # life: links may come faster than one a second, but not faster than one a millisecond.
-        self.roster = Connections(first_sender_index=clock.millis(now))
+        self.connections = Connections(first_sender_index=clock.millis(now))
         self.liveness = Liveness(policy)
-        self.presence = Presence(self.directory, self.roster, self.liveness, clock)
+        self.presence = PresenceTracker(self.directory, self.connections, self.liveness, clock)
         self.clock = clock
         self.disk = DiskState()
-        self.mail = MailService(self.directory, self.roster, clock, read_letters, self.disk, policy)
+        self.mail = MailService(self.directory, self.connections, clock, read_letters, self.disk, policy)
         position = first_number(epoch=epoch, chance=rng.randbytes(4))
-        means = GroupContext(
-            self.roster, clock, rng, read_lines, self.disk, policy, position, self.directory.network_of
+        context = GroupContext(
+            self.connections, clock, rng, read_lines, self.disk, policy, position, self.directory.network_of
         )
-        self.channel = ChannelRules(self.directory, means, now=now)
-        self.rooms = Rooms(self.directory, means)
-        self.doors = AccessPolicy(doors or AccessSettings())
-        self.renaming = Renaming(self.directory, clock, is_banned=self.doors.bans_name)
-        self.reception = Registering(
+        self.channel = ChannelRules(self.directory, context, now=now)
+        self.rooms = Rooms(self.directory, context)
+        self.access = AccessPolicy(access or AccessSettings())
+        self.renaming = Renaming(self.directory, clock, is_banned=self.access.bans_name)
+        self.registration = Registration(
             self.directory,
-            self.roster,
+            self.connections,
             self.presence,
             self.channel,
             self.renaming,
-            self.doors,
+            self.access,
             clock,
         )
-        self.office = AdminService(
-            self.directory, self.doors.invites, self.renaming, clock, forget=self._forget
+        self.admin = AdminService(
+            self.directory, self.access.invites, self.renaming, clock, forget=self._forget
         )
         settings = desk or DeskSettings()
         self.operators = Operators(settings.operators, self.directory)
-        self.desk = Desk(settings, self.operators, self.directory, self.roster, self.liveness, clock)
+        self.desk = Desk(settings, self.operators, self.directory, self.connections, self.liveness, clock)
         self.unreadable_names = recall(loaded, self.directory, clock, policy, now=now)
         """Cards on the disk that are of no shape that we know."""
         self.first = self._load(loaded, wall=clock.seconds(now), now=now)
         """What has to be stored before the first request is served."""
 
-    def _load(self, loaded: Loaded, *, wall: int, now: float) -> Store:
-        self.doors.invites.load(loaded.invites, wall=wall, now=now)
+    def _load(self, loaded: Loaded, *, wall: int, now: float) -> Persist:
+        self.access.invites.load(loaded.invites, wall=wall, now=now)
         self.mail.load(loaded, now=now)
         self.desk.load(loaded.desk, now=now)
         first_key = self.channel.load(loaded.groups.get(CHANNEL), now=now)
         entries = (first_key, *self.rooms.load(loaded, now=now))
-        return Store(
+        return Persist(
             entries=entries, then=tuple(_kept(one) for one in entries if isinstance(one, GroupKeyMade))
         )
 
@@ -132,7 +132,7 @@ class Rules:
 
 
 def _kept(key: GroupKeyMade) -> Resume:
-    note = EpochKept(group=key.group, epoch=key.epoch, key=key.key, is_kept=True)
+    note = GroupKeyOutcome(group=key.group, epoch=key.epoch, key=key.key, is_stored=True)
     return Resume(request=note, to=Caller(identity=b""))
 
 
@@ -144,7 +144,7 @@ class LinkLifecycle:
 
     def __init__(self, rules: Rules) -> None:
         self._directory = rules.directory
-        self._roster = rules.roster
+        self._connections = rules.connections
         self._presence = rules.presence
         self._liveness = rules.liveness
         self._mail = rules.mail
@@ -164,16 +164,16 @@ class LinkLifecycle:
         effects = self._presence.attach(caller, caller.link, now=now)
         if effects is None:
             return [Drop(reason="misplaced attach")]
-        seat = self._roster.seat(caller.identity)
+        connection = self._connections.connection(caller.identity)
         self._mail.reader_left(caller.identity)
         effects += self._rooms.go_away(caller.identity, now=now)  # where they were on a former link
         desk = self._desk.member_attached(caller, now=now)
-        return [*effects, self._channel.grant(seat), *self._mail.welcome(caller.identity), *desk]
+        return [*effects, self._channel.grant(connection), *self._mail.welcome(caller.identity), *desk]
 
     def leave(self, leave: Leave, caller: Caller, *, now: float) -> list[Effect]:
         """They go offline on purpose."""
         effects = self._presence.leave(leave, caller, now=now)
-        if self._roster.link_of(caller.identity) is None:
+        if self._connections.link_of(caller.identity) is None:
             self._mail.reader_left(caller.identity)
             effects += self._rooms.go_away(caller.identity, now=now)
             effects += self._desk.member_left(caller.identity, now=now)
@@ -199,11 +199,11 @@ class LinkLifecycle:
             caller.identity, now=now
         ):
             return [Drop(reason="too many reports of silence")]
-        return [Doubt(identity=report.recipient)]
+        return [CheckAlive(identity=report.recipient)]
 
-    def doubt(self, identity: bytes, *, now: float) -> None:
+    def check_alive(self, identity: bytes, *, now: float) -> None:
         """Somebody waits for them."""
-        self._liveness.doubt(identity, now=now)
+        self._liveness.check_alive(identity, now=now)
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Ask those in doubt; whoever is silent is here no longer."""
@@ -230,18 +230,20 @@ class LinkLifecycle:
         if link is not None:
             effects.append(Push(link=link, message=_PROBE))
         if address is not None:
-            effects.append(Tell(identity=identity, address=address, message=_PROBE))
+            effects.append(SendDatagram(identity=identity, address=address, message=_PROBE))
         return effects
 
 
 _REASON = "kept out"
 
 
-class Eviction:
+class BanEnforcer:
     """Puts out whoever is kept out."""
 
-    def __init__(self, doors: AccessPolicy, directory: Directory, presence: Presence, desk: Desk) -> None:
-        self._doors = doors
+    def __init__(
+        self, access: AccessPolicy, directory: Directory, presence: PresenceTracker, desk: Desk
+    ) -> None:
+        self._access = access
         self._directory = directory
         self._presence = presence
         self._desk = desk
@@ -249,30 +251,30 @@ class Eviction:
     def mark(self) -> None:
         """Make the rows of all people who are kept out say so, and no others."""
         for person in self._directory:
-            is_banned = self._doors.has_bans and self._is_out(person.card.identity, person.address.host)
+            is_banned = self._access.has_bans and self._is_out(person.card.identity, person.address.host)
             self._directory.ban(person, is_banned=is_banned)
 
-    def put_out(self, *, now: float) -> tuple[int, list[Effect]]:
+    def evict(self, *, now: float) -> tuple[int, list[Effect]]:
         """How many of those who are here have to go, and what follows."""
         self.mark()
         count, effects = 0, list[Effect]()
-        if not self._doors.has_bans:
+        if not self._access.has_bans:
             return count, effects
         for identity in self._directory.online():
             person = self._directory.person(identity)
             if person is not None and self._is_out(identity, person.address.host):
                 count += 1
-                effects += self._presence.put_out(person, now=now)
+                effects += self._presence.evict(person, now=now)
         for identity in self._desk.guests.linked():
             if self._is_out(identity, self._desk.guests.host_of(identity)):
                 count += 1
-                effects += self._desk.put_out(identity, now=now)
+                effects += self._desk.evict(identity, now=now)
         return count, effects
 
     def turned_away(self, caller: Caller) -> list[Effect]:
         """What becomes of somebody who goes on as if they were in; nothing when they may. They have a session still, since
         no nonce of it may be used twice."""
-        if not self._doors.has_bans:
+        if not self._access.has_bans:
             return []
         if not self._is_out(caller.identity, "" if caller.address is None else caller.address.host):
             return []
@@ -283,10 +285,10 @@ class Eviction:
     def _is_out(self, identity: bytes, host: str) -> bool:
         guests, person = self._desk.guests, self._directory.person(identity)
         if identity in guests:
-            return self._doors.bans(guests.card_of(identity), host or guests.host_of(identity))
+            return self._access.bans(guests.card_of(identity), host or guests.host_of(identity))
         if person is None:
             return False
-        return self._doors.bans_name(person.name_key) or self._doors.bans(
+        return self._access.bans_name(person.name_key) or self._access.bans(
             person.card, host or person.address.host
         )
 
@@ -294,37 +296,37 @@ class Eviction:
 class Service:
     """Sends each request to its rule."""
 
-    def __init__(self, rules: Rules, policy: Policy, *, now: float) -> None:
+    def __init__(self, rules: Rules, policy: RegistryPolicy, *, now: float) -> None:
         self.directory = rules.directory
         self.channel = rules.channel
         self.rooms = rules.rooms
-        self.office = rules.office
+        self.admin = rules.admin
         self.desk = rules.desk
         self.disk = rules.disk
         self.clock = rules.clock
         self._first = rules.first
-        self._relays = Relays(rules.directory, rules.roster)
+        self._relays = Relays(rules.directory, rules.connections)
         self._presence = rules.presence
-        self._attendance = LinkLifecycle(rules)
+        self._link_lifecycle = LinkLifecycle(rules)
         self._mail = rules.mail
-        self._doors = rules.doors
+        self._access = rules.access
         self._renaming = rules.renaming
-        self._reception = rules.reception
-        self._eviction = Eviction(rules.doors, rules.directory, rules.presence, rules.desk)
+        self._registration = rules.registration
+        self._ban_enforcer = BanEnforcer(rules.access, rules.directory, rules.presence, rules.desk)
         self._sweep_span = policy.sweep_span
         self._sweep_at = now + policy.sweep_span
 
     def start(self) -> list[Effect]:
         """What has to be stored before the first request is served."""
-        self._eviction.mark()
+        self._ban_enforcer.mark()
         return [self._first]
 
     # --- requests
 
     def handle(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
         """What this request leads to. The caller is who they say; what they ask may still be nonsense."""
-        if caller.identity in self.desk.guests and not isinstance(request, Register | Afterthought):
-            turned_away = self._eviction.turned_away(caller)
+        if caller.identity in self.desk.guests and not isinstance(request, Register | StoreOutcome):
+            turned_away = self._ban_enforcer.turned_away(caller)
             return turned_away or self.desk.serve_guest(request, caller, now=now)
         match request:
             case DepositMail():
@@ -334,42 +336,42 @@ class Service:
             case RelayDatagram():
                 return self._relays.relay(request, caller, now=now)
             case ReportSilence():
-                return self._attendance.report(request, caller, now=now)
+                return self._link_lifecycle.report(request, caller, now=now)
             case FetchTable():
                 return [Reply(to=caller, message=self.directory.page(request.since))]
             case FetchGroup():
                 return self._fetch_group(request, caller)
             case Ping():
-                if turned_away := self._eviction.turned_away(caller):
+                if turned_away := self._ban_enforcer.turned_away(caller):
                     return turned_away
                 return self._presence.ping(request, caller, now=now)
             case Leave():
-                return self._attendance.leave(request, caller, now=now)
+                return self._link_lifecycle.leave(request, caller, now=now)
             case Attach():
-                return self._eviction.turned_away(caller) or self._attendance.attach(caller, now=now)
+                return self._ban_enforcer.turned_away(caller) or self._link_lifecycle.attach(caller, now=now)
             case Register():
                 return self._come_in(request, caller, now)
             case EnterRoom() | LeaveRoom() | ListRooms():
                 return self._in_rooms(request, caller, now)
             case Rename():
                 return self._renaming.rename(request, caller, now=now)
-        if isinstance(request, Afterthought):
+        if isinstance(request, StoreOutcome):
             return self._go_on(request, caller, now)
         return self.desk.serve(request, caller, now=now)
 
     def _come_in(self, register: Register, caller: Caller, now: float) -> list[Effect]:
         card = register.card
-        if caller.address is not None and self._doors.bans(card, caller.address.host):
+        if caller.address is not None and self._access.bans(card, caller.address.host):
             reason = RefusalReason.BANNED
-            return [Denied(to=caller, nonce=register.nonce, name=card.name, reason=reason)]
+            return [Refuse(to=caller, nonce=register.nonce, name=card.name, reason=reason)]
         if self.desk.is_for_guests(register):
             return self.desk.guests.register(register, caller, now=now)
-        return self._reception.register(register, caller, now=now)
+        return self._registration.register(register, caller, now=now)
 
     def change_lists(self, lists: AccessLists, *, now: float) -> tuple[int, list[Effect]]:
         """Others may come in, and others may not, from now on; how many of those who are here have to go."""
-        self._doors.change(lists)
-        return self._eviction.put_out(now=now)
+        self._access.change(lists)
+        return self._ban_enforcer.evict(now=now)
 
     def _in_rooms(
         self, request: EnterRoom | LeaveRoom | ListRooms, caller: Caller, now: float
@@ -382,27 +384,27 @@ class Service:
             case ListRooms():
                 return self.rooms.list_rooms(request, caller)
 
-    def _go_on(self, note: Afterthought, caller: Caller, now: float) -> list[Effect]:
+    def _go_on(self, note: StoreOutcome, caller: Caller, now: float) -> list[Effect]:
         """The disk has answered."""
         match note:
-            case NameKept():
-                return self._reception.name_kept(note, caller, now=now)
-            case RenameKept():
-                return self._renaming.rename_kept(note, caller, now=now)
-            case RoomEntryKept():
-                return self.rooms.entry_kept(note, caller, now=now)
+            case NameOutcome():
+                return self._registration.name_settled(note, caller, now=now)
+            case RenameOutcome():
+                return self._renaming.rename_settled(note, caller, now=now)
+            case RoomEntryOutcome():
+                return self.rooms.entry_settled(note, caller, now=now)
             case LineStored():
                 rules = self._group(note.group)
                 return [] if rules is None else rules.line_stored(note, caller)
             case LineLost():
                 rules = self._group(note.group)
                 return [] if rules is None else rules.line_lost(note, caller)
-            case EpochKept():
+            case GroupKeyOutcome():
                 keys = self.channel if note.group == CHANNEL else self.rooms
-                return keys.epoch_kept(note, now=now)
-            case LetterKept():
+                return keys.key_settled(note, now=now)
+            case LetterOutcome():
                 return self._mail.kept(note, caller)
-            case VisitKept() | DeskLineStored() | ConsoleTold():
+            case VisitOutcome() | DeskLineOutcome() | ConsoleNotice():
                 return self.desk.go_on(note, now=now)
         assert_never(note)
 
@@ -420,15 +422,15 @@ class Service:
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
         """A link is over, a member's or a guest's."""
-        return self._attendance.link_lost(identity, link, now=now)
+        return self._link_lifecycle.link_lost(identity, link, now=now)
 
     def heard_on_link(self, identity: bytes, *, now: float) -> None:
         """A frame came on somebody's link: a sign of life."""
-        self._attendance.heard(identity, now=now)
+        self._link_lifecycle.heard(identity, now=now)
 
-    def doubt(self, identity: bytes, *, now: float) -> None:
+    def check_alive(self, identity: bytes, *, now: float) -> None:
         """Somebody waits for a sign of life of theirs."""
-        self._attendance.doubt(identity, now=now)
+        self._link_lifecycle.check_alive(identity, now=now)
 
     def _fetch_group(self, request: FetchGroup, caller: Caller) -> list[Effect]:
         rules = self._group(request.group)
@@ -438,7 +440,7 @@ class Service:
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Whoever is silent, keys that are due, mail and lines that are too old."""
-        effects = self._attendance.handle_timer(now=now)
+        effects = self._link_lifecycle.handle_timer(now=now)
         self.directory.handle_timer(now=now)
         effects += self.channel.handle_timer(now=now) + self.rooms.index.handle_timer(now=now)
         effects += self.desk.handle_timer(now=now)
@@ -446,7 +448,7 @@ class Service:
             self._sweep_at = now + self._sweep_span
             effects += (
                 self._renaming.sweep(now=now)
-                + self.office.sweep(now=now)
+                + self.admin.sweep(now=now)
                 + self._mail.sweep(now=now)
                 + self.channel.sweep(now=now)
                 + self.rooms.sweep(now=now)
@@ -456,7 +458,7 @@ class Service:
     def next_timer(self) -> float:
         """The earliest deadline."""
         others = (
-            self._attendance.next_timer(),
+            self._link_lifecycle.next_timer(),
             self.directory.next_timer(),
             self.channel.next_timer(),
             self.rooms.index.next_timer(),

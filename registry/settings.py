@@ -15,7 +15,7 @@ import msgspec
 
 from chatapp.registry.access import AccessSettings, flaw_of_bans, flaw_of_keys
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.limits import Policy
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.desk import is_region
 from chatapp.wire.errors import ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
@@ -23,7 +23,7 @@ from chatapp.wire.identity import fingerprint_from
 from chatapp.wire.limits import DESK_MENU_MAX, DESK_MENU_TEXT_MAX, DESK_QUEUES_MAX
 from chatapp.wire.names import name_key, peer_name
 
-DOOR_LIST_MAX: Final = 10_000
+ACCESS_LIST_MAX: Final = 10_000
 """Entries of a list of who may come in, or may not."""
 
 OPERATORS_MAX: Final = 100
@@ -70,14 +70,15 @@ InviteOnly = Annotated[bool, msgspec.Meta(description="true or false")]
 Allow = Annotated[
     tuple[str, ...],
     msgspec.Meta(
-        max_length=DOOR_LIST_MAX,
-        description=f"at most {DOOR_LIST_MAX} keys: fingerprints of 32 hexadecimal digits, or all 64 digits",
+        max_length=ACCESS_LIST_MAX,
+        description=f"at most {ACCESS_LIST_MAX} keys: fingerprints of 32 hexadecimal digits, or all 64 digits",
     ),
 ]
 Ban = Annotated[
     tuple[str, ...],
     msgspec.Meta(
-        max_length=DOOR_LIST_MAX, description=f"at most {DOOR_LIST_MAX} keys, names, addresses or networks"
+        max_length=ACCESS_LIST_MAX,
+        description=f"at most {ACCESS_LIST_MAX} keys, names, addresses or networks",
     ),
 ]
 KeepPlace = Annotated[float, msgspec.Meta(ge=1, le=86_400, description="seconds from 1 to 86400")]
@@ -90,11 +91,11 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     data: FolderPath | None = None
     """Where keys, names and mail are kept; None for the platform's place."""
     log_level: LogLevel = "warning"
-    lease: Lease = Policy().lease_span
+    lease: Lease = RegistryPolicy().lease_span
     """Seconds without a sign of life after which somebody counts as away."""
-    letters: Letters = Policy().mail_places
+    letters: Letters = RegistryPolicy().mail_places
     """Places for letters in all mailboxes together."""
-    requests: Requests = int(Policy().requests_per_second)
+    requests: Requests = int(RegistryPolicy().requests_per_second)
     """Requests a second that one member is served, averaged; a line of a group counts as 20 and more."""
     invite_only: InviteOnly = AccessSettings().invite_only
     """Newcomers need a join code."""
@@ -122,14 +123,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     desk: DeskTable = DeskTable()
 
 
-def policy_of(settings: RegistryTable) -> Policy:
+def policy_of(settings: RegistryTable) -> RegistryPolicy:
     """The numbers by which a registry with these settings runs."""
-    return Policy(
+    return RegistryPolicy(
         lease_span=settings.lease, mail_places=settings.letters, requests_per_second=settings.requests
     )
 
 
-def doors_of(settings: RegistryTable) -> AccessSettings:
+def access_of(settings: RegistryTable) -> AccessSettings:
     """What the doors are told."""
     return AccessSettings(invite_only=settings.invite_only, allow=settings.allow, ban=settings.ban)
 

@@ -8,7 +8,7 @@ from chatapp.validation import Misuse, folder_from
 from chatapp.wire.address import parse_port
 
 if TYPE_CHECKING:
-    from chatapp.registry.effects import Answer, Errand
+    from chatapp.registry.effects import AdminAnswer, AdminRequest
 
 DATA_HELP: Final = "Where the registry keeps its files."
 PORT_HELP: Final = "The registry's port, where there are several."
@@ -37,22 +37,22 @@ def folder_of_registry(data: str | None, port: str | None) -> Path:
 
 def key_of_registry(folder: Path) -> bytes | None:
     """Its identity key; None, and a line on standard error, when it cannot be read."""
-    from chatapp.registry.adminclient import Unanswered, key_of
+    from chatapp.registry.adminclient import AdminRequestFailed, key_of
 
     try:
         return key_of(folder)
-    except Unanswered as error:
+    except AdminRequestFailed as error:
         print(f"ChatApp: {error}", file=sys.stderr)
         return None
 
 
-def answer_to(folder: Path, errand: "Errand") -> "Answer | None":
+def answer_to(folder: Path, request: "AdminRequest") -> "AdminAnswer | None":
     """What the registry says; None, and a line on standard error, when it does not do it."""
-    from chatapp.registry.adminclient import Unanswered, ask
+    from chatapp.registry.adminclient import AdminRequestFailed, ask
 
     try:
-        answer = ask(folder, errand)
-    except Unanswered as error:
+        answer = ask(folder, request)
+    except AdminRequestFailed as error:
         print(f"ChatApp: {error}", file=sys.stderr)
         return None
     if answer.error:

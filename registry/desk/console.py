@@ -11,9 +11,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from chatapp.registry.desk.conversation import Talk
+from chatapp.registry.desk.conversation import ConversationRules
 from chatapp.registry.desk.notices import Publisher
-from chatapp.registry.desk.operators import Operating, asker_of
+from chatapp.registry.desk.operators import OperatorRules, asker_of
 from chatapp.registry.desk.state import CONSOLE_CALLER, DeskParts
 from chatapp.registry.desk.texts import (
     NO_CLIENT,
@@ -26,7 +26,7 @@ from chatapp.registry.desk.texts import (
     refused_line,
 )
 from chatapp.registry.desk.visit import CONSOLE
-from chatapp.registry.effects import Effect, Show
+from chatapp.registry.effects import Effect, ShowOnConsole
 from chatapp.wire.desk import Focus, Held, NumberMoved, ShownRoom, Typed
 from chatapp.wire.errors import quoted
 from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX, TEXT_MAX
@@ -59,19 +59,19 @@ from chatapp.wire.messages.desk import (
 _PLACE_DIGITS: Final = 9
 
 
-class ForClient(NamedTuple):
+class ClientText(NamedTuple):
     """Text for whoever is served."""
 
     text: str
 
 
-class Misspoken(NamedTuple):
+class BadInput(NamedTuple):
     """A line that means nothing, or asks for help: what to answer."""
 
     lines: tuple[str, ...]
 
 
-Command: TypeAlias = OperatorRequest | ForClient | Misspoken
+Command: TypeAlias = OperatorRequest | ClientText | BadInput
 
 
 class _Command(NamedTuple):
@@ -136,20 +136,20 @@ def parse(line: str) -> Command | None:
     text = line[1:] if line[0] in "./" else line
     size = len(text.encode("utf-8", "replace"))
     if size > TEXT_MAX:
-        return Misspoken((f"[Not sent: {size:,} bytes are too long; a message has at most {TEXT_MAX:,}.]",))
-    return ForClient(text)
+        return BadInput((f"[Not sent: {size:,} bytes are too long; a message has at most {TEXT_MAX:,}.]",))
+    return ClientText(text)
 
 
 def _command(typed: str) -> Command:
     word, _, rest = typed.partition(" ")
     if word.lower() == "help":
-        return Misspoken(tuple(f"{one.usage}  {one.says}" for one in _COMMANDS.values()))
+        return BadInput(tuple(f"{one.usage}  {one.says}" for one in _COMMANDS.values()))
     command = _COMMANDS.get(word.lower())
     if command is None:
         near = get_close_matches(word.lower(), _COMMANDS, n=1)
         hint = f" Did you mean .{near[0]}?" if near else " .help shows all commands."
-        return Misspoken((f"[Unknown command .{quoted(word)}.{hint}]",))
-    return command.parse(rest.strip()) or Misspoken((f"[Usage: {command.usage}]",))
+        return BadInput((f"[Unknown command .{quoted(word)}.{hint}]",))
+    return command.parse(rest.strip()) or BadInput((f"[Usage: {command.usage}]",))
 
 
 ANSWERED_WITHIN: Final = 10.0
@@ -173,10 +173,14 @@ class Terminal:
     """One operator, in reach as long as the input is open."""
 
     def __init__(
-        self, parts: DeskParts, telling: Publisher, operating: Operating, conversation: Talk
+        self,
+        parts: DeskParts,
+        publisher: Publisher,
+        operating: OperatorRules,
+        conversation: ConversationRules,
     ) -> None:
         self._parts = parts
-        self._telling = telling
+        self._publisher = publisher
         self._operating = operating
         self._conversation = conversation
         self._focus = Focus()
@@ -197,10 +201,10 @@ class Terminal:
         effects: list[Effect] = []
         if operator is not None and operator.visit is not None:  # from before a restart
             queue.operator_returned(CONSOLE)
-            effects += self._telling.notices.client_again(operator.visit)
+            effects += self._publisher.notices.client_again(operator.visit)
         elif not self._parts.operators:
             queue.take_duty(CONSOLE, self._parts.settings.queues[0])
-        return self._telling.conclude(effects, now=now)
+        return self._publisher.conclude(effects, now=now)
 
     def closed(self, *, now: float) -> list[Effect]:
         """The input has ended: off duty for good, when all that was typed is carried out."""
@@ -212,7 +216,7 @@ class Terminal:
     def typed(self, line: str, *, now: float) -> list[Effect]:
         """A line. It waits until the command before it is answered."""
         if len(self._entered) >= DESK_TYPED_AHEAD_MAX:
-            return [Show(lines=(TOO_MANY_LINES,))]
+            return [ShowOnConsole(lines=(TOO_MANY_LINES,))]
         self._entered.append(_Entered(line, now))
         return self._carry_out_all(now)
 
@@ -236,16 +240,16 @@ class Terminal:
         if self._is_closed and not self._entered and not self._asked:
             self._is_closed = False
             self._parts.queue.operator_gone(CONSOLE, now=now)
-            effects += self._telling.conclude(now=now)
+            effects += self._publisher.conclude(now=now)
         return effects
 
     def _carry_out(self, entered: _Entered, now: float) -> list[Effect]:
         match parse(entered.line):
             case None:
                 return []
-            case Misspoken(lines):
+            case BadInput(lines):
                 return self._show(lines, now)
-            case ForClient(text):
+            case ClientText(text):
                 return self._say(text, entered.at, now)
             case DropVisitor() | MoveVisitor() as request:
                 return self._ask_in_line(request, now)
@@ -267,7 +271,7 @@ class Terminal:
         transcript = self._parts.transcripts.get(client.visit)
         number = 1 if transcript is None else transcript.taken(CONSOLE) + 1
         said = self._conversation.say(SayAtDesk(client.visit, number, text), CONSOLE_CALLER, now=now)
-        return self._telling.conclude(said, now=now)
+        return self._publisher.conclude(said, now=now)
 
     def _ask_in_line(self, request: DropVisitor | MoveVisitor, now: float) -> list[Effect]:
         meant = self._room.at(request.place)
@@ -283,18 +287,18 @@ class Terminal:
         self._asked[self._reference] = _Asked(request, subject)
         self._asked_at = now
         answer = self._operating.handle(request, CONSOLE_CALLER, now=now)
-        return self._telling.conclude(now=now, answer=answer, asker=asker_of(request, CONSOLE_CALLER))
+        return self._publisher.conclude(now=now, answer=answer, asker=asker_of(request, CONSOLE_CALLER))
 
     def _show(self, lines: tuple[str, ...], now: float) -> list[Effect]:
         """Behind what is to be shown before."""
-        return self._telling.conclude([Show(lines=lines)], now=now)
+        return self._publisher.conclude([ShowOnConsole(lines=lines)], now=now)
 
     # --- what the operator is told
 
     def told(self, notice: DeskNotice, *, now: float) -> list[Effect]:
         """A notice to show, and then the lines that waited for it."""
         lines = self._heed(notice, now)
-        return [*([Show(lines=lines)] if lines else []), *self._carry_out_all(now)]
+        return [*([ShowOnConsole(lines=lines)] if lines else []), *self._carry_out_all(now)]
 
     def _heed(self, notice: DeskNotice, now: float) -> tuple[str, ...]:
         match notice:

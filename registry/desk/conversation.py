@@ -4,9 +4,9 @@ It knows visits and transcripts.
 """
 
 from chatapp.registry.desk.state import DeskParts
-from chatapp.registry.desk.transcript import VISITOR, Party, Said
+from chatapp.registry.desk.transcript import VISITOR, Party, TranscriptLine
 from chatapp.registry.desk.visit import CONSOLE, Visit, VisitState
-from chatapp.registry.effects import Caller, DeskLineStored, Drop, Effect, Reply, Resume, Store
+from chatapp.registry.effects import Caller, DeskLineOutcome, Drop, Effect, Persist, Reply, Resume
 from chatapp.registry.limits import Buckets
 from chatapp.registry.store.entries import DeskLineKept
 from chatapp.wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SECOND
@@ -20,7 +20,7 @@ from chatapp.wire.messages.desk import (
 )
 
 
-class Talk:
+class ConversationRules:
     """What is said in visits."""
 
     def __init__(self, parts: DeskParts) -> None:
@@ -39,7 +39,7 @@ class Talk:
         if request.number <= transcript.taken(author):
             # Not before the disk has those that are on their way.
             taken = LinesTaken(visit.number, transcript.taken(author))
-            return [Store(entries=(), then=(Reply(to=caller, message=taken),))]
+            return [Persist(entries=(), then=(Reply(to=caller, message=taken),))]
         if not transcript.has_room(request.text):
             return self._refused(request, LineRefusal.FULL, caller)
         if author != CONSOLE and not self._throttle.take(caller.identity, now=now):
@@ -50,14 +50,14 @@ class Talk:
         said = transcript.take(author, name=name, number=request.number, at=at, text=request.text)
         return [self._keep(visit, said, transcript.first, request, caller)]
 
-    def stored(self, note: DeskLineStored) -> list[Effect]:
+    def stored(self, note: DeskLineOutcome) -> list[Effect]:
         """The disk has answered: now, and not before, the other one gets the line."""
         visit = self._parts.queue.visits.get(note.visit)
         transcript = self._parts.transcripts.get(note.visit)
         if visit is None or transcript is None:
             return []
-        if not note.is_kept:
-            transcript.unkept(note.position)
+        if not note.is_stored:
+            transcript.discard(note.position)
             return []
         transcript.stored(note.position)
         return self._parts.deliver(visit, VISITOR) + self._parts.deliver(visit, visit.operator)
@@ -91,7 +91,9 @@ class Talk:
             return LineRefusal.NOT_YOUR_TURN
         return None
 
-    def _keep(self, visit: Visit, said: Said, first: int, request: SayAtDesk, caller: Caller) -> Store:
+    def _keep(
+        self, visit: Visit, said: TranscriptLine, first: int, request: SayAtDesk, caller: Caller
+    ) -> Persist:
         entry = DeskLineKept(
             visit=visit.number,
             position=said.position,
@@ -105,9 +107,9 @@ class Talk:
         taken: tuple[Effect, ...] = ()
         if caller.identity != CONSOLE:
             taken = (Reply(to=caller, message=LinesTaken(visit.number, said.number)),)
-        kept = DeskLineStored(visit=visit.number, position=said.position, is_kept=True)
-        lost = DeskLineStored(visit=visit.number, position=said.position, is_kept=False)
-        return Store(
+        kept = DeskLineOutcome(visit=visit.number, position=said.position, is_stored=True)
+        lost = DeskLineOutcome(visit=visit.number, position=said.position, is_stored=False)
+        return Persist(
             entries=(entry,),
             then=(*taken, Resume(request=kept, to=caller)),
             otherwise=(

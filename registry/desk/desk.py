@@ -7,25 +7,25 @@ from typing import assert_never
 
 from chatapp.registry.access import Operators
 from chatapp.registry.desk.console import Terminal
-from chatapp.registry.desk.conversation import Talk
+from chatapp.registry.desk.conversation import ConversationRules
 from chatapp.registry.desk.notices import Publisher
-from chatapp.registry.desk.operators import Operating, asker_of, figures_shown
+from chatapp.registry.desk.operators import OperatorRules, asker_of, figures_shown
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskParts, Guests, restore
-from chatapp.registry.desk.visitors import Visitors
+from chatapp.registry.desk.visitors import VisitorRules
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import (
     Caller,
-    ConsoleTold,
-    DeskAfterthought,
-    DeskLineStored,
+    ConsoleNotice,
+    DeskLineOutcome,
+    DeskStoreOutcome,
     Disconnect,
     Drop,
     Effect,
     Push,
     Reply,
     Request,
-    VisitKept,
+    VisitOutcome,
 )
 from chatapp.registry.limits import WallClock
 from chatapp.registry.store.protocol import LoadedDesk
@@ -54,18 +54,18 @@ class Desk:
         settings: DeskSettings,
         operators: Operators,
         directory: Directory,
-        roster: Connections,
+        connections: Connections,
         liveness: Liveness,
         clock: WallClock,
     ) -> None:
         self.guests = Guests(liveness)
         self._directory = directory
-        self._parts = DeskParts(settings, operators, directory, roster, self.guests, clock)
-        self._telling = Publisher(self._parts)
-        self._visitors = Visitors(self._parts, self._telling)
-        self._operating = Operating(self._parts, self._telling)
-        self._conversation = Talk(self._parts)
-        self.terminal = Terminal(self._parts, self._telling, self._operating, self._conversation)
+        self._parts = DeskParts(settings, operators, directory, connections, self.guests, clock)
+        self._publisher = Publisher(self._parts)
+        self._visitors = VisitorRules(self._parts, self._publisher)
+        self._operating = OperatorRules(self._parts, self._publisher)
+        self._conversation = ConversationRules(self._parts)
+        self.terminal = Terminal(self._parts, self._publisher, self._operating, self._conversation)
         self._shown = DeskShown(
             list(settings.queues), list(settings.menu), settings.region, int(settings.keep_place)
         )
@@ -89,7 +89,7 @@ class Desk:
         self._visitors.heard(caller.identity)
         if isinstance(request, VisitorRequest):
             first = self._visitors.handle(request, caller, now=now)
-            return self._telling.conclude(first, now=now)
+            return self._publisher.conclude(first, now=now)
         if isinstance(request, ConversationRequest):
             return self._converse(request, caller, now)
         match request:
@@ -108,21 +108,21 @@ class Desk:
             return [Drop(reason="misplaced attach")]
         self._visitors.lost(caller.identity, now=now)  # their visit is at no link until the ticket is shown
         effects = self.guests.attach(caller, caller.link, now=now)
-        return [*effects, Push(link=caller.link, message=self._shown), *self._telling.conclude(now=now)]
+        return [*effects, Push(link=caller.link, message=self._shown), *self._publisher.conclude(now=now)]
 
     def _guest_leaves(self, request: Leave, caller: Caller, now: float) -> list[Effect]:
         effects: list[Effect] = [Reply(to=caller, message=Left(request.reference))]
         if not caller.is_newest:
             return effects
         self._visitors.left(caller.identity)
-        effects += self._telling.conclude(now=now)
+        effects += self._publisher.conclude(now=now)
         link = self.guests.link_of(caller.identity)
         return effects if link is None else [*effects, Disconnect(link=link, reason="left")]
 
-    def put_out(self, identity: bytes, *, now: float) -> list[Effect]:
+    def evict(self, identity: bytes, *, now: float) -> list[Effect]:
         """This guest may not be here any more: as if they had left, but unasked."""
         self._visitors.left(identity)
-        effects, link = self._telling.conclude(now=now), self.guests.link_of(identity)
+        effects, link = self._publisher.conclude(now=now), self.guests.link_of(identity)
         return effects if link is None else [*effects, Disconnect(link=link, reason="kept out")]
 
     # --- members
@@ -131,19 +131,19 @@ class Desk:
         """What somebody with a name asks of the desk."""
         if isinstance(request, OperatorRequest):
             answer = self._operating.handle(request, caller, now=now)
-            return self._telling.conclude(now=now, answer=answer, asker=asker_of(request, caller))
+            return self._publisher.conclude(now=now, answer=answer, asker=asker_of(request, caller))
         if isinstance(request, ConversationRequest):
             return self._converse(request, caller, now)
         return [Drop(reason="a member is no visitor")]
 
     def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
         """A member has a link: an operator goes on where they were."""
-        return self._telling.conclude(self._operating.attached(caller), now=now)
+        return self._publisher.conclude(self._operating.attached(caller), now=now)
 
     def member_left(self, identity: bytes, *, now: float) -> list[Effect]:
         """A member went offline on purpose: an operator does not come back."""
         self._parts.queue.operator_gone(identity, now=now)
-        return self._telling.conclude(now=now)
+        return self._publisher.conclude(now=now)
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
         """A link is over, a guest's or (when it was their present one) a member's."""
@@ -153,7 +153,7 @@ class Desk:
                 self._visitors.lost(identity, now=now)
         else:
             self._parts.queue.operator_lost(identity, now=now)
-        return self._telling.conclude(now=now)
+        return self._publisher.conclude(now=now)
 
     def _converse(self, request: ConversationRequest, caller: Caller, now: float) -> list[Effect]:
         match request:
@@ -167,15 +167,15 @@ class Desk:
 
     # --- the disk, time, looking
 
-    def go_on(self, note: DeskAfterthought, *, now: float) -> list[Effect]:
+    def go_on(self, note: DeskStoreOutcome, *, now: float) -> list[Effect]:
         """The disk has answered."""
         match note:
-            case VisitKept():
+            case VisitOutcome():
                 self._visitors.kept(note)
-                return self._telling.conclude(now=now)
-            case DeskLineStored():
+                return self._publisher.conclude(now=now)
+            case DeskLineOutcome():
                 return self._conversation.stored(note)
-            case ConsoleTold(notice=notice):
+            case ConsoleNotice(notice=notice):
                 return self.terminal.told(notice, now=now)
         assert_never(note)
 
@@ -183,14 +183,14 @@ class Desk:
         """Places and duties that nobody came back to, guests who are gone, positions to tell."""
         self.guests.expire(now=now)
         self._parts.queue.handle_timer(now=now)
-        return self._telling.conclude(now=now) + self.terminal.handle_timer(now=now)
+        return self._publisher.conclude(now=now) + self.terminal.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
         deadlines = (
             self.guests.next_timer(),
             self._parts.queue.next_timer(),
-            self._telling.next_timer(),
+            self._publisher.next_timer(),
             self.terminal.next_timer(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)

@@ -7,25 +7,25 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, assert_never
 
 from chatapp.registry.desk.state import DeskParts
-from chatapp.registry.desk.statistics import Session
+from chatapp.registry.desk.statistics import ServedSession
 from chatapp.registry.desk.transcript import VISITOR
 from chatapp.registry.desk.visit import (
     BY_OPERATOR,
     CONSOLE,
     NOBODY,
-    Altered,
     Change,
     DutyChanged,
-    Freed,
-    Happening,
+    HandoverReleased,
     OperatorId,
+    QueueEvent,
     Visit,
     VisitEvent,
     VisitState,
+    VisitUpdated,
     kept_record,
     over_record,
 )
-from chatapp.registry.effects import Effect, Store
+from chatapp.registry.effects import Effect, Persist
 from chatapp.registry.store.entries import Entry
 from chatapp.wire.messages.desk import (
     ClientCause,
@@ -50,7 +50,7 @@ _REACH: Final = {
 }
 
 
-class Batch(NamedTuple):
+class EventBatch(NamedTuple):
     """What happened at once, by the numbers of visits: several things to one visitor are told as one."""
 
     called: frozenset[int]
@@ -61,7 +61,7 @@ class Batch(NamedTuple):
     """The operator who asked for a change of visitor; NOBODY when it came about otherwise."""
 
     @classmethod
-    def of(cls, happened: list[Happening], asker: OperatorId) -> "Batch":
+    def of(cls, happened: list[QueueEvent], asker: OperatorId) -> "EventBatch":
         """Before the times are stamped."""
         changes = [one for one in happened if isinstance(one, Change)]
 
@@ -154,24 +154,24 @@ class Notices:
 
     # --- as it happened
 
-    def of(self, one: Happening, batch: Batch) -> list[Effect]:
+    def of(self, one: QueueEvent, batch: EventBatch) -> list[Effect]:
         match one:
             case DutyChanged():
                 self.moved[one.queue] = None  # the estimate is another one, though only who moves is told
                 return self._parts.tell_operator(
                     one.operator, self.duty(one.operator, one.queue, is_on=one.is_on)
                 )
-            case Altered():
+            case VisitUpdated():
                 self.moved[one.visit.queue] = None
                 return []
-            case Freed():
+            case HandoverReleased():
                 is_told = one.visit.state is VisitState.WAITING and one.visit.number not in batch.called
                 return self._tell_place(one.visit, PlaceCause.OPERATOR_LOST) if is_told else []
             case Change():
                 return self._effects_of_change(one, batch)
         assert_never(one)
 
-    def _effects_of_change(self, one: Change, batch: Batch) -> list[Effect]:
+    def _effects_of_change(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit
         match one.event:
             case VisitEvent.KEPT:
@@ -207,7 +207,7 @@ class Notices:
         change = ClientChanged(one.visit.number, reach, one.visit.form.name)
         return self._parts.tell_operator(one.operator, change)
 
-    def _tell_return(self, one: Change, batch: Batch) -> list[Effect]:
+    def _tell_return(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit
         if visit.number in batch.called or visit.state is VisitState.JOINING:
             return []
@@ -220,7 +220,7 @@ class Notices:
         back = self._tell_reach(one, ClientReach.BACK) if one.before is VisitState.ABSENT else []
         return back + self._tell_turn(visit, TurnCause.RETURNED)
 
-    def _tell_call(self, one: Change, batch: Batch) -> list[Effect]:
+    def _tell_call(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit
         self.moved[visit.queue] = None
         cause = TurnCause.CONNECTED if visit.number in batch.kept else TurnCause.CALLED
@@ -243,7 +243,7 @@ class Notices:
         told = self._tell_place(visit, cause) if visit.state is VisitState.WAITING else []
         return told + self._tell_reach(one, ClientReach.GIVEN if is_given else ClientReach.TAKEN_BACK)
 
-    def _tell_hand_over(self, one: Change, batch: Batch) -> list[Effect]:
+    def _tell_hand_over(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit
         self._cease(visit, one.former)
         given = ClientChanged(visit.number, ClientReach.GIVEN, visit.form.name)
@@ -252,7 +252,7 @@ class Notices:
         return told + self._tell_operator(visit, ClientCause.HANDED_OVER, one.former, batch)
 
     def _tell_operator(
-        self, visit: Visit, cause: ClientCause, former: OperatorId, batch: Batch
+        self, visit: Visit, cause: ClientCause, former: OperatorId, batch: EventBatch
     ) -> list[Effect]:
         client = self.client(visit, cause, former=former, is_asked=visit.operator == batch.asker)
         return self._parts.tell_operator(visit.operator, client) + self._let_read(visit)
@@ -309,7 +309,7 @@ class Publisher:
         wall_ms = self._parts.clock.millis(now)
         effects = list(first)
         happened = self._parts.queue.happened()
-        batch = Batch.of(happened, asker)
+        batch = EventBatch.of(happened, asker)
         for one in happened:
             self._stamp(one, wall_ms)
         entries: list[Entry] = [kept_record(visit) for visit in _changed(happened)]
@@ -320,7 +320,7 @@ class Publisher:
         effects += answer
         if not entries and not effects:
             return []
-        return [Store(entries=tuple(entries), then=tuple(effects), otherwise=tuple(effects))]
+        return [Persist(entries=tuple(entries), then=tuple(effects), otherwise=tuple(effects))]
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Positions that were gathered."""
@@ -340,7 +340,7 @@ class Publisher:
 
     # --- stamps and records
 
-    def _stamp(self, one: Happening, wall_ms: int) -> None:
+    def _stamp(self, one: QueueEvent, wall_ms: int) -> None:
         """Times that the machine, which knows none, leaves to us."""
         if not isinstance(one, Change):
             return
@@ -361,7 +361,7 @@ class Publisher:
             case _:
                 pass
 
-    def _end_record(self, one: Happening, wall_ms: int) -> list[Entry]:
+    def _end_record(self, one: QueueEvent, wall_ms: int) -> list[Entry]:
         if (
             not isinstance(one, Change)
             or one.event is not VisitEvent.ENDED
@@ -372,15 +372,17 @@ class Publisher:
         visit, of_day = one.visit, 0
         if visit.called_at:
             self._parts.estimates[visit.queue].note(visit.served_for / 1_000)
-            session = Session(visit.joined_at, visit.called_at, wall_ms)
+            session = ServedSession(visit.joined_at, visit.called_at, wall_ms)
             of_day = self._parts.figures[visit.queue].note(session)
         return [over_record(visit, cause=one.cause, ended_at=wall_ms, of_day=of_day)]
 
 
-def _changed(happened: list[Happening]) -> list[Visit]:
+def _changed(happened: list[QueueEvent]) -> list[Visit]:
     """The visits whose record is another one, in order, each once; not those that are over."""
     visits: dict[int, Visit] = {}
     for one in happened:
-        if isinstance(one, Altered | Freed) or (isinstance(one, Change) and one.event not in _UNRECORDED):
+        if isinstance(one, VisitUpdated | HandoverReleased) or (
+            isinstance(one, Change) and one.event not in _UNRECORDED
+        ):
             visits[one.visit.number] = one.visit
     return [visit for visit in visits.values() if visit.state is not VisitState.OVER]

@@ -79,12 +79,12 @@ def figures_shown(parts: DeskParts, queue: str, *, reference: int, now: float) -
     )
 
 
-class Operating:
+class OperatorRules:
     """Serves operators."""
 
-    def __init__(self, parts: DeskParts, telling: Publisher) -> None:
+    def __init__(self, parts: DeskParts, publisher: Publisher) -> None:
         self._parts = parts
-        self._telling = telling
+        self._publisher = publisher
 
     def handle(self, request: OperatorRequest, caller: Caller, *, now: float) -> list[Effect]:
         """The answer, which is to come behind what follows in the queue."""
@@ -121,12 +121,12 @@ class Operating:
         operator = self._parts.queue.operators.get(who)
         if operator is None:
             return self._parts.tell_operator(who, DutyTold(False, ""))
-        duty = self._telling.notices.duty(who, operator.queue, is_on=operator.is_on)
+        duty = self._publisher.notices.duty(who, operator.queue, is_on=operator.is_on)
         told = self._parts.tell_operator(who, duty)
         visit = operator.visit
         self._parts.queue.operator_returned(who)
         if visit is not None:
-            told += self._telling.notices.client_again(visit)
+            told += self._publisher.notices.client_again(visit)
         return told
 
     def _take_duty(self, request: TakeDuty | CallNext, caller: Caller) -> list[Effect]:

@@ -14,16 +14,16 @@ from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.visit import (
     NOBODY,
     TRANSITIONS,
-    Altered,
     Change,
     DutyChanged,
-    Freed,
-    Happening,
+    HandoverReleased,
     Operator,
     OperatorId,
+    QueueEvent,
     Visit,
     VisitEvent,
     VisitState,
+    VisitUpdated,
     is_in_line,
 )
 from chatapp.registry.limits import Leases
@@ -95,7 +95,7 @@ GAP: Final = 1 << 32
 """Between two ranks that were given in order: thirty-two moves into one place before ranks are given anew."""
 
 
-class Line:
+class WaitingLine:
     """Visits by rank, the head first. Those who are served are not in it, but known."""
 
     def __init__(self) -> None:
@@ -265,9 +265,9 @@ class DeskQueue:
     def __init__(self, settings: DeskSettings) -> None:
         self.visits: dict[int, Visit] = {}
         self.operators = OperatorPool()
-        self._lines = {queue: Line() for queue in settings.queues}
+        self._lines = {queue: WaitingLine() for queue in settings.queues}
         self._absences = GraceTimers(settings)
-        self._happened: list[Happening] = []
+        self._happened: list[QueueEvent] = []
 
     def load(self, visits: Iterable[Visit], *, now: float) -> None:
         """What an earlier life left: everybody is out of reach, and has time to come back."""
@@ -293,12 +293,12 @@ class DeskQueue:
                 if visit.wanted not in self.operators:  # they are on duty no more
                     visit.wanted = NOBODY
 
-    def happened(self) -> list[Happening]:
+    def happened(self) -> list[QueueEvent]:
         """Drained, in order."""
         happened, self._happened = self._happened, []
         return happened
 
-    def line(self, queue: str) -> Line:
+    def line(self, queue: str) -> WaitingLine:
         """A queue's line."""
         return self._lines[queue]
 
@@ -344,13 +344,13 @@ class DeskQueue:
 
     def move(self, visit: Visit, to: int) -> None:
         """To another position in its line."""
-        self._happened += [Altered(visit=one) for one in self.line(visit.queue).move(visit, to)]
+        self._happened += [VisitUpdated(visit=one) for one in self.line(visit.queue).move(visit, to)]
         self._fill(visit.queue)
 
     def note(self, visit: Visit, text: str) -> None:
         """What operators are to know about the visitor."""
         visit.note = text
-        self._happened.append(Altered(visit=visit))
+        self._happened.append(VisitUpdated(visit=visit))
 
     # --- operators
 
@@ -492,7 +492,7 @@ class DeskQueue:
         former = self.operators.release(visit)
         ranked = self.line(visit.queue).put_back(visit)
         self._step(visit, VisitEvent.PUT_BACK, operator=former, cause=cause)
-        self._happened += [Altered(visit=one) for one in ranked if one is not visit]
+        self._happened += [VisitUpdated(visit=one) for one in ranked if one is not visit]
         if visit.state is VisitState.MISSED:
             self._absences.hold_line(visit.number, now=now)
 
@@ -502,7 +502,7 @@ class DeskQueue:
         visit.has_missed_call = True
         self._absences.hold_line(visit.number, now=now)
         self._step(visit, VisitEvent.UNANSWERED, operator=operator)
-        self._happened += [Altered(visit=one) for one in ranked if one is not visit]
+        self._happened += [VisitUpdated(visit=one) for one in ranked if one is not visit]
         self._fill(visit.queue)
 
     def _free_wanted(self, operator: Operator, *, is_lost: bool = False) -> None:
@@ -510,5 +510,5 @@ class DeskQueue:
         for visit in self.line(operator.queue):
             if visit.wanted == operator.id:
                 visit.wanted = NOBODY
-                self._happened.append(Freed(visit=visit) if is_lost else Altered(visit=visit))
+                self._happened.append(HandoverReleased(visit=visit) if is_lost else VisitUpdated(visit=visit))
         self._fill(operator.queue)

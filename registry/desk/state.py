@@ -9,22 +9,22 @@ from typing import Final
 from chatapp.registry.access import Operators
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.desk.statistics import Estimates, Figures, Session
-from chatapp.registry.desk.transcript import VISITOR, Party, Said, Transcript
+from chatapp.registry.desk.statistics import Estimates, Figures, ServedSession
+from chatapp.registry.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.desk.visit import BY_OPERATOR, CONSOLE, NOBODY, OperatorId, Visit, visit_of
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import (
+    Admit,
     Caller,
-    ConsoleTold,
-    Denied,
+    CheckAlive,
+    ConsoleNotice,
     Disconnect,
-    Doubt,
     Drop,
     Effect,
     Push,
+    Refuse,
     Reply,
     Resume,
-    Welcomed,
 )
 from chatapp.registry.limits import Leases, WallClock
 from chatapp.registry.store.entries import DeskLineKept
@@ -91,13 +91,13 @@ class Guests:
         """A card without a name, whose author is proved. Whoever is in as a guest gets no name under the same key."""
         card, nonce = register.card, register.nonce
         if card.name:
-            return [Denied(to=caller, nonce=nonce, name=card.name, reason=RefusalReason.BAD_NAME)]
+            return [Refuse(to=caller, nonce=nonce, name=card.name, reason=RefusalReason.BAD_NAME)]
         guest = self._guests.get(card.identity)
         if guest is not None and guest.nonce == nonce:
-            return [Welcomed(to=caller, card=guest.card, nonce=nonce, is_new=False)]
+            return [Admit(to=caller, card=guest.card, nonce=nonce, is_new=False)]
         refusal = self._refusal_of(card, guest, caller)
         if refusal is not None:
-            return [Denied(to=caller, nonce=nonce, name="", reason=refusal)]
+            return [Refuse(to=caller, nonce=nonce, name="", reason=refusal)]
         if guest is None:
             assert caller.address is not None
             guest = self._guests[card.identity] = Guest(card, caller.address)
@@ -106,7 +106,7 @@ class Guests:
         self.sign_of_life(caller, now=now)
         if guest.link is None:
             self._leases.renew(card.identity, now=now)
-        return [Welcomed(to=caller, card=card, nonce=nonce, is_new=True)]
+        return [Admit(to=caller, card=card, nonce=nonce, is_new=True)]
 
     def sign_of_life(self, caller: Caller, *, now: float) -> None:
         """A REGISTER or a Ping of theirs: they are alive, and where the newest of them came from."""
@@ -188,7 +188,7 @@ class DeskParts:
         settings: DeskSettings,
         operators: Operators,
         directory: Directory,
-        roster: Connections,
+        connections: Connections,
         guests: Guests,
         clock: WallClock,
     ) -> None:
@@ -208,7 +208,7 @@ class DeskParts:
         """The same the other way round, by the visit's number."""
         self.of_host: Final[Counter[str]] = Counter()
         self._directory = directory
-        self._roster = roster
+        self._connections = connections
         self.operators: Final = operators
 
     # --- who is who
@@ -237,12 +237,12 @@ class DeskParts:
         self.by_ticket[visit.ticket] = visit
         self.of_host[visit.host] += 1
 
-    def seat(self, visit: Visit, guest: bytes) -> None:
+    def attach_guest(self, visit: Visit, guest: bytes) -> None:
         """The visitor is at this guest's link."""
         self.at_guest[guest] = visit
         self.guest_of[visit.number] = guest
 
-    def unseat(self, visit: Visit) -> None:
+    def detach_guest(self, visit: Visit) -> None:
         """They are at no link."""
         self.at_guest.pop(self.guest_of.pop(visit.number, b""), None)
 
@@ -254,7 +254,7 @@ class DeskParts:
 
     def forget(self, visit: Visit) -> None:
         """It is over."""
-        self.unseat(visit)
+        self.detach_guest(visit)
         self.transcripts.pop(visit.number, None)
         self.by_ticket.pop(visit.ticket, None)
         self.of_host[visit.host] -= 1
@@ -273,8 +273,8 @@ class DeskParts:
         if who == NOBODY:
             return []
         if who == CONSOLE:
-            return [Resume(request=ConsoleTold(notice=notice), to=CONSOLE_CALLER)]
-        return _pushed(who, self._roster.link_of(who), notice)
+            return [Resume(request=ConsoleNotice(notice=notice), to=CONSOLE_CALLER)]
+        return _pushed(who, self._connections.link_of(who), notice)
 
     def answer(self, caller: Caller, answer: DeskNotice) -> list[Effect]:
         """By the way they asked."""
@@ -298,7 +298,7 @@ class DeskParts:
         transcript = self.transcripts.get(visit.number)
         return [] if transcript is None else self._tell_lines(visit, reader, transcript.rest(reader))
 
-    def _tell_lines(self, visit: Visit, reader: Party, lines: list[Said]) -> list[Effect]:
+    def _tell_lines(self, visit: Visit, reader: Party, lines: list[TranscriptLine]) -> list[Effect]:
         effects: list[Effect] = []
         for said in lines:
             name = "" if said.author == VISITOR else said.author_name
@@ -315,17 +315,17 @@ class DeskParts:
 
     # --- figures
 
-    def under_way(self, queue: str) -> list[Session]:
+    def under_way(self, queue: str) -> list[ServedSession]:
         """Sessions that go on, or are interrupted."""
         visits = (visit for visit in self.queue.visits.values() if visit.queue == queue and visit.called_at)
-        return [Session(visit.joined_at, visit.called_at, 0) for visit in visits]
+        return [ServedSession(visit.joined_at, visit.called_at, 0) for visit in visits]
 
 
 def _pushed(whom: bytes, link: int | None, notice: DeskNotice) -> list[Effect]:
     if link is None:
         return []
     told = Push(link=link, message=notice)
-    return [told, Doubt(identity=whom)] if isinstance(notice, _AWAITED) else [told]
+    return [told, CheckAlive(identity=whom)] if isinstance(notice, _AWAITED) else [told]
 
 
 def restore(parts: DeskParts, loaded: LoadedDesk, *, now: float) -> None:
@@ -338,7 +338,7 @@ def restore(parts: DeskParts, loaded: LoadedDesk, *, now: float) -> None:
     for over in loaded.served:
         queue = _queue_of(parts, over.queue)
         parts.estimates[queue].note(over.served_for / 1_000)
-        session = Session(over.joined_at, over.called_at, over.ended_at)
+        session = ServedSession(over.joined_at, over.called_at, over.ended_at)
         parts.figures[queue].load(session, of_day=over.of_day)
     for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
         if over.ticket and over.cause in BY_OPERATOR:
@@ -351,5 +351,5 @@ def _queue_of(parts: DeskParts, name: str) -> str:
     return parts.settings.queue_named(name) or parts.settings.queues[0]
 
 
-def _said(line: DeskLineKept) -> Said:
-    return Said(line.position, line.author, line.author_name, line.number, line.at, line.text)
+def _said(line: DeskLineKept) -> TranscriptLine:
+    return TranscriptLine(line.position, line.author, line.author_name, line.number, line.at, line.text)

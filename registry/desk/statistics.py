@@ -13,7 +13,7 @@ from chatapp.wire.limits import DESK_SESSIONS_MAX
 _DAY: Final = 86_400_000
 
 
-class Session(NamedTuple):
+class ServedSession(NamedTuple):
     """One who was served and has gone."""
 
     joined_at: int
@@ -33,16 +33,16 @@ class Figures:
 
     def __init__(self, *, utc_offset: int) -> None:
         self._offset = 1_000 * utc_offset
-        self._sessions: deque[Session] = deque(maxlen=DESK_SESSIONS_MAX)
+        self._sessions: deque[ServedSession] = deque(maxlen=DESK_SESSIONS_MAX)
         self._day = -1
         self._served = 0
 
-    def load(self, session: Session, *, of_day: int) -> None:
+    def load(self, session: ServedSession, *, of_day: int) -> None:
         """One of an earlier life."""
         self._sessions.append(session)
         self._day, self._served = self._day_of(session.ended_at), of_day
 
-    def note(self, session: Session) -> int:
+    def note(self, session: ServedSession) -> int:
         """One more; how many it makes today."""
         self._served = self.served_today(session.ended_at) + 1
         self._day = self._day_of(session.ended_at)
@@ -53,7 +53,7 @@ class Figures:
         """Since local midnight."""
         return self._served if self._day_of(wall_ms) == self._day else 0
 
-    def waits(self, under_way: list[Session], wall_ms: int) -> Waits:
+    def waits(self, under_way: list[ServedSession], wall_ms: int) -> Waits:
         """Of all who were called today, also those whose session goes on."""
         today = self._day_of(wall_ms)
         called = [one for one in (*self._sessions, *under_way) if self._day_of(one.called_at) == today]

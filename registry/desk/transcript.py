@@ -20,7 +20,7 @@ Party = bytes
 VISITOR: Final[Party] = b""
 
 
-class Said(NamedTuple):
+class TranscriptLine(NamedTuple):
     """One line."""
 
     position: int
@@ -40,7 +40,7 @@ class Transcript:
     """The lines of one visit."""
 
     def __init__(self) -> None:
-        self._lines: deque[Said] = deque()
+        self._lines: deque[TranscriptLine] = deque()
         self._size = 0
         self._last = 0
         self._stored = 0
@@ -51,7 +51,7 @@ class Transcript:
         self._own: dict[Party, int] = {}
         """Up to which position a reader is sent their own lines."""
 
-    def load(self, lines: Iterable[Said]) -> None:
+    def load(self, lines: Iterable[TranscriptLine]) -> None:
         """What an earlier life kept. Nobody is known to have read any of it."""
         for said in lines:
             self._append(said)
@@ -81,13 +81,13 @@ class Transcript:
             count, held = count - 1, held - said.size
         return True
 
-    def _is_done(self, said: Said) -> bool:
+    def _is_done(self, said: TranscriptLine) -> bool:
         """Whether nobody has still to read it."""
         return all(reader == said.author or said.position <= heard for reader, heard in self._heard.items())
 
-    def take(self, author: Party, *, name: str, number: int, at: int, text: str) -> Said:
+    def take(self, author: Party, *, name: str, number: int, at: int, text: str) -> TranscriptLine:
         """One more line, not yet on the disk. There must be room, and its number be above all of its author."""
-        said = Said(self._last + 1, author, name, number, at, text)
+        said = TranscriptLine(self._last + 1, author, name, number, at, text)
         self._taken[author] = number
         self._append(said)
         while len(self._lines) > DESK_LINES_MAX or self._size > DESK_LINES_BYTES_MAX:
@@ -98,7 +98,7 @@ class Transcript:
         """It is on the disk, and may be read."""
         self._stored = max(self._stored, position)
 
-    def unkept(self, position: int) -> None:
+    def discard(self, position: int) -> None:
         """It will never be on the disk: it was not said."""
         for said in self._lines:
             if said.position == position:
@@ -106,7 +106,7 @@ class Transcript:
                 self._size -= said.size
                 return
 
-    def _append(self, said: Said) -> None:
+    def _append(self, said: TranscriptLine) -> None:
         self._lines.append(said)
         self._last = said.position
         self._size += said.size
@@ -138,13 +138,13 @@ class Transcript:
         if reader in self._sent:
             self._sent[reader] = max(self._sent[reader], upto)
 
-    def due(self, reader: Party) -> list[Said]:
+    def due(self, reader: Party) -> list[TranscriptLine]:
         """Drained: what they are to be sent now; more when they have confirmed some of it."""
         if reader not in self._sent:
             return []
         heard, sent = self._heard.get(reader, 0), self._sent[reader]
         on_the_way = 0
-        found: list[Said] = []
+        found: list[TranscriptLine] = []
         for said in self._lines:
             if said.position <= heard or self._is_known_to(reader, said):
                 continue
@@ -157,7 +157,7 @@ class Transcript:
             self._sent[reader] = found[-1].position
         return found
 
-    def rest(self, reader: Party) -> list[Said]:
+    def rest(self, reader: Party) -> list[TranscriptLine]:
         """Drained: all that they were not sent yet, whatever the window: the visit is over. It is to go out when all
         lines that were taken are on the disk."""
         sent = self._sent.get(reader, 0)
@@ -165,5 +165,5 @@ class Transcript:
         self._sent[reader] = self._last
         return found
 
-    def _is_known_to(self, reader: Party, said: Said) -> bool:
+    def _is_known_to(self, reader: Party, said: TranscriptLine) -> bool:
         return said.author == reader and said.position > self._own.get(reader, 0)

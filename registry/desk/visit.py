@@ -184,13 +184,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cause: OverCause | PlaceCause | None = None
 
 
-class Altered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class VisitUpdated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that goes to the disk is another one: its rank, whom it waits for, the note about it."""
 
     visit: Visit
 
 
-class Freed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class HandoverReleased(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whom they were handed to has vanished: whoever is free may call them."""
 
     visit: Visit
@@ -204,7 +204,7 @@ class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_on: bool
 
 
-Happening: TypeAlias = Change | Altered | Freed | DutyChanged
+QueueEvent: TypeAlias = Change | VisitUpdated | HandoverReleased | DutyChanged
 
 
 _DIGEST_SIZE: Final = 16

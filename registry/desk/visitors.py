@@ -9,7 +9,7 @@ from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.state import DeskParts
 from chatapp.registry.desk.transcript import VISITOR
 from chatapp.registry.desk.visit import Form, Visit, VisitState, digest, kept_record
-from chatapp.registry.effects import Caller, Effect, Reply, Resume, Store, VisitKept
+from chatapp.registry.effects import Caller, Effect, Persist, Reply, Resume, VisitOutcome
 from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
@@ -28,12 +28,12 @@ from chatapp.wire.messages.desk import (
 )
 
 
-class Visitors:
+class VisitorRules:
     """Serves them."""
 
-    def __init__(self, parts: DeskParts, telling: Publisher) -> None:
+    def __init__(self, parts: DeskParts, publisher: Publisher) -> None:
         self._parts = parts
-        self._telling = telling
+        self._publisher = publisher
         self._next_number = 1
 
     def load(self, highest_visit: int) -> None:
@@ -53,12 +53,12 @@ class Visitors:
                 return self._ask(request, caller)
         assert_never(request)
 
-    def kept(self, note: VisitKept) -> None:
+    def kept(self, note: VisitOutcome) -> None:
         """The disk has answered."""
         visit = self._parts.queue.visits.get(note.visit)
         if visit is None:
             return
-        if note.is_kept:
+        if note.is_stored:
             self._parts.queue.kept(visit)
         else:
             self._parts.queue.end(visit, OverCause.NOT_KEPT)
@@ -73,7 +73,7 @@ class Visitors:
         """A guest's link is over."""
         visit = self._parts.at_guest.get(guest)
         if visit is not None:
-            self._parts.unseat(visit)
+            self._parts.detach_guest(visit)
             self._parts.queue.lost(visit, now=now)
 
     def left(self, guest: bytes) -> None:
@@ -102,13 +102,13 @@ class Visitors:
         )
         self._next_number += 1
         parts.add(visit)
-        parts.seat(visit, caller.identity)
+        parts.attach_guest(visit, caller.identity)
         parts.queue.join(visit)
-        self._telling.notices.references[visit.number] = request.reference
-        then = Resume(request=VisitKept(visit=visit.number, is_kept=True), to=caller)
-        lost = Resume(request=VisitKept(visit=visit.number, is_kept=False), to=caller)
+        self._publisher.notices.references[visit.number] = request.reference
+        then = Resume(request=VisitOutcome(visit=visit.number, is_stored=True), to=caller)
+        lost = Resume(request=VisitOutcome(visit=visit.number, is_stored=False), to=caller)
         refused = _refused(request.reference, DeskRefusal.NOT_SERVING, caller)
-        return [Store(entries=(kept_record(visit),), then=(then,), otherwise=(*refused, lost))]
+        return [Persist(entries=(kept_record(visit),), then=(then,), otherwise=(*refused, lost))]
 
     def _form(self, request: JoinDesk) -> Form | None:
         """What was written, in its one right form: the visitor's program checked it, but may be anybody's."""
@@ -148,9 +148,9 @@ class Visitors:
         told: list[Effect] = []
         if parts.guest_of.get(visit.number, caller.identity) != caller.identity:
             told = parts.tell_visitor(visit, VisitOver(visit.number, OverCause.ELSEWHERE))
-        parts.unseat(visit)
-        parts.seat(visit, caller.identity)
-        self._telling.notices.references[visit.number] = reference
+        parts.detach_guest(visit)
+        parts.attach_guest(visit, caller.identity)
+        self._publisher.notices.references[visit.number] = reference
         if visit.number in parts.transcripts:
             parts.transcripts[visit.number].resume(VISITOR, heard=heard)
         parts.queue.returned(visit)
@@ -172,12 +172,13 @@ class Visitors:
         if visit.state is VisitState.SERVED:
             return [
                 Reply(
-                    to=caller, message=self._telling.notices.turn(visit, TurnCause.ASKED, reference=reference)
+                    to=caller,
+                    message=self._publisher.notices.turn(visit, TurnCause.ASKED, reference=reference),
                 )
             ]
         return [
             Reply(
-                to=caller, message=self._telling.notices.place(visit, PlaceCause.ASKED, reference=reference)
+                to=caller, message=self._publisher.notices.place(visit, PlaceCause.ASKED, reference=reference)
             )
         ]
 

@@ -250,7 +250,11 @@ class Directory:
     def refusal_of(self, card: Card, key: str, *, code: bytes = b"") -> RefusalReason | None:
         """Why this card cannot be let in under the name with this key; None when it can. `code`: what is shown with it."""
         person, names = self._people.get(card.identity), self.names
-        if names.is_kept(key) and names.holder(key) is None and not names.is_open(key, card.identity, code):
+        if (
+            names.is_operator_name(key)
+            and names.holder(key) is None
+            and not names.is_open(key, card.identity, code)
+        ):
             return RefusalReason.BAD_CODE if code else RefusalReason.KEPT_FOR_OPERATOR
         if self._is_taken(card, code):
             return RefusalReason.NAME_TAKEN

@@ -17,7 +17,7 @@ class Names:
         """What each name looks like, in all spellings in which it was held."""
         self._alike: dict[str, dict[str, None]] = {}
         """The names that look so: all are of one identity."""
-        self._promised: set[str] = set()
+        self._claimed: set[str] = set()
         self._reserved: dict[bytes, dict[str, float]] = {}
         """Until when, the oldest first."""
         self._kept: dict[str, bytes] = {}
@@ -47,14 +47,14 @@ class Names:
 
     # --- names that are kept
 
-    def keep(self, name: str, code: bytes = b"") -> None:
+    def keep_for_operator(self, name: str, code: bytes = b"") -> None:
         """Keep this name: while nobody has it, only its last bearer or somebody who shows this code gets it, and nobody gets
         a name that looks like it."""
         self._kept[name_key(name)] = code
         for look in looks_of(name):
             self._kept_looks.setdefault(look, set()).add(name_key(name))
 
-    def is_kept(self, key: str) -> bool:
+    def is_operator_name(self, key: str) -> bool:
         """Return whether the name with this key is kept."""
         return key in self._kept
 
@@ -72,18 +72,18 @@ class Names:
 
     # --- whose they become
 
-    def promise(self, name: str, identity: bytes) -> None:
+    def claim(self, name: str, identity: bytes) -> None:
         """Nobody else gets this name from now on, though it is not on disk yet."""
-        self._promised.add(self._hold(name, identity))
+        self._claimed.add(self._hold(name, identity))
 
-    def is_promised(self, key: str) -> bool:
+    def is_claimed(self, key: str) -> bool:
         """Whether it is on its way to the disk."""
-        return key in self._promised
+        return key in self._claimed
 
-    def take_back(self, key: str, identity: bytes) -> None:
+    def release_claim(self, key: str, identity: bytes) -> None:
         """The disk did not take a promised name: it is what it was before."""
-        if key in self._promised:
-            self._promised.discard(key)
+        if key in self._claimed:
+            self._claimed.discard(key)
             if key not in self._reserved.get(identity, ()):
                 self._free(key)
 
@@ -91,7 +91,7 @@ class Names:
         """They bear it."""
         key = self._hold(name, identity)
         self._note_bearer(key, identity)
-        self._promised.discard(key)
+        self._claimed.discard(key)
         self._end_reservation(key, identity)
 
     def reserve(self, key: str, identity: bytes, *, until: float) -> list[str]:
@@ -99,11 +99,11 @@ class Names:
         more than `NAMES_RESERVED_MAX` beside their own."""
         self._hold(key, identity)
         self._note_bearer(key, identity)
-        self._promised.discard(key)
+        self._claimed.discard(key)
         mine = self._reserved.setdefault(identity, {})
         mine.pop(key, None)
         mine[key] = until
-        over = [one for one in list(mine)[:-NAMES_RESERVED_MAX] if one not in self._promised]
+        over = [one for one in list(mine)[:-NAMES_RESERVED_MAX] if one not in self._claimed]
         for one in over:
             self._end_reservation(one, identity)
             self._free(one)
@@ -125,7 +125,7 @@ class Names:
             (key, identity)
             for identity, mine in self._reserved.items()
             for key, until in mine.items()
-            if until <= now and key not in self._promised
+            if until <= now and key not in self._claimed
         ]
         for key, identity in over:
             self._end_reservation(key, identity)

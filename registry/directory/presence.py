@@ -15,14 +15,14 @@ from chatapp.wire.messages import table
 from chatapp.wire.messages.registration import Leave, Left, Ping, Pong
 
 
-class Presence:
+class PresenceTracker:
     """Keeps directory and roster in step with who is here."""
 
     def __init__(
-        self, directory: Directory, roster: Connections, liveness: Liveness, clock: WallClock
+        self, directory: Directory, connections: Connections, liveness: Liveness, clock: WallClock
     ) -> None:
         self._directory = directory
-        self._roster = roster
+        self._connections = connections
         self._liveness = liveness
         self._clock = clock
 
@@ -44,11 +44,14 @@ class Presence:
 
     def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect] | None:
         """They have a link; a former one goes. None when they have this one already, or no name."""
-        person, seat = self._directory.person(caller.identity), self._roster.seat(caller.identity)
-        if person is None or seat.link == link:
+        person, connection = (
+            self._directory.person(caller.identity),
+            self._connections.connection(caller.identity),
+        )
+        if person is None or connection.link == link:
             return None
-        former = seat.link
-        self._roster.attach(seat, link)
+        former = connection.link
+        self._connections.attach(connection, link)
         self._liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
         return [] if former is None else [Disconnect(link=former, reason="replaced by a newer link")]
@@ -62,15 +65,15 @@ class Presence:
             return [Drop(reason="leave of a stranger")]
         effects = _answer(Left(leave.reference), caller, person)
         if caller.is_newest:  # an older one was sent before something that shows them here
-            link = self._roster.link_of(caller.identity)
+            link = self._connections.link_of(caller.identity)
             if link is not None:
                 effects.append(Disconnect(link=link, reason="left"))
             self._go(person, table.Presence.AWAY, now)
         return effects
 
-    def put_out(self, person: Person, *, now: float) -> list[Effect]:
+    def evict(self, person: Person, *, now: float) -> list[Effect]:
         """They may not be here any more. The end of a link makes them away; who has none is so at once."""
-        link = self._roster.link_of(person.card.identity)
+        link = self._connections.link_of(person.card.identity)
         if link is not None:
             return [Disconnect(link=link, reason="kept out")]
         self._go(person, table.Presence.LOST, now)
@@ -79,14 +82,14 @@ class Presence:
     def link_lost(self, identity: bytes, link: int, *, now: float) -> bool:
         """A link is over; whether it was the one that held somebody here."""
         person = self._directory.person(identity)
-        if person is None or self._roster.link_of(identity) != link:
+        if person is None or self._connections.link_of(identity) != link:
             return False
         self._go(person, table.Presence.LOST, now)
         return True
 
     def silent(self, identity: bytes, *, now: float) -> list[Effect]:
         """They have shown no sign of life for too long: the end of their link makes them lost, or they are at once."""
-        link = self._roster.link_of(identity)
+        link = self._connections.link_of(identity)
         if link is not None:
             return [Disconnect(link=link, reason="silent")]
         person = self._directory.person(identity)
@@ -99,24 +102,28 @@ class Presence:
         person = self._directory.person(identity)
         if person is None or not person.online:
             return None, None
-        return self._roster.link_of(identity), person.address
+        return self._connections.link_of(identity), person.address
 
     def _go(self, person: Person, absence: table.Presence, now: float) -> None:
         identity = person.card.identity
         self._liveness.end(identity)
-        self._roster.detach(self._roster.seat(identity))
+        self._connections.detach(self._connections.connection(identity))
         self._show(person, None, now, absence)
 
     def _show(
-        self, person: Person, caller: Caller | None, now: float, absence: table.Presence = table.Presence.LOST
+        self,
+        person: Person,
+        caller: Caller | None,
+        now: float,
+        absence: table.Presence = table.Presence.LOST,
     ) -> None:
         identity = person.card.identity
-        seat = self._roster.seat(identity)
+        connection = self._connections.connection(identity)
         is_here = identity in self._liveness
         self._directory.place(
             person,
             presence=table.Presence.ONLINE if is_here else absence,
-            sender_index=seat.sender_index,
+            sender_index=connection.sender_index,
             address=None if caller is None else caller.address,
             wall_ms=self._clock.millis(now),
             now=now,

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.names import key_of
-from chatapp.registry.effects import Caller, Drop, Effect, Renamed, RenameKept, Reply, Resume, Store
-from chatapp.registry.limits import Buckets, Policy, WallClock, remaining
+from chatapp.registry.effects import Caller, Drop, Effect, Persist, Renamed, RenameOutcome, Reply, Resume
+from chatapp.registry.limits import Buckets, RegistryPolicy, WallClock, remaining
 from chatapp.registry.outputs import PendingRequests
 from chatapp.registry.store.entries import Entry, NameBound, NameFreed, NameReserved
 from chatapp.registry.store.protocol import Loaded
@@ -54,22 +54,24 @@ class Renaming:
         if refusal is not None or key is None:
             return _refusal(request.reference, caller, refusal or RefusalReason.BAD_NAME)
 
-        def note(*, is_kept: bool) -> Resume:
-            kept = RenameKept(card=card, name_key=key, reference=request.reference, is_kept=is_kept)
+        def outcome(*, is_stored: bool) -> Resume:
+            kept = RenameOutcome(card=card, name_key=key, reference=request.reference, is_stored=is_stored)
             return Resume(request=kept, to=caller)
 
         entries = self.begin(person, card, key, now=now)
-        return [Store(entries=entries, then=(note(is_kept=True),), otherwise=(note(is_kept=False),))]
+        return [
+            Persist(entries=entries, then=(outcome(is_stored=True),), otherwise=(outcome(is_stored=False),))
+        ]
 
-    def rename_kept(self, note: RenameKept, caller: Caller, *, now: float) -> list[Effect]:
+    def rename_settled(self, outcome: RenameOutcome, caller: Caller, *, now: float) -> list[Effect]:
         """The disk has answered."""
-        if not note.is_kept:
-            waited = self.give_up(note.name_key, caller.identity)
-            return [*_refusal(note.reference, caller, RefusalReason.NOT_SERVING), *waited]
-        reason, effects = self.settle(note.card, note.name_key, now=now)
+        if not outcome.is_stored:
+            waited = self.give_up(outcome.name_key, caller.identity)
+            return [*_refusal(outcome.reference, caller, RefusalReason.NOT_SERVING), *waited]
+        reason, effects = self.settle(outcome.card, outcome.name_key, now=now)
         if reason is not None:
-            return [*_refusal(note.reference, caller, reason), *effects]
-        return [Reply(to=caller, message=RenameAccepted(note.reference)), *effects]
+            return [*_refusal(outcome.reference, caller, reason), *effects]
+        return [Reply(to=caller, message=RenameAccepted(outcome.reference)), *effects]
 
     def _flaw(self, card: Card, key: str) -> RefusalReason | None:
         return RefusalReason.BANNED if self._is_banned(key) else self._directory.refusal_of(card, key)
@@ -91,13 +93,13 @@ class Renaming:
         bound = NameBound(key, identity, encode(card), person.channel_since, at, network=person.network)
         if key == person.name_key:
             return (bound,)
-        self._directory.names.promise(card.name, identity)
+        self._directory.names.claim(card.name, identity)
         # In this order: were the second lost in a crash, the newer card would still say whose name is which.
         return (bound, NameReserved(person.name_key, identity, at))
 
     def give_up(self, key: str, identity: bytes) -> list[Resume]:
         """The disk did not take the name; what its bearer asked meanwhile follows."""
-        self._directory.names.take_back(key, identity)
+        self._directory.names.release_claim(key, identity)
         return self._on_their_way.end(identity)
 
     def settle(self, card: Card, key: str, *, now: float) -> tuple[RefusalReason | None, list[Effect]]:
@@ -123,14 +125,16 @@ class Renaming:
 
 
 def _let_go(names: list[str]) -> list[Effect]:
-    return [Store(entries=tuple(NameFreed(name) for name in names))] if names else []
+    return [Persist(entries=tuple(NameFreed(name) for name in names))] if names else []
 
 
 def _refusal(reference: int, caller: Caller, reason: RefusalReason) -> list[Effect]:
     return [Reply(to=caller, message=RenameRefused(reference, reason))]
 
 
-def recall(loaded: Loaded, directory: Directory, clock: WallClock, policy: Policy, *, now: float) -> int:
+def recall(
+    loaded: Loaded, directory: Directory, clock: WallClock, policy: RegistryPolicy, *, now: float
+) -> int:
     """Bind and reserve them all; how many cards there were of no shape that we know."""
     unreadable, wall = 0, clock.seconds(now)
     for kept in loaded.names:

@@ -28,7 +28,7 @@ _KEYS_UNCHECKED: Final = 64
 """Keys that may be held without a look whether any line needs them."""
 
 
-class Line(NamedTuple):
+class LogLine(NamedTuple):
     """A stored line without its frame."""
 
     position: int
@@ -49,7 +49,7 @@ class Verdict(enum.Enum):
 class Page(NamedTuple):
     """Lines for one reader (their frames are still to be read), complete up to `position`."""
 
-    lines: list[Line]
+    lines: list[LogLine]
     keys: list[EpochKey]
     position: int
     more: bool
@@ -69,7 +69,7 @@ class _Speaker:
 
     def __init__(self) -> None:
         self.cost = 0.0
-        self.lines: deque[Line] = deque()
+        self.lines: deque[LogLine] = deque()
 
 
 class _Network:
@@ -81,14 +81,14 @@ class _Network:
         self._speakers: dict[bytes, _Speaker] = {}
         self._heaviest: list[tuple[float, bytes]] = []
 
-    def add(self, line: Line, cost: float) -> None:
+    def add(self, line: LogLine, cost: float) -> None:
         speaker = self._speakers.setdefault(line.sender, _Speaker())
         speaker.lines.append(line)
         speaker.cost += cost
         self.cost += cost
         self.lines += 1
 
-    def drop_oldest(self, cost_of: Callable[[Line], float]) -> Line:
+    def drop_oldest(self, cost_of: Callable[[LogLine], float]) -> LogLine:
         """The oldest line of the speaker who has most, which is gone then."""
         if not self._heaviest:
             self._heaviest = [(-speaker.cost, identity) for identity, speaker in self._speakers.items()]
@@ -124,7 +124,7 @@ class Group:
         self._current: GroupKey | None = None
         self._former_epoch = 0
         self._former_until = 0.0
-        self._log: list[Line] = []
+        self._log: list[LogLine] = []
         self._bytes = 0
         self._unsettled: dict[int, None] = {}
         """Positions of lines of which the disk has not said whether it takes them, in order."""
@@ -137,7 +137,7 @@ class Group:
         assert self._current is not None, "no epoch has begun"
         return self._current
 
-    def load(self, keys: dict[int, bytes], lines: list[Line]) -> None:
+    def load(self, keys: dict[int, bytes], lines: list[LogLine]) -> None:
         """What was kept from earlier lives."""
         self._keys.update(keys)
         for line in lines:
@@ -168,11 +168,11 @@ class Group:
         """The position up to which the disk has all lines that it takes: nobody is shown a line beyond it."""
         return next(iter(self._unsettled)) - 1 if self._unsettled else self.position
 
-    def add(self, sender: bytes, epoch: int, size: int, *, now: float) -> Line:
+    def add(self, sender: bytes, epoch: int, size: int, *, now: float) -> LogLine:
         """The next line, on its way to the disk."""
         self.position += 1
         self._unsettled[self.position] = None
-        line = Line(self.position, sender, epoch, size, now + GROUP_KEPT_FOR)
+        line = LogLine(self.position, sender, epoch, size, now + GROUP_KEPT_FOR)
         self._append(line)
         return line
 
@@ -187,7 +187,7 @@ class Group:
         if place >= 0 and self._log[place].position == position:
             self._bytes -= self._log.pop(place).size
 
-    def _append(self, line: Line) -> None:
+    def _append(self, line: LogLine) -> None:
         self._log.append(line)
         self._bytes += line.size
 
@@ -195,7 +195,7 @@ class Group:
 
     def page(self, since: int, *, reader: bytes) -> Page:
         """The oldest settled lines after `since` that are not the reader's own, as many as fit with the keys they need."""
-        lines: list[Line] = []
+        lines: list[LogLine] = []
         epochs: dict[int, None] = {}
         size, upto, settled = 0, since, self.settled
         for place in range(self._place_after(since), self._place_after(settled)):
@@ -265,7 +265,7 @@ class Group:
             heapreplace(heaviest, (-networks[name].cost, name))
         return excess
 
-    def _cost(self, line: Line) -> float:
+    def _cost(self, line: LogLine) -> float:
         """How much of the log a line takes."""
         return 1 / self._lines_max + line.size / self._bytes_max
 
@@ -284,5 +284,5 @@ class Group:
         self._keys = {epoch: key for epoch, key in self._keys.items() if epoch in needed}
 
 
-def _position(line: Line) -> int:
+def _position(line: LogLine) -> int:
     return line.position

@@ -41,9 +41,9 @@ class Member:
 class Room(GroupRules):
     """One room. `name` is that of its group."""
 
-    def __init__(self, name: str, means: GroupContext, *, position: int, now: float) -> None:
+    def __init__(self, name: str, context: GroupContext, *, position: int, now: float) -> None:
         group = Group(name, position=position, lines_max=ROOM_LINES_MAX, bytes_max=ROOM_BYTES_MAX)
-        super().__init__(group, means, epoch_span=means.policy.room_epoch_span, now=now)
+        super().__init__(group, context, epoch_span=context.policy.room_epoch_span, now=now)
         self.members: dict[bytes, Member] = {}
         self.keeper: bytes | None = None
         """The member with whose share of all rooms it is counted: its oldest one, or its first one while on the way in."""
@@ -141,8 +141,12 @@ class Room(GroupRules):
 
     def listeners(self) -> Iterable[Connection]:
         """The seats of those who are here."""
-        seats = (self._means.roster.seat(one) for one, member in self.members.items() if member.is_here)
-        return (seat for seat in seats if seat.link is not None)
+        connections = (
+            self._context.connections.connection(one)
+            for one, member in self.members.items()
+            if member.is_here
+        )
+        return (connection for connection in connections if connection.link is not None)
 
     def may_speak(self, caller: Caller) -> bool:
         """Whoever is here."""
@@ -157,7 +161,9 @@ class Room(GroupRules):
     def relay(self, frame: bytes, sender: int) -> list[Effect]:
         """To all who are here; they hear before that who else is."""
         if self._links is None:
-            self._links = tuple(seat.link for seat in self.listeners() if seat.link is not None)
+            self._links = tuple(
+                connection.link for connection in self.listeners() if connection.link is not None
+            )
         return [*self._tell(), RelayTo(frame=frame, links=self._links, sender=sender)]
 
     # --- news
@@ -180,7 +186,7 @@ class Room(GroupRules):
         first, _, before = self._untold.pop(identity, (self._changes, 0, self._presence(identity)))
         self._untold[identity] = (first, self._changes, before)
         if self._news_at is None:
-            policy = self._means.policy
+            policy = self._context.policy
             self._news_at = now + max(policy.room_news_span, self.here / policy.room_news_per_second)
         if len(self._untold) >= _NEWS_AT_ONCE:
             self._news_at = now
@@ -196,7 +202,7 @@ class Room(GroupRules):
         messages: dict[int, msgspec.Raw] = {}
         effects: list[Effect] = []
         for identity, member in self.members.items():
-            link = self._means.roster.link_of(identity)
+            link = self._context.connections.link_of(identity)
             if not member.is_here or link is None or member.news_seen >= news[-1][0]:
                 continue
             first = next(place for place, (number, _) in enumerate(news) if number > member.news_seen)

@@ -8,12 +8,21 @@ import heapq
 from collections.abc import Iterator
 
 from chatapp.registry.directory.directory import Directory
-from chatapp.registry.effects import Caller, Drop, Effect, EpochKept, Reply, Resume, RoomEntryKept, Store
+from chatapp.registry.effects import (
+    Caller,
+    Drop,
+    Effect,
+    GroupKeyOutcome,
+    Persist,
+    Reply,
+    Resume,
+    RoomEntryOutcome,
+)
 from chatapp.registry.groups.room import Member, Room
 from chatapp.registry.groups.rules import GroupContext
 from chatapp.registry.limits import Buckets, Shares, remaining
 from chatapp.registry.outputs import PendingRequests
-from chatapp.registry.store.entries import Entry, GroupGone, RoomMember, RoomMemberGone
+from chatapp.registry.store.entries import Entry, GroupGone, RoomMemberGone, RoomMemberKept
 from chatapp.registry.store.protocol import Loaded
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import (
@@ -51,8 +60,8 @@ _INFO_OVERHEAD = 16
 class RoomIndex:
     """All rooms. Whoever changes one says so by `changed`."""
 
-    def __init__(self, means: GroupContext) -> None:
-        self._means = means
+    def __init__(self, context: GroupContext) -> None:
+        self._context = context
         self._rooms: dict[str, Room] = {}
         self._by_group: dict[str, Room] = {}
         self._by_tag: dict[bytes, Room] = {}
@@ -108,8 +117,8 @@ class RoomIndex:
 
     def open(self, key: str, group: str, *, now: float) -> Room:
         """A room that is not there yet."""
-        position = max(self._means.first_position, self._position)
-        room = Room(group, self._means, position=position, now=now)
+        position = max(self._context.first_position, self._position)
+        room = Room(group, self._context, position=position, now=now)
         self._rooms[key] = self._by_group[group] = self._by_tag[room.tag] = room
         return room
 
@@ -211,11 +220,11 @@ class RoomCaps:
 class Rooms:
     """All rooms."""
 
-    def __init__(self, directory: Directory, means: GroupContext) -> None:
+    def __init__(self, directory: Directory, context: GroupContext) -> None:
         self._directory = directory
-        self._means = means
+        self._context = context
         self._caps = RoomCaps(directory)
-        self.index = RoomIndex(means)
+        self.index = RoomIndex(context)
         self._room_of: dict[bytes, Room] = {}
         self._entering = PendingRequests()
         """New members on their way to the disk."""
@@ -244,8 +253,8 @@ class Rooms:
             self._check_keeper(room)
         return entries
 
-    def _load_member(self, room: Room, kept: RoomMember, highest: int, now: float) -> list[Entry]:
-        wall, grace = self._means.clock.seconds(now), self._means.policy.restart_grace
+    def _load_member(self, room: Room, kept: RoomMemberKept, highest: int, now: float) -> list[Entry]:
+        wall, grace = self._context.clock.seconds(now), self._context.policy.restart_grace
         left = GROUP_KEPT_FOR
         if not kept.is_here:
             left = remaining(kept.at, wall, kept_for=GROUP_KEPT_FOR, at_least=grace)
@@ -310,7 +319,9 @@ class Rooms:
         room.begin(now=now)
         return room
 
-    def _expect(self, room: Room, entries: list[Entry], reference: int, caller: Caller, now: float) -> Store:
+    def _expect(
+        self, room: Room, entries: list[Entry], reference: int, caller: Caller, now: float
+    ) -> Persist:
         """A new member, when the disk has them."""
         if room.is_deserted:
             self._caps.count(room, caller.identity)
@@ -318,41 +329,43 @@ class Rooms:
         self._entering.begin(caller.identity)
         since = room.group.position
 
-        def note(*, is_kept: bool) -> Resume:
+        def outcome(*, is_stored: bool) -> Resume:
             name = room.group.name
-            kept = RoomEntryKept(group=name, reference=reference, since=since, is_kept=is_kept)
+            kept = RoomEntryOutcome(group=name, reference=reference, since=since, is_stored=is_stored)
             return Resume(request=kept, to=caller)
 
         entries.append(self._entry(room, caller.identity, since=since, seen=since, is_here=True, now=now))
         stored = room.with_first_key(*entries)
-        return Store(entries=stored, then=(note(is_kept=True),), otherwise=(note(is_kept=False),))
+        return Persist(entries=stored, then=(outcome(is_stored=True),), otherwise=(outcome(is_stored=False),))
 
-    def entry_kept(self, note: RoomEntryKept, caller: Caller, *, now: float) -> list[Effect]:
+    def entry_settled(self, outcome: RoomEntryOutcome, caller: Caller, *, now: float) -> list[Effect]:
         """The disk has answered: what the new member asked meanwhile follows."""
         waited = self._entering.end(caller.identity)
-        return [*self._settle_entry(note, caller, now), *waited]
+        return [*self._settle_entry(outcome, caller, now), *waited]
 
-    def _settle_entry(self, note: RoomEntryKept, caller: Caller, now: float) -> list[Effect]:
-        identity, room = caller.identity, self.index.by_group(note.group)
+    def _settle_entry(self, outcome: RoomEntryOutcome, caller: Caller, now: float) -> list[Effect]:
+        identity, room = caller.identity, self.index.by_group(outcome.group)
         assert room is not None, "a room that somebody is about to enter stays"
         room.expected -= 1
-        if not note.is_kept:
+        if not outcome.is_stored:
             self._check_keeper(room)
-            effects = _refusal(note.reference, caller, RoomRefusal.NOT_SERVING)
+            effects = _refusal(outcome.reference, caller, RoomRefusal.NOT_SERVING)
             if room.is_deserted and room.group.is_empty:
-                effects.append(Store(entries=(self.index.erase(room),)))
+                effects.append(Persist(entries=(self.index.erase(room),)))
             return effects
         room.first_key_stored()
         self._take_out(identity, now)
         room.add(
-            identity, Member(since=note.since, seen=note.since, expires_at=now + GROUP_KEPT_FOR), now=now
+            identity,
+            Member(since=outcome.since, seen=outcome.since, expires_at=now + GROUP_KEPT_FOR),
+            now=now,
         )
         self._room_of[identity] = room
         self._check_keeper(room)
         self.index.watch(room)
         if not self._is_at(caller):  # their link broke meanwhile
-            return [Store(entries=(self._away_entry(room, identity, now),))]
-        return self._arrive(room, note.reference, caller, now)
+            return [Persist(entries=(self._away_entry(room, identity, now),))]
+        return self._arrive(room, outcome.reference, caller, now)
 
     def _return(self, room: Room, reference: int, caller: Caller, now: float) -> list[Effect]:
         """Who is a member need not wait for the disk: only that they are back is new to it."""
@@ -361,7 +374,7 @@ class Rooms:
             return self._welcome(room, reference, caller, missed=0)
         since = room.members[identity].since
         entry = self._entry(room, identity, since=since, seen=since, is_here=True, now=now)
-        return [Store(entries=(entry,)), *self._arrive(room, reference, caller, now)]
+        return [Persist(entries=(entry,)), *self._arrive(room, reference, caller, now)]
 
     def _arrive(self, room: Room, reference: int, caller: Caller, now: float) -> list[Effect]:
         identity = caller.identity
@@ -374,7 +387,7 @@ class Rooms:
         identity = caller.identity
         since = room.members[identity].since
         entered = RoomEntered(reference, room.group.name, room.others(identity), since, missed)
-        return [Reply(to=caller, message=entered), room.grant(self._means.roster.seat(identity))]
+        return [Reply(to=caller, message=entered), room.grant(self._context.connections.connection(identity))]
 
     # --- going
 
@@ -388,7 +401,7 @@ class Rooms:
         left = Reply(to=caller, message=RoomLeft(request.reference))
         if not self._take_out(caller.identity, now):
             return [left]
-        return [Store(entries=(RoomMemberGone(caller.identity),), then=(left,), otherwise=(left,))]
+        return [Persist(entries=(RoomMemberGone(caller.identity),), then=(left,), otherwise=(left,))]
 
     def go_away(self, identity: bytes, *, now: float) -> list[Effect]:
         """Somebody's link is gone: they stay a member for as long as lines are kept for them."""
@@ -397,7 +410,7 @@ class Rooms:
             return []
         room.go_away(identity, expires_at=now + GROUP_KEPT_FOR, now=now)
         self.index.changed(room)
-        return [Store(entries=(self._away_entry(room, identity, now),))]
+        return [Persist(entries=(self._away_entry(room, identity, now),))]
 
     def forget(self, identity: bytes, *, now: float) -> None:
         """They have no name any more; the disk is told elsewhere."""
@@ -427,12 +440,12 @@ class Rooms:
 
     # --- time
 
-    def epoch_kept(self, note: EpochKept, *, now: float) -> list[Effect]:
+    def key_settled(self, outcome: GroupKeyOutcome, *, now: float) -> list[Effect]:
         """A room's new key is in force; the next one may be due."""
-        room = self.index.by_group(note.group)
+        room = self.index.by_group(outcome.group)
         if room is None:
             return []
-        effects = room.epoch_kept(note, now=now)
+        effects = room.key_settled(outcome, now=now)
         self.index.watch(room)
         return effects
 
@@ -449,22 +462,22 @@ class Rooms:
             effects += room.sweep(now=now)
             if room.is_deserted and room.group.is_empty:
                 entries.append(self.index.erase(room))
-        return [*effects, Store(entries=tuple(entries))] if entries else effects
+        return [*effects, Persist(entries=tuple(entries))] if entries else effects
 
     # --- the disk's words
 
     def _is_at(self, caller: Caller) -> bool:
-        return caller.link is not None and self._means.roster.link_of(caller.identity) == caller.link
+        return caller.link is not None and self._context.connections.link_of(caller.identity) == caller.link
 
-    def _away_entry(self, room: Room, identity: bytes, now: float) -> RoomMember:
+    def _away_entry(self, room: Room, identity: bytes, now: float) -> RoomMemberKept:
         member = room.members[identity]
         return self._entry(room, identity, since=member.since, seen=member.seen, is_here=False, now=now)
 
     def _entry(
         self, room: Room, identity: bytes, *, since: int, seen: int, is_here: bool, now: float
-    ) -> RoomMember:
-        at = self._means.clock.millis(now)
-        return RoomMember(identity, room.group.name, since, seen, is_here, at)
+    ) -> RoomMemberKept:
+        at = self._context.clock.millis(now)
+        return RoomMemberKept(identity, room.group.name, since, seen, is_here, at)
 
 
 def _refusal(reference: int, caller: Caller, reason: RoomRefusal) -> list[Effect]:

@@ -13,17 +13,17 @@ from chatapp.registry.effects import (
     Caller,
     Drop,
     Effect,
-    EpochKept,
+    GroupKeyOutcome,
     LineLost,
     LineStored,
+    Persist,
     Push,
     Relay,
     Reply,
     Resume,
-    Store,
 )
-from chatapp.registry.groups.log import Group, Line, Verdict
-from chatapp.registry.limits import Policy, WallClock, first_epoch, remaining
+from chatapp.registry.groups.log import Group, LogLine, Verdict
+from chatapp.registry.limits import RegistryPolicy, WallClock, first_epoch, remaining
 from chatapp.registry.outputs import DiskState
 from chatapp.registry.store import entries
 from chatapp.registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped
@@ -54,12 +54,12 @@ _NOBODY = Caller(identity=b"")
 class GroupContext(NamedTuple):
     """What the rules of every group work with."""
 
-    roster: Connections
+    connections: Connections
     clock: WallClock
     rng: Randomness
     read: ReadLines
     disk: DiskState
-    policy: Policy
+    policy: RegistryPolicy
     first_position: int
     """The position after which those of this life begin (`clock.first_number`)."""
     network_of: Callable[[bytes], str]
@@ -69,13 +69,13 @@ class GroupContext(NamedTuple):
 class GroupRules(ABC):
     """One group."""
 
-    def __init__(self, group: Group, means: GroupContext, *, epoch_span: float, now: float) -> None:
+    def __init__(self, group: Group, context: GroupContext, *, epoch_span: float, now: float) -> None:
         self.group = group
         self.tag = group_tag(group.name)
         """What frames of this group bear."""
-        self._means = means
+        self._context = context
         self._epoch_span = epoch_span
-        self._last_epoch = first_epoch(last=0, wall=means.clock.seconds(now)) - 1
+        self._last_epoch = first_epoch(last=0, wall=context.clock.seconds(now)) - 1
         self._epoch_began = now
         self._renewal_at: float | None = None
         self._is_key_on_its_way = False
@@ -105,11 +105,11 @@ class GroupRules(ABC):
     def load(self, loaded: LoadedGroup | None, *, now: float) -> GroupKeyMade:
         """What earlier lives kept, and a key of this life's own."""
         if loaded is not None:
-            wall = self._means.clock.seconds(now)
-            grace = self._means.policy.restart_grace
+            wall = self._context.clock.seconds(now)
+            grace = self._context.policy.restart_grace
             self.group.position = max(self.group.position, loaded.highest)
             lines = [
-                Line(
+                LogLine(
                     head.position,
                     head.sender,
                     head.epoch,
@@ -137,12 +137,14 @@ class GroupRules(ABC):
         """Something that `with_first_key` had made is on the disk."""
         self._first_key = None
 
-    def grant(self, seat: Connection) -> Push:
+    def grant(self, connection: Connection) -> Push:
         """The key in force, for somebody with a link."""
-        assert seat.link is not None
+        assert connection.link is not None
         group = self.group
-        message = GroupGranted(group.name, group.key.epoch, group.key.key, seat.sender_index, group.settled)
-        return Push(link=seat.link, message=message)
+        message = GroupGranted(
+            group.name, group.key.epoch, group.key.key, connection.sender_index, group.settled
+        )
+        return Push(link=connection.link, message=message)
 
     def members_changed(self, *, now: float) -> None:
         """Who is new shall not read what was said before, nor who is gone what is said from now on: a new key is due,
@@ -161,47 +163,47 @@ class GroupRules(ABC):
         self._renewal_at, self._epoch_began, self._is_key_on_its_way = None, now, True
         entry = self._new_key()
         kept, lost = (
-            EpochKept(group=self.group.name, epoch=entry.epoch, key=entry.key, is_kept=is_kept)
-            for is_kept in (True, False)
+            GroupKeyOutcome(group=self.group.name, epoch=entry.epoch, key=entry.key, is_stored=is_stored)
+            for is_stored in (True, False)
         )
         return [
-            Store(
+            Persist(
                 entries=(entry,),
                 then=(Resume(request=kept, to=_NOBODY),),
                 otherwise=(Resume(request=lost, to=_NOBODY),),
             )
         ]
 
-    def epoch_kept(self, note: EpochKept, *, now: float) -> list[Effect]:
+    def key_settled(self, outcome: GroupKeyOutcome, *, now: float) -> list[Effect]:
         """The new key is in force: to everybody who is to have it. One that the disk did not take never is, since nobody
         could read its lines later; nor are lines taken while there is nowhere to keep them. Another one is tried soon."""
-        if note.epoch <= self.group.key.epoch:
+        if outcome.epoch <= self.group.key.epoch:
             self.first_key_stored()
             return []
         self._is_key_on_its_way = False
-        if not note.is_kept:
+        if not outcome.is_stored:
             self._renewal_at = now + KEY_TRIED_AGAIN_AFTER
             return []
-        grace = self._means.policy.grace_span if self._first_key is None else 0.0
+        grace = self._context.policy.grace_span if self._first_key is None else 0.0
         self._first_key = None
-        self.group.begin_epoch(note.epoch, note.key, honoured_until=now + grace)
-        return [self.grant(seat) for seat in self.listeners()]
+        self.group.begin_epoch(outcome.epoch, outcome.key, honoured_until=now + grace)
+        return [self.grant(connection) for connection in self.listeners()]
 
     def _new_key(self) -> GroupKeyMade:
         self._last_epoch += 1
-        key = self._means.rng.randbytes(_KEY_SIZE)
+        key = self._context.rng.randbytes(_KEY_SIZE)
         return GroupKeyMade(group=self.group.name, epoch=self._last_epoch, key=key)
 
     # --- speaking
 
     def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
         """A frame from a link: to the disk. When it is there, all others get it as it is, and its sender hears of it."""
-        seat = self._means.roster.seat(caller.identity)
-        if caller.link is None or seat.link != caller.link:
+        connection = self._context.connections.connection(caller.identity)
+        if caller.link is None or connection.link != caller.link:
             return [Drop(reason="group frame of a former link")]
         if not self.may_speak(caller):
             return [Drop(reason="group frame of a stranger")]
-        verdict = self.group.judge(header, len(frame), sender_index=seat.sender_index, now=now)
+        verdict = self.group.judge(header, len(frame), sender_index=connection.sender_index, now=now)
         if verdict is Verdict.FOREIGN:
             return [Drop(reason="foreign group frame")]
         if verdict is Verdict.OVER:
@@ -210,33 +212,33 @@ class GroupRules(ABC):
         effects: list[Effect] = [self._keep(line, frame, header, caller, now)]
         return effects + self.sweep(now=now) if self.group.is_overfull else effects
 
-    def line_stored(self, note: LineStored, caller: Caller) -> list[Effect]:
+    def line_stored(self, outcome: LineStored, caller: Caller) -> list[Effect]:
         """The disk has a line: to all others, and its sender is told."""
-        self.group.settle(note.position)
+        self.group.settle(outcome.position)
         self.first_key_stored()
         # The link may be another one by now.
-        sender = self._means.roster.link_of(caller.identity) or caller.link or 0
-        accepted = GroupAccepted(self.group.name, note.epoch, note.counter, note.position)
-        frame = pack_relayed(note.position, note.frame)
+        sender = self._context.connections.link_of(caller.identity) or caller.link or 0
+        accepted = GroupAccepted(self.group.name, outcome.epoch, outcome.counter, outcome.position)
+        frame = pack_relayed(outcome.position, outcome.frame)
         return [*self.relay(frame, sender), Reply(to=caller, message=accepted)]
 
-    def line_lost(self, note: LineLost, caller: Caller) -> list[Effect]:
+    def line_lost(self, outcome: LineLost, caller: Caller) -> list[Effect]:
         """The disk did not take a line: nobody gets it, and its sender is told why."""
-        self.group.forget(note.position)
-        reason = GroupRefusal.DISK_FULL if self._means.disk.is_full else GroupRefusal.DISK_FAILED
-        return [self._refusal(note.epoch, note.counter, reason, caller)]
+        self.group.forget(outcome.position)
+        reason = GroupRefusal.DISK_FULL if self._context.disk.is_full else GroupRefusal.DISK_FAILED
+        return [self._refusal(outcome.epoch, outcome.counter, reason, caller)]
 
     def _refusal(self, epoch: int, counter: int, reason: GroupRefusal, caller: Caller) -> Reply:
         return Reply(to=caller, message=GroupRefused(self.group.name, epoch, counter, reason))
 
-    def _keep(self, line: Line, frame: bytes, header: GroupHeader, caller: Caller, now: float) -> Store:
+    def _keep(self, line: LogLine, frame: bytes, header: GroupHeader, caller: Caller, now: float) -> Persist:
         group = self.group.name
-        at = self._means.clock.millis(now)
-        entry = entries.GroupLine(group, line.position, line.sender, line.epoch, at, frame)
+        at = self._context.clock.millis(now)
+        entry = entries.GroupLineKept(group, line.position, line.sender, line.epoch, at, frame)
         epoch, counter, position = header.epoch, header.counter, line.position
         stored = LineStored(group=group, epoch=epoch, counter=counter, position=position, frame=frame)
         lost = LineLost(group=group, epoch=epoch, counter=counter, position=position)
-        return Store(
+        return Persist(
             entries=self.with_first_key(entry),
             then=(Resume(request=stored, to=caller),),
             otherwise=(Resume(request=lost, to=caller),),
@@ -263,7 +265,7 @@ class GroupRules(ABC):
     def _frames(self, positions: list[int]) -> dict[int, bytes]:
         """By position, as far as the disk has them."""
         try:
-            return dict(zip(positions, self._means.read(self.group.name, positions), strict=True))
+            return dict(zip(positions, self._context.read(self.group.name, positions), strict=True))
         except RecordLost as loss:
             readable = [position for position in positions if position not in set(loss.keys)]
             return self._frames(readable) if len(readable) < len(positions) else {}
@@ -273,26 +275,26 @@ class GroupRules(ABC):
     def sweep(self, *, now: float) -> list[Effect]:
         """Drop what is too old or too much."""
         group = self.group
-        upto, dropped, last_uses = group.cut(now=now, network_of=self._means.network_of)
+        upto, dropped, last_uses = group.cut(now=now, network_of=self._context.network_of)
         gone: list[Entry] = []
         if upto is not None:
             gone.append(GroupCut(group.name, upto))
         if dropped:
             gone.append(GroupLinesDropped(group.name, dropped, last_uses))
-        return [Store(entries=tuple(gone))] if gone else []
+        return [Persist(entries=tuple(gone))] if gone else []
 
 
 class ChannelRules(GroupRules):
     """The channel: whoever has a name is in it."""
 
-    def __init__(self, directory: Directory, means: GroupContext, *, now: float) -> None:
-        group = Group(CHANNEL, position=means.first_position)
-        super().__init__(group, means, epoch_span=means.policy.epoch_span, now=now)
+    def __init__(self, directory: Directory, context: GroupContext, *, now: float) -> None:
+        group = Group(CHANNEL, position=context.first_position)
+        super().__init__(group, context, epoch_span=context.policy.epoch_span, now=now)
         self._directory = directory
 
     def listeners(self) -> Iterable[Connection]:
         """All who have a link."""
-        return self._means.roster.seated()
+        return self._context.connections.attached()
 
     def may_speak(self, caller: Caller) -> bool:
         """Everybody."""

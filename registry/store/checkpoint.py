@@ -32,11 +32,11 @@ class Checkpoint:
     """Runs in the worker thread. `lock` is held while places are updated, never over a call to the disk."""
 
     def __init__(
-        self, disk: Disk, shelf: FileLayout, drawers: FileIndex, journals: Mapping[int, Journal], lock: Lock
+        self, disk: Disk, layout: FileLayout, index: FileIndex, journals: Mapping[int, Journal], lock: Lock
     ) -> None:
         self._disk = disk
-        self._shelf = shelf
-        self._drawers = drawers
+        self._layout = layout
+        self._index = index
         self._journals = journals
         self._lock = lock
 
@@ -53,14 +53,14 @@ class Checkpoint:
                 plan = waiting.pop()
                 if not any(copy for _, copy in plan.held):
                     hollow.append(plan)
-            self._shelf.sync_folders()
-            _, file = self._shelf.prepare(None, self._names(snapshot, marker))
+            self._layout.sync_folders()
+            _, file = self._layout.prepare(None, self._names(snapshot, marker))
             self._close(file)
-            self._shelf.put_in_place(None)
-            self._disk.sync_folder(self._shelf.root)
+            self._layout.put_in_place(None)
+            self._disk.sync_folder(self._layout.root)
         except OSError:
             with self._lock:
-                self._drawers.give_back(waiting + hollow)
+                self._index.give_back(waiting + hollow)
             raise
         for plan in hollow:
             self._remove(plan)
@@ -74,7 +74,7 @@ class Checkpoint:
             if plan.rewrite or place.generation != AT_REST
         ]
         items.sort(key=lambda item: item.place)
-        if not items and not (plan.rewrite and plan.drawer.size):
+        if not items and not (plan.rewrite and plan.status.size):
             return
         if plan.rewrite:
             self._write_anew(plan, items, marker)
@@ -84,18 +84,18 @@ class Checkpoint:
     def _append(self, plan: Plan, items: list[Item], marker: bytes) -> bool:
         """False when the file is not as it was left: an earlier try failed half-way, or it was another's hand."""
         copies = _Copies(items)
-        offset = plan.drawer.size
+        offset = plan.status.size
         with closing(self._reader(plan)) as reader:
-            size = self._shelf.append(plan.owner, chain(copies.taken_by(reader), [marker]), size=offset)
+            size = self._layout.append(plan.owner, chain(copies.taken_by(reader), [marker]), size=offset)
         if size is None:
             return False
         self._report(plan.owner, copies.lost)
-        plan.drawer.size = size
+        plan.status.size = size
         for first in range(0, len(copies.sound), _MOVED_AT_ONCE):
             with self._lock:
-                offset = self._drawers.moved(plan, copies.sound[first : first + _MOVED_AT_ONCE], offset)
+                offset = self._index.moved(plan, copies.sound[first : first + _MOVED_AT_ONCE], offset)
         with self._lock:
-            self._drawers.lose(copies.lost)
+            self._index.lose(copies.lost)
         return True
 
     def _write_anew(self, plan: Plan, items: list[Item], marker: bytes) -> None:
@@ -103,20 +103,20 @@ class Checkpoint:
         renaming may have to wait for the disk, and the loop's thread must not wait with it."""
         copies = _Copies(items)
         with closing(self._reader(plan)) as reader:
-            size, file = self._shelf.prepare(plan.owner, chain(copies.taken_by(reader), [marker]))
+            size, file = self._layout.prepare(plan.owner, chain(copies.taken_by(reader), [marker]))
         self._report(plan.owner, copies.lost)
         with self._lock:
-            before = self._drawers.read_from(plan, file, size)
-            self._drawers.moved(plan, copies.sound, 0)
-            self._drawers.lose(copies.lost)
+            before = self._index.read_from(plan, file, size)
+            self._index.moved(plan, copies.sound, 0)
+            self._index.lose(copies.lost)
         self._close(before)
-        self._shelf.put_in_place(plan.owner)
+        self._layout.put_in_place(plan.owner)
         with self._lock:
-            before = self._drawers.read_by_name(plan)
+            before = self._index.read_by_name(plan)
         self._close(before)
 
     def _reader(self, plan: Plan) -> Reader:
-        return Reader(self._disk, self._shelf, self._journals, plan.owner, plan.drawer.file)
+        return Reader(self._disk, self._layout, self._journals, plan.owner, plan.status.file)
 
     def _close(self, file: int | None) -> None:
         if file is not None:
@@ -125,20 +125,20 @@ class Checkpoint:
     def _report(self, owner: Owner, lost: list[Item]) -> None:
         """Records rotted since they were written. The files that held them are kept for whoever can repair them."""
         for generation in sorted({item.place.generation for item in lost}):
-            folder, name = self._shelf.locate(owner)
+            folder, name = self._layout.locate(owner)
             if generation != AT_REST:
-                folder, name = self._shelf.root, journal_name(generation)
+                folder, name = self._layout.root, journal_name(generation)
             with suppress(OSError):
                 name = set_aside(self._disk, folder, name, keep=True)
             _log.warning("%d records cannot be read any more; the file is kept as %s", len(lost), name)
 
     def _remove(self, plan: Plan) -> None:
         """Whoever has nothing needs no file. One that stays by mishap says AtRest and no more."""
-        if plan.drawer.size:
+        if plan.status.size:
             with suppress(OSError):
-                self._shelf.remove(plan.owner)
+                self._layout.remove(plan.owner)
         with self._lock:
-            self._drawers.forget_file(plan)
+            self._index.forget_file(plan)
 
     def _names(self, snapshot: Snapshot, marker: bytes) -> Iterator[bytes]:
         yield marker

@@ -55,7 +55,7 @@ class GroupKeyMade(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False
     key: bytes
 
 
-class GroupLine(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
+class GroupLineKept(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
     """A sealed line; positions rise within their group, from 0 or more."""
 
     group: str
@@ -142,7 +142,7 @@ class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=Fal
     highest_serial: int
 
 
-class RoomMember(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
+class RoomMemberKept(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
     """`identity` is a member of the room `group`, and of no other. Nothing up to `since` is theirs to read.
 
     They are here, or away since `at` with all lines up to `seen` said to them.
@@ -214,10 +214,10 @@ Entry: TypeAlias = (
     | MailStored
     | MailTaken
     | GroupKeyMade
-    | GroupLine
+    | GroupLineKept
     | GroupCut
     | GroupLinesDropped
-    | RoomMember
+    | RoomMemberKept
     | RoomMemberGone
     | GroupGone
     | NameReserved
@@ -249,7 +249,7 @@ def owner_of(entry: Entry) -> Owner | None:
         return entry.recipient
     if isinstance(entry, DeskEntry):
         return DeskOwner.DESK
-    if isinstance(entry, (GroupKeyMade, GroupLine, GroupCut, GroupLinesDropped, GroupGone)):
+    if isinstance(entry, (GroupKeyMade, GroupLineKept, GroupCut, GroupLinesDropped, GroupGone)):
         return entry.group
     return None
 
@@ -271,7 +271,7 @@ def _identity_in(entry: Entry | CheckpointMark | JournalBegan | JournalsListed) 
         return entry.recipient
     if isinstance(entry, (InviteMade, InviteGone)):
         return entry.code
-    return entry.identity if isinstance(entry, (RoomMember, RoomMemberGone)) else None
+    return entry.identity if isinstance(entry, (RoomMemberKept, RoomMemberGone)) else None
 
 
 def decode(payload: bytes) -> Entry | CheckpointMark | None:

@@ -20,7 +20,7 @@ from threading import Lock
 
 from chatapp.registry.store.checkpoint import Checkpoint
 from chatapp.registry.store.disk import Disk, SyncFailed
-from chatapp.registry.store.entries import CheckpointMark, Entry, GroupLine, MailStored, Owner, encode
+from chatapp.registry.store.entries import CheckpointMark, Entry, GroupLineKept, MailStored, Owner, encode
 from chatapp.registry.store.journal import Journals, Reader, frame
 from chatapp.registry.store.protocol import (
     Loaded,
@@ -73,22 +73,22 @@ class FileStore:
         self._syncing = Lock()
         self._checkpointing = Lock()
         self._read_only = ""  # the reason, once there is one
-        self._drawers = FileIndex()
+        self._index = FileIndex()
         self._checkpoint_at = self._not_before = now()
         self._is_urgent = False
         self._took = 0.0  # seconds, the last checkpoint
         try:
             self._root, self._held = self._take(folder)
-            self._shelf = FileLayout(self._disk, self._root)
+            self._layout = FileLayout(self._disk, self._root)
         except OSError as wrong:
             raise StoreUnusable(self._where, wrong.strerror or str(wrong)) from wrong
         self._journals = Journals(self._disk, self._root)
-        self._filing = Checkpoint(
-            self._disk, self._shelf, self._drawers, self._journals.by_generation, self._lock
+        self._checkpointer = Checkpoint(
+            self._disk, self._layout, self._index, self._journals.by_generation, self._lock
         )
 
     def load(self) -> Loaded:
-        loading = Loading(self._disk, self._shelf, self._drawers, folder=self._where, has_past=self._has_past)
+        loading = Loading(self._disk, self._layout, self._index, folder=self._where, has_past=self._has_past)
         try:
             loaded = loading.run()
             self._journals.adopt(loading.journals, loading.highest_generation)
@@ -100,7 +100,7 @@ class FileStore:
                 self._disk.remove(self._root, name)
             if not loading.has_names and not loading.given_up:
                 # From now on a start without names is one that lost them.
-                self._filing.bring_to_rest(self._drawers.snapshot(self._journals.current.generation - 1))
+                self._checkpointer.bring_to_rest(self._index.snapshot(self._journals.current.generation - 1))
         except SyncFailed as wrong:
             loaded.damage.append(str(self._give_up(wrong)))
         except OSError as wrong:
@@ -136,7 +136,7 @@ class FileStore:
                 raise
             for entry, record in zip(entries, records, strict=True):
                 length = len(record)
-                self._drawers.take_in(entry, Place(journal.generation, offset, length))
+                self._index.take_in(entry, Place(journal.generation, offset, length))
                 offset += length
 
     def sync(self) -> None:
@@ -152,15 +152,15 @@ class FileStore:
 
     def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
         with self._lock:
-            box = self._drawers.image.mail.get(recipient, {})
+            box = self._index.state.mail.get(recipient, {})
             found = self._read(recipient, box, serials)
         return [entry.letter for entry in found if isinstance(entry, MailStored)]
 
     def read_lines(self, group: str, positions: Sequence[int]) -> list[bytes]:
         with self._lock:
-            known = self._drawers.image.groups.get(group)
+            known = self._index.state.groups.get(group)
             found = self._read(group, known.lines if known else {}, positions)
-        return [entry.frame for entry in found if isinstance(entry, GroupLine)]
+        return [entry.frame for entry in found if isinstance(entry, GroupLineKept)]
 
     def checkpoint_due(self, now: float) -> bool:
         with self._lock:
@@ -184,7 +184,7 @@ class FileStore:
             begun_at = self._now()
             try:
                 snapshot = self._turn()
-                self._filing.bring_to_rest(snapshot)
+                self._checkpointer.bring_to_rest(snapshot)
             except SyncFailed as wrong:
                 raise self._give_up(wrong) from wrong
             except OSError as wrong:
@@ -216,9 +216,9 @@ class FileStore:
         self.checkpoint()
 
     def _begin_anew(self) -> None:
-        self._journals.take_back()
-        drawers, journals = FileIndex(), Journals(self._disk, self._root)
-        loading = Loading(self._disk, self._shelf, drawers, folder=self._where, has_past=True)
+        self._journals.discard_unsynced()
+        index, journals = FileIndex(), Journals(self._disk, self._root)
+        loading = Loading(self._disk, self._layout, index, folder=self._where, has_past=True)
         try:
             for line in loading.run().damage:
                 _log.warning("%s", line)
@@ -231,11 +231,13 @@ class FileStore:
                 journal.close()
             raise
         # Of what was written before, some may be in the kernel's memory only, with the error already forgotten.
-        drawers.mistrust_all()
+        index.mark_all_stale()
         with self._lock:
             old_journals, self._journals = self._journals, journals
-            old_files, self._drawers = self._drawers.open_files(), drawers
-            self._filing = Checkpoint(self._disk, self._shelf, drawers, journals.by_generation, self._lock)
+            old_files, self._index = self._index.open_files(), index
+            self._checkpointer = Checkpoint(
+                self._disk, self._layout, index, journals.by_generation, self._lock
+            )
             self._read_only, self._is_urgent = "", True
             self._not_before = self._now()
         old_journals.close()
@@ -254,8 +256,8 @@ class FileStore:
             _log.warning("the journal stays as it is: %s", wrong)
         finally:
             self._journals.close()
-            self._shelf.close()
-            for file in (*self._drawers.open_files(), self._root, self._held):
+            self._layout.close()
+            for file in (*self._index.open_files(), self._root, self._held):
                 self._disk.close(file)
 
     def _take(self, folder: Path) -> tuple[int, int]:
@@ -278,7 +280,7 @@ class FileStore:
             with self._lock:
                 present = self._journals.current
                 upto = present.length
-                snapshot = self._drawers.snapshot(present.generation if fresh else present.generation - 1)
+                snapshot = self._index.snapshot(present.generation if fresh else present.generation - 1)
                 if fresh:
                     self._journals.turn(fresh)
             present.sync(upto)
@@ -289,8 +291,10 @@ class FileStore:
     ) -> list[Entry | CheckpointMark]:
         found: list[Entry | CheckpointMark] = []
         lost: list[int] = []
-        at_rest = self._drawers.file(owner)
-        with closing(Reader(self._disk, self._shelf, self._journals.by_generation, owner, at_rest)) as reader:
+        at_rest = self._index.file(owner)
+        with closing(
+            Reader(self._disk, self._layout, self._journals.by_generation, owner, at_rest)
+        ) as reader:
             for key in keys:
                 entry = reader.entry(holder[key]) if key in holder else None
                 if entry is None:
@@ -302,11 +306,11 @@ class FileStore:
         return found
 
     def _has_work(self) -> bool:
-        return self._journals.length > 0 or bool(self._drawers.behind) or self._is_urgent
+        return self._journals.length > 0 or bool(self._index.behind) or self._is_urgent
 
     def _is_spent(self) -> bool:
         """Whether a journal may hold what was said in visits of the help desk that are over."""
-        return min(self._journals.by_generation) <= self._drawers.spent_through
+        return min(self._journals.by_generation) <= self._index.spent_through
 
     def _check_writable(self) -> None:
         if self._read_only:

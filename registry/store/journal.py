@@ -106,7 +106,7 @@ class Journal:
             raise
         self.synced = upto
 
-    def take_back(self) -> None:
+    def discard_unsynced(self) -> None:
         """Cut off what this process wrote and no sync has covered: whoever asked for it was told that it is not kept."""
         if self._is_ours:
             self._disk.cut(self._file, self.synced)
@@ -213,10 +213,10 @@ class Journals:
         """The highest generation that was ever begun."""
         return self._next_generation - 1
 
-    def take_back(self) -> None:
+    def discard_unsynced(self) -> None:
         """Cut off what this process wrote and no sync has covered."""
         for journal in self.by_generation.values():
-            journal.take_back()
+            journal.discard_unsynced()
 
     @property
     def is_behind(self) -> bool:
@@ -288,13 +288,13 @@ class Reader:
     def __init__(
         self,
         disk: Disk,
-        shelf: FileLayout,
+        layout: FileLayout,
         journals: Mapping[int, Journal],
         owner: Owner,
         at_rest: int | None,
     ) -> None:
         self._disk = disk
-        self._shelf = shelf
+        self._layout = layout
         self._journals = journals
         self._owner = owner
         self._file = at_rest
@@ -321,5 +321,5 @@ class Reader:
         if place.generation != AT_REST:
             return self._journals[place.generation].read(place.length, place.offset)
         if self._file is None:
-            self._file = self._opened = self._shelf.open(self._owner)
+            self._file = self._opened = self._layout.open(self._owner)
         return self._disk.read(self._file, place.length, place.offset)

@@ -26,7 +26,7 @@ from chatapp.registry.store.entries import (
     InviteMade,
     NameBound,
     NameReserved,
-    RoomMember,
+    RoomMemberKept,
 )
 
 
@@ -78,7 +78,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     ]  # the latest word on each name, in the order in which they were said
     letters: dict[bytes, list[LetterHead]]  # by recipient, the lowest serial first
     groups: dict[str, LoadedGroup]
-    members: list[RoomMember] = []  # one a person
+    members: list[RoomMemberKept] = []  # one a person
     invites: list[InviteMade] = []  # join codes that are not used up
     highest_serial: int  # ever used; 0 for none
     skipped: int  # whole records that mean nothing to this version

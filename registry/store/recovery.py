@@ -23,12 +23,11 @@ from chatapp.registry.store.entries import (
     NameBound,
     NameReserved,
     Owner,
-    RoomMember,
+    RoomMemberKept,
     decode,
     decode_sign,
     owner_of,
 )
-from chatapp.registry.store.image import LoadedBuilder
 from chatapp.registry.store.journal import HEADER_SIZE, Journal, generation_in, journal_name, scan
 from chatapp.registry.store.protocol import LOST_SUFFIX, Loaded, StoreLacking, StoreUnusable
 from chatapp.registry.store.segments import (
@@ -41,24 +40,25 @@ from chatapp.registry.store.segments import (
     Place,
     mailbox_owner,
 )
+from chatapp.registry.store.state import LoadedBuilder
 
 # What an entry of the folder that is no readable file gives: a link, a folder, a pipe, a bad sector.
 _NOT_A_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ESPIPE, errno.ENXIO, errno.EIO})
 
 
 class Loading:
-    """Reads a folder once, into `drawers`."""
+    """Reads a folder once, into `index`."""
 
     def __init__(
-        self, disk: Disk, shelf: FileLayout, drawers: FileIndex, *, folder: str, has_past: bool
+        self, disk: Disk, layout: FileLayout, index: FileIndex, *, folder: str, has_past: bool
     ) -> None:
         """`folder`: its name, for people. `has_past`: whether a registry has been here before, whatever is left."""
         self._folder = folder
         self._has_past = has_past
         self._disk = disk
-        self._shelf = shelf
-        self._drawers = drawers
-        self._catalogue = LoadedBuilder()
+        self._layout = layout
+        self._index = index
+        self._builder = LoadedBuilder()
         self._through: dict[Owner | None, int] = {}  # up to which generation an owner's file is complete
         self._skipped = 0
         self._damage: list[str] = []
@@ -76,13 +76,13 @@ class Loading:
 
     def run(self) -> Loaded:
         """Everything in the folder. The journals that a checkpoint has still to bring to rest are in `journals`."""
-        self._shelf.tidy()
-        self._files = self._disk.names(self._shelf.root)
+        self._layout.tidy()
+        self._files = self._disk.names(self._layout.root)
         generations = sorted(filter(None, map(generation_in, self._files)))
         self._read_list()
         if NAMES in self._files:
             self._read_names()
-        for folder, name, shown in self._shelf.listing():
+        for folder, name, shown in self._layout.listing():
             self._read_drawer(folder, name, shown)
         self._check_names(is_told_of=any(one not in generations for one in self._listed))
         self._check_journals(generations)
@@ -93,7 +93,7 @@ class Loading:
             # Else an unfinished checkpoint may have left them so, and the journal has what they lack.
             self._report_endless()
         self.highest_generation = max(self.highest_generation, *self._listed, *self._through.values(), 0)
-        return self._catalogue.loaded(self._drawers.image, skipped=self._skipped, damage=self._damage)
+        return self._builder.loaded(self._index.state, skipped=self._skipped, damage=self._damage)
 
     @property
     def has_names(self) -> bool:
@@ -110,7 +110,7 @@ class Loading:
     def _read_list(self) -> None:
         if JOURNALS not in self._files:
             return
-        payloads, _ = self._recover(self._shelf.root, JOURNALS, JOURNALS)
+        payloads, _ = self._recover(self._layout.root, JOURNALS, JOURNALS)
         listed = decode_sign(payloads[0]) if payloads else None
         if isinstance(listed, JournalsListed):
             self._listed = listed.generations
@@ -141,19 +141,19 @@ class Loading:
     # --- reading
 
     def _read_names(self) -> None:
-        payloads, sound = self._recover(self._shelf.root, NAMES, NAMES)
+        payloads, sound = self._recover(self._layout.root, NAMES, NAMES)
         odd = 0
         for place, payload in _placed(payloads, AT_REST):
             record = decode(payload)
             if isinstance(record, CheckpointMark):
                 self._mark(None, record)
-            elif isinstance(record, NameBound | NameReserved | RoomMember | InviteMade):
+            elif isinstance(record, NameBound | NameReserved | RoomMemberKept | InviteMade):
                 self._take_in(record, place)
             else:
                 odd += 1
-        self._report_odd(self._shelf.root, NAMES, NAMES, odd)
+        self._report_odd(self._layout.root, NAMES, NAMES, odd)
         if sound and None not in self._through:
-            self._endless.append((self._shelf.root, NAMES, NAMES, len(payloads)))
+            self._endless.append((self._layout.root, NAMES, NAMES, len(payloads)))
 
     def _read_drawer(self, folder: int, name: str, shown: str) -> None:
         payloads, sound = self._recover(folder, name, shown)
@@ -184,14 +184,14 @@ class Loading:
     def _settle(self, owner: Owner, size: int, *, trusted: bool) -> None:
         """Only a file that the last counting checkpoint left like this may be appended to: of what an unfinished one
         wrote, some may be in the kernel's memory only, with the error already forgotten."""
-        self._drawers.drawer(owner).size = size
-        is_hollow = not self._drawers.image.holders(owner)
+        self._index.status(owner).size = size
+        is_hollow = not self._index.state.holders(owner)
         if is_hollow or not trusted or self._through[owner] > self._through.get(None, 0):
-            self._drawers.mistrust(owner)
+            self._index.mark_stale(owner)
 
     def _read_journal(self, generation: int) -> None:
         self.highest_generation = generation
-        root, name = self._shelf.root, journal_name(generation)
+        root, name = self._layout.root, journal_name(generation)
         if generation <= self._at_rest:
             self._disk.remove(root, name)  # a checkpoint had counted and was not tidied up
             return
@@ -218,16 +218,16 @@ class Loading:
         self.journals.append(Journal.reopen(self._disk, root, generation, start=start, length=length))
 
     def _take_in(self, entry: Entry, place: Place) -> None:
-        self._catalogue.note(entry)
-        self._drawers.take_in(entry, place)
+        self._builder.note(entry)
+        self._index.take_in(entry, place)
 
     def _mark(self, owner: Owner | None, marker: CheckpointMark) -> None:
         self._through[owner] = marker.generation
-        image = self._drawers.image
-        image.highest_serial = max(image.highest_serial, marker.highest_serial)
+        state = self._index.state
+        state.highest_serial = max(state.highest_serial, marker.highest_serial)
 
     def _is_file_of(self, owner: Owner | None, folder: int, name: str) -> bool:
-        return owner is not None and self._shelf.locate(owner) == (folder, name)
+        return owner is not None and self._layout.locate(owner) == (folder, name)
 
     def _recover(self, folder: int, name: str, shown: str) -> tuple[list[bytes], bool]:
         """The payloads of a file's whole records, and whether there is nothing else in it."""

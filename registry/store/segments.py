@@ -19,7 +19,7 @@ from chatapp.registry.store.entries import (
     Owner,
     owner_of,
 )
-from chatapp.registry.store.image import StoreState
+from chatapp.registry.store.state import StoreState
 
 AT_REST = 0
 
@@ -42,7 +42,7 @@ Holder: TypeAlias = dict[int, Place]
 
 
 @dataclass(slots=True)
-class Drawer:
+class FileStatus:
     """One file at rest: its length (0: there is none), how much of it is dead, and whether it must be written anew.
 
     `file` is open while the file that is read has not got its name yet.
@@ -59,7 +59,7 @@ class Plan:
     """What a checkpoint is to do for one owner: the live tables, each with a copy of the moment of planning."""
 
     owner: Owner
-    drawer: Drawer
+    status: FileStatus
     rewrite: bool
     held: list[tuple[Holder, Holder]]
 
@@ -87,21 +87,21 @@ class FileIndex:
     """The image of the file store, and the state of its files."""
 
     def __init__(self) -> None:
-        self.image: StoreState[Place] = StoreState()
+        self.state: StoreState[Place] = StoreState()
         self.behind: dict[Owner, None] = {}  # whose file a checkpoint has to write, in order
-        self._drawers: dict[Owner, Drawer] = {}
+        self._index: dict[Owner, FileStatus] = {}
         self._to_rewrite: set[Owner] = set()  # whose file says what does not count any more
         self.spent_through = AT_REST  # journals up to this one may hold what was said in visits that are over
 
-    def drawer(self, owner: Owner) -> Drawer:
-        found = self._drawers.get(owner)
+    def status(self, owner: Owner) -> FileStatus:
+        found = self._index.get(owner)
         if found is None:
-            found = self._drawers[owner] = Drawer()
+            found = self._index[owner] = FileStatus()
         return found
 
     def take_in(self, entry: Entry, place: Place) -> None:
         """Keep what `entry` says; its bytes lie at `place`."""
-        freed = self.image.apply(entry, place)
+        freed = self.state.apply(entry, place)
         owner = owner_of(entry)
         if owner is None:
             return
@@ -113,25 +113,25 @@ class FileIndex:
             self.spent_through = max(self.spent_through, place.generation)
         for old in freed:
             if old.generation == AT_REST:
-                self.drawer(owner).dead += old.length
+                self.status(owner).dead += old.length
 
-    def mistrust(self, owner: Owner) -> None:
+    def mark_stale(self, owner: Owner) -> None:
         """Have the file written anew: nothing may be appended to it as it is."""
-        self.drawer(owner).stale = True
+        self.status(owner).stale = True
         self.behind[owner] = None
 
-    def mistrust_all(self) -> None:
+    def mark_all_stale(self) -> None:
         """Have every file written anew."""
-        for owner in list(self._drawers):
-            self.mistrust(owner)
+        for owner in list(self._index):
+            self.mark_stale(owner)
 
     def snapshot(self, generation: int) -> Snapshot:
         """Plan for everything that is behind. Copies tables only, as the store is locked meanwhile."""
         plans = [self._plan(owner) for owner in self.behind]
         self.behind = {}
-        image = self.image
-        people: list[Entry] = [*image.names.values(), *image.members.values(), *image.invites.values()]
-        return Snapshot(generation, plans, people, self.image.highest_serial)
+        state = self.state
+        people: list[Entry] = [*state.names.values(), *state.members.values(), *state.invites.values()]
+        return Snapshot(generation, plans, people, self.state.highest_serial)
 
     def give_back(self, plans: Iterable[Plan]) -> None:
         """These were not carried out."""
@@ -146,31 +146,31 @@ class FileIndex:
             if item.holder.get(item.key) == item.place:
                 item.holder[item.key] = Place(AT_REST, offset, length)
             else:  # dropped while it was being written
-                plan.drawer.dead += length
+                plan.status.dead += length
             offset += length
         return offset
 
     def read_from(self, plan: Plan, file: int, size: int) -> int | None:
         """The owner's file is another one from now on. Returned is the one that was open in its place, to be closed."""
-        drawer = plan.drawer
-        before, drawer.file = drawer.file, file
-        drawer.size, drawer.dead, drawer.stale = size, 0, True
+        status = plan.status
+        before, status.file = status.file, file
+        status.size, status.dead, status.stale = size, 0, True
         return before
 
     def read_by_name(self, plan: Plan) -> int | None:
         """The new file has got its name, and may be appended to. Returned is the file to be closed."""
-        plan.drawer.stale = False
-        before, plan.drawer.file = plan.drawer.file, None
+        plan.status.stale = False
+        before, plan.status.file = plan.status.file, None
         return before
 
     def file(self, owner: Owner) -> int | None:
         """The owner's file, if it has to be read without its name."""
-        drawer = self._drawers.get(owner)
-        return drawer.file if drawer else None
+        status = self._index.get(owner)
+        return status.file if status else None
 
     def open_files(self) -> list[int]:
         """Files that never got their names."""
-        return [drawer.file for drawer in self._drawers.values() if drawer.file is not None]
+        return [status.file for status in self._index.values() if status.file is not None]
 
     def lose(self, items: Iterable[Item]) -> None:
         """These records cannot be read any more."""
@@ -180,18 +180,18 @@ class FileIndex:
 
     def forget_file(self, plan: Plan) -> None:
         """The owner's file is gone."""
-        if self._drawers.get(plan.owner) is plan.drawer:
-            del self._drawers[plan.owner]
+        if self._index.get(plan.owner) is plan.status:
+            del self._index[plan.owner]
 
     def _plan(self, owner: Owner) -> Plan:
-        drawer = self.drawer(owner)
-        held = [(holder, holder.copy()) for holder in self.image.holders(owner)]
+        status = self.status(owner)
+        held = [(holder, holder.copy()) for holder in self.state.holders(owner)]
         # A letter that was taken, or what was said at the desk, leaves the disk with the next checkpoint; a group's lines
         # when they are many.
-        bearable = 0 if isinstance(owner, bytes | DeskOwner) else max(_WORTH_WRITING_ANEW, drawer.size // 2)
-        rewrite = drawer.stale or drawer.dead > bearable or owner in self._to_rewrite
+        bearable = 0 if isinstance(owner, bytes | DeskOwner) else max(_WORTH_WRITING_ANEW, status.size // 2)
+        rewrite = status.stale or status.dead > bearable or owner in self._to_rewrite
         self._to_rewrite.discard(owner)
-        return Plan(owner, drawer, rewrite, held)
+        return Plan(owner, status, rewrite, held)
 
 
 NAMES = "names"

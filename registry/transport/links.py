@@ -217,7 +217,7 @@ class LinkState(enum.Enum):
     ATTACHED = "its first frame opened: it is who it says"
 
 
-class Link:
+class PeerLink:
     """One connection. `number` is the shell's name for it."""
 
     __slots__ = (
@@ -260,26 +260,26 @@ class Links:
 
     def __init__(self, *, most: int, requests_per_second: float = REQUESTS_PER_SECOND) -> None:
         self._most: Final = most
-        self._links: dict[int, Link] = {}
-        self._attached: dict[int, Link] = {}
-        self._guests: dict[int, Link] = {}
+        self._links: dict[int, PeerLink] = {}
+        self._attached: dict[int, PeerLink] = {}
+        self._guests: dict[int, PeerLink] = {}
         """Attached too, of those without a name: nothing is relayed to them."""
         self.pending: Final = PendingConnections()
         self.throttle: Final = LinkThrottle(requests_per_second=requests_per_second)
         self._relayed: Final = FanoutBuffer()
-        self._dirty: list[Link] = []
-        self._ended: list[tuple[Link, str]] = []
+        self._dirty: list[PeerLink] = []
+        self._ended: list[tuple[PeerLink, str]] = []
         self._to_close: list[tuple[int, str]] = []
         self._to_widen: list[int] = []
 
     def __len__(self) -> int:
         return len(self._links)
 
-    def attached(self) -> list[Link]:
+    def attached(self) -> list[PeerLink]:
         """Those that have proved themselves."""
         return [*self._attached.values(), *self._guests.values()]
 
-    def find(self, number: int) -> Link | None:
+    def find(self, number: int) -> PeerLink | None:
         """The link, unless it is over."""
         return self._links.get(number)
 
@@ -293,13 +293,13 @@ class Links:
                 self._to_close.append((number, "too many links"))
                 return
             self.end(oldest, "too many links")
-        self._links[number] = Link(number, remote)
+        self._links[number] = PeerLink(number, remote)
         self.pending.join(number, remote.host, now=now)
         while (gone := self.pending.one_too_many(remote.host, now=now)) is not None:
             self.end(gone, "too many connections without a first frame")
 
     def attach(
-        self, link: Link, session: LinkSession, identity: bytes, answer: bytes, *, is_guest: bool = False
+        self, link: PeerLink, session: LinkSession, identity: bytes, answer: bytes, *, is_guest: bool = False
     ) -> None:
         """Its first frame opened, and `answer` goes before all else: its frames may be longer, and it lives as long as its
         peer shows signs of life."""
@@ -317,7 +317,7 @@ class Links:
             self._to_close.append((number, reason))
             self._ended.append((link, reason))
 
-    def forget(self, number: int) -> Link | None:
+    def forget(self, number: int) -> PeerLink | None:
         """It is over. Its queue is kept until it is drained."""
         link = self._links.pop(number, None)
         if link is not None:
@@ -333,7 +333,7 @@ class Links:
 
     # --- bytes
 
-    def send(self, link: Link, payload: bytes) -> None:
+    def send(self, link: PeerLink, payload: bytes) -> None:
         """Seal and queue a message; one too many ends the link."""
         assert link.session is not None
         link.queued += len(payload)
@@ -347,7 +347,7 @@ class Links:
             self._take_relayed(link)
         self._queue(link, frame(link.session.seal(payload)))
 
-    def renewal_came(self, link: Link, data: bytes) -> None:
+    def renewal_came(self, link: PeerLink, data: bytes) -> None:
         """A frame of a renewal of the link's keys, and what answers it (clause 9.6). Raises SealError."""
         assert link.session is not None
         answer = link.session.renewal_came(data)
@@ -366,7 +366,7 @@ class Links:
             if link is not None and number != sender:
                 self._queue(link, piece)
 
-    def _take_relayed(self, link: Link) -> None:
+    def _take_relayed(self, link: PeerLink) -> None:
         """What was relayed up to now goes before what is queued next."""
         if link.place < self._relayed.end:
             relayed = self._relayed.after_of_others(link.place, link.number)
@@ -374,7 +374,7 @@ class Links:
             if relayed:
                 self._queue(link, relayed)
 
-    def _queue(self, link: Link, piece: bytes) -> None:
+    def _queue(self, link: PeerLink, piece: bytes) -> None:
         if link.pieces is None:
             self._dirty.append(link)
             link.pieces = []
@@ -388,7 +388,7 @@ class Links:
 
     # --- time
 
-    def note_frames(self, link: Link, cost: int, *, now: float) -> None:
+    def note_frames(self, link: PeerLink, cost: int, *, now: float) -> None:
         """Frames came that count as so many requests: how fast it asks decides how fast it is read."""
         self.throttle.note(link.number, network_of(link.remote.host), cost, now=now)
 
@@ -405,7 +405,7 @@ class Links:
 
     # --- drained by the core
 
-    def ended(self) -> list[tuple[Link, str]]:
+    def ended(self) -> list[tuple[PeerLink, str]]:
         """Links that we ended, and why."""
         ended, self._ended = self._ended, []
         return ended

@@ -6,13 +6,13 @@ for minutes. Only what a program says itself counts: a REGISTER, a Ping, any fra
 
 from typing import Final
 
-from chatapp.registry.limits import Leases, Policy
+from chatapp.registry.limits import Leases, RegistryPolicy
 
 
 class Liveness:
     """Members and guests alike, by identity. It decides who is silent; what follows from that is decided elsewhere."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: RegistryPolicy) -> None:
         self._leases: Final[Leases[bytes]] = Leases(policy.lease_span)
         self._doubted: Final[Leases[bytes]] = Leases(policy.probe_span)
         """By when each must show a sign of life, or is asked (again)."""
@@ -37,7 +37,7 @@ class Liveness:
         self._leases.end(identity)
         self._settle(identity)
 
-    def doubt(self, identity: bytes, *, now: float) -> None:
+    def check_alive(self, identity: bytes, *, now: float) -> None:
         """Somebody waits for them in vain. Unless they show a sign of life soon, they are asked for one, several times.
 
         It makes nobody silent who answers; and each doubt costs one probe at most, after a pause."""

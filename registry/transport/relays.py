@@ -22,9 +22,9 @@ from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFa
 class Relays:
     """How much of it each may have handed on to whom."""
 
-    def __init__(self, directory: Directory, roster: Connections) -> None:
+    def __init__(self, directory: Directory, connections: Connections) -> None:
         self._directory = directory
-        self._roster = roster
+        self._connections = connections
         # Each by its recipient too: what somebody answers to a flooder uses up nothing of what they have for others.
         self._senders: Buckets[tuple[bytes, bytes]] = Buckets(
             rate=RELAYS_PER_SECOND, burst=RELAYS_BURST, most=BUCKETS_MAX
@@ -36,7 +36,7 @@ class Relays:
     def relay(self, request: RelayDatagram, caller: Caller, *, now: float) -> list[Effect]:
         """To the recipient's link, if they have one, and while there is room on it."""
         sender, recipient = caller.identity, request.recipient
-        link = self._roster.link_of(recipient)
+        link = self._connections.link_of(recipient)
         if link is None or len(request.datagram) > DATAGRAM_MAX:
             return [Reply(to=caller, message=RelayFailed(recipient))]
         network = self._directory.network_of(sender)

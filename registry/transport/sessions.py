@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from chatapp.registry.limits import Policy
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.session import SessionTable
 
@@ -27,7 +27,7 @@ class Randomness(Protocol):
 class Sessions:
     """Everybody who was let in, and our own card."""
 
-    def __init__(self, identity: Identity, rng: Randomness, policy: Policy, *, counter: int) -> None:
+    def __init__(self, identity: Identity, rng: Randomness, policy: RegistryPolicy, *, counter: int) -> None:
         self._contexts: dict[bytes, bytes] = {}
         self._most: Final = policy.sessions_max
         self.table: Final = SessionTable(identity, rng=rng, context_of=self._contexts.get)
@@ -76,30 +76,30 @@ class Connections:
     """Seats by identity. Sender indexes rise and are never given twice in one life (a group's nonce is made of them)."""
 
     def __init__(self, *, first_sender_index: int) -> None:
-        self._seats: dict[bytes, Connection] = {}
+        self._connections: dict[bytes, Connection] = {}
         self._next_sender_index = max(first_sender_index % _STATION_LAST, 1)
 
-    def seat(self, identity: bytes) -> Connection:
+    def connection(self, identity: bytes) -> Connection:
         """Their seat, made when they have none."""
-        seat = self._seats.get(identity)
-        if seat is None:
-            seat = self._seats[identity] = Connection()
-        return seat
+        connection = self._connections.get(identity)
+        if connection is None:
+            connection = self._connections[identity] = Connection()
+        return connection
 
     def link_of(self, identity: bytes) -> int | None:
         """Their link, if they have one."""
-        seat = self._seats.get(identity)
-        return None if seat is None else seat.link
+        connection = self._connections.get(identity)
+        return None if connection is None else connection.link
 
-    def attach(self, seat: Connection, link: int) -> None:
+    def attach(self, connection: Connection, link: int) -> None:
         """They have a link, and a sender index of its own."""
-        seat.link, seat.sender_index = link, self._next_sender_index
+        connection.link, connection.sender_index = link, self._next_sender_index
         self._next_sender_index = self._next_sender_index % _STATION_LAST + 1
 
-    def detach(self, seat: Connection) -> None:
+    def detach(self, connection: Connection) -> None:
         """Their link is gone."""
-        seat.link, seat.sender_index = None, 0
+        connection.link, connection.sender_index = None, 0
 
-    def seated(self) -> Iterator[Connection]:
+    def attached(self) -> Iterator[Connection]:
         """All who have a link."""
-        return (seat for seat in self._seats.values() if seat.link is not None)
+        return (connection for connection in self._connections.values() if connection.link is not None)

@@ -194,7 +194,7 @@ async def test_a_name_that_another_holds(village: Village, tmp_path: Path) -> No
 
 async def test_who_is_not_admitted_and_then_is(village: Village) -> None:
     await village.close_registry()
-    await village.open_registry(doors=AccessSettings(invite_only=True))
+    await village.open_registry(access=AccessSettings(invite_only=True))
     alice = village.peer("alice")
     with pytest.raises(NotAdmitted, match="not registered: this server is invite-only"):
         await alice.__aenter__()

@@ -35,9 +35,11 @@ class Village:
         self._registry: Registry | None = None
         self._peers: list[Peer] = []
 
-    async def open_registry(self, *, folder: Path | None = None, doors: AccessSettings | None = None) -> None:
+    async def open_registry(
+        self, *, folder: Path | None = None, access: AccessSettings | None = None
+    ) -> None:
         """`folder`: another than that of the village makes another registry at the same address."""
-        self._registry = Registry(self.port, folder or self.folder, say=lambda line: None, doors=doors)
+        self._registry = Registry(self.port, folder or self.folder, say=lambda line: None, access=access)
         await self._registry.start()
         # It notes faults of its connections itself; here every fault of anybody is a failure.
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: self.faults.append(context))

@@ -6,7 +6,7 @@ from collections import defaultdict
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.core import LINKS_MAX, RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.limits import Policy
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import StoreError, StoreFull
 from chatapp.wire.address import Address
@@ -33,21 +33,21 @@ class Rig:
         seed: int = 1,
         now: float = 100.0,
         wall: float = WALL,
-        policy: Policy | None = None,
+        policy: RegistryPolicy | None = None,
         links_max: int = LINKS_MAX,
         desk: DeskSettings | None = None,
-        doors: AccessSettings | None = None,
+        access: AccessSettings | None = None,
     ) -> None:
         self.links_max = links_max
         self.desk = desk
-        self.doors = doors
+        self.access = access
         self.console: list[str] = []
         self.now = now
         self.wall_offset = wall - now
         self.rng = random.Random(seed)
         self.identity = Identity(bytes(range(32)))
         self.store = store or MemoryStore()
-        self.policy = policy or Policy()
+        self.policy = policy or RegistryPolicy()
         self.auto_commit = True
         self.faults_allowed = False
         self.datagrams: defaultdict[Address, list[bytes]] = defaultdict(list)
@@ -75,7 +75,7 @@ class Rig:
             policy=self.policy,
             links_max=self.links_max,
             desk=self.desk,
-            doors=self.doors,
+            access=self.access,
         )
         self._commit_all(core)
         return core
@@ -96,7 +96,7 @@ class Rig:
         assert self.faults_allowed or not self.core.dropped["fault of ours"], list(
             map(str, self.core.events())
         )
-        while self.core._turns:  # the shell's next timer, which is due at once
+        while self.core._register_queue:  # the shell's next timer, which is due at once
             self.core.handle_timer(now=self.now)
         if self.auto_commit:
             self._commit_all(self.core)
@@ -151,7 +151,7 @@ class Rig:
         self._show_life(self.hands, until)
         while (due := self.core.next_timer()) <= until:
             self.now = max(self.now, due)
-            if asked := self.core._service._attendance._liveness._probes:
+            if asked := self.core._service._link_lifecycle._liveness._probes:
                 self._show_life([hand for hand in self.hands if hand.id in asked], self.now)
             self.core.handle_timer(now=self.now)
             self.turn()

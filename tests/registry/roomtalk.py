@@ -1,6 +1,6 @@
 """What tests of rooms and of the channel say and read: in, back, the past."""
 
-from chatapp.registry.limits import Policy
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.framing import unpack_group
 from chatapp.wire.messages.rooms import FetchGroup, GroupPage, RoomEntered, RoomPresence
 from chatapp.wire.sealing import GroupKey
@@ -8,7 +8,7 @@ from tests.registry.hand import Hand
 from tests.registry.rig import Rig
 
 HERE, AWAY, GONE = RoomPresence.HERE, RoomPresence.AWAY, RoomPresence.GONE
-NEWS = Policy().room_news_span
+NEWS = RegistryPolicy().room_news_span
 
 
 def entered(hand: Hand, room: str) -> RoomEntered:

@@ -5,8 +5,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatapp.registry.effects import CameIn, LinkEnded, NamesPassedOver, StoreFailed, TurnedAway
-from chatapp.registry.limits import Policy
+from chatapp.registry.effects import LinkEnded, NamesSkipped, PeerRegistered, RegistrationRefused, StoreFailed
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.entries import NameBound
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode, encode_hello
@@ -121,7 +121,13 @@ def test_events_tell_the_operator(rig: Rig) -> None:
     rig.hand("eve").register()
     bob.send_raw(b"\x07" + bytes(20))
     events = rig.core.events()
-    assert [type(event) for event in events] == [CameIn, TurnedAway, StoreFailed, TurnedAway, LinkEnded]
+    assert [type(event) for event in events] == [
+        PeerRegistered,
+        RegistrationRefused,
+        StoreFailed,
+        RegistrationRefused,
+        LinkEnded,
+    ]
     assert str(events[0]) == "bob came in from 10.0.0.1:6000"
     assert str(events[1]) == "bob was turned away from 10.5.5.5:6000: NAME_TAKEN"
     assert "no room" in str(events[2])
@@ -130,7 +136,7 @@ def test_events_tell_the_operator(rig: Rig) -> None:
 
 
 def test_events_that_nobody_drains_are_bounded() -> None:
-    rig = Rig(policy=Policy(events_max=3))
+    rig = Rig(policy=RegistryPolicy(events_max=3))
     for number in range(9):
         rig.hand(f"user{number}").register()
     assert len(rig.core.events()) == 3
@@ -140,7 +146,7 @@ def test_names_of_a_shape_that_we_do_not_know_are_passed_over(rig: Rig) -> None:
     rig.store.append([NameBound("odd", b"o" * 32, b"\xc1", 0, 0)])
     rig.store.sync()
     rig.restart()
-    assert rig.core.events() == [NamesPassedOver(count=1)]
+    assert rig.core.events() == [NamesSkipped(count=1)]
     assert rig.hand("bob").register() is not None
 
 

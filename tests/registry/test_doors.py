@@ -18,7 +18,7 @@ CODE, OTHER = (JoinCode.generate(bytes([number]) * CODE_BYTES, registry=b"r" * 3
 
 def invited(rig: Rig, *codes: JoinCode) -> str:
     """The registry knows these; what it answers."""
-    rig.core.run_errand(MakeInvites([code.public for code in codes]), "ticket", now=rig.now)
+    rig.core.run_admin_request(MakeInvites([code.public for code in codes]), "ticket", now=rig.now)
     rig.turn()
     ((ticket, answer),) = rig.core.answers()
     assert ticket == "ticket"
@@ -27,7 +27,7 @@ def invited(rig: Rig, *codes: JoinCode) -> str:
 
 @pytest.fixture
 def rig() -> Rig:
-    rig = Rig(doors=CLOSED)
+    rig = Rig(access=CLOSED)
     assert invited(rig, CODE) == ""
     return rig
 
@@ -43,7 +43,7 @@ def test_an_open_registry_uses_up_no_code() -> None:
     rig = Rig()
     invited(rig, CODE)
     assert refusal(rig.hand("bob"), CODE) is None
-    rig.doors = CLOSED
+    rig.access = CLOSED
     rig.restart()
     assert refusal(rig.hand("carol"), CODE) is None
 
@@ -139,9 +139,9 @@ def test_a_code_expires_also_while_the_registry_is_away(rig: Rig) -> None:
 
 def test_there_are_no_more_codes_than_a_registry_takes() -> None:
     store = MemoryStore()
-    rig = Rig(store, doors=CLOSED)
+    rig = Rig(store, access=CLOSED)
     many = [Identity(number.to_bytes(32)).public for number in range(1, INVITES_MAX)]
-    rig.core.run_errand(MakeInvites(many), "", now=rig.now)
+    rig.core.run_admin_request(MakeInvites(many), "", now=rig.now)
     rig.turn()
     assert rig.core.answers()[0][1].error == ""
     assert "there is room for 1" in invited(rig, CODE, OTHER)
@@ -154,7 +154,7 @@ def test_there_are_no_more_codes_than_a_registry_takes() -> None:
 def test_who_is_listed_needs_no_code_and_all_others_do() -> None:
     rig = Rig()
     bob, carol, dave = rig.hand("bob"), rig.hand("carol"), rig.hand("dave")
-    rig.doors = AccessSettings(allow=(fingerprint(bob.id).upper(), carol.id.hex()))
+    rig.access = AccessSettings(allow=(fingerprint(bob.id).upper(), carol.id.hex()))
     rig.restart()
     invited(rig, CODE)
     assert refusal(bob, CODE) is refusal(carol) is None
@@ -168,7 +168,7 @@ def test_who_is_banned_does_not_come_in_whatever_they_had(what: str) -> None:
     bob = rig.hand("bob", host="10.7.0.5")
     assert refusal(bob) is None
     bans = {"key": fingerprint(bob.id), "name": "BOB", "address": "10.7.0.5", "network": "10.7.0.0/16"}
-    rig.doors = AccessSettings(ban=(bans[what],))
+    rig.access = AccessSettings(ban=(bans[what],))
     rig.restart()
     bob.renew()
     assert refusal(bob) is RefusalReason.BANNED
@@ -176,7 +176,7 @@ def test_who_is_banned_does_not_come_in_whatever_they_had(what: str) -> None:
 
 
 def test_nobody_takes_a_banned_name_later() -> None:
-    rig = Rig(doors=AccessSettings(ban=("root",)))
+    rig = Rig(access=AccessSettings(ban=("root",)))
     bob = rig.member("bob")
     bob.counter += 1
     (answer,) = bob.ask(Rename(5, bob.make_card(name="root")))
@@ -185,6 +185,6 @@ def test_nobody_takes_a_banned_name_later() -> None:
 
 def test_a_closed_registry_serves_visitors_of_its_desk_but_no_banned_ones(rig: Rig) -> None:
     assert refusal(rig.hand("", host="10.9.0.1")) is None
-    rig.doors = AccessSettings(invite_only=True, ban=("10.9.0.1",))
+    rig.access = AccessSettings(invite_only=True, ban=("10.9.0.1",))
     rig.restart()
     assert refusal(rig.hand("", host="10.9.0.1")) is RefusalReason.BANNED

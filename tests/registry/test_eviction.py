@@ -84,7 +84,7 @@ def test_a_visitor_who_is_kept_out_gives_up_their_place() -> None:
 def test_the_row_of_whoever_is_kept_out_says_so_over_restarts_and_until_they_may_come_again(
     what: str,
 ) -> None:
-    rig = Rig(doors=AccessSettings())
+    rig = Rig(access=AccessSettings())
     bob, carol = rig.hand("bob", host="10.7.0.5"), rig.member("carol")
     bob.register()
     bob.attach()
@@ -94,7 +94,7 @@ def test_the_row_of_whoever_is_kept_out_says_so_over_restarts_and_until_they_may
     assert row_of(rig, bob).presence is Presence.BANNED
     assert row_of(rig, bob).version > before
     assert row_of(rig, carol).presence is Presence.ONLINE
-    rig.doors = AccessSettings(ban=ban)
+    rig.access = AccessSettings(ban=ban)
     rig.restart()
     # Nobody's address is known yet.
     assert row_of(rig, bob).presence is (Presence.AWAY if what == "address" else Presence.BANNED)

@@ -251,7 +251,7 @@ def test_letters_that_the_disk_lost_are_told_and_do_not_stop_the_others(
     rig: Rig, ann: Hand, bob: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann.ask(letter(bob, 1), letter(bob, 2))
-    rig.store._image.mail[bob.id].pop(1)
+    rig.store._state.mail[bob.id].pop(1)
     assert numbers(come_back(bob)) == [2]
     assert ann.notices()[-1] == MailExpired(bob.id, 1)
 

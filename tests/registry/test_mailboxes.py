@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.mail import Letter, Mailboxes
+from chatapp.registry.mail import Mailboxes, QueuedLetter
 from chatapp.wire.limits import LETTER_PLACE, MAIL_BATCH_MAX, MAIL_KEPT_FOR, MAILBOX_PLACES
 from chatapp.wire.messages.mail import MailRefusal
 
@@ -15,7 +15,7 @@ def boxes(places: int = 10_000) -> Mailboxes:
     return Mailboxes(places=places, next_serial=1)
 
 
-def add(all_mail: Mailboxes, sender: bytes, number: int, size: int = 100, now: float = 0.0) -> Letter:
+def add(all_mail: Mailboxes, sender: bytes, number: int, size: int = 100, now: float = 0.0) -> QueuedLetter:
     assert all_mail.refusal_of(BOB, sender, HERE, size) is None
     letter = all_mail.deposit(BOB, sender, HERE, number, size, now=now)
     letter.is_stored = True
@@ -127,7 +127,7 @@ def test_expiry_spares_what_is_out_or_on_its_way_to_the_disk() -> None:
 
 def test_loaded_letters_raise_the_serial() -> None:
     mail = boxes()
-    loaded = Letter(serial=50, sender=EVE, number=1, size=10, expires_at=99.0, is_stored=True)
+    loaded = QueuedLetter(serial=50, sender=EVE, number=1, size=10, expires_at=99.0, is_stored=True)
     mail.add(BOB, loaded, HERE)
     assert add(mail, EVE, 2).serial == 51
 

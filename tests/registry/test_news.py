@@ -1,7 +1,7 @@
 """News of presence: a chain of signed batches to everybody online."""
 
 from chatapp.registry.effects import ReleaseName
-from chatapp.registry.limits import Policy
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.limits import ROW_CHANGES_BURST, ROW_CHANGES_PER_NETWORK_BURST, ROW_CHANGES_SPAN
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from tests.registry.hand import rows_of, table_of
@@ -76,7 +76,7 @@ class TestNews:
         assert len(names) == 60
 
     def test_a_long_storm_is_told_now_and_then(self) -> None:
-        rig = Rig(policy=Policy(broadcast_datagrams=1))
+        rig = Rig(policy=RegistryPolicy(broadcast_datagrams=1))
         ann = rig.member("ann")
         rig.advance(1.0)
         ann.batches()
@@ -179,7 +179,7 @@ class TestPace:
         for hand in pending:
             hand.register()
         pending[-1].leave()
-        rig.core.run_errand(ReleaseName("user599"), "a", now=rig.now)
+        rig.core.run_admin_request(ReleaseName("user599"), "a", now=rig.now)
         rig.turn()
         rig.advance(60.0)
         assert len(rig.core._service.directory) == 599

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.registry.effects import Answer, Errand, ListNames, ReleaseName
+from chatapp.registry.effects import AdminAnswer, AdminRequest, ListNames, ReleaseName
 from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, Welcome
 from chatapp.wire.messages.table import FetchTable, TablePage
@@ -10,8 +10,8 @@ from tests.registry.hand import Hand, rows_of
 from tests.registry.rig import Rig
 
 
-def asked(rig: Rig, errand: Errand) -> Answer:
-    rig.core.run_errand(errand, "ticket", now=rig.now)
+def asked(rig: Rig, request: AdminRequest) -> AdminAnswer:
+    rig.core.run_admin_request(request, "ticket", now=rig.now)
     rig.turn()
     ((ticket, answer),) = rig.core.answers()
     assert ticket == "ticket"
@@ -101,11 +101,11 @@ def test_a_name_on_its_way_to_the_disk_is_not_released(rig: Rig) -> None:
 def test_nothing_is_said_before_the_disk_has_it(rig: Rig) -> None:
     gone(rig, "bob")
     rig.auto_commit = False
-    rig.core.run_errand(ReleaseName("bob"), "ticket", now=rig.now)
+    rig.core.run_admin_request(ReleaseName("bob"), "ticket", now=rig.now)
     rig.turn()
     assert rig.core.answers() == []
     rig.commit()
-    assert rig.core.answers() == [("ticket", Answer())]
+    assert rig.core.answers() == [("ticket", AdminAnswer())]
 
 
 def test_a_disk_that_takes_nothing_is_named(rig: Rig) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.effects import Drop, Effect, Store
+from chatapp.registry.effects import Drop, Effect, Persist
 from chatapp.registry.outputs import CommitBarrier
 from chatapp.registry.store.entries import Entry, GroupCut
 
@@ -14,8 +14,8 @@ def entry(position: int) -> Entry:
     return GroupCut("channel", position)
 
 
-def promise(number: int, count: int = 1) -> Store:
-    return Store(
+def promise(number: int, count: int = 1) -> Persist:
+    return Persist(
         entries=tuple(entry(number) for _ in range(count)),
         then=(Drop(reason=f"{number} kept"),),
         otherwise=(Drop(reason=f"{number} lost"),),
@@ -52,7 +52,7 @@ def test_no_more_waits_than_memory_is_for(monkeypatch: pytest.MonkeyPatch) -> No
     assert reasons(list(promises.add(promise(3)))) == ["3 lost"], "as if the disk were full"
     for number in (4, 5, 6):
         assert not promises.add(promise(number, count=0))
-    assert not promises.add(Store(entries=(entry(7),))), "what promises nothing is stored whatever waits"
+    assert not promises.add(Persist(entries=(entry(7),))), "what promises nothing is stored whatever waits"
     assert len(promises.entries_to_store()) == 3
     assert reasons(promises.stored(3)) == ["1 kept", "2 kept", "4 kept", "5 kept"]
     assert not promises.add(promise(8))

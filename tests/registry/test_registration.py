@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.registry.limits import Policy
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.admission import is_welcome_authentic
 from chatapp.wire.messages.registration import RefusalReason, Refused, Welcome
 from tests.registry.hand import Hand, table_of
@@ -87,7 +87,7 @@ def test_a_registered_name_may_change_its_case(rig: Rig) -> None:
 
 
 def test_registrations_without_end_make_sessions_with_an_end() -> None:
-    rig = Rig(policy=Policy(sessions_max=3))
+    rig = Rig(policy=RegistryPolicy(sessions_max=3))
     bob, eve = rig.member("bob"), rig.hand("eve")
     for _ in range(10):
         eve.renew()

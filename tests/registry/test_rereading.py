@@ -3,7 +3,7 @@
 import asyncio
 
 from chatapp.registry.access import AccessLists
-from chatapp.registry.server import Rereading
+from chatapp.registry.server import SettingsReload
 from chatapp.registry.settings import DeskTable, RegistryTable, Settings
 from chatapp.wire.errors import ChatAppError
 
@@ -15,7 +15,7 @@ class Office:
         self.written: Settings | str = Settings()
         self.said: asyncio.Queue[str] = asyncio.Queue()
         self.in_force: list[AccessLists] = []
-        self.rereading = Rereading(self._read, Settings(), self._change, self.said.put_nowait)
+        self.reload = SettingsReload(self._read, Settings(), self._change, self.said.put_nowait)
 
     def _read(self) -> Settings:
         if isinstance(self.written, str):
@@ -30,28 +30,28 @@ class Office:
 async def test_what_is_asked_for_before_the_registry_serves_is_done_then() -> None:
     office = Office()
     office.written = Settings(registry=RegistryTable(ban=("bob", "10.0.0.0/8"), allow=("0" * 32,)))
-    office.rereading.ask()
+    office.reload.ask()
     assert office.in_force == []
-    office.rereading.open()
+    office.reload.open()
     assert await office.said.get() == "[Lists read again: 1 allowed, 2 kept out]"
     assert office.in_force[0].bans.has_host("10.1.2.3")
-    office.rereading.ask()
+    office.reload.ask()
     assert await office.said.get() == "[Lists read again: 1 allowed, 2 kept out; 1 put out]"
 
 
 async def test_what_is_no_good_changes_nothing() -> None:
     office = Office()
-    office.rereading.open()
+    office.reload.open()
     office.written = "--ban: what there is no reading"
-    office.rereading.ask()
+    office.reload.ask()
     assert await office.said.get() == "[--ban: what there is no reading; the lists stay as they were]"
     assert office.in_force == []
 
 
 async def test_what_else_has_changed_is_named() -> None:
     office = Office()
-    office.rereading.open()
+    office.reload.open()
     office.written = Settings(registry=RegistryTable(lease=60, ban=("bob",)), desk=DeskTable(region="DE"))
-    office.rereading.ask()
+    office.reload.ask()
     await office.said.get()
     assert await office.said.get() == "[Changed, but in force from the next start only: lease, region]"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.adminclient import FOLDER, AdminSpool, Unanswered, ask, folders_in
-from chatapp.registry.effects import Answer, ListNames, MakeInvites, NameShown, ReleaseName
+from chatapp.registry.adminclient import FOLDER, AdminRequestFailed, AdminSpool, ask, folders_in
+from chatapp.registry.effects import AdminAnswer, ListNames, MakeInvites, NameShown, ReleaseName
 from chatapp.registry.store.entries import NameBound
 from chatapp.registry.store.files import FileStore
 from chatapp.wire.codec import encode
@@ -29,7 +29,7 @@ def test_an_errand_and_its_answer_go_through_once(tmp_path: Path) -> None:
     assert list(spool.asked()) == [(TICKET, MakeInvites([b"k" * 32]))]
     assert list(spool.asked()) == []
     assert other.answered(TICKET) is None
-    answer = Answer(names=[NameShown("bob", BOB.public, "away", 7)])
+    answer = AdminAnswer(names=[NameShown("bob", BOB.public, "away", 7)])
     spool.answer(TICKET, answer)
     assert other.answered(TICKET) == answer
     assert other.answered(TICKET) is None
@@ -71,8 +71,8 @@ def test_without_a_registry_the_files_are_asked(tmp_path: Path) -> None:
     store.sync()
     store.close()
     assert ask(tmp_path, ListNames()).names == [NameShown("bob", BOB.public, "away", 5)]
-    assert ask(tmp_path, MakeInvites([b"k" * 32])) == Answer()
-    assert ask(tmp_path, ReleaseName("BOB")) == Answer()
+    assert ask(tmp_path, MakeInvites([b"k" * 32])) == AdminAnswer()
+    assert ask(tmp_path, ReleaseName("BOB")) == AdminAnswer()
     assert "nobody has" in ask(tmp_path, ReleaseName("bob")).error
     loaded = FileStore(tmp_path).load()
     assert (loaded.names, [one.code for one in loaded.invites]) == ([], [b"k" * 32])
@@ -82,7 +82,7 @@ def test_a_registry_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch
     monkeypatch.setattr("chatapp.registry.adminclient.PATIENCE", 0.01)
     monkeypatch.setattr("chatapp.registry.adminclient._ASK_AGAIN_SPAN", 0.0)
     holder = FileStore(tmp_path)
-    with pytest.raises(Unanswered, match="does not answer"):
+    with pytest.raises(AdminRequestFailed, match="does not answer"):
         ask(tmp_path, ListNames())
     holder.close()
     assert list((tmp_path / FOLDER).iterdir()) == [], "nobody does it later"
@@ -97,5 +97,5 @@ def test_registries_are_found_by_their_ports(tmp_path: Path) -> None:
 
 def test_a_folder_that_takes_no_errand_is_named(tmp_path: Path) -> None:
     (tmp_path / FOLDER).write_bytes(b"")
-    with pytest.raises(Unanswered, match=f"^{re.escape(str(tmp_path / FOLDER))}.*: Not a directory$"):
+    with pytest.raises(AdminRequestFailed, match=f"^{re.escape(str(tmp_path / FOLDER))}.*: Not a directory$"):
         ask(tmp_path, ListNames())

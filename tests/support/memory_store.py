@@ -9,14 +9,14 @@ from itertools import chain
 from threading import Lock
 from typing import TypeVar
 
-from chatapp.registry.store.entries import DeskOwner, Entry, GroupLine, MailStored, Owner, encode
-from chatapp.registry.store.image import LoadedBuilder, StoreState
+from chatapp.registry.store.entries import DeskOwner, Entry, GroupLineKept, MailStored, Owner, encode
 from chatapp.registry.store.journal import frame
 from chatapp.registry.store.protocol import Loaded, RecordLost, StoreFull, StoreReadOnly
+from chatapp.registry.store.state import LoadedBuilder, StoreState
 
 _WHERE = "memory"
 
-Kept = TypeVar("Kept", MailStored, GroupLine)
+Kept = TypeVar("Kept", MailStored, GroupLineKept)
 
 
 class MemoryStore:
@@ -29,19 +29,19 @@ class MemoryStore:
         )
         self._read_only = False
         self._lock = Lock()
-        self._image: StoreState[Entry] = StoreState()
+        self._state: StoreState[Entry] = StoreState()
         self._durable: StoreState[Entry] = StoreState()
         self._unsynced: list[Entry] = []
 
     def load(self) -> Loaded:
         """May be called at any time: a reader of the store's present state."""
-        catalogue = LoadedBuilder()
+        builder = LoadedBuilder()
         with self._lock:
-            owners: list[Owner] = [*self._image.mail, *self._image.groups, DeskOwner.DESK]
-            for holder in chain.from_iterable(map(self._image.holders, owners)):
+            owners: list[Owner] = [*self._state.mail, *self._state.groups, DeskOwner.DESK]
+            for holder in chain.from_iterable(map(self._state.holders, owners)):
                 for entry in holder.values():
-                    catalogue.note(entry)
-            return catalogue.loaded(self._image)
+                    builder.note(entry)
+            return builder.loaded(self._state)
 
     def append(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -51,7 +51,7 @@ class MemoryStore:
             if self.full:
                 raise StoreFull(_WHERE, "no room")
             for entry in entries:
-                self._image.apply(entry, entry)
+                self._state.apply(entry, entry)
             self._unsynced.extend(entries)
 
     def sync(self) -> None:
@@ -66,14 +66,14 @@ class MemoryStore:
 
     def read_letters(self, recipient: bytes, serials: Sequence[int]) -> list[bytes]:
         with self._lock:
-            box = self._image.mail.get(recipient, {})
+            box = self._state.mail.get(recipient, {})
             return [entry.letter for entry in _all_of(MailStored, box, serials, recipient.hex())]
 
     def read_lines(self, group: str, positions: Sequence[int]) -> list[bytes]:
         with self._lock:
-            known = self._image.groups.get(group)
+            known = self._state.groups.get(group)
             lines = known.lines if known else {}
-            return [entry.frame for entry in _all_of(GroupLine, lines, positions, group)]
+            return [entry.frame for entry in _all_of(GroupLineKept, lines, positions, group)]
 
     def checkpoint_due(self, now: float) -> bool:
         """Never: nothing here has to come to rest."""
@@ -98,7 +98,7 @@ class MemoryStore:
     def crash(self) -> None:
         """The power goes and comes back: what was not synced is gone. `load` tells what is left."""
         with self._lock:
-            self._image = self._durable.copy()
+            self._state = self._durable.copy()
             self._unsynced = []
             self._read_only = False
 

@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.limits import Policy
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.desk import STILL_SERVED
 from chatapp.wire.messages.desk import (
     ClientChanged,
@@ -38,7 +38,7 @@ class Hall:
         settings: DeskSettings | None = None,
         *,
         store: MemoryStore | None = None,
-        policy: Policy | None = None,
+        policy: RegistryPolicy | None = None,
     ) -> None:
         self.settings = settings or DeskSettings()
         self.rig = Rig(store, desk=self.settings, policy=policy)

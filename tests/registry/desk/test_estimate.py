@@ -5,7 +5,7 @@ from heapq import heapreplace
 
 import pytest
 
-from chatapp.registry.desk.statistics import SESSIONS_NEEDED, Estimates, Figures, Session, Waits
+from chatapp.registry.desk.statistics import SESSIONS_NEEDED, Estimates, Figures, ServedSession, Waits
 from chatapp.wire.limits import DESK_SESSIONS_MAX
 
 DAY = 86_400_000
@@ -53,25 +53,25 @@ def test_most_visitors_wait_as_long_as_they_were_told(operators: int, ahead: int
 
 def test_figures_begin_anew_at_local_midnight() -> None:
     figures = Figures(utc_offset=3_600)
-    assert figures.note(Session(NOON, NOON + 1_000, NOON + 2_000)) == 1
-    assert figures.note(Session(NOON, NOON + 3_000, NOON + 9_000)) == 2
+    assert figures.note(ServedSession(NOON, NOON + 1_000, NOON + 2_000)) == 1
+    assert figures.note(ServedSession(NOON, NOON + 3_000, NOON + 9_000)) == 2
     assert figures.served_today(NOON + DAY // 2 - 3_600_001) == 2
     assert figures.served_today(NOON + DAY // 2 - 3_600_000) == 0
     assert figures.waits([], NOON) == Waits(1, 3)
     assert figures.waits([], NOON + DAY) == Waits(0, 0)
-    assert figures.note(Session(NOON + DAY, NOON + DAY, NOON + DAY)) == 1
+    assert figures.note(ServedSession(NOON + DAY, NOON + DAY, NOON + DAY)) == 1
 
 
 def test_percentiles_are_of_all_who_were_called_today() -> None:
     figures = Figures(utc_offset=0)
     for wait in range(1, 10):
-        figures.note(Session(NOON, NOON + 1_000 * wait, NOON + 20_000))
-    assert figures.waits([Session(NOON, NOON + 10_000, 0)], NOON) == Waits(5, 9)
+        figures.note(ServedSession(NOON, NOON + 1_000 * wait, NOON + 20_000))
+    assert figures.waits([ServedSession(NOON, NOON + 10_000, 0)], NOON) == Waits(5, 9)
 
 
 def test_a_day_with_more_sessions_than_are_remembered_is_counted_right_after_a_restart() -> None:
     figures, again = Figures(utc_offset=0), Figures(utc_offset=0)
-    session = Session(NOON, NOON, NOON)
+    session = ServedSession(NOON, NOON, NOON)
     for _ in range(DESK_SESSIONS_MAX + 5):
         of_day = figures.note(session)
     again.load(session, of_day=of_day)

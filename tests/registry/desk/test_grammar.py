@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.desk.console import ForClient, Misspoken, parse
+from chatapp.registry.desk.console import BadInput, ClientText, parse
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.desk import (
     CallNext,
@@ -35,11 +35,11 @@ from chatapp.wire.messages.desk import (
         (".on", TakeDuty(0, "")),
         (".off", EndDuty(0)),
         (".stats", ShowFigures(0, "")),
-        ("hello", ForClient("hello")),
-        ("  two blanks ", ForClient("  two blanks ")),
-        ("..room", ForClient(".room")),
-        ("//room", ForClient("/room")),
-        ("é" * (TEXT_MAX // 2), ForClient("é" * (TEXT_MAX // 2))),
+        ("hello", ClientText("hello")),
+        ("  two blanks ", ClientText("  two blanks ")),
+        ("..room", ClientText(".room")),
+        ("//room", ClientText("/room")),
+        ("é" * (TEXT_MAX // 2), ClientText("é" * (TEXT_MAX // 2))),
     ],
 )
 def test_lines(typed: str, meant: object) -> None:
@@ -63,12 +63,12 @@ def test_lines(typed: str, meant: object) -> None:
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(typed: str, answer: str) -> None:
-    assert parse(typed) == Misspoken((answer,))
+    assert parse(typed) == BadInput((answer,))
 
 
 def test_help_names_every_command() -> None:
     helped = parse(".help")
-    assert isinstance(helped, Misspoken)
+    assert isinstance(helped, BadInput)
     assert [line.split()[0] for line in helped.lines] == [
         ".room", ".next", ".end", ".drop", ".move", ".handover", ".note", ".on", ".off", ".stats",
     ]  # fmt: skip

@@ -1,20 +1,20 @@
 """One line of visits: ranks, and the places of those who are served."""
 
-from chatapp.registry.desk.queue import GAP, Line
+from chatapp.registry.desk.queue import GAP, WaitingLine
 from chatapp.registry.desk.visit import Visit
 from tests.registry.desk.people import visit
 
 
-def line_of(*numbers: int, **ranks: int) -> tuple[Line, dict[int, Visit]]:
+def line_of(*numbers: int, **ranks: int) -> tuple[WaitingLine, dict[int, Visit]]:
     """`ranks`: of v1, v2 and so on, if they are not those that joining gives."""
-    line, visits = Line(), {number: visit(number) for number in numbers}
+    line, visits = WaitingLine(), {number: visit(number) for number in numbers}
     for one in visits.values():
         line.append(one)
         one.rank = ranks.get(f"v{one.number}", one.rank)
     return line, visits
 
 
-def order(line: Line) -> list[int]:
+def order(line: WaitingLine) -> list[int]:
     """Who stands in it; ranks must agree."""
     ranks = [one.rank for one in line]
     assert ranks == sorted(set(ranks))
@@ -108,6 +108,6 @@ def test_newcomers_stand_behind_whoever_is_served_and_misses_the_call() -> None:
 
 def test_positions_are_right_though_records_give_several_one_rank() -> None:
     visits = [visit(number) for number in (1, 2, 3, 4)]
-    line = Line()
+    line = WaitingLine()
     line.load(visits[::-1], [])
     assert [line.position(one) for one in visits] == [1, 2, 3, 4]

@@ -4,19 +4,19 @@ import itertools
 
 import pytest
 
-from chatapp.registry.desk.queue import GAP, DeskQueue, Line
+from chatapp.registry.desk.queue import GAP, DeskQueue, WaitingLine
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.visit import (
     CONSOLE,
     NOBODY,
     TRANSITIONS,
-    Altered,
     Change,
     DutyChanged,
-    Freed,
+    HandoverReleased,
     Visit,
     VisitEvent,
     VisitState,
+    VisitUpdated,
     kept_record,
     visit_of,
 )
@@ -314,7 +314,7 @@ def test_after_a_restart_nobody_waits_for_an_operator_who_was_only_on_duty() -> 
 
 
 def test_moves_into_one_place_rank_everybody_anew_when_the_gap_is_used_up() -> None:
-    line = Line()
+    line = WaitingLine()
     visits = [visit(number) for number in range(1, 5)]
     for one in visits:
         line.append(one)
@@ -434,9 +434,9 @@ def test_whoever_is_moved_before_one_who_holds_the_line_is_called() -> None:
 # --- what is told
 
 
-def altered(queue: DeskQueue) -> list[Change | Altered | Freed]:
+def altered(queue: DeskQueue) -> list[Change | VisitUpdated | HandoverReleased]:
     """Drained: what goes to the disk."""
-    return [one for one in queue.happened() if isinstance(one, Change | Altered | Freed)]
+    return [one for one in queue.happened() if isinstance(one, Change | VisitUpdated | HandoverReleased)]
 
 
 @pytest.mark.parametrize("goes", [True, False])
@@ -472,7 +472,7 @@ def test_whoever_waited_for_an_operator_who_vanishes_is_told_and_for_one_who_end
     else:
         queue.operator_gone(y, now=11.0)
     told = [one for one in altered(queue) if not isinstance(one, Change)]
-    assert told == [(Altered if how == "end_duty" else Freed)(visit=visits[1])]
+    assert told == [(VisitUpdated if how == "end_duty" else HandoverReleased)(visit=visits[1])]
 
 
 def test_only_whoever_is_served_is_handed_over_and_to_another_one_on_duty_for_the_same_queue() -> None:
@@ -495,7 +495,7 @@ def test_only_whoever_is_served_is_handed_over_and_to_another_one_on_duty_for_th
 def test_a_note_is_for_the_disk() -> None:
     queue, visits = desk(1)
     queue.note(visits[1], "speaks Hindi")
-    assert queue.happened() == [Altered(visit=visits[1])]
+    assert queue.happened() == [VisitUpdated(visit=visits[1])]
 
 
 def test_ranks_that_are_given_anew_are_for_the_disk() -> None:

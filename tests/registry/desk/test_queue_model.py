@@ -13,12 +13,12 @@ from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.visit import (
     NOBODY,
-    Altered,
     Change,
-    Freed,
+    HandoverReleased,
     OperatorId,
     Visit,
     VisitState,
+    VisitUpdated,
     is_in_line,
     kept_record,
     visit_of,
@@ -49,9 +49,15 @@ class QueueMachine(RuleBasedStateMachine):
         """Take in what happened: as records for the disk, and as facts for the witness."""
         for one in self.queue.happened():
             self.witness.hear(one)
-            if isinstance(one, Altered | Freed | Change) and one.visit.state is VisitState.OVER:
+            if (
+                isinstance(one, VisitUpdated | HandoverReleased | Change)
+                and one.visit.state is VisitState.OVER
+            ):
                 self.records.pop(one.visit.number, None)
-            elif isinstance(one, Altered | Freed | Change) and one.visit.number in self.queue.visits:
+            elif (
+                isinstance(one, VisitUpdated | HandoverReleased | Change)
+                and one.visit.number in self.queue.visits
+            ):
                 self.keep(one.visit)
 
     def keep(self, one: Visit) -> None:

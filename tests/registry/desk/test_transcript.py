@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.desk.transcript import VISITOR, Said, Transcript
+from chatapp.registry.desk.transcript import VISITOR, Transcript, TranscriptLine
 from chatapp.wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_WINDOW, TEXT_MAX
 
 ANN = b"a" * 32
 
 
-def say(transcript: Transcript, author: bytes, number: int, text: str = "x") -> Said:
+def say(transcript: Transcript, author: bytes, number: int, text: str = "x") -> TranscriptLine:
     said = transcript.take(author, name="", number=number, at=0, text=text)
     transcript.stored(said.position)
     return said
@@ -99,7 +99,7 @@ def test_what_the_disk_refused_was_not_said() -> None:
     transcript = Transcript()
     said = transcript.take(ANN, name="", number=1, at=0, text="x")
     assert transcript.due(VISITOR) == []
-    transcript.unkept(said.position)
+    transcript.discard(said.position)
     later = say(transcript, ANN, 2)
     assert transcript.due(VISITOR) == [later]
 
@@ -114,7 +114,7 @@ def test_nobody_confirms_what_is_not_on_the_disk() -> None:
 
 def test_numbers_are_known_after_a_restart() -> None:
     transcript = Transcript()
-    transcript.load([Said(3, ANN, "ann", 70, 0, "x"), Said(4, VISITOR, "", 9, 0, "y")])
+    transcript.load([TranscriptLine(3, ANN, "ann", 70, 0, "x"), TranscriptLine(4, VISITOR, "", 9, 0, "y")])
     assert (transcript.taken(ANN), transcript.taken(VISITOR), transcript.first) == (70, 9, 3)
     assert say(transcript, ANN, 71).position == 5
 

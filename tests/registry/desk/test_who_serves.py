@@ -18,7 +18,7 @@ WRONG = JoinCode.generate(b"?" * CODE_BYTES, registry=b"r" * 32)
 
 
 def rig_for(store: MemoryStore | None = None, desk: DeskSettings = DESK, *, invite_only: bool = False) -> Rig:
-    return Rig(store, desk=desk, doors=AccessSettings(invite_only=invite_only))
+    return Rig(store, desk=desk, access=AccessSettings(invite_only=invite_only))
 
 
 def tries(rig: Rig, name: str, code: JoinCode | None = None) -> RefusalReason | None:
@@ -165,6 +165,6 @@ def test_an_operator_is_listed_by_key() -> None:
 def test_an_operators_name_is_not_released_while_it_is_listed() -> None:
     rig = rig_for()
     rig.hand("bob").register()
-    rig.core.run_errand(ReleaseName("bob"), "ticket", now=rig.now)
+    rig.core.run_admin_request(ReleaseName("bob"), "ticket", now=rig.now)
     ((_, answer),) = rig.core.answers()
     assert answer.error == '"bob" is an operator of the help desk: take the name off that list first'

@@ -7,14 +7,14 @@ or records.
 from chatapp.registry.desk.visit import (
     NOBODY,
     TRANSITIONS,
-    Altered,
     Change,
-    Freed,
-    Happening,
+    HandoverReleased,
     OperatorId,
+    QueueEvent,
     Visit,
     VisitEvent,
     VisitState,
+    VisitUpdated,
 )
 from chatapp.wire.messages.desk import OverCause
 
@@ -90,11 +90,11 @@ class Witness:
         # Only whoever serves somebody is known to be on duty: who waited for another one waits for nobody in particular.
         self._wanted = {number: who for number, who in self._wanted.items() if who in served.values()}
 
-    def hear(self, one: Happening) -> None:
+    def hear(self, one: QueueEvent) -> None:
         if isinstance(one, Change):
             self._check(one)
             self._follow(one)
-        elif isinstance(one, Altered | Freed) and one.visit.wanted == NOBODY:
+        elif isinstance(one, VisitUpdated | HandoverReleased) and one.visit.wanted == NOBODY:
             self._wanted.pop(one.visit.number, None)
 
     def _follow(self, one: Change) -> None:

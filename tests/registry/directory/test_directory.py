@@ -94,15 +94,15 @@ class TestNames:
 
     def test_a_promised_name_is_taken_until_it_is_taken_back(self) -> None:
         directory = Directory(version=0)
-        directory.names.promise("bob", PEOPLE[0].public)
+        directory.names.claim("bob", PEOPLE[0].public)
         assert refusal(directory, card_of(1, "bob")) is RefusalReason.NAME_TAKEN
-        directory.names.take_back("bob", PEOPLE[0].public)
+        directory.names.release_claim("bob", PEOPLE[0].public)
         assert refusal(directory, card_of(1, "bob")) is None
 
     def test_a_bound_name_is_never_taken_back(self) -> None:
         directory = Directory(version=0)
         bind(directory, card_of(0, "bob"))
-        directory.names.take_back("bob", PEOPLE[0].public)
+        directory.names.release_claim("bob", PEOPLE[0].public)
         assert directory.names.holder("bob") == PEOPLE[0].public
 
     def test_a_full_directory_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,30 +13,30 @@ KEYS = ("ann", "\u0430nn", "bob", "b\u043eb", "b0b", "eve", "joe", "sue")
 
 def test_a_promise_that_is_taken_back_leaves_what_was() -> None:
     names = Names()
-    names.promise("ann", ANN)
+    names.claim("ann", ANN)
     assert names.is_taken("ann", BOB)
-    assert names.is_promised("ann")
-    names.take_back("ann", ANN)
+    assert names.is_claimed("ann")
+    names.release_claim("ann", ANN)
     assert not names.is_taken("ann", BOB)
     assert len(names) == 0
     names.reserve("ann", ANN, until=9.0)
-    names.promise("ann", ANN)
-    names.take_back("ann", ANN)
+    names.claim("ann", ANN)
+    names.release_claim("ann", ANN)
     assert names.is_taken("ann", BOB), "it is still reserved"
 
 
 def test_a_bound_name_is_never_taken_back() -> None:
     names = Names()
-    names.promise("ann", ANN)
+    names.claim("ann", ANN)
     names.bind("ann", ANN)
-    names.take_back("ann", ANN)
+    names.release_claim("ann", ANN)
     assert names.holder("ann") == ANN
 
 
 def test_a_name_on_its_way_back_does_not_expire() -> None:
     names = Names()
     names.reserve("ann", ANN, until=9.0)
-    names.promise("ann", ANN)
+    names.claim("ann", ANN)
     assert names.expired(now=20.0) == []
     names.bind("ann", ANN)
     assert names.expired(now=20.0) == []
@@ -80,9 +80,9 @@ def test_no_two_hold_names_that_look_alike_and_nobody_hoards(deeds: list[tuple[s
         elif names.is_taken(key, who):
             continue
         elif deed == "promise" and bound.get(who) != key:
-            names.promise(key, who)
+            names.claim(key, who)
         elif deed == "back" and bound.get(who) != key:
-            names.take_back(key, who)
+            names.release_claim(key, who)
         elif deed == "bind":
             names.bind(key, who)
             former, bound[who] = bound.get(who), key
@@ -94,5 +94,5 @@ def test_no_two_hold_names_that_look_alike_and_nobody_hoards(deeds: list[tuple[s
         assert len(names) == len(held)
         assert all(names.holder(key) == whose for whose, key in bound.items())
         for one in (ANN, BOB):
-            borne = [key for key, whose in held.items() if whose == one and not names.is_promised(key)]
+            borne = [key for key, whose in held.items() if whose == one and not names.is_claimed(key)]
             assert len(borne) <= NAMES_RESERVED_MAX + 1

@@ -1,6 +1,6 @@
 """Lines of the channel: relayed to all others as they came, and stored as they came."""
 
-from chatapp.registry.store.entries import GroupLine as StoredLine
+from chatapp.registry.store.entries import GroupLineKept as StoredLine
 from chatapp.wire.framing import GroupHeader, unpack_group
 from chatapp.wire.limits import (
     DATAGRAM_MAX,
@@ -157,6 +157,6 @@ class TestRelaying:
 def test_lines_are_stored_as_they_came(rig: Rig, ann: Hand) -> None:
     line = ann.line("hello")
     ann.send_raw(line)
-    stored = list(rig.store._image.groups[CHANNEL].lines.values())
+    stored = list(rig.store._state.groups[CHANNEL].lines.values())
     assert [entry.frame for entry in stored if isinstance(entry, StoredLine)] == [line]
     assert isinstance(unpack_group(line), GroupHeader)

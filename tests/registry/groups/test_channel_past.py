@@ -88,7 +88,7 @@ class TestPast:
     def test_lines_that_the_disk_lost_are_left_out(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         for text in ("one", "two"):
             ann.send_raw(ann.line(text))
-        lines = rig.store._image.groups[CHANNEL].lines
+        lines = rig.store._state.groups[CHANNEL].lines
         lines.pop(next(iter(lines)))
         answer = page(bob, CHANNEL)
         assert len(answer.lines) == 1

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.groups.log import FRAME_MAX, Cut, Group, Line, Verdict
+from chatapp.registry.groups.log import FRAME_MAX, Cut, Group, LogLine, Verdict
 from chatapp.wire.framing import GroupHeader, pack_relayed
 from chatapp.wire.limits import (
     GROUP_BYTES_MAX,
@@ -28,7 +28,7 @@ def group(*epochs: int) -> Group:
     return made
 
 
-def say(made: Group, sender: bytes = BOB, *, epoch: int = 1, size: int = 90, now: float = 0.0) -> Line:
+def say(made: Group, sender: bytes = BOB, *, epoch: int = 1, size: int = 90, now: float = 0.0) -> LogLine:
     """A line that the disk has."""
     line = made.add(sender, epoch, size, now=now)
     made.settle(line.position)
@@ -116,7 +116,7 @@ class TestPages:
         made = group()
         for is_own, size in lines:
             say(made, EVE if is_own else BOB, epoch=1, size=size, now=0.0)
-        since, seen = 0, list[Line]()
+        since, seen = 0, list[LogLine]()
         while True:
             page = made.page(since, reader=EVE)
             assert len(page.lines) == 1 or sum(line.size for line in page.lines) <= GROUP_PAGE_MAX
@@ -165,7 +165,7 @@ class TestKeeping:
 
     def test_what_was_loaded_goes_on(self) -> None:
         made = Group(CHANNEL, position=50)
-        made.load({1: b"1" * 32}, [Line(70, BOB, 1, 90, 99.0)])
+        made.load({1: b"1" * 32}, [LogLine(70, BOB, 1, 90, 99.0)])
         made.begin_epoch(2, b"2" * 32, honoured_until=0.0)
         assert say(made, BOB, epoch=2, size=90, now=0.0).position == 71
         assert [key.epoch for key in made.page(0, reader=EVE).keys] == [1, 2]
@@ -228,7 +228,7 @@ class TestWhoPaysForAFlood:
     ) -> None:
         made = Group(CHANNEL, position=0, lines_max=lines_max, bytes_max=bytes_max)
         made.begin_epoch(1, bytes(32), honoured_until=0.0)
-        kept: dict[int, Line] = {}
+        kept: dict[int, LogLine] = {}
         for who, size, is_cut in lines:
             line = say(made, bytes([who]) * 32, size=size)
             kept[line.position] = line

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chatapp.registry.limits import Policy
+from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.messages.registration import Ping
 from chatapp.wire.messages.rooms import (
     FetchGroup,
@@ -228,7 +228,7 @@ class RoomsBesideAModel(RuleBasedStateMachine):
 
     @rule()
     def who_is_here_knows_who_else_is(self) -> None:
-        self.rig.advance(Policy().room_news_span)
+        self.rig.advance(RegistryPolicy().room_news_span)
         for who in list(self.views):
             self.listen(who)
             room = self.room_of(who)

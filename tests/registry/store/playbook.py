@@ -17,15 +17,15 @@ from chatapp.registry.store.entries import (
     GroupCut,
     GroupGone,
     GroupKeyMade,
-    GroupLine,
+    GroupLineKept,
     GroupLinesDropped,
     MailStored,
     MailTaken,
     NameBound,
     NameFreed,
     NameReserved,
-    RoomMember,
     RoomMemberGone,
+    RoomMemberKept,
 )
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import Loaded, Store
@@ -59,8 +59,8 @@ def key(epoch: int, group: str = "tea") -> GroupKeyMade:
     return GroupKeyMade(group, epoch, bytes([epoch % 256]) * 32)
 
 
-def line(position: int, group: str = "tea", *, epoch: int = 1, size: int = 15) -> GroupLine:
-    return GroupLine(group, position, ALICE, epoch, 70 + position, bytes([position % 256]) * size)
+def line(position: int, group: str = "tea", *, epoch: int = 1, size: int = 15) -> GroupLineKept:
+    return GroupLineKept(group, position, ALICE, epoch, 70 + position, bytes([position % 256]) * size)
 
 
 def visiting(visit: int, *, queue: str = "desk", operator: bytes = b"", note: str = "") -> DeskVisitKept:
@@ -92,8 +92,8 @@ def gone(group: str = "tea") -> GroupGone:
     return GroupGone(group)
 
 
-def member(identity: bytes, group: str = "tea", *, seen: int = 5, is_here: bool = True) -> RoomMember:
-    return RoomMember(identity, group, 3, seen, is_here, 90)
+def member(identity: bytes, group: str = "tea", *, seen: int = 5, is_here: bool = True) -> RoomMemberKept:
+    return RoomMemberKept(identity, group, 3, seen, is_here, 90)
 
 
 @dataclass
@@ -101,10 +101,10 @@ class Model:
     """What a store holds, in the plainest words."""
 
     names: dict[str, NameBound | NameReserved] = field(default_factory=dict)
-    members: dict[bytes, RoomMember] = field(default_factory=dict)
+    members: dict[bytes, RoomMemberKept] = field(default_factory=dict)
     mail: dict[bytes, dict[int, MailStored]] = field(default_factory=dict)
     keys: dict[str, dict[int, bytes]] = field(default_factory=dict)
-    lines: dict[str, list[GroupLine]] = field(default_factory=dict)
+    lines: dict[str, list[GroupLineKept]] = field(default_factory=dict)
     cuts: dict[str, int] = field(default_factory=dict)
     tops: dict[str, int] = field(default_factory=dict)
     last_use: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class Model:
                 self.names[entry.name_key] = entry
             case NameFreed():
                 self.names.pop(entry.name_key, None)
-            case RoomMember():
+            case RoomMemberKept():
                 self.members[entry.identity] = entry
             case RoomMemberGone():
                 self.members.pop(entry.identity, None)
@@ -139,7 +139,7 @@ class Model:
             case GroupKeyMade():
                 self.keys.setdefault(entry.group, {})[entry.epoch] = entry.key
                 self._drop_keys(entry.group)
-            case GroupLine():
+            case GroupLineKept():
                 self.lines.setdefault(entry.group, []).append(entry)
                 self.tops[entry.group] = entry.position
                 self.last_use[entry.group, entry.epoch] = entry.position
@@ -221,7 +221,7 @@ def view(store: Store, loaded: Loaded) -> View:
         frames = store.read_lines(name, [head.position for head in group.lines])
         assert [head.size for head in group.lines] == list(map(len, frames))
         lines[name] = [
-            GroupLine(name, head.position, head.sender, head.epoch, head.at, frame)
+            GroupLineKept(name, head.position, head.sender, head.epoch, head.at, frame)
             for head, frame in zip(group.lines, frames, strict=True)
         ]
     return {

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from chatapp.registry.store.entries import CheckpointMark, Entry, GroupKeyMade, GroupLine, MailStored, decode
+from chatapp.registry.store.entries import (
+    CheckpointMark,
+    Entry,
+    GroupKeyMade,
+    GroupLineKept,
+    MailStored,
+    decode,
+)
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.journal import scan
 from chatapp.registry.store.protocol import StoreLacking
@@ -15,8 +22,8 @@ from tests.registry.store.disks import WatchedDisk
 from tests.registry.store.playbook import BOB, MAIL, Model, View, bound, opened, stored, view
 
 
-def small(position: int) -> GroupLine:
-    return GroupLine("t", position, b"", 1, 0, b"x")
+def small(position: int) -> GroupLineKept:
+    return GroupLineKept("t", position, b"", 1, 0, b"x")
 
 
 ENTRIES: dict[str, list[Entry]] = {

@@ -9,8 +9,8 @@ import pytest
 from chatapp.registry.store.disk import Disk
 from chatapp.registry.store.entries import DeskVisitKept, DeskVisitOver, Entry
 from chatapp.registry.store.files import ERASE_SPAN, RETRY_SPAN, FileStore
-from chatapp.registry.store.image import StoreState
 from chatapp.registry.store.protocol import StoreError
+from chatapp.registry.store.state import StoreState
 from chatapp.wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
 from tests.registry.store.disks import WatchedDisk
 from tests.registry.store.playbook import ALICE, opened, over, said, visiting
@@ -18,10 +18,10 @@ from tests.support.memory_store import MemoryStore
 
 
 def image_of(*entries: Entry) -> StoreState[Entry]:
-    image: StoreState[Entry] = StoreState()
+    state: StoreState[Entry] = StoreState()
     for entry in entries:
-        image.apply(entry, entry)
-    return image
+        state.apply(entry, entry)
+    return state
 
 
 def test_the_latest_record_of_a_visit_holds() -> None:
@@ -50,32 +50,32 @@ def test_a_number_is_never_given_again_even_when_nobody_was_served() -> None:
 
 
 def test_sessions_that_are_remembered_have_a_cap() -> None:
-    image: StoreState[int] = StoreState()
+    state: StoreState[int] = StoreState()
     freed: list[int] = []
     for visit in range(1, DESK_SESSIONS_MAX + 3):
-        freed += image.apply(over(visit, called_at=1), visit)
-    assert len(image.desk.served) == DESK_SESSIONS_MAX
+        freed += state.apply(over(visit, called_at=1), visit)
+    assert len(state.desk.served) == DESK_SESSIONS_MAX
     assert freed == [1, 2]
 
 
 def test_who_came_and_went_unserved_takes_no_session_s_place() -> None:
-    image: StoreState[int] = StoreState()
-    image.apply(over(1, called_at=1), 1)
+    state: StoreState[int] = StoreState()
+    state.apply(over(1, called_at=1), 1)
     for visit in range(2, DESK_SESSIONS_MAX + 9):
-        image.apply(over(visit), visit)
-    assert list(image.desk.served) == [1]
-    assert len(image.desk.last) == 1
+        state.apply(over(visit), visit)
+    assert list(state.desk.served) == [1]
+    assert len(state.desk.last) == 1
 
 
 def test_ends_that_a_visitor_is_still_to_be_told_of_have_a_cap_of_their_own() -> None:
-    image: StoreState[int] = StoreState()
+    state: StoreState[int] = StoreState()
     freed: list[int] = []
     for visit in range(1, DESK_UNTOLD_MAX + 3):
-        freed += image.apply(untold(visit), visit)
-    freed += image.apply(over(999), 999)
-    assert list(image.desk.untold) == list(range(3, DESK_UNTOLD_MAX + 3))
+        freed += state.apply(untold(visit), visit)
+    freed += state.apply(over(999), 999)
+    assert list(state.desk.untold) == list(range(3, DESK_UNTOLD_MAX + 3))
     assert freed == [1, 2]
-    assert image.apply(visiting(5), 5) == (5,), "it stays over"
+    assert state.apply(visiting(5), 5) == (5,), "it stays over"
 
 
 def untold(visit: int) -> DeskVisitOver:

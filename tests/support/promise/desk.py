@@ -11,7 +11,7 @@ from chatapp.peer.core.events import ClientCame, ClientChanged, ClientMove
 from chatapp.peer.visitor.events import LineCame
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DEFAULT_QUEUE
-from chatapp.registry.desk.visit import NOBODY, Altered, Change, Happening, VisitEvent, VisitState
+from chatapp.registry.desk.visit import NOBODY, Change, QueueEvent, VisitEvent, VisitState, VisitUpdated
 from chatapp.wire.messages.desk import (
     CallNext,
     DropVisitor,
@@ -38,7 +38,7 @@ class DeskPromise:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._queue: DeskQueue | None = None
-        self._tapped: list[Happening] = []
+        self._tapped: list[QueueEvent] = []
         self._line: list[int] = []
         self._lines: deque[tuple[float, list[int]]] = deque(maxlen=200)
         """Lines of late, and when they came about: what was not synced may be undone by a crash."""
@@ -156,7 +156,7 @@ class DeskPromise:
     def _tap(self, queue: DeskQueue) -> None:
         drain = queue.happened
 
-        def tapped() -> list[Happening]:
+        def tapped() -> list[QueueEvent]:
             found = drain()
             self._tapped += found
             return found
@@ -165,14 +165,14 @@ class DeskPromise:
 
     # --- within one
 
-    def _follow(self, queue: DeskQueue, changes: list[Happening]) -> None:
+    def _follow(self, queue: DeskQueue, changes: list[QueueEvent]) -> None:
         before, line = self._line, [visit.number for visit in queue.line(DEFAULT_QUEUE)]
         moves = [one for one in changes if isinstance(one, Change)]
         unanswered = {one.visit.number for one in moves if one.event is VisitEvent.UNANSWERED}
         put_back = {one.visit.number for one in moves if one.event is VisitEvent.PUT_BACK} | unanswered
         is_moved = not _is_same_order([one for one in before if one not in put_back], line)
         if is_moved:
-            altered = {one.visit.number for one in changes if isinstance(one, Altered)}
+            altered = {one.visit.number for one in changes if isinstance(one, VisitUpdated)}
             assert any(_is_same_order(_without(before, {one} | put_back), line) for one in altered), (
                 f"I6: {before} was in line, now {line}"
             )

@@ -9,26 +9,26 @@ from chatapp.registry.store.entries import (
     Entry,
     GroupCut,
     GroupKeyMade,
-    GroupLine,
+    GroupLineKept,
     MailStored,
     Owner,
 )
-from chatapp.registry.store.image import StoreState
+from chatapp.registry.store.state import StoreState
 from tests.registry.store.playbook import BOB, bound, cut, gone, key, line, stored, taken
 from tests.registry.store.strategies import Author
 
 
 def image_of(*entries: Entry) -> StoreState[Entry]:
-    image: StoreState[Entry] = StoreState()
+    state: StoreState[Entry] = StoreState()
     for entry in entries:
-        image.apply(entry, entry)
-    return image
+        state.apply(entry, entry)
+    return state
 
 
-def content(image: StoreState[Entry]) -> object:
-    groups = {name: (dict(group.keys), group.lines, group.cuts) for name, group in image.groups.items()}
-    desk = (image.desk.visits, image.desk.lines, image.desk.served, image.desk.last, image.desk.highest_visit)
-    return list(image.names.items()), image.members, image.mail, groups, image.highest_serial, desk
+def content(state: StoreState[Entry]) -> object:
+    groups = {name: (dict(group.keys), group.lines, group.cuts) for name, group in state.groups.items()}
+    desk = (state.desk.visits, state.desk.lines, state.desk.served, state.desk.last, state.desk.highest_visit)
+    return list(state.names.items()), state.members, state.mail, groups, state.highest_serial, desk
 
 
 @given(st.data())
@@ -43,15 +43,15 @@ def test_saying_everything_again_changes_nothing(data: st.DataObject) -> None:
 def test_what_is_not_freed_is_held(data: st.DataObject) -> None:
     """Each place is either in a table or was handed back, once: the files' account of dead bytes rests on it."""
     author = Author()
-    image: StoreState[int] = StoreState()
+    state: StoreState[int] = StoreState()
     freed: list[int] = []
     kept = set()
     for where, entry in enumerate(author.batch(data) + author.batch(data) + author.batch(data)):
-        freed.extend(image.apply(entry, where))
-        if isinstance(entry, MailStored | GroupLine | GroupKeyMade | GroupCut | DeskEntry):
+        freed.extend(state.apply(entry, where))
+        if isinstance(entry, MailStored | GroupLineKept | GroupKeyMade | GroupCut | DeskEntry):
             kept.add(where)
-    owners: list[Owner] = [*image.mail, *image.groups, DeskOwner.DESK]
-    held = [where for owner in owners for holder in image.holders(owner) for where in holder.values()]
+    owners: list[Owner] = [*state.mail, *state.groups, DeskOwner.DESK]
+    held = [where for owner in owners for holder in state.holders(owner) for where in holder.values()]
     assert len(held) == len(set(held))
     assert len(freed) == len(set(freed))
     assert set(held) | set(freed) == kept
@@ -64,17 +64,17 @@ def test_a_mailbox_that_is_emptied_is_forgotten() -> None:
 
 
 def test_the_first_place_of_a_record_is_its_place() -> None:
-    image: StoreState[int] = StoreState()
+    state: StoreState[int] = StoreState()
     entries: list[Entry] = [stored(1), line(1), key(1), cut(0)]
     for where in (1, 2):
         for number, entry in enumerate(entries):
-            freed = image.apply(entry, 10 * where + number)
+            freed = state.apply(entry, 10 * where + number)
             assert list(freed) == ([] if where == 1 else [20 + number])
 
 
 def test_the_latest_binding_of_a_name_holds_and_is_the_last() -> None:
-    image = image_of(bound("alice"), bound("bob", BOB), bound("alice", card=b"new"))
-    assert list(image.names.values()) == [bound("bob", BOB), bound("alice", card=b"new")]
+    state = image_of(bound("alice"), bound("bob", BOB), bound("alice", card=b"new"))
+    assert list(state.names.values()) == [bound("bob", BOB), bound("alice", card=b"new")]
 
 
 def test_a_cut_takes_the_keys_that_only_its_lines_needed() -> None:

@@ -22,7 +22,7 @@ from chatapp.registry.store.entries import (
     GroupCut,
     GroupGone,
     GroupKeyMade,
-    GroupLine,
+    GroupLineKept,
     GroupLinesDropped,
     InviteGone,
     InviteMade,
@@ -32,8 +32,8 @@ from chatapp.registry.store.entries import (
     NameFreed,
     NameReserved,
     Owner,
-    RoomMember,
     RoomMemberGone,
+    RoomMemberKept,
 )
 from chatapp.registry.store.protocol import LetterHead, LineHead, Loaded, LoadedDesk, LoadedGroup
 from chatapp.wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
@@ -48,7 +48,7 @@ def line_key(visit: int, position: int) -> int:
     return visit << _POSITION_BITS | position
 
 
-class DeskImage(Generic[Where]):
+class DeskState(Generic[Where]):
     """The desk: visits by number, lines by `line_key`, the newest sessions and ends by visit."""
 
     def __init__(self) -> None:
@@ -66,9 +66,9 @@ class DeskImage(Generic[Where]):
             int, tuple[int, int]
         ] = {}  # of each visit with lines: the first and the last position
 
-    def copy(self) -> "DeskImage[Where]":
+    def copy(self) -> "DeskState[Where]":
         """An image of its own, of the same places."""
-        twin: DeskImage[Where] = DeskImage()
+        twin: DeskState[Where] = DeskState()
         twin.visits, twin.lines = self.visits.copy(), self.lines.copy()
         twin.served, twin.last, twin.untold = self.served.copy(), self.last.copy(), self.untold.copy()
         twin.highest_visit, twin._spans = self.highest_visit, self._spans.copy()
@@ -148,7 +148,7 @@ class DeskImage(Generic[Where]):
 NEWEST_KEYS_KEPT = 3
 
 
-class Group(Generic[Where]):
+class StoredGroup(Generic[Where]):
     """One group's keys by epoch and lines by position; both rise."""
 
     __slots__ = ("cuts", "highest", "keys", "last_use", "lines")
@@ -165,8 +165,8 @@ class Group(Generic[Where]):
         """The position up to which lines were dropped, -1 for none."""
         return next(iter(self.cuts), -1)
 
-    def copy(self) -> "Group[Where]":
-        twin: Group[Where] = Group()
+    def copy(self) -> "StoredGroup[Where]":
+        twin: StoredGroup[Where] = StoredGroup()
         twin.keys, twin.lines, twin.cuts = self.keys.copy(), self.lines.copy(), self.cuts.copy()
         twin.last_use, twin.highest = self.last_use.copy(), self.highest
         return twin
@@ -178,7 +178,7 @@ class Group(Generic[Where]):
         self.keys[entry.epoch] = where
         return self._drop_unused_key()
 
-    def add_line(self, entry: GroupLine, where: Where) -> Sequence[Where]:
+    def add_line(self, entry: GroupLineKept, where: Where) -> Sequence[Where]:
         if entry.position <= self.highest:
             return (where,)
         self.highest = entry.position
@@ -231,11 +231,11 @@ class StoreState(Generic[Where]):
 
     def __init__(self) -> None:
         self.names: dict[str, NameBound | NameReserved] = {}  # the latest last
-        self.members: dict[bytes, RoomMember] = {}
+        self.members: dict[bytes, RoomMemberKept] = {}
         self.invites: dict[bytes, InviteMade] = {}
         self.mail: dict[bytes, dict[int, Where]] = {}
-        self.groups: dict[str, Group[Where]] = {}
-        self.desk: DeskImage[Where] = DeskImage()
+        self.groups: dict[str, StoredGroup[Where]] = {}
+        self.desk: DeskState[Where] = DeskState()
         self.highest_serial = 0
 
     def apply(self, entry: Entry, where: Where) -> Sequence[Where]:
@@ -247,7 +247,7 @@ class StoreState(Generic[Where]):
                 return self._take(entry)
             case GroupKeyMade():
                 return self._group(entry.group).add_key(entry, where)
-            case GroupLine():
+            case GroupLineKept():
                 return self._group(entry.group).add_line(entry, where)
             case GroupCut():
                 return self._group(entry.group).cut_through(entry.position, where)
@@ -264,7 +264,13 @@ class StoreState(Generic[Where]):
 
     def _note(
         self,
-        entry: NameBound | NameReserved | NameFreed | RoomMember | RoomMemberGone | InviteMade | InviteGone,
+        entry: NameBound
+        | NameReserved
+        | NameFreed
+        | RoomMemberKept
+        | RoomMemberGone
+        | InviteMade
+        | InviteGone,
     ) -> None:
         """What is held as it is, in memory."""
         match entry:
@@ -275,7 +281,7 @@ class StoreState(Generic[Where]):
                     self.invites.pop(entry.code, None)
             case NameFreed():
                 self.names.pop(entry.name_key, None)
-            case RoomMember():
+            case RoomMemberKept():
                 self.members[entry.identity] = entry
             case RoomMemberGone():
                 self.members.pop(entry.identity, None)
@@ -331,10 +337,10 @@ class StoreState(Generic[Where]):
         self.groups.pop(name, None)
         return freed
 
-    def _group(self, name: str) -> Group[Where]:
+    def _group(self, name: str) -> StoredGroup[Where]:
         group = self.groups.get(name)
         if group is None:
-            group = self.groups[name] = Group()
+            group = self.groups[name] = StoredGroup()
         return group
 
 
@@ -360,7 +366,7 @@ class LoadedBuilder:
                     at=entry.at,
                     size=len(entry.letter),
                 )
-            case GroupLine():
+            case GroupLineKept():
                 self._lines[entry.group, entry.position] = LineHead(
                     position=entry.position,
                     sender=entry.sender,
@@ -380,36 +386,36 @@ class LoadedBuilder:
             case _:
                 pass
 
-    def loaded(self, image: StoreState[Any], *, skipped: int = 0, damage: Sequence[str] = ()) -> Loaded:
-        """What of it is still in `image`."""
+    def loaded(self, state: StoreState[Any], *, skipped: int = 0, damage: Sequence[str] = ()) -> Loaded:
+        """What of it is still in `state`."""
         return Loaded(
-            names=list(image.names.values()),
+            names=list(state.names.values()),
             letters={
-                owner: [self._letters[serial] for serial in sorted(box)] for owner, box in image.mail.items()
+                owner: [self._letters[serial] for serial in sorted(box)] for owner, box in state.mail.items()
             },
-            groups={name: self._group(name, group) for name, group in image.groups.items()},
-            members=list(image.members.values()),
-            invites=list(image.invites.values()),
-            highest_serial=image.highest_serial,
+            groups={name: self._group(name, group) for name, group in state.groups.items()},
+            members=list(state.members.values()),
+            invites=list(state.invites.values()),
+            highest_serial=state.highest_serial,
             skipped=skipped,
             damage=list(damage),
-            desk=self._desk(image.desk),
+            desk=self._desk(state.desk),
         )
 
-    def _desk(self, image: DeskImage[Any]) -> LoadedDesk:
+    def _desk(self, state: DeskState[Any]) -> LoadedDesk:
         lines: dict[int, list[DeskLineKept]] = {}
-        for key in sorted(image.lines):
+        for key in sorted(state.lines):
             said = self._said[key]
             lines.setdefault(said.visit, []).append(said)
         return LoadedDesk(
-            visits=[self._visits[visit] for visit in sorted(image.visits)],
+            visits=[self._visits[visit] for visit in sorted(state.visits)],
             lines=lines,
-            served=[self._over[visit] for visit in image.served],
-            untold=[self._over[visit] for visit in image.untold],
-            highest_visit=image.highest_visit,
+            served=[self._over[visit] for visit in state.served],
+            untold=[self._over[visit] for visit in state.untold],
+            highest_visit=state.highest_visit,
         )
 
-    def _group(self, name: str, group: Group[Any]) -> LoadedGroup:
+    def _group(self, name: str, group: StoredGroup[Any]) -> LoadedGroup:
         return LoadedGroup(
             keys={epoch: self._keys[name, epoch] for epoch in group.keys},
             lines=[self._lines[name, position] for position in group.lines],
