@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
+from bench import interpreter
+
 CHECKOUT: Final = Path(__file__).parents[1]
 _LIMITS: Final = Path(__file__).parent / "limits"
 _PROCESSOR_SECONDS: Final = 400
@@ -229,6 +231,6 @@ def described() -> dict[str, Any]:
         "processor": model,
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
-        "python": platform.python_version(),
+        "python": interpreter.described(),
         "load": [round(one, 2) for one in os.getloadavg()],
     }

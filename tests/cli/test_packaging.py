@@ -80,7 +80,7 @@ def installed(
     source = sources
     if request.param == "sdist":
         with tarfile.open(sdist) as archive:
-            archive.extractall(folder / "sdist", filter="data")
+            archive.extractall(folder / "sdist")
         (source,) = (folder / "sdist").iterdir()
     return unpacked(build("wheel", source, folder / "built"), folder / "site")
 
