@@ -1,4 +1,4 @@
-"""The servers that people would take instead: found on the PATH, run on loopback.
+"""The servers that people would take instead: fetched by `make bench-rivals` or found on the PATH, run on loopback.
 
 They hold nothing back: flood limits and pings are off, nothing is written to disk unless the measure is about the disk.
 """
@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Final
 
-from bench.machine import Failed, Process, built, free_port, scratch
+from bench.machine import CHECKOUT, Failed, Process, built, free_port, scratch
 
 _PATIENCE = 10.0
 
@@ -27,19 +28,42 @@ class Rival:
         self.name, self.protocol, self.process, self.port = name, protocol, process, port
 
 
+FETCHED: Final = CHECKOUT / ".rivals"
+"""Where `make bench-rivals` unpacks rivals."""
+
+
+def program_of(name: str) -> str | None:
+    """Find a rival's program: fetched ones first, then those that the system has. None: there is none."""
+    fetched = [
+        *FETCHED.glob("python/*/bin"),
+        FETCHED / "python/bin",
+        FETCHED / "debian/usr/bin",
+        FETCHED / "debian/usr/sbin",
+    ]
+    places = [*map(str, fetched), os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]
+    return shutil.which(name, path=os.pathsep.join(places))
+
+
 def _found(program: str, package: str) -> str:
-    places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
-    found = shutil.which(program, path=places)
+    found = program_of(program)
     if found is None:
-        raise Absent(f"{program} is not installed (Debian: {package}); skipped")
+        raise Absent(
+            f"{program} is not installed (`make bench-rivals` fetches it; Debian: {package}); skipped"
+        )
     return found
+
+
+def _libraries() -> dict[str, str]:
+    """The environment in which fetched programs find the libraries that were fetched with them."""
+    folders = [path for path in FETCHED.glob("debian/usr/lib/*-linux-*") if path.is_dir()]
+    return {"LD_LIBRARY_PATH": os.pathsep.join(map(str, folders))} if folders else {}
 
 
 @contextmanager
 def _running(
     name: str, protocol: str, command: list[str | Path], port: int, core: int | None = None
 ) -> Iterator[Rival]:
-    with Process(command, quiet=True, core=core) as process:
+    with Process(command, env=_libraries(), quiet=True, core=core) as process:
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
