@@ -1,7 +1,7 @@
 """The handshake KK against public test vectors, and what must not open.
 
 The vectors are those for `Noise_KK_25519_AESGCM_SHA256` in two public collections: `vectors/cacophony.txt` of cacophony
-(Haskell) and `tests/vectors/snow.txt` of snow (Rust). Only this pattern is taken, and only the data.
+(Haskell) and `snow/tests/vectors/snow.txt` (Rust). Only this pattern is taken, and only the data.
 """
 
 from dataclasses import dataclass

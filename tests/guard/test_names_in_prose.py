@@ -1,0 +1,99 @@
+"""Names of our modules, files and tests in documents and docstrings exist, so that prose does not outlive a rename."""
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+FOLDERS: Final = ("wire", "registry", "peer", "chatapp", "tests", "bench", "fuzz", "examples")
+INSTALLED: Final = ("wire", "registry", "peer")
+DOCUMENTS: Final = sorted(
+    path
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md"))
+    if path.name != "CHANGELOG.md"  # history: it names what was there then
+)
+MADE_LATER: Final = ("fuzz/found",)
+"""Folders that a program makes when it needs them."""
+MODULES: Final = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+
+_QUOTED: Final = re.compile(r"`([^`\n]+)`")
+_PATH: Final = re.compile(rf"(?:{'|'.join((*FOLDERS, 'docs'))})(?:/[\w.-]+)+/?")
+_DOTTED: Final = re.compile(rf"(?:{'|'.join(INSTALLED)})(?:\.[A-Za-z_]\w*)+")
+_TEST: Final = re.compile(r"test_\w+\.py")
+
+
+def is_there(name: str) -> bool:
+    """Whether a file, folder or module has this path; a module may stand without its suffix."""
+    path = ROOT / name.rstrip("/")
+    return name in MADE_LATER or path.exists() or path.with_name(path.name + ".py").exists()
+
+
+def is_defined(name: str) -> bool:
+    """Whether a dotted name is a module, or something in one."""
+    found: ModuleType | object = importlib.import_module("chatapp")
+    where = "chatapp"
+    for part in name.split("."):
+        where += f".{part}"
+        if not hasattr(found, part):
+            try:
+                importlib.import_module(where)
+            except ImportError:
+                return part in getattr(found, "__annotations__", ())
+        found = getattr(found, part)
+    return True
+
+
+def unknown_names(text: str) -> Iterator[str]:
+    """The quoted names in `text` that look like ours and do not exist."""
+    for name in _QUOTED.findall(text):
+        if _PATH.fullmatch(name):
+            if not is_there(name):
+                yield name
+        elif _DOTTED.fullmatch(name):
+            if not is_defined(name):
+                yield name
+        elif _TEST.fullmatch(name) and not any((ROOT / "tests").rglob(name)):
+            yield name
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """The docstrings in a module, and the strings that stand behind an assignment to explain it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield text
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_document_names_only_what_exists(document: Path) -> None:
+    assert not list(unknown_names(document.read_text(encoding="utf-8")))
+
+
+def test_docstrings_name_only_what_exists() -> None:
+    wrong = {
+        str(path.relative_to(ROOT)): names
+        for path in MODULES
+        if (names := [name for text in docstrings(path) for name in unknown_names(text)])
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["wire/no_such_file", "wire.limits.NO_SUCH_LIMIT", "wire.no_such_module", "test_no_such_file.py"],
+)
+def test_a_name_that_does_not_exist_is_found(name: str) -> None:
+    assert list(unknown_names(f"as `{name}` says")) == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["wire/limits", "wire/limits.py", "wire.limits.NAMES_MAX", "tests/guard/", "wire.codec"]
+)
+def test_a_name_that_exists_is_not_reported(name: str) -> None:
+    assert list(unknown_names(f"as `{name}` says")) == []
