@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.wire.errors import ChatAppError, NameRefused
-from chatapp.wire.folders import make_private
+from chatapp.wire.folders import keep_public_half, make_private, sync_folder, write_whole
 from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.names import file_name_of, is_same_name, name_key, peer_name
@@ -97,7 +97,7 @@ class KeyFolder:
                 # That of a key which is gone must not outlive a crash right here.
                 (folder / "identity.pub").unlink(missing_ok=True)
             self.identity: Final = Identity(self._secret("identity.key"))
-            self._check_public()
+            self._check_public_half()
             self.mail_keys: list[AgreementKey] = self._mail_keys(wall)
             os.close(os.open(self.history, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except BaseException:
@@ -115,7 +115,7 @@ class KeyFolder:
         if target != self._folder and target.exists():
             raise NameHasKeys(name, target)
         old = self._names()[0] if self._names() else self._own_name
-        _write(self._folder / MARK, json.dumps([old, name]).encode())
+        write_whole(self._folder / MARK, json.dumps([old, name]).encode())
 
     def settle(self, name: str) -> None:
         """This name is ours, and no other: the folder bears it. Raises OSError; then a later start tries again."""
@@ -123,7 +123,7 @@ class KeyFolder:
         if target != self._folder:
             os.rename(self._folder, target)
             self._folder = target
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         (self._folder / MARK).unlink(missing_ok=True)
         self._own_name, self.other_name = name, None
 
@@ -143,7 +143,7 @@ class KeyFolder:
         if not 0 <= last < COUNTER_MAX:
             last = 0
         counter = max(last + 1, int(wall * 1_000))
-        _write(path, str(counter + RENEWALS_MAX).encode())
+        write_whole(path, str(counter + RENEWALS_MAX).encode())
         return counter
 
     def close(self) -> None:
@@ -161,18 +161,15 @@ class KeyFolder:
     def _secret(self, name: str) -> bytes:
         path = self._folder / name
         if not path.exists():
-            _write(path, os.urandom(32))
+            write_whole(path, os.urandom(32))
         secret = path.read_bytes()
         if len(secret) != 32:
             raise BrokenKeyFile(path)
         return secret
 
-    def _check_public(self) -> None:
-        """The public half lies beside the secret one: bytes that were damaged are a key too, of somebody else."""
-        path, public = self._folder / "identity.pub", self.identity.public.hex()
-        if self.is_new or not path.exists():
-            _write(path, f"{public}\n".encode())
-        elif path.read_bytes().strip() != public.encode():
+    def _check_public_half(self) -> None:
+        path = self._folder / "identity.pub"
+        if not keep_public_half(path, self.identity.public, is_new=self.is_new):
             raise OtherKey(self._folder / "identity.key", path)
 
     def _mail_keys(self, wall: float) -> list[AgreementKey]:
@@ -196,7 +193,7 @@ class KeyFolder:
             key for key, (newer, _) in zip(fresh[1:], replaced, strict=True) if newer > wall - MAIL_KEPT_FOR
         ]
         if fresh != keys:
-            _write(path, json.dumps([(made, key.raw.hex()) for made, key in fresh]).encode())
+            write_whole(path, json.dumps([(made, key.raw.hex()) for made, key in fresh]).encode())
         return [key for _, key in fresh]
 
 
@@ -217,22 +214,3 @@ def _marked(folder: Path) -> list[str]:
         return [peer_name(one) for one in names] if isinstance(names, list) else []
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, NameRefused):
         return []
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All of it and on disk, or not at all: a name is bound to its key for ever."""
-    scratch = path.with_name(f"{path.name}.new")
-    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

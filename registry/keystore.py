@@ -4,13 +4,13 @@ Written whole under another name, then given its own, so that no crash leaves ha
 replaced: that would be another registry, and every peer would warn of it. It knows two files.
 """
 
-import contextlib
 import os
 import secrets
 import stat
 from pathlib import Path
 
 from chatapp.wire.errors import ChatAppError
+from chatapp.wire.folders import keep_public_half, write_whole
 from chatapp.wire.identity import Identity
 
 KEY_FILE = "identity.key"
@@ -41,23 +41,16 @@ def load_or_make(folder: Path) -> tuple[Identity, bool]:
             # That of a key which is gone must not outlive a crash right here.
             (folder / PUBLIC_FILE).unlink(missing_ok=True)
             seed = secrets.token_bytes(_SEED_SIZE)
-            _write(path, seed)
+            write_whole(path, seed)
         identity = Identity(seed)
-        _check_public(folder, identity.public.hex(), is_new=is_new)
+        if not keep_public_half(folder / PUBLIC_FILE, identity.public, is_new=is_new):
+            wrong = f"does not belong to {PUBLIC_FILE} beside it: one of them is damaged"
+            raise KeyUnusable(
+                path, f"{wrong}; restore them from a copy, or remove both to be another registry"
+            )
     except OSError as error:
         raise KeyUnusable(path, error.strerror or str(error)) from None
     return identity, is_new
-
-
-def _check_public(folder: Path, public: str, *, is_new: bool) -> None:
-    """The public half lies beside the secret one: bytes that were damaged are a key too, of another registry."""
-    path = folder / PUBLIC_FILE
-    if is_new or not path.exists():
-        _write(path, f"{public}\n".encode())
-    elif path.read_bytes().strip() != public.encode():
-        wrong = f"does not belong to {PUBLIC_FILE} beside it: one of them is damaged"
-        advice = "restore them from a copy, or remove both to be another registry"
-        raise KeyUnusable(folder / KEY_FILE, f"{wrong}; {advice}")
 
 
 def _read(path: Path) -> bytes | None:
@@ -75,24 +68,6 @@ def _read(path: Path) -> bytes | None:
     if len(seed) != _SEED_SIZE:
         raise KeyUnusable(path, "holds no key; restore it from a copy, or remove it to be another registry")
     return seed
-
-
-def _write(path: Path, content: bytes) -> None:
-    draft = path.with_name(f"{path.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        draft.unlink()  # of a start that was cut short
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
-    try:
-        os.write(file, content)
-        os.fsync(file)
-    finally:
-        os.close(file)
-    draft.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def public_key(folder: Path) -> bytes:

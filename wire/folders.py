@@ -1,11 +1,13 @@
 """Folders that hold keys and mail: where they are, and access for their owner alone."""
 
+import contextlib
 import errno
 import os
 from pathlib import Path
 from typing import Final
 
 _FOLDER_MODE: Final = 0o700
+_FILE_MODE: Final = 0o600
 
 
 def path_of(named: str) -> Path:
@@ -32,3 +34,37 @@ def make_private(folder: Path) -> None:
     for one in reversed(missing):
         one.mkdir(mode=_FOLDER_MODE, exist_ok=True)
     folder.chmod(_FOLDER_MODE)
+
+
+def write_whole(path: Path, content: bytes, *, draft: Path | None = None) -> None:
+    """Write a private file so that a crash leaves either all of it on disk or the earlier file. `draft`: where to write
+    it before it gets its name; needed where several programs may write the same file at once. Raises OSError."""
+    draft = draft or path.with_name(f"{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        draft.unlink()  # an earlier program may have been killed here
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+    with open(file, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(file)
+    draft.rename(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def keep_public_half(path: Path, public: bytes, *, is_new: bool) -> bool:
+    """Write the public half of a key beside the secret one, if it is not there yet. False if another one is there: the
+    bytes of a damaged key are a key, too, but somebody else's."""
+    text = public.hex().encode()
+    if is_new or not path.exists():
+        write_whole(path, text + b"\n")
+        return True
+    return path.read_bytes().strip() == text

@@ -57,7 +57,7 @@ class VisitorNode:
         self.feed: Final[EventFeed[happened.VisitEvent]] = EventFeed(
             self._loop, has_room=self.driver.schedule
         )
-        self.feed.put([happened.Trouble(text=line) for line in self._folder.damage])
+        self.feed.put(self._folder.damage)
         self._look_for_registry()
         self.driver.start()
 
@@ -121,8 +121,8 @@ class VisitorNode:
             self._save_at = 0.0
         except OSError as error:
             if not self._save_at:
-                why = f"{error.filename or self._folder.folder}: {error.strerror or error}; still trying"
-                self.feed.put([happened.Trouble(text=why)])
+                path = str(error.filename or self._folder.folder)
+                self.feed.put([happened.TicketNotStored(path=path, error=error.strerror or str(error))])
             self._save_at = now + STORE_AGAIN_AFTER
 
     def _pin(self, registry: bytes) -> None:
@@ -131,7 +131,7 @@ class VisitorNode:
         try:
             self._folder.pin(registry)
         except TooManyVisits as error:
-            self.feed.put([happened.Refused(reason=str(error))])
+            self.feed.put([happened.FolderFull(folder=str(error.folder))])
         if self._folder.visit != self._begun_with:
             self.feed.put(self.core.events())
             self._unsaved = None

@@ -1,52 +1,51 @@
-"""What happens to a visitor, as values for whoever shows it.
-
-It knows no lines and no messages of the wire.
-"""
+"""What happens to a visitor, as values for the face that shows it."""
 
 import enum
-from typing import Final
 
 import msgspec
 
 from chatapp.peer.core import events as peers
 from chatapp.wire.messages.desk import DeskRefusal, LineRefusal, OverCause
+from chatapp.wire.messages.registration import RefusalReason
+
+__all__ = ["DeskRefusal", "LineRefusal", "OverCause", "RefusalReason"]
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """When it may be one's turn: seconds from now, at least and at most."""
+    """How long the wait may be: seconds from now, at least and at most."""
 
     least: int
     most: int
 
 
 class FormWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The desk is open to us: ask for the form, then `join`."""
+    """The desk is open to us: fill in the form, then `join`."""
 
     region: str
     menu: tuple[str, ...]
 
 
 class QueueUnknown(msgspec.Struct, frozen=True, kw_only=True):
-    """There is no queue of this name; there are these."""
+    """The desk has no queue of this name; it has these."""
 
     name: str
     queues: tuple[str, ...]
 
 
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):
-    """Our ticket of an earlier start is still good: nothing is asked."""
+    """Our ticket of an earlier start is still valid, so no form is needed."""
 
 
 class PlaceGone(msgspec.Struct, frozen=True, kw_only=True):
-    """Our place was not kept any longer. `is_joining`: our form is joining the end of the line; else it is asked for."""
+    """Our place was not kept any longer. `is_joining`: our form joins the end of the line; otherwise a form is wanted."""
 
     is_joining: bool
 
 
 class EndedUnseen(msgspec.Struct, frozen=True, kw_only=True):
-    """Our visit of an earlier start was ended while we were away. The form is asked for."""
+    """Our visit of an earlier start was ended while we were away; a form is wanted."""
 
-    reason: str
+    cause: OverCause
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,22 +56,25 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaceAnswered(msgspec.Struct, frozen=True, kw_only=True):
-    """We asked: this is where we wait."""
+    """The answer to our question where we are: at this position."""
 
     position: int
     estimate: Estimate | None
 
 
 class ServedAnswered(msgspec.Struct, frozen=True, kw_only=True):
-    """We asked, or are back: we are being served."""
+    """We are being served: the answer to our question, or what we find when we come back."""
 
 
 class WhyBack(enum.Enum):
     """Why we wait again."""
 
-    HANDED_OVER = "for another operator"
-    OPERATOR_LOST = "our operator has vanished"
-    CALL_MISSED = "we were away when we were called"
+    HANDED_OVER = enum.auto()
+    """For the operator to whom we are handed over."""
+    OPERATOR_LOST = enum.auto()
+    """Our operator lost the connection."""
+    CALL_MISSED = enum.auto()
+    """We were away when we were called."""
 
 
 class SentBack(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,20 +86,23 @@ class SentBack(msgspec.Struct, frozen=True, kw_only=True):
 class Turn(enum.Enum):
     """How a turn begins."""
 
-    AT_ONCE = "an operator was free"
-    CALLED = "after waiting"
-    HANDED_OVER = "another operator takes over"
+    AT_ONCE = enum.auto()
+    """An operator was free."""
+    CALLED = enum.auto()
+    """After a wait."""
+    HANDED_OVER = enum.auto()
+    """Another operator takes over."""
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """Our turn has come."""
+    """It is our turn."""
 
     turn: Turn
     operator: str
 
 
 class LineCame(msgspec.Struct, frozen=True, kw_only=True):
-    """The operator says something. Say `lines_shown(position)` when it was shown."""
+    """The operator says something. Call `lines_shown(position)` once it is shown."""
 
     operator: str
     text: str
@@ -105,71 +110,79 @@ class LineCame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotYourTurn(msgspec.Struct, frozen=True, kw_only=True):
-    """What we said went nowhere: we wait."""
+    """What we said reached nobody: we are waiting."""
 
 
-class LineRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """What we said went nowhere, and why."""
+class VisitorLineRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """What we said reached nobody, for another reason than that we are waiting."""
 
-    reason: str
+    reason: LineRefusal
 
 
 class Over(msgspec.Struct, frozen=True, kw_only=True):
-    """The visit is over. `by_us`: we left."""
+    """The visit is over. `cause`: None when the session was ended while we were away."""
 
-    reason: str
-    by_us: bool
-
-
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """The desk will not have us."""
-
-    reason: str
+    cause: OverCause | None
 
 
-class ServerLost(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry does not answer any more; we go on looking for it. `keep_place`: seconds; None without a place."""
+class VisitRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """The desk does not take us."""
+
+    reason: DeskRefusal
+
+
+class VisitorNotAdmitted(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry does not let us in."""
+
+    reason: RefusalReason
+
+
+class FolderFull(msgspec.Struct, frozen=True, kw_only=True):
+    """As many visitors as are allowed use our folder for this registry."""
+
+    folder: str
+
+
+class VisitorServerLost(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry does not answer any more, and is being looked for. `keep_place`: for how many seconds our place is
+    kept; None without a place."""
 
     keep_place: int | None
 
 
-class ServerBack(msgspec.Struct, frozen=True, kw_only=True):
-    """It does again."""
-
-
 class NoServer(msgspec.Struct, frozen=True, kw_only=True):
-    """It did not answer at start; we go on looking for it."""
+    """The registry did not answer at the start, and is being looked for."""
 
 
-class ServerMet(msgspec.Struct, frozen=True, kw_only=True):
-    """A registry has let us in that we did not know. `key`: its fingerprint; `is_verified`: the user, or a join code, had
-    named it."""
-
-    key: str
-    is_verified: bool
-
-
-class ServerKeyAccepted(msgspec.Struct, frozen=True, kw_only=True):
-    """A registry with another key than before has let us in, as the user named that key (its fingerprint)."""
-
-    key: str
-
-
-class ServerKeyChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """Another registry answers at this address than the one that we know (fingerprints)."""
-
-    expected: str
-    got: str
-
-
+ServerBack = peers.ServerBack
+RegistryMet = peers.RegistryMet
+RegistryKeyAccepted = peers.RegistryKeyAccepted
+RegistryKeyChanged = peers.RegistryKeyChanged
 LinkTroubled = peers.LinkTroubled
-"""As at a peer."""
 
 
-class Trouble(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that the visitor should know, in one line."""
+class TicketNotStored(msgspec.Struct, frozen=True, kw_only=True):
+    """Our ticket cannot be written, and so we cannot join; it is tried again and again. `error`: as the system words it."""
 
-    text: str
+    path: str
+    error: str
+
+
+class RegistryKeyUnreadable(msgspec.Struct, frozen=True, kw_only=True):
+    """The file with the registry's key holds no key: the next key is trusted as at a first contact."""
+
+    path: str
+
+
+class TicketDamaged(msgspec.Struct, frozen=True, kw_only=True):
+    """The file with our ticket is damaged, so our place is lost; the file is kept under another name."""
+
+    path: str
+    kept_as: str
+
+
+class QuestionUnanswered(msgspec.Struct, frozen=True, kw_only=True):
+    """Our question where we are has no answer: the registry is away."""
 
 
 VisitEvent = (
@@ -185,43 +198,21 @@ VisitEvent = (
     | Served
     | LineCame
     | NotYourTurn
-    | LineRefused
+    | VisitorLineRefused
     | Over
-    | Refused
-    | ServerLost
-    | ServerBack
+    | VisitRefused
+    | VisitorNotAdmitted
+    | FolderFull
+    | VisitorServerLost
     | NoServer
-    | ServerMet
-    | ServerKeyAccepted
-    | ServerKeyChanged
+    | ServerBack
+    | RegistryMet
+    | RegistryKeyAccepted
+    | RegistryKeyChanged
     | LinkTroubled
-    | Trouble
+    | TicketNotStored
+    | RegistryKeyUnreadable
+    | TicketDamaged
+    | QuestionUnanswered
 )
 """All that can happen to a visitor."""
-
-
-REFUSALS: Final = {
-    DeskRefusal.BAD_FORM: "the form is not as it must be",
-    DeskRefusal.NO_SUCH_QUEUE: "there is no such queue",
-    DeskRefusal.NO_SUCH_TICKET: "there is no such place",
-    DeskRefusal.LINE_FULL: "too many are waiting; please come back later",
-    DeskRefusal.ADDRESS_FULL: "too many visitors of your address are here; please come back later",
-    DeskRefusal.NOT_SERVING: "the server's disk is full or read-only; please come back later",
-    DeskRefusal.ONE_VISIT: "you are here already",
-}
-LINE_REFUSALS: Final = {
-    LineRefusal.NO_CLIENT: "nobody serves you",
-    LineRefusal.FULL: "the operator is away, and no more is kept",
-    LineRefusal.TOO_FAST: "too many lines at once; say it again in a moment",
-    LineRefusal.NOT_SERVING: "the server's disk is full or read-only",
-}
-OVER: Final = {
-    OverCause.ENDED: "The operator has ended the session",
-    OverCause.LEFT: "You have left the help desk",
-    OverCause.DROPPED: "An operator has taken you out of the waiting room",
-    OverCause.LOST: "You were away for too long: your place was given up",
-    OverCause.ELSEWHERE: "You go on in another program, which has your ticket",
-    OverCause.NOT_KEPT: "The server's disk is full or read-only; please come back later",
-}
-
-ENDED_UNSEEN: Final = "The session has ended while you were away"

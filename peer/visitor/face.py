@@ -1,7 +1,4 @@
-"""A visitor's face: the form is asked, lines are said or obeyed, events become lines, some end it.
-
-It drives the visitor's node and any terminal that can show lines and give lines; what is said stands in `wording`.
-"""
+"""A visitor at a terminal: ask the form, carry out what is typed, show what happens."""
 
 import asyncio
 import contextlib
@@ -20,7 +17,7 @@ from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.form import Interview
-from chatapp.peer.visitor.texts import FORM_FIRST, HELP, VOID, VisitorOffers, lines_of
+from chatapp.peer.visitor.texts import FORM_FIRST, HELP, VOID, VisitorOffers, lines_of, question_lines
 from chatapp.wire.address import Address
 from chatapp.wire.errors import ChatAppError, TooLong, quoted
 from chatapp.wire.limits import TEXT_MAX
@@ -72,7 +69,7 @@ class VisitorFace:
         while batch := await self._visitor.next_events():
             await self._show(batch)
             for event in batch:
-                self._heed(event)
+                self._react(event)
             self._quit_if_lost()
             self._changed.set()
 
@@ -99,18 +96,24 @@ class VisitorFace:
             case _:
                 pass
 
-    def _heed(self, event: happened.VisitEvent) -> None:
+    def _react(self, event: happened.VisitEvent) -> None:
         """Some events ask for something or end the program."""
         match event:
             case happened.FormWanted(region=region, menu=menu):
-                self._interview = Interview(region=region, menu=[sanitize(one) for one in menu])
+                self._interview = Interview(region=region, menu=menu)
                 self._ask()
             case happened.Over() if self._wants_new:
                 self._wants_new = False
                 self._visitor.begin_anew()
             case happened.Over():
                 self.stop(DONE)
-            case happened.Refused() | happened.QueueUnknown() | happened.ServerKeyChanged():
+            case (
+                happened.VisitRefused()
+                | happened.VisitorNotAdmitted()
+                | happened.FolderFull()
+                | happened.QueueUnknown()
+                | happened.RegistryKeyChanged()
+            ):
                 self.stop(FAILED)
             case _:
                 pass
@@ -172,8 +175,9 @@ class VisitorFace:
             await self._changed.wait()
 
     def _ask(self) -> None:
-        assert self._interview is not None
-        self._terminal.show(map(AnswerLine, self._interview.question))
+        interview = self._interview
+        if interview is not None and interview.question is not None:
+            self._terminal.show(map(AnswerLine, question_lines(interview.question, interview.menu)))
 
     def _answer(self, interview: Interview, line: str) -> None:
         word = line.strip().lower()

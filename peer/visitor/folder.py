@@ -10,28 +10,28 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.visitor.events import RegistryKeyUnreadable, TicketDamaged
 from chatapp.wire.errors import ChatAppError
-from chatapp.wire.folders import make_private
+from chatapp.wire.folders import make_private, write_whole
 from chatapp.wire.identity import fingerprint_digits
-
-VISITS_MAX: Final = 256
-"""Visitors at once from one folder; a registry takes no more of one address."""
+from chatapp.wire.limits import GUESTS_PER_ADDRESS
 
 _KEY_SIZE: Final = 32
 
 
 class TooManyVisits(ChatAppError):
-    """As many visitors use this folder as may."""
+    """As many visitors as are allowed use this folder."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(
-            f"{folder} is used by {VISITS_MAX} visitors already; name another one with --data DIR"
-        )
+        super().__init__(folder)
         self.folder = folder
+
+    def __str__(self) -> str:
+        return f"{self.folder} is used by {GUESTS_PER_ADDRESS} visitors already; name another one with --data DIR"
 
 
 class VisitFolder:
-    """One visit of the desk to which a server leads. Close it to let another program take it up."""
+    """The files of one visit to the desk of one server. While the folder is open, no other program continues this visit."""
 
     def __init__(self, home: Path, server: str) -> None:
         """`server`: as the user names it (`wire.address.server_name`). Raises OSError, TooManyVisits."""
@@ -40,11 +40,11 @@ class VisitFolder:
         self._key_file: Final = self._home / "servers" / f"{file_name}.key"
         make_private(self._key_file.parent)
         self.visit = StoredVisit()
-        self.damage: list[str] = []
-        """What is to be told of files that are no good."""
+        self.damage: list[RegistryKeyUnreadable | TicketDamaged] = []
+        """What is wrong with the files."""
         self._lock: int | None = None
         self._path: Path | None = None
-        """Where the visit is kept; None before the first contact with a registry."""
+        """The file of the visit; None before the first contact with a registry."""
         self.registry = self._read_key()
         """The identity key of the registry, trusted on first use."""
         if self.registry is not None:
@@ -52,13 +52,15 @@ class VisitFolder:
 
     @property
     def folder(self) -> Path:
-        """Where our files are; that of the registry, once it is known."""
+        """The folder of the files: that of the registry, once it is known."""
         return self._home if self.registry is None else self._home / fingerprint_digits(self.registry)
 
     def pin(self, registry: bytes) -> None:
-        """The server leads to this registry from now on; `visit` is then one of ours there that was cut off, if there is
-        one. Raises OSError, TooManyVisits."""
-        _write(self._key_file, registry)
+        """Trust this registry as the one to which the server leads. `visit` is then an unfinished one of ours there, if
+        there is one. Raises OSError, TooManyVisits."""
+        # All visitors of this server share the file, and may write it at the same time.
+        draft = self._key_file.with_suffix(f".{os.getpid()}.new")
+        write_whole(self._key_file, registry, draft=draft)
         self.registry = registry
         self.close()
         self._enter(registry)
@@ -68,9 +70,7 @@ class VisitFolder:
             key = self._key_file.read_bytes()
             if len(key) == _KEY_SIZE:
                 return key
-            self.damage.append(
-                f"{self._key_file} holds no key that can be read: the server's is trusted anew"
-            )
+            self.damage.append(RegistryKeyUnreadable(path=str(self._key_file)))
         return None
 
     def _enter(self, registry: bytes) -> None:
@@ -80,9 +80,9 @@ class VisitFolder:
         self._path = self._take()
 
     def _take(self) -> Path:
-        """A visit that was cut off, else the first that nobody has."""
-        begun = [number for number in range(VISITS_MAX) if self._file(number).exists()]
-        for number in (*begun, *range(VISITS_MAX)):
+        """Lock and load an unfinished visit, else the first that is free; return its file."""
+        unfinished = [number for number in range(GUESTS_PER_ADDRESS) if self._file(number).exists()]
+        for number in (*unfinished, *range(GUESTS_PER_ADDRESS)):
             if not self._locked(number):
                 continue
             with contextlib.suppress(FileNotFoundError):
@@ -91,13 +91,13 @@ class VisitFolder:
         raise TooManyVisits(self.folder)
 
     def _load(self, path: Path) -> None:
-        """A file that says nothing costs a place in a line, and no more; it is kept for who can read it."""
+        """Load the visit. A damaged file costs the place in the line and no more; it is set aside."""
         try:
             self.visit = msgspec.json.decode(path.read_bytes(), type=StoredVisit)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             aside = path.with_suffix(".damaged")
             os.replace(path, aside)
-            self.damage.append(f"{path} is damaged, and with it your place is lost; kept as {aside.name}")
+            self.damage.append(TicketDamaged(path=str(path), kept_as=aside.name))
 
     def _file(self, number: int) -> Path:
         return self.folder / f"visit-{number}.json"
@@ -113,25 +113,16 @@ class VisitFolder:
         return True
 
     def save(self, visit: StoredVisit) -> None:
-        """On disk, or not at all; a visit that is over leaves nothing. Raises OSError."""
+        """Store the visit, or delete its file if the visit is over. Raises OSError; then the file is as it was."""
         if visit.ticket:
-            assert self._path is not None, "nobody gets a ticket before the first contact"
-            _write(self._path, msgspec.json.encode(visit))
+            assert self._path is not None, "there is no ticket before the first contact"
+            write_whole(self._path, msgspec.json.encode(visit))
         elif self._path is not None:
             self._path.unlink(missing_ok=True)
         self.visit = visit
 
     def close(self) -> None:
-        """Let another program have the visit."""
+        """Let another program continue the visit."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-def _write(path: Path, content: bytes) -> None:
-    scratch = path.with_suffix(f".{os.getpid()}.new")
-    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, path)

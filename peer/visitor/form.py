@@ -1,9 +1,7 @@
-"""The form: what a visitor is asked, in which order, and when a request is void.
+"""The form that a visitor fills in: which questions, in which order, and after how many wrong answers it ends."""
 
-What a name and a number are stands in `wire.desk`.
-"""
-
-from collections.abc import Callable, Sequence
+import enum
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -12,11 +10,11 @@ from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
 
 TRIES: Final = 3
-"""Wrong answers to one question after which the request is void."""
+"""Wrong answers in a row to one question after which the request is void."""
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole form. `number` is in the international form (E.164); `issue` is a number of the menu, from 1."""
+    """A complete form. `number` is in the international format (E.164); `issue` is a number of the menu, from 1."""
 
     name: str
     number: str
@@ -24,34 +22,40 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def issue_number(typed: str, menu: Sequence[str]) -> int:
-    """The number of the menu that was typed. Raises FormRefused."""
+    """Return the number of the menu that was typed. Raises FormRefused."""
     typed = typed.strip()
     if typed.isascii() and typed.isdigit() and len(typed) < 5 and 1 <= int(typed) <= len(menu):
         return int(typed)
     raise FormRefused("issue", typed, f"is not a number from 1 to {len(menu)}")
 
 
+class Question(enum.Enum):
+    """The questions, in their order."""
+
+    NAME = enum.auto()
+    NUMBER = enum.auto()
+    ISSUE = enum.auto()
+
+
+_QUESTIONS: Final = tuple(Question)
+
+
 class Interview:
     """One request, question by question."""
 
     def __init__(self, *, region: str, menu: Sequence[str]) -> None:
-        self._questions: Final[tuple[tuple[list[str], Callable[[str], str | int]], ...]] = (
-            (["[Your full name:]"], full_name),
-            (["[Your mobile number:]"], lambda typed: mobile_number(typed, region)),
-            (
-                ["[What is it about? Type its number:]", *_numbered(menu)],
-                lambda typed: issue_number(typed, menu),
-            ),
-        )
+        """`region`: where a number without a country code is dialled (ISO 3166). `menu`: the issues to choose from."""
+        self._region: Final = region
+        self.menu: Final = menu
         self._answers: list[str | int] = []
         self._wrong = 0
         self.refusal = ""
-        """Why the last answer would not do; empty when it did."""
+        """What was wrong with the last answer; empty if nothing was."""
 
     @property
-    def question(self) -> list[str]:
-        """The lines that ask for the next answer; none when nothing more is asked. A menu is not cleaned yet."""
-        return [] if self.is_void or self.form is not None else self._questions[len(self._answers)][0]
+    def question(self) -> Question | None:
+        """The next question; None when nothing more is asked."""
+        return None if self.is_void or self.form is not None else _QUESTIONS[len(self._answers)]
 
     @property
     def is_void(self) -> bool:
@@ -60,7 +64,7 @@ class Interview:
 
     @property
     def form(self) -> Form | None:
-        """The whole form, when every question is answered."""
+        """The form, once every question is answered."""
         match self._answers:
             case [str(name), str(number), int(issue)]:
                 return Form(name=name, number=number, issue=issue)
@@ -68,15 +72,15 @@ class Interview:
                 return None
 
     def begin_anew(self) -> None:
-        """From the first question; what was answered is forgotten."""
+        """Go back to the first question and forget all answers."""
         self._answers.clear()
         self._wrong, self.refusal = 0, ""
 
     def answer(self, typed: str) -> bool:
-        """Take an answer to the question; false when it will not do, and `refusal` says why."""
-        assert self.question, "nothing is asked"
+        """Take an answer to the question; False if it is not acceptable, and `refusal` tells why."""
+        assert self.question is not None, "nothing is asked"
         try:
-            self._answers.append(self._questions[len(self._answers)][1](typed))
+            self._answers.append(self._checked(self.question, typed))
         except FormRefused as refused:
             self._wrong += 1
             self.refusal = str(refused)
@@ -84,6 +88,10 @@ class Interview:
         self._wrong, self.refusal = 0, ""
         return True
 
-
-def _numbered(menu: Sequence[str]) -> list[str]:
-    return [f"[{number} {issue}]" for number, issue in enumerate(menu, 1)]
+    def _checked(self, question: Question, typed: str) -> str | int:
+        """The answer in its standard form. Raises FormRefused."""
+        if question is Question.NAME:
+            return full_name(typed)
+        if question is Question.NUMBER:
+            return mobile_number(typed, self._region)
+        return issue_number(typed, self.menu)

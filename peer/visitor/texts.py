@@ -1,8 +1,6 @@
-"""The lines that a visitor reads, to the letter, as scripts match them.
+"""The lines that a visitor reads. Scripts match them, so they must not change."""
 
-It knows words.
-"""
-
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 from chatapp.peer.ui.completion import Candidate
@@ -15,9 +13,10 @@ from chatapp.peer.ui.formatting import (
     link_trouble,
     name,
     names,
-    reason,
 )
 from chatapp.peer.visitor import events as happened
+from chatapp.peer.visitor.form import Question
+from chatapp.wire.limits import GUESTS_PER_ADDRESS
 from chatapp.wire.text import sanitize
 
 SILENT: Final = "[Server not responding]"
@@ -32,7 +31,7 @@ COMMANDS: Final = {
     "/help": "these lines",
     "/quit": "leave the help desk",
 }
-"""What a visitor may type beside text, and what it does."""
+"""What a visitor may type besides text, and what it does."""
 
 HELP: Final = (
     *(f"{spelling:<6}  {about}" for spelling, about in COMMANDS.items()),
@@ -52,33 +51,89 @@ _BACK: Final = {
 _MINUTE: Final = 60
 
 
+_OVER: Final = {
+    happened.OverCause.ENDED: "The operator has ended the session",
+    happened.OverCause.LEFT: "You have left the help desk",
+    happened.OverCause.DROPPED: "An operator has taken you out of the waiting room",
+    happened.OverCause.LOST: "You were away for too long: your place was given up",
+    happened.OverCause.ELSEWHERE: "You go on in another program, which has your ticket",
+    happened.OverCause.NOT_KEPT: "The server's disk is full or read-only; please come back later",
+}
+_ENDED_UNSEEN: Final = "The session has ended while you were away"
+_REFUSED: Final = {
+    happened.DeskRefusal.BAD_FORM: "the form is not as it must be",
+    happened.DeskRefusal.NO_SUCH_QUEUE: "there is no such queue",
+    happened.DeskRefusal.NO_SUCH_TICKET: "there is no such place",
+    happened.DeskRefusal.LINE_FULL: "too many are waiting; please come back later",
+    happened.DeskRefusal.ADDRESS_FULL: "too many visitors of your address are here; please come back later",
+    happened.DeskRefusal.NOT_SERVING: "the server's disk is full or read-only; please come back later",
+    happened.DeskRefusal.ONE_VISIT: "you are here already",
+}
+_LINE_REFUSED: Final = {
+    happened.LineRefusal.NOT_YOUR_TURN: "it is not your turn",
+    happened.LineRefusal.NO_CLIENT: "nobody serves you",
+    happened.LineRefusal.FULL: "the operator is away, and no more is kept",
+    happened.LineRefusal.TOO_FAST: "too many lines at once; say it again in a moment",
+    happened.LineRefusal.NOT_SERVING: "the server's disk is full or read-only",
+}
+_NOT_ADMITTED: Final = {
+    happened.RefusalReason.VERSION: "it speaks another version of the protocol",
+    happened.RefusalReason.FULL: "it takes no more visitors now",
+    happened.RefusalReason.NOT_SERVING: "it is not serving now",
+    happened.RefusalReason.BANNED: "you are banned from this server",
+}
+"""The other reasons concern names and join codes, which a visitor does not have."""
+
+_QUESTIONS: Final = {
+    Question.NAME: "[Your full name:]",
+    Question.NUMBER: "[Your mobile number:]",
+    Question.ISSUE: "[What is it about? Type its number:]",
+}
+
+
+def question_lines(question: Question, menu: Sequence[str]) -> list[str]:
+    """The lines that ask a question of the form. `menu`: the issues to choose from."""
+    lines = [_QUESTIONS[question]]
+    if question is Question.ISSUE:
+        lines += [f"[{number} {sanitize(issue)}]" for number, issue in enumerate(menu, 1)]
+    return lines
+
+
 def lines_of(event: happened.VisitEvent) -> list[str]:
-    """The lines to show for `event`, without the prompt."""
+    """The lines to show for an event, without the prompt."""
     match event:
         case happened.FormWanted():
-            return []  # the form asks for itself
+            return []  # the form asks its own questions
         case happened.LineCame(operator=operator, text=text):
             return [MessageLine(name(operator), ": ", sanitize(text))]
         case happened.NotYourTurn():
             return [WAIT]
-        case happened.LineRefused(reason=why):
-            return [f"[Message refused: {reason(why)}.]"]
+        case happened.VisitorLineRefused(reason=why):
+            return [f"[Message refused: {_LINE_REFUSED[why]}.]"]
+        case happened.VisitRefused(reason=why):
+            return [f"[Request refused: {_REFUSED[why]}.]"]
+        case happened.VisitorNotAdmitted(reason=why):
+            return [f"[Request refused: {_NOT_ADMITTED.get(why, 'it serves no visitors')}.]"]
+        case happened.FolderFull(folder=folder):
+            return [f"[Request refused: {sanitize(folder_full(folder))}.]"]
         case (
-            happened.ServerLost()
+            happened.VisitorServerLost()
             | happened.ServerBack()
             | happened.NoServer()
-            | happened.ServerMet()
-            | happened.ServerKeyAccepted()
-            | happened.ServerKeyChanged()
+            | happened.RegistryMet()
+            | happened.RegistryKeyAccepted()
+            | happened.RegistryKeyChanged()
             | happened.LinkTroubled()
-            | happened.Trouble()
+            | happened.QuestionUnanswered()
         ):
-            return _reach(event)
+            return _registry_lines(event)
+        case happened.TicketNotStored() | happened.RegistryKeyUnreadable() | happened.TicketDamaged():
+            return [f"[{sanitize(_of_files(event))}]"]
         case _:
-            return _place(event)
+            return _place_lines(event)
 
 
-def _place(
+def _place_lines(
     event: happened.QueueUnknown
     | happened.Resumed
     | happened.PlaceGone
@@ -88,10 +143,9 @@ def _place(
     | happened.ServedAnswered
     | happened.SentBack
     | happened.Served
-    | happened.Over
-    | happened.Refused,
+    | happened.Over,
 ) -> list[str]:
-    """Where one stands."""
+    """The lines about the visitor's place and turn."""
     match event:
         case happened.Placed(position=position, operators=operators):
             nobody = [] if operators else ["[Nobody is serving just now; your place is kept.]"]
@@ -110,15 +164,13 @@ def _place(
         case happened.PlaceGone(is_joining=is_joining):
             what = "you are joining the line anew" if is_joining else "please begin anew"
             return [f"[Your place was given up while you were away: {what}.]"]
-        case happened.EndedUnseen(reason=why):
-            return [f"[{reason(why)}. Please begin anew.]"]
+        case happened.EndedUnseen(cause=cause):
+            return [f"[{_OVER[cause]}. Please begin anew.]"]
         case happened.QueueUnknown(name=wanted, queues=queues):
             there = f"{'there is' if len(queues) == 1 else 'there are'} {names(queues)}"
             return [f'[There is no queue "{name(wanted)}" here; {there}.]']
-        case happened.Over(reason=why):
-            return [f"[{reason(why)}. Bye.]"]
-        case happened.Refused(reason=why):
-            return [f"[Request refused: {reason(why)}.]"]
+        case happened.Over(cause=cause):
+            return [f"[{_ENDED_UNSEEN if cause is None else _OVER[cause]}. Bye.]"]
         case _:
             assert_never(event)
 
@@ -129,44 +181,64 @@ def _span(estimate: happened.Estimate | None) -> str:
     return f"about {estimate.least // _MINUTE}-{-(-estimate.most // _MINUTE)} min"
 
 
-def _reach(
-    event: happened.ServerLost
+def _registry_lines(
+    event: happened.VisitorServerLost
     | happened.ServerBack
     | happened.NoServer
-    | happened.ServerMet
-    | happened.ServerKeyAccepted
-    | happened.ServerKeyChanged
+    | happened.RegistryMet
+    | happened.RegistryKeyAccepted
+    | happened.RegistryKeyChanged
     | happened.LinkTroubled
-    | happened.Trouble,
+    | happened.QuestionUnanswered,
 ) -> list[str]:
-    """Between the visitor and the registry."""
+    """The lines about the registry and the way to it."""
     match event:
-        case happened.ServerLost(keep_place=None) | happened.NoServer():
+        case happened.VisitorServerLost(keep_place=None) | happened.NoServer():
             return [f"{SILENT} Still trying."]
-        case happened.ServerLost(keep_place=keep_place):
+        case happened.VisitorServerLost(keep_place=keep_place):
             seconds = counted(keep_place or 0, "second", "seconds")
             return [f"{SILENT} Still trying; your place is kept for {seconds}."]
+        case happened.QuestionUnanswered():
+            return [SILENT]
         case happened.ServerBack():
             return ["[Server is back.]"]
-        case happened.ServerMet(key=key, is_verified=is_verified):
+        case happened.RegistryMet(key=key, is_verified=is_verified):
             return [key_met(key, is_verified=is_verified)]
-        case happened.ServerKeyAccepted(key=key):
+        case happened.RegistryKeyAccepted(key=key):
             return [key_accepted(key)]
-        case happened.ServerKeyChanged(expected=expected, got=got):
+        case happened.RegistryKeyChanged(expected=expected, got=got):
             return [key_changed(expected, got)]
         case happened.LinkTroubled(port=port, trouble=trouble):
             return [link_trouble(port, trouble)]
-        case happened.Trouble(text=text):
-            return [f"[{reason(text)}]"]
         case _:
             assert_never(event)
 
 
+def _of_files(
+    event: happened.TicketNotStored | happened.RegistryKeyUnreadable | happened.TicketDamaged,
+) -> str:
+    """What is wrong with the visitor's files."""
+    match event:
+        case happened.TicketNotStored(path=path, error=error):
+            return f"{path}: {error}; still trying"
+        case happened.RegistryKeyUnreadable(path=path):
+            return f"{path} holds no key that can be read: the server's key is trusted anew"
+        case happened.TicketDamaged(path=path, kept_as=kept_as):
+            return f"{path} is damaged, and with it your place is lost; kept as {kept_as}"
+        case _:
+            assert_never(event)
+
+
+def folder_full(folder: str) -> str:
+    """Why one more visitor cannot use a folder."""
+    return f"{folder} is used by {GUESTS_PER_ADDRESS} visitors already; name another one with --data DIR"
+
+
 class VisitorOffers:
-    """Ways to go on at the help desk."""
+    """Completes the commands of a visitor."""
 
     def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:
-        """How to go on after `typed`; a visitor is never in a room."""
+        """The commands that begin with `typed`. A visitor is never in a room."""
         begun = typed.lstrip().lower()
         return [
             Candidate(spelling, len(begun), about)

@@ -1,7 +1,4 @@
-"""One visit: asking to be let in, the place in the line, one's turn, the end of it (clause 13).
-
-It knows the desk's messages.
-"""
+"""One visit to a help desk: the form, the place in the line, the turn, the end (clause 13 of the protocol)."""
 
 import enum
 import random
@@ -9,8 +6,7 @@ from collections.abc import Callable
 from typing import Final, assert_never
 
 from chatapp.peer.visitor import events as happened
-from chatapp.peer.visitor.conversation import Saying, StoredVisit, Ticket
-from chatapp.peer.visitor.events import ENDED_UNSEEN, OVER, REFUSALS
+from chatapp.peer.visitor.conversation import StoredVisit, Ticket, VisitorConversation
 from chatapp.peer.visitor.form import Form
 from chatapp.wire.messages.desk import (
     AskPlace,
@@ -24,7 +20,6 @@ from chatapp.wire.messages.desk import (
     LeaveDesk,
     LineRefused,
     LinesTaken,
-    OverCause,
     PlaceCause,
     PlaceTold,
     ReturnToDesk,
@@ -39,18 +34,25 @@ from chatapp.wire.names import is_same_name
 class Stage(enum.Enum):
     """How far a visit is."""
 
-    CLOSED = "the desk has not shown itself yet"
-    ASKING = "the form is being filled in"
-    JOINING = "the form is with the registry, or on its way there"
-    RETURNING = "we have a ticket from an earlier start; what it is worth is not known yet"
-    WAITING = "in the line"
-    ACTIVE = "being served"
-    OVER = "it has ended"
+    CLOSED = enum.auto()
+    """The desk has not shown itself yet."""
+    ASKING = enum.auto()
+    """The form is being filled in."""
+    JOINING = enum.auto()
+    """The form is on its way to the registry."""
+    RETURNING = enum.auto()
+    """We have a ticket from an earlier start, and do not know yet whether it is still valid."""
+    WAITING = enum.auto()
+    """We are in the line."""
+    ACTIVE = enum.auto()
+    """We are being served."""
+    OVER = enum.auto()
+    """The visit has ended."""
 
 
 PLACED: Final = frozenset({Stage.WAITING, Stage.ACTIVE})
 PLACELESS: Final = frozenset({Stage.CLOSED, Stage.ASKING, Stage.OVER})
-"""No ticket that is worth anything: what the registry says of a visit is none of ours (any more)."""
+"""We have no valid ticket: a visit of which the registry speaks is not ours, or not any more."""
 
 
 _BACK: Final = {
@@ -59,14 +61,14 @@ _BACK: Final = {
     PlaceCause.MISSED_CALL: happened.WhyBack.CALL_MISSED,
 }
 
-VisitorNotice = (
+NoticeToVisitor = (
     DeskShown | PlaceTold | TurnTold | VisitOver | DeskRefused | DeskLine | LinesTaken | LineRefused
 )
 """What a registry may say to a visitor."""
 
 
 class Visit:
-    """One visitor's visit. Requests leave it by `send`, while a link is up; what is to be stored, by `wants_stored`."""
+    """The visit of one visitor."""
 
     def __init__(
         self,
@@ -76,16 +78,17 @@ class Visit:
         rng: random.Random,
         send: Callable[[VisitorRequest | ConversationRequest], None],
     ) -> None:
-        """`send` may drop what it is given while there is no link: it is asked again on the next one."""
+        """`queue`: empty for the first one of the desk. `send` may drop a request while there is no link: the visit repeats
+        on the next link what is still to be asked."""
         self._queue: Final = queue
         self._send = send
         self._ticket = Ticket(stored, rng=rng)
-        self._saying = Saying(self._ticket, send=send, tell=self._tell)
+        self._conversation = VisitorConversation(self._ticket, send=send, tell=self._tell)
         self._form: Form | None = None
         self._shown_position = 0
         self._reference = 0
         self._asked: set[int] = set()
-        """Questions for our place that wait for their answer."""
+        """References of the questions for our place that are not answered."""
         self._desk: DeskShown | None = None
         self._events: list[happened.VisitEvent] = []
         self.stage = Stage.RETURNING if stored.ticket else Stage.CLOSED
@@ -93,23 +96,23 @@ class Visit:
     # --- what the visitor wants
 
     def join(self, form: Form) -> None:
-        """Into the line, once the ticket is on disk."""
+        """Ask for a place in the line, once a ticket is stored."""
         self._form, self._shown_position = form, 0
         self.stage = Stage.JOINING
-        self._saying.forget()
+        self._conversation.forget()
         self._ticket.draw(self._ask_in)
 
     def ask_place(self) -> None:
-        """Where are we? `PlaceAnswered` or `ServedAnswered` follows."""
+        """Ask where we are; `PlaceAnswered` or `ServedAnswered` follows."""
         reference = self._next_reference()
-        if self.stage in PLACED:  # else the answer to the request before this one says the same
+        if self.stage in PLACED:  # Otherwise the answer to an earlier request says the same.
             self._asked.add(reference)
         self._send(AskPlace(reference))
 
     def say(self, text: str, *, wall: float) -> None:
-        """A line for the operator; one who waits is told to."""
-        if self.stage is Stage.ACTIVE and self._saying.has_begun:
-            self._saying.say(text, wall=wall)
+        """Say a line to the operator; `NotYourTurn` follows while we wait."""
+        if self.stage is Stage.ACTIVE and self._conversation.has_begun:
+            self._conversation.say(text, wall=wall)
         else:
             self._tell(happened.NotYourTurn())
 
@@ -118,36 +121,36 @@ class Visit:
         self._send(LeaveDesk(self._next_reference()))
 
     def give_up(self) -> None:
-        """No place any more: it is over, or we have left, whether the registry knows or not."""
+        """Forget our place: the visit is over, or we leave, whether the registry learns of it or not."""
         self.stage = Stage.OVER
         self._ticket.forget()
-        self._saying.forget()
+        self._conversation.forget()
         self._asked.clear()
 
     def begin_anew(self) -> None:
-        """After the end of one visit: `FormWanted` follows."""
+        """Begin another visit after the end of one; `FormWanted` follows."""
         if self.stage is Stage.OVER and self._desk is not None:
             self._want_form(self._desk)
 
     def lines_shown(self, position: int) -> None:
-        """The operator's lines up to this one have been shown: once that is stored, the registry may know."""
-        self._saying.shown(position)
+        """Note that the operator's lines up to this one have been shown."""
+        self._conversation.shown(position)
 
     @property
     def is_settled(self) -> bool:
-        """Whether our place is known, and every question and line of ours was answered."""
+        """Whether our place is known, and every question and line of ours is answered."""
         if self.stage in (Stage.JOINING, Stage.RETURNING) or self._asked:
             return False
-        return self._saying.is_settled or self.stage is Stage.OVER
+        return self._conversation.is_settled or self.stage is Stage.OVER
 
     # --- what is to be stored
 
     def wants_stored(self) -> StoredVisit | None:
-        """Drained: store this, then say `stored`."""
+        """Drained: store this, then call `stored`."""
         return self._ticket.wants_stored()
 
     def stored(self) -> None:
-        """What was drained is on disk."""
+        """Go on: what was drained is stored."""
         self._ticket.stored()
 
     def events(self) -> list[happened.VisitEvent]:
@@ -162,11 +165,11 @@ class Visit:
 
     @property
     def keep_place(self) -> int:
-        """Seconds for which a place is kept."""
+        """For how many seconds the desk keeps the place of a visitor who is away."""
         return self._desk.keep_place if self._desk is not None else 0
 
-    def handle(self, notice: VisitorNotice) -> None:
-        """A notice of the desk."""
+    def handle(self, notice: NoticeToVisitor) -> None:
+        """Handle a notice of the desk."""
         if isinstance(notice, PlaceTold | TurnTold | DeskRefused):
             self._asked.discard(notice.reference)
         match notice:
@@ -181,20 +184,20 @@ class Visit:
             case DeskRefused():
                 self._refused(notice)
             case DeskLine():
-                self._saying.came(notice)
+                self._conversation.came(notice)
             case LinesTaken():
-                self._saying.taken(notice)
+                self._conversation.taken(notice)
             case LineRefused():
-                self._saying.refused(notice)
+                self._conversation.refused(notice)
             case _:
                 assert_never(notice)
 
     def _desk_shown(self, desk: DeskShown) -> None:
-        """The first notice of each link."""
+        """Say on a new link what we want: this is its first notice."""
         self._desk = desk
-        self._asked.clear()  # with the link before
-        self._saying.link_up()
-        if self._queue and not any(is_same_name(self._queue, one) for one in desk.queues):
+        self._asked.clear()  # Nothing asked on the earlier link will be answered.
+        self._conversation.link_up()
+        if self._queue and not any(is_same_name(self._queue, queue) for queue in desk.queues):
             self._tell(happened.QueueUnknown(name=self._queue, queues=tuple(desk.queues)))
         elif self.stage is Stage.CLOSED:
             self._want_form(desk)
@@ -230,12 +233,13 @@ class Visit:
             if told.position != self._shown_position or before is not Stage.WAITING:
                 self._tell(happened.Placed(position=told.position, operators=told.operators))
         self._shown_position = told.position
-        self._saying.say_again()
+        self._conversation.say_again()
 
     def _turn_told(self, told: TurnTold) -> None:
         if not self._enter(told.visit):
             return
-        self._send(HeardAtDesk(told.visit, self._ticket.heard))  # we are there
+        # A sign of life: until it comes, a visitor who was called is taken to be away.
+        self._send(HeardAtDesk(told.visit, self._ticket.heard))
         before, self.stage = self.stage, Stage.ACTIVE
         self._shown_position = 0
         if told.cause is TurnCause.ASKED or before is Stage.RETURNING:
@@ -245,15 +249,15 @@ class Visit:
         elif before is not Stage.ACTIVE:
             turn = happened.Turn.CALLED if before is Stage.WAITING else happened.Turn.AT_ONCE
             self._tell(happened.Served(turn=turn, operator=told.operator))
-        self._saying.say_again()
+        self._conversation.say_again()
 
     def _enter(self, visit: int) -> bool:
-        """The registry speaks of this visit of ours; false when we have none (any more)."""
+        """Begin or continue the visit of which the registry speaks; False if we have none, or none any more."""
         if self.stage in PLACELESS:
             return False
         if self.stage is Stage.RETURNING:
             self._tell(happened.Resumed())
-        self._saying.begin(visit)
+        self._conversation.begin(visit)
         return True
 
     def _over(self, over: VisitOver) -> None:
@@ -261,22 +265,24 @@ class Visit:
             return
         was_returning = self.stage is Stage.RETURNING
         self.give_up()
-        if was_returning and self._desk is not None:  # a program that was started to be served goes on
-            self._tell(happened.EndedUnseen(reason=OVER[over.cause]))
+        if was_returning and self._desk is not None:
+            # The user has only just started the program, so it goes on with a new form instead of ending.
+            self._tell(happened.EndedUnseen(cause=over.cause))
             self._want_form(self._desk)
             return
-        self._tell(happened.Over(reason=OVER[over.cause], by_us=over.cause is OverCause.LEFT))
+        self._tell(happened.Over(cause=over.cause))
 
     def _refused(self, refused: DeskRefused) -> None:
         if self.stage in PLACELESS:
             return
         if refused.reason is not DeskRefusal.NO_SUCH_TICKET:
             self.give_up()
-            self._tell(happened.Refused(reason=REFUSALS[refused.reason]))
+            self._tell(happened.VisitRefused(reason=refused.reason))
             return
-        if self.stage is Stage.ACTIVE:  # we were served: joining again would be a second visit
+        if self.stage is Stage.ACTIVE:
+            # We were served, and the session ended while our link was down. To join again would be a second visit.
             self.give_up()
-            self._tell(happened.Over(reason=ENDED_UNSEEN, by_us=False))
+            self._tell(happened.Over(cause=None))
             return
         self._tell(happened.PlaceGone(is_joining=self._form is not None))
         if self._form is not None:

@@ -118,16 +118,23 @@ class Lane:
                         is_greeted = True
                         self._note(What.SHOWN, name, text)
                         visitor.say(f"{name} {operator} {time.time_ns()}")
-                    case happened.Over(reason=reason):
+                    case happened.Over():
                         if not is_greeted:
-                            self._note(What.BROKEN, name, f"was sent away without a word: {reason}")
-                        return reason
-                    case happened.Refused(reason=reason) | happened.LineRefused(reason=reason):
-                        self._note(What.BROKEN, name, f"is refused: {reason}")
-                        return reason
-                    case happened.Trouble(text=text):
-                        self._note(What.BROKEN, name, text)
-                    case happened.ServerKeyChanged():
+                            self._note(What.BROKEN, name, f"was sent away without a word: {event}")
+                        return str(event)
+                    case (
+                        happened.VisitRefused()
+                        | happened.VisitorNotAdmitted()
+                        | happened.VisitorLineRefused()
+                    ):
+                        self._note(What.BROKEN, name, f"is refused: {event}")
+                        return str(event)
+                    case (
+                        happened.TicketNotStored()
+                        | happened.TicketDamaged()
+                        | happened.RegistryKeyUnreadable()
+                        | happened.RegistryKeyChanged()
+                    ):
                         self._note(What.BROKEN, name, str(event))
                     case _:
                         pass

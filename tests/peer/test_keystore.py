@@ -106,11 +106,11 @@ def test_a_key_that_was_made_anew_outlives_a_crash_before_its_public_half_is_wri
     KeyFolder(folder.parents[1], "alice", wall=NOW).close()
     (folder / "identity.key").unlink()
 
-    def crash(_: KeyFolder) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise OSError("cut short")
 
     with monkeypatch.context() as patch:
-        patch.setattr(KeyFolder, "_check_public", crash)
+        patch.setattr("chatapp.peer.keystore.keep_public_half", crash)
         with pytest.raises(OSError, match="cut short"):
             KeyFolder(folder.parents[1], "alice", wall=NOW)
     made = (folder / "identity.key").read_bytes()

@@ -60,7 +60,7 @@ def test_a_new_key_outlives_a_crash_before_its_public_half_is_written(
         raise OSError("cut short")
 
     with monkeypatch.context() as patch:
-        patch.setattr("chatapp.registry.keystore._check_public", crash)
+        patch.setattr("chatapp.registry.keystore.keep_public_half", crash)
         with pytest.raises(KeyUnusable):
             load_or_make(tmp_path)
     made = (tmp_path / KEY_FILE).read_bytes()

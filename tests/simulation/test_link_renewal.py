@@ -13,7 +13,7 @@ from tests.support.world import World
 
 TURNS = 4
 SPAN = RENEW_AFTER / 4
-TROUBLES = (happened.ServerLost, happened.ServerBack, happened.LinkTroubled, visits.ServerLost)
+TROUBLES = (happened.ServerLost, happened.ServerBack, happened.LinkTroubled, visits.VisitorServerLost)
 
 
 class Renewals:

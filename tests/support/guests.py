@@ -126,7 +126,7 @@ class Guest(Person):
             self.pinned = core.pinned
             self._send(core.datagrams_to_send())
             self._tend_link(self.core, now)
-            conversation = core._visit._saying._conversation
+            conversation = core._visit._conversation._conversation
             if conversation is not None:
                 if conversation.visit != self.visit:
                     self.said, self.refused = [], 0
@@ -134,17 +134,17 @@ class Guest(Person):
             events = core.events()
             is_moving = bool(events)
             for event in events:
-                self._heed(event)
+                self._react(event)
         self._arm(self.core)
 
-    def _heed(self, event: happened.VisitEvent) -> None:
+    def _react(self, event: happened.VisitEvent) -> None:
         self.told.append((self.visit, event))
         match event:
             case happened.FormWanted():
                 self.guest.join(Form(name=self.name, number="+919876543210", issue=1))
             case happened.LineCame(position=position):
                 self.guest.lines_shown(position)
-            case happened.NotYourTurn() | happened.LineRefused():
+            case happened.NotYourTurn() | happened.VisitorLineRefused():
                 self.refused += 1
             case happened.Over() | happened.EndedUnseen():
                 self.over.add(self.visit)

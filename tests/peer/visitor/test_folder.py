@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.visitor.conversation import StoredVisit
+from chatapp.peer.visitor.events import RegistryKeyUnreadable, TicketDamaged
 from chatapp.peer.visitor.folder import VisitFolder
 
 SERVER, KEY, OTHER_KEY = "desk.local:5000", b"k" * 32, b"o" * 32
@@ -116,12 +117,13 @@ def test_a_file_that_says_nothing_costs_the_place_and_no_more(tmp_path: Path, co
     again = VisitFolder(tmp_path, SERVER)
     assert (again.visit, again.registry) == (StoredVisit(), KEY)
     (ticket,) = again.damage
-    assert ticket.startswith(f"{again.folder / 'visit-0.json'} is damaged")
+    file = again.folder / "visit-0.json"
+    assert ticket == TicketDamaged(path=str(file), kept_as="visit-0.damaged")
     assert (again.folder / "visit-0.damaged").read_bytes() == content
     again.close()
     (file,) = (tmp_path / "visits" / "servers").iterdir()
     file.write_bytes(content)
     anew = VisitFolder(tmp_path, SERVER)
     assert (anew.visit, anew.registry) == (StoredVisit(), None)
-    assert anew.damage == [f"{file} holds no key that can be read: the server's is trusted anew"]
+    assert anew.damage == [RegistryKeyUnreadable(path=str(file))]
     anew.close()

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.visitor.form import TRIES, Form, Interview, issue_number
+from chatapp.peer.visitor.form import TRIES, Form, Interview, Question, issue_number
+from chatapp.peer.visitor.texts import question_lines
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.text import sanitize
 
@@ -20,16 +21,25 @@ def test_only_the_numbers_of_the_menu_choose(typed: str) -> None:
             issue_number(typed, MENU)
 
 
+def asked(interview: Interview) -> Question | None:
+    return interview.question
+
+
 def test_an_interview_asks_for_name_number_and_issue() -> None:
     interview = Interview(region="IN", menu=MENU)
-    assert interview.question == ["[Your full name:]"]
+    assert asked(interview) is Question.NAME
     assert interview.answer("  Ana \t María ")
-    assert interview.question == ["[Your mobile number:]"]
+    assert asked(interview) is Question.NUMBER
     assert interview.answer("98765 43210")
-    assert interview.question == ["[What is it about? Type its number:]", "[1 Depression]", "[2 Other]"]
+    assert asked(interview) is Question.ISSUE
+    assert question_lines(Question.ISSUE, MENU) == [
+        "[What is it about? Type its number:]",
+        "[1 Depression]",
+        "[2 Other]",
+    ]
     assert interview.answer("2")
     assert interview.form == Form(name="Ana María", number="+919876543210", issue=2)
-    assert interview.question == []
+    assert asked(interview) is None
 
 
 def test_an_interview_begins_anew() -> None:
@@ -38,7 +48,7 @@ def test_an_interview_begins_anew() -> None:
     for _ in range(TRIES - 1):
         assert not interview.answer("98765")
     interview.begin_anew()
-    assert interview.question == ["[Your full name:]"]
+    assert asked(interview) is Question.NAME
     assert interview.answer("Ben")
     assert not interview.answer("98765")
     assert not interview.is_void
@@ -54,7 +64,7 @@ def test_three_wrong_answers_to_one_question_make_the_request_void() -> None:
         assert not interview.answer(f"12{number}")
         assert "10 digits" in interview.refusal
     assert interview.is_void
-    assert interview.question == []
+    assert asked(interview) is None
     assert interview.form is None
 
 
@@ -62,9 +72,9 @@ def test_three_wrong_answers_to_one_question_make_the_request_void() -> None:
 def test_any_answers_end_in_a_form_a_void_request_or_a_question(answers: list[str]) -> None:
     interview = Interview(region="IN", menu=MENU)
     for typed in answers:
-        if not interview.question:
+        if interview.question is None:
             break
         was_good = interview.answer(typed)
         assert was_good is (interview.refusal == "")
         assert sanitize(interview.refusal) == interview.refusal
-    assert [bool(interview.question), interview.is_void, interview.form is not None].count(True) == 1
+    assert [interview.question is not None, interview.is_void, interview.form is not None].count(True) == 1

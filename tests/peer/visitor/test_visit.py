@@ -107,7 +107,7 @@ def test_the_end_of_a_visit_forgets_the_ticket(cause: OverCause) -> None:
     scene.visit.handle(VisitOver(7, cause))
     (over,) = scene.visit.events()
     assert isinstance(over, happened.Over)
-    assert over.by_us is (cause is OverCause.LEFT)
+    assert over.cause is cause
     scene.store()
     assert scene.disk == StoredVisit()
     assert scene.settled()
@@ -119,7 +119,7 @@ def test_a_desk_that_will_not_have_us(reason: DeskRefusal) -> None:
     scene.join()
     scene.visit.handle(DeskRefused(0, reason))
     (refused,) = scene.visit.events()
-    assert isinstance(refused, happened.Refused)
+    assert isinstance(refused, happened.VisitRefused)
     scene.store()
     assert scene.disk == StoredVisit()
 
@@ -141,7 +141,7 @@ def test_a_program_that_comes_back_to_a_session_that_was_ended_says_so_and_asks_
     scene.visit.handle(DESK)
     scene.visit.handle(VisitOver(7, OverCause.ENDED))
     told, wanted = scene.visit.events()
-    assert told == happened.EndedUnseen(reason="The operator has ended the session")
+    assert told == happened.EndedUnseen(cause=OverCause.ENDED)
     assert isinstance(wanted, happened.FormWanted)
     scene.store()
     assert scene.disk == StoredVisit()
@@ -155,7 +155,7 @@ def test_one_that_was_away_in_between_ends_with_it() -> None:
     scene.relink()
     scene.visit.handle(VisitOver(7, OverCause.DROPPED))
     (over,) = scene.visit.events()
-    assert over == happened.Over(reason="An operator has taken you out of the waiting room", by_us=False)
+    assert over == happened.Over(cause=OverCause.DROPPED)
 
 
 def test_a_turn_is_answered_at_once() -> None:

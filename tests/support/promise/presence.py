@@ -64,5 +64,5 @@ class PresencePromise:
 def _identity_of(machine: Person) -> bytes:
     """A visitor has a key of its own in each life."""
     if isinstance(machine, Guest):
-        return machine.guest._uplink._me.identity.public
+        return machine.guest._connection._me.identity.public
     return machine.identity.public

@@ -87,4 +87,4 @@ def test_a_line_that_is_refused(reason: LineRefusal) -> None:
     assert isinstance(said, SayAtDesk)
     for _ in range(2):
         scene.visit.handle(LineRefused(7, said.number, reason))
-    assert [type(event) for event in scene.visit.events()] == [happened.LineRefused]
+    assert [type(event) for event in scene.visit.events()] == [happened.VisitorLineRefused]
