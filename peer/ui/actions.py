@@ -1,4 +1,4 @@
-"""Carrying out what was typed: each intention is one thing asked of the SDK."""
+"""Actions: each carries out one intent through the SDK. What comes of it comes back as events."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from typing import Final, assert_never
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
+from chatapp.peer.ui import texts
 from chatapp.peer.ui.formatting import AnswerLine
 from chatapp.peer.ui.help import help_lines
 from chatapp.peer.ui.intents import (
@@ -42,11 +43,11 @@ from chatapp.wire.errors import TooLong
 from chatapp.wire.messages.desk import OperatorRequest
 
 FAREWELL_WITHIN: Final = 0.5
-"""Seconds that what was said right before one leaves has to come to rest: on a good way it takes a few milliseconds."""
+"""Seconds to wait for acknowledgements before leaving. On a good network they take a few milliseconds."""
 
 
 class Actions:
-    """What one person asks of one peer."""
+    """What one user asks of one peer."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Actions:
         self._tell = tell
 
     async def do(self, intent: Intent, *, entered_at: float) -> None:
-        """Ask for it; what comes of it comes as events. `entered_at`: when it was typed, by the loop's clock."""
+        """Carry out an intent. `entered_at`: when it was typed, by the loop's clock."""
         if isinstance(intent, OperatorRequest):
             await self._ask_desk(intent, entered_at)
             return
@@ -76,28 +77,28 @@ class Actions:
                 try:
                     self._remember(intent)
                 except sqlite3.Error as error:
-                    self._tell(happened.Trouble(text=f"The history cannot be read: {error}"))
+                    self._show([AnswerLine(texts.history_unreadable(error))])
             case ShowHelp(command):
                 self._show(map(AnswerLine, help_lines(command)))
             case SayToClient() | AskMessage() | Quit() | Empty():
-                pass  # between the face and its terminal alone
+                pass  # the face carries these out itself
             case _:
                 assert_never(intent)
 
     async def _ask_desk(self, request: OperatorRequest, entered_at: float) -> None:
         desk = self._peer.desk
-        await desk.said()
+        await desk.said()  # an end of the session must not overtake a line for the visitor
         desk.ask(request, entered_at=entered_at)
-        await desk.answered()  # what is typed next may rest on it
+        await desk.answered()  # the next line may depend on the answer
 
     async def drain(self) -> None:
-        """Before one leaves: what was said last is told to have arrived, or goes on its way at the next return."""
+        """Wait a moment for the fate of what was said last, so that it can be shown. What takes longer goes on later."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_WITHIN):
                 await self._peer.settled()
 
     def say_to_client(self, text: str, *, entered_at: float, is_maybe: bool) -> None:
-        """To the visitor whom one serves. `is_maybe`: the line would mean something else if nobody were served."""
+        """Say something to the visitor whom the user serves. `is_maybe`: see `AtDesk.say`."""
         desk = self._peer.desk
         try:
             desk.say(text, entered_at=entered_at, is_maybe=is_maybe)
@@ -126,7 +127,7 @@ class Actions:
         match intent:
             case JoinRoom(room):
                 peer.enter_room(room)
-                await peer.room_settled()  # what is typed next is said there
+                await peer.room_settled()  # the next line may be meant for that room
             case ExitRoom():
                 peer.leave_room()
                 await peer.room_settled()
@@ -148,7 +149,7 @@ class Actions:
                 await peer.left()
             case GoOnline():
                 peer.come_back()
-                with contextlib.suppress(NotLetIn):  # an event says so, too
+                with contextlib.suppress(NotLetIn):  # an event says the same
                     await peer.ready()
             case ChangeName(new):
                 peer.rename(new)
@@ -176,8 +177,6 @@ class Actions:
                 assert_never(intent)
 
     def _remember(self, intent: ShowTrace | ShowHistory | SearchHistory) -> None:
-        from chatapp.peer.ui import texts  # most starts never look back
-
         past = self._peer.history
         match intent:
             case ShowTrace(which):

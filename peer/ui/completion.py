@@ -1,7 +1,4 @@
-"""What Tab offers: commands, then names of people (the last that one talked to first), and rooms.
-
-It knows spellings, what must follow them, and which names there are.
-"""
+"""Completion: the commands, the names of people (the last ones talked with first) and the rooms that Tab offers."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
@@ -15,7 +12,7 @@ RECENT_MAX: Final = 256
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One way to go on: what to put in the place of the last `replaces` characters, and what it is."""
+    """One way to complete a line: `text` replaces the last `replaces` characters. `about` says what it is."""
 
     text: str
     replaces: int
@@ -23,15 +20,15 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class CandidateSource(Protocol):
-    """Whoever has something to offer."""
+    """Something that completes lines: a peer's commands, or a visitor's."""
 
     def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:
-        """How to go on after `typed`, the likeliest first."""
+        """Return the ways to complete `typed`, the likeliest first."""
         ...
 
 
 class CompletionIndex:
-    """The names that somebody may want to type. A face tells what it sees; a terminal offers them."""
+    """The names that a user may want to type. The face adds them; the terminal offers them."""
 
     def __init__(self) -> None:
         self._people: tuple[str, ...] = ()
@@ -39,45 +36,45 @@ class CompletionIndex:
         self._recent: dict[str, None] = {}
 
     def set_people(self, names: Iterable[str]) -> None:
-        """Everybody in the table."""
+        """Take the names of everybody in the table."""
         self._people = tuple(names)
 
     def add_recent(self, name: str) -> None:
-        """One said something to them, or they to us."""
+        """Note that the user and somebody just talked."""
         _put_last(self._recent, name)
 
     def add_room(self, room: str) -> None:
-        """There is, or was, such a room."""
+        """Note a room."""
         _put_last(self._rooms, room)
 
     def people(self) -> list[str]:
-        """The last talked with first, then the others as the table has them."""
+        """The last ones talked with first, then the others in the order of the table."""
         there = set(self._people)
         recent = [name for name in reversed(self._recent) if name in there]
         return [*recent, *(name for name in self._people if name not in self._recent)]
 
     def rooms(self) -> list[str]:
-        """The last seen first."""
+        """The last ones seen first."""
         return list(reversed(self._rooms))
 
     def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:
-        """How to go on after `typed`: a peer's commands, and these names."""
+        """Complete a line with a peer's commands and these names."""
         return candidates(typed, self, is_in_room=is_in_room)
 
 
-def candidates(typed: str, known: CompletionIndex, *, is_in_room: bool) -> list[Candidate]:
-    """How to go on after `typed`, the likeliest first."""
+def candidates(typed: str, index: CompletionIndex, *, is_in_room: bool) -> list[Candidate]:
+    """Return the ways to complete `typed`, the likeliest first."""
     line = typed.lstrip()
     if is_in_room and not line.lower().startswith(SIGNS):
-        return _like(line.rpartition(" ")[2], known.people())
+        return _like(line.rpartition(" ")[2], index.people())
     word, blank, argument = line.partition(" ")
     if blank:
-        return _arguments(word.lower(), argument.lstrip(), known)
-    return [*_commands(word, is_in_room=is_in_room), *([] if is_in_room else _addressed(word, known))]
+        return _arguments(word.lower(), argument.lstrip(), index)
+    return [*_commands(word, is_in_room=is_in_room), *([] if is_in_room else _addressed(word, index))]
 
 
 def common_start(texts: Sequence[str]) -> str:
-    """What all of these begin with, as the first writes it."""
+    """Return the longest start that all texts share, in the spelling of the first one."""
     first, *others = texts
     length = len(first)
     for other in others:
@@ -95,20 +92,20 @@ def _commands(word: str, *, is_in_room: bool) -> list[Candidate]:
     ]
 
 
-def _addressed(word: str, known: CompletionIndex) -> list[Candidate]:
-    """`bob:` begins a message to bob."""
-    return [Candidate(f"{one.text}:", one.replaces) for one in _like(word, known.people())] if word else []
+def _addressed(word: str, index: CompletionIndex) -> list[Candidate]:
+    """Complete names to `bob:`, which begins a message to bob."""
+    return [Candidate(f"{one.text}:", one.replaces) for one in _like(word, index.people())] if word else []
 
 
-def _arguments(spelling: str, argument: str, known: CompletionIndex) -> list[Candidate]:
+def _arguments(spelling: str, argument: str, index: CompletionIndex) -> list[Candidate]:
     row = BY_SPELLING.get(spelling)
     if row is None or row.shape.cut is Cut.TEXT or " " in argument:
         return []
     match row.shape.shown.split()[:1]:
         case ["<name>"]:
-            return _like(argument, known.people())
+            return _like(argument, index.people())
         case ["<room>"]:
-            return _like(argument, known.rooms())
+            return _like(argument, index.rooms())
         case ["[command]"]:
             return _like(argument, sorted(BY_SPELLING))
         case _:

@@ -1,6 +1,6 @@
-"""Writing a whole history out, for people (`txt`) and for programs (`jsonl`).
+"""The export of a whole history, as text for people and as JSON for programs.
 
-It reads the file of a person whose peer may be running, and changes nothing in it.
+The history may belong to a peer that is running; nothing in it is changed.
 """
 
 import enum
@@ -20,22 +20,22 @@ from chatapp.wire.text import sanitize
 
 
 class Format(enum.Enum):
-    """How lines are written."""
+    """The format of an export."""
 
     TXT = "txt"
-    """One line a message, cleaned of control characters."""
+    """One line for each message, without control characters."""
     JSONL = "jsonl"
-    """One JSON object a message, all that is known of it, its text untouched."""
+    """One JSON object for each message, with everything known about it and its text untouched."""
 
 
 def history_of(name: str, home: Path) -> Path | None:
-    """Where somebody's history lies in a data folder; None when nobody of that name has one there."""
+    """Return the path of somebody's history in a data folder; None if nobody of that name has one there."""
     path = home / "peers" / file_name_of(name_key(name)) / "history.db"
     return path if path.is_file() else None
 
 
 def exported(path: Path, name: str, form: Format) -> Iterator[str]:
-    """The lines of a history without line ends, oldest first, read as they are asked for. Raises sqlite3.Error."""
+    """Yield the lines of a history without line ends, oldest first. Raises sqlite3.Error."""
     written = _in_txt if form is Format.TXT else _in_jsonl
     with closing(_open_read_only(path)) as db:
         for line in MessageQueries(db).all():
@@ -43,8 +43,8 @@ def exported(path: Path, name: str, form: Format) -> Iterator[str]:
 
 
 def _open_read_only(path: Path) -> sqlite3.Connection:
-    """The history as it is at this moment, for reading only."""
-    # With mode=ro SQLite would leave an empty log and its index behind when no peer runs.
+    """Open a history for reading."""
+    # mode=ro would make SQLite leave an empty log and its index behind when no peer runs.
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
     try:
         db.execute("PRAGMA query_only = ON")
@@ -79,8 +79,8 @@ def _in_jsonl(stored: StoredLine, line: HistoryLine) -> str:
         "outgoing": line.outgoing,
         "number": stored.number,
         "identity": stored.person.hex() if stored.person is not None else None,
-        "standing": line.state.name.lower() if line.state is not None else None,
-        "trail": [_fields(step) for step in readable(unpacked(stored.trace, stored.at_ms), stored.at_ms)],
+        "state": line.state.name.lower() if line.state is not None else None,
+        "trace": [_fields(step) for step in readable(unpacked(stored.trace, stored.at_ms), stored.at_ms)],
         "text": line.text,
     }
     return json.dumps(said, ensure_ascii=False)
@@ -89,7 +89,7 @@ def _in_jsonl(stored: StoredLine, line: HistoryLine) -> str:
 def _fields(step: TraceStep) -> dict[str, object]:
     return {
         "at": step.at,
-        "what": step.what.name.lower(),
+        "event": step.what.name.lower(),
         "tries": step.tries,
         "span": step.span,
         "when": step.when,

@@ -1,7 +1,7 @@
-"""The smallest pieces of shown lines: names, times, lists, what somebody said.
+"""The pieces of shown lines: names, times, lists, messages, the prompt, the status line and colours.
 
-Every string from elsewhere passes `clean` here and nowhere earlier, so that nothing shown can give an order to a
-terminal or pass for a line of ours.
+Every string from elsewhere passes `sanitize` here and nowhere earlier, so that nothing shown can send an escape sequence
+to the terminal or pass for a line of ours.
 """
 
 import re
@@ -22,42 +22,42 @@ _NAME_SHOWN: Final = 64
 
 _REASON_SHOWN: Final = 500
 _LISTED: Final = 12
-"""Names in one sentence; the others are counted."""
+"""Names listed in one sentence; the others are counted."""
 
 _FIRST_TIME: Final = 0.0
 _LAST_TIME: Final = 253_370_764_800.0
-"""1 January 9999, Unix time: what a stranger says about time is brought into what a calendar can show."""
+"""1 January 9999 as Unix time. Times that strangers send are clamped to what `datetime` can show."""
 
 
 class TypedLine(str):
-    """A line that was typed, and when."""
+    """A typed line, and when it was typed."""
 
     __slots__ = ("at",)
 
     at: float
-    """By the loop's clock: when the line was entered, or could have been, if it lay unread for a while."""
+    """By the loop's clock. Of a line that lay unread for a while, the earliest time at which it may have been typed."""
 
     def __new__(cls, line: str, at: float) -> Self:
-        """The line `line`, entered at `at`."""
+        """Make a line that was typed at the time `at`."""
         entered = super().__new__(cls, line)
         entered.at = at
         return entered
 
 
 class MessageLine(str):
-    """A line that somebody said, for faces that set names and texts apart: `sender: text` and the like."""
+    """A line that shows a message, such as `sender: text`; terminals give its parts different styles."""
 
     __slots__ = ("sender", "sender_at", "text_at")
 
     sender: str
-    """As the line has it."""
+    """The name as the line shows it."""
     sender_at: int
-    """Where the sender stands in the line."""
+    """The index of the sender in the line."""
     text_at: int
-    """Where the text begins."""
+    """The index of the text in the line."""
 
     def __new__(cls, sender: str, between: str, text: str, *, before: str = "") -> Self:
-        """The line `before`, `sender`, `between`, `text`."""
+        """Join `before`, `sender`, `between` and `text`."""
         line = super().__new__(cls, f"{before}{sender}{between}{text}")
         line.sender, line.sender_at = sender, len(before)
         line.text_at = len(line) - len(text)
@@ -65,23 +65,23 @@ class MessageLine(str):
 
 
 class AnswerLine(str):
-    """A line that somebody has asked for in order to read it, and no passing notice."""
+    """A line that answers a command. Terminals do not dim it as they dim notices."""
 
     __slots__ = ()
 
 
 def name(text: str) -> str:
-    """Somebody's name, or a room's."""
+    """Make the name of a person or a room safe to show."""
     return sanitize(text, limit=_NAME_SHOWN)
 
 
 def reason(text: str) -> str:
-    """Why, as another program said it, to be followed by a full stop."""
+    """Make a reason that another program gave safe to show, without its full stop."""
     return sanitize(text, limit=_REASON_SHOWN).rstrip(".")
 
 
 def names(several: Sequence[str]) -> str:
-    """`bob`, `bob and carol`, `bob, carol and dave`, or the first of many and how many more."""
+    """Join names: `bob`, `bob and carol`, `bob, carol and dave`, or the first of many and the number of the others."""
     shown = [name(one) for one in several[:_LISTED]]
     if len(several) > _LISTED:
         shown.append(f"{len(several) - _LISTED:,} others" if len(several) > _LISTED + 1 else "1 other")
@@ -89,17 +89,17 @@ def names(several: Sequence[str]) -> str:
 
 
 def counted(count: int, one: str, many: str) -> str:
-    """`1 line`, `2 lines`."""
+    """Count things: `1 line`, `2 lines`."""
     return f"{count:,} {one if count == 1 else many}"
 
 
 def shown_time(moment: float) -> str:
-    """Unix time as local `YYYY-MM-DD HH:MM:SS`; total: a moment outside of the calendar shows its nearest end."""
+    """Show Unix time as local `YYYY-MM-DD HH:MM:SS`. A time outside of the calendar shows the nearest end of it."""
     return f"{_local(moment):%Y-%m-%d %H:%M:%S}"
 
 
 def shown_instant(moment: float) -> str:
-    """Unix time as local `HH:MM:SS.mmm`."""
+    """Show Unix time as local `HH:MM:SS.mmm`."""
     local = _local(moment)
     return f"{local:%H:%M:%S}.{local.microsecond // 1_000:03}"
 
@@ -110,18 +110,18 @@ def _local(moment: float) -> datetime:
 
 
 def key_met(key: str, *, is_verified: bool) -> str:
-    """At the first contact. `key`: its fingerprint; `is_verified`: the user or a join code had named it."""
+    """Report the first contact. `key`: the fingerprint; `is_verified`: the user or a join code had named the key."""
     expected = ", as expected" if is_verified else ""
     return f"[First contact with this server; its key is {name(key)}{expected}.]"
 
 
 def key_accepted(key: str) -> str:
-    """It is another one than before, and the user accepted it."""
+    """Report a new key that the user has accepted."""
     return f"[The server's new key is accepted: {name(key)}.]"
 
 
 def key_changed(expected: str, got: str) -> str:
-    """It is not the one that is known (fingerprints)."""
+    """Report a key that is not the one known. Both are fingerprints."""
     return f"[The server's key has changed: expected {name(expected)}, got {name(got)}.]"
 
 
@@ -135,40 +135,40 @@ _LINK_TROUBLES: Final = {
 
 
 def link_trouble(port: int, trouble: LinkTrouble) -> str:
-    """What is wrong with the link, and the cure."""
+    """Say what is wrong with the link, and the cure."""
     return f"[{_LINK_TROUBLES[trouble].format(port=port)}.]"
 
 
 PROMPT: Final = ">>> "
-"""Before each line on a pipe, and before what is typed on a terminal; in a room its name stands before it."""
+"""Stands before each line on a pipe, and before the line being typed on a terminal; in a room behind the room's name."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a peer, as far as its user sees it all the time."""
+    """The state that the user sees all the time, in the prompt and in the status line."""
 
     me: str = ""
     room: str | None = None
     client: str | None = None
-    """The visitor whom one serves at the help desk."""
+    """The visitor whom the user serves at the help desk."""
     is_on_duty: bool = False
-    """Whether visitors of the help desk may be given to us."""
+    """Whether the help desk may give visitors to the user."""
     is_offline: bool = False
     is_server_away: bool = False
     in_reach: int = 0
-    """Members of the room who are, while the registry is away."""
+    """Members of the room who can be reached while the registry is away."""
     online: int = 0
-    """People, oneself among them."""
+    """People online, including the user."""
     unread: int = 0
-    """Lines that others said since one last typed."""
+    """Messages that others sent since the user last typed."""
     notes: tuple[str, ...] = ()
-    """What else the line below says, as `queue: number 3`."""
+    """Further pieces of the status line, such as `queue: number 3`."""
 
 
 def prompt_of(view: View) -> str:
-    """`>>> `; in a room `[lab] >>> `, or `[lab, server away, 2 in reach] >>> `.
+    """Return the prompt: `>>> `, in a room `[lab] >>> ` or `[lab, server away, 2 in reach] >>> `, and while an operator
+    serves a visitor `[desk: Asha Rao] >>> `.
 
-    An operator who serves a visitor of the help desk sees whom: `[desk: Asha Rao] >>> `.
-    Outside a room it is always the same, as scripts match it: that the registry is away was said by a line."""
+    Outside a room it never changes, because scripts match it; a line says that the registry is away."""
     if view.client is not None and not view.is_offline:
         return f"[desk: {name(view.client)}] {PROMPT}"
     if view.room is None or view.is_offline:
@@ -177,44 +177,54 @@ def prompt_of(view: View) -> str:
     return f"[{name(view.room)}{away}] {PROMPT}"
 
 
-def status_pieces(view: View) -> list[str]:
-    """The pieces of the line below the prompt, the most important first. A visitor of a help desk has no name."""
-    if not view.me:
-        return [*(["server away"] if view.is_server_away else []), *view.notes]
-    if view.is_offline:
-        return [name(view.me), "offline", f"reg {name(view.me)} to return"]
-    pieces = [name(view.me)]
-    if view.room is not None:
-        pieces.append(name(view.room))
-    pieces.append("server away" if view.is_server_away else f"{view.online:,} online")
-    if view.client is not None:
-        pieces.append(f"serving {name(view.client)}")
-    elif view.is_on_duty:
-        pieces.append("on duty")
-    if view.unread:
-        pieces.append(counted(view.unread, "new line", "new lines"))
-    return [*pieces, *view.notes]
+_STATUS: Final = "class:status"
+_ME: Final = "class:status.me"
+_ALARM: Final = "class:status.alarm"
+_NEWS: Final = "class:status.news"
 
 
 Fragments = list[tuple[str, str]]
+"""Text in pieces, each behind the name of its style."""
+
+
+def status_pieces(view: View) -> Fragments:
+    """Return the pieces of the status line, the most important first. A visitor of a help desk has no name."""
+    if not view.me:
+        away = [(_ALARM, "server away")] if view.is_server_away else []
+        return [*away, *((_STATUS if away or place else _ME, note) for place, note in enumerate(view.notes))]
+    me = (_ME, name(view.me))
+    if view.is_offline:
+        return [me, (_ALARM, "offline"), (_STATUS, f"reg {name(view.me)} to return")]
+    pieces = [me]
+    if view.room is not None:
+        pieces.append((_STATUS, name(view.room)))
+    pieces.append((_ALARM, "server away") if view.is_server_away else (_STATUS, f"{view.online:,} online"))
+    if view.client is not None:
+        pieces.append((_STATUS, f"serving {name(view.client)}"))
+    elif view.is_on_duty:
+        pieces.append((_STATUS, "on duty"))
+    if view.unread:
+        pieces.append((_NEWS, counted(view.unread, "new line", "new lines")))
+    return [*pieces, *((_STATUS, note) for note in view.notes)]
+
 
 OF_256: Final = (160, 166, 130, 100, 64, 28, 29, 30, 31, 32, 27, 62, 99, 97, 129, 164, 163, 162, 132, 131)
 """Colours of the 256 that can be read on black and on white alike: each has a contrast of 3.6 and more to both."""
 
 OF_16: Final = ("ansired", "ansigreen", "ansiyellow", "ansimagenta", "ansicyan", "ansibrightblue")
-"""What a terminal of 16 colours shows is its owner's choice; black, white and dark blue are the ones hard to read."""
+"""The user chooses what a terminal of 16 colours shows; black, white and dark blue are left out as hard to read."""
 
 _CUBE: Final = (0, 95, 135, 175, 215, 255)
 
 
 def rgb(colour: int) -> tuple[int, int, int]:
-    """Red, green and blue of one of the 216 in the middle of the 256."""
+    """Red, green and blue of one of the 216 colours in the middle of the 256."""
     place = colour - 16
     return _CUBE[place // 36], _CUBE[place // 6 % 6], _CUBE[place % 6]
 
 
 def colour_of(name: str, *, is_16: bool) -> str:
-    """The style of a name: the same at every start and at everybody's."""
+    """Return the style of a name: the same at every start and on every machine."""
     try:
         key = name_key(name)
     except NameRefused:
@@ -226,7 +236,7 @@ def colour_of(name: str, *, is_16: bool) -> str:
 
 
 def mentions(line: str, me: str) -> bool:
-    """Whether somebody else says one's name in it."""
+    """Whether the line is somebody else's message that contains the user's name."""
     return (
         isinstance(line, MessageLine)
         and not is_same_name(line.sender, me)
@@ -235,7 +245,7 @@ def mentions(line: str, me: str) -> bool:
 
 
 def fragments(line: str, me: str, *, is_16: bool) -> Fragments:
-    """The line in pieces, each with its style."""
+    """Cut a line into pieces, each with its style."""
     if isinstance(line, AnswerLine):
         return [("", line)]
     if not isinstance(line, MessageLine):

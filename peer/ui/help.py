@@ -1,4 +1,4 @@
-"""Telling the commands: help as lines, and the list in the guide, both from the one table."""
+"""Help: the lines that `help` shows and the list in the guide, both made from the table of commands."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -17,7 +17,7 @@ _NOT_TYPED: Final = frozenset({"reference", "visit"})
 
 
 def as_typed(intent: Intent, *, in_room: bool = False) -> str:
-    """A line that means `intent`: what somebody would type outside a room, or inside one. Empty for `Empty`."""
+    """Spell a line that means `intent`, as it is typed in a room or outside. Empty for the intent `Empty`."""
     row = _BY_MEANING.get(type(intent))
     if row is None:
         return ""
@@ -35,7 +35,7 @@ GUIDE_ENDS: Final = "<!-- End of the list of commands. -->"
 
 
 def help_lines(command: str | None = None) -> list[str]:
-    """Every command, one line each; or for one spelling its summary, all its spellings and an example."""
+    """List every command, one line each; or for one spelling its summary, all its spellings and an example."""
     if command is not None:
         row = BY_SPELLING[command]
         return [
@@ -48,7 +48,7 @@ def help_lines(command: str | None = None) -> list[str]:
 
 
 def guide_table() -> str:
-    """The list of commands as Markdown, with the marks between which it stands in the guide."""
+    """Return the list of commands as Markdown, between the marks that the guide has for it."""
     lines = ["| you type | or | what happens |", "|---|---|---|"]
     for row in COMMANDS:
         others = [f"`{one}`" for one in (*row.spellings[1:], row.bare) if one]

@@ -1,7 +1,4 @@
-"""A peer as a program: which face, which signals, which exit status.
-
-It knows processes; lines are `wording`'s, commands `grammar`'s, and what happens is the SDK's.
-"""
+"""The peer as a program: it chooses the terminal, handles signals and returns the exit status."""
 
 import asyncio
 import contextlib
@@ -13,6 +10,7 @@ from pathlib import Path
 
 from chatapp.peer.client import Peer
 from chatapp.peer.keystore import FolderInUse
+from chatapp.peer.ui import texts
 from chatapp.peer.ui.completion import CompletionIndex
 from chatapp.peer.ui.shell import LineFace, Terminal
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
@@ -35,10 +33,10 @@ def run(
     room: str | None = None,
     code: str | None = None,
 ) -> int:
-    """Be a peer until the user ends it. Returns the exit status."""
+    """Run a peer until the user ends it. Returns the exit status."""
     start_logging(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
-    with RawTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
+    with RawTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as raw:
         try:
             peer = Peer(
                 name,
@@ -49,19 +47,19 @@ def run(
                 code=code,
                 registry_key=registry_key,
             )
-            return asyncio.run(_chat(peer, held, stay=stay))
+            return asyncio.run(_chat(peer, raw, stay=stay))
         except KeyboardInterrupt:
             return INTERRUPTED
 
 
 def start_logging(level: str) -> None:
-    """On standard error."""
+    """Log to standard error."""
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
 
 
-async def _chat(peer: Peer, held: RawTerminal | None, *, stay: bool) -> int:
-    known = CompletionIndex() if held is not None else None
-    terminal = _terminal(held, known)
+async def _chat(peer: Peer, raw: RawTerminal | None, *, stay: bool) -> int:
+    completions = CompletionIndex() if raw is not None else None
+    terminal = _terminal(raw, completions)
     complaint = await open_peer(peer)
     if complaint is not None and complaint.startswith("["):
         terminal.show([complaint])
@@ -71,7 +69,7 @@ async def _chat(peer: Peer, held: RawTerminal | None, *, stay: bool) -> int:
         print(complaint, file=sys.stderr)
     if complaint is not None:
         return FAILED
-    face = LineFace(peer, terminal, stay=stay, known=known)
+    face = LineFace(peer, terminal, stay=stay, completions=completions)
     loop = asyncio.get_running_loop()
     for number, status in ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)):
         loop.add_signal_handler(number, face.stop, status)
@@ -82,20 +80,19 @@ async def _chat(peer: Peer, held: RawTerminal | None, *, stay: bool) -> int:
 
 
 async def open_peer(peer: Peer) -> str | None:
-    """Open the peer. Returns why it cannot be: a line as others in `[ ]`, or a complaint of the program."""
+    """Open the peer. Returns None, or why that failed: a line in `[ ]`, or one that begins with `ChatApp:`."""
     try:
         await peer.open()
     except PortInUse as error:
         return f"[{error}]"
     except FolderInUse:
-        return f"[Name {peer.name} is taken.]"
+        return texts.name_taken(peer.name)
     except sqlite3.Error as error:
-        # Of its kinds only this one, and none below it, speaks of damage.
-        advice = "; restore it from a copy, or move it away to begin a new one"
+        # SQLite reports damage as this very class; its subclasses mean something else, such as a full disk.
         is_damaged = type(error) is sqlite3.DatabaseError
-        return f"ChatApp: {peer.folder / 'history.db'}: {error}{advice if is_damaged else ''}"
+        return texts.history_failed(peer.folder / "history.db", error, is_damaged=is_damaged)
     except OSError as error:
-        # Of a file that takes another's place, the latter.
+        # When a new file cannot take an old one's place, filename2 is the old one, which is the one that the user knows.
         where = error.filename2 or error.filename or peer.folder
         return f"ChatApp: {where}: {error.strerror or error}"
     except ChatAppError as error:
@@ -103,10 +100,10 @@ async def open_peer(peer: Peer) -> str | None:
     return None
 
 
-def _terminal(held: RawTerminal | None, known: CompletionIndex | None) -> Terminal:
-    if held is None or known is None:
+def _terminal(raw: RawTerminal | None, completions: CompletionIndex | None) -> Terminal:
+    if raw is None or completions is None:
         return PipeTerminal()
-    # prompt_toolkit takes 120 ms to import, which a pipe need not pay
+    # Importing prompt_toolkit takes 120 ms, which a pipe need not pay.
     from chatapp.peer.ui.terminals.tty import ScreenTerminal
 
-    return ScreenTerminal(held, known)
+    return ScreenTerminal(raw, completions)

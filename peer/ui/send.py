@@ -1,7 +1,4 @@
-"""Saying one thing and leaving: `ChatApp send`, for scripts. Exit status and one line, or JSON.
-
-It knows exit statuses and words; how the message travels is the SDK's.
-"""
+"""`ChatApp send`: send one message, wait for its fate, report it by exit status and one line or JSON object, and leave."""
 
 import asyncio
 import contextlib
@@ -15,6 +12,7 @@ from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.receipts import Outcome, Receipt
+from chatapp.peer.ui import texts
 from chatapp.peer.ui.main import open_peer, start_logging
 from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
@@ -25,10 +23,10 @@ from chatapp.wire.errors import TooLong
 DELIVERED: Final = 0
 SAVED: Final = 3
 FAILED: Final = 4
-"""Kept in our own outbox, refused, or not begun at all."""
+"""The message stays in our own outbox, was refused, or could not be sent at all."""
 
 SETTLES_WITHIN: Final = 30.0
-"""Seconds after which the message counts as kept. All ways together take ten at most; a script must not hang."""
+"""Seconds after which the message counts as kept. All ways of delivery together take ten at most; a script must not hang."""
 
 _OUTCOMES: Final = {
     Outcome.DELIVERED: ("delivered", DELIVERED),
@@ -51,13 +49,13 @@ def run(
     as_json: bool,
     log_level: str,
 ) -> int:
-    """Say `text`, or what stands on standard input, to one person. Returns the exit status: 0 delivered, 3 saved, 4 kept
-    or failed. All else is as in `Peer`."""
+    """Send `text`, or else what standard input holds, to one person. Returns the exit status: 0 delivered, 3 saved, 4
+    kept or failed. The other arguments are as in `Peer`."""
     start_logging(log_level)
     try:
         text = _standard_input() if text is None else text
         if not text.strip():
-            return _failed(to, "[The message is empty.]", as_json=as_json)
+            return _failed(to, texts.EMPTY_MESSAGE, as_json=as_json)
         peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
         return asyncio.run(_say(peer, to, text, as_json=as_json))
     except KeyboardInterrupt:
@@ -65,7 +63,7 @@ def run(
 
 
 def _standard_input() -> str:
-    """All of it but its last line end; of more than a message can have, enough to be refused."""
+    """Read standard input without its last line end. Of more than a message can hold, enough is read to be refused."""
     raw = sys.stdin.buffer.read(LINE_MAX)
     return raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
@@ -76,16 +74,16 @@ async def _say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
         return _failed(to, complaint, as_json=as_json)
     started = asyncio.get_running_loop().time()
     try:
-        with contextlib.suppress(NotLetIn):  # an event says so, too
+        with contextlib.suppress(NotLetIn):  # an event says the same
             await peer.ready()
         before = peer.take_events()
         if not _is_in(before):
             return _failed(to, *_lines(before), as_json=as_json)
-        _tell_of_registry(before)
+        _report_registry(before)
         receipt = await peer.send(to, text)
         await _settle(receipt)
         seconds = asyncio.get_running_loop().time() - started
-        return _told(receipt, _about(receipt, peer.take_events()), seconds, as_json=as_json)
+        return _report(receipt, _about(receipt, peer.take_events()), seconds, as_json=as_json)
     except TooLong as error:
         too_long = happened.TooLong(to=to, size=error.size, limit=error.limit)
         return _failed(to, *lines_of(too_long), as_json=as_json)
@@ -102,7 +100,7 @@ async def _settle(receipt: Receipt) -> None:
 
 
 def _is_in(events: Sequence[happened.Event]) -> bool:
-    """Whether there is a registry, or a table from an earlier run to go by."""
+    """Whether the registry let us in, or we can work with the table of an earlier run."""
     return any(
         isinstance(event, happened.Registered)
         or (isinstance(event, happened.NoServerAtStart) and event.table_time is not None)
@@ -110,8 +108,8 @@ def _is_in(events: Sequence[happened.Event]) -> bool:
     )
 
 
-def _tell_of_registry(events: Sequence[happened.Event]) -> None:
-    """Beside the one line of the receipt, which scripts read."""
+def _report_registry(events: Sequence[happened.Event]) -> None:
+    """Report the registry's key on standard error: standard output is one line, which scripts read."""
     for event in events:
         if isinstance(
             event, happened.RegistryMet | happened.RegistryRecognized | happened.RegistryKeyAccepted
@@ -120,7 +118,7 @@ def _tell_of_registry(events: Sequence[happened.Event]) -> None:
 
 
 def _about(receipt: Receipt, events: Sequence[happened.Event]) -> list[happened.Event]:
-    """What happened to this message; one that waited from an earlier start may settle meanwhile, unsaid."""
+    """Return the events of this message. One that waited in the outbox may settle at the same time; it is not reported."""
     return [
         event
         for event in events
@@ -128,7 +126,7 @@ def _about(receipt: Receipt, events: Sequence[happened.Event]) -> list[happened.
     ]
 
 
-def _told(receipt: Receipt, events: Sequence[happened.Event], seconds: float, *, as_json: bool) -> int:
+def _report(receipt: Receipt, events: Sequence[happened.Event], seconds: float, *, as_json: bool) -> int:
     assert receipt.outcome is not None, "it has settled"
     outcome, status = _OUTCOMES[receipt.outcome]
     if as_json:
@@ -147,7 +145,7 @@ def _told(receipt: Receipt, events: Sequence[happened.Event], seconds: float, *,
 
 
 def _failed(to: str, *lines: str, as_json: bool) -> int:
-    """Nothing was begun."""
+    """Report that nothing was sent."""
     if as_json:
         reason = " ".join(line.removeprefix("[").removesuffix("]") for line in lines)
         _print_json(to=to, number=0, outcome="refused", through_server=False, seconds=0.0, reason=reason)

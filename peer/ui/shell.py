@@ -1,7 +1,7 @@
-"""The line face: typed lines are read, events become lines, and some of both end the program.
+"""The line face: it carries out typed lines, shows events as lines, and ends the program when one of them says so.
 
-It drives the SDK and any terminal that can show lines and give lines. What a line means stands in `grammar`, what is
-done then in `actions`, what is said in `wording`.
+It connects the SDK with any terminal that can show and read lines. `parser` says what a typed line means, `actions`
+carries it out, and `texts` words the events.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from chatapp.peer.client import Peer
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotLetIn
-from chatapp.peer.ui import parser
+from chatapp.peer.ui import parser, texts
 from chatapp.peer.ui.actions import Actions
 from chatapp.peer.ui.completion import CompletionIndex
 from chatapp.peer.ui.formatting import AnswerLine, MessageLine, TypedLine, View
@@ -21,23 +21,22 @@ from chatapp.peer.ui.parser import Dialogue
 from chatapp.peer.ui.terminal import DONE, FAILED, Running
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.texts import lines_of, not_sent_lines
-from chatapp.wire.limits import TEXT_MAX
 
 
 class SessionState:
-    """Of one person at one terminal."""
+    """What the user sees all the time, beside the lines: who they are, where, how many people are online."""
 
-    def __init__(self, peer: Peer, known: CompletionIndex | None) -> None:
-        """`known`: where to note names for a terminal that offers them; without one, people need not be counted."""
+    def __init__(self, peer: Peer, completions: CompletionIndex | None) -> None:
+        """`completions`: where to note names for a terminal that offers them; without one, people need not be counted."""
         self._peer = peer
-        self._known = known
+        self._completions = completions
         self._online = 0
         self._unread = 0
         self._last_room_notice: list[str] = []
-        """How our lines to the room go without the registry, as the user has been told: said again when it changes."""
+        """The lines that last said how our room lines travel without the registry; shown again only when they change."""
 
     def view(self) -> View:
-        """The state as it is now."""
+        """Return the present state."""
         peer = self._peer
         return View(
             me=peer.name,
@@ -52,11 +51,11 @@ class SessionState:
         )
 
     def mark_read(self) -> None:
-        """Somebody is there, and has typed."""
+        """Count unread lines from zero again: the user has typed, and so has seen them."""
         self._unread = 0
 
     def lines(self, event: happened.Event) -> list[str]:
-        """What to show of an event; nothing of what was said last and holds on."""
+        """Return the lines to show for an event; none that would only repeat the last notice."""
         lines = lines_of(event, in_reach=self._peer.in_reach)
         match event:
             case happened.RoomUnanswered():
@@ -74,87 +73,87 @@ class SessionState:
         return lines
 
     def take(self, batch: Sequence[happened.Event], lines: Sequence[str]) -> None:
-        """These have happened, and are shown so."""
-        if self._known is None:
+        """Count what a batch of events and its lines change: unread lines, people online, names for completion."""
+        if self._completions is None:
             return
         for line in lines:
             if isinstance(line, MessageLine):
                 self._unread += 1
-                self._known.add_recent(line.sender)
+                self._completions.add_recent(line.sender)
         for event in batch:
             match event:
                 case happened.Delivered(to=to) | happened.Unacknowledged(to=to) | happened.Kept(to=to):
-                    self._known.add_recent(to)
+                    self._completions.add_recent(to)
                 case happened.RoomEntered(room=room):
-                    self._known.add_room(room)
+                    self._completions.add_room(room)
                 case happened.RoomsListed(rooms=rooms):
                     for one in rooms:
-                        self._known.add_room(one.name)
+                        self._completions.add_room(one.name)
                 case _:
                     pass
         counts = happened.TableChanged | happened.Registered | happened.Renamed
         if any(isinstance(event, counts) for event in batch):
             people = self._peer.people()
-            self._known.set_people(one.name for one in people)
+            self._completions.set_people(one.name for one in people)
             self._online = sum(one.online for one in people)
 
 
 LAST_WORDS_WITHIN: Final = 0.5
-"""Seconds that the terminal has for the last lines when the program ends."""
+"""Seconds that the terminal gets for the last lines when the program ends."""
 
 
 class Terminal(Protocol):
-    """Where lines are shown and come from."""
+    """A place that shows lines and reads them: a pipe, or a real terminal."""
 
     def show(self, lines: Iterable[str]) -> None:
-        """Each as a line of its own, soon."""
+        """Show each as a line of its own, soon."""
 
     async def shown(self) -> None:
-        """Until all of them are. Raises OSError when nobody reads any more."""
+        """Wait until all lines are written. Raises OSError when nobody reads them any more."""
 
     def set_view(self, view: View) -> None:
-        """The state from now on: the prompt, and what else there is room for."""
+        """Show this state from now on: the prompt, and what else there is room for."""
 
     def ask(self, question: str) -> None:
-        """What the next line answers; empty: nothing is asked any more."""
+        """Show a question instead of the prompt; empty: show the prompt again."""
 
     def typed(self) -> AsyncGenerator[TypedLine, None]:
-        """Lines as they are typed, until the end of input. Raises KeyboardInterrupt for Ctrl-C."""
+        """Yield lines as they are typed, until the end of input. Raises KeyboardInterrupt for Ctrl-C."""
 
     def unread(self) -> list[str]:
-        """Drained: lines that were typed and that `typed` has not given yet."""
+        """Take the lines that were typed and that `typed` has not yielded yet."""
 
 
 class LineFace:
-    """One person at one terminal."""
+    """One user at one terminal."""
 
     def __init__(
-        self, peer: Peer, terminal: Terminal, *, stay: bool, known: CompletionIndex | None = None
+        self, peer: Peer, terminal: Terminal, *, stay: bool, completions: CompletionIndex | None = None
     ) -> None:
-        """`known`: where to note names for a terminal that offers them; without one, people need not be counted."""
+        """`completions`: where to note names for a terminal that offers them; without one, people need not be counted."""
         self._peer = peer
         self._terminal = terminal
         self._stay = stay
-        self._state = SessionState(peer, known)
+        self._state = SessionState(peer, completions)
         self._actions = Actions(peer, terminal.show, self._tell)
         self._dialogue: Dialogue | None = None
         self._showing = asyncio.Lock()
         self._unshown: list[happened.Event] = []
-        """Taken from the peer and not shown yet, oldest first."""
+        """Events that were taken from the peer and not shown yet, oldest first."""
         self._written: list[happened.Event] = []
-        """Given to the terminal, which has not said yet that they are out: an end must not come between, or the next start
-        shows them again."""
+        """Events that the terminal was given and has not written yet. They count as shown only after that: the history
+        shows them again at the next start otherwise."""
         self._running = Running()
         self._has_started = False
         self._current_line = ""
-        """The line that is being obeyed."""
+        """The line that is being carried out."""
 
     def stop(self, status: int) -> None:
-        """End now with this exit status."""
+        """End the program now with this exit status."""
         self._running.stop(status)
 
     async def run(self) -> int:
-        """Until the user, the input or a signal ends it. Returns the exit status."""
+        """Run until the user, the end of input or a signal ends the program. Returns the exit status."""
         self._set_view()
         try:
             return await self._running.until_over(self._show_events(), self._read_lines())
@@ -172,7 +171,7 @@ class LineFace:
             await self._catch_up()
 
     async def _catch_up(self) -> None:
-        """Show and heed all that has happened: some of it may end the program."""
+        """Show and handle everything that has happened so far."""
         async with self._showing:
             batch = self._take_events()
             if batch:
@@ -185,7 +184,7 @@ class LineFace:
         return batch
 
     async def _show(self, batch: Sequence[happened.Event]) -> None:
-        """One write for all of them; only what was written counts as shown."""
+        """Show a batch of events in one write, then tell the peer that they were shown."""
         lines = [line for event in batch for line in self._state.lines(event)]
         self._state.take(batch, lines)
         self._set_view()
@@ -196,14 +195,14 @@ class LineFace:
         self._peer.events_shown(shown)
 
     def _tell(self, event: happened.Event) -> None:
-        """Something that is known on the spot, and was asked for."""
+        """Show the answer to a command that needs nobody else."""
         self._terminal.show(map(AnswerLine, self._state.lines(event)))
 
     def _set_view(self) -> None:
         self._terminal.set_view(self._state.view())
 
     def _handle(self, event: happened.Event) -> None:
-        """Some events end the program."""
+        """End the program on the events that say so."""
         match event:
             case happened.Registered():
                 self._has_started = True
@@ -223,14 +222,12 @@ class LineFace:
         async with contextlib.aclosing(self._terminal.typed()) as lines:
             async for line in lines:
                 self._current_line = line
-                await self._ready()  # after the prompt is up, so that what is typed early is not lost
+                await self._ready()  # here and not before the loop: lines typed during registration are kept
                 if not await self._may_continue():
                     return
                 self._state.mark_read()
                 if len(line) > LINE_MAX:
-                    self._terminal.show(
-                        [f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"]
-                    )
+                    self._terminal.show([texts.LINE_TOO_LONG])
                     self._current_line = ""
                     continue
                 await self._carry_out(self._parsed(line), line)
@@ -247,25 +244,25 @@ class LineFace:
             self.stop(DONE)
 
     async def _show_unsent(self) -> None:
-        """Lines that were typed behind the one with which the program ends."""
+        """Quote the lines that were typed and will not be carried out."""
         unread = [self._current_line, *self._terminal.unread()]
         self._terminal.show(not_sent_lines([line for line in unread if self._asks_for_something(line)]))
         await self._terminal.shown()
 
     def _asks_for_something(self, line: str) -> bool:
-        """Whether the end of the program is not all that this line asks for."""
+        """Whether this line asks for more than to leave."""
         if self._dialogue is not None:
             return bool(line.strip())
         context = Context(me=self._peer.name, room=self._peer.room)
         return not isinstance(parser.parse(line, context), Empty | GoOffline | Quit)
 
     async def _ready(self) -> None:
-        with contextlib.suppress(NotLetIn):  # an event says so, too, and may end the program
+        with contextlib.suppress(NotLetIn):  # an event says the same, and may end the program
             await self._peer.ready()
 
     async def _may_continue(self) -> bool:
-        """Whether nothing that has happened ends the program: else the input would be obeyed, or its end, by a peer that
-        was not let in."""
+        """Whether nothing that has happened ends the program. Before the peer is registered this is asked for each line:
+        a peer that is refused must not carry out what was typed ahead."""
         if not self._has_started or self._peer.is_offline:
             await self._catch_up()
         return not self._running.is_over
@@ -287,7 +284,7 @@ class LineFace:
         )
 
     def _is_maybe(self, line: TypedLine) -> bool:
-        """Whether a line for the visitor would mean something else if nobody were served."""
+        """Whether a line for the visitor would mean something else if the user served nobody."""
         return not isinstance(parser.parse(line, self._context(is_for_client=False)), Mistake)
 
     def _answered(self, dialogue: Dialogue, line: str) -> Intent | Mistake:

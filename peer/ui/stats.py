@@ -1,7 +1,4 @@
-"""Asking for the figures of a help desk and leaving: `ChatApp stats`, for people and scripts.
-
-It knows exit statuses and words; the figures come from the registry by way of the SDK.
-"""
+"""`ChatApp stats`: ask the registry for the figures of a help desk, show them, and leave."""
 
 import asyncio
 import contextlib
@@ -17,7 +14,7 @@ from chatapp.peer.core.events import CommandFailed, Event, Figures, Registered
 from chatapp.peer.errors import NotLetIn
 from chatapp.peer.ui.main import open_peer, start_logging
 from chatapp.peer.ui.terminal import FAILED, INTERRUPTED
-from chatapp.peer.ui.texts import lines_of
+from chatapp.peer.ui.texts import SERVER_SILENT, lines_of
 from chatapp.wire.address import Address
 from chatapp.wire.messages.desk import ShowFigures
 
@@ -38,7 +35,8 @@ def run(
     as_json: bool,
     log_level: str,
 ) -> int:
-    """Show the figures of a queue (empty: of the first one), asked for as operator `name`. Returns the exit status."""
+    """Ask for the figures of a queue as operator `name`, and show them. An empty `queue` means the first one. Returns the
+    exit status."""
     start_logging(log_level)
     try:
         peer = Peer(name, server, home=data, code=code, registry_key=registry_key)
@@ -53,21 +51,21 @@ async def _ask(peer: Peer, queue: str, *, as_json: bool) -> int:
         return _failed(complaint)
     try:
         async with asyncio.timeout(ANSWER_WITHIN):
-            with contextlib.suppress(NotLetIn):  # an event says so, too
+            with contextlib.suppress(NotLetIn):  # an event says the same
                 await peer.ready()
             before = peer.take_events()
             if not any(isinstance(event, Registered) for event in before):
                 return _failed(*(line for event in before for line in lines_of(event)))
             peer.desk.ask(ShowFigures(0, queue))
             await peer.desk.answered()
-        return _told(peer.take_events(), as_json=as_json)
+        return _report(peer.take_events(), as_json=as_json)
     except TimeoutError:
-        return _failed("[Server not responding]")
+        return _failed(SERVER_SILENT)
     finally:
         await peer.close(within=0.3)
 
 
-def _told(events: list[Event], *, as_json: bool) -> int:
+def _report(events: list[Event], *, as_json: bool) -> int:
     for event in events:
         if isinstance(event, CommandFailed):
             return _failed(*lines_of(event))
@@ -75,7 +73,7 @@ def _told(events: list[Event], *, as_json: bool) -> int:
             lines = [json.dumps(msgspec.structs.asdict(event))] if as_json else lines_of(event)
             print(*lines, sep="\n", flush=True)
             return SHOWN
-    return _failed("[Server not responding]")
+    return _failed(SERVER_SILENT)
 
 
 def _failed(*lines: str) -> int:

@@ -1,4 +1,4 @@
-"""A face while it runs: what it does side by side, and the exit status that ends all of it."""
+"""One run of a face: its tasks, and the exit status that ends them all."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,23 +10,23 @@ INTERRUPTED: Final = 130
 
 
 class Running:
-    """One run of a face."""
+    """The tasks of a face, until one of them or a signal ends the run."""
 
     def __init__(self) -> None:
         self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def stop(self, status: int) -> None:
-        """End now with this exit status; the first one counts."""
+        """End the run with this exit status. The first call counts."""
         if not self.is_over:
             self._status.set_result(status)
 
     @property
     def is_over(self) -> bool:
-        """Whether something has ended it."""
+        """Whether the run has been ended."""
         return self._status.done()
 
     async def until_over(self, *work: Coroutine[Any, Any, None]) -> int:
-        """Do all of this until something ends it, be it a fault of ours, which is raised. Returns the exit status."""
+        """Run these coroutines side by side until the run is ended. Returns the exit status; raises what a task raised."""
         tasks = [asyncio.create_task(one) for one in work]
         for task in tasks:
             task.add_done_callback(self._task_ended)
@@ -42,7 +42,7 @@ class Running:
             return
         error = task.exception()
         if isinstance(error, OSError):
-            self.stop(DONE)  # the terminal is gone: nobody is there to be told
+            self.stop(DONE)  # the terminal is gone: nobody would read an error
         elif isinstance(error, KeyboardInterrupt):
             self.stop(INTERRUPTED)
         elif error is not None:

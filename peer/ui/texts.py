@@ -1,10 +1,11 @@
-"""Shown lines: what a person reads for each event, to the letter, as scripts match it.
+"""The line face's sentences: what a user reads for each event, and for a line that cannot be carried out.
 
-It knows words. Every string from elsewhere passes `clean`, by way of `words`. Lines of people and rooms stand in
-`company`, those of one's past in `recollection`.
+Scripts match these lines to the letter. Every string that comes from elsewhere passes `sanitize` on its way into a line,
+mostly by `name` and `reason`.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, assert_never
 
 from chatapp.peer.core.events import (
@@ -109,10 +110,16 @@ IS_YOU: Final = "[That is you.]"
 OFFLINE: Final = "[You are offline.]"
 NO_CLIENT: Final = "[No active client.]"
 NOTHING_SENT: Final = "[Nothing was sent.]"
+EMPTY_MESSAGE: Final = "[The message is empty.]"
 LINE_TOO_LONG: Final = f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"
 
 ASK_TO: Final = "To: "
 ASK_TEXT: Final = "Text: "
+
+
+def paste_question(count: int) -> str:
+    """Ask before a paste of several lines is sent."""
+    return f"Send {count} lines as one message? (y/n)"
 
 
 def usage_line(how: str) -> str:
@@ -150,7 +157,7 @@ def not_a_place(typed: str) -> str:
 
 _DIGITS_TOGETHER: Final = 5
 
-Presence = (
+PresenceEvent = (
     RoomEntered
     | RoomLeft
     | RoomRefused
@@ -165,11 +172,42 @@ Presence = (
     | PeopleListed
 )
 KeyEvent = SafetyNumber | RegistryKey | Trusted | NotTrusted | KeyChanged | KeyRestored
-Identity = Renamed | RenameRefused | Ignored | NobodyKnown | KeyEvent
+FateEvent = (
+    Delivered
+    | Unacknowledged
+    | Saved
+    | Refused
+    | Kept
+    | Addressed
+    | TooLong
+    | Expired
+    | ChannelAccepted
+    | ChannelUnanswered
+    | RoomAccepted
+    | RoomUnanswered
+)
+ConnectionEvent = (
+    Registered
+    | TableChanged
+    | NameUnavailable
+    | AdmissionRefused
+    | Left
+    | LeaveUnanswered
+    | ServerLost
+    | ServerBack
+    | NoServerAtStart
+    | LinkTroubled
+    | RegistryMet
+    | RegistryRecognized
+    | RegistryKeyAccepted
+    | RegistryKeyChanged
+    | Trouble
+)
+IdentityEvent = Renamed | RenameRefused | Ignored | NobodyKnown | KeyEvent
 
 
-def presence_lines(event: Presence) -> list[str]:
-    """Who is where."""
+def presence_lines(event: PresenceEvent) -> list[str]:
+    """Return the lines for an event about who is where."""
     match event:
         case RoomEntered():
             return _entered(event)
@@ -194,14 +232,14 @@ def presence_lines(event: Presence) -> list[str]:
         case PersonBanned(name=who):
             return [f"[{name(who)} is banned from this server.]"]
         case PeopleListed(people=people):
-            # We stand in every table, so one that is empty has not come yet.
+            # Every table holds ourselves, so an empty list means that the table has not come yet.
             return _people(people) or ["[The list of people has not come from the server yet.]"]
         case _:
             assert_never(event)
 
 
-def identity_lines(event: Identity) -> list[str]:
-    """Who is who."""
+def identity_lines(event: IdentityEvent) -> list[str]:
+    """Return the lines for an event about who is who."""
     match event:
         case Renamed(old=old, new=new, is_me=is_me):
             return [f"[You are {name(new)} now.]" if is_me else f"{name(old)} is now {name(new)}"]
@@ -219,7 +257,7 @@ def identity_lines(event: Identity) -> list[str]:
 
 
 def key_lines(event: KeyEvent) -> list[str]:
-    """Whose key is whose."""
+    """Return the lines for an event about keys."""
     match event:
         case SafetyNumber():
             return _safety_number(event)
@@ -343,7 +381,7 @@ _TEXT_SHOWN: Final = 200
 
 
 def duty_lines(event: DutyEvent) -> list[str]:
-    """The lines to show for `event`, without the prompt."""
+    """Return the lines for an event at the help desk."""
     match event:
         case DutyChanged(is_on=is_on, queue=queue):
             return [f"[You are on duty at {name(queue)}.]" if is_on else "[You are off duty.]"]
@@ -369,7 +407,7 @@ def duty_lines(event: DutyEvent) -> list[str]:
 
 
 def _held_back(held: HeldBack) -> str:
-    """Why something was not carried out, and what it did not do."""
+    """Say why something was not carried out, and what it was."""
     client = name(held.client) if held.client else ""
     if held.former:
         end = None if held.move is None else _ENDS.get(held.move)
@@ -440,90 +478,39 @@ def _span(seconds: int) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-_SERVER_SILENT: Final = "[Server not responding]"
-_GONE_SHOWN: Final = 200
+SERVER_SILENT: Final = "[Server not responding]"
+_QUOTED_MAX: Final = 200
+"""Characters quoted of a text that came to nothing: enough to recognise it."""
+
 _NOT_SENT_SHOWN: Final = 20
-"""Characters quoted of a message that came to nothing: enough to know which it was."""
+"""Lines quoted when the program ends; the rest are counted."""
 
 
 def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
-    """The lines to show for `event`, without the prompt; none of them holds a line end. What somebody said is `Spoken`.
+    """Return the lines to show for `event`, without the prompt; none holds a line end. A message is a `MessageLine`.
 
-    `in_reach`: how many members of the room are, while the registry is away."""
-    match event:
-        case DirectReceived() | ChannelReceived() | RoomReceived():
-            return [_received(event)]
-        case MailReturned(lines=lines):
-            return ["[You have messages]", *map(_received, lines)]
-        case (
-            Delivered()
-            | Unacknowledged()
-            | Saved()
-            | Refused()
-            | Kept()
-            | Addressed()
-            | TooLong()
-            | Expired()
-            | ChannelAccepted()
-            | ChannelUnanswered()
-            | RoomAccepted()
-            | RoomUnanswered()
-        ):
-            return _fate(event, in_reach)
-        case (
-            Renamed()
-            | RenameRefused()
-            | SafetyNumber()
-            | RegistryKey()
-            | Trusted()
-            | NotTrusted()
-            | Ignored()
-            | NobodyKnown()
-            | KeyChanged()
-            | KeyRestored()
-        ):
-            return identity_lines(event)
-        case (
-            Registered()
-            | TableChanged()
-            | NameUnavailable()
-            | AdmissionRefused()
-            | Left()
-            | LeaveUnanswered()
-            | ServerLost()
-            | ServerBack()
-            | NoServerAtStart()
-            | LinkTroubled()
-            | RegistryMet()
-            | RegistryRecognized()
-            | RegistryKeyAccepted()
-            | RegistryKeyChanged()
-            | Trouble()
-        ):
-            return _session(event)
-        case (
-            DutyChanged()
-            | ClientCame()
-            | ClientChanged()
-            | ClientSaid()
-            | CommandDone()
-            | CommandFailed()
-            | HeldBack()
-            | NumberMoved()
-            | WaitingRoom()
-            | Figures()
-        ):
-            return duty_lines(event)
-        case _:
-            return presence_lines(event)
+    `in_reach`: how many members of the room can be reached while the registry is away."""
+    if isinstance(event, Line):
+        return [_received(event)]
+    if isinstance(event, MailReturned):
+        return ["[You have messages]", *map(_received, event.lines)]
+    if isinstance(event, FateEvent):
+        return _fate(event, in_reach)
+    if isinstance(event, IdentityEvent):
+        return identity_lines(event)
+    if isinstance(event, ConnectionEvent):
+        return _connection(event)
+    if isinstance(event, DutyEvent):
+        return duty_lines(event)
+    return presence_lines(event)
 
 
 def not_sent_lines(typed: Sequence[str]) -> list[str]:
-    """Return what a person reads of lines that were typed and not obeyed before the program ended: each of them, or the
-    first ones and a count."""
-    shown = [f"[Not sent: {sanitize(line.strip(), _GONE_SHOWN)}]" for line in typed[:_NOT_SENT_SHOWN]]
+    """Return the lines that quote what was typed and not carried out before the program ended; of many, the first ones
+    and a count."""
+    shown = [f"[Not sent: {sanitize(line.strip(), _QUOTED_MAX)}]" for line in typed[:_NOT_SENT_SHOWN]]
     more = len(typed) - len(shown)
-    return [*shown, f"[Not sent either: {more:,} more line{'s' * (more > 1)}]"] if more else shown
+    return [*shown, f"[Not sent either: {counted(more, 'more line', 'more lines')}]"] if more else shown
 
 
 def _received(line: Line) -> MessageLine:
@@ -544,22 +531,8 @@ def _received(line: Line) -> MessageLine:
             assert_never(line)
 
 
-def _fate(
-    event: Delivered
-    | Unacknowledged
-    | Saved
-    | Refused
-    | Kept
-    | Addressed
-    | TooLong
-    | Expired
-    | ChannelAccepted
-    | ChannelUnanswered
-    | RoomAccepted
-    | RoomUnanswered,
-    in_reach: int,
-) -> list[str]:
-    """What became of a message of ours."""
+def _fate(event: FateEvent, in_reach: int) -> list[str]:
+    """Return the lines that say what became of a message of ours."""
     match event:
         case Delivered(to=to, through_server=through_server):
             return [f"[Message received by {name(to)}{' through the server' if through_server else ''}.]"]
@@ -572,64 +545,48 @@ def _fate(
         case Kept(to=to, reason=why) if why:
             return [f"[Message to {name(to)} kept: {reason(why)}.]"]
         case Kept(to=to):
-            return [f"{_SERVER_SILENT} Message to {name(to)} kept; it goes out when the server is back."]
+            return [f"{SERVER_SILENT} Message to {name(to)} kept; it goes out when the server is back."]
         case Addressed():
-            return []  # what becomes of the messages is told
+            return []  # another event says what becomes of the messages
         case TooLong(to=to, size=size, limit=limit):
             return [f"[Message to {name(to)} not sent: {size:,} bytes, at most {limit:,}.]"]
         case Expired(to=to, text=text):
-            gone = sanitize(text, limit=_GONE_SHOWN)
+            gone = sanitize(text, limit=_QUOTED_MAX)
             return [f"[Message to {name(to)} was never fetched and is gone from the server: {gone}]"]
         case ChannelAccepted():
             return ["[Message received by Server.]"]
         case ChannelUnanswered():
             return ["[Server not responding.]"]
         case RoomAccepted():
-            return []  # what is said in a room is shown to all at once: a line that says so would be between them
+            return []  # a receipt after each line would break up the conversation
         case RoomUnanswered():
             members = counted(in_reach, "member", "members")
-            return [f"{_SERVER_SILENT} Your line goes straight to {members}; the others get it later."]
+            return [f"{SERVER_SILENT} Your line goes straight to {members}; the others get it later."]
         case _:
             assert_never(event)
 
 
-def _session(
-    event: Registered
-    | TableChanged
-    | NameUnavailable
-    | AdmissionRefused
-    | Left
-    | LeaveUnanswered
-    | ServerLost
-    | ServerBack
-    | NoServerAtStart
-    | LinkTroubled
-    | RegistryMet
-    | RegistryRecognized
-    | RegistryKeyAccepted
-    | RegistryKeyChanged
-    | Trouble,
-) -> list[str]:
-    """Between this peer and the registry, or its own disk."""
+def _connection(event: ConnectionEvent) -> list[str]:
+    """Return the lines for an event between this peer and the registry, or its own disk."""
     match event:
         case Registered():
             return ["[Welcome, You are registered.]"]
         case TableChanged():
             return ["[Client table updated.]"]
         case NameUnavailable(name=taken):
-            return [f"[Name {name(taken)} is taken.]"]
+            return [name_taken(taken)]
         case AdmissionRefused(reason=why):
             return [f"[Not registered: {reason(why)}.]"]
         case Left():
             return ["[You are Offline. Bye.]"]
         case LeaveUnanswered():
-            return [_SERVER_SILENT, "[Exiting]"]
+            return [SERVER_SILENT, "[Exiting]"]
         case NoServerAtStart(table_time=table_time):
             if table_time is None:
-                return [_SERVER_SILENT, "[Exiting]"]
-            return [f"{_SERVER_SILENT} Working with the table of {shown_time(table_time)}; still trying."]
+                return [SERVER_SILENT, "[Exiting]"]
+            return [f"{SERVER_SILENT} Working with the table of {shown_time(table_time)}; still trying."]
         case ServerLost():
-            return [f"{_SERVER_SILENT} Direct chat goes on."]
+            return [f"{SERVER_SILENT} Direct chat goes on."]
         case ServerBack():
             return ["[Server is back.]"]
         case LinkTroubled(port=port, trouble=trouble):
@@ -642,10 +599,21 @@ def _session(
             assert_never(event)
 
 
+def name_taken(taken: str) -> str:
+    """Say that somebody else has this name, or that a program of the user's own runs with it."""
+    return f"[Name {name(taken)} is taken.]"
+
+
+def history_failed(path: Path, error: Exception, *, is_damaged: bool) -> str:
+    """Say that the history cannot be opened. `error`: as SQLite words it."""
+    advice = "; restore it from a copy, or move it away to begin a new one" if is_damaged else ""
+    return f"ChatApp: {path}: {error}{advice}"
+
+
 def _registry_key_lines(
     event: RegistryMet | RegistryRecognized | RegistryKeyAccepted | RegistryKeyChanged,
 ) -> str:
-    """Which registry this is."""
+    """Say which registry this is."""
     match event:
         case RegistryMet(key=key, is_verified=is_verified):
             return key_met(key, is_verified=is_verified)
@@ -660,21 +628,26 @@ def _registry_key_lines(
 
 
 NEVER_IN_TABLE: Final = "(never in the table)"
-"""Behind a name that nobody but its bearer has ever said."""
+"""Stands behind a name that only its bearer claims: no table ever had it."""
 
 NOTHING_FOUND: Final = "[No messages were found.]"
 NOTHING_YET: Final = "[There are no messages yet.]"
 NO_SUCH_MESSAGE: Final = "[No such message: /history shows each message with its id.]"
 
 
+def history_unreadable(error: Exception) -> str:
+    """Say why the history cannot be shown. `error`: as SQLite words it."""
+    return f"[The history cannot be read: {reason(str(error))}.]"
+
+
 def history_lines(lines: Sequence[HistoryLine]) -> list[str]:
-    """Messages as `<id>  <time>  <who> to <target>: <text>`, ids below one another."""
+    """Return messages as `<id>  <time>  <sender> to <target>: <text>`, with the ids aligned."""
     width = max((len(line.id) for line in lines), default=0)
     return [_past(line, width) for line in lines]
 
 
 def trace_lines(trace: DeliveryTrace | None) -> list[str]:
-    """The message, and below it each step that it took."""
+    """Return the message, and below it each step of its delivery."""
     if trace is None:
         return [NO_SUCH_MESSAGE]
     lines: list[str] = [_past(trace.line, 0)]

@@ -1,7 +1,7 @@
-"""Standard input and output that are no terminal: one event a line after the prompt, flushed.
+"""The terminal of a program whose input and output are pipes or files: one event a line after the prompt, flushed.
 
-Reading and writing wait in threads of their own: whoever gives no input, or reads no output, must not keep the peer
-from acknowledging or from ending. It knows bytes and lines, not what they mean.
+Reading and writing block in threads of their own: a program at the other end that gives no input, or reads no output,
+must not keep the peer from acknowledging messages or from ending.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from chatapp.wire.limits import TEXT_MAX
 
 CHUNK: Final = 65_536
 LINE_MAX: Final = 8 * TEXT_MAX
-"""Bytes of one typed line that are kept; a longer one is a mistake, said once."""
+"""Bytes kept of one typed line. A longer one is refused, once."""
 BATCHES_WAITING_MAX: Final = 2
-"""Of lines that were read and not obeyed yet: whoever types faster waits, as at any pipe."""
+"""Batches of lines that were read and not carried out yet. A faster writer waits, as at any pipe."""
 
 
 class PipeTerminal:
@@ -42,14 +42,14 @@ class PipeTerminal:
         threading.Thread(target=self._write_all, args=(descriptor,), daemon=True).start()
 
     def show(self, lines: Iterable[str]) -> None:
-        """Handed to the writing thread; `shown` waits for it."""
+        """Hand lines to the writing thread; `shown` waits for it."""
         text = "".join(f"{self._prompt}{line}\n" for line in lines)
         if text:
             self._unwritten += 1
             self._output.put(text.encode("utf-8", "backslashreplace"))
 
     async def shown(self) -> None:
-        """Until all that was to be shown is written. Raises OSError when nobody reads any more."""
+        """Wait until all lines are written. Raises OSError when nobody reads them any more."""
         while self._unwritten and self._error is None:
             self._changed.clear()
             await self._changed.wait()
@@ -57,16 +57,16 @@ class PipeTerminal:
             raise self._error
 
     def set_view(self, view: View) -> None:
-        """Of the state, the prompt is told here."""
+        """Take the prompt from the state; a pipe shows nothing else of it."""
         self._prompt = prompt_of(view)
 
     def ask(self, question: str) -> None:
-        """A line like any other: whoever drives the program sees that something is asked."""
+        """Show a question as a line like any other, so that a script sees it."""
         if question:
             self.show([question])
 
     async def typed(self) -> AsyncGenerator[TypedLine, None]:
-        """Lines of standard input: a file cannot be waited for by the loop, so a thread does it."""
+        """Yield the lines of standard input. A thread reads them: an event loop cannot wait for a file."""
         batches = self._batches
         room = threading.Semaphore(BATCHES_WAITING_MAX)
         threading.Thread(
@@ -79,7 +79,7 @@ class PipeTerminal:
                 yield self._lines.popleft()
 
     def unread(self) -> list[str]:
-        """Drained: lines that were read and not given yet."""
+        """Take the lines that were read and not yielded yet."""
         unread: list[str] = [*self._lines]
         self._lines.clear()
         while not self._batches.empty():
@@ -87,7 +87,7 @@ class PipeTerminal:
         return unread
 
     def _write_all(self, descriptor: int) -> None:
-        """In a thread of its own."""
+        """Write what is queued, for ever; runs in a thread of its own."""
         while True:
             text = self._output.get()
             error = None
@@ -115,11 +115,13 @@ def _read_lines(
     room: threading.Semaphore,
     loop: asyncio.AbstractEventLoop,
 ) -> None:
-    """In a thread of its own; reads on while there is `room` for what was read. It waits for nothing that the end of the
-    program would cancel, or that end would be told as a fault."""
+    """Read lines to the end of input, as long as there is `room` for another batch; runs in a thread of its own.
+
+    The room is a semaphore of threads and not of the loop: a wait that the end of the program cancels would be reported
+    as an error."""
     rest, waited_since = b"", float("inf")
     at = time.monotonic()
-    with contextlib.suppress(OSError):  # the input is gone: that is its end
+    with contextlib.suppress(OSError):  # input that is gone has ended
         while data := os.read(descriptor, CHUNK):
             at, waited_since = min(waited_since, time.monotonic()), float("inf")
             *whole, rest = (rest + data).split(b"\n")

@@ -1,7 +1,7 @@
-"""Holding the terminal: keys come as they are pressed, from before anything is shown until the end.
+"""Raw mode: keys arrive as they are pressed, from before anything is shown until the program ends.
 
-The line discipline of a terminal edits lines, echoes keys and takes Ctrl-D and Ctrl-C for itself. A program that takes
-that over only while it waits for a line loses what is pressed in between. It knows terminal modes, not what keys mean.
+Without it, the terminal edits lines, echoes keys and keeps Ctrl-D and Ctrl-C for itself. A program that is in raw mode
+only while it waits for a line loses the keys that are pressed in between.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ _INPUT: Final = termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | t
 
 
 class RawTerminal(AbstractContextManager["RawTerminal"]):
-    """The terminal at a descriptor. What it was like before is restored at the end, whatever the end is."""
+    """A terminal in raw mode. Its former modes are restored at the end, also after an exception."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -31,7 +31,7 @@ class RawTerminal(AbstractContextManager["RawTerminal"]):
         self.give_back()
 
     def take(self) -> None:
-        """From now on each key comes at once, as it is, without an echo; output is still made of lines."""
+        """Turn raw mode on: each key comes at once and unchanged, without an echo. Output is still processed as lines."""
         modes = termios.tcgetattr(self._descriptor)
         modes[_LFLAG] &= ~_LOCAL
         modes[_IFLAG] &= ~_INPUT
@@ -39,13 +39,13 @@ class RawTerminal(AbstractContextManager["RawTerminal"]):
         termios.tcsetattr(self._descriptor, termios.TCSANOW, modes)
 
     def give_back(self) -> None:
-        """As it was before. A terminal that is gone, or that another program has now, is left alone."""
+        """Restore the former modes. A terminal that is gone, or that belongs to another program now, is left alone."""
         with contextlib.suppress(OSError, termios.error):
             if os.tcgetpgrp(self._descriptor) == os.getpgrp():
                 termios.tcsetattr(self._descriptor, termios.TCSANOW, self._before)
 
     def suspend(self) -> None:
-        """Stop, as Ctrl-Z asks; returns when the program is let go on."""
+        """Stop the program, as Ctrl-Z asks. Returns when it is continued."""
         self.give_back()
         os.kill(0, signal.SIGTSTP)
         self.take()

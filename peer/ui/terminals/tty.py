@@ -1,6 +1,6 @@
-"""The line face on a terminal: lines go above the one being typed, which nothing ever breaks.
+"""The line face on a real terminal: lines appear above the one being typed, which nothing ever breaks.
 
-prompt_toolkit draws. It knows terminals and their colours.
+prompt_toolkit draws.
 """
 
 import asyncio
@@ -52,19 +52,19 @@ from chatapp.peer.ui.formatting import (
     status_pieces,
 )
 from chatapp.peer.ui.terminals.raw import RawTerminal
-from chatapp.peer.ui.texts import ASK_TO
+from chatapp.peer.ui.texts import ASK_TO, paste_question
 from chatapp.wire.text import sanitize
 
 OFFERED_AT_ONCE: Final = 8
-"""Lines of the menu; on a small window it is what is left."""
+"""Lines of the completion menu; in a small window it gets what is left."""
 
 STYLE: Final = Style.from_dict(
     {
         "notice": "dim",
-        "standing": "dim",
-        "standing.me": "nodim bold",
-        "standing.alarm": "nodim bold ansired",
-        "standing.news": "nodim bold",
+        "status": "dim",
+        "status.me": "nodim bold",
+        "status.alarm": "nodim bold ansired",
+        "status.news": "nodim bold",
         "question": "bold",
         "completion-menu": "noreverse bg:default fg:default",
         "completion-menu.completion": "noreverse bg:default fg:default",
@@ -79,7 +79,7 @@ GREY: Final = Style.from_dict({})
 
 
 class PromptApp:
-    """What is drawn below the last line, and the keys that work there."""
+    """The prompt, the line being typed, the completion menu and the status line, and the keys that work there."""
 
     def __init__(
         self,
@@ -89,10 +89,10 @@ class PromptApp:
         ended: Callable[[BaseException], None],
         suspend: Callable[[], None],
     ) -> None:
-        """`entered`: takes a whole line. `ended`: takes EOFError for Ctrl-D, KeyboardInterrupt for Ctrl-C."""
+        """`entered` takes each whole line; `ended` takes EOFError for Ctrl-D and KeyboardInterrupt for Ctrl-C."""
         self.view = View()
         self.question = ""
-        """Asked instead of the prompt."""
+        """Shown instead of the prompt, if not empty."""
         self._offering = offering
         self._entered = entered
         self._ended = ended
@@ -109,11 +109,11 @@ class PromptApp:
 
     @property
     def prompt(self) -> str:
-        """What stands before what is typed."""
+        """The text before the line being typed."""
         return self.question or prompt_of(self.view)
 
     def offered(self) -> list[Candidate]:
-        """How to go on after what is typed."""
+        """Return the ways to complete what is typed."""
         typed = self._buffer.document.text_before_cursor
         if self.question:
             return self._offering.after(f"/dm {typed}", is_in_room=False) if self.question == ASK_TO else []
@@ -143,26 +143,21 @@ class PromptApp:
                     CompletionsMenu(max_height=OFFERED_AT_ONCE, scroll_offset=1), filter=has_completions
                 ),
                 search,
-                Window(FormattedTextControl(self._standing), height=1),
+                Window(FormattedTextControl(self._status_line), height=1),
             ],
-            align=VerticalAlign.TOP,  # lines that are free again after a menu are left below, unseen
+            align=VerticalAlign.TOP,  # rows that a closed menu frees stay blank below the status line
         )
         return Layout(body, focused_element=typing)
 
-    def _standing(self) -> StyleAndTextTuples:
+    def _status_line(self) -> StyleAndTextTuples:
         pieces: StyleAndTextTuples = []
-        for number, piece in enumerate(status_pieces(self.view)):
-            style = "class:standing.me" if number == 0 else "class:standing"
-            if piece in ("server away", "offline"):
-                style = "class:standing.alarm"
-            elif piece.endswith((" new line", " new lines")):
-                style = "class:standing.news"
-            pieces += [("class:standing", " · " if number else ""), (style, piece)]
+        for style, text in status_pieces(self.view):
+            pieces += [("class:status", " · " if pieces else ""), (style, text)]
         return pieces
 
     def _paste_question(self) -> StyleAndTextTuples:
         count = (self._pasted or "").count("\n") + 1
-        return [("class:question", f"Send {count} lines as one message? (y/n)")]
+        return [("class:question", paste_question(count))]
 
     # --- keys
 
@@ -189,7 +184,7 @@ class PromptApp:
         return False
 
     def _complete(self, event: KeyPressEvent) -> None:
-        """What all offers have in common is there at once, before the next key; the menu may come later."""
+        """Insert what all candidates share at once, before the next key is read; the menu may appear later."""
         found = self.offered()
         if not found:
             return
@@ -213,34 +208,36 @@ class PromptApp:
 
 
 class _Offers(Completer):
-    """What Tab offers, for the menu of prompt_toolkit."""
+    """Our candidates, for the menu of prompt_toolkit."""
 
-    def __init__(self, panel: PromptApp) -> None:
-        self._panel = panel
+    def __init__(self, prompt_app: PromptApp) -> None:
+        self._prompt_app = prompt_app
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        for offer in self._panel.offered():
+        for offer in self._prompt_app.offered():
             yield Completion(offer.text, start_position=-offer.replaces, display_meta=offer.about)
 
 
 BUSY_LINES: Final = 10
 BUSY_SPAN: Final = 60.0
-"""More lines than that in so many seconds, and one's own name rings no bell any more."""
+"""More than BUSY_LINES messages in BUSY_SPAN seconds, and the user's name rings no bell."""
 
 
 class ScreenTerminal:
-    """A real terminal, which is held already."""
+    """A real terminal that is in raw mode already."""
 
-    def __init__(self, held: RawTerminal, offering: CandidateSource) -> None:
-        # Where the cursor is need not be asked: a terminal that does not answer would bring a warning.
+    def __init__(self, raw: RawTerminal, offering: CandidateSource) -> None:
+        # Do not ask the terminal for the cursor's position: prompt_toolkit warns when a terminal does not answer.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
-        self._held = held
-        self._panel = PromptApp(offering, entered=self._line_entered, ended=self._end, suspend=self._suspend)
+        self._raw = raw
+        self._prompt_app = PromptApp(
+            offering, entered=self._line_entered, ended=self._end, suspend=self._suspend
+        )
         self._output = create_output(stdout=sys.stdout)
         self._depth = _depth(self._output)
         self._app: Application[None] = Application(
-            layout=self._panel.layout,
-            key_bindings=self._panel.keys,
+            layout=self._prompt_app.layout,
+            key_bindings=self._prompt_app.keys,
             style=STYLE if self._is_coloured else GREY,
             include_default_pygments_style=False,
             input=_HeldInput(sys.stdin),
@@ -262,28 +259,28 @@ class ScreenTerminal:
     # --- what is shown
 
     def show(self, lines: Iterable[str]) -> None:
-        """Above the line being typed."""
-        me = self._panel.view.me
+        """Show lines above the one being typed."""
+        me = self._prompt_app.view.me
         for line in lines:
             self._handle(line, me)
             self._add(fragments(line, me, is_16=self._depth is ColorDepth.DEPTH_4_BIT))
 
     async def shown(self) -> None:
-        """Until all of them are. Raises OSError when the terminal is gone."""
+        """Wait until all lines are drawn. Raises OSError when the terminal is gone."""
         while self._showing is not None and not self._showing.done():
             await asyncio.shield(self._showing)
         if self._showing is not None:
             self._showing.result()
 
     def set_view(self, view: View) -> None:
-        """Draw the state anew, if it has changed."""
-        if view != self._panel.view:
-            self._panel.view = view
+        """Redraw the prompt and the status line if the state has changed."""
+        if view != self._prompt_app.view:
+            self._prompt_app.view = view
             self._app.invalidate()
 
     def ask(self, question: str) -> None:
-        """In the place of the prompt; without one, the prompt is back."""
-        self._panel.question = question
+        """Show a question instead of the prompt; an empty one brings the prompt back."""
+        self._prompt_app.question = question
         self._app.invalidate()
 
     def _add(self, line: Fragments) -> None:
@@ -306,7 +303,7 @@ class ScreenTerminal:
                     self._output.flush()
 
     def _handle(self, line: str, me: str) -> None:
-        """Ring when somebody says one's name, but not again and again where much is said."""
+        """Ring the bell when somebody says the user's name, unless many messages come."""
         if not isinstance(line, MessageLine):
             return
         now = asyncio.get_running_loop().time()
@@ -318,7 +315,7 @@ class ScreenTerminal:
     # --- what is typed
 
     async def typed(self) -> AsyncGenerator[TypedLine, None]:
-        """Until Ctrl-D; Ctrl-C raises KeyboardInterrupt."""
+        """Yield lines until Ctrl-D. Ctrl-C raises KeyboardInterrupt."""
         drawing = asyncio.ensure_future(self._app.run_async(handle_sigint=False))
         drawing.add_done_callback(self._drawing_ended)
         try:
@@ -336,7 +333,7 @@ class ScreenTerminal:
                 await drawing
 
     def unread(self) -> list[str]:
-        """Drained: lines that were entered and not given yet."""
+        """Take the lines that were entered and not yielded yet."""
         unread: list[str] = []
         while not self._typed.empty():
             typed = self._typed.get_nowait()
@@ -346,7 +343,7 @@ class ScreenTerminal:
 
     def _line_entered(self, line: str) -> None:
         if line.strip():
-            self._add([("", f"{self._panel.prompt}{sanitize(line)}")])
+            self._add([("", f"{self._prompt_app.prompt}{sanitize(line)}")])
         self._typed.put_nowait(TypedLine(line, asyncio.get_running_loop().time()))
 
     def _end(self, why: BaseException) -> None:
@@ -357,12 +354,12 @@ class ScreenTerminal:
         self._typed.put_nowait(error or EOFError())
 
     def _suspend(self) -> None:
-        self._suspension = asyncio.ensure_future(run_in_terminal(self._held.suspend))
+        self._suspension = asyncio.ensure_future(run_in_terminal(self._raw.suspend))
 
 
 class _HeldInput(Vt100Input):
-    """Keys of a terminal that is held from beginning to end: prompt_toolkit would take it and give it back for each line
-    that it draws, and a key that is pressed in between would be echoed, or eaten."""
+    """The keys of a terminal that stays in raw mode. prompt_toolkit would leave and enter raw mode for each line that it
+    draws, and a key pressed in between would be echoed or lost."""
 
     def raw_mode(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -372,7 +369,7 @@ class _HeldInput(Vt100Input):
 
 
 def _depth(output: Output) -> ColorDepth:
-    """As many colours as the terminal has by its description, and none where the user wants none (no-color.org)."""
+    """Return the colours that the terminal's description promises; none if the user wants none (no-color.org)."""
     if os.environ.get("NO_COLOR"):
         return ColorDepth.DEPTH_1_BIT
     import curses

@@ -128,8 +128,8 @@ def test_jsonl_is_all_that_is_known_untouched(home: Path) -> None:
     path = history_of("alice", home)
     assert path is not None
     one, other = map(json.loads, exported(path, "alice", Format.JSONL))
-    assert (one["text"], one["standing"], one["identity"]) == ("one\ntwo \x1b[31m", "delivered", BOB.id.hex())
-    assert [(step["what"], step["at"]) for step in one["trail"]] == [("sent", 1.0), ("acknowledged", 1.5)]
+    assert (one["text"], one["state"], one["identity"]) == ("one\ntwo \x1b[31m", "delivered", BOB.id.hex())
+    assert [(step["event"], step["at"]) for step in one["trace"]] == [("sent", 1.0), ("acknowledged", 1.5)]
     assert (other["id"], other["kind"], other["to"], other["outgoing"]) == (2, "channel", None, False)
 
 

@@ -224,8 +224,8 @@ class Scene:
         self.peer = Actor()
         if is_ready:
             self.peer.is_ready.set()
-        self.known = CompletionIndex()
-        self.face = LineFace(cast(Peer, self.peer), self.paper, stay=stay, known=self.known)
+        self.completions = CompletionIndex()
+        self.face = LineFace(cast(Peer, self.peer), self.paper, stay=stay, completions=self.completions)
         self._running = asyncio.ensure_future(self.face.run())
 
     async def all_done(self) -> bool:

@@ -105,7 +105,7 @@ async def test_in_a_room_a_line_is_said_there_and_the_prompt_shows_it() -> None:
     ]
     assert "[1 person in lab:]" in scene.paper.lines
     assert scene.paper.view.room is None
-    assert scene.known.rooms() == ["lab"]
+    assert scene.completions.rooms() == ["lab"]
     await scene.ends()
 
 
@@ -155,13 +155,13 @@ async def test_the_view_follows_what_happens() -> None:
     view = scene.paper.view
     assert (view.me, view.room, view.is_server_away, view.in_reach) == ("alice", "lab", True, 2)
     assert (view.online, view.unread) == (1, 2)
-    assert scene.known.people() == ["bob"]
+    assert scene.completions.people() == ["bob"]
     carol = happened.Person(name="carol", online=False, since=0.0)
     scene.peer.people = lambda: (*Actor().people(), carol)  # type: ignore[method-assign]
     scene.peer.happens(happened.TableChanged(), happened.Unacknowledged(to="carol", number=1))
     await scene.all_done()
     assert scene.paper.view.online == 1
-    assert scene.known.people() == ["carol", "bob"]
+    assert scene.completions.people() == ["carol", "bob"]
     scene.peer.name = "alicia"
     scene.paper.type("")
     await scene.all_done()

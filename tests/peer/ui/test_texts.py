@@ -420,7 +420,18 @@ def test_the_prompt_shows_the_room(view: View, prompt: str) -> None:
     ],
 )
 def test_the_line_below_the_prompt(view: View, pieces: list[str]) -> None:
-    assert status_pieces(view) == pieces
+    assert [text for _, text in status_pieces(view)] == pieces
+
+
+def test_the_line_below_the_prompt_marks_the_user_what_is_wrong_and_what_is_new() -> None:
+    view = View(me="alice", is_server_away=True, unread=2, notes=("x",))
+    styles = [style for style, _ in status_pieces(view)]
+    assert styles == ["class:status.me", "class:status.alarm", "class:status.news", "class:status"]
+    assert status_pieces(View(me="alice", is_offline=True))[1] == ("class:status.alarm", "offline")
+    assert [style for style, _ in status_pieces(View(notes=("x", "y")))] == [
+        "class:status.me",
+        "class:status",
+    ]
 
 
 def test_a_text_cannot_pass_for_a_line_of_ours() -> None:
