@@ -1,1 +1,1 @@
-"""The tests, a mirror of the packages."""
+"""Tests; the folders mirror the packages."""

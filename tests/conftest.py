@@ -1,4 +1,4 @@
-"""Rules for every test: none is empty, each failure can be repeated, and none is by chance."""
+"""Rules for all tests: none is empty, every failure can be repeated, and none fails by chance."""
 
 import os
 from collections.abc import Generator

@@ -1,1 +1,1 @@
-"""Tests of the command line and of what surrounds the program."""
+"""Tests of the command line, the packaging and the project's own tools."""

@@ -1,4 +1,4 @@
-"""What the tests of the command line stand on: nothing is started, and what would be is remembered."""
+"""Fixtures for command-line tests: the programs are replaced, and what would be started is recorded."""
 
 import sys
 import types

@@ -1,4 +1,4 @@
-"""Command lines in tests: usual ones, and what stands where the programs would start."""
+"""Command lines for tests, and the stand-ins for the programs that they would start."""
 
 from typing import Final
 

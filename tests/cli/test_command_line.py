@@ -1,4 +1,4 @@
-"""The command line: what is right is passed on to the program that it means, and help is given."""
+"""The command line: valid arguments reach the right program, and help is printed."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The decisions in docs/decisions: all have one form, and their index has each under its title."""
+"""The pages in docs/decisions have one form, and the index lists each under its title."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`ChatApp export`: what it writes where, and what it says when it cannot."""
+"""`ChatApp export`: the files it writes, and its messages when it cannot write."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The server's address on the command line: an address, or a name that is looked up."""
+"""The server argument of the command line: an address, or a host name that is resolved."""
 
 import socket
 import threading

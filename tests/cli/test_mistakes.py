@@ -1,4 +1,4 @@
-"""Mistakes on the command line: each is one line that names the culprit, and nothing is started."""
+"""Invalid command lines: each gives one line that names the wrong argument, and starts nothing."""
 
 import pytest
 

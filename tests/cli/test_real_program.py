@@ -1,4 +1,4 @@
-"""The command line of the real program: its exit status, completion, and what it need not load."""
+"""The command line of the real program: exit status, completion, and lazy imports."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""Tests of what surrounds the program: locks that name no place, and a test run that notices empty and endless tests."""
+"""The project's tooling: lock files without local paths, and a test run that rejects empty and endless tests."""
 
 import re
 import subprocess

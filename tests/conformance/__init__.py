@@ -1,1 +1,1 @@
-"""Tests of docs/protocol.md: what it says is what the code does, and each test quotes the clause that it checks."""
+"""Tests that docs/protocol.md and the code agree; each quotes the clause that it checks."""

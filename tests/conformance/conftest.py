@@ -1,4 +1,4 @@
-"""What tests of two peers begin with: our peer, and a program that is not ours and known to it."""
+"""Fixtures: our peer, and an independent program that it knows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Docs/protocol.md as data: its clauses, its tables, and its blocks of test vectors."""
+"""Docs/protocol.md as data: its clauses, tables and test vectors."""
 
 import re
 from functools import cache

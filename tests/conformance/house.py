@@ -1,4 +1,4 @@
-"""Our registry in virtual time, for conformance tests: bytes in, bytes out, a disk that never fails."""
+"""Our registry in virtual time for conformance tests: bytes in, bytes out, and a disk that never fails."""
 
 import random
 from collections import defaultdict

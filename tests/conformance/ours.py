@@ -1,4 +1,4 @@
-"""Our peer beside a program that is not ours, in virtual time: what it sends, stores and shows."""
+"""Our peer beside an independent program, in virtual time: what it sends, stores and shows."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Our registry and a program that is not ours: it comes in by the document (clause 4)."""
+"""Our registry and an independent peer that follows the document: registration (clause 4)."""
 
 import pytest
 

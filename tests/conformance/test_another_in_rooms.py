@@ -1,4 +1,4 @@
-"""Our registry and a program that is not ours, in rooms and under another name, by the document."""
+"""Our registry and an independent peer that follows the document: rooms and renaming."""
 
 import struct
 

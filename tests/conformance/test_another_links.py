@@ -1,4 +1,4 @@
-"""Our registry and a program that is not ours: its links (clause 9)."""
+"""Our registry and an independent peer that follows the document: links (clause 9)."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""Our registry and a program that is not ours: mail, lines, datagrams to relay (clauses 6 to 8)."""
+"""Our registry and an independent peer that follows the document: mail, group lines and relayed datagrams (clauses 6 to
+8)."""
 
 import struct
 

@@ -1,4 +1,5 @@
-"""Our registry and a program that is not ours: online, leaving, and news of others (clauses 3.3, 5)."""
+"""Our registry and an independent peer that follows the document: presence, leaving, and table updates (clauses 3.3,
+5)."""
 
 from tests.conformance import by_hand
 from tests.conformance.house import ELSEWHERE, HERE, THERE, House

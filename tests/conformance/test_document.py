@@ -1,4 +1,4 @@
-"""Docs/protocol.md as a whole: cited clauses exist, quotes are quotes, tables are what the code says."""
+"""Docs/protocol.md as a whole: cited clauses exist, quotations are exact, and tables match the code."""
 
 import ast
 import enum

@@ -1,4 +1,4 @@
-"""The numbers of docs/protocol.md: each is that of the code, and none is missing."""
+"""The numbers in docs/protocol.md equal those in the code, and none is missing."""
 
 import dataclasses
 import importlib

@@ -1,4 +1,4 @@
-"""Our peer and a program that is not ours: what ours does with messages that come (clause 6)."""
+"""Our peer and an independent peer: how ours handles incoming messages (clause 6)."""
 
 from collections.abc import Callable
 

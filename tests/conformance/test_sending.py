@@ -1,4 +1,4 @@
-"""Our peer and a program that is not ours: how ours sends a message (clause 6)."""
+"""Our peer and an independent peer: how ours sends a message (clause 6)."""
 
 import pytest
 

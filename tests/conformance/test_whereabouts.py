@@ -1,4 +1,4 @@
-"""Our peer and a program that is not ours: sessions, addresses and cards (clauses 5 and 6)."""
+"""Our peer and an independent peer: sessions, addresses and cards (clauses 5 and 6)."""
 
 import pytest
 

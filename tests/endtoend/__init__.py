@@ -1,1 +1,1 @@
-"""Tests of the real program: processes, pipes, terminals, sockets and signals."""
+"""End-to-end tests of the real program: processes, pipes, terminals, sockets and signals."""

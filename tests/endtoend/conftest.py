@@ -1,4 +1,4 @@
-"""What every end-to-end test stands on: its own programs, gone at its end, none of them complaining."""
+"""Fixtures for end-to-end tests: each test has its own programs, which are gone at its end and have reported no error."""
 
 import signal
 from collections.abc import AsyncIterator, Iterator

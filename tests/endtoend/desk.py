@@ -1,7 +1,7 @@
-"""The help desk in end-to-end tests: the lines that people read there, operators and visitors.
+"""The help desk in end-to-end tests: its lines, operators and visitors.
 
-Whoever acts for somebody here waits until that one's own program has shown what the act rests on: what a visitor reads
-says nothing of what the operator's program knows by then.
+Before an operator or visitor acts, their own program must have shown what the action depends on: the output of the
+visitor's program says nothing about what the operator's program has received.
 """
 
 import re

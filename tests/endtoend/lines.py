@@ -1,4 +1,4 @@
-"""The lines that people's scripts match, to the letter (what a user sees, section 2)."""
+"""The lines that users' scripts match, exactly as printed."""
 
 import re
 from collections.abc import Callable

@@ -1,7 +1,4 @@
-"""A person at a real terminal: a peer on a pseudo-terminal of its own, keys in, what is drawn out.
-
-It knows terminals; what is drawn is compared as text without its escape sequences.
-"""
+"""A peer on a pseudo-terminal: keys in, screen out. The screen is compared as text without escape sequences."""
 
 import asyncio
 import codecs

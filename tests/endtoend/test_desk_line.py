@@ -1,6 +1,5 @@
-"""The help desk's line as people see it, with real programs through pipes: first come, first served, whatever is killed
-in between.
-"""
+"""The help desk's waiting line with real programs through pipes: first come, first served, whatever is killed in
+between."""
 
 import asyncio
 

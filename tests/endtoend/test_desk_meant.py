@@ -1,4 +1,4 @@
-"""What an operator types as one visitor leaves and the next is called: nobody else reads it, and no session ends by it."""
+"""Lines that an operator types while visitors change: nobody else reads them, and they end no session."""
 
 import signal
 

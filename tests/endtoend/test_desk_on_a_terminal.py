@@ -1,4 +1,4 @@
-"""The help desk on terminals: what Tab offers a visitor, and the lines below both prompts."""
+"""The help desk on terminals: completion for visitors, and the status lines below both prompts."""
 
 from collections.abc import AsyncIterator
 

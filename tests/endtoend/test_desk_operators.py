@@ -1,4 +1,4 @@
-"""Who serves at the help desk: operators, whoever sits at the registry, and nobody else."""
+"""Who may serve at the help desk: operators, the registry's own terminal, and nobody else."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Visitors of the help desk: the form, the ticket that outlives a program, scripts, and leaving."""
+"""Visitors of the help desk: the form, a ticket that survives the program, scripts, and leaving."""
 
 import asyncio
 import re

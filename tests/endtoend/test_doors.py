@@ -1,4 +1,4 @@
-"""Who may come in, with real programs: join codes, lists, and what whoever runs the registry types."""
+"""Access control with real programs: join codes, lists, and the registry's admin commands."""
 
 import re
 import signal

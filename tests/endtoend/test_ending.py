@@ -1,4 +1,4 @@
-"""The end: of the input, by signals, by closed pipes; for peers and for the registry."""
+"""How peers and registries end: end of input, signals, closed pipes."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Every spelling of every row, between three peers: each does what its row says."""
+"""Every spelling of every command, between three peers: each does what its table row says."""
 
 import re
 import signal

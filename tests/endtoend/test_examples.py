@@ -1,4 +1,4 @@
-"""The examples: they run, and do what they say."""
+"""The examples run and do what they say."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Strangers: garbage, floods and connections that say nothing, while a chat goes on beside them."""
+"""Hostile strangers: garbage, floods and silent connections, while two people go on chatting."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Leaving and coming back by command: dereg, reg, and the mail that waits meanwhile."""
+"""Leaving and returning by command (`dereg`, `reg`), and the mail that waits meanwhile."""
 
 import asyncio
 import re

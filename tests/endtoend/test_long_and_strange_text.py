@@ -1,4 +1,4 @@
-"""Text as long and as strange as it gets: it passes whole, and nothing shown gives orders."""
+"""Long and unusual texts arrive whole, and no text controls the terminal."""
 
 from tests.endtoend.lines import (
     BYE,

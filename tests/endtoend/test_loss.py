@@ -1,4 +1,4 @@
-"""UDP that gets lost between real programs: every fifth datagram each way, by a seeded pattern."""
+"""Lost datagrams between real programs: one in five each way, by a seeded pattern."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A person at a terminal: typing that incoming lines never break, keys, and how it ends."""
+"""A person at a terminal: input that incoming lines never break, keys, and how the program ends."""
 
 import pytest
 

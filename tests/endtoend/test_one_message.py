@@ -1,4 +1,4 @@
-"""`ChatApp send`: one message from a script, its exit status, and nobody disturbed by it."""
+"""`ChatApp send`: one message from a script and its exit status, without disturbing a running peer."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""Peers that are killed, restarted, frozen or out of reach: which rung takes the message."""
+"""Peers that are killed, restarted, frozen or unreachable: which rung of the ladder delivers the message."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""A registry that is killed: chat goes on, nothing saved or kept is lost, and nothing comes twice."""
+"""A killed registry: chat goes on, nothing saved or kept is lost, and nothing is shown twice."""
 
 import asyncio
 import re

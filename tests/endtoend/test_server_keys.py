@@ -1,5 +1,5 @@
-"""A server's key with real programs: told at the first contact, demanded, known again under another name, refused when it
-changes and accepted when the user names it."""
+"""A server's key with real programs: shown at first contact, required by an option, recognised under another name,
+refused after a change, and accepted when the user names it."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""Starting: mistakes in the command line, taken ports, taken names, a registry that is not there."""
+"""Starting: invalid command lines, ports and names in use, an absent registry."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Talking while everybody is there: direct messages, the channel, who, help, and what was mistyped."""
+"""Chat with everybody online: direct messages, the channel, `who`, help, and typing errors."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What makes the terminal pleasant: a screen that stays whole, Tab, paste, colours, the bell."""
+"""Comfort on a terminal: an intact screen, completion, paste, colours, the bell."""
 
 import re
 from typing import Final

@@ -1,1 +1,1 @@
-"""The fault lab: the real program, and what machines, disks, networks and strangers do to it (docs/reliability.md)."""
+"""The fault lab: the real program under faults of machines, disks, networks and strangers (docs/reliability.md)."""

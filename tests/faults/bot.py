@@ -1,7 +1,6 @@
-"""One bot of the soak: a `Peer` that writes to others, is in rooms, takes other names, leaves and comes back, and notes
-what was promised and what it is shown.
+"""One bot of the soak: a `Peer` that writes to others, uses rooms, changes its name, leaves and returns.
 
-It knows the SDK and its ledger.
+It records in its ledger what was promised and what it was shown.
 """
 
 import asyncio

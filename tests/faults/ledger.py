@@ -1,6 +1,6 @@
-"""What bots note: what was promised to them and what they were shown, in a file that outlives `kill -9`.
+"""The notes of a bot: what was promised to it and what it was shown, in a file that survives `kill -9`.
 
-It knows lines of text; what may be missing or come twice is judged elsewhere (`tests.faults.judging`).
+`tests.faults.judging` decides what may be missing or come twice.
 """
 
 import enum

@@ -1,7 +1,4 @@
-"""A program's machine: what it holds of memory and descriptors, and limits put upon it.
-
-It reads /proc and runs programs under limits.
-"""
+"""Resources of a program under test: its memory and descriptors, read from /proc, and limits set on it."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""What is done to the programs of a soak: one fault after the other, by chance."""
+"""The faults that a soak inflicts on programs, one after the other, at random."""
 
 import asyncio
 import contextlib

@@ -1,7 +1,7 @@
-"""Small networks of our own: namespaces joined by a switch, with filters and address translation.
+"""Small test networks: namespaces joined by a switch, with filters and address translation.
 
-Their names hold our process id; they are gone with the test, whatever became of it, and nothing of the machine's own
-network is touched. It knows `ip`, `nft` and `conntrack`.
+Their names contain our process id. They are removed with the test in any case, and the machine's own network is not
+touched.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
-"""How much of a fault is tried: a small, quick dose in `make test`, the whole of it in `make faults`.
+"""How much of a fault is tried: a small, quick dose in `make test`, all of it in `make faults`.
 
-Only numbers differ; what is checked is the same, but for bars in seconds: those say as much of the machine as of the
-program, and hold where somebody looks at the figures.
+Only the numbers differ, and the bars in seconds: they depend on the machine as much as on the program, and apply only
+where somebody reads the figures.
 """
 
 import math

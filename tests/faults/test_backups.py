@@ -1,4 +1,4 @@
-"""Folders that are put back from a backup: what is said afterwards reaches everybody, and nothing is shown twice."""
+"""Folders restored from a backup: later messages reach everybody, and nothing is shown twice."""
 
 import re
 import shutil

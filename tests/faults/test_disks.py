@@ -1,7 +1,7 @@
-"""Disks under a running registry that fill up, fail or were torn: nothing is *saved* that is not.
+"""Disks that fill up, fail or were torn under a running registry: nothing is reported as saved that is not.
 
-The store's own tests try every step of every operation (tests/registry/store); here the system refuses, to the real
-program.
+The store's own tests try every step of every operation (tests/registry/store); here the operating system refuses, to the
+real program.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Floods of datagrams: real people come in meanwhile, memory stays, and no more goes out than came in."""
+"""Floods of datagrams: real people register meanwhile, memory stays bounded, and no more goes out than came in."""
 
 import asyncio
 import contextlib

@@ -1,7 +1,6 @@
-"""The fuzzer's targets under changed copies of valid bytes, the same ones each time: no noise, a sample; and under all
-that ever broke one.
+"""The fuzz targets under mutated valid bytes, the same ones each time, and under every input that ever broke one.
 
-`make fuzz` looks for more, guided by what its bytes reach.
+This is a sample; `make fuzz` looks for more, guided by coverage.
 """
 
 from random import Random

@@ -1,4 +1,4 @@
-"""A hostile client beside two people who talk: whatever it plays, they notice nothing but what is said to them."""
+"""A hostile client beside two people who talk: whatever it does, they notice only what they are told."""
 
 import asyncio
 import contextlib

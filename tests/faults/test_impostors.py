@@ -1,4 +1,4 @@
-"""Somebody who wants to be somebody else: at once, after a restart, by forged datagrams."""
+"""Impersonation: with the other person online, after a restart, and by forged datagrams."""
 
 import asyncio
 import socket

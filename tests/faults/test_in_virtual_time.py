@@ -1,5 +1,5 @@
-"""Faults whose bar is a number: how many messages go round when so many datagrams get lost, how soon all is settled
-after a partition, what a restart, a clock that jumps and a stopped program may cost.
+"""Faults with a numeric bar: messages that take another path under loss, recovery after a partition, and the cost of
+restarts, clock jumps and stopped programs.
 
 Two people and a registry in virtual time; the promise is checked after every step here too.
 """

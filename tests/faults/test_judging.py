@@ -1,4 +1,4 @@
-"""The soak's verdict: it finds what is lost, doubled and late, and whatever grows."""
+"""The verdict of the soak finds lost, duplicated and late messages, and anything that grows."""
 
 import random
 

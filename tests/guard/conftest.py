@@ -1,4 +1,4 @@
-"""What every guard is given."""
+"""Fixtures of the guards."""
 
 import pytest
 

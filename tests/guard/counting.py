@@ -1,4 +1,4 @@
-"""Counting: calls of methods, and of all functions of the product, in a world where nothing is lost."""
+"""Counters for calls of methods, and of all functions of the product, in a world without losses."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Which small faults can be put into a module, and the module with one of them in it."""
+"""The small faults that can be put into a module, and the module with one of them."""
 
 import ast
 import copy

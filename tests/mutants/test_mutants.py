@@ -1,4 +1,4 @@
-"""Tests of the mutation testing itself, on modules of a few lines."""
+"""Tests of the mutation testing tool, on modules of a few lines."""
 
 import subprocess
 import sys

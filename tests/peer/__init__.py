@@ -1,1 +1,1 @@
-"""Tests of peer."""
+"""Tests of `peer`."""

@@ -1,4 +1,4 @@
-"""Tests of events handed to several readers: who gets what, who decides what was shown, and who is waited for."""
+"""Events for several readers: who gets which, who decides what was shown, and whose pace counts."""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""Keys on disk: who may read them, what stays, what is made anew, what is never used twice."""
+"""Keys on disk: permissions, what persists, what is renewed, and what is never used twice."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""The SDK: talking, what counts as seen, beginnings and ends."""
+"""The SDK: messages, what counts as shown, opening and closing."""
 
 import asyncio
 import socket

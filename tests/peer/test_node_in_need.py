@@ -1,4 +1,4 @@
-"""A node that something is wrong with: disks that are full, screens that stand still, faults of ours."""
+"""A node in trouble: full disks, stopped screens, internal errors."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""What becomes of a receipt with each event, and at the end of the program."""
+"""The states of a receipt after each event, and at the end of the program."""
 
 import asyncio
 

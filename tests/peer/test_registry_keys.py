@@ -1,5 +1,8 @@
-"""A peer and the key of its registry: pinned under the server as the user names it, known again under another name, refused
-and accepted when it changes. Over real sockets and disks."""
+"""A registry's key at the peer: pinned under the server as typed, recognised under another name, refused or accepted after
+a change.
+
+Over real sockets and disks.
+"""
 
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,6 @@
-"""A registry and peers over real loopback sockets and real disks, in one loop, for tests of the SDK.
+"""A registry and peers over real loopback sockets and disks, in one event loop, for tests of the SDK.
 
-Few tests need it: what can be told without sockets is told in `core`. Whoever waits, waits for something; nothing
-sleeps.
+Few tests need it: `core` tests what needs no sockets. Tests wait for conditions and never sleep.
 """
 
 import asyncio

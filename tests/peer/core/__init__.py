@@ -1,1 +1,1 @@
-"""Tests of chatapp.peer.core."""
+"""Tests of `peer.core`."""

@@ -1,4 +1,4 @@
-"""A ban reaches peers: rows that the registry signs say who is kept out, and what those say counts for nothing."""
+"""Bans at the peer: signed rows name the banned people, and nothing they send counts."""
 
 import pytest
 

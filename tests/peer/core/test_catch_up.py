@@ -1,4 +1,4 @@
-"""What waited for us: when it is shown, in which order, and when the registry may let it go."""
+"""Catching up: when waiting messages are shown, in which order, and when the registry may drop them."""
 
 import pytest
 from hypothesis import given

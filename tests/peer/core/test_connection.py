@@ -1,4 +1,4 @@
-"""What passes on the link: in which order what waited for us is taken, and what becomes of our lines."""
+"""Work on the link: in which order waiting mail and lines are fetched, and what happens to our lines."""
 
 import pytest
 

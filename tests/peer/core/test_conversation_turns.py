@@ -1,4 +1,4 @@
-"""One end of what is said in a visit of the help desk: numbers, answers, a life under another clock."""
+"""One end of a help-desk conversation: line numbers, answers, and a restart under another clock."""
 
 from chatapp.peer.core.operator import DeskConversation
 

@@ -1,4 +1,4 @@
-"""The core as a whole: what strangers cannot do to it, and what is decided where its parts meet."""
+"""The core as a whole: resistance to strangers, and decisions that involve several parts."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Tests of the one public module of events: all that can happen is in it, each under a name of its own."""
+"""The public module of events: it contains every event, each under a unique name."""
 
 from types import UnionType
 from typing import get_args

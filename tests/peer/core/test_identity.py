@@ -1,4 +1,4 @@
-"""Ourselves: cards that rise, and messages to oneself."""
+"""The user's own identity: rising card counters, and notes to oneself."""
 
 from chatapp.peer.core.context import Outputs
 from chatapp.peer.core.events import Delivered, DirectReceived

@@ -1,4 +1,4 @@
-"""A registry that answers by UDP and has no link for us: what is told of it, and when."""
+"""A registry that answers by UDP but not by TCP: what is reported, and when."""
 
 import pytest
 

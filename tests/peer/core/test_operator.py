@@ -1,4 +1,4 @@
-"""An operator's side of the desk: what is asked, what is told, whom a typed line is for, what a new link brings back."""
+"""The operator's side of the help desk: requests, reports, the addressed visitor, and recovery on a new link."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The registry knows a newer card of ours: of an earlier life, before our folder was put back, or of another program."""
+"""The registry knows a newer card of ours: from before our folder was restored, or from another program."""
 
 import pytest
 

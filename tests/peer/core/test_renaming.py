@@ -1,4 +1,4 @@
-"""Changing our own name, and about others who have changed theirs."""
+"""Changing our own name, and name changes of others."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Trails: true to what happened, however it is packed, and of no weight where nothing happened."""
+"""Delivery traces: accurate however they are packed, and empty where nothing happened."""
 
 import pytest
 from hypothesis import given

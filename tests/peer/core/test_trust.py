@@ -1,4 +1,4 @@
-"""What the user decides about people: safety numbers, keys that changed, who is not to be heard."""
+"""The user's trust decisions: safety numbers, changed keys, ignored people."""
 
 import pytest
 

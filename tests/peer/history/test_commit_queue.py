@@ -1,4 +1,4 @@
-"""When records reach the disk: what is promised at once, the rest in company, and a disk that is full."""
+"""When records reach the disk: promised ones at once, others batched; and a full disk."""
 
 import sqlite3
 from collections.abc import Sequence

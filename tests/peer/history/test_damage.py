@@ -1,4 +1,4 @@
-"""Damaged histories: noticed before SQLite forgets what it cannot read, told, and kept."""
+"""Damaged histories: detected before SQLite drops what it cannot read, reported, and kept."""
 
 import sqlite3
 import struct

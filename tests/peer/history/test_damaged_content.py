@@ -1,6 +1,4 @@
-"""A history that something else has written into: it is named as damaged, by one kind of error, and no start of a
-program ends in another.
-"""
+"""A history with foreign content is reported as damaged, by one kind of error at every start."""
 
 import sqlite3
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A node's memory on disk: what was applied comes back, all of it or nothing, over lives."""
+"""The history on disk: applied records come back, all or nothing, over restarts."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""Dropping old lines beyond the limit: a few at a time, of whoever takes the most space, and none that still matters."""
+"""Dropping old lines beyond the limit: in small steps, from the largest conversation, and never a line that still
+matters."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""When a history is tidied: in quiet moments, in small steps, at the end, and now and then in a flood."""
+"""When a history is maintained: in quiet moments, in small steps, at the end, and now and then during a flood."""
 
 import asyncio
 import sqlite3

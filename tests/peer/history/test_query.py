@@ -1,4 +1,4 @@
-"""One's own past through the SDK: what was said is there at once, with its trail, over lives."""
+"""Reading the history through the SDK: new lines are there at once, with their traces, over restarts."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What belongs to a registry is kept by its identity: servers, as users type them, only lead to one."""
+"""Data of a registry is stored under its identity; a server as typed only leads to one."""
 
 from pathlib import Path
 

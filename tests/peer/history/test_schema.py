@@ -1,4 +1,4 @@
-"""The tables of a history: made whole or not at all, and files of other versions are left alone."""
+"""The tables of a history: created completely or not at all; files of other versions are left alone."""
 
 import sqlite3
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Finding lines: which words match, no mistake in what is typed, what is not indexed yet."""
+"""Searching lines: word matches, special characters in the query, and lines not indexed yet."""
 
 import pytest
 from hypothesis import given

@@ -1,1 +1,1 @@
-"""Tests of chatapp.peer.ui."""
+"""Tests of `peer.ui`."""

@@ -1,6 +1,6 @@
-"""A line face whose peer and terminal are played, for tests of what it does.
+"""A line face with a played peer and terminal.
 
-The peer notes what is asked of it, the terminal is typed on by the test.
+The peer records the calls it gets; the test types at the terminal.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The table of commands: every row can be spelled, typed, looked up, and is the only one of its words."""
+"""The command table: every row can be typed and looked up, and its words are unique."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Commands: what each means, what it needs, and what somebody reads who mistypes one."""
+"""Commands: their meaning, their arguments, and the message for a wrong line."""
 
 import pytest
 

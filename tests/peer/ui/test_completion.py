@@ -1,4 +1,4 @@
-"""What Tab offers, and in which order."""
+"""Completion by Tab: what it offers, and in which order."""
 
 import pytest
 

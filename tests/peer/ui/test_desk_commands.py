@@ -1,4 +1,4 @@
-"""What an operator types: commands with their arguments, and bare lines to the visitor."""
+"""An operator's input: commands with their arguments, and plain lines to the visitor."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The lines of an operator: each event to the letter, and nothing from elsewhere gives an order."""
+"""An operator's output: the exact line for each event, safe for a terminal."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""Being asked for a message: questions in their order, and ways out."""
+"""The `message` dialogue: its questions in order, and how to cancel it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Colours: names told apart, everything legible, and nothing of a line lost in pieces."""
+"""Colours: distinct for names, legible, and without losing any part of a line."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The guide: its list of commands is the program's own."""
+"""The guide's list of commands is generated from the command table."""
 
 import pytest
 

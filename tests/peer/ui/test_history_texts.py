@@ -1,4 +1,4 @@
-"""Lines of one's own past: each message with its id, and the way it took in words."""
+"""Lines from the history: each message with its id and a description of its delivery."""
 
 import time
 from collections.abc import Iterator

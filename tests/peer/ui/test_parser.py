@@ -1,4 +1,4 @@
-"""Typed lines: what each says and to whom, and that a wrong one says why and sends nothing."""
+"""Parsing typed lines: text and recipient, and an explanation for a wrong line, which sends nothing."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Standard input and output that are pipes: lines cut, prompts set, nobody kept waiting."""
+"""Standard input and output as pipes: lines, prompts, and no delays."""
 
 import asyncio
 import fcntl

@@ -1,4 +1,4 @@
-"""Holding a terminal: keys come as pressed meanwhile, and afterwards it is as it was."""
+"""Raw mode of a terminal: keys arrive as pressed, and the terminal is restored afterwards."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What is typed at the line face: waited with, carried out, answered on the spot, or given up."""
+"""Lines typed at the line face: delayed, carried out, answered directly, or given up."""
 
 from typing import Final
 

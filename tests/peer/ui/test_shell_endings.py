@@ -1,4 +1,4 @@
-"""What ends the line face and with which status, and what counts as shown by then."""
+"""What ends the line face, with which exit status, and what counts as shown by then."""
 
 from typing import Final
 

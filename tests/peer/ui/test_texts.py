@@ -1,4 +1,4 @@
-"""Shown lines: to the letter, and safe whatever others wrote."""
+"""Shown lines: exact wording, and safe whatever others wrote."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Who types, and where, in tests of typed lines."""
+"""Names and typed lines for parser tests."""
 
 from chatapp.peer.ui.intents import Context, Mistake
 from chatapp.peer.ui.parser import parse

@@ -1,4 +1,4 @@
-"""A visitor's program played by hand: what it asks, what it tells, what it wants stored."""
+"""A visitor's program played by hand: its requests, events and records."""
 
 import random
 

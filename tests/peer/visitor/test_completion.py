@@ -1,4 +1,4 @@
-"""What Tab offers a visitor of the help desk."""
+"""Completion by Tab for a visitor of the help desk."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is said in a visit: our lines until they are answered, the operator's until they are shown."""
+"""Lines of a visit: ours until they are answered, the operator's until they are shown."""
 
 import pytest
 

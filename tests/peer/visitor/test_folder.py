@@ -1,4 +1,4 @@
-"""A visitor's disk: tickets that survive, visitors side by side, files that say nothing."""
+"""A visitor's disk: tickets that survive, several visitors at once, and invalid files."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""The form: three questions, what is wrong with an answer, and three wrong answers in a row."""
+"""The form: three questions, the error for a wrong answer, and the end after three wrong answers in a row."""
 
 import pytest
 from hypothesis import given

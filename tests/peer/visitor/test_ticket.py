@@ -1,4 +1,4 @@
-"""A ticket that is shown again: by another start of the program, or on a new link."""
+"""Showing a ticket again: after a restart of the program, or on a new link."""
 
 import random
 

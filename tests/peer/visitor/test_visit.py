@@ -1,4 +1,4 @@
-"""One visit: asking to be let in, each place and turn that is told, the end."""
+"""One visit: joining, each position and turn, the end."""
 
 import pytest
 

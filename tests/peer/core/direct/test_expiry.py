@@ -1,4 +1,4 @@
-"""Saved letters whose expiry nobody was there to tell us of."""
+"""Saved letters that expired while we were offline."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The ladder: which way a message goes next, seen at its rungs."""
+"""The ladder: which path a message takes next."""
 
 from collections.abc import Callable
 

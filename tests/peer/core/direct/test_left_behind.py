@@ -1,6 +1,4 @@
-"""Lines of ours to a room that outlive the program that said them: told in a later life, in order, or given up with a
-word.
-"""
+"""Room lines that outlive the program that sent them: sent after a restart, in order, or reported as given up."""
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.records import MessageState

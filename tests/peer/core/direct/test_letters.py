@@ -1,4 +1,4 @@
-"""Our letters: a few at a time, in order, answered once, gone along straight with newer messages."""
+"""Outgoing letters: a few at a time, in order, answered once, sent again directly along with newer messages."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Letters to us: shown late, let go when they are stored, and told of when they cannot be read."""
+"""Incoming letters: shown as late, released at the registry once stored, and reported if unreadable."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Messages to us: stored before they are acknowledged or shown, and shown once, in their order."""
+"""Incoming messages: stored before they are acknowledged or shown, and shown once, in order."""
 
 import pytest
 

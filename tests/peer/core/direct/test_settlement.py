@@ -1,4 +1,4 @@
-"""The end of our messages: each told once, and what the recipient need not wait for."""
+"""The end of outgoing messages: each outcome is reported once, and the recipient learns what not to wait for."""
 
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.direct.outbox import RETRY_SPAN

@@ -1,4 +1,4 @@
-"""Messages to names that are not in our table, while the registry cannot be asked whose they are."""
+"""Messages to names that are not in the table while the registry cannot be asked."""
 
 import pytest
 

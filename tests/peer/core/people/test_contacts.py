@@ -1,4 +1,4 @@
-"""People we know: which rows are believed, where somebody is, whose a datagram is."""
+"""Contacts: which rows are believed, how an address changes, and whose a datagram is."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Our stream to one person: what the recipient need not wait for is told in as few spans as can be."""
+"""The stream to one person: its gaps are sent in as few spans as possible."""
 
 from itertools import pairwise
 

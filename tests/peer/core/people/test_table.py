@@ -1,4 +1,4 @@
-"""Our copy of the table: what is taken in which order, what is asked for, and that it never goes back."""
+"""The copy of the table: updates in any order, requests for missing rows, and versions that never go back."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""Our end of the link: how it begins, what ends it, and when it is tried again."""
+"""The peer's end of the link: how it begins, what ends it, and when it is retried."""
 
 import random
 

@@ -1,6 +1,6 @@
-"""Our registration: what each input does in each state, who is believed, what is said how often.
+"""The peer's registration: the reaction to each input in each state, authentication, and repeats.
 
-Time is a number; the registry is played by hand.
+Time is a number; the test plays the registry.
 """
 
 import itertools

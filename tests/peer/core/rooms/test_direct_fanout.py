@@ -1,4 +1,4 @@
-"""Lines of groups while the registry is away: straight to each member, and once more to the registry."""
+"""Group lines while the registry is away: sent directly to each member, and again to the registry later."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""A group at our end, by the channel: sealing, answers, the place in the log up to which we have all."""
+"""One group at the peer: sealing, answers, and the cursor in its log."""
 
 import random
 

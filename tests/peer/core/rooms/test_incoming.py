@@ -1,4 +1,4 @@
-"""Lines of the channel: shown once when they are stored, from whom they are, with holes and strangers."""
+"""Incoming channel lines: shown once after they are stored, with missing positions and unknown senders."""
 
 from chatapp.peer.core.events import ChannelReceived
 from chatapp.peer.core.rooms.group import GAP_TIMEOUT

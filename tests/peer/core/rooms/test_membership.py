@@ -1,4 +1,4 @@
-"""Who is in a room: what is told once, and what is no real change."""
+"""Room members: each change is reported once, and insignificant changes are not."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Lines to groups: answered, left behind, kept over a crash; and those of somebody ignored."""
+"""Outgoing group lines: answered, left behind, kept over a crash; and lines of ignored people."""
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.records import MessageState, group_mark

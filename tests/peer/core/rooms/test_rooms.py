@@ -1,4 +1,4 @@
-"""Getting into rooms and out of them, who is there, and which rooms there are."""
+"""Entering and leaving rooms, members, and the list of rooms."""
 
 import pytest
 
