@@ -1,1 +1,1 @@
-"""The bench: limits, rivals and ChatApp measured in turn within one run; what counts is the ratio."""
+"""Benchmarks: limits, rivals and ChatApp measured in turn within one run; the result is the ratio."""

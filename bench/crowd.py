@@ -1,7 +1,4 @@
-"""A crowd of simulated peers in one process: all sockets in one epoll, bounded numbers on their way.
-
-It knows sockets and how a crowd comes in.
-"""
+"""A crowd of simulated peers in one process: all sockets in one epoll, with a limit on unanswered requests."""
 
 import select
 import socket

@@ -1,4 +1,4 @@
-"""Figures in a document: what a run found stands between two marks, and the next run replaces it."""
+"""Figures in a document: each run replaces the results between two marks."""
 
 import re
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""F1 and F2: a room of 1,000 in which one speaks; ours sealed and kept, the others in plain text.
+"""F1 and F2: a room of 1,000 members and one speaker; ours is sealed and stored, the others are plain text.
 
-All servers run side by side for the whole measure and are asked in turn; each has a load generator of its own, the same
-C program, which idles while it is not asked.
+All servers run side by side for the whole measure and are measured in turn. Each has its own load generator, the same C
+program, which idles in between.
 """
 
 import statistics

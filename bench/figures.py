@@ -1,6 +1,6 @@
-"""Figures: what a run found, round by round, against what, and whether the goal holds.
+"""Figures: the results of a run by round, what they are compared with, and whether the goal is met.
 
-Rounds are paired: a ratio is made within one round, so what the machine did meanwhile hits both sides alike.
+Rounds are paired: a ratio is computed within one round, so other load on the machine affects both sides alike.
 """
 
 import statistics

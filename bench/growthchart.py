@@ -1,6 +1,6 @@
-"""The chart of growth: cost against people online, each cost as a multiple of its first.
+"""The chart of growth: cost against people online, each cost as a multiple of its first value.
 
-Both scales are logarithmic: what is proportional to people online runs along the dashed diagonal, and what is worse
+Both scales are logarithmic: a cost in proportion to the people online follows the dashed diagonal, and a steeper one
 crosses it.
 """
 

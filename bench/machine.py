@@ -1,7 +1,7 @@
 """The machine under a measurement: programs built and run, ports, folders, processor time and memory.
 
-Whatever is started here is stopped by its id, and cannot outlive the bench: the kernel ends it with its parent, and its
-processor time is bounded.
+Every process started here is stopped by its id and cannot outlive the bench: the kernel ends it with its parent, and its
+processor time is limited.
 """
 
 import ctypes

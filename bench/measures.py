@@ -1,4 +1,4 @@
-"""What every measure is given: how many rounds, how much in each, and where to say what was seen."""
+"""The parameters of every measure: the number of rounds, the size of each, and the output."""
 
 from typing import Final
 

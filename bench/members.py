@@ -1,7 +1,7 @@
-"""Simulated peers: as much of one as a registry can see, on real sockets, without disk or delivery.
+"""Simulated peers: as much of a peer as a registry can see, on real sockets, without disk or delivery.
 
-Each speaks the protocol with `wire`'s own functions: HELLO, REGISTER, link, table. Identities follow from their index,
-so the same people come back after a restart of the registry.
+Each speaks the protocol with functions of `wire`: HELLO, REGISTER, link, table. Identities follow from their index, so the
+same people come back after a restart of the registry.
 """
 
 import hashlib

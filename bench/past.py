@@ -1,4 +1,4 @@
-"""H1: finding words among 10,000 messages of one's own history, on a real file."""
+"""H1: searching words in a history of 10,000 messages, in a real file."""
 
 import random
 import sqlite3

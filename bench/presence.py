@@ -1,7 +1,7 @@
-"""T1: one person's status changes, and 10,000 who are online are told by UDP.
+"""T1: one person's status changes, and 10,000 people online are told by UDP.
 
-The kernel stamps each datagram's arrival; nobody reads while a broadcast runs, so that readers do not slow the sender.
-C sends the same bytes to the same sockets.
+The kernel stamps each datagram's arrival. Nobody reads during a broadcast, so that readers do not slow the sender. A C
+program sends the same bytes to the same sockets.
 """
 
 import select

@@ -1,4 +1,4 @@
-"""The registry under load: the real program in a process of its own, on a folder of its own."""
+"""The registry under load: the real program in its own process and folder."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The table that a run prints."""
+"""The table of results that a run prints."""
 
 from bench.figures import LOWER, Figure, Run, middle, short
 

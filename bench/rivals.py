@@ -1,6 +1,7 @@
-"""The servers that people would take instead: fetched by `make bench-rivals` or found on the PATH, run on loopback.
+"""The servers that people would use instead: fetched by `make bench-rivals` or found on the PATH, run on loopback.
 
-They hold nothing back: flood limits and pings are off, nothing is written to disk unless the measure is about the disk.
+They run without restrictions: flood limits and pings are off, and nothing is written to disk unless the measure is about
+the disk.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""S1 and S2: what an idle peer costs the registry, and how long a peer takes to its first prompt."""
+"""S1 and S2: the cost of an idle peer at the registry, and a peer's time to its first prompt."""
 
 import os
 import pty

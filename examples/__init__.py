@@ -1,1 +1,1 @@
-"""Programs to learn from: the main job as a play of real processes, and a bot on the SDK."""
+"""Examples: the main task as a play of real processes, and a bot on the SDK."""

@@ -1,4 +1,4 @@
-"""The scenes of the demo: what people type in each, and what they must see."""
+"""The scenes of the demo: what people type, and what they must see."""
 
 import re
 import signal

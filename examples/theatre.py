@@ -1,7 +1,4 @@
-"""What the demo is played with: real processes that are typed to and watched, and their transcript.
-
-It knows the program only by its command line and its prompt.
-"""
+"""The stage of the demo: real processes, their input and output, and the transcript."""
 
 import asyncio
 import contextlib

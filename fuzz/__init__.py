@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing: every decoder, and both cores, under bytes that a fuzzer found interesting."""
+"""Coverage-guided fuzzing of every decoder and of both cores."""

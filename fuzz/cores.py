@@ -1,7 +1,7 @@
-"""Cores under bytes from strangers, friends and registries: they drop and count, never raise, and answer nobody with
-more than they sent.
+"""Fuzz targets: cores under bytes from strangers, friends and registries.
 
-Each is made anew after some bytes, so that what breaks it can be told. It knows the product.
+A core must drop and count invalid input, never raise, and answer nobody with more than they sent. Each core is replaced
+after some bytes, so that a failing input can be identified.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""Decoders and readers of typed text: functions of bytes that must give a value or one named error.
-
-It knows the product.
-"""
+"""Fuzz targets: decoders and parsers of typed text, which must return a value or raise one named error."""
 
 from typing import Final
 

@@ -1,7 +1,4 @@
-"""Files that somebody else may have written over: each reads as something, or is named as no good.
-
-It knows the product.
-"""
+"""Fuzz targets: files that another program may have overwritten; each is read, or reported as invalid."""
 
 import contextlib
 import os

@@ -1,7 +1,6 @@
-"""Messages made by chance: of each kind of message, some that are as its type allows, limits among them.
+"""Random messages: for each kind of message, valid values including the limits.
 
-As `tests.support.strategies`, in a hundredth of its time and without its shrinking. It knows msgspec's types and the
-bounds in them.
+They resemble `tests.support.strategies` at a hundredth of the time, without shrinking.
 """
 
 import enum

@@ -1,7 +1,4 @@
-"""Changing bytes: raw ones at random, and values inside of messages, so that they still decode.
-
-It knows msgpack, the shape of all messages.
-"""
+"""Mutating bytes: at random, and inside msgpack values, so that the result still decodes."""
 
 import random
 from collections.abc import Sequence

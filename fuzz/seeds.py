@@ -1,6 +1,5 @@
-"""Valid bytes to begin from: messages of every kind, a lively little world's datagrams, what people type, and files.
-All of it is the same in every run.
-"""
+"""Valid bytes to begin from: messages of every kind, the datagrams of a small busy world, typed lines, and files. They
+are the same in every run."""
 
 import functools
 from pathlib import Path

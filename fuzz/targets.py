@@ -1,6 +1,6 @@
-"""What is fuzzed: every way by which strange bytes come in, and the valid bytes to begin from.
+"""The fuzz targets: every way in which foreign bytes come in, and valid bytes to begin from.
 
-A target is a function of bytes that must not raise, or an object with a state that is one.
+A target is a function of bytes that must not raise, or an object with state that is callable in this way.
 """
 
 import hashlib

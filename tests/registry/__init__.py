@@ -1,1 +1,1 @@
-"""Tests of the registry, a mirror of its package."""
+"""Tests of `registry`; the folders mirror the package."""

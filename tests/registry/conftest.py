@@ -1,4 +1,4 @@
-"""What most tests of the registry begin with: a registry, and two members who are online."""
+"""Fixtures: a registry, and two members who are online."""
 
 import pytest
 

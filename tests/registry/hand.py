@@ -1,6 +1,6 @@
-"""A peer with a link, played by hand: what it asks, what it is told, lines for the channel and rooms.
+"""A peer with a link, played by hand: its requests, the notices it gets, its group lines.
 
-It does just what a test tells it. While time passes, the rig takes it for one that shows signs of life.
+It does only what a test tells it. While time passes, the rig lets it show signs of life.
 """
 
 from typing import TYPE_CHECKING

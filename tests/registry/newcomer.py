@@ -1,6 +1,6 @@
-"""A peer without a link, played by hand: its keys, how it comes in, what it seals into datagrams.
+"""A peer without a link, played by hand: its keys, its registration, and its sealed datagrams.
 
-It does just what a test tells it.
+It does only what a test tells it.
 """
 
 import random

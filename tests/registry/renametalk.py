@@ -1,4 +1,4 @@
-"""What tests of renaming say and read: the next card, a new name, and the answer to it."""
+"""Helpers for tests of renaming: the next card, a new name, and its answer."""
 
 from chatapp.wire.messages.registration import RefusalReason, Rename, RenameAccepted, RenameRefused, Welcome
 from chatapp.wire.messages.table import Card

@@ -1,4 +1,4 @@
-"""One registry core under tests: no sockets, no sleeps, time is a number; what comes out is sorted."""
+"""One registry core under test: no sockets, no sleeping; time is a number, and outputs are sorted by kind."""
 
 import random
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What tests of rooms and of the channel say and read: in, back, the past."""
+"""Helpers for tests of rooms and the channel: entering, returning, reading the log."""
 
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.framing import unpack_group

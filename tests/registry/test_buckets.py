@@ -1,4 +1,4 @@
-"""Token buckets: a burst, then a rate; the idle ones are forgotten first."""
+"""Token buckets: a burst, then a rate; idle buckets are forgotten first."""
 
 from chatapp.registry.limits import Bucket, Buckets
 

@@ -1,4 +1,4 @@
-"""Wall time in cores: stamps follow the wall clock, ages are clamped, lives are told apart."""
+"""Wall time in cores: stamps follow the wall clock, ages are clamped, epochs always rise."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The committer when a store does what no store should: nothing is said to be kept that is not."""
+"""The commit thread with a misbehaving store: nothing is confirmed that is not on disk."""
 
 import asyncio
 from collections.abc import Callable

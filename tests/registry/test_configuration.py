@@ -1,4 +1,4 @@
-"""The configuration: every key wrong once, what comes before what, and the sample that we hand out."""
+"""The configuration: each key with an invalid value, precedence, and the sample file."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""The registry's own terminal over real pipes: nothing typed and nothing read holds it up."""
+"""The registry's own terminal over real pipes: neither unread output nor pending input blocks the registry."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The registry as one machine: total for any bytes, silent to strangers, modest in memory."""
+"""The registry core as a whole: it never raises, does not answer strangers, and stays small in memory."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Lists at the door: what counts as a key, a name, an address or a network."""
+"""Access lists: the syntax of keys, names, addresses and networks."""
 
 import ipaddress
 

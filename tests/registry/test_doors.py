@@ -1,4 +1,4 @@
-"""Who may come in: join codes, each good once whatever crashes, lists, and who is kept out."""
+"""Access control: join codes, each valid once whatever crashes; lists and bans."""
 
 import pytest
 

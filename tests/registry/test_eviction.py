@@ -1,4 +1,4 @@
-"""Lists that change while people are here: who is kept out has to go, whatever they still hold."""
+"""Access lists that change at run time: banned people have to go, whatever they still hold."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The registry's key and folder on disk: made once, private, never replaced when broken."""
+"""The registry's key and folder on disk: created once, private, never replaced when damaged."""
 
 import stat
 from pathlib import Path

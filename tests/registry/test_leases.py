@@ -1,4 +1,4 @@
-"""Leases: they end in order, and renewing keeps them."""
+"""Leases: they end in order, and renewal extends them."""
 
 from hypothesis import given
 from hypothesis import strategies as st

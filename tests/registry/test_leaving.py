@@ -1,4 +1,4 @@
-"""Leaving: said before one goes, it makes somebody away rather than lost."""
+"""Leaving: an announced departure makes a person away rather than lost."""
 
 from chatapp.wire.address import Address
 from chatapp.wire.messages.registration import Leave, Left, Ping

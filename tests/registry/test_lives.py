@@ -1,4 +1,4 @@
-"""The registry's lives: each goes on where the one before ended, whatever the clock says, and whatever disk it finds."""
+"""Restarts of the registry: versions and positions go on above the earlier ones, whatever the clock and the disk say."""
 
 from chatapp.wire.messages.registration import Welcome
 from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted

@@ -1,4 +1,4 @@
-"""Mail at the registry: saved means on the disk, quotas, repeats, order, restarts, age."""
+"""Mail at the registry: saved means on disk; quotas, repeats, order, restarts, expiry."""
 
 import pytest
 

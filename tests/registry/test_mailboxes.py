@@ -1,4 +1,4 @@
-"""Mailboxes: quotas, repeats, oldest first, and an index that always adds up."""
+"""Mailboxes: quotas, repeats, oldest first, and a consistent index."""
 
 from hypothesis import given
 from hypothesis import strategies as st

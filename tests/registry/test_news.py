@@ -1,4 +1,4 @@
-"""News of presence: a chain of signed batches to everybody online."""
+"""Broadcasts of table changes: a chain of signed batches to everybody online."""
 
 from chatapp.registry.effects import ReleaseName
 from chatapp.registry.limits import RegistryPolicy

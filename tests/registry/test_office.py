@@ -1,4 +1,4 @@
-"""What whoever runs a registry asks: which names there are, and that one becomes free."""
+"""Admin requests: listing names, and releasing one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A running registry over real loopback sockets: few tests, everything awaited, nothing slept."""
+"""A running registry over real loopback sockets: few tests, which wait for conditions and never sleep."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Promises: said in order, and only when the disk has what they are about."""
+"""Answers that wait for the disk: sent in order, and only when their records are on disk."""
 
 import msgspec
 import pytest

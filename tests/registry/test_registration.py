@@ -1,4 +1,4 @@
-"""Coming in: names bound for ever, what waits for the disk, how many come from one place."""
+"""Registration: permanent names, waiting for the disk, limits for each address."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Lists that are read again: once at a time, never lost, and nothing changes when they are no good."""
+"""Reloading the access lists: one reload at a time, none lost, and no change when a list is invalid."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Shares of bounded places: nobody takes them all, whoever comes next finds some, and the count always adds up."""
+"""Shared limits: nobody takes everything, newcomers find a place, and the counts always add up."""
 
 from hypothesis import given
 from hypothesis import strategies as st

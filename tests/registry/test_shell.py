@@ -1,4 +1,4 @@
-"""The registry's shell does with real links what the core says, and nothing with those that are over."""
+"""The registry's driver and real links: it carries out the core's outputs, and ignores links that are over."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Asking a registry from beside it: files in a folder while it runs, its own files while it does not."""
+"""Admin requests from another process: through files in a folder while the registry runs, on its own files otherwise."""
 
 import re
 import stat

@@ -1,4 +1,4 @@
-"""What people ask while the disk has not answered what they asked before: their own requests wait, nobody else's."""
+"""Requests of a person whose earlier request waits for the disk: they queue, and nobody else's do."""
 
 from collections.abc import Callable
 

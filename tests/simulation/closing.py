@@ -1,6 +1,7 @@
-"""The end of a world: calm, then nothing is missing, and everything works for everybody.
+"""The end of a simulated world: after a calm, nothing is missing and everything works for everybody.
 
-Liveness, not only safety: new messages go straight, rooms are heard, and the desk serves all who wait, in their order.
+This checks liveness, not only safety: new messages go directly, room lines arrive, and the desk serves all who wait, in
+order.
 """
 
 from typing import Final

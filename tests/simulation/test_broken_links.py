@@ -1,4 +1,4 @@
-"""UDP gets through and TCP does not, or not any more: what people read, and what becomes of their messages."""
+"""UDP works and TCP does not: the lines that people read, and what happens to their messages."""
 
 import pytest
 

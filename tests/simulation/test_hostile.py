@@ -1,4 +1,4 @@
-"""Members who flood others, beside two people who talk: what it costs whom, in virtual time."""
+"""Members who flood, beside two people who talk: who pays for it, in virtual time."""
 
 import pytest
 

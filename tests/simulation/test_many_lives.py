@@ -1,4 +1,4 @@
-"""A registry that dies more often than the clock ticks: nobody is taken for somebody else."""
+"""A registry that restarts more often than the clock ticks: nobody is taken for somebody else."""
 
 import random
 

@@ -1,6 +1,5 @@
-"""A registry that was started anew, and people who have not come back to it yet: whoever was there when it died is
-tried straight first, and nobody is waited for twice. Everything runs in virtual time.
-"""
+"""A restarted registry, and people who have not come back to it yet: they are tried directly first, and nobody waits
+for them twice."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A person's folder is put back from a backup, under a clock that was set back too: what is said afterwards is shown."""
+"""A person's folder is restored from a backup while the clock is set back: later messages are still shown."""
 
 from pathlib import Path
 

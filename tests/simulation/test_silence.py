@@ -1,4 +1,4 @@
-"""Programs that hang with their connection open: how soon others know, in virtual time."""
+"""Programs that hang with an open connection: how soon others notice, in virtual time."""
 
 import pytest
 

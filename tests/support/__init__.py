@@ -1,1 +1,1 @@
-"""What tests stand on: the simulated network, and the real program driven through pipes."""
+"""Support for tests: the simulated network, and the real program driven through pipes."""

@@ -1,4 +1,4 @@
-"""One machine in the simulated network: its program, socket, link, timer, and a lid that may be shut."""
+"""One machine in the simulated network: its program, socket, link and timer, and a lid that may be closed."""
 
 import random
 from abc import ABC, abstractmethod

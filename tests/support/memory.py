@@ -1,4 +1,4 @@
-"""What the collector of garbage knows: used to see that erased keys are gone."""
+"""The objects in memory that the garbage collector knows, to check that erased keys are gone."""
 
 import gc
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""A store without a disk, for tests and for the simulator. It knows no files; the rules (image.py) are those of the
-file store.
+"""A store without a disk, for tests and the simulator.
 
-It can crash, fill up and fail to sync on demand; the tests hold both stores to one contract.
+It follows the rules of the file store (image.py), and can crash, fill up and fail to sync on demand; the tests hold both
+stores to one contract.
 """
 
 from collections.abc import Mapping, Sequence

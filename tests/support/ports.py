@@ -1,8 +1,8 @@
-"""Ports for programs under test: free for UDP and TCP, and nobody else's while a test may need them.
+"""Ports for programs under test: free for UDP and TCP, and not used by other tests meanwhile.
 
-A port stands free for a while between two lives of a registry, or has to stay free for a whole test; another test
-process that looks for a free one just then would take it. So each process claims a block of ports for itself: who holds
-the first port of a block has all of it.
+A port may be free for a while between two runs of a registry, or must stay free for a whole test; another test process
+looking for a free port could take it then. So each process claims a block of ports: the process that holds the first port
+of a block owns all of it.
 """
 
 import atexit

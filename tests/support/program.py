@@ -1,7 +1,6 @@
-"""The real program: started as processes, typed to and read from through pipes, stopped by their ids.
+"""The real program: started as processes, driven through pipes, stopped by process id.
 
-It knows processes and pipes. Nothing here waits for time to pass: whoever waits, waits for a line or for an end, and a
-deadline only says when that has failed.
+Nothing here waits for time to pass: tests wait for a line or an end, and a deadline only reports that it did not come.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What one person has seen, over all lives of their program."""
+"""What one person has been shown, over all runs of their program."""
 
 from chatapp.peer.core import events as happened
 

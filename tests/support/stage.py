@@ -1,7 +1,4 @@
-"""The programs of one test: a registry and peers on free ports, each with a home of its own.
-
-It knows command lines and how people are listed.
-"""
+"""The programs of one test: a registry and peers on free ports, each with a home of its own."""
 
 import asyncio
 import itertools

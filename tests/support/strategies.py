@@ -1,7 +1,6 @@
-"""Arbitrary messages: for each kind of message of the protocol, a strategy that gives all it can be.
+"""Arbitrary messages: for each kind of message, a strategy that gives every valid value.
 
-Strategies are made from the types themselves, so a new kind of message, or a new bound, is tested without a line here.
-It knows msgspec's types and the bounds in them.
+Strategies are derived from the types, so a new kind of message or a new bound is tested without a change here.
 """
 
 import enum

@@ -1,4 +1,4 @@
-"""Changes that somebody on the path makes to bytes: a flipped bit, a cut, a byte more."""
+"""Changes that an attacker on the path makes to bytes: a flipped bit, a cut, an added byte."""
 
 from collections.abc import Iterator
 

@@ -1,1 +1,1 @@
-"""Tests of what two programs say to each other."""
+"""Tests of `wire`."""

@@ -1,4 +1,4 @@
-"""What a decoder may do with bytes that are no good: one error, and nothing else."""
+"""A check for decoders: invalid bytes give one error and no other effect."""
 
 from chatapp.wire.errors import DecodeError
 from tests.support.strategies import Decode

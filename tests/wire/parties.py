@@ -1,4 +1,4 @@
-"""Who talks in tests of seals, and strategies for what is sealed."""
+"""The parties in tests of seals, and strategies for sealed content."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Addresses: one way to write a host, and ports that may be used."""
+"""Addresses: the normal form of a host, and valid ports."""
 
 import ipaddress
 

@@ -1,4 +1,4 @@
-"""Coming in: each signature is bound to every field, and to the one to whom it is said."""
+"""Registration: each signature covers every field and its recipient."""
 
 from collections.abc import Callable
 from typing import TypeVar

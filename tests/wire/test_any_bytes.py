@@ -1,4 +1,4 @@
-"""Bytes that nobody meant to send: each gives a message or one DecodeError, and no more harm."""
+"""Arbitrary bytes: each input gives a message or one DecodeError."""
 
 import pytest
 from hypothesis import example, given

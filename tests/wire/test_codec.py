@@ -1,4 +1,4 @@
-"""Messages as bytes: what is sent is what is read, and what is too long is not."""
+"""Messages as bytes: round trip, and limits on length."""
 
 from typing import Final
 

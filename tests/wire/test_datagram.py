@@ -1,4 +1,4 @@
-"""UDP endpoints over real sockets of this machine: what is read, and from which of our addresses an answer goes."""
+"""UDP endpoints over real sockets: what is read, and from which local address an answer is sent."""
 
 import asyncio
 import socket

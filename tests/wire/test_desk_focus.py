@@ -1,4 +1,5 @@
-"""Whom an operator means: what is typed for one visitor never concerns the next, and numbers mean who was shown there."""
+"""The addressed visitor: a line typed for one visitor never affects the next, and a number means the visitor who was
+shown under it."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""`wire.desk`: full names and mobile numbers."""
+"""The form of the help desk: full names and mobile numbers."""
 
 import pytest
 from hypothesis import given

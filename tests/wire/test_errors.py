@@ -1,4 +1,4 @@
-"""Errors: each carries its facts, and says them in one line that is safe to print."""
+"""Errors: each carries its facts and prints as one safe line."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""Frames in a stream: whole and in order however TCP cuts them, and no length makes us allocate."""
+"""Frames in a stream: whole and in order however TCP cuts them; a length alone allocates nothing."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Seals of a group: every member opens the same bytes, once for each sender index."""
+"""Group seals: every member opens the same bytes, once for each sender index."""
 
 from typing import Final
 

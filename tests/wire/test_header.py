@@ -1,4 +1,4 @@
-"""Headers: what is packed is unpacked, and too few bytes are one DecodeError."""
+"""Headers: round trip, and one DecodeError for too few bytes."""
 
 from collections.abc import Callable
 

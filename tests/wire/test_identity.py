@@ -1,4 +1,4 @@
-"""Keys and cards: only the holder of an identity key makes its card, and not a bit can be changed."""
+"""Keys and cards: only the holder of an identity key can make its card, and no bit can be changed."""
 
 import msgspec
 import pytest

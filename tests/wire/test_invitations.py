@@ -1,4 +1,4 @@
-"""Join codes: how they are read, and for whom an invitation is good."""
+"""Join codes: how they are parsed, and for whom an invitation is valid."""
 
 import pytest
 from hypothesis import given

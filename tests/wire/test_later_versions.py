@@ -1,4 +1,4 @@
-"""What a later version of the protocol may add does no harm: further elements, further kinds of frame, longer forms."""
+"""Additions by later versions do no harm: further elements, further kinds of frame, longer encodings."""
 
 import struct
 from typing import Any, Final, cast

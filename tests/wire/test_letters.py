@@ -1,4 +1,4 @@
-"""Letters: read by their recipient alone, and proved to be what their author wrote to just them."""
+"""Letters: only their recipient can read them, and the author and the recipient are proved."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""The caps themselves: each says what it is for, and something keeps to it."""
+"""The limits: each is documented and used."""
 
 import ast
 import re

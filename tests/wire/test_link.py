@@ -1,4 +1,4 @@
-"""Links on real sockets: what is written comes out whole and in order, however slowly it is read."""
+"""Links over real sockets: written bytes arrive whole and in order, however slowly they are read."""
 
 import asyncio
 import socket

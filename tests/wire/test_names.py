@@ -1,4 +1,4 @@
-"""Names: which text is one, which two are the same or look alike, and the files named after them."""
+"""Names: validity, equality and look-alikes, and file names made from them."""
 
 import re
 import unicodedata

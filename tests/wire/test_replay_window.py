@@ -1,4 +1,4 @@
-"""The replay window: each counter opens once, in any order, as long as it is near the newest."""
+"""The replay window: each counter is accepted once, in any order, as long as it is close to the newest."""
 
 import pytest
 from hypothesis import given

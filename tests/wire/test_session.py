@@ -1,4 +1,4 @@
-"""Secure sessions: begun with data, answered, found by their number, renewed, erased (clause 5)."""
+"""Sessions: opened with data, answered, found by their id, renewed, erased (clause 5)."""
 
 import contextlib
 import random

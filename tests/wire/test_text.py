@@ -1,4 +1,4 @@
-"""`clean`: nothing that a terminal would obey comes through, all honest text does."""
+"""`sanitize`: nothing that a terminal would obey passes, all honest text does."""
 
 import unicodedata
 

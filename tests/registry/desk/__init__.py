@@ -1,1 +1,1 @@
-"""Tests of the help desk at the registry, a mirror of its package."""
+"""Tests of `registry.desk`; the files mirror the package."""

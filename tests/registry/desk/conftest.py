@@ -1,4 +1,4 @@
-"""The desk that most tests here begin with: open, with the registry's own terminal as its operator."""
+"""Fixtures: an open help desk whose operator is the registry's own terminal."""
 
 import pytest
 

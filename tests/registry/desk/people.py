@@ -1,4 +1,4 @@
-"""People for a queue without a desk around it: visits by number, and three operators."""
+"""Test data for a queue without a desk: visits by number, and three operators."""
 
 from chatapp.registry.desk.visit import CONSOLE, Form, Visit
 

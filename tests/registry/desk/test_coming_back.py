@@ -1,4 +1,4 @@
-"""Places that outlive a link, a program or the registry, and about what was said meanwhile."""
+"""Places that survive a lost link or a restart of either program, and the lines said meanwhile."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Estimates hold for most visitors of a simulated desk; figures are those of the day."""
+"""Estimated waiting times hold for most visitors of a simulated desk; figures are those of the day."""
 
 import random
 from heapq import heapreplace

@@ -1,4 +1,4 @@
-"""What an operator types at the registry's own terminal."""
+"""Parsing an operator's lines at the registry's own terminal."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Guests: links of people without a name, which are served the desk and nothing else."""
+"""Guests: links of people without a name, which may use the desk and nothing else."""
 
 from chatapp.wire.limits import GUESTS_PER_ADDRESS
 from chatapp.wire.messages.desk import TakeDuty

@@ -1,4 +1,4 @@
-"""Handing a visitor over: to an operator who is free, or to one who is busy."""
+"""Handing a visitor over to a free or a busy operator."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Joining the line: what lets a visitor in, and what does not."""
+"""Joining the line: what lets a visitor in, and the refusals."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""One line of visits: ranks, and the places of those who are served."""
+"""One line of visits: ranks, and the places kept for visitors who are being served."""
 
 from chatapp.registry.desk.queue import GAP, WaitingLine
 from chatapp.registry.desk.visit import Visit

@@ -1,4 +1,4 @@
-"""What an operator types for one visitor never concerns another: on the registry's own terminal, and from peers."""
+"""An operator's lines for one visitor never affect another: at the registry's own terminal, and from peers."""
 
 import pytest
 

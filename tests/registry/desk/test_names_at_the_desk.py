@@ -1,4 +1,4 @@
-"""Names at the desk: queues and operators are found in whatever case, and shown as they stand."""
+"""Names of queues and operators: found in any case, and shown as configured."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Operators who are peers: on duty, called for, out of reach, gone."""
+"""Operators who are peers: on duty, serving, offline, gone."""
 
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.wire.limits import DESK_LINES_BURST, DESK_NOTE_MAX, DESK_SHOWN_MAX

@@ -1,4 +1,4 @@
-"""The queue by examples: who is called, who is passed over, who goes back to the head of the line."""
+"""The queue by examples: who is called, who is skipped, who returns to the head of the line."""
 
 import itertools
 

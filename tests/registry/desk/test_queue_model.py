@@ -1,7 +1,7 @@
 """The queue against a plain list: any order of joins, losses, returns, calls, moves and restarts keeps I6.
 
-First come, first served; nobody who is in reach is overtaken, served twice or lost, whatever happens and whenever the
-registry starts anew from its records.
+First come, first served: no visitor who is online is overtaken, served twice or lost, whatever happens and whenever the
+registry restarts from its records.
 """
 
 import pytest

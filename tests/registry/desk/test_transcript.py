@@ -1,4 +1,4 @@
-"""What is said in a visit: every line read once and in order, whatever is lost on the way; and its caps."""
+"""Lines of a visit: each is read once and in order, whatever is lost on the way; and the limits."""
 
 from hypothesis import given
 from hypothesis import strategies as st

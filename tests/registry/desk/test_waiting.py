@@ -1,4 +1,4 @@
-"""Those who wait: their places, how long it may take, who calls, drops and moves them."""
+"""Waiting visitors: positions, estimates, and being called, dropped and moved."""
 
 from chatapp.wire.messages.desk import (
     AskPlace,

@@ -1,4 +1,4 @@
-"""Operators are keys: a listed name is had with its code alone, and stands for whoever bears it."""
+"""Operators are keys: a listed name can be bound with its code only, and stands for the key that bears it."""
 
 import pytest
 

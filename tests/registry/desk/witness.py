@@ -1,7 +1,6 @@
-"""A witness of the queue: a list of numbers a line, and who serves whom, by what was heard alone.
+"""A second, simple model of the queue: a list of numbers for each line, and who serves whom.
 
-It is told each thing that happens, in order, and says at once when something may not be. It knows no ranks, deadlines
-or records.
+It hears each event in order and fails at once when one breaks the rules. It has no ranks, deadlines or records.
 """
 
 from chatapp.registry.desk.visit import (

@@ -1,4 +1,4 @@
-"""Cards of somebody whom the registry knows: older, the same again, newer."""
+"""Cards of a known person: older, repeated, newer."""
 
 from chatapp.wire.address import Address
 from chatapp.wire.messages.registration import Ping, Pong, RefusalReason, Refused, Welcome

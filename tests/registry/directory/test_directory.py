@@ -1,4 +1,4 @@
-"""The directory: one holder a name, versions that never go back, deltas that make the same table."""
+"""The directory: one holder for each name, versions that never go back, and deltas that add up to the same table."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The name before: it is kept for its key for a while, and then anybody's."""
+"""Former names: reserved for their key for a while, then free."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Pages of the table: kept while they are good, and never a moment longer."""
+"""Cached pages of the table: reused while they are valid, and never longer."""
 
 import msgspec
 from hypothesis import given

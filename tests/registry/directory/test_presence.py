@@ -1,4 +1,4 @@
-"""Presence: what begins it, what keeps it, what ends it."""
+"""Presence: what begins, extends and ends it."""
 
 import pytest
 

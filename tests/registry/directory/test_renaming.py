@@ -1,4 +1,4 @@
-"""Changing names: stored before it is said, and seen by all at once."""
+"""Renaming: stored before it is confirmed, and visible to everybody at once."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Changing names by coming in under another one."""
+"""Renaming by registering under another name."""
 
 from chatapp.wire import limits
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, RenameRefused, Welcome

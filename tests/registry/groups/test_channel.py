@@ -1,4 +1,4 @@
-"""Lines of the channel: relayed to all others as they came, and stored as they came."""
+"""Channel lines: relayed to all other members and stored, byte for byte."""
 
 from chatapp.registry.store.entries import GroupLineKept as StoredLine
 from chatapp.wire.framing import GroupHeader, unpack_group

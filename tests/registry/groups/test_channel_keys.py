@@ -1,4 +1,4 @@
-"""The channel's keys: who has them, and when another one comes."""
+"""The channel's keys: who has them, and when a new one is made."""
 
 from chatapp.registry.groups.rules import KEY_TRIED_AGAIN_AFTER
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted, GroupRefusal, GroupRefused

@@ -1,4 +1,4 @@
-"""The channel's past: kept for those who were away, with the keys that open it."""
+"""The channel's log: kept for absent members, with the keys that open it."""
 
 from chatapp.wire.framing import unpack_group
 from chatapp.wire.limits import GROUP_KEPT_FOR

@@ -1,4 +1,4 @@
-"""Groups: who may speak, in which order, what a reader gets of the past, what is dropped."""
+"""Groups: who may send, order, reading the log, eviction."""
 
 from collections import Counter
 

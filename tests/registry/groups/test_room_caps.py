@@ -1,4 +1,4 @@
-"""How many rooms there are: lists of them, caps on them, and their end."""
+"""Rooms: their list, their limits, and their end."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is said in rooms: to who is here, never to strangers, under keys that change with the members."""
+"""Lines in rooms: for the members present, never for strangers, under keys that change with the members."""
 
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import Kind

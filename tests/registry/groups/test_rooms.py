@@ -1,4 +1,4 @@
-"""Rooms at the registry: made by entering, left for good or only for a while, kept over restarts."""
+"""Rooms at the registry: created by entering, left for good or for a while, kept over restarts."""
 
 import pytest
 

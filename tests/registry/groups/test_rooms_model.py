@@ -1,7 +1,6 @@
-"""Rooms in any order of coming, going, speaking and restarts, beside a model of a few lines.
+"""Rooms under any order of entering, leaving, lines and restarts, against a model of a few lines.
 
-The model knows who is a member, who of them is here, and what was said; it knows no positions, epochs, entries or
-links.
+The model knows the members, which of them are present, and the lines; it has no positions, epochs, entries or links.
 """
 
 from dataclasses import dataclass, field

@@ -1,1 +1,1 @@
-"""Tests of the registry's store."""
+"""Tests of `registry.store`."""

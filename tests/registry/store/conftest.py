@@ -1,4 +1,4 @@
-"""Where these tests write: thousands of tiny files, so into memory where the system has such a place."""
+"""The folder for these tests' thousands of tiny files: in memory if the system has such a place."""
 
 import itertools
 import os

@@ -1,7 +1,4 @@
-"""Disks that misbehave, each at a step that the test chooses.
-
-They know no records and no stores.
-"""
+"""Disks that fail at a step chosen by the test."""
 
 import errno
 import os

@@ -1,6 +1,6 @@
-"""What tests say to a store, and what they expect of it: entries in few words, and a plain model.
+"""Entries for store tests in few words, and a plain model of a store.
 
-The model knows the contract (protocol.py) and nothing of how a store keeps it.
+The model follows the contract (protocol.py) and has nothing in common with a real store.
 """
 
 from collections.abc import Iterable, Sequence

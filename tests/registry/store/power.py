@@ -1,7 +1,4 @@
-"""A disk whose power may fail: what was not synced is there, or not, or in part.
-
-It knows no records and no stores.
-"""
+"""A disk that may lose power: what was not synced survives entirely, in part, or not at all."""
 
 import os
 from dataclasses import dataclass, field

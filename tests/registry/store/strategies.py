@@ -1,4 +1,4 @@
-"""Chance: entries as a core could say them, in any order that its rules allow."""
+"""Strategies: entries as a core could write them, in any order that its rules allow."""
 
 from hypothesis import strategies as st
 

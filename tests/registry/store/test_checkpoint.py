@@ -1,4 +1,4 @@
-"""Crashes between any two steps: the process killed, or the power gone. Nothing synced is lost or comes back."""
+"""Crashes between any two steps, by a kill or a power failure: nothing synced is lost, and nothing removed comes back."""
 
 import itertools
 import shutil

@@ -1,4 +1,4 @@
-"""What every store must do (protocol.py): the same tests for the file store and the memory store."""
+"""The contract of a store (protocol.py): the same tests for the file store and the memory store."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

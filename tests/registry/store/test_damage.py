@@ -1,5 +1,5 @@
-"""Damage on the disk: any file cut at every byte, any bit flipped. Whole records before it come back, nothing is hidden;
-without a file that gave names to people nobody is served."""
+"""Damage on disk: any file cut at any byte, any bit flipped. Whole records before the damage come back, and nothing is
+hidden; without a file that held names, the registry does not start."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the entries of the help desk mean, and that what was said in a visit leaves the disk with it."""
+"""The entries of the help desk, and that the lines of a visit leave the disk with it."""
 
 import errno
 from pathlib import Path

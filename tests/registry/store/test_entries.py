@@ -1,4 +1,4 @@
-"""The entries' bytes: round trip, totality, and what other versions may say."""
+"""The entries as bytes: round trip, invalid bytes, and additions by other versions."""
 
 import msgspec
 import pytest

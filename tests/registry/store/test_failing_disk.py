@@ -1,4 +1,4 @@
-"""Errors of the disk at any step: the store makes up for them later, and never promises falsely."""
+"""Disk errors at any step: the store recovers later, and never confirms what is not on disk."""
 
 import errno
 import itertools

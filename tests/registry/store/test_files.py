@@ -1,4 +1,4 @@
-"""The folder of the file store: who may use it, what stands in it, when a checkpoint is made."""
+"""The folder of the file store: who may use it, its contents, when a checkpoint is made."""
 
 import errno
 import os

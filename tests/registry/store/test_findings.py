@@ -1,4 +1,4 @@
-"""What a start or a checkpoint finds in the folder that should not be there, or is not there that should."""
+"""Starts and checkpoints in a folder with unexpected or missing files."""
 
 import errno
 import os

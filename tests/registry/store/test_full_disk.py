@@ -1,4 +1,4 @@
-"""A disk that stays full: nothing piles up, nothing kept is lost, and the store goes on when it can."""
+"""A disk that stays full: memory stays bounded, nothing kept is lost, and the store resumes when there is room."""
 
 import errno
 import resource

@@ -1,4 +1,4 @@
-"""A group's file: written anew when most of it is dead, gone with the group."""
+"""A group's file: rewritten when most of it is obsolete, removed with the group."""
 
 import errno
 from pathlib import Path

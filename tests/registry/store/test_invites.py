@@ -1,4 +1,4 @@
-"""Join codes on a disk: made, used up together with a name, expired; also when a file is cut anywhere."""
+"""Join codes on disk: created, used up together with a name, expired; also with a file cut anywhere."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One journal by itself: whole batches or nothing, whatever the disk takes of them."""
+"""The journal by itself: whole batches or nothing, however much of them the disk accepts."""
 
 import errno
 import os

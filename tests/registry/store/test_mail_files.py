@@ -1,4 +1,4 @@
-"""A mailbox's file: appended to, written anew, gone when it is empty."""
+"""A mailbox's file: appended to, rewritten, removed when empty."""
 
 import errno
 from pathlib import Path

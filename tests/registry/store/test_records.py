@@ -1,4 +1,4 @@
-"""The framing of records: round trip, totality, and the exact prefix of whole records from whatever is left."""
+"""The framing of records: round trip, invalid bytes, and the exact prefix of whole records in a damaged file."""
 
 from zlib import crc32
 

@@ -1,4 +1,4 @@
-"""What the entries mean together, and that saying them again changes nothing."""
+"""The state that entries add up to, and that applying them again changes nothing."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Appending and reading while a checkpoint runs: at each of its steps, in a known order, and with real threads."""
+"""Appending and reading during a checkpoint: at each of its steps, in a known order, and with real threads."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

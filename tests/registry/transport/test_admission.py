@@ -1,4 +1,4 @@
-"""The gate: nothing for an address that has proved nothing, and no more bytes than it sent."""
+"""The gate: an unproved address gets no state and no more bytes than it sent."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Floods of connections that prove nothing: the oldest go, and whoever is real gets in."""
+"""Floods of silent connections: the oldest are closed, and real peers get in."""
 
 from chatapp.registry.transport.links import TIME_TO_SPEAK, WAITING_AT_ONCE
 from chatapp.wire.limits import LINKS_WAITING_IN_ALL, LINKS_WAITING_PER_ADDRESS

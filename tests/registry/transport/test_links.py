@@ -1,4 +1,4 @@
-"""Links before and after they have proved themselves: deadlines, pace, garbage."""
+"""Links before and after authentication: deadlines, throttling, garbage."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Relaying: noted once a frame, and yet each link gets what it would from a queue of its own."""
+"""The fan-out buffer: each frame is stored once, and each link gets the same as from a queue of its own."""
 
 import copy
 

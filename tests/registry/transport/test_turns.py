@@ -1,4 +1,4 @@
-"""Turns: nobody waits behind another's second, and nobody takes all the places."""
+"""The fair queue: networks take turns, and none takes all the places."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,8 +1,7 @@
-"""UDP that gets lost: Python loads it at the start of a program under test whose PYTHONPATH names its folder. The
-program itself knows nothing of it.
+"""UDP losses: Python loads this file at the start of a program under test whose PYTHONPATH names its folder.
 
-LOSSY_SHARE of the datagrams, decided by LOSSY_SEED and the count of datagrams so far, and every datagram to one of
-LOSSY_PORTS vanish as they are sent. LOSSY_REPORT is a file that says at the end how many were sent and lost.
+The program itself is unaware of it. Datagrams vanish as they are sent: the share LOSSY_SHARE of them, chosen by LOSSY_SEED
+and their count, and all that go to one of LOSSY_PORTS. At the end the file LOSSY_REPORT says how many were sent and lost.
 """
 
 import atexit

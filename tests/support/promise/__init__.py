@@ -1,1 +1,1 @@
-"""The promise of docs/reliability.md, one file a part of it: each looks at a world after every step."""
+"""The promise of docs/reliability.md, one file for each part: each checks a world after every step."""

@@ -1,7 +1,6 @@
-"""What is said at the help desk: each line is shown once, in the order of the visit, and in the end both sides have all
-that was taken.
+"""Conversations at the help desk: each line is shown once, in order, and in the end both sides have all accepted lines.
 
-It looks at what visitors and operators were shown.
+Checked by what visitors and operators were shown.
 """
 
 from typing import TYPE_CHECKING

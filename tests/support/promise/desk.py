@@ -1,7 +1,7 @@
-"""The help desk's order (I6): first come, first served; places move back by an operator's word alone; nobody is lost,
-skipped or served twice, whatever crashes; and what an operator types concerns nobody but the visitor whom they were shown.
+"""The help desk's order (I6): first come, first served; a place moves back only on an operator's command; nobody is lost,
+skipped or served twice, whatever crashes; and an operator's lines affect only the visitor whom the operator was shown.
 
-It looks into the registry's queue after every step, beside a memory of its own of what operators were shown and asked for.
+Checked in the registry's queue after every step, against a record of what operators were shown and asked for.
 """
 
 from collections import Counter, deque

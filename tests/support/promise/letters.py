@@ -1,7 +1,7 @@
-"""What senders are told of their messages: *delivered* is stored with the reader (I2), *saved* is in the mailbox or was
-taken by its reader (I3), and in the end nothing is missing.
+"""Reports to senders: *delivered* means stored by the reader (I2), *saved* means in the mailbox or fetched (I3), and in
+the end nothing is missing.
 
-It looks at disks.
+Checked on the disks.
 """
 
 from typing import TYPE_CHECKING

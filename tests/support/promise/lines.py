@@ -1,6 +1,6 @@
-"""Lines that were shown: each once (I1), each sender's in order (I9), the channel's to all (its completeness).
+"""Shown lines: each once (I1), each sender's in order (I9), and the channel's for everybody.
 
-It looks at screens.
+Checked on the screens.
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
-"""Presence: a program that cannot say anything to the registry does not count as being here for long.
+"""Presence: a program that cannot reach the registry does not count as online for long.
 
-It looks into the registry.
+Checked in the registry.
 """
 
 from typing import TYPE_CHECKING, Final

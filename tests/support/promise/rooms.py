@@ -1,8 +1,5 @@
-"""Rooms: nobody who was not a member sees a line, members hear of each other's coming and going in turns, and in the
-end every member who stayed has every line that the registry took.
-
-It knows who asked to be in which room, and when.
-"""
+"""Rooms: only members see a line, members are told of each other's coming and going in order, and in the end every
+member who stayed has every line that the registry accepted."""
 
 from typing import TYPE_CHECKING, Final
 

@@ -1,7 +1,7 @@
-"""Who is who: a name has one holder (I4), tables go forward and end equal (I5), and what strangers can grow stays under
-its cap (I8).
+"""The table: a name has one holder (I4), tables go forward and end equal (I5), and whatever strangers can grow stays below
+its limit (I8).
 
-It looks into cores.
+Checked in the cores.
 """
 
 from typing import TYPE_CHECKING

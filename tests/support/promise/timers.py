@@ -1,6 +1,6 @@
 """Timers: a program that is woken when its core says so is never late for anything that is due inside.
 
-It looks into cores, at every part that has a deadline, however deep it lies.
+Checked in every part of a core that has a deadline, however deep.
 """
 
 from collections import deque

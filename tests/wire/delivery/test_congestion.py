@@ -1,4 +1,4 @@
-"""What counts as lost, how wide the window is, and when silence is broken."""
+"""Congestion control: what counts as lost, the width of the window, and probes after a silence."""
 
 import random
 

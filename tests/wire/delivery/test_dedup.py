@@ -1,4 +1,4 @@
-"""The inbox: what is new, and when it is shown."""
+"""The inbox: which messages are new, and when they are shown."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Cutting messages, putting them together again, and the memory that incomplete ones of all senders share."""
+"""Cutting messages, reassembling them, and the memory shared by incomplete messages of all senders."""
 
 import random
 

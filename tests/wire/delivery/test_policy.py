@@ -1,4 +1,4 @@
-"""The numbers that must agree."""
+"""The constants of the policy that must agree with each other."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tests of runs against the plain set that they stand for."""
+"""Sets of ranges against plain sets."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st

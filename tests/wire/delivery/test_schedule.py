@@ -1,4 +1,4 @@
-"""Deadlines in order without a heap."""
+"""The schedule: deadlines stay in order without a heap."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Which parts leave first."""
+"""The send queue: which parts leave first."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Tries: when a datagram is sent again, by a timer or because later ones were answered."""
+"""Tries: when a datagram is sent again, by a timer or because later ones were acknowledged."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The end of a message: given up, withdrawn, begun anew, acknowledged late."""
+"""The end of a message: given up, withdrawn, restarted, acknowledged late."""
 
 import pytest
 

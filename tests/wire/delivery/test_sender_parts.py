@@ -1,4 +1,4 @@
-"""Messages of several parts: only what is missing goes again, and a receiver may forget."""
+"""Messages of several parts: only missing parts are repeated, and a receiver may forget parts."""
 
 import pytest
 

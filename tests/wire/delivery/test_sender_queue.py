@@ -1,4 +1,4 @@
-"""Messages that wait for the window: how many leave, and what a silent path means for the others."""
+"""Messages that wait for the window: how many leave, and the effect of a silent path."""
 
 from chatapp.wire.delivery.parts import GaveUp
 from chatapp.wire.delivery.policy import Policy

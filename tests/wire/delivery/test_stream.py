@@ -1,4 +1,4 @@
-"""Two streams that talk: payloads, and acknowledgements that ride along."""
+"""Two streams that exchange payloads, with acknowledgements in the same payloads."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Streams that say what need not be waited for: the floor, and gaps above it."""
+"""Streams that announce what not to wait for: the floor, and gaps above it."""
 
 from chatapp.wire.messages.direct import Floor, Gap, Part
 from tests.wire.delivery.network import frames_of, lose, make_stream, say, take_all, transfer

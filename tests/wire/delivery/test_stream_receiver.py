@@ -1,4 +1,4 @@
-"""What a receiver takes in, and what it says about it."""
+"""The receiving half: what it accepts, and its acknowledgements."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Streams and what may be too much: long messages, long payloads, nonsense of strangers."""
+"""Streams at their limits: long messages, long payloads, invalid frames from strangers."""
 
 import random
 from typing import Final

@@ -1,4 +1,4 @@
-"""Two streams between which anything may happen to a datagram, and whose programs get killed."""
+"""Two streams over a network that may do anything to a datagram, with programs that get killed."""
 
 import random
 from typing import Final
