@@ -90,7 +90,7 @@ async def open_peer(peer: Peer) -> str | None:
     except sqlite3.Error as error:
         # SQLite reports damage as this very class; its subclasses mean something else, such as a full disk.
         is_damaged = type(error) is sqlite3.DatabaseError
-        return texts.history_failed(peer.folder / "history.db", error, is_damaged=is_damaged)
+        return texts.history_failed(str(peer.folder / "history.db"), error, is_damaged=is_damaged)
     except OSError as error:
         # When a new file cannot take an old one's place, filename2 is the old one, which is the one that the user knows.
         where = error.filename2 or error.filename or peer.folder

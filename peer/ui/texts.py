@@ -5,7 +5,6 @@ mostly by `name` and `reason`.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, assert_never
 
 from chatapp.peer.core.events import (
@@ -604,7 +603,7 @@ def name_taken(taken: str) -> str:
     return f"[Name {name(taken)} is taken.]"
 
 
-def history_failed(path: Path, error: Exception, *, is_damaged: bool) -> str:
+def history_failed(path: str, error: Exception, *, is_damaged: bool) -> str:
     """Say that the history cannot be opened. `error`: as SQLite words it."""
     advice = "; restore it from a copy, or move it away to begin a new one" if is_damaged else ""
     return f"ChatApp: {path}: {error}{advice}"
