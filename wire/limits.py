@@ -190,7 +190,8 @@ LINE_UNIT: Final = 256
 """A line counts as one request more for each so many bytes: it allows 18 of the longest lines a second."""
 
 RENEWAL_COST: Final = 250
-"""Requests as which a frame of a link's renewal counts: the answer takes four key agreements, a fifth of a millisecond."""
+"""Requests as which a frame of a link's renewal counts: the answer takes four key agreements, a quarter of a
+millisecond."""
 
 ANSWER_UNIT: Final = 1_024
 """A request counts as one more for each so many bytes of its answer: pages of a table or of a log are expensive."""

@@ -123,21 +123,23 @@ class Program:
 
     async def sees(self, wanted: Wanted, *, within: float = WITHIN) -> str:
         """Wait for a line that nobody has waited for yet; returns it. AssertionError with all lines when none comes."""
-        try:
-            async with asyncio.timeout(within):
-                while True:
-                    line = self._next_line(wanted)
-                    if line is not None:
-                        return line.text
-                    if self._ending.done():
-                        break
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            raise AssertionError(
-                f"{self.name} did not show {_told(wanted)} within {within} s\n{self}"
-            ) from None
-        raise AssertionError(f"{self.name} ended without showing {_told(wanted)}\n{self}")
+        found: list[Line] = []
+
+        def is_there() -> bool:
+            line = self._next_line(wanted)
+            found.extend([] if line is None else [line])
+            return line is not None
+
+        await self._until(is_there, f"show {_told(wanted)}", within)
+        return found[0].text
+
+    async def complains(self, wanted: Wanted, *, times: int = 1, within: float = WITHIN) -> None:
+        """Wait until standard error has so many such lines."""
+        await self._until(
+            lambda: sum(_fits(wanted, line) for line in self.complaints) >= times,
+            f"complain of {_told(wanted)} for the {times}. time",
+            within,
+        )
 
     async def sees_all(self, *wanted: Wanted, within: float = WITHIN) -> None:
         """Wait for several lines, in whatever order they come."""
@@ -182,6 +184,17 @@ class Program:
         return "\n".join([f"--- {self.name}", *shown, *(f"  stderr: {one}" for one in self.complaints)])
 
     # --- inside
+
+    async def _until(self, holds: Callable[[], bool], what: str, within: float) -> None:
+        try:
+            async with asyncio.timeout(within):
+                while not holds():
+                    if self._ending.done():
+                        raise AssertionError(f"{self.name} ended and did not {what}\n{self}")
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"{self.name} did not {what} within {within} s\n{self}") from None
 
     def _next_line(self, wanted: Wanted) -> Line | None:
         for line in self.lines:
