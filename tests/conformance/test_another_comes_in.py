@@ -19,8 +19,8 @@ def test_a_program_comes_in() -> None:
 
 
 def test_a_program_that_writes_long_forms_comes_in() -> None:
-    """Clause 1.3: "Where a signature (clause 1.4) is over an array that is put together from fields, it is over the
-    shortest form, whatever form the fields came in"."""
+    """Clause 1.3: "A signature (clause 1.4) over an array of fields is made over the shortest form, whatever form the
+    fields came in"."""
     house, alice = House(), Stranger("alice", 0x01)
     room = 255 - len(by_hand.packed_long([1, alice.nonce, b""]))
     (cookie,) = house.send(b"\x01" + by_hand.packed_long([1, alice.nonce, bytes(room)]), HERE)

@@ -78,8 +78,8 @@ def test_a_leave_is_answered_again_and_again() -> None:
 
 
 def test_a_newer_datagram_moves_somebody() -> None:
-    """Clause 5.5: "A peer's address changes by a newer row, or by a datagram of theirs that opened: never by one that
-    did not"."""
+    """Clause 5.5: "A peer's address changes by a newer row, or by a datagram of theirs that opened, and never by one
+    that did not"."""
     house, alice = House(), Stranger("alice", 0x01)
     house.let_in(alice, HERE)
     house.link_up(alice, 1)
@@ -104,7 +104,7 @@ def test_a_closed_link_is_absence() -> None:
 
 
 def test_who_leaves_is_away_and_who_vanishes_is_lost() -> None:
-    """Clause 5.4: "The row says then that they are AWAY; whoever goes offline in any other way is LOST"."""
+    """Clause 5.4: "The row then says AWAY; a peer that goes offline in any other way is LOST"."""
     house, alice, bob = House(), Stranger("alice", 0x01), Stranger("bob", 0x11)
     house.let_in(alice, HERE)
     house.let_in(bob, THERE)

@@ -50,8 +50,8 @@ def test_messages_are_arrays_in_their_shortest_form(message: Message) -> None:
 
 
 def test_later_elements_are_ignored() -> None:
-    """Clause 1.3: "Elements behind those that a reader knows are ignored, so that a later version can add some. A card
-    alone has no more elements than are listed here"."""
+    """Clause 1.3: "Elements behind those that a reader knows are ignored, so that a later version can add some. Only a
+    card never has more elements than are listed here"."""
     assert decode_direct_body(by_hand.packed([5, "hi", "later", [1]])).text == "hi"
     assert decode_frames(by_hand.packed([[10, 7, "later"]])) == decode_frames(by_hand.packed([[10, 7]]))
     card = fields("cards", "alice.card")
@@ -62,7 +62,7 @@ def test_later_elements_are_ignored() -> None:
 
 @given(st.sampled_from([*(set(ALONE) - {Hello}), *REQUESTS, *NOTICES]).flatmap(messages))
 def test_a_reader_takes_the_longer_forms(message: Message) -> None:
-    """Clause 1.3: "A reader takes the longer forms of msgpack too"."""
+    """Clause 1.3: "A reader also takes the longer forms of msgpack"."""
     long = by_hand.packed_long(msgspec.msgpack.decode(encode(message)))
     kind = type(message)
     decode = decode_request if kind in REQUESTS else decode_notice if kind in NOTICES else ALONE[kind]

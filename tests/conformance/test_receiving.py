@@ -50,7 +50,7 @@ def test_messages_are_shown_in_order(ours: Ours, bob: Stranger) -> None:
 
 
 def test_a_hole_is_waited_for_15_seconds(ours: Ours, bob: Stranger) -> None:
-    """Clause 6.7: "A latecomer out of a hole that was skipped is shown when it comes"."""
+    """Clause 6.7: "A message that comes after its place was skipped is shown when it comes"."""
     ours.receive(bob.seal([4, 7], part(8, "eight")))
     ours.wait(14.9)
     assert ours.texts() == []
@@ -102,8 +102,8 @@ def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> No
     ],
 )
 def test_what_is_wrong_is_dropped(ours: Ours, bob: Stranger, spoil: Callable[[bytes], bytes]) -> None:
-    """Clause 1.5: "A datagram or frame that does not decode, does not open, bears an unknown session, kind or a bad
-    signature is dropped"."""
+    """Clause 1.5: "A datagram or frame is dropped if it does not decode or open, or has an unknown session, an unknown
+    kind or a bad signature"."""
     ours.take()
     good = bob.seal([4, 7], part(7, "hello"))
     ours.receive(spoil(good))

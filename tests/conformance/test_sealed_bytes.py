@@ -136,7 +136,7 @@ def test_a_datagram_with_a_message() -> None:
 
 
 def test_a_letter() -> None:
-    """Clause 7.1: "Sealed is the array `[body, signature]`: `body` is a bin with the encoded letter body, and the
+    """Clause 7.1: "The plaintext is the array `[body, signature]`: `body` is a bin with the encoded letter body, and the
     signature is the author's, with the purpose of letters, over the recipient's mail key and the encoded body"."""
     body = fields("letter", "body")
     assert by_hand.packed(body) == printed("letter", "body") == encode(letter_body())

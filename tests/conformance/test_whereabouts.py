@@ -11,7 +11,7 @@ from tests.conformance.stranger import Fields, Stranger
 
 
 def test_the_first_datagram_opens_a_session_and_says_what_there_is_to_say(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.2: "Whoever has something to say and shares no session sends it in an OPENING"."""
+    """Clause 5.2: "A program that has something to say and shares no session sends it in an OPENING"."""
     ours.core.sending.send("bob", "hello", now=ours.now)
     ours.settle()
     ((data, _),) = ours.take()
@@ -43,8 +43,8 @@ def test_an_empty_opening_is_answered_at_once(ours: Ours, bob: Stranger) -> None
 
 
 def test_a_repeated_opening_opens_nothing(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.2: "Who is opened to takes, of each identity and each way, only higher numbers than the last one that it
-    took"."""
+    """Clause 5.2: "The answerer takes from each identity, separately for datagrams and links, only numbers higher than
+    the last one that it took"."""
     first = bob.seal([4, 7], part(7, "hello"))
     ours.receive(first)
     bob.forget()
@@ -56,7 +56,7 @@ def test_a_repeated_opening_opens_nothing(ours: Ours, bob: Stranger) -> None:
 
 
 def test_an_opening_without_the_proof_is_dropped(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.2: "Who is opened to looks at it before computing anything dear"."""
+    """Clause 5.2: "The answerer checks it before computing anything expensive"."""
     good = bob.seal([4, 7], part(7, "hello"))
     for place in range(0, 113, 8):
         bad = bytearray(good)
@@ -87,8 +87,8 @@ def test_everybody_is_hailed_while_the_registry_is_away(ours: Ours, bob: Strange
 
 
 def test_a_session_is_renewed(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.6: "Whoever seals a datagram in a session that is 120 seconds old, or in which they have sealed 2^20, sends
-    an empty OPENING beside it"."""
+    """Clause 5.6: "A program that seals a datagram in a session that is 120 seconds old, or in which it has sealed
+    2^20, sends an empty OPENING beside it"."""
     ours.receive(bob.seal([4, 7], part(7, "hello")))
     assert acked(bob, ours.take()) == {7}
     ours.receive(bob.seal([4, 7], part(8, "hello")))
@@ -99,8 +99,8 @@ def test_a_session_is_renewed(ours: Ours, bob: Stranger) -> None:
 
 
 def test_only_a_datagram_that_opens_moves_somebody(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.5: "A peer's address changes by a newer row, or by a datagram of theirs that opened: never by one that did
-    not"."""
+    """Clause 5.5: "A peer's address changes by a newer row, or by a datagram of theirs that opened, and never by one
+    that did not"."""
     good = bob.seal([4, 7], part(7, "hello"))
     ours.receive(good[:-1] + bytes([good[-1] ^ 1]), ELSEWHERE)
     ours.core.sending.send("bob", "hello", now=ours.now)
