@@ -21,7 +21,7 @@ from typing import Final
 from chatapp.peer.client import Peer
 from chatapp.wire.admission import make_refused, make_welcome
 from chatapp.wire.codec import encode
-from chatapp.wire.framing import Kind
+from chatapp.wire.framing import Kind, OpeningHeader, pack_opening
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.messages.desk import (
     CallNext,
@@ -40,6 +40,7 @@ from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.messages.registration import Cookie, Leave, Ping, RefusalReason, Refused, Rename
 from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom, ListRooms, RoomEntered, RoomRefused
 from chatapp.wire.messages.table import FetchTable
+from chatapp.wire.session import OPENING_LASTS_FOR, SessionTable
 from tests.faults.visitor import Visitor
 
 OPERATOR: Final = "desklead"
@@ -132,9 +133,9 @@ class Hostile:
                 self.heard[f"{what} {said.result.name}" if isinstance(said, CommandDone) else what] += 1
 
     def throw(self, data: bytes, victim: str) -> None:
-        """A datagram to somebody's program."""
+        """A datagram to somebody's program, or to the registry where nobody is named."""
         with contextlib.suppress(OSError):
-            self._udp.sendto(data, ("127.0.0.1", self.victims[victim]))
+            self._udp.sendto(data, ("127.0.0.1", self.victims[victim] if victim else self.port))
             self.done["datagrams"] += 1
 
     # --- plays: trust
@@ -186,28 +187,38 @@ class Hostile:
                 await member.flush()
                 self.done["names asked for"] += 2
 
-    async def false_cards(self) -> None:
-        """Show cards: their names with other keys, their keys with other names, and nobody's signature."""
+    async def openings(self) -> None:
+        """Open sessions with the two and the registry, again and again: in everybody's name without the proof, and in one's
+        own with it."""
         (peer,) = await self.peers(1)
-        known = {victim: peer._open_node().core._contacts.by_name(victim) for victim in self.victims}
-        me = Identity(os.urandom(32))
+        core = peer._open_node().core
+        own, registry = core.me.identity, core._session.pinned
+        known = {victim: core._contacts.by_name(victim) for victim in self.victims}
+        victims = {
+            victim: contact.row.card.identity for victim, contact in known.items() if contact is not None
+        }
+        assert registry is not None and len(victims) == len(self.victims)
+        authors = (*victims.values(), registry, own.public, os.urandom(32))
+        table = SessionTable(own, rng=self.random, context_of=lambda _: b"", first_number=1 << 62)
         async for burst in self.bursts(500):
             for number in burst:
-                for victim, contact in known.items():
-                    assert contact is not None
-                    theirs = contact.row.card
-                    mine = make_card(
-                        me,
-                        name=victim,
-                        mail=theirs.mail,
-                        counter=theirs.counter + 1 + number,
-                    )
-                    forged = make_card(me, name=victim, mail=theirs.mail, counter=theirs.counter + 1 + number)
-                    forged = type(forged)(
-                        victim, theirs.identity, forged.mail, forged.counter, forged.signature
-                    )
-                    for other in self.victims:
-                        self.throw(bytes((Kind.OPENING,)) + encode((mine, forged)[number % 2]), other)
+                forged = OpeningHeader(
+                    identity=authors[number % len(authors)],
+                    number=(1 << 62) + number,
+                    session=self.random.randbytes(8),
+                    ephemeral=self.random.randbytes(32),
+                    tag=self.random.randbytes(16),
+                    proof=self.random.randbytes(16),
+                    counter=0,
+                )
+                for victim in (*victims, ""):
+                    self.throw(pack_opening(forged) + self.random.randbytes(40), victim)
+                    self.done["forged openings"] += 1
+                if number % 10 == 0:
+                    for victim, identity in victims.items():
+                        anew = number * OPENING_LASTS_FOR
+                        self.throw(table.seal(identity, b"", now=anew)[0], victim)
+                        self.done["genuine openings"] += 1
 
     async def operators_of_the_help_desk(self) -> None:
         """Take an operator's name, ask for all that operators may ask, and show invented join codes."""
@@ -376,7 +387,7 @@ Play = Callable[[Hostile], Awaitable[None]]
 PLAYS: Final[dict[str, Play]] = {
     "registry": Hostile.another_registry,
     "names": Hostile.their_names,
-    "cards": Hostile.false_cards,
+    "openings": Hostile.openings,
     "operators": Hostile.operators_of_the_help_desk,
     "letters": Hostile.letters_that_do_not_open,
     "requests": Hostile.requests_without_end,

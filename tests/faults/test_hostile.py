@@ -25,7 +25,7 @@ from tests.support.stage import Stage, knows
 COMMAND = (sys.executable, "-m", "tests.faults.hostile")
 SECONDS = dose(2.0, 60.0)
 AT_ONCE: list[tuple[str, ...]] = [
-    ("registry", "names", "cards", "operators", "letters"),
+    ("registry", "names", "openings", "operators", "letters"),
     ("requests", "relays", "mail", "rooms"),
     ("flapping", "identities", "claims"),
     ("parts", "lines"),
