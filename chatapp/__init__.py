@@ -1,6 +1,6 @@
 """Chat for people who share a network: direct, sealed, and going on when the server dies.
 
-The public names of the SDK stand here. Each is loaded when it is first used, so that `import chatapp` costs nothing.
+These are the public names of the SDK. Each is loaded when it is first used, so that `import chatapp` costs little.
 """
 
 import importlib
@@ -49,7 +49,7 @@ _HOMES: Final = {
     "Policy": "chatapp.wire.delivery.policy",
     "Receipt": "chatapp.peer.receipts",
 }
-"""The module of each name; all others are errors of the SDK."""
+"""The module of each public name; the names that are missing here are errors of the SDK."""
 
 
 def __getattr__(name: str) -> object:
@@ -77,7 +77,7 @@ def _loaded(module: str) -> ModuleType:
 
 
 def _version() -> str:
-    """The installed version; "0" in a checkout that is not installed."""
+    """Return the installed version; "0" in a checkout that is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

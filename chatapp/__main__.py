@@ -1,10 +1,10 @@
-"""The command line: its options, which of them fit together, and the line that names a wrong one."""
+"""The command line: its options, which of them go together, and the line that names a wrong one."""
 
 import signal
 import sys
 
 if __name__ == "__main__" or sys.argv[0].endswith("ChatApp"):
-    # While modules load, Ctrl-C ends the program as it ends any other; then each mode has its own way.
+    # While modules load, Ctrl-C ends the program at once. Later each mode installs a handler of its own.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import importlib
@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import typer
 
 import chatapp
-from chatapp.options import CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
+from chatapp.options import CODE_HELP, CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel
 from chatapp.starting import open_closed_streams, serve, talk, visit
 from chatapp.system import unsupported
 from chatapp.validation import Misuse, check_options
@@ -26,9 +26,7 @@ SERVER_USAGE: Final = "ChatApp -s <port>"
 CLIENT_USAGE: Final = "ChatApp -c <name> <server-ip> <server-port> <client-port>"
 SEND_USAGE: Final = "ChatApp send <name> <server-ip> <server-port> <to> <text>"
 DESK_USAGE: Final = "ChatApp --desk <server-ip> <server-port>"
-RUN_USAGE: Final = (
-    "Who may come in: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
-)
+ACCESS_USAGE: Final = "Access: ChatApp invite [--count N]; ChatApp names list; ChatApp names release <name>"
 EXPORT_USAGE: Final = "ChatApp export <name> [--format txt|jsonl] [--data DIR]"
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -41,24 +39,28 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """First words that begin a command line of their own; the module whose `app` reads the rest of it, and what it does."""
 
-_ROOM_HELP: Final = "Peer: enter this room at start."
-_PLAIN_HELP: Final = "One event a line and no colours, as on a pipe."
-_OPERATOR_HELP: Final = "Registry: the peer with this name or key may serve the help desk (once for each)."
-_REGION_HELP: Final = "Registry: the country of the help desk's telephone numbers, such as IN."
+_ROOM_HELP: Final = "Peer: enter this room at the start."
+_PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
+_OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
+_REGION_HELP: Final = "Registry: the country of the help desk's phone numbers, such as IN."
 
-_CODE_HELP: Final = "Peer: the join code of a newcomer, where one is needed (- reads it from standard input)."
 _INVITE_HELP: Final = "Registry: newcomers need a join code."
-_ALLOW_HELP: Final = "Registry: keys of newcomers who need no code, one a line; all others do."
-_BAN_HELP: Final = "Registry: keys, names, addresses, networks that do not come in, one a line."
+_ALLOW_HELP: Final = "Registry: a file of keys, one a line; newcomers with other keys need a join code."
+_BAN_HELP: Final = "Registry: a file of keys, names, addresses or networks to ban, one a line."
 
 _COMPLETE_VARIABLE: Final = "_CHATAPP_COMPLETE"
 _LINE_VARIABLES: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 """Where bash, and zsh and fish, put the line that is to be completed."""
 
-_REGISTRY_HAS: Final = "only a registry (-s) has it"
+_REGISTRY_HAS: Final = "only a registry (-s) has this option"
 
 _FAILED: Final = 1
 _MISUSED: Final = 2
+
+
+def _of(who: str, about: str) -> str:
+    """Say whose option it is."""
+    return f"{who}: {about[0].lower()}{about[1:]}"
 
 
 app: Final = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -80,8 +82,8 @@ def _first_words(context: typer.Context, incomplete: str) -> list[tuple[str, str
 @app.command(
     epilog=f"Registry: {SERVER_USAGE}\n\nPeer: {CLIENT_USAGE}\n\nVisitor of a help desk: {DESK_USAGE}\n\n"
     f"One message: {SEND_USAGE}\n\nHistory: {EXPORT_USAGE}\n\n"
-    f"{RUN_USAGE}\n\n"
-    "ChatApp send, export, config, stats, invite and names have a --help of their own.",
+    f"{ACCESS_USAGE}\n\n"
+    "Add --help to ChatApp send, export, config, stats, invite or names to read more.",
     context_settings=CONTEXT,
 )
 def chat(
@@ -93,8 +95,8 @@ def chat(
             autocompletion=_first_words,
         ),
     ] = None,
-    server: Annotated[bool, typer.Option("-s", "--server", help="Be the registry on <port>.")] = False,
-    client: Annotated[bool, typer.Option("-c", "--client", help="Be a peer on <client-port>.")] = False,
+    server: Annotated[bool, typer.Option("-s", "--server", help="Run the registry on <port>.")] = False,
+    client: Annotated[bool, typer.Option("-c", "--client", help="Chat as a peer, on <client-port>.")] = False,
     desk: Annotated[bool, typer.Option("--desk", help="Visit the help desk of a registry.")] = False,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
     log_level: Annotated[
@@ -102,17 +104,21 @@ def chat(
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option(metavar="FILE", envvar="CHATAPP_CONFIG", help="Registry: its configuration (TOML)."),
+        typer.Option(
+            metavar="FILE", envvar="CHATAPP_CONFIG", help="Registry: its configuration file (TOML)."
+        ),
     ] = None,
     operator: Annotated[list[str] | None, typer.Option(metavar="NAME|KEY", help=_OPERATOR_HELP)] = None,
     region: Annotated[str | None, typer.Option(metavar="CC", help=_REGION_HELP)] = None,
-    queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: which queue to join.")] = None,
+    queue: Annotated[str | None, typer.Option(metavar="NAME", help="Visitor: the queue to join.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help=_PLAIN_HELP)] = False,
-    stay: Annotated[bool, typer.Option("--stay", help="Peer, visitor: stay when the input ends.")] = False,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Peer, visitor: keep running when the input ends.")
+    ] = False,
     room: Annotated[str | None, typer.Option(metavar="ROOM", help=_ROOM_HELP)] = None,
-    code: Annotated[str | None, typer.Option(metavar="CODE", help=_CODE_HELP)] = None,
+    code: Annotated[str | None, typer.Option(metavar="CODE", help=_of("Peer", CODE_HELP))] = None,
     registry_key: Annotated[
-        str | None, typer.Option("--registry-key", metavar="KEY", help=f"Peer, visitor: {KEY_HELP}")
+        str | None, typer.Option("--registry-key", metavar="KEY", help=_of("Peer, visitor", KEY_HELP))
     ] = None,
     invite_only: Annotated[bool, typer.Option("--invite-only", help=_INVITE_HELP)] = False,
     allow: Annotated[str | None, typer.Option(metavar="FILE", help=_ALLOW_HELP)] = None,
@@ -126,11 +132,13 @@ def chat(
     _check_mode(words, server=server, client=client, desk=desk)
     access = {"--invite-only": invite_only, "--allow": allow, "--ban": ban}
     _check_fit({"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS)
-    _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has it")
-    _check_fit({"--room": room is not None, "--code": code}, is_fit=client, who="only a peer (-c) has it")
+    _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has this option")
+    _check_fit(
+        {"--room": room is not None, "--code": code}, is_fit=client, who="only a peer (-c) has this option"
+    )
     of_both = {"--registry-key": registry_key is not None}
-    _check_fit(of_both, is_fit=client or desk, who="only a peer (-c) and a visitor (--desk) have it")
-    _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) stays anyway")
+    _check_fit(of_both, is_fit=client or desk, who="only a peer (-c) and a visitor (--desk) have this option")
+    _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) always keeps running")
     if server:
         decided: dict[str, object] = {
             "data": data,
@@ -213,8 +221,10 @@ def _words_to_complete() -> list[str]:
 
 
 def _unable(error: OSError) -> int:
-    """Mostly standard output: nobody reads on, which is their choice, or it takes nothing, which is said."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains at its end
+    """Report an error of standard output, or of a file; a closed pipe is no error. Returns the exit status."""
+    os.dup2(
+        os.open(os.devnull, os.O_WRONLY), 1
+    )  # otherwise the interpreter reports the error once more when it exits
     if isinstance(error, BrokenPipeError):
         return 0
     print(f"ChatApp: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
@@ -226,17 +236,17 @@ def _misused(why: str) -> int:
     return _MISUSED
 
 
-# --- checking --------------------------------------------------------------------------------------------------
+# --- checking
 
 
 def _check_mode(words: Sequence[str], *, server: bool, client: bool, desk: bool) -> None:
     check_options(words)
     if server and client:
-        raise Misuse("-s and -c exclude each other: be the registry or a peer")
+        raise Misuse("-s and -c exclude each other: choose the registry or a peer")
     if desk and (server or client):
-        raise Misuse(f"--desk and {'-s' if server else '-c'} exclude each other: be a visitor or not")
+        raise Misuse(f"--desk and {'-s' if server else '-c'} exclude each other: choose one")
     if not server and not client and not desk:
-        raise Misuse(f"say which: {SERVER_USAGE}, or {CLIENT_USAGE}")
+        raise Misuse(f"choose one: {SERVER_USAGE}, or {CLIENT_USAGE}")
 
 
 def _check_fit(options: Mapping[str, object], *, is_fit: bool, who: str) -> None:

@@ -1,4 +1,4 @@
-"""Options that several command lines have: their values and what their help says."""
+"""Options that several commands share: their values and their help."""
 
 import enum
 from typing import Final
@@ -6,17 +6,20 @@ from typing import Final
 import typer
 
 DATA_HELP: Final = "Where keys, mail and history are kept."
-LOG_HELP: Final = "How much to log on standard error."
+LOG_HELP: Final = "How much to log to standard error."
 LOG_VARIABLE: Final = "CHATAPP_LOG_LEVEL"
-KEY_HELP: Final = "The fingerprint that the registry's key must have, as the registry shows it."
+KEY_HELP: Final = (
+    "The fingerprint of the registry's key, as the registry prints it; any other key is refused."
+)
+CODE_HELP: Final = "Your join code, if the registry asks newcomers for one (- reads standard input)."
 
 HELP: Final = {"help_option_names": ["-h", "--help"]}
 CONTEXT: Final = {"ignore_unknown_options": True, **HELP}
-"""Words that look like options reach our own check, which names them."""
+"""Lets unknown options through to `validation.check_options`, which names them."""
 
 
 class LogLevel(enum.Enum):
-    """How much the program tells about itself on standard error; never the text of a message."""
+    """How much the program logs. The text of a message is never logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -26,5 +29,5 @@ class LogLevel(enum.Enum):
 
 
 def command_line() -> typer.Typer:
-    """An empty command line of its own, in the look of all of them."""
+    """Make the command line of one command."""
     return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)

@@ -1,7 +1,7 @@
-"""Starting a program from the words of a command line: a registry, a peer, a visitor of the help desk.
+"""Start a registry, a peer or a visitor of the help desk from the words of a command line.
 
-Each returns the exit status and raises Misuse, NameRefused or AddressRefused for a word that is wrong. Each program is
-imported only when asked for, so that a peer never loads the registry.
+Each function returns the exit status and raises Misuse, NameRefused or AddressRefused for a wrong word. Each imports its
+program itself, so that a peer never loads the registry.
 """
 
 import os
@@ -38,7 +38,7 @@ def serve(
     options: Mapping[str, object],
     lists: Mapping[str, str | None],
 ) -> int:
-    """The registry. `options`: what the command line decides over the file `config`; `lists`: files of who may come in."""
+    """Run a registry. `options` overrule the file `config`; `lists` names the files of who may come in and who may not."""
     (port_text,) = counted(words, "-s", _SERVER_ARGUMENTS)
     port = parse_port(port_text, "port")
     folder_from(str(options["data"]) if options["data"] is not None else None)
@@ -74,7 +74,7 @@ def visit(
     stay: bool,
     log_level: str,
 ) -> int:
-    """A visitor of the help desk."""
+    """Run a visitor of the help desk."""
     host, server_port = counted(words, "--desk", _DESK_ARGUMENTS)
     port = parse_port(server_port, "server-port")
     found = server_from(host, port)
@@ -104,7 +104,7 @@ def talk(
     stay: bool,
     log_level: str,
 ) -> int:
-    """A peer at its terminal."""
+    """Run a peer at its terminal."""
     name, host, server_port, client_port = counted(words, "-c", _CLIENT_ARGUMENTS)
     me = name_from(name)
     entered = None if room is None else name_from(room.removeprefix("#"), "--room")
@@ -129,12 +129,12 @@ def talk(
 
 
 def open_closed_streams() -> None:
-    """Standard streams that were closed for us become empty ones: else a socket takes their number, and is written to."""
+    """Open standard streams that were closed as empty ones: a socket would get their number otherwise, and be written to."""
     for descriptor, mode, name in ((0, "r", "stdin"), (1, "w", "stdout"), (2, "w", "stderr")):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest free number is taken, which is this one; it stays open as long as the program runs.
+            # The system gives out the lowest free number, which is this one.
             os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))

@@ -1,7 +1,4 @@
-"""Words of a command line: each is checked, and a wrong one is named with what is allowed.
-
-It knows names, folders and counts.
-"""
+"""Checks of the words of a command line. A wrong word is named, together with what is allowed."""
 
 import contextlib
 import os
@@ -18,7 +15,7 @@ from chatapp.wire.folders import path_of
 from chatapp.wire.names import PeerName, peer_name
 
 LIST_BYTES_MAX: Final = 4_000_000
-"""Bytes of a list of people: somebody who names a disk image by mistake is told so."""
+"""Bytes that a list may have. A larger file, such as a disk image named by mistake, is refused."""
 
 CODE_SHOWN: Final = (
     "ChatApp: --code: others on this machine can read the command line; "
@@ -31,18 +28,18 @@ _NEGATIVE: Final = re.compile(r"-[0-9]")
 
 
 class Misuse(ChatAppError):
-    """A command line that cannot be carried out; the text names the culprit."""
+    """A command line that cannot be carried out; the text names the wrong word."""
 
 
 def check_options(words: Sequence[str]) -> None:
-    """No word that looks like an option, which the parser has left over. Raises Misuse."""
+    """Refuse an option that the parser did not know. Raises Misuse."""
     for word in words:
         if len(word) > 1 and word.startswith("-") and not _NEGATIVE.match(word):
             raise Misuse(f'unknown option "{quoted(word)}"; see ChatApp --help')
 
 
 def counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequence[str]:
-    """The words, of which there are as many as arguments. Raises Misuse."""
+    """Return the words if there are as many as arguments. Raises Misuse."""
     needs = f"{mode} needs {' '.join(f'<{one}>' for one in arguments)}"
     if len(words) < len(arguments):
         missing = " and ".join(f"<{one}>" for one in arguments[len(words) :])
@@ -53,7 +50,7 @@ def counted(words: Sequence[str], mode: str, arguments: Sequence[str]) -> Sequen
 
 
 def name_from(text: str, what: str = "name") -> PeerName:
-    """Somebody's name. Raises Misuse."""
+    """Check a name. Raises Misuse."""
     try:
         return peer_name(text)
     except NameRefused as refusal:
@@ -61,7 +58,7 @@ def name_from(text: str, what: str = "name") -> PeerName:
 
 
 def folder_from(text: str | None) -> Path | None:
-    """A folder that is there or can be made, None for none named. Raises Misuse."""
+    """Check a folder, which may not exist yet; None for none. Raises Misuse."""
     if text is None:
         return None
     folder = _path(text, "--data")
@@ -71,8 +68,8 @@ def folder_from(text: str | None) -> Path | None:
 
 
 def code_from(text: str | None, environment: Mapping[str, str]) -> str | None:
-    """A join code as it was typed, - for the first line of standard input, else that of $CHATAPP_CODE. Raises Misuse. That
-    others can read one that stands on the command line is said."""
+    """Check a join code: the one given, the first line of standard input for `-`, or else $CHATAPP_CODE. Warns of a code on
+    the command line, which others can read. Raises Misuse."""
     typed = text if text is not None else environment.get("CHATAPP_CODE") or None
     if typed is None:
         return None
@@ -88,7 +85,7 @@ def code_from(text: str | None, environment: Mapping[str, str]) -> str | None:
 
 
 def _line_typed(question: str) -> str:
-    """The next line of standard input, and not a byte behind it, as a program goes on with those."""
+    """Read the next line of standard input and not a byte more: the program reads the rest later."""
     if sys.stdin is not None and sys.stdin.isatty():
         print(question, end="", file=sys.stderr, flush=True)
     line = b""
@@ -99,13 +96,14 @@ def _line_typed(question: str) -> str:
 
 
 def server_from(host: str, port: int) -> Address:
-    """The server as it was typed, under which its registry is remembered. Raises AddressRefused when there is no address."""
+    """Return the server as it was typed: its registry is remembered under that. Raises AddressRefused if nothing has that
+    address."""
     host_from(host, "server-ip")
     return Address(host, port)
 
 
 def registry_key_from(text: str | None, environment: Mapping[str, str]) -> str | None:
-    """The digits of a registry's key as they were typed, else those of $CHATAPP_REGISTRY_KEY. Raises Misuse."""
+    """Check the digits of a registry's key: those given, or else $CHATAPP_REGISTRY_KEY. Raises Misuse."""
     typed = text if text is not None else environment.get("CHATAPP_REGISTRY_KEY") or None
     if typed is None:
         return None
@@ -118,16 +116,14 @@ def registry_key_from(text: str | None, environment: Mapping[str, str]) -> str |
 
 
 def listed_in(file: str | None, option: str) -> list[str] | None:
-    """The lines of a file; those that are empty or begin with # say nothing. None for no file. Raises Misuse."""
+    """Return the lines of a file, except empty ones and those that begin with #; None for no file. Raises Misuse."""
     if file is None:
         return None
     try:
         with _path(file, option).open("rb") as stream:
             content = stream.read(LIST_BYTES_MAX + 1)
         if len(content) > LIST_BYTES_MAX:
-            raise Misuse(
-                f'{option}: "{quoted(file)}": more than {LIST_BYTES_MAX:,} bytes are no list of people'
-            )
+            raise Misuse(f'{option}: "{quoted(file)}": a list may have {LIST_BYTES_MAX:,} bytes at most')
         lines = (line.strip() for line in content.decode().splitlines())
     except OSError as error:
         raise Misuse(f'{option}: "{quoted(file)}": {error.strerror or error}') from None
@@ -137,14 +133,14 @@ def listed_in(file: str | None, option: str) -> list[str] | None:
 
 
 def check_readable_again(files: Iterable[str]) -> None:
-    """Files to be read a second time: a pipe would be empty by then, or hold whoever reads it. Raises Misuse."""
+    """Refuse to reload what is no file: a pipe would be empty by now, or block the reader. Raises Misuse."""
     for file in files:
         if not path_of(file).is_file():
-            raise Misuse(f'"{quoted(file)}" is no file that can be read again')
+            raise Misuse(f'"{quoted(file)}" is not a file, so it cannot be read again')
 
 
 def _path(text: str, option: str) -> Path:
-    """What `text` names, with `~` for somebody's home. Raises Misuse."""
+    """Return the path that `text` names, with `~` for a home folder. Raises Misuse."""
     try:
         return path_of(text)
     except FileNotFoundError as error:

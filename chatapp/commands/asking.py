@@ -1,4 +1,4 @@
-"""Which registry a command asks, and how its answer ends: what `invite` and `names` share."""
+"""How `invite` and `names` find the registry on this machine and ask it."""
 
 import sys
 from pathlib import Path
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from chatapp.registry.effects import AdminAnswer, AdminRequest
 
 DATA_HELP: Final = "Where the registry keeps its files."
-PORT_HELP: Final = "The registry's port, where there are several."
+PORT_HELP: Final = "The registry's port, if several registries ran here."
 FAILED: Final = 1
 
 
 def folder_of_registry(data: str | None, port: str | None) -> Path:
-    """The folder of a registry that has run at least once. Raises Misuse, AddressRefused."""
+    """Return the folder of a registry that has run at least once. Raises Misuse, AddressRefused."""
     wanted = None if port is None else parse_port(port, "--port")
     home = folder_from(data)
     from chatapp.registry.adminclient import folders_in
@@ -36,7 +36,7 @@ def folder_of_registry(data: str | None, port: str | None) -> Path:
 
 
 def key_of_registry(folder: Path) -> bytes | None:
-    """Its identity key; None, and a line on standard error, when it cannot be read."""
+    """Return a registry's identity key. None, and a line on standard error, if it cannot be read."""
     from chatapp.registry.adminclient import AdminRequestFailed, key_of
 
     try:
@@ -47,7 +47,7 @@ def key_of_registry(folder: Path) -> bytes | None:
 
 
 def answer_to(folder: Path, request: "AdminRequest") -> "AdminAnswer | None":
-    """What the registry says; None, and a line on standard error, when it does not do it."""
+    """Return the registry's answer. None, and a line on standard error, if it refuses or does not answer."""
     from chatapp.registry.adminclient import AdminRequestFailed, ask
 
     try:

@@ -1,7 +1,4 @@
-"""`ChatApp config`: it tests a configuration file, or shows the settings that hold.
-
-It knows arguments; what a setting may be, `registry.settings` knows.
-"""
+"""`ChatApp config`: test a configuration file, or show the settings in force."""
 
 import os
 from pathlib import Path
@@ -15,19 +12,20 @@ from chatapp.validation import Misuse
 app: Final = command_line()
 
 
-@app.command(context_settings=HELP)
+@app.command("config", epilog="Exit status: 0 fine, 2 misused or a wrong setting.", context_settings=HELP)
 def config(
     check: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Only say in one line whether this file is fine.")
+        str | None,
+        typer.Option(metavar="FILE", help="Only test this file, and say in one line whether it is fine."),
     ] = None,
     file: Annotated[
         str | None,
         typer.Option(
-            "--config", metavar="FILE", envvar="CHATAPP_CONFIG", help="The file that a registry gets."
+            "--config", metavar="FILE", envvar="CHATAPP_CONFIG", help="The registry's configuration file."
         ),
     ] = None,
 ) -> int:
-    """Show the settings of a registry and where each comes from, or test a file (status 2 when something is wrong)."""
+    """Show the settings of a registry and where each comes from, or test a file."""
     from chatapp.registry.settings import Misconfigured, configure, shown
 
     try:

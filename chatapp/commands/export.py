@@ -1,6 +1,4 @@
-"""`ChatApp export`: the whole history of a name. It knows arguments and standard output; what stands in a line is
-`peer.ui.export`'s.
-"""
+"""`ChatApp export`: write the whole history of a name to standard output."""
 
 import io
 import os
@@ -23,12 +21,12 @@ app: Final = command_line()
 
 @app.command(
     "export",
-    epilog="Exit status: 0 written, 1 not to be read, 2 misused.",
+    epilog="Exit status: 0 written, 1 unreadable, 2 misused.",
     context_settings=HELP,
 )
 def export(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose history: a name used with -c.")],
-    form: Annotated[Format, typer.Option("--format", help="Lines to read, or JSON objects.")] = Format.TXT,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name that you used with -c.")],
+    form: Annotated[Format, typer.Option("--format", help="Lines of text, or JSON objects.")] = Format.TXT,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
 ) -> int:
     """Write the whole history of a name to standard output, oldest first. Its peer may be running."""
@@ -38,12 +36,12 @@ def export(
     home = folder or default_home()
     path = history_of(me, home)
     if path is None:
-        raise Misuse(f'export: nobody of the name "{quoted(me)}" has a history in {home}')
+        raise Misuse(f'export: there is no history of the name "{quoted(me)}" in {home}')
     return _written(exported(path, me, form), path)
 
 
 def _written(lines: Iterable[str], path: Path) -> int:
-    """To standard output, as long as somebody reads."""
+    """Write lines to standard output until they end or the reader closes it. Returns the exit status."""
     import sqlite3
 
     out = sys.stdout
@@ -54,7 +52,9 @@ def _written(lines: Iterable[str], path: Path) -> int:
             out.write(f"{line}\n")
         out.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or the interpreter complains at its end
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), out.fileno()
+        )  # otherwise the interpreter reports it when it exits
     except sqlite3.Error as error:
         print(f"ChatApp: {path}: {error}", file=sys.stderr)
         return _FAILED

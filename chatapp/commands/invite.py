@@ -1,4 +1,4 @@
-"""`ChatApp invite`: new join codes, whether the registry runs or not. It knows arguments and output."""
+"""`ChatApp invite`: make join codes, whether the registry runs or not."""
 
 import os
 from typing import Annotated, Final
@@ -26,7 +26,7 @@ app: Final = command_line()
     context_settings=HELP,
 )
 def invite(
-    count: Annotated[str, typer.Option(metavar="N", help=f"How many, 1 to {INVITES_MAX}.")] = "1",
+    count: Annotated[str, typer.Option(metavar="N", help=f"How many codes, 1 to {INVITES_MAX}.")] = "1",
     port: Annotated[str | None, typer.Option(metavar="PORT", help=PORT_HELP)] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
 ) -> int:

@@ -1,7 +1,4 @@
-"""`ChatApp names`: who has which name, and a name that is to be free again.
-
-It knows arguments and output; what a registry does is `registry.admin`'s.
-"""
+"""`ChatApp names`: list the names that a registry has given out, or release one."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +15,7 @@ app: Final = command_line()
 
 
 def _actions(context: typer.Context, incomplete: str) -> list[str]:
-    """Complete the first word."""
+    """Complete the first argument."""
     if context.params.get("words"):
         return []
     return [action for action in ("list", "release") if action.startswith(incomplete)]
@@ -32,7 +29,7 @@ def names(
     port: Annotated[str | None, typer.Option(metavar="PORT", help=PORT_HELP)] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
 ) -> int:
-    """Show every name with its key's fingerprint, or make a name free whose bearer is away."""
+    """List every name with the fingerprint of its key, or release the name of somebody who is away."""
     words = words or []
     check_options(words)
     match words:
@@ -43,7 +40,7 @@ def names(
             (name,) = counted(rest, "names release", ("name",))
             return _release(name, data, port)
         case _:
-            what = f'"{quoted(words[0])}" is neither' if words else "say which"
+            what = f'unknown action "{quoted(words[0])}"' if words else "choose one"
             raise Misuse(f"names: {what}: names list, or names release <name>")
 
 

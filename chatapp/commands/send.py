@@ -1,11 +1,20 @@
-"""`ChatApp send`: one message for scripts. It knows arguments; what comes of it is `peer.ui.send`'s."""
+"""`ChatApp send`: the arguments for sending one message; `peer.ui.send` sends it."""
 
 import os
 from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
+from chatapp.options import (
+    CODE_HELP,
+    CONTEXT,
+    DATA_HELP,
+    KEY_HELP,
+    LOG_HELP,
+    LOG_VARIABLE,
+    LogLevel,
+    command_line,
+)
 from chatapp.validation import (
     Misuse,
     check_options,
@@ -31,18 +40,20 @@ app: Final = command_line()
 def send(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME SERVER-IP SERVER-PORT TO TEXT", help="TEXT - reads standard input."),
+        typer.Argument(
+            metavar="NAME SERVER-IP SERVER-PORT TO TEXT", help="A TEXT of - reads standard input."
+        ),
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
     log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
     code: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="The join code of a newcomer, where one is needed (- asks)."),
+        typer.Option(metavar="CODE", help=CODE_HELP),
     ] = None,
     registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the receipt as one JSON object.")] = False,
 ) -> int:
-    """Say one thing to one person, wait for what becomes of it, and leave."""
+    """Send one message to one person, wait for its outcome, and leave."""
     words = words or []
     check_options(words[: len(_ARGUMENTS) - 1])
     name, host, server_port, to, text = counted(words, "send", _ARGUMENTS)

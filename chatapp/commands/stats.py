@@ -1,14 +1,20 @@
-"""`ChatApp stats`: the figures of a help desk, for people and for scripts.
-
-It knows arguments; what the figures are is the registry's to say, and `peer.ui.stats` shows them.
-"""
+"""`ChatApp stats`: the arguments for asking a help desk for its figures; `peer.ui.stats` asks and shows them."""
 
 import os
 from typing import Annotated, Final
 
 import typer
 
-from chatapp.options import CONTEXT, DATA_HELP, KEY_HELP, LOG_HELP, LOG_VARIABLE, LogLevel, command_line
+from chatapp.options import (
+    CODE_HELP,
+    CONTEXT,
+    DATA_HELP,
+    KEY_HELP,
+    LOG_HELP,
+    LOG_VARIABLE,
+    LogLevel,
+    command_line,
+)
 from chatapp.validation import (
     Misuse,
     check_options,
@@ -26,22 +32,24 @@ _ARGUMENTS: Final = ("server-ip", "server-port")
 app: Final = command_line()
 
 
-@app.command("stats", epilog="Exit status: 0 shown, 1 not to be had, 2 misused.", context_settings=CONTEXT)
+@app.command("stats", epilog="Exit status: 0 shown, 1 not available, 2 misused.", context_settings=CONTEXT)
 def stats(
     words: Annotated[list[str] | None, typer.Argument(metavar="SERVER-IP SERVER-PORT")] = None,
     operator: Annotated[
         str | None,
-        typer.Option("--as", metavar="NAME", help="An operator of the desk; no peer of that name may run."),
+        typer.Option("--as", metavar="NAME", help="An operator of the desk whose peer is not running."),
     ] = None,
-    queue: Annotated[str | None, typer.Option(metavar="NAME", help="Which queue; else the first.")] = None,
+    queue: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The queue; by default the first one.")
+    ] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help=DATA_HELP)] = None,
     log_level: Annotated[LogLevel, typer.Option(envvar=LOG_VARIABLE, help=LOG_HELP)] = LogLevel.WARNING,
     code: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="The join code of a newcomer, where one is needed (- asks)."),
+        typer.Option(metavar="CODE", help=CODE_HELP),
     ] = None,
     registry_key: Annotated[str | None, typer.Option("--registry-key", metavar="KEY", help=KEY_HELP)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; spans in seconds.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; times in seconds.")] = False,
 ) -> int:
     """Show how many visitors a help desk has served today, and how long they waited."""
     words = words or []

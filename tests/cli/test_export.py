@@ -53,7 +53,7 @@ def test_a_time_that_no_calendar_has_stops_nothing(home: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["carol"], 'nobody of the name "carol" has a history in'),
+        (["carol"], 'there is no history of the name "carol" in'),
         (["no name"], "name:"),
         ([], "NAME"),
         (["alice", "--format", "xml"], "xml"),

@@ -169,7 +169,7 @@ async def test_lists_are_read_again_while_the_registry_runs(stage: Stage, tmp_pa
     await bob.sees(BANNED)
     ban.unlink()
     registry.signal(signal.SIGHUP)
-    await registry.sees(f'["{ban}" is no file that can be read again; the lists stay as they were]')
+    await registry.sees(f'["{ban}" is not a file, so it cannot be read again; the lists stay as they were]')
     ban.write_text("carol\n")
     registry.signal(signal.SIGHUP)
     await registry.sees("[Lists read again: 0 allowed, 1 kept out]")
