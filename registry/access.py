@@ -12,15 +12,14 @@ import msgspec
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.limits import remaining
 from chatapp.registry.store.entries import InviteMade
-from chatapp.registry.transport.sessions import Randomness
 from chatapp.wire.address import ip_literal
 from chatapp.wire.admission import CODE_BYTES, JoinCode, public_half
 from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.identity import fingerprint_digits, fingerprint_from
 from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
 from chatapp.wire.messages.registration import RefusalReason, Register
-from chatapp.wire.messages.table import Card
 from chatapp.wire.names import name_key, peer_name
+from chatapp.wire.opening import Randomness
 
 
 def flaw_of_keys(texts: Iterable[str]) -> str:
@@ -63,16 +62,16 @@ class Bans:
     def __len__(self) -> int:
         return len(self._keys) + len(self._names) + sum(map(len, self._networks.values()))
 
-    def has_key(self, identity: bytes) -> bool:
-        """Whether this key is kept out."""
-        return bool(self._keys) and fingerprint_digits(identity) in self._keys
-
     def has_name(self, key: str) -> bool:
         """Whether nobody may come in under the name with this key."""
         return key in self._names
 
+    def has_key(self, identity: bytes) -> bool:
+        """Return whether this key is banned."""
+        return bool(self._keys) and fingerprint_digits(identity) in self._keys
+
     def has_host(self, host: str) -> bool:
-        """Whether nobody may come in from this address."""
+        """Return whether this address is banned."""
         if not self._networks or ip_literal(host) is None:
             return False
         address = ip_address(host)
@@ -160,26 +159,23 @@ class AccessPolicy:
     def __init__(self, settings: AccessSettings) -> None:
         self.invites: Final = Invites()
         self._lists = AccessLists(settings)
+        self.has_bans = bool(self._lists.bans)
+        """Whether anybody is banned."""
         self._is_closed = settings.invite_only or bool(self._lists.allowed)
 
     def change(self, lists: AccessLists) -> None:
         """Other lists from now on. Whoever empties the list of those who need no code has not asked for a registry that is
         open to everybody: what was closed stays closed."""
-        self._lists = lists
+        self._lists, self.has_bans = lists, bool(lists.bans)
         self._is_closed = self._is_closed or bool(lists.allowed)
 
-    @property
-    def has_bans(self) -> bool:
-        """Whether anybody is kept out."""
-        return bool(self._lists.bans)
-
-    def bans(self, card: Card, host: str) -> bool:
-        """Whether this key, or anybody from there, is kept out. A visitor of the help desk, too."""
+    def bans(self, identity: bytes, host: str) -> bool:
+        """Return whether this key or this address is banned."""
         bans = self._lists.bans
-        return bans.has_key(card.identity) or bans.has_host(host)
+        return bans.has_key(identity) or bans.has_host(host)
 
     def bans_name(self, key: str) -> bool:
-        """Whether nobody may bear this name."""
+        """Return whether nobody may have the name with this key."""
         return self._lists.bans.has_name(key)
 
     def refusal_of(self, register: Register, *, now: float) -> RefusalReason | None:

@@ -17,7 +17,7 @@ import msgspec
 from chatapp.registry.access import Invites
 from chatapp.registry.admin import AdminService
 from chatapp.registry.directory.directory import Directory
-from chatapp.registry.directory.renaming import Renaming, recall
+from chatapp.registry.directory.renaming import Renaming, restore_names
 from chatapp.registry.effects import AdminAnswer, AdminRequest, AnswerAdmin, Effect, Persist
 from chatapp.registry.keystore import KEY_FILE, KeyUnusable, public_key
 from chatapp.registry.limits import RegistryPolicy, WallClock
@@ -182,7 +182,7 @@ def _on_files(store: FileStore, request: AdminRequest) -> AdminAnswer:
         now = time.monotonic()
         clock = WallClock(now=now, wall=time.time())
         directory, invites = Directory(version=0), Invites()
-        recall(loaded, directory, clock, RegistryPolicy(), now=now)
+        restore_names(loaded, directory, clock, RegistryPolicy(), now=now)
         invites.load(loaded.invites, wall=clock.seconds(now), now=now)
         invites.expired(now=now)
         renaming = Renaming(directory, clock, is_banned=lambda key: False)

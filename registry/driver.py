@@ -17,8 +17,10 @@ from typing import Final
 from chatapp.registry.access import AccessLists
 from chatapp.registry.adminclient import AdminSpool
 from chatapp.registry.core import RegistryCore
-from chatapp.registry.effects import Fault
+from chatapp.registry.effects import DropReason, Fault
+from chatapp.registry.outputs import Output
 from chatapp.registry.store.protocol import Store, StoreError, StoreFull
+from chatapp.registry.texts import LINK_ENDS, event_line
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DatagramEndpoint
 from chatapp.wire.aio.link import TcpLink
@@ -298,7 +300,7 @@ class RegistryDriver:
         try:
             hear(*what, now=time.monotonic())
         except Exception as error:  # noqa: BLE001 - a fault of ours, whatever it is
-            self._core.dropped["fault of ours"] += 1
+            self._core.dropped[DropReason.FAULT] += 1
             debugging = _log.isEnabledFor(logging.DEBUG)
             _log.error("fault while serving: %s", quoted(repr(error)), exc_info=debugging)
         self._wake()
@@ -313,30 +315,28 @@ class RegistryDriver:
     def _turn(self) -> None:
         """Let out everything that this turn of the loop brought forth."""
         self._is_awake = False
-        core, links, endpoint = self._core, self._links, self._endpoint
         self._widen()
-        for number, pieces in core.link_writes():
-            link = links.get(number)
+        output = self._core.take_output()
+        for number, pieces in output.link_writes:
+            link = self._links.get(number)
             if link is not None and not link.write(pieces):
                 self._behind.add(number)
         if self._behind:
             self._note_backlogs()
-        # Now, and not before: the sync's thread wants the interpreter too, and a thousand writes would be held up.
+        # Not before the writes: the sync's thread wants the interpreter too, and would hold up a thousand of them.
         self.committer.commit()
-        self._throttle()
-        datagrams = core.datagrams_to_send()
-        if endpoint is not None:
-            endpoint.send_all(datagrams)
-        self._broadcasts.extend((data, to, 0) for data, to in core.broadcasts_to_send())
+        self._pause_and_close(output)
+        if self._endpoint is not None:
+            self._endpoint.send_all(output.datagrams)
+        self._broadcasts.extend((data, to, 0) for data, to in output.broadcasts)
         if self._broadcasts and not self._is_broadcasting:
             self._broadcast()
-        lines = core.console_lines()
-        if lines and self._show is not None:
-            self._show(lines)
-        self._answer_errands()
-        for event in core.events():
+        if output.console_lines and self._show is not None:
+            self._show(output.console_lines)
+        self._answer_admin()
+        for event in output.events:
             level = logging.ERROR if isinstance(event, Fault) else logging.INFO
-            _log.log(level, "%s", quoted(str(event)))
+            _log.log(level, "%s", quoted(event_line(event)))
         self._arm()
 
     def _note_backlogs(self) -> None:
@@ -349,24 +349,23 @@ class RegistryDriver:
                 self._behind.discard(number)
 
     def _widen(self) -> None:
-        """At once: the rest of what one read brought is cut into frames by the new limit."""
-        for number in self._core.links_to_widen():
+        """Allow long frames at once: the rest of what one read brought is cut into frames by the new limit."""
+        for number in self._core.take_links_to_widen():
             if number in self._links:
                 self._links[number].allow_full_frames()
 
-    def _throttle(self) -> None:
-        """Pause, resume and close links as the core says."""
+    def _pause_and_close(self, output: Output) -> None:
         links = self._links
-        for number in self._core.links_to_pause():
+        for number in output.links_to_pause:
             if number in links:
                 links[number].pause_reading()
-        for number in self._core.links_to_resume():
+        for number in output.links_to_resume:
             if number in links:
                 links[number].resume_reading()
-        for number, reason in self._core.links_to_close():
+        for number, reason in output.links_to_close:
             if number in links:
-                links[number].close(reason)
-                self._loop.call_later(LINGER_FOR, links[number].cut, reason)
+                links[number].close(LINK_ENDS[reason])
+                self._loop.call_later(LINGER_FOR, links[number].cut, LINK_ENDS[reason])
 
     def _broadcast(self) -> None:
         """One slice; the next one when others had their turn."""
@@ -394,13 +393,13 @@ class RegistryDriver:
         for ticket, request in self._admin_spool.asked():
             self._tell(self._core.run_admin_request, request, ticket)
 
-    def _answer_errands(self) -> None:
-        for ticket, answer in self._core.answers():
+    def _answer_admin(self) -> None:
+        for ticket, answer in self._core.take_admin_answers():
             try:
                 if self._admin_spool is not None:
                     self._admin_spool.answer(ticket, answer)
             except OSError as error:
-                _log.warning("an errand stays unanswered: %s", error)
+                _log.warning("an admin request stays unanswered: %s", error)
 
     def change_lists(self, lists: AccessLists) -> int:
         """Who may come in has been decided anew; how many of those who are here have to go."""

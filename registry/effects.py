@@ -4,6 +4,7 @@ It also names who asks (`Caller`) and what the registry says to itself when the 
 that a rule can go on where it had to wait. It knows no bytes, sockets or files.
 """
 
+import enum
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -13,8 +14,77 @@ from chatapp.wire.address import Address
 from chatapp.wire.limits import INVITES_MAX
 from chatapp.wire.messages.desk import DeskNotice
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
-from chatapp.wire.messages.registration import RefusalReason, Register
+from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.messages.table import Card, Name
+
+
+class DropReason(enum.Enum):
+    """Why something that came in was not served. Nobody is told; it is counted."""
+
+    # datagrams
+    UNKNOWN_DATAGRAM_KIND = enum.auto()
+    MALFORMED_DATAGRAM = enum.auto()
+    OTHER_VERSION = enum.auto()
+    NO_SESSION = enum.auto()
+    SEAL_BROKEN = enum.auto()
+    NOTHING_FOR_REGISTRY = enum.auto()
+    OLD_DATAGRAM_FROM_ELSEWHERE = enum.auto()
+    # registration
+    BAD_COOKIE = enum.auto()
+    REGISTER_RATE = enum.auto()
+    REGISTER_QUEUE_FULL = enum.auto()
+    BAD_REGISTER_SIGNATURE = enum.auto()
+    BAD_CARD_SIGNATURE = enum.auto()
+    BAD_INVITATION = enum.auto()
+    REPEATED_REGISTER_AFTER_LEAVE = enum.auto()
+    RENAME_OF_ANOTHER = enum.auto()
+    # signs of life
+    PING_FROM_STRANGER = enum.auto()
+    LEAVE_FROM_STRANGER = enum.auto()
+    SILENCE_REPORT_RATE = enum.auto()
+    # links
+    MALFORMED_FRAME = enum.auto()
+    MISPLACED_ATTACH = enum.auto()
+    BANNED = enum.auto()
+    RELAY_RATE_OF_SENDER = enum.auto()
+    RELAY_RATE_OF_NETWORK = enum.auto()
+    RECIPIENT_LINK_BUSY = enum.auto()
+    REQUEST_QUEUE_FULL = enum.auto()
+    # groups
+    UNKNOWN_GROUP = enum.auto()
+    FOREIGN_GROUP_FRAME = enum.auto()
+    GROUP_FRAME_FROM_OLD_LINK = enum.auto()
+    GROUP_FRAME_FROM_NON_MEMBER = enum.auto()
+    PAGE_FOR_NON_MEMBER = enum.auto()
+    ROOM_REQUEST_FROM_OLD_LINK = enum.auto()
+    # mail
+    MAIL_UNREADABLE = enum.auto()
+    LETTERS_LOST_ON_DISK = enum.auto()
+    # the help desk
+    NOT_FOR_GUESTS = enum.auto()
+    MEMBER_AT_DESK = enum.auto()
+    OTHER_VISIT = enum.auto()
+    # anywhere
+    FAULT = enum.auto()
+
+
+class LinkEndReason(enum.Enum):
+    """Why the registry ended a link."""
+
+    TOO_MANY_LINKS = enum.auto()
+    TOO_MANY_PENDING = enum.auto()
+    """Too many connections have not sent their first frame."""
+    FIRST_FRAME_LATE = enum.auto()
+    NO_SESSION = enum.auto()
+    """The first frame opened no session."""
+    NO_ATTACH = enum.auto()
+    SEAL_BROKEN = enum.auto()
+    OUTPUT_UNREAD = enum.auto()
+    """The peer asked for more than it read."""
+    REPLACED = enum.auto()
+    LEFT = enum.auto()
+    SILENT = enum.auto()
+    BANNED = enum.auto()
 
 
 class PeerRegistered(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,18 +93,12 @@ class PeerRegistered(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     address: Address
 
-    def __str__(self) -> str:
-        return f"{self.name} came in from {self.address}"
-
 
 class NameChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody has another name."""
 
     before: str
     name: str
-
-    def __str__(self) -> str:
-        return f"{self.before} is now {self.name}"
 
 
 class RegistrationRefused(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,18 +108,12 @@ class RegistrationRefused(msgspec.Struct, frozen=True, kw_only=True):
     address: Address
     reason: RefusalReason
 
-    def __str__(self) -> str:
-        return f"{self.name} was turned away from {self.address}: {self.reason.name}"
-
 
 class LinkEnded(msgspec.Struct, frozen=True, kw_only=True):
     """We ended a link."""
 
     address: Address
-    reason: str
-
-    def __str__(self) -> str:
-        return f"link of {self.address} ended: {self.reason}"
+    reason: LinkEndReason
 
 
 class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,17 +121,11 @@ class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: str
 
-    def __str__(self) -> str:
-        return f"not stored: {self.reason}"
-
 
 class NamesSkipped(msgspec.Struct, frozen=True, kw_only=True):
     """At the start some names on the disk could not be read: whoever comes first may have them now."""
 
     count: int
-
-    def __str__(self) -> str:
-        return f"{self.count} names on the disk have cards of an unknown shape and were passed over"
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,9 +134,6 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     places: tuple[str, ...]
     """Files and lines, the innermost last."""
-
-    def __str__(self) -> str:
-        return f"fault while serving: {self.reason} at {', '.join(self.places)}"
 
 
 Event: TypeAlias = (
@@ -246,7 +295,7 @@ StoreOutcome: TypeAlias = (
     | RenameOutcome
     | DeskStoreOutcome
 )
-Request: TypeAlias = PeerRequest | Register | StoreOutcome
+Request: TypeAlias = PeerRequest | StoreOutcome
 """All that the service is asked to handle."""
 
 
@@ -314,11 +363,10 @@ class Admit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether this is a first coming in and no repeated datagram."""
 
 
-class Renamed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """This card, which bears another name, is in the table."""
+class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Write this event into the log."""
 
-    card: Card
-    before: Name
+    event: Event
 
 
 class Refuse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -336,7 +384,7 @@ class Disconnect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Close this link after what is queued for it."""
 
     link: int
-    reason: str
+    reason: LinkEndReason
 
 
 class Resume(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -372,7 +420,7 @@ class AnswerAdmin(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Drop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Nothing is done; it is counted under this reason."""
 
-    reason: str
+    reason: DropReason
 
 
 Effect: TypeAlias = (
@@ -384,7 +432,7 @@ Effect: TypeAlias = (
     | Relay
     | RelayTo
     | Admit
-    | Renamed
+    | Note
     | Refuse
     | Disconnect
     | Resume

@@ -1,77 +1,100 @@
-"""Token buckets: how much somebody may ask of us, averaged, with a burst.
+"""What limits the rules: token buckets, leases, shares of a quota, queues of pending requests, the registry's clock and its
+policy.
 
-A bucket that lets overdraw tells how long to wait; one that does not says no. It knows no clock.
+Nothing here reads a clock: `now` comes in.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from chatapp.wire.limits import MAIL_PLACES, REQUESTS_PER_SECOND
+from chatapp.wire.limits import MAIL_PLACES, REQUESTS_PER_SECOND, REQUESTS_QUEUED_MAX
 
 Whose = TypeVar("Whose", bound=Hashable)
 
 
-class Bucket:
-    """Tokens that come back at `rate` a second, up to `burst`."""
-
-    __slots__ = ("_at", "_tokens")
-
-    def __init__(self, burst: float, *, now: float) -> None:
-        self._tokens = burst
-        self._at = now
-
-    def take(self, count: float, *, rate: float, burst: float, now: float) -> bool:
-        """Take `count` tokens if they are there."""
-        self._refill(rate, burst, now)
-        if self._tokens < count:
-            return False
-        self._tokens -= count
-        return True
-
-    def overdraw(self, count: float, *, rate: float, burst: float, now: float) -> float:
-        """Take `count` tokens whether or not they are there; the seconds until the debt is paid (0.0 for none)."""
-        self._refill(rate, burst, now)
-        self._tokens -= count
-        return max(-self._tokens / rate, 0.0)
-
-    def _refill(self, rate: float, burst: float, now: float) -> None:
-        if now > self._at:
-            self._tokens = min(self._tokens + (now - self._at) * rate, burst)
-            self._at = now
-
-
 class Buckets(Generic[Whose]):
-    """A bucket each for the last `most` that asked."""
+    """A token bucket for each key: tokens come back at `rate` a second, up to `burst`."""
 
-    def __init__(self, *, rate: float, burst: float, most: int) -> None:
+    def __init__(self, *, rate: float, burst: float, most: int | None = None) -> None:
+        """`most`: how many buckets to keep, the most recently used ones; None for all until `forget`."""
         self._rate: Final = rate
         self._burst: Final = burst
         self._most: Final = most
-        self._buckets: OrderedDict[Whose, Bucket] = OrderedDict()
+        self._buckets: OrderedDict[Whose, tuple[float, float]] = OrderedDict()
+        """The tokens, and when they were counted."""
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def take(self, whose: Whose, *, now: float) -> bool:
-        """Whether one more is within the rate."""
-        return self._bucket(whose, now).take(1, rate=self._rate, burst=self._burst, now=now)
+        """Take one token; return False if there is none."""
+        tokens, at = self._refilled(whose, now)
+        is_there = tokens >= 1
+        self._buckets[whose] = tokens - is_there, at
+        return is_there
 
     def overdraw(self, whose: Whose, count: float = 1, *, now: float) -> float:
-        """So many more in any case; the seconds until they are within the rate (0.0 for at once)."""
-        return self._bucket(whose, now).overdraw(count, rate=self._rate, burst=self._burst, now=now)
+        """Take tokens whether or not they are there. Return the seconds until the debt is paid, 0.0 for no debt."""
+        tokens, at = self._refilled(whose, now)
+        tokens -= count
+        self._buckets[whose] = tokens, at
+        return max(-tokens / self._rate, 0.0)
 
-    def _bucket(self, whose: Whose, now: float) -> Bucket:
-        bucket = self._buckets.get(whose)
-        if bucket is None:
-            bucket = self._buckets[whose] = Bucket(self._burst, now=now)
-            if len(self._buckets) > self._most:
-                self._buckets.popitem(last=False)
-        else:
-            self._buckets.move_to_end(whose)
-        return bucket
+    def forget(self, whose: Whose) -> None:
+        """Drop a bucket."""
+        self._buckets.pop(whose, None)
+
+    def _refilled(self, whose: Whose, now: float) -> tuple[float, float]:
+        tokens, at = self._buckets.pop(whose, (self._burst, now))  # the caller puts it back, as the newest
+        if self._most is not None and len(self._buckets) >= self._most:
+            self._buckets.popitem(last=False)
+        if now > at:  # a clock that runs backwards takes nothing away
+            return min(tokens + (now - at) * self._rate, self._burst), now
+        return tokens, at
+
+
+class DiskState:
+    """Whether the last write failed for want of space: the rules that refuse something for it say so."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+
+
+Queued = TypeVar("Queued")
+
+
+class PendingRequests(Generic[Queued]):
+    """The identities with a request at the disk, each with a queue of the requests that came since.
+
+    Only the answer to the very request for which a queue waits releases it, so whatever is released can go on.
+    """
+
+    def __init__(self) -> None:
+        self._queues: dict[bytes, deque[Queued]] = {}
+
+    def __contains__(self, identity: bytes) -> bool:
+        return identity in self._queues
+
+    def begin(self, identity: bytes) -> None:
+        """Note that a request of this identity is on its way to the disk."""
+        assert identity not in self._queues
+        self._queues[identity] = deque()
+
+    def wait(self, identity: bytes, request: Queued) -> bool:
+        """Queue a request behind the one at the disk. Return False when too many wait."""
+        queue = self._queues[identity]
+        if len(queue) >= REQUESTS_QUEUED_MAX:
+            return False
+        queue.append(request)
+        return True
+
+    def end(self, identity: bytes) -> list[Queued]:
+        """The disk has answered: return what waited, in order. The first of it that goes to the disk makes the others wait
+        again."""
+        return list(self._queues.pop(identity, ()))
 
 
 Held = TypeVar("Held", bound=Hashable)

@@ -7,9 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from chatapp.registry.directory.directory import Directory
-from chatapp.registry.effects import Caller, Drop, Effect, LetterOutcome, Persist, Push, Reply, Resume
-from chatapp.registry.limits import RegistryPolicy, Shares, WallClock, remaining
-from chatapp.registry.outputs import DiskState
+from chatapp.registry.effects import (
+    Caller,
+    Drop,
+    DropReason,
+    Effect,
+    LetterOutcome,
+    Persist,
+    Push,
+    Reply,
+    Resume,
+)
+from chatapp.registry.limits import DiskState, RegistryPolicy, Shares, WallClock, remaining
 from chatapp.registry.store.entries import MailStored, MailTaken
 from chatapp.registry.store.protocol import Loaded, RecordLost, StoreError
 from chatapp.registry.transport.sessions import Connections
@@ -274,7 +283,7 @@ class MailService:
         )
         return [_promise(entry, request.reference, caller)]
 
-    def kept(self, outcome: LetterOutcome, caller: Caller) -> list[Effect]:
+    def letter_settled(self, outcome: LetterOutcome, caller: Caller) -> list[Effect]:
         """The disk has answered: tell the sender, and the reader if they are there and free."""
         box = self._boxes.find(outcome.recipient)
         letter = None if box is None else box.get(outcome.serial)
@@ -290,14 +299,10 @@ class MailService:
         if box is not None and letter is not None:
             letter.is_stored = True
             if not box.outstanding:
-                effects += self._hand_over(outcome.recipient)
+                effects += self.hand_over(outcome.recipient)
         return effects
 
     # --- out
-
-    def welcome(self, reader: bytes) -> list[Effect]:
-        """A reader has a new link: the oldest letters, or an empty batch, so that they know that there are none."""
-        return self._hand_over(reader)
 
     def reader_left(self, reader: bytes) -> None:
         """What was out with them is so no more."""
@@ -305,11 +310,7 @@ class MailService:
         if box is not None:
             box.outstanding.clear()
 
-    def take_or_ask(self, request: TakeMail | AskMail, caller: Caller) -> list[Effect]:
-        """A reader takes letters, or an author asks for some."""
-        return self._take(request, caller) if isinstance(request, TakeMail) else self._ask(request, caller)
-
-    def _take(self, request: TakeMail, caller: Caller) -> list[Effect]:
+    def take(self, request: TakeMail, caller: Caller) -> list[Effect]:
         """The reader has stored these: drop them, and hand over the next."""
         box = self._boxes.find(caller.identity)
         if box is None:
@@ -321,10 +322,10 @@ class MailService:
             return []
         effects: list[Effect] = [Persist(entries=(MailTaken(caller.identity, removed),))]
         if was_out and not box.outstanding and any(letter.is_stored for letter in box):
-            effects += self._hand_over(caller.identity)
+            effects += self.hand_over(caller.identity)
         return effects
 
-    def _hand_over(self, reader: bytes) -> list[Effect]:
+    def hand_over(self, reader: bytes) -> list[Effect]:
         link = self._connections.link_of(reader)
         if link is None:
             return []
@@ -338,7 +339,10 @@ class MailService:
             return self._give_up(reader, loss)
         except StoreError:
             box.outstanding.clear()
-            return [Drop(reason="mail unreadable"), Push(link=link, message=MailBatch([], more=False))]
+            return [
+                Drop(reason=DropReason.MAIL_UNREADABLE),
+                Push(link=link, message=MailBatch([], more=False)),
+            ]
         handed = [
             mail.Letter(letter.serial, letter.sender, letter.number, content)
             for letter, content in zip(letters, contents, strict=True)
@@ -349,12 +353,14 @@ class MailService:
         """Letters that the disk has lost: their senders are told, as of expired ones, and the rest is handed over."""
         effects = self._drop(reader, loss.keys)
         if not any(isinstance(effect, Persist) for effect in effects):
-            return [Drop(reason="mail unreadable")]  # it lost what we did not ask for: no second try can help
-        return [Drop(reason="letters lost on disk"), *effects, *self._hand_over(reader)]
+            return [
+                Drop(reason=DropReason.MAIL_UNREADABLE)
+            ]  # it lost what we did not ask for: no second try can help
+        return [Drop(reason=DropReason.LETTERS_LOST_ON_DISK), *effects, *self.hand_over(reader)]
 
     # --- age
 
-    def _ask(self, request: AskMail, caller: Caller) -> list[Effect]:
+    def ask(self, request: AskMail, caller: Caller) -> list[Effect]:
         """Which of these letters are not here any more. An author who had no link when they were dropped was not told."""
         box = self._boxes.find(request.recipient)
         return [

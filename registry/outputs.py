@@ -1,6 +1,5 @@
-"""What goes out of the registry: sealed answers and signed ones, in queues that the shell drains.
-
-It knows links, sessions and how an answer becomes bytes.
+"""What leaves the registry: queues of answers, the broadcasts of the table, and the barrier behind which effects wait for
+the disk.
 """
 
 import contextlib
@@ -15,14 +14,16 @@ from chatapp.registry.effects import (
     AdminAnswer,
     Admit,
     Caller,
+    DropReason,
     Effect,
     Event,
+    LinkEndReason,
     Offer,
     PeerRegistered,
     Persist,
     Refuse,
     RegistrationRefused,
-    Resume,
+    SendDatagram,
 )
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.entries import Entry
@@ -34,121 +35,108 @@ from chatapp.wire.codec import encode, join_frames
 from chatapp.wire.errors import SealError
 from chatapp.wire.framing import GROUP_OVERHEAD, Kind
 from chatapp.wire.identity import Identity
-from chatapp.wire.limits import DATAGRAM_MAX, PROMISES_BYTES_MAX, PROMISES_MAX, REQUESTS_QUEUED_MAX
+from chatapp.wire.limits import DATAGRAM_MAX, PROMISES_BYTES_MAX, PROMISES_MAX
 from chatapp.wire.messages.link import RegistryNotice
-from chatapp.wire.messages.registration import Rename
-from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom
 from chatapp.wire.messages.table import TableBatch
 
 
+class Output(NamedTuple):
+    """Everything that one turn brought forth, for the driver to carry out in this order."""
+
+    link_writes: list[tuple[int, list[bytes]]]
+    """The pieces for each link, framed already."""
+    links_to_pause: list[int]
+    """Links that ask too much. A link may be in the next list too."""
+    links_to_resume: list[int]
+    links_to_close: list[tuple[int, LinkEndReason]]
+    """What was written to them still goes out."""
+    datagrams: list[tuple[bytes, Address]]
+    broadcasts: list[tuple[bytes, list[Address]]]
+    """One datagram for many addresses. The driver slices long lists."""
+    console_lines: list[str]
+    events: list[Event]
+    """What happened, for the log."""
+
+
 class Outputs:
-    """The queues."""
+    """The queues that the core fills and the driver drains."""
 
     def __init__(
-        self,
-        identity: Identity,
-        sessions: Sessions,
-        policy: RegistryPolicy,
-        *,
-        link_port: int,
-        links_max: int,
+        self, identity: Identity, sessions: Sessions, links: Links, policy: RegistryPolicy, *, link_port: int
     ) -> None:
         self._identity = identity
         self._sessions = sessions
+        self._links = links
         self._policy = policy
         self._link_port = link_port
-        self._datagrams: list[tuple[bytes, Address]] = []
-        self._broadcasts: list[tuple[bytes, list[Address]]] = []
+        self.datagrams: list[tuple[bytes, Address]] = []
+        self.broadcasts: list[tuple[bytes, list[Address]]] = []
+        self.console_lines: list[str] = []
+        self.admin_answers: list[tuple[str, AdminAnswer]] = []
+        """Answers to admin requests, by ticket."""
         self._events: list[Event] = []
-        self._console_lines: list[str] = []
-        self._answers: list[tuple[str, AdminAnswer]] = []
-        self._links = Links(most=links_max, requests_per_second=policy.requests_per_second)
-        self.dropped: Counter[str] = Counter()
-        """What was not served, by reason."""
+        self.dropped: Counter[DropReason] = Counter()
+        """How much was not served, by reason."""
 
-    # --- drained by the shell
-
-    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
-        """Drained, in order."""
-        datagrams, self._datagrams = self._datagrams, []
-        return datagrams
-
-    def broadcasts_to_send(self) -> list[tuple[bytes, list[Address]]]:
-        """Drained: one datagram each for many. Long lists are the shell's to slice."""
-        broadcasts, self._broadcasts = self._broadcasts, []
-        return broadcasts
-
-    def link_writes(self) -> list[tuple[int, list[bytes]]]:
-        """Drained: pieces for each link, framed already; write them before links are closed."""
-        return self._links.writes()
-
-    def links_to_widen(self) -> list[int]:
-        """Drained: links that have proved themselves, whose frames may be long from now on."""
-        return self._links.to_widen()
-
-    def links_to_pause(self) -> list[int]:
-        """Drained: links that ask too much. Pause before you resume."""
-        return self._links.throttle.to_pause()
-
-    def links_to_resume(self) -> list[int]:
-        """Drained: links to read on from."""
-        return self._links.throttle.to_resume()
-
-    def links_to_close(self) -> list[tuple[int, str]]:
-        """Drained: links that are over, and why; what was written to them still goes."""
-        return self._links.to_close()
-
-    def events(self) -> list[Event]:
-        """Drained: what happened, for a log."""
-        events, self._events = self._events, []
-        return events
-
-    def answers(self) -> list[tuple[str, AdminAnswer]]:
-        """Drained: answers to errands, by ticket."""
-        answers, self._answers = self._answers, []
-        return answers
-
-    def console_lines(self) -> list[str]:
-        """Drained: lines for the registry's own terminal."""
-        lines, self._console_lines = self._console_lines, []
-        return lines
+    def drain(self) -> Output:
+        """Return and forget everything that is queued."""
+        links, throttle = self._links, self._links.throttle
+        output = Output(
+            links.writes(),
+            throttle.to_pause,
+            throttle.to_resume,
+            links.to_close,
+            self.datagrams,
+            self.broadcasts,
+            self.console_lines,
+            self._events,
+        )
+        throttle.to_pause, throttle.to_resume, links.to_close = [], [], []
+        self.datagrams, self.broadcasts, self.console_lines = [], [], []
+        self._events = []
+        return output
 
     # --- filled by the core
 
-    def _reply(self, to: Caller, message: RegistryNotice | msgspec.Raw) -> None:
+    def reply(self, to: Caller, message: RegistryNotice | msgspec.Raw) -> None:
+        """Answer a caller on the link or in the session by which the request came."""
         if to.link is not None:
-            self._push(to.link, message)
-            return
-        if to.address is not None:
+            self.push(to.link, message)
+        elif to.address is not None:
             datagram = self._sessions.table.seal_back(to.session, join_frames([encode(message)]))
             if datagram is not None:
-                self._datagrams.append((datagram, to.address))
+                self.datagrams.append((datagram, to.address))
 
-    def _tell(self, identity: bytes, address: Address, message: RegistryNotice, now: float) -> None:
-        with contextlib.suppress(SealError):  # they were let in too long ago
-            datagrams = self._sessions.table.seal(identity, join_frames([encode(message)]), now=now)
-            self._datagrams += [(datagram, address) for datagram in datagrams]
+    def send_datagram(self, effect: SendDatagram, *, now: float) -> None:
+        """Send an unasked notice in a sealed datagram."""
+        with contextlib.suppress(SealError):  # too long ago: the session has expired
+            payload = join_frames([encode(effect.message)])
+            datagrams = self._sessions.table.seal(effect.identity, payload, now=now)
+            self.datagrams += [(datagram, effect.address) for datagram in datagrams]
 
-    def _push(self, number: int, message: RegistryNotice | msgspec.Raw) -> None:
+    def push(self, number: int, message: RegistryNotice | msgspec.Raw) -> None:
+        """Queue a notice on a link, if the link is still there."""
         link = self._links.find(number)
         if link is not None:
             self._links.send(link, encode(message))
 
-    def _offer(self, offer: Offer) -> None:
+    def offer(self, offer: Offer) -> None:
+        """Queue a notice on a link, unless its reader is behind."""
         link = self._links.find(offer.link)
         if link is not None and not link.is_behind:
             self._links.send(link, encode(offer.message))
         else:
-            self._drop("no room on the recipient's link")
+            self.dropped[DropReason.RECIPIENT_LINK_BUSY] += 1
 
-    def _welcome(self, welcomed: Admit, *, table_version: int, clock: int, now: float) -> None:
-        address = welcomed.to.address
+    def admit(self, admitted: Admit, *, table_version: int, clock: int, now: float) -> None:
+        """Send the signed WELCOME and allow sessions with the peer."""
+        address = admitted.to.address
         assert address is not None
-        self._sessions.admit(welcomed.card.identity, welcomed.nonce, now=now)
+        self._sessions.admit(admitted.card.identity, admitted.nonce, now=now)
         welcome = make_welcome(
             self._identity,
-            card=welcomed.card,
-            nonce=welcomed.nonce,
+            card=admitted.card,
+            nonce=admitted.nonce,
             host=address.host,
             port=address.port,
             table_version=table_version,
@@ -156,42 +144,33 @@ class Outputs:
             link_port=self._link_port,
             clock=clock,
         )
-        self._datagrams.append((bytes((Kind.WELCOME,)) + encode(welcome), address))
-        if welcomed.is_new:
-            self._note(PeerRegistered(name=welcomed.card.name or "a guest", address=address))
+        self.datagrams.append((bytes((Kind.WELCOME,)) + encode(welcome), address))
+        if admitted.is_new:
+            self.note(PeerRegistered(name=admitted.card.name, address=address))
 
-    def _deny(self, denied: Refuse) -> None:
-        address = denied.to.address
+    def refuse(self, refused: Refuse) -> None:
+        """Send the signed REFUSED."""
+        address = refused.to.address
         assert address is not None
-        refused = make_refused(
+        message = make_refused(
             self._identity,
-            nonce=denied.nonce,
-            reason=denied.reason,
-            name=denied.name,
-            counter=denied.counter,
+            nonce=refused.nonce,
+            reason=refused.reason,
+            name=refused.name,
+            counter=refused.counter,
         )
-        self._datagrams.append((bytes((Kind.REFUSED,)) + encode(refused), address))
-        self._note(RegistrationRefused(name=denied.name, address=address, reason=denied.reason))
+        self.datagrams.append((bytes((Kind.REFUSED,)) + encode(message), address))
+        self.note(RegistrationRefused(name=refused.name, address=address, reason=refused.reason))
 
-    def _drop(self, reason: str) -> None:
-        self.dropped[reason] += 1
-
-    def _note(self, event: Event) -> None:
+    def note(self, event: Event) -> None:
+        """Queue an event for the log; past the cap events are lost."""
         if len(self._events) < self._policy.events_max:
             self._events.append(event)
 
 
-class DiskState:
-    """Why the disk took nothing when it last did not: the rules that tell somebody of it read it."""
-
-    def __init__(self) -> None:
-        self.is_full = False
-        """Whether there was no room. Otherwise the disk fails, or does not answer."""
-
-
 class _Promise(NamedTuple):
     upto: int
-    """The count of entries that must be on the disk."""
+    """How many entries must be on the disk."""
     then: Sequence[Effect]
     otherwise: Sequence[Effect]
     held: int
@@ -199,7 +178,7 @@ class _Promise(NamedTuple):
 
 
 class CommitBarrier:
-    """Entries on their way to the disk, and what waits for them."""
+    """Entries on their way to the disk, and the effects that wait for them."""
 
     def __init__(self) -> None:
         self._new: list[Entry] = []
@@ -210,35 +189,35 @@ class CommitBarrier:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is new and nothing waits."""
+        """Whether every entry is on the disk."""
         return not self._new and self._stored == self._handed
 
-    def add(self, store: Persist) -> Sequence[Effect]:
-        """Keep the entries; effects that need not wait, because nothing is on its way, or too much."""
-        if not store.then and not store.otherwise:
-            self._new.extend(store.entries)
+    def add(self, persist: Persist) -> Sequence[Effect]:
+        """Queue the entries. Return the effects that need not wait: nothing is on its way, or too much is."""
+        if not persist.then and not persist.otherwise:
+            self._new.extend(persist.entries)
             return ()
-        is_full = len(self._waiting) >= PROMISES_MAX or (store.held and self._held >= PROMISES_BYTES_MAX)
-        if store.entries and is_full:
-            return store.otherwise
+        is_full = len(self._waiting) >= PROMISES_MAX or (persist.held and self._held >= PROMISES_BYTES_MAX)
+        if persist.entries and is_full:
+            return persist.otherwise
         if len(self._waiting) >= 2 * PROMISES_MAX:
-            return ()  # mostly repeats of what is on its way, whose first asking is answered
-        self._new.extend(store.entries)
+            return ()  # mostly repeated requests, whose first copy gets the answer
+        self._new.extend(persist.entries)
         if self.is_idle:
-            return store.then
-        self._held += store.held
+            return persist.then
+        self._held += persist.held
         upto = self._handed + len(self._new)
-        self._waiting.append(_Promise(upto, store.then, store.otherwise, store.held))
+        self._waiting.append(_Promise(upto, persist.then, persist.otherwise, persist.held))
         return ()
 
     def entries_to_store(self) -> list[Entry]:
-        """Drained: entries in order."""
+        """Drain the new entries, in order."""
         entries, self._new = self._new, []
         self._handed += len(entries)
         return entries
 
     def stored(self, count: int) -> list[Effect]:
-        """The oldest `count` entries on their way are on the disk: what may now be said."""
+        """Note that the oldest `count` entries on their way are on the disk. Return the effects that waited for them."""
         self._stored = min(self._stored + count, self._handed)
         released: list[Effect] = []
         while self._waiting and self._waiting[0].upto <= self._stored:
@@ -248,9 +227,10 @@ class CommitBarrier:
         return released
 
     def failed(self, newest: int | None) -> list[Effect]:
-        """The newest `newest` entries on their way (all, for None) will never be: what must be said instead."""
-        way = self._handed - self._stored
-        lost = way if newest is None else min(newest, way)
+        """Note that the newest `newest` entries on their way (all, for None) were not stored. Return the effects for that
+        case."""
+        pending = self._handed - self._stored
+        lost = pending if newest is None else min(newest, pending)
         kept_upto = self._handed - lost
         kept: deque[_Promise] = deque()
         released: list[Effect] = []
@@ -260,7 +240,7 @@ class CommitBarrier:
             elif promise.upto <= self._handed:
                 self._held -= promise.held
                 released.extend(promise.otherwise)
-            else:  # made since: waits for its own entries
+            else:  # made since, for entries that are not handed over yet
                 kept.append(promise._replace(upto=promise.upto - lost))
         self._waiting, self._handed = kept, kept_upto
         return released
@@ -274,31 +254,31 @@ _ROWS_MAX = 64
 
 
 class TableBroadcaster:
-    """What of the table has been told, and when the next is due."""
+    """Decides when changes of the table are broadcast, and signs the batches."""
 
     def __init__(self, directory: Directory, identity: Identity, policy: RegistryPolicy) -> None:
         self._directory = directory
         self._identity = identity
         self._policy = policy
-        self._noticed = self._told = directory.version
+        self._seen = self._sent = directory.version
         self._due_at: float | None = None
         self._repeat_at: float | None = None
         self._quiet_until = self._last_storm = float("-inf")
 
-    def notice(self, *, now: float) -> None:
-        """Look whether the table has changed since the last look."""
-        if self._directory.version != self._noticed:
-            self._noticed = self._directory.version
+    def check(self, *, now: float) -> None:
+        """Schedule a broadcast if the table has changed since the last check."""
+        if self._directory.version != self._seen:
+            self._seen = self._directory.version
             self._repeat_at = now + self._policy.announce_span
             if self._due_at is None:
                 self._due_at = max(now + self._policy.coalesce_span, self._quiet_until)
 
     def handle_timer(self, *, audience: int, now: float) -> list[bytes]:
-        """Signed payloads that are due, in order, for an audience of so many: what many are told, they are told less
-        often, so that a crowd that comes in is not drowned in news of itself."""
+        """Return the signed payloads that are due, in order. The larger the audience, the rarer the broadcasts: a crowd that
+        comes in must not drown in the news of its own arrival."""
         payloads: list[bytes] = []
         if self._due_at is not None and now >= self._due_at:
-            payloads = self._tell(now)
+            payloads = self._changes(now)
             takes = len(payloads) * audience / self._policy.broadcasts_per_second
             self._quiet_until = now + max(self._policy.busy_span, takes)
         if self._repeat_at is not None and now >= self._repeat_at:
@@ -307,25 +287,25 @@ class TableBroadcaster:
         return payloads
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         if self._due_at is None or self._repeat_at is None:
             return self._repeat_at if self._due_at is None else self._due_at
         return min(self._due_at, self._repeat_at)
 
-    def _tell(self, now: float) -> list[bytes]:
+    def _changes(self, now: float) -> list[bytes]:
         batches: list[TableBatch] = []
-        since = self._told
+        since = self._sent
         while since < self._directory.version:
             delta = self._directory.delta(since, bytes_max=_ROWS_SIZE, rows_max=_ROWS_MAX)
             if len(batches) == self._policy.broadcast_datagrams:
                 return self._storm(now)
             batches.append(TableBatch(since, delta.version, delta.rows))
             since = delta.version
-        self._told, self._due_at = since, None
+        self._sent, self._due_at = since, None
         return [self._signed(batch) for batch in batches]
 
     def _storm(self, now: float) -> list[bytes]:
-        """Too much for datagrams: say that there is something, not too often, and let everybody fetch it."""
+        """Announce the version alone, not too often: the changes are too many for datagrams, so peers fetch them."""
         at = self._last_storm + self._policy.storm_span
         if now < at:
             self._due_at = at
@@ -334,39 +314,8 @@ class TableBroadcaster:
         return [self._announcement()]
 
     def _announcement(self) -> bytes:
-        self._told = self._directory.version
-        return self._signed(TableBatch(self._told, self._told, []))
+        self._sent = self._directory.version
+        return self._signed(TableBatch(self._sent, self._sent, []))
 
     def _signed(self, batch: TableBatch) -> bytes:
         return sign_table(self._identity, encode(batch))
-
-
-class PendingRequests:
-    """The identities with a request at the disk, each with a queue of what it asked since.
-
-    A queue is released by the answer to the very request for which it waits, never by another one: what is released can
-    therefore always go on.
-    """
-
-    def __init__(self) -> None:
-        self._queues: dict[bytes, deque[Resume]] = {}
-
-    def __contains__(self, identity: bytes) -> bool:
-        return identity in self._queues
-
-    def begin(self, identity: bytes) -> None:
-        """A request of this identity is on its way to the disk."""
-        assert identity not in self._queues
-        self._queues[identity] = deque()
-
-    def wait(self, request: EnterRoom | LeaveRoom | Rename, caller: Caller) -> bool:
-        """Queue a request behind the one at the disk; False when too many wait."""
-        queue = self._queues[caller.identity]
-        if len(queue) >= REQUESTS_QUEUED_MAX:
-            return False
-        queue.append(Resume(request=request, to=caller))
-        return True
-
-    def end(self, identity: bytes) -> list[Resume]:
-        """The disk has answered: what waited, in order. The first that goes to the disk makes the others wait again."""
-        return list(self._queues.pop(identity, ()))

@@ -169,7 +169,7 @@ class _Asked(NamedTuple):
     """Whether the operator was told that it is done."""
 
 
-class Terminal:
+class DeskConsole:
     """One operator, in reach as long as the input is open."""
 
     def __init__(

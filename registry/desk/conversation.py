@@ -6,7 +6,7 @@ It knows visits and transcripts.
 from chatapp.registry.desk.state import DeskParts
 from chatapp.registry.desk.transcript import VISITOR, Party, TranscriptLine
 from chatapp.registry.desk.visit import CONSOLE, Visit, VisitState
-from chatapp.registry.effects import Caller, DeskLineOutcome, Drop, Effect, Persist, Reply, Resume
+from chatapp.registry.effects import Caller, DeskLineOutcome, Drop, DropReason, Effect, Persist, Reply, Resume
 from chatapp.registry.limits import Buckets
 from chatapp.registry.store.entries import DeskLineKept
 from chatapp.wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SECOND
@@ -66,7 +66,7 @@ class ConversationRules:
         """A reader has shown lines: there may be more of them."""
         visit, reader = self._visit_of(caller)
         if visit is None or visit.number != request.visit or visit.number not in self._parts.transcripts:
-            return [Drop(reason="lines of another visit were heard")]
+            return [Drop(reason=DropReason.OTHER_VISIT)]
         self._parts.transcripts[visit.number].confirm(reader, request.position)
         return self._parts.deliver(visit, reader)
 
@@ -74,7 +74,7 @@ class ConversationRules:
         """An operator's program says how much it knows of what was said."""
         visit, reader = self._visit_of(caller)
         if visit is None or visit.number != request.visit or reader == VISITOR:
-            return [Drop(reason="lines of another visit were asked for")]
+            return [Drop(reason=DropReason.OTHER_VISIT)]
         self._parts.transcript(visit).resume(reader, heard=request.heard, with_own=request.with_own)
         return self._parts.deliver(visit, reader)
 

@@ -6,7 +6,7 @@ The registry's service stands before it.
 from typing import assert_never
 
 from chatapp.registry.access import Operators
-from chatapp.registry.desk.console import Terminal
+from chatapp.registry.desk.console import DeskConsole
 from chatapp.registry.desk.conversation import ConversationRules
 from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.operators import OperatorRules, asker_of, figures_shown
@@ -14,6 +14,7 @@ from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.desk.state import DeskParts, Guests, restore
 from chatapp.registry.desk.visitors import VisitorRules
 from chatapp.registry.directory.directory import Directory
+from chatapp.registry.directory.presence import Liveness
 from chatapp.registry.effects import (
     Caller,
     ConsoleNotice,
@@ -21,7 +22,9 @@ from chatapp.registry.effects import (
     DeskStoreOutcome,
     Disconnect,
     Drop,
+    DropReason,
     Effect,
+    LinkEndReason,
     Push,
     Reply,
     Request,
@@ -29,7 +32,6 @@ from chatapp.registry.effects import (
 )
 from chatapp.registry.limits import WallClock
 from chatapp.registry.store.protocol import LoadedDesk
-from chatapp.registry.transport.liveness import Liveness
 from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.messages.desk import (
     ConversationRequest,
@@ -43,7 +45,8 @@ from chatapp.wire.messages.desk import (
     VisitorRequest,
 )
 from chatapp.wire.messages.link import Attach
-from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, Register
+from chatapp.wire.messages.registration import Leave, Left, Ping, Pong
+from chatapp.wire.messages.table import Card
 
 
 class Desk:
@@ -65,7 +68,7 @@ class Desk:
         self._visitors = VisitorRules(self._parts, self._publisher)
         self._operating = OperatorRules(self._parts, self._publisher)
         self._conversation = ConversationRules(self._parts)
-        self.terminal = Terminal(self._parts, self._publisher, self._operating, self._conversation)
+        self.console = DeskConsole(self._parts, self._publisher, self._operating, self._conversation)
         self._shown = DeskShown(
             list(settings.queues), list(settings.menu), settings.region, int(settings.keep_place)
         )
@@ -77,12 +80,10 @@ class Desk:
 
     # --- guests
 
-    def is_for_guests(self, register: Register) -> bool:
-        """Whether this REGISTER is of somebody without a name."""
-        identity = register.card.identity
-        return identity in self.guests or (
-            not register.card.name and self._directory.person(identity) is None
-        )
+    def is_for_guests(self, card: Card) -> bool:
+        """Return whether a REGISTER with this card is a guest's: it has no name, or its author is in as a guest already."""
+        identity = card.identity
+        return identity in self.guests or (not card.name and self._directory.person(identity) is None)
 
     def serve_guest(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
         """All that is served to one who has no name: what stands here, and nothing else."""
@@ -101,11 +102,11 @@ class Desk:
             case Leave():
                 return self._guest_leaves(request, caller, now)
             case _:
-                return [Drop(reason="not served to guests")]
+                return [Drop(reason=DropReason.NOT_FOR_GUESTS)]
 
     def _guest_attaches(self, caller: Caller, now: float) -> list[Effect]:
         if caller.link is None:
-            return [Drop(reason="misplaced attach")]
+            return [Drop(reason=DropReason.MISPLACED_ATTACH)]
         self._visitors.lost(caller.identity, now=now)  # their visit is at no link until the ticket is shown
         effects = self.guests.attach(caller, caller.link, now=now)
         return [*effects, Push(link=caller.link, message=self._shown), *self._publisher.conclude(now=now)]
@@ -117,13 +118,13 @@ class Desk:
         self._visitors.left(caller.identity)
         effects += self._publisher.conclude(now=now)
         link = self.guests.link_of(caller.identity)
-        return effects if link is None else [*effects, Disconnect(link=link, reason="left")]
+        return effects if link is None else [*effects, Disconnect(link=link, reason=LinkEndReason.LEFT)]
 
     def evict(self, identity: bytes, *, now: float) -> list[Effect]:
         """This guest may not be here any more: as if they had left, but unasked."""
         self._visitors.left(identity)
         effects, link = self._publisher.conclude(now=now), self.guests.link_of(identity)
-        return effects if link is None else [*effects, Disconnect(link=link, reason="kept out")]
+        return effects if link is None else [*effects, Disconnect(link=link, reason=LinkEndReason.BANNED)]
 
     # --- members
 
@@ -134,10 +135,13 @@ class Desk:
             return self._publisher.conclude(now=now, answer=answer, asker=asker_of(request, caller))
         if isinstance(request, ConversationRequest):
             return self._converse(request, caller, now)
-        return [Drop(reason="a member is no visitor")]
+        return [Drop(reason=DropReason.MEMBER_AT_DESK)]
 
     def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
         """A member has a link: an operator goes on where they were."""
+        identity = caller.identity
+        if not (self._parts.is_operator(identity) or identity in self._parts.queue.operators):
+            return []
         return self._publisher.conclude(self._operating.attached(caller), now=now)
 
     def member_left(self, identity: bytes, *, now: float) -> list[Effect]:
@@ -167,7 +171,7 @@ class Desk:
 
     # --- the disk, time, looking
 
-    def go_on(self, note: DeskStoreOutcome, *, now: float) -> list[Effect]:
+    def handle_outcome(self, note: DeskStoreOutcome, *, now: float) -> list[Effect]:
         """The disk has answered."""
         match note:
             case VisitOutcome():
@@ -176,14 +180,14 @@ class Desk:
             case DeskLineOutcome():
                 return self._conversation.stored(note)
             case ConsoleNotice(notice=notice):
-                return self.terminal.told(notice, now=now)
+                return self.console.told(notice, now=now)
         assert_never(note)
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Places and duties that nobody came back to, guests who are gone, positions to tell."""
         self.guests.expire(now=now)
         self._parts.queue.handle_timer(now=now)
-        return self._publisher.conclude(now=now) + self.terminal.handle_timer(now=now)
+        return self._publisher.conclude(now=now) + self.console.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
@@ -191,7 +195,7 @@ class Desk:
             self.guests.next_timer(),
             self._parts.queue.next_timer(),
             self._publisher.next_timer(),
-            self.terminal.next_timer(),
+            self.console.next_timer(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 

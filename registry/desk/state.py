@@ -13,6 +13,7 @@ from chatapp.registry.desk.statistics import Estimates, Figures, ServedSession
 from chatapp.registry.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.desk.visit import BY_OPERATOR, CONSOLE, NOBODY, OperatorId, Visit, visit_of
 from chatapp.registry.directory.directory import Directory
+from chatapp.registry.directory.presence import Liveness
 from chatapp.registry.effects import (
     Admit,
     Caller,
@@ -20,7 +21,9 @@ from chatapp.registry.effects import (
     ConsoleNotice,
     Disconnect,
     Drop,
+    DropReason,
     Effect,
+    LinkEndReason,
     Push,
     Refuse,
     Reply,
@@ -29,7 +32,6 @@ from chatapp.registry.effects import (
 from chatapp.registry.limits import Leases, WallClock
 from chatapp.registry.store.entries import DeskLineKept
 from chatapp.registry.store.protocol import LoadedDesk
-from chatapp.registry.transport.liveness import Liveness
 from chatapp.registry.transport.sessions import Connections
 from chatapp.wire.address import Address
 from chatapp.wire.limits import (
@@ -118,7 +120,7 @@ class Guests:
     def silent(self, identity: bytes) -> list[Effect]:
         """They have shown no sign of life for too long: the end of their link says what becomes of a visit."""
         link = self.link_of(identity)
-        return [] if link is None else [Disconnect(link=link, reason="silent")]
+        return [] if link is None else [Disconnect(link=link, reason=LinkEndReason.SILENT)]
 
     def place_of(self, identity: bytes) -> tuple[int | None, Address | None]:
         """The link and the address of a guest."""
@@ -129,11 +131,11 @@ class Guests:
         """They have a link; a former one goes."""
         guest = self._guests[caller.identity]
         if guest.link == link:
-            return [Drop(reason="misplaced attach")]
+            return [Drop(reason=DropReason.MISPLACED_ATTACH)]
         former, guest.link = guest.link, link
         self._liveness.note(caller.identity, now=now)
         self._leases.end(caller.identity)
-        return [] if former is None else [Disconnect(link=former, reason="replaced by a newer link")]
+        return [] if former is None else [Disconnect(link=former, reason=LinkEndReason.REPLACED)]
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
         """A link is over."""

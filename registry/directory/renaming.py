@@ -8,9 +8,19 @@ from collections.abc import Callable
 
 from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.names import key_of
-from chatapp.registry.effects import Caller, Drop, Effect, Persist, Renamed, RenameOutcome, Reply, Resume
-from chatapp.registry.limits import Buckets, RegistryPolicy, WallClock, remaining
-from chatapp.registry.outputs import PendingRequests
+from chatapp.registry.effects import (
+    Caller,
+    Drop,
+    DropReason,
+    Effect,
+    NameChanged,
+    Note,
+    Persist,
+    RenameOutcome,
+    Reply,
+    Resume,
+)
+from chatapp.registry.limits import Buckets, PendingRequests, RegistryPolicy, WallClock, remaining
 from chatapp.registry.store.entries import Entry, NameBound, NameFreed, NameReserved
 from chatapp.registry.store.protocol import Loaded
 from chatapp.wire.codec import decode_card, encode
@@ -31,7 +41,7 @@ class Renaming:
         self._directory = directory
         self._clock = clock
         self._renames: Buckets[bytes] = Buckets(rate=1 / RENAMES_SPAN, burst=RENAMES_BURST, most=BUCKETS_MAX)
-        self._on_their_way = PendingRequests()
+        self._pending: PendingRequests[Resume] = PendingRequests()
         """Whose new name is on its way to the disk."""
 
     def rename(self, request: Rename, caller: Caller, *, now: float) -> list[Effect]:
@@ -39,15 +49,15 @@ class Renaming:
         card, identity = request.card, caller.identity
         person = self._directory.person(identity)
         if person is None or card.identity != identity:
-            return [Drop(reason="rename of another")]
-        if identity in self._on_their_way:
-            is_queued = self._on_their_way.wait(request, caller)
+            return [Drop(reason=DropReason.RENAME_OF_ANOTHER)]
+        if identity in self._pending:
+            is_queued = self._pending.wait(identity, Resume(request=request, to=caller))
             return [] if is_queued else _refusal(request.reference, caller, RefusalReason.FULL)
         if card == person.card:
             return [Reply(to=caller, message=RenameAccepted(request.reference))]
         refusal = self.refusal_of(identity, now=now)
         if refusal is None and not is_authentic(card):
-            return [Drop(reason="bad card signature")]
+            return [Drop(reason=DropReason.BAD_CARD_SIGNATURE)]
         key = key_of(card.name)
         if refusal is None:
             refusal = RefusalReason.BAD_NAME if key is None else self._flaw(card, key)
@@ -80,7 +90,7 @@ class Renaming:
 
     def is_on_its_way(self, identity: bytes) -> bool:
         """Whether the disk has yet to answer."""
-        return identity in self._on_their_way
+        return identity in self._pending
 
     def refusal_of(self, identity: bytes, *, now: float) -> RefusalReason | None:
         """Too often: each new name is told to everybody."""
@@ -89,7 +99,7 @@ class Renaming:
     def begin(self, person: Person, card: Card, key: str, *, now: float) -> tuple[Entry, ...]:
         """The name is promised; what the disk must have before it is theirs."""
         identity, at = card.identity, self._clock.millis(now)
-        self._on_their_way.begin(identity)
+        self._pending.begin(identity)
         bound = NameBound(key, identity, encode(card), person.channel_since, at, network=person.network)
         if key == person.name_key:
             return (bound,)
@@ -100,13 +110,13 @@ class Renaming:
     def give_up(self, key: str, identity: bytes) -> list[Resume]:
         """The disk did not take the name; what its bearer asked meanwhile follows."""
         self._directory.names.release_claim(key, identity)
-        return self._on_their_way.end(identity)
+        return self._pending.end(identity)
 
     def settle(self, card: Card, key: str, *, now: float) -> tuple[RefusalReason | None, list[Effect]]:
         """The disk has the name: the table says so, unless a newer card came by another way meanwhile, which is a refusal.
         What its bearer asked meanwhile follows."""
         identity = card.identity
-        waited = self._on_their_way.end(identity)
+        waited = self._pending.end(identity)
         person = self._directory.person(identity)
         assert person is not None, "nobody loses their row"
         before, until = person.card.name, now + NAME_KEPT_FOR
@@ -115,7 +125,7 @@ class Renaming:
             freed = self._directory.names.reserve(key, identity, until=until) if is_other else []
             return RefusalReason.OLD_CARD, [*_let_go(freed), *waited]
         freed = self._directory.rename(person, card, key, reserved_until=until, now=now)
-        return None, [Renamed(card=card, before=before), *_let_go(freed), *waited]
+        return None, [Note(event=NameChanged(before=before, name=card.name)), *_let_go(freed), *waited]
 
     # --- age
 
@@ -132,7 +142,7 @@ def _refusal(reference: int, caller: Caller, reason: RefusalReason) -> list[Effe
     return [Reply(to=caller, message=RenameRefused(reference, reason))]
 
 
-def recall(
+def restore_names(
     loaded: Loaded, directory: Directory, clock: WallClock, policy: RegistryPolicy, *, now: float
 ) -> int:
     """Bind and reserve them all; how many cards there were of no shape that we know."""
@@ -143,13 +153,13 @@ def recall(
             directory.names.reserve(kept.name_key, kept.identity, until=now + left)
             continue
         try:
-            _recall_bound(kept, directory, wall, now)
+            _restore_bound(kept, directory, wall, now)
         except (DecodeError, NameRefused):
             unreadable += 1
     return unreadable
 
 
-def _recall_bound(bound: NameBound, directory: Directory, wall: int, now: float) -> None:
+def _restore_bound(bound: NameBound, directory: Directory, wall: int, now: float) -> None:
     """Whoever has two names was changing them when we stopped: the newer card says which one is theirs."""
     card = decode_card(bound.card)
     person = directory.person(card.identity)

@@ -105,9 +105,13 @@ class Room(GroupRules):
         member = self.members[identity]
         self._note(identity, now)
         member.is_here = True
-        member.news_seen = self._changes
-        self._arrivals.append(self._changes)
+        self.list_given(identity)
         self._here_changed(1)
+
+    def list_given(self, identity: bytes) -> None:
+        """A member has been given a list of the others: later changes count from there."""
+        self.members[identity].news_seen = self._changes
+        self._arrivals.append(self._changes)
 
     def go_away(self, identity: bytes, *, expires_at: float, now: float) -> Member:
         """A member was here and is out of reach."""
@@ -142,9 +146,7 @@ class Room(GroupRules):
     def listeners(self) -> Iterable[Connection]:
         """The seats of those who are here."""
         connections = (
-            self._context.connections.connection(one)
-            for one, member in self.members.items()
-            if member.is_here
+            self._context.connections.of(one) for one, member in self.members.items() if member.is_here
         )
         return (connection for connection in connections if connection.link is not None)
 

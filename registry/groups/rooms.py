@@ -11,6 +11,7 @@ from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import (
     Caller,
     Drop,
+    DropReason,
     Effect,
     GroupKeyOutcome,
     Persist,
@@ -20,8 +21,7 @@ from chatapp.registry.effects import (
 )
 from chatapp.registry.groups.room import Member, Room
 from chatapp.registry.groups.rules import GroupContext
-from chatapp.registry.limits import Buckets, Shares, remaining
-from chatapp.registry.outputs import PendingRequests
+from chatapp.registry.limits import Buckets, PendingRequests, Shares, remaining
 from chatapp.registry.store.entries import Entry, GroupGone, RoomMemberGone, RoomMemberKept
 from chatapp.registry.store.protocol import Loaded
 from chatapp.wire.errors import NameRefused
@@ -226,7 +226,7 @@ class Rooms:
         self._caps = RoomCaps(directory)
         self.index = RoomIndex(context)
         self._room_of: dict[bytes, Room] = {}
-        self._entering = PendingRequests()
+        self._entering: PendingRequests[Resume] = PendingRequests()
         """New members on their way to the disk."""
 
     def load(self, loaded: Loaded, *, now: float) -> list[Entry]:
@@ -269,9 +269,9 @@ class Rooms:
     def enter(self, request: EnterRoom, caller: Caller, *, now: float) -> list[Effect]:
         """Answered at once where the asker is a member, else when the disk has it."""
         if not self._is_at(caller):
-            return [Drop(reason="room request of a former link")]
+            return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
-            is_queued = self._entering.wait(request, caller)
+            is_queued = self._entering.wait(caller.identity, Resume(request=request, to=caller))
             return [] if is_queued else _refusal(request.reference, caller, RoomRefusal.TOO_OFTEN)
         key = room_key(request.room)
         if key is None:
@@ -371,6 +371,7 @@ class Rooms:
         """Who is a member need not wait for the disk: only that they are back is new to it."""
         identity = caller.identity
         if room.members[identity].is_here:
+            room.list_given(identity)
             return self._welcome(room, reference, caller, missed=0)
         since = room.members[identity].since
         entry = self._entry(room, identity, since=since, seen=since, is_here=True, now=now)
@@ -387,17 +388,17 @@ class Rooms:
         identity = caller.identity
         since = room.members[identity].since
         entered = RoomEntered(reference, room.group.name, room.others(identity), since, missed)
-        return [Reply(to=caller, message=entered), room.grant(self._context.connections.connection(identity))]
+        return [Reply(to=caller, message=entered), room.grant(self._context.connections.of(identity))]
 
     # --- going
 
     def leave(self, request: LeaveRoom, caller: Caller, *, now: float) -> list[Effect]:
         """Out for good, at once; answered when the disk has it or refuses it."""
         if not self._is_at(caller):
-            return [Drop(reason="room request of a former link")]
+            return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
-            is_queued = self._entering.wait(request, caller)
-            return [] if is_queued else [Drop(reason="too many requests wait")]
+            is_queued = self._entering.wait(caller.identity, Resume(request=request, to=caller))
+            return [] if is_queued else [Drop(reason=DropReason.REQUEST_QUEUE_FULL)]
         left = Reply(to=caller, message=RoomLeft(request.reference))
         if not self._take_out(caller.identity, now):
             return [left]

@@ -12,6 +12,7 @@ from chatapp.registry.directory.directory import Directory
 from chatapp.registry.effects import (
     Caller,
     Drop,
+    DropReason,
     Effect,
     GroupKeyOutcome,
     LineLost,
@@ -23,12 +24,11 @@ from chatapp.registry.effects import (
     Resume,
 )
 from chatapp.registry.groups.log import Group, LogLine, Verdict
-from chatapp.registry.limits import RegistryPolicy, WallClock, first_epoch, remaining
-from chatapp.registry.outputs import DiskState
+from chatapp.registry.limits import DiskState, RegistryPolicy, WallClock, first_epoch, remaining
 from chatapp.registry.store import entries
 from chatapp.registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped
 from chatapp.registry.store.protocol import LoadedGroup, RecordLost, StoreError
-from chatapp.registry.transport.sessions import Connection, Connections, Randomness
+from chatapp.registry.transport.sessions import Connection, Connections
 from chatapp.wire.framing import GroupHeader, pack_relayed
 from chatapp.wire.limits import GROUP_KEPT_FOR
 from chatapp.wire.messages.rooms import (
@@ -41,6 +41,7 @@ from chatapp.wire.messages.rooms import (
     GroupRefusal,
     GroupRefused,
 )
+from chatapp.wire.opening import Randomness
 from chatapp.wire.sealing import group_tag
 
 ReadLines = Callable[[str, Sequence[int]], list[bytes]]
@@ -198,14 +199,14 @@ class GroupRules(ABC):
 
     def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
         """A frame from a link: to the disk. When it is there, all others get it as it is, and its sender hears of it."""
-        connection = self._context.connections.connection(caller.identity)
+        connection = self._context.connections.of(caller.identity)
         if caller.link is None or connection.link != caller.link:
-            return [Drop(reason="group frame of a former link")]
+            return [Drop(reason=DropReason.GROUP_FRAME_FROM_OLD_LINK)]
         if not self.may_speak(caller):
-            return [Drop(reason="group frame of a stranger")]
+            return [Drop(reason=DropReason.GROUP_FRAME_FROM_NON_MEMBER)]
         verdict = self.group.judge(header, len(frame), sender_index=connection.sender_index, now=now)
         if verdict is Verdict.FOREIGN:
-            return [Drop(reason="foreign group frame")]
+            return [Drop(reason=DropReason.FOREIGN_GROUP_FRAME)]
         if verdict is Verdict.OVER:
             return [self._refusal(header.epoch, header.counter, GroupRefusal.EPOCH_OVER, caller)]
         line = self.group.add(caller.identity, header.epoch, len(frame), now=now)
@@ -251,7 +252,7 @@ class GroupRules(ABC):
         """The next page of what others said; nothing from before the asker came."""
         not_before = self.not_before(caller.identity)
         if not_before is None:
-            return [Drop(reason="page for a stranger")]
+            return [Drop(reason=DropReason.PAGE_FOR_NON_MEMBER)]
         name = self.group.name
         page = self.group.page(max(request.since, not_before), reader=caller.identity)
         frames = self._frames([line.position for line in page.lines])

@@ -9,7 +9,8 @@ import hashlib
 from collections import OrderedDict, deque
 from typing import Final, Generic, TypeVar
 
-from chatapp.registry.limits import Bucket, Buckets
+from chatapp.registry.effects import DropReason
+from chatapp.registry.limits import Buckets
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.admission import is_invitation_for, is_register_authentic, make_refused
 from chatapp.wire.codec import decode_hello, decode_register, encode
@@ -50,23 +51,23 @@ class Gate:
         refused = make_refused(self._registry, nonce=hello.nonce, reason=RefusalReason.VERSION, name="")
         return bytes((Kind.REFUSED,)) + encode(refused)
 
-    def screen(self, data: bytes, sender: Address, *, now: float) -> Register | str:
+    def screen(self, data: bytes, sender: Address, *, now: float) -> Register | DropReason:
         """A REGISTER that was sent from where it came from, within that address's rate, else why it is dropped: all that can
         be said of it for little. Raises DecodeError."""
         register = decode_register(data[1:])
         if not self._is_cookie_good(register.cookie, sender, now):
-            return "bad cookie"
+            return DropReason.BAD_COOKIE
         if not self._registers.take(network_of(sender.host), now=now):
-            return "too many registrations"
+            return DropReason.REGISTER_RATE
         return register
 
-    def flaw_of(self, register: Register) -> str:
+    def flaw_of(self, register: Register) -> DropReason | None:
         """Why it is not its author's after all; empty when it is. This is what costs."""
         if not is_register_authentic(register, registry=self._registry.public):
-            return "bad registration signature"
+            return DropReason.BAD_REGISTER_SIGNATURE
         if not is_authentic(register.card):
-            return "bad card signature"
-        return "" if self._is_invitation_good(register) else "bad invitation"
+            return DropReason.BAD_CARD_SIGNATURE
+        return None if self._is_invitation_good(register) else DropReason.BAD_INVITATION
 
     def _is_invitation_good(self, register: Register) -> bool:
         shown, identity = register.invitation, register.card.identity
@@ -104,7 +105,7 @@ class FairQueue(Generic[Waiting]):
     def __init__(self, *, most: int, now: float) -> None:
         self._most: Final = most
         self._shared: Final = most - most // 4
-        self._at_once: Final = Bucket(BURST, now=now)
+        self._at_once: Final[Buckets[None]] = Buckets(rate=RATE, burst=BURST)
         self._lines: OrderedDict[str, deque[Waiting]] = OrderedDict()
         self._count = 0
         self.due = float("inf")
@@ -115,7 +116,7 @@ class FairQueue(Generic[Waiting]):
 
     def is_free(self, *, now: float) -> bool:
         """Whether one more may be looked at as it comes."""
-        return not self._count and self._at_once.take(1, rate=RATE, burst=BURST, now=now)
+        return not self._count and self._at_once.take(None, now=now)
 
     def join(self, network: str, one: Waiting, *, now: float) -> bool:
         """Behind others of its network; False when too many of them wait."""

@@ -9,7 +9,8 @@ import enum
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from chatapp.registry.limits import Bucket, Buckets, Leases
+from chatapp.registry.effects import LinkEndReason
+from chatapp.registry.limits import Buckets, Leases
 from chatapp.wire.address import Address, network_of
 from chatapp.wire.framing import frame
 from chatapp.wire.limits import (
@@ -103,58 +104,47 @@ def cost_of_answers(size: int, requests: int) -> int:
 
 
 class LinkThrottle:
-    """The buckets of all links and of their networks, and who is paused."""
+    """Pauses links that ask for more than their rate, or whose network does."""
 
     def __init__(self, *, requests_per_second: float = REQUESTS_PER_SECOND) -> None:
-        self._rate: Final = requests_per_second
-        self._burst: Final = requests_per_second * REQUESTS_BURST / REQUESTS_PER_SECOND
-        self._networks: Buckets[str] = Buckets(
-            rate=REQUESTS_NETWORK_FACTOR * self._rate,
-            burst=REQUESTS_NETWORK_FACTOR * self._burst,
+        burst = requests_per_second * REQUESTS_BURST / REQUESTS_PER_SECOND
+        self._links: Final[Buckets[int]] = Buckets(rate=requests_per_second, burst=burst)
+        self._networks: Final[Buckets[str]] = Buckets(
+            rate=REQUESTS_NETWORK_FACTOR * requests_per_second,
+            burst=REQUESTS_NETWORK_FACTOR * burst,
             most=BUCKETS_MAX,
         )
-        self._buckets: dict[int, Bucket] = {}
         self._paused: dict[int, float] = {}
-        self._to_pause: list[int] = []
-        self._to_resume: list[int] = []
+        self.to_pause: list[int] = []
+        """For the core to drain: links to read no more from, for now."""
+        self.to_resume: list[int] = []
+        """For the core to drain: links to read on from."""
 
     def note(self, number: int, network: str, count: int, *, now: float) -> None:
-        """A link of this network asked for so much."""
-        bucket = self._buckets.get(number)
-        if bucket is None:
-            bucket = self._buckets[number] = Bucket(self._burst, now=now)
-        wait = bucket.overdraw(count, rate=self._rate, burst=self._burst, now=now)
-        wait = max(wait, self._networks.overdraw(network, count, now=now))
+        """Count requests of a link, and pause it when there are too many."""
+        wait = max(
+            self._links.overdraw(number, count, now=now), self._networks.overdraw(network, count, now=now)
+        )
         if wait:
             if number not in self._paused:
-                self._to_pause.append(number)
+                self.to_pause.append(number)
             self._paused[number] = now + wait
 
     def forget(self, number: int) -> None:
-        """The link is over."""
-        self._buckets.pop(number, None)
+        """Drop what is known of a link that is over."""
+        self._links.forget(number)
         self._paused.pop(number, None)
 
     def handle_timer(self, *, now: float) -> None:
-        """Whose pause is over may be read on."""
+        """Resume the links whose pause is over."""
         for number, until in list(self._paused.items()):
             if until <= now:
                 del self._paused[number]
-                self._to_resume.append(number)
+                self.to_resume.append(number)
 
     def next_deadline(self) -> float | None:
-        """When the first pause is over."""
+        """Return when the first pause is over."""
         return min(self._paused.values(), default=None)
-
-    def to_pause(self) -> list[int]:
-        """Drained: links to read no more from, for now."""
-        pausing, self._to_pause = self._to_pause, []
-        return pausing
-
-    def to_resume(self) -> list[int]:
-        """Drained: links to read on from."""
-        resuming, self._to_resume = self._to_resume, []
-        return resuming
 
 
 class FanoutBuffer:
@@ -268,9 +258,12 @@ class Links:
         self.throttle: Final = LinkThrottle(requests_per_second=requests_per_second)
         self._relayed: Final = FanoutBuffer()
         self._dirty: list[PeerLink] = []
-        self._ended: list[tuple[PeerLink, str]] = []
-        self._to_close: list[tuple[int, str]] = []
-        self._to_widen: list[int] = []
+        self.ended: list[tuple[PeerLink, LinkEndReason]] = []
+        """For the core to drain: attached links that we ended."""
+        self.to_close: list[tuple[int, LinkEndReason]] = []
+        """For the driver: connections to close."""
+        self.to_widen: list[int] = []
+        """For the driver: links whose frames may have full length from now on."""
 
     def __len__(self) -> int:
         return len(self._links)
@@ -290,13 +283,13 @@ class Links:
         if len(self._links) >= self._most:
             oldest = self.pending.oldest()
             if oldest is None:
-                self._to_close.append((number, "too many links"))
+                self.to_close.append((number, LinkEndReason.TOO_MANY_LINKS))
                 return
-            self.end(oldest, "too many links")
+            self.end(oldest, LinkEndReason.TOO_MANY_LINKS)
         self._links[number] = PeerLink(number, remote)
         self.pending.join(number, remote.host, now=now)
         while (gone := self.pending.one_too_many(remote.host, now=now)) is not None:
-            self.end(gone, "too many connections without a first frame")
+            self.end(gone, LinkEndReason.TOO_MANY_PENDING)
 
     def attach(
         self, link: PeerLink, session: LinkSession, identity: bytes, answer: bytes, *, is_guest: bool = False
@@ -307,15 +300,15 @@ class Links:
         self.pending.leave(link.number, link.remote.host)
         link.place = self._relayed.end
         (self._guests if is_guest else self._attached)[link.number] = link
-        self._to_widen.append(link.number)
+        self.to_widen.append(link.number)
         self._queue(link, frame(answer))
 
-    def end(self, number: int, reason: str) -> None:
+    def end(self, number: int, reason: LinkEndReason) -> None:
         """Close it, from our side, once what is queued has gone."""
         link = self.forget(number)
         if link is not None:
-            self._to_close.append((number, reason))
-            self._ended.append((link, reason))
+            self.to_close.append((number, reason))
+            self.ended.append((link, reason))
 
     def forget(self, number: int) -> PeerLink | None:
         """It is over. Its queue is kept until it is drained."""
@@ -341,7 +334,7 @@ class Links:
             if link.pieces is not None:
                 link.pieces.clear()
             link.place = self._relayed.end
-            self.end(link.number, "asks for more than it reads")
+            self.end(link.number, LinkEndReason.OUTPUT_UNREAD)
             return
         if link.place < self._relayed.end and link.number in self._attached:
             self._take_relayed(link)
@@ -380,12 +373,6 @@ class Links:
             link.pieces = []
         link.pieces.append(piece)
 
-    def note_backlog(self, number: int, size: int) -> None:
-        """So many bytes wait for the reader of a link."""
-        link = self._links.get(number)
-        if link is not None:
-            link.backlog = size
-
     # --- time
 
     def note_frames(self, link: PeerLink, cost: int, *, now: float) -> None:
@@ -396,21 +383,14 @@ class Links:
         """Reads on where a pause is over; ends what has proved nothing for too long."""
         self.throttle.handle_timer(now=now)
         for number in self.pending.expired(now=now):
-            self.end(number, "no first frame")
+            self.end(number, LinkEndReason.FIRST_FRAME_LATE)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
         deadlines = (self.pending.next_deadline(), self.throttle.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
-    # --- drained by the core
-
-    def ended(self) -> list[tuple[PeerLink, str]]:
-        """Links that we ended, and why."""
-        ended, self._ended = self._ended, []
-        return ended
-
-    # --- drained by the shell
+    # --- out
 
     def writes(self) -> list[tuple[int, list[bytes]]]:
         """What each link is to be sent."""
@@ -442,13 +422,3 @@ class Links:
                 yield number, shared
             elif link.place < end:
                 yield number, [log.after(link.place)]
-
-    def to_close(self) -> list[tuple[int, str]]:
-        """Links that are over, and why."""
-        closing, self._to_close = self._to_close, []
-        return closing
-
-    def to_widen(self) -> list[int]:
-        """Links whose frames may be as long as frames get from now on."""
-        widening, self._to_widen = self._to_widen, []
-        return widening

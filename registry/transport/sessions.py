@@ -6,22 +6,16 @@ earlier life of ours, opens nothing. Knows keys; no sockets or clocks.
 
 import itertools
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Final
 
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.identity import AgreementKey, Identity, make_card
+from chatapp.wire.opening import Randomness
 from chatapp.wire.session import SessionTable
 
 _KEY_SIZE: Final = 32
 _LOOKED_AT: Final = 16
 """How many of those who came in longest ago are looked at for one with whom nothing is shared any more."""
-
-
-class Randomness(Protocol):
-    """Where chance comes from: `random.Random` in tests, the system's in earnest."""
-
-    def randbytes(self, n: int, /) -> bytes:
-        """`n` random bytes."""
 
 
 class Sessions:
@@ -79,7 +73,7 @@ class Connections:
         self._connections: dict[bytes, Connection] = {}
         self._next_sender_index = max(first_sender_index % _STATION_LAST, 1)
 
-    def connection(self, identity: bytes) -> Connection:
+    def of(self, identity: bytes) -> Connection:
         """Their seat, made when they have none."""
         connection = self._connections.get(identity)
         if connection is None:

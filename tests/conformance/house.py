@@ -4,6 +4,7 @@ import random
 from collections import defaultdict
 
 from chatapp.registry.core import RegistryCore
+from chatapp.registry.effects import LinkEndReason
 from chatapp.wire.address import Address
 from chatapp.wire.framing import FrameReader
 from chatapp.wire.identity import Identity
@@ -34,24 +35,34 @@ class House:
             wall=now + 1_700_000_000,
         )
         self._streams: defaultdict[int, bytes] = defaultdict(bytes)
-        self.closed: dict[int, str] = {}
+        self._datagrams: list[tuple[bytes, Address]] = []
+        self._broadcasts: list[tuple[bytes, list[Address]]] = []
+        self.closed: dict[int, LinkEndReason] = {}
         self._settle()
 
     def _settle(self) -> None:
         while entries := self.core.entries_to_store():
             self._store.append(entries)
             self.core.entries_stored(len(entries), now=self.now)
-        for link, pieces in self.core.link_writes():
+        output = self.core.take_output()
+        for link, pieces in output.link_writes:
             self._streams[link] += b"".join(pieces)
-        self.closed.update(self.core.links_to_close())
+        self.closed.update(output.links_to_close)
+        self._datagrams += output.datagrams
+        self._broadcasts += output.broadcasts
 
     # --- datagrams
+
+    def take_datagrams(self) -> list[tuple[bytes, Address]]:
+        """Drained: datagrams that went out."""
+        datagrams, self._datagrams = self._datagrams, []
+        return datagrams
 
     def send(self, datagram: bytes, source: Address) -> list[bytes]:
         """A datagram comes; what goes back to its source at once."""
         self.core.receive_datagram(datagram, source, now=self.now)
         self._settle()
-        answers = self.core.datagrams_to_send()
+        answers = self.take_datagrams()
         assert all(to == source for _, to in answers)
         return [data for data, _ in answers]
 
@@ -62,7 +73,8 @@ class House:
             self.now = max(min(self.core.next_timer(), end), self.now + 1e-6)
             self.core.handle_timer(now=self.now)
             self._settle()
-        return self.core.broadcasts_to_send()
+        broadcasts, self._broadcasts = self._broadcasts, []
+        return broadcasts
 
     # --- links
 

@@ -144,14 +144,14 @@ def test_a_reported_peer_is_asked_and_answers() -> None:
     house.link_up(bob, 2)
     assert house.write(1, alice.ask([33, bob.identity])) == []
     house.wait(1.1)
-    assert [(bob.open(data), to) for data, to in house.core.datagrams_to_send()] == [([[14]], THERE)] * 2
+    assert [(bob.open(data), to) for data, to in house.take_datagrams()] == [([[14]], THERE)] * 2
     assert [bob.read(frame) for frame in house.read(2) if frame[0] == 7] == [[14]] * 2
     house.send(bob.seal([10, 0]), THERE)
     house.wait(5.0)
     assert row_of(bob, house, alice)[3] == 1
     house.write(1, alice.ask([33, bob.identity]))
     house.wait(3.1)
-    house.core.datagrams_to_send()
+    house.take_datagrams()
     assert row_of(bob, house, alice)[3] == 2
 
 

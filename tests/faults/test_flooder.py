@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from chatapp.registry.effects import DropReason
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_cookie
 from chatapp.wire.framing import Kind
@@ -23,10 +24,10 @@ def test_garbage_is_dropped_before_any_key_is_touched(rig: Rig) -> None:
     for _ in range(SAMPLES):
         rig.receive(made(), SOMEWHERE)
     assert set(rig.core.dropped) == {
-        "unknown kind of datagram",
-        "malformed datagram",
-        "datagram of no session",
-        "another version",
+        DropReason.UNKNOWN_DATAGRAM_KIND,
+        DropReason.MALFORMED_DATAGRAM,
+        DropReason.NO_SESSION,
+        DropReason.OTHER_VERSION,
     }
 
 

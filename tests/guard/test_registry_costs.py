@@ -8,6 +8,7 @@ import os
 import pytest
 
 from chatapp.registry.core import RegistryCore
+from chatapp.registry.outputs import Output
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.codec import encode
@@ -39,14 +40,14 @@ class TestTable:
         world = calm_world(4)
         core: RegistryCore = world.house.core
         batches: list[tuple[bytes, list[Address]]] = []
-        drain = core.broadcasts_to_send
+        drain = core.take_output
 
-        def drained() -> list[tuple[bytes, list[Address]]]:
+        def drained() -> Output:
             found = drain()
-            batches.extend(found)
+            batches.extend(found.broadcasts)
             return found
 
-        core.broadcasts_to_send = drained  # type: ignore[method-assign]
+        core.take_output = drained  # type: ignore[method-assign]
         world.people[0].leave()
         world.network.run_for(0.2)
         assert [len(addresses) for _, addresses in batches] == [3]

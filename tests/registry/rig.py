@@ -6,9 +6,11 @@ from collections import defaultdict
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.core import LINKS_MAX, RegistryCore
 from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.effects import DropReason, Event, LinkEndReason
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.registry.store.entries import Entry
 from chatapp.registry.store.protocol import StoreError, StoreFull
+from chatapp.registry.texts import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import decode_notice
@@ -52,7 +54,8 @@ class Rig:
         self.faults_allowed = False
         self.datagrams: defaultdict[Address, list[bytes]] = defaultdict(list)
         self.frames: defaultdict[int, list[bytes]] = defaultdict(list)
-        self.closed: dict[int, str] = {}
+        self.closed: dict[int, LinkEndReason] = {}
+        self.events: list[Event] = []
         self.paused: set[int] = set()
         self.widened: set[int] = set()
         self.handed: list[Entry] = []
@@ -93,25 +96,31 @@ class Rig:
 
     def turn(self) -> None:
         """What the shell does at the end of a turn."""
-        assert self.faults_allowed or not self.core.dropped["fault of ours"], list(
-            map(str, self.core.events())
-        )
+        assert self.faults_allowed or not self.core.dropped[DropReason.FAULT], self.take_event_lines()
         while self.core._register_queue:  # the shell's next timer, which is due at once
             self.core.handle_timer(now=self.now)
         if self.auto_commit:
             self._commit_all(self.core)
-        self.widened.update(self.core.links_to_widen())
-        for link, pieces in self.core.link_writes():
+        self.widened.update(self.core.take_links_to_widen())
+        output = self.core.take_output()
+        for link, pieces in output.link_writes:
             self._feed(link, pieces)
-        self.console += self.core.console_lines()
-        for data, to in self.core.datagrams_to_send():
+        self.console += output.console_lines
+        for data, to in output.datagrams:
             self.datagrams[to].append(data)
-        for data, addresses in self.core.broadcasts_to_send():
+        for data, addresses in output.broadcasts:
             for address in addresses:
                 self.datagrams[address].append(data)
-        self.paused.update(self.core.links_to_pause())
-        self.paused.difference_update(self.core.links_to_resume())
-        self.closed.update(self.core.links_to_close())
+        self.paused.update(output.links_to_pause)
+        self.paused.difference_update(output.links_to_resume)
+        self.closed.update(output.links_to_close)
+        self.events += output.events
+
+    def take_event_lines(self) -> list[str]:
+        """Drained: the log's lines of what happened."""
+        events = [*self.events, *self.core.take_output().events]
+        self.events = []
+        return [event_line(event) for event in events]
 
     def commit(self) -> None:
         """The disk has everything that was asked for until now."""
@@ -151,7 +160,7 @@ class Rig:
         self._show_life(self.hands, until)
         while (due := self.core.next_timer()) <= until:
             self.now = max(self.now, due)
-            if asked := self.core._service._link_lifecycle._liveness._probes:
+            if asked := self.core._service.liveness._probes:
                 self._show_life([hand for hand in self.hands if hand.id in asked], self.now)
             self.core.handle_timer(now=self.now)
             self.turn()
@@ -160,7 +169,7 @@ class Rig:
     def _show_life(self, hands: list[Hand], now: float) -> None:
         for hand in hands:
             if hand.shows_life:
-                self.core._service.heard_on_link(hand.id, now=now)
+                self.core._service.liveness.note_if_present(hand.id, now=now)
 
     # --- the world
 

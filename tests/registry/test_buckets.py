@@ -1,6 +1,6 @@
 """Token buckets: a burst, then a rate; idle buckets are forgotten first."""
 
-from chatapp.registry.limits import Bucket, Buckets
+from chatapp.registry.limits import Buckets
 
 
 def test_a_burst_then_the_rate() -> None:
@@ -27,13 +27,21 @@ def test_only_so_many_are_remembered() -> None:
 
 
 def test_an_overdraft_says_how_long_to_wait() -> None:
-    bucket = Bucket(10.0, now=0.0)
-    assert bucket.overdraw(10, rate=5.0, burst=10.0, now=0.0) == 0.0
-    assert bucket.overdraw(5, rate=5.0, burst=10.0, now=0.0) == 1.0
-    assert bucket.overdraw(5, rate=5.0, burst=10.0, now=1.0) == 1.0
+    buckets: Buckets[str] = Buckets(rate=5.0, burst=10.0, most=1)
+    assert buckets.overdraw("eve", 10, now=0.0) == 0.0
+    assert buckets.overdraw("eve", 5, now=0.0) == 1.0
+    assert buckets.overdraw("eve", 5, now=1.0) == 1.0
 
 
 def test_time_that_runs_backwards_takes_nothing() -> None:
-    bucket = Bucket(1.0, now=5.0)
-    assert bucket.take(1, rate=1.0, burst=1.0, now=4.0)
-    assert bucket.take(1, rate=1.0, burst=1.0, now=6.0)
+    buckets: Buckets[str] = Buckets(rate=1.0, burst=1.0)
+    assert buckets.take("eve", now=5.0)
+    assert not buckets.take("eve", now=4.0)
+    assert buckets.take("eve", now=6.0)
+
+
+def test_a_forgotten_bucket_is_full_again() -> None:
+    buckets: Buckets[str] = Buckets(rate=1.0, burst=1.0)
+    assert buckets.take("eve", now=0.0)
+    buckets.forget("eve")
+    assert buckets.take("eve", now=0.0)

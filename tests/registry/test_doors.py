@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.registry.access import AccessSettings
-from chatapp.registry.effects import MakeInvites
+from chatapp.registry.effects import DropReason, MakeInvites
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
@@ -20,7 +20,7 @@ def invited(rig: Rig, *codes: JoinCode) -> str:
     """The registry knows these; what it answers."""
     rig.core.run_admin_request(MakeInvites([code.public for code in codes]), "ticket", now=rig.now)
     rig.turn()
-    ((ticket, answer),) = rig.core.answers()
+    ((ticket, answer),) = rig.core.take_admin_answers()
     assert ticket == "ticket"
     return answer.error
 
@@ -123,7 +123,7 @@ def test_a_stolen_invitation_is_of_no_use(rig: Rig) -> None:
             return shown
 
     assert eve.register(code=Stolen(CODE.text)) is None
-    assert rig.core.dropped["bad invitation"] == 1
+    assert rig.core.dropped[DropReason.BAD_INVITATION] == 1
     assert refusal(bob, CODE) is None
 
 
@@ -143,7 +143,7 @@ def test_there_are_no_more_codes_than_a_registry_takes() -> None:
     many = [Identity(number.to_bytes(32)).public for number in range(1, INVITES_MAX)]
     rig.core.run_admin_request(MakeInvites(many), "", now=rig.now)
     rig.turn()
-    assert rig.core.answers()[0][1].error == ""
+    assert rig.core.take_admin_answers()[0][1].error == ""
     assert "there is room for 1" in invited(rig, CODE, OTHER)
     assert invited(rig, CODE) == ""
     assert invited(rig, CODE) == "", "the same once more is no further one"

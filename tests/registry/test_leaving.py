@@ -1,5 +1,6 @@
 """Leaving: an announced departure makes a person away rather than lost."""
 
+from chatapp.registry.effects import LinkEndReason
 from chatapp.wire.address import Address
 from chatapp.wire.messages.registration import Leave, Left, Ping
 from chatapp.wire.messages.table import Presence
@@ -20,7 +21,7 @@ def test_leaving_is_answered_as_often_as_it_is_said(rig: Rig) -> None:
 def test_leaving_ends_the_link_too(rig: Rig) -> None:
     bob = rig.member("bob")
     bob.leave()
-    assert rig.closed[bob.link or 0] == "left"
+    assert rig.closed[bob.link or 0] == LinkEndReason.LEFT
     assert not row_of(rig, bob).online
     rig.close_link(bob.link or 0)
     assert not row_of(rig, bob).online
@@ -29,7 +30,7 @@ def test_leaving_ends_the_link_too(rig: Rig) -> None:
 def test_leaving_over_the_link_is_answered_before_it_ends(rig: Rig) -> None:
     bob = rig.member("bob")
     assert bob.ask(Leave(3)) == [Left(3)]
-    assert rig.closed[bob.link or 0] == "left"
+    assert rig.closed[bob.link or 0] == LinkEndReason.LEFT
     assert not row_of(rig, bob).online
 
 

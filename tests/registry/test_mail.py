@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatapp.registry.effects import DropReason
 from chatapp.wire.address import Address
 from chatapp.wire.limits import LETTER_MAX, MAIL_BATCH_MAX, MAIL_KEPT_FOR, MAILBOX_PLACES
 from chatapp.wire.messages.link import RegistryNotice
@@ -237,7 +238,7 @@ def test_who_moves_is_counted_with_the_network_of_their_first_name(rig: Rig, ann
 def test_the_longest_letter_passes_and_a_longer_one_is_no_message(rig: Rig, ann: Hand, bob: Hand) -> None:
     assert ann.ask(letter(bob, 1, text=bytes(LETTER_MAX))) == [MailSaved(1)]
     assert ann.ask(letter(bob, 2, text=bytes(LETTER_MAX + 1))) == []
-    assert rig.core.dropped["malformed frame"] == 1
+    assert rig.core.dropped[DropReason.MALFORMED_FRAME] == 1
     assert len(come_back(bob).letters[0].letter) == LETTER_MAX
 
 

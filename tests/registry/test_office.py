@@ -13,7 +13,7 @@ from tests.registry.rig import Rig
 def asked(rig: Rig, request: AdminRequest) -> AdminAnswer:
     rig.core.run_admin_request(request, "ticket", now=rig.now)
     rig.turn()
-    ((ticket, answer),) = rig.core.answers()
+    ((ticket, answer),) = rig.core.take_admin_answers()
     assert ticket == "ticket"
     return answer
 
@@ -103,9 +103,9 @@ def test_nothing_is_said_before_the_disk_has_it(rig: Rig) -> None:
     rig.auto_commit = False
     rig.core.run_admin_request(ReleaseName("bob"), "ticket", now=rig.now)
     rig.turn()
-    assert rig.core.answers() == []
+    assert rig.core.take_admin_answers() == []
     rig.commit()
-    assert rig.core.answers() == [("ticket", AdminAnswer())]
+    assert rig.core.take_admin_answers() == [("ticket", AdminAnswer())]
 
 
 def test_a_disk_that_takes_nothing_is_named(rig: Rig) -> None:

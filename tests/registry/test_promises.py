@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.effects import Drop, Effect, Persist
+from chatapp.registry.effects import AdminAnswer, AnswerAdmin, Effect, Persist
 from chatapp.registry.outputs import CommitBarrier
 from chatapp.registry.store.entries import Entry, GroupCut
 
@@ -14,16 +14,20 @@ def entry(position: int) -> Entry:
     return GroupCut("channel", position)
 
 
+def said(what: str) -> AnswerAdmin:
+    return AnswerAdmin(ticket=what, answer=AdminAnswer())
+
+
 def promise(number: int, count: int = 1) -> Persist:
     return Persist(
         entries=tuple(entry(number) for _ in range(count)),
-        then=(Drop(reason=f"{number} kept"),),
-        otherwise=(Drop(reason=f"{number} lost"),),
+        then=(said(f"{number} kept"),),
+        otherwise=(said(f"{number} lost"),),
     )
 
 
 def reasons(effects: "list[Effect] | tuple[Effect, ...]") -> list[str]:
-    return [effect.reason for effect in effects if isinstance(effect, Drop)]
+    return [effect.ticket for effect in effects if isinstance(effect, AnswerAdmin)]
 
 
 def test_a_promise_waits_for_its_entries() -> None:

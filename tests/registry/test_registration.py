@@ -109,7 +109,7 @@ def test_registrations_without_end_make_sessions_with_an_end() -> None:
 
 def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names are for ever: nobody uses them up for everybody, and whoever has one comes in as ever."""
-    monkeypatch.setattr("chatapp.registry.registering.NAMES_PER_ADDRESS_BURST", 3.0)
+    monkeypatch.setattr("chatapp.registry.directory.registration.NAMES_PER_ADDRESS_BURST", 3.0)
     rig = Rig()
     pending = [rig.hand(f"squatter{number}", host="10.9.9.9") for number in range(4)]
     answers = [one.register() for one in pending]
@@ -123,7 +123,7 @@ def test_an_address_has_a_quota_of_new_names(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_network_of_ipv6_has_one_quota(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapp.registry.registering.NAMES_PER_ADDRESS_BURST", 1.0)
+    monkeypatch.setattr("chatapp.registry.directory.registration.NAMES_PER_ADDRESS_BURST", 1.0)
     rig = Rig()
     first, second = rig.hand("one", host="2001:db8::1"), rig.hand("two", host="2001:db8::ffff:2")
     assert isinstance(first.register(), Welcome)

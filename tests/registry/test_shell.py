@@ -8,6 +8,8 @@ import pytest
 
 from chatapp.registry.core import RegistryCore
 from chatapp.registry.driver import RegistryDriver
+from chatapp.registry.effects import LinkEndReason
+from chatapp.registry.outputs import Output
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from tests.support.memory_store import MemoryStore
@@ -25,6 +27,13 @@ class Core:
 
     def next_timer(self) -> float:
         return float("inf")
+
+    def take_links_to_widen(self) -> list[object]:
+        return self.says.pop("links_to_widen", [])
+
+    def take_output(self) -> Output:
+        says = {name: self.says.pop(name, []) for name in Output._fields}
+        return Output(**cast("dict[str, Any]", says))
 
     def __getattr__(self, name: str) -> Callable[..., list[object]]:
         return lambda *_, **__: self.says.pop(name, [])
@@ -86,7 +95,9 @@ async def test_a_link_that_floods_is_paused_and_read_on_from(pump: Pump) -> None
 async def test_links_are_written_to_widened_and_closed(pump: Pump) -> None:
     first, second = pump.core.opened
     done = await pump.turn(
-        link_writes=[(first, [b"hello"])], links_to_widen=[second], links_to_close=[(second, "silent")]
+        link_writes=[(first, [b"hello"])],
+        links_to_widen=[second],
+        links_to_close=[(second, LinkEndReason.SILENT)],
     )
     assert done == [[("write", [b"hello"])], ["allow_full_frames", ("close", "silent")]]
 
@@ -99,7 +110,7 @@ async def test_nothing_is_done_with_links_that_are_over(pump: Pump) -> None:
         links_to_widen=[second],
         links_to_pause=[second, first],
         links_to_resume=[second],
-        links_to_close=[(second, "silent")],
+        links_to_close=[(second, LinkEndReason.SILENT)],
     )
     assert done == [["pause_reading"], []]
     assert not pump.core.says

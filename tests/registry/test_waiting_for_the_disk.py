@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from chatapp.registry.execution import Execution
+from chatapp.registry.effects import DropReason
+from chatapp.registry.outputs import Outputs
 from chatapp.wire.limits import REQUESTS_QUEUED_MAX
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.mail import DepositMail, MailSaved
@@ -61,7 +62,7 @@ def test_a_room_request_that_finds_too_many_before_it_is_refused(rig: Rig, ann: 
     ann.send(*(EnterRoom(number, "tea") for number in range(REQUESTS_QUEUED_MAX + 1)))
     assert ann.ask(EnterRoom(77, "tea")) == [RoomRefused(77, RoomRefusal.TOO_OFTEN)]
     assert ann.ask(LeaveRoom(78)) == []
-    assert rig.core.dropped["too many requests wait"] == 1
+    assert rig.core.dropped[DropReason.REQUEST_QUEUE_FULL] == 1
     rig.commit()
     answers = [one.reference for one in ann.notices() if isinstance(one, RoomEntered)]
     assert answers == list(range(REQUESTS_QUEUED_MAX + 1))
@@ -81,7 +82,7 @@ def test_what_waits_for_a_lost_link_is_dropped(rig: Rig, ann: Hand) -> None:
     ann.send(EnterRoom(1, "tea"), EnterRoom(2, "milk"))
     ann.drop_link()
     rig.commit()
-    assert rig.core.dropped["room request of a former link"] == 1
+    assert rig.core.dropped[DropReason.ROOM_REQUEST_FROM_OLD_LINK] == 1
     assert [kept.group for kept in rig.store.load().members] == ["#tea"]
 
 
@@ -90,18 +91,18 @@ def test_a_fault_in_one_effect_costs_no_other(
 ) -> None:
     rig.faults_allowed = True
     rig.auto_commit = False
-    send = Execution._push
+    send = Outputs.push
 
-    def push(self: Execution, number: int, message: object) -> None:
+    def push(self: Outputs, number: int, message: object) -> None:
         assert number != ann.link, "a fault of ours"
         send(self, number, message)  # type: ignore[arg-type]
 
     ann.send(letter(bob, 1))
     bob.send(letter(ann, 1))
     with monkeypatch.context() as patch:
-        patch.setattr(Execution, "_push", push)
+        patch.setattr(Outputs, "push", push)
         rig.commit()
     assert MailSaved(1) in bob.notices()
-    assert rig.core.dropped["fault of ours"]
-    shown = [str(event) for event in rig.core.events()]
+    assert rig.core.dropped[DropReason.FAULT]
+    shown = rig.take_event_lines()
     assert any("a fault of ours" in line and "test_waiting_for_the_disk.py" in line for line in shown)

@@ -12,6 +12,7 @@ from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.effects import Fault
 from chatapp.registry.store.entries import MailStored
 from chatapp.registry.store.protocol import StoreError, StoreFull
+from chatapp.registry.texts import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.framing import FrameReader
@@ -223,26 +224,27 @@ class House:
     def pump(self) -> None:
         """Move everything that the core has to say."""
         core = self.core
-        for data, target in core.datagrams_to_send():
+        core.take_links_to_widen()
+        output = core.take_output()
+        for data, target in output.datagrams:
             assert len(data) <= DATAGRAM_MAX
             self._note_bytes_out(data, target)
             self.network.send(data, self.address, target)
-        for data, targets in core.broadcasts_to_send():
+        for data, targets in output.broadcasts:
             assert len(data) <= DATAGRAM_MAX
             for target in targets:
                 self._note_bytes_out(data, target)
                 self.network.send(data, self.address, target)
-        for number, pieces in core.link_writes():
+        for number, pieces in output.link_writes:
             if number in self._pipes:
                 self._pipes[number].write(1, b"".join(pieces))
-        for number, _ in core.links_to_close():
+        for number, _ in output.links_to_close:
             pipe = self._pipes.pop(number, None)
             self._readers.pop(number, None)
             if pipe is not None:
                 pipe.close(1)
-        core.links_to_widen(), core.links_to_pause(), core.links_to_resume()
-        for event in core.events():
-            assert not isinstance(event, Fault), str(event)
+        for event in output.events:
+            assert not isinstance(event, Fault), event_line(event)
         self._store(core)
         self._arm(core)
 

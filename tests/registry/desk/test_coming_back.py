@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatapp.registry.effects import LinkEndReason
 from chatapp.wire.messages.desk import (
     CallNext,
     ClientCause,
@@ -230,7 +231,7 @@ class TestAProgramThatHangs:
         hall.advance(29.0)
         assert bela.hand.link not in hall.rig.closed
         hall.advance(1.5)
-        assert hall.rig.closed[bela.hand.link or 0] == "silent"
+        assert hall.rig.closed[bela.hand.link or 0] == LinkEndReason.SILENT
         assert asha.hand.link not in hall.rig.closed
         bela.come_back()
         assert bela.last(PlaceTold).cause is PlaceCause.RETURNED
@@ -241,7 +242,7 @@ class TestAProgramThatHangs:
         hall.type(".end")
         hall.shown()
         hall.advance(4.0)
-        assert hall.rig.closed[bela.hand.link or 0] == "silent"
+        assert hall.rig.closed[bela.hand.link or 0] == LinkEndReason.SILENT
 
     def test_of_a_visitor_who_is_called_keeps_the_place_and_the_next_is_called(self, hall: Hall) -> None:
         _, bela, cem = hall.line_of("Asha", "Bela", "Cem")
@@ -273,7 +274,7 @@ class TestAProgramThatHangs:
         asha.hand.is_frozen = True
         hall.type("are you there?")
         hall.advance(4.0)
-        assert hall.rig.closed[asha.hand.link or 0] == "silent"
+        assert hall.rig.closed[asha.hand.link or 0] == LinkEndReason.SILENT
 
     def test_of_an_operator_who_is_spoken_to_is_noticed_within_four_seconds(self) -> None:
         hall = Hall(PEERS)
@@ -284,7 +285,7 @@ class TestAProgramThatHangs:
         ann.hand.is_frozen = True
         asha.say("are you there?")
         hall.advance(4.0)
-        assert hall.rig.closed[ann.hand.link or 0] == "silent"
+        assert hall.rig.closed[ann.hand.link or 0] == LinkEndReason.SILENT
 
     def test_is_not_seen_where_the_program_answers_questions(self, hall: Hall) -> None:
         asha = hall.joined()

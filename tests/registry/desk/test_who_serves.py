@@ -166,5 +166,5 @@ def test_an_operators_name_is_not_released_while_it_is_listed() -> None:
     rig = rig_for()
     rig.hand("bob").register()
     rig.core.run_admin_request(ReleaseName("bob"), "ticket", now=rig.now)
-    ((_, answer),) = rig.core.answers()
+    ((_, answer),) = rig.core.take_admin_answers()
     assert answer.error == '"bob" is an operator of the help desk: take the name off that list first'

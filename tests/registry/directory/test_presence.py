@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatapp.registry.effects import DropReason, LinkEndReason
 from chatapp.wire.address import Address
 from chatapp.wire.limits import DATAGRAM_FRAMES_MAX, SILENCE_REPORTS_BURST
 from chatapp.wire.messages.direct import ReportSilence
@@ -47,7 +48,7 @@ class TestAnOpenLink:
         assert row_of(rig, bob).online
         rig.advance(0.2)
         assert row_of(rig, bob).presence is Presence.LOST
-        assert rig.closed[bob.link or 0] == "silent"
+        assert rig.closed[bob.link or 0] == LinkEndReason.SILENT
 
     def test_pings_by_udp_keep_it(self, rig: Rig) -> None:
         bob = rig.member("bob")
@@ -90,7 +91,7 @@ class TestReports:
         ann.send(ReportSilence(bob.id))
         rig.advance(3.5)
         assert row_of(rig, bob).presence is Presence.LOST
-        assert rig.closed[bob.link or 0] == "silent"
+        assert rig.closed[bob.link or 0] == LinkEndReason.SILENT
         assert bob.heard() == [Probe()] * 5
         assert bob.notices() == [Probe()] * 5
 
@@ -136,7 +137,7 @@ class TestReports:
         ann, bob = rig.member("ann"), rig.member("bob")
         for _ in range(int(SILENCE_REPORTS_BURST) + 5):
             ann.send(ReportSilence(bob.id))
-        assert rig.core.dropped["too many reports of silence"] == 5
+        assert rig.core.dropped[DropReason.SILENCE_REPORT_RATE] == 5
 
     def test_a_report_about_somebody_away_or_unknown_does_nothing(self, rig: Rig) -> None:
         ann, bob = rig.member("ann"), rig.member("bob")
@@ -205,7 +206,7 @@ def test_a_newer_link_replaces_the_older(rig: Rig) -> None:
     bob = rig.member("bob")
     old, sender_index = bob.link or 0, bob.sender_index
     bob.attach()
-    assert rig.closed == {old: "replaced by a newer link"}
+    assert rig.closed == {old: LinkEndReason.REPLACED}
     assert bob.sender_index > sender_index
     rig.close_link(old)
     row = row_of(rig, bob)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.registry.effects import NameChanged
+from chatapp.registry.effects import DropReason, NameChanged
 from chatapp.wire import limits
 from chatapp.wire.limits import RENAMES_SPAN
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram
@@ -27,7 +27,7 @@ class TestRenaming:
         assert (row.card, row.sender_index, row.online) == (ann.card, before.sender_index, True)
         assert row.version > before.version
         assert set(table_of(bob)) == {"anna", "bob"}
-        assert NameChanged(before="ann", name="anna") in rig.core.events()
+        assert NameChanged(before="ann", name="anna") in rig.events
 
     def test_it_is_said_when_it_is_on_the_disk(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         rig.auto_commit = False
@@ -68,8 +68,8 @@ class TestRenaming:
         forged = Card("eve", new.identity, new.mail, new.counter, new.signature)
         assert ann.ask(Rename(2, forged)) == []
         assert ann.ask(Rename(3, bob.card)) == []
-        assert rig.core.dropped["bad card signature"] == 1
-        assert rig.core.dropped["rename of another"] == 1
+        assert rig.core.dropped[DropReason.BAD_CARD_SIGNATURE] == 1
+        assert rig.core.dropped[DropReason.RENAME_OF_ANOTHER] == 1
 
     def test_once_more_is_answered_again(self, rig: Rig, ann: Hand) -> None:
         accepted(ann, "anna")

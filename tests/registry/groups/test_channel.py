@@ -1,5 +1,6 @@
 """Channel lines: relayed to all other members and stored, byte for byte."""
 
+from chatapp.registry.effects import DropReason
 from chatapp.registry.store.entries import GroupLineKept as StoredLine
 from chatapp.wire.framing import GroupHeader, unpack_group
 from chatapp.wire.limits import (
@@ -36,7 +37,7 @@ class TestSpeaking:
         core.receive_frames(ann.link or 0, [ann.line("a"), ann.line("b")], now=rig.now)
         rig.hand_over()
         core.entries_stored(2, now=rig.now)
-        first, second = (pieces for link, pieces in core.link_writes() if link != ann.link)
+        first, second = (pieces for link, pieces in core.take_output().link_writes if link != ann.link)
         assert len(first) == 1, "all frames of the turn are one piece"
         assert first[0] is second[0]
 
@@ -79,7 +80,7 @@ class TestSpeaking:
         ann.sender_index = 0
         ann.send_raw(ann.line("I am the registry"))
         assert bob.relayed() == []
-        assert rig.core.dropped["foreign group frame"] == 2
+        assert rig.core.dropped[DropReason.FOREIGN_GROUP_FRAME] == 2
 
     def test_another_groups_tag_and_short_frames_are_dropped(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         line = bytearray(ann.line("x"))
@@ -137,7 +138,7 @@ class TestRelaying:
         rig.core.link_backlog(bob.link, LINK_QUEUE_MAX // 2 + 1)
         ann.send(RelayDatagram(bob.id, b"talk"))
         assert bob.notices() == []
-        assert rig.core.dropped["no room on the recipient's link"] == 1
+        assert rig.core.dropped[DropReason.RECIPIENT_LINK_BUSY] == 1
         assert bob.ask(Ping(1))[0] == Pong(1, rig.core._service.directory.version)
         rig.core.link_backlog(bob.link, 0)
         ann.send(RelayDatagram(bob.id, b"talk"))

@@ -1,5 +1,6 @@
 """Lines in rooms: for the members present, never for strangers, under keys that change with the members."""
 
+from chatapp.registry.effects import DropReason
 from chatapp.wire.codec import encode
 from chatapp.wire.framing import Kind
 from chatapp.wire.messages.rooms import (
@@ -42,7 +43,9 @@ class TestSpeaking:
         rig.core.receive_frames(ann.link or 0, [line], now=rig.now)
         rig.hand_over()
         rig.core.entries_stored(1, now=rig.now)
-        (first,), (second,) = (pieces for link, pieces in rig.core.link_writes() if link != ann.link)
+        (first,), (second,) = (
+            pieces for link, pieces in rig.core.take_output().link_writes if link != ann.link
+        )
         assert first is second
 
     def test_what_is_said_in_one_turn_comes_in_order(self, rig: Rig, ann: Hand, bob: Hand) -> None:
@@ -78,11 +81,11 @@ class TestSpeaking:
         bob.room_key = ann.room_key
         bob.say("let me in")
         assert ann.relayed() == []
-        assert rig.core.dropped["group frame of a stranger"] == 1
+        assert rig.core.dropped[DropReason.GROUP_FRAME_FROM_NON_MEMBER] == 1
         assert bob.ask(FetchGroup("#tea", 0)) == []
-        assert rig.core.dropped["page for a stranger"] == 1
+        assert rig.core.dropped[DropReason.PAGE_FOR_NON_MEMBER] == 1
         assert bob.ask(FetchGroup("#milk", 0)) == []
-        assert rig.core.dropped["unknown group"] == 1
+        assert rig.core.dropped[DropReason.UNKNOWN_GROUP] == 1
 
     def test_nothing_from_before_one_came_is_handed_out(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         entered(ann, "tea")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatapp.registry.effects import DropReason
 from chatapp.registry.store.entries import GroupGone
 from chatapp.wire.limits import GROUP_KEPT_FOR
 from chatapp.wire.messages.rooms import (
@@ -74,7 +75,7 @@ class TestEntering:
         rig.advance(2.0)
         assert ann.changes() == {bob.id: GONE}
         assert bob.ask(FetchGroup("#tea", 0)) == []
-        assert rig.core.dropped["page for a stranger"] == 1
+        assert rig.core.dropped[DropReason.PAGE_FOR_NON_MEMBER] == 1
 
     def test_who_thinks_better_of_it_at_once_has_not_left_for_others(
         self, rig: Rig, ann: Hand, bob: Hand
@@ -229,6 +230,21 @@ class TestAway:
         rig.advance(2.0)
         assert eve.changes() == {bob.id: HERE}
 
+    def test_a_member_who_asks_again_in_between_hears_of_a_return(
+        self, rig: Rig, ann: Hand, bob: Hand
+    ) -> None:
+        """The list that is given to a member who is here already counts like that of an arrival."""
+        entered(ann, "tea")
+        entered(bob, "tea")
+        rig.advance(1.0)
+        ann.changes()
+        bob.register()
+        bob.attach()
+        assert [member.presence for member in entered(ann, "tea").members] == [AWAY]
+        entered(bob, "tea")
+        rig.advance(1.0)
+        assert ann.changes() == {bob.id: HERE}
+
     def test_after_seven_days_away_is_gone(self, rig: Rig, ann: Hand, bob: Hand) -> None:
         entered(ann, "tea")
         entered(bob, "tea")
@@ -248,7 +264,7 @@ class TestAway:
         bob.attach()
         bob.say("I am on another link")
         assert ann.relayed() == []
-        assert rig.core.dropped["group frame of a stranger"] == 1
+        assert rig.core.dropped[DropReason.GROUP_FRAME_FROM_NON_MEMBER] == 1
 
 
 def test_room_requests_of_a_former_link_are_dropped(rig: Rig, ann: Hand) -> None:

@@ -1,5 +1,6 @@
 """Floods of silent connections: the oldest are closed, and real peers get in."""
 
+from chatapp.registry.effects import LinkEndReason
 from chatapp.registry.transport.links import TIME_TO_SPEAK, WAITING_AT_ONCE
 from chatapp.wire.limits import LINKS_WAITING_IN_ALL, LINKS_WAITING_PER_ADDRESS
 from tests.registry.hand import Hand
@@ -75,7 +76,7 @@ class TestFloods:
         ann.attach()
         assert set(rig.closed) == {first, second}
         third = rig.open_link("10.0.0.3")
-        assert rig.closed[third] == "too many links"
+        assert rig.closed[third] == LinkEndReason.TOO_MANY_LINKS
         assert {bob.link, ann.link}.isdisjoint(rig.closed)
 
     def test_links_that_end_are_forgotten(self, rig: Rig) -> None:
@@ -84,9 +85,5 @@ class TestFloods:
             rig.close_link(link)
         links = rig.core._links
         assert (
-            len(links)
-            == len(links.pending)
-            == len(links.pending._silent)
-            == len(links.throttle._buckets)
-            == 0
+            len(links) == len(links.pending) == len(links.pending._silent) == len(links.throttle._links) == 0
         )

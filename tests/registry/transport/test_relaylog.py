@@ -5,6 +5,7 @@ import copy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.registry.effects import LinkEndReason
 from chatapp.registry.transport.links import FanoutBuffer, Links
 from chatapp.wire.address import Address
 from chatapp.wire.framing import frame
@@ -66,7 +67,7 @@ def test_each_link_gets_what_a_queue_of_its_own_would_hold(script: list[tuple[st
             links.send(link, body)
             queues.queued.setdefault(number, []).append(frame(queues.members[number].seal(body)))
         elif link is not None:
-            links.end(number, "over") if what == "end" else links.forget(number)
+            links.end(number, LinkEndReason.LEFT) if what == "end" else links.forget(number)
             del queues.members[number]
 
 

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.registry.effects import DropReason
 from chatapp.registry.transport.admission import A_TIMER, BURST, FairQueue
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_cookie
@@ -73,11 +74,11 @@ def test_a_newcomer_passes_a_flood_of_forged_registers() -> None:
     for _ in range(int(BURST) + 1_000):
         rig.core.receive_datagram(forged, flood, now=rig.now)
     rig.core.receive_datagram(asked, bob.address, now=rig.now)
-    looked_at = rig.core.dropped["bad registration signature"]
+    looked_at = rig.core.dropped[DropReason.BAD_REGISTER_SIGNATURE]
     assert looked_at == BURST
     assert rig.core.next_timer() <= rig.now
     rig.core.handle_timer(now=rig.now)
-    answered = rig.core.dropped["bad registration signature"] - looked_at
+    answered = rig.core.dropped[DropReason.BAD_REGISTER_SIGNATURE] - looked_at
     assert answered == A_TIMER - 1
     rig.turn()
     assert isinstance(bob.answer(), Welcome)

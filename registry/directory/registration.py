@@ -9,7 +9,17 @@ from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.names import key_of
 from chatapp.registry.directory.presence import PresenceTracker
 from chatapp.registry.directory.renaming import Renaming
-from chatapp.registry.effects import Admit, Caller, Drop, Effect, NameOutcome, Persist, Refuse, Resume
+from chatapp.registry.effects import (
+    Admit,
+    Caller,
+    Drop,
+    DropReason,
+    Effect,
+    NameOutcome,
+    Persist,
+    Refuse,
+    Resume,
+)
 from chatapp.registry.groups.rules import ChannelRules
 from chatapp.registry.limits import Buckets, WallClock
 from chatapp.registry.store.entries import Entry, NameBound
@@ -145,10 +155,10 @@ class Registration:
 
     def _return(self, person: Person, card: Card, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
         """Somebody whose name is bound already. They need not wait for the disk: only the counter is new to it."""
-        if self._connections.connection(card.identity).nonce == nonce:
+        if self._connections.of(card.identity).nonce == nonce:
             is_here = person.online and caller.address == person.address
             repeated = Admit(to=caller, card=person.card, nonce=nonce, is_new=False)
-            return [repeated] if is_here else [Drop(reason="repeated registration of one who has left")]
+            return [repeated] if is_here else [Drop(reason=DropReason.REPEATED_REGISTER_AFTER_LEAVE)]
         effects: list[Effect] = []
         if card.counter > person.card.counter:
             self._directory.renew_card(person, card, now=now)
@@ -158,7 +168,7 @@ class Registration:
 
     def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
         self._directory.ban(person, is_banned=False)  # they were at another address, which is kept out
-        self._connections.connection(caller.identity).nonce = nonce
+        self._connections.of(caller.identity).nonce = nonce
         self._presence.arrive(person, caller, now=now)
         return [Admit(to=caller, card=person.card, nonce=nonce, is_new=True)]
 
