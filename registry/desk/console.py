@@ -14,7 +14,9 @@ import msgspec
 from chatapp.registry.desk.conversation import ConversationRules
 from chatapp.registry.desk.notices import Publisher
 from chatapp.registry.desk.operators import OperatorRules, asker_of
-from chatapp.registry.desk.state import CONSOLE_CALLER, DeskParts
+from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.desk.state import CONSOLE_CALLER, DeskOperators, VisitIndex
 from chatapp.registry.desk.texts import (
     NO_CLIENT,
     NO_SUCH_PLACE,
@@ -174,14 +176,20 @@ class DeskConsole:
 
     def __init__(
         self,
-        parts: DeskParts,
+        settings: DeskSettings,
+        queue: DeskQueue,
+        visits: VisitIndex,
+        operators: DeskOperators,
         publisher: Publisher,
-        operating: OperatorRules,
+        operator_rules: OperatorRules,
         conversation: ConversationRules,
     ) -> None:
-        self._parts = parts
+        self._settings = settings
+        self._queue = queue
+        self._visits = visits
+        self._operators = operators
         self._publisher = publisher
-        self._operating = operating
+        self._operator_rules = operator_rules
         self._conversation = conversation
         self._focus = Focus()
         self._room = ShownRoom()
@@ -196,14 +204,14 @@ class DeskConsole:
 
     def opened(self, *, now: float) -> list[Effect]:
         """Somebody may type from now on. On duty at once, unless peers were named as operators."""
-        queue = self._parts.queue
+        queue = self._queue
         operator = queue.operators.get(CONSOLE)
         effects: list[Effect] = []
         if operator is not None and operator.visit is not None:  # from before a restart
             queue.operator_returned(CONSOLE)
             effects += self._publisher.notices.client_again(operator.visit)
-        elif not self._parts.operators:
-            queue.take_duty(CONSOLE, self._parts.settings.queues[0])
+        elif not self._operators:
+            queue.take_duty(CONSOLE, self._settings.queues[0])
         return self._publisher.conclude(effects, now=now)
 
     def closed(self, *, now: float) -> list[Effect]:
@@ -239,7 +247,7 @@ class DeskConsole:
             effects += self._carry_out(self._entered.popleft(), now)
         if self._is_closed and not self._entered and not self._asked:
             self._is_closed = False
-            self._parts.queue.operator_gone(CONSOLE, now=now)
+            self._queue.operator_gone(CONSOLE, now=now)
             effects += self._publisher.conclude(now=now)
         return effects
 
@@ -268,7 +276,7 @@ class DeskConsole:
             return self._show((held_line(SayAtDesk(0, 0, text), client),), now)
         if client is None:
             return self._show((NO_CLIENT,), now)
-        transcript = self._parts.transcripts.get(client.visit)
+        transcript = self._visits.transcripts.get(client.visit)
         number = 1 if transcript is None else transcript.taken(CONSOLE) + 1
         said = self._conversation.say(SayAtDesk(client.visit, number, text), CONSOLE_CALLER, now=now)
         return self._publisher.conclude(said, now=now)
@@ -286,7 +294,7 @@ class DeskConsole:
         request = msgspec.structs.replace(request, reference=self._reference)
         self._asked[self._reference] = _Asked(request, subject)
         self._asked_at = now
-        answer = self._operating.handle(request, CONSOLE_CALLER, now=now)
+        answer = self._operator_rules.handle(request, CONSOLE_CALLER, now=now)
         return self._publisher.conclude(now=now, answer=answer, asker=asker_of(request, CONSOLE_CALLER))
 
     def _show(self, lines: tuple[str, ...], now: float) -> list[Effect]:

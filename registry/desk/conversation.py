@@ -3,11 +3,13 @@
 It knows visits and transcripts.
 """
 
-from chatapp.registry.desk.state import DeskParts
+from chatapp.registry.desk.guests import Guests
+from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR, Party, TranscriptLine
 from chatapp.registry.desk.visit import CONSOLE, Visit, VisitState
 from chatapp.registry.effects import Caller, DeskLineOutcome, Drop, DropReason, Effect, Persist, Reply, Resume
-from chatapp.registry.limits import Buckets
+from chatapp.registry.limits import Buckets, WallClock
 from chatapp.registry.store.entries import DeskLineKept
 from chatapp.wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SECOND
 from chatapp.wire.messages.desk import (
@@ -23,8 +25,21 @@ from chatapp.wire.messages.desk import (
 class ConversationRules:
     """What is said in visits."""
 
-    def __init__(self, parts: DeskParts) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        queue: DeskQueue,
+        visits: VisitIndex,
+        guests: Guests,
+        operators: DeskOperators,
+        sender: DeskSender,
+        clock: WallClock,
+    ) -> None:
+        self._queue = queue
+        self._visits = visits
+        self._guests = guests
+        self._operators = operators
+        self._sender = sender
+        self._clock = clock
         self._throttle: Buckets[bytes] = Buckets(
             rate=DESK_LINES_PER_SECOND, burst=DESK_LINES_BURST, most=BUCKETS_MAX
         )
@@ -35,7 +50,7 @@ class ConversationRules:
         refusal = self._misplaced(visit, author, request)
         if visit is None or refusal is not None:
             return self._refused(request, refusal or LineRefusal.NO_CLIENT, caller)
-        transcript = self._parts.transcript(visit)
+        transcript = self._visits.transcript(visit)
         if request.number <= transcript.taken(author):
             # Not before the disk has those that are on their way.
             taken = LinesTaken(visit.number, transcript.taken(author))
@@ -44,44 +59,44 @@ class ConversationRules:
             return self._refused(request, LineRefusal.FULL, caller)
         if author != CONSOLE and not self._throttle.take(caller.identity, now=now):
             return self._refused(request, LineRefusal.TOO_FAST, caller)
-        name = "" if author == VISITOR else self._parts.name_of(author)
+        name = "" if author == VISITOR else self._operators.name_of(author)
         visit.is_fresh = visit.is_fresh and author == VISITOR
-        at = self._parts.clock.millis(now)
+        at = self._clock.millis(now)
         said = transcript.take(author, name=name, number=request.number, at=at, text=request.text)
         return [self._keep(visit, said, transcript.first, request, caller)]
 
     def stored(self, note: DeskLineOutcome) -> list[Effect]:
         """The disk has answered: now, and not before, the other one gets the line."""
-        visit = self._parts.queue.visits.get(note.visit)
-        transcript = self._parts.transcripts.get(note.visit)
+        visit = self._queue.visits.get(note.visit)
+        transcript = self._visits.transcripts.get(note.visit)
         if visit is None or transcript is None:
             return []
         if not note.is_stored:
             transcript.discard(note.position)
             return []
         transcript.stored(note.position)
-        return self._parts.deliver(visit, VISITOR) + self._parts.deliver(visit, visit.operator)
+        return self._sender.deliver(visit, VISITOR) + self._sender.deliver(visit, visit.operator)
 
     def heard(self, request: HeardAtDesk, caller: Caller) -> list[Effect]:
         """A reader has shown lines: there may be more of them."""
         visit, reader = self._visit_of(caller)
-        if visit is None or visit.number != request.visit or visit.number not in self._parts.transcripts:
+        if visit is None or visit.number != request.visit or visit.number not in self._visits.transcripts:
             return [Drop(reason=DropReason.OTHER_VISIT)]
-        self._parts.transcripts[visit.number].confirm(reader, request.position)
-        return self._parts.deliver(visit, reader)
+        self._visits.transcripts[visit.number].confirm(reader, request.position)
+        return self._sender.deliver(visit, reader)
 
     def read(self, request: ReadAtDesk, caller: Caller) -> list[Effect]:
         """An operator's program says how much it knows of what was said."""
         visit, reader = self._visit_of(caller)
         if visit is None or visit.number != request.visit or reader == VISITOR:
             return [Drop(reason=DropReason.OTHER_VISIT)]
-        self._parts.transcript(visit).resume(reader, heard=request.heard, with_own=request.with_own)
-        return self._parts.deliver(visit, reader)
+        self._visits.transcript(visit).resume(reader, heard=request.heard, with_own=request.with_own)
+        return self._sender.deliver(visit, reader)
 
     def _visit_of(self, caller: Caller) -> tuple[Visit | None, Party]:
-        if caller.identity in self._parts.guests:
-            return self._parts.at_guest.get(caller.identity), VISITOR
-        operator = self._parts.queue.operators.get(caller.identity)
+        if caller.identity in self._guests:
+            return self._visits.by_guest.get(caller.identity), VISITOR
+        operator = self._queue.operators.get(caller.identity)
         return None if operator is None else operator.visit, caller.identity
 
     def _misplaced(self, visit: Visit | None, author: Party, request: SayAtDesk) -> LineRefusal | None:
@@ -119,4 +134,4 @@ class ConversationRules:
         )
 
     def _refused(self, request: SayAtDesk, reason: LineRefusal, caller: Caller) -> list[Effect]:
-        return self._parts.answer(caller, LineRefused(request.visit, request.number, reason))
+        return self._sender.answer(caller, LineRefused(request.visit, request.number, reason))

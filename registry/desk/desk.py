@@ -8,10 +8,13 @@ from typing import assert_never
 from chatapp.registry.access import Operators
 from chatapp.registry.desk.console import DeskConsole
 from chatapp.registry.desk.conversation import ConversationRules
+from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.notices import Publisher
-from chatapp.registry.desk.operators import OperatorRules, asker_of, figures_shown
+from chatapp.registry.desk.operators import OperatorRules, asker_of
+from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.desk.state import DeskParts, Guests, restore
+from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex, restore
+from chatapp.registry.desk.statistics import DeskStatistics
 from chatapp.registry.desk.visitors import VisitorRules
 from chatapp.registry.directory.directory import Directory
 from chatapp.registry.directory.presence import Liveness
@@ -37,7 +40,6 @@ from chatapp.wire.messages.desk import (
     ConversationRequest,
     DeskRequest,
     DeskShown,
-    FiguresShown,
     HeardAtDesk,
     OperatorRequest,
     ReadAtDesk,
@@ -63,20 +65,41 @@ class Desk:
     ) -> None:
         self.guests = Guests(liveness)
         self._directory = directory
-        self._parts = DeskParts(settings, operators, directory, connections, self.guests, clock)
-        self._publisher = Publisher(self._parts)
-        self._visitors = VisitorRules(self._parts, self._publisher)
-        self._operating = OperatorRules(self._parts, self._publisher)
-        self._conversation = ConversationRules(self._parts)
-        self.console = DeskConsole(self._parts, self._publisher, self._operating, self._conversation)
+        self._queue = DeskQueue(settings)
+        self._settings = settings
+        self._operators = DeskOperators(operators, directory)
+        self._visits = VisitIndex()
+        self._statistics = DeskStatistics(settings.queues, utc_offset=settings.utc_offset)
+        sender = DeskSender(self._visits, self.guests, connections)
+        self._publisher = Publisher(
+            self._queue, self._visits, self._operators, self._statistics, sender, clock
+        )
+        self._visitor_rules = VisitorRules(
+            settings, self._queue, self._visits, self.guests, sender, self._publisher, clock
+        )
+        self._operator_rules = OperatorRules(
+            settings, self._queue, self._operators, self._statistics, sender, self._publisher, clock
+        )
+        self._conversation = ConversationRules(
+            self._queue, self._visits, self.guests, self._operators, sender, clock
+        )
+        self.console = DeskConsole(
+            settings,
+            self._queue,
+            self._visits,
+            self._operators,
+            self._publisher,
+            self._operator_rules,
+            self._conversation,
+        )
         self._shown = DeskShown(
             list(settings.queues), list(settings.menu), settings.region, int(settings.keep_place)
         )
 
     def load(self, loaded: LoadedDesk, *, now: float) -> None:
         """What earlier lives kept."""
-        restore(self._parts, loaded, now=now)
-        self._visitors.load(loaded.highest_visit)
+        restore(loaded, self._settings, self._queue, self._visits, self._statistics, now=now)
+        self._visitor_rules.load(loaded.highest_visit)
 
     # --- guests
 
@@ -87,9 +110,9 @@ class Desk:
 
     def serve_guest(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
         """All that is served to one who has no name: what stands here, and nothing else."""
-        self._visitors.heard(caller.identity)
+        self._visitor_rules.heard(caller.identity)
         if isinstance(request, VisitorRequest):
-            first = self._visitors.handle(request, caller, now=now)
+            first = self._visitor_rules.handle(request, caller, now=now)
             return self._publisher.conclude(first, now=now)
         if isinstance(request, ConversationRequest):
             return self._converse(request, caller, now)
@@ -107,7 +130,9 @@ class Desk:
     def _guest_attaches(self, caller: Caller, now: float) -> list[Effect]:
         if caller.link is None:
             return [Drop(reason=DropReason.MISPLACED_ATTACH)]
-        self._visitors.lost(caller.identity, now=now)  # their visit is at no link until the ticket is shown
+        self._visitor_rules.lost(
+            caller.identity, now=now
+        )  # their visit is at no link until the ticket is shown
         effects = self.guests.attach(caller, caller.link, now=now)
         return [*effects, Push(link=caller.link, message=self._shown), *self._publisher.conclude(now=now)]
 
@@ -115,14 +140,14 @@ class Desk:
         effects: list[Effect] = [Reply(to=caller, message=Left(request.reference))]
         if not caller.is_newest:
             return effects
-        self._visitors.left(caller.identity)
+        self._visitor_rules.left(caller.identity)
         effects += self._publisher.conclude(now=now)
         link = self.guests.link_of(caller.identity)
         return effects if link is None else [*effects, Disconnect(link=link, reason=LinkEndReason.LEFT)]
 
     def evict(self, identity: bytes, *, now: float) -> list[Effect]:
         """This guest may not be here any more: as if they had left, but unasked."""
-        self._visitors.left(identity)
+        self._visitor_rules.left(identity)
         effects, link = self._publisher.conclude(now=now), self.guests.link_of(identity)
         return effects if link is None else [*effects, Disconnect(link=link, reason=LinkEndReason.BANNED)]
 
@@ -131,7 +156,7 @@ class Desk:
     def serve(self, request: DeskRequest, caller: Caller, *, now: float) -> list[Effect]:
         """What somebody with a name asks of the desk."""
         if isinstance(request, OperatorRequest):
-            answer = self._operating.handle(request, caller, now=now)
+            answer = self._operator_rules.handle(request, caller, now=now)
             return self._publisher.conclude(now=now, answer=answer, asker=asker_of(request, caller))
         if isinstance(request, ConversationRequest):
             return self._converse(request, caller, now)
@@ -140,13 +165,13 @@ class Desk:
     def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
         """A member has a link: an operator goes on where they were."""
         identity = caller.identity
-        if not (self._parts.is_operator(identity) or identity in self._parts.queue.operators):
+        if not (self._operators.is_operator(identity) or identity in self._queue.operators):
             return []
-        return self._publisher.conclude(self._operating.attached(caller), now=now)
+        return self._publisher.conclude(self._operator_rules.attached(caller), now=now)
 
     def member_left(self, identity: bytes, *, now: float) -> list[Effect]:
         """A member went offline on purpose: an operator does not come back."""
-        self._parts.queue.operator_gone(identity, now=now)
+        self._queue.operator_gone(identity, now=now)
         return self._publisher.conclude(now=now)
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
@@ -154,9 +179,9 @@ class Desk:
         if identity in self.guests:
             if self.guests.link_of(identity) == link:
                 self.guests.link_lost(identity, link, now=now)
-                self._visitors.lost(identity, now=now)
+                self._visitor_rules.lost(identity, now=now)
         else:
-            self._parts.queue.operator_lost(identity, now=now)
+            self._queue.operator_lost(identity, now=now)
         return self._publisher.conclude(now=now)
 
     def _converse(self, request: ConversationRequest, caller: Caller, now: float) -> list[Effect]:
@@ -175,7 +200,7 @@ class Desk:
         """The disk has answered."""
         match note:
             case VisitOutcome():
-                self._visitors.kept(note)
+                self._visitor_rules.kept(note)
                 return self._publisher.conclude(now=now)
             case DeskLineOutcome():
                 return self._conversation.stored(note)
@@ -186,21 +211,15 @@ class Desk:
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Places and duties that nobody came back to, guests who are gone, positions to tell."""
         self.guests.expire(now=now)
-        self._parts.queue.handle_timer(now=now)
+        self._queue.handle_timer(now=now)
         return self._publisher.conclude(now=now) + self.console.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
         deadlines = (
             self.guests.next_timer(),
-            self._parts.queue.next_timer(),
+            self._queue.next_timer(),
             self._publisher.next_timer(),
             self.console.next_timer(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
-
-    def figures(self, *, now: float) -> list[FiguresShown]:
-        """Of each queue, as they are now."""
-        return [
-            figures_shown(self._parts, queue, reference=0, now=now) for queue in self._parts.settings.queues
-        ]

@@ -6,8 +6,9 @@ It knows notices and who hears them.
 from collections.abc import Iterable
 from typing import Final, NamedTuple, assert_never
 
-from chatapp.registry.desk.state import DeskParts
-from chatapp.registry.desk.statistics import ServedSession
+from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.state import DeskOperators, DeskSender, VisitIndex
+from chatapp.registry.desk.statistics import DeskStatistics, ServedSession
 from chatapp.registry.desk.transcript import VISITOR
 from chatapp.registry.desk.visit import (
     BY_OPERATOR,
@@ -26,6 +27,7 @@ from chatapp.registry.desk.visit import (
     over_record,
 )
 from chatapp.registry.effects import Effect, Persist
+from chatapp.registry.limits import WallClock
 from chatapp.registry.store.entries import Entry
 from chatapp.wire.messages.desk import (
     ClientCause,
@@ -80,8 +82,19 @@ class EventBatch(NamedTuple):
 class Notices:
     """What is told, and what everybody was told last."""
 
-    def __init__(self, parts: DeskParts) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        queue: DeskQueue,
+        visits: VisitIndex,
+        operators: DeskOperators,
+        statistics: DeskStatistics,
+        sender: DeskSender,
+    ) -> None:
+        self._queue = queue
+        self._visits = visits
+        self._operators = operators
+        self._statistics = statistics
+        self._sender = sender
         self.references: Final[dict[int, int]] = {}
         """Of requests that wait for their answer, by visit."""
         self.moved: dict[str, None] = {}
@@ -92,30 +105,29 @@ class Notices:
     def moves(self, queue: str) -> list[Effect]:
         """Their new positions, to all who know another one."""
         effects: list[Effect] = []
-        for position, visit in enumerate(self._parts.queue.line(queue), 1):
+        for position, visit in enumerate(self._queue.line(queue), 1):
             if visit.state is VisitState.WAITING and self._told.get(visit.number) != position:
-                effects += self._parts.tell_visitor(visit, self.place(visit, PlaceCause.CHANGED))
+                effects += self._sender.tell_visitor(visit, self.place(visit, PlaceCause.CHANGED))
         return effects
 
     # --- as it stands
 
     def place(self, visit: Visit, cause: PlaceCause, *, reference: int = 0) -> PlaceTold:
         """Where they are, as they are told it."""
-        parts = self._parts
-        position = self._told[visit.number] = parts.queue.line(visit.queue).position(visit)
-        operators = parts.queue.operators.on_duty(visit.queue)
-        estimate = parts.estimates[visit.queue].range(ahead=position - 1, operators=operators)
+        position = self._told[visit.number] = self._queue.line(visit.queue).position(visit)
+        operators = self._queue.operators.on_duty(visit.queue)
+        estimate = self._statistics.estimates[visit.queue].range(ahead=position - 1, operators=operators)
         least, most = estimate or (0, 0)
         return PlaceTold(reference, visit.number, cause, position, operators, least, most)
 
     def turn(self, visit: Visit, cause: TurnCause, *, reference: int = 0) -> TurnTold:
         """That they are served, as they are told it."""
         self._told.pop(visit.number, None)
-        return TurnTold(reference, visit.number, cause, self._parts.name_of(visit.operator))
+        return TurnTold(reference, visit.number, cause, self._operators.name_of(visit.operator))
 
     def duty(self, who: OperatorId, queue: str, *, is_on: bool) -> DutyTold:
         """Whether an operator is on duty, and whom they serve."""
-        operator = self._parts.queue.operators.get(who)
+        operator = self._queue.operators.get(who)
         visit = None if operator is None else operator.visit
         return DutyTold(is_on, queue, 0 if visit is None else visit.number)
 
@@ -134,23 +146,23 @@ class Notices:
             waited=max(visit.called_at - visit.joined_at, 0) // 1_000,
             is_here=visit.is_here,
             note=visit.note,
-            operator="" if former == NOBODY else self._parts.name_of(former),
+            operator="" if former == NOBODY else self._operators.name_of(former),
             is_asked=is_asked,
         )
 
     def client_again(self, visit: Visit) -> list[Effect]:
         """To an operator who is back: whom they serve. They say how much they know of what was said."""
         client = self.client(visit, ClientCause.RETURNED)
-        return self._parts.tell_operator(visit.operator, client) + self._let_read(visit)
+        return self._sender.tell_operator(visit.operator, client) + self._let_read(visit)
 
     def _let_read(self, visit: Visit) -> list[Effect]:
         """Lines follow when the operator's program asks for them; the registry's own terminal shows all of them."""
-        transcript = self._parts.transcript(visit)
+        transcript = self._visits.transcript(visit)
         transcript.expect(visit.operator)
         if visit.operator != CONSOLE:
             return []
         transcript.resume(CONSOLE, with_own=True)
-        return self._parts.deliver(visit, CONSOLE)
+        return self._sender.deliver(visit, CONSOLE)
 
     # --- as it happened
 
@@ -158,7 +170,7 @@ class Notices:
         match one:
             case DutyChanged():
                 self.moved[one.queue] = None  # the estimate is another one, though only who moves is told
-                return self._parts.tell_operator(
+                return self._sender.tell_operator(
                     one.operator, self.duty(one.operator, one.queue, is_on=one.is_on)
                 )
             case VisitUpdated():
@@ -196,16 +208,16 @@ class Notices:
 
     def _tell_place(self, visit: Visit, cause: PlaceCause) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)
-        return self._parts.tell_visitor(visit, self.place(visit, cause, reference=reference))
+        return self._sender.tell_visitor(visit, self.place(visit, cause, reference=reference))
 
     def _tell_turn(self, visit: Visit, cause: TurnCause) -> list[Effect]:
         reference = self.references.pop(visit.number, 0)
-        told = self._parts.tell_visitor(visit, self.turn(visit, cause, reference=reference))
-        return told + self._parts.deliver(visit, VISITOR)
+        told = self._sender.tell_visitor(visit, self.turn(visit, cause, reference=reference))
+        return told + self._sender.deliver(visit, VISITOR)
 
     def _tell_reach(self, one: Change, reach: ClientReach) -> list[Effect]:
         change = ClientChanged(one.visit.number, reach, one.visit.form.name)
-        return self._parts.tell_operator(one.operator, change)
+        return self._sender.tell_operator(one.operator, change)
 
     def _tell_return(self, one: Change, batch: EventBatch) -> list[Effect]:
         visit = one.visit
@@ -216,7 +228,7 @@ class Notices:
             visit.has_missed_call = False
             told = self._tell_place(visit, cause)
             # What an operator said before the visit was put back.
-            return told + self._parts.deliver(visit, VISITOR)
+            return told + self._sender.deliver(visit, VISITOR)
         back = self._tell_reach(one, ClientReach.BACK) if one.before is VisitState.ABSENT else []
         return back + self._tell_turn(visit, TurnCause.RETURNED)
 
@@ -247,7 +259,7 @@ class Notices:
         visit = one.visit
         self._cease(visit, one.former)
         given = ClientChanged(visit.number, ClientReach.GIVEN, visit.form.name)
-        told = self._parts.tell_operator(one.former, given)
+        told = self._sender.tell_operator(one.former, given)
         told += self._tell_turn(visit, TurnCause.HANDED_OVER)
         return told + self._tell_operator(visit, ClientCause.HANDED_OVER, one.former, batch)
 
@@ -255,28 +267,28 @@ class Notices:
         self, visit: Visit, cause: ClientCause, former: OperatorId, batch: EventBatch
     ) -> list[Effect]:
         client = self.client(visit, cause, former=former, is_asked=visit.operator == batch.asker)
-        return self._parts.tell_operator(visit.operator, client) + self._let_read(visit)
+        return self._sender.tell_operator(visit.operator, client) + self._let_read(visit)
 
     def _tell_end(self, one: Change) -> list[Effect]:
-        visit, parts = one.visit, self._parts
+        visit = one.visit
         assert isinstance(one.cause, OverCause)
         self.moved[visit.queue] = None
-        told = parts.deliver_rest(visit, VISITOR)  # last words may be on their way to the disk
+        told = self._sender.deliver_rest(visit, VISITOR)  # last words may be on their way to the disk
         over = VisitOver(visit.number, one.cause)
-        told += parts.tell_visitor(visit, over)
+        told += self._sender.tell_visitor(visit, over)
         if one.cause in BY_OPERATOR:
-            parts.note_end(visit.ticket, over)  # they may be away, or be lost before they read it
+            self._visits.note_end(visit.ticket, over)  # they may be away, or be lost before they read it
         if one.operator != NOBODY:
-            told += parts.deliver_rest(visit, one.operator)
+            told += self._sender.deliver_rest(visit, one.operator)
         told += self._tell_reach(one, _REACH[one.cause])
         self._told.pop(visit.number, None)
         self.references.pop(visit.number, None)
-        parts.forget(visit)
+        self._visits.forget(visit)
         return told
 
     def _cease(self, visit: Visit, operator: OperatorId) -> None:
-        if visit.number in self._parts.transcripts:
-            self._parts.transcripts[visit.number].cease(operator)
+        if visit.number in self._visits.transcripts:
+            self._visits.transcripts[visit.number].cease(operator)
 
 
 MOVES_SPAN: Final = 0.1
@@ -288,9 +300,19 @@ _UNRECORDED: Final = (VisitEvent.KEPT, VisitEvent.LOST, VisitEvent.RETURNED, Vis
 class Publisher:
     """Turns happenings into effects."""
 
-    def __init__(self, parts: DeskParts) -> None:
-        self._parts = parts
-        self.notices: Final = Notices(parts)
+    def __init__(
+        self,
+        queue: DeskQueue,
+        visits: VisitIndex,
+        operators: DeskOperators,
+        statistics: DeskStatistics,
+        sender: DeskSender,
+        clock: WallClock,
+    ) -> None:
+        self._queue = queue
+        self._statistics = statistics
+        self._clock = clock
+        self.notices: Final = Notices(queue, visits, operators, statistics, sender)
         self._told_at = float("-inf")
 
     def conclude(
@@ -306,9 +328,9 @@ class Publisher:
 
         On a full disk the desk goes on all the same: only a restart would know less.
         """
-        wall_ms = self._parts.clock.millis(now)
+        wall_ms = self._clock.millis(now)
         effects = list(first)
-        happened = self._parts.queue.happened()
+        happened = self._queue.happened()
         batch = EventBatch.of(happened, asker)
         for one in happened:
             self._stamp(one, wall_ms)
@@ -371,9 +393,8 @@ class Publisher:
         assert isinstance(one.cause, OverCause)
         visit, of_day = one.visit, 0
         if visit.called_at:
-            self._parts.estimates[visit.queue].note(visit.served_for / 1_000)
             session = ServedSession(visit.joined_at, visit.called_at, wall_ms)
-            of_day = self._parts.figures[visit.queue].note(session)
+            of_day = self._statistics.note(visit.queue, session, served_for=visit.served_for)
         return [over_record(visit, cause=one.cause, ended_at=wall_ms, of_day=of_day)]
 
 

@@ -7,9 +7,13 @@ is put into a chat who is merely online. It knows operators and the queue; what 
 from typing import assert_never
 
 from chatapp.registry.desk.notices import Publisher
-from chatapp.registry.desk.state import DeskParts
+from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.desk.state import DeskOperators, DeskSender
+from chatapp.registry.desk.statistics import DeskStatistics, ServedSession
 from chatapp.registry.desk.visit import NOBODY, Operator, OperatorId, Visit, is_in_line
 from chatapp.registry.effects import Caller, Effect
+from chatapp.registry.limits import WallClock
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import DESK_NOTE_MAX, DESK_SHOWN_MAX
 from chatapp.wire.messages.desk import (
@@ -34,75 +38,43 @@ from chatapp.wire.messages.desk import (
 )
 
 
-def room_shown(parts: DeskParts, queue: str, *, reference: int) -> RoomShown:
-    """Who is served and who waits, as far as one notice holds."""
-    line = parts.queue.line(queue)
-    served = [one.visit for one in parts.queue.operators if one.visit and one.visit.queue == queue]
-    waiting = [visit for visit, _ in zip(line, range(DESK_SHOWN_MAX), strict=False)]
-    return RoomShown(
-        reference=reference,
-        queue=queue,
-        operators=parts.queue.operators.on_duty(queue),
-        served=[_visitor(parts, visit) for visit in served[:DESK_SHOWN_MAX]],
-        waiting=[_visitor(parts, visit) for visit in waiting],
-        total=len(line),
-    )
-
-
-def _visitor(parts: DeskParts, visit: Visit) -> RoomVisitor:
-    is_served = visit.operator != NOBODY
-    return RoomVisitor(
-        visit=visit.number,
-        name=visit.form.name,
-        issue=visit.form.issue,
-        since=(visit.since if is_served else visit.joined_at) // 1_000,
-        is_here=visit.is_here,
-        operator=parts.name_of(visit.operator if is_served else visit.wanted),
-    )
-
-
-def figures_shown(parts: DeskParts, queue: str, *, reference: int, now: float) -> FiguresShown:
-    """The figures of one queue as they are now."""
-    wall_ms = parts.clock.millis(now)
-    figures, line = parts.figures[queue], parts.queue.line(queue)
-    waits = figures.waits(parts.under_way(queue), wall_ms)
-    since = min((visit.joined_at for visit in line), default=wall_ms)
-    return FiguresShown(
-        reference=reference,
-        queue=queue,
-        served_today=figures.served_today(wall_ms),
-        median_wait=waits.median,
-        ninetieth_wait=waits.ninetieth,
-        longest_waiting=max(wall_ms - since, 0) // 1_000,
-        waiting=len(line),
-        operators=parts.queue.operators.on_duty(queue),
-    )
-
-
 class OperatorRules:
     """Serves operators."""
 
-    def __init__(self, parts: DeskParts, publisher: Publisher) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        settings: DeskSettings,
+        queue: DeskQueue,
+        operators: DeskOperators,
+        statistics: DeskStatistics,
+        sender: DeskSender,
+        publisher: Publisher,
+        clock: WallClock,
+    ) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._operators = operators
+        self._statistics = statistics
+        self._sender = sender
+        self._clock = clock
         self._publisher = publisher
 
     def handle(self, request: OperatorRequest, caller: Caller, *, now: float) -> list[Effect]:
         """The answer, which is to come behind what follows in the queue."""
-        parts = self._parts
-        if not parts.is_operator(caller.identity) and caller.identity not in parts.queue.operators:
+        if not self._operators.is_operator(caller.identity) and caller.identity not in self._queue.operators:
             return self._done(request, CommandResult.NOT_AN_OPERATOR, caller)
         match request:
             case TakeDuty() | CallNext():
                 return self._take_duty(request, caller)
             case EndDuty():
-                parts.queue.end_duty(caller.identity)
+                self._queue.end_duty(caller.identity)
                 return self._done(request, CommandResult.DONE, caller)
             case ShowRoom() | ShowFigures():
                 return self._show(request, caller, now)
             case DropVisitor() | MoveVisitor():
                 return self._in_line(request, caller)
             case EndSession() | HandOver() | NoteVisitor():
-                operator = parts.queue.operators.get(caller.identity)
+                operator = self._queue.operators.get(caller.identity)
                 visit = None if operator is None else operator.visit
                 if visit is None:
                     return self._done(request, CommandResult.NO_CLIENT, caller)
@@ -116,23 +88,23 @@ class OperatorRules:
     def attached(self, caller: Caller) -> list[Effect]:
         """Somebody has a link. An operator who was cut off goes on where they were, before anything else comes to them."""
         who = caller.identity
-        if not self._parts.is_operator(who) and who not in self._parts.queue.operators:
+        if not self._operators.is_operator(who) and who not in self._queue.operators:
             return []
-        operator = self._parts.queue.operators.get(who)
+        operator = self._queue.operators.get(who)
         if operator is None:
-            return self._parts.tell_operator(who, DutyTold(False, ""))
+            return self._sender.tell_operator(who, DutyTold(False, ""))
         duty = self._publisher.notices.duty(who, operator.queue, is_on=operator.is_on)
-        told = self._parts.tell_operator(who, duty)
+        told = self._sender.tell_operator(who, duty)
         visit = operator.visit
-        self._parts.queue.operator_returned(who)
+        self._queue.operator_returned(who)
         if visit is not None:
             told += self._publisher.notices.client_again(visit)
         return told
 
     def _take_duty(self, request: TakeDuty | CallNext, caller: Caller) -> list[Effect]:
-        parts, who = self._parts, caller.identity
-        operator = parts.queue.operators.get(who)
-        queue = parts.settings.queue_named(request.queue or self._own_queue(operator))
+        who = caller.identity
+        operator = self._queue.operators.get(who)
+        queue = self._settings.queue_named(request.queue or self._own_queue(operator))
         if queue is None:
             return self._done(request, CommandResult.NO_SUCH_QUEUE, caller)
         visit = None if operator is None else operator.visit
@@ -142,23 +114,23 @@ class OperatorRules:
         if visit is not None and visit.queue != queue and not is_next:
             return self._done(request, CommandResult.OTHER_QUEUE, caller)
         is_on = operator is not None and operator.is_on
-        if not is_on and sum(one.is_on for one in parts.queue.operators) >= parts.settings.operators_max:
+        if not is_on and sum(one.is_on for one in self._queue.operators) >= self._settings.operators_max:
             return self._done(request, CommandResult.TOO_MANY, caller)
         if visit is not None and is_next:
             # Off for a moment, so that nobody of the former queue comes between.
             if visit.queue != queue:
-                parts.queue.end_duty(who)
-            parts.queue.end(visit, OverCause.ENDED)
-        parts.queue.take_duty(who, queue)
-        if not is_next or parts.queue.operators[who].visit is not None:
+                self._queue.end_duty(who)
+            self._queue.end(visit, OverCause.ENDED)
+        self._queue.take_duty(who, queue)
+        if not is_next or self._queue.operators[who].visit is not None:
             return self._done(request, CommandResult.DONE, caller)
-        is_empty = not len(parts.queue.line(queue))
+        is_empty = not len(self._queue.line(queue))
         return self._done(
             request, CommandResult.ROOM_EMPTY if is_empty else CommandResult.NOBODY_IN_REACH, caller
         )
 
     def _own_queue(self, operator: Operator | None) -> str:
-        return self._parts.settings.queues[0] if operator is None else operator.queue
+        return self._settings.queues[0] if operator is None else operator.queue
 
     # --- the client
 
@@ -168,12 +140,12 @@ class OperatorRules:
         name = visit.form.name
         match request:
             case EndSession():
-                self._parts.queue.end(visit, OverCause.ENDED)
+                self._queue.end(visit, OverCause.ENDED)
                 return self._done(request, CommandResult.DONE, caller, name)
             case NoteVisitor():
                 if len(request.text.encode()) > DESK_NOTE_MAX:
                     return self._done(request, CommandResult.TOO_LONG, caller, name)
-                self._parts.queue.note(visit, request.text)
+                self._queue.note(visit, request.text)
                 return self._done(request, CommandResult.DONE, caller, name)
             case HandOver():
                 return self._hand_over(request, visit, caller, now)
@@ -181,57 +153,104 @@ class OperatorRules:
 
     def _hand_over(self, request: HandOver, visit: Visit, caller: Caller, now: float) -> list[Effect]:
         try:
-            to = self._parts.operator_named(request.operator)
+            to = self._operators.named(request.operator)
         except NameRefused:
             to = None
         if to is None or to == caller.identity:
             return self._done(request, CommandResult.NO_SUCH_OPERATOR, caller)
-        operator = self._parts.queue.operators.get(to)
-        name = self._parts.name_of(to)
+        operator = self._queue.operators.get(to)
+        name = self._operators.name_of(to)
         if operator is None or not operator.is_on or operator.queue != visit.queue:
             return self._done(request, CommandResult.OFF_DUTY, caller, name)
-        self._parts.queue.hand_over(visit, to, now=now)
+        self._queue.hand_over(visit, to, now=now)
         return self._done(request, CommandResult.DONE, caller, name)
 
     # --- the line
 
     def _in_line(self, request: DropVisitor | MoveVisitor, caller: Caller) -> list[Effect]:
         if request.visit:
-            visit = self._parts.queue.visits.get(request.visit)
+            visit = self._queue.visits.get(request.visit)
             if visit is None or not is_in_line(visit.state):
                 return self._done(request, CommandResult.NOT_IN_LINE, caller)
         else:
-            own = self._parts.queue.line(self._own_queue(self._parts.queue.operators.get(caller.identity)))
+            own = self._queue.line(self._own_queue(self._queue.operators.get(caller.identity)))
             visit = own.at(request.place)
             if visit is None:
                 result = CommandResult.NO_SUCH_PLACE if len(own) else CommandResult.ROOM_EMPTY
                 return self._done(request, result, caller)
         name = visit.form.name
         if isinstance(request, DropVisitor):
-            self._parts.queue.end(visit, OverCause.DROPPED)
-        elif not 1 <= request.to <= len(self._parts.queue.line(visit.queue)):
+            self._queue.end(visit, OverCause.DROPPED)
+        elif not 1 <= request.to <= len(self._queue.line(visit.queue)):
             return self._done(request, CommandResult.NO_SUCH_PLACE, caller)
         else:
-            self._parts.queue.move(visit, request.to)
+            self._queue.move(visit, request.to)
         return self._done(request, CommandResult.DONE, caller, name)
 
     # --- looking
 
     def _show(self, request: ShowRoom | ShowFigures, caller: Caller, now: float) -> list[Effect]:
-        own = self._own_queue(self._parts.queue.operators.get(caller.identity))
-        queue = self._parts.settings.queue_named(request.queue or own)
+        own = self._own_queue(self._queue.operators.get(caller.identity))
+        queue = self._settings.queue_named(request.queue or own)
         if queue is None:
             return self._done(request, CommandResult.NO_SUCH_QUEUE, caller)
         if isinstance(request, ShowFigures):
-            figures = figures_shown(self._parts, queue, reference=request.reference, now=now)
-            return self._parts.answer(caller, figures)
-        room = room_shown(self._parts, queue, reference=request.reference)
-        return self._parts.answer(caller, room)
+            figures = self._figures(queue, reference=request.reference, now=now)
+            return self._sender.answer(caller, figures)
+        room = self._room(queue, reference=request.reference)
+        return self._sender.answer(caller, room)
+
+    def _room(self, queue: str, *, reference: int) -> RoomShown:
+        """Who is served and who waits, as far as one notice holds."""
+        line = self._queue.line(queue)
+        served = [one.visit for one in self._queue.operators if one.visit and one.visit.queue == queue]
+        waiting = [visit for visit, _ in zip(line, range(DESK_SHOWN_MAX), strict=False)]
+        return RoomShown(
+            reference=reference,
+            queue=queue,
+            operators=self._queue.operators.on_duty(queue),
+            served=[self._visitor(visit) for visit in served[:DESK_SHOWN_MAX]],
+            waiting=[self._visitor(visit) for visit in waiting],
+            total=len(line),
+        )
+
+    def _visitor(self, visit: Visit) -> RoomVisitor:
+        is_served = visit.operator != NOBODY
+        return RoomVisitor(
+            visit=visit.number,
+            name=visit.form.name,
+            issue=visit.form.issue,
+            since=(visit.since if is_served else visit.joined_at) // 1_000,
+            is_here=visit.is_here,
+            operator=self._operators.name_of(visit.operator if is_served else visit.wanted),
+        )
+
+    def _figures(self, queue: str, *, reference: int, now: float) -> FiguresShown:
+        """The figures of one queue as they are now."""
+        wall_ms = self._clock.millis(now)
+        figures, line = self._statistics.figures[queue], self._queue.line(queue)
+        under_way = [
+            ServedSession(visit.joined_at, visit.called_at, 0)
+            for visit in self._queue.visits.values()
+            if visit.queue == queue and visit.called_at
+        ]
+        waits = figures.waits(under_way, wall_ms)
+        since = min((visit.joined_at for visit in line), default=wall_ms)
+        return FiguresShown(
+            reference=reference,
+            queue=queue,
+            served_today=figures.served_today(wall_ms),
+            median_wait=waits.median,
+            ninetieth_wait=waits.ninetieth,
+            longest_waiting=max(wall_ms - since, 0) // 1_000,
+            waiting=len(line),
+            operators=self._queue.operators.on_duty(queue),
+        )
 
     def _done(
         self, request: OperatorRequest, result: CommandResult, caller: Caller, subject: str = ""
     ) -> list[Effect]:
-        return self._parts.answer(caller, CommandDone(request.reference, result, subject))
+        return self._sender.answer(caller, CommandDone(request.reference, result, subject))
 
 
 def asker_of(request: OperatorRequest, caller: Caller) -> OperatorId:

@@ -1,175 +1,23 @@
-"""What the desk's rules share: who is who, where each visitor is, how somebody is told something.
-
-It knows links by number; it decides nothing.
-"""
+"""What the rules of the desk share: which visits there are, who the operators are, and how both are told something."""
 
 from collections import Counter
 from typing import Final
 
 from chatapp.registry.access import Operators
+from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.queue import DeskQueue
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.desk.statistics import Estimates, Figures, ServedSession
+from chatapp.registry.desk.statistics import DeskStatistics, ServedSession
 from chatapp.registry.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.desk.visit import BY_OPERATOR, CONSOLE, NOBODY, OperatorId, Visit, visit_of
 from chatapp.registry.directory.directory import Directory
-from chatapp.registry.directory.presence import Liveness
-from chatapp.registry.effects import (
-    Admit,
-    Caller,
-    CheckAlive,
-    ConsoleNotice,
-    Disconnect,
-    Drop,
-    DropReason,
-    Effect,
-    LinkEndReason,
-    Push,
-    Refuse,
-    Reply,
-    Resume,
-)
-from chatapp.registry.limits import Leases, WallClock
+from chatapp.registry.effects import Caller, CheckAlive, ConsoleNotice, Effect, Push, Reply, Resume
 from chatapp.registry.store.entries import DeskLineKept
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.registry.transport.sessions import Connections
-from chatapp.wire.address import Address
-from chatapp.wire.limits import (
-    DESK_SESSIONS_MAX,
-    DESK_UNTOLD_MAX,
-    GUEST_KEPT_FOR,
-    GUESTS_MAX,
-    GUESTS_PER_ADDRESS,
-)
+from chatapp.wire.limits import DESK_SESSIONS_MAX, DESK_UNTOLD_MAX
 from chatapp.wire.messages.desk import ClientTold, DeskLine, DeskNotice, OverCause, TurnTold, VisitOver
-from chatapp.wire.messages.registration import RefusalReason, Register
-from chatapp.wire.messages.table import Card
 from chatapp.wire.names import name_key
-
-
-class Guest:
-    """One of them."""
-
-    __slots__ = ("address", "card", "host", "link", "nonce")
-
-    def __init__(self, card: Card, address: Address) -> None:
-        self.card = card
-        self.host = address.host
-        """Where they came in from first: what counts for quotas."""
-        self.address = address
-        self.link: int | None = None
-        self.nonce = b""
-        """Of the last REGISTER: the same once more is a repeated datagram."""
-
-
-class Guests:
-    """Everybody who is in without a name."""
-
-    def __init__(self, liveness: Liveness) -> None:
-        self._liveness = liveness
-        self._guests: dict[bytes, Guest] = {}
-        self._of_host: Counter[str] = Counter()
-        self._leases: Leases[bytes] = Leases(GUEST_KEPT_FOR)
-
-    def __len__(self) -> int:
-        return len(self._guests)
-
-    def __contains__(self, identity: bytes) -> bool:
-        return identity in self._guests
-
-    def host_of(self, identity: bytes) -> str:
-        """Where they came in from."""
-        return self._guests[identity].host
-
-    def card_of(self, identity: bytes) -> Card:
-        """Theirs."""
-        return self._guests[identity].card
-
-    def linked(self) -> list[bytes]:
-        """Those with a link."""
-        return [identity for identity, guest in self._guests.items() if guest.link is not None]
-
-    def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
-        """A card without a name, whose author is proved. Whoever is in as a guest gets no name under the same key."""
-        card, nonce = register.card, register.nonce
-        if card.name:
-            return [Refuse(to=caller, nonce=nonce, name=card.name, reason=RefusalReason.BAD_NAME)]
-        guest = self._guests.get(card.identity)
-        if guest is not None and guest.nonce == nonce:
-            return [Admit(to=caller, card=guest.card, nonce=nonce, is_new=False)]
-        refusal = self._refusal_of(card, guest, caller)
-        if refusal is not None:
-            return [Refuse(to=caller, nonce=nonce, name="", reason=refusal)]
-        if guest is None:
-            assert caller.address is not None
-            guest = self._guests[card.identity] = Guest(card, caller.address)
-            self._of_host[guest.host] += 1
-        guest.card, guest.nonce = card, nonce
-        self.sign_of_life(caller, now=now)
-        if guest.link is None:
-            self._leases.renew(card.identity, now=now)
-        return [Admit(to=caller, card=card, nonce=nonce, is_new=True)]
-
-    def sign_of_life(self, caller: Caller, *, now: float) -> None:
-        """A REGISTER or a Ping of theirs: they are alive, and where the newest of them came from."""
-        if caller.is_newest:
-            self._liveness.note(caller.identity, now=now)
-            if caller.address is not None:
-                self._guests[caller.identity].address = caller.address
-
-    def silent(self, identity: bytes) -> list[Effect]:
-        """They have shown no sign of life for too long: the end of their link says what becomes of a visit."""
-        link = self.link_of(identity)
-        return [] if link is None else [Disconnect(link=link, reason=LinkEndReason.SILENT)]
-
-    def place_of(self, identity: bytes) -> tuple[int | None, Address | None]:
-        """The link and the address of a guest."""
-        guest = self._guests.get(identity)
-        return (None, None) if guest is None else (guest.link, guest.address)
-
-    def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect]:
-        """They have a link; a former one goes."""
-        guest = self._guests[caller.identity]
-        if guest.link == link:
-            return [Drop(reason=DropReason.MISPLACED_ATTACH)]
-        former, guest.link = guest.link, link
-        self._liveness.note(caller.identity, now=now)
-        self._leases.end(caller.identity)
-        return [] if former is None else [Disconnect(link=former, reason=LinkEndReason.REPLACED)]
-
-    def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
-        """A link is over."""
-        guest = self._guests.get(identity)
-        if guest is not None and guest.link == link:
-            guest.link = None
-            self._liveness.end(identity)
-            self._leases.renew(identity, now=now)
-
-    def link_of(self, identity: bytes) -> int | None:
-        """Their link, if they have one."""
-        guest = self._guests.get(identity)
-        return None if guest is None else guest.link
-
-    def expire(self, *, now: float) -> None:
-        """Forget those who are gone for long enough."""
-        for identity in self._leases.expired(now=now):
-            guest = self._guests.pop(identity)
-            self._of_host[guest.host] -= 1
-            if not self._of_host[guest.host]:
-                del self._of_host[guest.host]
-
-    def next_timer(self) -> float | None:
-        """When the first of them is forgotten."""
-        return self._leases.next_deadline()
-
-    def _refusal_of(self, card: Card, guest: Guest | None, caller: Caller) -> RefusalReason | None:
-        if guest is not None:
-            is_other = card.counter == guest.card.counter and card != guest.card
-            return RefusalReason.OLD_CARD if card.counter < guest.card.counter or is_other else None
-        assert caller.address is not None
-        is_full = len(self) >= GUESTS_MAX or self._of_host[caller.address.host] >= GUESTS_PER_ADDRESS
-        return RefusalReason.FULL if is_full else None
-
 
 CONSOLE_NAME: Final = "desk"
 """By which the registry's own terminal is known to visitors and to `.handover`, unless an operator has this name."""
@@ -182,71 +30,34 @@ _AWAITED: Final = (TurnTold, ClientTold, DeskLine)
 """Notices behind which the other side waits for an answer, so whoever gets one must not be gone unnoticed."""
 
 
-class DeskParts:
-    """What there is."""
+class VisitIndex:
+    """The visits that are not over, by ticket and by guest, and what was said in each."""
 
-    def __init__(
-        self,
-        settings: DeskSettings,
-        operators: Operators,
-        directory: Directory,
-        connections: Connections,
-        guests: Guests,
-        clock: WallClock,
-    ) -> None:
-        self.settings: Final = settings
-        self.clock: Final = clock
-        self.guests: Final = guests
-        self.queue: Final = DeskQueue(settings)
-        self.transcripts: Final[dict[int, Transcript]] = {}
-        self.estimates: Final = {queue: Estimates() for queue in settings.queues}
-        self.figures: Final = {queue: Figures(utc_offset=settings.utc_offset) for queue in settings.queues}
+    def __init__(self) -> None:
         self.by_ticket: Final[dict[bytes, Visit]] = {}
-        self.ends: Final[dict[bytes, VisitOver]] = {}
-        """How visits ended by an operator's word, by ticket: the newest last."""
-        self.at_guest: Final[dict[bytes, Visit]] = {}
-        """Who is here, by the guest's key under which they came."""
+        self.by_guest: Final[dict[bytes, Visit]] = {}
+        """The visits whose visitor is connected, by the guest's key."""
         self.guest_of: Final[dict[int, bytes]] = {}
         """The same the other way round, by the visit's number."""
-        self.of_host: Final[Counter[str]] = Counter()
-        self._directory = directory
-        self._connections = connections
-        self.operators: Final = operators
-
-    # --- who is who
-
-    def is_operator(self, identity: OperatorId) -> bool:
-        """Whether they may serve visitors."""
-        return identity == CONSOLE or self.operators.is_one(identity)
-
-    def operator_named(self, name: str) -> OperatorId | None:
-        """Whose name it is, if it is an operator's. Raises NameRefused."""
-        key = name_key(name)
-        holder = self.operators.named(key)
-        return CONSOLE if holder is None and key == CONSOLE_NAME else holder
-
-    def name_of(self, identity: OperatorId) -> str:
-        """As it is shown to others."""
-        if identity == CONSOLE:
-            return CONSOLE_NAME
-        person = self._directory.person(identity)
-        return "" if person is None else person.card.name
-
-    # --- visits
+        self.per_host: Final[Counter[str]] = Counter()
+        self.transcripts: Final[dict[int, Transcript]] = {}
+        """By the visit's number; made when something is said."""
+        self.ends: Final[dict[bytes, VisitOver]] = {}
+        """How visits were ended by an operator, by ticket, the newest last."""
 
     def add(self, visit: Visit) -> None:
         """A new one, or one of an earlier life."""
         self.by_ticket[visit.ticket] = visit
-        self.of_host[visit.host] += 1
+        self.per_host[visit.host] += 1
 
     def attach_guest(self, visit: Visit, guest: bytes) -> None:
         """The visitor is at this guest's link."""
-        self.at_guest[guest] = visit
+        self.by_guest[guest] = visit
         self.guest_of[visit.number] = guest
 
     def detach_guest(self, visit: Visit) -> None:
         """They are at no link."""
-        self.at_guest.pop(self.guest_of.pop(visit.number, b""), None)
+        self.by_guest.pop(self.guest_of.pop(visit.number, b""), None)
 
     def note_end(self, ticket: bytes, over: VisitOver) -> None:
         """Whoever shows this ticket from now on is to be told."""
@@ -259,16 +70,56 @@ class DeskParts:
         self.detach_guest(visit)
         self.transcripts.pop(visit.number, None)
         self.by_ticket.pop(visit.ticket, None)
-        self.of_host[visit.host] -= 1
-        if not self.of_host[visit.host]:
-            del self.of_host[visit.host]
+        self.per_host[visit.host] -= 1
+        if not self.per_host[visit.host]:
+            del self.per_host[visit.host]
 
-    # --- telling
+    def transcript(self, visit: Visit) -> Transcript:
+        """Return the transcript of a visit, making it if needed."""
+        return self.transcripts.setdefault(visit.number, Transcript())
+
+
+class DeskOperators:
+    """The names of operators, the registry's console among them."""
+
+    def __init__(self, operators: Operators, directory: Directory) -> None:
+        self._operators = operators
+        self._directory = directory
+
+    def __bool__(self) -> bool:
+        """Whether any peer is listed as an operator."""
+        return bool(self._operators)
+
+    def is_operator(self, identity: OperatorId) -> bool:
+        """Return whether this identity may serve visitors."""
+        return identity == CONSOLE or self._operators.is_one(identity)
+
+    def named(self, name: str) -> OperatorId | None:
+        """Return the operator with this name. Raises NameRefused."""
+        key = name_key(name)
+        holder = self._operators.named(key)
+        return CONSOLE if holder is None and key == CONSOLE_NAME else holder
+
+    def name_of(self, identity: OperatorId) -> str:
+        """Return an operator's name as others see it."""
+        if identity == CONSOLE:
+            return CONSOLE_NAME
+        person = self._directory.person(identity)
+        return "" if person is None else person.card.name
+
+
+class DeskSender:
+    """Turns notices and lines into effects for the visitor or operator they are for."""
+
+    def __init__(self, visits: VisitIndex, guests: Guests, connections: Connections) -> None:
+        self._visits = visits
+        self._guests = guests
+        self._connections = connections
 
     def tell_visitor(self, visit: Visit, notice: DeskNotice) -> list[Effect]:
         """By their link, if they have one."""
-        guest = self.guest_of.get(visit.number, b"")
-        return _pushed(guest, self.guests.link_of(guest), notice)
+        guest = self._visits.guest_of.get(visit.number, b"")
+        return _pushed(guest, self._guests.link_of(guest), notice)
 
     def tell_operator(self, who: OperatorId, notice: DeskNotice) -> list[Effect]:
         """By their link, or on the registry's own terminal."""
@@ -287,7 +138,7 @@ class DeskParts:
     def deliver(self, visit: Visit, reader: Party) -> list[Effect]:
         """The lines that they are to be sent now."""
         effects: list[Effect] = []
-        transcript = self.transcripts.get(visit.number)
+        transcript = self._visits.transcripts.get(visit.number)
         while transcript is not None and (due := transcript.due(reader)):
             effects += self._tell_lines(visit, reader, due)
             if reader != CONSOLE:
@@ -297,7 +148,7 @@ class DeskParts:
 
     def deliver_rest(self, visit: Visit, reader: Party) -> list[Effect]:
         """The last lines of a visit that is over, also those that are still on their way to the disk."""
-        transcript = self.transcripts.get(visit.number)
+        transcript = self._visits.transcripts.get(visit.number)
         return [] if transcript is None else self._tell_lines(visit, reader, transcript.rest(reader))
 
     def _tell_lines(self, visit: Visit, reader: Party, lines: list[TranscriptLine]) -> list[Effect]:
@@ -311,17 +162,6 @@ class DeskParts:
                 effects += self.tell_operator(reader, line)
         return effects
 
-    def transcript(self, visit: Visit) -> Transcript:
-        """Of what is said in it; made when something is."""
-        return self.transcripts.setdefault(visit.number, Transcript())
-
-    # --- figures
-
-    def under_way(self, queue: str) -> list[ServedSession]:
-        """Sessions that go on, or are interrupted."""
-        visits = (visit for visit in self.queue.visits.values() if visit.queue == queue and visit.called_at)
-        return [ServedSession(visit.joined_at, visit.called_at, 0) for visit in visits]
-
 
 def _pushed(whom: bytes, link: int | None, notice: DeskNotice) -> list[Effect]:
     if link is None:
@@ -330,27 +170,35 @@ def _pushed(whom: bytes, link: int | None, notice: DeskNotice) -> list[Effect]:
     return [told, CheckAlive(identity=whom)] if isinstance(notice, _AWAITED) else [told]
 
 
-def restore(parts: DeskParts, loaded: LoadedDesk, *, now: float) -> None:
-    """Visits in their order, what was said in them, and the sessions that make figures and estimates."""
-    visits = [visit_of(record, _queue_of(parts, record.queue)) for record in loaded.visits]
-    for visit in visits:
-        parts.add(visit)
+def restore(
+    loaded: LoadedDesk,
+    settings: DeskSettings,
+    queue: DeskQueue,
+    visits: VisitIndex,
+    statistics: DeskStatistics,
+    *,
+    now: float,
+) -> None:
+    """Restore the visits of earlier lives in their order, what was said in them, and the sessions that were served."""
+    restored = [visit_of(record, _queue_of(settings, record.queue)) for record in loaded.visits]
+    for visit in restored:
+        visits.add(visit)
         if visit.number in loaded.lines:
-            parts.transcript(visit).load(_said(line) for line in loaded.lines[visit.number])
+            visits.transcript(visit).load(_said(line) for line in loaded.lines[visit.number])
     for over in loaded.served:
-        queue = _queue_of(parts, over.queue)
-        parts.estimates[queue].note(over.served_for / 1_000)
         session = ServedSession(over.joined_at, over.called_at, over.ended_at)
-        parts.figures[queue].load(session, of_day=over.of_day)
+        statistics.load(
+            _queue_of(settings, over.queue), session, served_for=over.served_for, of_day=over.of_day
+        )
     for over in sorted((*loaded.served, *loaded.untold), key=lambda over: over.ended_at):
         if over.ticket and over.cause in BY_OPERATOR:
-            parts.note_end(over.ticket, VisitOver(over.visit, OverCause(over.cause)))
-    parts.queue.load(visits, now=now)
+            visits.note_end(over.ticket, VisitOver(over.visit, OverCause(over.cause)))
+    queue.load(restored, now=now)
 
 
-def _queue_of(parts: DeskParts, name: str) -> str:
-    """A queue that the settings name no longer: its visitors and its past are the first one's."""
-    return parts.settings.queue_named(name) or parts.settings.queues[0]
+def _queue_of(settings: DeskSettings, name: str) -> str:
+    """Return the queue of this name. The visits of a queue that the settings no longer name go to the first queue."""
+    return settings.queue_named(name) or settings.queues[0]
 
 
 def _said(line: DeskLineKept) -> TranscriptLine:

@@ -4,6 +4,7 @@ It knows sessions by their times (milliseconds of the wall clock) and where loca
 """
 
 from collections import deque
+from collections.abc import Iterable
 from math import sqrt
 from statistics import fmean, pstdev
 from typing import Final, NamedTuple
@@ -102,3 +103,21 @@ class Estimates:
         least = max(ahead * mean - spread, 0.0) / operators
         most = (count * mean + spread) / operators
         return int(least), max(int(most + 0.5), 1)
+
+
+class DeskStatistics:
+    """The figures and the estimate of each queue."""
+
+    def __init__(self, queues: Iterable[str], *, utc_offset: int) -> None:
+        self.figures: Final = {queue: Figures(utc_offset=utc_offset) for queue in queues}
+        self.estimates: Final = {queue: Estimates() for queue in self.figures}
+
+    def load(self, queue: str, session: ServedSession, *, served_for: int, of_day: int) -> None:
+        """Take in a session of an earlier life. `served_for`: milliseconds."""
+        self.estimates[queue].note(served_for / 1_000)
+        self.figures[queue].load(session, of_day=of_day)
+
+    def note(self, queue: str, session: ServedSession, *, served_for: int) -> int:
+        """Take in a session that has just ended. Return how many were served today."""
+        self.estimates[queue].note(served_for / 1_000)
+        return self.figures[queue].note(session)

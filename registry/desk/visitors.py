@@ -5,11 +5,15 @@ It knows forms, tickets and caps; what follows from a change is told elsewhere.
 
 from typing import assert_never
 
+from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.notices import Publisher
-from chatapp.registry.desk.state import DeskParts
+from chatapp.registry.desk.queue import DeskQueue
+from chatapp.registry.desk.settings import DeskSettings
+from chatapp.registry.desk.state import DeskSender, VisitIndex
 from chatapp.registry.desk.transcript import VISITOR
 from chatapp.registry.desk.visit import Form, Visit, VisitState, digest, kept_record
 from chatapp.registry.effects import Caller, Effect, Persist, Reply, Resume, VisitOutcome
+from chatapp.registry.limits import WallClock
 from chatapp.wire.desk import full_name, mobile_number
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.limits import DESK_VISITS_PER_ADDRESS, DESK_WAITING_MAX
@@ -31,8 +35,22 @@ from chatapp.wire.messages.desk import (
 class VisitorRules:
     """Serves them."""
 
-    def __init__(self, parts: DeskParts, publisher: Publisher) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        settings: DeskSettings,
+        queue: DeskQueue,
+        visits: VisitIndex,
+        guests: Guests,
+        sender: DeskSender,
+        publisher: Publisher,
+        clock: WallClock,
+    ) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._visits = visits
+        self._guests = guests
+        self._sender = sender
+        self._clock = clock
         self._publisher = publisher
         self._next_number = 1
 
@@ -55,39 +73,38 @@ class VisitorRules:
 
     def kept(self, note: VisitOutcome) -> None:
         """The disk has answered."""
-        visit = self._parts.queue.visits.get(note.visit)
+        visit = self._queue.visits.get(note.visit)
         if visit is None:
             return
         if note.is_stored:
-            self._parts.queue.kept(visit)
+            self._queue.kept(visit)
         else:
-            self._parts.queue.end(visit, OverCause.NOT_KEPT)
+            self._queue.end(visit, OverCause.NOT_KEPT)
 
     def heard(self, guest: bytes) -> None:
         """A guest has shown a sign of life."""
-        visit = self._parts.at_guest.get(guest)
+        visit = self._visits.by_guest.get(guest)
         if visit is not None:
             visit.has_answered = True
 
     def lost(self, guest: bytes, *, now: float) -> None:
         """A guest's link is over."""
-        visit = self._parts.at_guest.get(guest)
+        visit = self._visits.by_guest.get(guest)
         if visit is not None:
-            self._parts.detach_guest(visit)
-            self._parts.queue.lost(visit, now=now)
+            self._visits.detach_guest(visit)
+            self._queue.lost(visit, now=now)
 
     def left(self, guest: bytes) -> None:
         """A guest leaves for good."""
-        visit = self._parts.at_guest.get(guest)
+        visit = self._visits.by_guest.get(guest)
         if visit is not None:
-            self._parts.queue.end(visit, OverCause.LEFT)
+            self._queue.end(visit, OverCause.LEFT)
 
     def _join(self, request: JoinDesk, caller: Caller, now: float) -> list[Effect]:
-        parts = self._parts
-        if digest(request.ticket) in parts.by_ticket or digest(request.ticket) in parts.ends:
+        if digest(request.ticket) in self._visits.by_ticket or digest(request.ticket) in self._visits.ends:
             return self._return(request.reference, request.ticket, 0, caller)
-        queue = parts.settings.queue_named(request.queue)
-        host = parts.guests.host_of(caller.identity)
+        queue = self._settings.queue_named(request.queue)
+        host = self._guests.host_of(caller.identity)
         form = self._form(request)
         refusal = self._refusal(form, queue, host, caller)
         if form is None or queue is None or refusal is not None:
@@ -98,12 +115,12 @@ class VisitorRules:
             ticket=digest(request.ticket),
             form=form,
             host=host,
-            joined_at=parts.clock.millis(now),
+            joined_at=self._clock.millis(now),
         )
         self._next_number += 1
-        parts.add(visit)
-        parts.attach_guest(visit, caller.identity)
-        parts.queue.join(visit)
+        self._visits.add(visit)
+        self._visits.attach_guest(visit, caller.identity)
+        self._queue.join(visit)
         self._publisher.notices.references[visit.number] = request.reference
         then = Resume(request=VisitOutcome(visit=visit.number, is_stored=True), to=caller)
         lost = Resume(request=VisitOutcome(visit=visit.number, is_stored=False), to=caller)
@@ -112,7 +129,7 @@ class VisitorRules:
 
     def _form(self, request: JoinDesk) -> Form | None:
         """What was written, in its one right form: the visitor's program checked it, but may be anybody's."""
-        settings = self._parts.settings
+        settings = self._settings
         try:
             name, number = full_name(request.name), mobile_number(request.number, settings.region)
         except FormRefused:
@@ -122,48 +139,46 @@ class VisitorRules:
         return Form(name=name, number=number, issue=settings.menu[request.issue - 1])
 
     def _refusal(self, form: Form | None, queue: str | None, host: str, caller: Caller) -> DeskRefusal | None:
-        parts = self._parts
         if queue is None:
             return DeskRefusal.NO_SUCH_QUEUE
         if form is None:
             return DeskRefusal.BAD_FORM
-        if caller.identity in parts.at_guest:
+        if caller.identity in self._visits.by_guest:
             return DeskRefusal.ONE_VISIT
-        if len(parts.queue.line(queue)) >= DESK_WAITING_MAX:
+        if len(self._queue.line(queue)) >= DESK_WAITING_MAX:
             return DeskRefusal.LINE_FULL
-        if parts.of_host[host] >= DESK_VISITS_PER_ADDRESS:
+        if self._visits.per_host[host] >= DESK_VISITS_PER_ADDRESS:
             return DeskRefusal.ADDRESS_FULL
         return None
 
     def _return(self, reference: int, ticket: bytes, heard: int, caller: Caller) -> list[Effect]:
-        parts = self._parts
-        over = parts.ends.get(digest(ticket))
+        over = self._visits.ends.get(digest(ticket))
         if over is not None:
             return [Reply(to=caller, message=over)]
-        visit = parts.by_ticket.get(digest(ticket))
+        visit = self._visits.by_ticket.get(digest(ticket))
         if visit is None:
             return _refused(reference, DeskRefusal.NO_SUCH_TICKET, caller)
-        if parts.at_guest.get(caller.identity, visit) is not visit:
+        if self._visits.by_guest.get(caller.identity, visit) is not visit:
             return _refused(reference, DeskRefusal.ONE_VISIT, caller)
         told: list[Effect] = []
-        if parts.guest_of.get(visit.number, caller.identity) != caller.identity:
-            told = parts.tell_visitor(visit, VisitOver(visit.number, OverCause.ELSEWHERE))
-        parts.detach_guest(visit)
-        parts.attach_guest(visit, caller.identity)
+        if self._visits.guest_of.get(visit.number, caller.identity) != caller.identity:
+            told = self._sender.tell_visitor(visit, VisitOver(visit.number, OverCause.ELSEWHERE))
+        self._visits.detach_guest(visit)
+        self._visits.attach_guest(visit, caller.identity)
         self._publisher.notices.references[visit.number] = reference
-        if visit.number in parts.transcripts:
-            parts.transcripts[visit.number].resume(VISITOR, heard=heard)
-        parts.queue.returned(visit)
+        if visit.number in self._visits.transcripts:
+            self._visits.transcripts[visit.number].resume(VISITOR, heard=heard)
+        self._queue.returned(visit)
         return told
 
     def _leave(self, request: LeaveDesk, caller: Caller) -> list[Effect]:
-        if caller.identity not in self._parts.at_guest:
+        if caller.identity not in self._visits.by_guest:
             return _refused(request.reference, DeskRefusal.NO_SUCH_TICKET, caller)
         self.left(caller.identity)
         return []
 
     def _ask(self, request: AskPlace, caller: Caller) -> list[Effect]:
-        visit = self._parts.at_guest.get(caller.identity)
+        visit = self._visits.by_guest.get(caller.identity)
         if visit is None:
             return _refused(request.reference, DeskRefusal.NO_SUCH_TICKET, caller)
         if visit.state is VisitState.JOINING:

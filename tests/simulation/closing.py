@@ -63,7 +63,7 @@ def check_room(world: World, room: str) -> None:
 
 def serve_everybody(world: World) -> None:
     """Operators serve until nobody waits. That each turn is the right one's, the promise says; here, that it comes."""
-    queue = world.house.core._service.desk._parts.queue
+    queue = world.house.core._service.desk._queue
     go_on_duty(world)
     # Also who may not take duty any more, and still serves somebody.
     operators = deskdeeds.operators_of(world)

@@ -87,9 +87,7 @@ def test_a_thousand_visitors_are_served_in_order(seed: int) -> None:
         if turns == 150:
             pending.restart()
         given_up = {
-            visit
-            for visit in pending.away
-            if visit not in pending.hall.rig.core._service.desk._parts.queue.visits
+            visit for visit in pending.away if visit not in pending.hall.rig.core._service.desk._queue.visits
         }
         pending.ended |= given_up
         pending.away -= given_up

@@ -46,12 +46,16 @@ class TalkPromise:
 
     def check_complete(self) -> None:
         """At the end: whoever talks has read all that the other side has said."""
-        parts = self._world.house.core._service.desk._parts
+        desk = self._world.house.core._service.desk
         for guest in self._world.guests:
-            visit = parts.queue.visits.get(guest.visit)
+            visit = desk._queue.visits.get(guest.visit)
             if visit is None or not guest.is_placed:
                 continue
-            said = parts.transcripts[visit.number]._lines if visit.number in parts.transcripts else ()
+            said = (
+                desk._visits.transcripts[visit.number]._lines
+                if visit.number in desk._visits.transcripts
+                else ()
+            )
             ours = [line.text for line in said if not line.author]
             theirs = [line.text for line in said if line.author]
             shown = [text for _, text in self._to_visitor.get(visit.number, [])]

@@ -68,7 +68,7 @@ class DeskPromise:
         """After every step."""
         house = self._world.house
         if house.is_running:
-            queue = house.core._service.desk._parts.queue
+            queue = house.core._service.desk._queue
             if queue is not self._queue:
                 self._begin(queue)
             changes, self._tapped = self._tapped, []

@@ -1,0 +1,144 @@
+"""Guests: visitors' programs that are connected to the registry without a name, by their keys."""
+
+from collections import Counter
+
+from chatapp.registry.directory.presence import Liveness
+from chatapp.registry.effects import (
+    Admit,
+    Caller,
+    Disconnect,
+    Drop,
+    DropReason,
+    Effect,
+    LinkEndReason,
+    Refuse,
+)
+from chatapp.registry.limits import Leases
+from chatapp.wire.address import Address
+from chatapp.wire.limits import GUEST_KEPT_FOR, GUESTS_MAX, GUESTS_PER_ADDRESS
+from chatapp.wire.messages.registration import RefusalReason, Register
+from chatapp.wire.messages.table import Card
+
+
+class Guest:
+    """One of them."""
+
+    __slots__ = ("address", "card", "host", "link", "nonce")
+
+    def __init__(self, card: Card, address: Address) -> None:
+        self.card = card
+        self.host = address.host
+        """Where they came in from first: what counts for quotas."""
+        self.address = address
+        self.link: int | None = None
+        self.nonce = b""
+        """Of the last REGISTER: the same once more is a repeated datagram."""
+
+
+class Guests:
+    """Everybody who is in without a name."""
+
+    def __init__(self, liveness: Liveness) -> None:
+        self._liveness = liveness
+        self._guests: dict[bytes, Guest] = {}
+        self._of_host: Counter[str] = Counter()
+        self._leases: Leases[bytes] = Leases(GUEST_KEPT_FOR)
+
+    def __len__(self) -> int:
+        return len(self._guests)
+
+    def __contains__(self, identity: bytes) -> bool:
+        return identity in self._guests
+
+    def host_of(self, identity: bytes) -> str:
+        """Where they came in from."""
+        return self._guests[identity].host
+
+    def card_of(self, identity: bytes) -> Card:
+        """Theirs."""
+        return self._guests[identity].card
+
+    def linked(self) -> list[bytes]:
+        """Those with a link."""
+        return [identity for identity, guest in self._guests.items() if guest.link is not None]
+
+    def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
+        """A card without a name, whose author is proved. Whoever is in as a guest gets no name under the same key."""
+        card, nonce = register.card, register.nonce
+        if card.name:
+            return [Refuse(to=caller, nonce=nonce, name=card.name, reason=RefusalReason.BAD_NAME)]
+        guest = self._guests.get(card.identity)
+        if guest is not None and guest.nonce == nonce:
+            return [Admit(to=caller, card=guest.card, nonce=nonce, is_new=False)]
+        refusal = self._refusal_of(card, guest, caller)
+        if refusal is not None:
+            return [Refuse(to=caller, nonce=nonce, name="", reason=refusal)]
+        if guest is None:
+            assert caller.address is not None
+            guest = self._guests[card.identity] = Guest(card, caller.address)
+            self._of_host[guest.host] += 1
+        guest.card, guest.nonce = card, nonce
+        self.sign_of_life(caller, now=now)
+        if guest.link is None:
+            self._leases.renew(card.identity, now=now)
+        return [Admit(to=caller, card=card, nonce=nonce, is_new=True)]
+
+    def sign_of_life(self, caller: Caller, *, now: float) -> None:
+        """A REGISTER or a Ping of theirs: they are alive, and where the newest of them came from."""
+        if caller.is_newest:
+            self._liveness.note(caller.identity, now=now)
+            if caller.address is not None:
+                self._guests[caller.identity].address = caller.address
+
+    def silent(self, identity: bytes) -> list[Effect]:
+        """They have shown no sign of life for too long: the end of their link says what becomes of a visit."""
+        link = self.link_of(identity)
+        return [] if link is None else [Disconnect(link=link, reason=LinkEndReason.SILENT)]
+
+    def place_of(self, identity: bytes) -> tuple[int | None, Address | None]:
+        """The link and the address of a guest."""
+        guest = self._guests.get(identity)
+        return (None, None) if guest is None else (guest.link, guest.address)
+
+    def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect]:
+        """They have a link; a former one goes."""
+        guest = self._guests[caller.identity]
+        if guest.link == link:
+            return [Drop(reason=DropReason.MISPLACED_ATTACH)]
+        former, guest.link = guest.link, link
+        self._liveness.note(caller.identity, now=now)
+        self._leases.end(caller.identity)
+        return [] if former is None else [Disconnect(link=former, reason=LinkEndReason.REPLACED)]
+
+    def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
+        """A link is over."""
+        guest = self._guests.get(identity)
+        if guest is not None and guest.link == link:
+            guest.link = None
+            self._liveness.end(identity)
+            self._leases.renew(identity, now=now)
+
+    def link_of(self, identity: bytes) -> int | None:
+        """Their link, if they have one."""
+        guest = self._guests.get(identity)
+        return None if guest is None else guest.link
+
+    def expire(self, *, now: float) -> None:
+        """Forget those who are gone for long enough."""
+        for identity in self._leases.expired(now=now):
+            guest = self._guests.pop(identity)
+            self._of_host[guest.host] -= 1
+            if not self._of_host[guest.host]:
+                del self._of_host[guest.host]
+
+    def next_timer(self) -> float | None:
+        """When the first of them is forgotten."""
+        return self._leases.next_deadline()
+
+    def _refusal_of(self, card: Card, guest: Guest | None, caller: Caller) -> RefusalReason | None:
+        if guest is not None:
+            is_other = card.counter == guest.card.counter and card != guest.card
+            return RefusalReason.OLD_CARD if card.counter < guest.card.counter or is_other else None
+        assert caller.address is not None
+        is_full = len(self) >= GUESTS_MAX or self._of_host[caller.address.host] >= GUESTS_PER_ADDRESS
+        return RefusalReason.FULL if is_full else None
