@@ -39,5 +39,5 @@ def test_forged_registers_get_as_far_as_the_signature(rig: Rig, *, is_forged: bo
     for _ in range(10):
         rig.receive(made(), SOMEWHERE)
     answers = [data[0] for data in rig.take(SOMEWHERE)]
-    assert rig.core.dropped == ({"bad registration signature": 10} if is_forged else {})
+    assert rig.core.dropped == ({DropReason.BAD_REGISTER_SIGNATURE: 10} if is_forged else {})
     assert answers == ([] if is_forged else [Kind.WELCOME] * 10)
