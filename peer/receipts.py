@@ -15,6 +15,7 @@ from chatapp.peer.core.events import (
     Kept,
     Refused,
     Renamed,
+    Renumbered,
     RoomAccepted,
     RoomUnanswered,
     Saved,
@@ -38,13 +39,14 @@ CHANNEL: Final = ""
 
 
 class Receipt:
-    """One message of ours. `outcome` may still change from KEPT to another, when a way has opened."""
+    """One message of ours. `outcome` may still change from KEPT to another, when a way has opened, and `number` once before
+    the message is sent."""
 
     __slots__ = ("_changed", "_is_over", "number", "outcome", "reason", "to")
 
     def __init__(self, to: str, number: int) -> None:
         self.to: Final = to
-        self.number: Final = number
+        self.number = number
         self.outcome: Outcome | None = None
         self.reason = ""
         self._is_over = False
@@ -100,6 +102,7 @@ _ABOUT_OURS: Final = frozenset(
         Expired,
         Kept,
         Renamed,
+        Renumbered,
         ChannelAccepted,
         ChannelUnanswered,
         RoomAccepted,
@@ -123,7 +126,10 @@ class Receipts:
     def renumber(self, name: str, numbers: Mapping[int, int], *, to: str | None = None) -> None:
         """Messages to somebody bear other numbers from now on: new ones by the old. `to`: what they are called now."""
         moved = {(to or name, new): self._open.pop((name, old), None) for old, new in numbers.items()}
-        self._open.update({key: receipt for key, receipt in moved.items() if receipt is not None})
+        for key, receipt in moved.items():
+            if receipt is not None:
+                receipt.number = key[1]
+                self._open[key] = receipt
 
     def note(self, event: Event) -> None:
         """Let the receipt know, if the event is about one."""
@@ -142,6 +148,8 @@ class Receipts:
                 self._keep(to, number)
             case Addressed(name=name, to=to, numbers=numbers):
                 self.renumber(name, numbers, to=to)
+            case Renumbered(to=to, numbers=numbers):
+                self.renumber(to, numbers)
             case Renamed(old=old, new=new):
                 for to, number in [key for key in self._open if key[0] == old]:
                     self._open[(new, number)] = self._open.pop((to, number))

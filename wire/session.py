@@ -9,7 +9,7 @@ not know sockets, clocks, or what the bytes mean.
 import heapq
 import hmac
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidTag
 
@@ -53,6 +53,8 @@ SILENT_AFTER: Final = 0.9
 """Seconds without a datagram of theirs after which a message that goes unanswered makes us open anew: two tries."""
 OPENINGS_BURST: Final = 16
 """Openings of one person that are heeded at once, four key agreements each; then one a second."""
+OPENING_MAX: Final = 2**62
+"""Whoever claims to have taken an opening of ours of such a number is not believed: there must be room above."""
 _OPENING: Final = bytes((Kind.OPENING,))
 _RENEWED_EARLY: Final = 5.0
 """Seconds before we would renew a session in which an opening of theirs still counts as its renewal."""
@@ -166,6 +168,7 @@ class Pair:
         "early",
         "heard_at",
         "is_doubted",
+        "least",
         "link_number",
         "newest",
         "number",
@@ -178,6 +181,8 @@ class Pair:
         """Of the last opening of theirs that was taken; only higher ones are from now on."""
         self.link_number = -1
         """The same of openings on links."""
+        self.least = 0
+        """The lowest number that an opening of ours may have: they have told so."""
         self.begun: Begun | None = None
         self.begun_before: Begun | None = None
         """Openings of ours that may be answered yet."""
@@ -208,6 +213,15 @@ class Pair:
             return False
         self.allowance -= 1
         return True
+
+
+class OldOpening(SealError):
+    """Somebody opens with a number that is not above `number`, of the last opening of theirs that was taken, and nothing
+    else of theirs comes: their folder and clock may have been put back."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("an opening of before")
+        self.number: Final = number
 
 
 class Opened(NamedTuple):
@@ -347,6 +361,15 @@ class SessionTable:
         if pair is not None:
             pair.is_doubted = True
 
+    def open_above(self, identity: bytes, number: int) -> None:
+        """They take no opening of ours up to this number: an earlier life, of which we know nothing, has used it."""
+        pair = self._pairs.get(identity)
+        if pair is None or number >= OPENING_MAX or number + 1 < pair.least:
+            return  # ours has a higher one since
+        pair.least = number + 1
+        if pair.begun is not None:
+            self._end(pair, pair.begun)
+
     # --- in
 
     def open(self, datagram: bytes, *, now: float) -> Opened:
@@ -422,7 +445,8 @@ class SessionTable:
         return self._order
 
     def _begin(self, pair: Pair, way: Way, now: float) -> Begun:
-        number, self._next_number = self._next_number, self._next_number + 1
+        number, self._next_number = max(self._next_number, pair.least), self._next_number + 1
+        pair.least = number + 1
         return Begun(pair.parties, number=number, way=way, rng=self._rng, now=now)
 
     def _open_with(self, pair: Pair, payload: bytes, now: float) -> bytes:
@@ -460,7 +484,7 @@ class SessionTable:
         early = pair.early
         if early is None or datagram[:OPENING_HEAD_SIZE] != early.heard.head:
             if header.number <= pair.number:
-                raise SealError("an opening of before")
+                self._refuse(pair, header, now)
             early = self._take_opening(pair, self._hear(pair, header, Way.DATAGRAMS, now), header, now)
         if not early.replay.is_fresh(header.counter):
             raise SealError("replayed")
@@ -474,6 +498,14 @@ class SessionTable:
             answer = self._open_with(pair, b"", now) if session is None else session.seal(b"")
         ours = b"" if session is None else session.ours
         return Opened(header.identity, payload, ours, is_newest, is_return, answer)
+
+    def _refuse(self, pair: Pair, header: OpeningHeader, now: float) -> NoReturn:
+        """Raises OldOpening for what is theirs and no belated copy, as far as can be told; else SealError."""
+        is_silent = now >= pair.heard_at + SILENT_AFTER
+        is_theirs = hmac.compare_digest(pair.parties.proof(header, Way.DATAGRAMS), header.proof)
+        if is_silent and is_theirs and pair.take_allowance(now):
+            raise OldOpening(pair.number)
+        raise SealError("an opening of before")
 
     def _take_opening(self, pair: Pair, heard: Heard, header: OpeningHeader, now: float) -> Early:
         pair.number = header.number

@@ -10,13 +10,15 @@ from chatapp.wire.messages.link import PeerRequest
 class Outputs:
     """One a node; every part of the core appends, the engine drains."""
 
-    __slots__ = ("events", "records", "requests")
+    __slots__ = ("events", "has_numbered", "records", "requests")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.records: list[Record] = []
         self.requests: list[PeerRequest] = []
         """For the link; only while it is up."""
+        self.has_numbered = False
+        """Whether messages wait for their numbers to be on disk."""
 
     def drain_events(self) -> list[Event]:
         """All events so far, in order."""
@@ -47,8 +49,9 @@ class RegistryStatus:
         self.reach = RegistryReach.SEEKING
         self.silent_since: float | None = None
         """Since when the registry is not in reach."""
-        self.clock_ahead = 0.0
-        """Seconds by which the registry's clock was ahead of ours when it last let us in; 0 when it was not."""
+        self.clock_ahead: float | None = None
+        """Seconds by which the registry's clock was ahead of ours when it last let us in; 0 when it was not, None when it
+        has not let us in since the start of the program."""
 
     def change(self, reach: RegistryReach, *, now: float) -> None:
         """It came, went, or is being looked for."""

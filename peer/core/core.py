@@ -508,7 +508,12 @@ class PeerCore:
     def records_stored(self, *, now: float) -> bool:
         """All records drained so far are on disk; True when that may have brought forth datagrams."""
         self._notes.stored()
-        return self._direct_receiver.stored(now=now)
+        is_numbered = self._out.has_numbered  # mostly not: no call
+        if is_numbered:
+            self._out.has_numbered = False
+            self._outbox.numbers_stored(now=now)
+            self._ladder.numbers_stored(now=now)
+        return self._direct_receiver.stored(now=now) or is_numbered
 
     def handle_timer(self, *, now: float) -> None:
         """Whatever is due; early and late calls are harmless."""

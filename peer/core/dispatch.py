@@ -30,11 +30,20 @@ from chatapp.peer.core.trace import WallClock
 from chatapp.wire.address import Address
 from chatapp.wire.admission import signed_table
 from chatapp.wire.codec import decode_frames, decode_table_batch
-from chatapp.wire.delivery.parts import Acknowledged, Arrived, GaveUp, Unanswered
+from chatapp.wire.delivery.parts import Acknowledged, Arrived, Asked, GaveUp, Told, Unanswered
 from chatapp.wire.errors import SealError, WireError
 from chatapp.wire.framing import Kind, unpack_group
 from chatapp.wire.messages.desk import DeskNotice, VisitorNotice
-from chatapp.wire.messages.direct import DatagramRelayed, DeliveryFrame, Part, RelayFailed
+from chatapp.wire.messages.direct import (
+    KNOWN_MAX,
+    DatagramRelayed,
+    DeliveryFrame,
+    Known,
+    LastOpening,
+    Part,
+    RelayFailed,
+    encode_frame,
+)
 from chatapp.wire.messages.link import RegistryNotice
 from chatapp.wire.messages.mail import MailBatch, MailExpired, MailRefused, MailSaved
 from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RenameAccepted, RenameRefused
@@ -148,6 +157,8 @@ class Dispatcher:
                 self.dropped["no room"] += 1  # not acknowledged: as if we were away
             elif isinstance(frame, DeliveryFrame):
                 conversation.delivery.receive(frame, now=now)
+            elif isinstance(frame, LastOpening):
+                self._transport.sessions.open_above(contact.identity, frame.number)
         self.take_delivered(contact, through_server=through_server, now=now)
         self._direct_receiver.frames_read(contact, now=now)
         self._ladder.climb(contact, now=now)
@@ -156,6 +167,7 @@ class Dispatcher:
     def take_delivered(self, contact: Contact, *, through_server: bool, now: float) -> None:
         """What the stream of a contact has to tell."""
         assert contact.conversation is not None
+        is_asked = False
         acknowledged: list[Acknowledged] = []
         carries_lines = not self._fanout.is_settled
         for event in contact.conversation.delivery.events():
@@ -176,6 +188,12 @@ class Dispatcher:
                 case Unanswered(number, tries):
                     self._ladder.tried_again(contact, number, tries + 1, now=now)
                     self._look_for(contact, now)
+                case Asked():
+                    is_asked = True
+                case Told(number):
+                    self._numbers_told(contact, number, now)
+        if is_asked:
+            self._tell_numbers(contact, now)
         if acknowledged:
             self._settlement.acknowledged(contact, acknowledged, through_server=through_server, now=now)
 
@@ -194,6 +212,19 @@ class Dispatcher:
             if contact.conversation is not None
         ]
         return min((due for due in dues if due is not None), default=None)
+
+    def _tell_numbers(self, contact: Contact, now: float) -> None:
+        """Somebody may have lost what was stored of the numbers that they used, and has a clock that is behind."""
+        clock = int((now + self._clock.offset) * 1_000_000)
+        known = min(max(clock, self._direct_receiver.beyond(contact)), KNOWN_MAX)
+        assert contact.conversation is not None
+        contact.conversation.delivery.queue_frame(encode_frame(Known(known)))
+
+    def _numbers_told(self, contact: Contact, number: int, now: float) -> None:
+        """Our numbers begin above what this reader knows."""
+        assert contact.conversation is not None
+        contact.conversation.outgoing.learn(number)
+        self._outbox.numbers_told(contact, number, now=now)
 
     def _look_for(self, contact: Contact, now: float) -> None:
         """They do not answer: they may be elsewhere, or have been started anew."""
@@ -318,6 +349,11 @@ class RegistryMonitor:
     def seek(self, *, now: float) -> None:
         """There is reason to expect the registry: for a while it counts as being looked for."""
         self._seeking_since = now
+
+    def clock_known(self, *, now: float) -> None:
+        """The registry's WELCOME has shown its clock: whatever waits for its number gets it."""
+        self._outbox.clock_known(now=now)
+        self._ladder.number_all(now=now)
 
     def look(self, *, now: float) -> None:
         """Tell whoever waits for the registry how far it is in reach."""

@@ -566,6 +566,14 @@ class Addressed(msgspec.Struct, frozen=True, kw_only=True):
     numbers: dict[int, int]
 
 
+class Renumbered(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages of ours that were begun before it was known where their numbers begin have these now: new ones by the old.
+    `to` is empty for the channel; a room's name has its sign."""
+
+    to: str
+    numbers: dict[int, int]
+
+
 class Expired(msgspec.Struct, frozen=True, kw_only=True):
     """Our letter was never fetched and is gone from the registry."""
 
@@ -615,6 +623,7 @@ SentEvent = (
     | Refused
     | Kept
     | Addressed
+    | Renumbered
     | Expired
     | TooLong
     | ChannelAccepted

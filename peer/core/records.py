@@ -58,7 +58,7 @@ class OutgoingChanged(msgspec.Struct, frozen=True):
 
 
 class OutgoingMoved(msgspec.Struct, frozen=True):
-    """A message of ours goes to another key now, under a number of that stream."""
+    """A message of ours has another number now, of its own stream or of another one."""
 
     stream: bytes
     number: int
@@ -265,6 +265,8 @@ class StoredStream(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one stream at start."""
 
     last_sent: Number = 0
+    last_provisional: Number = 0
+    """The highest provisional number that a message ever had (clause 6.10); 0 for none."""
     outgoing: tuple[StoredOutgoing, ...] = ()
     gaps: tuple[tuple[Number, Number], ...] = ()
     """Spans [start, end) of our numbers between unsettled ones that were never given, or never arrive."""

@@ -26,7 +26,7 @@ from chatapp.peer.history import schema
 from chatapp.peer.history.schema import damage_named
 from chatapp.wire.codec import decode_row
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.messages.direct import Number
+from chatapp.wire.messages.direct import PROVISIONAL, Number
 from chatapp.wire.messages.table import Row
 
 _FINAL: Final = ",".join(str(int(state)) for state in sorted(FINAL))
@@ -132,6 +132,11 @@ def _room(db: sqlite3.Connection, registry: int) -> RoomKept:
     return _decode_room(row[0]) if row is not None else RoomKept(None)
 
 
+_HIGHEST: Final = """
+SELECT (SELECT max(number) FROM lines WHERE stream = ?1 AND number < ?2),
+    (SELECT max(number) FROM lines WHERE stream = ?1 AND number >= ?2)"""
+
+
 def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]:
     """Those between two keys, and those of this registry's groups."""
     streams: dict[bytes, StoredStream] = {}
@@ -152,7 +157,7 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
     for id_, key, settled, last in db.execute(
         "SELECT id, key, settled, last FROM streams WHERE ours AND registry IN (?, ?)", here
     ):
-        (highest,) = db.execute("SELECT max(number) FROM lines WHERE stream = ?", (id_,)).fetchone()
+        highest, provisional = db.execute(_HIGHEST, (id_, PROVISIONAL)).fetchone()
         outgoing = tuple(
             StoredOutgoing(number, at_ms, text, MessageState(state), trace)
             for number, at_ms, text, state, trace in db.execute(
@@ -165,6 +170,7 @@ def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]
         streams[key] = msgspec.structs.replace(
             streams.get(key, StoredStream()),
             last_sent=last_sent,
+            last_provisional=provisional or 0,
             outgoing=outgoing,
             gaps=_gaps(db, id_, floor=outgoing[0].number, last=last_sent) if outgoing else (),
         )
@@ -183,8 +189,9 @@ def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredInc
 def _gaps(db: sqlite3.Connection, stream: int, *, floor: int, last: int) -> tuple[tuple[int, int], ...]:
     """From our first unsettled message to the last number used: what is no number of one that arrived or may arrive."""
     found = db.execute(
-        f"SELECT number FROM lines WHERE stream = ? AND number >= ? AND standing NOT IN ({_DEAD}) ORDER BY number",
-        (stream, floor),
+        "SELECT number FROM lines WHERE stream = ? AND number >= ? AND number < ? "
+        f"AND standing NOT IN ({_DEAD}) ORDER BY number",
+        (stream, floor, PROVISIONAL),
     )
     alive = [*(number for (number,) in found), last + 1]
     return tuple((low + 1, high) for low, high in pairwise(alive) if low + 1 < high)

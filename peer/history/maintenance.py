@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from chatapp.peer.core.records import FINAL, parties_of
 from chatapp.peer.history.query import MessageQueries
 from chatapp.peer.history.search import INDEXED_AT_ONCE
+from chatapp.wire.messages.direct import PROVISIONAL
 
 LINES_KEPT: Final = 1_000_000
 """Lines that are kept. With 100 bytes of text each, they and their index take some 300 MiB."""
@@ -45,8 +46,10 @@ _log = logging.getLogger("chatapp.peer")
 _FINAL: Final = ",".join(str(int(state)) for state in sorted(FINAL))
 _SETTLE: Final = f"""
 UPDATE streams SET settled = coalesce(
-    (SELECT min(number) FROM lines WHERE stream = streams.id AND number >= settled AND standing NOT IN ({_FINAL})),
-    (SELECT max(number) + 1 FROM lines WHERE stream = streams.id AND number >= settled), settled) WHERE ours"""
+    (SELECT min(number) FROM lines
+        WHERE stream = streams.id AND number >= settled AND number < {PROVISIONAL} AND standing NOT IN ({_FINAL})),
+    (SELECT max(number) + 1 FROM lines
+        WHERE stream = streams.id AND number >= settled AND number < {PROVISIONAL}), settled) WHERE ours"""
 _UNNEEDED: Final = 'DELETE FROM gone WHERE "end" <= (SELECT floor FROM streams WHERE id = stream)'
 _DROPPABLE: Final = f"""
 SELECT lines.id, stream, number, NOT ours AND number >= floor, length(text) FROM lines JOIN streams ON streams.id = stream
@@ -215,7 +218,7 @@ class Maintenance:
             self._lines.index.forget(ids)
             self._db.executemany(
                 "UPDATE streams SET last = max(last, lines.number) FROM lines "
-                "WHERE lines.id = ? AND streams.id = lines.stream AND ours",
+                f"WHERE lines.id = ? AND streams.id = lines.stream AND ours AND lines.number < {PROVISIONAL}",
                 each,
             )
             for line in old:

@@ -62,6 +62,7 @@ from chatapp.peer.core.events import (
     RegistryRecognized,
     Renamed,
     RenameRefused,
+    Renumbered,
     Room,
     RoomAccepted,
     RoomEntered,
@@ -178,6 +179,7 @@ FateEvent = (
     | Refused
     | Kept
     | Addressed
+    | Renumbered
     | TooLong
     | Expired
     | ChannelAccepted
@@ -545,7 +547,7 @@ def _fate(event: FateEvent, in_reach: int) -> list[str]:
             return [f"[Message to {name(to)} kept: {reason(why)}.]"]
         case Kept(to=to):
             return [f"{SERVER_SILENT} Message to {name(to)} kept; it goes out when the server is back."]
-        case Addressed():
+        case Addressed() | Renumbered():
             return []  # another event says what becomes of the messages
         case TooLong(to=to, size=size, limit=limit):
             return [f"[Message to {name(to)} not sent: {size:,} bytes, at most {limit:,}.]"]

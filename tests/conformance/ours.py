@@ -22,7 +22,8 @@ WALL = 1_700_000_000.0
 class Ours:
     """Our peer "alice", who knows one stranger from an earlier table and whose registry does not answer."""
 
-    def __init__(self, knows: Stranger) -> None:
+    def __init__(self, knows: Stranger, *, has_been_in: bool = True) -> None:
+        """`has_been_in`: whether it has seen the registry's clock, and takes its own for right."""
         self.now = NOW
         self.disk: list[object] = []
         self.seen: list[happened.Event] = []
@@ -39,6 +40,7 @@ class Ours:
             now=NOW,
             wall_offset=WALL - NOW,
         )
+        self.core._registry_status.clock_ahead = 0.0 if has_been_in else None
         self.core.start(now=NOW)
         self.sent: list[tuple[bytes, Address]] = []
         knows.meet(self.card)

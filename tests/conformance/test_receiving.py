@@ -6,7 +6,7 @@ import pytest
 
 from chatapp.peer.core.records import IncomingAdded
 from tests.conformance import by_hand
-from tests.conformance.ours import Ours, acked, frames_for, part
+from tests.conformance.ours import WALL, Ours, acked, frames_for, part
 from tests.conformance.stranger import Stranger
 
 
@@ -83,10 +83,21 @@ def test_parts_in_any_order(ours: Ours, bob: Stranger) -> None:
 
 
 def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.3: "Between peers, tags 1 to 5 count and the others are ignored"."""
+    """Clause 5.3: "Between peers, tags 1 to 7 count and the others are ignored"."""
     ours.receive(bob.seal([10, 1], [12, 1], [11, 1, 2**40], [13, 1], [4, 7], part(7, "hello")))
-    assert {frame[0] for frame in frames_for(bob, ours.take())} <= {1, 2, 3, 4, 5}
+    assert {frame[0] for frame in frames_for(bob, ours.take())} <= set(range(1, 8))
     assert ours.texts() == ["hello"]
+
+
+def test_whoever_asks_is_told_which_numbers_are_known(ours: Ours, bob: Stranger) -> None:
+    """Clause 6.10: "A receiver neither stores nor acknowledges such a part. It answers the datagram with one **Known**"."""
+    clock = int(WALL * 1_000_000)
+    ours.receive(bob.seal([1, 2**62, 0, 1, b""], [1, 2**62 + 1, 0, 1, b""]))
+    frames = frames_for(bob, ours.take())
+    assert [frame for frame in frames if frame[0] != 4] == [[6, clock]]
+    ours.receive(bob.seal([4, clock + 7], part(clock + 9, "nine"), [1, 2**62, 0, 1, b""]))
+    assert [6, clock + 10] in frames_for(bob, ours.take())
+    assert ours.texts() == []
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,8 @@ def test_a_datagram_with_a_message() -> None:
         [3, first - 1, 0, [2]],
         [5, first - 3, 2],
         [4, first - 4],
+        [6, first + 1],
+        [7, first - 5],
         [1, first, 0, 1, body],
     ]
     assert by_hand.packed(frames) == printed("direct", "payload")

@@ -5,7 +5,7 @@ import pytest
 from chatapp.peer.core import events as happened
 from tests.conformance import by_hand
 from tests.conformance.ours import NOW, WALL, Ours, frames_for
-from tests.conformance.stranger import Stranger
+from tests.conformance.stranger import Fields, Stranger, unpacked
 
 
 def test_a_message_is_tried_five_times(ours: Ours, bob: Stranger) -> None:
@@ -69,3 +69,57 @@ def test_no_datagram_is_longer_than_it_may_be(ours: Ours, bob: Stranger, size: i
     assert {len(parts[index][4]) for index in range(count - 1)} <= {1_029}
     body = b"".join(parts[index][4] for index in range(count))
     assert body == by_hand.packed([int((WALL + ours.now - NOW) * 1_000), "x" * size])
+
+
+def parts_of(bob: Stranger, ours: Ours) -> list[Fields]:
+    return [frame for frame in frames_for(bob, ours.take()) if frame[0] == 1]
+
+
+def test_numbers_begin_above_what_the_recipient_knows(bob: Stranger) -> None:
+    """Clause 6.10: "at the largest of `number`, its own clock and the last one stored + 1"."""
+    ours = Ours(bob, has_been_in=False)
+    provisional = [ours.core.sending.send("bob", text, now=ours.now).number for text in ("one", "two")]
+    ours.settle()
+    assert [frame[1:] for frame in parts_of(bob, ours)] == [[number, 0, 1, b""] for number in provisional]
+    assert min(provisional) >= 2**62
+    known = int((WALL + 3_600.0) * 1_000_000)
+    ours.receive(bob.seal([6, known]))
+    told = sorted(parts_of(bob, ours))
+    assert [frame[1] for frame in told] == [known, known + 1]
+    assert [unpacked(frame[4])[1] for frame in told] == ["one", "two"]
+    renumbered = [event for event in ours.seen if isinstance(event, happened.Renumbered)]
+    assert renumbered == [
+        happened.Renumbered(to="bob", numbers=dict(zip(provisional, (known, known + 1), strict=True)))
+    ]
+    ours.receive(bob.seal([6, known + 1_000]))
+    assert ours.core.sending.send("bob", "three", now=ours.now).number == known + 2, "they begin once"
+
+
+def test_nothing_is_sent_under_a_number_that_is_not_stored(bob: Stranger) -> None:
+    """Clause 6.10: "otherwise a sender that crashes would say
+    them again under other numbers"."""
+    ours = Ours(bob, has_been_in=False)
+    ours.core.sending.send("bob", "hello", now=ours.now)
+    ours.settle()
+    ours.take()
+    ours.is_disk_slow = True
+    ours.receive(bob.seal([6, 7]))
+    ours.wait(3.0)
+    assert parts_of(bob, ours) == []
+    ours.is_disk_slow = False
+    ours.settle()
+    ours.settle()
+    assert [frame[1] for frame in parts_of(bob, ours)] == [int(WALL * 1_000_000)]
+
+
+def test_an_acknowledgement_of_what_was_never_sent_is_no_receipt(bob: Stranger) -> None:
+    """Clause 6.10: "a **provisional number**, 2^62 or above, which is the sender's own affair"."""
+    ours = Ours(bob, has_been_in=False)
+    number = ours.core.sending.send("bob", "hello", now=ours.now).number
+    ours.settle()
+    ours.receive(bob.seal([2, number, [1]]))
+    assert not any(isinstance(event, happened.Delivered) for event in ours.seen)
+    ours.receive(bob.seal([6, 2**61 + 1]))
+    assert not any(isinstance(event, happened.Renumbered) for event in ours.seen), (
+        "more than anybody may know"
+    )

@@ -15,7 +15,7 @@ from chatapp.wire.admission import CODE_BYTES, JoinCode, make_refused, make_regi
 from chatapp.wire.codec import encode, encode_hello, join_frames
 from chatapp.wire.framing import Kind, frame, pack_relayed
 from chatapp.wire.identity import AgreementKey, Identity, agreement_half, fingerprint, make_card
-from chatapp.wire.messages.direct import Ack, DirectBody, Floor, Gap, Part, PartAck
+from chatapp.wire.messages.direct import Ack, DirectBody, Floor, Gap, Known, LastOpening, Part, PartAck
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import LetterBody
 from chatapp.wire.messages.registration import Cookie, Hello, Ping, RefusalReason
@@ -177,6 +177,8 @@ def _direct() -> Iterator[tuple[str, Value]]:
         PartAck(number=NUMBER - 1, first=0, ranges=[2]),
         Gap(first=NUMBER - 3, count=2),
         Floor(number=NUMBER - 4),
+        Known(number=NUMBER + 1),
+        LastOpening(number=NUMBER - 5),
         Part(number=NUMBER, index=0, count=1, body=body),
     ]
     yield "text", TEXT

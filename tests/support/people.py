@@ -200,6 +200,9 @@ class Person(Machine):
                 self.came_at = now
             if isinstance(event, happened.AdmissionRefused):
                 self.network.after(TRIES_AGAIN_AFTER, self._try_again)
+            if isinstance(event, happened.Renumbered) and not event.to:
+                for old, new in event.numbers.items():
+                    self.said_to_all[new] = self.said_to_all.pop(old, now)
             for line in self.screen.show(event):
                 core.line_shown(line)
             if isinstance(event, ClientSaid):

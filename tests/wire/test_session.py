@@ -15,11 +15,13 @@ from chatapp.wire.sealing import CIPHERS_KEPT, Ciphers
 from chatapp.wire.session import (
     ERASE_AFTER,
     OPENING_LASTS_FOR,
+    OPENING_MAX,
     OPENINGS_BURST,
     RENEW_AFTER,
     RENEW_AFTER_DATAGRAMS,
     REPLACED_LASTS_FOR,
     SILENT_AFTER,
+    OldOpening,
     Opened,
     SessionTable,
 )
@@ -202,6 +204,48 @@ def test_an_opening_that_was_taken_is_none_after_a_restart_either(alice: Session
         bob.open(first, now=0.0)
     restarted = table(ALICE, first_number=1)
     assert bob.open(sent(restarted, BOB, b"2"), now=0.0).payload == b"2"
+
+
+def test_whoever_was_put_back_is_told_above_which_number_to_open(bob: SessionTable) -> None:
+    """Clause 5.2: "sends an opening of its own to where that one came from. It says **LastOpening**"."""
+    lost = table(ALICE, first_number=500)
+    bob.open(sent(lost, BOB, b"lost"), now=0.0)
+    again = table(ALICE, first_number=100)
+    with pytest.raises(OldOpening) as told:
+        bob.open(sent(again, BOB, b"again", now=SILENT_AFTER), now=SILENT_AFTER)
+    assert told.value.number == 500
+    again.open_above(BOB.public, told.value.number)
+    assert bob.open(sent(again, BOB, b"again", now=SILENT_AFTER), now=SILENT_AFTER).payload == b"again"
+
+
+def test_a_belated_copy_a_forgery_and_a_flood_are_told_nothing(
+    alice: SessionTable, bob: SessionTable
+) -> None:
+    first = sent(alice, BOB, b"a")
+    bob.open(first, now=0.0)
+    later = OPENING_LASTS_FOR
+    bob.open(sent(alice, BOB, b"b", now=later), now=later)
+    forged = first[:-1] + bytes((first[-1] ^ 1,))
+    no_proof = first[:81] + bytes((first[81] ^ 1,)) + first[82:]
+    for datagram, at in ((first, later + SILENT_AFTER - 0.1), (no_proof, later + SILENT_AFTER)):
+        with pytest.raises(SealError) as refused:
+            bob.open(datagram, now=at)
+        assert not isinstance(refused.value, OldOpening)
+    told = 0
+    for _ in range(3 * OPENINGS_BURST):
+        with pytest.raises(SealError) as refused:
+            bob.open(forged, now=later + SILENT_AFTER)
+        told += isinstance(refused.value, OldOpening)
+    assert 0 < told <= OPENINGS_BURST
+
+
+@pytest.mark.parametrize("number", [0, 98, OPENING_MAX, 2**63 - 1])
+def test_what_nobody_can_have_taken_changes_no_opening(bob: SessionTable, number: int) -> None:
+    alice = table(ALICE, first_number=100)
+    first = sent(alice, BOB, b"a")
+    alice.open_above(BOB.public, number)
+    again = sent(alice, BOB, b"b")
+    assert again[33:41] == first[33:41] == (100).to_bytes(8, "big")
 
 
 def test_one_who_opens_again_and_again_is_heeded_so_often(bob: SessionTable) -> None:

@@ -99,6 +99,14 @@ class Inbox:
         return self._floor
 
     @property
+    def beyond(self) -> int:
+        """The lowest number above all that are known here: stored, settled, shown, or on their way to the disk."""
+        newest = self._ranges.newest(1)
+        stored = 0 if newest is None else newest[0] + newest[1][0]
+        storing = max((*self.storing, *self.storing_aside), default=-1) + 1
+        return max(self._next, stored, storing)
+
+    @property
     def held_count(self) -> int:
         """How many stored messages wait for an earlier one."""
         return len(self._held)

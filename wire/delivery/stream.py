@@ -9,7 +9,7 @@ from typing import Final, assert_never
 
 from chatapp.wire.codec import join_frames
 from chatapp.wire.delivery.dedup import BEYOND, REPEAT, Inbox
-from chatapp.wire.delivery.parts import Arrived, Assemblies, DeliveryEvent, PartBuffer
+from chatapp.wire.delivery.parts import Arrived, Asked, Assemblies, DeliveryEvent, PartBuffer, Told
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.ranges import RangeSet, covers, is_bounded
 from chatapp.wire.delivery.sender import StreamSender
@@ -17,11 +17,13 @@ from chatapp.wire.framing import OPENING_OVERHEAD
 from chatapp.wire.limits import DATAGRAM_MAX
 from chatapp.wire.messages.direct import (
     LAST_NUMBER,
+    PROVISIONAL,
     RANGES_LIMIT,
     Ack,
     DeliveryFrame,
     Floor,
     Gap,
+    Known,
     Part,
     PartAck,
     encode_frame,
@@ -251,7 +253,7 @@ class ReliableStream:
     def send(self, number: int, body: bytes, *, now: float) -> None:
         """Begin to try a message; a number that is being tried is left alone. ValueError: the body is too long, or
         the number invalid."""
-        if not 0 <= number <= LAST_NUMBER or len(body) > self._message_limit:
+        if not 0 <= number < 2 * PROVISIONAL or len(body) > self._message_limit:
             raise ValueError(f"message {number} of {len(body)} bytes cannot be sent")
         self._sender.send(number, body, now)
 
@@ -285,6 +287,9 @@ class ReliableStream:
         """Handle one frame of an opened datagram. `ignored` counts invalid frames and those for which there is no
         room."""
         match frame:
+            case Part(number=number) if number >= PROVISIONAL:
+                is_taken = True
+                self._events.append(Asked())
             case Part():
                 is_taken = self._receiver.receive_part(frame, now)
             case Ack(first=first, ranges=lengths):
@@ -302,6 +307,9 @@ class ReliableStream:
                 is_taken = first + count <= LAST_NUMBER
                 if is_taken:
                     self._receiver.add_gap(first, first + count)
+            case Known(number=number):
+                is_taken = True
+                self._events.append(Told(number))
             case _:
                 assert_never(frame)
         if not is_taken:

@@ -62,8 +62,14 @@ class RelayFailed(msgspec.Struct, frozen=True, array_like=True, tag=32):
     recipient: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 
-LAST_NUMBER: Final = 2**63 - 1
-"""The highest message number: what every msgpack library and SQLite hold as a signed integer."""
+LAST_NUMBER: Final = 2**62 - 1
+"""The highest message number."""
+
+PROVISIONAL: Final = LAST_NUMBER + 1
+"""No message bears a number from here on: a part of such a number asks for a `Known` (clause 6.10)."""
+
+KNOWN_MAX: Final = 2**61
+"""A recipient that claims to know higher numbers is not believed: numbers must be able to rise for ever."""
 
 RANGES_LIMIT: Final = 32
 """Ranges in one acknowledgement. With the widest gaps they still take less than 600 bytes, so they always fit a
@@ -72,7 +78,7 @@ datagram."""
 PARTS_LIMIT: Final = 1024
 """Parts of one message: a stranger must not make us keep a table for a million of them."""
 
-Number: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_NUMBER)]
+Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Length: TypeAlias = Annotated[int, Meta(ge=1, le=LAST_NUMBER)]
 Lengths: TypeAlias = Annotated[list[Length], Meta(min_length=1, max_length=2 * RANGES_LIMIT - 1)]
 PartIndex: TypeAlias = Annotated[int, Meta(ge=0, le=PARTS_LIMIT - 1)]
@@ -116,7 +122,19 @@ class Gap(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
     count: Length
 
 
-DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Gap
+class Known(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
+    """All numbers of the asker's that we know, and our clock in microseconds, are below this one."""
+
+    number: Annotated[int, Meta(ge=0, le=KNOWN_MAX)]
+
+
+class LastOpening(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
+    """An opening of yours was dropped: its number is not above this one, of the last that was taken (clause 5.2)."""
+
+    number: Number
+
+
+DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Gap | Known
 
 encode_frame: Final = msgspec.msgpack.Encoder().encode
 """Encodes one frame; a datagram's plaintext is one msgpack array of such frames."""

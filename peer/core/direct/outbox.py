@@ -9,7 +9,7 @@ from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import LOOK_SPAN, MailQueue, Settlement, is_overdue
-from chatapp.peer.core.events import Unacknowledged
+from chatapp.peer.core.events import Renumbered, Unacknowledged
 from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message
 from chatapp.peer.core.records import MessageState, OutgoingAdded, OutgoingChanged, OutgoingMoved
@@ -157,6 +157,8 @@ class Ladder:
         self._waiting = settlement.waiting
         self._expiry_at = 0.0
         self._retry_at = 0.0
+        self._renumbered: dict[bytes, Contact] = {}
+        """Whose messages have got their numbers, which are not known to be stored."""
 
     # --- what the engine tells
 
@@ -169,6 +171,33 @@ class Ladder:
         self._waiting[contact.identity] = contact
         self.climb(contact, now=now)
         return message
+
+    def number(self, contact: Contact, *, now: float) -> None:
+        """Give the messages that wait for their numbers these, if it is known by now where they begin. They are sent when
+        that is stored: else a crash could make us send them a second time, under other numbers."""
+        conversation = contact.conversation
+        assert conversation is not None
+        numbers = conversation.outgoing.number(
+            wall=self._traces.seconds(now), ahead=self._registry_status.clock_ahead
+        )
+        for provisional, number in numbers.items():
+            conversation.delivery.withdraw(provisional)
+            self._out.records.append(OutgoingMoved(contact.identity, provisional, contact.identity, number))
+        if numbers:
+            self._out.events.append(Renumbered(to=contact.name, numbers=numbers))
+            self._renumbered[contact.identity] = contact
+            self._out.has_numbered = True
+
+    def number_all(self, *, now: float) -> None:
+        """The registry's clock is known: whatever waits for its number gets it."""
+        for contact in list(self._waiting.values()):
+            self.climb(contact, now=now)
+
+    def numbers_stored(self, *, now: float) -> None:
+        """Send the messages that waited for their numbers to be on disk."""
+        renumbered, self._renumbered = self._renumbered, {}
+        for contact in renumbered.values():
+            self.climb(contact, now=now)
 
     def redirect(
         self, old: Contact, new: Contact, conversation: Conversation, *, wall: float, now: float
@@ -223,6 +252,10 @@ class Ladder:
         """Something changed for this contact: let every waiting message go as far as it can now."""
         conversation, reach = contact.conversation, self._registry_status.reach
         if conversation is None or reach is RegistryReach.NONE or not conversation.outgoing.messages:
+            return
+        if conversation.outgoing.has_provisional:
+            self.number(contact, now=now)
+        if contact.identity in self._renumbered:
             return
         if contact.is_blocked:
             self._paths.keep_tried(contact, conversation, now=now)
@@ -323,11 +356,15 @@ class Ladder:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is under way: all is delivered, saved, kept or refused; or we are offline, and all waits."""
-        return self._registry_status.reach is RegistryReach.NONE or all(
-            message.state in (MessageState.KEPT, MessageState.SAVED) and message.path is DeliveryPath.WAITING
-            for contact in self._waiting.values()
-            if contact.conversation is not None
-            for message in contact.conversation.outgoing.messages.values()
+        return self._registry_status.reach is RegistryReach.NONE or (
+            not self._renumbered
+            and all(
+                message.state in (MessageState.KEPT, MessageState.SAVED)
+                and message.path is DeliveryPath.WAITING
+                for contact in self._waiting.values()
+                if contact.conversation is not None
+                for message in contact.conversation.outgoing.messages.values()
+            )
         )
 
     def _ask_for_expired(self, now: float) -> None:

@@ -166,6 +166,11 @@ class DirectReceiver:
                     self._streams.release(self._stranger(identity, name), now)
             self._catch_up.release()
 
+    def beyond(self, contact: Contact) -> int:
+        """The lowest number above all that we know of somebody, as a sender to us and to the groups that we are in."""
+        conversation = self.conversation(contact)
+        return max(conversation.delivery.inbox.beyond, self._group_receiver.beyond(contact))
+
     # --- inside
 
     def _letter_arrived(self, letter: Letter) -> bool:

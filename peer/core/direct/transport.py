@@ -12,11 +12,12 @@ from chatapp.peer.core.people.contact import RELAY_STICKS_FOR, Contact
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
+from chatapp.wire.codec import join_frames
 from chatapp.wire.errors import SealError
 from chatapp.wire.identity import Identity
-from chatapp.wire.messages.direct import RelayDatagram
+from chatapp.wire.messages.direct import LastOpening, RelayDatagram, encode_frame
 from chatapp.wire.opening import Randomness
-from chatapp.wire.session import SessionTable
+from chatapp.wire.session import OldOpening, SessionTable
 
 HAILED_AT_ONCE: Final = 64
 """People hailed in one go when we start without a registry; the rest follows, so that no burst is lost."""
@@ -155,7 +156,11 @@ class PeerTransport:
             raise SealError("of somebody whom the registry keeps out")
         if relayed_by is not None and contact.identity != relayed_by:
             raise SealError("relayed for somebody else than its author")
-        opened = self.sessions.open(datagram, now=now)
+        try:
+            opened = self.sessions.open(datagram, now=now)
+        except OldOpening as old:
+            self._tell_opening(contact, source, old.number, now)
+            raise
         contact.is_heard = True
         contact.was_heard()
         if source is None:
@@ -170,6 +175,16 @@ class PeerTransport:
         return OpenedDatagram(contact, opened.payload, opened.is_return)
 
     # --- inside
+
+    def _tell_opening(self, contact: Contact, source: Address | None, number: int, now: float) -> None:
+        """Above which their openings are taken: by an opening of ours, as we share nothing."""
+        self.sessions.open_anew(contact.identity)
+        payload = join_frames([encode_frame(LastOpening(number))])
+        for datagram in self.sessions.seal(contact.identity, payload, now=now):
+            if source is None:
+                self._out.requests.append(RelayDatagram(recipient=contact.identity, datagram=datagram))
+            else:
+                self._datagrams.append((datagram, source))
 
     def _send(self, contact: Contact, payloads: list[bytes], *, through_registry: bool, now: float) -> None:
         try:

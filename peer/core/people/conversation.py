@@ -17,7 +17,7 @@ from chatapp.wire.delivery.dedup import Inbox
 from chatapp.wire.delivery.parts import PartBuffer
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.delivery.stream import ReliableStream
-from chatapp.wire.messages.direct import DirectBody
+from chatapp.wire.messages.direct import PROVISIONAL, DirectBody
 
 CLOCKS_DIFFER: Final = 1.0
 """Seconds by which the registry's clock has to be further ahead than before to be taken notice of."""
@@ -53,9 +53,14 @@ class Message(msgspec.Struct, eq=False):
     """How it went so far."""
 
     @property
+    def is_numbered(self) -> bool:
+        """Whether it has the number under which it is sent, not a provisional one."""
+        return self.number < PROVISIONAL
+
+    @property
     def body(self) -> bytes:
-        """What the recipient decodes (clause 6.1)."""
-        return encode(DirectBody(at=self.at_ms, text=self.text))
+        """What the recipient decodes (clause 6.1). Under a provisional number nothing is sent but a question."""
+        return encode(DirectBody(at=self.at_ms, text=self.text)) if self.is_numbered else b""
 
 
 class ControlMessage(Message, eq=False):
@@ -66,16 +71,32 @@ class ControlMessage(Message, eq=False):
     @property
     def body(self) -> bytes:
         """What the recipient decodes (clause 6.9)."""
-        return self.carried
+        return self.carried if self.is_numbered else b""
 
 
 class OutgoingStream:
-    """Our stream to one recipient: numbers that rise for ever, and the messages not settled for ever, in order."""
+    """Our stream to one recipient: numbers that rise for ever, and the messages not settled for ever, in order.
 
-    __slots__ = ("_ahead", "_last", "_gaps", "idle", "messages")
+    Until a clock other than ours, or the recipient, has shown that our numbers are above all that an earlier life used,
+    messages have provisional numbers, which are above all others and never sent.
+    """
+
+    __slots__ = (
+        "_ahead",
+        "_gaps",
+        "_known",
+        "_last",
+        "_last_provisional",
+        "has_provisional",
+        "idle",
+        "messages",
+    )
 
     def __init__(self, stored: StoredStream) -> None:
         self._last = stored.last_sent
+        self._last_provisional = max(PROVISIONAL, stored.last_provisional)
+        self._known: int | None = None
+        """What the recipient told: all numbers of ours that it knows are below this one."""
         self._ahead: float | None = None
         """How far the registry's clock was ahead when a number of this life was last taken from the clock; None: never."""
         self._gaps = list(stored.gaps)
@@ -88,20 +109,22 @@ class OutgoingStream:
         }
         for one in stored.outgoing:
             self.messages[one.number].steps = unpacked(one.trace, one.at_ms)
+        self.has_provisional = any(not message.is_numbered for message in self.messages.values())
+        """Whether messages wait for their numbers."""
         self.idle: dict[int, Message] = dict(self.messages)
         """Those on the rung WAITING: what there is to begin, without looking through all that is on its way."""
 
     def __iter__(self) -> Iterator[Message]:
         return iter(list(self.messages.values()))
 
-    def add(self, text: str, *, wall: float, ahead: float = 0.0) -> Message:
-        """The next message. `ahead`: seconds by which the registry's clock is ahead of ours."""
+    def add(self, text: str, *, wall: float, ahead: float | None = 0.0) -> Message:
+        """The next message. `ahead`: seconds by which the registry's clock is ahead of ours, None while it is not known."""
         since, number = self._next(wall, ahead)
         message = Message(number, int(wall * 1_000), text, since)
         self.messages[number] = self.idle[number] = message
         return message
 
-    def carry(self, body: bytes, *, wall: float, ahead: float = 0.0) -> Message:
+    def carry(self, body: bytes, *, wall: float, ahead: float | None = 0.0) -> Message:
         """The next number, for what is no message of ours to this recipient alone."""
         since, number = self._next(wall, ahead)
         message = self.messages[number] = ControlMessage(
@@ -109,14 +132,44 @@ class OutgoingStream:
         )
         return message
 
-    def _next(self, wall: float, ahead: float) -> tuple[int, int]:
+    def learn(self, known: int) -> None:
+        """Somebody who takes this stream has told that the numbers known there are below this one."""
+        if self._known is None:
+            self._known = known
+
+    def number(self, *, wall: float, ahead: float | None) -> dict[int, int]:
+        """Give the messages that wait for their numbers these, if it is known by now where they begin: the new ones by the
+        provisional ones. Numbers that were never sent may be changed; the message is known nowhere else."""
+        if not self.has_provisional or (ahead is None and self._known is None):
+            return {}
+        waiting = [message for message in self.messages.values() if not message.is_numbered]
+        self.has_provisional = False
+        for message in waiting:
+            del self.messages[message.number]
+            self.idle.pop(message.number, None)
+        numbers = {}
+        for message in waiting:
+            provisional = message.number
+            message.since, message.number = self._next(wall, ahead)
+            self.messages[message.number] = message
+            self.move(message, DeliveryPath.WAITING)
+            numbers[provisional] = message.number
+        return numbers
+
+    def _next(self, wall: float, ahead: float | None) -> tuple[int, int]:
         """The next number, and the first of those skipped before it. The first of a program's life is taken from the
         clock (microseconds) when that is higher, so that a store that lost its newest records never gives one number
-        twice (clause 6.2). Our own clock may have been set back with them: the registry's counts as well."""
+        twice (clause 6.2). Our own clock may have been set back with them: so the registry's counts as well, and what the
+        recipient knows; before either is heard, the number is provisional."""
+        if ahead is None and self._known is None:
+            self.has_provisional = True
+            self._last_provisional += 1
+            return self._last_provisional, self._last_provisional
         since = number = self._last + 1
+        ahead = ahead or 0.0
         if self._ahead is None or ahead > self._ahead + CLOCKS_DIFFER:
             self._ahead = ahead
-            number = max(number, int((wall + ahead) * 1_000_000))
+            number = max(number, self._known or 0, int((wall + ahead) * 1_000_000))
             self._gap(since, number)
         self._last = number
         return since, number
@@ -141,7 +194,7 @@ class OutgoingStream:
             message.path, message.deadline = DeliveryPath.WAITING, None
             self.messages.pop(message.number, None)
             self.idle.pop(message.number, None)
-        if state in DEAD:
+        if state in DEAD and message.is_numbered:
             self._gap(message.number, message.number + 1)
 
     @property
@@ -164,7 +217,8 @@ class OutgoingStream:
     @property
     def floor(self) -> int:
         """The lowest number not settled for ever (clause 6.3)."""
-        return next(iter(self.messages), self._last + 1)
+        first = next(iter(self.messages), PROVISIONAL)
+        return first if first < PROVISIONAL else self._last + 1
 
 
 class Conversation:

@@ -13,9 +13,7 @@ from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, Message
 from chatapp.peer.core.records import MessageState, NumberUsed
 from chatapp.peer.core.rooms.group import Group
-
-Key = tuple[str, int]
-"""A line of ours: the group's name, and its number in our stream to the group."""
+from chatapp.wire.messages.direct import PROVISIONAL
 
 
 class DirectFanout:
@@ -33,9 +31,11 @@ class DirectFanout:
         self._registry_status = registry_status
         self._out = outputs
         self._conversation = conversation
-        self._carried: dict[bytes, dict[int, Key]] = {}
+        self._carried: dict[bytes, dict[int, tuple[Group, Message]]] = {}
         """Under way: of each member, by the number in our direct stream to them."""
-        self._has: dict[Key, set[bytes]] = {}
+        self._asked: dict[bytes, list[tuple[Group, Message]]] = {}
+        """Of members who have told where our numbers begin: what goes to them when the lines' numbers are stored."""
+        self._has: dict[Message, set[bytes]] = {}
         """Who has a line, or will when what is under way arrives."""
         self.silent: Final[set[bytes]] = set()
         """Members that did not answer the last line: they are told of the newest only, until they do."""
@@ -43,7 +43,7 @@ class DirectFanout:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is under way."""
-        return not self._carried
+        return not self._carried and not self._asked
 
     def say(
         self, group: Group, message: Message, members: Iterable[Contact], *, wall: float, now: float
@@ -63,61 +63,89 @@ class DirectFanout:
 
     def forget(self, group: Group, message: Message) -> None:
         """The line needs this way no more: the registry has it, or nobody is to have it."""
-        self._has.pop((group.name, message.number), None)
+        self._has.pop(message, None)
 
     def acknowledged(self, contact: Contact, number: int) -> bool:
         """The member has stored it. False: it is none of these. True as well when they had been silent before."""
-        key = self._settle(contact, number, MessageState.DELIVERED)
-        if key is not None:
+        message = self._settle(contact, number, MessageState.DELIVERED)
+        if message is not None:
             self.silent.discard(contact.identity)
-        return key is not None
+        return message is not None
 
     def gave_up(self, contact: Contact, number: int) -> bool:
         """The member did not answer. False: it is none of these."""
-        key = self._settle(contact, number, MessageState.REFUSED)
-        if key is not None:
+        message = self._settle(contact, number, MessageState.REFUSED)
+        if message is not None:
             self.silent.add(contact.identity)
-            self._has.get(key, set()).discard(contact.identity)
-        return key is not None
+            self._has.get(message, set()).discard(contact.identity)
+        return message is not None
 
     def withdraw(self, name: str | None = None) -> None:
         """Stop telling the lines of a group; of all without a name."""
         for identity, under_way in list(self._carried.items()):
             contact = self._transport.contact(identity)
-            for number, key in list(under_way.items()):
-                if contact is not None and name in (None, key[0]):
-                    assert contact.conversation is not None
-                    contact.conversation.delivery.withdraw(number)
-                    self._settle(contact, number, MessageState.REFUSED)
-                    self._has.get(key, set()).discard(identity)
+            for number, (group, message) in list(under_way.items()):
+                if contact is not None and name in (None, group.name):
+                    self._take_back(contact, number, message)
+        for identity, lines in list(self._asked.items()):
+            self._asked[identity] = [line for line in lines if name not in (None, line[0].name)]
 
     def let_go(self, contact: Contact) -> None:
         """Nobody goes by this key any more: nothing more is told to it."""
-        for number, key in list(self._carried.get(contact.identity, {}).items()):
-            self._conversation(contact).delivery.withdraw(number)
-            self._settle(contact, number, MessageState.REFUSED)
-            self._has.get(key, set()).discard(contact.identity)
+        for number, (_, message) in list(self._carried.get(contact.identity, {}).items()):
+            self._take_back(contact, number, message)
+        self._asked.pop(contact.identity, None)
         self.silent.discard(contact.identity)
 
+    def number(self, contact: Contact) -> None:
+        """What is under way to this member under provisional numbers goes under others, when those are stored."""
+        for number, (group, message) in list(self._carried.get(contact.identity, {}).items()):
+            if number >= PROVISIONAL:
+                self._take_back(contact, number, message)
+                self._asked.setdefault(contact.identity, []).append((group, message))
+                self._out.has_numbered = True
+
+    def number_all(self) -> None:
+        """The same for all members."""
+        for identity in list(self._carried):
+            contact = self._transport.contact(identity)
+            if contact is not None:
+                self.number(contact)
+
+    def numbers_stored(self, *, wall: float, now: float) -> None:
+        """Say to members the lines that waited for their numbers to be on disk."""
+        asked, self._asked = self._asked, {}
+        for identity, lines in asked.items():
+            contact = self._transport.contact(identity)
+            if contact is not None:
+                for group, message in lines:
+                    if message in group.unsettled:
+                        self._carry(group, message, contact, wall=wall, now=now)
+
+    def _take_back(self, contact: Contact, number: int, message: Message) -> None:
+        self._conversation(contact).delivery.withdraw(number)
+        self._settle(contact, number, MessageState.REFUSED)
+        self._has.get(message, set()).discard(contact.identity)
+
     def _carry(self, group: Group, message: Message, contact: Contact, *, wall: float, now: float) -> None:
-        key = (group.name, message.number)
-        has = self._has.setdefault(key, set())
+        has = self._has.setdefault(message, set())
         if contact.identity in has:
             return
         has.add(contact.identity)
         conversation = self._conversation(contact)
         body, ahead = group.fanout(message), self._registry_status.clock_ahead
         carried = conversation.outgoing.carry(body, wall=wall, ahead=ahead)
-        self._out.records.append(NumberUsed(contact.identity, carried.number))
-        self._carried.setdefault(contact.identity, {})[carried.number] = key
+        if carried.is_numbered:
+            self._out.records.append(NumberUsed(contact.identity, carried.number))
+        self._carried.setdefault(contact.identity, {})[carried.number] = group, message
         conversation.delivery.send(carried.number, carried.body, now=now)
         conversation.tell_floor()
         self._transport.active[contact.identity] = contact
 
-    def _settle(self, contact: Contact, number: int, state: MessageState) -> Key | None:
+    def _settle(self, contact: Contact, number: int, state: MessageState) -> Message | None:
         under_way = self._carried.get(contact.identity, {})
-        key = under_way.pop(number, None)
-        if key is None:
+        line = under_way.pop(number, None)
+        if line is None:
             return None
         if not under_way:
             del self._carried[contact.identity]
@@ -127,4 +155,4 @@ class DirectFanout:
             conversation.outgoing.settle(carried, state)
             conversation.tell_floor()
             self._transport.active[contact.identity] = contact
-        return key
+        return line[1]

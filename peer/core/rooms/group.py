@@ -16,6 +16,7 @@ from chatapp.peer.core.records import (
     MessageState,
     OutgoingAdded,
     OutgoingChanged,
+    OutgoingMoved,
     StoredGroup,
     StoredStream,
     group_mark,
@@ -28,6 +29,9 @@ from chatapp.wire.sealing import GroupKey, group_tag
 
 KEYS_KEPT: Final = 8
 """Epochs whose keys are held: frames of the one before are still under way when a new one begins."""
+
+CLOCK_MAX: Final = 3 * 2**30 * 1_000_000
+"""Microseconds: no member can make us take its clock for later than the year 2072, as the numbers are for all members."""
 
 GAP_TIMEOUT: Final = 1.0
 """Seconds after which a hole in the positions is asked for: our own line's answer may come behind others' lines."""
@@ -100,11 +104,23 @@ class Group:
         """The key of an epoch, if we hold it."""
         return self._keys.get(epoch)
 
-    def add(self, text: str, *, wall: float, ahead: float = 0.0) -> Message:
+    def add(self, text: str, *, wall: float, ahead: float | None = 0.0) -> Message:
         """Begin a line. It is stored so that numbers rise though the clock is set back (clause 6.2)."""
         message = self._outgoing.add(text, wall=wall, ahead=ahead)
         self._out.records.append(OutgoingAdded(self.mark, message.number, message.at_ms, text))
         return message
+
+    def number(self, known: int | None, *, wall: float, ahead: float | None) -> dict[int, int]:
+        """Give the lines that wait for their numbers these, if it is known by now where they begin: the new ones by the
+        provisional ones. `known`: what a member has told."""
+        if known is not None:
+            self._outgoing.learn(min(known, CLOCK_MAX))
+        numbers = self._outgoing.number(wall=wall, ahead=ahead)
+        self._out.records += [
+            OutgoingMoved(self.mark, provisional, self.mark, number)
+            for provisional, number in numbers.items()
+        ]
+        return numbers
 
     def seal(self, message: Message) -> bytes:
         """The line as a group frame under the newest key."""

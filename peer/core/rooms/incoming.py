@@ -73,6 +73,17 @@ class GroupReceiver:
         stream.group = group
         return stream
 
+    def beyond(self, contact: Contact) -> int:
+        """The lowest number above all that we know of somebody as a speaker in the groups that we are in."""
+        return max(
+            (
+                self._stream(group, contact).inbox.beyond
+                for group in self._groups
+                if (key := group.mark + contact.identity) in self._streams or key in self._stored
+            ),
+            default=0,
+        )
+
     # --- as they are said
 
     def line_relayed(self, position: int, frame: bytes, *, now: float) -> bool:

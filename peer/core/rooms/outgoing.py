@@ -9,7 +9,14 @@ from typing import Final
 
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import ChannelAccepted, ChannelUnanswered, RoomAccepted, RoomUnanswered, Trouble
+from chatapp.peer.core.events import (
+    ChannelAccepted,
+    ChannelUnanswered,
+    Renumbered,
+    RoomAccepted,
+    RoomUnanswered,
+    Trouble,
+)
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Message
 from chatapp.peer.core.records import MessageState
@@ -89,10 +96,13 @@ class GroupOutbox:
         self._pending: dict[tuple[str, int], PendingGroupMessage] = {}
         self._waiting: list[PendingGroupMessage] = []
         """Those to be said as soon as earlier ones are answered."""
+        self._known: int | None = None
+        """What the first member who told so knows of our numbers: all are below this one."""
         self.adopt(groups.channel, now=now)
 
     def adopt(self, group: Group, *, now: float) -> None:
         """Lines of an earlier life that the registry never took: it gets them when it lets us speak."""
+        self._number(group, now)
         for message in group.unsettled:
             self._keep(group, message, now)
             pending = PendingGroupMessage(group, message, None, now + SAID_AGAIN_AFTER)
@@ -115,6 +125,22 @@ class GroupOutbox:
     def is_settled(self) -> bool:
         """Whether every line was answered, or is told to wait for the registry with nothing under way to members."""
         return self._fanout.is_settled and all(one.deadline is None for one in self._pending.values())
+
+    def clock_known(self, *, now: float) -> None:
+        """Give all lines their numbers: the registry's clock is known."""
+        self._number_all(now)
+        self._fanout.number_all()
+
+    def numbers_told(self, contact: Contact, known: int, *, now: float) -> None:
+        """Give all lines their numbers, and say them to this member, who has told which numbers it knows."""
+        if self._known is None:
+            self._known = known
+        self._number_all(now)
+        self._fanout.number(contact)
+
+    def numbers_stored(self, *, now: float) -> None:
+        """Say to members the lines that waited for their numbers to be on disk."""
+        self._fanout.numbers_stored(wall=now + self._clock.offset, now=now)
 
     def registry_lost(self, *, now: float) -> None:
         """It will not answer what waits for it."""
@@ -248,6 +274,20 @@ class GroupOutbox:
                 self._tell(pending, now)
 
     # --- inside
+
+    def _number_all(self, now: float) -> None:
+        for group in (self._groups.channel, *self._groups.known.values()):
+            self._number(group, now)
+
+    def _number(self, group: Group, now: float) -> None:
+        wall, ahead = now + self._clock.offset, self._registry_status.clock_ahead
+        numbers = group.number(self._known, wall=wall, ahead=ahead)
+        for provisional, number in numbers.items():
+            pending = self._pending.pop((group.name, provisional), None)
+            if pending is not None:
+                self._pending[(group.name, number)] = pending
+        if numbers:
+            self._out.events.append(Renumbered(to=group.name if group.room else "", numbers=numbers))
 
     def _can_speak(self, group: Group) -> bool:
         return self._link.is_up and group.can_seal

@@ -323,9 +323,13 @@ def test_numbers_of_lines_rise_over_lives_though_the_clock_is_set_back(node: Nod
     node.pump()
     later = Node(disk=node.disk, life=2)
     later.core.clock.offset -= 3_600.0
-    assert later.core.sending.send_all("two", now=later.now) == before + 1
+    provisional = later.core.sending.send_all("two", now=later.now)
     later.pump()
     assert [record.state for record in later.records if hasattr(record, "state")] == [MessageState.KEPT]
+    later.start()
+    later.register()
+    (renumbered,) = (event for event in later.saw() if isinstance(event, happened.Renumbered))
+    assert renumbered == happened.Renumbered(to="", numbers={provisional: before + 1})
 
 
 # --- others' lines

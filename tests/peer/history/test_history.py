@@ -41,7 +41,7 @@ from chatapp.peer.core.records import (
 )
 from chatapp.peer.core.trace import Stored
 from chatapp.peer.history.database import History
-from chatapp.wire.messages.direct import LAST_NUMBER
+from chatapp.wire.messages.direct import LAST_NUMBER, PROVISIONAL
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Row
 from chatapp.wire.names import name_key
@@ -333,6 +333,28 @@ def test_a_message_that_goes_to_another_key_is_one_line_still(history: History) 
     assert loaded.streams[BOB.id].outgoing == ()
     assert loaded.streams[CAROL.id].outgoing == (StoredOutgoing(2, 5, "hi", MessageState.KEPT, b""),)
     assert len(history.lines.latest(9)) == 1
+
+
+def test_what_has_no_number_yet_is_no_last_number_and_opens_no_gap(history: History) -> None:
+    """Clause 6.10."""
+    history.apply([OutgoingAdded(BOB.id, 7, 5, "seven"), OutgoingChanged(BOB.id, 7, MessageState.KEPT)])
+    history.apply([OutgoingAdded(BOB.id, PROVISIONAL + at, 5, "") for at in (1, 2)])
+    history.apply([OutgoingChanged(BOB.id, PROVISIONAL + 2, MessageState.REFUSED)])
+    stream = history.load().streams[BOB.id]
+    assert (stream.last_sent, stream.last_provisional, stream.gaps) == (7, PROVISIONAL + 2, ())
+    assert [one.number for one in stream.outgoing] == [7, PROVISIONAL + 1]
+
+
+def test_what_has_got_its_number_is_found_behind_all_that_is_settled(tmp_path: Path) -> None:
+    """Settled is told from unsettled by numbers, which at the end of the program before were all higher."""
+    file = tmp_path / "history.db"
+    history = History(file, server="registry")
+    history.apply([OutgoingAdded(BOB.id, 7, 5, ""), OutgoingChanged(BOB.id, 7, MessageState.DELIVERED)])
+    history.apply([OutgoingAdded(BOB.id, PROVISIONAL, 5, "later")])
+    history.maintenance.finish()
+    history.apply([OutgoingMoved(BOB.id, PROVISIONAL, BOB.id, 9)])
+    assert [one.number for one in history.load().streams[BOB.id].outgoing] == [9]
+    history.close()
 
 
 def test_the_row_of_a_key_that_gave_way_is_kept_for_as_long_as_letters_to_it_are(history: History) -> None:

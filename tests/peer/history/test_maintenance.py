@@ -18,6 +18,7 @@ from chatapp.peer.core.records import (
 )
 from chatapp.peer.history.database import History
 from chatapp.wire.delivery.dedup import NEW, REPEAT
+from chatapp.wire.messages.direct import PROVISIONAL
 from chatapp.wire.messages.rooms import CHANNEL
 from tests.peer.core.cast import POLICY, Someone
 
@@ -49,6 +50,21 @@ def test_the_newest_stay_and_what_went_is_not_found() -> None:
 def test_numbers_go_on_though_all_lines_to_somebody_went() -> None:
     history = History(":memory:", server="here")
     history.apply([OutgoingAdded(BOB.id, 7, 0, "old"), OutgoingChanged(BOB.id, 7, MessageState.REFUSED)])
+    history.apply(
+        [OutgoingAdded(CAROL.id, 1, 0, "new"), OutgoingChanged(CAROL.id, 1, MessageState.DELIVERED)]
+    )
+    drop(history, keep=1)
+    assert texts(history) == ["new"]
+    assert history.load().streams[BOB.id].last_sent == 7
+
+
+def test_what_never_got_a_number_leaves_none_behind() -> None:
+    """Clause 6.10."""
+    history = History(":memory:", server="here")
+    for number in (7, PROVISIONAL):
+        history.apply(
+            [OutgoingAdded(BOB.id, number, 0, ""), OutgoingChanged(BOB.id, number, MessageState.REFUSED)]
+        )
     history.apply(
         [OutgoingAdded(CAROL.id, 1, 0, "new"), OutgoingChanged(CAROL.id, 1, MessageState.DELIVERED)]
     )

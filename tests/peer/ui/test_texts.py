@@ -53,6 +53,7 @@ from chatapp.peer.core.events import (
     RegistryRecognized,
     Renamed,
     RenameRefused,
+    Renumbered,
     Room,
     RoomAccepted,
     RoomEntered,
@@ -334,6 +335,7 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[The server answers on TCP port 5000 now.]"],
     ),
     (Addressed(name="bob", to="Bob", numbers={1: 7}), []),
+    (Renumbered(to="bob", numbers={1: 7}), []),
     (Trouble(text="The disk is full"), ["[The disk is full.]"]),
 ]
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from chatapp.wire.codec import join_frames
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.messages.direct import (
+    KNOWN_MAX,
     LAST_NUMBER,
     PARTS_LIMIT,
     RANGES_LIMIT,
@@ -15,6 +16,7 @@ from chatapp.wire.messages.direct import (
     DeliveryFrame,
     Floor,
     Gap,
+    Known,
     Part,
     PartAck,
     encode_frame,
@@ -35,6 +37,7 @@ frames = st.one_of(
     st.builds(PartAck, number=numbers, first=st.integers(0, PARTS_LIMIT - 1), ranges=lengths),
     st.builds(Floor, number=numbers),
     st.builds(Gap, first=numbers, count=st.integers(1, LAST_NUMBER)),
+    st.builds(Known, number=st.integers(0, KNOWN_MAX)),
 )
 
 

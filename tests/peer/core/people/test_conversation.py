@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.core.people.conversation import OutgoingStream
-from chatapp.peer.core.records import MessageState, StoredStream
+from chatapp.peer.core.records import MessageState, StoredOutgoing, StoredStream
+from chatapp.wire.messages.direct import PROVISIONAL
 
 WALL = 1_800_000_000.0
 
@@ -42,3 +43,49 @@ def test_a_clock_that_is_known_to_be_ahead_only_later_counts_from_then_on() -> N
     assert later.number == alone.number + 60_000_000
     assert later.since == alone.number + 1, "nobody waits for those between"
     assert outgoing.add("next", wall=WALL, ahead=0.0).number == later.number + 1
+
+
+def test_numbers_are_provisional_until_somebody_else_has_shown_where_they_begin() -> None:
+    """Clause 6.10."""
+    outgoing = OutgoingStream(StoredStream(last_sent=7))
+    first, second = (outgoing.add(text, wall=WALL, ahead=None) for text in ("one", "two"))
+    carried = outgoing.carry(b"line", wall=WALL, ahead=None)
+    assert (first.number, second.number, carried.number) == (
+        PROVISIONAL + 1,
+        PROVISIONAL + 2,
+        PROVISIONAL + 3,
+    )
+    assert (first.body, carried.body) == (b"", b""), "a question only"
+    outgoing.settle(carried, MessageState.REFUSED)
+    assert (outgoing.floor, outgoing.gaps) == (8, [])
+    assert outgoing.number(wall=WALL, ahead=None) == {}
+    known = int(WALL * 1_000_000) + 5
+    outgoing.learn(known)
+    assert outgoing.number(wall=WALL, ahead=None) == {PROVISIONAL + 1: known, PROVISIONAL + 2: known + 1}
+    assert [first.number, second.number, first.since] == [known, known + 1, 8]
+    assert (outgoing.in_order(), outgoing.floor) == ([first, second], known)
+    assert outgoing.number(wall=WALL, ahead=0.0) == {}
+    assert outgoing.add("three", wall=WALL, ahead=None).number == known + 2
+
+
+def test_a_clock_that_is_known_says_where_numbers_begin() -> None:
+    outgoing = OutgoingStream(StoredStream())
+    message = outgoing.add("one", wall=WALL, ahead=None)
+    outgoing.number(wall=WALL + 1.0, ahead=60.0)
+    assert message.number == int((WALL + 61.0) * 1_000_000)
+    outgoing.learn(2**60)
+    assert outgoing.add("two", wall=WALL, ahead=60.0).number == message.number + 1, "they have begun"
+
+
+def test_what_an_earlier_life_has_not_numbered_is_in_its_place_in_order() -> None:
+    numbers = 5, 6, PROVISIONAL + 3
+    stored = tuple(StoredOutgoing(number, 0, f"{number}", MessageState.KEPT) for number in numbers)
+    outgoing = OutgoingStream(StoredStream(last_sent=9, last_provisional=PROVISIONAL + 4, outgoing=stored))
+    newest = outgoing.add("newest", wall=WALL, ahead=None)
+    assert newest.number == PROVISIONAL + 5, "also above those that are settled, which the disk has still"
+    assert outgoing.floor == 5
+    outgoing.learn(0)
+    first = int(WALL * 1_000_000)
+    assert outgoing.number(wall=WALL, ahead=None) == {PROVISIONAL + 3: first, PROVISIONAL + 5: first + 1}
+    assert [message.number for message in outgoing] == [5, 6, first, first + 1]
+    assert outgoing.gaps == [(10, first)]
