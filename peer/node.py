@@ -14,7 +14,7 @@ from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.driver import Driver
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.feed import EventFeed
-from chatapp.peer.history.damage import lines_about
+from chatapp.peer.history.damage import open_history
 from chatapp.peer.history.database import CommitQueue, History
 from chatapp.peer.history.maintenance import MaintenanceSchedule
 from chatapp.peer.history.query import HistoryView
@@ -23,8 +23,6 @@ from chatapp.peer.receipts import Receipts
 from chatapp.wire.address import Address, server_name
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.names import PeerName
-
-_TOO_MUCH: Final = "Too much waits to be shown: nobody's messages are taken until it is"
 
 
 class PeerNode:
@@ -58,8 +56,9 @@ class PeerNode:
             undo.callback(self.driver.close)
             self.keys: Final = KeyFolder(home, name, wall=wall)
             undo.callback(self.keys.close)
-            damage = lines_about(self.keys.history, is_new=self.keys.is_new)
-            self._history = History(self.keys.history, server=server_name(*server))
+            self._history, damage = open_history(
+                self.keys.history, server=server_name(*server), is_new=self.keys.is_new
+            )
             undo.callback(self._history.close)
             self.core = self._new_core(name, wall)
             undo.pop_all()
@@ -67,7 +66,7 @@ class PeerNode:
         self.commits: Final = CommitQueue(self._history)
         self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)
         self.feed: Final[EventFeed[happened.Event]] = EventFeed(self._loop, has_room=self.driver.schedule)
-        self.tell([happened.Trouble(text=line) for line in damage])
+        self.tell([] if damage is None else [damage])
         self._register()
         self.driver.start()
 
@@ -129,7 +128,7 @@ class PeerNode:
         """Commit what the core wants stored; True when nothing that an acknowledgement depends on is left unstored."""
         is_stored = self.commits.keep(self.core.records_to_store(), now=self._loop.time(), is_last=is_last)
         if self.commits.trouble is not None:
-            self.tell([happened.Trouble(text=self.commits.trouble)])
+            self.tell([happened.StorageFailed(error=self.commits.trouble)])
             self.commits.trouble = None
         return is_stored
 
@@ -192,7 +191,7 @@ class PeerNode:
         """Take no messages while nobody reads the events or the disk fails: they would fill our memory."""
         is_full = self.feed.is_full
         if is_full and not self._is_full:
-            self.tell([happened.Trouble(text=_TOO_MUCH)])
+            self.tell([happened.ReadersBehind()])
         self._is_full = is_full
         has_room = not is_full and not self.commits.is_full
         self.core.take_messages(has_room=has_room)
@@ -210,8 +209,7 @@ class PeerNode:
         try:
             self.keys.settle(name)
         except OSError as error:
-            trouble = f"The folder of {name} could not be moved ({error}); the next start tries again"
-            self.tell([happened.Trouble(text=trouble)])
+            self.tell([happened.FolderNotMoved(name=name, error=str(error))])
         self._history = History(self.keys.history, server=server_name(*self._server))
         self.commits.use(self._history)
         self._maintenance = MaintenanceSchedule(self._loop, self._history.maintenance)

@@ -633,11 +633,51 @@ SentEvent = (
 )
 
 
+class HistoryMissing(msgspec.Struct, frozen=True, kw_only=True):
+    """The history's database was missing or empty, so the history begins again. `kept_as`: the name under which the log of
+    its newest part is kept, if there was one."""
+
+    path: str
+    kept_as: str | None
+
+
+class LinesLost(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest `count` lines of the history are gone: its files were damaged. `kept_as`: the name under which the damaged
+    log is kept; None if it was missing."""
+
+    path: str
+    count: int
+    kept_as: str | None
+
+
+class StorageFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """Our own disk takes nothing; messages are not acknowledged until it does. `error`: as SQLite words it, for people and
+    logs."""
+
+    error: str
+
+
+class ReadersBehind(msgspec.Struct, frozen=True, kw_only=True):
+    """A reader of these events is so far behind that no more messages are taken until it catches up."""
+
+
+class FolderNotMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """Our folder could not be given our new name; the next start tries again. `error`: as the system words it."""
+
+    name: str
+    error: str
+
+
+StorageEvent = HistoryMissing | LinesLost | StorageFailed | ReadersBehind | FolderNotMoved
+
+
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     """Something that the user should know, in one line."""
 
     text: str
 
 
-Event = ReceivedEvent | SentEvent | RoomsEvent | PeopleEvent | RegistryEvent | DutyEvent | Trouble
+Event = (
+    ReceivedEvent | SentEvent | RoomsEvent | PeopleEvent | RegistryEvent | DutyEvent | StorageEvent | Trouble
+)
 """All that can happen."""

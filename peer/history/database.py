@@ -4,6 +4,8 @@ WAL with synchronous=NORMAL: what is committed survives `kill -9` (design: the p
 stores records and hands out those who read them (`peer.history`).
 """
 
+import contextlib
+import os
 import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
@@ -66,14 +68,49 @@ _NAMED: Final = (
     "INSERT INTO names VALUES (?1, ?2, ?3) "
     "ON CONFLICT DO UPDATE SET name = ?2, is_claimed = ?3 WHERE is_claimed >= ?3"
 )
+_WATERMARK_SIZE: Final = 20
+"""Digits of an id."""
+
 _BEHIND: Final = "UPDATE lines SET behind = ? WHERE stream = ? AND number = ?"
+
+
+_ADDS_LINES: Final = frozenset({OutgoingAdded, IncomingAdded})
+
+
+class Watermark:
+    """The id of the newest line that was committed, in a file beside the history.
+
+    It is written after each commit that adds lines. A history whose newest line has a lower id has lost lines. After a power
+    cut the file may be older than the history, which then seems complete; it never makes a complete history seem damaged."""
+
+    def __init__(self, history: Path) -> None:
+        """Raises OSError."""
+        path = history.with_suffix(".newest")
+        self._file: Final = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def read(self) -> int:
+        """Return the id; 0 if the file does not hold one."""
+        digits = os.pread(self._file, _WATERMARK_SIZE, 0)
+        return int(digits) if len(digits) == _WATERMARK_SIZE and digits.isdigit() else 0
+
+    def write(self, newest: int) -> None:
+        """Note the id, in one call, so that a crash leaves this id or the earlier one."""
+        with contextlib.suppress(OSError):  # with an earlier id, less is noticed
+            os.pwrite(self._file, b"%0*d" % (_WATERMARK_SIZE, newest), 0)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
 
 
 class History:
     """`history.db` of one person, as seen from one server."""
 
     def __init__(self, path: Path | str, *, server: str) -> None:
-        """`server`: as the user types it (`wire.address.server_name`). Raises sqlite3.Error; the file is then as it was."""
+        """`server`: as the user types it (`wire.address.server_name`). Raises sqlite3.Error, OSError; the file is then as it
+        was."""
+        self._watermark: Final = Watermark(path) if isinstance(path, Path) else None
+        """None for a history in memory."""
         self._db = sqlite3.connect(path, isolation_level=None)
         try:
             with damage_named():
@@ -83,11 +120,24 @@ class History:
                 self.registries: Final = Registries(self._db, server)
         except BaseException:
             self._db.close()
+            if self._watermark is not None:
+                self._watermark.close()
             raise
         self._ours: Final = _StreamIds(self._db, self.registries, schema.OURS)
         self._theirs: Final = _StreamIds(self._db, self.registries, schema.THEIRS)
         self.lines: Final = MessageQueries(self._db)
         self.maintenance: Final = Maintenance(self._db, self.lines)
+
+    @property
+    def lost_lines(self) -> int:
+        """How many committed lines are missing at the end of the history."""
+        noted = 0 if self._watermark is None else self._watermark.read()
+        return max(0, noted - self._newest())
+
+    def accept_losses(self) -> None:
+        """Go on with what is there: `lost_lines` is 0 from now on."""
+        if self._watermark is not None:
+            self._watermark.write(self._newest())
 
     def apply(self, records: Sequence[Record]) -> None:
         """One transaction. Raises sqlite3.Error; then nothing of it is stored."""
@@ -97,6 +147,8 @@ class History:
             for kind, same in groupby(records, type):
                 self._apply_run(kind, list(same))
             execute("COMMIT")
+            if self._watermark is not None and any(type(record) in _ADDS_LINES for record in records):
+                self._watermark.write(self._newest())
         except BaseException:
             if self._db.in_transaction:
                 execute("ROLLBACK")
@@ -111,6 +163,11 @@ class History:
     def close(self) -> None:
         """Fold the write-ahead log in and close."""
         self._db.close()
+        if self._watermark is not None:
+            self._watermark.close()
+
+    def _newest(self) -> int:
+        return int(self._db.execute(schema.NEWEST_LINE).fetchone()[0])
 
     def _forget_streams(self) -> None:
         self._ours.clear()
@@ -262,7 +319,7 @@ class CommitQueue:
         self._is_urgent = False
         self._again_at = 0.0
         self.trouble: str | None = None
-        """Why nothing can be stored, set once when it begins. Whoever reports it sets it to None."""
+        """What SQLite says when storing begins to fail. Whoever reports it sets it to None."""
 
     def keep(self, records: Sequence[Record], *, now: float, is_last: bool = False) -> bool:
         """Add records and commit if it is time; True when nothing that an acknowledgement depends on is left unstored.
@@ -302,7 +359,7 @@ class CommitQueue:
             self._history.apply(self._waiting)
         except sqlite3.Error as error:
             if not self._again_at:
-                self.trouble = f"Nothing can be stored ({error}); messages are not acknowledged until it can"
+                self.trouble = str(error)
             self._again_at = now + STORE_AGAIN_AFTER
             return False
         self._again_at = 0.0

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from chatapp.peer.core.records import FINAL, parties_of
 from chatapp.peer.history.query import MessageQueries
+from chatapp.peer.history.schema import NEWEST_LINE
 from chatapp.peer.history.search import INDEXED_AT_ONCE
 from chatapp.wire.messages.direct import PROVISIONAL
 
@@ -53,11 +54,11 @@ UPDATE streams SET settled = coalesce(
 _UNNEEDED: Final = 'DELETE FROM gone WHERE "end" <= (SELECT floor FROM streams WHERE id = stream)'
 _DROPPABLE: Final = f"""
 SELECT lines.id, stream, number, NOT ours AND number >= floor, length(text) FROM lines JOIN streams ON streams.id = stream
-    WHERE stream = ? AND number > ? AND CASE WHEN ours THEN standing IN ({_FINAL})
+    WHERE stream = ? AND number > ? AND lines.id < (SELECT max(id) FROM lines) AND CASE WHEN ours THEN standing IN ({_FINAL})
         ELSE number <= shown AND coalesce(behind, 0) = 0 END
     ORDER BY number LIMIT ?"""
 """A line that is not settled or not shown stays, however old it is. Where a line may come a second time (its number is
-not below its sender's floor), its number is kept."""
+not below its sender's floor), its number is kept. The newest line always stays, because the next id follows from it."""
 
 _STRANGERS: Final = "everybody to whom the user has never written"
 """They share one conversation when space is counted: a flood from many new keys costs none of the user's friends a line."""
@@ -165,7 +166,7 @@ class Maintenance:
 
     def newest(self) -> int:
         """Return the id of the newest line; 0 if there is none."""
-        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM lines").fetchone()[0])
+        return int(self._db.execute(NEWEST_LINE).fetchone()[0])
 
     def drop_oldest(
         self, *, lines_kept: int = LINES_KEPT, bytes_kept: int = BYTES_KEPT, most: int = DROPPED_AT_ONCE

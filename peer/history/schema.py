@@ -70,6 +70,9 @@ CREATE VIRTUAL TABLE words USING fts5 (text, content='', tokenize='unicode61 rem
 """
 
 
+NEWEST_LINE: Final = "SELECT coalesce(max(id), 0) FROM lines"
+
+
 class AnotherFormat(sqlite3.DatabaseError):
     """Another version of ChatApp wrote the file."""
 

@@ -28,8 +28,10 @@ from chatapp.peer.core.events import (
     Event,
     Expired,
     Figures,
+    FolderNotMoved,
     HeldBack,
     HeldWhat,
+    HistoryMissing,
     Ignored,
     Kept,
     KeyChanged,
@@ -37,6 +39,7 @@ from chatapp.peer.core.events import (
     LeaveUnanswered,
     Left,
     Line,
+    LinesLost,
     LinkTroubled,
     MailReturned,
     MemberJoined,
@@ -53,6 +56,7 @@ from chatapp.peer.core.events import (
     PersonBanned,
     PersonLeft,
     PersonLost,
+    ReadersBehind,
     Refused,
     Registered,
     RegistryKey,
@@ -76,6 +80,8 @@ from chatapp.peer.core.events import (
     Saved,
     ServerBack,
     ServerLost,
+    StorageEvent,
+    StorageFailed,
     TableChanged,
     TooLong,
     Trouble,
@@ -503,6 +509,8 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
         return _connection(event)
     if isinstance(event, DutyEvent):
         return duty_lines(event)
+    if isinstance(event, StorageEvent):
+        return [f"[{sanitize(_storage(event))}.]"]
     return presence_lines(event)
 
 
@@ -596,6 +604,26 @@ def _connection(event: ConnectionEvent) -> list[str]:
             return [_registry_key_lines(event)]
         case Trouble(text=text):
             return [f"[{reason(text)}.]"]
+        case _:
+            assert_never(event)
+
+
+def _storage(event: StorageEvent) -> str:
+    """Say what is wrong with our own disk, or with whoever reads our events."""
+    match event:
+        case HistoryMissing(path=path, kept_as=None):
+            return f"{path} is missing: it begins anew"
+        case HistoryMissing(path=path, kept_as=kept_as):
+            return f"{path} is missing: it begins anew; its newest part is kept as {kept_as}"
+        case LinesLost(path=path, count=count, kept_as=kept_as):
+            lost = f"{path} was damaged: its newest {counted(count, 'message is', 'messages are')} lost"
+            return lost if kept_as is None else f"{lost}; the damaged file is kept as {kept_as}"
+        case StorageFailed(error=error):
+            return f"Nothing can be stored ({error}); messages are not acknowledged until it can"
+        case ReadersBehind():
+            return "Too much waits to be shown: nobody's messages are taken until it is"
+        case FolderNotMoved(name=wanted, error=error):
+            return f"The folder of {wanted} could not be moved ({error}); the next start tries again"
         case _:
             assert_never(event)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.client import Peer
-from chatapp.peer.core.events import Trouble
+from chatapp.peer.core.events import HistoryMissing, StorageEvent
 from chatapp.peer.keystore import KeyFolder
 from chatapp.peer.ui.main import open_peer
 
@@ -33,12 +33,12 @@ def test_a_history_that_is_none_is_left_and_it_is_said_what_to_do(history: Path)
 async def test_a_history_that_is_gone_is_told_first(history: Path) -> None:
     peer = Peer("alice", NOBODY, home=history.parents[2])
     assert await open_peer(peer) is None
-    assert peer.take_events()[0] == Trouble(text=f"{history} is missing: it begins anew")
+    assert peer.take_events()[0] == HistoryMissing(path=str(history), kept_as=None)
     await peer.close()
 
 
 async def test_a_first_start_misses_nothing(tmp_path: Path) -> None:
     peer = Peer("bob", NOBODY, home=tmp_path)
     assert await open_peer(peer) is None
-    assert not any(isinstance(event, Trouble) for event in peer.take_events())
+    assert not any(isinstance(event, StorageEvent) for event in peer.take_events())
     await peer.close()
