@@ -1,10 +1,9 @@
-"""The main job as a play: a registry and people, each a real process on free loopback ports.
+"""The demo: a registry, three people and a visitor, each a real process on free loopback ports.
 
 python -m examples.demo
 
-It types what people would type, shows who typed and saw what and when, checks every step, and ends with status 0, or
-with 1 at the first step that went wrong. What happens in each scene stands in `scenes`, how processes are driven in
-`theatre`.
+It types what people would type, prints who typed and saw what and when, and checks every step. The exit status is 0, or 1
+at the first step that goes wrong. `scenes` has the steps of each scene; `theatre` drives the processes.
 """
 
 import asyncio
@@ -16,11 +15,11 @@ from examples import scenes
 from examples.theatre import Play, Stage, StepFailed, stage_for
 
 PLAY_WITHIN: Final = 120.0
-"""Seconds after which the play has failed. It takes about nine, on a machine that has little else to do."""
+"""Seconds after which the demo has failed. It takes about nine on an idle machine."""
 
 
 async def perform(play: Play, stage: Stage) -> None:
-    """The main job, scene by scene."""
+    """Play all scenes in order."""
     play.scene("1. A registry, and three people register")
     registry = await stage.registry("--operator", "alice")
     people = await scenes.come_in(stage, await scenes.operator_code(registry, "alice"))
@@ -29,7 +28,7 @@ async def perform(play: Play, stage: Stage) -> None:
     play.scene("2. Direct messages, all ways and to oneself")
     await scenes.conversation(people)
 
-    play.scene("3. Carol leaves; what is said to her waits, sealed, at the registry")
+    play.scene("3. Carol leaves; messages to her wait, sealed, at the registry")
     await scenes.write_to_absent_carol(alice, bob, carol)
 
     play.scene("4. Carol returns and finds her mail, oldest first")
@@ -37,10 +36,10 @@ async def perform(play: Play, stage: Stage) -> None:
         carol, scenes.late("alice", "Lunch at noon?"), scenes.late("bob", "I have your book")
     )
 
-    play.scene("5. A line for everybody")
+    play.scene("5. A message to everybody")
     await scenes.tell_everybody(alice, bob, carol)
 
-    play.scene("6. A room: a bare line is said there")
+    play.scene("6. A room: a line without a command is said there")
     await scenes.meet_in_the_lab(people)
 
     play.scene("7. Carol leaves, and the registry is killed: room and direct chat go on")
@@ -49,12 +48,12 @@ async def perform(play: Play, stage: Stage) -> None:
     play.scene("8. A message for Carol, who is away too, stays with Alice")
     await scenes.keep_for_carol(alice)
 
-    play.scene("9. The registry is back, and what was kept goes out by itself")
+    play.scene("9. The registry is back, and the kept message goes out by itself")
     registry = await stage.registry("--operator", "alice")
     await scenes.hear_of_it(alice, bob)
     await scenes.return_to_mail(carol, scenes.late("alice", "See you tomorrow"), *scenes.MISSED_IN_THE_LAB)
 
-    play.scene("10. Bob takes another name; what is said to it finds him")
+    play.scene("10. Bob changes his name; messages to the new name find him")
     await scenes.rename_bob(alice, bob, carol)
 
     play.scene("11. A help desk: a visitor without an account is served by Alice")
@@ -66,7 +65,7 @@ async def perform(play: Play, stage: Stage) -> None:
 
 
 async def main() -> int:
-    """Play. Returns the exit status."""
+    """Play the demo. Returns the exit status."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -78,9 +77,9 @@ async def main() -> int:
         print(f"\nFAILED: {failure}", flush=True)
         return 1
     except TimeoutError:
-        print(f"\nFAILED: the play was not over after {PLAY_WITHIN:.0f} s", flush=True)
+        print(f"\nFAILED: the demo was not over after {PLAY_WITHIN:.0f} s", flush=True)
         return 1
-    print(f"\nEverything went as it should: {play.checks} checks in {play.seconds:.1f} s", flush=True)
+    print(f"\nEverything went well: {play.checks} checks in {play.seconds:.1f} s", flush=True)
     return 0
 
 

@@ -1,9 +1,9 @@
-"""A bot: it says back whatever is said to it, to whoever said it.
+"""A bot that sends every direct message back to its sender.
 
 python -m examples.echo_bot <name> <server-ip> <server-port>
 
-All of it stands on the SDK, as any program may. Two such bots that once spoke to each other would never stop; a real
-bot has something better to say.
+It uses the SDK alone. Two such bots that write to each other never stop, so a real bot should have something better to
+say.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from chatapp.wire.address import parse_port
 
 
 async def echo(name: str, server: str, port: int) -> int:
-    """Be the bot until Ctrl-C or until the registry will not have it. Returns the exit status."""
+    """Run the bot until Ctrl-C, or until the registry refuses it. Returns the exit status."""
     me = asyncio.current_task()
     assert me is not None
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -24,7 +24,7 @@ async def echo(name: str, server: str, port: int) -> int:
     try:
         async with Peer(name, (server, port)) as peer:
             async for event in peer.events():
-                if isinstance(event, events.AdmissionRefused):  # not any more
+                if isinstance(event, events.AdmissionRefused):  # the registry no longer admits us
                     raise NotAdmitted(event.reason)
                 for said in messages_in(event):
                     if said.sender != peer.name and said.doubt is None:
@@ -33,12 +33,12 @@ async def echo(name: str, server: str, port: int) -> int:
         print(refusal, file=sys.stderr)
         return 1
     except asyncio.CancelledError:
-        pass  # the peer has left and closed on the way here
+        pass  # Ctrl-C; leaving the `async with` has closed the peer
     return 0
 
 
 def messages_in(event: events.Event) -> Iterator[events.DirectReceived]:
-    """The direct messages that an event brings: one, or those that waited while we were away."""
+    """Yield the direct messages of an event: a new one, or those that waited while we were away."""
     match event:
         case events.DirectReceived():
             yield event
@@ -49,7 +49,7 @@ def messages_in(event: events.Event) -> Iterator[events.DirectReceived]:
 
 
 def main(words: list[str]) -> int:
-    """Check what was typed, then be the bot."""
+    """Check the command line, then run the bot."""
     if len(words) != 3:
         print("usage: python -m examples.echo_bot <name> <server-ip> <server-port>", file=sys.stderr)
         return 2

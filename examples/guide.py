@@ -1,4 +1,4 @@
-"""The list of commands in the guide: it is made from the program's own table, never by hand.
+"""Write the list of commands in the guide, from the program's own table.
 
 python -m examples.guide
 """
@@ -14,9 +14,9 @@ _LIST: Final = re.compile(f"{re.escape(GUIDE_BEGINS)}.*?{re.escape(GUIDE_ENDS)}"
 
 
 def with_commands(text: str) -> str:
-    """The guide with the list as it should be. Raises ValueError when the marks around it are gone."""
+    """Return the guide with the present list. Raises ValueError if the marks around the list are missing."""
     if len(_LIST.findall(text)) != 1:
-        raise ValueError("docs/guide.md has not both marks around its list of commands, once")
+        raise ValueError("docs/guide.md must have the two marks around its list of commands exactly once")
     return _LIST.sub(lambda found: guide_table(), text)
 
 

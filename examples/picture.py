@@ -1,9 +1,9 @@
-"""The picture in the README: a scene on a real terminal, drawn as SVG.
+"""Draw the picture in the README: a scene on a real terminal, as SVG.
 
 python -m examples.picture docs/terminal.svg
 
-A registry and three people run on free loopback ports; one of them sits at a pseudo-terminal. What stands on her screen
-at the end is drawn, character by character, as an emulated terminal has it.
+A registry and three people run on free loopback ports, one of them at a pseudo-terminal. Her screen at the end of the
+scene is drawn character by character, as a terminal emulator shows it.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from examples.theatre import PROGRAM, Play, Stage, StepFailed, stage_for
 
 ROWS, COLUMNS = 20, 84
 WIDE, HIGH = 8.4, 18.0
-"""Of one character, in pixels."""
+"""Pixels of one character."""
 
 FONTS: Final = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 MARGIN: Final = 14
@@ -50,7 +50,7 @@ PLAYED_WITHIN: Final = 120.0
 
 
 class Seat:
-    """A person at a terminal whose screen can be drawn. pyte knows no dim text: it is told as italics."""
+    """A person at a terminal whose screen can be drawn. pyte does not know dim text, so dim is fed to it as italics."""
 
     def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
         self.screen: Final = pyte.Screen(COLUMNS, ROWS)
@@ -64,7 +64,7 @@ class Seat:
 
     @classmethod
     async def take(cls, name: str, server: int, port: int, home: Path) -> "Seat":
-        """Start a peer on a terminal of its own."""
+        """Start a peer at a terminal of its own."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         words = ["-c", name, "127.0.0.1", str(server), str(port)]
@@ -81,13 +81,13 @@ class Seat:
         os.write(self._master, keys.encode())
 
     async def sees(self, text: str) -> None:
-        """Wait until this stands on the screen."""
+        """Wait until this text is on the screen."""
         while not any(text in row for row in self.screen.display):
             self._news.clear()
             await self._news.wait()
 
     async def leave(self) -> None:
-        """End the program."""
+        """End the peer."""
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
         await self._process.wait()
@@ -108,7 +108,7 @@ _DIM: Final = re.compile(r"(\x1b\[(?:[0-9]+;)*)2m")
 
 
 async def perform(stage: Stage, home: Path) -> str:
-    """The scene; returns the picture of how alice's screen is at its end."""
+    """Play the scene. Returns the picture of alice's screen at its end."""
     await stage.registry()
     bob, erin = await stage.person("bob"), await stage.person("erin")
     for person in (bob, erin):
@@ -144,7 +144,7 @@ async def perform(stage: Stage, home: Path) -> str:
 
 
 def drawn(screen: pyte.Screen) -> str:
-    """The screen as SVG."""
+    """Return the screen as SVG."""
     width, height = 2 * MARGIN + COLUMNS * WIDE, BAR + 2 * MARGIN + ROWS * HIGH
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
     about = f'role="img" aria-label="ChatApp on a terminal" font-size="14" font-family="{FONTS}"'
@@ -166,7 +166,7 @@ def drawn(screen: pyte.Screen) -> str:
 
 
 def _row(screen: pyte.Screen, row: int) -> list[str]:
-    """Pieces of one style each, with a place for each character: fonts differ in how wide they are."""
+    """Return one element for each run of a style, with the place of each character: the widths of fonts differ."""
     cells = [(column, screen.buffer[row][column]) for column in range(screen.columns)]
     y = BAR + MARGIN + (row + 0.75) * HIGH
     pieces: list[str] = []
@@ -187,7 +187,7 @@ def _look(char: Char) -> str:
 
 
 async def main() -> str:
-    """Play and draw. Returns the picture; empty when something went wrong."""
+    """Play and draw. Returns the picture; empty if something went wrong."""
     try:
         async with stage_for(Play()) as stage, asyncio.timeout(PLAYED_WITHIN):
             return await perform(stage, stage.folder / "alice")

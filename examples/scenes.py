@@ -15,23 +15,23 @@ LOST: Final = "[Server not responding] Direct chat goes on."
 KEPT: Final = "[Server not responding] Message to carol kept; it goes out when the server is back."
 BACK: Final = "[Server is back.]"
 MISSED_IN_THE_LAB: Final = (
-    re.compile(r"\[You are in lab.*"),  # with whoever is back there before her
+    re.compile(r"\[You are in lab.*"),  # perhaps with others who came back first
     re.compile(r"alice \(in lab\): .*The lab stays open"),
 )
-"""What Carol finds in the room when she is back."""
+"""What Carol sees in the room when she is back."""
 LATE: Final = re.compile(r" \d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
-"""The time at which mail was written."""
+"""The time in a line of mail."""
 
 
 async def operator_code(registry: Actor, name: str) -> str:
-    """The code with which an operator of the help desk starts for the first time, as the registry has printed it."""
+    """Return the code that an operator of the help desk needs at the first start, as the registry prints it."""
     code = re.compile(rf"\[Operator {name}: start once with --code (\S+)\]")
     await registry.sees(code)
     return next(found[1] for line in registry.seen if (found := code.fullmatch(line)))
 
 
 async def come_in(stage: Stage, alice_code: str) -> list[Actor]:
-    """Three people start their programs; Alice is to serve at the help desk."""
+    """Start three people, and return them. Alice is an operator of the help desk."""
     people = [await stage.person("alice", CHATAPP_CODE=alice_code)]
     people += [await stage.person(name) for name in ("bob", "carol")]
     for person in people:
@@ -40,7 +40,7 @@ async def come_in(stage: Stage, alice_code: str) -> list[Actor]:
 
 
 async def conversation(people: list[Actor]) -> None:
-    """Each says something to each, also to themself."""
+    """Everybody writes to everybody, including themself."""
     for sender in people:
         for recipient in people:
             await says(
@@ -49,7 +49,7 @@ async def conversation(people: list[Actor]) -> None:
 
 
 async def write_to_absent_carol(alice: Actor, bob: Actor, carol: Actor) -> None:
-    """She goes offline, and two people write to her all the same."""
+    """Carol goes offline, and two people write to her."""
     await carol.types("dereg carol")
     await carol.sees(BYE)
     for person, said in ((alice, "Lunch at noon?"), (bob, "I have your book")):
@@ -58,13 +58,13 @@ async def write_to_absent_carol(alice: Actor, bob: Actor, carol: Actor) -> None:
 
 
 async def return_to_mail(person: Actor, *mail: Wanted) -> None:
-    """Somebody comes back online and finds this."""
+    """Somebody comes back online and sees this mail."""
     await person.types(f"/reg {person.name}")
     await person.sees(WELCOME, MAIL, *mail)
 
 
 async def tell_everybody(alice: Actor, bob: Actor, carol: Actor) -> None:
-    """Bob speaks to the channel."""
+    """Bob writes to everybody."""
     await bob.types("send_all The bus leaves at five")
     await bob.sees("[Message received by Server.]")
     for person in (alice, carol):
@@ -72,7 +72,7 @@ async def tell_everybody(alice: Actor, bob: Actor, carol: Actor) -> None:
 
 
 async def meet_in_the_lab(people: list[Actor]) -> None:
-    """One after the other comes in, and Alice says something to all."""
+    """Everybody joins the room, and Alice says something there."""
     alice, *others = people
     for number, person in enumerate(people):
         await person.types("join lab")
@@ -85,7 +85,7 @@ async def meet_in_the_lab(people: list[Actor]) -> None:
 
 
 async def outlive(registry: Actor, alice: Actor, bob: Actor, carol: Actor) -> None:
-    """The registry is killed; those who are there talk on, and are told."""
+    """The registry is killed. Alice and Bob are told, and go on talking."""
     await carol.types("/dereg carol")
     await carol.sees(BYE)
     for person in (alice, bob):
@@ -101,20 +101,20 @@ async def outlive(registry: Actor, alice: Actor, bob: Actor, carol: Actor) -> No
 
 
 async def keep_for_carol(alice: Actor) -> None:
-    """Neither she nor the registry can be reached."""
+    """Alice writes to Carol while neither Carol nor the registry can be reached."""
     await alice.types("/dm carol See you tomorrow")
     await alice.sees(KEPT)
 
 
 async def hear_of_it(alice: Actor, bob: Actor) -> None:
-    """The registry is back, and what Alice has kept is saved there."""
+    """The registry is back, and saves the message that Alice kept."""
     for person in (alice, bob):
         await person.sees(BACK)
     await alice.sees(NO_ACK, SAVED)
 
 
 async def rename_bob(alice: Actor, bob: Actor, carol: Actor) -> None:
-    """He keeps key, room and contacts."""
+    """Bob changes his name, and keeps his key, room and contacts."""
     await bob.types("/nickname Robert")
     await bob.sees("[You are Robert now.]")
     for person in (alice, carol):
@@ -125,7 +125,7 @@ async def rename_bob(alice: Actor, bob: Actor, carol: Actor) -> None:
 
 
 async def serve(stage: Stage, alice: Actor) -> None:
-    """Alice leaves her room for it; a visitor fills in the form, asks, is answered, and is let go."""
+    """Alice serves a visitor, who fills in the form, asks, and gets an answer."""
     await alice.types("/leave")
     await alice.sees(re.compile(r"\[You .*lab.*"))
     await alice.types(".on")
@@ -150,7 +150,7 @@ async def serve(stage: Stage, alice: Actor) -> None:
 
 
 async def go_home(registry: Actor, people: list[Actor]) -> None:
-    """All programs end, as they should."""
+    """Everybody quits, and the registry is stopped."""
     for person in people:
         await person.types("/quit")
     for person in people:
@@ -160,14 +160,14 @@ async def go_home(registry: Actor, people: list[Actor]) -> None:
 
 
 async def says(sender: Actor, recipient: Actor, text: str, *, spelling: str = "send") -> None:
-    """One direct message, there and acknowledged. In a room the spelling needs its sign."""
+    """Send one direct message and see it arrive. In a room, the spelling needs its sign."""
     await sender.types(f"{spelling} {recipient.name} {text}")
     await recipient.sees(f"{sender.name}: {text}")
     await sender.sees(f"[Message received by {recipient.name}.]")
 
 
 def check_once(people: list[Actor]) -> None:
-    """Nothing that somebody said was shown twice to anybody. Raises StepFailed."""
+    """Check that nobody saw a message twice. Raises StepFailed."""
     for person in people:
         said = [
             LATE.sub(" ", line)
@@ -180,5 +180,5 @@ def check_once(people: list[Actor]) -> None:
 
 
 def late(sender: str, text: str) -> re.Pattern[str]:
-    """Mail on return."""
+    """Match a line of mail."""
     return re.compile(re.escape(f"{sender}:") + LATE.pattern + re.escape(text))

@@ -1,4 +1,4 @@
-"""The stage of the demo: real processes, their input and output, and the transcript."""
+"""The stage of the demo: real processes that are typed at and watched, and the transcript."""
 
 import asyncio
 import contextlib
@@ -20,19 +20,19 @@ PROGRAM: Final = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, st
 
 HOST: Final = "127.0.0.1"
 PROMPT: Final = re.compile(r"(?:\[[^]]*\] )?>>> ")
-"""In a room its name stands before it."""
+"""In a room, the room's name stands before the prompt."""
 WITHIN: Final = 30.0
-"""Seconds in which a line must come. The longest honest wait is for five tries and a search for the registry."""
+"""Seconds in which a line must appear. The longest regular wait is for five tries and a search for the registry."""
 
 PORTS: Final = 50
-"""Of one play, and more than it needs."""
+"""Ports of one play: more than it needs."""
 
 Wanted = str | re.Pattern[str]
-"""A line to the letter, or a pattern of the whole of it."""
+"""A line to the letter, or a pattern that matches a whole line."""
 
 
 class StepFailed(Exception):
-    """Something was not seen."""
+    """A line did not appear, or a process did not end as it should."""
 
 
 class Play:
@@ -43,21 +43,21 @@ class Play:
         self._began = time.monotonic()
 
     def tell(self, who: str, what: str, line: str) -> None:
-        """One line of the transcript."""
+        """Print one line of the transcript."""
         print(f"{self.seconds:7.2f}  {who:<8}  {what:<5}  {line}", flush=True)
 
     def scene(self, title: str) -> None:
-        """What comes next."""
+        """Print the title of the next scene."""
         print(f"\n{title}", flush=True)
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the beginning."""
         return time.monotonic() - self._began
 
 
 class Actor:
-    """One process, and what it has shown."""
+    """One process, and the lines that it has shown."""
 
     def __init__(self, play: Play, name: str, process: asyncio.subprocess.Process) -> None:
         self.name = name
@@ -73,12 +73,12 @@ class Actor:
         """Type a line."""
         self._play.tell(self.name, "typed", line)
         assert self._process.stdin is not None
-        with contextlib.suppress(ConnectionError):  # it has ended; what it should have shown will be missed
+        with contextlib.suppress(ConnectionError):  # it has ended; a later `sees` fails
             self._process.stdin.write(f"{line}\n".encode())
             await self._process.stdin.drain()
 
     async def sees(self, *lines: Wanted) -> None:
-        """Wait for each of these lines; raises StepFailed with what was seen instead."""
+        """Wait for each of these lines. Raises StepFailed, which quotes what was seen instead."""
         for wanted in lines:
             try:
                 async with asyncio.timeout(WITHIN):
@@ -92,13 +92,13 @@ class Actor:
             self._play.checks += 1
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal, by the id of this process."""
+        """Send this process a signal."""
         if self._process.returncode is None:
             self._play.tell(self.name, "gets", number.name)
             self._signal(number)
 
     async def ends(self, wanted: int) -> None:
-        """Wait for the end; raises StepFailed for another exit status."""
+        """Wait for the process to end. Raises StepFailed for any other exit status."""
         try:
             async with asyncio.timeout(WITHIN):
                 status = await self._process.wait()
@@ -111,19 +111,19 @@ class Actor:
         self._play.checks += 1
 
     async def clear_away(self) -> None:
-        """Whatever happened: nothing of this process is left."""
+        """Kill the process if it still runs."""
         if self._process.returncode is None:
             self._signal(signal.SIGKILL)
         await self._process.wait()
         await self._reading
 
     def _signal(self, number: signal.Signals) -> None:
-        # Not by the process object: that would look whether the process has ended, and take its status from who waits.
+        # Process.send_signal polls the process first, and so takes the exit status away from asyncio's watcher.
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._process.pid, number)
 
     async def _find(self, wanted: Wanted) -> bool:
-        """Wait for a line; False when the process has ended without it."""
+        """Wait for a line. Returns False if the process has ended without it."""
         while True:
             for line in self._unchecked:
                 if line == wanted if isinstance(wanted, str) else wanted.fullmatch(line):
@@ -147,7 +147,7 @@ class Actor:
 
 
 class Stage:
-    """Who is on it, and the ports and the folder that they share."""
+    """The processes of a play, and the ports and the folder that they share."""
 
     def __init__(self, play: Play, folder: Path) -> None:
         self.folder: Final = folder
@@ -157,26 +157,26 @@ class Stage:
         self._actors: list[Actor] = []
 
     async def registry(self, *options: str) -> Actor:
-        """The registry, listening. Started twice, it works on the same data."""
+        """Start the registry, and wait until it listens. A second start continues with the same data."""
         registry = await self._start("registry", "-s", str(self._port), *options)
         await registry.sees(re.compile(f".*{self._port}.*"))
         return registry
 
     async def person(self, name: str, **variables: str) -> Actor:
-        """A peer with these variables in its environment; wait for its welcome."""
+        """Start a peer with these variables in its environment. Wait for its welcome before typing."""
         words = "-c", name, HOST, str(self._port), str(next(self._ports))
         return await self._start(name, *words, variables=variables)
 
     async def visitor(self, name: str) -> Actor:
-        """A visitor of the registry's help desk; wait for the first question."""
+        """Start a visitor of the help desk. Wait for the first question before typing."""
         return await self._start(name, "--desk", HOST, str(self._port))
 
     def next_ports(self) -> tuple[int, int]:
-        """The registry's port, and a free one, for somebody who is no actor."""
+        """Return the registry's port and a free one, for a peer that the caller starts itself."""
         return self._port, next(self._ports)
 
     async def clear_away(self) -> None:
-        """End all that still runs."""
+        """Kill every process that still runs."""
         for actor in self._actors:
             await actor.clear_away()
 
@@ -198,8 +198,9 @@ class Stage:
 
 
 def free_ports() -> Iterator[int]:
-    """Ports that are free for UDP and TCP, below those that the system hands out by itself, and not another play's: who
-    holds the first port of a block has all of it."""
+    """Yield ports that are free for UDP and TCP, below those that the system gives out itself.
+
+    A play owns a block of ports while it holds the first one, so plays side by side do not meet."""
     while True:
         first = random.SystemRandom().randrange(10_000, 20_000, PORTS)
         with socket.socket() as holder:
@@ -222,7 +223,7 @@ def _is_free(port: int) -> bool:
 
 @contextlib.asynccontextmanager
 async def stage_for(play: Play) -> AsyncIterator[Stage]:
-    """A stage that is cleared away, processes and files, however the play ends."""
+    """A stage whose processes and files are removed, however the play ends."""
     with tempfile.TemporaryDirectory(prefix="chatapp-demo-") as folder:
         stage = Stage(play, Path(folder))
         try:

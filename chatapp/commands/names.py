@@ -71,5 +71,5 @@ def _release(name: str, data: str | None, port: str | None) -> int:
 
     if answer_to(folder, ReleaseName(name)) is None:
         return FAILED
-    typer.echo(f"{quoted(name)} is anybody's again")
+    typer.echo(f"{quoted(name)} can be taken by anybody now")
     return 0

@@ -186,7 +186,7 @@ DESK_COMMANDS: Final = (
 )
 
 
-_NEAR: Final = 0.5
+_NEAR: Final = 0.6
 """How alike (difflib) a suggestion must be: "hello" still finds "help", noise finds nothing."""
 
 

@@ -569,6 +569,8 @@ def _fate(event: FateEvent, in_reach: int) -> list[str]:
         case RoomAccepted():
             return []  # a receipt after each line would break up the conversation
         case RoomUnanswered():
+            if not in_reach:
+                return [f"{SERVER_SILENT} Your line goes out when the server is back."]
             members = counted(in_reach, "member", "members")
             return [f"{SERVER_SILENT} Your line goes straight to {members}; the others get it later."]
         case _:

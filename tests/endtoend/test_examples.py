@@ -15,7 +15,7 @@ from tests.support.stage import Stage, knows
 async def test_the_demo_plays_the_main_job(stage: Stage) -> None:
     demo = await stage.run("demo", [sys.executable, "-m", "examples.demo"], home="demo")
     assert await demo.ends(within=3 * WITHIN) == 0
-    assert re.fullmatch(r"Everything went as it should: \d+ checks in \d+\.\d s", demo.lines[-1].text)
+    assert re.fullmatch(r"Everything went well: \d+ checks in \d+\.\d s", demo.lines[-1].text)
     assert len(demo.shown(lambda line: "  saw    " in line)) > 50
 
 

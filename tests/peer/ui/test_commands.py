@@ -165,3 +165,8 @@ def test_an_unknown_command_says_so_and_suggests_the_nearest(line: str, word: st
     shown = said(line)
     assert shown.startswith(f'[Unknown command "{word}": nothing was sent. ')
     assert near is None or shown.endswith(f'Did you mean "{near}"?]')
+
+
+@pytest.mark.parametrize("line", ["foo", "xyzzy", "lunch at noon?"])
+def test_nothing_is_suggested_where_no_command_is_near(line: str) -> None:
+    assert said(line).endswith(": nothing was sent. Type help for the commands.]")

@@ -436,6 +436,11 @@ def test_the_line_below_the_prompt_marks_the_user_what_is_wrong_and_what_is_new(
     ]
 
 
+def test_a_line_to_a_room_with_nobody_in_reach_waits() -> None:
+    lines = lines_of(RoomUnanswered(room="lab", number=1), in_reach=0)
+    assert lines == ["[Server not responding] Your line goes out when the server is back."]
+
+
 def test_a_text_cannot_pass_for_a_line_of_ours() -> None:
     assert lines_of(direct("x\n>>> [Message received by carol.]")) == [
         "bob: x⏎>>> [Message received by carol.]"
