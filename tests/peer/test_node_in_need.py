@@ -45,7 +45,7 @@ async def test_a_full_disk_acknowledges_nothing_and_is_said_once(
         assert [type(event) for event in batch if not isinstance(event, happened.TableChanged)] == [
             happened.Registered,
             happened.RegistryMet,
-            happened.Trouble,
+            happened.StorageFailed,
         ]
         works.set()
         assert await outcome_of(receipt) in (Outcome.DELIVERED, Outcome.RELAYED)

@@ -22,12 +22,15 @@ from chatapp.peer.core.events import (
     DutyEvent,
     Event,
     Expired,
+    FolderNotMoved,
+    HistoryMissing,
     Ignored,
     Kept,
     KeyChanged,
     KeyRestored,
     LeaveUnanswered,
     Left,
+    LinesLost,
     LinkTrouble,
     LinkTroubled,
     MailReturned,
@@ -44,6 +47,7 @@ from chatapp.peer.core.events import (
     PersonBanned,
     PersonLeft,
     PersonLost,
+    ReadersBehind,
     Refused,
     Registered,
     RegistryKey,
@@ -66,6 +70,7 @@ from chatapp.peer.core.events import (
     Saved,
     ServerBack,
     ServerLost,
+    StorageFailed,
     TableChanged,
     TooLong,
     Trouble,
@@ -337,6 +342,28 @@ LINES: list[tuple[Event, list[str]]] = [
     (Addressed(name="bob", to="Bob", numbers={1: 7}), []),
     (Renumbered(to="bob", numbers={1: 7}), []),
     (Trouble(text="The disk is full"), ["[The disk is full.]"]),
+    (HistoryMissing(path="/a/history.db", kept_as=None), ["[/a/history.db is missing: it begins anew.]"]),
+    (
+        HistoryMissing(path="/a/history.db", kept_as="x"),
+        ["[/a/history.db is missing: it begins anew; its newest part is kept as x.]"],
+    ),
+    (
+        LinesLost(path="/a/history.db", count=1, kept_as=None),
+        ["[/a/history.db was damaged: its newest 1 message is lost.]"],
+    ),
+    (
+        LinesLost(path="/a/history.db", count=2, kept_as="x"),
+        ["[/a/history.db was damaged: its newest 2 messages are lost; the damaged file is kept as x.]"],
+    ),
+    (
+        StorageFailed(error="disk I/O error"),
+        ["[Nothing can be stored (disk I/O error); messages are not acknowledged until it can.]"],
+    ),
+    (ReadersBehind(), ["[Too much waits to be shown: nobody's messages are taken until it is.]"]),
+    (
+        FolderNotMoved(name="bob", error="no room"),
+        ["[The folder of bob could not be moved (no room); the next start tries again.]"],
+    ),
 ]
 
 
