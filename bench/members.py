@@ -16,14 +16,14 @@ from chatapp.wire.codec import decode_notice, decode_row, encode, encode_hello
 from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import AgreementKey, Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX
-from chatapp.wire.linksession import LinkBegun, LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Ping
 from chatapp.wire.messages.rooms import GroupGranted
 from chatapp.wire.messages.table import Card, FetchTable, Row, TableBatch, TablePage
 from chatapp.wire.sealing import GroupKey
-from chatapp.wire.session import SessionTable
+from chatapp.wire.sessions.link import LinkOpening, LinkSession
+from chatapp.wire.sessions.session import SessionTable
 
 HOSTS: Final = 40
 """Loopback addresses that simulated peers are spread over: the registry bounds what one address may ask."""
@@ -68,7 +68,7 @@ class Member:
         self.table_bytes = 0
         self.rows: dict[bytes, Row] | None = None
         """The table itself, for members that look into rows."""
-        self._begun: LinkBegun | None = None
+        self._begun: LinkOpening | None = None
         self._reader = FrameReader()
         self._reader.largest = LINK_FRAME_MAX
 

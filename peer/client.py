@@ -81,7 +81,7 @@ class OperatorDesk:
     def say(
         self, text: str, *, visit: int | None = None, entered_at: float | None = None, is_maybe: bool = False
     ) -> None:
-        """Say a line to our visitor. `is_maybe`: the line would mean something else if we served nobody. Raises TooLong,
+        """Say a line to our visitor. `is_maybe`: the line would mean something else if we served nobody. Raises TextTooLong,
         UnicodeEncodeError."""
         node = self._open_node()
         now = node.driver.now()
@@ -312,7 +312,7 @@ class Peer:
 
     async def send(self, to: str, text: str) -> Receipt:
         """Send a message to one person. A name that nobody bears is refused in the receipt once the registry says so; while
-        it is away, the message is kept. Raises TooLong, UnicodeEncodeError, NotOpen."""
+        it is away, the message is kept. Raises TextTooLong, UnicodeEncodeError, NotOpen."""
         node = self._open_node()
         now = node.driver.now()
         if node.commits.is_full:
@@ -331,7 +331,7 @@ class Peer:
         return node.receipts.open(begun.to, begun.number)
 
     async def send_all(self, text: str) -> Receipt:
-        """Send a line to the channel. Raises TooLong, UnicodeEncodeError, NotOpen."""
+        """Send a line to the channel. Raises TextTooLong, UnicodeEncodeError, NotOpen."""
         node = self._open_node()
         if node.commits.is_full:
             return self._refuse("everybody", NO_ROOM)

@@ -19,7 +19,7 @@ from chatapp.wire.identity import fingerprint_digits, fingerprint_from
 from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
 from chatapp.wire.messages.registration import RefusalReason, Register
 from chatapp.wire.names import name_key, peer_name
-from chatapp.wire.opening import Randomness
+from chatapp.wire.sessions.opening import Randomness
 
 
 def flaw_of_keys(texts: Iterable[str]) -> str:

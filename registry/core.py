@@ -58,7 +58,7 @@ from chatapp.wire.identity import Identity
 from chatapp.wire.limits import NAMES_MAX, REGISTERS_WAITING_MAX, RENEWAL_COST
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.registration import Leave, Ping, Register
-from chatapp.wire.opening import Randomness
+from chatapp.wire.sessions.opening import Randomness
 
 LINKS_MAX = 2 * NAMES_MAX
 _SECRET_SIZE = 32

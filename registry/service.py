@@ -73,7 +73,7 @@ from chatapp.wire.messages.mail import AskMail, DepositMail, TakeMail
 from chatapp.wire.messages.registration import Leave, Ping, Probe, RefusalReason, Register, Rename
 from chatapp.wire.messages.rooms import CHANNEL, EnterRoom, FetchGroup, LeaveRoom, ListRooms
 from chatapp.wire.messages.table import FetchTable
-from chatapp.wire.opening import Randomness
+from chatapp.wire.sessions.opening import Randomness
 
 _PROBE: Final = Probe()
 

@@ -200,7 +200,7 @@ class Focus:
         return Held(None, None, self.client)
 
 
-class NumberMoved(NamedTuple):
+class StaleNumber(NamedTuple):
     """A number of the waiting room means somebody else than in the list that was shown, after the operator's own
     commands."""
 
@@ -226,7 +226,7 @@ class ShownRoom:
         """The operator is shown the waiting room."""
         self._shown, self._moved, self._total = list(room.waiting), list(room.waiting), room.total
 
-    def at(self, place: int) -> Client | NumberMoved | None:
+    def at(self, place: int) -> Client | StaleNumber | None:
         """Return who has this number, from 1: `NOT_SHOWN` if the operator has not seen that part of the line; None for
         nobody."""
         if self._total is None or len(self._shown) < place <= self._total:
@@ -235,7 +235,7 @@ class ShownRoom:
             return None
         was = self._shown[place - 1]
         now = self._moved[place - 1] if place <= len(self._moved) else was
-        return Client(was.visit, was.name) if now.visit == was.visit else NumberMoved(was.name, now.name)
+        return Client(was.visit, was.name) if now.visit == was.visit else StaleNumber(was.name, now.name)
 
     def dropped(self, visit: int) -> None:
         """The operator has dropped this visitor from the line."""

@@ -4,7 +4,7 @@
         +-- WireError             what another program sent
         |   +-- DecodeError       bytes that are not a valid message    subject, reason
         |   +-- SealError         a seal that does not open             reason
-        |   +-- TooLong           text over the limit of the protocol   size, limit
+        |   +-- TextTooLong       text over the limit of the protocol   size, limit
         +-- NameRefused           text that is not a name               name, reason
         +-- FormRefused           an invalid entry in a visitor's form  what, text, reason
         +-- AddressRefused        text that is not an address or port   what, text, reason
@@ -52,7 +52,7 @@ class SealError(WireError):
         return f"seal refused: {quoted(self.reason)}"
 
 
-class TooLong(WireError):
+class TextTooLong(WireError):
     """Text of more bytes (UTF-8) than one message may have."""
 
     def __init__(self, size: int, limit: int) -> None:

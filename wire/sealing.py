@@ -1,7 +1,7 @@
 """Sealing of group frames and of letters (sealed mail), and the replay window.
 
 All members of a group share its AES-256-GCM key. The nonce is sender index and counter, and the registry never gives one
-index twice under one key. The keys between two parties are in `wire.session` and `wire.linksession`.
+index twice under one key. The keys between two parties are in `wire.sessions.session` and `wire.sessions.link`.
 """
 
 import hashlib

@@ -10,7 +10,7 @@ import msgspec
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import Outputs
-from chatapp.wire.desk import STILL_SERVED, Focus, Held, NumberMoved, ShownRoom, Typed
+from chatapp.wire.desk import STILL_SERVED, Focus, Held, ShownRoom, StaleNumber, Typed
 from chatapp.wire.messages.desk import (
     CallNext,
     ClientCause,
@@ -99,7 +99,7 @@ class OperatorCommands:
         match meant:
             case None:
                 self.fail(NO_SUCH_PLACE)
-            case NumberMoved(was, is_now):
+            case StaleNumber(was, is_now):
                 self._out.events.append(happened.NumberMoved(place=request.place, was=was, is_now=is_now))
             case _:
                 self.ask(msgspec.structs.replace(request, visit=meant.visit), meant.name)

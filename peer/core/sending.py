@@ -18,7 +18,7 @@ from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.peer.core.rooms.group import Groups
 from chatapp.peer.core.rooms.outgoing import GroupOutbox
 from chatapp.peer.core.trace import Raw, WallClock
-from chatapp.wire.errors import NameRefused, TooLong
+from chatapp.wire.errors import NameRefused, TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import is_same_name, peer_name
 
@@ -92,7 +92,7 @@ class Sending:
         return self._session.pinned is not None
 
     def send(self, to: str, text: str, *, now: float) -> SentMessage:
-        """Begin a message to somebody who is KNOWN. Raises TooLong, UnicodeEncodeError, KeyError."""
+        """Begin a message to somebody who is KNOWN. Raises TextTooLong, UnicodeEncodeError, KeyError."""
         check_length(text)
         wall = now + self._clock.offset
         if is_same_name(to, self._me.name):
@@ -107,7 +107,7 @@ class Sending:
         return SentMessage(contact.name, message.number)
 
     def keep(self, to: str, text: str, *, now: float) -> SentMessage:
-        """Begin a message to a name that is UNANSWERED: it waits until the registry says whose it is. Raises TooLong,
+        """Begin a message to a name that is UNANSWERED: it waits until the registry says whose it is. Raises TextTooLong,
         UnicodeEncodeError."""
         check_length(text)
         if self._session.is_lost:
@@ -118,12 +118,12 @@ class Sending:
         return SentMessage(peer_name(to), message.number)
 
     def send_all(self, text: str, *, now: float) -> int:
-        """Begin a line for the channel; returns its number. Raises TooLong, UnicodeEncodeError."""
+        """Begin a line for the channel; returns its number. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         return self._outbox.say(self._groups.channel, text, now=now).number
 
     def say(self, text: str, *, now: float) -> SentMessage | None:
-        """Begin a line for the room where we are; None in none, which is told. Raises TooLong, UnicodeEncodeError."""
+        """Begin a line for the room where we are; None in none, which is told. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         room = self._groups.room
         if room is None:
@@ -132,7 +132,7 @@ class Sending:
         return SentMessage(room.name, self._outbox.say(room, text, now=now).number)
 
     def say_on_duty(self, text: str, target: VisitTarget, *, now: float) -> None:
-        """A line for a visitor whom we serve at the help desk. Raises TooLong, UnicodeEncodeError."""
+        """A line for a visitor whom we serve at the help desk. Raises TextTooLong, UnicodeEncodeError."""
         check_length(text)
         self._operator.say(text, target, wall=now + self._clock.offset)
 
@@ -146,7 +146,7 @@ class Sending:
 
 
 def check_length(text: str) -> None:
-    """Raises TooLong for a text of more than TEXT_MAX bytes of UTF-8, UnicodeEncodeError for lone surrogates."""
+    """Raises TextTooLong for a text of more than TEXT_MAX bytes of UTF-8, UnicodeEncodeError for lone surrogates."""
     size = len(text.encode())
     if size > TEXT_MAX:
-        raise TooLong(size, TEXT_MAX)
+        raise TextTooLong(size, TEXT_MAX)

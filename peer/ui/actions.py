@@ -39,7 +39,7 @@ from chatapp.peer.ui.intents import (
     Unignore,
     VerifyKey,
 )
-from chatapp.wire.errors import TooLong
+from chatapp.wire.errors import TextTooLong
 from chatapp.wire.messages.desk import OperatorRequest
 
 FAREWELL_WITHIN: Final = 0.5
@@ -102,7 +102,7 @@ class Actions:
         desk = self._peer.desk
         try:
             desk.say(text, entered_at=entered_at, is_maybe=is_maybe)
-        except TooLong as error:
+        except TextTooLong as error:
             to = desk.client or "everybody"
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
 
@@ -119,7 +119,7 @@ class Actions:
                     await self._peer.say(text)
                 case _:
                     assert_never(intent)
-        except TooLong as error:
+        except TextTooLong as error:
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
 
     async def _in_rooms(self, intent: JoinRoom | ExitRoom | ShowRooms | ShowMembers) -> None:

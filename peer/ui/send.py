@@ -18,7 +18,7 @@ from chatapp.peer.ui.terminal import INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.texts import lines_of
 from chatapp.wire.address import Address
-from chatapp.wire.errors import TooLong
+from chatapp.wire.errors import TextTooLong
 
 DELIVERED: Final = 0
 SAVED: Final = 3
@@ -84,7 +84,7 @@ async def _say(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
         await _settle(receipt)
         seconds = asyncio.get_running_loop().time() - started
         return _report(receipt, _about(receipt, peer.take_events()), seconds, as_json=as_json)
-    except TooLong as error:
+    except TextTooLong as error:
         too_long = happened.TooLong(to=to, size=error.size, limit=error.limit)
         return _failed(to, *lines_of(too_long), as_json=as_json)
     finally:

@@ -25,7 +25,7 @@ from chatapp.peer.visitor.visit import Stage
 from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.hosts import host_from
 from chatapp.wire.delivery.policy import Policy
-from chatapp.wire.errors import TooLong
+from chatapp.wire.errors import TextTooLong
 from chatapp.wire.folders import default_home
 from chatapp.wire.identity import AgreementKey, Identity, require_fingerprint
 from chatapp.wire.limits import TEXT_MAX
@@ -205,10 +205,10 @@ class Visitor:
         node.driver.schedule()
 
     def say(self, text: str) -> None:
-        """Say a line to the operator. Raises TooLong."""
+        """Say a line to the operator. Raises TextTooLong."""
         size = len(text.encode())
         if size > TEXT_MAX:
-            raise TooLong(size, TEXT_MAX)
+            raise TextTooLong(size, TEXT_MAX)
         node = self._open_node()
         node.core.say(text, now=node.driver.now())
         node.driver.schedule()

@@ -19,7 +19,7 @@ from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.form import Interview
 from chatapp.peer.visitor.texts import FORM_FIRST, HELP, VOID, VisitorOffers, lines_of, question_lines
 from chatapp.wire.address import Address
-from chatapp.wire.errors import ChatAppError, TooLong, quoted
+from chatapp.wire.errors import ChatAppError, TextTooLong, quoted
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.text import sanitize
 
@@ -221,7 +221,7 @@ class VisitorFace:
     def _say(self, text: str) -> None:
         try:
             self._visitor.say(text.encode("utf-8", "replace").decode())
-        except TooLong as error:
+        except TextTooLong as error:
             self._terminal.show([f"[Message not sent: {error.size:,} bytes, at most {error.limit:,}.]"])
 
 

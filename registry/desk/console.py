@@ -29,7 +29,7 @@ from chatapp.registry.desk.texts import (
 )
 from chatapp.registry.desk.visit import CONSOLE
 from chatapp.registry.effects import Effect, ShowOnConsole
-from chatapp.wire.desk import Focus, Held, NumberMoved, ShownRoom, Typed
+from chatapp.wire.desk import Focus, Held, ShownRoom, StaleNumber, Typed
 from chatapp.wire.errors import quoted
 from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (
@@ -285,7 +285,7 @@ class DeskConsole:
         meant = self._room.at(request.place)
         if meant is None:
             return self._show((NO_SUCH_PLACE,), now)
-        if isinstance(meant, NumberMoved):
+        if isinstance(meant, StaleNumber):
             return self._show((moved_line(request.place, meant),), now)
         return self._ask(msgspec.structs.replace(request, visit=meant.visit), now, subject=meant.name)
 

@@ -6,7 +6,7 @@ Lines in brackets are printed to the letter, as peers print theirs. Strangers' t
 from datetime import UTC, datetime
 from typing import Final, assert_never
 
-from chatapp.wire.desk import Held, NumberMoved
+from chatapp.wire.desk import Held, StaleNumber
 from chatapp.wire.messages.desk import (
     CallNext,
     ClientCause,
@@ -155,7 +155,7 @@ def held_line(typed: OperatorRequest | SayAtDesk, held: Held) -> str:
     return f"[{why}; {what}.]"
 
 
-def moved_line(place: int, moved: NumberMoved) -> str:
+def moved_line(place: int, moved: StaleNumber) -> str:
     """Why a number of the waiting room is not clear."""
     return (
         f"[Number {place} was {sanitize(moved.was)} when you looked, and is {sanitize(moved.is_now)} now: "

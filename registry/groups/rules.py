@@ -41,8 +41,8 @@ from chatapp.wire.messages.rooms import (
     GroupRefusal,
     GroupRefused,
 )
-from chatapp.wire.opening import Randomness
 from chatapp.wire.sealing import group_tag
+from chatapp.wire.sessions.opening import Randomness
 
 ReadLines = Callable[[str, Sequence[int]], list[bytes]]
 _KEY_SIZE = 32

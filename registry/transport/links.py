@@ -27,7 +27,7 @@ from chatapp.wire.limits import (
     REQUESTS_NETWORK_FACTOR,
     REQUESTS_PER_SECOND,
 )
-from chatapp.wire.linksession import LinkSession
+from chatapp.wire.sessions.link import LinkSession
 
 TIME_TO_SPEAK: Final = 2.0
 """Seconds that a connection has to speak before a flood may push it out. A class behind one address that connects at

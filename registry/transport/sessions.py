@@ -10,8 +10,8 @@ from typing import Final
 
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.identity import AgreementKey, Identity, make_card
-from chatapp.wire.opening import Randomness
-from chatapp.wire.session import SessionTable
+from chatapp.wire.sessions.opening import Randomness
+from chatapp.wire.sessions.session import SessionTable
 
 _KEY_SIZE: Final = 32
 _LOOKED_AT: Final = 16

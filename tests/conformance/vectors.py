@@ -22,7 +22,7 @@ from chatapp.wire.messages.registration import Cookie, Hello, Ping, RefusalReaso
 from chatapp.wire.messages.rooms import GroupBody
 from chatapp.wire.messages.table import Card, FetchTable, Presence, Row, TableBatch
 from chatapp.wire.sealing import GroupKey
-from chatapp.wire.session import SessionTable
+from chatapp.wire.sessions.session import SessionTable
 from tests.conformance import by_hand
 from tests.conformance.document import Vectors
 

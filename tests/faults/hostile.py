@@ -40,7 +40,7 @@ from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.messages.registration import Cookie, Leave, Ping, RefusalReason, Refused, Rename
 from chatapp.wire.messages.rooms import EnterRoom, LeaveRoom, ListRooms, RoomEntered, RoomRefused
 from chatapp.wire.messages.table import FetchTable
-from chatapp.wire.session import OPENING_LASTS_FOR, SessionTable
+from chatapp.wire.sessions.session import OPENING_LASTS_FOR, SessionTable
 from tests.faults.visitor import Visitor
 
 OPERATOR: Final = "desklead"

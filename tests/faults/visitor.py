@@ -26,11 +26,11 @@ from chatapp.wire.errors import DecodeError
 from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX
-from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Leave, Ping, Refused, Welcome
 from chatapp.wire.messages.table import Card
-from chatapp.wire.session import SessionTable
+from chatapp.wire.sessions.link import LinkSession
+from chatapp.wire.sessions.session import SessionTable
 
 WITHIN: Final = 60.0
 Notice = TypeVar("Notice", bound=RegistryNotice)

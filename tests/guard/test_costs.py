@@ -15,7 +15,7 @@ from chatapp.peer.history.database import History
 from chatapp.registry.app import Registry
 from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DatagramEndpoint
-from chatapp.wire.session import Session
+from chatapp.wire.sessions.session import Session
 from tests.guard.counting import TEXT, Counter, calm_world, count_calls
 from tests.support.ports import free_port
 from tests.support.world import World

@@ -13,9 +13,9 @@ from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.codec import encode
 from chatapp.wire.identity import Identity
-from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.sealing import GroupKey
+from chatapp.wire.sessions.link import LinkSession
 from tests.guard.counting import TEXT, Counter, calm_world, count_calls
 from tests.registry.rig import Rig
 from tests.wire.test_link import Owner, connected

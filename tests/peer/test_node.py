@@ -14,7 +14,7 @@ from chatapp.peer.history.database import History
 from chatapp.peer.keystore import FolderInUse, KeyFolder
 from chatapp.peer.receipts import Outcome
 from chatapp.registry.access import AccessSettings
-from chatapp.wire.errors import AddressRefused, PortInUse, TooLong
+from chatapp.wire.errors import AddressRefused, PortInUse, TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 from tests.peer.village import QUICK, WITHIN, Village, next_of, outcome_of, village
 from tests.support.ports import free_port
@@ -46,7 +46,7 @@ async def test_a_long_text_passes_whole_and_a_longer_one_is_refused(village: Vil
         text = "é" * (TEXT_MAX // 2)
         assert await outcome_of(await alice.send("bob", text)) is Outcome.DELIVERED
         assert (await next_of(bob, happened.DirectReceived)).text == text
-        with pytest.raises(TooLong):
+        with pytest.raises(TextTooLong):
             await alice.send("bob", text + "x")
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from chatapp.wire.codec import decode_notice, decode_row, encode
 from chatapp.wire.framing import Kind, unpack_relayed
-from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.rooms import (
     CHANNEL,
@@ -21,6 +20,7 @@ from chatapp.wire.messages.rooms import (
 )
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from chatapp.wire.sealing import GroupKey
+from chatapp.wire.sessions.link import LinkSession
 from tests.registry.newcomer import Newcomer
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from chatapp.wire.messages.registration import (
 )
 from chatapp.wire.messages.table import Card, TableBatch
 from chatapp.wire.sealing import GroupKey
-from chatapp.wire.session import SessionTable
+from chatapp.wire.sessions.session import SessionTable
 
 if TYPE_CHECKING:
     from tests.registry.rig import Rig

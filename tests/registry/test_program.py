@@ -16,12 +16,12 @@ from chatapp.wire.codec import decode_cookie, decode_notice, decode_welcome, enc
 from chatapp.wire.framing import FrameReader, Kind, frame
 from chatapp.wire.identity import Identity, make_card
 from chatapp.wire.limits import LINK_FRAME_MAX, LINKS_WAITING_PER_ADDRESS
-from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
 from chatapp.wire.messages.registration import Hello
 from chatapp.wire.messages.rooms import GroupGranted
-from chatapp.wire.session import SessionTable
+from chatapp.wire.sessions.link import LinkSession
+from chatapp.wire.sessions.session import SessionTable
 from tests.support.ports import free_port
 
 TIMEOUT = 60.0

@@ -5,8 +5,8 @@ import pytest
 from chatapp.peer.core import events as happened
 from chatapp.peer.visitor import events as visits
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.wire.linksession import LinkSession
-from chatapp.wire.session import RENEW_AFTER
+from chatapp.wire.sessions.link import LinkSession
+from chatapp.wire.sessions.session import RENEW_AFTER
 from tests.simulation import deskdeeds
 from tests.support.network import Weather
 from tests.support.world import World

@@ -5,8 +5,8 @@ import random
 from hypothesis import strategies as st
 
 from chatapp.wire.identity import Identity
-from chatapp.wire.linksession import LinkSession
-from chatapp.wire.session import SessionTable
+from chatapp.wire.sessions.link import LinkSession
+from chatapp.wire.sessions.session import SessionTable
 
 payloads = st.binary(max_size=200)
 

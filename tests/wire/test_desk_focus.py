@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.desk import HOLD_BACK_FOR, NOT_SHOWN, Client, Focus, Held, NumberMoved, ShownRoom, Typed
+from chatapp.wire.desk import HOLD_BACK_FOR, NOT_SHOWN, Client, Focus, Held, ShownRoom, StaleNumber, Typed
 from chatapp.wire.messages.desk import (
     ClientCause,
     ClientChanged,
@@ -205,9 +205,9 @@ def test_a_number_that_the_operator_s_own_command_gave_to_somebody_else_is_not_c
     line.shown(room(4, 5, 6, 7))
     line.moved(6, 1)
     assert [line.at(place) for place in (1, 2, 3, 4)] == [
-        NumberMoved("V4", "V6"),
-        NumberMoved("V5", "V4"),
-        NumberMoved("V6", "V5"),
+        StaleNumber("V4", "V6"),
+        StaleNumber("V5", "V4"),
+        StaleNumber("V6", "V5"),
         Client(7, "V7"),
     ]
     line.shown(room(6, 4, 5, 7))
@@ -215,4 +215,4 @@ def test_a_number_that_the_operator_s_own_command_gave_to_somebody_else_is_not_c
     assert line.at(3) == Client(5, "V5")
     assert line.at(4) == Client(7, "V7"), "refused by the registry, which knows that they are gone"
     line.dropped(6)
-    assert line.at(1) == NumberMoved("V6", "V4")
+    assert line.at(1) == StaleNumber("V6", "V4")

@@ -11,7 +11,7 @@ from chatapp.wire.errors import (
     NameRefused,
     PortInUse,
     SealError,
-    TooLong,
+    TextTooLong,
     WireError,
 )
 from chatapp.wire.text import sanitize
@@ -22,7 +22,7 @@ from chatapp.wire.text import sanitize
     [
         (DecodeError("frame", "0 bytes"), "frame does not decode: 0 bytes"),
         (SealError("replayed"), "seal refused: replayed"),
-        (TooLong(70_000, 65_536), "70,000 bytes are too long; a message has at most 65,536"),
+        (TextTooLong(70_000, 65_536), "70,000 bytes are too long; a message has at most 65,536"),
         (NameRefused("b@b", "no"), '"b@b" is not a name: no'),
         (AddressRefused("port", "x", "is not a port"), 'port: "x" is not a port'),
         (PortInUse(5000), "Port 5000 is already in use"),
@@ -46,7 +46,7 @@ def test_what_others_wrote_is_quoted_short_and_clean(error: ChatAppError) -> Non
 
 
 def test_what_came_over_the_wire_can_be_caught_as_one() -> None:
-    assert all(issubclass(one, WireError) for one in (DecodeError, SealError, TooLong))
+    assert all(issubclass(one, WireError) for one in (DecodeError, SealError, TextTooLong))
     assert not any(issubclass(one, WireError | OSError) for one in (NameRefused, AddressRefused, PortInUse))
 
 

@@ -16,8 +16,8 @@ from chatapp.wire.codec import join_frames
 from chatapp.wire.errors import SealError
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.direct import LastOpening, RelayDatagram, encode_frame
-from chatapp.wire.opening import Randomness
-from chatapp.wire.session import OldOpening, SessionTable
+from chatapp.wire.sessions.opening import Randomness
+from chatapp.wire.sessions.session import OldOpening, SessionTable
 
 HAILED_AT_ONCE: Final = 64
 """People hailed in one go when we start without a registry; the rest follows, so that no burst is lost."""

@@ -12,10 +12,10 @@ from chatapp.wire.codec import encode
 from chatapp.wire.errors import SealError
 from chatapp.wire.framing import Kind, frame
 from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
-from chatapp.wire.linksession import LinkBegun, LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.registration import Ping, Pong
-from chatapp.wire.session import RENEW_AFTER
+from chatapp.wire.sessions.link import LinkOpening, LinkSession
+from chatapp.wire.sessions.session import RENEW_AFTER
 
 _GROUP_RELAYED: Final = bytes((Kind.GROUP_RELAYED,))
 _RENEWAL: Final = bytes((Kind.RENEWAL,))
@@ -35,7 +35,7 @@ LATE_AFTER: Final = 2.5
 class OpenLink(Protocol):
     """Begins the session of a link with our registry."""
 
-    def __call__(self, payload: bytes, *, now: float) -> tuple[bytes, LinkBegun]:
+    def __call__(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
         """The first frame, which carries this, and what understands the answer. Raises SealError."""
 
 
@@ -56,7 +56,7 @@ class RegistryLink:
         self._rng = rng
         self._backoff = Backoff(first=1.0, largest=20.0)
         self._open_link: OpenLink | None = None
-        self._begun: LinkBegun | None = None
+        self._begun: LinkOpening | None = None
         self._session: LinkSession | None = None
         self._renew_at = 0.0
         """When the session is renewed, if it is of use."""

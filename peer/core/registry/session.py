@@ -14,10 +14,10 @@ from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import decode_cookie, decode_refused, decode_welcome, encode, join_frames
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import Identity, agreement_half
-from chatapp.wire.linksession import LinkBegun
 from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, RefusalReason, Welcome
 from chatapp.wire.messages.table import Card
-from chatapp.wire.session import SessionTable
+from chatapp.wire.sessions.link import LinkOpening
+from chatapp.wire.sessions.session import SessionTable
 
 
 class State(enum.Enum):
@@ -349,7 +349,7 @@ class RegistrySession:
             self._out.append(opened.answer)
         return opened.payload
 
-    def open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkBegun]:
+    def open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
         """The first frame of a link, which carries this. Raises SealError."""
         return self.sessions.open_link(self._registry, payload, now=now)
 

@@ -26,10 +26,10 @@ from chatapp.wire.codec import (
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import AgreementKey, Identity, make_card
-from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.registration import Cookie, Hello, RefusalReason, Register
 from chatapp.wire.messages.table import Card, Presence, Row
-from chatapp.wire.session import SessionTable
+from chatapp.wire.sessions.link import LinkSession
+from chatapp.wire.sessions.session import SessionTable
 
 POLICY: Final = Policy()
 WALL: Final = 1_800_000_000.0

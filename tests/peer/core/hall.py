@@ -15,13 +15,13 @@ from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_request, encode
 from chatapp.wire.framing import FrameReader, Kind
 from chatapp.wire.limits import LINK_FRAME_MAX
-from chatapp.wire.linksession import LinkSession
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from chatapp.wire.sealing import GroupKey
+from chatapp.wire.sessions.link import LinkSession
 from tests.peer.core.cast import POLICY, SERVER, WALL, Porter, Someone, raw
 
 KEY = b"k" * 32

@@ -12,7 +12,7 @@ from chatapp.peer.core.records import OutgoingAdded, RowsSaved
 from chatapp.wire.address import Address
 from chatapp.wire.admission import sign_table
 from chatapp.wire.codec import encode, join_frames
-from chatapp.wire.errors import TooLong
+from chatapp.wire.errors import TextTooLong
 from chatapp.wire.framing import Kind
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.direct import Ack, DatagramRelayed, DirectBody, Part, RelayDatagram
@@ -289,7 +289,7 @@ def test_a_question_that_nobody_waits_for_any_more_keeps_nobody_awake(node: Node
 
 def test_a_text_that_cannot_be_sent_is_refused_before_anything_is_begun(node: Node) -> None:
     node.records.clear()
-    for text, error in (("x" * (TEXT_MAX + 1), TooLong), ("\ud800", UnicodeEncodeError)):
+    for text, error in (("x" * (TEXT_MAX + 1), TextTooLong), ("\ud800", UnicodeEncodeError)):
         with pytest.raises(error):
             node.core.sending.send("bob", text, now=node.now)
         with pytest.raises(error):

@@ -13,7 +13,7 @@ from chatapp.peer.errors import NotLetIn
 from chatapp.peer.ui.completion import CompletionIndex
 from chatapp.peer.ui.formatting import TypedLine, View
 from chatapp.peer.ui.shell import LineFace
-from chatapp.wire.errors import TooLong
+from chatapp.wire.errors import TextTooLong
 from chatapp.wire.limits import TEXT_MAX
 
 WITHIN: Final = 60.0
@@ -213,7 +213,7 @@ class Actor:
     @staticmethod
     def _check(text: str) -> None:
         if len(text) > TEXT_MAX:
-            raise TooLong(len(text), TEXT_MAX)
+            raise TextTooLong(len(text), TEXT_MAX)
 
 
 class Scene:

@@ -9,7 +9,7 @@ from chatapp.registry.effects import LinkEndReason
 from chatapp.registry.transport.links import FanoutBuffer, Links
 from chatapp.wire.address import Address
 from chatapp.wire.framing import frame
-from chatapp.wire.linksession import LinkSession
+from chatapp.wire.sessions.link import LinkSession
 from tests.wire.parties import linked
 
 NUMBERS = range(1, 5)

@@ -9,12 +9,12 @@ from chatapp.wire.codec import decode_request, encode
 from chatapp.wire.errors import SealError
 from chatapp.wire.framing import FrameReader, GroupHeader, Kind, pack_group, pack_relayed
 from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
-from chatapp.wire.linksession import LinkBegun, LinkSession
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import MailSaved
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.messages.table import FetchTable
-from chatapp.wire.session import RENEW_AFTER
+from chatapp.wire.sessions.link import LinkOpening, LinkSession
+from chatapp.wire.sessions.session import RENEW_AFTER
 from tests.peer.core.cast import Someone, Talk
 
 ALICE, BOB = Someone("alice"), Someone("bob")
@@ -35,7 +35,7 @@ class Wire:
     def open(self) -> None:
         self.end.open(self._open_link, now=self.now)
 
-    def _open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkBegun]:
+    def _open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
         return self.alice.open_link(BOB.id, payload, now=now)
 
     def connect(self) -> None:
@@ -352,7 +352,7 @@ class TestRenewal:
     def test_so_is_one_that_has_carried_many_frames(
         self, wire: Wire, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("chatapp.wire.linksession.RENEW_AFTER_FRAMES", 10)
+        monkeypatch.setattr("chatapp.wire.sessions.link.RENEW_AFTER_FRAMES", 10)
         wire.end.drop()
         wire.now += STABLE_AFTER
         wire.bring_up()

@@ -12,9 +12,9 @@ from cryptography.exceptions import InvalidTag
 from chatapp.wire.errors import SealError
 from chatapp.wire.framing import ANSWER_HEADER_SIZE, Kind, unpack_answer
 from chatapp.wire.identity import AgreementKey
-from chatapp.wire.noise import KEY_SIZE, MESSAGE_OVERHEAD, HandshakeState
-from chatapp.wire.opening import Agreed, Begun, Parties, Randomness
 from chatapp.wire.sealing import Ciphers
+from chatapp.wire.sessions.noise import KEY_SIZE, MESSAGE_OVERHEAD, HandshakeState
+from chatapp.wire.sessions.opening import OutgoingOpening, Parties, Randomness, SessionKeys
 
 RENEW_AFTER_FRAMES: Final = 1 << 20
 """Frames of both sides under the same keys after which a link is renewed, however young it is."""
@@ -43,7 +43,7 @@ class LinkSession:
     )
 
     def __init__(
-        self, agreed: Agreed, *, parties: Parties, rng: Randomness, ciphers: Ciphers, is_peer: bool
+        self, agreed: SessionKeys, *, parties: Parties, rng: Randomness, ciphers: Ciphers, is_peer: bool
     ) -> None:
         """`agreed`: by the opening and its answer. `is_peer`: whether this is the side that opened the link."""
         self._seal_key = agreed.seal_key
@@ -156,12 +156,14 @@ class LinkSession:
         self._handshake = None
 
 
-class LinkBegun:
+class LinkOpening:
     """A link of ours whose first frame is on its way."""
 
     __slots__ = ("_begun", "_ciphers", "_parties", "_rng")
 
-    def __init__(self, begun: Begun, *, parties: Parties, rng: Randomness, ciphers: Ciphers) -> None:
+    def __init__(
+        self, begun: OutgoingOpening, *, parties: Parties, rng: Randomness, ciphers: Ciphers
+    ) -> None:
         self._begun = begun
         self._parties = parties
         self._rng = rng

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from chatapp.wire.errors import WireError
 from chatapp.wire.framing import Kind
 from chatapp.wire.identity import Identity
-from chatapp.wire.session import ERASE_AFTER, OPENING_LASTS_FOR, RENEW_AFTER, SessionTable
+from chatapp.wire.sessions.session import ERASE_AFTER, OPENING_LASTS_FOR, RENEW_AFTER, SessionTable
 
 NAMES = ("alice", "bob")
 IDENTITIES = {name: Identity(bytes([number]) * 32) for number, name in enumerate(NAMES, start=1)}
@@ -167,7 +167,7 @@ class Town:
 
 @pytest.fixture(autouse=True)
 def _recorded(monkeypatch: Any) -> None:
-    for place in ("chatapp.wire.opening.AESGCM", "chatapp.wire.sealing.AESGCM"):
+    for place in ("chatapp.wire.sessions.opening.AESGCM", "chatapp.wire.sealing.AESGCM"):
         monkeypatch.setattr(place, Recorded)
 
 

@@ -12,7 +12,7 @@ from chatapp.wire.errors import SealError, WireError
 from chatapp.wire.framing import ANSWER_OVERHEAD, OPENING_OVERHEAD, SEALED_OVERHEAD, Kind
 from chatapp.wire.identity import Identity, agreement_half
 from chatapp.wire.sealing import CIPHERS_KEPT, Ciphers
-from chatapp.wire.session import (
+from chatapp.wire.sessions.session import (
     ERASE_AFTER,
     OPENING_LASTS_FOR,
     OPENING_MAX,
@@ -142,8 +142,8 @@ def test_no_proof_costs_no_key_agreement(alice: SessionTable, bob: SessionTable,
     bob.open(sent(alice, BOB, b"x"), now=0.0)
     forged = bytearray(sent(table(ALICE, first_number=9), BOB, b"y"))
     forged[60] ^= 1  # of the ephemeral key
-    monkeypatch.setattr("chatapp.wire.opening.AgreementKey", None)
-    monkeypatch.setattr("chatapp.wire.noise.HandshakeState.read_first", None)
+    monkeypatch.setattr("chatapp.wire.sessions.opening.AgreementKey", None)
+    monkeypatch.setattr("chatapp.wire.sessions.noise.HandshakeState.read_first", None)
     with pytest.raises(SealError, match="proof"):
         bob.open(bytes(forged), now=0.0)
 
@@ -361,7 +361,7 @@ def test_a_session_is_renewed_after_so_many_datagrams(
     alice: SessionTable, bob: SessionTable, monkeypatch: Any
 ) -> None:
     assert RENEW_AFTER_DATAGRAMS == 2**20
-    monkeypatch.setattr("chatapp.wire.session.RENEW_AFTER_DATAGRAMS", 5)
+    monkeypatch.setattr("chatapp.wire.sessions.session.RENEW_AFTER_DATAGRAMS", 5)
     meet(alice, bob)
     counts = [len(alice.seal(BOB.public, b"x", now=1.0)) for _ in range(7)]
     assert counts == [1, 1, 1, 1, 1, 2, 1]

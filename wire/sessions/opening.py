@@ -1,4 +1,4 @@
-"""How a session begins: one handshake of Noise KK (`wire.noise`) between two identity keys, as either side sees it.
+"""How a session begins: one handshake of Noise KK (`wire.sessions.noise`) between two identity keys, as either side sees it.
 
 The first message travels in an OPENING, before data that is sealed already under a key of its own (early data), so
 nothing waits for an answer. A keyed hash in it shows that its author holds their identity key, before anything dear is
@@ -24,7 +24,7 @@ from chatapp.wire.framing import (
     pack_opening,
 )
 from chatapp.wire.identity import AgreementKey, agreement_half
-from chatapp.wire.noise import KEY_SIZE, HandshakeState
+from chatapp.wire.sessions.noise import KEY_SIZE, HandshakeState
 
 SESSION_ID_SIZE: Final = 8
 PROOF_SIZE: Final = 16
@@ -41,14 +41,14 @@ class Randomness(Protocol):
         """`n` random bytes."""
 
 
-class Way(enum.IntEnum):
+class Carrier(enum.IntEnum):
     """By what a session is carried. An opening for one way is none for the other."""
 
     DATAGRAMS = 0
     LINK = 1
 
 
-class Agreed(NamedTuple):
+class SessionKeys(NamedTuple):
     """What a handshake gives either side."""
 
     seal_key: bytes
@@ -86,40 +86,52 @@ class Parties:
             static_static=self._shared,
         )
 
-    def prologue(self, header: OpeningHeader, way: Way) -> bytes:
+    def prologue(self, header: OpeningHeader, carrier: Carrier) -> bytes:
         """What both sides hold of an opening before its first message: who opens to whom, which way, under which number."""
         responder = self.theirs if header.identity == self.ours else self.ours
         number = header.number.to_bytes(8, "big")
-        return _PURPOSE + bytes((way,)) + header.identity + responder + number + header.session + self.context
+        return (
+            _PURPOSE
+            + bytes((carrier,))
+            + header.identity
+            + responder
+            + number
+            + header.session
+            + self.context
+        )
 
-    def proof(self, header: OpeningHeader, way: Way) -> bytes:
+    def proof(self, header: OpeningHeader, carrier: Carrier) -> bytes:
         """The keyed hash that only the two can make: 16 bytes over the prologue and the first message."""
         return hashlib.blake2s(
-            self.prologue(header, way) + header.ephemeral + header.tag,
+            self.prologue(header, carrier) + header.ephemeral + header.tag,
             key=self._proof_key,
             digest_size=PROOF_SIZE,
         ).digest()
 
 
-class Begun:
+class OutgoingOpening:
     """A session that we have begun, until the answer comes. `head`: what all of its datagrams begin with."""
 
     __slots__ = ("_counter", "_early_key", "_handshake", "head", "said_at", "session", "started")
 
-    def __init__(self, parties: Parties, *, number: int, way: Way, rng: Randomness, now: float) -> None:
+    def __init__(
+        self, parties: Parties, *, number: int, carrier: Carrier, rng: Randomness, now: float
+    ) -> None:
         self.started: Final = now
         self.said_at = now
         """When it was sent last."""
         self.session: Final = rng.randbytes(SESSION_ID_SIZE)
         bare = OpeningHeader(parties.ours, number, self.session, b"", b"", b"", 0)
         ephemeral = AgreementKey(rng.randbytes(KEY_SIZE))
-        handshake = parties.handshake(ephemeral, parties.prologue(bare, way), is_initiator=True)
+        handshake = parties.handshake(ephemeral, parties.prologue(bare, carrier), is_initiator=True)
         first = handshake.write_first(b"")
         self._handshake: HandshakeState | None = handshake
         self._early_key = handshake.export(_EARLY)
         self._counter = 0
         header = bare._replace(ephemeral=first[:KEY_SIZE], tag=first[KEY_SIZE:])
-        self.head: Final = pack_opening(header._replace(proof=parties.proof(header, way)))[:-_COUNTER_SIZE]
+        self.head: Final = pack_opening(header._replace(proof=parties.proof(header, carrier)))[
+            :-_COUNTER_SIZE
+        ]
 
     def seal(self, payload: bytes) -> bytes:
         """A datagram (or a link's first frame) that opens the session and carries this."""
@@ -128,29 +140,29 @@ class Begun:
         header = self.head + counter
         return header + AESGCM(self._early_key).encrypt(b"\0\0\0\0" + counter, payload, header)
 
-    def answered(self, answer: AnswerHeader) -> Agreed:
+    def answered(self, answer: AnswerHeader) -> SessionKeys:
         """The keys of the session. Raises SealError when it is no answer to this; nothing has changed then."""
         if self._handshake is None:
             raise SealError("answered before")
         handshake = copy.copy(self._handshake)
         handshake.read_second(answer.ephemeral + answer.tag)
         to_them, to_us = handshake.split()
-        return Agreed(to_them.key, to_us.key, handshake.handshake_hash)
+        return SessionKeys(to_them.key, to_us.key, handshake.handshake_hash)
 
     def erase(self) -> None:
         """It is answered, or given up: its keys are gone."""
         self._handshake, self._early_key = None, b""
 
 
-class Heard:
+class IncomingOpening:
     """An opening of somebody else's that is genuine: what comes early in it can be read, and it can be answered."""
 
     __slots__ = ("_early_key", "_handshake", "_header", "head")
 
-    def __init__(self, parties: Parties, header: OpeningHeader, *, way: Way, rng: Randomness) -> None:
+    def __init__(self, parties: Parties, header: OpeningHeader, *, carrier: Carrier, rng: Randomness) -> None:
         """Raises SealError when its first message does not open. The proof has been checked."""
         ephemeral = AgreementKey(rng.randbytes(KEY_SIZE))
-        handshake = parties.handshake(ephemeral, parties.prologue(header, way), is_initiator=False)
+        handshake = parties.handshake(ephemeral, parties.prologue(header, carrier), is_initiator=False)
         handshake.read_first(header.ephemeral + header.tag)
         self._handshake: HandshakeState | None = handshake
         self._early_key = handshake.export(_EARLY)
@@ -165,12 +177,12 @@ class Heard:
         except InvalidTag:
             raise SealError("does not open") from None
 
-    def answer(self, session: bytes) -> tuple[bytes, Agreed]:
+    def answer(self, session: bytes) -> tuple[bytes, SessionKeys]:
         """Our part of the handshake: what all answers begin with, and the keys of the session. Once."""
         assert self._handshake is not None
         second = self._handshake.write_second(b"")
         to_us, to_them = self._handshake.split()
-        agreed = Agreed(to_them.key, to_us.key, self._handshake.handshake_hash)
+        agreed = SessionKeys(to_them.key, to_us.key, self._handshake.handshake_hash)
         self._handshake = None  # what the keys came from is of no more use
         header = AnswerHeader(self._header.session, session, second[:KEY_SIZE], second[KEY_SIZE:], 0)
         return pack_answer(header)[:-_COUNTER_SIZE], agreed

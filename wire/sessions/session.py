@@ -30,9 +30,17 @@ from chatapp.wire.framing import (
 )
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import DATAGRAM_MAX
-from chatapp.wire.linksession import LinkBegun, LinkSession
-from chatapp.wire.opening import SESSION_ID_SIZE, Agreed, Begun, Heard, Parties, Randomness, Way
 from chatapp.wire.sealing import Ciphers, ReplayWindow
+from chatapp.wire.sessions.link import LinkOpening, LinkSession
+from chatapp.wire.sessions.opening import (
+    SESSION_ID_SIZE,
+    Carrier,
+    IncomingOpening,
+    OutgoingOpening,
+    Parties,
+    Randomness,
+    SessionKeys,
+)
 
 RENEW_AFTER: Final = 120.0
 """Seconds after which whoever seals begins a new session,"""
@@ -85,7 +93,7 @@ class Session:
         *,
         ours: bytes,
         theirs: bytes,
-        agreed: Agreed,
+        agreed: SessionKeys,
         ciphers: Ciphers,
         order: int,
         born: float,
@@ -146,7 +154,9 @@ class Early:
 
     __slots__ = ("heard", "is_return", "order", "replay", "session")
 
-    def __init__(self, heard: Heard, session: Session | None, order: int, *, is_return: bool) -> None:
+    def __init__(
+        self, heard: IncomingOpening, session: Session | None, order: int, *, is_return: bool
+    ) -> None:
         """`session`: what came of it; None where ours, begun at the same time, goes before."""
         self.heard: Final = heard
         self.session: Final = session
@@ -183,8 +193,8 @@ class Pair:
         """The same of openings on links."""
         self.least = 0
         """The lowest number that an opening of ours may have: they have told so."""
-        self.begun: Begun | None = None
-        self.begun_before: Begun | None = None
+        self.begun: OutgoingOpening | None = None
+        self.begun_before: OutgoingOpening | None = None
         """Openings of ours that may be answered yet."""
         self.early: Early | None = None
         self.current: Session | None = None
@@ -263,9 +273,9 @@ class SessionTable:
         self._next_number = first_number
         self._order = 0
         self._pairs: dict[bytes, Pair] = {}
-        self._found: dict[bytes, Session | tuple[Pair, Begun]] = {}
+        self._found: dict[bytes, Session | tuple[Pair, OutgoingOpening]] = {}
         self._numbers: dict[bytes, int] = {}
-        self._ends: list[tuple[float, int, Pair, Session | Begun | Early]] = []
+        self._ends: list[tuple[float, int, Pair, Session | OutgoingOpening | Early]] = []
         self._ends_made = 0
         self.ciphers: Final = Ciphers()
 
@@ -391,11 +401,11 @@ class SessionTable:
 
     # --- links
 
-    def open_link(self, identity: bytes, payload: bytes, *, now: float) -> tuple[bytes, LinkBegun]:
+    def open_link(self, identity: bytes, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
         """The first frame of a new link, which carries this, and what understands the answer. Raises SealError."""
         pair = self._pairs.get(identity) or self._meet(identity)
-        begun = self._begin(pair, Way.LINK, now)
-        return begun.seal(payload), LinkBegun(
+        begun = self._begin(pair, Carrier.LINK, now)
+        return begun.seal(payload), LinkOpening(
             begun, parties=pair.parties, rng=self._rng, ciphers=self.ciphers
         )
 
@@ -407,7 +417,7 @@ class SessionTable:
         pair = self._pairs.get(header.identity) or self._meet(header.identity)
         if header.number <= pair.link_number:
             raise SealError("an opening of before")
-        heard = self._hear(pair, header, Way.LINK, now)
+        heard = self._hear(pair, header, Carrier.LINK, now)
         payload = heard.open(frame)
         pair.link_number = header.number
         head, agreed = heard.answer(bytes(SESSION_ID_SIZE))
@@ -444,10 +454,10 @@ class SessionTable:
         self._order += 1
         return self._order
 
-    def _begin(self, pair: Pair, way: Way, now: float) -> Begun:
+    def _begin(self, pair: Pair, carrier: Carrier, now: float) -> OutgoingOpening:
         number, self._next_number = max(self._next_number, pair.least), self._next_number + 1
         pair.least = number + 1
-        return Begun(pair.parties, number=number, way=way, rng=self._rng, now=now)
+        return OutgoingOpening(pair.parties, number=number, carrier=carrier, rng=self._rng, now=now)
 
     def _open_with(self, pair: Pair, payload: bytes, now: float) -> bytes:
         begun = pair.begun
@@ -455,7 +465,7 @@ class SessionTable:
             if pair.begun_before is not None:
                 self._end(pair, pair.begun_before)
             pair.begun_before = begun
-            begun = pair.begun = self._begin(pair, Way.DATAGRAMS, now)
+            begun = pair.begun = self._begin(pair, Carrier.DATAGRAMS, now)
             self._found[begun.session] = (pair, begun)
             self._end_at(now + ANSWER_AWAITED_FOR, pair, begun)
         begun.said_at = now
@@ -471,13 +481,13 @@ class SessionTable:
             datagrams.append(self._open_with(pair, b"", now))
         return datagrams
 
-    def _hear(self, pair: Pair, header: OpeningHeader, way: Way, now: float) -> Heard:
+    def _hear(self, pair: Pair, header: OpeningHeader, carrier: Carrier, now: float) -> IncomingOpening:
         """Raises SealError; before anything dear is computed for who cannot prove themselves."""
-        if not hmac.compare_digest(pair.parties.proof(header, way), header.proof):
+        if not hmac.compare_digest(pair.parties.proof(header, carrier), header.proof):
             raise SealError("no proof of who opens")
         if not pair.take_allowance(now):
             raise SealError("too many openings")
-        return Heard(pair.parties, header, way=way, rng=self._rng)
+        return IncomingOpening(pair.parties, header, carrier=carrier, rng=self._rng)
 
     def _open_opening(self, header: OpeningHeader, datagram: bytes, now: float) -> Opened:
         pair = self._pairs.get(header.identity) or self._meet(header.identity)
@@ -485,7 +495,7 @@ class SessionTable:
         if early is None or datagram[:OPENING_HEAD_SIZE] != early.heard.head:
             if header.number <= pair.number:
                 self._refuse(pair, header, now)
-            early = self._take_opening(pair, self._hear(pair, header, Way.DATAGRAMS, now), header, now)
+            early = self._take_opening(pair, self._hear(pair, header, Carrier.DATAGRAMS, now), header, now)
         if not early.replay.is_fresh(header.counter):
             raise SealError("replayed")
         payload = early.heard.open(datagram)
@@ -502,12 +512,12 @@ class SessionTable:
     def _refuse(self, pair: Pair, header: OpeningHeader, now: float) -> NoReturn:
         """Raises OldOpening for what is theirs and no belated copy, as far as can be told; else SealError."""
         is_silent = now >= pair.heard_at + SILENT_AFTER
-        is_theirs = hmac.compare_digest(pair.parties.proof(header, Way.DATAGRAMS), header.proof)
+        is_theirs = hmac.compare_digest(pair.parties.proof(header, Carrier.DATAGRAMS), header.proof)
         if is_silent and is_theirs and pair.take_allowance(now):
             raise OldOpening(pair.number)
         raise SealError("an opening of before")
 
-    def _take_opening(self, pair: Pair, heard: Heard, header: OpeningHeader, now: float) -> Early:
+    def _take_opening(self, pair: Pair, heard: IncomingOpening, header: OpeningHeader, now: float) -> Early:
         pair.number = header.number
         if self._opening_taken is not None:
             self._opening_taken(header.identity, header.number)
@@ -563,7 +573,7 @@ class SessionTable:
         self._take_answer(pair, begun, session, now)
         return self._opened(session, payload, header.counter, now)
 
-    def _take_answer(self, pair: Pair, begun: Begun, session: Session, now: float) -> None:
+    def _take_answer(self, pair: Pair, begun: OutgoingOpening, session: Session, now: float) -> None:
         current = pair.current
         self._end(pair, begun)
         if (
@@ -591,11 +601,11 @@ class SessionTable:
             pair.is_doubted = False
         return Opened(pair.parties.theirs, payload, session.ours, is_newest, False, None)
 
-    def _end_at(self, when: float, pair: Pair, ending: Session | Begun | Early) -> None:
+    def _end_at(self, when: float, pair: Pair, ending: Session | OutgoingOpening | Early) -> None:
         self._ends_made += 1
         heapq.heappush(self._ends, (when, self._ends_made, pair, ending))
 
-    def _end(self, pair: Pair, ending: Session | Begun | Early) -> None:
+    def _end(self, pair: Pair, ending: Session | OutgoingOpening | Early) -> None:
         """Its keys are erased."""
         if not self._is_held(pair, ending):
             return
@@ -606,7 +616,7 @@ class SessionTable:
                 pair.current = None
             if pair.early is not None and pair.early.session is ending:
                 self._end(pair, pair.early)
-        elif isinstance(ending, Begun):
+        elif isinstance(ending, OutgoingOpening):
             del self._found[ending.session]
             ending.erase()
             if pair.begun is ending:
@@ -617,9 +627,9 @@ class SessionTable:
             ending.heard.erase()
             pair.early = None
 
-    def _is_held(self, pair: Pair, held: Session | Begun | Early) -> bool:
+    def _is_held(self, pair: Pair, held: Session | OutgoingOpening | Early) -> bool:
         if isinstance(held, Session):
             return self._found.get(held.ours) is held
-        if isinstance(held, Begun):
+        if isinstance(held, OutgoingOpening):
             return held is pair.begun or held is pair.begun_before
         return held is pair.early

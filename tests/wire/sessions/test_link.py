@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from chatapp.wire import sealing
 from chatapp.wire.errors import SealError
 from chatapp.wire.framing import Kind
-from chatapp.wire.linksession import RENEW_AFTER_FRAMES, LinkSession
-from chatapp.wire.noise import MESSAGE_OVERHEAD
+from chatapp.wire.sessions.link import RENEW_AFTER_FRAMES, LinkSession
+from chatapp.wire.sessions.noise import MESSAGE_OVERHEAD
 from tests.support.memory import keys_in_memory
 from tests.support.tampering import all_cuts, all_flips, tampered
 from tests.wire.parties import ALICE, EVE, REGISTRY, linked, payloads, table
@@ -290,7 +290,7 @@ def test_keys_of_one_time_open_nothing_of_before_and_nothing_of_after_a_renewal(
 
 def test_a_link_is_worn_by_frames_of_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert RENEW_AFTER_FRAMES == 2**20
-    monkeypatch.setattr("chatapp.wire.linksession.RENEW_AFTER_FRAMES", 8)
+    monkeypatch.setattr("chatapp.wire.sessions.link.RENEW_AFTER_FRAMES", 8)
     peer, registry = linked()  # the registry's answer is the first frame
     for _ in range(3):
         registry.open(peer.seal(b""))
