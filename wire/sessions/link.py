@@ -1,8 +1,8 @@
 """The secure session of a link: sealed frames in order, and new keys while the link lasts (clauses 9.1, 9.2 and 9.6).
 
-TCP keeps the order, so counters need not travel: both sides count, and a frame that was lost, repeated or changed does not
-open. A renewal is another handshake of Noise KK, carried by frames of the link and bound to the handshake before it. Each
-direction changes its key behind one certain frame, so frames on their way still open and none has to wait.
+TCP keeps the order, so counters are not sent: both sides count, and a frame that was lost, repeated or changed does not
+open. A renewal is another Noise KK handshake, carried by frames of the link and bound to the previous handshake. Each
+direction changes its key after one particular frame, so frames in transit still open and none has to wait.
 """
 
 from typing import Final
@@ -89,7 +89,7 @@ class LinkSession:
 
     @property
     def is_worn(self) -> bool:
-        """Whether so many frames went under the present keys that they have to be renewed."""
+        """Whether the present keys have served so many frames that they must be renewed."""
         return self._sealed + self._opened >= self._worn_at
 
     def renew(self) -> bytes:
@@ -99,8 +99,10 @@ class LinkSession:
         return self.seal(self._handshake.write_first(b""), _RENEWAL)
 
     def renewal_came(self, frame: bytes) -> bytes:
-        """Take a frame of a renewal in and return the frame that answers it, empty for none. Raises SealError: the link is
-        then no good."""
+        """Handle a frame of a renewal; return the frame that answers it, empty for none.
+
+        Raises SealError: the link is then unusable.
+        """
         message = self.open(frame, _RENEWAL)
         if self._is_peer:
             return self._finish(message)
@@ -113,7 +115,7 @@ class LinkSession:
         return b""
 
     def _answer(self, first: bytes) -> bytes:
-        """The registry's part: what follows its answer is sealed under the new key."""
+        """The registry's part: everything after its answer is sealed under the new key."""
         _check_length(first)
         handshake = self._new_handshake()
         handshake.read_first(first)
@@ -124,7 +126,7 @@ class LinkSession:
         return answer
 
     def _finish(self, second: bytes) -> bytes:
-        """The peer's part: what comes behind the answer, and what goes behind our last frame, is under the new keys."""
+        """The peer's part: everything after the answer, and after our last frame, is under the new keys."""
         handshake, self._handshake = self._handshake, None
         if handshake is None:
             raise SealError("an answer to no renewal")
@@ -149,7 +151,7 @@ class LinkSession:
     # --- the end
 
     def erase(self) -> None:
-        """The link is over: its keys are gone."""
+        """Erase the keys: the link is over."""
         self._ciphers.drop(self._seal_key)
         self._ciphers.drop(self._open_key)
         self._seal_key = self._open_key = self._next_open_key = b""
@@ -157,7 +159,7 @@ class LinkSession:
 
 
 class LinkOpening:
-    """A link of ours whose first frame is on its way."""
+    """A link of ours whose first frame was sent and not answered yet."""
 
     __slots__ = ("_begun", "_ciphers", "_parties", "_rng")
 
@@ -170,7 +172,7 @@ class LinkOpening:
         self._ciphers = ciphers
 
     def answered(self, frame: bytes) -> LinkSession:
-        """Return the session of the link, now that the registry's first frame came. Raises SealError, DecodeError."""
+        """Return the session of the link, given the registry's first frame. Raises SealError, DecodeError."""
         if frame[:1] != bytes((Kind.ANSWER,)):
             raise SealError("no answer")
         answer = unpack_answer(frame)

@@ -1,8 +1,8 @@
-"""How a session begins: one handshake of Noise KK (`wire.sessions.noise`) between two identity keys, as either side sees it.
+"""Opening a session: one handshake of Noise KK (`wire.sessions.noise`) between two identity keys, as either side sees it.
 
-The first message travels in an OPENING, before data that is sealed already under a key of its own (early data), so
-nothing waits for an answer. A keyed hash in it shows that its author holds their identity key, before anything dear is
-computed. The second message travels in an ANSWER. It knows keys and bytes, not when or where anything is sent.
+The first message travels in an OPENING, in front of data that is already sealed under a key of its own (early data), so
+nothing waits for an answer. A keyed hash in it proves that its author holds the identity key, and is checked before any
+expensive computation. The second message travels in an ANSWER.
 """
 
 import copy
@@ -35,38 +35,38 @@ _COUNTER_SIZE: Final = 8
 
 
 class Randomness(Protocol):
-    """Where chance comes from: `random.Random` in tests, the system's in earnest."""
+    """A source of random bytes: `random.Random` in tests, the system's in production."""
 
     def randbytes(self, n: int, /) -> bytes:
-        """`n` random bytes."""
+        """Return `n` random bytes."""
 
 
 class Carrier(enum.IntEnum):
-    """By what a session is carried. An opening for one way is none for the other."""
+    """What carries a session. An opening for one carrier is invalid for the other."""
 
     DATAGRAMS = 0
     LINK = 1
 
 
 class SessionKeys(NamedTuple):
-    """What a handshake gives either side."""
+    """The result of a handshake for one side."""
 
     seal_key: bytes
     open_key: bytes
     binding: bytes
-    """The handshake's hash, which is no secret: no other handshake has the same."""
+    """The handshake's hash; it is unique to the handshake and not secret."""
 
 
 class Parties:
-    """We and somebody else, as far as it stays the same: the keys that both sides hold already.
+    """The permanent part of the relation between us and one other party: the keys that both sides know already.
 
-    `context`: bytes that both sides know and that make openings of an earlier acquaintance void; mostly none.
+    `context`: bytes that both sides know and that invalidate openings of an earlier registration; usually empty.
     """
 
     __slots__ = ("_proof_key", "_shared", "_static", "_their_static", "context", "ours", "theirs")
 
     def __init__(self, static: AgreementKey, *, ours: bytes, theirs: bytes, context: bytes) -> None:
-        """`ours`, `theirs`: the identity keys. Raises SealError when theirs is invalid."""
+        """`ours`, `theirs`: the identity keys. Raises SealError if theirs is invalid."""
         self._static = static
         self._their_static = agreement_half(theirs)
         self._shared = static.agree(self._their_static)
@@ -76,7 +76,7 @@ class Parties:
         self.context: Final = context
 
     def handshake(self, ephemeral: AgreementKey, prologue: bytes, *, is_initiator: bool) -> HandshakeState:
-        """One side of a handshake, before its first message."""
+        """Return our side of a handshake, before its first message."""
         return HandshakeState(
             is_initiator=is_initiator,
             prologue=prologue,
@@ -87,7 +87,8 @@ class Parties:
         )
 
     def prologue(self, header: OpeningHeader, carrier: Carrier) -> bytes:
-        """What both sides hold of an opening before its first message: who opens to whom, which way, under which number."""
+        """Return what both sides know of an opening before its first message: who opens to whom, by which carrier,
+        under which number."""
         responder = self.theirs if header.identity == self.ours else self.ours
         number = header.number.to_bytes(8, "big")
         return (
@@ -101,7 +102,8 @@ class Parties:
         )
 
     def proof(self, header: OpeningHeader, carrier: Carrier) -> bytes:
-        """The keyed hash that only the two can make: 16 bytes over the prologue and the first message."""
+        """Return the keyed hash that only the two parties can compute: 16 bytes over the prologue and the first
+        message."""
         return hashlib.blake2s(
             self.prologue(header, carrier) + header.ephemeral + header.tag,
             key=self._proof_key,
@@ -110,7 +112,7 @@ class Parties:
 
 
 class OutgoingOpening:
-    """A session that we have begun, until the answer comes. `head`: what all of its datagrams begin with."""
+    """An opening of ours, until the answer comes. `head`: what all of its datagrams begin with."""
 
     __slots__ = ("_counter", "_early_key", "_handshake", "head", "said_at", "session", "started")
 
@@ -119,7 +121,7 @@ class OutgoingOpening:
     ) -> None:
         self.started: Final = now
         self.said_at = now
-        """When it was sent last."""
+        """When it was last sent."""
         self.session: Final = rng.randbytes(SESSION_ID_SIZE)
         bare = OpeningHeader(parties.ours, number, self.session, b"", b"", b"", 0)
         ephemeral = AgreementKey(rng.randbytes(KEY_SIZE))
@@ -134,7 +136,7 @@ class OutgoingOpening:
         ]
 
     def seal(self, payload: bytes) -> bytes:
-        """A datagram (or a link's first frame) that opens the session and carries this."""
+        """Return a datagram (or a link's first frame) that opens the session and carries this payload."""
         counter = self._counter.to_bytes(8, "big")
         self._counter += 1
         header = self.head + counter
@@ -150,17 +152,17 @@ class OutgoingOpening:
         return SessionKeys(to_them.key, to_us.key, handshake.handshake_hash)
 
     def erase(self) -> None:
-        """It is answered, or given up: its keys are gone."""
+        """Erase the keys: the opening is answered or given up."""
         self._handshake, self._early_key = None, b""
 
 
 class IncomingOpening:
-    """An opening of somebody else's that is genuine: what comes early in it can be read, and it can be answered."""
+    """A genuine opening of another party: its early data can be read, and it can be answered."""
 
     __slots__ = ("_early_key", "_handshake", "_header", "head")
 
     def __init__(self, parties: Parties, header: OpeningHeader, *, carrier: Carrier, rng: Randomness) -> None:
-        """Raises SealError when its first message does not open. The proof has been checked."""
+        """Raises SealError if its first message does not open. The caller has checked the proof."""
         ephemeral = AgreementKey(rng.randbytes(KEY_SIZE))
         handshake = parties.handshake(ephemeral, parties.prologue(header, carrier), is_initiator=False)
         handshake.read_first(header.ephemeral + header.tag)
@@ -170,7 +172,7 @@ class IncomingOpening:
         self.head: Final = pack_opening(header)[:-_COUNTER_SIZE]
 
     def open(self, data: bytes) -> bytes:
-        """What one of its datagrams carries. Raises SealError."""
+        """Return the payload of one of its datagrams. Raises SealError."""
         header, counter = data[:OPENING_HEADER_SIZE], data[OPENING_HEAD_SIZE:OPENING_HEADER_SIZE]
         try:
             return AESGCM(self._early_key).decrypt(b"\0\0\0\0" + counter, data[OPENING_HEADER_SIZE:], header)
@@ -188,5 +190,5 @@ class IncomingOpening:
         return pack_answer(header)[:-_COUNTER_SIZE], agreed
 
     def erase(self) -> None:
-        """Its keys are gone."""
+        """Erase the keys."""
         self._handshake, self._early_key = None, b""

@@ -1,9 +1,8 @@
-"""Secure sessions with everybody whom we know by their identity key: begun, answered, renewed, erased (clause 5).
+"""Secure sessions with everybody whom we know by identity key: opened, answered, renewed, erased (clause 5).
 
-Each side finds a session by a random number of its own choosing, never by a key, so nobody can stand in another's place.
-Keys belong to one handshake and are never met again: no counter is used twice under one key, whatever flips, restarts, is
-copied or put back. What is said before the answer comes travels with the opening. It knows keys, bytes and spans; it must
-not know sockets, clocks, or what the bytes mean.
+Each side finds a session by a random number of its own choosing, never by a key, so nobody can take another's place. Keys
+belong to one handshake and never occur again: no counter is used twice under one key, even if a program restarts, or its
+folder is copied or restored. Data sent before the answer arrives travels with the opening.
 """
 
 import heapq
@@ -43,33 +42,33 @@ from chatapp.wire.sessions.opening import (
 )
 
 RENEW_AFTER: Final = 120.0
-"""Seconds after which whoever seals begins a new session,"""
+"""Seconds after which the side that seals begins a new session,"""
 RENEW_AFTER_DATAGRAMS: Final = 1 << 20
-"""or after so many datagrams of ours."""
+"""or datagrams of ours after which it does."""
 ERASE_AFTER: Final = 180.0
 """Seconds after which the keys of a session are erased in any case."""
 REPLACED_LASTS_FOR: Final = 60.0
-"""Seconds for which a session that was replaced still opens what is on its way."""
+"""Seconds for which a replaced session still opens datagrams that are on their way."""
 OPENING_LASTS_FOR: Final = 3.0
-"""Seconds for which one opening is sent again and again. What is sealed later begins another: the other side may have been
-started anew since it took the first."""
+"""Seconds for which one opening is sent repeatedly. Data sealed later begins another one, since the other side may have
+restarted after it received the first."""
 ANSWER_AWAITED_FOR: Final = 20.0
-"""Seconds for which an opening that is not sent any more may still be answered."""
+"""Seconds for which an opening may still be answered after it is no longer sent."""
 RENEWAL_AGAIN_AFTER: Final = 1.0
-"""Seconds after which the opening that renews a session is sent again, as long as it is not answered."""
+"""Seconds after which the opening that renews a session is repeated, as long as it is not answered."""
 SILENT_AFTER: Final = 0.9
-"""Seconds without a datagram of theirs after which a message that goes unanswered makes us open anew: two tries."""
+"""Seconds without a datagram of theirs after which an unanswered message is repeated with a new opening: two tries."""
 OPENINGS_BURST: Final = 16
-"""Openings of one person that are heeded at once, four key agreements each; then one a second."""
+"""Openings of one party that are processed at once, with four key agreements each; after that, one a second."""
 OPENING_MAX: Final = 2**62
-"""Whoever claims to have taken an opening of ours of such a number is not believed: there must be room above."""
+"""A claim to have accepted an opening of ours with such a number is not believed: there must be room above it."""
 _OPENING: Final = bytes((Kind.OPENING,))
 _RENEWED_EARLY: Final = 5.0
-"""Seconds before we would renew a session in which an opening of theirs still counts as its renewal."""
+"""An opening of theirs counts as a renewal if it comes at most so many seconds before we would renew the session."""
 
 
 class Session:
-    """One secure channel: seals, opens, refuses repeats. `ours` is the id by which it is found here."""
+    """A secure session: seals, opens, and refuses repeats. `ours` is the id by which we find it."""
 
     __slots__ = (
         "_ciphers",
@@ -99,8 +98,7 @@ class Session:
         born: float,
         answer_head: bytes | None,
     ) -> None:
-        """`answer_head`: of a session that they have begun, until they have shown that
-        they know of it."""
+        """`answer_head`: for a session that they opened, until they have shown that they know of it."""
         self.pair: Final = pair
         self.ours: Final = ours
         self.theirs: Final = theirs
@@ -116,7 +114,7 @@ class Session:
         self._replay = ReplayWindow()
 
     def seal(self, payload: bytes) -> bytes:
-        """A datagram: header, ciphertext, AEAD tag."""
+        """Return a datagram: header, ciphertext, AEAD tag."""
         counter = self._sent
         self._sent = counter + 1
         if counter == RENEW_AFTER_DATAGRAMS:
@@ -130,7 +128,7 @@ class Session:
         )
 
     def open(self, counter: int, datagram: bytes, header_size: int) -> bytes:
-        """The payload. Raises SealError for a forgery or a repeat."""
+        """Return the payload. Raises SealError for a forgery or a repeat."""
         if not self._replay.is_fresh(counter):
             raise SealError("replayed")
         try:
@@ -143,31 +141,31 @@ class Session:
         return payload
 
     def erase(self) -> None:
-        """The keys are gone; nothing is sealed or opened any more."""
+        """Erase the keys; nothing can be sealed or opened any more."""
         self._ciphers.drop(self._seal_key)
         self._ciphers.drop(self._open_key)
         self._seal_key = self._open_key = b""
 
 
 class Early:
-    """The opening of theirs that was taken last: what else comes with it is read, each datagram once."""
+    """The last opening of theirs that was accepted: further early data with it is read, each datagram once."""
 
     __slots__ = ("heard", "is_return", "order", "replay", "session")
 
     def __init__(
         self, heard: IncomingOpening, session: Session | None, order: int, *, is_return: bool
     ) -> None:
-        """`session`: what came of it; None where ours, begun at the same time, goes before."""
+        """`session`: the session it led to; None if our own simultaneous opening takes precedence."""
         self.heard: Final = heard
         self.session: Final = session
         self.order: Final = order
         self.is_return = is_return
-        """Whether nothing had to be renewed, as long as nobody was told so."""
+        """Whether they opened although nothing had to be renewed, and the caller has not been told yet."""
         self.replay: Final = ReplayWindow()
 
 
 class Pair:
-    """We and one other: what we share."""
+    """The state shared with one other party."""
 
     __slots__ = (
         "allowance",
@@ -188,26 +186,26 @@ class Pair:
     def __init__(self, parties: Parties, number: int) -> None:
         self.parties: Final = parties
         self.number = number
-        """Of the last opening of theirs that was taken; only higher ones are from now on."""
+        """The number of the last opening of theirs that was accepted; only higher numbers are accepted from now on."""
         self.link_number = -1
-        """The same of openings on links."""
+        """The same for openings on links."""
         self.least = 0
-        """The lowest number that an opening of ours may have: they have told so."""
+        """The lowest number that an opening of ours may have, as they have told us."""
         self.begun: OutgoingOpening | None = None
         self.begun_before: OutgoingOpening | None = None
-        """Openings of ours that may be answered yet."""
+        """Openings of ours that may still be answered."""
         self.early: Early | None = None
         self.current: Session | None = None
-        """Under which we seal."""
+        """The session under which we seal."""
         self.is_doubted = False
-        """Whether they may not have it: what we say goes with an opening."""
+        """Whether they may not have the session: data is sent with an opening."""
         self.heard_at = float("-inf")
         self.newest: tuple[float, int, int] = (-1, 0, -1)
         self.allowance = float(OPENINGS_BURST)
         self.allowed_at = float("-inf")
 
     def note(self, order: int, phase: int, counter: int, now: float) -> bool:
-        """A datagram was opened; whether all that were before are older."""
+        """Record an opened datagram. Returns whether it is the newest one of theirs."""
         self.heard_at = now
         mark = (order, phase, counter)
         if mark <= self.newest:
@@ -216,7 +214,7 @@ class Pair:
         return True
 
     def take_allowance(self, now: float) -> bool:
-        """Whether one more opening of theirs may be heeded."""
+        """Whether one more opening of theirs may be processed now."""
         earned = min(now - self.allowed_at, OPENINGS_BURST)
         self.allowance, self.allowed_at = min(self.allowance + earned, OPENINGS_BURST), now
         if self.allowance < 1:
@@ -226,8 +224,8 @@ class Pair:
 
 
 class OldOpening(SealError):
-    """Somebody opens with a number that is not above `number`, of the last opening of theirs that was taken, and nothing
-    else of theirs comes: their folder and clock may have been put back."""
+    """An opening of theirs has a number that is not above `number`, that of their last accepted one, and nothing else
+    of theirs arrives: their folder and clock may have been restored."""
 
     def __init__(self, number: int) -> None:
         super().__init__("an opening of before")
@@ -235,23 +233,23 @@ class OldOpening(SealError):
 
 
 class Opened(NamedTuple):
-    """What a datagram brought, and from whom."""
+    """The content and sender of a datagram."""
 
     identity: bytes
     payload: bytes
-    """Empty where nothing is said but that a session begins."""
+    """Empty if the datagram only begins a session."""
     session: bytes
-    """Under which it can be answered, whatever comes after; empty for none."""
+    """The session under which it can be answered, whatever comes after; empty for none."""
     is_newest: bool
-    """Whether no later one of theirs was opened before: only then does it say how things are now."""
+    """Whether no later datagram of theirs was opened before: only then does it show their present state."""
     is_return: bool
-    """Whether they open anew although nothing had to be renewed: their program was started, or has missed what we said."""
+    """Whether they opened a session although nothing had to be renewed: their program restarted, or missed our data."""
     answer: bytes | None
-    """To be sent back at once."""
+    """A datagram to send back at once."""
 
 
 class SessionTable:
-    """Everybody with whom we share sessions."""
+    """The sessions with all other parties."""
 
     def __init__(
         self,
@@ -286,15 +284,16 @@ class SessionTable:
     # --- people
 
     def restore(self, identity: bytes, number: int) -> None:
-        """As in an earlier life: the last opening of theirs that was taken."""
+        """Restore from disk: the number of the last opening of theirs that was accepted."""
         self._numbers[identity] = number
 
     def number_from(self, number: int) -> None:
-        """Our openings have this number or higher ones from now on."""
+        """Use this number or higher ones for our openings from now on."""
         self._next_number = max(self._next_number, number)
 
     def meet_anew(self, identity: bytes, *, now: float) -> None:
-        """Their context is another one: nothing of before counts as new; what is on its way is read for a while yet."""
+        """Start over with a party whose context has changed: earlier datagrams no longer count as new, but are read for
+        a while."""
         pair = self._pairs.pop(identity, None)
         if pair is None:
             return
@@ -306,7 +305,7 @@ class SessionTable:
             self._end_at(now + REPLACED_LASTS_FOR, pair, pair.current)
 
     def forget(self, identity: bytes) -> None:
-        """Nothing is shared with them any more."""
+        """Drop everything shared with a party."""
         self._numbers.pop(identity, None)
         pair = self._pairs.pop(identity, None)
         for _, _, whose, ending in self._ends:
@@ -314,7 +313,7 @@ class SessionTable:
                 self._end(whose, ending)
 
     def author_of(self, datagram: bytes) -> bytes | None:
-        """Whose it is, as far as its header says; None for nobody with whom we share anything."""
+        """Return the sender of a datagram according to its header; None if we share nothing with them."""
         if datagram[:1] == _OPENING:
             return datagram[1:33]
         found = self._found.get(datagram[1 : 1 + SESSION_ID_SIZE])
@@ -330,9 +329,10 @@ class SessionTable:
     # --- out
 
     def seal(self, identity: bytes, payload: bytes, *, now: float) -> list[bytes]:
-        """The datagrams that carry this to somebody: one, and at times another one that renews the session.
+        """Return the datagrams that carry this payload: one, and sometimes another that renews the session.
 
-        Raises SealError for nobody whom we know, and for an invalid key."""
+        Raises SealError for an unknown party, and for an invalid key.
+        """
         pair = self._pairs.get(identity) or self._meet(identity)
         session = pair.current
         if session is None or pair.is_doubted:
@@ -342,7 +342,7 @@ class SessionTable:
         return self._seal_and_renew(pair, session, payload, now)
 
     def room(self, identity: bytes, *, now: float) -> int:
-        """How many bytes a payload may have that is sealed for somebody now."""
+        """Return how many bytes a payload may have that is sealed for this party now."""
         pair = self._pairs.get(identity)
         session = None if pair is None or pair.is_doubted else pair.current
         if session is None or session.answer_head is not None or now >= session.renew_at:
@@ -350,29 +350,31 @@ class SessionTable:
         return DATAGRAM_MAX - SEALED_OVERHEAD
 
     def seal_back(self, session: bytes, payload: bytes) -> bytes | None:
-        """A datagram under just this session; None when it is over."""
+        """Return a datagram under exactly this session; None when it is over."""
         found = self._found.get(session)
         return found.seal(payload) if isinstance(found, Session) else None
 
     def hail(self, identity: bytes, *, now: float) -> list[bytes]:
-        """Show somebody that we are here, by an opening that says nothing. None where we share a session."""
+        """Return an empty opening that shows this party that we are here; nothing if we share a session."""
         pair = self._pairs.get(identity) or self._meet(identity)
         return [] if pair.current is not None else [self._open_with(pair, b"", now)]
 
     def doubt(self, identity: bytes, *, now: float) -> None:
-        """What we say goes unanswered. If they are silent, they may have been started anew: we open with the next."""
+        """Note that our data goes unanswered. If the party is silent, it may have restarted: the next data goes with an
+        opening."""
         pair = self._pairs.get(identity)
         if pair is not None and now >= pair.heard_at + SILENT_AFTER:
             pair.is_doubted = True
 
     def open_anew(self, identity: bytes) -> None:
-        """They have been started anew: what we say next goes with an opening."""
+        """Note that they have restarted: the next data goes with an opening."""
         pair = self._pairs.get(identity)
         if pair is not None:
             pair.is_doubted = True
 
     def open_above(self, identity: bytes, number: int) -> None:
-        """They take no opening of ours up to this number: an earlier life, of which we know nothing, has used it."""
+        """Note that they accept no opening of ours up to this number: an earlier run, of which we know nothing, has
+        used it."""
         pair = self._pairs.get(identity)
         if pair is None or number >= OPENING_MAX or number + 1 < pair.least:
             return  # ours has a higher one since
@@ -383,7 +385,7 @@ class SessionTable:
     # --- in
 
     def open(self, datagram: bytes, *, now: float) -> Opened:
-        """What it says and whose it is. Raises SealError for what is not genuine or came before, DecodeError."""
+        """Open a datagram. Raises SealError if it is forged or a repeat, DecodeError."""
         kind = datagram[0] if datagram else 0
         if kind == Kind.SEALED:
             header = unpack_sealed(datagram)
@@ -402,7 +404,8 @@ class SessionTable:
     # --- links
 
     def open_link(self, identity: bytes, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
-        """The first frame of a new link, which carries this, and what understands the answer. Raises SealError."""
+        """Return the first frame of a new link, which carries this payload, and the object that processes the answer.
+        Raises SealError."""
         pair = self._pairs.get(identity) or self._meet(identity)
         begun = self._begin(pair, Carrier.LINK, now)
         return begun.seal(payload), LinkOpening(
@@ -410,9 +413,10 @@ class SessionTable:
         )
 
     def take_link(self, frame: bytes, *, now: float) -> tuple[bytes, bytes, LinkSession, bytes]:
-        """A link's first frame: whose it is, what it says, the link's session, and the frame to answer with.
+        """Accept a link's first frame: return its sender, its payload, the link's session, and the frame to answer with.
 
-        Raises SealError, DecodeError."""
+        Raises SealError, DecodeError.
+        """
         header = unpack_opening(frame)
         pair = self._pairs.get(header.identity) or self._meet(header.identity)
         if header.number <= pair.link_number:
@@ -429,7 +433,7 @@ class SessionTable:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """Erase what is over. Early and late calls are harmless."""
+        """Erase what has expired. Early and late calls are harmless."""
         while self._ends and self._ends[0][0] <= now:
             _, _, pair, ending = heapq.heappop(self._ends)
             self._end(pair, ending)
@@ -482,7 +486,8 @@ class SessionTable:
         return datagrams
 
     def _hear(self, pair: Pair, header: OpeningHeader, carrier: Carrier, now: float) -> IncomingOpening:
-        """Raises SealError; before anything dear is computed for who cannot prove themselves."""
+        """Accept an opening. Raises SealError, before any expensive computation if the sender cannot prove its
+        identity."""
         if not hmac.compare_digest(pair.parties.proof(header, carrier), header.proof):
             raise SealError("no proof of who opens")
         if not pair.take_allowance(now):
@@ -510,7 +515,8 @@ class SessionTable:
         return Opened(header.identity, payload, ours, is_newest, is_return, answer)
 
     def _refuse(self, pair: Pair, header: OpeningHeader, now: float) -> NoReturn:
-        """Raises OldOpening for what is theirs and no belated copy, as far as can be told; else SealError."""
+        """Refuse an opening: raises OldOpening if it is theirs and, as far as can be told, not a belated copy; else
+        SealError."""
         is_silent = now >= pair.heard_at + SILENT_AFTER
         is_theirs = hmac.compare_digest(pair.parties.proof(header, Carrier.DATAGRAMS), header.proof)
         if is_silent and is_theirs and pair.take_allowance(now):
@@ -525,7 +531,7 @@ class SessionTable:
         is_return = current is None or now < current.renew_at - _RENEWED_EARLY
         is_tie = begun is not None and now < begun.started + OPENING_LASTS_FOR
         if is_tie and self._identity < header.identity:
-            pair.is_doubted = True  # they take ours instead, with which all goes that we say
+            pair.is_doubted = True  # they accept ours instead, so our data goes with an opening
         else:
             ours = self._rng.randbytes(SESSION_ID_SIZE)
             head, agreed = heard.answer(ours)
@@ -581,13 +587,13 @@ class SessionTable:
             and current.born > begun.started
             and (current.is_begun_by_us or pair.parties.theirs < self._identity)
         ):
-            self._found[session.ours] = session  # what they say in it is read, and no more
+            self._found[session.ours] = session  # data of theirs in it is read, and nothing is sealed in it
             self._end_at(min(now + REPLACED_LASTS_FOR, session.born + ERASE_AFTER), pair, session)
         else:
             self._adopt(pair, session, now)
 
     def _adopt(self, pair: Pair, session: Session, now: float) -> None:
-        """Seal under this one from now on."""
+        """Seal under this session from now on."""
         if pair.current is not None:
             self._end_at(now + REPLACED_LASTS_FOR, pair, pair.current)
         pair.current, pair.is_doubted = session, False
@@ -606,7 +612,7 @@ class SessionTable:
         heapq.heappush(self._ends, (when, self._ends_made, pair, ending))
 
     def _end(self, pair: Pair, ending: Session | OutgoingOpening | Early) -> None:
-        """Its keys are erased."""
+        """Erase the keys of a session or opening."""
         if not self._is_held(pair, ending):
             return
         if isinstance(ending, Session):
