@@ -40,6 +40,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 """First words that begin a command line of their own; the module whose `app` reads the rest of it, and what it does."""
 
 _ROOM_HELP: Final = "Peer: enter this room at the start."
+_ACK_TIMEOUT_HELP: Final = "Peer: seconds until a message without an answer is sent again (0.1 to 3; 0.5)."
 _PLAIN_HELP: Final = "Show one event a line without colours, as on a pipe."
 _OPERATOR_HELP: Final = "Registry: an operator of the help desk, by name or key (repeatable)."
 _REGION_HELP: Final = "Registry: the country of the help desk's phone numbers, such as IN."
@@ -116,6 +117,9 @@ def chat(
         bool, typer.Option("--stay", help="Peer, visitor: keep running when the input ends.")
     ] = False,
     room: Annotated[str | None, typer.Option(metavar="ROOM", help=_ROOM_HELP)] = None,
+    ack_timeout: Annotated[
+        str | None, typer.Option("--ack-timeout", metavar="SECONDS", help=_ACK_TIMEOUT_HELP)
+    ] = None,
     code: Annotated[str | None, typer.Option(metavar="CODE", help=_of("Peer", CODE_HELP))] = None,
     registry_key: Annotated[
         str | None, typer.Option("--registry-key", metavar="KEY", help=_of("Peer, visitor", KEY_HELP))
@@ -133,9 +137,8 @@ def chat(
     access = {"--invite-only": invite_only, "--allow": allow, "--ban": ban}
     _check_fit({"--operator": operator, "--region": region, **access}, is_fit=server, who=_REGISTRY_HAS)
     _check_fit({"--queue": queue}, is_fit=desk, who="only a visitor (--desk) has this option")
-    _check_fit(
-        {"--room": room is not None, "--code": code}, is_fit=client, who="only a peer (-c) has this option"
-    )
+    of_peer = {"--room": room is not None, "--ack-timeout": ack_timeout is not None, "--code": code}
+    _check_fit(of_peer, is_fit=client, who="only a peer (-c) has this option")
     of_both = {"--registry-key": registry_key is not None}
     _check_fit(of_both, is_fit=client or desk, who="only a peer (-c) and a visitor (--desk) have this option")
     _check_fit({"--stay": stay}, is_fit=client or desk, who="a registry (-s) always keeps running")
@@ -156,6 +159,7 @@ def chat(
     return talk(
         words,
         room=room,
+        ack_timeout=ack_timeout,
         code=code,
         registry_key=registry_key,
         data=data,

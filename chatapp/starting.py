@@ -19,6 +19,7 @@ from chatapp.validation import (
     listed_in,
     name_from,
     registry_key_from,
+    seconds_from,
     server_from,
 )
 from chatapp.wire.address import parse_port
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 _SERVER_ARGUMENTS: Final = ("port",)
 _CLIENT_ARGUMENTS: Final = ("name", "server-ip", "server-port", "client-port")
 _DESK_ARGUMENTS: Final = ("server-ip", "server-port")
+
+_ACK_TIMEOUT_LEAST: Final = 0.1
+"""Seconds in which a peer far away, or one with a slow disk, can still answer."""
+_ACK_TIMEOUT_MOST: Final = 3.0
+"""Seconds. All five tries of a message must fit the 15 s for which its recipient holds later ones back."""
 
 
 def serve(
@@ -97,6 +103,7 @@ def talk(
     words: Sequence[str],
     *,
     room: str | None,
+    ack_timeout: str | None,
     code: str | None,
     registry_key: str | None,
     data: str | None,
@@ -109,6 +116,9 @@ def talk(
     me = name_from(name)
     entered = None if room is None else name_from(room.removeprefix("#"), "--room")
     ports = parse_port(server_port, "server-port"), parse_port(client_port, "client-port")
+    timeout = None
+    if ack_timeout is not None:
+        timeout = seconds_from(ack_timeout, "--ack-timeout", least=_ACK_TIMEOUT_LEAST, most=_ACK_TIMEOUT_MOST)
     folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     found = server_from(host, ports[0])
@@ -123,6 +133,7 @@ def talk(
         plain=plain,
         stay=stay,
         room=entered,
+        ack_timeout=timeout,
         code=shown,
         log_level=log_level,
     )

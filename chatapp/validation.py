@@ -25,6 +25,7 @@ _STANDARD_INPUT: Final = 0
 _LINE_MAX: Final = 1_000
 
 _NEGATIVE: Final = re.compile(r"-[0-9]")
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 class Misuse(ChatAppError):
@@ -55,6 +56,14 @@ def name_from(text: str, what: str = "name") -> PeerName:
         return peer_name(text)
     except NameRefused as refusal:
         raise Misuse(f"{what}: {refusal}") from None
+
+
+def seconds_from(text: str, option: str, *, least: float, most: float) -> float:
+    """Check a number of seconds. Raises Misuse."""
+    seconds = float(text) if _SECONDS.fullmatch(text) else None
+    if seconds is None or not least <= seconds <= most:
+        raise Misuse(f'{option}: "{quoted(text)}" is not a number of seconds from {least:g} to {most:g}')
+    return seconds
 
 
 def folder_from(text: str | None) -> Path | None:

@@ -17,6 +17,7 @@ from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import PipeTerminal
 from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.wire.address import Address
+from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import ChatAppError, PortInUse
 
 
@@ -31,9 +32,10 @@ def run(
     stay: bool,
     log_level: str,
     room: str | None = None,
+    ack_timeout: float | None = None,
     code: str | None = None,
 ) -> int:
-    """Run a peer until the user ends it. Returns the exit status."""
+    """Run a peer until the user ends it. `ack_timeout`: None for the usual one. Returns the exit status."""
     start_logging(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     with RawTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as raw:
@@ -43,6 +45,7 @@ def run(
                 server,
                 port=port,
                 home=data,
+                policy=None if ack_timeout is None else Policy(ack_timeout=ack_timeout),
                 room=room,
                 code=code,
                 registry_key=registry_key,

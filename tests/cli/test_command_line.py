@@ -84,6 +84,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "plain": False,
         "stay": False,
         "room": None,
+        "ack_timeout": None,
         "code": None,
         "log_level": "warning",
     }
@@ -107,6 +108,12 @@ def test_options_are_passed_on(started: Started, tmp_path: Path) -> None:
 def test_a_room_to_enter_at_start(started: Started, typed: str) -> None:
     assert chatapp.__main__.main([*PEER, "--room", typed]) == 0
     assert started.told["room"] == "lab"
+
+
+@pytest.mark.parametrize(("typed", "seconds"), [("0.1", 0.1), ("1.25", 1.25), ("3", 3.0)])
+def test_how_long_to_wait_for_an_answer(started: Started, typed: str, seconds: float) -> None:
+    assert chatapp.__main__.main([*PEER, "--ack-timeout", typed]) == 0
+    assert started.told["ack_timeout"] == seconds
 
 
 @pytest.mark.parametrize(
@@ -203,7 +210,17 @@ def test_help_shows_both_modes_and_every_option(capsys: pytest.CaptureFixture[st
     assert chatapp.__main__.main(["--help"]) == 0
     shown = capsys.readouterr().out
     usages = (chatapp.__main__.SERVER_USAGE, chatapp.__main__.CLIENT_USAGE, chatapp.__main__.DESK_USAGE)
-    for wanted in (*usages, "--data", "--log-level", "--plain", "--stay", "--room", "--config", "--operator"):
+    for wanted in (
+        *usages,
+        "--data",
+        "--log-level",
+        "--plain",
+        "--stay",
+        "--room",
+        "--ack-timeout",
+        "--config",
+        "--operator",
+    ):
         assert wanted in shown
     assert chatapp.__main__.SEND_USAGE in " ".join(shown.split())
 

@@ -68,6 +68,15 @@ from tests.cli.starting import PORTS, Started
         ("-s 5000 --config /none.toml", "/none.toml: No such file or directory"),
         ("config --check /none.toml", "/none.toml: No such file or directory"),
         ("-s 5000 --room lab", "--room: only a peer (-c) has this option"),
+        ("-s 5000 --ack-timeout 1", "--ack-timeout: only a peer (-c) has this option"),
+        ("--desk 127.0.0.1 5000 --ack-timeout 1", "--ack-timeout: only a peer (-c) has this option"),
+        *(
+            (
+                f"-c alice 127.0.0.1 5000 6000 --ack-timeout {typed}",
+                f'--ack-timeout: "{typed}" is not a number of seconds from 0.1 to 3',
+            )
+            for typed in ("0", "0.09", "3.01", "nan", "inf", "1e0", "soon", "1_0", "-1", "99999999999")
+        ),
         (
             "-c alice 127.0.0.1 5000 6000 --room l.ab",
             '--room: "l.ab" is not a name: only letters, digits, _ and - are allowed',

@@ -1,0 +1,35 @@
+"""The peer as a program: what it makes of its settings."""
+
+from typing import Any
+
+import pytest
+
+from chatapp.peer.ui import main
+from chatapp.peer.ui.terminal import INTERRUPTED
+from chatapp.wire.address import Address
+from chatapp.wire.delivery.policy import Policy
+
+
+@pytest.mark.parametrize(("seconds", "policy"), [(None, None), (1.25, Policy(ack_timeout=1.25))])
+def test_the_retry_interval_is_a_setting(
+    monkeypatch: pytest.MonkeyPatch, seconds: float | None, policy: Policy | None
+) -> None:
+    made: list[dict[str, Any]] = []
+
+    def make(*_: object, **options: object) -> None:
+        made.append(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "Peer", make)
+    status = main.run(
+        name="alice",
+        server=Address("127.0.0.1", 5_000),
+        registry_key=None,
+        port=6_000,
+        data=None,
+        plain=True,
+        stay=False,
+        log_level="warning",
+        ack_timeout=seconds,
+    )
+    assert (status, [options["policy"] for options in made]) == (INTERRUPTED, [policy])
