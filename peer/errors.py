@@ -1,10 +1,10 @@
-"""The exceptions of the SDK, beside those of `wire.errors`. Each carries its facts; `str()` of each is one clear line.
+"""The exceptions of the SDK, besides those of `wire.errors`. Each carries its facts; `str()` of each is one clear line.
 
 ChatAppError
 +-- NotOpen               the peer is not open
 +-- AlreadyOpen           the peer is open
-+-- ServerUnreachable     no address is found for the server       reason
-+-- NotLetIn              not with the registry, though something answers at its address
++-- ServerUnreachable     the server's name has no address now      reason
++-- NotLetIn              something answers at the registry's address, but we are not registered
     +-- NameTaken         somebody else holds the name             name
     +-- NotAdmitted       the registry refuses us                  reason
     +-- OtherRegistry     another registry is at this address      expected, got
@@ -14,21 +14,21 @@ from chatapp.wire.errors import ChatAppError, quoted
 
 
 class NotOpen(ChatAppError):
-    """Something was asked of a peer that is not open yet, or not any more."""
+    """The peer is not open yet, or not any more."""
 
     def __str__(self) -> str:
         return "this peer is not open"
 
 
 class AlreadyOpen(ChatAppError):
-    """A peer that is open was to be opened."""
+    """The peer is open already."""
 
     def __str__(self) -> str:
         return "this peer is open already"
 
 
 class ServerUnreachable(ChatAppError):
-    """The server's host is no address, and none is found for its name now."""
+    """The server's host is not an IP address, and its name has none now."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -39,11 +39,11 @@ class ServerUnreachable(ChatAppError):
 
 
 class NotLetIn(ChatAppError):
-    """Something answers at the registry's address, and we are not registered there."""
+    """Something answers at the registry's address, but we are not registered."""
 
 
 class NameTaken(NotLetIn):
-    """Somebody else holds our name at this registry."""
+    """Somebody else has our name at this registry."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -54,7 +54,7 @@ class NameTaken(NotLetIn):
 
 
 class NotAdmitted(NotLetIn):
-    """The registry does not let us in, for another reason than the name."""
+    """The registry does not let us in, and the name is not the reason."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -65,7 +65,7 @@ class NotAdmitted(NotLetIn):
 
 
 class OtherRegistry(NotLetIn):
-    """Another registry answers at this address than the one that we know (fingerprints)."""
+    """Another registry answers at this address than the one that we know. Both are given by their fingerprints."""
 
     def __init__(self, expected: str, got: str) -> None:
         super().__init__(expected, got)

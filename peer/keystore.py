@@ -1,7 +1,6 @@
-"""A person's keys on disk: the identity, the mail keys of the last weeks, the card counter.
+"""A person's keys on disk: the identity, the mail keys of the last weeks, the counter of cards.
 
-One folder a name, mode 0700, files 0600, a lock so that one name runs once. A secret is written to a new file that is
-then renamed, so no crash leaves half a key. It knows files.
+Each name has a folder of mode 0700 with files of mode 0600, and a lock, so that a name runs once at a time.
 """
 
 import fcntl
@@ -18,20 +17,20 @@ from chatapp.wire.limits import MAIL_KEPT_FOR
 from chatapp.wire.names import file_name_of, is_same_name, name_key, peer_name
 
 MAIL_KEY_LASTS_FOR: Final = 7 * 86_400.0
-"""Seconds for which one mail key stands in the card; it is then kept as long as mail sealed to it may wait."""
+"""Seconds for which a mail key is in the card. After that it is kept for as long as mail sealed to it may wait."""
 
 MARK: Final = "renaming"
-"""The file that notes a change of name: the old and the new one."""
+"""The file that notes a change of name: the old name and the new one."""
 
 RENEWALS_MAX: Final = 4_096
-"""Cards that one start of the program may make (one a day): their counters are set aside before they are used."""
+"""Cards that the program may make after one start, at one a day. Their counters are reserved at the start."""
 
 COUNTER_MAX: Final = 1 << 53
-"""What is higher was not written by us: no card could bear it for long."""
+"""A higher counter in the file is damage: a card could not use it, for counters must be able to rise for ever."""
 
 
 class FolderInUse(ChatAppError):
-    """Another program holds this person's folder."""
+    """Another program uses this person's folder."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"another ChatApp is using {folder}")
@@ -39,7 +38,7 @@ class FolderInUse(ChatAppError):
 
 
 class BrokenKeyFile(ChatAppError):
-    """A key file does not hold a key; nothing is made anew in its place, that would be another person."""
+    """A key file holds no key. No new key is made in its place: that would be another person."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -49,7 +48,7 @@ class BrokenKeyFile(ChatAppError):
 
 
 class OtherKey(ChatAppError):
-    """A key file holds a key, and not the one that was made here: it would make somebody else of us."""
+    """A key file holds a key, but not the one of the public key beside it: with it we would be somebody else."""
 
     def __init__(self, path: Path, public: Path) -> None:
         wrong = f"{path} does not belong to {public.name} beside it: one of them is damaged"
@@ -58,7 +57,7 @@ class OtherKey(ChatAppError):
 
 
 class NameHasKeys(ChatAppError):
-    """This machine has keys of somebody else under a name that we would like to bear."""
+    """Another person on this machine has the name that we ask for."""
 
     def __init__(self, name: str, folder: Path) -> None:
         super().__init__(f"{folder} holds keys of another {name}")
@@ -66,18 +65,19 @@ class NameHasKeys(ChatAppError):
 
 
 def folder_of(home: Path, name: str) -> Path:
-    """Where a name's keys and messages are."""
+    """Return the folder of a name's keys and messages."""
     return home / "peers" / file_name_of(name_key(name))
 
 
 class KeyFolder:
-    """The keys of one name. Open it with the running wall clock (Unix seconds); close it to let the name go.
+    """The keys of one name. While it is open, no other program uses them.
 
-    A change of name is noted in the folder before the registry is asked (`mark`), and the folder is moved when it has
-    answered (`settle`). In between, whatever dies, the folder is found under both names: under the old one by its path,
-    under the new one by its note."""
+    A change of name is noted in the folder before the registry is asked (`mark`). The folder is moved when the registry has
+    answered (`settle`). After a crash in between, the folder is found under both names: under the old one by its path, under
+    the new one by the note."""
 
     def __init__(self, home: Path, name: str, *, wall: float) -> None:
+        """`wall`: Unix seconds. Raises FolderInUse, BrokenKeyFile, OtherKey, OSError; then the folder is free again."""
         folder = _find(home, name)
         make_private(folder)
         self._home: Final = home
@@ -90,11 +90,11 @@ class KeyFolder:
             raise FolderInUse(folder) from None
         try:
             self.other_name = self._other_name(name)
-            """The name that may be ours instead: a change of it was cut short."""
+            """Another name that may be ours: a change of our name was interrupted."""
             self.is_new: Final = not (folder / "identity.key").exists()
-            """Whether this person begins here and now."""
+            """Whether this person has never been here before."""
             if self.is_new:
-                # That of a key which is gone must not outlive a crash right here.
+                # A crash right here must not leave the public half of an earlier key beside the new one.
                 (folder / "identity.pub").unlink(missing_ok=True)
             self.identity: Final = Identity(self._secret("identity.key"))
             self._check_public_half()
@@ -106,11 +106,11 @@ class KeyFolder:
 
     @property
     def folder(self) -> Path:
-        """Where all this is now."""
+        """The folder, under its present name."""
         return self._folder
 
     def mark(self, name: str) -> None:
-        """We are about to ask for this name. Raises NameHasKeys."""
+        """Note that we are about to ask for this name. Raises NameHasKeys, OSError."""
         target = folder_of(self._home, name)
         if target != self._folder and target.exists():
             raise NameHasKeys(name, target)
@@ -118,7 +118,7 @@ class KeyFolder:
         write_whole(self._folder / MARK, json.dumps([old, name]).encode())
 
     def settle(self, name: str) -> None:
-        """This name is ours, and no other: the folder bears it. Raises OSError; then a later start tries again."""
+        """Give the folder this name, which is certainly ours. Raises OSError; a later start then tries again."""
         target = folder_of(self._home, name)
         if target != self._folder:
             os.rename(self._folder, target)
@@ -129,12 +129,12 @@ class KeyFolder:
 
     @property
     def history(self) -> Path:
-        """Where the person's messages are; a new file is made for its owner alone, as SQLite would not."""
+        """The file of the person's messages. It is created here, because SQLite would let others read it."""
         return self._folder / "history.db"
 
     def next_counter(self, wall: float) -> int:
-        """A card counter above every earlier one: the larger of the last + 1 and the clock in ms (clause 3.1). The
-        `RENEWALS_MAX` after it are for later cards of this start."""
+        """Return a card counter above every earlier one: the last one + 1 or the clock in milliseconds, whichever is larger
+        (clause 3.1 of the protocol). The `RENEWALS_MAX` counters after it are reserved for later cards of this start."""
         path = self._folder / "card.counter"
         try:
             last = int(path.read_text())
@@ -147,7 +147,7 @@ class KeyFolder:
         return counter
 
     def close(self) -> None:
-        """Let another program have the folder."""
+        """Let another program use the folder."""
         os.close(self._lock)
 
     def _names(self) -> list[str]:
@@ -173,10 +173,10 @@ class KeyFolder:
             raise OtherKey(self._folder / "identity.key", path)
 
     def _mail_keys(self, wall: float) -> list[AgreementKey]:
-        """The keys still honoured, newest first; a new one is made when the newest is a week old.
+        """Return the keys that may still be needed, newest first. A new one is made when the newest is a week old.
 
-        A key is in the card, and so sealed to, until the start that makes a newer one, however long the program runs
-        or its owner is away: the time for which its letters may wait begins there."""
+        A key is in the card until a start makes a newer one, however long the program runs or is not run at all. So the time
+        for which mail sealed to it may wait is counted from that start."""
         path = self._folder / "mail.keys"
         try:
             kept = [(float(made), bytes.fromhex(raw)) for made, raw in json.loads(path.read_text())]
@@ -198,7 +198,7 @@ class KeyFolder:
 
 
 def _find(home: Path, name: str) -> Path:
-    """The folder of a name: by its path, else the one in which it is noted as the new name."""
+    """Find the folder of a name: by its path, else by a note that a change to this name was begun."""
     folder = folder_of(home, name)
     if not folder.exists() and folder.parent.exists():
         for other in sorted(folder.parent.iterdir()):
@@ -208,7 +208,7 @@ def _find(home: Path, name: str) -> Path:
 
 
 def _marked(folder: Path) -> list[str]:
-    """The old and the new name of a change that was begun in this folder; empty without one, or if it is invalid."""
+    """Return the old and the new name of a change begun in this folder; nothing if there is none or the note is invalid."""
     try:
         names = json.loads((folder / MARK).read_text())
         return [peer_name(one) for one in names] if isinstance(names, list) else []

@@ -1,4 +1,4 @@
-"""What became of a message, for programs that wait for it."""
+"""Receipts: what became of each message of ours, for programs that wait for it."""
 
 import asyncio
 import enum
@@ -25,7 +25,7 @@ from chatapp.wire.messages.rooms import ROOM_SIGN
 
 
 class Outcome(enum.Enum):
-    """Where a message came to rest."""
+    """What became of a message."""
 
     DELIVERED = "decrypted and stored by the recipient's program"
     RELAYED = "the same, through the registry"
@@ -35,12 +35,12 @@ class Outcome(enum.Enum):
 
 
 CHANNEL: Final = ""
-"""Stands for the recipient of lines to everybody; nobody's name is empty."""
+"""The recipient of lines to the channel: no name is empty."""
 
 
 class Receipt:
-    """One message of ours. `outcome` may still change from KEPT to another, when a way has opened, and `number` once before
-    the message is sent."""
+    """The receipt of one message. `outcome` may change from KEPT to another one, when a way opens; `number` may change
+    once, before the message is sent."""
 
     __slots__ = ("_changed", "_is_over", "number", "outcome", "reason", "to")
 
@@ -64,8 +64,8 @@ class Receipt:
         return self.outcome
 
     async def final(self) -> Outcome:
-        """Wait for an outcome behind KEPT. Raises NotOpen when the peer is closed before: what is kept goes out at the next
-        start, and this receipt does not hear of it."""
+        """Wait for an outcome other than KEPT. Raises NotOpen when the peer is closed first: the message goes out at the
+        next start, and this receipt does not learn of it."""
         while self.outcome is None or self.outcome is Outcome.KEPT:
             if self._is_over:
                 raise NotOpen
@@ -73,17 +73,17 @@ class Receipt:
         return self.outcome
 
     def settle(self, outcome: Outcome, reason: str = "") -> None:
-        """It came to rest here."""
+        """Note the outcome and wake whoever waits for it."""
         self.outcome, self.reason = outcome, reason
         self._wake()
 
     def close(self) -> None:
-        """Nothing more will be known of it."""
+        """Note that nothing more will be known of the message."""
         self._is_over = True
         self._wake()
 
     async def _change(self) -> None:
-        if self._changed is None:  # most receipts are never waited for, and cost no future
+        if self._changed is None:  # Most receipts are never waited for, so they get no future.
             self._changed = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._changed)
 
@@ -109,22 +109,23 @@ _ABOUT_OURS: Final = frozenset(
         RoomUnanswered,
     }
 )
-"""All other events are told apart from these by one look."""
+"""The events that concern a receipt. All others are recognised by one look-up in this set."""
 
 
 class Receipts:
-    """The receipts of messages that may still change."""
+    """All receipts that may still change."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, int], Receipt] = {}
 
     def open(self, to: str, number: int) -> Receipt:
-        """A receipt for a message just begun."""
+        """Return a receipt for a message that has just been begun."""
         receipt = self._open[(to, number)] = Receipt(to, number)
         return receipt
 
     def renumber(self, name: str, numbers: Mapping[int, int], *, to: str | None = None) -> None:
-        """Messages to somebody bear other numbers from now on: new ones by the old. `to`: what they are called now."""
+        """Give messages to one person their new numbers. `numbers`: the new by the old. `to`: the person's new name, if it
+        has changed as well."""
         moved = {(to or name, new): self._open.pop((name, old), None) for old, new in numbers.items()}
         for key, receipt in moved.items():
             if receipt is not None:
@@ -132,7 +133,7 @@ class Receipts:
                 self._open[key] = receipt
 
     def note(self, event: Event) -> None:
-        """Let the receipt know, if the event is about one."""
+        """Update the receipt that an event concerns, if any."""
         if type(event) not in _ABOUT_OURS:
             return
         match event:
@@ -165,7 +166,8 @@ class Receipts:
                 pass
 
     def close(self, *, is_kept: bool) -> None:
-        """The program ends. What is still under way waits in the outbox (`is_kept`: it is on disk) for the next start."""
+        """Close all receipts: the peer is being closed. `is_kept`: what is still under way is on disk and goes out at the
+        next start."""
         for receipt in self._open.values():
             if receipt.outcome is None:
                 if is_kept:

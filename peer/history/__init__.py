@@ -1,1 +1,1 @@
-"""What a person said and read, on their own disk."""
+"""The messages of one person, on their own disk."""

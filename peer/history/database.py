@@ -1,7 +1,7 @@
-"""A node's memory on disk: messages, streams, the last table, in one SQLite file.
+"""Store what a core wants kept: messages, streams, the last table, in one SQLite file.
 
-WAL with synchronous=NORMAL: what is committed survives `kill -9` (design: the peer's bar), at some 10 us a commit. It
-stores records and hands out those who read them (`peer.history`).
+With WAL and synchronous=NORMAL, what is committed survives `kill -9`, at some 10 us for each commit. No commit
+waits for the disk, so a power cut may cost the last ones.
 """
 
 import contextlib
@@ -140,7 +140,7 @@ class History:
             self._watermark.write(self._newest())
 
     def apply(self, records: Sequence[Record]) -> None:
-        """One transaction. Raises sqlite3.Error; then nothing of it is stored."""
+        """Store records in one transaction. Raises sqlite3.Error; then none of them is stored."""
         execute = self._db.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -152,16 +152,16 @@ class History:
         except BaseException:
             if self._db.in_transaction:
                 execute("ROLLBACK")
-            self._forget_streams()  # some of their ids may have been given in what was rolled back
+            self._forget_streams()  # some may have been created in the transaction that was rolled back
             self.registries.look_again()
             raise
 
     def load(self) -> Loaded:
-        """Everything that the core starts with. Raises sqlite3.Error."""
+        """Return everything that the core starts with. Raises sqlite3.Error."""
         return loading.load(self._db, self.registries.current)
 
     def close(self) -> None:
-        """Fold the write-ahead log in and close."""
+        """Merge the write-ahead log into the database, and close."""
         self._db.close()
         if self._watermark is not None:
             self._watermark.close()
@@ -174,9 +174,9 @@ class History:
         self._theirs.clear()
 
     def _apply_run(self, kind: type[Record], run: list[Record]) -> None:
-        """Records of one kind, in order: the frequent kinds as one statement for all of them."""
+        """Store records of one kind, in order; for the frequent kinds, with one statement for all of them."""
         ours, theirs, many = self._ours, self._theirs, self._db.executemany
-        # A class pattern on each record would cost more than what is done with it: the kind is asked once a run.
+        # A class pattern for each record would cost more than storing it, so the kind is looked at once for each run.
         if kind is OutgoingAdded:
             many(_ADD_OURS, [(ours[r.stream], r.number, r.at_ms, r.text) for r in run])  # type: ignore[union-attr]
         elif kind is OutgoingChanged:
@@ -199,7 +199,7 @@ class History:
                 self._apply_rare(record)
 
     def _spans(self, changes: list[Record]) -> list[tuple[MessageState, Stored, int, int, int]]:
-        """An acknowledgement settles many numbers in a row in one way: then they are one change."""
+        """Join changes of consecutive numbers into one: an acknowledgement settles many messages in the same way."""
         spans: list[tuple[MessageState, Stored, int, int, int]] = []
         for change in changes:
             assert isinstance(change, OutgoingChanged)
@@ -228,7 +228,7 @@ class History:
                 execute("INSERT OR REPLACE INTO room VALUES (?, ?)", (here, encode(record)))
             case RegistryPinned(identity, is_verified):
                 self.registries.pin(identity, is_verified=is_verified)
-                self._forget_streams()  # a group's are others at another registry
+                self._forget_streams()  # at another registry, a group has other streams
             case RegistryVerified():
                 self.registries.verify()
             case RowsSaved():
@@ -281,7 +281,7 @@ class History:
 
 
 class _StreamIds(dict[bytes, int]):
-    """The ids of streams by their keys, looked up and given as they are needed."""
+    """The ids of streams by their keys, looked up or created when they are first needed."""
 
     def __init__(self, db: sqlite3.Connection, registries: Registries, ours: int) -> None:
         super().__init__()

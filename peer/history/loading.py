@@ -1,6 +1,6 @@
-"""What a node starts with: its registry, its table, and of each stream what is not at rest.
+"""Load what a core starts with: its registry, the table, and of each stream what is not settled.
 
-It reads in time that depends on what is under way, not on how long the history is.
+The time that it takes depends on how much is under way, not on how long the history is.
 """
 
 import sqlite3
@@ -38,7 +38,7 @@ _decode_room: Final = msgspec.msgpack.Decoder(RoomKept).decode
 
 
 def load(db: sqlite3.Connection, registry: int) -> Loaded:
-    """Everything that the core starts with at this registry. Raises sqlite3.Error."""
+    """Return everything that the core starts with at this registry. Raises sqlite3.Error."""
     with damage_named():
         return _load(db, registry)
 
@@ -80,7 +80,8 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
 def _unknown_authors(
     db: sqlite3.Connection, streams: dict[bytes, StoredStream], known: set[bytes]
 ) -> dict[bytes, str]:
-    """Those of whom nothing but the name in `names` is known, empty if that is not either, and something is to be shown."""
+    """Return the authors of lines that are still to be shown who are not in the table, with the name in `names`; an empty
+    one if there is none."""
     unknown_authors = {}
     for key, stream in streams.items():
         if stream.unshown and len(key) == KEY_SIZE and key not in known:
@@ -92,7 +93,7 @@ def _unknown_authors(
 def _unknown(
     db: sqlite3.Connection, streams: dict[bytes, StoredStream], known: set[bytes]
 ) -> dict[bytes, str]:
-    """The names of streams in which something of ours is not at rest, and for whose key there is no row."""
+    """Return the recipients of unsettled messages of ours who are not in the table, with their names."""
     unknown = {}
     for key, stream in streams.items():
         if stream.outgoing and len(key) == KEY_SIZE and key not in known:
@@ -107,12 +108,12 @@ def _keys(db: sqlite3.Connection, query: str, *values: int) -> frozenset[bytes]:
 
 
 def _checked(found: Found, shape: type[Found]) -> Found:
-    """The same, if all in it is of the types and in the bounds of its shape. Raises msgspec.ValidationError."""
+    """Return the value if all in it has the types and bounds of its shape. Raises msgspec.ValidationError."""
     return msgspec.convert(msgspec.to_builtins(found, builtin_types=(bytes, frozenset)), shape)
 
 
 def _rows(db: sqlite3.Connection, table: str, registry: int) -> tuple[list[Row], int]:
-    """Those of a table, and how many are no good: a bad row must not stop the start."""
+    """Return the rows of a table, and how many are invalid: an invalid row must not prevent the start."""
     rows, broken = [], 0
     for (blob,) in db.execute(f"SELECT row FROM {table} WHERE registry = ?", (registry,)):
         try:
@@ -138,7 +139,7 @@ SELECT (SELECT max(number) FROM lines WHERE stream = ?1 AND number < ?2),
 
 
 def _streams(db: sqlite3.Connection, registry: int) -> dict[bytes, StoredStream]:
-    """Those between two keys, and those of this registry's groups."""
+    """Return the streams between two people, and those of this registry's groups."""
     streams: dict[bytes, StoredStream] = {}
     here = (schema.EVERYWHERE, registry)
     for id_, key, floor, shown in db.execute(
@@ -187,7 +188,8 @@ def _unshown(db: sqlite3.Connection, stream: int, shown: int) -> tuple[StoredInc
 
 
 def _gaps(db: sqlite3.Connection, stream: int, *, floor: int, last: int) -> tuple[tuple[int, int], ...]:
-    """From our first unsettled message to the last number used: what is no number of one that arrived or may arrive."""
+    """Return the ranges of numbers, from our first unsettled message to the last number used, of messages that will never
+    arrive."""
     found = db.execute(
         "SELECT number FROM lines WHERE stream = ? AND number >= ? AND number < ? "
         f"AND standing NOT IN ({_DEAD}) ORDER BY number",

@@ -1,6 +1,6 @@
-"""Reading the lines of a history back: the newest, those with some words in them, one by its id, all.
+"""Read a history: the newest lines, those that match a search, one by its id, all of them.
 
-It knows tables; how a line is shown is others' business (`peer.history.query`, `peer.ui.export`).
+`MessageQueries` reads the tables; `HistoryView` is what the SDK offers.
 """
 
 import enum
@@ -27,7 +27,7 @@ _ID: Final = re.compile(r"#?([0-9]{1,18})")
 
 
 class _Row(msgspec.Struct, array_like=True, gc=False):
-    """What `_LINE` gives."""
+    """A row of `_LINE`."""
 
     id: int
     key: bytes
@@ -40,14 +40,14 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
 
 
 class _Name(msgspec.Struct, array_like=True, gc=False):
-    """What `_NAME` gives."""
+    """A row of `_NAME`."""
 
     name: str
     is_claimed: int
 
 
 class StoredLine(NamedTuple):
-    """One line as the disk has it."""
+    """One line as it is stored."""
 
     id: int
     stream: bytes
@@ -62,24 +62,24 @@ class StoredLine(NamedTuple):
     """As in `StreamParties`: None for direct messages, empty for the channel."""
     person: bytes | None
     name: str | None
-    """What `person` calls themself, as far as it was ever known."""
+    """The name of `person`; None if it was never known."""
     is_claimed: bool
-    """Whether nobody but `person` has ever said so."""
+    """Whether nobody but `person` has ever confirmed this name."""
 
 
 class MessageQueries:
-    """All lines of one history."""
+    """Queries for the lines of one history."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self.index: Final = SearchIndex(db)
 
     def latest(self, count: int) -> list[StoredLine]:
-        """The newest `count` that are not ignored, oldest first."""
+        """Return the newest `count` lines of people who are not ignored, oldest first."""
         return self._newest(f"{_LINE} WHERE {_IS_HEARD} ORDER BY lines.id DESC LIMIT ?", (max(count, 0),))
 
     def search(self, words: str, limit: int) -> list[StoredLine]:
-        """The newest `limit` that match, oldest first."""
+        """Return the newest `limit` lines that match, oldest first."""
         wanted = query(words)
         if wanted is None:
             return []
@@ -91,16 +91,16 @@ class MessageQueries:
         )
 
     def by_id(self, which: str) -> StoredLine | None:
-        """The line whose id a person typed, with or without a # before it."""
+        """Return the line whose id was typed, with or without a # before it."""
         typed = _ID.fullmatch(which.strip())
         return None if typed is None else self._one(f"{_LINE} WHERE lines.id = ?", (int(typed[1]),))
 
     def last_own(self) -> StoredLine | None:
-        """The newest line of our own."""
+        """Return our own newest line."""
         return self._one(f"{_LINE} WHERE ours ORDER BY lines.id DESC LIMIT 1", ())
 
     def all(self) -> Iterator[StoredLine]:
-        """Every line, oldest first, read as it is asked for."""
+        """Yield every line, oldest first, reading as the caller goes on."""
         with damage_named():
             rows = self._db.execute("SELECT identity, name, is_claimed FROM names")
             names = {identity: msgspec.convert(found, _Name) for identity, *found in rows}
@@ -149,24 +149,24 @@ class MessageQueries:
 class LineKind(enum.Enum):
     """To whom a line was said."""
 
-    DIRECT = "to one person"
-    CHANNEL = "to everybody"
-    ROOM = "to those in a room"
+    DIRECT = enum.auto()
+    CHANNEL = enum.auto()
+    ROOM = enum.auto()
 
 
 class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of one's own history, said by us (`outgoing`) or to us."""
+    """One line of our history, said by us (`outgoing`) or to us."""
 
     id: str
-    """A running number of this history: short, and given once."""
+    """A running number of this history, never given twice."""
     at: float
-    """When it was written, Unix seconds by its author's clock."""
+    """When the line was written, in Unix seconds by its author's clock."""
     kind: LineKind
     sender: str
     is_claimed: bool
-    """Whether `sender` is only what the author of a letter says: no table has ever shown their key."""
+    """Whether only the author of the message says that `sender` is their name: no table has ever shown their key."""
     to: str | None
-    """Of a direct line."""
+    """The recipient of a direct line."""
     room: str | None
     text: str
     outgoing: bool
@@ -175,18 +175,18 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryTrace(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one line. One said to us has no steps: only its author knows them."""
+    """How one line was delivered. A line said to us has no steps: only its author knows them."""
 
     line: HistoryLine
     steps: tuple[TraceStep, ...]
 
 
 StepsUnderWay = Callable[[bytes, int], tuple[Raw, ...]]
-"""The steps so far of our message `number` in a stream, while it is not final; none when it is not under way."""
+"""Returns the steps so far of our message with this number in this stream; none when it is not under way."""
 
 
 class HistoryView:
-    """The history of one person. Every method raises sqlite3.Error when the file cannot be read."""
+    """The history of one person, to be read. Every method raises sqlite3.Error when the file cannot be read."""
 
     def __init__(
         self,
@@ -195,25 +195,25 @@ class HistoryView:
         under_way: StepsUnderWay,
         flush: Callable[[], object],
     ) -> None:
-        """`flush`: puts on disk what still waits, so that what is asked for is there."""
+        """`flush` commits what still waits, so that queries find it."""
         self._lines: Final = lines
         self._me = me
         self._under_way = under_way
         self._flush = flush
 
     def latest(self, count: int) -> list[HistoryLine]:
-        """The newest `count` lines, oldest first; none of people who are ignored."""
+        """Return the newest `count` lines of people who are not ignored, oldest first."""
         self._flush()
         return [shown(line, self._me()) for line in self._lines.latest(count)]
 
     def search(self, words: str, limit: int = 50) -> list[HistoryLine]:
-        """The newest `limit` lines that have all the words (of the last one, its beginning), oldest first. Case and
-        diacritics do not matter, nor does any sign in `words`; with no word in it nothing is found."""
+        """Return the newest `limit` lines that have all the words, oldest first. The last word may be the beginning of one.
+        Case, diacritics and punctuation do not matter. Without a word, nothing is found."""
         self._flush()
         return [shown(line, self._me()) for line in self._lines.search(words, limit)]
 
     def why(self, which: str) -> DeliveryTrace | None:
-        """The trail of a line: `which` is its id, or "last" for our newest one. None: there is none."""
+        """Return how a line was delivered; None if there is no such line. `which`: its id, or "last" for our newest line."""
         self._flush()
         line = self._lines.last_own() if which == "last" else self._lines.by_id(which)
         if line is None:
@@ -225,7 +225,7 @@ class HistoryView:
 
 
 def shown(line: StoredLine, me: str) -> HistoryLine:
-    """A stored line as people read it."""
+    """Return a stored line as people read it."""
     kind = LineKind.ROOM if line.room else LineKind.CHANNEL if line.room is not None else LineKind.DIRECT
     other = line.name or SOMEBODY
     return HistoryLine(

@@ -1,4 +1,4 @@
-"""Which registry a server leads to: known by its identity key, whatever address it has and however the user types it."""
+"""The registries that a history knows, by their identity keys, and to which of them each server leads."""
 
 import sqlite3
 from typing import Final
@@ -9,21 +9,21 @@ from chatapp.wire.codec import decode_row, encode
 from chatapp.wire.errors import DecodeError
 
 _KEPT_FOR: Final = ("people", "places", "formers", "blocked", "verified", "dropped", "room")
-"""Tables whose rows belong to a registry, beside its groups' streams."""
+"""The tables whose rows belong to a registry, besides `streams`."""
 
 
 class Registries:
-    """The registries that a history knows. Every method raises sqlite3.Error."""
+    """All registries that a history knows, as seen from one server. Every method raises sqlite3.Error."""
 
     def __init__(self, db: sqlite3.Connection, server: str) -> None:
-        """`server`: as the user types it, in its one form (`wire.address.server_name`)."""
+        """`server`: as the user types it, normalised (`wire.address.server_name`)."""
         self._db = db
         self._server: Final = server
         self.current = self._look_up() or self._begin()
-        """The row of the registry to which our server leads; one without an identity before the first contact."""
+        """The row of the registry to which our server leads. Before the first contact, it is one without an identity."""
 
     def look_again(self) -> None:
-        """A transaction was rolled back, and a change of where our server leads perhaps with it."""
+        """Read again to which registry our server leads: a transaction that changed it may have been rolled back."""
         self.current = self._look_up() or self._begin()
 
     def is_change(self, identity: bytes) -> bool:
@@ -41,8 +41,8 @@ class Registries:
         return [server for (server,) in found]
 
     def pin(self, identity: bytes, *, is_verified: bool) -> None:
-        """Our server leads to this registry from now on. What is known of it applies; of an unknown one that takes the
-        place of another, with the user's consent, what is known of that other one."""
+        """Note that our server leads to this registry from now on. If the registry is unknown and takes the place of another
+        one, with the user's consent, it inherits what is known of the other one."""
         known = self._row_of(identity)
         if known is None:
             self._replace(identity)
@@ -52,11 +52,11 @@ class Registries:
             self.verify()
 
     def verify(self) -> None:
-        """The user has compared our registry's key."""
+        """Note that the user has verified our registry's key."""
         self._db.execute("UPDATE registries SET is_verified = 1 WHERE id = ?", (self.current,))
 
     def _look_up(self) -> int | None:
-        """Raises ValueError for a registry of which there is no row."""
+        """Find the row of our server's registry. Raises ValueError if the registry has no row."""
         found = self._db.execute(
             "SELECT registries.id FROM servers LEFT JOIN registries ON registries.id = registry WHERE server = ?",
             (self._server,),
@@ -82,8 +82,8 @@ class Registries:
         return None if found is None else found[0]
 
     def _replace(self, identity: bytes) -> None:
-        """Versions and places are those of the registry before, if there was one: people's keys stay pinned, all else is
-        asked for anew."""
+        """Give our registry another identity. People's keys stay pinned. Versions and positions were those of the earlier
+        registry, so the table and the logs are fetched again."""
         execute, registry = self._db.execute, self.current
         before = self._identity_of(registry)
         execute("UPDATE registries SET identity = ?, is_verified = 0 WHERE id = ?", (identity, registry))
@@ -106,7 +106,7 @@ class Registries:
         self.current = registry
         if self._identity_of(before) is not None:
             return
-        # Nothing but lines of ours that were said before the first contact belongs to a registry without an identity.
+        # A registry without an identity has nothing but lines of ours that were said before the first contact.
         streams = execute("SELECT id, key, ours FROM streams WHERE registry = ?", (before,)).fetchall()
         for stream, key, ours in streams:
             execute(
@@ -124,7 +124,8 @@ class Registries:
 
 
 def _of_no_version(row: bytes) -> bytes:
-    """A stored row that any row of another registry replaces. One that cannot be read is left for the start to name."""
+    """Return a stored row with version 0, so that any row of the registry replaces it. A row that cannot be read stays as it
+    is; the next start reports it."""
     try:
         return encode(msgspec.structs.replace(decode_row(row), version=0))
     except DecodeError:

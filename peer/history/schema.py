@@ -1,12 +1,13 @@
 """The tables of `history.db`.
 
-What belongs to a registry (its people, who of them is blocked, places in its groups' logs, lines said to its groups) is kept
-by the registry's identity key; `servers` says to which registry a server leads, as the user types it.
+What belongs to a registry (its people, which of them are blocked, positions in the logs of its groups, lines said to its
+groups) is stored under the registry's identity key. `servers` has the registry to which each server leads, as the user types
+it.
 
-Theory: a message is one row, `lines`, whose id is the running number that its owner sees. It is found by its stream and
-number through one index, and both are small integers: keys stand once, in `streams`. So a message costs two insertions at
-the right-hand end of a tree, and its id costs nothing. `gone` has the numbers of dropped lines that may come a second
-time, as spans [start, end).
+A message is one row of `lines`, whose id is the running number that the user sees. It is found by its stream and number
+through one index, and both are small integers: keys are stored once, in `streams`. So a message costs two insertions, each
+at the end of a B-tree, and its id costs nothing. `gone` has the numbers of dropped lines that may come a second time, as
+ranges [start, end).
 """
 
 import sqlite3
@@ -17,14 +18,14 @@ from typing import Final
 import msgspec
 
 VERSION: Final = 6
-"""As `PRAGMA user_version` tells it."""
+"""The version of the format, in `PRAGMA user_version`."""
 
 OURS: Final = 1
 THEIRS: Final = 0
-"""Of streams: who speaks in it."""
+"""Values of `streams.ours`: who speaks in the stream."""
 
 EVERYWHERE: Final = 0
-"""The registry of a stream between two keys: it is the same stream wherever the two meet."""
+"""The registry of a stream between two people: it is the same stream whichever registry they use."""
 
 _TABLES: Final = """
 CREATE TABLE registries (
@@ -74,7 +75,7 @@ NEWEST_LINE: Final = "SELECT coalesce(max(id), 0) FROM lines"
 
 
 class AnotherFormat(sqlite3.DatabaseError):
-    """Another version of ChatApp wrote the file."""
+    """The file was written by another version of ChatApp."""
 
 
 def check(db: sqlite3.Connection) -> bool:
@@ -90,12 +91,12 @@ def check(db: sqlite3.Connection) -> bool:
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """Make the tables in an empty file: all of them or none. Raises as `check`."""
+    """Create the tables in an empty file, all of them or none. Raises as `check`."""
     if check(db):
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        for statement in _TABLES.split(";\n"):  # `executescript` would commit what was begun
+        for statement in _TABLES.split(";\n"):  # `executescript` would commit the transaction
             if statement.strip():
                 db.execute(statement)
         db.execute(f"PRAGMA user_version = {VERSION}")
@@ -107,12 +108,12 @@ def prepare(db: sqlite3.Connection) -> None:
 
 
 class Damaged(sqlite3.DatabaseError):
-    """The file holds what no ChatApp wrote."""
+    """The file holds values that no ChatApp writes."""
 
 
 @contextmanager
 def damage_named() -> Iterator[None]:
-    """Raises sqlite3.Error for whatever cannot be read."""
+    """Turn the errors of reading invalid values into Damaged, which is an sqlite3.Error as all others of a history."""
     try:
         yield
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:

@@ -1,10 +1,9 @@
-"""Finding lines by the words in them: one full-text index, filled when there is time for it.
+"""Find messages by the words in them, with one full-text index.
 
-Theory: storing a line must not pay for finding it, so lines enter the index later: when the peer is idle, at its end,
-and at the latest when somebody searches. `marks.indexed` is the id up to which all have. The index holds no text of its
-own (`content=''`). Scripts that are written without blanks are spread out, a word for each character, and what is
-looked for in them is a phrase of such words: so any piece of a Chinese, Japanese or Thai sentence is found by the same
-index.
+Indexing must not slow down storing. So lines are indexed later: while the peer is idle, when it ends, and at the latest
+when somebody searches. `marks.indexed` is the id up to which all lines are indexed. The index holds no text of its own
+(`content=''`). In scripts that are written without spaces, each character is indexed as a word, and a search for several
+of them is a search for a phrase: any part of a Chinese, Japanese or Thai sentence is found.
 """
 
 import re
@@ -14,10 +13,10 @@ from typing import Final
 from chatapp.peer.history.schema import damage_named
 
 INDEXED_AT_ONCE: Final = 200
-"""Lines that one idle moment takes in: a few milliseconds, so that nobody waits for an acknowledgement meanwhile."""
+"""Lines that are indexed in one step: a few milliseconds, so that no acknowledgement waits for it."""
 
 WORDS_MAX: Final = 32
-"""Words of a search that count; nobody types more, and each costs a look into the index."""
+"""Words of a search that are used. Nobody types more, and each costs one look-up in the index."""
 
 _WITHOUT_BLANKS: Final = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
@@ -26,12 +25,12 @@ _WITHOUT_BLANKS: Final = re.compile(
 
 
 def spread(text: str) -> str:
-    """`text` as the index takes it: blanks around each character of a script without any."""
+    """Return the text as it is indexed: with spaces around each character of a script that has none."""
     return text if text.isascii() else _WITHOUT_BLANKS.sub(r" \g<0> ", text)
 
 
 def query(words: str) -> str | None:
-    """What a person typed as a query that means it: all of the words, the last one as a beginning. None: no word."""
+    """Return the FTS5 query for what a person typed: all of the words, the last one as a prefix. None if it has no word."""
     typed = words.encode(errors="replace").decode().replace("\0", " ").split()
     found = [word for word in typed if any(map(str.isalnum, word))][:WORDS_MAX]
     if not found:
@@ -40,7 +39,7 @@ def query(words: str) -> str | None:
 
 
 class SearchIndex:
-    """The index of one history."""
+    """The full-text index of one history."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -48,7 +47,7 @@ class SearchIndex:
 
     @damage_named()
     def catch_up(self, most: int | None = None) -> bool:
-        """Take in lines that are not in yet, at most so many; true when some are left."""
+        """Index lines that are not indexed yet, at most so many; True when some are left."""
         execute = self._db.execute
         (indexed,) = execute("SELECT indexed FROM marks").fetchone()
         (newest,) = execute("SELECT coalesce(max(id), 0) FROM lines").fetchone()
@@ -70,7 +69,8 @@ class SearchIndex:
         return int(until) < int(newest)
 
     def forget(self, ids: list[int]) -> None:
-        """These lines are about to go; within the transaction that drops them."""
+        """Remove lines from the index, within the transaction that drops them and while their text is still there: FTS5
+        needs it, since the index has none of its own."""
         self._db.executemany(
             "INSERT INTO words (words, rowid, text) SELECT 'delete', id, spread(text) FROM lines "
             "WHERE id = ? AND id <= (SELECT indexed FROM marks)",
