@@ -84,6 +84,23 @@ def test_docstrings_name_only_what_exists() -> None:
     assert not wrong
 
 
+def test_the_table_of_the_architecture_names_only_modules_of_each_folder() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = [
+        row for row in re.findall(r"^\| `([\w/]+)` \| (.*) \|$", text, re.MULTILINE) if is_there(row[0])
+    ]
+    assert len(folders) > 10
+    named = [f"{folder}/{module}" for folder, cell in folders for module in re.findall(r"`(\w+)`", cell)]
+    assert not [name for name in named if not is_there(name)]
+
+
+def test_the_layers_of_the_architecture_are_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = re.findall(rf"\b((?:{'|'.join(INSTALLED)}|chatapp)/\w+)\b", text.partition("Imports go down")[0])
+    assert len(drawn) > 8
+    assert not [name for name in drawn if not is_there(name)]
+
+
 @pytest.mark.parametrize(
     "name",
     ["wire/no_such_file", "wire.limits.NO_SUCH_LIMIT", "wire.no_such_module", "test_no_such_file.py"],
