@@ -5,8 +5,9 @@ from typing import Final
 from chatapp.peer.core.trace import readable, unpacked
 from chatapp.peer.ui.intents import Context
 from chatapp.peer.ui.parser import parse
-from chatapp.registry.access import Bans, flaw_of_bans, flaw_of_keys
+from chatapp.registry.access import Bans
 from chatapp.registry.desk import console as desk
+from chatapp.registry.settings import flaw_of_bans, flaw_of_keys
 from chatapp.registry.store import entries
 from chatapp.registry.store.journal import frame, scan
 from chatapp.wire import address, sealing

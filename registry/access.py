@@ -14,26 +14,11 @@ from chatapp.registry.limits import remaining
 from chatapp.registry.store.entries import InviteMade
 from chatapp.wire.address import ip_literal
 from chatapp.wire.admission import CODE_BYTES, JoinCode, public_half
-from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.identity import fingerprint_digits, fingerprint_from
 from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
 from chatapp.wire.messages.registration import RefusalReason, Register
 from chatapp.wire.names import name_key, peer_name
 from chatapp.wire.sessions.opening import Randomness
-
-
-def flaw_of_keys(texts: Iterable[str]) -> str:
-    """What is wrong with a list of keys; empty for nothing."""
-    return next((f'"{quoted(text)}" is no key' for text in texts if fingerprint_from(text) is None), "")
-
-
-def flaw_of_bans(texts: Iterable[str]) -> str:
-    """What is wrong with a list of who is kept out; empty for nothing."""
-    try:
-        Bans(texts)
-    except (ValueError, NameRefused) as wrong:
-        return quoted(str(wrong))
-    return ""
 
 
 class Bans:

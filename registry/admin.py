@@ -1,6 +1,6 @@
-"""Errands of whoever runs the registry: new join codes, a list of names, a name that becomes free.
+"""Admin requests: make join codes, list names, release a name.
 
-Whoever asks has the registry's folder, so nothing is proved here. It knows names and join codes.
+A request comes through the registry's own folder, so whoever can write there is trusted.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from chatapp.registry.directory.directory import Directory, Person
 from chatapp.registry.directory.renaming import Renaming
 from chatapp.registry.effects import (
     AdminAnswer,
+    AdminRefusal,
     AdminRequest,
     AnswerAdmin,
     Effect,
@@ -21,15 +22,13 @@ from chatapp.registry.effects import (
 )
 from chatapp.registry.limits import WallClock
 from chatapp.registry.store.entries import Entry, InviteGone, InviteMade, NameFreed, RoomMemberGone
-from chatapp.wire.errors import NameRefused, quoted
+from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import INVITES_MAX
 from chatapp.wire.names import name_key, peer_name
 
-_NOT_STORED = "the registry's disk is full or read-only"
-
 
 class AdminService:
-    """Does errands."""
+    """Carries out admin requests."""
 
     def __init__(
         self,
@@ -40,7 +39,7 @@ class AdminService:
         *,
         forget: Callable[[bytes, float], None],
     ) -> None:
-        """`forget`: what else is to know that somebody has no name here any more."""
+        """`forget`: called with the identity whose name was released, and the time."""
         self._directory = directory
         self._invites = invites
         self._renaming = renaming
@@ -48,7 +47,7 @@ class AdminService:
         self._forget = forget
 
     def run(self, request: AdminRequest, ticket: str, *, now: float) -> list[Effect]:
-        """An `AnswerAdmin` with this ticket follows, where something changes when the disk has it."""
+        """Return the effects, an `AnswerAdmin` with this ticket among them. A change is answered when it is on the disk."""
         match request:
             case MakeInvites(codes=codes):
                 return self._invite(codes, ticket, now)
@@ -58,18 +57,16 @@ class AdminService:
                 return self._release(name, ticket, now)
 
     def sweep(self, *, now: float) -> list[Effect]:
-        """Codes that are good no more."""
+        """Forget the join codes that have expired."""
         over = self._invites.expired(now=now)
         return [Persist(entries=tuple(InviteGone(code) for code in over))] if over else []
 
     def _invite(self, codes: list[bytes], ticket: str, now: float) -> list[Effect]:
         if not self._invites.add(codes, now=now):
             room = INVITES_MAX - len(self._invites)
-            return _refused(
-                ticket, f"at most {INVITES_MAX:,} join codes may be unused; there is room for {room:,}"
-            )
+            return _refused(ticket, AdminRefusal.TOO_MANY_CODES, room=room)
         at = self._clock.millis(now)
-        return _kept(ticket, [InviteMade(code, at) for code in codes])
+        return _done(ticket, [InviteMade(code, at) for code in codes])
 
     def _names(self) -> list[NameShown]:
         shown = [
@@ -83,38 +80,37 @@ class AdminService:
     def _release(self, text: str, ticket: str, now: float) -> list[Effect]:
         try:
             key = name_key(peer_name(text))
-        except NameRefused as refusal:
-            return _refused(ticket, str(refusal))
-        names, shown = self._directory.names, quoted(text)
+        except NameRefused:
+            return _refused(ticket, AdminRefusal.BAD_NAME, text)
+        names = self._directory.names
         identity = names.holder(key)
         if identity is None:
-            return _refused(ticket, f'nobody has the name "{shown}"')
+            return _refused(ticket, AdminRefusal.NAME_UNKNOWN, text)
         if names.is_operator_name(key):
-            return _refused(
-                ticket, f'"{shown}" is an operator of the help desk: take the name off that list first'
-            )
+            return _refused(ticket, AdminRefusal.OPERATOR_NAME, text)
         person = self._directory.person(identity)
-        if names.is_claimed(key) or self._renaming.is_on_its_way(identity):
-            return _refused(ticket, f'"{shown}" is just being taken; try again')
+        if names.is_claimed(key) or self._renaming.is_pending(identity):
+            return _refused(ticket, AdminRefusal.NAME_PENDING, text)
         if person is None or person.name_key != key:
             names.release(key, identity)
-            return _kept(ticket, [NameFreed(key)])
+            return _done(ticket, [NameFreed(key)])
         if person.online:
-            return _refused(ticket, f'"{shown}" is online: a name is released while its bearer is away')
+            return _refused(ticket, AdminRefusal.NAME_ONLINE, text)
         return self._let_go(person, ticket, now)
 
     def _let_go(self, person: Person, ticket: str, now: float) -> list[Effect]:
         identity = person.card.identity
         self._directory.release(person)
         self._forget(identity, now)
-        return _kept(ticket, [NameFreed(person.name_key), RoomMemberGone(identity)])
+        return _done(ticket, [NameFreed(person.name_key), RoomMemberGone(identity)])
 
 
-def _refused(ticket: str, why: str) -> list[Effect]:
-    return [AnswerAdmin(ticket=ticket, answer=AdminAnswer(error=why))]
+def _refused(ticket: str, refusal: AdminRefusal, name: str = "", *, room: int = 0) -> list[Effect]:
+    return [AnswerAdmin(ticket=ticket, answer=AdminAnswer(refusal=refusal, name=name, room=room))]
 
 
-def _kept(ticket: str, entries: list[Entry]) -> list[Effect]:
+def _done(ticket: str, entries: list[Entry]) -> list[Effect]:
+    """Answer when the entries are on the disk."""
     done = AnswerAdmin(ticket=ticket, answer=AdminAnswer())
-    failed = AnswerAdmin(ticket=ticket, answer=AdminAnswer(error=_NOT_STORED))
+    failed = AnswerAdmin(ticket=ticket, answer=AdminAnswer(refusal=AdminRefusal.NOT_STORED))
     return [Persist(entries=tuple(entries), then=(done,), otherwise=(failed,))]

@@ -213,7 +213,9 @@ class Registry:
         codes = self._draw_codes(loaded, identity.public)
         core.run_admin_request(MakeInvites([code.public for code in codes]), _FIRST, now=time.monotonic())
         shell.committer.commit_now()
-        is_stored = any(ticket == _FIRST and not answer.error for ticket, answer in core.take_admin_answers())
+        is_stored = any(
+            ticket == _FIRST and answer.refusal is None for ticket, answer in core.take_admin_answers()
+        )
         self._codes = codes if is_stored else []
         return shell
 

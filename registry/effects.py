@@ -141,21 +141,21 @@ Event: TypeAlias = (
 )
 
 
-Code: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+JoinCodeKey: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 
 class MakeInvites(msgspec.Struct, frozen=True, tag="invite"):
-    """The public halves of new join codes. The same ones again change nothing."""
+    """Make join codes with these public halves valid. Codes that are valid already stay as they are."""
 
-    codes: Annotated[list[Code], msgspec.Meta(max_length=INVITES_MAX)]
+    codes: Annotated[list[JoinCodeKey], msgspec.Meta(max_length=INVITES_MAX)]
 
 
 class ListNames(msgspec.Struct, frozen=True, tag="names"):
-    """Which names there are."""
+    """List all names."""
 
 
 class ReleaseName(msgspec.Struct, frozen=True, tag="release"):
-    """This name is to be anybody's again."""
+    """Make a name free for anybody."""
 
     name: str
 
@@ -164,7 +164,7 @@ AdminRequest: TypeAlias = MakeInvites | ListNames | ReleaseName
 
 
 class NameShown(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One name: whose it is, whether they are here, and since when that holds (Unix seconds)."""
+    """A listed name: whose it is, whether its owner is online, and since when (Unix seconds)."""
 
     name: str
     identity: bytes
@@ -172,10 +172,27 @@ class NameShown(msgspec.Struct, frozen=True, array_like=True, gc=False):
     since: int
 
 
-class AdminAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of it. `error` is empty when it is done, and on the disk."""
+class AdminRefusal(enum.Enum):
+    """Why an admin request was not done."""
 
-    error: str = ""
+    TOO_MANY_CODES = "too many codes"
+    BAD_NAME = "bad name"
+    NAME_UNKNOWN = "name unknown"
+    OPERATOR_NAME = "operator name"
+    NAME_PENDING = "name pending"
+    """The name is on its way to the disk."""
+    NAME_ONLINE = "name online"
+    NOT_STORED = "not stored"
+
+
+class AdminAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of an admin request. Without a refusal it is done, and on the disk."""
+
+    refusal: AdminRefusal | None = None
+    name: str = ""
+    """The name that the refusal is about, as it was typed."""
+    room: int = 0
+    """How many more codes there may be."""
     names: list[NameShown] = []
 
 

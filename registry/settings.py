@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, get_args, get_type_hints
 
 import msgspec
 
-from chatapp.registry.access import AccessSettings, flaw_of_bans, flaw_of_keys
+from chatapp.registry.access import AccessSettings, Bans
 from chatapp.registry.desk.settings import DeskSettings
 from chatapp.registry.limits import RegistryPolicy
 from chatapp.wire.desk import is_region
@@ -192,6 +192,20 @@ def _flaw(key: str, value: object) -> str:
             return flaw_of_bans(value)
         case _:
             return ""
+
+
+def flaw_of_keys(texts: Iterable[str]) -> str:
+    """What is wrong with a list of keys; empty for nothing."""
+    return next((f'"{quoted(text)}" is no key' for text in texts if fingerprint_from(text) is None), "")
+
+
+def flaw_of_bans(texts: Iterable[str]) -> str:
+    """What is wrong with a list of who is kept out; empty for nothing."""
+    try:
+        Bans(texts)
+    except (ValueError, NameRefused) as wrong:
+        return quoted(str(wrong))
+    return ""
 
 
 def _names_flaw(texts: Iterable[str]) -> str:

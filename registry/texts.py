@@ -3,6 +3,8 @@
 from typing import Final, assert_never
 
 from chatapp.registry.effects import (
+    AdminAnswer,
+    AdminRefusal,
     Event,
     Fault,
     LinkEnded,
@@ -13,6 +15,9 @@ from chatapp.registry.effects import (
     RegistrationRefused,
     StoreFailed,
 )
+from chatapp.wire.errors import NameRefused, quoted
+from chatapp.wire.limits import INVITES_MAX
+from chatapp.wire.names import peer_name
 
 LINK_ENDS: Final = {
     LinkEndReason.TOO_MANY_LINKS: "too many links",
@@ -27,6 +32,37 @@ LINK_ENDS: Final = {
     LinkEndReason.SILENT: "silent",
     LinkEndReason.BANNED: "banned",
 }
+
+
+def admin_refusal_text(answer: AdminAnswer) -> str:
+    """Return why an admin request was not done; empty if it was."""
+    name = quoted(answer.name)
+    match answer.refusal:
+        case None:
+            return ""
+        case AdminRefusal.TOO_MANY_CODES:
+            return f"at most {INVITES_MAX:,} join codes may be unused; there is room for {answer.room:,} more"
+        case AdminRefusal.BAD_NAME:
+            return _flaw_of_name(answer.name)
+        case AdminRefusal.NAME_UNKNOWN:
+            return f'nobody has the name "{name}"'
+        case AdminRefusal.OPERATOR_NAME:
+            return f'"{name}" is a help-desk operator: take the name off that list first'
+        case AdminRefusal.NAME_PENDING:
+            return f'"{name}" is just being taken; try again'
+        case AdminRefusal.NAME_ONLINE:
+            return f'"{name}" is online: a name can be released only while its owner is away'
+        case AdminRefusal.NOT_STORED:
+            return "the registry's disk is full or read-only"
+    assert_never(answer.refusal)
+
+
+def _flaw_of_name(name: str) -> str:
+    try:
+        peer_name(name)
+    except NameRefused as refusal:
+        return str(refusal)
+    raise AssertionError("a name that is valid was refused")
 
 
 def event_line(event: Event) -> str:

@@ -49,13 +49,14 @@ def key_of_registry(folder: Path) -> bytes | None:
 def answer_to(folder: Path, request: "AdminRequest") -> "AdminAnswer | None":
     """Return the registry's answer. None, and a line on standard error, if it refuses or does not answer."""
     from chatapp.registry.adminclient import AdminRequestFailed, ask
+    from chatapp.registry.texts import admin_refusal_text
 
     try:
         answer = ask(folder, request)
     except AdminRequestFailed as error:
         print(f"ChatApp: {error}", file=sys.stderr)
         return None
-    if answer.error:
-        print(f"ChatApp: {answer.error}", file=sys.stderr)
+    if answer.refusal:
+        print(f"ChatApp: {admin_refusal_text(answer)}", file=sys.stderr)
         return None
     return answer

@@ -26,11 +26,13 @@ from chatapp.registry.desk.texts import (
     moved_line,
     notice_lines,
     refused_line,
+    too_long_line,
+    unknown_command_line,
+    usage_line,
 )
 from chatapp.registry.desk.visit import CONSOLE
 from chatapp.registry.effects import Effect, ShowOnConsole
 from chatapp.wire.desk import Focus, Held, ShownRoom, StaleNumber, Typed
-from chatapp.wire.errors import quoted
 from chatapp.wire.limits import DESK_TYPED_AHEAD_MAX, TEXT_MAX
 from chatapp.wire.messages.desk import (
     CallNext,
@@ -78,7 +80,7 @@ Command: TypeAlias = OperatorRequest | ClientText | BadInput
 
 class _Command(NamedTuple):
     usage: str
-    says: str
+    help: str
     parse: Callable[[str], OperatorRequest | None]
 
 
@@ -138,20 +140,19 @@ def parse(line: str) -> Command | None:
     text = line[1:] if line[0] in "./" else line
     size = len(text.encode("utf-8", "replace"))
     if size > TEXT_MAX:
-        return BadInput((f"[Not sent: {size:,} bytes are too long; a message has at most {TEXT_MAX:,}.]",))
+        return BadInput((too_long_line(size),))
     return ClientText(text)
 
 
 def _command(typed: str) -> Command:
     word, _, rest = typed.partition(" ")
     if word.lower() == "help":
-        return BadInput(tuple(f"{one.usage}  {one.says}" for one in _COMMANDS.values()))
+        return BadInput(tuple(f"{command.usage}  {command.help}" for command in _COMMANDS.values()))
     command = _COMMANDS.get(word.lower())
     if command is None:
         near = get_close_matches(word.lower(), _COMMANDS, n=1)
-        hint = f" Did you mean .{near[0]}?" if near else " .help shows all commands."
-        return BadInput((f"[Unknown command .{quoted(word)}.{hint}]",))
-    return command.parse(rest.strip()) or BadInput((f"[Usage: {command.usage}]",))
+        return BadInput((unknown_command_line(word, near[0] if near else None),))
+    return command.parse(rest.strip()) or BadInput((usage_line(command.usage),))
 
 
 ANSWERED_WITHIN: Final = 10.0

@@ -463,7 +463,7 @@ class DeskQueue:
         before = visit.state
         after = TRANSITIONS.get((before, event))
         if after is None:
-            raise ValueError(f"{event} does not happen to a visit that is {before}")
+            raise ValueError(f"{event.name} does not happen to a visit that is {before.name}")
         visit.state = after
         self._happened.append(
             Change(visit=visit, event=event, before=before, operator=operator, former=former, cause=cause)

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from chatapp.wire.desk import Held, StaleNumber
+from chatapp.wire.errors import quoted
+from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.desk import (
     CallNext,
     ClientCause,
@@ -127,6 +129,22 @@ def done_lines(request: OperatorRequest, result: CommandResult, subject: str) ->
         case CallNext() | EndSession() | HandOver() | ShowRoom() | ShowFigures():
             return ()
     assert_never(request)
+
+
+def too_long_line(size: int) -> str:
+    """Return why a text of `size` bytes was not sent."""
+    return f"[Not sent: {size:,} bytes are too long; a message has at most {TEXT_MAX:,}.]"
+
+
+def unknown_command_line(word: str, near: str | None) -> str:
+    """Return what to say to a command that does not exist. `near`: the command that was probably meant."""
+    hint = f"Did you mean .{near}?" if near else ".help shows all commands."
+    return f"[Unknown command .{quoted(word)}. {hint}]"
+
+
+def usage_line(usage: str) -> str:
+    """Return how a command is used."""
+    return f"[Usage: {usage}]"
 
 
 def held_line(typed: OperatorRequest | SayAtDesk, held: Held) -> str:

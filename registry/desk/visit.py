@@ -16,29 +16,41 @@ from chatapp.wire.messages.desk import OverCause, PlaceCause
 class VisitState(enum.Enum):
     """Where a visit stands."""
 
-    JOINING = "in line; its record is on its way to the disk, and nobody is told of it"
-    WAITING = "in line, in reach"
-    MISSED = "in line, out of reach for a moment: nobody behind is called before"
-    AWAY = "in line, out of reach for longer: others are called first, the place is kept"
-    SERVED = "with an operator, in reach"
-    ABSENT = "with an operator, out of reach"
-    OVER = "over"
+    JOINING = enum.auto()
+    """In line; its record is on its way to the disk, and nobody is told of it."""
+    WAITING = enum.auto()
+    """In line, and in reach."""
+    MISSED = enum.auto()
+    """In line, out of reach for a moment: nobody behind is called first."""
+    AWAY = enum.auto()
+    """In line, out of reach for longer: others are called first, the place is kept."""
+    SERVED = enum.auto()
+    """With an operator, and in reach."""
+    ABSENT = enum.auto()
+    """With an operator, and out of reach."""
+    OVER = enum.auto()
 
 
 class VisitEvent(enum.Enum):
     """What can happen to a visit."""
 
-    KEPT = "its record is on the disk"
-    LOST = "the link is lost"
-    RETURNED = "a new link shows the ticket"
-    PASSED_OVER = "out of reach for too long to keep others waiting"
-    CALLED = "an operator is free"
-    UNANSWERED = (
-        "back in line where it was: called, and the link was lost before the visitor showed a sign of life"
-    )
-    PUT_BACK = "to the head of the line: the operator has vanished, or hands over to one who is busy"
-    HANDED_OVER = "another operator serves"
-    ENDED = "over, for whatever cause"
+    KEPT = enum.auto()
+    """Its record is on the disk."""
+    LOST = enum.auto()
+    """The link is lost."""
+    RETURNED = enum.auto()
+    """A new link shows the ticket."""
+    PASSED_OVER = enum.auto()
+    """Out of reach for too long to keep others waiting."""
+    CALLED = enum.auto()
+    """An operator is free."""
+    UNANSWERED = enum.auto()
+    """Back in line where it was: the link was lost after the call, before the visitor showed a sign of life."""
+    PUT_BACK = enum.auto()
+    """To the head of the line: the operator has vanished, or hands over to a busy one."""
+    HANDED_OVER = enum.auto()
+    """Another operator serves."""
+    ENDED = enum.auto()
 
 
 _LINE: Final = (VisitState.JOINING, VisitState.WAITING, VisitState.MISSED, VisitState.AWAY)

@@ -145,7 +145,7 @@ class Registration:
         self, person: Person, card: Card, key: str, nonce: bytes, caller: Caller, now: float
     ) -> list[Effect]:
         """Somebody who has another name comes in under this one: as if they had asked for it on a link."""
-        if self._renaming.is_on_its_way(card.identity):
+        if self._renaming.is_pending(card.identity):
             return []
         refusal = self._renaming.refusal_of(card.identity, now=now)
         if refusal is not None:

@@ -88,7 +88,7 @@ class Renaming:
 
     # --- for whoever comes in under another name, too
 
-    def is_on_its_way(self, identity: bytes) -> bool:
+    def is_pending(self, identity: bytes) -> bool:
         """Whether the disk has yet to answer."""
         return identity in self._pending
 

@@ -39,11 +39,14 @@ class LogLine(NamedTuple):
 
 
 class Verdict(enum.Enum):
-    """What becomes of a frame that somebody wants relayed."""
+    """What becomes of a frame that a member wants relayed."""
 
-    TAKEN = "relay and keep it"
-    OVER = "its epoch is over: the sender is told, and seals it anew"
-    FOREIGN = "not of this group, not by this sender index, or no frame at all: dropped"
+    TAKEN = enum.auto()
+    """Keep and relay it."""
+    OVER = enum.auto()
+    """Its epoch is over: the sender has to seal it again."""
+    FOREIGN = enum.auto()
+    """Drop it: it is not of this group, has another sender index, or is too long."""
 
 
 class Page(NamedTuple):

@@ -201,10 +201,12 @@ QUEUED_MAX: Final = 8 * LINK_FRAME_MAX
 
 
 class LinkState(enum.Enum):
-    """Where a link stands."""
+    """How far a link has got."""
 
-    WAITING = "connected, nothing said"
-    ATTACHED = "its first frame opened: it is who it says"
+    WAITING = enum.auto()
+    """Connected; its first frame has not come."""
+    ATTACHED = enum.auto()
+    """Its first frame opened, which proves who the peer is."""
 
 
 class PeerLink:

@@ -4,6 +4,7 @@ import pytest
 
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.effects import DropReason, MakeInvites
+from chatapp.registry.texts import admin_refusal_text
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import Identity, fingerprint
 from chatapp.wire.limits import INVITE_KEPT_FOR, INVITES_MAX
@@ -22,7 +23,7 @@ def invited(rig: Rig, *codes: JoinCode) -> str:
     rig.turn()
     ((ticket, answer),) = rig.core.take_admin_answers()
     assert ticket == "ticket"
-    return answer.error
+    return admin_refusal_text(answer)
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_there_are_no_more_codes_than_a_registry_takes() -> None:
     many = [Identity(number.to_bytes(32)).public for number in range(1, INVITES_MAX)]
     rig.core.run_admin_request(MakeInvites(many), "", now=rig.now)
     rig.turn()
-    assert rig.core.take_admin_answers()[0][1].error == ""
+    assert rig.core.take_admin_answers()[0][1].refusal is None
     assert "there is room for 1" in invited(rig, CODE, OTHER)
     assert invited(rig, CODE) == ""
     assert invited(rig, CODE) == "", "the same once more is no further one"

@@ -3,6 +3,7 @@
 import pytest
 
 from chatapp.registry.effects import AdminAnswer, AdminRequest, ListNames, ReleaseName
+from chatapp.registry.texts import admin_refusal_text
 from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.messages.registration import RefusalReason, Refused, Rename, Welcome
 from chatapp.wire.messages.table import FetchTable, TablePage
@@ -44,7 +45,7 @@ def test_the_list_says_whose_each_name_is_and_who_is_here(rig: Rig) -> None:
 
 def test_a_released_name_is_anybody_s_and_stays_so(rig: Rig) -> None:
     old, reader = gone(rig, "bob"), rig.member("alice")
-    assert asked(rig, ReleaseName("BOB")).error == ""
+    assert asked(rig, ReleaseName("BOB")).refusal is None
     assert ("bob", old.id) not in names_in(reader), "or a newcomer would take them for bob"
     new = rig.hand("Bob")
     assert isinstance(new.register(), Welcome)
@@ -61,7 +62,7 @@ def test_a_released_name_is_anybody_s_and_stays_so(rig: Rig) -> None:
 
 def test_its_bearer_may_come_back_as_a_newcomer(rig: Rig) -> None:
     bob = gone(rig, "bob")
-    assert asked(rig, ReleaseName("bob")).error == ""
+    assert asked(rig, ReleaseName("bob")).refusal is None
     rig.restart()
     bob.renew()
     assert isinstance(bob.register(), Welcome)
@@ -75,7 +76,7 @@ def test_a_name_that_is_reserved_can_be_released(rig: Rig) -> None:
         ("bob", "reserved"),
         ("rob", "online"),
     ]
-    assert asked(rig, ReleaseName("bob")).error == ""
+    assert asked(rig, ReleaseName("bob")).refusal is None
     assert isinstance(rig.hand("bob").register(), Welcome)
 
 
@@ -85,7 +86,7 @@ def test_a_name_that_is_reserved_can_be_released(rig: Rig) -> None:
 )
 def test_what_cannot_be_released_is_named(rig: Rig, name: str, why: str) -> None:
     rig.member("alice")
-    assert why in asked(rig, ReleaseName(name)).error
+    assert why in admin_refusal_text(asked(rig, ReleaseName(name)))
     assert len(asked(rig, ListNames()).names) == 1
 
 
@@ -93,7 +94,7 @@ def test_a_name_on_its_way_to_the_disk_is_not_released(rig: Rig) -> None:
     rig.auto_commit = False
     bob = rig.hand("bob")
     bob.register()
-    assert "just being taken" in asked(rig, ReleaseName("bob")).error
+    assert "just being taken" in admin_refusal_text(asked(rig, ReleaseName("bob")))
     rig.commit()
     assert isinstance(bob.answer(), Welcome)
 
@@ -111,7 +112,7 @@ def test_nothing_is_said_before_the_disk_has_it(rig: Rig) -> None:
 def test_a_disk_that_takes_nothing_is_named(rig: Rig) -> None:
     gone(rig, "bob")
     rig.store.full = True
-    assert "disk" in asked(rig, ReleaseName("bob")).error
+    assert "disk" in admin_refusal_text(asked(rig, ReleaseName("bob")))
 
 
 def test_mail_for_a_released_bearer_is_refused(rig: Rig) -> None:

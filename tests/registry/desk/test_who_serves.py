@@ -4,7 +4,7 @@ import pytest
 
 from chatapp.registry.access import AccessSettings
 from chatapp.registry.desk.settings import DeskSettings
-from chatapp.registry.effects import ReleaseName
+from chatapp.registry.effects import AdminRefusal, ReleaseName
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.limits import NAME_KEPT_FOR
@@ -167,4 +167,4 @@ def test_an_operators_name_is_not_released_while_it_is_listed() -> None:
     rig.hand("bob").register()
     rig.core.run_admin_request(ReleaseName("bob"), "ticket", now=rig.now)
     ((_, answer),) = rig.core.take_admin_answers()
-    assert answer.error == '"bob" is an operator of the help desk: take the name off that list first'
+    assert answer.refusal is AdminRefusal.OPERATOR_NAME
