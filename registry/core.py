@@ -148,7 +148,7 @@ class RegistryCore:
             if opened.state is LinkState.ATTACHED:
                 self._service.liveness.note_if_present(opened.identity, now=now)
             cost += cost_of_answers(opened.queued - queued, len(frames))
-            self._links.note_frames(opened, cost, now=now)
+            self._links.throttle.note(link, opened.network, cost, now=now)
         self._settle(now)
 
     def _receive_frame(self, link: PeerLink, frame: bytes, now: float) -> None:

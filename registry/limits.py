@@ -118,7 +118,8 @@ class Leases(Generic[Held]):
     def renew(self, key: Held, *, now: float) -> None:
         """From `now` for one span. Time that runs backwards shortens nothing."""
         self._until.pop(key, None)
-        self._until[key] = max(now + self._span, self._latest())
+        latest = next(reversed(self._until.values()), 0.0)  # keeps the order when `now` runs backwards
+        self._until[key] = max(now + self._span, latest)
 
     def end(self, key: Held) -> bool:
         """Whether there was one to end."""
@@ -142,10 +143,6 @@ class Leases(Generic[Held]):
     def next_deadline(self) -> float | None:
         """When the first lease ends."""
         return next(iter(self._until.values()), None)
-
-    def _latest(self) -> float:
-        """The deadline of the newest lease: keeps the order when `now` is a hair earlier than the last one."""
-        return next(reversed(self._until.values()), 0.0)
 
 
 EPOCHS_BY_CLOCK_MAX: Final = 3 * 2**30

@@ -67,6 +67,7 @@ class Desk:
         self._directory = directory
         self._queue = DeskQueue(settings)
         self._settings = settings
+        self._listed = operators
         self._operators = DeskOperators(operators, directory)
         self._visits = VisitIndex()
         self._statistics = DeskStatistics(settings.queues, utc_offset=settings.utc_offset)
@@ -165,7 +166,7 @@ class Desk:
     def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
         """A member has a link: an operator goes on where they were."""
         identity = caller.identity
-        if not (self._operators.is_operator(identity) or identity in self._queue.operators):
+        if not self._listed.is_one(identity) and identity not in self._queue.operators:
             return []
         return self._publisher.conclude(self._operator_rules.attached(caller), now=now)
 

@@ -132,7 +132,7 @@ class ChangeLog(Generic[Thing]):
     @property
     def wants_rewriting(self) -> bool:
         """Whether blanks outnumber things."""
-        return self._blanks > len(self) + _BLANKS_ALLOWED
+        return 2 * self._blanks > len(self._things) + _BLANKS_ALLOWED
 
     def rewrite(self) -> Iterator[tuple[int, Thing]]:
         """Drop the blanks; each thing with its new place."""
@@ -256,7 +256,7 @@ class Directory:
             and not names.is_open(key, card.identity, code)
         ):
             return RefusalReason.BAD_CODE if code else RefusalReason.KEPT_FOR_OPERATOR
-        if self._is_taken(card, code):
+        if names.is_taken(card.name, card.identity, code):
             return RefusalReason.NAME_TAKEN
         if self.names.holder(key) is None and len(self.names) >= NAMES_MAX:
             return RefusalReason.FULL
@@ -265,10 +265,6 @@ class Directory:
         is_older = card.counter < person.card.counter
         is_other = card.counter == person.card.counter and card != person.card
         return RefusalReason.OLD_CARD if is_older or is_other else None
-
-    def _is_taken(self, card: Card, code: bytes) -> bool:
-        """By its key or by a look-alike."""
-        return self.names.is_taken(card.name, card.identity, code)
 
     def bind(
         self, card: Card, *, channel_since: int, at: int, network: str = "", now: float | None = None

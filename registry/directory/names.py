@@ -90,15 +90,18 @@ class Names:
     def bind(self, name: str, identity: bytes) -> None:
         """They bear it."""
         key = self._hold(name, identity)
-        self._note_bearer(key, identity)
+        if key in self._kept:
+            self._note_bearer(key, identity)
         self._claimed.discard(key)
-        self._end_reservation(key, identity)
+        if identity in self._reserved:
+            self._end_reservation(key, identity)
 
     def reserve(self, key: str, identity: bytes, *, until: float) -> list[str]:
         """They bear it no more, and nobody else may until then. Returned are names that are free for it: nobody keeps
         more than `NAMES_RESERVED_MAX` beside their own."""
         self._hold(key, identity)
-        self._note_bearer(key, identity)
+        if key in self._kept:
+            self._note_bearer(key, identity)
         self._claimed.discard(key)
         mine = self._reserved.setdefault(identity, {})
         mine.pop(key, None)
@@ -142,9 +145,8 @@ class Names:
         return key
 
     def _note_bearer(self, key: str, identity: bytes) -> None:
-        if key in self._kept:
-            self._bearers[key] = identity
-            self._kept[key] = b""  # a code is good once
+        self._bearers[key] = identity
+        self._kept[key] = b""  # a code is good once
 
     def _free(self, key: str) -> None:
         del self._holders[key]

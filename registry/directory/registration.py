@@ -63,7 +63,7 @@ class Registration:
         if key is None:
             return self._denial(card, nonce, caller, RefusalReason.BAD_NAME)
         person = self._directory.person(card.identity)
-        if self._access.bans_name(key):
+        if self._access.has_bans and self._access.bans_name(key):
             return self._denial(card, nonce, caller, RefusalReason.BANNED)
         # Before anything is said of names: who is not invited learns of none.
         names, shown = self._directory.names, public_half(register.invitation)
@@ -78,7 +78,7 @@ class Registration:
         if person is not None:
             return self._rename(person, card, key, nonce, caller, now)
         code = self._access.code_for(register) or b""
-        if names.is_claimed(key) or self._access.invites.is_claimed(code):
+        if names.is_claimed(key) or (code and self._access.invites.is_claimed(code)):
             return []  # it is on its way to the disk; the answer follows, here or to a repeat of the question
         network = "" if caller.address is None else network_of(caller.address.host)
         if not self._newcomers.take(network, now=now):
@@ -98,7 +98,8 @@ class Registration:
             self._access.invites.give_back(outcome.code)
             waited = self._renaming.give_up(outcome.name_key, card.identity)
             return [*self._denial(card, outcome.nonce, caller, RefusalReason.NOT_SERVING), *waited]
-        self._access.invites.use_up(outcome.code)
+        if outcome.code:
+            self._access.invites.use_up(outcome.code)
         if person is not None:
             refusal, effects = self._renaming.settle(card, outcome.name_key, now=now)
             if refusal is not None:
@@ -167,7 +168,8 @@ class Registration:
         return effects + self._let_in(person, nonce, caller, now)
 
     def _let_in(self, person: Person, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
-        self._directory.ban(person, is_banned=False)  # they were at another address, which is kept out
+        if person.is_banned:  # by the address of an earlier visit
+            self._directory.ban(person, is_banned=False)
         self._connections.of(caller.identity).nonce = nonce
         self._presence.arrive(person, caller, now=now)
         return [Admit(to=caller, card=person.card, nonce=nonce, is_new=True)]

@@ -67,14 +67,11 @@ class Gate:
             return DropReason.BAD_REGISTER_SIGNATURE
         if not is_authentic(register.card):
             return DropReason.BAD_CARD_SIGNATURE
-        return None if self._is_invitation_good(register) else DropReason.BAD_INVITATION
-
-    def _is_invitation_good(self, register: Register) -> bool:
         shown, identity = register.invitation, register.card.identity
         registry = self._registry.public
-        return not shown or is_invitation_for(
-            shown, registry=registry, nonce=register.nonce, identity=identity
-        )
+        if shown and not is_invitation_for(shown, registry=registry, nonce=register.nonce, identity=identity):
+            return DropReason.BAD_INVITATION
+        return None
 
     def _is_cookie_good(self, cookie: bytes, sender: Address, now: float) -> bool:
         window = self._window_of(now)

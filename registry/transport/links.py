@@ -38,58 +38,61 @@ WAITING_AT_ONCE: Final = 8 * LINKS_WAITING_IN_ALL
 
 
 class PendingConnections:
-    """Those before the door, the oldest first."""
+    """Connections without a first frame, the oldest first."""
 
     def __init__(self) -> None:
         self._waiting: Leases[int] = Leases(LINK_FIRST_FRAME_TIMEOUT)
         self._since: dict[int, float] = {}
-        self._silent: dict[str, dict[int, None]] = {}
-        """By address, where a /64 of IPv6 is one; dicts as ordered sets."""
+        self._by_network: dict[str, dict[int, None]] = {}
+        """In order of arrival; the inner dicts serve as ordered sets."""
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._since)
 
-    def join(self, number: int, host: str, *, now: float) -> None:
-        """A connection that has said nothing."""
+    def join(self, number: int, network: str, *, now: float) -> None:
+        """Add a new connection."""
         self._waiting.renew(number, now=now)
         self._since[number] = now
-        self._silent.setdefault(network_of(host), {})[number] = None
+        self._by_network.setdefault(network, {})[number] = None
 
-    def leave(self, number: int, host: str) -> None:
-        """It has proved itself, or is over."""
+    def leave(self, number: int, network: str) -> None:
+        """Remove a connection that has sent its first frame, or is over."""
         self._waiting.end(number)
         self._since.pop(number, None)
-        place = network_of(host)
-        silent = self._silent.get(place)
-        if silent is not None:
-            silent.pop(number, None)
-            if not silent:
-                del self._silent[place]
+        of_network = self._by_network.get(network)
+        if of_network is not None:
+            of_network.pop(number, None)
+            if not of_network:
+                del self._by_network[network]
 
     def oldest(self) -> int | None:
-        """Who has waited longest."""
+        """Return the connection that has waited longest."""
         return self._waiting.oldest()
 
-    def one_too_many(self, host: str, *, now: float) -> int | None:
-        """Who has to go because of how many there are, after one of this host has come; ask until None."""
-        silent = self._silent.get(network_of(host), {})
-        if len(silent) > LINKS_WAITING_PER_ADDRESS and self._had_time(first := next(iter(silent)), now):
-            return first
-        oldest = self.oldest()
-        if oldest is not None and len(self) > LINKS_WAITING_IN_ALL and self._had_time(oldest, now):
-            return oldest
-        return oldest if len(self) > WAITING_AT_ONCE else None
+    def excess(self, network: str, *, now: float) -> int | None:
+        """Return a connection to end because there are too many, after one of this network has joined; ask until None."""
+        of_network = self._by_network.get(network, {})
+        if len(of_network) > LINKS_WAITING_PER_ADDRESS:
+            first = next(iter(of_network))
+            if self._had_time(first, now):
+                return first
+        if len(self._since) <= LINKS_WAITING_IN_ALL:
+            return None
+        oldest = self._waiting.oldest()
+        is_flood = len(self._since) > WAITING_AT_ONCE
+        return oldest if oldest is not None and (is_flood or self._had_time(oldest, now)) else None
 
     def expired(self, *, now: float) -> list[int]:
-        """Drained: those that did not prove themselves in time."""
+        """Drain the connections whose first frame is late."""
         return self._waiting.expired(now=now)
 
     def next_deadline(self) -> float | None:
-        """When the time of the first one is over."""
+        """Return when the first of them is late."""
         return self._waiting.next_deadline()
 
     def _had_time(self, number: int, now: float) -> bool:
-        """A crowd that connects in one moment is accepted before any of it is read: each may speak first."""
+        """Return whether a connection could have spoken: a crowd that connects at one moment is accepted before any of it is
+        read."""
         return now >= self._since[number] + TIME_TO_SPEAK
 
 
@@ -216,6 +219,7 @@ class PeerLink:
         "backlog",
         "identity",
         "is_over",
+        "network",
         "number",
         "pieces",
         "place",
@@ -228,6 +232,7 @@ class PeerLink:
     def __init__(self, number: int, remote: Address) -> None:
         self.number: Final = number
         self.remote: Final = remote
+        self.network: Final = network_of(remote.host)
         self.state = LinkState.WAITING
         self.identity = b""
         self.session: LinkSession | None = None
@@ -288,9 +293,9 @@ class Links:
                 self.to_close.append((number, LinkEndReason.TOO_MANY_LINKS))
                 return
             self.end(oldest, LinkEndReason.TOO_MANY_LINKS)
-        self._links[number] = PeerLink(number, remote)
-        self.pending.join(number, remote.host, now=now)
-        while (gone := self.pending.one_too_many(remote.host, now=now)) is not None:
+        link = self._links[number] = PeerLink(number, remote)
+        self.pending.join(number, link.network, now=now)
+        while (gone := self.pending.excess(link.network, now=now)) is not None:
             self.end(gone, LinkEndReason.TOO_MANY_PENDING)
 
     def attach(
@@ -299,7 +304,7 @@ class Links:
         """Its first frame opened, and `answer` goes before all else: its frames may be longer, and it lives as long as its
         peer shows signs of life."""
         link.state, link.session, link.identity = LinkState.ATTACHED, session, identity
-        self.pending.leave(link.number, link.remote.host)
+        self.pending.leave(link.number, link.network)
         link.place = self._relayed.end
         (self._guests if is_guest else self._attached)[link.number] = link
         self.to_widen.append(link.number)
@@ -319,7 +324,7 @@ class Links:
             link.is_over = True
             if link.session is not None:
                 link.session.erase()
-            self.pending.leave(number, link.remote.host)
+            self.pending.leave(number, link.network)
             self.throttle.forget(number)
             self._guests.pop(number, None)
             if self._attached.pop(number, None) is not None:
@@ -376,10 +381,6 @@ class Links:
         link.pieces.append(piece)
 
     # --- time
-
-    def note_frames(self, link: PeerLink, cost: int, *, now: float) -> None:
-        """Frames came that count as so many requests: how fast it asks decides how fast it is read."""
-        self.throttle.note(link.number, network_of(link.remote.host), cost, now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Reads on where a pause is over; ends what has proved nothing for too long."""

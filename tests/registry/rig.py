@@ -97,7 +97,7 @@ class Rig:
     def turn(self) -> None:
         """What the shell does at the end of a turn."""
         assert self.faults_allowed or not self.core.dropped[DropReason.FAULT], self.take_event_lines()
-        while self.core._register_queue:  # the shell's next timer, which is due at once
+        while self.core._register_queue.due <= self.now:  # the shell's next timer, which is due at once
             self.core.handle_timer(now=self.now)
         if self.auto_commit:
             self._commit_all(self.core)

@@ -85,5 +85,9 @@ class TestFloods:
             rig.close_link(link)
         links = rig.core._links
         assert (
-            len(links) == len(links.pending) == len(links.pending._silent) == len(links.throttle._links) == 0
+            len(links)
+            == len(links.pending)
+            == len(links.pending._by_network)
+            == len(links.throttle._links)
+            == 0
         )
