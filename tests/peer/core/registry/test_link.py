@@ -280,6 +280,16 @@ def test_a_dropped_link_forgets_what_it_had_to_say() -> None:
     assert not wire.end.is_up
 
 
+def test_a_dropped_link_erases_its_keys_and_opens_nothing_more() -> None:
+    wire = Wire()
+    wire.bring_up()
+    late = wire.session.seal(encode(Pong(1, 1)))
+    wire.end.drop()
+    assert len(wire.alice.ciphers) == 0
+    with pytest.raises(SealError):
+        wire.end.opened(late, now=wire.now)
+
+
 def test_each_connection_has_a_session_of_its_own() -> None:
     wire = Wire()
     wire.bring_up()
