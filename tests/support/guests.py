@@ -21,7 +21,7 @@ from tests.support.people import Person
 
 
 class Guest(Person):
-    """One visitor. The form is filled in at once; what is shown is read at once."""
+    """One visitor. The form is filled in at once, and lines are read as soon as they are shown."""
 
     def __init__(self, network: Network, name: str, server: Address, host: str) -> None:
         super().__init__(network, name, server, host)
@@ -34,9 +34,9 @@ class Guest(Person):
         self.given_up: set[bytes] = set()
         """Digests of the tickets that the visitor gave up."""
         self.said: list[str] = []
-        """What was said in this visit by this program."""
+        """The lines that this program sent in this visit."""
         self.refused = 0
-        """How many of the program's lines went nowhere, as the visitor was told."""
+        """How many of the program's lines were refused, as the visitor was told."""
         self.told: list[tuple[int, happened.VisitEvent]] = []
 
     @property
@@ -46,12 +46,12 @@ class Guest(Person):
 
     @property
     def is_placed(self) -> bool:
-        """Whether the visitor has a place, or is served, as the program says."""
+        """Whether the visitor has a place or is being served, according to the program."""
         return self.is_running and self.guest.stage in PLACED
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether the program knows all that there is to know."""
+        """Whether the program waits for nothing more from the registry."""
         return self.is_running and not self.guest.is_lost and self.guest.is_settled
 
     def start(self) -> None:
@@ -83,7 +83,7 @@ class Guest(Person):
     # --- what a visitor does
 
     def say(self, text: str) -> None:
-        """A line for the operator."""
+        """Send a line to the operator."""
         if self.guest.stage is Stage.ACTIVE:
             self.said.append(text)
         else:
@@ -92,18 +92,18 @@ class Guest(Person):
         self.pump()
 
     def give_up(self) -> None:
-        """Give the place up, or begin another visit after the last one."""
+        """Give up the place, or begin another visit after the last one."""
         self.given_up.add(digest(self.disk.ticket))
         self.guest.begin_anew()
         self.pump()
 
     def ask_place(self) -> None:
-        """`.queue`."""
+        """Ask for the position (`.queue`)."""
         self.guest.ask_place()
         self.pump()
 
     def quit(self) -> None:
-        """A clean end: the registry is told if it answers."""
+        """Quit cleanly, so that the registry is told if it answers."""
         self.given_up.add(digest(self.disk.ticket))
         self.guest.leave(now=self.network.now)
         self.pump()
@@ -115,7 +115,7 @@ class Guest(Person):
     # --- the pump, as in `peer.visitor.client`
 
     def pump(self) -> None:
-        """Move everything that the core has to say."""
+        """Carry out everything that the core has to output."""
         core, now = self.guest, self.network.now
         is_moving = True
         while is_moving:  # what is heard may be answered at once

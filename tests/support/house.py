@@ -30,7 +30,7 @@ DATAGRAM_OVERHEAD = 768
 
 
 class Unread:
-    """What the kernel holds for a registry that is stopped, or has not come to its links yet."""
+    """What the kernel holds for a registry that is stopped or busy."""
 
     def __init__(self) -> None:
         self.is_stopped = True
@@ -46,7 +46,7 @@ class Unread:
         """Syncs that have ended."""
 
     def add(self, data: bytes, source: Address) -> None:
-        """A datagram came; one for which there is no room is lost."""
+        """Queue a datagram; it is lost if there is no room."""
         charged = len(data) + DATAGRAM_OVERHEAD
         if charged <= self.room:
             self.room -= charged
@@ -71,16 +71,16 @@ class House:
         self._timer: Happening | None = None
         self._is_syncing = False
         self._appended = 0
-        """Entries that the store has and no sync has covered."""
+        """Entries appended to the store that no sync has covered."""
         self.sync_takes = SYNC_TAKES
-        """Seconds: more on a slow disk, where much comes while a sync runs."""
+        """Seconds that a sync takes: more on a slow disk, where much arrives during one sync."""
         self.started_at = self.kept_until = network.now
-        """When this life began, and until when all that was decided in it (in the one before, at first) is on the disk."""
+        """When this run began, and until when everything decided in it (at first: in the previous one) is on disk."""
         self.refused_at = float("-inf")
-        """When the disk last took nothing."""
+        """When the disk last refused a write."""
         self.wall_offset = WALL_OFFSET
         self.strangers: set[Address] = set()
-        """Addresses of nobody, from which things come that prove nothing."""
+        """Addresses that belong to nobody, from which unproved datagrams come."""
         self.went_out: Counter[Address] = Counter()
         self.came_in: Counter[Address] = Counter()
 
@@ -118,11 +118,11 @@ class House:
         self.pump()
 
     def operator_code(self, name: str) -> JoinCode | None:
-        """The code that this life has printed for an operator of this name."""
+        """Return the code that this run has printed for an operator of this name."""
         return None if self._core is None else self._core.operators.codes.get(name)
 
     def set_clock(self, seconds: float) -> None:
-        """The wall clock jumps by so many seconds."""
+        """Let the wall clock jump by so many seconds."""
         self.wall_offset += seconds
         if self._core is not None and not self.is_stopped:
             self._core.set_wall(self.network.now + self.wall_offset, now=self.network.now)
@@ -142,23 +142,23 @@ class House:
         self._recover()
 
     def _recover(self) -> None:
-        """As `registry.driver` does."""
+        """Try to recover the store, as `registry.driver` does."""
         if self.store.recovery_due(self.network.now) and not (self.store.full or self.store.sync_fails):
             self.store.recover()
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the program is stopped, with all that comes waiting in the kernel."""
+        """Whether the program is stopped, with everything that arrives waiting in the kernel."""
         return self._unread is not None and self._unread.is_stopped
 
     def stop(self) -> None:
-        """SIGSTOP: nothing is read, timers are late, links stay open and keep their bytes."""
+        """Stop the program (SIGSTOP): nothing is read, timers are late, links stay open and keep their bytes."""
         if self._core is not None and self._unread is None:
             self._unread = Unread()
 
     def go_on(self, *, links_after: float = 0.0) -> None:
-        """SIGCONT: datagrams are read first and answered, then links are read, `links_after` seconds later: a loop that
-        has much to do comes to them late."""
+        """Continue the program (SIGCONT): datagrams are read first and answered, links `links_after` seconds later, as
+        by a busy event loop."""
         unread, core, now = self._unread, self._core, self.network.now
         if unread is None or core is None:
             return
@@ -191,7 +191,7 @@ class House:
         self.pump()
 
     def crash(self) -> None:
-        """Kill -9, and the machine forgets what was not synced: worse than any kill."""
+        """Kill the program and lose what was not synced: worse than a plain `kill -9`."""
         self._core = self._unread = None
         self._timer = None
         self.network.leave(self.address)
@@ -202,11 +202,11 @@ class House:
         self.store.crash()
 
     def knows(self, identity: bytes) -> bool:
-        """Whether somebody has a name here."""
+        """Whether an identity has a name here."""
         return self._core is not None and self._core._service.directory.person(identity) is not None
 
     def counts_as_present(self, identity: bytes) -> bool:
-        """Whether somebody is online here, or has a link."""
+        """Whether a person is online here, or has a link."""
         person = self.core._service.directory.person(identity)
         is_online = person is not None and person.online
         return is_online or any(link.identity == identity for link in self.core._links.attached())
@@ -222,7 +222,7 @@ class House:
     # --- the pump, as in `registry.server`
 
     def pump(self) -> None:
-        """Move everything that the core has to say."""
+        """Carry out everything that the core has to output."""
         core = self.core
         core.take_links_to_widen()
         output = core.take_output()
@@ -255,7 +255,7 @@ class House:
             assert went <= came, f"I7: {went} bytes to {target}, {came} from there"
 
     def _store(self, core: RegistryCore) -> None:
-        """As in `registry.driver`: one sync at a time covers what was appended before it began, nothing since."""
+        """Commit as `registry.driver` does: one sync at a time covers what was appended before it began."""
         entries = core.entries_to_store()
         if entries:
             try:
@@ -318,7 +318,7 @@ class House:
     # --- links
 
     def connect(self, machine: Machine) -> None:
-        """A program connects to our TCP port."""
+        """Accept a TCP connection of a program."""
         if self.network.blocks_tcp:
             return
         if not self.is_running or self.network.is_cut(machine.address.host, self.address.host):

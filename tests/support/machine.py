@@ -16,12 +16,12 @@ POLICY = Policy()
 
 
 class Machine(ABC):
-    """Runs one program at a time."""
+    """A machine that runs one program at a time."""
 
     def __init__(self, network: Network, name: str, server: Address, host: str) -> None:
         self.network = network
         self.name = name
-        """By which tests call whoever has it, for ever."""
+        """The name that tests use for its owner; it never changes."""
         self.server = server
         self.address = Address(host, 6_000)
         self.random = random.Random(network.random.random())
@@ -40,7 +40,7 @@ class Machine(ABC):
 
     @abstractmethod
     def pump(self) -> None:
-        """Move everything that the core has to say."""
+        """Carry out everything that the core has to output."""
 
     # --- life
 
@@ -56,7 +56,7 @@ class Machine(ABC):
         return self._core is not None
 
     def crash(self) -> None:
-        """Kill -9: what is on disk stays, the rest is gone."""
+        """Kill the program: what is on disk stays, the rest is lost."""
         self._core = self._asleep = None
         self._timer = None
         self.network.leave(self.address)
@@ -65,12 +65,12 @@ class Machine(ABC):
             pipe.close(0)
 
     def fall_asleep(self) -> None:
-        """The program is stopped (SIGSTOP, a laptop's lid): what comes waits in the kernel, timers are late."""
+        """Stop the program (SIGSTOP, a closed laptop): arriving data waits in the kernel, timers are late."""
         if self._asleep is None:
             self._asleep = []
 
     def wake_up(self) -> None:
-        """It goes on with all that waited."""
+        """Continue the program with everything that waited."""
         waited, self._asleep = self._asleep or [], None
         for act in waited:
             act()
@@ -81,7 +81,8 @@ class Machine(ABC):
         return self._asleep is not None
 
     def _is_put_off(self, act: Callable[[], None], *, may_be_lost: bool = False) -> bool:
-        """Whether we sleep: then it waits. Datagrams for which the kernel has no room are lost."""
+        """Whether the program is stopped; if so, keep the input for later. Datagrams for which the kernel has no room
+        are lost."""
         if self._asleep is None:
             return False
         if len(self._asleep) < 500 or not may_be_lost:
@@ -89,13 +90,13 @@ class Machine(ABC):
         return True
 
     def set_clock(self, seconds: float) -> None:
-        """The wall clock jumps by so many seconds."""
+        """Let the wall clock jump by so many seconds."""
         self.wall_offset += seconds
         if self._core is not None:
             self._core.clock.offset = self.wall_offset
 
     def move(self) -> None:
-        """The address changes under the program: a router forgot whom it had translated."""
+        """Change the address under the running program, like a router that has forgotten a translation."""
         self.network.leave(self.address)
         self.address = Address(self.address.host, self.address.port + 1)
         if self.is_running:
@@ -146,13 +147,13 @@ class Machine(ABC):
             self.network.after(0.001, lambda: self.connect(self))
 
     def link_refused(self) -> None:
-        """Nobody listens on the registry's TCP port."""
+        """The registry's TCP port refused the connection."""
         if self._core is not None:
             self._core.link_closed(now=self.network.now)
             self.pump()
 
     def link_made(self, pipe: Pipe) -> None:
-        """A connection stands; this is end 0."""
+        """The connection was made; this is end 0."""
         if self._core is None:
             pipe.close(0)
             return

@@ -20,7 +20,7 @@ Kept = TypeVar("Kept", MailStored, GroupLineKept)
 
 
 class MemoryStore:
-    """What was appended counts at once, and lasts over a `crash` only when a `sync` came between."""
+    """A store in memory: appended entries count at once, and survive a `crash` only if a `sync` came in between."""
 
     def __init__(self) -> None:
         self.full = False  # appends raise StoreFull as long as it is set
@@ -34,7 +34,7 @@ class MemoryStore:
         self._unsynced: list[Entry] = []
 
     def load(self) -> Loaded:
-        """May be called at any time: a reader of the store's present state."""
+        """Return the present state of the store; may be called at any time."""
         builder = LoadedBuilder()
         with self._lock:
             owners: list[Owner] = [*self._state.mail, *self._state.groups, DeskOwner.DESK]
@@ -76,14 +76,14 @@ class MemoryStore:
             return [entry.frame for entry in _all_of(GroupLineKept, lines, positions, group)]
 
     def checkpoint_due(self, now: float) -> bool:
-        """Never: nothing here has to come to rest."""
+        """Return None: there is nothing to checkpoint."""
         return False
 
     def checkpoint(self) -> None:
         self.sync()
 
     def recovery_due(self, now: float) -> bool:
-        """Whenever a sync has failed."""
+        """Return whether a sync has failed."""
         return self._read_only
 
     def recover(self) -> None:
@@ -96,7 +96,7 @@ class MemoryStore:
             self.sync()
 
     def crash(self) -> None:
-        """The power goes and comes back: what was not synced is gone. `load` tells what is left."""
+        """Simulate a power failure: what was not synced is lost. `load` returns the rest."""
         with self._lock:
             self._state = self._durable.copy()
             self._unsynced = []

@@ -24,12 +24,12 @@ class Weather:
     delay_least: float = 0.001
     delay_most: float = 0.005
     corrupted: float = 0.0
-    """Of what arrives, the share beside which a copy comes with a bit flipped or its end cut off."""
+    """Share of the arriving datagrams that also arrive as a damaged copy, with a bit flipped or the end cut off."""
 
 
 @dataclass(slots=True, order=True)
 class Happening:
-    """Something that is to happen."""
+    """A scheduled event."""
 
     at: float
     order: int
@@ -37,7 +37,7 @@ class Happening:
 
 
 class Network:
-    """Virtual time, and what is under way in it."""
+    """Virtual time and the events scheduled in it."""
 
     def __init__(self, seed: int, weather: Weather | None = None) -> None:
         self.random = random.Random(seed)
@@ -50,24 +50,24 @@ class Network:
         self._homes: dict[Address, Callable[[bytes, Address], None]] = {}
         self._cut: set[frozenset[str]] = set()
         self.blocks_tcp = False
-        """Whether no TCP connection comes about; nobody is told."""
+        """Whether TCP connections silently fail."""
         self.largest_segment: int | None = None
-        """What is larger in a connection is lost without a word, and with it all that follows (a black hole)."""
+        """Larger segments of a connection are lost silently, with all that follows (a black hole)."""
         self.recorded: deque[tuple[bytes, Address, Address]] = deque(maxlen=200)
-        """What was sent lately, whether or not it arrived: somebody on the path may send it again."""
+        """Recently sent datagrams, whether or not they arrived: an attacker on the path may replay them."""
         self.sent = 0
-        """How many datagrams set out."""
+        """How many datagrams were sent."""
 
     # --- time
 
     def at(self, when: float, act: Callable[[], None]) -> Happening:
-        """Let something happen at an absolute time."""
+        """Schedule an action at an absolute time."""
         happening = Happening(max(when, self.now), next(self._order), act)
         heapq.heappush(self._heap, happening)
         return happening
 
     def after(self, span: float, act: Callable[[], None]) -> Happening:
-        """Let something happen `span` seconds from now."""
+        """Schedule an action `span` seconds from now."""
         return self.at(self.now + span, act)
 
     def run_for(self, span: float) -> None:
@@ -75,7 +75,7 @@ class Network:
         self.run_until(lambda: False, within=span)
 
     def run_until(self, is_done: Callable[[], bool], *, within: float) -> bool:
-        """Let time pass until something is so; False when it was not so `within` seconds."""
+        """Let time pass until a condition holds; returns False if it does not `within` seconds."""
         end = self.now + within
         while not is_done():
             if not self._heap or self._heap[0].at > end:
@@ -90,15 +90,15 @@ class Network:
     # --- datagrams
 
     def settle_at(self, home: Address, receive: Callable[[bytes, Address], None]) -> None:
-        """Datagrams for this address go here."""
+        """Register the receiver of datagrams for this address."""
         self._homes[home] = receive
 
     def leave(self, home: Address) -> None:
-        """Nobody listens there any more."""
+        """Remove the receiver of this address."""
         self._homes.pop(home, None)
 
     def send(self, data: bytes, source: Address, target: Address) -> None:
-        """One datagram sets out."""
+        """Send one datagram."""
         self.sent += 1
         self.recorded.append((data, source, target))
         for delay in self.fate(source, target):
@@ -108,13 +108,13 @@ class Network:
                 self.after(delay, lambda bad=bad: self._arrive(bad, source, target))  # type: ignore[misc]
 
     def damaged(self, data: bytes) -> bytes:
-        """As it may come over a bad wire: a bit flipped, or cut short."""
+        """Return the datagram as damaged on the way: a bit flipped, or cut short."""
         if self.random.random() < 0.5:
             return data[: self.random.randrange(len(data))]
         return flipped(data, self.random.randrange(8 * len(data)))
 
     def forge(self, data: bytes, source: Address, target: Address) -> None:
-        """Somebody sends this under any address."""
+        """Send a datagram under any source address."""
         self.after(0.001, lambda: self._arrive(data, source, target))
 
     def fate(self, source: Address, target: Address) -> list[float]:
@@ -133,33 +133,33 @@ class Network:
     # --- partitions
 
     def cut(self, one: str, other: str) -> None:
-        """Nothing passes between two hosts."""
+        """Cut the connection between two hosts."""
         self._cut.add(frozenset((one, other)))
 
     def heal(self) -> None:
-        """Everything passes again."""
+        """Remove all cuts."""
         self._cut.clear()
 
     def is_cut(self, one: str, other: str) -> bool:
-        """Whether nothing passes between them."""
+        """Whether two hosts are cut off from each other."""
         return frozenset((one, other)) in self._cut
 
 
 class Pipe:
-    """A TCP connection: bytes arrive whole and in order, or the connection breaks. Each end is told by callbacks."""
+    """A TCP connection: bytes arrive whole and in order, or the connection breaks. Callbacks report events to each end."""
 
     def __init__(self, network: Network, hosts: tuple[str, str]) -> None:
         self._network = network
         self._hosts = hosts
         self._ready_at = [0.0, 0.0]
         self._stands_still = [False, False]
-        """By end: whether nothing comes there any more."""
+        """For each end: whether nothing arrives there any more."""
         self.is_open = True
         self.receive: list[Callable[[bytes], None]] = [lambda data: None, lambda data: None]
         self.closed: list[Callable[[], None]] = [lambda: None, lambda: None]
 
     def write(self, end: int, data: bytes) -> None:
-        """From one end (0 or 1) to the other."""
+        """Send bytes from one end (0 or 1) to the other."""
         if not self.is_open or not data:
             return
         if self._network.is_cut(*self._hosts):
@@ -176,7 +176,7 @@ class Pipe:
         self._network.at(self._ready_at[other], lambda: self._deliver(other, data))
 
     def close(self, end: int) -> None:
-        """One end closes (or dies); the other is told when all that was sent before has arrived."""
+        """Close one end; the other is told after everything sent before has arrived."""
         if not self.is_open:
             return
         other = 1 - end
@@ -186,7 +186,7 @@ class Pipe:
         self._network.at(self._ready_at[other], self.break_down)
 
     def break_down(self) -> None:
-        """The connection is over for both."""
+        """Break the connection for both ends."""
         if self.is_open:
             self.is_open = False
             for closed in self.closed:
@@ -194,7 +194,7 @@ class Pipe:
 
     @staticmethod
     def receive_nothing() -> None:
-        """An end that closed by itself need not be told."""
+        """Ignore events for an end that has closed by itself."""
 
     def _deliver(self, end: int, data: bytes) -> None:
         if self.is_open:

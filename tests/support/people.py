@@ -22,7 +22,7 @@ from tests.support.network import Network
 from tests.support.screen import Screen
 
 TRIES_AGAIN_AFTER: Final = 3.0
-"""Seconds until somebody whom the registry did not let in starts the program again."""
+"""Seconds until a person whom the registry refused starts the program again."""
 
 
 class Person(Machine):
@@ -31,25 +31,25 @@ class Person(Machine):
     def __init__(self, network: Network, name: str, server: Address, host: str) -> None:
         super().__init__(network, name, server, host)
         self.called = name
-        """By which this person goes, as its folder says."""
+        """The person's name, as stored in the folder."""
         self.names = {name}
-        """All that this person ever went by, or asked to."""
+        """All names that this person ever had or asked for."""
         self.maybe_called: str | None = None
         self.identity = Identity(self.random.randbytes(32))
         self.mail_keys = [AgreementKey(self.random.randbytes(32))]
         self.history = History(":memory:", server="registry")
         self.screen = Screen()
         self.said_at: dict[str, float] = {}
-        """When each text was said: texts are said once."""
+        """When each text was sent; each is sent once."""
         self.said_to_all: dict[int, float] = {}
-        """When each line for everybody was said, by its number."""
+        """When each channel line was sent, by its number."""
         self.came_at: float | None = None
-        """When this person was first welcome."""
+        """When this person was first registered."""
         self.bound_at: float | None = None
         """When the registry first knew the name."""
         self._counter = 0
         self.operator_code: Callable[[str], JoinCode | None] = lambda name: None
-        """What the registry has printed for an operator of a name."""
+        """Returns the code that the registry printed for an operator's name."""
 
     # --- life
 
@@ -82,7 +82,7 @@ class Person(Machine):
         self.pump()
 
     def _try_again(self) -> None:
-        """Start the program again, which has ended when the registry did not let this person in."""
+        """Start the program again after the registry refused this person."""
         if self.is_running and isinstance(self.screen.events[-1], happened.AdmissionRefused):
             self.crash()
             self.start()
@@ -90,7 +90,7 @@ class Person(Machine):
     # --- what the disk says
 
     def holds(self, stream: bytes, number: int) -> bool:
-        """Whether a message to this person is stored; a note to oneself is stored as said, once."""
+        """Whether a message to this person is stored; a note to oneself is stored when written, once."""
         is_note = stream == self.identity.public
         query = "SELECT 1 FROM lines JOIN streams ON streams.id = stream WHERE ours = ? AND key = ? AND number = ?"
         return self.history._db.execute(query, (is_note, stream, number)).fetchone() is not None
@@ -101,19 +101,19 @@ class Person(Machine):
         return [(stream, number, MessageState(it)) for stream, number, it in self.history._db.execute(query)]
 
     def state_of(self, stream: bytes, text: str) -> MessageState | None:
-        """How far a message of this person got that said this."""
+        """Return the state of this person's message with this text."""
         query = "SELECT standing FROM lines JOIN streams ON streams.id = stream WHERE ours AND key = ? AND text = ?"
         row = self.history._db.execute(query, (stream, text)).fetchone()
         return None if row is None else MessageState(row[0])
 
     def count_standing(self, *standings: MessageState) -> int:
-        """How many messages of this person stand there."""
+        """Count this person's messages in this state."""
         return sum(state in standings for _, _, state in self.sent())
 
     # --- what a person does
 
     def send(self, to: str, text: str) -> None:
-        """Say something, after looking the name up as the face does."""
+        """Send a message, after looking the name up as the face does."""
         if not self.is_running:
             return
         found = self.core.sending.look_up(to, now=self.network.now)
@@ -128,13 +128,13 @@ class Person(Machine):
             self.pump()
 
     def send_all(self, text: str) -> None:
-        """Say something to everybody."""
+        """Send a line to the channel."""
         self.said_at.setdefault(text, self.network.now)
         self.said_to_all[self.core.sending.send_all(text, now=self.network.now)] = self.network.now
         self.pump()
 
     def say(self, text: str) -> None:
-        """Say something in the room where this person is."""
+        """Send a line to the person's room."""
         self.said_at.setdefault(text, self.network.now)
         self.core.sending.say(text, now=self.network.now)
         self.pump()
@@ -150,7 +150,7 @@ class Person(Machine):
         self.pump()
 
     def rename(self, new: str) -> None:
-        """`/nick`, with the note in the folder that the shell makes before."""
+        """Change the name (`/nick`), with the note in the folder that the driver makes first."""
         if self.core.renaming.refusal_of(new) is None:
             self.maybe_called = new
             self.names.add(new)
@@ -158,7 +158,8 @@ class Person(Machine):
         self.pump()
 
     def quit(self) -> None:
-        """A clean end: the registry is told if it answers, and the next start is in no room where all was told."""
+        """Quit cleanly: the registry is told if it answers, and the next start is in no room if everything was
+        reported."""
         self.leave()
         self.network.run_until(lambda: not self.is_running or self.core.is_offline, within=3.0)
         if self.is_running:
@@ -168,7 +169,7 @@ class Person(Machine):
 
     @property
     def room(self) -> str | None:
-        """Where this person is, as the program says."""
+        """Return the person's room, according to the program."""
         return self.core.rooms.room.room if self.core.rooms.room is not None else None
 
     def leave(self) -> None:
@@ -184,7 +185,7 @@ class Person(Machine):
     # --- the pump, as in `peer.client`
 
     def pump(self) -> None:
-        """Move everything that the core has to say."""
+        """Carry out everything that the core has to output."""
         core, now = self.core, self.network.now
         self._send(core.datagrams_to_send(now=now))
         records = core.records_to_store()

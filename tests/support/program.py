@@ -16,15 +16,15 @@ from typing import Final, Self
 
 CHECKOUT: Final = Path(__file__).parents[2]
 WITHIN: Final = 60.0
-"""Seconds after which a wait has failed. Nothing takes so long, however loaded the machine is."""
+"""Seconds after which a wait fails. Nothing takes so long, however loaded the machine is."""
 
 _LINE_MAX: Final = 1 << 22
 _LINES_TOLD: Final = 60
 _ROOM: Final = re.compile(r"\[[^]]*\] ")
-"""Before the prompt, in a room."""
+"""The part before the prompt, in a room."""
 
 Wanted = str | re.Pattern[str] | Callable[[str], bool]
-"""A line to the letter, one that a pattern fully matches, or one of which something is true."""
+"""An expected line: its exact text, a pattern for the whole line, or a predicate."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Line:
 
 
 class Program:
-    """One process. A line counts as awaited once: who waits for the same line twice waits for two of them."""
+    """One process. Each line satisfies one wait only: a test that waits twice for a line waits for two of them."""
 
     def __init__(
         self, name: str, process: asyncio.subprocess.Process, prompt: str, *, started_at: float
@@ -45,11 +45,11 @@ class Program:
         self.name: Final = name
         self.lines: list[Line] = []
         self.prompts: list[str] = []
-        """What stood before the prompt, of lines where something did: the room."""
+        """The text before the prompt, for lines that had one: the room."""
         self.complaints: list[str] = []
         """Standard error."""
         self.started_at: Final = started_at
-        """Right before the process was: a busy machine may come back to us long after."""
+        """Just before the process started; on a busy machine control may return much later."""
         self.ended_at: float | None = None
         self._process = process
         self._prompt = prompt
@@ -164,7 +164,7 @@ class Program:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is over."""
+        """Whether the process has ended."""
         return self._ending.done()
 
     @property
@@ -174,7 +174,7 @@ class Program:
 
     @property
     def complaint(self) -> str:
-        """All of standard error."""
+        """Return all of standard error."""
         return "\n".join(self.complaints)
 
     def __str__(self) -> str:

@@ -4,14 +4,14 @@ from chatapp.peer.core import events as happened
 
 
 class Screen:
-    """What one person has seen, over all lives of their program."""
+    """The lines shown to one person, over all runs of their program."""
 
     def __init__(self) -> None:
         self.events: list[happened.Event] = []
         self.lines: list[happened.Line] = []
 
     def show(self, event: happened.Event) -> list[happened.Line]:
-        """Note an event; returns the lines that it showed."""
+        """Add an event; returns the lines that it showed."""
         self.events.append(event)
         match event:
             case happened.DirectReceived() | happened.ChannelReceived() | happened.RoomReceived():
@@ -24,9 +24,9 @@ class Screen:
         return shown
 
     def texts(self) -> list[str]:
-        """What was said to this person, in the order in which it was shown."""
+        """Return the texts sent to this person, in the order in which they were shown."""
         return [line.text for line in self.lines]
 
     def count(self, kind: type) -> int:
-        """How often something happened."""
+        """Return how often a kind of event occurred."""
         return sum(isinstance(event, kind) for event in self.events)

@@ -25,10 +25,10 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.folder: Final = folder
         self.port: Final = free_port()
-        """The registry's."""
+        """The registry's port."""
         self.programs: list[Program] = []
         self.codes: dict[str, str] = {}
-        """With which operators of the help desk start for the first time, as the registry has printed them."""
+        """The codes for the first start of operators, as printed by the registry."""
         self._ports: dict[str, int] = {}
 
     async def registry(
@@ -38,7 +38,7 @@ class Stage:
         port: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Program:
-        """Start the registry and wait until it listens, and has said whom it means by each operator."""
+        """Start the registry and wait until it listens and has named the key of each operator."""
         registry = await self.begin_registry(*options, home=home, port=port, environment=environment)
         said = await registry.sees(lambda line: str(port or self.port) in line)
         assert not said.endswith("in use]"), said
@@ -47,7 +47,7 @@ class Stage:
         return registry
 
     def note_code(self, line: str) -> None:
-        """What the registry says of an operator."""
+        """Record the code that the registry prints for an operator."""
         if found := _OPERATOR.fullmatch(line):
             self.codes[found[1]] = found[2]
 
@@ -58,7 +58,7 @@ class Stage:
         port: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Program:
-        """Start the registry; not waited for."""
+        """Start the registry without waiting for it."""
         command = [*CHATAPP, "-s", str(port or self.port), *options]
         return await self.run("registry", command, home=home, environment=environment)
 
@@ -74,7 +74,7 @@ class Stage:
         stdin: int = asyncio.subprocess.PIPE,
         stdout: int = asyncio.subprocess.PIPE,
     ) -> Program:
-        """Start a peer; not waited for. Whoever starts again has the port of the last time, as a person would."""
+        """Start a peer without waiting for it. A second start uses the same port, as a person would."""
         home = home or name
         port = port or self._ports.get(home) or free_port()
         self._ports[home] = port
@@ -98,7 +98,7 @@ class Stage:
         home: str | None = None,
         stdin: int = asyncio.subprocess.PIPE,
     ) -> Program:
-        """Start a visitor of the help desk; not waited for. Whoever starts again finds the ticket of the last time."""
+        """Start a visitor of the help desk without waiting for it. A second start finds the earlier ticket."""
         command = [*CHATAPP, "--desk", "127.0.0.1", str(self.port), *options]
         return await self.run(name, command, home=home or name, prompt=PROMPT, stdin=stdin)
 
@@ -142,8 +142,9 @@ class Stage:
             await program.kill()
 
     def complaints(self) -> list[str]:
-        """What any program has said on standard error, or shown without its prompt: a test expects none. The key of a server
-        that `ChatApp send` meets for the first time is no complaint, nor is the warning of a code on the command line."""
+        """Return everything that a program wrote to standard error, or showed without its prompt: a test expects
+        nothing. The key of a server that `ChatApp send` meets for the first time is not included, nor the warning about
+        a code on the command line."""
         return [
             f"{program.name}: {text}"
             for program in self.programs
@@ -159,8 +160,8 @@ class Stage:
 
 
 async def answer(peer: Program, *typed: str) -> list[str]:
-    """What a peer shows from when it reads these lines until it has done what they ask on the spot: the answer, and
-    whatever else comes just then."""
+    """Return what a peer shows from the moment it reads these lines until it has carried them out: the answers, and
+    lines that arrive meanwhile."""
     number = next(_numbers)
     before, behind = (f'[Unknown command "/{side}{number}"' for side in ("before", "behind"))
     await peer.type(f"/before{number}", *typed, f"/behind{number}")
@@ -172,13 +173,13 @@ async def answer(peer: Program, *typed: str) -> list[str]:
 
 
 async def who(peer: Program) -> dict[str, str]:
-    """What `/who` says now: `online` or `away since <time>` for each name."""
+    """Return what `/who` shows now: `online` or `away since <time>` for each name."""
     rows = (_ROW.fullmatch(line) for line in await answer(peer, "/who"))
     return {row[1]: row[2] for row in rows if row}
 
 
 async def knows(peer: Program, *online: str, away: Sequence[str] = ()) -> None:
-    """Wait until this peer's table says so; it is asked again after each change."""
+    """Wait until this peer's table contains this; asked again after each change."""
     while True:
         table = await who(peer)
         if all(table.get(name) == "online" for name in online) and all(
@@ -196,7 +197,8 @@ _ROW: Final = re.compile(r"\[(\S+) is (online|away since [-0-9: ]{19})\.\]")
 def lossy(
     *, share: float = 0.0, seed: int = 0, ports: Sequence[int] = (), report: Path | None = None
 ) -> dict[str, str]:
-    """The environment of a program whose UDP gets lost as it is sent: a share of all, and all to some ports."""
+    """Return the environment of a program that loses UDP datagrams as it sends them: a share of all, and all to some
+    ports."""
     return {
         "PYTHONPATH": str(LOSSY),
         "LOSSY_SHARE": str(share),

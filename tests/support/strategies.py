@@ -45,7 +45,7 @@ ALONE: Final[dict[type[Message], Decode]] = {
     LetterBody: codec.decode_letter_body,
     GroupBody: codec.decode_group_body,
 }
-"""Messages that stand alone, with their decoders."""
+"""Messages that are sent alone, with their decoders."""
 
 DECODERS: Final[tuple[Decode, ...]] = (
     *ALONE.values(),
@@ -56,10 +56,10 @@ DECODERS: Final[tuple[Decode, ...]] = (
 """Every decoder of the protocol."""
 
 FEW: Final = settings(max_examples=max(10, settings().max_examples // 8))
-"""For properties that are tried once for each kind of message: together they have examples enough."""
+"""Settings for properties that run once for each kind of message: together they have enough examples."""
 
 _LONG: Final = 24
-"""Texts, byte strings and lists are drawn up to about this length: their limits are tested by examples."""
+"""Texts, byte strings and lists are generated up to about this length; examples test their limits."""
 
 
 def all_shapes() -> frozenset[type[Message]]:
@@ -73,19 +73,19 @@ def all_shapes() -> frozenset[type[Message]]:
 
 
 def messages(shape: type[Message]) -> st.SearchStrategy[Message]:
-    """All messages of one kind."""
+    """A strategy for all messages of one kind."""
     found = inspect.type_info(shape)
     assert isinstance(found, inspect.StructType)
     return _struct(found)
 
 
 def encoded(shape: type[Message]) -> st.SearchStrategy[bytes]:
-    """All messages of one kind, as the bytes that their decoder takes."""
+    """A strategy for all messages of one kind, as the bytes that their decoder takes."""
     return messages(shape).map(lambda message: bytes_of(message))
 
 
 def bytes_of(message: Message) -> bytes:
-    """A message as the bytes that its decoder takes."""
+    """Return a message as the bytes that its decoder takes."""
     if isinstance(message, Hello):
         return codec.encode_hello(message)
     if isinstance(message, FRAMES):
@@ -94,7 +94,7 @@ def bytes_of(message: Message) -> bytes:
 
 
 def any_message() -> st.SearchStrategy[bytes]:
-    """The bytes of any message that a program may get."""
+    """A strategy for the bytes of any message that a program may receive."""
     return st.sampled_from([*ALONE, *FRAMES, *REQUESTS, *NOTICES]).flatmap(encoded)
 
 

@@ -24,7 +24,7 @@ VISITORS = ("Ana", "Ben", "Cem", "Dan")
 
 
 class World:
-    """Everybody and everything, from one seed."""
+    """A whole simulated world, made from one seed."""
 
     def __init__(
         self, seed: int, *, people: int, weather: Weather | None = None, desk: DeskSettings | None = None
@@ -55,26 +55,26 @@ class World:
         )
         self.network.after_each = self.check
         self.is_healed = False
-        """Whether nothing more happens to anybody."""
+        """Whether faults have ended."""
         self._number = 0
 
     def start(self) -> None:
-        """Everybody begins."""
+        """Start everybody."""
         self.house.start()
         for person in self.people:
             person.start()
 
     def next_number(self) -> int:
-        """Makes a text the only one of its kind."""
+        """Return a number that makes a text unique."""
         self._number += 1
         return self._number
 
     def person(self, name: str) -> Person:
-        """Somebody by name."""
+        """Return the person with this name."""
         return next(person for person in self.people if name in person.names)
 
     def newcomer(self) -> Person | None:
-        """One more, who was never here; None when there is nobody left to come."""
+        """Return a new person; None when there is nobody left to come."""
         if len(self.people) == len(NAMES):
             return None
         person = self._add_person()
@@ -82,7 +82,7 @@ class World:
         return person
 
     def visitor(self) -> Guest | None:
-        """One more at the help desk; None when there is nobody left to come."""
+        """Return a new visitor of the help desk; None when there is nobody left to come."""
         if len(self.guests) == len(VISITORS):
             return None
         at = len(self.guests)
@@ -103,19 +103,19 @@ class World:
     # --- the promise
 
     def check(self) -> None:
-        """After every step."""
+        """Check the promise after a step."""
         for part in self._promise:
             part.look()
 
     def check_now_and_then(self) -> None:
-        """What costs too much to look at after every step."""
+        """Check what is too expensive to check after every step."""
         self.tables.look_closely()
         self.timers.look_closely()
 
     # --- the end
 
     def heal(self) -> None:
-        """Good weather, a good disk, everybody there."""
+        """End all faults and bring everybody online."""
         self.is_healed = True
         self.house.disk_is_fast()
         self.house.disk_has_room()
@@ -138,7 +138,7 @@ class World:
                 person.come_back()
 
     def is_calm(self) -> bool:
-        """Whether all that was said has arrived, and everybody knows all that there is to know."""
+        """Whether every message has arrived, and everybody's state is up to date."""
         return (
             len({person.core.table_version for person in self.people}) == 1
             and all(
@@ -150,7 +150,7 @@ class World:
         )
 
     def _waits(self, person: Person) -> bool:
-        """Whether something that this person said is still to go out; lines to rooms that they have left may stay."""
+        """Whether a message of this person is still to be sent; lines to rooms that they have left may stay."""
         left = {group_mark(f"#{room}") for room in self.rooms.names if room != person.room}
         unsettled = (MessageState.UNSETTLED, MessageState.KEPT)
         return any(state in unsettled and stream not in left for stream, _, state in person.sent())

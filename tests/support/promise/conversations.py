@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class TalkPromise:
-    """What was shown, by visit."""
+    """Checks the lines shown in each visit."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._seen: dict[str, int] = {}
         self._turns: dict[str, int] = {}
-        """By operator: how often a visitor came to them. Each time the visit may be shown from its beginning."""
+        """For each operator: how often a visitor came to them. Each time the visit may be shown from its beginning."""
         self._to_visitor: dict[int, list[tuple[int, str]]] = {}
         self._to_operator: dict[tuple[str, int, int, int], list[tuple[int, str]]] = {}
-        """By operator, life of their program, turn and visit."""
+        """By operator, run of their program, turn and visit."""
 
     def look(self) -> None:
         """After every step."""
@@ -45,7 +45,7 @@ class TalkPromise:
             self._seen[person.name] = len(events)
 
     def check_complete(self) -> None:
-        """At the end: whoever talks has read all that the other side has said."""
+        """At the end: both sides have read everything that the other side said."""
         desk = self._world.house.core._service.desk
         for guest in self._world.guests:
             visit = desk._queue.visits.get(guest.visit)
@@ -72,7 +72,7 @@ class TalkPromise:
         assert [text for text in shown if text in said] == said, f"{person.name} was shown {shown} of {said}"
 
     def _lines_of(self, person: Person, visit: int) -> list[str]:
-        """All that this person's present program was shown of a visit."""
+        """Return all lines of a visit that this person's present program was shown."""
         shown: dict[int, str] = {}
         for (name, life, _, number), lines in self._to_operator.items():
             if (name, life, number) == (person.name, person.lives, visit):

@@ -33,7 +33,7 @@ _BY_WORD: Final = (OverCause.ENDED, OverCause.DROPPED)
 
 
 class DeskPromise:
-    """The line as it was at the last look."""
+    """Checks the line against its state at the previous step."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -41,28 +41,28 @@ class DeskPromise:
         self._tapped: list[QueueEvent] = []
         self._line: list[int] = []
         self._lines: deque[tuple[float, list[int]]] = deque(maxlen=200)
-        """Lines of late, and when they came about: what was not synced may be undone by a crash."""
+        """Recent states of the line and when they came about: what was not synced may be undone by a crash."""
         self._highest = 0
         self._put_back: set[int] = set()
-        """Those in line who were put back there."""
+        """Visits in line that were put back there."""
         self._moved: set[int] = set()
-        """Those whose place an operator may have changed."""
+        """Visits whose place an operator may have changed."""
         self._undone: set[int] = set()
-        """Visits that were over while the disk took nothing, and back in the next life."""
+        """Visits that ended while the disk accepted no writes, and are back after a restart."""
         self._began_at = 0.0
-        """When this life of the registry began."""
+        """When this run of the registry began."""
         self._here_at: dict[int, float] = {}
         self._told: set[int] = set()
-        """Visits whose visitor was told of them."""
+        """Visits of which the visitor was told."""
         self._over: set[int] = set()
         self._asked: Counter[tuple[type, int]] = Counter()
-        """What operators have asked for: the kind of request, and the visit that it names."""
+        """The requests of operators: their kind, and the visit named in each."""
         self._texts: dict[str, int] = {}
         """The visit for which an operator typed a text."""
         self._screens: dict[str, tuple[int, int, int]] = {}
-        """By operator: the life of the program, how many events were seen, and the visit on the screen (0: none)."""
+        """For each operator: the run of the program, how many events were seen, and the visit on the screen (0: none)."""
         self._read: dict[str, int] = {}
-        """By visitor: how much of what they were told was looked at."""
+        """For each visitor: how many of their events were checked."""
 
     def look(self) -> None:
         """After every step."""
@@ -88,7 +88,8 @@ class DeskPromise:
     # --- what operators type
 
     def typed(self, one: Person, requests: list[PeerRequest]) -> None:
-        """An operator's program has made these of what was typed: they concern nobody but the visitor on the screen."""
+        """Record the requests that an operator's program made of a typed line: they may affect only the visitor on the
+        screen."""
         shown = self._shown_to(one)
         for request in requests:
             match request:
@@ -115,7 +116,7 @@ class DeskPromise:
         return visit
 
     def _take(self, what: str, *kinds: tuple[type, int]) -> None:
-        """Somebody has asked for this; each asking counts once."""
+        """Take one matching request; each request counts once."""
         kind = next((one for one in kinds if self._asked[one] > 0), None)
         assert kind is not None, f"I6: {what}, and nobody has asked for it"
         self._asked[kind] -= 1
@@ -149,7 +150,7 @@ class DeskPromise:
         self._lines.append((now, line))
 
     def _is_late(self, at: float) -> bool:
-        """Whether what was so until then may have been all that was synced at the crash."""
+        """Whether a state that held until then may be all that was synced at the crash."""
         later = [when for when, _ in self._lines if when > at]
         return bool(later) and later[0] >= self._world.house.kept_until
 
@@ -257,5 +258,5 @@ def _without(line: list[int], those: set[int]) -> list[int]:
 
 
 def _is_same_order(before: list[int], after: list[int]) -> bool:
-    """Whether those who are in both stand in the same order."""
+    """Whether the visits in both lines are in the same order."""
     return _without(before, set(before) - set(after)) == _without(after, set(after) - set(before))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class LettersPromise:
-    """Whether what was told is so."""
+    """Checks that what senders were told is true."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -40,7 +40,7 @@ class LettersPromise:
             assert is_held or is_stored, f"I3: {event.number} is not in the mailbox of {event.to}"
 
     def check_all_arrived(self) -> None:
-        """At the end: whatever was sent and not refused was stored and shown."""
+        """At the end: everything sent and not refused was stored and shown."""
         by_key = {person.identity.public: person for person in self._world.people}
         for person in self._world.people:
             ours = person.identity.public

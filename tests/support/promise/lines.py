@@ -16,16 +16,16 @@ Stream = tuple[str, type, str, bytes]
 
 
 class LinesPromise:
-    """What everybody was shown, and when."""
+    """Checks what everybody was shown, and when."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._checked: dict[str, int] = {}
         self._events_checked: dict[str, int] = {}
         self._shown: dict[Stream, dict[int, tuple[float, float]]] = {}
-        """By stream and number: when a line was shown, and when it was written."""
+        """For each stream and number: when a line was shown, and when it was written."""
         self._accepted: dict[tuple[str, int], float] = {}
-        """The channel's lines of which their sender was told that they are kept, and when."""
+        """Channel lines that were confirmed to their sender, and when."""
 
     def look(self) -> None:
         """After every step."""
@@ -53,13 +53,13 @@ class LinesPromise:
             )
 
     def _said_at(self, line: happened.Line) -> float:
-        """When it was said, by the network's clock: a sender's own may be set to anything."""
+        """Return when a line was sent, by the network's clock: a sender's own clock may be wrong."""
         (sender,) = (one for one in self._world.people if one.identity.public == line.identity)
         return sender.said_at.get(line.text, line.at - WALL_OFFSET)
 
     def check_channel(self) -> None:
-        """At the end: each line that was kept was shown to all who were there before it was said, and to nobody who came
-        after."""
+        """At the end: each confirmed line was shown to everybody who was there before it was sent, and to nobody who
+        came later."""
         for (speaker, number), accepted_at in self._accepted.items():
             author = self._world.person(speaker)
             said_at = author.said_to_all[number]

@@ -16,13 +16,13 @@ AWAY_WITHIN: Final = 35.0
 
 
 class PresencePromise:
-    """Whoever is stopped, dead or cut off."""
+    """Checks the presence of people who are stopped, dead or cut off."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._mute_since: dict[bytes, float] = {}
         self._judges_since = float("inf")
-        """Since when the registry runs, and is not stopped."""
+        """When the registry last started or continued."""
         self._identities: dict[str, bytes] = {}
 
     def look(self) -> None:
@@ -62,7 +62,7 @@ class PresencePromise:
 
 
 def _identity_of(machine: Person) -> bytes:
-    """A visitor has a key of its own in each life."""
+    """Return the identity; a visitor has a new key in each run."""
     if isinstance(machine, Guest):
         return machine.guest._connection._me.identity.public
     return machine.identity.public

@@ -12,34 +12,35 @@ if TYPE_CHECKING:
 
 FOR_EVER: Final = float("inf")
 ANSWERED_WITHIN: Final = 8.0
-"""Seconds from the question to be let in within which whoever is let in is."""
+"""Seconds within which a request to enter a room is answered."""
 
 
 class RoomsPromise:
-    """Who was in which room when, and what was said there."""
+    """Checks rooms: who was in which room when, and what was sent there."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._spans: dict[tuple[str, str], list[list[float]]] = {}
-        """By person and room: from when to when they were in it, as their own program said (or asked to be)."""
+        """For each person and room: the times between which they were in it, according to their own program (or
+        requests)."""
         self._said: list[tuple[Person, str, str, float]] = []
-        """Who said what in which room, and when."""
+        """Who sent what to which room, and when."""
         self._texts: dict[str, tuple[Person, str, float]] = {}
         self._accepted: dict[tuple[bytes, str, int], float] = {}
-        """By speaker, room and number: when the speaker was told that the registry has it."""
+        """By sender, room and number: when the sender was told that the registry has the line."""
         self._here: dict[str, set[str]] = {}
-        """By person: whom they were told to be in the room where they are."""
+        """For each person: the members of their room that they were told of."""
         self._lines_seen: dict[str, int] = {}
         self._events_seen: dict[str, int] = {}
 
     # --- what people do
 
     def begin(self, person: Person, room: str) -> None:
-        """Somebody asks to be in a room: from now on they may be."""
+        """A person asks to enter a room: from now on they may be in it."""
         self._spans.setdefault((person.name, room), []).append([self._world.network.now, FOR_EVER])
 
     def end(self, person: Person, *, but: str | None = None) -> None:
-        """Somebody is in no room any more, or in none but this one, as they see it."""
+        """A person is in no other room than this one (or in none), as they see it."""
         now = self._world.network.now
         for (name, room), spans in self._spans.items():
             if name == person.name and room != but:
@@ -47,8 +48,8 @@ class RoomsPromise:
                     span[1] = min(span[1], now)
 
     def refused(self, person: Person, room: str) -> None:
-        """No answer in time: the registry may have led them out of theirs and in again, and what was said between is not
-        theirs."""
+        """No answer came in time: the registry may have moved the person out of their room and back, and lines sent
+        meanwhile are not theirs."""
         now = self._world.network.now
         self._spans[(person.name, room)][-1][1] = now
         if person.room is not None:
@@ -56,14 +57,14 @@ class RoomsPromise:
             self._spans[(person.name, person.room)].append([now, FOR_EVER])
 
     def note_line(self, person: Person, room: str, text: str) -> None:
-        """Somebody says something there."""
+        """Record a line sent to a room."""
         now = self._world.network.now
         self._texts[text] = (person, room, now)
         self._said.append((person, room, text, now))
 
     @property
     def names(self) -> set[str]:
-        """All rooms that anybody asked to be in."""
+        """All rooms that anybody asked to enter."""
         return {room for _, room in self._spans}
 
     # --- after every step
@@ -115,7 +116,7 @@ class RoomsPromise:
     # --- at the end
 
     def check_complete(self) -> None:
-        """Every line is with everybody who was in the room from before it was said to now."""
+        """Every line is shown to everybody who has been in the room since before it was sent."""
         for speaker, room, text, at in self._said:
             if speaker.state_of(group_mark(f"#{room}"), text) is not MessageState.DELIVERED:
                 continue  # they left before the registry had it: it may be lost
@@ -125,14 +126,14 @@ class RoomsPromise:
                     assert count == 1, f"{person.name} misses {text!r} of {room}"
 
     def _stayed(self, person: Person, room: str, at: float) -> bool:
-        """Whether somebody is in the room now and has been since before."""
+        """Whether a person is in the room and has been since before."""
         if person.room != room:
             return False
         start, end = self._spans[(person.name, room)][-1]
         return start < at - ANSWERED_WITHIN and end == FOR_EVER
 
     def check_members(self, room: str) -> list[Person]:
-        """Everybody in a room sees everybody in it; those who are."""
+        """Everybody in a room sees exactly its members."""
         inside = [person for person in self._world.people if person.room == room]
         names = {person.core.me.name for person in inside}
         for person in inside:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TablesPromise:
-    """What everybody knows of everybody."""
+    """Checks everybody's table."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -38,7 +38,7 @@ class TablesPromise:
                 self._versions[person.name] = version
 
     def look_closely(self) -> None:
-        """What costs too much to look at after every step."""
+        """Check what is too expensive to check after every step."""
         for person in self._world.people:
             if not person.is_running:
                 continue
@@ -53,7 +53,7 @@ class TablesPromise:
             assert len(core._sessions) <= 10 * everybody + 200, "I8: sessions"
 
     def check_equal(self) -> None:
-        """At the end: everybody sees everybody, by the name that each of them goes by, and where each of them is."""
+        """At the end: everybody sees everybody, with the right name and address."""
         tables = {
             tuple((one.name, one.online) for one in person.core.people()) for person in self._world.people
         }

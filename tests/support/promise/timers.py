@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 OURS: Final = ("chatapp.",)
 DEADLINES: Final = ("next_timer", "next_deadline", "next_probe", "deadline")
-"""Methods or attributes that say when something is due; None for never."""
+"""Methods or attributes that return when something is due; None for never."""
 NO_DEADLINE: Final = (OutgoingMessage, NameSearch)
-"""These keep a deadline that is waited for no more; the schedule of tries and the look-ups, which hold them, know."""
+"""Objects that keep a deadline after nobody waits for it; their owners (the schedule of tries, the look-ups) know."""
 
 
 class Core(Protocol):
@@ -27,20 +27,20 @@ class Core(Protocol):
 
 
 class TimersPromise:
-    """The registry, people and visitors, one after the other."""
+    """Checks the registry, people and visitors, one after the other."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._turn = 0
 
     def look_closely(self) -> None:
-        """One program, every third time: a look at all that it holds costs milliseconds."""
+        """Check one program, every third time: looking at all its parts takes milliseconds."""
         self._turn += 1
         if self._turn % 3 == 0:
             self.look_at_all(self._turn // 3)
 
     def look_at_all(self, turn: int | None = None) -> None:
-        """At all programs, or at the one whose turn it is."""
+        """Check all programs, or the one whose turn it is."""
         house, others = self._world.house, (*self._world.people, *self._world.guests)
         cores: list[Core] = [one.core for one in others if one.is_running]
         cores += [house.core] if house.is_running else []
@@ -51,7 +51,8 @@ class TimersPromise:
 
 
 def late_parts(core: Core, *, shared: tuple[type, ...] = ()) -> list[str]:
-    """The parts whose deadline is before the one that their core tells. `shared`: those whose timer is their owner's."""
+    """Return the parts whose deadline is before the one that their core reports. `shared`: parts whose timer belongs to
+    their owner."""
     due = core.next_timer()
     return [
         f"{where} at {deadline}, the core at {due}"
@@ -61,7 +62,7 @@ def late_parts(core: Core, *, shared: tuple[type, ...] = ()) -> list[str]:
 
 
 def deadlines(core: object, *, but: tuple[type, ...] = NO_DEADLINE) -> Iterator[tuple[str, float]]:
-    """All deadlines of all parts but these, each with the way to it."""
+    """Return all deadlines of all parts except these, each with the path to it."""
     seen: set[int] = set()
     left: list[tuple[object, str]] = [(core, "")]
     while left:
@@ -80,7 +81,7 @@ def deadlines(core: object, *, but: tuple[type, ...] = NO_DEADLINE) -> Iterator[
 
 
 def _inside(thing: object) -> Iterable[object]:
-    """What something of ours, or a container, holds."""
+    """Return what an object of ours, or a container, holds."""
     if isinstance(thing, dict):
         return thing.values()
     if isinstance(thing, list | tuple | set | frozenset | deque):
