@@ -10,7 +10,7 @@ PORTS: Final = "ports are 1024-65535"
 
 
 class Started:
-    """Stands where the registry and the peer would start, and remembers what they were told."""
+    """Stand-in for the registry and the peer: records the arguments of a start."""
 
     def __init__(self, status: int = 0) -> None:
         self.status = status
@@ -31,7 +31,7 @@ class Started:
 
     @property
     def settings(self) -> Settings:
-        """What a registry was told."""
+        """The settings of a started registry."""
         settings = self.told["settings"]
         assert isinstance(settings, Settings)
         return settings

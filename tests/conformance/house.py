@@ -54,12 +54,12 @@ class House:
     # --- datagrams
 
     def take_datagrams(self) -> list[tuple[bytes, Address]]:
-        """Drained: datagrams that went out."""
+        """Drain the datagrams sent."""
         datagrams, self._datagrams = self._datagrams, []
         return datagrams
 
     def send(self, datagram: bytes, source: Address) -> list[bytes]:
-        """A datagram comes; what goes back to its source at once."""
+        """Receive a datagram; returns what goes back to its source at once."""
         self.core.receive_datagram(datagram, source, now=self.now)
         self._settle()
         answers = self.take_datagrams()
@@ -67,7 +67,7 @@ class House:
         return [data for data, _ in answers]
 
     def wait(self, span: float) -> list[tuple[bytes, list[Address]]]:
-        """Time passes; the broadcasts that went out."""
+        """Let time pass; returns the broadcasts sent."""
         end = self.now + span
         while self.now < end:
             self.now = max(min(self.core.next_timer(), end), self.now + 1e-6)
@@ -79,12 +79,12 @@ class House:
     # --- links
 
     def connect(self, link: int) -> None:
-        """A connection."""
+        """Open a connection."""
         self.core.link_opened(link, Address("192.0.2.1", 40_000 + link), now=self.now)
         self._settle()
 
     def write(self, link: int, framed: bytes) -> list[bytes]:
-        """Frames come on a link; the frames that went back on it."""
+        """Receive frames on a link; returns the frames sent back on it."""
         reader = FrameReader()
         reader.largest = LINK_FRAME_MAX
         reader.feed(framed)
@@ -96,7 +96,7 @@ class House:
         return self.read(link)
 
     def read(self, link: int) -> list[bytes]:
-        """The frames that wait on a link."""
+        """Return the frames that wait on a link."""
         reader = FrameReader()
         reader.largest = LINK_FRAME_MAX
         reader.feed(self._streams.pop(link, b""))
@@ -108,14 +108,14 @@ class House:
     # --- all of it
 
     def let_in(self, who: Stranger, source: Address) -> Fields:
-        """HELLO, COOKIE, REGISTER; the fields of the WELCOME."""
+        """Run HELLO, COOKIE, REGISTER; returns the fields of the WELCOME."""
         (cookie,) = self.send(who.hello(), source)
         (welcome,) = self.send(who.register(cookie), source)
         assert welcome[0] == 4, welcome
         return unpacked(welcome[1:])
 
     def link_up(self, who: Stranger, link: int) -> list[Fields]:
-        """A link for somebody who was let in; the notices that it begins with."""
+        """Open a link for a registered peer; returns its first notices."""
         self.connect(link)
         answer, *frames = self.write(link, who.first_frame([60]))
         who.link_answered(answer)

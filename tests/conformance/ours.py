@@ -53,7 +53,7 @@ class Ours:
         return [card.name, card.identity, card.mail, card.counter, card.signature]
 
     def settle(self) -> None:
-        """What a shell does: store, send, show."""
+        """Do what a driver does: store, send, show."""
         records = self.core.records_to_store()
         self.disk += records
         if not self.is_disk_slow:
@@ -62,12 +62,12 @@ class Ours:
         self.seen += self.core.events()
 
     def receive(self, datagram: bytes, source: Address = THERE) -> None:
-        """A datagram comes."""
+        """Receive a datagram."""
         self.core.receive_datagram(datagram, source, now=self.now)
         self.settle()
 
     def wait(self, span: float) -> None:
-        """Time passes."""
+        """Let time pass."""
         end = self.now + span
         while True:
             due = self.core.next_timer()
@@ -79,22 +79,22 @@ class Ours:
         self.now = end
 
     def take(self) -> list[tuple[bytes, Address]]:
-        """What went out since it was asked last."""
+        """Return what was sent since the last call."""
         sent, self.sent = self.sent, []
         return sent
 
     def texts(self) -> list[str]:
-        """The direct messages that were shown."""
+        """Return the direct messages shown."""
         return [event.text for event in self.seen if isinstance(event, happened.DirectReceived)]
 
 
 def frames_for(who: Stranger, sent: list[tuple[bytes, Address]]) -> list[Fields]:
-    """All frames of the sealed ones among these datagrams."""
+    """Return all frames of the sealed datagrams among these."""
     return [frame for data, _ in sent if data[0] in (6, 7, 10) for frame in who.open(data)]
 
 
 def acked(who: Stranger, sent: list[tuple[bytes, Address]]) -> set[int]:
-    """The numbers that are acknowledged."""
+    """Return the acknowledged numbers."""
     numbers: set[int] = set()
     for frame in frames_for(who, sent):
         if frame[0] == 2:
@@ -106,5 +106,5 @@ def acked(who: Stranger, sent: list[tuple[bytes, Address]]) -> set[int]:
 
 
 def part(number: int, text: str) -> Fields:
-    """A short message as a frame."""
+    """Return a short message as a frame."""
     return [1, number, 0, 1, by_hand.packed([1_700_000_000_000, text])]

@@ -15,14 +15,14 @@ Fields = list[Any]
 
 
 def unpacked(data: bytes) -> Fields:
-    """A message as the array that it is."""
+    """Return a message as the array that it is."""
     fields = msgspec.msgpack.decode(data)
     assert isinstance(fields, list)
     return fields
 
 
 class Stranger:
-    """A peer. What it sends is returned; what comes is handed to it."""
+    """An independent peer. Methods return what it sends, and take what it receives."""
 
     def __init__(self, name: str, first: int, *, counter: int = 1) -> None:
         self.name = name
@@ -32,7 +32,7 @@ class Stranger:
         self.nonce = bytes([first]) * 15 + b"\0"
         self.other = self.context = b""
         self.openings = counter << 20
-        """The number of the next one; rises for ever."""
+        """The number of its next opening; always rises."""
         self.forget()
         self.link_keys = (b"", b"")
         self.link_sent = self.link_read = 0
@@ -42,12 +42,12 @@ class Stranger:
     # --- coming in (clause 4)
 
     def hello(self, *, version: int = 1) -> bytes:
-        """HELLO, 256 bytes."""
+        """Return a HELLO of 256 bytes."""
         short = by_hand.packed([version, self.nonce, b""])
         return b"\x01" + by_hand.packed([version, self.nonce, bytes(255 - len(short))])
 
     def register(self, cookie: bytes) -> bytes:
-        """REGISTER in answer to a COOKIE; from here on the registry is the other end."""
+        """Return the REGISTER that answers a COOKIE; from here on the registry is the other end."""
         assert cookie[0] == 2
         nonce, proof, card = unpacked(cookie[1:])
         assert nonce == self.nonce
@@ -58,12 +58,12 @@ class Stranger:
         return b"\x03" + by_hand.packed([nonce, proof, self.card, signature])
 
     def meet(self, card: Fields) -> None:
-        """From here on sealed datagrams are for the owner of this card."""
+        """Seal for the owner of this card from here on."""
         self.other, self.context = card[1], b""
         self.forget()
 
     def forget(self) -> None:
-        """Our program is started anew: no session, and none begun."""
+        """Restart the program: no session, and none begun."""
         self.begun: tuple[by_hand.Handshake, bytes, bytes, bytes, bytes] | None = None
         self.head = self.seal_key = self.open_key = self.ours = b""
         self.sealed_so_far = 0
@@ -72,11 +72,11 @@ class Stranger:
 
     @property
     def secret(self) -> bytes:
-        """The X25519 form of our identity."""
+        """Return the X25519 form of our identity."""
         return by_hand.agreement_secret(self.seed)
 
     def begin(self, way: bytes) -> tuple[by_hand.Handshake, bytes, bytes, bytes, bytes]:
-        """The handshake, the head of its datagrams, their key, our id and our ephemeral secret."""
+        """Begin a session: return the handshake, the head of its datagrams, their key, our id and our ephemeral secret."""
         number, self.openings = self.openings, self.openings + 1
         ours, ephemeral = struct.pack(">Q", number), struct.pack(">Q", number) + self.ephemeral[8:]
         bound_to = by_hand.prologue(self.identity, self.other, number, ours, way=way, context=self.context)
@@ -89,11 +89,11 @@ class Stranger:
         return handshake, head, handshake.early_key(), ours, ephemeral
 
     def seal(self, *frames: Fields) -> bytes:
-        """Frames for the other end."""
+        """Seal frames for the other end."""
         return self.seal_bytes(by_hand.packed(list(frames)))
 
     def seal_bytes(self, payload: bytes) -> bytes:
-        """Any payload."""
+        """Seal any payload."""
         if not self.head:
             self.begun = self.begin(by_hand.DATAGRAMS)
             _, self.head, self.seal_key, *_ = self.begun
@@ -102,7 +102,7 @@ class Stranger:
         return by_hand.sealed_behind(self.head, self.seal_key, counter, payload)
 
     def open(self, datagram: bytes) -> list[Fields]:
-        """The frames that the other end sealed; none where it only begins a session."""
+        """Open the frames that the other end sealed; none if the datagram only begins a session."""
         if datagram[0] == 6:
             payload = self._opened_to(datagram)
         elif datagram[0] == 10:
@@ -113,7 +113,7 @@ class Stranger:
         return unpacked(payload) if payload else []
 
     def _answered(self, datagram: bytes) -> bytes:
-        """They answer what we have begun; what comes more is of the session."""
+        """Process the answer to our opening; later datagrams belong to the session."""
         if self.begun is not None:
             self.seal_key, self.open_key = self._keys_of(self.begun, datagram)
             self.ours, self.begun, self.sealed_so_far = self.begun[3], None, 0
@@ -132,7 +132,7 @@ class Stranger:
         return handshake.keys()
 
     def _opened_to(self, datagram: bytes) -> bytes:
-        """They begin a session with us; from here on we seal in it."""
+        """Process an opening of theirs; from here on we seal in its session."""
         assert datagram[1:33] == self.other
         number, session = int.from_bytes(datagram[33:41], "big"), datagram[41:49]
         theirs = datagram[49:81]
@@ -157,21 +157,21 @@ class Stranger:
     # --- the link (clause 9)
 
     def first_frame(self, request: Fields) -> bytes:
-        """What begins a link's session, with its length."""
+        """Return the first frame of a link's session, with its length."""
         self.link_begun = self.begin(by_hand.LINK)
         _, head, key, *_ = self.link_begun
         body = by_hand.sealed_behind(head, key, 0, by_hand.packed(request))
         return struct.pack(">I", len(body)) + body
 
     def link_answered(self, frame: bytes) -> None:
-        """The registry's first frame came."""
+        """Process the registry's first frame."""
         self.link_keys = self._keys_of(self.link_begun, frame)
         assert by_hand.opened_behind(73, self.link_keys[1], frame) == b""
         self.link_sent, self.link_read = 0, 1
         self.link_hash = self.link_begun[0].hash
 
     def renew(self) -> bytes:
-        """The frame that begins a renewal of the link's keys, with its length."""
+        """Return the frame that begins a renewal of the link's keys, with its length."""
         handshake = by_hand.Handshake(b"chatapp renewal 1\0" + self.link_hash, self.identity, self.other)
         ephemeral = self.ephemeral[:24] + struct.pack(">Q", self.link_sent)
         half = by_hand.agreement_half(self.other)
@@ -181,7 +181,8 @@ class Stranger:
         return self._link_frame(first, b"\x0b")
 
     def renewed(self, frame: bytes) -> bytes:
-        """The registry's frame of a renewal came: the frame behind which our new key is used, with its length."""
+        """Process the registry's frame of a renewal; returns the frame after which our new key is used, with its
+        length."""
         second = self._link_opened(frame, b"\x0b")
         handshake, ephemeral = self.renewal
         ee, se = by_hand.agreed(ephemeral, second[:32]), by_hand.agreed(self.secret, second[:32])
@@ -191,7 +192,7 @@ class Stranger:
         return last
 
     def ask(self, request: Fields) -> bytes:
-        """A request as a framed SEALED frame."""
+        """Return a request as a framed SEALED frame."""
         return self._link_frame(by_hand.packed(request), b"\x07")
 
     def _link_frame(self, payload: bytes, kind: bytes) -> bytes:
@@ -205,7 +206,7 @@ class Stranger:
         return AESGCM(self.link_keys[1]).decrypt(nonce, frame[1:], kind)
 
     def read(self, frame: bytes) -> Fields:
-        """A frame of the registry (without its length). A key of the channel that it grants is kept."""
+        """Read a frame of the registry (without its length), and keep a granted channel key."""
         notice = unpacked(self._link_opened(frame, b"\x07"))
         if notice[0] == 50:
             self.group = notice
@@ -214,7 +215,7 @@ class Stranger:
     # --- the channel (clause 8)
 
     def say(self, text: str, *, number: int) -> bytes:
-        """A line of the channel as a framed GROUP frame."""
+        """Return a line of the channel as a framed GROUP frame."""
         _, name, epoch, key, sender_index, _ = self.group
         payload = by_hand.packed([number, number, 1_700_000_000_000, text])
         body = by_hand.group_frame(key, name, epoch, sender_index, self.said, payload)
@@ -222,7 +223,7 @@ class Stranger:
         return struct.pack(">I", len(body)) + body
 
     def hear(self, group: bytes) -> tuple[int, bytes]:
-        """The sender index and the payload of a GROUP frame."""
+        """Return the sender index and the payload of a GROUP frame."""
         kind, tag, epoch, sender_index, counter = struct.unpack(">B8sIIQ", group[:25])
         assert (kind, tag, epoch) == (8, by_hand.group_tag(self.group[1]), self.group[2])
         nonce = struct.pack(">IQ", sender_index, counter)

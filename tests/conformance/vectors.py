@@ -33,7 +33,7 @@ AT: Final = 1_800_000_000_000
 NUMBER: Final = 1_800_000_000_000_000
 VERSION: Final = AT + 7
 NONCE: Final = bytes(range(15, -1, -1))
-"""Its last byte is 0."""
+"""A nonce whose last byte is 0."""
 COOKIE: Final = bytes(range(0xC0, 0xD0))
 TEXT: Final = "grüß dich 🙂"
 GROUP_KEY: Final = bytes(range(0x60, 0x80))
@@ -41,7 +41,7 @@ EPHEMERAL: Final = b"\x0e" * 32
 
 
 class Party:
-    """Somebody with fixed keys."""
+    """A party with fixed keys."""
 
     def __init__(self, name: str, first: int) -> None:
         self.name = name
@@ -55,11 +55,11 @@ class Party:
         return make_card(self.identity, name=self.name, mail=self.mail.public, counter=AT)
 
     def randbytes(self, n: int, /) -> bytes:
-        """What they draw: the id of a session, or the secret half of a key for one handshake."""
+        """Return what they draw: the id of a session, or the secret half of a handshake key."""
         return bytes([self.first + 1]) * n
 
     def knows(self, other: "Party", context: bytes = b"") -> SessionTable:
-        """Their sessions with somebody."""
+        """Return their sessions with another party."""
         return SessionTable(
             self.identity,
             rng=self,
@@ -189,7 +189,7 @@ def _direct() -> Iterator[tuple[str, Value]]:
 
 
 def letter_body() -> LetterBody:
-    """What the letter says."""
+    """Return the content of the letter."""
     return LetterBody(
         number=NUMBER,
         floor=NUMBER - 4,

@@ -13,8 +13,7 @@ from tests.support.stage import Stage
 
 @pytest.fixture(autouse=True, scope="session")
 def nobody_said_nohup() -> Iterator[None]:
-    """A registry heeds `nohup`, and so would ours where the tests are run in that way: what has a handler here has none in a
-    program that is started."""
+    """Reset the signals that `nohup` ignores: a registry respects `nohup`, and inherits it from the test run."""
     before = signal.getsignal(signal.SIGHUP)
     if before is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
@@ -24,7 +23,7 @@ def nobody_said_nohup() -> Iterator[None]:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """Programs of one test. Whatever a test is about, no program may complain on standard error meanwhile."""
+    """The programs of one test. Whatever the test is about, no program may write to standard error."""
     stage = Stage(tmp_path)
     try:
         yield stage
@@ -36,7 +35,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 @pytest.fixture
 async def at_terminal(stage: Stage) -> AsyncIterator[Open]:
-    """Opens a terminal with a peer of some name on it; all are gone at the end."""
+    """Open terminals with peers on them; all are closed at the end."""
     terminals: list[Terminal] = []
 
     async def open_one(name: str, *options: str, answers: bool = True, **environment: str) -> Terminal:

@@ -29,12 +29,12 @@ def position(number: int) -> str:
 
 
 def waiting(number: int, name: str) -> re.Pattern[str]:
-    """A line of `.room`."""
+    """Match a line of `.room`."""
     return re.compile(rf"{number}\. {name}, Other, waiting since .*")
 
 
 async def operator(stage: Stage, name: str = "bob") -> Program:
-    """A peer who is one, on duty."""
+    """Return a peer who is an operator on duty."""
     peer = await stage.peer(name)
     await peer.sees(WELCOME)
     await peer.type(".on")
@@ -43,7 +43,7 @@ async def operator(stage: Stage, name: str = "bob") -> Program:
 
 
 async def visitor(stage: Stage, name: str, *options: str) -> Program:
-    """Who has filled in the form."""
+    """Return a visitor who has filled in the form."""
     program = await stage.visitor(name, *options)
     await program.sees(NAME)
     await program.type(name, "9876543210", "6")
@@ -51,14 +51,14 @@ async def visitor(stage: Stage, name: str, *options: str) -> Program:
 
 
 async def joined(stage: Stage, name: str, at: int) -> Program:
-    """Who waits at this position."""
+    """Return a visitor who waits at this position."""
     program = await visitor(stage, name)
     await program.sees(position(at))
     return program
 
 
 async def served(stage: Stage, name: str, *options: str, by: Program) -> Program:
-    """A visitor who is served at once, as both programs know by now."""
+    """Return a visitor who is served at once, as both programs know by now."""
     program = await visitor(stage, name, *options)
     await program.sees(CONNECTED)
     await comes(by, name)
@@ -66,13 +66,13 @@ async def served(stage: Stage, name: str, *options: str, by: Program) -> Program
 
 
 async def comes(serving: Program, name: str) -> None:
-    """This visitor is the operator's from now on."""
+    """Wait until this visitor is the operator's."""
     await serving.sees(beginning("[Next client; waited "))
     await serving.sees_all(f"Name: {name}", "Number: +919876543210", "Issue: Other")
 
 
 async def room_is(serving: Program, *names: str) -> None:
-    """`.room` shows these who wait, in this order."""
+    """Wait until `.room` shows these waiting visitors, in this order."""
     await serving.type(".room")
     if not names:
         await serving.sees(EMPTY)

@@ -22,60 +22,60 @@ WORKING: Final = re.compile(rf"\[Server not responding\] Working with the table 
 
 
 def is_met(line: str) -> bool:
-    """Whether it tells the key of a server at the first contact."""
+    """Match the line that shows a server's key at first contact."""
     return line.startswith("[First contact with this server; its key is ")
 
 
 def received(name: str) -> str:
-    """Delivered."""
+    """The line for a delivered message."""
     return f"[Message received by {name}.]"
 
 
 def relayed(name: str) -> str:
-    """Delivered by rung 2."""
+    """The line for a message delivered by rung 2."""
     return f"[Message received by {name} through the server.]"
 
 
 def arrived(name: str) -> Callable[[str], bool]:
-    """Delivered, whichever way: a machine that has much else to do may let the straight one seem dead."""
+    """Match a delivered message by any path: on a busy machine the direct path may seem dead."""
     return beginning(received(name), relayed(name))
 
 
 def no_ack(name: str) -> str:
-    """Rung 3 begins."""
+    """The line at the start of rung 3."""
     return f"[No ACK from {name}, message sent to server.]"
 
 
 def kept(name: str) -> str:
-    """Rung 4."""
+    """The line for rung 4."""
     return f"[Server not responding] Message to {name} kept; it goes out when the server is back."
 
 
 def taken(name: str) -> str:
-    """Somebody else's name."""
+    """The line for a name that is taken."""
     return f"[Name {name} is taken.]"
 
 
 def on_channel(sender: str, text: str) -> str:
-    """A line for everybody."""
+    """A channel line."""
     return f"[Channel_Message {sender}: {text}]"
 
 
 def mail(sender: str, text: str) -> re.Pattern[str]:
-    """A letter on return."""
+    """A letter shown on return."""
     return re.compile(rf"{re.escape(sender)}: {TIME} {re.escape(text)}")
 
 
 def channel_mail(sender: str, text: str) -> re.Pattern[str]:
-    """A line for everybody on return."""
+    """A channel line shown on return."""
     return re.compile(rf"\[Channel_Message {re.escape(sender)}: {TIME} {re.escape(text)}\]")
 
 
 def beginning(*starts: str) -> Callable[[str], bool]:
-    """Whether a line begins in one of these ways."""
+    """Match a line that begins in one of these ways."""
     return lambda line: line.startswith(starts)
 
 
 def unknown(word: str) -> Callable[[str], bool]:
-    """What somebody reads who mistyped a command."""
+    """The line for an unknown command."""
     return beginning(f'[Unknown command "{word}": nothing was sent. ')

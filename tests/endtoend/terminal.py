@@ -34,7 +34,7 @@ _TAKE_TERMINAL: Final = (
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
-"""The child's first act: the pseudo-terminal is its controlling one, so that closing it hangs up."""
+"""The child's first action: make the pseudo-terminal its controlling terminal, so that closing it hangs up."""
 
 
 class Terminal:
@@ -84,13 +84,13 @@ class Terminal:
         os.write(self._master, keys.encode())
 
     def resize(self, lines: int, columns: int) -> None:
-        """Another size of the window."""
+        """Change the size of the window."""
         assert self._master is not None
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._screen.resize(lines, columns)
 
     async def shows(self, text: str) -> None:
-        """Wait until this text was drawn after what was waited for last."""
+        """Wait until this text was drawn after the last text waited for."""
         try:
             async with asyncio.timeout(WITHIN):
                 while (place := self.text.find(text, self._from)) < 0:
@@ -114,23 +114,23 @@ class Terminal:
 
     @property
     def rows(self) -> list[str]:
-        """What a person sees now: the rows down to the last that is not empty, without blanks at their ends."""
+        """Return the visible rows, down to the last that is not empty, without blanks at their ends."""
         return "\n".join(row.rstrip() for row in self._screen.display).rstrip("\n").split("\n")
 
     @property
     def title(self) -> str:
-        """Of the window."""
+        """The title of the window."""
         return str(self._screen.title)
 
     @property
     def modes(self) -> list[Any]:
-        """How the terminal treats keys now."""
+        """Return the terminal's modes."""
         assert self._master is not None
         return termios.tcgetattr(self._master)
 
     @property
     def text(self) -> str:
-        """What was drawn, without escape sequences."""
+        """Return what was drawn, without escape sequences."""
         return _ESCAPES.sub("", self.drawn)
 
     async def ends(self) -> int:
@@ -146,7 +146,7 @@ class Terminal:
             self._master = None
 
     async def clear_away(self) -> None:
-        """Whatever happened: nothing is left."""
+        """Remove everything, whatever happened."""
         self.close()
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):

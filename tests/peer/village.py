@@ -20,7 +20,7 @@ from tests.support.ports import free_port
 
 WITHIN = 60.0
 QUICK = Policy(ack_timeout=0.1)
-"""For who waits in vain. A registry's disk may take longer to answer."""
+"""A short wait, for tests that wait in vain. A registry's disk may take longer to answer."""
 Kind = TypeVar("Kind", bound=happened.Event)
 
 
@@ -37,7 +37,7 @@ class Village:
     async def open_registry(
         self, *, folder: Path | None = None, access: AccessSettings | None = None
     ) -> None:
-        """`folder`: another than that of the village makes another registry at the same address."""
+        """Open the registry. `folder`: another folder makes another registry at the same address."""
         self._registry = Registry(self.port, folder or self.folder, say=lambda line: None, access=access)
         await self._registry.start()
         # It notes faults of its connections itself; here every fault of anybody is a failure.
@@ -70,7 +70,7 @@ async def village(tmp_path: Path) -> AsyncIterator[Village]:
 
 
 async def next_of(peer: Peer, kind: type[Kind]) -> Kind:
-    """The next event of this kind; those before it are not looked at, and all of them count as seen."""
+    """Return the next event of this kind; all earlier ones count as shown."""
     async with asyncio.timeout(WITHIN):
         while True:
             batch = await peer.next_events()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Hand(Newcomer):
-    """A newcomer that may have a link, and the keys that come over it."""
+    """A newcomer that may have a link, and the keys that arrive over it."""
 
     def __init__(self, rig: "Rig", name: str, *, host: str, seed: int) -> None:
         super().__init__(rig, name, host=host, seed=seed)
@@ -42,28 +42,28 @@ class Hand(Newcomer):
 
     @property
     def shows_life(self) -> bool:
-        """Whether its program says something on its link now and then."""
+        """Whether its program sends something on its link now and then."""
         return self.link is not None and self.link not in self.rig.closed and not self.is_frozen
 
     def connect(self) -> int:
-        """Connect, and say nothing."""
+        """Connect without sending anything."""
         link = self.link = self.rig.open_link(self.address.host)
         return link
 
     def first_frame(self, said: bytes | None = None) -> bytes:
-        """What begins the session of a link, and carries an Attach or what else is to be said."""
+        """Return the first frame, which opens the session of a link and carries an Attach or another request."""
         said = encode(Attach()) if said is None else said
         first, self._begun = self.sessions.open_link(self._registry[0], said, now=self.rig.now)
         return first
 
     def open_session(self) -> None:
-        """Our first frame goes, and is answered."""
+        """Send our first frame and take the answer."""
         self.send_raw(self.first_frame())
         assert self.link is not None
         self.session: LinkSession = self._begun.answered(self.rig.frames[self.link].pop(0))
 
     def attach(self) -> list[RegistryNotice]:
-        """Connect and prove ourselves; what the registry says then."""
+        """Connect and authenticate; returns the registry's first notices."""
         self.connect()
         self.open_session()
         notices = self.notices()
@@ -81,11 +81,11 @@ class Hand(Newcomer):
                 self.sender_index = notice.sender_index
 
     def send(self, *requests: PeerRequest) -> None:
-        """Sealed frames, all in one read."""
+        """Send sealed frames, all in one read."""
         self.send_raw(*(self.session.seal(encode(request)) for request in requests))
 
     def renew_link(self) -> None:
-        """New keys for our link, when all that was said has been heard."""
+        """Renew the keys of our link, after everything on it was read."""
         assert self.link is not None
         self.send_raw(self.session.renew())
         (answer,) = self.rig.frames.pop(self.link)
@@ -97,14 +97,14 @@ class Hand(Newcomer):
         self.rig.turn()
 
     def notices(self) -> list[RegistryNotice]:
-        """Drained: what the registry said on the link; relayed lines stay."""
+        """Drain the registry's notices on the link; relayed lines stay."""
         assert self.link is not None
         frames = self.rig.frames[self.link]
         self.rig.frames[self.link] = [frame for frame in frames if frame[0] == Kind.GROUP_RELAYED]
         return [decode_notice(self.session.open(frame)) for frame in frames if frame[0] != Kind.GROUP_RELAYED]
 
     def take_all(self) -> None:
-        """Hear all that was said up to now, by both ways, and forget it."""
+        """Read everything sent so far, by both ways, and forget it."""
         self.notices()
         self.rig.take(self.address)
 
@@ -121,19 +121,19 @@ class Hand(Newcomer):
 
     @property
     def epoch(self) -> int:
-        """Of the channel's newest key that we were given."""
+        """The epoch of the channel's newest key that we were given."""
         assert self.key is not None
         return self.key.epoch
 
     def line(self, text: str, number: int = 1) -> bytes:
-        """A sealed group frame."""
+        """Return a sealed group frame."""
         assert self.key is not None
         return self.key.seal(self.sender_index, encode(GroupBody(number=number, floor=0, at=0, text=text)))
 
     # --- rooms
 
     def enter(self, room: str, reference: int = 0) -> RoomEntered | RoomRefused:
-        """Into a room, with its key; what else is said on the link is passed over."""
+        """Enter a room and take its key; other notices on the link are ignored."""
         notices = self.ask(EnterRoom(reference, room))
         self.take_grants(notices)
         answers = [notice for notice in notices if isinstance(notice, RoomEntered | RoomRefused)]
@@ -142,14 +142,14 @@ class Hand(Newcomer):
         return answers[0]
 
     def say(self, text: str) -> bytes:
-        """A line to the room, sent."""
+        """Send a line to the room."""
         assert self.room_key is not None
         line = self.room_key.seal(self.sender_index, encode(GroupBody(number=1, floor=0, at=0, text=text)))
         self.send_raw(line)
         return line
 
     def changes(self) -> dict[bytes, RoomPresence]:
-        """Drained: how members stand by now, as far as it was told; keys are taken on the way."""
+        """Drain the members' states; keys are taken on the way."""
         notices = self.notices()
         self.take_grants(notices)
         return {
@@ -160,7 +160,7 @@ class Hand(Newcomer):
         }
 
     def relayed(self) -> list[tuple[int, bytes]]:
-        """Drained: (position, frame) of lines that were relayed to us."""
+        """Drain (position, frame) of the lines relayed to us."""
         assert self.link is not None
         frames = self.rig.frames[self.link]
         self.rig.frames[self.link] = [frame for frame in frames if frame[0] != Kind.GROUP_RELAYED]
@@ -168,11 +168,11 @@ class Hand(Newcomer):
 
 
 def rows_of(batch_rows: list[object]) -> list[Row]:
-    """Decoded rows of a page or a batch."""
+    """Return the decoded rows of a page or a batch."""
     return [decode_row(raw) for raw in batch_rows]  # type: ignore[arg-type]
 
 
 def table_of(reader: Hand, since: int = 0) -> dict[str, Row]:
-    """All rows that are newer than this version, by name."""
+    """Return all rows newer than this version, by name."""
     (page,) = [one for one in reader.ask(FetchTable(since)) if isinstance(one, TablePage)]
     return {row.card.name: row for row in rows_of(list(page.rows))}

@@ -52,7 +52,7 @@ class Newcomer:
         self.counter = 0
         self.sessions = SessionTable(self.identity, rng=self.rng, context_of=self._context_of)
         self._registry = (b"", b"")
-        """The registry that let us in, and with which nonce."""
+        """The registry that let us in, and the nonce."""
         self.key: GroupKey | None = None
         self.renew()
 
@@ -61,7 +61,7 @@ class Newcomer:
         return self.identity.public
 
     def renew(self) -> None:
-        """No session, and a card with a higher counter, as at a start."""
+        """Start again: no session, and a card with a higher counter."""
         self.counter += 1
         self.sessions = SessionTable(
             self.identity, rng=self.rng, context_of=self._context_of, first_number=self.counter << 20
@@ -79,7 +79,7 @@ class Newcomer:
     # --- coming in
 
     def hello(self, *, version: int = PROTOCOL_VERSION) -> Cookie:
-        """HELLO, and the COOKIE that answers it."""
+        """Send HELLO; returns the COOKIE."""
         nonce = self.rng.randbytes(16)
         self.rig.receive(
             bytes((Kind.HELLO,)) + encode_hello(Hello(version=version, nonce=nonce)), self.address
@@ -110,7 +110,7 @@ class Newcomer:
         return bytes((Kind.REGISTER,)) + encode(register)
 
     def answer(self) -> Welcome | Refused | None:
-        """What the registry said to our REGISTER."""
+        """Return the registry's answer to our REGISTER."""
         for data in self.rig.take(self.address):
             if data[0] == Kind.WELCOME:
                 return decode_welcome(data[1:])
@@ -119,7 +119,7 @@ class Newcomer:
         return None
 
     def register(self, *, card: Card | None = None, code: JoinCode | None = None) -> Welcome | Refused | None:
-        """The whole way in."""
+        """Register completely."""
         cookie = self.hello()
         asked = self.register_bytes(cookie, card=card, code=code)
         self.rig.receive(asked, self.address)
@@ -129,7 +129,7 @@ class Newcomer:
         return answer
 
     def use_registry(self, cookie: Cookie) -> None:
-        """From now on sessions are with this registry, and belong to the registration with this nonce."""
+        """Use this registry for sessions from now on, under the registration with this nonce."""
         self._registry = (cookie.card.identity, cookie.nonce)
         self.sessions.meet_anew(cookie.card.identity, now=self.rig.now)
 
@@ -151,7 +151,7 @@ class Newcomer:
         return self.heard()
 
     def heard(self) -> list[DatagramFrame]:
-        """Frames of sealed datagrams that came."""
+        """Return the frames of sealed datagrams that arrived."""
         frames: list[DatagramFrame] = []
         for data in self.rig.take(self.address):
             if data[0] in (Kind.OPENING, Kind.SEALED, Kind.ANSWER):
@@ -160,7 +160,7 @@ class Newcomer:
         return frames
 
     def batches(self) -> list[TableBatch]:
-        """Broadcasts of the table that came, proved."""
+        """Return the table broadcasts that arrived, with their signatures checked."""
         assert self.key is not None
         found: list[TableBatch] = []
         for data in self.rig.take(self.address):

@@ -7,13 +7,13 @@ from tests.registry.rig import Rig
 
 
 def card(hand: Hand, name: str) -> Card:
-    """The next card, under this name."""
+    """Return the next card, under this name."""
     hand.counter += 1
     return hand.make_card(name=name)
 
 
 def rename(hand: Hand, name: str) -> RenameAccepted | RenameRefused:
-    """What the registry says to it; the hand bears the name if it may."""
+    """Ask for this name; returns the registry's answer. The hand takes the name if it may."""
     new = card(hand, name)
     answers = [one for one in hand.ask(Rename(7, new)) if isinstance(one, RenameAccepted | RenameRefused)]
     assert len(answers) == 1

@@ -84,7 +84,7 @@ class Rig:
         return core
 
     def restart(self, *, crash: bool = True, downtime: float = 1.0) -> None:
-        """Another life of the registry over the same store; all links are gone."""
+        """Restart the registry on the same store; all links are lost."""
         if crash:
             self.store.crash()
         self.now += downtime
@@ -95,7 +95,7 @@ class Rig:
     # --- turning
 
     def turn(self) -> None:
-        """What the shell does at the end of a turn."""
+        """Do what the driver does at the end of a turn."""
         assert self.faults_allowed or not self.core.dropped[DropReason.FAULT], self.take_event_lines()
         while self.core._register_queue.due <= self.now:  # the shell's next timer, which is due at once
             self.core.handle_timer(now=self.now)
@@ -117,24 +117,24 @@ class Rig:
         self.events += output.events
 
     def take_event_lines(self) -> list[str]:
-        """Drained: the log's lines of what happened."""
+        """Drain the log lines of events."""
         events = [*self.events, *self.core.take_output().events]
         self.events = []
         return [event_line(event) for event in events]
 
     def commit(self) -> None:
-        """The disk has everything that was asked for until now."""
+        """Let the disk store everything requested so far."""
         self._commit_all(self.core)
         self.turn()
 
     def hand_over(self) -> None:
-        """Entries go to the store; the sync is still running."""
+        """Pass entries to the store; the sync is still running."""
         entries = self.core.entries_to_store()
         self.store.append(entries)
         self.handed += entries
 
     def sync_ends(self) -> None:
-        """The sync that was running ends: it covers what was handed over, and nothing that came since."""
+        """End the running sync: it covers what was passed before it began."""
         self.store.sync()
         count, self.handed = len(self.handed), []
         self.core.entries_stored(count, now=self.now)
@@ -155,7 +155,8 @@ class Rig:
             self.handed = []
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; every deadline on the way is met, and whoever has a link and is not frozen shows signs of life."""
+        """Let time pass; every deadline on the way is met, and everybody with a link who is not frozen shows signs of
+        life."""
         until = self.now + seconds
         self._show_life(self.hands, until)
         while (due := self.core.next_timer()) <= until:
@@ -174,16 +175,16 @@ class Rig:
     # --- the world
 
     def receive(self, data: bytes, sender: Address) -> None:
-        """A datagram for the registry."""
+        """Receive a datagram."""
         self.core.receive_datagram(data, sender, now=self.now)
         self.turn()
 
     def take(self, address: Address) -> list[bytes]:
-        """Drained: what was sent there."""
+        """Drain the datagrams sent to this address."""
         return self.datagrams.pop(address, [])
 
     def open_link(self, host: str) -> int:
-        """A new connection."""
+        """Open a connection."""
         link = self._next_link
         self._next_link += 1
         self._readers[link] = FrameReader()
@@ -193,7 +194,7 @@ class Rig:
         return link
 
     def close_link(self, link: int) -> None:
-        """The connection is over."""
+        """Close a connection."""
         self.core.link_closed(link, now=self.now)
         self.turn()
 
@@ -204,18 +205,18 @@ class Rig:
             self.frames[link].append(frame)
 
     def operator_code(self, name: str) -> JoinCode | None:
-        """The code that was printed for an operator of this name, in this life of the registry."""
+        """Return the code that this run printed for an operator of this name."""
         codes = self.core.operators.codes.items()
         return next((code for key, code in codes if key == name.casefold()), None)
 
     def hand(self, name: str, *, host: str | None = None) -> "Hand":
-        """A peer that has done nothing yet."""
+        """Return a peer that has done nothing yet."""
         self._made += 1
         self.hands.append(Hand(self, name, host=host or f"10.0.0.{self._made}", seed=self._made))
         return self.hands[-1]
 
     def member(self, name: str) -> "Hand":
-        """A peer that is registered and has a link."""
+        """Return a registered peer with a link."""
         hand = self.hand(name)
         hand.register()
         hand.attach()
@@ -223,7 +224,7 @@ class Rig:
 
 
 def row_of(rig: Rig, hand: Hand) -> Row:
-    """Somebody's row in the table."""
+    """Return a person's row in the table."""
     page = decode_notice(bytes(rig.core._service.directory.page(0)))
     assert isinstance(page, TablePage)
     return next(row for row in rows_of(page.rows) if row.card.identity == hand.id)  # type: ignore[arg-type]

@@ -24,13 +24,13 @@ def page(reader: Hand, group: str, since: int = 0) -> GroupPage:
 
 
 def texts(answer: GroupPage) -> list[bytes]:
-    """The lines, opened with the keys that came along."""
+    """Return the lines, opened with the keys of the page."""
     keys = {one.epoch: GroupKey(answer.group, epoch=one.epoch, key=one.key) for one in answer.keys}
     return [keys[unpack_group(line.frame).epoch].open_stored(line.frame)[-4:] for line in answer.lines]
 
 
 def back(rig: Rig, *hands: Hand) -> None:
-    """Everybody on a new link, as after a restart."""
+    """Bring everybody back on a new link, as after a restart."""
     for hand in hands:
         hand.register()
         hand.attach()

@@ -17,7 +17,7 @@ _BATCH: Final = 50
 
 
 def fate(seed: int) -> str:
-    """What broke in this world; empty when nothing did."""
+    """Return what broke in this world; empty if nothing did."""
     try:
         check_end(live_through(seed))
     except Exception as error:  # noqa: BLE001 - whatever broke, the seed tells it again
@@ -26,12 +26,12 @@ def fate(seed: int) -> str:
 
 
 def fates(first: int, *, last: int) -> list[str]:
-    """Of a batch."""
+    """Return the fates of a batch of worlds."""
     return [broken for seed in range(first, min(first + _BATCH, last)) if (broken := fate(seed))]
 
 
 def main() -> int:
-    """The command line."""
+    """Run the command line."""
     asked = argparse.ArgumentParser(prog="python -m tests.simulation")
     asked.add_argument("--seeds", type=int, default=20_000)
     asked.add_argument("--first", type=int, default=0)

@@ -16,14 +16,14 @@ SERVED_WITHIN: Final = 1.0
 
 
 def come_to_rest(world: World) -> None:
-    """Good weather, until all is calm."""
+    """Let the faults end and time pass until everything is calm."""
     world.heal()
     assert world.network.run_until(world.is_calm, within=CALM_WITHIN), "liveness: no calm"
     world.network.run_for(40.0)
 
 
 def check_end(world: World) -> None:
-    """After the calm."""
+    """Check the world after the calm."""
     world.letters.check_all_arrived()
     world.tables.check_equal()
     world.lines.check_channel()
@@ -38,7 +38,7 @@ def check_end(world: World) -> None:
 
 
 def check_straight(world: World) -> None:
-    """A new message is delivered and shown."""
+    """Check that a new message is delivered and shown."""
     one, other = world.people[0], world.people[1]
     before = one.screen.count(happened.Delivered)
     one.send(other.called, "after the storm")
@@ -47,7 +47,7 @@ def check_straight(world: World) -> None:
 
 
 def check_room(world: World, room: str) -> None:
-    """A new line is shown to every member."""
+    """Check that a new line is shown to every member."""
     inside = world.rooms.check_members(room)
     for speaker in inside:
         text = f"after the storm from {speaker.name} in {room}"
@@ -62,7 +62,7 @@ def check_room(world: World, room: str) -> None:
 
 
 def serve_everybody(world: World) -> None:
-    """Operators serve until nobody waits. That each turn is the right one's, the promise says; here, that it comes."""
+    """Let operators serve until nobody waits. The promise checks the order of the turns; this checks that each comes."""
     queue = world.house.core._service.desk._queue
     go_on_duty(world)
     # Also who may not take duty any more, and still serves somebody.
@@ -87,7 +87,7 @@ def serve_everybody(world: World) -> None:
 
 
 def go_on_duty(world: World) -> None:
-    """Everybody who may serve takes duty, under whatever name they go."""
+    """Put everybody who may serve on duty, under whatever name they have."""
     those, listed = deskdeeds.operators_of(world), world.house.core.operators
     operators = [person for person in those if listed.is_one(person.identity.public)]
     assert those[0] in operators

@@ -14,30 +14,30 @@ ANSWERED_WITHIN: Final = 6.0
 
 
 def is_there(person: Person) -> bool:
-    """Whether they can do something now."""
+    """Whether the person can act now."""
     person.wake_up()
     return person.is_running
 
 
 def is_online(person: Person) -> bool:
-    """Whether they can say something now."""
+    """Whether the person can send now."""
     return is_there(person) and not person.core.is_offline
 
 
 def say(world: World, one: Person, other: Person) -> None:
-    """A message to somebody, or to oneself."""
+    """Send a message to a person, or to oneself."""
     if is_online(one):
         one.send(other.called, f"{world.next_number()} from {one.name} to {other.name}")
 
 
 def say_to_all(world: World, one: Person) -> None:
-    """A line for the channel."""
+    """Send a line to the channel."""
     if is_online(one):
         one.send_all(f"{world.next_number()} from {one.name} to all")
 
 
 def say_in_room(world: World, one: Person) -> None:
-    """A line for the room where they are."""
+    """Send a line to the present room."""
     if is_online(one) and one.room is not None:
         text = f"{world.next_number()} from {one.name} in {one.room}"
         world.rooms.note_line(one, one.room, text)
@@ -45,7 +45,7 @@ def say_in_room(world: World, one: Person) -> None:
 
 
 def enter(world: World, one: Person, room: str) -> None:
-    """Ask to be in a room; the answer, whatever it is, is waited for."""
+    """Ask to enter a room, and wait for the answer."""
     if not is_online(one) or one.room == room:
         return
     world.rooms.begin(one, room)
@@ -58,14 +58,14 @@ def enter(world: World, one: Person, room: str) -> None:
 
 
 def go_out(world: World, one: Person) -> None:
-    """Leave the room where they are."""
+    """Leave the present room."""
     if is_online(one):
         one.leave_room()
         world.rooms.end(one)
 
 
 def rename(world: World, one: Person, number: int) -> None:
-    """Ask for another name, which is nobody else's; 0: the first one again."""
+    """Ask for another name that nobody else has; 0: the first one again."""
     if is_online(one):
         one.rename(f"{one.name}{number or ''}")
 
@@ -77,7 +77,7 @@ def leave_or_return(world: World, one: Person) -> None:
 
 
 def end_program(world: World, one: Person) -> None:
-    """`quit`: the next start is in no room, but for lines of theirs that have yet to be told there."""
+    """Quit: the next start is in no room, except for lines that are still to be sent there."""
     if is_there(one):
         one.quit()
         if one.history.load().room.group is None:
@@ -85,5 +85,5 @@ def end_program(world: World, one: Person) -> None:
 
 
 def crash_or_start(world: World, one: Person) -> None:
-    """Kill -9, or the way back."""
+    """Kill the program, or start it again."""
     one.crash() if one.is_running else one.start()

@@ -31,11 +31,11 @@ from tests.support.people import Person
 from tests.support.world import World
 
 OPERATOR: Final = "bob"
-"""Who may serve, by name: whoever first takes it with the code that the registry prints, under whatever name later."""
+"""The operator by name: the key that first takes it with the code that the registry prints, whatever its name later."""
 
 
 def settings(chance: random.Random) -> DeskSettings:
-    """How patient the desk of a world is: seldom as patient as worlds are long."""
+    """Return the desk's time limits: mostly shorter than a world lasts."""
     return DeskSettings(
         keep_place=chance.choice((8.0, 60.0)),
         operator_grace=chance.choice((2.0, 15.0)),
@@ -45,7 +45,7 @@ def settings(chance: random.Random) -> DeskSettings:
 
 
 def appoint(world: World) -> None:
-    """The first person may serve by their key, and the second one by their name."""
+    """Make the first person an operator by key, and the second one by name."""
     key = fingerprint_digits(world.people[0].identity.public)
     world.house.desk = msgspec.structs.replace(world.house.desk, operators=(key, OPERATOR))
 
@@ -54,7 +54,7 @@ def appoint(world: World) -> None:
 
 
 def visitor_comes(world: World, chance: random.Random) -> None:
-    """Somebody new, or somebody who was here: back with their ticket, or for another visit."""
+    """Bring a new visitor, or a former one: back with the ticket, or for another visit."""
     away = [guest for guest in world.guests if not guest.is_running or guest.guest.stage is Stage.OVER]
     if not away or chance.random() < 0.5:
         world.visitor()
@@ -67,7 +67,7 @@ def visitor_comes(world: World, chance: random.Random) -> None:
 
 
 def visitor_says(world: World, guest: Guest) -> None:
-    """A line for the operator; one who waits is told to."""
+    """Send a line to the operator; a waiting visitor is refused."""
     if is_there(guest):
         guest.say(f"{world.next_number()} from {guest.name} to the desk")
 
@@ -79,13 +79,13 @@ def visitor_asks(world: World, guest: Guest) -> None:
 
 
 def visitor_gives_up(world: World, guest: Guest) -> None:
-    """The place is given up; the form is filled in anew, for a place behind everybody."""
+    """Give up the place; fill in the form again, for a place behind everybody."""
     if is_there(guest) and guest.is_placed:
         guest.give_up()
 
 
 def visitor_quits(world: World, guest: Guest) -> None:
-    """The program ends, and the registry is told if it answers."""
+    """End the program; the registry is told if it answers."""
     if is_there(guest):
         guest.quit()
 
@@ -94,12 +94,12 @@ def visitor_quits(world: World, guest: Guest) -> None:
 
 
 def operators_of(world: World) -> list[Person]:
-    """Those who may serve, unless the second one has not borne the name for so long that it is nobody's."""
+    """Return the operators, without the second one if the name has been free for too long."""
     return world.people[:2]
 
 
 def _types(world: World, one: Person, type_it: Callable[[Operator], None]) -> None:
-    """Somebody at a program that runs types something: what becomes of it concerns whom they are shown."""
+    """Type a line at a running program: it may only affect the visitor on the screen."""
     if is_online(one):
         requests = one.core._out.requests
         before = len(requests)
@@ -148,14 +148,14 @@ def move(world: World, one: Person, place: int, to: int) -> None:
 
 
 def hand_over(world: World, one: Person, other: Person) -> None:
-    """A note for whoever comes next, and `.handover`."""
+    """Write a note for the next operator, then `.handover`."""
     text = f"{world.next_number()} noted by {one.name}"
     _types(world, one, lambda operator: operator.ask(NoteVisitor(0, 0, text), _target(world)))
     _types(world, one, lambda operator: operator.ask(HandOver(0, 0, other.called), _target(world)))
 
 
 def say_on_duty(world: World, one: Person) -> None:
-    """A line for the visitor whom they serve."""
+    """Send a line to the visitor being served."""
     text = f"{world.next_number()} from {one.name} on duty"
     now = world.network.now
     _types(world, one, lambda operator: one.core.sending.say_on_duty(text, _target(world), now=now))

@@ -22,12 +22,12 @@ from tests.support.world import World
 YEAR: Final = 365 * 86_400.0
 LOSSES: Final = (0.0, 0.1, 0.3, 0.5)
 LINKS_AFTER: Final = (0.0, 0.0, 0.02, 0.3)
-"""Seconds after which a registry that goes on comes to its links, behind the datagrams."""
+"""Seconds after which a registry that continues reads its links, after the datagrams."""
 Hazard = Callable[[World, random.Random], None]
 
 
 def anybody(world: World, chance: random.Random) -> Person:
-    """A person or a visitor."""
+    """Return a random person or visitor."""
     return chance.choice([*world.people, *world.guests])
 
 
@@ -35,7 +35,7 @@ def anybody(world: World, chance: random.Random) -> Person:
 
 
 def weather_of(chance: random.Random) -> Weather:
-    """Some weather, mostly bad."""
+    """Return random network conditions, mostly bad."""
     return Weather(
         loss=chance.choice(LOSSES),
         doubled=chance.choice((0.0, 0.5)),
@@ -46,12 +46,12 @@ def weather_of(chance: random.Random) -> Weather:
 
 
 def program_dies_or_starts(world: World, chance: random.Random) -> None:
-    """Kill -9 for somebody's program, or its next life."""
+    """Kill a program, or start it again."""
     deeds.crash_or_start(world, anybody(world, chance))
 
 
 def registry_dies_or_starts(world: World, chance: random.Random) -> None:
-    """It forgets what was not synced. On a disk that takes nothing it does not start."""
+    """Kill or start the registry. It loses what was not synced, and does not start on a disk that accepts no writes."""
     if world.house.is_running:
         world.house.crash()
     elif not (world.house.store.full or world.house.store.sync_fails):
@@ -59,25 +59,26 @@ def registry_dies_or_starts(world: World, chance: random.Random) -> None:
 
 
 def disk_is_slow(world: World, chance: random.Random) -> None:
-    """The registry's syncs take long: much is asked while one runs, and is covered by the next one."""
+    """Slow the registry's syncs down: many requests arrive during one, and are covered by the next one."""
     world.house.sync_takes = chance.choice((0.05, 0.5, 3.0))
     world.network.after(chance.choice((1.0, 10.0)), world.house.disk_is_fast)
 
 
 def disk_is_full(world: World, chance: random.Random) -> None:
-    """The registry's disk takes nothing for a while; what it had taken before is there."""
+    """Fill the registry's disk for a while; what it had accepted before is there."""
     world.house.store.full = True
     world.network.after(chance.choice((0.1, 3.0)), world.house.disk_has_room)
 
 
 def disk_fails(world: World, chance: random.Random) -> None:
-    """The registry's syncs fail for a while: what they were to cover is gone; what was synced before is there."""
+    """Let the registry's syncs fail for a while: what they were to cover is lost; what was synced before is there."""
     world.house.store.sync_fails = True
     world.network.after(chance.choice((0.1, 3.0)), world.house.disk_works)
 
 
 def registry_stops(world: World, chance: random.Random) -> None:
-    """SIGSTOP, and SIGCONT after a while: datagrams and bytes of links wait, timers are late. Sometimes twice in a row."""
+    """Stop the registry (SIGSTOP) and continue it after a while: datagrams and link bytes wait, timers are late.
+    Sometimes twice in a row."""
     house = world.house
     if world.is_healed or not house.is_running or house.is_stopped:
         return
@@ -95,19 +96,19 @@ def registry_stops(world: World, chance: random.Random) -> None:
 
 
 def two_are_cut(world: World, chance: random.Random) -> None:
-    """Nothing passes between two machines."""
+    """Cut two machines off from each other."""
     one, other = anybody(world, chance), anybody(world, chance)
     if one is not other:
         world.network.cut(one.address.host, other.address.host)
 
 
 def one_is_cut(world: World, chance: random.Random) -> None:
-    """Nothing passes between a machine and the registry's."""
+    """Cut a machine off from the registry's."""
     world.network.cut(anybody(world, chance).address.host, world.house.address.host)
 
 
 def network_heals(world: World, chance: random.Random) -> None:
-    """All partitions end."""
+    """End all partitions."""
     world.network.heal()
 
 
@@ -115,7 +116,7 @@ def network_heals(world: World, chance: random.Random) -> None:
 
 
 def stranger_greets(world: World, chance: random.Random) -> None:
-    """HELLOs from an address of nobody, of this version and of others."""
+    """Send HELLOs from an unused address, of this version and of others."""
     stranger = Address(f"7.7.7.{chance.randrange(1, 250)}", chance.randrange(1_024, 65_536))
     world.house.strangers.add(stranger)
     for _ in range(chance.randrange(1, 5)):
@@ -124,7 +125,7 @@ def stranger_greets(world: World, chance: random.Random) -> None:
 
 
 def stranger_sends_garbage(world: World, chance: random.Random) -> None:
-    """Changed copies of what was on the wire, or any bytes, to anybody."""
+    """Send modified copies of earlier datagrams, or random bytes, to anybody."""
     stranger = Address("7.7.8.8", chance.randrange(1_024, 65_536))
     world.house.strangers.add(stranger)
     for _ in range(10):
@@ -134,14 +135,14 @@ def stranger_sends_garbage(world: World, chance: random.Random) -> None:
 
 
 def somebody_replays(world: World, chance: random.Random) -> None:
-    """What was on the wire comes again: from where it came, or from elsewhere."""
+    """Replay an earlier datagram, from its source or from elsewhere."""
     for _ in range(min(10, len(world.network.recorded))):
         data, source, target = chance.choice(world.network.recorded)
         world.network.forge(data, chance.choice((source, Address("6.6.6.6", 6_666))), target)
 
 
 def somebody_forges(world: World, chance: random.Random) -> None:
-    """What looks like the next datagram of a session, from where its last one came: the header is right, the rest is not."""
+    """Send a forgery of a session's next datagram, from the right address: the header is right, the rest is not."""
     for _ in range(min(5, len(world.network.recorded))):
         data, source, target = chance.choice(world.network.recorded)
         kept = chance.choice((1, 9, 17))
@@ -149,7 +150,7 @@ def somebody_forges(world: World, chance: random.Random) -> None:
 
 
 def impostor_comes(world: World, chance: random.Random) -> None:
-    """Somebody with another key asks for a name that was given, and is never let in (I4)."""
+    """Let another key ask for a bound name; it is never let in (I4)."""
     victim = chance.choice(world.people)
     if victim.came_at is None:
         return
@@ -168,14 +169,14 @@ def impostor_comes(world: World, chance: random.Random) -> None:
 
 
 def clock_jumps(world: World, chance: random.Random) -> None:
-    """Somebody's wall clock, or the registry's, is set."""
+    """Set the wall clock of a person or of the registry."""
     jump = chance.choice((-YEAR, -3_600.0, 3_600.0, YEAR))
     whose: list[Person | House] = [*world.people, *world.guests, world.house]
     chance.choice(whose).set_clock(jump)
 
 
 def program_stops(world: World, chance: random.Random) -> None:
-    """Somebody's program is stopped; its timers are late when it goes on."""
+    """Stop a program; its timers are late when it continues."""
     person = anybody(world, chance)
     if not person.is_running:
         return
@@ -184,12 +185,12 @@ def program_stops(world: World, chance: random.Random) -> None:
 
 
 def address_changes(world: World, chance: random.Random) -> None:
-    """A router forgets whom it translated."""
+    """Change an address, as when a router forgets a translation."""
     anybody(world, chance).move()
 
 
 def somebody_new_comes(world: World, chance: random.Random) -> None:
-    """A newcomer, in the middle of all this."""
+    """Add a newcomer."""
     world.newcomer()
 
 

@@ -34,7 +34,7 @@ def _place(world: World, chance: random.Random) -> int:
 
 
 def _visitors(do: Callable[[World, Guest], None]) -> Act:
-    """Whichever visitor, if there is one."""
+    """Return any visitor, if there is one."""
 
     def act(world: World, chance: random.Random) -> None:
         if world.guests:
@@ -82,7 +82,7 @@ WAITING: Final[tuple[tuple[Act, int], ...]] = (
 )
 KINDS: Final = (WRITING, SITTING, WAITING)
 TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
-"""How much of each kind there is in a world."""
+"""How often each kind of action occurs in a world."""
 
 
 def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> World:
@@ -128,7 +128,7 @@ def live_through(seed: int, *, stops: bool = True, disk_fails: bool = True) -> W
 
 
 def try_seed(seed: int, *, stops: bool = True, disk_fails: bool = True) -> None:
-    """The promise, in the world of this seed; what breaks it names the seed."""
+    """Check the promise in the world of this seed; a failure names the seed."""
     try:
         closing.check_end(live_through(seed, stops=stops, disk_fails=disk_fails))
     except AssertionError as error:

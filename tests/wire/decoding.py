@@ -5,7 +5,7 @@ from tests.support.strategies import Decode
 
 
 def is_taken_or_refused(decode: Decode, data: bytes) -> bool:
-    """Whether a decoder gives a message (True) or its one error (False); anything else is raised."""
+    """Return whether a decoder gives a message (True) or its one error (False); anything else is raised."""
     try:
         decode(data)
     except DecodeError as error:

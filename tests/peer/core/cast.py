@@ -39,14 +39,14 @@ _numbers = itertools.count(1)
 
 
 class Someone:
-    """A person, with the keys of one start of their program."""
+    """A person with the keys of one program start."""
 
     def __init__(self, name: str, *, life: int = 1) -> None:
         self.name = name
         self.identity = Identity(_secret(name, "identity"))
         self.mail_key = AgreementKey(_secret(name, "mail"))
         self.conversations: dict[tuple[bytes, int], Talk] = {}
-        """Others' ends of the sessions with this start of the program."""
+        """Others' ends of the sessions with this program start."""
         self.counter = life
         self.home = Address("1.1.1.1", 6_000)
 
@@ -56,11 +56,11 @@ class Someone:
         return self.identity.public
 
     def again(self, *, life: int = 2) -> "Someone":
-        """The same person after a new start: no session, a card with a higher counter."""
+        """Return the same person after a restart: no session, a card with a higher counter."""
         return Someone(self.name, life=life)
 
     def card(self, **said: Any) -> Card:
-        """Signed by its owner, whatever it says."""
+        """Return a card signed by its owner, whatever it contains."""
         words: dict[str, Any] = {
             "name": self.name,
             "mail": self.mail_key.public,
@@ -70,17 +70,17 @@ class Someone:
         return make_card(self.identity, **words)
 
     def row(self, version: int = 1, *, online: bool = True, sender_index: int = 0, **said: Any) -> Row:
-        """As the registry shows them."""
+        """Return the person's row as the registry sends it."""
         return Row(self.card(**said), *self.home, Presence(online), 0, sender_index, version)
 
     def contact(self, *, online: bool = True, stored: StoredStream | None = None) -> Contact:
-        """As somebody else knows them, with a conversation begun."""
+        """Return the person as another one's contact, with a conversation."""
         contact = Contact(self.id, self.row(online=online))
         contact.conversation = Conversation(stored or StoredStream(), POLICY, random.Random(1))
         return contact
 
     def session_with(self, other: "Someone") -> "Talk":
-        """Their end of the secure session with somebody."""
+        """Return their end of the session with another person."""
         key = (self.id, self.counter)
         if key not in other.conversations:
             other.conversations[key] = Talk(self, other)
@@ -88,7 +88,7 @@ class Someone:
 
 
 class Talk:
-    """What one says to another, sealed, and what it hears. The first to speak opens the session."""
+    """One end of a session between two people. The first to send opens it."""
 
     def __init__(self, one: Someone, other: Someone) -> None:
         self._other = other.id
@@ -100,16 +100,16 @@ class Talk:
         )
 
     def seal(self, payload: bytes, *, now: float = 0.0) -> bytes:
-        """The datagram that carries this."""
+        """Return the datagram that carries this."""
         return self.sessions.seal(self._other, payload, now=now)[0]
 
     def open(self, datagram: bytes, *, now: float = 0.0) -> bytes:
-        """What a datagram says. Raises SealError."""
+        """Return the content of a datagram. Raises SealError."""
         return self.sessions.open(datagram, now=now).payload
 
 
 class Porter:
-    """A registry at the door: it answers what it is shown, as often as it is asked to."""
+    """A registry played by hand: it answers each request, as often as it is asked."""
 
     def __init__(self, name: str = "registry") -> None:
         keys = Someone(name)
@@ -129,11 +129,11 @@ class Porter:
         return self.identity.public
 
     def cookie(self, hello: bytes, *, nonce: bytes | None = None) -> bytes:
-        """COOKIE for a HELLO (without its kind, as the session wants it)."""
+        """Return the COOKIE for a HELLO (without its kind byte)."""
         return encode(Cookie(nonce=nonce or hello_of(hello).nonce, cookie=b"c" * 16, card=self.card))
 
     def welcome(self, register: bytes, *, version: int = 7, by: Identity | None = None) -> bytes:
-        """WELCOME for a REGISTER. Sessions belong to the registration with its nonce."""
+        """Return the WELCOME for a REGISTER. Sessions belong to the registration with its nonce."""
         asked = register_of(register)
         if asked.nonce != self._context:
             self.sessions.meet_anew(asked.card.identity, now=0.0)
@@ -154,41 +154,41 @@ class Porter:
     def refused(
         self, register: bytes, reason: RefusalReason, *, by: Identity | None = None, counter: int = 0
     ) -> bytes:
-        """REFUSED for a REGISTER."""
+        """Return the REFUSED for a REGISTER."""
         asked, by = register_of(register), by or self.identity
         return encode(
             make_refused(by, nonce=asked.nonce, reason=reason, name=asked.card.name, counter=counter)
         )
 
     def opened(self, datagram: bytes) -> list[object]:
-        """The frames of a sealed datagram to us. Raises SealError for a counter that came before."""
+        """Return the frames of a sealed datagram to us. Raises SealError for a repeated counter."""
         return list(decode_frames(self.sessions.open(datagram, now=0.0).payload))
 
     def sealed(self, *frames: object) -> bytes:
-        """A sealed datagram from us, to who has opened a session."""
+        """Return a sealed datagram from us to the party that opened a session."""
         payload = join_frames([encode(frame) for frame in frames])
         return self.sessions.seal(self._peer, payload, now=0.0)[0]
 
     def link(self, first: bytes) -> tuple[object, LinkSession, bytes]:
-        """What the first frame of a link asks, the link's session, and the frame that answers."""
+        """Return the request in a link's first frame, the link's session, and the answering frame."""
         _, payload, session, answer = self.sessions.take_link(first, now=0.0)
         return decode_request(payload), session, answer
 
 
 def hello_of(datagram: bytes) -> Hello:
-    """What a datagram says, which must be a HELLO."""
+    """Decode a datagram that must be a HELLO."""
     assert datagram[0] == Kind.HELLO, datagram
     return decode_hello(datagram[1:])
 
 
 def register_of(datagram: bytes) -> Register:
-    """What a datagram says, which must be a REGISTER."""
+    """Decode a datagram that must be a REGISTER."""
     assert datagram[0] == Kind.REGISTER, datagram
     return decode_register(datagram[1:])
 
 
 def raw(*rows: Row) -> list[msgspec.Raw]:
-    """Rows as a page or a batch holds them."""
+    """Return rows as a page or a batch holds them."""
     return [msgspec.Raw(encode(row)) for row in rows]
 
 

@@ -62,7 +62,7 @@ class Node:
     # --- the pump
 
     def pump(self) -> None:
-        """All that the core has to say comes out; all that it wants stored is stored."""
+        """Carry out everything that the core outputs, and store all records."""
         self.datagrams += self.core.datagrams_to_send(now=self.now)
         records = self.core.records_to_store()
         self.disk.apply(records)
@@ -73,7 +73,7 @@ class Node:
         self.happened += self.core.events()
 
     def pass_time(self, span: float, *, rings_most: int = 1_000) -> None:
-        """Every deadline on the way is met. A core that wants to be woken again and again for nothing is caught."""
+        """Let time pass and meet every deadline. A core that asks to be woken again and again for nothing is caught."""
         end = self.now + span
         self.pump()
         while (due := self.core.next_timer()) is not None and due <= end:
@@ -91,13 +91,13 @@ class Node:
         self.pump()
 
     def sent(self, *kinds: Kind) -> list[bytes]:
-        """Drained: datagrams of these kinds."""
+        """Drain the datagrams of these kinds."""
         sent = [data for data, _ in self.datagrams if data[0] in kinds]
         self.datagrams = [(data, to) for data, to in self.datagrams if data[0] not in kinds]
         return sent
 
     def sealed(self) -> list[bytes]:
-        """Drained: datagrams of sessions."""
+        """Drain the datagrams of sessions."""
         return self.sent(Kind.OPENING, Kind.SEALED, Kind.ANSWER)
 
     def start(self) -> None:
@@ -105,7 +105,7 @@ class Node:
         self.pump()
 
     def register(self, *, version: int | None = None) -> None:
-        """From a HELLO that is out, or the next one, to WELCOME. `version`: of the registry's table; None for ours."""
+        """Register, from the present or next HELLO to WELCOME. `version`: of the registry's table; None for ours."""
         version = self.core.table_version if version is None else version
         while not (self.core.state is State.GREETING and (hellos := self.sent(Kind.HELLO))):
             self.pass_time(0.1)
@@ -115,20 +115,20 @@ class Node:
         self.hears(bytes((Kind.WELCOME,)) + self.porter.welcome(register, version=version))
 
     def answer_pings(self) -> None:
-        """Those that came on the link."""
+        """Answer the pings on the link."""
         self.told(*(Pong(ping.reference, 0) for ping in self.asked() if isinstance(ping, Ping)))
 
     # --- the link
 
     def attach(self, *rows: Row, version: int = 100, position: int = 0) -> None:
-        """From a link that is wanted to one that is up, with a whole table and an empty mailbox."""
+        """Complete a requested link, with the whole table and an empty mailbox."""
         self.greet()
         self.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, position), MailBatch([], more=False))
         since = [request.since for request in self.asked() if isinstance(request, FetchTable)]
         self.told(TablePage(since[-1], version, more=False, rows=raw(*rows)))
 
     def greet(self) -> None:
-        """TCP stands, our first frame asked for a link, and was answered."""
+        """Open the TCP connection and answer our first frame."""
         while not self.core.wants_link():
             self.pass_time(0.1)
         self._reader = FrameReader()
@@ -142,13 +142,13 @@ class Node:
         self.frames(answer)
 
     def come_in(self, *rows: Row, version: int = 100) -> None:
-        """All the way: registered, with a link, knowing these people."""
+        """Register, with a link and these people in the table."""
         self.start()
         self.register()
         self.attach(*rows, version=version)
 
     def told(self, *notices: object) -> None:
-        """The registry says this on the link, in one read."""
+        """Deliver these notices on the link, in one read."""
         self.frames(*(self._session.seal(encode(notice)) for notice in notices))
 
     def frames(self, *frames: bytes) -> None:
@@ -156,7 +156,7 @@ class Node:
         self.pump()
 
     def asked(self) -> list[PeerRequest]:
-        """Drained: what was asked on the link; lines of the channel are kept for `lines`."""
+        """Drain the requests on the link; channel lines are kept for `lines`."""
         requests: list[PeerRequest] = []
         while (frame := self._reader.next_frame()) is not None:
             if frame[0] == Kind.GROUP:
@@ -169,7 +169,7 @@ class Node:
         return requests
 
     def lines(self) -> list[bytes]:
-        """Drained: frames for the channel."""
+        """Drain the frames for the channel."""
         self.asked()
         frames, self._frames = self._frames, []
         return frames
@@ -181,6 +181,6 @@ class Node:
     # --- what was seen
 
     def saw(self) -> list[Event]:
-        """Drained: what happened."""
+        """Drain the events."""
         seen, self.happened = self.happened, []
         return seen

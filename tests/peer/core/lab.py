@@ -26,7 +26,7 @@ LAB_KEY = b"l" * 32
 
 @pytest.fixture
 def node() -> Node:
-    """Alice, registered, with a link; bob and carol are in the table."""
+    """Return Alice, registered and with a link; bob and carol are in the table."""
     node = Node()
     node.come_in(BOB.row(1, sender_index=7), CAROL.row(2, sender_index=8))
     node.asked(), node.saw()
@@ -34,7 +34,7 @@ def node() -> Node:
 
 
 def enter(node: Node, room: str = "lab", *, who: tuple[Someone, ...] = (BOB,), position: int = 10) -> None:
-    """Asked, let in, told of it."""
+    """Enter a room and read the answer."""
     node.core.rooms.enter(room, now=node.now)
     node.pump()
     let_in(node, room, who=who, position=position)
@@ -50,7 +50,7 @@ def let_in(node: Node, room: str, *, who: tuple[Someone, ...] = (BOB,), position
 
 
 def link_again(node: Node, *rows: Row, version: int = 300) -> EnterRoom | None:
-    """Registered anew, with a link and the table; what is asked about the room where we are."""
+    """Register again, with a link and the table; returns the requests about the present room."""
     node.register()
     node.greet()
     node.told(GroupGranted(CHANNEL, 1, b"k" * 32, SENDER_INDEX, 0), MailBatch([], more=False))
@@ -71,7 +71,7 @@ def requests(node: Node, kind: type) -> list[object]:
 
 
 def fanout(node: Node, to: Someone) -> list[tuple[int, DirectGroupLine]]:
-    """Drained: lines that went straight to somebody, with their numbers in the direct stream."""
+    """Drain the lines sent directly to a person, with their numbers in the direct stream."""
     session = to.session_with(node.alice)
     sent = [
         data
@@ -94,6 +94,6 @@ def fanout(node: Node, to: Someone) -> list[tuple[int, DirectGroupLine]]:
 
 
 def told(by: Someone, node: Node, line: DirectGroupLine) -> bytes:
-    """A datagram in which somebody says a line straight."""
+    """Return a datagram with a direct group line."""
     frames = [encode(Floor(9)), encode(Part(9, 0, 1, encode(line)))]
     return by.session_with(node.alice).seal(join_frames(frames))

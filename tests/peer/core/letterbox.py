@@ -32,7 +32,7 @@ KEY = b"k" * 32
 
 
 def arrival(out: Outputs) -> RoomArrival:
-    """Of somebody who enters no room."""
+    """The arrival of a person who enters no room."""
     contacts = Contacts()
     return RoomArrival(
         groups=Groups(Group(CHANNEL, StoredStream(), StoredGroup(0), out)),
@@ -91,7 +91,7 @@ class Desk:
             self.meet(person)
 
     def meet(self, person: Someone) -> None:
-        """Their row comes."""
+        """Deliver their row."""
         self.contacts.take_row(person.row(sender_index=SENDER_INDEXES[person.id]))
         contact = self.contacts.by_identity(person.id)
         assert contact is not None
@@ -101,7 +101,7 @@ class Desk:
     # --- what comes
 
     def hears(self, *frames: DeliveryFrame, by: Someone = BOB) -> None:
-        """One datagram."""
+        """Receive one datagram."""
         contact = self.contacts.by_identity(by.id)
         assert contact is not None
         delivery = self.direct_receiver.conversation(contact).delivery
@@ -123,14 +123,14 @@ class Desk:
         self.group_receiver.page_arrived(self.channel, page, now=self.now)
 
     def store(self) -> None:
-        """The disk takes all that waits, as after every turn."""
+        """Store all waiting records, as after every turn."""
         self.disk.apply(self.out.drain_records() + self.streams.marks())
         self.direct_receiver.stored(now=self.now)
 
     # --- what comes of it
 
     def acked(self, by: Someone = BOB) -> list[int]:
-        """The first number of each acknowledgement that leaves."""
+        """Return the first number of each acknowledgement that is sent."""
         contact = self.contacts.by_identity(by.id)
         assert contact is not None
         payloads = self.direct_receiver.conversation(contact).delivery.payloads_to_send(now=self.now)
@@ -138,7 +138,7 @@ class Desk:
         return [frame.first for frame in frames if isinstance(frame, Ack)]
 
     def shown(self) -> list[str]:
-        """The texts that are shown now; somebody sees them."""
+        """Return the texts to show now, and mark them as shown."""
         return [line.text for line in self.lines()]
 
     def lines(self) -> list[Line]:
@@ -186,7 +186,7 @@ def letter(
 
 
 def said(number: int, text: str = "hi", *, by: Someone = BOB, counter: int | None = None) -> bytes:
-    """A line of the channel."""
+    """Receive a line of the channel."""
     key = GroupKey(CHANNEL, epoch=1, key=KEY)
     key._counter = number if counter is None else counter
     return key.seal(

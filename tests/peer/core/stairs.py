@@ -61,29 +61,29 @@ class Stairs:
         self.ladder.set_reach(reach, now=self.now)
 
     def shows_mail_key(self, key: bytes) -> None:
-        """Bob's card bears this mail key now; nothing can be sealed to an invalid one."""
+        """Put this mail key into Bob's card; nothing can be sealed to an invalid one."""
         row = self.bob.row
         self.bob.row = msgspec.structs.replace(row, card=msgspec.structs.replace(row.card, mail=key))
 
     def row(self, *, online: bool) -> None:
-        """The registry says that bob came or went."""
+        """Deliver a row that says that bob came or went."""
         self.bob.take_row(BOB.row(2, online=online))
         self.ladder.climb(self.bob, now=self.now)
 
     def saves(self) -> None:
-        """The registry confirms every letter that it was given."""
+        """Let the registry confirm every letter it was given."""
         for letter in self.deposited():
             if self.mail_queue.saved(letter.reference, now=self.now) is not None:
                 self.ladder.climb(self.bob, now=self.now)
 
     def acks(self, *messages: Message, through_server: bool = False) -> None:
-        """Bob has stored these."""
+        """Let Bob acknowledge these numbers."""
         for message in messages:
             self.conversation.delivery.receive(Ack(message.number, [1]), now=self.now)
         self._heed(through_server)
 
     def pass_time(self, span: float) -> None:
-        """Everything that is due happens."""
+        """Let time pass and everything due happen."""
         end = self.now + span
         self.sent()
         while (due := self._due()) is not None and due <= end:
@@ -108,7 +108,7 @@ class Stairs:
     # --- what comes of it
 
     def sent(self) -> list[int]:
-        """The numbers of all parts that leave now."""
+        """Return the numbers of all parts sent now."""
         frames = [
             frame
             for one in self.conversation.delivery.payloads_to_send(now=self.now)
@@ -121,11 +121,11 @@ class Stairs:
         return [request for request in requests if isinstance(request, DepositMail)]
 
     def told(self) -> list[type[Event]]:
-        """The kinds of what happened since."""
+        """Drain the kinds of the events."""
         return [type(event) for event in self.out.drain_events()]
 
     def state(self) -> list[MessageState]:
-        """What was stored about messages since."""
+        """Drain the stored states of messages."""
         records = self.out.drain_records()
         return [record.state for record in records if isinstance(record, OutgoingChanged)]
 

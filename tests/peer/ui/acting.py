@@ -18,7 +18,7 @@ from chatapp.wire.limits import TEXT_MAX
 
 WITHIN: Final = 60.0
 EVERYTHING_DONE: Final = 20
-"""Turns of the loop after which whatever can happen without anybody's doing has happened."""
+"""Turns of the event loop after which everything that can happen by itself has happened."""
 
 
 class Paper:
@@ -30,12 +30,12 @@ class Paper:
         self.view = View()
         self.is_gone = False
         self.says_out = asyncio.Event()
-        """Whether it says so when lines are out."""
+        """Whether it reports that lines were shown."""
         self.says_out.set()
         self._typed: asyncio.Queue[TypedLine | None] = asyncio.Queue()
 
     def type(self, *lines: str | None, at: float = 0.0) -> None:
-        """None is the end of input."""
+        """Type a line; None is the end of input."""
         for line in lines:
             self._typed.put_nowait(None if line is None else TypedLine(line, at))
 
@@ -65,7 +65,7 @@ class Paper:
 
 
 class Trust:
-    """Whom one trusts."""
+    """The trust decisions of a played peer."""
 
     def __init__(self, peer: "Actor") -> None:
         self._peer = peer
@@ -94,13 +94,13 @@ class Trust:
 
 
 class Desk:
-    """What an operator asks of the help desk."""
+    """The operator's requests to the help desk."""
 
     def __init__(self, peer: "Actor") -> None:
         self._peer = peer
         self.client: str | None = None
         self.left_at = 0.0
-        """Lines typed before this were for a visitor."""
+        """Lines typed before this time were for a visitor."""
         self.is_on_duty = False
 
     def takes_lines(self, *, entered_at: float) -> bool:
@@ -119,7 +119,7 @@ class Desk:
 
 
 class Actor:
-    """A peer that does nothing but note what is asked of it."""
+    """A peer that only records the calls it gets."""
 
     def __init__(self) -> None:
         self.name = "alice"
@@ -217,7 +217,7 @@ class Actor:
 
 
 class Scene:
-    """A running face."""
+    """A running line face."""
 
     def __init__(self, *, stay: bool = False, is_ready: bool = True) -> None:
         self.paper = Paper()
@@ -229,7 +229,7 @@ class Scene:
         self._running = asyncio.ensure_future(self.face.run())
 
     async def all_done(self) -> bool:
-        """Let happen whatever can; whether the face still runs then."""
+        """Let everything happen that can; returns whether the face still runs."""
         for _ in range(EVERYTHING_DONE):
             await asyncio.sleep(0)
         return not self._running.done()
@@ -239,7 +239,7 @@ class Scene:
             return await self._running
 
     async def ends(self) -> None:
-        """Whatever the test was about, the face is to be stopped."""
+        """Stop the face at the end of the test."""
         self.face.stop(0)
         await self.status()
 

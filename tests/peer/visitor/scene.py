@@ -28,7 +28,7 @@ class Scene:
         self.is_up = True
         self.asked: list[VisitorRequest | ConversationRequest] = []
         self.answers: list[VisitorRequest | ConversationRequest] = []
-        """The answer to the last turn."""
+        """The answer to the last turn notice."""
         self.disk = StoredVisit(ticket=ticket, heard=heard)
         self.visit = Visit(self.disk, queue=queue, rng=random.Random(1), send=self._send)
 
@@ -37,7 +37,7 @@ class Scene:
             self.asked.append(request)
 
     def store(self) -> None:
-        """The disk does its work."""
+        """Store all records."""
         if (wanted := self.visit.wants_stored()) is not None:
             self.disk = wanted
             self.visit.stored()
@@ -62,11 +62,11 @@ class Scene:
         self.visit.handle(PlaceTold(0, 7, cause, position, 1, 0, most))
 
     def serve(self, cause: TurnCause = TurnCause.CALLED, visit: int = 7) -> None:
-        """Told of a turn, the program answers at once, before anything else that it says."""
+        """Deliver a turn; the program answers at once, before it sends anything else."""
         before, self.asked = self.asked, []
         self.visit.handle(TurnTold(0, visit, cause, "bob"))
         self.answers, self.asked = self.asked[:1], before + self.asked[1:]
 
     def relink(self) -> None:
-        """The link was lost, and a new one stands."""
+        """Lose the link and open a new one."""
         self.visit.handle(DESK)

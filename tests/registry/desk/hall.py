@@ -46,12 +46,12 @@ class Hall:
     # --- the terminal
 
     def open(self) -> list[str]:
-        """Somebody may type at the registry's terminal."""
+        """Attach the registry's terminal."""
         self.rig.core.console_opened(now=self.rig.now)
         return self.shown()
 
     def type(self, line: str) -> list[str]:
-        """A typed line, and what is shown because of it."""
+        """Type a line; returns the lines shown because of it."""
         self.shown()
         self.rig.core.console_typed(line, now=self.rig.now)
         return self.shown()
@@ -61,7 +61,7 @@ class Hall:
         return self.shown()
 
     def shown(self) -> list[str]:
-        """Drained: lines on the terminal."""
+        """Drain the lines on the terminal."""
         self.rig.turn()
         lines, self.rig.console = self.rig.console, []
         return lines
@@ -69,7 +69,7 @@ class Hall:
     # --- people
 
     def visitor(self, name: str = "Asha Rao", *, host: str | None = None) -> "Visitor":
-        """A guest with a link, not in line."""
+        """Return a guest with a link, not in line."""
         hand = self.rig.hand("", host=host)
         hand.register()
         visitor = Visitor(
@@ -79,7 +79,7 @@ class Hall:
         return visitor
 
     def joined(self, name: str = "Asha Rao", *, host: str | None = None) -> "Visitor":
-        """A visitor who has asked to be let in line."""
+        """Return a visitor who has asked to join the line."""
         visitor = self.visitor(name, host=host)
         visitor.join()
         return visitor
@@ -88,7 +88,7 @@ class Hall:
         return [self.joined(name) for name in names]
 
     def operator(self, name: str) -> "Worker":
-        """A member who may be an operator, with a link."""
+        """Return a member who may be an operator, with a link."""
         hand = self.rig.hand(name)
         hand.register()
         worker = Worker(self, hand)
@@ -101,12 +101,12 @@ class Hall:
         self.rig.advance(seconds)
 
     def restart(self, *, crash: bool = True) -> None:
-        """Another life of the registry; everybody's link is gone."""
+        """Restart the registry; all links are lost."""
         self.rig.restart(crash=crash)
 
 
 class Talker:
-    """Somebody with a link who hears, and confirms, what the desk says."""
+    """A visitor or operator with a link, who reads and confirms what the desk sends."""
 
     def __init__(self, hall: Hall, hand: Hand) -> None:
         self.hall = hall
@@ -122,20 +122,20 @@ class Talker:
         self.heard = self.hear()
 
     def come_back(self) -> None:
-        """A new session after a restart of the registry, or a new link."""
+        """Open a new session after a restart of the registry, or a new link."""
         self.hand.renew()
         self.hand.register()
         self.connect()
 
     def drop(self) -> None:
-        """The link is lost."""
+        """Lose the link."""
         self.hand.drop_link()
 
     def ask(self, request: DeskRequest) -> None:
         self.hand.send(request)
 
     def hear(self) -> list[RegistryNotice]:
-        """Drained: all that came. Lines are shown once, and confirmed."""
+        """Drain all notices. Lines are shown once, and confirmed."""
         while notices := self.hand.notices() if self.hand.link is not None else []:
             self.heard += notices
             for notice in notices:
@@ -144,7 +144,7 @@ class Talker:
         return heard
 
     def last(self, kind: type[Notice]) -> Notice:
-        """The newest notice of a kind among those that came since."""
+        """Return the newest new notice of a kind."""
         return [notice for notice in self.hear() if isinstance(notice, kind)][-1]
 
     def _take(self, notice: RegistryNotice) -> None:
@@ -159,7 +159,7 @@ class Talker:
 
     @property
     def texts(self) -> list[str]:
-        """What was said to them."""
+        """Return the texts that they received."""
         self.hear()
         return [line.text for line in self.lines]
 
@@ -192,7 +192,7 @@ class Visitor(Talker):
         self.note()
 
     def note(self) -> None:
-        """Look at what came for the number of the visit; nothing is drained."""
+        """Read the number of the visit from the notices, without draining them."""
         heard = self.hear()
         for notice in heard:
             if isinstance(notice, PlaceTold | TurnTold):
@@ -219,14 +219,14 @@ class Worker(Talker):
             self._client = 0
 
     def start_anew(self) -> None:
-        """Another life of their program, which knows nothing."""
+        """Restart their program, which then knows nothing."""
         self.drop()
         self._shown, self.lines, self._client = {}, [], 0
         self.come_back()
 
     @property
     def client(self) -> int:
-        """The visit that is theirs, as they were told; 0 for none. Nothing is drained."""
+        """Return their visit according to the notices; 0 for none. Drains nothing."""
         self.heard = self.hear()
         return self._client
 

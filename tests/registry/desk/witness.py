@@ -19,7 +19,7 @@ from chatapp.wire.messages.desk import OverCause
 
 
 class Witness:
-    """What must be so if all that was heard is true."""
+    """The state that follows from the events so far."""
 
     def __init__(self, queues: tuple[str, ...]) -> None:
         self.lines: dict[str, list[int]] = {queue: [] for queue in queues}
@@ -28,9 +28,9 @@ class Witness:
         self._wanted: dict[int, OperatorId] = {}
         self._served_by: dict[int, OperatorId] = {}
         self._put_back: set[int] = set()
-        """Those in line who were put back there, and not moved since."""
+        """Visits in line that were put back, and not moved since."""
         self._order: dict[str, list[int]] = {queue: [] for queue in queues}
-        """All who are in line or served, as they would stand if nobody had been called."""
+        """All visits in line or served, in the order they would have if nobody had been called."""
 
     def joined(self, one: Visit) -> None:
         self.lines[one.queue].append(one.number)
@@ -44,14 +44,14 @@ class Witness:
         self._place(one)
 
     def _place(self, one: Visit) -> None:
-        """Right behind whoever is before them in line; at the head, before those who are served as well."""
+        """Put a visit right behind the one before it in line; at the head, before those being served as well."""
         line, order = self.lines[one.queue], self._order[one.queue]
         order.remove(one.number)
         at = line.index(one.number)
         order.insert(order.index(line[at - 1]) + 1 if at else 0, one.number)
 
     def _restore(self, one: Visit) -> None:
-        """Where they were: behind those who were before them, and those put back who came earlier."""
+        """Restore a place: behind visits that were before it, and visits put back that came earlier."""
         line, order = self.lines[one.queue], self._order[one.queue]
         place = order.index(one.number)
         before = [
@@ -64,7 +64,7 @@ class Witness:
             self._place(one)
 
     def _lift(self, one: Visit) -> None:
-        """To the head: behind those put back who came earlier, before those who came later."""
+        """Put a visit at the head: behind visits put back that came earlier, before those that came later."""
         line = self.lines[one.queue]
         others = [number for number in line if number in self._put_back]
         earlier = [number for number in others if number < one.number]
@@ -74,11 +74,11 @@ class Witness:
         self._place(one)
 
     def waits_for(self, one: Visit, who: OperatorId) -> None:
-        """Handed over to somebody who is busy."""
+        """The visit was handed over to a busy operator."""
         self._wanted[one.number] = who
 
     def starts_anew(self, promised: set[int], served: dict[int, OperatorId]) -> None:
-        """Another life of the registry, which remembers these: everybody is out of reach."""
+        """The registry restarted and remembers these visits: everybody is away."""
         self.lines = {
             queue: [number for number in line if number in promised] for queue, line in self.lines.items()
         }
@@ -97,7 +97,7 @@ class Witness:
             self._wanted.pop(one.visit.number, None)
 
     def _follow(self, one: Change) -> None:
-        """Whoever is called must be the first here too."""
+        """Check that a called visit is the first here too."""
         number, line = one.visit.number, self.lines[one.visit.queue]
         match one.event:
             case VisitEvent.CALLED:
