@@ -6,12 +6,14 @@ import logging
 import signal
 import sqlite3
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Protocol
 
 from chatapp.peer.client import Peer
 from chatapp.peer.keystore import FolderInUse
 from chatapp.peer.ui import texts
-from chatapp.peer.ui.completion import CompletionIndex
+from chatapp.peer.ui.completion import CandidateSource, CompletionIndex
 from chatapp.peer.ui.shell import LineFace, Terminal
 from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED
 from chatapp.peer.ui.terminals.pipe import PipeTerminal
@@ -36,23 +38,53 @@ def run(
     code: str | None = None,
 ) -> int:
     """Run a peer until the user ends it. `ack_timeout`: None for the usual one. Returns the exit status."""
+
+    def chat(raw: RawTerminal | None) -> Coroutine[None, None, int]:
+        peer = Peer(
+            name,
+            server,
+            port=port,
+            home=data,
+            policy=None if ack_timeout is None else Policy(ack_timeout=ack_timeout),
+            room=room,
+            code=code,
+            registry_key=registry_key,
+        )
+        return _chat(peer, raw, stay=stay)
+
+    return run_program(chat, plain=plain, log_level=log_level)
+
+
+def run_program(
+    begin: Callable[[RawTerminal | None], Coroutine[None, None, int]], *, plain: bool, log_level: str
+) -> int:
+    """Run a program at the terminal, if there is one. `begin` gets the terminal, in raw mode, or None for a pipe. Returns
+    the exit status."""
     start_logging(log_level)
     is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
     with RawTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as raw:
         try:
-            peer = Peer(
-                name,
-                server,
-                port=port,
-                home=data,
-                policy=None if ack_timeout is None else Policy(ack_timeout=ack_timeout),
-                room=room,
-                code=code,
-                registry_key=registry_key,
-            )
-            return asyncio.run(_chat(peer, raw, stay=stay))
+            return asyncio.run(begin(raw))
         except KeyboardInterrupt:
             return INTERRUPTED
+
+
+class Face(Protocol):
+    """What a user sees of a program."""
+
+    def stop(self, status: int) -> None:
+        """End with this exit status."""
+
+    async def run(self) -> int:
+        """Run until the user, the input or `stop` ends it. Returns the exit status."""
+
+
+async def run_until_signal(face: Face) -> int:
+    """Run a face until it ends, or a signal ends it. Returns the exit status."""
+    loop = asyncio.get_running_loop()
+    for number, status in ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)):
+        loop.add_signal_handler(number, face.stop, status)
+    return await face.run()
 
 
 def start_logging(level: str) -> None:
@@ -62,7 +94,7 @@ def start_logging(level: str) -> None:
 
 async def _chat(peer: Peer, raw: RawTerminal | None, *, stay: bool) -> int:
     completions = CompletionIndex() if raw is not None else None
-    terminal = _terminal(raw, completions)
+    terminal = make_terminal(raw, completions)
     complaint = await open_peer(peer)
     if complaint is not None and complaint.startswith("["):
         terminal.show([complaint])
@@ -73,11 +105,8 @@ async def _chat(peer: Peer, raw: RawTerminal | None, *, stay: bool) -> int:
     if complaint is not None:
         return FAILED
     face = LineFace(peer, terminal, stay=stay, completions=completions)
-    loop = asyncio.get_running_loop()
-    for number, status in ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)):
-        loop.add_signal_handler(number, face.stop, status)
     try:
-        return await face.run()
+        return await run_until_signal(face)
     finally:
         await peer.close(within=0.3)
 
@@ -103,7 +132,8 @@ async def open_peer(peer: Peer) -> str | None:
     return None
 
 
-def _terminal(raw: RawTerminal | None, completions: CompletionIndex | None) -> Terminal:
+def make_terminal(raw: RawTerminal | None, completions: CandidateSource | None) -> Terminal:
+    """Return the terminal for a program: a screen with completions, or a pipe if `raw` is None."""
     if raw is None or completions is None:
         return PipeTerminal()
     # Importing prompt_toolkit takes 120 ms, which a pipe need not pay.

@@ -2,29 +2,37 @@
 
 import asyncio
 import contextlib
-import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Final
 
 from chatapp.peer.ui.formatting import AnswerLine, View
-from chatapp.peer.ui.main import start_logging
+from chatapp.peer.ui.main import make_terminal, run_program, run_until_signal
 from chatapp.peer.ui.shell import LAST_WORDS_WITHIN, Terminal
-from chatapp.peer.ui.terminal import DONE, FAILED, INTERRUPTED, Running
-from chatapp.peer.ui.terminals.pipe import LINE_MAX, PipeTerminal
+from chatapp.peer.ui.terminal import DONE, FAILED, Running
+from chatapp.peer.ui.terminals.pipe import LINE_MAX
 from chatapp.peer.ui.terminals.raw import RawTerminal
 from chatapp.peer.visitor import events as happened
 from chatapp.peer.visitor.client import Visitor
 from chatapp.peer.visitor.form import Interview
-from chatapp.peer.visitor.texts import FORM_FIRST, HELP, VOID, VisitorOffers, lines_of, question_lines
+from chatapp.peer.visitor.texts import (
+    FORM_FIRST,
+    HELP,
+    LINE_TOO_LONG,
+    VOID,
+    VisitorCompletions,
+    answer_refused,
+    lines_of,
+    message_too_long,
+    question_lines,
+    unknown_command,
+)
 from chatapp.wire.address import Address
-from chatapp.wire.errors import ChatAppError, TextTooLong, quoted
-from chatapp.wire.limits import TEXT_MAX
-from chatapp.wire.text import sanitize
+from chatapp.wire.errors import ChatAppError, TextTooLong
 
 TYPED_AHEAD: Final = 1_000
-"""Lines that wait to be obeyed."""
+"""Typed lines that may wait to be carried out."""
 
 _QUIT: Final = frozenset({"/quit", ".quit", "/exit", "server:exit"})
 _HELP: Final = frozenset({"/help", ".help"})
@@ -45,7 +53,7 @@ class VisitorFace:
         self._typed: asyncio.Queue[str | None] = asyncio.Queue(maxsize=TYPED_AHEAD)
         self._place = ""
         self._written: list[happened.VisitEvent] = []
-        """Given to the terminal, which has not said yet that they are out."""
+        """Events given to the terminal, which has not confirmed yet that they are on the screen."""
         self._running = Running()
         self._changed = asyncio.Event()
 
@@ -54,10 +62,12 @@ class VisitorFace:
         self._running.stop(status)
 
     async def run(self) -> int:
-        """Until the visit, the user, the input or a signal ends it. Returns the exit status."""
+        """Run until the visit, the user, the input or `stop` ends it. Returns the exit status."""
         self._terminal.set_view(View())
         try:
-            return await self._running.until_over(self._show_events(), self._read(), self._obey())
+            return await self._running.until_over(
+                self._show_events(), self._read_lines(), self._carry_out_lines()
+            )
         finally:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(LAST_WORDS_WITHIN):
@@ -74,7 +84,7 @@ class VisitorFace:
             self._changed.set()
 
     async def _show(self, batch: Sequence[happened.VisitEvent]) -> None:
-        """One write for all of them; only what was written counts as shown."""
+        """Show a batch of events with one write. Only what is on the screen counts as shown."""
         for event in batch:
             self._note_place(event)
         notes = (self._place,) if self._place else ()
@@ -97,7 +107,7 @@ class VisitorFace:
                 pass
 
     def _react(self, event: happened.VisitEvent) -> None:
-        """Some events ask for something or end the program."""
+        """Do what an event asks for, besides showing it."""
         match event:
             case happened.FormWanted(region=region, menu=menu):
                 self._interview = Interview(region=region, menu=menu)
@@ -120,8 +130,8 @@ class VisitorFace:
 
     # --- what is typed
 
-    async def _read(self) -> None:
-        """Apart from obeying, which may wait for the registry: one can leave meanwhile."""
+    async def _read_lines(self) -> None:
+        """Queue what is typed. Carrying it out may wait for the registry, and the user must be able to quit meanwhile."""
         async with contextlib.aclosing(self._terminal.typed()) as lines:
             async for line in lines:
                 if line.strip().lower() in _QUIT:
@@ -133,23 +143,23 @@ class VisitorFace:
         self._quit_if_lost()
 
     def _quit_if_lost(self) -> None:
-        """What was typed before waits for a registry that is away; whoever wants to leave need not."""
+        """End at once if the registry is away: what was typed before would wait for it, and quitting must not."""
         if self._wants_quit and self._visitor.is_lost:
             self.stop(DONE)
         elif self._is_input_over and self._visitor.is_lost:
-            self.stop(FAILED)  # a script must not hang
+            self.stop(FAILED)  # A script must not hang.
 
-    async def _obey(self) -> None:
+    async def _carry_out_lines(self) -> None:
         while (line := await self._typed.get()) is not None:
             if line.strip().lower() in _QUIT:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LAST_WORDS_WITHIN):
-                        await self._said()
+                        await self._lines_sent()
                 self.stop(DONE)
                 return
-            await self._known()
+            await self._stage_known()
             if len(line) > LINE_MAX:
-                self._terminal.show([f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"])
+                self._terminal.show([LINE_TOO_LONG])
             elif self._interview is not None:
                 self._answer(self._interview, line)
             else:
@@ -157,18 +167,18 @@ class VisitorFace:
             await asyncio.sleep(0)
         if self._stay:
             return
-        await self._known()
+        await self._stage_known()
         if self._interview is None:
             await self._visitor.settled()
         self.stop(DONE)
 
-    async def _said(self) -> None:
-        """What was said is on its way: leaving would overtake it."""
+    async def _lines_sent(self) -> None:
+        """Wait until the registry has our lines: leaving would overtake them."""
         if self._interview is None and not self._visitor.wants_form:
             await self._visitor.settled()
 
-    async def _known(self) -> None:
-        """What is typed early waits until it is known what it answers: the form, or the place in the line."""
+    async def _stage_known(self) -> None:
+        """Wait until it is known what a typed line answers: a question of the form, or the operator."""
         await self._visitor.placed()
         while self._visitor.wants_form and self._interview is None:
             self._changed.clear()
@@ -188,7 +198,7 @@ class VisitorFace:
         elif word in _NEW:
             interview.begin_anew()
         elif not interview.answer(line.rstrip("\r\n")):
-            self._terminal.show([f"[{sanitize(interview.refusal)}.]"])
+            self._terminal.show([answer_refused(interview.refusal)])
         if interview.is_void:
             self._terminal.show([VOID])
             self.stop(FAILED)
@@ -212,9 +222,7 @@ class VisitorFace:
         elif line.startswith("//"):
             self._say(line[1:])
         elif word.startswith(_SIGNS) and word.partition(" ")[0].strip("./"):
-            self._terminal.show(
-                [f'[Unknown command "{quoted(word.partition(" ")[0])}": nothing was sent. Type /help.]']
-            )
+            self._terminal.show([unknown_command(word.partition(" ")[0])])
         else:
             self._say(line)
 
@@ -222,11 +230,11 @@ class VisitorFace:
         try:
             self._visitor.say(text.encode("utf-8", "replace").decode())
         except TextTooLong as error:
-            self._terminal.show([f"[Message not sent: {error.size:,} bytes, at most {error.limit:,}.]"])
+            self._terminal.show([message_too_long(error.size, error.limit)])
 
 
 _LEAVES_WITHIN: Final = 0.5
-"""Seconds that the registry has to hear that we leave."""
+"""Seconds that are given to the registry to answer that we leave."""
 
 
 def run(
@@ -240,43 +248,29 @@ def run(
     log_level: str,
 ) -> int:
     """Visit a help desk until the visit or the user ends it. Returns the exit status."""
-    start_logging(log_level)
-    is_terminal = not plain and sys.stdin.isatty() and sys.stdout.isatty()
-    with RawTerminal(sys.stdin.fileno()) if is_terminal else contextlib.nullcontext() as held:
-        try:
-            visitor = Visitor(server, registry_key=registry_key, queue=queue, home=data)
-            return asyncio.run(_visit(visitor, held, stay=stay))
-        except KeyboardInterrupt:
-            return INTERRUPTED
+
+    def visit(raw: RawTerminal | None) -> Coroutine[None, None, int]:
+        visitor = Visitor(server, registry_key=registry_key, queue=queue, home=data)
+        return _visit(visitor, raw, stay=stay)
+
+    return run_program(visit, plain=plain, log_level=log_level)
 
 
-async def _visit(visitor: Visitor, held: RawTerminal | None, *, stay: bool) -> int:
-    terminal = _terminal(held)
+async def _visit(visitor: Visitor, raw: RawTerminal | None, *, stay: bool) -> int:
+    terminal = make_terminal(raw, VisitorCompletions())
     try:
         visitor.open()
     except OSError as error:
         return _refuse(f"{error.filename or ''}: {error.strerror or error}")
     except ChatAppError as error:
         return _refuse(str(error))
-    face = VisitorFace(visitor, terminal, stay=stay)
-    loop = asyncio.get_running_loop()
-    for number, status in ((signal.SIGTERM, DONE), (signal.SIGHUP, DONE), (signal.SIGINT, INTERRUPTED)):
-        loop.add_signal_handler(number, face.stop, status)
     try:
-        return await face.run()
+        return await run_until_signal(VisitorFace(visitor, terminal, stay=stay))
     finally:
         await visitor.close(within=_LEAVES_WITHIN)
 
 
 def _refuse(why: str) -> int:
+    """Say why the program cannot run. Returns the exit status."""
     print(f"ChatApp: {why}", file=sys.stderr)
     return FAILED
-
-
-def _terminal(held: RawTerminal | None) -> Terminal:
-    if held is None:
-        return PipeTerminal()
-    # prompt_toolkit takes 120 ms to import, which a pipe need not pay
-    from chatapp.peer.ui.terminals.tty import ScreenTerminal
-
-    return ScreenTerminal(held, VisitorOffers())

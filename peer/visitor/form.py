@@ -29,7 +29,7 @@ def issue_number(typed: str, menu: Sequence[str]) -> int:
     raise FormRefused("issue", typed, f"is not a number from 1 to {len(menu)}")
 
 
-class Question(enum.Enum):
+class FormQuestion(enum.Enum):
     """The questions, in their order."""
 
     NAME = enum.auto()
@@ -37,7 +37,7 @@ class Question(enum.Enum):
     ISSUE = enum.auto()
 
 
-_QUESTIONS: Final = tuple(Question)
+_QUESTIONS: Final = tuple(FormQuestion)
 
 
 class Interview:
@@ -53,7 +53,7 @@ class Interview:
         """What was wrong with the last answer; empty if nothing was."""
 
     @property
-    def question(self) -> Question | None:
+    def question(self) -> FormQuestion | None:
         """The next question; None when nothing more is asked."""
         return None if self.is_void or self.form is not None else _QUESTIONS[len(self._answers)]
 
@@ -88,10 +88,10 @@ class Interview:
         self._wrong, self.refusal = 0, ""
         return True
 
-    def _checked(self, question: Question, typed: str) -> str | int:
+    def _checked(self, question: FormQuestion, typed: str) -> str | int:
         """The answer in its standard form. Raises FormRefused."""
-        if question is Question.NAME:
+        if question is FormQuestion.NAME:
             return full_name(typed)
-        if question is Question.NUMBER:
+        if question is FormQuestion.NUMBER:
             return mobile_number(typed, self._region)
         return issue_number(typed, self.menu)

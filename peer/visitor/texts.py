@@ -15,14 +15,16 @@ from chatapp.peer.ui.formatting import (
     names,
 )
 from chatapp.peer.visitor import events as happened
-from chatapp.peer.visitor.form import Question
-from chatapp.wire.limits import GUESTS_PER_ADDRESS
+from chatapp.peer.visitor.form import FormQuestion
+from chatapp.wire.errors import quoted
+from chatapp.wire.limits import GUESTS_PER_ADDRESS, TEXT_MAX
 from chatapp.wire.text import sanitize
 
 SILENT: Final = "[Server not responding]"
 WAIT: Final = "[Please wait for your turn.]"
 ACTIVE: Final = "[You are active.]"
 FORM_FIRST: Final = "[You are not in the waiting room yet: fill in the form first.]"
+LINE_TOO_LONG: Final = f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"
 VOID: Final = "[Three wrong answers: the request is void. Bye.]"
 
 COMMANDS: Final = {
@@ -85,16 +87,31 @@ _NOT_ADMITTED: Final = {
 """The other reasons concern names and join codes, which a visitor does not have."""
 
 _QUESTIONS: Final = {
-    Question.NAME: "[Your full name:]",
-    Question.NUMBER: "[Your mobile number:]",
-    Question.ISSUE: "[What is it about? Type its number:]",
+    FormQuestion.NAME: "[Your full name:]",
+    FormQuestion.NUMBER: "[Your mobile number:]",
+    FormQuestion.ISSUE: "[What is it about? Type its number:]",
 }
 
 
-def question_lines(question: Question, menu: Sequence[str]) -> list[str]:
+def answer_refused(why: str) -> str:
+    """Answer a wrong answer to a question of the form."""
+    return f"[{sanitize(why)}.]"
+
+
+def unknown_command(word: str) -> str:
+    """Answer a command that does not exist."""
+    return f'[Unknown command "{quoted(word)}": nothing was sent. Type /help.]'
+
+
+def message_too_long(size: int, limit: int) -> str:
+    """Answer a line that is longer than a message may be, in bytes."""
+    return f"[Message not sent: {size:,} bytes, at most {limit:,}.]"
+
+
+def question_lines(question: FormQuestion, menu: Sequence[str]) -> list[str]:
     """The lines that ask a question of the form. `menu`: the issues to choose from."""
     lines = [_QUESTIONS[question]]
-    if question is Question.ISSUE:
+    if question is FormQuestion.ISSUE:
         lines += [f"[{number} {sanitize(issue)}]" for number, issue in enumerate(menu, 1)]
     return lines
 
@@ -234,7 +251,7 @@ def folder_full(folder: str) -> str:
     return f"{folder} is used by {GUESTS_PER_ADDRESS} visitors already; name another one with --data DIR"
 
 
-class VisitorOffers:
+class VisitorCompletions:
     """Completes the commands of a visitor."""
 
     def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.visitor.texts import COMMANDS, HELP, VisitorOffers
+from chatapp.peer.visitor.texts import COMMANDS, HELP, VisitorCompletions
 
 
 @pytest.mark.parametrize(
@@ -19,11 +19,11 @@ from chatapp.peer.visitor.texts import COMMANDS, HELP, VisitorOffers
     ],
 )
 def test_a_visitor_is_offered_the_desk_s_commands_and_no_others(typed: str, offered: list[str]) -> None:
-    assert [one.text for one in VisitorOffers().after(typed, is_in_room=False)] == offered
+    assert [one.text for one in VisitorCompletions().after(typed, is_in_room=False)] == offered
 
 
 def test_what_is_put_in_takes_the_place_of_what_was_typed() -> None:
-    (offer,) = VisitorOffers().after("  .qu", is_in_room=False)
+    (offer,) = VisitorCompletions().after("  .qu", is_in_room=False)
     assert (offer.replaces, offer.about) == (3, COMMANDS[".queue"])
 
 

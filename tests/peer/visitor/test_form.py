@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.visitor.form import TRIES, Form, Interview, Question, issue_number
+from chatapp.peer.visitor.form import TRIES, Form, FormQuestion, Interview, issue_number
 from chatapp.peer.visitor.texts import question_lines
 from chatapp.wire.errors import FormRefused
 from chatapp.wire.text import sanitize
@@ -21,18 +21,18 @@ def test_only_the_numbers_of_the_menu_choose(typed: str) -> None:
             issue_number(typed, MENU)
 
 
-def asked(interview: Interview) -> Question | None:
+def asked(interview: Interview) -> FormQuestion | None:
     return interview.question
 
 
 def test_an_interview_asks_for_name_number_and_issue() -> None:
     interview = Interview(region="IN", menu=MENU)
-    assert asked(interview) is Question.NAME
+    assert asked(interview) is FormQuestion.NAME
     assert interview.answer("  Ana \t María ")
-    assert asked(interview) is Question.NUMBER
+    assert asked(interview) is FormQuestion.NUMBER
     assert interview.answer("98765 43210")
-    assert asked(interview) is Question.ISSUE
-    assert question_lines(Question.ISSUE, MENU) == [
+    assert asked(interview) is FormQuestion.ISSUE
+    assert question_lines(FormQuestion.ISSUE, MENU) == [
         "[What is it about? Type its number:]",
         "[1 Depression]",
         "[2 Other]",
@@ -48,7 +48,7 @@ def test_an_interview_begins_anew() -> None:
     for _ in range(TRIES - 1):
         assert not interview.answer("98765")
     interview.begin_anew()
-    assert asked(interview) is Question.NAME
+    assert asked(interview) is FormQuestion.NAME
     assert interview.answer("Ben")
     assert not interview.answer("98765")
     assert not interview.is_void
