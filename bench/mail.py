@@ -136,7 +136,7 @@ class Pace:
         self.sides = (Side("server"), Side("load"))
 
     def measure(self, server: RegistryProcess | Process, load: Process, count: int) -> None:
-        """One round of `count`."""
+        """Measure one round of `count` letters."""
         before = server.cpu()
         found = load.ask(f"run {count}")
         self.rates.append(found["rate"])
@@ -146,7 +146,7 @@ class Pace:
 
 
 def m1(plan: Plan) -> Iterator[Figure]:
-    """Saved a second."""
+    """Measure M1."""
     count, syncs = plan.count(_COUNT), plan.count(_SYNCS)
     ours, rival = Pace(), Pace()
     limit: list[float] = []

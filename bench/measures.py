@@ -13,18 +13,18 @@ class Side:
         self._cpu = self._seconds = 0.0
 
     def add(self, cpu: float, seconds: float) -> None:
-        """One round's."""
+        """Add the figures of one round."""
         self._cpu += cpu
         self._seconds += seconds
 
     @property
     def share(self) -> float:
-        """Of one core; above 1 for programs of several threads."""
+        """The share of one core; above 1 for programs of several threads."""
         return self._cpu / self._seconds if self._seconds else 0.0
 
 
 class Plan:
-    """How much is to be done, and what was noted beside the figures."""
+    """The size of a measure, and notes beside the figures."""
 
     def __init__(self, run: Run, *, quick: bool) -> None:
         self._run = run
@@ -32,19 +32,19 @@ class Plan:
         self.is_quick: Final = quick
 
     def rounds(self, most: int | None = None) -> range:
-        """One for each round; `most` where a round is dear."""
+        """Yield the rounds; at most `most` if a round is expensive."""
         return range(self.rounds_wanted if most is None else min(self.rounds_wanted, most))
 
     def count(self, full: int) -> int:
-        """`full`, or a tenth of it when only the bench itself is to be tried."""
+        """Return `full`, or a tenth of it in a quick run."""
         return max(full // 10, 1) if self.is_quick else full
 
     def skip(self, why: str) -> None:
-        """Something could not be measured here."""
+        """Record that something could not be measured here."""
         self._run.skipped.append(why)
 
     def side(self, case: str, *sides: Side, **facts: float | str) -> None:
-        """Each side's share of a core, and other facts."""
+        """Record each side's share of a core, and other facts."""
         told: dict[str, float | str] = {"case": case}
         told |= {f"{side.name} (cores)": round(side.share, 2) for side in sides}
         told |= {key: short(value) if isinstance(value, float) else value for key, value in facts.items()}

@@ -34,7 +34,7 @@ _PATIENCE = 120.0
 
 
 class Loss:
-    """Which datagrams are lost: the same ones in each run, by their order of arrival."""
+    """Decides which datagrams are lost: the same ones in each run, by their order of arrival."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)
@@ -70,7 +70,7 @@ def text_of(index: int) -> str:
 
 
 class Node:
-    """Carries out what it is told."""
+    """Carries out commands."""
 
     def __init__(self, me: Peer) -> None:
         self._me = me
@@ -80,7 +80,7 @@ class Node:
         self._times: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     async def watch(self) -> None:
-        """Show what comes, as a face does: batch by batch, each marked as shown."""
+        """Show events as a face does: in batches, each marked as shown."""
         while batch := await self._me.next_events():
             for event in batch:
                 if isinstance(event, DirectReceived):
@@ -95,7 +95,7 @@ class Node:
                 self._done.set()
 
     async def obey(self, order: dict[str, Any]) -> None:
-        """One order."""
+        """Carry out one command."""
         match order["do"]:
             case "ping":
                 tell(await self._ping(order["to"], order["count"]))
@@ -159,18 +159,18 @@ class Node:
 
 
 def check(receipt: Receipt) -> None:
-    """Every message was acknowledged; by which way is said by the product, and a detour would spoil the figure."""
+    """Check that every message was acknowledged directly: a detour would spoil the figure."""
     if receipt.outcome is not Outcome.DELIVERED:
         raise RuntimeError(f"message {receipt.number}: {receipt.outcome} {receipt.reason}")
 
 
 def tell(answer: object) -> None:
-    """One line."""
+    """Write one line."""
     print(json.dumps(answer), flush=True)
 
 
 async def run(name: str, port: int, folder: Path) -> None:
-    """Until standard input ends."""
+    """Run until standard input ends."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -184,7 +184,7 @@ async def run(name: str, port: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     name, port, folder, seed, *rest = sys.argv[1:]
     LossyEndpoint.loss = Loss(int(seed))
     setattr(chatapp.peer.driver, "DatagramEndpoint", LossyEndpoint)  # noqa: B010 - the one seam below the product

@@ -29,11 +29,12 @@ CHANGING: Final = 8
 
 _STAMPED: Final = getattr(socket, "SO_TIMESTAMPNS", 35)
 _SETTLED_AFTER: Final = 0.6
-"""Seconds: changes are gathered for 50 ms, and the last version is told once more after 250 ms."""
+"""Seconds after which a change is complete: changes are gathered for 50 ms, and the last version is announced again
+after 250 ms."""
 
 
 class Ears:
-    """Sockets whose arrivals are stamped by the kernel."""
+    """Sockets whose datagrams are time-stamped by the kernel."""
 
     def __init__(self, sockets: list[socket.socket]) -> None:
         self._poll = select.epoll()
@@ -43,7 +44,7 @@ class Ears:
             self._poll.register(sock.fileno(), select.EPOLLIN)
 
     def heard(self) -> dict[bytes, list[float]]:
-        """When each distinct datagram arrived where it did: seconds, one for each socket."""
+        """Return when each distinct datagram arrived: seconds, one for each socket."""
         found: dict[bytes, list[float]] = defaultdict(list)
         while ready := self._poll.poll(0.05, 1_024):
             for fd, _ in ready:
@@ -70,7 +71,7 @@ def spread(stamps: list[float]) -> float:
 
 
 class Changing:
-    """Somebody who comes and goes, without a link."""
+    """A person who comes and goes, without a link."""
 
     def __init__(self, port: int, index: int, counter: int) -> None:
         self._member = Member(index, counter=counter)
@@ -132,7 +133,7 @@ class House:
         return data, spread(told[data]), cpu
 
     def _change(self) -> None:
-        """Each in turn: the changes of one person are told at once a few times only (clause 3.3)."""
+        """Change each person in turn: the changes of one person are announced at once a few times only (clause 3.3)."""
         somebody = self._changing.pop(0)
         somebody.change()
         self._changing.append(somebody)
@@ -154,7 +155,7 @@ class House:
 
 
 def t1(plan: Plan) -> Iterator[Figure]:
-    """Told."""
+    """Measure T1."""
     online = ONLINE if not plan.is_quick else 1_000
     told: list[tuple[float, float]] = []
     by_c: list[tuple[float, float]] = []

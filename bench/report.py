@@ -6,7 +6,7 @@ _HEAD = ("goal", "what", "ours", "limit or rival", "ratio", "spread", "goal", "v
 
 
 def table(run: Run) -> str:
-    """For people."""
+    """Return the table as text."""
     rows = [_HEAD, *(_row(figure) for figure in run.figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = [
@@ -32,7 +32,7 @@ def _row(figure: Figure) -> tuple[str, ...]:
 
 
 def verdict(figure: Figure) -> str:
-    """Holds, or by how much not."""
+    """Return whether the goal holds, or by how much not."""
     if figure.holds:
         return "holds"
     wanted = 1 / figure.margin
@@ -42,7 +42,7 @@ def verdict(figure: Figure) -> str:
 
 
 def sides(run: Run) -> str:
-    """Who was busy: a load generator at 1.0 of a core is what was measured."""
+    """Return the load of each side: if a load generator used a whole core, it was the limit."""
     lines = []
     for side in run.sides:
         facts = ", ".join(f"{key} {value}" for key, value in side.items() if key != "case")

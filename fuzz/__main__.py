@@ -27,7 +27,7 @@ _COVERED: Final = re.compile(r"cov: (\d+)")
 
 
 def guided(name: str, seconds: int) -> None:
-    """Under atheris, which ends the process."""
+    """Fuzz with atheris, which ends the process."""
     import atheris
 
     with atheris.instrument_imports(include=["chatapp"]):
@@ -60,7 +60,7 @@ def guided(name: str, seconds: int) -> None:
 
 
 def unguided(name: str, seconds: int) -> None:
-    """Without a fuzzer: changed copies of valid bytes."""
+    """Fuzz without atheris: mutated copies of valid bytes."""
     from fuzz.mutation import mutated
     from fuzz.targets import Running, samples
 
@@ -77,7 +77,7 @@ def unguided(name: str, seconds: int) -> None:
 
 
 def run(name: str, seconds: int) -> bool:
-    """One target in a process of its own, and its row of the table; whether nothing broke."""
+    """Run one target in its own process, and print its row of the table; returns whether nothing broke."""
     command = [sys.executable, "-m", "fuzz", "--inside", name, "--seconds", str(seconds)]
     begun = time.monotonic()
     # What it leaves there goes with it: a fuzzer ends its process without a word. In memory where that can be had.
@@ -100,7 +100,7 @@ def run(name: str, seconds: int) -> bool:
 
 
 def main() -> int:
-    """The command line."""
+    """Run the command line."""
     asked = argparse.ArgumentParser(prog="python -m fuzz")
     asked.add_argument("targets", nargs="*")
     asked.add_argument("--seconds", type=int, default=SECONDS, help="for each target")

@@ -31,7 +31,8 @@ STEP: Final = 0.01
 
 
 class Registry:
-    """A registry with people, a visitor and an operator: hears anything by datagram, on a new connection, on their links."""
+    """A registry with people, a visitor and an operator receives any bytes by datagram, on a new connection, and on
+    their links."""
 
     def __init__(self) -> None:
         hall = Hall(DeskSettings(operators=("bob",)))
@@ -64,7 +65,7 @@ class Registry:
 
 
 class _Remembering(MemoryStore):
-    """A store that knows what was ever appended."""
+    """A store that records everything ever appended."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +77,7 @@ class _Remembering(MemoryStore):
 
 
 class Store:
-    """A registry that starts on a store with one strange entry, which is whole and was never written by one."""
+    """A registry starts on a store with one strange entry, which is complete but was not written by a registry."""
 
     def __init__(self) -> None:
         hall = Hall(DeskSettings(operators=("bob",)), store=(store := _Remembering()))
@@ -102,12 +103,12 @@ class Store:
 
 
 def _counts_too_far(entry: entries.Entry) -> bool:
-    """Whether a number in it is higher than any that a registry counts itself: behind a good checksum that was no damage."""
+    """Whether a number in it is higher than any that a registry reaches: with a valid checksum that is not damage."""
     return any(isinstance(value, int) and value > COUNT_MAX for value in msgspec.structs.astuple(entry))
 
 
 class _Company:
-    """Two people who know each other, and their registry; what it has to say later is not waited for."""
+    """Two people who know each other, and their registry; its later output is ignored."""
 
     def __init__(self) -> None:
         self.world = World(1, people=2)
@@ -120,7 +121,7 @@ class _Company:
         self.now = self.world.network.now
 
     def turn(self) -> None:
-        """Take what alice's program has to say, and let time pass for it."""
+        """Carry out the output of alice's program, and let time pass for it."""
         core = self.alice.core
         _drain(self.alice, self.now)
         self.now += STEP
@@ -148,7 +149,7 @@ def _drain(person: Person, now: float) -> None:
 
 
 class Peer(_Company):
-    """A peer hears anything by datagram, and by a sealed one of somebody whom it knows."""
+    """A peer receives any bytes by datagram, also correctly sealed by a known person."""
 
     def __call__(self, data: bytes) -> None:
         for source in (STRANGER, self.world.house.address, self.bob.address):
@@ -160,7 +161,7 @@ class Peer(_Company):
 
 
 class Uplink(_Company):
-    """A peer hears anything from its registry, which has gone mad."""
+    """A peer receives anything from its registry, which is hostile."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,7 +177,7 @@ class Uplink(_Company):
 
 
 class Visitor:
-    """A visitor of the help desk hears anything from the registry, by datagram and on the link."""
+    """A visitor of the help desk receives anything from the registry, by datagram and on the link."""
 
     def __init__(self) -> None:
         network = Network(1)

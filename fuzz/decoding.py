@@ -34,7 +34,7 @@ _CONTEXTS: Final = (
 
 
 def decoders(data: bytes) -> None:
-    """All of the protocol."""
+    """All decoders of the protocol."""
     for decode in DECODERS:
         try:
             decode(data)
@@ -52,7 +52,7 @@ def headers(data: bytes) -> None:
 
 
 def frames(data: bytes) -> None:
-    """A stream in pieces, cut as its first byte says: the same frames as in one piece."""
+    """A stream cut into pieces as its first byte says: it gives the same frames as in one piece."""
     size = 1 + (data[0] if data else 0)
     whole, pieces = FrameReader(), FrameReader()
     whole.feed(data)
@@ -76,7 +76,7 @@ def _all_frames(reader: FrameReader) -> list[bytes | None]:
 
 
 class Letters:
-    """Letters to somebody: as they come, and with a seal that is good, by a friend who writes nonsense."""
+    """Letters: arbitrary ones, and nonsense correctly sealed by a friend."""
 
     def __init__(self) -> None:
         self.reader = Identity(b"r" * 32)
@@ -100,7 +100,7 @@ class Letters:
 
 
 def words(data: bytes) -> None:
-    """Names, texts, forms, addresses, join codes, keys: whatever people write into a field."""
+    """Names, texts, forms, addresses, join codes, keys: everything that people type into a field."""
     text = data.decode("utf-8", "surrogateescape")
     shown = sanitize(text)
     assert not any((ord(sign) < 32 and sign != "\t") or 0x7F <= ord(sign) < 0xA0 for sign in shown)
@@ -144,7 +144,7 @@ def _can_ban(text: str) -> bool:
 
 
 def grammar(data: bytes) -> None:
-    """Whatever is typed at a peer, and at the registry's terminal."""
+    """Lines typed at a peer, and at the registry's terminal."""
     text = data.decode("utf-8", "surrogateescape")
     for context in _CONTEXTS:
         parse(text, context)
@@ -160,6 +160,6 @@ def records(data: bytes) -> None:
 
 
 def traces(data: bytes) -> None:
-    """How a message went, as the history has it."""
+    """A delivery trace as stored in the history."""
     readable(unpacked(data, 0), 0)
     readable(unpacked(int.from_bytes(data[:8]), 0), 0)

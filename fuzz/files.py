@@ -24,13 +24,13 @@ from fuzz import seeds
 
 _SERVER: Final = Address("192.0.2.1", 5_000)
 _PATCH: Final = 4
-"""Bytes of a change: three say where, one says what is there now."""
+"""Bytes of a patch: three give the place, one the new value."""
 _MEMORY: Final = "/dev/shm" if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) else None
 _TICKET: Final = "0" * 32
 
 
 class _Folder:
-    """A folder of its own, in memory where that can be had: syncs would take nearly all of the time."""
+    """A temporary folder, in memory if possible: syncs would take nearly all of the time."""
 
     def __init__(self) -> None:
         folder = tempfile.mkdtemp(dir=_MEMORY)
@@ -39,7 +39,7 @@ class _Folder:
 
 
 class HistoryFile(_Folder):
-    """A peer starts with a `history.db` in which some bytes, or the values of a column, are others."""
+    """A peer starts with a `history.db` in which some bytes, or the values of a column, were changed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ def _columns_of(whole: bytes, file: Path) -> list[tuple[str, str]]:
 
 
 def _use(path: Path) -> None:
-    """Start a program on it, and read it as a person does."""
+    """Start a program on the history, and read it as a person does."""
     history = History(path, server="registry")
     try:
         core = PeerCore(
@@ -144,7 +144,7 @@ class Configuration(_Folder):
 
 
 class Keepsakes(_Folder):
-    """Small files of a person, a visitor and a registry: keys, counters, changes of name, tickets, errands."""
+    """Small files of a person, a visitor and a registry: keys, counters, renames, tickets, admin requests."""
 
     def __call__(self, data: bytes) -> None:
         self._be_a_person(data)

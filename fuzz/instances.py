@@ -18,7 +18,7 @@ _LETTERS: Final = "abz 0-9éß名\u0301\u202e\x1b\U0001f642"
 
 
 def instance(shape: type[Message], chance: Random) -> Message:
-    """One message."""
+    """Return one random message."""
     found = inspect.type_info(shape)
     assert isinstance(found, inspect.StructType)
     made = _of(found, chance)

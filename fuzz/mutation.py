@@ -8,7 +8,7 @@ import msgspec
 
 Tree = object
 _PREFIX_MAX: Final = 1
-"""Bytes that may stand before a message: the kind of a datagram."""
+"""Bytes that may precede a message: the kind of a datagram."""
 _NUMBERS: Final = (
     0,
     1,
@@ -45,7 +45,7 @@ _TEXTS: Final = (
 
 
 def mutated(data: bytes, chance: random.Random, others: Sequence[bytes] = ()) -> bytes:
-    """A copy with something changed; parts may come from others."""
+    """Return a mutated copy; parts may come from others."""
     kind = chance.random()
     if kind < 0.6:
         changed = _with_other_values(data, chance, others)
@@ -75,7 +75,7 @@ def _with_other_bytes(data: bytes, chance: random.Random) -> bytes:
 
 
 def _with_other_values(data: bytes, chance: random.Random, others: Sequence[bytes]) -> bytes | None:
-    """None where there is no message, or what came out cannot be written."""
+    """Return a copy with other values; None if there is no message, or the result cannot be encoded."""
     for prefix in range(_PREFIX_MAX + 1):
         tree = _read(data[prefix:])
         if not isinstance(tree, list):
@@ -98,7 +98,7 @@ def _read(data: bytes) -> Tree | None:
 
 
 def _changed(tree: Tree, chance: random.Random, others: Sequence[bytes]) -> Tree:
-    """A tree with one value in it changed, the deeper the likelier."""
+    """Return a tree with one value changed, more likely a deep one."""
     if isinstance(tree, list) and tree and chance.random() < 0.8:
         place = chance.randrange(len(tree))
         return [*tree[:place], _changed(tree[place], chance, others), *tree[place + 1 :]]

@@ -31,7 +31,7 @@ from tests.support.strategies import ALONE, FRAMES, NOTICES, REQUESTS, Message, 
 from tests.support.world import World
 
 EXAMPLES: Final = 6
-"""Of each kind of message."""
+"""Examples of each kind of message."""
 
 
 @functools.cache
@@ -67,7 +67,7 @@ def messages() -> list[bytes]:
 
 @functools.cache
 def datagrams() -> list[bytes]:
-    """Of a world in which everybody talks, in a room and out of it."""
+    """Datagrams of a world in which everybody talks, in a room and outside it."""
     world = World(2, people=3)
     world.start()
     world.network.run_for(2.0)
@@ -85,7 +85,7 @@ def _say_something(person: Person, to: str) -> None:
 
 
 def link_streams() -> list[bytes]:
-    """Frames of a link, some behind each other."""
+    """Frames of a link, several in a row."""
     pieces = [*requests(), *notices()]
     return [b"".join(map(frame, pieces[at : at + 3])) for at in range(0, len(pieces), 3)]
 
@@ -172,7 +172,7 @@ def configurations() -> list[bytes]:
 
 
 def keepsakes() -> list[bytes]:
-    """Small files in JSON: tickets, keys, changes of name, errands."""
+    """Small JSON files: tickets, keys, renames, admin requests."""
     errands = [MakeInvites(codes=[b"c" * 32]), ListNames(), ReleaseName(name="bob")]
     texts = [
         msgspec.json.encode(one) for one in (StoredVisit(ticket=b"t" * 16, heard=3), StoredVisit(), *errands)
@@ -189,7 +189,7 @@ def keepsakes() -> list[bytes]:
 
 
 def traces() -> list[bytes]:
-    """How messages went."""
+    """Delivery traces."""
     steps = (
         (TraceEvent.SENT, 0, 1),
         (TraceEvent.KEPT, 5, 1_700_000_000),
@@ -209,7 +209,7 @@ def histories() -> list[bytes]:
 
 
 def write_history(path: Path) -> None:
-    """Make one."""
+    """Write such a history."""
     history = History(path, server="registry")
     them, mark = b"b" * 32, CHANNEL_MARK
     history.apply(

@@ -15,7 +15,7 @@ from fuzz.mutation import mutated
 
 Take = Callable[[bytes], None]
 FOUND: Final = Path(__file__).parent / "found"
-"""What ever broke a target: `<target>/<digest>`, the inputs since the target was made, as records of a journal."""
+"""Inputs that broke a target: `<target>/<digest>`, the inputs since the target was made, as records of a journal."""
 
 
 class Target(NamedTuple):
@@ -24,7 +24,7 @@ class Target(NamedTuple):
     make: Callable[[], Take]
     seeds: tuple[Callable[[], list[bytes]], ...]
     lasts_for: int = 0
-    """Inputs after which it is made anew; 0: it has no state."""
+    """Inputs after which it is recreated; 0: it has no state."""
 
 
 TARGETS: Final[dict[str, Target]] = {
@@ -45,11 +45,11 @@ TARGETS: Final[dict[str, Target]] = {
     "uplink": Target(cores.Uplink, (seeds.notices, seeds.alone), 500),
     "visitor": Target(cores.Visitor, (seeds.notices, seeds.datagrams), 500),
 }
-"""By name."""
+"""The targets by name."""
 
 
 class Running:
-    """One target, made anew as often as it should be, with all that it was given since."""
+    """One target, recreated as often as it should be, with all its inputs since then."""
 
     def __init__(self, name: str) -> None:
         self.name: Final = name
@@ -58,7 +58,7 @@ class Running:
         self._take = self._target.make()
 
     def take(self, data: bytes) -> None:
-        """Whatever it raises."""
+        """Feed an input. Raises whatever the target raises."""
         lasts_for = self._target.lasts_for
         if lasts_for and len(self._given) >= lasts_for:
             self._take = self._target.make()
@@ -70,13 +70,14 @@ class Running:
         self._take(data)
 
     def keep_finding(self) -> Path:
-        """What broke it, as a file that `make test` tries from now on: the last input, or all if they are needed."""
+        """Keep the inputs that broke it as a file that `make test` tries from now on: the last input, or all if they
+        are needed."""
         last = self._given[-1:]
         return keep(self.name, last if breaks(self.name, last) else self._given)
 
 
 def breaks(name: str, inputs: Iterable[bytes]) -> bool:
-    """Whether these break a new target."""
+    """Whether these inputs break a new target."""
     running = Running(name)
     try:
         for data in inputs:
@@ -87,7 +88,7 @@ def breaks(name: str, inputs: Iterable[bytes]) -> bool:
 
 
 def keep(name: str, inputs: Iterable[bytes]) -> Path:
-    """A finding, named by what is in it."""
+    """Write a finding, named by its content."""
     content = b"".join(frame(b"\0" + data) for data in inputs)
     path = FOUND / name / hashlib.sha256(content).hexdigest()[:16]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ def keep(name: str, inputs: Iterable[bytes]) -> Path:
 
 
 def findings(name: str) -> list[list[bytes]]:
-    """All that ever broke a target, in files of its folder."""
+    """Return all findings of a target."""
     paths = sorted((FOUND / name).glob("*"))
     return [[payload[1:] for payload in scan(path.read_bytes())[0]] for path in paths]
 
@@ -107,7 +108,7 @@ def samples(name: str) -> list[bytes]:
 
 
 def cases(name: str, count: int, chance: random.Random) -> Iterable[bytes]:
-    """All valid bytes, then so many changed copies."""
+    """Yield all valid bytes, then so many mutated copies."""
     valid = samples(name)
     yield from valid
     for _ in range(count):

@@ -15,7 +15,7 @@ from chatapp.peer.receipts import Outcome, Receipt
 from tests.faults.ledger import Ledger, What
 
 EACH: Final = 2.0
-"""Seconds between two deeds of a bot, on average."""
+"""Seconds between two actions of a bot, on average."""
 CIRCLE: Final = 16
 """People to whom a bot writes."""
 ROOMS: Final = 10
@@ -24,7 +24,7 @@ AGAIN_AFTER: Final = 0.5
 
 
 class Bot:
-    """One of them. Its label stays, whatever its name is."""
+    """One bot. Its label stays the same, whatever its name is."""
 
     def __init__(self, number: int, port: int, home: Path, everybody: int, ledger: Ledger) -> None:
         self.label: Final = label_of(number)
@@ -42,12 +42,12 @@ class Bot:
             label_of(other) for other in range(everybody) if other != number and room_of(other) == self.room
         )
         self._to_greet: Final = list(dict.fromkeys([*self._circle, *mates]))
-        """Those with whom there will be a conversation: lines of a room go straight while the registry is away."""
+        """People with whom it will have a conversation: room lines go to them directly while the registry is away."""
         self._receipts: list[tuple[str, Receipt]] = []
         self._number = 0
 
     async def begin(self) -> None:
-        """With the registry, and in the room for good if it is one of those."""
+        """Register, and enter the room for good if it is a steady bot."""
         await self.peer.ready()
         while self.is_steady and self.peer.room is None:
             self.peer.enter_room(self.room)
@@ -56,7 +56,7 @@ class Bot:
                 await asyncio.sleep(AGAIN_AFTER)  # a bot's patience; a peer itself asks once
 
     async def watch(self) -> None:
-        """Note what is shown, before it counts as shown."""
+        """Record what is shown, before it counts as shown."""
         async for event in self.peer.events():
             match event:
                 case happened.DirectReceived() | happened.RoomReceived():
@@ -74,12 +74,12 @@ class Bot:
                     pass
 
     def expect(self, texts: set[str]) -> None:
-        """`complete` is set when all of them were shown."""
+        """Expect these messages; `complete` is set when all of them were shown."""
         self.expected = texts
         self._look_whether_complete()
 
     async def conversation(self, stopped: asyncio.Event) -> None:
-        """One deed after the other."""
+        """Act, again and again."""
         while not stopped.is_set():
             await wait(stopped, self._chance.expovariate(1 / EACH))
             if self._to_greet and self._chance.random() < 0.5:
@@ -89,7 +89,7 @@ class Bot:
             self._settle()
 
     async def rest(self) -> None:
-        """Until all that was said has found its end."""
+        """Wait until every message has its outcome."""
         for _, receipt in self._receipts:
             await receipt.settled()
         self._settle()
@@ -122,7 +122,7 @@ class Bot:
             self._receipts.append((text, await self.peer.send(name, text)))
 
     def _text(self, to: str) -> str:
-        """A new one; numbers rise from life to life."""
+        """Return a new text; numbers rise over restarts."""
         self._number = max(self._number + 1, int(time.time() * 1_000_000))
         return f"{self.label} {to} {self._number}"
 
@@ -162,29 +162,29 @@ class Bot:
 
 
 def label_of(number: int) -> str:
-    """Who a bot is, and its first name."""
+    """Return the label and first name of a bot."""
     return f"bot{number:04d}"
 
 
 def room_of(number: int) -> str:
-    """Where a bot may be."""
+    """Return a bot's room."""
     return f"room{number % ROOMS}"
 
 
 def is_steady(number: int) -> bool:
-    """Half of those of each room stay in it."""
+    """Whether the bot stays in its room: half of the bots of each room do."""
     return number // ROOMS % 2 == 0
 
 
 def _name_at(home: Path, label: str) -> str:
-    """The name that a bot had when its last life ended: a change of it may have been cut short."""
+    """Return the name that a bot had when its last run ended: a rename may have been cut short."""
     folders = [folder.name.removeprefix("n-") for folder in (home / "peers").glob(f"n-{label}*")]
     assert len(folders) < 2, f"{label} is more than one person: {folders}"
     return folders[0] if folders else label
 
 
 async def wait(stopped: asyncio.Event, span: float) -> None:
-    """So long, or until it is over."""
+    """Wait so long, or until the end."""
     try:
         await asyncio.wait_for(stopped.wait(), span)
     except TimeoutError:

@@ -29,7 +29,7 @@ class Crew:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self, commands: asyncio.StreamReader) -> None:
-        """All of them, until the end or until nobody commands any more."""
+        """Run all bots until the end, or until the commands end."""
         for bot in self.bots:
             await bot.peer.open()
         watching = [asyncio.create_task(bot.watch()) for bot in self.bots]
@@ -64,7 +64,7 @@ class Crew:
         print("settled", flush=True)
 
     async def _complete(self, expected: dict[str, list[str]]) -> None:
-        """All that these bots are to be shown; some of it they were, in this life or an earlier one."""
+        """Wait until these bots were shown everything expected, in this run or an earlier one."""
         shown = {(entry.who, entry.text) for entry in read(self._path) if entry.what is What.SHOWN}
         for bot in self.bots:
             bot.expect({text for text in expected.get(bot.label, ()) if (bot.label, text) not in shown})
@@ -73,7 +73,8 @@ class Crew:
         print("complete", flush=True)
 
     def _counts(self) -> Counter[str]:
-        """Entries of the product that could pile up, over all bots; and bytes that SQLite holds, its caches above all."""
+        """Count the product's entries that could accumulate, over all bots, and the bytes that SQLite holds, mainly its
+        caches."""
         counts = Counter({"sqlite": sqlite_memory()})
         for bot in self.bots:
             node = bot.peer._open_node()
@@ -91,7 +92,7 @@ class Crew:
 
 
 async def main() -> None:
-    """The command line."""
+    """Run the command line."""
     port, home, ledger, first, count, everybody = sys.argv[1:]
     commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(

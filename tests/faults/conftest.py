@@ -16,7 +16,7 @@ Note = Callable[[str, str, str], None]
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """Programs of one test. Whatever is done to them, none may complain on standard error."""
+    """The programs of one test. None of them may write to standard error, whatever is done to them."""
     stage = Stage(tmp_path)
     try:
         yield stage
@@ -28,7 +28,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 @pytest.fixture
 async def outspoken_stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """Programs that have reason to complain: the test says what they may say."""
+    """Programs that may report errors: the test says which."""
     stage = Stage(tmp_path)
     try:
         yield stage
@@ -39,7 +39,7 @@ async def outspoken_stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Note:
-    """Note what was measured: the fault, the figure, the bar."""
+    """Record a measurement: the fault, the figure, the bar."""
 
     def note(fault: str, measured: str, bar: str) -> None:
         record_property(_FIGURE, (fault, measured, bar))
@@ -48,7 +48,7 @@ def figure(record_property: Callable[[str, object], None]) -> Note:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The figures, in the order in which they were measured."""
+    """Print the figures, in the order in which they were measured."""
     rows = [
         value
         for report in terminalreporter.getreports("passed")

@@ -37,8 +37,8 @@ Note = Callable[[What, str, str], None]
 
 
 class Operator:
-    """One of them. Looks now and then at how things stand, as a person does: what was asked for while the registry was
-    away came to nothing, and who is told to be back may be somebody whose coming was never told."""
+    """One operator. It checks the state now and then, as a person does: requests made while the registry was away had
+    no effect, and a visitor reported as back may be one whose arrival was never reported."""
 
     def __init__(self, name: str, port: int, home: Path, code: str, note: Note) -> None:
         self.name: Final = name
@@ -49,7 +49,7 @@ class Operator:
         self._answered: set[str] = set()
 
     async def watch(self) -> None:
-        """Note what is said, until the peer is closed."""
+        """Record the lines until the peer is closed."""
         async for event in self.peer.events():
             match event:
                 case ClientCame(is_back=is_back):
@@ -63,7 +63,7 @@ class Operator:
                     pass
 
     async def serve(self, over: asyncio.Event) -> None:
-        """Greet whoever came, and end the session of whoever has answered."""
+        """Greet each new visitor, and end the session of a visitor who has answered."""
         desk = self.peer.desk
         while not over.is_set():
             if desk.client is not None and desk.client not in self._greeted:
@@ -91,7 +91,7 @@ class Lane:
         self._visits = 0
 
     async def run(self, stopped: asyncio.Event) -> None:
-        """One visit after the other; the last one is brought to its end."""
+        """Make visits one after the other; the last one is completed."""
         while not stopped.is_set():
             await self._visit()
             await wait(stopped, self._chance.expovariate(1 / BETWEEN))
@@ -143,7 +143,7 @@ class Lane:
 
 
 async def main() -> None:
-    """The command line."""
+    """Run the command line."""
     port, home, ledger = int(sys.argv[1]), Path(sys.argv[2]), Ledger(Path(sys.argv[3]))
     commands, stopped = asyncio.StreamReader(), asyncio.Event()
     await asyncio.get_running_loop().connect_read_pipe(

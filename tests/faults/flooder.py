@@ -28,24 +28,24 @@ from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello
 
 SOURCES: Final = 50
 SLICE: Final = 0.002
-"""Seconds between two bursts, which together make the rate: a burst alone fills no socket's buffer."""
+"""Seconds between two bursts, which make up the rate: one burst does not fill a socket's buffer."""
 
 SAMPLES: Final = 4_000
-"""Datagrams made beforehand, then sent again and again: making one costs more than sending it."""
+"""Datagrams made in advance and sent repeatedly: making one costs more than sending it."""
 
 DRAIN_SPAN: Final = 0.05
-"""Seconds between two looks at what came back."""
+"""Seconds between two reads of the answers."""
 
 Make = Callable[[], bytes]
 
 
 def hello(chance: random.Random, version: int = PROTOCOL_VERSION) -> bytes:
-    """A HELLO as good as any."""
+    """Return a valid HELLO."""
     return bytes((Kind.HELLO,)) + encode_hello(Hello(version=version, nonce=chance.randbytes(16)))
 
 
 def garbage(chance: random.Random) -> Make:
-    """Valid datagrams with something changed, kinds with any bytes behind, or just any bytes."""
+    """Yield modified valid datagrams, known kinds with random bytes, or just random bytes."""
     samples = [hello(chance), hello(chance, 9), bytes((7,)) + chance.randbytes(400)]
     samples += [bytes((kind,)) + chance.randbytes(size) for kind in range(12) for size in (0, 17, 255, 1_100)]
 
@@ -58,7 +58,7 @@ def garbage(chance: random.Random) -> Make:
 
 
 def signed(chance: random.Random, cookie: Cookie, *, is_forged: bool) -> Make:
-    """REGISTERs with a cookie that is good: of ever new people, or with signatures that are not."""
+    """Yield REGISTERs with a valid cookie: of ever new people, or with invalid signatures."""
 
     def make() -> bytes:
         someone = Identity(chance.randbytes(32))
@@ -81,7 +81,7 @@ def signed(chance: random.Random, cookie: Cookie, *, is_forged: bool) -> Make:
 
 
 class Flood:
-    """Sockets, and what went through them."""
+    """Sockets, and the counts of bytes that went through them."""
 
     def __init__(self, port: int) -> None:
         self._server = ("127.0.0.1", port)
@@ -99,7 +99,7 @@ class Flood:
         return one
 
     def cookie(self, place: int) -> Cookie:
-        """One that the registry gives to one of our addresses."""
+        """Get a cookie from the registry for one of our addresses."""
         one = self.sockets[place]
         one.setblocking(True)
         one.settimeout(10)
@@ -153,7 +153,7 @@ class Flood:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     port, kind, rate, seconds = sys.argv[1:]
     flood, chance = Flood(int(port)), random.Random(4)
     sources = SOURCES

@@ -44,7 +44,7 @@ from chatapp.wire.sessions.session import OPENING_LASTS_FOR, SessionTable
 from tests.faults.visitor import Visitor
 
 OPERATOR: Final = "desklead"
-"""An operator of the help desk, who has not come yet."""
+"""The name of a help-desk operator who has not registered yet."""
 
 HOST: Final = "127.0.6.6"
 TICK: Final = 0.005
@@ -55,8 +55,8 @@ class Hostile:
     """All identities of one attacker."""
 
     def __init__(self, port: int, name: str, *, victims: dict[str, int], friend: bytes) -> None:
-        """`name`: what all their names begin with; `victims`: the names of people and the ports of their programs;
-        `friend`: somebody who is away."""
+        """`name`: the prefix of all their names; `victims`: the names of people and the ports of their programs;
+        `friend`: a person who is away."""
         self.port: Final = port
         self.name: Final = name
         self.victims: Final = victims
@@ -73,7 +73,7 @@ class Hostile:
         self._udp.setblocking(False)
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
@@ -86,11 +86,11 @@ class Hostile:
 
     @property
     def bytes_out(self) -> int:
-        """What all its visitors have sent to the registry."""
+        """The bytes that all its connections have sent to the registry."""
         return sum(member.bytes_out for member in self._members)
 
     async def bursts(self, rate: int) -> AsyncIterator[range]:
-        """Numbers of what is to be done now, so many a second; what is late is left out."""
+        """Yield the numbers of the actions due now, so many a second; late ones are skipped."""
         self.has_begun.set()
         number, size = 0, max(int(rate * TICK), 1)
         while True:
@@ -101,25 +101,25 @@ class Hostile:
     # --- identities
 
     def nobody(self, name: str = "") -> Visitor:
-        """Another identity, which the registry does not know yet."""
+        """Return another identity, which the registry does not know yet."""
         self.done["identities"] += 1
         name = name or f"{self.name}{self.done['identities']}"
         self._members.append(Visitor(self.port, name, host=HOST, seed=os.urandom(8).hex()))
         return self._members[-1]
 
     async def member(self) -> Visitor:
-        """Another identity that is in, and reads what it is told."""
+        """Return another registered identity, which reads its notices."""
         member = self.nobody()
         await member.come()
         self._readers.append(asyncio.create_task(self._read(member)))
         return member
 
     async def members(self, count: int) -> list[Visitor]:
-        """So many of them."""
+        """Return so many registered identities."""
         return [await self.member() for _ in range(count)]
 
     async def peers(self, count: int) -> list[Peer]:
-        """Real peers, which know keys and addresses of everybody."""
+        """Return real peers, which know everybody's keys and addresses."""
         for number in range(count):
             peer = Peer(f"{self.name}-{number}", ("127.0.0.1", self.port))
             self._peers.append(await peer.__aenter__())
@@ -133,7 +133,7 @@ class Hostile:
                 self.heard[f"{what} {said.result.name}" if isinstance(said, CommandDone) else what] += 1
 
     def throw(self, data: bytes, victim: str) -> None:
-        """A datagram to somebody's program, or to the registry where nobody is named."""
+        """Send a datagram to a person's program, or to the registry if none is named."""
         with contextlib.suppress(OSError):
             self._udp.sendto(data, ("127.0.0.1", self.victims[victim] if victim else self.port))
             self.done["datagrams"] += 1
@@ -141,7 +141,7 @@ class Hostile:
     # --- plays: trust
 
     async def another_registry(self) -> None:
-        """Be their registry: greet, let in and refuse whoever asked, under another key."""
+        """Pose as their registry, under another key: answer, admit and refuse everybody who asks."""
         key = Identity(os.urandom(32))
         card = make_card(key, name="", mail=b"m" * 32, counter=1)
         async for burst in self.bursts(1_000):
@@ -169,7 +169,7 @@ class Hostile:
                     self.throw(said[number % len(said)], victim)
 
     async def their_names(self) -> None:
-        """Come in under their names and under some that look like them, and change other names to them."""
+        """Register under their names and look-alikes, and rename others to them."""
         names = [*self.victims, "ALICE", "aIice", "B\u043eb", "\u0430lice"]
         (member,) = await self.members(1)
         async for burst in self.bursts(200):
@@ -244,7 +244,7 @@ class Hostile:
     # --- plays: floods
 
     async def requests_without_end(self) -> None:
-        """Ask again before the answer has come: rooms, names, lists."""
+        """Repeat requests before the answer arrives: rooms, names, lists."""
         members = await self.members(10)
         async for burst in self.bursts(2_000):
             for number in burst:
@@ -262,7 +262,7 @@ class Hostile:
                 self.done["requests"] += 6
 
     async def parts_alone(self) -> None:
-        """Long messages whose last parts never come."""
+        """Send long messages without their last parts."""
         peers = await self.peers(12)
         async for burst in self.bursts(4):
             for number in burst:
@@ -283,7 +283,7 @@ class Hostile:
         self.done["parts"] += 8 * 55
 
     async def relays(self) -> None:
-        """Have datagrams handed on to them that open nothing."""
+        """Have the registry relay invalid datagrams to them."""
         members = await self.members(10)
         (peer,) = await self.peers(1)
         known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
@@ -298,7 +298,7 @@ class Hostile:
                 self.done["datagrams handed in"] += len(sealed)
 
     async def mail(self) -> None:
-        """Leave letters with those who are away, and with each other."""
+        """Leave letters for absent people, and for each other."""
         members = await self.members(6)
         absent = [await self._absent() for _ in range(4)]
         async for burst in self.bursts(1_000):
@@ -316,7 +316,7 @@ class Hostile:
         return one
 
     async def rooms_of_the_absent(self) -> None:
-        """Make rooms, stay a member of each, and be away."""
+        """Create rooms, stay a member of each, and be away."""
         async for _ in self.bursts(100):
             member = self.nobody()
             await member.come()
@@ -328,7 +328,7 @@ class Hostile:
             self.done["rooms asked for"] += 1
 
     async def flapping(self) -> None:
-        """Leave and come back."""
+        """Leave and come back, again and again."""
         members = await self.members(20)
         async for burst in self.bursts(1_000):
             for number in burst:
@@ -337,14 +337,14 @@ class Hostile:
                 self.done["changes"] += 1
 
     async def identities(self) -> None:
-        """Ever new people."""
+        """Register ever new people."""
         async for _ in self.bursts(100):
             one = self.nobody()
             await one.register()
             one.close()
 
     async def claims(self) -> None:
-        """Say that the table goes further than it does, that people are silent who are not, and ask for all of it."""
+        """Claim that the table is newer than it is and that people are silent who are not, and request the whole table."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
         known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
@@ -360,7 +360,7 @@ class Hostile:
                 self.done["claims"] += 3
 
     async def letters_that_do_not_open(self) -> None:
-        """Leave letters with them that nobody has sealed."""
+        """Leave invalid letters for them."""
         members = await self.members(5)
         (peer,) = await self.peers(1)
         known = [peer._open_node().core._contacts.by_name(victim) for victim in self.victims]
@@ -374,7 +374,7 @@ class Hostile:
                 self.done["letters"] += 1
 
     async def lines(self) -> None:
-        """Write to them without end."""
+        """Write to them without a pause."""
         peers = await self.peers(4)
         async for burst in self.bursts(100):
             for number in burst:
@@ -403,7 +403,7 @@ PLAYS: Final[dict[str, Play]] = {
 
 
 async def play(name: str, hostile: Hostile, *, seconds: float) -> None:
-    """Play for so long, counted from when it has begun."""
+    """Play for so long after the start."""
     playing = asyncio.ensure_future(PLAYS[name](hostile))
     beginning = asyncio.ensure_future(hostile.has_begun.wait())
     try:
@@ -421,7 +421,7 @@ async def play(name: str, hostile: Hostile, *, seconds: float) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     port, name, seconds, friend, *victims = sys.argv[1:]
     ports = {victim: int(its_port) for victim, its_port in (one.split("=") for one in victims)}
 

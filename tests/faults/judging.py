@@ -18,7 +18,7 @@ from chatapp.wire.delivery.policy import Policy
 from tests.faults.ledger import Entry, What
 
 UNMARKED_FOR: Final = 2.0
-"""Seconds before a `kill -9` in which a message may have been shown and not yet noted as shown: it is shown again."""
+"""Seconds before a `kill -9` in which a message may have been shown but not marked as shown: it is shown again."""
 HOLD_SPAN: Final = Policy().hold_span
 GROWTH: Final = 0.03
 """Share by which a figure may grow over the last two thirds of a run."""
@@ -26,22 +26,22 @@ GROWTH: Final = 0.03
 
 @dataclass(slots=True)
 class Findings:
-    """What the ledgers say."""
+    """The verdict on the ledgers."""
 
     promised: int = 0
     shown: int = 0
     fates: Counter[str] = field(default_factory=Counter)
     overtaken: int = 0
-    """Shown behind a later one that waited for it as long as messages wait (clause 6.7)."""
+    """Shown after a later message that had waited for it as long as messages wait (clause 6.7)."""
     again: int = 0
-    """Shown a second time by the next life of a program that was killed right after the first: not promised otherwise."""
+    """Shown again after a restart, because the program was killed right after the first time: not promised otherwise."""
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
     def by_promise(self) -> dict[str, list[str]]:
-        """What broke each promise: viewer and text."""
+        """For each promise, what broke it: viewer and text."""
         return {
             "nothing is lost": self.lost,
             "nothing is shown twice": self.doubled,
@@ -56,7 +56,7 @@ class Findings:
 
 
 def due_to(text: str, steady: Mapping[str, Sequence[str]]) -> list[str]:
-    """Who must see this. `steady`: by room, who was in it from the start."""
+    """Return the bots that must see this. `steady`: for each room, the bots in it from the start."""
     author, to, _ = text.split(" ")
     if to.startswith("#"):
         return [member for member in steady[to[1:]] if member != author]
@@ -66,7 +66,7 @@ def due_to(text: str, steady: Mapping[str, Sequence[str]]) -> list[str]:
 def judge(
     entries: Iterable[Entry], *, steady: Mapping[str, Sequence[str]], kills: Mapping[str, Sequence[float]]
 ) -> Findings:
-    """`kills`: when the program of somebody was killed. Entries of one viewer come in their order."""
+    """Judge the entries. `kills`: when each person's program was killed. Entries of one viewer are in order."""
     found = Findings()
     promised: list[str] = []
     seen: dict[str, dict[str, float]] = defaultdict(dict)
@@ -107,18 +107,18 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """Where a figure goes over the last two thirds of a run."""
+    """The trend of a figure over the last two thirds of a run."""
 
     name: str
     begin: float
     end: float
-    """Of the line through it."""
+    """The end of the fitted line."""
     allowed: float
-    """Growth from the one to the other that is noise."""
+    """The growth between start and end that counts as noise."""
 
     @property
     def is_flat(self) -> bool:
-        """Whether it grows by less than that."""
+        """Whether the growth is below that."""
         return self.end - self.begin <= self.allowed
 
 

@@ -15,17 +15,17 @@ class What(enum.StrEnum):
     """Kinds of entries."""
 
     PROMISED = "promised"
-    """`text` was delivered, saved or kept, so `who`'s words must be shown."""
+    """`text` was delivered, saved or kept, so `who`'s message must be shown."""
     SHOWN = "shown"
     """`text` was shown to `who`."""
     FATE = "fate"
-    """What became of something, to be counted."""
+    """An outcome, to be counted."""
     BROKEN = "broken"
-    """Something that may not happen."""
+    """Something that must not happen."""
 
 
 class Entry(NamedTuple):
-    """One line. `at`: Unix seconds."""
+    """One line of a ledger. `at`: Unix seconds."""
 
     at: float
     what: What
@@ -34,23 +34,23 @@ class Entry(NamedTuple):
 
 
 class Ledger:
-    """Written a line at a time: what a call has noted is there whatever becomes of the process."""
+    """A file written line by line: entries survive whatever happens to the process."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: Final = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def note(self, what: What, who: str, text: str) -> None:
-        """One entry."""
+        """Write one entry."""
         os.write(self._file, f"{time.time():.6f}\t{what}\t{who}\t{text}\n".encode())
 
     def close(self) -> None:
-        """No more."""
+        """Close the file."""
         os.close(self._file)
 
 
 def read(path: Path) -> Iterator[Entry]:
-    """All entries, in order."""
+    """Return all entries, in order."""
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             at, what, who, text = line.rstrip("\n").split("\t", 3)

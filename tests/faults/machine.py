@@ -12,7 +12,7 @@ MIB: Final = 1 << 20
 
 
 def memory_of(pid: int) -> int:
-    """Bytes resident."""
+    """Return the resident bytes of a process."""
     for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1_024
@@ -20,24 +20,24 @@ def memory_of(pid: int) -> int:
 
 
 def processor_time_of(pid: int) -> float:
-    """Seconds of a processor that it has used."""
+    """Return the processor seconds that a process has used."""
     after_name = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def datagrams_lost_at(port: int) -> int:
-    """Datagrams for which the socket on this port had no room."""
+    """Return how many datagrams the socket on this port lost for lack of room."""
     rows = (line.split() for line in Path("/proc/net/udp").read_text("ascii").splitlines()[1:])
     return sum(int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) == port)
 
 
 def descriptors_of(pid: int) -> int:
-    """Open descriptors."""
+    """Return how many descriptors a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 async def registry_under(stage: Stage, *prefix: str) -> Program:
-    """A registry that is started by another command, and listens."""
+    """Start a registry through another command, and wait until it listens."""
     words = [*prefix, *CHATAPP, "-s", str(stage.port)]
     registry = await stage.run("registry", words, home="registry")
     await registry.sees(lambda line: line.startswith("[Registry listening"))
@@ -45,12 +45,12 @@ async def registry_under(stage: Stage, *prefix: str) -> Program:
 
 
 def limited(rule: str) -> tuple[str, ...]:
-    """A shell's limit (`ulimit`) on what is run behind it, in the same process."""
+    """Return a shell command with a limit (`ulimit`) on what is run after it, in the same process."""
     return ("bash", "-c", f'ulimit {rule} && exec "$@"', "limited")
 
 
 def sqlite_memory() -> int:
-    """Bytes that SQLite holds in this process: above all caches of pages, up to 2 MiB a file. 0: not known."""
+    """Return the bytes that SQLite holds in this process, mainly page caches of up to 2 MiB a file. 0: unknown."""
     library = next(
         (
             line.split()[-1]

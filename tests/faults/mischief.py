@@ -25,7 +25,7 @@ class Mischief:
         self._chance = chance
 
     async def make_one(self, *, may_kill_registry: bool) -> None:
-        """Any one. A registry that may not be killed is stopped for a while."""
+        """Make any one fault. A registry that may not be killed is stopped for a while."""
         disturb_registry = self._kill_registry if may_kill_registry else self._stop_registry
         kinds = (disturb_registry, self._kill_a_loner, self._stop_a_crew, self._garbage, self._silence)
         await self._chance.choice(kinds)()

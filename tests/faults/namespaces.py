@@ -20,7 +20,7 @@ _numbers: Final = itertools.count()
 
 
 class Lab:
-    """Machines at one switch. Use it as a context."""
+    """Machines connected to one switch; a context manager."""
 
     def __init__(self) -> None:
         self._name: Final = f"cf{os.getpid()}n{next(_numbers)}"
@@ -47,7 +47,7 @@ class Lab:
     # --- machines
 
     def machine(self, name: str) -> str:
-        """A machine at the switch; its address."""
+        """Add a machine; returns its address."""
         self._add(name)
         address = f"{NETWORK}.{next(self._hosts)}"
         self._cable(name, "eth0", "hub", f"to-{name}")
@@ -56,13 +56,13 @@ class Lab:
         return address
 
     def second_address(self, name: str) -> str:
-        """One more address for a machine; the kernel goes on preferring the first."""
+        """Add an address to a machine; the kernel still prefers the first."""
         address = f"{NETWORK}.{next(self._hosts)}"
         self.run(name, f"ip addr add {address}/24 dev eth0")
         return address
 
     def machine_behind_nat(self, name: str) -> str:
-        """A machine that others see only at the address of its gateway, `<name>-gate`; its own address."""
+        """Add a machine that others see only at the address of its gateway, `<name>-gate`; returns its own address."""
         gate = f"{name}-gate"
         self.machine(gate)
         self._add(name)
@@ -88,18 +88,18 @@ class Lab:
         return f"{INSIDE}.2"
 
     def inside(self, name: str) -> tuple[str, ...]:
-        """What to put before a command to run it there."""
+        """Return the prefix that runs a command on this machine."""
         return ("ip", "netns", "exec", self._full(name))
 
     def run(self, name: str, *commands: str) -> None:
-        """Run commands there. CalledProcessError when one fails."""
+        """Run commands on this machine. CalledProcessError if one fails."""
         for command in commands:
             subprocess.run([*self.inside(name), *command.split()], check=True, capture_output=True)
 
     # --- weather
 
     def filter(self, name: str, *rules: str) -> None:
-        """What this machine drops of what comes in: nft rules, instead of those before."""
+        """Set the filter of a machine's incoming traffic: nft rules, which replace earlier ones."""
         with contextlib.suppress(subprocess.CalledProcessError):
             self.run(name, "nft delete table ip weather")
         if rules:
@@ -111,11 +111,11 @@ class Lab:
             )
 
     def lose(self, name: str, percent: int) -> None:
-        """This machine loses so many of the UDP datagrams that come to it."""
+        """Let a machine lose so many of its incoming UDP datagrams."""
         self.filter(name, f"ip protocol udp numgen random mod 100 < {percent}")
 
     def swallow_long_segments(self, name: str, size: int) -> None:
-        """Packets of TCP that are longer never come to this machine, and nobody is told (an MTU black hole)."""
+        """Drop longer TCP packets to this machine silently (an MTU black hole)."""
         # One packet a segment, as on a wire: else the filter would see what the kernel has not cut into segments yet.
         for machine in self._made:
             if machine != "hub":
@@ -123,15 +123,15 @@ class Lab:
         self.filter(name, f"ip protocol tcp ip length > {size}")
 
     def cut(self, name: str) -> None:
-        """Nothing passes to or from this machine."""
+        """Cut this machine off."""
         self.run("hub", f"ip link set to-{name} down")
 
     def heal(self, name: str) -> None:
-        """It is back."""
+        """Reconnect this machine."""
         self.run("hub", f"ip link set to-{name} up")
 
     def rebind(self, name: str) -> None:
-        """The gateway of a machine forgets whom it translated, as a cheap router does at night."""
+        """Let a machine's gateway forget its translations, as a cheap router does at night."""
         self.run(f"{name}-gate", "conntrack -F")
 
     # --- inside
@@ -150,7 +150,7 @@ class Lab:
 
 
 def why_not() -> str:
-    """Why there can be no lab here; empty when there can."""
+    """Return why no lab is possible here; empty if one is."""
     if os.geteuid():
         return "needs root, for network namespaces"
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
@@ -166,7 +166,7 @@ def why_not() -> str:
 
 
 def lab_or_skip() -> Lab:
-    """A lab, or the test is skipped and says why."""
+    """Return a lab, or skip the test with the reason."""
     reason = why_not()
     if reason:
         pytest.skip(reason)

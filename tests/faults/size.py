@@ -11,19 +11,19 @@ from typing import Final, TypeVar
 import pytest
 
 IS_WHOLE: Final = bool(os.environ.get("CHATAPP_FAULTS"))
-"""Whether the whole dose was asked for."""
+"""Whether the full size was requested."""
 
 only_whole: Final = pytest.mark.skipif(not IS_WHOLE, reason="waits long; make faults does it")
-"""For what has no small dose: what it is about is a real wait."""
+"""For tests without a small version, which are about a real wait."""
 
 Amount = TypeVar("Amount", int, float)
 
 
 def dose(small: Amount, whole: Amount) -> Amount:
-    """How much of it."""
+    """Return how much of a fault to try."""
     return whole if IS_WHOLE else small
 
 
 def bar(seconds: float) -> float:
-    """The seconds that something may take; without end in `make test`, where no busy machine may fail it."""
+    """Return the limit in seconds; none in `make test`, where a busy machine must not fail a test."""
     return seconds if IS_WHOLE else math.inf

@@ -35,7 +35,7 @@ from tests.support.stage import Stage
 FIRST_FAULT: Final = 10.0
 REPORT_EVERY: Final = 10.0
 PRINT_EVERY: Final = 6
-"""Each so manieth report is printed."""
+"""How many reports pass for each one that is printed."""
 SETTLED_WITHIN: Final = 180.0
 SHOWN_WITHIN: Final = 120.0
 CIPHERS: Final = CIPHERS_KEPT * 2.5 / 1_024
@@ -47,7 +47,7 @@ changed as often (once a minute) as keys are kept (eight)."""
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Figures of one moment: of the registry, and of all crews together."""
+    """The figures at one moment: of the registry, and of all groups of bots together."""
 
     at: float
     registry: float
@@ -69,7 +69,7 @@ class Soak:
         self.reports: list[Report] = []
 
     async def run(self) -> Findings:
-        """Start everybody, make faults, and look at what became of what was said."""
+        """Start everybody, make faults, and judge the outcome of all messages."""
         await self.troupe.start()
         print(f"{self.troupe.count} bots are talking", flush=True)
         await self._make_faults()
@@ -104,7 +104,7 @@ class Soak:
         self.reports.append(report)
 
     def trends(self) -> list[Trend]:
-        """Where memory and descriptors go."""
+        """Return the trends of memory and descriptors."""
         reports = self.reports
         return [
             trend("registry, MiB", [(one.at, one.registry) for one in reports], noise=CIPHERS),
@@ -132,7 +132,7 @@ class Soak:
     # --- the end
 
     async def _settle(self) -> None:
-        """Nobody says more; then everything promised is shown, which is waited for."""
+        """Stop all messages and wait until everything promised is shown."""
         troupe = self.troupe
         for program in troupe.programs:
             await program.type("stop")
@@ -161,7 +161,7 @@ def _told(counts: Counter[str]) -> str:
 
 
 def tell(findings: Findings, trends: list[Trend], *, is_judged: bool) -> None:
-    """Two tables, and some of what was not well."""
+    """Print two tables, and some of the failures."""
     print(f"\n{findings.promised:,} promised, {findings.shown:,} shown: {_told(findings.fates)}\n")
     print("| promise | broken |\n|---|---|")
     for what, broken in findings.by_promise().items():
@@ -181,7 +181,7 @@ def tell(findings: Findings, trends: list[Trend], *, is_judged: bool) -> None:
 
 
 async def main() -> int:
-    """The command line."""
+    """Run the command line."""
     asked = argparse.ArgumentParser(prog="python -m tests.faults.soak")
     asked.add_argument("--minutes", type=float, default=20.0)
     asked.add_argument("--bots", type=int, default=200)

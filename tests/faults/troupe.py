@@ -26,7 +26,7 @@ STARTED_WITHIN: Final = 180.0
 
 @dataclass(slots=True)
 class Group:
-    """Bots of one program, which may be started more than once."""
+    """The bots of one program, which may be started more than once."""
 
     name: str
     first: int
@@ -36,7 +36,7 @@ class Group:
 
     @property
     def labels(self) -> list[str]:
-        """Who they are."""
+        """The labels of the bots."""
         return [label_of(number) for number in range(self.first, self.first + self.count)]
 
 
@@ -47,7 +47,7 @@ class Troupe:
         self.stage: Final = stage
         self.each: Final = (bots - LONERS) // CREWS
         self.count: Final = self.each * CREWS + LONERS
-        """Of bots."""
+        """The number of bots."""
         self.crews: list[Group] = []
         self.loners: list[Group] = []
         """Bots in programs of their own."""
@@ -58,7 +58,7 @@ class Troupe:
         self._chance = chance
 
     async def start(self) -> None:
-        """All of them; half of the bots lose a share of what they send."""
+        """Start all bots; half of them lose a share of the datagrams that they send."""
         self.registry = await self._begin_registry()
         for place in range(CREWS):
             loss = LOSS if place < LOSSY_CREWS else 0.0
@@ -94,21 +94,21 @@ class Troupe:
 
     @property
     def groups(self) -> list[Group]:
-        """All bots."""
+        """All groups."""
         return [*self.crews, *self.loners]
 
     @property
     def programs(self) -> list[Program]:
-        """All but the registry."""
+        """All programs except the registry."""
         return [*(group.program for group in self.groups), self.desk]
 
     def entries(self) -> list[Entry]:
-        """What all have noted so far; those of one viewer in their order."""
+        """Return all entries so far; those of one viewer are in order."""
         return [entry for path in sorted(self._ledger("").iterdir()) for entry in read(path)]
 
     @property
     def steady(self) -> dict[str, list[str]]:
-        """By room, the bots that stay in it."""
+        """For each room, the bots that stay in it."""
         steady: dict[str, list[str]] = defaultdict(list)
         for number in filter(is_steady, range(self.count)):
             steady[room_of(number)].append(label_of(number))

@@ -40,7 +40,7 @@ class Visitor:
     """One person, with the keys of one program start."""
 
     def __init__(self, port: int, name: str, *, host: str = "127.0.0.1", seed: str = "") -> None:
-        """`host`: where they are; `seed`: who they are (their name, unless said otherwise)."""
+        """`host`: their address; `seed`: their identity (from their name, unless given)."""
         self.name: Final = name
         self.server: Final = ("127.0.0.1", port)
         self.host: Final = host
@@ -85,20 +85,20 @@ class Visitor:
                 return answer
 
     def hello(self) -> bytes:
-        """A HELLO with a nonce of its own."""
+        """Return a HELLO with a new nonce."""
         hello = Hello(version=PROTOCOL_VERSION, nonce=os.urandom(16))
         return bytes((Kind.HELLO,)) + encode_hello(hello)
 
     async def cookie(self) -> Cookie:
-        """HELLO and its answer."""
+        """Send HELLO; returns the answer."""
         return decode_cookie((await self.exchange(self.hello(), Kind.COOKIE))[1:])
 
     def card(self) -> Card:
-        """Their newest."""
+        """Their newest card."""
         return make_card(self.identity, name=self.name, mail=b"m" * 32, counter=self.counter)
 
     def registration(self, cookie: Cookie) -> bytes:
-        """A REGISTER."""
+        """Return a REGISTER."""
         register = make_register(
             self.identity,
             registry=cookie.card.identity,
@@ -109,7 +109,7 @@ class Visitor:
         return bytes((Kind.REGISTER,)) + encode(register)
 
     async def register(self) -> Welcome | Refused:
-        """As at a start of the program: the whole way in."""
+        """Register completely, as at the start of a program."""
         self.counter += 1
         cookie = await self.cookie()
         answer = await self.exchange(self.registration(cookie), Kind.WELCOME, Kind.REFUSED)
@@ -126,7 +126,7 @@ class Visitor:
     # --- the link
 
     async def attach(self) -> None:
-        """Connect and prove ourselves."""
+        """Connect and authenticate."""
         self._reader, self._writer = await asyncio.open_connection(
             *self.server, local_addr=(self.host, 0), limit=LINK_FRAME_MAX
         )
@@ -145,11 +145,11 @@ class Visitor:
         await self.attach()
 
     def ask(self, *requests: PeerRequest) -> None:
-        """Say these on the link, in one write."""
+        """Send these requests on the link, in one write."""
         self.write(b"".join(frame(self.session.seal(encode(request))) for request in requests))
 
     def write(self, data: bytes) -> None:
-        """Any bytes on the link."""
+        """Write any bytes to the link."""
         assert self._writer is not None
         self._writer.write(data)
         self.bytes_out += len(data)
@@ -160,33 +160,33 @@ class Visitor:
         await self._writer.drain()
 
     def sealed(self, payload: bytes) -> bytes:
-        """A datagram for the registry."""
+        """Return a sealed datagram for the registry."""
         return self.sessions.seal(self.registry, payload, now=self._now())[0]
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
     async def tell(self, frame: Ping | Leave) -> None:
-        """Say this to the registry in a sealed datagram."""
+        """Send this to the registry in a sealed datagram."""
         data = self.sealed(join_frames([encode(frame)]))
         await asyncio.get_running_loop().sock_sendall(self.udp, data)
         self.bytes_out += len(data)
 
     @property
     def transport(self) -> asyncio.Transport:
-        """Of the link."""
+        """The transport of the link."""
         assert self._writer is not None
         return cast(asyncio.Transport, self._writer.transport)
 
     async def notice(self, kind: type[Notice]) -> Notice:
-        """The next of this kind; others are passed over. ConnectionError when the link ends."""
+        """Return the next notice of this kind, ignoring others. ConnectionError when the link ends."""
         while True:
             said = await self.next_notice()
             if isinstance(said, kind):
                 return said
 
     async def next_notice(self) -> RegistryNotice:
-        """Whatever the registry says next; relayed lines are passed over. ConnectionError when the link ends."""
+        """Return the registry's next notice, ignoring relayed lines. ConnectionError when the link ends."""
         while True:
             while (whole := self._frames.next_frame()) is not None:
                 if whole[0] != Kind.GROUP_RELAYED:
@@ -212,7 +212,7 @@ class Visitor:
                     pass
 
     def close(self) -> None:
-        """Let go of both sockets, without a word."""
+        """Close both sockets silently."""
         if self._udp is not None:
             self._udp.close()
             self._udp = None

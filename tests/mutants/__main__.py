@@ -35,7 +35,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _try(listed: dict[str, object], *, workers: int, limit: float) -> bool:
-    """Whether anything is wrong with a module."""
+    """Try a module; returns whether anything is wrong."""
     path, tests = str(listed["path"]), listed["tests"]
     equivalent = listed.get("equivalent", [])
     assert isinstance(tests, list)

@@ -44,9 +44,9 @@ class Mutant:
     """One fault."""
 
     where: str
-    """The function that it is in, as `Class.method`; empty outside of functions."""
+    """The function that contains it, as `Class.method`; empty outside functions."""
     change: str
-    """What stands in the place of what. Together with `where` it names the mutant, wherever the line moves."""
+    """The replacement and the original. Together with `where` it identifies the mutant, wherever the line moves."""
     lines: tuple[int, int]
     """The first and the last line of the statement that is changed."""
     is_in_function: bool
@@ -65,11 +65,11 @@ class _Spot:
 
 
 _Change = Callable[[ast.AST], ast.AST | None]
-"""Changes a node in place, or returns what is to stand in its place."""
+"""Changes a node in place, or returns its replacement."""
 
 
 def mutants_of(source: str, path: str) -> Iterator[Mutant]:
-    """All mutants of a module."""
+    """Yield all mutants of a module."""
     tree = ast.parse(source)
     spots = list(_spots(tree))
     seen: Counter[tuple[str, str]] = Counter()
@@ -93,7 +93,7 @@ def mutants_of(source: str, path: str) -> Iterator[Mutant]:
 
 
 def _head(statement: ast.stmt) -> str:
-    """A statement as one reads it, without the blocks under it."""
+    """Return a statement as text, without the blocks under it."""
     if not any(_blocks(statement)):
         return " ".join(ast.unparse(statement).split())
     bare = copy.copy(statement)
@@ -106,7 +106,7 @@ def _head(statement: ast.stmt) -> str:
 
 
 def _spots(tree: ast.Module) -> Iterator[_Spot]:
-    """Every node that could be changed, in order."""
+    """Yield every node that could be changed, in order."""
     for statement in tree.body:
         yield from _in_statement(statement, "", is_in_function=False)
 
@@ -131,7 +131,7 @@ def _in_statement(statement: ast.stmt, where: str, *, is_in_function: bool) -> I
 
 
 def _in_expression(expression: ast.expr) -> Iterator[ast.AST]:
-    """The nodes of an expression, but for texts that are put together for people."""
+    """Yield the nodes of an expression, except messages for people."""
     if isinstance(expression, ast.JoinedStr):
         return
     yield expression
@@ -155,7 +155,7 @@ def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
 
 
 def _expressions(statement: ast.stmt) -> Iterator[ast.expr]:
-    """Those that stand in the statement itself, without annotations."""
+    """Yield the expressions in the statement itself, without annotations."""
     if isinstance(statement, Function):
         yield from statement.args.defaults
         yield from (one for one in statement.args.kw_defaults if one is not None)
@@ -263,7 +263,7 @@ def _replace(tree: ast.AST, old: ast.AST, new: ast.AST | None) -> None:
 
 
 def _is_text(node: ast.AST) -> bool:
-    """Whether it is a text: a docstring, say."""
+    """Whether it is a string constant, such as a docstring."""
     value = node.value if isinstance(node, ast.Expr) else node
     return isinstance(value, ast.JoinedStr) or (
         isinstance(value, ast.Constant) and isinstance(value.value, str)

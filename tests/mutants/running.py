@@ -45,7 +45,7 @@ _NEEDS_IMPORT: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What the tests of a module do without a fault."""
+    """The behaviour of a module's tests without a fault."""
 
     by_line: dict[int, list[str]]
     """The tests that reach a line of a function."""
@@ -152,13 +152,13 @@ class _Host:
 
 
 def functions_of(module: Path) -> list[FunctionType]:
-    """All functions of a module that exist, whoever holds them."""
+    """Return all functions of a module that exist, whatever refers to them."""
     functions = (thing for thing in gc.get_objects() if type(thing) is FunctionType)
     return [one for one in functions if one.__code__.co_filename == str(module)]
 
 
 def put_into(functions: Iterable[FunctionType], code: CodeType) -> bool:
-    """Give the functions of a module their code out of `code`; false when one of them cannot have it."""
+    """Replace the code of a module's functions by that of `code`; False if one of them cannot be replaced."""
     new = {(one.co_qualname, one.co_firstlineno): one for one in _inner_codes(code)}
     for function in functions:
         found = new.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
@@ -207,7 +207,7 @@ def _baseline(module: Path, session: pytest.Session) -> Baseline:
 
 
 def _fails(session: pytest.Session, items: Sequence[pytest.Item]) -> bool:
-    """Run these until one fails."""
+    """Run tests until one fails."""
     session.testsfailed = 0
     for place, item in enumerate(items):
         following = items[place + 1] if place + 1 < len(items) else None
@@ -226,7 +226,7 @@ def _import_and_run(module: Path, mutant: Mutant, tests: Iterable[str]) -> int:
 
 
 class _Finder(MetaPathFinder):
-    """Finds one module with other code than stands in its file."""
+    """An importer that loads one module with other code than its file."""
 
     def __init__(self, name: str, code: CodeType) -> None:
         self._name = name
