@@ -1,6 +1,6 @@
-"""Who may come in: everybody, or who is invited or listed; and who may not in any case (clause 4.8).
+"""Access: who may register, who is banned, and who may be an operator (clause 4.8).
 
-Whoever has a name here needs no invitation. It knows settings, keys and join codes.
+Whoever has a name here needs no invitation any more.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,10 +22,10 @@ from chatapp.wire.sessions.opening import Randomness
 
 
 class Bans:
-    """Who is kept out, quickly told: networks are looked up by their length."""
+    """The list of bans. Networks are looked up by their prefix length."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        """Raises ValueError, NameRefused."""
+        """Parse keys, names, addresses and networks. Raises ValueError, NameRefused."""
         self._keys: set[str] = set()
         self._names: set[str] = set()
         self._networks: dict[tuple[int, int], set[int]] = {}
@@ -48,7 +48,7 @@ class Bans:
         return len(self._keys) + len(self._names) + sum(map(len, self._networks.values()))
 
     def has_name(self, key: str) -> bool:
-        """Whether nobody may come in under the name with this key."""
+        """Return whether the name with this key is banned."""
         return key in self._names
 
     def has_key(self, identity: bytes) -> bool:
@@ -67,7 +67,7 @@ class Bans:
 
 
 class Invites:
-    """Codes that are not used up."""
+    """The unused join codes, by their public halves."""
 
     def __init__(self) -> None:
         self._until: dict[bytes, float] = {}
@@ -77,13 +77,13 @@ class Invites:
         return len(self._until)
 
     def load(self, made: Iterable[InviteMade], *, wall: float, now: float) -> None:
-        """Codes of earlier lives."""
+        """Restore the codes of earlier lives."""
         for one in made:
             left = remaining(one.at, wall, kept_for=INVITE_KEPT_FOR, at_least=0.0)
             self._until[one.code] = now + left
 
     def add(self, codes: Sequence[bytes], *, now: float) -> bool:
-        """New ones; those that are known stay as they are. False, and none is added, when there would be too many."""
+        """Add codes; known ones stay as they are. If there would be too many, add none and return False."""
         fresh = [code for code in dict.fromkeys(codes) if code not in self._until]
         if len(self) + len(fresh) > INVITES_MAX:
             return False
@@ -91,19 +91,19 @@ class Invites:
         return True
 
     def is_good(self, code: bytes, *, now: float) -> bool:
-        """Whether it lets somebody in, unless another has just shown it."""
+        """Return whether a code is valid now."""
         return now < self._until.get(code, now)
 
     def is_claimed(self, code: bytes) -> bool:
-        """Whether a name is on its way to the disk with it."""
+        """Return whether a name that uses this code is on its way to the disk."""
         return code in self._claimed
 
     def claim(self, code: bytes) -> None:
-        """A name goes to the disk with it."""
+        """Reserve a code for a name that goes to the disk."""
         self._claimed.add(code)
 
     def use_up(self, code: bytes) -> None:
-        """The disk has that name."""
+        """Use up a code: the name was stored."""
         self._claimed.discard(code)
         self._until.pop(code, None)
 
@@ -112,7 +112,7 @@ class Invites:
         self._claimed.discard(code)
 
     def expired(self, *, now: float) -> list[bytes]:
-        """Drained: codes that are good no more."""
+        """Remove the expired codes and return them."""
         over = [code for code, until in self._until.items() if until <= now and code not in self._claimed]
         for code in over:
             del self._until[code]
@@ -120,18 +120,18 @@ class Invites:
 
 
 class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What whoever runs the registry has decided."""
+    """The administrator's settings of access."""
 
     invite_only: bool = False
     """Newcomers need a join code."""
     allow: tuple[str, ...] = ()
-    """Keys of newcomers who need none; once there are any, all others do."""
+    """Keys of newcomers who need no code. Once there are any, all others do."""
     ban: tuple[str, ...] = ()
-    """Keys, names, addresses and networks that do not come in."""
+    """Banned keys, names, addresses and networks."""
 
 
 class AccessLists:
-    """Who is listed by name, ready to be looked up: made beside the loop, since lists may be long."""
+    """The lists of settings, ready for look-ups. Lists may be long, so they are made outside the event loop's thread."""
 
     def __init__(self, settings: AccessSettings) -> None:
         self.allowed: Final = frozenset(fingerprint_from(text) for text in settings.allow)
@@ -139,7 +139,7 @@ class AccessLists:
 
 
 class AccessPolicy:
-    """Stands between a REGISTER whose author is proved and a name."""
+    """Decides whether a newcomer may have a name."""
 
     def __init__(self, settings: AccessSettings) -> None:
         self.invites: Final = Invites()
@@ -149,8 +149,8 @@ class AccessPolicy:
         self._is_closed = settings.invite_only or bool(self._lists.allowed)
 
     def change(self, lists: AccessLists) -> None:
-        """Other lists from now on. Whoever empties the list of those who need no code has not asked for a registry that is
-        open to everybody: what was closed stays closed."""
+        """Put new lists in force. A registry that needed codes goes on needing them: to empty the list of exceptions
+        does not open it to everybody."""
         self._lists, self.has_bans = lists, bool(lists.bans)
         self._is_closed = self._is_closed or bool(lists.allowed)
 
@@ -164,7 +164,7 @@ class AccessPolicy:
         return self._lists.bans.has_name(key)
 
     def refusal_of(self, register: Register, *, now: float) -> RefusalReason | None:
-        """Why this newcomer may not come in; None when they may."""
+        """Return why this newcomer may not come in; None if they may."""
         code = self.code_for(register)
         if code is None:
             return None
@@ -173,14 +173,15 @@ class AccessPolicy:
         return None if self.invites.is_good(code, now=now) else RefusalReason.BAD_CODE
 
     def code_for(self, register: Register) -> bytes | None:
-        """The code that this newcomer comes in with: empty for none, None when they need none (theirs stays good)."""
+        """Return the code that this newcomer comes in with: empty for none, None if they need none, in which case theirs
+        stays valid."""
         if not self._is_closed or fingerprint_digits(register.card.identity) in self._lists.allowed:
             return None
         return public_half(register.invitation)
 
 
 class Operators:
-    """The list of operators, and the identities that it means."""
+    """The list of operators, and the identities that it stands for."""
 
     def __init__(self, texts: Iterable[str], directory: Directory) -> None:
         """`texts`: names, and fingerprints of keys."""
@@ -190,9 +191,9 @@ class Operators:
             digits for text in texts if (digits := fingerprint_from(text)) is not None
         )
         self.names: Final = {name_key(text): text for text in texts if fingerprint_from(text) is None}
-        """As they are typed, by their keys."""
+        """The listed names as typed, by key."""
         self.codes: Mapping[str, JoinCode] = {}
-        """Of names that nobody bears, by their keys."""
+        """The codes of listed names that nobody has, by key."""
         for text in self.names.values():
             directory.names.keep_for_operator(text)
 
@@ -200,8 +201,8 @@ class Operators:
         return bool(self.names or self._keys)
 
     def draw_codes(self, registry: bytes, rng: Randomness) -> None:
-        """Draw a code for each listed name that nobody bears; the names of earlier lives are known by now. A name that looks
-        like somebody else's gets none: nobody can have it."""
+        """Draw a join code for each listed name that nobody has. Call it when the names of earlier lives are known. A
+        name that looks like somebody else's gets none, since nobody can have it."""
         names = self._directory.names
         free = {key: text for key, text in self.names.items() if not names.is_held_or_alike(text)}
         self.codes = {key: JoinCode.generate(rng.randbytes(CODE_BYTES), registry=registry) for key in free}
@@ -209,11 +210,11 @@ class Operators:
             names.keep_for_operator(free[key], code.public)
 
     def bearer(self, key: str) -> bytes | None:
-        """The identity for which the listed name with this key stands."""
+        """Return the identity that the listed name with this key stands for."""
         return self._directory.names.bearer_of_kept(key)
 
     def is_one(self, identity: bytes) -> bool:
-        """Return whether the member with this key may serve."""
+        """Return whether the member with this identity is an operator."""
         if self._directory.person(identity) is None:
             return False
         if self._keys and fingerprint_digits(identity) in self._keys:
@@ -221,6 +222,6 @@ class Operators:
         return any(self.bearer(key) == identity for key in self.names)
 
     def named(self, key: str) -> bytes | None:
-        """Return the operator who goes by the name with this key, or for whom it stands in the list."""
+        """Return the operator who has the name with this key, or whom it stands for in the list."""
         holder = self._directory.names.holder(key) or self.bearer(key)
         return holder if holder is not None and self.is_one(holder) else None

@@ -57,7 +57,7 @@ class Buckets(Generic[Whose]):
 
 
 class DiskState:
-    """Whether the last write failed for want of space: the rules that refuse something for it say so."""
+    """Remembers whether the last write failed for want of space, so that refusals can say so."""
 
     def __init__(self) -> None:
         self.is_full = False
@@ -101,7 +101,7 @@ Held = TypeVar("Held", bound=Hashable)
 
 
 class Leases(Generic[Held]):
-    """Who holds a lease, and until when."""
+    """Leases of equal length, in the order in which they end."""
 
     __slots__ = ("_span", "_until")
 
@@ -116,21 +116,21 @@ class Leases(Generic[Held]):
         return len(self._until)
 
     def renew(self, key: Held, *, now: float) -> None:
-        """From `now` for one span. Time that runs backwards shortens nothing."""
+        """Begin or renew a lease of one span. A clock that runs backwards shortens none."""
         self._until.pop(key, None)
         latest = next(reversed(self._until.values()), 0.0)  # keeps the order when `now` runs backwards
         self._until[key] = max(now + self._span, latest)
 
     def end(self, key: Held) -> bool:
-        """Whether there was one to end."""
+        """End a lease. Return whether there was one."""
         return self._until.pop(key, None) is not None
 
     def oldest(self) -> Held | None:
-        """Whose lease ends first."""
+        """Return whose lease ends first."""
         return next(iter(self._until), None)
 
     def expired(self, *, now: float) -> list[Held]:
-        """Drained: those whose lease is over, in order."""
+        """Remove the leases that are over and return their holders, in order."""
         over: list[Held] = []
         for key, until in self._until.items():
             if until > now:
@@ -141,7 +141,7 @@ class Leases(Generic[Held]):
         return over
 
     def next_deadline(self) -> float | None:
-        """When the first lease ends."""
+        """Return when the first lease ends."""
         return next(iter(self._until.values()), None)
 
 
@@ -174,85 +174,88 @@ class WallClock:
         self._offset = wall - now
 
     def set(self, wall: float, *, now: float) -> None:
-        """It is `wall` (Unix seconds) at `now`."""
+        """Set the wall clock to `wall` (Unix seconds) at `now`."""
         self._offset = wall - now
 
     def seconds(self, now: float) -> int:
-        """Unix time in whole seconds, never below 0."""
+        """Return Unix time in whole seconds, never below 0."""
         return max(int(now + self._offset), 0)
 
     def millis(self, now: float) -> int:
-        """Unix time in milliseconds, never below 0."""
+        """Return Unix time in milliseconds, never below 0."""
         return max(int((now + self._offset) * 1_000), 0)
 
 
 def remaining(stored_at_ms: int, wall: float, *, kept_for: float, at_least: float) -> float:
-    """Seconds that a loaded record has left: by its age on the wall clock, clamped, since that clock may be wrong."""
+    """Return the seconds that a loaded record has left. Its age by the wall clock is clamped, since that clock may be
+    wrong."""
     age = max(wall - stored_at_ms / 1_000, 0.0)
     return min(max(kept_for - age, at_least), kept_for)
 
 
 class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Spans are in seconds."""
+    """The registry's numbers that nobody needs to configure, and a few that settings replace. Spans are in seconds."""
 
     lease_span: int = 30
-    """Without a sign of life for so long, somebody counts as away, whatever their connection looks like."""
+    """Somebody who shows no sign of life for so long counts as away, whatever their connection looks like."""
     probe_span: float = 0.5
-    """Somebody whom others cannot reach is asked for a sign of life so often,"""
+    """Seconds between two probes of somebody whom others cannot reach."""
     probes: int = 5
-    """so many times, before they count as away."""
+    """Unanswered probes after which they count as away."""
     late_after: float = 1.0
-    """A timer later than this shows that we were stopped ourselves, and others' signs of life are still to be read."""
+    """If a timer is later than this, the registry itself was stopped, and signs of life are still to be read."""
     cookie_window: float = 30.0
-    """A cookie is good in the window in which it was made and in the next one."""
+    """A cookie is valid in the window in which it was made and in the next one."""
     grace_span: float = 60.0
-    """How long a group's key that was replaced is still honoured."""
+    """How long frames under a group's previous key are accepted."""
 
     coalesce_span: float = 0.005
-    """The first changes after a quiet while are gathered for so long, then told: whoever came is known at once."""
+    """Changes after a quiet while are gathered for so long, then broadcast."""
     busy_span: float = 0.1
-    """While it goes on changing, it is told no more often than this."""
+    """While changes go on, they are broadcast no more often than this."""
     broadcasts_per_second: float = 50_000.0
-    """Datagrams of news a second, over everybody: half a core at the worst, and what the sockets of a full house take."""
+    """Broadcast datagrams a second, over all recipients: half a core at the worst, and what the sockets of a full house
+    take."""
     announce_span: float = 0.25
-    """So long after the last change its version is told once more, so that a lost last datagram is noticed."""
+    """So long after the last change its version is announced once more, so that a lost datagram is noticed."""
     storm_span: float = 1.0
-    """While more changes than a broadcast holds, the version is told no more often than this."""
+    """While there are too many changes to broadcast, the version is announced no more often than this."""
     broadcast_datagrams: int = 8
-    """A larger change is fetched over the links: each row then travels once, and acknowledged."""
+    """Datagrams in one broadcast. More changes are fetched over the links, where each row travels once and is
+    acknowledged."""
 
     sessions_max: int = 50_000
-    """Who may open a session, about 0.5 KiB each: whoever was let in. Past it, those silent longest come in anew."""
+    """How many peers may open sessions, about 0.5 KiB each. Past it, those silent longest have to register again."""
     epoch_span: float = 60.0
-    """A group's key is replaced no more often than this, however often its members change."""
+    """The channel's key is replaced no more often than this, however often its members change."""
     room_epoch_span: float = 1.0
-    """The same of a room's key, which a few people's coming and going changes."""
+    """The same for a room's key, which changes when a few people come and go."""
     room_news_span: float = 0.02
-    """Who came into a room and who went is gathered for so long, then told to those who are in it."""
+    """Changes of a room's members are gathered for so long, then announced to those who are in it."""
     room_news_per_second: float = 20_000.0
-    """Such news a second in one room, over all its members: each copy is sealed for its link."""
+    """Such announcements a second in one room, over all its members: each copy is sealed for its link."""
 
     sweep_span: float = 60.0
-    """Expired mail and lines are looked for so often."""
+    """Seconds between two sweeps for what has expired."""
     restart_grace: float = 86_400.0
-    """What is loaded lives so long at least: after a restart the wall clock may be a year ahead, and set right later."""
+    """Minimum life of what was loaded: after a restart the wall clock may be a year ahead, and set right later."""
     requests_per_second: float = REQUESTS_PER_SECOND
-    """Requests that one link is served, averaged; all links of one network together four times as many."""
+    """Requests a second of one link, averaged; all links of one network together have four times as many."""
     mail_places: int = MAIL_PLACES
     """Places in all mailboxes together."""
     events_max: int = 10_000
-    """Events kept for the operator's log until they are drained."""
+    """Events kept for the log until they are drained."""
 
 
 class _Held(NamedTuple):
-    """What one identity holds, and as part of which network."""
+    """The places of one identity, and the network it is counted with."""
 
     places: int
     network: str
 
 
 class Shares:
-    """Who holds how many of the places."""
+    """Divides places fairly between networks, and within a network between identities."""
 
     __slots__ = ("_identities", "_most", "_networks", "held")
 
@@ -261,10 +264,10 @@ class Shares:
         self._identities: dict[bytes, _Held] = {}
         self._networks: dict[str, int] = {}
         self.held = 0
-        """Places that are taken."""
+        """How many places are taken."""
 
     def has_room(self, identity: bytes, network: str, places: int = 1) -> bool:
-        """Whether this identity may take so many places more."""
+        """Return whether this identity may take `places` more."""
         held = self._identities.get(identity)
         if held is not None:
             network = held.network
@@ -274,11 +277,11 @@ class Shares:
         return of_network + places <= left and of_identity + places <= left - of_network
 
     def has_left(self, places: int = 1) -> bool:
-        """Whether there are so many places left at all."""
+        """Return whether `places` are left at all."""
         return places <= self._most - self.held
 
     def take(self, identity: bytes, network: str, places: int = 1) -> None:
-        """They hold so many places more. Those of an earlier life are taken whether or not there is room."""
+        """Take places. Those of an earlier life are taken whether or not there is room."""
         held = self._identities.get(identity)
         if held is None:
             held = _Held(0, network)
@@ -287,7 +290,7 @@ class Shares:
         self.held += places
 
     def give_back(self, identity: bytes, places: int = 1) -> None:
-        """They hold so many places less."""
+        """Give places back."""
         held = self._identities[identity]
         self.held -= places
         if held.places > places:

@@ -1,6 +1,6 @@
-"""What is done with mail: taken in, promised when the disk has it, handed over, dropped when old.
+"""Mail: letters for people who are away are stored, handed over, and dropped when they expire (clause 7).
 
-The rules of clause 7. It decides and sends nothing; letters' bytes are read from the store when they are handed over.
+A letter is confirmed when the disk has it. Its bytes stay in the store until it is handed over.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,11 +36,11 @@ from chatapp.wire.messages.mail import (
 )
 
 _BATCH_LETTERS: Final = 256
-"""As many as a `MailBatch` may hold."""
+"""How many letters a `MailBatch` may hold."""
 
 
 class QueuedLetter:
-    """What is known of a letter without reading it."""
+    """A letter in a mailbox, without its bytes."""
 
     __slots__ = ("expires_at", "is_stored", "number", "places", "repeat", "sender", "serial", "size")
 
@@ -51,22 +51,22 @@ class QueuedLetter:
         self.sender: Final = sender
         self.number: Final = number
         self.places: Final = places_of(size)
-        """How much of a mailbox it takes."""
+        """How many places of a mailbox it takes."""
         self.size: Final = size
         self.expires_at: Final = expires_at
         self.is_stored = is_stored
-        """Whether the disk has it: only then is it shown to its reader."""
+        """Whether the disk has it. Only then is it handed to its reader."""
         self.repeat: tuple[int, Caller] | None = None
-        """Who asked again for a letter that is on its way to the disk, and by which reference: the last one."""
+        """The reference and caller of the latest repeat, while the letter is on its way to the disk."""
 
 
 def places_of(size: int) -> int:
-    """How many places a letter of so many bytes takes."""
+    """Return how many places a letter of `size` bytes takes."""
     return 1 + size // LETTER_PLACE
 
 
 class LetterBatch(NamedTuple):
-    """The oldest letters that go together; `more` says that others wait behind them."""
+    """The oldest letters of a mailbox; `more` says that others wait behind them."""
 
     letters: list[QueuedLetter]
     more: bool
@@ -81,9 +81,9 @@ class Mailbox:
         self._by_serial: dict[int, QueuedLetter] = {}
         self._by_id: dict[tuple[bytes, int], QueuedLetter] = {}
         self.shares: Final = Shares(most=MAILBOX_PLACES)
-        """Who holds how many places in it."""
+        """The senders' shares of its places."""
         self.outstanding: set[int] = set()
-        """Serials that the reader was given and has not taken yet."""
+        """Serials of letters that the reader was given and has not taken yet."""
 
     def __len__(self) -> int:
         return len(self._by_serial)
@@ -92,21 +92,21 @@ class Mailbox:
         return iter(self._by_serial.values())
 
     def find(self, sender: bytes, number: int) -> QueuedLetter | None:
-        """The letter with this id."""
+        """Return the letter with this sender and number."""
         return self._by_id.get((sender, number))
 
     def get(self, serial: int) -> QueuedLetter | None:
-        """The letter with this serial."""
+        """Return the letter with this serial."""
         return self._by_serial.get(serial)
 
     def add(self, letter: QueuedLetter, network: str) -> None:
-        """The newest letter."""
+        """Add the newest letter."""
         self._by_serial[letter.serial] = letter
         self._by_id[letter.sender, letter.number] = letter
         self.shares.take(letter.sender, network, letter.places)
 
     def remove(self, serial: int) -> QueuedLetter | None:
-        """Taken, expired or not kept after all."""
+        """Remove a letter that was taken, has expired or was not stored."""
         self.outstanding.discard(serial)
         letter = self._by_serial.pop(serial, None)
         if letter is not None:
@@ -115,7 +115,7 @@ class Mailbox:
         return letter
 
     def next_batch(self) -> LetterBatch:
-        """The oldest stored letters, as many as go together; they are outstanding now."""
+        """Return the oldest stored letters, as many as one batch holds, and mark them as outstanding."""
         chosen: list[QueuedLetter] = []
         size = 0
         for letter in self:
@@ -131,7 +131,7 @@ class Mailbox:
 
 
 class Mailboxes:
-    """Everybody's mailbox; empty ones cost nothing."""
+    """All mailboxes; empty ones take no memory."""
 
     def __init__(self, *, places: int, next_serial: int) -> None:
         """`places`: of all mailboxes together."""
@@ -144,11 +144,11 @@ class Mailboxes:
         return self._count
 
     def find(self, recipient: bytes) -> Mailbox | None:
-        """The mailbox of somebody for whom letters wait."""
+        """Return the mailbox of a recipient for whom letters wait."""
         return self._boxes.get(recipient)
 
     def refusal_of(self, recipient: bytes, sender: bytes, network: str, size: int) -> MailRefusal | None:
-        """Why this sender cannot leave a letter of this size; None when they can."""
+        """Return why this sender cannot leave a letter of this size; None if they can."""
         places, box = places_of(size), self._boxes.get(recipient)
         for shares in (self._shares,) if box is None else (box.shares, self._shares):
             if not shares.has_room(sender, network, places):
@@ -158,7 +158,7 @@ class Mailboxes:
     def deposit(
         self, recipient: bytes, sender: bytes, network: str, number: int, size: int, *, now: float
     ) -> QueuedLetter:
-        """A new letter, not on the disk yet."""
+        """Add a new letter, which is not on the disk yet."""
         letter = QueuedLetter(
             serial=self._next_serial,
             sender=sender,
@@ -171,7 +171,7 @@ class Mailboxes:
         return letter
 
     def add(self, recipient: bytes, letter: QueuedLetter, network: str) -> None:
-        """A letter, new or loaded, whose sender is counted with this network."""
+        """Add a letter whose sender is counted with this network."""
         self._next_serial = max(self._next_serial, letter.serial + 1)
         box = self._boxes.get(recipient)
         if box is None:
@@ -181,7 +181,7 @@ class Mailboxes:
         self._count += 1
 
     def remove(self, recipient: bytes, serials: list[int]) -> list[QueuedLetter]:
-        """Those that were there."""
+        """Remove letters. Return those that were there."""
         box = self._boxes.get(recipient)
         if box is None:
             return []
@@ -194,9 +194,10 @@ class Mailboxes:
         return removed
 
     def expired(self, *, now: float) -> Iterator[tuple[bytes, list[int]]]:
-        """(recipient, serials) of letters that nobody fetched in time, for the caller to remove.
+        """Yield (recipient, serials) of letters that have expired, for the caller to remove.
 
-        A letter that is just being written to the disk is left alone, and one out with its reader for the next sweep.
+        A letter that is on its way to the disk is left alone, and one that its reader is storing is left for the next
+        sweep.
         """
         for recipient, box in list(self._boxes.items()):
             over = [
@@ -212,7 +213,7 @@ ReadLetters = Callable[[bytes, Sequence[int]], list[bytes]]
 
 
 class MailService:
-    """All mail."""
+    """Handles the requests about mail."""
 
     def __init__(
         self,
@@ -236,7 +237,7 @@ class MailService:
         return len(self._boxes)
 
     def load(self, loaded: Loaded, *, now: float) -> None:
-        """Letters of earlier lives."""
+        """Restore the letters of earlier lives."""
         self._boxes = Mailboxes(places=self._places, next_serial=loaded.highest_serial + 1)
         wall = self._clock.seconds(now)
         for recipient, heads in loaded.letters.items():
@@ -255,7 +256,7 @@ class MailService:
     # --- in
 
     def deposit(self, request: DepositMail, caller: Caller, *, now: float) -> list[Effect]:
-        """Keep a letter: answered when the disk has it, and at once where it is refused or was kept before."""
+        """Store a letter. It is answered when the disk has it, or at once if it is refused or was stored before."""
         identity, recipient = caller.identity, request.recipient
         author = self._directory.person(identity)
         if author is None or self._directory.person(recipient) is None:
@@ -284,7 +285,7 @@ class MailService:
         return [_promise(entry, request.reference, caller)]
 
     def letter_settled(self, outcome: LetterOutcome, caller: Caller) -> list[Effect]:
-        """The disk has answered: tell the sender, and the reader if they are there and free."""
+        """Finish a deposit: answer the sender, and hand the letter over if the reader is there and free."""
         box = self._boxes.find(outcome.recipient)
         letter = None if box is None else box.get(outcome.serial)
         asked = [(outcome.reference, caller)]
@@ -305,13 +306,13 @@ class MailService:
     # --- out
 
     def reader_left(self, reader: bytes) -> None:
-        """What was out with them is so no more."""
+        """Forget what the reader was given: their link has gone."""
         box = self._boxes.find(reader)
         if box is not None:
             box.outstanding.clear()
 
     def take(self, request: TakeMail, caller: Caller) -> list[Effect]:
-        """The reader has stored these: drop them, and hand over the next."""
+        """Drop the letters that the reader has stored, and hand over the next."""
         box = self._boxes.find(caller.identity)
         if box is None:
             return []
@@ -350,7 +351,7 @@ class MailService:
         return [Push(link=link, message=MailBatch(handed, more=more))]
 
     def _give_up(self, reader: bytes, loss: RecordLost) -> list[Effect]:
-        """Letters that the disk has lost: their senders are told, as of expired ones, and the rest is handed over."""
+        """Report letters that the disk has lost to their senders as expired, and hand over the rest."""
         effects = self._drop(reader, loss.keys)
         if not any(isinstance(effect, Persist) for effect in effects):
             return [
@@ -361,7 +362,7 @@ class MailService:
     # --- age
 
     def ask(self, request: AskMail, caller: Caller) -> list[Effect]:
-        """Which of these letters are not here any more. An author who had no link when they were dropped was not told."""
+        """Report which of these letters have gone. A sender without a link was not told when they were dropped."""
         box = self._boxes.find(request.recipient)
         return [
             Reply(to=caller, message=MailExpired(request.recipient, number))
@@ -370,7 +371,7 @@ class MailService:
         ]
 
     def sweep(self, *, now: float) -> list[Effect]:
-        """Drop what nobody fetched in time."""
+        """Drop the letters that have expired."""
         effects: list[Effect] = []
         for recipient, serials in self._boxes.expired(now=now):
             effects += self._drop(recipient, serials)

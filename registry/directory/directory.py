@@ -1,7 +1,6 @@
-"""The directory: who holds which name, where they are, and the table of rows that all peers copy.
+"""The directory: who has which name, where they are, and the table of rows that all peers copy (clause 3).
 
-It is the only place where a name or a key becomes an address. Rows belong to identities, so a name can change under
-one. It knows names, cards and versions (clause 3).
+This is the only place where a name or a key becomes an address. A row belongs to an identity, so its name can change.
 """
 
 import heapq
@@ -32,7 +31,7 @@ _NOWHERE: Final = Address("", 0)
 
 
 class Person:
-    """One row of the table, and what the directory knows beside it."""
+    """A row of the table, and what only the registry knows about its person."""
 
     __slots__ = (
         "address",
@@ -55,29 +54,30 @@ class Person:
         self.card = card
         self.name_key = key
         self.channel_since: Final = channel_since
-        """The channel's newest position when their first name was bound: nothing before it is theirs to read."""
+        """The channel's newest position when the first name was bound: nothing up to it is this person's to read."""
         self.network: Final = network
-        """From where it was bound. Quotas count by it, as identities cost nothing and programs move."""
+        """The network from which the name was bound. Quotas count by it, because identities cost nothing and programs
+        move."""
         self.address = _NOWHERE
         self.presence = Presence.AWAY
         self.is_banned = False
-        """Whether they are kept out, whatever else the row could say of their presence."""
+        """Whether the person is banned. The row says so instead of the presence."""
         self.since = since
         self.sender_index = 0
         self.version = 0
         self.told_at = float("-inf")
-        """When the row was last told at once for a change of this life."""
+        """When a change of this row was last announced at once."""
         self.place = -1
         self.encoded: msgspec.Raw | None = None
         self.size = 0
 
     @property
     def online(self) -> bool:
-        """Whether they are here."""
+        """Whether the person is online."""
         return self.presence is Presence.ONLINE
 
     def row(self) -> msgspec.Raw:
-        """The row's bytes, made once a change and shared by everybody who reads them."""
+        """Return the encoded row, made once a change and shared by all readers."""
         if self.encoded is None:
             host, port = self.address
             presence = Presence.BANNED if self.is_banned else self.presence
@@ -92,7 +92,7 @@ _BLANKS_ALLOWED = 64
 
 
 class ChangeLog(Generic[Thing]):
-    """Things by the version of their last change. Whoever appends keeps the place that `append` returns."""
+    """Things in the order of their last change. The caller remembers the place that `append` returns."""
 
     __slots__ = ("_blanks", "_things", "_versions")
 
@@ -105,18 +105,18 @@ class ChangeLog(Generic[Thing]):
         return len(self._things) - self._blanks
 
     def append(self, version: int, thing: Thing) -> int:
-        """`version` is above all before it. The place is good until `wants_rewriting`."""
+        """Add a thing at the end and return its place, valid until `rewrite`. `version` must be above all earlier ones."""
         self._versions.append(version)
         self._things.append(thing)
         return len(self._things) - 1
 
     def blank(self, place: int) -> None:
-        """The thing at this place changes again."""
+        """Remove the thing at this place: it is about to be appended again."""
         self._things[place] = None
         self._blanks += 1
 
     def after(self, version: int) -> Iterator[tuple[int, Thing]]:
-        """What changed after `version`, oldest change first."""
+        """Yield what changed after `version`, oldest change first."""
         versions, things, begin = self.walk(version)
         for place in range(begin, len(things)):
             thing = things[place]
@@ -124,18 +124,19 @@ class ChangeLog(Generic[Thing]):
                 yield versions[place], thing
 
     def walk(self, version: int) -> tuple[Sequence[int], Sequence[Thing | None], int]:
-        """The versions, the things with blanks (None) among them, and where those after `version` begin.
+        """Return the versions, the things (None for removed ones), and the index of the first change after `version`.
 
-        For whoever walks a million of them: to be read at once, and not to be changed."""
+        For callers that walk a million of them. Read both at once and do not change them.
+        """
         return self._versions, self._things, bisect_right(self._versions, version)
 
     @property
     def wants_rewriting(self) -> bool:
-        """Whether blanks outnumber things."""
+        """Whether removed places outnumber the things."""
         return 2 * self._blanks > len(self._things) + _BLANKS_ALLOWED
 
     def rewrite(self) -> Iterator[tuple[int, Thing]]:
-        """Drop the blanks; each thing with its new place."""
+        """Drop the removed places. Yield each thing with its new place."""
         kept = list(self.after(-1))
         self._versions = [version for version, _ in kept]
         self._things = [thing for _, thing in kept]
@@ -153,7 +154,7 @@ class _Page(NamedTuple):
 
 
 class Pages:
-    """The newest few, by the version after which they begin."""
+    """The most recently encoded pages, by the version after which they begin."""
 
     __slots__ = ("_pages",)
 
@@ -161,18 +162,18 @@ class Pages:
         self._pages: dict[int, _Page] = {}
 
     def find(self, since: int) -> msgspec.Raw | None:
-        """The page, if it is still good."""
+        """Return the page, if it is still valid."""
         page = self._pages.get(since)
         return None if page is None else page.encoded
 
     def keep(self, since: int, upto: int, encoded: msgspec.Raw, *, is_last: bool) -> None:
-        """A page just made."""
+        """Keep a page that was just encoded."""
         if len(self._pages) >= PAGES_KEPT:
             del self._pages[next(iter(self._pages))]
         self._pages[since] = _Page(upto, is_last, encoded)
 
     def row_changes(self, version: int) -> None:
-        """A row of this version (0 for none) gets a newer one."""
+        """Drop the pages that hold the row with this version (0 for a new row) or that would have to end with it."""
         if self._pages:
             self._pages = {
                 since: page
@@ -182,13 +183,13 @@ class Pages:
 
 
 _SAME_CHANGE: Final = 0.1
-"""Seconds after a change that was told at once in which others belong to it: a newcomer's name, address and link."""
+"""Seconds in which further changes of a row belong to the first: a newcomer's name, address and link."""
 
 _ROWS_A_PAGE: Final = 4_096
 
 
 class Delta(NamedTuple):
-    """Rows that changed in (since, version]; `more` says that others changed after `version`."""
+    """The rows that changed in (since, version]; `more` says that others changed later."""
 
     rows: list[msgspec.Raw]
     version: int
@@ -196,11 +197,14 @@ class Delta(NamedTuple):
 
 
 class Directory:
-    """Everybody who ever got a name here."""
+    """Everybody who has a name here."""
 
     def __init__(self, *, version: int) -> None:
-        """Rows that change at a time `now` are told as often as one person, and one network, may change them; those without
-        a time, of earlier lives, at once."""
+        """Create an empty directory. `version`: where the numbers of this life begin.
+
+        A change that is made with a time `now` is announced at once within the rates of its person and network, and
+        later above them.
+        """
         self._people: dict[bytes, Person] = {}
         self.names: Final = Names()
         self._changes: ChangeLog[Person] = ChangeLog()
@@ -213,7 +217,7 @@ class Directory:
             rate=ROW_CHANGES_PER_NETWORK, burst=ROW_CHANGES_PER_NETWORK_BURST, most=BUCKETS_MAX
         )
         self._untold: dict[bytes, float] = {}
-        """Whose row stands otherwise than it was told, and when it is told again."""
+        """Identities whose row has changed without an announcement, and when it is due."""
         self._timers: list[tuple[float, bytes]] = []
         self.version = version
 
@@ -224,31 +228,31 @@ class Directory:
         return iter(self._people.values())
 
     def person(self, identity: bytes) -> Person | None:
-        """Who holds this key."""
+        """Return the person with this identity."""
         return self._people.get(identity)
 
     def network_of(self, identity: bytes) -> str:
-        """With which network somebody is counted; an empty one for whoever has no name."""
+        """Return the network with which an identity is counted; empty for an identity without a name."""
         person = self._people.get(identity)
         return "" if person is None else person.network
 
     def online(self) -> list[bytes]:
-        """Everybody who is online."""
+        """Return the identities of everybody online."""
         return list(self._online)
 
     @property
     def online_count(self) -> int:
-        """How many are online."""
+        """How many people are online."""
         return len(self._online)
 
     def online_addresses(self) -> list[Address]:
-        """Where everybody who is online is."""
+        """Return the addresses of everybody online."""
         return list(self._online.values())
 
     # --- names
 
     def refusal_of(self, card: Card, key: str, *, code: bytes = b"") -> RefusalReason | None:
-        """Why this card cannot be let in under the name with this key; None when it can. `code`: what is shown with it."""
+        """Return why this card cannot have the name with this key; None if it can. `code`: the join code shown with it."""
         person, names = self._people.get(card.identity), self.names
         if (
             names.is_operator_name(key)
@@ -269,7 +273,7 @@ class Directory:
     def bind(
         self, card: Card, *, channel_since: int, at: int, network: str = "", now: float | None = None
     ) -> Person:
-        """Somebody new from this network, under this name. `at`: Unix seconds of what is last known of them."""
+        """Add a person with a name. `at`: Unix seconds of the last sign of life."""
         key = name_key(card.name)
         self.names.bind(card.name, card.identity)
         person = Person(card, key=key, channel_since=channel_since, since=at, network=network)
@@ -281,15 +285,15 @@ class Directory:
     def rename(
         self, person: Person, card: Card, key: str, *, reserved_until: float, now: float | None = None
     ) -> list[str]:
-        """Another name for somebody. Returned are names of theirs that are free for it."""
+        """Give a person another name. Return the names that the person had and that become free."""
         before, person.name_key = person.name_key, key
         self.names.bind(card.name, card.identity)
         self.renew_card(person, card, now=now)
         return [] if before == key else self.names.reserve(before, card.identity, until=reserved_until)
 
     def release(self, person: Person) -> None:
-        """Their name is anybody's again, and their row is told to nobody who has not got it: else a newcomer would take
-        the first bearer of a name for the only one."""
+        """Remove a person, so that the name is free. Peers that have the row keep it; no peer gets it anew, since it
+        would take the first owner of the name for the only one."""
         identity = person.card.identity
         self.names.release(person.name_key, identity)
         del self._people[identity]
@@ -302,7 +306,7 @@ class Directory:
     # --- changes
 
     def renew_card(self, person: Person, card: Card, *, now: float | None = None) -> None:
-        """A newer card."""
+        """Replace a person's card by a newer one."""
         if card == person.card:
             return
         is_told = self._may_tell(person, now)
@@ -320,7 +324,7 @@ class Directory:
         wall_ms: int,
         now: float | None = None,
     ) -> None:
-        """Where somebody is, whether they are there, and by which number they speak in groups."""
+        """Set a person's presence, sender index and address."""
         where = person.address if address is None else address
         is_same = (presence, sender_index, where) == (person.presence, person.sender_index, person.address)
         is_told = not is_same and self._may_tell(person, now)
@@ -336,7 +340,7 @@ class Directory:
             self._tell(person)
 
     def ban(self, person: Person, *, is_banned: bool) -> None:
-        """Tell everybody at once that somebody is kept out, or is not any more."""
+        """Set whether a person is banned, and announce it at once."""
         if person.is_banned is not is_banned:
             is_told = self._may_tell(person, None)
             person.is_banned = is_banned
@@ -346,8 +350,8 @@ class Directory:
     # --- telling
 
     def _may_tell(self, person: Person, now: float | None) -> bool:
-        """Whether a change that is about to be made is told at once. If not, the row stays as it was told until it is due,
-        and is told then as it stands: who comes and goes all the time costs others one row now and then."""
+        """Return whether a change that is about to be made is announced at once. Otherwise the row stays as it was
+        announced until it is due: somebody who comes and goes all the time costs the others one row now and then."""
         identity = person.card.identity
         if identity in self._untold:
             return False
@@ -377,7 +381,7 @@ class Directory:
                 kept.place = place
 
     def handle_timer(self, *, now: float) -> None:
-        """Tell the rows that are due, if they still stand otherwise than they were told."""
+        """Announce the rows that are due, if they still differ from what was announced."""
         while self._timers and self._timers[0][0] <= now:
             due, identity = heapq.heappop(self._timers)
             if self._untold.get(identity) != due:
@@ -390,13 +394,13 @@ class Directory:
                 self._tell(person)
 
     def next_timer(self) -> float | None:
-        """When the next row is due."""
+        """Return when the next row is due."""
         return self._timers[0][0] if self._timers else None
 
     # --- reading
 
     def page(self, since: int) -> msgspec.Raw:
-        """An encoded `TablePage`: made once for all who ask for the same."""
+        """Return an encoded `TablePage`, made once for all who ask for the same."""
         page = self._pages.find(since)
         if page is None:
             delta = self.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=_ROWS_A_PAGE)
@@ -405,7 +409,7 @@ class Directory:
         return page
 
     def delta(self, since: int, *, bytes_max: int, rows_max: int) -> Delta:
-        """The oldest changes after `since`, as many as fit; one row goes whatever its size."""
+        """Return the oldest changes after `since`, as many as fit, at least one."""
         rows: list[msgspec.Raw] = []
         versions, people, begin = self._changes.walk(since)
         size, version = 0, since

@@ -1,6 +1,7 @@
-"""Which names are whose: borne, promised, or reserved for a while to whoever bore them (clause 4.7).
+"""Names: in use, claimed while on their way to the disk, reserved for their last owner, or kept for operators (clause
+4.7).
 
-Names come in as they are typed or by their keys; they are held by their keys, and refused where they look like others'.
+Names are held by their keys, and refused where they look like somebody else's.
 """
 
 from chatapp.wire.errors import NameRefused
@@ -9,32 +10,32 @@ from chatapp.wire.names import looks_of, name_key, peer_name
 
 
 class Names:
-    """Every name that somebody has or had; each belongs to one identity."""
+    """All names that are not free, each with the identity it belongs to."""
 
     def __init__(self) -> None:
         self._holders: dict[str, bytes] = {}
         self._looks: dict[str, set[str]] = {}
-        """What each name looks like, in all spellings in which it was held."""
+        """What each name looks like (its skeletons), in all spellings in which it was held."""
         self._alike: dict[str, dict[str, None]] = {}
-        """The names that look so: all are of one identity."""
+        """The names with each look; all belong to one identity."""
         self._claimed: set[str] = set()
         self._reserved: dict[bytes, dict[str, float]] = {}
-        """Until when, the oldest first."""
+        """By identity: reserved names and when each becomes free, the oldest first."""
         self._kept: dict[str, bytes] = {}
-        """Codes with which names that are kept are had, by the keys of the names."""
+        """Names kept for operators, by key, with the join code that opens each."""
         self._kept_looks: dict[str, set[str]] = {}
         self._bearers: dict[str, bytes] = {}
-        """Of those names, whoever bears them or bore them last."""
+        """The present or last owner of each name in `_kept`."""
 
     def __len__(self) -> int:
         return len(self._holders)
 
     def holder(self, key: str) -> bytes | None:
-        """To whom the name with this key belongs."""
+        """Return the identity that holds the name with this key."""
         return self._holders.get(key)
 
     def is_taken(self, name: str, identity: bytes, code: bytes = b"") -> bool:
-        """Whether it, or one that looks like it, is another's, or kept for whoever has another code than this."""
+        """Return whether the name, or a look-alike, is another identity's, or kept for whoever has another code."""
         key = name_key(name)
         if key in self._holders:
             return self._holders[key] != identity
@@ -48,22 +49,22 @@ class Names:
     # --- names that are kept
 
     def keep_for_operator(self, name: str, code: bytes = b"") -> None:
-        """Keep this name: while nobody has it, only its last bearer or somebody who shows this code gets it, and nobody gets
-        a name that looks like it."""
+        """Keep a name for an operator: while nobody has it, only its last owner or a peer that shows this code gets it,
+        and nobody gets a look-alike."""
         self._kept[name_key(name)] = code
         for look in looks_of(name):
             self._kept_looks.setdefault(look, set()).add(name_key(name))
 
     def is_operator_name(self, key: str) -> bool:
-        """Return whether the name with this key is kept."""
+        """Return whether the name with this key is kept for an operator."""
         return key in self._kept
 
     def is_open(self, key: str, identity: bytes, code: bytes) -> bool:
-        """Return whether this code, or this identity, opens a name that is kept; somebody else may have it all the same."""
+        """Return whether this code or this identity opens a name that is kept. Somebody else may have it all the same."""
         return (bool(code) and code == self._kept[key]) or self._bearers.get(key) == identity
 
     def bearer_of_kept(self, key: str) -> bytes | None:
-        """Return the last bearer of a name that is kept, as far as this life of the registry knows."""
+        """Return the present or last owner of a name that is kept, as far as this life of the registry knows."""
         return self._bearers.get(key)
 
     def is_held_or_alike(self, name: str) -> bool:
@@ -73,22 +74,22 @@ class Names:
     # --- whose they become
 
     def claim(self, name: str, identity: bytes) -> None:
-        """Nobody else gets this name from now on, though it is not on disk yet."""
+        """Hold a name for an identity while it is on its way to the disk."""
         self._claimed.add(self._hold(name, identity))
 
     def is_claimed(self, key: str) -> bool:
-        """Whether it is on its way to the disk."""
+        """Return whether a name is on its way to the disk."""
         return key in self._claimed
 
     def release_claim(self, key: str, identity: bytes) -> None:
-        """The disk did not take a promised name: it is what it was before."""
+        """Undo `claim`: the name was not stored."""
         if key in self._claimed:
             self._claimed.discard(key)
             if key not in self._reserved.get(identity, ()):
                 self._free(key)
 
     def bind(self, name: str, identity: bytes) -> None:
-        """They bear it."""
+        """Give a name to an identity."""
         key = self._hold(name, identity)
         if key in self._kept:
             self._note_bearer(key, identity)
@@ -97,8 +98,8 @@ class Names:
             self._end_reservation(key, identity)
 
     def reserve(self, key: str, identity: bytes, *, until: float) -> list[str]:
-        """They bear it no more, and nobody else may until then. Returned are names that are free for it: nobody keeps
-        more than `NAMES_RESERVED_MAX` beside their own."""
+        """Reserve a name for its last owner. Return the owner's older reservations above `NAMES_RESERVED_MAX`, which
+        become free."""
         self._hold(key, identity)
         if key in self._kept:
             self._note_bearer(key, identity)
@@ -113,17 +114,17 @@ class Names:
         return over
 
     def release(self, key: str, identity: bytes) -> None:
-        """Nobody's any more."""
+        """Free a name."""
         self._bearers.pop(key, None)
         self._end_reservation(key, identity)
         self._free(key)
 
     def reserved(self) -> list[tuple[str, bytes]]:
-        """Names that nobody bears, and whose they were."""
+        """Return the reserved names, each with its last owner."""
         return [(key, identity) for identity, mine in self._reserved.items() for key in mine]
 
     def expired(self, *, now: float) -> list[str]:
-        """Drained: names that nobody bears, and nobody is kept from any more."""
+        """Free the reservations that have expired and return their names."""
         over = [
             (key, identity)
             for identity, mine in self._reserved.items()
@@ -165,7 +166,7 @@ class Names:
 
 
 def key_of(name: str) -> str | None:
-    """The key of a name, None when it is no name in its one right form."""
+    """Return the key of a name, None if it is not a valid name in its canonical form."""
     try:
         return name_key(name) if peer_name(name) == name else None
     except NameRefused:

@@ -1,8 +1,9 @@
-"""Presence: who is online and where, and how the table comes to say so.
+"""Presence: signs of life, who is online and where, and how the table comes to say so.
 
-A peer is online if it has shown a sign of life within the lease (`Liveness`). When a link ends, its
-peer is offline at once; a later sign of life brings it back. A peer that said so before it went is away, all others are
-lost (clause 3.2).
+A peer is online if it has shown a sign of life within the lease. An open TCP connection is none: the kernel of a hung
+program, or of a machine that is gone, keeps it open for minutes. Only what a program says itself counts: a REGISTER, a
+Ping, any frame on its link (clause 5.4). When a link ends, its peer is offline at once, until its next sign of life. A
+peer that said goodbye is away, all others are lost (clause 3.2).
 """
 
 from typing import Final
@@ -17,14 +18,14 @@ from chatapp.wire.messages.registration import Leave, Left, Ping, Pong
 
 
 class Liveness:
-    """Members and guests alike, by identity. It decides who is silent; what follows from that is decided elsewhere."""
+    """Decides which members and guests are silent, and whom to probe."""
 
     def __init__(self, policy: RegistryPolicy) -> None:
         self._leases: Final[Leases[bytes]] = Leases(policy.lease_span)
         self._doubted: Final[Leases[bytes]] = Leases(policy.probe_span)
-        """By when each must show a sign of life, or is asked (again)."""
+        """Deadlines of those in doubt: for a sign of life, or else for the next probe."""
         self._probes: Final[dict[bytes, int]] = {}
-        """How often each of them was asked."""
+        """How often each was probed."""
         self._probes_max: Final = policy.probes
         self._late_after: Final = policy.late_after
         self._patience: Final = policy.probe_span * policy.probes
@@ -39,20 +40,21 @@ class Liveness:
         return identity in self._leases
 
     def note(self, identity: bytes, *, now: float) -> None:
-        """They have shown a sign of life: they are here for one more lease, and no longer in doubt."""
+        """Note a sign of life: the lease is renewed and any doubt is over."""
         self._leases.renew(identity, now=now)
         if identity in self._probes:
             self._settle(identity)
 
     def end(self, identity: bytes) -> None:
-        """They are gone."""
+        """Forget somebody who has gone."""
         self._leases.end(identity)
         self._settle(identity)
 
     def check_alive(self, identity: bytes, *, now: float) -> None:
-        """Somebody waits for them in vain. Unless they show a sign of life soon, they are asked for one, several times.
+        """Start probing somebody whom another peer cannot reach, after a short wait for a sign of life.
 
-        It makes nobody silent who answers; and each doubt costs one probe at most, after a pause."""
+        Whoever answers stays online, and repeated reports send no more probes.
+        """
         if identity in self._leases and identity not in self._probes:
             self._probes[identity] = 0
             self._doubted.renew(identity, now=now)
@@ -60,7 +62,7 @@ class Liveness:
     # --- time
 
     def handle_timer(self, *, now: float) -> tuple[list[bytes], list[bytes]]:
-        """Drained: who is silent (and gone from here), and who is to be asked for a sign of life now."""
+        """Return who is silent from now on, and whom to probe now."""
         due = self.next_timer()
         if due is None or now < due:
             return [], []
@@ -85,7 +87,7 @@ class Liveness:
         return silent, to_ask
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         deadlines = (self._leases.next_deadline(), self._doubted.next_deadline())
         due = min((deadline for deadline in deadlines if deadline is not None), default=None)
         return None if due is None else max(due, self._patient_until)
@@ -96,7 +98,7 @@ class Liveness:
 
 
 class PresenceTracker:
-    """Keeps directory and roster in step with who is here."""
+    """Keeps the directory and the connections in step with who is online."""
 
     def __init__(
         self, directory: Directory, connections: Connections, liveness: Liveness, clock: WallClock
@@ -109,12 +111,12 @@ class PresenceTracker:
     # --- signs of life
 
     def arrive(self, person: Person, caller: Caller, *, now: float) -> None:
-        """They have registered."""
+        """Note that a person registered or sent a Ping."""
         self._liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
 
     def ping(self, ping: Ping, caller: Caller, *, now: float) -> list[Effect]:
-        """Keeps the lease, or brings somebody back; moves them to where their newest datagram came from."""
+        """Answer a Ping: it renews the lease, or brings the person back, at the address of their newest datagram."""
         person = self._directory.person(caller.identity)
         if person is None:
             return [Drop(reason=DropReason.PING_FROM_STRANGER)]
@@ -123,7 +125,7 @@ class PresenceTracker:
         return _answer(Pong(ping.reference, self._directory.version), caller, person)
 
     def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect] | None:
-        """They have a link; a former one goes. None when they have this one already, or no name."""
+        """Attach a link and end a former one. Return None if the link is attached already, or the person has no name."""
         person, connection = (
             self._directory.person(caller.identity),
             self._connections.of(caller.identity),
@@ -139,7 +141,7 @@ class PresenceTracker:
     # --- going
 
     def leave(self, leave: Leave, caller: Caller, *, now: float) -> list[Effect]:
-        """Off on purpose; each repeat is answered again."""
+        """Take somebody offline who said goodbye; each repeat is answered again."""
         person = self._directory.person(caller.identity)
         if person is None:
             return [Drop(reason=DropReason.LEAVE_FROM_STRANGER)]
@@ -152,7 +154,7 @@ class PresenceTracker:
         return effects
 
     def evict(self, person: Person, *, now: float) -> list[Effect]:
-        """They may not be here any more. The end of a link makes them away; who has none is so at once."""
+        """Take a banned person offline: by ending the link if there is one, else at once."""
         link = self._connections.link_of(person.card.identity)
         if link is not None:
             return [Disconnect(link=link, reason=LinkEndReason.BANNED)]
@@ -160,7 +162,7 @@ class PresenceTracker:
         return []
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> bool:
-        """A link is over; whether it was the one that held somebody here."""
+        """A link is over. Return whether it was the person's current one."""
         person = self._directory.person(identity)
         if person is None or self._connections.link_of(identity) != link:
             return False
@@ -168,7 +170,7 @@ class PresenceTracker:
         return True
 
     def silent(self, identity: bytes, *, now: float) -> list[Effect]:
-        """They have shown no sign of life for too long: the end of their link makes them lost, or they are at once."""
+        """Take a silent person offline: by ending the link if there is one, else at once."""
         link = self._connections.link_of(identity)
         if link is not None:
             return [Disconnect(link=link, reason=LinkEndReason.SILENT)]
@@ -178,7 +180,7 @@ class PresenceTracker:
         return []
 
     def place_of(self, identity: bytes) -> tuple[int | None, Address | None]:
-        """The link and the address of somebody who is online."""
+        """Return the link and the address of somebody online."""
         person = self._directory.person(identity)
         if person is None or not person.online:
             return None, None
@@ -211,7 +213,7 @@ class PresenceTracker:
 
 
 def _answer(message: Pong | Left, caller: Caller, person: Person) -> list[Effect]:
-    """Nobody is written to at a place for which only an old datagram speaks: it may have been sent on by anybody."""
+    """Answer, unless only an old datagram speaks for the address: anybody may have replayed it."""
     if caller.address is None or caller.is_newest or caller.address == person.address:
         return [Reply(to=caller, message=message)]
     return [Drop(reason=DropReason.OLD_DATAGRAM_FROM_ELSEWHERE)]

@@ -1,7 +1,6 @@
-"""Coming in: what a REGISTER that proved its author leads to (clauses 4.3 to 4.5, 4.7).
+"""Registration: what an authentic REGISTER leads to (clauses 4.3 to 4.5 and 4.7).
 
-A new name is promised at once and spoken of when the disk has it: nobody else ever gets it, not after a crash either.
-It knows names and cards.
+A new name is claimed at once and confirmed when the disk has it, so nobody else ever gets it, not even after a crash.
 """
 
 from chatapp.registry.access import AccessPolicy
@@ -33,7 +32,7 @@ from chatapp.wire.messages.table import Card
 
 
 class Registration:
-    """Lets people in under their names."""
+    """Handles registrations."""
 
     def __init__(
         self,
@@ -57,7 +56,7 @@ class Registration:
         )
 
     def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
-        """Welcome, refuse, or wait for the disk."""
+        """Admit or refuse a peer, or wait for the disk."""
         card, nonce = register.card, register.nonce
         key = key_of(card.name)
         if key is None:
@@ -91,7 +90,7 @@ class Registration:
         return [self._bind(card, key, nonce, caller, since, entries, network, code)]
 
     def name_settled(self, outcome: NameOutcome, caller: Caller, *, now: float) -> list[Effect]:
-        """The disk has answered."""
+        """Finish a registration: the disk has answered."""
         card = outcome.card
         person = self._directory.person(card.identity)
         if not outcome.is_stored:
@@ -145,7 +144,7 @@ class Registration:
     def _rename(
         self, person: Person, card: Card, key: str, nonce: bytes, caller: Caller, now: float
     ) -> list[Effect]:
-        """Somebody who has another name comes in under this one: as if they had asked for it on a link."""
+        """Rename a member who registers under another name, as if they had asked for it on a link."""
         if self._renaming.is_pending(card.identity):
             return []
         refusal = self._renaming.refusal_of(card.identity, now=now)
@@ -155,7 +154,8 @@ class Registration:
         return [self._bind(card, key, nonce, caller, person.channel_since, entries, person.network)]
 
     def _return(self, person: Person, card: Card, nonce: bytes, caller: Caller, now: float) -> list[Effect]:
-        """Somebody whose name is bound already. They need not wait for the disk: only the counter is new to it."""
+        """Admit a member under the name that they have. Only the card's counter is new, so they need not wait for the
+        disk."""
         if self._connections.of(card.identity).nonce == nonce:
             is_here = person.online and caller.address == person.address
             repeated = Admit(to=caller, card=person.card, nonce=nonce, is_new=False)

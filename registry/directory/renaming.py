@@ -1,7 +1,6 @@
-"""Changing names: the identity stays, the card shows another name (clause 4.7).
+"""Renaming: an identity takes another name (clause 4.7).
 
-A new name is in the table when the disk has it; the one before stays reserved to its key for a while. It knows names
-and cards.
+The new name is in the table when the disk has it. The old one stays reserved for the identity for a while.
 """
 
 from collections.abc import Callable
@@ -33,19 +32,19 @@ from chatapp.wire.names import name_key
 
 
 class Renaming:
-    """Gives people who have a name another one."""
+    """Handles renames."""
 
     def __init__(self, directory: Directory, clock: WallClock, *, is_banned: Callable[[str], bool]) -> None:
-        """`is_banned`: whether nobody may bear the name with this key."""
+        """`is_banned`: tells whether the name with this key is banned."""
         self._is_banned = is_banned
         self._directory = directory
         self._clock = clock
         self._renames: Buckets[bytes] = Buckets(rate=1 / RENAMES_SPAN, burst=RENAMES_BURST, most=BUCKETS_MAX)
         self._pending: PendingRequests[Resume] = PendingRequests()
-        """Whose new name is on its way to the disk."""
+        """Identities whose new name is on its way to the disk."""
 
     def rename(self, request: Rename, caller: Caller, *, now: float) -> list[Effect]:
-        """On a link: answered when the disk has it, and at once where it is refused or was done before."""
+        """Handle a Rename. It is answered when the disk has the name, or at once if it is refused or was done before."""
         card, identity = request.card, caller.identity
         person = self._directory.person(identity)
         if person is None or card.identity != identity:
@@ -74,7 +73,7 @@ class Renaming:
         ]
 
     def rename_settled(self, outcome: RenameOutcome, caller: Caller, *, now: float) -> list[Effect]:
-        """The disk has answered."""
+        """Finish a rename: the disk has answered."""
         if not outcome.is_stored:
             waited = self.give_up(outcome.name_key, caller.identity)
             return [*_refusal(outcome.reference, caller, RefusalReason.NOT_SERVING), *waited]
@@ -89,15 +88,15 @@ class Renaming:
     # --- for whoever comes in under another name, too
 
     def is_pending(self, identity: bytes) -> bool:
-        """Whether the disk has yet to answer."""
+        """Return whether a new name of this identity is on its way to the disk."""
         return identity in self._pending
 
     def refusal_of(self, identity: bytes, *, now: float) -> RefusalReason | None:
-        """Too often: each new name is told to everybody."""
+        """Return why this identity cannot be renamed now: each new name is announced to everybody, so there is a rate."""
         return None if self._renames.take(identity, now=now) else RefusalReason.FULL
 
     def begin(self, person: Person, card: Card, key: str, *, now: float) -> tuple[Entry, ...]:
-        """The name is promised; what the disk must have before it is theirs."""
+        """Claim the name. Return the entries that make it the person's."""
         identity, at = card.identity, self._clock.millis(now)
         self._pending.begin(identity)
         bound = NameBound(key, identity, encode(card), person.channel_since, at, network=person.network)
@@ -108,13 +107,13 @@ class Renaming:
         return (bound, NameReserved(person.name_key, identity, at))
 
     def give_up(self, key: str, identity: bytes) -> list[Resume]:
-        """The disk did not take the name; what its bearer asked meanwhile follows."""
+        """Undo `begin`: the name was not stored. Return the requests that waited."""
         self._directory.names.release_claim(key, identity)
         return self._pending.end(identity)
 
     def settle(self, card: Card, key: str, *, now: float) -> tuple[RefusalReason | None, list[Effect]]:
-        """The disk has the name: the table says so, unless a newer card came by another way meanwhile, which is a refusal.
-        What its bearer asked meanwhile follows."""
+        """Put a stored name into the table, unless a newer card came meanwhile. Return the refusal in that case, and the
+        effects, with the requests that waited."""
         identity = card.identity
         waited = self._pending.end(identity)
         person = self._directory.person(identity)
@@ -130,7 +129,7 @@ class Renaming:
     # --- age
 
     def sweep(self, *, now: float) -> list[Effect]:
-        """Names that nobody bore for long enough are anybody's."""
+        """Free the names whose reservation has expired."""
         return _let_go(self._directory.names.expired(now=now))
 
 
@@ -145,7 +144,7 @@ def _refusal(reference: int, caller: Caller, reason: RefusalReason) -> list[Effe
 def restore_names(
     loaded: Loaded, directory: Directory, clock: WallClock, policy: RegistryPolicy, *, now: float
 ) -> int:
-    """Bind and reserve them all; how many cards there were of no shape that we know."""
+    """Restore the names of earlier lives. Return how many cards could not be decoded."""
     unreadable, wall = 0, clock.seconds(now)
     for kept in loaded.names:
         if isinstance(kept, NameReserved):
@@ -160,7 +159,7 @@ def restore_names(
 
 
 def _restore_bound(bound: NameBound, directory: Directory, wall: int, now: float) -> None:
-    """Whoever has two names was changing them when we stopped: the newer card says which one is theirs."""
+    """Bind a name. An identity with two names was being renamed when the registry stopped; its newer card decides."""
     card = decode_card(bound.card)
     person = directory.person(card.identity)
     until = now + NAME_KEPT_FOR

@@ -1,1 +1,1 @@
-"""What is between the registry and the network: links, sessions, and who may be heard."""
+"""What lies between the registry and the network: links, sessions, and admission of unknown addresses."""

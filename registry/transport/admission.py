@@ -1,8 +1,7 @@
-"""The gate: what an unknown address must show before anything costs us memory or much time.
+"""Admission: what an unknown address must show before it costs the registry memory or much time (clauses 4.1 to 4.3).
 
-HELLO -> COOKIE costs one keyed hash and no state. A REGISTER is looked at only with a cookie that its address was
-given, within the address's rate, and when its turn comes both its signatures are checked (clauses 4.1 to 4.3). Who may
-have which name is the directory's to say. It knows no clock and draws no number: the secret comes in.
+A COOKIE for a HELLO costs one keyed hash and no state. A REGISTER is looked at only with the cookie that was given to
+its address, and within the address's rate. Its two signatures, which cost most, are checked when its turn comes.
 """
 
 import hashlib
@@ -22,12 +21,12 @@ from chatapp.wire.messages.table import Card
 
 _COOKIE_SIZE: Final = 16
 _VERSION_REFUSALS_PER_SECOND: Final = 20.0
-"""Signed answers to HELLOs of another version, over all addresses: nobody has proved anything by a HELLO."""
+"""Signed answers a second to HELLOs of another version, over all addresses: a HELLO proves nothing."""
 _BY_VERSION: Final = "version"
 
 
 class Gate:
-    """Stands before the directory."""
+    """Answers HELLOs and screens REGISTERs."""
 
     def __init__(self, registry: Identity, *, secret: bytes, window: float) -> None:
         self._registry = registry
@@ -41,7 +40,7 @@ class Gate:
         )
 
     def answer_hello(self, data: bytes, sender: Address, *, card: Card, now: float) -> bytes | None:
-        """The answer to a HELLO, never longer than it; None for no answer. Raises DecodeError."""
+        """Return the answer to a HELLO, never longer than the HELLO; None for no answer. Raises DecodeError."""
         hello = decode_hello(data[1:])
         if hello.version == PROTOCOL_VERSION:
             cookie = Cookie(nonce=hello.nonce, cookie=self._cookie(sender, self._window_of(now)), card=card)
@@ -52,8 +51,8 @@ class Gate:
         return bytes((Kind.REFUSED,)) + encode(refused)
 
     def screen(self, data: bytes, sender: Address, *, now: float) -> Register | DropReason:
-        """A REGISTER that was sent from where it came from, within that address's rate, else why it is dropped: all that can
-        be said of it for little. Raises DecodeError."""
+        """Return a REGISTER with a valid cookie and within its network's rate, else why it is dropped. These checks cost
+        little. Raises DecodeError."""
         register = decode_register(data[1:])
         if not self._is_cookie_good(register.cookie, sender, now):
             return DropReason.BAD_COOKIE
@@ -62,7 +61,7 @@ class Gate:
         return register
 
     def flaw_of(self, register: Register) -> DropReason | None:
-        """Why it is not its author's after all; empty when it is. This is what costs."""
+        """Return what is wrong with the signatures; None if they are good. This check costs much."""
         if not is_register_authentic(register, registry=self._registry.public):
             return DropReason.BAD_REGISTER_SIGNATURE
         if not is_authentic(register.card):
@@ -89,15 +88,16 @@ Waiting = TypeVar("Waiting")
 
 RATE: Final = 1_000.0
 BURST: Final = 100.0
-"""What is looked at as it comes, a second and at once, from everybody together: a tenth of a core, and some 20 ms in which
-nothing else is done. More takes turns."""
+"""REGISTERs a second, and at once, that are handled as they come, from everybody together: a tenth of a core, and 20 ms
+in which nothing else is done. Further ones are queued."""
 
 A_TIMER: Final = 4
-"""Turns taken before others get the loop, above all the datagrams that wait in the socket: half a millisecond."""
+"""REGISTERs handled in one turn of the queue, half a millisecond, before the event loop goes on, above all to the
+datagrams that wait in the socket."""
 
 
 class FairQueue(Generic[Waiting]):
-    """Lines of those who wait, one a network."""
+    """A queue for each network, served in turns."""
 
     def __init__(self, *, most: int, now: float) -> None:
         self._most: Final = most
@@ -106,17 +106,17 @@ class FairQueue(Generic[Waiting]):
         self._lines: OrderedDict[str, deque[Waiting]] = OrderedDict()
         self._count = 0
         self.due = float("inf")
-        """When the next turns are to be taken."""
+        """When `taken` is to be called next."""
 
     def __len__(self) -> int:
         return self._count
 
     def is_free(self, *, now: float) -> bool:
-        """Whether one more may be looked at as it comes."""
+        """Return whether one more may be handled as it comes."""
         return not self._count and self._at_once.take(None, now=now)
 
     def join(self, network: str, one: Waiting, *, now: float) -> bool:
-        """Behind others of its network; False when too many of them wait."""
+        """Queue behind others of the network. Return False if too many wait."""
         line = self._lines.setdefault(network, deque())
         has_room = self._count < self._most if not line else len(line) < self._shared - self._count
         if has_room:
@@ -128,7 +128,7 @@ class FairQueue(Generic[Waiting]):
         return has_room
 
     def taken(self, *, now: float) -> list[Waiting]:
-        """Drained: whose turn it is now."""
+        """Remove and return those whose turn it is."""
         taken: list[Waiting] = []
         while self._lines and len(taken) < A_TIMER:
             network, line = self._lines.popitem(last=False)

@@ -1,8 +1,7 @@
-"""Links as the registry keeps them: from a connection that has proved nothing to an attached peer.
+"""Links as the registry sees them: from a connection that has proved nothing to an attached peer (clauses 9.1, 9.2 and
+9.6).
 
-WAITING --first frame opens--> ATTACHED either of them --> gone
-
-It knows sessions, deadlines and queues of bytes (clauses 9.1, 9.2 and 9.6).
+A link is WAITING until its first frame opens, then ATTACHED until either side ends it.
 """
 
 import enum
@@ -30,11 +29,11 @@ from chatapp.wire.limits import (
 from chatapp.wire.sessions.link import LinkSession
 
 TIME_TO_SPEAK: Final = 2.0
-"""Seconds that a connection has to speak before a flood may push it out. A class behind one address that connects at
-once must not push itself out; a silent connection lives no longer than this while others want its place."""
+"""Seconds that a connection has to speak before a flood may push it out. A class of pupils behind one address that
+connects at once must not push itself out; a silent connection lives no longer than this while others want its place."""
 
 WAITING_AT_ONCE: Final = 8 * LINKS_WAITING_IN_ALL
-"""Connections without a first frame, however young: past it the oldest goes at once."""
+"""Connections without a first frame, however young, past which the oldest is ended at once."""
 
 
 class PendingConnections:
@@ -97,12 +96,12 @@ class PendingConnections:
 
 
 def cost_of_line(size: int) -> int:
-    """As how many requests more than one a group frame of so many bytes counts."""
+    """Return how many extra requests a group frame of `size` bytes counts as."""
     return LINE_COST - 1 + size // LINE_UNIT
 
 
 def cost_of_answers(size: int, requests: int) -> int:
-    """As how many requests more so many bytes of answers count than those for which they are."""
+    """Return how many extra requests `size` bytes of answers count as, beyond the `requests` they answer."""
     return max(size // ANSWER_UNIT - requests, 0)
 
 
@@ -151,33 +150,33 @@ class LinkThrottle:
 
 
 class FanoutBuffer:
-    """The frames of this turn, and who said each."""
+    """The relayed frames of this turn, with the link that sent each."""
 
     __slots__ = ("_frames", "_joined", "_senders", "begin", "end")
 
     def __init__(self) -> None:
         self.begin = 0
-        """The place of the first frame of this turn."""
+        """The index of the first frame of this turn."""
         self.end = 0
-        """The place of the next frame."""
+        """The index of the next frame."""
         self._frames: list[bytes] = []
         self._senders: list[int] = []
         self._joined: dict[int, bytes] = {}
 
     @property
     def senders(self) -> set[int]:
-        """All who said something in this turn."""
+        """The links that sent something in this turn."""
         return set(self._senders)
 
     def append(self, frame: bytes, *, sender: int) -> None:
-        """The newest frame."""
+        """Add the newest frame."""
         self._frames.append(frame)
         self._senders.append(sender)
         self.end += 1
         self._joined.clear()
 
     def after(self, place: int) -> bytes:
-        """All frames of this turn from a place on: one object for all who ask from there."""
+        """Return all frames of this turn from an index on: one object for all who ask for the same."""
         start = max(place - self.begin, 0)
         joined = self._joined.get(start)
         if joined is None:
@@ -185,7 +184,7 @@ class FanoutBuffer:
         return joined
 
     def after_of_others(self, place: int, number: int) -> bytes:
-        """The same without those that `number` said."""
+        """Return the same without the frames that link `number` sent."""
         if number not in self._senders:
             return self.after(place)
         start = max(place - self.begin, 0)
@@ -193,14 +192,14 @@ class FanoutBuffer:
         return b"".join([frame for frame, sender in pairs if sender != number])
 
     def clear(self) -> None:
-        """The turn is over."""
+        """Forget the frames: the turn is over."""
         self.begin = self.end
         self._frames, self._senders = [], []
         self._joined.clear()
 
 
 QUEUED_MAX: Final = 8 * LINK_FRAME_MAX
-"""Bytes of answers made for one link in one turn: who asks for more than that at once does not read it."""
+"""Bytes of answers for one link in one turn: a peer that asks for more at once does not read it."""
 
 
 class LinkState(enum.Enum):
@@ -213,7 +212,7 @@ class LinkState(enum.Enum):
 
 
 class PeerLink:
-    """One connection. `number` is the shell's name for it."""
+    """One connection. `number` is the driver's name for it."""
 
     __slots__ = (
         "backlog",
@@ -238,29 +237,29 @@ class PeerLink:
         self.session: LinkSession | None = None
         self.is_over = False
         self.pieces: list[bytes] | None = None
-        """What is queued, beside what it has not taken from the log of relayed frames; None while it is nothing."""
+        """Queued pieces, without the relayed frames that it has not taken yet; None for none."""
         self.place = 0
         """Next relay-log index to send."""
         self.queued = 0
-        """Bytes of answers among the pieces (relayed frames are shared, and do not count)."""
+        """Bytes of answers among the pieces. Relayed frames are shared and do not count."""
         self.backlog = 0
-        """Bytes of earlier turns that its reader had left unread when it was last written to."""
+        """Bytes of earlier turns that its reader had not read when the link was last written to."""
 
     @property
     def is_behind(self) -> bool:
-        """Whether so much waits for its reader that more of others' would bring it near its end."""
+        """Whether so much waits for its reader that others' messages could fill the queue."""
         return self.queued + 2 * self.backlog > LINK_QUEUE_MAX
 
 
 class Links:
-    """All connections, and what is to be done with them."""
+    """All connections and their queues."""
 
     def __init__(self, *, most: int, requests_per_second: float = REQUESTS_PER_SECOND) -> None:
         self._most: Final = most
         self._links: dict[int, PeerLink] = {}
         self._attached: dict[int, PeerLink] = {}
         self._guests: dict[int, PeerLink] = {}
-        """Attached too, of those without a name: nothing is relayed to them."""
+        """The attached links of guests: nothing is relayed to them."""
         self.pending: Final = PendingConnections()
         self.throttle: Final = LinkThrottle(requests_per_second=requests_per_second)
         self._relayed: Final = FanoutBuffer()
@@ -276,17 +275,17 @@ class Links:
         return len(self._links)
 
     def attached(self) -> list[PeerLink]:
-        """Those that have proved themselves."""
+        """Return all attached links."""
         return [*self._attached.values(), *self._guests.values()]
 
     def find(self, number: int) -> PeerLink | None:
-        """The link, unless it is over."""
+        """Return the link, unless it is over."""
         return self._links.get(number)
 
     # --- coming and going
 
     def open(self, number: int, remote: Address, *, now: float) -> None:
-        """A connection. Where there are too many, older ones go that have proved nothing."""
+        """Add a connection. If there are too many, end older ones that are still waiting."""
         if len(self._links) >= self._most:
             oldest = self.pending.oldest()
             if oldest is None:
@@ -301,8 +300,7 @@ class Links:
     def attach(
         self, link: PeerLink, session: LinkSession, identity: bytes, answer: bytes, *, is_guest: bool = False
     ) -> None:
-        """Its first frame opened, and `answer` goes before all else: its frames may be longer, and it lives as long as its
-        peer shows signs of life."""
+        """Attach a link whose first frame opened. `answer` goes before all else."""
         link.state, link.session, link.identity = LinkState.ATTACHED, session, identity
         self.pending.leave(link.number, link.network)
         link.place = self._relayed.end
@@ -311,14 +309,14 @@ class Links:
         self._queue(link, frame(answer))
 
     def end(self, number: int, reason: LinkEndReason) -> None:
-        """Close it, from our side, once what is queued has gone."""
+        """End a link from our side; what is queued still goes out."""
         link = self.forget(number)
         if link is not None:
             self.to_close.append((number, reason))
             self.ended.append((link, reason))
 
     def forget(self, number: int) -> PeerLink | None:
-        """It is over. Its queue is kept until it is drained."""
+        """Remove a link that is over. Its queue is kept until it is drained."""
         link = self._links.pop(number, None)
         if link is not None:
             link.is_over = True
@@ -348,7 +346,7 @@ class Links:
         self._queue(link, frame(link.session.seal(payload)))
 
     def renewal_came(self, link: PeerLink, data: bytes) -> None:
-        """A frame of a renewal of the link's keys, and what answers it (clause 9.6). Raises SealError."""
+        """Handle a frame that renews the link's keys (clause 9.6). Raises SealError."""
         assert link.session is not None
         answer = link.session.renewal_came(data)
         if answer:
@@ -359,7 +357,7 @@ class Links:
         self._relayed.append(frame(body), sender=sender)
 
     def relay_to(self, body: bytes, numbers: Iterable[int], *, sender: int) -> None:
-        """Queue the same bytes, one object, for those of these links that are there, but not for the sender's."""
+        """Queue the same bytes, one object, for those of these links that exist, but not for the sender's."""
         piece = frame(body)
         for number in numbers:
             link = self._attached.get(number)
@@ -367,7 +365,7 @@ class Links:
                 self._queue(link, piece)
 
     def _take_relayed(self, link: PeerLink) -> None:
-        """What was relayed up to now goes before what is queued next."""
+        """Queue what was relayed up to now, before what is queued next."""
         if link.place < self._relayed.end:
             relayed = self._relayed.after_of_others(link.place, link.number)
             link.place = self._relayed.end
@@ -383,20 +381,20 @@ class Links:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """Reads on where a pause is over; ends what has proved nothing for too long."""
+        """Resume links whose pause is over; end those whose first frame is late."""
         self.throttle.handle_timer(now=now)
         for number in self.pending.expired(now=now):
             self.end(number, LinkEndReason.FIRST_FRAME_LATE)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         deadlines = (self.pending.next_deadline(), self.throttle.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     # --- out
 
     def writes(self) -> list[tuple[int, list[bytes]]]:
-        """What each link is to be sent."""
+        """Drain the pieces for each link."""
         log = self._relayed
         if log.begin != log.end:
             for link in self._dirty:
@@ -416,7 +414,8 @@ class Links:
         return drained
 
     def _shared_writes(self) -> Iterator[tuple[int, list[bytes]]]:
-        """For those who have not taken what was relayed: they have nothing else to get, and most share one list."""
+        """Yield the relayed frames for links that have not taken them. These have nothing else queued, and most share
+        one list."""
         log = self._relayed
         begin, end = log.begin, log.end
         shared = [log.after(begin)]

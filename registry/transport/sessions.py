@@ -1,7 +1,7 @@
-"""The registry's sessions with its peers: who may open one, and what is sealed for whom.
+"""The registry's sessions: which peers may open one, and the connection that each identity has.
 
-Whoever was let in may, with the nonce of that registration as the context: an opening of an earlier registration, or of an
-earlier life of ours, opens nothing. Knows keys; no sockets or clocks.
+A session is bound to the nonce of the peer's latest registration, so an opening of an earlier registration, or of an
+earlier life of the registry, opens nothing.
 """
 
 import itertools
@@ -15,11 +15,11 @@ from chatapp.wire.sessions.session import SessionTable
 
 _KEY_SIZE: Final = 32
 _LOOKED_AT: Final = 16
-"""How many of those who came in longest ago are looked at for one with whom nothing is shared any more."""
+"""How many of the oldest registrations are tried to find one without a live session."""
 
 
 class Sessions:
-    """Everybody who was let in, and our own card."""
+    """The peers that may open sessions, and the registry's own card."""
 
     def __init__(self, identity: Identity, rng: Randomness, policy: RegistryPolicy, *, counter: int) -> None:
         self._contexts: dict[bytes, bytes] = {}
@@ -29,11 +29,11 @@ class Sessions:
         self.card: Final = make_card(identity, name="", mail=mail, counter=counter)
 
     def __len__(self) -> int:
-        """How many may open sessions."""
+        """Return how many peers may open sessions."""
         return len(self._contexts)
 
     def admit(self, identity: bytes, nonce: bytes, *, now: float) -> None:
-        """They were let in by the REGISTER with this nonce."""
+        """Allow sessions with a peer that was admitted by the REGISTER with this nonce."""
         if self._contexts.pop(identity, nonce) != nonce:
             self.table.meet_anew(identity, now=now)
         self._contexts[identity] = nonce
@@ -41,7 +41,7 @@ class Sessions:
             self._let_one_go(identity)
 
     def _let_one_go(self, newest: bytes) -> None:
-        """Of those who came in longest ago the first with whom nothing is shared now: they come in anew."""
+        """Forget the oldest registration that has no live session: that peer has to register again."""
         for identity in list(itertools.islice(self._contexts, _LOOKED_AT)):
             if identity != newest and not self.table.is_in_use(identity):
                 del self._contexts[identity]
@@ -54,46 +54,47 @@ _STATION_LAST: Final = 2**32 - 1
 
 
 class Connection:
-    """What one identity holds while it comes and goes."""
+    """The link of one identity, and what belongs to it."""
 
     __slots__ = ("link", "nonce", "sender_index")
 
     def __init__(self) -> None:
         self.link: int | None = None
         self.sender_index = 0
-        """The number by which its group frames are known, while its link lasts."""
+        """Identifies the sender in group frames while the link lasts."""
         self.nonce = b""
-        """Of its last REGISTER: the same once more is a repeated datagram."""
+        """The nonce of the last REGISTER: the same once more is a repeated datagram."""
 
 
 class Connections:
-    """Seats by identity. Sender indexes rise and are never given twice in one life (a group's nonce is made of them)."""
+    """Connections by identity. Sender indexes rise and are never reused in one life, since a group's nonces contain
+    them."""
 
     def __init__(self, *, first_sender_index: int) -> None:
         self._connections: dict[bytes, Connection] = {}
         self._next_sender_index = max(first_sender_index % _STATION_LAST, 1)
 
     def of(self, identity: bytes) -> Connection:
-        """Their seat, made when they have none."""
+        """Return an identity's connection, making it if needed."""
         connection = self._connections.get(identity)
         if connection is None:
             connection = self._connections[identity] = Connection()
         return connection
 
     def link_of(self, identity: bytes) -> int | None:
-        """Their link, if they have one."""
+        """Return an identity's link, None for none."""
         connection = self._connections.get(identity)
         return None if connection is None else connection.link
 
     def attach(self, connection: Connection, link: int) -> None:
-        """They have a link, and a sender index of its own."""
+        """Note a new link and give it a sender index of its own."""
         connection.link, connection.sender_index = link, self._next_sender_index
         self._next_sender_index = self._next_sender_index % _STATION_LAST + 1
 
     def detach(self, connection: Connection) -> None:
-        """Their link is gone."""
+        """Note that the link has gone."""
         connection.link, connection.sender_index = None, 0
 
     def attached(self) -> Iterator[Connection]:
-        """All who have a link."""
+        """Yield the connections that have a link."""
         return (connection for connection in self._connections.values() if connection.link is not None)
