@@ -1,4 +1,1 @@
-"""This package is about the help desk at the registry: one line of visitors a queue, operators, and what they say.
-
-It knows requests, effects and records.
-"""
+"""The help desk at the registry: a waiting line for each queue, operators, and what they and their visitors say."""

@@ -1,6 +1,6 @@
-"""The operator at the registry's own terminal: typed lines become the requests that peers send, notices become lines.
+"""The operator at the registry's console: typed lines become the requests that peers send, notices become lines.
 
-What is shown may wait for the disk, so the terminal keeps its own view of whom the operator serves (`wire.desk`), as a
+What is shown may wait for the disk, so the console keeps its own view of whom the operator serves (`wire.desk`), as a
 peer does at the far end of a link.
 """
 
@@ -64,13 +64,13 @@ _PLACE_DIGITS: Final = 9
 
 
 class ClientText(NamedTuple):
-    """Text for whoever is served."""
+    """Text for the visitor who is served."""
 
     text: str
 
 
 class BadInput(NamedTuple):
-    """A line that means nothing, or asks for help: what to answer."""
+    """A line that is no command and no text, or asks for help; holds the lines to answer."""
 
     lines: tuple[str, ...]
 
@@ -131,7 +131,7 @@ _COMMANDS: Final = {
 
 
 def parse(line: str) -> Command | None:
-    """What a typed line means; None for an empty one."""
+    """Return what a typed line means; None for an empty one."""
     line = line.rstrip("\r\n")
     if not line.strip():
         return None
@@ -156,7 +156,7 @@ def _command(typed: str) -> Command:
 
 
 ANSWERED_WITHIN: Final = 10.0
-"""Seconds after which an answer is taken for lost: where far too much waits for the disk, some are dropped."""
+"""Seconds after which an answer is taken for lost: when far too much waits for the disk, answers are dropped."""
 
 
 class _Entered(NamedTuple):
@@ -167,13 +167,13 @@ class _Entered(NamedTuple):
 class _Asked(NamedTuple):
     request: OperatorRequest
     subject: str
-    """The visitor meant by a number of the waiting room; else empty."""
+    """The visitor that a number of the waiting room stood for; else empty."""
     is_told: bool = False
-    """Whether the operator was told that it is done."""
+    """Whether the operator has been told that it is done."""
 
 
 class DeskConsole:
-    """One operator, in reach as long as the input is open."""
+    """The operator at the console, in reach as long as the input is open."""
 
     def __init__(
         self,
@@ -195,16 +195,16 @@ class DeskConsole:
         self._focus = Focus()
         self._room = ShownRoom()
         self._entered: deque[_Entered] = deque()
-        """Lines that wait for the answer to an earlier one, on which they may rest."""
+        """Lines that wait for the answer to an earlier one, on which they may depend."""
         self._asked: dict[int, _Asked] = {}
-        """Commands without an answer, by reference."""
+        """Commands that are not answered yet, by reference."""
         self._asked_at = float("-inf")
         self._is_closed = False
-        """Whether the input has ended, and lines or answers are still to come."""
+        """Whether the input has ended while lines or answers are still pending."""
         self._reference = 0
 
     def opened(self, *, now: float) -> list[Effect]:
-        """Somebody may type from now on. On duty at once, unless peers were named as operators."""
+        """Open the console. Its operator is on duty at once, unless peers are listed as operators."""
         queue = self._queue
         operator = queue.operators.get(CONSOLE)
         effects: list[Effect] = []
@@ -216,21 +216,21 @@ class DeskConsole:
         return self._publisher.conclude(effects, now=now)
 
     def closed(self, *, now: float) -> list[Effect]:
-        """The input has ended: off duty for good, when all that was typed is carried out."""
+        """Close the console: its operator goes off duty when everything typed has been carried out."""
         self._is_closed = True
         return self._carry_out_all(now)
 
     # --- what is typed
 
     def typed(self, line: str, *, now: float) -> list[Effect]:
-        """A line. It waits until the command before it is answered."""
+        """Take a typed line. It waits until the command before it is answered."""
         if len(self._entered) >= DESK_TYPED_AHEAD_MAX:
             return [ShowOnConsole(lines=(TOO_MANY_LINES,))]
         self._entered.append(_Entered(line, now))
         return self._carry_out_all(now)
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Wait no longer for an answer that is lost."""
+        """Stop waiting for an answer that is lost."""
         due = self.next_timer()
         if due is None or now < due:
             return []
@@ -238,7 +238,7 @@ class DeskConsole:
         return self._carry_out_all(now)
 
     def next_timer(self) -> float | None:
-        """When an answer on which something waits is taken for lost."""
+        """Return when an answer that lines wait for is taken for lost."""
         is_waiting = self._asked and (self._entered or self._is_closed)
         return self._asked_at + ANSWERED_WITHIN if is_waiting else None
 
@@ -299,13 +299,13 @@ class DeskConsole:
         return self._publisher.conclude(now=now, answer=answer, asker=asker_of(request, CONSOLE_CALLER))
 
     def _show(self, lines: tuple[str, ...], now: float) -> list[Effect]:
-        """Behind what is to be shown before."""
+        """Show lines behind those that wait to be shown already."""
         return self._publisher.conclude([ShowOnConsole(lines=lines)], now=now)
 
     # --- what the operator is told
 
     def told(self, notice: DeskNotice, *, now: float) -> list[Effect]:
-        """A notice to show, and then the lines that waited for it."""
+        """Show a notice, then carry out the lines that waited for it."""
         lines = self._heed(notice, now)
         return [*([ShowOnConsole(lines=lines)] if lines else []), *self._carry_out_all(now)]
 
@@ -336,7 +336,7 @@ class DeskConsole:
         return notice_lines(notice)
 
     def _duty_changed(self) -> tuple[str, ...]:
-        """Told before the visitor who comes by it, if `.on` or `.off` was typed."""
+        """Confirm a typed `.on` or `.off` before the visitor whom it brings is announced."""
         for reference, asked in self._asked.items():
             if isinstance(asked.request, TakeDuty | EndDuty):
                 self._asked[reference] = asked._replace(is_told=True)

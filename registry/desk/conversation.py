@@ -1,7 +1,4 @@
-"""Talk: a line of a visitor or an operator, taken once, kept, and passed on when the disk has it.
-
-It knows visits and transcripts.
-"""
+"""Conversations: a line of a visitor or an operator is accepted once, stored, and passed on when the disk has it."""
 
 from chatapp.registry.desk.guests import Guests
 from chatapp.registry.desk.queue import DeskQueue
@@ -23,7 +20,7 @@ from chatapp.wire.messages.desk import (
 
 
 class ConversationRules:
-    """What is said in visits."""
+    """Handles lines and acknowledgements."""
 
     def __init__(
         self,
@@ -45,7 +42,7 @@ class ConversationRules:
         )
 
     def say(self, request: SayAtDesk, caller: Caller, *, now: float) -> list[Effect]:
-        """A line, or the same once more."""
+        """Accept a line, or answer the same line sent again."""
         visit, author = self._visit_of(caller)
         refusal = self._misplaced(visit, author, request)
         if visit is None or refusal is not None:
@@ -66,7 +63,7 @@ class ConversationRules:
         return [self._keep(visit, said, transcript.first, request, caller)]
 
     def stored(self, note: DeskLineOutcome) -> list[Effect]:
-        """The disk has answered: now, and not before, the other one gets the line."""
+        """Pass a line on to the other side, now that the disk has it."""
         visit = self._queue.visits.get(note.visit)
         transcript = self._visits.transcripts.get(note.visit)
         if visit is None or transcript is None:
@@ -78,7 +75,7 @@ class ConversationRules:
         return self._sender.deliver(visit, VISITOR) + self._sender.deliver(visit, visit.operator)
 
     def heard(self, request: HeardAtDesk, caller: Caller) -> list[Effect]:
-        """A reader has shown lines: there may be more of them."""
+        """Note the lines that a reader has shown, and send further ones."""
         visit, reader = self._visit_of(caller)
         if visit is None or visit.number != request.visit or visit.number not in self._visits.transcripts:
             return [Drop(reason=DropReason.OTHER_VISIT)]
@@ -86,7 +83,7 @@ class ConversationRules:
         return self._sender.deliver(visit, reader)
 
     def read(self, request: ReadAtDesk, caller: Caller) -> list[Effect]:
-        """An operator's program says how much it knows of what was said."""
+        """Send an operator's program the lines that it does not know."""
         visit, reader = self._visit_of(caller)
         if visit is None or visit.number != request.visit or reader == VISITOR:
             return [Drop(reason=DropReason.OTHER_VISIT)]

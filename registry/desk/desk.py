@@ -1,6 +1,5 @@
-"""The help desk as one: who asks is sent to the right rules, and what follows is told once it is kept.
-
-The registry's service stands before it.
+"""The help desk as one service: it sends each request to the right rules, and notices go out when their records are
+stored.
 """
 
 from typing import assert_never
@@ -52,7 +51,7 @@ from chatapp.wire.messages.table import Card
 
 
 class Desk:
-    """All rules of the desk."""
+    """The desk, as the registry's service sees it."""
 
     def __init__(
         self,
@@ -98,7 +97,7 @@ class Desk:
         )
 
     def load(self, loaded: LoadedDesk, *, now: float) -> None:
-        """What earlier lives kept."""
+        """Restore what earlier lives stored."""
         restore(loaded, self._settings, self._queue, self._visits, self._statistics, now=now)
         self._visitor_rules.load(loaded.highest_visit)
 
@@ -110,7 +109,7 @@ class Desk:
         return identity in self.guests or (not card.name and self._directory.person(identity) is None)
 
     def serve_guest(self, request: Request, caller: Caller, *, now: float) -> list[Effect]:
-        """All that is served to one who has no name: what stands here, and nothing else."""
+        """Handle a guest's request. Guests are served nothing but what is listed here."""
         self._visitor_rules.heard(caller.identity)
         if isinstance(request, VisitorRequest):
             first = self._visitor_rules.handle(request, caller, now=now)
@@ -147,7 +146,7 @@ class Desk:
         return effects if link is None else [*effects, Disconnect(link=link, reason=LinkEndReason.LEFT)]
 
     def evict(self, identity: bytes, *, now: float) -> list[Effect]:
-        """This guest may not be here any more: as if they had left, but unasked."""
+        """Disconnect a banned guest, as if the guest had left."""
         self._visitor_rules.left(identity)
         effects, link = self._publisher.conclude(now=now), self.guests.link_of(identity)
         return effects if link is None else [*effects, Disconnect(link=link, reason=LinkEndReason.BANNED)]
@@ -155,7 +154,7 @@ class Desk:
     # --- members
 
     def serve(self, request: DeskRequest, caller: Caller, *, now: float) -> list[Effect]:
-        """What somebody with a name asks of the desk."""
+        """Handle a member's request to the desk."""
         if isinstance(request, OperatorRequest):
             answer = self._operator_rules.handle(request, caller, now=now)
             return self._publisher.conclude(now=now, answer=answer, asker=asker_of(request, caller))
@@ -164,19 +163,19 @@ class Desk:
         return [Drop(reason=DropReason.MEMBER_AT_DESK)]
 
     def member_attached(self, caller: Caller, *, now: float) -> list[Effect]:
-        """A member has a link: an operator goes on where they were."""
+        """A member has a new link: an operator continues where they were."""
         identity = caller.identity
         if not self._listed.is_one(identity) and identity not in self._queue.operators:
             return []
         return self._publisher.conclude(self._operator_rules.attached(caller), now=now)
 
     def member_left(self, identity: bytes, *, now: float) -> list[Effect]:
-        """A member went offline on purpose: an operator does not come back."""
+        """A member said goodbye: an operator is off duty."""
         self._queue.operator_gone(identity, now=now)
         return self._publisher.conclude(now=now)
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> list[Effect]:
-        """A link is over, a guest's or (when it was their present one) a member's."""
+        """A link is over: a guest's, or a member's current one."""
         if identity in self.guests:
             if self.guests.link_of(identity) == link:
                 self.guests.link_lost(identity, link, now=now)
@@ -198,7 +197,7 @@ class Desk:
     # --- the disk, time, looking
 
     def handle_outcome(self, note: DeskStoreOutcome, *, now: float) -> list[Effect]:
-        """The disk has answered."""
+        """Continue what waited for the disk."""
         match note:
             case VisitOutcome():
                 self._visitor_rules.kept(note)
@@ -210,13 +209,13 @@ class Desk:
         assert_never(note)
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Places and duties that nobody came back to, guests who are gone, positions to tell."""
+        """Do what is due: places and duties that have expired, guests to forget, positions to announce."""
         self.guests.expire(now=now)
         self._queue.handle_timer(now=now)
         return self._publisher.conclude(now=now) + self.console.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         deadlines = (
             self.guests.next_timer(),
             self._queue.next_timer(),

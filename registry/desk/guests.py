@@ -21,22 +21,22 @@ from chatapp.wire.messages.table import Card
 
 
 class Guest:
-    """One of them."""
+    """A connected program without a name."""
 
     __slots__ = ("address", "card", "host", "link", "nonce")
 
     def __init__(self, card: Card, address: Address) -> None:
         self.card = card
         self.host = address.host
-        """Where they came in from first: what counts for quotas."""
+        """The first address, which counts for quotas."""
         self.address = address
         self.link: int | None = None
         self.nonce = b""
-        """Of the last REGISTER: the same once more is a repeated datagram."""
+        """The nonce of the last REGISTER: the same once more is a repeated datagram."""
 
 
 class Guests:
-    """Everybody who is in without a name."""
+    """All guests."""
 
     def __init__(self, liveness: Liveness) -> None:
         self._liveness = liveness
@@ -51,19 +51,19 @@ class Guests:
         return identity in self._guests
 
     def host_of(self, identity: bytes) -> str:
-        """Where they came in from."""
+        """Return a guest's first address."""
         return self._guests[identity].host
 
     def card_of(self, identity: bytes) -> Card:
-        """Theirs."""
+        """Return a guest's card."""
         return self._guests[identity].card
 
     def linked(self) -> list[bytes]:
-        """Those with a link."""
+        """Return the guests with a link."""
         return [identity for identity, guest in self._guests.items() if guest.link is not None]
 
     def register(self, register: Register, caller: Caller, *, now: float) -> list[Effect]:
-        """A card without a name, whose author is proved. Whoever is in as a guest gets no name under the same key."""
+        """Admit a guest whose authorship is proved. A guest's key cannot take a name as well."""
         card, nonce = register.card, register.nonce
         if card.name:
             return [Refuse(to=caller, nonce=nonce, name=card.name, reason=RefusalReason.BAD_NAME)]
@@ -84,24 +84,24 @@ class Guests:
         return [Admit(to=caller, card=card, nonce=nonce, is_new=True)]
 
     def sign_of_life(self, caller: Caller, *, now: float) -> None:
-        """A REGISTER or a Ping of theirs: they are alive, and where the newest of them came from."""
+        """Note a sign of life, and the address of the newest one."""
         if caller.is_newest:
             self._liveness.note(caller.identity, now=now)
             if caller.address is not None:
                 self._guests[caller.identity].address = caller.address
 
     def silent(self, identity: bytes) -> list[Effect]:
-        """They have shown no sign of life for too long: the end of their link says what becomes of a visit."""
+        """Disconnect a silent guest. The end of the link decides what becomes of the visit."""
         link = self.link_of(identity)
         return [] if link is None else [Disconnect(link=link, reason=LinkEndReason.SILENT)]
 
     def place_of(self, identity: bytes) -> tuple[int | None, Address | None]:
-        """The link and the address of a guest."""
+        """Return a guest's link and address."""
         guest = self._guests.get(identity)
         return (None, None) if guest is None else (guest.link, guest.address)
 
     def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect]:
-        """They have a link; a former one goes."""
+        """Attach a guest's link and end a former one."""
         guest = self._guests[caller.identity]
         if guest.link == link:
             return [Drop(reason=DropReason.MISPLACED_ATTACH)]
@@ -111,7 +111,7 @@ class Guests:
         return [] if former is None else [Disconnect(link=former, reason=LinkEndReason.REPLACED)]
 
     def link_lost(self, identity: bytes, link: int, *, now: float) -> None:
-        """A link is over."""
+        """A guest's link is over."""
         guest = self._guests.get(identity)
         if guest is not None and guest.link == link:
             guest.link = None
@@ -119,12 +119,12 @@ class Guests:
             self._leases.renew(identity, now=now)
 
     def link_of(self, identity: bytes) -> int | None:
-        """Their link, if they have one."""
+        """Return a guest's link, None for none."""
         guest = self._guests.get(identity)
         return None if guest is None else guest.link
 
     def expire(self, *, now: float) -> None:
-        """Forget those who are gone for long enough."""
+        """Forget guests that have been without a link for long enough."""
         for identity in self._leases.expired(now=now):
             guest = self._guests.pop(identity)
             self._of_host[guest.host] -= 1
@@ -132,7 +132,7 @@ class Guests:
                 del self._of_host[guest.host]
 
     def next_timer(self) -> float | None:
-        """When the first of them is forgotten."""
+        """Return when the first guest is to be forgotten."""
         return self._leases.next_deadline()
 
     def _refusal_of(self, card: Card, guest: Guest | None, caller: Caller) -> RefusalReason | None:

@@ -1,7 +1,4 @@
-"""What those concerned are told when something has happened in the queue.
-
-It knows notices and who hears them.
-"""
+"""Notices: what visitors and operators are told when something has happened in the queue."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple, assert_never
@@ -53,18 +50,19 @@ _REACH: Final = {
 
 
 class EventBatch(NamedTuple):
-    """What happened at once, by the numbers of visits: several things to one visitor are told as one."""
+    """What happened in one turn, by the numbers of visits, so that several things that happen to a visitor are told in
+    one notice."""
 
     called: frozenset[int]
     kept: frozenset[int]
     put_back: frozenset[int]
     served_before: frozenset[int]
     asker: OperatorId
-    """The operator who asked for a change of visitor; NOBODY when it came about otherwise."""
+    """The operator who asked for the change of visitor; NOBODY if no operator did."""
 
     @classmethod
     def of(cls, happened: list[QueueEvent], asker: OperatorId) -> "EventBatch":
-        """Before the times are stamped."""
+        """Summarize the events of a turn. Call it before the times are stamped."""
         changes = [one for one in happened if isinstance(one, Change)]
 
         def those(event: VisitEvent) -> frozenset[int]:
@@ -80,7 +78,7 @@ class EventBatch(NamedTuple):
 
 
 class Notices:
-    """What is told, and what everybody was told last."""
+    """Builds notices, and remembers what each visitor was told last."""
 
     def __init__(
         self,
@@ -96,14 +94,14 @@ class Notices:
         self._statistics = statistics
         self._sender = sender
         self.references: Final[dict[int, int]] = {}
-        """Of requests that wait for their answer, by visit."""
+        """References of requests that wait for their answer, by visit."""
         self.moved: dict[str, None] = {}
-        """Queues in which positions are others."""
+        """Queues whose positions have changed."""
         self._told: dict[int, int] = {}
-        """The position that each visitor knows."""
+        """The position that each visitor was told last."""
 
     def moves(self, queue: str) -> list[Effect]:
-        """Their new positions, to all who know another one."""
+        """Tell the visitors in a queue whose position has changed."""
         effects: list[Effect] = []
         for position, visit in enumerate(self._queue.line(queue), 1):
             if visit.state is VisitState.WAITING and self._told.get(visit.number) != position:
@@ -113,7 +111,7 @@ class Notices:
     # --- as it stands
 
     def place(self, visit: Visit, cause: PlaceCause, *, reference: int = 0) -> PlaceTold:
-        """Where they are, as they are told it."""
+        """Build the notice of a visitor's position."""
         position = self._told[visit.number] = self._queue.line(visit.queue).position(visit)
         operators = self._queue.operators.on_duty(visit.queue)
         estimate = self._statistics.estimates[visit.queue].range(ahead=position - 1, operators=operators)
@@ -121,12 +119,12 @@ class Notices:
         return PlaceTold(reference, visit.number, cause, position, operators, least, most)
 
     def turn(self, visit: Visit, cause: TurnCause, *, reference: int = 0) -> TurnTold:
-        """That they are served, as they are told it."""
+        """Build the notice that a visitor is served."""
         self._told.pop(visit.number, None)
         return TurnTold(reference, visit.number, cause, self._operators.name_of(visit.operator))
 
     def duty(self, who: OperatorId, queue: str, *, is_on: bool) -> DutyTold:
-        """Whether an operator is on duty, and whom they serve."""
+        """Build the notice of an operator's duty and visitor."""
         operator = self._queue.operators.get(who)
         visit = None if operator is None else operator.visit
         return DutyTold(is_on, queue, 0 if visit is None else visit.number)
@@ -134,7 +132,7 @@ class Notices:
     def client(
         self, visit: Visit, cause: ClientCause, *, former: OperatorId = NOBODY, is_asked: bool = False
     ) -> ClientTold:
-        """Whom an operator serves, as they are told it."""
+        """Build the notice of the visitor whom an operator serves."""
         form = visit.form
         return ClientTold(
             visit=visit.number,
@@ -151,12 +149,13 @@ class Notices:
         )
 
     def client_again(self, visit: Visit) -> list[Effect]:
-        """To an operator who is back: whom they serve. They say how much they know of what was said."""
+        """Tell an operator who is back whom they serve. Their program says which lines it knows."""
         client = self.client(visit, ClientCause.RETURNED)
         return self._sender.tell_operator(visit.operator, client) + self._let_read(visit)
 
     def _let_read(self, visit: Visit) -> list[Effect]:
-        """Lines follow when the operator's program asks for them; the registry's own terminal shows all of them."""
+        """Prepare the transcript for an operator. Lines follow when the operator's program asks; the console shows all
+        at once."""
         transcript = self._visits.transcript(visit)
         transcript.expect(visit.operator)
         if visit.operator != CONSOLE:
@@ -292,13 +291,13 @@ class Notices:
 
 
 MOVES_SPAN: Final = 0.1
-"""Seconds between two tellings of changed positions."""
+"""Seconds between two announcements of changed positions."""
 
 _UNRECORDED: Final = (VisitEvent.KEPT, VisitEvent.LOST, VisitEvent.RETURNED, VisitEvent.PASSED_OVER)
 
 
 class Publisher:
-    """Turns happenings into effects."""
+    """Turns the queue's events into effects."""
 
     def __init__(
         self,
@@ -323,8 +322,8 @@ class Publisher:
         answer: Iterable[Effect] = (),
         asker: OperatorId = NOBODY,
     ) -> list[Effect]:
-        """`first`, what follows from all that happened, and `answer`, when all records are on the disk. `asker`: the
-        operator who has asked for a change of visitor by this.
+        """Return `first`, what follows from the queue's events, and `answer`, to be carried out when their records are
+        on the disk. `asker`: the operator who asked for a change of visitor.
 
         On a full disk the desk goes on all the same: only a restart would know less.
         """
@@ -345,11 +344,11 @@ class Publisher:
         return [Persist(entries=tuple(entries), then=tuple(effects), otherwise=tuple(effects))]
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Positions that were gathered."""
+        """Announce the gathered positions."""
         return self.conclude(now=now)
 
     def next_timer(self) -> float | None:
-        """When gathered positions are to be told."""
+        """Return when the gathered positions are due."""
         return self._told_at + MOVES_SPAN if self.notices.moved else None
 
     def _tell_moves(self, now: float) -> list[Effect]:
@@ -363,7 +362,7 @@ class Publisher:
     # --- stamps and records
 
     def _stamp(self, one: QueueEvent, wall_ms: int) -> None:
-        """Times that the machine, which knows none, leaves to us."""
+        """Stamp the times, which the queue does not know."""
         if not isinstance(one, Change):
             return
         visit = one.visit
@@ -399,7 +398,7 @@ class Publisher:
 
 
 def _changed(happened: list[QueueEvent]) -> list[Visit]:
-    """The visits whose record is another one, in order, each once; not those that are over."""
+    """Return the visits whose record has changed, in order, each once, without those that are over."""
     visits: dict[int, Visit] = {}
     for one in happened:
         if isinstance(one, VisitUpdated | HandoverReleased) or (

@@ -1,7 +1,6 @@
-"""What an operator asks: duty, the next visitor, the line, a note, a look at the room.
+"""Operators' requests: duty, the next visitor, the waiting line, notes, views of the room.
 
-A peer is on duty from its first `.next` or `.on` until `.off`, a hand on the queue that it must have asked for: nobody
-is put into a chat who is merely online. It knows operators and the queue; what follows from a change is told elsewhere.
+A peer is on duty from its first `.next` or `.on` until `.off`. Nobody is put into a chat for merely being online.
 """
 
 from typing import assert_never
@@ -39,7 +38,7 @@ from chatapp.wire.messages.desk import (
 
 
 class OperatorRules:
-    """Serves operators."""
+    """Handles operators' requests."""
 
     def __init__(
         self,
@@ -60,7 +59,7 @@ class OperatorRules:
         self._publisher = publisher
 
     def handle(self, request: OperatorRequest, caller: Caller, *, now: float) -> list[Effect]:
-        """The answer, which is to come behind what follows in the queue."""
+        """Handle a request and return the answer, which goes behind the notices that follow from it."""
         if not self._operators.is_operator(caller.identity) and caller.identity not in self._queue.operators:
             return self._done(request, CommandResult.NOT_AN_OPERATOR, caller)
         match request:
@@ -86,7 +85,7 @@ class OperatorRules:
     # --- duty
 
     def attached(self, caller: Caller) -> list[Effect]:
-        """Somebody has a link. An operator who was cut off goes on where they were, before anything else comes to them."""
+        """An operator has a new link: tell them their duty and their visitor before anything else reaches them."""
         who = caller.identity
         if not self._operators.is_operator(who) and who not in self._queue.operators:
             return []
@@ -201,7 +200,7 @@ class OperatorRules:
         return self._sender.answer(caller, room)
 
     def _room(self, queue: str, *, reference: int) -> RoomShown:
-        """Who is served and who waits, as far as one notice holds."""
+        """Build the view of who is served and who waits, as far as one notice holds."""
         line = self._queue.line(queue)
         served = [one.visit for one in self._queue.operators if one.visit and one.visit.queue == queue]
         waiting = [visit for visit, _ in zip(line, range(DESK_SHOWN_MAX), strict=False)]
@@ -226,7 +225,7 @@ class OperatorRules:
         )
 
     def _figures(self, queue: str, *, reference: int, now: float) -> FiguresShown:
-        """The figures of one queue as they are now."""
+        """Build the figures of a queue."""
         wall_ms = self._clock.millis(now)
         figures, line = self._statistics.figures[queue], self._queue.line(queue)
         under_way = [
@@ -254,6 +253,7 @@ class OperatorRules:
 
 
 def asker_of(request: OperatorRequest, caller: Caller) -> OperatorId:
-    """The operator who asks for a visitor by this, or for the end of a session; NOBODY for any other request."""
+    """Return the operator who asks for a visitor, or for the end of a session, by this request; NOBODY for other
+    requests."""
     is_asking = isinstance(request, TakeDuty | CallNext | EndSession | HandOver)
     return caller.identity if is_asking else NOBODY

@@ -1,9 +1,9 @@
-"""The queue: who is in line, who serves whom, and what follows from each thing that happens.
+"""The queue as a pure state machine: who is in line, who serves whom, and what each event leads to.
 
-First come, first served: whoever is in reach is called before all behind them. A visitor who is out of reach keeps the
-place; for a moment nobody is called before them, after that the others are. A free operator on duty gets the first at
-once. It is a pure machine (`states.TRANSITIONS`): events and `now` come in, happenings are drained. What it is asked
-must fit: `ValueError` is our caller's mistake.
+First come, first served: a visitor in reach is called before all behind them. A visitor out of reach keeps the place;
+for a moment nobody behind is called first, after that others are. A free operator on duty gets the first visitor at
+once. Transitions are listed in `visit.TRANSITIONS`; the events that follow are drained. A call that does not fit the
+state raises ValueError: that is the caller's mistake.
 """
 
 from bisect import bisect_left
@@ -31,7 +31,7 @@ from chatapp.wire.messages.desk import OverCause, PlaceCause
 
 
 class GraceTimers:
-    """Who is out of reach, and until when that is borne."""
+    """Deadlines of visitors and operators who are out of reach."""
 
     def __init__(self, settings: DeskSettings) -> None:
         self._places: Leases[int] = Leases(settings.keep_place)
@@ -42,46 +42,46 @@ class GraceTimers:
     # --- visitors
 
     def visitor_lost(self, number: int, *, now: float) -> None:
-        """Their place is kept for a while."""
+        """Begin to keep a visitor's place."""
         self._places.renew(number, now=now)
 
     def hold_line(self, number: int, *, now: float) -> None:
-        """For a moment nobody is called before them."""
+        """Hold the line for a moment, so that nobody is called before this visitor."""
         self._patience.renew(number, now=now)
 
     def hold_line_after_restart(self, number: int, *, now: float) -> None:
-        """The same for longer: everybody has to find the registry again."""
+        """Hold the line for longer: everybody has to find the registry again."""
         self._settling.renew(number, now=now)
 
     def visitor_settled(self, number: int) -> None:
-        """They are back, or gone for good."""
+        """Stop the deadlines: back, or gone for good."""
         for leases in (self._places, self._patience, self._settling):
             leases.end(number)
 
     def no_longer_held_for(self, *, now: float) -> list[int]:
-        """Drained: for whom the line was held long enough."""
+        """Remove and return the visitors for whom the line was held long enough."""
         return self._patience.expired(now=now) + self._settling.expired(now=now)
 
     def places_over(self, *, now: float) -> list[int]:
-        """Drained: whose place was kept long enough."""
+        """Remove and return the visitors whose place was kept long enough."""
         return self._places.expired(now=now)
 
     # --- operators
 
     def operator_lost(self, who: OperatorId, *, now: float) -> None:
-        """What they have is theirs for a while."""
+        """Begin to keep an operator's duty and visitor."""
         self._duties.renew(who, now=now)
 
     def operator_settled(self, who: OperatorId) -> None:
-        """They are back, or gone for good."""
+        """Stop the deadlines: back, or gone for good."""
         self._duties.end(who)
 
     def duties_over(self, *, now: float) -> list[OperatorId]:
-        """Drained: who was away for too long."""
+        """Remove and return the operators who were away for too long."""
         return self._duties.expired(now=now)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         deadlines = (
             self._places.next_deadline(),
             self._patience.next_deadline(),
@@ -92,11 +92,11 @@ class GraceTimers:
 
 
 GAP: Final = 1 << 32
-"""Between two ranks that were given in order: thirty-two moves into one place before ranks are given anew."""
+"""Distance of two ranks in order: room for thirty-two moves into one place before ranks are assigned anew."""
 
 
 class WaitingLine:
-    """Visits by rank, the head first. Those who are served are not in it, but known."""
+    """The visits of one queue by rank, the head first. Those that are served are not in it, but their ranks count."""
 
     def __init__(self) -> None:
         self._visits: list[Visit] = []
@@ -109,38 +109,39 @@ class WaitingLine:
         return iter(self._visits)
 
     def load(self, visits: Iterable[Visit], called: Iterable[Visit]) -> None:
-        """As they were: those in line, and those who are served."""
+        """Restore the line: visits that wait, and those that are served."""
         self._visits = sorted(visits, key=lambda visit: (visit.rank, visit.number))
         self._called = {visit.number: visit for visit in called}
 
     def at(self, place: int) -> Visit | None:
-        """Whoever has this position, from 1."""
+        """Return the visit at this position, from 1."""
         return self._visits[place - 1] if 1 <= place <= len(self._visits) else None
 
     def position(self, visit: Visit) -> int:
-        """From 1; the visit must be in line."""
+        """Return a waiting visit's position, from 1."""
         place = bisect_left(self._visits, visit.rank, key=_rank)
         while self._visits[place] is not visit:
             place += 1
         return place + 1
 
     def append(self, visit: Visit) -> None:
-        """Behind everybody."""
+        """Append a visit."""
         ranks = [one.rank for one in (*self._visits[-1:], *self._called.values())]
         visit.rank = max(ranks) + GAP if ranks else 0
         self._visits.append(visit)
 
     def call(self, visit: Visit) -> None:
-        """Out of the line, to be served; nobody else's rank changes."""
+        """Take a visit out of the line to be served; no other rank changes."""
         del self._visits[self.position(visit) - 1]
         visit.is_put_back = False
         self._called[visit.number] = visit
 
     def put_back(self, visit: Visit) -> list[Visit]:
-        """To the head of the line; among those who were put back before, by arrival. Returned are those whose rank is
-        another one now.
+        """Put a visit at the head of the line, in order of arrival among those put back before. Return the visits whose
+        rank has changed.
 
-        Whom an operator has moved stays where the operator wanted them: they count as nobody who was put back."""
+        A visit that an operator has moved stays where the operator wanted it: it no longer counts as put back.
+        """
         place = 1
         for at, other in enumerate(self._visits, 1):
             if other.is_put_back and other.number < visit.number:
@@ -153,8 +154,8 @@ class WaitingLine:
         return self._insert(visit, place)
 
     def restore(self, visit: Visit) -> list[Visit]:
-        """Where it was before it was called: behind those who were before it, and those put back who came earlier.
-        Returned are those whose rank is another one now."""
+        """Put a visit back where it was before it was called: behind those that were before it, and those put back that
+        came earlier. Return the visits whose rank has changed."""
         place = 1
         for at, other in enumerate(self._visits, 1):
             is_before = other.number < visit.number if other.is_put_back else other.rank < visit.rank
@@ -167,18 +168,18 @@ class WaitingLine:
         return self._insert(visit, place)
 
     def remove(self, visit: Visit) -> None:
-        """Out of the line, or served no more; nobody else's rank changes."""
+        """Remove a visit from the line or from those served; no other rank changes."""
         if self._called.pop(visit.number, None) is None:
             del self._visits[self.position(visit) - 1]
         visit.is_put_back = False
 
     def move(self, visit: Visit, to: int) -> list[Visit]:
-        """To this position, or the last one when there are fewer; those whose rank is another one now."""
+        """Move a visit to a position, or to the end if there are fewer. Return the visits whose rank has changed."""
         self.remove(visit)
         return self._insert(visit, min(to, len(self._visits) + 1))
 
     def _insert(self, visit: Visit, place: int) -> list[Visit]:
-        """Right behind whoever is before this place; at the head, before those who are served as well."""
+        """Insert a visit right behind the one before this place; at the head, before the visits that are served too."""
         before, after = self.at(place - 1), self.at(place)
         others = [one.rank for one in self._called.values()] + ([] if after is None else [after.rank])
         self._visits.insert(place - 1, visit)
@@ -205,7 +206,7 @@ def _rank(visit: Visit) -> int:
 
 
 class OperatorPool:
-    """Operators who are on duty, or still serve somebody; whoever became free last stands last."""
+    """Operators who are on duty or still serve somebody, the longest free first."""
 
     def __init__(self) -> None:
         self._operators: dict[OperatorId, Operator] = {}
@@ -220,31 +221,31 @@ class OperatorPool:
         return self._operators[who]
 
     def get(self, who: OperatorId) -> Operator | None:
-        """Nobody, when they are not on duty and serve nobody."""
+        """Return the operator, None if they are neither on duty nor serving."""
         return self._operators.get(who)
 
     def on_duty(self, queue: str) -> int:
-        """How many take visitors of this queue."""
+        """Return how many operators of this queue are on duty."""
         return sum(one.is_on and one.queue == queue for one in self)
 
     def free(self, queue: str) -> list[Operator]:
-        """For whom a visitor of this queue may be called; the one who is free longest comes first."""
+        """Return the free operators of this queue, the longest free first."""
         return [one for one in self if one.is_free and one.queue == queue]
 
     def restore(self, visit: Visit) -> None:
-        """Whom an earlier life left serving this visit: on duty, and out of reach until they show themselves."""
+        """Restore the operator of a visit: on duty, and out of reach until their next link."""
         operator = self._operators[visit.operator] = Operator(visit.operator, queue=visit.queue)
         operator.is_on, operator.is_here, operator.visit = True, False, visit
 
     def admit(self, who: OperatorId, queue: str) -> Operator:
-        """Them, known from now on."""
+        """Return the operator, creating it if needed."""
         operator = self._operators.get(who)
         if operator is None:
             operator = self._operators[who] = Operator(who, queue=queue)
         return operator
 
     def release(self, visit: Visit) -> OperatorId:
-        """Nobody serves this visit any more; who did until now."""
+        """Free the operator who serves a visit. Return who it was."""
         who, visit.operator, visit.is_fresh = visit.operator, NOBODY, False
         operator = self._operators.pop(who, None)
         if operator is not None:
@@ -254,13 +255,13 @@ class OperatorPool:
         return who
 
     def forget_idle(self, operator: Operator) -> None:
-        """Unless they are on duty or serve somebody."""
+        """Forget an operator who is neither on duty nor serving."""
         if not operator.is_on and operator.visit is None:
             self._operators.pop(operator.id, None)
 
 
 class DeskQueue:
-    """All lines of the desk and its operators."""
+    """The waiting lines of all queues, and the operators."""
 
     def __init__(self, settings: DeskSettings) -> None:
         self.visits: dict[int, Visit] = {}
@@ -270,7 +271,7 @@ class DeskQueue:
         self._happened: list[QueueEvent] = []
 
     def load(self, visits: Iterable[Visit], *, now: float) -> None:
-        """What an earlier life left: everybody is out of reach, and has time to come back."""
+        """Restore the visits of earlier lives: everybody is out of reach, and has time to come back."""
         waiting: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
         served: dict[str, list[Visit]] = {queue: [] for queue in self._lines}
         for visit in visits:
@@ -294,30 +295,30 @@ class DeskQueue:
                     visit.wanted = NOBODY
 
     def happened(self) -> list[QueueEvent]:
-        """Drained, in order."""
+        """Drain the events, in order."""
         happened, self._happened = self._happened, []
         return happened
 
     def line(self, queue: str) -> WaitingLine:
-        """A queue's line."""
+        """Return the waiting line of a queue."""
         return self._lines[queue]
 
     # --- visitors
 
     def join(self, visit: Visit) -> None:
-        """Somebody new, behind everybody; not called before `kept`."""
+        """Append a new visit. It is not called before `kept`."""
         self.visits[visit.number] = visit
         self.line(visit.queue).append(visit)
 
     def kept(self, visit: Visit) -> None:
-        """The record of a new visit is on the disk."""
+        """A new visit's record is on the disk: it may be called."""
         if visit.state is VisitState.JOINING:
             self._step(visit, VisitEvent.KEPT)
             self._fill(visit.queue)
 
     def lost(self, visit: Visit, *, now: float) -> None:
-        """The link is lost. Whoever has shown no sign of life since they were called was away then: they are in line again,
-        where they were, as if they had not been called."""
+        """A visitor's link is lost. A visitor without a sign of life since the call was away at the call already, and
+        gets their place in line back."""
         self._absences.visitor_lost(visit.number, now=now)
         if visit.state is VisitState.SERVED and not visit.has_answered:
             self._take_back(visit, now=now)
@@ -327,14 +328,14 @@ class DeskQueue:
         self._step(visit, VisitEvent.LOST, operator=visit.operator)
 
     def returned(self, visit: Visit) -> None:
-        """The ticket was shown on a new link."""
+        """A visitor is back: a new link shows the ticket."""
         visit.has_answered = True
         self._absences.visitor_settled(visit.number)
         self._step(visit, VisitEvent.RETURNED, operator=visit.operator)
         self._fill(visit.queue)
 
     def end(self, visit: Visit, cause: OverCause) -> None:
-        """The visit is over."""
+        """End a visit."""
         self._absences.visitor_settled(visit.number)
         self.line(visit.queue).remove(visit)
         del self.visits[visit.number]
@@ -343,19 +344,19 @@ class DeskQueue:
         self._fill(visit.queue)
 
     def move(self, visit: Visit, to: int) -> None:
-        """To another position in its line."""
+        """Move a visit to another position in its line."""
         self._happened += [VisitUpdated(visit=one) for one in self.line(visit.queue).move(visit, to)]
         self._fill(visit.queue)
 
     def note(self, visit: Visit, text: str) -> None:
-        """What operators are to know about the visitor."""
+        """Set the operators' note about a visitor."""
         visit.note = text
         self._happened.append(VisitUpdated(visit=visit))
 
     # --- operators
 
     def take_duty(self, who: OperatorId, queue: str) -> None:
-        """On duty for this queue, and in reach. Whoever serves somebody of another queue has to end that first."""
+        """Put an operator on duty for a queue. One who serves a visitor of another queue has to end that session first."""
         operator = self.operators.admit(who, queue)
         if operator.visit is not None and operator.visit.queue != queue:
             raise ValueError("serves a visitor of another queue")
@@ -369,7 +370,7 @@ class DeskQueue:
         self._fill(queue)
 
     def end_duty(self, who: OperatorId) -> None:
-        """Nobody new. The present visitor stays until the session ends."""
+        """Take an operator off duty. Their visitor stays until the session ends."""
         operator = self.operators.get(who)
         if operator is None or not operator.is_on:
             return
@@ -379,7 +380,8 @@ class DeskQueue:
         self.operators.forget_idle(operator)
 
     def operator_lost(self, who: OperatorId, *, now: float) -> None:
-        """Their link is lost: for a while what they had is theirs, but nobody waits for them who was handed to them."""
+        """An operator's link is lost. Their visitor waits for them for a while; visitors that were handed to them do
+        not."""
         operator = self.operators.get(who)
         if operator is None or not operator.is_here:
             return
@@ -390,7 +392,7 @@ class DeskQueue:
         self._free_wanted(operator, is_lost=True)
 
     def operator_returned(self, who: OperatorId) -> None:
-        """They have a link again."""
+        """An operator has a link again."""
         operator = self.operators.get(who)
         if operator is not None:
             self._absences.operator_settled(who)
@@ -398,7 +400,7 @@ class DeskQueue:
             self._fill(operator.queue)
 
     def operator_gone(self, who: OperatorId, *, now: float) -> None:
-        """They left, or were away for too long: their visitor is at the head of the line again."""
+        """An operator left, or was away for too long: their visitor goes back to the head of the line."""
         operator = self.operators.get(who)
         if operator is None:
             return
@@ -412,7 +414,8 @@ class DeskQueue:
         self.operators.forget_idle(operator)
 
     def hand_over(self, visit: Visit, to: OperatorId, *, now: float) -> None:
-        """To an operator on duty for this queue: at once when they are free, else at the head of the line, for them only."""
+        """Hand a visitor to an operator on duty for the same queue: at once if that operator is free, else from the head
+        of the line."""
         former, operator = visit.operator, self.operators[to]
         if former in (NOBODY, to) or not operator.is_on or operator.queue != visit.queue:
             raise ValueError(
@@ -430,7 +433,7 @@ class DeskQueue:
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
-        """What was out of reach for too long."""
+        """Do what is due for those out of reach."""
         touched: dict[str, None] = {}
         for number in self._absences.no_longer_held_for(now=now):
             visit = self.visits.get(number)
@@ -446,7 +449,7 @@ class DeskQueue:
             self._fill(queue)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline."""
+        """Return the earliest deadline."""
         return self._absences.next_timer()
 
     # --- the machine
@@ -470,7 +473,7 @@ class DeskQueue:
         )
 
     def _fill(self, queue: str) -> None:
-        """Every free operator of this queue gets the first whom they may call."""
+        """Give each free operator of a queue the first visitor whom they may call."""
         for operator in self.operators.free(queue):
             visit = self._first_for(operator)
             if visit is None:
@@ -506,7 +509,7 @@ class DeskQueue:
         self._fill(visit.queue)
 
     def _free_wanted(self, operator: Operator, *, is_lost: bool = False) -> None:
-        """Whoever was handed to them is anybody's."""
+        """Let any operator call the visitors that were handed to this one."""
         for visit in self.line(operator.queue):
             if visit.wanted == operator.id:
                 visit.wanted = NOBODY

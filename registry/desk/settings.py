@@ -1,7 +1,4 @@
-"""What the people who run a desk decide: its queues, its menu, its operators, and how patient it is.
-
-It is a value: whoever reads a configuration file makes one.
-"""
+"""The desk's settings: its queues, menu and operators, and how patient it is."""
 
 from typing import Final
 
@@ -21,32 +18,34 @@ DEFAULT_MENU: Final = (
 
 
 class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Spans are in seconds. Whoever makes one keeps to the caps of `wire.limits` (DESK_QUEUES_MAX, DESK_MENU_MAX, ...)."""
+    """The settings of one desk. Spans are in seconds. Callers keep to the caps of `wire.limits` (DESK_QUEUES_MAX,
+    DESK_MENU_MAX, ...)."""
 
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)
-    """At least one; the first serves those who name none. Shown as they stand, compared by key."""
+    """At least one; the first serves visitors who name none. Shown as written, compared by key."""
     menu: tuple[str, ...] = DEFAULT_MENU
     """The issues, number 1 first; at least one."""
     region: str = "IN"
-    """Whose numbers are taken without a country code (`wire.desk.is_region`)."""
+    """The country whose phone numbers need no country code (`wire.desk.is_region`)."""
     keep_place: float = 60.0
-    """How long the place of a visitor is kept whose link is lost, and after a restart of the registry."""
+    """How long a visitor's place is kept after the link is lost, and after a restart of the registry."""
     operators: tuple[str, ...] = ()
-    """Names and keys of the peers who may be operators (`--operator`), as typed: `registry.access` says whom they mean.
-    With none, the registry's own terminal or standard input is on duty from the start."""
+    """Names and keys of the peers who may be operators (`--operator`), as typed; `registry.access` resolves them. With
+    none, the registry's console is on duty from the start."""
     operators_max: int = 32
-    """Operators on duty at once, over all queues."""
+    """How many operators may be on duty at once, over all queues."""
     operator_grace: float = 15.0
-    """How long an operator who vanished may take to come back, before their visitor is at the head of the line again."""
+    """How long an operator who vanished may take to come back, before their visitor goes back to the head of the line."""
     pass_over_after: float = 1.0
-    """A visitor who is out of reach for so long is passed over while others wait; the place is kept all the same."""
+    """A visitor out of reach for so long is passed over while others wait; the place is kept all the same."""
     restart_grace: float = 5.0
-    """The same after a restart of the registry: everybody is out of reach then, and comes back in any order."""
+    """The same after a restart of the registry, when everybody is out of reach and comes back in any order."""
     utc_offset: int = 0
-    """Seconds that the registry's local time is ahead of UTC: figures of the day begin at local midnight."""
+    """Seconds that the registry's local time is ahead of UTC: the figures of a day begin at local midnight."""
 
     def queue_named(self, name: str) -> str | None:
-        """The queue of this name, as it stands here; the first one for an empty name. None: there is none."""
+        """Return the queue of this name as the settings spell it; the first queue for an empty name; None if there is
+        none."""
         if not name:
             return self.queues[0]
         return next((queue for queue in self.queues if is_same_name(queue, name)), None)

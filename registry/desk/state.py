@@ -20,14 +20,15 @@ from chatapp.wire.messages.desk import ClientTold, DeskLine, DeskNotice, OverCau
 from chatapp.wire.names import name_key
 
 CONSOLE_NAME: Final = "desk"
-"""By which the registry's own terminal is known to visitors and to `.handover`, unless an operator has this name."""
+"""The console's name for visitors and for `.handover`, unless an operator has it."""
 
 CONSOLE_CALLER: Final = Caller(identity=CONSOLE)
-"""Who asks when something is typed at the registry's own terminal."""
+"""The caller of whatever is typed at the console."""
 
 
 _AWAITED: Final = (TurnTold, ClientTold, DeskLine)
-"""Notices behind which the other side waits for an answer, so whoever gets one must not be gone unnoticed."""
+"""Notices after which the other side waits for an answer: their recipient is probed, so that nobody waits for one who
+has vanished."""
 
 
 class VisitIndex:
@@ -38,7 +39,7 @@ class VisitIndex:
         self.by_guest: Final[dict[bytes, Visit]] = {}
         """The visits whose visitor is connected, by the guest's key."""
         self.guest_of: Final[dict[int, bytes]] = {}
-        """The same the other way round, by the visit's number."""
+        """The guest at each of these visits, by the visit's number."""
         self.per_host: Final[Counter[str]] = Counter()
         self.transcripts: Final[dict[int, Transcript]] = {}
         """By the visit's number; made when something is said."""
@@ -46,27 +47,27 @@ class VisitIndex:
         """How visits were ended by an operator, by ticket, the newest last."""
 
     def add(self, visit: Visit) -> None:
-        """A new one, or one of an earlier life."""
+        """Add a visit."""
         self.by_ticket[visit.ticket] = visit
         self.per_host[visit.host] += 1
 
     def attach_guest(self, visit: Visit, guest: bytes) -> None:
-        """The visitor is at this guest's link."""
+        """Note that a visitor is connected as this guest."""
         self.by_guest[guest] = visit
         self.guest_of[visit.number] = guest
 
     def detach_guest(self, visit: Visit) -> None:
-        """They are at no link."""
+        """Note that a visitor is not connected."""
         self.by_guest.pop(self.guest_of.pop(visit.number, b""), None)
 
     def note_end(self, ticket: bytes, over: VisitOver) -> None:
-        """Whoever shows this ticket from now on is to be told."""
+        """Remember how a visit ended, for a visitor who shows its ticket later."""
         self.ends[ticket] = over
         if len(self.ends) > DESK_SESSIONS_MAX + DESK_UNTOLD_MAX:
             del self.ends[next(iter(self.ends))]
 
     def forget(self, visit: Visit) -> None:
-        """It is over."""
+        """Remove a visit that is over."""
         self.detach_guest(visit)
         self.transcripts.pop(visit.number, None)
         self.by_ticket.pop(visit.ticket, None)
@@ -117,12 +118,12 @@ class DeskSender:
         self._connections = connections
 
     def tell_visitor(self, visit: Visit, notice: DeskNotice) -> list[Effect]:
-        """By their link, if they have one."""
+        """Send a notice to a visitor who is connected."""
         guest = self._visits.guest_of.get(visit.number, b"")
         return _pushed(guest, self._guests.link_of(guest), notice)
 
     def tell_operator(self, who: OperatorId, notice: DeskNotice) -> list[Effect]:
-        """By their link, or on the registry's own terminal."""
+        """Send a notice to an operator's link, or to the console."""
         if who == NOBODY:
             return []
         if who == CONSOLE:
@@ -130,13 +131,13 @@ class DeskSender:
         return _pushed(who, self._connections.link_of(who), notice)
 
     def answer(self, caller: Caller, answer: DeskNotice) -> list[Effect]:
-        """By the way they asked."""
+        """Answer a request."""
         if caller.identity == CONSOLE:
             return self.tell_operator(CONSOLE, answer)
         return [Reply(to=caller, message=answer)]
 
     def deliver(self, visit: Visit, reader: Party) -> list[Effect]:
-        """The lines that they are to be sent now."""
+        """Send a reader the lines that are due."""
         effects: list[Effect] = []
         transcript = self._visits.transcripts.get(visit.number)
         while transcript is not None and (due := transcript.due(reader)):
@@ -147,7 +148,7 @@ class DeskSender:
         return effects
 
     def deliver_rest(self, visit: Visit, reader: Party) -> list[Effect]:
-        """The last lines of a visit that is over, also those that are still on their way to the disk."""
+        """Send a reader the remaining lines of a visit that is over, also those on their way to the disk."""
         transcript = self._visits.transcripts.get(visit.number)
         return [] if transcript is None else self._tell_lines(visit, reader, transcript.rest(reader))
 

@@ -1,6 +1,6 @@
-"""The desk's figures: how many were served today, and how long people waited.
+"""The desk's figures: how many were served today, how long people waited, and how long the next one may wait.
 
-It knows sessions by their times (milliseconds of the wall clock) and where local midnight is; no names, no visitors.
+Times are milliseconds of the wall clock.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ _DAY: Final = 86_400_000
 
 
 class ServedSession(NamedTuple):
-    """One who was served and has gone."""
+    """The times of a session."""
 
     joined_at: int
     called_at: int
@@ -23,7 +23,7 @@ class ServedSession(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """In whole seconds; 0 for nobody."""
+    """Waits in whole seconds; 0 if nobody was called."""
 
     median: int
     ninetieth: int
@@ -39,23 +39,23 @@ class Figures:
         self._served = 0
 
     def load(self, session: ServedSession, *, of_day: int) -> None:
-        """One of an earlier life."""
+        """Restore a session of an earlier life."""
         self._sessions.append(session)
         self._day, self._served = self._day_of(session.ended_at), of_day
 
     def note(self, session: ServedSession) -> int:
-        """One more; how many it makes today."""
+        """Add a session. Return how many were served today."""
         self._served = self.served_today(session.ended_at) + 1
         self._day = self._day_of(session.ended_at)
         self._sessions.append(session)
         return self._served
 
     def served_today(self, wall_ms: int) -> int:
-        """Since local midnight."""
+        """Return how many were served since local midnight."""
         return self._served if self._day_of(wall_ms) == self._day else 0
 
     def waits(self, under_way: list[ServedSession], wall_ms: int) -> Waits:
-        """Of all who were called today, also those whose session goes on."""
+        """Return the waits of everybody who was called today, with the sessions that are under way."""
         today = self._day_of(wall_ms)
         called = [one for one in (*self._sessions, *under_way) if self._day_of(one.called_at) == today]
         spans = sorted(max(one.called_at - one.joined_at, 0) // 1_000 for one in called)
@@ -68,31 +68,31 @@ class Figures:
 
 
 def _rank(count: int, percent: int) -> int:
-    """The place of a percentile among `count` values (the nearest rank, from 0)."""
+    """Return the index of a percentile among `count` values (nearest rank)."""
     return max(-(-count * percent // 100) - 1, 0)
 
 
 SESSIONS_NEEDED: Final = 3
-"""Fewer say nothing."""
+"""With fewer sessions there is no estimate."""
 
 SESSIONS_HEEDED: Final = 20
-"""The last ones: a desk in the afternoon is not the desk of the morning."""
+"""How many of the last sessions count: a desk in the afternoon is not the desk of the morning."""
 
 
 class Estimates:
-    """The last sessions of one queue."""
+    """Estimates waits from the last sessions of one queue."""
 
     def __init__(self) -> None:
         self._spans: deque[float] = deque(maxlen=SESSIONS_HEEDED)
         self._known: tuple[float, float] | None = None
 
     def note(self, span: float) -> None:
-        """A session took so many seconds."""
+        """Add a session that took `span` seconds."""
         self._spans.append(max(span, 0.0))
         self._known = None
 
     def range(self, *, ahead: int, operators: int) -> tuple[int, int] | None:
-        """From and to in whole seconds, the second at least 1; None for no estimate."""
+        """Return the shortest and longest wait expected, in whole seconds, the second at least 1; None for no estimate."""
         if len(self._spans) < SESSIONS_NEEDED or operators < 1:
             return None
         if self._known is None:  # asked for once a visitor whenever the line moves

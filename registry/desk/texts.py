@@ -1,6 +1,6 @@
-"""Words at the registry's own terminal: each notice and each answer as the lines that are shown.
+"""The console's texts: each notice and each answer as the lines that are shown.
 
-Lines in brackets are printed to the letter, as peers print theirs. Strangers' text is cleaned here. It decides nothing.
+Lines in brackets are part of the interface, as peers print them too. Strangers' text is sanitized here.
 """
 
 from datetime import UTC, datetime
@@ -89,7 +89,7 @@ _LINE_REFUSALS: Final = {
 
 
 def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ...]:
-    """What an operator is told. `client`: who speaks where a line names nobody."""
+    """Return the lines for a notice. `client`: who speaks where a line names nobody."""
     match notice:
         case DeskLine():
             who = f"{sanitize(notice.operator)} (operator)" if notice.operator else sanitize(client)
@@ -111,7 +111,7 @@ def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ..
 
 
 def done_lines(request: OperatorRequest, result: CommandResult, subject: str) -> tuple[str, ...]:
-    """What became of a command. Where a notice says it all, nothing."""
+    """Return the lines for the result of a command; none where a notice says it all."""
     subject = sanitize(subject)
     if result is not CommandResult.DONE:
         return (_REFUSALS[result].format(subject=subject),)
@@ -148,7 +148,7 @@ def usage_line(usage: str) -> str:
 
 
 def held_line(typed: OperatorRequest | SayAtDesk, held: Held) -> str:
-    """Why a line or a command was not carried out, and what it did not do."""
+    """Return why a line or a command was held back, and what it did not do."""
     client = "" if held.client is None else sanitize(held.client.name)
     if held.former is not None:
         change = None if held.change is None else _ENDS.get(held.change)
@@ -174,7 +174,7 @@ def held_line(typed: OperatorRequest | SayAtDesk, held: Held) -> str:
 
 
 def moved_line(place: int, moved: StaleNumber) -> str:
-    """Why a number of the waiting room is not clear."""
+    """Return why a number of the waiting room is not clear."""
     return (
         f"[Number {place} was {sanitize(moved.was)} when you looked, and is {sanitize(moved.is_now)} now: "
         "type .room first.]"
@@ -182,7 +182,7 @@ def moved_line(place: int, moved: StaleNumber) -> str:
 
 
 def refused_line(reason: LineRefusal) -> str:
-    """Why a line was not taken."""
+    """Return why a line was refused."""
     return _LINE_REFUSALS[reason]
 
 
@@ -235,7 +235,7 @@ def _with(one: RoomVisitor) -> str:
 
 
 def _time(seconds: int) -> str:
-    """In the zone of whoever reads it."""
+    """Return a time of day in the reader's zone."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
 
 

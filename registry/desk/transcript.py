@@ -1,8 +1,8 @@
-"""What is said in one visit: one list of lines, and how far each reader has got with it.
+"""What is said in one visit: its lines, and how far each reader has got.
 
-Lines have positions; a reader confirms up to a position, gets what follows within a window, and gets what is not
-confirmed again on a new link. A sender's numbers rise, so a line that comes twice is known. Older lines that all
-readers have confirmed make room for newer ones; what somebody has still to read is never dropped.
+Lines have positions. A reader confirms up to a position, is sent what follows within a window, and gets what is not
+confirmed again on a new link. A sender's numbers rise, so a repeated line is known. Lines that all readers have
+confirmed make room for newer ones; nothing is dropped that a reader has still to get.
 """
 
 from collections import deque
@@ -12,16 +12,16 @@ from typing import Final, NamedTuple
 from chatapp.wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_WINDOW
 
 _LINE_COSTS: Final = 64
-"""Bytes that a line costs beside its text."""
+"""Bytes that a line counts beside its text."""
 
 Party = bytes
-"""Who speaks or reads: an operator's identity, or `VISITOR`."""
+"""A sender or reader: an operator's identity, or `VISITOR`."""
 
 VISITOR: Final[Party] = b""
 
 
 class TranscriptLine(NamedTuple):
-    """One line."""
+    """One line of a transcript."""
 
     position: int
     author: Party
@@ -32,12 +32,12 @@ class TranscriptLine(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that it is counted as."""
+        """How many bytes it counts."""
         return len(self.text.encode()) + _LINE_COSTS
 
 
 class Transcript:
-    """The lines of one visit."""
+    """The lines of one visit, and its readers."""
 
     def __init__(self) -> None:
         self._lines: deque[TranscriptLine] = deque()
@@ -47,12 +47,12 @@ class Transcript:
         self._taken: dict[Party, int] = {}
         self._heard: dict[Party, int] = {VISITOR: 0}
         self._sent: dict[Party, int] = {VISITOR: 0}
-        """How far lines were sent to each reader; nothing is sent to one who is not in here."""
+        """How far lines were sent to each reader; a reader who is not in here is sent nothing."""
         self._own: dict[Party, int] = {}
-        """Up to which position a reader is sent their own lines."""
+        """Up to which position a reader is sent their own lines too."""
 
     def load(self, lines: Iterable[TranscriptLine]) -> None:
-        """What an earlier life kept. Nobody is known to have read any of it."""
+        """Restore the lines of an earlier life. No reader is known to have got any."""
         for said in lines:
             self._append(said)
             self._taken[said.author] = max(self._taken.get(said.author, 0), said.number)
@@ -60,17 +60,17 @@ class Transcript:
 
     @property
     def first(self) -> int:
-        """The position of the oldest line that is kept, or of the next one."""
+        """The position of the oldest line that is kept, or of the next line."""
         return self._lines[0].position if self._lines else self._last + 1
 
     def taken(self, author: Party) -> int:
-        """The highest number that was taken from them; 0 for none."""
+        """Return the highest number accepted from this sender; 0 for none."""
         return self._taken.get(author, 0)
 
     # --- writing
 
     def has_room(self, text: str) -> bool:
-        """Whether one more line may be taken, if older ones go that everybody has read."""
+        """Return whether one more line may be accepted, if old lines go that everybody has read."""
         size = len(text.encode()) + _LINE_COSTS
         count, held = len(self._lines), self._size
         for said in self._lines:
@@ -82,11 +82,11 @@ class Transcript:
         return True
 
     def _is_done(self, said: TranscriptLine) -> bool:
-        """Whether nobody has still to read it."""
+        """Return whether no reader has still to get this line."""
         return all(reader == said.author or said.position <= heard for reader, heard in self._heard.items())
 
     def take(self, author: Party, *, name: str, number: int, at: int, text: str) -> TranscriptLine:
-        """One more line, not yet on the disk. There must be room, and its number be above all of its author."""
+        """Add a line, which is not on the disk yet. There must be room, and its number must be above all of its sender."""
         said = TranscriptLine(self._last + 1, author, name, number, at, text)
         self._taken[author] = number
         self._append(said)
@@ -95,11 +95,11 @@ class Transcript:
         return said
 
     def stored(self, position: int) -> None:
-        """It is on the disk, and may be read."""
+        """Note that a line is on the disk, and may be sent."""
         self._stored = max(self._stored, position)
 
     def discard(self, position: int) -> None:
-        """It will never be on the disk: it was not said."""
+        """Remove a line that was not stored."""
         for said in self._lines:
             if said.position == position:
                 self._lines.remove(said)
@@ -114,32 +114,32 @@ class Transcript:
     # --- reading
 
     def expect(self, reader: Party) -> None:
-        """They will read: until `resume` nothing is sent to them, and nothing is dropped that they have not read."""
+        """Add a reader. Until `resume` nothing is sent to them, and nothing is dropped that they have not got."""
         self._heard.setdefault(reader, 0)
         self._sent.pop(reader, None)
 
     def resume(self, reader: Party, *, heard: int = 0, with_own: bool = False) -> None:
-        """They read from here on: behind what they have confirmed, or say that they have read. `with_own`: they know
-        nothing of the visit, so they have all of it to come, with their own lines so far."""
+        """Begin to send lines to a reader, behind what they have confirmed or say that they know. `with_own`: they know
+        nothing of the visit, and get their own lines too."""
         if with_own:
             self._heard[reader], self._own[reader] = 0, self._last
         self.confirm(reader, heard)
         self._sent[reader] = self._heard.setdefault(reader, 0)
 
     def cease(self, reader: Party) -> None:
-        """They read no more."""
+        """Remove a reader."""
         for places in (self._heard, self._sent, self._own):
             places.pop(reader, None)
 
     def confirm(self, reader: Party, position: int) -> None:
-        """They have read up to this position."""
+        """Note that a reader has got all lines up to a position."""
         upto = max(self._heard.get(reader, 0), min(position, self._stored))
         self._heard[reader] = upto
         if reader in self._sent:
             self._sent[reader] = max(self._sent[reader], upto)
 
     def due(self, reader: Party) -> list[TranscriptLine]:
-        """Drained: what they are to be sent now; more when they have confirmed some of it."""
+        """Return the lines to send to a reader now. More are due when some of them are confirmed."""
         if reader not in self._sent:
             return []
         heard, sent = self._heard.get(reader, 0), self._sent[reader]
@@ -158,8 +158,8 @@ class Transcript:
         return found
 
     def rest(self, reader: Party) -> list[TranscriptLine]:
-        """Drained: all that they were not sent yet, whatever the window: the visit is over. It is to go out when all
-        lines that were taken are on the disk."""
+        """Return everything that a reader was not sent yet, whatever the window, because the visit is over. Send it when
+        all accepted lines are on the disk."""
         sent = self._sent.get(reader, 0)
         found = [said for said in self._lines if said.position > sent and not self._is_known_to(reader, said)]
         self._sent[reader] = self._last

@@ -1,7 +1,4 @@
-"""One visit and one operator as the desk holds them, and what is said of them when they change.
-
-It knows no rules: those are the queue's.
-"""
+"""A visit, an operator, and the events of the queue, as values."""
 
 import enum
 import hashlib
@@ -78,30 +75,30 @@ TRANSITIONS: Final[dict[tuple[VisitState, VisitEvent], VisitState]] = {
 
 
 def is_in_line(state: VisitState) -> bool:
-    """Whether a visit in this state has a position."""
+    """Return whether a visit in this state has a position."""
     return state in _LINE
 
 
 OperatorId: TypeAlias = bytes
-"""The identity of a peer, or the registry's own terminal."""
+"""The identity of a peer, or `CONSOLE`."""
 
 CONSOLE: Final[OperatorId] = bytes(32)
-"""The registry's own terminal or standard input: no key is all zeros."""
+"""The registry's console: no key is all zeros."""
 
 NOBODY: Final[OperatorId] = b""
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a visitor wrote."""
+    """What a visitor wrote into the form."""
 
     name: str
     number: str
     issue: str
-    """The entry of the menu."""
+    """The chosen entry of the menu."""
 
 
 class Visit:
-    """One stay of one visitor. Times of day in milliseconds (they go to the disk), spans in milliseconds too."""
+    """One visit. Times are milliseconds of the wall clock, since they go to the disk; spans are milliseconds too."""
 
     __slots__ = (
         "called_at",
@@ -131,33 +128,33 @@ class Visit:
         self.number: Final = number
         self.queue: Final = queue
         self.ticket: Final = ticket
-        """The digest of the ticket; the ticket itself is the visitor's alone."""
+        """The digest of the ticket. The ticket itself is known to the visitor alone."""
         self.form: Final = form
         self.host: Final = host
         self.joined_at: Final = joined_at
         self.rank = 0
-        """Orders the line; places beside it are given away by halving."""
+        """Orders the line. A visit that is moved gets a rank between two others."""
         self.state = VisitState.JOINING
         self.operator = NOBODY
         self.wanted = NOBODY
-        """Only this operator calls them: they were handed over."""
+        """The only operator who may call the visitor: they were handed over."""
         self.given_by = NOBODY
-        """Who handed them over, while they wait for it."""
+        """Who handed them over, while they wait for that operator."""
         self.called_at = 0
-        """Of the first call; 0 for none."""
+        """Time of the first call; 0 for none."""
         self.since = 0
-        """Of the present call."""
+        """Time of the current call."""
         self.served_for = 0
-        """By operators before the present one."""
+        """Milliseconds with operators before the current one."""
         self.note = ""
         self.has_answered = False
-        """Whether the visitor has shown a sign of life since the present call."""
+        """Whether the visitor has shown a sign of life since the current call."""
         self.has_missed_call = False
         """Whether the visitor was called while away, and is to be told on return."""
         self.is_put_back = False
-        """In line again, at its head, after a call; not since an operator has moved them."""
+        """Whether it is in line again, at the head, after a call; not if an operator has moved it since."""
         self.is_fresh = False
-        """Handed over, and not spoken to by the present operator: nobody loses anything if another takes over."""
+        """Whether it was handed over and the current operator has not spoken yet, so another may take over without loss."""
 
     @property
     def is_here(self) -> bool:
@@ -166,7 +163,7 @@ class Visit:
 
 
 class Operator:
-    """One who is on duty, or still serves somebody."""
+    """An operator who is on duty or still serves somebody."""
 
     __slots__ = ("id", "is_here", "is_on", "queue", "visit")
 
@@ -179,31 +176,31 @@ class Operator:
 
     @property
     def is_free(self) -> bool:
-        """Whether a visitor may be called for them."""
+        """Whether a visitor may be called for this operator."""
         return self.is_on and self.is_here and self.visit is None
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What became of a visit."""
+    """A visit has changed its state."""
 
     visit: Visit
     event: VisitEvent
     before: VisitState
     operator: OperatorId = NOBODY
-    """Whom it concerns beside the visitor: who serves now, or did until now."""
+    """The operator it concerns: who serves now, or did until now."""
     former: OperatorId = NOBODY
-    """Who handed over."""
+    """The operator who handed the visitor over."""
     cause: OverCause | PlaceCause | None = None
 
 
 class VisitUpdated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Something that goes to the disk is another one: its rank, whom it waits for, the note about it."""
+    """A stored field of a visit has changed: its rank, its wanted operator, its note."""
 
     visit: Visit
 
 
 class HandoverReleased(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Whom they were handed to has vanished: whoever is free may call them."""
+    """The operator whom a visitor was handed to has vanished: any free operator may call the visitor."""
 
     visit: Visit
 
@@ -223,16 +220,16 @@ _DIGEST_SIZE: Final = 16
 
 
 def digest(ticket: bytes) -> bytes:
-    """What stands for a ticket, in memory and on disk."""
+    """Return the digest that stands for a ticket in memory and on disk."""
     return hashlib.blake2s(ticket, digest_size=_DIGEST_SIZE, person=b"chat-tkt").digest()
 
 
 BY_OPERATOR: Final = frozenset({OverCause.ENDED, OverCause.DROPPED})
-"""Ends that a visitor is told of who was away at the time and comes back."""
+"""Ends that a visitor who was away at the time is told on return."""
 
 
 def kept_record(visit: Visit) -> DeskVisitKept:
-    """A visit as it stands."""
+    """Return the record of a visit."""
     form = visit.form
     return DeskVisitKept(
         visit=visit.number,
@@ -256,7 +253,7 @@ def kept_record(visit: Visit) -> DeskVisitKept:
 
 
 def visit_of(record: DeskVisitKept, queue: str) -> Visit:
-    """The visit of a record, in this queue: the settings may name the record's own no longer."""
+    """Return the visit of a record, in this queue: the settings may no longer have the record's own."""
     visit = Visit(
         record.visit,
         queue=queue,
@@ -272,7 +269,7 @@ def visit_of(record: DeskVisitKept, queue: str) -> Visit:
 
 
 def over_record(visit: Visit, *, cause: OverCause, ended_at: int, of_day: int) -> DeskVisitOver:
-    """A visit that is over."""
+    """Return the record of a visit that is over."""
     return DeskVisitOver(
         visit=visit.number,
         queue=visit.queue,

@@ -1,7 +1,4 @@
-"""What a visitor asks: to be let in line, to come back, to leave, to know the place.
-
-It knows forms, tickets and caps; what follows from a change is told elsewhere.
-"""
+"""Visitors' requests: to join the line, to come back, to leave, to ask for the place."""
 
 from typing import assert_never
 
@@ -33,7 +30,7 @@ from chatapp.wire.messages.desk import (
 
 
 class VisitorRules:
-    """Serves them."""
+    """Handles visitors' requests."""
 
     def __init__(
         self,
@@ -55,11 +52,11 @@ class VisitorRules:
         self._next_number = 1
 
     def load(self, highest_visit: int) -> None:
-        """Numbers up to this one were given."""
+        """Number visits above those of earlier lives."""
         self._next_number = highest_visit + 1
 
     def handle(self, request: VisitorRequest, caller: Caller, *, now: float) -> list[Effect]:
-        """What this request of a guest leads to, before what follows in the queue."""
+        """Handle a request, before the notices that follow in the queue."""
         match request:
             case JoinDesk():
                 return self._join(request, caller, now)
@@ -72,7 +69,7 @@ class VisitorRules:
         assert_never(request)
 
     def kept(self, note: VisitOutcome) -> None:
-        """The disk has answered."""
+        """Finish a JoinDesk: the disk has answered."""
         visit = self._queue.visits.get(note.visit)
         if visit is None:
             return
@@ -82,20 +79,20 @@ class VisitorRules:
             self._queue.end(visit, OverCause.NOT_KEPT)
 
     def heard(self, guest: bytes) -> None:
-        """A guest has shown a sign of life."""
+        """Note a guest's sign of life for their visit."""
         visit = self._visits.by_guest.get(guest)
         if visit is not None:
             visit.has_answered = True
 
     def lost(self, guest: bytes, *, now: float) -> None:
-        """A guest's link is over."""
+        """A guest's link is over: their visit is not connected."""
         visit = self._visits.by_guest.get(guest)
         if visit is not None:
             self._visits.detach_guest(visit)
             self._queue.lost(visit, now=now)
 
     def left(self, guest: bytes) -> None:
-        """A guest leaves for good."""
+        """End the visit of a guest who leaves for good."""
         visit = self._visits.by_guest.get(guest)
         if visit is not None:
             self._queue.end(visit, OverCause.LEFT)
@@ -128,7 +125,8 @@ class VisitorRules:
         return [Persist(entries=(kept_record(visit),), then=(then,), otherwise=(*refused, lost))]
 
     def _form(self, request: JoinDesk) -> Form | None:
-        """What was written, in its one right form: the visitor's program checked it, but may be anybody's."""
+        """Return the form in its canonical spelling, None if it is not valid. The visitor's program checked it, but may
+        be anybody's."""
         settings = self._settings
         try:
             name, number = full_name(request.name), mobile_number(request.number, settings.region)

@@ -1,1 +1,1 @@
-"""Groups: the log of each, the channel, and rooms."""
+"""Groups: their logs, the channel, and rooms."""

@@ -1,7 +1,6 @@
-"""Groups as the registry sees them: who may speak now, in which order, and what is kept of it.
+"""A group as the registry sees it: its keys, the order of its lines, and an index of its log (clause 8).
 
-A line is relayed as its sender sealed it; nothing here opens one. The channel is a group with everybody in it, rooms
-are others. It knows epochs, positions and the index of the log (clause 8).
+A line is relayed as its sender sealed it; the registry never opens one. The channel is a group with everybody in it.
 """
 
 import enum
@@ -17,7 +16,7 @@ from chatapp.wire.messages.rooms import EpochKey
 from chatapp.wire.sealing import GroupKey
 
 FRAME_MAX: Final = GROUP_OVERHEAD + BODY_MAX
-"""Bytes of a group frame: relayed, with its position before it, it still is a legal frame for every reader."""
+"""Bytes of a group frame. Relayed, with its position before it, it is still a legal frame for every reader."""
 
 _LINE_OVERHEAD: Final = 64
 """Bytes of a line in a page beside its frame."""
@@ -25,7 +24,7 @@ _KEY_OVERHEAD: Final = 48
 """Bytes of a key in a page."""
 _PAGE_LINES: Final = 1_024
 _KEYS_UNCHECKED: Final = 64
-"""Keys that may be held without a look whether any line needs them."""
+"""Keys that may be held before a check whether lines need them."""
 
 
 class LogLine(NamedTuple):
@@ -50,7 +49,7 @@ class Verdict(enum.Enum):
 
 
 class Page(NamedTuple):
-    """Lines for one reader (their frames are still to be read), complete up to `position`."""
+    """Lines for one reader, without their frames, complete up to `position`."""
 
     lines: list[LogLine]
     keys: list[EpochKey]
@@ -59,16 +58,16 @@ class Page(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """What was dropped: all lines up to a position (None for none), and some among those behind it."""
+    """What a cut dropped: all lines up to a position (None for none), and some lines behind it."""
 
     upto: int | None
     positions: list[int]
     last_uses: list[tuple[int, int]]
-    """Of each epoch of the latter, the position of its last line that stays, or -1 for none."""
+    """For each epoch of the latter, the position of its last line that stays, or -1."""
 
 
 class _Speaker:
-    """The lines of one identity."""
+    """The lines of one sender."""
 
     def __init__(self) -> None:
         self.cost = 0.0
@@ -92,7 +91,7 @@ class _Network:
         self.lines += 1
 
     def drop_oldest(self, cost_of: Callable[[LogLine], float]) -> LogLine:
-        """The oldest line of the speaker who has most, which is gone then."""
+        """Remove and return the oldest line of the sender who has most."""
         if not self._heaviest:
             self._heaviest = [(-speaker.cost, identity) for identity, speaker in self._speakers.items()]
             heapify(self._heaviest)
@@ -107,7 +106,7 @@ class _Network:
 
 
 class Group:
-    """One group: its keys, its order, its log."""
+    """One group: its keys, its positions, its log."""
 
     def __init__(
         self,
@@ -121,7 +120,7 @@ class Group:
         self._lines_max: Final = lines_max
         self._bytes_max: Final = bytes_max
         self.position = position
-        """The newest line's, or where the next one follows."""
+        """The newest line's position, or the one after which lines begin."""
         self._keys: dict[int, bytes] = {}
         self._keys_checked_at = _KEYS_UNCHECKED
         self._current: GroupKey | None = None
@@ -130,25 +129,25 @@ class Group:
         self._log: list[LogLine] = []
         self._bytes = 0
         self._unsettled: dict[int, None] = {}
-        """Positions of lines of which the disk has not said whether it takes them, in order."""
+        """Positions of lines that are on their way to the disk, in order."""
 
     # --- keys
 
     @property
     def key(self) -> GroupKey:
-        """The key in force, for sealing as sender index 0."""
+        """The current key, for sealing as sender index 0."""
         assert self._current is not None, "no epoch has begun"
         return self._current
 
     def load(self, keys: dict[int, bytes], lines: list[LogLine]) -> None:
-        """What was kept from earlier lives."""
+        """Restore the keys and lines of earlier lives."""
         self._keys.update(keys)
         for line in lines:
             self.position = max(self.position, line.position)
             self._append(line)
 
     def begin_epoch(self, epoch: int, key: bytes, *, honoured_until: float) -> None:
-        """From now on this key; frames under the one before are taken until `honoured_until`."""
+        """Begin an epoch. Frames under the previous key are accepted until `honoured_until`."""
         if self._current is not None:
             self._former_epoch, self._former_until = self._current.epoch, honoured_until
         self._current = GroupKey(self.name, epoch=epoch, key=key)
@@ -160,7 +159,7 @@ class Group:
     # --- speaking
 
     def judge(self, header: GroupHeader, size: int, *, sender_index: int, now: float) -> Verdict:
-        """Whether a frame with this header, from the link that has this sender index, is to be relayed."""
+        """Return whether to relay a frame with this header that came on the link with this sender index."""
         if header.tag != self.key.tag or header.sender_index != sender_index or size > FRAME_MAX:
             return Verdict.FOREIGN
         is_former = header.epoch == self._former_epoch and now < self._former_until
@@ -168,11 +167,11 @@ class Group:
 
     @property
     def settled(self) -> int:
-        """The position up to which the disk has all lines that it takes: nobody is shown a line beyond it."""
+        """The position up to which all lines are stored or lost. Nobody is shown a line beyond it."""
         return next(iter(self._unsettled)) - 1 if self._unsettled else self.position
 
     def add(self, sender: bytes, epoch: int, size: int, *, now: float) -> LogLine:
-        """The next line, on its way to the disk."""
+        """Add the next line, which is on its way to the disk."""
         self.position += 1
         self._unsettled[self.position] = None
         line = LogLine(self.position, sender, epoch, size, now + GROUP_KEPT_FOR)
@@ -180,11 +179,11 @@ class Group:
         return line
 
     def settle(self, position: int) -> None:
-        """The disk has this line."""
+        """Note that a line is on the disk."""
         self._unsettled.pop(position, None)
 
     def forget(self, position: int) -> None:
-        """The disk did not take this line. Its place stays empty."""
+        """Remove a line that was not stored. Its position stays empty."""
         self._unsettled.pop(position, None)
         place = self._place_after(position) - 1
         if place >= 0 and self._log[place].position == position:
@@ -197,7 +196,7 @@ class Group:
     # --- reading
 
     def page(self, since: int, *, reader: bytes) -> Page:
-        """The oldest settled lines after `since` that are not the reader's own, as many as fit with the keys they need."""
+        """Return the oldest settled lines after `since` that others sent, as many as fit with the keys they need."""
         lines: list[LogLine] = []
         epochs: dict[int, None] = {}
         size, upto, settled = 0, since, self.settled
@@ -213,7 +212,7 @@ class Group:
         return Page(lines, self._keys_of(epochs), max(settled, since), more=False)
 
     def count_after(self, position: int, *, reader: bytes) -> int:
-        """How many settled lines that are not the reader's own stand after `position`."""
+        """Return how many settled lines of others stand after `position`."""
         lines = self._log[self._place_after(position) : self._place_after(self.settled)]
         return sum(line.sender != reader for line in lines)
 
@@ -226,7 +225,7 @@ class Group:
     # --- keeping
 
     def cut(self, *, now: float, network_of: Callable[[bytes], str]) -> Cut:
-        """Drop what is too old. When there is too much, drop the oldest lines of whoever has most in the log."""
+        """Drop expired lines. If there are still too many, drop the oldest lines of whoever has most."""
         expired = 0
         for line in self._log:
             if line.expires_at > now:
@@ -247,8 +246,8 @@ class Group:
         return Cut(upto, dropped, list(last_uses.items()))
 
     def _excess(self, network_of: Callable[[bytes], str]) -> set[int]:
-        """The positions of lines that have to go until the others are few and small enough: of the network that has most,
-        and in it of the speaker who has most, so that a flood costs nobody else a line."""
+        """Return the positions of lines to drop until the log is within its caps: those of the network that has most,
+        and in it of the sender who has most, so that a flood costs nobody else a line."""
         excess: set[int] = set()
         if len(self._log) <= self._lines_max and self._bytes <= self._bytes_max:
             return excess
@@ -269,17 +268,17 @@ class Group:
         return excess
 
     def _cost(self, line: LogLine) -> float:
-        """How much of the log a line takes."""
+        """Return which part of the log a line takes."""
         return 1 / self._lines_max + line.size / self._bytes_max
 
     @property
     def is_overfull(self) -> bool:
-        """Whether the log is over its caps by so much that a cut is due now (a tenth: each cut costs a walk)."""
+        """Whether the log is a tenth over its caps, so that a cut is due now. A cut costs a walk."""
         return len(self._log) > self._lines_max * 1.1 or self._bytes > self._bytes_max * 1.1
 
     @property
     def is_empty(self) -> bool:
-        """Whether no line is kept."""
+        """Whether the log is empty."""
         return not self._log
 
     def _forget_keys(self) -> None:

@@ -1,6 +1,6 @@
-"""One room: who is in it, who of them is here, and how they hear of each other (clause 12).
+"""One room: its members, who of them is here, and how they hear of each other (clause 12).
 
-A member is here on one link, by having said so on it. Its lines travel by any group's rules.
+A member is here on the one link that entered the room.
 """
 
 from collections import Counter
@@ -18,70 +18,71 @@ from chatapp.wire.limits import ROOM_BYTES_MAX, ROOM_LINES_MAX
 from chatapp.wire.messages.rooms import RoomChanged, RoomInfo, RoomMember, RoomPresence
 
 _NEWS_AT_ONCE: Final = 64
-"""Changes that are gathered at most: each who came meanwhile gets a list of their own, without what they know."""
+"""How many changes are gathered at most."""
 
 
 class Member:
-    """One member; away until they say on a link that they are here."""
+    """A member, away until they enter the room on a link."""
 
     __slots__ = ("expires_at", "is_here", "news_seen", "seen", "since")
 
     def __init__(self, *, since: int, seen: int, expires_at: float) -> None:
         self.since: Final = since
-        """Nothing up to this position is theirs to read."""
+        """Lines up to this position are not theirs to read."""
         self.seen = seen
         """The newest line when they went away."""
         self.expires_at = expires_at
-        """When their membership ends, if they stay away so long."""
+        """When the membership ends, if they stay away."""
         self.is_here = False
         self.news_seen = 0
-        """The number of the newest change that they know of."""
+        """The number of the newest change that they know."""
 
 
 class Room(GroupRules):
-    """One room. `name` is that of its group."""
+    """One room. `name` is its group's."""
 
     def __init__(self, name: str, context: GroupContext, *, position: int, now: float) -> None:
         group = Group(name, position=position, lines_max=ROOM_LINES_MAX, bytes_max=ROOM_BYTES_MAX)
         super().__init__(group, context, epoch_span=context.policy.room_epoch_span, now=now)
         self.members: dict[bytes, Member] = {}
         self.keeper: bytes | None = None
-        """The member with whose share of all rooms it is counted: its oldest one, or its first one while on the way in."""
+        """The member whose share of all rooms it counts against: the oldest one, or the first while still on the way in."""
         self.expected = 0
         """How many new members are on their way to the disk."""
         self.deserted_at = now
-        """Since when it has no members, if it has none."""
+        """When it last lost all members."""
         self.here = 0
         """How many members are here."""
         self.watched_at: float | None = None
-        """The deadline of which the rooms know already."""
+        """The deadline that `RoomIndex` has queued."""
         self._links: tuple[int, ...] | None = None
         self._changes = 0
         self._untold: dict[bytes, tuple[int, int, RoomPresence]] = {}
-        """Who changed since the last news: the numbers of their first and their last change, and what was told before."""
+        """Members that changed since the last announcement: the numbers of their first and last change, and their
+        presence before."""
         self._arrivals: list[int] = []
-        """Changes since the last news whose author was given a list of all others."""
+        """Changes since the last announcement at which somebody was given a list of all others."""
         self._news_at: float | None = None
 
     # --- members
 
     @property
     def is_deserted(self) -> bool:
-        """Whether nobody is a member, nor about to be."""
+        """Whether nobody is a member or about to be one."""
         return not self.members and not self.expected
 
     @property
     def info(self) -> RoomInfo:
-        """What those see of it who look for a room."""
+        """What people who look for a room see of it."""
         return RoomInfo(self.group.name, self.here)
 
     def others(self, identity: bytes) -> list[RoomMember]:
-        """All members but this one."""
+        """Return all other members."""
         return [RoomMember(one, self._presence(one)) for one in self.members if one != identity]
 
     def crowded_out(self, newcomer: str, network_of: Callable[[bytes], str]) -> bytes | None:
-        """The member who makes way in a full room for one of another network: of the network with most members, whoever has
-        been away longest. None when that network is the newcomer's own, or all of its members are here."""
+        """Return the member who makes way in a full room for a newcomer of another network: of the network with most
+        members, the one longest away. None if that is the newcomer's network, or if all of its members are here."""
         networks = {one: network_of(one) for one in self.members}
         ((most, _),) = Counter(networks.values()).most_common(1)
         away = [one for one, member in self.members.items() if networks[one] == most and not member.is_here]
@@ -90,18 +91,18 @@ class Room(GroupRules):
         return min(away, key=lambda one: self.members[one].expires_at)
 
     def add(self, identity: bytes, member: Member, *, now: float) -> None:
-        """A new member, away as yet. Whoever is the first has a key that nobody else has had."""
+        """Add a member, who is away at first. The first member of all gets a key that nobody else has had."""
         if self.members:
             self.members_changed(now=now)
         self._note(identity, now)
         self.members[identity] = member
 
     def restore(self, identity: bytes, member: Member) -> None:
-        """A member of an earlier life."""
+        """Restore a member of an earlier life."""
         self.members[identity] = member
 
     def arrive(self, identity: bytes, *, now: float) -> None:
-        """A member is here."""
+        """Note that a member is here."""
         member = self.members[identity]
         self._note(identity, now)
         member.is_here = True
@@ -114,7 +115,7 @@ class Room(GroupRules):
         self._arrivals.append(self._changes)
 
     def go_away(self, identity: bytes, *, expires_at: float, now: float) -> Member:
-        """A member was here and is out of reach."""
+        """Note that a member who was here is out of reach."""
         member = self.members[identity]
         self._note(identity, now)
         member.is_here, member.seen, member.expires_at = False, self.group.position, expires_at
@@ -122,7 +123,7 @@ class Room(GroupRules):
         return member
 
     def remove(self, identity: bytes, *, now: float) -> None:
-        """A member is one no more."""
+        """Remove a member."""
         self._note(identity, now)
         if self.members.pop(identity).is_here:
             self._here_changed(-1)
@@ -144,24 +145,24 @@ class Room(GroupRules):
     # --- by any group's rules
 
     def listeners(self) -> Iterable[Connection]:
-        """The seats of those who are here."""
+        """Yield the connections of members who are here."""
         connections = (
             self._context.connections.of(one) for one, member in self.members.items() if member.is_here
         )
         return (connection for connection in connections if connection.link is not None)
 
     def may_speak(self, caller: Caller) -> bool:
-        """Whoever is here."""
+        """Return whether the sender is here."""
         member = self.members.get(caller.identity)
         return member is not None and member.is_here
 
     def not_before(self, identity: bytes) -> int | None:
-        """Nothing from before they were members."""
+        """Return the position at which their membership began."""
         member = self.members.get(identity)
         return None if member is None else member.since
 
     def relay(self, frame: bytes, sender: int) -> list[Effect]:
-        """To all who are here; they hear before that who else is."""
+        """Relay to everybody who is here, after pending changes of members."""
         if self._links is None:
             self._links = tuple(
                 connection.link for connection in self.listeners() if connection.link is not None
@@ -171,14 +172,14 @@ class Room(GroupRules):
     # --- news
 
     def next_timer(self) -> float | None:
-        """When a new key or news is due."""
+        """Return when a new key or an announcement is due."""
         key_at = super().next_timer()
         if key_at is None or self._news_at is None:
             return self._news_at if key_at is None else key_at
         return min(key_at, self._news_at)
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """News first: who gets the new key is known by then."""
+        """Announce changes first: then everybody knows who gets the new key."""
         effects = self._tell() if self._news_at is not None and now >= self._news_at else []
         return effects + super().handle_timer(now=now)
 
@@ -194,7 +195,7 @@ class Room(GroupRules):
             self._news_at = now
 
     def _tell(self) -> list[Effect]:
-        """To all who are here, what is new to them."""
+        """Announce to each member who is here what is new to them."""
         if not self._untold:
             return []
         news = self._news()
@@ -216,8 +217,8 @@ class Room(GroupRules):
         return effects
 
     def _news(self) -> list[tuple[int, RoomMember]]:
-        """What changed, in order, with the number of the change. Whoever stands as was told is left out, unless somebody
-        came in between and saw them otherwise."""
+        """Return the changed members in order, with the numbers of their last change. A member whose presence is as it
+        was announced is left out, unless somebody was given a list in between."""
         return [
             (last, RoomMember(one, self._presence(one)))
             for one, (first, last, before) in self._untold.items()

@@ -1,7 +1,6 @@
-"""All rooms: who may make or enter one, who is in which, and what of it is on the disk (clause 12).
+"""All rooms: making and entering them, their members, and what of it is on the disk (clause 12).
 
-A room is made by entering it. One room at a time a person: entering another leaves the first. It decides and sends
-nothing; how lines travel, `grouprules` says, how members hear of each other, `room`.
+Entering a room that does not exist makes it. A person is in one room at a time: entering another leaves the first.
 """
 
 import heapq
@@ -58,7 +57,7 @@ _INFO_OVERHEAD = 16
 
 
 class RoomIndex:
-    """All rooms. Whoever changes one says so by `changed`."""
+    """Finds rooms, and their deadlines. Callers report each change of a room by `changed`."""
 
     def __init__(self, context: GroupContext) -> None:
         self._context = context
@@ -67,7 +66,7 @@ class RoomIndex:
         self._by_tag: dict[bytes, Room] = {}
         self._timers: list[tuple[float, str]] = []
         self._position = 0
-        """No room begins below: one of the same name may have been here before."""
+        """Where the positions of new rooms begin: above those of erased rooms, which may have had the same name."""
         self._listed: list[RoomInfo] | None = None
 
     def __len__(self) -> int:
@@ -79,30 +78,30 @@ class RoomIndex:
     # --- finding
 
     def find(self, key: str) -> Room | None:
-        """The room whose name has this key."""
+        """Return the room whose name has this key."""
         return self._rooms.get(key)
 
     def by_group(self, group: str) -> Room | None:
-        """The room whose group has this name."""
+        """Return the room of this group."""
         return self._by_group.get(group)
 
     def by_tag(self, tag: bytes) -> Room | None:
-        """The room whose frames bear this tag."""
+        """Return the room whose frames have this tag."""
         return self._by_tag.get(tag)
 
     def longest_deserted(self) -> Room | None:
-        """The room that has been without members longest."""
+        """Return the room that has been without members longest."""
         deserted = (room for room in self._rooms.values() if room.is_deserted)
         return min(deserted, key=lambda room: room.deserted_at, default=None)
 
     def listed(self) -> list[RoomInfo]:
-        """The rooms in which somebody is, by name; made once a change, as anybody may ask at any rate."""
+        """Return the rooms with somebody in them, by name; made once a change, since anybody may ask at any rate."""
         if self._listed is None:
             self._listed = self._list()
         return self._listed
 
     def _list(self) -> list[RoomInfo]:
-        """Where there are too many, those with the most people: nobody hides a room behind empty ones."""
+        """List the rooms with most people: nobody hides a room behind empty ones."""
         busy = sorted((room.info for room in self._rooms.values() if room.here), key=lambda info: -info.here)
         chosen: list[RoomInfo] = []
         size = 0
@@ -116,14 +115,14 @@ class RoomIndex:
     # --- beginning and end
 
     def open(self, key: str, group: str, *, now: float) -> Room:
-        """A room that is not there yet."""
+        """Make a room."""
         position = max(self._context.first_position, self._position)
         room = Room(group, self._context, position=position, now=now)
         self._rooms[key] = self._by_group[group] = self._by_tag[room.tag] = room
         return room
 
     def erase(self, room: Room) -> GroupGone:
-        """It is not there any more; what the disk is to be told."""
+        """Remove a room. Return the entry for the disk."""
         group = room.group.name
         self._position = max(self._position, room.group.position + 1)
         del self._rooms[name_key(group.removeprefix(ROOM_SIGN))]
@@ -134,19 +133,19 @@ class RoomIndex:
     # --- time
 
     def changed(self, room: Room) -> None:
-        """Somebody came or went: lists are out of date, and something may be due there."""
+        """Note that members of a room changed."""
         self._listed = None
         self.watch(room)
 
     def watch(self, room: Room) -> None:
-        """See to it that the room is asked when something is due there."""
+        """Queue the room's next deadline."""
         at = room.next_timer()
         if at is not None and at != room.watched_at:
             room.watched_at = at
             heapq.heappush(self._timers, (at, room.group.name))
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Keys and news that are due."""
+        """Do what is due in rooms: new keys, announcements."""
         effects: list[Effect] = []
         while self._timers and self._timers[0][0] <= now:
             _, group = heapq.heappop(self._timers)
@@ -158,12 +157,12 @@ class RoomIndex:
         return effects
 
     def next_timer(self) -> float | None:
-        """The earliest deadline, or an earlier one that is none any more."""
+        """Return the earliest deadline, or an earlier time at which nothing is due any more."""
         return self._timers[0][0] if self._timers else None
 
 
 def room_key(name: str) -> str | None:
-    """What names of rooms are compared by; None for what is no name."""
+    """Return the key by which names of rooms are compared; None for an invalid name."""
     try:
         return name_key(peer_name(name))
     except NameRefused:
@@ -171,12 +170,12 @@ def room_key(name: str) -> str | None:
 
 
 class RoomCaps:
-    """Counts by identity, and by the address at which the directory has it."""
+    """Limits on making and entering rooms, by identity and by address."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._shares = Shares(most=ROOMS_MAX)
-        """Rooms with members, by the member with whom each is counted."""
+        """Rooms with members, by the member each counts against."""
         self._entries: Buckets[bytes] = Buckets(
             rate=1 / ROOM_ENTRIES_SPAN, burst=ROOM_ENTRIES_BURST, most=BUCKETS_MAX
         )
@@ -188,17 +187,17 @@ class RoomCaps:
         )
 
     def refusal_of(self, identity: bytes) -> RoomRefusal | None:
-        """Why this identity may not be the first member of a room; None when it may."""
+        """Return why this identity may not be the first member of a room; None if it may."""
         if self._shares.has_room(identity, self._directory.network_of(identity)):
             return None
         return RoomRefusal.SHARE_USED_UP if self._shares.has_left() else RoomRefusal.TOO_MANY_ROOMS
 
     def is_full(self, rooms: int) -> bool:
-        """Whether there may be no more than these, deserted ones among them."""
+        """Return whether there may be no more rooms than these."""
         return rooms >= ROOMS_MAX
 
     def count(self, room: Room, keeper: bytes | None) -> None:
-        """Count a room with this identity from now on; with nobody for None."""
+        """Count a room against this identity from now on; None for nobody."""
         if room.keeper is not None:
             self._shares.give_back(room.keeper)
         if keeper is not None:
@@ -206,11 +205,11 @@ class RoomCaps:
         room.keeper = keeper
 
     def may_enter(self, identity: bytes, *, now: float) -> bool:
-        """Once more, any room."""
+        """Return whether this identity may enter a room once more."""
         return self._entries.take(identity, now=now)
 
     def may_make(self, identity: bytes, *, now: float) -> bool:
-        """One room more."""
+        """Return whether this identity may make one more room."""
         person = self._directory.person(identity)
         if person is None or not self._made.take(identity, now=now):
             return False
@@ -218,7 +217,7 @@ class RoomCaps:
 
 
 class Rooms:
-    """All rooms."""
+    """Handles requests about rooms."""
 
     def __init__(self, directory: Directory, context: GroupContext) -> None:
         self._directory = directory
@@ -230,7 +229,7 @@ class Rooms:
         """New members on their way to the disk."""
 
     def load(self, loaded: Loaded, *, now: float) -> list[Entry]:
-        """Rooms of earlier lives. Everybody is away; whoever was here had all that was said until then."""
+        """Restore the rooms of earlier lives. Everybody is away; those who were here had read everything."""
         entries: list[Entry] = []
         groups = [
             (max(kept.keys, default=0), name)
@@ -267,7 +266,7 @@ class Rooms:
     # --- entering
 
     def enter(self, request: EnterRoom, caller: Caller, *, now: float) -> list[Effect]:
-        """Answered at once where the asker is a member, else when the disk has it."""
+        """Handle an EnterRoom: answered at once if the caller is a member, else when the disk has it."""
         if not self._is_at(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
@@ -297,7 +296,7 @@ class Rooms:
         return [self._expect(room, entries, request.reference, caller, now)]
 
     def _has_room(self, room: Room, caller: Caller, entries: list[Entry], now: float) -> bool:
-        """Whether there is a place for one member more, or is one now: a crowd of people who are away keeps nobody out."""
+        """Return whether one more member fits, after a member who is away has made way if needed."""
         if len(room.members) + room.expected < ROOM_MEMBERS_MAX:
             return True
         network_of = self._directory.network_of
@@ -309,7 +308,7 @@ class Rooms:
         return True
 
     def _make(self, key: str, group: str, entries: list[Entry], now: float) -> Room | None:
-        """A new room, if there may be one more, and what the disk must have of it."""
+        """Make a room, if there may be one more, and append what the disk must have of it."""
         if self._caps.is_full(len(self.index)):
             deserted = self.index.longest_deserted()
             if deserted is None:
@@ -322,7 +321,7 @@ class Rooms:
     def _expect(
         self, room: Room, entries: list[Entry], reference: int, caller: Caller, now: float
     ) -> Persist:
-        """A new member, when the disk has them."""
+        """Add a member when the disk has them."""
         if room.is_deserted:
             self._caps.count(room, caller.identity)
         room.expected += 1
@@ -339,7 +338,7 @@ class Rooms:
         return Persist(entries=stored, then=(outcome(is_stored=True),), otherwise=(outcome(is_stored=False),))
 
     def entry_settled(self, outcome: RoomEntryOutcome, caller: Caller, *, now: float) -> list[Effect]:
-        """The disk has answered: what the new member asked meanwhile follows."""
+        """Finish an EnterRoom: the disk has answered. What the new member asked meanwhile follows."""
         waited = self._entering.end(caller.identity)
         return [*self._settle_entry(outcome, caller, now), *waited]
 
@@ -368,7 +367,7 @@ class Rooms:
         return self._arrive(room, outcome.reference, caller, now)
 
     def _return(self, room: Room, reference: int, caller: Caller, now: float) -> list[Effect]:
-        """Who is a member need not wait for the disk: only that they are back is new to it."""
+        """Let a member back in. They need not wait for the disk: only their return is new to it."""
         identity = caller.identity
         if room.members[identity].is_here:
             room.list_given(identity)
@@ -393,7 +392,7 @@ class Rooms:
     # --- going
 
     def leave(self, request: LeaveRoom, caller: Caller, *, now: float) -> list[Effect]:
-        """Out for good, at once; answered when the disk has it or refuses it."""
+        """Handle a LeaveRoom: at once; answered when the disk has it or refuses it."""
         if not self._is_at(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
@@ -405,7 +404,7 @@ class Rooms:
         return [Persist(entries=(RoomMemberGone(caller.identity),), then=(left,), otherwise=(left,))]
 
     def go_away(self, identity: bytes, *, now: float) -> list[Effect]:
-        """Somebody's link is gone: they stay a member for as long as lines are kept for them."""
+        """A member's link has gone: they stay a member for as long as lines are kept for them."""
         room = self._room_of.get(identity)
         if room is None or not room.members[identity].is_here:
             return []
@@ -414,11 +413,11 @@ class Rooms:
         return [Persist(entries=(self._away_entry(room, identity, now),))]
 
     def forget(self, identity: bytes, *, now: float) -> None:
-        """They have no name any more; the disk is told elsewhere."""
+        """Remove somebody whose name was released."""
         self._take_out(identity, now)
 
     def _take_out(self, identity: bytes, now: float) -> bool:
-        """Whether they were in a room."""
+        """Take somebody out of their room. Return whether they were in one."""
         room = self._room_of.pop(identity, None)
         if room is None:
             return False
@@ -428,7 +427,7 @@ class Rooms:
         return True
 
     def _check_keeper(self, room: Room) -> None:
-        """Count a room with its oldest member when the one before is no member, nor about to be."""
+        """Count a room against its oldest member, if the one before is no longer a member."""
         keeper = room.keeper
         if keeper is None or not (keeper in room.members or (room.expected and keeper in self._entering)):
             self._caps.count(room, next(iter(room.members), None))
@@ -436,13 +435,13 @@ class Rooms:
     # --- looking for one
 
     def list_rooms(self, request: ListRooms, caller: Caller) -> list[Effect]:
-        """The rooms with somebody in them, by name."""
+        """List the rooms with somebody in them."""
         return [Reply(to=caller, message=RoomsListed(request.reference, self.index.listed()))]
 
     # --- time
 
     def key_settled(self, outcome: GroupKeyOutcome, *, now: float) -> list[Effect]:
-        """A room's new key is in force; the next one may be due."""
+        """Put a room's new key in force, now that the disk has answered."""
         room = self.index.by_group(outcome.group)
         if room is None:
             return []
@@ -451,7 +450,7 @@ class Rooms:
         return effects
 
     def sweep(self, *, now: float) -> list[Effect]:
-        """Members who stayed away too long, lines that are too old, rooms with neither."""
+        """Remove members who stayed away too long, expired lines, and rooms with neither."""
         entries: list[Entry] = []
         effects: list[Effect] = []
         for room in self.index:

@@ -1,7 +1,7 @@
-"""What is done with any group: lines relayed at once and kept, keys renewed, the past handed out.
+"""The rules that the channel and rooms share: lines are stored and relayed, keys renewed, the past handed out (clause
+8).
 
-The rules of clause 8, for the channel and for rooms; who is in a group is what a subclass says. It decides and sends
-nothing.
+Subclasses say who is in a group.
 """
 
 from abc import ABC, abstractmethod
@@ -48,12 +48,12 @@ ReadLines = Callable[[str, Sequence[int]], list[bytes]]
 _KEY_SIZE = 32
 
 KEY_TRIED_AGAIN_AFTER: Final = 1.0
-"""Seconds until another key is made in the place of one that the disk did not take."""
+"""Seconds until another key is tried after one that was not stored."""
 _NOBODY = Caller(identity=b"")
 
 
 class GroupContext(NamedTuple):
-    """What the rules of every group work with."""
+    """What the rules of every group use."""
 
     connections: Connections
     clock: WallClock
@@ -62,18 +62,18 @@ class GroupContext(NamedTuple):
     disk: DiskState
     policy: RegistryPolicy
     first_position: int
-    """The position after which those of this life begin (`clock.first_number`)."""
+    """Where positions of this life begin (`limits.first_number`)."""
     network_of: Callable[[bytes], str]
-    """With which network somebody is counted."""
+    """Returns the network with which an identity is counted."""
 
 
 class GroupRules(ABC):
-    """One group."""
+    """The rules of one group."""
 
     def __init__(self, group: Group, context: GroupContext, *, epoch_span: float, now: float) -> None:
         self.group = group
         self.tag = group_tag(group.name)
-        """What frames of this group bear."""
+        """The tag in this group's frames."""
         self._context = context
         self._epoch_span = epoch_span
         self._last_epoch = first_epoch(last=0, wall=context.clock.seconds(now)) - 1
@@ -81,30 +81,30 @@ class GroupRules(ABC):
         self._renewal_at: float | None = None
         self._is_key_on_its_way = False
         self._first_key: GroupKeyMade | None = None
-        """The first key of this life, until something is stored behind it: lines are of no use without their key."""
+        """The first key of this life, until something is stored behind it: lines are useless without their key."""
 
     # --- who is in it
 
     @abstractmethod
     def listeners(self) -> Iterable[Connection]:
-        """Those with a link who get the keys."""
+        """Return the connections that get the keys."""
 
     @abstractmethod
     def may_speak(self, caller: Caller) -> bool:
-        """Whether a line by this link is one of this group's."""
+        """Return whether this caller may send lines to the group."""
 
     @abstractmethod
     def not_before(self, identity: bytes) -> int | None:
-        """The position up to which nothing is theirs to read; None for who may read nothing."""
+        """Return the position up to which this identity may read nothing; None if it may not read at all."""
 
     @abstractmethod
     def relay(self, frame: bytes, sender: int) -> list[Effect]:
-        """How a line reaches those who are there."""
+        """Return the effects that relay a line to those who are there."""
 
     # --- keys
 
     def load(self, loaded: LoadedGroup | None, *, now: float) -> GroupKeyMade:
-        """What earlier lives kept, and a key of this life's own."""
+        """Restore what earlier lives stored. Return the first key of this life."""
         if loaded is not None:
             wall = self._context.clock.seconds(now)
             grace = self._context.policy.restart_grace
@@ -124,22 +124,22 @@ class GroupRules(ABC):
         return self.begin(now=now)
 
     def begin(self, *, now: float) -> GroupKeyMade:
-        """The first key of this life; nobody has used another."""
+        """Begin the first epoch of this life, and return its key."""
         entry = self._first_key = self._new_key()
         self.group.begin_epoch(entry.epoch, entry.key, honoured_until=now)
         self._epoch_began = now
         return entry
 
     def with_first_key(self, *stored: Entry) -> tuple[Entry, ...]:
-        """What is to be stored of this group, with its first key where the disk may not have that."""
+        """Return the entries to store, with the group's first key if the disk may not have it."""
         return stored if self._first_key is None else (self._first_key, *stored)
 
     def first_key_stored(self) -> None:
-        """Something that `with_first_key` had made is on the disk."""
+        """Note that something made by `with_first_key` is on the disk."""
         self._first_key = None
 
     def grant(self, connection: Connection) -> Push:
-        """The key in force, for somebody with a link."""
+        """Return the notice that gives a connection the current key."""
         assert connection.link is not None
         group = self.group
         message = GroupGranted(
@@ -148,17 +148,17 @@ class GroupRules(ABC):
         return Push(link=connection.link, message=message)
 
     def members_changed(self, *, now: float) -> None:
-        """Who is new shall not read what was said before, nor who is gone what is said from now on: a new key is due,
-        though not at once where there was one just now."""
+        """Schedule a new key: newcomers must not read what was said before, nor leavers what is said from now on. It
+        waits if there was one just now."""
         if self._renewal_at is None:
             self._renewal_at = max(now, self._epoch_began + self._epoch_span)
 
     def next_timer(self) -> float | None:
-        """When a new key is due. While one is on its way there is no other."""
+        """Return when a new key is due; None while one is on its way."""
         return None if self._is_key_on_its_way else self._renewal_at
 
     def handle_timer(self, *, now: float) -> list[Effect]:
-        """Make the new key; it serves when the disk has it."""
+        """Make the new key. It is used when the disk has it."""
         if self._renewal_at is None or now < self._renewal_at or self._is_key_on_its_way:
             return []
         self._renewal_at, self._epoch_began, self._is_key_on_its_way = None, now, True
@@ -176,8 +176,8 @@ class GroupRules(ABC):
         ]
 
     def key_settled(self, outcome: GroupKeyOutcome, *, now: float) -> list[Effect]:
-        """The new key is in force: to everybody who is to have it. One that the disk did not take never is, since nobody
-        could read its lines later; nor are lines taken while there is nowhere to keep them. Another one is tried soon."""
+        """Put a stored key in force and give it to everybody in the group. A key that was not stored is never used,
+        since nobody could read its lines later; another one is tried soon."""
         if outcome.epoch <= self.group.key.epoch:
             self.first_key_stored()
             return []
@@ -198,7 +198,7 @@ class GroupRules(ABC):
     # --- speaking
 
     def speak(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> list[Effect]:
-        """A frame from a link: to the disk. When it is there, all others get it as it is, and its sender hears of it."""
+        """Store a line. When the disk has it, it is relayed and its sender is told."""
         connection = self._context.connections.of(caller.identity)
         if caller.link is None or connection.link != caller.link:
             return [Drop(reason=DropReason.GROUP_FRAME_FROM_OLD_LINK)]
@@ -214,7 +214,7 @@ class GroupRules(ABC):
         return effects + self.sweep(now=now) if self.group.is_overfull else effects
 
     def line_stored(self, outcome: LineStored, caller: Caller) -> list[Effect]:
-        """The disk has a line: to all others, and its sender is told."""
+        """Relay a stored line and tell its sender."""
         self.group.settle(outcome.position)
         self.first_key_stored()
         # The link may be another one by now.
@@ -224,7 +224,7 @@ class GroupRules(ABC):
         return [*self.relay(frame, sender), Reply(to=caller, message=accepted)]
 
     def line_lost(self, outcome: LineLost, caller: Caller) -> list[Effect]:
-        """The disk did not take a line: nobody gets it, and its sender is told why."""
+        """Tell the sender why a line was not stored. Nobody else gets it."""
         self.group.forget(outcome.position)
         reason = GroupRefusal.DISK_FULL if self._context.disk.is_full else GroupRefusal.DISK_FAILED
         return [self._refusal(outcome.epoch, outcome.counter, reason, caller)]
@@ -249,7 +249,7 @@ class GroupRules(ABC):
     # --- the past
 
     def fetch(self, request: FetchGroup, caller: Caller) -> list[Effect]:
-        """The next page of what others said; nothing from before the asker came."""
+        """Answer with the next page of others' lines, none from before the caller was a member."""
         not_before = self.not_before(caller.identity)
         if not_before is None:
             return [Drop(reason=DropReason.PAGE_FOR_NON_MEMBER)]
@@ -264,7 +264,7 @@ class GroupRules(ABC):
         return [Reply(to=caller, message=GroupPage(name, page.keys, lines, page.position, page.more))]
 
     def _frames(self, positions: list[int]) -> dict[int, bytes]:
-        """By position, as far as the disk has them."""
+        """Read frames, by position, as far as the disk has them."""
         try:
             return dict(zip(positions, self._context.read(self.group.name, positions), strict=True))
         except RecordLost as loss:
@@ -274,7 +274,7 @@ class GroupRules(ABC):
             return {}
 
     def sweep(self, *, now: float) -> list[Effect]:
-        """Drop what is too old or too much."""
+        """Drop lines that are too old or too many."""
         group = self.group
         upto, dropped, last_uses = group.cut(now=now, network_of=self._context.network_of)
         gone: list[Entry] = []
@@ -286,7 +286,7 @@ class GroupRules(ABC):
 
 
 class ChannelRules(GroupRules):
-    """The channel: whoever has a name is in it."""
+    """The rules of the channel: everybody with a name is in it."""
 
     def __init__(self, directory: Directory, context: GroupContext, *, now: float) -> None:
         group = Group(CHANNEL, position=context.first_position)
@@ -294,18 +294,18 @@ class ChannelRules(GroupRules):
         self._directory = directory
 
     def listeners(self) -> Iterable[Connection]:
-        """All who have a link."""
+        """Return all connections with a link."""
         return self._context.connections.attached()
 
     def may_speak(self, caller: Caller) -> bool:
-        """Everybody."""
+        """Return True: everybody may."""
         return True
 
     def not_before(self, identity: bytes) -> int | None:
-        """Nothing from before their name was bound."""
+        """Return the position at which the name was bound."""
         person = self._directory.person(identity)
         return None if person is None else person.channel_since
 
     def relay(self, frame: bytes, sender: int) -> list[Effect]:
-        """To all links."""
+        """Relay to all links."""
         return [Relay(frame=frame, sender=sender)]
