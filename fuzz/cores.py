@@ -139,7 +139,7 @@ def _drain(person: Person, now: float) -> None:
         core.link_bytes_to_send(now=now),
         core.wants_link(),
         core.wants_link_closed(),
-        core.renaming.news(),
+        core.renaming.take_confirmed(),
     )
     for event in core.events():
         for line in person.screen.show(event):

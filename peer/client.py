@@ -19,7 +19,7 @@ from typing import Final, Self, assert_never
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.operator import VisitTarget
-from chatapp.peer.core.people.table import NOBODY, LookUp
+from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.driver import resolved
 from chatapp.peer.errors import (
@@ -44,8 +44,6 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.identity import require_fingerprint
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, is_same_name, peer_name
-
-NO_ROOM: Final = "nothing can be stored here, and too much waits to be"
 
 
 class OperatorDesk:
@@ -316,7 +314,7 @@ class Peer:
         node = self._open_node()
         now = node.driver.now()
         if node.commits.is_full:
-            return self._refuse(to, NO_ROOM)
+            return self._refuse(to, happened.MessageReason.OWN_DISK)
         while (found := node.core.sending.look_up(to, now=now)) is LookUp.ASKING:
             node.driver.schedule()
             await node.turn()
@@ -334,7 +332,7 @@ class Peer:
         """Send a line to the channel. Raises TextTooLong, UnicodeEncodeError, NotOpen."""
         node = self._open_node()
         if node.commits.is_full:
-            return self._refuse("everybody", NO_ROOM)
+            return self._refuse("everybody", happened.MessageReason.OWN_DISK)
         number = node.core.sending.send_all(text, now=node.driver.now())
         node.driver.schedule()
         return node.receipts.open(CHANNEL, number)
@@ -343,20 +341,20 @@ class Peer:
         """Send a line to the room where we are; outside any room it is refused. Raises as `send_all`."""
         node = self._open_node()
         if node.commits.is_full:
-            return self._refuse(self.room or "", NO_ROOM)
+            return self._refuse(self.room or "", happened.MessageReason.OWN_DISK)
         begun = node.core.sending.say(text, now=node.driver.now())
         node.driver.schedule()
         if begun is not None:
             return node.receipts.open(begun.to, begun.number)
         receipt = Receipt("", 0)
-        receipt.settle(Outcome.REFUSED, "you are in no room")
+        receipt.settle(Outcome.REFUSED, happened.MessageReason.NOT_IN_ROOM)
         return receipt
 
     async def settled(self) -> None:
         """Wait until every message of ours is delivered, saved, kept or refused. Raises NotOpen."""
         await self._open_node().until(lambda core: core.is_settled)
 
-    def _refuse(self, to: str, reason: str) -> Receipt:
+    def _refuse(self, to: str, reason: happened.MessageReason) -> Receipt:
         receipt = Receipt(to, 0)
         receipt.settle(Outcome.REFUSED, reason)
         self._open_node().tell([happened.Refused(to=to, number=0, reason=reason)])
@@ -429,14 +427,16 @@ class Peer:
         """Note on disk that we are about to ask for this name. Return why we cannot, if so."""
         try:
             node.keys.mark(new)
-        except NameHasKeys as error:
+        except NameHasKeys:
             # Several people may share a machine. That a name is taken tells the user more than where its keys are.
             if any(is_same_name(person.name, new) for person in node.core.people()):
                 return happened.NameUnavailable(name=new)
-            return happened.RenameRefused(name=new, reason=str(error))
+            return happened.RenameRefused(
+                name=new, reason=happened.RenameRefusal.KEYS_EXIST, detail=str(node.keys.folder)
+            )
         except OSError as error:
-            why = f"{error.filename or node.keys.folder}: {error.strerror or error}"
-            return happened.RenameRefused(name=new, reason=why)
+            detail = f"{error.filename or node.keys.folder}: {error.strerror or error}"
+            return happened.RenameRefused(name=new, reason=happened.RenameRefusal.OWN_DISK, detail=detail)
         return None
 
     def leave(self) -> None:
@@ -530,8 +530,8 @@ class Peer:
 
 
 _WHY_NOT: Final = {
-    LookUp.UNKNOWN: NOBODY,
-    LookUp.BLOCKED: "the key shown for this name is not the one that we hold",
+    LookUp.UNKNOWN: happened.MessageReason.NOBODY,
+    LookUp.BLOCKED: happened.MessageReason.KEY_CHANGED,
 }
 
 
@@ -539,8 +539,8 @@ def _refusal(why: happened.NotLetIn) -> NotLetIn:
     match why:
         case happened.NameUnavailable(name=name):
             return NameTaken(name)
-        case happened.AdmissionRefused(reason=reason):
-            return NotAdmitted(reason)
+        case happened.AdmissionRefused(reason=reason, key=key):
+            return NotAdmitted(reason, key)
         case happened.RegistryKeyChanged(expected=expected, got=got):
             return OtherRegistry(expected, got)
         case _:

@@ -6,10 +6,11 @@ ChatAppError
 +-- ServerUnreachable     the server's name has no address now      reason
 +-- NotLetIn              something answers at the registry's address, but we are not registered
     +-- NameTaken         somebody else holds the name             name
-    +-- NotAdmitted       the registry refuses us                  reason
+    +-- NotAdmitted       the registry refuses us                  reason, key
     +-- OtherRegistry     another registry is at this address      expected, got
 """
 
+from chatapp.peer.core.events import AdmissionRefusal
 from chatapp.wire.errors import ChatAppError, quoted
 
 
@@ -56,12 +57,14 @@ class NameTaken(NotLetIn):
 class NotAdmitted(NotLetIn):
     """The registry does not let us in, and the name is not the reason."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: AdmissionRefusal, key: str = "") -> None:
+        """`key`: as in `events.AdmissionRefused`."""
+        super().__init__(reason, key)
         self.reason = reason
+        self.key = key
 
     def __str__(self) -> str:
-        return f"not registered: {self.reason}"
+        return f"not registered: {self.reason.value}"
 
 
 class OtherRegistry(NotLetIn):

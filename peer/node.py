@@ -159,7 +159,7 @@ class PeerNode:
         events = self.core.events()
         for event in events:
             self.receipts.note(event)
-        if (name := self.core.renaming.news()) is not None:
+        if self.core.renaming.confirmed is not None and (name := self.core.renaming.take_confirmed()):
             self._move_folder(name)
         self.tell(events)
         self._throttle()

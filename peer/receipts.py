@@ -12,7 +12,9 @@ from chatapp.peer.core.events import (
     Delivered,
     Event,
     Expired,
+    GroupLineRefused,
     Kept,
+    MessageReason,
     Refused,
     Renamed,
     Renumbered,
@@ -48,13 +50,13 @@ class Receipt:
         self.to: Final = to
         self.number = number
         self.outcome: Outcome | None = None
-        self.reason = ""
+        self.reason: MessageReason | None = None
         self._is_over = False
         self._changed: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
         outcome = self.outcome.name if self.outcome is not None else "under way"
-        reason = f": {self.reason}" if self.reason else ""
+        reason = "" if self.reason is None else f": {self.reason.value}"
         return f"<Receipt of {self.number} to {self.to!r}: {outcome}{reason}>"
 
     async def settled(self) -> Outcome:
@@ -72,7 +74,7 @@ class Receipt:
             await self._change()
         return self.outcome
 
-    def settle(self, outcome: Outcome, reason: str = "") -> None:
+    def settle(self, outcome: Outcome, reason: MessageReason | None = None) -> None:
         """Note the outcome and wake whoever waits for it."""
         self.outcome, self.reason = outcome, reason
         self._wake()
@@ -106,6 +108,7 @@ _ABOUT_OURS: Final = frozenset(
         ChannelAccepted,
         ChannelUnanswered,
         RoomAccepted,
+        GroupLineRefused,
         RoomUnanswered,
     }
 )
@@ -144,7 +147,7 @@ class Receipts:
             case Refused(to=to, number=number, reason=reason):
                 self._close(to, number, Outcome.REFUSED, reason)
             case Expired(to=to, number=number):
-                self._close(to, number, Outcome.REFUSED, "it was never fetched and has expired")
+                self._close(to, number, Outcome.REFUSED, MessageReason.NEVER_FETCHED)
             case Kept(to=to, number=number):
                 self._keep(to, number)
             case Addressed(name=name, to=to, numbers=numbers):
@@ -162,6 +165,8 @@ class Receipts:
                 self._close(ROOM_SIGN + room, number, Outcome.SAVED)
             case RoomUnanswered(room=room, number=number):
                 self._keep(ROOM_SIGN + room, number)
+            case GroupLineRefused(room=room, number=number, reason=reason):
+                self._close(ROOM_SIGN + room if room else CHANNEL, number, Outcome.REFUSED, reason)
             case _:
                 pass
 
@@ -173,7 +178,7 @@ class Receipts:
                 if is_kept:
                     receipt.settle(Outcome.KEPT)
                 else:
-                    receipt.settle(Outcome.REFUSED, "the program has ended")
+                    receipt.settle(Outcome.REFUSED, MessageReason.ENDED)
             receipt.close()
         self._open.clear()
 
@@ -181,7 +186,7 @@ class Receipts:
         if (kept := self._open.get((to, number))) is not None:
             kept.settle(Outcome.KEPT)
 
-    def _close(self, to: str, number: int, outcome: Outcome, reason: str = "") -> None:
+    def _close(self, to: str, number: int, outcome: Outcome, reason: MessageReason | None = None) -> None:
         receipt = self._open.pop((to, number), None)
         if receipt is not None:
             receipt.settle(outcome, reason)

@@ -8,6 +8,7 @@ from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import Outputs, RegistryStatus
 from chatapp.peer.core.direct.transport import PeerTransport
 from chatapp.peer.core.dispatch import NoticeHandler, RegistryMonitor
+from chatapp.peer.core.events import AdmissionRefusal
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.operator import Operator
 from chatapp.peer.core.people.roster import Contacts
@@ -113,7 +114,8 @@ class RegistryConnection:
             self._link.send(Ping(reference=0), now=now)
             self._session.ping(now=now)  # by UDP: is it the link or the registry that says nothing?
         self._rooms.handle_timer(now=now)
-        self._renaming.handle_timer(now=now)
+        if self._renaming.deadline is not None:
+            self._renaming.handle_timer(now=now)
         self._monitor.look(now=now)
         return self._link.handle_timer(now=now)
 
@@ -123,7 +125,7 @@ class RegistryConnection:
             self._monitor.next_timer(),
             self._link.next_timer(),
             self._rooms.next_timer(),
-            self._renaming.next_timer(),
+            self._renaming.deadline,
         )
         return min((due for due in dues if due is not None), default=None)
 
@@ -142,25 +144,10 @@ class RegistryConnection:
             self._table.fetch(now=now)
 
 
-REFUSALS: Final = {
-    RefusalReason.BAD_NAME: "it does not accept this name",
-    RefusalReason.OLD_CARD: "it knows a newer card of yours; the clock here may be wrong",
-    RefusalReason.VERSION: "it speaks another version of the protocol",
-    RefusalReason.FULL: "it takes no more new names now",
-    RefusalReason.NOT_SERVING: "it is not serving now",
-    RefusalReason.NOT_INVITED: "this server is invite-only; ask for a join code (--code)",
-    RefusalReason.BAD_CODE: "this join code is used up, too old or not of this server",
-    RefusalReason.KEPT_FOR_OPERATOR: "this name is kept for an operator of the help desk: start once with the code "
-    "that the server has printed for it (CHATAPP_CODE or --code)",
-    RefusalReason.BANNED: "you are banned from this server",
-}
 _WANT_CODE: Final = frozenset({RefusalReason.NOT_INVITED, RefusalReason.KEPT_FOR_OPERATOR})
 
-OTHER_PROGRAM: Final = "another program uses your name and key; type reg to take them back"
 OUTDONE_MAX: Final = 3
 """Cards that are made to outdo one that the registry knows, until it lets us in: two programs that start together."""
-
-CODE_OF_ANOTHER: Final = "this join code is of another server than the one that answers"
 
 
 class Registration:
@@ -298,16 +285,16 @@ class Registration:
         ):
             self._session.start(table_version=self._table.version, now=now)
         elif self._session.denied is RefusalReason.OLD_CARD and self.has_begun:
-            self._not_let_in(happened.AdmissionRefused(reason=OTHER_PROGRAM))
+            self._not_let_in(happened.AdmissionRefused(reason=AdmissionRefusal.OTHER_PROGRAM))
         elif self._session.denied is RefusalReason.NAME_TAKEN:
             self._not_let_in(happened.NameUnavailable(name=self._me.name))
         else:
-            reason = REFUSALS[self._session.denied]
+            reason, key = AdmissionRefusal[self._session.denied.name], ""
             if self._session.denied in _WANT_CODE and self._session.is_code_foreign:
-                reason = CODE_OF_ANOTHER
-            elif self._session.denied is RefusalReason.NOT_INVITED:
-                reason += f" or have your key listed: {fingerprint(self._me.identity.public)}"
-            self._not_let_in(happened.AdmissionRefused(reason=reason))
+                reason = AdmissionRefusal.CODE_OF_ANOTHER
+            elif reason is AdmissionRefusal.NOT_INVITED:
+                key = fingerprint(self._me.identity.public)
+            self._not_let_in(happened.AdmissionRefused(reason=reason, key=key))
 
     def _outdo(self) -> bool:
         """Whether we have a newer card now than the registry knows. While we come in, that one is of an earlier life: our
@@ -336,7 +323,7 @@ class Registration:
     def _wrong_code(self, now: float) -> None:
         assert self._session.stranger is not None
         key = fingerprint(self._session.stranger)
-        self._not_let_in(happened.AdmissionRefused(reason=f"{CODE_OF_ANOTHER}, whose key is {key}"))
+        self._not_let_in(happened.AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER, key=key))
         self._go_on_alone(now)
 
     def _use_card(self) -> None:

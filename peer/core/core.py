@@ -507,7 +507,8 @@ class PeerCore:
 
     def records_stored(self, *, now: float) -> bool:
         """All records drained so far are on disk; True when that may have brought forth datagrams."""
-        self._notes.stored()
+        if self._notes.written:
+            self._notes.stored()
         is_numbered = self._out.has_numbered  # mostly not: no call
         if is_numbered:
             self._out.has_numbered = False
@@ -523,7 +524,8 @@ class PeerCore:
         self._streams.handle_timer(now=now)
         self._dispatcher.handle_timer(now=now)
         self._ladder.handle_timer(now=now)
-        self._resolver.handle_timer(now=now)
+        if self._resolver.searches:
+            self._resolver.handle_timer(now=now)
         self._buffer.handle_timer(now)
         self._transport.handle_timer(now=now)
         if self._connection.handle_timer(now=now):
@@ -540,7 +542,7 @@ class PeerCore:
             self._streams.next_timer(),
             self._transport.next_timer(),
             self._connection.next_timer(),
-            self._resolver.next_timer(),
+            self._resolver.next_timer() if self._resolver.searches else None,
             self._buffer.next_timer(),
             self._dispatcher.next_timer(),
         ]

@@ -169,7 +169,7 @@ class Dispatcher:
         assert contact.conversation is not None
         is_asked = False
         acknowledged: list[Acknowledged] = []
-        carries_lines = not self._fanout.is_settled
+        carries_lines = bool(self._fanout.carried)
         for event in contact.conversation.delivery.events():
             match event:
                 case Arrived():
@@ -261,7 +261,7 @@ class Dispatcher:
                 self._transport.active[contact.identity] = contact
             if change is not Change.TAKEN:
                 self._ladder.climb(contact, now=now)
-            if change is Change.RESTARTED:
+            if change is Change.RESTARTED and self._registry_status.reach is RegistryReach.LOST:
                 self._outbox.catch_up(contact, now=now)
             if self._direct_receiver.adopt(contact, now=now):
                 self._settlement.adopt(contact)

@@ -64,16 +64,51 @@ class ClientSaid(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
-class CommandDone(msgspec.Struct, frozen=True, kw_only=True):
-    """What we asked of the desk is done, where nothing else tells of it."""
+class DeskAction(enum.Enum):
+    """What an operator did to a visitor."""
 
-    text: str
+    DROPPED = "taken out of the waiting room"
+    MOVED = "given another number in the waiting room"
+    NOTED = "a note was kept"
+
+
+class CommandDone(msgspec.Struct, frozen=True, kw_only=True):
+    """A command of ours is done, and no other event tells of it."""
+
+    action: DeskAction
+    name: str
+    """The visitor."""
+    place: int = 0
+    """The visitor's number in the waiting room from now on, after MOVED."""
+
+
+class CommandFailure(enum.Enum):
+    """Why a command or a line of an operator came to nothing."""
+
+    NO_CLIENT = "we serve nobody"
+    ROOM_EMPTY = "nobody waits"
+    NO_SUCH_PLACE = "nobody has that number in the waiting room"
+    NO_SUCH_OPERATOR = "no other operator has that name"
+    OFF_DUTY = "that operator is not on duty"
+    NO_SUCH_QUEUE = "no queue has that name"
+    NOT_AN_OPERATOR = "only operators can do that"
+    TOO_MANY = "as many operators are on duty as are allowed"
+    OTHER_QUEUE = "we still serve a visitor of another queue"
+    TOO_LONG = "the note is too long"
+    NOBODY_IN_REACH = "everybody who waits is away"
+    NOT_IN_LINE = "the visitor has left the waiting room"
+    LINE_FULL = "the line was not sent: the visitor is away, and too many lines wait already"
+    LINE_TOO_FAST = "the line was not sent: too many at once"
+    LINE_NOT_SERVING = "the line was not sent: the registry cannot write to its disk"
+    UNREACHABLE = "there is no link to the registry"
 
 
 class CommandFailed(msgspec.Struct, frozen=True, kw_only=True):
-    """What we asked or said at the desk came to nothing, and why."""
+    """A command or a line of ours at the desk came to nothing."""
 
-    reason: str
+    reason: CommandFailure
+    name: str = ""
+    """The visitor, for NOT_IN_LINE."""
 
 
 class HeldWhat(enum.Enum):
@@ -344,7 +379,34 @@ class MailReturned(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...]
 
 
-ReceivedEvent = DirectReceived | ChannelReceived | RoomReceived | MailReturned
+class MailUnreadable(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of sealed mail to us cannot be opened, and never will be. `detail` is for logs and people."""
+
+    sender: str
+    detail: str
+
+
+class MailHeldBack(msgspec.Struct, frozen=True, kw_only=True):
+    """Mail stays with the registry: it is from more unknown authors than are remembered at a time."""
+
+
+class LineUnreadable(msgspec.Struct, frozen=True, kw_only=True):
+    """A line in the log of the channel (`room` is empty) or of a room cannot be read. `detail` is for logs and people."""
+
+    room: str
+    sender: str
+    detail: str
+
+
+ReceivedEvent = (
+    DirectReceived
+    | ChannelReceived
+    | RoomReceived
+    | MailReturned
+    | MailUnreadable
+    | MailHeldBack
+    | LineUnreadable
+)
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
@@ -357,17 +419,56 @@ class NameUnavailable(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
-class AdmissionRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """The registry does not let us in, for another reason than the name."""
+class AdmissionRefusal(enum.Enum):
+    """Why the registry does not let us in."""
 
-    reason: str
+    BAD_NAME = "it does not accept the name"
+    OLD_CARD = "it knows a newer card of ours"
+    VERSION = "it speaks another version of the protocol"
+    FULL = "it takes no new names now"
+    NOT_SERVING = "it is not serving now"
+    NOT_INVITED = "it is invite-only"
+    BAD_CODE = "the join code is used up, expired or invalid"
+    KEPT_FOR_OPERATOR = "the name is reserved for an operator, who needs the registry's code"
+    BANNED = "we are banned"
+    OTHER_PROGRAM = "another program uses our name and key"
+    CODE_OF_ANOTHER = "the join code is of another registry"
+
+
+class AdmissionRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry does not let us in, and the name is not the reason."""
+
+    reason: AdmissionRefusal
+    key: str = ""
+    """A fingerprint. NOT_INVITED: of our own key, which the registry may list. CODE_OF_ANOTHER: of the registry that
+    answers, when it is known."""
+
+
+class RenameRefusal(enum.Enum):
+    """Why we keep our name."""
+
+    INVALID_NAME = "no name looks like this"
+    SAME_NAME = "it is our name already"
+    PENDING = "another change of our name is pending"
+    UNREACHABLE = "there is no link to the registry"
+    NOT_TAKEN = "the link broke, and the registry has not changed the name"
+    BAD_NAME = "the registry does not accept it"
+    KEPT_FOR_OPERATOR = "the registry keeps it for an operator"
+    BANNED = "the registry lets nobody bear it"
+    OLD_CARD = "the registry knows a newer card of ours"
+    FULL = "the registry is full, or we rename too often"
+    NOT_SERVING = "the registry cannot write to its disk"
+    KEYS_EXIST = "our folder holds keys of another person with this name"
+    OWN_DISK = "our own disk does not take the new name"
 
 
 class RenameRefused(msgspec.Struct, frozen=True, kw_only=True):
     """We keep our name. A name that is taken is told by `NameUnavailable`."""
 
     name: str
-    reason: str
+    reason: RenameRefusal
+    detail: str = ""
+    """What the operating system said, and of which file; for logs and people, not to be matched."""
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
@@ -469,11 +570,26 @@ class RoomLeft(msgspec.Struct, frozen=True, kw_only=True):
     room: str
 
 
+class RoomEntryRefusal(enum.Enum):
+    """Why we are not let into a room."""
+
+    INVALID_NAME = "no room has a name like this"
+    BAD_NAME = "the registry does not accept the name"
+    ROOM_FULL = "it is full"
+    TOO_MANY_ROOMS = "there are too many rooms"
+    SHARE_USED_UP = "there are too many rooms of people at our address"
+    NOT_SERVING = "the registry cannot write to its disk"
+    TOO_OFTEN = "we, or others at our address, entered or made too many rooms in a short time"
+    OFFLINE = "we are offline by our own wish"
+    UNREACHABLE = "there is no link to the registry"
+    UNANSWERED = "the registry did not answer in time"
+
+
 class RoomRefused(msgspec.Struct, frozen=True, kw_only=True):
     """We are not let in; where we were before, we still are."""
 
     room: str
-    reason: str
+    reason: RoomEntryRefusal
 
 
 class NotInRoom(msgspec.Struct, frozen=True, kw_only=True):
@@ -507,6 +623,20 @@ class RoomsListed(msgspec.Struct, frozen=True, kw_only=True):
     rooms: tuple[Room, ...]
 
 
+class NoAnswer(enum.Enum):
+    """Why the registry did not answer a question."""
+
+    OFFLINE = "we are offline by our own wish"
+    UNREACHABLE = "there is no link to the registry"
+    UNANSWERED = "the registry did not answer in time"
+
+
+class RoomsUnknown(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry did not say which rooms there are. `RoomsListed` with our own room follows, if we are in one."""
+
+    reason: NoAnswer
+
+
 class MembersListed(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `/names`: everybody in the room where we are, ourselves among them."""
 
@@ -515,8 +645,34 @@ class MembersListed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RoomsEvent = (
-    RoomEntered | RoomLeft | RoomRefused | NotInRoom | MemberJoined | MemberLeft | RoomsListed | MembersListed
+    RoomEntered
+    | RoomLeft
+    | RoomRefused
+    | NotInRoom
+    | MemberJoined
+    | MemberLeft
+    | RoomsListed
+    | RoomsUnknown
+    | MembersListed
 )
+
+
+class MessageReason(enum.Enum):
+    """Why a message or a line of ours is kept, refused or gone. The names are stored on disk."""
+
+    KEY_CHANGED = "the key shown for the name is not the one that we hold"
+    NOBODY = "nobody in the table has the name, and the registry knows nobody who has"
+    NAME_UNKNOWN = "the registry knows the name no more"
+    BAD_CARD = "the recipient's card has no valid mail key"
+    MAILBOX_FULL = "the recipient's mailbox is full"
+    SHARE_USED_UP = "too much mail from us, or from our network, waits in the mailbox"
+    DISK_FULL = "the registry's disk is full"
+    DISK_FAILED = "the registry cannot write to its disk"
+    NEVER_FETCHED = "the mail was never fetched, and has expired"
+    LEFT_ROOM = "we left the room before the registry was back"
+    NOT_IN_ROOM = "we are in no room"
+    OWN_DISK = "our own disk takes nothing, and too much waits for it"
+    ENDED = "our program ended before the message was stored"
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
@@ -546,15 +702,15 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
     to: str
     number: int
-    reason: str
+    reason: MessageReason
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """No way is open now: the message waits in our own outbox, on disk. `reason`: why, if not that the registry is away."""
+    """No way is open now: the message waits in our own outbox, on disk. `reason` is None when the registry is away."""
 
     to: str
     number: int
-    reason: str = ""
+    reason: MessageReason | None = None
 
 
 class Addressed(msgspec.Struct, frozen=True, kw_only=True):
@@ -616,6 +772,21 @@ class RoomUnanswered(msgspec.Struct, frozen=True, kw_only=True):
     number: int
 
 
+class GroupLineRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """The registry cannot store our line for the channel (`room` is empty) or for a room: nobody gets it."""
+
+    room: str
+    number: int
+    reason: MessageReason
+
+
+class LinesAbandoned(msgspec.Struct, frozen=True, kw_only=True):
+    """We left a room while `count` lines of ours still waited for the registry: not everybody there gets them."""
+
+    room: str
+    count: int
+
+
 SentEvent = (
     Delivered
     | Unacknowledged
@@ -630,6 +801,8 @@ SentEvent = (
     | ChannelUnanswered
     | RoomAccepted
     | RoomUnanswered
+    | GroupLineRefused
+    | LinesAbandoned
 )
 
 

@@ -80,7 +80,7 @@ class NotesToSelf:
         self._outgoing.messages.clear()
         self._out = outputs
         self._numbered = False
-        self._written: list[Message] = []
+        self.written: list[Message] = []
 
     def write(self, text: str, *, wall: float) -> Message:
         """Note something; it is delivered when it is stored."""
@@ -93,12 +93,12 @@ class NotesToSelf:
             OutgoingAdded(key, message.number, message.at_ms, text),
             OutgoingChanged(key, message.number, MessageState.DELIVERED, message.at_ms),
         ]
-        self._written.append(message)
+        self.written.append(message)
         return message
 
     def stored(self) -> None:
         """What was written is on disk."""
-        written, self._written = self._written, []
+        written, self.written = self.written, []
         for message in written:
             name, key, at = self._me.name, self._me.identity.public, message.at_ms / 1_000
             self._outgoing.settle(message, MessageState.DELIVERED)

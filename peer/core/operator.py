@@ -10,6 +10,7 @@ import msgspec
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import Outputs
+from chatapp.peer.core.events import CommandFailure, DeskAction
 from chatapp.wire.desk import STILL_SERVED, Focus, Held, ShownRoom, StaleNumber, Typed
 from chatapp.wire.messages.desk import (
     CallNext,
@@ -44,25 +45,6 @@ from chatapp.wire.messages.desk import (
     TakeDuty,
 )
 
-NO_CLIENT: Final = "No active client"
-UNREACHABLE: Final = "Server not responding"
-NO_SUCH_PLACE: Final = "Nobody has that number in the waiting room"
-FAILURES: Final = {
-    CommandResult.NO_CLIENT: NO_CLIENT,
-    CommandResult.ROOM_EMPTY: "Waiting room: empty",
-    CommandResult.NO_SUCH_PLACE: NO_SUCH_PLACE,
-    CommandResult.NO_SUCH_OPERATOR: "There is no other operator of that name",
-    CommandResult.OFF_DUTY: "That operator is not on duty",
-    CommandResult.NO_SUCH_QUEUE: "There is no queue of that name",
-    CommandResult.NOT_AN_OPERATOR: "Only help-desk operators can do that",
-    CommandResult.TOO_MANY: "As many operators are on duty as there may be",
-    CommandResult.OTHER_QUEUE: "End the session with your client first",
-    CommandResult.TOO_LONG: "The note is too long",
-    CommandResult.NOBODY_IN_REACH: "Nobody in the waiting room can be called just now; the first who can is yours",
-    CommandResult.NOT_IN_LINE: "{subject} is not in the waiting room any more",
-}
-"""What is told of each failure but OTHER_CLIENT, which is `HeldBack`."""
-
 
 class _Asked(NamedTuple):
     request: OperatorRequest
@@ -86,7 +68,7 @@ class OperatorCommands:
     def ask(self, request: OperatorRequest, subject: str = "") -> None:
         """Send a request under a fresh reference. `subject`: the visitor meant by a number of the waiting room."""
         if not self.is_up:
-            self.fail(UNREACHABLE)
+            self.fail(CommandFailure.UNREACHABLE)
             return
         reference = self._rng.getrandbits(32)
         request = msgspec.structs.replace(request, reference=reference)
@@ -98,7 +80,7 @@ class OperatorCommands:
         meant = self._room.at(request.place)
         match meant:
             case None:
-                self.fail(NO_SUCH_PLACE)
+                self.fail(CommandFailure.NO_SUCH_PLACE)
             case StaleNumber(was, is_now):
                 self._out.events.append(happened.NumberMoved(place=request.place, was=was, is_now=is_now))
             case _:
@@ -120,7 +102,7 @@ class OperatorCommands:
         self.is_up = False
         if self._asked:
             self._asked.clear()
-            self.fail(UNREACHABLE)
+            self.fail(CommandFailure.UNREACHABLE)
 
     # --- what the registry says
 
@@ -134,7 +116,7 @@ class OperatorCommands:
             visit = int(getattr(request, "visit", 0))
             self.hold_back(_held_what(request), self._focus.missed(visit))
         elif done.result is not CommandResult.DONE:
-            self.fail(FAILURES[done.result].replace("{subject}", subject))
+            self.fail(CommandFailure[done.result.name], subject)
         else:
             self._done(request, subject)
 
@@ -142,12 +124,12 @@ class OperatorCommands:
         match request:
             case DropVisitor(visit=visit):
                 self._room.dropped(visit)
-                self._tell_done(f"{subject} was taken out of the waiting room")
+                self._tell_done(DeskAction.DROPPED, subject)
             case MoveVisitor(visit=visit, to=to):
                 self._room.moved(visit, to)
-                self._tell_done(f"{subject} is number {to} now")
+                self._tell_done(DeskAction.MOVED, subject, place=to)
             case NoteVisitor():
-                self._tell_done(f"Note about {subject} kept")
+                self._tell_done(DeskAction.NOTED, subject)
             case _:
                 pass  # a notice tells of it
 
@@ -161,15 +143,15 @@ class OperatorCommands:
         else:
             self._out.events.append(_figures(notice))
 
-    def fail(self, reason: str) -> None:
-        """What the operator wanted cannot be."""
-        self._out.events.append(happened.CommandFailed(reason=reason))
+    def fail(self, reason: CommandFailure, name: str = "") -> None:
+        """Tell the operator why a command came to nothing."""
+        self._out.events.append(happened.CommandFailed(reason=reason, name=name))
 
     def hold_back(self, what: happened.HeldWhat, held: Held) -> None:
         """What the operator wanted may have been meant for another visitor."""
         former, client = held.former, held.client
         if former is None and client is None:
-            self.fail(NO_CLIENT)
+            self.fail(CommandFailure.NO_CLIENT)
             return
         self._out.events.append(
             happened.HeldBack(
@@ -180,8 +162,8 @@ class OperatorCommands:
             )
         )
 
-    def _tell_done(self, text: str) -> None:
-        self._out.events.append(happened.CommandDone(text=text))
+    def _tell_done(self, action: DeskAction, name: str, *, place: int = 0) -> None:
+        self._out.events.append(happened.CommandDone(action=action, name=name, place=place))
 
 
 def _held_what(request: OperatorRequest) -> happened.HeldWhat:
@@ -280,11 +262,11 @@ class DeskConversation:
 
 
 LINE_FAILURES: Final = {
-    LineRefusal.FULL: "Not sent: the client is away, and too much waits for them already",
-    LineRefusal.TOO_FAST: "Not sent: too many lines at once",
-    LineRefusal.NOT_SERVING: "Not sent: the server's disk is full or read-only",
+    LineRefusal.FULL: CommandFailure.LINE_FULL,
+    LineRefusal.TOO_FAST: CommandFailure.LINE_TOO_FAST,
+    LineRefusal.NOT_SERVING: CommandFailure.LINE_NOT_SERVING,
 }
-"""What is told of each failure but those that mean that the visitor is not ours, which are `HeldBack`."""
+"""The other refusals mean that the visitor is not ours any more, which `HeldBack` tells."""
 
 
 class VisitTarget(NamedTuple):

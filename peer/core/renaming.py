@@ -8,23 +8,17 @@ import random
 from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import NameUnavailable, Renamed, RenameRefused
+from chatapp.peer.core.events import NameUnavailable, Renamed, RenameRefusal, RenameRefused
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.registry.session import RegistrySession
-from chatapp.peer.core.rooms.rooms import AWAY
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.messages import registration as wire
 from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.names import peer_name
 
-REFUSALS: Final = {
-    RefusalReason.BAD_NAME: "the server does not accept it",
-    RefusalReason.KEPT_FOR_OPERATOR: "the server keeps it for an operator of the help desk",
-    RefusalReason.BANNED: "the server lets nobody bear it",
-    RefusalReason.OLD_CARD: "the server knows a newer card of yours",
-    RefusalReason.FULL: "the server is full, or you change your name too often",
-    RefusalReason.NOT_SERVING: "the server's disk is full or read-only",
+_REFUSALS: Final = {
+    reason: RenameRefusal[reason.name] for reason in RefusalReason if reason.name in RenameRefusal.__members__
 }
 _OF_THE_NAME: Final = frozenset(
     {RefusalReason.BAD_NAME, RefusalReason.NAME_TAKEN, RefusalReason.OLD_CARD, RefusalReason.FULL}
@@ -52,26 +46,26 @@ class Renaming:
         self._policy = policy
         self._rng = rng
         self._reference: int | None = None
-        self._deadline: float | None = None
+        self.deadline: float | None = None
         self._tried_other = False
         self._may_yet_be_heard = False
         """Whether a question of ours may still lie at the registry, unread, after we gave it up."""
         self._asked: str | None = None
         """What the user waits to hear of."""
-        self._confirmed: str | None = None
-        """The name that the registry knows us by, as news for the shell."""
+        self.confirmed: str | None = None
+        """The name that the registry has for us, once that is certain after a change was begun."""
 
-    def refusal_of(self, new: str) -> str | None:
+    def refusal_of(self, new: str) -> RenameRefusal | None:
         """Why our name cannot be changed to this one; None when the registry is to be asked."""
         try:
             name = peer_name(new)
-        except NameRefused as refusal:
-            return refusal.reason
+        except NameRefused:
+            return RenameRefusal.INVALID_NAME
         if name == self._me.name:
-            return "it is your name already"
+            return RenameRefusal.SAME_NAME
         if self._me.other_name is not None:
-            return "another change of your name is under way"
-        return None if self._registry_status.reach is RegistryReach.UP else AWAY
+            return RenameRefusal.PENDING
+        return None if self._registry_status.reach is RegistryReach.UP else RenameRefusal.UNREACHABLE
 
     def request(self, new: str, *, now: float) -> None:
         """Another name, please; `Renamed`, `NameUnavailable` or `RenameRefused` follows."""
@@ -81,15 +75,15 @@ class Renaming:
         else:
             self._out.events.append(RenameRefused(name=new, reason=reason))
 
-    def news(self) -> str | None:
-        """Drained: the name that is ours for sure since a change of it was begun."""
-        confirmed, self._confirmed = self._confirmed, None
+    def take_confirmed(self) -> str | None:
+        """Return `confirmed`, once."""
+        confirmed, self.confirmed = self.confirmed, None
         return confirmed
 
     def _ask(self, new: str, now: float) -> None:
         self._me.other_name = self._asked = peer_name(new)
         self._reference = self._rng.getrandbits(32)
-        self._deadline = now + self._policy.give_up_after
+        self.deadline = now + self._policy.give_up_after
         card = self._me.card_as(self._me.other_name)
         self._may_yet_be_heard = True
         self._out.requests.append(wire.Rename(reference=self._reference, card=card))
@@ -106,22 +100,18 @@ class Renaming:
 
     def link_lost(self) -> None:
         """The answer does not come. Which name holds is known at the next welcome."""
-        self._reference = self._deadline = None
+        self._reference = self.deadline = None
 
     def registry_lost(self) -> None:
         """Fail the pending rename: the registry is unreachable."""
         self.link_lost()
-        self._tell_refused(AWAY)
+        self._tell_refused(RenameRefusal.UNREACHABLE)
 
     def handle_timer(self, *, now: float) -> None:
         """The answer does not come in time: register anew, that tells."""
-        if self._deadline is not None and now >= self._deadline:
+        if self.deadline is not None and now >= self.deadline:
             self.link_lost()
             self._session.note_silence(now=now)
-
-    def next_timer(self) -> float | None:
-        """When the answer is given up."""
-        return self._deadline
 
     # --- at the door
 
@@ -134,7 +124,7 @@ class Renaming:
             self._show(self._me.name)
             return True
         self._settle()
-        self._tell_refused("the server has not taken it")
+        self._tell_refused(RenameRefusal.NOT_TAKEN)
         return False
 
     def denied(self, reason: RefusalReason) -> bool:
@@ -169,14 +159,14 @@ class Renaming:
             self._asked = None
             self._out.events.append(NameUnavailable(name=new))
         else:
-            self._tell_refused(REFUSALS.get(reason, AWAY))
+            self._tell_refused(_REFUSALS.get(reason, RenameRefusal.UNREACHABLE))
 
-    def _tell_refused(self, reason: str) -> None:
+    def _tell_refused(self, reason: RenameRefusal) -> None:
         if self._asked is not None:
             self._out.events.append(RenameRefused(name=self._asked, reason=reason))
             self._asked = None
 
     def _settle(self) -> None:
-        self._reference = self._deadline = None
+        self._reference = self.deadline = None
         self._me.other_name, self._tried_other, self._may_yet_be_heard = None, False, False
-        self._confirmed = self._me.name
+        self.confirmed = self._me.name

@@ -8,6 +8,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from chatapp.peer.core.events import MessageReason
+
 STEPS_MAX: Final = 64
 """Steps remembered of one message. A kept one is tried again every 30 s for as long as nobody answers: its beginning
 says what happened, its last step is always noted."""
@@ -46,7 +48,7 @@ class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
     tries: int = 0
     span: float = 0.0
     when: float | None = None
-    reason: str = ""
+    reason: MessageReason | None = None
     through_server: bool = False
     is_late: bool = False
     """After it had been saved or kept."""
@@ -155,8 +157,8 @@ def _step(raw: Raw, at_ms: int, *, is_late: bool) -> TraceStep | None:
     match raw:
         case (TraceEvent.SENT, int(after), int(tries)):
             return TraceStep(at=_unix(at_ms, after), what=TraceEvent.SENT, tries=tries)
-        case (TraceEvent.KEPT, int(after), int(), str(reason)):
-            return TraceStep(at=_unix(at_ms, after), what=TraceEvent.KEPT, reason=reason)
+        case (TraceEvent.KEPT, int(after), int(), str(reason)) if reason in MessageReason.__members__:
+            return TraceStep(at=_unix(at_ms, after), what=TraceEvent.KEPT, reason=MessageReason[reason])
         case ((TraceEvent.RELAYED | TraceEvent.MAILED | TraceEvent.REDIRECTED) as what, int(after)):
             return TraceStep(at=_unix(at_ms, after), what=TraceEvent(what))
         case ((TraceEvent.KEPT | TraceEvent.SAVED) as what, int(after), int(when)):
@@ -172,8 +174,10 @@ def _step(raw: Raw, at_ms: int, *, is_late: bool) -> TraceStep | None:
             )
         case (TraceEvent.ACCEPTED, int(after)):
             return TraceStep(at=_unix(at_ms, after), what=TraceEvent.ACCEPTED, span=after / 1_000)
-        case ((TraceEvent.REFUSED | TraceEvent.EXPIRED) as what, int(after), str(reason)):
-            return TraceStep(at=_unix(at_ms, after), what=TraceEvent(what), reason=reason)
+        case (TraceEvent.REFUSED | TraceEvent.EXPIRED) as what, int(after), str(reason) if (
+            reason in MessageReason.__members__
+        ):
+            return TraceStep(at=_unix(at_ms, after), what=TraceEvent(what), reason=MessageReason[reason])
     return None
 
 

@@ -93,7 +93,7 @@ def _fields(step: TraceStep) -> dict[str, object]:
         "tries": step.tries,
         "span": step.span,
         "when": step.when,
-        "reason": step.reason,
+        "reason": "" if step.reason is None else step.reason.name.lower(),
         "through_server": step.through_server,
         "is_late": step.is_late,
     }

@@ -136,7 +136,7 @@ def _report(receipt: Receipt, events: Sequence[happened.Event], seconds: float, 
             outcome=outcome,
             through_server=receipt.outcome is Outcome.RELAYED,
             seconds=round(seconds, 3),
-            reason=receipt.reason,
+            reason="" if receipt.reason is None else receipt.reason.name.lower(),
         )
     else:
         lines = _lines(events) or lines_of(happened.Kept(to=receipt.to, number=receipt.number))

@@ -20,7 +20,9 @@ from chatapp.peer.core.events import (
     ClientSaid,
     CommandDone,
     CommandFailed,
+    CommandFailure,
     Delivered,
+    DeskAction,
     DirectReceived,
     Doubt,
     DutyChanged,
@@ -29,6 +31,7 @@ from chatapp.peer.core.events import (
     Expired,
     Figures,
     FolderNotMoved,
+    GroupLineRefused,
     HeldBack,
     HeldWhat,
     HistoryMissing,
@@ -39,13 +42,19 @@ from chatapp.peer.core.events import (
     LeaveUnanswered,
     Left,
     Line,
+    LinesAbandoned,
     LinesLost,
+    LineUnreadable,
     LinkTroubled,
+    MailHeldBack,
     MailReturned,
+    MailUnreadable,
     MemberJoined,
     MemberLeft,
     MembersListed,
+    MessageReason,
     NameUnavailable,
+    NoAnswer,
     NobodyKnown,
     NoServerAtStart,
     NotInRoom,
@@ -65,15 +74,18 @@ from chatapp.peer.core.events import (
     RegistryMet,
     RegistryRecognized,
     Renamed,
+    RenameRefusal,
     RenameRefused,
     Renumbered,
     Room,
     RoomAccepted,
     RoomEntered,
+    RoomEntryRefusal,
     RoomLeft,
     RoomReceived,
     RoomRefused,
     RoomsListed,
+    RoomsUnknown,
     RoomUnanswered,
     RoomVisitor,
     SafetyNumber,
@@ -94,6 +106,7 @@ from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import (
     AnswerLine,
     MessageLine,
+    admission_refusal,
     counted,
     key_accepted,
     key_changed,
@@ -107,6 +120,7 @@ from chatapp.peer.ui.formatting import (
 )
 from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.names import peer_name
 from chatapp.wire.text import sanitize
 
 # --- answers to a typed line that cannot be carried out
@@ -171,6 +185,7 @@ PresenceEvent = (
     | MemberJoined
     | MemberLeft
     | RoomsListed
+    | RoomsUnknown
     | MembersListed
     | PersonLeft
     | PersonLost
@@ -192,7 +207,10 @@ FateEvent = (
     | ChannelUnanswered
     | RoomAccepted
     | RoomUnanswered
+    | GroupLineRefused
+    | LinesAbandoned
 )
+UnreadEvent = MailUnreadable | MailHeldBack | LineUnreadable
 ConnectionEvent = (
     Registered
     | TableChanged
@@ -213,6 +231,57 @@ ConnectionEvent = (
 IdentityEvent = Renamed | RenameRefused | Ignored | NobodyKnown | KeyEvent
 
 
+_NO_ANSWER: Final = {
+    NoAnswer.OFFLINE: "you are offline",
+    NoAnswer.UNREACHABLE: "the server is away",
+    NoAnswer.UNANSWERED: "the server is not responding",
+}
+_NO_ENTRY: Final = {
+    RoomEntryRefusal.BAD_NAME: "the server does not accept this name",
+    RoomEntryRefusal.ROOM_FULL: "it is full",
+    RoomEntryRefusal.TOO_MANY_ROOMS: "there are too many rooms",
+    RoomEntryRefusal.SHARE_USED_UP: "there are too many rooms of people at your address",
+    RoomEntryRefusal.NOT_SERVING: "the server's disk is full or read-only",
+    RoomEntryRefusal.TOO_OFTEN: "you, or others at your address, made or entered too many rooms in a short time",
+    RoomEntryRefusal.OFFLINE: "you are offline",
+    RoomEntryRefusal.UNREACHABLE: "the server is away",
+    RoomEntryRefusal.UNANSWERED: "the server is not responding",
+}
+_NO_RENAME: Final = {
+    RenameRefusal.SAME_NAME: "it is your name already",
+    RenameRefusal.PENDING: "another change of your name is under way",
+    RenameRefusal.UNREACHABLE: "the server is away",
+    RenameRefusal.NOT_TAKEN: "the server has not taken it",
+    RenameRefusal.BAD_NAME: "the server does not accept it",
+    RenameRefusal.KEPT_FOR_OPERATOR: "the server keeps it for an operator of the help desk",
+    RenameRefusal.BANNED: "the server lets nobody bear it",
+    RenameRefusal.OLD_CARD: "the server knows a newer card of yours",
+    RenameRefusal.FULL: "the server is full, or you change your name too often",
+    RenameRefusal.NOT_SERVING: "the server's disk is full or read-only",
+}
+
+
+def _no_rename(event: RenameRefused) -> str:
+    match event.reason:
+        case RenameRefusal.INVALID_NAME:
+            return _invalid(event.name)
+        case RenameRefusal.KEYS_EXIST:
+            return f"{reason(event.detail)} holds keys of another {name(event.name)}"
+        case RenameRefusal.OWN_DISK:
+            return reason(event.detail)
+        case _:
+            return _NO_RENAME[event.reason]
+
+
+def _invalid(text: str) -> str:
+    """Why `text` is not a name."""
+    try:
+        peer_name(text)
+    except NameRefused as refusal:
+        return reason(refusal.reason)
+    return _NO_ENTRY[RoomEntryRefusal.BAD_NAME]
+
+
 def presence_lines(event: PresenceEvent) -> list[str]:
     """Return the lines for an event about who is where."""
     match event:
@@ -221,7 +290,8 @@ def presence_lines(event: PresenceEvent) -> list[str]:
         case RoomLeft(room=room):
             return [f"[You left {name(room)}.]"]
         case RoomRefused(room=room, reason=why):
-            return [f"[You cannot enter {name(room)}: {reason(why)}.]"]
+            invalid = why is RoomEntryRefusal.INVALID_NAME
+            return [f"[You cannot enter {name(room)}: {_invalid(room) if invalid else _NO_ENTRY[why]}.]"]
         case NotInRoom():
             return [NOT_IN_ROOM]
         case MemberJoined(room=room, name=who):
@@ -230,6 +300,8 @@ def presence_lines(event: PresenceEvent) -> list[str]:
             return [f"{name(who)} left {name(room)}."]
         case RoomsListed(rooms=rooms):
             return _rooms(rooms)
+        case RoomsUnknown(reason=why):
+            return [f"[Which rooms there are is not known: {_NO_ANSWER[why]}.]"]
         case MembersListed(room=room, members=members):
             return [f"[{counted(len(members), 'person', 'people')} in {name(room)}:]", *_people(members)]
         case PersonLeft(name=who):
@@ -250,8 +322,8 @@ def identity_lines(event: IdentityEvent) -> list[str]:
     match event:
         case Renamed(old=old, new=new, is_me=is_me):
             return [f"[You are {name(new)} now.]" if is_me else f"{name(old)} is now {name(new)}"]
-        case RenameRefused(name=wanted, reason=why):
-            return [f"[You cannot be called {name(wanted)}: {reason(why)}.]"]
+        case RenameRefused():
+            return [f"[You cannot be called {name(event.name)}: {_no_rename(event)}.]"]
         case Ignored(name=who, is_ignored=is_ignored):
             shown = (
                 f"no longer see what {name(who)} says" if is_ignored else f"see what {name(who)} says again"
@@ -387,6 +459,31 @@ _ENDS: Final = {
 _TEXT_SHOWN: Final = 200
 
 
+_DONE: Final = {
+    DeskAction.DROPPED: "{name} was taken out of the waiting room",
+    DeskAction.MOVED: "{name} is number {place} now",
+    DeskAction.NOTED: "Note about {name} kept",
+}
+_FAILED: Final = {
+    CommandFailure.NO_CLIENT: "No active client",
+    CommandFailure.ROOM_EMPTY: "Waiting room: empty",
+    CommandFailure.NO_SUCH_PLACE: "Nobody has that number in the waiting room",
+    CommandFailure.NO_SUCH_OPERATOR: "There is no other operator of that name",
+    CommandFailure.OFF_DUTY: "That operator is not on duty",
+    CommandFailure.NO_SUCH_QUEUE: "There is no queue of that name",
+    CommandFailure.NOT_AN_OPERATOR: "Only help-desk operators can do that",
+    CommandFailure.TOO_MANY: "As many operators are on duty as there may be",
+    CommandFailure.OTHER_QUEUE: "End the session with your client first",
+    CommandFailure.TOO_LONG: "The note is too long",
+    CommandFailure.NOBODY_IN_REACH: "Nobody in the waiting room can be called just now; the first who can is yours",
+    CommandFailure.NOT_IN_LINE: "{name} is not in the waiting room any more",
+    CommandFailure.LINE_FULL: "Not sent: the client is away, and too much waits for them already",
+    CommandFailure.LINE_TOO_FAST: "Not sent: too many lines at once",
+    CommandFailure.LINE_NOT_SERVING: "Not sent: the server's disk is full or read-only",
+    CommandFailure.UNREACHABLE: "Server not responding",
+}
+
+
 def duty_lines(event: DutyEvent) -> list[str]:
     """Return the lines for an event at the help desk."""
     match event:
@@ -398,8 +495,10 @@ def duty_lines(event: DutyEvent) -> list[str]:
             return [_MOVES[move].format(name=name(who))]
         case ClientSaid(sender=sender, text=text):
             return [MessageLine(name(sender), ": ", sanitize(text))]
-        case CommandDone(text=why) | CommandFailed(reason=why):
-            return [f"[{reason(why)}.]"]
+        case CommandDone(action=action, name=who, place=place):
+            return [f"[{_DONE[action].format(name=name(who), place=place)}.]"]
+        case CommandFailed(reason=why, name=who):
+            return [f"[{_FAILED[why].format(name=name(who))}.]"]
         case HeldBack():
             return [_held_back(event)]
         case NumberMoved(place=place, was=was, is_now=is_now):
@@ -485,6 +584,38 @@ def _span(seconds: int) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+_UNSENT: Final = {
+    MessageReason.KEY_CHANGED: "the key shown for this name has changed",
+    MessageReason.NOBODY: "nobody of that name is known here",
+    MessageReason.NAME_UNKNOWN: "the server knows nobody of that name",
+    MessageReason.BAD_CARD: "this person's card has no valid key",
+    MessageReason.MAILBOX_FULL: "the mailbox is full",
+    MessageReason.SHARE_USED_UP: "too many messages from you or from your network wait there",
+    MessageReason.DISK_FULL: "the server's disk is full",
+    MessageReason.DISK_FAILED: "the server cannot write to its disk",
+    MessageReason.NEVER_FETCHED: "it was never fetched and has expired",
+    MessageReason.LEFT_ROOM: "you left before the server was back",
+    MessageReason.NOT_IN_ROOM: "you are in no room",
+    MessageReason.OWN_DISK: "nothing can be stored here, and too much waits to be",
+    MessageReason.ENDED: "the program has ended",
+}
+_WHEN_ROOM: Final = frozenset(
+    {MessageReason.MAILBOX_FULL, MessageReason.SHARE_USED_UP, MessageReason.DISK_FULL}
+)
+
+
+def _kept(why: MessageReason) -> str:
+    """Why a message waits in the outbox, and until when."""
+    if why in _WHEN_ROOM:
+        return f"{_UNSENT[why]}; it goes out when there is room"
+    if why is MessageReason.DISK_FAILED:
+        return f"{_UNSENT[why]}; it goes out when the server can"
+    return _UNSENT[why]
+
+
+_MAIL_HELD_BACK: Final = (
+    "[There are letters from too many people who are not in the table; those not shown wait at the server.]"
+)
 SERVER_SILENT: Final = "[Server not responding]"
 _QUOTED_MAX: Final = 200
 """Characters quoted of a text that came to nothing: enough to recognise it."""
@@ -511,7 +642,32 @@ def lines_of(event: Event, *, in_reach: int = 0) -> list[str]:
         return duty_lines(event)
     if isinstance(event, StorageEvent):
         return [f"[{sanitize(_storage(event))}.]"]
+    if isinstance(event, UnreadEvent):
+        return _unread(event)
     return presence_lines(event)
+
+
+def _unread(event: UnreadEvent) -> list[str]:
+    """Return the lines about messages to us that cannot be shown."""
+    match event:
+        case MailUnreadable(sender=sender, detail=detail):
+            return [f"[A letter from {name(sender)} could not be opened: {reason(detail)}.]"]
+        case MailHeldBack():
+            return [_MAIL_HELD_BACK]
+        case LineUnreadable(room=room, sender=sender, detail=detail):
+            where = f"the room {name(room)}" if room else "the channel"
+            return [f"[A line of {where} from {name(sender)} is lost: {reason(detail)}.]"]
+        case _:
+            assert_never(event)
+
+
+def _unheard(event: GroupLineRefused | LinesAbandoned) -> str:
+    """Return the line about lines of ours that a group does not get."""
+    if isinstance(event, GroupLineRefused):
+        what = f"Line to {name(event.room)}" if event.room else "Channel message"
+        return f"[{what} refused: {_UNSENT[event.reason]}.]"
+    lines = "A line" if event.count == 1 else f"{event.count} lines"
+    return f"[{lines} to {name(event.room)} did not reach everybody: {_UNSENT[MessageReason.LEFT_ROOM]}.]"
 
 
 def not_sent_lines(typed: Sequence[str]) -> list[str]:
@@ -550,9 +706,9 @@ def _fate(event: FateEvent, in_reach: int) -> list[str]:
         case Saved():
             return ["[Messages received by the server and saved]"]
         case Refused(to=to, reason=why):
-            return [f"[Message to {name(to)} refused: {reason(why)}.]"]
-        case Kept(to=to, reason=why) if why:
-            return [f"[Message to {name(to)} kept: {reason(why)}.]"]
+            return [f"[Message to {name(to)} refused: {_UNSENT[why]}.]"]
+        case Kept(to=to, reason=why) if why is not None:
+            return [f"[Message to {name(to)} kept: {_kept(why)}.]"]
         case Kept(to=to):
             return [f"{SERVER_SILENT} Message to {name(to)} kept; it goes out when the server is back."]
         case Addressed() | Renumbered():
@@ -573,6 +729,8 @@ def _fate(event: FateEvent, in_reach: int) -> list[str]:
                 return [f"{SERVER_SILENT} Your line goes out when the server is back."]
             members = counted(in_reach, "member", "members")
             return [f"{SERVER_SILENT} Your line goes straight to {members}; the others get it later."]
+        case GroupLineRefused() | LinesAbandoned():
+            return [_unheard(event)]
         case _:
             assert_never(event)
 
@@ -586,8 +744,8 @@ def _connection(event: ConnectionEvent) -> list[str]:
             return ["[Client table updated.]"]
         case NameUnavailable(name=taken):
             return [name_taken(taken)]
-        case AdmissionRefused(reason=why):
-            return [f"[Not registered: {reason(why)}.]"]
+        case AdmissionRefused(reason=why, key=key):
+            return [f"[Not registered: {admission_refusal(why, key)}.]"]
         case Left():
             return ["[You are Offline. Bye.]"]
         case LeaveUnanswered():
@@ -725,8 +883,8 @@ def _step(step: TraceStep, target: str, *, was_sent: bool) -> str:
 
 def _outcome(step: TraceStep, target: str) -> str:
     match step.what:
-        case TraceEvent.KEPT if step.reason:
-            return f"kept: {reason(step.reason)}"
+        case TraceEvent.KEPT if step.reason is not None:
+            return f"kept: {_kept(step.reason)}"
         case TraceEvent.KEPT:
             return "kept: registry silent" + ("" if step.when is None else f" since {shown_time(step.when)}")
         case TraceEvent.SAVED:
@@ -739,9 +897,9 @@ def _outcome(step: TraceStep, target: str) -> str:
         case TraceEvent.ACCEPTED:
             return f"received by the server after {step.span:.2f} s"
         case TraceEvent.REFUSED:
-            return f"refused: {reason(step.reason)}"
+            return "refused" if step.reason is None else f"refused: {_UNSENT[step.reason]}"
         case TraceEvent.EXPIRED:
-            return f"gone: {reason(step.reason)}"
+            return "gone" if step.reason is None else f"gone: {_UNSENT[step.reason]}"
         case TraceEvent.REDIRECTED:
             return f"sent on to the key of {target} that you trust now"
         case TraceEvent.SENT | TraceEvent.RELAYED | TraceEvent.MAILED:

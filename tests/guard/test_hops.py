@@ -19,7 +19,7 @@ from tests.peer.ui.acting import Paper
 from tests.peer.village import Village, next_of, village  # noqa: F401
 from tests.registry.rig import Rig
 
-MESSAGE = (62, 450)
+MESSAGE = (62, 440)
 """Files and functions for a first `send bob hi`, from the typed line to the shown receipt, at both ends; the goal is 45 and
 150."""
 REGISTER = (32, 170)

@@ -196,7 +196,7 @@ async def test_who_is_not_admitted_and_then_is(village: Village) -> None:
     await village.close_registry()
     await village.open_registry(access=AccessSettings(invite_only=True))
     alice = village.peer("alice")
-    with pytest.raises(NotAdmitted, match="not registered: this server is invite-only"):
+    with pytest.raises(NotAdmitted, match="not registered: it is invite-only"):
         await alice.__aenter__()
     await village.close_registry()
     await village.open_registry()

@@ -64,7 +64,8 @@ async def test_a_full_disk_is_why_a_name_is_not_changed_whoever_bears_it(
     async with village.peer("alice") as alice:
         alice.rename("ALICE")
         refused = await next_of(alice, happened.RenameRefused)
-        assert refused.reason == "/there/renaming.new: No space left on device"
+        assert refused.reason is happened.RenameRefusal.OWN_DISK
+        assert refused.detail == "/there/renaming.new: No space left on device"
         assert alice.name == "alice"
 
 

@@ -7,13 +7,14 @@ import pytest
 from chatapp.peer.core import events as happened
 from chatapp.peer.errors import NotOpen
 from chatapp.peer.receipts import CHANNEL, Outcome, Receipts
+from chatapp.wire.messages.rooms import ROOM_SIGN
 
 FATES: list[tuple[happened.Event, Outcome]] = [
     (happened.Delivered(to="bob", number=5, through_server=False), Outcome.DELIVERED),
     (happened.Delivered(to="bob", number=5, through_server=True), Outcome.RELAYED),
     (happened.Saved(to="bob", number=5), Outcome.SAVED),
     (happened.Kept(to="bob", number=5), Outcome.KEPT),
-    (happened.Refused(to="bob", number=5, reason="full"), Outcome.REFUSED),
+    (happened.Refused(to="bob", number=5, reason=happened.MessageReason.NAME_UNKNOWN), Outcome.REFUSED),
 ]
 
 
@@ -39,8 +40,16 @@ async def test_who_waits_is_woken() -> None:
 async def test_the_reason_of_a_refusal_is_kept() -> None:
     receipts = Receipts()
     receipt = receipts.open("bob", 5)
-    receipts.note(happened.Refused(to="bob", number=5, reason="full"))
-    assert receipt.reason == "full"
+    receipts.note(happened.Refused(to="bob", number=5, reason=happened.MessageReason.NAME_UNKNOWN))
+    assert receipt.reason is happened.MessageReason.NAME_UNKNOWN
+
+
+@pytest.mark.parametrize(("target", "room"), [(CHANNEL, ""), (ROOM_SIGN + "lab", "lab")])
+async def test_a_line_that_the_registry_cannot_store_is_refused(target: str, room: str) -> None:
+    receipts, reason = Receipts(), happened.MessageReason.DISK_FULL
+    receipt = receipts.open(target, 5)
+    receipts.note(happened.GroupLineRefused(room=room, number=5, reason=reason))
+    assert (await receipt.settled(), receipt.reason) == (Outcome.REFUSED, reason)
 
 
 async def test_kept_may_still_become_delivered() -> None:
@@ -134,6 +143,9 @@ def test_a_receipt_shows_what_it_is_about() -> None:
     receipts = Receipts()
     receipt = receipts.open("bob", 5)
     shown = [repr(receipt)]
-    receipts.note(happened.Refused(to="bob", number=5, reason="full"))
+    receipts.note(happened.Refused(to="bob", number=5, reason=happened.MessageReason.NAME_UNKNOWN))
     shown.append(repr(receipt))
-    assert shown == ["<Receipt of 5 to 'bob': under way>", "<Receipt of 5 to 'bob': REFUSED: full>"]
+    assert shown == [
+        "<Receipt of 5 to 'bob': under way>",
+        "<Receipt of 5 to 'bob': REFUSED: the registry knows the name no more>",
+    ]

@@ -194,7 +194,7 @@ class Person(Machine):
         core.records_stored(now=now)
         self._send(core.datagrams_to_send(now=now))
         self._tend_link(core, now)
-        if (name := core.renaming.news()) is not None:
+        if (name := core.renaming.take_confirmed()) is not None:
             self.called, self.maybe_called = name, None
         for event in core.events():
             if isinstance(event, happened.Registered) and self.came_at is None:

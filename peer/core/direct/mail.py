@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chatapp.peer.core.context import Outputs, RegistryStatus
-from chatapp.peer.core.events import Delivered, Expired, Kept, Refused, Saved
+from chatapp.peer.core.events import Delivered, Expired, Kept, MessageReason, Refused, Saved
 from chatapp.peer.core.identity import LocalIdentity
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, DeliveryPath, Message, OutgoingStream
@@ -53,9 +53,6 @@ def _kept_until(message: Message) -> float:
 
 ASKED_AT_ONCE: Final = 256
 """Letters to one person of which the registry is asked at once; of others, at the next look."""
-
-KEY_IN_DOUBT: Final = "the key shown for this name has changed"
-NEVER_FETCHED: Final = "it was never fetched and has expired"
 
 
 class Settlement:
@@ -105,9 +102,9 @@ class Settlement:
         self._settle(contact, message, MessageState.SAVED, trace)
         self._out.events.append(Saved(to=contact.name, number=message.number))
 
-    def refused(self, contact: Contact, message: Message, reason: str, *, now: float) -> None:
+    def refused(self, contact: Contact, message: Message, reason: MessageReason, *, now: float) -> None:
         """It will never arrive."""
-        trace = self._traces.changed(message, TraceEvent.REFUSED, now, reason)
+        trace = self._traces.changed(message, TraceEvent.REFUSED, now, reason.name)
         self._settle(contact, message, MessageState.REFUSED, trace)
         self._out.events.append(Refused(to=contact.name, number=message.number, reason=reason))
 
@@ -116,7 +113,7 @@ class Settlement:
         conversation = contact.conversation
         message = conversation.outgoing.messages.get(number) if conversation is not None else None
         if message is not None:
-            trace = self._traces.changed(message, TraceEvent.EXPIRED, now, NEVER_FETCHED)
+            trace = self._traces.changed(message, TraceEvent.EXPIRED, now, MessageReason.NEVER_FETCHED.name)
             self._settle(contact, message, MessageState.EXPIRED, trace)
             self._out.events.append(Expired(to=contact.name, number=number, text=message.text))
 
@@ -130,18 +127,21 @@ class Settlement:
             if numbers:
                 self._out.requests.append(AskMail(contact.identity, numbers[:ASKED_AT_ONCE]))
 
-    def kept(self, contact: Contact, message: Message, reason: str = "", *, now: float) -> None:
-        """No way is open: it waits in our outbox, which is said once for each `reason`; none: the registry is silent."""
-        reason = KEY_IN_DOUBT if contact.is_blocked else reason
+    def kept(
+        self, contact: Contact, message: Message, reason: MessageReason | None = None, *, now: float
+    ) -> None:
+        """No way is open: the message waits in our outbox. This is told once for each `reason`; None: the registry is
+        silent."""
+        reason = MessageReason.KEY_CHANGED if contact.is_blocked else reason
         is_first = message.state is MessageState.UNSETTLED
-        is_other = bool(reason) and not any(
-            step[0] == TraceEvent.KEPT and step[3:] == (reason,) for step in message.steps
+        is_other = reason is not None and not any(
+            step[0] == TraceEvent.KEPT and step[3:] == (reason.name,) for step in message.steps
         )
         if message.state is MessageState.SAVED or not (is_first or is_other):
             return
         silent_since = self._registry_status.silent_since
         since = self._traces.seconds(now if silent_since is None else silent_since)
-        more = (0, reason) if reason else (since,)
+        more = (since,) if reason is None else (0, reason.name)
         trace = self._traces.changed(message, TraceEvent.KEPT, now, *more)
         self._change(contact, message, MessageState.KEPT, trace)
         self._out.events.append(Kept(to=contact.name, number=message.number, reason=reason))
@@ -174,17 +174,7 @@ PAUSE_FIRST: Final = 60.0
 PAUSE_LARGEST: Final = 900.0
 """Seconds until a letter for which there was no room is tried again; each pause is twice as long as the one before."""
 
-NAME_UNKNOWN: Final = "the server knows nobody of that name"
-
-_TRIED_AGAIN: Final = "it goes out when there is room"
-_NO_ROOM: Final = {
-    MailRefusal.MAILBOX_FULL: f"the mailbox is full; {_TRIED_AGAIN}",
-    MailRefusal.SHARE_USED_UP: f"too many messages from you or from your network wait there; {_TRIED_AGAIN}",
-    MailRefusal.DISK_FULL: f"the server's disk is full; {_TRIED_AGAIN}",
-    MailRefusal.DISK_FAILED: "the server cannot write to its disk; it goes out when the server can",
-}
-
-_OF_THE_DISK: Final = (_NO_ROOM[MailRefusal.DISK_FULL], _NO_ROOM[MailRefusal.DISK_FAILED])
+_OF_THE_DISK: Final = (MessageReason.DISK_FULL, MessageReason.DISK_FAILED)
 
 
 class _Stage(enum.Enum):
@@ -200,7 +190,7 @@ class _Pause:
     """Why nothing goes into somebody's mailbox, and until when."""
 
     contact: Contact
-    reason: str
+    reason: MessageReason
     span: float
     until: float
     stage: _Stage = _Stage.CLOSED
@@ -230,10 +220,10 @@ class MailQueue:
         pause.stage = _Stage.PROBED
         return True
 
-    def refusal_of(self, contact: Contact) -> str:
-        """Why no letter may be added for this person now; empty when one may."""
+    def refusal_of(self, contact: Contact) -> MessageReason | None:
+        """Return why no letter may be added for this person now; None when one may be."""
         pause = self.pauses.get(contact.identity)
-        return "" if pause is None or pause.stage is _Stage.OPEN else pause.reason
+        return None if pause is None or pause.stage is _Stage.OPEN else pause.reason
 
     def due(self, *, now: float) -> list[Contact]:
         """Drained: those whose mailbox is to be tried again."""
@@ -268,12 +258,13 @@ class MailQueue:
     def refused(self, reference: int, reason: MailRefusal, *, now: float) -> None:
         """The registry did not take a letter: for want of room, or because it never will."""
         contact, message = self._answered(reference)
-        if contact is not None and reason is not MailRefusal.NAME_UNKNOWN:
-            self._pause(contact, _NO_ROOM[reason], now)
+        why = MessageReason[reason.name]
+        if contact is not None and why is not MessageReason.NAME_UNKNOWN:
+            self._pause(contact, why, now)
             if message is not None:
-                self._settlement.kept(contact, message, _NO_ROOM[reason], now=now)
+                self._settlement.kept(contact, message, why, now=now)
         elif contact is not None and message is not None:
-            self._settlement.refused(contact, message, NAME_UNKNOWN, now=now)
+            self._settlement.refused(contact, message, why, now=now)
         self.deposit(now=now)
 
     def _try_another(self, contact: Contact, now: float) -> None:
@@ -282,7 +273,7 @@ class MailQueue:
         if pause is not None and pause.stage is _Stage.PROBED:
             pause.stage, pause.until = _Stage.CLOSED, now
 
-    def _pause(self, contact: Contact, reason: str, now: float) -> None:
+    def _pause(self, contact: Contact, reason: MessageReason, now: float) -> None:
         """Nothing more goes to this mailbox for a while: what comes behind must not be saved before it."""
         pause = self.pauses.get(contact.identity)
         if pause is not None and pause.stage is _Stage.CLOSED:
@@ -316,8 +307,8 @@ class MailQueue:
     def _deposit_one(self, contact: Contact, message: Message, now: float) -> bool:
         try:
             letter = _seal(message, contact, self._me)
-        except SealError as error:
-            self._settlement.refused(contact, message, str(error), now=now)
+        except SealError:
+            self._settlement.refused(contact, message, MessageReason.BAD_CARD, now=now)
             return False
         self._reference = self._reference % (2**32 - 1) + 1
         message.reference = self._reference

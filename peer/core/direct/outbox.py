@@ -116,7 +116,7 @@ class DeliveryPaths:
 
     def _to_mail(self, contact: Contact, conversation: Conversation, message: Message, now: float) -> None:
         reason = self._mail_queue.refusal_of(contact)
-        if reason:
+        if reason is not None:
             self._settlement.kept(contact, message, reason, now=now)
             return
         conversation.outgoing.move(message, DeliveryPath.MAIL)

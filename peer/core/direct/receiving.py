@@ -10,7 +10,7 @@ from typing import Final
 
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import SOMEBODY, AuthorDoubt, Trouble
+from chatapp.peer.core.events import SOMEBODY, AuthorDoubt, MailHeldBack, MailUnreadable
 from chatapp.peer.core.inbox import Stream, Streams, restored
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation
@@ -131,9 +131,7 @@ class DirectReceiver:
             except WireError as error:
                 if letter.sender not in self._contacts.ignored:
                     name = self._name(letter.sender)
-                    self._out.events.append(
-                        Trouble(text=f"A letter from {name} could not be opened: {error}")
-                    )
+                    self._out.events.append(MailUnreadable(sender=name, detail=str(error)))
             if is_taken:
                 self._catch_up.take_later(letter.serial)
         if not batch.more:
@@ -184,8 +182,7 @@ class DirectReceiver:
         elif len(self._unknown_authors) < UNKNOWN_AUTHORS_MAX or identity in self._unknown_authors:
             stream = self._stranger(identity, body.sender_name)
         else:
-            text = "There are letters from too many people who are not in the table; those not shown wait at the server"
-            self._out.events.append(Trouble(text=text))
+            self._out.events.append(MailHeldBack())
             return False
         stream.inbox.raise_floor(body.floor)
         stream.inbox.add_gap(body.since, body.number)

@@ -11,11 +11,11 @@ from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.direct.mail import Settlement
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.receiving import DirectReceiver
-from chatapp.peer.core.events import Addressed
+from chatapp.peer.core.events import Addressed, MessageReason
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Conversation, Message
 from chatapp.peer.core.people.roster import Contacts
-from chatapp.peer.core.people.table import NOBODY, LookUp, NameResolver
+from chatapp.peer.core.people.table import LookUp, NameResolver
 from chatapp.peer.core.records import Named, OutgoingAdded, StoredStream, name_stream
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import NameRefused
@@ -108,7 +108,7 @@ class UnresolvedOutbox:
         del self.waiting[key]
         assert stand_in.conversation is not None
         for message in stand_in.conversation.outgoing:
-            self._settlement.refused(stand_in, message, NOBODY, now=now)
+            self._settlement.refused(stand_in, message, MessageReason.NOBODY, now=now)
 
 
 def _key_of(name: str) -> str | None:

@@ -4,7 +4,6 @@ It knows versions; what a changed row means for messages is the ladder's.
 """
 
 import enum
-from typing import Final
 
 import msgspec
 
@@ -167,10 +166,6 @@ class Table:
             self._out.events.append(PersonBanned(name=row.card.name))
 
 
-NOBODY: Final = "nobody of that name is known here"
-"""Why a message to an unknown name is refused."""
-
-
 class NameSearch:
     """One name that is being looked for."""
 
@@ -199,14 +194,14 @@ class NameResolver:
     def __init__(self, table: Table, policy: Policy) -> None:
         self._table = table
         self._span = policy.give_up_after
-        self._open: dict[str, NameSearch] = {}
+        self.searches: dict[str, NameSearch] = {}
 
     def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
         """What is known of a name that is not in the table: the registry is asked as long as it is ASKING."""
-        one = self._open.get(name)
+        one = self.searches.get(name)
         # One that is long over was asked by somebody who has gone since.
         if one is None or now >= one.deadline + self._span:
-            one = self._open[name] = NameSearch(now + self._span)
+            one = self.searches[name] = NameSearch(now + self._span)
         if not one.question and can_ask:
             self._table.fetch_anew(now=now)
             one.question = self._table.asked
@@ -219,15 +214,15 @@ class NameResolver:
 
     def forget(self, name: str) -> None:
         """It is found, or not looked for any more."""
-        self._open.pop(name, None)
+        self.searches.pop(name, None)
 
     def handle_timer(self, *, now: float) -> None:
         """Ring once for each deadline; what nobody asks about after that is forgotten."""
-        for name, one in list(self._open.items()):
+        for name, one in list(self.searches.items()):
             one.has_rung = now >= one.deadline
             if now >= one.deadline + self._span:
-                del self._open[name]
+                del self.searches[name]
 
     def next_timer(self) -> float | None:
         """The earliest deadline that has not rung."""
-        return min((one.deadline for one in self._open.values() if not one.has_rung), default=None)
+        return min((one.deadline for one in self.searches.values() if not one.has_rung), default=None)

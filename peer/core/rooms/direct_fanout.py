@@ -31,7 +31,7 @@ class DirectFanout:
         self._registry_status = registry_status
         self._out = outputs
         self._conversation = conversation
-        self._carried: dict[bytes, dict[int, tuple[Group, Message]]] = {}
+        self.carried: Final[dict[bytes, dict[int, tuple[Group, Message]]]] = {}
         """Under way: of each member, by the number in our direct stream to them."""
         self._asked: dict[bytes, list[tuple[Group, Message]]] = {}
         """Of members who have told where our numbers begin: what goes to them when the lines' numbers are stored."""
@@ -43,7 +43,7 @@ class DirectFanout:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is under way."""
-        return not self._carried and not self._asked
+        return not self.carried and not self._asked
 
     def say(
         self, group: Group, message: Message, members: Iterable[Contact], *, wall: float, now: float
@@ -82,7 +82,7 @@ class DirectFanout:
 
     def withdraw(self, name: str | None = None) -> None:
         """Stop telling the lines of a group; of all without a name."""
-        for identity, under_way in list(self._carried.items()):
+        for identity, under_way in list(self.carried.items()):
             contact = self._transport.contact(identity)
             for number, (group, message) in list(under_way.items()):
                 if contact is not None and name in (None, group.name):
@@ -92,14 +92,14 @@ class DirectFanout:
 
     def let_go(self, contact: Contact) -> None:
         """Nobody goes by this key any more: nothing more is told to it."""
-        for number, (_, message) in list(self._carried.get(contact.identity, {}).items()):
+        for number, (_, message) in list(self.carried.get(contact.identity, {}).items()):
             self._take_back(contact, number, message)
         self._asked.pop(contact.identity, None)
         self.silent.discard(contact.identity)
 
     def number(self, contact: Contact) -> None:
         """What is under way to this member under provisional numbers goes under others, when those are stored."""
-        for number, (group, message) in list(self._carried.get(contact.identity, {}).items()):
+        for number, (group, message) in list(self.carried.get(contact.identity, {}).items()):
             if number >= PROVISIONAL:
                 self._take_back(contact, number, message)
                 self._asked.setdefault(contact.identity, []).append((group, message))
@@ -107,7 +107,7 @@ class DirectFanout:
 
     def number_all(self) -> None:
         """The same for all members."""
-        for identity in list(self._carried):
+        for identity in list(self.carried):
             contact = self._transport.contact(identity)
             if contact is not None:
                 self.number(contact)
@@ -137,18 +137,18 @@ class DirectFanout:
         carried = conversation.outgoing.carry(body, wall=wall, ahead=ahead)
         if carried.is_numbered:
             self._out.records.append(NumberUsed(contact.identity, carried.number))
-        self._carried.setdefault(contact.identity, {})[carried.number] = group, message
+        self.carried.setdefault(contact.identity, {})[carried.number] = group, message
         conversation.delivery.send(carried.number, carried.body, now=now)
         conversation.tell_floor()
         self._transport.active[contact.identity] = contact
 
     def _settle(self, contact: Contact, number: int, state: MessageState) -> Message | None:
-        under_way = self._carried.get(contact.identity, {})
+        under_way = self.carried.get(contact.identity, {})
         line = under_way.pop(number, None)
         if line is None:
             return None
         if not under_way:
-            del self._carried[contact.identity]
+            del self.carried[contact.identity]
         conversation = self._conversation(contact)
         carried = conversation.outgoing.messages.get(number)
         if carried is not None:

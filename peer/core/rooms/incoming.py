@@ -7,7 +7,7 @@ import contextlib
 
 from chatapp.peer.core.catch_up import CatchUp
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.events import SOMEBODY, Trouble
+from chatapp.peer.core.events import SOMEBODY, LineUnreadable
 from chatapp.peer.core.inbox import Stream, Streams, Texts, restored
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import make_inbox
@@ -142,8 +142,7 @@ class GroupReceiver:
             except WireError as error:
                 contact = self._contacts.by_identity(line.sender)
                 name = contact.name if contact is not None else SOMEBODY
-                where = f"the room {group.room}" if group.room else "the channel"
-                self._out.events.append(Trouble(text=f"A line of {where} from {name} is lost: {error}"))
+                self._out.events.append(LineUnreadable(room=group.room, sender=name, detail=str(error)))
         if group.note_page(page.position, now=now):
             self.move_cursor(group)
         if not page.more:

@@ -32,7 +32,7 @@ class Membership:
         self.is_announced = True
         """Whether the user knows that we are in this room; also true when we are in none."""
         self._told: set[bytes] = set()
-        self._missing: dict[bytes, float] = {}
+        self.missing: dict[bytes, float] = {}
         """Told to be there and not back yet: until when they are waited for."""
         self._unnamed: set[bytes] = set()
         """Told of as soon as their row has come."""
@@ -42,7 +42,7 @@ class Membership:
         self.room = room
         self.is_announced = False
         self._told.clear()
-        self._missing.clear()
+        self.missing.clear()
         self._unnamed.clear()
         self._replace(members)
 
@@ -56,7 +56,7 @@ class Membership:
         self.is_announced = True
         here = [identity for identity in self.members if self._is_here(identity)]
         self._told = set(here)
-        self._missing.clear()
+        self.missing.clear()
         contacts = {identity: self._contacts.by_identity(identity) for identity in here}
         self._unnamed = {identity for identity, contact in contacts.items() if contact is None}
         names = (contact.name for contact in contacts.values() if contact is not None)
@@ -72,7 +72,7 @@ class Membership:
             if identity not in self.members:
                 self._went(identity)
             elif not self._is_here(identity):
-                self._missing[identity] = now + RETURN_SPAN
+                self.missing[identity] = now + RETURN_SPAN
 
     def changed(self, members: Iterable[RoomMember]) -> None:
         """Take what the registry says of these members now."""
@@ -87,7 +87,7 @@ class Membership:
                 continue
             if member.presence is RoomPresence.HERE:
                 self._came(member.identity)
-            elif member.presence is RoomPresence.GONE or member.identity not in self._missing:
+            elif member.presence is RoomPresence.GONE or member.identity not in self.missing:
                 self._went(member.identity)
 
     def gone(self, identity: bytes) -> None:
@@ -116,13 +116,13 @@ class Membership:
 
     def handle_timer(self, *, now: float) -> None:
         """Who was waited for long enough has left."""
-        for identity, deadline in list(self._missing.items()):
+        for identity, deadline in list(self.missing.items()):
             if now >= deadline:
                 self._went(identity)
 
     def next_timer(self) -> float | None:
         """When somebody will have been waited for long enough."""
-        return min(self._missing.values(), default=None)
+        return min(self.missing.values(), default=None)
 
     def _replace(self, members: Iterable[RoomMember]) -> None:
         self.members = {
@@ -135,7 +135,7 @@ class Membership:
         return self.members.get(identity) is RoomPresence.HERE
 
     def _came(self, identity: bytes) -> None:
-        self._missing.pop(identity, None)
+        self.missing.pop(identity, None)
         if identity in self._told:
             return
         self._told.add(identity)
@@ -146,7 +146,7 @@ class Membership:
             self._out.events.append(MemberJoined(room=self.room, name=contact.name))
 
     def _went(self, identity: bytes) -> None:
-        self._missing.pop(identity, None)
+        self.missing.pop(identity, None)
         if identity not in self._told:
             return
         self._told.discard(identity)

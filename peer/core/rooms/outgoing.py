@@ -12,10 +12,12 @@ from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
 from chatapp.peer.core.events import (
     ChannelAccepted,
     ChannelUnanswered,
+    GroupLineRefused,
+    LinesAbandoned,
+    MessageReason,
     Renumbered,
     RoomAccepted,
     RoomUnanswered,
-    Trouble,
 )
 from chatapp.peer.core.people.contact import Contact
 from chatapp.peer.core.people.conversation import Message
@@ -39,14 +41,6 @@ from chatapp.wire.messages.rooms import (
 
 SAID_AGAIN_AFTER: Final = 10.0
 """Seconds after which a line that a registry in reach has not answered is said again: we may not have been in the room."""
-
-LEFT: Final = "you left before the server was back"
-
-
-_UNSTORED: Final = {
-    GroupRefusal.DISK_FULL: "the server's disk is full",
-    GroupRefusal.DISK_FAILED: "the server cannot write to its disk",
-}
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +87,7 @@ class GroupOutbox:
         self._traces = traces
         self._policy = policy
         self._clock = clock
-        self._pending: dict[tuple[str, int], PendingGroupMessage] = {}
+        self.pending: dict[tuple[str, int], PendingGroupMessage] = {}
         self._waiting: list[PendingGroupMessage] = []
         """Those to be said as soon as earlier ones are answered."""
         self._known: int | None = None
@@ -106,14 +100,14 @@ class GroupOutbox:
         for message in group.unsettled:
             self._keep(group, message, now)
             pending = PendingGroupMessage(group, message, None, now + SAID_AGAIN_AFTER)
-            self._pending.setdefault((group.name, message.number), pending)
+            self.pending.setdefault((group.name, message.number), pending)
 
     def say(self, group: Group, text: str, *, now: float) -> Message:
         """A line: sent now, or as soon as there is a key for it, or given to the members."""
         message = group.add(text, wall=now + self._clock.offset, ahead=self._registry_status.clock_ahead)
         deadline = now + self._policy.give_up_after
         pending = PendingGroupMessage(group, message, deadline, now + SAID_AGAIN_AFTER)
-        self._pending[(group.name, message.number)] = pending
+        self.pending[(group.name, message.number)] = pending
         if self._registry_status.reach is RegistryReach.LOST or self._session.is_lost:
             self._session.search(now=now)
             self._unanswered(pending, now)
@@ -124,7 +118,7 @@ class GroupOutbox:
     @property
     def is_settled(self) -> bool:
         """Whether every line was answered, or is told to wait for the registry with nothing under way to members."""
-        return self._fanout.is_settled and all(one.deadline is None for one in self._pending.values())
+        return self._fanout.is_settled and all(one.deadline is None for one in self.pending.values())
 
     def clock_known(self, *, now: float) -> None:
         """Give all lines their numbers: the registry's clock is known."""
@@ -144,21 +138,19 @@ class GroupOutbox:
 
     def registry_lost(self, *, now: float) -> None:
         """It will not answer what waits for it."""
-        for pending in list(self._pending.values()):
+        for pending in list(self.pending.values()):
             if pending.deadline is not None:
                 self._unanswered(pending, now)
 
     def drop(self, group: Group, *, now: float) -> None:
         """We are out of the group: what waits for the registry's return reaches nobody else. What was said to it just now
         may still be answered."""
-        lost = [one for one in self._pending.values() if one.group is group and one.deadline is None]
+        lost = [one for one in self.pending.values() if one.group is group and one.deadline is None]
         for pending in lost:
-            self._refuse(pending, LEFT, now)
+            self._refuse(pending, MessageReason.LEFT_ROOM, now)
         self._fanout.withdraw(group.name)
         if lost:
-            count = "A line" if len(lost) == 1 else f"{len(lost)} lines"
-            text = f"{count} to {group.room} did not reach everybody: {LEFT}"
-            self._out.events.append(Trouble(text=text))
+            self._out.events.append(LinesAbandoned(room=group.room, count=len(lost)))
 
     # --- what the registry says
 
@@ -181,7 +173,7 @@ class GroupOutbox:
             if was_new:
                 self._group_receiver.move_cursor(group)
         if is_first:
-            unanswered = [one for one in self._pending.values() if one.group is group]
+            unanswered = [one for one in self.pending.values() if one.group is group]
             self._say_in_order(sorted(unanswered, key=lambda one: one.message.number), now)
 
     def page_arrived(self, page: GroupPage, *, now: float) -> None:
@@ -197,7 +189,7 @@ class GroupOutbox:
         """The registry has a line of ours, or has not taken it."""
         group = self._groups.answering(answer.group)
         message = group.answered(answer.epoch, answer.counter) if group is not None else None
-        pending = self._pending.get((answer.group, message.number)) if message is not None else None
+        pending = self.pending.get((answer.group, message.number)) if message is not None else None
         if group is None or pending is None:
             return
         match answer:
@@ -214,16 +206,16 @@ class GroupOutbox:
             case GroupRefused() if pending.deadline is None:
                 pass  # the user was told that it is kept, and some may have it straight: it is said again
             case GroupRefused(reason=reason):
-                self._refuse(pending, _UNSTORED[reason], now)
-                what = f"Line to {group.room}" if group.room else "Channel message"
-                self._out.events.append(Trouble(text=f"{what} refused: {_UNSTORED[reason]}"))
+                why, number = MessageReason[reason.name], pending.message.number
+                self._refuse(pending, why, now)
+                self._out.events.append(GroupLineRefused(room=group.room, number=number, reason=why))
                 self._say_waiting(now)
 
     # --- time
 
     def handle_timer(self, *, now: float) -> None:
         """Tell of lines that were not answered; ask for holes in the logs."""
-        for pending in list(self._pending.values()):
+        for pending in list(self.pending.values()):
             if pending.deadline is not None and now >= pending.deadline:
                 self._unanswered(pending, now)
                 self._session.ping(now=now)
@@ -236,10 +228,10 @@ class GroupOutbox:
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        dues = [one.deadline for one in self._pending.values() if one.deadline is not None]
+        dues = [one.deadline for one in self.pending.values() if one.deadline is not None]
         if self._link.is_up:  # without a link nobody can be asked
             dues += [group.gap_due for group in self._groups if group.gap_due is not None]
-            dues += [one.again_at for one in self._pending.values() if one.group.can_seal]
+            dues += [one.again_at for one in self.pending.values() if one.group.can_seal]
         return min(dues, default=None)
 
     # --- straight
@@ -269,7 +261,7 @@ class GroupOutbox:
     def stop(self, *, now: float) -> None:
         """We go offline: nothing is said straight, and nothing more is waited for."""
         self._fanout.withdraw()
-        for pending in self._pending.values():
+        for pending in self.pending.values():
             if pending.deadline is not None:
                 self._tell(pending, now)
 
@@ -283,9 +275,9 @@ class GroupOutbox:
         wall, ahead = now + self._clock.offset, self._registry_status.clock_ahead
         numbers = group.number(self._known, wall=wall, ahead=ahead)
         for provisional, number in numbers.items():
-            pending = self._pending.pop((group.name, provisional), None)
+            pending = self.pending.pop((group.name, provisional), None)
             if pending is not None:
-                self._pending[(group.name, number)] = pending
+                self.pending[(group.name, number)] = pending
         if numbers:
             self._out.events.append(Renumbered(to=group.name if group.room else "", numbers=numbers))
 
@@ -308,7 +300,7 @@ class GroupOutbox:
     def _unanswered(self, pending: PendingGroupMessage, now: float) -> None:
         self._tell(pending, now)
         if self._groups.by_name(pending.group.name) is None:
-            self._refuse(pending, LEFT, now)
+            self._refuse(pending, MessageReason.LEFT_ROOM, now)
         elif self._registry_status.reach is not RegistryReach.NONE:
             wall, members = now + self._clock.offset, self._recipients.members_of(pending.group)
             self._fanout.say(pending.group, pending.message, members, wall=wall, now=now)
@@ -328,16 +320,16 @@ class GroupOutbox:
             since = self._traces.seconds(now if silent_since is None else silent_since)
             group.keep(message, self._traces.changed(message, TraceEvent.KEPT, now, since))
 
-    def _refuse(self, pending: PendingGroupMessage, reason: str, now: float) -> None:
+    def _refuse(self, pending: PendingGroupMessage, reason: MessageReason, now: float) -> None:
         self._close(pending)
         pending.group.refuse(
-            pending.message, self._traces.changed(pending.message, TraceEvent.REFUSED, now, reason)
+            pending.message, self._traces.changed(pending.message, TraceEvent.REFUSED, now, reason.name)
         )
 
     def _close(self, pending: PendingGroupMessage) -> None:
         if pending in self._waiting:
             self._waiting.remove(pending)
-        self._pending.pop((pending.group.name, pending.message.number), None)
+        self.pending.pop((pending.group.name, pending.message.number), None)
         self._fanout.forget(pending.group, pending.message)
 
     def _fetch(self, group: Group) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.catch_up import CatchUp, PendingRequest, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryReach, RegistryStatus
-from chatapp.peer.core.events import Room, RoomsListed, Trouble
+from chatapp.peer.core.events import NoAnswer, Room, RoomEntryRefusal, RoomsListed, RoomsUnknown
 from chatapp.peer.core.people.table import Table
 from chatapp.peer.core.records import RoomKept, StoredGroup, StoredStream, group_mark, parties_of
 from chatapp.peer.core.registry.link import RegistryLink
@@ -150,12 +150,6 @@ class CurrentRoom:
             self._outbox.drop(group, now=now)
 
 
-AWAY: Final = "the server is away"
-SILENT: Final = "the server is not responding"
-OFFLINE: Final = "you are offline"
-"""Why there is no answer."""
-
-
 class RoomList:
     """At most one question, the newest. It waits for the link while the registry is being looked for."""
 
@@ -179,69 +173,55 @@ class RoomList:
         self._out = outputs
         self._policy = policy
         self._rng = rng
-        self._asked: PendingRequest | None = None
+        self.pending: PendingRequest | None = None
 
     def ask(self, *, now: float) -> None:
         """Ask which rooms there are; `RoomsListed` follows."""
-        self._asked = PendingRequest(self._rng.getrandbits(32), "", None)
+        self.pending = PendingRequest(self._rng.getrandbits(32), "", None)
         if self._registry_status.reach is RegistryReach.LOST:
             if not self._session.search(now=now):
-                self.give_up(AWAY)
+                self.give_up(NoAnswer.UNREACHABLE)
         elif self._registry_status.reach is RegistryReach.NONE:
-            self.give_up(OFFLINE)
+            self.give_up(NoAnswer.OFFLINE)
         elif self._link.is_up:
             self.link_up(now=now)
 
     def link_up(self, *, now: float) -> None:
         """Ask what waits for an answer, or for a link to be asked on."""
-        if self._asked is not None:
-            self._asked.deadline = now + self._policy.give_up_after
-            self._out.requests.append(wire.ListRooms(reference=self._asked.reference))
+        if self.pending is not None:
+            self.pending.deadline = now + self._policy.give_up_after
+            self._out.requests.append(wire.ListRooms(reference=self.pending.reference))
 
     def listed(self, notice: wire.RoomsListed) -> None:
         """The rooms with somebody in them."""
-        if self._asked is not None and notice.reference == self._asked.reference:
-            self._asked = None
+        if self.pending is not None and notice.reference == self.pending.reference:
+            self.pending = None
             rooms = [Room(name=one.group[1:], here=one.here) for one in notice.rooms]
             rooms.sort(key=lambda room: room.name)
             self._out.events.append(RoomsListed(rooms=tuple(rooms)))
 
     def link_lost(self) -> None:
         """Ask again on the next link."""
-        if self._asked is not None:
-            self._asked.deadline = None
+        if self.pending is not None:
+            self.pending.deadline = None
 
-    def give_up(self, why: str) -> None:
+    def give_up(self, reason: NoAnswer) -> None:
         """Tell of the room where we are instead, if the question is unanswered."""
-        if self._asked is not None:
-            self._asked = None
-            self._list_own(why)
+        if self.pending is not None:
+            self.pending = None
+            self._list_own(reason)
 
     def handle_timer(self, *, now: float) -> None:
         """Give up when the answer takes too long."""
-        if self._asked is not None and self._asked.is_due(now):
-            self.give_up(SILENT)
+        if self.pending is not None and self.pending.is_due(now):
+            self.give_up(NoAnswer.UNANSWERED)
 
-    def next_timer(self) -> float | None:
-        """When the answer is not waited for any longer."""
-        return self._asked.deadline if self._asked is not None else None
-
-    def _list_own(self, why: str) -> None:
-        self._out.events.append(Trouble(text=f"Which rooms there are is not known: {why}"))
+    def _list_own(self, reason: NoAnswer) -> None:
+        self._out.events.append(RoomsUnknown(reason=reason))
         room = self._groups.room
         if room is not None:
             here = len(self._members.here()) + 1
             self._out.events.append(RoomsListed(rooms=(Room(name=room.room, here=here),)))
-
-
-REFUSALS: Final = {
-    RoomRefusal.BAD_NAME: "the server does not accept this name",
-    RoomRefusal.ROOM_FULL: "it is full",
-    RoomRefusal.TOO_MANY_ROOMS: "there are too many rooms",
-    RoomRefusal.SHARE_USED_UP: "there are too many rooms of people at your address",
-    RoomRefusal.NOT_SERVING: "the server's disk is full or read-only",
-    RoomRefusal.TOO_OFTEN: "you, or others at your address, made or entered too many rooms in a short time",
-}
 
 
 class Rooms:
@@ -294,8 +274,8 @@ class Rooms:
         """Ask to be let into a room, and out of the one where we are."""
         try:
             name = peer_name(room)
-        except NameRefused as refusal:
-            self._refuse(room, refusal.reason)
+        except NameRefused:
+            self._refuse(room, RoomEntryRefusal.INVALID_NAME)
             return
         if self.room is not None and is_same_name(self.room.room, name):
             was_asked, self._arrival.entry = self._arrival.entry, None
@@ -304,10 +284,10 @@ class Rooms:
                 self._stay(now)
             return
         if self._registry_status.reach is RegistryReach.NONE:
-            self._refuse(name, OFFLINE)
+            self._refuse(name, RoomEntryRefusal.OFFLINE)
             return
         if self._registry_status.reach is RegistryReach.LOST and not self._session.search(now=now):
-            self._refuse(name, AWAY)
+            self._refuse(name, RoomEntryRefusal.UNREACHABLE)
             return
         self._may_be_elsewhere = self._may_be_elsewhere or self._arrival.entry is not None
         self._arrival.entry = PendingRequest(self._reference(), name, None)
@@ -366,14 +346,14 @@ class Rooms:
 
     def registry_lost(self, *, now: float) -> None:
         """Nobody is there to let us in; where we are, we are."""
-        self._give_up(AWAY, now)
+        self._give_up(RoomEntryRefusal.UNREACHABLE, now)
         self._arrival.announce(self._catch_up)
-        self.room_list.give_up(AWAY)
+        self.room_list.give_up(NoAnswer.UNREACHABLE)
 
     def stop(self, *, now: float) -> None:
         """We go offline by our own wish, and come back to the room."""
-        self._give_up(OFFLINE, now)
-        self.room_list.give_up(OFFLINE)
+        self._give_up(RoomEntryRefusal.OFFLINE, now)
+        self.room_list.give_up(NoAnswer.OFFLINE)
         self._members.is_announced = self.room is None
 
     # --- what the registry says
@@ -399,7 +379,7 @@ class Rooms:
         """We are not let in."""
         if self._arrival.entry is not None and notice.reference == self._arrival.entry.reference:
             asked, self._arrival.entry = self._arrival.entry, None
-            self._refuse(asked.room, REFUSALS[notice.reason])
+            self._refuse(asked.room, RoomEntryRefusal[notice.reason.name])
             if self._may_be_elsewhere:
                 self._stay(now)
         elif (
@@ -409,7 +389,7 @@ class Rooms:
         ):
             self._arrival.reentry, room = None, self.room
             self._catch_up.group_drained(room.name)
-            self._refuse(room.room, REFUSALS[notice.reason])
+            self._refuse(room.room, RoomEntryRefusal[notice.reason.name])
             if notice.reason is not RoomRefusal.NOT_SERVING:
                 self._go_out(now)
                 self.current.keep()
@@ -432,25 +412,40 @@ class Rooms:
     def handle_timer(self, *, now: float) -> None:
         """Give up what was not answered; tell who was waited for in vain."""
         if self._arrival.entry is not None and self._arrival.entry.is_due(now):
-            self._give_up(SILENT, now)
+            self._give_up(RoomEntryRefusal.UNANSWERED, now)
         if self._arrival.reentry is not None and self._arrival.reentry.is_due(now):
             self._arrival.reentry.deadline = None  # an answer that comes late is taken all the same
             if self.room is not None:
                 self._catch_up.group_drained(self.room.name)
             self._arrival.announce(self._catch_up)
-        self.room_list.handle_timer(now=now)
-        self._members.handle_timer(now=now)
-        self.outbox.handle_timer(now=now)
+        if self.room_list.pending is not None:
+            self.room_list.handle_timer(now=now)
+        if self._members.missing:
+            self._members.handle_timer(now=now)
+        if self._is_outbox_waiting():
+            self.outbox.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         """The earliest deadline."""
-        asked = [one.deadline for one in (self._arrival.entry, self._arrival.reentry) if one is not None]
-        dues = [*asked, self.room_list.next_timer(), self._members.next_timer(), self.outbox.next_timer()]
+        requests = (self._arrival.entry, self._arrival.reentry, self.room_list.pending)
+        dues = [request.deadline for request in requests if request is not None]
+        if self._members.missing:
+            dues.append(self._members.next_timer())
+        if self._is_outbox_waiting():
+            dues.append(self.outbox.next_timer())
         return min((due for due in dues if due is not None), default=None)
 
     # --- inside
 
-    def _give_up(self, reason: str, now: float) -> None:
+    def _is_outbox_waiting(self) -> bool:
+        """Return whether a line of ours, or a gap in a log, has a deadline. Mostly none has, and nothing is asked."""
+        room = self._groups.room
+        has_gap = self._groups.channel.gap_since is not None or (
+            room is not None and room.gap_since is not None
+        )
+        return has_gap or bool(self.outbox.pending)
+
+    def _give_up(self, reason: RoomEntryRefusal, now: float) -> None:
         """A question that is not answered in time; the registry may have heard it all the same."""
         if self._arrival.entry is not None:
             asked, self._arrival.entry = self._arrival.entry, None
@@ -489,5 +484,5 @@ class Rooms:
     def _reference(self) -> int:
         return self._rng.getrandbits(32)
 
-    def _refuse(self, room: str, reason: str) -> None:
+    def _refuse(self, room: str, reason: RoomEntryRefusal) -> None:
         self._out.events.append(happened.RoomRefused(room=room, reason=reason))

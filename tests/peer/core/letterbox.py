@@ -8,7 +8,15 @@ import random
 from chatapp.peer.core.catch_up import CatchUp, RoomArrival
 from chatapp.peer.core.context import Outputs, RegistryStatus
 from chatapp.peer.core.direct.receiving import DirectReceiver
-from chatapp.peer.core.events import ChannelReceived, DirectReceived, Line, MailReturned, Trouble
+from chatapp.peer.core.events import (
+    ChannelReceived,
+    DirectReceived,
+    Line,
+    LineUnreadable,
+    MailHeldBack,
+    MailReturned,
+    MailUnreadable,
+)
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.people.roster import Contacts
 from chatapp.peer.core.people.table import Table
@@ -152,8 +160,12 @@ class Desk:
             self.streams.line_shown(line)
         return lines
 
-    def troubles(self) -> list[str]:
-        return [event.text for event in self.out.drain_events() if isinstance(event, Trouble)]
+    def troubles(self) -> list[MailUnreadable | MailHeldBack | LineUnreadable]:
+        return [
+            event
+            for event in self.out.drain_events()
+            if isinstance(event, MailUnreadable | MailHeldBack | LineUnreadable)
+        ]
 
 
 def part(number: int, text: str = "hi") -> Part:

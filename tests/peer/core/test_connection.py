@@ -249,21 +249,15 @@ def test_a_line_in_an_epoch_that_is_over_is_sealed_anew(node: Node) -> None:
     assert node.saw() == []
 
 
-@pytest.mark.parametrize(
-    ("reason", "told"),
-    [
-        (GroupRefusal.DISK_FULL, "the server's disk is full"),
-        (GroupRefusal.DISK_FAILED, "the server cannot write to its disk"),
-    ],
-)
-def test_a_line_that_the_servers_disk_does_not_take_is_told_of(
-    node: Node, reason: GroupRefusal, told: str
-) -> None:
-    node.core.sending.send_all("hi", now=node.now)
+@pytest.mark.parametrize("reason", [GroupRefusal.DISK_FULL, GroupRefusal.DISK_FAILED])
+def test_a_line_that_the_servers_disk_does_not_take_is_told_of(node: Node, reason: GroupRefusal) -> None:
+    number = node.core.sending.send_all("hi", now=node.now)
     node.pump()
     header = unpack_group(node.lines()[0])
     node.told(GroupRefused(CHANNEL, header.epoch, header.counter, reason))
-    assert node.saw() == [happened.Trouble(text=f"Channel message refused: {told}")]
+    assert node.saw() == [
+        happened.GroupLineRefused(room="", number=number, reason=happened.MessageReason[reason.name])
+    ]
     assert node.core.is_settled
 
 

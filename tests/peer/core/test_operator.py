@@ -7,7 +7,7 @@ import pytest
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import Outputs
-from chatapp.peer.core.operator import FAILURES, Operator, VisitTarget
+from chatapp.peer.core.operator import Operator, VisitTarget
 from chatapp.wire.messages.desk import (
     CallNext,
     ClientCause,
@@ -43,8 +43,8 @@ from chatapp.wire.messages.desk import (
 from chatapp.wire.messages.link import PeerRequest
 
 WALL = 1_800_000_000.0
-NO_CLIENT = happened.CommandFailed(reason="No active client")
-SILENT = happened.CommandFailed(reason="Server not responding")
+NO_CLIENT = happened.CommandFailed(reason=happened.CommandFailure.NO_CLIENT)
+SILENT = happened.CommandFailed(reason=happened.CommandFailure.UNREACHABLE)
 
 
 class Scene:
@@ -140,23 +140,25 @@ def test_each_failure_is_told(result: CommandResult) -> None:
     scene = Scene()
     scene.ask(CallNext(0, "", 0))
     scene.answer(result, "Ravi {x}")
-    assert scene.told() == [happened.CommandFailed(reason=FAILURES[result].replace("{subject}", "Ravi {x}"))]
+    assert scene.told() == [
+        happened.CommandFailed(reason=happened.CommandFailure[result.name], name="Ravi {x}")
+    ]
     assert scene.answered()
 
 
 @pytest.mark.parametrize(
-    ("typed", "text"),
+    ("typed", "action", "place"),
     [
-        (DropVisitor(0, 0, 2), "Ravi {x} was taken out of the waiting room"),
-        (MoveVisitor(0, 0, 2, 1), "Ravi {x} is number 1 now"),
-        (NoteVisitor(0, 0, "hm"), "Note about Ravi {x} kept"),
+        (DropVisitor(0, 0, 2), happened.DeskAction.DROPPED, 0),
+        (MoveVisitor(0, 0, 2, 1), happened.DeskAction.MOVED, 1),
+        (NoteVisitor(0, 0, "hm"), happened.DeskAction.NOTED, 0),
     ],
 )
-def test_what_nothing_else_tells_of(typed: OperatorRequest, text: str) -> None:
+def test_what_nothing_else_tells_of(typed: OperatorRequest, action: happened.DeskAction, place: int) -> None:
     scene = Scene()
     scene.ask(typed)
     scene.answer(CommandResult.DONE, "Ravi {x}")
-    assert scene.told() == [happened.CommandDone(text=text)]
+    assert scene.told() == [happened.CommandDone(action=action, name="Ravi {x}", place=place)]
 
 
 def test_without_a_link_nothing_is_asked_and_what_was_asked_is_given_up() -> None:
@@ -489,9 +491,9 @@ def test_numbers_of_the_waiting_room_are_those_that_were_shown() -> None:
     assert isinstance(moved, MoveVisitor)
     assert (dropped.visit, moved.visit, moved.to) == (4, 5, 1)
     scene.handle(CommandDone(dropped.reference, CommandResult.NOT_IN_LINE, ""))
-    assert scene.told() == [happened.CommandFailed(reason="V4 is not in the waiting room any more")]
+    assert scene.told() == [happened.CommandFailed(reason=happened.CommandFailure.NOT_IN_LINE, name="V4")]
     scene.ask(DropVisitor(0, 0, 4))
-    assert scene.told() == [happened.CommandFailed(reason="Nobody has that number in the waiting room")]
+    assert scene.told() == [happened.CommandFailed(reason=happened.CommandFailure.NO_SUCH_PLACE)]
     scene.handle(CommandDone(moved.reference, CommandResult.DONE, "V5"))
     scene.told()
     scene.ask(DropVisitor(0, 0, 1))

@@ -39,7 +39,7 @@ def test_a_name_is_ours_when_the_registry_says_so(node: Node) -> None:
     assert node.saw() == [happened.Renamed(old="alice", new="ada", is_me=True)]
     assert (node.core.me.name, node.core.me.card.name) == ("ada", "ada")
     assert node.core.me.card.counter >= request.card.counter
-    assert (node.core.renaming.news(), node.core.renaming.news()) == ("ada", None)
+    assert (node.core.renaming.take_confirmed(), node.core.renaming.take_confirmed()) == ("ada", None)
 
 
 @pytest.mark.parametrize("reason", [one for one in RefusalReason if one is not RefusalReason.VERSION])
@@ -49,7 +49,7 @@ def test_a_name_that_is_refused_changes_nothing(node: Node, reason: RefusalReaso
     assert isinstance(
         event, happened.NameUnavailable if reason is RefusalReason.NAME_TAKEN else happened.RenameRefused
     )
-    assert (node.core.me.name, node.core.renaming.news()) == ("alice", "alice")
+    assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("alice", "alice")
 
 
 @pytest.mark.parametrize("new", ["", "a b", "server", "alice"])
@@ -66,7 +66,7 @@ def test_without_the_registry_nobody_is_renamed(node: Node) -> None:
     node.saw()
     node.core.renaming.request("ada", now=node.now)
     node.pump()
-    assert node.saw() == [happened.RenameRefused(name="ada", reason="the server is away")]
+    assert node.saw() == [happened.RenameRefused(name="ada", reason=happened.RenameRefusal.UNREACHABLE)]
 
 
 def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: Node) -> None:
@@ -76,12 +76,12 @@ def test_an_answer_that_was_lost_is_made_up_for_by_the_next_welcome(node: Node) 
     node.lose_link()
     node.register()
     assert node.saw() == []
-    assert node.core.renaming.news() is None
+    assert node.core.renaming.take_confirmed() is None
     node.register()
     assert node.core.me.card.name == "alice"
     assert node.core.me.card.counter > request.card.counter
-    assert happened.RenameRefused(name="ada", reason="the server has not taken it") in node.saw()
-    assert node.core.renaming.news() == "alice"
+    assert happened.RenameRefused(name="ada", reason=happened.RenameRefusal.NOT_TAKEN) in node.saw()
+    assert node.core.renaming.take_confirmed() == "alice"
 
 
 @pytest.mark.parametrize("reason", [RefusalReason.OLD_CARD, RefusalReason.FULL])
@@ -96,7 +96,7 @@ def test_a_question_that_was_read_after_all_gives_us_the_new_name(node: Node, re
     node.hears(bytes((Kind.REFUSED,)) + node.porter.refused(register, reason))
     node.register()
     assert happened.Renamed(old="alice", new="ada", is_me=True) in node.saw()
-    assert (node.core.me.name, node.core.renaming.news()) == ("ada", "ada")
+    assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("ada", "ada")
 
 
 def test_who_is_not_welcome_under_the_old_name_any_more_tries_the_new_one(node: Node) -> None:
@@ -109,7 +109,7 @@ def test_who_is_not_welcome_under_the_old_name_any_more_tries_the_new_one(node: 
     node.hears(bytes((Kind.REFUSED,)) + node.porter.refused(register, RefusalReason.OLD_CARD))
     node.register()
     assert happened.Renamed(old="alice", new="ada", is_me=True) in node.saw()
-    assert (node.core.me.name, node.core.renaming.news()) == ("ada", "ada")
+    assert (node.core.me.name, node.core.renaming.take_confirmed()) == ("ada", "ada")
 
 
 # --- others

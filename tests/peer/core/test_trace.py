@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.direct.mail import NAME_UNKNOWN, NEVER_FETCHED
+from chatapp.peer.core.events import MessageReason
 from chatapp.peer.core.people.conversation import Message
 from chatapp.peer.core.records import MessageState, OutgoingChanged, StoredOutgoing, StoredStream
 from chatapp.peer.core.trace import (
@@ -121,7 +121,7 @@ def test_kept_says_since_when_the_registry_is_silent_and_refusals_say_why() -> N
     stairs.reach(RegistryReach.UP)
     stairs.mail_queue.refused(stairs.deposited()[0].reference, MailRefusal.NAME_UNKNOWN, now=stairs.now)
     changes = [one for one in stairs.out.drain_records() if isinstance(one, OutgoingChanged)]
-    assert readable(unpacked(changes[-1].trace, at_ms), at_ms)[-1].reason == NAME_UNKNOWN
+    assert readable(unpacked(changes[-1].trace, at_ms), at_ms)[-1].reason is MessageReason.NAME_UNKNOWN
 
 
 def test_what_expired_says_so() -> None:
@@ -129,7 +129,9 @@ def test_what_expired_says_so() -> None:
     message = stairs.say()
     stairs.saves()
     stairs.settlement.expired(stairs.bob, message.number, now=stairs.now)
-    assert [(step.what, step.reason) for step in stored(stairs)[2:]] == [(TraceEvent.EXPIRED, NEVER_FETCHED)]
+    assert [(step.what, step.reason) for step in stored(stairs)[2:]] == [
+        (TraceEvent.EXPIRED, MessageReason.NEVER_FETCHED)
+    ]
 
 
 def test_a_trail_goes_on_after_a_restart() -> None:
@@ -173,11 +175,12 @@ def test_a_long_trail_keeps_its_beginning_and_its_end(count: int) -> None:
     for now in range(count):
         traces.note(message, TraceEvent.SENT, float(now), 1)
     steps = readable(
-        unpacked(traces.changed(message, TraceEvent.REFUSED, 99.0, "no"), message.at_ms), message.at_ms
+        unpacked(traces.changed(message, TraceEvent.REFUSED, 99.0, "NAME_UNKNOWN"), message.at_ms),
+        message.at_ms,
     )
     assert len(steps) == STEPS_MAX
     assert steps[0].at == WALL
-    assert (steps[-1].what, steps[-1].reason) == (TraceEvent.REFUSED, "no")
+    assert (steps[-1].what, steps[-1].reason) == (TraceEvent.REFUSED, MessageReason.NAME_UNKNOWN)
 
 
 def test_what_is_sent_later_than_it_was_written_says_when() -> None:

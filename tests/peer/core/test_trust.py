@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.direct.mail import GRACE, KEY_IN_DOUBT, LOOK_SPAN
+from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
 from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.records import MessageState
 from chatapp.peer.core.trace import TraceEvent, readable
@@ -285,10 +285,12 @@ def test_what_no_straight_way_could_take_waits_while_the_key_is_in_doubt() -> No
     node.pump()
     shows(node, new_row(), version=200)
     node.pass_time(10.0)
-    assert happened.Kept(to="bob", number=begun.number, reason=KEY_IN_DOUBT) in node.saw()
+    assert (
+        happened.Kept(to="bob", number=begun.number, reason=happened.MessageReason.KEY_CHANGED) in node.saw()
+    )
     assert letters(node) == []
     (*_, last) = readable(node.core.sending.steps_under_way(BOB.id, begun.number), 0)
-    assert (last.what, last.when, last.reason) == (TraceEvent.KEPT, None, KEY_IN_DOUBT)
+    assert (last.what, last.when, last.reason) == (TraceEvent.KEPT, None, happened.MessageReason.KEY_CHANGED)
 
 
 def letter_by(author: Someone, number: int, text: str, *, serial: int = 1) -> MailBatch:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.core.events import MessageReason
 from chatapp.peer.core.trace import TraceEvent, TraceStep
 from chatapp.peer.history.query import DeliveryTrace, HistoryLine, LineKind
 from chatapp.peer.ui.formatting import MessageLine
@@ -101,10 +102,13 @@ STEPS = [
         TraceStep(at=NOON + 1, what=TraceEvent.ACCEPTED, span=0.1),
         "[received by the server after 0.10 s (22:13:21.000)]",
     ),
-    (TraceStep(at=NOON + 1, what=TraceEvent.REFUSED, reason="full."), "[refused: full (22:13:21.000)]"),
     (
-        TraceStep(at=NOON + 1, what=TraceEvent.EXPIRED, reason="never fetched"),
-        "[gone: never fetched (22:13:21.000)]",
+        TraceStep(at=NOON + 1, what=TraceEvent.REFUSED, reason=MessageReason.NAME_UNKNOWN),
+        "[refused: the server knows nobody of that name (22:13:21.000)]",
+    ),
+    (
+        TraceStep(at=NOON + 1, what=TraceEvent.EXPIRED, reason=MessageReason.NEVER_FETCHED),
+        "[gone: it was never fetched and has expired (22:13:21.000)]",
     ),
     (
         TraceStep(at=NOON + 1, what=TraceEvent.REDIRECTED),

@@ -39,7 +39,7 @@ TAKEN: Final = happened.NameUnavailable(name="alice")
     [
         [happened.NoServerAtStart(table_time=None)],
         [TAKEN],
-        [happened.AdmissionRefused(reason="it is full")],
+        [happened.AdmissionRefused(reason=happened.AdmissionRefusal.FULL)],
         [happened.RegistryKeyChanged(expected="a", got="b")],
         [STARTED, happened.LeaveUnanswered()],
         [STARTED, happened.Left(), happened.NoServerAtStart(table_time=None)],
@@ -69,7 +69,7 @@ async def test_a_peer_that_is_not_let_in_obeys_nothing() -> None:
         [STARTED, happened.Left()],
         [STARTED, TAKEN],
         [WITH_TABLE, TAKEN],
-        [STARTED, happened.AdmissionRefused(reason="it is full")],
+        [STARTED, happened.AdmissionRefused(reason=happened.AdmissionRefusal.FULL)],
         [WITH_TABLE, happened.RegistryKeyChanged(expected="a", got="b")],
         [STARTED, happened.ServerLost(), happened.ServerBack()],
     ],

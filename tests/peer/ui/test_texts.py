@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from chatapp.peer.core.events import (
     Addressed,
+    AdmissionRefusal,
     AdmissionRefused,
     AuthorDoubt,
     ChannelAccepted,
@@ -23,6 +24,7 @@ from chatapp.peer.core.events import (
     Event,
     Expired,
     FolderNotMoved,
+    GroupLineRefused,
     HistoryMissing,
     Ignored,
     Kept,
@@ -30,14 +32,20 @@ from chatapp.peer.core.events import (
     KeyRestored,
     LeaveUnanswered,
     Left,
+    LinesAbandoned,
     LinesLost,
+    LineUnreadable,
     LinkTrouble,
     LinkTroubled,
+    MailHeldBack,
     MailReturned,
+    MailUnreadable,
     MemberJoined,
     MemberLeft,
     MembersListed,
+    MessageReason,
     NameUnavailable,
+    NoAnswer,
     NobodyKnown,
     NoServerAtStart,
     NotInRoom,
@@ -56,15 +64,18 @@ from chatapp.peer.core.events import (
     RegistryMet,
     RegistryRecognized,
     Renamed,
+    RenameRefusal,
     RenameRefused,
     Renumbered,
     Room,
     RoomAccepted,
     RoomEntered,
+    RoomEntryRefusal,
     RoomLeft,
     RoomReceived,
     RoomRefused,
     RoomsListed,
+    RoomsUnknown,
     RoomUnanswered,
     SafetyNumber,
     Saved,
@@ -129,20 +140,80 @@ def in_room(text: str, late: float | None = None, sender: str = "bob") -> RoomRe
 
 
 LINES: list[tuple[Event, list[str]]] = [
+    (
+        MailUnreadable(sender="bob", detail="does not open"),
+        ["[A letter from bob could not be opened: does not open.]"],
+    ),
+    (
+        MailHeldBack(),
+        [
+            "[There are letters from too many people who are not in the table; those not shown wait at the server.]"
+        ],
+    ),
+    (
+        LineUnreadable(room="lab", sender="bob", detail="too short"),
+        ["[A line of the room lab from bob is lost: too short.]"],
+    ),
+    (
+        LineUnreadable(room="", sender="bob", detail="too short"),
+        ["[A line of the channel from bob is lost: too short.]"],
+    ),
+    (
+        GroupLineRefused(room="", number=1, reason=MessageReason.DISK_FULL),
+        ["[Channel message refused: the server's disk is full.]"],
+    ),
+    (
+        GroupLineRefused(room="lab", number=1, reason=MessageReason.DISK_FAILED),
+        ["[Line to lab refused: the server cannot write to its disk.]"],
+    ),
+    (
+        LinesAbandoned(room="lab", count=1),
+        ["[A line to lab did not reach everybody: you left before the server was back.]"],
+    ),
+    (
+        LinesAbandoned(room="lab", count=2),
+        ["[2 lines to lab did not reach everybody: you left before the server was back.]"],
+    ),
+    (
+        RoomsUnknown(reason=NoAnswer.UNREACHABLE),
+        ["[Which rooms there are is not known: the server is away.]"],
+    ),
+    (
+        Kept(to="bob", number=1, reason=MessageReason.MAILBOX_FULL),
+        ["[Message to bob kept: the mailbox is full; it goes out when there is room.]"],
+    ),
+    (
+        RenameRefused(name="a b", reason=RenameRefusal.INVALID_NAME),
+        ["[You cannot be called a b: only letters, digits, _ and - are allowed.]"],
+    ),
+    (
+        RenameRefused(name="ada", reason=RenameRefusal.KEYS_EXIST, detail="/there"),
+        ["[You cannot be called ada: /there holds keys of another ada.]"],
+    ),
+    (
+        AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER, key="0f"),
+        ["[Not registered: this join code is of another server than the one that answers, whose key is 0f.]"],
+    ),
     (Registered(), ["[Welcome, You are registered.]"]),
     (TableChanged(), ["[Client table updated.]"]),
     (Delivered(to="bob", number=1, through_server=False), ["[Message received by bob.]"]),
     (Delivered(to="bob", number=1, through_server=True), ["[Message received by bob through the server.]"]),
     (Unacknowledged(to="bob", number=1), ["[No ACK from bob, message sent to server.]"]),
     (Saved(to="bob", number=1), ["[Messages received by the server and saved]"]),
-    (Refused(to="bob", number=1, reason="mailbox full"), ["[Message to bob refused: mailbox full.]"]),
-    (Refused(to="bob", number=1, reason="No such name."), ["[Message to bob refused: No such name.]"]),
+    (
+        Refused(to="bob", number=1, reason=MessageReason.MAILBOX_FULL),
+        ["[Message to bob refused: the mailbox is full.]"],
+    ),
+    (
+        Refused(to="bob", number=1, reason=MessageReason.NAME_UNKNOWN),
+        ["[Message to bob refused: the server knows nobody of that name.]"],
+    ),
     (
         Kept(to="bob", number=1),
         ["[Server not responding] Message to bob kept; it goes out when the server is back."],
     ),
     (
-        Kept(to="bob", number=1, reason="the key shown for this name has changed"),
+        Kept(to="bob", number=1, reason=MessageReason.KEY_CHANGED),
         ["[Message to bob kept: the key shown for this name has changed.]"],
     ),
     (direct("hi"), ["bob: hi"]),
@@ -165,7 +236,7 @@ LINES: list[tuple[Event, list[str]]] = [
     (channel("hi"), ["[Channel_Message bob: hi]"]),
     (channel("hi", late=NOON), [f"[Channel_Message bob: {SHOWN_NOON} hi]"]),
     (NameUnavailable(name="bob"), ["[Name bob is taken.]"]),
-    (AdmissionRefused(reason="full"), ["[Not registered: full.]"]),
+    (AdmissionRefused(reason=AdmissionRefusal.FULL), ["[Not registered: it takes no more new names now.]"]),
     (Left(), ["[You are Offline. Bye.]"]),
     (LeaveUnanswered(), ["[Server not responding]", "[Exiting]"]),
     (ServerLost(), ["[Server not responding] Direct chat goes on."]),
@@ -201,7 +272,7 @@ LINES: list[tuple[Event, list[str]]] = [
         ["[You are in lab, alone so far.]", "[1,200 missed lines follow.]"],
     ),
     (RoomLeft(room="lab"), ["[You left lab.]"]),
-    (RoomRefused(room="lab", reason="it is full"), ["[You cannot enter lab: it is full.]"]),
+    (RoomRefused(room="lab", reason=RoomEntryRefusal.ROOM_FULL), ["[You cannot enter lab: it is full.]"]),
     (NotInRoom(), ["[You are not in any room.]"]),
     (MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
     (MemberLeft(room="lab", name="bob"), ["bob left lab."]),
@@ -230,7 +301,10 @@ LINES: list[tuple[Event, list[str]]] = [
     (PersonLost(name="bob"), ["bob lost the connection."]),
     (Renamed(old="bob", new="rob", is_me=False), ["bob is now rob"]),
     (Renamed(old="alice", new="alicia", is_me=True), ["[You are alicia now.]"]),
-    (RenameRefused(name="rob", reason="too often."), ["[You cannot be called rob: too often.]"]),
+    (
+        RenameRefused(name="rob", reason=RenameRefusal.FULL),
+        ["[You cannot be called rob: the server is full, or you change your name too often.]"],
+    ),
     (
         SafetyNumber(name="bob", digits="1234567890" * 6),
         [

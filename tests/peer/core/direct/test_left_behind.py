@@ -2,7 +2,6 @@
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.records import MessageState
-from chatapp.peer.core.rooms.outgoing import LEFT
 from chatapp.peer.core.trace import TraceEvent, readable, unpacked
 from chatapp.wire.codec import decode_group_body
 from chatapp.wire.framing import unpack_group
@@ -42,8 +41,12 @@ def test_a_life_that_ended_right_after_leaving_leaves_no_line_without_an_end(nod
     again.pump()
     (line,) = again.disk.lines.latest(9)
     *_, last = readable(unpacked(line.trace, line.at_ms), line.at_ms)
-    assert (line.state, last.what, last.reason) == (MessageState.REFUSED, TraceEvent.REFUSED, LEFT)
-    assert again.saw() == [happened.Trouble(text=f"A line to lab did not reach everybody: {LEFT}")]
+    assert (line.state, last.what, last.reason) == (
+        MessageState.REFUSED,
+        TraceEvent.REFUSED,
+        happened.MessageReason.LEFT_ROOM,
+    )
+    assert again.saw() == [happened.LinesAbandoned(room="lab", count=1)]
 
 
 def test_lines_of_two_lives_are_said_one_life_after_the_other(node: Node) -> None:

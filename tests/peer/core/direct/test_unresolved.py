@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.peer.core import events as happened
-from chatapp.peer.core.people.table import NOBODY, LookUp
+from chatapp.peer.core.people.table import LookUp
 from chatapp.peer.core.records import MessageState
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.mail import DepositMail, MailBatch
@@ -67,7 +67,7 @@ def test_only_the_registry_can_say_that_nobody_bears_a_name(node: Node) -> None:
     node.pass_time(60.0)
     assert not any(isinstance(event, happened.Refused) for event in node.saw())
     come_back(node, BOB)
-    assert happened.Refused(to="carol", number=number, reason=NOBODY) in node.saw()
+    assert happened.Refused(to="carol", number=number, reason=happened.MessageReason.NOBODY) in node.saw()
     assert not node.core._unresolved.waiting
 
 

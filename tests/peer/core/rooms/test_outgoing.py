@@ -1,8 +1,8 @@
 """Outgoing group lines: answered, left behind, kept over a crash; and lines of ignored people."""
 
 from chatapp.peer.core import events as happened
+from chatapp.peer.core.events import MessageReason
 from chatapp.peer.core.records import MessageState, group_mark
-from chatapp.peer.core.rooms.outgoing import LEFT
 from chatapp.peer.core.trace import TraceEvent, readable, unpacked
 from chatapp.wire.codec import decode_group_body
 from chatapp.wire.framing import unpack_group
@@ -51,7 +51,11 @@ def test_a_line_that_was_left_behind_says_why(node: Node) -> None:
     node.pump()
     (line,) = node.disk.lines.latest(9)
     *_, last = readable(unpacked(line.trace, line.at_ms), line.at_ms)
-    assert (line.state, last.what, last.reason) == (MessageState.REFUSED, TraceEvent.REFUSED, LEFT)
+    assert (line.state, last.what, last.reason) == (
+        MessageState.REFUSED,
+        TraceEvent.REFUSED,
+        MessageReason.LEFT_ROOM,
+    )
 
 
 def test_a_line_of_somebody_ignored_is_stored_and_found_and_never_shown(node: Node) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from chatapp.peer.core import events as happened
 from chatapp.peer.core.context import RegistryReach
+from chatapp.peer.core.events import NoAnswer, RoomEntryRefusal
 from chatapp.peer.core.registry.session import State
-from chatapp.peer.core.rooms.rooms import AWAY, OFFLINE, SILENT
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import (
     EnterRoom,
@@ -84,7 +84,7 @@ def test_a_registry_that_says_nothing_is_given_up_and_a_late_answer_undone(node:
     (asked,) = requests(node, EnterRoom)
     assert isinstance(asked, EnterRoom)
     node.pass_time(2.5)
-    assert node.saw() == [happened.RoomRefused(room="lab", reason=SILENT)]
+    assert node.saw() == [happened.RoomRefused(room="lab", reason=RoomEntryRefusal.UNANSWERED)]
     node.told(RoomEntered(asked.reference, "#lab", [], 10, 0))
     assert len(requests(node, LeaveRoom)) == 1
     assert node.core.rooms.room is None
@@ -141,7 +141,7 @@ def test_who_was_in_no_room_and_lost_the_registry_while_asking_is_in_none_on_ret
     node.core.rooms.enter("lab", now=node.now)
     node.pump()
     lose_registry(node)
-    assert happened.RoomRefused(room="lab", reason=AWAY) in node.saw()
+    assert happened.RoomRefused(room="lab", reason=RoomEntryRefusal.UNREACHABLE) in node.saw()
     node.register()
     node.greet()
     node.told(MailBatch([], more=False))
@@ -278,9 +278,9 @@ def test_rooms_are_listed(node: Node) -> None:
     assert node.saw() == [happened.RoomsListed(rooms=rooms)]
 
 
-def trouble(why: str) -> list[happened.Event]:
+def trouble(why: NoAnswer) -> list[happened.Event]:
     """What is told when the list is not to be had and we are in no room."""
-    return [happened.Trouble(text=f"Which rooms there are is not known: {why}")]
+    return [happened.RoomsUnknown(reason=why)]
 
 
 def test_a_list_asked_for_before_there_is_a_link_comes_when_there_is(node: Node) -> None:
@@ -302,7 +302,9 @@ def test_a_list_asked_for_before_there_is_a_link_is_not_waited_for_without_end(n
     newcomer.start()
     newcomer.core.rooms.room_list.ask(now=newcomer.now)
     newcomer.pass_time(10.0)
-    assert [event for event in newcomer.saw() if isinstance(event, happened.Trouble)] == trouble(AWAY)
+    assert [event for event in newcomer.saw() if isinstance(event, happened.RoomsUnknown)] == trouble(
+        NoAnswer.UNREACHABLE
+    )
 
 
 def test_a_list_is_asked_for_again_on_the_next_link(node: Node) -> None:
@@ -327,7 +329,7 @@ def test_a_list_that_the_registry_does_not_send_is_given_up_in_time(node: Node) 
     node.pass_time(POLICY.give_up_after - 0.01)
     assert node.saw() == []
     node.pass_time(0.02)
-    assert node.saw() == trouble(SILENT)
+    assert node.saw() == trouble(NoAnswer.UNANSWERED)
     assert node.now < asked_at + POLICY.give_up_after + 0.1
 
 
@@ -350,7 +352,9 @@ def test_a_list_that_waits_for_the_next_link_is_waited_for_until_the_registry_is
     node.pass_time(1.0)
     node.lose_link()
     node.pass_time(10.0)
-    assert [event for event in node.saw() if isinstance(event, happened.Trouble)] == trouble(AWAY)
+    assert [event for event in node.saw() if isinstance(event, happened.RoomsUnknown)] == trouble(
+        NoAnswer.UNREACHABLE
+    )
 
 
 def test_a_list_asked_for_while_the_registry_is_lost_comes_when_it_answers(node: Node) -> None:
@@ -377,7 +381,7 @@ def test_a_list_is_not_waited_for_while_the_registry_answers_and_no_link_comes(n
     node.saw()
     node.core.rooms.room_list.ask(now=node.now)
     node.pump()
-    assert node.saw() == trouble(AWAY)
+    assert node.saw() == trouble(NoAnswer.UNREACHABLE)
 
 
 def test_references_of_questions_fit_the_wire(node: Node) -> None:
@@ -391,10 +395,10 @@ def test_who_is_offline_is_told_so_instead_of_a_list(node: Node) -> None:
     node.core.rooms.room_list.ask(now=node.now)
     node.core.leave(now=node.now)
     node.pump()
-    assert node.saw() == trouble(OFFLINE)
+    assert node.saw() == trouble(NoAnswer.OFFLINE)
     node.core.rooms.room_list.ask(now=node.now)
     node.pump()
-    assert node.saw() == trouble(OFFLINE)
+    assert node.saw() == trouble(NoAnswer.OFFLINE)
 
 
 # --- without the registry
@@ -411,7 +415,7 @@ def test_with_the_registry_away_nobody_gets_into_a_room_but_the_one_where_they_a
     node.core.rooms.room_list.ask(now=node.now)
     node.pass_time(POLICY.give_up_after)
     seen = node.saw()
-    assert happened.RoomRefused(room="yard", reason=AWAY) in seen
+    assert happened.RoomRefused(room="yard", reason=RoomEntryRefusal.UNREACHABLE) in seen
     assert happened.RoomsListed(rooms=(happened.Room(name="lab", here=2),)) in seen
 
 
