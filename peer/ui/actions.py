@@ -66,16 +66,16 @@ class Actions:
             return
         match intent:
             case SendDirect() | SendAll() | SayInRoom():
-                await self._speak(intent)
+                await self._send_message(intent)
             case JoinRoom() | ExitRoom() | ShowRooms() | ShowMembers():
-                await self._in_rooms(intent)
+                await self._use_rooms(intent)
             case GoOffline() | GoOnline() | ChangeName() | ShowPeople():
-                await self._oneself(intent)
+                await self._change_presence(intent)
             case VerifyKey() | TrustKey() | Ignore() | Unignore():
                 self._trust(intent)
             case ShowTrace() | ShowHistory() | SearchHistory():
                 try:
-                    self._remember(intent)
+                    self._show_past(intent)
                 except sqlite3.Error as error:
                     self._show([AnswerLine(texts.history_unreadable(error))])
             case ShowHelp(command):
@@ -106,7 +106,7 @@ class Actions:
             to = desk.client or "everybody"
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
 
-    async def _speak(self, intent: SendDirect | SendAll | SayInRoom) -> None:
+    async def _send_message(self, intent: SendDirect | SendAll | SayInRoom) -> None:
         to = "everybody"
         try:
             match intent:
@@ -122,7 +122,7 @@ class Actions:
         except TextTooLong as error:
             self._tell(happened.TooLong(to=to, size=error.size, limit=error.limit))
 
-    async def _in_rooms(self, intent: JoinRoom | ExitRoom | ShowRooms | ShowMembers) -> None:
+    async def _use_rooms(self, intent: JoinRoom | ExitRoom | ShowRooms | ShowMembers) -> None:
         peer = self._peer
         match intent:
             case JoinRoom(room):
@@ -140,7 +140,7 @@ class Actions:
             case _:
                 assert_never(intent)
 
-    async def _oneself(self, intent: GoOffline | GoOnline | ChangeName | ShowPeople) -> None:
+    async def _change_presence(self, intent: GoOffline | GoOnline | ChangeName | ShowPeople) -> None:
         peer = self._peer
         match intent:
             case GoOffline():
@@ -176,7 +176,7 @@ class Actions:
             case _:
                 assert_never(intent)
 
-    def _remember(self, intent: ShowTrace | ShowHistory | SearchHistory) -> None:
+    def _show_past(self, intent: ShowTrace | ShowHistory | SearchHistory) -> None:
         past = self._peer.history
         match intent:
             case ShowTrace(which):

@@ -154,7 +154,7 @@ class LineFace:
 
     async def run(self) -> int:
         """Run until the user, the end of input or a signal ends the program. Returns the exit status."""
-        self._set_view()
+        self._update_view()
         try:
             return await self._running.until_over(self._show_events(), self._read_lines())
         finally:
@@ -187,7 +187,7 @@ class LineFace:
         """Show a batch of events in one write, then tell the peer that they were shown."""
         lines = [line for event in batch for line in self._state.lines(event)]
         self._state.take(batch, lines)
-        self._set_view()
+        self._update_view()
         self._terminal.show(lines)
         self._written += batch
         await self._terminal.shown()
@@ -198,7 +198,7 @@ class LineFace:
         """Show the answer to a command that needs nobody else."""
         self._terminal.show(map(AnswerLine, self._state.lines(event)))
 
-    def _set_view(self) -> None:
+    def _update_view(self) -> None:
         self._terminal.set_view(self._state.view())
 
     def _handle(self, event: happened.Event) -> None:
@@ -230,9 +230,9 @@ class LineFace:
                     self._terminal.show([texts.LINE_TOO_LONG])
                     self._current_line = ""
                     continue
-                await self._carry_out(self._parsed(line), line)
+                await self._carry_out(self._parse(line), line)
                 self._current_line = ""
-                self._set_view()
+                self._update_view()
                 if self._running.is_over:
                     return
         if self._stay:
@@ -267,7 +267,7 @@ class LineFace:
             await self._catch_up()
         return not self._running.is_over
 
-    def _parsed(self, line: TypedLine) -> Intent | Mistake:
+    def _parse(self, line: TypedLine) -> Intent | Mistake:
         if self._dialogue is not None:
             return self._answered(self._dialogue, line)
         is_for_client = self._peer.desk.takes_lines(entered_at=line.at)
